@@ -1,0 +1,86 @@
+//! API keys: who may ask for what. Only the hash of a key is ever kept.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::id::EconomyId;
+use crate::time::Timestamp;
+
+/// What a key allows.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Read accounts, assets, plugins and answers.
+    Read,
+    /// Move money between accounts, and open accounts.
+    Transfer,
+    /// Call plugins.
+    Call,
+    /// Issue and burn.
+    Issue,
+    /// Everything, here and in later versions.
+    Admin,
+}
+
+impl Scope {
+    /// All scopes, from the weakest to the strongest.
+    pub const ALL: [Self; 5] = [
+        Self::Read,
+        Self::Transfer,
+        Self::Call,
+        Self::Issue,
+        Self::Admin,
+    ];
+
+    /// The scope as requests and commands name it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Transfer => "transfer",
+            Self::Call => "call",
+            Self::Issue => "issue",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// The scopes of one key.
+pub type Scopes = BTreeSet<Scope>;
+
+/// What a key may do, and where.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct KeyDefinition {
+    /// What the key allows; `admin` allows everything.
+    pub scopes: Scopes,
+    /// The economies in which it does; all of them where absent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub economies: Option<BTreeSet<EconomyId>>,
+}
+
+impl KeyDefinition {
+    /// Whether the key allows this somewhere.
+    pub fn allows(&self, scope: Scope) -> bool {
+        self.scopes.contains(&scope) || self.scopes.contains(&Scope::Admin)
+    }
+
+    /// Whether the key may see this economy at all.
+    pub fn reaches(&self, economy: &EconomyId) -> bool {
+        self.economies
+            .as_ref()
+            .is_none_or(|some| some.contains(economy))
+    }
+}
+
+/// A key as the books keep it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ApiKey {
+    /// What it may do, and where.
+    #[serde(flatten)]
+    pub definition: KeyDefinition,
+    /// SHA-256 of its secret. A key is 256 bits of randomness, so a fast hash is enough.
+    pub secret_hash: Digest,
+    /// When it was made.
+    pub created_at: Timestamp,
+}

@@ -1,0 +1,90 @@
+//! Accounts and their balances.
+
+use imbl::OrdMap;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::amount::Limit;
+use crate::id::AssetId;
+use crate::limits::BALANCE_MAX;
+use crate::patch::Patch;
+
+/// One account's balance in one asset.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Balance {
+    /// The sum of all postings. Below zero only on issuers and within a credit limit.
+    pub posted: i64,
+    /// What holds have reserved of it.
+    pub held: Limit,
+}
+
+impl Balance {
+    /// What is neither spent nor held: `posted` − `held`.
+    pub fn available(self) -> i64 {
+        self.posted.saturating_sub(self.held.signed())
+    }
+}
+
+/// What is known of an account. Its name is the key under which the books keep it.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Account {
+    /// How far below zero each balance may go.
+    #[serde(default)]
+    pub credit_limit: Limit,
+    /// How high each balance may go; without it 2^53 − 1.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ceiling: Option<Limit>,
+    /// Anything a bot wants to keep here, as JSON.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub metadata: Option<Value>,
+    /// Balances, one per asset that was ever posted here.
+    #[serde(default)]
+    pub balances: OrdMap<AssetId, Balance>,
+    /// The journal's number of the newest movement on this account: the head of its history. The
+    /// rules never read it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub newest: Option<u64>,
+}
+
+impl Account {
+    /// The balance in an asset; zero where nothing was ever posted.
+    pub fn balance(&self, asset: &AssetId) -> Balance {
+        self.balances.get(asset).copied().unwrap_or_default()
+    }
+
+    /// How high a balance may go.
+    pub fn ceiling(&self) -> Limit {
+        self.ceiling.unwrap_or(Limit::MAX)
+    }
+
+    /// What can be spent when `posted` has changed by `delta`: available + credit limit.
+    pub(crate) fn spendable_after(&self, asset: &AssetId, delta: i64) -> u64 {
+        let spendable = self
+            .balance(asset)
+            .available()
+            .saturating_add(delta)
+            .saturating_add(self.credit_limit.signed())
+            .clamp(0, BALANCE_MAX.saturating_mul(2));
+        u64::try_from(spendable).unwrap_or(0)
+    }
+
+    /// What can be spent: available + credit limit, and never below zero.
+    pub fn spendable(&self, asset: &AssetId) -> u64 {
+        self.spendable_after(asset, 0)
+    }
+}
+
+/// What a PUT changes of an account.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AccountPatch {
+    /// How far below zero each balance may go; cleared, not at all.
+    #[serde(skip_serializing_if = "Patch::is_keep")]
+    pub credit_limit: Patch<Limit>,
+    /// How high each balance may go.
+    #[serde(skip_serializing_if = "Patch::is_keep")]
+    pub ceiling: Patch<Limit>,
+    /// Anything, as JSON; replaced as a whole.
+    #[serde(skip_serializing_if = "Patch::is_keep")]
+    pub metadata: Patch<Value>,
+}

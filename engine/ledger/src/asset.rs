@@ -1,0 +1,40 @@
+//! Assets: what amounts count.
+
+use serde::{Deserialize, Serialize};
+
+use crate::amount::Limit;
+
+/// Whether an asset is money or a thing. Both follow the same rules; a bot shows them differently.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AssetKind {
+    /// Money, such as `coin`.
+    Currency,
+    /// A thing, such as `item:potion`. Stock and inventory are balances of it.
+    Item,
+}
+
+/// What is known of an asset. Its name is the key under which the books keep it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Asset {
+    /// Money or a thing; never changes.
+    pub kind: AssetKind,
+    /// The name that people read.
+    pub name: String,
+    /// A sign before or after amounts.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub symbol: Option<String>,
+    /// How many decimals a display puts into an amount: 250 with 2 decimals reads 2.50. The ledger
+    /// itself counts smallest units only. Never changes.
+    pub decimals: u8,
+    /// The most that may be in circulation; without it 2^53 − 1.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub max_supply: Option<Limit>,
+}
+
+impl Asset {
+    /// The most that may be in circulation.
+    pub fn supply_limit(&self) -> Limit {
+        self.max_supply.unwrap_or(Limit::MAX)
+    }
+}

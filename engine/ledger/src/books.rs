@@ -1,0 +1,382 @@
+//! The books of one economy, and the only way in which they change.
+
+use std::sync::Arc;
+
+use imbl::OrdMap;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::access::ApiKey;
+use crate::account::{Account, Balance};
+use crate::amount::Limit;
+use crate::asset::Asset;
+use crate::decide::Decision;
+use crate::digest::Digest;
+use crate::draw::Seed;
+use crate::id::{AccountId, AssetId, KeyId, PluginId};
+use crate::movement::Movement;
+use crate::plugin::{Component, Grants, Plugin};
+use crate::time::Timestamp;
+
+/// The state of one economy. Cloning it costs a few pointers: two clones share what neither has
+/// changed since.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Books {
+    pub(crate) seed: Seed,
+    pub(crate) opened_at: Timestamp,
+    pub(crate) seq: u64,
+    pub(crate) head: Digest,
+    pub(crate) recorded_at: Timestamp,
+    pub(crate) assets: OrdMap<AssetId, Arc<Asset>>,
+    pub(crate) accounts: OrdMap<AccountId, Arc<Account>>,
+    pub(crate) plugins: OrdMap<PluginId, Arc<Plugin>>,
+    pub(crate) keys: OrdMap<KeyId, Arc<ApiKey>>,
+    pub(crate) components: OrdMap<Digest, Arc<Component>>,
+}
+
+/// One change other than a movement. Movements and changes together are a record's effects, and all
+/// that is ever applied: starting up applies them and never decides again.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(tag = "change", rename_all = "snake_case")]
+pub enum Change {
+    /// The economy is open.
+    EconomyOpened {
+        /// Its randomness.
+        seed: Seed,
+    },
+    /// An asset is so.
+    AssetSet {
+        /// Which.
+        asset: AssetId,
+        /// How it is.
+        definition: Asset,
+    },
+    /// An account is so; its balances stay.
+    AccountSet {
+        /// Which.
+        account: AccountId,
+        /// How far below zero each balance may go.
+        credit_limit: Limit,
+        /// How high each balance may go.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        ceiling: Option<Limit>,
+        /// Anything, as JSON.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        metadata: Option<Value>,
+    },
+    /// A plugin is so; its state stays.
+    PluginSet {
+        /// Which.
+        plugin: PluginId,
+        /// Which component runs.
+        component: Digest,
+        /// What its manifest asks for.
+        requested: Grants,
+        /// What it was granted.
+        grants: Grants,
+        /// The operator's configuration.
+        config: Arc<Value>,
+        /// Whether it may be called.
+        enabled: bool,
+    },
+    /// A key of a plugin's state has a value.
+    StateSet {
+        /// Whose state.
+        plugin: PluginId,
+        /// Which key.
+        key: Arc<str>,
+        /// Which value.
+        value: Arc<str>,
+    },
+    /// A key of a plugin's state is gone.
+    StateDeleted {
+        /// Whose state.
+        plugin: PluginId,
+        /// Which key.
+        key: Arc<str>,
+    },
+    /// An API key is so.
+    KeySet {
+        /// Which.
+        key: KeyId,
+        /// How it is.
+        definition: ApiKey,
+    },
+    /// A component is registered.
+    ComponentAdded {
+        /// SHA-256 of its bytes.
+        digest: Digest,
+        /// What is known of it.
+        component: Component,
+    },
+}
+
+/// Where the histories of a movement's two accounts went on before it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Link {
+    /// The number of the source's movement before this one.
+    pub source_previous: Option<u64>,
+    /// The number of the destination's movement before this one.
+    pub destination_previous: Option<u64>,
+}
+
+/// An effect that does not fit the books.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Misfit {
+    /// A movement does not meet the balance that it says it leaves behind.
+    #[error("a movement of {asset} does not fit the balance of `{account}`")]
+    Balance {
+        /// Whose balance.
+        account: AccountId,
+        /// In which asset.
+        asset: AssetId,
+    },
+    /// State is written for a plugin that is not installed.
+    #[error("state is written for the plugin `{plugin}`, which is not installed")]
+    Plugin {
+        /// Which.
+        plugin: PluginId,
+    },
+}
+
+/// The links of a decision's movements, in order.
+pub type Links = Vec<Link>;
+
+impl Books {
+    /// The books of an economy that has just been opened.
+    pub fn new(seed: Seed, opened_at: Timestamp) -> Self {
+        Self {
+            seed,
+            opened_at,
+            seq: 0,
+            head: Digest::ZERO,
+            recorded_at: opened_at,
+            assets: OrdMap::new(),
+            accounts: OrdMap::new(),
+            plugins: OrdMap::new(),
+            keys: OrdMap::new(),
+            components: OrdMap::new(),
+        }
+    }
+
+    /// The randomness from which draws are made.
+    pub fn seed(&self) -> &Seed {
+        &self.seed
+    }
+
+    /// When the economy was opened.
+    pub fn opened_at(&self) -> Timestamp {
+        self.opened_at
+    }
+
+    /// The number of the newest record, counted from 1.
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// The hash of the newest record, which covers all records before it.
+    pub fn head(&self) -> Digest {
+        self.head
+    }
+
+    /// When the newest record was made.
+    pub fn recorded_at(&self) -> Timestamp {
+        self.recorded_at
+    }
+
+    /// An asset.
+    pub fn asset(&self, asset: &AssetId) -> Option<&Arc<Asset>> {
+        self.assets.get(asset)
+    }
+
+    /// All assets, by name.
+    pub fn assets(&self) -> &OrdMap<AssetId, Arc<Asset>> {
+        &self.assets
+    }
+
+    /// An account.
+    pub fn account(&self, account: &AccountId) -> Option<&Arc<Account>> {
+        self.accounts.get(account)
+    }
+
+    /// All accounts, by name.
+    pub fn accounts(&self) -> &OrdMap<AccountId, Arc<Account>> {
+        &self.accounts
+    }
+
+    /// A plugin.
+    pub fn plugin(&self, plugin: &PluginId) -> Option<&Arc<Plugin>> {
+        self.plugins.get(plugin)
+    }
+
+    /// All plugins, by id.
+    pub fn plugins(&self) -> &OrdMap<PluginId, Arc<Plugin>> {
+        &self.plugins
+    }
+
+    /// An API key.
+    pub fn key(&self, key: &KeyId) -> Option<&Arc<ApiKey>> {
+        self.keys.get(key)
+    }
+
+    /// All API keys, by id.
+    pub fn keys(&self) -> &OrdMap<KeyId, Arc<ApiKey>> {
+        &self.keys
+    }
+
+    /// All components, by digest.
+    pub fn components(&self) -> &OrdMap<Digest, Arc<Component>> {
+        &self.components
+    }
+
+    /// What is in circulation of an asset: all that was issued and not burned.
+    pub fn supply(&self, asset: &AssetId) -> i64 {
+        let issuer = self.account(&AccountId::issuer(asset));
+        issuer.map_or(0, |issuer| issuer.balance(asset).posted.saturating_neg())
+    }
+
+    /// Applies a decision as record number `seq`, whose first movement has the number
+    /// `first_movement`, and says where the histories went on before.
+    ///
+    /// After an error the books are half changed and must be thrown away: the decision was not
+    /// made for them, which only a bug or a tampered journal can bring about.
+    pub fn apply(
+        &mut self,
+        decision: &Decision,
+        seq: u64,
+        at: Timestamp,
+        first_movement: u64,
+    ) -> Result<Links, Misfit> {
+        // An asset's issuer and a plugin's accounts come with the change that makes them.
+        for change in decision.changes() {
+            self.apply_change(change, seq, at)?;
+        }
+        let moves = decision.movements().iter().zip(first_movement..);
+        moves
+            .map(|(movement, number)| self.apply_movement(movement, number))
+            .collect()
+    }
+
+    /// Closes a record: its number, its moment, and the hash that covers it.
+    pub fn seal(&mut self, seq: u64, at: Timestamp, head: Digest) {
+        self.seq = seq;
+        self.recorded_at = at;
+        self.head = head;
+    }
+
+    fn apply_movement(&mut self, movement: &Movement, number: u64) -> Result<Link, Misfit> {
+        let posting = &movement.posting;
+        let amount = posting.amount.signed();
+        let asset = &posting.asset;
+        let mut post = |account: &AccountId, by: i64, after: i64| {
+            let misfit = || Misfit::Balance {
+                account: account.clone(),
+                asset: asset.clone(),
+            };
+            let account = Arc::make_mut(self.accounts.get_mut(account).ok_or_else(misfit)?);
+            let before = account.balance(asset);
+            let posted = before
+                .posted
+                .checked_add(by)
+                .filter(|posted| *posted == after);
+            let posted = posted.ok_or_else(misfit)?;
+            account
+                .balances
+                .insert(asset.clone(), Balance { posted, ..before });
+            Ok(account.newest.replace(number))
+        };
+        let source_previous = post(
+            &posting.source,
+            amount.saturating_neg(),
+            movement.source_after,
+        )?;
+        let destination_previous = post(&posting.destination, amount, movement.destination_after)?;
+        Ok(Link {
+            source_previous,
+            destination_previous,
+        })
+    }
+
+    fn apply_change(&mut self, change: &Change, seq: u64, at: Timestamp) -> Result<(), Misfit> {
+        match change {
+            Change::EconomyOpened { seed } => {
+                self.seed = *seed;
+                self.opened_at = at;
+            }
+            Change::AssetSet { asset, definition } => {
+                self.assets
+                    .insert(asset.clone(), Arc::new(definition.clone()));
+                let issuer = AccountId::issuer(asset);
+                self.accounts.entry(issuer).or_default();
+            }
+            Change::AccountSet {
+                account,
+                credit_limit,
+                ceiling,
+                metadata,
+            } => {
+                let account = Arc::make_mut(self.accounts.entry(account.clone()).or_default());
+                account.credit_limit = *credit_limit;
+                account.ceiling = *ceiling;
+                account.metadata.clone_from(metadata);
+            }
+            Change::PluginSet {
+                plugin,
+                component,
+                requested,
+                grants,
+                config,
+                enabled,
+            } => {
+                let present = self.plugins.get(plugin);
+                let state = present
+                    .map(|plugin| plugin.state.clone())
+                    .unwrap_or_default();
+                let next = Plugin {
+                    component: *component,
+                    requested: requested.clone(),
+                    grants: grants.clone(),
+                    config: Arc::clone(config),
+                    enabled: *enabled,
+                    version: seq,
+                    state,
+                    state_bytes: present.map_or(0, |plugin| plugin.state_bytes),
+                };
+                self.plugins.insert(plugin.clone(), Arc::new(next));
+            }
+            Change::StateSet { plugin, key, value } => {
+                self.write_state(plugin, key, Some(value))?;
+            }
+            Change::StateDeleted { plugin, key } => self.write_state(plugin, key, None)?,
+            Change::KeySet { key, definition } => {
+                self.keys.insert(key.clone(), Arc::new(definition.clone()));
+            }
+            Change::ComponentAdded { digest, component } => {
+                self.components.insert(*digest, Arc::new(component.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    fn write_state(
+        &mut self,
+        id: &PluginId,
+        key: &Arc<str>,
+        value: Option<&Arc<str>>,
+    ) -> Result<(), Misfit> {
+        let misfit = || Misfit::Plugin { plugin: id.clone() };
+        let plugin = Arc::make_mut(self.plugins.get_mut(id).ok_or_else(misfit)?);
+        let before = match value {
+            Some(value) => plugin.state.insert(Arc::clone(key), Arc::clone(value)),
+            None => plugin.state.remove(key),
+        };
+        let size = |value: Option<&Arc<str>>| {
+            value.map_or(0, |value| key.len().saturating_add(value.len()))
+        };
+        plugin.state_bytes = plugin
+            .state_bytes
+            .saturating_sub(size(before.as_ref()))
+            .saturating_add(size(value));
+        Ok(())
+    }
+}

@@ -1,0 +1,80 @@
+//! A plugin's call: what was asked of the plugin, and how it ended.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::amount::Limit;
+use crate::digest::Digest;
+use crate::draft::Transcript;
+use crate::id::{AccountId, AssetId, CallId, PluginId};
+use crate::rejection::Rejection;
+use crate::time::Timestamp;
+
+/// The most that may leave the caller in one call, per asset. An asset that it does not name may
+/// not leave at all.
+pub type SpendLimit = BTreeMap<AssetId, Limit>;
+
+/// One call, as the host runs it and the ledger commits it. It is the same in every try.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct CallRequest {
+    /// The call's id.
+    pub id: CallId,
+    /// The plugin that is called.
+    pub plugin: PluginId,
+    /// The action that is asked for.
+    pub action: String,
+    /// The member on whose behalf it runs.
+    pub caller: AccountId,
+    /// The action's arguments.
+    pub arguments: Value,
+    /// The most that may leave the caller.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub spend_limit: Option<SpendLimit>,
+    /// The request's idempotency key. Draws depend on it, so that a later try with the same key
+    /// draws the same.
+    pub key: String,
+    /// The call's own time.
+    pub now: Timestamp,
+}
+
+/// How a call ended.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// The plugin replied: what it asked for is to be committed.
+    Replied {
+        /// Its reply.
+        reply: Value,
+    },
+    /// The plugin said no.
+    Declined {
+        /// Its code, for programs.
+        code: String,
+        /// Its sentence, for the member.
+        message: String,
+    },
+    /// The plugin misbehaved, in a way that would repeat itself.
+    Faulted {
+        /// What it did, for the operator.
+        fault: String,
+    },
+    /// The call could not begin; the ledger says why.
+    NotRun(Rejection),
+}
+
+/// A call that has ended and waits to be committed.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct CallResult {
+    /// What was asked of the plugin.
+    pub request: CallRequest,
+    /// Which component ran.
+    pub component: Digest,
+    /// What it learned and asked, in order.
+    pub transcript: Transcript,
+    /// How it ended.
+    pub ending: Ending,
+    /// Fuel that it burned.
+    pub fuel: u64,
+}

@@ -1,0 +1,295 @@
+//! Names and ids: one type each, made only by parsing.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::limits::{NAME_CHARS_MAX, SEGMENT_CHARS_MAX, SEGMENTS_MAX};
+
+/// Why a text is not a name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IdError {
+    /// A segment is empty, too long, or has a character that names do not have.
+    #[error("each segment of a name matches [a-z0-9][a-z0-9._-]{{0,63}}; `{segment}` does not")]
+    Segment {
+        /// The first offending segment, cut to a printable length.
+        segment: String,
+    },
+    /// The name has too many segments.
+    #[error("a name has 1 to {most} segments, joined by colons")]
+    Segments {
+        /// The most segments that this kind of name has.
+        most: usize,
+    },
+    /// The name is too long.
+    #[error("a name has at most {NAME_CHARS_MAX} characters")]
+    TooLong,
+    /// The name is kept for accounts that the server makes.
+    #[error("`{0}` alone is not an account; names under it are made by the server")]
+    Reserved(&'static str),
+}
+
+fn check_segment(segment: &str) -> Result<(), IdError> {
+    let starts_well = segment.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
+    let goes_on_well = segment
+        .bytes()
+        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-_".contains(&b));
+    if starts_well && goes_on_well && segment.len() <= SEGMENT_CHARS_MAX {
+        return Ok(());
+    }
+    Err(IdError::Segment {
+        segment: segment
+            .chars()
+            .take(SEGMENT_CHARS_MAX)
+            .flat_map(char::escape_default)
+            .collect(),
+    })
+}
+
+fn check_path(text: &str, segments_max: usize, chars_max: usize) -> Result<(), IdError> {
+    if text.len() > chars_max {
+        return Err(IdError::TooLong);
+    }
+    let mut count: usize = 0;
+    for segment in text.split(':') {
+        check_segment(segment)?;
+        count = count.saturating_add(1);
+    }
+    if count > segments_max {
+        return Err(IdError::Segments { most: segments_max });
+    }
+    Ok(())
+}
+
+/// Declares a name: a shared text that only its own rule can make.
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident, $check:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdError;
+
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                let check: fn(&str) -> Result<(), IdError> = $check;
+                check(text)?;
+                Ok(Self(text.into()))
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = IdError;
+
+            fn try_from(text: String) -> Result<Self, IdError> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.0.as_ref().into()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+name! {
+    /// One community's books. One segment.
+    EconomyId, check_segment
+}
+
+name! {
+    /// What an amount counts: a currency such as `coin`, or an item such as `item:potion`.
+    /// One to four segments.
+    AssetId, |text| check_path(text, SEGMENTS_MAX, NAME_CHARS_MAX)
+}
+
+name! {
+    /// A plugin as it is installed in an economy. One segment.
+    PluginId, check_segment
+}
+
+name! {
+    /// The public part of an API key, by which it is found. One segment.
+    KeyId, check_segment
+}
+
+name! {
+    /// Holds balances, one per asset. One to four segments; `issuer:` stands before the whole name
+    /// of the asset that is issued.
+    AccountId, check_account
+}
+
+const ISSUER: &str = "issuer";
+const PLUGIN: &str = "plugin";
+
+fn check_account(text: &str) -> Result<(), IdError> {
+    match text.split_once(':') {
+        Some((ISSUER, asset)) => check_path(asset, SEGMENTS_MAX, NAME_CHARS_MAX),
+        None if text == ISSUER => Err(IdError::Reserved(ISSUER)),
+        None if text == PLUGIN => Err(IdError::Reserved(PLUGIN)),
+        Some(_) | None => check_path(text, SEGMENTS_MAX, NAME_CHARS_MAX),
+    }
+}
+
+/// What an account is, as its name says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AccountKind<'a> {
+    /// Where an asset is born and destroyed; the only kind below zero without a credit limit.
+    Issuer,
+    /// A plugin's own; the text is the plugin's id.
+    Plugin(&'a str),
+    /// Anyone else's: a member, a guild's treasury, a team.
+    Open,
+}
+
+impl AccountId {
+    /// What kind of account this is.
+    pub fn kind(&self) -> AccountKind<'_> {
+        match self.0.split_once(':') {
+            Some((ISSUER, _)) => AccountKind::Issuer,
+            Some((PLUGIN, rest)) => AccountKind::Plugin(rest.split(':').next().unwrap_or(rest)),
+            Some(_) | None => AccountKind::Open,
+        }
+    }
+
+    /// Whether the account is an issuer.
+    pub fn is_issuer(&self) -> bool {
+        self.kind() == AccountKind::Issuer
+    }
+
+    /// Whether the account belongs to this plugin.
+    pub fn belongs_to(&self, plugin: &PluginId) -> bool {
+        self.kind() == AccountKind::Plugin(plugin.as_str())
+    }
+
+    /// The issuer of an asset.
+    pub fn issuer(asset: &AssetId) -> Self {
+        Self(format!("{ISSUER}:{asset}").into())
+    }
+
+    /// A plugin's first account.
+    pub fn of_plugin(plugin: &PluginId) -> Self {
+        Self(format!("{PLUGIN}:{plugin}").into())
+    }
+
+    /// A plugin's further account, such as `plugin:shop:till`.
+    pub fn of_plugin_sub(plugin: &PluginId, sub: &str) -> Result<Self, IdError> {
+        check_segment(sub)?;
+        format!("{PLUGIN}:{plugin}:{sub}").parse()
+    }
+}
+
+/// Declares an id: a UUID (version 7) that comes in as a value.
+macro_rules! uuid_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub Uuid);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+uuid_id! {
+    /// A transfer.
+    TransferId
+}
+uuid_id! {
+    /// One run of one action of one plugin.
+    CallId
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_end_at_their_limits() {
+        let segment = "a".repeat(SEGMENT_CHARS_MAX);
+        assert!(segment.parse::<EconomyId>().is_ok());
+        assert!(format!("{segment}a").parse::<EconomyId>().is_err());
+        assert!("a:b:c:d".parse::<AssetId>().is_ok());
+        assert_eq!(
+            "a:b:c:d:e".parse::<AssetId>(),
+            Err(IdError::Segments { most: 4 })
+        );
+        let longest = format!("{segment}:{}", "b".repeat(NAME_CHARS_MAX - 65));
+        assert_eq!(longest.len(), NAME_CHARS_MAX);
+        assert!(longest.parse::<AccountId>().is_ok());
+        assert_eq!(
+            format!("{longest}b").parse::<AccountId>(),
+            Err(IdError::TooLong)
+        );
+    }
+
+    #[test]
+    fn names_are_lower_case_ascii_without_tricks() {
+        for wrong in [
+            "",
+            "A",
+            "a b",
+            ":a",
+            "a:",
+            "a::b",
+            "-a",
+            "_",
+            ".",
+            "ä",
+            "a\u{202e}b",
+            "a/b",
+        ] {
+            assert!(wrong.parse::<AccountId>().is_err(), "{wrong:?}");
+        }
+        for right in ["user:81384788765712384", "0", "a.b_c-d", "guild:1:user:2"] {
+            assert!(right.parse::<AccountId>().is_ok(), "{right:?}");
+        }
+    }
+
+    #[test]
+    fn every_asset_has_an_issuer_account() {
+        let asset: AssetId = "a:b:c:d".parse().expect("an asset");
+        let issuer = AccountId::issuer(&asset);
+        assert_eq!(issuer.as_str().parse::<AccountId>(), Ok(issuer.clone()));
+        assert!(issuer.is_issuer());
+    }
+
+    #[test]
+    fn kinds_are_read_from_names() {
+        let kind = |text: &str| text.parse::<AccountId>().map(|a| format!("{:?}", a.kind()));
+        assert_eq!(kind("plugin:shop:till"), Ok("Plugin(\"shop\")".into()));
+        assert_eq!(kind("user:1"), Ok("Open".into()));
+        assert_eq!(kind("plugin"), Err(IdError::Reserved("plugin")));
+        assert_eq!(kind("issuer"), Err(IdError::Reserved("issuer")));
+        assert!(kind("issuer:").is_err());
+    }
+}

@@ -1,0 +1,170 @@
+//! What must be true of any books at any time, checked without the code that made them.
+
+use std::collections::BTreeMap;
+
+use crate::account::Account;
+use crate::amount::Limit;
+use crate::books::Books;
+use crate::id::{AccountId, AssetId};
+use crate::limits::BALANCE_MAX;
+
+/// Something that is not as it must be.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Violation {
+    /// An asset's balances do not sum to zero.
+    #[error("the balances of {asset} sum to {sum}, not to zero")]
+    NotConserved {
+        /// The asset.
+        asset: AssetId,
+        /// What they sum to.
+        sum: i128,
+    },
+    /// A balance is of an asset that does not exist.
+    #[error("{account} has a balance in {asset}, which does not exist")]
+    UnknownAsset {
+        /// The account.
+        account: AccountId,
+        /// The asset.
+        asset: AssetId,
+    },
+    /// A balance is outside ±(2^53 − 1).
+    #[error("{account} has {posted} {asset}, beyond ±(2^53 - 1)")]
+    OutOfRange {
+        /// The account.
+        account: AccountId,
+        /// The asset.
+        asset: AssetId,
+        /// Its balance.
+        posted: i64,
+    },
+    /// A balance is below its floor.
+    #[error("{account} has {posted} {asset}, below its floor of {floor}")]
+    BelowFloor {
+        /// The account.
+        account: AccountId,
+        /// The asset.
+        asset: AssetId,
+        /// Its balance.
+        posted: i64,
+        /// How far down it may be.
+        floor: i64,
+    },
+    /// A balance is above its ceiling.
+    #[error("{account} has {posted} {asset}, above its ceiling of {ceiling}")]
+    AboveCeiling {
+        /// The account.
+        account: AccountId,
+        /// The asset.
+        asset: AssetId,
+        /// Its balance.
+        posted: i64,
+        /// How high it may be.
+        ceiling: i64,
+    },
+    /// More is held than there is.
+    #[error("{account} holds {held} of {posted} {asset}")]
+    OverHeld {
+        /// The account.
+        account: AccountId,
+        /// The asset.
+        asset: AssetId,
+        /// What is held.
+        held: Limit,
+        /// What there is.
+        posted: i64,
+    },
+    /// A plugin's count of its state is wrong.
+    #[error("the state of plugin {plugin} is {counted} bytes, not {recorded}")]
+    StateMiscounted {
+        /// The plugin.
+        plugin: String,
+        /// What its keys and values sum to.
+        counted: usize,
+        /// What its count says.
+        recorded: usize,
+    },
+}
+
+/// The bounds of an account's balance in an asset: an issuer's, or any other account's.
+fn bounds(books: &Books, id: &AccountId, account: &Account, asset: &AssetId) -> (i64, i64) {
+    if id.is_issuer() {
+        let limit = books
+            .asset(asset)
+            .map_or(Limit::MAX, |asset| asset.supply_limit());
+        return (limit.signed().saturating_neg(), 0);
+    }
+    (
+        account.credit_limit.signed().saturating_neg(),
+        account.ceiling().signed(),
+    )
+}
+
+/// Everything in these books that is not as it must be; nothing, in books that are well.
+///
+/// An account whose limits were lowered by an operator may be outside them and is reported here
+/// too: whether a record explains it is for the reader of the journal to say.
+pub fn check(books: &Books) -> Vec<Violation> {
+    let mut found = Vec::new();
+    let mut sums: BTreeMap<&AssetId, i128> =
+        books.assets().keys().map(|asset| (asset, 0)).collect();
+    for (id, account) in books.accounts() {
+        for (asset, balance) in &account.balances {
+            let (posted, held) = (balance.posted, balance.held);
+            let place = || (id.clone(), asset.clone());
+            if let Some(sum) = sums.get_mut(asset) {
+                *sum = sum.saturating_add(i128::from(posted));
+            } else {
+                let (account, asset) = place();
+                found.push(Violation::UnknownAsset { account, asset });
+            }
+            let (floor, ceiling) = bounds(books, id, account, asset);
+            let (account, asset) = place();
+            if posted.abs() > BALANCE_MAX {
+                found.push(Violation::OutOfRange {
+                    account,
+                    asset,
+                    posted,
+                });
+            } else if posted < floor {
+                found.push(Violation::BelowFloor {
+                    account,
+                    asset,
+                    posted,
+                    floor,
+                });
+            } else if posted > ceiling {
+                found.push(Violation::AboveCeiling {
+                    account,
+                    asset,
+                    posted,
+                    ceiling,
+                });
+            } else if held > Limit::ZERO && posted.saturating_sub(held.signed()) < floor {
+                found.push(Violation::OverHeld {
+                    account,
+                    asset,
+                    held,
+                    posted,
+                });
+            }
+        }
+    }
+    let broken = sums.into_iter().filter(|(_, sum)| *sum != 0);
+    found.extend(broken.map(|(asset, sum)| Violation::NotConserved {
+        asset: asset.clone(),
+        sum,
+    }));
+    found.extend(books.plugins().iter().filter_map(|(id, plugin)| {
+        let sizes = plugin
+            .state
+            .iter()
+            .map(|(key, value)| key.len().saturating_add(value.len()));
+        let counted = sizes.fold(0, usize::saturating_add);
+        (counted != plugin.state_bytes).then(|| Violation::StateMiscounted {
+            plugin: id.to_string(),
+            counted,
+            recorded: plugin.state_bytes,
+        })
+    }));
+    found
+}

@@ -1,0 +1,130 @@
+//! The books in pieces, for a checkpoint: small enough to write a few at a time between batches.
+
+use std::sync::Arc;
+
+use imbl::OrdMap;
+use serde::{Deserialize, Serialize};
+
+use crate::access::ApiKey;
+use crate::account::Account;
+use crate::asset::Asset;
+use crate::books::Books;
+use crate::digest::Digest;
+use crate::draw::Seed;
+use crate::id::{AccountId, AssetId, KeyId, PluginId};
+use crate::plugin::{Component, Plugin};
+use crate::time::Timestamp;
+
+/// One piece of the books.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Item {
+    /// The economy itself; always the first piece.
+    Economy {
+        /// Its randomness.
+        seed: Seed,
+        /// When it was opened.
+        opened_at: Timestamp,
+        /// The number of its newest record.
+        seq: u64,
+        /// The hash of that record.
+        head: Digest,
+        /// When that record was made.
+        recorded_at: Timestamp,
+    },
+    /// An asset.
+    Asset(AssetId, Arc<Asset>),
+    /// An account with its balances.
+    Account(AccountId, Arc<Account>),
+    /// A plugin; its state follows in pieces of its own.
+    Plugin(PluginId, Arc<Plugin>),
+    /// A key of a plugin's state, after the plugin.
+    State(PluginId, Arc<str>, Arc<str>),
+    /// An API key.
+    Key(KeyId, Arc<ApiKey>),
+    /// A component.
+    Component(Digest, Arc<Component>),
+}
+
+impl Books {
+    /// The books in pieces, made one by one as they are asked for.
+    pub fn into_items(self) -> impl Iterator<Item = Item> + Send {
+        let economy = Item::Economy {
+            seed: self.seed,
+            opened_at: self.opened_at,
+            seq: self.seq,
+            head: self.head,
+            recorded_at: self.recorded_at,
+        };
+        std::iter::once(economy)
+            .chain(
+                self.assets
+                    .into_iter()
+                    .map(|(id, asset)| Item::Asset(id, asset)),
+            )
+            .chain(
+                self.accounts
+                    .into_iter()
+                    .map(|(id, account)| Item::Account(id, account)),
+            )
+            .chain(
+                self.plugins
+                    .into_iter()
+                    .flat_map(|(id, plugin)| plugin_items(id, &plugin)),
+            )
+            .chain(self.keys.into_iter().map(|(id, key)| Item::Key(id, key)))
+            .chain(
+                self.components
+                    .into_iter()
+                    .map(|(id, known)| Item::Component(id, known)),
+            )
+    }
+
+    /// Puts a further piece in its place. False if the piece fits nowhere.
+    pub fn restore(books: &mut Option<Self>, item: Item) -> bool {
+        match (books.as_mut(), item) {
+            (
+                None,
+                Item::Economy {
+                    seed,
+                    opened_at,
+                    seq,
+                    head,
+                    recorded_at,
+                },
+            ) => {
+                let mut new = Self::new(seed, opened_at);
+                new.seal(seq, recorded_at, head);
+                *books = Some(new);
+                true
+            }
+            (None, _) | (Some(_), Item::Economy { .. }) => false,
+            (Some(books), Item::Asset(id, asset)) => books.assets.insert(id, asset).is_none(),
+            (Some(books), Item::Account(id, account)) => {
+                books.accounts.insert(id, account).is_none()
+            }
+            (Some(books), Item::Plugin(id, plugin)) => books.plugins.insert(id, plugin).is_none(),
+            (Some(books), Item::State(id, key, value)) => {
+                let plugin = books.plugins.get_mut(&id).map(Arc::make_mut);
+                plugin.is_some_and(|plugin| plugin.state.insert(key, value).is_none())
+            }
+            (Some(books), Item::Key(id, key)) => books.keys.insert(id, key).is_none(),
+            (Some(books), Item::Component(id, known)) => {
+                books.components.insert(id, known).is_none()
+            }
+        }
+    }
+}
+
+fn plugin_items(id: PluginId, plugin: &Plugin) -> impl Iterator<Item = Item> + Send + use<> {
+    let state = plugin.state.clone();
+    let bare = Plugin {
+        state: OrdMap::new(),
+        ..plugin.clone()
+    };
+    let first = Item::Plugin(id.clone(), Arc::new(bare));
+    let rest = state
+        .into_iter()
+        .map(move |(key, value)| Item::State(id.clone(), key, value));
+    std::iter::once(first).chain(rest)
+}

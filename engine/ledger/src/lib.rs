@@ -1,0 +1,72 @@
+//! The rules of money.
+//!
+//! This crate is a deterministic state machine and nothing else: [`Books`] are the state of one
+//! economy, an [`Act`] is what somebody asks for, [`decide`] says what follows, and
+//! [`Books::apply`] makes it so. It knows no file, no clock, no randomness, no network and no
+//! thread; time, ids and seeds come in as values. So the same acts in the same order give the same
+//! books on every machine, and everything above can be rebuilt from a journal of acts and effects.
+//!
+//! * Amounts are whole numbers from 1 to 2^53 − 1 in an asset's smallest unit ([`Amount`]).
+//! * Money moves only in a [`Posting`]: from one account to another, so that every asset's balances
+//!   always sum to zero. An asset is born and destroyed on its issuer account.
+//! * A refusal is a value ([`Rejection`]), never an error, and changes nothing.
+//! * A plugin's call is a [`Draft`] over a snapshot: what it learned and asked is a [`Transcript`]
+//!   that is performed once more, step by step, against the present when it is to be committed.
+#![deny(
+    clippy::arithmetic_side_effects,
+    clippy::float_arithmetic,
+    clippy::wildcard_enum_match_arm,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_possible_wrap,
+    clippy::indexing_slicing
+)]
+
+mod access;
+mod account;
+mod act;
+mod amount;
+mod asset;
+mod books;
+mod call;
+mod decide;
+mod digest;
+mod draft;
+mod draw;
+mod fact;
+mod id;
+mod invariant;
+mod item;
+mod limits;
+mod movement;
+mod patch;
+mod plugin;
+mod rejection;
+mod time;
+
+#[cfg(test)]
+mod tests;
+
+pub use access::{ApiKey, KeyDefinition, Scope, Scopes};
+pub use account::{Account, AccountPatch, Balance};
+pub use act::{Act, AssetPatch, Authority, IssueRequest, TransferRequest};
+pub use amount::{Amount, Limit};
+pub use asset::{Asset, AssetKind};
+pub use books::{Books, Change, Link, Links, Misfit};
+pub use call::{CallRequest, CallResult, Ending, SpendLimit};
+pub use decide::{Decision, Verdict, decide};
+pub use digest::{Digest, Sha256Writer};
+pub use draft::{Draft, Transcript};
+pub use draw::{DRAW_RANGE_MAX, Seed, draw_below};
+pub use fact::{Answer, Ask, Fact, Page, Refusal, Seen};
+pub use id::{
+    AccountId, AccountKind, AssetId, CallId, EconomyId, IdError, KeyId, PluginId, TransferId,
+};
+pub use invariant::{Violation, check};
+pub use item::Item;
+pub use limits::*;
+pub use movement::{Movement, Posting, Postings, PostingsError};
+pub use patch::Patch;
+pub use plugin::{Component, ComponentChoice, GrantChoice, Grants, Plugin, PluginPatch};
+pub use rejection::{Class, Rejection, Retry};
+pub use time::Timestamp;

@@ -1,0 +1,56 @@
+//! Every limit of the ledger, in one place. A test stands at each of them and one beyond.
+
+/// The largest amount, and the largest balance on either side of zero: 2^53 − 1, the largest whole
+/// number that every JSON reader keeps exactly.
+pub const AMOUNT_MAX: u64 = (1 << 53) - 1;
+
+/// [`AMOUNT_MAX`] as a balance.
+pub(crate) const BALANCE_MAX: i64 = (1 << 53) - 1;
+
+/// Postings in one transfer.
+pub const POSTINGS_MAX: usize = 64;
+
+/// Characters in one segment of a name.
+pub const SEGMENT_CHARS_MAX: usize = 64;
+
+/// Segments in the name of an account or an asset.
+pub const SEGMENTS_MAX: usize = 4;
+
+/// Characters in the name of an account or an asset.
+pub const NAME_CHARS_MAX: usize = 128;
+
+/// Postings that one call of a plugin may ask for.
+pub const CALL_POSTINGS_MAX: usize = 16;
+
+/// Reads of balances and state in one call of a plugin.
+pub const CALL_READS_MAX: usize = 64;
+
+/// State writes in one call of a plugin.
+pub const CALL_WRITES_MAX: usize = 16;
+
+/// Draws in one call of a plugin.
+pub const CALL_DRAWS_MAX: usize = 64;
+
+/// Amounts that one call of a plugin may secure before its first draw.
+pub const CALL_SECURES_MAX: usize = 16;
+
+/// Bytes in the label of a draw.
+pub const DRAW_LABEL_BYTES_MAX: usize = 64;
+
+/// Bytes in a key of a plugin's state.
+pub const STATE_KEY_BYTES_MAX: usize = 128;
+
+/// Bytes in a value of a plugin's state.
+pub const STATE_VALUE_BYTES_MAX: usize = 4096;
+
+/// Bytes of keys and values together that one plugin may keep in one economy.
+pub const STATE_BYTES_MAX: usize = 1 << 20;
+
+/// Keys in one page of a plugin's state.
+pub const STATE_PAGE_KEYS_MAX: usize = 64;
+
+/// Sub-accounts that a plugin may ask for beside `plugin:{id}`.
+pub const PLUGIN_ACCOUNTS_MAX: usize = 8;
+
+/// Bytes of an account's metadata, and of a plugin's configuration, as JSON.
+pub const DOCUMENT_BYTES_MAX: usize = 16 * 1024;

@@ -1,0 +1,183 @@
+//! The ledger's no: every reason there is, in the order in which they are looked for.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use crate::amount::{Amount, Limit};
+use crate::id::{AccountId, AssetId, PluginId};
+
+/// Why an act was refused. The first that applies, from the top, is the answer; nothing changed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "code", rename_all = "snake_case")]
+pub enum Rejection {
+    /// A transfer names an issuer account; only issue, burn and a granted plugin do.
+    #[error("`{account}` is an issuer: use issue or burn")]
+    IssuerAccount {
+        /// The issuer.
+        account: AccountId,
+    },
+    /// A transfer debits a plugin's account without the scope for it.
+    #[error("`{account}` belongs to a plugin: debiting it needs the scope `admin`")]
+    PluginAccount {
+        /// The plugin's account.
+        account: AccountId,
+    },
+    /// The name is kept for accounts that the server makes.
+    #[error("`{account}` is made by the server, with the asset or the plugin")]
+    ReservedAccount {
+        /// The reserved name.
+        account: AccountId,
+    },
+    /// The plugin has been switched off, or was never switched on.
+    #[error("the plugin `{plugin}` is disabled")]
+    PluginDisabled {
+        /// The plugin.
+        plugin: PluginId,
+    },
+    /// A plugin was to be installed without saying which component.
+    #[error("the plugin `{plugin}` is not installed yet: say which `component`")]
+    ComponentMissing {
+        /// The plugin.
+        plugin: PluginId,
+    },
+    /// A grant is wider than what the plugin's manifest asks for.
+    #[error("a grant can narrow what the manifest asks for, not widen it")]
+    GrantTooWide,
+    /// The economy has no such asset.
+    #[error("the economy has no asset `{asset}`")]
+    AssetNotFound {
+        /// The unknown asset.
+        asset: AssetId,
+    },
+    /// A new asset lacks something that it must have.
+    #[error("a new asset needs `{missing}`")]
+    AssetIncomplete {
+        /// The missing member.
+        missing: Cow<'static, str>,
+    },
+    /// An asset's kind and decimals never change.
+    #[error("`{member}` of an asset never changes")]
+    AssetFixed {
+        /// The member that was to change.
+        member: Cow<'static, str>,
+    },
+    /// The economy has no such account.
+    #[error("the economy has no account `{account}`")]
+    AccountNotFound {
+        /// The unknown account.
+        account: AccountId,
+    },
+    /// More than the account can spend.
+    #[error("`{account}` can spend {available} {asset}, and {required} are required")]
+    InsufficientFunds {
+        /// The account that was to give.
+        account: AccountId,
+        /// What was to move.
+        asset: AssetId,
+        /// What the account can spend: posted − held + credit limit.
+        available: u64,
+        /// What it would have had to spend.
+        required: Amount,
+    },
+    /// More than the account may hold.
+    #[error("`{account}` may hold {ceiling} {asset}, has {posted}, and was to get {amount}")]
+    CeilingExceeded {
+        /// The account that was to get.
+        account: AccountId,
+        /// What was to move.
+        asset: AssetId,
+        /// The most that it may hold.
+        ceiling: Limit,
+        /// What it has.
+        posted: i64,
+        /// What it was to get.
+        amount: Amount,
+    },
+    /// More than may ever be in circulation.
+    #[error(
+        "{supply} of at most {max_supply} {asset} are in circulation; {amount} more are too many"
+    )]
+    SupplyLimit {
+        /// The asset.
+        asset: AssetId,
+        /// The most that may be in circulation.
+        max_supply: Limit,
+        /// What is in circulation.
+        supply: i64,
+        /// What was to be added.
+        amount: Amount,
+    },
+    /// A plugin would keep more state than it may.
+    #[error("the plugin `{plugin}` would keep {bytes} bytes of state, of at most {most}")]
+    StateQuota {
+        /// The plugin.
+        plugin: PluginId,
+        /// What it would keep.
+        bytes: usize,
+        /// What it may keep.
+        most: usize,
+    },
+}
+
+/// What kind of no a rejection is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Class {
+    /// A rule of money or authority refuses it.
+    Refused,
+    /// It contradicts how things stand, not a rule.
+    Conflict,
+}
+
+/// Whether asking again can help. Never whether it is safe: with the same key it always is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Retry {
+    /// Ask again with the same key: nothing was decided, or the decision is not known.
+    SameKey,
+    /// The answer is final for this key; with a new key things may have changed.
+    NewKey,
+    /// The same request can never succeed.
+    Never,
+}
+
+impl Rejection {
+    /// A rule's no, or a contradiction.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::PluginDisabled { .. } | Self::AssetFixed { .. } => Class::Conflict,
+            Self::IssuerAccount { .. }
+            | Self::PluginAccount { .. }
+            | Self::ReservedAccount { .. }
+            | Self::ComponentMissing { .. }
+            | Self::GrantTooWide
+            | Self::AssetNotFound { .. }
+            | Self::AssetIncomplete { .. }
+            | Self::AccountNotFound { .. }
+            | Self::InsufficientFunds { .. }
+            | Self::CeilingExceeded { .. }
+            | Self::SupplyLimit { .. }
+            | Self::StateQuota { .. } => Class::Refused,
+        }
+    }
+
+    /// Whether the same request can succeed under a new key.
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::PluginDisabled { .. }
+            | Self::ComponentMissing { .. }
+            | Self::AssetNotFound { .. }
+            | Self::AccountNotFound { .. }
+            | Self::InsufficientFunds { .. }
+            | Self::CeilingExceeded { .. }
+            | Self::SupplyLimit { .. }
+            | Self::StateQuota { .. } => Retry::NewKey,
+            Self::IssuerAccount { .. }
+            | Self::PluginAccount { .. }
+            | Self::ReservedAccount { .. }
+            | Self::GrantTooWide
+            | Self::AssetIncomplete { .. }
+            | Self::AssetFixed { .. } => Retry::Never,
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! One batch: the pure middle of the writer. Requests go in; records, replies and the state as it
+//! will be come out, and nothing has been written yet.
+
+use std::collections::HashMap;
+
+use bursar_ledger::{Act, Decision, Digest, EconomyId, Timestamp, Verdict, decide};
+use bytes::Bytes;
+
+use crate::error::StorageError;
+use crate::journal::{Appended, Stored};
+use crate::record::{Entry, Outcome, Record};
+use crate::request::IdempotencyKey;
+use crate::state::State;
+use crate::submission::{Answer, Recorded, Render, Rendered, Reply, Submission};
+
+/// A batch in the making.
+pub(crate) struct Batch {
+    /// The state with everything so far applied.
+    pub(crate) state: State,
+    /// What is to be appended.
+    pub(crate) appended: Vec<Appended>,
+    /// Which record of this batch a key led to.
+    keys: HashMap<(EconomyId, IdempotencyKey), usize>,
+    at: Timestamp,
+    epoch: u64,
+    render: Render,
+}
+
+impl Batch {
+    pub(crate) fn new(state: State, at: Timestamp, epoch: u64, render: Render) -> Self {
+        Self {
+            state,
+            appended: Vec::new(),
+            keys: HashMap::new(),
+            at,
+            epoch,
+            render,
+        }
+    }
+
+    /// Decides one request. `find` looks a key up in what was committed before.
+    pub(crate) fn process(
+        &mut self,
+        submission: &Submission,
+        find: impl FnOnce(&EconomyId, &str) -> Result<Option<Stored>, StorageError>,
+    ) -> Result<Reply, StorageError> {
+        if let Some(key) = &submission.key {
+            // The key comes before every rule, so that a replay never gets another answer.
+            let stored = match self.stored_here(&submission.economy, key) {
+                Some(stored) => Some(stored),
+                None => find(&submission.economy, key.as_str())?,
+            };
+            if let Some(stored) = stored {
+                return Ok(replay(submission, stored));
+            }
+        }
+        self.decide(submission)
+    }
+
+    fn stored_here(&self, economy: &EconomyId, key: &IdempotencyKey) -> Option<Stored> {
+        let index = self.keys.get(&(economy.clone(), key.clone()))?;
+        let record = &self.appended.get(*index)?.record;
+        let (request, body) = (record.request.clone(), record.answer.clone());
+        Some(Stored {
+            request,
+            status: record.status,
+            body,
+        })
+    }
+
+    fn decide(&mut self, submission: &Submission) -> Result<Reply, StorageError> {
+        let books = self.state.books(&submission.economy);
+        let verdict = decide(books.map(|books| &**books), self.at, &submission.act);
+        let keyed = submission.key.is_some();
+        let outcome = match &verdict {
+            Verdict::Stale => return Ok(Reply::Stale),
+            Verdict::NoEconomy => return Ok(Reply::NoEconomy),
+            Verdict::Unchanged => None,
+            Verdict::Applied(_) => Some(Outcome::Applied),
+            // Without a key there is nobody to keep a refusal for.
+            Verdict::Rejected(_) => keyed.then_some(Outcome::Rejected),
+            Verdict::Declined => keyed.then_some(Outcome::Declined),
+            Verdict::Faulted => keyed.then_some(Outcome::Faulted),
+        };
+        let Rendered { status, body } = match outcome {
+            None => self.render(submission, &verdict, None),
+            Some(outcome) => self.record(submission, &verdict, outcome)?,
+        };
+        Ok(Reply::Answered(Answer {
+            status,
+            body: body.into(),
+            replayed: false,
+        }))
+    }
+
+    fn render(&self, submission: &Submission, verdict: &Verdict, seq: Option<u64>) -> Rendered {
+        let books = self.state.books(&submission.economy).map(|books| &**books);
+        (self.render)(&Recorded {
+            economy: &submission.economy,
+            books,
+            seq: seq.or(books.map(bursar_ledger::Books::seq)).unwrap_or(0),
+            recorded_at: self.at,
+            act: &submission.act,
+            verdict,
+        })
+    }
+
+    /// Applies a verdict to the state and writes its record. What is applied here has been decided
+    /// against this very state: that it does not fit is a bug, and ends the batch.
+    fn record(
+        &mut self,
+        submission: &Submission,
+        verdict: &Verdict,
+        outcome: Outcome,
+    ) -> Result<Rendered, StorageError> {
+        let nothing = Decision::default();
+        let decision = if let Verdict::Applied(decision) = verdict {
+            decision
+        } else {
+            &nothing
+        };
+        let id = self.state.record + 1;
+        let first = self.state.movement + 1;
+        let economy = &submission.economy;
+        let books = self
+            .state
+            .books_mut(economy, decision.changes(), self.at)
+            .ok_or_else(|| StorageError::damaged(id, "decided without books"))?;
+        let (seq, previous) = (books.seq() + 1, books.head());
+        let links = books
+            .apply(decision, seq, self.at, first)
+            .map_err(|misfit| StorageError::damaged(id, misfit))?;
+        let numbered = decision.movements().iter().cloned().zip(links).zip(first..);
+        let entries: Vec<Entry> = numbered
+            .map(|((movement, link), number)| Entry {
+                number,
+                movement,
+                link,
+            })
+            .collect();
+        self.state.movement += entries.len() as u64;
+        self.state.record = id;
+        self.state.recorded_at = self.at;
+        let rendered = self.render(submission, verdict, Some(seq));
+        let mut record = Record {
+            id,
+            economy: economy.clone(),
+            seq,
+            epoch: self.epoch,
+            recorded_at: self.at,
+            kind: submission.act.kind().into(),
+            actor: submission.actor.clone(),
+            key: submission.key.as_ref().map(|key| key.as_str().into()),
+            request: submission.request.as_str().into(),
+            act: crate::rows::to_json(&submission.act)?,
+            outcome,
+            changes: crate::rows::to_json(&decision.changes())?,
+            entries,
+            status: rendered.status,
+            answer: Bytes::from(rendered.body.clone()),
+            previous,
+            hash: Digest::ZERO,
+        };
+        record.hash = record.compute_hash();
+        if let Some(books) = self.state.books_mut(economy, &[], self.at) {
+            books.seal(seq, self.at, record.hash);
+        }
+        if let Some(key) = &submission.key {
+            self.keys
+                .insert((economy.clone(), key.clone()), self.appended.len());
+        }
+        let component = match (&submission.act, verdict) {
+            (Act::AddComponent { .. }, Verdict::Applied(_)) => submission.component.clone(),
+            _ => None,
+        };
+        self.appended.push(Appended { record, component });
+        Ok(rendered)
+    }
+}
+
+/// The answer that a key stands for, or which part of the request it does not stand for.
+pub(crate) fn replay(submission: &Submission, stored: Stored) -> Reply {
+    match submission.request.difference(&stored.request) {
+        Some(field) => Reply::KeyReused { field },
+        None => Reply::Answered(Answer {
+            status: stored.status,
+            body: stored.body,
+            replayed: true,
+        }),
+    }
+}

@@ -1,0 +1,81 @@
+//! What can go wrong with a file, and what can go wrong with a request to it.
+
+use std::path::PathBuf;
+
+/// The file could not be read or written as it must be.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StorageError {
+    /// libSQL reported an error.
+    #[error("the database: {0}")]
+    Database(#[from] libsql::Error),
+    /// The lock file or the database file could not be opened.
+    #[error("{path}: {source}")]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// Another process owns the file.
+    #[error("{path} is owned by process {pid}")]
+    Busy {
+        /// Which file.
+        path: PathBuf,
+        /// The process that owns it.
+        pid: u32,
+        /// How to reach it, if it has said so.
+        owner: Option<Box<crate::lock::Owner>>,
+    },
+    /// The file was written by a later version.
+    #[error("the file has schema {found}, and this version knows {known}: use a newer bursar")]
+    TooNew {
+        /// The file's schema.
+        found: i64,
+        /// The newest schema that this version knows.
+        known: i64,
+    },
+    /// The file is some other program's database.
+    #[error("the file is not a bursar database (application id {0:#x})")]
+    Foreign(i64),
+    /// What the file says cannot be so.
+    #[error("the journal is damaged at record {record}: {what}")]
+    Damaged {
+        /// The record at which it shows.
+        record: u64,
+        /// What is wrong.
+        what: String,
+    },
+    /// A statement was given the wrong number of values: a bug here.
+    #[error("a statement takes {expected} values and was given {given}")]
+    Parameters {
+        /// How many it takes.
+        expected: usize,
+        /// How many it was given.
+        given: usize,
+    },
+}
+
+impl StorageError {
+    pub(crate) fn damaged(record: u64, what: impl std::fmt::Display) -> Self {
+        Self::Damaged {
+            record,
+            what: what.to_string(),
+        }
+    }
+}
+
+/// Why a request got no answer. Nothing of it is known to have happened, and asking again with the
+/// same key is always safe.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Failure {
+    /// The queue is full.
+    #[error("too many requests are waiting")]
+    Overloaded,
+    /// The commit failed, or its result is not known.
+    #[error("it is not known whether the request was committed")]
+    Unknown,
+    /// The writer takes no work: it is stopping, or rebuilding its state from disk.
+    #[error("the service is not taking requests at the moment")]
+    Unavailable,
+}

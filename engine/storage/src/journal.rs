@@ -1,0 +1,262 @@
+//! The narrow trait behind which batches become durable, and the file that does it today.
+//!
+//! The writer hands over whole batches and asks three questions; nothing else of a database shows
+//! above this line. A journal on a replicated log would be another implementation.
+
+use std::path::{Path, PathBuf};
+
+use bursar_ledger::{Digest, EconomyId, Item, Timestamp};
+use bytes::Bytes;
+
+use crate::database::{Database, Statement, integer, optional, text};
+use crate::error::StorageError;
+use crate::keys::KeyIndex;
+use crate::record::{Entry, Record};
+use crate::state::State;
+use crate::{rows, schema};
+
+type Result<T> = std::result::Result<T, StorageError>;
+
+/// Rows of an old checkpoint that are removed in one txn.
+const REMOVED_PIECES_MAX: u64 = 4096;
+
+/// A record that is to be appended, with the component bytes that come with it.
+#[derive(Clone, Debug)]
+pub(crate) struct Appended {
+    pub(crate) record: Record,
+    pub(crate) component: Option<(Digest, Bytes)>,
+}
+
+/// An answer that was given before.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stored {
+    /// What was asked, in its canonical text.
+    pub request: String,
+    /// The answer's status.
+    pub status: u16,
+    /// The answer's body, byte for byte.
+    pub body: Bytes,
+}
+
+/// Where batches become durable.
+pub(crate) trait Journal {
+    /// The state as it is on disk: the newest closed checkpoint and every record after it, each
+    /// checked as it is applied.
+    fn load(&mut self) -> Result<State>;
+
+    /// The number of this opening; it is part of every record.
+    fn epoch(&self) -> u64;
+
+    /// The answer that a key led to.
+    fn find(&mut self, economy: &EconomyId, key: &str) -> Result<Option<Stored>>;
+
+    /// Makes a batch durable, as one. After an error it is not known whether it is.
+    fn append(&mut self, batch: &[Appended]) -> Result<()>;
+
+    /// Begins a checkpoint of a state, and says its number.
+    fn begin_checkpoint(&mut self, state: &State) -> Result<u64>;
+
+    /// Adds pieces to a checkpoint that was begun.
+    fn add_pieces(
+        &mut self,
+        checkpoint: u64,
+        first: u64,
+        pieces: &[(EconomyId, Item)],
+    ) -> Result<()>;
+
+    /// Closes a checkpoint of so many pieces: from now on it counts.
+    fn close_checkpoint(&mut self, checkpoint: u64, pieces: u64) -> Result<()>;
+
+    /// Removes some of what older checkpoints left; false if nothing is left to remove.
+    fn remove_old_pieces(&mut self) -> Result<bool>;
+
+    /// Copies the write-ahead log into the file, as far as readers allow.
+    fn tidy(&mut self) -> Result<()>;
+}
+
+/// The journal in a libSQL file. It owns the one connection that writes.
+pub(crate) struct FileJournal {
+    database: Database,
+    path: PathBuf,
+    epoch: u64,
+    keys: KeyIndex,
+    find_record: Statement,
+    insert_record: Statement,
+    insert_movement: Statement,
+    insert_component: Statement,
+    insert_piece: Statement,
+}
+
+impl FileJournal {
+    /// Opens the file, brings it to the newest schema and begins an epoch.
+    pub(crate) fn open(path: &Path, at: Timestamp) -> Result<Self> {
+        let database = Database::open_writer(path)?;
+        schema::migrate(&database)?;
+        let mut begin = database.prepare(
+            "INSERT INTO epochs (epoch, opened_at, version)
+             VALUES ((SELECT coalesce(max(epoch), 0) + 1 FROM epochs), ?1, ?2)",
+        )?;
+        begin.run(vec![integer(at.0), text(env!("CARGO_PKG_VERSION"))])?;
+        let epoch = rows::unsigned(database.number("SELECT max(epoch) FROM epochs")?)?;
+        Ok(Self {
+            keys: KeyIndex::open(&database)?,
+            find_record: database
+                .prepare("SELECT request, status, answer FROM records WHERE id = ?1")?,
+            insert_record: database.prepare(
+                "INSERT INTO records (id, economy, seq, epoch, recorded_at, kind, actor,
+                     idempotency_key, request, act, outcome, changes, status, answer, previous, hash)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+            )?,
+            insert_movement: database.prepare(
+                "INSERT INTO movements (id, record, source, destination, asset, amount,
+                     source_after, destination_after, source_previous, destination_previous)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            )?,
+            insert_component: database
+                .prepare("INSERT INTO components (digest, bytes) VALUES (?1, ?2)")?,
+            insert_piece: database.prepare(
+                "INSERT INTO checkpoint_pieces (checkpoint, ordinal, economy, item)
+                 VALUES (?1, ?2, ?3, ?4)",
+            )?,
+            path: path.to_owned(),
+            epoch,
+            database,
+        })
+    }
+
+    /// The file that this is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Runs some writes as one txn. If anything fails, nothing of it stays.
+    fn txn(&mut self, writes: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        self.database.batch("BEGIN IMMEDIATE")?;
+        let done = writes(self).and_then(|()| self.database.batch("COMMIT"));
+        if done.is_err() && self.database.in_txn() {
+            // The first error is the one to report; a failed commit may have rolled back itself.
+            drop(self.database.batch("ROLLBACK"));
+        }
+        done
+    }
+
+    fn insert(&mut self, appended: &Appended) -> Result<()> {
+        let record = &appended.record;
+        if let Some((digest, bytes)) = &appended.component {
+            let values = vec![rows::blob(digest), libsql::Value::Blob(bytes.to_vec())];
+            self.insert_component.run(values)?;
+        }
+        if let Some(key) = &record.key {
+            self.keys.insert(&record.economy, key, record.id)?;
+        }
+        self.insert_record.run(rows::record_values(record)?)?;
+        for entry in &record.entries {
+            self.insert_entry(record.id, entry)?;
+        }
+        Ok(())
+    }
+
+    fn insert_entry(&mut self, record: u64, entry: &Entry) -> Result<()> {
+        let posting = &entry.movement.posting;
+        self.insert_movement.run(vec![
+            integer(entry.number),
+            integer(record),
+            text(posting.source.as_str()),
+            text(posting.destination.as_str()),
+            text(posting.asset.as_str()),
+            integer(posting.amount.get()),
+            libsql::Value::Integer(entry.movement.source_after),
+            libsql::Value::Integer(entry.movement.destination_after),
+            optional(entry.link.source_previous.map(integer)),
+            optional(entry.link.destination_previous.map(integer)),
+        ])
+    }
+}
+
+impl Journal for FileJournal {
+    fn load(&mut self) -> Result<State> {
+        let mut state = rows::newest_checkpoint(&self.database)?;
+        rows::each_record(&self.database, state.record, state.movement, |record| {
+            state.replay(&record)?;
+            Ok(true)
+        })?;
+        Ok(state)
+    }
+
+    fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    fn find(&mut self, economy: &EconomyId, key: &str) -> Result<Option<Stored>> {
+        match self.keys.find(economy, key)? {
+            Some(record) => rows::stored(&mut self.find_record, record).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn append(&mut self, batch: &[Appended]) -> Result<()> {
+        self.txn(|journal| {
+            batch
+                .iter()
+                .try_for_each(|appended| journal.insert(appended))
+        })
+    }
+
+    fn begin_checkpoint(&mut self, state: &State) -> Result<u64> {
+        let mut begin = self.database.prepare(
+            "INSERT INTO checkpoints (id, record, movement, recorded_at, pieces)
+             VALUES ((SELECT coalesce(max(id), 0) + 1 FROM checkpoints), ?1, ?2, ?3, NULL)",
+        )?;
+        begin.run(vec![
+            integer(state.record),
+            integer(state.movement),
+            integer(state.recorded_at.0),
+        ])?;
+        rows::unsigned(self.database.number("SELECT max(id) FROM checkpoints")?)
+    }
+
+    fn add_pieces(
+        &mut self,
+        checkpoint: u64,
+        first: u64,
+        pieces: &[(EconomyId, Item)],
+    ) -> Result<()> {
+        self.txn(|journal| {
+            for ((economy, item), ordinal) in pieces.iter().zip(first..) {
+                let (economy, item) = (text(economy.as_str()), text(rows::to_json(item)?));
+                let values = vec![integer(checkpoint), integer(ordinal), economy, item];
+                journal.insert_piece.run(values)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn close_checkpoint(&mut self, checkpoint: u64, pieces: u64) -> Result<()> {
+        let mut close = self
+            .database
+            .prepare("UPDATE checkpoints SET pieces = ?2 WHERE id = ?1")?;
+        close.run(vec![integer(checkpoint), integer(pieces)])
+    }
+
+    fn remove_old_pieces(&mut self) -> Result<bool> {
+        let mut remove = self.database.prepare(
+            "DELETE FROM checkpoint_pieces WHERE (checkpoint, ordinal) IN (
+                 SELECT checkpoint, ordinal FROM checkpoint_pieces
+                 WHERE checkpoint < (SELECT max(id) FROM checkpoints WHERE pieces IS NOT NULL)
+                 LIMIT ?1)
+             RETURNING 1",
+        )?;
+        let mut removed = false;
+        remove.each(vec![integer(REMOVED_PIECES_MAX)], |_| {
+            removed = true;
+            Ok(true)
+        })?;
+        Ok(removed)
+    }
+
+    fn tidy(&mut self) -> Result<()> {
+        self.database
+            .number("PRAGMA wal_checkpoint(PASSIVE)")
+            .map(drop)
+    }
+}

@@ -1,0 +1,209 @@
+//! The room that remembers: a journal in one libSQL file, its one writer, and the published state.
+//!
+//! * The **state** ([`State`]) is in memory. The writer alone changes it, and after each commit
+//!   publishes it as an immutable snapshot that shares what did not change. Readers take the newest
+//!   snapshot without a lock and without SQL.
+//! * The **journal** is the truth: every change of state is a record with what was asked, what was
+//!   decided upon and what changed. Starting is the newest checkpoint plus the records after it,
+//!   applied and checked, never decided again.
+//! * **Durable** means fsynced: an answer is sent after its commit, in WAL mode with
+//!   `synchronous = FULL`. After `kill -9` nothing acknowledged is missing and nothing is half
+//!   there. After a power loss the same holds as far as the disk keeps what it says it has written.
+//! * **One process** owns a file, by a lock beside it; one connection in it writes.
+//!
+//! This crate knows nothing of HTTP or of plugins; what an answer says is rendered by a function
+//! that is handed in, since the answer is kept in the txn of its effects.
+
+mod audit;
+mod batch;
+mod database;
+mod error;
+mod journal;
+mod keys;
+mod lock;
+mod queue;
+mod reader;
+mod record;
+mod request;
+mod rows;
+mod schema;
+mod state;
+mod submission;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use arc_swap::ArcSwap;
+use bursar_ledger::{Digest, EconomyId, Timestamp};
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+pub use audit::{AuditReport, EconomyHead, Outside, Promise};
+pub use error::{Failure, StorageError};
+pub use journal::Stored;
+pub use lock::{FileLock, Owner, beside};
+pub use queue::{QUEUE_MAX, QUEUE_PER_ECONOMY_MAX};
+pub use request::{IdempotencyKey, KEY_CHARS_MAX, KeyError, Request};
+pub use state::State;
+pub use submission::{Answer, Receiver, Recorded, Render, Rendered, Reply, Submission};
+pub use writer::BATCH_MAX;
+
+use journal::{FileJournal, Journal};
+use queue::Queue;
+use reader::Readers;
+use submission::Job;
+use writer::{Shared, Writer};
+
+/// Where the time comes from.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Connections that read at the same time.
+const READERS: usize = 4;
+
+/// An open file. Clones share it.
+#[derive(Clone)]
+pub struct Storage {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    path: PathBuf,
+    shared: Arc<Shared>,
+    readers: Readers,
+    render: Render,
+    writer: Mutex<Option<JoinHandle<bool>>>,
+    lock: Mutex<FileLock>,
+}
+
+impl Storage {
+    /// Opens a file, or makes it, under a lock that was taken before; starts the writer.
+    ///
+    /// The state is rebuilt from the newest checkpoint and the records after it, each checked as
+    /// it is applied; a file that does not add up is not opened.
+    pub fn open(
+        path: &Path,
+        lock: FileLock,
+        clock: Clock,
+        render: Render,
+    ) -> Result<Self, StorageError> {
+        let mut journal = FileJournal::open(path, clock())?;
+        let state = journal.load()?;
+        let readers = Readers::open(path, READERS)?;
+        let shared = Arc::new(Shared {
+            queue: Queue::new(),
+            published: ArcSwap::from_pointee(state.clone()),
+        });
+        let reopen = {
+            let (path, clock) = (journal.path().to_owned(), Arc::clone(&clock));
+            Box::new(move || FileJournal::open(&path, clock()))
+        };
+        let writer = Writer::new(Arc::clone(&shared), journal, reopen, state, clock, render);
+        let thread = std::thread::Builder::new().name("writer".into());
+        let writer = thread
+            .spawn(move || writer.run())
+            .map_err(|source| StorageError::File {
+                path: path.to_owned(),
+                source,
+            })?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                path: path.to_owned(),
+                shared,
+                readers,
+                render,
+                writer: Mutex::new(Some(writer)),
+                lock: Mutex::new(lock),
+            }),
+        })
+    }
+
+    /// Says beside the file how this process can be reached.
+    pub fn announce(&self, owner: &Owner) -> Result<(), StorageError> {
+        self.inner
+            .lock
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .announce(owner)
+    }
+
+    /// Puts a request into the queue. The reply arrives after its commit; dropping the receiver
+    /// does not take the request back.
+    pub fn submit(&self, submission: Submission) -> Result<Receiver, Failure> {
+        let (respond, receiver) = oneshot::channel();
+        let economy = submission.economy.clone();
+        self.inner.shared.queue.push(
+            &economy,
+            Job {
+                submission,
+                respond,
+            },
+        )?;
+        Ok(receiver)
+    }
+
+    /// The newest published state.
+    pub fn state(&self) -> Arc<State> {
+        self.inner.shared.published.load_full()
+    }
+
+    /// Whether requests are taken.
+    pub fn is_ready(&self) -> bool {
+        self.inner.shared.queue.is_open()
+    }
+
+    /// The committed answer to a key. Blocks for one small read.
+    pub fn stored(
+        &self,
+        economy: &EconomyId,
+        key: &IdempotencyKey,
+    ) -> Result<Option<Stored>, StorageError> {
+        self.inner.readers.stored(economy, key.as_str())
+    }
+
+    /// The bytes of a component. Blocks for one read.
+    pub fn component(&self, digest: &Digest) -> Result<Option<Bytes>, StorageError> {
+        self.inner.readers.component(digest)
+    }
+
+    /// Checks every promise against every record, beside the work that goes on. Blocks, for a time
+    /// that grows with the journal; `progress` is told records done and in all.
+    pub fn audit(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<AuditReport, StorageError> {
+        audit::audit(&self.inner.path, &self.state(), self.inner.render, progress)
+    }
+
+    /// Stops taking requests, serves those that wait, writes a checkpoint and ends the writer.
+    /// Blocks until that is done. False if the file had been given up before.
+    pub fn close(&self) -> bool {
+        self.inner.shared.queue.close();
+        let writer = self
+            .inner
+            .writer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        writer.is_none_or(|writer| writer.join().unwrap_or(false))
+    }
+}
+
+/// Checks every promise against every record of a file that no process has open.
+pub fn audit_file(
+    path: &Path,
+    render: Render,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<AuditReport, StorageError> {
+    if !path.exists() {
+        let source = std::io::Error::from(std::io::ErrorKind::NotFound);
+        return Err(StorageError::File {
+            path: path.to_owned(),
+            source,
+        });
+    }
+    let _lock = FileLock::acquire(path)?;
+    let state = audit::load(path)?;
+    audit::audit(path, &state, render, progress)
+}

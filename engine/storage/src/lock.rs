@@ -1,0 +1,89 @@
+//! One process per file: a lock beside it, with a note on how to reach whoever holds it.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::StorageError;
+
+/// How a command reaches the process that owns a file.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Owner {
+    /// The process.
+    pub pid: u32,
+    /// Its Unix socket.
+    pub socket: PathBuf,
+    /// A bearer token with scope `admin`, valid while the process lives. The lock file can be read
+    /// only by the user who runs it.
+    pub token: String,
+}
+
+/// The right to open a file. The operating system takes it back when the process ends, however it
+/// ends; the lock file stays and means nothing by itself.
+#[derive(Debug)]
+pub struct FileLock {
+    file: File,
+    path: PathBuf,
+}
+
+impl FileLock {
+    /// Takes the lock of a database file, or says who has it.
+    pub fn acquire(database: &Path) -> Result<Self, StorageError> {
+        let path = beside(database, "lock");
+        let failed = |source| StorageError::File {
+            path: path.clone(),
+            source,
+        };
+        let mut file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => {
+                file.set_len(0).map_err(failed)?;
+                Ok(Self { file, path })
+            }
+            Err(TryLockError::Error(source)) => Err(failed(source)),
+            Err(TryLockError::WouldBlock) => {
+                let mut note = String::new();
+                file.read_to_string(&mut note).map_err(failed)?;
+                let owner: Option<Owner> = serde_json::from_str(&note).ok();
+                let pid = owner.as_ref().map_or(0, |owner| owner.pid);
+                let path = database.to_owned();
+                Err(StorageError::Busy {
+                    path,
+                    pid,
+                    owner: owner.map(Box::new),
+                })
+            }
+        }
+    }
+
+    /// Says how the owner can be reached.
+    pub fn announce(&mut self, owner: &Owner) -> Result<(), StorageError> {
+        let failed = |source| StorageError::File {
+            path: self.path.clone(),
+            source,
+        };
+        let note = serde_json::to_vec(owner).unwrap_or_default();
+        self.file.set_len(0).map_err(failed)?;
+        self.file.seek(SeekFrom::Start(0)).map_err(failed)?;
+        self.file.write_all(&note).map_err(failed)?;
+        self.file.sync_all().map_err(failed)
+    }
+}
+
+/// A file that stands beside the database, such as `guild.db.lock`.
+pub fn beside(database: &Path, suffix: &str) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(".");
+    name.push(suffix);
+    name.into()
+}

@@ -1,0 +1,113 @@
+//! One record of the journal: what was asked, what was decided, what changed, and the hash of it.
+
+use bursar_ledger::{Change, Decision, Digest, EconomyId, Link, Movement, Sha256Writer, Timestamp};
+use bytes::Bytes;
+
+use crate::error::StorageError;
+
+/// How an act ended, as a record says it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Outcome {
+    /// It happened.
+    Applied,
+    /// The ledger said no.
+    Rejected,
+    /// The plugin said no.
+    Declined,
+    /// The plugin misbehaved.
+    Faulted,
+}
+
+impl Outcome {
+    const ALL: [Self; 4] = [Self::Applied, Self::Rejected, Self::Declined, Self::Faulted];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Rejected => "rejected",
+            Self::Declined => "declined",
+            Self::Faulted => "faulted",
+        }
+    }
+
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|outcome| outcome.as_str() == text)
+    }
+}
+
+/// A movement with its number in the file and its links.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Entry {
+    pub(crate) number: u64,
+    pub(crate) movement: Movement,
+    pub(crate) link: Link,
+}
+
+/// A record, as it is written and read.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Record {
+    pub(crate) id: u64,
+    pub(crate) economy: EconomyId,
+    pub(crate) seq: u64,
+    pub(crate) epoch: u64,
+    pub(crate) recorded_at: Timestamp,
+    pub(crate) kind: String,
+    pub(crate) actor: String,
+    pub(crate) key: Option<String>,
+    pub(crate) request: String,
+    pub(crate) act: String,
+    pub(crate) outcome: Outcome,
+    pub(crate) changes: String,
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) status: u16,
+    pub(crate) answer: Bytes,
+    pub(crate) previous: Digest,
+    pub(crate) hash: Digest,
+}
+
+impl Record {
+    /// The hash over everything that the record says within its economy, and over the hash of the
+    /// economy's record before it. Numbers that belong to the file (`id`, movement numbers and
+    /// links) are left out, so that an economy keeps its hashes in another file; they are checked
+    /// by counting.
+    pub(crate) fn compute_hash(&self) -> Digest {
+        let mut hash = Sha256Writer::new("bursar-record-1");
+        hash.text(self.previous.as_bytes());
+        hash.text(self.economy.as_str());
+        hash.number(self.seq);
+        hash.number(self.epoch);
+        hash.number(self.recorded_at.0);
+        hash.text(&self.kind);
+        hash.text(&self.actor);
+        hash.optional(self.key.as_deref());
+        hash.text(&self.request);
+        hash.text(&self.act);
+        hash.text(self.outcome.as_str());
+        hash.text(&self.changes);
+        hash.number(u64::from(self.status));
+        hash.text(&self.answer);
+        for Entry { movement, .. } in &self.entries {
+            hash.text(movement.posting.source.as_str());
+            hash.text(movement.posting.destination.as_str());
+            hash.text(movement.posting.asset.as_str());
+            hash.number(movement.posting.amount.get());
+            hash.balance(movement.source_after);
+            hash.balance(movement.destination_after);
+        }
+        hash.finish()
+    }
+
+    /// The record's effects.
+    pub(crate) fn decision(&self) -> Result<Decision, StorageError> {
+        let changes: Vec<Change> = serde_json::from_str(&self.changes)
+            .map_err(|error| StorageError::damaged(self.id, format!("its changes: {error}")))?;
+        let movements = self
+            .entries
+            .iter()
+            .map(|entry| entry.movement.clone())
+            .collect();
+        Ok(Decision::recorded(movements, changes))
+    }
+}

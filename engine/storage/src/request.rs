@@ -1,0 +1,132 @@
+//! What a client asked, and under which key: the exactly-once vocabulary.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+/// Characters in an idempotency key.
+pub const KEY_CHARS_MAX: usize = 128;
+
+/// Names one intent of a client within one economy, for ever: 1 to [`KEY_CHARS_MAX`] printable
+/// ASCII characters.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct IdempotencyKey(Arc<str>);
+
+impl IdempotencyKey {
+    /// The key as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for IdempotencyKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A text is not an idempotency key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("an idempotency key has 1 to {KEY_CHARS_MAX} printable ASCII characters")]
+pub struct KeyError;
+
+impl FromStr for IdempotencyKey {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        let printable = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        if text.trim().is_empty() || text.len() > KEY_CHARS_MAX || !printable {
+            return Err(KeyError);
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+/// What a client asked, in one canonical text: method, path and body, members sorted, absent
+/// members absent.
+///
+/// The request itself is kept with its answer, not a digest of each member: what must be the same
+/// is there to compare, and to read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Request(Arc<str>);
+
+impl Request {
+    /// The canonical text of a request.
+    pub fn new(method: &str, path: &str, body: &Value) -> Self {
+        Self(
+            json!({ "method": method, "path": path, "body": body })
+                .to_string()
+                .into(),
+        )
+    }
+
+    /// The canonical text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The first member in which this request differs from one that was kept, as a JSON pointer
+    /// into the body, or `method` or `path`; none if they are the same.
+    pub fn difference(&self, kept: &str) -> Option<String> {
+        if *self.0 == *kept {
+            return None;
+        }
+        let parse = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
+        let (here, there) = (parse(&self.0), parse(kept));
+        for name in ["method", "path"] {
+            if here.get(name) != there.get(name) {
+                return Some(name.into());
+            }
+        }
+        let body = |value: &Value| value.get("body").and_then(Value::as_object).cloned();
+        let (here, there) = (
+            body(&here).unwrap_or_default(),
+            body(&there).unwrap_or_default(),
+        );
+        let names = here.keys().chain(there.keys());
+        let mut different = names.filter(|name| here.get(*name) != there.get(*name));
+        Some(
+            different
+                .next()
+                .map_or_else(|| "body".into(), |name| format!("/{name}")),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_has_1_to_128_printable_characters() {
+        assert!("k".repeat(KEY_CHARS_MAX).parse::<IdempotencyKey>().is_ok());
+        for wrong in ["", " ", "a\nb", "ä", &"k".repeat(KEY_CHARS_MAX + 1)] {
+            assert_eq!(wrong.parse::<IdempotencyKey>(), Err(KeyError), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn the_member_that_differs_is_named() {
+        let ask = |path, body| Request::new("POST", path, &body);
+        let first = ask("/a", json!({ "amount": 1, "memo": "x" }));
+        let difference = |other: Request| other.difference(first.as_str());
+        assert_eq!(
+            difference(ask("/a", json!({ "memo": "x", "amount": 1 }))),
+            None
+        );
+        assert_eq!(
+            difference(ask("/b", json!({ "amount": 1 }))),
+            Some("path".into())
+        );
+        assert_eq!(
+            difference(ask("/a", json!({ "amount": 2 }))),
+            Some("/amount".into())
+        );
+        assert_eq!(
+            difference(ask("/a", json!({ "amount": 1 }))),
+            Some("/memo".into())
+        );
+    }
+}

@@ -1,0 +1,134 @@
+//! All books of one file, as one value with structural sharing.
+
+use std::sync::Arc;
+
+use bursar_ledger::{Books, Change, Digest, EconomyId, Item, Link, Seed, Timestamp};
+use imbl::OrdMap;
+
+use crate::error::StorageError;
+use crate::record::Record;
+
+/// The state after some record: what is published after each commit, and what a checkpoint keeps.
+/// Cloning it costs a few pointers.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct State {
+    pub(crate) economies: OrdMap<EconomyId, Arc<Books>>,
+    /// The newest record in the file.
+    pub(crate) record: u64,
+    /// The newest movement in the file.
+    pub(crate) movement: u64,
+    /// When the newest record was made.
+    pub(crate) recorded_at: Timestamp,
+}
+
+impl State {
+    /// The books of an economy.
+    pub fn books(&self, economy: &EconomyId) -> Option<&Arc<Books>> {
+        self.economies.get(economy)
+    }
+
+    /// All economies, by name.
+    pub fn economies(&self) -> &OrdMap<EconomyId, Arc<Books>> {
+        &self.economies
+    }
+
+    /// How many records the file has.
+    pub fn records(&self) -> u64 {
+        self.record
+    }
+
+    /// When the newest record was made.
+    pub fn recorded_at(&self) -> Timestamp {
+        self.recorded_at
+    }
+
+    /// The books to change, made if `changes` open the economy.
+    pub(crate) fn books_mut(
+        &mut self,
+        economy: &EconomyId,
+        changes: &[Change],
+        at: Timestamp,
+    ) -> Option<&mut Books> {
+        if !self.economies.contains_key(economy) {
+            let opened = |change: &Change| -> Option<Seed> {
+                if let Change::EconomyOpened { seed } = change {
+                    Some(*seed)
+                } else {
+                    None
+                }
+            };
+            let seed = changes.iter().find_map(opened)?;
+            self.economies
+                .insert(economy.clone(), Arc::new(Books::new(seed, at)));
+        }
+        self.economies.get_mut(economy).map(Arc::make_mut)
+    }
+
+    /// Applies a record that the journal has kept, and checks that it fits: its place, its links,
+    /// the balances that it leaves behind, and its hash.
+    pub(crate) fn replay(&mut self, record: &Record) -> Result<(), StorageError> {
+        let damaged = |what: &str| StorageError::damaged(record.id, what);
+        if record.id != self.record.wrapping_add(1) {
+            return Err(damaged("the record before it is missing"));
+        }
+        if record.recorded_at < self.recorded_at {
+            return Err(damaged("it is older than the record before it"));
+        }
+        if record.compute_hash() != record.hash {
+            return Err(damaged("its hash is not that of its content"));
+        }
+        let decision = record.decision()?;
+        let first = self.movement.wrapping_add(1);
+        let books = self
+            .books_mut(&record.economy, decision.changes(), record.recorded_at)
+            .ok_or_else(|| damaged("its economy was never opened"))?;
+        if record.seq != books.seq().wrapping_add(1) || record.previous != books.head() {
+            return Err(damaged("it does not follow its economy's record before it"));
+        }
+        let links = books
+            .apply(&decision, record.seq, record.recorded_at, first)
+            .map_err(|misfit| StorageError::damaged(record.id, misfit))?;
+        books.seal(record.seq, record.recorded_at, record.hash);
+        let kept: Vec<Link> = record.entries.iter().map(|entry| entry.link).collect();
+        if links != kept {
+            return Err(damaged(
+                "its movements are not linked to the ones before them",
+            ));
+        }
+        if record
+            .entries
+            .iter()
+            .zip(first..)
+            .any(|(entry, number)| entry.number != number)
+        {
+            return Err(damaged("its movements are not numbered without gaps"));
+        }
+        self.record = record.id;
+        self.movement = first.wrapping_add(links.len() as u64).wrapping_sub(1);
+        self.recorded_at = record.recorded_at;
+        Ok(())
+    }
+
+    /// Puts a piece of a checkpoint in its place.
+    pub(crate) fn restore(&mut self, economy: EconomyId, item: Item) -> bool {
+        let mut books = self.economies.remove(&economy).map(Arc::unwrap_or_clone);
+        let fits = Books::restore(&mut books, item);
+        if let Some(books) = books {
+            self.economies.insert(economy, Arc::new(books));
+        }
+        fits
+    }
+
+    /// The pieces of a checkpoint, made one by one as they are asked for.
+    pub(crate) fn into_pieces(self) -> impl Iterator<Item = (EconomyId, Item)> + Send {
+        self.economies.into_iter().flat_map(|(economy, books)| {
+            let items = Arc::unwrap_or_clone(books).into_items();
+            items.map(move |item| (economy.clone(), item))
+        })
+    }
+
+    /// The hash of an economy's newest record.
+    pub fn head(&self, economy: &EconomyId) -> Option<Digest> {
+        self.books(economy).map(|books| books.head())
+    }
+}
