@@ -1,0 +1,333 @@
+//! The host's side of the contract: what a guest asks becomes a question to its draft.
+//!
+//! Nothing here decides. What cannot be asked at all, a name that is no name or an amount that is
+//! no amount, is a fault and ends the call; what the draft refuses goes back to the guest.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use bursar_ledger::{
+    AccountId, Amount, Answer, Ask, AssetId, CALL_DRAWS_MAX, CALL_POSTINGS_MAX, CALL_READS_MAX,
+    CALL_SECURES_MAX, CALL_WRITES_MAX, DRAW_LABEL_BYTES_MAX, DRAW_RANGE_MAX, Posting, Refusal,
+    STATE_KEY_BYTES_MAX, STATE_VALUE_BYTES_MAX,
+};
+use wasmtime::Result;
+
+use crate::bindings::bursar::plugin::{call, fair, ledger, log, state, types};
+use crate::call::{Guest, LogLevel};
+use crate::limits::{FUEL_PER_READ, FUEL_PER_REQUEST};
+
+/// The guest did something that no plugin may do. The text is for the operator.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Fault(pub(crate) String);
+
+/// What a guest has asked for so far, by kind.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Counts {
+    reads: usize,
+    postings: usize,
+    secures: usize,
+    writes: usize,
+    draws: usize,
+}
+
+fn fault<T>(what: impl Into<String>) -> Result<T> {
+    Err(Fault(what.into()).into())
+}
+
+fn name<T: FromStr>(what: &str, text: &str) -> Result<T>
+where
+    T::Err: std::fmt::Display,
+{
+    text.parse().or_else(|error| {
+        let shown: String = text
+            .chars()
+            .take(64)
+            .flat_map(char::escape_default)
+            .collect();
+        fault(format!("`{shown}` is not the name of an {what}: {error}"))
+    })
+}
+
+fn amount(units: u64) -> Result<Amount> {
+    Amount::new(units).map_or_else(
+        || {
+            fault(format!(
+                "{units} is not an amount: amounts are 1 to 2^53 - 1"
+            ))
+        },
+        Ok,
+    )
+}
+
+fn count(counter: &mut usize, most: usize, what: &str) -> Result<()> {
+    if *counter >= most {
+        return fault(format!("more than {most} {what} in one call"));
+    }
+    *counter += 1;
+    Ok(())
+}
+
+fn length(bytes: usize, most: usize, what: &str) -> Result<()> {
+    if bytes > most {
+        return fault(format!("{what} of {bytes} bytes, of at most {most}"));
+    }
+    Ok(())
+}
+
+fn refusal(refusal: Refusal) -> types::Refusal {
+    match refusal {
+        Refusal::UnknownAccount { account } => types::Refusal::UnknownAccount(account.to_string()),
+        Refusal::UnknownAsset { asset } => types::Refusal::UnknownAsset(asset.to_string()),
+        Refusal::NotGranted { what } => types::Refusal::NotGranted(what),
+        Refusal::OverLimit { asset, most, asked } => {
+            let asset = asset.to_string();
+            types::Refusal::OverLimit(types::Limit {
+                asset,
+                most: most.get(),
+                asked,
+            })
+        }
+        Refusal::InsufficientFunds => types::Refusal::InsufficientFunds,
+        Refusal::NoRoom => types::Refusal::NoRoom,
+        Refusal::AfterDraw => types::Refusal::AfterDraw,
+        Refusal::NotSecured => types::Refusal::NotSecured,
+    }
+}
+
+/// The draft answers each question with the kind of answer that belongs to it.
+fn mismatch<T>(answer: &Answer) -> Result<T> {
+    Err(wasmtime::Error::msg(format!(
+        "the draft answered with {answer:?}"
+    )))
+}
+
+impl Guest {
+    fn done(&mut self, ask: Ask) -> Result<Result<(), types::Refusal>> {
+        match self.ask(ask)? {
+            Answer::Done => Ok(Ok(())),
+            Answer::Refused(no) => Ok(Err(refusal(no))),
+            other @ (Answer::Balance(_)
+            | Answer::Whether(_)
+            | Answer::Drawn(_)
+            | Answer::Value(_)
+            | Answer::Page(_)) => mismatch(&other),
+        }
+    }
+
+    fn read(&mut self) -> Result<()> {
+        count(&mut self.counts.reads, CALL_READS_MAX, "reads")?;
+        self.charge(FUEL_PER_READ)
+    }
+
+    fn write(&mut self, key: &str, value: &str) -> Result<()> {
+        count(&mut self.counts.writes, CALL_WRITES_MAX, "writes")?;
+        state_key(key)?;
+        length(value.len(), STATE_VALUE_BYTES_MAX, "a value")?;
+        self.charge(FUEL_PER_REQUEST)?;
+        self.charge_bytes(key.len() + value.len())
+    }
+}
+
+fn state_key(key: &str) -> Result<()> {
+    if key.is_empty() {
+        return fault("an empty key");
+    }
+    length(key.len(), STATE_KEY_BYTES_MAX, "a key")
+}
+
+impl types::Host for Guest {}
+
+impl ledger::Host for Guest {
+    fn balance(
+        &mut self,
+        account: String,
+        asset: String,
+    ) -> Result<Result<types::Amounts, types::Refusal>> {
+        self.read()?;
+        let account: AccountId = name("account", &account)?;
+        let asset: AssetId = name("asset", &asset)?;
+        match self.ask(Ask::Balance { account, asset })? {
+            Answer::Balance(seen) => Ok(Ok(types::Amounts {
+                posted: seen.posted,
+                held: seen.held,
+                spendable: seen.spendable,
+            })),
+            Answer::Refused(no) => Ok(Err(refusal(no))),
+            other => mismatch(&other),
+        }
+    }
+
+    fn has_at_least(
+        &mut self,
+        account: String,
+        asset: String,
+        units: u64,
+    ) -> Result<Result<bool, types::Refusal>> {
+        self.read()?;
+        let account: AccountId = name("account", &account)?;
+        let asset: AssetId = name("asset", &asset)?;
+        let amount = amount(units)?;
+        match self.ask(Ask::HasAtLeast {
+            account,
+            asset,
+            amount,
+        })? {
+            Answer::Whether(whether) => Ok(Ok(whether)),
+            Answer::Refused(no) => Ok(Err(refusal(no))),
+            other => mismatch(&other),
+        }
+    }
+
+    fn transfer(&mut self, posting: types::Posting) -> Result<Result<(), types::Refusal>> {
+        count(&mut self.counts.postings, CALL_POSTINGS_MAX, "transfers")?;
+        self.charge(FUEL_PER_REQUEST)?;
+        let posting = Posting {
+            source: name("account", &posting.source)?,
+            destination: name("account", &posting.destination)?,
+            asset: name("asset", &posting.asset)?,
+            amount: amount(posting.amount)?,
+        };
+        if posting.source == posting.destination {
+            return fault(format!("a transfer from `{}` to itself", posting.source));
+        }
+        self.done(Ask::Transfer(posting))
+    }
+}
+
+impl state::Host for Guest {
+    fn get(&mut self, key: String) -> Result<Option<String>> {
+        self.read()?;
+        state_key(&key)?;
+        match self.ask(Ask::Get { key: key.into() })? {
+            Answer::Value(value) => {
+                self.charge_bytes(value.as_ref().map_or(0, |value| value.len()))?;
+                Ok(value.map(|value| value.as_ref().into()))
+            }
+            other => mismatch(&other),
+        }
+    }
+
+    fn set(&mut self, key: String, value: String) -> Result<()> {
+        self.write(&key, &value)?;
+        self.ask(Ask::Set {
+            key: key.into(),
+            value: value.into(),
+        })
+        .map(drop)
+    }
+
+    fn delete(&mut self, key: String) -> Result<()> {
+        self.write(&key, "")?;
+        self.ask(Ask::Delete { key: key.into() }).map(drop)
+    }
+
+    fn list(&mut self, prefix: String, cursor: Option<String>) -> Result<state::Page> {
+        self.read()?;
+        length(prefix.len(), STATE_KEY_BYTES_MAX, "a prefix")?;
+        length(
+            cursor.as_ref().map_or(0, String::len),
+            STATE_KEY_BYTES_MAX,
+            "a cursor",
+        )?;
+        match self.ask(Ask::List {
+            prefix: prefix.into(),
+            cursor: cursor.map(Into::into),
+        })? {
+            Answer::Page(page) => {
+                self.charge_bytes(page.keys.iter().map(|key| key.len()).sum())?;
+                let text = |key: &Arc<str>| key.as_ref().to_owned();
+                Ok(state::Page {
+                    keys: page.keys.iter().map(text).collect(),
+                    next: page.next.as_ref().map(text),
+                })
+            }
+            other => mismatch(&other),
+        }
+    }
+}
+
+impl fair::Host for Guest {
+    fn secure(
+        &mut self,
+        account: String,
+        asset: String,
+        units: u64,
+    ) -> Result<Result<(), types::Refusal>> {
+        count(
+            &mut self.counts.secures,
+            CALL_SECURES_MAX,
+            "secured amounts",
+        )?;
+        self.charge(FUEL_PER_REQUEST)?;
+        let account = name("account", &account)?;
+        let asset = name("asset", &asset)?;
+        self.done(Ask::Secure {
+            account,
+            asset,
+            amount: amount(units)?,
+        })
+    }
+
+    fn below(&mut self, n: u32, label: String) -> Result<u32> {
+        count(&mut self.counts.draws, CALL_DRAWS_MAX, "draws")?;
+        self.charge(FUEL_PER_REQUEST)?;
+        length(label.len(), DRAW_LABEL_BYTES_MAX, "a label")?;
+        if !(1..=DRAW_RANGE_MAX).contains(&n) {
+            return fault(format!(
+                "a draw below {n}: the range of a draw is 1 to 2^31"
+            ));
+        }
+        match self.ask(Ask::Draw { range: n, label })? {
+            Answer::Drawn(drawn) => Ok(drawn),
+            other => mismatch(&other),
+        }
+    }
+}
+
+impl call::Host for Guest {
+    fn action(&mut self) -> Result<String> {
+        self.charge(FUEL_PER_READ)?;
+        Ok(self.call()?.action.clone())
+    }
+
+    fn caller(&mut self) -> Result<String> {
+        self.charge(FUEL_PER_READ)?;
+        Ok(self.call()?.caller.to_string())
+    }
+
+    fn now(&mut self) -> Result<u64> {
+        self.charge(FUEL_PER_READ)?;
+        Ok(self.call()?.now.0)
+    }
+
+    fn id(&mut self) -> Result<String> {
+        self.charge(FUEL_PER_READ)?;
+        Ok(self.call()?.id.to_string())
+    }
+
+    fn configuration(&mut self) -> Result<String> {
+        self.charge(FUEL_PER_READ)?;
+        let text = self.configuration_text()?;
+        self.charge_bytes(text.len())?;
+        Ok(text)
+    }
+}
+
+impl log::Host for Guest {
+    fn write(&mut self, level: log::Level, message: String) -> Result<()> {
+        self.charge(FUEL_PER_READ)?;
+        self.charge_bytes(message.len())?;
+        self.keep_line(
+            match level {
+                log::Level::Debug => LogLevel::Debug,
+                log::Level::Info => LogLevel::Info,
+                log::Level::Warn => LogLevel::Warn,
+                log::Level::Error => LogLevel::Error,
+            },
+            &message,
+        );
+        Ok(())
+    }
+}

@@ -1,0 +1,37 @@
+//! The room in which strangers think: a component and a draft go in, a transcript comes out.
+//!
+//! * `check` decides whether a component may run here at all, in stages, and says in plain words
+//!   why not. The same code is behind an upload and behind `bursar plugin check`.
+//! * `sandbox` is how wasmtime is set up: what is switched on, and that nothing else can be
+//!   imported. There is no WASI: a guest has no clock, no randomness, no file and no network.
+//! * `call` runs one action in a fresh store, with fuel, a deadline and limits on memory and on
+//!   what crosses the border. What it learns and asks goes through a [`Draft`](bursar_ledger::Draft),
+//!   which alone knows what a plugin may touch.
+//! * `workers` are threads of their own for guests, below the priority of those that move money.
+//!
+//! This crate knows no file, no network and no SQL. Compilation happens in this process, on no
+//! request's path, after the static limits; a child process for it is still to come.
+
+mod bindings;
+mod call;
+mod check;
+mod imports;
+mod limits;
+mod manifest;
+mod plugin;
+mod report;
+mod sandbox;
+mod shape;
+mod ticker;
+mod workers;
+
+#[cfg(test)]
+mod tests;
+
+pub use call::{CallFailure, Finished, LogLevel, LogLine};
+pub use check::Checked;
+pub use limits::{Limits, UPLOAD_BYTES_MAX};
+pub use manifest::{Action, Manifest, SchemaError};
+pub use plugin::{LoadedPlugin, PluginHost};
+pub use report::{Finding, Report};
+pub use workers::{Busy, Workers};

@@ -1,0 +1,87 @@
+//! Every limit of the host, in one place.
+
+use std::time::Duration;
+
+/// Bytes of an uploaded component: room for an interpreter, as components in Python need it.
+pub const UPLOAD_BYTES_MAX: usize = 24 * 1024 * 1024;
+
+/// Bytes of all code in a component.
+pub(crate) const CODE_BYTES_MAX: usize = 12 * 1024 * 1024;
+/// Bytes of one function's body: the compiler's time grows faster than the body.
+pub(crate) const BODY_BYTES_MAX: usize = 512 * 1024;
+/// Functions in a component.
+pub(crate) const FUNCTIONS_MAX: usize = 80_000;
+/// Core modules and components nested in a component.
+pub(crate) const PARTS_MAX: usize = 64;
+
+/// Bytes of a manifest.
+pub(crate) const MANIFEST_BYTES_MAX: usize = 128 * 1024;
+/// Actions in a manifest.
+pub(crate) const ACTIONS_MAX: usize = 64;
+/// Characters in a manifest's texts.
+pub(crate) const TEXT_CHARS_MAX: usize = 1024;
+
+/// Bytes of the arguments of a call, as JSON.
+pub(crate) const ARGUMENTS_BYTES_MAX: usize = 32 * 1024;
+/// Bytes of a reply, as JSON.
+pub(crate) const REPLY_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of the sentence of a decline.
+pub(crate) const DECLINE_BYTES_MAX: usize = 512;
+/// Characters in the code of a decline.
+pub(crate) const DECLINE_CODE_CHARS_MAX: usize = 64;
+/// Bytes of log lines that are kept of a call.
+pub(crate) const LOG_BYTES_MAX: usize = 8 * 1024;
+
+/// Fuel that a read costs beside what the guest burns.
+pub(crate) const FUEL_PER_READ: u64 = 2_000;
+/// Fuel that a request costs: a transfer, a secured amount, a draw, a write.
+pub(crate) const FUEL_PER_REQUEST: u64 = 5_000;
+
+/// Memories in a component instance; each may grow to the limit.
+pub(crate) const MEMORIES_MAX: usize = 2;
+/// Tables in a component instance.
+pub(crate) const TABLES_MAX: usize = 32;
+/// Core instances in a component instance.
+pub(crate) const INSTANCES_MAX: usize = 128;
+/// Elements of each table.
+pub(crate) const TABLE_ELEMENTS_MAX: usize = 20_000;
+/// Resource handles; the contract has no resources.
+pub(crate) const HANDLES_MAX: usize = 64;
+/// Bytes of the guest's stack.
+pub(crate) const STACK_BYTES: usize = 512 * 1024;
+
+/// How often the clock of deadlines ticks.
+pub(crate) const TICK: Duration = Duration::from_millis(5);
+
+/// What one call may use up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Fuel of the guest, about one unit an instruction, and as much again for what it asks of the
+    /// host. Running out is a fault, and the same in every run.
+    pub fuel: u64,
+    /// Wall-clock time, as a safety net. Running into it is a failure of the host's, not an
+    /// outcome: it depends on how busy the machine is.
+    pub deadline: Duration,
+    /// Bytes of linear memory.
+    pub memory_bytes: usize,
+    /// Bytes that one crossing of the border may copy to the host.
+    pub hostcall_bytes: usize,
+}
+
+impl Limits {
+    /// The limits of a server: 50 million units of fuel (some 10 ms), 2 s, 16 MiB, 256 KiB.
+    pub const fn standard() -> Self {
+        Self {
+            fuel: 50_000_000,
+            deadline: Duration::from_secs(2),
+            memory_bytes: 16 * 1024 * 1024,
+            hostcall_bytes: 256 * 1024,
+        }
+    }
+
+    /// The deadline in ticks of the clock of deadlines, at least one.
+    pub(crate) fn deadline_ticks(&self) -> u64 {
+        let ticks = self.deadline.as_millis() / TICK.as_millis();
+        u64::try_from(ticks).unwrap_or(u64::MAX).max(1)
+    }
+}

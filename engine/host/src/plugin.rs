@@ -1,0 +1,128 @@
+//! Components that are ready to run, by the hash of their bytes.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use bursar_ledger::{Digest, Draft};
+use wasmtime::Engine;
+use wasmtime::component::Linker;
+
+use crate::bindings::PluginPre;
+use crate::call::{self, CallFailure, Finished, Guest};
+use crate::check::{Checked, check};
+use crate::limits::Limits;
+use crate::manifest::Manifest;
+use crate::report::{Finding, Report};
+use crate::sandbox;
+use crate::ticker::Ticker;
+
+/// Components that are kept ready. Beyond, one makes room and is compiled again when it is called.
+const READY_MAX: usize = 256;
+
+/// Checks components and keeps them ready. Clones share everything.
+#[derive(Clone)]
+pub struct PluginHost {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    engine: Engine,
+    linker: Linker<Guest>,
+    limits: Limits,
+    ready: RwLock<HashMap<Digest, Arc<LoadedPlugin>>>,
+    _ticker: Ticker,
+}
+
+impl PluginHost {
+    /// Sets up the sandbox. A process has one.
+    pub fn new(limits: Limits) -> Result<Self, Report> {
+        let failed = |what: &str| {
+            let message = format!("the sandbox could not be set up: {what}");
+            Report::from(Finding::new("host_failed", message))
+        };
+        let engine = sandbox::engine(&limits).map_err(|error| failed(&format!("{error:#}")))?;
+        let linker = sandbox::linker(&engine).map_err(|error| failed(&format!("{error:#}")))?;
+        let ticker = Ticker::start(engine.clone()).map_err(|error| failed(&error.to_string()))?;
+        let ready = RwLock::default();
+        let inner = Inner {
+            engine,
+            linker,
+            limits,
+            ready,
+            _ticker: ticker,
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// Whether a component may run here. Takes seconds for an interpreter; not for a request's
+    /// thread.
+    pub fn check(&self, bytes: &[u8]) -> Result<Checked, Report> {
+        let Inner {
+            engine,
+            linker,
+            limits,
+            ..
+        } = &*self.inner;
+        check(engine, linker, limits, bytes)
+    }
+
+    /// Makes a component ready to run. Takes as long as the check.
+    pub fn load(&self, digest: Digest, bytes: &[u8]) -> Result<Arc<LoadedPlugin>, Report> {
+        if let Some(plugin) = self.get(&digest) {
+            return Ok(plugin);
+        }
+        if Digest::of(bytes) != digest {
+            return Err(Finding::new("digest_mismatch", "these are not the bytes of it").into());
+        }
+        let Checked { pre, manifest } = self.check(bytes)?;
+        let plugin = Arc::new(LoadedPlugin {
+            pre,
+            manifest,
+            limits: self.inner.limits,
+        });
+        let mut ready = self
+            .inner
+            .ready
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        if ready.len() >= READY_MAX
+            && let Some(oldest) = ready.keys().next().copied()
+        {
+            ready.remove(&oldest);
+        }
+        ready.insert(digest, Arc::clone(&plugin));
+        Ok(plugin)
+    }
+
+    /// A component that is ready to run.
+    pub fn get(&self, digest: &Digest) -> Option<Arc<LoadedPlugin>> {
+        let ready = self
+            .inner
+            .ready
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        ready.get(digest).cloned()
+    }
+}
+
+/// A component that is ready to run.
+pub struct LoadedPlugin {
+    pre: PluginPre<Guest>,
+    manifest: Manifest,
+    limits: Limits,
+}
+
+impl LoadedPlugin {
+    /// What the plugin says of itself.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Runs one action over a draft, to its end. Blocks the thread for as long as the guest thinks,
+    /// at most until the deadline.
+    pub fn run(&self, draft: Draft) -> Result<Finished, CallFailure> {
+        call::run(&self.pre, &self.manifest, &self.limits, draft)
+    }
+}

@@ -1,0 +1,114 @@
+//! Threads of their own for guests, so that a guest that thinks long holds up no one else.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+
+/// Something to be done on a worker.
+type Job = Box<dyn FnOnce() + Send>;
+
+/// The queue before the workers is full, or they are ending.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("too many calls are waiting")]
+pub struct Busy;
+
+/// How much nicer workers are than the rest of the process. Money moves first: with one core left,
+/// a transfer gets about nine times the time of a guest.
+const NICENESS: i32 = 10;
+
+/// Stack of a worker: the guest's own stack, and room for the host functions on top of it.
+const STACK_BYTES: usize = 4 * 1024 * 1024;
+
+/// A fixed number of threads and a bounded queue.
+pub struct Workers {
+    jobs: Option<Sender<Job>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Workers {
+    /// Starts the threads.
+    pub fn start(threads: usize, waiting_max: usize) -> std::io::Result<Self> {
+        let (jobs, queue) = bounded::<Job>(waiting_max);
+        let start = |number: usize| {
+            let queue = queue.clone();
+            std::thread::Builder::new()
+                .name(format!("guest-{number}"))
+                .stack_size(STACK_BYTES)
+                .spawn(move || work(&queue))
+        };
+        let threads = (0..threads.max(1))
+            .map(start)
+            .collect::<std::io::Result<_>>()?;
+        Ok(Self {
+            jobs: Some(jobs),
+            threads,
+        })
+    }
+
+    /// Has a job done when a worker is free. It is not waited for.
+    pub fn submit(&self, job: Job) -> Result<(), Busy> {
+        let jobs = self.jobs.as_ref().ok_or(Busy)?;
+        jobs.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) | TrySendError::Disconnected(_) => Busy,
+        })
+    }
+}
+
+fn work(queue: &Receiver<Job>) {
+    // On Linux this is the calling thread's own niceness. Without it calls are merely less polite.
+    if let Err(error) = rustix::process::nice(NICENESS) {
+        tracing::debug!(%error, "guests run at the priority of the process");
+    }
+    for job in queue {
+        // A bug in one call must not take the worker from the next.
+        if catch_unwind(AssertUnwindSafe(job)).is_err() {
+            tracing::error!("a call panicked in the host");
+        }
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.jobs = None;
+        for thread in self.threads.drain(..) {
+            drop(thread.join());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn a_panic_costs_its_own_job_only() {
+        let workers = Workers::start(1, 4).expect("threads start");
+        let (say, heard) = mpsc::channel();
+        workers
+            .submit(Box::new(|| panic!("a bug")))
+            .expect("there is room");
+        workers
+            .submit(Box::new(move || say.send(7).expect("heard")))
+            .expect("there is room");
+        assert_eq!(heard.recv(), Ok(7));
+    }
+
+    #[test]
+    fn a_full_queue_turns_jobs_away() {
+        let workers = Workers::start(1, 1).expect("threads start");
+        let (release, wait) = mpsc::channel::<()>();
+        let (started, running) = mpsc::channel::<()>();
+        let job = move || {
+            started.send(()).expect("heard");
+            drop(wait.recv());
+        };
+        workers.submit(Box::new(job)).expect("the worker is free");
+        running.recv().expect("the worker has taken it");
+        workers.submit(Box::new(|| {})).expect("one may wait");
+        assert_eq!(workers.submit(Box::new(|| {})), Err(Busy));
+        drop(release);
+    }
+}
