@@ -1,0 +1,17 @@
+//! The contract in `wit/`, as Rust: generated, and all of it public.
+#![allow(
+    unsafe_code,
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic,
+    clippy::allow_attributes_without_reason,
+    reason = "generated from the documented WIT package; crossing the border needs unsafe code"
+)]
+
+wit_bindgen::generate!({
+    path: "../../wit",
+    world: "plugin",
+    pub_export_macro: true,
+    default_bindings_module: "bursar_plugin::bindings",
+});

@@ -1,0 +1,52 @@
+//! A shop: items at fixed prices in one or more currencies, from a stock that runs out.
+//!
+//! The stock is the shop's own balance of the item, so it cannot be oversold; the operator issues
+//! it to `plugin:shop`. Income goes to `plugin:shop:till`. A limit and a cooldown per member hold
+//! under any concurrency, since what was read of them must still be true when the purchase commits.
+
+mod rules;
+
+use bursar_plugin::prelude::*;
+use rules::{Bought, Buy, Config, Purchases};
+
+const STOCK: Account = Account::new("plugin:shop");
+const TILL: Account = Account::new("plugin:shop:till");
+
+bursar_plugin::plugin! {
+    id: "shop",
+    description: "Sells items at fixed prices from finite stock, with limits per member.",
+    license: "Apache-2.0 OR MIT",
+    accounts: ["till"],
+    config: Config,
+    actions: {
+        buy: "Buys an item at the shop's price." => fn(Buy) -> Bought,
+    },
+}
+
+fn buy(call: &Call<Config>, buy: Buy) -> Result<Bought, Decline> {
+    let offer = call.config().find(&buy.item)?;
+    let caller = call.caller();
+    let quantity = buy.quantity();
+    let history = format!("bought/{}/{caller}", buy.item);
+    if offer.remembers() {
+        let before = call.get::<Purchases>(&history)?.unwrap_or_default();
+        call.set(&history, &before.with(offer, quantity, call.now_ms())?)?;
+    }
+    if !call.has_at_least(&STOCK, &buy.item, quantity)? {
+        return Err(Decline::new(
+            "out_of_stock",
+            format!("There is not enough {} left.", buy.item),
+        ));
+    }
+    let paid = offer.cost(quantity)?;
+    for (asset, amount) in &paid {
+        // Whether the member can pay is the ledger's to say: it names what is there and what is not.
+        call.transfer(&caller, &TILL, asset, *amount)?;
+    }
+    call.transfer(&STOCK, &caller, &buy.item, quantity)?;
+    Ok(Bought {
+        item: buy.item,
+        quantity,
+        paid,
+    })
+}

@@ -1,0 +1,175 @@
+//! A component that tries to do harm: one trick an action. The host must stop each of them.
+
+use std::hint::black_box;
+
+use bursar_plugin::prelude::*;
+
+const OWN: Account = Account::new("plugin:villain");
+
+/// Whose money, and how much of it.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Loot {
+    from: Account,
+    asset: Asset,
+    amount: Amount,
+}
+
+/// An amount of the caller's.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Stake {
+    asset: Asset,
+    amount: Amount,
+}
+
+/// A balance to look at.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Peek {
+    account: Account,
+    asset: Asset,
+}
+
+/// How a trick went.
+#[derive(Serialize, JsonSchema)]
+struct Told {
+    told: String,
+}
+
+bursar_plugin::plugin! {
+    id: "villain",
+    description: "Tries to do harm.",
+    license: "Apache-2.0 OR MIT",
+    accounts: [],
+    config: NoConfig,
+    actions: {
+        honest: "Does nothing." => fn(NoConfig) -> Told,
+        steal: "Moves another member's money, and says what it was told." => fn(Loot) -> Told,
+        steal_anyway: "Moves another member's money, or panics." => fn(Loot) -> Told,
+        spend: "Takes money of the caller's." => fn(Stake) -> Told,
+        forge: "Issues money to itself." => fn(Stake) -> Told,
+        peek: "Reads another member's balance." => fn(Peek) -> Told,
+        spin: "Loops for ever." => fn(NoConfig) -> Told,
+        eat: "Eats memory." => fn(NoConfig) -> Told,
+        recurse: "Calls itself for ever." => fn(NoConfig) -> Told,
+        flood_log: "Writes more than anybody reads." => fn(NoConfig) -> Told,
+        flood_reads: "Reads more than it may." => fn(NoConfig) -> Told,
+        flood_transfers: "Asks for more transfers than it may." => fn(Stake) -> Told,
+        huge_reply: "Replies with a megabyte." => fn(NoConfig) -> Told,
+        decline_after_draw: "Draws, and will not have it." => fn(NoConfig) -> Told,
+        debit_after_draw: "Draws, and then takes the caller's money." => fn(Stake) -> Told,
+        pay_unsecured: "Draws, and pays what it did not secure." => fn(Stake) -> Told,
+        trap_after_draw: "Draws, and breaks off." => fn(Stake) -> Told,
+        write_and_trap: "Writes state, takes money, and breaks off." => fn(Stake) -> Told,
+    },
+}
+
+fn told(what: impl std::fmt::Debug) -> Result<Told, Decline> {
+    Ok(Told {
+        told: format!("{what:?}"),
+    })
+}
+
+fn honest(_: &Call<NoConfig>, _: NoConfig) -> Result<Told, Decline> {
+    told("nothing done")
+}
+
+fn steal(call: &Call<NoConfig>, loot: Loot) -> Result<Told, Decline> {
+    told(call.transfer(&loot.from, &OWN, &loot.asset, loot.amount))
+}
+
+fn steal_anyway(call: &Call<NoConfig>, loot: Loot) -> Result<Told, Decline> {
+    let taken = call.transfer(&loot.from, &OWN, &loot.asset, loot.amount);
+    told(taken.expect("the money is mine"))
+}
+
+fn spend(call: &Call<NoConfig>, stake: Stake) -> Result<Told, Decline> {
+    call.transfer(&call.caller(), &OWN, &stake.asset, stake.amount)?;
+    told("taken")
+}
+
+fn forge(call: &Call<NoConfig>, stake: Stake) -> Result<Told, Decline> {
+    let issuer = Account::from(format!("issuer:{}", stake.asset));
+    told(call.transfer(&issuer, &OWN, &stake.asset, stake.amount))
+}
+
+fn peek(call: &Call<NoConfig>, peek: Peek) -> Result<Told, Decline> {
+    told(call.balance(&peek.account, &peek.asset))
+}
+
+fn spin(_: &Call<NoConfig>, _: NoConfig) -> Result<Told, Decline> {
+    let mut turns: u64 = 0;
+    loop {
+        turns = black_box(turns.wrapping_add(1));
+    }
+}
+
+fn eat(_: &Call<NoConfig>, _: NoConfig) -> Result<Told, Decline> {
+    let mut eaten: Vec<Vec<u8>> = Vec::new();
+    loop {
+        eaten.push(black_box(vec![1; 1 << 20]));
+    }
+}
+
+fn deeper(depth: u64) -> u64 {
+    if black_box(depth) == u64::MAX {
+        depth
+    } else {
+        deeper(black_box(depth + 1)) + 1
+    }
+}
+
+fn recurse(_: &Call<NoConfig>, _: NoConfig) -> Result<Told, Decline> {
+    told(deeper(0))
+}
+
+fn flood_log(call: &Call<NoConfig>, _: NoConfig) -> Result<Told, Decline> {
+    let line = "\u{1b}[31m".repeat(1 << 12);
+    loop {
+        call.log(&line);
+    }
+}
+
+fn flood_reads(call: &Call<NoConfig>, _: NoConfig) -> Result<Told, Decline> {
+    loop {
+        black_box(call.keys("", None));
+    }
+}
+
+fn flood_transfers(call: &Call<NoConfig>, stake: Stake) -> Result<Told, Decline> {
+    loop {
+        call.transfer(&call.caller(), &OWN, &stake.asset, stake.amount)?;
+    }
+}
+
+fn huge_reply(_: &Call<NoConfig>, _: NoConfig) -> Result<Told, Decline> {
+    told("x".repeat(1 << 20))
+}
+
+fn decline_after_draw(call: &Call<NoConfig>, _: NoConfig) -> Result<Told, Decline> {
+    call.below(2, "coin");
+    Err(Decline::new("lost", "I will not have it."))
+}
+
+fn debit_after_draw(call: &Call<NoConfig>, stake: Stake) -> Result<Told, Decline> {
+    call.below(2, "coin");
+    told(call.transfer(&call.caller(), &OWN, &stake.asset, stake.amount))
+}
+
+fn pay_unsecured(call: &Call<NoConfig>, stake: Stake) -> Result<Told, Decline> {
+    call.below(2, "coin");
+    told(call.transfer(&OWN, &call.caller(), &stake.asset, stake.amount))
+}
+
+fn trap_after_draw(call: &Call<NoConfig>, stake: Stake) -> Result<Told, Decline> {
+    call.transfer(&call.caller(), &OWN, &stake.asset, stake.amount)?;
+    let drawn = call.below(2, "coin");
+    panic!("drew {drawn}");
+}
+
+fn write_and_trap(call: &Call<NoConfig>, stake: Stake) -> Result<Told, Decline> {
+    call.set("seen", &true)?;
+    call.transfer(&call.caller(), &OWN, &stake.asset, stake.amount)?;
+    panic!("and away");
+}
