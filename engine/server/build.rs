@@ -1,0 +1,92 @@
+//! Compiles the bundled plugins into components, so that the binary carries them.
+//!
+//! They are built from source by the same cargo, for the WebAssembly target and into a target
+//! directory of their own: the one outside is locked while this runs.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, exit};
+
+const TARGET: &str = "wasm32-unknown-unknown";
+
+/// Package and component of each plugin that the binary carries. The villain is for the demo.
+const PLUGINS: [(&str, &str); 3] = [
+    ("bursar-shop", "bursar_shop.wasm"),
+    ("bursar-coinflip", "bursar_coinflip.wasm"),
+    ("bursar-villain", "bursar_villain.wasm"),
+];
+
+fn main() {
+    let variable = |name: &str| env::var_os(name).unwrap_or_else(|| fail(&format!("no {name}")));
+    let root = PathBuf::from(variable("CARGO_MANIFEST_DIR")).join("../..");
+    let out = PathBuf::from(variable("OUT_DIR"));
+    for watched in ["wit", "plugins", "tests/guests", "Cargo.lock", "Cargo.toml"] {
+        println!("cargo::rerun-if-changed={}", root.join(watched).display());
+    }
+    check_target(Path::new(&variable("RUSTC")));
+    build(&root, &out, Path::new(&variable("CARGO")));
+    for (_, component) in PLUGINS {
+        let built = out
+            .join("guests")
+            .join(TARGET)
+            .join("guest")
+            .join(component);
+        if let Err(error) = std::fs::copy(&built, out.join(component)) {
+            fail(&format!("{}: {error}", built.display()));
+        }
+    }
+}
+
+/// Without the target the compiler's own words are long and do not say what to do.
+fn check_target(rustc: &Path) {
+    let asked = Command::new(rustc)
+        .args(["--print", "target-libdir", "--target", TARGET])
+        .output();
+    let folder = asked
+        .ok()
+        .and_then(|output| String::from_utf8(output.stdout).ok());
+    if !folder.is_some_and(|folder| Path::new(folder.trim()).is_dir()) {
+        fail(&format!(
+            "the WebAssembly target is missing: run `rustup target add {TARGET}`"
+        ));
+    }
+}
+
+fn build(root: &Path, out: &Path, cargo: &Path) {
+    let mut command = Command::new(cargo);
+    command.current_dir(root).args([
+        "build",
+        "--locked",
+        "--profile",
+        "guest",
+        "--target",
+        TARGET,
+    ]);
+    for (package, _) in PLUGINS {
+        command.args(["--package", package]);
+    }
+    // Flags and wrappers of the build outside are for the machine, not for the components.
+    for variable in [
+        "RUSTFLAGS",
+        "CARGO_ENCODED_RUSTFLAGS",
+        "RUSTC_WORKSPACE_WRAPPER",
+    ] {
+        command.env_remove(variable);
+    }
+    let linker = "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER";
+    command
+        .env(linker, "wasm-component-ld")
+        .env("CARGO_TARGET_DIR", out.join("guests"));
+    match command.status() {
+        Ok(status) if status.success() => {}
+        Ok(_) => fail("the bundled plugins did not build; the reason is above"),
+        Err(error) => fail(&format!(
+            "cargo could not be run for the bundled plugins: {error}"
+        )),
+    }
+}
+
+fn fail(reason: &str) -> ! {
+    println!("cargo::error={reason}");
+    exit(1)
+}

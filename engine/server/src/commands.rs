@@ -1,0 +1,84 @@
+//! The command line: what there is, and how a command ends.
+
+mod audit;
+mod demo;
+mod key;
+mod owner;
+mod plugin;
+mod serve;
+mod style;
+
+use std::fmt::Display;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// An economy engine: one service owns the money, plugins can only ask for it.
+#[derive(Parser, Debug)]
+#[command(
+    name = "bursar",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Serve the API from a database file.
+    Serve(serve::Serve),
+    /// Show the whole story on a database of its own. Ends by itself.
+    Demo(demo::Demo),
+    /// Check every promise against every record of a file, also while it is being served.
+    Audit(audit::Audit),
+    /// Make API keys.
+    #[command(subcommand)]
+    Key(key::Key),
+    /// Work on plugins.
+    #[command(subcommand)]
+    Plugin(plugin::Plugin),
+}
+
+impl Cli {
+    /// Runs the command and says how the process ends: 0 if it did what it says, 1 if not.
+    pub fn run(self) -> ExitCode {
+        let done = match self.command {
+            Command::Serve(serve) => serve.run(),
+            Command::Demo(demo) => demo.run(),
+            Command::Audit(audit) => audit.run(),
+            Command::Key(key) => key.run(),
+            Command::Plugin(plugin) => plugin.run(),
+        };
+        match done {
+            Ok(code) => code,
+            Err(error) => {
+                style::complain(&error);
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+/// Why a command did not do what it says, in a sentence that says what to do next.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct CommandError(String);
+
+impl CommandError {
+    fn new(sentence: impl Display) -> Self {
+        Self(sentence.to_string())
+    }
+}
+
+type Done = Result<ExitCode, CommandError>;
+
+/// The runtime of a command: as many threads as there are cores.
+fn block_on<T>(work: impl Future<Output = T>) -> Result<T, CommandError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    Ok(runtime.map_err(CommandError::new)?.block_on(work))
+}

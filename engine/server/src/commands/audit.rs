@@ -1,0 +1,134 @@
+//! `bursar audit`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use bursar_storage::audit_file;
+use clap::Args;
+use serde_json::Value;
+
+use super::owner::{Access, access};
+use super::{CommandError, Done, block_on, style};
+use crate::client::Client;
+use crate::http::render;
+
+/// Check every promise against every record of a file, also while it is being served.
+#[derive(Args, Debug)]
+pub(super) struct Audit {
+    /// The database file
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Audit {
+    pub(super) fn run(self) -> Done {
+        if !self.file.exists() {
+            let path = self.file.display();
+            return Err(CommandError::new(format!(
+                "{path} is not there; name a database file"
+            )));
+        }
+        let report = match access(&self.file)? {
+            Access::Ours(lock) => {
+                // The audit takes the lock again itself, for as long as it reads.
+                drop(lock);
+                let report = audit_file(&self.file, render, &mut progress());
+                serde_json::to_value(report.map_err(CommandError::new)?)
+                    .map_err(CommandError::new)?
+            }
+            Access::Theirs(client) => {
+                style::remark("The file is being served; its owner audits it.");
+                block_on(ask(*client))??
+            }
+        };
+        if self.json {
+            style::say(&report);
+        } else {
+            print(&report);
+        }
+        let ok = report.get("ok").and_then(Value::as_bool).unwrap_or(false);
+        Ok(if ok {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
+    }
+}
+
+async fn ask(mut client: Client) -> Result<Value, CommandError> {
+    let answer = client.get("/v1/audit").await.map_err(CommandError::new)?;
+    if answer.status.is_success() {
+        return Ok(answer.json());
+    }
+    Err(CommandError::new(format!(
+        "the owner answered {}: {}",
+        answer.status,
+        answer.json()
+    )))
+}
+
+/// Says now and then how far the audit is.
+fn progress() -> impl FnMut(u64, u64) {
+    let mut next = 100_000;
+    move |done, all| {
+        if done >= next {
+            style::remark(format!("{done} of {all} records"));
+            next = done + 100_000;
+        }
+    }
+}
+
+/// A report, for people.
+pub(super) fn print(report: &Value) {
+    let text = |value: &Value, name: &str| -> String {
+        value
+            .get(name)
+            .map(|v| v.as_str().map_or_else(|| v.to_string(), Into::into))
+            .unwrap_or_default()
+    };
+    let list = |value: &Value, name: &str| -> Vec<Value> {
+        value
+            .get(name)
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default()
+    };
+    let counted = format!(
+        "{} records, {} movements",
+        text(report, "records"),
+        text(report, "movements")
+    );
+    style::title(format!("Audit of {counted}"));
+    for promise in list(report, "promises") {
+        let ok = promise.get("ok").and_then(Value::as_bool).unwrap_or(false);
+        let name = text(&promise, "name");
+        style::tick(
+            ok,
+            format!(
+                "{:>2}. {name:<20} {}",
+                text(&promise, "number"),
+                text(&promise, "checked")
+            ),
+        );
+        for finding in list(&promise, "findings") {
+            style::note(finding.as_str().unwrap_or_default());
+        }
+    }
+    for outside in list(report, "outside") {
+        let record = text(&outside, "explained_by_seq");
+        style::note(format!(
+            "{}; explained by record {record}",
+            text(&outside, "what")
+        ));
+    }
+    for head in list(report, "economies") {
+        let (economy, seq) = (text(&head, "economy"), text(&head, "seq"));
+        style::note(format!(
+            "{economy}: record {seq}, head {}",
+            text(&head, "head")
+        ));
+    }
+}

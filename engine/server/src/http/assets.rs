@@ -1,0 +1,131 @@
+//! Assets: made and changed by PUT, listed with their supply.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use bursar_ledger::{Act, AssetId, AssetKind, AssetPatch, Limit, Patch, Scope};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::auth::Caller;
+use super::problem::Problem;
+use super::{Api, extract, wire};
+use crate::economy::no_economy;
+
+/// Characters in an asset's name.
+const NAME_CHARS_MAX: usize = 64;
+/// Characters in an asset's symbol.
+const SYMBOL_CHARS_MAX: usize = 16;
+/// Decimals in a display: a balance has 16 digits at most.
+const DECIMALS_MAX: u8 = 15;
+
+/// The body of a PUT.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AssetBody {
+    kind: Option<AssetKind>,
+    name: Option<String>,
+    #[serde(default)]
+    symbol: Patch<String>,
+    decimals: Option<u8>,
+    #[serde(default)]
+    max_supply: Patch<Limit>,
+}
+
+impl AssetBody {
+    fn into_patch(self) -> Result<AssetPatch, Problem> {
+        let too_long = |text: &str, most: usize| text.is_empty() || text.chars().count() > most;
+        if self
+            .name
+            .as_ref()
+            .is_some_and(|name| too_long(name, NAME_CHARS_MAX))
+        {
+            let detail = format!("a name has 1 to {NAME_CHARS_MAX} characters");
+            return Err(Problem::malformed("/name", detail));
+        }
+        if matches!(&self.symbol, Patch::Set(symbol) if too_long(symbol, SYMBOL_CHARS_MAX)) {
+            let detail = format!("a symbol has 1 to {SYMBOL_CHARS_MAX} characters");
+            return Err(Problem::malformed("/symbol", detail));
+        }
+        if self
+            .decimals
+            .is_some_and(|decimals| decimals > DECIMALS_MAX)
+        {
+            let detail = format!("an asset has 0 to {DECIMALS_MAX} decimals");
+            return Err(Problem::malformed("/decimals", detail));
+        }
+        let Self {
+            kind,
+            name,
+            symbol,
+            decimals,
+            max_supply,
+        } = self;
+        Ok(AssetPatch {
+            kind,
+            name,
+            symbol,
+            decimals,
+            max_supply,
+        })
+    }
+}
+
+/// `PUT …/assets/{asset}`
+pub(super) async fn set(
+    State(api): State<Api>,
+    caller: Caller,
+    Path((economy, asset)): Path<(String, String)>,
+    body: Body,
+) -> Result<Response, Problem> {
+    let economy = extract::economy(&economy)?;
+    caller.require(Scope::Admin, &economy)?;
+    let asset: AssetId = extract::name("asset", &asset)?;
+    let parsed = extract::json::<AssetBody>(body).await?;
+    let patch = parsed.typed.into_patch()?;
+    let path = format!("/v1/economies/{economy}/assets/{asset}");
+    let asking = extract::asking(&caller, economy, None, "PUT", &path, &parsed.canonical);
+    Ok(extract::respond(
+        api.bursar
+            .act(asking, Act::SetAsset { asset, patch })
+            .await?,
+    ))
+}
+
+/// `GET …/assets/{asset}`
+pub(super) async fn read(
+    State(api): State<Api>,
+    caller: Caller,
+    Path((economy, asset)): Path<(String, String)>,
+) -> Result<Json<Value>, Problem> {
+    let economy = extract::economy(&economy)?;
+    caller.require(Scope::Read, &economy)?;
+    let id: AssetId = extract::name("asset", &asset)?;
+    let state = api.bursar.state();
+    let books = state.books(&economy).ok_or_else(no_economy)?;
+    let found = books.asset(&id).ok_or_else(|| {
+        Problem::not_found(
+            "asset_not_found",
+            format!("the economy has no asset `{id}`"),
+        )
+    })?;
+    Ok(Json(wire::asset(&id, found, books)))
+}
+
+/// `GET …/assets`
+pub(super) async fn list(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(economy): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let economy = extract::economy(&economy)?;
+    caller.require(Scope::Read, &economy)?;
+    let state = api.bursar.state();
+    let books = state.books(&economy).ok_or_else(no_economy)?;
+    let assets = books
+        .assets()
+        .iter()
+        .map(|(id, asset)| wire::asset(id, asset, books));
+    Ok(Json(json!({ "assets": assets.collect::<Vec<_>>() })))
+}

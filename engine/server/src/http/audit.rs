@@ -1,0 +1,47 @@
+//! The audit of the running server: every promise, checked now, beside the work that goes on.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use bursar_ledger::{EconomyId, Scope};
+use bursar_storage::AuditReport;
+
+use super::auth::Caller;
+use super::problem::Problem;
+use super::{Api, extract};
+use crate::economy::{blocking, no_economy};
+
+async fn audit(api: &Api) -> Result<AuditReport, Problem> {
+    let storage = api.bursar.storage().clone();
+    let report = blocking(move || storage.audit(&mut |_, _| {})).await?;
+    report.map_err(|error| {
+        tracing::error!(%error, "the audit broke off");
+        Problem::bug("the file could not be read")
+    })
+}
+
+/// `GET /v1/audit`
+pub(super) async fn all(
+    State(api): State<Api>,
+    caller: Caller,
+) -> Result<Json<AuditReport>, Problem> {
+    caller.require_everywhere(Scope::Admin)?;
+    Ok(Json(audit(&api).await?))
+}
+
+/// `GET …/audit`. The whole file is checked, since its records are one sequence; what is told is
+/// this economy's.
+pub(super) async fn of_economy(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(economy): Path<String>,
+) -> Result<Json<AuditReport>, Problem> {
+    let economy: EconomyId = extract::economy(&economy)?;
+    caller.require_everywhere(Scope::Admin)?;
+    if api.bursar.state().books(&economy).is_none() {
+        return Err(no_economy());
+    }
+    let mut report = audit(&api).await?;
+    report.economies.retain(|head| head.economy == economy);
+    report.outside.retain(|outside| outside.economy == economy);
+    Ok(Json(report))
+}

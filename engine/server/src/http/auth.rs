@@ -1,0 +1,123 @@
+//! Who asks, and what that key allows.
+
+use axum::extract::FromRequestParts;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use bursar_ledger::{Digest, EconomyId, KeyDefinition, Scope};
+use subtle::ConstantTimeEq;
+
+use super::Api;
+use super::problem::Problem;
+use crate::economy::no_economy;
+use crate::keys::Secret;
+
+/// A bearer token for the commands of whoever runs the server: it stands in the lock file, which
+/// only that user can read, and ends with the process.
+pub struct OwnerToken(Digest);
+
+impl OwnerToken {
+    /// The token as it is kept.
+    pub fn new(token: &str) -> Self {
+        Self(Digest::of(token.as_bytes()))
+    }
+
+    fn matches(&self, token: &str) -> bool {
+        Digest::of(token.as_bytes())
+            .as_bytes()
+            .ct_eq(self.0.as_bytes())
+            .into()
+    }
+}
+
+/// Who asks.
+#[derive(Clone, Debug)]
+pub(super) struct Caller {
+    /// The id of the key, as records name it.
+    pub(super) actor: String,
+    definition: KeyDefinition,
+}
+
+impl Caller {
+    /// Whether the key allows something.
+    pub(super) fn allows(&self, scope: Scope) -> bool {
+        self.definition.allows(scope)
+    }
+
+    /// Asks for a scope in an economy. An economy that the key may not see is not there.
+    pub(super) fn require(&self, scope: Scope, economy: &EconomyId) -> Result<(), Problem> {
+        if !self.sees(economy) {
+            return Err(no_economy());
+        }
+        self.require_scope(scope)
+    }
+
+    /// Asks for a scope in all economies, for what concerns the whole server.
+    pub(super) fn require_everywhere(&self, scope: Scope) -> Result<(), Problem> {
+        self.require_scope(scope)?;
+        if self.definition.economies.is_some() {
+            return Err(Problem::forbidden(
+                "this needs a key that is not bound to economies",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether the key may see an economy.
+    pub(super) fn sees(&self, economy: &EconomyId) -> bool {
+        self.definition.reaches(economy)
+    }
+
+    fn require_scope(&self, scope: Scope) -> Result<(), Problem> {
+        if self.allows(scope) {
+            return Ok(());
+        }
+        let detail = format!("this needs a key with the scope `{}`", scope.as_str());
+        Err(Problem::forbidden(detail).with("scope", scope.as_str()))
+    }
+}
+
+impl FromRequestParts<Api> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        let header = parts
+            .headers
+            .get(AUTHORIZATION)
+            .and_then(|value| value.to_str().ok());
+        let token = header.and_then(bearer).ok_or_else(Problem::unauthorized)?;
+        if api.owner.matches(token) {
+            let definition = KeyDefinition {
+                scopes: [Scope::Admin].into_iter().collect(),
+                economies: None,
+            };
+            return Ok(Self {
+                actor: "owner".into(),
+                definition,
+            });
+        }
+        let secret = Secret::parse(token).ok_or_else(Problem::unauthorized)?;
+        let state = api.bursar.state();
+        let kept = state
+            .books(api.bursar.system())
+            .and_then(|system| system.key(secret.id()));
+        // An unknown id takes as long as a wrong secret.
+        let hash = kept.map_or(Digest::ZERO, |key| key.secret_hash);
+        match kept {
+            Some(key) if secret.matches(&hash) => Ok(Self {
+                actor: secret.id().to_string(),
+                definition: key.definition.clone(),
+            }),
+            Some(_) | None => {
+                secret.matches(&hash);
+                Err(Problem::unauthorized())
+            }
+        }
+    }
+}
+
+fn bearer(header: &str) -> Option<&str> {
+    let (scheme, token) = header.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then_some(token.trim())
+}

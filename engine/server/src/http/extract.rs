@@ -1,0 +1,195 @@
+//! From bytes to values: bodies, keys and names, and a clear word for what cannot be read.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bursar_ledger::{EconomyId, Retry};
+use bursar_storage::{Answer, IdempotencyKey, Request};
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::auth::Caller;
+use super::problem::{PROBLEM_JSON, Problem};
+use crate::economy::Asking;
+
+/// Bytes in the body of a request, but for an upload.
+pub(super) const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// How long a client may take to send a body.
+const BODY_PATIENCE: Duration = Duration::from_secs(10);
+
+/// A name in the path.
+pub(super) fn name<T: FromStr>(what: &str, text: &str) -> Result<T, Problem>
+where
+    T::Err: std::fmt::Display,
+{
+    text.parse().map_err(|error| {
+        Problem::malformed("", format!("the {what} in the path cannot be: {error}"))
+    })
+}
+
+/// The economy that the path names, unless it is the reserved one.
+pub(super) fn economy(text: &str) -> Result<EconomyId, Problem> {
+    name("economy", text)
+}
+
+/// Reads a body, up to a size and within a time.
+pub(super) async fn read(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
+    let collected = tokio::time::timeout(BODY_PATIENCE, Limited::new(body, bytes_max).collect());
+    match collected.await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            let detail = format!("the body may have {bytes_max} bytes");
+            let (status, retry) = (StatusCode::PAYLOAD_TOO_LARGE, Retry::Never);
+            Err(Problem::new(status, "too_large", retry, detail).with("bytes_max", bytes_max))
+        }
+        Ok(Err(_)) => Err(Problem::malformed("", "the body broke off")),
+        Err(_) => {
+            let detail = "the body did not arrive in time";
+            let (status, retry) = (StatusCode::REQUEST_TIMEOUT, Retry::SameKey);
+            Err(Problem::new(status, "body_timeout", retry, detail))
+        }
+    }
+}
+
+/// A body in both its forms: typed, and as the canonical JSON that the key stands for.
+pub(super) struct Parsed<T> {
+    pub(super) typed: T,
+    pub(super) canonical: Value,
+}
+
+/// Reads a JSON body. What cannot be read is named by a pointer to it.
+pub(super) async fn json<T: DeserializeOwned>(body: Body) -> Result<Parsed<T>, Problem> {
+    let bytes = read(body, BODY_BYTES_MAX).await?;
+    let typed = parse(&bytes)?;
+    let canonical = parse(&bytes)?;
+    Ok(Parsed { typed, canonical })
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let parsed = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let pointer = pointer(error.path());
+        Problem::malformed(&pointer, error.into_inner().to_string())
+    })?;
+    let ended = reader.end();
+    ended.map_err(|error| Problem::malformed("", format!("after the body: {error}")))?;
+    Ok(parsed)
+}
+
+/// A path through a value as a JSON pointer (RFC 6901).
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    let mut pointer = String::new();
+    for segment in path {
+        let segment = match segment {
+            Segment::Seq { index } => index.to_string(),
+            Segment::Map { key } => key.replace('~', "~0").replace('/', "~1"),
+            // An alternative of ours, not a place in the client's text.
+            Segment::Enum { .. } | Segment::Unknown => continue,
+        };
+        pointer.push('/');
+        pointer.push_str(&segment);
+    }
+    pointer
+}
+
+/// The idempotency key that every POST which moves money or state carries.
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<IdempotencyKey, Problem> {
+    let malformed = |detail: &str| {
+        let (status, retry) = (StatusCode::BAD_REQUEST, Retry::Never);
+        Problem::new(status, "idempotency_key_malformed", retry, detail)
+    };
+    let mut sent = headers.get_all("idempotency-key").iter();
+    let Some(first) = sent.next() else {
+        let detail = "send an `Idempotency-Key` header: one for each intent, the same in each try";
+        let (status, retry) = (StatusCode::BAD_REQUEST, Retry::Never);
+        return Err(Problem::new(
+            status,
+            "idempotency_key_missing",
+            retry,
+            detail,
+        ));
+    };
+    if sent.next().is_some() {
+        return Err(malformed("send one `Idempotency-Key` header, not several"));
+    }
+    let text = first
+        .to_str()
+        .map_err(|_| malformed("the key is not printable ASCII"))?;
+    unquoted(text)
+        .ok_or_else(|| malformed("the quotes around the key do not match"))?
+        .parse()
+        .map_err(|error: bursar_storage::KeyError| malformed(&error.to_string()))
+}
+
+/// A key may come bare, or as a quoted string with `\"` and `\\` (RFC 8941).
+fn unquoted(text: &str) -> Option<String> {
+    let Some(rest) = text.strip_prefix('"') else {
+        return Some(text.into());
+    };
+    let mut key = String::new();
+    let mut characters = rest.chars();
+    loop {
+        match characters.next()? {
+            '"' => return characters.next().is_none().then_some(key),
+            '\\' => key.push(characters.next().filter(|c| matches!(c, '"' | '\\'))?),
+            other => key.push(other),
+        }
+    }
+}
+
+/// Who asks, for what: the parts of a request that the journal keeps.
+pub(super) fn asking(
+    caller: &Caller,
+    economy: EconomyId,
+    key: Option<IdempotencyKey>,
+    method: &str,
+    path: &str,
+    body: &Value,
+) -> Asking {
+    let request = Request::new(method, path, body);
+    Asking {
+        economy,
+        actor: caller.actor.clone(),
+        key,
+        request,
+    }
+}
+
+/// An answer as a response, byte for byte as it is kept.
+pub(super) fn respond(answer: Answer) -> Response {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let is_problem = status.is_client_error() || status.is_server_error();
+    let mut response = (status, answer.body).into_response();
+    let headers = response.headers_mut();
+    let json = HeaderValue::from_static("application/json");
+    headers.insert(
+        header::CONTENT_TYPE,
+        if is_problem { PROBLEM_JSON } else { json },
+    );
+    if answer.replayed {
+        headers.insert("idempotency-replayed", HeaderValue::from_static("true"));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_come_bare_or_quoted() {
+        assert_eq!(unquoted("abc"), Some("abc".into()));
+        assert_eq!(unquoted("\"abc\""), Some("abc".into()));
+        assert_eq!(unquoted(r#""a\"b\\c""#), Some(r#"a"b\c"#.into()));
+        for wrong in ["\"abc", "\"a\"b", r#""a\b""#] {
+            assert_eq!(unquoted(wrong), None, "{wrong}");
+        }
+    }
+}

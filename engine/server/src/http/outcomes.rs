@@ -1,0 +1,37 @@
+//! The answer that was kept under a key, for a client that lost it.
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use bursar_ledger::Scope;
+use bursar_storage::{Answer, IdempotencyKey};
+
+use super::auth::Caller;
+use super::problem::Problem;
+use super::{Api, extract};
+use crate::economy::{blocking, no_economy};
+
+/// `GET …/outcomes/{idempotency-key}`
+pub(super) async fn read(
+    State(api): State<Api>,
+    caller: Caller,
+    Path((economy, key)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let economy = extract::economy(&economy)?;
+    caller.require(Scope::Read, &economy)?;
+    if api.bursar.state().books(&economy).is_none() {
+        return Err(no_economy());
+    }
+    let key: IdempotencyKey = extract::name("idempotency key", &key)?;
+    let storage = api.bursar.storage().clone();
+    let stored = blocking(move || storage.stored(&economy, &key)).await?;
+    let stored = stored.map_err(|_| Problem::bug("the file could not be read"))?;
+    let stored = stored.ok_or_else(|| {
+        Problem::not_found("outcome_not_found", "no answer is kept under this key")
+    })?;
+    let answer = Answer {
+        status: stored.status,
+        body: stored.body,
+        replayed: true,
+    };
+    Ok(extract::respond(answer))
+}

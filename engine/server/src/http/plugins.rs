@@ -1,0 +1,251 @@
+//! Plugins: installed by PUT, listed with what a bot needs to show them, called by POST.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use bursar_host::LoadedPlugin;
+use bursar_ledger::{
+    AccountId, Act, DOCUMENT_BYTES_MAX, Digest, EconomyId, GrantChoice, Grants, Plugin, PluginId,
+    PluginPatch, Scope, SpendLimit,
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::auth::Caller;
+use super::problem::Problem;
+use super::{Api, extract, wire};
+use crate::economy::{Calling, no_economy, no_plugin};
+
+/// The body of a PUT. What is absent stays as it is.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PluginBody {
+    component: Option<String>,
+    grants: Option<GrantBody>,
+    config: Option<Value>,
+    enabled: Option<bool>,
+}
+
+/// `"requested"`, or the grants themselves.
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "grants are \"requested\" or an object that narrows what is requested"
+)]
+enum GrantBody {
+    Word(Requested),
+    Exactly(Grants),
+}
+
+#[derive(Deserialize)]
+enum Requested {
+    #[serde(rename = "requested")]
+    Requested,
+}
+
+/// The body of a call.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CallBody {
+    caller: AccountId,
+    #[serde(default = "empty")]
+    arguments: Value,
+    spend_limit: Option<SpendLimit>,
+}
+
+fn empty() -> Value {
+    json!({})
+}
+
+/// `PUT …/plugins/{plugin}`
+pub(super) async fn set(
+    State(api): State<Api>,
+    caller: Caller,
+    Path((economy, plugin)): Path<(String, String)>,
+    body: Body,
+) -> Result<Response, Problem> {
+    let economy = extract::economy(&economy)?;
+    caller.require(Scope::Admin, &economy)?;
+    let plugin: PluginId = extract::name("plugin", &plugin)?;
+    let parsed = extract::json::<PluginBody>(body).await?;
+    let patch = prepare(&api, &caller, &economy, &plugin, parsed.typed).await?;
+    let path = format!("/v1/economies/{economy}/plugins/{plugin}");
+    let asking = extract::asking(&caller, economy, None, "PUT", &path, &parsed.canonical);
+    let act = Act::SetPlugin {
+        plugin,
+        patch: Box::new(patch),
+    };
+    Ok(extract::respond(api.bursar.act(asking, act).await?))
+}
+
+/// Finds the component that a PUT means and checks the configuration against its schema.
+async fn prepare(
+    api: &Api,
+    caller: &Caller,
+    economy: &EconomyId,
+    plugin: &PluginId,
+    body: PluginBody,
+) -> Result<PluginPatch, Problem> {
+    let state = api.bursar.state();
+    let books = state.books(economy).ok_or_else(no_economy)?;
+    let installed = books.plugin(plugin);
+    let chosen = match &body.component {
+        Some(text) => Some(component(api, caller, text).await?),
+        None => None,
+    };
+    let digest = chosen.or(installed.map(|installed| installed.component));
+    let Some(digest) = digest else {
+        let detail = "a new plugin needs `component`: \"bundled:NAME\" or the digest of an upload";
+        return Err(Problem::malformed("/component", detail));
+    };
+    let loaded = api.bursar.load(digest).await?;
+    let manifest = loaded.manifest();
+    if manifest.id != *plugin {
+        let detail = format!(
+            "the component is the plugin `{}`; install it as that",
+            manifest.id
+        );
+        return Err(Problem::malformed("/component", detail));
+    }
+    let config = body
+        .config
+        .as_ref()
+        .or(installed.map(|installed| &*installed.config));
+    check_config(&loaded, config.unwrap_or(&json!({})))?;
+    Ok(PluginPatch {
+        component: chosen.map(|digest| manifest.component_choice(plugin, digest)),
+        grants: body.grants.map(|grants| match grants {
+            GrantBody::Word(Requested::Requested) => GrantChoice::Requested,
+            GrantBody::Exactly(grants) => GrantChoice::Exactly(grants),
+        }),
+        config: body.config,
+        enabled: body.enabled,
+    })
+}
+
+async fn component(api: &Api, caller: &Caller, text: &str) -> Result<Digest, Problem> {
+    if let Some(name) = text.strip_prefix("bundled:") {
+        return api.bursar.add_bundled(&caller.actor, name).await;
+    }
+    text.parse().map_err(|_| {
+        Problem::malformed(
+            "/component",
+            "a component is \"bundled:NAME\" or 64 hexadecimal digits",
+        )
+    })
+}
+
+fn check_config(loaded: &LoadedPlugin, config: &Value) -> Result<(), Problem> {
+    if config.to_string().len() > DOCUMENT_BYTES_MAX {
+        let detail = format!("a configuration has at most {DOCUMENT_BYTES_MAX} bytes");
+        return Err(Problem::malformed("/config", detail));
+    }
+    loaded
+        .manifest()
+        .check_configuration(config)
+        .map_err(|error| Problem::malformed(&format!("/config{}", error.pointer), error.message))
+}
+
+/// `POST …/plugins/{plugin}/actions/{action}`
+pub(super) async fn call(
+    State(api): State<Api>,
+    caller: Caller,
+    Path((economy, plugin, action)): Path<(String, String, String)>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let economy = extract::economy(&economy)?;
+    caller.require(Scope::Call, &economy)?;
+    let plugin: PluginId = extract::name("plugin", &plugin)?;
+    let loaded = loaded(&api, &economy, &plugin).await?;
+    if loaded.manifest().action(&action).is_none() {
+        let detail = format!("the plugin `{plugin}` has no such action");
+        return Err(Problem::not_found("action_not_found", detail));
+    }
+    let key = extract::idempotency_key(&headers)?;
+    let parsed = extract::json::<CallBody>(body).await?;
+    let CallBody {
+        caller: member,
+        arguments,
+        spend_limit,
+    } = parsed.typed;
+    loaded
+        .manifest()
+        .check_arguments(&action, &arguments)
+        .map_err(|error| {
+            Problem::malformed(&format!("/arguments{}", error.pointer), error.message)
+        })?;
+    let path = format!("/v1/economies/{economy}/plugins/{plugin}/actions/{action}");
+    let asking = extract::asking(
+        &caller,
+        economy,
+        Some(key),
+        "POST",
+        &path,
+        &parsed.canonical,
+    );
+    let calling = Calling {
+        plugin,
+        action,
+        caller: member,
+        arguments,
+        spend_limit,
+    };
+    Ok(extract::respond(api.bursar.call(asking, calling).await?))
+}
+
+/// The component of an installed plugin, ready to run.
+async fn loaded(
+    api: &Api,
+    economy: &EconomyId,
+    plugin: &PluginId,
+) -> Result<std::sync::Arc<LoadedPlugin>, Problem> {
+    let state = api.bursar.state();
+    let books = state.books(economy).ok_or_else(no_economy)?;
+    let installed = books.plugin(plugin).ok_or_else(|| no_plugin(plugin))?;
+    api.bursar.load(installed.component).await
+}
+
+/// An installed plugin with its manifest: enough to build slash commands from.
+async fn described(api: &Api, id: &PluginId, plugin: &Plugin) -> Result<Value, Problem> {
+    let loaded = api.bursar.load(plugin.component).await?;
+    let manifest = serde_json::to_value(loaded.manifest()).unwrap_or_default();
+    Ok(wire::extend(
+        wire::plugin(id, plugin),
+        json!({ "manifest": manifest }),
+    ))
+}
+
+/// `GET …/plugins/{plugin}`
+pub(super) async fn read(
+    State(api): State<Api>,
+    caller: Caller,
+    Path((economy, plugin)): Path<(String, String)>,
+) -> Result<Json<Value>, Problem> {
+    let economy = extract::economy(&economy)?;
+    caller.require(Scope::Read, &economy)?;
+    let id: PluginId = extract::name("plugin", &plugin)?;
+    let state = api.bursar.state();
+    let books = state.books(&economy).ok_or_else(no_economy)?;
+    let found = books.plugin(&id).ok_or_else(|| no_plugin(&id))?;
+    Ok(Json(described(&api, &id, found).await?))
+}
+
+/// `GET …/plugins`
+pub(super) async fn list(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(economy): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let economy = extract::economy(&economy)?;
+    caller.require(Scope::Read, &economy)?;
+    let state = api.bursar.state();
+    let books = state.books(&economy).ok_or_else(no_economy)?;
+    let mut plugins = Vec::new();
+    for (id, plugin) in books.plugins() {
+        plugins.push(described(&api, id, plugin).await?);
+    }
+    Ok(Json(json!({ "plugins": plugins })))
+}

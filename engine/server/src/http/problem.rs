@@ -1,0 +1,180 @@
+//! The only mapping from outcomes and errors to status, code and words (RFC 9457).
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bursar_ledger::{Class, Rejection, Retry};
+use bursar_storage::Failure;
+use serde_json::{Map, Value, json};
+
+/// Seconds after which a client that was turned away may ask again.
+const RETRY_AFTER_S: u64 = 1;
+
+/// A no, in the words of the API.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Problem {
+    status: StatusCode,
+    code: String,
+    detail: String,
+    retry: Retry,
+    members: Map<String, Value>,
+}
+
+impl Problem {
+    /// A problem with a stable code and a sentence that says what to do.
+    pub fn new(status: StatusCode, code: &str, retry: Retry, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            code: code.into(),
+            detail: detail.into(),
+            retry,
+            members: Map::new(),
+        }
+    }
+
+    /// Adds a typed member.
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.members.insert(name.into(), value.into());
+        self
+    }
+
+    /// A request that cannot be understood. `pointer` leads to the place (RFC 6901).
+    pub fn malformed(pointer: &str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "malformed", Retry::Never, detail)
+            .with("pointer", pointer)
+    }
+
+    /// Something in the path that is not there.
+    pub fn not_found(code: &str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, code, Retry::NewKey, detail)
+    }
+
+    /// No key, or one that is not known.
+    pub fn unauthorized() -> Self {
+        let detail = "send `Authorization: Bearer <key>` with a key of this server";
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthorized",
+            Retry::SameKey,
+            detail,
+        )
+    }
+
+    /// A key that does not allow this.
+    pub fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", Retry::SameKey, detail)
+    }
+
+    /// A key that stands for another request.
+    pub fn key_reused(field: &str) -> Self {
+        let detail = format!("this idempotency key was used for a request that differs in {field}");
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "idempotency_key_reused",
+            Retry::NewKey,
+            detail,
+        )
+        .with("field", field)
+    }
+
+    /// The service cannot answer now; nothing is known to have happened.
+    pub fn unavailable(code: &str, detail: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            code,
+            Retry::SameKey,
+            detail,
+        )
+    }
+
+    /// We are wrong; nothing is known to have happened.
+    pub fn bug(detail: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            Retry::SameKey,
+            detail,
+        )
+    }
+
+    /// The ledger's no.
+    pub fn rejected(rejection: &Rejection) -> Self {
+        let status = match rejection.class() {
+            Class::Refused => StatusCode::UNPROCESSABLE_ENTITY,
+            Class::Conflict => StatusCode::CONFLICT,
+        };
+        let mut members = match serde_json::to_value(rejection) {
+            Ok(Value::Object(members)) => members,
+            Ok(_) | Err(_) => Map::new(),
+        };
+        let code = members.remove("code");
+        let code = code
+            .as_ref()
+            .and_then(Value::as_str)
+            .unwrap_or("rejected")
+            .to_owned();
+        let (retry, detail) = (rejection.retry(), rejection.to_string());
+        Self {
+            status,
+            code,
+            detail,
+            retry,
+            members,
+        }
+    }
+
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The stable code.
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// The body.
+    pub fn body(&self) -> Value {
+        let mut body = json!({
+            "type": format!("urn:bursar:problem:{}", self.code),
+            "title": self.status.canonical_reason().unwrap_or("Problem"),
+            "status": self.status.as_u16(),
+            "code": self.code,
+            "detail": self.detail,
+            "retry": self.retry,
+        });
+        if let Some(object) = body.as_object_mut() {
+            let members = self.members.iter();
+            object.extend(members.map(|(name, value)| (name.clone(), value.clone())));
+        }
+        body
+    }
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        let detail = format!("{failure}; ask again with the same key");
+        match failure {
+            Failure::Overloaded => Self::unavailable("overloaded", detail),
+            Failure::Unknown => Self::unavailable("outcome_unknown", detail),
+            Failure::Unavailable => Self::unavailable("unavailable", detail),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, self.body().to_string()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, PROBLEM_JSON);
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+/// The media type of a problem.
+pub(super) const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");

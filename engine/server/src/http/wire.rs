@@ -1,0 +1,112 @@
+//! What answers look like. Nothing below this room is shaped for the wire.
+
+use std::collections::BTreeMap;
+
+use bursar_ledger::{
+    Account, AccountId, ApiKey, Asset, AssetId, Balance, Books, Component, Digest, EconomyId,
+    KeyId, Movement, Plugin, PluginId,
+};
+use serde_json::{Map, Value, json};
+
+/// Adds to an object.
+pub(super) fn extend(mut object: Value, more: Value) -> Value {
+    if let (Some(object), Value::Object(more)) = (object.as_object_mut(), more) {
+        object.extend(more);
+    }
+    object
+}
+
+pub(super) fn economy(id: &EconomyId, books: &Books) -> Value {
+    json!({
+        "id": id,
+        "status": "open",
+        "opened_at": books.opened_at(),
+        "seq": books.seq(),
+        "head": books.head(),
+    })
+}
+
+pub(super) fn asset(id: &AssetId, asset: &Asset, books: &Books) -> Value {
+    let known = json!({ "id": id, "supply": books.supply(id) });
+    extend(known, serde_json::to_value(asset).unwrap_or_default())
+}
+
+fn balance(balance: &Balance) -> Value {
+    json!({
+        "posted": balance.posted,
+        "held": balance.held,
+        "available": balance.available(),
+    })
+}
+
+pub(super) fn account(id: &AccountId, account: &Account) -> Value {
+    let balances: Map<String, Value> = account
+        .balances
+        .iter()
+        .map(|(asset, amounts)| (asset.to_string(), balance(amounts)))
+        .collect();
+    let mut view = json!({
+        "id": id,
+        "credit_limit": account.credit_limit,
+        "balances": balances,
+    });
+    if let Some(object) = view.as_object_mut() {
+        object.extend(
+            account
+                .ceiling
+                .map(|ceiling| ("ceiling".into(), json!(ceiling))),
+        );
+        let metadata = account.metadata.clone();
+        object.extend(metadata.map(|metadata| ("metadata".into(), metadata)));
+    }
+    view
+}
+
+/// The movements of one transfer: what moved, and what every account touched has posted after it.
+pub(super) fn movements(movements: &[Movement]) -> Value {
+    let mut balances: BTreeMap<&AccountId, BTreeMap<&AssetId, i64>> = BTreeMap::new();
+    for movement in movements {
+        let posting = &movement.posting;
+        let sides = [
+            (&posting.source, movement.source_after),
+            (&posting.destination, movement.destination_after),
+        ];
+        for (account, after) in sides {
+            balances
+                .entry(account)
+                .or_default()
+                .insert(&posting.asset, after);
+        }
+    }
+    let postings: Vec<_> = movements.iter().map(|movement| &movement.posting).collect();
+    json!({ "postings": postings, "balances": balances })
+}
+
+pub(super) fn plugin(id: &PluginId, plugin: &Plugin) -> Value {
+    json!({
+        "id": id,
+        "component": plugin.component,
+        "enabled": plugin.enabled,
+        "requested": plugin.requested,
+        "grants": plugin.grants,
+        "config": plugin.config,
+        "state_bytes": plugin.state_bytes,
+    })
+}
+
+pub(super) fn key(id: &KeyId, key: &ApiKey) -> Value {
+    extend(
+        json!({ "id": id, "created_at": key.created_at }),
+        serde_json::to_value(&key.definition).unwrap_or_default(),
+    )
+}
+
+pub(super) fn component(digest: &Digest, component: &Component) -> Value {
+    json!({
+        "component": digest,
+        "plugin": component.name,
+        "version": component.version,
+        "bytes": component.bytes,
+        "added_at": component.added_at,
+    })
+}

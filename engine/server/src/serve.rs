@@ -1,0 +1,352 @@
+//! A running server: listeners, timeouts, the first key, and the orderly end.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use bursar_host::{Limits, PluginHost};
+use bursar_ledger::{KeyDefinition, KeyId, Scope};
+use bursar_storage::{Clock, FileLock, Owner, Storage, StorageError, beside};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tower::ServiceExt;
+
+use crate::economy::Bursar;
+use crate::http::{Api, OwnerToken, Problem, render};
+use crate::{http, random};
+
+/// Connections at the same time; more wait to be accepted.
+const CONNECTIONS_MAX: usize = 4096;
+
+/// How long a client may take to send the head of a request.
+const HEAD_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long requests under way may take to end once the server is stopping.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Bytes in the path of a Unix socket, by the operating system's leave.
+const SOCKET_PATH_BYTES_MAX: usize = 100;
+
+/// How a server is set up.
+#[derive(Clone)]
+pub struct Setup {
+    /// The database file; made if it is not there.
+    pub database: PathBuf,
+    /// Where to listen for TCP, if at all. Port 0 picks a free one.
+    pub listen: Option<SocketAddr>,
+    /// Where to listen on a Unix socket for bots, if at all.
+    pub socket: Option<PathBuf>,
+    /// Whether keys may cross a network in plain text.
+    pub allow_plain_http: bool,
+    /// Where the time comes from.
+    pub clock: Clock,
+    /// What a plugin's call may use up.
+    pub limits: Limits,
+}
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The file cannot be opened.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Which address.
+        address: String,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The address can be reached from elsewhere, and keys would cross the network readable.
+    #[error(
+        "{0} can be reached from other machines and this is plain HTTP: put a TLS proxy in front \
+         and add --allow-plain-http"
+    )]
+    PlainHttp(SocketAddr),
+    /// The plugin host cannot be set up.
+    #[error("the plugin host cannot be set up: {0}")]
+    Host(#[from] bursar_host::Report),
+    /// The service could not be put together.
+    #[error("the service cannot start: {0}")]
+    Service(String),
+}
+
+impl From<Problem> for StartError {
+    fn from(problem: Problem) -> Self {
+        Self::Service(problem.body().to_string())
+    }
+}
+
+/// A server that has begun to listen.
+pub struct Server {
+    bursar: Bursar,
+    router: Router,
+    tcp: Option<TcpListener>,
+    sockets: Vec<(UnixListener, PathBuf)>,
+    admin_key: Option<String>,
+}
+
+impl Server {
+    /// Opens the file, prepares the plugins and begins to listen.
+    pub async fn start(setup: Setup) -> Result<Self, StartError> {
+        let tcp = match setup.listen {
+            Some(address) if !address.ip().is_loopback() && !setup.allow_plain_http => {
+                return Err(StartError::PlainHttp(address));
+            }
+            Some(address) => Some(listen(address).await?),
+            None => None,
+        };
+        let lock = FileLock::acquire(&setup.database)?;
+        let (database, clock) = (setup.database.clone(), Arc::clone(&setup.clock));
+        let open = move || Storage::open(&database, lock, clock, render);
+        let storage = http_blocking(open).await??;
+        let host = PluginHost::new(setup.limits)?;
+        let bursar = Bursar::new(storage, host, setup.clock, guest_threads()).await?;
+        let token = hex::encode(random::bytes());
+        let owner_socket = owner_socket(&setup.database);
+        let mut sockets = vec![(bind_socket(&owner_socket, 0o600)?, owner_socket.clone())];
+        if let Some(path) = setup.socket {
+            sockets.push((bind_socket(&path, 0o660)?, path));
+        }
+        let owner = Owner {
+            pid: std::process::id(),
+            socket: owner_socket,
+            token: token.clone(),
+        };
+        bursar.storage().announce(&owner)?;
+        let admin_key = first_key(&bursar).await?;
+        let router = Api::new(bursar.clone(), OwnerToken::new(&token)).router();
+        Ok(Self {
+            bursar,
+            router,
+            tcp,
+            sockets,
+            admin_key,
+        })
+    }
+
+    /// The TCP address that is listened on.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.tcp
+            .as_ref()
+            .and_then(|listener| listener.local_addr().ok())
+    }
+
+    /// The admin key, if this start has made the file. It is not kept anywhere.
+    pub fn admin_key(&self) -> Option<&str> {
+        self.admin_key.as_deref()
+    }
+
+    /// Serves until `stop` is done; then ends requests under way, serves what is queued, and closes
+    /// the file. True if all of it went well.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> bool {
+        let (stopping, stopped) = watch::channel(false);
+        let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let graceful = Arc::new(GracefulShutdown::new());
+        let door = Door {
+            router: self.router,
+            permits,
+            graceful: Arc::clone(&graceful),
+        };
+        let mut listeners = JoinSet::new();
+        if let Some(tcp) = self.tcp {
+            listeners.spawn(serve_tcp(tcp, door.clone(), stopped.clone()));
+        }
+        let mut paths = Vec::new();
+        for (socket, path) in self.sockets {
+            listeners.spawn(serve_unix(socket, door.clone(), stopped.clone()));
+            paths.push(path);
+        }
+        stop.await;
+        tracing::info!("stopping: ending requests under way");
+        stopping.send_replace(true);
+        while listeners.join_next().await.is_some() {}
+        drop(door);
+        if let Some(graceful) = Arc::into_inner(graceful)
+            && tokio::time::timeout(DRAIN_PATIENCE, graceful.shutdown())
+                .await
+                .is_err()
+        {
+            tracing::warn!("some requests did not end in time");
+        }
+        for path in paths {
+            // A socket file without a listener only confuses; the next start would remove it too.
+            drop(std::fs::remove_file(path));
+        }
+        let storage = self.bursar.storage().clone();
+        let closed = http_blocking(move || storage.close())
+            .await
+            .unwrap_or(false);
+        tracing::info!(closed, "stopped");
+        closed
+    }
+}
+
+/// What every connection needs.
+#[derive(Clone)]
+struct Door {
+    router: Router,
+    permits: Arc<Semaphore>,
+    graceful: Arc<GracefulShutdown>,
+}
+
+async fn serve_tcp(listener: TcpListener, door: Door, mut stopped: watch::Receiver<bool>) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stopped.wait_for(|stopped| *stopped) => return,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                // Answers are small and complete: waiting to fill a packet only costs time.
+                drop(stream.set_nodelay(true));
+                door.admit(stream).await;
+            }
+            Err(error) => breathe(&error).await,
+        }
+    }
+}
+
+async fn serve_unix(listener: UnixListener, door: Door, mut stopped: watch::Receiver<bool>) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stopped.wait_for(|stopped| *stopped) => return,
+        };
+        match accepted {
+            Ok((stream, _)) => door.admit(stream).await,
+            Err(error) => breathe(&error).await,
+        }
+    }
+}
+
+/// An accept fails when the process is out of file descriptors; asking again at once would spin.
+async fn breathe(error: &io::Error) {
+    tracing::warn!(%error, "a connection could not be accepted");
+    tokio::time::sleep(Duration::from_millis(50)).await;
+}
+
+impl Door {
+    async fn admit<S>(&self, stream: S)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else {
+            return;
+        };
+        let router = self.router.clone();
+        let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+            let router = router.clone();
+            async move {
+                let response = router.oneshot(request.map(Body::new)).await;
+                Ok::<_, Infallible>(response.unwrap_or_else(|never| match never {}))
+            }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_PATIENCE)
+            .serve_connection(TokioIo::new(stream), service);
+        let watched = self.graceful.watch(connection);
+        tokio::spawn(async move {
+            if let Err(error) = watched.await {
+                tracing::debug!(%error, "a connection broke off");
+            }
+            drop(permit);
+        });
+    }
+}
+
+/// Guests get all cores but one, so that the writer and the API always have somewhere to run.
+fn guest_threads() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    cores.saturating_sub(1).max(1)
+}
+
+async fn http_blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, StartError> {
+    Ok(crate::economy::blocking(work).await?)
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| StartError::Listen {
+            address: address.to_string(),
+            source,
+        })
+}
+
+/// The owner's socket stands beside the file; where that path is too long for a socket, in the
+/// directory for temporary files.
+fn owner_socket(database: &Path) -> PathBuf {
+    let absolute = std::path::absolute(database).unwrap_or_else(|_| database.to_owned());
+    let path = beside(&absolute, "sock");
+    if path.as_os_str().len() <= SOCKET_PATH_BYTES_MAX {
+        return path;
+    }
+    std::env::temp_dir().join(format!("bursar-{}.sock", std::process::id()))
+}
+
+fn bind_socket(path: &Path, mode: u32) -> Result<UnixListener, StartError> {
+    let failed = |source| StartError::Listen {
+        address: path.display().to_string(),
+        source,
+    };
+    remove_stale(path).map_err(failed)?;
+    let listener = UnixListener::bind(path).map_err(failed)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(failed)?;
+    Ok(listener)
+}
+
+/// A process that was killed leaves its socket file behind; nobody answers on it.
+fn remove_stale(path: &Path) -> io::Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if found.file_type().is_socket() => {
+            if std::os::unix::net::UnixStream::connect(path).is_ok() {
+                return Err(io::Error::from(io::ErrorKind::AddrInUse));
+            }
+            std::fs::remove_file(path)
+        }
+        Ok(_) => Err(io::Error::from(io::ErrorKind::AlreadyExists)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// A new file gets an admin key, which is shown once.
+async fn first_key(bursar: &Bursar) -> Result<Option<String>, StartError> {
+    let state = bursar.state();
+    let has_keys = state
+        .books(bursar.system())
+        .is_some_and(|system| !system.keys().is_empty());
+    if has_keys {
+        return Ok(None);
+    }
+    let id: KeyId = "admin"
+        .parse()
+        .map_err(|error| StartError::Service(format!("{error}")))?;
+    let definition = KeyDefinition {
+        scopes: [Scope::Admin].into_iter().collect(),
+        economies: None,
+    };
+    let made = http::make_key(bursar, "bursar", id, definition).await?;
+    let made: serde_json::Value = serde_json::from_slice(&made.body).unwrap_or_default();
+    Ok(made
+        .get("key")
+        .and_then(serde_json::Value::as_str)
+        .map(Into::into))
+}
