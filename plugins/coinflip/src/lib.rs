@@ -9,8 +9,6 @@ mod rules;
 use bursar_plugin::prelude::*;
 use rules::{Config, Flip, Flipped, Side};
 
-const BANKROLL: Account = Account::new("plugin:coinflip");
-
 bursar_plugin::plugin! {
     id: "coinflip",
     description: "Heads or tails: double or nothing at even odds, without an edge for the house.",
@@ -23,16 +21,17 @@ bursar_plugin::plugin! {
     },
 }
 
-fn flip(call: &Call<Config>, flip: Flip) -> Result<Flipped, Decline> {
-    let (config, caller) = (call.config(), call.caller());
-    let payout = config.payout(flip.stake)?;
-    call.transfer(&caller, &BANKROLL, &config.asset, flip.stake)?;
-    call.secure(&BANKROLL, &config.asset, payout)?;
+fn flip(call: &Call<Config>, Flip { stake, side }: Flip) -> Result<Flipped, Decline> {
+    let (config, caller, bankroll) = (call.config(), call.caller(), call.own_account());
+    let payout = config.payout(stake)?;
+    call.transfer(&caller, &bankroll, &config.asset, stake)?;
+    call.secure(&bankroll, &config.asset, payout)?;
     // From here on nothing may decline: the coin is in the air.
     let landed = Side::of(call.below(2, "side"));
-    let won = landed == flip.side;
+    let won = landed == side;
     if won {
-        call.transfer(&BANKROLL, &caller, &config.asset, payout)?;
+        let paid = call.transfer(&bankroll, &caller, &config.asset, payout);
+        paid.expect("what was secured for the caller is not refused");
     }
     Ok(Flipped {
         side: landed,

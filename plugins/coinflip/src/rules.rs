@@ -19,9 +19,9 @@ pub(crate) struct Config {
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub(crate) enum Side {
-    /// Heads.
+    // With texts of their own they would not be an `enum` in the schema, and bots read their
+    // choices from that.
     Heads,
-    /// Tails.
     Tails,
 }
 
@@ -56,16 +56,23 @@ impl Side {
 impl Config {
     /// What a win pays, if the stake is within the limits.
     pub(crate) fn payout(&self, stake: Amount) -> Result<Amount, Decline> {
-        if let Some(least) = self.min_stake.filter(|least| stake < *least) {
+        let (least, most) = (self.min_stake, self.max_stake);
+        if let (Some(least), Some(most)) = (least, most)
+            && least > most
+        {
+            let message = format!("The configuration takes stakes from {least} to {most}: none.");
+            return Err(Decline::new("misconfigured", message));
+        }
+        if let Some(least) = least.filter(|least| stake < *least) {
             let message = format!("The smallest stake is {least} {}.", self.asset);
             return Err(Decline::new("stake_too_small", message));
         }
-        if let Some(most) = self.max_stake.filter(|most| stake > *most) {
+        if let Some(most) = most.filter(|most| stake > *most) {
             let message = format!("The largest stake is {most} {}.", self.asset);
             return Err(Decline::new("stake_too_large", message));
         }
-        let too_large = || Decline::new("stake_too_large", "No house could pay that twice.");
-        stake.times(2).ok_or_else(too_large)
+        let too_large = |_| Decline::new("stake_too_large", "No house could pay that twice.");
+        stake.checked_mul(2).map_err(too_large)
     }
 }
 
@@ -101,5 +108,31 @@ mod tests {
             config.payout(more).expect_err("too large").code(),
             "stake_too_large"
         );
+    }
+
+    #[test]
+    fn limits_that_cross_are_the_operators_mistake() {
+        let payout = |most: u64| {
+            let text = format!(r#"{{"asset": "coin", "min_stake": 5, "max_stake": {most}}}"#);
+            let config: Config = serde_json::from_str(&text).expect("a configuration");
+            config.payout(Amount::new(5).expect("an amount"))
+        };
+        assert!(payout(5).is_ok());
+        assert_eq!(
+            payout(4).expect_err("no stake fits").code(),
+            "misconfigured"
+        );
+    }
+
+    #[test]
+    fn each_draw_is_one_side_of_the_coin() {
+        assert_eq!([Side::of(0), Side::of(1)], [Side::Heads, Side::Tails]);
+    }
+
+    #[test]
+    fn bots_find_the_sides_as_choices_in_the_schema() {
+        let flip = serde_json::to_value(schemars::schema_for!(Flip)).expect("JSON");
+        let side = &flip["properties"]["side"]["enum"];
+        assert_eq!(*side, serde_json::json!(["heads", "tails"]));
     }
 }

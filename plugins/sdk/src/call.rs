@@ -1,36 +1,41 @@
 //! A call, as an action sees it: who asks, what is so, and what can be asked for.
 
-use serde::Serialize;
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
+use crate::amount::Amount;
 use crate::bindings::bursar::plugin::{call, fair, ledger, log, state, types};
 use crate::decline::Decline;
-use crate::values::{Account, Amount, Asset};
-use crate::{Amounts, Refusal};
+use crate::names::{Account, Asset};
+use crate::{Amounts, Level, Page, Refusal};
 
-/// The call that an action answers.
+/// The configuration of a plugin that has none: `{}`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NoConfig {}
+
+/// The arguments of an action that takes none: `{}`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NoArguments {}
+
+/// The call that an action answers. `C` is the type of the plugin's configuration.
+///
+/// What an action asks for happens, all together, when it has returned `Ok` and every rule of the
+/// ledger has agreed. A refusal ([`Refusal`]) leaves the call as it was: `?` declines it, and an
+/// action may also go on. Breaking a limit ends the call as a fault and never returns here.
+#[derive(Debug)]
 pub struct Call<C> {
+    plugin: &'static str,
     config: C,
 }
 
 impl<C> Call<C> {
-    /// A call with its configuration, as the generated code makes it.
+    /// A call of a plugin with its configuration, as the generated code makes it.
     #[doc(hidden)]
-    pub fn new(config: C) -> Self {
-        Self { config }
-    }
-
-    /// Reads arguments, runs an action, and writes its reply.
-    #[doc(hidden)]
-    pub fn answer<A: DeserializeOwned, R: Serialize>(
-        &self,
-        arguments: &str,
-        action: fn(&Self, A) -> Result<R, Decline>,
-    ) -> Result<String, Decline> {
-        let arguments = serde_json::from_str(arguments)
-            .map_err(|error| Decline::new("bad_arguments", error.to_string()))?;
-        let reply = action(self, arguments)?;
-        serde_json::to_string(&reply).map_err(|error| Decline::new("bad_reply", error.to_string()))
+    pub fn new(plugin: &'static str, config: C) -> Self {
+        Self { plugin, config }
     }
 
     /// The operator's configuration.
@@ -38,9 +43,10 @@ impl<C> Call<C> {
         &self.config
     }
 
-    /// The member on whose behalf the plugin runs.
+    /// The member on whose behalf the plugin runs: never an issuer, never a plugin's account.
     pub fn caller(&self) -> Account {
-        call::caller().into()
+        let caller = Account::try_from(call::caller());
+        caller.expect("the host names accounts as the contract says")
     }
 
     /// The call's own time, in milliseconds since 1970-01-01 UTC. It does not pass.
@@ -53,13 +59,33 @@ impl<C> Call<C> {
         call::id()
     }
 
-    /// Reads a balance: the caller's, the plugin's own, or a granted one. If it changes before the
-    /// call commits, the call runs again; [`Call::has_at_least`] makes that rare.
+    /// The plugin's first account: `plugin:{id}`.
+    pub fn own_account(&self) -> Account {
+        let name = format!("plugin:{}", self.plugin);
+        Account::try_from(name).expect("`plugin!` has checked the id")
+    }
+
+    /// A further account of the plugin's own, `plugin:{id}:{sub}`, as `plugin!` lists it.
+    ///
+    /// # Panics
+    ///
+    /// If `sub` is not one segment of a name.
+    pub fn own_sub_account(&self, sub: &str) -> Account {
+        let name = format!("plugin:{}:{sub}", self.plugin);
+        Account::try_from(name).expect("`sub` is one segment of a name")
+    }
+
+    /// Reads a balance: the caller's, the plugin's own, or a granted one. Counts as a read, of
+    /// which a call has 64.
+    ///
+    /// If it changes before the call commits, the call runs again; [`Call::has_at_least`] makes
+    /// that rare.
     pub fn balance(&self, account: &Account, asset: &Asset) -> Result<Amounts, Refusal> {
         ledger::balance(account.as_str(), asset.as_str())
     }
 
-    /// Whether an account could spend an amount.
+    /// Whether an account could spend an amount: the caller's, the plugin's own, or a granted one.
+    /// The call runs again only if this answer changes. Counts as a read.
     pub fn has_at_least(
         &self,
         account: &Account,
@@ -69,8 +95,11 @@ impl<C> Call<C> {
         ledger::has_at_least(account.as_str(), asset.as_str(), amount.get())
     }
 
-    /// Asks for a movement. All movements of a call are one transfer, in the order asked; whether
-    /// the source can pay is decided when the call commits.
+    /// Asks for a movement from one account to another; at most 16 in one call.
+    ///
+    /// All movements of a call are one transfer, in the order asked. Whether the source can pay is
+    /// decided when the call commits, and the ledger then says what is there and what is required:
+    /// no rule here need repeat it. A transfer from an account to itself is a fault.
     pub fn transfer(
         &self,
         source: &Account,
@@ -86,50 +115,55 @@ impl<C> Call<C> {
         })
     }
 
-    /// The value of a key of the plugin's state; none if the key is not there. A value that is not
-    /// what is expected is a decline: another version of the plugin may have written it.
+    /// The value of a key of the plugin's state; none if the key is not there. Counts as a read.
+    ///
+    /// A value that is not what is expected is declined as `bad_state`: another version of the
+    /// plugin may have written it.
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Decline> {
-        let Some(text) = state::get(key) else {
-            return Ok(None);
-        };
-        serde_json::from_str(&text)
-            .map(Some)
-            .map_err(|error| Decline::new("bad_state", format!("The state of {key}: {error}")))
+        let value = state::get(key).map(|text| serde_json::from_str(&text));
+        value
+            .transpose()
+            .map_err(|error| Decline::new("bad_state", format!("The state of {key}: {error}.")))
     }
 
-    /// Sets a key of the plugin's state: at most 128 bytes of key and 4,096 of JSON.
-    pub fn set<T: Serialize>(&self, key: &str, value: &T) -> Result<(), Decline> {
-        let text = serde_json::to_string(value)
-            .map_err(|error| Decline::new("bad_state", format!("The state of {key}: {error}")))?;
+    /// Sets a key of the plugin's state, of 1 to 128 bytes, to a value of at most 4,096 bytes as
+    /// JSON; at most 16 writes in one call.
+    ///
+    /// # Panics
+    ///
+    /// If the value cannot be JSON: a map has keys that are not text.
+    pub fn set<T: Serialize>(&self, key: &str, value: &T) {
+        let text = serde_json::to_string(value).expect("a state is JSON");
         state::set(key, &text);
-        Ok(())
     }
 
-    /// Removes a key of the plugin's state.
+    /// Removes a key of the plugin's state; one that is not there stays so. Counts as a write.
     pub fn delete(&self, key: &str) {
         state::delete(key);
     }
 
-    /// Up to 64 keys that begin with a prefix, and where the next page begins.
-    pub fn keys(&self, prefix: &str, cursor: Option<&str>) -> (Vec<String>, Option<String>) {
-        let page = state::list(prefix, cursor);
-        (page.keys, page.next)
+    /// Up to 64 keys of the plugin's state that begin with a prefix, in ascending order, and where
+    /// the next page begins. Counts as a read.
+    pub fn keys(&self, prefix: &str, cursor: Option<&str>) -> Page {
+        state::list(prefix, cursor)
     }
 
     /// Secures an amount of one of the plugin's own accounts before the first draw: the most that
-    /// may be paid out of it in this call.
+    /// may be paid out of it in this call. At most 16 in one call.
     pub fn secure(&self, account: &Account, asset: &Asset, amount: Amount) -> Result<(), Refusal> {
         fair::secure(account.as_str(), asset.as_str(), amount.get())
     }
 
-    /// Draws a number from 0 to `n` − 1, each equally likely; `n` is 1 to 2^31. From the first draw
-    /// on the call can neither decline nor take anything of a member's.
+    /// Draws a number from 0 to `n` − 1, each equally likely; `n` is 1 to 2^31, and the label has
+    /// at most 64 bytes. At most 64 draws in one call.
+    ///
+    /// From the first draw on the call can neither decline nor take anything of a member's.
     pub fn below(&self, n: u32, label: &str) -> u32 {
         fair::below(n, label)
     }
 
-    /// Writes a line for the operator.
-    pub fn log(&self, message: &str) {
-        log::write(log::Level::Info, message);
+    /// Writes a line for the operator. Of one call 8,192 bytes are kept; the rest is dropped.
+    pub fn log(&self, level: Level, message: &str) {
+        log::write(level, message);
     }
 }

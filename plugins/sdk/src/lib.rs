@@ -9,6 +9,14 @@
 //! ```
 //! use bursar_plugin::prelude::*;
 //!
+//! /// What the operator sets.
+//! #[derive(Deserialize, JsonSchema)]
+//! #[serde(deny_unknown_fields)]
+//! struct Config {
+//!     /// What is given.
+//!     asset: Asset,
+//! }
+//!
 //! /// The arguments of `tip`.
 //! #[derive(Deserialize, JsonSchema)]
 //! #[serde(deny_unknown_fields)]
@@ -19,52 +27,66 @@
 //!
 //! /// The reply to `tip`.
 //! #[derive(Serialize, JsonSchema)]
-//! struct Thanks {
+//! struct Tipped {
 //!     thanks: String,
 //! }
 //!
-//! fn tip(call: &Call<NoConfig>, tip: Tip) -> Result<Thanks, Decline> {
-//!     call.transfer(&call.caller(), &tip.to, &Asset::new("coin"), tip.amount)?;
-//!     Ok(Thanks { thanks: format!("{} says thanks", tip.to) })
+//! fn tip(call: &Call<Config>, tip: Tip) -> Result<Tipped, Decline> {
+//!     let caller = call.caller();
+//!     if tip.to == caller {
+//!         return Err(Decline::new("tips_self", "A tip is for somebody else."));
+//!     }
+//!     call.transfer(&caller, &tip.to, &call.config().asset, tip.amount)?;
+//!     Ok(Tipped { thanks: format!("{} thanks {caller}", tip.to) })
 //! }
 //!
 //! bursar_plugin::plugin! {
 //!     id: "tip",
-//!     description: "Tips another member.",
+//!     description: "Tips from member to member.",
 //!     license: "MIT",
 //!     accounts: [],
-//!     config: NoConfig,
+//!     config: Config,
 //!     actions: {
-//!         tip: "Gives some of your coins to another member." => fn(Tip) -> Thanks,
+//!         tip: "Gives another member some of yours." => fn(Tip) -> Tipped,
 //!     },
 //! }
-//! # fn main() {}
+//! # use bursar_plugin::bindings::exports::bursar::plugin::handler::Guest;
+//! # let manifest: bursar_plugin::serde_json::Value =
+//! #     bursar_plugin::serde_json::from_str(&Component::describe()).expect("JSON");
+//! # assert_eq!(manifest["actions"][0]["name"], "tip");
 //! ```
 //!
 //! Build it with `cargo build --release --target wasm32-unknown-unknown` and
-//! `linker = "wasm-component-ld"`; what comes out is a component that imports nothing but the
-//! contract. There is no clock, no randomness, no file and no network: `std::time` and `std::env`
-//! panic, [`Call::now_ms`] and [`Call::below`] are there instead.
+//! `linker = "wasm-component-ld"`, as `examples/first-plugin` does; what comes out is a component
+//! that imports nothing but the contract. There is no clock, no randomness, no file and no network:
+//! `std::time` and `std::env` panic, [`Call::now_ms`] and [`Call::below`] are there instead.
+//!
+//! Rules are best kept as plain functions and tested natively. Outside a component there is no
+//! host, so what reaches it through [`Call`] panics there; `describe` does not.
 //!
 //! Limits of one call: 50 million units of fuel (some 10 ms), 16 MiB of memory, 64 reads, 16
 //! transfers, 16 writes, 64 draws, 16 KiB of reply. Anything beyond ends the call as a fault.
 
+mod amount;
 #[allow(missing_docs, reason = "the WIT package has the documentation")]
 pub mod bindings;
 mod call;
 mod decline;
 mod glue;
-mod values;
+mod names;
 
-pub use call::Call;
+pub use amount::{Amount, AmountError};
+pub use call::{Call, NoArguments, NoConfig};
 pub use decline::Decline;
-pub use values::{Account, Amount, Asset, NoConfig};
+pub use names::{Account, Asset, NameError};
 
-/// What a balance is, and why the host may say no: the contract's own types.
+// The contract's own types, where they are good enough for authors.
+pub use bindings::bursar::plugin::log::Level;
+pub use bindings::bursar::plugin::state::Page;
 pub use bindings::bursar::plugin::types::{Amounts, Limit, Refusal};
 
 #[doc(hidden)]
-pub use glue::{ActionInfo, handle, manifest};
+pub use glue::{ActionInfo, Manifest, Permissions, answer, handle};
 #[doc(hidden)]
 pub use schemars;
 #[doc(hidden)]
@@ -72,7 +94,9 @@ pub use serde_json;
 
 /// Everything that a plugin usually needs.
 pub mod prelude {
-    pub use crate::{Account, Amount, Amounts, Asset, Call, Decline, NoConfig, Refusal};
+    pub use crate::{
+        Account, Amount, Amounts, Asset, Call, Decline, Level, NoArguments, NoConfig, Refusal,
+    };
     pub use schemars::JsonSchema;
     pub use serde::{Deserialize, Serialize};
 }
@@ -82,7 +106,17 @@ pub mod prelude {
 /// The version is the package's. `accounts` are names of further accounts of the plugin's own:
 /// `"till"` is made at install as `plugin:{id}:till`. Each action is
 /// `name: "what it does" => fn(Arguments) -> Reply`, answered by a function of the same name,
-/// `fn name(call: &Call<Config>, arguments: Arguments) -> Result<Reply, Decline>`.
+/// `fn name(call: &Call<Config>, arguments: Arguments) -> Result<Reply, Decline>`; other types do
+/// not compile, nor do names that are none.
+///
+/// A plugin that needs accounts beyond its own and the caller's asks for them after `accounts`; the
+/// operator may grant less. To debit an issuer is to issue, and to credit one is to burn:
+///
+/// ```text
+/// permissions: { read: ["guild:treasury"], credit: [], debit: ["issuer:coin"] },
+/// ```
+///
+/// The macro declares a type named `Component` where it stands, once in a crate.
 #[macro_export]
 macro_rules! plugin {
     (
@@ -90,6 +124,9 @@ macro_rules! plugin {
         description: $description:literal,
         license: $license:literal,
         accounts: [$($account:literal),* $(,)?],
+        $(permissions: {
+            $($right:ident: [$($granted:literal),* $(,)?]),* $(,)?
+        },)?
         config: $config:ty,
         actions: {
             $($action:ident: $does:literal => fn($arguments:ty) -> $reply:ty),+ $(,)?
@@ -99,29 +136,38 @@ macro_rules! plugin {
         #[derive(Debug)]
         pub struct Component;
 
+        // What is not a name does not compile.
+        const _: $crate::Account = $crate::Account::new(concat!("plugin:", $id));
+        $(const _: $crate::Account = $crate::Account::new(concat!("plugin:", $id, ":", $account));)*
+        $($($(const _: $crate::Account = $crate::Account::new($granted);)*)*)?
+
         impl $crate::bindings::exports::bursar::plugin::handler::Guest for Component {
             fn describe() -> String {
-                $crate::manifest(
-                    $id,
-                    env!("CARGO_PKG_VERSION"),
-                    $description,
-                    $license,
-                    &[$($account),*],
-                    &$crate::schemars::schema_for!($config),
-                    &[$($crate::ActionInfo {
+                let manifest = $crate::Manifest {
+                    id: $id,
+                    version: env!("CARGO_PKG_VERSION"),
+                    description: $description,
+                    license: $license,
+                    accounts: &[$($account),*],
+                    actions: vec![$($crate::ActionInfo {
                         name: stringify!($action),
                         description: $does,
                         arguments: $crate::schemars::schema_for!($arguments),
                         reply: $crate::schemars::schema_for!($reply),
                     }),+],
-                )
+                    configuration: $crate::schemars::schema_for!($config),
+                    permissions: $crate::Permissions::default()$($(.$right(&[$($granted),*]))*)?,
+                };
+                manifest.to_json()
             }
 
             fn handle(
                 arguments: String,
             ) -> Result<String, $crate::bindings::exports::bursar::plugin::handler::Decline> {
-                $crate::handle::<$config>(&arguments, |call, action, arguments| match action {
-                    $(stringify!($action) => Some(call.answer(arguments, $action)),)+
+                $crate::handle::<$config>($id, |call, action| match action {
+                    $(stringify!($action) => {
+                        Some($crate::answer::<$config, $arguments, $reply>(call, &arguments, $action))
+                    })+
                     _ => None,
                 })
             }

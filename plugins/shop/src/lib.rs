@@ -9,9 +9,6 @@ mod rules;
 use bursar_plugin::prelude::*;
 use rules::{Bought, Buy, Config, Purchases};
 
-const STOCK: Account = Account::new("plugin:shop");
-const TILL: Account = Account::new("plugin:shop:till");
-
 bursar_plugin::plugin! {
     id: "shop",
     description: "Sells items at fixed prices from finite stock, with limits per member.",
@@ -25,25 +22,23 @@ bursar_plugin::plugin! {
 
 fn buy(call: &Call<Config>, buy: Buy) -> Result<Bought, Decline> {
     let offer = call.config().find(&buy.item)?;
-    let caller = call.caller();
-    let quantity = buy.quantity();
-    let history = format!("bought/{}/{caller}", buy.item);
+    let (caller, quantity) = (call.caller(), buy.quantity());
+    let (stock, till) = (call.own_account(), call.own_sub_account("till"));
     if offer.remembers() {
-        let before = call.get::<Purchases>(&history)?.unwrap_or_default();
-        call.set(&history, &before.with(offer, quantity, call.now_ms())?)?;
+        let key = rules::history_key(&buy.item, &caller)?;
+        let before = call.get::<Purchases>(&key)?.unwrap_or_default();
+        call.set(&key, &before.with(offer, quantity, call.now_ms())?);
     }
-    if !call.has_at_least(&STOCK, &buy.item, quantity)? {
-        return Err(Decline::new(
-            "out_of_stock",
-            format!("There is not enough {} left.", buy.item),
-        ));
+    // A yes or no, not the balance: what is left changes with each purchase, this seldom does.
+    if !call.has_at_least(&stock, &buy.item, quantity)? {
+        return Err(rules::out_of_stock(&buy.item));
     }
     let paid = offer.cost(quantity)?;
     for (asset, amount) in &paid {
         // Whether the member can pay is the ledger's to say: it names what is there and what is not.
-        call.transfer(&caller, &TILL, asset, *amount)?;
+        call.transfer(&caller, &till, asset, *amount)?;
     }
-    call.transfer(&STOCK, &caller, &buy.item, quantity)?;
+    call.transfer(&stock, &caller, &buy.item, quantity)?;
     Ok(Bought {
         item: buy.item,
         quantity,

@@ -6,6 +6,10 @@ use bursar_plugin::prelude::*;
 
 /// Most of one item in one purchase.
 const QUANTITY_MAX: u64 = 1000;
+/// Most currencies in one price. With the item itself they stay within a call's 16 transfers.
+const CURRENCIES_MAX: usize = 8;
+/// Bytes of a key of the plugin's state, as the contract has it; a longer one is a fault.
+const KEY_BYTES_MAX: usize = 128;
 
 /// What the operator sets.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -22,12 +26,13 @@ pub(crate) struct Config {
 pub(crate) struct Offer {
     /// The item.
     item: Asset,
-    /// What one of it costs, per currency.
-    #[schemars(length(min = 1, max = 8))]
+    /// What one of it costs, per currency: in one to eight of them.
+    // `length` is for texts and lists; of a map schemars would drop it without a word.
+    #[schemars(extend("minProperties" = 1, "maxProperties" = CURRENCIES_MAX))]
     price: BTreeMap<Asset, Amount>,
-    /// How many one member may buy, ever.
+    /// How many one member may buy, ever; any number where absent.
     per_member_limit: Option<u64>,
-    /// Seconds that a member waits between two purchases.
+    /// Seconds that a member waits between two purchases of it; none where absent.
     cooldown_s: Option<u64>,
 }
 
@@ -43,24 +48,24 @@ pub(crate) struct Buy {
 }
 
 /// How many of an item: 1 to 1,000.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(try_from = "u64")]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(try_from = "Amount")]
 struct Quantity(Amount);
 
 impl Default for Quantity {
     fn default() -> Self {
-        Self(Amount::new(1).expect("one is an amount"))
+        Self(Amount::ONE)
     }
 }
 
-impl TryFrom<u64> for Quantity {
+impl TryFrom<Amount> for Quantity {
     type Error = String;
 
-    fn try_from(units: u64) -> Result<Self, String> {
-        let amount = Amount::new(units).filter(|_| units <= QUANTITY_MAX);
-        amount
-            .map(Self)
-            .ok_or_else(|| format!("a quantity is 1 to {QUANTITY_MAX}"))
+    fn try_from(units: Amount) -> Result<Self, String> {
+        if units.get() > QUANTITY_MAX {
+            return Err(format!("a quantity is 1 to {QUANTITY_MAX}"));
+        }
+        Ok(Self(units))
     }
 }
 
@@ -127,15 +132,34 @@ impl Offer {
 
     /// What so many cost.
     pub(crate) fn cost(&self, quantity: Amount) -> Result<BTreeMap<Asset, Amount>, Decline> {
+        if !(1..=CURRENCIES_MAX).contains(&self.price.len()) {
+            let (item, count) = (&self.item, self.price.len());
+            let message = format!("The configuration has {count} currencies to pay {item} in.");
+            return Err(Decline::new("misconfigured", message));
+        }
         let cost = |(asset, price): (&Asset, &Amount)| {
-            let too_much = || Decline::new("too_much", format!("So much {asset} does not exist."));
-            Ok((
-                asset.clone(),
-                price.times(quantity.get()).ok_or_else(too_much)?,
-            ))
+            Ok((asset.clone(), price.checked_mul(quantity.get())?))
         };
         self.price.iter().map(cost).collect()
     }
+}
+
+/// Where the shop remembers what a member bought of an item.
+///
+/// A slash is in no name, so that two pairs never share a key. Names so long that together they do
+/// not fit into one are declined: cut or hashed they might be somebody else's.
+pub(crate) fn history_key(item: &Asset, member: &Account) -> Result<String, Decline> {
+    let key = format!("bought/{item}/{member}");
+    if key.len() > KEY_BYTES_MAX {
+        let message = format!("The names {item} and {member} are too long to be remembered.");
+        return Err(Decline::new("name_too_long", message));
+    }
+    Ok(key)
+}
+
+/// There is less of an item than is wanted.
+pub(crate) fn out_of_stock(item: &Asset) -> Decline {
+    Decline::new("out_of_stock", format!("There is not enough {item} left."))
 }
 
 impl Purchases {
@@ -146,13 +170,13 @@ impl Purchases {
         quantity: Amount,
         now_ms: u64,
     ) -> Result<Self, Decline> {
-        let ready_ms = self
-            .last_ms
-            .saturating_add(offer.cooldown_s.unwrap_or(0) * 1000);
-        if self.count > 0 && now_ms < ready_ms {
-            let seconds = (ready_ms - now_ms).div_ceil(1000);
-            let message = format!("You can buy {} again in {seconds} s.", offer.item);
-            return Err(Decline::new("cooling_down", message));
+        if let Some(cooldown_s) = offer.cooldown_s.filter(|_| self.count > 0) {
+            let ready_ms = self.last_ms.saturating_add(cooldown_s.saturating_mul(1000));
+            if now_ms < ready_ms {
+                let seconds = (ready_ms - now_ms).div_ceil(1000);
+                let message = format!("You can buy {} again in {seconds} s.", offer.item);
+                return Err(Decline::new("cooling_down", message));
+            }
         }
         let count = self.count.saturating_add(quantity.get());
         match offer.per_member_limit {
@@ -160,9 +184,10 @@ impl Purchases {
                 let message = format!("You have {} of at most {limit} {}.", self.count, offer.item);
                 Err(Decline::new("limit_reached", message))
             }
+            // A call keeps its own time when it has to run again, so a later one may be done before.
             Some(_) | None => Ok(Self {
                 count,
-                last_ms: now_ms,
+                last_ms: now_ms.max(self.last_ms),
             }),
         }
     }
@@ -247,13 +272,99 @@ mod tests {
     }
 
     #[test]
+    fn a_price_is_multiplied_in_each_currency() {
+        let config = config(r#"[{"item": "a", "price": {"coin": 50, "gem": 2}}]"#);
+        let offer = config.find(&Asset::new("a")).expect("on offer");
+        let cost = offer.cost(units(3)).expect("a cost");
+        assert_eq!(
+            cost.into_iter().collect::<Vec<_>>(),
+            [
+                (Asset::new("coin"), units(150)),
+                (Asset::new("gem"), units(6))
+            ]
+        );
+    }
+
+    #[test]
     fn a_price_beyond_all_money_is_declined() {
         let config = config(r#"[{"item": "a", "price": {"coin": 9007199254740991}}]"#);
         let offer = config.find(&Asset::new("a")).expect("on offer");
         assert!(offer.cost(units(1)).is_ok());
+        let too_much = offer.cost(units(2)).expect_err("too much");
+        assert_eq!(too_much.code(), "amount_out_of_range");
+    }
+
+    #[test]
+    fn a_price_is_in_one_to_eight_currencies_and_never_in_none() {
+        let code = |currencies: usize| {
+            let price: Vec<_> = (0..currencies).map(|n| format!("\"c{n}\": 1")).collect();
+            let config = config(&format!(
+                r#"[{{"item": "a", "price": {{{}}}}}]"#,
+                price.join(",")
+            ));
+            let offer = config.find(&Asset::new("a")).expect("on offer");
+            offer.cost(units(1)).map_err(|decline| decline.code()).err()
+        };
+        assert_eq!([code(1), code(CURRENCIES_MAX)], [None, None]);
         assert_eq!(
-            offer.cost(units(2)).expect_err("too much").code(),
-            "too_much"
+            [code(0), code(CURRENCIES_MAX + 1)],
+            [Some("misconfigured"); 2]
         );
+    }
+
+    #[test]
+    fn the_schemas_say_what_the_rules_check() {
+        let config = serde_json::to_value(schemars::schema_for!(Config)).expect("JSON");
+        let price = config
+            .pointer("/$defs/Offer/properties/price")
+            .expect("a price");
+        assert_eq!(price["minProperties"], 1);
+        assert_eq!(price["maxProperties"], CURRENCIES_MAX);
+        assert_eq!(config["properties"]["items"]["maxItems"], 256);
+        let buy = serde_json::to_value(schemars::schema_for!(Buy)).expect("JSON");
+        let quantity = &buy["properties"]["quantity"];
+        assert_eq!(
+            [
+                &quantity["default"],
+                &quantity["minimum"],
+                &quantity["maximum"]
+            ],
+            [1, 1, QUANTITY_MAX]
+        );
+    }
+
+    #[test]
+    fn purchases_that_overtake_each_other_only_wait_where_there_is_a_cooldown() {
+        let config = config(r#"[{"item": "a", "price": {"coin": 1}, "per_member_limit": 2}]"#);
+        let offer = config.find(&Asset::new("a")).expect("on offer");
+        let later = Purchases::default().with(offer, units(1), 2000);
+        let both = later.expect("the first").with(offer, units(1), 1999);
+        assert_eq!(both.expect("the second").last_ms, 2000);
+    }
+
+    #[test]
+    fn a_cooldown_beyond_all_time_never_ends() {
+        let text = r#"[{"item": "a", "price": {"coin": 1}, "cooldown_s": 18446744073709551615}]"#;
+        let config = config(text);
+        let offer = config.find(&Asset::new("a")).expect("on offer");
+        let first = Purchases::default().with(offer, units(1), 7);
+        let again = first
+            .expect("the first")
+            .with(offer, units(1), u64::MAX - 1);
+        assert_eq!(again.expect_err("still too soon").code(), "cooling_down");
+    }
+
+    #[test]
+    fn the_longest_key_has_the_bytes_that_the_contract_allows() {
+        let member = Account::new("user:81384788765712384");
+        let item = |bytes: usize| {
+            let name = format!("{}:{}", "a".repeat(60), "b".repeat(bytes - 61));
+            Asset::try_from(name).expect("a name")
+        };
+        let room = KEY_BYTES_MAX - "bought/".len() - "/".len() - member.as_str().len();
+        let longest = history_key(&item(room), &member).expect("it fits");
+        assert_eq!(longest.len(), KEY_BYTES_MAX);
+        let declined = history_key(&item(room + 1), &member).expect_err("one too many");
+        assert_eq!(declined.code(), "name_too_long");
     }
 }

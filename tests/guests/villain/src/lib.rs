@@ -1,4 +1,14 @@
 //! A component that tries to do harm: one trick an action. The host must stop each of them.
+//!
+//! A trick ends in one of three ways. The host refuses it, and the reply tells what it said; or it
+//! is a fault, since no plugin may do that; or the host runs out of patience, of fuel or of memory.
+//! In none of them does any money move. `honest` and `spend` are the exceptions: they are what any
+//! plugin may do, for the limits that an operator or a member sets.
+#![allow(
+    clippy::needless_pass_by_value,
+    clippy::unnecessary_wraps,
+    reason = "every action has the one shape, also where it needs less"
+)]
 
 use std::hint::black_box;
 
@@ -44,20 +54,20 @@ bursar_plugin::plugin! {
     accounts: [],
     config: NoConfig,
     actions: {
-        honest: "Does nothing." => fn(NoConfig) -> Told,
+        honest: "Does nothing." => fn(NoArguments) -> Told,
         steal: "Moves another member's money, and says what it was told." => fn(Loot) -> Told,
         steal_anyway: "Moves another member's money, or panics." => fn(Loot) -> Told,
         spend: "Takes money of the caller's." => fn(Stake) -> Told,
         forge: "Issues money to itself." => fn(Stake) -> Told,
         peek: "Reads another member's balance." => fn(Peek) -> Told,
-        spin: "Loops for ever." => fn(NoConfig) -> Told,
-        eat: "Eats memory." => fn(NoConfig) -> Told,
-        recurse: "Calls itself for ever." => fn(NoConfig) -> Told,
-        flood_log: "Writes more than anybody reads." => fn(NoConfig) -> Told,
-        flood_reads: "Reads more than it may." => fn(NoConfig) -> Told,
+        spin: "Loops for ever." => fn(NoArguments) -> Told,
+        eat: "Eats memory." => fn(NoArguments) -> Told,
+        recurse: "Calls itself for ever." => fn(NoArguments) -> Told,
+        flood_log: "Writes more than anybody reads." => fn(NoArguments) -> Told,
+        flood_reads: "Reads more than it may." => fn(NoArguments) -> Told,
         flood_transfers: "Asks for more transfers than it may." => fn(Stake) -> Told,
-        huge_reply: "Replies with a megabyte." => fn(NoConfig) -> Told,
-        decline_after_draw: "Draws, and will not have it." => fn(NoConfig) -> Told,
+        huge_reply: "Replies with a megabyte." => fn(NoArguments) -> Told,
+        decline_after_draw: "Draws, and will not have it." => fn(NoArguments) -> Told,
         debit_after_draw: "Draws, and then takes the caller's money." => fn(Stake) -> Told,
         pay_unsecured: "Draws, and pays what it did not secure." => fn(Stake) -> Told,
         trap_after_draw: "Draws, and breaks off." => fn(Stake) -> Told,
@@ -71,7 +81,7 @@ fn told(what: impl std::fmt::Debug) -> Result<Told, Decline> {
     })
 }
 
-fn honest(_: &Call<NoConfig>, _: NoConfig) -> Result<Told, Decline> {
+fn honest(_: &Call<NoConfig>, _: NoArguments) -> Result<Told, Decline> {
     told("nothing done")
 }
 
@@ -81,7 +91,8 @@ fn steal(call: &Call<NoConfig>, loot: Loot) -> Result<Told, Decline> {
 
 fn steal_anyway(call: &Call<NoConfig>, loot: Loot) -> Result<Told, Decline> {
     let taken = call.transfer(&loot.from, &OWN, &loot.asset, loot.amount);
-    told(taken.expect("the money is mine"))
+    taken.expect("the money is mine");
+    told("taken")
 }
 
 fn spend(call: &Call<NoConfig>, stake: Stake) -> Result<Told, Decline> {
@@ -90,7 +101,7 @@ fn spend(call: &Call<NoConfig>, stake: Stake) -> Result<Told, Decline> {
 }
 
 fn forge(call: &Call<NoConfig>, stake: Stake) -> Result<Told, Decline> {
-    let issuer = Account::from(format!("issuer:{}", stake.asset));
+    let issuer: Account = format!("issuer:{}", stake.asset).parse()?;
     told(call.transfer(&issuer, &OWN, &stake.asset, stake.amount))
 }
 
@@ -98,14 +109,14 @@ fn peek(call: &Call<NoConfig>, peek: Peek) -> Result<Told, Decline> {
     told(call.balance(&peek.account, &peek.asset))
 }
 
-fn spin(_: &Call<NoConfig>, _: NoConfig) -> Result<Told, Decline> {
+fn spin(_: &Call<NoConfig>, _: NoArguments) -> Result<Told, Decline> {
     let mut turns: u64 = 0;
     loop {
         turns = black_box(turns.wrapping_add(1));
     }
 }
 
-fn eat(_: &Call<NoConfig>, _: NoConfig) -> Result<Told, Decline> {
+fn eat(_: &Call<NoConfig>, _: NoArguments) -> Result<Told, Decline> {
     let mut eaten: Vec<Vec<u8>> = Vec::new();
     loop {
         eaten.push(black_box(vec![1; 1 << 20]));
@@ -120,18 +131,18 @@ fn deeper(depth: u64) -> u64 {
     }
 }
 
-fn recurse(_: &Call<NoConfig>, _: NoConfig) -> Result<Told, Decline> {
+fn recurse(_: &Call<NoConfig>, _: NoArguments) -> Result<Told, Decline> {
     told(deeper(0))
 }
 
-fn flood_log(call: &Call<NoConfig>, _: NoConfig) -> Result<Told, Decline> {
+fn flood_log(call: &Call<NoConfig>, _: NoArguments) -> Result<Told, Decline> {
     let line = "\u{1b}[31m".repeat(1 << 12);
     loop {
-        call.log(&line);
+        call.log(Level::Error, &line);
     }
 }
 
-fn flood_reads(call: &Call<NoConfig>, _: NoConfig) -> Result<Told, Decline> {
+fn flood_reads(call: &Call<NoConfig>, _: NoArguments) -> Result<Told, Decline> {
     loop {
         black_box(call.keys("", None));
     }
@@ -143,11 +154,14 @@ fn flood_transfers(call: &Call<NoConfig>, stake: Stake) -> Result<Told, Decline>
     }
 }
 
-fn huge_reply(_: &Call<NoConfig>, _: NoConfig) -> Result<Told, Decline> {
-    told("x".repeat(1 << 20))
+fn huge_reply(_: &Call<NoConfig>, _: NoArguments) -> Result<Told, Decline> {
+    // Not by way of `told`: formatting it would use up the fuel before the reply is there.
+    Ok(Told {
+        told: "x".repeat(1 << 20),
+    })
 }
 
-fn decline_after_draw(call: &Call<NoConfig>, _: NoConfig) -> Result<Told, Decline> {
+fn decline_after_draw(call: &Call<NoConfig>, _: NoArguments) -> Result<Told, Decline> {
     call.below(2, "coin");
     Err(Decline::new("lost", "I will not have it."))
 }
@@ -169,7 +183,7 @@ fn trap_after_draw(call: &Call<NoConfig>, stake: Stake) -> Result<Told, Decline>
 }
 
 fn write_and_trap(call: &Call<NoConfig>, stake: Stake) -> Result<Told, Decline> {
-    call.set("seen", &true)?;
+    call.set("seen", &true);
     call.transfer(&call.caller(), &OWN, &stake.asset, stake.amount)?;
     panic!("and away");
 }

@@ -1,0 +1,196 @@
+//! Amounts: whole numbers within one bound, checked when they are read and when they are computed.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
+use serde::ser::{Serialize, Serializer};
+
+/// The largest amount: 2^53 − 1.
+const AMOUNT_MAX: u64 = (1 << 53) - 1;
+
+/// An amount in an asset's smallest unit: a whole number from 1 to 2^53 − 1.
+///
+/// It cannot be added with `+`: a sum that is no amount has to be answered.
+///
+/// ```
+/// use bursar_plugin::Amount;
+///
+/// let price = Amount::new(50).expect("50 is an amount");
+/// assert_eq!(price.checked_mul(3).map(Amount::get), Ok(150));
+/// assert!(price.checked_mul(0).is_err());
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Amount(u64);
+
+/// A sum or a product is not an amount. The text names both sides of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AmountError {
+    left: u64,
+    operator: char,
+    right: u64,
+}
+
+impl Amount {
+    /// The smallest amount: 1.
+    pub const ONE: Self = Self(1);
+
+    /// An amount, unless the number is zero or above 2^53 − 1.
+    pub const fn new(units: u64) -> Option<Self> {
+        if units >= 1 && units <= AMOUNT_MAX {
+            Some(Self(units))
+        } else {
+            None
+        }
+    }
+
+    /// The number of smallest units.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// This and another amount together, or an error that names the sum.
+    pub fn checked_add(self, other: Self) -> Result<Self, AmountError> {
+        let sum = self.0.checked_add(other.0).and_then(Self::new);
+        sum.ok_or(AmountError {
+            left: self.0,
+            operator: '+',
+            right: other.0,
+        })
+    }
+
+    /// So many times this amount, or an error that names the product.
+    pub fn checked_mul(self, factor: u64) -> Result<Self, AmountError> {
+        let product = self.0.checked_mul(factor).and_then(Self::new);
+        product.ok_or(AmountError {
+            left: self.0,
+            operator: '×',
+            right: factor,
+        })
+    }
+}
+
+impl fmt::Display for AmountError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            left,
+            operator,
+            right,
+        } = self;
+        write!(
+            f,
+            "{left} {operator} {right} is not an amount: amounts are 1 to {AMOUNT_MAX}"
+        )
+    }
+}
+
+impl std::error::Error for AmountError {}
+
+impl From<Amount> for u64 {
+    fn from(amount: Amount) -> Self {
+        amount.0
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Serialize for Amount {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Amount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_u64(AmountVisitor)
+    }
+}
+
+/// Says the same of zero, of minus one, of a fraction and of a text: what an amount is.
+struct AmountVisitor;
+
+impl Visitor<'_> for AmountVisitor {
+    type Value = Amount;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a whole number from 1 to {AMOUNT_MAX}")
+    }
+
+    fn visit_u64<E: Error>(self, units: u64) -> Result<Amount, E> {
+        Amount::new(units).ok_or_else(|| E::invalid_value(Unexpected::Unsigned(units), &self))
+    }
+}
+
+impl JsonSchema for Amount {
+    fn schema_name() -> Cow<'static, str> {
+        "Amount".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "integer", "minimum": 1, "maximum": AMOUNT_MAX })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MOST: Amount = Amount(AMOUNT_MAX);
+
+    #[test]
+    fn amounts_end_at_their_limits() {
+        assert_eq!(Amount::new(0), None);
+        assert_eq!(Amount::new(1), Some(Amount::ONE));
+        assert_eq!(Amount::new(AMOUNT_MAX), Some(MOST));
+        assert_eq!(Amount::new(AMOUNT_MAX + 1), None);
+    }
+
+    #[test]
+    fn sums_and_products_end_at_the_same_limits() {
+        let almost = Amount(AMOUNT_MAX - 1);
+        assert_eq!(almost.checked_add(Amount::ONE), Ok(MOST));
+        assert!(MOST.checked_add(Amount::ONE).is_err());
+        assert_eq!(MOST.checked_mul(1), Ok(MOST));
+        assert!(MOST.checked_mul(0).is_err());
+        assert!(MOST.checked_mul(u64::MAX).is_err());
+    }
+
+    #[test]
+    fn what_overflows_is_named() {
+        let error = MOST.checked_mul(2).expect_err("too much");
+        assert_eq!(
+            error.to_string(),
+            "9007199254740991 × 2 is not an amount: amounts are 1 to 9007199254740991"
+        );
+    }
+
+    #[test]
+    fn whatever_is_no_amount_is_told_what_one_is() {
+        for wrong in [
+            "0",
+            "-1",
+            "1.5",
+            "10.0",
+            "9007199254740992",
+            "\"7\"",
+            "null",
+        ] {
+            let error = serde_json::from_str::<Amount>(wrong).expect_err(wrong);
+            let helps = "a whole number from 1 to 9007199254740991";
+            assert!(error.to_string().contains(helps), "{wrong}: {error}");
+        }
+        assert_eq!(
+            serde_json::from_str::<Amount>("9007199254740991").expect("the most"),
+            MOST
+        );
+    }
+}

@@ -1,0 +1,239 @@
+//! Names of accounts and assets: checked when they are made, so that rules need not.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+/// Characters in a name.
+const NAME_CHARS_MAX: usize = 128;
+/// Segments in a name.
+const SEGMENTS_MAX: usize = 4;
+/// Characters in a segment.
+const SEGMENT_CHARS_MAX: usize = 64;
+/// Characters of a wrong name that a message repeats.
+const SHOWN_CHARS_MAX: usize = 64;
+
+/// A text is not a name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NameError {
+    what: &'static str,
+    shown: String,
+}
+
+impl NameError {
+    fn new(what: &'static str, text: &str) -> Self {
+        let shown = text.chars().take(SHOWN_CHARS_MAX);
+        let shown = shown.flat_map(char::escape_default).collect();
+        Self { what, shown }
+    }
+}
+
+impl fmt::Display for NameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, shown } = self;
+        write!(f, "`{shown}` is not the name of an {what}")
+    }
+}
+
+impl std::error::Error for NameError {}
+
+/// Whether the bytes are one to four segments joined by colons.
+const fn is_path(name: &[u8]) -> bool {
+    if name.len() > NAME_CHARS_MAX {
+        return false;
+    }
+    let (mut next, mut segments, mut in_segment) = (0, 1, 0);
+    while next < name.len() {
+        match name[next] {
+            b'a'..=b'z' | b'0'..=b'9' => in_segment += 1,
+            b'.' | b'_' | b'-' if in_segment > 0 => in_segment += 1,
+            b':' if in_segment > 0 => (segments, in_segment) = (segments + 1, 0),
+            _ => return false,
+        }
+        if in_segment > SEGMENT_CHARS_MAX {
+            return false;
+        }
+        next += 1;
+    }
+    in_segment > 0 && segments <= SEGMENTS_MAX
+}
+
+const fn is_asset(name: &str) -> bool {
+    is_path(name.as_bytes())
+}
+
+/// As the ledger has it: an issuer's name is its asset's after `issuer:`, and so may be longer than
+/// the others, and the two words that names of the server's begin with are no names alone.
+const fn is_account(name: &str) -> bool {
+    let name = name.as_bytes();
+    match name.split_first_chunk() {
+        Some((b"issuer:", asset)) => is_path(asset),
+        _ => is_path(name) && !matches!(name, b"issuer" | b"plugin"),
+    }
+}
+
+/// Declares a name: a text that only its own rule can make.
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $is_one:ident, $example:literal) => {
+        $(#[$doc])*
+        ///
+        /// One to four segments joined by colons, 128 characters at most; a segment is 1 to 64 of
+        /// `[a-z0-9._-]` and begins with a letter or a digit.
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+        #[serde(try_from = "String")]
+        pub struct $name(Cow<'static, str>);
+
+        impl $name {
+            /// A name that is written in the code. Use it in a `const`: then what is not a name
+            /// does not compile.
+            ///
+            /// ```compile_fail
+            #[doc = concat!("const WRONG: bursar_plugin::", stringify!($name), " =")]
+            #[doc = concat!("    bursar_plugin::", stringify!($name), "::new(\"Not a name\");")]
+            /// # println!("{WRONG}");
+            /// ```
+            ///
+            /// # Panics
+            ///
+            /// If the text is not a name.
+            pub const fn new(name: &'static str) -> Self {
+                assert!($is_one(name), concat!("this is not the name of an ", $what));
+                Self(Cow::Borrowed(name))
+            }
+
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NameError;
+
+            fn from_str(name: &str) -> Result<Self, NameError> {
+                name.to_owned().try_into()
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = NameError;
+
+            fn try_from(name: String) -> Result<Self, NameError> {
+                if $is_one(&name) {
+                    Ok(Self(Cow::Owned(name)))
+                } else {
+                    Err(NameError::new($what, &name))
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({
+                    "type": "string",
+                    "pattern": "^[a-z0-9][a-z0-9._-]{0,63}(:[a-z0-9][a-z0-9._-]{0,63}){0,3}$",
+                    "maxLength": NAME_CHARS_MAX,
+                    "examples": [$example],
+                })
+            }
+        }
+    };
+}
+
+name! {
+    /// An account, such as `user:81384788765712384` or `plugin:shop:till`.
+    Account, "account", is_account, "user:81384788765712384"
+}
+
+name! {
+    /// An asset, such as `coin` or `item:potion`.
+    Asset, "asset", is_asset, "item:potion"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_asset_name(name: &str) -> bool {
+        name.parse::<Asset>().is_ok()
+    }
+
+    #[test]
+    fn names_end_at_their_limits() {
+        let segment = "a".repeat(SEGMENT_CHARS_MAX);
+        assert!(is_asset_name(&segment));
+        assert!(!is_asset_name(&format!("{segment}a")));
+        assert!(is_asset_name("a:b:c:d"));
+        assert!(!is_asset_name("a:b:c:d:e"));
+        let longest = format!("{segment}:{}", "b".repeat(NAME_CHARS_MAX - 65));
+        assert_eq!(longest.len(), NAME_CHARS_MAX);
+        assert!(is_asset_name(&longest));
+        assert!(!is_asset_name(&format!("{longest}b")));
+    }
+
+    #[test]
+    fn names_are_lower_case_ascii_without_tricks() {
+        for wrong in [
+            "", ":", "a:", ":a", "a::b", "A", "a b", "-a", "a:.b", "é", "a\n", "a/b",
+        ] {
+            assert!(!is_asset_name(wrong), "{wrong:?}");
+        }
+        assert!(is_asset_name("0a._-z:9"));
+    }
+
+    #[test]
+    fn an_issuer_may_be_as_long_as_its_asset_and_a_word() {
+        assert!("issuer:a:b:c:d".parse::<Account>().is_ok());
+        assert!("issuer:".parse::<Account>().is_err());
+        assert!("user:a:b:c:d".parse::<Account>().is_err());
+    }
+
+    #[test]
+    fn what_the_host_would_call_a_fault_is_no_account() {
+        for reserved in ["issuer", "plugin"] {
+            assert!(reserved.parse::<Account>().is_err(), "{reserved}");
+            assert!(reserved.parse::<Asset>().is_ok(), "{reserved}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_name_is_refused_when_it_is_read_and_shown_without_its_tricks() {
+        let error = serde_json::from_str::<Account>(r#""user:\u001b[31m""#).expect_err("no name");
+        let expected = r"`user:\u{1b}[31m` is not the name of an account";
+        assert!(error.to_string().starts_with(expected), "{error}");
+        assert!(
+            "x".repeat(5000)
+                .parse::<Account>()
+                .expect_err("too long")
+                .shown
+                .len()
+                <= 64
+        );
+    }
+
+    #[test]
+    fn a_name_is_written_as_plain_text() {
+        const POTION: Asset = Asset::new("item:potion");
+        assert_eq!(
+            serde_json::to_string(&POTION).expect("text"),
+            r#""item:potion""#
+        );
+    }
+}
