@@ -1,5 +1,7 @@
 //! Everything that is read from the environment.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::layer;
 use tracing_subscriber::prelude::*;
@@ -20,9 +22,12 @@ pub fn start_logs(format: LogFormat) {
     let registry = tracing_subscriber::registry().with(filter);
     // A second start in one process keeps the first.
     let started = match format {
-        LogFormat::Text => registry
-            .with(layer().with_writer(std::io::stderr))
-            .try_init(),
+        LogFormat::Text => {
+            let colours = std::io::stderr().is_terminal();
+            registry
+                .with(layer().with_ansi(colours).with_writer(std::io::stderr))
+                .try_init()
+        }
         LogFormat::Json => registry
             .with(layer().json().with_writer(std::io::stderr))
             .try_init(),

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bursar_host::{CallFailure, Checked, LoadedPlugin, PluginHost, Report, Workers};
+use bursar_host::{CallFailure, LoadedPlugin, PluginHost, Report, Workers};
 use bursar_ledger::{
     Act, CallRequest, CallResult, Digest, Draft, EconomyId, Ending, PluginId, SpendLimit,
     Transcript,
@@ -281,6 +281,9 @@ impl Bursar {
             .plugin(&request.plugin)
             .map(|plugin| plugin.component)
             .ok_or_else(|| no_plugin(&request.plugin))?;
+        let plugin = self.loaded(&component)?;
+        // Only now: a key that was used under an earlier version of the plugin has its answer.
+        check_fits(&plugin, &request)?;
         let result = match Draft::open(books, &request) {
             Err(rejection) => CallResult {
                 request,
@@ -289,41 +292,9 @@ impl Bursar {
                 ending: Ending::NotRun(rejection),
                 fuel: 0,
             },
-            Ok(draft) => self.run_guest(draft, component, request)?,
+            Ok(draft) => run_guest(&plugin, draft, component, request)?,
         };
         Ok(Ran::Ended(Box::new(result)))
-    }
-
-    fn run_guest(
-        &self,
-        draft: Draft,
-        component: Digest,
-        request: CallRequest,
-    ) -> Result<CallResult, Problem> {
-        let plugin = self.loaded(&component)?;
-        let finished = plugin
-            .run(draft)
-            .map_err(|failure| call_failed(&request, &failure))?;
-        for line in &finished.log {
-            tracing::info!(
-                plugin = %request.plugin,
-                call = %request.id,
-                level = ?line.level,
-                message = %line.message,
-                "plugin"
-            );
-        }
-        if let Ending::Faulted { fault } = &finished.ending {
-            tracing::warn!(plugin = %request.plugin, call = %request.id, %fault, "plugin fault");
-        }
-        let (transcript, ending, fuel) = (finished.transcript, finished.ending, finished.fuel);
-        Ok(CallResult {
-            request,
-            component,
-            transcript,
-            ending,
-            fuel,
-        })
     }
 
     /// A component that is ready to run; compiled now if it is not. Blocks.
@@ -360,13 +331,13 @@ impl Bursar {
     /// Checks a component and registers it. Asking twice is asking once: its digest is its name.
     pub async fn add_component(&self, actor: &str, bytes: Bytes) -> Result<Answer, Problem> {
         let host = self.parts.host.clone();
-        let checked = {
-            let bytes = bytes.clone();
-            blocking(move || host.check(&bytes)).await?
-        };
-        let checked: Checked = checked.map_err(|report| refused_component(&report))?;
         let digest = Digest::of(&bytes);
-        let manifest = checked.manifest();
+        let loaded = {
+            let bytes = bytes.clone();
+            blocking(move || host.load(digest, &bytes)).await?
+        };
+        let loaded = loaded.map_err(|report| refused_component(&report))?;
+        let manifest = loaded.manifest();
         let act = Act::AddComponent {
             digest,
             bytes: bytes.len() as u64,
@@ -443,6 +414,50 @@ pub async fn blocking<T: Send + 'static>(
 ) -> Result<T, Problem> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|_| Problem::bug("the work broke off; nothing has moved"))
+}
+
+/// Whether the plugin has such an action, and takes such arguments.
+fn check_fits(plugin: &LoadedPlugin, request: &CallRequest) -> Result<(), Problem> {
+    let manifest = plugin.manifest();
+    if manifest.action(&request.action).is_none() {
+        let detail = format!("the plugin `{}` has no such action", request.plugin);
+        return Err(Problem::not_found("action_not_found", detail));
+    }
+    manifest
+        .check_arguments(&request.action, &request.arguments)
+        .map_err(|error| Problem::malformed(&format!("/arguments{}", error.pointer), error.message))
+}
+
+/// One run of a plugin, to its end.
+fn run_guest(
+    plugin: &LoadedPlugin,
+    draft: Draft,
+    component: Digest,
+    request: CallRequest,
+) -> Result<CallResult, Problem> {
+    let finished = plugin
+        .run(draft)
+        .map_err(|failure| call_failed(&request, &failure))?;
+    for line in &finished.log {
+        tracing::info!(
+            plugin = %request.plugin,
+            call = %request.id,
+            level = ?line.level,
+            message = %line.message,
+            "plugin"
+        );
+    }
+    if let Ending::Faulted { fault } = &finished.ending {
+        tracing::warn!(plugin = %request.plugin, call = %request.id, %fault, "plugin fault");
+    }
+    let (transcript, ending, fuel) = (finished.transcript, finished.ending, finished.fuel);
+    Ok(CallResult {
+        request,
+        component,
+        transcript,
+        ending,
+        fuel,
+    })
 }
 
 /// The path names an economy that is not there, or that the key may not see: one answer for both.

@@ -1,7 +1,8 @@
 //! The API: routes, and what every request passes through.
 //!
-//! The order is the same everywhere: authentication, scope, path, size, syntax, and only then the
-//! idempotency key and the rules. Whatever comes before the key is never stored under it.
+//! Authentication, scope, the names in the path, the size and the syntax of headers and body all
+//! come before the idempotency key is looked up, and the rules come after. Whatever is refused
+//! before the look-up is never stored under the key.
 
 mod accounts;
 mod assets;

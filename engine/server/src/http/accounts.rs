@@ -2,13 +2,14 @@
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use bursar_ledger::{AccountId, AccountPatch, Act, DOCUMENT_BYTES_MAX, Limit, Patch, Scope};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::auth::Caller;
+use super::extract::Path;
 use super::problem::Problem;
 use super::{Api, extract, wire};
 use crate::economy::no_economy;

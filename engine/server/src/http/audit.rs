@@ -1,11 +1,12 @@
 //! The audit of the running server: every promise, checked now, beside the work that goes on.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use bursar_ledger::{EconomyId, Scope};
 use bursar_storage::AuditReport;
 
 use super::auth::Caller;
+use super::extract::Path;
 use super::problem::Problem;
 use super::{Api, extract};
 use crate::economy::{blocking, no_economy};

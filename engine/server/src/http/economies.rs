@@ -1,12 +1,13 @@
 //! Economies: opened by PUT, listed as far as the key sees.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use bursar_ledger::{Act, Scope};
 use serde_json::{Value, json};
 
 use super::auth::Caller;
+use super::extract::Path;
 use super::problem::Problem;
 use super::{Api, extract, wire};
 use crate::economy::no_economy;

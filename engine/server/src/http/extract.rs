@@ -4,6 +4,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bursar_ledger::{EconomyId, Retry};
@@ -13,15 +15,30 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::Api;
 use super::auth::Caller;
 use super::problem::{PROBLEM_JSON, Problem};
-use crate::economy::Asking;
+use crate::economy::{Asking, SYSTEM};
 
 /// Bytes in the body of a request, but for an upload.
 pub(super) const BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// How long a client may take to send a body.
 const BODY_PATIENCE: Duration = Duration::from_secs(10);
+
+/// The names in the path, decoded. What cannot be decoded is a problem like any other.
+pub(super) struct Path<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<Api> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        let axum::extract::Path(names) = axum::extract::Path::from_request_parts(parts, api)
+            .await
+            .map_err(|rejection| Problem::malformed("", rejection.body_text()))?;
+        Ok(Self(names))
+    }
+}
 
 /// A name in the path.
 pub(super) fn name<T: FromStr>(what: &str, text: &str) -> Result<T, Problem>
@@ -35,7 +52,13 @@ where
 
 /// The economy that the path names, unless it is the reserved one.
 pub(super) fn economy(text: &str) -> Result<EconomyId, Problem> {
-    name("economy", text)
+    let economy: EconomyId = name("economy", text)?;
+    if economy.as_str() == SYSTEM {
+        return Err(Problem::forbidden(
+            "`system` is kept for the server's own records",
+        ));
+    }
+    Ok(economy)
 }
 
 /// Reads a body, up to a size and within a time.

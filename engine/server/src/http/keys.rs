@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use bursar_ledger::{Act, EconomyId, KeyDefinition, KeyId, Scope, Scopes};
 use bursar_storage::Answer;
@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::auth::Caller;
+use super::extract::Path;
 use super::problem::Problem;
 use super::{Api, extract, wire};
 use crate::economy::Bursar;

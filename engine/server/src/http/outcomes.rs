@@ -1,11 +1,12 @@
 //! The answer that was kept under a key, for a client that lost it.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use bursar_ledger::Scope;
 use bursar_storage::{Answer, IdempotencyKey};
 
 use super::auth::Caller;
+use super::extract::Path;
 use super::problem::Problem;
 use super::{Api, extract};
 use crate::economy::{blocking, no_economy};

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use bursar_host::LoadedPlugin;
@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::auth::Caller;
+use super::extract::Path;
 use super::problem::Problem;
 use super::{Api, extract, wire};
 use crate::economy::{Calling, no_economy, no_plugin};
@@ -159,11 +160,9 @@ pub(super) async fn call(
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Call, &economy)?;
     let plugin: PluginId = extract::name("plugin", &plugin)?;
-    let loaded = loaded(&api, &economy, &plugin).await?;
-    if loaded.manifest().action(&action).is_none() {
-        let detail = format!("the plugin `{plugin}` has no such action");
-        return Err(Problem::not_found("action_not_found", detail));
-    }
+    let state = api.bursar.state();
+    let books = state.books(&economy).ok_or_else(no_economy)?;
+    books.plugin(&plugin).ok_or_else(|| no_plugin(&plugin))?;
     let key = extract::idempotency_key(&headers)?;
     let parsed = extract::json::<CallBody>(body).await?;
     let CallBody {
@@ -171,12 +170,6 @@ pub(super) async fn call(
         arguments,
         spend_limit,
     } = parsed.typed;
-    loaded
-        .manifest()
-        .check_arguments(&action, &arguments)
-        .map_err(|error| {
-            Problem::malformed(&format!("/arguments{}", error.pointer), error.message)
-        })?;
     let path = format!("/v1/economies/{economy}/plugins/{plugin}/actions/{action}");
     let asking = extract::asking(
         &caller,
@@ -194,18 +187,6 @@ pub(super) async fn call(
         spend_limit,
     };
     Ok(extract::respond(api.bursar.call(asking, calling).await?))
-}
-
-/// The component of an installed plugin, ready to run.
-async fn loaded(
-    api: &Api,
-    economy: &EconomyId,
-    plugin: &PluginId,
-) -> Result<std::sync::Arc<LoadedPlugin>, Problem> {
-    let state = api.bursar.state();
-    let books = state.books(economy).ok_or_else(no_economy)?;
-    let installed = books.plugin(plugin).ok_or_else(|| no_plugin(plugin))?;
-    api.bursar.load(installed.component).await
 }
 
 /// An installed plugin with its manifest: enough to build slash commands from.
