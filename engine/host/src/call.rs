@@ -1,6 +1,6 @@
 //! One call: a fresh store, one action, one end.
 
-use bursar_ledger::{AMOUNT_MAX, Answer, Ask, CallRequest, Draft, Ending, Transcript};
+use bursar_ledger::{Answer, Ask, CallRequest, Draft, Ending, Transcript};
 use serde::Serialize;
 use serde_json::Value;
 use wasmtime::{Result, Store, StoreLimits, StoreLimitsBuilder, Trap};
@@ -249,9 +249,6 @@ fn judge_reply(
     }
     let reply: Value =
         serde_json::from_str(reply).map_err(|error| format!("its reply is not JSON: {error}"))?;
-    if !numbers_are_exact(&reply) {
-        return Err("its reply has a whole number beyond 2^53 - 1".into());
-    }
     manifest
         .check_reply(action, &reply)
         .map_err(|error| format!("its reply does not fit its schema at {error}"))?;
@@ -270,21 +267,6 @@ fn judge_decline(decline: Decline) -> std::result::Result<Ending, String> {
         ));
     }
     Ok(Ending::Declined { code, message })
-}
-
-/// Whether every whole number is one that all JSON readers keep exactly.
-fn numbers_are_exact(value: &Value) -> bool {
-    match value {
-        Value::Number(number) => match (number.as_u64(), number.as_i64()) {
-            (Some(number), _) => number <= AMOUNT_MAX,
-            (None, Some(number)) => number.unsigned_abs() <= AMOUNT_MAX,
-            // A fraction is never money, and as exact as fractions are.
-            (None, None) => true,
-        },
-        Value::Array(values) => values.iter().all(numbers_are_exact),
-        Value::Object(members) => members.values().all(numbers_are_exact),
-        Value::Null | Value::Bool(_) | Value::String(_) => true,
-    }
 }
 
 /// What a broken call was: a fault, the same in every run, or a failure of ours.

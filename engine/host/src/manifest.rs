@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use bursar_ledger::{AccountId, ComponentChoice, Digest, Grants, PLUGIN_ACCOUNTS_MAX, PluginId};
+use bursar_ledger::{
+    AMOUNT_MAX, AccountId, ComponentChoice, Digest, Grants, PLUGIN_ACCOUNTS_MAX, PluginId,
+};
 use jsonschema::Validator;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::limits::{ACTIONS_MAX, MANIFEST_BYTES_MAX, TEXT_CHARS_MAX};
+use crate::limits::{ACTIONS_MAX, ARGUMENTS_BYTES_MAX, MANIFEST_BYTES_MAX, TEXT_CHARS_MAX};
 use crate::report::{Finding, Report};
 
 /// An action that a plugin offers.
@@ -87,11 +89,43 @@ fn compile(what: &str, schema: &Value) -> Result<Validator, Finding> {
         .map_err(|error| bad(format!("the schema of {what} is not one: {error}")))
 }
 
+/// Whether a value fits its schema, and has no number that some reader of JSON would round.
 fn check(validator: &Validator, value: &Value) -> Result<(), SchemaError> {
+    if let Some(pointer) = inexact_number(value) {
+        let message = format!("a whole number beyond ±{AMOUNT_MAX} is not kept exactly everywhere");
+        return Err(SchemaError { pointer, message });
+    }
     validator.validate(value).map_err(|error| SchemaError {
         pointer: error.instance_path().to_string(),
         message: error.to_string(),
     })
+}
+
+/// Where a whole number beyond 2^53 − 1 stands, as a JSON pointer. A fraction is never money, and
+/// as exact as fractions are.
+fn inexact_number(value: &Value) -> Option<String> {
+    let below = |name: String, value: &Value| {
+        let rest = inexact_number(value)?;
+        let name = name.replace('~', "~0").replace('/', "~1");
+        Some(format!("/{name}{rest}"))
+    };
+    match value {
+        Value::Number(number) => {
+            let units = number
+                .as_u64()
+                .or(number.as_i64().map(i64::unsigned_abs))
+                .unwrap_or(0);
+            (units > AMOUNT_MAX).then(String::new)
+        }
+        Value::Array(values) => {
+            let mut places = values.iter().enumerate();
+            places.find_map(|(place, value)| below(place.to_string(), value))
+        }
+        Value::Object(members) => members
+            .iter()
+            .find_map(|(name, value)| below(name.clone(), value)),
+        Value::Null | Value::Bool(_) | Value::String(_) => None,
+    }
 }
 
 impl Manifest {
@@ -202,6 +236,12 @@ impl Manifest {
 
     /// Whether arguments fit the action's schema.
     pub fn check_arguments(&self, action: &str, arguments: &Value) -> Result<(), SchemaError> {
+        if arguments.to_string().len() > ARGUMENTS_BYTES_MAX {
+            return Err(SchemaError {
+                pointer: String::new(),
+                message: format!("arguments have at most {ARGUMENTS_BYTES_MAX} bytes"),
+            });
+        }
         self.validators(action)
             .map_or(Ok(()), |(schema, _)| check(schema, arguments))
     }

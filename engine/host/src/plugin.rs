@@ -1,6 +1,7 @@
 //! Components that are ready to run, by the hash of their bytes.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bursar_ledger::{Digest, Draft};
@@ -16,7 +17,8 @@ use crate::report::{Finding, Report};
 use crate::sandbox;
 use crate::ticker::Ticker;
 
-/// Components that are kept ready. Beyond, one makes room and is compiled again when it is called.
+/// Components that are kept ready. Beyond, the longest unused one makes room, and is compiled again
+/// when it is called.
 const READY_MAX: usize = 256;
 
 /// Checks components and keeps them ready. Clones share everything.
@@ -29,8 +31,15 @@ struct Inner {
     engine: Engine,
     linker: Linker<Guest>,
     limits: Limits,
-    ready: RwLock<HashMap<Digest, Arc<LoadedPlugin>>>,
+    ready: RwLock<HashMap<Digest, Ready>>,
+    /// Counts uses, so that the longest unused one is known.
+    uses: AtomicU64,
     _ticker: Ticker,
+}
+
+struct Ready {
+    plugin: Arc<LoadedPlugin>,
+    last_use: AtomicU64,
 }
 
 impl PluginHost {
@@ -49,6 +58,7 @@ impl PluginHost {
             linker,
             limits,
             ready,
+            uses: AtomicU64::new(0),
             _ticker: ticker,
         };
         Ok(Self {
@@ -87,13 +97,23 @@ impl PluginHost {
             .ready
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        if ready.len() >= READY_MAX
-            && let Some(oldest) = ready.keys().next().copied()
+        let last_use = |ready: &Ready| ready.last_use.load(Ordering::Relaxed);
+        let unused = ready.iter().min_by_key(|(_, ready)| last_use(ready));
+        if let Some(digest) = unused.map(|(digest, _)| *digest)
+            && ready.len() >= READY_MAX
         {
-            ready.remove(&oldest);
+            ready.remove(&digest);
         }
-        ready.insert(digest, Arc::clone(&plugin));
+        let entry = Ready {
+            plugin: Arc::clone(&plugin),
+            last_use: AtomicU64::new(self.next_use()),
+        };
+        ready.insert(digest, entry);
         Ok(plugin)
+    }
+
+    fn next_use(&self) -> u64 {
+        self.inner.uses.fetch_add(1, Ordering::Relaxed)
     }
 
     /// A component that is ready to run.
@@ -103,7 +123,9 @@ impl PluginHost {
             .ready
             .read()
             .unwrap_or_else(PoisonError::into_inner);
-        ready.get(digest).cloned()
+        let found = ready.get(digest)?;
+        found.last_use.store(self.next_use(), Ordering::Relaxed);
+        Some(Arc::clone(&found.plugin))
     }
 }
 

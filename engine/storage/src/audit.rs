@@ -14,7 +14,7 @@ use bursar_ledger::{
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::database::Database;
+use crate::database::{Database, integer};
 use crate::error::StorageError;
 use crate::keys::KeyIndex;
 use crate::record::{Outcome, Record};
@@ -398,8 +398,12 @@ impl Auditor {
     }
 
     fn check_keys(&mut self, database: &Database) -> Result<(), StorageError> {
-        let keys = rows::unsigned(database.number("SELECT count(*) FROM keys")?)?;
-        if keys < self.counts.keyed {
+        // Beside a running writer there may be keys of records that came after.
+        let mut count = database.prepare("SELECT count(*) FROM keys WHERE record <= ?1")?;
+        let upto = vec![integer(self.state.record)];
+        let keys = count.first(upto, |row| rows::unsigned(row.get(0)?))?;
+        let keys = keys.unwrap_or_default();
+        if keys != self.counts.keyed {
             let what = format!("{keys} keys are kept for {} answers", self.counts.keyed);
             self.find(P::ExactlyOnce, what);
         }

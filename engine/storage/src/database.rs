@@ -1,9 +1,11 @@
-//! A thin, checked layer over libSQL; the only file that knows it.
+//! A thin, checked layer over libSQL: every statement in this crate goes through it.
 //!
 //! libsql's local calls block inside `async fn` and their futures are ready at the first poll, so
 //! they are driven here, on whichever thread calls. [`Statement::reset`](libsql::Statement::reset)
 //! comes before each reuse: without it a statement silently runs with its old values again.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use libsql::{Builder, Connection, OpenFlags, Row, Value};
@@ -29,8 +31,8 @@ impl Database {
     /// There must be no other such connection: the bundled SQLite can lose commits when one
     /// connection checkpoints while another writes.
     pub(crate) fn open_writer(path: &Path) -> Result<Self> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
-        let database = Self::open(path, flags)?;
+        make(path)?;
+        let database = Self::open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         database.batch(
             "PRAGMA journal_mode = WAL;
              PRAGMA synchronous = FULL;
@@ -89,6 +91,21 @@ impl Database {
     pub(crate) fn in_txn(&self) -> bool {
         !self.connection.is_autocommit()
     }
+}
+
+/// Makes the file if it is not there, for its owner's eyes only: seeds and requests stand in it in
+/// the clear. SQLite gives its companions the same mode.
+fn make(path: &Path) -> Result<()> {
+    let made = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path);
+    made.map(drop).map_err(|source| StorageError::File {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 impl Statement {

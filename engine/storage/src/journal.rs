@@ -44,6 +44,9 @@ pub(crate) trait Journal {
     /// checked as it is applied.
     fn load(&mut self) -> Result<State>;
 
+    /// The record that the newest closed checkpoint stands at; 0 without one.
+    fn checkpointed(&self) -> Result<u64>;
+
     /// The number of this opening; it is part of every record.
     fn epoch(&self) -> u64;
 
@@ -181,6 +184,11 @@ impl Journal for FileJournal {
             Ok(true)
         })?;
         Ok(state)
+    }
+
+    fn checkpointed(&self) -> Result<u64> {
+        let newest = "SELECT max(record) FROM checkpoints WHERE pieces IS NOT NULL";
+        rows::unsigned(self.database.number(newest)?)
     }
 
     fn epoch(&self) -> u64 {

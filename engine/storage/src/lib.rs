@@ -102,7 +102,7 @@ impl Storage {
             let (path, clock) = (journal.path().to_owned(), Arc::clone(&clock));
             Box::new(move || FileJournal::open(&path, clock()))
         };
-        let writer = Writer::new(Arc::clone(&shared), journal, reopen, state, clock, render);
+        let writer = Writer::new(Arc::clone(&shared), journal, reopen, state, clock, render)?;
         let thread = std::thread::Builder::new().name("writer".into());
         let writer = thread
             .spawn(move || writer.run())

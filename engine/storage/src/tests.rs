@@ -303,6 +303,67 @@ fn a_start_from_a_checkpoint_and_from_the_first_record_are_equal() {
 }
 
 #[test]
+fn a_start_and_a_stop_without_work_write_no_checkpoint() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("guild.db");
+    let storage = open(&path);
+    found(&storage);
+    storage.close();
+    drop(storage);
+    let checkpoints = || {
+        let database = Database::open_reader(&path).expect("the file");
+        database
+            .number("SELECT count(*) FROM checkpoints")
+            .expect("a number")
+    };
+    assert_eq!(checkpoints(), 1);
+    open(&path).close();
+    assert_eq!(checkpoints(), 1);
+}
+
+#[test]
+fn only_its_owner_can_read_a_new_file() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("guild.db");
+    let storage = open(&path);
+    found(&storage);
+    for suffix in ["", "-wal", "-shm"] {
+        let mut file = path.clone().into_os_string();
+        file.push(suffix);
+        let mode = std::fs::metadata(file)
+            .expect("the file")
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600, "{suffix}");
+    }
+    storage.close();
+}
+
+#[test]
+fn a_key_that_leads_nowhere_is_found() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("guild.db");
+    let storage = open(&path);
+    found(&storage);
+    storage.close();
+    drop(storage);
+    let vandal = Database::open_writer(&path).expect("a database");
+    vandal
+        .batch("INSERT INTO keys (economy, key, record) VALUES ('guild', 'planted', 2)")
+        .expect("a row");
+    drop(vandal);
+    let report = audit_file(&path, render, &mut |_, _| {}).expect("the audit runs");
+    let broken: Vec<u8> = report
+        .promises
+        .iter()
+        .filter(|promise| !promise.ok)
+        .map(|promise| promise.number)
+        .collect();
+    assert_eq!(broken, [3]);
+}
+
+#[test]
 fn an_unclosed_checkpoint_does_not_count() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("guild.db");
@@ -360,6 +421,9 @@ struct Failing {
 impl Journal for Failing {
     fn load(&mut self) -> Result<State, StorageError> {
         self.file.load()
+    }
+    fn checkpointed(&self) -> Result<u64, StorageError> {
+        self.file.checkpointed()
     }
     fn epoch(&self) -> u64 {
         self.file.epoch()
@@ -434,7 +498,8 @@ fn commit_that_fails(after_commit: bool) -> (Result<Reply, Failure>, Answer, i64
         state,
         clock(),
         render,
-    );
+    )
+    .expect("a writer");
     let thread = std::thread::spawn(move || writer.run());
     let send = |key: &str| {
         loop {

@@ -60,7 +60,7 @@ pub(crate) struct Writer<J> {
     clock: Clock,
     render: Render,
     checkpoint: Option<Checkpoint>,
-    /// The record that the newest closed checkpoint stands at.
+    /// The record that the newest checkpoint stands at, closed or on its way.
     checkpointed: u64,
     has_old_pieces: bool,
     tidied: Instant,
@@ -74,19 +74,20 @@ impl<J: Journal> Writer<J> {
         state: State,
         clock: Clock,
         render: Render,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, StorageError> {
+        let checkpointed = journal.checkpointed()?;
+        Ok(Self {
             shared,
             journal: Some(journal),
             reopen,
-            checkpointed: 0,
+            checkpointed,
             checkpoint: None,
             has_old_pieces: true,
             tidied: Instant::now(),
             state,
             clock,
             render,
-        }
+        })
     }
 
     /// Works until the queue is closed and empty. False if the file was given up.
@@ -190,14 +191,16 @@ impl<J: Journal> Writer<J> {
         self.checkpoint = None;
         // The old connection goes first: there is never more than one that writes.
         self.journal = None;
-        let rebuilt = (self.reopen)().and_then(|mut journal| Ok((journal.load()?, journal)));
+        let rebuilt = (self.reopen)()
+            .and_then(|mut journal| Ok((journal.load()?, journal.checkpointed()?, journal)));
         match rebuilt {
-            Ok((state, journal)) => {
+            Ok((state, checkpointed, journal)) => {
                 tracing::warn!(
                     record = state.record,
                     "the state is rebuilt; taking requests again"
                 );
                 self.state = state;
+                self.checkpointed = checkpointed;
                 self.shared.published.store(Arc::new(self.state.clone()));
                 self.journal = Some(journal);
                 self.shared.queue.reopen();
