@@ -1,8 +1,8 @@
 //! The one place where requests become effects.
 //!
-//! `decide` reads and never writes. Each act has a ladder of checks in the order in which
-//! [`Rejection`] lists its reasons; after the last rung nothing may fail, and what comes out is a
-//! [`Decision`] that only [`Books::apply`] can spend.
+//! `decide` reads and never writes. Each act has a ladder of checks in a fixed order: who may, what
+//! there is, and then the money, posting by posting. After the last rung nothing may fail, and what
+//! comes out is a [`Decision`] that only [`Books::apply`] can spend.
 
 use std::sync::Arc;
 

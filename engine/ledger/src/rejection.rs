@@ -1,4 +1,4 @@
-//! The ledger's no: every reason there is, in the order in which they are looked for.
+//! The ledger's no: every reason there is.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::amount::{Amount, Limit};
 use crate::id::{AccountId, AssetId, PluginId};
 
-/// Why an act was refused. The first that applies, from the top, is the answer; nothing changed.
+/// Why an act was refused: the first rung of its ladder that did not hold. Nothing changed.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, thiserror::Error)]
 #[serde(tag = "code", rename_all = "snake_case")]
 pub enum Rejection {

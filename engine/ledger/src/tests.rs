@@ -1,1 +1,30 @@
-//! x
+//! What the ledger promises: as scripts, as tables, and over random histories.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test that goes out of bounds fails, as it should"
+)]
+#![allow(
+    clippy::needless_raw_string_hashes,
+    reason = "expect-test writes them when it updates what is expected"
+)]
+
+mod script;
+mod words;
+
+mod money;
+mod puts;
+mod rejections;
+
+mod bets;
+mod calls;
+mod draws;
+mod staleness;
+mod state;
+
+mod books;
+mod violations;
+
+mod history;
+mod model;
+mod properties;

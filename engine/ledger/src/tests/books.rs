@@ -1,0 +1,153 @@
+//! Applying effects, linking histories, and taking books apart and together again.
+
+use super::script::{World, id};
+use crate::{
+    Amount, Books, Change, Decision, Digest, Item, Link, Misfit, Movement, Posting, Seed, Timestamp,
+};
+
+const SETUP: &str = "
+    asset coin
+    account user:1
+    account user:2
+    issue user:1 coin 100";
+
+fn movement(
+    source: &str,
+    destination: &str,
+    source_after: i64,
+    destination_after: i64,
+) -> Movement {
+    let posting = Posting {
+        source: id(source),
+        destination: id(destination),
+        asset: id("coin"),
+        amount: Amount::ONE,
+    };
+    Movement {
+        posting,
+        source_after,
+        destination_after,
+    }
+}
+
+fn apply(movements: &[Movement], changes: &[Change]) -> Result<Vec<Link>, Misfit> {
+    let mut books = World::after(SETUP).books;
+    let decision = Decision::recorded(movements.to_vec(), changes.to_vec());
+    books.apply(&decision, 99, Timestamp(99), 50)
+}
+
+#[test]
+fn movement_links_to_the_accounts_last_ones() {
+    let link = |source_previous, destination_previous| Link {
+        source_previous,
+        destination_previous,
+    };
+    // Issuing was movement number 1; these are 50, 51 and 52.
+    let links = apply(
+        &[
+            movement("user:1", "user:2", 99, 1),
+            movement("user:2", "user:1", 0, 100),
+            movement("issuer:coin", "user:2", -101, 1),
+        ],
+        &[],
+    );
+    assert_eq!(
+        links.expect("the movements fit"),
+        [
+            link(Some(1), None),
+            link(Some(50), Some(50)),
+            link(Some(1), Some(51))
+        ]
+    );
+}
+
+#[test]
+fn movement_must_meet_the_balances_it_names() {
+    let misfit = |account: &str| {
+        Err(Misfit::Balance {
+            account: id(account),
+            asset: id("coin"),
+        })
+    };
+    assert!(apply(&[movement("user:1", "user:2", 99, 1)], &[]).is_ok());
+    let wrong = |movement| apply(&[movement], &[]);
+    assert_eq!(wrong(movement("user:1", "user:2", 98, 1)), misfit("user:1"));
+    assert_eq!(wrong(movement("user:1", "user:2", 99, 2)), misfit("user:2"));
+    assert_eq!(wrong(movement("user:9", "user:2", -1, 1)), misfit("user:9"));
+    assert_eq!(wrong(movement("user:1", "user:9", 99, 1)), misfit("user:9"));
+}
+
+#[test]
+fn state_needs_an_installed_plugin() {
+    let set = Change::StateSet {
+        plugin: id("shop"),
+        key: "k".into(),
+        value: "v".into(),
+    };
+    let deleted = Change::StateDeleted {
+        plugin: id("shop"),
+        key: "k".into(),
+    };
+    for change in [set, deleted] {
+        let misfit = Misfit::Plugin { plugin: id("shop") };
+        assert_eq!(apply(&[], &[change]), Err(misfit));
+    }
+}
+
+#[test]
+fn changes_come_before_movements() {
+    let account = Change::AccountSet {
+        account: id("user:9"),
+        credit_limit: crate::Limit::ZERO,
+        ceiling: None,
+        metadata: None,
+    };
+    assert!(apply(&[movement("user:1", "user:9", 99, 1)], &[account]).is_ok());
+}
+
+#[test]
+fn clone_keeps_what_was() {
+    let mut world = World::after(SETUP);
+    let snapshot = world.books.clone();
+    world.run("issue user:1 coin 1; account user:3; patch coin name=Crown");
+    assert_eq!(snapshot, World::after(SETUP).books);
+    assert_ne!(snapshot, world.books);
+}
+
+#[test]
+fn sealing_closes_a_record() {
+    let mut books = Books::new(Seed::new([1; 32]), Timestamp(5));
+    assert_eq!((books.seq(), books.head()), (0, Digest::ZERO));
+    assert_eq!(books.recorded_at(), Timestamp(5));
+    books.seal(1, Timestamp(6), Digest::of(b"record"));
+    assert_eq!((books.seq(), books.head()), (1, Digest::of(b"record")));
+    assert_eq!(books.recorded_at(), Timestamp(6));
+    assert_eq!(books.opened_at(), Timestamp(5));
+}
+
+/// A piece out of place, or there twice, means that a checkpoint is not what was written.
+#[test]
+fn every_piece_fits_in_one_place_once() {
+    let world = World::after(
+        "asset coin
+         account user:1
+         plugin shop component=a enabled=true
+         call A shop user:1
+         A set k v
+         A reply",
+    );
+    let items: Vec<Item> = world.books.clone().into_items().collect();
+    for item in &items {
+        let opens = matches!(item, Item::Economy { .. });
+        assert_eq!(Books::restore(&mut None, item.clone()), opens, "{item:?}");
+    }
+    let mut books = None;
+    for item in &items {
+        assert!(Books::restore(&mut books, item.clone()), "{item:?}");
+        assert!(!Books::restore(&mut books, item.clone()), "{item:?}");
+    }
+    assert_eq!(books, Some(world.books.clone()));
+
+    let stray = Item::State(id("none"), "k".into(), "v".into());
+    assert!(!Books::restore(&mut books, stray));
+}

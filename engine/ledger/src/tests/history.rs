@@ -1,0 +1,343 @@
+//! Random histories: acts and calls over a few accounts, many of which are refused.
+
+use std::fmt::Debug;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use proptest::collection::vec;
+use proptest::option::of;
+use proptest::prelude::*;
+use proptest::sample::select;
+use uuid::Uuid;
+
+use super::script::{World, call_request, id};
+use crate::{
+    AMOUNT_MAX, AccountId, AccountPatch, Act, Amount, Ask, AssetId, AssetPatch, Authority, Books,
+    CallRequest, CallResult, Digest, Draft, Ending, GrantChoice, Grants, IssueRequest,
+    KeyDefinition, Limit, Patch, PluginPatch, Posting, Postings, Scope, Scopes, SpendLimit,
+    Transcript, TransferId, TransferRequest, Verdict,
+};
+
+/// Where histories begin.
+pub(super) const SETUP: &str = "
+    asset coin
+    asset gem max_supply=50
+    account user:1
+    account user:2 credit_limit=30
+    account user:3 ceiling=60
+    plugin shop component=a accounts=till grants=requested enabled=true \
+        requests=read/user:2,debit/user:2,debit/issuer:coin,credit/issuer:coin
+    issue user:1 coin 40
+    issue user:3 gem 10
+    issue plugin:shop coin 40";
+
+/// One step of a history. A call is a plan: what comes of it depends on the books.
+#[derive(Clone, Debug)]
+pub(super) enum Step {
+    Act(Act),
+    Call(Plan),
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    pub(super) request: CallRequest,
+    pub(super) asks: Vec<Ask>,
+    pub(super) ending: Ending,
+    /// Whether it ran on books from before the last change.
+    pub(super) late: bool,
+}
+
+impl Plan {
+    /// Runs the plan on a snapshot, as a host would.
+    fn run(&self, snapshot: &Books) -> CallResult {
+        let (component, transcript, ending) = match Draft::open(snapshot, &self.request) {
+            Ok(mut draft) => {
+                for ask in &self.asks {
+                    draft.perform(ask.clone());
+                }
+                (draft.component(), draft.close(), self.ending.clone())
+            }
+            Err(no) => (Digest::ZERO, Transcript::default(), Ending::NotRun(no)),
+        };
+        CallResult {
+            request: self.request.clone(),
+            component,
+            transcript,
+            ending,
+            fuel: 0,
+        }
+    }
+
+    pub(super) fn act(&self, snapshot: &Books) -> Act {
+        Act::Call(Box::new(self.run(snapshot)))
+    }
+}
+
+/// Plays a history and shows every act with its verdict and the books before it.
+pub(super) fn play(steps: &[Step], mut see: impl FnMut(&Books, &Act, &Verdict, &World)) -> World {
+    let mut world = World::after(SETUP);
+    let mut earlier = world.books.clone();
+    for step in steps {
+        let act = match step {
+            Step::Act(act) => act.clone(),
+            Step::Call(plan) if plan.late => plan.act(&earlier),
+            Step::Call(plan) => plan.act(&world.books),
+        };
+        let before = world.books.clone();
+        let verdict = world.act(&act);
+        see(&before, &act, &verdict, &world);
+        if before != world.books {
+            earlier = before;
+        }
+    }
+    world
+}
+
+/// One of some names, each as often as its weight says.
+fn named<T: FromStr<Err: Debug> + Clone + Debug + 'static>(
+    weighted: &[(usize, &str)],
+) -> impl Strategy<Value = T> + Clone + use<T> {
+    let names = weighted
+        .iter()
+        .flat_map(|(weight, name)| std::iter::repeat_n(id(name), *weight));
+    select(names.collect::<Vec<T>>())
+}
+
+fn account() -> impl Strategy<Value = AccountId> + Clone {
+    named(&[
+        (5, "user:1"),
+        (5, "user:2"),
+        (5, "user:3"),
+        (1, "user:4"),
+        (4, "plugin:shop"),
+        (2, "plugin:shop:till"),
+        (1, "issuer:coin"),
+        (1, "issuer:gem"),
+    ])
+}
+
+fn caller() -> impl Strategy<Value = AccountId> + Clone {
+    named(&[
+        (6, "user:1"),
+        (6, "user:2"),
+        (6, "user:3"),
+        (1, "user:4"),
+        (1, "plugin:shop"),
+    ])
+}
+
+fn asset() -> impl Strategy<Value = AssetId> + Clone {
+    named(&[(9, "coin"), (4, "gem"), (1, "none")])
+}
+
+fn amount() -> impl Strategy<Value = Amount> + Clone {
+    let units = prop_oneof![8 => 1..=20_u64, 3 => 20..=100_u64, 1 => AMOUNT_MAX - 60..=AMOUNT_MAX];
+    units.prop_map(|units| Amount::new(units).expect("an amount"))
+}
+
+fn limit() -> impl Strategy<Value = Limit> + Clone {
+    let units = prop_oneof![4 => 0..=100_u64, 1 => Just(AMOUNT_MAX)];
+    units.prop_map(|units| Limit::new(units).expect("a limit"))
+}
+
+fn patch<T: Clone + Debug>(
+    values: impl Strategy<Value = T> + Clone,
+) -> impl Strategy<Value = Patch<T>> + Clone {
+    prop_oneof![
+        2 => Just(Patch::Keep),
+        1 => Just(Patch::Clear),
+        3 => values.prop_map(Patch::Set),
+    ]
+}
+
+fn posting() -> impl Strategy<Value = Posting> + Clone {
+    let ends = (account(), account());
+    let ends = ends.prop_filter("a posting has two accounts", |(from, to)| from != to);
+    (ends, asset(), amount()).prop_map(|((source, destination), asset, amount)| Posting {
+        source,
+        destination,
+        asset,
+        amount,
+    })
+}
+
+fn transfer() -> impl Strategy<Value = Act> + Clone {
+    let authority = select(vec![Authority::Bot, Authority::Admin]);
+    (vec(posting(), 1..4), authority).prop_map(|(postings, authority)| {
+        Act::Transfer(TransferRequest {
+            id: TransferId(Uuid::nil()),
+            postings: Postings::new(postings).expect("postings of two accounts each"),
+            authority,
+        })
+    })
+}
+
+fn issue_or_burn() -> impl Strategy<Value = Act> + Clone {
+    (account(), asset(), amount(), any::<bool>()).prop_map(|(account, asset, amount, issues)| {
+        let request = IssueRequest {
+            id: TransferId(Uuid::nil()),
+            account,
+            asset,
+            amount,
+        };
+        if issues {
+            Act::Issue(request)
+        } else {
+            Act::Burn(request)
+        }
+    })
+}
+
+fn set_account() -> impl Strategy<Value = Act> + Clone {
+    let metadata = select(vec![
+        serde_json::json!("Ada"),
+        serde_json::json!({"name": ["ä", 1, null, AMOUNT_MAX]}),
+    ]);
+    let patch = (patch(limit()), patch(limit()), patch(metadata));
+    (account(), patch).prop_map(
+        |(account, (credit_limit, ceiling, metadata))| Act::SetAccount {
+            account,
+            patch: AccountPatch {
+                credit_limit,
+                ceiling,
+                metadata,
+            },
+        },
+    )
+}
+
+/// What only moves money or limits: what the model below understands.
+pub(super) fn money() -> impl Strategy<Value = Act> + Clone {
+    prop_oneof![6 => transfer(), 4 => issue_or_burn(), 1 => set_account()]
+}
+
+fn set_asset() -> impl Strategy<Value = Act> + Clone {
+    let name = of(Just("Name".to_owned()));
+    (asset(), patch(limit()), name).prop_map(|(asset, max_supply, name)| Act::SetAsset {
+        asset,
+        patch: AssetPatch {
+            name,
+            max_supply,
+            ..AssetPatch::default()
+        },
+    })
+}
+
+fn set_plugin() -> impl Strategy<Value = Act> + Clone {
+    let config = (0..3_u8).prop_map(|price| serde_json::json!({ "price": price }));
+    let grants = select(vec![
+        GrantChoice::Requested,
+        GrantChoice::Requested,
+        GrantChoice::Exactly(Grants::default()),
+    ]);
+    let enabled = proptest::bool::weighted(0.8);
+    (of(config), of(grants), of(enabled)).prop_map(|(config, grants, enabled)| {
+        let patch = PluginPatch {
+            config,
+            grants,
+            enabled,
+            component: None,
+        };
+        Act::SetPlugin {
+            plugin: id("shop"),
+            patch: Box::new(patch),
+        }
+    })
+}
+
+fn other() -> impl Strategy<Value = Act> + Clone {
+    let key = select(Scope::ALL.to_vec()).prop_map(|scope| Act::SetKey {
+        key: id("bot"),
+        definition: KeyDefinition {
+            scopes: Scopes::from([scope]),
+            economies: None,
+        },
+        secret_hash: Digest::of(b"secret"),
+    });
+    let component = (0..3_u64).prop_map(|bytes| Act::AddComponent {
+        digest: Digest::of(&bytes.to_be_bytes()),
+        bytes,
+        name: "shop".into(),
+        version: "1.0.0".into(),
+    });
+    prop_oneof![key, component]
+}
+
+pub(super) fn ask() -> impl Strategy<Value = Ask> + Clone {
+    let key = || select(["a", "ab", "b"].map(Arc::<str>::from).to_vec());
+    prop_oneof![
+        2 => (account(), asset()).prop_map(|(account, asset)| Ask::Balance { account, asset }),
+        2 => (account(), asset(), amount())
+            .prop_map(|(account, asset, amount)| Ask::HasAtLeast { account, asset, amount }),
+        4 => posting().prop_map(Ask::Transfer),
+        1 => secure(),
+        1 => (1..=6_u32).prop_map(draw),
+        1 => key().prop_map(|key| Ask::Get { key }),
+        2 => (key(), "[x-z]{0,4}")
+            .prop_map(|(key, value)| Ask::Set { key, value: value.into() }),
+        1 => key().prop_map(|key| Ask::Delete { key }),
+        1 => key().prop_map(|prefix| Ask::List { prefix, cursor: None }),
+    ]
+}
+
+pub(super) fn secure() -> impl Strategy<Value = Ask> + Clone {
+    let own = named(&[(2, "plugin:shop"), (1, "plugin:shop:till")]);
+    (own, asset(), amount()).prop_map(|(account, asset, amount)| Ask::Secure {
+        account,
+        asset,
+        amount,
+    })
+}
+
+pub(super) fn draw(range: u32) -> Ask {
+    Ask::Draw {
+        range,
+        label: "draw".into(),
+    }
+}
+
+pub(super) fn request() -> impl Strategy<Value = CallRequest> + Clone {
+    let spend = of(limit().prop_map(|most| SpendLimit::from([(id("coin"), most)])));
+    (caller(), spend).prop_map(|(caller, spend_limit)| CallRequest {
+        spend_limit,
+        ..call_request("key", "shop", caller.as_str())
+    })
+}
+
+pub(super) fn replied() -> Ending {
+    Ending::Replied {
+        reply: serde_json::json!({"ok": true}),
+    }
+}
+
+fn ending() -> impl Strategy<Value = Ending> + Clone {
+    let declined = Ending::Declined {
+        code: "no".into(),
+        message: "no".into(),
+    };
+    let faulted = Ending::Faulted {
+        fault: "trap".into(),
+    };
+    prop_oneof![6 => Just(replied()), 1 => Just(declined), 1 => Just(faulted)]
+}
+
+pub(super) fn plan() -> impl Strategy<Value = Plan> + Clone {
+    let parts = (request(), vec(ask(), 0..6), ending(), any::<bool>());
+    parts.prop_map(|(request, asks, ending, late)| Plan {
+        request,
+        asks,
+        ending,
+        late,
+    })
+}
+
+pub(super) fn history() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        10 => money().prop_map(Step::Act),
+        8 => plan().prop_map(Step::Call),
+        1 => set_asset().prop_map(Step::Act),
+        1 => set_plugin().prop_map(Step::Act),
+        1 => other().prop_map(Step::Act),
+    ];
+    vec(step, 1..24)
+}

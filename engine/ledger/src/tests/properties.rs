@@ -1,0 +1,259 @@
+//! What holds over any history.
+
+use std::collections::BTreeMap;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::history::{
+    Plan, SETUP, ask, draw, history, money, plan, play, replied, request, secure,
+};
+use super::model::Model;
+use super::script::{World, call_request, id};
+use crate::{
+    AccountId, Act, Ask, AssetId, Books, CallRequest, Change, Decision, Item, Limit, Posting,
+    SpendLimit, Timestamp, Verdict, Violation, check, decide,
+};
+
+type Place = (AccountId, AssetId);
+
+/// How far each balance is outside its limits. Anything else that is wrong fails at once.
+fn outside(books: &Books) -> BTreeMap<Place, i64> {
+    let distance = |violation| match violation {
+        Violation::BelowFloor {
+            account,
+            asset,
+            posted,
+            floor,
+        } => ((account, asset), floor - posted),
+        Violation::AboveCeiling {
+            account,
+            asset,
+            posted,
+            ceiling,
+        } => ((account, asset), posted - ceiling),
+        wrong @ (Violation::NotConserved { .. }
+        | Violation::UnknownAsset { .. }
+        | Violation::OutOfRange { .. }
+        | Violation::OverHeld { .. }
+        | Violation::StateMiscounted { .. }) => panic!("{wrong}"),
+    };
+    check(books).into_iter().map(distance).collect()
+}
+
+fn through_json<T: serde::Serialize + serde::de::DeserializeOwned>(value: &T) -> T {
+    let json = serde_json::to_string(value).expect("it is JSON");
+    serde_json::from_str(&json).expect("JSON reads back")
+}
+
+/// A decision as a journal keeps it: movements in columns, changes as JSON.
+fn recorded(decision: &Decision) -> Decision {
+    let changes: Vec<Change> = decision.changes().iter().map(through_json).collect();
+    Decision::recorded(decision.movements().to_vec(), changes)
+}
+
+proptest! {
+    /// Sums are zero, counts are right, and a balance is outside its limits only because these
+    /// were changed under it; from there it only moves back.
+    #[test]
+    fn any_history_leaves_the_books_well(steps in history()) {
+        let mut known = BTreeMap::new();
+        play(&steps, |_, act, _, world| {
+            let now = outside(&world.books);
+            let lowered = match act {
+                Act::SetAccount { account, .. } => Some(account),
+                Act::OpenEconomy { .. }
+                | Act::SetAsset { .. }
+                | Act::Transfer(_)
+                | Act::Issue(_)
+                | Act::Burn(_)
+                | Act::SetPlugin { .. }
+                | Act::Call(_)
+                | Act::SetKey { .. }
+                | Act::AddComponent { .. } => None,
+            };
+            for (place, distance) in &now {
+                let was = known.get(place).copied().unwrap_or(0);
+                assert!(
+                    lowered == Some(&place.0) || *distance <= was,
+                    "{place:?} moved from {was} to {distance} outside its limits",
+                );
+            }
+            known = now;
+        });
+    }
+
+    #[test]
+    fn bookkeeper_agrees_on_every_act(acts in vec(money(), 1..40)) {
+        let (mut world, mut model) = (World::after(SETUP), Model::after_setup());
+        for act in &acts {
+            let expected = match act {
+                Act::Transfer(request) => model.transfer(request),
+                Act::Issue(request) => model.issue(request, true),
+                Act::Burn(request) => model.issue(request, false),
+                Act::SetAccount { account, patch } => model.set_account(account.as_str(), patch),
+                Act::OpenEconomy { .. }
+                | Act::SetAsset { .. }
+                | Act::SetPlugin { .. }
+                | Act::Call(_)
+                | Act::SetKey { .. }
+                | Act::AddComponent { .. } => unreachable!("money moves in other acts"),
+            };
+            let verdict = world.act(act);
+            let accepted = matches!(verdict, Verdict::Applied(_) | Verdict::Unchanged);
+            prop_assert_eq!(accepted, expected, "{:?}: {:?}", act, verdict);
+            for (id, account) in world.books.accounts() {
+                for (asset, balance) in &account.balances {
+                    let kept = model.balance(id.as_str(), asset.as_str());
+                    prop_assert_eq!(i128::from(balance.posted), kept, "{} {}", id, asset);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn only_what_is_applied_changes_the_books(steps in history()) {
+        play(&steps, |before, act, verdict, world| {
+            match verdict {
+                Verdict::Applied(decision) => {
+                    let after = world.decisions.last();
+                    assert_eq!(Some(decision), after);
+                    assert_eq!(world.books.seq(), before.seq() + 1);
+                }
+                Verdict::Unchanged
+                | Verdict::Rejected(_)
+                | Verdict::Declined
+                | Verdict::Faulted
+                | Verdict::Stale
+                | Verdict::NoEconomy => assert_eq!(*before, world.books),
+            }
+            // Deciding is a function of the books, the time and the act, and of nothing else.
+            let again = decide(Some(before), Timestamp(1_000 + before.seq()), act);
+            assert_eq!(again, *verdict);
+        });
+    }
+
+    #[test]
+    fn recorded_effects_rebuild_the_books(steps in history()) {
+        let world = play(&steps, |_, _, _, _| {});
+        let mut rebuilt = World::blank();
+        for decision in &world.decisions {
+            let kept = recorded(decision);
+            prop_assert_eq!(kept.changes(), decision.changes());
+            rebuilt.apply(kept);
+        }
+        prop_assert_eq!(rebuilt.books, world.books);
+    }
+
+    #[test]
+    fn pieces_rebuild_the_books(steps in history()) {
+        let books = play(&steps, |_, _, _, _| {}).books;
+        let mut rebuilt = None;
+        for item in books.clone().into_items() {
+            let item: Item = through_json(&item);
+            prop_assert!(Books::restore(&mut rebuilt, item));
+        }
+        prop_assert_eq!(rebuilt, Some(books));
+    }
+
+    #[test]
+    fn act_decides_the_same_after_json(steps in history()) {
+        play(&steps, |before, act, verdict, _| {
+            let kept: Act = through_json(act);
+            assert_eq!(kept, *act);
+            let again = decide(Some(before), Timestamp(1_000 + before.seq()), &kept);
+            assert_eq!(again, *verdict);
+        });
+    }
+
+    /// A call that ran on an older snapshot either runs again or ends as if it had run just now.
+    #[test]
+    fn late_call_ends_as_a_fresh_one(steps in history(), plan in plan()) {
+        let mut snapshots = vec![World::after(SETUP).books];
+        let world = play(&steps, |_, _, _, world| snapshots.push(world.books.clone()));
+        let fresh = decide(Some(&world.books), world.books.recorded_at(), &plan.act(&world.books));
+        prop_assert_ne!(&fresh, &Verdict::Stale, "a call on the present is never stale");
+        for snapshot in &snapshots {
+            let late = decide(Some(&world.books), world.books.recorded_at(), &plan.act(snapshot));
+            if late != Verdict::Stale {
+                prop_assert_eq!(&late, &fresh);
+            }
+        }
+    }
+
+    /// What leaves the caller never exceeds the call's own limit.
+    #[test]
+    fn spend_limit_holds_whatever_is_asked(
+        most in 0..60_u64,
+        asks in vec(ask(), 1..12),
+    ) {
+        let books = World::after(SETUP).books;
+        let (caller, coin): (AccountId, AssetId) = (id("user:1"), id("coin"));
+        let limit = Limit::new(most).expect("a limit");
+        let request = CallRequest {
+            spend_limit: Some(SpendLimit::from([(coin.clone(), limit)])),
+            ..call_request("key", "shop", caller.as_str())
+        };
+        let plan = Plan { request, asks, ending: replied(), late: false };
+        let verdict = decide(Some(&books), books.recorded_at(), &plan.act(&books));
+        if let Verdict::Applied(decision) = verdict {
+            let postings = decision.movements().iter().map(|movement| &movement.posting);
+            let left: Vec<&Posting> = postings.filter(|posting| posting.source == caller).collect();
+            prop_assert!(left.iter().all(|posting| posting.asset == coin));
+            prop_assert!(left.iter().map(|posting| posting.amount.get()).sum::<u64>() <= most);
+        }
+    }
+
+    /// Whether a bet can commit does not depend on what is drawn: paying out all that was secured
+    /// and keeping it all are both possible, or neither. Stakes are placed before anything is
+    /// secured.
+    #[test]
+    fn win_commits_where_a_loss_commits(
+        steps in history(),
+        request in request(),
+        stakes in vec(ask(), 0..4),
+        secures in vec(secure(), 1..4),
+    ) {
+        let mut world = play(&steps, |_, _, _, _| {});
+        world.run("plugin shop enabled=true");
+        let books = &world.books;
+        let is_later = |ask: &Ask| matches!(ask, Ask::Draw { .. } | Ask::Secure { .. });
+        let stakes = stakes.into_iter().filter(|ask| !is_later(ask));
+        let lost: Vec<Ask> = stakes.chain(secures.clone()).chain([draw(2)]).collect();
+        let payouts = secures.into_iter().filter_map(|secure| payout(&secure, &request.caller));
+        let won = lost.iter().cloned().chain(payouts).collect();
+        let verdict = |asks| {
+            let (request, ending) = (request.clone(), replied());
+            let plan = Plan { request, asks, ending, late: false };
+            decide(Some(books), books.recorded_at(), &plan.act(books))
+        };
+        match (verdict(lost), verdict(won)) {
+            (Verdict::Applied(_), Verdict::Applied(_)) => {}
+            (lost, won) => prop_assert_eq!(lost, won),
+        }
+    }
+}
+
+/// Pays to the caller what was secured.
+fn payout(secure: &Ask, caller: &AccountId) -> Option<Ask> {
+    match secure {
+        Ask::Secure {
+            account,
+            asset,
+            amount,
+        } => Some(Ask::Transfer(Posting {
+            source: account.clone(),
+            destination: caller.clone(),
+            asset: asset.clone(),
+            amount: *amount,
+        })),
+        Ask::Balance { .. }
+        | Ask::HasAtLeast { .. }
+        | Ask::Transfer(_)
+        | Ask::Draw { .. }
+        | Ask::Get { .. }
+        | Ask::Set { .. }
+        | Ask::Delete { .. }
+        | Ask::List { .. } => None,
+    }
+}

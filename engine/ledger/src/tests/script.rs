@@ -1,0 +1,291 @@
+//! Scripts: one verb a line, words and `key=value`, so that tests are data.
+//!
+//! ```text
+//! asset coin max_supply=1000              make an asset; `patch` gives only what is named
+//! account user:1 credit_limit=50          make or change an account; `null` clears
+//! issue user:1 coin 100                   and `burn`
+//! transfer user:1 -> user:2 coin 30, user:2 -> user:3 coin 5
+//! plugin shop component=a requests=debit/issuer:coin,spend/coin/9 grants=requested enabled=true
+//! call A shop user:1 spend=coin/10        opens a call named A on a snapshot
+//! A pay user:1 -> plugin:shop coin 5      asks; then `A reply`, `A decline` or `A fault`
+//! balance user:1 coin                     also `state shop` and `violations`
+//! ```
+//!
+//! An act that makes something, and an ask that is simply done, say nothing. All else is said.
+
+use std::collections::BTreeMap;
+
+use expect_test::Expect;
+use uuid::Uuid;
+
+use super::words::{Words, spend_limit};
+use crate::{
+    Act, Answer, Ask, AssetKind, AssetPatch, Authority, Books, CallId, CallRequest, CallResult,
+    Decision, Digest, Draft, Ending, Page, Rejection, Seed, Timestamp, Transcript, Verdict,
+    check as violations, decide,
+};
+
+pub(super) use super::words::id;
+
+/// Runs a script in a new economy and compares what it says.
+pub(super) fn check(script: &str, expected: &Expect) {
+    expected.assert_eq(&World::after(script).said);
+}
+
+/// An economy, the calls that are under way in it, and all that was said.
+#[derive(Clone)]
+pub(super) struct World {
+    pub(super) books: Books,
+    pub(super) decisions: Vec<Decision>,
+    pub(super) rejections: Vec<Rejection>,
+    pub(super) said: String,
+    movements: u64,
+    calls: BTreeMap<String, Run>,
+}
+
+#[derive(Clone)]
+enum Run {
+    Open(Box<Draft>),
+    Refused(Box<CallRequest>, Rejection),
+}
+
+impl World {
+    /// No economy yet; decisions can be applied.
+    pub(super) fn blank() -> Self {
+        Self {
+            books: Books::new(Seed::new([0; 32]), Timestamp(0)),
+            decisions: Vec::new(),
+            rejections: Vec::new(),
+            said: String::new(),
+            movements: 0,
+            calls: BTreeMap::new(),
+        }
+    }
+
+    /// A new economy in which a script has run.
+    pub(super) fn after(script: &str) -> Self {
+        let mut world = Self::blank();
+        let seed = Seed::new([7; 32]);
+        let opened = decide(None, world.at(), &Act::OpenEconomy { seed });
+        let Verdict::Applied(decision) = opened else {
+            panic!("an economy did not open: {opened:?}");
+        };
+        world.apply(decision);
+        world.run(script);
+        world
+    }
+
+    /// Runs further lines. A semicolon ends a line, too.
+    pub(super) fn run(&mut self, script: &str) {
+        for line in script.split(['\n', ';']).map(str::trim) {
+            if let Some(outcome) = self.line(line) {
+                self.said.extend([line, ": ", &outcome, "\n"]);
+            }
+        }
+    }
+
+    /// Decides an act and applies what follows, as a writer does.
+    pub(super) fn act(&mut self, act: &Act) -> Verdict {
+        let verdict = decide(Some(&self.books), self.at(), act);
+        if let Verdict::Applied(decision) = &verdict {
+            self.apply(decision.clone());
+        }
+        if let Verdict::Rejected(rejection) = &verdict {
+            self.rejections.push(rejection.clone());
+        }
+        verdict
+    }
+
+    /// Applies a decision as the next record.
+    pub(super) fn apply(&mut self, decision: Decision) {
+        let (seq, at) = (self.books.seq() + 1, self.at());
+        let links = self
+            .books
+            .apply(&decision, seq, at, self.movements + 1)
+            .expect("a decision fits the books that it was made for");
+        self.books.seal(seq, at, Digest::of(&seq.to_be_bytes()));
+        self.movements += u64::try_from(links.len()).expect("lengths fit 64 bits");
+        self.decisions.push(decision);
+    }
+
+    /// Ends a call that is under way, and gives what is to be committed.
+    pub(super) fn end(&mut self, call: &str, ending: Ending) -> CallResult {
+        let run = self.calls.remove(call);
+        match run.unwrap_or_else(|| panic!("no call `{call}` is under way")) {
+            Run::Open(draft) => CallResult {
+                request: draft.call().clone(),
+                component: draft.component(),
+                transcript: draft.close(),
+                ending,
+                fuel: 0,
+            },
+            Run::Refused(request, rejection) => CallResult {
+                request: *request,
+                component: Digest::ZERO,
+                transcript: Transcript::default(),
+                ending: Ending::NotRun(rejection),
+                fuel: 0,
+            },
+        }
+    }
+
+    fn at(&self) -> Timestamp {
+        Timestamp(1_000 + self.books.seq())
+    }
+
+    fn line(&mut self, line: &str) -> Option<String> {
+        let words = Words::of(line);
+        let act = match *words.plain.first()? {
+            "asset" => Act::SetAsset {
+                asset: id(words.plain[1]),
+                patch: AssetPatch {
+                    kind: Some(AssetKind::Currency),
+                    name: Some(words.plain[1].into()),
+                    ..words.asset_patch()
+                },
+            },
+            "patch" => Act::SetAsset {
+                asset: id(words.plain[1]),
+                patch: words.asset_patch(),
+            },
+            "account" => Act::SetAccount {
+                account: id(words.plain[1]),
+                patch: words.account_patch(),
+            },
+            "plugin" => Act::SetPlugin {
+                plugin: id(words.plain[1]),
+                patch: Box::new(words.plugin_patch()),
+            },
+            "issue" => Act::Issue(words.issue()),
+            "burn" => Act::Burn(words.issue()),
+            "transfer" => Act::Transfer(words.transfer(Authority::Bot)),
+            "admin_transfer" => Act::Transfer(words.transfer(Authority::Admin)),
+            "call" => return self.open_call(&words),
+            "balance" => {
+                let account = self.books.account(&id(words.plain[1]));
+                let account = account.expect("the account is there");
+                return Some(account.balance(&id(words.plain[2])).posted.to_string());
+            }
+            "state" => {
+                let plugin = self.books.plugin(&id(words.plain[1]));
+                let state = &plugin.expect("the plugin is there").state;
+                let pairs = state.iter().map(|(key, value)| format!("{key}={value}"));
+                return Some(listed(&pairs.collect::<Vec<_>>(), " "));
+            }
+            "violations" => {
+                let found = violations(&self.books);
+                let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+                return Some(listed(&found, "; "));
+            }
+            call => return self.call_line(call, &words),
+        };
+        let verdict = self.act(&act);
+        if let Verdict::Applied(decision) = &verdict {
+            return (!decision.creates()).then(|| "changed".into());
+        }
+        Some(outcome(&verdict))
+    }
+
+    fn open_call(&mut self, words: &Words<'_>) -> Option<String> {
+        let request = call_request(words.plain[1], words.plain[2], words.plain[3]);
+        let request = CallRequest {
+            spend_limit: words.named("spend").map(spend_limit),
+            ..request
+        };
+        let (run, said) = match Draft::open(&self.books, &request) {
+            Ok(draft) => (Run::Open(Box::new(draft)), None),
+            Err(no) => (Run::Refused(Box::new(request), no.clone()), Some(no)),
+        };
+        self.calls.insert(words.plain[1].into(), run);
+        said.map(|no| format!("not run, {no}"))
+    }
+
+    fn call_line(&mut self, call: &str, words: &Words<'_>) -> Option<String> {
+        let ending = match words.plain[1] {
+            "reply" => Ending::Replied {
+                reply: serde_json::json!({}),
+            },
+            "decline" => Ending::Declined {
+                code: "no".into(),
+                message: "no".into(),
+            },
+            "fault" => Ending::Faulted {
+                fault: "trap".into(),
+            },
+            _ask => return self.ask(call, words.ask()),
+        };
+        let result = self.end(call, ending);
+        Some(outcome(&self.act(&Act::Call(Box::new(result)))))
+    }
+
+    fn ask(&mut self, call: &str, ask: Ask) -> Option<String> {
+        match self.calls.get_mut(call) {
+            Some(Run::Open(draft)) => said(&draft.perform(ask)),
+            Some(Run::Refused(..)) | None => panic!("no call `{call}` is under way"),
+        }
+    }
+}
+
+/// A call as it is asked for. Its name in the script is also its idempotency key.
+pub(super) fn call_request(key: &str, plugin: &str, caller: &str) -> CallRequest {
+    CallRequest {
+        id: CallId(Uuid::nil()),
+        plugin: id(plugin),
+        action: "act".into(),
+        caller: id(caller),
+        arguments: serde_json::json!({}),
+        spend_limit: None,
+        key: key.into(),
+        now: Timestamp(1_000),
+    }
+}
+
+fn outcome(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Applied(_) => "committed".into(),
+        Verdict::Unchanged => "unchanged".into(),
+        Verdict::Rejected(rejection) => rejection.to_string(),
+        Verdict::Declined => "declined".into(),
+        Verdict::Faulted => "faulted".into(),
+        Verdict::Stale => "stale".into(),
+        Verdict::NoEconomy => "no economy".into(),
+    }
+}
+
+fn said(answer: &Answer) -> Option<String> {
+    Some(match answer {
+        Answer::Done => return None,
+        Answer::Balance(seen) => format!(
+            "posted {}, held {}, spendable {}",
+            seen.posted, seen.held, seen.spendable
+        ),
+        Answer::Whether(true) => "yes".into(),
+        Answer::Whether(false) => "no".into(),
+        Answer::Drawn(drawn) => format!("drew {drawn}"),
+        Answer::Value(value) => value.as_deref().unwrap_or("absent").into(),
+        Answer::Page(page) => page_said(page),
+        Answer::Refused(refusal) => format!("refused, {refusal}"),
+    })
+}
+
+fn page_said(Page { keys, next }: &Page) -> String {
+    let shown = match keys.as_slice() {
+        [first, .., last] if keys.len() > 8 => {
+            format!("{} keys from {first} to {last}", keys.len())
+        }
+        few => listed(few, " "),
+    };
+    next.as_ref()
+        .map_or(shown.clone(), |next| format!("{shown}, next {next}"))
+}
+
+fn listed(items: &[impl AsRef<str>], between: &str) -> String {
+    match items {
+        [] => "none".into(),
+        some => some
+            .iter()
+            .map(AsRef::as_ref)
+            .collect::<Vec<_>>()
+            .join(between),
+    }
+}

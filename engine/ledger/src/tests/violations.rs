@@ -1,0 +1,165 @@
+//! The check of the books finds each thing that can be wrong with them.
+
+use std::sync::Arc;
+
+use expect_test::{Expect, expect};
+
+use super::script::{World, id};
+use crate::{AssetId, Balance, Books, Limit, PluginId, check};
+
+/// Books that are well, then broken by hand.
+fn check_broken(break_: impl FnOnce(&mut Books), expected: &Expect) {
+    let mut books = World::after(
+        "asset coin max_supply=1000
+         account user:1 credit_limit=50 ceiling=100
+         account user:2
+         plugin shop component=a enabled=true
+         issue user:1 coin 90
+         call A shop user:1
+         A set stock 3
+         A reply",
+    )
+    .books;
+    assert_eq!(check(&books), [], "the books are well before");
+    break_(&mut books);
+    let found = check(&books);
+    let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
+    expected.assert_eq(&lines.join("\n"));
+}
+
+/// Gives an account of the books another balance, and leaves all others as they are.
+fn set(books: &mut Books, account: &str, asset: &str, posted: i64, held: u64) {
+    let held = Limit::new(held).expect("a limit");
+    let account = books.accounts.entry(id(account)).or_default();
+    let balances = &mut Arc::make_mut(account).balances;
+    balances.insert(id(asset), Balance { posted, held });
+}
+
+#[test]
+fn balances_that_do_not_sum_to_zero_are_found() {
+    check_broken(
+        |books| set(books, "user:2", "coin", 1, 0),
+        &expect!["the balances of coin sum to 1, not to zero"],
+    );
+    check_broken(
+        |books| set(books, "user:1", "coin", 89, 0),
+        &expect!["the balances of coin sum to -1, not to zero"],
+    );
+    check_broken(
+        |books| set(books, "issuer:coin", "coin", 0, 0),
+        &expect!["the balances of coin sum to 90, not to zero"],
+    );
+}
+
+#[test]
+fn balances_of_unknown_assets_are_found() {
+    check_broken(
+        |books| set(books, "user:1", "gem", 0, 0),
+        &expect!["user:1 has a balance in gem, which does not exist"],
+    );
+    check_broken(
+        |books| drop(books.assets.remove(&id::<AssetId>("coin"))),
+        &expect![[r#"
+            issuer:coin has a balance in coin, which does not exist
+            user:1 has a balance in coin, which does not exist"#]],
+    );
+}
+
+#[test]
+fn balances_beyond_every_number_are_found() {
+    let most = (1 << 53) - 1;
+    check_broken(
+        |books| {
+            set(books, "user:2", "coin", most, 0);
+            set(books, "user:3", "coin", -most, 0);
+        },
+        &expect!["user:3 has -9007199254740991 coin, below its floor of 0"],
+    );
+    check_broken(
+        |books| {
+            set(books, "user:2", "coin", most + 1, 0);
+            set(books, "user:3", "coin", -most - 1, 0);
+        },
+        &expect![[r#"
+            user:2 has 9007199254740992 coin, beyond ±(2^53 - 1)
+            user:3 has -9007199254740992 coin, beyond ±(2^53 - 1)"#]],
+    );
+}
+
+#[test]
+fn balances_below_their_floor_are_found() {
+    check_broken(
+        |books| {
+            set(books, "user:1", "coin", -50, 0);
+            set(books, "user:2", "coin", 140, 0);
+        },
+        &expect![[""]],
+    );
+    check_broken(
+        |books| {
+            set(books, "user:1", "coin", -51, 0);
+            set(books, "user:2", "coin", 141, 0);
+        },
+        &expect!["user:1 has -51 coin, below its floor of -50"],
+    );
+    check_broken(
+        |books| {
+            set(books, "issuer:coin", "coin", -1_001, 0);
+            set(books, "user:2", "coin", 911, 0);
+        },
+        &expect!["issuer:coin has -1001 coin, below its floor of -1000"],
+    );
+}
+
+#[test]
+fn balances_above_their_ceiling_are_found() {
+    check_broken(
+        |books| {
+            set(books, "user:1", "coin", 100, 0);
+            set(books, "issuer:coin", "coin", -100, 0);
+        },
+        &expect![[""]],
+    );
+    check_broken(
+        |books| {
+            set(books, "user:1", "coin", 101, 0);
+            set(books, "issuer:coin", "coin", -101, 0);
+        },
+        &expect!["user:1 has 101 coin, above its ceiling of 100"],
+    );
+    check_broken(
+        |books| {
+            set(books, "user:1", "coin", -1, 0);
+            set(books, "issuer:coin", "coin", 1, 0);
+        },
+        &expect!["issuer:coin has 1 coin, above its ceiling of 0"],
+    );
+}
+
+#[test]
+fn more_held_than_there_is_is_found() {
+    check_broken(
+        |books| set(books, "user:1", "coin", 90, 140),
+        &expect![[""]],
+    );
+    check_broken(
+        |books| set(books, "user:1", "coin", 90, 141),
+        &expect!["user:1 holds 141 of 90 coin"],
+    );
+}
+
+#[test]
+fn miscounted_state_is_found() {
+    let plugin = |books: &mut Books, bytes: usize| {
+        let plugin = books
+            .plugins
+            .get_mut(&id::<PluginId>("shop"))
+            .expect("it is installed");
+        Arc::make_mut(plugin).state_bytes = bytes;
+    };
+    check_broken(|books| plugin(books, 6), &expect![[""]]);
+    check_broken(
+        |books| plugin(books, 5),
+        &expect!["the state of plugin shop is 6 bytes, not 5"],
+    );
+}

@@ -1,0 +1,221 @@
+//! The words of a script, and what they mean.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::str::FromStr;
+
+use uuid::Uuid;
+
+use crate::{
+    AMOUNT_MAX, AccountId, AccountPatch, Amount, Ask, AssetId, AssetKind, AssetPatch, Authority,
+    ComponentChoice, Digest, GrantChoice, Grants, IssueRequest, Limit, Patch, PluginId,
+    PluginPatch, Posting, Postings, SpendLimit, TransferId, TransferRequest,
+};
+
+/// The words of a line: those with `=`, and those without.
+pub(super) struct Words<'a> {
+    pub(super) plain: Vec<&'a str>,
+    named: BTreeMap<&'a str, &'a str>,
+}
+
+impl<'a> Words<'a> {
+    pub(super) fn of(line: &'a str) -> Self {
+        let (named, plain) = line.split_whitespace().partition::<Vec<_>, _>(|word| {
+            let name = word.split_once('=').map(|(name, _)| name);
+            name.is_some_and(|name| name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
+        });
+        let named = named.into_iter().filter_map(|word| word.split_once('='));
+        Self {
+            plain,
+            named: named.collect(),
+        }
+    }
+
+    pub(super) fn named(&self, name: &str) -> Option<&'a str> {
+        self.named.get(name).copied()
+    }
+
+    fn member<T>(&self, name: &str, read: impl Fn(&str) -> T) -> Patch<T> {
+        match self.named(name) {
+            None => Patch::Keep,
+            Some("null") => Patch::Clear,
+            Some(text) => Patch::Set(read(text)),
+        }
+    }
+
+    pub(super) fn asset_patch(&self) -> AssetPatch {
+        AssetPatch {
+            kind: self.named("kind").map(|kind| match kind {
+                "item" => AssetKind::Item,
+                _currency => AssetKind::Currency,
+            }),
+            name: self.named("name").map(Into::into),
+            symbol: self.member("symbol", str::to_owned),
+            decimals: self.named("decimals").map(id),
+            max_supply: self.member("max_supply", limit),
+        }
+    }
+
+    pub(super) fn account_patch(&self) -> AccountPatch {
+        AccountPatch {
+            credit_limit: self.member("credit_limit", limit),
+            ceiling: self.member("ceiling", limit),
+            metadata: self.member("metadata", json),
+        }
+    }
+
+    pub(super) fn plugin_patch(&self) -> PluginPatch {
+        let plugin: PluginId = id(self.plain[1]);
+        let accounts = list(self.named("accounts"));
+        let accounts = accounts.map(|sub| AccountId::of_plugin_sub(&plugin, sub).expect("a name"));
+        PluginPatch {
+            component: self.named("component").map(|name| ComponentChoice {
+                digest: Digest::of(name.as_bytes()),
+                requested: grants(self.named("requests")),
+                accounts: accounts.collect(),
+            }),
+            grants: self.named("grants").map(|text| match text {
+                "requested" => GrantChoice::Requested,
+                exactly => GrantChoice::Exactly(grants(Some(exactly))),
+            }),
+            config: self.named("config").map(json),
+            enabled: self.named("enabled").map(id),
+        }
+    }
+
+    pub(super) fn issue(&self) -> IssueRequest {
+        IssueRequest {
+            id: TransferId(Uuid::nil()),
+            account: id(self.plain[1]),
+            asset: id(self.plain[2]),
+            amount: amount(self.plain[3]),
+        }
+    }
+
+    pub(super) fn transfer(&self, authority: Authority) -> TransferRequest {
+        let postings = self.plain[1..].chunks(5).map(posting).collect();
+        TransferRequest {
+            id: TransferId(Uuid::nil()),
+            postings: Postings::new(postings).expect("the postings are a transfer"),
+            authority,
+        }
+    }
+
+    pub(super) fn ask(&self) -> Ask {
+        let words = &self.plain[2..];
+        match self.plain[1] {
+            "balance" => Ask::Balance {
+                account: id(words[0]),
+                asset: id(words[1]),
+            },
+            "has" => Ask::HasAtLeast {
+                account: id(words[0]),
+                asset: id(words[1]),
+                amount: amount(words[2]),
+            },
+            "pay" => Ask::Transfer(posting(words)),
+            "secure" => Ask::Secure {
+                account: id(words[0]),
+                asset: id(words[1]),
+                amount: amount(words[2]),
+            },
+            "draw" => Ask::Draw {
+                range: id(words[0]),
+                label: "draw".into(),
+            },
+            "get" => Ask::Get {
+                key: words[0].into(),
+            },
+            "set" => Ask::Set {
+                key: words[0].into(),
+                value: value(words[1]).into(),
+            },
+            "delete" => Ask::Delete {
+                key: words[0].into(),
+            },
+            "list" => Ask::List {
+                prefix: words[0].into(),
+                cursor: self.named("from").map(Into::into),
+            },
+            unknown => panic!("no ask is called `{unknown}`"),
+        }
+    }
+}
+
+/// Any value that is made by parsing: a name, a number, a switch.
+pub(super) fn id<T: FromStr<Err: Debug>>(text: &str) -> T {
+    text.parse()
+        .unwrap_or_else(|error| panic!("`{text}` does not parse: {error:?}"))
+}
+
+/// `source -> destination asset amount`, as five words.
+fn posting(words: &[&str]) -> Posting {
+    Posting {
+        source: id(words[0]),
+        destination: id(words[2]),
+        asset: id(words[3]),
+        amount: amount(words[4].trim_end_matches(',')),
+    }
+}
+
+fn units(text: &str) -> u64 {
+    match text {
+        "max" => AMOUNT_MAX,
+        "max-1" => AMOUNT_MAX - 1,
+        number => id(number),
+    }
+}
+
+fn amount(text: &str) -> Amount {
+    Amount::new(units(text)).expect("an amount")
+}
+
+fn limit(text: &str) -> Limit {
+    Limit::new(units(text)).expect("a limit")
+}
+
+fn json(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).expect("JSON")
+}
+
+/// A value of state; `x*100` is a hundred times `x`.
+fn value(text: &str) -> String {
+    match text.split_once('*') {
+        Some((part, times)) => part.repeat(id(times)),
+        None => text.into(),
+    }
+}
+
+fn list(text: Option<&str>) -> impl Iterator<Item = &str> {
+    let all = text.into_iter().flat_map(|text| text.split(','));
+    all.filter(|item| *item != "none")
+}
+
+/// `coin/10,gem/5`, or `none` for a limit under which nothing may leave.
+pub(super) fn spend_limit(text: &str) -> SpendLimit {
+    list(Some(text)).map(capped).collect()
+}
+
+fn capped(text: &str) -> (AssetId, Limit) {
+    let (asset, most) = text.split_once('/').expect("asset/most");
+    (id(asset), limit(most))
+}
+
+/// `debit/issuer:coin,read/user:2,spend/coin/10`, or `none`.
+fn grants(text: Option<&str>) -> Grants {
+    let mut grants = Grants::default();
+    for grant in list(text) {
+        let (right, what) = grant.split_once('/').expect("right/what");
+        match right {
+            "read" => drop(grants.read.insert(id(what))),
+            "credit" => drop(grants.credit.insert(id(what))),
+            "debit" => drop(grants.debit.insert(id(what))),
+            "spend" => grants
+                .spend_per_call
+                .get_or_insert_default()
+                .extend([capped(what)]),
+            unknown => panic!("no right is called `{unknown}`"),
+        }
+    }
+    grants
+}
