@@ -1,0 +1,10 @@
+//! `bursar`, for the tests that need a process: what `engine/server/src/main.rs` is, and no more.
+
+use std::process::ExitCode;
+
+use bursar_server::commands;
+use clap::Parser;
+
+fn main() -> ExitCode {
+    commands::Cli::parse().run()
+}

@@ -1,0 +1,187 @@
+//! Keys open what they name and nothing else.
+
+use serde_json::{Value, json};
+
+use crate::support::{GUILD, House, currency, posting};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_route_asks_for_its_scope() {
+    let (house, mut guild) = House::with_guild(1).await;
+    guild
+        .install("coinflip", "bundled:coinflip", json!({"asset": "coin"}))
+        .await;
+    let flip = json!({"caller": "user:1", "arguments": {"stake": 1, "side": "heads"}});
+    let issue = json!({"account": "user:1", "asset": "coin", "amount": 1});
+    let limit = json!({"credit_limit": 5});
+    let none = json!({});
+    let routes: Vec<(&str, String, &Value, &str)> = vec![
+        ("GET", GUILD.into(), &none, "read"),
+        ("GET", format!("{GUILD}/assets"), &none, "read"),
+        ("GET", format!("{GUILD}/assets/coin"), &none, "read"),
+        ("GET", format!("{GUILD}/accounts/user:1"), &none, "read"),
+        ("GET", format!("{GUILD}/plugins"), &none, "read"),
+        ("GET", format!("{GUILD}/plugins/coinflip"), &none, "read"),
+        ("GET", format!("{GUILD}/outcomes/k"), &none, "read"),
+        ("PUT", format!("{GUILD}/accounts/user:1"), &none, "transfer"),
+        ("PUT", format!("{GUILD}/accounts/user:1"), &limit, "admin"),
+        ("POST", format!("{GUILD}/transfers"), &none, "transfer"),
+        ("POST", format!("{GUILD}/issue"), &issue, "issue"),
+        ("POST", format!("{GUILD}/burn"), &issue, "issue"),
+        (
+            "POST",
+            format!("{GUILD}/plugins/coinflip/actions/flip"),
+            &flip,
+            "call",
+        ),
+        ("PUT", format!("{GUILD}/assets/coin"), &none, "admin"),
+        ("PUT", format!("{GUILD}/plugins/coinflip"), &none, "admin"),
+        ("PUT", GUILD.into(), &none, "admin"),
+        ("GET", format!("{GUILD}/audit"), &none, "admin"),
+        ("GET", "/v1/audit".into(), &none, "admin"),
+        ("GET", "/v1/keys".into(), &none, "admin"),
+        ("PUT", "/v1/keys/x".into(), &none, "admin"),
+        ("GET", "/v1/components".into(), &none, "admin"),
+        ("POST", "/v1/components".into(), &none, "admin"),
+    ];
+    for scope in ["read", "transfer", "call", "issue", "admin"] {
+        let made = guild
+            .put(
+                &format!("/v1/keys/only-{scope}"),
+                json!({"scopes": [scope]}),
+            )
+            .await;
+        let key = made.json()["key"].as_str().unwrap().to_owned();
+        for (number, (method, path, body, needs)) in routes.iter().enumerate() {
+            let idempotency = format!("{scope} {number}");
+            let key_header = (*method == "POST").then_some(idempotency.as_str());
+            let mut client = house.client(&key);
+            let sent = client.send(method, path, key_header, body.to_string().into());
+            let status = sent.await.unwrap().status.as_u16();
+            let allowed = scope == *needs || scope == "admin";
+            assert_eq!(status != 403, allowed, "{scope} {method} {path}: {status}");
+        }
+    }
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_key_there_is_nothing() {
+    let (house, _guild) = House::with_guild(1).await;
+    let wrong_secret = format!("bursar_admin_{}", "0".repeat(64));
+    for key in ["", "nonsense", &wrong_secret, "bursar_nobody_00"] {
+        let answer = house.client(key).get(GUILD).await.unwrap();
+        assert_eq!(
+            (answer.status.as_u16(), answer.code()),
+            (401, "unauthorized".into()),
+            "{key}"
+        );
+    }
+    assert_eq!(house.client("").get("/healthz").await.unwrap().status, 200);
+    assert_eq!(house.client("").get("/readyz").await.unwrap().status, 200);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_of_one_economy_cannot_tell_that_another_exists() {
+    let (house, mut guild) = House::with_guild(1).await;
+    guild.made("/v1/economies/other", json!({})).await;
+    guild
+        .made("/v1/economies/other/assets/coin", currency())
+        .await;
+    let scopes = json!(["read", "transfer", "call", "issue"]);
+    let key = guild
+        .put(
+            "/v1/keys/bot",
+            json!({"scopes": scopes, "economies": ["guild"]}),
+        )
+        .await;
+    let key = key.json()["key"].as_str().unwrap().to_owned();
+    for path in ["/v1/economies/other", "/v1/economies/none"] {
+        let answer = house.client(&key).get(path).await.unwrap();
+        assert_eq!(
+            (answer.status.as_u16(), answer.code()),
+            (404, "economy_not_found".into())
+        );
+    }
+    let foreign = house
+        .client(&key)
+        .post(
+            "/v1/economies/other/transfers",
+            "k",
+            &posting("user:1", "user:2", 1),
+        )
+        .await
+        .unwrap();
+    assert_eq!(foreign.code(), "economy_not_found");
+    let seen = house
+        .client(&key)
+        .get("/v1/economies")
+        .await
+        .unwrap()
+        .json();
+    assert_eq!(seen["economies"].as_array().unwrap().len(), 1);
+    // The same idempotency key in two economies is two keys.
+    guild.transfer("k", "user:1", "user:404", 1).await;
+    let there = guild
+        .client
+        .post(
+            "/v1/economies/other/transfers",
+            "k",
+            &posting("user:1", "user:2", 1),
+        )
+        .await
+        .unwrap();
+    assert!(!there.replayed);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_servers_own_economy_is_closed_to_clients() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let asked = guild
+        .put("/v1/economies/system/assets/coin", currency())
+        .await;
+    assert_eq!(
+        (asked.status.as_u16(), asked.code()),
+        (403, "forbidden".into())
+    );
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_secret_of_a_key_is_shown_once_and_never_written() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let first = guild
+        .put("/v1/keys/bot", json!({"scopes": ["read"]}))
+        .await
+        .json();
+    let key = first["key"].as_str().unwrap().to_owned();
+    let again = guild
+        .put("/v1/keys/bot", json!({"scopes": ["read"]}))
+        .await
+        .json();
+    assert_eq!(again.get("key"), None);
+    assert!(
+        !guild
+            .get("/v1/keys")
+            .await
+            .json()
+            .to_string()
+            .contains("secret")
+    );
+    let (secrets, file) = ([key, house.admin_key.clone()], house.file());
+    assert_eq!(
+        house.client(&secrets[0]).get(GUILD).await.unwrap().status,
+        200
+    );
+    for suffix in ["", "-wal"] {
+        let mut path = file.clone().into_os_string();
+        path.push(suffix);
+        let bytes = std::fs::read(path).unwrap();
+        for secret in &secrets {
+            let secret = secret.rsplit_once('_').unwrap().1.as_bytes();
+            assert!(!bytes.windows(secret.len()).any(|window| window == secret));
+        }
+    }
+    house.close().await;
+}

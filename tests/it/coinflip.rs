@@ -1,0 +1,122 @@
+//! The bundled coinflip: whether a bet stands never depends on how it ends.
+
+use serde_json::json;
+
+use crate::support::{GUILD, Guild, House, decline_code};
+
+async fn open_table(guild: &mut Guild, bankroll: u64) {
+    let config = json!({"asset": "coin", "max_stake": 100});
+    guild.install("coinflip", "bundled:coinflip", config).await;
+    if bankroll > 0 {
+        guild.issue("plugin:coinflip", "coin", bankroll).await;
+    }
+}
+
+async fn flip(guild: &mut Guild, key: &str, stake: u64) -> bursar_server::client::Response {
+    let bet = json!({"stake": stake, "side": "heads"});
+    guild.call("coinflip/flip", key, "user:1", bet).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_sides_come_up_and_each_flip_moves_the_stake() {
+    let (house, mut guild) = House::with_guild(1).await;
+    open_table(&mut guild, 1000).await;
+    let mut wins = 0;
+    let mut coins = 1000;
+    for number in 0..60 {
+        let flipped = flip(&mut guild, &format!("k{number}"), 5).await;
+        assert_eq!(flipped.status, 200, "{}", flipped.json());
+        let won = flipped.json()["reply"]["won"].as_bool().unwrap();
+        wins += u32::from(won);
+        coins += if won { 5 } else { -5 };
+        assert_eq!(guild.posted("user:1", "coin").await, coins);
+    }
+    // Fewer than 10 or more than 50 of 60 fair flips come once in ten million runs.
+    assert!((10..=50).contains(&wins), "{wins} wins of 60");
+    assert_eq!(guild.posted("plugin:coinflip", "coin").await, 2000 - coins);
+    let report = house.close().await;
+    assert!(
+        report
+            .promises
+            .iter()
+            .any(|promise| promise.checked == "60 draws made again")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn asking_again_does_not_flip_again() {
+    let (house, mut guild) = House::with_guild(1).await;
+    open_table(&mut guild, 1000).await;
+    for number in 0..10 {
+        let key = format!("k{number}");
+        let first = flip(&mut guild, &key, 10).await;
+        let again = flip(&mut guild, &key, 10).await;
+        assert!(again.replayed && again.body == first.body);
+    }
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_house_that_cannot_pay_takes_no_bet() {
+    let (house, mut guild) = House::with_guild(1).await;
+    open_table(&mut guild, 9).await;
+    for number in 0..10 {
+        let refused = flip(&mut guild, &format!("k{number}"), 10).await;
+        assert_eq!(decline_code(&refused), "house_cannot_cover");
+    }
+    // With one coin more, a win of twice the stake can be paid: the stake itself is part of it.
+    guild.issue("plugin:coinflip", "coin", 1).await;
+    assert_eq!(flip(&mut guild, "covered", 10).await.status, 200);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_plays_with_money_that_is_not_there() {
+    let (house, mut guild) = House::with_guild(1).await;
+    open_table(&mut guild, 5000).await;
+    guild
+        .transfer("poor", "user:1", "plugin:coinflip", 995)
+        .await;
+    for number in 0..20 {
+        let refused = flip(&mut guild, &format!("k{number}"), 6).await;
+        assert_eq!(refused.code(), "insufficient_funds", "whatever was drawn");
+    }
+    assert_eq!(guild.posted("user:1", "coin").await, 5);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_account_cannot_keep_only_its_losses() {
+    let (house, mut guild) = House::with_guild(1).await;
+    open_table(&mut guild, 5000).await;
+    guild
+        .made(
+            &format!("{GUILD}/accounts/user:1"),
+            json!({"ceiling": 1009}),
+        )
+        .await;
+    for number in 0..10 {
+        let refused = flip(&mut guild, &format!("k{number}"), 10).await;
+        assert_eq!(decline_code(&refused), "no_room");
+    }
+    guild
+        .made(
+            &format!("{GUILD}/accounts/user:1"),
+            json!({"ceiling": 1010}),
+        )
+        .await;
+    assert_eq!(flip(&mut guild, "room", 10).await.status, 200);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stakes_end_at_the_operators_limit() {
+    let (house, mut guild) = House::with_guild(1).await;
+    open_table(&mut guild, 5000).await;
+    assert_eq!(flip(&mut guild, "at", 100).await.status, 200);
+    assert_eq!(
+        decline_code(&flip(&mut guild, "over", 101).await),
+        "stake_too_large"
+    );
+    house.close().await;
+}

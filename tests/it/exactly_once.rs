@@ -1,0 +1,155 @@
+//! One key, one effect, one answer, whatever the network and the clients do.
+
+use std::collections::BTreeMap;
+
+use bursar_server::client::Response;
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use crate::support::{GUILD, House, posting};
+
+const CONNECTIONS: u64 = 64;
+const REQUESTS: u64 = 200;
+
+/// The key of a request: every fourth one is a key that some other connection uses as well.
+fn key(connection: u64, request: u64) -> String {
+    if request % 4 == 0 {
+        format!("shared {} {request}", connection / 2)
+    } else {
+        format!("own {connection} {request}")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_key_is_applied_once_under_64_connections() {
+    let (house, mut guild) = House::with_guild(2).await;
+    guild.issue("user:1", "coin", 1_000_000).await;
+    let before = guild.coins(2).await;
+    let mut load = JoinSet::new();
+    for connection in 0..CONNECTIONS {
+        let mut client = house.admin();
+        load.spawn(async move {
+            let mut answers = Vec::new();
+            for request in 0..REQUESTS {
+                let key = key(connection, request);
+                let body = posting("user:1", "user:2", 1);
+                let answer = client
+                    .post(&format!("{GUILD}/transfers"), &key, &body)
+                    .await;
+                answers.push((key, answer.expect("an answer")));
+            }
+            answers
+        });
+    }
+    let mut by_key: BTreeMap<String, Vec<Response>> = BTreeMap::new();
+    for (key, answer) in load.join_all().await.into_iter().flatten() {
+        by_key.entry(key).or_default().push(answer);
+    }
+    for (key, answers) in &by_key {
+        let first = answers.iter().filter(|answer| !answer.replayed).count();
+        assert_eq!(first, 1, "{key} was applied once");
+        assert!(answers.iter().all(|answer| answer.status == 201), "{key}");
+        assert!(
+            answers.iter().all(|answer| answer.body == answers[0].body),
+            "{key}"
+        );
+    }
+    let keys = i64::try_from(by_key.len()).unwrap();
+    let duplicates = CONNECTIONS * REQUESTS - by_key.len() as u64;
+    assert_eq!(
+        duplicates,
+        CONNECTIONS * REQUESTS / 8,
+        "one in four keys is used by two"
+    );
+    let after = guild.coins(2).await;
+    assert_eq!((before[0] - after[0], after[1] - before[1]), (keys, keys));
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_does_not_serve_another_request() {
+    let (house, mut guild) = House::with_guild(3).await;
+    let mut with_memo = posting("user:1", "user:2", 1);
+    with_memo["memo"] = json!("thanks");
+    guild.post("transfers", "k", with_memo.clone()).await;
+    let reused = async |guild: &mut crate::support::Guild, path: &str, body| {
+        let answer = guild.post(path, "k", body).await;
+        assert_eq!(answer.status, 422);
+        assert_eq!(answer.code(), "idempotency_key_reused");
+        answer.json()["field"].as_str().unwrap().to_owned()
+    };
+    let mut other_memo = with_memo.clone();
+    other_memo["memo"] = json!("no thanks");
+    assert_eq!(reused(&mut guild, "transfers", other_memo).await, "/memo");
+    let without = posting("user:1", "user:2", 1);
+    assert_eq!(reused(&mut guild, "transfers", without).await, "/memo");
+    let mut elsewhere = with_memo.clone();
+    elsewhere["postings"][0]["to"] = json!("user:3");
+    assert_eq!(
+        reused(&mut guild, "transfers", elsewhere).await,
+        "/postings"
+    );
+    let issue = json!({"account": "user:1", "asset": "coin", "amount": 1});
+    assert_eq!(reused(&mut guild, "issue", issue).await, "path");
+    assert_eq!(guild.coins(3).await, [999, 1001, 1000]);
+    // Members in another order and other white space are the same request.
+    let same = format!(
+        "{{ \"memo\" : \"thanks\", \"postings\": {} }}",
+        with_memo["postings"]
+    );
+    let path = format!("{GUILD}/transfers");
+    let answer = guild
+        .client
+        .send("POST", &path, Some("k"), same.into())
+        .await
+        .unwrap();
+    assert!(answer.replayed);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotated_api_key_does_not_pay_twice() {
+    let (house, mut guild) = House::with_guild(2).await;
+    let first = guild.transfer("k", "user:1", "user:2", 5).await;
+    let other = guild
+        .put("/v1/keys/next", json!({"scopes": ["transfer"]}))
+        .await
+        .json();
+    let mut client = house.client(other["key"].as_str().unwrap());
+    let path = format!("{GUILD}/transfers");
+    let again = client
+        .post(&path, "k", &posting("user:1", "user:2", 5))
+        .await
+        .unwrap();
+    assert!(again.replayed && again.body == first.body);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_drops_does_not_take_its_request_back() {
+    let (house, mut guild) = House::with_guild(2).await;
+    for number in 0..50 {
+        let mut client = house.admin();
+        let path = format!("{GUILD}/transfers");
+        let sent = async move {
+            client
+                .post(
+                    &path,
+                    &format!("k{number}"),
+                    &posting("user:1", "user:2", 1),
+                )
+                .await
+        };
+        // Given up at some point on the way, which is another one each time.
+        let patience = std::time::Duration::from_micros(100 * number);
+        drop(tokio::time::timeout(patience, sent).await);
+    }
+    for number in 0..50 {
+        let answer = guild
+            .transfer(&format!("k{number}"), "user:1", "user:2", 1)
+            .await;
+        assert_eq!(answer.status, 201);
+    }
+    assert_eq!(guild.coins(2).await, [950, 1050]);
+    house.close().await;
+}

@@ -1,0 +1,271 @@
+//! Plugins that mean harm: each trick costs its own call and nothing else.
+
+use bursar_server::bundled;
+use bursar_server::client::Response;
+use serde_json::{Value, json};
+
+use crate::support::{GUILD, Guild, House, decline_code};
+
+/// Uploads the villain and installs it with all that it asks for, which is nothing.
+async fn let_in(guild: &mut Guild) {
+    let bytes = bytes::Bytes::from_static(bundled::VILLAIN);
+    let uploaded = guild
+        .client
+        .send("POST", "/v1/components", None, bytes)
+        .await
+        .unwrap();
+    assert_eq!(uploaded.status, 201, "{}", uploaded.json());
+    let digest = uploaded.json()["component"].as_str().unwrap().to_owned();
+    guild.install("villain", &digest, json!({})).await;
+}
+
+async fn trick(guild: &mut Guild, name: &str, arguments: Value) -> Response {
+    guild
+        .call(&format!("villain/{name}"), name, "user:1", arguments)
+        .await
+}
+
+fn fault(answer: &Response) -> String {
+    assert_eq!(
+        (answer.status.as_u16(), answer.code()),
+        (502, "plugin_fault".into())
+    );
+    answer.json()["fault"].as_str().unwrap().to_owned()
+}
+
+/// Plays tricks of which each must end as a fault that says so, and in nothing else.
+async fn all_are_faults(tricks: &[(&str, Value, &str)]) {
+    let (house, mut guild) = House::with_guild(2).await;
+    let_in(&mut guild).await;
+    guild.issue("plugin:villain", "coin", 500).await;
+    for (name, arguments, expected) in tricks {
+        let answer = trick(&mut guild, name, arguments.clone()).await;
+        let fault = fault(&answer);
+        assert!(fault.contains(expected), "{name}: {fault}");
+        let again = trick(&mut guild, name, arguments.clone()).await;
+        assert!(
+            again.replayed && again.body == answer.body,
+            "{name} is kept under its key"
+        );
+    }
+    assert_eq!(guild.coins(2).await, [1000, 1000]);
+    assert_eq!(guild.posted("plugin:villain", "coin").await, 500);
+    let state = guild.get(&format!("{GUILD}/plugins/villain")).await.json();
+    assert_eq!(
+        state["state_bytes"], 0,
+        "nothing of what a fault wrote is kept"
+    );
+    // The house still stands, and even the villain is served.
+    let honest = trick(&mut guild, "honest", json!({})).await;
+    assert_eq!(honest.status, 200);
+    house.close().await;
+}
+
+fn coins(amount: u64) -> Value {
+    json!({"asset": "coin", "amount": amount})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_never_ends_or_never_stops_growing_is_stopped() {
+    all_are_faults(&[
+        ("spin", json!({}), "out of fuel"),
+        ("eat", json!({}), "memory"),
+        ("flood_log", json!({}), "used up its fuel"),
+        ("flood_reads", json!({}), "more than 64 reads"),
+        ("flood_transfers", coins(1), "more than 16 transfers"),
+        ("huge_reply", json!({}), "too much data"),
+    ])
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_breaks_off_takes_nothing_along() {
+    all_are_faults(&[
+        (
+            "steal_anyway",
+            json!({"from": "user:2", "asset": "coin", "amount": 100}),
+            "gave up",
+        ),
+        ("write_and_trap", coins(10), "gave up"),
+        ("trap_after_draw", coins(10), "gave up"),
+        ("decline_after_draw", json!({}), "declined after a draw"),
+    ])
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_granted_is_refused_to_its_face() {
+    let (house, mut guild) = House::with_guild(2).await;
+    let_in(&mut guild).await;
+    guild.issue("plugin:villain", "coin", 500).await;
+    let refused = [
+        (
+            "steal",
+            json!({"from": "user:2", "asset": "coin", "amount": 100}),
+            "debit `user:2`",
+        ),
+        ("forge", coins(100), "debit `issuer:coin`"),
+        (
+            "peek",
+            json!({"account": "user:2", "asset": "coin"}),
+            "read `user:2`",
+        ),
+        ("debit_after_draw", coins(10), "AfterDraw"),
+        ("pay_unsecured", coins(10), "NotSecured"),
+    ];
+    for (name, arguments, expected) in refused {
+        let answer = trick(&mut guild, name, arguments).await;
+        let told = answer.json()["reply"]["told"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        assert!(told.contains(expected), "{name}: {}", answer.json());
+    }
+    assert_eq!(guild.coins(2).await, [1000, 1000]);
+    assert_eq!(guild.posted("plugin:villain", "coin").await, 500);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stack_that_overflows_is_no_outcome_and_leaves_the_key_free() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let_in(&mut guild).await;
+    let answer = trick(&mut guild, "recurse", json!({})).await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.code()),
+        (503, "call_failed".into())
+    );
+    assert!(answer.retry_after.is_some());
+    let kept = guild.get(&format!("{GUILD}/outcomes/recurse")).await;
+    assert_eq!(kept.code(), "outcome_not_found");
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_and_the_operator_limit_what_a_plugin_may_take() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let_in(&mut guild).await;
+    let spend =
+        |limit: Value| json!({"caller": "user:1", "arguments": coins(10), "spend_limit": limit});
+    let path = "plugins/villain/actions/spend";
+    let over = guild.post(path, "a", spend(json!({"coin": 9}))).await;
+    assert_eq!(decline_code(&over), "over_limit");
+    let grants = json!({"grants": {"spend_per_call": {"coin": 9}}});
+    guild
+        .made(&format!("{GUILD}/plugins/villain"), grants)
+        .await;
+    let over = guild.post(path, "b", spend(json!({"coin": 10}))).await;
+    assert_eq!(decline_code(&over), "over_limit");
+    guild
+        .made(&format!("{GUILD}/plugins/villain"), json!({"grants": {}}))
+        .await;
+    let within = guild.post(path, "c", spend(json!({"coin": 10}))).await;
+    assert_eq!(within.status, 200);
+    assert_eq!(guild.coins(1).await, [990]);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn grants_can_narrow_what_is_requested_and_never_widen_it() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let_in(&mut guild).await;
+    for wider in [
+        json!({"debit": ["issuer:coin"]}),
+        json!({"read": ["user:1"]}),
+        json!({"credit": ["issuer:coin"]}),
+    ] {
+        let path = format!("{GUILD}/plugins/villain");
+        let refused = guild.put(&path, json!({"grants": wider})).await;
+        assert_eq!(
+            (refused.status.as_u16(), refused.code()),
+            (422, "grant_too_wide".into())
+        );
+    }
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_is_made_for_a_member_and_for_no_one_else() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let_in(&mut guild).await;
+    for (caller, code) in [
+        ("issuer:coin", "reserved_account"),
+        ("plugin:villain", "reserved_account"),
+        ("user:404", "account_not_found"),
+    ] {
+        let refused = guild
+            .call("villain/honest", caller, caller, json!({}))
+            .await;
+        assert_eq!(
+            (refused.status.as_u16(), refused.code()),
+            (422, code.into())
+        );
+    }
+    house.close().await;
+}
+
+/// Uploads bytes that must be refused, and gives the code and text of the first finding.
+async fn refused(guild: &mut Guild, bytes: Vec<u8>) -> (String, String) {
+    let answer = guild
+        .client
+        .send("POST", "/v1/components", None, bytes.into())
+        .await
+        .unwrap();
+    assert_eq!(
+        (answer.status.as_u16(), answer.code()),
+        (422, "component_refused".into())
+    );
+    let finding = answer.json()["findings"][0].clone();
+    let text = |name: &str| finding[name].as_str().unwrap_or_default().to_owned();
+    (
+        text("code"),
+        format!("{} / {}", text("message"), text("hint")),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_outside_the_contract_is_refused_by_its_name() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let sockets = wat::parse_str(
+        r#"(component
+            (import "wasi:sockets/network@0.2.6" (instance))
+            (import "evil:backdoor/shell" (instance)))"#,
+    );
+    let (code, text) = refused(&mut guild, sockets.unwrap()).await;
+    assert_eq!(code, "import_not_allowed");
+    assert!(
+        text.contains("wasi:sockets/network@0.2.6") && text.contains("no WASI"),
+        "{text}"
+    );
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_component_is_refused_with_a_word_of_what_it_is() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let mut cut = bundled::VILLAIN.to_vec();
+    cut.truncate(bundled::VILLAIN.len() / 2);
+    let uploads = [
+        (b"hello".to_vec(), "not_wasm"),
+        (Vec::new(), "not_wasm"),
+        (wat::parse_str("(module)").unwrap(), "core_module"),
+        (b"(component)".to_vec(), "text_format"),
+        (b"\x7fELF\x02\x01".to_vec(), "precompiled"),
+        (wat::parse_str("(component)").unwrap(), "export_missing"),
+        (cut, "invalid"),
+    ];
+    for (bytes, code) in uploads {
+        assert_eq!(refused(&mut guild, bytes).await.0, code);
+    }
+    let huge = vec![0; bursar_host::UPLOAD_BYTES_MAX + 1];
+    let answer = guild
+        .client
+        .send("POST", "/v1/components", None, huge.into())
+        .await
+        .unwrap();
+    assert_eq!(
+        (answer.status.as_u16(), answer.code()),
+        (413, "too_large".into())
+    );
+    house.close().await;
+}

@@ -1,0 +1,237 @@
+//! What must hold of the house itself: who may depend on what, and that it is kept tidy.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// Lines of a source file; a longer one has more than one idea.
+const FILE_LINES_MAX: usize = 800;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned()
+}
+
+fn metadata() -> Value {
+    let asked = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--locked"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(
+        asked.status.success(),
+        "{}",
+        String::from_utf8_lossy(&asked.stderr)
+    );
+    serde_json::from_slice(&asked.stdout).unwrap()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+/// Everything that a package links when it is built alone: dependencies of dependencies too, but
+/// not what only builds or tests it.
+fn linked(package: &str) -> BTreeSet<String> {
+    let asked = Command::new(env!("CARGO"))
+        .args([
+            "tree",
+            "--locked",
+            "--edges",
+            "normal,no-proc-macro",
+            "--prefix",
+            "none",
+        ])
+        .args(["--format", "{p}", "--package", package])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(
+        asked.status.success(),
+        "{}",
+        String::from_utf8_lossy(&asked.stderr)
+    );
+    let tree = String::from_utf8(asked.stdout).unwrap();
+    tree.lines()
+        .filter_map(|line| line.split(' ').next())
+        .map(Into::into)
+        .collect()
+}
+
+/// What a package of this workspace names itself, to be linked.
+fn named(metadata: &Value) -> BTreeMap<String, BTreeSet<String>> {
+    let members: BTreeSet<String> = metadata["workspace_members"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(text)
+        .collect();
+    let packages = metadata["packages"].as_array().unwrap().iter();
+    packages
+        .filter(|package| members.contains(&text(&package["id"])))
+        .map(|package| {
+            let dependencies = package["dependencies"].as_array().unwrap().iter();
+            let linked = dependencies.filter(|dependency| dependency["kind"].is_null());
+            (
+                text(&package["name"]),
+                linked.map(|dependency| text(&dependency["name"])).collect(),
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn the_ledger_has_no_way_out() {
+    let linked = linked("bursar-ledger");
+    assert!(
+        linked.contains("serde") && linked.contains("sha2"),
+        "{linked:?}"
+    );
+    for window in [
+        "tokio",
+        "libsql",
+        "wasmtime",
+        "axum",
+        "hyper",
+        "getrandom",
+        "tracing",
+    ] {
+        assert!(!linked.contains(window), "the ledger links {window}");
+    }
+}
+
+#[test]
+fn each_heavy_dependency_has_one_room() {
+    let named = named(&metadata());
+    let rooms = [
+        ("libsql", "bursar-storage"),
+        ("wasmtime", "bursar-host"),
+        ("axum", "bursar-server"),
+    ];
+    for (dependency, room) in rooms {
+        let who: Vec<_> = named
+            .iter()
+            .filter(|(_, names)| names.contains(dependency))
+            .map(|(who, _)| who)
+            .collect();
+        assert_eq!(who, [room], "{dependency}");
+    }
+}
+
+#[test]
+fn arrows_between_rooms_only_point_down() {
+    let allowed: [(&str, &[&str]); 9] = [
+        ("bursar-ledger", &[]),
+        ("bursar-storage", &["bursar-ledger"]),
+        ("bursar-host", &["bursar-ledger"]),
+        (
+            "bursar-server",
+            &["bursar-host", "bursar-ledger", "bursar-storage"],
+        ),
+        ("bursar-plugin", &[]),
+        ("bursar-shop", &["bursar-plugin"]),
+        ("bursar-coinflip", &["bursar-plugin"]),
+        ("bursar-villain", &["bursar-plugin"]),
+        ("bursar-tests", &["bursar-server"]),
+    ];
+    let named = named(&metadata());
+    assert_eq!(
+        named.len(),
+        allowed.len(),
+        "a new package has a place in this list"
+    );
+    for (room, arrows) in allowed {
+        let below: Vec<&String> = named[room]
+            .iter()
+            .filter(|name| name.starts_with("bursar-"))
+            .collect();
+        assert_eq!(below, arrows, "{room}");
+    }
+}
+
+#[test]
+fn every_dependency_says_why_it_is_there() {
+    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let (_, section) = manifest.split_once("[workspace.dependencies]").unwrap();
+    let (section, _) = section.split_once("\n[").unwrap();
+    let mut explained = false;
+    for line in section
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with("# ---"))
+    {
+        let is_reason = line.starts_with('#');
+        // Our own rooms say what they are in their manifests.
+        assert!(is_reason || explained || line.contains("path = "), "{line}");
+        explained = is_reason;
+    }
+}
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() && name != "target" && !name.starts_with('.') {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn every_source_file_says_what_it_is_and_has_one_idea() {
+    let mut found = Vec::new();
+    for room in ["engine", "plugins", "tests", "examples"] {
+        sources(&root().join(room), &mut found);
+    }
+    assert!(
+        found.len() > 90,
+        "{} files: are they still where they were?",
+        found.len()
+    );
+    for path in found {
+        let source = std::fs::read_to_string(&path).unwrap();
+        let shown = path.strip_prefix(root()).unwrap().display();
+        assert!(
+            source.starts_with("//! "),
+            "{shown} does not say what it is"
+        );
+        let lines = source.lines().count();
+        assert!(lines <= FILE_LINES_MAX, "{shown} has {lines} lines");
+        // Put together here, so that this file does not find itself.
+        for left in [
+            concat!("TO", "DO"),
+            concat!("FIX", "ME"),
+            concat!("XX", "X"),
+        ] {
+            assert!(!source.contains(left), "{shown} has a {left} left");
+        }
+    }
+}
+
+#[test]
+fn every_function_of_the_contract_is_documented() {
+    let contract = std::fs::read_to_string(root().join("wit/plugin.wit")).unwrap();
+    let lines: Vec<&str> = contract.lines().map(str::trim).collect();
+    let functions: Vec<usize> = (0..lines.len())
+        .filter(|line| lines[*line].contains(": func("))
+        .collect();
+    assert!(functions.len() >= 15);
+    for line in functions {
+        assert!(lines[line - 1].starts_with("///"), "{}", lines[line]);
+    }
+}
+
+#[test]
+fn the_readmes_commands_are_in_the_makefile() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let makefile = std::fs::read_to_string(root().join("Makefile")).unwrap();
+    for command in ["demo", "test"] {
+        assert!(readme.contains(&format!("make {command}")));
+        assert!(makefile.contains(&format!("\n{command}: ")));
+    }
+}

@@ -1,0 +1,18 @@
+//! One integration binary: stories on a real server with a real file and real components, and what
+//! must hold of the house itself.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+mod access;
+mod coinflip;
+mod command_line;
+mod crash;
+mod exactly_once;
+mod hostile;
+mod house;
+mod malformed;
+mod properties;
+mod shop;
+mod tour;
+mod transfers;

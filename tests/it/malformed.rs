@@ -1,0 +1,163 @@
+//! What cannot be read is refused before anything else, with the place named; it stores nothing.
+
+use serde_json::{Value, json};
+
+use crate::support::{GUILD, House, posting};
+
+/// A transfer whose one posting has another value in one member.
+fn with(member: &str, value: Value) -> Value {
+    let mut body = posting("user:1", "user:2", 1);
+    body["postings"][0][member] = value;
+    body
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_wrong_member_is_named_by_a_pointer() {
+    let (house, mut guild) = House::with_guild(2).await;
+    let mut extra = posting("user:1", "user:2", 1);
+    extra["tip"] = json!(1);
+    let wrong = [
+        (with("amount", json!(0)), "/postings/0/amount"),
+        (with("amount", json!(-5)), "/postings/0/amount"),
+        (with("amount", json!(1.5)), "/postings/0/amount"),
+        (
+            with("amount", json!(9_007_199_254_740_992_u64)),
+            "/postings/0/amount",
+        ),
+        (with("amount", json!("5")), "/postings/0/amount"),
+        (with("from", json!("User:1")), "/postings/0/from"),
+        (with("asset", json!(7)), "/postings/0/asset"),
+        (with("fee", json!(1)), "/postings/0/fee"),
+        (with("to", json!("user:1")), "/postings"),
+        (json!({"postings": []}), "/postings"),
+        (
+            json!({"postings": vec![posting("user:1", "user:2", 1)["postings"][0].clone(); 65]}),
+            "/postings",
+        ),
+        (extra, "/tip"),
+        (
+            json!({"postings": posting("user:1", "user:2", 1)["postings"], "memo": "x".repeat(257)}),
+            "/memo",
+        ),
+        (json!([]), ""),
+    ];
+    for (body, pointer) in wrong {
+        let refused = guild.post("transfers", "key", body.clone()).await;
+        assert_eq!(
+            (refused.status.as_u16(), refused.code()),
+            (400, "malformed".into()),
+            "{body}"
+        );
+        assert_eq!(refused.json()["pointer"], pointer, "{body}");
+    }
+    // None of it was stored: the key is still free.
+    assert_eq!(
+        guild.transfer("key", "user:1", "user:2", 1).await.status,
+        201
+    );
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_largest_amount_and_64_postings_are_read() {
+    let (house, mut guild) = House::with_guild(2).await;
+    let most = guild
+        .transfer("most", "user:1", "user:2", 9_007_199_254_740_991)
+        .await;
+    assert_eq!(most.code(), "insufficient_funds");
+    let one = posting("user:1", "user:2", 1)["postings"][0].clone();
+    let many = guild
+        .post("transfers", "many", json!({"postings": vec![one; 64]}))
+        .await;
+    assert_eq!(many.status, 201);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_and_keys_that_are_none_are_refused() {
+    let (house, mut guild) = House::with_guild(2).await;
+    let path = format!("{GUILD}/transfers");
+    let body = posting("user:1", "user:2", 1).to_string();
+    let ask = async |key: Option<&str>, body: String| {
+        let mut client = house.admin();
+        client
+            .send("POST", &path, key, body.into())
+            .await
+            .expect("an answer")
+    };
+    assert_eq!(
+        ask(None, body.clone()).await.code(),
+        "idempotency_key_missing"
+    );
+    let long = "k".repeat(129);
+    assert_eq!(
+        ask(Some(&long), body.clone()).await.code(),
+        "idempotency_key_malformed"
+    );
+    for wrong in [
+        "",
+        "{",
+        "nonsense",
+        "{\"postings\": [}",
+        &format!("{body} {body}"),
+    ] {
+        let refused = ask(Some("k"), wrong.into()).await;
+        assert_eq!(
+            (refused.status.as_u16(), refused.code()),
+            (400, "malformed".into()),
+            "{wrong}"
+        );
+    }
+    let deep = format!("{{\"metadata\": {}{}}}", "[".repeat(200), "]".repeat(200));
+    assert_eq!(ask(Some("k"), deep).await.status, 400);
+    let large = format!("{{\"memo\": \"{}\"}}", "x".repeat(64 * 1024));
+    let refused = ask(Some("k"), large).await;
+    assert_eq!(
+        (refused.status.as_u16(), refused.code()),
+        (413, "too_large".into())
+    );
+    // Bare or in quotes, it is one key.
+    assert_eq!(ask(Some("k"), body.clone()).await.status, 201);
+    assert!(ask(Some("\"k\""), body).await.replayed);
+    assert_eq!(guild.coins(2).await, [999, 1001]);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_path_names_and_what_the_body_names_are_told_apart() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let unknown = guild.transfer("a", "user:1", "user:404", 1).await;
+    assert_eq!(
+        (unknown.status.as_u16(), unknown.code()),
+        (422, "account_not_found".into())
+    );
+    assert_eq!(unknown.json()["account"], "user:404");
+    let replay = guild.transfer("a", "user:1", "user:404", 1).await;
+    assert!(
+        replay.replayed && replay.body == unknown.body,
+        "a refusal is kept as well"
+    );
+    let paths = [
+        (
+            format!("{GUILD}/accounts/user:404"),
+            404,
+            "account_not_found",
+        ),
+        (format!("{GUILD}/assets/gem"), 404, "asset_not_found"),
+        (format!("{GUILD}/plugins/none"), 404, "plugin_not_found"),
+        (format!("{GUILD}/outcomes/none"), 404, "outcome_not_found"),
+        ("/v1/economies/none".into(), 404, "economy_not_found"),
+        ("/v1/nothing".into(), 404, "route_not_found"),
+        (format!("{GUILD}/accounts/USER"), 400, "malformed"),
+        (format!("{GUILD}/transfers"), 405, "method_not_allowed"),
+    ];
+    for (path, status, code) in paths {
+        let answer = guild.get(&path).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.code()),
+            (status, code.into()),
+            "{path}"
+        );
+    }
+    house.close().await;
+}

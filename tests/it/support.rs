@@ -1,0 +1,321 @@
+//! A guild to play stories in: a real server on a port of its own, a real file, a client.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use bursar_host::Limits;
+use bursar_server::client::{Address, Client, Response};
+use bursar_server::clock;
+use bursar_server::http::render;
+use bursar_server::serve::{Server, Setup};
+use bursar_storage::{AuditReport, Clock, audit_file};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, JoinSet};
+
+/// The economy of most stories.
+pub(crate) const GUILD: &str = "/v1/economies/guild";
+
+/// What each member of a new guild has.
+pub(crate) const PURSE: u64 = 1000;
+
+/// A running server.
+pub(crate) struct House {
+    folder: TempDir,
+    address: String,
+    pub(crate) admin_key: String,
+    stop: oneshot::Sender<()>,
+    running: JoinHandle<bool>,
+}
+
+impl House {
+    /// A server on a new file.
+    pub(crate) async fn new() -> Self {
+        Self::with_clock(clock::system()).await
+    }
+
+    /// A server on a new file, for which time is what the story says.
+    pub(crate) async fn with_clock(clock: Clock) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let setup = Setup {
+            database: folder.path().join("test.db"),
+            listen: Some("127.0.0.1:0".parse().unwrap()),
+            socket: Some(folder.path().join("bots.sock")),
+            allow_plain_http: false,
+            clock,
+            limits: Limits::standard(),
+        };
+        let server = Server::start(setup).await.expect("the server starts");
+        let address = server.address().unwrap().to_string();
+        let admin_key = server
+            .admin_key()
+            .expect("a new file has a first key")
+            .to_owned();
+        let (stop, stopped) = oneshot::channel();
+        let running = tokio::spawn(server.run(async { drop(stopped.await) }));
+        Self {
+            folder,
+            address,
+            admin_key,
+            stop,
+            running,
+        }
+    }
+
+    /// A server with a guild: a currency, a few members with a purse each.
+    pub(crate) async fn with_guild(members: u64) -> (Self, Guild) {
+        Self::new().await.furnished(members).await
+    }
+
+    /// Opens the guild in a server.
+    pub(crate) async fn furnished(self, members: u64) -> (Self, Guild) {
+        let house = self;
+        let mut guild = Guild {
+            client: house.client(&house.admin_key),
+        };
+        guild.made(GUILD, json!({})).await;
+        guild
+            .made(&format!("{GUILD}/assets/coin"), currency())
+            .await;
+        for number in 1..=members {
+            guild
+                .made(&format!("{GUILD}/accounts/user:{number}"), json!({}))
+                .await;
+            guild.issue(&format!("user:{number}"), "coin", PURSE).await;
+        }
+        (house, guild)
+    }
+
+    /// A connection with some key.
+    pub(crate) fn client(&self, key: &str) -> Client {
+        Client::new(Address::Tcp(self.address.clone()), key)
+    }
+
+    /// Sends the same kind of `POST` many times at the same moment, each from a connection of its
+    /// own: a path in the guild, an idempotency key and a body.
+    pub(crate) async fn at_once(&self, asks: Vec<(String, String, Value)>) -> Vec<Response> {
+        let mut running = JoinSet::new();
+        for (place, (path, key, body)) in asks.into_iter().enumerate() {
+            let mut client = self.admin();
+            running.spawn(async move {
+                let answer = client.post(&format!("{GUILD}/{path}"), &key, &body).await;
+                (place, answer.expect("an answer"))
+            });
+        }
+        let mut answers = running.join_all().await;
+        answers.sort_by_key(|(place, _)| *place);
+        answers.into_iter().map(|(_, answer)| answer).collect()
+    }
+
+    /// A connection with the admin key.
+    pub(crate) fn admin(&self) -> Client {
+        self.client(&self.admin_key)
+    }
+
+    /// A connection over the Unix socket.
+    pub(crate) fn over_unix(&self) -> Client {
+        Client::new(
+            Address::Unix(self.folder.path().join("bots.sock")),
+            &self.admin_key,
+        )
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub(crate) fn file(&self) -> PathBuf {
+        self.folder.path().join("test.db")
+    }
+
+    /// Stops the server in order and audits the file: every story ends with every promise kept.
+    pub(crate) async fn close(self) -> AuditReport {
+        self.stop.send(()).expect("the server runs");
+        assert!(
+            self.running.await.expect("the server ends"),
+            "the file was closed in order"
+        );
+        audited(&self.folder.path().join("test.db"))
+    }
+}
+
+/// Audits a file and insists on every promise.
+pub(crate) fn audited(file: &Path) -> AuditReport {
+    let report = audit_file(file, render, &mut |_, _| {}).expect("the audit runs");
+    assert!(report.ok, "{report:#?}");
+    report
+}
+
+pub(crate) fn currency() -> Value {
+    json!({ "kind": "currency", "name": "Coin" })
+}
+
+pub(crate) fn posting(from: &str, to: &str, amount: u64) -> Value {
+    json!({ "postings": [{ "from": from, "to": to, "asset": "coin", "amount": amount }] })
+}
+
+/// The plugin's own code in a decline; empty if it is none.
+pub(crate) fn decline_code(answer: &Response) -> String {
+    answer.json()["decline"]["code"]
+        .as_str()
+        .unwrap_or_default()
+        .into()
+}
+
+/// A guild, through the eyes of a bot.
+pub(crate) struct Guild {
+    pub(crate) client: Client,
+}
+
+impl Guild {
+    pub(crate) async fn put(&mut self, path: &str, body: Value) -> Response {
+        self.client.put(path, &body).await.expect("an answer")
+    }
+
+    pub(crate) async fn made(&mut self, path: &str, body: Value) {
+        let made = self.put(path, body).await;
+        assert!(
+            made.status.is_success(),
+            "{path}: {} {}",
+            made.status,
+            made.json()
+        );
+    }
+
+    pub(crate) async fn post(&mut self, path: &str, key: &str, body: Value) -> Response {
+        self.client
+            .post(&format!("{GUILD}/{path}"), key, &body)
+            .await
+            .expect("an answer")
+    }
+
+    pub(crate) async fn get(&mut self, path: &str) -> Response {
+        self.client.get(path).await.expect("an answer")
+    }
+
+    pub(crate) async fn issue(&mut self, account: &str, asset: &str, amount: u64) {
+        let body = json!({ "account": account, "asset": asset, "amount": amount });
+        let issued = self
+            .post("issue", &format!("issue {account} {asset} {amount}"), body)
+            .await;
+        assert_eq!(issued.status, 201, "{}", issued.json());
+    }
+
+    pub(crate) async fn transfer(&mut self, key: &str, from: &str, to: &str, n: u64) -> Response {
+        self.post("transfers", key, posting(from, to, n)).await
+    }
+
+    pub(crate) async fn call(
+        &mut self,
+        action: &str,
+        key: &str,
+        caller: &str,
+        arguments: Value,
+    ) -> Response {
+        let (plugin, action) = action.split_once('/').unwrap();
+        let path = format!("plugins/{plugin}/actions/{action}");
+        self.post(
+            &path,
+            key,
+            json!({ "caller": caller, "arguments": arguments }),
+        )
+        .await
+    }
+
+    pub(crate) async fn install(&mut self, plugin: &str, component: &str, config: Value) {
+        let body = json!({
+            "component": component, "grants": "requested", "config": config, "enabled": true,
+        });
+        self.made(&format!("{GUILD}/plugins/{plugin}"), body).await;
+    }
+
+    /// What an account has posted of an asset.
+    pub(crate) async fn posted(&mut self, account: &str, asset: &str) -> i64 {
+        let account = self
+            .get(&format!("{GUILD}/accounts/{account}"))
+            .await
+            .json();
+        account["balances"][asset]["posted"].as_i64().unwrap_or(0)
+    }
+
+    /// Everything that the guild's books say, as one value.
+    pub(crate) async fn coins(&mut self, members: u64) -> Vec<i64> {
+        let mut coins = Vec::new();
+        for number in 1..=members {
+            coins.push(self.posted(&format!("user:{number}"), "coin").await);
+        }
+        coins
+    }
+}
+
+/// The binary, built beside these tests.
+pub(crate) fn binary() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_bursar-under-test"))
+}
+
+/// A server in a process of its own, which can be killed.
+pub(crate) struct Process {
+    child: Child,
+    pub(crate) address: String,
+    /// The admin key, if this start has made the file.
+    pub(crate) admin_key: Option<String>,
+}
+
+impl Process {
+    /// Serves a file on a free port.
+    pub(crate) fn serve(file: &Path) -> Self {
+        let mut child = Command::new(binary())
+            .args(["serve", "--listen", "127.0.0.1:0", "--db"])
+            .arg(file)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut admin_key = None;
+        let words = BufReader::new(child.stdout.take().unwrap()).lines();
+        for line in words.map_while(Result::ok) {
+            if let Some(key) = line.strip_prefix("admin key: ") {
+                admin_key = Some(key.to_owned());
+            }
+            if let Some(address) = line.strip_prefix("listening on http://") {
+                let address = address.to_owned();
+                return Self {
+                    child,
+                    address,
+                    admin_key,
+                };
+            }
+        }
+        panic!("the server did not come up: {:?}", child.wait());
+    }
+
+    /// Ends it by SIGKILL, in the middle of whatever it does.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks it to stop. True if it ended in order.
+    pub(crate) fn stop(mut self) -> bool {
+        let pid = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+        self.child.wait().unwrap().success()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // A test that failed leaves nothing running.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}

@@ -1,0 +1,209 @@
+//! Money moves between accounts, or it does not; never half.
+
+use serde_json::json;
+
+use crate::support::{GUILD, House, PURSE};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transfer_moves_money_and_says_what_is_left() {
+    let (house, mut guild) = House::with_guild(2).await;
+    let made = guild.transfer("k", "user:1", "user:2", 300).await;
+    assert_eq!(made.status, 201);
+    let body = made.json();
+    assert_eq!(body["balances"]["user:1"]["coin"], 700);
+    assert_eq!(body["balances"]["user:2"]["coin"], 1300);
+    assert!(body["id"].is_string() && body["seq"].is_u64() && body["recorded_at"].is_u64());
+    assert_eq!(guild.coins(2).await, [700, 1300]);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_postings_of_a_transfer_happen_or_none() {
+    let (house, mut guild) = House::with_guild(3).await;
+    let two = |last| {
+        json!({"postings": [
+            {"from": "user:1", "to": "user:2", "asset": "coin", "amount": 400},
+            {"from": "user:2", "to": "user:3", "asset": "coin", "amount": last},
+        ]})
+    };
+    // In the order given: the second posting may spend what the first one brought.
+    assert_eq!(guild.post("transfers", "a", two(1400)).await.status, 201);
+    assert_eq!(guild.coins(3).await, [600, 0, 2400]);
+    let refused = guild.post("transfers", "b", two(401)).await;
+    assert_eq!(refused.status, 422);
+    let body = refused.json();
+    assert_eq!(body["code"], "insufficient_funds");
+    assert_eq!(
+        (&body["account"], &body["available"], &body["required"]),
+        (&json!("user:2"), &json!(400), &json!(401))
+    );
+    assert_eq!(guild.coins(3).await, [600, 0, 2400]);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_credit_limit_and_a_ceiling_hold_to_the_unit() {
+    let (house, mut guild) = House::with_guild(2).await;
+    guild
+        .made(
+            &format!("{GUILD}/accounts/user:1"),
+            json!({"credit_limit": 50}),
+        )
+        .await;
+    guild
+        .made(
+            &format!("{GUILD}/accounts/user:2"),
+            json!({"ceiling": PURSE + 1050}),
+        )
+        .await;
+    assert_eq!(
+        guild
+            .transfer("over", "user:1", "user:2", 1051)
+            .await
+            .code(),
+        "insufficient_funds"
+    );
+    assert_eq!(
+        guild.transfer("all", "user:1", "user:2", 1050).await.status,
+        201
+    );
+    assert_eq!(guild.coins(2).await, [-50, 2050]);
+    guild.issue("user:1", "coin", 200).await;
+    let full = guild.transfer("full", "user:1", "user:2", 1).await;
+    assert_eq!(
+        (full.status.as_u16(), full.code()),
+        (422, "ceiling_exceeded".into())
+    );
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_outside_its_limits_only_moves_back_and_is_explained() {
+    let (house, mut guild) = House::with_guild(2).await;
+    guild
+        .made(&format!("{GUILD}/accounts/user:1"), json!({"ceiling": 500}))
+        .await;
+    assert_eq!(
+        guild.transfer("in", "user:2", "user:1", 1).await.code(),
+        "ceiling_exceeded"
+    );
+    assert_eq!(
+        guild.transfer("out", "user:1", "user:2", 100).await.status,
+        201
+    );
+    let report = house.close().await;
+    let outside = report.outside.first().expect("the account is listed");
+    assert!(
+        outside.what.contains("user:1") && outside.explained_by_seq > 0,
+        "{outside:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn supply_ends_at_its_limit() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let gem = json!({"kind": "item", "name": "Gem", "max_supply": 3});
+    guild.made(&format!("{GUILD}/assets/item:gem"), gem).await;
+    guild.issue("user:1", "item:gem", 3).await;
+    let body = json!({"account": "user:1", "asset": "item:gem", "amount": 1});
+    let refused = guild.post("issue", "one more", body.clone()).await;
+    assert_eq!(
+        (refused.status.as_u16(), refused.code()),
+        (422, "supply_limit".into())
+    );
+    assert_eq!(guild.post("burn", "burn", body.clone()).await.status, 201);
+    assert_eq!(guild.post("issue", "again", body).await.status, 201);
+    let lowered = guild
+        .put(
+            &format!("{GUILD}/assets/item:gem"),
+            json!({"max_supply": 2}),
+        )
+        .await;
+    assert_eq!(lowered.code(), "supply_limit");
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn transfers_never_name_an_issuer_and_bots_do_not_debit_plugins() {
+    let (house, mut guild) = House::with_guild(1).await;
+    guild
+        .install("coinflip", "bundled:coinflip", json!({"asset": "coin"}))
+        .await;
+    guild.issue("plugin:coinflip", "coin", 100).await;
+    for (key, from, to) in [
+        ("a", "issuer:coin", "user:1"),
+        ("b", "user:1", "issuer:coin"),
+    ] {
+        assert_eq!(
+            guild.transfer(key, from, to, 1).await.code(),
+            "issuer_account"
+        );
+    }
+    let bot = json!({"scopes": ["transfer", "read"], "economies": ["guild"]});
+    let key = guild.put("/v1/keys/bot", bot).await.json()["key"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let admin = std::mem::replace(&mut guild.client, house.client(&key));
+    assert_eq!(
+        guild
+            .transfer("c", "plugin:coinflip", "user:1", 1)
+            .await
+            .code(),
+        "plugin_account"
+    );
+    guild.client = admin;
+    assert_eq!(
+        guild
+            .transfer("d", "plugin:coinflip", "user:1", 1)
+            .await
+            .status,
+        201
+    );
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_put_keeps_what_is_absent_and_clears_what_is_null() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let path = format!("{GUILD}/accounts/user:9");
+    let made = guild
+        .put(&path, json!({"ceiling": 10, "metadata": {"name": "Ada"}}))
+        .await;
+    assert_eq!(
+        (made.status.as_u16(), &made.json()["changed"]),
+        (201, &json!(true))
+    );
+    let again = guild.put(&path, json!({})).await;
+    assert_eq!(
+        (again.status.as_u16(), &again.json()["changed"]),
+        (200, &json!(false))
+    );
+    assert_eq!(again.json()["metadata"]["name"], "Ada");
+    let cleared = guild.put(&path, json!({"metadata": null})).await.json();
+    assert_eq!(
+        (cleared.get("metadata"), &cleared["ceiling"]),
+        (None, &json!(10))
+    );
+    let fixed = guild
+        .put(&format!("{GUILD}/assets/coin"), json!({"decimals": 2}))
+        .await;
+    assert_eq!(
+        (fixed.status.as_u16(), fixed.code()),
+        (409, "asset_fixed".into())
+    );
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_unix_socket_and_tcp_answer_alike() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let over_tcp = guild.get(&format!("{GUILD}/accounts/user:1")).await;
+    let over_unix = house
+        .over_unix()
+        .get(&format!("{GUILD}/accounts/user:1"))
+        .await
+        .unwrap();
+    assert_eq!(over_tcp, over_unix);
+    house.close().await;
+}
