@@ -1,8 +1,9 @@
 //! The one place where requests become effects.
 //!
-//! `decide` reads and never writes. Each act has a ladder of checks in a fixed order: who may, what
-//! there is, and then the money, posting by posting. After the last rung nothing may fail, and what
-//! comes out is a [`Decision`] that only [`Books::apply`] can spend.
+//! `decide` reads and never writes. Each act has a ladder of checks in the order in which
+//! [`Rejection`] lists its reasons; the rungs about money are climbed once for each posting, in the
+//! order given. After the last rung nothing may fail, and what comes out is a [`Decision`] that only
+//! [`Books::apply`] can spend.
 
 use std::sync::Arc;
 
@@ -239,27 +240,36 @@ fn set_account(
 
 fn transfer(books: &Books, request: &TransferRequest) -> Result<Verdict, Rejection> {
     let postings = request.postings.as_slice();
-    for posting in postings {
-        check_authority(posting, request.authority)?;
-    }
+    check_authority(postings, request.authority)?;
     post_all(books, postings, Vec::new())
 }
 
+fn accounts(postings: &[Posting]) -> impl Iterator<Item = &AccountId> {
+    let both = |posting| {
+        let Posting {
+            source,
+            destination,
+            ..
+        }: &Posting = posting;
+        [source, destination]
+    };
+    postings.iter().flat_map(both)
+}
+
 /// Transfers never name an issuer, and debit a plugin's account only for an admin.
-fn check_authority(posting: &Posting, authority: Authority) -> Result<(), Rejection> {
-    for account in [&posting.source, &posting.destination] {
-        if account.is_issuer() {
-            return Err(Rejection::IssuerAccount {
-                account: account.clone(),
-            });
-        }
+fn check_authority(postings: &[Posting], authority: Authority) -> Result<(), Rejection> {
+    if let Some(issuer) = accounts(postings).find(|account| account.is_issuer()) {
+        return Err(Rejection::IssuerAccount {
+            account: issuer.clone(),
+        });
     }
-    match (posting.source.kind(), authority) {
-        (AccountKind::Plugin(_), Authority::Bot) => Err(Rejection::PluginAccount {
-            account: posting.source.clone(),
+    let mut sources = postings.iter().map(|posting| &posting.source);
+    let of_plugin = |source: &&AccountId| matches!(source.kind(), AccountKind::Plugin(_));
+    match (sources.find(of_plugin), authority) {
+        (Some(account), Authority::Bot) => Err(Rejection::PluginAccount {
+            account: account.clone(),
         }),
-        (AccountKind::Plugin(_), Authority::Admin)
-        | (AccountKind::Open | AccountKind::Issuer, Authority::Bot | Authority::Admin) => Ok(()),
+        (Some(_), Authority::Admin) | (None, Authority::Bot | Authority::Admin) => Ok(()),
     }
 }
 
@@ -310,10 +320,7 @@ fn post_all(
             });
         }
     }
-    let accounts = postings
-        .iter()
-        .flat_map(|posting| [&posting.source, &posting.destination]);
-    for account in accounts {
+    for account in accounts(postings) {
         if books.account(account).is_none() {
             return Err(Rejection::AccountNotFound {
                 account: account.clone(),
@@ -472,7 +479,7 @@ fn set_plugin(books: &Books, plugin: &PluginId, patch: &PluginPatch) -> Result<V
     let kept = present.filter(|_| !renewed);
     let grants = match &patch.grants {
         Some(GrantChoice::Requested) => requested.clone(),
-        Some(GrantChoice::Exactly(grants)) => grants.clone(),
+        Some(GrantChoice::Exactly(grants)) => grants.clone().capped_as(&requested),
         None => kept
             .map(|present| present.grants.clone())
             .unwrap_or_default(),
@@ -546,11 +553,15 @@ fn call(books: &Books, result: &CallResult) -> Result<Verdict, Rejection> {
         return Ok(Verdict::Stale);
     }
     match &result.ending {
+        // The host takes a decline after a draw for a fault; what says otherwise is never committed.
+        Ending::Declined { .. } if draft.has_drawn() => Ok(Verdict::Stale),
         Ending::Declined { .. } => Ok(Verdict::Declined),
         Ending::Faulted { .. } | Ending::NotRun(_) => Ok(Verdict::Faulted),
         Ending::Replied { .. } => {
-            let (postings, changes) = draft.into_effects()?;
-            post_all(books, &postings, changes)
+            let fits = draft.check_quota();
+            let (postings, changes) = draft.into_effects();
+            let verdict = post_all(books, &postings, changes)?;
+            fits.map(|()| verdict)
         }
     }
 }

@@ -65,11 +65,6 @@ pub struct Draft {
 impl Draft {
     /// Begins a call, unless it cannot begin.
     pub fn open(books: &Books, call: &CallRequest) -> Result<Self, Rejection> {
-        let Some(plugin) = books.plugin(&call.plugin).filter(|plugin| plugin.enabled) else {
-            return Err(Rejection::PluginDisabled {
-                plugin: call.plugin.clone(),
-            });
-        };
         match call.caller.kind() {
             AccountKind::Open => {}
             AccountKind::Issuer | AccountKind::Plugin(_) => {
@@ -78,6 +73,11 @@ impl Draft {
                 });
             }
         }
+        let Some(plugin) = books.plugin(&call.plugin).filter(|plugin| plugin.enabled) else {
+            return Err(Rejection::PluginDisabled {
+                plugin: call.plugin.clone(),
+            });
+        };
         if books.account(&call.caller).is_none() {
             return Err(Rejection::AccountNotFound {
                 account: call.caller.clone(),
@@ -145,8 +145,7 @@ impl Draft {
     }
 
     /// What is to be posted and written if the call commits.
-    pub(crate) fn into_effects(self) -> Result<(Vec<Posting>, Vec<Change>), Rejection> {
-        self.check_quota()?;
+    pub(crate) fn into_effects(self) -> (Vec<Posting>, Vec<Change>) {
         let plugin = self.call.plugin;
         let change = |(key, value): (Arc<str>, Option<Arc<str>>)| match value {
             Some(value) => Change::StateSet {
@@ -159,7 +158,7 @@ impl Draft {
                 key,
             },
         };
-        Ok((self.postings, self.writes.into_iter().map(change).collect()))
+        (self.postings, self.writes.into_iter().map(change).collect())
     }
 
     fn answer(&mut self, ask: &Ask) -> Result<Answer, Refusal> {
@@ -238,11 +237,21 @@ impl Draft {
     }
 
     fn transfer(&mut self, posting: &Posting) -> Result<Answer, Refusal> {
+        if posting.source == posting.destination {
+            return Err(Refusal::SameAccount);
+        }
         self.check_authority(posting)?;
         self.find(&posting.source, &posting.asset)?;
         self.find(&posting.destination, &posting.asset)?;
-        self.take_from_secured(posting)?;
-        self.count_spending(posting)?;
+        let secured = self.secured_after(posting)?;
+        let spent = self.spent_after(posting)?;
+        // From here on nothing is refused.
+        if let Some((place, left)) = secured {
+            self.secured.insert(place, left);
+        }
+        if let Some(spent) = spent {
+            self.spent.insert(posting.asset.clone(), spent);
+        }
         let amount = posting.amount.signed();
         self.shift(&posting.source, &posting.asset, amount.saturating_neg());
         self.shift(&posting.destination, &posting.asset, amount);
@@ -277,6 +286,15 @@ impl Draft {
                 what: format!("credit `{destination}`"),
             });
         }
+        // An issuer's account is of its own asset: with it no other can be made.
+        let of_another = |account: &&AccountId| {
+            account.is_issuer() && **account != AccountId::issuer(&posting.asset)
+        };
+        if let Some(issuer) = [source, destination].into_iter().find(of_another) {
+            return Err(Refusal::NotGranted {
+                what: format!("move {} on `{issuer}`", posting.asset),
+            });
+        }
         let stays_here = self.is_own(destination) || self.is_caller(destination);
         if self.has_drawn() && !(self.is_own(source) && stays_here) {
             return Err(Refusal::AfterDraw);
@@ -284,26 +302,50 @@ impl Draft {
         Ok(())
     }
 
-    /// Whatever is secured is kept for the draw: it is all that may leave that balance.
-    fn take_from_secured(&mut self, posting: &Posting) -> Result<(), Refusal> {
-        let has_drawn = self.has_drawn();
-        let place = (posting.source.clone(), posting.asset.clone());
-        match self.secured.get_mut(&place) {
-            Some(left) => {
-                *left = left
-                    .checked_sub(posting.amount.get())
-                    .ok_or(Refusal::NotSecured)?;
-                Ok(())
+    /// What stays secured where the posting takes from. Whatever is secured is kept for the draw: it
+    /// is all that may leave that balance, and the room that it needs is not filled with other coins.
+    fn secured_after(&self, posting: &Posting) -> Result<Option<(Place, u64)>, Refusal> {
+        let Posting {
+            source,
+            destination,
+            asset,
+            amount,
+        } = posting;
+        let place = (source.clone(), asset.clone());
+        let Some(secured) = self.secured.get(&place) else {
+            if self.has_drawn() {
+                return Err(Refusal::NotSecured);
             }
-            None if has_drawn => Err(Refusal::NotSecured),
-            None => Ok(()),
-        }
+            if self.is_caller(destination) && self.all_secured(asset) > 0 {
+                self.check_room(asset, amount.signed())?;
+            }
+            return Ok(None);
+        };
+        // What is paid out of the secured amounts needs the room that was checked for it.
+        let left = secured.checked_sub(amount.get());
+        Ok(Some((place, left.ok_or(Refusal::NotSecured)?)))
     }
 
-    /// What leaves the caller counts gross: what comes back does not make room again.
-    fn count_spending(&mut self, posting: &Posting) -> Result<(), Refusal> {
+    /// Whether the caller has room for so much more than everything that is secured: whether a win
+    /// can be paid must not turn out after the draw.
+    fn check_room(&self, asset: &AssetId, more: i64) -> Result<(), Refusal> {
+        let caller = self.find(&self.call.caller, asset)?;
+        let after = caller
+            .balance(asset)
+            .posted
+            .saturating_add(self.delta(&self.call.caller, asset))
+            .saturating_add(self.all_secured(asset))
+            .saturating_add(more);
+        if after > caller.ceiling().signed() {
+            return Err(Refusal::NoRoom);
+        }
+        Ok(())
+    }
+
+    /// What has left the caller after the posting, gross: what comes back does not make room again.
+    fn spent_after(&self, posting: &Posting) -> Result<Option<u64>, Refusal> {
         if !self.is_caller(&posting.source) {
-            return Ok(());
+            return Ok(None);
         }
         let asset = &posting.asset;
         let before = self.spent.get(asset).copied().unwrap_or(0);
@@ -323,10 +365,7 @@ impl Draft {
                 most,
                 asked,
             }),
-            Some(_) | None => {
-                self.spent.insert(asset.clone(), asked);
-                Ok(())
-            }
+            Some(_) | None => Ok(Some(asked)),
         }
     }
 
@@ -356,16 +395,7 @@ impl Draft {
         if spendable < secured {
             return Err(Refusal::InsufficientFunds);
         }
-        // Whether a win can be paid must not turn out after the draw.
-        let caller = self.find(&self.call.caller, asset)?;
-        let posted = caller.balance(asset).posted;
-        let after = posted
-            .saturating_add(self.delta(&self.call.caller, asset))
-            .saturating_add(self.all_secured(asset))
-            .saturating_add(amount.signed());
-        if after > caller.ceiling().signed() {
-            return Err(Refusal::NoRoom);
-        }
+        self.check_room(asset, amount.signed())?;
         self.secured.insert(place, secured);
         Ok(Answer::Done)
     }
@@ -426,7 +456,8 @@ impl Draft {
         Page { keys, next }
     }
 
-    fn check_quota(&self) -> Result<(), Rejection> {
+    /// Whether what the call writes fits beside what the plugin keeps.
+    pub(crate) fn check_quota(&self) -> Result<(), Rejection> {
         let size = |key: &str, value: Option<&Arc<str>>| {
             value.map_or(0, |value| key.len().saturating_add(value.len()))
         };

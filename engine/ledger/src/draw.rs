@@ -12,9 +12,6 @@ use sha2::Sha256;
 
 use crate::call::CallRequest;
 
-/// The largest range of a draw.
-pub const DRAW_RANGE_MAX: u32 = 1 << 31;
-
 /// An economy's secret: 32 random bytes, 64 hexadecimal digits as text.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -49,9 +46,10 @@ impl TryFrom<String> for Seed {
     }
 }
 
-/// Draw number `index` of a call: a number from 0 to `range` − 1, each equally likely.
+/// Draw number `index` of a call: a number from 0 to `range` − 1, each equally likely; a range of 0
+/// is taken for 1.
 pub fn draw_below(seed: &Seed, call: &CallRequest, index: u64, range: u32) -> u32 {
-    let range = u64::from(range.clamp(1, DRAW_RANGE_MAX));
+    let range = u64::from(range.max(1));
     // Numbers above the last whole multiple of the range would make the small ones likelier.
     let unfair_from = u64::MAX
         .checked_rem(range)

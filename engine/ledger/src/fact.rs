@@ -108,6 +108,9 @@ pub enum Refusal {
         /// Which.
         asset: AssetId,
     },
+    /// A movement from an account to itself.
+    #[error("a movement has two different accounts")]
+    SameAccount,
     /// The plugin was not granted this.
     #[error("the plugin has no grant to {what}")]
     NotGranted {

@@ -6,7 +6,7 @@ use crate::account::Account;
 use crate::amount::Limit;
 use crate::books::Books;
 use crate::id::{AccountId, AssetId};
-use crate::limits::BALANCE_MAX;
+use crate::limits::AMOUNT_MAX;
 
 /// Something that is not as it must be.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -23,6 +23,14 @@ pub enum Violation {
     #[error("{account} has a balance in {asset}, which does not exist")]
     UnknownAsset {
         /// The account.
+        account: AccountId,
+        /// The asset.
+        asset: AssetId,
+    },
+    /// An issuer has a balance of an asset that is not its own.
+    #[error("{account} has a balance in {asset}, which it does not issue")]
+    ForeignIssuer {
+        /// The issuer.
         account: AccountId,
         /// The asset.
         asset: AssetId,
@@ -117,9 +125,13 @@ pub fn check(books: &Books) -> Vec<Violation> {
                 let (account, asset) = place();
                 found.push(Violation::UnknownAsset { account, asset });
             }
+            if id.is_issuer() && *id != AccountId::issuer(asset) {
+                let (account, asset) = place();
+                found.push(Violation::ForeignIssuer { account, asset });
+            }
             let (floor, ceiling) = bounds(books, id, account, asset);
             let (account, asset) = place();
-            if posted.abs() > BALANCE_MAX {
+            if posted.unsigned_abs() > AMOUNT_MAX {
                 found.push(Violation::OutOfRange {
                     account,
                     asset,

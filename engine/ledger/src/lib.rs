@@ -57,7 +57,7 @@ pub use call::{CallRequest, CallResult, Ending, SpendLimit};
 pub use decide::{Decision, Verdict, decide};
 pub use digest::{Digest, Sha256Writer};
 pub use draft::{Draft, Transcript};
-pub use draw::{DRAW_RANGE_MAX, Seed, draw_below};
+pub use draw::{Seed, draw_below};
 pub use fact::{Answer, Ask, Fact, Page, Refusal, Seen};
 pub use id::{
     AccountId, AccountKind, AssetId, CallId, EconomyId, IdError, KeyId, PluginId, TransferId,

@@ -50,6 +50,29 @@ impl Grants {
         self.read.is_subset(&wider.read)
             && self.credit.is_subset(&wider.credit)
             && self.debit.is_subset(&wider.debit)
+            && self.caps_within(wider)
+    }
+
+    /// These grants with the caps of `requested` where they have none of their own: who does not
+    /// speak of caps does not lift them.
+    pub(crate) fn capped_as(self, requested: &Self) -> Self {
+        let caps = requested.spend_per_call.clone();
+        Self {
+            spend_per_call: self.spend_per_call.or(caps),
+            ..self
+        }
+    }
+
+    /// Whether no asset may leave the caller in greater amounts than under `wider`. A cap on an asset
+    /// that is not named is 0; without caps there is none.
+    fn caps_within(&self, wider: &Self) -> bool {
+        let Some(most) = &wider.spend_per_call else {
+            return true;
+        };
+        let within =
+            |(asset, cap): (&AssetId, &Limit)| *cap <= most.get(asset).copied().unwrap_or_default();
+        let caps = self.spend_per_call.as_ref();
+        caps.is_some_and(|caps| caps.iter().all(within))
     }
 }
 

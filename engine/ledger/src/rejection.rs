@@ -1,4 +1,4 @@
-//! The ledger's no: every reason there is.
+//! The ledger's no: every reason there is, in the order in which they are looked for.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::amount::{Amount, Limit};
 use crate::id::{AccountId, AssetId, PluginId};
 
-/// Why an act was refused: the first rung of its ladder that did not hold. Nothing changed.
+/// Why an act was refused; nothing changed. The first that applies, from the top, is the answer, and
+/// of the reasons about money the first that applies to the first posting that has one.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, thiserror::Error)]
 #[serde(tag = "code", rename_all = "snake_case")]
 pub enum Rejection {
@@ -80,20 +81,6 @@ pub enum Rejection {
         /// What it would have had to spend.
         required: Amount,
     },
-    /// More than the account may hold.
-    #[error("`{account}` may hold {ceiling} {asset}, has {posted}, and was to get {amount}")]
-    CeilingExceeded {
-        /// The account that was to get.
-        account: AccountId,
-        /// What was to move.
-        asset: AssetId,
-        /// The most that it may hold.
-        ceiling: Limit,
-        /// What it has.
-        posted: i64,
-        /// What it was to get.
-        amount: Amount,
-    },
     /// More than may ever be in circulation.
     #[error(
         "{supply} of at most {max_supply} {asset} are in circulation; {amount} more are too many"
@@ -106,6 +93,20 @@ pub enum Rejection {
         /// What is in circulation.
         supply: i64,
         /// What was to be added.
+        amount: Amount,
+    },
+    /// More than the account may hold.
+    #[error("`{account}` may hold {ceiling} {asset}, has {posted}, and was to get {amount}")]
+    CeilingExceeded {
+        /// The account that was to get.
+        account: AccountId,
+        /// What was to move.
+        asset: AssetId,
+        /// The most that it may hold.
+        ceiling: Limit,
+        /// What it has.
+        posted: i64,
+        /// What it was to get.
         amount: Amount,
     },
     /// A plugin would keep more state than it may.

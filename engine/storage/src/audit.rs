@@ -440,6 +440,7 @@ impl Auditor {
                     Some(_) | None => self.find(P::Limits, what),
                 }
             }
+            Violation::ForeignIssuer { .. } => self.find(P::Authority, what),
             Violation::OutOfRange { .. }
             | Violation::OverHeld { .. }
             | Violation::StateMiscounted { .. } => self.find(P::Limits, what),

@@ -154,7 +154,7 @@ impl<C> Call<C> {
         fair::secure(account.as_str(), asset.as_str(), amount.get())
     }
 
-    /// Draws a number from 0 to `n` − 1, each equally likely; `n` is 1 to 2^31, and the label has
+    /// Draws a number from 0 to `n` − 1, each equally likely; `n` is at least 1, and the label has
     /// at most 64 bytes. At most 64 draws in one call.
     ///
     /// From the first draw on the call can neither decline nor take anything of a member's.

@@ -101,6 +101,8 @@ fn grants_open_what_they_name() {
          A pay user:2 -> user:1 coin 7
          A pay issuer:coin -> user:1 coin 1000
          A pay user:1 -> issuer:coin coin 500
+         A pay issuer:coin -> user:1 gem 1
+         A pay user:1 -> issuer:coin gem 1
          A pay issuer:gem -> user:1 gem 1
          A pay user:1 -> issuer:gem gem 1
          A balance issuer:coin coin
@@ -110,6 +112,8 @@ fn grants_open_what_they_name() {
         &expect![[r#"
             A balance user:2 coin: posted 100, held 0, spendable 100
             A has user:2 coin 100: yes
+            A pay issuer:coin -> user:1 gem 1: refused, the plugin has no grant to move gem on `issuer:coin`
+            A pay user:1 -> issuer:coin gem 1: refused, the plugin has no grant to move gem on `issuer:coin`
             A pay issuer:gem -> user:1 gem 1: refused, the plugin has no grant to debit `issuer:gem`
             A pay user:1 -> issuer:gem gem 1: refused, the plugin has no grant to credit `issuer:gem`
             A balance issuer:coin coin: refused, the plugin has no grant to read `issuer:coin`

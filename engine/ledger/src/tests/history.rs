@@ -55,7 +55,13 @@ impl Plan {
                 for ask in &self.asks {
                     draft.perform(ask.clone());
                 }
-                (draft.component(), draft.close(), self.ending.clone())
+                let ending = match &self.ending {
+                    Ending::Declined { .. } if draft.has_drawn() => Ending::Faulted {
+                        fault: "it declined after a draw".into(),
+                    },
+                    ending => ending.clone(),
+                };
+                (draft.component(), draft.close(), ending)
             }
             Err(no) => (Digest::ZERO, Transcript::default(), Ending::NotRun(no)),
         };

@@ -36,6 +36,7 @@ fn outside(books: &Books) -> BTreeMap<Place, i64> {
         | Violation::UnknownAsset { .. }
         | Violation::OutOfRange { .. }
         | Violation::OverHeld { .. }
+        | Violation::ForeignIssuer { .. }
         | Violation::StateMiscounted { .. }) => panic!("{wrong}"),
     };
     check(books).into_iter().map(distance).collect()
@@ -205,21 +206,25 @@ proptest! {
     }
 
     /// Whether a bet can commit does not depend on what is drawn: paying out all that was secured
-    /// and keeping it all are both possible, or neither. Stakes are placed before anything is
-    /// secured.
+    /// and keeping it all are both possible, or neither, whatever was asked for on the way.
     #[test]
     fn win_commits_where_a_loss_commits(
         steps in history(),
         request in request(),
         stakes in vec(ask(), 0..4),
         secures in vec(secure(), 1..4),
+        later in vec(ask(), 0..3),
     ) {
         let mut world = play(&steps, |_, _, _, _| {});
         world.run("plugin shop enabled=true");
         let books = &world.books;
-        let is_later = |ask: &Ask| matches!(ask, Ask::Draw { .. } | Ask::Secure { .. });
-        let stakes = stakes.into_iter().filter(|ask| !is_later(ask));
-        let lost: Vec<Ask> = stakes.chain(secures.clone()).chain([draw(2)]).collect();
+        let is_later = |ask: &Ask| matches!(ask, Ask::Draw { .. });
+        let before = |asks: Vec<Ask>| asks.into_iter().filter(|ask| !is_later(ask));
+        let lost: Vec<Ask> = before(stakes)
+            .chain(secures.clone())
+            .chain(before(later))
+            .chain([draw(2)])
+            .collect();
         let payouts = secures.into_iter().filter_map(|secure| payout(&secure, &request.caller));
         let won = lost.iter().cloned().chain(payouts).collect();
         let verdict = |asks| {

@@ -27,8 +27,8 @@ const LADDER: [&str; 14] = [
     "patch coin decimals=2",
     "transfer user:1 -> user:9 coin 1",
     "transfer user:1 -> user:2 coin 101",
-    "transfer user:1 -> user:2 coin 51",
     "issue user:1 coin 901",
+    "transfer user:1 -> user:2 coin 51",
     "call A shop user:1; A set stock x*1048576; A reply",
 ];
 
@@ -81,8 +81,8 @@ fn every_rejection_can_be_provoked() {
         asset_fixed (Conflict, Never): `decimals` of an asset never changes
         account_not_found (Refused, NewKey): the economy has no account `user:9`
         insufficient_funds (Refused, NewKey): `user:1` can spend 100 coin, and 101 are required
-        ceiling_exceeded (Refused, NewKey): `user:2` may hold 50 coin, has 0, and was to get 51
         supply_limit (Refused, NewKey): 100 of at most 1000 coin are in circulation; 901 more are too many
+        ceiling_exceeded (Refused, NewKey): `user:2` may hold 50 coin, has 0, and was to get 51
         state_quota (Refused, NewKey): the plugin `shop` would keep 1048581 bytes of state, of at most 1048576
     "#]].assert_eq(&described);
 }
@@ -103,9 +103,14 @@ fn first_broken_rule_is_the_answer() {
         ("issuer_account", "transfer issuer:gem -> plugin:no gem 1"),
         ("issuer_account", "transfer plugin:no -> issuer:gem gem 1"),
         ("issuer_account", "issue issuer:gem gem max"),
+        (
+            "issuer_account",
+            "transfer plugin:shop -> user:1 coin 1, issuer:coin -> user:1 coin 1",
+        ),
         ("plugin_account", "transfer plugin:no -> user:9 gem 1"),
         ("plugin_account", "transfer plugin:shop -> user:2 coin 51"),
         ("reserved_account", "call A shop plugin:no; A reply"),
+        ("reserved_account", "call A off plugin:no; A reply"),
         ("plugin_disabled", "call A off user:9; A reply"),
         ("component_missing", "plugin new grants=debit/user:2"),
         ("asset_not_found", "issue user:9 gem 1"),
@@ -126,6 +131,11 @@ fn first_broken_rule_is_the_answer() {
         ),
         ("account_not_found", "issue user:9 coin 901"),
         ("insufficient_funds", "transfer user:1 -> user:2 coin 101"),
+        (
+            "insufficient_funds",
+            "call A shop user:1; A pay user:1 -> user:2 coin 101; A set stock x*1048576; A reply",
+        ),
+        ("supply_limit", "issue user:2 coin 901"),
         // Within one transfer the rules of money are asked posting by posting.
         (
             "ceiling_exceeded",

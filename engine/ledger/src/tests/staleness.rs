@@ -377,3 +377,16 @@ fn last_thing_is_sold_once() {
     "#]]
     .assert_eq(&world.said);
 }
+
+#[test]
+fn decline_after_a_draw_never_commits() {
+    let mut world = World::after("account user:1; plugin shop component=a enabled=true");
+    let books = world.books.clone();
+    world.run("call A shop user:1; A draw 2; A decline");
+    assert_eq!(world.books, books);
+    expect![[r#"
+        A draw 2: drew 1
+        A decline: stale
+    "#]]
+    .assert_eq(&world.said);
+}

@@ -66,6 +66,19 @@ fn balances_of_unknown_assets_are_found() {
 }
 
 #[test]
+fn issuers_of_other_assets_are_found() {
+    check_broken(
+        |books| {
+            let gem = World::after("asset gem").books.assets;
+            books.assets.extend(gem);
+            set(books, "issuer:coin", "gem", -5, 0);
+            set(books, "user:2", "gem", 5, 0);
+        },
+        &expect!["issuer:coin has a balance in gem, which it does not issue"],
+    );
+}
+
+#[test]
 fn balances_beyond_every_number_are_found() {
     let most = (1 << 53) - 1;
     check_broken(
