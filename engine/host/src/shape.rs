@@ -51,6 +51,7 @@ pub(crate) fn check_validity(bytes: &[u8]) -> Result<(), Report> {
         | WasmFeatures::WIDE_ARITHMETIC
         | WasmFeatures::CUSTOM_PAGE_SIZES
         | WasmFeatures::GC
+        | WasmFeatures::GC_TYPES
         | WasmFeatures::EXCEPTIONS
         | WasmFeatures::CM_ASYNC;
     features.remove(absent);

@@ -103,7 +103,7 @@ mod tests {
         let (started, running) = mpsc::channel::<()>();
         let job = move || {
             started.send(()).expect("heard");
-            drop(wait.recv());
+            wait.recv().expect_err("nothing is ever sent");
         };
         workers.submit(Box::new(job)).expect("the worker is free");
         running.recv().expect("the worker has taken it");

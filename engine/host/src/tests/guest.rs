@@ -1,0 +1,426 @@
+//! Components written by hand: a few lines of WebAssembly text become a plugin.
+//!
+//! A hand-written guest can do what no toolchain would let it: return a pointer to nowhere, loop in
+//! its start function, say an amount of zero. Everything around those few lines is made here.
+//!
+//! Memory: the area of a result at 16, of an answer of the host at 64, texts from 1,024 on, and
+//! what the host allocates from `HEAP` on.
+
+use std::fmt::{self, Write as _};
+
+/// Where the host's allocations begin; nothing is ever freed.
+const HEAP: usize = 512 * 1024;
+
+/// Where the first text lies.
+const TEXTS: usize = 1024;
+
+/// A text in the guest's memory. As WebAssembly it is two operands: where it is, and its length.
+#[derive(Clone, Copy)]
+pub(super) struct Text {
+    at: usize,
+    length: usize,
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "(i32.const {}) (i32.const {})", self.at, self.length)
+    }
+}
+
+/// An interface of the contract, as text: its types, and its functions twice, as the component and
+/// as the core module see them. Where a core function has a place for the answer, it is `64`.
+struct Interface {
+    name: &'static str,
+    types: &'static str,
+    functions: &'static [(&'static str, &'static str, &'static str)],
+}
+
+const LEDGER_TYPES: &str = r#"
+    (type $posting' (record (field "source" string) (field "destination" string)
+      (field "asset" string) (field "amount" u64)))
+    (export "posting" (type $posting (eq $posting')))
+    (type $amounts' (record (field "posted" s64) (field "held" u64) (field "spendable" u64)))
+    (export "amounts" (type $amounts (eq $amounts')))
+    (type $limit' (record (field "asset" string) (field "most" u64) (field "asked" u64)))
+    (export "limit" (type $limit (eq $limit')))
+    (type $refusal' (variant (case "unknown-account" string) (case "unknown-asset" string)
+      (case "not-granted" string) (case "over-limit" $limit) (case "insufficient-funds")
+      (case "no-room") (case "after-draw") (case "not-secured") (case "other" string)))
+    (export "refusal" (type $refusal (eq $refusal')))"#;
+
+const INTERFACES: [Interface; 5] = [
+    Interface {
+        name: "ledger",
+        types: LEDGER_TYPES,
+        functions: &[
+            (
+                "balance",
+                r#"(param "account" string) (param "asset" string)
+                  (result (result $amounts (error $refusal)))"#,
+                "(param i32 i32 i32 i32 i32)",
+            ),
+            (
+                "has-at-least",
+                r#"(param "account" string) (param "asset" string) (param "amount" u64)
+                  (result (result bool (error $refusal)))"#,
+                "(param i32 i32 i32 i32 i64 i32)",
+            ),
+            (
+                "transfer",
+                r#"(param "posting" $posting) (result (result (error $refusal)))"#,
+                "(param i32 i32 i32 i32 i32 i32 i64 i32)",
+            ),
+        ],
+    },
+    Interface {
+        name: "state",
+        types: r#"
+    (type $page' (record (field "keys" (list string)) (field "next" (option string))))
+    (export "page" (type $page (eq $page')))"#,
+        functions: &[
+            (
+                "get",
+                r#"(param "key" string) (result (option string))"#,
+                "(param i32 i32 i32)",
+            ),
+            (
+                "set",
+                r#"(param "key" string) (param "value" string)"#,
+                "(param i32 i32 i32 i32)",
+            ),
+            ("delete", r#"(param "key" string)"#, "(param i32 i32)"),
+            (
+                "list",
+                r#"(param "prefix" string) (param "cursor" (option string)) (result $page)"#,
+                "(param i32 i32 i32 i32 i32 i32)",
+            ),
+        ],
+    },
+    Interface {
+        name: "fair",
+        types: LEDGER_TYPES,
+        functions: &[
+            (
+                "secure",
+                r#"(param "account" string) (param "asset" string) (param "amount" u64)
+                  (result (result (error $refusal)))"#,
+                "(param i32 i32 i32 i32 i64 i32)",
+            ),
+            (
+                "below",
+                r#"(param "n" u32) (param "label" string) (result u32)"#,
+                "(param i32 i32 i32) (result i32)",
+            ),
+        ],
+    },
+    Interface {
+        name: "call",
+        types: "",
+        functions: &[
+            ("action", "(result string)", "(param i32)"),
+            ("caller", "(result string)", "(param i32)"),
+            ("now", "(result u64)", "(result i64)"),
+            ("id", "(result string)", "(param i32)"),
+            ("configuration", "(result string)", "(param i32)"),
+        ],
+    },
+    Interface {
+        name: "log",
+        types: r#"
+    (type $level' (enum "debug" "info" "warn" "error"))
+    (export "level" (type $level (eq $level')))"#,
+        functions: &[(
+            "write",
+            r#"(param "level" $level) (param "message" string)"#,
+            "(param i32 i32 i32)",
+        )],
+    },
+];
+
+/// How the handler is exported. Its types must have names of their own, which takes a component
+/// around the two functions.
+const EXPORT: &str = r#"
+  (type $decline' (record (field "code" string) (field "message" string)))
+  (func $describe (result string)
+    (canon lift (core func $main "describe") (memory $base "memory")))
+  (func $handle (param "arguments" string) (result (result string (error $decline')))
+    (canon lift (core func $main "handle") (memory $base "memory")
+      (realloc (func $base "realloc"))))
+  (component $names
+    (type $decline' (record (field "code" string) (field "message" string)))
+    (import "decline" (type $decline (eq $decline')))
+    (import "describe" (func $describe (result string)))
+    (import "handle"
+      (func $handle (param "arguments" string) (result (result string (error $decline)))))
+    (export $named "decline" (type $decline))
+    (export "describe" (func $describe))
+    (export "handle" (func $handle)
+      (func (param "arguments" string) (result (result string (error $named))))))
+  (instance $handler (instantiate $names (with "decline" (type $decline'))
+    (with "describe" (func $describe)) (with "handle" (func $handle))))
+  (export "bursar:plugin/handler@0.1.0" (instance $handler))"#;
+
+/// Allocates upwards, aligned for everything.
+const REALLOC: &str = "
+      (global.set $top (i32.and (i32.add (global.get $top) (i32.const 7)) (i32.const -8)))
+      (global.get $top)
+      (global.set $top (i32.add (global.get $top) (local.get 3)))";
+
+/// A manifest that asks for nothing and takes and replies anything.
+pub(super) const MANIFEST: &str = r#"{"id":"tester","version":"1.0.0","description":"A guest.",
+"license":"MIT","accounts":["till"],"actions":[{"name":"act","description":"Acts.",
+"arguments":{},"reply":{}}],"configuration":{},"permissions":{}}"#;
+
+/// A plugin in the making.
+#[derive(Clone)]
+pub(super) struct Guest {
+    /// What `describe` says.
+    pub(super) manifest: String,
+    /// What `describe` does before it says it.
+    pub(super) describe: String,
+    /// What `handle` does: an expression of the type `i32`, where its answer is.
+    pub(super) handle: String,
+    /// Further fields of the core module.
+    pub(super) fields: String,
+    /// Further fields of the component, before all others.
+    pub(super) component_fields: String,
+    /// The size of the memory, in pages of 64 KiB.
+    pub(super) memory: String,
+    /// What the host calls to allocate: an expression of the type `i32`, where the room is.
+    pub(super) realloc: String,
+    texts: Vec<u8>,
+}
+
+impl Guest {
+    /// A plugin that replies `{}` to everything.
+    pub(super) fn new() -> Self {
+        let mut guest = Self {
+            manifest: MANIFEST.into(),
+            describe: String::new(),
+            handle: String::new(),
+            fields: String::new(),
+            component_fields: String::new(),
+            memory: "16".into(),
+            realloc: REALLOC.into(),
+            texts: Vec::new(),
+        };
+        guest.does("");
+        guest
+    }
+
+    /// A plugin whose `handle` does this, and replies `{}`.
+    pub(super) fn doing(statements: &str) -> Self {
+        let mut guest = Self::new();
+        guest.does(statements);
+        guest
+    }
+
+    /// Places a text in memory.
+    pub(super) fn text(&mut self, text: impl AsRef<[u8]>) -> Text {
+        let text = text.as_ref();
+        let at = TEXTS + self.texts.len();
+        self.texts.extend_from_slice(text);
+        assert!(at + text.len() <= HEAP, "the guest has room for its texts");
+        Text {
+            at,
+            length: text.len(),
+        }
+    }
+
+    /// Has `handle` do this, and reply `{}`.
+    pub(super) fn does(&mut self, statements: &str) {
+        let nothing = self.text("{}");
+        self.handle = format!("{statements} (call $reply {nothing})");
+    }
+
+    /// Has `handle` reply this.
+    pub(super) fn replies(&mut self, reply: impl AsRef<[u8]>) {
+        let reply = self.text(reply);
+        self.handle = format!("(call $reply {reply})");
+    }
+
+    /// Has `handle` decline.
+    pub(super) fn declines(&mut self, code: &str, message: &str) {
+        let (code, message) = (self.text(code), self.text(message));
+        self.handle = format!("(call $decline {code} {message})");
+    }
+
+    /// The component as text. It imports the interfaces of which its code calls something.
+    pub(super) fn wat(&self) -> String {
+        let code = [&self.describe, &self.handle, &self.fields];
+        let imported = |interface: &&Interface| {
+            let call = format!("$host-{}-", interface.name);
+            code.iter().any(|code| code.contains(&call))
+        };
+        let (mut imports, mut lowered, mut given, mut taken) = <(String, _, _, _)>::default();
+        for interface in INTERFACES.iter().filter(imported) {
+            import(
+                interface,
+                &mut imports,
+                [&mut lowered, &mut given, &mut taken],
+            );
+        }
+        let Self {
+            component_fields,
+            memory,
+            realloc,
+            ..
+        } = self;
+        let main = self.main(&taken);
+        format!(
+            "(component {component_fields} {imports}
+  (core module $base-module (memory (export \"memory\") {memory})
+    (global $top (mut i32) (i32.const {HEAP}))
+    (func (export \"realloc\") (param i32 i32 i32 i32) (result i32) {realloc}))
+  (core instance $base (instantiate $base-module))
+  {lowered}
+  {main}
+  (core instance $main (instantiate $main-module (with \"base\" (instance $base))
+    (with \"host\" (instance {given}))))
+  {EXPORT})"
+        )
+    }
+
+    fn main(&self, taken: &str) -> String {
+        let Self {
+            manifest,
+            describe,
+            handle,
+            fields,
+            texts,
+            ..
+        } = self;
+        let manifest_at = TEXTS + texts.len();
+        assert!(
+            manifest_at + manifest.len() <= HEAP,
+            "the manifest has room"
+        );
+        let manifest_length = manifest.len();
+        let mut data = String::new();
+        for byte in texts.iter().chain(manifest.as_bytes()) {
+            write!(data, "\\{byte:02x}").unwrap();
+        }
+        format!(
+            "(core module $main-module
+    (import \"base\" \"memory\" (memory 0))
+    {taken}
+    (func $reply (param $text i32) (param $length i32) (result i32)
+      (i32.store8 (i32.const 16) (i32.const 0))
+      (i32.store (i32.const 20) (local.get $text))
+      (i32.store (i32.const 24) (local.get $length))
+      (i32.const 16))
+    (func $decline (param i32 i32 i32 i32) (result i32)
+      (i32.store8 (i32.const 16) (i32.const 1))
+      (i32.store (i32.const 20) (local.get 0))
+      (i32.store (i32.const 24) (local.get 1))
+      (i32.store (i32.const 28) (local.get 2))
+      (i32.store (i32.const 32) (local.get 3))
+      (i32.const 16))
+    (func (export \"describe\") (result i32)
+      {describe}
+      (i32.store (i32.const 16) (i32.const {manifest_at}))
+      (i32.store (i32.const 20) (i32.const {manifest_length}))
+      (i32.const 16))
+    (func (export \"handle\") (param $arguments i32) (param $length i32) (result i32)
+      (local $i i32)
+      {handle})
+    {fields}
+    (data (i32.const {TEXTS}) \"{data}\"))"
+        )
+    }
+
+    /// The component as bytes.
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        bytes(&self.wat())
+    }
+}
+
+/// Declares an interface to the component, lowers its functions, and hands them to the core module.
+fn import(interface: &Interface, imports: &mut String, core: [&mut String; 3]) {
+    let Interface {
+        name,
+        types,
+        functions,
+    } = interface;
+    let [lowered, given, taken] = core;
+    write!(
+        imports,
+        "\n  (import \"bursar:plugin/{name}@0.1.0\" (instance ${name} {types}"
+    )
+    .unwrap();
+    for (function, outer, inner) in *functions {
+        let full = format!("host-{name}-{function}");
+        write!(imports, "\n    (export \"{function}\" (func {outer}))").unwrap();
+        write!(
+            lowered,
+            "\n  (core func ${full} (canon lower (func ${name} \"{function}\")
+      (memory $base \"memory\") (realloc (func $base \"realloc\"))))"
+        )
+        .unwrap();
+        write!(given, " (export \"{full}\" (func ${full}))").unwrap();
+        write!(
+            taken,
+            "\n    (import \"host\" \"{full}\" (func ${full} {inner}))"
+        )
+        .unwrap();
+    }
+    imports.push_str("))");
+}
+
+/// A component that was written as text.
+pub(super) fn bytes(text: &str) -> Vec<u8> {
+    wat::parse_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+/// Statements, so many times, with `$i` counted up from 0.
+pub(super) fn times(count: usize, statements: &str) -> String {
+    format!(
+        "(local.set $i (i32.const 0))
+      (loop $again {statements}
+        (local.set $i (i32.add (local.get $i) (i32.const 1)))
+        (br_if $again (i32.lt_u (local.get $i) (i32.const {count}))))"
+    )
+}
+
+/// A component around one core module whose functions have bodies of these sizes, encoded by hand:
+/// a few million instructions would be much text.
+pub(super) fn functions_of(sizes: &[usize]) -> Vec<u8> {
+    let mut module = b"\0asm\x01\0\0\0".to_vec();
+    // One type, of functions that take and give nothing.
+    section(&mut module, 1, &[1, 0x60, 0, 0]);
+    let mut types = number(sizes.len());
+    types.resize(types.len() + sizes.len(), 0);
+    section(&mut module, 3, &types);
+    let mut code = number(sizes.len());
+    for size in sizes {
+        code.extend(number(*size));
+        // No locals, as many `nop` as fit, and the end.
+        code.push(0);
+        code.resize(code.len() + size - 2, 0x01);
+        code.push(0x0b);
+    }
+    section(&mut module, 10, &code);
+    let mut component = b"\0asm\x0d\0\x01\0".to_vec();
+    section(&mut component, 1, &module);
+    component
+}
+
+fn section(to: &mut Vec<u8>, id: u8, content: &[u8]) {
+    to.push(id);
+    to.extend(number(content.len()));
+    to.extend_from_slice(content);
+}
+
+/// A number as LEB128.
+fn number(mut value: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    loop {
+        let low = u8::try_from(value & 0x7f).unwrap();
+        value >>= 7;
+        if value == 0 {
+            bytes.push(low);
+            return bytes;
+        }
+        bytes.push(low | 0x80);
+    }
+}

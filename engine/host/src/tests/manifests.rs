@@ -1,0 +1,276 @@
+//! What a plugin may say of itself.
+
+use serde_json::{Value, json};
+
+use super::guest::{Guest, MANIFEST};
+use super::world::host;
+use crate::limits::{ACTIONS_MAX, MANIFEST_BYTES_MAX, TEXT_CHARS_MAX};
+use crate::manifest::Manifest;
+
+/// A manifest with some members set.
+fn manifest(changes: &[(&str, Value)]) -> String {
+    let mut manifest: Value = serde_json::from_str(MANIFEST).unwrap();
+    for (pointer, value) in changes {
+        let (parent, member) = pointer.rsplit_once('/').unwrap();
+        manifest.pointer_mut(parent).unwrap()[member] = value.clone();
+    }
+    manifest.to_string()
+}
+
+/// What is found in a manifest.
+fn messages(text: &str) -> Vec<String> {
+    match Manifest::parse(text) {
+        Ok(_) => Vec::new(),
+        Err(report) => {
+            let findings = report.findings.into_iter();
+            findings
+                .map(|finding| {
+                    assert_eq!(finding.code, "manifest_invalid");
+                    finding.message
+                })
+                .collect()
+        }
+    }
+}
+
+fn accepts(changes: &[(&str, Value)]) {
+    assert_eq!(messages(&manifest(changes)), [""; 0], "{changes:?}");
+}
+
+fn refuses(changes: &[(&str, Value)], expected: &str) {
+    let messages = messages(&manifest(changes));
+    let [message] = &messages[..] else {
+        panic!("{expected}: {messages:?}");
+    };
+    assert!(message.contains(expected), "{message}");
+}
+
+fn actions(count: usize) -> Value {
+    let action = |number| json!({"name": format!("a{number}"), "description": "", "arguments": {}, "reply": {}});
+    (0..count).map(action).collect()
+}
+
+#[test]
+fn bad_manifest_is_found_in_the_check() {
+    for text in ["", "not JSON", "[]", "{}", "{\"id\":\"tester\"}"] {
+        let mut guest = Guest::new();
+        guest.manifest = text.into();
+        let report = host().check(&guest.bytes()).err().unwrap();
+        assert_eq!(report.findings[0].code, "manifest_invalid", "{text}");
+    }
+}
+
+#[test]
+fn unknown_member_is_refused() {
+    refuses(&[("/scopes", json!([]))], "unknown field `scopes`");
+    refuses(
+        &[("/actions/0/returns", json!({}))],
+        "unknown field `returns`",
+    );
+    refuses(&[("/permissions/all", json!(true))], "unknown field `all`");
+}
+
+#[test]
+fn id_is_one_segment() {
+    accepts(&[("/id", json!("a"))]);
+    for id in ["", "Shop", "a:b", "a b", "a\u{202e}b", &"a".repeat(65)] {
+        assert_eq!(
+            messages(&manifest(&[("/id", json!(id))])).len(),
+            1,
+            "{id:?}"
+        );
+    }
+}
+
+#[test]
+fn actions_end_at_their_limit() {
+    refuses(&[("/actions", json!([]))], "1 to 64 actions");
+    accepts(&[("/actions", actions(ACTIONS_MAX))]);
+    refuses(&[("/actions", actions(ACTIONS_MAX + 1))], "1 to 64 actions");
+}
+
+#[test]
+fn action_has_a_name_of_its_own() {
+    let name = |name: &str| [("/actions/0/name", json!(name))];
+    accepts(&name(&"a".repeat(64)));
+    accepts(&name("buy_it-2"));
+    for wrong in ["", "Buy", "a b", "a/b", "..", "\u{e4}", &"a".repeat(65)] {
+        refuses(&name(wrong), "is not the name of an action");
+    }
+    let mut twice = actions(2);
+    twice[1]["name"] = json!("a0");
+    refuses(&[("/actions", twice)], "the action `a0` is there twice");
+}
+
+#[test]
+fn texts_end_at_their_limit() {
+    // Characters are counted, not bytes.
+    let longest = json!("\u{20ac}".repeat(TEXT_CHARS_MAX));
+    let too_long = json!("a".repeat(TEXT_CHARS_MAX + 1));
+    for member in [
+        "/version",
+        "/description",
+        "/license",
+        "/actions/0/description",
+    ] {
+        accepts(&[(member, longest.clone())]);
+        refuses(&[(member, too_long.clone())], "more than 1024 characters");
+    }
+}
+
+#[test]
+fn manifest_ends_at_its_limit() {
+    let mut text = manifest(&[]);
+    text.push_str(&" ".repeat(MANIFEST_BYTES_MAX - text.len()));
+    assert_eq!(messages(&text), [""; 0]);
+    text.push(' ');
+    assert_eq!(
+        messages(&text),
+        [format!("it has more than {MANIFEST_BYTES_MAX} bytes")]
+    );
+}
+
+#[test]
+fn accounts_are_segments_and_few() {
+    let names = |count: usize| (0..count).map(|n| json!(format!("a{n}"))).collect();
+    accepts(&[("/accounts", json!([]))]);
+    accepts(&[("/accounts", names(8))]);
+    refuses(&[("/accounts", names(9))], "at most 8 accounts");
+    for wrong in ["", "Till", "a:b", "../a"] {
+        refuses(
+            &[("/accounts", json!([wrong]))],
+            "is not the name of an account",
+        );
+    }
+}
+
+#[test]
+fn permission_to_credit_is_for_issuers() {
+    accepts(&[("/permissions/credit", json!(["issuer:coin"]))]);
+    accepts(&[("/permissions/debit", json!(["user:2", "issuer:coin"]))]);
+    refuses(&[("/permissions/credit", json!(["user:2"]))], "no issuer");
+}
+
+#[test]
+fn schemas_are_schemas() {
+    let places = [
+        ("/configuration", "the configuration"),
+        ("/actions/0/arguments", "`act`'s arguments"),
+        ("/actions/0/reply", "`act`'s reply"),
+    ];
+    let wrong = [
+        json!(7),
+        json!({"type": "whatever"}),
+        json!({"minimum": "a"}),
+        json!({"pattern": "("}),
+        json!({"$ref": "#/$defs/nowhere"}),
+        // Nothing is ever fetched.
+        json!({"$ref": "https://example.com/schema"}),
+        json!({"$ref": "file:///etc/passwd"}),
+    ];
+    for (member, what) in places {
+        accepts(&[(member, json!({"type": "object", "required": ["a"]}))]);
+        accepts(&[(member, json!(true))]);
+        for schema in &wrong {
+            refuses(
+                &[(member, schema.clone())],
+                &format!("the schema of {what}"),
+            );
+        }
+    }
+}
+
+#[test]
+fn everything_that_is_wrong_is_said_at_once() {
+    let text = manifest(&[
+        ("/version", json!("v".repeat(TEXT_CHARS_MAX + 1))),
+        ("/accounts", json!(["Till", "a b"])),
+        ("/actions/0/name", json!("Act")),
+        ("/actions/0/reply", json!({"type": 1})),
+        ("/configuration", json!({"type": 1})),
+        ("/permissions/credit", json!(["user:1"])),
+    ]);
+    assert_eq!(messages(&text).len(), 7, "{:?}", messages(&text));
+}
+
+#[test]
+fn value_is_checked_against_its_schema_and_its_place_is_named() {
+    let shape = json!({"type": "object", "properties": {"n": {"type": "integer"}},
+        "required": ["n"], "additionalProperties": false});
+    let text = manifest(&[
+        ("/configuration", shape.clone()),
+        ("/actions/0/arguments", shape),
+    ]);
+    let manifest = Manifest::parse(&text).unwrap();
+    manifest.check_configuration(&json!({"n": 1})).unwrap();
+    manifest.check_arguments("act", &json!({"n": 1})).unwrap();
+    // A reply was not restricted.
+    manifest.check_reply("act", &json!([1])).unwrap();
+    let error = manifest
+        .check_arguments("act", &json!({"n": "1"}))
+        .unwrap_err();
+    assert_eq!(error.pointer, "/n");
+    let error = manifest.check_configuration(&json!({})).unwrap_err();
+    assert_eq!(error.pointer, "");
+    assert!(error.to_string().starts_with("its top: "), "{error}");
+}
+
+#[test]
+fn schema_that_refers_to_nothing_but_itself_ends() {
+    let restless = [
+        json!({"$ref": "#"}),
+        json!({"allOf": [{"$ref": "#"}]}),
+        json!({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#"}}}),
+    ];
+    for schema in restless {
+        let manifest = Manifest::parse(&manifest(&[("/actions/0/arguments", schema)])).unwrap();
+        manifest.check_arguments("act", &json!({"a": [1]})).unwrap();
+    }
+}
+
+#[test]
+fn pattern_ends_whatever_it_is_given() {
+    let pattern = |pattern: &str| manifest(&[("/configuration/pattern", json!(pattern))]);
+    let text = json!("a".repeat(5_000) + "b");
+    for slow in ["^(a+)+$", "(?=a)(a+)+\\1$"] {
+        let manifest = Manifest::parse(&pattern(slow)).unwrap();
+        manifest.check_configuration(&text).unwrap_err();
+    }
+    let huge = messages(&pattern("(((a{100}){100}){100}){100}"));
+    assert!(
+        huge[0].starts_with("the schema of the configuration is not one"),
+        "{huge:?}"
+    );
+}
+
+#[test]
+fn whole_number_that_some_reader_would_round_fits_no_schema() {
+    let manifest = Manifest::parse(MANIFEST).unwrap();
+    let most = (1_i64 << 53) - 1;
+    for value in [
+        json!(most),
+        json!(-most),
+        json!([{"a": most}]),
+        json!(1e300),
+        json!(0.5),
+    ] {
+        manifest.check_arguments("act", &value).unwrap();
+    }
+    let beyond = [
+        (json!(most + 1), ""),
+        (json!(-most - 1), ""),
+        (json!(u64::MAX), ""),
+        (json!(i64::MIN), ""),
+        (json!([0, [most + 1]]), "/1/0"),
+        (json!({"a/b": {"~": most + 1}}), "/a~1b/~0"),
+    ];
+    for (value, pointer) in beyond {
+        let error = manifest.check_arguments("act", &value).unwrap_err();
+        assert_eq!(error.pointer, pointer, "{value}");
+        assert!(
+            error.message.contains("9007199254740991"),
+            "{}",
+            error.message
+        );
+    }
+}

@@ -1,0 +1,157 @@
+//! An economy with one plugin in it, and calls of that plugin.
+
+use std::sync::{Arc, OnceLock};
+
+use bursar_ledger::{
+    AccountId, AccountPatch, Act, Amount, AssetKind, AssetPatch, Books, CallRequest,
+    ComponentChoice, Digest, Draft, Ending, GrantChoice, Grants, IssueRequest, PluginPatch, Seed,
+    Timestamp, Verdict, decide,
+};
+use serde_json::{Value, json};
+
+use super::guest::Guest;
+use crate::{CallFailure, Checked, Finished, Limits, LoadedPlugin, PluginHost, call};
+
+/// The moment of every call.
+pub(super) const NOW: u64 = 1_700_000_000_000;
+
+/// The host of this test, with the limits of a server. Tests do not share one: on a machine with
+/// many cores they would take the room from each other.
+pub(super) fn host() -> PluginHost {
+    thread_local! {
+        static HOST: PluginHost = PluginHost::new(Limits::standard()).unwrap();
+    }
+    HOST.with(PluginHost::clone)
+}
+
+/// An id of any kind.
+fn id<T: serde::de::DeserializeOwned>(text: &str) -> T {
+    serde_json::from_value(json!(text)).unwrap()
+}
+
+/// An economy in which a member and the plugin have 1,000 coins each.
+fn books() -> &'static Books {
+    static BOOKS: OnceLock<Books> = OnceLock::new();
+    BOOKS.get_or_init(|| {
+        let mut books = Books::new(Seed::new([7; 32]), Timestamp(1));
+        let coin = AssetPatch {
+            kind: Some(AssetKind::Currency),
+            name: Some("Coin".into()),
+            ..AssetPatch::default()
+        };
+        let plugin = PluginPatch {
+            component: Some(ComponentChoice {
+                digest: Digest::ZERO,
+                requested: Grants::default(),
+                accounts: Vec::new(),
+            }),
+            grants: Some(GrantChoice::Requested),
+            config: Some(json!({"greeting": "Hi"})),
+            enabled: Some(true),
+        };
+        let issue = |account: &str| {
+            Act::Issue(IssueRequest {
+                id: id("01890000-0000-7000-8000-000000000001"),
+                account: account.parse().unwrap(),
+                asset: id("coin"),
+                amount: Amount::new(1_000).unwrap(),
+            })
+        };
+        let acts = [
+            Act::SetAsset {
+                asset: id("coin"),
+                patch: coin,
+            },
+            Act::SetAccount {
+                account: member(),
+                patch: AccountPatch::default(),
+            },
+            Act::SetPlugin {
+                plugin: id("tester"),
+                patch: Box::new(plugin),
+            },
+            issue("user:1"),
+            issue("plugin:tester"),
+        ];
+        for (seq, act) in (1..).zip(acts) {
+            let Verdict::Applied(decision) = decide(Some(&books), Timestamp(seq), &act) else {
+                panic!("an act was not applied: {act:?}");
+            };
+            books.apply(&decision, seq, Timestamp(seq), seq).unwrap();
+            books.seal(seq, Timestamp(seq), Digest::ZERO);
+        }
+        books
+    })
+}
+
+fn member() -> AccountId {
+    "user:1".parse().unwrap()
+}
+
+/// A call of the action `act` that is about to begin.
+pub(super) fn draft_with(arguments: Value) -> Draft {
+    let request = CallRequest {
+        id: id("01890000-0000-7000-8000-00000000000a"),
+        plugin: id("tester"),
+        action: "act".into(),
+        caller: member(),
+        arguments,
+        spend_limit: None,
+        key: "k".into(),
+        now: Timestamp(NOW),
+    };
+    Draft::open(books(), &request).unwrap()
+}
+
+/// A call without arguments that is about to begin.
+pub(super) fn draft() -> Draft {
+    draft_with(json!({}))
+}
+
+/// A guest that has passed the check.
+pub(super) fn checked(guest: &Guest) -> Checked {
+    let checked = host().check(&guest.bytes());
+    checked.unwrap_or_else(|report| panic!("{report}"))
+}
+
+/// Makes a guest ready to run.
+pub(super) fn load(host: &PluginHost, guest: &Guest) -> Arc<LoadedPlugin> {
+    let bytes = guest.bytes();
+    let loaded = host.load(Digest::of(&bytes), &bytes);
+    loaded.unwrap_or_else(|report| panic!("{report}"))
+}
+
+/// Calls a checked guest within these limits.
+pub(super) fn run(checked: &Checked, limits: &Limits) -> Result<Finished, CallFailure> {
+    call::run(&checked.pre, &checked.manifest, limits, draft())
+}
+
+/// Calls a guest once, to its end.
+pub(super) fn finish(guest: &Guest) -> Finished {
+    run(&checked(guest), &Limits::standard()).unwrap()
+}
+
+/// How one call of a guest ends.
+pub(super) fn ending(guest: &Guest) -> Ending {
+    finish(guest).ending
+}
+
+/// The fault that one call of a guest ends in.
+pub(super) fn fault(guest: &Guest) -> String {
+    fault_of(ending(guest))
+}
+
+/// The fault that an ending is.
+pub(super) fn fault_of(ending: Ending) -> String {
+    match ending {
+        Ending::Faulted { fault } => fault,
+        other @ (Ending::Replied { .. } | Ending::Declined { .. } | Ending::NotRun(_)) => {
+            panic!("not a fault: {other:?}")
+        }
+    }
+}
+
+/// Whether a call replied.
+pub(super) fn replied(ending: &Ending) -> bool {
+    matches!(ending, Ending::Replied { .. })
+}
