@@ -9,8 +9,8 @@ use crate::bindings::PluginPre;
 use crate::bindings::exports::bursar::plugin::handler::Decline;
 use crate::imports::{Counts, Fault};
 use crate::limits::{
-    ARGUMENTS_BYTES_MAX, DECLINE_BYTES_MAX, DECLINE_CODE_CHARS_MAX, INSTANCES_MAX, LOG_BYTES_MAX,
-    Limits, MEMORIES_MAX, REPLY_BYTES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX,
+    ARGUMENTS_BYTES_MAX, DECLINE_BYTES_MAX, DECLINE_CODE_CHARS_MAX, FAULT_CHARS_MAX, INSTANCES_MAX,
+    LOG_BYTES_MAX, Limits, MEMORIES_MAX, REPLY_BYTES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX,
 };
 use crate::manifest::Manifest;
 use crate::sandbox::HANDLES;
@@ -146,14 +146,7 @@ impl Guest {
         if room == 0 {
             return;
         }
-        let escaped = message.chars().flat_map(|character| {
-            let control = character.is_control();
-            let escape = control.then(|| character.escape_default());
-            escape
-                .into_iter()
-                .flatten()
-                .chain((!control).then_some(character))
-        });
+        let escaped = message.chars().flat_map(shown);
         let mut message = String::new();
         for character in escaped {
             if message.len() + character.len_utf8() > room {
@@ -210,7 +203,7 @@ pub(crate) fn run(
     let ending = match handled {
         Ok(answer) => judge(answer, manifest, &action, draft.has_drawn()),
         Err(error) => Ending::Faulted {
-            fault: explain(&error)?,
+            fault: told(&explain(&error)?),
         },
     };
     Ok(Finished {
@@ -219,6 +212,25 @@ pub(crate) fn run(
         fuel: burned.saturating_add(guest.charged),
         log: guest.log,
     })
+}
+
+/// A character of a stranger's as it may be shown: whatever does not print is an escape, so that no
+/// text can turn around, hide or colour what stands beside it.
+fn shown(character: char) -> impl Iterator<Item = char> {
+    let prints = matches!(character, '"' | '\'' | '\\') || character.escape_debug().len() == 1;
+    let escape = (!prints).then(|| character.escape_default());
+    let itself = prints.then_some(character);
+    escape.into_iter().flatten().chain(itself)
+}
+
+/// What is told of a fault. It may repeat what the plugin said, and is kept for ever: so it is short.
+fn told(fault: &str) -> String {
+    let mut characters = fault.chars().flat_map(shown);
+    let mut told: String = characters.by_ref().take(FAULT_CHARS_MAX).collect();
+    if characters.next().is_some() {
+        told.push('…');
+    }
+    told
 }
 
 /// What a guest's answer amounts to: an answer that breaks the contract is a fault.
@@ -233,7 +245,9 @@ fn judge(
         Err(_) if drew => Err("it declined after a draw".into()),
         Err(decline) => judge_decline(decline),
     };
-    judged.unwrap_or_else(|fault| Ending::Faulted { fault })
+    judged.unwrap_or_else(|fault| Ending::Faulted {
+        fault: told(&fault),
+    })
 }
 
 fn judge_reply(

@@ -1,7 +1,7 @@
 //! The check of an upload, in stages. Each stage reports everything that it finds; the first stage
 //! that finds anything is the last.
 //!
-//! size and layer → validity → sizes → imports and exports → compile → link → `describe`, twice.
+//! size and layer → sizes of types → validity → sizes of code → imports and exports → compile → link → `describe`, twice.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -36,6 +36,7 @@ pub(crate) fn check(
     bytes: &[u8],
 ) -> Result<Checked, Report> {
     shape::check_layer(bytes)?;
+    shape::check_types(bytes)?;
     shape::check_validity(bytes)?;
     shape::check_sizes(bytes)?;
     shape::check_contract(bytes)?;

@@ -14,6 +14,18 @@ pub(crate) const FUNCTIONS_MAX: usize = 80_000;
 /// Core modules and components nested in a component.
 pub(crate) const PARTS_MAX: usize = 64;
 
+/// Blocks within blocks in a function: the compiler's time grows faster than their depth.
+pub(crate) const BLOCKS_NESTED_MAX: usize = 1_000;
+/// Bytes of one section of component types: types stand within types there, and are read so.
+pub(crate) const TYPES_BYTES_MAX: usize = 16 * 1024;
+/// Stack of the thread that checks an upload: room for the deepest types that fit a section.
+pub(crate) const CHECK_STACK_BYTES: usize = 128 * 1024 * 1024;
+
+/// Parts of a JSON Schema, with every reference written out.
+pub(crate) const SCHEMA_PARTS_MAX: usize = 10_000;
+/// Parts of a schema times values that are held against it.
+pub(crate) const SCHEMA_STEPS_MAX: usize = 4_000_000;
+
 /// Bytes of a manifest.
 pub(crate) const MANIFEST_BYTES_MAX: usize = 128 * 1024;
 /// Actions in a manifest.
@@ -29,6 +41,8 @@ pub(crate) const REPLY_BYTES_MAX: usize = 16 * 1024;
 pub(crate) const DECLINE_BYTES_MAX: usize = 512;
 /// Characters in the code of a decline.
 pub(crate) const DECLINE_CODE_CHARS_MAX: usize = 64;
+/// Characters of what is told of a fault.
+pub(crate) const FAULT_CHARS_MAX: usize = 300;
 /// Bytes of log lines that are kept of a call.
 pub(crate) const LOG_BYTES_MAX: usize = 8 * 1024;
 

@@ -1,18 +1,15 @@
 //! A plugin's manifest: what it says of itself, checked before anybody believes it.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::sync::Arc;
 
-use bursar_ledger::{
-    AMOUNT_MAX, AccountId, ComponentChoice, Digest, Grants, PLUGIN_ACCOUNTS_MAX, PluginId,
-};
-use jsonschema::Validator;
+use bursar_ledger::{AccountId, ComponentChoice, Digest, Grants, PLUGIN_ACCOUNTS_MAX, PluginId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::limits::{ACTIONS_MAX, ARGUMENTS_BYTES_MAX, MANIFEST_BYTES_MAX, TEXT_CHARS_MAX};
 use crate::report::{Finding, Report};
+use crate::schema::{Schema, SchemaError};
 
 /// An action that a plugin offers.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -54,78 +51,12 @@ pub struct Manifest {
 
 #[derive(Debug)]
 struct Schemas {
-    configuration: Validator,
-    actions: Vec<(String, Validator, Validator)>,
-}
-
-/// A value does not fit its schema.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct SchemaError {
-    /// Where, as a JSON pointer into the value.
-    pub pointer: String,
-    /// What is wrong there.
-    pub message: String,
-}
-
-impl fmt::Display for SchemaError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let place = if self.pointer.is_empty() {
-            "its top"
-        } else {
-            &self.pointer
-        };
-        write!(f, "{place}: {}", self.message)
-    }
+    configuration: Schema,
+    actions: Vec<(String, Schema, Schema)>,
 }
 
 fn bad(message: impl Into<String>) -> Finding {
     Finding::new("manifest_invalid", message)
-}
-
-fn compile(what: &str, schema: &Value) -> Result<Validator, Finding> {
-    jsonschema::options()
-        .with_draft(jsonschema::Draft::Draft202012)
-        .build(schema)
-        .map_err(|error| bad(format!("the schema of {what} is not one: {error}")))
-}
-
-/// Whether a value fits its schema, and has no number that some reader of JSON would round.
-fn check(validator: &Validator, value: &Value) -> Result<(), SchemaError> {
-    if let Some(pointer) = inexact_number(value) {
-        let message = format!("a whole number beyond ±{AMOUNT_MAX} is not kept exactly everywhere");
-        return Err(SchemaError { pointer, message });
-    }
-    validator.validate(value).map_err(|error| SchemaError {
-        pointer: error.instance_path().to_string(),
-        message: error.to_string(),
-    })
-}
-
-/// Where a whole number beyond 2^53 − 1 stands, as a JSON pointer. A fraction is never money, and
-/// as exact as fractions are.
-fn inexact_number(value: &Value) -> Option<String> {
-    let below = |name: String, value: &Value| {
-        let rest = inexact_number(value)?;
-        let name = name.replace('~', "~0").replace('/', "~1");
-        Some(format!("/{name}{rest}"))
-    };
-    match value {
-        Value::Number(number) => {
-            let units = number
-                .as_u64()
-                .or(number.as_i64().map(i64::unsigned_abs))
-                .unwrap_or(0);
-            (units > AMOUNT_MAX).then(String::new)
-        }
-        Value::Array(values) => {
-            let mut places = values.iter().enumerate();
-            places.find_map(|(place, value)| below(place.to_string(), value))
-        }
-        Value::Object(members) => members
-            .iter()
-            .find_map(|(name, value)| below(name.clone(), value)),
-        Value::Null | Value::Bool(_) | Value::String(_) => None,
-    }
 }
 
 impl Manifest {
@@ -200,17 +131,19 @@ impl Manifest {
 
     fn compile_schemas(&self) -> Result<Schemas, Vec<Finding>> {
         let mut findings = Vec::new();
-        let mut keep = |compiled: Result<Validator, Finding>| {
-            compiled.map_err(|finding| findings.push(finding)).ok()
+        let mut keep = |what: &str, schema: &Value| {
+            let compiled = Schema::compile(schema);
+            let wrong = |error| findings.push(bad(format!("the schema of {what}: {error}")));
+            compiled.map_err(wrong).ok()
         };
-        let configuration = keep(compile("the configuration", &self.configuration));
+        let configuration = keep("the configuration", &self.configuration);
         let actions: Vec<_> = self
             .actions
             .iter()
             .filter_map(|action| {
                 let name = action.name.clone();
-                let arguments = keep(compile(&format!("`{name}`'s arguments"), &action.arguments));
-                let reply = keep(compile(&format!("`{name}`'s reply"), &action.reply));
+                let arguments = keep(&format!("`{name}`'s arguments"), &action.arguments);
+                let reply = keep(&format!("`{name}`'s reply"), &action.reply);
                 Some((name, arguments?, reply?))
             })
             .collect();
@@ -228,7 +161,7 @@ impl Manifest {
         self.actions.iter().find(|action| action.name == name)
     }
 
-    fn validators(&self, action: &str) -> Option<(&Validator, &Validator)> {
+    fn schemas_of(&self, action: &str) -> Option<(&Schema, &Schema)> {
         let schemas = self.schemas.as_ref()?;
         let found = schemas.actions.iter().find(|(name, _, _)| name == action)?;
         Some((&found.1, &found.2))
@@ -242,21 +175,21 @@ impl Manifest {
                 message: format!("arguments have at most {ARGUMENTS_BYTES_MAX} bytes"),
             });
         }
-        self.validators(action)
-            .map_or(Ok(()), |(schema, _)| check(schema, arguments))
+        self.schemas_of(action)
+            .map_or(Ok(()), |(schema, _)| schema.check(arguments))
     }
 
     /// Whether a reply fits the action's schema.
     pub fn check_reply(&self, action: &str, reply: &Value) -> Result<(), SchemaError> {
-        self.validators(action)
-            .map_or(Ok(()), |(_, schema)| check(schema, reply))
+        self.schemas_of(action)
+            .map_or(Ok(()), |(_, schema)| schema.check(reply))
     }
 
     /// Whether a configuration fits the plugin's schema.
     pub fn check_configuration(&self, config: &Value) -> Result<(), SchemaError> {
         self.schemas
             .as_ref()
-            .map_or(Ok(()), |schemas| check(&schemas.configuration, config))
+            .map_or(Ok(()), |schemas| schemas.configuration.check(config))
     }
 
     /// The component as an installation names it.

@@ -11,7 +11,7 @@ use wasmtime::component::Linker;
 use crate::bindings::PluginPre;
 use crate::call::{self, CallFailure, Finished, Guest};
 use crate::check::{Checked, check};
-use crate::limits::Limits;
+use crate::limits::{CHECK_STACK_BYTES, Limits};
 use crate::manifest::Manifest;
 use crate::report::{Finding, Report};
 use crate::sandbox;
@@ -75,7 +75,18 @@ impl PluginHost {
             limits,
             ..
         } = &*self.inner;
-        check(engine, linker, limits, bytes)
+        // A thread of its own, for its stack: what strangers nest is read by functions that nest.
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new()
+                .name("check".into())
+                .stack_size(CHECK_STACK_BYTES);
+            let failed = |what: &str| Report::from(Finding::new("check_failed", what));
+            let checking = thread
+                .spawn_scoped(scope, || check(engine, linker, limits, bytes))
+                .map_err(|error| failed(&format!("no thread to check it on: {error}")))?;
+            let checked = checking.join();
+            checked.unwrap_or_else(|_| Err(failed("the check gave up on it")))
+        })
     }
 
     /// Makes a component ready to run. Takes as long as the check.

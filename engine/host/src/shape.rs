@@ -1,10 +1,15 @@
 //! The shape of an upload: what can be said of it before anything compiles it.
 
-use wasmparser::{Parser, Payload, Validator, WasmFeatures};
+use wasmparser::{
+    BinaryReaderError, FunctionBody, Operator, Parser, Payload, Validator, WasmFeatures,
+};
 use wit_parser::decoding::{DecodedWasm, decode};
 use wit_parser::{WorldItem, WorldKey};
 
-use crate::limits::{BODY_BYTES_MAX, CODE_BYTES_MAX, FUNCTIONS_MAX, PARTS_MAX, UPLOAD_BYTES_MAX};
+use crate::limits::{
+    BLOCKS_NESTED_MAX, BODY_BYTES_MAX, CODE_BYTES_MAX, FUNCTIONS_MAX, PARTS_MAX, TYPES_BYTES_MAX,
+    UPLOAD_BYTES_MAX,
+};
 use crate::report::{Finding, Report};
 
 /// What a plugin may import.
@@ -57,17 +62,56 @@ pub(crate) fn check_validity(bytes: &[u8]) -> Result<(), Report> {
     features.remove(absent);
     match Validator::new_with_features(features).validate_all(bytes) {
         Ok(_) => Ok(()),
-        Err(error) => {
-            let message = format!("at byte {:#x}: {}", error.offset(), error.message());
-            let hint = "it uses a feature that is off here, or it is damaged";
-            Err(Finding::new("invalid", message).hint(hint).into())
+        Err(error) => Err(invalid(&error).into()),
+    }
+}
+
+fn invalid(error: &BinaryReaderError) -> Finding {
+    let message = format!("at byte {:#x}: {}", error.offset(), error.message());
+    let hint = "it uses a feature that is off here, or it is damaged";
+    Finding::new("invalid", message).hint(hint)
+}
+
+/// Sections in which types stand within types, before anything reads them.
+pub(crate) fn check_types(bytes: &[u8]) -> Result<(), Report> {
+    for payload in Parser::new(0).parse_all(bytes) {
+        let size = match payload {
+            Ok(Payload::ComponentTypeSection(types)) => types.range().len(),
+            Ok(Payload::CoreTypeSection(types)) => types.range().len(),
+            Ok(_) => 0,
+            Err(error) => return Err(invalid(&error).into()),
+        };
+        if size > TYPES_BYTES_MAX {
+            let message =
+                format!("bytes in a section of types: {size}, of at most {TYPES_BYTES_MAX}");
+            return Err(Finding::new("types_too_large", message).into());
         }
     }
+    Ok(())
+}
+
+/// How deep blocks stand within blocks in a function.
+fn nesting(body: &FunctionBody<'_>) -> Result<usize, BinaryReaderError> {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let mut operators = body.get_operators_reader()?;
+    while !operators.eof() {
+        match operators.read()? {
+            Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            // The last one closes the function itself.
+            Operator::End => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    Ok(deepest)
 }
 
 /// Sizes that make compiling slow, counted before compiling.
 pub(crate) fn check_sizes(bytes: &[u8]) -> Result<(), Report> {
     let (mut functions, mut code, mut largest, mut parts) = (0_usize, 0_usize, 0_usize, 0_usize);
+    let mut deepest = 0;
     for payload in Parser::new(0).parse_all(bytes) {
         match payload {
             Ok(Payload::CodeSectionEntry(body)) => {
@@ -75,10 +119,11 @@ pub(crate) fn check_sizes(bytes: &[u8]) -> Result<(), Report> {
                 functions += 1;
                 code += size;
                 largest = largest.max(size);
+                deepest = deepest.max(nesting(&body).map_err(|error| invalid(&error))?);
             }
             Ok(Payload::ModuleSection { .. } | Payload::ComponentSection { .. }) => parts += 1,
             Ok(_) => {}
-            Err(error) => return Err(Finding::new("invalid", error.to_string()).into()),
+            Err(error) => return Err(invalid(&error).into()),
         }
     }
     let over = |code, what: &str, is: usize, most: usize| {
@@ -92,6 +137,12 @@ pub(crate) fn check_sizes(bytes: &[u8]) -> Result<(), Report> {
             "bytes in the largest function",
             largest,
             BODY_BYTES_MAX,
+        ),
+        over(
+            "function_too_deep",
+            "blocks within blocks in a function",
+            deepest,
+            BLOCKS_NESTED_MAX,
         ),
         over(
             "too_many_parts",

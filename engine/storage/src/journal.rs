@@ -187,7 +187,7 @@ impl Journal for FileJournal {
     }
 
     fn checkpointed(&self) -> Result<u64> {
-        let newest = "SELECT max(record) FROM checkpoints WHERE pieces IS NOT NULL";
+        let newest = "SELECT coalesce(max(record), 0) FROM checkpoints WHERE pieces IS NOT NULL";
         rows::unsigned(self.database.number(newest)?)
     }
 

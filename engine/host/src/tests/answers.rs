@@ -132,6 +132,20 @@ fn decline_ends_at_its_limits() {
 }
 
 #[test]
+fn what_is_told_of_a_fault_is_short_and_shows_no_tricks() {
+    let fault = fault(&replying(format!("\"{}\"", "\u{202e}x".repeat(2_000))));
+    assert!(
+        fault.starts_with("its reply does not fit its schema"),
+        "{fault}"
+    );
+    assert!(
+        fault.contains(r"\u{202e}x") && !fault.contains('\u{202e}'),
+        "{fault}"
+    );
+    assert_eq!(fault.chars().count(), 301);
+}
+
+#[test]
 fn decline_after_a_draw_is_a_fault() {
     let mut guest = declining("lost", "You lost.");
     let decline = guest.handle;

@@ -2,7 +2,10 @@
 
 use super::guest::{Guest, bytes, functions_of};
 use super::world::host;
-use crate::limits::{BODY_BYTES_MAX, CODE_BYTES_MAX, FUNCTIONS_MAX, PARTS_MAX, UPLOAD_BYTES_MAX};
+use crate::limits::{
+    BLOCKS_NESTED_MAX, BODY_BYTES_MAX, CODE_BYTES_MAX, FUNCTIONS_MAX, PARTS_MAX, TYPES_BYTES_MAX,
+    UPLOAD_BYTES_MAX,
+};
 use crate::report::{Finding, Report};
 use crate::shape::{check_sizes, check_validity};
 
@@ -368,4 +371,50 @@ fn refusal_is_plain_text_with_its_hint() {
     let report = host().check(b"").err().unwrap();
     let text = report.to_string();
     assert!(text.starts_with("not_wasm: this is not WebAssembly\n    build it as a component"));
+}
+
+/// A component of nothing but instance types within each other, in a section of so many bytes.
+fn nested_types(bytes: usize) -> Vec<u8> {
+    let leb = |mut number: usize| {
+        let mut encoded = Vec::new();
+        loop {
+            let low = u8::try_from(number % 128).unwrap();
+            number /= 128;
+            encoded.push(if number > 0 { low | 128 } else { low });
+            if number == 0 {
+                return encoded;
+            }
+        }
+    };
+    // One type; then "an instance type with one declaration, which is a type", and so on.
+    let mut section = vec![1];
+    while section.len() + 5 <= bytes {
+        section.extend([0x42, 1, 1]);
+    }
+    section.extend([0x42, 0]);
+    let mut component = b"\0asm\x0d\0\x01\0\x07".to_vec();
+    component.extend(leb(section.len()));
+    component.extend(section);
+    component
+}
+
+#[test]
+fn types_within_types_end_before_the_stack_does() {
+    assert_eq!(codes(&nested_types(TYPES_BYTES_MAX)), ["export_missing"]);
+    assert_eq!(
+        codes(&nested_types(TYPES_BYTES_MAX + 3)),
+        ["types_too_large"]
+    );
+    assert_eq!(codes(&nested_types(1 << 20)), ["types_too_large"]);
+}
+
+#[test]
+fn blocks_within_blocks_end_at_their_limit() {
+    let nested = |depth: usize| {
+        let mut guest = Guest::new();
+        guest.fields = format!("(func {} {})", "(block ".repeat(depth), ")".repeat(depth));
+        guest.bytes()
+    };
+    assert_eq!(codes(&nested(BLOCKS_NESTED_MAX)), [""; 0]);
+    assert_eq!(codes(&nested(BLOCKS_NESTED_MAX + 1)), ["function_too_deep"]);
 }
