@@ -52,17 +52,8 @@ async fn pay_until_it_breaks(mut client: Client, round: u64, lane: u64) -> Known
     unreachable!("the server is killed at some point")
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn nothing_acknowledged_is_lost_to_kill_9() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("crash.db");
-    let mut server = Process::serve(&file);
-    let key = server
-        .admin_key
-        .clone()
-        .expect("a new file has a first key");
-    let connect = |server: &Process| Client::new(Address::Tcp(server.address.clone()), &key);
-    let mut client = connect(&server);
+/// Opens the guild: two members, and money to pay with.
+async fn furnish(client: &mut Client) {
     client.put(GUILD, &json!({})).await.unwrap();
     client
         .put(&format!("{GUILD}/assets/coin"), &currency())
@@ -83,7 +74,46 @@ async fn nothing_acknowledged_is_lost_to_kill_9() {
             .status,
         201
     );
+}
 
+/// Every answer that was given is kept, and every request that got none is made now if it was not.
+/// Says how many keys that were.
+async fn reconcile(client: &mut Client, known: &[Known]) -> u64 {
+    let mut keys = 0;
+    for (key, body) in known.iter().flat_map(|known| &known.acknowledged) {
+        let kept = client
+            .get(&format!("{GUILD}/outcomes/{key}"))
+            .await
+            .unwrap();
+        assert_eq!(kept.body, body, "{key} was acknowledged");
+        keys += 1;
+    }
+    for Known { open, .. } in known {
+        let body = posting("user:1", "user:2", 1);
+        let again = client
+            .post(&format!("{GUILD}/transfers"), open, &body)
+            .await
+            .unwrap();
+        assert_eq!(
+            again.status, 201,
+            "whatever became of {open}, it is made once by now"
+        );
+        keys += 1;
+    }
+    keys
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_acknowledged_is_lost_to_kill_9() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("crash.db");
+    let mut server = Process::serve(&file);
+    let key = server
+        .admin_key
+        .clone()
+        .expect("a new file has a first key");
+    let connect = |server: &Process| Client::new(Address::Tcp(server.address.clone()), &key);
+    furnish(&mut connect(&server)).await;
     let mut paid = 0;
     for round in 0..crashes() {
         let mut load = JoinSet::new();
@@ -97,27 +127,8 @@ async fn nothing_acknowledged_is_lost_to_kill_9() {
         audited(&file);
 
         server = Process::serve(&file);
-        client = connect(&server);
-        for (key, body) in known.iter().flat_map(|known| &known.acknowledged) {
-            let kept = client
-                .get(&format!("{GUILD}/outcomes/{key}"))
-                .await
-                .unwrap();
-            assert_eq!(kept.body, body, "{key} was acknowledged in round {round}");
-            paid += 1;
-        }
-        for Known { open, .. } in &known {
-            let body = posting("user:1", "user:2", 1);
-            let again = client
-                .post(&format!("{GUILD}/transfers"), open, &body)
-                .await
-                .unwrap();
-            assert_eq!(
-                again.status, 201,
-                "whatever became of {open}, it is made once by now"
-            );
-            paid += 1;
-        }
+        let mut client = connect(&server);
+        paid += reconcile(&mut client, &known).await;
         let account = client
             .get(&format!("{GUILD}/accounts/user:2"))
             .await

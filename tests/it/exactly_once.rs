@@ -13,7 +13,7 @@ const REQUESTS: u64 = 200;
 
 /// The key of a request: every fourth one is a key that some other connection uses as well.
 fn key(connection: u64, request: u64) -> String {
-    if request % 4 == 0 {
+    if request.is_multiple_of(4) {
         format!("shared {} {request}", connection / 2)
     } else {
         format!("own {connection} {request}")

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::support::audited;
 
 /// Accounts of a history; each begins with [`PURSE`].
-const MEMBERS: u64 = 4;
+const MEMBERS: usize = 4;
 const PURSE: i64 = 100;
 /// Threads that ask at the same time.
 const THREADS: usize = 4;
@@ -26,8 +26,8 @@ const THREADS: usize = 4;
 #[derive(Clone, Copy, PartialEq, Debug)]
 struct Ask {
     key: u64,
-    from: u64,
-    to: u64,
+    from: usize,
+    to: usize,
     amount: u64,
 }
 
@@ -167,7 +167,7 @@ fn balances(storage: &Storage) -> Vec<i64> {
 
 /// What must have come of the first answers, in the order of their records, by nothing but sums.
 fn naive_balances(firsts: &BTreeMap<u64, (Ask, Answer)>) -> Vec<i64> {
-    let mut balances = vec![PURSE; MEMBERS as usize];
+    let mut balances = vec![PURSE; MEMBERS];
     let seq =
         |answer: &Answer| serde_json::from_slice::<Value>(&answer.body).unwrap()["seq"].as_u64();
     let mut applied: Vec<_> = firsts
@@ -185,11 +185,11 @@ fn naive_balances(firsts: &BTreeMap<u64, (Ask, Answer)>) -> Vec<i64> {
     {
         let amount = i64::try_from(amount).unwrap();
         assert!(
-            balances[from as usize] >= amount,
+            balances[from] >= amount,
             "it was applied, so it was covered"
         );
-        balances[from as usize] -= amount;
-        balances[to as usize] += amount;
+        balances[from] -= amount;
+        balances[to] += amount;
     }
     balances
 }

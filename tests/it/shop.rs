@@ -22,7 +22,7 @@ async fn open_shop(guild: &mut Guild, offer: Value, stock: u64) {
     guild.issue("plugin:shop", "item:potion", stock).await;
 }
 
-fn potion(more: Value) -> Value {
+fn potion(more: &Value) -> Value {
     let mut offer = json!({"item": "item:potion", "price": {"coin": 50}});
     offer
         .as_object_mut()
@@ -40,7 +40,7 @@ async fn buy(guild: &mut Guild, key: &str, member: &str) -> bursar_server::clien
 #[tokio::test(flavor = "multi_thread")]
 async fn a_purchase_moves_money_and_item_in_one_transfer() {
     let (house, mut guild) = House::with_guild(1).await;
-    open_shop(&mut guild, potion(json!({})), 10).await;
+    open_shop(&mut guild, potion(&json!({})), 10).await;
     let asked = json!({"item": "item:potion", "quantity": 3});
     let bought = guild.call("shop/buy", "k", "user:1", asked).await;
     assert_eq!(bought.status, 200, "{}", bought.json());
@@ -60,7 +60,7 @@ async fn a_purchase_moves_money_and_item_in_one_transfer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_double_click_buys_once() {
     let (house, mut guild) = House::with_guild(1).await;
-    open_shop(&mut guild, potion(json!({})), 10).await;
+    open_shop(&mut guild, potion(&json!({})), 10).await;
     let body = json!({"caller": "user:1", "arguments": {"item": "item:potion"}});
     let click = (BUY.to_owned(), "click".to_owned(), body);
     let answers = house.at_once(vec![click; 16]).await;
@@ -74,7 +74,7 @@ async fn a_double_click_buys_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crowd_cannot_buy_more_than_the_stock() {
     let (house, mut guild) = House::with_guild(24).await;
-    open_shop(&mut guild, potion(json!({})), 5).await;
+    open_shop(&mut guild, potion(&json!({})), 5).await;
     let ask = |member: u64| {
         let body =
             json!({"caller": format!("user:{member}"), "arguments": {"item": "item:potion"}});
@@ -95,7 +95,7 @@ async fn a_crowd_cannot_buy_more_than_the_stock() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_limit_per_member_holds_against_many_clicks() {
     let (house, mut guild) = House::with_guild(1).await;
-    open_shop(&mut guild, potion(json!({"per_member_limit": 3})), 100).await;
+    open_shop(&mut guild, potion(&json!({"per_member_limit": 3})), 100).await;
     let ask = |number: u64| {
         let body = json!({"caller": "user:1", "arguments": {"item": "item:potion"}});
         (BUY.to_owned(), format!("k{number}"), body)
@@ -119,7 +119,7 @@ async fn a_cooldown_ends_when_its_time_has_passed() {
         Arc::new(move || Timestamp(now.load(Ordering::SeqCst)))
     };
     let (house, mut guild) = House::with_clock(clock).await.furnished(1).await;
-    open_shop(&mut guild, potion(json!({"cooldown_s": 60})), 100).await;
+    open_shop(&mut guild, potion(&json!({"cooldown_s": 60})), 100).await;
     assert_eq!(buy(&mut guild, "a", "user:1").await.status, 200);
     now.fetch_add(59_999, Ordering::SeqCst);
     assert_eq!(
@@ -139,7 +139,7 @@ async fn a_cooldown_ends_when_its_time_has_passed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_member_who_cannot_pay_is_told_what_is_missing() {
     let (house, mut guild) = House::with_guild(1).await;
-    open_shop(&mut guild, potion(json!({"price": {"coin": 1001}})), 1).await;
+    open_shop(&mut guild, potion(&json!({"price": {"coin": 1001}})), 1).await;
     let refused = buy(&mut guild, "k", "user:1").await;
     assert_eq!(
         (refused.status.as_u16(), refused.code()),
@@ -158,7 +158,7 @@ async fn a_member_who_cannot_pay_is_told_what_is_missing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_price_that_rose_after_the_click_is_not_charged() {
     let (house, mut guild) = House::with_guild(1).await;
-    open_shop(&mut guild, potion(json!({})), 10).await;
+    open_shop(&mut guild, potion(&json!({})), 10).await;
     let ask = |limit: Value| {
         json!({
             "caller": "user:1", "arguments": {"item": "item:potion"}, "spend_limit": limit,
@@ -185,7 +185,7 @@ async fn a_price_that_rose_after_the_click_is_not_charged() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_fit_the_manifest_is_named_by_a_pointer() {
     let (house, mut guild) = House::with_guild(1).await;
-    open_shop(&mut guild, potion(json!({})), 10).await;
+    open_shop(&mut guild, potion(&json!({})), 10).await;
     let wrong = [
         (
             json!({"item": "item:potion", "quantity": 0}),
@@ -219,7 +219,7 @@ async fn what_does_not_fit_the_manifest_is_named_by_a_pointer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shop_that_is_switched_off_sells_nothing_and_keeps_its_answers() {
     let (house, mut guild) = House::with_guild(1).await;
-    open_shop(&mut guild, potion(json!({})), 10).await;
+    open_shop(&mut guild, potion(&json!({})), 10).await;
     let first = buy(&mut guild, "a", "user:1").await;
     guild
         .made(&format!("{GUILD}/plugins/shop"), json!({"enabled": false}))
@@ -237,7 +237,7 @@ async fn a_shop_that_is_switched_off_sells_nothing_and_keeps_its_answers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bot_finds_in_the_manifest_what_it_needs_for_its_commands() {
     let (house, mut guild) = House::with_guild(1).await;
-    open_shop(&mut guild, potion(json!({})), 10).await;
+    open_shop(&mut guild, potion(&json!({})), 10).await;
     let listed = guild.get(&format!("{GUILD}/plugins")).await.json();
     let manifest = &listed["plugins"][0]["manifest"];
     assert_eq!(

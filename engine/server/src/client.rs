@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::net::{TcpStream, UnixStream};
 
 /// How long an answer is waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Where a server listens.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -437,7 +437,7 @@ fn run_guest(
 ) -> Result<CallResult, Problem> {
     let finished = plugin
         .run(draft)
-        .map_err(|failure| call_failed(&request, &failure))?;
+        .map_err(|failure| call_failed(&request, failure))?;
     for line in &finished.log {
         tracing::info!(
             plugin = %request.plugin,
@@ -485,6 +485,10 @@ fn replayed(request: &Request, stored: bursar_storage::Stored) -> Result<Answer,
     }
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "errors are handed on by `map_err`"
+)]
 fn unreadable(error: bursar_storage::StorageError) -> Problem {
     tracing::error!(%error, "a read failed");
     Problem::unavailable(
@@ -509,7 +513,7 @@ fn refused_component(report: &Report) -> Problem {
 }
 
 /// A call that could not be brought to an end is no outcome: nothing of it is kept.
-fn call_failed(call: &CallRequest, failure: &CallFailure) -> Problem {
+fn call_failed(call: &CallRequest, failure: CallFailure) -> Problem {
     tracing::warn!(plugin = %call.plugin, call = %call.id, %failure, "a call failed");
     let detail = format!("the call could not be finished ({failure}); nothing has moved");
     Problem::unavailable("call_failed", detail)

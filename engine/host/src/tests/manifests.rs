@@ -217,12 +217,12 @@ fn value_is_checked_against_its_schema_and_its_place_is_named() {
 
 /// A schema whose each level refers twice to the level below.
 fn doubling(levels: usize) -> Value {
-    let level = |number: usize| match number {
-        0 => json!({"type": "integer"}),
-        _ => {
-            let below = json!({"$ref": format!("#/$defs/d{}", number - 1)});
-            json!({"anyOf": [below.clone(), below]})
+    let level = |number: usize| {
+        if number == 0 {
+            return json!({"type": "integer"});
         }
+        let below = json!({"$ref": format!("#/$defs/d{}", number - 1)});
+        json!({"anyOf": [below.clone(), below]})
     };
     let definitions = (0..=levels).map(|number| (format!("d{number}"), level(number)));
     json!({"$ref": format!("#/$defs/d{levels}"), "$defs": Value::Object(definitions.collect())})

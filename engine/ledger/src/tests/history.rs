@@ -55,11 +55,12 @@ impl Plan {
                 for ask in &self.asks {
                     draft.perform(ask.clone());
                 }
-                let ending = match &self.ending {
-                    Ending::Declined { .. } if draft.has_drawn() => Ending::Faulted {
-                        fault: "it declined after a draw".into(),
-                    },
-                    ending => ending.clone(),
+                let declined = matches!(self.ending, Ending::Declined { .. });
+                let ending = if declined && draft.has_drawn() {
+                    let fault = "it declined after a draw".into();
+                    Ending::Faulted { fault }
+                } else {
+                    self.ending.clone()
                 };
                 (draft.component(), draft.close(), ending)
             }

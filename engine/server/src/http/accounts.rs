@@ -76,8 +76,8 @@ pub(super) async fn set(
     let parsed = extract::json::<AccountBody>(body).await?;
     caller.require(parsed.typed.needs(), &economy)?;
     let patch = parsed.typed.into_patch()?;
-    let path = format!("/v1/economies/{economy}/accounts/{account}");
-    let asking = extract::asking(&caller, economy, None, "PUT", &path, &parsed.canonical);
+    let route = format!("/v1/economies/{economy}/accounts/{account}");
+    let asking = extract::asking(&caller, economy, None, "PUT", &route, &parsed.canonical);
     Ok(extract::respond(
         api.bursar
             .act(asking, Act::SetAccount { account, patch })

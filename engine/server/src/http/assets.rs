@@ -85,8 +85,8 @@ pub(super) async fn set(
     let asset: AssetId = extract::name("asset", &asset)?;
     let parsed = extract::json::<AssetBody>(body).await?;
     let patch = parsed.typed.into_patch()?;
-    let path = format!("/v1/economies/{economy}/assets/{asset}");
-    let asking = extract::asking(&caller, economy, None, "PUT", &path, &parsed.canonical);
+    let route = format!("/v1/economies/{economy}/assets/{asset}");
+    let asking = extract::asking(&caller, economy, None, "PUT", &route, &parsed.canonical);
     Ok(extract::respond(
         api.bursar
             .act(asking, Act::SetAsset { asset, patch })

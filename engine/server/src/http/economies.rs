@@ -21,8 +21,8 @@ pub(super) async fn open(
 ) -> Result<Response, Problem> {
     let id = extract::economy(&economy)?;
     caller.require(Scope::Admin, &id)?;
-    let path = format!("/v1/economies/{id}");
-    let asking = extract::asking(&caller, id, None, "PUT", &path, &Value::Null);
+    let route = format!("/v1/economies/{id}");
+    let asking = extract::asking(&caller, id, None, "PUT", &route, &Value::Null);
     let act = Act::OpenEconomy {
         seed: random::seed(),
     };

@@ -72,8 +72,8 @@ pub(super) async fn set(
     let plugin: PluginId = extract::name("plugin", &plugin)?;
     let parsed = extract::json::<PluginBody>(body).await?;
     let patch = prepare(&api, &caller, &economy, &plugin, parsed.typed).await?;
-    let path = format!("/v1/economies/{economy}/plugins/{plugin}");
-    let asking = extract::asking(&caller, economy, None, "PUT", &path, &parsed.canonical);
+    let route = format!("/v1/economies/{economy}/plugins/{plugin}");
+    let asking = extract::asking(&caller, economy, None, "PUT", &route, &parsed.canonical);
     let act = Act::SetPlugin {
         plugin,
         patch: Box::new(patch),
@@ -170,13 +170,13 @@ pub(super) async fn call(
         arguments,
         spend_limit,
     } = parsed.typed;
-    let path = format!("/v1/economies/{economy}/plugins/{plugin}/actions/{action}");
+    let route = format!("/v1/economies/{economy}/plugins/{plugin}/actions/{action}");
     let asking = extract::asking(
         &caller,
         economy,
         Some(key),
         "POST",
-        &path,
+        &route,
         &parsed.canonical,
     );
     let calling = Calling {

@@ -32,6 +32,7 @@ impl Problem {
     }
 
     /// Adds a typed member.
+    #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.members.insert(name.into(), value.into());
         self

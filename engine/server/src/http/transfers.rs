@@ -83,13 +83,13 @@ pub(super) async fn transfer(
     let key = extract::idempotency_key(&headers)?;
     let parsed = extract::json::<TransferBody>(body).await?;
     parsed.typed.check()?;
-    let path = format!("/v1/economies/{economy}/transfers");
+    let route = format!("/v1/economies/{economy}/transfers");
     let asking = extract::asking(
         &caller,
         economy,
         Some(key),
         "POST",
-        &path,
+        &route,
         &parsed.canonical,
     );
     let authority = if caller.allows(Scope::Admin) {
@@ -156,8 +156,15 @@ async fn supply(
         memo,
     } = parsed.typed;
     check_text("/memo", memo.as_ref(), MEMO_CHARS_MAX)?;
-    let path = format!("/v1/economies/{economy}/{route}");
-    let asking = extract::asking(caller, economy, Some(key), "POST", &path, &parsed.canonical);
+    let route = format!("/v1/economies/{economy}/{route}");
+    let asking = extract::asking(
+        caller,
+        economy,
+        Some(key),
+        "POST",
+        &route,
+        &parsed.canonical,
+    );
     let request = IssueRequest {
         id: random::transfer_id(),
         account,

@@ -310,7 +310,7 @@ async fn coinflip(stage: &mut Stage) -> Told {
     let moved = if won { 40 } else { -40 };
     stage.check(
         flipped.status.is_success() && after - before == moved,
-        format!("40 coins on heads: {} came up, {moved:+} coins", side),
+        format!("40 coins on heads: {side} came up, {moved:+} coins"),
     );
     let again = stage.call("coinflip/flip", "flip 1", "user:8", bet).await?;
     stage.check(
@@ -337,16 +337,14 @@ async fn pay_until_it_breaks(mut client: Client, lane: u64) -> Known {
     };
     for number in 0_u64.. {
         let key = format!("load {lane} {number}");
-        match client
+        let paid = client
             .post(&format!("{GUILD}/transfers"), &key, &payment())
-            .await
-        {
-            Ok(answer) => known.acknowledged.push((key, answer.body)),
-            Err(_) => {
-                known.open = Some(key);
-                break;
-            }
-        }
+            .await;
+        let Ok(answer) = paid else {
+            known.open = Some(key);
+            break;
+        };
+        known.acknowledged.push((key, answer.body));
     }
     known
 }

@@ -15,7 +15,7 @@ use crate::client::{Address, Client, ClientError, Response};
 use crate::commands::style;
 
 /// How long the server may take to come up.
-const START_PATIENCE: Duration = Duration::from_secs(60);
+const START_PATIENCE: Duration = Duration::from_mins(1);
 
 /// The economy of the story.
 pub(super) const GUILD: &str = "/v1/economies/guild";
