@@ -9,7 +9,8 @@ use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
 use crate::bindings::PluginPre;
-use crate::call::{CallFailure, Guest, explain, store};
+use crate::call::{CallFailure, explain, store};
+use crate::guest::Guest;
 use crate::limits::Limits;
 use crate::manifest::Manifest;
 use crate::report::{Finding, Report};

@@ -14,23 +14,8 @@ use bursar_ledger::{
 use wasmtime::Result;
 
 use crate::bindings::bursar::plugin::{call, fair, ledger, log, state, types};
-use crate::call::{Guest, LogLevel};
+use crate::guest::{Fault, Guest, LogLevel};
 use crate::limits::{FUEL_PER_READ, FUEL_PER_REQUEST};
-
-/// The guest did something that no plugin may do. The text is for the operator.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Fault(pub(crate) String);
-
-/// What a guest has asked for so far, by kind.
-#[derive(Clone, Copy, Default, Debug)]
-pub(crate) struct Counts {
-    reads: usize,
-    postings: usize,
-    secures: usize,
-    writes: usize,
-    draws: usize,
-}
 
 fn fault<T>(what: impl Into<String>) -> Result<T> {
     Err(Fault(what.into()).into())

@@ -15,6 +15,7 @@
 mod bindings;
 mod call;
 mod check;
+mod guest;
 mod imports;
 mod limits;
 mod manifest;
@@ -29,8 +30,9 @@ mod workers;
 #[cfg(test)]
 mod tests;
 
-pub use call::{CallFailure, Finished, LogLevel, LogLine};
+pub use call::{CallFailure, Finished};
 pub use check::Checked;
+pub use guest::{LogLevel, LogLine};
 pub use limits::{Limits, UPLOAD_BYTES_MAX};
 pub use manifest::{Action, Manifest};
 pub use plugin::{LoadedPlugin, PluginHost};

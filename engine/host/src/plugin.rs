@@ -9,8 +9,9 @@ use wasmtime::Engine;
 use wasmtime::component::Linker;
 
 use crate::bindings::PluginPre;
-use crate::call::{self, CallFailure, Finished, Guest};
+use crate::call::{self, CallFailure, Finished};
 use crate::check::{Checked, check};
+use crate::guest::Guest;
 use crate::limits::{CHECK_STACK_BYTES, Limits};
 use crate::manifest::Manifest;
 use crate::report::{Finding, Report};

@@ -6,9 +6,9 @@ use wasmtime::{
 };
 
 use crate::bindings::Plugin;
-use crate::call::Guest;
+use crate::guest::Guest;
 use crate::limits::{
-    HANDLES_MAX, INSTANCES_MAX, Limits, MEMORIES_MAX, STACK_BYTES, TABLE_ELEMENTS_MAX, TABLES_MAX,
+    INSTANCES_MAX, Limits, MEMORIES_MAX, STACK_BYTES, TABLE_ELEMENTS_MAX, TABLES_MAX,
 };
 
 /// Component instances that live at the same time: one a worker, and some to spare for checks.
@@ -67,6 +67,3 @@ pub(crate) fn linker(engine: &Engine) -> Result<Linker<Guest>> {
     Plugin::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest| guest)?;
     Ok(linker)
 }
-
-/// Handles that a guest may have open; the contract has none to give.
-pub(crate) const HANDLES: usize = HANDLES_MAX;

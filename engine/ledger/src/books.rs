@@ -3,19 +3,16 @@
 use std::sync::Arc;
 
 use imbl::OrdMap;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::access::ApiKey;
 use crate::account::{Account, Balance};
-use crate::amount::Limit;
 use crate::asset::Asset;
-use crate::decide::Decision;
+use crate::decision::{Change, Decision};
 use crate::digest::Digest;
 use crate::draw::Seed;
 use crate::id::{AccountId, AssetId, KeyId, PluginId};
 use crate::movement::Movement;
-use crate::plugin::{Component, Grants, Plugin};
+use crate::plugin::{Component, Plugin};
 use crate::time::Timestamp;
 
 /// The state of one economy. Cloning it costs a few pointers: two clones share what neither has
@@ -32,83 +29,6 @@ pub struct Books {
     pub(crate) plugins: OrdMap<PluginId, Arc<Plugin>>,
     pub(crate) keys: OrdMap<KeyId, Arc<ApiKey>>,
     pub(crate) components: OrdMap<Digest, Arc<Component>>,
-}
-
-/// One change other than a movement. Movements and changes together are a record's effects, and all
-/// that is ever applied: starting up applies them and never decides again.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-#[serde(tag = "change", rename_all = "snake_case")]
-pub enum Change {
-    /// The economy is open.
-    EconomyOpened {
-        /// Its randomness.
-        seed: Seed,
-    },
-    /// An asset is so.
-    AssetSet {
-        /// Which.
-        asset: AssetId,
-        /// How it is.
-        definition: Asset,
-    },
-    /// An account is so; its balances stay.
-    AccountSet {
-        /// Which.
-        account: AccountId,
-        /// How far below zero each balance may go.
-        credit_limit: Limit,
-        /// How high each balance may go.
-        #[serde(skip_serializing_if = "Option::is_none", default)]
-        ceiling: Option<Limit>,
-        /// Anything, as JSON.
-        #[serde(skip_serializing_if = "Option::is_none", default)]
-        metadata: Option<Value>,
-    },
-    /// A plugin is so; its state stays.
-    PluginSet {
-        /// Which.
-        plugin: PluginId,
-        /// Which component runs.
-        component: Digest,
-        /// What its manifest asks for.
-        requested: Grants,
-        /// What it was granted.
-        grants: Grants,
-        /// The operator's configuration.
-        config: Arc<Value>,
-        /// Whether it may be called.
-        enabled: bool,
-    },
-    /// A key of a plugin's state has a value.
-    StateSet {
-        /// Whose state.
-        plugin: PluginId,
-        /// Which key.
-        key: Arc<str>,
-        /// Which value.
-        value: Arc<str>,
-    },
-    /// A key of a plugin's state is gone.
-    StateDeleted {
-        /// Whose state.
-        plugin: PluginId,
-        /// Which key.
-        key: Arc<str>,
-    },
-    /// An API key is so.
-    KeySet {
-        /// Which.
-        key: KeyId,
-        /// How it is.
-        definition: ApiKey,
-    },
-    /// A component is registered.
-    ComponentAdded {
-        /// SHA-256 of its bytes.
-        digest: Digest,
-        /// What is known of it.
-        component: Component,
-    },
 }
 
 /// Where the histories of a movement's two accounts went on before it.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::amount::Limit;
 use crate::digest::Digest;
-use crate::draft::Transcript;
+use crate::fact::Transcript;
 use crate::id::{AccountId, AssetId, CallId, PluginId};
 use crate::rejection::Rejection;
 use crate::time::Timestamp;

@@ -12,8 +12,9 @@ use crate::account::AccountPatch;
 use crate::act::{Act, AssetPatch, Authority, IssueRequest, TransferRequest};
 use crate::amount::Limit;
 use crate::asset::Asset;
-use crate::books::{Books, Change};
+use crate::books::Books;
 use crate::call::{CallResult, Ending};
+use crate::decision::{Change, Decision};
 use crate::digest::Digest;
 use crate::draft::Draft;
 use crate::draw::Seed;
@@ -22,48 +23,6 @@ use crate::movement::{Movement, Posting};
 use crate::plugin::{Component, GrantChoice, Grants, PluginPatch};
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
-
-/// What is to happen: movements with the balances after each, and other changes.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct Decision {
-    movements: Vec<Movement>,
-    changes: Vec<Change>,
-    creates: bool,
-}
-
-impl Decision {
-    /// Effects that a journal has kept.
-    pub fn recorded(movements: Vec<Movement>, changes: Vec<Change>) -> Self {
-        Self {
-            movements,
-            changes,
-            creates: false,
-        }
-    }
-
-    fn change(change: Change, creates: bool) -> Self {
-        Self {
-            movements: Vec::new(),
-            changes: vec![change],
-            creates,
-        }
-    }
-
-    /// The movements, in order.
-    pub fn movements(&self) -> &[Movement] {
-        &self.movements
-    }
-
-    /// The other changes, in order. They apply before the movements.
-    pub fn changes(&self) -> &[Change] {
-        &self.changes
-    }
-
-    /// Whether a PUT makes something that was not there.
-    pub fn creates(&self) -> bool {
-        self.creates
-    }
-}
 
 /// What follows from an act.
 #[derive(Clone, PartialEq, Debug)]
@@ -336,11 +295,7 @@ fn post_all(
         .map(|posting| scratch.post(posting))
         .collect::<Result<Vec<_>, _>>()?;
     // From here on nothing may fail.
-    Ok(Verdict::Applied(Decision {
-        movements,
-        changes,
-        creates: true,
-    }))
+    Ok(Verdict::Applied(Decision::new(movements, changes, true)))
 }
 
 /// Balances as they are after the postings so far.
@@ -515,11 +470,11 @@ fn set_plugin(books: &Books, plugin: &PluginId, patch: &PluginPatch) -> Result<V
         enabled,
     });
     let creates = present.is_none();
-    Ok(Verdict::Applied(Decision {
-        movements: Vec::new(),
+    Ok(Verdict::Applied(Decision::new(
+        Vec::new(),
         changes,
         creates,
-    }))
+    )))
 }
 
 /// The accounts that come with an installation and are not there yet.

@@ -8,39 +8,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use crate::account::Account;
 use crate::amount::{Amount, Limit};
-use crate::books::{Books, Change};
+use crate::books::Books;
 use crate::call::CallRequest;
+use crate::decision::Change;
 use crate::digest::Digest;
 use crate::draw::draw_below;
-use crate::fact::{Answer, Ask, Fact, Page, Refusal, Seen};
+use crate::fact::{Answer, Ask, Fact, Page, Refusal, Seen, Transcript};
 use crate::id::{AccountId, AccountKind, AssetId};
 use crate::limits::{STATE_BYTES_MAX, STATE_PAGE_KEYS_MAX};
 use crate::movement::Posting;
 use crate::plugin::Plugin;
 use crate::rejection::Rejection;
-
-/// What a call learned and asked, with the version of the plugin that it ran as.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct Transcript {
-    version: u64,
-    facts: Vec<Fact>,
-}
-
-impl Transcript {
-    /// Everything asked and told, in order.
-    pub fn facts(&self) -> &[Fact] {
-        &self.facts
-    }
-
-    /// The version of the plugin's installation that the call ran as.
-    pub(crate) fn version(&self) -> u64 {
-        self.version
-    }
-}
 
 type Place = (AccountId, AssetId);
 
@@ -129,10 +109,7 @@ impl Draft {
 
     /// Ends the call: what it learned and asked.
     pub fn close(self) -> Transcript {
-        Transcript {
-            version: self.plugin.version,
-            facts: self.facts,
-        }
+        Transcript::new(self.plugin.version, self.facts)
     }
 
     /// Whether a finished call would go the same way here and now.

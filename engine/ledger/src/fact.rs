@@ -169,3 +169,26 @@ pub struct Fact {
     /// What was told.
     pub answer: Answer,
 }
+
+/// What a call learned and asked, with the version of the plugin that it ran as.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Transcript {
+    version: u64,
+    facts: Vec<Fact>,
+}
+
+impl Transcript {
+    pub(crate) fn new(version: u64, facts: Vec<Fact>) -> Self {
+        Self { version, facts }
+    }
+
+    /// Everything asked and told, in order.
+    pub fn facts(&self) -> &[Fact] {
+        &self.facts
+    }
+
+    /// The version of the plugin's installation that the call ran as.
+    pub(crate) fn version(&self) -> u64 {
+        self.version
+    }
+}

@@ -30,6 +30,7 @@ mod asset;
 mod books;
 mod call;
 mod decide;
+mod decision;
 mod digest;
 mod draft;
 mod draw;
@@ -52,13 +53,14 @@ pub use account::{Account, AccountPatch, Balance};
 pub use act::{Act, AssetPatch, Authority, IssueRequest, TransferRequest};
 pub use amount::{Amount, Limit};
 pub use asset::{Asset, AssetKind};
-pub use books::{Books, Change, Link, Links, Misfit};
+pub use books::{Books, Link, Links, Misfit};
 pub use call::{CallRequest, CallResult, Ending, SpendLimit};
-pub use decide::{Decision, Verdict, decide};
+pub use decide::{Verdict, decide};
+pub use decision::{Change, Decision};
 pub use digest::{Digest, Sha256Writer};
-pub use draft::{Draft, Transcript};
+pub use draft::Draft;
 pub use draw::{Seed, draw_below};
-pub use fact::{Answer, Ask, Fact, Page, Refusal, Seen};
+pub use fact::{Answer, Ask, Fact, Page, Refusal, Seen, Transcript};
 pub use id::{
     AccountId, AccountKind, AssetId, CallId, EconomyId, IdError, KeyId, PluginId, TransferId,
 };

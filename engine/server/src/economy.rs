@@ -8,20 +8,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bursar_host::{CallFailure, LoadedPlugin, PluginHost, Report, Workers};
+use bursar_host::{CallFailure, LoadedPlugin, PluginHost, Workers};
 use bursar_ledger::{
     Act, CallRequest, CallResult, Digest, Draft, EconomyId, Ending, PluginId, SpendLimit,
     Transcript,
 };
 use bursar_storage::{
-    Answer, Clock, Failure, IdempotencyKey, Receiver, Reply, Request, State, Storage, Submission,
+    Answer, Clock, Failure, IdempotencyKey, Receiver, Reply, Request, State, Storage, StorageError,
+    Submission,
 };
 use bytes::Bytes;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use crate::http::Problem;
 use crate::keyed_locks::KeyedLocks;
+use crate::no_answer::NoAnswer;
 use crate::{bundled, random};
 
 /// How long an answer is waited for. A commit takes milliseconds; beyond this something is wrong,
@@ -98,9 +99,9 @@ impl Bursar {
         host: PluginHost,
         clock: Clock,
         workers: usize,
-    ) -> Result<Self, Problem> {
+    ) -> Result<Self, NoAnswer> {
         let workers = Workers::start(workers, CALLS_WAITING_MAX)
-            .map_err(|error| Problem::bug(error.to_string()))?;
+            .map_err(|_| NoAnswer::Bug("no threads for guests can be started"))?;
         let system = SYSTEM
             .parse()
             .expect("the name of the system economy is a name");
@@ -138,7 +139,7 @@ impl Bursar {
     }
 
     /// Has an act decided and committed, and waits for its answer.
-    pub async fn act(&self, asking: Asking, act: Act) -> Result<Answer, Problem> {
+    pub async fn act(&self, asking: Asking, act: Act) -> Result<Answer, NoAnswer> {
         self.act_with(asking, act, None).await
     }
 
@@ -147,7 +148,7 @@ impl Bursar {
         asking: Asking,
         act: Act,
         component: Option<(Digest, Bytes)>,
-    ) -> Result<Answer, Problem> {
+    ) -> Result<Answer, NoAnswer> {
         let Asking {
             economy,
             actor,
@@ -164,13 +165,13 @@ impl Bursar {
         };
         match self.submit(submission).await? {
             Reply::Answered(answer) => Ok(answer),
-            Reply::KeyReused { field } => Err(Problem::key_reused(&field)),
-            Reply::NoEconomy => Err(no_economy()),
-            Reply::Stale => Err(Problem::bug("only a call can be stale")),
+            Reply::KeyReused { field } => Err(NoAnswer::KeyReused { field }),
+            Reply::NoEconomy => Err(NoAnswer::NoEconomy),
+            Reply::Stale => Err(NoAnswer::Bug("only a call can be stale")),
         }
     }
 
-    async fn submit(&self, submission: Submission) -> Result<Reply, Problem> {
+    async fn submit(&self, submission: Submission) -> Result<Reply, NoAnswer> {
         let receiver: Receiver = self.parts.storage.submit(submission)?;
         match tokio::time::timeout(ANSWER_PATIENCE, receiver).await {
             Ok(Ok(reply)) => Ok(reply?),
@@ -183,16 +184,16 @@ impl Bursar {
     ///
     /// It goes on even if whoever asked does not wait: a connection that drops must not decide
     /// whether a bet is kept.
-    pub async fn call(&self, asking: Asking, calling: Calling) -> Result<Answer, Problem> {
+    pub async fn call(&self, asking: Asking, calling: Calling) -> Result<Answer, NoAnswer> {
         let bursar = self.clone();
         let call = tokio::spawn(async move { bursar.call_to_the_end(asking, calling).await });
         call.await
-            .unwrap_or_else(|_| Err(Problem::bug("the call broke off; ask again")))
+            .unwrap_or_else(|_| Err(NoAnswer::Bug("the call broke off; ask again")))
     }
 
-    async fn call_to_the_end(&self, asking: Asking, calling: Calling) -> Result<Answer, Problem> {
+    async fn call_to_the_end(&self, asking: Asking, calling: Calling) -> Result<Answer, NoAnswer> {
         let Some(key) = asking.key.clone() else {
-            return Err(Problem::bug("a call has a key"));
+            return Err(NoAnswer::Bug("a call has a key"));
         };
         let _flight = self
             .parts
@@ -229,8 +230,8 @@ impl Bursar {
             };
             match self.submit(submission).await? {
                 Reply::Answered(answer) => return Ok(answer),
-                Reply::KeyReused { field } => return Err(Problem::key_reused(&field)),
-                Reply::NoEconomy => return Err(no_economy()),
+                Reply::KeyReused { field } => return Err(NoAnswer::KeyReused { field }),
+                Reply::NoEconomy => return Err(NoAnswer::NoEconomy),
                 Reply::Stale => {
                     tracing::debug!(plugin = %call.plugin, call = %call.id, attempt, "conflict");
                 }
@@ -238,8 +239,7 @@ impl Bursar {
         }
         drop(lane);
         tracing::warn!(plugin = %call.plugin, call = %call.id, "gave up after conflicts");
-        let detail = "too many calls wanted the same at once; ask again with the same key";
-        Err(Problem::unavailable("conflict", detail))
+        Err(NoAnswer::Conflict)
     }
 
     /// One try of a call, on a worker: the key first, then the plugin over the newest snapshot.
@@ -248,17 +248,16 @@ impl Bursar {
         economy: &EconomyId,
         key: &IdempotencyKey,
         call: &CallRequest,
-    ) -> Result<Ran, Problem> {
+    ) -> Result<Ran, NoAnswer> {
         let (respond, ran) = oneshot::channel();
         let bursar = self.clone();
         let (economy, key, call) = (economy.clone(), key.clone(), call.clone());
         let job = move || drop(respond.send(bursar.run_here(&economy, &key, call)));
         if self.parts.workers.submit(Box::new(job)).is_err() {
-            let detail = "too many calls are waiting; ask again with the same key";
-            return Err(Problem::unavailable("overloaded", detail));
+            return Err(NoAnswer::Busy);
         }
         ran.await
-            .unwrap_or_else(|_| Err(Problem::bug("the host broke off; nothing has moved")))
+            .unwrap_or_else(|_| Err(NoAnswer::Bug("the host broke off; nothing has moved")))
     }
 
     fn run_here(
@@ -266,7 +265,7 @@ impl Bursar {
         economy: &EconomyId,
         key: &IdempotencyKey,
         request: CallRequest,
-    ) -> Result<Ran, Problem> {
+    ) -> Result<Ran, NoAnswer> {
         let stored = self
             .parts
             .storage
@@ -276,11 +275,11 @@ impl Bursar {
             return Ok(Ran::Before(stored));
         }
         let state = self.state();
-        let books = state.books(economy).ok_or_else(no_economy)?;
+        let books = state.books(economy).ok_or(NoAnswer::NoEconomy)?;
         let component = books
             .plugin(&request.plugin)
             .map(|plugin| plugin.component)
-            .ok_or_else(|| no_plugin(&request.plugin))?;
+            .ok_or_else(|| NoAnswer::NoPlugin(request.plugin.clone()))?;
         let plugin = self.loaded(&component)?;
         // Only now: a key that was used under an earlier version of the plugin has its answer.
         check_fits(&plugin, &request)?;
@@ -298,7 +297,7 @@ impl Bursar {
     }
 
     /// A component that is ready to run; compiled now if it is not. Blocks.
-    pub fn loaded(&self, component: &Digest) -> Result<Arc<LoadedPlugin>, Problem> {
+    pub fn loaded(&self, component: &Digest) -> Result<Arc<LoadedPlugin>, NoAnswer> {
         if let Some(plugin) = self.parts.host.get(component) {
             return Ok(plugin);
         }
@@ -307,20 +306,15 @@ impl Bursar {
             .storage
             .component(component)
             .map_err(unreadable)?;
-        let bytes = bytes.ok_or_else(|| {
-            Problem::not_found(
-                "component_not_found",
-                format!("no component {component} is here"),
-            )
-        })?;
+        let bytes = bytes.ok_or(NoAnswer::NoComponent(*component))?;
         self.parts
             .host
             .load(*component, &bytes)
-            .map_err(|report| refused_component(&report))
+            .map_err(NoAnswer::Refused)
     }
 
     /// A component that is ready to run, from a thread that must not block.
-    pub async fn load(&self, component: Digest) -> Result<Arc<LoadedPlugin>, Problem> {
+    pub async fn load(&self, component: Digest) -> Result<Arc<LoadedPlugin>, NoAnswer> {
         if let Some(plugin) = self.parts.host.get(&component) {
             return Ok(plugin);
         }
@@ -329,14 +323,14 @@ impl Bursar {
     }
 
     /// Checks a component and registers it. Asking twice is asking once: its digest is its name.
-    pub async fn add_component(&self, actor: &str, bytes: Bytes) -> Result<Answer, Problem> {
+    pub async fn add_component(&self, actor: &str, bytes: Bytes) -> Result<Answer, NoAnswer> {
         let host = self.parts.host.clone();
         let digest = Digest::of(&bytes);
         let loaded = {
             let bytes = bytes.clone();
             blocking(move || host.load(digest, &bytes)).await?
         };
-        let loaded = loaded.map_err(|report| refused_component(&report))?;
+        let loaded = loaded.map_err(NoAnswer::Refused)?;
         let manifest = loaded.manifest();
         let act = Act::AddComponent {
             digest,
@@ -350,14 +344,14 @@ impl Bursar {
     }
 
     /// The digest of a bundled plugin, which is registered if it is not yet.
-    pub async fn add_bundled(&self, actor: &str, name: &str) -> Result<Digest, Problem> {
+    pub async fn add_bundled(&self, actor: &str, name: &str) -> Result<Digest, NoAnswer> {
         let Some(bundled) = bundled::find(name) else {
             let names: Vec<_> = bundled::PLUGINS
                 .iter()
                 .map(|bundled| bundled.name)
                 .collect();
-            let detail = format!("`{name}` is not bundled; there are: {}", names.join(", "));
-            return Err(Problem::malformed("/component", detail));
+            let (name, known) = (name.into(), names.join(", "));
+            return Err(NoAnswer::NotBundled { name, known });
         };
         let digest = Digest::of(bundled.bytes);
         let known = self.state().books(self.system()).cloned();
@@ -378,7 +372,7 @@ impl Bursar {
         }
     }
 
-    async fn open_system(&self) -> Result<(), Problem> {
+    async fn open_system(&self) -> Result<(), NoAnswer> {
         if self.state().books(self.system()).is_none() {
             let asking = self.system_asking("bursar", "START", "/", &Value::Null);
             self.act(
@@ -402,7 +396,7 @@ impl Bursar {
             .collect();
         for component in installed {
             if let Err(problem) = self.load(component).await {
-                tracing::error!(%component, problem = %problem.body(), "a plugin does not load");
+                tracing::error!(%component, %problem, "a plugin does not load");
             }
         }
     }
@@ -411,21 +405,20 @@ impl Bursar {
 /// Runs what blocks on a thread where it may.
 pub async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Problem> {
+) -> Result<T, NoAnswer> {
     let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|_| Problem::bug("the work broke off; nothing has moved"))
+    done.map_err(|_| NoAnswer::Bug("the work broke off; nothing has moved"))
 }
 
 /// Whether the plugin has such an action, and takes such arguments.
-fn check_fits(plugin: &LoadedPlugin, request: &CallRequest) -> Result<(), Problem> {
+fn check_fits(plugin: &LoadedPlugin, request: &CallRequest) -> Result<(), NoAnswer> {
     let manifest = plugin.manifest();
     if manifest.action(&request.action).is_none() {
-        let detail = format!("the plugin `{}` has no such action", request.plugin);
-        return Err(Problem::not_found("action_not_found", detail));
+        return Err(NoAnswer::NoAction(request.plugin.clone()));
     }
     manifest
         .check_arguments(&request.action, &request.arguments)
-        .map_err(|error| Problem::malformed(&format!("/arguments{}", error.pointer), error.message))
+        .map_err(NoAnswer::Arguments)
 }
 
 /// One run of a plugin, to its end.
@@ -434,7 +427,7 @@ fn run_guest(
     draft: Draft,
     component: Digest,
     request: CallRequest,
-) -> Result<CallResult, Problem> {
+) -> Result<CallResult, NoAnswer> {
     let finished = plugin
         .run(draft)
         .map_err(|failure| call_failed(&request, failure))?;
@@ -460,23 +453,9 @@ fn run_guest(
     })
 }
 
-/// The path names an economy that is not there, or that the key may not see: one answer for both.
-pub fn no_economy() -> Problem {
-    Problem::not_found(
-        "economy_not_found",
-        "there is no such economy; open it with PUT",
-    )
-}
-
-/// The path names a plugin that is not installed.
-pub fn no_plugin(plugin: &PluginId) -> Problem {
-    let detail = format!("the plugin `{plugin}` is not installed in this economy");
-    Problem::not_found("plugin_not_found", detail)
-}
-
-fn replayed(request: &Request, stored: bursar_storage::Stored) -> Result<Answer, Problem> {
+fn replayed(request: &Request, stored: bursar_storage::Stored) -> Result<Answer, NoAnswer> {
     match request.difference(&stored.request) {
-        Some(field) => Err(Problem::key_reused(&field)),
+        Some(field) => Err(NoAnswer::KeyReused { field }),
         None => Ok(Answer {
             status: stored.status,
             body: stored.body,
@@ -485,36 +464,13 @@ fn replayed(request: &Request, stored: bursar_storage::Stored) -> Result<Answer,
     }
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "errors are handed on by `map_err`"
-)]
-fn unreadable(error: bursar_storage::StorageError) -> Problem {
+fn unreadable(error: StorageError) -> NoAnswer {
     tracing::error!(%error, "a read failed");
-    Problem::unavailable(
-        "unavailable",
-        "the file could not be read; ask again with the same key",
-    )
-}
-
-fn refused_component(report: &Report) -> Problem {
-    let status = axum::http::StatusCode::UNPROCESSABLE_ENTITY;
-    let detail = "the component cannot run here; see the findings";
-    Problem::new(
-        status,
-        "component_refused",
-        bursar_ledger::Retry::Never,
-        detail,
-    )
-    .with(
-        "findings",
-        serde_json::to_value(&report.findings).unwrap_or_default(),
-    )
+    NoAnswer::Unreadable(error)
 }
 
 /// A call that could not be brought to an end is no outcome: nothing of it is kept.
-fn call_failed(call: &CallRequest, failure: CallFailure) -> Problem {
+fn call_failed(call: &CallRequest, failure: CallFailure) -> NoAnswer {
     tracing::warn!(plugin = %call.plugin, call = %call.id, %failure, "a call failed");
-    let detail = format!("the call could not be finished ({failure}); nothing has moved");
-    Problem::unavailable("call_failed", detail)
+    NoAnswer::CallFailed(failure)
 }

@@ -18,5 +18,6 @@ pub mod economy;
 pub mod http;
 mod keyed_locks;
 pub mod keys;
+pub mod no_answer;
 pub mod random;
 pub mod serve;

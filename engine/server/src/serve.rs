@@ -11,7 +11,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use bursar_host::{Limits, PluginHost};
-use bursar_ledger::{KeyDefinition, KeyId, Scope};
+use bursar_ledger::{IdError, KeyDefinition, KeyId, Scope};
 use bursar_storage::{Clock, FileLock, Owner, Storage, StorageError, beside};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -24,7 +24,8 @@ use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 use crate::economy::Bursar;
-use crate::http::{Api, OwnerToken, Problem, render};
+use crate::http::{Api, OwnerToken, render};
+use crate::no_answer::NoAnswer;
 use crate::{http, random};
 
 /// Connections at the same time; more wait to be accepted.
@@ -81,13 +82,10 @@ pub enum StartError {
     Host(#[from] bursar_host::Report),
     /// The service could not be put together.
     #[error("the service cannot start: {0}")]
-    Service(String),
-}
-
-impl From<Problem> for StartError {
-    fn from(problem: Problem) -> Self {
-        Self::Service(problem.body().to_string())
-    }
+    Service(#[from] NoAnswer),
+    /// A name of our own is none: a bug.
+    #[error("a name of our own is none: {0}")]
+    Name(#[from] IdError),
 }
 
 /// A server that has begun to listen.
@@ -336,9 +334,7 @@ async fn first_key(bursar: &Bursar) -> Result<Option<String>, StartError> {
     if has_keys {
         return Ok(None);
     }
-    let id: KeyId = "admin"
-        .parse()
-        .map_err(|error| StartError::Service(format!("{error}")))?;
+    let id: KeyId = "admin".parse()?;
     let definition = KeyDefinition {
         scopes: [Scope::Admin].into_iter().collect(),
         economies: None,

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::owner::Owner;
+
 /// The file could not be read or written as it must be.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -25,7 +27,7 @@ pub enum StorageError {
         /// The process that owns it.
         pid: u32,
         /// How to reach it, if it has said so.
-        owner: Option<Box<crate::lock::Owner>>,
+        owner: Option<Box<Owner>>,
     },
     /// The file was written by a later version.
     #[error("the file has schema {found}, and this version knows {known}: use a newer bursar")]

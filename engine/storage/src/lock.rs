@@ -5,21 +5,8 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
 use crate::error::StorageError;
-
-/// How a command reaches the process that owns a file.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Owner {
-    /// The process.
-    pub pid: u32,
-    /// Its Unix socket.
-    pub socket: PathBuf,
-    /// A bearer token with scope `admin`, valid while the process lives. The lock file can be read
-    /// only by the user who runs it.
-    pub token: String,
-}
+use crate::owner::Owner;
 
 /// The right to open a file. The operating system takes it back when the process ends, however it
 /// ends; the lock file stays and means nothing by itself.

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::guest::{Guest, times};
 use super::world::{checked, draft, ending, fault, fault_of, finish, host, load, replied, run};
-use crate::call::{Guest as Store, store};
+use crate::call::store;
+use crate::guest::Guest as Store;
 use crate::limits::{FUEL_PER_READ, INSTANCES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
 use crate::{CallFailure, Limits, PluginHost};
 

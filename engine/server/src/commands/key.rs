@@ -87,13 +87,12 @@ impl Create {
         let storage = Storage::open(&self.db, lock, clock.clone(), render);
         let storage = storage.map_err(CommandError::new)?;
         let host = PluginHost::new(Limits::standard()).map_err(CommandError::new)?;
-        let failed = |problem: crate::http::Problem| CommandError::new(problem.body());
         let bursar = Bursar::new(storage.clone(), host, clock, 1)
             .await
-            .map_err(failed)?;
+            .map_err(CommandError::new)?;
         let answer = make_key(&bursar, "owner", id, definition)
             .await
-            .map_err(failed)?;
+            .map_err(CommandError::new)?;
         storage.close();
         serde_json::from_slice(&answer.body).map_err(CommandError::new)
     }

@@ -12,7 +12,7 @@ use super::auth::Caller;
 use super::extract::Path;
 use super::problem::Problem;
 use super::{Api, extract, wire};
-use crate::economy::no_economy;
+use crate::no_answer::NoAnswer;
 
 /// The body of a PUT.
 #[derive(Deserialize)]
@@ -95,7 +95,7 @@ pub(super) async fn read(
     caller.require(Scope::Read, &economy)?;
     let id: AccountId = extract::name("account", &account)?;
     let state = api.bursar.state();
-    let books = state.books(&economy).ok_or_else(no_economy)?;
+    let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
     let found = books.account(&id).ok_or_else(|| {
         Problem::not_found(
             "account_not_found",

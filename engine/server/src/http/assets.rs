@@ -12,7 +12,7 @@ use super::auth::Caller;
 use super::extract::Path;
 use super::problem::Problem;
 use super::{Api, extract, wire};
-use crate::economy::no_economy;
+use crate::no_answer::NoAnswer;
 
 /// Characters in an asset's name.
 const NAME_CHARS_MAX: usize = 64;
@@ -104,7 +104,7 @@ pub(super) async fn read(
     caller.require(Scope::Read, &economy)?;
     let id: AssetId = extract::name("asset", &asset)?;
     let state = api.bursar.state();
-    let books = state.books(&economy).ok_or_else(no_economy)?;
+    let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
     let found = books.asset(&id).ok_or_else(|| {
         Problem::not_found(
             "asset_not_found",
@@ -123,7 +123,7 @@ pub(super) async fn list(
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Read, &economy)?;
     let state = api.bursar.state();
-    let books = state.books(&economy).ok_or_else(no_economy)?;
+    let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
     let assets = books
         .assets()
         .iter()

@@ -9,7 +9,8 @@ use super::auth::Caller;
 use super::extract::Path;
 use super::problem::Problem;
 use super::{Api, extract};
-use crate::economy::{blocking, no_economy};
+use crate::economy::blocking;
+use crate::no_answer::NoAnswer;
 
 async fn audit(api: &Api) -> Result<AuditReport, Problem> {
     let storage = api.bursar.storage().clone();
@@ -39,7 +40,7 @@ pub(super) async fn of_economy(
     let economy: EconomyId = extract::economy(&economy)?;
     caller.require_everywhere(Scope::Admin)?;
     if api.bursar.state().books(&economy).is_none() {
-        return Err(no_economy());
+        return Err(NoAnswer::NoEconomy.into());
     }
     let mut report = audit(&api).await?;
     report.economies.retain(|head| head.economy == economy);

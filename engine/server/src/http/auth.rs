@@ -8,8 +8,8 @@ use subtle::ConstantTimeEq;
 
 use super::Api;
 use super::problem::Problem;
-use crate::economy::no_economy;
 use crate::keys::Secret;
+use crate::no_answer::NoAnswer;
 
 /// A bearer token for the commands of whoever runs the server: it stands in the lock file, which
 /// only that user can read, and ends with the process.
@@ -46,7 +46,7 @@ impl Caller {
     /// Asks for a scope in an economy. An economy that the key may not see is not there.
     pub(super) fn require(&self, scope: Scope, economy: &EconomyId) -> Result<(), Problem> {
         if !self.sees(economy) {
-            return Err(no_economy());
+            return Err(NoAnswer::NoEconomy.into());
         }
         self.require_scope(scope)
     }

@@ -10,7 +10,7 @@ use super::auth::Caller;
 use super::extract::Path;
 use super::problem::Problem;
 use super::{Api, extract, wire};
-use crate::economy::no_economy;
+use crate::no_answer::NoAnswer;
 use crate::random;
 
 /// `PUT /v1/economies/{economy}`
@@ -40,7 +40,7 @@ pub(super) async fn read(
     let state = api.bursar.state();
     Ok(Json(wire::economy(
         &id,
-        state.books(&id).ok_or_else(no_economy)?,
+        state.books(&id).ok_or(NoAnswer::NoEconomy)?,
     )))
 }
 

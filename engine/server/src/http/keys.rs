@@ -18,6 +18,7 @@ use super::problem::Problem;
 use super::{Api, extract, wire};
 use crate::economy::Bursar;
 use crate::keys::Secret;
+use crate::no_answer::NoAnswer;
 use crate::random;
 
 /// The body of a PUT.
@@ -57,7 +58,7 @@ pub(crate) async fn make(
     actor: &str,
     id: KeyId,
     definition: KeyDefinition,
-) -> Result<Answer, Problem> {
+) -> Result<Answer, NoAnswer> {
     let secret = Secret::new(id.clone(), random::bytes());
     let body = serde_json::to_value(&definition).unwrap_or_default();
     let asking = bursar.system_asking(actor, "PUT", &format!("/v1/keys/{id}"), &body);

@@ -9,7 +9,8 @@ use super::auth::Caller;
 use super::extract::Path;
 use super::problem::Problem;
 use super::{Api, extract};
-use crate::economy::{blocking, no_economy};
+use crate::economy::blocking;
+use crate::no_answer::NoAnswer;
 
 /// `GET …/outcomes/{idempotency-key}`
 pub(super) async fn read(
@@ -20,7 +21,7 @@ pub(super) async fn read(
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Read, &economy)?;
     if api.bursar.state().books(&economy).is_none() {
-        return Err(no_economy());
+        return Err(NoAnswer::NoEconomy.into());
     }
     let key: IdempotencyKey = extract::name("idempotency key", &key)?;
     let storage = api.bursar.storage().clone();

@@ -17,7 +17,8 @@ use super::auth::Caller;
 use super::extract::Path;
 use super::problem::Problem;
 use super::{Api, extract, wire};
-use crate::economy::{Calling, no_economy, no_plugin};
+use crate::economy::Calling;
+use crate::no_answer::NoAnswer;
 
 /// The body of a PUT. What is absent stays as it is.
 #[derive(Deserialize)]
@@ -90,7 +91,7 @@ async fn prepare(
     body: PluginBody,
 ) -> Result<PluginPatch, Problem> {
     let state = api.bursar.state();
-    let books = state.books(economy).ok_or_else(no_economy)?;
+    let books = state.books(economy).ok_or(NoAnswer::NoEconomy)?;
     let installed = books.plugin(plugin);
     let chosen = match &body.component {
         Some(text) => Some(component(api, caller, text).await?),
@@ -128,7 +129,7 @@ async fn prepare(
 
 async fn component(api: &Api, caller: &Caller, text: &str) -> Result<Digest, Problem> {
     if let Some(name) = text.strip_prefix("bundled:") {
-        return api.bursar.add_bundled(&caller.actor, name).await;
+        return Ok(api.bursar.add_bundled(&caller.actor, name).await?);
     }
     text.parse().map_err(|_| {
         Problem::malformed(
@@ -161,8 +162,10 @@ pub(super) async fn call(
     caller.require(Scope::Call, &economy)?;
     let plugin: PluginId = extract::name("plugin", &plugin)?;
     let state = api.bursar.state();
-    let books = state.books(&economy).ok_or_else(no_economy)?;
-    books.plugin(&plugin).ok_or_else(|| no_plugin(&plugin))?;
+    let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
+    books
+        .plugin(&plugin)
+        .ok_or_else(|| NoAnswer::NoPlugin(plugin.clone()))?;
     let key = extract::idempotency_key(&headers)?;
     let parsed = extract::json::<CallBody>(body).await?;
     let CallBody {
@@ -209,8 +212,10 @@ pub(super) async fn read(
     caller.require(Scope::Read, &economy)?;
     let id: PluginId = extract::name("plugin", &plugin)?;
     let state = api.bursar.state();
-    let books = state.books(&economy).ok_or_else(no_economy)?;
-    let found = books.plugin(&id).ok_or_else(|| no_plugin(&id))?;
+    let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
+    let found = books
+        .plugin(&id)
+        .ok_or_else(|| NoAnswer::NoPlugin(id.clone()))?;
     Ok(Json(described(&api, &id, found).await?))
 }
 
@@ -223,7 +228,7 @@ pub(super) async fn list(
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Read, &economy)?;
     let state = api.bursar.state();
-    let books = state.books(&economy).ok_or_else(no_economy)?;
+    let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
     let mut plugins = Vec::new();
     for (id, plugin) in books.plugins() {
         plugins.push(described(&api, id, plugin).await?);

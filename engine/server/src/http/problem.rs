@@ -6,6 +6,8 @@ use bursar_ledger::{Class, Rejection, Retry};
 use bursar_storage::Failure;
 use serde_json::{Map, Value, json};
 
+use crate::no_answer::NoAnswer;
+
 /// Seconds after which a client that was turned away may ask again.
 const RETRY_AFTER_S: u64 = 1;
 
@@ -65,16 +67,9 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "forbidden", Retry::SameKey, detail)
     }
 
-    /// A key that stands for another request.
-    pub fn key_reused(field: &str) -> Self {
-        let detail = format!("this idempotency key was used for a request that differs in {field}");
-        Self::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "idempotency_key_reused",
-            Retry::NewKey,
-            detail,
-        )
-        .with("field", field)
+    /// A request that can be understood and is not granted.
+    fn refused(code: &str, retry: Retry, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, retry, detail)
     }
 
     /// The service cannot answer now; nothing is known to have happened.
@@ -151,13 +146,35 @@ impl Problem {
     }
 }
 
-impl From<Failure> for Problem {
-    fn from(failure: Failure) -> Self {
-        let detail = format!("{failure}; ask again with the same key");
-        match failure {
-            Failure::Overloaded => Self::unavailable("overloaded", detail),
-            Failure::Unknown => Self::unavailable("outcome_unknown", detail),
-            Failure::Unavailable => Self::unavailable("unavailable", detail),
+impl From<NoAnswer> for Problem {
+    fn from(no_answer: NoAnswer) -> Self {
+        let detail = no_answer.to_string();
+        match no_answer {
+            NoAnswer::Writer(Failure::Overloaded) | NoAnswer::Busy => {
+                Self::unavailable("overloaded", detail)
+            }
+            NoAnswer::Writer(Failure::Unknown) => Self::unavailable("outcome_unknown", detail),
+            NoAnswer::Writer(Failure::Unavailable) | NoAnswer::Unreadable(_) => {
+                Self::unavailable("unavailable", detail)
+            }
+            NoAnswer::Conflict => Self::unavailable("conflict", detail),
+            NoAnswer::CallFailed(_) => Self::unavailable("call_failed", detail),
+            NoAnswer::KeyReused { field } => {
+                Self::refused("idempotency_key_reused", Retry::NewKey, detail).with("field", field)
+            }
+            NoAnswer::NoEconomy => Self::not_found("economy_not_found", detail),
+            NoAnswer::NoPlugin(_) => Self::not_found("plugin_not_found", detail),
+            NoAnswer::NoAction(_) => Self::not_found("action_not_found", detail),
+            NoAnswer::NoComponent(_) => Self::not_found("component_not_found", detail),
+            NoAnswer::NotBundled { .. } => Self::malformed("/component", detail),
+            NoAnswer::Arguments(error) => {
+                Self::malformed(&format!("/arguments{}", error.pointer), detail)
+            }
+            NoAnswer::Refused(report) => {
+                let findings = serde_json::to_value(&report.findings).unwrap_or_default();
+                Self::refused("component_refused", Retry::Never, detail).with("findings", findings)
+            }
+            NoAnswer::Bug(_) => Self::bug(detail),
         }
     }
 }

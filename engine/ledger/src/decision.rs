@@ -1,0 +1,136 @@
+//! What a decision consists of: movements and other changes, the effects that a record keeps.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::access::ApiKey;
+use crate::amount::Limit;
+use crate::asset::Asset;
+use crate::digest::Digest;
+use crate::draw::Seed;
+use crate::id::{AccountId, AssetId, KeyId, PluginId};
+use crate::movement::Movement;
+use crate::plugin::{Component, Grants};
+
+/// What is to happen: movements with the balances after each, and other changes.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Decision {
+    movements: Vec<Movement>,
+    changes: Vec<Change>,
+    creates: bool,
+}
+
+impl Decision {
+    /// What was decided; only `decide` makes one.
+    pub(crate) fn new(movements: Vec<Movement>, changes: Vec<Change>, creates: bool) -> Self {
+        Self {
+            movements,
+            changes,
+            creates,
+        }
+    }
+
+    /// Effects that a journal has kept.
+    pub fn recorded(movements: Vec<Movement>, changes: Vec<Change>) -> Self {
+        Self::new(movements, changes, false)
+    }
+
+    /// One change and no movement.
+    pub(crate) fn change(change: Change, creates: bool) -> Self {
+        Self::new(Vec::new(), vec![change], creates)
+    }
+
+    /// The movements, in order.
+    pub fn movements(&self) -> &[Movement] {
+        &self.movements
+    }
+
+    /// The other changes, in order. They apply before the movements.
+    pub fn changes(&self) -> &[Change] {
+        &self.changes
+    }
+
+    /// Whether a PUT makes something that was not there.
+    pub fn creates(&self) -> bool {
+        self.creates
+    }
+}
+
+/// One change other than a movement. Movements and changes together are a record's effects, and all
+/// that is ever applied: starting up applies them and never decides again.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(tag = "change", rename_all = "snake_case")]
+pub enum Change {
+    /// The economy is open.
+    EconomyOpened {
+        /// Its randomness.
+        seed: Seed,
+    },
+    /// An asset is so.
+    AssetSet {
+        /// Which.
+        asset: AssetId,
+        /// How it is.
+        definition: Asset,
+    },
+    /// An account is so; its balances stay.
+    AccountSet {
+        /// Which.
+        account: AccountId,
+        /// How far below zero each balance may go.
+        credit_limit: Limit,
+        /// How high each balance may go.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        ceiling: Option<Limit>,
+        /// Anything, as JSON.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        metadata: Option<Value>,
+    },
+    /// A plugin is so; its state stays.
+    PluginSet {
+        /// Which.
+        plugin: PluginId,
+        /// Which component runs.
+        component: Digest,
+        /// What its manifest asks for.
+        requested: Grants,
+        /// What it was granted.
+        grants: Grants,
+        /// The operator's configuration.
+        config: Arc<Value>,
+        /// Whether it may be called.
+        enabled: bool,
+    },
+    /// A key of a plugin's state has a value.
+    StateSet {
+        /// Whose state.
+        plugin: PluginId,
+        /// Which key.
+        key: Arc<str>,
+        /// Which value.
+        value: Arc<str>,
+    },
+    /// A key of a plugin's state is gone.
+    StateDeleted {
+        /// Whose state.
+        plugin: PluginId,
+        /// Which key.
+        key: Arc<str>,
+    },
+    /// An API key is so.
+    KeySet {
+        /// Which.
+        key: KeyId,
+        /// How it is.
+        definition: ApiKey,
+    },
+    /// A component is registered.
+    ComponentAdded {
+        /// SHA-256 of its bytes.
+        digest: Digest,
+        /// What is known of it.
+        component: Component,
+    },
+}

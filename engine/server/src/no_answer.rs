@@ -1,0 +1,60 @@
+//! Why a request has no answer: what can keep it from being decided, in the words of no protocol.
+
+use bursar_host::{CallFailure, Report, SchemaError};
+use bursar_ledger::{Digest, PluginId};
+use bursar_storage::{Failure, StorageError};
+
+/// Nothing was decided, or it is not known what was; nothing is kept under the request's key.
+#[derive(Debug, thiserror::Error)]
+pub enum NoAnswer {
+    /// The writer did not take it, or its commit is not known.
+    #[error("{0}; ask again with the same key")]
+    Writer(#[from] Failure),
+    /// The file could not be read.
+    #[error("the file could not be read; ask again with the same key")]
+    Unreadable(#[from] StorageError),
+    /// The idempotency key stands for another request.
+    #[error("this idempotency key was used for a request that differs in {field}")]
+    KeyReused {
+        /// A JSON pointer into the body, or `method` or `path`.
+        field: String,
+    },
+    /// There is no such economy, or the key that asks may not see it: one answer for both.
+    #[error("there is no such economy; open it with PUT")]
+    NoEconomy,
+    /// The plugin is not installed.
+    #[error("the plugin `{0}` is not installed in this economy")]
+    NoPlugin(PluginId),
+    /// The plugin has no such action.
+    #[error("the plugin `{0}` has no such action")]
+    NoAction(PluginId),
+    /// No component has this digest.
+    #[error("no component {0} is here")]
+    NoComponent(Digest),
+    /// No bundled plugin has this name.
+    #[error("`{name}` is not bundled; there are: {known}")]
+    NotBundled {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// The arguments do not fit the action's schema.
+    #[error("{}", .0.message)]
+    Arguments(SchemaError),
+    /// A component cannot run here.
+    #[error("the component cannot run here; see the findings")]
+    Refused(Report),
+    /// Too many calls wait for a worker.
+    #[error("too many calls are waiting; ask again with the same key")]
+    Busy,
+    /// What the call learned was changed by others each time.
+    #[error("too many calls wanted the same at once; ask again with the same key")]
+    Conflict,
+    /// The call could not be brought to an end.
+    #[error("the call could not be finished ({0}); nothing has moved")]
+    CallFailed(CallFailure),
+    /// We are wrong.
+    #[error("{0}")]
+    Bug(&'static str),
+}
