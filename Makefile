@@ -12,6 +12,7 @@ demo: target
 ## Run every test: rules, storage, host, API stories, crashes, the house itself.
 test: target
 	$(CARGO) test --locked --workspace
+	@echo "Every test passed."
 
 ## Serve bursar.db on http://127.0.0.1:7777.
 serve: target

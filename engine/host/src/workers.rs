@@ -1,6 +1,7 @@
 //! Threads of their own for guests, so that a guest that thinks long holds up no one else.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
@@ -22,8 +23,9 @@ const STACK_BYTES: usize = 4 * 1024 * 1024;
 
 /// A fixed number of threads and a bounded queue.
 pub struct Workers {
-    jobs: Option<Sender<Job>>,
-    threads: Vec<JoinHandle<()>>,
+    /// None once they are ending.
+    jobs: Mutex<Option<Sender<Job>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Workers {
@@ -41,17 +43,32 @@ impl Workers {
             .map(start)
             .collect::<std::io::Result<_>>()?;
         Ok(Self {
-            jobs: Some(jobs),
-            threads,
+            jobs: Mutex::new(Some(jobs)),
+            threads: Mutex::new(threads),
         })
     }
 
     /// Has a job done when a worker is free. It is not waited for.
     pub fn submit(&self, job: Job) -> Result<(), Busy> {
-        let jobs = self.jobs.as_ref().ok_or(Busy)?;
-        jobs.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) | TrySendError::Disconnected(_) => Busy,
-        })
+        let jobs = open(&self.jobs);
+        jobs.as_ref()
+            .ok_or(Busy)?
+            .try_send(job)
+            .map_err(|error| match error {
+                TrySendError::Full(_) | TrySendError::Disconnected(_) => Busy,
+            })
+    }
+
+    /// Lets nothing in any more and waits until everything that was let in is done.
+    pub fn stop(&self) {
+        open(&self.jobs).take();
+        let threads = std::mem::take(&mut *open(&self.threads));
+        for thread in threads {
+            // The last owner may be a job: its own thread ends when the job does.
+            if thread.thread().id() != std::thread::current().id() {
+                drop(thread.join());
+            }
+        }
     }
 }
 
@@ -70,11 +87,13 @@ fn work(queue: &Receiver<Job>) {
 
 impl Drop for Workers {
     fn drop(&mut self) {
-        self.jobs = None;
-        for thread in self.threads.drain(..) {
-            drop(thread.join());
-        }
+        self.stop();
     }
+}
+
+fn open<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is kept here is whole at any time.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -94,6 +113,39 @@ mod tests {
             .submit(Box::new(move || say.send(7).expect("heard")))
             .expect("there is room");
         assert_eq!(heard.recv(), Ok(7));
+    }
+
+    #[test]
+    fn the_last_owner_may_be_a_job() {
+        let workers = std::sync::Arc::new(Workers::start(1, 4).expect("threads start"));
+        let (release, wait) = mpsc::channel::<()>();
+        let (say, heard) = mpsc::channel();
+        let job = {
+            let workers = std::sync::Arc::clone(&workers);
+            move || {
+                wait.recv().expect_err("the sender is gone");
+                drop(workers);
+                say.send(7).expect("heard");
+            }
+        };
+        workers.submit(Box::new(job)).expect("there is room");
+        drop(workers);
+        drop(release);
+        assert_eq!(heard.recv(), Ok(7));
+    }
+
+    #[test]
+    fn stopping_waits_for_what_was_let_in() {
+        let workers = Workers::start(1, 4).expect("threads start");
+        let (say, heard) = mpsc::channel();
+        for number in 0..3 {
+            let say = say.clone();
+            let job = move || say.send(number).expect("heard");
+            workers.submit(Box::new(job)).expect("there is room");
+        }
+        workers.stop();
+        assert_eq!(heard.try_iter().collect::<Vec<_>>(), [0, 1, 2]);
+        assert_eq!(workers.submit(Box::new(|| {})), Err(Busy));
     }
 
     #[test]

@@ -133,6 +133,13 @@ impl Bursar {
         &self.parts.storage
     }
 
+    /// Ends calls under way, serves what is queued and closes the file. Blocks until that is done.
+    /// False if the file had been given up before.
+    pub fn stop(&self) -> bool {
+        self.parts.workers.stop();
+        self.parts.storage.close()
+    }
+
     /// The economy in which keys and components are recorded.
     pub fn system(&self) -> &EconomyId {
         &self.parts.system

@@ -184,10 +184,8 @@ impl Server {
             // A socket file without a listener only confuses; the next start would remove it too.
             drop(std::fs::remove_file(path));
         }
-        let storage = self.bursar.storage().clone();
-        let closed = http_blocking(move || storage.close())
-            .await
-            .unwrap_or(false);
+        let bursar = self.bursar;
+        let closed = http_blocking(move || bursar.stop()).await.unwrap_or(false);
         tracing::info!(closed, "stopped");
         closed
     }

@@ -36,7 +36,7 @@ mod writer;
 mod tests;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
@@ -79,7 +79,8 @@ struct Inner {
     readers: Readers,
     render: Render,
     writer: Mutex<Option<JoinHandle<bool>>>,
-    lock: Mutex<FileLock>,
+    /// None once the file is closed.
+    lock: Mutex<Option<FileLock>>,
 }
 
 impl Storage {
@@ -119,18 +120,15 @@ impl Storage {
                 readers,
                 render,
                 writer: Mutex::new(Some(writer)),
-                lock: Mutex::new(lock),
+                lock: Mutex::new(Some(lock)),
             }),
         })
     }
 
     /// Says beside the file how this process can be reached.
     pub fn announce(&self, owner: &Owner) -> Result<(), StorageError> {
-        self.inner
-            .lock
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .announce(owner)
+        let mut lock = open(&self.inner.lock);
+        lock.as_mut().map_or(Ok(()), |lock| lock.announce(owner))
     }
 
     /// Puts a request into the queue. The reply arrives after its commit; dropping the receiver
@@ -178,18 +176,20 @@ impl Storage {
         audit::audit(&self.inner.path, &self.state(), self.inner.render, progress)
     }
 
-    /// Stops taking requests, serves those that wait, writes a checkpoint and ends the writer.
-    /// Blocks until that is done. False if the file had been given up before.
+    /// Stops taking requests, serves those that wait, writes a checkpoint, ends the writer and gives
+    /// the file back. Blocks until that is done. False if the file had been given up before.
     pub fn close(&self) -> bool {
         self.inner.shared.queue.close();
-        let writer = self
-            .inner
-            .writer
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        writer.is_none_or(|writer| writer.join().unwrap_or(false))
+        let writer = open(&self.inner.writer).take();
+        let closed = writer.is_none_or(|writer| writer.join().unwrap_or(false));
+        open(&self.inner.lock).take();
+        closed
     }
+}
+
+fn open<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is kept here is whole at any time.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Checks every promise against every record of a file that no process has open.
