@@ -4,9 +4,16 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::error::StorageError;
 use crate::owner::Owner;
+
+/// How long somebody is waited for who has the lock and has not said how to reach them.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long between two looks at the lock.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// The right to open a file. The operating system takes it back when the process ends, however it
 /// ends; the lock file stays and means nothing by itself.
@@ -32,24 +39,26 @@ impl FileLock {
             .mode(0o600)
             .open(&path)
             .map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => {
-                file.set_len(0).map_err(failed)?;
-                Ok(Self { file, path })
+        let began = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => {
+                    file.set_len(0).map_err(failed)?;
+                    return Ok(Self { file, path });
+                }
+                Err(TryLockError::Error(source)) => return Err(failed(source)),
+                Err(TryLockError::WouldBlock) => {}
             }
-            Err(TryLockError::Error(source)) => Err(failed(source)),
-            Err(TryLockError::WouldBlock) => {
-                let mut note = String::new();
-                file.read_to_string(&mut note).map_err(failed)?;
-                let owner: Option<Owner> = serde_json::from_str(&note).ok();
-                let pid = owner.as_ref().map_or(0, |owner| owner.pid);
-                let path = database.to_owned();
-                Err(StorageError::Busy {
-                    path,
-                    pid,
+            let owner = read_note(&mut file).map_err(failed)?;
+            // Whoever has it without a word is just opening or closing the file.
+            if owner.is_some() || began.elapsed() > PATIENCE {
+                return Err(StorageError::Busy {
+                    path: database.to_owned(),
+                    pid: owner.as_ref().map_or(0, |owner| owner.pid),
                     owner: owner.map(Box::new),
-                })
+                });
             }
+            std::thread::sleep(PAUSE);
         }
     }
 
@@ -64,6 +73,20 @@ impl FileLock {
         self.file.seek(SeekFrom::Start(0)).map_err(failed)?;
         self.file.write_all(&note).map_err(failed)?;
         self.file.sync_all().map_err(failed)
+    }
+}
+
+fn read_note(file: &mut File) -> std::io::Result<Option<Owner>> {
+    let mut note = String::new();
+    file.seek(SeekFrom::Start(0))?;
+    file.read_to_string(&mut note)?;
+    Ok(serde_json::from_str(&note).ok())
+}
+
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        // A note that outlives its owner would only mislead; the lock goes with the file.
+        drop(self.file.set_len(0));
     }
 }
 

@@ -239,8 +239,22 @@ fn a_second_process_is_told_who_owns_the_file() {
     };
     assert_eq!((pid, told), (42, Some(Box::new(owner))));
     storage.close();
-    drop(storage);
-    FileLock::acquire(&path).expect("the lock is free again");
+    FileLock::acquire(&path).expect("a file that is closed is free");
+}
+
+#[test]
+fn whoever_is_just_opening_or_closing_a_file_is_waited_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("guild.db");
+    // Without a note nobody can be asked.
+    let held = FileLock::acquire(&path).expect("the lock");
+    let pause = std::time::Duration::from_millis(50);
+    let holder = std::thread::spawn(move || {
+        std::thread::sleep(pause);
+        drop(held);
+    });
+    FileLock::acquire(&path).expect("the lock, after a wait");
+    holder.join().expect("it ends");
 }
 
 #[test]
