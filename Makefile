@@ -5,13 +5,17 @@ CARGO ?= cargo
 
 .PHONY: demo test serve lint bench target
 
-## Show the whole story on an embedded database. Ends by itself.
+## Show the whole story on an embedded database. Ends by itself. Most of what it builds, `make test`
+## uses too.
 demo: target
-	$(CARGO) run --locked --release --package bursar-server --bin bursar -- demo
+	$(CARGO) run --locked --bin bursar -- demo
 
-## Run every test: rules, storage, host, API stories, crashes, the house itself.
+## Run every test: rules, storage, host, API stories, crashes, the house itself, and the example.
 test: target
 	$(CARGO) test --locked --workspace
+	$(CARGO) build --locked --release --manifest-path examples/first-plugin/Cargo.toml
+	$(CARGO) run --locked --quiet --bin bursar -- plugin check \
+	    examples/first-plugin/target/wasm32-unknown-unknown/release/first_plugin.wasm
 	@echo "Every test passed."
 
 ## Serve bursar.db on http://127.0.0.1:7777.

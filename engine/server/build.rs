@@ -65,14 +65,19 @@ fn build(root: &Path, out: &Path, cargo: &Path) {
     for (package, _) in PLUGINS {
         command.args(["--package", package]);
     }
-    // Flags and wrappers of the build outside are for the machine, not for the components.
-    for variable in [
-        "RUSTFLAGS",
-        "CARGO_ENCODED_RUSTFLAGS",
-        "RUSTC_WORKSPACE_WRAPPER",
-    ] {
-        command.env_remove(variable);
-    }
+    // Flags and wrappers of the build outside are for the machine, not for the components; and no
+    // path of the machine gets into them, so that a component is the same wherever it is built.
+    command
+        .env_remove("RUSTFLAGS")
+        .env_remove("RUSTC_WORKSPACE_WRAPPER");
+    let home = env::var_os("CARGO_HOME").map_or_else(
+        || PathBuf::from(env::var_os("HOME").unwrap_or_default()).join(".cargo"),
+        PathBuf::from,
+    );
+    let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
+    let remap = |from: &Path, to: &str| format!("--remap-path-prefix={}={to}", from.display());
+    let flags = [remap(&home, "/cargo"), remap(&root, "/bursar")].join("\u{1f}");
+    command.env("CARGO_ENCODED_RUSTFLAGS", flags);
     let linker = "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER";
     command
         .env(linker, "wasm-component-ld")

@@ -19,6 +19,7 @@ use axum::Json;
 use axum::routing::post;
 use bursar_host::Limits;
 use bursar_server::client::{Address, Client};
+use bursar_server::economy::CallBounds;
 use bursar_server::serve::{Server, Setup};
 use bursar_server::{bundled, clock};
 use serde_json::{Value, json};
@@ -198,6 +199,7 @@ fn start(runtime: &Runtime, file: std::path::PathBuf) -> (String, String, onesho
         allow_plain_http: false,
         clock: clock::system(),
         limits: Limits::standard(),
+        calls: CallBounds::standard(),
     };
     let server = runtime.block_on(Server::start(setup)).unwrap();
     let (address, key) = (

@@ -185,3 +185,53 @@ async fn the_secret_of_a_key_is_shown_once_and_never_written() {
     }
     house.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_admin_of_one_economy_has_no_say_over_the_server() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let bound = json!({"scopes": ["admin"], "economies": ["guild"]});
+    let key = guild.put("/v1/keys/mayor", bound).await.json()["key"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let mut mayor = house.client(&key);
+    assert_eq!(
+        mayor
+            .put(&format!("{GUILD}/assets/gem"), &currency())
+            .await
+            .unwrap()
+            .status,
+        201
+    );
+    let everything = json!({"scopes": ["admin"]});
+    let refused = [
+        mayor.put("/v1/keys/mayor", &everything).await,
+        mayor.put("/v1/keys/other", &everything).await,
+        mayor.get("/v1/keys").await,
+        mayor.get("/v1/components").await,
+        mayor
+            .send("POST", "/v1/components", None, bytes::Bytes::new())
+            .await,
+        mayor.get("/v1/audit").await,
+        mayor.get(&format!("{GUILD}/audit")).await,
+    ];
+    for answer in refused {
+        assert_eq!(answer.unwrap().code(), "forbidden");
+    }
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_journals_own_names_are_no_names_for_keys() {
+    let (house, mut guild) = House::with_guild(1).await;
+    for name in ["owner", "bursar"] {
+        let refused = guild
+            .put(&format!("/v1/keys/{name}"), json!({"scopes": ["read"]}))
+            .await;
+        assert_eq!(
+            (refused.status.as_u16(), refused.code()),
+            (400, "malformed".into())
+        );
+    }
+    house.close().await;
+}

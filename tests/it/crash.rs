@@ -124,6 +124,11 @@ async fn nothing_acknowledged_is_lost_to_kill_9() {
         tokio::time::sleep(Duration::from_millis(20 + 37 * round % 300)).await;
         server.kill();
         let known = load.join_all().await;
+        let acknowledged: usize = known.iter().map(|known| known.acknowledged.len()).sum();
+        assert!(
+            round == 0 || acknowledged > 0,
+            "the load had begun in round {round}"
+        );
         audited(&file);
 
         server = Process::serve(&file);

@@ -269,3 +269,95 @@ async fn what_is_no_component_is_refused_with_a_word_of_what_it_is() {
     );
     house.close().await;
 }
+
+/// Many calls of the villain's that think as long as they may, at the same moment.
+fn spins(count: usize) -> Vec<(String, String, Value)> {
+    let body = json!({"caller": "user:1", "arguments": {}});
+    let spin = |number| {
+        (
+            "plugins/villain/actions/spin".into(),
+            format!("spin {number}"),
+            body.clone(),
+        )
+    };
+    (0..count).map(spin).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_beyond_their_bounds_are_turned_away_and_leave_their_key_free() {
+    let house = House::set_up(|setup| setup.calls.calls_per_economy = 4).await;
+    let (house, mut guild) = house.furnished(1).await;
+    let_in(&mut guild).await;
+    let answers = house.at_once(spins(32)).await;
+    let turned_away: Vec<usize> = (0..answers.len())
+        .filter(|place| answers[*place].code() == "overloaded")
+        .collect();
+    let served = answers
+        .iter()
+        .filter(|answer| answer.code() == "plugin_fault")
+        .count();
+    assert!(
+        served >= 4 && !turned_away.is_empty(),
+        "{served} of 32 were served"
+    );
+    assert_eq!(served + turned_away.len(), 32);
+    for place in turned_away {
+        let answer = &answers[place];
+        assert_eq!((answer.status.as_u16(), answer.retry_after), (503, Some(1)));
+        let kept = guild.get(&format!("{GUILD}/outcomes/spin%20{place}")).await;
+        assert_eq!(kept.code(), "outcome_not_found");
+    }
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn economies_take_turns_at_the_workers() {
+    let house = House::set_up(|setup| setup.calls.workers = 1).await;
+    let (house, mut guild) = house.furnished(1).await;
+    let_in(&mut guild).await;
+    guild.made("/v1/economies/other", json!({})).await;
+    guild
+        .made("/v1/economies/other/accounts/user:1", json!({}))
+        .await;
+    let digest = guild.get(&format!("{GUILD}/plugins/villain")).await.json()["component"].clone();
+    let villain = json!({"component": digest, "enabled": true});
+    guild
+        .made("/v1/economies/other/plugins/villain", villain)
+        .await;
+    let other = async {
+        let mut client = house.admin();
+        let body = json!({"caller": "user:1", "arguments": {}});
+        let path = "/v1/economies/other/plugins/villain/actions/honest";
+        let answer = client.post(path, "k", &body).await.unwrap();
+        let seq = client.get(GUILD).await.unwrap().json()["seq"]
+            .as_u64()
+            .unwrap();
+        (answer.status.as_u16(), seq)
+    };
+    let before = guild.get(GUILD).await.json()["seq"].as_u64().unwrap();
+    let (answers, (status, seq)) = tokio::join!(house.at_once(spins(60)), other);
+    assert!(answers.iter().all(|answer| answer.code() == "plugin_fault"));
+    assert_eq!(status, 200);
+    assert!(
+        seq < before + 30,
+        "the other economy waited for {} calls",
+        seq - before
+    );
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stopping_does_not_wait_for_every_call_that_waits() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let_in(&mut guild).await;
+    for (path, key, body) in spins(40) {
+        let mut client = house.admin();
+        tokio::spawn(async move {
+            drop(client.post(&format!("{GUILD}/{path}"), &key, &body).await);
+        });
+    }
+    guild
+        .transfer("while they wait", "user:1", "user:404", 1)
+        .await;
+    house.close().await;
+}

@@ -73,6 +73,44 @@ async fn the_largest_amount_and_64_postings_are_read() {
     house.close().await;
 }
 
+/// Arrays within each other, to so many levels.
+fn nested(levels: usize) -> Value {
+    (1..levels).fold(json!([]), |inner, _| json!([inner]))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_are_as_deep_as_they_can_be_read_again() {
+    let (house, mut guild) = House::with_guild(2).await;
+    let account = format!("{GUILD}/accounts/user:1");
+    let with_metadata = |levels: usize| {
+        let mut body = posting("user:1", "user:2", 1);
+        body["metadata"] = json!({ "nested": nested(levels - 1) });
+        body
+    };
+    let deep = json!({ "metadata": { "nested": nested(32) } });
+    let too_deep = guild.put(&account, deep).await;
+    assert_eq!(
+        (too_deep.status.as_u16(), &too_deep.json()["pointer"]),
+        (400, &json!("/metadata"))
+    );
+    let too_deep = guild.post("transfers", "k", with_metadata(33)).await;
+    assert_eq!(
+        (too_deep.status.as_u16(), &too_deep.json()["pointer"]),
+        (400, &json!("/metadata"))
+    );
+    guild
+        .made(&account, json!({ "metadata": { "nested": nested(31) } }))
+        .await;
+    assert_eq!(
+        guild.post("transfers", "k", with_metadata(32)).await.status,
+        201
+    );
+    let before = guild.get(&account).await.json();
+    let house = house.restarted().await;
+    assert_eq!(house.admin().get(&account).await.unwrap().json(), before);
+    house.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn bodies_and_keys_that_are_none_are_refused() {
     let (house, mut guild) = House::with_guild(2).await;
@@ -148,6 +186,7 @@ async fn what_the_path_names_and_what_the_body_names_are_told_apart() {
         (format!("{GUILD}/outcomes/none"), 404, "outcome_not_found"),
         ("/v1/economies/none".into(), 404, "economy_not_found"),
         ("/v1/nothing".into(), 404, "route_not_found"),
+        ("/v1/economies/%FF".into(), 400, "malformed"),
         (format!("{GUILD}/accounts/USER"), 400, "malformed"),
         (format!("{GUILD}/transfers"), 405, "method_not_allowed"),
     ];
@@ -159,5 +198,16 @@ async fn what_the_path_names_and_what_the_body_names_are_told_apart() {
             "{path}"
         );
     }
+    let digest = "0".repeat(64);
+    let unknown = guild
+        .put(
+            &format!("{GUILD}/plugins/shop"),
+            json!({"component": digest}),
+        )
+        .await;
+    assert_eq!(
+        (unknown.status.as_u16(), unknown.code()),
+        (422, "component_not_found".into())
+    );
     house.close().await;
 }

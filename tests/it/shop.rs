@@ -118,7 +118,10 @@ async fn a_cooldown_ends_when_its_time_has_passed() {
         let now = Arc::clone(&now);
         Arc::new(move || Timestamp(now.load(Ordering::SeqCst)))
     };
-    let (house, mut guild) = House::with_clock(clock).await.furnished(1).await;
+    let (house, mut guild) = House::set_up(|setup| setup.clock = clock)
+        .await
+        .furnished(1)
+        .await;
     open_shop(&mut guild, potion(&json!({"cooldown_s": 60})), 100).await;
     assert_eq!(buy(&mut guild, "a", "user:1").await.status, 200);
     now.fetch_add(59_999, Ordering::SeqCst);

@@ -7,9 +7,11 @@ use std::process::{Child, Command, Stdio};
 use bursar_host::Limits;
 use bursar_server::client::{Address, Client, Response};
 use bursar_server::clock;
+use bursar_server::economy::CallBounds;
 use bursar_server::http::render;
 use bursar_server::serve::{Server, Setup};
-use bursar_storage::{AuditReport, Clock, audit_file};
+use bursar_storage::{AuditReport, audit_file};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -24,6 +26,7 @@ pub(crate) const PURSE: u64 = 1000;
 /// A running server.
 pub(crate) struct House {
     folder: TempDir,
+    setup: Option<Setup>,
     address: String,
     pub(crate) admin_key: String,
     stop: oneshot::Sender<()>,
@@ -33,35 +36,55 @@ pub(crate) struct House {
 impl House {
     /// A server on a new file.
     pub(crate) async fn new() -> Self {
-        Self::with_clock(clock::system()).await
+        Self::set_up(|_| {}).await
     }
 
-    /// A server on a new file, for which time is what the story says.
-    pub(crate) async fn with_clock(clock: Clock) -> Self {
+    /// A server on a new file, set up as the story needs it.
+    pub(crate) async fn set_up(change: impl FnOnce(&mut Setup)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let setup = Setup {
+        let mut setup = Setup {
             database: folder.path().join("test.db"),
             listen: Some("127.0.0.1:0".parse().unwrap()),
             socket: Some(folder.path().join("bots.sock")),
             allow_plain_http: false,
-            clock,
+            clock: clock::system(),
             limits: Limits::standard(),
+            calls: CallBounds::standard(),
         };
+        change(&mut setup);
+        let mut house = Self::open(folder, setup.clone()).await;
+        house.setup = Some(setup);
+        house
+    }
+
+    async fn open(folder: TempDir, setup: Setup) -> Self {
         let server = Server::start(setup).await.expect("the server starts");
         let address = server.address().unwrap().to_string();
-        let admin_key = server
-            .admin_key()
-            .expect("a new file has a first key")
-            .to_owned();
+        let admin_key = server.admin_key().unwrap_or_default().to_owned();
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(server.run(async { drop(stopped.await) }));
         Self {
             folder,
+            setup: None,
             address,
             admin_key,
             stop,
             running,
         }
+    }
+
+    /// Stops the server in order and starts another one on the same file.
+    pub(crate) async fn restarted(self) -> Self {
+        self.stop.send(()).expect("the server runs");
+        assert!(
+            self.running.await.expect("the server ends"),
+            "the file was closed in order"
+        );
+        let setup = self.setup.expect("how it was set up");
+        let mut house = Self::open(self.folder, setup.clone()).await;
+        house.setup = Some(setup);
+        house.admin_key = self.admin_key;
+        house
     }
 
     /// A server with a guild: a currency, a few members with a purse each.
@@ -300,14 +323,8 @@ impl Process {
 
     /// Asks it to stop. True if it ended in order.
     pub(crate) fn stop(mut self) -> bool {
-        let pid = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-TERM", &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
+        kill_process(pid, Signal::TERM).unwrap();
         self.child.wait().unwrap().success()
     }
 }

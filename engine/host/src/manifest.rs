@@ -3,11 +3,15 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use bursar_ledger::{AccountId, ComponentChoice, Digest, Grants, PLUGIN_ACCOUNTS_MAX, PluginId};
+use bursar_ledger::{
+    AccountId, ComponentChoice, DOCUMENT_BYTES_MAX, Digest, Grants, PLUGIN_ACCOUNTS_MAX, PluginId,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::limits::{ACTIONS_MAX, ARGUMENTS_BYTES_MAX, MANIFEST_BYTES_MAX, TEXT_CHARS_MAX};
+use crate::limits::{
+    ACTIONS_MAX, ARGUMENTS_BYTES_MAX, MANIFEST_BYTES_MAX, REPLY_BYTES_MAX, TEXT_CHARS_MAX,
+};
 use crate::report::{Finding, Report};
 use crate::schema::{Schema, SchemaError};
 
@@ -169,27 +173,22 @@ impl Manifest {
 
     /// Whether arguments fit the action's schema.
     pub fn check_arguments(&self, action: &str, arguments: &Value) -> Result<(), SchemaError> {
-        if arguments.to_string().len() > ARGUMENTS_BYTES_MAX {
-            return Err(SchemaError {
-                pointer: String::new(),
-                message: format!("arguments have at most {ARGUMENTS_BYTES_MAX} bytes"),
-            });
-        }
-        self.schemas_of(action)
-            .map_or(Ok(()), |(schema, _)| schema.check(arguments))
+        self.schemas_of(action).map_or(Ok(()), |(schema, _)| {
+            schema.check(arguments, ARGUMENTS_BYTES_MAX)
+        })
     }
 
     /// Whether a reply fits the action's schema.
     pub fn check_reply(&self, action: &str, reply: &Value) -> Result<(), SchemaError> {
         self.schemas_of(action)
-            .map_or(Ok(()), |(_, schema)| schema.check(reply))
+            .map_or(Ok(()), |(_, schema)| schema.check(reply, REPLY_BYTES_MAX))
     }
 
     /// Whether a configuration fits the plugin's schema.
     pub fn check_configuration(&self, config: &Value) -> Result<(), SchemaError> {
-        self.schemas
-            .as_ref()
-            .map_or(Ok(()), |schemas| schemas.configuration.check(config))
+        self.schemas.as_ref().map_or(Ok(()), |schemas| {
+            schemas.configuration.check(config, DOCUMENT_BYTES_MAX)
+        })
     }
 
     /// The component as an installation names it.

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use bursar_ledger::AMOUNT_MAX;
+use bursar_ledger::{AMOUNT_MAX, check_document};
 use jsonschema::{Draft, Validator};
 use serde_json::Value;
 
@@ -51,8 +51,12 @@ impl Schema {
         Ok(Self { validator, parts })
     }
 
-    /// Whether a value fits, and has no number that some reader of JSON would round.
-    pub(crate) fn check(&self, value: &Value) -> Result<(), SchemaError> {
+    /// Whether a value fits, in so many bytes, and has no number that some reader would round.
+    pub(crate) fn check(&self, value: &Value, bytes_max: usize) -> Result<(), SchemaError> {
+        check_document(value, bytes_max).map_err(|error| SchemaError {
+            pointer: String::new(),
+            message: error.to_string(),
+        })?;
         if let Some(pointer) = inexact_number(value) {
             let message =
                 format!("a whole number beyond ±{AMOUNT_MAX} is not kept exactly everywhere");

@@ -1,7 +1,8 @@
 //! Threads of their own for guests, so that a guest that thinks long holds up no one else.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
@@ -26,18 +27,20 @@ pub struct Workers {
     /// None once they are ending.
     jobs: Mutex<Option<Sender<Job>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    ending: Arc<AtomicBool>,
 }
 
 impl Workers {
     /// Starts the threads.
     pub fn start(threads: usize, waiting_max: usize) -> std::io::Result<Self> {
         let (jobs, queue) = bounded::<Job>(waiting_max);
+        let ending = Arc::new(AtomicBool::new(false));
         let start = |number: usize| {
-            let queue = queue.clone();
+            let (queue, ending) = (queue.clone(), Arc::clone(&ending));
             std::thread::Builder::new()
                 .name(format!("guest-{number}"))
                 .stack_size(STACK_BYTES)
-                .spawn(move || work(&queue))
+                .spawn(move || work(&queue, &ending))
         };
         let threads = (0..threads.max(1))
             .map(start)
@@ -45,6 +48,7 @@ impl Workers {
         Ok(Self {
             jobs: Mutex::new(Some(jobs)),
             threads: Mutex::new(threads),
+            ending,
         })
     }
 
@@ -59,8 +63,9 @@ impl Workers {
             })
     }
 
-    /// Lets nothing in any more and waits until everything that was let in is done.
+    /// Lets nothing in any more, drops what waits, and waits until what runs is done.
     pub fn stop(&self) {
+        self.ending.store(true, Ordering::Relaxed);
         open(&self.jobs).take();
         let threads = std::mem::take(&mut *open(&self.threads));
         for thread in threads {
@@ -72,12 +77,15 @@ impl Workers {
     }
 }
 
-fn work(queue: &Receiver<Job>) {
+fn work(queue: &Receiver<Job>, ending: &AtomicBool) {
     // On Linux this is the calling thread's own niceness. Without it calls are merely less polite.
     if let Err(error) = rustix::process::nice(NICENESS) {
         tracing::debug!(%error, "guests run at the priority of the process");
     }
     for job in queue {
+        if ending.load(Ordering::Relaxed) {
+            continue;
+        }
         // A bug in one call must not take the worker from the next.
         if catch_unwind(AssertUnwindSafe(job)).is_err() {
             tracing::error!("a call panicked in the host");
@@ -117,11 +125,11 @@ mod tests {
 
     #[test]
     fn the_last_owner_may_be_a_job() {
-        let workers = std::sync::Arc::new(Workers::start(1, 4).expect("threads start"));
+        let workers = Arc::new(Workers::start(1, 4).expect("threads start"));
         let (release, wait) = mpsc::channel::<()>();
         let (say, heard) = mpsc::channel();
         let job = {
-            let workers = std::sync::Arc::clone(&workers);
+            let workers = Arc::clone(&workers);
             move || {
                 wait.recv().expect_err("the sender is gone");
                 drop(workers);
@@ -135,17 +143,32 @@ mod tests {
     }
 
     #[test]
-    fn stopping_waits_for_what_was_let_in() {
+    fn stopping_waits_for_what_runs_and_drops_what_waits() {
         let workers = Workers::start(1, 4).expect("threads start");
+        let (release, wait) = mpsc::channel::<()>();
+        let (started, running) = mpsc::channel::<()>();
         let (say, heard) = mpsc::channel();
-        for number in 0..3 {
+        let first = {
             let say = say.clone();
-            let job = move || say.send(number).expect("heard");
-            workers.submit(Box::new(job)).expect("there is room");
-        }
-        workers.stop();
-        assert_eq!(heard.try_iter().collect::<Vec<_>>(), [0, 1, 2]);
-        assert_eq!(workers.submit(Box::new(|| {})), Err(Busy));
+            move || {
+                started.send(()).expect("heard");
+                wait.recv().expect_err("the sender is gone");
+                say.send(1).expect("heard");
+            }
+        };
+        workers.submit(Box::new(first)).expect("there is room");
+        running.recv().expect("the worker has taken it");
+        let second = move || say.send(2).expect("heard");
+        workers.submit(Box::new(second)).expect("one may wait");
+        std::thread::scope(|scope| {
+            let stopping = scope.spawn(|| workers.stop());
+            while workers.submit(Box::new(|| {})).is_ok() {
+                std::thread::yield_now();
+            }
+            drop(release);
+            stopping.join().expect("it stops");
+        });
+        assert_eq!(heard.iter().collect::<Vec<_>>(), [1]);
     }
 
     #[test]

@@ -52,5 +52,9 @@ pub const STATE_PAGE_KEYS_MAX: usize = 64;
 /// Sub-accounts that a plugin may ask for beside `plugin:{id}`.
 pub const PLUGIN_ACCOUNTS_MAX: usize = 8;
 
+/// Levels of objects and arrays within each other in a document: metadata, a configuration, the
+/// arguments of a call and its reply. They are kept inside of records, which must be read again.
+pub const DOCUMENT_DEPTH_MAX: usize = 32;
+
 /// Bytes of an account's metadata, and of a plugin's configuration, as JSON.
 pub const DOCUMENT_BYTES_MAX: usize = 16 * 1024;

@@ -12,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::{TcpStream, UnixStream};
 
-/// How long an answer is waited for.
+/// How long an answer is waited for, unless somebody has more patience.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Where a server listens.
@@ -74,6 +74,7 @@ impl Response {
 pub struct Client {
     address: Address,
     key: String,
+    patience: Duration,
     connection: Option<SendRequest<Full<Bytes>>>,
 }
 
@@ -83,8 +84,15 @@ impl Client {
         Self {
             address,
             key: key.into(),
+            patience: PATIENCE,
             connection: None,
         }
+    }
+
+    /// The same client, that waits so long for an answer instead of a minute.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// `GET`
@@ -116,7 +124,8 @@ impl Client {
         key: Option<&str>,
         body: Bytes,
     ) -> Result<Response, ClientError> {
-        let sent = tokio::time::timeout(PATIENCE, self.send_once(method, path, key, body)).await;
+        let sent =
+            tokio::time::timeout(self.patience, self.send_once(method, path, key, body)).await;
         let response = sent.unwrap_or(Err(ClientError::TimedOut));
         if response.is_err() {
             self.connection = None;

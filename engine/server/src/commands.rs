@@ -10,6 +10,7 @@ mod style;
 
 use std::fmt::Display;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -73,6 +74,9 @@ impl CommandError {
     }
 }
 
+/// How long threads that still work are waited for at the very end.
+const LAST_PATIENCE: Duration = Duration::from_secs(1);
+
 type Done = Result<ExitCode, CommandError>;
 
 /// The runtime of a command: as many threads as there are cores.
@@ -80,5 +84,9 @@ fn block_on<T>(work: impl Future<Output = T>) -> Result<T, CommandError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
-    Ok(runtime.map_err(CommandError::new)?.block_on(work))
+    let runtime = runtime.map_err(CommandError::new)?;
+    let done = runtime.block_on(work);
+    // What still reads the file, such as an audit that was asked for, is not waited for.
+    runtime.shutdown_timeout(LAST_PATIENCE);
+    Ok(done)
 }

@@ -1,39 +1,29 @@
 //! The one place that knows both storage and host: how a request becomes an answer.
 //!
-//! A plain act goes straight to the writer. A call comes by here twice: it looks its key up, so
-//! that a replay never wakes a plugin; runs on a worker over the newest snapshot; and what it
-//! learned and asked goes to the writer, which commits it or says that something has changed since.
-//! Then it runs again, with the same time and the same draws, alone in its plugin's lane.
+//! A plain act goes straight to the writer; a call takes the way in `calls`.
+
+mod calls;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bursar_host::{CallFailure, LoadedPlugin, PluginHost, Workers};
-use bursar_ledger::{
-    Act, CallRequest, CallResult, Digest, Draft, EconomyId, Ending, PluginId, SpendLimit,
-    Transcript,
-};
+use bursar_host::{LoadedPlugin, PluginHost};
+use bursar_ledger::{Act, Digest, EconomyId};
 use bursar_storage::{
     Answer, Clock, Failure, IdempotencyKey, Receiver, Reply, Request, State, Storage, StorageError,
     Submission,
 };
 use bytes::Bytes;
 use serde_json::Value;
-use tokio::sync::oneshot;
 
-use crate::keyed_locks::KeyedLocks;
 use crate::no_answer::NoAnswer;
 use crate::{bundled, random};
+use calls::Calls;
+pub use calls::{CallBounds, Calling};
 
 /// How long an answer is waited for. A commit takes milliseconds; beyond this something is wrong,
 /// and the client asks again with the same key.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
-
-/// How often a call runs before it is given up as a conflict: once freely, then in its lane.
-const TRIES_MAX: usize = 8;
-
-/// Calls that wait for a worker.
-const CALLS_WAITING_MAX: usize = 1024;
 
 /// The economy in which keys and components are recorded.
 pub const SYSTEM: &str = "system";
@@ -47,13 +37,9 @@ pub struct Bursar {
 struct Parts {
     storage: Storage,
     host: PluginHost,
-    workers: Workers,
     clock: Clock,
     system: EconomyId,
-    /// Calls under way, by key: the second of two waits for the answer of the first.
-    flights: KeyedLocks<(EconomyId, IdempotencyKey)>,
-    /// Where calls go that have met a conflict: one at a time, in order of arrival.
-    lanes: KeyedLocks<(EconomyId, PluginId)>,
+    calls: Calls,
 }
 
 /// Who asks, for what, under which key.
@@ -69,51 +55,23 @@ pub struct Asking {
     pub request: Request,
 }
 
-/// A call that is asked for.
-#[derive(Clone, Debug)]
-pub struct Calling {
-    /// Which plugin.
-    pub plugin: PluginId,
-    /// Which action.
-    pub action: String,
-    /// On whose behalf.
-    pub caller: bursar_ledger::AccountId,
-    /// The action's arguments.
-    pub arguments: Value,
-    /// The most that may leave the caller.
-    pub spend_limit: Option<SpendLimit>,
-}
-
-/// What a worker has done with a call.
-enum Ran {
-    /// Its key was used before.
-    Before(bursar_storage::Stored),
-    /// It has ended and can be submitted.
-    Ended(Box<CallResult>),
-}
-
 impl Bursar {
     /// Puts the rooms together and prepares every installed plugin.
     pub async fn new(
         storage: Storage,
         host: PluginHost,
         clock: Clock,
-        workers: usize,
+        bounds: CallBounds,
     ) -> Result<Self, NoAnswer> {
-        let workers = Workers::start(workers, CALLS_WAITING_MAX)
-            .map_err(|_| NoAnswer::Bug("no threads for guests can be started"))?;
         let system = SYSTEM
             .parse()
             .expect("the name of the system economy is a name");
-        let (flights, lanes) = (KeyedLocks::new(), KeyedLocks::new());
         let parts = Parts {
             storage,
             host,
-            workers,
             clock,
             system,
-            flights,
-            lanes,
+            calls: Calls::new(bounds)?,
         };
         let bursar = Self {
             parts: Arc::new(parts),
@@ -136,7 +94,7 @@ impl Bursar {
     /// Ends calls under way, serves what is queued and closes the file. Blocks until that is done.
     /// False if the file had been given up before.
     pub fn stop(&self) -> bool {
-        self.parts.workers.stop();
+        self.parts.calls.stop();
         self.parts.storage.close()
     }
 
@@ -185,122 +143,6 @@ impl Bursar {
             // The writer ended without an answer, or is taking too long.
             Ok(Err(_)) | Err(_) => Err(Failure::Unknown.into()),
         }
-    }
-
-    /// Runs an action of a plugin and commits what it asked for.
-    ///
-    /// It goes on even if whoever asked does not wait: a connection that drops must not decide
-    /// whether a bet is kept.
-    pub async fn call(&self, asking: Asking, calling: Calling) -> Result<Answer, NoAnswer> {
-        let bursar = self.clone();
-        let call = tokio::spawn(async move { bursar.call_to_the_end(asking, calling).await });
-        call.await
-            .unwrap_or_else(|_| Err(NoAnswer::Bug("the call broke off; ask again")))
-    }
-
-    async fn call_to_the_end(&self, asking: Asking, calling: Calling) -> Result<Answer, NoAnswer> {
-        let Some(key) = asking.key.clone() else {
-            return Err(NoAnswer::Bug("a call has a key"));
-        };
-        let _flight = self
-            .parts
-            .flights
-            .enter((asking.economy.clone(), key.clone()))
-            .await;
-        let call = CallRequest {
-            id: random::call_id(),
-            plugin: calling.plugin,
-            action: calling.action,
-            caller: calling.caller,
-            arguments: calling.arguments,
-            spend_limit: calling.spend_limit,
-            key: key.as_str().into(),
-            now: (self.parts.clock)().max(self.state().recorded_at()),
-        };
-        let mut lane = None;
-        for attempt in 0..TRIES_MAX {
-            if attempt == 1 {
-                let name = (asking.economy.clone(), call.plugin.clone());
-                lane = Some(self.parts.lanes.enter(name).await);
-            }
-            let result = match self.run(&asking.economy, &key, &call).await? {
-                Ran::Before(stored) => return replayed(&asking.request, stored),
-                Ran::Ended(result) => result,
-            };
-            let submission = Submission {
-                economy: asking.economy.clone(),
-                actor: asking.actor.clone(),
-                key: Some(key.clone()),
-                request: asking.request.clone(),
-                act: Act::Call(result),
-                component: None,
-            };
-            match self.submit(submission).await? {
-                Reply::Answered(answer) => return Ok(answer),
-                Reply::KeyReused { field } => return Err(NoAnswer::KeyReused { field }),
-                Reply::NoEconomy => return Err(NoAnswer::NoEconomy),
-                Reply::Stale => {
-                    tracing::debug!(plugin = %call.plugin, call = %call.id, attempt, "conflict");
-                }
-            }
-        }
-        drop(lane);
-        tracing::warn!(plugin = %call.plugin, call = %call.id, "gave up after conflicts");
-        Err(NoAnswer::Conflict)
-    }
-
-    /// One try of a call, on a worker: the key first, then the plugin over the newest snapshot.
-    async fn run(
-        &self,
-        economy: &EconomyId,
-        key: &IdempotencyKey,
-        call: &CallRequest,
-    ) -> Result<Ran, NoAnswer> {
-        let (respond, ran) = oneshot::channel();
-        let bursar = self.clone();
-        let (economy, key, call) = (economy.clone(), key.clone(), call.clone());
-        let job = move || drop(respond.send(bursar.run_here(&economy, &key, call)));
-        if self.parts.workers.submit(Box::new(job)).is_err() {
-            return Err(NoAnswer::Busy);
-        }
-        ran.await
-            .unwrap_or_else(|_| Err(NoAnswer::Bug("the host broke off; nothing has moved")))
-    }
-
-    fn run_here(
-        &self,
-        economy: &EconomyId,
-        key: &IdempotencyKey,
-        request: CallRequest,
-    ) -> Result<Ran, NoAnswer> {
-        let stored = self
-            .parts
-            .storage
-            .stored(economy, key)
-            .map_err(unreadable)?;
-        if let Some(stored) = stored {
-            return Ok(Ran::Before(stored));
-        }
-        let state = self.state();
-        let books = state.books(economy).ok_or(NoAnswer::NoEconomy)?;
-        let component = books
-            .plugin(&request.plugin)
-            .map(|plugin| plugin.component)
-            .ok_or_else(|| NoAnswer::NoPlugin(request.plugin.clone()))?;
-        let plugin = self.loaded(&component)?;
-        // Only now: a key that was used under an earlier version of the plugin has its answer.
-        check_fits(&plugin, &request)?;
-        let result = match Draft::open(books, &request) {
-            Err(rejection) => CallResult {
-                request,
-                component,
-                transcript: Transcript::default(),
-                ending: Ending::NotRun(rejection),
-                fuel: 0,
-            },
-            Ok(draft) => run_guest(&plugin, draft, component, request)?,
-        };
-        Ok(Ran::Ended(Box::new(result)))
     }
 
     /// A component that is ready to run; compiled now if it is not. Blocks.
@@ -417,67 +259,7 @@ pub async fn blocking<T: Send + 'static>(
     done.map_err(|_| NoAnswer::Bug("the work broke off; nothing has moved"))
 }
 
-/// Whether the plugin has such an action, and takes such arguments.
-fn check_fits(plugin: &LoadedPlugin, request: &CallRequest) -> Result<(), NoAnswer> {
-    let manifest = plugin.manifest();
-    if manifest.action(&request.action).is_none() {
-        return Err(NoAnswer::NoAction(request.plugin.clone()));
-    }
-    manifest
-        .check_arguments(&request.action, &request.arguments)
-        .map_err(NoAnswer::Arguments)
-}
-
-/// One run of a plugin, to its end.
-fn run_guest(
-    plugin: &LoadedPlugin,
-    draft: Draft,
-    component: Digest,
-    request: CallRequest,
-) -> Result<CallResult, NoAnswer> {
-    let finished = plugin
-        .run(draft)
-        .map_err(|failure| call_failed(&request, failure))?;
-    for line in &finished.log {
-        tracing::info!(
-            plugin = %request.plugin,
-            call = %request.id,
-            level = ?line.level,
-            message = %line.message,
-            "plugin"
-        );
-    }
-    if let Ending::Faulted { fault } = &finished.ending {
-        tracing::warn!(plugin = %request.plugin, call = %request.id, %fault, "plugin fault");
-    }
-    let (transcript, ending, fuel) = (finished.transcript, finished.ending, finished.fuel);
-    Ok(CallResult {
-        request,
-        component,
-        transcript,
-        ending,
-        fuel,
-    })
-}
-
-fn replayed(request: &Request, stored: bursar_storage::Stored) -> Result<Answer, NoAnswer> {
-    match request.difference(&stored.request) {
-        Some(field) => Err(NoAnswer::KeyReused { field }),
-        None => Ok(Answer {
-            status: stored.status,
-            body: stored.body,
-            replayed: true,
-        }),
-    }
-}
-
 fn unreadable(error: StorageError) -> NoAnswer {
     tracing::error!(%error, "a read failed");
     NoAnswer::Unreadable(error)
-}
-
-/// A call that could not be brought to an end is no outcome: nothing of it is kept.
-fn call_failed(call: &CallRequest, failure: CallFailure) -> NoAnswer {
-    tracing::warn!(plugin = %call.plugin, call = %call.id, %failure, "a call failed");
-    NoAnswer::CallFailed(failure)
 }

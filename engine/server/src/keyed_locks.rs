@@ -1,43 +1,61 @@
-//! One lock per name, made when somebody needs it and gone when nobody does.
+//! A few places per name, made when somebody needs them and gone when nobody does. With one place
+//! it is a lock.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-type Locks<K> = HashMap<K, Arc<AsyncMutex<()>>>;
+type Locks<K> = HashMap<K, Arc<Semaphore>>;
 
-/// Locks by name. Those who wait for the same name are served in order of arrival.
+/// Places by name. Those who wait for the same name are served in order of arrival.
 pub(crate) struct KeyedLocks<K: Hash + Eq> {
+    places: usize,
     locks: Arc<Mutex<Locks<K>>>,
 }
 
-/// The right to go on under a name.
+/// A place under a name.
 pub(crate) struct KeyedGuard<K: Hash + Eq> {
     name: K,
-    held: Option<OwnedMutexGuard<()>>,
+    held: Option<OwnedSemaphorePermit>,
     locks: Arc<Mutex<Locks<K>>>,
 }
 
 impl<K: Hash + Eq + Clone> KeyedLocks<K> {
-    pub(crate) fn new() -> Self {
+    /// So many places for each name.
+    pub(crate) fn new(places: usize) -> Self {
         Self {
+            places,
             locks: Arc::default(),
         }
     }
 
-    /// Waits for the name to be free.
+    /// Waits for a place.
     pub(crate) async fn enter(&self, name: K) -> KeyedGuard<K> {
-        let lock = Arc::clone(open(&self.locks).entry(name.clone()).or_default());
-        // The guard exists before the wait, so that giving up the wait tidies up as well.
-        let mut guard = KeyedGuard {
+        let (lock, mut guard) = self.approach(name);
+        // Nobody closes these, so there is always a permit in the end.
+        guard.held = lock.acquire_owned().await.ok();
+        guard
+    }
+
+    /// A place, if one is free now.
+    pub(crate) fn try_enter(&self, name: K) -> Option<KeyedGuard<K>> {
+        let (lock, mut guard) = self.approach(name);
+        guard.held = Some(lock.try_acquire_owned().ok()?);
+        Some(guard)
+    }
+
+    /// The guard exists before the wait, so that giving up the wait tidies up as well.
+    fn approach(&self, name: K) -> (Arc<Semaphore>, KeyedGuard<K>) {
+        let new = || Arc::new(Semaphore::new(self.places));
+        let lock = Arc::clone(open(&self.locks).entry(name.clone()).or_insert_with(new));
+        let guard = KeyedGuard {
             name,
             held: None,
             locks: Arc::clone(&self.locks),
         };
-        guard.held = Some(lock.lock_owned().await);
-        guard
+        (lock, guard)
     }
 }
 
@@ -65,7 +83,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_admits_one_at_a_time_and_is_forgotten_after() {
-        let locks = Arc::new(KeyedLocks::new());
+        let locks = Arc::new(KeyedLocks::new(1));
         let first = locks.enter("a").await;
         let _other = locks.enter("b").await;
         let waiting = tokio::spawn({
@@ -80,8 +98,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn places_end_at_their_number_and_come_back() {
+        let locks = KeyedLocks::new(2);
+        let places = [locks.try_enter("a"), locks.try_enter("a")];
+        assert!(places.iter().all(Option::is_some));
+        assert!(locks.try_enter("a").is_none());
+        assert!(locks.try_enter("b").is_some());
+        drop(places);
+        assert!(locks.try_enter("a").is_some());
+        assert!(open(&locks.locks).is_empty(), "nobody is there any more");
+    }
+
+    #[tokio::test]
     async fn giving_up_the_wait_leaves_nothing_behind() {
-        let locks = KeyedLocks::new();
+        let locks = KeyedLocks::new(1);
         let held = locks.enter("a").await;
         let nap = std::time::Duration::from_millis(1);
         assert!(tokio::time::timeout(nap, locks.enter("a")).await.is_err());

@@ -54,6 +54,9 @@ pub enum NoAnswer {
     /// The call could not be brought to an end.
     #[error("the call could not be finished ({0}); nothing has moved")]
     CallFailed(CallFailure),
+    /// The plugin's component does not run in this version.
+    #[error("the plugin does not load here; nothing has moved. The operator finds why with GET")]
+    NotLoaded,
     /// We are wrong.
     #[error("{0}")]
     Bug(&'static str),

@@ -1,6 +1,7 @@
-//! A running server: listeners, timeouts, the first key, and the orderly end.
+//! A running server: its start, the first key, and the orderly end.
 
-use std::convert::Infallible;
+mod door;
+
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
@@ -9,30 +10,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
 use bursar_host::{Limits, PluginHost};
 use bursar_ledger::{IdError, KeyDefinition, KeyId, Scope};
 use bursar_storage::{Clock, FileLock, Owner, Storage, StorageError, beside};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tower::ServiceExt;
 
-use crate::economy::Bursar;
+use crate::economy::{Bursar, CallBounds};
 use crate::http::{Api, OwnerToken, render};
 use crate::no_answer::NoAnswer;
 use crate::{http, random};
+use door::Door;
 
 /// Connections at the same time; more wait to be accepted.
 const CONNECTIONS_MAX: usize = 4096;
 
-/// How long a client may take to send the head of a request.
-const HEAD_PATIENCE: Duration = Duration::from_secs(10);
+/// Connections of the owner's own commands at the same time.
+const OWNER_CONNECTIONS_MAX: usize = 16;
 
 /// How long requests under way may take to end once the server is stopping.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
@@ -55,6 +50,8 @@ pub struct Setup {
     pub clock: Clock,
     /// What a plugin's call may use up.
     pub limits: Limits,
+    /// How many calls there may be at the same time.
+    pub calls: CallBounds,
 }
 
 /// Why a server does not start.
@@ -93,7 +90,8 @@ pub struct Server {
     bursar: Bursar,
     router: Router,
     tcp: Option<TcpListener>,
-    sockets: Vec<(UnixListener, PathBuf)>,
+    owner_socket: (UnixListener, PathBuf),
+    socket: Option<(UnixListener, PathBuf)>,
     admin_key: Option<String>,
 }
 
@@ -112,16 +110,17 @@ impl Server {
         let open = move || Storage::open(&database, lock, clock, render);
         let storage = http_blocking(open).await??;
         let host = PluginHost::new(setup.limits)?;
-        let bursar = Bursar::new(storage, host, setup.clock, guest_threads()).await?;
+        let bursar = Bursar::new(storage, host, setup.clock, setup.calls).await?;
         let token = hex::encode(random::bytes());
-        let owner_socket = owner_socket(&setup.database);
-        let mut sockets = vec![(bind_socket(&owner_socket, 0o600)?, owner_socket.clone())];
-        if let Some(path) = setup.socket {
-            sockets.push((bind_socket(&path, 0o660)?, path));
-        }
+        let owner_path = owner_socket(&setup.database);
+        let owner_socket = (bind_socket(&owner_path, 0o600)?, owner_path.clone());
+        let socket = match setup.socket {
+            Some(path) => Some((bind_socket(&path, 0o660)?, path)),
+            None => None,
+        };
         let owner = Owner {
             pid: std::process::id(),
-            socket: owner_socket,
+            socket: owner_path,
             token: token.clone(),
         };
         bursar.storage().announce(&owner)?;
@@ -131,7 +130,8 @@ impl Server {
             bursar,
             router,
             tcp,
-            sockets,
+            owner_socket,
+            socket,
             admin_key,
         })
     }
@@ -152,32 +152,25 @@ impl Server {
     /// the file. True if all of it went well.
     pub async fn run(self, stop: impl Future<Output = ()>) -> bool {
         let (stopping, stopped) = watch::channel(false);
-        let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        let graceful = Arc::new(GracefulShutdown::new());
-        let door = Door {
-            router: self.router,
-            permits,
-            graceful: Arc::clone(&graceful),
-        };
+        let door = Door::new(self.router, CONNECTIONS_MAX);
+        // The owner's commands get in however many bots there are.
+        let back_door = door.beside(OWNER_CONNECTIONS_MAX);
         let mut listeners = JoinSet::new();
         if let Some(tcp) = self.tcp {
-            listeners.spawn(serve_tcp(tcp, door.clone(), stopped.clone()));
+            listeners.spawn(door.clone().open(tcp, stopped.clone()));
         }
-        let mut paths = Vec::new();
-        for (socket, path) in self.sockets {
-            listeners.spawn(serve_unix(socket, door.clone(), stopped.clone()));
+        let (owner_socket, owner_path) = self.owner_socket;
+        listeners.spawn(back_door.open(owner_socket, stopped.clone()));
+        let mut paths = vec![owner_path];
+        if let Some((socket, path)) = self.socket {
+            listeners.spawn(door.clone().open(socket, stopped.clone()));
             paths.push(path);
         }
         stop.await;
         tracing::info!("stopping: ending requests under way");
         stopping.send_replace(true);
         while listeners.join_next().await.is_some() {}
-        drop(door);
-        if let Some(graceful) = Arc::into_inner(graceful)
-            && tokio::time::timeout(DRAIN_PATIENCE, graceful.shutdown())
-                .await
-                .is_err()
-        {
+        if !door.close(DRAIN_PATIENCE).await {
             tracing::warn!("some requests did not end in time");
         }
         for path in paths {
@@ -189,86 +182,6 @@ impl Server {
         tracing::info!(closed, "stopped");
         closed
     }
-}
-
-/// What every connection needs.
-#[derive(Clone)]
-struct Door {
-    router: Router,
-    permits: Arc<Semaphore>,
-    graceful: Arc<GracefulShutdown>,
-}
-
-async fn serve_tcp(listener: TcpListener, door: Door, mut stopped: watch::Receiver<bool>) {
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = stopped.wait_for(|stopped| *stopped) => return,
-        };
-        match accepted {
-            Ok((stream, _)) => {
-                // Answers are small and complete: waiting to fill a packet only costs time.
-                drop(stream.set_nodelay(true));
-                door.admit(stream).await;
-            }
-            Err(error) => breathe(&error).await,
-        }
-    }
-}
-
-async fn serve_unix(listener: UnixListener, door: Door, mut stopped: watch::Receiver<bool>) {
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = stopped.wait_for(|stopped| *stopped) => return,
-        };
-        match accepted {
-            Ok((stream, _)) => door.admit(stream).await,
-            Err(error) => breathe(&error).await,
-        }
-    }
-}
-
-/// An accept fails when the process is out of file descriptors; asking again at once would spin.
-async fn breathe(error: &io::Error) {
-    tracing::warn!(%error, "a connection could not be accepted");
-    tokio::time::sleep(Duration::from_millis(50)).await;
-}
-
-impl Door {
-    async fn admit<S>(&self, stream: S)
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else {
-            return;
-        };
-        let router = self.router.clone();
-        let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-            let router = router.clone();
-            async move {
-                let response = router.oneshot(request.map(Body::new)).await;
-                Ok::<_, Infallible>(response.unwrap_or_else(|never| match never {}))
-            }
-        });
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_PATIENCE)
-            .serve_connection(TokioIo::new(stream), service);
-        let watched = self.graceful.watch(connection);
-        tokio::spawn(async move {
-            if let Err(error) = watched.await {
-                tracing::debug!(%error, "a connection broke off");
-            }
-            drop(permit);
-        });
-    }
-}
-
-/// Guests get all cores but one, so that the writer and the API always have somewhere to run.
-fn guest_threads() -> usize {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    cores.saturating_sub(1).max(1)
 }
 
 async fn http_blocking<T: Send + 'static>(

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use bursar_storage::audit_file;
 use clap::Args;
@@ -11,6 +12,9 @@ use super::owner::{Access, access};
 use super::{CommandError, Done, block_on, style};
 use crate::client::Client;
 use crate::http::render;
+
+/// How long the owner of a file may take for its audit, which reads every record.
+const AUDIT_PATIENCE: Duration = Duration::from_hours(24);
 
 /// Check every promise against every record of a file, also while it is being served.
 #[derive(Args, Debug)]
@@ -58,7 +62,8 @@ impl Audit {
     }
 }
 
-async fn ask(mut client: Client) -> Result<Value, CommandError> {
+async fn ask(client: Client) -> Result<Value, CommandError> {
+    let mut client = client.with_patience(AUDIT_PATIENCE);
     let answer = client.get("/v1/audit").await.map_err(CommandError::new)?;
     if answer.status.is_success() {
         return Ok(answer.json());

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::owner::{Access, access};
 use super::{CommandError, Done, block_on, style};
 use crate::client::Client;
-use crate::economy::Bursar;
+use crate::economy::{Bursar, CallBounds};
 use crate::http::{make_key, render};
 use crate::{clock, random};
 
@@ -87,7 +87,7 @@ impl Create {
         let storage = Storage::open(&self.db, lock, clock.clone(), render);
         let storage = storage.map_err(CommandError::new)?;
         let host = PluginHost::new(Limits::standard()).map_err(CommandError::new)?;
-        let bursar = Bursar::new(storage.clone(), host, clock, 1)
+        let bursar = Bursar::new(storage.clone(), host, clock, CallBounds::standard())
             .await
             .map_err(CommandError::new)?;
         let answer = make_key(&bursar, "owner", id, definition)

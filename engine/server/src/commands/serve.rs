@@ -11,6 +11,7 @@ use clap::Args;
 use super::{CommandError, Done, block_on, style};
 use crate::clock;
 use crate::config::{LogFormat, start_logs};
+use crate::economy::CallBounds;
 use crate::serve::{Server, Setup, StartError};
 
 /// Serve the API from a database file.
@@ -51,7 +52,10 @@ impl Serve {
             allow_plain_http: self.allow_plain_http,
             clock: clock::system(),
             limits: Limits::standard(),
+            calls: CallBounds::standard(),
         };
+        // Before anybody is told that it listens: whoever heard that may ask it to stop.
+        let stop = asked_to_stop().map_err(CommandError::new)?;
         let server = Server::start(setup).await.map_err(explain)?;
         if let Some(key) = server.admin_key() {
             style::remark("This file is new. Its admin key is shown once, now:");
@@ -63,7 +67,6 @@ impl Serve {
         if let Some(address) = server.address() {
             style::say(format!("listening on http://{address}"));
         }
-        let stop = asked_to_stop().map_err(CommandError::new)?;
         let closed = server.run(stop).await;
         Ok(if closed {
             ExitCode::SUCCESS

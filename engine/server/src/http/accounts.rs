@@ -4,7 +4,9 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
-use bursar_ledger::{AccountId, AccountPatch, Act, DOCUMENT_BYTES_MAX, Limit, Patch, Scope};
+use bursar_ledger::{
+    AccountId, AccountPatch, Act, DOCUMENT_BYTES_MAX, Limit, Patch, Scope, check_document,
+};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -50,10 +52,8 @@ impl AccountBody {
                     "metadata is a JSON object or null",
                 ));
             }
-            if metadata.to_string().len() > DOCUMENT_BYTES_MAX {
-                let detail = format!("metadata has at most {DOCUMENT_BYTES_MAX} bytes");
-                return Err(Problem::malformed("/metadata", detail));
-            }
+            check_document(metadata, DOCUMENT_BYTES_MAX)
+                .map_err(|error| Problem::malformed("/metadata", error.to_string()))?;
         }
         Ok(AccountPatch {
             credit_limit,

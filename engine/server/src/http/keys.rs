@@ -21,6 +21,9 @@ use crate::keys::Secret;
 use crate::no_answer::NoAnswer;
 use crate::random;
 
+/// Names under which the journal keeps what the server and its owner do by themselves.
+const RESERVED: [&str; 2] = ["bursar", "owner"];
+
 /// The body of a PUT.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -38,6 +41,10 @@ pub(super) async fn set(
 ) -> Result<Response, Problem> {
     caller.require_everywhere(Scope::Admin)?;
     let id: KeyId = extract::name("key", &key)?;
+    if RESERVED.contains(&id.as_str()) {
+        let detail = format!("`{id}` stands for the server itself in the journal");
+        return Err(Problem::malformed("", detail));
+    }
     let parsed = extract::json::<KeyBody>(body).await?;
     let KeyBody { scopes, economies } = parsed.typed;
     if scopes.is_empty() {

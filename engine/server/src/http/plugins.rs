@@ -7,8 +7,8 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use bursar_host::LoadedPlugin;
 use bursar_ledger::{
-    AccountId, Act, DOCUMENT_BYTES_MAX, Digest, EconomyId, GrantChoice, Grants, Plugin, PluginId,
-    PluginPatch, Scope, SpendLimit,
+    AccountId, Act, Digest, EconomyId, GrantChoice, Grants, Plugin, PluginId, PluginPatch, Scope,
+    SpendLimit,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -102,6 +102,19 @@ async fn prepare(
         let detail = "a new plugin needs `component`: \"bundled:NAME\" or the digest of an upload";
         return Err(Problem::malformed("/component", detail));
     };
+    let mut patch = PluginPatch {
+        component: None,
+        grants: body.grants.map(|grants| match grants {
+            GrantBody::Word(Requested::Requested) => GrantChoice::Requested,
+            GrantBody::Exactly(grants) => GrantChoice::Exactly(grants),
+        }),
+        config: body.config,
+        enabled: body.enabled,
+    };
+    // A component that this version no longer runs can still be switched off.
+    if chosen.is_none() && patch.config.is_none() {
+        return Ok(patch);
+    }
     let loaded = api.bursar.load(digest).await?;
     let manifest = loaded.manifest();
     if manifest.id != *plugin {
@@ -111,20 +124,13 @@ async fn prepare(
         );
         return Err(Problem::malformed("/component", detail));
     }
-    let config = body
-        .config
-        .as_ref()
-        .or(installed.map(|installed| &*installed.config));
-    check_config(&loaded, config.unwrap_or(&json!({})))?;
-    Ok(PluginPatch {
-        component: chosen.map(|digest| manifest.component_choice(plugin, digest)),
-        grants: body.grants.map(|grants| match grants {
-            GrantBody::Word(Requested::Requested) => GrantChoice::Requested,
-            GrantBody::Exactly(grants) => GrantChoice::Exactly(grants),
-        }),
-        config: body.config,
-        enabled: body.enabled,
-    })
+    let present = installed.map(|installed| &*installed.config);
+    check_config(
+        &loaded,
+        patch.config.as_ref().or(present).unwrap_or(&json!({})),
+    )?;
+    patch.component = chosen.map(|digest| manifest.component_choice(plugin, digest));
+    Ok(patch)
 }
 
 async fn component(api: &Api, caller: &Caller, text: &str) -> Result<Digest, Problem> {
@@ -140,10 +146,6 @@ async fn component(api: &Api, caller: &Caller, text: &str) -> Result<Digest, Pro
 }
 
 fn check_config(loaded: &LoadedPlugin, config: &Value) -> Result<(), Problem> {
-    if config.to_string().len() > DOCUMENT_BYTES_MAX {
-        let detail = format!("a configuration has at most {DOCUMENT_BYTES_MAX} bytes");
-        return Err(Problem::malformed("/config", detail));
-    }
     loaded
         .manifest()
         .check_configuration(config)
@@ -192,14 +194,14 @@ pub(super) async fn call(
     Ok(extract::respond(api.bursar.call(asking, calling).await?))
 }
 
-/// An installed plugin with its manifest: enough to build slash commands from.
-async fn described(api: &Api, id: &PluginId, plugin: &Plugin) -> Result<Value, Problem> {
-    let loaded = api.bursar.load(plugin.component).await?;
-    let manifest = serde_json::to_value(loaded.manifest()).unwrap_or_default();
-    Ok(wire::extend(
-        wire::plugin(id, plugin),
-        json!({ "manifest": manifest }),
-    ))
+/// An installed plugin with its manifest: enough to build slash commands from. One that does not
+/// load says why instead, and hides no other.
+async fn described(api: &Api, id: &PluginId, plugin: &Plugin) -> Value {
+    let more = match api.bursar.load(plugin.component).await {
+        Ok(loaded) => json!({ "manifest": loaded.manifest() }),
+        Err(no_answer) => json!({ "problem": Problem::from(no_answer).body() }),
+    };
+    wire::extend(wire::plugin(id, plugin), more)
 }
 
 /// `GET …/plugins/{plugin}`
@@ -216,7 +218,7 @@ pub(super) async fn read(
     let found = books
         .plugin(&id)
         .ok_or_else(|| NoAnswer::NoPlugin(id.clone()))?;
-    Ok(Json(described(&api, &id, found).await?))
+    Ok(Json(described(&api, &id, found).await))
 }
 
 /// `GET …/plugins`
@@ -231,7 +233,7 @@ pub(super) async fn list(
     let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
     let mut plugins = Vec::new();
     for (id, plugin) in books.plugins() {
-        plugins.push(described(&api, id, plugin).await?);
+        plugins.push(described(&api, id, plugin).await);
     }
     Ok(Json(json!({ "plugins": plugins })))
 }

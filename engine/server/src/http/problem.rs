@@ -48,7 +48,7 @@ impl Problem {
 
     /// Something in the path that is not there.
     pub fn not_found(code: &str, detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::NOT_FOUND, code, Retry::NewKey, detail)
+        Self::new(StatusCode::NOT_FOUND, code, Retry::SameKey, detail)
     }
 
     /// No key, or one that is not known.
@@ -158,14 +158,18 @@ impl From<NoAnswer> for Problem {
                 Self::unavailable("unavailable", detail)
             }
             NoAnswer::Conflict => Self::unavailable("conflict", detail),
-            NoAnswer::CallFailed(_) => Self::unavailable("call_failed", detail),
+            NoAnswer::CallFailed(_) | NoAnswer::NotLoaded => {
+                Self::unavailable("call_failed", detail)
+            }
             NoAnswer::KeyReused { field } => {
                 Self::refused("idempotency_key_reused", Retry::NewKey, detail).with("field", field)
             }
             NoAnswer::NoEconomy => Self::not_found("economy_not_found", detail),
             NoAnswer::NoPlugin(_) => Self::not_found("plugin_not_found", detail),
             NoAnswer::NoAction(_) => Self::not_found("action_not_found", detail),
-            NoAnswer::NoComponent(_) => Self::not_found("component_not_found", detail),
+            // No path names a component, only a body does.
+            NoAnswer::NoComponent(_) => Self::refused("component_not_found", Retry::NewKey, detail)
+                .with("pointer", "/component"),
             NoAnswer::NotBundled { .. } => Self::malformed("/component", detail),
             NoAnswer::Arguments(error) => {
                 Self::malformed(&format!("/arguments{}", error.pointer), detail)

@@ -6,6 +6,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use bursar_ledger::{
     AccountId, Act, Amount, AssetId, Authority, IssueRequest, Postings, Scope, TransferRequest,
+    check_document,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -62,10 +63,9 @@ impl TransferBody {
             Some(metadata) if !metadata.is_object() => {
                 Err(Problem::malformed("/metadata", "metadata is a JSON object"))
             }
-            Some(metadata) if metadata.to_string().len() > METADATA_BYTES_MAX => Err(
-                Problem::malformed("/metadata", format!("at most {METADATA_BYTES_MAX} bytes")),
-            ),
-            Some(_) | None => Ok(()),
+            Some(metadata) => check_document(metadata, METADATA_BYTES_MAX)
+                .map_err(|error| Problem::malformed("/metadata", error.to_string())),
+            None => Ok(()),
         }
     }
 }

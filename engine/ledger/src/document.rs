@@ -1,0 +1,59 @@
+//! Documents: JSON of others that records keep, and what is too much of it.
+
+use serde_json::Value;
+
+use crate::limits::DOCUMENT_DEPTH_MAX;
+
+/// Why a document is not kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum DocumentError {
+    /// It has more bytes than there is room for.
+    #[error("this has at most {0} bytes as JSON")]
+    TooLarge(usize),
+    /// Its objects and arrays stand too deep within each other.
+    #[error("this has at most {DOCUMENT_DEPTH_MAX} levels of objects and arrays")]
+    TooDeep,
+}
+
+/// Whether a document of at most so many bytes can be kept and read again.
+pub fn check_document(document: &Value, bytes_max: usize) -> Result<(), DocumentError> {
+    if depth(document) > DOCUMENT_DEPTH_MAX {
+        return Err(DocumentError::TooDeep);
+    }
+    if document.to_string().len() > bytes_max {
+        return Err(DocumentError::TooLarge(bytes_max));
+    }
+    Ok(())
+}
+
+fn depth(value: &Value) -> usize {
+    let below = match value {
+        Value::Array(values) => values.iter().map(depth).max(),
+        Value::Object(members) => members.values().map(depth).max(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => return 0,
+    };
+    below.unwrap_or(0).saturating_add(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn documents_end_at_their_limits() {
+        let nested = |levels: usize| (0..levels).fold(json!(1), |inner, _| json!([inner]));
+        assert_eq!(check_document(&nested(DOCUMENT_DEPTH_MAX), 100), Ok(()));
+        assert_eq!(
+            check_document(&nested(DOCUMENT_DEPTH_MAX + 1), 100),
+            Err(DocumentError::TooDeep)
+        );
+        assert_eq!(check_document(&json!("12345678"), 10), Ok(()));
+        assert_eq!(
+            check_document(&json!("123456789"), 10),
+            Err(DocumentError::TooLarge(10))
+        );
+        assert_eq!(depth(&json!({"a": [], "b": {"c": 1}})), 2);
+    }
+}

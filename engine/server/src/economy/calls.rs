@@ -1,0 +1,291 @@
+//! A call's way: from the request to a proposal, and from there to the writer.
+//!
+//! First the key, so that a replay never wakes a plugin. Then the plugin runs on a worker over the
+//! newest snapshot, and what it learned and asked goes to the writer, which commits it or says that
+//! something has changed since. Then it runs again, with the same time and the same draws, alone in
+//! its plugin's lane.
+//!
+//! Calls are bounded in all and per economy before anything of them is kept, and economies take
+//! turns at the workers: a plugin that thinks long costs its own community, not the others.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use bursar_host::{CallFailure, LoadedPlugin, Workers};
+use bursar_ledger::{
+    AccountId, Act, CallRequest, CallResult, Digest, Draft, EconomyId, Ending, PluginId,
+    SpendLimit, Transcript,
+};
+use bursar_storage::{Answer, Failure, IdempotencyKey, Reply, Request, Stored, Submission};
+use serde_json::Value;
+use tokio::sync::{Semaphore, oneshot};
+
+use super::{Asking, Bursar, blocking, unreadable};
+use crate::keyed_locks::KeyedLocks;
+use crate::no_answer::NoAnswer;
+use crate::random;
+
+/// How often a call runs before it is given up as a conflict: once freely, then in its lane.
+const TRIES_MAX: usize = 8;
+
+/// How many calls there may be at the same time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CallBounds {
+    /// Threads on which plugins run.
+    pub workers: usize,
+    /// Calls under way, of all economies together; one more is turned away.
+    pub calls: usize,
+    /// Calls under way in one economy; one more is turned away.
+    pub calls_per_economy: usize,
+}
+
+impl CallBounds {
+    /// The bounds of a server: plugins get all cores but one, so that the writer and the API always
+    /// have somewhere to run; 512 calls, 256 of them in one economy.
+    pub fn standard() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            workers: cores.saturating_sub(1).max(1),
+            calls: 512,
+            calls_per_economy: 256,
+        }
+    }
+}
+
+/// What calls share.
+pub(super) struct Calls {
+    workers: Workers,
+    all: Arc<Semaphore>,
+    per_economy: KeyedLocks<EconomyId>,
+    /// Calls of an economy that a worker has or will take next.
+    turns: KeyedLocks<EconomyId>,
+    /// Calls under way, by key: the second of two waits for the answer of the first.
+    flights: KeyedLocks<(EconomyId, IdempotencyKey)>,
+    /// Where calls go that have met a conflict: one at a time, in order of arrival.
+    lanes: KeyedLocks<(EconomyId, PluginId)>,
+}
+
+impl Calls {
+    pub(super) fn new(bounds: CallBounds) -> Result<Self, NoAnswer> {
+        // One more than there are workers, so that none of them waits for the next to be sent.
+        let turns = bounds.workers.saturating_add(1);
+        Ok(Self {
+            workers: Workers::start(bounds.workers, bounds.calls)
+                .map_err(|_| NoAnswer::Bug("no threads for guests can be started"))?,
+            all: Arc::new(Semaphore::new(bounds.calls)),
+            per_economy: KeyedLocks::new(bounds.calls_per_economy),
+            turns: KeyedLocks::new(turns),
+            flights: KeyedLocks::new(1),
+            lanes: KeyedLocks::new(1),
+        })
+    }
+
+    /// Ends what runs and drops what waits.
+    pub(super) fn stop(&self) {
+        self.workers.stop();
+    }
+}
+
+/// A call that is asked for.
+#[derive(Clone, Debug)]
+pub struct Calling {
+    /// Which plugin.
+    pub plugin: PluginId,
+    /// Which action.
+    pub action: String,
+    /// On whose behalf.
+    pub caller: AccountId,
+    /// The action's arguments.
+    pub arguments: Value,
+    /// The most that may leave the caller.
+    pub spend_limit: Option<SpendLimit>,
+}
+
+impl Bursar {
+    /// Runs an action of a plugin and commits what it asked for.
+    ///
+    /// It goes on even if whoever asked does not wait: a connection that drops must not decide
+    /// whether a bet is kept.
+    pub async fn call(&self, asking: Asking, calling: Calling) -> Result<Answer, NoAnswer> {
+        let Some(key) = asking.key.clone() else {
+            return Err(NoAnswer::Bug("a call has a key"));
+        };
+        let calls = &self.parts.calls;
+        let all = Arc::clone(&calls.all).try_acquire_owned();
+        let all = all.map_err(|_| NoAnswer::Busy)?;
+        let place = calls.per_economy.try_enter(asking.economy.clone());
+        let place = place.ok_or(NoAnswer::Busy)?;
+        let bursar = self.clone();
+        let call = tokio::spawn(async move {
+            let _admitted = (all, place);
+            bursar.call_to_the_end(asking, key, calling).await
+        });
+        call.await
+            .unwrap_or_else(|_| Err(NoAnswer::Bug("the call broke off; ask again")))
+    }
+
+    async fn call_to_the_end(
+        &self,
+        asking: Asking,
+        key: IdempotencyKey,
+        calling: Calling,
+    ) -> Result<Answer, NoAnswer> {
+        let flight = (asking.economy.clone(), key.clone());
+        let _flight = self.parts.calls.flights.enter(flight).await;
+        if let Some(stored) = self.look_up(&asking.economy, &key).await? {
+            return replayed(&asking.request, stored);
+        }
+        let call = CallRequest {
+            id: random::call_id(),
+            plugin: calling.plugin,
+            action: calling.action,
+            caller: calling.caller,
+            arguments: calling.arguments,
+            spend_limit: calling.spend_limit,
+            key: key.as_str().into(),
+            now: (self.parts.clock)().max(self.state().recorded_at()),
+        };
+        let mut lane = None;
+        for attempt in 0..TRIES_MAX {
+            if attempt == 1 {
+                let name = (asking.economy.clone(), call.plugin.clone());
+                lane = Some(self.parts.calls.lanes.enter(name).await);
+            }
+            let result = self.run(&asking.economy, &call).await?;
+            let submission = Submission {
+                economy: asking.economy.clone(),
+                actor: asking.actor.clone(),
+                key: Some(key.clone()),
+                request: asking.request.clone(),
+                act: Act::Call(Box::new(result)),
+                component: None,
+            };
+            match self.submit(submission).await? {
+                Reply::Answered(answer) => return Ok(answer),
+                Reply::KeyReused { field } => return Err(NoAnswer::KeyReused { field }),
+                Reply::NoEconomy => return Err(NoAnswer::NoEconomy),
+                Reply::Stale => {
+                    tracing::debug!(plugin = %call.plugin, call = %call.id, attempt, "conflict");
+                }
+            }
+        }
+        drop(lane);
+        tracing::warn!(plugin = %call.plugin, call = %call.id, "gave up after conflicts");
+        Err(NoAnswer::Conflict)
+    }
+
+    async fn look_up(
+        &self,
+        economy: &EconomyId,
+        key: &IdempotencyKey,
+    ) -> Result<Option<Stored>, NoAnswer> {
+        let storage = self.parts.storage.clone();
+        let (economy, key) = (economy.clone(), key.clone());
+        let stored = blocking(move || storage.stored(&economy, &key)).await?;
+        stored.map_err(unreadable)
+    }
+
+    /// One try of a call, on a worker, over the newest snapshot.
+    async fn run(&self, economy: &EconomyId, call: &CallRequest) -> Result<CallResult, NoAnswer> {
+        let calls = &self.parts.calls;
+        let _turn = calls.turns.enter(economy.clone()).await;
+        let (respond, ran) = oneshot::channel();
+        let bursar = self.clone();
+        let (economy, call) = (economy.clone(), call.clone());
+        let job = move || {
+            let run = AssertUnwindSafe(|| bursar.run_here(&economy, call));
+            let bug = Err(NoAnswer::Bug("a bug was met in a call; nothing has moved"));
+            drop(respond.send(catch_unwind(run).unwrap_or(bug)));
+        };
+        if calls.workers.submit(Box::new(job)).is_err() {
+            return Err(NoAnswer::Busy);
+        }
+        // Without an answer the job was dropped: the service is ending.
+        ran.await
+            .unwrap_or(Err(NoAnswer::Writer(Failure::Unavailable)))
+    }
+
+    fn run_here(&self, economy: &EconomyId, request: CallRequest) -> Result<CallResult, NoAnswer> {
+        let state = self.state();
+        let books = state.books(economy).ok_or(NoAnswer::NoEconomy)?;
+        let component = books
+            .plugin(&request.plugin)
+            .map(|plugin| plugin.component)
+            .ok_or_else(|| NoAnswer::NoPlugin(request.plugin.clone()))?;
+        let plugin = self.loaded(&component).map_err(|no_answer| {
+            tracing::error!(plugin = %request.plugin, problem = %no_answer, "does not load");
+            NoAnswer::NotLoaded
+        })?;
+        check_fits(&plugin, &request)?;
+        match Draft::open(books, &request) {
+            Err(rejection) => Ok(CallResult {
+                request,
+                component,
+                transcript: Transcript::default(),
+                ending: Ending::NotRun(rejection),
+                fuel: 0,
+            }),
+            Ok(draft) => run_guest(&plugin, draft, component, request),
+        }
+    }
+}
+
+/// Whether the plugin has such an action, and takes such arguments.
+fn check_fits(plugin: &LoadedPlugin, request: &CallRequest) -> Result<(), NoAnswer> {
+    let manifest = plugin.manifest();
+    if manifest.action(&request.action).is_none() {
+        return Err(NoAnswer::NoAction(request.plugin.clone()));
+    }
+    manifest
+        .check_arguments(&request.action, &request.arguments)
+        .map_err(NoAnswer::Arguments)
+}
+
+/// One run of a plugin, to its end.
+fn run_guest(
+    plugin: &LoadedPlugin,
+    draft: Draft,
+    component: Digest,
+    request: CallRequest,
+) -> Result<CallResult, NoAnswer> {
+    let finished = plugin
+        .run(draft)
+        .map_err(|failure| call_failed(&request, failure))?;
+    for line in &finished.log {
+        tracing::info!(
+            plugin = %request.plugin,
+            call = %request.id,
+            level = ?line.level,
+            message = %line.message,
+            "plugin"
+        );
+    }
+    if let Ending::Faulted { fault } = &finished.ending {
+        tracing::warn!(plugin = %request.plugin, call = %request.id, %fault, "plugin fault");
+    }
+    let (transcript, ending, fuel) = (finished.transcript, finished.ending, finished.fuel);
+    Ok(CallResult {
+        request,
+        component,
+        transcript,
+        ending,
+        fuel,
+    })
+}
+
+fn replayed(request: &Request, stored: bursar_storage::Stored) -> Result<Answer, NoAnswer> {
+    match request.difference(&stored.request) {
+        Some(field) => Err(NoAnswer::KeyReused { field }),
+        None => Ok(Answer {
+            status: stored.status,
+            body: stored.body,
+            replayed: true,
+        }),
+    }
+}
+
+/// A call that could not be brought to an end is no outcome: nothing of it is kept.
+fn call_failed(call: &CallRequest, failure: CallFailure) -> NoAnswer {
+    tracing::warn!(plugin = %call.plugin, call = %call.id, %failure, "a call failed");
+    NoAnswer::CallFailed(failure)
+}
