@@ -13,7 +13,7 @@ demo: target
 ## Run every test: rules, storage, host, API stories, crashes, the house itself, and the example.
 test: target
 	$(CARGO) test --locked --workspace
-	$(CARGO) build --locked --release --manifest-path examples/first-plugin/Cargo.toml
+	cd examples/first-plugin && $(CARGO) build --locked --release
 	$(CARGO) run --locked --quiet --bin bursar -- plugin check \
 	    examples/first-plugin/target/wasm32-unknown-unknown/release/first_plugin.wasm
 	@echo "Every test passed."

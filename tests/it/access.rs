@@ -235,3 +235,65 @@ async fn the_journals_own_names_are_no_names_for_keys() {
     }
     house.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_rotated_revoked_and_given_back_at_once() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let bound = json!({"scopes": ["read"], "economies": ["guild"]});
+    let secret = |answer: Value| answer["key"].as_str().unwrap().to_owned();
+    let first = secret(guild.put("/v1/keys/bot", bound).await.json());
+    let second = secret(guild.put("/v1/keys/bot/secret", json!({})).await.json());
+    assert_ne!(first, second);
+    let status = async |key: &str| house.client(key).get(GUILD).await.unwrap().status.as_u16();
+    assert_eq!((status(&first).await, status(&second).await), (401, 200));
+
+    let revoked = guild
+        .put("/v1/keys/bot", json!({"revoked": true}))
+        .await
+        .json();
+    assert_eq!(revoked.get("key"), None);
+    assert_eq!(status(&second).await, 401);
+    let listed = guild.get("/v1/keys").await.json();
+    let bot = listed["keys"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|key| key["id"] == "bot")
+        .unwrap();
+    assert_eq!(
+        (&bot["revoked"], &bot["economies"]),
+        (&json!(true), &json!(["guild"]))
+    );
+
+    guild.made("/v1/keys/bot", json!({"revoked": false})).await;
+    assert_eq!(status(&second).await, 200);
+    let none = guild.put("/v1/keys/nobody/secret", json!({})).await;
+    assert_eq!(
+        (none.status.as_u16(), none.code()),
+        (404, "key_not_found".into())
+    );
+    let incomplete = guild.put("/v1/keys/nobody", json!({"revoked": true})).await;
+    assert_eq!(
+        (incomplete.status.as_u16(), incomplete.code()),
+        (422, "key_incomplete".into())
+    );
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_put_of_a_key_widens_it_only_when_told() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let bound = json!({"scopes": ["read"], "economies": ["guild"]});
+    guild.made("/v1/keys/bot", bound).await;
+    let more = guild
+        .put("/v1/keys/bot", json!({"scopes": ["read", "call"]}))
+        .await
+        .json();
+    assert_eq!(more["economies"], json!(["guild"]), "what is absent stays");
+    let everywhere = guild
+        .put("/v1/keys/bot", json!({"economies": null}))
+        .await
+        .json();
+    assert_eq!(everywhere.get("economies"), None);
+    house.close().await;
+}

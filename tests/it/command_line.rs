@@ -63,6 +63,16 @@ async fn a_served_file_is_reached_through_its_owner() {
     let mut reader = Client::new(Address::Tcp(server.address.clone()), key.trim());
     assert_eq!(reader.get(GUILD).await.unwrap().status, 200);
 
+    let rotated = said(&bursar(&["key", "rotate", "admin", "--db", text(&file)]));
+    assert_eq!(
+        client.get(GUILD).await.unwrap().status,
+        401,
+        "the secret before is good for nothing"
+    );
+    let mut client = Client::new(Address::Tcp(server.address.clone()), rotated.trim());
+    assert_eq!(client.get(GUILD).await.unwrap().status, 200);
+    assert!(said(&bursar(&["key", "list", "--db", text(&file)])).contains("every economy"));
+
     let live = bursar(&["audit", text(&file), "--json"]);
     let report: Value = serde_json::from_slice(&live.stdout).unwrap();
     assert!(live.status.success() && report["ok"] == true);
@@ -170,4 +180,32 @@ fn the_demo_ends_by_itself_and_every_check_holds() {
         story.contains("checks held") && !story.contains('✗'),
         "{story}"
     );
+}
+
+#[test]
+fn keys_are_managed_on_a_file_that_nobody_serves() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("guild.db");
+    let db = text(&file);
+    let first = said(&bursar(&[
+        "key", "create", "--db", db, "--scope", "admin", "--name", "boss",
+    ]));
+    let second = said(&bursar(&["key", "rotate", "boss", "--db", db]));
+    assert!(
+        second.starts_with("bursar_boss_") && second != first,
+        "{second}"
+    );
+    assert!(
+        bursar(&["key", "revoke", "boss", "--db", db])
+            .status
+            .success()
+    );
+    let listed = said(&bursar(&["key", "list", "--db", db]));
+    assert!(
+        listed.contains("boss") && listed.contains("revoked"),
+        "{listed}"
+    );
+    assert!(!listed.contains(second.trim()), "no secret is shown again");
+    let unknown = complained(&bursar(&["key", "rotate", "nobody", "--db", db]));
+    assert!(unknown.contains("there is no key `nobody`"), "{unknown}");
 }

@@ -207,3 +207,64 @@ async fn the_unix_socket_and_tcp_answer_alike() {
     assert_eq!(over_tcp, over_unix);
     house.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_moves_on_a_frozen_account_until_it_is_open_again() {
+    let (house, mut guild) = House::with_guild(2).await;
+    guild
+        .install("coinflip", "bundled:coinflip", json!({"asset": "coin"}))
+        .await;
+    let account = format!("{GUILD}/accounts/user:1");
+    guild.made(&account, json!({"status": "frozen"})).await;
+    for (key, from, to) in [("a", "user:1", "user:2"), ("b", "user:2", "user:1")] {
+        let refused = guild.transfer(key, from, to, 1).await;
+        assert_eq!(
+            (refused.status.as_u16(), refused.code()),
+            (422, "account_frozen".into())
+        );
+    }
+    let bet = json!({"stake": 1, "side": "heads"});
+    let refused = guild.call("coinflip/flip", "c", "user:1", bet).await;
+    assert_eq!(refused.code(), "account_frozen");
+    guild.made(&account, json!({"status": "open"})).await;
+    assert_eq!(guild.transfer("d", "user:1", "user:2", 1).await.status, 201);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_is_closed_when_it_has_nothing() {
+    let (house, mut guild) = House::with_guild(2).await;
+    let account = format!("{GUILD}/accounts/user:1");
+    let refused = guild.put(&account, json!({"status": "closed"})).await;
+    assert_eq!(
+        (refused.status.as_u16(), refused.code()),
+        (409, "account_not_empty".into())
+    );
+    guild.transfer("all", "user:1", "user:2", PURSE).await;
+    guild.made(&account, json!({"status": "closed"})).await;
+    assert_eq!(guild.get(&account).await.json()["status"], "closed");
+    assert_eq!(
+        guild.transfer("back", "user:2", "user:1", 1).await.code(),
+        "account_closed"
+    );
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unique_item_is_an_asset_of_one_with_its_own_story() {
+    let (house, mut guild) = House::with_guild(2).await;
+    let story = json!({"forged_by": "user:2", "level": 3});
+    let sword = json!({"kind": "item", "name": "Durendal", "max_supply": 1, "metadata": story});
+    let path = format!("{GUILD}/assets/item:durendal");
+    guild.made(&path, sword).await;
+    guild.issue("user:1", "item:durendal", 1).await;
+    let body = json!({"account": "user:2", "asset": "item:durendal", "amount": 1});
+    assert_eq!(
+        guild.post("issue", "twin", body).await.code(),
+        "supply_limit"
+    );
+    assert_eq!(guild.get(&path).await.json()["metadata"], story);
+    let cleared = guild.put(&path, json!({"metadata": null})).await.json();
+    assert_eq!(cleared.get("metadata"), None);
+    house.close().await;
+}

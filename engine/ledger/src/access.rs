@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::id::EconomyId;
+use crate::patch::Patch;
 use crate::time::Timestamp;
 
 /// What a key allows.
@@ -49,17 +50,43 @@ impl Scope {
 /// The scopes of one key.
 pub type Scopes = BTreeSet<Scope>;
 
+/// What a PUT changes of a key. A new key needs `scopes`.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KeyPatch {
+    /// What the key allows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<Scopes>,
+    /// The economies in which it does; cleared, all of them.
+    #[serde(skip_serializing_if = "Patch::is_keep")]
+    pub economies: Patch<BTreeSet<EconomyId>>,
+    /// Whether it is no longer good for anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<bool>,
+}
+
 /// What a key may do, and where.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct KeyDefinition {
     /// What the key allows; `admin` allows everything.
     pub scopes: Scopes,
     /// The economies in which it does; all of them where absent.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub economies: Option<BTreeSet<EconomyId>>,
+    /// Whether it is no longer good for anything. It stays in the books: records name it.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub revoked: bool,
 }
 
 impl KeyDefinition {
+    /// A key that allows everything everywhere.
+    pub fn admin() -> Self {
+        Self {
+            scopes: BTreeSet::from([Scope::Admin]),
+            ..Self::default()
+        }
+    }
+
     /// Whether the key allows this somewhere.
     pub fn allows(&self, scope: Scope) -> bool {
         self.scopes.contains(&scope) || self.scopes.contains(&Scope::Admin)

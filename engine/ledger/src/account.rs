@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::amount::Limit;
-use crate::id::AssetId;
+use crate::id::{AccountId, AssetId};
 use crate::limits::BALANCE_MAX;
 use crate::patch::Patch;
+use crate::rejection::Rejection;
 
 /// One account's balance in one asset.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -25,9 +26,32 @@ impl Balance {
     }
 }
 
+/// What may be done with an account.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccountStatus {
+    /// Everything.
+    #[default]
+    Open,
+    /// Nothing moves on it and no plugin is called for it, until it is open again.
+    Frozen,
+    /// The same, and there is nothing on it.
+    Closed,
+}
+
+impl AccountStatus {
+    /// Whether everything may be done.
+    pub fn is_open(&self) -> bool {
+        *self == Self::Open
+    }
+}
+
 /// What is known of an account. Its name is the key under which the books keep it.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Account {
+    /// What may be done with it.
+    #[serde(skip_serializing_if = "AccountStatus::is_open", default)]
+    pub status: AccountStatus,
     /// How far below zero each balance may go.
     #[serde(default)]
     pub credit_limit: Limit,
@@ -50,6 +74,16 @@ impl Account {
     /// The balance in an asset; zero where nothing was ever posted.
     pub fn balance(&self, asset: &AssetId) -> Balance {
         self.balances.get(asset).copied().unwrap_or_default()
+    }
+
+    /// Nothing moves on an account that is frozen or closed.
+    pub(crate) fn check_open(&self, id: &AccountId) -> Result<(), Rejection> {
+        let account = id.clone();
+        match self.status {
+            AccountStatus::Open => Ok(()),
+            AccountStatus::Frozen => Err(Rejection::AccountFrozen { account }),
+            AccountStatus::Closed => Err(Rejection::AccountClosed { account }),
+        }
     }
 
     /// How high a balance may go.
@@ -78,6 +112,9 @@ impl Account {
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AccountPatch {
+    /// What may be done with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<AccountStatus>,
     /// How far below zero each balance may go; cleared, not at all.
     #[serde(skip_serializing_if = "Patch::is_keep")]
     pub credit_limit: Patch<Limit>,

@@ -1,8 +1,9 @@
 //! Everything that can be asked of an economy.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::access::KeyDefinition;
+use crate::access::KeyPatch;
 use crate::account::AccountPatch;
 use crate::amount::{Amount, Limit};
 use crate::asset::AssetKind;
@@ -66,6 +67,9 @@ pub struct AssetPatch {
     /// The most that may be in circulation.
     #[serde(default, skip_serializing_if = "Patch::is_keep")]
     pub max_supply: Patch<Limit>,
+    /// Anything, as JSON; replaced as a whole.
+    #[serde(default, skip_serializing_if = "Patch::is_keep")]
+    pub metadata: Patch<Value>,
 }
 
 /// One thing that somebody asks for.
@@ -106,14 +110,16 @@ pub enum Act {
     },
     /// Commit what a plugin's call has ended in.
     Call(Box<CallResult>),
-    /// Make an API key.
+    /// Make or change an API key.
     SetKey {
         /// Which.
         key: KeyId,
-        /// What it may do, and where.
-        definition: KeyDefinition,
-        /// SHA-256 of its secret, used if the key is new.
+        /// What is said of it.
+        patch: KeyPatch,
+        /// SHA-256 of a secret, used if the key is new or gets another one.
         secret_hash: Digest,
+        /// Whether it gets another secret; the one before is good for nothing then.
+        rotate: bool,
     },
     /// Register a component whose bytes are stored beside the record.
     AddComponent {

@@ -1,6 +1,7 @@
 //! Assets: what amounts count.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::amount::Limit;
 
@@ -30,6 +31,9 @@ pub struct Asset {
     /// The most that may be in circulation; without it 2^53 − 1.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub max_supply: Option<Limit>,
+    /// Anything a bot wants to keep here, as JSON: what makes a unique item the one that it is.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub metadata: Option<Value>,
 }
 
 impl Asset {

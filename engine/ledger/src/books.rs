@@ -231,11 +231,13 @@ impl Books {
             }
             Change::AccountSet {
                 account,
+                status,
                 credit_limit,
                 ceiling,
                 metadata,
             } => {
                 let account = Arc::make_mut(self.accounts.entry(account.clone()).or_default());
+                account.status = *status;
                 account.credit_limit = *credit_limit;
                 account.ceiling = *ceiling;
                 account.metadata.clone_from(metadata);

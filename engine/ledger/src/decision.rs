@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::access::ApiKey;
+use crate::account::AccountStatus;
 use crate::amount::Limit;
 use crate::asset::Asset;
 use crate::digest::Digest;
@@ -79,6 +80,9 @@ pub enum Change {
     AccountSet {
         /// Which.
         account: AccountId,
+        /// What may be done with it.
+        #[serde(skip_serializing_if = "AccountStatus::is_open", default)]
+        status: AccountStatus,
         /// How far below zero each balance may go.
         credit_limit: Limit,
         /// How high each balance may go.

@@ -58,11 +58,11 @@ impl Draft {
                 plugin: call.plugin.clone(),
             });
         };
-        if books.account(&call.caller).is_none() {
-            return Err(Rejection::AccountNotFound {
-                account: call.caller.clone(),
-            });
-        }
+        let caller = books.account(&call.caller);
+        let caller = caller.ok_or_else(|| Rejection::AccountNotFound {
+            account: call.caller.clone(),
+        })?;
+        caller.check_open(&call.caller)?;
         Ok(Self {
             plugin: Arc::clone(plugin),
             books: books.clone(),
@@ -307,6 +307,9 @@ impl Draft {
     /// can be paid must not turn out after the draw.
     fn check_room(&self, asset: &AssetId, more: i64) -> Result<(), Refusal> {
         let caller = self.find(&self.call.caller, asset)?;
+        if !caller.status.is_open() {
+            return Err(Refusal::NoRoom);
+        }
         let after = caller
             .balance(asset)
             .posted

@@ -49,8 +49,8 @@ mod time;
 #[cfg(test)]
 mod tests;
 
-pub use access::{ApiKey, KeyDefinition, Scope, Scopes};
-pub use account::{Account, AccountPatch, Balance};
+pub use access::{ApiKey, KeyDefinition, KeyPatch, Scope, Scopes};
+pub use account::{Account, AccountPatch, AccountStatus, Balance};
 pub use act::{Act, AssetPatch, Authority, IssueRequest, TransferRequest};
 pub use amount::{Amount, Limit};
 pub use asset::{Asset, AssetKind};

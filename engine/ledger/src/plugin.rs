@@ -45,6 +45,11 @@ pub struct Grants {
 }
 
 impl Grants {
+    /// Whether every account in here could be granted.
+    pub fn is_grantable(&self) -> bool {
+        self.credit.iter().all(AccountId::is_issuer)
+    }
+
     /// Whether everything here is also in `wider`.
     pub fn narrows(&self, wider: &Self) -> bool {
         self.read.is_subset(&wider.read)

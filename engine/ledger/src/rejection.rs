@@ -45,6 +45,12 @@ pub enum Rejection {
     /// A grant is wider than what the plugin's manifest asks for.
     #[error("a grant can narrow what the manifest asks for, not widen it")]
     GrantTooWide,
+    /// A new API key lacks something that it must have.
+    #[error("a new key needs `{missing}`")]
+    KeyIncomplete {
+        /// The missing member.
+        missing: Cow<'static, str>,
+    },
     /// The economy has no such asset.
     #[error("the economy has no asset `{asset}`")]
     AssetNotFound {
@@ -68,6 +74,28 @@ pub enum Rejection {
     AccountNotFound {
         /// The unknown account.
         account: AccountId,
+    },
+    /// Nothing moves on the account until somebody opens it again.
+    #[error("`{account}` is frozen")]
+    AccountFrozen {
+        /// The account.
+        account: AccountId,
+    },
+    /// The account is closed.
+    #[error("`{account}` is closed")]
+    AccountClosed {
+        /// The account.
+        account: AccountId,
+    },
+    /// An account is to be closed that has something on it, or owes something.
+    #[error("`{account}` has {posted} {asset}: an account is closed when it has nothing")]
+    AccountNotEmpty {
+        /// The account.
+        account: AccountId,
+        /// What it has.
+        asset: AssetId,
+        /// How much of it.
+        posted: i64,
     },
     /// More than the account can spend.
     #[error("`{account}` can spend {available} {asset}, and {required} are required")]
@@ -146,15 +174,20 @@ impl Rejection {
     /// A rule's no, or a contradiction.
     pub fn class(&self) -> Class {
         match self {
-            Self::PluginDisabled { .. } | Self::AssetFixed { .. } => Class::Conflict,
+            Self::PluginDisabled { .. }
+            | Self::AssetFixed { .. }
+            | Self::AccountNotEmpty { .. } => Class::Conflict,
             Self::IssuerAccount { .. }
             | Self::PluginAccount { .. }
             | Self::ReservedAccount { .. }
             | Self::ComponentMissing { .. }
             | Self::GrantTooWide
+            | Self::KeyIncomplete { .. }
             | Self::AssetNotFound { .. }
             | Self::AssetIncomplete { .. }
             | Self::AccountNotFound { .. }
+            | Self::AccountFrozen { .. }
+            | Self::AccountClosed { .. }
             | Self::InsufficientFunds { .. }
             | Self::CeilingExceeded { .. }
             | Self::SupplyLimit { .. }
@@ -169,6 +202,9 @@ impl Rejection {
             | Self::ComponentMissing { .. }
             | Self::AssetNotFound { .. }
             | Self::AccountNotFound { .. }
+            | Self::AccountFrozen { .. }
+            | Self::AccountClosed { .. }
+            | Self::AccountNotEmpty { .. }
             | Self::InsufficientFunds { .. }
             | Self::CeilingExceeded { .. }
             | Self::SupplyLimit { .. }
@@ -177,6 +213,7 @@ impl Rejection {
             | Self::PluginAccount { .. }
             | Self::ReservedAccount { .. }
             | Self::GrantTooWide
+            | Self::KeyIncomplete { .. }
             | Self::AssetIncomplete { .. }
             | Self::AssetFixed { .. } => Retry::Never,
         }

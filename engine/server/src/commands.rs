@@ -35,7 +35,7 @@ enum Command {
     Demo(demo::Demo),
     /// Check every promise against every record of a file, also while it is being served.
     Audit(audit::Audit),
-    /// Make API keys.
+    /// Make, list, rotate and revoke API keys.
     #[command(subcommand)]
     Key(key::Key),
     /// Work on plugins.

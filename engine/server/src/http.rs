@@ -32,7 +32,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::economy::Bursar;
 pub use auth::OwnerToken;
-pub(crate) use keys::make as make_key;
+pub(crate) use keys::{all as keys_of, make as make_key, renew as renew_key};
 pub use problem::Problem;
 pub use render::render;
 
@@ -60,6 +60,7 @@ impl Api {
             .route("/v1/audit", get(audit::all))
             .route("/v1/keys", get(keys::list))
             .route("/v1/keys/{key}", put(keys::set))
+            .route("/v1/keys/{key}/secret", put(keys::rotate))
             .route(
                 "/v1/components",
                 get(components::list).post(components::add),

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use axum::Router;
 use bursar_host::{Limits, PluginHost};
-use bursar_ledger::{IdError, KeyDefinition, KeyId, Scope};
+use bursar_ledger::{IdError, KeyId, KeyPatch, Scope};
 use bursar_storage::{Clock, FileLock, Owner, Storage, StorageError, beside};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
@@ -246,11 +246,11 @@ async fn first_key(bursar: &Bursar) -> Result<Option<String>, StartError> {
         return Ok(None);
     }
     let id: KeyId = "admin".parse()?;
-    let definition = KeyDefinition {
-        scopes: [Scope::Admin].into_iter().collect(),
-        economies: None,
+    let patch = KeyPatch {
+        scopes: Some([Scope::Admin].into()),
+        ..KeyPatch::default()
     };
-    let made = http::make_key(bursar, "bursar", id, definition).await?;
+    let made = http::make_key(bursar, "bursar", id, patch).await?;
     let made: serde_json::Value = serde_json::from_slice(&made.body).unwrap_or_default();
     Ok(made
         .get("key")

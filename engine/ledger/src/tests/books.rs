@@ -98,6 +98,7 @@ fn state_needs_an_installed_plugin() {
 fn changes_come_before_movements() {
     let account = Change::AccountSet {
         account: id("user:9"),
+        status: crate::AccountStatus::Open,
         credit_limit: crate::Limit::ZERO,
         ceiling: None,
         metadata: None,

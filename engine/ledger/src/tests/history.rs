@@ -12,10 +12,10 @@ use uuid::Uuid;
 
 use super::script::{World, call_request, id};
 use crate::{
-    AMOUNT_MAX, AccountId, AccountPatch, Act, Amount, Ask, AssetId, AssetPatch, Authority, Books,
-    CallRequest, CallResult, Digest, Draft, Ending, GrantChoice, Grants, IssueRequest,
-    KeyDefinition, Limit, Patch, PluginPatch, Posting, Postings, Scope, Scopes, SpendLimit,
-    Transcript, TransferId, TransferRequest, Verdict,
+    AMOUNT_MAX, AccountId, AccountPatch, AccountStatus, Act, Amount, Ask, AssetId, AssetPatch,
+    Authority, Books, CallRequest, CallResult, Digest, Draft, Ending, GrantChoice, Grants,
+    IssueRequest, KeyPatch, Limit, Patch, PluginPatch, Posting, Postings, Scope, Scopes,
+    SpendLimit, Transcript, TransferId, TransferRequest, Verdict,
 };
 
 /// Where histories begin.
@@ -200,17 +200,27 @@ fn set_account() -> impl Strategy<Value = Act> + Clone {
         serde_json::json!("Ada"),
         serde_json::json!({"name": ["ä", 1, null, AMOUNT_MAX]}),
     ]);
-    let patch = (patch(limit()), patch(limit()), patch(metadata));
-    (account(), patch).prop_map(
-        |(account, (credit_limit, ceiling, metadata))| Act::SetAccount {
+    // Mostly open: on other accounts little happens.
+    let status = select(vec![
+        None,
+        None,
+        Some(AccountStatus::Open),
+        Some(AccountStatus::Open),
+        Some(AccountStatus::Frozen),
+        Some(AccountStatus::Closed),
+    ]);
+    let patch = (status, patch(limit()), patch(limit()), patch(metadata));
+    (account(), patch).prop_map(|(account, (status, credit_limit, ceiling, metadata))| {
+        Act::SetAccount {
             account,
             patch: AccountPatch {
+                status,
                 credit_limit,
                 ceiling,
                 metadata,
             },
-        },
-    )
+        }
+    })
 }
 
 /// What only moves money or limits: what the model below understands.
@@ -255,11 +265,12 @@ fn set_plugin() -> impl Strategy<Value = Act> + Clone {
 fn other() -> impl Strategy<Value = Act> + Clone {
     let key = select(Scope::ALL.to_vec()).prop_map(|scope| Act::SetKey {
         key: id("bot"),
-        definition: KeyDefinition {
-            scopes: Scopes::from([scope]),
-            economies: None,
+        patch: KeyPatch {
+            scopes: Some(Scopes::from([scope])),
+            ..KeyPatch::default()
         },
         secret_hash: Digest::of(b"secret"),
+        rotate: false,
     });
     let component = (0..3_u64).prop_map(|bytes| Act::AddComponent {
         digest: Digest::of(&bytes.to_be_bytes()),

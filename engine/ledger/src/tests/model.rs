@@ -1,8 +1,10 @@
 //! The rules of money once more, written without the ledger's own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{AccountPatch, Authority, IssueRequest, Patch, Posting, TransferRequest};
+use crate::{
+    AccountPatch, AccountStatus, Authority, IssueRequest, Patch, Posting, TransferRequest,
+};
 
 /// The rules of money once more, as a bookkeeper would write them down.
 pub(super) struct Model {
@@ -10,6 +12,8 @@ pub(super) struct Model {
     floors: BTreeMap<String, i128>,
     ceilings: BTreeMap<String, i128>,
     supplies: BTreeMap<String, i128>,
+    /// Accounts on which nothing moves.
+    shut: BTreeSet<String>,
 }
 
 const MOST: i128 = (1 << 53) - 1;
@@ -40,6 +44,7 @@ impl Model {
             floors,
             ceilings: named(&[("user:3", 60)]),
             supplies: named(&[("coin", MOST), ("gem", 50)]),
+            shut: BTreeSet::new(),
         }
     }
 
@@ -60,6 +65,10 @@ impl Model {
 
     /// Moves all or nothing, and says whether it did.
     fn post(&mut self, postings: &[(&str, &str, &str, u64)]) -> bool {
+        let ends = postings.iter().flat_map(|posting| [posting.0, posting.1]);
+        if ends.into_iter().any(|end| self.shut.contains(end)) {
+            return false;
+        }
         let before = self.balances.clone();
         for (source, destination, asset, amount) in postings {
             let units = i128::from(*amount);
@@ -113,6 +122,16 @@ impl Model {
     pub(super) fn set_account(&mut self, account: &str, patch: &AccountPatch) -> bool {
         if !account.starts_with("user:") {
             return false;
+        }
+        let has_something =
+            |(place, units): (&(String, String), &i128)| place.0 == account && *units != 0;
+        match patch.status {
+            Some(AccountStatus::Closed) if self.balances.iter().any(has_something) => return false,
+            Some(AccountStatus::Closed | AccountStatus::Frozen) => {
+                self.shut.insert(account.into());
+            }
+            Some(AccountStatus::Open) => drop(self.shut.take(account)),
+            None => {}
         }
         let floor = self.floors.entry(account.into()).or_insert(0);
         match &patch.credit_limit {

@@ -4,8 +4,8 @@ use expect_test::expect;
 
 use super::script::{World, check, id};
 use crate::{
-    AccountId, Act, AssetPatch, Change, Digest, Grants, KeyDefinition, Scope, Scopes, Seed,
-    Timestamp, Verdict, decide,
+    AccountId, Act, AssetPatch, Change, Digest, Grants, KeyDefinition, KeyPatch, Patch, Scope,
+    Scopes, Seed, Timestamp, Verdict, decide,
 };
 
 #[test]
@@ -250,11 +250,12 @@ fn key_keeps_its_secret_when_its_scopes_change() {
     let mut world = World::after("");
     let set = |scope: Scope, secret: &[u8]| Act::SetKey {
         key: id("bot"),
-        definition: KeyDefinition {
-            scopes: Scopes::from([scope]),
-            economies: None,
+        patch: KeyPatch {
+            scopes: Some(Scopes::from([scope])),
+            ..KeyPatch::default()
         },
         secret_hash: Digest::of(secret),
+        rotate: false,
     };
     assert!(matches!(
         world.act(&set(Scope::Read, b"first")),
@@ -278,10 +279,49 @@ fn key_keeps_its_secret_when_its_scopes_change() {
 }
 
 #[test]
+fn key_keeps_what_is_absent_and_widens_only_when_told() {
+    let mut world = World::after("");
+    let set = |patch: KeyPatch, rotate: bool| Act::SetKey {
+        key: id("bot"),
+        patch,
+        secret_hash: Digest::of(b"second"),
+        rotate,
+    };
+    let Verdict::Rejected(no) = world.act(&set(KeyPatch::default(), false)) else {
+        panic!("a new key needs scopes");
+    };
+    assert_eq!(no.to_string(), "a new key needs `scopes`");
+    let bound = KeyPatch {
+        scopes: Some(Scopes::from([Scope::Read])),
+        economies: Patch::Set([id("guild")].into()),
+        revoked: None,
+    };
+    world.act(&set(bound, false));
+    let revoked = KeyPatch {
+        revoked: Some(true),
+        ..KeyPatch::default()
+    };
+    world.act(&set(revoked, false));
+    let key = |world: &World| world.books.key(&id("bot")).expect("the key").clone();
+    let now = key(&world);
+    assert!(now.definition.revoked && !now.definition.reaches(&id("other")));
+    let everywhere = KeyPatch {
+        economies: Patch::Clear,
+        revoked: Some(false),
+        ..KeyPatch::default()
+    };
+    world.act(&set(everywhere, true));
+    let now = key(&world);
+    assert!(!now.definition.revoked && now.definition.reaches(&id("other")));
+    assert_eq!(now.secret_hash, Digest::of(b"second"));
+}
+
+#[test]
 fn admin_key_allows_everything_where_it_reaches() {
     let admin = KeyDefinition {
         scopes: Scopes::from([Scope::Admin]),
         economies: Some([id("guild")].into()),
+        revoked: false,
     };
     assert!(Scope::ALL.into_iter().all(|scope| admin.allows(scope)));
     assert!(admin.reaches(&id("guild")));

@@ -10,22 +10,28 @@ const SETUP: &str = "
     asset coin max_supply=1000
     account user:1
     account user:2 ceiling=50
+    account user:7 status=frozen
+    account user:8 status=closed
     issue user:1 coin 100
     plugin shop component=a enabled=true
     plugin off component=a";
 
 /// One line for each rejection, in the order of the enum.
-const LADDER: [&str; 14] = [
+const LADDER: [&str; 18] = [
     "transfer issuer:coin -> user:1 coin 1",
     "transfer plugin:shop -> user:1 coin 1",
     "account plugin:shop credit_limit=50",
     "call A off user:1; A reply",
     "plugin new enabled=true",
     "plugin shop grants=debit/user:2",
+    "key bot",
     "transfer user:1 -> user:2 gem 1",
     "patch gem kind=item",
     "patch coin decimals=2",
     "transfer user:1 -> user:9 coin 1",
+    "transfer user:1 -> user:7 coin 1",
+    "transfer user:8 -> user:1 coin 1",
+    "account user:1 status=closed",
     "transfer user:1 -> user:2 coin 101",
     "issue user:1 coin 901",
     "transfer user:1 -> user:2 coin 51",
@@ -76,10 +82,14 @@ fn every_rejection_can_be_provoked() {
         plugin_disabled (Conflict, NewKey): the plugin `off` is disabled
         component_missing (Refused, NewKey): the plugin `new` is not installed yet: say which `component`
         grant_too_wide (Refused, Never): a grant can narrow what the manifest asks for, not widen it
+        key_incomplete (Refused, Never): a new key needs `scopes`
         asset_not_found (Refused, NewKey): the economy has no asset `gem`
         asset_incomplete (Refused, Never): a new asset needs `name`
         asset_fixed (Conflict, Never): `decimals` of an asset never changes
         account_not_found (Refused, NewKey): the economy has no account `user:9`
+        account_frozen (Refused, NewKey): `user:7` is frozen
+        account_closed (Refused, NewKey): `user:8` is closed
+        account_not_empty (Conflict, NewKey): `user:1` has 100 coin: an account is closed when it has nothing
         insufficient_funds (Refused, NewKey): `user:1` can spend 100 coin, and 101 are required
         supply_limit (Refused, NewKey): 100 of at most 1000 coin are in circulation; 901 more are too many
         ceiling_exceeded (Refused, NewKey): `user:2` may hold 50 coin, has 0, and was to get 51
@@ -130,6 +140,10 @@ fn first_broken_rule_is_the_answer() {
             "transfer user:1 -> user:2 coin 51, user:2 -> user:9 coin 1",
         ),
         ("account_not_found", "issue user:9 coin 901"),
+        ("account_not_found", "transfer user:7 -> user:9 coin 1"),
+        ("account_frozen", "transfer user:7 -> user:2 coin 101"),
+        ("account_frozen", "call A shop user:7; A reply"),
+        ("account_closed", "issue user:8 coin 901"),
         ("insufficient_funds", "transfer user:1 -> user:2 coin 101"),
         (
             "insufficient_funds",

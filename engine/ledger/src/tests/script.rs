@@ -156,6 +156,12 @@ impl World {
                 plugin: id(words.plain[1]),
                 patch: Box::new(words.plugin_patch()),
             },
+            "key" => Act::SetKey {
+                key: id(words.plain[1]),
+                patch: crate::KeyPatch::default(),
+                secret_hash: Digest::of(b"secret"),
+                rotate: false,
+            },
             "issue" => Act::Issue(words.issue()),
             "burn" => Act::Burn(words.issue()),
             "transfer" => Act::Transfer(words.transfer(Authority::Bot)),

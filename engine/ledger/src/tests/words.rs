@@ -7,9 +7,9 @@ use std::str::FromStr;
 use uuid::Uuid;
 
 use crate::{
-    AMOUNT_MAX, AccountId, AccountPatch, Amount, Ask, AssetId, AssetKind, AssetPatch, Authority,
-    ComponentChoice, Digest, GrantChoice, Grants, IssueRequest, Limit, Patch, PluginId,
-    PluginPatch, Posting, Postings, SpendLimit, TransferId, TransferRequest,
+    AMOUNT_MAX, AccountId, AccountPatch, AccountStatus, Amount, Ask, AssetId, AssetKind,
+    AssetPatch, Authority, ComponentChoice, Digest, GrantChoice, Grants, IssueRequest, Limit,
+    Patch, PluginId, PluginPatch, Posting, Postings, SpendLimit, TransferId, TransferRequest,
 };
 
 /// The words of a line: those with `=`, and those without.
@@ -53,11 +53,17 @@ impl<'a> Words<'a> {
             symbol: self.member("symbol", str::to_owned),
             decimals: self.named("decimals").map(id),
             max_supply: self.member("max_supply", limit),
+            metadata: self.member("metadata", json),
         }
     }
 
     pub(super) fn account_patch(&self) -> AccountPatch {
         AccountPatch {
+            status: self.named("status").map(|status| match status {
+                "frozen" => AccountStatus::Frozen,
+                "closed" => AccountStatus::Closed,
+                _open => AccountStatus::Open,
+            }),
             credit_limit: self.member("credit_limit", limit),
             ceiling: self.member("ceiling", limit),
             metadata: self.member("metadata", json),

@@ -1,12 +1,11 @@
-//! `bursar key create`
+//! `bursar key`: the keys of a file, also while it is being served.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use bursar_host::{Limits, PluginHost};
-use bursar_ledger::{EconomyId, KeyDefinition, KeyId, Scope};
-use bursar_storage::{FileLock, Storage};
+use bursar_ledger::{EconomyId, KeyId, KeyPatch, Patch, Scope};
+use bursar_storage::{Answer, FileLock, Storage};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -14,21 +13,27 @@ use super::owner::{Access, access};
 use super::{CommandError, Done, block_on, style};
 use crate::client::Client;
 use crate::economy::{Bursar, CallBounds};
-use crate::http::{make_key, render};
+use crate::http::{make_key, render, renew_key};
+use crate::no_answer::NoAnswer;
 use crate::{clock, random};
 
 #[derive(Subcommand, Debug)]
 pub(super) enum Key {
     /// Make an API key and print it, alone on standard output. It is shown once.
     Create(Create),
+    /// Give a key another secret and print it. The one before is good for nothing then.
+    Rotate(Named),
+    /// End a key. Records go on naming it.
+    Revoke(Named),
+    /// List the keys: what each allows, and where.
+    List(File),
 }
 
 /// Make an API key and print it, alone on standard output. It is shown once.
 #[derive(Args, Debug)]
 pub(super) struct Create {
-    /// The database file
-    #[arg(long, value_name = "FILE", default_value = "bursar.db")]
-    db: PathBuf,
+    #[command(flatten)]
+    file: File,
     /// What it allows: read, transfer, call, issue, admin; several with commas
     #[arg(long, value_delimiter = ',', required = true, value_parser = scope)]
     scope: Vec<Scope>,
@@ -40,6 +45,23 @@ pub(super) struct Create {
     name: Option<KeyId>,
 }
 
+/// A key that is there.
+#[derive(Args, Debug)]
+pub(super) struct Named {
+    /// The key's name: what stands between `bursar_` and the secret
+    name: KeyId,
+    #[command(flatten)]
+    file: File,
+}
+
+/// A database file.
+#[derive(Args, Debug)]
+pub(super) struct File {
+    /// The database file
+    #[arg(long, value_name = "FILE", default_value = "bursar.db")]
+    db: PathBuf,
+}
+
 fn scope(text: &str) -> Result<Scope, String> {
     let found = Scope::ALL.into_iter().find(|scope| scope.as_str() == text);
     found.ok_or_else(|| "a scope is read, transfer, call, issue or admin".into())
@@ -47,76 +69,166 @@ fn scope(text: &str) -> Result<Scope, String> {
 
 impl Key {
     pub(super) fn run(self) -> Done {
-        let Self::Create(create) = self;
-        let key = block_on(create.make())??;
-        style::say(key);
+        match self {
+            Self::Create(create) => style::say(block_on(create.make())??),
+            Self::Rotate(Named { name, file }) => {
+                let renewed = block_on(file.ask(Asked::Renew(name)))??;
+                style::say(secret(&renewed)?);
+            }
+            Self::Revoke(Named { name, file }) => {
+                // What is not there must not be made by ending it.
+                block_on(file.ask(Asked::Revoke(name.clone())))??;
+                style::say(format!("{name} is revoked"));
+            }
+            Self::List(file) => {
+                for key in file.list()?.as_array().into_iter().flatten() {
+                    style::say(line(key));
+                }
+            }
+        }
         Ok(ExitCode::SUCCESS)
     }
 }
 
+fn secret(answer: &Value) -> Result<&str, CommandError> {
+    let key = answer.get("key").and_then(Value::as_str);
+    key.ok_or_else(|| {
+        CommandError::new("a key of this name is there already; choose another --name")
+    })
+}
+
+/// A key, for people.
+fn line(key: &Value) -> String {
+    let list = |name: &str| {
+        let values = key.get(name).and_then(Value::as_array);
+        values.map(|values| {
+            let names: Vec<_> = values.iter().filter_map(Value::as_str).collect();
+            names.join(",")
+        })
+    };
+    let id = key.get("id").and_then(Value::as_str).unwrap_or_default();
+    let revoked = key.get("revoked").and_then(Value::as_bool).unwrap_or(false);
+    format!(
+        "{id:<20} {:<28} {}{}",
+        list("scopes").unwrap_or_default(),
+        list("economies").unwrap_or_else(|| "every economy".into()),
+        if revoked { "  revoked" } else { "" }
+    )
+}
+
 impl Create {
     async fn make(self) -> Result<String, CommandError> {
-        let id = match self.name.clone() {
+        let id = match self.name {
             Some(id) => id,
             None => format!("k{}", &hex::encode(random::bytes())[..12])
                 .parse()
                 .map_err(CommandError::new)?,
         };
-        let economies: BTreeSet<EconomyId> = self.economy.iter().cloned().collect();
-        let definition = KeyDefinition {
-            scopes: self.scope.iter().copied().collect(),
-            economies: (!economies.is_empty()).then_some(economies),
+        let patch = KeyPatch {
+            scopes: Some(self.scope.into_iter().collect()),
+            economies: if self.economy.is_empty() {
+                Patch::Keep
+            } else {
+                Patch::Set(self.economy.into_iter().collect())
+            },
+            revoked: None,
         };
-        let made = match access(&self.db)? {
-            Access::Ours(lock) => self.make_here(lock, id, definition).await?,
-            Access::Theirs(client) => ask(*client, &id, &definition).await?,
-        };
-        let key = made.get("key").and_then(Value::as_str);
-        key.map(Into::into).ok_or_else(|| {
-            CommandError::new("a key of this name is there already; choose another --name")
-        })
+        let made = self.file.ask(Asked::Make(id, patch)).await?;
+        Ok(secret(&made)?.into())
+    }
+}
+
+/// What is asked about keys, of the file itself or of whoever serves it.
+enum Asked {
+    Make(KeyId, KeyPatch),
+    Renew(KeyId),
+    Revoke(KeyId),
+}
+
+impl File {
+    async fn ask(&self, asked: Asked) -> Result<Value, CommandError> {
+        match access(&self.db)? {
+            Access::Ours(lock) => self.ask_here(lock, asked).await,
+            Access::Theirs(client) => ask_owner(*client, asked).await,
+        }
     }
 
-    async fn make_here(
-        &self,
-        lock: FileLock,
-        id: KeyId,
-        definition: KeyDefinition,
-    ) -> Result<Value, CommandError> {
+    async fn ask_here(&self, lock: FileLock, asked: Asked) -> Result<Value, CommandError> {
         let clock = clock::system();
         let storage = Storage::open(&self.db, lock, clock.clone(), render);
         let storage = storage.map_err(CommandError::new)?;
         let host = PluginHost::new(Limits::standard()).map_err(CommandError::new)?;
-        let bursar = Bursar::new(storage.clone(), host, clock, CallBounds::standard())
-            .await
-            .map_err(CommandError::new)?;
-        let answer = make_key(&bursar, "owner", id, definition)
-            .await
-            .map_err(CommandError::new)?;
-        storage.close();
-        serde_json::from_slice(&answer.body).map_err(CommandError::new)
+        let bursar = Bursar::new(storage, host, clock, CallBounds::standard()).await;
+        let bursar = bursar.map_err(CommandError::new)?;
+        let answer = answer_here(&bursar, asked).await;
+        bursar.stop();
+        understood(&answer?.map_err(CommandError::new)?)
+    }
+
+    fn list(&self) -> Result<Value, CommandError> {
+        let listed = match access(&self.db)? {
+            Access::Ours(lock) => {
+                let clock = clock::system();
+                let storage = Storage::open(&self.db, lock, clock, render);
+                let storage = storage.map_err(CommandError::new)?;
+                let keys = crate::http::keys_of(&storage.state());
+                storage.close();
+                keys
+            }
+            Access::Theirs(mut client) => {
+                let answer = block_on(async move { client.get("/v1/keys").await })?;
+                answer.map_err(CommandError::new)?.json()
+            }
+        };
+        Ok(listed.get("keys").cloned().unwrap_or_default())
     }
 }
 
-async fn ask(
-    mut client: Client,
-    id: &KeyId,
-    definition: &KeyDefinition,
-) -> Result<Value, CommandError> {
-    let mut body = json!({ "scopes": definition.scopes });
-    if let (Some(economies), Some(body)) = (&definition.economies, body.as_object_mut()) {
-        body.insert("economies".into(), json!(economies));
+async fn answer_here(
+    bursar: &Bursar,
+    asked: Asked,
+) -> Result<Result<Answer, NoAnswer>, CommandError> {
+    let state = bursar.state();
+    let system = state.books(bursar.system());
+    let is_there = |id: &KeyId| system.is_some_and(|system| system.key(id).is_some());
+    Ok(match asked {
+        Asked::Make(id, patch) => make_key(bursar, "owner", id, patch).await,
+        Asked::Renew(id) if is_there(&id) => renew_key(bursar, "owner", id).await,
+        Asked::Revoke(id) if is_there(&id) => {
+            let patch = KeyPatch {
+                revoked: Some(true),
+                ..KeyPatch::default()
+            };
+            make_key(bursar, "owner", id, patch).await
+        }
+        Asked::Renew(id) | Asked::Revoke(id) => {
+            return Err(CommandError::new(format!("there is no key `{id}`")));
+        }
+    })
+}
+
+fn understood(answer: &Answer) -> Result<Value, CommandError> {
+    let body: Value = serde_json::from_slice(&answer.body).map_err(CommandError::new)?;
+    if answer.status < 300 {
+        return Ok(body);
     }
-    let answer = client
-        .put(&format!("/v1/keys/{id}"), &body)
-        .await
-        .map_err(CommandError::new)?;
+    Err(refused(&body))
+}
+
+async fn ask_owner(mut client: Client, asked: Asked) -> Result<Value, CommandError> {
+    let (route, body) = match asked {
+        Asked::Make(id, patch) => (format!("/v1/keys/{id}"), json!(patch)),
+        Asked::Renew(id) => (format!("/v1/keys/{id}/secret"), json!({})),
+        Asked::Revoke(id) => (format!("/v1/keys/{id}"), json!({ "revoked": true })),
+    };
+    let answer = client.put(&route, &body).await.map_err(CommandError::new)?;
     if answer.status.is_success() {
         return Ok(answer.json());
     }
-    Err(CommandError::new(format!(
-        "the owner answered {}: {}",
-        answer.status,
-        answer.json()
-    )))
+    Err(refused(&answer.json()))
+}
+
+fn refused(problem: &Value) -> CommandError {
+    let detail = problem.get("detail").and_then(Value::as_str);
+    CommandError::new(detail.unwrap_or("the owner of the file refused it"))
 }

@@ -4,9 +4,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
-use bursar_ledger::{
-    AccountId, AccountPatch, Act, DOCUMENT_BYTES_MAX, Limit, Patch, Scope, check_document,
-};
+use bursar_ledger::{AccountId, AccountPatch, AccountStatus, Act, Limit, Patch, Scope};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -20,6 +18,7 @@ use crate::no_answer::NoAnswer;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AccountBody {
+    status: Option<AccountStatus>,
     #[serde(default)]
     credit_limit: Patch<Limit>,
     #[serde(default)]
@@ -29,10 +28,11 @@ pub(super) struct AccountBody {
 }
 
 impl AccountBody {
-    /// How far an account may be overdrawn is the operator's to say, not the bot's.
+    /// How far an account may be overdrawn, and whether anything moves on it, is the operator's to
+    /// say, not the bot's.
     fn needs(&self) -> Scope {
         let limits_stay = self.credit_limit.is_keep() && self.ceiling.is_keep();
-        if limits_stay {
+        if limits_stay && self.status.is_none() {
             Scope::Transfer
         } else {
             Scope::Admin
@@ -41,21 +41,14 @@ impl AccountBody {
 
     fn into_patch(self) -> Result<AccountPatch, Problem> {
         let Self {
+            status,
             credit_limit,
             ceiling,
             metadata,
         } = self;
-        if let Patch::Set(metadata) = &metadata {
-            if !metadata.is_object() {
-                return Err(Problem::malformed(
-                    "/metadata",
-                    "metadata is a JSON object or null",
-                ));
-            }
-            check_document(metadata, DOCUMENT_BYTES_MAX)
-                .map_err(|error| Problem::malformed("/metadata", error.to_string()))?;
-        }
+        extract::check_metadata(&metadata)?;
         Ok(AccountPatch {
+            status,
             credit_limit,
             ceiling,
             metadata,

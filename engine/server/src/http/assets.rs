@@ -32,6 +32,8 @@ pub(super) struct AssetBody {
     decimals: Option<u8>,
     #[serde(default)]
     max_supply: Patch<Limit>,
+    #[serde(default)]
+    metadata: Patch<Value>,
 }
 
 impl AssetBody {
@@ -62,13 +64,16 @@ impl AssetBody {
             symbol,
             decimals,
             max_supply,
+            metadata,
         } = self;
+        extract::check_metadata(&metadata)?;
         Ok(AssetPatch {
             kind,
             name,
             symbol,
             decimals,
             max_supply,
+            metadata,
         })
     }
 }

@@ -86,10 +86,7 @@ impl FromRequestParts<Api> for Caller {
             .and_then(|value| value.to_str().ok());
         let token = header.and_then(bearer).ok_or_else(Problem::unauthorized)?;
         if api.owner.matches(token) {
-            let definition = KeyDefinition {
-                scopes: [Scope::Admin].into_iter().collect(),
-                economies: None,
-            };
+            let definition = KeyDefinition::admin();
             return Ok(Self {
                 actor: "owner".into(),
                 definition,
@@ -103,7 +100,7 @@ impl FromRequestParts<Api> for Caller {
         // An unknown id takes as long as a wrong secret.
         let hash = kept.map_or(Digest::ZERO, |key| key.secret_hash);
         match kept {
-            Some(key) if secret.matches(&hash) => Ok(Self {
+            Some(key) if secret.matches(&hash) && !key.definition.revoked => Ok(Self {
                 actor: secret.id().to_string(),
                 definition: key.definition.clone(),
             }),

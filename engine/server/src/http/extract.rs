@@ -8,7 +8,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use bursar_ledger::{EconomyId, Retry};
+use bursar_ledger::{DOCUMENT_BYTES_MAX, EconomyId, Patch, Retry, check_document};
 use bursar_storage::{Answer, IdempotencyKey, Request};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -120,6 +120,20 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
         pointer.push_str(&segment);
     }
     pointer
+}
+
+/// Whether metadata in a PUT can be kept: an object, not too large and not too deep.
+pub(super) fn check_metadata(metadata: &Patch<Value>) -> Result<(), Problem> {
+    let wrong = |detail: String| Err(Problem::malformed("/metadata", detail));
+    match metadata {
+        Patch::Keep | Patch::Clear => Ok(()),
+        Patch::Set(metadata) if !metadata.is_object() => {
+            wrong("metadata is a JSON object or null".into())
+        }
+        Patch::Set(metadata) => {
+            check_document(metadata, DOCUMENT_BYTES_MAX).or_else(|error| wrong(error.to_string()))
+        }
+    }
 }
 
 /// The idempotency key that every POST which moves money or state carries.

@@ -7,7 +7,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
-use bursar_ledger::{Act, EconomyId, KeyDefinition, KeyId, Scope, Scopes};
+use bursar_ledger::{Act, EconomyId, KeyId, KeyPatch, Patch, Scope, Scopes};
 use bursar_storage::Answer;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ use super::auth::Caller;
 use super::extract::Path;
 use super::problem::Problem;
 use super::{Api, extract, wire};
-use crate::economy::Bursar;
+use crate::economy::{Asking, Bursar, SYSTEM};
 use crate::keys::Secret;
 use crate::no_answer::NoAnswer;
 use crate::random;
@@ -28,8 +28,10 @@ const RESERVED: [&str; 2] = ["bursar", "owner"];
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct KeyBody {
-    scopes: Scopes,
-    economies: Option<BTreeSet<EconomyId>>,
+    scopes: Option<Scopes>,
+    #[serde(default)]
+    economies: Patch<BTreeSet<EconomyId>>,
+    revoked: Option<bool>,
 }
 
 /// `PUT /v1/keys/{key}`
@@ -46,37 +48,85 @@ pub(super) async fn set(
         return Err(Problem::malformed("", detail));
     }
     let parsed = extract::json::<KeyBody>(body).await?;
-    let KeyBody { scopes, economies } = parsed.typed;
-    if scopes.is_empty() {
+    let KeyBody {
+        scopes,
+        economies,
+        revoked,
+    } = parsed.typed;
+    if scopes.as_ref().is_some_and(Scopes::is_empty) {
         return Err(Problem::malformed(
             "/scopes",
-            "a key has at least one scope",
+            "a key has at least one scope; to end it, say that it is `revoked`",
         ));
     }
-    let definition = KeyDefinition { scopes, economies };
+    let patch = KeyPatch {
+        scopes,
+        economies,
+        revoked,
+    };
     Ok(extract::respond(
-        make(&api.bursar, &caller.actor, id, definition).await?,
+        make(&api.bursar, &caller.actor, id, patch).await?,
     ))
 }
 
-/// Makes a key. The answer has its secret if it is new.
+/// `PUT /v1/keys/{key}/secret`: another secret for a key that is there. The one before is good for
+/// nothing from then on.
+pub(super) async fn rotate(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(key): Path<String>,
+) -> Result<Response, Problem> {
+    caller.require_everywhere(Scope::Admin)?;
+    let id: KeyId = extract::name("key", &key)?;
+    let state = api.bursar.state();
+    let system = state.books(api.bursar.system());
+    if system.and_then(|system| system.key(&id)).is_none() {
+        let detail = format!("there is no key `{id}`");
+        return Err(Problem::not_found("key_not_found", detail));
+    }
+    Ok(extract::respond(
+        renew(&api.bursar, &caller.actor, id).await?,
+    ))
+}
+
+/// Makes or changes a key. The answer has its secret if it is new.
 pub(crate) async fn make(
     bursar: &Bursar,
     actor: &str,
     id: KeyId,
-    definition: KeyDefinition,
+    patch: KeyPatch,
+) -> Result<Answer, NoAnswer> {
+    let body = serde_json::to_value(&patch).unwrap_or_default();
+    let asking = bursar.system_asking(actor, "PUT", &format!("/v1/keys/{id}"), &body);
+    set_with_secret(bursar, asking, id, patch, false).await
+}
+
+/// Gives a key another secret, which is in the answer.
+pub(crate) async fn renew(bursar: &Bursar, actor: &str, id: KeyId) -> Result<Answer, NoAnswer> {
+    let route = format!("/v1/keys/{id}/secret");
+    let asking = bursar.system_asking(actor, "PUT", &route, &Value::Null);
+    set_with_secret(bursar, asking, id, KeyPatch::default(), true).await
+}
+
+async fn set_with_secret(
+    bursar: &Bursar,
+    asking: Asking,
+    id: KeyId,
+    patch: KeyPatch,
+    rotate: bool,
 ) -> Result<Answer, NoAnswer> {
     let secret = Secret::new(id.clone(), random::bytes());
-    let body = serde_json::to_value(&definition).unwrap_or_default();
-    let asking = bursar.system_asking(actor, "PUT", &format!("/v1/keys/{id}"), &body);
     let act = Act::SetKey {
         key: id,
-        definition,
+        patch,
         secret_hash: secret.hash(),
+        rotate,
     };
     let answer = bursar.act(asking, act).await?;
+    let created = answer.status == axum::http::StatusCode::CREATED.as_u16();
+    let rotated = rotate && answer.status == axum::http::StatusCode::OK.as_u16();
     // A key that was there keeps its secret, and nobody here knows it.
-    if answer.status != axum::http::StatusCode::CREATED.as_u16() {
+    if !(created || rotated) {
         return Ok(answer);
     }
     let view: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
@@ -90,9 +140,17 @@ pub(crate) async fn make(
 /// `GET /v1/keys`
 pub(super) async fn list(State(api): State<Api>, caller: Caller) -> Result<Json<Value>, Problem> {
     caller.require_everywhere(Scope::Admin)?;
-    let state = api.bursar.state();
-    let books = state.books(api.bursar.system());
-    let keys = books.into_iter().flat_map(|books| books.keys());
-    let keys = keys.map(|(id, key)| wire::key(id, key));
-    Ok(Json(json!({ "keys": keys.collect::<Vec<_>>() })))
+    Ok(Json(all(&api.bursar.state())))
+}
+
+/// All keys of a file, without anything of their secrets.
+pub(crate) fn all(state: &bursar_storage::State) -> Value {
+    let system: Option<EconomyId> = SYSTEM.parse().ok();
+    let books = system.and_then(|system| state.books(&system).cloned());
+    let keys: Vec<Value> = books
+        .iter()
+        .flat_map(|books| books.keys())
+        .map(|(id, key)| wire::key(id, key))
+        .collect();
+    json!({ "keys": keys })
 }

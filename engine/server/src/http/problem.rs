@@ -178,7 +178,7 @@ impl From<NoAnswer> for Problem {
                 let findings = serde_json::to_value(&report.findings).unwrap_or_default();
                 Self::refused("component_refused", Retry::Never, detail).with("findings", findings)
             }
-            NoAnswer::Bug(_) => Self::bug(detail),
+            NoAnswer::Writer(Failure::Bug) | NoAnswer::Bug(_) => Self::bug(detail),
         }
     }
 }

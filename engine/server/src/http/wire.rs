@@ -47,6 +47,7 @@ pub(super) fn account(id: &AccountId, account: &Account) -> Value {
         .collect();
     let mut view = json!({
         "id": id,
+        "status": account.status,
         "credit_limit": account.credit_limit,
         "balances": balances,
     });

@@ -1,0 +1,206 @@
+//! What PUTs say: how an economy, an asset, an account or a key is to be.
+
+use crate::access::{ApiKey, KeyDefinition, KeyPatch};
+use crate::account::{Account, AccountPatch, AccountStatus, Balance};
+use crate::act::AssetPatch;
+use crate::amount::{Amount, Limit};
+use crate::asset::Asset;
+use crate::books::Books;
+use crate::decision::{Change, Decision};
+use crate::digest::Digest;
+use crate::draw::Seed;
+use crate::id::{AccountId, AccountKind, AssetId, KeyId};
+use crate::rejection::Rejection;
+use crate::time::Timestamp;
+
+use super::Verdict;
+
+pub(super) fn open_economy(seed: Seed) -> Verdict {
+    Verdict::Applied(Decision::change(Change::EconomyOpened { seed }, true))
+}
+
+pub(super) fn set_asset(
+    books: &Books,
+    asset: &AssetId,
+    patch: &AssetPatch,
+) -> Result<Verdict, Rejection> {
+    let present = books.asset(asset);
+    let definition = match present {
+        None => new_asset(patch)?,
+        Some(present) => changed_asset(present, patch)?,
+    };
+    let (supply, max_supply) = (books.supply(asset), definition.supply_limit());
+    if supply > max_supply.signed() {
+        let amount = Amount::ONE;
+        return Err(Rejection::SupplyLimit {
+            asset: asset.clone(),
+            max_supply,
+            supply,
+            amount,
+        });
+    }
+    if present.is_some_and(|present| **present == definition) {
+        return Ok(Verdict::Unchanged);
+    }
+    let change = Change::AssetSet {
+        asset: asset.clone(),
+        definition,
+    };
+    Ok(Verdict::Applied(Decision::change(
+        change,
+        present.is_none(),
+    )))
+}
+
+fn new_asset(patch: &AssetPatch) -> Result<Asset, Rejection> {
+    let missing = |name: &'static str| Rejection::AssetIncomplete {
+        missing: name.into(),
+    };
+    Ok(Asset {
+        kind: patch.kind.ok_or(missing("kind"))?,
+        name: patch.name.clone().ok_or(missing("name"))?,
+        symbol: patch.symbol.clone().over(None),
+        decimals: patch.decimals.unwrap_or(0),
+        max_supply: patch.max_supply.clone().over(None),
+        metadata: patch.metadata.clone().over(None),
+    })
+}
+
+fn changed_asset(present: &Asset, patch: &AssetPatch) -> Result<Asset, Rejection> {
+    if patch.kind.is_some_and(|kind| kind != present.kind) {
+        return Err(Rejection::AssetFixed {
+            member: "kind".into(),
+        });
+    }
+    if patch
+        .decimals
+        .is_some_and(|decimals| decimals != present.decimals)
+    {
+        return Err(Rejection::AssetFixed {
+            member: "decimals".into(),
+        });
+    }
+    Ok(Asset {
+        kind: present.kind,
+        name: patch.name.clone().unwrap_or_else(|| present.name.clone()),
+        symbol: patch.symbol.clone().over(present.symbol.clone()),
+        decimals: present.decimals,
+        max_supply: patch.max_supply.clone().over(present.max_supply),
+        metadata: patch.metadata.clone().over(present.metadata.clone()),
+    })
+}
+
+pub(super) fn set_account(
+    books: &Books,
+    account: &AccountId,
+    patch: &AccountPatch,
+) -> Result<Verdict, Rejection> {
+    match account.kind() {
+        AccountKind::Open => {}
+        AccountKind::Issuer | AccountKind::Plugin(_) => {
+            return Err(Rejection::ReservedAccount {
+                account: account.clone(),
+            });
+        }
+    }
+    let present = books.account(account);
+    let present_status = present.map(|account| account.status).unwrap_or_default();
+    let status = patch.status.unwrap_or(present_status);
+    if let (AccountStatus::Closed, Some(present)) = (status, present) {
+        check_empty(account, present)?;
+    }
+    let credit_limit = present.map(|account| account.credit_limit);
+    let ceiling = present.and_then(|account| account.ceiling);
+    let metadata = present.and_then(|account| account.metadata.clone());
+    let change = Change::AccountSet {
+        account: account.clone(),
+        status,
+        credit_limit: patch
+            .credit_limit
+            .clone()
+            .over(credit_limit)
+            .unwrap_or_default(),
+        ceiling: patch.ceiling.clone().over(ceiling),
+        metadata: patch.metadata.clone().over(metadata.clone()),
+    };
+    let as_is = Change::AccountSet {
+        account: account.clone(),
+        status: present_status,
+        credit_limit: credit_limit.unwrap_or_default(),
+        ceiling,
+        metadata,
+    };
+    if present.is_some() && change == as_is {
+        return Ok(Verdict::Unchanged);
+    }
+    Ok(Verdict::Applied(Decision::change(
+        change,
+        present.is_none(),
+    )))
+}
+
+/// What is closed has nothing and owes nothing.
+fn check_empty(id: &AccountId, account: &Account) -> Result<(), Rejection> {
+    let something =
+        |(_, balance): &(&AssetId, &Balance)| balance.posted != 0 || balance.held > Limit::ZERO;
+    match account.balances.iter().find(something) {
+        Some((asset, balance)) => Err(Rejection::AccountNotEmpty {
+            account: id.clone(),
+            asset: asset.clone(),
+            posted: balance.posted,
+        }),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn set_key(
+    books: &Books,
+    at: Timestamp,
+    key: &KeyId,
+    patch: &KeyPatch,
+    new_secret: NewSecret,
+) -> Result<Verdict, Rejection> {
+    let present = books.key(key);
+    let before = present.map(|present| present.definition.clone());
+    let scopes = patch.scopes.clone();
+    let scopes = scopes.or_else(|| before.as_ref().map(|before| before.scopes.clone()));
+    let missing = Rejection::KeyIncomplete {
+        missing: "scopes".into(),
+    };
+    let before = before.unwrap_or_default();
+    let definition = KeyDefinition {
+        scopes: scopes.ok_or(missing)?,
+        economies: patch.economies.clone().over(before.economies),
+        revoked: patch.revoked.unwrap_or(before.revoked),
+    };
+    let (secret_hash, created_at) = match present {
+        Some(present) if !new_secret.rotate => {
+            if present.definition == definition {
+                return Ok(Verdict::Unchanged);
+            }
+            (present.secret_hash, present.created_at)
+        }
+        Some(present) => (new_secret.hash, present.created_at),
+        None => (new_secret.hash, at),
+    };
+    let definition = ApiKey {
+        definition,
+        secret_hash,
+        created_at,
+    };
+    let change = Change::KeySet {
+        key: key.clone(),
+        definition,
+    };
+    Ok(Verdict::Applied(Decision::change(
+        change,
+        present.is_none(),
+    )))
+}
+
+/// The secret that a key gets if it is new, or if it is to have another one.
+#[derive(Clone, Copy)]
+pub(super) struct NewSecret {
+    pub(super) hash: Digest,
+    pub(super) rotate: bool,
+}
