@@ -2,18 +2,36 @@
 //! will be come out, and nothing has been written yet.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bursar_ledger::{Act, Decision, Digest, EconomyId, Timestamp, Verdict, decide};
 use bytes::Bytes;
 
-use crate::error::StorageError;
+use crate::error::{Failure, StorageError};
 use crate::journal::{Appended, Stored};
+use crate::read_back;
 use crate::record::{Entry, Outcome, Record};
 use crate::request::IdempotencyKey;
 use crate::state::State;
 use crate::submission::{Answer, Recorded, Render, Rendered, Reply, Submission};
 
+/// Looks a key up in what was committed before.
+pub(crate) type Find<'a> = dyn FnMut(&EconomyId, &str) -> Result<Option<Stored>, StorageError> + 'a;
+
+/// What comes of each request of a batch.
+pub(crate) type Replies = Vec<Result<Reply, Failure>>;
+
+/// Why a request could not be decided.
+#[derive(Debug)]
+enum Trouble {
+    /// The journal could not say whether its key was used before.
+    Journal(StorageError),
+    /// We are wrong.
+    Bug(String),
+}
+
 /// A batch in the making.
+#[derive(Clone)]
 pub(crate) struct Batch {
     /// The state with everything so far applied.
     pub(crate) state: State,
@@ -38,17 +56,64 @@ impl Batch {
         }
     }
 
-    /// Decides one request. `find` looks a key up in what was committed before.
-    pub(crate) fn process(
-        &mut self,
-        submission: &Submission,
-        find: impl FnOnce(&EconomyId, &str) -> Result<Option<Stored>, StorageError>,
-    ) -> Result<Reply, StorageError> {
+    /// Decides requests in order. A bug that one of them meets is its own misfortune: nothing of it
+    /// happens, and the others are decided as if it had never been there.
+    pub(crate) fn decide_all(
+        self,
+        submissions: &[&Submission],
+        find: &mut Find<'_>,
+    ) -> Result<(Self, Replies), StorageError> {
+        let mut together = self.clone();
+        let decided = catch_unwind(AssertUnwindSafe(|| {
+            let each = submissions.iter();
+            each.map(|submission| together.process(submission, find).map(Ok))
+                .collect::<Result<Replies, Trouble>>()
+        }));
+        match decided {
+            Ok(Ok(replies)) => Ok((together, replies)),
+            Ok(Err(Trouble::Journal(error))) if concerns_all(&error) => Err(error),
+            Ok(Err(_)) | Err(_) => self.decide_apart(submissions, find),
+        }
+    }
+
+    /// The same, with a way back before each request. It costs a copy of every part of the state
+    /// that a request touches, so it is taken only if something went wrong.
+    fn decide_apart(
+        mut self,
+        submissions: &[&Submission],
+        find: &mut Find<'_>,
+    ) -> Result<(Self, Replies), StorageError> {
+        let mut replies = Replies::with_capacity(submissions.len());
+        for submission in submissions {
+            let (state, records) = (self.state.clone(), self.appended.len());
+            let decided = catch_unwind(AssertUnwindSafe(|| self.process(submission, find)));
+            let (failure, what) = match decided {
+                Ok(Ok(reply)) => {
+                    replies.push(Ok(reply));
+                    continue;
+                }
+                Ok(Err(Trouble::Journal(error))) if concerns_all(&error) => return Err(error),
+                Ok(Err(Trouble::Journal(error))) => (Failure::Unknown, error.to_string()),
+                Ok(Err(Trouble::Bug(what))) => (Failure::Bug, what),
+                Err(_) => (Failure::Bug, "a rule panicked".into()),
+            };
+            let (economy, kind) = (&submission.economy, submission.act.kind());
+            tracing::error!(%economy, kind, what, "a bug was met in a request; nothing of it stays");
+            self.state = state;
+            self.appended.truncate(records);
+            self.keys.retain(|_, record| *record < records);
+            replies.push(Err(failure));
+        }
+        Ok((self, replies))
+    }
+
+    /// Decides one request. After an error the batch is half changed.
+    fn process(&mut self, submission: &Submission, find: &mut Find<'_>) -> Result<Reply, Trouble> {
         if let Some(key) = &submission.key {
             // The key comes before every rule, so that a replay never gets another answer.
             let stored = match self.stored_here(&submission.economy, key) {
                 Some(stored) => Some(stored),
-                None => find(&submission.economy, key.as_str())?,
+                None => find(&submission.economy, key.as_str()).map_err(Trouble::Journal)?,
             };
             if let Some(stored) = stored {
                 return Ok(replay(submission, stored));
@@ -68,7 +133,7 @@ impl Batch {
         })
     }
 
-    fn decide(&mut self, submission: &Submission) -> Result<Reply, StorageError> {
+    fn decide(&mut self, submission: &Submission) -> Result<Reply, Trouble> {
         let books = self.state.books(&submission.economy);
         let verdict = decide(books.map(|books| &**books), self.at, &submission.act);
         let keyed = submission.key.is_some();
@@ -106,13 +171,13 @@ impl Batch {
     }
 
     /// Applies a verdict to the state and writes its record. What is applied here has been decided
-    /// against this very state: that it does not fit is a bug, and ends the batch.
+    /// against this very state: that it does not fit is a bug.
     fn record(
         &mut self,
         submission: &Submission,
         verdict: &Verdict,
         outcome: Outcome,
-    ) -> Result<Rendered, StorageError> {
+    ) -> Result<Rendered, Trouble> {
         let nothing = Decision::default();
         let decision = if let Verdict::Applied(decision) = verdict {
             decision
@@ -125,11 +190,10 @@ impl Batch {
         let books = self
             .state
             .books_mut(economy, decision.changes(), self.at)
-            .ok_or_else(|| StorageError::damaged(id, "decided without books"))?;
+            .ok_or_else(|| bug("decided without books"))?;
         let (seq, previous) = (books.seq() + 1, books.head());
-        let links = books
-            .apply(decision, seq, self.at, first)
-            .map_err(|misfit| StorageError::damaged(id, misfit))?;
+        let links = books.apply(decision, seq, self.at, first).map_err(bug)?;
+        let texts = read_back::write(submission, decision, books).map_err(bug)?;
         let numbered = decision.movements().iter().cloned().zip(links).zip(first..);
         let entries: Vec<Entry> = numbered
             .map(|((movement, link), number)| Entry {
@@ -152,9 +216,9 @@ impl Batch {
             actor: submission.actor.clone(),
             key: submission.key.as_ref().map(|key| key.as_str().into()),
             request: submission.request.as_str().into(),
-            act: crate::rows::to_json(&submission.act)?,
+            act: texts.act,
             outcome,
-            changes: crate::rows::to_json(&decision.changes())?,
+            changes: texts.changes,
             entries,
             status: rendered.status,
             answer: Bytes::from(rendered.body.clone()),
@@ -178,8 +242,18 @@ impl Batch {
     }
 }
 
+fn bug(what: impl std::fmt::Display) -> Trouble {
+    Trouble::Bug(what.to_string())
+}
+
+/// Whether a failed look for one key says something about the whole file. A record that is damaged
+/// says something about its own key only.
+fn concerns_all(error: &StorageError) -> bool {
+    !matches!(error, StorageError::Damaged { .. })
+}
+
 /// The answer that a key stands for, or which part of the request it does not stand for.
-pub(crate) fn replay(submission: &Submission, stored: Stored) -> Reply {
+fn replay(submission: &Submission, stored: Stored) -> Reply {
     match submission.request.difference(&stored.request) {
         Some(field) => Reply::KeyReused { field },
         None => Reply::Answered(Answer {

@@ -5,6 +5,7 @@
 //! comes before each reuse: without it a statement silently runs with its old values again.
 
 use std::fs::OpenOptions;
+use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -14,6 +15,10 @@ use pollster::block_on;
 use crate::error::StorageError;
 
 type Result<T> = std::result::Result<T, StorageError>;
+
+/// How long a statement waits for a lock that another program has on the file: long enough for a
+/// look with some other tool, and shorter than anybody waits for an answer.
+const BUSY_PATIENCE_MS: u32 = 5_000;
 
 /// One connection to the file.
 pub(crate) struct Database {
@@ -56,13 +61,14 @@ impl Database {
                 .connect()
         })?;
         let database = Self { connection };
-        database.batch(
-            "PRAGMA foreign_keys = OFF;
+        database.batch(&format!(
+            "PRAGMA busy_timeout = {BUSY_PATIENCE_MS};
+             PRAGMA foreign_keys = OFF;
              PRAGMA trusted_schema = OFF;
              PRAGMA cell_size_check = ON;
              PRAGMA mmap_size = 0;
-             PRAGMA temp_store = MEMORY;",
-        )?;
+             PRAGMA temp_store = MEMORY;"
+        ))?;
         Ok(database)
     }
 
@@ -87,6 +93,14 @@ impl Database {
         Ok(number.unwrap_or_default())
     }
 
+    /// Reads several things from one moment of the file, while the writer goes on.
+    pub(crate) fn reading<T>(&self, read: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
+        self.batch("BEGIN")?;
+        let done = read(self);
+        let ended = self.batch("COMMIT");
+        done.and_then(|done| ended.map(|()| done))
+    }
+
     /// Whether a transaction is open.
     pub(crate) fn in_txn(&self) -> bool {
         !self.connection.is_autocommit()
@@ -95,17 +109,23 @@ impl Database {
 
 /// Makes the file if it is not there, for its owner's eyes only: seeds and requests stand in it in
 /// the clear. SQLite gives its companions the same mode.
+///
+/// A file that is there is not touched: closing any handle on it would take away the locks that
+/// this process's other connections have on it.
 fn make(path: &Path) -> Result<()> {
     let made = OpenOptions::new()
-        .create(true)
-        .truncate(false)
+        .create_new(true)
         .write(true)
         .mode(0o600)
         .open(path);
-    made.map(drop).map_err(|source| StorageError::File {
-        path: path.to_owned(),
-        source,
-    })
+    match made {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(source) => Err(StorageError::File {
+            path: path.to_owned(),
+            source,
+        }),
+    }
 }
 
 impl Statement {

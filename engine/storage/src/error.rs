@@ -48,6 +48,15 @@ pub enum StorageError {
         /// What is wrong.
         what: String,
     },
+    /// The file has more than one name. Its write-ahead log belongs to one of them only, so that
+    /// whoever comes by another name would not see the newest commits, and would destroy them.
+    #[error("{path} has {names} names (hard links), and may have one: remove the others")]
+    Linked {
+        /// The name by which it was to be opened.
+        path: PathBuf,
+        /// How many it has.
+        names: u64,
+    },
     /// A statement was given the wrong number of values: a bug here.
     #[error("a statement takes {expected} values and was given {given}")]
     Parameters {
@@ -65,7 +74,35 @@ impl StorageError {
             what: what.to_string(),
         }
     }
+
+    /// Whether it may pass by itself: a full disk, a file that another tool has locked for a moment.
+    /// What the file says, it says for ever.
+    pub(crate) fn may_heal(&self) -> bool {
+        match self {
+            Self::Database(libsql::Error::SqliteFailure(code, _)) => {
+                !matches!(code & PRIMARY_CODE, SQLITE_CORRUPT | SQLITE_NOTADB)
+            }
+            Self::Database(libsql::Error::ConnectionFailed(_))
+            | Self::File { .. }
+            | Self::Busy { .. } => true,
+            Self::Database(_)
+            | Self::TooNew { .. }
+            | Self::Foreign(_)
+            | Self::Damaged { .. }
+            | Self::Linked { .. }
+            | Self::Parameters { .. } => false,
+        }
+    }
 }
+
+/// The part of SQLite's result codes that says what kind of failure it is.
+const PRIMARY_CODE: i32 = 0xff;
+
+/// A page of the file is not what it must be.
+const SQLITE_CORRUPT: i32 = 11;
+
+/// The file is not a database.
+const SQLITE_NOTADB: i32 = 26;
 
 /// Why a request got no answer. Nothing of it is known to have happened, and asking again with the
 /// same key is always safe.
@@ -80,4 +117,7 @@ pub enum Failure {
     /// The writer takes no work: it is stopping, or rebuilding its state from disk.
     #[error("the service is not taking requests at the moment")]
     Unavailable,
+    /// Deciding it met a bug. Its neighbours were served; asking again will meet the same bug.
+    #[error("a bug was met; nothing of it happened")]
+    Bug,
 }

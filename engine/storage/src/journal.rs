@@ -8,17 +8,16 @@ use std::path::{Path, PathBuf};
 use bursar_ledger::{Digest, EconomyId, Item, Timestamp};
 use bytes::Bytes;
 
+use crate::checkpoint::{self, PiecesHash};
 use crate::database::{Database, Statement, integer, optional, text};
 use crate::error::StorageError;
 use crate::keys::KeyIndex;
+use crate::lock::canonical;
 use crate::record::{Entry, Record};
 use crate::state::State;
 use crate::{rows, schema};
 
 type Result<T> = std::result::Result<T, StorageError>;
-
-/// Rows of an old checkpoint that are removed in one txn.
-const REMOVED_PIECES_MAX: u64 = 4096;
 
 /// A record that is to be appended, with the component bytes that come with it.
 #[derive(Clone, Debug)]
@@ -44,8 +43,8 @@ pub(crate) trait Journal {
     /// checked as it is applied.
     fn load(&mut self) -> Result<State>;
 
-    /// The record that the newest closed checkpoint stands at; 0 without one.
-    fn checkpointed(&self) -> Result<u64>;
+    /// The record of the checkpoint that was loaded; 0 if the first record was the start.
+    fn checkpointed(&self) -> u64;
 
     /// The number of this opening; it is part of every record.
     fn epoch(&self) -> u64;
@@ -70,8 +69,8 @@ pub(crate) trait Journal {
     /// Closes a checkpoint of so many pieces: from now on it counts.
     fn close_checkpoint(&mut self, checkpoint: u64, pieces: u64) -> Result<()>;
 
-    /// Removes some of what older checkpoints left; false if nothing is left to remove.
-    fn remove_old_pieces(&mut self) -> Result<bool>;
+    /// Removes up to `most` of the pieces that older checkpoints left; false if none are left.
+    fn remove_old_pieces(&mut self, most: u64) -> Result<bool>;
 
     /// Copies the write-ahead log into the file, as far as readers allow.
     fn tidy(&mut self) -> Result<()>;
@@ -82,6 +81,9 @@ pub(crate) struct FileJournal {
     database: Database,
     path: PathBuf,
     epoch: u64,
+    checkpointed: u64,
+    /// Of the pieces that the checkpoint on its way has so far.
+    pieces_hash: Option<PiecesHash>,
     keys: KeyIndex,
     find_record: Statement,
     insert_record: Statement,
@@ -93,7 +95,8 @@ pub(crate) struct FileJournal {
 impl FileJournal {
     /// Opens the file, brings it to the newest schema and begins an epoch.
     pub(crate) fn open(path: &Path, at: Timestamp) -> Result<Self> {
-        let database = Database::open_writer(path)?;
+        let path = canonical(path);
+        let database = Database::open_writer(&path)?;
         schema::migrate(&database)?;
         let mut begin = database.prepare(
             "INSERT INTO epochs (epoch, opened_at, version)
@@ -121,8 +124,10 @@ impl FileJournal {
                 "INSERT INTO checkpoint_pieces (checkpoint, ordinal, economy, item)
                  VALUES (?1, ?2, ?3, ?4)",
             )?,
-            path: path.to_owned(),
+            path,
             epoch,
+            checkpointed: 0,
+            pieces_hash: None,
             database,
         })
     }
@@ -178,17 +183,13 @@ impl FileJournal {
 
 impl Journal for FileJournal {
     fn load(&mut self) -> Result<State> {
-        let mut state = rows::newest_checkpoint(&self.database)?;
-        rows::each_record(&self.database, state.record, state.movement, |record| {
-            state.replay(&record)?;
-            Ok(true)
-        })?;
+        let (state, checkpointed) = checkpoint::load(&self.database)?;
+        self.checkpointed = checkpointed;
         Ok(state)
     }
 
-    fn checkpointed(&self) -> Result<u64> {
-        let newest = "SELECT coalesce(max(record), 0) FROM checkpoints WHERE pieces IS NOT NULL";
-        rows::unsigned(self.database.number(newest)?)
+    fn checkpointed(&self) -> u64 {
+        self.checkpointed
     }
 
     fn epoch(&self) -> u64 {
@@ -220,6 +221,7 @@ impl Journal for FileJournal {
             integer(state.movement),
             integer(state.recorded_at.0),
         ])?;
+        self.pieces_hash = Some(PiecesHash::new(state));
         rows::unsigned(self.database.number("SELECT max(id) FROM checkpoints")?)
     }
 
@@ -231,7 +233,11 @@ impl Journal for FileJournal {
     ) -> Result<()> {
         self.txn(|journal| {
             for ((economy, item), ordinal) in pieces.iter().zip(first..) {
-                let (economy, item) = (text(economy.as_str()), text(rows::to_json(item)?));
+                let item = rows::to_json(item)?;
+                if let Some(hash) = journal.pieces_hash.as_mut() {
+                    hash.add(economy.as_str(), &item);
+                }
+                let (economy, item) = (text(economy.as_str()), text(item));
                 let values = vec![integer(checkpoint), integer(ordinal), economy, item];
                 journal.insert_piece.run(values)?;
             }
@@ -240,13 +246,15 @@ impl Journal for FileJournal {
     }
 
     fn close_checkpoint(&mut self, checkpoint: u64, pieces: u64) -> Result<()> {
+        let hash = self.pieces_hash.take().map(PiecesHash::finish);
         let mut close = self
             .database
-            .prepare("UPDATE checkpoints SET pieces = ?2 WHERE id = ?1")?;
-        close.run(vec![integer(checkpoint), integer(pieces)])
+            .prepare("UPDATE checkpoints SET pieces = ?2, digest = ?3 WHERE id = ?1")?;
+        let digest = optional(hash.as_ref().map(rows::blob));
+        close.run(vec![integer(checkpoint), integer(pieces), digest])
     }
 
-    fn remove_old_pieces(&mut self) -> Result<bool> {
+    fn remove_old_pieces(&mut self, most: u64) -> Result<bool> {
         let mut remove = self.database.prepare(
             "DELETE FROM checkpoint_pieces WHERE (checkpoint, ordinal) IN (
                  SELECT checkpoint, ordinal FROM checkpoint_pieces
@@ -255,7 +263,7 @@ impl Journal for FileJournal {
              RETURNING 1",
         )?;
         let mut removed = false;
-        remove.each(vec![integer(REMOVED_PIECES_MAX)], |_| {
+        remove.each(vec![integer(most)], |_| {
             removed = true;
             Ok(true)
         })?;

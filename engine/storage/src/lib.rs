@@ -16,13 +16,16 @@
 
 mod audit;
 mod batch;
+mod checkpoint;
 mod database;
 mod error;
+mod history;
 mod journal;
 mod keys;
 mod lock;
 mod owner;
 mod queue;
+mod read_back;
 mod reader;
 mod record;
 mod request;
@@ -30,6 +33,7 @@ mod rows;
 mod schema;
 mod state;
 mod submission;
+mod upkeep;
 mod writer;
 
 #[cfg(test)]
@@ -46,10 +50,11 @@ use tokio::sync::oneshot;
 
 pub use audit::{AuditReport, EconomyHead, Outside, Promise};
 pub use error::{Failure, StorageError};
+pub use history::{ENTRIES_MAX, HistoryEntry, HistoryFilter, HistoryPage, HistoryQuery, STEPS_MAX};
 pub use journal::Stored;
-pub use lock::{FileLock, beside};
+pub use lock::{FileLock, beside, canonical};
 pub use owner::Owner;
-pub use queue::{QUEUE_MAX, QUEUE_PER_ECONOMY_MAX};
+pub use queue::{QUEUE_BYTES_MAX, QUEUE_BYTES_PER_ECONOMY_MAX, QUEUE_MAX, QUEUE_PER_ECONOMY_MAX};
 pub use request::{IdempotencyKey, KEY_CHARS_MAX, KeyError, Request};
 pub use state::State;
 pub use submission::{Answer, Receiver, Recorded, Render, Rendered, Reply, Submission};
@@ -59,6 +64,7 @@ use journal::{FileJournal, Journal};
 use queue::Queue;
 use reader::Readers;
 use submission::Job;
+use upkeep::Pace;
 use writer::{Shared, Writer};
 
 /// Where the time comes from.
@@ -94,9 +100,10 @@ impl Storage {
         clock: Clock,
         render: Render,
     ) -> Result<Self, StorageError> {
-        let mut journal = FileJournal::open(path, clock())?;
+        let path = canonical(path);
+        let mut journal = FileJournal::open(&path, clock())?;
         let state = journal.load()?;
-        let readers = Readers::open(path, READERS)?;
+        let readers = Readers::open(&path, READERS)?;
         let shared = Arc::new(Shared {
             queue: Queue::new(),
             published: ArcSwap::from_pointee(state.clone()),
@@ -105,17 +112,19 @@ impl Storage {
             let (path, clock) = (journal.path().to_owned(), Arc::clone(&clock));
             Box::new(move || FileJournal::open(&path, clock()))
         };
-        let writer = Writer::new(Arc::clone(&shared), journal, reopen, state, clock, render)?;
+        let pace = Pace::standard();
+        let shared_with = Arc::clone(&shared);
+        let writer = Writer::new(shared_with, journal, reopen, state, clock, render, pace);
         let thread = std::thread::Builder::new().name("writer".into());
         let writer = thread
             .spawn(move || writer.run())
             .map_err(|source| StorageError::File {
-                path: path.to_owned(),
+                path: path.clone(),
                 source,
             })?;
         Ok(Self {
             inner: Arc::new(Inner {
-                path: path.to_owned(),
+                path,
                 shared,
                 readers,
                 render,
@@ -138,6 +147,7 @@ impl Storage {
         let economy = submission.economy.clone();
         self.inner.shared.queue.push(
             &economy,
+            submission.bytes(),
             Job {
                 submission,
                 respond,
@@ -163,6 +173,12 @@ impl Storage {
         key: &IdempotencyKey,
     ) -> Result<Option<Stored>, StorageError> {
         self.inner.readers.stored(economy, key.as_str())
+    }
+
+    /// A page of an account's history, newest first; none if it is to begin at what is no movement of
+    /// that account. Blocks for at most [`STEPS_MAX`] small reads.
+    pub fn history(&self, query: &HistoryQuery) -> Result<Option<HistoryPage>, StorageError> {
+        self.inner.readers.history(query)
     }
 
     /// The bytes of a component. Blocks for one read.
@@ -205,7 +221,8 @@ pub fn audit_file(
             source,
         });
     }
-    let _lock = FileLock::acquire(path)?;
-    let state = audit::load(path)?;
-    audit::audit(path, &state, render, progress)
+    let path = canonical(path);
+    let _lock = FileLock::acquire(&path)?;
+    let state = audit::load(&path)?;
+    audit::audit(&path, &state, render, progress)
 }

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// How long between two looks at the lock.
 const PAUSE: Duration = Duration::from_millis(5);
 
+/// Symbolic links that are followed from one to the next, as many as the operating system follows.
+const LINKS_MAX: usize = 40;
+
 /// The right to open a file. The operating system takes it back when the process ends, however it
 /// ends; the lock file stays and means nothing by itself.
 #[derive(Debug)]
@@ -26,7 +29,8 @@ pub struct FileLock {
 impl FileLock {
     /// Takes the lock of a database file, or says who has it.
     pub fn acquire(database: &Path) -> Result<Self, StorageError> {
-        let path = beside(database, "lock");
+        let database = canonical(database);
+        let path = beside(&database, "lock");
         let failed = |source| StorageError::File {
             path: path.clone(),
             source,
@@ -44,6 +48,7 @@ impl FileLock {
             match file.try_lock() {
                 Ok(()) => {
                     file.set_len(0).map_err(failed)?;
+                    has_one_name(&database)?;
                     return Ok(Self { file, path });
                 }
                 Err(TryLockError::Error(source)) => return Err(failed(source)),
@@ -53,7 +58,7 @@ impl FileLock {
             // Whoever has it without a word is just opening or closing the file.
             if owner.is_some() || began.elapsed() > PATIENCE {
                 return Err(StorageError::Busy {
-                    path: database.to_owned(),
+                    path: database,
                     pid: owner.as_ref().map_or(0, |owner| owner.pid),
                     owner: owner.map(Box::new),
                 });
@@ -76,6 +81,22 @@ impl FileLock {
     }
 }
 
+/// A file with a second name (a hard link) would have a second lock and, worse, a second write-ahead
+/// log, so it is not opened at all.
+///
+/// A lock on the database file itself would be shared by both names, and is no way out: a handle to
+/// it of ours must never be closed while SQLite has the file open, since that takes away every lock
+/// of SQLite's in this process, and some network file systems keep both kinds of locks in one.
+fn has_one_name(database: &Path) -> Result<(), StorageError> {
+    match database.metadata().map(|found| found.nlink()) {
+        Ok(names) if names > 1 => Err(StorageError::Linked {
+            path: database.to_owned(),
+            names,
+        }),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
 fn read_note(file: &mut File) -> std::io::Result<Option<Owner>> {
     let mut note = String::new();
     file.seek(SeekFrom::Start(0))?;
@@ -90,10 +111,33 @@ impl Drop for FileLock {
     }
 }
 
-/// A file that stands beside the database, such as `guild.db.lock`.
+/// A file that stands beside the database, such as `guild.db.lock`. By whichever path the database
+/// is named, it is the same.
 pub fn beside(database: &Path, suffix: &str) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
+    let mut name = canonical(database).into_os_string();
     name.push(".");
     name.push(suffix);
     name.into()
+}
+
+/// The one path of a file that may not be there yet: absolute, and through every symbolic link, so
+/// that two spellings of it cannot take two locks.
+pub fn canonical(file: &Path) -> PathBuf {
+    let mut path = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    for _ in 0..LINKS_MAX {
+        if let Ok(canonical) = path.canonicalize() {
+            return canonical;
+        }
+        let Some((folder, name)) = path.parent().zip(path.file_name()) else {
+            return path;
+        };
+        let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+        path = folder.join(name);
+        // A link to a file that is not there yet: the file will be made where it points.
+        match path.read_link() {
+            Ok(target) => path = folder.join(target),
+            Err(_) => return path,
+        }
+    }
+    path
 }

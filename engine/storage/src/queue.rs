@@ -1,5 +1,5 @@
-//! The bounded queue before the writer: bounded in all and per economy, and served in turn, so that
-//! one busy community cannot make the others wait.
+//! The bounded queue before the writer: bounded in requests and in bytes, in all and per economy, and
+//! served in turn, so that one busy community cannot make the others wait.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -15,6 +15,13 @@ pub const QUEUE_MAX: usize = 16_384;
 /// Requests that may wait in one economy.
 pub const QUEUE_PER_ECONOMY_MAX: usize = 8_192;
 
+/// Bytes of requests that may wait, of all economies together. Small requests meet the bound on
+/// their number first; this one is for large bodies and uploads.
+pub const QUEUE_BYTES_MAX: usize = 64 << 20;
+
+/// Bytes of requests that may wait in one economy. The largest upload is smaller.
+pub const QUEUE_BYTES_PER_ECONOMY_MAX: usize = 32 << 20;
+
 /// Requests that wait for the writer.
 pub(crate) struct Queue<T> {
     waiting: Mutex<Waiting<T>>,
@@ -22,11 +29,18 @@ pub(crate) struct Queue<T> {
 }
 
 struct Waiting<T> {
-    economies: BTreeMap<EconomyId, VecDeque<T>>,
+    economies: BTreeMap<EconomyId, Line<T>>,
     /// Whose turn it is, in order; each economy that waits is here once.
     turns: VecDeque<EconomyId>,
     count: usize,
+    bytes: usize,
     gate: Gate,
+}
+
+/// What waits in one economy, each with its size.
+struct Line<T> {
+    requests: VecDeque<(usize, T)>,
+    bytes: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -56,6 +70,7 @@ impl<T> Queue<T> {
             economies: BTreeMap::new(),
             turns: VecDeque::new(),
             count: 0,
+            bytes: 0,
             gate: Gate::Open,
         };
         Self {
@@ -69,28 +84,21 @@ impl<T> Queue<T> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets a request wait, if there is room.
-    pub(crate) fn push(&self, economy: &EconomyId, request: T) -> Result<(), Failure> {
+    /// Lets a request of so many bytes wait, if there is room.
+    pub(crate) fn push(
+        &self,
+        economy: &EconomyId,
+        bytes: usize,
+        request: T,
+    ) -> Result<(), Failure> {
         let mut waiting = self.lock();
         if waiting.gate != Gate::Open {
             return Err(Failure::Unavailable);
         }
-        if waiting.count >= QUEUE_MAX {
+        if !waiting.has_room(economy, bytes) {
             return Err(Failure::Overloaded);
         }
-        if !waiting.economies.contains_key(economy) {
-            waiting.economies.insert(economy.clone(), VecDeque::new());
-            waiting.turns.push_back(economy.clone());
-        }
-        let line = waiting
-            .economies
-            .get_mut(economy)
-            .ok_or(Failure::Overloaded)?;
-        if line.len() >= QUEUE_PER_ECONOMY_MAX {
-            return Err(Failure::Overloaded);
-        }
-        line.push_back(request);
-        waiting.count += 1;
+        waiting.add(economy, bytes, request);
         drop(waiting);
         self.changed.notify_one();
         Ok(())
@@ -132,6 +140,16 @@ impl<T> Queue<T> {
         }
     }
 
+    /// Waits for a time, or until the queue is closed; says whether it is.
+    pub(crate) fn rest(&self, pause: Duration) -> bool {
+        let goes_on = |waiting: &mut Waiting<T>| waiting.gate != Gate::Closed;
+        let waiting = self
+            .changed
+            .wait_timeout_while(self.lock(), pause, goes_on)
+            .map_or_else(|poisoned| poisoned.into_inner().0, |(waiting, _)| waiting);
+        waiting.gate == Gate::Closed
+    }
+
     /// Lets nothing in any more.
     pub(crate) fn close(&self) {
         self.lock().gate = Gate::Closed;
@@ -145,6 +163,29 @@ impl<T> Queue<T> {
 }
 
 impl<T> Waiting<T> {
+    /// Whether a request of so many bytes fits, beside all and beside its economy's.
+    fn has_room(&self, economy: &EconomyId, bytes: usize) -> bool {
+        let line = self.economies.get(economy);
+        let (requests, held) = line.map_or((0, 0), |line| (line.requests.len(), line.bytes));
+        let fits =
+            |held: usize, most: usize| held.checked_add(bytes).is_some_and(|sum| sum <= most);
+        self.count < QUEUE_MAX
+            && requests < QUEUE_PER_ECONOMY_MAX
+            && fits(self.bytes, QUEUE_BYTES_MAX)
+            && fits(held, QUEUE_BYTES_PER_ECONOMY_MAX)
+    }
+
+    fn add(&mut self, economy: &EconomyId, bytes: usize, request: T) {
+        if !self.economies.contains_key(economy) {
+            self.turns.push_back(economy.clone());
+        }
+        let line = self.economies.entry(economy.clone()).or_default();
+        line.requests.push_back((bytes, request));
+        line.bytes += bytes;
+        self.count += 1;
+        self.bytes += bytes;
+    }
+
     fn take(&mut self, most: usize) -> Vec<T> {
         let mut batch = Vec::with_capacity(self.count.min(most));
         while batch.len() < most {
@@ -152,8 +193,12 @@ impl<T> Waiting<T> {
                 break;
             };
             let line = self.economies.entry(economy.clone()).or_default();
-            batch.extend(line.pop_front());
-            if line.is_empty() {
+            if let Some((bytes, request)) = line.requests.pop_front() {
+                batch.push(request);
+                line.bytes -= bytes;
+                self.bytes -= bytes;
+            }
+            if line.requests.is_empty() {
                 self.economies.remove(&economy);
             } else {
                 self.turns.push_back(economy);
@@ -161,6 +206,15 @@ impl<T> Waiting<T> {
         }
         self.count -= batch.len();
         batch
+    }
+}
+
+impl<T> Default for Line<T> {
+    fn default() -> Self {
+        Self {
+            requests: VecDeque::new(),
+            bytes: 0,
+        }
     }
 }
 
@@ -176,7 +230,9 @@ mod tests {
     fn economies_are_served_in_turn() {
         let queue = Queue::new();
         for (name, request) in [("a", 1), ("a", 2), ("a", 3), ("b", 4), ("b", 5), ("c", 6)] {
-            queue.push(&economy(name), request).expect("there is room");
+            queue
+                .push(&economy(name), 1, request)
+                .expect("there is room");
         }
         assert_eq!(
             queue.take(4, Duration::ZERO),
@@ -190,10 +246,10 @@ mod tests {
     fn one_economy_fills_its_own_line_only() {
         let queue = Queue::new();
         for request in 0..QUEUE_PER_ECONOMY_MAX {
-            assert_eq!(queue.push(&economy("a"), request), Ok(()));
+            assert_eq!(queue.push(&economy("a"), 1, request), Ok(()));
         }
-        assert_eq!(queue.push(&economy("a"), 0), Err(Failure::Overloaded));
-        assert_eq!(queue.push(&economy("b"), 0), Ok(()));
+        assert_eq!(queue.push(&economy("a"), 1, 0), Err(Failure::Overloaded));
+        assert_eq!(queue.push(&economy("b"), 1, 0), Ok(()));
     }
 
     #[test]
@@ -201,20 +257,58 @@ mod tests {
         let queue = Queue::new();
         for request in 0..QUEUE_MAX {
             assert_eq!(
-                queue.push(&economy(&format!("e{}", request % 4)), request),
+                queue.push(&economy(&format!("e{}", request % 4)), 1, request),
                 Ok(())
             );
         }
-        assert_eq!(queue.push(&economy("z"), 0), Err(Failure::Overloaded));
+        assert_eq!(queue.push(&economy("z"), 1, 0), Err(Failure::Overloaded));
     }
 
     #[test]
     fn a_closed_queue_serves_what_waits_and_then_finishes() {
         let queue = Queue::new();
-        queue.push(&economy("a"), 1).expect("there is room");
+        queue.push(&economy("a"), 1, 1).expect("there is room");
         queue.close();
-        assert_eq!(queue.push(&economy("a"), 2), Err(Failure::Unavailable));
+        assert_eq!(queue.push(&economy("a"), 1, 2), Err(Failure::Unavailable));
         assert_eq!(queue.take(4, Duration::ZERO), Taken::Batch(vec![1]));
         assert_eq!(queue.take(4, Duration::ZERO), Taken::Finished);
+    }
+
+    #[test]
+    fn one_economys_bytes_fill_its_own_line_only() {
+        let queue = Queue::new();
+        let half = QUEUE_BYTES_PER_ECONOMY_MAX / 2;
+        assert_eq!(queue.push(&economy("a"), half, 1), Ok(()));
+        assert_eq!(
+            queue.push(&economy("a"), half + 1, 2),
+            Err(Failure::Overloaded)
+        );
+        assert_eq!(queue.push(&economy("a"), half, 3), Ok(()));
+        assert_eq!(queue.push(&economy("a"), 1, 4), Err(Failure::Overloaded));
+        assert_eq!(queue.push(&economy("b"), 1, 5), Ok(()));
+        assert_eq!(
+            queue.take(9, Duration::ZERO),
+            Taken::Batch(vec![1, 5, 3]),
+            "who is refused leaves nothing behind"
+        );
+        let all = QUEUE_BYTES_PER_ECONOMY_MAX;
+        assert_eq!(queue.push(&economy("a"), all, 6), Ok(()), "room again");
+    }
+
+    #[test]
+    fn the_whole_queue_is_bounded_in_bytes() {
+        let queue = Queue::new();
+        let quarter = QUEUE_BYTES_MAX / 4;
+        for (name, bytes) in [
+            ("a", quarter),
+            ("b", quarter),
+            ("c", quarter),
+            ("d", quarter - 1),
+        ] {
+            assert_eq!(queue.push(&economy(name), bytes, 0), Ok(()));
+        }
+        assert_eq!(queue.push(&economy("e"), 2, 0), Err(Failure::Overloaded));
+        assert_eq!(queue.push(&economy("e"), 1, 0), Ok(()));
+        assert_eq!(queue.push(&economy("f"), 1, 0), Err(Failure::Overloaded));
     }
 }

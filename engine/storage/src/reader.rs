@@ -1,4 +1,4 @@
-//! Reads of what is too old or too large for the state: answers by key, component bytes.
+//! Reads of what is too old or too large for the state: answers by key, component bytes, histories.
 //!
 //! These connections cannot write, so none of them can checkpoint the write-ahead log under the
 //! writer. Each read is one short statement; none keeps its snapshot of the file open.
@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use crate::database::{Database, Statement};
 use crate::error::StorageError;
+use crate::history::{History, HistoryPage, HistoryQuery};
 use crate::journal::Stored;
 use crate::keys::KeyIndex;
 use crate::rows;
@@ -24,6 +25,7 @@ struct Reader {
     keys: KeyIndex,
     find_record: Statement,
     find_component: Statement,
+    history: History,
 }
 
 impl Readers {
@@ -55,6 +57,15 @@ impl Readers {
             .first(values, |row| Ok(row.get::<Vec<u8>>(0)?.into()))
     }
 
+    /// A page of an account's history; none if it is to begin at what is no movement of the
+    /// account.
+    pub(crate) fn history(
+        &self,
+        query: &HistoryQuery,
+    ) -> Result<Option<HistoryPage>, StorageError> {
+        self.any().history.page(query)
+    }
+
     /// A free reader, or the wait for the first one.
     fn any(&self) -> MutexGuard<'_, Reader> {
         let free = self.each.iter().find_map(|reader| reader.try_lock().ok());
@@ -72,6 +83,7 @@ impl Reader {
             find_record: database
                 .prepare("SELECT request, status, answer FROM records WHERE id = ?1")?,
             find_component: database.prepare("SELECT bytes FROM components WHERE digest = ?1")?,
+            history: History::open(&database)?,
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use bursar_ledger::{Amount, Digest, EconomyId, Item, Link, Movement, Posting, Timestamp};
+use bursar_ledger::{Amount, Digest, Link, Movement, Posting, Timestamp};
 use libsql::{Row, Value};
 use serde::Serialize;
 
@@ -10,7 +10,6 @@ use crate::database::{Database, Statement, integer, optional, text};
 use crate::error::StorageError;
 use crate::journal::Stored;
 use crate::record::{Entry, Outcome, Record};
-use crate::state::State;
 
 type Result<T> = std::result::Result<T, StorageError>;
 
@@ -149,7 +148,7 @@ impl EntryReader {
     }
 }
 
-fn name<T: std::str::FromStr>(row: &Row, column: i32, record: u64) -> Result<T>
+pub(crate) fn name<T: std::str::FromStr>(row: &Row, column: i32, record: u64) -> Result<T>
 where
     T::Err: std::fmt::Display,
 {
@@ -191,7 +190,8 @@ fn read_record(row: &Row) -> Result<Record> {
     })
 }
 
-fn read_entry(row: &Row) -> Result<(u64, Entry)> {
+/// A movement with its record, from its first ten columns.
+pub(crate) fn read_entry(row: &Row) -> Result<(u64, Entry)> {
     let record = unsigned(row.get(1)?)?;
     let amount = unsigned(row.get(5)?)?;
     let amount = Amount::new(amount)
@@ -221,62 +221,5 @@ fn read_entry(row: &Row) -> Result<(u64, Entry)> {
             movement,
             link,
         },
-    ))
-}
-
-/// The state of the newest closed checkpoint, or the empty state of a new file.
-pub(crate) fn newest_checkpoint(database: &Database) -> Result<State> {
-    let mut newest = database.prepare(
-        "SELECT id, record, movement, recorded_at, pieces FROM checkpoints
-         WHERE pieces IS NOT NULL ORDER BY id DESC LIMIT 1",
-    )?;
-    let numbers = |row: &Row| -> Result<[u64; 5]> {
-        let mut numbers = [0; 5];
-        for (number, column) in numbers.iter_mut().zip(0..) {
-            *number = unsigned(row.get(column)?)?;
-        }
-        Ok(numbers)
-    };
-    match newest.first(Vec::new(), numbers)? {
-        None => Ok(State::default()),
-        Some([id, record, movement, recorded_at, pieces]) => {
-            let recorded_at = Timestamp(recorded_at);
-            let state = State {
-                record,
-                movement,
-                recorded_at,
-                ..State::default()
-            };
-            read_pieces(database, id, pieces, state)
-        }
-    }
-}
-
-fn read_pieces(database: &Database, id: u64, pieces: u64, mut state: State) -> Result<State> {
-    let mut read = database.prepare(
-        "SELECT economy, item FROM checkpoint_pieces WHERE checkpoint = ?1 ORDER BY ordinal",
-    )?;
-    let record = state.record;
-    let mut count: u64 = 0;
-    read.each(vec![integer(id)], |row| {
-        let economy: EconomyId = name(row, 0, record)?;
-        let item: String = row.get(1)?;
-        let item: Item = serde_json::from_str(&item)
-            .map_err(|error| StorageError::damaged(record, format!("its checkpoint: {error}")))?;
-        if !state.restore(economy, item) {
-            return Err(StorageError::damaged(
-                record,
-                "its checkpoint has a piece that fits nowhere",
-            ));
-        }
-        count = count.wrapping_add(1);
-        Ok(true)
-    })?;
-    if count == pieces {
-        return Ok(state);
-    }
-    Err(StorageError::damaged(
-        record,
-        format!("its checkpoint has {count} of {pieces} pieces"),
     ))
 }

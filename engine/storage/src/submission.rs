@@ -24,6 +24,16 @@ pub struct Submission {
     pub component: Option<(Digest, Bytes)>,
 }
 
+impl Submission {
+    /// What it weighs in the queue: what the client sent. What else a submission holds is bounded by
+    /// the ledger's limits.
+    pub(crate) fn bytes(&self) -> usize {
+        let component = self.component.as_ref();
+        let component = component.map_or(0, |(_, bytes)| bytes.len());
+        self.request.as_str().len().saturating_add(component)
+    }
+}
+
 /// An answer to a client.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Answer {

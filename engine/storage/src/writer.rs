@@ -1,36 +1,29 @@
 //! The one writer: an OS thread of its own that takes the whole queue at once, decides it, makes it
 //! durable with one fsync, publishes the state and sends all answers.
 //!
-//! If a commit fails, nothing of the batch is published. Everybody in it is told to ask again with
-//! the same key, nobody is let in, and the state is rebuilt from disk before anything else happens:
-//! the disk alone knows whether the batch is there. A failed fsync is never tried again.
+//! A bug that one request meets ends that request alone. If a commit fails, nothing of the batch is
+//! published. Everybody in it is told to ask again with the same key, nobody is let in, and the
+//! state is rebuilt from disk before anything else happens: the disk alone knows whether the batch
+//! is there. A failed fsync is never tried again.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use bursar_ledger::{Act, EconomyId, Item, Timestamp};
+use bursar_ledger::{Act, EconomyId, Timestamp};
 
 use crate::Clock;
-use crate::batch::Batch;
+use crate::batch::{Batch, Replies};
 use crate::error::{Failure, StorageError};
 use crate::journal::Journal;
 use crate::queue::{Queue, Taken};
 use crate::state::State;
-use crate::submission::{Job, Render, Reply};
+use crate::submission::{Job, Render, Submission};
+use crate::upkeep::{Pace, Slices};
 
 /// Requests in one commit.
 pub const BATCH_MAX: usize = 4096;
-
-/// Records after which the state is written out again.
-const CHECKPOINT_RECORDS: u64 = 50_000;
-
-/// Pieces of a checkpoint that are written between two batches.
-const SLICE_PIECES: usize = 512;
-
-/// How often the write-ahead log is copied into the file.
-const TIDY_EVERY: Duration = Duration::from_secs(1);
 
 /// How long the writer sleeps when there is nothing to do.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -44,13 +37,6 @@ pub(crate) struct Shared {
     pub(crate) published: ArcSwap<State>,
 }
 
-/// A checkpoint on its way to disk, while requests go on.
-struct Checkpoint {
-    id: u64,
-    written: u64,
-    pieces: Box<dyn Iterator<Item = (EconomyId, Item)> + Send>,
-}
-
 pub(crate) struct Writer<J> {
     shared: Arc<Shared>,
     /// None after a failure, until the file has been opened again.
@@ -59,7 +45,8 @@ pub(crate) struct Writer<J> {
     state: State,
     clock: Clock,
     render: Render,
-    checkpoint: Option<Checkpoint>,
+    pace: Pace,
+    checkpoint: Option<Slices>,
     /// The record that the newest checkpoint stands at, closed or on its way.
     checkpointed: u64,
     has_old_pieces: bool,
@@ -74,24 +61,26 @@ impl<J: Journal> Writer<J> {
         state: State,
         clock: Clock,
         render: Render,
-    ) -> Result<Self, StorageError> {
-        let checkpointed = journal.checkpointed()?;
-        Ok(Self {
+        pace: Pace,
+    ) -> Self {
+        Self {
             shared,
+            checkpointed: journal.checkpointed(),
             journal: Some(journal),
             reopen,
-            checkpointed,
             checkpoint: None,
             has_old_pieces: true,
             tidied: Instant::now(),
             state,
             clock,
             render,
-        })
+            pace,
+        }
     }
 
     /// Works until the queue is closed and empty. False if the file was given up.
     pub(crate) fn run(mut self) -> bool {
+        let _last = LastOrders(Arc::clone(&self.shared));
         loop {
             let busy = self.checkpoint.is_some() || self.has_old_pieces;
             let patience = if busy { Duration::ZERO } else { PATIENCE };
@@ -111,15 +100,16 @@ impl<J: Journal> Writer<J> {
 
     /// Decides a batch, makes it durable, publishes, and answers.
     fn commit(&mut self, jobs: Vec<Job>) -> Result<(), StorageError> {
-        // A bug in a rule must not take the writer with it: what it had begun is thrown away.
-        let decided = catch_unwind(AssertUnwindSafe(|| self.decide(&jobs)));
-        let decided = decided.unwrap_or_else(|_| Err(StorageError::damaged(0, "a rule panicked")));
-        match decided {
+        // A panic in the journal leaves a txn of which nobody knows how far it came.
+        let written = catch_unwind(AssertUnwindSafe(|| self.write(&jobs)));
+        let written =
+            written.unwrap_or_else(|_| Err(StorageError::damaged(0, "a commit panicked")));
+        match written {
             Ok((state, replies)) => {
                 self.state = state;
                 self.shared.published.store(Arc::new(self.state.clone()));
                 for (job, reply) in jobs.into_iter().zip(replies) {
-                    job.finish(Ok(reply));
+                    job.finish(reply);
                 }
                 Ok(())
             }
@@ -133,15 +123,13 @@ impl<J: Journal> Writer<J> {
         }
     }
 
-    fn decide(&mut self, jobs: &[Job]) -> Result<(State, Vec<Reply>), StorageError> {
+    fn write(&mut self, jobs: &[Job]) -> Result<(State, Replies), StorageError> {
         let at = self.stamp(jobs);
         let journal = self.journal.as_mut().ok_or_else(closed)?;
-        let mut batch = Batch::new(self.state.clone(), at, journal.epoch(), self.render);
-        let mut replies = Vec::with_capacity(jobs.len());
-        for job in jobs {
-            let find = |economy: &EconomyId, key: &str| journal.find(economy, key);
-            replies.push(batch.process(&job.submission, find)?);
-        }
+        let batch = Batch::new(self.state.clone(), at, journal.epoch(), self.render);
+        let submissions: Vec<&Submission> = jobs.iter().map(|job| &job.submission).collect();
+        let mut find = |economy: &EconomyId, key: &str| journal.find(economy, key);
+        let (batch, replies) = batch.decide_all(&submissions, &mut find)?;
         if !batch.appended.is_empty() {
             journal.append(&batch.appended)?;
         }
@@ -163,56 +151,65 @@ impl<J: Journal> Writer<J> {
         let Some(journal) = self.journal.as_mut() else {
             return Ok(());
         };
-        if self.checkpoint.is_none()
-            && self.state.record.saturating_sub(self.checkpointed) >= CHECKPOINT_RECORDS
-        {
-            self.checkpoint = Some(begin(journal, &self.state)?);
+        let tail = self.state.record.saturating_sub(self.checkpointed);
+        if self.checkpoint.is_none() && tail >= self.pace.checkpoint_records {
+            self.checkpoint = Some(Slices::begin(journal, &self.state)?);
             self.checkpointed = self.state.record;
         }
         if let Some(checkpoint) = self.checkpoint.as_mut() {
-            if advance(journal, checkpoint)? {
+            if checkpoint.advance(journal, self.pace.pieces_written)? {
                 self.checkpoint = None;
                 self.has_old_pieces = true;
             }
         } else if self.has_old_pieces {
-            self.has_old_pieces = journal.remove_old_pieces()?;
+            self.has_old_pieces = journal.remove_old_pieces(self.pace.pieces_removed)?;
         }
-        if self.tidied.elapsed() >= TIDY_EVERY {
+        if self.tidied.elapsed() >= self.pace.tidy_every {
             journal.tidy()?;
             self.tidied = Instant::now();
         }
         Ok(())
     }
 
-    /// Rebuilds the state from disk. False if that fails too: then nobody is let in any more.
+    /// Rebuilds the state from disk, and tries until it works: a full disk may be emptied, a lock
+    /// may be released. Nobody is let in meanwhile. False if it never can work, or if the queue is
+    /// closed before it does.
     fn recover(&mut self, error: &StorageError) -> bool {
-        tracing::error!(%error, "a commit failed; rebuilding the state from disk");
+        tracing::error!(%error, "work on the file failed; rebuilding the state from disk");
         refuse(self.shared.queue.shut(), Failure::Unavailable);
         self.checkpoint = None;
         // The old connection goes first: there is never more than one that writes.
         self.journal = None;
-        let rebuilt = (self.reopen)()
-            .and_then(|mut journal| Ok((journal.load()?, journal.checkpointed()?, journal)));
-        match rebuilt {
-            Ok((state, checkpointed, journal)) => {
-                tracing::warn!(
-                    record = state.record,
-                    "the state is rebuilt; taking requests again"
-                );
-                self.state = state;
-                self.checkpointed = checkpointed;
-                self.shared.published.store(Arc::new(self.state.clone()));
-                self.journal = Some(journal);
-                self.shared.queue.reopen();
-                true
+        let mut pause = self.pace.reopen_pause;
+        loop {
+            let error = match self.rebuild() {
+                Ok(()) => return true,
+                Err(error) => error,
+            };
+            if !error.may_heal() {
+                tracing::error!(%error, "the state cannot be rebuilt; taking no more requests");
+                return false;
             }
-            Err(error) => {
-                tracing::error!(%error, "the state could not be rebuilt; taking no more requests");
-                self.shared.queue.close();
-                refuse(self.shared.queue.shut(), Failure::Unavailable);
-                false
+            let pause_ms = pause.as_millis();
+            tracing::warn!(%error, pause_ms, "the state could not be rebuilt yet; trying again");
+            if self.shared.queue.rest(pause) {
+                return false;
             }
+            pause = pause.saturating_mul(2).min(self.pace.reopen_pause_max);
         }
+    }
+
+    fn rebuild(&mut self) -> Result<(), StorageError> {
+        let mut journal = (self.reopen)()?;
+        self.state = journal.load()?;
+        self.checkpointed = journal.checkpointed();
+        self.has_old_pieces = true;
+        self.journal = Some(journal);
+        self.shared.published.store(Arc::new(self.state.clone()));
+        let record = self.state.record;
+        tracing::warn!(record, "the state is rebuilt; taking requests again");
+        self.shared.queue.reopen();
+        Ok(())
     }
 
     /// Leaves a fresh checkpoint behind, so that the next start is quick.
@@ -224,9 +221,9 @@ impl<J: Journal> Writer<J> {
             let mut checkpoint = match self.checkpoint.take() {
                 Some(checkpoint) => checkpoint,
                 None if self.state.record == self.checkpointed => return journal.tidy(),
-                None => begin(&mut journal, &self.state)?,
+                None => Slices::begin(&mut journal, &self.state)?,
             };
-            while !advance(&mut journal, &mut checkpoint)? {}
+            while !checkpoint.advance(&mut journal, self.pace.pieces_written)? {}
             journal.tidy()
         };
         if let Err(error) = leave() {
@@ -234,6 +231,18 @@ impl<J: Journal> Writer<J> {
             tracing::warn!(%error, "the last checkpoint was not written");
         }
         true
+    }
+}
+
+/// Closes the queue however the writer ends, also if it breaks off in a panic: nobody is to wait for
+/// an answer that will not come.
+struct LastOrders(Arc<Shared>);
+
+impl Drop for LastOrders {
+    fn drop(&mut self) {
+        let queue = &self.0.queue;
+        queue.close();
+        refuse(queue.shut(), Failure::Unavailable);
     }
 }
 
@@ -245,25 +254,4 @@ fn refuse(jobs: Vec<Job>, failure: Failure) {
 
 fn closed() -> StorageError {
     StorageError::damaged(0, "the journal is closed")
-}
-
-fn begin(journal: &mut impl Journal, state: &State) -> Result<Checkpoint, StorageError> {
-    let id = journal.begin_checkpoint(state)?;
-    Ok(Checkpoint {
-        id,
-        written: 0,
-        pieces: Box::new(state.clone().into_pieces()),
-    })
-}
-
-/// Writes the next slice. True once the checkpoint is closed.
-fn advance(journal: &mut impl Journal, checkpoint: &mut Checkpoint) -> Result<bool, StorageError> {
-    let slice: Vec<_> = checkpoint.pieces.by_ref().take(SLICE_PIECES).collect();
-    if slice.is_empty() {
-        journal.close_checkpoint(checkpoint.id, checkpoint.written)?;
-        return Ok(true);
-    }
-    journal.add_pieces(checkpoint.id, checkpoint.written, &slice)?;
-    checkpoint.written += slice.len() as u64;
-    Ok(false)
 }

@@ -68,7 +68,8 @@ CREATE TABLE checkpoints (
     record         INTEGER NOT NULL,                -- the state is as after this record
     movement       INTEGER NOT NULL,                -- and after this movement
     recorded_at    INTEGER NOT NULL,
-    pieces         INTEGER                          -- how many there are; NULL until closed
+    pieces         INTEGER,                         -- how many there are; NULL until closed
+    digest         BLOB CHECK (length(digest) = 32) -- SHA-256 over the numbers above and all pieces; NULL until closed
 ) STRICT;
 CREATE TABLE checkpoint_pieces (
     checkpoint INTEGER NOT NULL,

@@ -1,0 +1,197 @@
+//! The state as it was written out after some record, and how a start reads it again.
+//!
+//! The journal is the truth and a checkpoint a shortcut to it. A digest in its closing row covers
+//! every piece, and the record at which it stands must be the journal's. One that does not add up
+//! is passed over: the state is rebuilt from the first record, which takes longer and is as good.
+
+use bursar_ledger::{Digest, EconomyId, Item, Sha256Writer, Timestamp};
+
+use crate::database::{Database, integer};
+use crate::error::StorageError;
+use crate::rows;
+use crate::state::State;
+
+type Result<T> = std::result::Result<T, StorageError>;
+
+/// The newest closed checkpoint of a file.
+#[derive(Debug)]
+pub(crate) enum Checkpoint {
+    /// There is none.
+    Absent,
+    /// It adds up.
+    Sound(State),
+    /// It does not, or it is not the journal's.
+    Unsound {
+        /// The record at which it stands.
+        record: u64,
+        /// What is wrong with it.
+        what: String,
+    },
+}
+
+/// Covers a checkpoint: where it stands and each of its pieces, in order.
+pub(crate) struct PiecesHash(Sha256Writer);
+
+impl PiecesHash {
+    pub(crate) fn new(state: &State) -> Self {
+        let mut hash = Sha256Writer::new("bursar-checkpoint-1");
+        hash.number(state.record);
+        hash.number(state.movement);
+        hash.number(state.recorded_at.0);
+        Self(hash)
+    }
+
+    pub(crate) fn add(&mut self, economy: &str, item: &str) {
+        self.0.text(economy);
+        self.0.text(item);
+    }
+
+    pub(crate) fn finish(self) -> Digest {
+        self.0.finish()
+    }
+}
+
+/// The state that a file is in: its newest checkpoint and every record after it, each checked as
+/// it is applied. Also says at which record that checkpoint stands.
+pub(crate) fn load(database: &Database) -> Result<(State, u64)> {
+    let (mut state, at_least) = match newest(database)? {
+        Checkpoint::Absent => (State::default(), 0),
+        Checkpoint::Sound(state) => {
+            let record = state.record;
+            (state, record)
+        }
+        Checkpoint::Unsound { record, what } => {
+            tracing::warn!(
+                record,
+                what,
+                "the newest checkpoint does not add up; starting from the first record"
+            );
+            (State::default(), record)
+        }
+    };
+    let (checkpointed, movement) = (state.record, state.movement);
+    rows::each_record(database, checkpointed, movement, |record| {
+        state.replay(&record)?;
+        Ok(true)
+    })?;
+    if state.record < at_least {
+        // A checkpoint is written after its records: they were here.
+        let what = format!("a checkpoint stands at record {at_least}, and it is missing");
+        return Err(StorageError::damaged(state.record, what));
+    }
+    Ok((state, checkpointed))
+}
+
+/// Reads the newest closed checkpoint.
+pub(crate) fn newest(database: &Database) -> Result<Checkpoint> {
+    newest_while(database, || ())
+}
+
+/// Reads it from one moment of the file: the writer may close another one and remove the pieces of
+/// this one `meanwhile`, between its row and its pieces.
+pub(crate) fn newest_while(database: &Database, meanwhile: impl FnOnce()) -> Result<Checkpoint> {
+    database.reading(|database| {
+        let closing = closing_row(database)?;
+        meanwhile();
+        closing.map_or(Ok(Checkpoint::Absent), |closing| closing.read(database))
+    })
+}
+
+/// The row that makes a checkpoint count.
+struct Closing {
+    id: u64,
+    at: State,
+    pieces: u64,
+    digest: Vec<u8>,
+}
+
+fn closing_row(database: &Database) -> Result<Option<Closing>> {
+    let mut newest = database.prepare(
+        "SELECT id, record, movement, recorded_at, pieces, digest FROM checkpoints
+         WHERE pieces IS NOT NULL ORDER BY id DESC LIMIT 1",
+    )?;
+    newest.first(Vec::new(), |row| {
+        let number = |column| rows::unsigned(row.get(column)?);
+        Ok(Closing {
+            id: number(0)?,
+            at: State {
+                record: number(1)?,
+                movement: number(2)?,
+                recorded_at: Timestamp(number(3)?),
+                ..State::default()
+            },
+            pieces: number(4)?,
+            digest: row.get::<Option<Vec<u8>>>(5)?.unwrap_or_default(),
+        })
+    })
+}
+
+impl Closing {
+    fn read(self, database: &Database) -> Result<Checkpoint> {
+        let record = self.at.record;
+        let checked = self
+            .read_pieces(database)
+            .and_then(|state| belongs(database, &state).map(|()| state));
+        match checked {
+            Ok(state) => Ok(Checkpoint::Sound(state)),
+            Err(StorageError::Damaged { what, .. }) => Ok(Checkpoint::Unsound { record, what }),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn read_pieces(self, database: &Database) -> Result<State> {
+        let mut state = self.at;
+        let mut hash = PiecesHash::new(&state);
+        let damaged = |what: String| StorageError::damaged(0, what);
+        let mut read = database.prepare(
+            "SELECT economy, item FROM checkpoint_pieces WHERE checkpoint = ?1 ORDER BY ordinal",
+        )?;
+        let mut count: u64 = 0;
+        read.each(vec![integer(self.id)], |row| {
+            let (name, text): (String, String) = (row.get(0)?, row.get(1)?);
+            hash.add(&name, &text);
+            count += 1;
+            let economy: EconomyId = name
+                .parse()
+                .map_err(|error| damaged(format!("piece {count}: {error}")))?;
+            let item: Item = serde_json::from_str(&text)
+                .map_err(|error| damaged(format!("piece {count}: {error}")))?;
+            if state.restore(economy, item) {
+                Ok(true)
+            } else {
+                Err(damaged(format!("piece {count} fits nowhere")))
+            }
+        })?;
+        if count != self.pieces {
+            return Err(damaged(format!("it has {count} of {} pieces", self.pieces)));
+        }
+        if hash.finish().as_bytes()[..] != self.digest[..] {
+            return Err(damaged("its pieces are not those that were written".into()));
+        }
+        Ok(state)
+    }
+}
+
+/// The record at which a checkpoint stands must be the newest of its economy there, by number and
+/// by hash. The other economies are held against their next records, as those are applied.
+fn belongs(database: &Database, state: &State) -> Result<()> {
+    let mut find = database.prepare("SELECT economy, seq, hash FROM records WHERE id = ?1")?;
+    let found = find.first(vec![integer(state.record)], |row| {
+        let economy: String = row.get(0)?;
+        let (seq, hash): (u64, Vec<u8>) = (rows::unsigned(row.get(1)?)?, row.get(2)?);
+        Ok((economy, seq, hash))
+    })?;
+    let fits = match found {
+        None => state.record == 0,
+        Some((economy, seq, hash)) => {
+            let economy: Option<EconomyId> = economy.parse().ok();
+            let books = economy.and_then(|economy| state.books(&economy).cloned());
+            books.is_some_and(|books| books.seq() == seq && books.head().as_bytes()[..] == hash[..])
+        }
+    };
+    if fits {
+        return Ok(());
+    }
+    let what = "it is not the state after the record at which it stands";
+    Err(StorageError::damaged(state.record, what))
+}

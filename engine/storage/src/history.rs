@@ -1,0 +1,209 @@
+//! An account's history, newest first: a walk along the chain of its movements.
+//!
+//! Each movement names the one before it on either of its accounts, and the newest is known from
+//! the state. So a page costs one look-up a step and no index that would have to be kept while
+//! money moves. What was written never changes, so a place in the chain stays a place in the chain.
+
+use bursar_ledger::{AccountId, Act, AssetId, EconomyId, Movement, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::database::{Database, Statement, integer};
+use crate::error::StorageError;
+use crate::rows;
+
+/// Steps of one page. A page with narrow filters over a long history may end here with fewer
+/// entries than were asked for; the next one goes on from there.
+pub const STEPS_MAX: usize = 2_000;
+
+/// Entries in one page.
+pub const ENTRIES_MAX: usize = 200;
+
+/// Which entries are wanted; all of them where nothing is said.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HistoryFilter {
+    /// Movements of this asset.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asset: Option<AssetId>,
+    /// Movements from or to this account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub counterparty: Option<AccountId>,
+    /// Movements by this kind of act: `transfer`, `issue`, `burn` or `call`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Movements of requests with this `reference`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// Movements before this moment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<Timestamp>,
+    /// Movements at this moment or after it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<Timestamp>,
+}
+
+/// One movement of an account's history.
+#[derive(Clone, PartialEq, Debug)]
+pub struct HistoryEntry {
+    /// The record's number in its economy.
+    pub seq: u64,
+    /// When it was recorded.
+    pub recorded_at: Timestamp,
+    /// Who asked: the id of an API key.
+    pub actor: String,
+    /// The idempotency key under which it was asked.
+    pub key: Option<String>,
+    /// What was asked, as JSON: method, path and body.
+    pub request: Value,
+    /// What was decided upon.
+    pub act: Act,
+    /// What moved, and what was there after it.
+    pub movement: Movement,
+}
+
+/// A page of an account's history.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct HistoryPage {
+    /// The entries, newest first.
+    pub entries: Vec<HistoryEntry>,
+    /// The movement that the next page begins at; none at the end.
+    pub next: Option<u64>,
+}
+
+/// Whose history, which entries of it, and from where on.
+#[derive(Clone, Debug)]
+pub struct HistoryQuery {
+    /// Whose books.
+    pub economy: EconomyId,
+    /// Whose history.
+    pub account: AccountId,
+    /// Which entries.
+    pub filter: HistoryFilter,
+    /// The movement to begin at: the account's newest, or where a page before this one ended.
+    pub from: Option<u64>,
+    /// How many entries; at most [`ENTRIES_MAX`].
+    pub limit: usize,
+}
+
+/// A step of the chain.
+struct Step {
+    economy: EconomyId,
+    kind: String,
+    entry: HistoryEntry,
+    source_previous: Option<u64>,
+    destination_previous: Option<u64>,
+}
+
+/// Finds movements by their number.
+pub(crate) struct History {
+    find: Statement,
+}
+
+impl History {
+    pub(crate) fn open(database: &Database) -> Result<Self, StorageError> {
+        Ok(Self {
+            find: database.prepare(
+                "SELECT movements.id, movements.record, source, destination, asset, amount,
+                        source_after, destination_after, source_previous, destination_previous,
+                        economy, seq, recorded_at, kind, actor, idempotency_key, request, act
+                 FROM movements JOIN records ON records.id = movements.record
+                 WHERE movements.id = ?1",
+            )?,
+        })
+    }
+
+    /// A page; none if `from` is no movement of this account.
+    pub(crate) fn page(
+        &mut self,
+        query: &HistoryQuery,
+    ) -> Result<Option<HistoryPage>, StorageError> {
+        let mut page = HistoryPage {
+            entries: Vec::new(),
+            next: query.from,
+        };
+        let limit = query.limit.min(ENTRIES_MAX);
+        for _ in 0..STEPS_MAX {
+            let Some(number) = page.next.filter(|_| page.entries.len() < limit) else {
+                break;
+            };
+            let Some(step) = self.step(number)? else {
+                return Ok(None);
+            };
+            let given = step.entry.movement.posting.source == query.account;
+            let got = step.entry.movement.posting.destination == query.account;
+            if step.economy != query.economy || !(given || got) {
+                return Ok(None);
+            }
+            // Time never runs backwards along the journal: everything further on is older.
+            if query
+                .filter
+                .after
+                .is_some_and(|after| step.entry.recorded_at < after)
+            {
+                page.next = None;
+                break;
+            }
+            page.next = if given {
+                step.source_previous
+            } else {
+                step.destination_previous
+            };
+            if step.passes(&query.filter, given) {
+                page.entries.push(step.entry);
+            }
+        }
+        Ok(Some(page))
+    }
+
+    fn step(&mut self, number: u64) -> Result<Option<Step>, StorageError> {
+        self.find.first(vec![integer(number)], |row| {
+            let (record, entry) = rows::read_entry(row)?;
+            let json = |column: i32| -> Result<String, StorageError> { Ok(row.get(column)?) };
+            let damaged = |error| StorageError::damaged(record, error);
+            Ok(Step {
+                economy: rows::name(row, 10, record)?,
+                kind: row.get(13)?,
+                entry: HistoryEntry {
+                    seq: rows::unsigned(row.get(11)?)?,
+                    recorded_at: Timestamp(rows::unsigned(row.get(12)?)?),
+                    actor: row.get(14)?,
+                    key: row.get(15)?,
+                    request: serde_json::from_str(&json(16)?).map_err(damaged)?,
+                    act: serde_json::from_str(&json(17)?).map_err(damaged)?,
+                    movement: entry.movement,
+                },
+                source_previous: entry.link.source_previous,
+                destination_previous: entry.link.destination_previous,
+            })
+        })
+    }
+}
+
+impl Step {
+    fn passes(&self, filter: &HistoryFilter, given: bool) -> bool {
+        let HistoryFilter {
+            asset,
+            counterparty,
+            kind,
+            reference,
+            before,
+            // The walk ends there.
+            after: _,
+        } = filter;
+        let posting = &self.entry.movement.posting;
+        let other = if given {
+            &posting.destination
+        } else {
+            &posting.source
+        };
+        let said = self.entry.request.pointer("/body/reference");
+        asset.as_ref().is_none_or(|asset| *asset == posting.asset)
+            && counterparty.as_ref().is_none_or(|account| account == other)
+            && kind.as_ref().is_none_or(|kind| *kind == self.kind)
+            && before.is_none_or(|before| self.entry.recorded_at < before)
+            && reference
+                .as_ref()
+                .is_none_or(|reference| said.and_then(Value::as_str) == Some(reference))
+    }
+}

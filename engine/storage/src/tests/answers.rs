@@ -1,0 +1,206 @@
+//! One answer per key, for ever, whatever its neighbours meet.
+
+use std::sync::Mutex;
+
+use serde_json::Value;
+
+use super::watched::{Step, prepare, push};
+use super::*;
+use crate::error::StorageError;
+
+#[test]
+fn an_answer_is_given_once_and_replayed_for_ever() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("guild.db");
+    let storage = open(&path);
+    found(&storage);
+    let first = answered(ask(&storage, Some("k"), transfer("user:1", "user:2", 30)));
+    assert!(!first.replayed);
+    let again = answered(ask(&storage, Some("k"), transfer("user:1", "user:2", 30)));
+    assert_eq!(
+        again,
+        Answer {
+            replayed: true,
+            ..first.clone()
+        }
+    );
+    assert!(storage.close());
+    drop(storage);
+
+    let storage = open(&path);
+    let later = answered(ask(&storage, Some("k"), transfer("user:1", "user:2", 30)));
+    assert_eq!(
+        later,
+        Answer {
+            replayed: true,
+            ..first
+        }
+    );
+    assert_eq!(posted(&storage.state(), "user:2"), 30);
+    let other = ask(&storage, Some("k"), transfer("user:1", "user:2", 31));
+    assert!(matches!(other, Reply::KeyReused { field } if field.starts_with('/')));
+    storage.close();
+    drop(storage);
+    all_promises_hold(&path);
+}
+
+#[test]
+fn a_refusal_is_kept_and_disturbs_no_neighbour() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("guild.db");
+    let storage = open(&path);
+    found(&storage);
+    let asked: Vec<_> = [("a", 60), ("b", 60), ("c", 40)]
+        .into_iter()
+        .map(|(key, amount)| {
+            storage.submit(submission(Some(key), transfer("user:1", "user:2", amount)))
+        })
+        .map(|receiver| receiver.expect("room"))
+        .collect();
+    let statuses: Vec<u16> = asked
+        .into_iter()
+        .map(|receiver| {
+            receiver
+                .blocking_recv()
+                .expect("an answer")
+                .expect("no failure")
+        })
+        .map(|reply| answered(reply).status)
+        .collect();
+    assert_eq!(statuses, [201, 422, 201]);
+    answered(ask(&storage, Some("d"), issue("user:1", 1000)));
+    let refused = answered(ask(&storage, Some("b"), transfer("user:1", "user:2", 60)));
+    assert_eq!((refused.status, refused.replayed), (422, true));
+    storage.close();
+    drop(storage);
+    assert_eq!(all_promises_hold(&path).movements, 4);
+}
+
+/// An answer that a bug keeps from being rendered, for everything that burns.
+fn render_or_panic(recorded: &Recorded<'_>) -> Rendered {
+    assert!(
+        !matches!(recorded.act, Act::Burn(_)),
+        "a bug that burning meets"
+    );
+    render(recorded)
+}
+
+/// Has requests decided in one batch, on a file that must not need to be rebuilt for it.
+fn in_one_batch(
+    path: &std::path::Path,
+    submissions: Vec<Submission>,
+) -> Vec<Result<Reply, Failure>> {
+    let commits = Arc::new(Mutex::new(0));
+    let counted = Arc::clone(&commits);
+    let watch = move |_: &crate::writer::Shared, step| {
+        assert_ne!(step, Step::Reopening, "the state is rebuilt");
+        *counted.lock().expect("whole") += u32::from(step == Step::Appended);
+        Ok::<_, StorageError>(())
+    };
+    let (writer, shared) = prepare(path, render_or_panic, super::watched::pace(), watch);
+    let receivers: Vec<_> = submissions
+        .into_iter()
+        .map(|submission| push(&shared, submission).expect("room"))
+        .collect();
+    shared.queue.close();
+    let thread = std::thread::spawn(move || writer.run());
+    assert!(thread.join().expect("the writer ends"));
+    assert_eq!(*commits.lock().expect("whole"), 1);
+    receivers
+        .into_iter()
+        .map(|receiver| receiver.blocking_recv().expect("an answer"))
+        .collect()
+}
+
+#[test]
+fn a_bug_that_one_request_meets_disturbs_no_neighbour() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("guild.db");
+    founded(&path);
+    let ten = || transfer("user:1", "user:2", 10);
+    let replies = in_one_batch(
+        &path,
+        vec![
+            submission(Some("a"), ten()),
+            submission(Some("b"), Act::Burn(coins("user:1", 50))),
+            submission(Some("a"), ten()),
+            // Nothing of the bug's request happened: its key is free.
+            submission(Some("b"), ten()),
+        ],
+    );
+    let told: Vec<_> = replies
+        .into_iter()
+        .map(|reply| reply.map(answered).map(|it| (it.status, it.replayed)))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            Ok((201, false)),
+            Err(Failure::Bug),
+            Ok((201, true)),
+            Ok((201, false))
+        ]
+    );
+    let storage = open(&path);
+    assert_eq!(posted(&storage.state(), "user:1"), 80);
+    assert_eq!(posted(&storage.state(), "user:2"), 20);
+    storage.close();
+    drop(storage);
+    all_promises_hold(&path);
+}
+
+/// Arrays in each other, so deep.
+fn nested(depth: u32) -> Value {
+    (1..depth).fold(json!([]), |inner, _| json!([inner]))
+}
+
+fn set_metadata(depth: u32) -> Submission {
+    let patch = AccountPatch {
+        metadata: bursar_ledger::Patch::Set(nested(depth)),
+        ..AccountPatch::default()
+    };
+    let body = json!({ "metadata": nested(depth) });
+    let act = Act::SetAccount {
+        account: name("user:1"),
+        patch,
+    };
+    Submission {
+        request: Request::new("PUT", "/test", &body),
+        ..submission(None, act)
+    }
+}
+
+#[test]
+fn what_could_not_be_read_again_is_not_written() {
+    // An act holds its account's metadata three levels down, and so does a checkpoint.
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("guild.db");
+    founded(&path);
+    let mut deep_request = submission(Some("deep"), transfer("user:1", "user:2", 10));
+    let body = json!({ "metadata": nested(126) });
+    deep_request.request = Request::new("POST", "/test", &body);
+    let replies = in_one_batch(
+        &path,
+        vec![
+            set_metadata(125),
+            set_metadata(124),
+            deep_request,
+            submission(Some("k"), transfer("user:1", "user:2", 10)),
+        ],
+    );
+    let told: Vec<_> = replies
+        .into_iter()
+        .map(|reply| reply.map(answered).map(|it| it.status))
+        .collect();
+    assert_eq!(
+        told,
+        [Err(Failure::Bug), Ok(201), Err(Failure::Bug), Ok(201)]
+    );
+    // Once from the checkpoint that was left behind, and once from the first record.
+    open(&path).close();
+    let storage = open(&path);
+    assert_eq!(posted(&storage.state(), "user:2"), 10);
+    storage.close();
+    drop(storage);
+    all_promises_hold(&path);
+}

@@ -1,0 +1,272 @@
+//! Checkpoints: a shortcut to the state, never another state.
+
+use std::sync::Mutex;
+use std::sync::mpsc;
+
+use bursar_ledger::Item;
+
+use super::watched::{Step, pace, prepare, push};
+use super::*;
+use crate::checkpoint::{self, Checkpoint};
+use crate::journal::{FileJournal, Journal};
+use crate::upkeep::Pace;
+
+#[test]
+fn a_start_from_a_checkpoint_and_from_the_first_record_are_equal() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("guild.db");
+    for round in 0..3 {
+        // Each close leaves a checkpoint; each open starts from it and adds a tail.
+        let storage = open(&path);
+        if round == 0 {
+            found(&storage);
+        }
+        for n in 0..5 {
+            let key = format!("{round}-{n}");
+            answered(ask(&storage, Some(&key), transfer("user:1", "user:2", 1)));
+        }
+        storage.close();
+    }
+    let report = all_promises_hold(&path);
+    assert!(
+        report
+            .promises
+            .iter()
+            .any(|promise| promise.checked.contains("checkpoint at record"))
+    );
+    let mut journal = FileJournal::open(&path, Timestamp(1)).expect("the file");
+    let from_checkpoint = journal.load().expect("a state");
+    let database = Database::open_writer(&path).expect("the file");
+    database
+        .batch("DELETE FROM checkpoint_pieces; DELETE FROM checkpoints")
+        .expect("deleted");
+    assert_eq!(journal.load().expect("a state"), from_checkpoint);
+}
+
+#[test]
+fn a_start_and_a_stop_without_work_write_no_checkpoint() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("guild.db");
+    let storage = open(&path);
+    found(&storage);
+    storage.close();
+    drop(storage);
+    let checkpoints = || {
+        let database = Database::open_reader(&path).expect("the file");
+        database
+            .number("SELECT count(*) FROM checkpoints")
+            .expect("a number")
+    };
+    assert_eq!(checkpoints(), 1);
+    open(&path).close();
+    assert_eq!(checkpoints(), 1);
+}
+
+#[test]
+fn an_unclosed_checkpoint_does_not_count() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("guild.db");
+    let storage = open(&path);
+    found(&storage);
+    let expected = storage.state();
+    storage.close();
+    drop(storage);
+    let mut journal = FileJournal::open(&path, Timestamp(1)).expect("the file");
+    let id = journal.begin_checkpoint(&State::default()).expect("begun");
+    let pieces: Vec<(EconomyId, Item)> = expected.as_ref().clone().into_pieces().take(2).collect();
+    journal.add_pieces(id, 0, &pieces).expect("added");
+    assert_eq!(journal.load().expect("a state"), *expected);
+}
+
+#[test]
+fn a_checkpoint_that_was_altered_is_passed_over_and_found() {
+    for altered in [
+        r#"UPDATE checkpoint_pieces SET item = replace(item, '"posted":100', '"posted":999')"#,
+        "UPDATE checkpoint_pieces SET economy = 'other'",
+        "UPDATE checkpoint_pieces SET item = '{}' WHERE ordinal = 2",
+        "DELETE FROM checkpoint_pieces WHERE ordinal = 2",
+        "UPDATE checkpoints SET movement = movement + 1",
+        "UPDATE checkpoints SET digest = NULL",
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("guild.db");
+        founded(&path);
+        vandalise(&path, altered);
+        assert_eq!(broken(&path), [5], "{altered}");
+        let storage = open(&path);
+        assert_eq!(posted(&storage.state(), "user:1"), 100, "{altered}");
+        // The end of this start leaves a sound one behind.
+        storage.close();
+        drop(storage);
+        all_promises_hold(&path);
+    }
+}
+
+#[test]
+fn a_checkpoint_of_another_moment_is_passed_over() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("guild.db");
+    founded(&path);
+    let mut journal = FileJournal::open(&path, Timestamp(1)).expect("the file");
+    let state = journal.load().expect("a state");
+    let earlier = State {
+        record: state.record - 1,
+        ..state.clone()
+    };
+    write_out(&mut journal, &earlier);
+    assert_eq!(journal.load().expect("a state"), state);
+    assert_eq!(journal.checkpointed(), 0);
+}
+
+fn write_out(journal: &mut FileJournal, state: &State) {
+    let id = journal.begin_checkpoint(state).expect("begun");
+    let pieces: Vec<(EconomyId, Item)> = state.clone().into_pieces().collect();
+    journal.add_pieces(id, 0, &pieces).expect("added");
+    let count = pieces.len() as u64;
+    journal.close_checkpoint(id, count).expect("closed");
+}
+
+#[test]
+fn a_journal_that_ends_before_its_checkpoint_is_not_opened() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("guild.db");
+    founded(&path);
+    vandalise(
+        &path,
+        "DROP TRIGGER records_stay; DROP TRIGGER movements_stay;
+         DELETE FROM records WHERE id = 5; DELETE FROM movements; DELETE FROM keys;",
+    );
+    let lock = FileLock::acquire(&path).expect("the lock");
+    let opened = Storage::open(&path, lock, clock(), render);
+    assert!(matches!(
+        opened.err(),
+        Some(StorageError::Damaged { record: 4, .. })
+    ));
+}
+
+#[test]
+fn a_checkpoint_is_read_whole_while_another_takes_its_place() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("guild.db");
+    founded(&path);
+    let reader = Database::open_reader(&path).expect("the file");
+    let mut journal = FileJournal::open(&path, Timestamp(1)).expect("the file");
+    let state = journal.load().expect("a state");
+    let found = checkpoint::newest_while(&reader, || {
+        write_out(&mut journal, &state);
+        while journal.remove_old_pieces(3).expect("removed") {}
+    });
+    let found = found.expect("it is read");
+    assert!(
+        matches!(&found, Checkpoint::Sound(read) if *read == state),
+        "{found:?}"
+    );
+}
+
+/// What a writer did, from a start with one transfer until it had closed a checkpoint beside
+/// requests and removed what an older one had left.
+fn write_out_beside_requests(path: &Path) -> (Vec<Step>, Vec<i64>, Arc<State>) {
+    let steps = Arc::new(Mutex::new((Vec::new(), Vec::new())));
+    let seen = Arc::clone(&steps);
+    let (done, is_done) = mpsc::channel();
+    let (counted, mut sent, mut closed) = (path.to_owned(), 0, false);
+    let old = "SELECT count(*) FROM checkpoint_pieces
+               WHERE checkpoint < (SELECT max(id) FROM checkpoints WHERE pieces IS NOT NULL)";
+    let often = Pace {
+        checkpoint_records: 4,
+        ..pace()
+    };
+    let (writer, shared) = prepare(path, render, often, move |shared, step| {
+        let mut seen = seen.lock().expect("whole");
+        seen.0.push(step);
+        match step {
+            // Requests come in while pieces are written: three, so that no second one is begun.
+            Step::WritingPieces(_) if sent < 3 => {
+                sent += 1;
+                let key = format!("beside {sent}");
+                let asked = submission(Some(&key), transfer("user:1", "user:2", 1));
+                drop(push(shared, asked).expect("room"));
+            }
+            Step::ClosedCheckpoint => closed = true,
+            Step::RemovingPieces if closed => seen.1.push(count(&counted, old)),
+            Step::RemovedPieces { some: false } if closed => drop(done.send(())),
+            _ => {}
+        }
+        Ok(())
+    });
+    for n in 0..4 {
+        let asked = submission(Some(&format!("k{n}")), transfer("user:1", "user:2", 1));
+        drop(push(&shared, asked).expect("room"));
+    }
+    let thread = std::thread::spawn(move || writer.run());
+    is_done.recv().expect("the writer lives");
+    let published = shared.published.load_full();
+    shared.queue.close();
+    assert!(thread.join().expect("the writer ends"));
+    let (steps, counts) = std::mem::take(&mut *steps.lock().expect("whole"));
+    (steps, counts, published)
+}
+
+#[test]
+fn a_checkpoint_is_written_in_slices_while_requests_go_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("guild.db");
+    founded(&path);
+    let (steps, old_pieces, published) = write_out_beside_requests(&path);
+    let begun = steps
+        .iter()
+        .position(|step| matches!(step, Step::WritingPieces(_)))
+        .expect("a checkpoint is begun");
+    let closed = steps
+        .iter()
+        .position(|step| *step == Step::ClosedCheckpoint)
+        .expect("a checkpoint is closed");
+    let between = steps.get(begun..closed).expect("begun before closed");
+    let commits = between.iter().filter(|step| **step == Step::Appended);
+    assert!(commits.count() >= 2, "{between:?}");
+    let slices = between.iter().filter_map(|step| match step {
+        Step::WritingPieces(pieces) => Some(*pieces),
+        _ => None,
+    });
+    assert!(slices.clone().all(|pieces| pieces <= 2), "{between:?}");
+    assert!(slices.count() > 1, "{between:?}");
+    // The five pieces of the first checkpoint go by three.
+    assert_eq!(old_pieces, [5, 2, 0]);
+    assert_eq!(posted(&published, "user:2"), 7);
+    let mut journal = FileJournal::open(&path, Timestamp(1)).expect("the file");
+    assert_eq!(journal.load().expect("a state"), *published);
+    drop(journal);
+    all_promises_hold(&path);
+}
+
+#[test]
+fn a_process_that_ends_in_the_middle_of_a_checkpoint_loses_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("guild.db");
+    founded(&path);
+    let often = Pace {
+        checkpoint_records: 1,
+        ..pace()
+    };
+    let mut slices = 0;
+    let (writer, shared) = prepare(&path, render, often, move |_, step| {
+        slices += u32::from(matches!(step, Step::WritingPieces(_)));
+        assert!(slices < 2, "the process ends here");
+        Ok(())
+    });
+    let asked = submission(Some("k"), transfer("user:1", "user:2", 30));
+    let receiver = push(&shared, asked).expect("room");
+    let thread = std::thread::spawn(move || writer.run());
+    assert!(thread.join().is_err());
+    answered(receiver.blocking_recv().expect("an answer").expect("ok"));
+    let unclosed = "SELECT count(*) FROM checkpoint_pieces
+                    WHERE checkpoint IN (SELECT id FROM checkpoints WHERE pieces IS NULL)";
+    assert_eq!(count(&path, unclosed), 2);
+
+    let mut journal = FileJournal::open(&path, Timestamp(1)).expect("the file");
+    assert_eq!(journal.load().expect("a state"), **shared.published.load());
+    drop(journal);
+    write_out_beside_requests(&path);
+    assert_eq!(count(&path, unclosed), 0, "the next one clears it away");
+    all_promises_hold(&path);
+}

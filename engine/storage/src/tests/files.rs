@@ -1,0 +1,135 @@
+//! The file and its lock: whose it is, under whichever name, and which files are left alone.
+
+use super::*;
+use crate::error::StorageError;
+use crate::journal::FileJournal;
+
+#[test]
+fn a_second_process_is_told_who_owns_the_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("guild.db");
+    let storage = open(&path);
+    let owner = Owner {
+        pid: 42,
+        socket: folder.path().join("s.sock"),
+        token: "secret".into(),
+    };
+    storage.announce(&owner).expect("the note is written");
+    let Err(StorageError::Busy {
+        pid, owner: told, ..
+    }) = FileLock::acquire(&path)
+    else {
+        panic!("the lock was given twice");
+    };
+    assert_eq!((pid, told), (42, Some(Box::new(owner))));
+    storage.close();
+    FileLock::acquire(&path).expect("a file that is closed is free");
+}
+
+#[test]
+fn whoever_is_just_opening_or_closing_a_file_is_waited_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("guild.db");
+    // Without a note nobody can be asked.
+    let held = FileLock::acquire(&path).expect("the lock");
+    let pause = std::time::Duration::from_millis(50);
+    let holder = std::thread::spawn(move || {
+        std::thread::sleep(pause);
+        drop(held);
+    });
+    FileLock::acquire(&path).expect("the lock, after a wait");
+    holder.join().expect("it ends");
+}
+
+#[test]
+fn another_programs_file_is_left_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("other.db");
+    let other = Database::open_writer(&path).expect("a database");
+    other.batch("CREATE TABLE precious (x)").expect("a table");
+    drop(other);
+    assert!(matches!(
+        FileJournal::open(&path, Timestamp(1)),
+        Err(StorageError::Foreign(0))
+    ));
+}
+
+#[test]
+fn a_later_versions_file_is_not_opened() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("guild.db");
+    drop(FileJournal::open(&path, Timestamp(1)).expect("a new file"));
+    let later = Database::open_writer(&path).expect("a database");
+    later.batch("PRAGMA user_version = 99").expect("a pragma");
+    drop(later);
+    let error = FileJournal::open(&path, Timestamp(1))
+        .err()
+        .expect("too new");
+    assert!(matches!(error, StorageError::TooNew { found: 99, .. }));
+}
+
+#[test]
+fn only_its_owner_can_read_a_new_file() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("guild.db");
+    let storage = open(&path);
+    found(&storage);
+    for suffix in ["", "-wal", "-shm"] {
+        let mut file = path.clone().into_os_string();
+        file.push(suffix);
+        let mode = std::fs::metadata(file)
+            .expect("the file")
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600, "{suffix}");
+    }
+    storage.close();
+}
+
+#[test]
+fn a_link_to_a_file_leads_to_the_same_lock() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("guild.db");
+    let link = folder.path().join("link.db");
+    std::os::unix::fs::symlink("guild.db", &link).expect("a link");
+    // The file is not there yet: it will be made where the link points.
+    let lock = FileLock::acquire(&link).expect("the lock");
+    assert!(matches!(
+        FileLock::acquire(&path),
+        Err(StorageError::Busy { .. })
+    ));
+    let storage = Storage::open(&link, lock, clock(), render).expect("the file opens");
+    found(&storage);
+    let owner = Owner {
+        pid: 42,
+        socket: beside(&link, "sock"),
+        token: "secret".into(),
+    };
+    storage.announce(&owner).expect("the note is written");
+    for spelling in [&path, &link, &folder.path().join("./guild.db")] {
+        let taken = FileLock::acquire(spelling);
+        assert!(matches!(taken, Err(StorageError::Busy { pid: 42, .. })));
+        assert_eq!(beside(spelling, "sock"), owner.socket);
+    }
+    storage.close();
+    drop(storage);
+    all_promises_hold(&link);
+}
+
+#[test]
+fn a_file_with_two_names_is_not_opened_until_one_is_gone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("guild.db");
+    let second = folder.path().join("second.db");
+    founded(&path);
+    std::fs::hard_link(&path, &second).expect("a second name");
+    for name in [&path, &second] {
+        assert!(matches!(
+            FileLock::acquire(name),
+            Err(StorageError::Linked { names: 2, .. })
+        ));
+    }
+    std::fs::remove_file(&second).expect("removed");
+    FileLock::acquire(&path).expect("with one name it is opened");
+}

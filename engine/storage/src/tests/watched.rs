@@ -1,0 +1,155 @@
+//! A writer whose every step on a real file is told to the test, which may let it fail there.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bursar_ledger::{EconomyId, Item, Timestamp};
+use tokio::sync::oneshot;
+
+use super::{clock, guild};
+use crate::error::{Failure, StorageError};
+use crate::journal::{Appended, FileJournal, Journal, Stored};
+use crate::queue::Queue;
+use crate::state::State;
+use crate::submission::{Job, Receiver, Render, Submission};
+use crate::upkeep::Pace;
+use crate::writer::{Shared, Writer};
+
+/// What the writer is about to do, or has just done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Step {
+    Reopening,
+    Appending,
+    Appended,
+    WritingPieces(usize),
+    ClosedCheckpoint,
+    RemovingPieces,
+    RemovedPieces { some: bool },
+    Tidying,
+}
+
+type Watch = Arc<Mutex<dyn FnMut(&Shared, Step) -> Result<(), StorageError> + Send>>;
+
+/// A journal on a real file, and who watches it.
+pub(super) struct Watched {
+    file: FileJournal,
+    shared: Arc<Shared>,
+    watch: Watch,
+}
+
+impl Watched {
+    fn tell(&self, step: Step) -> Result<(), StorageError> {
+        tell(&self.watch, &self.shared, step)
+    }
+}
+
+fn tell(watch: &Watch, shared: &Shared, step: Step) -> Result<(), StorageError> {
+    let mut watch = watch.lock().unwrap_or_else(PoisonError::into_inner);
+    watch(shared, step)
+}
+
+impl Journal for Watched {
+    fn load(&mut self) -> Result<State, StorageError> {
+        self.file.load()
+    }
+    fn checkpointed(&self) -> u64 {
+        self.file.checkpointed()
+    }
+    fn epoch(&self) -> u64 {
+        self.file.epoch()
+    }
+    fn find(&mut self, economy: &EconomyId, key: &str) -> Result<Option<Stored>, StorageError> {
+        self.file.find(economy, key)
+    }
+    fn append(&mut self, batch: &[Appended]) -> Result<(), StorageError> {
+        self.tell(Step::Appending)?;
+        self.file.append(batch)?;
+        self.tell(Step::Appended)
+    }
+    fn begin_checkpoint(&mut self, state: &State) -> Result<u64, StorageError> {
+        self.file.begin_checkpoint(state)
+    }
+    fn add_pieces(
+        &mut self,
+        checkpoint: u64,
+        first: u64,
+        pieces: &[(EconomyId, Item)],
+    ) -> Result<(), StorageError> {
+        self.tell(Step::WritingPieces(pieces.len()))?;
+        self.file.add_pieces(checkpoint, first, pieces)
+    }
+    fn close_checkpoint(&mut self, checkpoint: u64, pieces: u64) -> Result<(), StorageError> {
+        self.file.close_checkpoint(checkpoint, pieces)?;
+        self.tell(Step::ClosedCheckpoint)
+    }
+    fn remove_old_pieces(&mut self, most: u64) -> Result<bool, StorageError> {
+        self.tell(Step::RemovingPieces)?;
+        let some = self.file.remove_old_pieces(most)?;
+        self.tell(Step::RemovedPieces { some })?;
+        Ok(some)
+    }
+    fn tidy(&mut self) -> Result<(), StorageError> {
+        self.tell(Step::Tidying)?;
+        self.file.tidy()
+    }
+}
+
+/// In small portions, and without long pauses.
+pub(super) fn pace() -> Pace {
+    Pace {
+        checkpoint_records: u64::MAX,
+        pieces_written: 2,
+        pieces_removed: 3,
+        tidy_every: Duration::ZERO,
+        reopen_pause: Duration::from_millis(1),
+        reopen_pause_max: Duration::from_millis(2),
+    }
+}
+
+/// A writer on a file, not yet running, and what it shares.
+pub(super) fn prepare(
+    path: &Path,
+    render: Render,
+    pace: Pace,
+    watch: impl FnMut(&Shared, Step) -> Result<(), StorageError> + Send + 'static,
+) -> (Writer<Watched>, Arc<Shared>) {
+    let mut file = FileJournal::open(path, Timestamp(1)).expect("the file");
+    let state = file.load().expect("a state");
+    let shared = Arc::new(Shared {
+        queue: Queue::new(),
+        published: arc_swap::ArcSwap::from_pointee(state.clone()),
+    });
+    let watch: Watch = Arc::new(Mutex::new(watch));
+    let reopen = {
+        let (path, shared, watch) = (path.to_owned(), Arc::clone(&shared), Arc::clone(&watch));
+        Box::new(move || {
+            tell(&watch, &shared, Step::Reopening)?;
+            Ok(Watched {
+                file: FileJournal::open(&path, Timestamp(1))?,
+                shared: Arc::clone(&shared),
+                watch: Arc::clone(&watch),
+            })
+        })
+    };
+    let journal = Watched {
+        file,
+        shared: Arc::clone(&shared),
+        watch,
+    };
+    let shared_with = Arc::clone(&shared);
+    let writer = Writer::new(shared_with, journal, reopen, state, clock(), render, pace);
+    (writer, shared)
+}
+
+/// Lets a request wait for the writer.
+pub(super) fn push(shared: &Shared, submission: Submission) -> Result<Receiver, Failure> {
+    let (respond, receiver) = oneshot::channel();
+    let bytes = submission.bytes();
+    let job = Job {
+        submission,
+        respond,
+    };
+    shared.queue.push(&guild(), bytes, job)?;
+    Ok(receiver)
+}
