@@ -19,6 +19,13 @@ async fn every_route_asks_for_its_scope() {
         ("GET", format!("{GUILD}/assets"), &none, "read"),
         ("GET", format!("{GUILD}/assets/coin"), &none, "read"),
         ("GET", format!("{GUILD}/accounts/user:1"), &none, "read"),
+        (
+            "GET",
+            format!("{GUILD}/accounts/user:1/statement"),
+            &none,
+            "read",
+        ),
+        ("GET", format!("{GUILD}/assets/coin/holders"), &none, "read"),
         ("GET", format!("{GUILD}/plugins"), &none, "read"),
         ("GET", format!("{GUILD}/plugins/coinflip"), &none, "read"),
         ("GET", format!("{GUILD}/outcomes/k"), &none, "read"),

@@ -120,3 +120,25 @@ async fn stakes_end_at_the_operators_limit() {
     );
     house.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preview_of_a_flip_tells_nothing_of_the_flip() {
+    let (house, mut guild) = House::with_guild(1).await;
+    open_table(&mut guild, 1000).await;
+    let before = guild.get(GUILD).await.json();
+    let body = json!({
+        "caller": "user:1", "arguments": {"stake": 5, "side": "heads"}, "preview": true,
+    });
+    let path = "plugins/coinflip/actions/flip";
+    let mut sides = std::collections::BTreeSet::new();
+    for _ in 0..40 {
+        // The same key each time: it is neither looked at nor used up.
+        let would = guild.post(path, "k", body.clone()).await.json();
+        assert_eq!(would["preview"], true);
+        sides.insert(would["reply"]["side"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(sides.len(), 2, "each preview draws from a seed of its own");
+    assert_eq!(guild.get(GUILD).await.json(), before, "no record was made");
+    assert!(!flip(&mut guild, "k", 5).await.replayed);
+    house.close().await;
+}

@@ -14,5 +14,6 @@ mod house;
 mod malformed;
 mod properties;
 mod shop;
+mod statement;
 mod tour;
 mod transfers;

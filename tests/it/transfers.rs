@@ -268,3 +268,76 @@ async fn a_unique_item_is_an_asset_of_one_with_its_own_story() {
     assert_eq!(cleared.get("metadata"), None);
     house.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preview_says_what_would_happen_and_stores_nothing() {
+    let (house, mut guild) = House::with_guild(2).await;
+    let before = guild.get(GUILD).await.json();
+    let ask = async |guild: &mut crate::support::Guild, amount| {
+        let body = crate::support::posting("user:1", "user:2", amount).to_string();
+        let path = format!("{GUILD}/transfers?preview=true");
+        guild
+            .client
+            .send("POST", &path, None, body.into())
+            .await
+            .unwrap()
+    };
+    let would = ask(&mut guild, 300).await;
+    assert_eq!(
+        (would.status.as_u16(), &would.json()["preview"]),
+        (201, &json!(true))
+    );
+    assert_eq!(would.json()["balances"]["user:1"]["coin"], 700);
+    assert!(would.json().get("seq").is_none() && would.json().get("id").is_none());
+    let would_not = ask(&mut guild, 1001).await;
+    assert_eq!(
+        (would_not.status.as_u16(), would_not.code()),
+        (422, "insufficient_funds".into())
+    );
+    let body = json!({"account": "user:1", "asset": "coin", "amount": 5}).to_string();
+    let path = format!("{GUILD}/issue?preview=true");
+    let would = guild
+        .client
+        .send("POST", &path, None, body.into())
+        .await
+        .unwrap();
+    assert_eq!(would.json()["balances"]["user:1"]["coin"], 1005);
+    assert_eq!(guild.get(GUILD).await.json(), before, "no record was made");
+    let wrong = guild.post("transfers?preview=maybe", "k", json!({})).await;
+    assert_eq!(
+        (wrong.status.as_u16(), wrong.code()),
+        (400, "malformed".into())
+    );
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leaderboard_ranks_members_and_nobody_else() {
+    let (house, mut guild) = House::with_guild(3).await;
+    guild
+        .install("coinflip", "bundled:coinflip", json!({"asset": "coin"}))
+        .await;
+    guild.issue("plugin:coinflip", "coin", 1_000_000).await;
+    guild.transfer("k", "user:1", "user:3", 10).await;
+    let path = format!("{GUILD}/assets/coin/holders");
+    let ranked = guild.get(&format!("{path}?limit=2")).await.json();
+    let expected = json!([
+        {"account": "user:3", "posted": 1010}, {"account": "user:2", "posted": 1000},
+    ]);
+    assert_eq!(ranked["holders"], expected);
+    assert_eq!(
+        guild.get(&path).await.json()["holders"]
+            .as_array()
+            .unwrap()
+            .len(),
+        3
+    );
+    for wrong in ["limit=0", "limit=1001", "limit=x", "most=1"] {
+        assert_eq!(
+            guild.get(&format!("{path}?{wrong}")).await.status,
+            400,
+            "{wrong}"
+        );
+    }
+    house.close().await;
+}

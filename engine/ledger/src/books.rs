@@ -1,5 +1,7 @@
 //! The books of one economy, and the only way in which they change.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use imbl::OrdMap;
@@ -10,7 +12,7 @@ use crate::asset::Asset;
 use crate::decision::{Change, Decision};
 use crate::digest::Digest;
 use crate::draw::Seed;
-use crate::id::{AccountId, AssetId, KeyId, PluginId};
+use crate::id::{AccountId, AccountKind, AssetId, KeyId, PluginId};
 use crate::movement::Movement;
 use crate::plugin::{Component, Plugin};
 use crate::time::Timestamp;
@@ -84,6 +86,15 @@ impl Books {
         &self.seed
     }
 
+    /// The same books with other randomness, for what is only tried.
+    #[must_use]
+    pub fn with_seed(&self, seed: Seed) -> Self {
+        Self {
+            seed,
+            ..self.clone()
+        }
+    }
+
     /// When the economy was opened.
     pub fn opened_at(&self) -> Timestamp {
         self.opened_at
@@ -153,6 +164,26 @@ impl Books {
     pub fn supply(&self, asset: &AssetId) -> i64 {
         let issuer = self.account(&AccountId::issuer(asset));
         issuer.map_or(0, |issuer| issuer.balance(asset).posted.saturating_neg())
+    }
+
+    /// Who has most of an asset, richest first and by name among equals: at most `most` accounts that
+    /// are neither issuers nor plugins' own and have any. Looks at every account.
+    pub fn holders(&self, asset: &AssetId, most: usize) -> Vec<(AccountId, i64)> {
+        // The poorest of those found so far is on top, to be the first to go.
+        let mut found = BinaryHeap::new();
+        for (id, account) in &self.accounts {
+            let posted = account.balance(asset).posted;
+            if posted > 0 && id.kind() == AccountKind::Open {
+                found.push(Reverse((posted, Reverse(id))));
+                if found.len() > most {
+                    found.pop();
+                }
+            }
+        }
+        let ranked = found.into_sorted_vec().into_iter();
+        ranked
+            .map(|Reverse((posted, Reverse(id)))| (id.clone(), posted))
+            .collect()
     }
 
     /// Applies a decision as record number `seq`, whose first movement has the number

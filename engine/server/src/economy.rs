@@ -3,6 +3,7 @@
 //! A plain act goes straight to the writer; a call takes the way in `calls`.
 
 mod calls;
+mod preview;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +11,8 @@ use std::time::Duration;
 use bursar_host::{LoadedPlugin, PluginHost};
 use bursar_ledger::{Act, Digest, EconomyId};
 use bursar_storage::{
-    Answer, Clock, Failure, IdempotencyKey, Receiver, Reply, Request, State, Storage, StorageError,
-    Submission,
+    Answer, Clock, Failure, IdempotencyKey, Receiver, Render, Reply, Request, State, Storage,
+    StorageError, Submission,
 };
 use bytes::Bytes;
 use serde_json::Value;
@@ -38,6 +39,7 @@ struct Parts {
     storage: Storage,
     host: PluginHost,
     clock: Clock,
+    render: Render,
     system: EconomyId,
     calls: Calls,
 }
@@ -61,6 +63,7 @@ impl Bursar {
         storage: Storage,
         host: PluginHost,
         clock: Clock,
+        render: Render,
         bounds: CallBounds,
     ) -> Result<Self, NoAnswer> {
         let system = SYSTEM
@@ -70,6 +73,7 @@ impl Bursar {
             storage,
             host,
             clock,
+            render,
             system,
             calls: Calls::new(bounds)?,
         };

@@ -17,6 +17,7 @@ mod outcomes;
 mod plugins;
 mod problem;
 mod render;
+mod statement;
 mod transfers;
 mod wire;
 
@@ -83,10 +84,12 @@ fn economy_routes() -> Router<Api> {
     Router::new()
         .route("/assets", get(assets::list))
         .route("/assets/{asset}", get(assets::read).put(assets::set))
+        .route("/assets/{asset}/holders", get(assets::holders_of))
         .route(
             "/accounts/{account}",
             get(accounts::read).put(accounts::set),
         )
+        .route("/accounts/{account}/statement", get(statement::read))
         .route("/transfers", post(transfers::transfer))
         .route("/issue", post(transfers::issue))
         .route("/burn", post(transfers::burn))

@@ -110,7 +110,7 @@ impl Server {
         let open = move || Storage::open(&database, lock, clock, render);
         let storage = http_blocking(open).await??;
         let host = PluginHost::new(setup.limits)?;
-        let bursar = Bursar::new(storage, host, setup.clock, setup.calls).await?;
+        let bursar = Bursar::new(storage, host, setup.clock, render, setup.calls).await?;
         let token = hex::encode(random::bytes());
         let owner_path = owner_socket(&setup.database);
         let owner_socket = (bind_socket(&owner_path, 0o600)?, owner_path.clone());

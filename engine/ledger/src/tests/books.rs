@@ -152,3 +152,32 @@ fn every_piece_fits_in_one_place_once() {
     let stray = Item::State(id("none"), "k".into(), "v".into());
     assert!(!Books::restore(&mut books, stray));
 }
+
+#[test]
+fn holders_are_ranked_and_cut_at_their_number() {
+    let books = World::after(
+        "asset coin
+         account user:1
+         account user:2 credit_limit=5
+         account user:3
+         account user:4
+         account user:5
+         plugin shop component=a
+         issue user:1 coin 10
+         issue user:3 coin 20
+         issue user:4 coin 10
+         issue plugin:shop coin 99
+         transfer user:2 -> user:4 coin 5
+         transfer user:4 -> user:3 coin 5",
+    )
+    .books;
+    let ranked = |most: usize| {
+        let holders = books.holders(&id("coin"), most).into_iter();
+        holders
+            .map(|(id, posted)| format!("{id} {posted}"))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(ranked(10), ["user:3 25", "user:1 10", "user:4 10"]);
+    assert_eq!(ranked(2), ["user:3 25", "user:1 10"]);
+    assert_eq!(ranked(0), [""; 0]);
+}

@@ -13,15 +13,15 @@ use std::sync::Arc;
 
 use bursar_host::{CallFailure, LoadedPlugin, Workers};
 use bursar_ledger::{
-    AccountId, Act, CallRequest, CallResult, Digest, Draft, EconomyId, Ending, PluginId,
+    AccountId, Act, Books, CallRequest, CallResult, Digest, Draft, EconomyId, Ending, PluginId,
     SpendLimit, Transcript,
 };
 use bursar_storage::{Answer, Failure, IdempotencyKey, Reply, Request, Stored, Submission};
 use serde_json::Value;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::{Asking, Bursar, blocking, unreadable};
-use crate::keyed_locks::KeyedLocks;
+use crate::keyed_locks::{KeyedGuard, KeyedLocks};
 use crate::no_answer::NoAnswer;
 use crate::random;
 
@@ -86,6 +86,12 @@ impl Calls {
     }
 }
 
+/// A place for a call. It is free again when this is dropped.
+pub(super) struct Admitted(
+    #[expect(dead_code, reason = "it is held")] OwnedSemaphorePermit,
+    #[expect(dead_code, reason = "it is held")] KeyedGuard<EconomyId>,
+);
+
 /// A call that is asked for.
 #[derive(Clone, Debug)]
 pub struct Calling {
@@ -110,18 +116,24 @@ impl Bursar {
         let Some(key) = asking.key.clone() else {
             return Err(NoAnswer::Bug("a call has a key"));
         };
-        let calls = &self.parts.calls;
-        let all = Arc::clone(&calls.all).try_acquire_owned();
-        let all = all.map_err(|_| NoAnswer::Busy)?;
-        let place = calls.per_economy.try_enter(asking.economy.clone());
-        let place = place.ok_or(NoAnswer::Busy)?;
+        let admitted = self.admit(&asking.economy)?;
         let bursar = self.clone();
         let call = tokio::spawn(async move {
-            let _admitted = (all, place);
+            let _admitted = admitted;
             bursar.call_to_the_end(asking, key, calling).await
         });
         call.await
             .unwrap_or_else(|_| Err(NoAnswer::Bug("the call broke off; ask again")))
+    }
+
+    /// A place for a call, in all and in its economy, before anything of it is kept.
+    pub(super) fn admit(&self, economy: &EconomyId) -> Result<Admitted, NoAnswer> {
+        let calls = &self.parts.calls;
+        let all = Arc::clone(&calls.all).try_acquire_owned();
+        let all = all.map_err(|_| NoAnswer::Busy)?;
+        let place = calls.per_economy.try_enter(economy.clone());
+        let place = place.ok_or(NoAnswer::Busy)?;
+        Ok(Admitted(all, place))
     }
 
     async fn call_to_the_end(
@@ -143,7 +155,7 @@ impl Bursar {
             arguments: calling.arguments,
             spend_limit: calling.spend_limit,
             key: key.as_str().into(),
-            now: (self.parts.clock)().max(self.state().recorded_at()),
+            now: self.now(),
         };
         let mut lane = None;
         for attempt in 0..TRIES_MAX {
@@ -151,7 +163,9 @@ impl Bursar {
                 let name = (asking.economy.clone(), call.plugin.clone());
                 lane = Some(self.parts.calls.lanes.enter(name).await);
             }
-            let result = self.run(&asking.economy, &call).await?;
+            let state = self.state();
+            let books = state.books(&asking.economy).ok_or(NoAnswer::NoEconomy)?;
+            let result = self.run_over(&asking.economy, books, &call).await?;
             let submission = Submission {
                 economy: asking.economy.clone(),
                 actor: asking.actor.clone(),
@@ -185,15 +199,20 @@ impl Bursar {
         stored.map_err(unreadable)
     }
 
-    /// One try of a call, on a worker, over the newest snapshot.
-    async fn run(&self, economy: &EconomyId, call: &CallRequest) -> Result<CallResult, NoAnswer> {
+    /// One try of a call over a snapshot, when it is its economy's turn at a worker.
+    pub(super) async fn run_over(
+        &self,
+        economy: &EconomyId,
+        books: &Arc<Books>,
+        call: &CallRequest,
+    ) -> Result<CallResult, NoAnswer> {
         let calls = &self.parts.calls;
         let _turn = calls.turns.enter(economy.clone()).await;
         let (respond, ran) = oneshot::channel();
         let bursar = self.clone();
-        let (economy, call) = (economy.clone(), call.clone());
+        let (books, call) = (Arc::clone(books), call.clone());
         let job = move || {
-            let run = AssertUnwindSafe(|| bursar.run_here(&economy, call));
+            let run = AssertUnwindSafe(|| bursar.run_here(&books, call));
             let bug = Err(NoAnswer::Bug("a bug was met in a call; nothing has moved"));
             drop(respond.send(catch_unwind(run).unwrap_or(bug)));
         };
@@ -205,9 +224,7 @@ impl Bursar {
             .unwrap_or(Err(NoAnswer::Writer(Failure::Unavailable)))
     }
 
-    fn run_here(&self, economy: &EconomyId, request: CallRequest) -> Result<CallResult, NoAnswer> {
-        let state = self.state();
-        let books = state.books(economy).ok_or(NoAnswer::NoEconomy)?;
+    fn run_here(&self, books: &Books, request: CallRequest) -> Result<CallResult, NoAnswer> {
         let component = books
             .plugin(&request.plugin)
             .map(|plugin| plugin.component)

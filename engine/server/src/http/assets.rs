@@ -9,9 +9,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::auth::Caller;
-use super::extract::Path;
+use super::extract::{Asked, Path};
 use super::problem::Problem;
 use super::{Api, extract, wire};
+use crate::economy::blocking;
 use crate::no_answer::NoAnswer;
 
 /// Characters in an asset's name.
@@ -20,6 +21,9 @@ const NAME_CHARS_MAX: usize = 64;
 const SYMBOL_CHARS_MAX: usize = 16;
 /// Decimals in a display: a balance has 16 digits at most.
 const DECIMALS_MAX: u8 = 15;
+
+/// Holders in one answer.
+const HOLDERS_MAX: usize = 1000;
 
 /// The body of a PUT.
 #[derive(Deserialize)]
@@ -117,6 +121,51 @@ pub(super) async fn read(
         )
     })?;
     Ok(Json(wire::asset(&id, found, books)))
+}
+
+/// How many holders are asked for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HoldersQuery {
+    #[serde(default = "holders")]
+    limit: usize,
+}
+
+fn holders() -> usize {
+    10
+}
+
+/// `GET …/assets/{asset}/holders`: who has most of it.
+pub(super) async fn holders_of(
+    State(api): State<Api>,
+    caller: Caller,
+    Path((economy, asset)): Path<(String, String)>,
+    query: Asked<HoldersQuery>,
+) -> Result<Json<Value>, Problem> {
+    let economy = extract::economy(&economy)?;
+    caller.require(Scope::Read, &economy)?;
+    let id: AssetId = extract::name("asset", &asset)?;
+    let Asked(HoldersQuery { limit }) = query;
+    if !(1..=HOLDERS_MAX).contains(&limit) {
+        let detail = format!("1 to {HOLDERS_MAX} holders can be asked for");
+        return Err(extract::wrong_query("limit", &detail));
+    }
+    let state = api.bursar.state();
+    let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?.clone();
+    if books.asset(&id).is_none() {
+        let detail = format!("the economy has no asset `{id}`");
+        return Err(Problem::not_found("asset_not_found", detail));
+    }
+    let ranked = {
+        let id = id.clone();
+        blocking(move || books.holders(&id, limit)).await?
+    };
+    let holders = ranked
+        .into_iter()
+        .map(|(account, posted)| json!({ "account": account, "posted": posted }));
+    Ok(Json(
+        json!({ "asset": id, "holders": holders.collect::<Vec<_>>() }),
+    ))
 }
 
 /// `GET …/assets`

@@ -122,6 +122,34 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
     pointer
 }
 
+/// What is asked for in the query; parameters that are not known are a problem.
+pub(super) struct Asked<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequestParts<Api> for Asked<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        let query = axum::extract::Query::<T>::from_request_parts(parts, api).await;
+        match query {
+            Ok(axum::extract::Query(asked)) => Ok(Self(asked)),
+            Err(rejection) => Err(Problem::malformed("", rejection.body_text())),
+        }
+    }
+}
+
+/// A parameter of the query that cannot be.
+pub(super) fn wrong_query(parameter: &str, detail: &str) -> Problem {
+    Problem::malformed("", format!("`{parameter}` in the query: {detail}"))
+        .with("parameter", parameter)
+}
+
+/// `?preview=true`: what would happen is asked, and nothing is to.
+#[derive(serde::Deserialize, Clone, Copy, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Preview {
+    pub(super) preview: bool,
+}
+
 /// Whether metadata in a PUT can be kept: an object, not too large and not too deep.
 pub(super) fn check_metadata(metadata: &Patch<Value>) -> Result<(), Problem> {
     let wrong = |detail: String| Err(Problem::malformed("/metadata", detail));

@@ -55,6 +55,9 @@ pub(super) struct CallBody {
     #[serde(default = "empty")]
     arguments: Value,
     spend_limit: Option<SpendLimit>,
+    /// Whether it is only asked what would happen.
+    #[serde(default)]
+    preview: bool,
 }
 
 fn empty() -> Value {
@@ -168,22 +171,14 @@ pub(super) async fn call(
     books
         .plugin(&plugin)
         .ok_or_else(|| NoAnswer::NoPlugin(plugin.clone()))?;
-    let key = extract::idempotency_key(&headers)?;
     let parsed = extract::json::<CallBody>(body).await?;
     let CallBody {
         caller: member,
         arguments,
         spend_limit,
+        preview,
     } = parsed.typed;
     let route = format!("/v1/economies/{economy}/plugins/{plugin}/actions/{action}");
-    let asking = extract::asking(
-        &caller,
-        economy,
-        Some(key),
-        "POST",
-        &route,
-        &parsed.canonical,
-    );
     let calling = Calling {
         plugin,
         action,
@@ -191,6 +186,13 @@ pub(super) async fn call(
         arguments,
         spend_limit,
     };
+    if preview {
+        let previewed = api.bursar.preview_call(economy, calling).await?;
+        return Ok(extract::respond(previewed));
+    }
+    let key = extract::idempotency_key(&headers)?;
+    let body = &parsed.canonical;
+    let asking = extract::asking(&caller, economy, Some(key), "POST", &route, body);
     Ok(extract::respond(api.bursar.call(asking, calling).await?))
 }
 

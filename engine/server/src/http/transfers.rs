@@ -5,14 +5,14 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use bursar_ledger::{
-    AccountId, Act, Amount, AssetId, Authority, IssueRequest, Postings, Scope, TransferRequest,
-    check_document,
+    AccountId, Act, Amount, AssetId, Authority, EconomyId, IssueRequest, Postings, Scope,
+    TransferRequest, check_document,
 };
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::auth::Caller;
-use super::extract::Path;
+use super::extract::{Asked, Parsed, Path, Preview};
 use super::problem::Problem;
 use super::{Api, extract};
 use crate::random;
@@ -75,36 +75,32 @@ pub(super) async fn transfer(
     State(api): State<Api>,
     caller: Caller,
     Path(economy): Path<String>,
+    Asked(Preview { preview }): Asked<Preview>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Transfer, &economy)?;
-    let key = extract::idempotency_key(&headers)?;
     let parsed = extract::json::<TransferBody>(body).await?;
     parsed.typed.check()?;
-    let route = format!("/v1/economies/{economy}/transfers");
-    let asking = extract::asking(
-        &caller,
-        economy,
-        Some(key),
-        "POST",
-        &route,
-        &parsed.canonical,
-    );
     let authority = if caller.allows(Scope::Admin) {
         Authority::Admin
     } else {
         Authority::Bot
     };
-    let request = TransferRequest {
+    let act = Act::Transfer(TransferRequest {
         id: random::transfer_id(),
         postings: parsed.typed.postings,
         authority,
-    };
-    Ok(extract::respond(
-        api.bursar.act(asking, Act::Transfer(request)).await?,
-    ))
+    });
+    if preview {
+        return Ok(extract::respond(api.bursar.preview(&economy, &act)?));
+    }
+    let key = extract::idempotency_key(&headers)?;
+    let route = format!("/v1/economies/{economy}/transfers");
+    let body = &parsed.canonical;
+    let asking = extract::asking(&caller, economy, Some(key), "POST", &route, body);
+    Ok(extract::respond(api.bursar.act(asking, act).await?))
 }
 
 /// `POST …/issue`
@@ -112,18 +108,21 @@ pub(super) async fn issue(
     State(api): State<Api>,
     caller: Caller,
     Path(economy): Path<String>,
+    Asked(Preview { preview }): Asked<Preview>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    supply(
-        &api,
-        &caller,
-        &economy,
-        &headers,
-        body,
-        ("issue", Act::Issue),
-    )
-    .await
+    let economy = extract::economy(&economy)?;
+    caller.require(Scope::Issue, &economy)?;
+    let parsed = extract::json::<IssueBody>(body).await?;
+    let supply = Supply {
+        economy,
+        preview,
+        parsed,
+    };
+    supply
+        .change(&api, &caller, &headers, "issue", Act::Issue)
+        .await
 }
 
 /// `POST …/burn`
@@ -131,47 +130,59 @@ pub(super) async fn burn(
     State(api): State<Api>,
     caller: Caller,
     Path(economy): Path<String>,
+    Asked(Preview { preview }): Asked<Preview>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    supply(&api, &caller, &economy, &headers, body, ("burn", Act::Burn)).await
+    let economy = extract::economy(&economy)?;
+    caller.require(Scope::Issue, &economy)?;
+    let parsed = extract::json::<IssueBody>(body).await?;
+    let supply = Supply {
+        economy,
+        preview,
+        parsed,
+    };
+    supply
+        .change(&api, &caller, &headers, "burn", Act::Burn)
+        .await
 }
 
-async fn supply(
-    api: &Api,
-    caller: &Caller,
-    economy: &str,
-    headers: &HeaderMap,
-    body: Body,
-    (route, act): (&str, fn(IssueRequest) -> Act),
-) -> Result<Response, Problem> {
-    let economy = extract::economy(economy)?;
-    caller.require(Scope::Issue, &economy)?;
-    let key = extract::idempotency_key(headers)?;
-    let parsed = extract::json::<IssueBody>(body).await?;
-    let IssueBody {
-        account,
-        asset,
-        amount,
-        memo,
-    } = parsed.typed;
-    check_text("/memo", memo.as_ref(), MEMO_CHARS_MAX)?;
-    let route = format!("/v1/economies/{economy}/{route}");
-    let asking = extract::asking(
-        caller,
-        economy,
-        Some(key),
-        "POST",
-        &route,
-        &parsed.canonical,
-    );
-    let request = IssueRequest {
-        id: random::transfer_id(),
-        account,
-        asset,
-        amount,
-    };
-    Ok(extract::respond(
-        api.bursar.act(asking, act(request)).await?,
-    ))
+/// A change of what is in circulation.
+struct Supply {
+    economy: EconomyId,
+    preview: bool,
+    parsed: Parsed<IssueBody>,
+}
+
+impl Supply {
+    async fn change(
+        self,
+        api: &Api,
+        caller: &Caller,
+        headers: &HeaderMap,
+        route: &str,
+        act: fn(IssueRequest) -> Act,
+    ) -> Result<Response, Problem> {
+        let (economy, canonical) = (self.economy, self.parsed.canonical);
+        let IssueBody {
+            account,
+            asset,
+            amount,
+            memo,
+        } = self.parsed.typed;
+        check_text("/memo", memo.as_ref(), MEMO_CHARS_MAX)?;
+        let act = act(IssueRequest {
+            id: random::transfer_id(),
+            account,
+            asset,
+            amount,
+        });
+        if self.preview {
+            return Ok(extract::respond(api.bursar.preview(&economy, &act)?));
+        }
+        let key = extract::idempotency_key(headers)?;
+        let route = format!("/v1/economies/{economy}/{route}");
+        let asking = extract::asking(caller, economy, Some(key), "POST", &route, &canonical);
+        Ok(extract::respond(api.bursar.act(asking, act).await?))
+    }
 }

@@ -1,0 +1,86 @@
+//! What would happen: decided over the newest snapshot, answered, and forgotten.
+//!
+//! Nothing of a preview reaches the writer, and no key is looked at or used up. What it says may
+//! have changed by the time that somebody asks in earnest. Draws are made from a seed that is thrown
+//! away, so a preview tells nothing of the draws that will count.
+
+use std::sync::Arc;
+
+use bursar_ledger::{Act, Books, CallRequest, EconomyId, Timestamp, decide};
+use bursar_storage::{Answer, Recorded};
+use serde_json::Value;
+
+use super::{Bursar, Calling};
+use crate::no_answer::NoAnswer;
+use crate::random;
+
+/// The key of a call that has none. Draws depend on it, and on the seed that is thrown away.
+const NO_KEY: &str = "preview";
+
+impl Bursar {
+    /// What an act would come to now.
+    pub fn preview(&self, economy: &EconomyId, act: &Act) -> Result<Answer, NoAnswer> {
+        let state = self.state();
+        let books = state.books(economy).ok_or(NoAnswer::NoEconomy)?;
+        Ok(self.would_be(economy, books, act))
+    }
+
+    /// What a call would come to now. It runs like any other, on a worker and within its bounds.
+    pub async fn preview_call(
+        &self,
+        economy: EconomyId,
+        calling: Calling,
+    ) -> Result<Answer, NoAnswer> {
+        let _admitted = self.admit(&economy)?;
+        let state = self.state();
+        let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
+        let books = Arc::new(books.with_seed(random::seed()));
+        let call = CallRequest {
+            id: random::call_id(),
+            plugin: calling.plugin,
+            action: calling.action,
+            caller: calling.caller,
+            arguments: calling.arguments,
+            spend_limit: calling.spend_limit,
+            key: NO_KEY.into(),
+            now: self.now(),
+        };
+        let result = self.run_over(&economy, &books, &call).await?;
+        Ok(self.would_be(&economy, &books, &Act::Call(Box::new(result))))
+    }
+
+    /// The time that the next record would have.
+    pub(super) fn now(&self) -> Timestamp {
+        (self.parts.clock)().max(self.state().recorded_at())
+    }
+
+    fn would_be(&self, economy: &EconomyId, books: &Books, act: &Act) -> Answer {
+        let at = self.now();
+        let verdict = decide(Some(books), at, act);
+        let rendered = (self.parts.render)(&Recorded {
+            economy,
+            books: Some(books),
+            seq: books.seq(),
+            recorded_at: at,
+            act,
+            verdict: &verdict,
+        });
+        Answer {
+            status: rendered.status,
+            body: marked(&rendered.body).into(),
+            replayed: false,
+        }
+    }
+}
+
+/// The answer without what only a record has, and with a word that it is none.
+fn marked(body: &str) -> String {
+    let mut body: Value = serde_json::from_str(body).unwrap_or_default();
+    if let Some(body) = body.as_object_mut() {
+        for of_records in ["id", "seq", "recorded_at", "call"] {
+            body.remove(of_records);
+        }
+        body.insert("preview".into(), true.into());
+    }
+    body.to_string()
+}
