@@ -26,6 +26,7 @@ async fn every_route_asks_for_its_scope() {
             "read",
         ),
         ("GET", format!("{GUILD}/assets/coin/holders"), &none, "read"),
+        ("GET", format!("{GUILD}/events"), &none, "read"),
         ("GET", format!("{GUILD}/plugins"), &none, "read"),
         ("GET", format!("{GUILD}/plugins/coinflip"), &none, "read"),
         ("GET", format!("{GUILD}/outcomes/k"), &none, "read"),

@@ -8,6 +8,7 @@ mod access;
 mod coinflip;
 mod command_line;
 mod crash;
+mod events;
 mod exactly_once;
 mod hostile;
 mod house;

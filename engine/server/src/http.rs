@@ -10,6 +10,7 @@ mod audit;
 mod auth;
 mod components;
 mod economies;
+mod events;
 mod extract;
 mod health;
 mod keys;
@@ -29,6 +30,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use bursar_ledger::Retry;
+use tokio::sync::{Semaphore, watch};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::economy::Bursar;
@@ -42,14 +44,18 @@ pub use render::render;
 pub struct Api {
     bursar: Bursar,
     owner: Arc<OwnerToken>,
+    streams: Arc<Semaphore>,
+    ending: watch::Receiver<bool>,
 }
 
 impl Api {
-    /// The API of a running service.
-    pub fn new(bursar: Bursar, owner: OwnerToken) -> Self {
+    /// The API of a running service, until `ending`.
+    pub fn new(bursar: Bursar, owner: OwnerToken, ending: watch::Receiver<bool>) -> Self {
         Self {
             bursar,
             owner: Arc::new(owner),
+            streams: Arc::new(Semaphore::new(events::STREAMS_MAX)),
+            ending,
         }
     }
 
@@ -97,6 +103,7 @@ fn economy_routes() -> Router<Api> {
         .route("/plugins/{plugin}", get(plugins::read).put(plugins::set))
         .route("/plugins/{plugin}/actions/{action}", post(plugins::call))
         .route("/outcomes/{key}", get(outcomes::read))
+        .route("/events", get(events::read))
         .route("/audit", get(audit::of_economy))
 }
 

@@ -89,6 +89,8 @@ pub enum StartError {
 pub struct Server {
     bursar: Bursar,
     router: Router,
+    /// True once the service is to end.
+    stopping: watch::Sender<bool>,
     tcp: Option<TcpListener>,
     owner_socket: (UnixListener, PathBuf),
     socket: Option<(UnixListener, PathBuf)>,
@@ -125,10 +127,17 @@ impl Server {
         };
         bursar.storage().announce(&owner)?;
         let admin_key = first_key(&bursar).await?;
-        let router = Api::new(bursar.clone(), OwnerToken::new(&token)).router();
+        let stopping = watch::Sender::new(false);
+        let api = Api::new(
+            bursar.clone(),
+            OwnerToken::new(&token),
+            stopping.subscribe(),
+        );
+        let router = api.router();
         Ok(Self {
             bursar,
             router,
+            stopping,
             tcp,
             owner_socket,
             socket,
@@ -151,7 +160,8 @@ impl Server {
     /// Serves until `stop` is done; then ends requests under way, serves what is queued, and closes
     /// the file. True if all of it went well.
     pub async fn run(self, stop: impl Future<Output = ()>) -> bool {
-        let (stopping, stopped) = watch::channel(false);
+        let stopping = self.stopping;
+        let stopped = stopping.subscribe();
         let door = Door::new(self.router, CONNECTIONS_MAX);
         // The owner's commands get in however many bots there are.
         let back_door = door.beside(OWNER_CONNECTIONS_MAX);

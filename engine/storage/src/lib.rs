@@ -19,6 +19,7 @@ mod batch;
 mod checkpoint;
 mod database;
 mod error;
+mod events;
 mod history;
 mod journal;
 mod keys;
@@ -43,13 +44,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use arc_swap::ArcSwap;
 use bursar_ledger::{Digest, EconomyId, Timestamp};
 use bytes::Bytes;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 pub use audit::{AuditReport, EconomyHead, Outside, Promise};
 pub use error::{Failure, StorageError};
+pub use events::{EVENTS_MAX, Event};
 pub use history::{ENTRIES_MAX, HistoryEntry, HistoryFilter, HistoryPage, HistoryQuery, STEPS_MAX};
 pub use journal::Stored;
 pub use lock::{FileLock, beside, canonical};
@@ -61,7 +62,6 @@ pub use submission::{Answer, Receiver, Recorded, Render, Rendered, Reply, Submis
 pub use writer::BATCH_MAX;
 
 use journal::{FileJournal, Journal};
-use queue::Queue;
 use reader::Readers;
 use submission::Job;
 use upkeep::Pace;
@@ -104,10 +104,7 @@ impl Storage {
         let mut journal = FileJournal::open(&path, clock())?;
         let state = journal.load()?;
         let readers = Readers::open(&path, READERS)?;
-        let shared = Arc::new(Shared {
-            queue: Queue::new(),
-            published: ArcSwap::from_pointee(state.clone()),
-        });
+        let shared = Arc::new(Shared::new(state.clone()));
         let reopen = {
             let (path, clock) = (journal.path().to_owned(), Arc::clone(&clock));
             Box::new(move || FileJournal::open(&path, clock()))
@@ -154,6 +151,22 @@ impl Storage {
             },
         )?;
         Ok(receiver)
+    }
+
+    /// Up to `limit` events of an economy after a number, in order, at most [`EVENTS_MAX`]. Blocks for
+    /// one read.
+    pub fn events(
+        &self,
+        economy: &EconomyId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<Event>, StorageError> {
+        self.inner.readers.events(economy, after, limit)
+    }
+
+    /// Changes whenever something was committed; its value is the number of the newest record.
+    pub fn commits(&self) -> watch::Receiver<u64> {
+        self.inner.shared.committed.subscribe()
     }
 
     /// The newest published state.

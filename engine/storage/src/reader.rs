@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use crate::database::{Database, Statement};
 use crate::error::StorageError;
+use crate::events::{Event, Events};
 use crate::history::{History, HistoryPage, HistoryQuery};
 use crate::journal::Stored;
 use crate::keys::KeyIndex;
@@ -26,6 +27,7 @@ struct Reader {
     find_record: Statement,
     find_component: Statement,
     history: History,
+    events: Events,
 }
 
 impl Readers {
@@ -57,6 +59,16 @@ impl Readers {
             .first(values, |row| Ok(row.get::<Vec<u8>>(0)?.into()))
     }
 
+    /// Events of an economy after a number.
+    pub(crate) fn events(
+        &self,
+        economy: &EconomyId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<Event>, StorageError> {
+        self.any().events.after(economy, after, limit)
+    }
+
     /// A page of an account's history; none if it is to begin at what is no movement of the
     /// account.
     pub(crate) fn history(
@@ -84,6 +96,7 @@ impl Reader {
                 .prepare("SELECT request, status, answer FROM records WHERE id = ?1")?,
             find_component: database.prepare("SELECT bytes FROM components WHERE digest = ?1")?,
             history: History::open(&database)?,
+            events: Events::open(&database)?,
         })
     }
 }

@@ -157,7 +157,7 @@ where
         .map_err(|error| StorageError::damaged(record, error))
 }
 
-fn digest(row: &Row, column: i32, record: u64) -> Result<Digest> {
+pub(crate) fn digest(row: &Row, column: i32, record: u64) -> Result<Digest> {
     let bytes: Vec<u8> = row.get(column)?;
     let bytes = bytes
         .try_into()

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use bursar_ledger::{Act, EconomyId, Timestamp};
+use tokio::sync::watch;
 
 use crate::Clock;
 use crate::batch::{Batch, Replies};
@@ -35,6 +36,23 @@ pub(crate) type Reopen<J> = Box<dyn FnMut() -> Result<J, StorageError> + Send>;
 pub(crate) struct Shared {
     pub(crate) queue: Queue<Job>,
     pub(crate) published: ArcSwap<State>,
+    /// The newest record, for those who wait for the next.
+    pub(crate) committed: watch::Sender<u64>,
+}
+
+impl Shared {
+    pub(crate) fn new(state: State) -> Self {
+        Self {
+            queue: Queue::new(),
+            committed: watch::Sender::new(state.record),
+            published: ArcSwap::from_pointee(state),
+        }
+    }
+
+    fn publish(&self, state: &State) {
+        self.published.store(Arc::new(state.clone()));
+        self.committed.send_replace(state.record);
+    }
 }
 
 pub(crate) struct Writer<J> {
@@ -107,7 +125,7 @@ impl<J: Journal> Writer<J> {
         match written {
             Ok((state, replies)) => {
                 self.state = state;
-                self.shared.published.store(Arc::new(self.state.clone()));
+                self.shared.publish(&self.state);
                 for (job, reply) in jobs.into_iter().zip(replies) {
                     job.finish(reply);
                 }
@@ -205,7 +223,7 @@ impl<J: Journal> Writer<J> {
         self.checkpointed = journal.checkpointed();
         self.has_old_pieces = true;
         self.journal = Some(journal);
-        self.shared.published.store(Arc::new(self.state.clone()));
+        self.shared.publish(&self.state);
         let record = self.state.record;
         tracing::warn!(record, "the state is rebuilt; taking requests again");
         self.shared.queue.reopen();

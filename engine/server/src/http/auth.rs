@@ -3,13 +3,16 @@
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use bursar_ledger::{Digest, EconomyId, KeyDefinition, Scope};
+use bursar_ledger::{Digest, EconomyId, KeyDefinition, KeyId, Scope};
 use subtle::ConstantTimeEq;
 
 use super::Api;
 use super::problem::Problem;
 use crate::keys::Secret;
 use crate::no_answer::NoAnswer;
+
+/// Who asks with the owner's token, as records name it.
+const OWNER: &str = "owner";
 
 /// A bearer token for the commands of whoever runs the server: it stands in the lock file, which
 /// only that user can read, and ends with the process.
@@ -62,6 +65,23 @@ impl Caller {
         Ok(())
     }
 
+    /// Whether the key that asked would still be let in. The owner's token lasts as long as the
+    /// process.
+    pub(super) fn is_still_good(&self, api: &Api, scope: Scope, economy: &EconomyId) -> bool {
+        if self.actor == OWNER {
+            return true;
+        }
+        let state = api.bursar.state();
+        let kept = state
+            .books(api.bursar.system())
+            .zip(self.actor.parse::<KeyId>().ok())
+            .and_then(|(system, id)| system.key(&id).cloned());
+        kept.is_some_and(|key| {
+            let now = &key.definition;
+            !now.revoked && now.reaches(economy) && now.allows(scope)
+        })
+    }
+
     /// Whether the key may see an economy.
     pub(super) fn sees(&self, economy: &EconomyId) -> bool {
         self.definition.reaches(economy)
@@ -88,7 +108,7 @@ impl FromRequestParts<Api> for Caller {
         if api.owner.matches(token) {
             let definition = KeyDefinition::admin();
             return Ok(Self {
-                actor: "owner".into(),
+                actor: OWNER.into(),
                 definition,
             });
         }

@@ -18,6 +18,9 @@ CREATE TABLE records (
     hash            BLOB    NOT NULL CHECK (length(hash) = 32)       -- SHA-256 over all of the above and the movements
 ) STRICT;
 
+-- The records of one economy, in order.
+CREATE UNIQUE INDEX records_in_economy ON records (economy, seq);
+
 -- The movements of money and items: a record's effects in plain columns.
 CREATE TABLE movements (
     id                   INTEGER PRIMARY KEY,       -- without gaps

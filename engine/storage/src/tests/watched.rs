@@ -10,7 +10,6 @@ use tokio::sync::oneshot;
 use super::{clock, guild};
 use crate::error::{Failure, StorageError};
 use crate::journal::{Appended, FileJournal, Journal, Stored};
-use crate::queue::Queue;
 use crate::state::State;
 use crate::submission::{Job, Receiver, Render, Submission};
 use crate::upkeep::Pace;
@@ -116,10 +115,7 @@ pub(super) fn prepare(
 ) -> (Writer<Watched>, Arc<Shared>) {
     let mut file = FileJournal::open(path, Timestamp(1)).expect("the file");
     let state = file.load().expect("a state");
-    let shared = Arc::new(Shared {
-        queue: Queue::new(),
-        published: arc_swap::ArcSwap::from_pointee(state.clone()),
-    });
+    let shared = Arc::new(Shared::new(state.clone()));
     let watch: Watch = Arc::new(Mutex::new(watch));
     let reopen = {
         let (path, shared, watch) = (path.to_owned(), Arc::clone(&shared), Arc::clone(&watch));

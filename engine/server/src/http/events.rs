@@ -1,0 +1,194 @@
+//! What happens in an economy, in order: as pages, or as a stream that goes on (server-sent events).
+//!
+//! An event is a record: what was asked and what was answered, with the balances after. Its number
+//! has no gaps, so whoever follows knows what is missing; after a break one goes on from the last
+//! number that one has dealt with, and sees everything at least once, in order.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, header};
+use axum::response::sse::{self, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use bursar_ledger::{EconomyId, Scope};
+use bursar_storage::{EVENTS_MAX, Event};
+use futures_util::stream::{Stream, unfold};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::{OwnedSemaphorePermit, watch};
+
+use super::Api;
+use super::auth::Caller;
+use super::extract::{self, Asked, Path, wrong_query};
+use super::problem::Problem;
+use crate::economy::blocking;
+use crate::no_answer::NoAnswer;
+
+/// Events in a page where nothing is said, and what a stream reads at once.
+const EVENTS: usize = 100;
+
+/// Streams at the same time.
+pub(super) const STREAMS_MAX: usize = 256;
+
+/// Which events are asked for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EventsQuery {
+    #[serde(default)]
+    after: u64,
+    #[serde(default = "events")]
+    limit: usize,
+}
+
+fn events() -> usize {
+    EVENTS
+}
+
+/// `GET …/events`
+pub(super) async fn read(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(economy): Path<String>,
+    Asked(EventsQuery { after, limit }): Asked<EventsQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let economy = extract::economy(&economy)?;
+    caller.require(Scope::Read, &economy)?;
+    if !(1..=EVENTS_MAX).contains(&limit) {
+        let detail = format!("a page has 1 to {EVENTS_MAX} events");
+        return Err(wrong_query("limit", &detail));
+    }
+    let state = api.bursar.state();
+    let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
+    if wants_stream(&headers) {
+        let after = last_event_id(&headers)?.unwrap_or(after);
+        let place = api.streams.clone().try_acquire_owned();
+        let place = place.map_err(|_| NoAnswer::Busy)?;
+        let followed = Followed::new(&api, caller, economy, after, place);
+        let stream = Sse::new(followed.into_stream()).keep_alive(KeepAlive::default());
+        return Ok(stream.into_response());
+    }
+    let head = json!({ "seq": books.seq(), "hash": books.head() });
+    let page = page(&api, &economy, after, limit).await?;
+    let next = page.last().map_or(after, |event| event.seq);
+    let events: Vec<Value> = page.iter().map(event).collect();
+    let body = json!({ "events": events, "next_after": next, "head": head });
+    Ok(Json(body).into_response())
+}
+
+fn wants_stream(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT);
+    let accept = accept.and_then(|value| value.to_str().ok());
+    accept.is_some_and(|accept| accept.contains("text/event-stream"))
+}
+
+/// Where a client that comes back wants to go on.
+fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let Some(value) = headers.get("last-event-id") else {
+        return Ok(None);
+    };
+    let number = value.to_str().ok().and_then(|text| text.parse().ok());
+    let wrong = || Problem::malformed("", "`Last-Event-ID` is the number of an event");
+    number.map(Some).ok_or_else(wrong)
+}
+
+async fn page(
+    api: &Api,
+    economy: &EconomyId,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<Event>, NoAnswer> {
+    let (storage, economy) = (api.bursar.storage().clone(), economy.clone());
+    let read = blocking(move || storage.events(&economy, after, limit)).await?;
+    read.map_err(NoAnswer::Unreadable)
+}
+
+fn event(event: &Event) -> Value {
+    let mut body = json!({
+        "seq": event.seq,
+        "recorded_at": event.recorded_at,
+        "kind": event.kind,
+        "outcome": event.outcome,
+        "actor": event.actor,
+        "request": event.request,
+        "answer": event.answer,
+        "hash": event.hash,
+    });
+    if let (Some(key), Some(body)) = (&event.key, body.as_object_mut()) {
+        body.insert("idempotency_key".into(), key.as_str().into());
+    }
+    body
+}
+
+/// An economy that somebody follows.
+struct Followed {
+    api: Api,
+    caller: Caller,
+    economy: EconomyId,
+    after: u64,
+    ready: VecDeque<Event>,
+    commits: watch::Receiver<u64>,
+    ending: watch::Receiver<bool>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Followed {
+    fn new(
+        api: &Api,
+        caller: Caller,
+        economy: EconomyId,
+        after: u64,
+        place: OwnedSemaphorePermit,
+    ) -> Self {
+        Self {
+            api: api.clone(),
+            caller,
+            economy,
+            after,
+            ready: VecDeque::new(),
+            commits: api.bursar.storage().commits(),
+            ending: api.ending.clone(),
+            _place: place,
+        }
+    }
+
+    fn into_stream(self) -> impl Stream<Item = Result<sse::Event, Infallible>> {
+        unfold(self, |mut followed| async move {
+            let next = followed.next().await?;
+            let data = sse::Event::default()
+                .id(next.seq.to_string())
+                .event(next.kind.clone())
+                .data(event(&next).to_string());
+            Some((Ok(data), followed))
+        })
+    }
+
+    /// The next event, waited for. None when the service ends, the key is no longer good for it, or
+    /// the file cannot be read: the client comes back and goes on from its last event.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                self.after = event.seq;
+                return Some(event);
+            }
+            if !self
+                .caller
+                .is_still_good(&self.api, Scope::Read, &self.economy)
+            {
+                return None;
+            }
+            // Marked as seen before the look, so that nothing falls between the two.
+            self.commits.borrow_and_update();
+            let page = page(&self.api, &self.economy, self.after, EVENTS).await;
+            self.ready = page.ok()?.into();
+            if self.ready.is_empty() {
+                tokio::select! {
+                    changed = self.commits.changed() => changed.ok()?,
+                    _ = self.ending.wait_for(|ending| *ending) => return None,
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! What happened in an economy, in order: its records, as somebody who follows it sees them.
+
+use bursar_ledger::{Digest, EconomyId, Timestamp};
+use serde_json::Value;
+
+use crate::database::{Database, Statement, integer, text};
+use crate::error::StorageError;
+use crate::rows;
+
+/// Events in one page.
+pub const EVENTS_MAX: usize = 500;
+
+/// One record, as an event.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Event {
+    /// Its number in the economy, without gaps.
+    pub seq: u64,
+    /// When it was recorded.
+    pub recorded_at: Timestamp,
+    /// What kind of act it was.
+    pub kind: String,
+    /// How it ended: `applied`, `rejected`, `declined` or `faulted`.
+    pub outcome: String,
+    /// Who asked: the id of an API key.
+    pub actor: String,
+    /// The idempotency key under which it was asked.
+    pub key: Option<String>,
+    /// What was asked, as JSON: method, path and body.
+    pub request: Value,
+    /// What was answered, as JSON: for what moved money, the postings and the balances after.
+    pub answer: Value,
+    /// The hash of the record, which covers all records before it.
+    pub hash: Digest,
+}
+
+/// Finds the records of an economy by their order.
+pub(crate) struct Events {
+    find: Statement,
+}
+
+impl Events {
+    pub(crate) fn open(database: &Database) -> Result<Self, StorageError> {
+        Ok(Self {
+            find: database.prepare(
+                "SELECT seq, recorded_at, kind, outcome, actor, idempotency_key, request, answer, hash
+                 FROM records WHERE economy = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
+            )?,
+        })
+    }
+
+    /// Up to `limit` events after a number, at most [`EVENTS_MAX`].
+    pub(crate) fn after(
+        &mut self,
+        economy: &EconomyId,
+        seq: u64,
+        limit: usize,
+    ) -> Result<Vec<Event>, StorageError> {
+        let limit = integer(limit.min(EVENTS_MAX) as u64);
+        // Beyond what SQL counts there is no record.
+        let seq = seq.min(i64::MAX.unsigned_abs());
+        let mut events = Vec::new();
+        let values = vec![text(economy.as_str()), integer(seq), limit];
+        self.find.each(values, |row| {
+            let json = |column: i32| -> Result<Value, StorageError> {
+                let text: String = row.get(column)?;
+                serde_json::from_str(&text).map_err(|error| StorageError::damaged(0, error))
+            };
+            events.push(Event {
+                seq: rows::unsigned(row.get(0)?)?,
+                recorded_at: Timestamp(rows::unsigned(row.get(1)?)?),
+                kind: row.get(2)?,
+                outcome: row.get(3)?,
+                actor: row.get(4)?,
+                key: row.get(5)?,
+                request: json(6)?,
+                answer: json(7)?,
+                hash: rows::digest(row, 8, 0)?,
+            });
+            Ok(true)
+        })?;
+        Ok(events)
+    }
+}
