@@ -33,6 +33,12 @@ async fn every_route_asks_for_its_scope() {
         ("PUT", format!("{GUILD}/accounts/user:1"), &none, "transfer"),
         ("PUT", format!("{GUILD}/accounts/user:1"), &limit, "admin"),
         ("POST", format!("{GUILD}/transfers"), &none, "transfer"),
+        (
+            "POST",
+            format!("{GUILD}/transfers/batch"),
+            &none,
+            "transfer",
+        ),
         ("POST", format!("{GUILD}/issue"), &issue, "issue"),
         ("POST", format!("{GUILD}/burn"), &issue, "issue"),
         (

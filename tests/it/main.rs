@@ -5,6 +5,7 @@
 mod support;
 
 mod access;
+mod batches;
 mod coinflip;
 mod command_line;
 mod crash;

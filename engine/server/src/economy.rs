@@ -112,41 +112,38 @@ impl Bursar {
         self.act_with(asking, act, None).await
     }
 
+    /// Has several acts decided and committed, in this order, each as if it were alone.
+    pub async fn act_all(&self, asks: Vec<(Asking, Act)>) -> Vec<Result<Answer, NoAnswer>> {
+        // All of them are in the queue before the first answer is waited for.
+        let sent: Vec<_> = asks
+            .into_iter()
+            .map(|(asking, act)| self.send(submission(asking, act, None)))
+            .collect();
+        let mut answers = Vec::with_capacity(sent.len());
+        for receiver in sent {
+            answers.push(match receiver {
+                Ok(receiver) => received(receiver).await.and_then(answered),
+                Err(no_answer) => Err(no_answer),
+            });
+        }
+        answers
+    }
+
     async fn act_with(
         &self,
         asking: Asking,
         act: Act,
         component: Option<(Digest, Bytes)>,
     ) -> Result<Answer, NoAnswer> {
-        let Asking {
-            economy,
-            actor,
-            key,
-            request,
-        } = asking;
-        let submission = Submission {
-            economy,
-            actor,
-            key,
-            request,
-            act,
-            component,
-        };
-        match self.submit(submission).await? {
-            Reply::Answered(answer) => Ok(answer),
-            Reply::KeyReused { field } => Err(NoAnswer::KeyReused { field }),
-            Reply::NoEconomy => Err(NoAnswer::NoEconomy),
-            Reply::Stale => Err(NoAnswer::Bug("only a call can be stale")),
-        }
+        answered(self.submit(submission(asking, act, component)).await?)
     }
 
     async fn submit(&self, submission: Submission) -> Result<Reply, NoAnswer> {
-        let receiver: Receiver = self.parts.storage.submit(submission)?;
-        match tokio::time::timeout(ANSWER_PATIENCE, receiver).await {
-            Ok(Ok(reply)) => Ok(reply?),
-            // The writer ended without an answer, or is taking too long.
-            Ok(Err(_)) | Err(_) => Err(Failure::Unknown.into()),
-        }
+        received(self.send(submission)?).await
+    }
+
+    fn send(&self, submission: Submission) -> Result<Receiver, NoAnswer> {
+        Ok(self.parts.storage.submit(submission)?)
     }
 
     /// A component that is ready to run; compiled now if it is not. Blocks.
@@ -252,6 +249,41 @@ impl Bursar {
                 tracing::error!(%component, %problem, "a plugin does not load");
             }
         }
+    }
+}
+
+fn submission(asking: Asking, act: Act, component: Option<(Digest, Bytes)>) -> Submission {
+    let Asking {
+        economy,
+        actor,
+        key,
+        request,
+    } = asking;
+    Submission {
+        economy,
+        actor,
+        key,
+        request,
+        act,
+        component,
+    }
+}
+
+async fn received(receiver: Receiver) -> Result<Reply, NoAnswer> {
+    match tokio::time::timeout(ANSWER_PATIENCE, receiver).await {
+        Ok(Ok(reply)) => Ok(reply?),
+        // The writer ended without an answer, or is taking too long.
+        Ok(Err(_)) | Err(_) => Err(Failure::Unknown.into()),
+    }
+}
+
+/// What a plain act comes to.
+fn answered(reply: Reply) -> Result<Answer, NoAnswer> {
+    match reply {
+        Reply::Answered(answer) => Ok(answer),
+        Reply::KeyReused { field } => Err(NoAnswer::KeyReused { field }),
+        Reply::NoEconomy => Err(NoAnswer::NoEconomy),
+        Reply::Stale => Err(NoAnswer::Bug("only a call can be stale")),
     }
 }
 

@@ -8,6 +8,7 @@ mod accounts;
 mod assets;
 mod audit;
 mod auth;
+mod batches;
 mod components;
 mod economies;
 mod events;
@@ -97,6 +98,7 @@ fn economy_routes() -> Router<Api> {
         )
         .route("/accounts/{account}/statement", get(statement::read))
         .route("/transfers", post(transfers::transfer))
+        .route("/transfers/batch", post(batches::transfer))
         .route("/issue", post(transfers::issue))
         .route("/burn", post(transfers::burn))
         .route("/plugins", get(plugins::list))

@@ -88,7 +88,15 @@ pub(super) struct Parsed<T> {
 
 /// Reads a JSON body. What cannot be read is named by a pointer to it.
 pub(super) async fn json<T: DeserializeOwned>(body: Body) -> Result<Parsed<T>, Problem> {
-    let bytes = read(body, BODY_BYTES_MAX).await?;
+    json_up_to(body, BODY_BYTES_MAX).await
+}
+
+/// Reads a JSON body of at most so many bytes.
+pub(super) async fn json_up_to<T: DeserializeOwned>(
+    body: Body,
+    bytes_max: usize,
+) -> Result<Parsed<T>, Problem> {
+    let bytes = read(body, bytes_max).await?;
     let typed = parse(&bytes)?;
     let canonical = parse(&bytes)?;
     Ok(Parsed { typed, canonical })

@@ -46,6 +46,14 @@ impl Problem {
             .with("pointer", pointer)
     }
 
+    /// The same problem of a part of the body: its pointer leads through `part`.
+    #[must_use]
+    pub fn within(self, part: &str) -> Self {
+        let pointer = self.members.get("pointer").and_then(Value::as_str);
+        let pointer = format!("{part}{}", pointer.unwrap_or_default());
+        self.with("pointer", pointer)
+    }
+
     /// Something in the path that is not there.
     pub fn not_found(code: &str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, code, Retry::SameKey, detail)
@@ -148,6 +156,12 @@ impl Problem {
 
 impl From<NoAnswer> for Problem {
     fn from(no_answer: NoAnswer) -> Self {
+        Self::from(&no_answer)
+    }
+}
+
+impl From<&NoAnswer> for Problem {
+    fn from(no_answer: &NoAnswer) -> Self {
         let detail = no_answer.to_string();
         match no_answer {
             NoAnswer::Writer(Failure::Overloaded) | NoAnswer::Busy => {
@@ -162,7 +176,8 @@ impl From<NoAnswer> for Problem {
                 Self::unavailable("call_failed", detail)
             }
             NoAnswer::KeyReused { field } => {
-                Self::refused("idempotency_key_reused", Retry::NewKey, detail).with("field", field)
+                Self::refused("idempotency_key_reused", Retry::NewKey, detail)
+                    .with("field", field.as_str())
             }
             NoAnswer::NoEconomy => Self::not_found("economy_not_found", detail),
             NoAnswer::NoPlugin(_) => Self::not_found("plugin_not_found", detail),

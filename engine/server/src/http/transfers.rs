@@ -28,10 +28,10 @@ const METADATA_BYTES_MAX: usize = 4096;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TransferBody {
-    postings: Postings,
-    memo: Option<String>,
-    reference: Option<String>,
-    metadata: Option<Value>,
+    pub(super) postings: Postings,
+    pub(super) memo: Option<String>,
+    pub(super) reference: Option<String>,
+    pub(super) metadata: Option<Value>,
 }
 
 /// The body of issue and burn.
@@ -55,8 +55,21 @@ fn check_text(pointer: &str, text: Option<&String>, chars_max: usize) -> Result<
 }
 
 impl TransferBody {
+    pub(super) fn into_act(self, caller: &Caller) -> Act {
+        let authority = if caller.allows(Scope::Admin) {
+            Authority::Admin
+        } else {
+            Authority::Bot
+        };
+        Act::Transfer(TransferRequest {
+            id: random::transfer_id(),
+            postings: self.postings,
+            authority,
+        })
+    }
+
     /// Words that go into the journal with the request and mean nothing to the rules.
-    fn check(&self) -> Result<(), Problem> {
+    pub(super) fn check(&self) -> Result<(), Problem> {
         check_text("/memo", self.memo.as_ref(), MEMO_CHARS_MAX)?;
         check_text("/reference", self.reference.as_ref(), REFERENCE_CHARS_MAX)?;
         match &self.metadata {
@@ -83,16 +96,7 @@ pub(super) async fn transfer(
     caller.require(Scope::Transfer, &economy)?;
     let parsed = extract::json::<TransferBody>(body).await?;
     parsed.typed.check()?;
-    let authority = if caller.allows(Scope::Admin) {
-        Authority::Admin
-    } else {
-        Authority::Bot
-    };
-    let act = Act::Transfer(TransferRequest {
-        id: random::transfer_id(),
-        postings: parsed.typed.postings,
-        authority,
-    });
+    let act = parsed.typed.into_act(&caller);
     if preview {
         return Ok(extract::respond(api.bursar.preview(&economy, &act)?));
     }
