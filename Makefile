@@ -2,20 +2,21 @@
 
 TARGET := wasm32-unknown-unknown
 CARGO ?= cargo
+BURSAR := $(or $(CARGO_TARGET_DIR),target)/debug/bursar
 
 .PHONY: demo test serve lint bench target
 
-## Show the whole story on an embedded database. Ends by itself. Most of what it builds, `make test`
-## uses too.
+## Show the whole story on an embedded database. Ends by itself. What it builds, `make test` uses too.
 demo: target
-	$(CARGO) run --locked --bin bursar -- demo
+	$(CARGO) build --locked --workspace --bin bursar
+	@$(BURSAR) demo
 
 ## Run every test: rules, storage, host, API stories, crashes, the house itself, and the example.
 test: target
 	$(CARGO) test --locked --workspace
 	cd examples/first-plugin && $(CARGO) build --locked --release
-	$(CARGO) run --locked --quiet --bin bursar -- plugin check \
-	    examples/first-plugin/target/wasm32-unknown-unknown/release/first_plugin.wasm
+	$(CARGO) build --locked --workspace --bin bursar
+	$(BURSAR) plugin check examples/first-plugin/target/wasm32-unknown-unknown/release/first_plugin.wasm
 	@echo "Every test passed."
 
 ## Serve bursar.db on http://127.0.0.1:7777.

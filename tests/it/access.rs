@@ -4,59 +4,67 @@ use serde_json::{Value, json};
 
 use crate::support::{GUILD, House, currency, posting};
 
+/// Every route: its method, its path (`…` stands for the guild), which body, and the scope that it
+/// asks for.
+const ROUTES: &str = "
+    GET … none read
+    GET …/assets none read
+    GET …/assets/coin none read
+    GET …/assets/coin/holders none read
+    GET …/accounts/user:1 none read
+    GET …/accounts/user:1/statement none read
+    GET …/events none read
+    GET …/plugins none read
+    GET …/plugins/coinflip none read
+    GET …/outcomes/k none read
+    PUT …/accounts/user:1 none transfer
+    PUT …/accounts/user:1 limit admin
+    PUT …/accounts/user:1 status admin
+    POST …/transfers none transfer
+    POST …/transfers/batch none transfer
+    POST …/issue issue issue
+    POST …/burn issue issue
+    POST …/plugins/coinflip/actions/flip flip call
+    PUT …/assets/coin none admin
+    PUT …/plugins/coinflip none admin
+    PUT … none admin
+    GET …/audit none admin
+    GET /v1/audit none admin
+    GET /v1/keys none admin
+    PUT /v1/keys/x none admin
+    PUT /v1/keys/x/secret none admin
+    POST /v1/keys/y none admin
+    GET /v1/components none admin
+    POST /v1/components none admin";
+
+/// The routes as method, path, body and scope.
+fn routes() -> Vec<(&'static str, String, Value, &'static str)> {
+    let body = |name: &str| match name {
+        "limit" => json!({"credit_limit": 5}),
+        "status" => json!({"status": "open"}),
+        "issue" => json!({"account": "user:1", "asset": "coin", "amount": 1}),
+        "flip" => json!({"caller": "user:1", "arguments": {"stake": 1, "side": "heads"}}),
+        _none => json!({}),
+    };
+    let lines = ROUTES
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty());
+    lines
+        .map(|line| match *line.split(' ').collect::<Vec<_>>() {
+            [method, path, name, scope] => (method, path.replace('…', GUILD), body(name), scope),
+            _ => panic!("{line}"),
+        })
+        .collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_route_asks_for_its_scope() {
     let (house, mut guild) = House::with_guild(1).await;
     guild
         .install("coinflip", "bundled:coinflip", json!({"asset": "coin"}))
         .await;
-    let flip = json!({"caller": "user:1", "arguments": {"stake": 1, "side": "heads"}});
-    let issue = json!({"account": "user:1", "asset": "coin", "amount": 1});
-    let limit = json!({"credit_limit": 5});
-    let none = json!({});
-    let routes: Vec<(&str, String, &Value, &str)> = vec![
-        ("GET", GUILD.into(), &none, "read"),
-        ("GET", format!("{GUILD}/assets"), &none, "read"),
-        ("GET", format!("{GUILD}/assets/coin"), &none, "read"),
-        ("GET", format!("{GUILD}/accounts/user:1"), &none, "read"),
-        (
-            "GET",
-            format!("{GUILD}/accounts/user:1/statement"),
-            &none,
-            "read",
-        ),
-        ("GET", format!("{GUILD}/assets/coin/holders"), &none, "read"),
-        ("GET", format!("{GUILD}/events"), &none, "read"),
-        ("GET", format!("{GUILD}/plugins"), &none, "read"),
-        ("GET", format!("{GUILD}/plugins/coinflip"), &none, "read"),
-        ("GET", format!("{GUILD}/outcomes/k"), &none, "read"),
-        ("PUT", format!("{GUILD}/accounts/user:1"), &none, "transfer"),
-        ("PUT", format!("{GUILD}/accounts/user:1"), &limit, "admin"),
-        ("POST", format!("{GUILD}/transfers"), &none, "transfer"),
-        (
-            "POST",
-            format!("{GUILD}/transfers/batch"),
-            &none,
-            "transfer",
-        ),
-        ("POST", format!("{GUILD}/issue"), &issue, "issue"),
-        ("POST", format!("{GUILD}/burn"), &issue, "issue"),
-        (
-            "POST",
-            format!("{GUILD}/plugins/coinflip/actions/flip"),
-            &flip,
-            "call",
-        ),
-        ("PUT", format!("{GUILD}/assets/coin"), &none, "admin"),
-        ("PUT", format!("{GUILD}/plugins/coinflip"), &none, "admin"),
-        ("PUT", GUILD.into(), &none, "admin"),
-        ("GET", format!("{GUILD}/audit"), &none, "admin"),
-        ("GET", "/v1/audit".into(), &none, "admin"),
-        ("GET", "/v1/keys".into(), &none, "admin"),
-        ("PUT", "/v1/keys/x".into(), &none, "admin"),
-        ("GET", "/v1/components".into(), &none, "admin"),
-        ("POST", "/v1/components".into(), &none, "admin"),
-    ];
+    let routes = routes();
     for scope in ["read", "transfer", "call", "issue", "admin"] {
         let made = guild
             .put(
@@ -309,5 +317,41 @@ async fn a_put_of_a_key_widens_it_only_when_told() {
         .await
         .json();
     assert_eq!(everywhere.get("economies"), None);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_there_is_not_made_again() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let body = json!({"scopes": ["read"]});
+    let made = guild
+        .client
+        .send("POST", "/v1/keys/bot", None, body.to_string().into())
+        .await;
+    assert_eq!(made.unwrap().status, 201);
+    let everything = json!({"scopes": ["admin"]}).to_string();
+    let refused = guild
+        .client
+        .send("POST", "/v1/keys/bot", None, everything.into())
+        .await
+        .unwrap();
+    assert_eq!(
+        (refused.status.as_u16(), refused.code()),
+        (409, "key_exists".into())
+    );
+    let listed = guild.get("/v1/keys").await.json();
+    let bot = listed["keys"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|key| key["id"] == "bot")
+        .unwrap();
+    assert_eq!(bot["scopes"], json!(["read"]));
+    guild.made("/v1/keys/bot", json!({"revoked": true})).await;
+    let refused = guild.put("/v1/keys/bot/secret", json!({})).await;
+    assert_eq!(
+        (refused.status.as_u16(), refused.code()),
+        (409, "key_revoked".into())
+    );
     house.close().await;
 }

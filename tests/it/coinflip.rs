@@ -137,6 +137,13 @@ async fn a_preview_of_a_flip_tells_nothing_of_the_flip() {
         assert_eq!(would["preview"], true);
         sides.insert(would["reply"]["side"].as_str().unwrap().to_owned());
     }
+    let query = format!("{GUILD}/{path}?preview=true");
+    let asked = json!({"caller": "user:1", "arguments": {"stake": 5, "side": "heads"}});
+    let would = guild.client.post(&query, "k", &asked).await.unwrap().json();
+    assert_eq!(
+        would["preview"], true,
+        "said in the query, it is meant as well"
+    );
     assert_eq!(sides.len(), 2, "each preview draws from a seed of its own");
     assert_eq!(guild.get(GUILD).await.json(), before, "no record was made");
     assert!(!flip(&mut guild, "k", 5).await.replayed);

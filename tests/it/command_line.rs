@@ -206,6 +206,16 @@ fn keys_are_managed_on_a_file_that_nobody_serves() {
         "{listed}"
     );
     assert!(!listed.contains(second.trim()), "no secret is shown again");
+    let missing = folder.path().join("typo.db");
+    let refused = complained(&bursar(&["key", "list", "--db", text(&missing)]));
+    assert!(
+        refused.contains("name a database file") && !missing.exists(),
+        "{refused}"
+    );
+    let owner = bursar(&[
+        "key", "create", "--db", db, "--scope", "read", "--name", "owner",
+    ]);
+    assert!(complained(&owner).contains("choose another name"));
     let unknown = complained(&bursar(&["key", "rotate", "nobody", "--db", db]));
     assert!(unknown.contains("there is no key `nobody`"), "{unknown}");
 }

@@ -160,3 +160,32 @@ async fn a_stream_ends_with_its_key_and_with_the_server() {
     house.close().await;
     assert!(lasting.next().await.is_none());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_economy_has_32_streams_and_leaves_the_rest_to_others() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let mut streams = Vec::new();
+    for _ in 0..32 {
+        streams.push(Stream::open(&house, &house.admin_key, None).await);
+    }
+    guild.made("/v1/economies/other", json!({})).await;
+    let ask = async |economy: &str| {
+        let mut connection = TcpStream::connect(house.address()).await.unwrap();
+        let head = format!(
+            "GET /v1/economies/{economy}/events HTTP/1.1\r\nHost: bursar\r\n\
+             Authorization: Bearer {}\r\nAccept: text/event-stream\r\n\r\n",
+            house.admin_key
+        );
+        connection.write_all(head.as_bytes()).await.unwrap();
+        BufReader::new(connection)
+            .lines()
+            .next_line()
+            .await
+            .unwrap()
+            .unwrap()
+    };
+    assert!(ask("guild").await.contains("503"));
+    assert!(ask("other").await.contains("200"));
+    drop(streams);
+    house.close().await;
+}

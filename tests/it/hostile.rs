@@ -361,3 +361,27 @@ async fn stopping_does_not_wait_for_every_call_that_waits() {
         .await;
     house.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preview_keeps_its_place_when_nobody_waits_for_it() {
+    let house = House::set_up(|setup| setup.calls.calls_per_economy = 4).await;
+    let (house, mut guild) = house.furnished(1).await;
+    let_in(&mut guild).await;
+    let body = json!({"caller": "user:1", "arguments": {}, "preview": true});
+    let mut turned_away = 0;
+    for _ in 0..40 {
+        let (mut client, body) = (house.admin(), body.clone());
+        let path = format!("{GUILD}/plugins/villain/actions/spin");
+        let asked = async move { client.post(&path, "k", &body).await };
+        // Given up long before a spin ends.
+        let patience = std::time::Duration::from_millis(2);
+        if let Ok(answer) = tokio::time::timeout(patience, asked).await {
+            turned_away += usize::from(answer.unwrap().code() == "overloaded");
+        }
+    }
+    assert!(
+        turned_away > 0,
+        "places that are given up are not free before the call has ended"
+    );
+    house.close().await;
+}

@@ -209,5 +209,18 @@ async fn what_the_path_names_and_what_the_body_names_are_told_apart() {
         (unknown.status.as_u16(), unknown.code()),
         (422, "component_not_found".into())
     );
+    // What the query says is meant: where it would do nothing it is refused.
+    let put = guild
+        .put(&format!("{GUILD}/accounts/user:1?preview=true"), json!({}))
+        .await;
+    assert_eq!((put.status.as_u16(), put.code()), (400, "malformed".into()));
+    let body = json!({"mode": "independent", "transfers": []});
+    assert_eq!(
+        guild
+            .post("transfers/batch?preview=true", "k", body)
+            .await
+            .code(),
+        "malformed"
+    );
     house.close().await;
 }

@@ -304,6 +304,12 @@ async fn a_statement_explains_each_line() {
     house.close().await;
 }
 
+fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_statement_is_refused_by_its_parameter() {
     let (house, mut guild) = House::with_guild(2).await;
@@ -317,6 +323,7 @@ async fn what_is_no_statement_is_refused_by_its_parameter() {
         ("limit=201".into(), "limit"),
         ("asset=Gold".into(), "asset"),
         ("counterparty=a::b".into(), "counterparty"),
+        ("kind=gift".into(), "kind"),
         ("cursor=00".into(), "cursor"),
         (format!("cursor={cursor}&asset=coin"), "cursor"),
     ];
@@ -331,6 +338,14 @@ async fn what_is_no_statement_is_refused_by_its_parameter() {
         );
         assert_eq!(refused.json()["parameter"], parameter, "{query}");
     }
+    // Forged ones lead nowhere, and cost nobody their reader.
+    for next in [0, 10_000, u64::MAX >> 1, (u64::MAX >> 1) + 1, u64::MAX] {
+        let forged = format!("{{\"next\":{next},\"filter\":{{}}}}");
+        let forged = hex(forged.as_bytes());
+        let path = format!("{GUILD}/accounts/user:1/statement?cursor={forged}");
+        assert_eq!(guild.get(&path).await.status, 400, "{next}");
+    }
+    assert_eq!(page(&mut guild, "user:1", "limit=1").await.0.len(), 1);
     // Another account's cursor leads nowhere on this one.
     let elsewhere = format!("{GUILD}/accounts/user:2/statement?cursor={cursor}");
     assert_eq!(guild.get(&elsewhere).await.json()["parameter"], "cursor");
@@ -345,5 +360,28 @@ async fn what_is_no_statement_is_refused_by_its_parameter() {
         (nobody.status.as_u16(), nobody.code()),
         (404, "account_not_found".into())
     );
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_finds_little_goes_on_where_it_stopped_looking() {
+    let (house, mut guild) = House::with_guild(2).await;
+    let mut wanted = crate::support::posting("user:1", "user:2", 1);
+    wanted["reference"] = json!("needle");
+    assert_eq!(guild.post("transfers", "needle", wanted).await.status, 201);
+    guild.issue("user:1", "coin", 10_000).await;
+    // With the issue before them, a page has looked at 2,000 movements one step before the needle.
+    let plain = |number: usize| {
+        let mut item = crate::support::posting("user:1", "user:2", 1);
+        item["idempotency_key"] = json!(format!("hay {number}"));
+        item
+    };
+    let hay: Vec<Value> = (0..1999).map(plain).collect();
+    let body = json!({"mode": "independent", "transfers": hay});
+    assert_eq!(guild.post("transfers/batch", "k", body).await.status, 200);
+    let (found, cursor) = page(&mut guild, "user:1", "reference=needle").await;
+    assert!(found.is_empty(), "2,000 movements were looked at");
+    let (found, _) = page(&mut guild, "user:1", &format!("cursor={}", cursor.unwrap())).await;
+    assert_eq!(found.len(), 1);
     house.close().await;
 }

@@ -50,6 +50,18 @@ impl Scope {
 /// The scopes of one key.
 pub type Scopes = BTreeSet<Scope>;
 
+/// What is to become of a key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyMode {
+    /// It is made, or changed if it is there; its secret stays then.
+    Put,
+    /// It is made, and must not be there.
+    Create,
+    /// It gets another secret; the one before is good for nothing then.
+    Rotate,
+}
+
 /// What a PUT changes of a key. A new key needs `scopes`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]

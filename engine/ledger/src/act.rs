@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::access::KeyPatch;
+use crate::access::{KeyMode, KeyPatch};
 use crate::account::AccountPatch;
 use crate::amount::{Amount, Limit};
 use crate::asset::AssetKind;
@@ -118,8 +118,8 @@ pub enum Act {
         patch: KeyPatch,
         /// SHA-256 of a secret, used if the key is new or gets another one.
         secret_hash: Digest,
-        /// Whether it gets another secret; the one before is good for nothing then.
-        rotate: bool,
+        /// What is to become of it.
+        mode: KeyMode,
     },
     /// Register a component whose bytes are stored beside the record.
     AddComponent {

@@ -59,11 +59,11 @@ pub fn decide(books: Option<&Books>, at: Timestamp, act: &Act) -> Verdict {
                 key,
                 patch,
                 secret_hash,
-                rotate,
+                mode,
             },
         ) => {
-            let (hash, rotate) = (*secret_hash, *rotate);
-            puts::set_key(books, at, key, patch, NewSecret { hash, rotate })
+            let (hash, mode) = (*secret_hash, *mode);
+            puts::set_key(books, at, key, patch, NewSecret { hash, mode })
         }
         (
             Some(books),

@@ -49,7 +49,7 @@ mod time;
 #[cfg(test)]
 mod tests;
 
-pub use access::{ApiKey, KeyDefinition, KeyPatch, Scope, Scopes};
+pub use access::{ApiKey, KeyDefinition, KeyMode, KeyPatch, Scope, Scopes};
 pub use account::{Account, AccountPatch, AccountStatus, Balance};
 pub use act::{Act, AssetPatch, Authority, IssueRequest, TransferRequest};
 pub use amount::{Amount, Limit};

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use crate::amount::{Amount, Limit};
-use crate::id::{AccountId, AssetId, PluginId};
+use crate::id::{AccountId, AssetId, KeyId, PluginId};
 
 /// Why an act was refused; nothing changed. The first that applies, from the top, is the answer, and
 /// of the reasons about money the first that applies to the first posting that has one.
@@ -45,6 +45,18 @@ pub enum Rejection {
     /// A grant is wider than what the plugin's manifest asks for.
     #[error("a grant can narrow what the manifest asks for, not widen it")]
     GrantTooWide,
+    /// A key of this name is there already.
+    #[error("there is a key `{key}` already")]
+    KeyExists {
+        /// The key.
+        key: KeyId,
+    },
+    /// The key is revoked: another secret would be good for nothing.
+    #[error("the key `{key}` is revoked")]
+    KeyRevoked {
+        /// The key.
+        key: KeyId,
+    },
     /// A new API key lacks something that it must have.
     #[error("a new key needs `{missing}`")]
     KeyIncomplete {
@@ -176,6 +188,8 @@ impl Rejection {
         match self {
             Self::PluginDisabled { .. }
             | Self::AssetFixed { .. }
+            | Self::KeyExists { .. }
+            | Self::KeyRevoked { .. }
             | Self::AccountNotEmpty { .. } => Class::Conflict,
             Self::IssuerAccount { .. }
             | Self::PluginAccount { .. }
@@ -199,6 +213,8 @@ impl Rejection {
     pub fn retry(&self) -> Retry {
         match self {
             Self::PluginDisabled { .. }
+            | Self::KeyExists { .. }
+            | Self::KeyRevoked { .. }
             | Self::ComponentMissing { .. }
             | Self::AssetNotFound { .. }
             | Self::AccountNotFound { .. }

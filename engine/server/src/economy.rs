@@ -16,6 +16,7 @@ use bursar_storage::{
 };
 use bytes::Bytes;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::no_answer::NoAnswer;
 use crate::{bundled, random};
@@ -114,16 +115,23 @@ impl Bursar {
 
     /// Has several acts decided and committed, in this order, each as if it were alone.
     pub async fn act_all(&self, asks: Vec<(Asking, Act)>) -> Vec<Result<Answer, NoAnswer>> {
-        // All of them are in the queue before the first answer is waited for.
-        let sent: Vec<_> = asks
-            .into_iter()
-            .map(|(asking, act)| self.send(submission(asking, act, None)))
-            .collect();
+        // All of them are in the queue before the first answer is waited for; after one that finds
+        // no room none is sent, so that the order holds.
+        let (mut sent, mut full) = (Vec::with_capacity(asks.len()), None);
+        for (asking, act) in asks {
+            let submitted = match full {
+                Some(failure) => Err(failure),
+                None => self.parts.storage.submit(submission(asking, act, None)),
+            };
+            full = submitted.as_ref().err().copied();
+            sent.push(submitted);
+        }
+        let deadline = Instant::now() + ANSWER_PATIENCE;
         let mut answers = Vec::with_capacity(sent.len());
         for receiver in sent {
             answers.push(match receiver {
-                Ok(receiver) => received(receiver).await.and_then(answered),
-                Err(no_answer) => Err(no_answer),
+                Ok(receiver) => received(receiver, deadline).await.and_then(answered),
+                Err(failure) => Err(failure.into()),
             });
         }
         answers
@@ -139,11 +147,8 @@ impl Bursar {
     }
 
     async fn submit(&self, submission: Submission) -> Result<Reply, NoAnswer> {
-        received(self.send(submission)?).await
-    }
-
-    fn send(&self, submission: Submission) -> Result<Receiver, NoAnswer> {
-        Ok(self.parts.storage.submit(submission)?)
+        let receiver = self.parts.storage.submit(submission)?;
+        received(receiver, Instant::now() + ANSWER_PATIENCE).await
     }
 
     /// A component that is ready to run; compiled now if it is not. Blocks.
@@ -269,8 +274,8 @@ fn submission(asking: Asking, act: Act, component: Option<(Digest, Bytes)>) -> S
     }
 }
 
-async fn received(receiver: Receiver) -> Result<Reply, NoAnswer> {
-    match tokio::time::timeout(ANSWER_PATIENCE, receiver).await {
+async fn received(receiver: Receiver, deadline: Instant) -> Result<Reply, NoAnswer> {
+    match tokio::time::timeout_at(deadline, receiver).await {
         Ok(Ok(reply)) => Ok(reply?),
         // The writer ended without an answer, or is taking too long.
         Ok(Err(_)) | Err(_) => Err(Failure::Unknown.into()),

@@ -31,12 +31,14 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use bursar_ledger::Retry;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::economy::Bursar;
 pub use auth::OwnerToken;
-pub(crate) use keys::{all as keys_of, make as make_key, renew as renew_key};
+pub(crate) use keys::{
+    all as keys_of, create_here as create_key, put as put_key, renew as renew_key,
+};
 pub use problem::Problem;
 pub use render::render;
 
@@ -45,7 +47,7 @@ pub use render::render;
 pub struct Api {
     bursar: Bursar,
     owner: Arc<OwnerToken>,
-    streams: Arc<Semaphore>,
+    streams: Arc<events::Streams>,
     ending: watch::Receiver<bool>,
 }
 
@@ -55,7 +57,7 @@ impl Api {
         Self {
             bursar,
             owner: Arc::new(owner),
-            streams: Arc::new(Semaphore::new(events::STREAMS_MAX)),
+            streams: Arc::new(events::Streams::new()),
             ending,
         }
     }
@@ -67,7 +69,7 @@ impl Api {
             .route("/readyz", get(health::readyz))
             .route("/v1/audit", get(audit::all))
             .route("/v1/keys", get(keys::list))
-            .route("/v1/keys/{key}", put(keys::set))
+            .route("/v1/keys/{key}", put(keys::set).post(keys::create))
             .route("/v1/keys/{key}/secret", put(keys::rotate))
             .route(
                 "/v1/components",

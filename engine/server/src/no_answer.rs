@@ -1,7 +1,7 @@
 //! Why a request has no answer: what can keep it from being decided, in the words of no protocol.
 
 use bursar_host::{CallFailure, Report, SchemaError};
-use bursar_ledger::{Digest, PluginId};
+use bursar_ledger::{Digest, KeyId, PluginId};
 use bursar_storage::{Failure, StorageError};
 
 /// Nothing was decided, or it is not known what was; nothing is kept under the request's key.
@@ -45,6 +45,12 @@ pub enum NoAnswer {
     /// A component cannot run here.
     #[error("the component cannot run here; see the findings")]
     Refused(Report),
+    /// The name is kept for what the server and its owner do by themselves.
+    #[error("`{0}` stands for the server itself in the journal; choose another name")]
+    ReservedKey(KeyId),
+    /// Too many streams of events are open.
+    #[error("too many streams of events are open here; ask again later, or for pages")]
+    TooManyStreams,
     /// Too many calls wait for a worker.
     #[error("too many calls are waiting; ask again with the same key")]
     Busy,

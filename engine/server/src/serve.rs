@@ -260,7 +260,7 @@ async fn first_key(bursar: &Bursar) -> Result<Option<String>, StartError> {
         scopes: Some([Scope::Admin].into()),
         ..KeyPatch::default()
     };
-    let made = http::make_key(bursar, "bursar", id, patch).await?;
+    let made = http::create_key(bursar, "bursar", id, patch).await?;
     let made: serde_json::Value = serde_json::from_slice(&made.body).unwrap_or_default();
     Ok(made
         .get("key")

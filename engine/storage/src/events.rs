@@ -10,6 +10,9 @@ use crate::rows;
 /// Events in one page.
 pub const EVENTS_MAX: usize = 500;
 
+/// Bytes of what was asked and answered in one page, but for one event that is larger by itself.
+const PAGE_BYTES_MAX: usize = 1 << 20;
+
 /// One record, as an event.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Event {
@@ -48,7 +51,7 @@ impl Events {
         })
     }
 
-    /// Up to `limit` events after a number, at most [`EVENTS_MAX`].
+    /// Up to `limit` events after a number, at most [`EVENTS_MAX`] and about a megabyte.
     pub(crate) fn after(
         &mut self,
         economy: &EconomyId,
@@ -58,13 +61,18 @@ impl Events {
         let limit = integer(limit.min(EVENTS_MAX) as u64);
         // Beyond what SQL counts there is no record.
         let seq = seq.min(i64::MAX.unsigned_abs());
-        let mut events = Vec::new();
+        let (mut events, mut bytes) = (Vec::new(), 0_usize);
         let values = vec![text(economy.as_str()), integer(seq), limit];
         self.find.each(values, |row| {
-            let json = |column: i32| -> Result<Value, StorageError> {
+            let mut json = |column: i32| -> Result<Value, StorageError> {
                 let text: String = row.get(column)?;
+                bytes = bytes.saturating_add(text.len());
                 serde_json::from_str(&text).map_err(|error| StorageError::damaged(0, error))
             };
+            let (request, answer) = (json(6)?, json(7)?);
+            if bytes > PAGE_BYTES_MAX && !events.is_empty() {
+                return Ok(false);
+            }
             events.push(Event {
                 seq: rows::unsigned(row.get(0)?)?,
                 recorded_at: Timestamp(rows::unsigned(row.get(1)?)?),
@@ -72,8 +80,8 @@ impl Events {
                 outcome: row.get(3)?,
                 actor: row.get(4)?,
                 key: row.get(5)?,
-                request: json(6)?,
-                answer: json(7)?,
+                request,
+                answer,
                 hash: rows::digest(row, 8, 0)?,
             });
             Ok(true)

@@ -5,11 +5,13 @@
 //! money moves. What was written never changes, so a place in the chain stays a place in the chain.
 
 use bursar_ledger::{AccountId, Act, AssetId, EconomyId, Movement, Timestamp};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::database::{Database, Statement, integer};
+use crate::database::{Database, Statement};
 use crate::error::StorageError;
+use crate::record::Entry;
 use crate::rows;
 
 /// Steps of one page. A page with narrow filters over a long history may end here with fewer
@@ -86,13 +88,18 @@ pub struct HistoryQuery {
     pub limit: usize,
 }
 
-/// A step of the chain.
+/// A step of the chain, as it stands in the file: most steps are only passed by.
 struct Step {
+    record: u64,
     economy: EconomyId,
+    seq: u64,
+    recorded_at: Timestamp,
     kind: String,
-    entry: HistoryEntry,
-    source_previous: Option<u64>,
-    destination_previous: Option<u64>,
+    actor: String,
+    key: Option<String>,
+    request: String,
+    act: String,
+    entry: Entry,
 }
 
 /// Finds movements by their number.
@@ -130,8 +137,9 @@ impl History {
             let Some(step) = self.step(number)? else {
                 return Ok(None);
             };
-            let given = step.entry.movement.posting.source == query.account;
-            let got = step.entry.movement.posting.destination == query.account;
+            let posting = &step.entry.movement.posting;
+            let given = posting.source == query.account;
+            let got = posting.destination == query.account;
             if step.economy != query.economy || !(given || got) {
                 return Ok(None);
             }
@@ -139,49 +147,49 @@ impl History {
             if query
                 .filter
                 .after
-                .is_some_and(|after| step.entry.recorded_at < after)
+                .is_some_and(|after| step.recorded_at < after)
             {
                 page.next = None;
                 break;
             }
             page.next = if given {
-                step.source_previous
+                step.entry.link.source_previous
             } else {
-                step.destination_previous
+                step.entry.link.destination_previous
             };
-            if step.passes(&query.filter, given) {
-                page.entries.push(step.entry);
+            if step.passes(&query.filter, given)? {
+                page.entries.push(step.into_entry()?);
             }
         }
         Ok(Some(page))
     }
 
     fn step(&mut self, number: u64) -> Result<Option<Step>, StorageError> {
-        self.find.first(vec![integer(number)], |row| {
-            let (record, entry) = rows::read_entry(row)?;
-            let json = |column: i32| -> Result<String, StorageError> { Ok(row.get(column)?) };
-            let damaged = |error| StorageError::damaged(record, error);
-            Ok(Step {
-                economy: rows::name(row, 10, record)?,
-                kind: row.get(13)?,
-                entry: HistoryEntry {
+        // Beyond what SQL counts there is no movement.
+        let Ok(number) = i64::try_from(number) else {
+            return Ok(None);
+        };
+        self.find
+            .first(vec![libsql::Value::Integer(number)], |row| {
+                let (record, entry) = rows::read_entry(row)?;
+                Ok(Step {
+                    record,
+                    economy: rows::name(row, 10, record)?,
                     seq: rows::unsigned(row.get(11)?)?,
                     recorded_at: Timestamp(rows::unsigned(row.get(12)?)?),
+                    kind: row.get(13)?,
                     actor: row.get(14)?,
                     key: row.get(15)?,
-                    request: serde_json::from_str(&json(16)?).map_err(damaged)?,
-                    act: serde_json::from_str(&json(17)?).map_err(damaged)?,
-                    movement: entry.movement,
-                },
-                source_previous: entry.link.source_previous,
-                destination_previous: entry.link.destination_previous,
+                    request: row.get(16)?,
+                    act: row.get(17)?,
+                    entry,
+                })
             })
-        })
     }
 }
 
 impl Step {
-    fn passes(&self, filter: &HistoryFilter, given: bool) -> bool {
+    fn passes(&self, filter: &HistoryFilter, given: bool) -> Result<bool, StorageError> {
         let HistoryFilter {
             asset,
             counterparty,
@@ -197,13 +205,33 @@ impl Step {
         } else {
             &posting.source
         };
-        let said = self.entry.request.pointer("/body/reference");
-        asset.as_ref().is_none_or(|asset| *asset == posting.asset)
+        let passes = asset.as_ref().is_none_or(|asset| *asset == posting.asset)
             && counterparty.as_ref().is_none_or(|account| account == other)
             && kind.as_ref().is_none_or(|kind| *kind == self.kind)
-            && before.is_none_or(|before| self.entry.recorded_at < before)
-            && reference
-                .as_ref()
-                .is_none_or(|reference| said.and_then(Value::as_str) == Some(reference))
+            && before.is_none_or(|before| self.recorded_at < before);
+        match reference {
+            Some(reference) if passes => {
+                let request: Value = self.parse(&self.request)?;
+                let said = request.pointer("/body/reference").and_then(Value::as_str);
+                Ok(said == Some(reference))
+            }
+            Some(_) | None => Ok(passes),
+        }
+    }
+
+    fn parse<T: DeserializeOwned>(&self, text: &str) -> Result<T, StorageError> {
+        serde_json::from_str(text).map_err(|error| StorageError::damaged(self.record, error))
+    }
+
+    fn into_entry(self) -> Result<HistoryEntry, StorageError> {
+        Ok(HistoryEntry {
+            request: self.parse(&self.request)?,
+            act: self.parse(&self.act)?,
+            seq: self.seq,
+            recorded_at: self.recorded_at,
+            actor: self.actor,
+            key: self.key,
+            movement: self.entry.movement,
+        })
     }
 }

@@ -1,10 +1,12 @@
 //! Reads of what is too old or too large for the state: answers by key, component bytes, histories.
 //!
 //! These connections cannot write, so none of them can checkpoint the write-ahead log under the
-//! writer. Each read is one short statement; none keeps its snapshot of the file open.
+//! writer. Each read is short statements, a page of a history at most 2,000 of them; none keeps its
+//! snapshot of the file open between two.
 
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use bursar_ledger::{Digest, EconomyId};
 use bytes::Bytes;
@@ -20,6 +22,7 @@ use crate::rows;
 /// Connections that read, and nothing else. Calls block for the time of one small read.
 pub(crate) struct Readers {
     each: Vec<Mutex<Reader>>,
+    turn: AtomicUsize,
 }
 
 struct Reader {
@@ -35,6 +38,7 @@ impl Readers {
         let each = (0..count).map(|_| Reader::open(path).map(Mutex::new));
         Ok(Self {
             each: each.collect::<Result<_, _>>()?,
+            turn: AtomicUsize::new(0),
         })
     }
 
@@ -80,10 +84,18 @@ impl Readers {
 
     /// A free reader, or the wait for the first one.
     fn any(&self) -> MutexGuard<'_, Reader> {
-        let free = self.each.iter().find_map(|reader| reader.try_lock().ok());
-        let first = || self.each.first().expect("there is at least one reader");
         // A reader resets its statements before each use, so a panic leaves nothing behind.
-        free.unwrap_or_else(|| first().lock().unwrap_or_else(PoisonError::into_inner))
+        let free = self.each.iter().find_map(|reader| match reader.try_lock() {
+            Ok(free) => Some(free),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        });
+        free.unwrap_or_else(|| {
+            // Whoever has to wait does so in turn at each of them, not all at the first.
+            let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.each.len();
+            let reader = self.each.get(turn).expect("a turn is a reader's");
+            reader.lock().unwrap_or_else(PoisonError::into_inner)
+        })
     }
 }
 

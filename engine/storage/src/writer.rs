@@ -69,6 +69,8 @@ pub(crate) struct Writer<J> {
     checkpointed: u64,
     has_old_pieces: bool,
     tidied: Instant,
+    /// How long the next attempt to open the file waits; nothing after work that went well.
+    pause: Duration,
 }
 
 impl<J: Journal> Writer<J> {
@@ -89,6 +91,7 @@ impl<J: Journal> Writer<J> {
             checkpoint: None,
             has_old_pieces: true,
             tidied: Instant::now(),
+            pause: Duration::ZERO,
             state,
             clock,
             render,
@@ -125,6 +128,7 @@ impl<J: Journal> Writer<J> {
         match written {
             Ok((state, replies)) => {
                 self.state = state;
+                self.pause = Duration::ZERO;
                 self.shared.publish(&self.state);
                 for (job, reply) in jobs.into_iter().zip(replies) {
                     job.finish(reply);
@@ -198,7 +202,11 @@ impl<J: Journal> Writer<J> {
         self.checkpoint = None;
         // The old connection goes first: there is never more than one that writes.
         self.journal = None;
-        let mut pause = self.pace.reopen_pause;
+        // A file that opens and then fails again, as on a disk that is nearly full, is not hurried.
+        if !self.pause.is_zero() && self.shared.queue.rest(self.pause) {
+            return false;
+        }
+        self.lengthen_pause();
         loop {
             let error = match self.rebuild() {
                 Ok(()) => return true,
@@ -208,13 +216,18 @@ impl<J: Journal> Writer<J> {
                 tracing::error!(%error, "the state cannot be rebuilt; taking no more requests");
                 return false;
             }
-            let pause_ms = pause.as_millis();
+            let pause_ms = self.pause.as_millis();
             tracing::warn!(%error, pause_ms, "the state could not be rebuilt yet; trying again");
-            if self.shared.queue.rest(pause) {
+            if self.shared.queue.rest(self.pause) {
                 return false;
             }
-            pause = pause.saturating_mul(2).min(self.pace.reopen_pause_max);
+            self.lengthen_pause();
         }
+    }
+
+    fn lengthen_pause(&mut self) {
+        let longer = self.pause.saturating_mul(2).max(self.pace.reopen_pause);
+        self.pause = longer.min(self.pace.reopen_pause_max);
     }
 
     fn rebuild(&mut self) -> Result<(), StorageError> {

@@ -1,6 +1,6 @@
 //! What PUTs say: how an economy, an asset, an account or a key is to be.
 
-use crate::access::{ApiKey, KeyDefinition, KeyPatch};
+use crate::access::{ApiKey, KeyDefinition, KeyMode, KeyPatch};
 use crate::account::{Account, AccountPatch, AccountStatus, Balance};
 use crate::act::AssetPatch;
 use crate::amount::{Amount, Limit};
@@ -161,6 +161,13 @@ pub(super) fn set_key(
     new_secret: NewSecret,
 ) -> Result<Verdict, Rejection> {
     let present = books.key(key);
+    match (present, new_secret.mode) {
+        (Some(_), KeyMode::Create) => return Err(Rejection::KeyExists { key: key.clone() }),
+        (Some(present), KeyMode::Rotate) if present.definition.revoked => {
+            return Err(Rejection::KeyRevoked { key: key.clone() });
+        }
+        (Some(_) | None, KeyMode::Put | KeyMode::Rotate) | (None, KeyMode::Create) => {}
+    }
     let before = present.map(|present| present.definition.clone());
     let scopes = patch.scopes.clone();
     let scopes = scopes.or_else(|| before.as_ref().map(|before| before.scopes.clone()));
@@ -174,7 +181,7 @@ pub(super) fn set_key(
         revoked: patch.revoked.unwrap_or(before.revoked),
     };
     let (secret_hash, created_at) = match present {
-        Some(present) if !new_secret.rotate => {
+        Some(present) if new_secret.mode != KeyMode::Rotate => {
             if present.definition == definition {
                 return Ok(Verdict::Unchanged);
             }
@@ -202,5 +209,5 @@ pub(super) fn set_key(
 #[derive(Clone, Copy)]
 pub(super) struct NewSecret {
     pub(super) hash: Digest,
-    pub(super) rotate: bool,
+    pub(super) mode: KeyMode,
 }

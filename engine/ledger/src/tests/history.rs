@@ -14,7 +14,7 @@ use super::script::{World, call_request, id};
 use crate::{
     AMOUNT_MAX, AccountId, AccountPatch, AccountStatus, Act, Amount, Ask, AssetId, AssetPatch,
     Authority, Books, CallRequest, CallResult, Digest, Draft, Ending, GrantChoice, Grants,
-    IssueRequest, KeyPatch, Limit, Patch, PluginPatch, Posting, Postings, Scope, Scopes,
+    IssueRequest, KeyMode, KeyPatch, Limit, Patch, PluginPatch, Posting, Postings, Scope, Scopes,
     SpendLimit, Transcript, TransferId, TransferRequest, Verdict,
 };
 
@@ -270,7 +270,7 @@ fn other() -> impl Strategy<Value = Act> + Clone {
             ..KeyPatch::default()
         },
         secret_hash: Digest::of(b"secret"),
-        rotate: false,
+        mode: KeyMode::Put,
     });
     let component = (0..3_u64).prop_map(|bytes| Act::AddComponent {
         digest: Digest::of(&bytes.to_be_bytes()),

@@ -4,8 +4,8 @@ use expect_test::expect;
 
 use super::script::{World, check, id};
 use crate::{
-    AccountId, Act, AssetPatch, Change, Digest, Grants, KeyDefinition, KeyPatch, Patch, Scope,
-    Scopes, Seed, Timestamp, Verdict, decide,
+    AccountId, Act, AssetPatch, Change, Digest, Grants, KeyDefinition, KeyMode, KeyPatch, Patch,
+    Scope, Scopes, Seed, Timestamp, Verdict, decide,
 };
 
 #[test]
@@ -255,7 +255,7 @@ fn key_keeps_its_secret_when_its_scopes_change() {
             ..KeyPatch::default()
         },
         secret_hash: Digest::of(secret),
-        rotate: false,
+        mode: KeyMode::Put,
     };
     assert!(matches!(
         world.act(&set(Scope::Read, b"first")),
@@ -281,13 +281,13 @@ fn key_keeps_its_secret_when_its_scopes_change() {
 #[test]
 fn key_keeps_what_is_absent_and_widens_only_when_told() {
     let mut world = World::after("");
-    let set = |patch: KeyPatch, rotate: bool| Act::SetKey {
+    let set = |patch: KeyPatch, mode: KeyMode| Act::SetKey {
         key: id("bot"),
         patch,
         secret_hash: Digest::of(b"second"),
-        rotate,
+        mode,
     };
-    let Verdict::Rejected(no) = world.act(&set(KeyPatch::default(), false)) else {
+    let Verdict::Rejected(no) = world.act(&set(KeyPatch::default(), KeyMode::Put)) else {
         panic!("a new key needs scopes");
     };
     assert_eq!(no.to_string(), "a new key needs `scopes`");
@@ -296,12 +296,12 @@ fn key_keeps_what_is_absent_and_widens_only_when_told() {
         economies: Patch::Set([id("guild")].into()),
         revoked: None,
     };
-    world.act(&set(bound, false));
+    world.act(&set(bound, KeyMode::Create));
     let revoked = KeyPatch {
         revoked: Some(true),
         ..KeyPatch::default()
     };
-    world.act(&set(revoked, false));
+    world.act(&set(revoked, KeyMode::Put));
     let key = |world: &World| world.books.key(&id("bot")).expect("the key").clone();
     let now = key(&world);
     assert!(now.definition.revoked && !now.definition.reaches(&id("other")));
@@ -310,7 +310,8 @@ fn key_keeps_what_is_absent_and_widens_only_when_told() {
         revoked: Some(false),
         ..KeyPatch::default()
     };
-    world.act(&set(everywhere, true));
+    world.act(&set(everywhere.clone(), KeyMode::Put));
+    world.act(&set(everywhere, KeyMode::Rotate));
     let now = key(&world);
     assert!(!now.definition.revoked && now.definition.reaches(&id("other")));
     assert_eq!(now.secret_hash, Digest::of(b"second"));

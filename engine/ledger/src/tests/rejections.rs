@@ -12,18 +12,22 @@ const SETUP: &str = "
     account user:2 ceiling=50
     account user:7 status=frozen
     account user:8 status=closed
+    key old scopes=read
+    key dead scopes=read revoked=true
     issue user:1 coin 100
     plugin shop component=a enabled=true
     plugin off component=a";
 
 /// One line for each rejection, in the order of the enum.
-const LADDER: [&str; 18] = [
+const LADDER: [&str; 20] = [
     "transfer issuer:coin -> user:1 coin 1",
     "transfer plugin:shop -> user:1 coin 1",
     "account plugin:shop credit_limit=50",
     "call A off user:1; A reply",
     "plugin new enabled=true",
     "plugin shop grants=debit/user:2",
+    "key old mode=create",
+    "key dead mode=rotate",
     "key bot",
     "transfer user:1 -> user:2 gem 1",
     "patch gem kind=item",
@@ -82,6 +86,8 @@ fn every_rejection_can_be_provoked() {
         plugin_disabled (Conflict, NewKey): the plugin `off` is disabled
         component_missing (Refused, NewKey): the plugin `new` is not installed yet: say which `component`
         grant_too_wide (Refused, Never): a grant can narrow what the manifest asks for, not widen it
+        key_exists (Conflict, NewKey): there is a key `old` already
+        key_revoked (Conflict, NewKey): the key `dead` is revoked
         key_incomplete (Refused, Never): a new key needs `scopes`
         asset_not_found (Refused, NewKey): the economy has no asset `gem`
         asset_incomplete (Refused, Never): a new asset needs `name`

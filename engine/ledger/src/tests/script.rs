@@ -158,9 +158,9 @@ impl World {
             },
             "key" => Act::SetKey {
                 key: id(words.plain[1]),
-                patch: crate::KeyPatch::default(),
+                patch: words.key_patch(),
                 secret_hash: Digest::of(b"secret"),
-                rotate: false,
+                mode: words.key_mode(),
             },
             "issue" => Act::Issue(words.issue()),
             "burn" => Act::Burn(words.issue()),

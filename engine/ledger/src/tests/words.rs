@@ -8,8 +8,9 @@ use uuid::Uuid;
 
 use crate::{
     AMOUNT_MAX, AccountId, AccountPatch, AccountStatus, Amount, Ask, AssetId, AssetKind,
-    AssetPatch, Authority, ComponentChoice, Digest, GrantChoice, Grants, IssueRequest, Limit,
-    Patch, PluginId, PluginPatch, Posting, Postings, SpendLimit, TransferId, TransferRequest,
+    AssetPatch, Authority, ComponentChoice, Digest, GrantChoice, Grants, IssueRequest, KeyMode,
+    KeyPatch, Limit, Patch, PluginId, PluginPatch, Posting, Postings, Scope, Scopes, SpendLimit,
+    TransferId, TransferRequest,
 };
 
 /// The words of a line: those with `=`, and those without.
@@ -54,6 +55,26 @@ impl<'a> Words<'a> {
             decimals: self.named("decimals").map(id),
             max_supply: self.member("max_supply", limit),
             metadata: self.member("metadata", json),
+        }
+    }
+
+    pub(super) fn key_patch(&self) -> KeyPatch {
+        let scopes = self
+            .named("scopes")
+            .map(|_read| Scopes::from([Scope::Read]));
+        let revoked = self.named("revoked").map(|revoked| revoked == "true");
+        KeyPatch {
+            scopes,
+            revoked,
+            ..KeyPatch::default()
+        }
+    }
+
+    pub(super) fn key_mode(&self) -> KeyMode {
+        match self.named("mode") {
+            Some("create") => KeyMode::Create,
+            Some("rotate") => KeyMode::Rotate,
+            _put => KeyMode::Put,
         }
     }
 

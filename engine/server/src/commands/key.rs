@@ -13,7 +13,7 @@ use super::owner::{Access, access};
 use super::{CommandError, Done, block_on, style};
 use crate::client::Client;
 use crate::economy::{Bursar, CallBounds};
-use crate::http::{make_key, render, renew_key};
+use crate::http::{create_key, put_key, render, renew_key};
 use crate::no_answer::NoAnswer;
 use crate::{clock, random};
 
@@ -92,9 +92,7 @@ impl Key {
 
 fn secret(answer: &Value) -> Result<&str, CommandError> {
     let key = answer.get("key").and_then(Value::as_str);
-    key.ok_or_else(|| {
-        CommandError::new("a key of this name is there already; choose another --name")
-    })
+    key.ok_or_else(|| CommandError::new("the answer has no secret in it"))
 }
 
 /// A key, for people.
@@ -147,6 +145,10 @@ enum Asked {
 
 impl File {
     async fn ask(&self, asked: Asked) -> Result<Value, CommandError> {
+        // Only the first key may make the file.
+        if !matches!(asked, Asked::Make(..)) {
+            self.check_there()?;
+        }
         match access(&self.db)? {
             Access::Ours(lock) => self.ask_here(lock, asked).await,
             Access::Theirs(client) => ask_owner(*client, asked).await,
@@ -165,7 +167,18 @@ impl File {
         understood(&answer?.map_err(CommandError::new)?)
     }
 
+    fn check_there(&self) -> Result<(), CommandError> {
+        if self.db.exists() {
+            return Ok(());
+        }
+        let path = self.db.display();
+        Err(CommandError::new(format!(
+            "{path} is not there; name a database file"
+        )))
+    }
+
     fn list(&self) -> Result<Value, CommandError> {
+        self.check_there()?;
         let listed = match access(&self.db)? {
             Access::Ours(lock) => {
                 let clock = clock::system();
@@ -192,14 +205,14 @@ async fn answer_here(
     let system = state.books(bursar.system());
     let is_there = |id: &KeyId| system.is_some_and(|system| system.key(id).is_some());
     Ok(match asked {
-        Asked::Make(id, patch) => make_key(bursar, "owner", id, patch).await,
+        Asked::Make(id, patch) => create_key(bursar, "owner", id, patch).await,
         Asked::Renew(id) if is_there(&id) => renew_key(bursar, "owner", id).await,
         Asked::Revoke(id) if is_there(&id) => {
             let patch = KeyPatch {
                 revoked: Some(true),
                 ..KeyPatch::default()
             };
-            make_key(bursar, "owner", id, patch).await
+            put_key(bursar, "owner", id, patch).await
         }
         Asked::Renew(id) | Asked::Revoke(id) => {
             return Err(CommandError::new(format!("there is no key `{id}`")));
@@ -216,12 +229,13 @@ fn understood(answer: &Answer) -> Result<Value, CommandError> {
 }
 
 async fn ask_owner(mut client: Client, asked: Asked) -> Result<Value, CommandError> {
-    let (route, body) = match asked {
-        Asked::Make(id, patch) => (format!("/v1/keys/{id}"), json!(patch)),
-        Asked::Renew(id) => (format!("/v1/keys/{id}/secret"), json!({})),
-        Asked::Revoke(id) => (format!("/v1/keys/{id}"), json!({ "revoked": true })),
+    let (method, route, body) = match asked {
+        Asked::Make(id, patch) => ("POST", format!("/v1/keys/{id}"), json!(patch)),
+        Asked::Renew(id) => ("PUT", format!("/v1/keys/{id}/secret"), json!({})),
+        Asked::Revoke(id) => ("PUT", format!("/v1/keys/{id}"), json!({ "revoked": true })),
     };
-    let answer = client.put(&route, &body).await.map_err(CommandError::new)?;
+    let sent = client.send(method, &route, None, body.to_string().into());
+    let answer = sent.await.map_err(CommandError::new)?;
     if answer.status.is_success() {
         return Ok(answer.json());
     }
@@ -229,6 +243,9 @@ async fn ask_owner(mut client: Client, asked: Asked) -> Result<Value, CommandErr
 }
 
 fn refused(problem: &Value) -> CommandError {
+    if problem.get("code").and_then(Value::as_str) == Some("key_exists") {
+        return CommandError::new("a key of this name is there already; choose another --name");
+    }
     let detail = problem.get("detail").and_then(Value::as_str);
     CommandError::new(detail.unwrap_or("the owner of the file refused it"))
 }

@@ -163,9 +163,7 @@ impl Bursar {
                 let name = (asking.economy.clone(), call.plugin.clone());
                 lane = Some(self.parts.calls.lanes.enter(name).await);
             }
-            let state = self.state();
-            let books = state.books(&asking.economy).ok_or(NoAnswer::NoEconomy)?;
-            let result = self.run_over(&asking.economy, books, &call).await?;
+            let (result, _) = self.run(&asking.economy, &call, Books::clone).await?;
             let submission = Submission {
                 economy: asking.economy.clone(),
                 actor: asking.actor.clone(),
@@ -199,22 +197,29 @@ impl Bursar {
         stored.map_err(unreadable)
     }
 
-    /// One try of a call over a snapshot, when it is its economy's turn at a worker.
-    pub(super) async fn run_over(
+    /// One try of a call, when it is its economy's turn at a worker: over the books that are newest
+    /// then, as `prepare` gives them. Says what came of it, and over which books.
+    pub(super) async fn run(
         &self,
         economy: &EconomyId,
-        books: &Arc<Books>,
         call: &CallRequest,
-    ) -> Result<CallResult, NoAnswer> {
+        prepare: impl FnOnce(&Books) -> Books + Send + 'static,
+    ) -> Result<(CallResult, Books), NoAnswer> {
         let calls = &self.parts.calls;
-        let _turn = calls.turns.enter(economy.clone()).await;
+        let turn = calls.turns.enter(economy.clone()).await;
         let (respond, ran) = oneshot::channel();
-        let bursar = self.clone();
-        let (books, call) = (Arc::clone(books), call.clone());
+        let (bursar, economy, call) = (self.clone(), economy.clone(), call.clone());
         let job = move || {
-            let run = AssertUnwindSafe(|| bursar.run_here(&books, call));
+            let run = AssertUnwindSafe(|| {
+                let state = bursar.state();
+                let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
+                let books = prepare(books);
+                Ok((bursar.run_here(&books, call)?, books))
+            });
             let bug = Err(NoAnswer::Bug("a bug was met in a call; nothing has moved"));
             drop(respond.send(catch_unwind(run).unwrap_or(bug)));
+            // It is the next one's turn when the worker is free, whoever has left meanwhile.
+            drop(turn);
         };
         if calls.workers.submit(Box::new(job)).is_err() {
             return Err(NoAnswer::Busy);

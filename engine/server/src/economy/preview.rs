@@ -4,8 +4,6 @@
 //! have changed by the time that somebody asks in earnest. Draws are made from a seed that is thrown
 //! away, so a preview tells nothing of the draws that will count.
 
-use std::sync::Arc;
-
 use bursar_ledger::{Act, Books, CallRequest, EconomyId, Timestamp, decide};
 use bursar_storage::{Answer, Recorded};
 use serde_json::Value;
@@ -25,16 +23,15 @@ impl Bursar {
         Ok(self.would_be(economy, books, act))
     }
 
-    /// What a call would come to now. It runs like any other, on a worker and within its bounds.
+    /// What a call would come to now. It runs like any other, on a worker and within its bounds, and
+    /// keeps its place until it has ended, even if nobody waits for it any more.
     pub async fn preview_call(
         &self,
         economy: EconomyId,
         calling: Calling,
     ) -> Result<Answer, NoAnswer> {
-        let _admitted = self.admit(&economy)?;
-        let state = self.state();
-        let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
-        let books = Arc::new(books.with_seed(random::seed()));
+        let admitted = self.admit(&economy)?;
+        let bursar = self.clone();
         let call = CallRequest {
             id: random::call_id(),
             plugin: calling.plugin,
@@ -45,8 +42,16 @@ impl Bursar {
             key: NO_KEY.into(),
             now: self.now(),
         };
-        let result = self.run_over(&economy, &books, &call).await?;
-        Ok(self.would_be(&economy, &books, &Act::Call(Box::new(result))))
+        let previewed = tokio::spawn(async move {
+            let _admitted = admitted;
+            let seed = random::seed();
+            let over = move |books: &Books| books.with_seed(seed);
+            let (result, books) = bursar.run(&economy, &call, over).await?;
+            Ok(bursar.would_be(&economy, &books, &Act::Call(Box::new(result))))
+        });
+        previewed
+            .await
+            .unwrap_or(Err(NoAnswer::Bug("the preview broke off")))
     }
 
     /// The time that the next record would have.

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::auth::Caller;
-use super::extract::Path;
+use super::extract::{Asked, Nothing, Path};
 use super::problem::Problem;
 use super::{Api, extract, wire};
 use crate::no_answer::NoAnswer;
@@ -61,6 +61,7 @@ pub(super) async fn set(
     State(api): State<Api>,
     caller: Caller,
     Path((economy, account)): Path<(String, String)>,
+    _: Asked<Nothing>,
     body: Body,
 ) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;

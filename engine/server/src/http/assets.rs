@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::auth::Caller;
-use super::extract::{Asked, Path};
+use super::extract::{Asked, Nothing, Path};
 use super::problem::Problem;
 use super::{Api, extract, wire};
 use crate::economy::blocking;
@@ -87,6 +87,7 @@ pub(super) async fn set(
     State(api): State<Api>,
     caller: Caller,
     Path((economy, asset)): Path<(String, String)>,
+    _: Asked<Nothing>,
     body: Body,
 ) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;

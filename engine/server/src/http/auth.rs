@@ -38,6 +38,16 @@ pub(super) struct Caller {
     /// The id of the key, as records name it.
     pub(super) actor: String,
     definition: KeyDefinition,
+    proof: Proof,
+}
+
+/// What let somebody in.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Proof {
+    /// The token of whoever runs the server; it is good as long as the process.
+    Owner,
+    /// The secret of a key.
+    Secret(KeyId, Digest),
 }
 
 impl Caller {
@@ -65,20 +75,17 @@ impl Caller {
         Ok(())
     }
 
-    /// Whether the key that asked would still be let in. The owner's token lasts as long as the
-    /// process.
+    /// Whether what let the caller in still does.
     pub(super) fn is_still_good(&self, api: &Api, scope: Scope, economy: &EconomyId) -> bool {
-        if self.actor == OWNER {
+        let Proof::Secret(id, secret_hash) = &self.proof else {
             return true;
-        }
+        };
         let state = api.bursar.state();
-        let kept = state
-            .books(api.bursar.system())
-            .zip(self.actor.parse::<KeyId>().ok())
-            .and_then(|(system, id)| system.key(&id).cloned());
-        kept.is_some_and(|key| {
+        let system = state.books(api.bursar.system());
+        system.and_then(|system| system.key(id)).is_some_and(|key| {
             let now = &key.definition;
-            !now.revoked && now.reaches(economy) && now.allows(scope)
+            let same = key.secret_hash == *secret_hash && !now.revoked;
+            same && now.reaches(economy) && now.allows(scope)
         })
     }
 
@@ -110,6 +117,7 @@ impl FromRequestParts<Api> for Caller {
             return Ok(Self {
                 actor: OWNER.into(),
                 definition,
+                proof: Proof::Owner,
             });
         }
         let secret = Secret::parse(token).ok_or_else(Problem::unauthorized)?;
@@ -123,6 +131,7 @@ impl FromRequestParts<Api> for Caller {
             Some(key) if secret.matches(&hash) && !key.definition.revoked => Ok(Self {
                 actor: secret.id().to_string(),
                 definition: key.definition.clone(),
+                proof: Proof::Secret(secret.id().clone(), hash),
             }),
             Some(_) | None => {
                 secret.matches(&hash);

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::Api;
 use super::auth::Caller;
-use super::extract::{self, Path};
+use super::extract::{self, Asked, Nothing, Path};
 use super::problem::Problem;
 use super::transfers::TransferBody;
 use crate::no_answer::NoAnswer;
@@ -59,6 +59,7 @@ pub(super) async fn transfer(
     State(api): State<Api>,
     caller: Caller,
     Path(economy): Path<String>,
+    _: Asked<Nothing>,
     body: Body,
 ) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;

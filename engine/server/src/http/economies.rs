@@ -7,7 +7,7 @@ use bursar_ledger::{Act, Scope};
 use serde_json::{Value, json};
 
 use super::auth::Caller;
-use super::extract::Path;
+use super::extract::{Asked, Nothing, Path};
 use super::problem::Problem;
 use super::{Api, extract, wire};
 use crate::no_answer::NoAnswer;
@@ -18,6 +18,7 @@ pub(super) async fn open(
     State(api): State<Api>,
     caller: Caller,
     Path(economy): Path<String>,
+    _: Asked<Nothing>,
 ) -> Result<Response, Problem> {
     let id = extract::economy(&economy)?;
     caller.require(Scope::Admin, &id)?;

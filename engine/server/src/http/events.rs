@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
@@ -17,20 +18,42 @@ use bursar_storage::{EVENTS_MAX, Event};
 use futures_util::stream::{Stream, unfold};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::Api;
 use super::auth::Caller;
 use super::extract::{self, Asked, Path, wrong_query};
 use super::problem::Problem;
 use crate::economy::blocking;
+use crate::keyed_locks::{KeyedGuard, KeyedLocks};
 use crate::no_answer::NoAnswer;
 
 /// Events in a page where nothing is said, and what a stream reads at once.
 const EVENTS: usize = 100;
 
-/// Streams at the same time.
-pub(super) const STREAMS_MAX: usize = 256;
+/// Streams at the same time, of all economies together.
+const STREAMS_MAX: usize = 256;
+
+/// Streams of one economy at the same time.
+const STREAMS_PER_ECONOMY_MAX: usize = 32;
+
+/// Places for those who follow.
+pub(super) struct Streams {
+    all: Arc<Semaphore>,
+    per_economy: KeyedLocks<EconomyId>,
+}
+
+impl Streams {
+    pub(super) fn new() -> Self {
+        Self {
+            all: Arc::new(Semaphore::new(STREAMS_MAX)),
+            per_economy: KeyedLocks::new(STREAMS_PER_ECONOMY_MAX),
+        }
+    }
+}
+
+/// A place for one who follows.
+type Place = (OwnedSemaphorePermit, KeyedGuard<EconomyId>);
 
 /// Which events are asked for.
 #[derive(Deserialize)]
@@ -64,8 +87,10 @@ pub(super) async fn read(
     let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
     if wants_stream(&headers) {
         let after = last_event_id(&headers)?.unwrap_or(after);
-        let place = api.streams.clone().try_acquire_owned();
-        let place = place.map_err(|_| NoAnswer::Busy)?;
+        let all = api.streams.all.clone().try_acquire_owned();
+        let all = all.map_err(|_| NoAnswer::TooManyStreams)?;
+        let here = api.streams.per_economy.try_enter(economy.clone());
+        let place = (all, here.ok_or(NoAnswer::TooManyStreams)?);
         let followed = Followed::new(&api, caller, economy, after, place);
         let stream = Sse::new(followed.into_stream()).keep_alive(KeepAlive::default());
         return Ok(stream.into_response());
@@ -131,17 +156,11 @@ struct Followed {
     ready: VecDeque<Event>,
     commits: watch::Receiver<u64>,
     ending: watch::Receiver<bool>,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Followed {
-    fn new(
-        api: &Api,
-        caller: Caller,
-        economy: EconomyId,
-        after: u64,
-        place: OwnedSemaphorePermit,
-    ) -> Self {
+    fn new(api: &Api, caller: Caller, economy: EconomyId, after: u64, place: Place) -> Self {
         Self {
             api: api.clone(),
             caller,

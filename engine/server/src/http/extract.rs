@@ -145,6 +145,11 @@ impl<T: DeserializeOwned> FromRequestParts<Api> for Asked<T> {
     }
 }
 
+/// No parameters: what is said in the query is meant, and here it would do nothing.
+#[derive(serde::Deserialize, Clone, Copy)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
+
 /// A parameter of the query that cannot be.
 pub(super) fn wrong_query(parameter: &str, detail: &str) -> Problem {
     Problem::malformed("", format!("`{parameter}` in the query: {detail}"))

@@ -7,16 +7,16 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
-use bursar_ledger::{Act, EconomyId, KeyId, KeyPatch, Patch, Scope, Scopes};
+use bursar_ledger::{Act, EconomyId, KeyId, KeyMode, KeyPatch, Patch, Scope, Scopes};
 use bursar_storage::Answer;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::auth::Caller;
-use super::extract::Path;
+use super::extract::{Asked, Nothing, Path};
 use super::problem::Problem;
 use super::{Api, extract, wire};
-use crate::economy::{Asking, Bursar, SYSTEM};
+use crate::economy::{Bursar, SYSTEM};
 use crate::keys::Secret;
 use crate::no_answer::NoAnswer;
 use crate::random;
@@ -34,19 +34,8 @@ pub(super) struct KeyBody {
     revoked: Option<bool>,
 }
 
-/// `PUT /v1/keys/{key}`
-pub(super) async fn set(
-    State(api): State<Api>,
-    caller: Caller,
-    Path(key): Path<String>,
-    body: Body,
-) -> Result<Response, Problem> {
-    caller.require_everywhere(Scope::Admin)?;
-    let id: KeyId = extract::name("key", &key)?;
-    if RESERVED.contains(&id.as_str()) {
-        let detail = format!("`{id}` stands for the server itself in the journal");
-        return Err(Problem::malformed("", detail));
-    }
+/// What a body says of a key.
+async fn read_patch(body: Body) -> Result<KeyPatch, Problem> {
     let parsed = extract::json::<KeyBody>(body).await?;
     let KeyBody {
         scopes,
@@ -59,13 +48,44 @@ pub(super) async fn set(
             "a key has at least one scope; to end it, say that it is `revoked`",
         ));
     }
-    let patch = KeyPatch {
+    Ok(KeyPatch {
         scopes,
         economies,
         revoked,
-    };
+    })
+}
+
+/// `PUT /v1/keys/{key}`
+pub(super) async fn set(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(key): Path<String>,
+    _: Asked<Nothing>,
+    body: Body,
+) -> Result<Response, Problem> {
+    caller.require_everywhere(Scope::Admin)?;
+    let id: KeyId = extract::name("key", &key)?;
+    let patch = read_patch(body).await?;
     Ok(extract::respond(
-        make(&api.bursar, &caller.actor, id, patch).await?,
+        put(&api.bursar, &caller.actor, id, patch).await?,
+    ))
+}
+
+/// `POST /v1/keys/{key}`: makes a key that must not be there, so that nobody changes one by mistake.
+/// It needs no idempotency key: a second try is told that the key is there, and can give it another
+/// secret.
+pub(super) async fn create(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(key): Path<String>,
+    _: Asked<Nothing>,
+    body: Body,
+) -> Result<Response, Problem> {
+    caller.require_everywhere(Scope::Admin)?;
+    let id: KeyId = extract::name("key", &key)?;
+    let patch = read_patch(body).await?;
+    Ok(extract::respond(
+        create_here(&api.bursar, &caller.actor, id, patch).await?,
     ))
 }
 
@@ -75,6 +95,7 @@ pub(super) async fn rotate(
     State(api): State<Api>,
     caller: Caller,
     Path(key): Path<String>,
+    _: Asked<Nothing>,
 ) -> Result<Response, Problem> {
     caller.require_everywhere(Scope::Admin)?;
     let id: KeyId = extract::name("key", &key)?;
@@ -90,41 +111,57 @@ pub(super) async fn rotate(
 }
 
 /// Makes or changes a key. The answer has its secret if it is new.
-pub(crate) async fn make(
+pub(crate) async fn put(
     bursar: &Bursar,
     actor: &str,
     id: KeyId,
     patch: KeyPatch,
 ) -> Result<Answer, NoAnswer> {
-    let body = serde_json::to_value(&patch).unwrap_or_default();
-    let asking = bursar.system_asking(actor, "PUT", &format!("/v1/keys/{id}"), &body);
-    set_with_secret(bursar, asking, id, patch, false).await
+    set_with_secret(bursar, ("PUT", actor), id, patch, KeyMode::Put).await
+}
+
+/// Makes a key that must not be there; its secret is in the answer.
+pub(crate) async fn create_here(
+    bursar: &Bursar,
+    actor: &str,
+    id: KeyId,
+    patch: KeyPatch,
+) -> Result<Answer, NoAnswer> {
+    set_with_secret(bursar, ("POST", actor), id, patch, KeyMode::Create).await
 }
 
 /// Gives a key another secret, which is in the answer.
 pub(crate) async fn renew(bursar: &Bursar, actor: &str, id: KeyId) -> Result<Answer, NoAnswer> {
-    let route = format!("/v1/keys/{id}/secret");
-    let asking = bursar.system_asking(actor, "PUT", &route, &Value::Null);
-    set_with_secret(bursar, asking, id, KeyPatch::default(), true).await
+    let patch = KeyPatch::default();
+    set_with_secret(bursar, ("PUT", actor), id, patch, KeyMode::Rotate).await
 }
 
 async fn set_with_secret(
     bursar: &Bursar,
-    asking: Asking,
+    (method, actor): (&str, &str),
     id: KeyId,
     patch: KeyPatch,
-    rotate: bool,
+    mode: KeyMode,
 ) -> Result<Answer, NoAnswer> {
+    if RESERVED.contains(&id.as_str()) {
+        return Err(NoAnswer::ReservedKey(id));
+    }
+    let route = match mode {
+        KeyMode::Put | KeyMode::Create => format!("/v1/keys/{id}"),
+        KeyMode::Rotate => format!("/v1/keys/{id}/secret"),
+    };
+    let body = serde_json::to_value(&patch).unwrap_or_default();
+    let asking = bursar.system_asking(actor, method, &route, &body);
     let secret = Secret::new(id.clone(), random::bytes());
     let act = Act::SetKey {
         key: id,
         patch,
         secret_hash: secret.hash(),
-        rotate,
+        mode,
     };
     let answer = bursar.act(asking, act).await?;
     let created = answer.status == axum::http::StatusCode::CREATED.as_u16();
-    let rotated = rotate && answer.status == axum::http::StatusCode::OK.as_u16();
+    let rotated = mode == KeyMode::Rotate && answer.status == axum::http::StatusCode::OK.as_u16();
     // A key that was there keeps its secret, and nobody here knows it.
     if !(created || rotated) {
         return Ok(answer);

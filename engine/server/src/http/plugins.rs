@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::auth::Caller;
-use super::extract::Path;
+use super::extract::{Asked, Nothing, Path, Preview};
 use super::problem::Problem;
 use super::{Api, extract, wire};
 use crate::economy::Calling;
@@ -69,6 +69,7 @@ pub(super) async fn set(
     State(api): State<Api>,
     caller: Caller,
     Path((economy, plugin)): Path<(String, String)>,
+    _: Asked<Nothing>,
     body: Body,
 ) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;
@@ -160,6 +161,7 @@ pub(super) async fn call(
     State(api): State<Api>,
     caller: Caller,
     Path((economy, plugin, action)): Path<(String, String, String)>,
+    Asked(asked): Asked<Preview>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -186,7 +188,7 @@ pub(super) async fn call(
         arguments,
         spend_limit,
     };
-    if preview {
+    if preview || asked.preview {
         let previewed = api.bursar.preview_call(economy, calling).await?;
         return Ok(extract::respond(previewed));
     }

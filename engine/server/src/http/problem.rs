@@ -164,7 +164,7 @@ impl From<&NoAnswer> for Problem {
     fn from(no_answer: &NoAnswer) -> Self {
         let detail = no_answer.to_string();
         match no_answer {
-            NoAnswer::Writer(Failure::Overloaded) | NoAnswer::Busy => {
+            NoAnswer::Writer(Failure::Overloaded) | NoAnswer::Busy | NoAnswer::TooManyStreams => {
                 Self::unavailable("overloaded", detail)
             }
             NoAnswer::Writer(Failure::Unknown) => Self::unavailable("outcome_unknown", detail),
@@ -185,6 +185,7 @@ impl From<&NoAnswer> for Problem {
             // No path names a component, only a body does.
             NoAnswer::NoComponent(_) => Self::refused("component_not_found", Retry::NewKey, detail)
                 .with("pointer", "/component"),
+            NoAnswer::ReservedKey(_) => Self::malformed("", detail),
             NoAnswer::NotBundled { .. } => Self::malformed("/component", detail),
             NoAnswer::Arguments(error) => {
                 Self::malformed(&format!("/arguments{}", error.pointer), detail)

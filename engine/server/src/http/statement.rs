@@ -17,6 +17,9 @@ use crate::no_answer::NoAnswer;
 /// Entries in a page where nothing is said.
 const ENTRIES: usize = 50;
 
+/// Kinds of acts that move something.
+const KINDS: [&str; 4] = ["transfer", "issue", "burn", "call"];
+
 /// What is asked for. With a cursor nothing else is said: the filters are in it.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
@@ -71,6 +74,14 @@ impl StatementQuery {
             read.map_err(|_| wrong("asset", "this is not the name of an asset"))
         });
         let counterparty = self.counterparty.as_ref();
+        if let Some(kind) = &self.kind
+            && !KINDS.contains(&kind.as_str())
+        {
+            return Err(wrong(
+                "kind",
+                &format!("a kind is one of {}", KINDS.join(", ")),
+            ));
+        }
         Ok(HistoryFilter {
             asset: asset.transpose()?,
             counterparty: counterparty

@@ -35,9 +35,21 @@ impl Auditor {
         let decision = record.decision()?;
         for change in decision.changes() {
             match change {
-                Change::AccountSet { account, .. } => {
-                    let place = (record.economy.clone(), account.clone());
-                    self.limits_set.insert(place, record.seq);
+                Change::AccountSet {
+                    account,
+                    credit_limit,
+                    ceiling,
+                    ..
+                } => {
+                    let was = before.as_ref().and_then(|books| books.account(account));
+                    let same = was.is_some_and(|was| {
+                        was.credit_limit == *credit_limit && was.ceiling == *ceiling
+                    });
+                    // What leaves the limits alone explains nothing about them.
+                    if !same {
+                        let place = (record.economy.clone(), account.clone());
+                        self.limits_set.insert(place, record.seq);
+                    }
                 }
                 Change::ComponentAdded { digest, component } => {
                     self.check_component(record, digest, component)?;
