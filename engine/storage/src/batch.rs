@@ -8,9 +8,9 @@ use bursar_ledger::{Act, Decision, Digest, EconomyId, Timestamp, Verdict, decide
 use bytes::Bytes;
 
 use crate::error::{Failure, StorageError};
-use crate::journal::{Appended, Stored};
+use crate::journal::Appended;
 use crate::read_back;
-use crate::record::{Entry, Outcome, Record};
+use crate::record::{Entry, Outcome, Record, Stored};
 use crate::request::IdempotencyKey;
 use crate::state::State;
 use crate::submission::{Answer, Recorded, Render, Rendered, Reply, Submission};

@@ -13,7 +13,7 @@ use crate::database::{Database, Statement, integer, optional, text};
 use crate::error::StorageError;
 use crate::keys::KeyIndex;
 use crate::lock::canonical;
-use crate::record::{Entry, Record};
+use crate::record::{Entry, Record, Stored};
 use crate::state::State;
 use crate::{rows, schema};
 
@@ -24,17 +24,6 @@ type Result<T> = std::result::Result<T, StorageError>;
 pub(crate) struct Appended {
     pub(crate) record: Record,
     pub(crate) component: Option<(Digest, Bytes)>,
-}
-
-/// An answer that was given before.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Stored {
-    /// What was asked, in its canonical text.
-    pub request: String,
-    /// The answer's status.
-    pub status: u16,
-    /// The answer's body, byte for byte.
-    pub body: Bytes,
 }
 
 /// Where batches become durable.

@@ -15,8 +15,8 @@ use crate::database::{Database, Statement};
 use crate::error::StorageError;
 use crate::events::{Event, Events};
 use crate::history::{History, HistoryPage, HistoryQuery};
-use crate::journal::Stored;
 use crate::keys::KeyIndex;
+use crate::record::Stored;
 use crate::rows;
 
 /// Connections that read, and nothing else. Calls block for the time of one small read.

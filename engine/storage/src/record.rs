@@ -111,3 +111,14 @@ impl Record {
         Ok(Decision::recorded(movements, changes))
     }
 }
+
+/// An answer that was given before.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stored {
+    /// What was asked, in its canonical text.
+    pub request: String,
+    /// The answer's status.
+    pub status: u16,
+    /// The answer's body, byte for byte.
+    pub body: Bytes,
+}

@@ -8,8 +8,7 @@ use serde::Serialize;
 
 use crate::database::{Database, Statement, integer, optional, text};
 use crate::error::StorageError;
-use crate::journal::Stored;
-use crate::record::{Entry, Outcome, Record};
+use crate::record::{Entry, Outcome, Record, Stored};
 
 type Result<T> = std::result::Result<T, StorageError>;
 

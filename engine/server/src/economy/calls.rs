@@ -14,7 +14,7 @@ use std::sync::Arc;
 use bursar_host::{CallFailure, LoadedPlugin, Workers};
 use bursar_ledger::{
     AccountId, Act, Books, CallRequest, CallResult, Digest, Draft, EconomyId, Ending, PluginId,
-    SpendLimit, Transcript,
+    SpendLimit, Timestamp, Transcript,
 };
 use bursar_storage::{Answer, Failure, IdempotencyKey, Reply, Request, Stored, Submission};
 use serde_json::Value;
@@ -107,6 +107,22 @@ pub struct Calling {
     pub spend_limit: Option<SpendLimit>,
 }
 
+impl Calling {
+    /// The call as the host runs it: the same in every try.
+    pub(super) fn into_request(self, key: &str, now: Timestamp) -> CallRequest {
+        CallRequest {
+            id: random::call_id(),
+            plugin: self.plugin,
+            action: self.action,
+            caller: self.caller,
+            arguments: self.arguments,
+            spend_limit: self.spend_limit,
+            key: key.into(),
+            now,
+        }
+    }
+}
+
 impl Bursar {
     /// Runs an action of a plugin and commits what it asked for.
     ///
@@ -147,16 +163,7 @@ impl Bursar {
         if let Some(stored) = self.look_up(&asking.economy, &key).await? {
             return replayed(&asking.request, stored);
         }
-        let call = CallRequest {
-            id: random::call_id(),
-            plugin: calling.plugin,
-            action: calling.action,
-            caller: calling.caller,
-            arguments: calling.arguments,
-            spend_limit: calling.spend_limit,
-            key: key.as_str().into(),
-            now: self.now(),
-        };
+        let call = calling.into_request(key.as_str(), self.now());
         let mut lane = None;
         for attempt in 0..TRIES_MAX {
             if attempt == 1 {

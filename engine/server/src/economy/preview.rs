@@ -4,7 +4,7 @@
 //! have changed by the time that somebody asks in earnest. Draws are made from a seed that is thrown
 //! away, so a preview tells nothing of the draws that will count.
 
-use bursar_ledger::{Act, Books, CallRequest, EconomyId, Timestamp, decide};
+use bursar_ledger::{Act, Books, EconomyId, Timestamp, decide};
 use bursar_storage::{Answer, Recorded};
 use serde_json::Value;
 
@@ -32,16 +32,7 @@ impl Bursar {
     ) -> Result<Answer, NoAnswer> {
         let admitted = self.admit(&economy)?;
         let bursar = self.clone();
-        let call = CallRequest {
-            id: random::call_id(),
-            plugin: calling.plugin,
-            action: calling.action,
-            caller: calling.caller,
-            arguments: calling.arguments,
-            spend_limit: calling.spend_limit,
-            key: NO_KEY.into(),
-            now: self.now(),
-        };
+        let call = calling.into_request(NO_KEY, self.now());
         let previewed = tokio::spawn(async move {
             let _admitted = admitted;
             let seed = random::seed();

@@ -9,7 +9,8 @@ use tokio::sync::oneshot;
 
 use super::{clock, guild};
 use crate::error::{Failure, StorageError};
-use crate::journal::{Appended, FileJournal, Journal, Stored};
+use crate::journal::{Appended, FileJournal, Journal};
+use crate::record::Stored;
 use crate::state::State;
 use crate::submission::{Job, Receiver, Render, Submission};
 use crate::upkeep::Pace;
