@@ -36,9 +36,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::economy::Bursar;
 pub use auth::OwnerToken;
-pub(crate) use keys::{
-    all as keys_of, create_here as create_key, put as put_key, renew as renew_key,
-};
+pub(crate) use keys::{all as keys_of, write as write_key};
 pub use problem::Problem;
 pub use render::render;
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use axum::Router;
 use bursar_host::{Limits, PluginHost};
-use bursar_ledger::{IdError, KeyId, KeyPatch, Scope};
+use bursar_ledger::{IdError, KeyId, KeyMode, KeyPatch, Scope};
 use bursar_storage::{Clock, FileLock, Owner, Storage, StorageError, beside};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
@@ -260,7 +260,7 @@ async fn first_key(bursar: &Bursar) -> Result<Option<String>, StartError> {
         scopes: Some([Scope::Admin].into()),
         ..KeyPatch::default()
     };
-    let made = http::create_key(bursar, "bursar", id, patch).await?;
+    let made = http::write_key(bursar, "bursar", id, patch, KeyMode::Create).await?;
     let made: serde_json::Value = serde_json::from_slice(&made.body).unwrap_or_default();
     Ok(made
         .get("key")

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use bursar_host::{Limits, PluginHost};
-use bursar_ledger::{EconomyId, KeyId, KeyPatch, Patch, Scope};
+use bursar_ledger::{EconomyId, KeyId, KeyMode, KeyPatch, Patch, Scope};
 use bursar_storage::{Answer, FileLock, Storage};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use super::owner::{Access, access};
 use super::{CommandError, Done, block_on, style};
 use crate::client::Client;
 use crate::economy::{Bursar, CallBounds};
-use crate::http::{create_key, put_key, render, renew_key};
+use crate::http::{render, write_key};
 use crate::no_answer::NoAnswer;
 use crate::{clock, random};
 
@@ -205,14 +205,16 @@ async fn answer_here(
     let system = state.books(bursar.system());
     let is_there = |id: &KeyId| system.is_some_and(|system| system.key(id).is_some());
     Ok(match asked {
-        Asked::Make(id, patch) => create_key(bursar, "owner", id, patch).await,
-        Asked::Renew(id) if is_there(&id) => renew_key(bursar, "owner", id).await,
+        Asked::Make(id, patch) => write_key(bursar, "owner", id, patch, KeyMode::Create).await,
+        Asked::Renew(id) if is_there(&id) => {
+            write_key(bursar, "owner", id, KeyPatch::default(), KeyMode::Rotate).await
+        }
         Asked::Revoke(id) if is_there(&id) => {
             let patch = KeyPatch {
                 revoked: Some(true),
                 ..KeyPatch::default()
             };
-            put_key(bursar, "owner", id, patch).await
+            write_key(bursar, "owner", id, patch, KeyMode::Put).await
         }
         Asked::Renew(id) | Asked::Revoke(id) => {
             return Err(CommandError::new(format!("there is no key `{id}`")));

@@ -56,36 +56,29 @@ async fn read_patch(body: Body) -> Result<KeyPatch, Problem> {
 }
 
 /// `PUT /v1/keys/{key}`
-pub(super) async fn set(
-    State(api): State<Api>,
-    caller: Caller,
-    Path(key): Path<String>,
-    _: Asked<Nothing>,
-    body: Body,
-) -> Result<Response, Problem> {
-    caller.require_everywhere(Scope::Admin)?;
-    let id: KeyId = extract::name("key", &key)?;
-    let patch = read_patch(body).await?;
-    Ok(extract::respond(
-        put(&api.bursar, &caller.actor, id, patch).await?,
-    ))
+pub(super) async fn set(asked: Written) -> Result<Response, Problem> {
+    write_asked(asked, KeyMode::Put).await
 }
 
 /// `POST /v1/keys/{key}`: makes a key that must not be there, so that nobody changes one by mistake.
 /// It needs no idempotency key: a second try is told that the key is there, and can give it another
 /// secret.
-pub(super) async fn create(
-    State(api): State<Api>,
-    caller: Caller,
-    Path(key): Path<String>,
-    _: Asked<Nothing>,
-    body: Body,
+pub(super) async fn create(asked: Written) -> Result<Response, Problem> {
+    write_asked(asked, KeyMode::Create).await
+}
+
+/// A request that says what a key is to be.
+type Written = (State<Api>, Caller, Path<String>, Asked<Nothing>, Body);
+
+async fn write_asked(
+    (State(api), caller, Path(key), _, body): Written,
+    mode: KeyMode,
 ) -> Result<Response, Problem> {
     caller.require_everywhere(Scope::Admin)?;
     let id: KeyId = extract::name("key", &key)?;
     let patch = read_patch(body).await?;
     Ok(extract::respond(
-        create_here(&api.bursar, &caller.actor, id, patch).await?,
+        write(&api.bursar, &caller.actor, id, patch, mode).await?,
     ))
 }
 
@@ -106,39 +99,21 @@ pub(super) async fn rotate(
         return Err(Problem::not_found("key_not_found", detail));
     }
     Ok(extract::respond(
-        renew(&api.bursar, &caller.actor, id).await?,
+        write(
+            &api.bursar,
+            &caller.actor,
+            id,
+            KeyPatch::default(),
+            KeyMode::Rotate,
+        )
+        .await?,
     ))
 }
 
-/// Makes or changes a key. The answer has its secret if it is new.
-pub(crate) async fn put(
+/// Does with a key what `mode` says. The answer has its secret if that is new.
+pub(crate) async fn write(
     bursar: &Bursar,
     actor: &str,
-    id: KeyId,
-    patch: KeyPatch,
-) -> Result<Answer, NoAnswer> {
-    set_with_secret(bursar, ("PUT", actor), id, patch, KeyMode::Put).await
-}
-
-/// Makes a key that must not be there; its secret is in the answer.
-pub(crate) async fn create_here(
-    bursar: &Bursar,
-    actor: &str,
-    id: KeyId,
-    patch: KeyPatch,
-) -> Result<Answer, NoAnswer> {
-    set_with_secret(bursar, ("POST", actor), id, patch, KeyMode::Create).await
-}
-
-/// Gives a key another secret, which is in the answer.
-pub(crate) async fn renew(bursar: &Bursar, actor: &str, id: KeyId) -> Result<Answer, NoAnswer> {
-    let patch = KeyPatch::default();
-    set_with_secret(bursar, ("PUT", actor), id, patch, KeyMode::Rotate).await
-}
-
-async fn set_with_secret(
-    bursar: &Bursar,
-    (method, actor): (&str, &str),
     id: KeyId,
     patch: KeyPatch,
     mode: KeyMode,
@@ -146,9 +121,10 @@ async fn set_with_secret(
     if RESERVED.contains(&id.as_str()) {
         return Err(NoAnswer::ReservedKey(id));
     }
-    let route = match mode {
-        KeyMode::Put | KeyMode::Create => format!("/v1/keys/{id}"),
-        KeyMode::Rotate => format!("/v1/keys/{id}/secret"),
+    let (method, route) = match mode {
+        KeyMode::Put => ("PUT", format!("/v1/keys/{id}")),
+        KeyMode::Create => ("POST", format!("/v1/keys/{id}")),
+        KeyMode::Rotate => ("PUT", format!("/v1/keys/{id}/secret")),
     };
     let body = serde_json::to_value(&patch).unwrap_or_default();
     let asking = bursar.system_asking(actor, method, &route, &body);

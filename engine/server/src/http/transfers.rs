@@ -5,10 +5,11 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use bursar_ledger::{
-    AccountId, Act, Amount, AssetId, Authority, EconomyId, IssueRequest, Postings, Scope,
-    TransferRequest, check_document,
+    AccountId, Act, Amount, AssetId, Authority, IssueRequest, Postings, Scope, TransferRequest,
+    check_document,
 };
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::auth::Caller;
@@ -54,6 +55,18 @@ fn check_text(pointer: &str, text: Option<&String>, chars_max: usize) -> Result<
     Ok(())
 }
 
+impl IssueBody {
+    fn into_request(self) -> Result<IssueRequest, Problem> {
+        check_text("/memo", self.memo.as_ref(), MEMO_CHARS_MAX)?;
+        Ok(IssueRequest {
+            id: random::transfer_id(),
+            account: self.account,
+            asset: self.asset,
+            amount: self.amount,
+        })
+    }
+}
+
 impl TransferBody {
     pub(super) fn into_act(self, caller: &Caller) -> Act {
         let authority = if caller.allows(Scope::Admin) {
@@ -84,109 +97,52 @@ impl TransferBody {
 }
 
 /// `POST …/transfers`
-pub(super) async fn transfer(
-    State(api): State<Api>,
-    caller: Caller,
-    Path(economy): Path<String>,
-    Asked(Preview { preview }): Asked<Preview>,
-    headers: HeaderMap,
-    body: Body,
+pub(super) async fn transfer(asked: MoneyRequest) -> Result<Response, Problem> {
+    let read = |body: TransferBody, caller: &Caller| {
+        body.check()?;
+        Ok(body.into_act(caller))
+    };
+    perform(asked, Scope::Transfer, "transfers", read).await
+}
+
+/// `POST …/issue`
+pub(super) async fn issue(asked: MoneyRequest) -> Result<Response, Problem> {
+    let read = |body: IssueBody, _: &Caller| Ok(Act::Issue(body.into_request()?));
+    perform(asked, Scope::Issue, "issue", read).await
+}
+
+/// `POST …/burn`
+pub(super) async fn burn(asked: MoneyRequest) -> Result<Response, Problem> {
+    let read = |body: IssueBody, _: &Caller| Ok(Act::Burn(body.into_request()?));
+    perform(asked, Scope::Issue, "burn", read).await
+}
+
+/// A request that moves money of an economy, or previews that.
+type MoneyRequest = (
+    State<Api>,
+    Caller,
+    Path<String>,
+    Asked<Preview>,
+    HeaderMap,
+    Body,
+);
+
+/// Performs or previews the act that `read` makes of the body.
+async fn perform<B: DeserializeOwned>(
+    (State(api), caller, Path(economy), Asked(Preview { preview }), headers, body): MoneyRequest,
+    scope: Scope,
+    route: &str,
+    read: fn(B, &Caller) -> Result<Act, Problem>,
 ) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;
-    caller.require(Scope::Transfer, &economy)?;
-    let parsed = extract::json::<TransferBody>(body).await?;
-    parsed.typed.check()?;
-    let act = parsed.typed.into_act(&caller);
+    caller.require(scope, &economy)?;
+    let Parsed { typed, canonical } = extract::json::<B>(body).await?;
+    let act = read(typed, &caller)?;
     if preview {
         return Ok(extract::respond(api.bursar.preview(&economy, &act)?));
     }
     let key = extract::idempotency_key(&headers)?;
-    let route = format!("/v1/economies/{economy}/transfers");
-    let body = &parsed.canonical;
-    let asking = extract::asking(&caller, economy, Some(key), "POST", &route, body);
+    let route = format!("/v1/economies/{economy}/{route}");
+    let asking = extract::asking(&caller, economy, Some(key), "POST", &route, &canonical);
     Ok(extract::respond(api.bursar.act(asking, act).await?))
-}
-
-/// `POST …/issue`
-pub(super) async fn issue(
-    State(api): State<Api>,
-    caller: Caller,
-    Path(economy): Path<String>,
-    Asked(Preview { preview }): Asked<Preview>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Problem> {
-    let economy = extract::economy(&economy)?;
-    caller.require(Scope::Issue, &economy)?;
-    let parsed = extract::json::<IssueBody>(body).await?;
-    let supply = Supply {
-        economy,
-        preview,
-        parsed,
-    };
-    supply
-        .change(&api, &caller, &headers, "issue", Act::Issue)
-        .await
-}
-
-/// `POST …/burn`
-pub(super) async fn burn(
-    State(api): State<Api>,
-    caller: Caller,
-    Path(economy): Path<String>,
-    Asked(Preview { preview }): Asked<Preview>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Problem> {
-    let economy = extract::economy(&economy)?;
-    caller.require(Scope::Issue, &economy)?;
-    let parsed = extract::json::<IssueBody>(body).await?;
-    let supply = Supply {
-        economy,
-        preview,
-        parsed,
-    };
-    supply
-        .change(&api, &caller, &headers, "burn", Act::Burn)
-        .await
-}
-
-/// A change of what is in circulation.
-struct Supply {
-    economy: EconomyId,
-    preview: bool,
-    parsed: Parsed<IssueBody>,
-}
-
-impl Supply {
-    async fn change(
-        self,
-        api: &Api,
-        caller: &Caller,
-        headers: &HeaderMap,
-        route: &str,
-        act: fn(IssueRequest) -> Act,
-    ) -> Result<Response, Problem> {
-        let (economy, canonical) = (self.economy, self.parsed.canonical);
-        let IssueBody {
-            account,
-            asset,
-            amount,
-            memo,
-        } = self.parsed.typed;
-        check_text("/memo", memo.as_ref(), MEMO_CHARS_MAX)?;
-        let act = act(IssueRequest {
-            id: random::transfer_id(),
-            account,
-            asset,
-            amount,
-        });
-        if self.preview {
-            return Ok(extract::respond(api.bursar.preview(&economy, &act)?));
-        }
-        let key = extract::idempotency_key(headers)?;
-        let route = format!("/v1/economies/{economy}/{route}");
-        let asking = extract::asking(caller, economy, Some(key), "POST", &route, &canonical);
-        Ok(extract::respond(api.bursar.act(asking, act).await?))
-    }
 }
