@@ -7,7 +7,7 @@ mod failures;
 mod files;
 mod watched;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -42,6 +42,15 @@ fn clock() -> Clock {
 fn open(path: &Path) -> Storage {
     let lock = FileLock::acquire(path).expect("the lock");
     Storage::open(path, lock, clock(), render).expect("the file opens")
+}
+
+/// A file with the guild of [`found`], open; it is deleted with its folder.
+fn open_guild() -> (tempfile::TempDir, PathBuf, Storage) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("guild.db");
+    let storage = open(&path);
+    found(&storage);
+    (folder, path, storage)
 }
 
 fn name<T: std::str::FromStr>(text: &str) -> T

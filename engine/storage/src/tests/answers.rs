@@ -10,10 +10,7 @@ use crate::error::StorageError;
 
 #[test]
 fn an_answer_is_given_once_and_replayed_for_ever() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("guild.db");
-    let storage = open(&path);
-    found(&storage);
+    let (_folder, path, storage) = open_guild();
     let first = answered(ask(&storage, Some("k"), transfer("user:1", "user:2", 30)));
     assert!(!first.replayed);
     let again = answered(ask(&storage, Some("k"), transfer("user:1", "user:2", 30)));
@@ -46,10 +43,7 @@ fn an_answer_is_given_once_and_replayed_for_ever() {
 
 #[test]
 fn a_refusal_is_kept_and_disturbs_no_neighbour() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("guild.db");
-    let storage = open(&path);
-    found(&storage);
+    let (_folder, path, storage) = open_guild();
     let asked: Vec<_> = [("a", 60), ("b", 60), ("c", 40)]
         .into_iter()
         .map(|(key, amount)| {

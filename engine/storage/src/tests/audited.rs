@@ -9,17 +9,13 @@ use crate::error::StorageError;
 
 #[test]
 fn a_key_that_leads_nowhere_is_found() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("guild.db");
-    let storage = open(&path);
-    found(&storage);
+    let (_folder, path, storage) = open_guild();
     storage.close();
     drop(storage);
-    let vandal = Database::open_writer(&path).expect("a database");
-    vandal
-        .batch("INSERT INTO keys (economy, key, record) VALUES ('guild', 'planted', 2)")
-        .expect("a row");
-    drop(vandal);
+    vandalise(
+        &path,
+        "INSERT INTO keys (economy, key, record) VALUES ('guild', 'planted', 2)",
+    );
     let report = audit_file(&path, render, &mut |_, _| {}).expect("the audit runs");
     let broken: Vec<u8> = report
         .promises
@@ -32,10 +28,7 @@ fn a_key_that_leads_nowhere_is_found() {
 
 #[test]
 fn an_altered_journal_is_found_and_not_opened() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("guild.db");
-    let storage = open(&path);
-    found(&storage);
+    let (_folder, path, storage) = open_guild();
     answered(ask(&storage, Some("k"), transfer("user:1", "user:2", 30)));
     storage.close();
     drop(storage);
@@ -45,14 +38,13 @@ fn an_altered_journal_is_found_and_not_opened() {
             .batch("UPDATE movements SET amount = 3 WHERE id = 2")
             .is_err()
     );
-    vandal
-        .batch(
-            "DROP TRIGGER movements_stay_as_written;
-             UPDATE movements SET amount = 3 WHERE id = 2;
-             DELETE FROM checkpoints;",
-        )
-        .expect("without the trigger it goes through");
     drop(vandal);
+    vandalise(
+        &path,
+        "DROP TRIGGER movements_stay_as_written;
+         UPDATE movements SET amount = 3 WHERE id = 2;
+         DELETE FROM checkpoints;",
+    );
     let lock = FileLock::acquire(&path).expect("the lock");
     let opened = Storage::open(&path, lock, clock(), render);
     assert!(matches!(
@@ -163,10 +155,7 @@ fn with(body: &Value, member: &str, value: Value) -> Value {
 
 #[test]
 fn what_was_decided_but_not_asked_is_found() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("guild.db");
-    let storage = open(&path);
-    found(&storage);
+    let (_folder, path, storage) = open_guild();
     send(&storage, submission(Some("k"), call(&storage.state())));
     send(
         &storage,

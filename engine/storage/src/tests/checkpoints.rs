@@ -36,27 +36,19 @@ fn a_start_from_a_checkpoint_and_from_the_first_record_are_equal() {
     );
     let mut journal = FileJournal::open(&path, Timestamp(1)).expect("the file");
     let from_checkpoint = journal.load().expect("a state");
-    let database = Database::open_writer(&path).expect("the file");
-    database
-        .batch("DELETE FROM checkpoint_pieces; DELETE FROM checkpoints")
-        .expect("deleted");
+    vandalise(
+        &path,
+        "DELETE FROM checkpoint_pieces; DELETE FROM checkpoints",
+    );
     assert_eq!(journal.load().expect("a state"), from_checkpoint);
 }
 
 #[test]
 fn a_start_and_a_stop_without_work_write_no_checkpoint() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("guild.db");
-    let storage = open(&path);
-    found(&storage);
+    let (_folder, path, storage) = open_guild();
     storage.close();
     drop(storage);
-    let checkpoints = || {
-        let database = Database::open_reader(&path).expect("the file");
-        database
-            .number("SELECT count(*) FROM checkpoints")
-            .expect("a number")
-    };
+    let checkpoints = || count(&path, "SELECT count(*) FROM checkpoints");
     assert_eq!(checkpoints(), 1);
     open(&path).close();
     assert_eq!(checkpoints(), 1);
@@ -64,10 +56,7 @@ fn a_start_and_a_stop_without_work_write_no_checkpoint() {
 
 #[test]
 fn an_unclosed_checkpoint_does_not_count() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("guild.db");
-    let storage = open(&path);
-    found(&storage);
+    let (_folder, path, storage) = open_guild();
     let expected = storage.state();
     storage.close();
     drop(storage);

@@ -71,10 +71,7 @@ fn a_later_versions_file_is_not_opened() {
 #[test]
 fn only_its_owner_can_read_a_new_file() {
     use std::os::unix::fs::PermissionsExt;
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("guild.db");
-    let storage = open(&path);
-    found(&storage);
+    let (_folder, path, storage) = open_guild();
     for suffix in ["", "-wal", "-shm"] {
         let mut file = path.clone().into_os_string();
         file.push(suffix);
