@@ -116,7 +116,7 @@ impl Batch {
                 None => find(&submission.economy, key.as_str()).map_err(Trouble::Journal)?,
             };
             if let Some(stored) = stored {
-                return Ok(replay(submission, stored));
+                return Ok(Reply::again(&submission.request, stored));
             }
         }
         self.decide(submission)
@@ -250,16 +250,4 @@ fn bug(what: impl std::fmt::Display) -> Trouble {
 /// says something about its own key only.
 fn concerns_all(error: &StorageError) -> bool {
     !matches!(error, StorageError::Damaged { .. })
-}
-
-/// The answer that a key stands for, or which part of the request it does not stand for.
-fn replay(submission: &Submission, stored: Stored) -> Reply {
-    match submission.request.difference(&stored.request) {
-        Some(field) => Reply::KeyReused { field },
-        None => Reply::Answered(Answer {
-            status: stored.status,
-            body: stored.body,
-            replayed: true,
-        }),
-    }
 }

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use crate::error::Failure;
+use crate::record::Stored;
 use crate::request::{IdempotencyKey, Request};
 
 /// One request, ready to be decided.
@@ -59,6 +60,21 @@ pub enum Reply {
     Stale,
     /// There is no such economy.
     NoEconomy,
+}
+
+impl Reply {
+    /// What a key stands for when `request` comes under it again: the stored answer, or that the
+    /// key was used for another request.
+    pub fn again(request: &Request, stored: Stored) -> Self {
+        match request.difference(&stored.request) {
+            Some(field) => Self::KeyReused { field },
+            None => Self::Answered(Answer {
+                status: stored.status,
+                body: stored.body,
+                replayed: true,
+            }),
+        }
+    }
 }
 
 /// What came of an act, for whoever renders the answer.

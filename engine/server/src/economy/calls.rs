@@ -16,11 +16,11 @@ use bursar_ledger::{
     AccountId, Act, Books, CallRequest, CallResult, Digest, Draft, EconomyId, Ending, PluginId,
     SpendLimit, Timestamp, Transcript,
 };
-use bursar_storage::{Answer, Failure, IdempotencyKey, Reply, Request, Stored, Submission};
+use bursar_storage::{Answer, Failure, IdempotencyKey, Reply, Stored, Submission};
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::{Asking, Bursar, blocking, unreadable};
+use super::{Asking, Bursar, answered, blocking, unreadable};
 use crate::keyed_locks::{KeyedGuard, KeyedLocks};
 use crate::no_answer::NoAnswer;
 use crate::random;
@@ -161,7 +161,7 @@ impl Bursar {
         let flight = (asking.economy.clone(), key.clone());
         let _flight = self.parts.calls.flights.enter(flight).await;
         if let Some(stored) = self.look_up(&asking.economy, &key).await? {
-            return replayed(&asking.request, stored);
+            return answered(Reply::again(&asking.request, stored));
         }
         let call = calling.into_request(key.as_str(), self.now());
         let mut lane = None;
@@ -180,11 +180,11 @@ impl Bursar {
                 component: None,
             };
             match self.submit(submission).await? {
-                Reply::Answered(answer) => return Ok(answer),
-                Reply::KeyReused { field } => return Err(NoAnswer::KeyReused { field }),
-                Reply::NoEconomy => return Err(NoAnswer::NoEconomy),
                 Reply::Stale => {
                     tracing::debug!(plugin = %call.plugin, call = %call.id, attempt, "conflict");
+                }
+                reply @ (Reply::Answered(_) | Reply::KeyReused { .. } | Reply::NoEconomy) => {
+                    return answered(reply);
                 }
             }
         }
@@ -300,17 +300,6 @@ fn run_guest(
         ending,
         fuel,
     })
-}
-
-fn replayed(request: &Request, stored: bursar_storage::Stored) -> Result<Answer, NoAnswer> {
-    match request.difference(&stored.request) {
-        Some(field) => Err(NoAnswer::KeyReused { field }),
-        None => Ok(Answer {
-            status: stored.status,
-            body: stored.body,
-            replayed: true,
-        }),
-    }
 }
 
 /// A call that could not be brought to an end is no outcome: nothing of it is kept.
