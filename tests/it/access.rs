@@ -13,6 +13,10 @@ const ROUTES: &str = "
     GET …/assets/coin/holders none read
     GET …/accounts/user:1 none read
     GET …/accounts/user:1/statement none read
+    GET …/assets/coin/flows none read
+    GET …/holds none read
+    GET …/holds/00000000-0000-7000-8000-000000000000 none read
+    GET …/transfers/00000000-0000-7000-8000-000000000000 none read
     GET …/events none read
     GET …/plugins none read
     GET …/plugins/coinflip none read
@@ -22,6 +26,10 @@ const ROUTES: &str = "
     PUT …/accounts/user:1 status admin
     POST …/transfers none transfer
     POST …/transfers/batch none transfer
+    POST …/transfers/00000000-0000-7000-8000-000000000000/reverse none transfer
+    POST …/holds none transfer
+    POST …/holds/00000000-0000-7000-8000-000000000000/capture none transfer
+    POST …/holds/00000000-0000-7000-8000-000000000000/release none transfer
     POST …/issue issue issue
     POST …/burn issue issue
     POST …/plugins/coinflip/actions/flip flip call

@@ -10,7 +10,10 @@ use crate::asset::AssetKind;
 use crate::call::CallResult;
 use crate::digest::Digest;
 use crate::draw::Seed;
-use crate::id::{AccountId, AssetId, KeyId, PluginId, TransferId};
+use crate::economy::EconomyStatus;
+use crate::hold::{HoldEnd, OnExpiry, Reservation};
+use crate::id::{AccountId, AssetId, HoldId, KeyId, PluginId, TransferId};
+use crate::limits::BATCH_TRANSFERS_MAX;
 use crate::movement::Postings;
 use crate::patch::Patch;
 use crate::plugin::PluginPatch;
@@ -34,6 +37,94 @@ pub struct TransferRequest {
     pub postings: Postings,
     /// On whose authority.
     pub authority: Authority,
+}
+
+/// The transfers of a batch of which all happen or none: 1 to [`BATCH_TRANSFERS_MAX`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(try_from = "Vec<TransferRequest>")]
+pub struct Transfers(Vec<TransferRequest>);
+
+/// A batch has no transfers, or too many.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("a batch has 1 to {BATCH_TRANSFERS_MAX} transfers")]
+pub struct TransfersError;
+
+impl Transfers {
+    /// The transfers of a batch, unless they cannot be one.
+    pub fn new(transfers: Vec<TransferRequest>) -> Result<Self, TransfersError> {
+        if (1..=BATCH_TRANSFERS_MAX).contains(&transfers.len()) {
+            Ok(Self(transfers))
+        } else {
+            Err(TransfersError)
+        }
+    }
+
+    /// The transfers, in the order given.
+    pub fn as_slice(&self) -> &[TransferRequest] {
+        &self.0
+    }
+}
+
+impl TryFrom<Vec<TransferRequest>> for Transfers {
+    type Error = TransfersError;
+
+    fn try_from(transfers: Vec<TransferRequest>) -> Result<Self, TransfersError> {
+        Self::new(transfers)
+    }
+}
+
+/// An amount to reserve.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct HoldRequest {
+    /// The id that the hold will have.
+    pub id: HoldId,
+    /// What is to be reserved, and for whom.
+    pub reservation: Reservation,
+    /// For how long, in seconds.
+    pub expires_in_s: u64,
+    /// What becomes of it then.
+    #[serde(default)]
+    pub on_expiry: OnExpiry,
+    /// On whose authority.
+    pub authority: Authority,
+}
+
+/// Some of a hold, to be moved where it was meant to go.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CaptureRequest {
+    /// The id that the transfer will have.
+    pub id: TransferId,
+    /// Of which hold.
+    pub hold: HoldId,
+    /// How much; all that is left where it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<Amount>,
+    /// How the hold ended, if whoever asks knew that it had. The books keep open holds only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<HoldEnd>,
+}
+
+/// Why a reversal may leave accounts outside their limits.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Force {
+    /// In the words of the admin who wants it.
+    pub reason: String,
+}
+
+/// A transfer that is to be taken back.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ReversalRequest {
+    /// The id that the reversal will have.
+    pub id: TransferId,
+    /// What is to be taken back: a transfer, or the call that moved something.
+    pub original: TransferId,
+    /// What is to move, in this order: the reverse of what the journal says of the original.
+    pub postings: Postings,
+    /// On whose authority.
+    pub authority: Authority,
+    /// That it is to happen whatever the limits of accounts say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub force: Option<Force>,
 }
 
 /// An amount to bring into circulation, or to take out of it.
@@ -81,6 +172,11 @@ pub enum Act {
         /// Its randomness, from which draws are made.
         seed: Seed,
     },
+    /// Freeze an economy, open it again, or close it for good.
+    SetEconomy {
+        /// What may be done in it.
+        status: EconomyStatus,
+    },
     /// Make or change an asset.
     SetAsset {
         /// Which.
@@ -97,6 +193,27 @@ pub enum Act {
     },
     /// Move money between accounts.
     Transfer(TransferRequest),
+    /// Make several transfers, all or none.
+    Batch(Transfers),
+    /// Take a transfer back.
+    Reverse(Box<ReversalRequest>),
+    /// Reserve an amount.
+    PlaceHold(Box<HoldRequest>),
+    /// Move what was reserved, or some of it.
+    CaptureHold(CaptureRequest),
+    /// Give back what is left of a hold.
+    ReleaseHold {
+        /// Which.
+        hold: HoldId,
+        /// How it ended, if whoever asks knew that it had.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ended: Option<HoldEnd>,
+    },
+    /// End a hold by its own rule, since its time is over.
+    ExpireHold {
+        /// Which.
+        hold: HoldId,
+    },
     /// Bring some of an asset into circulation.
     Issue(IssueRequest),
     /// Take some of an asset out of circulation.
@@ -141,7 +258,14 @@ impl Act {
             Self::OpenEconomy { .. } => "open_economy",
             Self::SetAsset { .. } => "set_asset",
             Self::SetAccount { .. } => "set_account",
+            Self::SetEconomy { .. } => "set_economy",
             Self::Transfer(_) => "transfer",
+            Self::Batch(_) => "batch",
+            Self::Reverse(_) => "reversal",
+            Self::PlaceHold(_) => "place_hold",
+            Self::CaptureHold(_) => "capture_hold",
+            Self::ReleaseHold { .. } => "release_hold",
+            Self::ExpireHold { .. } => "expire_hold",
             Self::Issue(_) => "issue",
             Self::Burn(_) => "burn",
             Self::SetPlugin { .. } => "set_plugin",

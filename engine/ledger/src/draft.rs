@@ -45,6 +45,7 @@ pub struct Draft {
 impl Draft {
     /// Begins a call, unless it cannot begin.
     pub fn open(books: &Books, call: &CallRequest) -> Result<Self, Rejection> {
+        books.status().check_open()?;
         match call.caller.kind() {
             AccountKind::Open => {}
             AccountKind::Issuer | AccountKind::Plugin(_) => {

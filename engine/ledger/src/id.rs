@@ -228,6 +228,22 @@ uuid_id! {
     /// One run of one action of one plugin.
     CallId
 }
+uuid_id! {
+    /// An amount reserved on an account.
+    HoldId
+}
+
+impl HoldId {
+    /// The id before all others.
+    pub(crate) const MIN: Self = Self(Uuid::nil());
+}
+
+impl From<CallId> for TransferId {
+    /// What a call moved is a transfer of the same id.
+    fn from(call: CallId) -> Self {
+        Self(call.0)
+    }
+}
 
 #[cfg(test)]
 mod tests {

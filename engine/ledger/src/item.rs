@@ -11,7 +11,9 @@ use crate::asset::Asset;
 use crate::books::Books;
 use crate::digest::Digest;
 use crate::draw::Seed;
-use crate::id::{AccountId, AssetId, KeyId, PluginId};
+use crate::economy::{Day, EconomyStatus, Flow, Reversal};
+use crate::hold::Hold;
+use crate::id::{AccountId, AssetId, HoldId, KeyId, PluginId, TransferId};
 use crate::plugin::{Component, Plugin};
 use crate::time::Timestamp;
 
@@ -31,11 +33,20 @@ pub enum Item {
         head: Digest,
         /// When that record was made.
         recorded_at: Timestamp,
+        /// What may be done in it.
+        #[serde(default)]
+        status: EconomyStatus,
     },
     /// An asset.
     Asset(AssetId, Arc<Asset>),
     /// An account with its balances.
     Account(AccountId, Arc<Account>),
+    /// An open hold, after the account that it stands on.
+    Hold(HoldId, Arc<Hold>),
+    /// What ties a transfer to its reversal.
+    Reversal(TransferId, Reversal),
+    /// What came and went of an asset on a day, by a plugin or by none.
+    Flow(AssetId, Day, Option<PluginId>, Flow),
     /// A plugin; its state follows in pieces of its own.
     Plugin(PluginId, Arc<Plugin>),
     /// A key of a plugin's state, after the plugin.
@@ -55,6 +66,7 @@ impl Books {
             seq: self.seq,
             head: self.head,
             recorded_at: self.recorded_at,
+            status: self.status,
         };
         std::iter::once(economy)
             .chain(
@@ -66,6 +78,21 @@ impl Books {
                 self.accounts
                     .into_iter()
                     .map(|(id, account)| Item::Account(id, account)),
+            )
+            .chain(
+                self.holds
+                    .into_pieces()
+                    .map(|(id, hold)| Item::Hold(id, hold)),
+            )
+            .chain(
+                self.reversals
+                    .into_iter()
+                    .map(|(id, tie)| Item::Reversal(id, tie)),
+            )
+            .chain(
+                self.flows
+                    .into_iter()
+                    .map(|((asset, day, plugin), flow)| Item::Flow(asset, day, plugin, flow)),
             )
             .chain(
                 self.plugins
@@ -91,9 +118,11 @@ impl Books {
                     seq,
                     head,
                     recorded_at,
+                    status,
                 },
             ) => {
                 let mut new = Self::new(seed, opened_at);
+                new.status = status;
                 new.seal(seq, recorded_at, head);
                 *books = Some(new);
                 true
@@ -102,6 +131,11 @@ impl Books {
             (Some(books), Item::Asset(id, asset)) => books.assets.insert(id, asset).is_none(),
             (Some(books), Item::Account(id, account)) => {
                 books.accounts.insert(id, account).is_none()
+            }
+            (Some(books), Item::Hold(id, hold)) => books.restore_hold(id, hold),
+            (Some(books), Item::Reversal(id, tie)) => books.reversals.insert(id, tie).is_none(),
+            (Some(books), Item::Flow(asset, day, plugin, flow)) => {
+                books.flows.insert((asset, day, plugin), flow).is_none()
             }
             (Some(books), Item::Plugin(id, plugin)) => books.plugins.insert(id, plugin).is_none(),
             (Some(books), Item::State(id, key, value)) => {

@@ -35,7 +35,9 @@ mod digest;
 mod document;
 mod draft;
 mod draw;
+mod economy;
 mod fact;
+mod hold;
 mod id;
 mod invariant;
 mod item;
@@ -44,6 +46,7 @@ mod movement;
 mod patch;
 mod plugin;
 mod rejection;
+mod subject;
 mod time;
 
 #[cfg(test)]
@@ -51,7 +54,10 @@ mod tests;
 
 pub use access::{ApiKey, KeyDefinition, KeyMode, KeyPatch, Scope, Scopes};
 pub use account::{Account, AccountPatch, AccountStatus, Balance};
-pub use act::{Act, AssetPatch, Authority, IssueRequest, TransferRequest};
+pub use act::{
+    Act, AssetPatch, Authority, CaptureRequest, Force, HoldRequest, IssueRequest, ReversalRequest,
+    TransferRequest, Transfers, TransfersError,
+};
 pub use amount::{Amount, Limit};
 pub use asset::{Asset, AssetKind};
 pub use books::{Books, Link, Links, Misfit};
@@ -62,9 +68,12 @@ pub use digest::{Digest, Sha256Writer};
 pub use document::{DocumentError, check_document};
 pub use draft::Draft;
 pub use draw::{Seed, draw_below};
+pub use economy::{Day, EconomyStatus, Flow, Reversal};
 pub use fact::{Answer, Ask, Fact, Page, Refusal, Seen, Transcript};
+pub use hold::{Hold, HoldEnd, OnExpiry, Reservation};
 pub use id::{
-    AccountId, AccountKind, AssetId, CallId, EconomyId, IdError, KeyId, PluginId, TransferId,
+    AccountId, AccountKind, AssetId, CallId, EconomyId, HoldId, IdError, KeyId, PluginId,
+    TransferId,
 };
 pub use invariant::{Violation, check};
 pub use item::Item;
@@ -73,4 +82,5 @@ pub use movement::{Movement, Posting, Postings, PostingsError};
 pub use patch::Patch;
 pub use plugin::{Component, ComponentChoice, GrantChoice, Grants, Plugin, PluginPatch};
 pub use rejection::{Class, Rejection, Retry};
+pub use subject::{Subject, SubjectId};
 pub use time::Timestamp;

@@ -10,6 +10,18 @@ pub(crate) const BALANCE_MAX: i64 = (1 << 53) - 1;
 /// Postings in one transfer.
 pub const POSTINGS_MAX: usize = 64;
 
+/// Transfers in one batch.
+pub const BATCH_TRANSFERS_MAX: usize = 8_192;
+
+/// Holds that may be open in one economy at the same time.
+pub const HOLDS_MAX: usize = 100_000;
+
+/// The longest time of a hold, in seconds: a leap year.
+pub const HOLD_SECONDS_MAX: u64 = 366 * 24 * 60 * 60;
+
+/// Characters in the reason for a forced reversal.
+pub const REASON_CHARS_MAX: usize = 256;
+
 /// Characters in one segment of a name.
 pub const SEGMENT_CHARS_MAX: usize = 64;
 

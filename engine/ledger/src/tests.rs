@@ -12,9 +12,11 @@
 mod script;
 mod words;
 
+mod holds;
 mod money;
 mod puts;
 mod rejections;
+mod reversals;
 
 mod bets;
 mod calls;

@@ -10,15 +10,18 @@ mod audit;
 mod auth;
 mod batches;
 mod components;
+mod cursor;
 mod economies;
 mod events;
 mod extract;
 mod health;
+mod holds;
 mod keys;
 mod outcomes;
 mod plugins;
 mod problem;
 mod render;
+mod reversals;
 mod statement;
 mod transfers;
 mod wire;
@@ -92,6 +95,7 @@ fn economy_routes() -> Router<Api> {
         .route("/assets", get(assets::list))
         .route("/assets/{asset}", get(assets::read).put(assets::set))
         .route("/assets/{asset}/holders", get(assets::holders_of))
+        .route("/assets/{asset}/flows", get(assets::flows_of))
         .route(
             "/accounts/{account}",
             get(accounts::read).put(accounts::set),
@@ -99,6 +103,12 @@ fn economy_routes() -> Router<Api> {
         .route("/accounts/{account}/statement", get(statement::read))
         .route("/transfers", post(transfers::transfer))
         .route("/transfers/batch", post(batches::transfer))
+        .route("/transfers/{transfer}", get(reversals::read))
+        .route("/transfers/{transfer}/reverse", post(reversals::reverse))
+        .route("/holds", get(holds::list).post(holds::place))
+        .route("/holds/{hold}", get(holds::read))
+        .route("/holds/{hold}/capture", post(holds::capture))
+        .route("/holds/{hold}/release", post(holds::release))
         .route("/issue", post(transfers::issue))
         .route("/burn", post(transfers::burn))
         .route("/plugins", get(plugins::list))

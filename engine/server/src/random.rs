@@ -1,6 +1,6 @@
 //! The only source of randomness: ids, seeds and secrets, from the operating system.
 
-use bursar_ledger::{CallId, Seed, TransferId};
+use bursar_ledger::{CallId, HoldId, Seed, TransferId};
 use uuid::Uuid;
 
 /// 32 random bytes.
@@ -16,6 +16,11 @@ pub fn bytes() -> [u8; 32] {
 /// The id of a new transfer, ordered by time.
 pub fn transfer_id() -> TransferId {
     TransferId(Uuid::now_v7())
+}
+
+/// The id of a new hold, ordered by time.
+pub fn hold_id() -> HoldId {
+    HoldId(Uuid::now_v7())
 }
 
 /// The id of a new call, ordered by time.

@@ -19,6 +19,7 @@ use crate::database::{Database, Statement, integer};
 use crate::error::StorageError;
 use crate::keys::KeyIndex;
 use crate::state::State;
+use crate::subjects::{About, SubjectIndex};
 use crate::submission::Render;
 use crate::{rows, schema};
 use report::{Counts, P};
@@ -65,6 +66,7 @@ pub(crate) fn audit(
         auditor.find(P::Durable, what);
     }
     auditor.check_keys(&database)?;
+    auditor.count_subjects(&database)?;
     auditor.check_books();
     auditor.check_pages(&database)?;
     Ok(auditor.report())
@@ -76,9 +78,11 @@ struct Auditor {
     /// Which openings of the file were by this version.
     epochs: BTreeSet<u64>,
     keys: KeyIndex,
+    subjects: SubjectIndex,
+    about: About,
     find_component: Statement,
     findings: BTreeMap<u8, Vec<String>>,
-    /// The record that last changed an account's limits.
+    /// The record that last changed an account's limits, or moved it outside of them by force.
     limits_set: BTreeMap<(EconomyId, AccountId), u64>,
     outside: Vec<Outside>,
     checkpoint_met: Option<u64>,
@@ -100,6 +104,8 @@ impl Auditor {
             render,
             epochs,
             keys: KeyIndex::open(database)?,
+            subjects: SubjectIndex::open(database)?,
+            about: About::open(database)?,
             find_component: database.prepare("SELECT bytes FROM components WHERE digest = ?1")?,
             findings: BTreeMap::new(),
             limits_set: BTreeMap::new(),
@@ -166,6 +172,20 @@ impl Auditor {
         Ok(())
     }
 
+    /// No row of the index of subjects is there for nothing.
+    fn count_subjects(&mut self, database: &Database) -> Result<(), StorageError> {
+        let mut count = database.prepare("SELECT count(*) FROM subjects WHERE record <= ?1")?;
+        let upto = vec![integer(self.state.record)];
+        let rows = count.first(upto, |row| rows::unsigned(row.get(0)?))?;
+        let rows = rows.unwrap_or_default();
+        if rows != self.counts.subjects {
+            let known = self.counts.subjects;
+            let what = format!("{rows} ids lead to records, and {known} should");
+            self.find(P::Explainable, what);
+        }
+        Ok(())
+    }
+
     fn check_books(&mut self) {
         let economies = self.state.economies.clone();
         for (economy, books) in &economies {
@@ -181,10 +201,13 @@ impl Auditor {
             Violation::NotConserved { .. } | Violation::UnknownAsset { .. } => {
                 self.find(P::Conservation, what);
             }
-            Violation::BelowFloor { account, .. } | Violation::AboveCeiling { account, .. } => {
+            Violation::BelowFloor { account, .. }
+            | Violation::AboveCeiling { account, .. }
+            | Violation::OverHeld { account, .. } => {
                 let place = (economy.clone(), account);
                 match self.limits_set.get(&place) {
-                    // The movements themselves were decided again; only new limits can explain it.
+                    // The movements themselves were decided again; only new limits can explain it,
+                    // or a reversal that was forced.
                     Some(seq) if books.account(&place.1).is_some() => {
                         let (economy, explained_by_seq) = (economy.clone(), *seq);
                         self.outside.push(Outside {
@@ -197,8 +220,9 @@ impl Auditor {
                 }
             }
             Violation::ForeignIssuer { .. } => self.find(P::Authority, what),
+            Violation::LooseReversal { .. } => self.find(P::Explainable, what),
             Violation::OutOfRange { .. }
-            | Violation::OverHeld { .. }
+            | Violation::HeldMiscounted { .. }
             | Violation::StateMiscounted { .. } => self.find(P::Limits, what),
         }
     }

@@ -156,7 +156,7 @@ impl Closing {
                 .map_err(|error| damaged(format!("piece {count}: {error}")))?;
             let item: Item = serde_json::from_str(&text)
                 .map_err(|error| damaged(format!("piece {count}: {error}")))?;
-            if state.restore(economy, item) {
+            if state.restore(&economy, item) {
                 Ok(true)
             } else {
                 Err(damaged(format!("piece {count} fits nowhere")))

@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::database::{Database, Statement};
 use crate::error::StorageError;
 use crate::record::Entry;
+use crate::request::words;
 use crate::rows;
 
 /// Steps of one page. A page with narrow filters over a long history may end here with fewer
@@ -31,7 +32,7 @@ pub struct HistoryFilter {
     /// Movements from or to this account.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub counterparty: Option<AccountId>,
-    /// Movements by this kind of act: `transfer`, `issue`, `burn` or `call`.
+    /// Movements by this kind of act, as [`Act::kind`] names it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// Movements of requests with this `reference`.
@@ -62,6 +63,13 @@ pub struct HistoryEntry {
     pub act: Act,
     /// What moved, and what was there after it.
     pub movement: Movement,
+}
+
+impl HistoryEntry {
+    /// What the client said of the movement.
+    pub fn words(&self) -> Option<&Value> {
+        words(&self.request, self.act.kind(), self.movement.part)
+    }
 }
 
 /// A page of an account's history.
@@ -113,7 +121,7 @@ impl History {
             find: database.prepare(
                 "SELECT movements.id, movements.record, source, destination, asset, amount,
                         source_after, destination_after, source_previous, destination_previous,
-                        economy, seq, recorded_at, kind, actor, idempotency_key, request, act
+                        part, economy, seq, recorded_at, kind, actor, idempotency_key, request, act
                  FROM movements JOIN records ON records.id = movements.record
                  WHERE movements.id = ?1",
             )?,
@@ -174,14 +182,14 @@ impl History {
                 let (record, entry) = rows::read_entry(row)?;
                 Ok(Step {
                     record,
-                    economy: rows::name(row, 10, record)?,
-                    seq: rows::unsigned(row.get(11)?)?,
-                    recorded_at: Timestamp(rows::unsigned(row.get(12)?)?),
-                    kind: row.get(13)?,
-                    actor: row.get(14)?,
-                    key: row.get(15)?,
-                    request: row.get(16)?,
-                    act: row.get(17)?,
+                    economy: rows::name(row, 11, record)?,
+                    seq: rows::unsigned(row.get(12)?)?,
+                    recorded_at: Timestamp(rows::unsigned(row.get(13)?)?),
+                    kind: row.get(14)?,
+                    actor: row.get(15)?,
+                    key: row.get(16)?,
+                    request: row.get(17)?,
+                    act: row.get(18)?,
                     entry,
                 })
             })
@@ -212,8 +220,9 @@ impl Step {
         match reference {
             Some(reference) if passes => {
                 let request: Value = self.parse(&self.request)?;
-                let said = request.pointer("/body/reference").and_then(Value::as_str);
-                Ok(said == Some(reference))
+                let said = words(&request, &self.kind, self.entry.movement.part);
+                let said = said.and_then(|said| said.get("reference"));
+                Ok(said.and_then(Value::as_str) == Some(reference))
             }
             Some(_) | None => Ok(passes),
         }

@@ -15,6 +15,7 @@ use crate::keys::KeyIndex;
 use crate::lock::canonical;
 use crate::record::{Entry, Record, Stored};
 use crate::state::State;
+use crate::subjects::{SubjectIndex, SubjectRow};
 use crate::{rows, schema};
 
 type Result<T> = std::result::Result<T, StorageError>;
@@ -24,6 +25,8 @@ type Result<T> = std::result::Result<T, StorageError>;
 pub(crate) struct Appended {
     pub(crate) record: Record,
     pub(crate) component: Option<(Digest, Bytes)>,
+    /// Under which ids it is to be found.
+    pub(crate) subjects: Vec<SubjectRow>,
 }
 
 /// Where batches become durable.
@@ -74,6 +77,7 @@ pub(crate) struct FileJournal {
     /// Of the pieces that the checkpoint on its way has so far.
     pieces_hash: Option<PiecesHash>,
     keys: KeyIndex,
+    subjects: SubjectIndex,
     find_record: Statement,
     insert_record: Statement,
     insert_movement: Statement,
@@ -95,6 +99,7 @@ impl FileJournal {
         let epoch = rows::unsigned(database.number("SELECT max(epoch) FROM epochs")?)?;
         Ok(Self {
             keys: KeyIndex::open(&database)?,
+            subjects: SubjectIndex::open(&database)?,
             find_record: database
                 .prepare("SELECT request, status, answer FROM records WHERE id = ?1")?,
             insert_record: database.prepare(
@@ -104,8 +109,8 @@ impl FileJournal {
             )?,
             insert_movement: database.prepare(
                 "INSERT INTO movements (id, record, source, destination, asset, amount,
-                     source_after, destination_after, source_previous, destination_previous)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                     source_after, destination_after, source_previous, destination_previous, part)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             )?,
             insert_component: database
                 .prepare("INSERT INTO components (digest, bytes) VALUES (?1, ?2)")?,
@@ -146,6 +151,9 @@ impl FileJournal {
         if let Some(key) = &record.key {
             self.keys.insert(&record.economy, key, record.id)?;
         }
+        for subject in &appended.subjects {
+            self.subjects.insert(subject, record.id)?;
+        }
         self.insert_record.run(rows::record_values(record)?)?;
         for entry in &record.entries {
             self.insert_entry(record.id, entry)?;
@@ -166,6 +174,7 @@ impl FileJournal {
             libsql::Value::Integer(entry.movement.destination_after),
             optional(entry.link.source_previous.map(integer)),
             optional(entry.link.destination_previous.map(integer)),
+            integer(u64::from(entry.movement.part)),
         ])
     }
 }

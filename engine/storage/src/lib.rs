@@ -33,6 +33,7 @@ mod request;
 mod rows;
 mod schema;
 mod state;
+mod subjects;
 mod submission;
 mod upkeep;
 mod writer;
@@ -44,7 +45,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use bursar_ledger::{Digest, EconomyId, Timestamp};
+use bursar_ledger::{Digest, EconomyId, SubjectId, Timestamp};
 use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 
@@ -58,6 +59,7 @@ pub use queue::{QUEUE_BYTES_MAX, QUEUE_BYTES_PER_ECONOMY_MAX, QUEUE_MAX, QUEUE_P
 pub use record::Stored;
 pub use request::{IdempotencyKey, KEY_CHARS_MAX, KeyError, Request};
 pub use state::State;
+pub use subjects::SubjectRecord;
 pub use submission::{Answer, Receiver, Recorded, Render, Rendered, Reply, Submission};
 pub use writer::BATCH_MAX;
 
@@ -192,6 +194,16 @@ impl Storage {
     /// that account. Blocks for at most [`STEPS_MAX`] small reads.
     pub fn history(&self, query: &HistoryQuery) -> Result<Option<HistoryPage>, StorageError> {
         self.inner.readers.history(query)
+    }
+
+    /// What the journal says of a transfer, a hold or a call, oldest first: what made it, and what
+    /// became of it; nothing, if the economy has never had it. Blocks for a few small reads.
+    pub fn about(
+        &self,
+        economy: &EconomyId,
+        subject: impl Into<SubjectId>,
+    ) -> Result<Vec<SubjectRecord>, StorageError> {
+        self.inner.readers.about(economy, subject.into())
     }
 
     /// The bytes of a component. Blocks for one read.

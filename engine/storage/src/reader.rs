@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
-use bursar_ledger::{Digest, EconomyId};
+use bursar_ledger::{Digest, EconomyId, SubjectId};
 use bytes::Bytes;
 
 use crate::database::{Database, Statement};
@@ -18,6 +18,7 @@ use crate::history::{History, HistoryPage, HistoryQuery};
 use crate::keys::KeyIndex;
 use crate::record::Stored;
 use crate::rows;
+use crate::subjects::{About, SubjectRecord};
 
 /// Connections that read, and nothing else. Calls block for the time of one small read.
 pub(crate) struct Readers {
@@ -31,6 +32,7 @@ struct Reader {
     find_component: Statement,
     history: History,
     events: Events,
+    about: About,
 }
 
 impl Readers {
@@ -61,6 +63,15 @@ impl Readers {
         self.any()
             .find_component
             .first(values, |row| Ok(row.get::<Vec<u8>>(0)?.into()))
+    }
+
+    /// What the journal says of a transfer, a hold or a call.
+    pub(crate) fn about(
+        &self,
+        economy: &EconomyId,
+        subject: SubjectId,
+    ) -> Result<Vec<SubjectRecord>, StorageError> {
+        self.any().about.find(economy, subject)
     }
 
     /// Events of an economy after a number.
@@ -109,6 +120,7 @@ impl Reader {
             find_component: database.prepare("SELECT bytes FROM components WHERE digest = ?1")?,
             history: History::open(&database)?,
             events: Events::open(&database)?,
+            about: About::open(&database)?,
         })
     }
 }

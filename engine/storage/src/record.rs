@@ -89,6 +89,7 @@ impl Record {
         hash.number(u64::from(self.status));
         hash.text(&self.answer);
         for Entry { movement, .. } in &self.entries {
+            hash.number(u64::from(movement.part));
             hash.text(movement.posting.source.as_str());
             hash.text(movement.posting.destination.as_str());
             hash.text(movement.posting.asset.as_str());

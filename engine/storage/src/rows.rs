@@ -101,7 +101,7 @@ impl EntryReader {
         Ok(Self {
             statement: database.prepare(
                 "SELECT id, record, source, destination, asset, amount, source_after,
-                        destination_after, source_previous, destination_previous
+                        destination_after, source_previous, destination_previous, part
                  FROM movements WHERE id > ?1 ORDER BY id LIMIT ?2",
             )?,
             last: movement,
@@ -189,7 +189,7 @@ fn read_record(row: &Row) -> Result<Record> {
     })
 }
 
-/// A movement with its record, from its first ten columns.
+/// A movement with its record, from its first eleven columns.
 pub(crate) fn read_entry(row: &Row) -> Result<(u64, Entry)> {
     let record = unsigned(row.get(1)?)?;
     let amount = unsigned(row.get(5)?)?;
@@ -204,7 +204,10 @@ pub(crate) fn read_entry(row: &Row) -> Result<(u64, Entry)> {
     let previous = |column: i32| -> Result<Option<u64>> {
         row.get::<Option<i64>>(column)?.map(unsigned).transpose()
     };
+    let part = u32::try_from(row.get::<i64>(10)?)
+        .map_err(|_| StorageError::damaged(record, "a part is out of range"))?;
     let movement = Movement {
+        part,
         posting,
         source_after: row.get(6)?,
         destination_after: row.get(7)?,

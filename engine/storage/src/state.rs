@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use bursar_ledger::{Books, Change, Digest, EconomyId, Item, Link, Seed, Timestamp};
-use imbl::OrdMap;
+use bursar_ledger::{Books, Change, Digest, EconomyId, HoldId, Item, Link, Seed, Timestamp};
+use imbl::{OrdMap, OrdSet};
 
 use crate::error::StorageError;
 use crate::record::Record;
@@ -19,6 +19,9 @@ pub struct State {
     pub(crate) movement: u64,
     /// When the newest record was made.
     pub(crate) recorded_at: Timestamp,
+    /// When each economy's next hold falls due, and the same in the order of time.
+    pub(crate) next_due: OrdMap<EconomyId, Timestamp>,
+    pub(crate) by_due: OrdSet<(Timestamp, EconomyId)>,
 }
 
 impl State {
@@ -64,6 +67,36 @@ impl State {
         self.economies.get_mut(economy).map(Arc::make_mut)
     }
 
+    /// Closes a record in its economy's books: its number, its moment and its hash.
+    pub(crate) fn seal(&mut self, economy: &EconomyId, seq: u64, at: Timestamp, hash: Digest) {
+        if let Some(books) = self.economies.get_mut(economy) {
+            Arc::make_mut(books).seal(seq, at, hash);
+        }
+        self.note_due(economy);
+    }
+
+    /// The hold that falls due next in this file, and when.
+    pub(crate) fn first_due(&self) -> Option<(Timestamp, EconomyId, HoldId)> {
+        let (_, economy) = self.by_due.get_min()?;
+        let (due_at, hold) = self.books(economy)?.first_due()?;
+        Some((due_at, economy.clone(), hold))
+    }
+
+    /// Keeps in mind when an economy's next hold falls due.
+    fn note_due(&mut self, economy: &EconomyId) {
+        let next = self.books(economy).and_then(|books| books.next_due());
+        if self.next_due.get(economy).copied() == next {
+            return;
+        }
+        if let Some(before) = self.next_due.remove(economy) {
+            self.by_due.remove(&(before, economy.clone()));
+        }
+        if let Some(next) = next {
+            self.next_due.insert(economy.clone(), next);
+            self.by_due.insert((next, economy.clone()));
+        }
+    }
+
     /// Applies a record that the journal has kept, and checks that it fits: its place, its links,
     /// the balances that it leaves behind, and its hash.
     pub(crate) fn replay(&mut self, record: &Record) -> Result<(), StorageError> {
@@ -88,7 +121,7 @@ impl State {
         let links = books
             .apply(&decision, record.seq, record.recorded_at, first)
             .map_err(|misfit| StorageError::damaged(record.id, misfit))?;
-        books.seal(record.seq, record.recorded_at, record.hash);
+        self.seal(&record.economy, record.seq, record.recorded_at, record.hash);
         let kept: Vec<Link> = record.entries.iter().map(|entry| entry.link).collect();
         if links != kept {
             return Err(damaged(
@@ -110,11 +143,15 @@ impl State {
     }
 
     /// Puts a piece of a checkpoint in its place.
-    pub(crate) fn restore(&mut self, economy: EconomyId, item: Item) -> bool {
-        let mut books = self.economies.remove(&economy).map(Arc::unwrap_or_clone);
+    pub(crate) fn restore(&mut self, economy: &EconomyId, item: Item) -> bool {
+        let mut books = self.economies.remove(economy).map(Arc::unwrap_or_clone);
+        let is_hold = matches!(item, Item::Hold(..));
         let fits = Books::restore(&mut books, item);
         if let Some(books) = books {
-            self.economies.insert(economy, Arc::new(books));
+            self.economies.insert(economy.clone(), Arc::new(books));
+        }
+        if is_hold {
+            self.note_due(economy);
         }
         fits
     }

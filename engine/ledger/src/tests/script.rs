@@ -4,6 +4,9 @@
 //! asset coin max_supply=1000              make an asset; `patch` gives only what is named
 //! account user:1 credit_limit=50          make or change an account; `null` clears
 //! issue user:1 coin 100                   and `burn`
+//! hold 1 user:1 -> user:2 coin 30 for=60  then `capture 1 10`, `release 1`, `expire 1`, `wait 60`
+//! reverse 2 of=1 user:2 -> user:1 coin 5  and `force=reason`, `by=admin`
+//! economy frozen                          or `open`, or `closed`
 //! transfer user:1 -> user:2 coin 30, user:2 -> user:3 coin 5
 //! plugin shop component=a requests=debit/issuer:coin,spend/coin/9 grants=requested enabled=true
 //! call A shop user:1 spend=coin/10        opens a call named A on a snapshot
@@ -21,7 +24,7 @@ use uuid::Uuid;
 use super::words::{Words, spend_limit};
 use crate::{
     Act, Answer, Ask, AssetKind, AssetPatch, Authority, Books, CallId, CallRequest, CallResult,
-    Decision, Digest, Draft, Ending, Page, Rejection, Seed, Timestamp, Transcript, Verdict,
+    Decision, Digest, Draft, Ending, Limit, Page, Rejection, Seed, Timestamp, Transcript, Verdict,
     check as violations, decide,
 };
 
@@ -40,6 +43,8 @@ pub(super) struct World {
     pub(super) rejections: Vec<Rejection>,
     pub(super) said: String,
     movements: u64,
+    /// Milliseconds that have passed beside one for each record.
+    waited: u64,
     calls: BTreeMap<String, Run>,
 }
 
@@ -58,6 +63,7 @@ impl World {
             rejections: Vec::new(),
             said: String::new(),
             movements: 0,
+            waited: 0,
             calls: BTreeMap::new(),
         }
     }
@@ -129,8 +135,8 @@ impl World {
         }
     }
 
-    fn at(&self) -> Timestamp {
-        Timestamp(1_000 + self.books.seq())
+    pub(super) fn at(&self) -> Timestamp {
+        Timestamp(1_000 + self.books.seq() + self.waited)
     }
 
     fn line(&mut self, line: &str) -> Option<String> {
@@ -162,15 +168,22 @@ impl World {
                 secret_hash: Digest::of(b"secret"),
                 mode: words.key_mode(),
             },
-            "issue" => Act::Issue(words.issue()),
-            "burn" => Act::Burn(words.issue()),
-            "transfer" => Act::Transfer(words.transfer(Authority::Bot)),
-            "admin_transfer" => Act::Transfer(words.transfer(Authority::Admin)),
+            "economy" => Act::SetEconomy {
+                status: words.economy_status(),
+            },
+            "wait" => {
+                self.waited += id::<u64>(words.plain[1]) * 1000;
+                return None;
+            }
             "call" => return self.open_call(&words),
             "balance" => {
                 let account = self.books.account(&id(words.plain[1]));
                 let account = account.expect("the account is there");
-                return Some(account.balance(&id(words.plain[2])).posted.to_string());
+                let balance = account.balance(&id(words.plain[2]));
+                return Some(match balance.held {
+                    Limit::ZERO => balance.posted.to_string(),
+                    held => format!("{}, held {held}", balance.posted),
+                });
             }
             "state" => {
                 let plugin = self.books.plugin(&id(words.plain[1]));
@@ -183,7 +196,10 @@ impl World {
                 let found: Vec<String> = found.iter().map(ToString::to_string).collect();
                 return Some(listed(&found, "; "));
             }
-            call => return self.call_line(call, &words),
+            verb => match money(verb, &words) {
+                Some(act) => act,
+                None => return self.call_line(verb, &words),
+            },
         };
         let verdict = self.act(&act);
         if let Verdict::Applied(decision) = &verdict {
@@ -244,6 +260,28 @@ pub(super) fn call_request(key: &str, plugin: &str, caller: &str) -> CallRequest
         key: key.into(),
         now: Timestamp(1_000),
     }
+}
+
+/// What moves money, or reserves it.
+fn money(verb: &str, words: &Words<'_>) -> Option<Act> {
+    Some(match verb {
+        "batch" => Act::Batch(words.batch()),
+        "reverse" => Act::Reverse(Box::new(words.reversal())),
+        "hold" => Act::PlaceHold(Box::new(words.hold())),
+        "capture" => Act::CaptureHold(words.capture()),
+        "release" => Act::ReleaseHold {
+            hold: words.hold_id(),
+            ended: words.ended(),
+        },
+        "expire" => Act::ExpireHold {
+            hold: words.hold_id(),
+        },
+        "issue" => Act::Issue(words.issue()),
+        "burn" => Act::Burn(words.issue()),
+        "transfer" => Act::Transfer(words.transfer(Authority::Bot)),
+        "admin_transfer" => Act::Transfer(words.transfer(Authority::Admin)),
+        _other => return None,
+    })
 }
 
 fn outcome(verdict: &Verdict) -> String {

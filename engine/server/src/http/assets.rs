@@ -4,7 +4,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
-use bursar_ledger::{Act, AssetId, AssetKind, AssetPatch, Limit, Patch, Scope};
+use bursar_ledger::{Act, AssetId, AssetKind, AssetPatch, Day, Limit, Patch, Scope};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -21,6 +21,9 @@ const NAME_CHARS_MAX: usize = 64;
 const SYMBOL_CHARS_MAX: usize = 16;
 /// Decimals in a display: a balance has 16 digits at most.
 const DECIMALS_MAX: u8 = 15;
+
+/// Days of circulation in one answer.
+const DAYS_MAX: u64 = 366;
 
 /// Holders in one answer.
 const HOLDERS_MAX: usize = 1000;
@@ -115,12 +118,7 @@ pub(super) async fn read(
     let id: AssetId = extract::name("asset", &asset)?;
     let state = api.bursar.state();
     let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
-    let found = books.asset(&id).ok_or_else(|| {
-        Problem::not_found(
-            "asset_not_found",
-            format!("the economy has no asset `{id}`"),
-        )
-    })?;
+    let found = books.asset(&id).ok_or_else(|| no_asset(&id))?;
     Ok(Json(wire::asset(&id, found, books)))
 }
 
@@ -167,6 +165,51 @@ pub(super) async fn holders_of(
     Ok(Json(
         json!({ "asset": id, "holders": holders.collect::<Vec<_>>() }),
     ))
+}
+
+/// How many days are asked for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FlowsQuery {
+    #[serde(default = "days")]
+    days: u64,
+}
+
+fn days() -> u64 {
+    30
+}
+
+/// `GET …/assets/{asset}/flows`: what came into circulation and what left it, by day and plugin.
+pub(super) async fn flows_of(
+    State(api): State<Api>,
+    caller: Caller,
+    Path((economy, asset)): Path<(String, String)>,
+    Asked(FlowsQuery { days }): Asked<FlowsQuery>,
+) -> Result<Json<Value>, Problem> {
+    let economy = extract::economy(&economy)?;
+    caller.require(Scope::Read, &economy)?;
+    let id: AssetId = extract::name("asset", &asset)?;
+    if !(1..=DAYS_MAX).contains(&days) {
+        let detail = format!("1 to {DAYS_MAX} days are asked for");
+        return Err(extract::wrong_query("days", &detail));
+    }
+    let state = api.bursar.state();
+    let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
+    if books.asset(&id).is_none() {
+        return Err(no_asset(&id));
+    }
+    let from = Day::of(api.bursar.now()).before(days - 1);
+    let flows = books
+        .flows(&id, from)
+        .map(|(day, plugin, flow)| wire::flow(day, plugin, flow));
+    let flows: Vec<Value> = flows.collect();
+    let body = json!({ "asset": id, "supply": books.supply(&id), "flows": flows });
+    Ok(Json(body))
+}
+
+fn no_asset(id: &AssetId) -> Problem {
+    let detail = format!("the economy has no asset `{id}`");
+    Problem::not_found("asset_not_found", detail)
 }
 
 /// `GET …/assets`

@@ -102,6 +102,20 @@ pub(super) async fn json_up_to<T: DeserializeOwned>(
     Ok(Parsed { typed, canonical })
 }
 
+/// Reads a JSON body that may be missing.
+pub(super) async fn json_or_nothing<T: DeserializeOwned + Default>(
+    body: Body,
+) -> Result<Parsed<T>, Problem> {
+    let bytes = read(body, BODY_BYTES_MAX).await?;
+    if bytes.is_empty() {
+        let (typed, canonical) = (T::default(), Value::Null);
+        return Ok(Parsed { typed, canonical });
+    }
+    let typed = parse(&bytes)?;
+    let canonical = parse(&bytes)?;
+    Ok(Parsed { typed, canonical })
+}
+
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let parsed = serde_path_to_error::deserialize(&mut reader).map_err(|error| {

@@ -102,6 +102,10 @@ impl Problem {
 
     /// The ledger's no.
     pub fn rejected(rejection: &Rejection) -> Self {
+        // What is refused in a batch is refused for its own reason; beside it stands where.
+        if let Rejection::InBatch { index, rejection } = rejection {
+            return Self::rejected(rejection).with("index", *index);
+        }
         let status = match rejection.class() {
             Class::Refused => StatusCode::UNPROCESSABLE_ENTITY,
             Class::Conflict => StatusCode::CONFLICT,

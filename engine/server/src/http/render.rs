@@ -4,7 +4,10 @@
 //! nothing but what it is given.
 
 use axum::http::StatusCode;
-use bursar_ledger::{Act, CallResult, Decision, Ending, Retry, TransferId, Verdict};
+use bursar_ledger::{
+    Act, CallResult, Change, Decision, Ending, HoldEnd, HoldId, Retry, TransferId, TransferRequest,
+    Verdict,
+};
 use bursar_storage::{Recorded, Rendered};
 use serde_json::{Value, json};
 
@@ -70,8 +73,34 @@ fn applied(recorded: &Recorded<'_>, decision: &Decision) -> (StatusCode, Value) 
             StatusCode::CREATED,
             transfer(recorded, decision, request.id),
         ),
+        Act::Batch(transfers) => (
+            StatusCode::CREATED,
+            batch(recorded, decision, transfers.as_slice()),
+        ),
+        Act::Reverse(request) => {
+            let reverses = json!({ "reverses": request.original });
+            let made = transfer(recorded, decision, request.id);
+            (StatusCode::CREATED, wire::extend(made, reverses))
+        }
+        Act::PlaceHold(request) => (StatusCode::CREATED, hold(recorded, request.id)),
+        Act::CaptureHold(request) => {
+            let left = hold_left(recorded, decision, request.hold);
+            let made = transfer(recorded, decision, request.id);
+            (
+                StatusCode::CREATED,
+                wire::extend(made, json!({ "hold": left })),
+            )
+        }
+        Act::ReleaseHold { hold: id, .. } | Act::ExpireHold { hold: id } => {
+            let place = json!({ "seq": recorded.seq, "recorded_at": recorded.recorded_at });
+            let left = hold_left(recorded, decision, *id);
+            let moved = wire::movements(decision.movements());
+            let ended = wire::extend(wire::extend(place, moved), json!({ "hold": left }));
+            (StatusCode::OK, ended)
+        }
         Act::Call(result) => (StatusCode::OK, call(recorded, decision, result)),
         Act::OpenEconomy { .. }
+        | Act::SetEconomy { .. }
         | Act::SetAsset { .. }
         | Act::SetAccount { .. }
         | Act::SetPlugin { .. }
@@ -90,6 +119,42 @@ fn applied(recorded: &Recorded<'_>, decision: &Decision) -> (StatusCode, Value) 
 fn transfer(recorded: &Recorded<'_>, decision: &Decision, id: TransferId) -> Value {
     let place = json!({ "id": id, "seq": recorded.seq, "recorded_at": recorded.recorded_at });
     wire::extend(place, wire::movements(decision.movements()))
+}
+
+/// The transfers of a batch, each with its own postings and what is there after it.
+fn batch(recorded: &Recorded<'_>, decision: &Decision, requests: &[TransferRequest]) -> Value {
+    let mut movements = decision.movements();
+    let made = requests.iter().map(|request| {
+        let (own, rest) =
+            movements.split_at(request.postings.as_slice().len().min(movements.len()));
+        movements = rest;
+        wire::extend(json!({ "id": request.id }), wire::movements(own))
+    });
+    let made: Vec<Value> = made.collect();
+    json!({ "seq": recorded.seq, "recorded_at": recorded.recorded_at, "transfers": made })
+}
+
+/// A hold that was placed.
+fn hold(recorded: &Recorded<'_>, id: HoldId) -> Value {
+    let place = json!({ "seq": recorded.seq, "recorded_at": recorded.recorded_at });
+    let placed = recorded.books.and_then(|books| books.hold(id));
+    let placed = placed.map(|hold| wire::hold(id, hold));
+    wire::extend(placed.unwrap_or_else(|| json!({})), place)
+}
+
+/// What is left of a hold, and how it ended if it has.
+fn hold_left(recorded: &Recorded<'_>, decision: &Decision, id: HoldId) -> Value {
+    let open = recorded.books.and_then(|books| books.hold(id));
+    let ended = decision.changes().iter().find_map(|change| match change {
+        Change::HoldEnded { end, .. } => Some(*end),
+        _ => None,
+    });
+    let (status, remaining) = match (open, ended) {
+        (Some(hold), _) => (json!("open"), hold.remaining.get()),
+        (None, Some(end)) => (json!(end), 0),
+        (None, None) => (json!(HoldEnd::Captured), 0),
+    };
+    json!({ "id": id, "status": status, "remaining": remaining })
 }
 
 fn call(recorded: &Recorded<'_>, decision: &Decision, result: &CallResult) -> Value {
@@ -112,9 +177,9 @@ fn call(recorded: &Recorded<'_>, decision: &Decision, result: &CallResult) -> Va
 /// What a PUT has made, or left as it was.
 fn changed(recorded: &Recorded<'_>, changed: bool) -> Value {
     let view = recorded.books.and_then(|books| match recorded.act {
-        Act::OpenEconomy { .. } => Some(json!({
+        Act::OpenEconomy { .. } | Act::SetEconomy { .. } => Some(json!({
             "id": recorded.economy,
-            "status": "open",
+            "status": books.status(),
             "opened_at": books.opened_at(),
         })),
         Act::SetAsset { asset, .. } => books
@@ -131,7 +196,16 @@ fn changed(recorded: &Recorded<'_>, changed: bool) -> Value {
             .components()
             .get(digest)
             .map(|found| wire::component(digest, found)),
-        Act::Transfer(_) | Act::Issue(_) | Act::Burn(_) | Act::Call(_) => None,
+        Act::Transfer(_)
+        | Act::Batch(_)
+        | Act::Reverse(_)
+        | Act::PlaceHold(_)
+        | Act::CaptureHold(_)
+        | Act::ReleaseHold { .. }
+        | Act::ExpireHold { .. }
+        | Act::Issue(_)
+        | Act::Burn(_)
+        | Act::Call(_) => None,
     });
     wire::extend(
         view.unwrap_or_else(|| json!({})),

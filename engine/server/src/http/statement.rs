@@ -2,15 +2,15 @@
 
 use axum::Json;
 use axum::extract::State;
-use bursar_ledger::{AccountId, Act, CallId, Scope, Timestamp, TransferId};
+use bursar_ledger::{AccountId, Act, CallId, HoldId, Scope, Timestamp, TransferId};
 use bursar_storage::{ENTRIES_MAX, HistoryEntry, HistoryFilter, HistoryPage, HistoryQuery};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::Api;
 use super::auth::Caller;
 use super::extract::{self, Asked, Path, wrong_query as wrong};
 use super::problem::Problem;
+use super::{Api, cursor};
 use crate::economy::blocking;
 use crate::no_answer::NoAnswer;
 
@@ -18,7 +18,16 @@ use crate::no_answer::NoAnswer;
 const ENTRIES: usize = 50;
 
 /// Kinds of acts that move something.
-const KINDS: [&str; 4] = ["transfer", "issue", "burn", "call"];
+const KINDS: [&str; 8] = [
+    "transfer",
+    "batch",
+    "reversal",
+    "capture_hold",
+    "expire_hold",
+    "issue",
+    "burn",
+    "call",
+];
 
 /// What is asked for. With a cursor nothing else is said: the filters are in it.
 #[derive(Deserialize, Default)]
@@ -40,17 +49,6 @@ pub(super) struct StatementQuery {
 struct Cursor {
     next: u64,
     filter: HistoryFilter,
-}
-
-impl Cursor {
-    /// A text that is nobody's business but ours.
-    fn seal(&self) -> String {
-        hex::encode(serde_json::to_vec(self).unwrap_or_default())
-    }
-
-    fn open(text: &str) -> Option<Self> {
-        serde_json::from_slice(&hex::decode(text).ok()?).ok()
-    }
 }
 
 impl StatementQuery {
@@ -123,7 +121,7 @@ pub(super) async fn read(
             ));
         }
         Some(text) => {
-            let Cursor { next, filter } = Cursor::open(text).ok_or_else(no_cursor)?;
+            let Cursor { next, filter } = cursor::open(text).ok_or_else(no_cursor)?;
             (Some(next), filter)
         }
     };
@@ -144,7 +142,7 @@ fn statement(account: &AccountId, page: &HistoryPage, filter: &HistoryFilter) ->
     let entries = page.entries.iter().map(|found| entry(account, found));
     let cursor = page.next.map(|next| {
         let filter = filter.clone();
-        Cursor { next, filter }.seal()
+        cursor::seal(&Cursor { next, filter })
     });
     json!({
         "account": account,
@@ -157,15 +155,27 @@ fn statement(account: &AccountId, page: &HistoryPage, filter: &HistoryFilter) ->
 enum Origin {
     Transfer(TransferId),
     Call(CallId),
+    Hold(HoldId),
     None,
 }
 
-fn origin(act: &Act) -> Origin {
+fn origin(act: &Act, part: u32) -> Origin {
     match act {
         Act::Transfer(request) => Origin::Transfer(request.id),
+        Act::Batch(transfers) => {
+            let part = usize::try_from(part).unwrap_or(usize::MAX);
+            let found = transfers.as_slice().get(part);
+            found.map_or(Origin::None, |request| Origin::Transfer(request.id))
+        }
+        Act::Reverse(request) => Origin::Transfer(request.id),
+        Act::CaptureHold(request) => Origin::Transfer(request.id),
+        Act::ExpireHold { hold } => Origin::Hold(*hold),
         Act::Issue(request) | Act::Burn(request) => Origin::Transfer(request.id),
         Act::Call(result) => Origin::Call(result.request.id),
         Act::OpenEconomy { .. }
+        | Act::SetEconomy { .. }
+        | Act::PlaceHold(_)
+        | Act::ReleaseHold { .. }
         | Act::SetAsset { .. }
         | Act::SetAccount { .. }
         | Act::SetPlugin { .. }
@@ -194,17 +204,17 @@ fn entry(account: &AccountId, found: &HistoryEntry) -> Value {
         "counterparty": counterparty,
         "actor": found.actor,
     });
+    let words = found.words();
+    let said = |name: &'static str| (name, words.and_then(|words| words.get(name)).cloned());
     let more = [
         ("idempotency_key", found.key.clone().map(Value::from)),
-        ("memo", found.request.pointer("/body/memo").cloned()),
-        (
-            "reference",
-            found.request.pointer("/body/reference").cloned(),
-        ),
-        ("metadata", found.request.pointer("/body/metadata").cloned()),
-        match origin(&found.act) {
+        said("memo"),
+        said("reference"),
+        said("metadata"),
+        match origin(&found.act, found.movement.part) {
             Origin::Transfer(id) => ("transfer", Some(json!(id))),
             Origin::Call(id) => ("call", Some(json!(id))),
+            Origin::Hold(id) => ("hold", Some(json!(id))),
             Origin::None => ("transfer", None),
         },
         match &found.act {

@@ -5,8 +5,8 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use bursar_ledger::{
-    AccountId, Act, Amount, AssetId, Authority, IssueRequest, Postings, Scope, TransferRequest,
-    check_document,
+    AccountId, Act, Amount, AssetId, Authority, EconomyId, IssueRequest, Postings, Scope,
+    TransferRequest, check_document,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -24,6 +24,55 @@ const MEMO_CHARS_MAX: usize = 256;
 const REFERENCE_CHARS_MAX: usize = 128;
 /// Bytes of a transfer's metadata, as JSON.
 const METADATA_BYTES_MAX: usize = 4096;
+
+/// What a client says of a movement: words that go into the journal with the request and mean
+/// nothing to the rules.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Words<'a> {
+    pub(super) memo: Option<&'a String>,
+    pub(super) reference: Option<&'a String>,
+    pub(super) metadata: Option<&'a Value>,
+}
+
+impl Words<'_> {
+    /// Whether they can be kept.
+    pub(super) fn check(self) -> Result<(), Problem> {
+        check_text("/memo", self.memo, MEMO_CHARS_MAX)?;
+        check_text("/reference", self.reference, REFERENCE_CHARS_MAX)?;
+        match self.metadata {
+            Some(metadata) if !metadata.is_object() => {
+                Err(Problem::malformed("/metadata", "metadata is a JSON object"))
+            }
+            Some(metadata) => check_document(metadata, METADATA_BYTES_MAX)
+                .map_err(|error| Problem::malformed("/metadata", error.to_string())),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether a text is not too long.
+pub(super) fn check_text(
+    pointer: &str,
+    text: Option<&String>,
+    chars_max: usize,
+) -> Result<(), Problem> {
+    if text.is_some_and(|text| text.chars().count() > chars_max) {
+        return Err(Problem::malformed(
+            pointer,
+            format!("at most {chars_max} characters"),
+        ));
+    }
+    Ok(())
+}
+
+/// On whose authority a key moves money.
+pub(super) fn authority(caller: &Caller) -> Authority {
+    if caller.allows(Scope::Admin) {
+        Authority::Admin
+    } else {
+        Authority::Bot
+    }
+}
 
 /// The body of a transfer.
 #[derive(Deserialize)]
@@ -45,16 +94,6 @@ pub(super) struct IssueBody {
     memo: Option<String>,
 }
 
-fn check_text(pointer: &str, text: Option<&String>, chars_max: usize) -> Result<(), Problem> {
-    if text.is_some_and(|text| text.chars().count() > chars_max) {
-        return Err(Problem::malformed(
-            pointer,
-            format!("at most {chars_max} characters"),
-        ));
-    }
-    Ok(())
-}
-
 impl IssueBody {
     fn into_request(self) -> Result<IssueRequest, Problem> {
         check_text("/memo", self.memo.as_ref(), MEMO_CHARS_MAX)?;
@@ -68,40 +107,25 @@ impl IssueBody {
 }
 
 impl TransferBody {
-    pub(super) fn into_act(self, caller: &Caller) -> Act {
-        let authority = if caller.allows(Scope::Admin) {
-            Authority::Admin
-        } else {
-            Authority::Bot
-        };
-        Act::Transfer(TransferRequest {
+    /// The transfer that is asked for, unless what is said of it cannot be kept.
+    pub(super) fn into_request(self, caller: &Caller) -> Result<TransferRequest, Problem> {
+        Words {
+            memo: self.memo.as_ref(),
+            reference: self.reference.as_ref(),
+            metadata: self.metadata.as_ref(),
+        }
+        .check()?;
+        Ok(TransferRequest {
             id: random::transfer_id(),
             postings: self.postings,
-            authority,
+            authority: authority(caller),
         })
-    }
-
-    /// Words that go into the journal with the request and mean nothing to the rules.
-    pub(super) fn check(&self) -> Result<(), Problem> {
-        check_text("/memo", self.memo.as_ref(), MEMO_CHARS_MAX)?;
-        check_text("/reference", self.reference.as_ref(), REFERENCE_CHARS_MAX)?;
-        match &self.metadata {
-            Some(metadata) if !metadata.is_object() => {
-                Err(Problem::malformed("/metadata", "metadata is a JSON object"))
-            }
-            Some(metadata) => check_document(metadata, METADATA_BYTES_MAX)
-                .map_err(|error| Problem::malformed("/metadata", error.to_string())),
-            None => Ok(()),
-        }
     }
 }
 
 /// `POST …/transfers`
 pub(super) async fn transfer(asked: MoneyRequest) -> Result<Response, Problem> {
-    let read = |body: TransferBody, caller: &Caller| {
-        body.check()?;
-        Ok(body.into_act(caller))
-    };
+    let read = |body: TransferBody, caller: &Caller| body.into_request(caller).map(Act::Transfer);
     perform(asked, Scope::Transfer, "transfers", read).await
 }
 
@@ -118,7 +142,7 @@ pub(super) async fn burn(asked: MoneyRequest) -> Result<Response, Problem> {
 }
 
 /// A request that moves money of an economy, or previews that.
-type MoneyRequest = (
+pub(super) type MoneyRequest = (
     State<Api>,
     Caller,
     Path<String>,
@@ -128,8 +152,8 @@ type MoneyRequest = (
 );
 
 /// Performs or previews the act that `read` makes of the body.
-async fn perform<B: DeserializeOwned>(
-    (State(api), caller, Path(economy), Asked(Preview { preview }), headers, body): MoneyRequest,
+pub(super) async fn perform<B: DeserializeOwned>(
+    (State(api), caller, Path(economy), Asked(preview), headers, body): MoneyRequest,
     scope: Scope,
     route: &str,
     read: fn(B, &Caller) -> Result<Act, Problem>,
@@ -137,12 +161,41 @@ async fn perform<B: DeserializeOwned>(
     let economy = extract::economy(&economy)?;
     caller.require(scope, &economy)?;
     let Parsed { typed, canonical } = extract::json::<B>(body).await?;
-    let act = read(typed, &caller)?;
+    let submitted = Submitted {
+        act: read(typed, &caller)?,
+        route: format!("/v1/economies/{economy}/{route}"),
+        economy,
+        canonical,
+    };
+    submit(&api, &caller, preview, &headers, submitted).await
+}
+
+/// An act with what was asked.
+pub(super) struct Submitted {
+    pub(super) economy: EconomyId,
+    pub(super) route: String,
+    pub(super) canonical: Value,
+    pub(super) act: Act,
+}
+
+/// Performs an act under the idempotency key that the headers name, or previews it.
+pub(super) async fn submit(
+    api: &Api,
+    caller: &Caller,
+    Preview { preview }: Preview,
+    headers: &HeaderMap,
+    submitted: Submitted,
+) -> Result<Response, Problem> {
+    let Submitted {
+        economy,
+        route,
+        canonical,
+        act,
+    } = submitted;
     if preview {
         return Ok(extract::respond(api.bursar.preview(&economy, &act)?));
     }
-    let key = extract::idempotency_key(&headers)?;
-    let route = format!("/v1/economies/{economy}/{route}");
-    let asking = extract::asking(&caller, economy, Some(key), "POST", &route, &canonical);
+    let key = extract::idempotency_key(headers)?;
+    let asking = extract::asking(caller, economy, Some(key), "POST", &route, &canonical);
     Ok(extract::respond(api.bursar.act(asking, act).await?))
 }

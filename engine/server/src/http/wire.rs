@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use bursar_ledger::{
-    Account, AccountId, ApiKey, Asset, AssetId, Balance, Books, Component, Digest, EconomyId,
-    KeyId, Movement, Plugin, PluginId,
+    Account, AccountId, ApiKey, Asset, AssetId, Balance, Books, Component, Day, Digest, EconomyId,
+    Flow, Hold, HoldId, KeyId, Movement, Plugin, PluginId,
 };
 use serde_json::{Map, Value, json};
 
@@ -19,7 +19,7 @@ pub(super) fn extend(mut object: Value, more: Value) -> Value {
 pub(super) fn economy(id: &EconomyId, books: &Books) -> Value {
     json!({
         "id": id,
-        "status": "open",
+        "status": books.status(),
         "opened_at": books.opened_at(),
         "seq": books.seq(),
         "head": books.head(),
@@ -81,6 +81,35 @@ pub(super) fn movements(movements: &[Movement]) -> Value {
     }
     let postings: Vec<_> = movements.iter().map(|movement| &movement.posting).collect();
     json!({ "postings": postings, "balances": balances })
+}
+
+/// An open hold.
+pub(super) fn hold(id: HoldId, hold: &Hold) -> Value {
+    let posting = hold.reservation.posting();
+    let captured = posting.amount.get().saturating_sub(hold.remaining.get());
+    json!({
+        "id": id,
+        "status": "open",
+        "from": posting.source,
+        "to": posting.destination,
+        "asset": posting.asset,
+        "amount": posting.amount,
+        "captured": captured,
+        "remaining": hold.remaining,
+        "placed_at": hold.placed_at,
+        "expires_at": hold.expires_at,
+        "on_expiry": hold.on_expiry,
+    })
+}
+
+/// A day of an asset's circulation.
+pub(super) fn flow(day: Day, plugin: Option<&PluginId>, flow: Flow) -> Value {
+    json!({
+        "day_starts_at": day.starts_at(),
+        "plugin": plugin,
+        "issued": flow.issued,
+        "burned": flow.burned,
+    })
 }
 
 pub(super) fn plugin(id: &PluginId, plugin: &Plugin) -> Value {

@@ -21,7 +21,7 @@ pub struct AuditReport {
     pub promises: Vec<Promise>,
     /// The economies, with the hash that covers all their records.
     pub economies: Vec<EconomyHead>,
-    /// Accounts outside their limits because an operator changed the limits.
+    /// Accounts outside their limits because an operator changed the limits or forced a reversal.
     pub outside: Vec<Outside>,
 }
 
@@ -58,7 +58,7 @@ pub struct Outside {
     pub economy: EconomyId,
     /// How it is outside.
     pub what: String,
-    /// The record that last changed the account's limits.
+    /// The record that last changed the account's limits, or was forced on it.
     pub explained_by_seq: u64,
 }
 
@@ -96,6 +96,7 @@ pub(super) enum P {
 pub(super) struct Counts {
     pub(super) movements: u64,
     pub(super) keyed: u64,
+    pub(super) subjects: u64,
     pub(super) calls: u64,
     pub(super) facts: u64,
     pub(super) draws: u64,
@@ -152,6 +153,7 @@ impl Auditor {
         let Counts {
             movements,
             keyed,
+            subjects: _,
             calls,
             facts,
             draws,

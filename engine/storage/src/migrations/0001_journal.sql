@@ -29,6 +29,7 @@ CREATE TABLE movements (
     destination          TEXT    NOT NULL,
     asset                TEXT    NOT NULL,
     amount               INTEGER NOT NULL CHECK (amount BETWEEN 1 AND 9007199254740991),
+    part                 INTEGER NOT NULL,          -- which transfer of its batch, from 0; 0 where there is no batch
     source_after         INTEGER NOT NULL,          -- what the source has posted after this movement
     destination_after    INTEGER NOT NULL,
     source_previous      INTEGER,                   -- movements.id of the source's movement before this one
@@ -50,6 +51,14 @@ CREATE TABLE keys (
     key     TEXT    NOT NULL,
     record  INTEGER NOT NULL,
     PRIMARY KEY (economy, key)
+) STRICT, WITHOUT ROWID;
+
+-- What a record is about: the ids of transfers, holds and calls. The first record of an id has made it.
+CREATE TABLE subjects (
+    id       BLOB    NOT NULL CHECK (length(id) = 16),  -- a UUID; those of one moment are neighbours
+    record   INTEGER NOT NULL,
+    movement INTEGER,                               -- the first of its movements in this record, if it has any there
+    PRIMARY KEY (id, record)
 ) STRICT, WITHOUT ROWID;
 
 -- Components, byte for byte as uploaded, by SHA-256.

@@ -1,0 +1,316 @@
+//! Holds: placed, listed, captured in parts, released. Their end by time is the writer's.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use bursar_ledger::{
+    AccountId, Act, Amount, AssetId, CaptureRequest, EconomyId, HOLD_SECONDS_MAX, Hold, HoldEnd,
+    HoldId, HoldRequest, OnExpiry, Posting, Scope,
+};
+use bursar_storage::SubjectRecord;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::auth::Caller;
+use super::extract::{Asked, Parsed, Path, Preview, wrong_query as wrong};
+use super::problem::Problem;
+use super::transfers::{MoneyRequest, Submitted, Words, authority, perform, submit};
+use super::{Api, cursor, extract, wire};
+use crate::economy::blocking;
+use crate::no_answer::NoAnswer;
+use crate::random;
+
+/// Holds in a page where nothing is said.
+const HOLDS: usize = 50;
+
+/// Holds in a page at most.
+const HOLDS_PAGE_MAX: usize = 200;
+
+/// The body that places a hold.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HoldBody {
+    from: AccountId,
+    to: AccountId,
+    asset: AssetId,
+    amount: Amount,
+    expires_in_s: u64,
+    #[serde(default)]
+    on_expiry: OnExpiry,
+    memo: Option<String>,
+    reference: Option<String>,
+    metadata: Option<Value>,
+}
+
+/// The body that captures a hold, or a part of it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CaptureBody {
+    amount: Option<Amount>,
+    memo: Option<String>,
+    reference: Option<String>,
+    metadata: Option<Value>,
+}
+
+/// The body that releases a hold.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReleaseBody {
+    memo: Option<String>,
+}
+
+impl HoldBody {
+    fn into_act(self, caller: &Caller) -> Result<Act, Problem> {
+        Words {
+            memo: self.memo.as_ref(),
+            reference: self.reference.as_ref(),
+            metadata: self.metadata.as_ref(),
+        }
+        .check()?;
+        if !(1..=HOLD_SECONDS_MAX).contains(&self.expires_in_s) {
+            let detail = format!("a hold ends after 1 to {HOLD_SECONDS_MAX} seconds");
+            return Err(Problem::malformed("/expires_in_s", detail));
+        }
+        let posting = Posting {
+            source: self.from,
+            destination: self.to,
+            asset: self.asset,
+            amount: self.amount,
+        };
+        let reservation = posting
+            .try_into()
+            .map_err(|_| Problem::malformed("/to", "`from` and `to` are the same account"))?;
+        Ok(Act::PlaceHold(Box::new(HoldRequest {
+            id: random::hold_id(),
+            reservation,
+            expires_in_s: self.expires_in_s,
+            on_expiry: self.on_expiry,
+            authority: authority(caller),
+        })))
+    }
+}
+
+/// `POST …/holds`
+pub(super) async fn place(asked: MoneyRequest) -> Result<Response, Problem> {
+    let read = |body: HoldBody, caller: &Caller| body.into_act(caller);
+    perform(asked, Scope::Transfer, "holds", read).await
+}
+
+/// A request about one hold.
+type OfHold = (
+    State<Api>,
+    Caller,
+    Path<(String, String)>,
+    Asked<Preview>,
+    HeaderMap,
+    Body,
+);
+
+/// `POST …/holds/{hold}/capture`
+pub(super) async fn capture(
+    (State(api), caller, Path((economy, hold)), Asked(preview), headers, body): OfHold,
+) -> Result<Response, Problem> {
+    let (economy, hold) = names(&caller, &economy, &hold)?;
+    let Parsed { typed, canonical } = extract::json::<CaptureBody>(body).await?;
+    Words {
+        memo: typed.memo.as_ref(),
+        reference: typed.reference.as_ref(),
+        metadata: typed.metadata.as_ref(),
+    }
+    .check()?;
+    let act = Act::CaptureHold(CaptureRequest {
+        id: random::transfer_id(),
+        hold,
+        amount: typed.amount,
+        ended: known(&api, &economy, hold).await?,
+    });
+    let submitted = Submitted {
+        route: format!("/v1/economies/{economy}/holds/{hold}/capture"),
+        economy,
+        canonical,
+        act,
+    };
+    submit(&api, &caller, preview, &headers, submitted).await
+}
+
+/// `POST …/holds/{hold}/release`
+pub(super) async fn release(
+    (State(api), caller, Path((economy, hold)), Asked(preview), headers, body): OfHold,
+) -> Result<Response, Problem> {
+    let (economy, hold) = names(&caller, &economy, &hold)?;
+    let Parsed { typed, canonical } = extract::json::<ReleaseBody>(body).await?;
+    Words {
+        memo: typed.memo.as_ref(),
+        ..Words::default()
+    }
+    .check()?;
+    let ended = known(&api, &economy, hold).await?;
+    let submitted = Submitted {
+        route: format!("/v1/economies/{economy}/holds/{hold}/release"),
+        economy,
+        canonical,
+        act: Act::ReleaseHold { hold, ended },
+    };
+    submit(&api, &caller, preview, &headers, submitted).await
+}
+
+fn names(caller: &Caller, economy: &str, hold: &str) -> Result<(EconomyId, HoldId), Problem> {
+    let economy = extract::economy(economy)?;
+    caller.require(Scope::Transfer, &economy)?;
+    Ok((economy, hold_id(hold)?))
+}
+
+fn hold_id(text: &str) -> Result<HoldId, Problem> {
+    extract::name::<Uuid>("hold", text).map(HoldId)
+}
+
+/// How a hold ended, if it has; a problem if there never was one. What is open is in the state, and
+/// what has ended is in the journal.
+async fn known(api: &Api, economy: &EconomyId, hold: HoldId) -> Result<Option<HoldEnd>, Problem> {
+    let state = api.bursar.state();
+    let books = state.books(economy).ok_or(NoAnswer::NoEconomy)?;
+    if books.hold(hold).is_some() {
+        return Ok(None);
+    }
+    let records = history(api, economy, hold).await?;
+    Ok(ended(&records))
+}
+
+/// Everything that the journal says of a hold.
+async fn history(
+    api: &Api,
+    economy: &EconomyId,
+    hold: HoldId,
+) -> Result<Vec<SubjectRecord>, Problem> {
+    let (storage, economy) = (api.bursar.storage().clone(), economy.clone());
+    let read = blocking(move || storage.about(&economy, hold)).await?;
+    let records = read.map_err(NoAnswer::Unreadable)?;
+    let made = records.first().map(|first| &first.act);
+    if matches!(made, Some(Act::PlaceHold(_))) {
+        return Ok(records);
+    }
+    let detail = format!("the economy has no hold {hold}");
+    Err(Problem::not_found("hold_not_found", detail))
+}
+
+/// How a hold ended whose records are these and that is not open. A capture ends it with the last of
+/// what was left, and its time may be over before anyone has captured anything.
+fn ended(records: &[SubjectRecord]) -> Option<HoldEnd> {
+    records.last().and_then(|last| match &last.act {
+        Act::CaptureHold(_) => Some(HoldEnd::Captured),
+        Act::ReleaseHold { .. } => Some(HoldEnd::Released),
+        Act::ExpireHold { .. } => Some(HoldEnd::Expired),
+        _ => None,
+    })
+}
+
+/// What is asked of the list. With a cursor nothing else is said: the filter is in it.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct HoldsQuery {
+    account: Option<String>,
+    limit: Option<usize>,
+    cursor: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Cursor {
+    after: HoldId,
+    account: Option<AccountId>,
+}
+
+/// `GET …/holds`: those that are open, oldest first.
+pub(super) async fn list(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(economy): Path<String>,
+    Asked(query): Asked<HoldsQuery>,
+) -> Result<Json<Value>, Problem> {
+    let economy = extract::economy(&economy)?;
+    caller.require(Scope::Read, &economy)?;
+    let limit = query.limit.unwrap_or(HOLDS);
+    if !(1..=HOLDS_PAGE_MAX).contains(&limit) {
+        let detail = format!("a page has 1 to {HOLDS_PAGE_MAX} holds");
+        return Err(wrong("limit", &detail));
+    }
+    let account = query.account.as_ref().map(|account| {
+        let read = account.parse();
+        read.map_err(|_| wrong("account", "this is not the name of an account"))
+    });
+    let (account, after) = match (&query.cursor, account.transpose()?) {
+        (None, account) => (account, None),
+        (Some(_), Some(_)) => {
+            let detail = "a cursor has its account in it: say no other";
+            return Err(wrong("cursor", detail));
+        }
+        (Some(text), None) => {
+            let opened = cursor::open::<Cursor>(text);
+            let opened = opened.ok_or_else(|| wrong("cursor", "this is no cursor of holds"))?;
+            (opened.account, Some(opened.after))
+        }
+    };
+    let state = api.bursar.state();
+    let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
+    let mut found = books.holds_after(account.as_ref(), after);
+    let page: Vec<(HoldId, &Hold)> = found
+        .by_ref()
+        .take(limit)
+        .map(|(id, hold)| (id, &**hold))
+        .collect();
+    let after = found.next().and(page.last()).map(|(id, _)| *id);
+    let next = after.map(|after| {
+        cursor::seal(&Cursor {
+            after,
+            account: account.clone(),
+        })
+    });
+    let holds = page.iter().map(|(id, hold)| wire::hold(*id, hold));
+    Ok(Json(
+        json!({ "holds": holds.collect::<Vec<_>>(), "next_cursor": next }),
+    ))
+}
+
+/// `GET …/holds/{hold}`
+pub(super) async fn read(
+    State(api): State<Api>,
+    caller: Caller,
+    Path((economy, hold)): Path<(String, String)>,
+) -> Result<Json<Value>, Problem> {
+    let economy = extract::economy(&economy)?;
+    caller.require(Scope::Read, &economy)?;
+    let id = hold_id(&hold)?;
+    let state = api.bursar.state();
+    let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
+    if let Some(hold) = books.hold(id) {
+        return Ok(Json(wire::hold(id, hold)));
+    }
+    let records = history(&api, &economy, id).await?;
+    Ok(Json(closed(&records)))
+}
+
+/// A hold that has ended, from what the journal says of it.
+fn closed(records: &[SubjectRecord]) -> Value {
+    let moved = records.iter().flat_map(|record| &record.movements);
+    let captured: u64 = moved.map(|movement| movement.posting.amount.get()).sum();
+    let last = records.last().map(|record| record.recorded_at);
+    let placed = records.first().map(|record| record.answer.clone());
+    let mut view = placed.unwrap_or_default();
+    if let Some(view) = view.as_object_mut() {
+        for of_records in ["seq", "recorded_at"] {
+            view.remove(of_records);
+        }
+    }
+    wire::extend(
+        view,
+        json!({
+            "status": ended(records),
+            "captured": captured,
+            "remaining": 0,
+            "ended_at": last,
+        }),
+    )
+}
