@@ -14,6 +14,7 @@ const ROUTES: &str = "
     GET …/accounts/user:1 none read
     GET …/accounts/user:1/statement none read
     GET …/assets/coin/flows none read
+    GET …/accounts/user:1/balances?at=1 none read
     GET …/holds none read
     GET …/holds/00000000-0000-7000-8000-000000000000 none read
     GET …/transfers/00000000-0000-7000-8000-000000000000 none read

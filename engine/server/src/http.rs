@@ -18,6 +18,7 @@ mod health;
 mod holds;
 mod keys;
 mod outcomes;
+mod past;
 mod plugins;
 mod problem;
 mod render;
@@ -101,6 +102,7 @@ fn economy_routes() -> Router<Api> {
             get(accounts::read).put(accounts::set),
         )
         .route("/accounts/{account}/statement", get(statement::read))
+        .route("/accounts/{account}/balances", get(past::read))
         .route("/transfers", post(transfers::transfer))
         .route("/transfers/batch", post(batches::transfer))
         .route("/transfers/{transfer}", get(reversals::read))

@@ -14,6 +14,7 @@ use bursar_ledger::{AccountId, Books, EconomyId, Violation, check};
 
 pub use report::{AuditReport, EconomyHead, Outside, Promise};
 
+use crate::by_account::OrderCheck;
 use crate::checkpoint::{self, Checkpoint};
 use crate::database::{Database, Statement, integer};
 use crate::error::StorageError;
@@ -67,6 +68,9 @@ pub(crate) fn audit(
     }
     auditor.check_keys(&database)?;
     auditor.count_subjects(&database)?;
+    if auditor.order.surplus(&database)? != 0 {
+        auditor.find(P::Durable, "the order of accounts has other movements");
+    }
     auditor.check_books();
     auditor.check_pages(&database)?;
     Ok(auditor.report())
@@ -80,6 +84,7 @@ struct Auditor {
     keys: KeyIndex,
     subjects: SubjectIndex,
     about: About,
+    order: OrderCheck,
     find_component: Statement,
     findings: BTreeMap<u8, Vec<String>>,
     /// The record that last changed an account's limits, or moved it outside of them by force.
@@ -106,6 +111,7 @@ impl Auditor {
             keys: KeyIndex::open(database)?,
             subjects: SubjectIndex::open(database)?,
             about: About::open(database)?,
+            order: OrderCheck::open(database)?,
             find_component: database.prepare("SELECT bytes FROM components WHERE digest = ?1")?,
             findings: BTreeMap::new(),
             limits_set: BTreeMap::new(),

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use bursar_ledger::{Digest, EconomyId, Item, Timestamp};
 use bytes::Bytes;
 
+use crate::by_account::AccountOrder;
 use crate::checkpoint::{self, PiecesHash};
 use crate::database::{Database, Statement, integer, optional, text};
 use crate::error::StorageError;
@@ -64,6 +65,12 @@ pub(crate) trait Journal {
     /// Removes up to `most` of the pieces that older checkpoints left; false if none are left.
     fn remove_old_pieces(&mut self, most: u64) -> Result<bool>;
 
+    /// The newest movement that is in the order of accounts, as all before it are.
+    fn ordered(&self) -> u64;
+
+    /// Puts up to `most` further movements into the order of accounts.
+    fn order_movements(&mut self, most: u64) -> Result<()>;
+
     /// Copies the write-ahead log into the file, as far as readers allow.
     fn tidy(&mut self) -> Result<()>;
 }
@@ -78,6 +85,7 @@ pub(crate) struct FileJournal {
     pieces_hash: Option<PiecesHash>,
     keys: KeyIndex,
     subjects: SubjectIndex,
+    accounts: AccountOrder,
     find_record: Statement,
     insert_record: Statement,
     insert_movement: Statement,
@@ -100,6 +108,7 @@ impl FileJournal {
         Ok(Self {
             keys: KeyIndex::open(&database)?,
             subjects: SubjectIndex::open(&database)?,
+            accounts: AccountOrder::open(&database)?,
             find_record: database
                 .prepare("SELECT request, status, answer FROM records WHERE id = ?1")?,
             insert_record: database.prepare(
@@ -266,6 +275,20 @@ impl Journal for FileJournal {
             Ok(true)
         })?;
         Ok(removed)
+    }
+
+    fn ordered(&self) -> u64 {
+        self.accounts.ordered()
+    }
+
+    fn order_movements(&mut self, most: u64) -> Result<()> {
+        let mut upto = self.accounts.ordered();
+        self.txn(|journal| {
+            upto = journal.accounts.add(most)?;
+            Ok(())
+        })?;
+        self.accounts.added(upto);
+        Ok(())
     }
 
     fn tidy(&mut self) -> Result<()> {

@@ -16,6 +16,7 @@
 
 mod audit;
 mod batch;
+mod by_account;
 mod checkpoint;
 mod database;
 mod error;
@@ -50,6 +51,7 @@ use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 
 pub use audit::{AuditReport, EconomyHead, Outside, Promise};
+pub use by_account::{PastBalances, PastQuery};
 pub use error::{Failure, StorageError};
 pub use events::{EVENTS_MAX, Event};
 pub use history::{ENTRIES_MAX, HistoryEntry, HistoryFilter, HistoryPage, HistoryQuery, STEPS_MAX};
@@ -204,6 +206,12 @@ impl Storage {
         subject: impl Into<SubjectId>,
     ) -> Result<Vec<SubjectRecord>, StorageError> {
         self.inner.readers.about(economy, subject.into())
+    }
+
+    /// What an account had at a moment. Blocks for small reads, and for the walk along what is not in
+    /// the order of accounts yet.
+    pub fn balances_at(&self, query: &PastQuery) -> Result<PastBalances, StorageError> {
+        self.inner.readers.balances_at(query)
     }
 
     /// The bytes of a component. Blocks for one read.

@@ -11,6 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use bursar_ledger::{Digest, EconomyId, SubjectId};
 use bytes::Bytes;
 
+use crate::by_account::{Past, PastBalances, PastQuery};
 use crate::database::{Database, Statement};
 use crate::error::StorageError;
 use crate::events::{Event, Events};
@@ -33,6 +34,7 @@ struct Reader {
     history: History,
     events: Events,
     about: About,
+    past: Past,
 }
 
 impl Readers {
@@ -72,6 +74,11 @@ impl Readers {
         subject: SubjectId,
     ) -> Result<Vec<SubjectRecord>, StorageError> {
         self.any().about.find(economy, subject)
+    }
+
+    /// What an account had at a moment.
+    pub(crate) fn balances_at(&self, query: &PastQuery) -> Result<PastBalances, StorageError> {
+        self.any().past.balances(query)
     }
 
     /// Events of an economy after a number.
@@ -121,6 +128,7 @@ impl Reader {
             history: History::open(&database)?,
             events: Events::open(&database)?,
             about: About::open(&database)?,
+            past: Past::open(path)?,
         })
     }
 }

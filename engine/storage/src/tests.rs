@@ -5,6 +5,7 @@ mod audited;
 mod checkpoints;
 mod failures;
 mod files;
+mod past;
 mod watched;
 
 use std::path::{Path, PathBuf};

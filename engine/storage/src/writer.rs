@@ -68,6 +68,8 @@ pub(crate) struct Writer<J> {
     /// The record that the newest checkpoint stands at, closed or on its way.
     checkpointed: u64,
     has_old_pieces: bool,
+    /// Whether movements are being put in the order of accounts.
+    ordering: bool,
     /// Whether the last look for holds whose time is over ended none.
     none_ended: bool,
     tidied: Instant,
@@ -92,6 +94,7 @@ impl<J: Journal> Writer<J> {
             reopen,
             checkpoint: None,
             has_old_pieces: true,
+            ordering: false,
             none_ended: false,
             tidied: Instant::now(),
             pause: Duration::ZERO,
@@ -106,13 +109,15 @@ impl<J: Journal> Writer<J> {
     pub(crate) fn run(mut self) -> bool {
         let _last = LastOrders(Arc::clone(&self.shared));
         loop {
-            let busy = self.checkpoint.is_some() || self.has_old_pieces;
+            let busy = self.checkpoint.is_some() || self.has_old_pieces || self.ordering;
             let patience = if busy {
                 Duration::ZERO
             } else {
                 self.until_due().min(PATIENCE)
             };
-            let worked = match self.shared.queue.take(BATCH_MAX, patience) {
+            let taken = self.shared.queue.take(BATCH_MAX, patience);
+            let idle = matches!(taken, Taken::Idle);
+            let worked = match taken {
                 Taken::Batch(jobs) => {
                     self.none_ended = false;
                     self.commit(jobs)
@@ -122,7 +127,7 @@ impl<J: Journal> Writer<J> {
                 Taken::Idle => Ok(()),
                 Taken::Finished => return self.finish(),
             };
-            let done = worked.and_then(|()| self.upkeep());
+            let done = worked.and_then(|()| self.upkeep(idle));
             if let Err(error) = done
                 && !self.recover(&error)
             {
@@ -199,7 +204,7 @@ impl<J: Journal> Writer<J> {
     }
 
     /// What is done between batches: a slice of a checkpoint, a look at the write-ahead log.
-    fn upkeep(&mut self) -> Result<(), StorageError> {
+    fn upkeep(&mut self, idle: bool) -> Result<(), StorageError> {
         let Some(journal) = self.journal.as_mut() else {
             return Ok(());
         };
@@ -215,6 +220,12 @@ impl<J: Journal> Writer<J> {
             }
         } else if self.has_old_pieces {
             self.has_old_pieces = journal.remove_old_pieces(self.pace.pieces_removed)?;
+        }
+        let unordered = self.state.movement.saturating_sub(journal.ordered());
+        self.ordering = unordered >= self.pace.ordered_anyway
+            || (idle && unordered >= self.pace.ordered_when_idle);
+        if self.ordering {
+            journal.order_movements(self.pace.movements_ordered)?;
         }
         if self.tidied.elapsed() >= self.pace.tidy_every {
             journal.tidy()?;

@@ -30,6 +30,12 @@ impl Auditor {
         self.state.replay(record)?;
         self.check_identity(record, &act)?;
         self.check_subjects(record, &act)?;
+        for entry in &record.entries {
+            if !self.order.agrees(&record.economy, entry)? {
+                let what = format!("movement {} differs in the order of accounts", entry.number);
+                self.find(P::Durable, what);
+            }
+        }
         if self.epochs.contains(&record.epoch) {
             self.counts.decided += 1;
             self.check_verdict(record, &verdict)?;

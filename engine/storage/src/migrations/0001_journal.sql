@@ -61,6 +61,20 @@ CREATE TABLE subjects (
     PRIMARY KEY (id, record)
 ) STRICT, WITHOUT ROWID;
 
+-- The movements once more, in the order of accounts, filled in portions beside the work.
+CREATE TABLE account_movements (
+    economy  TEXT    NOT NULL,
+    account  TEXT    NOT NULL,
+    asset    TEXT    NOT NULL,
+    movement INTEGER NOT NULL,                      -- movements.id
+    after    INTEGER NOT NULL,                      -- what the account has posted after it
+    PRIMARY KEY (economy, account, asset, movement)
+) STRICT, WITHOUT ROWID;
+
+-- Up to which movement they are all in there; the only row is the only one that changes.
+CREATE TABLE account_movements_upto (movement INTEGER NOT NULL) STRICT;
+INSERT INTO account_movements_upto (movement) VALUES (0);
+
 -- Components, byte for byte as uploaded, by SHA-256.
 CREATE TABLE components (
     digest BLOB PRIMARY KEY CHECK (length(digest) = 32),

@@ -1,0 +1,63 @@
+//! An account's balances at a moment that has passed.
+
+use axum::Json;
+use axum::extract::State;
+use bursar_ledger::{AccountId, Scope, Timestamp};
+use bursar_storage::PastQuery;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Api;
+use super::auth::Caller;
+use super::extract::{self, Asked, Path, wrong_query};
+use super::problem::Problem;
+use crate::economy::blocking;
+use crate::no_answer::NoAnswer;
+
+/// When.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Moment {
+    at: u64,
+}
+
+/// `GET …/accounts/{account}/balances?at`: what was posted, after everything that was recorded up to
+/// that moment. What has passed stays as it was, so the answer to a question never changes.
+pub(super) async fn read(
+    State(api): State<Api>,
+    caller: Caller,
+    Path((economy, account)): Path<(String, String)>,
+    Asked(Moment { at }): Asked<Moment>,
+) -> Result<Json<Value>, Problem> {
+    let economy = extract::economy(&economy)?;
+    caller.require(Scope::Read, &economy)?;
+    let account: AccountId = extract::name("account", &account)?;
+    let at = Timestamp(at);
+    if at >= api.bursar.now() {
+        let detail = "a moment that has passed, in milliseconds since 1970-01-01 UTC";
+        return Err(wrong_query("at", detail));
+    }
+    let state = api.bursar.state();
+    let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
+    let found = books.account(&account).ok_or_else(|| {
+        let detail = format!("the economy has no account `{account}`");
+        Problem::not_found("account_not_found", detail)
+    })?;
+    let query = PastQuery {
+        economy,
+        account: account.clone(),
+        newest: found.newest,
+        assets: found.balances.keys().cloned().collect(),
+        seq: books.seq(),
+        at,
+    };
+    let storage = api.bursar.storage().clone();
+    let past = blocking(move || storage.balances_at(&query)).await?;
+    let past = past.map_err(NoAnswer::Unreadable)?;
+    Ok(Json(json!({
+        "account": account,
+        "at": at,
+        "seq": past.seq,
+        "balances": past.posted,
+    })))
+}
