@@ -8,6 +8,7 @@ mod access;
 mod batches;
 mod coinflip;
 mod command_line;
+mod complaints;
 mod crash;
 mod economies;
 mod events;

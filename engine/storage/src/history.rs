@@ -4,12 +4,13 @@
 //! the state. So a page costs one look-up a step and no index that would have to be kept while
 //! money moves. What was written never changes, so a place in the chain stays a place in the chain.
 
+use std::sync::Arc;
+
 use bursar_ledger::{AccountId, Act, AssetId, EconomyId, Movement, Timestamp};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::database::{Database, Statement};
+use crate::database::{Database, Statement, integer};
 use crate::error::StorageError;
 use crate::record::Entry;
 use crate::request::words;
@@ -46,6 +47,15 @@ pub struct HistoryFilter {
     pub after: Option<Timestamp>,
 }
 
+/// What a record says beside its movements. Of a batch that is much, and it has many of them.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Said {
+    /// What was asked, as JSON: method, path and body.
+    pub request: Value,
+    /// What was decided upon.
+    pub act: Act,
+}
+
 /// One movement of an account's history.
 #[derive(Clone, PartialEq, Debug)]
 pub struct HistoryEntry {
@@ -57,10 +67,8 @@ pub struct HistoryEntry {
     pub actor: String,
     /// The idempotency key under which it was asked.
     pub key: Option<String>,
-    /// What was asked, as JSON: method, path and body.
-    pub request: Value,
-    /// What was decided upon.
-    pub act: Act,
+    /// What was asked and decided upon: the same for all movements of a record.
+    pub said: Arc<Said>,
     /// What moved, and what was there after it.
     pub movement: Movement,
 }
@@ -68,7 +76,7 @@ pub struct HistoryEntry {
 impl HistoryEntry {
     /// What the client said of the movement.
     pub fn words(&self) -> Option<&Value> {
-        words(&self.request, self.act.kind(), self.movement.part)
+        words(&self.said.request, self.said.act.kind(), self.movement.part)
     }
 }
 
@@ -105,14 +113,15 @@ struct Step {
     kind: String,
     actor: String,
     key: Option<String>,
-    request: String,
-    act: String,
     entry: Entry,
 }
 
 /// Finds movements by their number.
 pub(crate) struct History {
     find: Statement,
+    find_said: Statement,
+    /// What the record that was looked at last says.
+    said: Option<(u64, Arc<Said>)>,
 }
 
 impl History {
@@ -121,10 +130,12 @@ impl History {
             find: database.prepare(
                 "SELECT movements.id, movements.record, source, destination, asset, amount,
                         source_after, destination_after, source_previous, destination_previous,
-                        part, economy, seq, recorded_at, kind, actor, idempotency_key, request, act
+                        part, economy, seq, recorded_at, kind, actor, idempotency_key
                  FROM movements JOIN records ON records.id = movements.record
                  WHERE movements.id = ?1",
             )?,
+            find_said: database.prepare("SELECT request, act FROM records WHERE id = ?1")?,
+            said: None,
         })
     }
 
@@ -165,8 +176,9 @@ impl History {
             } else {
                 step.entry.link.destination_previous
             };
-            if step.passes(&query.filter, given)? {
-                page.entries.push(step.into_entry()?);
+            if step.passes(&query.filter, given) && self.refers(&step, &query.filter)? {
+                let said = self.said(step.record)?;
+                page.entries.push(step.into_entry(said));
             }
         }
         Ok(Some(page))
@@ -188,21 +200,51 @@ impl History {
                     kind: row.get(14)?,
                     actor: row.get(15)?,
                     key: row.get(16)?,
-                    request: row.get(17)?,
-                    act: row.get(18)?,
                     entry,
                 })
             })
     }
+
+    /// Whether what was said of a movement has the reference that is wanted.
+    fn refers(&mut self, step: &Step, filter: &HistoryFilter) -> Result<bool, StorageError> {
+        let Some(reference) = &filter.reference else {
+            return Ok(true);
+        };
+        let said = self.said(step.record)?;
+        let words = words(&said.request, &step.kind, step.entry.movement.part);
+        let said = words.and_then(|words| words.get("reference"));
+        Ok(said.and_then(Value::as_str) == Some(reference))
+    }
+
+    fn said(&mut self, record: u64) -> Result<Arc<Said>, StorageError> {
+        if let Some((of, said)) = &self.said
+            && *of == record
+        {
+            return Ok(Arc::clone(said));
+        }
+        let read = self.find_said.first(vec![integer(record)], |row| {
+            let damaged = |error| StorageError::damaged(record, error);
+            let (request, act): (String, String) = (row.get(0)?, row.get(1)?);
+            Ok(Said {
+                request: serde_json::from_str(&request).map_err(damaged)?,
+                act: serde_json::from_str(&act).map_err(damaged)?,
+            })
+        })?;
+        let read = read.ok_or_else(|| StorageError::damaged(record, "it is missing"))?;
+        let said = Arc::new(read);
+        self.said = Some((record, Arc::clone(&said)));
+        Ok(said)
+    }
 }
 
 impl Step {
-    fn passes(&self, filter: &HistoryFilter, given: bool) -> Result<bool, StorageError> {
+    fn passes(&self, filter: &HistoryFilter, given: bool) -> bool {
         let HistoryFilter {
             asset,
             counterparty,
             kind,
-            reference,
+            // What was said is looked at last.
+            reference: _,
             before,
             // The walk ends there.
             after: _,
@@ -213,34 +255,20 @@ impl Step {
         } else {
             &posting.source
         };
-        let passes = asset.as_ref().is_none_or(|asset| *asset == posting.asset)
+        asset.as_ref().is_none_or(|asset| *asset == posting.asset)
             && counterparty.as_ref().is_none_or(|account| account == other)
             && kind.as_ref().is_none_or(|kind| *kind == self.kind)
-            && before.is_none_or(|before| self.recorded_at < before);
-        match reference {
-            Some(reference) if passes => {
-                let request: Value = self.parse(&self.request)?;
-                let said = words(&request, &self.kind, self.entry.movement.part);
-                let said = said.and_then(|said| said.get("reference"));
-                Ok(said.and_then(Value::as_str) == Some(reference))
-            }
-            Some(_) | None => Ok(passes),
-        }
+            && before.is_none_or(|before| self.recorded_at < before)
     }
 
-    fn parse<T: DeserializeOwned>(&self, text: &str) -> Result<T, StorageError> {
-        serde_json::from_str(text).map_err(|error| StorageError::damaged(self.record, error))
-    }
-
-    fn into_entry(self) -> Result<HistoryEntry, StorageError> {
-        Ok(HistoryEntry {
-            request: self.parse(&self.request)?,
-            act: self.parse(&self.act)?,
+    fn into_entry(self, said: Arc<Said>) -> HistoryEntry {
+        HistoryEntry {
             seq: self.seq,
             recorded_at: self.recorded_at,
             actor: self.actor,
             key: self.key,
+            said,
             movement: self.entry.movement,
-        })
+        }
     }
 }

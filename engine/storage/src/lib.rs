@@ -54,7 +54,9 @@ pub use audit::{AuditReport, EconomyHead, Outside, Promise};
 pub use by_account::{PastBalances, PastQuery};
 pub use error::{Failure, StorageError};
 pub use events::{EVENTS_MAX, Event};
-pub use history::{ENTRIES_MAX, HistoryEntry, HistoryFilter, HistoryPage, HistoryQuery, STEPS_MAX};
+pub use history::{
+    ENTRIES_MAX, HistoryEntry, HistoryFilter, HistoryPage, HistoryQuery, STEPS_MAX, Said,
+};
 pub use lock::{FileLock, beside, canonical};
 pub use owner::Owner;
 pub use queue::{QUEUE_BYTES_MAX, QUEUE_BYTES_PER_ECONOMY_MAX, QUEUE_MAX, QUEUE_PER_ECONOMY_MAX};

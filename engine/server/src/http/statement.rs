@@ -197,7 +197,7 @@ fn entry(account: &AccountId, found: &HistoryEntry) -> Value {
     let mut line = json!({
         "seq": found.seq,
         "recorded_at": found.recorded_at,
-        "kind": found.act.kind(),
+        "kind": found.said.act.kind(),
         "asset": posting.asset,
         "change": change,
         "balance": balance,
@@ -211,13 +211,13 @@ fn entry(account: &AccountId, found: &HistoryEntry) -> Value {
         said("memo"),
         said("reference"),
         said("metadata"),
-        match origin(&found.act, found.movement.part) {
+        match origin(&found.said.act, found.movement.part) {
             Origin::Transfer(id) => ("transfer", Some(json!(id))),
             Origin::Call(id) => ("call", Some(json!(id))),
             Origin::Hold(id) => ("hold", Some(json!(id))),
             Origin::None => ("transfer", None),
         },
-        match &found.act {
+        match &found.said.act {
             Act::Call(result) => ("plugin", Some(json!(result.request.plugin))),
             _ => ("plugin", None),
         },
