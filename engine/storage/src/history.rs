@@ -111,9 +111,12 @@ impl History {
     pub(crate) fn open(database: &Database) -> Result<Self, StorageError> {
         Ok(Self {
             find: database.prepare(
-                "SELECT movements.id, movements.record, source, destination, asset, amount,
-                        source_after, destination_after, source_previous, destination_previous,
-                        economy, seq, recorded_at, kind, actor, idempotency_key, request, act
+                "SELECT movements.id, movements.record, CAST(source AS BLOB),
+                        CAST(destination AS BLOB), CAST(asset AS BLOB), amount, source_after,
+                        destination_after, source_previous, destination_previous,
+                        CAST(economy AS BLOB), seq, recorded_at, CAST(kind AS BLOB),
+                        CAST(actor AS BLOB), CAST(idempotency_key AS BLOB),
+                        CAST(request AS BLOB), CAST(act AS BLOB)
                  FROM movements JOIN records ON records.id = movements.record
                  WHERE movements.id = ?1",
             )?,
@@ -143,7 +146,7 @@ impl History {
             if step.economy != query.economy || !(given || got) {
                 return Ok(None);
             }
-            // Time never runs backwards along the journal: everything further on is older.
+            // Time never runs backwards in an economy: everything further on is older.
             if query
                 .filter
                 .after
@@ -175,13 +178,13 @@ impl History {
                 Ok(Step {
                     record,
                     economy: rows::name(row, 10, record)?,
-                    seq: rows::unsigned(row.get(11)?)?,
-                    recorded_at: Timestamp(rows::unsigned(row.get(12)?)?),
-                    kind: row.get(13)?,
-                    actor: row.get(14)?,
-                    key: row.get(15)?,
-                    request: row.get(16)?,
-                    act: row.get(17)?,
+                    seq: rows::count(row, 11, record)?,
+                    recorded_at: Timestamp(rows::count(row, 12, record)?),
+                    kind: rows::string(row, 13, record)?,
+                    actor: rows::string(row, 14, record)?,
+                    key: rows::string_or_none(row, 15, record)?,
+                    request: rows::string(row, 16, record)?,
+                    act: rows::string(row, 17, record)?,
                     entry,
                 })
             })

@@ -13,7 +13,7 @@ use crate::database::{Database, Statement, integer, optional, text};
 use crate::error::StorageError;
 use crate::keys::KeyIndex;
 use crate::lock::canonical;
-use crate::record::{Entry, Record, Stored};
+use crate::record::{Entry, Record, Stored, VERSION};
 use crate::state::State;
 use crate::{rows, schema};
 
@@ -91,16 +91,15 @@ impl FileJournal {
             "INSERT INTO epochs (epoch, opened_at, version)
              VALUES ((SELECT coalesce(max(epoch), 0) + 1 FROM epochs), ?1, ?2)",
         )?;
-        begin.run(vec![integer(at.0), text(env!("CARGO_PKG_VERSION"))])?;
+        begin.run(vec![integer(at.0), text(VERSION)])?;
         let epoch = rows::unsigned(database.number("SELECT max(epoch) FROM epochs")?)?;
         Ok(Self {
             keys: KeyIndex::open(&database)?,
-            find_record: database
-                .prepare("SELECT request, status, answer FROM records WHERE id = ?1")?,
+            find_record: database.prepare(rows::FIND_STORED)?,
             insert_record: database.prepare(
-                "INSERT INTO records (id, economy, seq, epoch, recorded_at, kind, actor,
+                "INSERT INTO records (id, economy, seq, epoch, version, recorded_at, kind, actor,
                      idempotency_key, request, act, outcome, changes, status, answer, previous, hash)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
             )?,
             insert_movement: database.prepare(
                 "INSERT INTO movements (id, record, source, destination, asset, amount,

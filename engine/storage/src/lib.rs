@@ -48,7 +48,9 @@ use bursar_ledger::{Digest, EconomyId, Timestamp};
 use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 
-pub use audit::{AuditReport, EconomyHead, Outside, Promise};
+pub use audit::{
+    AuditReport, EconomyHead, FoundHead, HEADS_MAX, HeadError, Outside, Promise, SeenHead,
+};
 pub use error::{Failure, StorageError};
 pub use events::{EVENTS_MAX, Event};
 pub use history::{ENTRIES_MAX, HistoryEntry, HistoryFilter, HistoryPage, HistoryQuery, STEPS_MAX};
@@ -61,6 +63,7 @@ pub use state::State;
 pub use submission::{Answer, Receiver, Recorded, Render, Rendered, Reply, Submission};
 pub use writer::BATCH_MAX;
 
+use audit::Against;
 use journal::{FileJournal, Journal};
 use reader::Readers;
 use submission::Job;
@@ -199,10 +202,17 @@ impl Storage {
         self.inner.readers.component(digest)
     }
 
-    /// Checks every promise against every record, beside the work that goes on. Blocks, for a time
-    /// that grows with the journal; `progress` is told records done and in all.
-    pub fn audit(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<AuditReport, StorageError> {
-        audit::audit(&self.inner.path, &self.state(), self.inner.render, progress)
+    /// Checks every promise against every record, beside the work that goes on, and looks for the
+    /// heads that somebody has seen before. Blocks, for a time that grows with the journal;
+    /// `progress` is told records done and in all.
+    pub fn audit(
+        &self,
+        heads: &[SeenHead],
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<AuditReport, StorageError> {
+        let state = Some(&*self.state());
+        let against = Against { state, heads };
+        audit::audit(&self.inner.path, &against, self.inner.render, progress)
     }
 
     /// Stops taking requests, serves those that wait, writes a checkpoint, ends the writer and gives
@@ -221,12 +231,20 @@ fn open<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Checks every promise against every record of a file that no process has open.
+/// Checks every promise against every record of a file that no process has open, and looks for the
+/// heads that somebody has seen before.
 pub fn audit_file(
     path: &Path,
+    heads: &[SeenHead],
     render: Render,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<AuditReport, StorageError> {
+    let (path, _lock) = there(path)?;
+    audit::audit_whole(&path, heads, render, progress)
+}
+
+/// The one path of a file that must be there, and its lock.
+fn there(path: &Path) -> Result<(PathBuf, FileLock), StorageError> {
     if !path.exists() {
         let source = std::io::Error::from(std::io::ErrorKind::NotFound);
         return Err(StorageError::File {
@@ -235,7 +253,6 @@ pub fn audit_file(
         });
     }
     let path = canonical(path);
-    let _lock = FileLock::acquire(&path)?;
-    let state = audit::load(&path)?;
-    audit::audit(&path, &state, render, progress)
+    let lock = FileLock::acquire(&path)?;
+    Ok((path, lock))
 }

@@ -5,6 +5,9 @@ mod audited;
 mod checkpoints;
 mod failures;
 mod files;
+mod heads;
+mod rich;
+mod tampered;
 mod watched;
 
 use std::path::{Path, PathBuf};
@@ -175,7 +178,7 @@ fn posted(state: &State, account: &str) -> i64 {
 }
 
 fn all_promises_hold(path: &Path) -> AuditReport {
-    let report = audit_file(path, render, &mut |_, _| {}).expect("the audit runs");
+    let report = audit_file(path, &[], render, &mut |_, _| {}).expect("the audit runs");
     assert!(report.ok, "{report:#?}");
     report
 }
@@ -200,7 +203,7 @@ fn count(path: &Path, sql: &str) -> i64 {
 
 /// The numbers of the promises that an audit finds broken.
 fn broken(path: &Path) -> Vec<u8> {
-    let report = audit_file(path, render, &mut |_, _| {}).expect("the audit runs");
+    let report = audit_file(path, &[], render, &mut |_, _| {}).expect("the audit runs");
     let broken = report.promises.iter().filter(|promise| !promise.ok);
     broken.map(|promise| promise.number).collect()
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use bursar_storage::audit_file;
+use bursar_storage::{HEADS_MAX, SeenHead, audit_file};
 use clap::Args;
 use serde_json::Value;
 
@@ -25,6 +25,9 @@ pub(super) struct Audit {
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
+    /// A head that was seen before, which must still be a record's; may be said several times
+    #[arg(long = "head", value_name = "[ECONOMY:]HASH")]
+    heads: Vec<SeenHead>,
 }
 
 impl Audit {
@@ -35,17 +38,22 @@ impl Audit {
                 "{path} is not there; name a database file"
             )));
         }
+        if self.heads.len() > HEADS_MAX {
+            return Err(CommandError::new(format!(
+                "one audit looks for {HEADS_MAX} heads at most; run several"
+            )));
+        }
         let report = match access(&self.file)? {
             Access::Ours(lock) => {
                 // The audit takes the lock again itself, for as long as it reads.
                 drop(lock);
-                let report = audit_file(&self.file, render, &mut progress());
+                let report = audit_file(&self.file, &self.heads, render, &mut progress());
                 serde_json::to_value(report.map_err(CommandError::new)?)
                     .map_err(CommandError::new)?
             }
             Access::Theirs(client) => {
                 style::remark("The file is being served; its owner audits it.");
-                block_on(ask(*client))??
+                block_on(ask(*client, &self.heads))??
             }
         };
         if self.json {
@@ -62,9 +70,12 @@ impl Audit {
     }
 }
 
-async fn ask(client: Client) -> Result<Value, CommandError> {
+async fn ask(client: Client, heads: &[SeenHead]) -> Result<Value, CommandError> {
     let mut client = client.with_patience(AUDIT_PATIENCE);
-    let answer = client.get("/v1/audit").await.map_err(CommandError::new)?;
+    // Neither part of a head has a character that a query must escape.
+    let heads: Vec<String> = heads.iter().map(|head| format!("head={head}")).collect();
+    let path = format!("/v1/audit?{}", heads.join("&"));
+    let answer = client.get(&path).await.map_err(CommandError::new)?;
     if answer.status.is_success() {
         return Ok(answer.json());
     }
@@ -128,6 +139,12 @@ pub(super) fn print(report: &Value) {
             "{}; explained by record {record}",
             text(&outside, "what")
         ));
+    }
+    for head in list(report, "heads") {
+        if let Some(seq) = head.get("seq").and_then(Value::as_u64) {
+            let (economy, hash) = (text(&head, "economy"), text(&head, "head"));
+            style::note(format!("{hash}, seen before, is {economy}: record {seq}"));
+        }
     }
     for head in list(report, "economies") {
         let (economy, seq) = (text(&head, "economy"), text(&head, "seq"));

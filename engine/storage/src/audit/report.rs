@@ -23,6 +23,9 @@ pub struct AuditReport {
     pub economies: Vec<EconomyHead>,
     /// Accounts outside their limits because an operator changed the limits.
     pub outside: Vec<Outside>,
+    /// The heads that were looked for, and where they were found.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub heads: Vec<FoundHead>,
 }
 
 /// One promise.
@@ -49,6 +52,17 @@ pub struct EconomyHead {
     pub seq: u64,
     /// The hash of the newest, which covers all before it.
     pub head: Digest,
+}
+
+/// A head that was seen before.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct FoundHead {
+    /// Whose it is said to be, or was found to be.
+    pub economy: Option<EconomyId>,
+    /// The hash.
+    pub head: Digest,
+    /// The record that has it; none if there is none.
+    pub seq: Option<u64>,
 }
 
 /// An account outside its limits, and why that may be.
@@ -104,6 +118,18 @@ pub(super) struct Counts {
     pub(super) components: u64,
 }
 
+impl AuditReport {
+    /// Adds a finding.
+    pub(super) fn add(&mut self, promise: P, what: String) {
+        self.ok = false;
+        let number = promise as u8;
+        for promise in self.promises.iter_mut().filter(|it| it.number == number) {
+            promise.ok = false;
+            promise.findings.push(what.clone());
+        }
+    }
+}
+
 impl Auditor {
     /// All of it, once everything is checked.
     pub(super) fn report(mut self) -> AuditReport {
@@ -129,6 +155,7 @@ impl Auditor {
                 }
             })
             .collect();
+        let found = self.heads.found();
         let heads = self
             .state
             .economies
@@ -145,6 +172,7 @@ impl Auditor {
             promises,
             economies: heads.collect(),
             outside: self.outside,
+            heads: found,
         }
     }
 
