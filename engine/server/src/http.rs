@@ -8,6 +8,7 @@ mod accounts;
 mod assets;
 mod audit;
 mod auth;
+mod backup;
 mod batches;
 mod components;
 mod economies;
@@ -36,6 +37,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::economy::Bursar;
 pub use auth::OwnerToken;
+pub(crate) use backup::BackupBody;
 pub(crate) use keys::{all as keys_of, write as write_key};
 pub use problem::Problem;
 pub use render::render;
@@ -66,6 +68,7 @@ impl Api {
             .route("/healthz", get(health::healthz))
             .route("/readyz", get(health::readyz))
             .route("/v1/audit", get(audit::all))
+            .route("/v1/backup", post(backup::make))
             .route("/v1/keys", get(keys::list))
             .route("/v1/keys/{key}", put(keys::set).post(keys::create))
             .route("/v1/keys/{key}/secret", put(keys::rotate))

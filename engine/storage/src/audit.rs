@@ -15,6 +15,7 @@ use std::path::Path;
 use bursar_ledger::{AccountId, Books, EconomyId, Violation, check};
 
 pub use heads::{HEADS_MAX, HeadError, SeenHead};
+pub(crate) use report::heads_of;
 pub use report::{AuditReport, EconomyHead, FoundHead, Outside, Promise};
 
 use crate::checkpoint::{self, Checkpoint};

@@ -106,6 +106,12 @@ impl Database {
         done.and_then(|done| ended.map(|()| done))
     }
 
+    /// Breaks off what runs on this connection now, from another thread.
+    pub(crate) fn interrupt(&self) {
+        // It cannot fail on a file of our own.
+        drop(self.connection.interrupt());
+    }
+
     /// Whether a transaction is open.
     pub(crate) fn in_txn(&self) -> bool {
         !self.connection.is_autocommit()

@@ -15,6 +15,7 @@
 //! that is handed in, since the answer is kept in the txn of its effects.
 
 mod audit;
+mod backup;
 mod batch;
 mod checkpoint;
 mod database;
@@ -51,6 +52,7 @@ use tokio::sync::{oneshot, watch};
 pub use audit::{
     AuditReport, EconomyHead, FoundHead, HEADS_MAX, HeadError, Outside, Promise, SeenHead,
 };
+pub use backup::{BACKUP_WAL_BYTES_MAX, BackupError, BackupPlan, BackupReport};
 pub use error::{Failure, StorageError};
 pub use events::{EVENTS_MAX, Event};
 pub use history::{ENTRIES_MAX, HistoryEntry, HistoryFilter, HistoryPage, HistoryQuery, STEPS_MAX};
@@ -215,6 +217,22 @@ impl Storage {
         audit::audit(&self.inner.path, &against, self.inner.render, progress)
     }
 
+    /// Makes a copy of the file at a path where nothing is, beside the work that goes on. Blocks, for
+    /// a time that grows with the file; `progress` is told records verified and in all.
+    pub fn back_up(
+        &self,
+        to: &Path,
+        plan: BackupPlan,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<BackupReport, BackupError> {
+        let source = backup::Source {
+            path: &self.inner.path,
+            published: &self.state(),
+            render: self.inner.render,
+        };
+        source.back_up(to, plan, progress)
+    }
+
     /// Stops taking requests, serves those that wait, writes a checkpoint, ends the writer and gives
     /// the file back. Blocks until that is done. False if the file had been given up before.
     pub fn close(&self) -> bool {
@@ -241,6 +259,23 @@ pub fn audit_file(
 ) -> Result<AuditReport, StorageError> {
     let (path, _lock) = there(path)?;
     audit::audit_whole(&path, heads, render, progress)
+}
+
+/// Makes a copy of a file that no process has open, at a path where nothing is.
+pub fn back_up_file(
+    path: &Path,
+    to: &Path,
+    plan: BackupPlan,
+    render: Render,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<BackupReport, BackupError> {
+    let (path, _lock) = there(path)?;
+    let source = backup::Source {
+        path: &path,
+        published: &audit::load(&path)?,
+        render,
+    };
+    source.back_up(to, plan, progress)
 }
 
 /// The one path of a file that must be there, and its lock.

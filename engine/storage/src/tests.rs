@@ -2,6 +2,7 @@
 
 mod answers;
 mod audited;
+mod backups;
 mod checkpoints;
 mod failures;
 mod files;

@@ -1,9 +1,12 @@
 //! What an audit says: the promises by number, what was counted, what was found.
 
-use bursar_ledger::{Digest, EconomyId};
+use std::sync::Arc;
+
+use bursar_ledger::{Books, Digest, EconomyId};
 use serde::Serialize;
 
 use super::Auditor;
+use crate::state::State;
 
 /// Findings that are spelled out per promise; beyond, they are only counted.
 const FINDINGS_MAX: usize = 20;
@@ -118,6 +121,16 @@ pub(super) struct Counts {
     pub(super) components: u64,
 }
 
+/// The economies of a state, and where their journals end in it.
+pub(crate) fn heads_of(state: &State) -> Vec<EconomyHead> {
+    let head = |(economy, books): (&EconomyId, &Arc<Books>)| EconomyHead {
+        economy: economy.clone(),
+        seq: books.seq(),
+        head: books.head(),
+    };
+    state.economies.iter().map(head).collect()
+}
+
 impl AuditReport {
     /// Adds a finding.
     pub(super) fn add(&mut self, promise: P, what: String) {
@@ -156,21 +169,13 @@ impl Auditor {
             })
             .collect();
         let found = self.heads.found();
-        let heads = self
-            .state
-            .economies
-            .iter()
-            .map(|(economy, books)| EconomyHead {
-                economy: economy.clone(),
-                seq: books.seq(),
-                head: books.head(),
-            });
+        let heads = heads_of(&self.state);
         AuditReport {
             ok: promises.iter().all(|promise| promise.ok),
             records: self.state.record,
             movements: self.counts.movements,
             promises,
-            economies: heads.collect(),
+            economies: heads,
             outside: self.outside,
             heads: found,
         }
