@@ -17,7 +17,7 @@ use serde::Serialize;
 use crate::audit::{self, Against, EconomyHead};
 use crate::checkpoint;
 use crate::database::{Database, Statement, integer, text};
-use crate::error::StorageError;
+use crate::error::{PRIMARY_CODE, SQLITE_FULL, StorageError};
 use crate::lock::canonical;
 use crate::state::State;
 use crate::submission::Render;
@@ -31,9 +31,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// What is added to the name of a copy that is not verified yet.
 const PARTIAL: &str = ".partial";
-
-/// SQLite's word for a disk without room.
-const SQLITE_FULL: i32 = 13;
 
 /// How a copy is made.
 #[derive(Clone, Copy, Debug)]
@@ -239,7 +236,9 @@ fn unsound(error: StorageError) -> BackupError {
 /// Why SQLite could not write the copy.
 fn told(error: StorageError, partial: &Path) -> BackupError {
     match error {
-        StorageError::Database(libsql::Error::SqliteFailure(SQLITE_FULL, _)) => {
+        StorageError::Database(libsql::Error::SqliteFailure(code, _))
+            if code & PRIMARY_CODE == SQLITE_FULL =>
+        {
             BackupError::NoRoom(partial.to_owned())
         }
         other => other.into(),

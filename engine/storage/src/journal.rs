@@ -84,15 +84,17 @@ pub(crate) struct FileJournal {
 impl FileJournal {
     /// Opens the file, brings it to the newest schema and begins an epoch.
     pub(crate) fn open(path: &Path, at: Timestamp) -> Result<Self> {
+        let mut journal = Self::prepare(path)?;
+        journal.begin_epoch(at)?;
+        Ok(journal)
+    }
+
+    /// Opens the file and brings it to the newest schema. Nothing may be appended before an epoch is
+    /// begun.
+    pub(crate) fn prepare(path: &Path) -> Result<Self> {
         let path = canonical(path);
         let database = Database::open_writer(&path)?;
         schema::migrate(&database)?;
-        let mut begin = database.prepare(
-            "INSERT INTO epochs (epoch, opened_at, version)
-             VALUES ((SELECT coalesce(max(epoch), 0) + 1 FROM epochs), ?1, ?2)",
-        )?;
-        begin.run(vec![integer(at.0), text(VERSION)])?;
-        let epoch = rows::unsigned(database.number("SELECT max(epoch) FROM epochs")?)?;
         Ok(Self {
             keys: KeyIndex::open(&database)?,
             find_record: database.prepare(rows::FIND_STORED)?,
@@ -113,11 +115,30 @@ impl FileJournal {
                  VALUES (?1, ?2, ?3, ?4)",
             )?,
             path,
-            epoch,
+            epoch: 0,
             checkpointed: 0,
             pieces_hash: None,
             database,
         })
+    }
+
+    /// Begins another opening of the file.
+    pub(crate) fn begin_epoch(&mut self, at: Timestamp) -> Result<()> {
+        let mut begin = self.database.prepare(
+            "INSERT INTO epochs (epoch, opened_at, version)
+             VALUES ((SELECT coalesce(max(epoch), 0) + 1 FROM epochs), ?1, ?2)",
+        )?;
+        begin.run(vec![integer(at.0), text(VERSION)])?;
+        self.epoch = rows::unsigned(self.database.number("SELECT max(epoch) FROM epochs")?)?;
+        Ok(())
+    }
+
+    /// Sees to it that each later opening has a greater number than this.
+    pub(crate) fn pass_epoch(&mut self, epoch: u64, at: Timestamp) -> Result<()> {
+        let mut pass = self.database.prepare(
+            "INSERT OR IGNORE INTO epochs (epoch, opened_at, version) VALUES (?1, ?2, ?3)",
+        )?;
+        pass.run(vec![integer(epoch), integer(at.0), text(VERSION)])
     }
 
     /// The file that this is.
@@ -126,9 +147,12 @@ impl FileJournal {
     }
 
     /// Runs some writes as one txn. If anything fails, nothing of it stays.
-    fn txn(&mut self, writes: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+    pub(crate) fn txn<E: From<StorageError>>(
+        &mut self,
+        writes: impl FnOnce(&mut Self) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
         self.database.batch("BEGIN IMMEDIATE")?;
-        let done = writes(self).and_then(|()| self.database.batch("COMMIT"));
+        let done = writes(self).and_then(|()| Ok(self.database.batch("COMMIT")?));
         if done.is_err() && self.database.in_txn() {
             // The first error is the one to report; a failed commit may have rolled back itself.
             drop(self.database.batch("ROLLBACK"));
@@ -136,7 +160,8 @@ impl FileJournal {
         done
     }
 
-    fn insert(&mut self, appended: &Appended) -> Result<()> {
+    /// Writes a record, in a txn.
+    pub(crate) fn insert(&mut self, appended: &Appended) -> Result<()> {
         let record = &appended.record;
         if let Some((digest, bytes)) = &appended.component {
             let values = vec![rows::blob(digest), libsql::Value::Blob(bytes.to_vec())];

@@ -14,6 +14,7 @@
 //! This crate knows nothing of HTTP or of plugins; what an answer says is rendered by a function
 //! that is handed in, since the answer is kept in the txn of its effects.
 
+mod archive;
 mod audit;
 mod backup;
 mod batch;
@@ -49,6 +50,7 @@ use bursar_ledger::{Digest, EconomyId, Timestamp};
 use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 
+pub use archive::{ArchiveError, ImportReport, Importing, LINE_BYTES_MAX};
 pub use audit::{
     AuditReport, EconomyHead, FoundHead, HEADS_MAX, HeadError, Outside, Promise, SeenHead,
 };
@@ -233,6 +235,18 @@ impl Storage {
         source.back_up(to, plan, progress)
     }
 
+    /// Writes an economy's journal out as lines of JSON, as it is now, beside the work that goes on.
+    /// `take` is given some whole lines at a time, and blocks for as long as it likes; `progress` is
+    /// told records done and in all.
+    pub fn export(
+        &self,
+        economy: &EconomyId,
+        take: &mut dyn FnMut(Vec<u8>) -> std::io::Result<()>,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<(), ArchiveError> {
+        archive::export(&self.inner.path, &self.state(), economy, take, progress)
+    }
+
     /// Stops taking requests, serves those that wait, writes a checkpoint, ends the writer and gives
     /// the file back. Blocks until that is done. False if the file had been given up before.
     pub fn close(&self) -> bool {
@@ -276,6 +290,38 @@ pub fn back_up_file(
         render,
     };
     source.back_up(to, plan, progress)
+}
+
+/// Writes an economy's journal out of a file that no process has open.
+pub fn export_file(
+    path: &Path,
+    economy: &EconomyId,
+    take: &mut dyn FnMut(Vec<u8>) -> std::io::Result<()>,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<(), ArchiveError> {
+    let (path, _lock) = there(path)?;
+    archive::export(&path, &audit::load(&path)?, economy, take, progress)
+}
+
+/// Reads an economy's journal into a file that no process has open; the file is made if it is not
+/// there. Either all of it is there afterwards, or nothing is.
+pub fn import_file(
+    path: &Path,
+    importing: &Importing,
+    input: &mut dyn std::io::BufRead,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<ImportReport, ArchiveError> {
+    let path = canonical(path);
+    let _lock = FileLock::acquire(&path)?;
+    let is_new = !path.exists();
+    let imported = FileJournal::prepare(&path).map_err(ArchiveError::from);
+    let imported =
+        imported.and_then(|mut journal| archive::import(&mut journal, importing, input, progress));
+    if imported.is_err() && is_new {
+        // Closing the journal has taken its companions away; what is left is an empty database.
+        drop(std::fs::remove_file(&path));
+    }
+    imported
 }
 
 /// The one path of a file that must be there, and its lock.

@@ -48,6 +48,21 @@ pub(crate) struct Entry {
     pub(crate) link: Link,
 }
 
+impl Entry {
+    /// A movement that has no place in a file yet.
+    pub(crate) fn unplaced(movement: Movement) -> Self {
+        let link = Link {
+            source_previous: None,
+            destination_previous: None,
+        };
+        Self {
+            number: 0,
+            movement,
+            link,
+        }
+    }
+}
+
 /// A record, as it is written and read.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Record {

@@ -189,7 +189,7 @@ pub(crate) fn count(row: &Row, column: i32, record: u64) -> Result<u64> {
 }
 
 /// Bytes.
-fn bytes(row: &Row, column: i32, record: u64) -> Result<Vec<u8>> {
+pub(crate) fn bytes(row: &Row, column: i32, record: u64) -> Result<Vec<u8>> {
     match row.get_value(column)? {
         Value::Blob(bytes) => Ok(bytes),
         other => Err(mistyped(record, column, &other)),

@@ -1,6 +1,7 @@
 //! The writer on real files: exactly once, durable, rebuilt after a failure, explained by the audit.
 
 mod answers;
+mod archives;
 mod audited;
 mod backups;
 mod checkpoints;
