@@ -7,6 +7,7 @@
 
 mod export;
 mod import;
+mod lines;
 
 use std::io;
 
@@ -18,6 +19,8 @@ use bursar_ledger::{
 use serde::{Deserialize, Serialize};
 
 pub(crate) use export::export;
+#[cfg(test)]
+pub(crate) use import::EPOCH_MAX;
 pub(crate) use import::import;
 pub use import::{ImportReport, Importing};
 

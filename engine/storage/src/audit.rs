@@ -52,7 +52,7 @@ pub(crate) fn audit_whole(
     let state = loaded.as_ref().ok();
     let mut report = audit(path, &Against { state, heads }, render, progress)?;
     if let Err(error) = loaded {
-        report.add(P::Durable, format!("the file does not open: {error}"));
+        report.add(P::Durable, &format!("the file does not open: {error}"));
     }
     Ok(report)
 }

@@ -4,12 +4,13 @@
 //! write-ahead log cannot begin anew, so it grows with what is committed meanwhile; beyond a limit
 //! the copy is given up, so that a slow disk for backups never fills that of the money.
 
-use std::fs::{File, OpenOptions};
+mod log;
+mod partial;
+
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::Duration;
+use std::sync::mpsc;
 
 use bursar_ledger::{Digest, EconomyId};
 use serde::Serialize;
@@ -22,15 +23,11 @@ use crate::lock::canonical;
 use crate::state::State;
 use crate::submission::Render;
 use crate::{rows, schema};
+use log::Log;
+use partial::Partial;
 
 /// Bytes to which the write-ahead log may grow while a copy is made.
 pub const BACKUP_WAL_BYTES_MAX: u64 = 1 << 30;
-
-/// How long between two looks at the write-ahead log.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
-
-/// What is added to the name of a copy that is not verified yet.
-const PARTIAL: &str = ".partial";
 
 /// How a copy is made.
 #[derive(Clone, Copy, Debug)]
@@ -255,92 +252,6 @@ fn file_error(path: &Path, source: io::Error) -> BackupError {
             path: path.to_owned(),
             source,
         },
-    }
-}
-
-/// The write-ahead log of a file that is copied.
-struct Log {
-    path: PathBuf,
-    /// What it may grow to. A log that was large before takes no further room.
-    bytes_max: u64,
-}
-
-impl Log {
-    fn of(database: &Path, bytes_max: u64) -> Self {
-        let mut name = database.as_os_str().to_owned();
-        name.push("-wal");
-        let mut log = Self {
-            path: name.into(),
-            bytes_max,
-        };
-        log.bytes_max = bytes_max.max(log.bytes());
-        log
-    }
-
-    fn bytes(&self) -> u64 {
-        self.path.metadata().map_or(0, |found| found.len())
-    }
-
-    /// Breaks the copy off if the log grows too large before it is done, and says how large.
-    fn watch(&self, is_done: &mpsc::Receiver<()>, copying: &Database) -> Option<u64> {
-        let mut grown = None;
-        while is_done.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
-            let bytes = self.bytes();
-            if bytes > self.bytes_max {
-                grown = Some(bytes);
-                // What has not begun yet cannot be broken off; the next look does it.
-                copying.interrupt();
-            }
-        }
-        grown
-    }
-}
-
-/// A copy that has not its name yet. It goes with this value, unless it gets it.
-struct Partial {
-    path: PathBuf,
-}
-
-impl Partial {
-    /// Takes the name, for its owner's eyes only: requests and seeds stand in a copy in the clear.
-    fn make(to: &Path) -> Result<Self, BackupError> {
-        let mut name = to.as_os_str().to_owned();
-        name.push(PARTIAL);
-        let path = PathBuf::from(name);
-        let made = OpenOptions::new()
-            .create_new(true)
-            .write(true)
-            .mode(0o600)
-            .open(&path);
-        match made {
-            Ok(_) => Ok(Self { path }),
-            Err(source) => Err(file_error(&path, source)),
-        }
-    }
-
-    /// Gives the copy its name, unless somebody has taken that meanwhile.
-    fn publish(self, to: &Path) -> Result<(), BackupError> {
-        let failed = |source| file_error(to, source);
-        match std::fs::hard_link(&self.path, to) {
-            // The first of the two names goes with this value.
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                return Err(failed(error));
-            }
-            // A file system that knows only one name for a file.
-            Err(_) => std::fs::rename(&self.path, to).map_err(failed)?,
-        }
-        let folder = to.parent().unwrap_or(Path::new("/"));
-        drop(self);
-        let folder = File::open(folder).map_err(failed)?;
-        folder.sync_all().map_err(failed)
-    }
-}
-
-impl Drop for Partial {
-    fn drop(&mut self) {
-        // After a rename there is nothing by this name.
-        drop(std::fs::remove_file(&self.path));
     }
 }
 

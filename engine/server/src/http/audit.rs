@@ -31,10 +31,10 @@ fn heads(Asked(query): Query, of: Option<&EconomyId>) -> Result<Vec<SeenHead>, P
         }
         let read: Result<SeenHead, HeadError> = value.parse();
         let mut head = read.map_err(|error| wrong_query("head", &error.to_string()))?;
-        if let Some(economy) = of {
-            if head.economy.get_or_insert_with(|| economy.clone()) != economy {
-                return Err(wrong_query("head", "this is the head of another economy"));
-            }
+        if let Some(economy) = of
+            && head.economy.get_or_insert_with(|| economy.clone()) != economy
+        {
+            return Err(wrong_query("head", "this is the head of another economy"));
         }
         Ok(head)
     };

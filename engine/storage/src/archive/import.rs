@@ -1,16 +1,14 @@
 //! An economy's journal into a file: every record is checked as at a start, and all of it is one txn.
 
-use std::io::{BufRead, Read};
+use std::io::BufRead;
 
-use bursar_ledger::{Act, Digest, EconomyId, Seed, Sha256Writer, Timestamp};
+use bursar_ledger::{Act, Digest, EconomyId, Seed, Timestamp};
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{
-    ArchiveError, ClosingLine, ComponentLine, FORMAT, LINE_BYTES_MAX, Line, OpeningLine,
-    RecordLine, lines_hash,
-};
+use super::lines::Lines;
+use super::{ArchiveError, ClosingLine, ComponentLine, FORMAT, Line, OpeningLine, RecordLine};
 use crate::Request;
 use crate::batch::Batch;
 use crate::error::{PRIMARY_CODE, SQLITE_CONSTRAINT, StorageError};
@@ -21,7 +19,7 @@ use crate::upkeep::{Pace, Slices};
 
 /// The largest number of an opening: far beyond what openings can come to, and far from what SQL
 /// counts to.
-const EPOCH_MAX: u64 = 1 << 48;
+pub(crate) const EPOCH_MAX: u64 = 1 << 48;
 
 /// The moment, the randomness and the names that an import needs.
 pub struct Importing {
@@ -63,12 +61,7 @@ pub(crate) fn import(
             journal,
             importing,
             state: &mut state,
-            lines: Lines {
-                input,
-                line: 0,
-                hash: lines_hash(),
-                before: None,
-            },
+            lines: Lines::new(input),
             components: 0,
             epoch: 0,
         };
@@ -268,49 +261,5 @@ impl Importer<'_> {
             records,
             head,
         })
-    }
-}
-
-/// Lines, counted as they are read.
-struct Lines<'a> {
-    input: &'a mut dyn BufRead,
-    line: u64,
-    hash: Sha256Writer,
-    /// The newest line, which the hash does not cover yet.
-    before: Option<Vec<u8>>,
-}
-
-impl Lines<'_> {
-    fn next(&mut self) -> Result<Option<Line>, ArchiveError> {
-        let mut text = Vec::new();
-        let mut limited = (&mut *self.input).take(LINE_BYTES_MAX + 1);
-        limited.read_until(b'\n', &mut text)?;
-        if text.is_empty() {
-            return Ok(None);
-        }
-        self.line += 1;
-        if text.len() as u64 > LINE_BYTES_MAX {
-            return Err(self.wrong(format!("a line has {LINE_BYTES_MAX} bytes at most")));
-        }
-        if text.last() != Some(&b'\n') {
-            return Err(ArchiveError::Cut(self.line - 1));
-        }
-        let line = serde_json::from_slice(&text).map_err(|error| self.wrong(error))?;
-        if let Some(before) = self.before.replace(text) {
-            self.hash.text(before);
-        }
-        Ok(Some(line))
-    }
-
-    /// Over all lines before the newest.
-    fn digest(&mut self) -> Digest {
-        std::mem::replace(&mut self.hash, lines_hash()).finish()
-    }
-
-    fn wrong(&self, what: impl std::fmt::Display) -> ArchiveError {
-        ArchiveError::Line {
-            line: self.line,
-            what: what.to_string(),
-        }
     }
 }

@@ -133,12 +133,12 @@ pub(crate) fn heads_of(state: &State) -> Vec<EconomyHead> {
 
 impl AuditReport {
     /// Adds a finding.
-    pub(super) fn add(&mut self, promise: P, what: String) {
+    pub(super) fn add(&mut self, promise: P, what: &str) {
         self.ok = false;
         let number = promise as u8;
         for promise in self.promises.iter_mut().filter(|it| it.number == number) {
             promise.ok = false;
-            promise.findings.push(what.clone());
+            promise.findings.push(what.to_owned());
         }
     }
 }

@@ -4,6 +4,7 @@ use std::io::{BufReader, Read};
 
 use super::rich::{furnish, system};
 use super::*;
+use crate::archive::EPOCH_MAX;
 
 /// Later than anything that these tests record.
 const NOW: Timestamp = Timestamp(1_000_000);
@@ -63,7 +64,7 @@ fn other(path: &Path) {
 #[test]
 fn an_economy_is_the_same_in_another_file() {
     let (folder, path, lines) = furnished();
-    let count = lines.iter().filter(|byte| **byte == b'\n').count() as u64;
+    let count = lines.split(|byte| *byte == b'\n').count() as u64 - 1;
     for (to, others) in [("new.db", 0), ("other.db", 4)] {
         let to = folder.path().join(to);
         if others > 0 {
@@ -142,17 +143,10 @@ fn an_opening_after_an_import_comes_after_those_that_records_name() {
     assert_eq!(count(&to, "SELECT max(epoch) FROM records"), 8);
 }
 
-/// Everything in a file that counts, as text.
-fn content(path: &Path) -> String {
-    let database = Database::open_reader(path).expect("the file");
-    let mut content = String::new();
-    for table in ["records", "movements", "keys", "epochs", "checkpoints"] {
-        let rows = database
-            .number(&format!("SELECT count(*) FROM {table}"))
-            .expect("a number");
-        content.push_str(&format!("{table} {rows}\n"));
-    }
-    content
+/// How many rows each table of a file has.
+fn content(path: &Path) -> [i64; 5] {
+    ["records", "movements", "keys", "epochs", "checkpoints"]
+        .map(|table| count(path, &format!("SELECT count(*) FROM {table}")))
 }
 
 fn joined(lines: &[&[u8]]) -> Vec<u8> {
@@ -249,6 +243,25 @@ fn a_line_has_a_largest_size() {
         let refused = import_file(&new, &importing(), &mut input, &mut |_, _| {});
         let said = refused.expect_err("no line of ours").to_string();
         assert_eq!(said.contains("bytes at most"), too_long, "{said}");
+    }
+}
+
+#[test]
+fn an_opening_has_a_largest_number() {
+    let (folder, _, lines) = furnished();
+    let new = folder.path().join("new.db");
+    let text = String::from_utf8(lines).expect("text");
+    for (epoch, too_large) in [(EPOCH_MAX, false), (EPOCH_MAX + 1, true)] {
+        let altered = text.replacen(r#""epoch":1"#, &format!(r#""epoch":{epoch}"#), 1);
+        // One that could be is not the one that the record's hash covers.
+        let said = imported(&new, altered.as_bytes())
+            .expect_err("altered")
+            .to_string();
+        assert_eq!(
+            said.contains("an opening that cannot be"),
+            too_large,
+            "{said}"
+        );
     }
 }
 

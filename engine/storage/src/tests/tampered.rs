@@ -118,10 +118,9 @@ fn altered(value: &Value, place: usize, mask: u8) -> String {
             Some(byte) => *byte ^= mask,
             None => bytes.push(mask),
         }
-        bytes
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>()
+        let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        let digits = digits.filter_map(|digit| char::from_digit(u32::from(digit), 16));
+        digits.collect::<String>()
     };
     match value {
         Value::Null => "1".into(),
