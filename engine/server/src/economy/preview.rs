@@ -45,8 +45,8 @@ impl Bursar {
             .unwrap_or(Err(NoAnswer::Bug("the preview broke off")))
     }
 
-    /// The time that the next record would have.
-    pub(super) fn now(&self) -> Timestamp {
+    /// The time that the next record would have; it will have no earlier one.
+    pub(crate) fn now(&self) -> Timestamp {
         (self.parts.clock)().max(self.state().recorded_at())
     }
 

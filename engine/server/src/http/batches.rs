@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use bursar_ledger::{Postings, Scope};
+use bursar_ledger::{Postings, Scope, Timestamp};
 use bursar_storage::{Answer, IdempotencyKey};
 use serde::Deserialize;
 use serde_json::Value;
@@ -52,6 +52,7 @@ struct BatchItem {
     memo: Option<String>,
     reference: Option<String>,
     metadata: Option<Value>,
+    effective_at: Option<Timestamp>,
 }
 
 /// `POST …/transfers/batch`
@@ -76,6 +77,7 @@ pub(super) async fn transfer(
         return Err(Problem::malformed("/transfers", "a list of transfers"));
     };
     let mut asks = Vec::with_capacity(transfers.len());
+    let now = api.bursar.now();
     for (index, (item, mut body)) in transfers.into_iter().zip(bodies).enumerate() {
         let within = |problem: Problem| problem.within(&format!("/transfers/{index}"));
         let key: IdempotencyKey = item.idempotency_key.parse().map_err(|error| {
@@ -87,8 +89,9 @@ pub(super) async fn transfer(
             memo: item.memo,
             reference: item.reference,
             metadata: item.metadata,
+            effective_at: item.effective_at,
         };
-        transfer.check().map_err(within)?;
+        transfer.check(now).map_err(within)?;
         if let Some(body) = body.as_object_mut() {
             body.remove("idempotency_key");
         }

@@ -202,6 +202,10 @@ fn entry(account: &AccountId, found: &HistoryEntry) -> Value {
             found.request.pointer("/body/reference").cloned(),
         ),
         ("metadata", found.request.pointer("/body/metadata").cloned()),
+        (
+            "effective_at",
+            found.request.pointer("/body/effective_at").cloned(),
+        ),
         match origin(&found.act) {
             Origin::Transfer(id) => ("transfer", Some(json!(id))),
             Origin::Call(id) => ("call", Some(json!(id))),

@@ -5,8 +5,8 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use bursar_ledger::{
-    AccountId, Act, Amount, AssetId, Authority, IssueRequest, Postings, Scope, TransferRequest,
-    check_document,
+    AccountId, Act, Amount, AssetId, Authority, IssueRequest, Postings, Scope, Timestamp,
+    TransferRequest, check_document,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -33,6 +33,7 @@ pub(super) struct TransferBody {
     pub(super) memo: Option<String>,
     pub(super) reference: Option<String>,
     pub(super) metadata: Option<Value>,
+    pub(super) effective_at: Option<Timestamp>,
 }
 
 /// The body of issue and burn.
@@ -43,6 +44,7 @@ pub(super) struct IssueBody {
     asset: AssetId,
     amount: Amount,
     memo: Option<String>,
+    effective_at: Option<Timestamp>,
 }
 
 fn check_text(pointer: &str, text: Option<&String>, chars_max: usize) -> Result<(), Problem> {
@@ -55,9 +57,20 @@ fn check_text(pointer: &str, text: Option<&String>, chars_max: usize) -> Result<
     Ok(())
 }
 
+/// When something took effect outside may be said, and not that it will: what is asked for happens
+/// now, and a date to come would promise that it waits.
+fn check_effective(effective_at: Option<Timestamp>, now: Timestamp) -> Result<(), Problem> {
+    if effective_at.is_some_and(|effective_at| effective_at > now) {
+        let detail = "this is in the future, and nothing is kept for later: send it when it is due";
+        return Err(Problem::malformed("/effective_at", detail));
+    }
+    Ok(())
+}
+
 impl IssueBody {
-    fn into_request(self) -> Result<IssueRequest, Problem> {
+    fn into_request(self, now: Timestamp) -> Result<IssueRequest, Problem> {
         check_text("/memo", self.memo.as_ref(), MEMO_CHARS_MAX)?;
+        check_effective(self.effective_at, now)?;
         Ok(IssueRequest {
             id: random::transfer_id(),
             account: self.account,
@@ -82,8 +95,9 @@ impl TransferBody {
     }
 
     /// Words that go into the journal with the request and mean nothing to the rules.
-    pub(super) fn check(&self) -> Result<(), Problem> {
+    pub(super) fn check(&self, now: Timestamp) -> Result<(), Problem> {
         check_text("/memo", self.memo.as_ref(), MEMO_CHARS_MAX)?;
+        check_effective(self.effective_at, now)?;
         check_text("/reference", self.reference.as_ref(), REFERENCE_CHARS_MAX)?;
         match &self.metadata {
             Some(metadata) if !metadata.is_object() => {
@@ -98,8 +112,8 @@ impl TransferBody {
 
 /// `POST …/transfers`
 pub(super) async fn transfer(asked: MoneyRequest) -> Result<Response, Problem> {
-    let read = |body: TransferBody, caller: &Caller| {
-        body.check()?;
+    let read = |body: TransferBody, caller: &Caller, now| {
+        body.check(now)?;
         Ok(body.into_act(caller))
     };
     perform(asked, Scope::Transfer, "transfers", read).await
@@ -107,13 +121,13 @@ pub(super) async fn transfer(asked: MoneyRequest) -> Result<Response, Problem> {
 
 /// `POST …/issue`
 pub(super) async fn issue(asked: MoneyRequest) -> Result<Response, Problem> {
-    let read = |body: IssueBody, _: &Caller| Ok(Act::Issue(body.into_request()?));
+    let read = |body: IssueBody, _: &Caller, now| Ok(Act::Issue(body.into_request(now)?));
     perform(asked, Scope::Issue, "issue", read).await
 }
 
 /// `POST …/burn`
 pub(super) async fn burn(asked: MoneyRequest) -> Result<Response, Problem> {
-    let read = |body: IssueBody, _: &Caller| Ok(Act::Burn(body.into_request()?));
+    let read = |body: IssueBody, _: &Caller, now| Ok(Act::Burn(body.into_request(now)?));
     perform(asked, Scope::Issue, "burn", read).await
 }
 
@@ -132,12 +146,12 @@ async fn perform<B: DeserializeOwned>(
     (State(api), caller, Path(economy), Asked(Preview { preview }), headers, body): MoneyRequest,
     scope: Scope,
     route: &str,
-    read: fn(B, &Caller) -> Result<Act, Problem>,
+    read: fn(B, &Caller, Timestamp) -> Result<Act, Problem>,
 ) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;
     caller.require(scope, &economy)?;
     let Parsed { typed, canonical } = extract::json::<B>(body).await?;
-    let act = read(typed, &caller)?;
+    let act = read(typed, &caller, api.bursar.now())?;
     if preview {
         return Ok(extract::respond(api.bursar.preview(&economy, &act)?));
     }
