@@ -3,6 +3,8 @@
 mod audit;
 mod backup;
 mod demo;
+mod export;
+mod import;
 mod key;
 mod owner;
 mod plugin;
@@ -39,6 +41,10 @@ enum Command {
     Audit(audit::Audit),
     /// Copy a file, also while it is being served, and verify the copy.
     Backup(backup::Backup),
+    /// Write an economy's journal to standard output, as lines of JSON.
+    Export(export::Export),
+    /// Bring an economy into a file, or opening balances into an economy.
+    Import(import::Import),
     /// Make, list, rotate and revoke API keys.
     #[command(subcommand)]
     Key(key::Key),
@@ -55,6 +61,8 @@ impl Cli {
             Command::Demo(demo) => demo.run(),
             Command::Audit(audit) => audit.run(),
             Command::Backup(backup) => backup.run(),
+            Command::Export(export) => export.run(),
+            Command::Import(import) => import.run(),
             Command::Key(key) => key.run(),
             Command::Plugin(plugin) => plugin.run(),
         };

@@ -13,6 +13,7 @@ mod batches;
 mod components;
 mod economies;
 mod events;
+mod export;
 mod extract;
 mod health;
 mod keys;
@@ -32,7 +33,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use bursar_ledger::Retry;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::economy::Bursar;
@@ -41,6 +42,7 @@ pub(crate) use backup::BackupBody;
 pub(crate) use keys::{all as keys_of, write as write_key};
 pub use problem::Problem;
 pub use render::render;
+pub(crate) use transfers::MEMO_CHARS_MAX;
 
 /// What handlers share.
 #[derive(Clone)]
@@ -48,6 +50,7 @@ pub struct Api {
     bursar: Bursar,
     owner: Arc<OwnerToken>,
     streams: Arc<events::Streams>,
+    exports: Arc<Semaphore>,
     ending: watch::Receiver<bool>,
 }
 
@@ -58,6 +61,7 @@ impl Api {
             bursar,
             owner: Arc::new(owner),
             streams: Arc::new(events::Streams::new()),
+            exports: Arc::new(Semaphore::new(export::EXPORTS_MAX)),
             ending,
         }
     }
@@ -110,6 +114,7 @@ fn economy_routes() -> Router<Api> {
         .route("/outcomes/{key}", get(outcomes::read))
         .route("/events", get(events::read))
         .route("/audit", get(audit::of_economy))
+        .route("/export", get(export::read))
 }
 
 async fn no_route() -> Problem {

@@ -121,10 +121,7 @@ pub(super) fn print(report: &Value) {
         }
     }
     for head in list(report, "economies") {
-        let (economy, seq) = (text(&head, "economy"), text(&head, "seq"));
-        style::note(format!(
-            "{economy}: record {seq}, head {}",
-            text(&head, "head")
-        ));
+        let (economy, hash) = (text(&head, "economy"), text(&head, "head"));
+        style::note(format!("{economy}:{hash} record {}", text(&head, "seq")));
     }
 }

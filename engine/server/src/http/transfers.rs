@@ -19,7 +19,7 @@ use super::{Api, extract};
 use crate::random;
 
 /// Characters in a memo.
-const MEMO_CHARS_MAX: usize = 256;
+pub(crate) const MEMO_CHARS_MAX: usize = 256;
 /// Characters in a reference.
 const REFERENCE_CHARS_MAX: usize = 128;
 /// Bytes of a transfer's metadata, as JSON.
