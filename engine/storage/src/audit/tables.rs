@@ -12,11 +12,16 @@ impl Auditor {
     /// Keys, components and rows that no record has brought, and what guards the journal.
     pub(super) fn check_tables(&mut self, database: &Database) -> Result<(), StorageError> {
         // From one moment of the file: what a running writer adds, it adds with its record.
-        database.reading(|database| {
+        let checked = database.reading(|database| {
             self.check_keys(database)?;
             self.check_foreign_components(database)?;
             self.check_strays(database)
-        })?;
+        });
+        match checked {
+            Ok(()) => {}
+            Err(error @ StorageError::Damaged { .. }) => self.find(P::Explainable, error),
+            Err(error) => return Err(error),
+        }
         if let Some(what) = schema::difference(database)? {
             self.find(P::Explainable, what);
         }

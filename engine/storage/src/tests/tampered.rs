@@ -334,6 +334,7 @@ fn rows_that_are_added_are_found() {
             "CREATE TRIGGER t AFTER INSERT ON keys BEGIN SELECT 1; END".into(),
             None,
         ),
+        ("UPDATE components SET digest = x'00'".into(), None),
         ("CREATE TABLE notes (x)".into(), None),
         ("DROP INDEX records_in_economy".into(), None),
     ] {
