@@ -38,6 +38,7 @@ const ROUTES: &str = "
     PUT …/plugins/coinflip none admin
     PUT … none admin
     GET …/audit none admin
+    GET …/export none admin
     GET /v1/audit none admin
     GET /v1/keys none admin
     PUT /v1/keys/x none admin

@@ -29,7 +29,9 @@ fn text(path: &Path) -> &str {
 #[test]
 fn help_names_every_command_and_needs_no_file() {
     let help = said(&bursar(&["--help"]));
-    for command in ["serve", "demo", "audit", "key", "plugin"] {
+    for command in [
+        "serve", "demo", "audit", "backup", "export", "import", "key", "plugin",
+    ] {
         assert!(help.contains(command), "{command}");
         assert!(bursar(&[command, "--help"]).status.success(), "{command}");
     }

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{GUILD, Guild, House};
+use crate::support::{GUILD, Guild, House, posting};
 
 /// A line as the bookkeeper writes it.
 #[derive(Clone, PartialEq, Debug)]
@@ -479,5 +479,75 @@ async fn a_page_that_finds_little_goes_on_where_it_stopped_looking() {
     assert!(found.is_empty(), "2,000 movements were looked at");
     let (found, _) = page(&mut guild, "user:1", &format!("cursor={}", cursor.unwrap())).await;
     assert_eq!(found.len(), 1);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_of_its_own_is_kept_and_lies_in_the_past() {
+    let (house, mut guild) = House::with_guild(2).await;
+    let dated = |at: Value| {
+        let mut body = posting("user:1", "user:2", 5);
+        body["effective_at"] = at;
+        body
+    };
+    let made = guild.post("transfers", "then", dated(json!(1_000))).await;
+    assert_eq!(made.status, 201, "{}", made.json());
+    assert!(
+        guild
+            .post("transfers", "then", dated(json!(1_000)))
+            .await
+            .replayed
+    );
+    let other = guild.post("transfers", "then", dated(json!(1_001))).await;
+    assert_eq!(
+        (other.code(), &other.json()["field"]),
+        ("idempotency_key_reused".into(), &json!("/effective_at"))
+    );
+    let line = guild
+        .get(&format!("{GUILD}/accounts/user:2/statement"))
+        .await
+        .json()["entries"][0]
+        .clone();
+    assert_eq!(line["effective_at"], 1_000, "{line}");
+    let recorded = line["recorded_at"].as_u64().unwrap();
+    // What was recorded is past by now, and a day later is not.
+    assert_eq!(
+        guild
+            .post("transfers", "now", dated(json!(recorded)))
+            .await
+            .status,
+        201
+    );
+    let tomorrow = json!(recorded + 86_400_000);
+    for (route, body) in [
+        ("transfers", dated(tomorrow.clone())),
+        (
+            "issue",
+            json!({ "account": "user:1", "asset": "coin", "amount": 1, "effective_at": tomorrow }),
+        ),
+        (
+            "burn",
+            json!({ "account": "user:1", "asset": "coin", "amount": 1, "effective_at": tomorrow }),
+        ),
+        ("transfers", dated(json!("2024-05-01"))),
+        ("transfers", dated(json!(-1))),
+    ] {
+        let refused = guild.post(route, "tomorrow", body).await;
+        assert_eq!(
+            (refused.status.as_u16(), &refused.json()["pointer"]),
+            (400, &json!("/effective_at"))
+        );
+    }
+    let batch = json!({ "mode": "independent", "transfers": [
+        { "idempotency_key": "b", "postings": dated(Value::Null)["postings"], "effective_at": 2_000 }
+    ] });
+    let answer = guild.post("transfers/batch", "unused", batch).await.json();
+    assert_eq!(answer["results"][0]["status"], 201, "{answer}");
+    let line = guild
+        .get(&format!("{GUILD}/accounts/user:2/statement"))
+        .await
+        .json()["entries"][0]
+        .clone();
+    assert_eq!(line["effective_at"], 2_000, "{line}");
     house.close().await;
 }

@@ -166,7 +166,7 @@ impl House {
 
 /// Audits a file and insists on every promise.
 pub(crate) fn audited(file: &Path) -> AuditReport {
-    let report = audit_file(file, render, &mut |_, _| {}).expect("the audit runs");
+    let report = audit_file(file, &[], render, &mut |_, _| {}).expect("the audit runs");
     assert!(report.ok, "{report:#?}");
     report
 }

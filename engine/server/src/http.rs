@@ -8,11 +8,13 @@ mod accounts;
 mod assets;
 mod audit;
 mod auth;
+mod backup;
 mod batches;
 mod components;
 mod cursor;
 mod economies;
 mod events;
+mod export;
 mod extract;
 mod health;
 mod holds;
@@ -35,14 +37,16 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use bursar_ledger::Retry;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::economy::Bursar;
 pub use auth::OwnerToken;
+pub(crate) use backup::BackupBody;
 pub(crate) use keys::{all as keys_of, write as write_key};
 pub use problem::Problem;
 pub use render::render;
+pub(crate) use transfers::MEMO_CHARS_MAX;
 
 /// What handlers share.
 #[derive(Clone)]
@@ -50,6 +54,7 @@ pub struct Api {
     bursar: Bursar,
     owner: Arc<OwnerToken>,
     streams: Arc<events::Streams>,
+    exports: Arc<Semaphore>,
     ending: watch::Receiver<bool>,
 }
 
@@ -60,6 +65,7 @@ impl Api {
             bursar,
             owner: Arc::new(owner),
             streams: Arc::new(events::Streams::new()),
+            exports: Arc::new(Semaphore::new(export::EXPORTS_MAX)),
             ending,
         }
     }
@@ -70,6 +76,7 @@ impl Api {
             .route("/healthz", get(health::healthz))
             .route("/readyz", get(health::readyz))
             .route("/v1/audit", get(audit::all))
+            .route("/v1/backup", post(backup::make))
             .route("/v1/keys", get(keys::list))
             .route("/v1/keys/{key}", put(keys::set).post(keys::create))
             .route("/v1/keys/{key}/secret", put(keys::rotate))
@@ -119,6 +126,7 @@ fn economy_routes() -> Router<Api> {
         .route("/outcomes/{key}", get(outcomes::read))
         .route("/events", get(events::read))
         .route("/audit", get(audit::of_economy))
+        .route("/export", get(export::read))
 }
 
 async fn no_route() -> Problem {

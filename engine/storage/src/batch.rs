@@ -10,7 +10,7 @@ use bytes::Bytes;
 use crate::error::{Failure, StorageError};
 use crate::journal::Appended;
 use crate::read_back;
-use crate::record::{Entry, Outcome, Record, Stored};
+use crate::record::{Entry, Outcome, Record, Stored, VERSION};
 use crate::request::{IdempotencyKey, Request};
 use crate::state::State;
 use crate::subjects::SubjectRow;
@@ -240,6 +240,7 @@ impl Batch {
             economy: economy.clone(),
             seq,
             epoch: self.epoch,
+            version: VERSION.into(),
             recorded_at: self.at,
             kind: submission.act.kind().into(),
             actor: submission.actor.clone(),

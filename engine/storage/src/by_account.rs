@@ -43,7 +43,8 @@ impl AccountOrder {
     pub(crate) fn open(database: &Database) -> Result<Self> {
         Ok(Self {
             read: database.prepare(
-                "SELECT movements.id, economy, source, destination, asset, source_after,
+                "SELECT movements.id, CAST(economy AS BLOB), CAST(source AS BLOB),
+                        CAST(destination AS BLOB), CAST(asset AS BLOB), source_after,
                         destination_after
                  FROM movements JOIN records ON records.id = movements.record
                  WHERE movements.id > ?1 ORDER BY movements.id LIMIT ?2",
@@ -71,9 +72,9 @@ impl AccountOrder {
             last = movement;
             for (account, after) in [(2, 5), (3, 6)] {
                 rows.push(Row {
-                    economy: row.get(1)?,
-                    account: row.get(account)?,
-                    asset: row.get(4)?,
+                    economy: rows::string(row, 1, movement)?,
+                    account: rows::string(row, account, movement)?,
+                    asset: rows::string(row, 4, movement)?,
                     movement,
                     after: row.get(after)?,
                 });
@@ -206,8 +207,8 @@ impl Past {
                 .prepare("SELECT id, recorded_at FROM records WHERE economy = ?1 AND seq = ?2")?,
             record_of: database.prepare("SELECT record FROM movements WHERE id = ?1")?,
             step: database.prepare(
-                "SELECT source, asset, source_after, destination_after, source_previous,
-                        destination_previous
+                "SELECT CAST(source AS BLOB), CAST(asset AS BLOB), source_after, destination_after,
+                        source_previous, destination_previous
                  FROM movements WHERE id = ?1",
             )?,
             newest_upto: database.prepare(
@@ -300,7 +301,7 @@ impl Past {
         let mut next = Some(newest);
         while let Some(number) = next.filter(|number| *number > ordered) {
             let step = self.step.first(vec![integer(number)], |row| {
-                let given = row.get::<String>(0)? == query.account.as_str();
+                let given = rows::string(row, 0, 0)? == query.account.as_str();
                 let (after, previous) = if given { (2, 4) } else { (3, 5) };
                 let asset: AssetId = rows::name(row, 1, 0)?;
                 let previous = row.get::<Option<i64>>(previous)?;

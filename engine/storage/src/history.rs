@@ -128,13 +128,17 @@ impl History {
     pub(crate) fn open(database: &Database) -> Result<Self, StorageError> {
         Ok(Self {
             find: database.prepare(
-                "SELECT movements.id, movements.record, source, destination, asset, amount,
-                        source_after, destination_after, source_previous, destination_previous,
-                        part, economy, seq, recorded_at, kind, actor, idempotency_key
+                "SELECT movements.id, movements.record, CAST(source AS BLOB),
+                        CAST(destination AS BLOB), CAST(asset AS BLOB), amount, source_after,
+                        destination_after, source_previous, destination_previous, part,
+                        CAST(economy AS BLOB), seq, recorded_at, CAST(kind AS BLOB),
+                        CAST(actor AS BLOB), CAST(idempotency_key AS BLOB)
                  FROM movements JOIN records ON records.id = movements.record
                  WHERE movements.id = ?1",
             )?,
-            find_said: database.prepare("SELECT request, act FROM records WHERE id = ?1")?,
+            find_said: database.prepare(
+                "SELECT CAST(request AS BLOB), CAST(act AS BLOB) FROM records WHERE id = ?1",
+            )?,
             said: None,
         })
     }
@@ -162,7 +166,7 @@ impl History {
             if step.economy != query.economy || !(given || got) {
                 return Ok(None);
             }
-            // Time never runs backwards along the journal: everything further on is older.
+            // Time never runs backwards in an economy: everything further on is older.
             if query
                 .filter
                 .after
@@ -195,11 +199,11 @@ impl History {
                 Ok(Step {
                     record,
                     economy: rows::name(row, 11, record)?,
-                    seq: rows::unsigned(row.get(12)?)?,
-                    recorded_at: Timestamp(rows::unsigned(row.get(13)?)?),
-                    kind: row.get(14)?,
-                    actor: row.get(15)?,
-                    key: row.get(16)?,
+                    seq: rows::count(row, 12, record)?,
+                    recorded_at: Timestamp(rows::count(row, 13, record)?),
+                    kind: rows::string(row, 14, record)?,
+                    actor: rows::string(row, 15, record)?,
+                    key: rows::string_or_none(row, 16, record)?,
                     entry,
                 })
             })
@@ -224,7 +228,8 @@ impl History {
         }
         let read = self.find_said.first(vec![integer(record)], |row| {
             let damaged = |error| StorageError::damaged(record, error);
-            let (request, act): (String, String) = (row.get(0)?, row.get(1)?);
+            let request = rows::string(row, 0, record)?;
+            let act = rows::string(row, 1, record)?;
             Ok(Said {
                 request: serde_json::from_str(&request).map_err(damaged)?,
                 act: serde_json::from_str(&act).map_err(damaged)?,

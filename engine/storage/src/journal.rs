@@ -14,7 +14,7 @@ use crate::database::{Database, Statement, integer, optional, text};
 use crate::error::StorageError;
 use crate::keys::KeyIndex;
 use crate::lock::canonical;
-use crate::record::{Entry, Record, Stored};
+use crate::record::{Entry, Record, Stored, VERSION};
 use crate::state::State;
 use crate::subjects::{SubjectIndex, SubjectRow};
 use crate::{rows, schema};
@@ -96,25 +96,26 @@ pub(crate) struct FileJournal {
 impl FileJournal {
     /// Opens the file, brings it to the newest schema and begins an epoch.
     pub(crate) fn open(path: &Path, at: Timestamp) -> Result<Self> {
+        let mut journal = Self::prepare(path)?;
+        journal.begin_epoch(at)?;
+        Ok(journal)
+    }
+
+    /// Opens the file and brings it to the newest schema. Nothing may be appended before an epoch is
+    /// begun.
+    pub(crate) fn prepare(path: &Path) -> Result<Self> {
         let path = canonical(path);
         let database = Database::open_writer(&path)?;
         schema::migrate(&database)?;
-        let mut begin = database.prepare(
-            "INSERT INTO epochs (epoch, opened_at, version)
-             VALUES ((SELECT coalesce(max(epoch), 0) + 1 FROM epochs), ?1, ?2)",
-        )?;
-        begin.run(vec![integer(at.0), text(env!("CARGO_PKG_VERSION"))])?;
-        let epoch = rows::unsigned(database.number("SELECT max(epoch) FROM epochs")?)?;
         Ok(Self {
             keys: KeyIndex::open(&database)?,
             subjects: SubjectIndex::open(&database)?,
             accounts: AccountOrder::open(&database)?,
-            find_record: database
-                .prepare("SELECT request, status, answer FROM records WHERE id = ?1")?,
+            find_record: database.prepare(rows::FIND_STORED)?,
             insert_record: database.prepare(
-                "INSERT INTO records (id, economy, seq, epoch, recorded_at, kind, actor,
+                "INSERT INTO records (id, economy, seq, epoch, version, recorded_at, kind, actor,
                      idempotency_key, request, act, outcome, changes, status, answer, previous, hash)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
             )?,
             insert_movement: database.prepare(
                 "INSERT INTO movements (id, record, source, destination, asset, amount,
@@ -128,11 +129,30 @@ impl FileJournal {
                  VALUES (?1, ?2, ?3, ?4)",
             )?,
             path,
-            epoch,
+            epoch: 0,
             checkpointed: 0,
             pieces_hash: None,
             database,
         })
+    }
+
+    /// Begins another opening of the file.
+    pub(crate) fn begin_epoch(&mut self, at: Timestamp) -> Result<()> {
+        let mut begin = self.database.prepare(
+            "INSERT INTO epochs (epoch, opened_at, version)
+             VALUES ((SELECT coalesce(max(epoch), 0) + 1 FROM epochs), ?1, ?2)",
+        )?;
+        begin.run(vec![integer(at.0), text(VERSION)])?;
+        self.epoch = rows::unsigned(self.database.number("SELECT max(epoch) FROM epochs")?)?;
+        Ok(())
+    }
+
+    /// Sees to it that each later opening has a greater number than this.
+    pub(crate) fn pass_epoch(&mut self, epoch: u64, at: Timestamp) -> Result<()> {
+        let mut pass = self.database.prepare(
+            "INSERT OR IGNORE INTO epochs (epoch, opened_at, version) VALUES (?1, ?2, ?3)",
+        )?;
+        pass.run(vec![integer(epoch), integer(at.0), text(VERSION)])
     }
 
     /// The file that this is.
@@ -141,9 +161,12 @@ impl FileJournal {
     }
 
     /// Runs some writes as one txn. If anything fails, nothing of it stays.
-    fn txn(&mut self, writes: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+    pub(crate) fn txn<E: From<StorageError>>(
+        &mut self,
+        writes: impl FnOnce(&mut Self) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
         self.database.batch("BEGIN IMMEDIATE")?;
-        let done = writes(self).and_then(|()| self.database.batch("COMMIT"));
+        let done = writes(self).and_then(|()| Ok(self.database.batch("COMMIT")?));
         if done.is_err() && self.database.in_txn() {
             // The first error is the one to report; a failed commit may have rolled back itself.
             drop(self.database.batch("ROLLBACK"));
@@ -151,7 +174,8 @@ impl FileJournal {
         done
     }
 
-    fn insert(&mut self, appended: &Appended) -> Result<()> {
+    /// Writes a record, in a txn.
+    pub(crate) fn insert(&mut self, appended: &Appended) -> Result<()> {
         let record = &appended.record;
         if let Some((digest, bytes)) = &appended.component {
             let values = vec![rows::blob(digest), libsql::Value::Blob(bytes.to_vec())];
@@ -285,7 +309,7 @@ impl Journal for FileJournal {
         let mut upto = self.accounts.ordered();
         self.txn(|journal| {
             upto = journal.accounts.add(most)?;
-            Ok(())
+            Ok::<_, StorageError>(())
         })?;
         self.accounts.added(upto);
         Ok(())

@@ -122,8 +122,7 @@ impl Reader {
         let database = Database::open_reader(path)?;
         Ok(Self {
             keys: KeyIndex::open(&database)?,
-            find_record: database
-                .prepare("SELECT request, status, answer FROM records WHERE id = ?1")?,
+            find_record: database.prepare(rows::FIND_STORED)?,
             find_component: database.prepare("SELECT bytes FROM components WHERE digest = ?1")?,
             history: History::open(&database)?,
             events: Events::open(&database)?,

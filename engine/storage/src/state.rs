@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bursar_ledger::{Books, Change, Digest, EconomyId, HoldId, Item, Link, Seed, Timestamp};
+use bursar_ledger::{Books, Change, Digest, EconomyId, HoldId, Item, Links, Seed, Timestamp};
 use imbl::{OrdMap, OrdSet};
 
 use crate::error::StorageError;
@@ -17,7 +17,7 @@ pub struct State {
     pub(crate) record: u64,
     /// The newest movement in the file.
     pub(crate) movement: u64,
-    /// When the newest record was made.
+    /// The latest moment of any record; no new one is before it.
     pub(crate) recorded_at: Timestamp,
     /// When each economy's next hold falls due, and the same in the order of time.
     pub(crate) next_due: OrdMap<EconomyId, Timestamp>,
@@ -40,7 +40,7 @@ impl State {
         self.record
     }
 
-    /// When the newest record was made.
+    /// The latest moment of any record.
     pub fn recorded_at(&self) -> Timestamp {
         self.recorded_at
     }
@@ -101,45 +101,74 @@ impl State {
     /// the balances that it leaves behind, and its hash.
     pub(crate) fn replay(&mut self, record: &Record) -> Result<(), StorageError> {
         let damaged = |what: &str| StorageError::damaged(record.id, what);
-        if record.id != self.record.wrapping_add(1) {
-            return Err(damaged("the record before it is missing"));
+        let (next, first) = (self.next_record(), self.next_movement());
+        if record.id != next {
+            return Err(StorageError::damaged(next, "it is missing"));
         }
-        if record.recorded_at < self.recorded_at {
-            return Err(damaged("it is older than the record before it"));
+        let links = self.follow(record)?;
+        let entries = &record.entries;
+        if !entries.iter().map(|entry| entry.link).eq(links) {
+            return Err(damaged(
+                "its movements are not linked to the ones before them",
+            ));
         }
+        if !entries
+            .iter()
+            .zip(first..)
+            .all(|(entry, number)| entry.number == number)
+        {
+            return Err(damaged("its movements are not numbered without gaps"));
+        }
+        Ok(())
+    }
+
+    /// Applies a record of another file's journal as the next of this one, with the same checks, and
+    /// gives it its numbers and links here.
+    pub(crate) fn adopt(&mut self, record: &mut Record) -> Result<(), StorageError> {
+        let (next, first) = (self.next_record(), self.next_movement());
+        record.id = next;
+        let links = self.follow(record)?;
+        for ((entry, link), number) in record.entries.iter_mut().zip(links).zip(first..) {
+            entry.number = number;
+            entry.link = link;
+        }
+        Ok(())
+    }
+
+    /// Applies a record after its economy's newest one. After an error the state is half changed.
+    fn follow(&mut self, record: &Record) -> Result<Links, StorageError> {
+        let damaged = |what: &str| StorageError::damaged(record.id, what);
         if record.compute_hash() != record.hash {
             return Err(damaged("its hash is not that of its content"));
         }
         let decision = record.decision()?;
-        let first = self.movement.wrapping_add(1);
+        let first = self.next_movement();
         let books = self
             .books_mut(&record.economy, decision.changes(), record.recorded_at)
             .ok_or_else(|| damaged("its economy was never opened"))?;
         if record.seq != books.seq().wrapping_add(1) || record.previous != books.head() {
             return Err(damaged("it does not follow its economy's record before it"));
         }
+        // Between economies time may run backwards: one that was imported may be older.
+        if record.recorded_at < books.recorded_at() {
+            return Err(damaged("it is older than its economy's record before it"));
+        }
         let links = books
             .apply(&decision, record.seq, record.recorded_at, first)
             .map_err(|misfit| StorageError::damaged(record.id, misfit))?;
         self.seal(&record.economy, record.seq, record.recorded_at, record.hash);
-        let kept: Vec<Link> = record.entries.iter().map(|entry| entry.link).collect();
-        if links != kept {
-            return Err(damaged(
-                "its movements are not linked to the ones before them",
-            ));
-        }
-        if record
-            .entries
-            .iter()
-            .zip(first..)
-            .any(|(entry, number)| entry.number != number)
-        {
-            return Err(damaged("its movements are not numbered without gaps"));
-        }
         self.record = record.id;
-        self.movement = first.wrapping_add(links.len() as u64).wrapping_sub(1);
-        self.recorded_at = record.recorded_at;
-        Ok(())
+        self.movement = self.movement.wrapping_add(links.len() as u64);
+        self.recorded_at = self.recorded_at.max(record.recorded_at);
+        Ok(links)
+    }
+
+    fn next_record(&self) -> u64 {
+        self.record.wrapping_add(1)
+    }
+
+    fn next_movement(&self) -> u64 {
+        self.movement.wrapping_add(1)
     }
 
     /// Puts a piece of a checkpoint in its place.

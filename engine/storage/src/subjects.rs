@@ -127,14 +127,16 @@ impl About {
     pub(crate) fn open(database: &Database) -> Result<Self> {
         Ok(Self {
             records: database.prepare(
-                "SELECT records.id, seq, recorded_at, outcome, actor, idempotency_key, request, act,
-                        answer, movement
+                "SELECT records.id, seq, recorded_at, CAST(outcome AS BLOB), CAST(actor AS BLOB),
+                        CAST(idempotency_key AS BLOB), CAST(request AS BLOB), CAST(act AS BLOB),
+                        CAST(answer AS BLOB), movement
                  FROM subjects JOIN records ON records.id = subjects.record
                  WHERE subjects.id = ?1 AND economy = ?2 ORDER BY records.id",
             )?,
             movements: database.prepare(
-                "SELECT id, record, source, destination, asset, amount, source_after,
-                        destination_after, source_previous, destination_previous, part
+                "SELECT id, record, CAST(source AS BLOB), CAST(destination AS BLOB),
+                        CAST(asset AS BLOB), amount, source_after, destination_after,
+                        source_previous, destination_previous, part
                  FROM movements WHERE id >= ?1 ORDER BY id",
             )?,
         })
@@ -152,17 +154,17 @@ impl About {
             let record = rows::unsigned(row.get(0)?)?;
             let damaged = |error| StorageError::damaged(record, error);
             let json = |column: i32| -> Result<Value> {
-                serde_json::from_str(&row.get::<String>(column)?).map_err(damaged)
+                serde_json::from_str(&rows::string(row, column, record)?).map_err(damaged)
             };
             let first = row.get::<Option<i64>>(9)?.map(rows::unsigned).transpose()?;
             let about = SubjectRecord {
                 seq: rows::unsigned(row.get(1)?)?,
                 recorded_at: Timestamp(rows::unsigned(row.get(2)?)?),
-                outcome: row.get(3)?,
-                actor: row.get(4)?,
-                key: row.get(5)?,
+                outcome: rows::string(row, 3, record)?,
+                actor: rows::string(row, 4, record)?,
+                key: rows::string_or_none(row, 5, record)?,
                 request: json(6)?,
-                act: serde_json::from_str(&row.get::<String>(7)?).map_err(damaged)?,
+                act: serde_json::from_str(&rows::string(row, 7, record)?).map_err(damaged)?,
                 answer: json(8)?,
                 movements: Vec::new(),
             };

@@ -1,11 +1,16 @@
 //! The writer on real files: exactly once, durable, rebuilt after a failure, explained by the audit.
 
 mod answers;
+mod archives;
 mod audited;
+mod backups;
 mod checkpoints;
 mod failures;
 mod files;
+mod heads;
 mod past;
+mod rich;
+mod tampered;
 mod watched;
 
 use std::path::{Path, PathBuf};
@@ -66,11 +71,29 @@ fn guild() -> EconomyId {
 }
 
 fn submission(key: Option<&str>, act: Act) -> Submission {
+    submission_at("/test", key, act)
+}
+
+fn submission_at(path: &str, key: Option<&str>, act: Act) -> Submission {
     let body = match &act {
         Act::Transfer(transfer) => json!({ "postings": transfer.postings }),
         Act::Issue(asked) | Act::Burn(asked) => {
             json!({ "account": asked.account, "asset": asked.asset, "amount": asked.amount })
         }
+        Act::Batch(transfers) => {
+            let transfers = transfers.as_slice().iter();
+            let transfers = transfers.map(|each| json!({ "postings": each.postings }));
+            json!({ "mode": "atomic", "transfers": transfers.collect::<Vec<_>>() })
+        }
+        Act::PlaceHold(hold) => {
+            let posting = hold.reservation.posting();
+            json!({
+                "from": posting.source, "to": posting.destination, "asset": posting.asset,
+                "amount": posting.amount, "expires_in_s": hold.expires_in_s,
+            })
+        }
+        Act::CaptureHold(capture) => json!({ "amount": capture.amount }),
+        Act::ReleaseHold { .. } | Act::Reverse(_) => json!({}),
         Act::Call(call) => {
             let asked = &call.request;
             json!({
@@ -85,7 +108,7 @@ fn submission(key: Option<&str>, act: Act) -> Submission {
         economy: guild(),
         actor: "test".into(),
         key: key.map(name),
-        request: Request::new("POST", "/test", &body),
+        request: Request::new("POST", path, &body),
         act,
         component: None,
     }
@@ -176,7 +199,7 @@ fn posted(state: &State, account: &str) -> i64 {
 }
 
 fn all_promises_hold(path: &Path) -> AuditReport {
-    let report = audit_file(path, render, &mut |_, _| {}).expect("the audit runs");
+    let report = audit_file(path, &[], render, &mut |_, _| {}).expect("the audit runs");
     assert!(report.ok, "{report:#?}");
     report
 }
@@ -201,7 +224,7 @@ fn count(path: &Path, sql: &str) -> i64 {
 
 /// The numbers of the promises that an audit finds broken.
 fn broken(path: &Path) -> Vec<u8> {
-    let report = audit_file(path, render, &mut |_, _| {}).expect("the audit runs");
+    let report = audit_file(path, &[], render, &mut |_, _| {}).expect("the audit runs");
     let broken = report.promises.iter().filter(|promise| !promise.ok);
     broken.map(|promise| promise.number).collect()
 }

@@ -61,7 +61,7 @@ impl Bursar {
             .unwrap_or(Err(NoAnswer::Bug("the preview broke off")))
     }
 
-    /// The time that the next record would have.
+    /// The time that the next record would have; it will have no earlier one.
     pub fn now(&self) -> Timestamp {
         (self.parts.clock)().max(self.state().recorded_at())
     }

@@ -75,6 +75,16 @@ impl Caller {
         Ok(())
     }
 
+    /// Asks for the token of whoever runs the server.
+    pub(super) fn require_owner(&self) -> Result<(), Problem> {
+        match self.proof {
+            Proof::Owner => Ok(()),
+            Proof::Secret(..) => Err(Problem::forbidden(
+                "only whoever runs the server may ask for this: use the command `bursar` there",
+            )),
+        }
+    }
+
     /// Whether what let the caller in still does.
     pub(super) fn is_still_good(&self, api: &Api, scope: Scope, economy: &EconomyId) -> bool {
         let Proof::Secret(id, secret_hash) = &self.proof else {

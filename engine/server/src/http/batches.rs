@@ -10,7 +10,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bursar_ledger::{
-    Act, BATCH_TRANSFERS_MAX, EconomyId, Postings, Scope, TransferRequest, Transfers,
+    Act, BATCH_TRANSFERS_MAX, EconomyId, Postings, Scope, Timestamp, TransferRequest, Transfers,
     TransfersError,
 };
 use bursar_storage::{Answer, IdempotencyKey};
@@ -55,6 +55,7 @@ struct BatchItem {
     memo: Option<String>,
     reference: Option<String>,
     metadata: Option<Value>,
+    effective_at: Option<Timestamp>,
 }
 
 /// `POST …/transfers/batch`
@@ -74,12 +75,13 @@ pub(super) async fn transfer(
     if !(1..=BATCH_TRANSFERS_MAX).contains(&count) {
         return Err(Problem::malformed("/transfers", TransfersError.to_string()));
     }
+    let now = api.bursar.now();
     let mut keys = Vec::with_capacity(count);
     let mut requests = Vec::with_capacity(count);
     for (index, item) in typed.transfers.into_iter().enumerate() {
         let within = |problem: Problem| problem.within(&format!("/transfers/{index}"));
         keys.extend(item.key(typed.mode).map_err(within)?);
-        requests.push(item.into_request(&caller).map_err(within)?);
+        requests.push(item.into_request(&caller, now).map_err(within)?);
     }
     match typed.mode {
         Mode::Independent => {
@@ -123,14 +125,15 @@ impl BatchItem {
         }
     }
 
-    fn into_request(self, caller: &Caller) -> Result<TransferRequest, Problem> {
+    fn into_request(self, caller: &Caller, now: Timestamp) -> Result<TransferRequest, Problem> {
         let transfer = TransferBody {
             postings: self.postings,
             memo: self.memo,
             reference: self.reference,
             metadata: self.metadata,
+            effective_at: self.effective_at,
         };
-        transfer.into_request(caller)
+        transfer.into_request(caller, now)
     }
 }
 

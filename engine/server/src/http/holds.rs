@@ -95,7 +95,7 @@ impl HoldBody {
 
 /// `POST …/holds`
 pub(super) async fn place(asked: MoneyRequest) -> Result<Response, Problem> {
-    let read = |body: HoldBody, caller: &Caller| body.into_act(caller);
+    let read = |body: HoldBody, caller: &Caller, _| body.into_act(caller);
     perform(asked, Scope::Transfer, "holds", read).await
 }
 

@@ -168,9 +168,10 @@ impl From<&NoAnswer> for Problem {
     fn from(no_answer: &NoAnswer) -> Self {
         let detail = no_answer.to_string();
         match no_answer {
-            NoAnswer::Writer(Failure::Overloaded) | NoAnswer::Busy | NoAnswer::TooManyStreams => {
-                Self::unavailable("overloaded", detail)
-            }
+            NoAnswer::Writer(Failure::Overloaded)
+            | NoAnswer::Busy
+            | NoAnswer::TooManyStreams
+            | NoAnswer::TooManyExports => Self::unavailable("overloaded", detail),
             NoAnswer::Writer(Failure::Unknown) => Self::unavailable("outcome_unknown", detail),
             NoAnswer::Writer(Failure::Unavailable) | NoAnswer::Unreadable(_) => {
                 Self::unavailable("unavailable", detail)

@@ -211,6 +211,7 @@ fn entry(account: &AccountId, found: &HistoryEntry) -> Value {
         said("memo"),
         said("reference"),
         said("metadata"),
+        said("effective_at"),
         match origin(&found.said.act, found.movement.part) {
             Origin::Transfer(id) => ("transfer", Some(json!(id))),
             Origin::Call(id) => ("call", Some(json!(id))),

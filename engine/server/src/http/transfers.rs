@@ -6,7 +6,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use bursar_ledger::{
     AccountId, Act, Amount, AssetId, Authority, EconomyId, IssueRequest, Postings, Scope,
-    TransferRequest, check_document,
+    Timestamp, TransferRequest, check_document,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -19,7 +19,7 @@ use super::{Api, extract};
 use crate::random;
 
 /// Characters in a memo.
-const MEMO_CHARS_MAX: usize = 256;
+pub(crate) const MEMO_CHARS_MAX: usize = 256;
 /// Characters in a reference.
 const REFERENCE_CHARS_MAX: usize = 128;
 /// Bytes of a transfer's metadata, as JSON.
@@ -82,6 +82,7 @@ pub(super) struct TransferBody {
     pub(super) memo: Option<String>,
     pub(super) reference: Option<String>,
     pub(super) metadata: Option<Value>,
+    pub(super) effective_at: Option<Timestamp>,
 }
 
 /// The body of issue and burn.
@@ -92,11 +93,26 @@ pub(super) struct IssueBody {
     asset: AssetId,
     amount: Amount,
     memo: Option<String>,
+    effective_at: Option<Timestamp>,
+}
+
+/// When something took effect outside may be said, and not that it will: what is asked for happens
+/// now, and a date to come would promise that it waits.
+pub(super) fn check_effective(
+    effective_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    if effective_at.is_some_and(|effective_at| effective_at > now) {
+        let detail = "this is in the future, and nothing is kept for later: send it when it is due";
+        return Err(Problem::malformed("/effective_at", detail));
+    }
+    Ok(())
 }
 
 impl IssueBody {
-    fn into_request(self) -> Result<IssueRequest, Problem> {
+    fn into_request(self, now: Timestamp) -> Result<IssueRequest, Problem> {
         check_text("/memo", self.memo.as_ref(), MEMO_CHARS_MAX)?;
+        check_effective(self.effective_at, now)?;
         Ok(IssueRequest {
             id: random::transfer_id(),
             account: self.account,
@@ -108,7 +124,12 @@ impl IssueBody {
 
 impl TransferBody {
     /// The transfer that is asked for, unless what is said of it cannot be kept.
-    pub(super) fn into_request(self, caller: &Caller) -> Result<TransferRequest, Problem> {
+    pub(super) fn into_request(
+        self,
+        caller: &Caller,
+        now: Timestamp,
+    ) -> Result<TransferRequest, Problem> {
+        check_effective(self.effective_at, now)?;
         Words {
             memo: self.memo.as_ref(),
             reference: self.reference.as_ref(),
@@ -125,19 +146,21 @@ impl TransferBody {
 
 /// `POST …/transfers`
 pub(super) async fn transfer(asked: MoneyRequest) -> Result<Response, Problem> {
-    let read = |body: TransferBody, caller: &Caller| body.into_request(caller).map(Act::Transfer);
+    let read = |body: TransferBody, caller: &Caller, now| {
+        body.into_request(caller, now).map(Act::Transfer)
+    };
     perform(asked, Scope::Transfer, "transfers", read).await
 }
 
 /// `POST …/issue`
 pub(super) async fn issue(asked: MoneyRequest) -> Result<Response, Problem> {
-    let read = |body: IssueBody, _: &Caller| Ok(Act::Issue(body.into_request()?));
+    let read = |body: IssueBody, _: &Caller, now| Ok(Act::Issue(body.into_request(now)?));
     perform(asked, Scope::Issue, "issue", read).await
 }
 
 /// `POST …/burn`
 pub(super) async fn burn(asked: MoneyRequest) -> Result<Response, Problem> {
-    let read = |body: IssueBody, _: &Caller| Ok(Act::Burn(body.into_request()?));
+    let read = |body: IssueBody, _: &Caller, now| Ok(Act::Burn(body.into_request(now)?));
     perform(asked, Scope::Issue, "burn", read).await
 }
 
@@ -156,13 +179,13 @@ pub(super) async fn perform<B: DeserializeOwned>(
     (State(api), caller, Path(economy), Asked(preview), headers, body): MoneyRequest,
     scope: Scope,
     route: &str,
-    read: fn(B, &Caller) -> Result<Act, Problem>,
+    read: fn(B, &Caller, Timestamp) -> Result<Act, Problem>,
 ) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;
     caller.require(scope, &economy)?;
     let Parsed { typed, canonical } = extract::json::<B>(body).await?;
     let submitted = Submitted {
-        act: read(typed, &caller)?,
+        act: read(typed, &caller, api.bursar.now())?,
         route: format!("/v1/economies/{economy}/{route}"),
         economy,
         canonical,

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::Auditor;
 use super::report::P;
 use crate::error::StorageError;
-use crate::record::{Outcome, Record};
+use crate::record::{Outcome, Record, VERSION};
 use crate::rows;
 use crate::subjects::SubjectRow;
 use crate::submission::Recorded;
@@ -28,6 +28,7 @@ impl Auditor {
         self.count(record, &act);
         self.check_effects(record);
         self.state.replay(record)?;
+        self.heads.pass(record);
         self.check_identity(record, &act)?;
         self.check_subjects(record, &act)?;
         for entry in &record.entries {
@@ -36,7 +37,7 @@ impl Auditor {
                 self.find(P::Durable, what);
             }
         }
-        if self.epochs.contains(&record.epoch) {
+        if record.version == VERSION {
             self.counts.decided += 1;
             self.check_verdict(record, &verdict)?;
             self.check_answer(record, &act, &verdict);
@@ -149,6 +150,14 @@ impl Auditor {
                 format!("record {} does not say who asked what", record.id),
             );
         }
+        let newest = self.epochs.insert(record.economy.clone(), record.epoch);
+        if newest.is_some_and(|newest| newest > record.epoch) {
+            let what = format!(
+                "record {} comes from an earlier opening than the one before it",
+                record.id
+            );
+            self.find(P::Explainable, what);
+        }
         if !is_what_was_asked(record, act) {
             let what = format!(
                 "record {} decided upon something that was not asked",
@@ -158,9 +167,13 @@ impl Auditor {
         }
         if let Some(key) = &record.key {
             self.counts.keyed += 1;
-            if self.keys.find(&record.economy, key)? != Some(record.id) {
-                let what = format!("the key of record {} leads elsewhere", record.id);
-                self.find(P::ExactlyOnce, what);
+            match self.keys.find(&record.economy, key) {
+                Ok(Some(found)) if found == record.id => {}
+                Ok(_) | Err(StorageError::Damaged { .. }) => {
+                    let what = format!("the key of record {} leads elsewhere", record.id);
+                    self.find(P::ExactlyOnce, what);
+                }
+                Err(error) => return Err(error),
             }
         }
         Ok(())

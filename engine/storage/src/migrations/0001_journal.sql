@@ -3,8 +3,9 @@ CREATE TABLE records (
     id              INTEGER PRIMARY KEY,            -- order of commit in this file, without gaps
     economy         TEXT    NOT NULL,
     seq             INTEGER NOT NULL CHECK (seq > 0),   -- order within the economy, without gaps
-    epoch           INTEGER NOT NULL,               -- which opening of the file wrote this
-    recorded_at     INTEGER NOT NULL,               -- milliseconds since 1970-01-01 UTC; never decreases
+    epoch           INTEGER NOT NULL,               -- which opening of its file wrote this
+    version         TEXT    NOT NULL,               -- and which version of bursar
+    recorded_at     INTEGER NOT NULL,               -- milliseconds since 1970-01-01 UTC; never decreases in an economy
     kind            TEXT    NOT NULL,               -- transfer, issue, call, set_account, …
     actor           TEXT    NOT NULL,               -- the API key that asked
     idempotency_key TEXT,
@@ -81,7 +82,7 @@ CREATE TABLE components (
     bytes  BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Each opening of the file by a server.
+-- Each opening of the file by what writes to it. No promise rests on this: records carry their epoch.
 CREATE TABLE epochs (
     epoch     INTEGER PRIMARY KEY,
     opened_at INTEGER NOT NULL,

@@ -129,7 +129,7 @@ fn a_journal_that_ends_before_its_checkpoint_is_not_opened() {
     let opened = Storage::open(&path, lock, clock(), render);
     assert!(matches!(
         opened.err(),
-        Some(StorageError::Damaged { record: 4, .. })
+        Some(StorageError::Damaged { record: 5, .. })
     ));
 }
 
