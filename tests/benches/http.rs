@@ -198,6 +198,7 @@ fn start(runtime: &Runtime, file: std::path::PathBuf) -> (String, String, onesho
         socket: None,
         allow_plain_http: false,
         clock: clock::system(),
+        ticks: clock::running(),
         limits: Limits::standard(),
         calls: CallBounds::standard(),
     };

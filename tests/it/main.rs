@@ -13,6 +13,7 @@ mod events;
 mod exactly_once;
 mod hostile;
 mod house;
+mod key_limits;
 mod malformed;
 mod properties;
 mod shop;

@@ -48,6 +48,7 @@ impl House {
             socket: Some(folder.path().join("bots.sock")),
             allow_plain_http: false,
             clock: clock::system(),
+            ticks: clock::running(),
             limits: Limits::standard(),
             calls: CallBounds::standard(),
         };

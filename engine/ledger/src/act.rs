@@ -11,6 +11,7 @@ use crate::call::CallResult;
 use crate::digest::Digest;
 use crate::draw::Seed;
 use crate::id::{AccountId, AssetId, KeyId, PluginId, TransferId};
+use crate::key_limits::TransferCap;
 use crate::movement::Postings;
 use crate::patch::Patch;
 use crate::plugin::PluginPatch;
@@ -34,6 +35,9 @@ pub struct TransferRequest {
     pub postings: Postings,
     /// On whose authority.
     pub authority: Authority,
+    /// The most that the key that asks may move.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cap: Option<TransferCap>,
 }
 
 /// An amount to bring into circulation, or to take out of it.
@@ -47,6 +51,9 @@ pub struct IssueRequest {
     pub asset: AssetId,
     /// How much of it.
     pub amount: Amount,
+    /// The most that the key that asks may move.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cap: Option<TransferCap>,
 }
 
 /// What a PUT says of an asset. A new asset needs `kind` and `name`.

@@ -39,6 +39,7 @@ mod fact;
 mod id;
 mod invariant;
 mod item;
+mod key_limits;
 mod limits;
 mod movement;
 mod patch;
@@ -68,6 +69,7 @@ pub use id::{
 };
 pub use invariant::{Violation, check};
 pub use item::Item;
+pub use key_limits::{RateLimit, RateLimitError, TransferCap, TransferCapError};
 pub use limits::*;
 pub use movement::{Movement, Posting, Postings, PostingsError};
 pub use patch::Patch;

@@ -24,6 +24,16 @@ pub enum Rejection {
         /// The plugin's account.
         account: AccountId,
     },
+    /// More than the key that asks may move in one request.
+    #[error("this key moves at most {cap} {asset} in one request, and {asked} were asked")]
+    TransferCap {
+        /// What was to move.
+        asset: AssetId,
+        /// The most of it that the key moves in one request.
+        cap: Limit,
+        /// What was to move in all, or 2^53 − 1 if that is more.
+        asked: Limit,
+    },
     /// The name is kept for accounts that the server makes.
     #[error("`{account}` is made by the server, with the asset or the plugin")]
     ReservedAccount {
@@ -193,6 +203,7 @@ impl Rejection {
             | Self::AccountNotEmpty { .. } => Class::Conflict,
             Self::IssuerAccount { .. }
             | Self::PluginAccount { .. }
+            | Self::TransferCap { .. }
             | Self::ReservedAccount { .. }
             | Self::ComponentMissing { .. }
             | Self::GrantTooWide
@@ -212,7 +223,8 @@ impl Rejection {
     /// Whether the same request can succeed under a new key.
     pub fn retry(&self) -> Retry {
         match self {
-            Self::PluginDisabled { .. }
+            Self::TransferCap { .. }
+            | Self::PluginDisabled { .. }
             | Self::KeyExists { .. }
             | Self::KeyRevoked { .. }
             | Self::ComponentMissing { .. }

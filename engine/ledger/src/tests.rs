@@ -12,6 +12,7 @@
 mod script;
 mod words;
 
+mod caps;
 mod money;
 mod puts;
 mod rejections;

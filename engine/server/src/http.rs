@@ -18,6 +18,7 @@ mod keys;
 mod outcomes;
 mod plugins;
 mod problem;
+mod rate;
 mod render;
 mod statement;
 mod transfers;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use bursar_ledger::Retry;
@@ -35,6 +37,7 @@ use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::economy::Bursar;
+use crate::rate::Rates;
 pub use auth::OwnerToken;
 pub(crate) use keys::{all as keys_of, write as write_key};
 pub use problem::Problem;
@@ -46,16 +49,23 @@ pub struct Api {
     bursar: Bursar,
     owner: Arc<OwnerToken>,
     streams: Arc<events::Streams>,
+    rates: Arc<Rates>,
     ending: watch::Receiver<bool>,
 }
 
 impl Api {
     /// The API of a running service, until `ending`.
-    pub fn new(bursar: Bursar, owner: OwnerToken, ending: watch::Receiver<bool>) -> Self {
+    pub fn new(
+        bursar: Bursar,
+        owner: OwnerToken,
+        rates: Rates,
+        ending: watch::Receiver<bool>,
+    ) -> Self {
         Self {
             bursar,
             owner: Arc::new(owner),
             streams: Arc::new(events::Streams::new()),
+            rates: Arc::new(rates),
             ending,
         }
     }
@@ -83,6 +93,7 @@ impl Api {
             .method_not_allowed_fallback(no_method)
             .layer(DefaultBodyLimit::disable())
             .layer(CatchPanicLayer::custom(panicked))
+            .layer(from_fn(rate::tell))
             .with_state(self)
     }
 }

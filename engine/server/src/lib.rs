@@ -20,4 +20,5 @@ mod keyed_locks;
 pub mod keys;
 pub mod no_answer;
 pub mod random;
+mod rate;
 pub mod serve;

@@ -17,9 +17,11 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::clock::Ticks;
 use crate::economy::{Bursar, CallBounds};
 use crate::http::{Api, OwnerToken, render};
 use crate::no_answer::NoAnswer;
+use crate::rate::Rates;
 use crate::{http, random};
 use door::Door;
 
@@ -48,6 +50,8 @@ pub struct Setup {
     pub allow_plain_http: bool,
     /// Where the time comes from.
     pub clock: Clock,
+    /// Where time for rate limits comes from.
+    pub ticks: Ticks,
     /// What a plugin's call may use up.
     pub limits: Limits,
     /// How many calls there may be at the same time.
@@ -131,6 +135,7 @@ impl Server {
         let api = Api::new(
             bursar.clone(),
             OwnerToken::new(&token),
+            Rates::new(setup.ticks),
             stopping.subscribe(),
         );
         let router = api.router();

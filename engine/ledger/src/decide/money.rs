@@ -5,6 +5,7 @@ use crate::amount::Limit;
 use crate::books::Books;
 use crate::decision::{Change, Decision};
 use crate::id::{AccountId, AccountKind, AssetId};
+use crate::key_limits::TransferCap;
 use crate::movement::{Movement, Posting};
 use crate::rejection::Rejection;
 
@@ -13,6 +14,7 @@ use super::Verdict;
 pub(super) fn transfer(books: &Books, request: &TransferRequest) -> Result<Verdict, Rejection> {
     let postings = request.postings.as_slice();
     check_authority(postings, request.authority)?;
+    check_cap(request.cap.as_ref(), postings)?;
     post_all(books, postings, Vec::new())
 }
 
@@ -45,6 +47,11 @@ fn check_authority(postings: &[Posting], authority: Authority) -> Result<(), Rej
     }
 }
 
+/// A key moves at most so much in one request.
+fn check_cap(cap: Option<&TransferCap>, postings: &[Posting]) -> Result<(), Rejection> {
+    cap.map_or(Ok(()), |cap| cap.check(postings))
+}
+
 pub(super) fn issue(books: &Books, request: &IssueRequest) -> Result<Verdict, Rejection> {
     let source = AccountId::issuer(&request.asset);
     post_one(books, request, source, request.account.clone())
@@ -67,16 +74,14 @@ fn post_one(
         });
     }
     let (asset, amount) = (request.asset.clone(), request.amount);
-    post_all(
-        books,
-        &[Posting {
-            source,
-            destination,
-            asset,
-            amount,
-        }],
-        Vec::new(),
-    )
+    let postings = [Posting {
+        source,
+        destination,
+        asset,
+        amount,
+    }];
+    check_cap(request.cap.as_ref(), &postings)?;
+    post_all(books, &postings, Vec::new())
 }
 
 /// The money rungs, the same for everyone: assets, accounts, then each posting in the order given.

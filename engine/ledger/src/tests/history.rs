@@ -1,5 +1,6 @@
 //! Random histories: acts and calls over a few accounts, many of which are refused.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use crate::{
     AMOUNT_MAX, AccountId, AccountPatch, AccountStatus, Act, Amount, Ask, AssetId, AssetPatch,
     Authority, Books, CallRequest, CallResult, Digest, Draft, Ending, GrantChoice, Grants,
     IssueRequest, KeyMode, KeyPatch, Limit, Patch, PluginPatch, Posting, Postings, Scope, Scopes,
-    SpendLimit, Transcript, TransferId, TransferRequest, Verdict,
+    SpendLimit, Transcript, TransferCap, TransferId, TransferRequest, Verdict,
 };
 
 /// Where histories begin.
@@ -168,24 +169,37 @@ fn posting() -> impl Strategy<Value = Posting> + Clone {
     })
 }
 
+/// What the key that asks may move: of coins, and of nothing else; mostly anything.
+fn cap() -> impl Strategy<Value = Option<TransferCap>> + Clone {
+    let capped = amount().prop_map(|most| {
+        let most = Limit::new(most.get()).expect("an amount is a limit");
+        let caps = BTreeMap::from([(id("coin"), most)]);
+        Some(TransferCap::try_from(caps).expect("one asset is not too many"))
+    });
+    prop_oneof![3 => Just(None), 1 => capped]
+}
+
 fn transfer() -> impl Strategy<Value = Act> + Clone {
     let authority = select(vec![Authority::Bot, Authority::Admin]);
-    (vec(posting(), 1..4), authority).prop_map(|(postings, authority)| {
+    (vec(posting(), 1..4), authority, cap()).prop_map(|(postings, authority, cap)| {
         Act::Transfer(TransferRequest {
             id: TransferId(Uuid::nil()),
             postings: Postings::new(postings).expect("postings of two accounts each"),
             authority,
+            cap,
         })
     })
 }
 
 fn issue_or_burn() -> impl Strategy<Value = Act> + Clone {
-    (account(), asset(), amount(), any::<bool>()).prop_map(|(account, asset, amount, issues)| {
+    let asked = (account(), asset(), amount(), cap(), any::<bool>());
+    asked.prop_map(|(account, asset, amount, cap, issues)| {
         let request = IssueRequest {
             id: TransferId(Uuid::nil()),
             account,
             asset,
             amount,
+            cap,
         };
         if issues {
             Act::Issue(request)

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    AccountPatch, AccountStatus, Authority, IssueRequest, Patch, Posting, TransferRequest,
+    AccountPatch, AccountStatus, Authority, IssueRequest, Patch, Posting, TransferCap,
+    TransferRequest,
 };
 
 /// The rules of money once more, as a bookkeeper would write them down.
@@ -63,6 +64,24 @@ impl Model {
         Some((*self.floors.get(account)?, ceiling))
     }
 
+    /// Whether a key with a cap may move as much: all that it moves of an asset counts, whatever
+    /// comes back.
+    fn is_within(cap: Option<&TransferCap>, postings: &[(&str, &str, &str, u64)]) -> bool {
+        let mut moved: BTreeMap<&str, i128> = BTreeMap::new();
+        for (_, _, asset, amount) in postings {
+            *moved.entry(asset).or_insert(0) += i128::from(*amount);
+        }
+        let most = |cap: &TransferCap, asset: &str| {
+            let named = cap.caps().iter().find(|(name, _)| name.as_str() == asset);
+            named.map_or(0, |(_, most)| i128::from(most.get()))
+        };
+        cap.is_none_or(|cap| {
+            moved
+                .iter()
+                .all(|(asset, units)| *units <= most(cap, asset))
+        })
+    }
+
     /// Moves all or nothing, and says whether it did.
     fn post(&mut self, postings: &[(&str, &str, &str, u64)]) -> bool {
         let ends = postings.iter().flat_map(|posting| [posting.0, posting.1]);
@@ -100,8 +119,10 @@ impl Model {
         } else {
             (account, origin.as_str())
         };
+        let postings = [(source, destination, asset, request.amount.get())];
         !account.starts_with("issuer:")
-            && self.post(&[(source, destination, asset, request.amount.get())])
+            && Self::is_within(request.cap.as_ref(), &postings)
+            && self.post(&postings)
     }
 
     pub(super) fn transfer(&mut self, request: &TransferRequest) -> bool {
@@ -116,7 +137,10 @@ impl Model {
             let (source, destination) = (p.source.as_str(), p.destination.as_str());
             (source, destination, p.asset.as_str(), p.amount.get())
         });
-        postings.iter().all(allowed) && self.post(&plain.collect::<Vec<_>>())
+        let plain = plain.collect::<Vec<_>>();
+        postings.iter().all(allowed)
+            && Self::is_within(request.cap.as_ref(), &plain)
+            && self.post(&plain)
     }
 
     pub(super) fn set_account(&mut self, account: &str, patch: &AccountPatch) -> bool {

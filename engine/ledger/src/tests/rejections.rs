@@ -19,9 +19,10 @@ const SETUP: &str = "
     plugin off component=a";
 
 /// One line for each rejection, in the order of the enum.
-const LADDER: [&str; 20] = [
+const LADDER: [&str; 21] = [
     "transfer issuer:coin -> user:1 coin 1",
     "transfer plugin:shop -> user:1 coin 1",
+    "transfer user:1 -> user:2 coin 6 cap=coin/5",
     "account plugin:shop credit_limit=50",
     "call A off user:1; A reply",
     "plugin new enabled=true",
@@ -82,6 +83,7 @@ fn every_rejection_can_be_provoked() {
     expect![[r#"
         issuer_account (Refused, Never): `issuer:coin` is an issuer: use issue or burn
         plugin_account (Refused, Never): `plugin:shop` belongs to a plugin: debiting it needs the scope `admin`
+        transfer_cap (Refused, NewKey): this key moves at most 5 coin in one request, and 6 were asked
         reserved_account (Refused, Never): `plugin:shop` is made by the server, with the asset or the plugin
         plugin_disabled (Conflict, NewKey): the plugin `off` is disabled
         component_missing (Refused, NewKey): the plugin `new` is not installed yet: say which `component`
@@ -125,6 +127,13 @@ fn first_broken_rule_is_the_answer() {
         ),
         ("plugin_account", "transfer plugin:no -> user:9 gem 1"),
         ("plugin_account", "transfer plugin:shop -> user:2 coin 51"),
+        (
+            "plugin_account",
+            "transfer plugin:shop -> user:1 coin 6 cap=coin/5",
+        ),
+        ("issuer_account", "burn issuer:coin coin 6 cap=coin/5"),
+        ("transfer_cap", "transfer user:9 -> user:8 gem 6 cap=gem/5"),
+        ("transfer_cap", "issue user:9 coin 901 cap=none"),
         ("reserved_account", "call A shop plugin:no; A reply"),
         ("reserved_account", "call A off plugin:no; A reply"),
         ("plugin_disabled", "call A off user:9; A reply"),

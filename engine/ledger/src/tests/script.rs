@@ -4,7 +4,7 @@
 //! asset coin max_supply=1000              make an asset; `patch` gives only what is named
 //! account user:1 credit_limit=50          make or change an account; `null` clears
 //! issue user:1 coin 100                   and `burn`
-//! transfer user:1 -> user:2 coin 30, user:2 -> user:3 coin 5
+//! transfer user:1 -> user:2 coin 30, user:2 -> user:3 coin 5 cap=coin/35
 //! plugin shop component=a requests=debit/issuer:coin,spend/coin/9 grants=requested enabled=true
 //! call A shop user:1 spend=coin/10        opens a call named A on a snapshot
 //! A pay user:1 -> plugin:shop coin 5      asks; then `A reply`, `A decline` or `A fault`
@@ -196,6 +196,7 @@ impl World {
         let request = call_request(words.plain[1], words.plain[2], words.plain[3]);
         let request = CallRequest {
             spend_limit: words.named("spend").map(spend_limit),
+            cap: words.cap(),
             ..request
         };
         let (run, said) = match Draft::open(&self.books, &request) {
@@ -241,6 +242,7 @@ pub(super) fn call_request(key: &str, plugin: &str, caller: &str) -> CallRequest
         caller: id(caller),
         arguments: serde_json::json!({}),
         spend_limit: None,
+        cap: None,
         key: key.into(),
         now: Timestamp(1_000),
     }

@@ -10,7 +10,7 @@ use crate::{
     AMOUNT_MAX, AccountId, AccountPatch, AccountStatus, Amount, Ask, AssetId, AssetKind,
     AssetPatch, Authority, ComponentChoice, Digest, GrantChoice, Grants, IssueRequest, KeyMode,
     KeyPatch, Limit, Patch, PluginId, PluginPatch, Posting, Postings, Scope, Scopes, SpendLimit,
-    TransferId, TransferRequest,
+    TransferCap, TransferId, TransferRequest,
 };
 
 /// The words of a line: those with `=`, and those without.
@@ -116,6 +116,7 @@ impl<'a> Words<'a> {
             account: id(self.plain[1]),
             asset: id(self.plain[2]),
             amount: amount(self.plain[3]),
+            cap: self.cap(),
         }
     }
 
@@ -125,7 +126,14 @@ impl<'a> Words<'a> {
             id: TransferId(Uuid::nil()),
             postings: Postings::new(postings).expect("the postings are a transfer"),
             authority,
+            cap: self.cap(),
         }
+    }
+
+    /// `cap=coin/10`: what the key that asks may move.
+    pub(super) fn cap(&self) -> Option<TransferCap> {
+        let caps = self.named("cap").map(spend_limit);
+        caps.map(|caps| caps.try_into().expect("a cap"))
     }
 
     pub(super) fn ask(&self) -> Ask {

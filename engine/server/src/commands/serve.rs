@@ -51,6 +51,7 @@ impl Serve {
             socket: self.socket,
             allow_plain_http: self.allow_plain_http,
             clock: clock::system(),
+            ticks: clock::running(),
             limits: Limits::standard(),
             calls: CallBounds::standard(),
         };

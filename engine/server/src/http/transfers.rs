@@ -56,13 +56,14 @@ fn check_text(pointer: &str, text: Option<&String>, chars_max: usize) -> Result<
 }
 
 impl IssueBody {
-    fn into_request(self) -> Result<IssueRequest, Problem> {
+    fn into_request(self, caller: &Caller) -> Result<IssueRequest, Problem> {
         check_text("/memo", self.memo.as_ref(), MEMO_CHARS_MAX)?;
         Ok(IssueRequest {
             id: random::transfer_id(),
             account: self.account,
             asset: self.asset,
             amount: self.amount,
+            cap: caller.transfer_cap(),
         })
     }
 }
@@ -78,6 +79,7 @@ impl TransferBody {
             id: random::transfer_id(),
             postings: self.postings,
             authority,
+            cap: caller.transfer_cap(),
         })
     }
 
@@ -107,13 +109,13 @@ pub(super) async fn transfer(asked: MoneyRequest) -> Result<Response, Problem> {
 
 /// `POST …/issue`
 pub(super) async fn issue(asked: MoneyRequest) -> Result<Response, Problem> {
-    let read = |body: IssueBody, _: &Caller| Ok(Act::Issue(body.into_request()?));
+    let read = |body: IssueBody, caller: &Caller| Ok(Act::Issue(body.into_request(caller)?));
     perform(asked, Scope::Issue, "issue", read).await
 }
 
 /// `POST …/burn`
 pub(super) async fn burn(asked: MoneyRequest) -> Result<Response, Problem> {
-    let read = |body: IssueBody, _: &Caller| Ok(Act::Burn(body.into_request()?));
+    let read = |body: IssueBody, caller: &Caller| Ok(Act::Burn(body.into_request(caller)?));
     perform(asked, Scope::Issue, "burn", read).await
 }
 
