@@ -8,13 +8,15 @@ use crate::account::AccountPatch;
 use crate::amount::{Amount, Limit};
 use crate::asset::AssetKind;
 use crate::call::CallResult;
+use crate::delivery::{DeliveryNote, ForgottenDelivery};
 use crate::digest::Digest;
 use crate::draw::Seed;
-use crate::id::{AccountId, AssetId, KeyId, PluginId, TransferId};
+use crate::id::{AccountId, AssetId, KeyId, PluginId, TransferId, WebhookId};
 use crate::key_limits::TransferCap;
 use crate::movement::Postings;
 use crate::patch::Patch;
 use crate::plugin::PluginPatch;
+use crate::webhook::WebhookRequest;
 
 /// On whose authority a transfer debits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -139,9 +141,38 @@ pub enum Act {
         /// The version that its manifest names.
         version: String,
     },
+    /// Make or change a webhook.
+    SetWebhook(WebhookRequest),
+    /// Remove a webhook.
+    RemoveWebhook {
+        /// Which.
+        webhook: WebhookId,
+    },
+    /// Keep how far a webhook of some economy has come. Of the reserved economy alone.
+    NoteDelivery(Box<DeliveryNote>),
+    /// Drop how far a webhook had come that is no longer there. Of the reserved economy alone.
+    ForgetDelivery(ForgottenDelivery),
 }
 
 impl Act {
+    /// The kinds of all acts, in the order of the variants.
+    pub const KINDS: [&str; 14] = [
+        "open_economy",
+        "set_asset",
+        "set_account",
+        "transfer",
+        "issue",
+        "burn",
+        "set_plugin",
+        "call",
+        "set_key",
+        "add_component",
+        "set_webhook",
+        "remove_webhook",
+        "note_delivery",
+        "forget_delivery",
+    ];
+
     /// The act's kind, as the journal names it.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -155,6 +186,10 @@ impl Act {
             Self::Call(_) => "call",
             Self::SetKey { .. } => "set_key",
             Self::AddComponent { .. } => "add_component",
+            Self::SetWebhook(_) => "set_webhook",
+            Self::RemoveWebhook { .. } => "remove_webhook",
+            Self::NoteDelivery(_) => "note_delivery",
+            Self::ForgetDelivery(_) => "forget_delivery",
         }
     }
 }

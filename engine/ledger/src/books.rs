@@ -10,12 +10,14 @@ use crate::access::ApiKey;
 use crate::account::{Account, Balance};
 use crate::asset::Asset;
 use crate::decision::{Change, Decision};
+use crate::delivery::Delivery;
 use crate::digest::Digest;
 use crate::draw::Seed;
-use crate::id::{AccountId, AccountKind, AssetId, KeyId, PluginId};
+use crate::id::{AccountId, AccountKind, AssetId, EconomyId, KeyId, PluginId, WebhookId};
 use crate::movement::Movement;
 use crate::plugin::{Component, Plugin};
 use crate::time::Timestamp;
+use crate::webhook::Webhook;
 
 /// The state of one economy. Cloning it costs a few pointers: two clones share what neither has
 /// changed since.
@@ -31,6 +33,8 @@ pub struct Books {
     pub(crate) plugins: OrdMap<PluginId, Arc<Plugin>>,
     pub(crate) keys: OrdMap<KeyId, Arc<ApiKey>>,
     pub(crate) components: OrdMap<Digest, Arc<Component>>,
+    pub(crate) webhooks: OrdMap<WebhookId, Arc<Webhook>>,
+    pub(crate) deliveries: OrdMap<(EconomyId, WebhookId), Arc<Delivery>>,
 }
 
 /// Where the histories of a movement's two accounts went on before it.
@@ -78,6 +82,8 @@ impl Books {
             plugins: OrdMap::new(),
             keys: OrdMap::new(),
             components: OrdMap::new(),
+            webhooks: OrdMap::new(),
+            deliveries: OrdMap::new(),
         }
     }
 
@@ -158,6 +164,26 @@ impl Books {
     /// All components, by digest.
     pub fn components(&self) -> &OrdMap<Digest, Arc<Component>> {
         &self.components
+    }
+
+    /// A webhook.
+    pub fn webhook(&self, webhook: &WebhookId) -> Option<&Arc<Webhook>> {
+        self.webhooks.get(webhook)
+    }
+
+    /// All webhooks, by name.
+    pub fn webhooks(&self) -> &OrdMap<WebhookId, Arc<Webhook>> {
+        &self.webhooks
+    }
+
+    /// How far a webhook of some economy has come. Only the reserved economy knows of any.
+    pub fn delivery(&self, economy: &EconomyId, webhook: &WebhookId) -> Option<&Arc<Delivery>> {
+        self.deliveries.get(&(economy.clone(), webhook.clone()))
+    }
+
+    /// How far all webhooks have come.
+    pub fn deliveries(&self) -> &OrdMap<(EconomyId, WebhookId), Arc<Delivery>> {
+        &self.deliveries
     }
 
     /// What is in circulation of an asset: all that was issued and not burned.
@@ -307,6 +333,13 @@ impl Books {
             Change::ComponentAdded { digest, component } => {
                 self.components.insert(*digest, Arc::new(component.clone()));
             }
+            Change::WebhookSet {
+                webhook,
+                definition,
+            } => self.set_webhook(webhook, definition, seq, at),
+            Change::WebhookRemoved { webhook } => drop(self.webhooks.remove(webhook)),
+            Change::DeliveryNoted(note) => self.note_delivery(note),
+            Change::DeliveryForgotten(gone) => self.forget_delivery(gone),
         }
         Ok(())
     }

@@ -8,6 +8,7 @@
 mod money;
 mod plugins;
 mod puts;
+mod webhooks;
 
 use crate::act::Act;
 use crate::books::Books;
@@ -83,6 +84,10 @@ pub fn decide(books: Option<&Books>, at: Timestamp, act: &Act) -> Verdict {
             };
             Ok(plugins::add_component(books, *digest, component))
         }
+        (Some(books), Act::SetWebhook(request)) => webhooks::set_webhook(books, request),
+        (Some(books), Act::RemoveWebhook { webhook }) => Ok(webhooks::remove(books, webhook)),
+        (Some(books), Act::NoteDelivery(note)) => Ok(webhooks::note_delivery(books, note)),
+        (Some(books), Act::ForgetDelivery(gone)) => Ok(webhooks::forget_delivery(books, gone)),
     };
     verdict.unwrap_or_else(Verdict::Rejected)
 }

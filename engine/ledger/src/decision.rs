@@ -9,11 +9,13 @@ use crate::access::ApiKey;
 use crate::account::AccountStatus;
 use crate::amount::Limit;
 use crate::asset::Asset;
+use crate::delivery::{DeliveryNote, ForgottenDelivery};
 use crate::digest::Digest;
 use crate::draw::Seed;
-use crate::id::{AccountId, AssetId, KeyId, PluginId};
+use crate::id::{AccountId, AssetId, KeyId, PluginId, WebhookId};
 use crate::movement::Movement;
 use crate::plugin::{Component, Grants};
+use crate::webhook::WebhookDefinition;
 
 /// What is to happen: movements with the balances after each, and other changes.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -137,4 +139,20 @@ pub enum Change {
         /// What is known of it.
         component: Component,
     },
+    /// A webhook is so.
+    WebhookSet {
+        /// Which.
+        webhook: WebhookId,
+        /// How it is.
+        definition: WebhookDefinition,
+    },
+    /// A webhook is gone.
+    WebhookRemoved {
+        /// Which.
+        webhook: WebhookId,
+    },
+    /// A webhook has come so far.
+    DeliveryNoted(DeliveryNote),
+    /// How far a webhook had come is no longer of interest.
+    DeliveryForgotten(ForgottenDelivery),
 }

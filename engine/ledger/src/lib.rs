@@ -31,6 +31,7 @@ mod books;
 mod call;
 mod decide;
 mod decision;
+mod delivery;
 mod digest;
 mod document;
 mod draft;
@@ -46,6 +47,7 @@ mod patch;
 mod plugin;
 mod rejection;
 mod time;
+mod webhook;
 
 #[cfg(test)]
 mod tests;
@@ -59,6 +61,7 @@ pub use books::{Books, Link, Links, Misfit};
 pub use call::{CallRequest, CallResult, Ending, SpendLimit};
 pub use decide::{Verdict, decide};
 pub use decision::{Change, Decision};
+pub use delivery::{DeadLetter, Delivery, DeliveryError, DeliveryNote, ForgottenDelivery};
 pub use digest::{Digest, Sha256Writer};
 pub use document::{DocumentError, check_document};
 pub use draft::Draft;
@@ -66,6 +69,7 @@ pub use draw::{Seed, draw_below};
 pub use fact::{Answer, Ask, Fact, Page, Refusal, Seen, Transcript};
 pub use id::{
     AccountId, AccountKind, AssetId, CallId, EconomyId, IdError, KeyId, PluginId, TransferId,
+    WebhookId,
 };
 pub use invariant::{Violation, check};
 pub use item::Item;
@@ -76,3 +80,7 @@ pub use patch::Patch;
 pub use plugin::{Component, ComponentChoice, GrantChoice, Grants, Plugin, PluginPatch};
 pub use rejection::{Class, Rejection, Retry};
 pub use time::Timestamp;
+pub use webhook::{
+    EventKind, EventKindError, Webhook, WebhookDefinition, WebhookPatch, WebhookRequest,
+    WebhookSecret, WebhookUrl, WebhookUrlError,
+};

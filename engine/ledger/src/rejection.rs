@@ -73,6 +73,18 @@ pub enum Rejection {
         /// The missing member.
         missing: Cow<'static, str>,
     },
+    /// The economy has as many webhooks as it may have.
+    #[error("an economy has at most {most} webhooks: remove one first")]
+    WebhooksFull {
+        /// How many it may have.
+        most: usize,
+    },
+    /// A new webhook lacks something that it must have.
+    #[error("a new webhook needs `{missing}`")]
+    WebhookIncomplete {
+        /// The missing member.
+        missing: Cow<'static, str>,
+    },
     /// The economy has no such asset.
     #[error("the economy has no asset `{asset}`")]
     AssetNotFound {
@@ -208,6 +220,8 @@ impl Rejection {
             | Self::ComponentMissing { .. }
             | Self::GrantTooWide
             | Self::KeyIncomplete { .. }
+            | Self::WebhooksFull { .. }
+            | Self::WebhookIncomplete { .. }
             | Self::AssetNotFound { .. }
             | Self::AssetIncomplete { .. }
             | Self::AccountNotFound { .. }
@@ -228,6 +242,7 @@ impl Rejection {
             | Self::KeyExists { .. }
             | Self::KeyRevoked { .. }
             | Self::ComponentMissing { .. }
+            | Self::WebhooksFull { .. }
             | Self::AssetNotFound { .. }
             | Self::AccountNotFound { .. }
             | Self::AccountFrozen { .. }
@@ -242,6 +257,7 @@ impl Rejection {
             | Self::ReservedAccount { .. }
             | Self::GrantTooWide
             | Self::KeyIncomplete { .. }
+            | Self::WebhookIncomplete { .. }
             | Self::AssetIncomplete { .. }
             | Self::AssetFixed { .. } => Retry::Never,
         }

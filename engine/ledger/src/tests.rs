@@ -17,6 +17,8 @@ mod money;
 mod puts;
 mod rejections;
 
+mod webhooks;
+
 mod bets;
 mod calls;
 mod draws;

@@ -22,6 +22,7 @@ mod rate;
 mod render;
 mod statement;
 mod transfers;
+mod webhooks;
 mod wire;
 
 use std::sync::Arc;
@@ -38,7 +39,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::economy::Bursar;
 use crate::rate::Rates;
+use crate::webhooks::Webhooks;
 pub use auth::OwnerToken;
+pub(crate) use events::body as event_body;
 pub(crate) use keys::{all as keys_of, write as write_key};
 pub use problem::Problem;
 pub use render::render;
@@ -50,6 +53,7 @@ pub struct Api {
     owner: Arc<OwnerToken>,
     streams: Arc<events::Streams>,
     rates: Arc<Rates>,
+    webhooks: Webhooks,
     ending: watch::Receiver<bool>,
 }
 
@@ -59,6 +63,7 @@ impl Api {
         bursar: Bursar,
         owner: OwnerToken,
         rates: Rates,
+        webhooks: Webhooks,
         ending: watch::Receiver<bool>,
     ) -> Self {
         Self {
@@ -66,6 +71,7 @@ impl Api {
             owner: Arc::new(owner),
             streams: Arc::new(events::Streams::new()),
             rates: Arc::new(rates),
+            webhooks,
             ending,
         }
     }
@@ -117,6 +123,19 @@ fn economy_routes() -> Router<Api> {
         .route("/plugins/{plugin}/actions/{action}", post(plugins::call))
         .route("/outcomes/{key}", get(outcomes::read))
         .route("/events", get(events::read))
+        .route("/webhooks", get(webhooks::list))
+        .route(
+            "/webhooks/{webhook}",
+            get(webhooks::read)
+                .put(webhooks::set)
+                .delete(webhooks::remove),
+        )
+        .route("/webhooks/{webhook}/secret", put(webhooks::rotate))
+        .route("/webhooks/{webhook}/replay", post(webhooks::replay))
+        .route(
+            "/webhooks/{webhook}/dead-letters",
+            get(webhooks::dead_letters),
+        )
         .route("/audit", get(audit::of_economy))
 }
 

@@ -22,6 +22,7 @@ use crate::economy::{Bursar, CallBounds};
 use crate::http::{Api, OwnerToken, render};
 use crate::no_answer::NoAnswer;
 use crate::rate::Rates;
+use crate::webhooks::{WebhookSetup, Webhooks};
 use crate::{http, random};
 use door::Door;
 
@@ -56,6 +57,8 @@ pub struct Setup {
     pub limits: Limits,
     /// How many calls there may be at the same time.
     pub calls: CallBounds,
+    /// How webhooks are served.
+    pub webhooks: WebhookSetup,
 }
 
 /// Why a server does not start.
@@ -93,6 +96,7 @@ pub enum StartError {
 pub struct Server {
     bursar: Bursar,
     router: Router,
+    webhooks: Webhooks,
     /// True once the service is to end.
     stopping: watch::Sender<bool>,
     tcp: Option<TcpListener>,
@@ -116,7 +120,7 @@ impl Server {
         let open = move || Storage::open(&database, lock, clock, render);
         let storage = http_blocking(open).await??;
         let host = PluginHost::new(setup.limits)?;
-        let bursar = Bursar::new(storage, host, setup.clock, render, setup.calls).await?;
+        let bursar = Bursar::new(storage, host, setup.clock.clone(), render, setup.calls).await?;
         let token = hex::encode(random::bytes());
         let owner_path = owner_socket(&setup.database);
         let owner_socket = (bind_socket(&owner_path, 0o600)?, owner_path.clone());
@@ -132,16 +136,19 @@ impl Server {
         bursar.storage().announce(&owner)?;
         let admin_key = first_key(&bursar).await?;
         let stopping = watch::Sender::new(false);
+        let webhooks = Webhooks::new(bursar.clone(), setup.clock, setup.webhooks);
         let api = Api::new(
             bursar.clone(),
             OwnerToken::new(&token),
             Rates::new(setup.ticks),
+            webhooks.clone(),
             stopping.subscribe(),
         );
         let router = api.router();
         Ok(Self {
             bursar,
             router,
+            webhooks,
             stopping,
             tcp,
             owner_socket,
@@ -181,12 +188,17 @@ impl Server {
             listeners.spawn(door.clone().open(socket, stopped.clone()));
             paths.push(path);
         }
+        let webhooks = tokio::spawn(self.webhooks.run(stopped.clone()));
         stop.await;
         tracing::info!("stopping: ending requests under way");
         stopping.send_replace(true);
         while listeners.join_next().await.is_some() {}
         if !door.close(DRAIN_PATIENCE).await {
             tracing::warn!("some requests did not end in time");
+        }
+        // What was delivered is noted before the file is closed.
+        if webhooks.await.is_err() {
+            tracing::error!("webhooks broke off");
         }
         for path in paths {
             // A socket file without a listener only confuses; the next start would remove it too.

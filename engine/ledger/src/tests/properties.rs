@@ -71,7 +71,11 @@ proptest! {
                 | Act::SetPlugin { .. }
                 | Act::Call(_)
                 | Act::SetKey { .. }
-                | Act::AddComponent { .. } => None,
+                | Act::AddComponent { .. }
+                | Act::SetWebhook(_)
+                | Act::RemoveWebhook { .. }
+                | Act::NoteDelivery(_)
+                | Act::ForgetDelivery(_) => None,
             };
             for (place, distance) in &now {
                 let was = known.get(place).copied().unwrap_or(0);
@@ -98,7 +102,11 @@ proptest! {
                 | Act::SetPlugin { .. }
                 | Act::Call(_)
                 | Act::SetKey { .. }
-                | Act::AddComponent { .. } => unreachable!("money moves in other acts"),
+                | Act::AddComponent { .. }
+                | Act::SetWebhook(_)
+                | Act::RemoveWebhook { .. }
+                | Act::NoteDelivery(_)
+                | Act::ForgetDelivery(_) => unreachable!("money moves in other acts"),
             };
             let verdict = world.act(act);
             let accepted = matches!(verdict, Verdict::Applied(_) | Verdict::Unchanged);

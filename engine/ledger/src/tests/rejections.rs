@@ -16,10 +16,11 @@ const SETUP: &str = "
     key dead scopes=read revoked=true
     issue user:1 coin 100
     plugin shop component=a enabled=true
-    plugin off component=a";
+    plugin off component=a
+    webhook first url=https://bot.example";
 
 /// One line for each rejection, in the order of the enum.
-const LADDER: [&str; 21] = [
+const LADDER: [&str; 23] = [
     "transfer issuer:coin -> user:1 coin 1",
     "transfer plugin:shop -> user:1 coin 1",
     "transfer user:1 -> user:2 coin 6 cap=coin/5",
@@ -30,6 +31,8 @@ const LADDER: [&str; 21] = [
     "key old mode=create",
     "key dead mode=rotate",
     "key bot",
+    "webhooks 15; webhook more url=https://bot.example",
+    "webhook new",
     "transfer user:1 -> user:2 gem 1",
     "patch gem kind=item",
     "patch coin decimals=2",
@@ -91,6 +94,8 @@ fn every_rejection_can_be_provoked() {
         key_exists (Conflict, NewKey): there is a key `old` already
         key_revoked (Conflict, NewKey): the key `dead` is revoked
         key_incomplete (Refused, Never): a new key needs `scopes`
+        webhooks_full (Refused, NewKey): an economy has at most 16 webhooks: remove one first
+        webhook_incomplete (Refused, Never): a new webhook needs `url`
         asset_not_found (Refused, NewKey): the economy has no asset `gem`
         asset_incomplete (Refused, Never): a new asset needs `name`
         asset_fixed (Conflict, Never): `decimals` of an asset never changes
@@ -138,6 +143,7 @@ fn first_broken_rule_is_the_answer() {
         ("reserved_account", "call A off plugin:no; A reply"),
         ("plugin_disabled", "call A off user:9; A reply"),
         ("component_missing", "plugin new grants=debit/user:2"),
+        ("webhooks_full", "webhooks 16; webhook new"),
         ("asset_not_found", "issue user:9 gem 1"),
         (
             "asset_not_found",

@@ -22,7 +22,7 @@ use super::words::{Words, spend_limit};
 use crate::{
     Act, Answer, Ask, AssetKind, AssetPatch, Authority, Books, CallId, CallRequest, CallResult,
     Decision, Digest, Draft, Ending, Page, Rejection, Seed, Timestamp, Transcript, Verdict,
-    check as violations, decide,
+    WebhookRequest, WebhookSecret, check as violations, decide,
 };
 
 pub(super) use super::words::id;
@@ -162,6 +162,18 @@ impl World {
                 secret_hash: Digest::of(b"secret"),
                 mode: words.key_mode(),
             },
+            "webhook" => Act::SetWebhook(WebhookRequest {
+                webhook: id(words.plain[1]),
+                patch: words.webhook_patch(),
+                secret: WebhookSecret::new([1; 32]),
+                rotate: false,
+            }),
+            "webhooks" => {
+                for number in 1..=id(words.plain[1]) {
+                    self.run(&format!("webhook w{number} url=https://bot.example"));
+                }
+                return None;
+            }
             "issue" => Act::Issue(words.issue()),
             "burn" => Act::Burn(words.issue()),
             "transfer" => Act::Transfer(words.transfer(Authority::Bot)),

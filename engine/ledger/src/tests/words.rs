@@ -10,7 +10,7 @@ use crate::{
     AMOUNT_MAX, AccountId, AccountPatch, AccountStatus, Amount, Ask, AssetId, AssetKind,
     AssetPatch, Authority, ComponentChoice, Digest, GrantChoice, Grants, IssueRequest, KeyMode,
     KeyPatch, Limit, Patch, PluginId, PluginPatch, Posting, Postings, Scope, Scopes, SpendLimit,
-    TransferCap, TransferId, TransferRequest,
+    TransferCap, TransferId, TransferRequest, WebhookPatch, WebhookUrl,
 };
 
 /// The words of a line: those with `=`, and those without.
@@ -67,6 +67,15 @@ impl<'a> Words<'a> {
             scopes,
             revoked,
             ..KeyPatch::default()
+        }
+    }
+
+    pub(super) fn webhook_patch(&self) -> WebhookPatch {
+        let url = |text: &str| WebhookUrl::try_from(text.to_owned()).expect("a URL");
+        WebhookPatch {
+            url: self.named("url").map(url),
+            kinds: self.member("kinds", |text| list(Some(text)).map(id).collect()),
+            enabled: self.named("enabled").map(id),
         }
     }
 

@@ -76,7 +76,11 @@ fn applied(recorded: &Recorded<'_>, decision: &Decision) -> (StatusCode, Value) 
         | Act::SetAccount { .. }
         | Act::SetPlugin { .. }
         | Act::SetKey { .. }
-        | Act::AddComponent { .. } => {
+        | Act::AddComponent { .. }
+        | Act::SetWebhook(_)
+        | Act::RemoveWebhook { .. }
+        | Act::NoteDelivery(_)
+        | Act::ForgetDelivery(_) => {
             let status = if decision.creates() {
                 StatusCode::CREATED
             } else {
@@ -131,7 +135,16 @@ fn changed(recorded: &Recorded<'_>, changed: bool) -> Value {
             .components()
             .get(digest)
             .map(|found| wire::component(digest, found)),
-        Act::Transfer(_) | Act::Issue(_) | Act::Burn(_) | Act::Call(_) => None,
+        Act::SetWebhook(request) => books
+            .webhook(&request.webhook)
+            .map(|found| wire::webhook(&request.webhook, found)),
+        Act::RemoveWebhook { webhook } => Some(json!({ "id": webhook, "removed": true })),
+        Act::NoteDelivery(note) => books
+            .delivery(&note.economy, &note.webhook)
+            .map(|found| wire::delivery(found)),
+        Act::ForgetDelivery(_) | Act::Transfer(_) | Act::Issue(_) | Act::Burn(_) | Act::Call(_) => {
+            None
+        }
     });
     wire::extend(
         view.unwrap_or_else(|| json!({})),

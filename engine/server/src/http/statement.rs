@@ -170,7 +170,11 @@ fn origin(act: &Act) -> Origin {
         | Act::SetAccount { .. }
         | Act::SetPlugin { .. }
         | Act::SetKey { .. }
-        | Act::AddComponent { .. } => Origin::None,
+        | Act::AddComponent { .. }
+        | Act::SetWebhook(_)
+        | Act::RemoveWebhook { .. }
+        | Act::NoteDelivery(_)
+        | Act::ForgetDelivery(_) => Origin::None,
     }
 }
 
