@@ -37,6 +37,13 @@ const ROUTES: &str = "
     PUT …/assets/coin none admin
     PUT …/plugins/coinflip none admin
     PUT … none admin
+    GET …/webhooks none admin
+    GET …/webhooks/w none admin
+    GET …/webhooks/w/dead-letters none admin
+    PUT …/webhooks/w none admin
+    PUT …/webhooks/w/secret none admin
+    POST …/webhooks/w/replay none admin
+    DELETE …/webhooks/w none admin
     GET …/audit none admin
     GET …/export none admin
     GET /v1/audit none admin

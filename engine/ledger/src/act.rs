@@ -8,15 +8,18 @@ use crate::account::AccountPatch;
 use crate::amount::{Amount, Limit};
 use crate::asset::AssetKind;
 use crate::call::CallResult;
+use crate::delivery::{DeliveryNote, ForgottenDelivery};
 use crate::digest::Digest;
 use crate::draw::Seed;
 use crate::economy::EconomyStatus;
 use crate::hold::{HoldEnd, OnExpiry, Reservation};
-use crate::id::{AccountId, AssetId, HoldId, KeyId, PluginId, TransferId};
+use crate::id::{AccountId, AssetId, HoldId, KeyId, PluginId, TransferId, WebhookId};
+use crate::key_limits::TransferCap;
 use crate::limits::BATCH_TRANSFERS_MAX;
 use crate::movement::Postings;
 use crate::patch::Patch;
 use crate::plugin::PluginPatch;
+use crate::webhook::WebhookRequest;
 
 /// On whose authority a transfer debits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -37,6 +40,9 @@ pub struct TransferRequest {
     pub postings: Postings,
     /// On whose authority.
     pub authority: Authority,
+    /// The most that the key that asks may move.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cap: Option<TransferCap>,
 }
 
 /// The transfers of a batch of which all happen or none: 1 to [`BATCH_TRANSFERS_MAX`].
@@ -87,6 +93,9 @@ pub struct HoldRequest {
     pub on_expiry: OnExpiry,
     /// On whose authority.
     pub authority: Authority,
+    /// The most that the key which asks may move.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cap: Option<TransferCap>,
 }
 
 /// Some of a hold, to be moved where it was meant to go.
@@ -102,6 +111,9 @@ pub struct CaptureRequest {
     /// How the hold ended, if whoever asks knew that it had. The books keep open holds only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<HoldEnd>,
+    /// The most that the key which asks may move.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cap: Option<TransferCap>,
 }
 
 /// Why a reversal may leave accounts outside their limits.
@@ -125,6 +137,9 @@ pub struct ReversalRequest {
     /// That it is to happen whatever the limits of accounts say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub force: Option<Force>,
+    /// The most that the key which asks may move.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cap: Option<TransferCap>,
 }
 
 /// An amount to bring into circulation, or to take out of it.
@@ -138,6 +153,9 @@ pub struct IssueRequest {
     pub asset: AssetId,
     /// How much of it.
     pub amount: Amount,
+    /// The most that the key that asks may move.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cap: Option<TransferCap>,
 }
 
 /// What a PUT says of an asset. A new asset needs `kind` and `name`.
@@ -196,6 +214,7 @@ pub enum Act {
     /// Make several transfers, all or none.
     Batch(Transfers),
     /// Take a transfer back.
+    #[serde(rename = "reversal")]
     Reverse(Box<ReversalRequest>),
     /// Reserve an amount.
     PlaceHold(Box<HoldRequest>),
@@ -249,9 +268,45 @@ pub enum Act {
         /// The version that its manifest names.
         version: String,
     },
+    /// Make or change a webhook.
+    SetWebhook(WebhookRequest),
+    /// Remove a webhook.
+    RemoveWebhook {
+        /// Which.
+        webhook: WebhookId,
+    },
+    /// Keep how far a webhook of some economy has come. Of the reserved economy alone.
+    NoteDelivery(Box<DeliveryNote>),
+    /// Drop how far a webhook had come that is no longer there. Of the reserved economy alone.
+    ForgetDelivery(ForgottenDelivery),
 }
 
 impl Act {
+    /// The kinds of all acts, in the order of the variants.
+    pub const KINDS: [&str; 21] = [
+        "open_economy",
+        "set_economy",
+        "set_asset",
+        "set_account",
+        "transfer",
+        "batch",
+        "reversal",
+        "place_hold",
+        "capture_hold",
+        "release_hold",
+        "expire_hold",
+        "issue",
+        "burn",
+        "set_plugin",
+        "call",
+        "set_key",
+        "add_component",
+        "set_webhook",
+        "remove_webhook",
+        "note_delivery",
+        "forget_delivery",
+    ];
+
     /// The act's kind, as the journal names it.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -272,6 +327,10 @@ impl Act {
             Self::Call(_) => "call",
             Self::SetKey { .. } => "set_key",
             Self::AddComponent { .. } => "add_component",
+            Self::SetWebhook(_) => "set_webhook",
+            Self::RemoveWebhook { .. } => "remove_webhook",
+            Self::NoteDelivery(_) => "note_delivery",
+            Self::ForgetDelivery(_) => "forget_delivery",
         }
     }
 }

@@ -12,13 +12,17 @@ use crate::access::ApiKey;
 use crate::account::{Account, Balance};
 use crate::asset::Asset;
 use crate::decision::{Change, Decision};
+use crate::delivery::Delivery;
 use crate::digest::Digest;
 use crate::draw::Seed;
 use crate::economy::{Day, EconomyStatus, Flow, Reversal};
-use crate::id::{AccountId, AccountKind, AssetId, HoldId, KeyId, PluginId, TransferId};
+use crate::id::{
+    AccountId, AccountKind, AssetId, EconomyId, HoldId, KeyId, PluginId, TransferId, WebhookId,
+};
 use crate::movement::Movement;
 use crate::plugin::{Component, Plugin};
 use crate::time::Timestamp;
+use crate::webhook::Webhook;
 pub(crate) use holds::Holds;
 
 /// The state of one economy. Cloning it costs a few pointers: two clones share what neither has
@@ -39,6 +43,8 @@ pub struct Books {
     pub(crate) plugins: OrdMap<PluginId, Arc<Plugin>>,
     pub(crate) keys: OrdMap<KeyId, Arc<ApiKey>>,
     pub(crate) components: OrdMap<Digest, Arc<Component>>,
+    pub(crate) webhooks: OrdMap<WebhookId, Arc<Webhook>>,
+    pub(crate) deliveries: OrdMap<(EconomyId, WebhookId), Arc<Delivery>>,
 }
 
 /// What a flow is of: an asset, on a day, by a plugin or by none.
@@ -99,6 +105,8 @@ impl Books {
             plugins: OrdMap::new(),
             keys: OrdMap::new(),
             components: OrdMap::new(),
+            webhooks: OrdMap::new(),
+            deliveries: OrdMap::new(),
         }
     }
 
@@ -184,6 +192,26 @@ impl Books {
     /// All components, by digest.
     pub fn components(&self) -> &OrdMap<Digest, Arc<Component>> {
         &self.components
+    }
+
+    /// A webhook.
+    pub fn webhook(&self, webhook: &WebhookId) -> Option<&Arc<Webhook>> {
+        self.webhooks.get(webhook)
+    }
+
+    /// All webhooks, by name.
+    pub fn webhooks(&self) -> &OrdMap<WebhookId, Arc<Webhook>> {
+        &self.webhooks
+    }
+
+    /// How far a webhook of some economy has come. Only the reserved economy knows of any.
+    pub fn delivery(&self, economy: &EconomyId, webhook: &WebhookId) -> Option<&Arc<Delivery>> {
+        self.deliveries.get(&(economy.clone(), webhook.clone()))
+    }
+
+    /// How far all webhooks have come.
+    pub fn deliveries(&self) -> &OrdMap<(EconomyId, WebhookId), Arc<Delivery>> {
+        &self.deliveries
     }
 
     /// What is in circulation of an asset: all that was issued and not burned.
@@ -294,10 +322,7 @@ impl Books {
 
     fn apply_change(&mut self, change: &Change, seq: u64, at: Timestamp) -> Result<(), Misfit> {
         match change {
-            Change::EconomyOpened { seed } => {
-                self.seed = *seed;
-                self.opened_at = at;
-            }
+            Change::EconomyOpened { seed } => (self.seed, self.opened_at) = (*seed, at),
             Change::EconomyStatusSet { status } => self.status = *status,
             Change::SupplyMoved {
                 asset,
@@ -312,12 +337,7 @@ impl Books {
                 self.reversals.insert(*original, Reversal::By(*reversal));
                 self.reversals.insert(*reversal, Reversal::Of(*original));
             }
-            Change::AssetSet { asset, definition } => {
-                self.assets
-                    .insert(asset.clone(), Arc::new(definition.clone()));
-                let issuer = AccountId::issuer(asset);
-                self.accounts.entry(issuer).or_default();
-            }
+            Change::AssetSet { asset, definition } => self.set_asset(asset, definition),
             Change::AccountSet {
                 account,
                 status,
@@ -326,8 +346,7 @@ impl Books {
                 metadata,
             } => {
                 let account = self.account_mut(account);
-                account.status = *status;
-                account.credit_limit = *credit_limit;
+                (account.status, account.credit_limit) = (*status, *credit_limit);
                 account.ceiling = *ceiling;
                 account.metadata.clone_from(metadata);
             }
@@ -361,8 +380,22 @@ impl Books {
             Change::ComponentAdded { digest, component } => {
                 self.components.insert(*digest, Arc::new(component.clone()));
             }
+            Change::WebhookSet {
+                webhook,
+                definition,
+            } => self.set_webhook(webhook, definition, seq, at),
+            Change::WebhookRemoved { webhook } => drop(self.webhooks.remove(webhook)),
+            Change::DeliveryNoted(note) => self.note_delivery(note),
+            Change::DeliveryForgotten(gone) => self.forget_delivery(gone),
         }
         Ok(())
+    }
+
+    /// Puts an asset in its place, and its issuer beside it.
+    fn set_asset(&mut self, asset: &AssetId, definition: &Asset) {
+        self.assets
+            .insert(asset.clone(), Arc::new(definition.clone()));
+        self.accounts.entry(AccountId::issuer(asset)).or_default();
     }
 
     /// An account to change, made if it is not there.

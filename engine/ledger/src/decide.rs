@@ -11,6 +11,7 @@ mod plugins;
 mod puts;
 mod reversals;
 mod scratch;
+mod webhooks;
 
 use crate::act::Act;
 use crate::books::Books;
@@ -68,6 +69,10 @@ fn check_status(books: &Books, act: &Act) -> Result<(), Rejection> {
         | Act::SetPlugin { .. }
         | Act::SetKey { .. }
         | Act::AddComponent { .. }
+        | Act::SetWebhook(_)
+        | Act::RemoveWebhook { .. }
+        | Act::NoteDelivery(_)
+        | Act::ForgetDelivery(_)
         | Act::ReleaseHold { .. }
         | Act::ExpireHold { .. } => match status {
             EconomyStatus::Open | EconomyStatus::Frozen => Ok(()),
@@ -119,5 +124,9 @@ fn in_books(books: &Books, at: Timestamp, act: &Act) -> Result<Verdict, Rejectio
             };
             Ok(plugins::add_component(books, *digest, component))
         }
+        Act::SetWebhook(request) => webhooks::set_webhook(books, request),
+        Act::RemoveWebhook { webhook } => Ok(webhooks::remove(books, webhook)),
+        Act::NoteDelivery(note) => Ok(webhooks::note_delivery(books, note)),
+        Act::ForgetDelivery(gone) => Ok(webhooks::forget_delivery(books, gone)),
     }
 }

@@ -9,14 +9,16 @@ use crate::access::ApiKey;
 use crate::account::AccountStatus;
 use crate::amount::{Amount, Limit};
 use crate::asset::Asset;
+use crate::delivery::{DeliveryNote, ForgottenDelivery};
 use crate::digest::Digest;
 use crate::draw::Seed;
 use crate::economy::{EconomyStatus, Flow};
 use crate::hold::{Hold, HoldEnd};
-use crate::id::{AccountId, AssetId, HoldId, KeyId, PluginId, TransferId};
+use crate::id::{AccountId, AssetId, HoldId, KeyId, PluginId, TransferId, WebhookId};
 use crate::movement::Movement;
 use crate::plugin::{Component, Grants};
 use crate::time::Timestamp;
+use crate::webhook::WebhookDefinition;
 
 /// What is to happen: movements with the balances after each, and other changes.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -191,4 +193,20 @@ pub enum Change {
         /// What is known of it.
         component: Component,
     },
+    /// A webhook is so.
+    WebhookSet {
+        /// Which.
+        webhook: WebhookId,
+        /// How it is.
+        definition: WebhookDefinition,
+    },
+    /// A webhook is gone.
+    WebhookRemoved {
+        /// Which.
+        webhook: WebhookId,
+    },
+    /// A webhook has come so far.
+    DeliveryNoted(DeliveryNote),
+    /// How far a webhook had come is no longer of interest.
+    DeliveryForgotten(ForgottenDelivery),
 }

@@ -17,6 +17,7 @@ use crate::digest::Digest;
 use crate::draw::draw_below;
 use crate::fact::{Answer, Ask, Fact, Page, Refusal, Seen, Transcript};
 use crate::id::{AccountId, AccountKind, AssetId};
+use crate::key_limits::TransferCap;
 use crate::limits::{STATE_BYTES_MAX, STATE_PAGE_KEYS_MAX};
 use crate::movement::Posting;
 use crate::plugin::Plugin;
@@ -333,6 +334,7 @@ impl Draft {
         let asked = before.saturating_add(posting.amount.get());
         let caps = [
             self.call.spend_limit.as_ref(),
+            self.call.cap.as_ref().map(TransferCap::caps),
             self.plugin.grants.spend_per_call.as_ref(),
         ];
         let most = caps

@@ -139,6 +139,11 @@ name! {
 }
 
 name! {
+    /// A webhook of an economy. One segment.
+    WebhookId, check_segment
+}
+
+name! {
     /// Holds balances, one per asset. One to four segments; `issuer:` stands before the whole name
     /// of the asset that is issued.
     AccountId, check_account

@@ -9,13 +9,15 @@ use crate::access::ApiKey;
 use crate::account::Account;
 use crate::asset::Asset;
 use crate::books::Books;
+use crate::delivery::Delivery;
 use crate::digest::Digest;
 use crate::draw::Seed;
 use crate::economy::{Day, EconomyStatus, Flow, Reversal};
 use crate::hold::Hold;
-use crate::id::{AccountId, AssetId, HoldId, KeyId, PluginId, TransferId};
+use crate::id::{AccountId, AssetId, EconomyId, HoldId, KeyId, PluginId, TransferId, WebhookId};
 use crate::plugin::{Component, Plugin};
 use crate::time::Timestamp;
+use crate::webhook::Webhook;
 
 /// One piece of the books.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -55,6 +57,10 @@ pub enum Item {
     Key(KeyId, Arc<ApiKey>),
     /// A component.
     Component(Digest, Arc<Component>),
+    /// A webhook.
+    Webhook(WebhookId, Arc<Webhook>),
+    /// How far a webhook of some economy has come.
+    Delivery(EconomyId, WebhookId, Arc<Delivery>),
 }
 
 impl Books {
@@ -105,6 +111,16 @@ impl Books {
                     .into_iter()
                     .map(|(id, known)| Item::Component(id, known)),
             )
+            .chain(
+                self.webhooks
+                    .into_iter()
+                    .map(|(id, webhook)| Item::Webhook(id, webhook)),
+            )
+            .chain(
+                self.deliveries
+                    .into_iter()
+                    .map(|((economy, id), far)| Item::Delivery(economy, id, far)),
+            )
     }
 
     /// Puts a further piece in its place. False if the piece fits nowhere.
@@ -145,6 +161,12 @@ impl Books {
             (Some(books), Item::Key(id, key)) => books.keys.insert(id, key).is_none(),
             (Some(books), Item::Component(id, known)) => {
                 books.components.insert(id, known).is_none()
+            }
+            (Some(books), Item::Webhook(id, webhook)) => {
+                books.webhooks.insert(id, webhook).is_none()
+            }
+            (Some(books), Item::Delivery(economy, id, far)) => {
+                books.deliveries.insert((economy, id), far).is_none()
             }
         }
     }

@@ -31,6 +31,7 @@ mod books;
 mod call;
 mod decide;
 mod decision;
+mod delivery;
 mod digest;
 mod document;
 mod draft;
@@ -41,6 +42,7 @@ mod hold;
 mod id;
 mod invariant;
 mod item;
+mod key_limits;
 mod limits;
 mod movement;
 mod patch;
@@ -48,6 +50,7 @@ mod plugin;
 mod rejection;
 mod subject;
 mod time;
+mod webhook;
 
 #[cfg(test)]
 mod tests;
@@ -64,6 +67,7 @@ pub use books::{Books, Link, Links, Misfit};
 pub use call::{CallRequest, CallResult, Ending, SpendLimit};
 pub use decide::{Verdict, decide};
 pub use decision::{Change, Decision};
+pub use delivery::{DeadLetter, Delivery, DeliveryError, DeliveryNote, ForgottenDelivery};
 pub use digest::{Digest, Sha256Writer};
 pub use document::{DocumentError, check_document};
 pub use draft::Draft;
@@ -73,10 +77,11 @@ pub use fact::{Answer, Ask, Fact, Page, Refusal, Seen, Transcript};
 pub use hold::{Hold, HoldEnd, OnExpiry, Reservation};
 pub use id::{
     AccountId, AccountKind, AssetId, CallId, EconomyId, HoldId, IdError, KeyId, PluginId,
-    TransferId,
+    TransferId, WebhookId,
 };
 pub use invariant::{Violation, check};
 pub use item::Item;
+pub use key_limits::{RateLimit, RateLimitError, TransferCap, TransferCapError};
 pub use limits::*;
 pub use movement::{Movement, Posting, Postings, PostingsError};
 pub use patch::Patch;
@@ -84,3 +89,7 @@ pub use plugin::{Component, ComponentChoice, GrantChoice, Grants, Plugin, Plugin
 pub use rejection::{Class, Rejection, Retry};
 pub use subject::{Subject, SubjectId};
 pub use time::Timestamp;
+pub use webhook::{
+    EventKind, EventKindError, Webhook, WebhookDefinition, WebhookPatch, WebhookRequest,
+    WebhookSecret, WebhookUrl, WebhookUrlError,
+};

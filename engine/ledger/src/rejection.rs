@@ -37,6 +37,16 @@ pub enum Rejection {
         /// The plugin's account.
         account: AccountId,
     },
+    /// More than the key that asks may move in one request.
+    #[error("this key moves at most {cap} {asset} in one request, and {asked} were asked")]
+    TransferCap {
+        /// What was to move.
+        asset: AssetId,
+        /// The most of it that the key moves in one request.
+        cap: Limit,
+        /// What was to move in all, or 2^53 − 1 if that is more.
+        asked: Limit,
+    },
     /// The name is kept for accounts that the server makes.
     #[error("`{account}` is made by the server, with the asset or the plugin")]
     ReservedAccount {
@@ -73,6 +83,18 @@ pub enum Rejection {
     /// A new API key lacks something that it must have.
     #[error("a new key needs `{missing}`")]
     KeyIncomplete {
+        /// The missing member.
+        missing: Cow<'static, str>,
+    },
+    /// The economy has as many webhooks as it may have.
+    #[error("an economy has at most {most} webhooks: remove one first")]
+    WebhooksFull {
+        /// How many it may have.
+        most: usize,
+    },
+    /// A new webhook lacks something that it must have.
+    #[error("a new webhook needs `{missing}`")]
+    WebhookIncomplete {
         /// The missing member.
         missing: Cow<'static, str>,
     },
@@ -264,10 +286,13 @@ impl Rejection {
             | Self::TooManyHolds { .. }
             | Self::IssuerAccount { .. }
             | Self::PluginAccount { .. }
+            | Self::TransferCap { .. }
             | Self::ReservedAccount { .. }
             | Self::ComponentMissing { .. }
             | Self::GrantTooWide
             | Self::KeyIncomplete { .. }
+            | Self::WebhooksFull { .. }
+            | Self::WebhookIncomplete { .. }
             | Self::AssetNotFound { .. }
             | Self::AssetIncomplete { .. }
             | Self::AccountNotFound { .. }
@@ -288,10 +313,12 @@ impl Rejection {
             | Self::HoldsOpen { .. }
             | Self::HoldExceeded { .. }
             | Self::TooManyHolds { .. }
+            | Self::TransferCap { .. }
             | Self::PluginDisabled { .. }
             | Self::KeyExists { .. }
             | Self::KeyRevoked { .. }
             | Self::ComponentMissing { .. }
+            | Self::WebhooksFull { .. }
             | Self::AssetNotFound { .. }
             | Self::AccountNotFound { .. }
             | Self::AccountFrozen { .. }
@@ -310,6 +337,7 @@ impl Rejection {
             | Self::ReservedAccount { .. }
             | Self::GrantTooWide
             | Self::KeyIncomplete { .. }
+            | Self::WebhookIncomplete { .. }
             | Self::AssetIncomplete { .. }
             | Self::AssetFixed { .. } => Retry::Never,
         }

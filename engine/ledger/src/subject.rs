@@ -63,7 +63,11 @@ impl Act {
             | Self::SetAccount { .. }
             | Self::SetPlugin { .. }
             | Self::SetKey { .. }
-            | Self::AddComponent { .. } => Vec::new(),
+            | Self::AddComponent { .. }
+            | Self::SetWebhook(_)
+            | Self::RemoveWebhook { .. }
+            | Self::NoteDelivery(_)
+            | Self::ForgetDelivery(_) => Vec::new(),
         }
     }
 }

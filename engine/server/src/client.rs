@@ -52,6 +52,8 @@ pub struct Response {
     pub replayed: bool,
     /// The `Retry-After` header, in seconds.
     pub retry_after: Option<u64>,
+    /// The `RateLimit-Policy` and `RateLimit` headers, if the key has a limit.
+    pub rate_limit: Option<(String, String)>,
 }
 
 impl Response {
@@ -176,6 +178,7 @@ impl Client {
             body: rest.into(),
             replayed: false,
             retry_after: None,
+            rate_limit: None,
         })
     }
 
@@ -210,6 +213,8 @@ impl Client {
         let number =
             |name: &str| -> Option<u64> { sent.headers().get(name)?.to_str().ok()?.parse().ok() };
         let retry_after = number("retry-after");
+        let text = |name: &str| Some(sent.headers().get(name)?.to_str().ok()?.to_owned());
+        let rate_limit = text("ratelimit-policy").zip(text("ratelimit"));
         let replayed = sent.headers().contains_key("idempotency-replayed");
         let status = sent.status();
         let body = sent.into_body().collect().await?.to_bytes();
@@ -218,6 +223,7 @@ impl Client {
             body,
             replayed,
             retry_after,
+            rate_limit,
         })
     }
 

@@ -23,10 +23,12 @@ mod outcomes;
 mod past;
 mod plugins;
 mod problem;
+mod rate;
 mod render;
 mod reversals;
 mod statement;
 mod transfers;
+mod webhooks;
 mod wire;
 
 use std::sync::Arc;
@@ -34,6 +36,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use bursar_ledger::Retry;
@@ -41,8 +44,11 @@ use tokio::sync::{Semaphore, watch};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::economy::Bursar;
+use crate::rate::Rates;
+use crate::webhooks::Webhooks;
 pub use auth::OwnerToken;
 pub(crate) use backup::BackupBody;
+pub(crate) use events::body as event_body;
 pub(crate) use keys::{all as keys_of, write as write_key};
 pub use problem::Problem;
 pub use render::render;
@@ -55,17 +61,27 @@ pub struct Api {
     owner: Arc<OwnerToken>,
     streams: Arc<events::Streams>,
     exports: Arc<Semaphore>,
+    rates: Arc<Rates>,
+    webhooks: Webhooks,
     ending: watch::Receiver<bool>,
 }
 
 impl Api {
     /// The API of a running service, until `ending`.
-    pub fn new(bursar: Bursar, owner: OwnerToken, ending: watch::Receiver<bool>) -> Self {
+    pub fn new(
+        bursar: Bursar,
+        owner: OwnerToken,
+        rates: Rates,
+        webhooks: Webhooks,
+        ending: watch::Receiver<bool>,
+    ) -> Self {
         Self {
             bursar,
             owner: Arc::new(owner),
             streams: Arc::new(events::Streams::new()),
             exports: Arc::new(Semaphore::new(export::EXPORTS_MAX)),
+            rates: Arc::new(rates),
+            webhooks,
             ending,
         }
     }
@@ -94,6 +110,7 @@ impl Api {
             .method_not_allowed_fallback(no_method)
             .layer(DefaultBodyLimit::disable())
             .layer(CatchPanicLayer::custom(panicked))
+            .layer(from_fn(rate::tell))
             .with_state(self)
     }
 }
@@ -125,6 +142,19 @@ fn economy_routes() -> Router<Api> {
         .route("/plugins/{plugin}/actions/{action}", post(plugins::call))
         .route("/outcomes/{key}", get(outcomes::read))
         .route("/events", get(events::read))
+        .route("/webhooks", get(webhooks::list))
+        .route(
+            "/webhooks/{webhook}",
+            get(webhooks::read)
+                .put(webhooks::set)
+                .delete(webhooks::remove),
+        )
+        .route("/webhooks/{webhook}/secret", put(webhooks::rotate))
+        .route("/webhooks/{webhook}/replay", post(webhooks::replay))
+        .route(
+            "/webhooks/{webhook}/dead-letters",
+            get(webhooks::dead_letters),
+        )
         .route("/audit", get(audit::of_economy))
         .route("/export", get(export::read))
 }

@@ -32,3 +32,10 @@ pub fn call_id() -> CallId {
 pub fn seed() -> Seed {
     Seed::new(bytes())
 }
+
+/// A number below another; of none, none. Not for draws: it is even only as far as waiting needs it.
+pub fn below(range: u64) -> u64 {
+    let mut number = [0; 8];
+    getrandom::fill(&mut number).expect("the operating system gives randomness");
+    u64::from_le_bytes(number).checked_rem(range).unwrap_or(0)
+}

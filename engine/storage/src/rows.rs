@@ -174,7 +174,7 @@ fn number(row: &Row, column: i32, record: u64) -> Result<i64> {
 }
 
 /// A number that may be absent.
-fn number_or_none(row: &Row, column: i32, record: u64) -> Result<Option<i64>> {
+pub(crate) fn number_or_none(row: &Row, column: i32, record: u64) -> Result<Option<i64>> {
     match row.get_value(column)? {
         Value::Null => Ok(None),
         Value::Integer(number) => Ok(Some(number)),

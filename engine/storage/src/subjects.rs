@@ -79,10 +79,11 @@ impl SubjectIndex {
     /// Whether the index has a row as it must be.
     pub(crate) fn has(&mut self, row: &SubjectRow, record: u64) -> Result<bool> {
         let values = vec![Cell::Blob(row.id.to_vec()), integer(record)];
-        let found = self.find.first(values, |row| {
-            row.get::<Option<i64>>(0)?.map(rows::unsigned).transpose()
-        })?;
-        Ok(found == Some(row.movement))
+        let found = self
+            .find
+            .first(values, |row| rows::number_or_none(row, 0, record))?;
+        let due = row.movement.map(i64::try_from).transpose();
+        Ok(due.is_ok_and(|due| found == Some(due)))
     }
 }
 

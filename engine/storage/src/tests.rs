@@ -143,6 +143,7 @@ fn transfer(from: &str, to: &str, amount: u64) -> Act {
         id: TransferId(uuid::Uuid::default()),
         postings: Postings::new(vec![posting]).expect("postings"),
         authority: Authority::Bot,
+        cap: None,
     })
 }
 
@@ -152,6 +153,7 @@ fn coins(account: &str, amount: u64) -> IssueRequest {
         account: name(account),
         asset: name("coin"),
         amount: Amount::new(amount).expect("an amount"),
+        cap: None,
     }
 }
 

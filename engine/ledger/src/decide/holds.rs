@@ -10,7 +10,7 @@ use crate::rejection::Rejection;
 use crate::time::Timestamp;
 
 use super::Verdict;
-use super::money::{check_authority, post_all};
+use super::money::{check_authority, check_cap, post_all};
 use super::scratch::{Funds, Scratch, check_places};
 
 /// How long the first further try waits, if a hold cannot be captured when its time is over.
@@ -27,6 +27,7 @@ pub(super) fn place(
 ) -> Result<Verdict, Rejection> {
     let postings = std::slice::from_ref(request.reservation.posting());
     check_authority(postings, request.authority)?;
+    check_cap(request.cap.as_ref(), postings)?;
     check_places(books, postings, Funds::Spendable)?;
     if books.holds_open() >= HOLDS_MAX {
         return Err(Rejection::TooManyHolds { most: HOLDS_MAX });
@@ -72,8 +73,9 @@ pub(super) fn capture(
         hold: request.hold,
         amount,
     };
-    let posting = hold.reservation.part(amount);
-    post_all(books, &[posting], Funds::Held, vec![captured], None)
+    let postings = [hold.reservation.part(amount)];
+    check_cap(request.cap.as_ref(), &postings)?;
+    post_all(books, &postings, Funds::Held, vec![captured], None)
 }
 
 /// Never refused while the hold is open: what was reserved was its owner's all the time.

@@ -4,6 +4,7 @@ use crate::act::{Authority, IssueRequest, TransferRequest, Transfers};
 use crate::books::Books;
 use crate::decision::{Change, Decision};
 use crate::id::{AccountId, AccountKind, PluginId};
+use crate::key_limits::TransferCap;
 use crate::movement::Posting;
 use crate::rejection::Rejection;
 
@@ -13,6 +14,7 @@ use super::scratch::{Funds, Scratch, accounts, check_places};
 pub(super) fn transfer(books: &Books, request: &TransferRequest) -> Result<Verdict, Rejection> {
     let postings = request.postings.as_slice();
     check_authority(postings, request.authority)?;
+    check_cap(request.cap.as_ref(), postings)?;
     post_all(books, postings, Funds::Spendable, Vec::new(), None)
 }
 
@@ -24,6 +26,7 @@ pub(super) fn batch(books: &Books, transfers: &Transfers) -> Result<Verdict, Rej
         let postings = transfer.postings.as_slice();
         let mut post = || {
             check_authority(postings, transfer.authority)?;
+            check_cap(transfer.cap.as_ref(), postings)?;
             check_places(books, postings, Funds::Spendable)?;
             scratch.post_all(postings, part, Funds::Spendable)
         };
@@ -54,6 +57,11 @@ pub(super) fn check_authority(postings: &[Posting], authority: Authority) -> Res
     }
 }
 
+/// A key moves at most so much in one request.
+pub(super) fn check_cap(cap: Option<&TransferCap>, postings: &[Posting]) -> Result<(), Rejection> {
+    cap.map_or(Ok(()), |cap| cap.check(postings))
+}
+
 pub(super) fn issue(books: &Books, request: &IssueRequest) -> Result<Verdict, Rejection> {
     let source = AccountId::issuer(&request.asset);
     post_one(books, request, source, request.account.clone())
@@ -75,13 +83,14 @@ fn post_one(
             account: request.account.clone(),
         });
     }
-    let posting = Posting {
+    let postings = [Posting {
         source,
         destination,
         asset: request.asset.clone(),
         amount: request.amount,
-    };
-    post_all(books, &[posting], Funds::Spendable, Vec::new(), None)
+    }];
+    check_cap(request.cap.as_ref(), &postings)?;
+    post_all(books, &postings, Funds::Spendable, Vec::new(), None)
 }
 
 /// The money rungs, the same for everyone: assets, accounts, then each posting in the order given.

@@ -196,6 +196,8 @@ pub(super) fn set_key(
     let definition = KeyDefinition {
         scopes: scopes.ok_or(missing)?,
         economies: patch.economies.clone().over(before.economies),
+        transfer_cap: patch.transfer_cap.clone().over(before.transfer_cap),
+        rate_limit: patch.rate_limit.clone().over(before.rate_limit),
         revoked: patch.revoked.unwrap_or(before.revoked),
     };
     let (secret_hash, created_at) = match present {

@@ -7,7 +7,7 @@ use crate::economy::Reversal;
 use crate::rejection::Rejection;
 
 use super::Verdict;
-use super::money::{check_authority, post_all};
+use super::money::{check_authority, check_cap, post_all};
 use super::scratch::Funds;
 
 pub(super) fn reverse(books: &Books, request: &ReversalRequest) -> Result<Verdict, Rejection> {
@@ -17,6 +17,7 @@ pub(super) fn reverse(books: &Books, request: &ReversalRequest) -> Result<Verdic
         Authority::Admin => {}
         Authority::Bot => check_authority(postings, Authority::Bot)?,
     }
+    check_cap(request.cap.as_ref(), postings)?;
     let transfer = request.original;
     match books.reversal(transfer) {
         None => {}

@@ -1,5 +1,6 @@
 //! Random histories: acts and calls over a few accounts, many of which are refused.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use crate::{
     Authority, Books, CallRequest, CallResult, CaptureRequest, Digest, Draft, Ending, Force,
     GrantChoice, Grants, HoldId, HoldRequest, IssueRequest, KeyMode, KeyPatch, Limit, OnExpiry,
     Patch, PluginPatch, Posting, Postings, ReversalRequest, Scope, Scopes, SpendLimit, Transcript,
-    TransferId, TransferRequest, Transfers, Verdict,
+    TransferCap, TransferId, TransferRequest, Transfers, Verdict,
 };
 
 /// Where histories begin.
@@ -123,7 +124,11 @@ pub(super) fn reuses_an_id(books: &Books, act: &Act) -> bool {
         | Act::SetPlugin { .. }
         | Act::Call(_)
         | Act::SetKey { .. }
-        | Act::AddComponent { .. } => false,
+        | Act::AddComponent { .. }
+        | Act::SetWebhook(_)
+        | Act::RemoveWebhook { .. }
+        | Act::NoteDelivery(_)
+        | Act::ForgetDelivery(_) => false,
     }
 }
 
@@ -195,24 +200,37 @@ fn posting() -> impl Strategy<Value = Posting> + Clone {
     })
 }
 
+/// What the key that asks may move: of coins, and of nothing else; mostly anything.
+fn cap() -> impl Strategy<Value = Option<TransferCap>> + Clone {
+    let capped = amount().prop_map(|most| {
+        let most = Limit::new(most.get()).expect("an amount is a limit");
+        let caps = BTreeMap::from([(id("coin"), most)]);
+        Some(TransferCap::try_from(caps).expect("one asset is not too many"))
+    });
+    prop_oneof![3 => Just(None), 1 => capped]
+}
+
 fn transfer() -> impl Strategy<Value = Act> + Clone {
     let authority = select(vec![Authority::Bot, Authority::Admin]);
-    (vec(posting(), 1..4), authority).prop_map(|(postings, authority)| {
+    (vec(posting(), 1..4), authority, cap()).prop_map(|(postings, authority, cap)| {
         Act::Transfer(TransferRequest {
             id: TransferId(Uuid::nil()),
             postings: Postings::new(postings).expect("postings of two accounts each"),
             authority,
+            cap,
         })
     })
 }
 
 fn issue_or_burn() -> impl Strategy<Value = Act> + Clone {
-    (account(), asset(), amount(), any::<bool>()).prop_map(|(account, asset, amount, issues)| {
+    let asked = (account(), asset(), amount(), cap(), any::<bool>());
+    asked.prop_map(|(account, asset, amount, cap, issues)| {
         let request = IssueRequest {
             id: TransferId(Uuid::nil()),
             account,
             asset,
             amount,
+            cap,
         };
         if issues {
             Act::Issue(request)
@@ -252,12 +270,14 @@ fn set_account() -> impl Strategy<Value = Act> + Clone {
 
 fn batch() -> impl Strategy<Value = Act> + Clone {
     let authority = select(vec![Authority::Bot, Authority::Admin]);
-    let transfer = (vec(posting(), 1..3), authority).prop_map(|(postings, authority)| {
+    let parts = (vec(posting(), 1..3), authority, cap());
+    let transfer = parts.prop_map(|(postings, authority, cap)| {
         let postings = Postings::new(postings).expect("postings of two accounts each");
         TransferRequest {
             id: TransferId(Uuid::nil()),
             postings,
             authority,
+            cap,
         }
     });
     vec(transfer, 1..4)
@@ -272,23 +292,24 @@ fn hold() -> impl Strategy<Value = Act> + Clone {
     // A hold of no time is due at once and never captured.
     let time = select(vec![0, 1000]);
     let on_expiry = select(vec![OnExpiry::Release, OnExpiry::Capture]);
-    let place = (hold_id(), posting(), time, on_expiry).prop_map(
-        |(id, posting, expires_in_s, on_expiry)| {
-            Act::PlaceHold(Box::new(HoldRequest {
-                id,
-                reservation: posting.try_into().expect("two accounts"),
-                expires_in_s,
-                on_expiry,
-                authority: Authority::Bot,
-            }))
-        },
-    );
-    let capture = (hold_id(), of(amount())).prop_map(|(hold, amount)| {
+    let parts = (hold_id(), posting(), time, on_expiry, cap());
+    let place = parts.prop_map(|(id, posting, expires_in_s, on_expiry, cap)| {
+        Act::PlaceHold(Box::new(HoldRequest {
+            id,
+            reservation: posting.try_into().expect("two accounts"),
+            expires_in_s,
+            on_expiry,
+            authority: Authority::Bot,
+            cap,
+        }))
+    });
+    let capture = (hold_id(), of(amount()), cap()).prop_map(|(hold, amount, cap)| {
         Act::CaptureHold(CaptureRequest {
             id: TransferId(Uuid::nil()),
             hold,
             amount,
             ended: None,
+            cap,
         })
     });
     let release = hold_id().prop_map(|hold| Act::ReleaseHold { hold, ended: None });
@@ -302,17 +323,18 @@ fn reversal() -> impl Strategy<Value = Act> + Clone {
     let force = of(Just(Force {
         reason: "theft".into(),
     }));
-    let parts = (transfer(), transfer(), posting(), authority, force);
+    let parts = (transfer(), transfer(), posting(), authority, force, cap());
     let parts = parts.prop_filter("no transfer reverses itself", |(id, original, ..)| {
         id != original
     });
-    parts.prop_map(|(id, original, posting, authority, force)| {
+    parts.prop_map(|(id, original, posting, authority, force, cap)| {
         Act::Reverse(Box::new(ReversalRequest {
             id,
             original,
             postings: Postings::new(vec![posting]).expect("two accounts"),
             authority,
             force,
+            cap,
         }))
     })
 }

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     AccountPatch, AccountStatus, Amount, Authority, CaptureRequest, HoldId, HoldRequest,
-    IssueRequest, OnExpiry, Patch, Posting, ReversalRequest, TransferId, TransferRequest,
+    IssueRequest, OnExpiry, Patch, Posting, ReversalRequest, TransferCap, TransferId,
+    TransferRequest,
 };
 
 /// The rules of money once more, as a bookkeeper would write them down.
@@ -117,6 +118,24 @@ impl Model {
         Some((*self.floors.get(account)?, ceiling))
     }
 
+    /// Whether a key with a cap may move as much: all that it moves of an asset counts, whatever
+    /// comes back.
+    fn is_within(cap: Option<&TransferCap>, postings: &[(&str, &str, &str, u64)]) -> bool {
+        let mut moved: BTreeMap<&str, i128> = BTreeMap::new();
+        for (_, _, asset, amount) in postings {
+            *moved.entry(asset).or_insert(0) += i128::from(*amount);
+        }
+        let most = |cap: &TransferCap, asset: &str| {
+            let named = cap.caps().iter().find(|(name, _)| name.as_str() == asset);
+            named.map_or(0, |(_, most)| i128::from(most.get()))
+        };
+        cap.is_none_or(|cap| {
+            moved
+                .iter()
+                .all(|(asset, units)| *units <= most(cap, asset))
+        })
+    }
+
     /// Moves all or nothing, and says whether it did.
     fn post(&mut self, postings: &[(&str, &str, &str, u64)], force: Rule) -> bool {
         let shut = match force {
@@ -171,16 +190,18 @@ impl Model {
         } else {
             (account, origin.as_str())
         };
+        let postings = [(source, destination, asset, request.amount.get())];
         !account.starts_with("issuer:")
-            && self.post(
-                &[(source, destination, asset, request.amount.get())],
-                Rule::Spend,
-            )
+            && Self::is_within(request.cap.as_ref(), &postings)
+            && self.post(&postings, Rule::Spend)
     }
 
     pub(super) fn transfer(&mut self, request: &TransferRequest) -> bool {
         let postings = request.postings.as_slice();
-        allowed(postings, request.authority) && self.post(&plain(postings), Rule::Spend)
+        let cap = request.cap.as_ref();
+        allowed(postings, request.authority)
+            && Self::is_within(cap, &plain(postings))
+            && self.post(&plain(postings), Rule::Spend)
     }
 
     pub(super) fn batch(&mut self, transfers: &[TransferRequest]) -> bool {
@@ -200,6 +221,7 @@ impl Model {
             None => Rule::Spend,
         };
         let done = (admin || allowed(postings, request.authority))
+            && Self::is_within(request.cap.as_ref(), &plain(postings))
             && !self.reversed.contains(&request.original)
             && self.post(&plain(postings), rule);
         if done {
@@ -212,7 +234,8 @@ impl Model {
     pub(super) fn place(&mut self, request: &HoldRequest) -> bool {
         let posting = request.reservation.posting();
         let one = std::slice::from_ref(posting);
-        if !allowed(one, request.authority) {
+        if !(allowed(one, request.authority) && Self::is_within(request.cap.as_ref(), &plain(one)))
+        {
             return false;
         }
         // Whether there is room for it is asked when it is captured.
@@ -243,7 +266,15 @@ impl Model {
             return false;
         };
         let amount = request.amount.map_or(held.left, Amount::get);
-        self.at < held.expires_at && amount <= held.left && self.take(request.hold, &held, amount)
+        let (source, destination, asset, _) = plain(std::slice::from_ref(&held.posting))[0];
+        let within = Self::is_within(
+            request.cap.as_ref(),
+            &[(source, destination, asset, amount)],
+        );
+        self.at < held.expires_at
+            && amount <= held.left
+            && within
+            && self.take(request.hold, &held, amount)
     }
 
     fn take(&mut self, id: HoldId, held: &Held, amount: u64) -> bool {

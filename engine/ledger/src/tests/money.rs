@@ -321,6 +321,7 @@ fn transfer_takes_as_many_postings_as_allowed() {
         id: TransferId(Uuid::nil()),
         postings: most,
         authority: Authority::Bot,
+        cap: None,
     });
     let Verdict::Applied(decision) = world.act(&act) else {
         panic!("the transfer was refused: {:?}", world.rejections);

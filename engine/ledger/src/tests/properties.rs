@@ -92,7 +92,11 @@ proptest! {
                 | Act::SetPlugin { .. }
                 | Act::Call(_)
                 | Act::SetKey { .. }
-                | Act::AddComponent { .. } => false,
+                | Act::AddComponent { .. }
+                | Act::SetWebhook(_)
+                | Act::RemoveWebhook { .. }
+                | Act::NoteDelivery(_)
+                | Act::ForgetDelivery(_) => false,
             };
             for (place, distance) in &now {
                 let was = known.get(place).copied().unwrap_or(0);
@@ -130,7 +134,11 @@ proptest! {
                 | Act::SetPlugin { .. }
                 | Act::Call(_)
                 | Act::SetKey { .. }
-                | Act::AddComponent { .. } => unreachable!("money moves in other acts"),
+                | Act::AddComponent { .. }
+                | Act::SetWebhook(_)
+                | Act::RemoveWebhook { .. }
+                | Act::NoteDelivery(_)
+                | Act::ForgetDelivery(_) => unreachable!("money moves in other acts"),
             };
             let verdict = world.act(act);
             let accepted = matches!(verdict, Verdict::Applied(_) | Verdict::Unchanged);

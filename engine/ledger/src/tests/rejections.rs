@@ -19,15 +19,17 @@ const SETUP: &str = "
     key dead scopes=read revoked=true
     issue user:1 coin 100
     plugin shop component=a enabled=true
-    plugin off component=a";
+    plugin off component=a
+    webhook first url=https://bot.example";
 
 /// One line for each rejection, in the order of the enum.
-const LADDER: [&str; 29] = [
+const LADDER: [&str; 32] = [
     "economy frozen; transfer user:1 -> user:2 coin 1",
     "economy closed; issue user:1 coin 1",
     "hold 1 user:1 -> user:2 coin 1; economy closed",
     "transfer issuer:coin -> user:1 coin 1",
     "transfer plugin:shop -> user:1 coin 1",
+    "transfer user:1 -> user:2 coin 6 cap=coin/5",
     "account plugin:shop credit_limit=50",
     "call A off user:1; A reply",
     "plugin new enabled=true",
@@ -35,6 +37,8 @@ const LADDER: [&str; 29] = [
     "key old mode=create",
     "key dead mode=rotate",
     "key bot",
+    "webhooks 15; webhook more url=https://bot.example",
+    "webhook new",
     "transfer user:1 -> user:2 gem 1",
     "patch gem kind=item",
     "patch coin decimals=2",
@@ -124,6 +128,7 @@ fn every_rejection_can_be_provoked() {
         holds_open (Conflict, NewKey): 1 holds are open: an economy is closed when there are none
         issuer_account (Refused, Never): `issuer:coin` is an issuer: use issue or burn
         plugin_account (Refused, Never): `plugin:shop` belongs to a plugin: debiting it needs the scope `admin`
+        transfer_cap (Refused, NewKey): this key moves at most 5 coin in one request, and 6 were asked
         reserved_account (Refused, Never): `plugin:shop` is made by the server, with the asset or the plugin
         plugin_disabled (Conflict, NewKey): the plugin `off` is disabled
         component_missing (Refused, NewKey): the plugin `new` is not installed yet: say which `component`
@@ -131,6 +136,8 @@ fn every_rejection_can_be_provoked() {
         key_exists (Conflict, NewKey): there is a key `old` already
         key_revoked (Conflict, NewKey): the key `dead` is revoked
         key_incomplete (Refused, Never): a new key needs `scopes`
+        webhooks_full (Refused, NewKey): an economy has at most 16 webhooks: remove one first
+        webhook_incomplete (Refused, Never): a new webhook needs `url`
         asset_not_found (Refused, NewKey): the economy has no asset `gem`
         asset_incomplete (Refused, Never): a new asset needs `name`
         asset_fixed (Conflict, Never): `decimals` of an asset never changes
@@ -173,10 +180,18 @@ fn first_broken_rule_is_the_answer() {
         ),
         ("plugin_account", "transfer plugin:no -> user:9 gem 1"),
         ("plugin_account", "transfer plugin:shop -> user:2 coin 51"),
+        (
+            "plugin_account",
+            "transfer plugin:shop -> user:1 coin 6 cap=coin/5",
+        ),
+        ("issuer_account", "burn issuer:coin coin 6 cap=coin/5"),
+        ("transfer_cap", "transfer user:9 -> user:8 gem 6 cap=gem/5"),
+        ("transfer_cap", "issue user:9 coin 901 cap=none"),
         ("reserved_account", "call A shop plugin:no; A reply"),
         ("reserved_account", "call A off plugin:no; A reply"),
         ("plugin_disabled", "call A off user:9; A reply"),
         ("component_missing", "plugin new grants=debit/user:2"),
+        ("webhooks_full", "webhooks 16; webhook new"),
         ("asset_not_found", "issue user:9 gem 1"),
         (
             "asset_not_found",

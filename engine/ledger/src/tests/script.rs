@@ -7,7 +7,7 @@
 //! hold 1 user:1 -> user:2 coin 30 for=60  then `capture 1 10`, `release 1`, `expire 1`, `wait 60`
 //! reverse 2 of=1 user:2 -> user:1 coin 5  and `force=reason`, `by=admin`
 //! economy frozen                          or `open`, or `closed`
-//! transfer user:1 -> user:2 coin 30, user:2 -> user:3 coin 5
+//! transfer user:1 -> user:2 coin 30, user:2 -> user:3 coin 5 cap=coin/35
 //! plugin shop component=a requests=debit/issuer:coin,spend/coin/9 grants=requested enabled=true
 //! call A shop user:1 spend=coin/10        opens a call named A on a snapshot
 //! A pay user:1 -> plugin:shop coin 5      asks; then `A reply`, `A decline` or `A fault`
@@ -25,7 +25,7 @@ use super::words::{Words, spend_limit};
 use crate::{
     Act, Answer, Ask, AssetKind, AssetPatch, Authority, Books, CallId, CallRequest, CallResult,
     Decision, Digest, Draft, Ending, Limit, Page, Rejection, Seed, Timestamp, Transcript, Verdict,
-    check as violations, decide,
+    WebhookRequest, WebhookSecret, check as violations, decide,
 };
 
 pub(super) use super::words::id;
@@ -142,37 +142,14 @@ impl World {
     fn line(&mut self, line: &str) -> Option<String> {
         let words = Words::of(line);
         let act = match *words.plain.first()? {
-            "asset" => Act::SetAsset {
-                asset: id(words.plain[1]),
-                patch: AssetPatch {
-                    kind: Some(AssetKind::Currency),
-                    name: Some(words.plain[1].into()),
-                    ..words.asset_patch()
-                },
-            },
-            "patch" => Act::SetAsset {
-                asset: id(words.plain[1]),
-                patch: words.asset_patch(),
-            },
-            "account" => Act::SetAccount {
-                account: id(words.plain[1]),
-                patch: words.account_patch(),
-            },
-            "plugin" => Act::SetPlugin {
-                plugin: id(words.plain[1]),
-                patch: Box::new(words.plugin_patch()),
-            },
-            "key" => Act::SetKey {
-                key: id(words.plain[1]),
-                patch: words.key_patch(),
-                secret_hash: Digest::of(b"secret"),
-                mode: words.key_mode(),
-            },
-            "economy" => Act::SetEconomy {
-                status: words.economy_status(),
-            },
             "wait" => {
                 self.waited += id::<u64>(words.plain[1]) * 1000;
+                return None;
+            }
+            "webhooks" => {
+                for number in 1..=id(words.plain[1]) {
+                    self.run(&format!("webhook w{number} url=https://bot.example"));
+                }
                 return None;
             }
             "call" => return self.open_call(&words),
@@ -196,7 +173,7 @@ impl World {
                 let found: Vec<String> = found.iter().map(ToString::to_string).collect();
                 return Some(listed(&found, "; "));
             }
-            verb => match money(verb, &words) {
+            verb => match put(verb, &words).or_else(|| money(verb, &words)) {
                 Some(act) => act,
                 None => return self.call_line(verb, &words),
             },
@@ -212,6 +189,7 @@ impl World {
         let request = call_request(words.plain[1], words.plain[2], words.plain[3]);
         let request = CallRequest {
             spend_limit: words.named("spend").map(spend_limit),
+            cap: words.cap(),
             ..request
         };
         let (run, said) = match Draft::open(&self.books, &request) {
@@ -257,9 +235,52 @@ pub(super) fn call_request(key: &str, plugin: &str, caller: &str) -> CallRequest
         caller: id(caller),
         arguments: serde_json::json!({}),
         spend_limit: None,
+        cap: None,
         key: key.into(),
         now: Timestamp(1_000),
     }
+}
+
+/// What says how something is to be.
+fn put(verb: &str, words: &Words<'_>) -> Option<Act> {
+    Some(match verb {
+        "asset" => Act::SetAsset {
+            asset: id(words.plain[1]),
+            patch: AssetPatch {
+                kind: Some(AssetKind::Currency),
+                name: Some(words.plain[1].into()),
+                ..words.asset_patch()
+            },
+        },
+        "patch" => Act::SetAsset {
+            asset: id(words.plain[1]),
+            patch: words.asset_patch(),
+        },
+        "account" => Act::SetAccount {
+            account: id(words.plain[1]),
+            patch: words.account_patch(),
+        },
+        "plugin" => Act::SetPlugin {
+            plugin: id(words.plain[1]),
+            patch: Box::new(words.plugin_patch()),
+        },
+        "key" => Act::SetKey {
+            key: id(words.plain[1]),
+            patch: words.key_patch(),
+            secret_hash: Digest::of(b"secret"),
+            mode: words.key_mode(),
+        },
+        "economy" => Act::SetEconomy {
+            status: words.economy_status(),
+        },
+        "webhook" => Act::SetWebhook(WebhookRequest {
+            webhook: id(words.plain[1]),
+            patch: words.webhook_patch(),
+            secret: WebhookSecret::new([1; 32]),
+            rotate: false,
+        }),
+        _other => return None,
+    })
 }
 
 /// What moves money, or reserves it.

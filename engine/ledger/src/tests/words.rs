@@ -11,7 +11,7 @@ use crate::{
     AssetPatch, Authority, CaptureRequest, ComponentChoice, Digest, EconomyStatus, Force,
     GrantChoice, Grants, HoldEnd, HoldId, HoldRequest, IssueRequest, KeyMode, KeyPatch, Limit,
     OnExpiry, Patch, PluginId, PluginPatch, Posting, Postings, ReversalRequest, Scope, Scopes,
-    SpendLimit, TransferId, TransferRequest, Transfers,
+    SpendLimit, TransferCap, TransferId, TransferRequest, Transfers, WebhookPatch, WebhookUrl,
 };
 
 /// The words of a line: those with `=`, and those without.
@@ -71,6 +71,15 @@ impl<'a> Words<'a> {
         }
     }
 
+    pub(super) fn webhook_patch(&self) -> WebhookPatch {
+        let url = |text: &str| WebhookUrl::try_from(text.to_owned()).expect("a URL");
+        WebhookPatch {
+            url: self.named("url").map(url),
+            kinds: self.member("kinds", |text| list(Some(text)).map(id).collect()),
+            enabled: self.named("enabled").map(id),
+        }
+    }
+
     pub(super) fn key_mode(&self) -> KeyMode {
         match self.named("mode") {
             Some("create") => KeyMode::Create,
@@ -117,6 +126,7 @@ impl<'a> Words<'a> {
             account: id(self.plain[1]),
             asset: id(self.plain[2]),
             amount: amount(self.plain[3]),
+            cap: self.cap(),
         }
     }
 
@@ -126,6 +136,7 @@ impl<'a> Words<'a> {
             id: TransferId(Uuid::nil()),
             postings: Postings::new(postings).expect("the postings are a transfer"),
             authority,
+            cap: self.cap(),
         }
     }
 
@@ -140,6 +151,7 @@ impl<'a> Words<'a> {
                 _release => OnExpiry::Release,
             },
             authority: Authority::Bot,
+            cap: self.cap(),
         }
     }
 
@@ -150,6 +162,7 @@ impl<'a> Words<'a> {
             hold: self.hold_id(),
             amount: self.plain.get(2).map(|units| amount(units)),
             ended: self.ended(),
+            cap: self.cap(),
         }
     }
 
@@ -175,6 +188,7 @@ impl<'a> Words<'a> {
             force: self.named("force").map(|reason| Force {
                 reason: reason.into(),
             }),
+            cap: self.cap(),
         }
     }
 
@@ -184,6 +198,7 @@ impl<'a> Words<'a> {
             id: TransferId(Uuid::nil()),
             postings: Postings::new(vec![posting(words)]).expect("a transfer"),
             authority: Authority::Bot,
+            cap: self.cap(),
         };
         let transfers = self.plain[1..].chunks(5).map(transfer).collect();
         Transfers::new(transfers).expect("the transfers are a batch")
@@ -195,6 +210,12 @@ impl<'a> Words<'a> {
             "closed" => EconomyStatus::Closed,
             _open => EconomyStatus::Open,
         }
+    }
+
+    /// `cap=coin/10`: what the key that asks may move.
+    pub(super) fn cap(&self) -> Option<TransferCap> {
+        let caps = self.named("cap").map(spend_limit);
+        caps.map(|caps| caps.try_into().expect("a cap"))
     }
 
     pub(super) fn ask(&self) -> Ask {

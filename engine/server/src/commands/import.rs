@@ -22,6 +22,7 @@ use crate::client::{Client, Response};
 use crate::economy::{CallBounds, SYSTEM};
 use crate::http::render;
 use crate::serve::{Server, Setup};
+use crate::webhooks::WebhookSetup;
 use crate::{clock, random};
 use balances::{Opening, bring_in};
 
@@ -111,8 +112,10 @@ async fn served_meanwhile(file: PathBuf, opening: &Opening) -> Result<(), Comman
         socket: None,
         allow_plain_http: false,
         clock: clock::system(),
+        ticks: clock::running(),
         limits: Limits::standard(),
         calls: CallBounds::standard(),
+        webhooks: WebhookSetup::standard(),
     };
     let server = Server::start(setup).await.map_err(CommandError::new)?;
     if let Some(key) = server.admin_key() {

@@ -3,11 +3,11 @@
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use bursar_ledger::{Digest, EconomyId, KeyDefinition, KeyId, Scope};
+use bursar_ledger::{Digest, EconomyId, KeyDefinition, KeyId, Scope, TransferCap};
 use subtle::ConstantTimeEq;
 
-use super::Api;
 use super::problem::Problem;
+use super::{Api, rate};
 use crate::keys::Secret;
 use crate::no_answer::NoAnswer;
 
@@ -99,6 +99,11 @@ impl Caller {
         })
     }
 
+    /// The most that the key may move in one request.
+    pub(super) fn transfer_cap(&self) -> Option<TransferCap> {
+        self.definition.transfer_cap.clone()
+    }
+
     /// Whether the key may see an economy.
     pub(super) fn sees(&self, economy: &EconomyId) -> bool {
         self.definition.reaches(economy)
@@ -138,11 +143,16 @@ impl FromRequestParts<Api> for Caller {
         // An unknown id takes as long as a wrong secret.
         let hash = kept.map_or(Digest::ZERO, |key| key.secret_hash);
         match kept {
-            Some(key) if secret.matches(&hash) && !key.definition.revoked => Ok(Self {
-                actor: secret.id().to_string(),
-                definition: key.definition.clone(),
-                proof: Proof::Secret(secret.id().clone(), hash),
-            }),
+            Some(key) if secret.matches(&hash) && !key.definition.revoked => {
+                if let Some(limit) = key.definition.rate_limit {
+                    rate::ask(parts, api, secret.id(), limit)?;
+                }
+                Ok(Self {
+                    actor: secret.id().to_string(),
+                    definition: key.definition.clone(),
+                    proof: Proof::Secret(secret.id().clone(), hash),
+                })
+            }
             Some(_) | None => {
                 secret.matches(&hash);
                 Err(Problem::unauthorized())

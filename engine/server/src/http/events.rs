@@ -131,6 +131,11 @@ async fn page(
 }
 
 fn event(event: &Event) -> Value {
+    body(event, None)
+}
+
+/// An event as it is sent: in a page, in a stream, or to a webhook, which is told the economy, too.
+pub(crate) fn body(event: &Event, economy: Option<&EconomyId>) -> Value {
     let mut body = json!({
         "seq": event.seq,
         "recorded_at": event.recorded_at,
@@ -143,6 +148,9 @@ fn event(event: &Event) -> Value {
     });
     if let (Some(key), Some(body)) = (&event.key, body.as_object_mut()) {
         body.insert("idempotency_key".into(), key.as_str().into());
+    }
+    if let (Some(economy), Some(body)) = (economy, body.as_object_mut()) {
+        body.insert("economy".into(), economy.as_str().into());
     }
     body
 }

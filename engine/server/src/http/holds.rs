@@ -89,6 +89,7 @@ impl HoldBody {
             expires_in_s: self.expires_in_s,
             on_expiry: self.on_expiry,
             authority: authority(caller),
+            cap: caller.transfer_cap(),
         })))
     }
 }
@@ -126,6 +127,7 @@ pub(super) async fn capture(
         hold,
         amount: typed.amount,
         ended: known(&api, &economy, hold).await?,
+        cap: caller.transfer_cap(),
     });
     let submitted = Submitted {
         route: format!("/v1/economies/{economy}/holds/{hold}/capture"),

@@ -7,7 +7,9 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
-use bursar_ledger::{Act, EconomyId, KeyId, KeyMode, KeyPatch, Patch, Scope, Scopes};
+use bursar_ledger::{
+    Act, EconomyId, KeyId, KeyMode, KeyPatch, Patch, RateLimit, Scope, Scopes, TransferCap,
+};
 use bursar_storage::Answer;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -31,6 +33,10 @@ pub(super) struct KeyBody {
     scopes: Option<Scopes>,
     #[serde(default)]
     economies: Patch<BTreeSet<EconomyId>>,
+    #[serde(default)]
+    transfer_cap: Patch<TransferCap>,
+    #[serde(default)]
+    rate_limit: Patch<RateLimit>,
     revoked: Option<bool>,
 }
 
@@ -40,6 +46,8 @@ async fn read_patch(body: Body) -> Result<KeyPatch, Problem> {
     let KeyBody {
         scopes,
         economies,
+        transfer_cap,
+        rate_limit,
         revoked,
     } = parsed.typed;
     if scopes.as_ref().is_some_and(Scopes::is_empty) {
@@ -51,6 +59,8 @@ async fn read_patch(body: Body) -> Result<KeyPatch, Problem> {
     Ok(KeyPatch {
         scopes,
         economies,
+        transfer_cap,
+        rate_limit,
         revoked,
     })
 }

@@ -18,6 +18,8 @@ pub struct Problem {
     code: String,
     detail: String,
     retry: Retry,
+    /// Seconds after which asking again may help.
+    retry_after_s: Option<u64>,
     members: Map<String, Value>,
 }
 
@@ -29,6 +31,7 @@ impl Problem {
             code: code.into(),
             detail: detail.into(),
             retry,
+            retry_after_s: (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER_S),
             members: Map::new(),
         }
     }
@@ -80,6 +83,16 @@ impl Problem {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, retry, detail)
     }
 
+    /// A key that asks too often.
+    pub fn rate_limited(wait_s: u64) -> Self {
+        let detail = format!("this key asks too often; send the same again in {wait_s} s");
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        Self {
+            retry_after_s: Some(wait_s),
+            ..Self::new(status, "rate_limited", Retry::SameKey, detail)
+        }
+    }
+
     /// The service cannot answer now; nothing is known to have happened.
     pub fn unavailable(code: &str, detail: impl Into<String>) -> Self {
         Self::new(
@@ -126,6 +139,7 @@ impl Problem {
             code,
             detail,
             retry,
+            retry_after_s: None,
             members,
         }
     }
@@ -209,8 +223,8 @@ impl IntoResponse for Problem {
         let mut response = (self.status, self.body().to_string()).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, PROBLEM_JSON);
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

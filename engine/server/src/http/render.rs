@@ -105,7 +105,11 @@ fn applied(recorded: &Recorded<'_>, decision: &Decision) -> (StatusCode, Value) 
         | Act::SetAccount { .. }
         | Act::SetPlugin { .. }
         | Act::SetKey { .. }
-        | Act::AddComponent { .. } => {
+        | Act::AddComponent { .. }
+        | Act::SetWebhook(_)
+        | Act::RemoveWebhook { .. }
+        | Act::NoteDelivery(_)
+        | Act::ForgetDelivery(_) => {
             let status = if decision.creates() {
                 StatusCode::CREATED
             } else {
@@ -196,7 +200,15 @@ fn changed(recorded: &Recorded<'_>, changed: bool) -> Value {
             .components()
             .get(digest)
             .map(|found| wire::component(digest, found)),
-        Act::Transfer(_)
+        Act::SetWebhook(request) => books
+            .webhook(&request.webhook)
+            .map(|found| wire::webhook(&request.webhook, found)),
+        Act::RemoveWebhook { webhook } => Some(json!({ "id": webhook, "removed": true })),
+        Act::NoteDelivery(note) => books
+            .delivery(&note.economy, &note.webhook)
+            .map(|found| wire::delivery(found)),
+        Act::ForgetDelivery(_)
+        | Act::Transfer(_)
         | Act::Batch(_)
         | Act::Reverse(_)
         | Act::PlaceHold(_)

@@ -93,6 +93,7 @@ pub(super) async fn reverse(
         postings: postings.reversed(),
         authority: authority(&caller),
         force,
+        cap: caller.transfer_cap(),
     }));
     let submitted = Submitted {
         route: format!("/v1/economies/{economy}/transfers/{original}/reverse"),

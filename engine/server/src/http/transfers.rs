@@ -110,7 +110,7 @@ pub(super) fn check_effective(
 }
 
 impl IssueBody {
-    fn into_request(self, now: Timestamp) -> Result<IssueRequest, Problem> {
+    fn into_request(self, caller: &Caller, now: Timestamp) -> Result<IssueRequest, Problem> {
         check_text("/memo", self.memo.as_ref(), MEMO_CHARS_MAX)?;
         check_effective(self.effective_at, now)?;
         Ok(IssueRequest {
@@ -118,6 +118,7 @@ impl IssueBody {
             account: self.account,
             asset: self.asset,
             amount: self.amount,
+            cap: caller.transfer_cap(),
         })
     }
 }
@@ -140,6 +141,7 @@ impl TransferBody {
             id: random::transfer_id(),
             postings: self.postings,
             authority: authority(caller),
+            cap: caller.transfer_cap(),
         })
     }
 }
@@ -154,13 +156,15 @@ pub(super) async fn transfer(asked: MoneyRequest) -> Result<Response, Problem> {
 
 /// `POST …/issue`
 pub(super) async fn issue(asked: MoneyRequest) -> Result<Response, Problem> {
-    let read = |body: IssueBody, _: &Caller, now| Ok(Act::Issue(body.into_request(now)?));
+    let read =
+        |body: IssueBody, caller: &Caller, now| Ok(Act::Issue(body.into_request(caller, now)?));
     perform(asked, Scope::Issue, "issue", read).await
 }
 
 /// `POST …/burn`
 pub(super) async fn burn(asked: MoneyRequest) -> Result<Response, Problem> {
-    let read = |body: IssueBody, _: &Caller, now| Ok(Act::Burn(body.into_request(now)?));
+    let read =
+        |body: IssueBody, caller: &Caller, now| Ok(Act::Burn(body.into_request(caller, now)?));
     perform(asked, Scope::Issue, "burn", read).await
 }
 

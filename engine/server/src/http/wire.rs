@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use bursar_ledger::{
-    Account, AccountId, ApiKey, Asset, AssetId, Balance, Books, Component, Day, Digest, EconomyId,
-    Flow, Hold, HoldId, KeyId, Movement, Plugin, PluginId,
+    Account, AccountId, ApiKey, Asset, AssetId, Balance, Books, Component, Day, Delivery, Digest,
+    EconomyId, Flow, Hold, HoldId, KeyId, Movement, Plugin, PluginId, Webhook, WebhookId,
 };
 use serde_json::{Map, Value, json};
 
@@ -129,6 +129,31 @@ pub(super) fn key(id: &KeyId, key: &ApiKey) -> Value {
         json!({ "id": id, "created_at": key.created_at }),
         serde_json::to_value(&key.definition).unwrap_or_default(),
     )
+}
+
+/// A webhook as everybody may see it who may read: without its secret, and without its URL.
+pub(super) fn webhook(id: &WebhookId, webhook: &Webhook) -> Value {
+    let definition = &webhook.definition;
+    let mut view = json!({
+        "id": id,
+        "enabled": definition.enabled,
+        "created_at": webhook.created_at,
+    });
+    if let Some(kinds) = &definition.kinds {
+        view["kinds"] = json!(kinds);
+    }
+    view
+}
+
+/// How far a webhook has come.
+pub(super) fn delivery(delivery: &Delivery) -> Value {
+    json!({
+        "next_seq": delivery.done.saturating_add(1),
+        "failures": delivery.failures,
+        "last_success": delivery.last_success,
+        "last_error": delivery.last_error,
+        "dead_letters": delivery.dead.len(),
+    })
 }
 
 pub(super) fn component(digest: &Digest, component: &Component) -> Value {

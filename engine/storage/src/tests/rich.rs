@@ -74,12 +74,14 @@ fn hold_and_reverse(storage: &Storage) {
         expires_in_s: 60,
         on_expiry: OnExpiry::Release,
         authority: Authority::Bot,
+        cap: None,
     }));
     let capture = Act::CaptureHold(CaptureRequest {
         id: transfer_id(31),
         hold,
         amount: Amount::new(2),
         ended: None,
+        cap: None,
     });
     let release = Act::ReleaseHold { hold, ended: None };
     let batch = vec![
@@ -93,6 +95,7 @@ fn hold_and_reverse(storage: &Storage) {
         postings: pay.postings.reversed(),
         authority: Authority::Bot,
         force: None,
+        cap: None,
     }));
     for (key, path, act) in [
         ("hold", hold.to_string(), place),
@@ -154,6 +157,7 @@ fn two_postings() -> Act {
         id: TransferId(uuid::Uuid::from_u128(7)),
         postings: Postings::new(both).expect("postings"),
         authority: Authority::Bot,
+        cap: None,
     })
 }
 
