@@ -2,6 +2,7 @@
 
 mod chapters;
 mod stage;
+mod stakes;
 
 use std::process::ExitCode;
 use std::time::Instant;

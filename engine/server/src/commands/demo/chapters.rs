@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::stage::{Broken, GUILD, Stage};
+use super::stakes;
 use crate::bundled;
 use crate::client::{Client, Response};
 use crate::commands::{audit, style};
@@ -29,6 +30,7 @@ pub(super) async fn all(stage: &mut Stage) -> Told {
     purchase(stage).await?;
     last_item(stage).await?;
     double_clicks(stage).await?;
+    stakes::told(stage).await?;
     villain(stage).await?;
     coinflip(stage).await?;
     sudden_death(stage).await?;
