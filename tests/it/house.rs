@@ -235,3 +235,35 @@ fn the_readmes_commands_are_in_the_makefile() {
         assert!(makefile.contains(&format!("\n{command}: ")));
     }
 }
+
+/// A yes in the comparison that nothing shows would be a boast.
+#[test]
+fn every_yes_of_the_comparison_names_a_test_that_is_there() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let (_, comparison) = readme.split_once("## How it compares").unwrap();
+    let (comparison, _) = comparison.split_once("\n## ").unwrap();
+    let mut yes = 0;
+    for row in comparison.lines().filter(|line| line.starts_with("| ")) {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        assert_eq!(cells.len(), 8, "{row}");
+        assert!(
+            ["Bursar", "yes", "partly", "no"].contains(&cells[1]) && !cells[2].is_empty(),
+            "{row}"
+        );
+        if cells[1] != "yes" {
+            continue;
+        }
+        let shown: Vec<&str> = cells[2].split('`').collect();
+        let [_, file, _, test, _] = shown[..] else {
+            panic!("{row} names no test");
+        };
+        let folder = match file {
+            "tampered.rs" => "engine/storage/src/tests",
+            _stories => "tests/it",
+        };
+        let source = std::fs::read_to_string(root().join(folder).join(file)).unwrap();
+        assert!(source.contains(&format!("fn {test}(")), "{row}");
+        yes += 1;
+    }
+    assert!(yes > 25, "{yes}");
+}
