@@ -173,6 +173,21 @@ async fn holds_end_by_the_clock_while_nobody_calls_and_after_a_restart() {
     );
     assert_eq!(account(&mut guild, 1).await, balance(950, 7));
 
+    // What the end of a hold has moved is a transfer of the hold's id, and can be taken back.
+    let seen = guild
+        .get(&format!("{GUILD}/transfers/{taken}"))
+        .await
+        .json();
+    assert_eq!(
+        (&seen["kind"], &seen["hold"], &seen["postings"][0]["amount"]),
+        (&json!("expire_hold"), &json!(taken), &json!(50))
+    );
+    let back = guild
+        .post(&format!("transfers/{taken}/reverse"), "back", json!({}))
+        .await;
+    assert_eq!(back.status, 201, "{}", back.json());
+    assert_eq!(account(&mut guild, 1).await, balance(1000, 7));
+
     // Time passes while the server is down.
     drop(guild);
     now.fetch_add(3_600_000, Ordering::SeqCst);
@@ -182,7 +197,7 @@ async fn holds_end_by_the_clock_while_nobody_calls_and_after_a_restart() {
     };
     let view = ended(&mut guild, &later).await;
     assert_eq!(view["status"], "expired");
-    assert_eq!(account(&mut guild, 1).await, balance(950, 0));
+    assert_eq!(account(&mut guild, 1).await, balance(1000, 0));
     let events = guild.get(&format!("{GUILD}/events?limit=500")).await.json();
     let expired = events["events"].as_array().unwrap().iter();
     let expired: Vec<&Value> = expired

@@ -15,7 +15,7 @@ use crate::economy::EconomyStatus;
 use crate::hold::{HoldEnd, OnExpiry, Reservation};
 use crate::id::{AccountId, AssetId, HoldId, KeyId, PluginId, TransferId, WebhookId};
 use crate::key_limits::TransferCap;
-use crate::limits::BATCH_TRANSFERS_MAX;
+use crate::limits::{BATCH_POSTINGS_MAX, BATCH_TRANSFERS_MAX};
 use crate::movement::Postings;
 use crate::patch::Patch;
 use crate::plugin::PluginPatch;
@@ -45,24 +45,34 @@ pub struct TransferRequest {
     pub cap: Option<TransferCap>,
 }
 
-/// The transfers of a batch of which all happen or none: 1 to [`BATCH_TRANSFERS_MAX`].
+/// The transfers of a batch of which all happen or none: 1 to [`BATCH_TRANSFERS_MAX`], with at most
+/// [`BATCH_POSTINGS_MAX`] postings together.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(try_from = "Vec<TransferRequest>")]
 pub struct Transfers(Vec<TransferRequest>);
 
-/// A batch has no transfers, or too many.
+/// Why some transfers are no batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("a batch has 1 to {BATCH_TRANSFERS_MAX} transfers")]
-pub struct TransfersError;
+pub enum TransfersError {
+    /// There are none, or too many.
+    #[error("a batch has 1 to {BATCH_TRANSFERS_MAX} transfers")]
+    Count,
+    /// They have too many postings.
+    #[error("the transfers of an atomic batch have {BATCH_POSTINGS_MAX} postings at most")]
+    Postings,
+}
 
 impl Transfers {
     /// The transfers of a batch, unless they cannot be one.
     pub fn new(transfers: Vec<TransferRequest>) -> Result<Self, TransfersError> {
-        if (1..=BATCH_TRANSFERS_MAX).contains(&transfers.len()) {
-            Ok(Self(transfers))
-        } else {
-            Err(TransfersError)
+        if !(1..=BATCH_TRANSFERS_MAX).contains(&transfers.len()) {
+            return Err(TransfersError::Count);
         }
+        let postings = transfers.iter().map(|each| each.postings.as_slice().len());
+        if postings.fold(0, usize::saturating_add) > BATCH_POSTINGS_MAX {
+            return Err(TransfersError::Postings);
+        }
+        Ok(Self(transfers))
     }
 
     /// The transfers, in the order given.
@@ -77,6 +87,16 @@ impl TryFrom<Vec<TransferRequest>> for Transfers {
     fn try_from(transfers: Vec<TransferRequest>) -> Result<Self, TransfersError> {
         Self::new(transfers)
     }
+}
+
+/// Several transfers that are asked for as one.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct BatchRequest {
+    /// The transfers. None has a cap of its own.
+    pub transfers: Transfers,
+    /// The most that each of them may move, by the key that asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cap: Option<TransferCap>,
 }
 
 /// An amount to reserve.
@@ -111,6 +131,8 @@ pub struct CaptureRequest {
     /// How the hold ended, if whoever asks knew that it had. The books keep open holds only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<HoldEnd>,
+    /// On whose authority.
+    pub authority: Authority,
     /// The most that the key which asks may move.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cap: Option<TransferCap>,
@@ -212,7 +234,7 @@ pub enum Act {
     /// Move money between accounts.
     Transfer(TransferRequest),
     /// Make several transfers, all or none.
-    Batch(Transfers),
+    Batch(BatchRequest),
     /// Take a transfer back.
     #[serde(rename = "reversal")]
     Reverse(Box<ReversalRequest>),
@@ -227,6 +249,8 @@ pub enum Act {
         /// How it ended, if whoever asks knew that it had.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ended: Option<HoldEnd>,
+        /// On whose authority.
+        authority: Authority,
     },
     /// End a hold by its own rule, since its time is over.
     ExpireHold {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::account::Account;
 use crate::amount::Limit;
 use crate::books::Books;
-use crate::economy::Reversal;
+use crate::economy::{EconomyStatus, Reversal};
 use crate::id::{AccountId, AssetId, TransferId};
 use crate::limits::AMOUNT_MAX;
 
@@ -96,6 +96,12 @@ pub enum Violation {
         /// What its open holds sum to.
         counted: u64,
     },
+    /// A closed economy waits for the end of holds.
+    #[error("the economy is closed, and {open} holds are open")]
+    ClosedWithHolds {
+        /// How many.
+        open: usize,
+    },
     /// A transfer is tied to a reversal that is not tied to it.
     #[error("the transfer {transfer} is tied to a reversal, and not the other way")]
     LooseReversal {
@@ -112,6 +118,23 @@ pub enum Violation {
         /// What its count says.
         recorded: usize,
     },
+}
+
+impl Violation {
+    /// Whether an account is outside its limits, which new limits or a forced reversal can explain.
+    pub fn is_of_limits(&self) -> bool {
+        match self {
+            Self::BelowFloor { .. } | Self::AboveCeiling { .. } | Self::OverHeld { .. } => true,
+            Self::NotConserved { .. }
+            | Self::UnknownAsset { .. }
+            | Self::ForeignIssuer { .. }
+            | Self::OutOfRange { .. }
+            | Self::ClosedWithHolds { .. }
+            | Self::HeldMiscounted { .. }
+            | Self::LooseReversal { .. }
+            | Self::StateMiscounted { .. } => false,
+        }
+    }
 }
 
 /// The bounds of an account's balance in an asset: an issuer's, or any other account's.
@@ -214,6 +237,10 @@ fn check_holds(books: &Books) -> Vec<Violation> {
         *sum = sum.saturating_add(hold.remaining.get());
     }
     let mut found = Vec::new();
+    if books.status() == EconomyStatus::Closed && books.holds_open() > 0 {
+        let open = books.holds_open();
+        found.push(Violation::ClosedWithHolds { open });
+    }
     let mut compare = |account: &AccountId, asset: &AssetId, held: Limit, counted: u64| {
         if held.get() != counted {
             let (account, asset) = (account.clone(), asset.clone());

@@ -58,8 +58,8 @@ mod tests;
 pub use access::{ApiKey, KeyDefinition, KeyMode, KeyPatch, Scope, Scopes};
 pub use account::{Account, AccountPatch, AccountStatus, Balance};
 pub use act::{
-    Act, AssetPatch, Authority, CaptureRequest, Force, HoldRequest, IssueRequest, ReversalRequest,
-    TransferRequest, Transfers, TransfersError,
+    Act, AssetPatch, Authority, BatchRequest, CaptureRequest, Force, HoldRequest, IssueRequest,
+    ReversalRequest, TransferRequest, Transfers, TransfersError,
 };
 pub use amount::{Amount, Limit};
 pub use asset::{Asset, AssetKind};

@@ -13,6 +13,9 @@ pub const POSTINGS_MAX: usize = 64;
 /// Transfers in one batch.
 pub const BATCH_TRANSFERS_MAX: usize = 8_192;
 
+/// Postings of all transfers of one batch together.
+pub const BATCH_POSTINGS_MAX: usize = 16_384;
+
 /// Holds that may be open in one economy at the same time.
 pub const HOLDS_MAX: usize = 100_000;
 

@@ -48,8 +48,8 @@ impl Act {
         match self {
             Self::Transfer(request) => vec![made(request.id, 0)],
             Self::Issue(request) | Self::Burn(request) => vec![made(request.id, 0)],
-            Self::Batch(transfers) => {
-                let transfers = transfers.as_slice().iter().zip(0..);
+            Self::Batch(request) => {
+                let transfers = request.transfers.as_slice().iter().zip(0..);
                 transfers.map(|(each, part)| made(each.id, part)).collect()
             }
             Self::Reverse(request) => vec![made(request.id, 0), about(request.original.into())],

@@ -12,7 +12,7 @@ use bursar_host::{LoadedPlugin, PluginHost};
 use bursar_ledger::{Act, Digest, EconomyId};
 use bursar_storage::{
     Answer, Clock, Failure, IdempotencyKey, Receiver, Render, Reply, Request, State, Storage,
-    StorageError, Submission,
+    StorageError, Stored, Submission,
 };
 use bytes::Bytes;
 use serde_json::Value;
@@ -119,19 +119,24 @@ impl Bursar {
         // no room none is sent, so that the order holds.
         let (mut sent, mut full) = (Vec::with_capacity(asks.len()), None);
         for (asking, act) in asks {
+            let asked = Asked::of(&asking);
             let submitted = match full {
                 Some(failure) => Err(failure),
                 None => self.parts.storage.submit(submission(asking, act, None)),
             };
             full = submitted.as_ref().err().copied();
-            sent.push(submitted);
+            sent.push((asked, submitted));
         }
         let deadline = Instant::now() + ANSWER_PATIENCE;
         let mut answers = Vec::with_capacity(sent.len());
-        for receiver in sent {
-            answers.push(match receiver {
-                Ok(receiver) => received(receiver, deadline).await.and_then(answered),
+        for (asked, receiver) in sent {
+            let reply = match receiver {
+                Ok(receiver) => received(receiver, deadline).await,
                 Err(failure) => Err(failure.into()),
+            };
+            answers.push(match reply {
+                Ok(reply) => self.answered(asked, reply).await,
+                Err(no_answer) => Err(no_answer),
             });
         }
         answers
@@ -143,7 +148,52 @@ impl Bursar {
         act: Act,
         component: Option<(Digest, Bytes)>,
     ) -> Result<Answer, NoAnswer> {
-        answered(self.submit(submission(asking, act, component)).await?)
+        let asked = Asked::of(&asking);
+        let reply = self.submit(submission(asking, act, component)).await?;
+        self.answered(asked, reply).await
+    }
+
+    /// What a plain act comes to.
+    async fn answered(&self, asked: Asked, reply: Reply) -> Result<Answer, NoAnswer> {
+        match reply {
+            Reply::Answered(answer) => Ok(answer),
+            Reply::KeyReused => self.difference(asked).await,
+            Reply::NoEconomy => Err(NoAnswer::NoEconomy),
+            Reply::Stale => Err(NoAnswer::Bug("only a call can be stale")),
+        }
+    }
+
+    /// In what a request differs from the one that its key stands for. Both may be long: it is found
+    /// out here, beside the writer.
+    async fn difference(&self, asked: Asked) -> Result<Answer, NoAnswer> {
+        let Asked {
+            economy,
+            key,
+            request,
+        } = asked;
+        let key = key.ok_or(NoAnswer::Bug("without a key none can be reused"))?;
+        let storage = self.parts.storage.clone();
+        let compared = blocking(move || {
+            let stored = storage.stored(&economy, &key)?;
+            Ok(stored.map(|stored| stored.answer_to(&request)))
+        });
+        match compared.await?.map_err(unreadable)? {
+            Some(Ok(answer)) => Ok(answer),
+            Some(Err(field)) => Err(NoAnswer::KeyReused { field }),
+            None => Err(NoAnswer::Bug("a key stands for a request that is not kept")),
+        }
+    }
+
+    /// The answer that is kept under a key.
+    async fn look_up(
+        &self,
+        economy: &EconomyId,
+        key: &IdempotencyKey,
+    ) -> Result<Option<Stored>, NoAnswer> {
+        let storage = self.parts.storage.clone();
+        let (economy, key) = (economy.clone(), key.clone());
+        let stored = blocking(move || storage.stored(&economy, &key)).await?;
+        stored.map_err(unreadable)
     }
 
     async fn submit(&self, submission: Submission) -> Result<Reply, NoAnswer> {
@@ -257,6 +307,23 @@ impl Bursar {
     }
 }
 
+/// What is kept of a request while it is under way, to find out what became of its key.
+struct Asked {
+    economy: EconomyId,
+    key: Option<IdempotencyKey>,
+    request: Request,
+}
+
+impl Asked {
+    fn of(asking: &Asking) -> Self {
+        Self {
+            economy: asking.economy.clone(),
+            key: asking.key.clone(),
+            request: asking.request.clone(),
+        }
+    }
+}
+
 fn submission(asking: Asking, act: Act, component: Option<(Digest, Bytes)>) -> Submission {
     let Asking {
         economy,
@@ -279,16 +346,6 @@ async fn received(receiver: Receiver, deadline: Instant) -> Result<Reply, NoAnsw
         Ok(Ok(reply)) => Ok(reply?),
         // The writer ended without an answer, or is taking too long.
         Ok(Err(_)) | Err(_) => Err(Failure::Unknown.into()),
-    }
-}
-
-/// What a plain act comes to.
-fn answered(reply: Reply) -> Result<Answer, NoAnswer> {
-    match reply {
-        Reply::Answered(answer) => Ok(answer),
-        Reply::KeyReused { field } => Err(NoAnswer::KeyReused { field }),
-        Reply::NoEconomy => Err(NoAnswer::NoEconomy),
-        Reply::Stale => Err(NoAnswer::Bug("only a call can be stale")),
     }
 }
 

@@ -236,6 +236,7 @@ impl Auditor {
             Violation::LooseReversal { .. } => self.find(P::Explainable, what),
             Violation::OutOfRange { .. }
             | Violation::HeldMiscounted { .. }
+            | Violation::ClosedWithHolds { .. }
             | Violation::StateMiscounted { .. } => self.find(P::Limits, what),
         }
     }

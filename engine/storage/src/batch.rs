@@ -1,7 +1,7 @@
 //! One batch: the pure middle of the writer. Requests go in; records, replies and the state as it
 //! will be come out, and nothing has been written yet.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bursar_ledger::{Act, Decision, Digest, EconomyId, HoldId, Timestamp, Verdict, decide};
@@ -10,14 +10,15 @@ use bytes::Bytes;
 use crate::error::{Failure, StorageError};
 use crate::journal::Appended;
 use crate::read_back;
-use crate::record::{Entry, Outcome, Record, Stored, VERSION};
+use crate::record::{Entry, Kept, Outcome, Record, Stored, VERSION};
 use crate::request::{IdempotencyKey, Request};
 use crate::state::State;
 use crate::subjects::SubjectRow;
 use crate::submission::{Answer, Recorded, Render, Rendered, Reply, Submission};
 
 /// Looks a key up in what was committed before.
-pub(crate) type Find<'a> = dyn FnMut(&EconomyId, &str) -> Result<Option<Stored>, StorageError> + 'a;
+pub(crate) type Find<'a> =
+    dyn FnMut(&EconomyId, &str, &Request) -> Result<Option<Kept>, StorageError> + 'a;
 
 /// What comes of each request of a batch.
 pub(crate) type Replies = Vec<Result<Reply, Failure>>;
@@ -64,24 +65,26 @@ impl Batch {
     }
 
     /// Ends the holds that are due, in the order in which they fell due, as far as one batch goes.
-    /// It comes before any request, so that none sees a hold whose time is over as open.
-    pub(crate) fn end_holds(self) -> Self {
-        let mut ended = self.clone();
-        let done = catch_unwind(AssertUnwindSafe(|| {
-            for _ in 0..HOLDS_ENDED_MAX {
-                match ended.state.first_due() {
-                    Some((due_at, economy, hold)) if due_at <= ended.at => {
-                        ended.decide(&end_of_hold(economy, hold))?;
-                    }
-                    Some(_) | None => break,
-                }
+    /// It comes before any request. A hold that cannot be ended, which only a bug or a strange journal
+    /// can bring about, keeps its economy's others waiting and nobody else's.
+    pub(crate) fn end_holds(mut self) -> Self {
+        let mut passed = BTreeSet::new();
+        for _ in 0..HOLDS_ENDED_MAX {
+            let Some((economy, hold)) = self.state.first_due(self.at, &passed) else {
+                break;
+            };
+            let (state, records) = (self.state.clone(), self.appended.len());
+            let ended = catch_unwind(AssertUnwindSafe(|| {
+                self.decide(&end_of_hold(economy.clone(), hold))
+            }));
+            let recorded = self.state.record > state.record;
+            if !(matches!(ended, Ok(Ok(_))) && recorded) {
+                tracing::error!(%economy, %hold, "a hold could not be ended; it stays as it is");
+                self.state = state;
+                self.appended.truncate(records);
+                passed.insert(economy);
             }
-            Ok::<_, Trouble>(())
-        }));
-        if let Ok(Ok(())) = done {
-            return ended;
         }
-        tracing::error!("a bug was met in the end of a hold; it stays as it is");
         self
     }
 
@@ -140,26 +143,36 @@ impl Batch {
     fn process(&mut self, submission: &Submission, find: &mut Find<'_>) -> Result<Reply, Trouble> {
         if let Some(key) = &submission.key {
             // The key comes before every rule, so that a replay never gets another answer.
-            let stored = match self.stored_here(&submission.economy, key) {
-                Some(stored) => Some(stored),
-                None => find(&submission.economy, key.as_str()).map_err(Trouble::Journal)?,
+            let (economy, request) = (&submission.economy, &submission.request);
+            let kept = match self.kept_here(economy, key, request) {
+                Some(kept) => Some(kept),
+                None => find(economy, key.as_str(), request).map_err(Trouble::Journal)?,
             };
-            if let Some(stored) = stored {
-                return Ok(Reply::again(&submission.request, stored));
+            match kept {
+                Some(Kept::Same(stored)) => return Ok(Reply::Answered(stored.replay())),
+                Some(Kept::Other) => return Ok(Reply::KeyReused),
+                None => {}
             }
         }
         self.decide(submission)
     }
 
-    fn stored_here(&self, economy: &EconomyId, key: &IdempotencyKey) -> Option<Stored> {
+    fn kept_here(
+        &self,
+        economy: &EconomyId,
+        key: &IdempotencyKey,
+        request: &Request,
+    ) -> Option<Kept> {
         let index = self.keys.get(&(economy.clone(), key.clone()))?;
         let record = &self.appended.get(*index)?.record;
-        let (request, body) = (record.request.clone(), record.answer.clone());
-        Some(Stored {
-            request,
+        if record.request != request.as_str() {
+            return Some(Kept::Other);
+        }
+        Some(Kept::Same(Stored {
+            request: record.request.clone(),
             status: record.status,
-            body,
-        })
+            body: record.answer.clone(),
+        }))
     }
 
     fn decide(&mut self, submission: &Submission) -> Result<Reply, Trouble> {

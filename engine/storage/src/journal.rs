@@ -14,7 +14,8 @@ use crate::database::{Database, Statement, integer, optional, text};
 use crate::error::StorageError;
 use crate::keys::KeyIndex;
 use crate::lock::canonical;
-use crate::record::{Entry, Record, Stored, VERSION};
+use crate::record::{Entry, Kept, Record, VERSION};
+use crate::request::Request;
 use crate::state::State;
 use crate::subjects::{SubjectIndex, SubjectRow};
 use crate::{rows, schema};
@@ -42,8 +43,8 @@ pub(crate) trait Journal {
     /// The number of this opening; it is part of every record.
     fn epoch(&self) -> u64;
 
-    /// The answer that a key led to.
-    fn find(&mut self, economy: &EconomyId, key: &str) -> Result<Option<Stored>>;
+    /// What a key stands for when this comes under it.
+    fn find(&mut self, economy: &EconomyId, key: &str, asked: &Request) -> Result<Option<Kept>>;
 
     /// Makes a batch durable, as one. After an error it is not known whether it is.
     fn append(&mut self, batch: &[Appended]) -> Result<()>;
@@ -87,6 +88,7 @@ pub(crate) struct FileJournal {
     subjects: SubjectIndex,
     accounts: AccountOrder,
     find_record: Statement,
+    find_length: Statement,
     insert_record: Statement,
     insert_movement: Statement,
     insert_component: Statement,
@@ -112,6 +114,7 @@ impl FileJournal {
             subjects: SubjectIndex::open(&database)?,
             accounts: AccountOrder::open(&database)?,
             find_record: database.prepare(rows::FIND_STORED)?,
+            find_length: database.prepare(rows::FIND_LENGTH)?,
             insert_record: database.prepare(
                 "INSERT INTO records (id, economy, seq, epoch, version, recorded_at, kind, actor,
                      idempotency_key, request, act, outcome, changes, status, answer, previous, hash)
@@ -227,11 +230,20 @@ impl Journal for FileJournal {
         self.epoch
     }
 
-    fn find(&mut self, economy: &EconomyId, key: &str) -> Result<Option<Stored>> {
-        match self.keys.find(economy, key)? {
-            Some(record) => rows::stored(&mut self.find_record, record).map(Some),
-            None => Ok(None),
+    fn find(&mut self, economy: &EconomyId, key: &str, asked: &Request) -> Result<Option<Kept>> {
+        let Some(record) = self.keys.find(economy, key)? else {
+            return Ok(None);
+        };
+        // A request of another length is another one, however long it is to read.
+        if rows::request_bytes(&mut self.find_length, record)? != asked.as_str().len() as u64 {
+            return Ok(Some(Kept::Other));
         }
+        let stored = rows::stored(&mut self.find_record, record)?;
+        Ok(Some(if stored.request == asked.as_str() {
+            Kept::Same(stored)
+        } else {
+            Kept::Other
+        }))
     }
 
     fn append(&mut self, batch: &[Appended]) -> Result<()> {

@@ -49,7 +49,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use bursar_ledger::{Digest, EconomyId, SubjectId, Timestamp};
+use bursar_ledger::{Digest, EconomyId, HoldId, Movement, Timestamp, TransferId};
 use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 
@@ -71,7 +71,7 @@ pub use queue::{QUEUE_BYTES_MAX, QUEUE_BYTES_PER_ECONOMY_MAX, QUEUE_MAX, QUEUE_P
 pub use record::Stored;
 pub use request::{IdempotencyKey, KEY_CHARS_MAX, KeyError, Request};
 pub use state::State;
-pub use subjects::SubjectRecord;
+pub use subjects::{HoldHistory, SubjectRecord};
 pub use submission::{Answer, Receiver, Recorded, Render, Rendered, Reply, Submission};
 pub use writer::BATCH_MAX;
 
@@ -209,14 +209,32 @@ impl Storage {
         self.inner.readers.history(query)
     }
 
-    /// What the journal says of a transfer, a hold or a call, oldest first: what made it, and what
-    /// became of it; nothing, if the economy has never had it. Blocks for a few small reads.
-    pub fn about(
+    /// The record that has made a transfer, with what it moved; none if the economy never had it. What
+    /// a call or the end of a hold has moved is a transfer of the same id. Blocks for a few small reads.
+    pub fn transfer(
         &self,
         economy: &EconomyId,
-        subject: impl Into<SubjectId>,
-    ) -> Result<Vec<SubjectRecord>, StorageError> {
-        self.inner.readers.about(economy, subject.into())
+        transfer: TransferId,
+    ) -> Result<Option<SubjectRecord>, StorageError> {
+        self.inner.readers.transfer(economy, transfer.into())
+    }
+
+    /// What a transfer has moved; nothing, if the economy never had it. Blocks for a few small reads.
+    pub fn moved(
+        &self,
+        economy: &EconomyId,
+        transfer: TransferId,
+    ) -> Result<Vec<Movement>, StorageError> {
+        self.inner.readers.moved(economy, transfer.into())
+    }
+
+    /// What became of a hold; none if the economy never had it. Blocks for a few small reads.
+    pub fn hold(
+        &self,
+        economy: &EconomyId,
+        hold: HoldId,
+    ) -> Result<Option<HoldHistory>, StorageError> {
+        self.inner.readers.hold(economy, hold.into())
     }
 
     /// What an account had at a moment. Blocks for small reads, and for the walk along what is not in

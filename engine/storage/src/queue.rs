@@ -22,6 +22,10 @@ pub const QUEUE_BYTES_MAX: usize = 64 << 20;
 /// Bytes of requests that may wait in one economy. The largest upload is smaller.
 pub const QUEUE_BYTES_PER_ECONOMY_MAX: usize = 32 << 20;
 
+/// Bytes of requests that the writer takes at once, but for one request that is larger by itself: a
+/// few large ones make a batch as many small ones do.
+pub(crate) const TAKEN_BYTES_MAX: usize = 4 << 20;
+
 /// Requests that wait for the writer.
 pub(crate) struct Queue<T> {
     waiting: Mutex<Waiting<T>>,
@@ -115,7 +119,7 @@ impl<T> Queue<T> {
                 .wait_timeout_while(waiting, patience, idle)
                 .map_or_else(|poisoned| poisoned.into_inner().0, |(waiting, _)| waiting);
         }
-        let batch = waiting.take(most);
+        let batch = waiting.take(most, TAKEN_BYTES_MAX);
         match (batch.is_empty(), waiting.gate) {
             (false, _) => Taken::Batch(batch),
             (true, Gate::Closed) => Taken::Finished,
@@ -129,7 +133,7 @@ impl<T> Queue<T> {
         if waiting.gate == Gate::Open {
             waiting.gate = Gate::Shut;
         }
-        waiting.take(usize::MAX)
+        waiting.take(usize::MAX, usize::MAX)
     }
 
     /// Opens the gate again.
@@ -186,9 +190,10 @@ impl<T> Waiting<T> {
         self.bytes += bytes;
     }
 
-    fn take(&mut self, most: usize) -> Vec<T> {
+    fn take(&mut self, most: usize, bytes_most: usize) -> Vec<T> {
         let mut batch = Vec::with_capacity(self.count.min(most));
-        while batch.len() < most {
+        let mut taken = 0;
+        while batch.len() < most && taken < bytes_most {
             let Some(economy) = self.turns.pop_front() else {
                 break;
             };
@@ -197,6 +202,7 @@ impl<T> Waiting<T> {
                 batch.push(request);
                 line.bytes -= bytes;
                 self.bytes -= bytes;
+                taken += bytes;
             }
             if line.requests.is_empty() {
                 self.economies.remove(&economy);
@@ -286,13 +292,29 @@ mod tests {
         assert_eq!(queue.push(&economy("a"), half, 3), Ok(()));
         assert_eq!(queue.push(&economy("a"), 1, 4), Err(Failure::Overloaded));
         assert_eq!(queue.push(&economy("b"), 1, 5), Ok(()));
-        assert_eq!(
-            queue.take(9, Duration::ZERO),
-            Taken::Batch(vec![1, 5, 3]),
-            "who is refused leaves nothing behind"
-        );
+        let taken: Vec<_> = (0..3).map(|_| queue.take(9, Duration::ZERO)).collect();
+        let expected = [vec![1], vec![5, 3]].map(Taken::Batch);
+        assert_eq!(taken[..2], expected, "who is refused leaves nothing behind");
         let all = QUEUE_BYTES_PER_ECONOMY_MAX;
         assert_eq!(queue.push(&economy("a"), all, 6), Ok(()), "room again");
+    }
+
+    #[test]
+    fn a_few_large_requests_are_taken_as_a_batch() {
+        let queue = Queue::new();
+        let half = TAKEN_BYTES_MAX / 2;
+        for (bytes, request) in [
+            (half, 1),
+            (half, 2),
+            (1, 3),
+            (TAKEN_BYTES_MAX + 1, 4),
+            (1, 5),
+        ] {
+            assert_eq!(queue.push(&economy("a"), bytes, request), Ok(()));
+        }
+        assert_eq!(queue.take(9, Duration::ZERO), Taken::Batch(vec![1, 2]));
+        assert_eq!(queue.take(9, Duration::ZERO), Taken::Batch(vec![3, 4]));
+        assert_eq!(queue.take(9, Duration::ZERO), Taken::Batch(vec![5]));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
-use bursar_ledger::{Digest, EconomyId, SubjectId};
+use bursar_ledger::{Digest, EconomyId, Movement, SubjectId};
 use bytes::Bytes;
 
 use crate::by_account::{Past, PastBalances, PastQuery};
@@ -19,7 +19,7 @@ use crate::history::{History, HistoryPage, HistoryQuery};
 use crate::keys::KeyIndex;
 use crate::record::Stored;
 use crate::rows;
-use crate::subjects::{About, SubjectRecord};
+use crate::subjects::{About, HoldHistory, SubjectRecord};
 
 /// Connections that read, and nothing else. Calls block for the time of one small read.
 pub(crate) struct Readers {
@@ -67,13 +67,31 @@ impl Readers {
             .first(values, |row| Ok(row.get::<Vec<u8>>(0)?.into()))
     }
 
-    /// What the journal says of a transfer, a hold or a call.
-    pub(crate) fn about(
+    /// The record that has made a transfer.
+    pub(crate) fn transfer(
         &self,
         economy: &EconomyId,
-        subject: SubjectId,
-    ) -> Result<Vec<SubjectRecord>, StorageError> {
-        self.any().about.find(economy, subject)
+        id: SubjectId,
+    ) -> Result<Option<SubjectRecord>, StorageError> {
+        self.any().about.transfer(economy, id)
+    }
+
+    /// What a transfer has moved.
+    pub(crate) fn moved(
+        &self,
+        economy: &EconomyId,
+        id: SubjectId,
+    ) -> Result<Vec<Movement>, StorageError> {
+        self.any().about.moved(economy, id)
+    }
+
+    /// What became of a hold.
+    pub(crate) fn hold(
+        &self,
+        economy: &EconomyId,
+        id: SubjectId,
+    ) -> Result<Option<HoldHistory>, StorageError> {
+        self.any().about.hold(economy, id)
     }
 
     /// What an account had at a moment.

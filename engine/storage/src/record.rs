@@ -134,6 +134,15 @@ impl Record {
     }
 }
 
+/// What a key stands for, as far as the request that comes under it again needs to know.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Kept {
+    /// The same request: this is its answer.
+    Same(Stored),
+    /// Another one.
+    Other,
+}
+
 /// An answer that was given before.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Stored {

@@ -54,6 +54,15 @@ pub(crate) fn record_values(record: &Record) -> Result<Vec<Value>> {
 pub(crate) const FIND_STORED: &str =
     "SELECT CAST(request AS BLOB), status, CAST(answer AS BLOB) FROM records WHERE id = ?1";
 
+/// Finds how long a record's request is, for [`request_bytes`]. SQLite knows it without reading it.
+pub(crate) const FIND_LENGTH: &str = "SELECT octet_length(request) FROM records WHERE id = ?1";
+
+/// How many bytes the request of a record has.
+pub(crate) fn request_bytes(find: &mut Statement, record: u64) -> Result<u64> {
+    let bytes = find.first(vec![integer(record)], |row| count(row, 0, record))?;
+    bytes.ok_or_else(|| StorageError::damaged(record, "a key leads to it, and it is missing"))
+}
+
 /// The answer of a record.
 pub(crate) fn stored(find: &mut Statement, record: u64) -> Result<Stored> {
     let stored = find.first(vec![integer(record)], |row| {

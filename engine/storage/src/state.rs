@@ -1,5 +1,6 @@
 //! All books of one file, as one value with structural sharing.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bursar_ledger::{Books, Change, Digest, EconomyId, HoldId, Item, Links, Seed, Timestamp};
@@ -75,11 +76,23 @@ impl State {
         self.note_due(economy);
     }
 
-    /// The hold that falls due next in this file, and when.
-    pub(crate) fn first_due(&self) -> Option<(Timestamp, EconomyId, HoldId)> {
-        let (_, economy) = self.by_due.get_min()?;
-        let (due_at, hold) = self.books(economy)?.first_due()?;
-        Some((due_at, economy.clone(), hold))
+    /// When the next hold of this file falls due.
+    pub(crate) fn next_due(&self) -> Option<Timestamp> {
+        self.by_due.get_min().map(|(due_at, _)| *due_at)
+    }
+
+    /// The hold that was due first at a moment, in no economy that is to be passed by.
+    pub(crate) fn first_due(
+        &self,
+        at: Timestamp,
+        passed: &BTreeSet<EconomyId>,
+    ) -> Option<(EconomyId, HoldId)> {
+        let due = self.by_due.iter().take_while(|(due_at, _)| *due_at <= at);
+        let (_, economy) = due
+            .into_iter()
+            .find(|(_, economy)| !passed.contains(economy))?;
+        let (_, hold) = self.books(economy)?.first_due()?;
+        Some((economy.clone(), hold))
     }
 
     /// Keeps in mind when an economy's next hold falls due.

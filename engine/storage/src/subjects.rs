@@ -87,7 +87,7 @@ impl SubjectIndex {
     }
 }
 
-/// A record that is about something.
+/// The record that has made a transfer.
 #[derive(Clone, PartialEq, Debug)]
 pub struct SubjectRecord {
     /// The record's number in its economy.
@@ -104,8 +104,6 @@ pub struct SubjectRecord {
     pub request: Value,
     /// What was decided upon.
     pub act: Act,
-    /// What was answered, as JSON.
-    pub answer: Value,
     /// What moved as a part of the subject, and what was there after it.
     pub movements: Vec<Movement>,
 }
@@ -118,21 +116,46 @@ impl SubjectRecord {
     }
 }
 
+/// What became of a hold.
+#[derive(Clone, PartialEq, Debug)]
+pub struct HoldHistory {
+    /// What was answered when it was placed, as JSON.
+    pub placed: Value,
+    /// The kind of the newest act about it, as [`Act::kind`] names it.
+    pub last: String,
+    /// When that was.
+    pub last_at: Timestamp,
+    /// How much of it was captured, all together.
+    pub captured: u64,
+}
+
 /// Finds the records that are about something.
 pub(crate) struct About {
-    records: Statement,
+    maker: Statement,
+    record: Statement,
     movements: Statement,
+    first_and_last: Statement,
+    captured: Statement,
+    answer: Statement,
 }
 
 impl About {
     pub(crate) fn open(database: &Database) -> Result<Self> {
         Ok(Self {
-            records: database.prepare(
-                "SELECT records.id, seq, recorded_at, CAST(outcome AS BLOB), CAST(actor AS BLOB),
-                        CAST(idempotency_key AS BLOB), CAST(request AS BLOB), CAST(act AS BLOB),
-                        CAST(answer AS BLOB), movement
-                 FROM subjects JOIN records ON records.id = subjects.record
-                 WHERE subjects.id = ?1 AND economy = ?2 ORDER BY records.id",
+            // A hold is made by a record that moves nothing, and becomes a transfer of its own only
+            // where its end by time moves what was left.
+            maker: database.prepare(
+                "SELECT records.id, movement FROM subjects JOIN records
+                     ON records.id = subjects.record
+                 WHERE subjects.id = ?1 AND economy = ?2 AND movement IS NOT NULL
+                     AND (kind = 'expire_hold' OR subjects.record = (
+                         SELECT min(record) FROM subjects WHERE id = ?1))
+                 ORDER BY records.id LIMIT 1",
+            )?,
+            record: database.prepare(
+                "SELECT seq, recorded_at, CAST(outcome AS BLOB), CAST(actor AS BLOB),
+                        CAST(idempotency_key AS BLOB), CAST(request AS BLOB), CAST(act AS BLOB)
+                 FROM records WHERE id = ?1",
             )?,
             movements: database.prepare(
                 "SELECT id, record, CAST(source AS BLOB), CAST(destination AS BLOB),
@@ -140,50 +163,110 @@ impl About {
                         source_previous, destination_previous, part
                  FROM movements WHERE id >= ?1 ORDER BY id",
             )?,
+            first_and_last: database.prepare(
+                "SELECT min(records.id), max(records.id) FROM subjects JOIN records
+                     ON records.id = subjects.record
+                 WHERE subjects.id = ?1 AND economy = ?2",
+            )?,
+            captured: database.prepare(
+                "SELECT coalesce(sum(amount), 0) FROM subjects JOIN movements
+                     ON movements.id = subjects.movement
+                 WHERE subjects.id = ?1",
+            )?,
+            answer: database.prepare(
+                "SELECT CAST(kind AS BLOB), recorded_at, CAST(answer AS BLOB)
+                 FROM records WHERE id = ?1",
+            )?,
         })
     }
 
-    /// The records about a subject, oldest first.
-    pub(crate) fn find(
+    /// What a transfer has moved; nothing if the economy has no such transfer.
+    pub(crate) fn moved(&mut self, economy: &EconomyId, id: SubjectId) -> Result<Vec<Movement>> {
+        match self.maker(economy, id)? {
+            Some((record, first)) => self.movements_from(record, first),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// The record that has made a transfer.
+    pub(crate) fn transfer(
         &mut self,
         economy: &EconomyId,
-        subject: SubjectId,
-    ) -> Result<Vec<SubjectRecord>> {
-        let mut found = Vec::new();
-        let values = vec![Cell::Blob(subject.to_vec()), text(economy.as_str())];
-        self.records.each(values, |row| {
-            let record = rows::unsigned(row.get(0)?)?;
+        id: SubjectId,
+    ) -> Result<Option<SubjectRecord>> {
+        let Some((record, first)) = self.maker(economy, id)? else {
+            return Ok(None);
+        };
+        let movements = self.movements_from(record, first)?;
+        self.record.first(vec![integer(record)], |row| {
             let damaged = |error| StorageError::damaged(record, error);
-            let json = |column: i32| -> Result<Value> {
-                serde_json::from_str(&rows::string(row, column, record)?).map_err(damaged)
-            };
-            let first = row.get::<Option<i64>>(9)?.map(rows::unsigned).transpose()?;
-            let about = SubjectRecord {
-                seq: rows::unsigned(row.get(1)?)?,
-                recorded_at: Timestamp(rows::unsigned(row.get(2)?)?),
-                outcome: rows::string(row, 3, record)?,
-                actor: rows::string(row, 4, record)?,
-                key: rows::string_or_none(row, 5, record)?,
-                request: json(6)?,
-                act: serde_json::from_str(&rows::string(row, 7, record)?).map_err(damaged)?,
-                answer: json(8)?,
-                movements: Vec::new(),
-            };
-            found.push((record, first, about));
-            Ok(true)
+            let request = rows::string(row, 5, record)?;
+            let act = rows::string(row, 6, record)?;
+            Ok(SubjectRecord {
+                seq: rows::count(row, 0, record)?,
+                recorded_at: Timestamp(rows::count(row, 1, record)?),
+                outcome: rows::string(row, 2, record)?,
+                actor: rows::string(row, 3, record)?,
+                key: rows::string_or_none(row, 4, record)?,
+                request: serde_json::from_str(&request).map_err(damaged)?,
+                act: serde_json::from_str(&act).map_err(damaged)?,
+                movements: movements.clone(),
+            })
+        })
+    }
+
+    /// What became of a hold; none if the economy never had it.
+    pub(crate) fn hold(
+        &mut self,
+        economy: &EconomyId,
+        id: SubjectId,
+    ) -> Result<Option<HoldHistory>> {
+        let values = vec![Cell::Blob(id.to_vec()), text(economy.as_str())];
+        let ends = self.first_and_last.first(values, |row| {
+            let first = rows::number_or_none(row, 0, 0)?;
+            Ok(first.zip(rows::number_or_none(row, 1, 0)?))
         })?;
-        let mut records = Vec::with_capacity(found.len());
-        for (record, first, mut about) in found {
-            if let Some(first) = first {
-                about.movements = self.movements_from(record, first)?;
-            }
-            records.push(about);
+        let Some((first, last)) = ends.flatten() else {
+            return Ok(None);
+        };
+        let (kind, _, placed) = self.answer_of(rows::unsigned(first)?)?;
+        if kind != "place_hold" {
+            return Ok(None);
         }
-        Ok(records)
+        let (last, last_at, _) = self.answer_of(rows::unsigned(last)?)?;
+        let values = vec![Cell::Blob(id.to_vec())];
+        let captured = self.captured.first(values, |row| rows::count(row, 0, 0))?;
+        Ok(Some(HoldHistory {
+            placed,
+            last,
+            last_at,
+            captured: captured.unwrap_or(0),
+        }))
+    }
+
+    fn maker(&mut self, economy: &EconomyId, id: SubjectId) -> Result<Option<(u64, u64)>> {
+        let values = vec![Cell::Blob(id.to_vec()), text(economy.as_str())];
+        self.maker.first(values, |row| {
+            let record = rows::count(row, 0, 0)?;
+            Ok((record, rows::count(row, 1, record)?))
+        })
+    }
+
+    fn answer_of(&mut self, record: u64) -> Result<(String, Timestamp, Value)> {
+        let found = self.answer.first(vec![integer(record)], |row| {
+            let answer = rows::string(row, 2, record)?;
+            let answer = serde_json::from_str(&answer);
+            Ok((
+                rows::string(row, 0, record)?,
+                Timestamp(rows::count(row, 1, record)?),
+                answer.map_err(|error| StorageError::damaged(record, error))?,
+            ))
+        })?;
+        found.ok_or_else(|| StorageError::damaged(record, "it is missing"))
     }
 
     /// The movements of one part of a record.
-    pub(crate) fn movements_from(&mut self, record: u64, first: u64) -> Result<Vec<Movement>> {
+    fn movements_from(&mut self, record: u64, first: u64) -> Result<Vec<Movement>> {
         let mut movements: Vec<Movement> = Vec::new();
         self.movements.each(vec![integer(first)], |row| {
             let (owner, Entry { movement, .. }) = rows::read_entry(row)?;

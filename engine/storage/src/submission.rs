@@ -51,28 +51,30 @@ pub struct Answer {
 pub enum Reply {
     /// It was decided, now or before.
     Answered(Answer),
-    /// Its key stands for another request, which differs in this.
-    KeyReused {
-        /// A JSON pointer into the body, or `method` or `path`.
-        field: String,
-    },
+    /// Its key stands for another request. In what they differ is told by the stored one, which the
+    /// writer has no time to look into.
+    KeyReused,
     /// What the call learned is no longer true; it is to run again.
     Stale,
     /// There is no such economy.
     NoEconomy,
 }
 
-impl Reply {
-    /// What a key stands for when `request` comes under it again: the stored answer, or that the
-    /// key was used for another request.
-    pub fn again(request: &Request, stored: Stored) -> Self {
-        match request.difference(&stored.request) {
-            Some(field) => Self::KeyReused { field },
-            None => Self::Answered(Answer {
-                status: stored.status,
-                body: stored.body,
-                replayed: true,
-            }),
+impl Stored {
+    /// The answer once more, if the request is the one that it was given to; else the first member in
+    /// which they differ: a JSON pointer into the body, or `method` or `path`.
+    pub fn answer_to(self, request: &Request) -> Result<Answer, String> {
+        match request.difference(&self.request) {
+            Some(field) => Err(field),
+            None => Ok(self.replay()),
+        }
+    }
+
+    pub(crate) fn replay(self) -> Answer {
+        Answer {
+            status: self.status,
+            body: self.body,
+            replayed: true,
         }
     }
 }

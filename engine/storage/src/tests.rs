@@ -80,8 +80,8 @@ fn submission_at(path: &str, key: Option<&str>, act: Act) -> Submission {
         Act::Issue(asked) | Act::Burn(asked) => {
             json!({ "account": asked.account, "asset": asked.asset, "amount": asked.amount })
         }
-        Act::Batch(transfers) => {
-            let transfers = transfers.as_slice().iter();
+        Act::Batch(batch) => {
+            let transfers = batch.transfers.as_slice().iter();
             let transfers = transfers.map(|each| json!({ "postings": each.postings }));
             json!({ "mode": "atomic", "transfers": transfers.collect::<Vec<_>>() })
         }

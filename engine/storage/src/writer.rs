@@ -19,6 +19,7 @@ use crate::batch::{Batch, Replies};
 use crate::error::{Failure, StorageError};
 use crate::journal::Journal;
 use crate::queue::{Queue, Taken};
+use crate::request::Request;
 use crate::state::State;
 use crate::submission::{Job, Render, Submission};
 use crate::upkeep::{Pace, Slices};
@@ -70,6 +71,8 @@ pub(crate) struct Writer<J> {
     has_old_pieces: bool,
     /// Whether movements are being put in the order of accounts.
     ordering: bool,
+    /// The newest movement before the last look at them.
+    movement_before: u64,
     /// Whether the last look for holds whose time is over ended none.
     none_ended: bool,
     tidied: Instant,
@@ -95,6 +98,7 @@ impl<J: Journal> Writer<J> {
             checkpoint: None,
             has_old_pieces: true,
             ordering: false,
+            movement_before: state.movement,
             none_ended: false,
             tidied: Instant::now(),
             pause: Duration::ZERO,
@@ -167,7 +171,8 @@ impl<J: Journal> Writer<J> {
         let journal = self.journal.as_mut().ok_or_else(closed)?;
         let batch = Batch::new(self.state.clone(), at, journal.epoch(), self.render);
         let submissions: Vec<&Submission> = jobs.iter().map(|job| &job.submission).collect();
-        let mut find = |economy: &EconomyId, key: &str| journal.find(economy, key);
+        let mut find =
+            |economy: &EconomyId, key: &str, asked: &Request| journal.find(economy, key, asked);
         let (batch, replies) = batch.end_holds().decide_all(&submissions, &mut find)?;
         if !batch.appended.is_empty() {
             journal.append(&batch.appended)?;
@@ -186,8 +191,8 @@ impl<J: Journal> Writer<J> {
     /// How long it is until the next hold falls due. One that could not be ended waits for the next
     /// request: trying without a pause would only spin.
     fn until_due(&self) -> Duration {
-        let due = self.state.first_due().filter(|_| !self.none_ended);
-        due.map_or(Duration::MAX, |(due_at, ..)| {
+        let due = self.state.next_due().filter(|_| !self.none_ended);
+        due.map_or(Duration::MAX, |due_at| {
             let now = (self.clock)().max(self.state.recorded_at);
             Duration::from_millis(due_at.0.saturating_sub(now.0))
         })
@@ -225,8 +230,11 @@ impl<J: Journal> Writer<J> {
         self.ordering = unordered >= self.pace.ordered_anyway
             || (idle && unordered >= self.pace.ordered_when_idle);
         if self.ordering {
-            journal.order_movements(self.pace.movements_ordered)?;
+            // At least as many as came: otherwise a steady load would leave more and more behind.
+            let came = self.state.movement.saturating_sub(self.movement_before);
+            journal.order_movements(self.pace.movements_ordered.max(came.saturating_mul(2)))?;
         }
+        self.movement_before = self.state.movement;
         if self.tidied.elapsed() >= self.pace.tidy_every {
             journal.tidy()?;
             self.tidied = Instant::now();

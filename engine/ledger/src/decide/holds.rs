@@ -1,6 +1,6 @@
 //! Holds: placed, captured in one or more parts, released, and ended by their own rule.
 
-use crate::act::{CaptureRequest, HoldRequest};
+use crate::act::{Authority, CaptureRequest, HoldRequest};
 use crate::books::Books;
 use crate::decision::{Change, Decision};
 use crate::hold::{Hold, HoldEnd, OnExpiry};
@@ -61,6 +61,8 @@ pub(super) fn capture(
     if hold.expires_at <= at {
         return Err(closed(Some(HoldEnd::Expired)));
     }
+    let reserved = std::slice::from_ref(hold.reservation.posting());
+    check_authority(reserved, request.authority)?;
     let amount = request.amount.unwrap_or(hold.remaining);
     if amount > hold.remaining {
         return Err(Rejection::HoldExceeded {
@@ -78,16 +80,19 @@ pub(super) fn capture(
     post_all(books, &postings, Funds::Held, vec![captured], None)
 }
 
-/// Never refused while the hold is open: what was reserved was its owner's all the time.
+/// No rule of money refuses it while the hold is open: what was reserved was its owner's all the
+/// time. Whose it is says who may.
 pub(super) fn release(
     books: &Books,
-    hold: HoldId,
+    id: HoldId,
     ended: Option<HoldEnd>,
+    authority: Authority,
 ) -> Result<Verdict, Rejection> {
-    if books.hold(hold).is_none() {
-        return Err(Rejection::HoldClosed { hold, ended });
-    }
-    Ok(end(hold, HoldEnd::Released))
+    let closed = Rejection::HoldClosed { hold: id, ended };
+    let hold = books.hold(id).ok_or(closed)?;
+    let reserved = std::slice::from_ref(hold.reservation.posting());
+    check_authority(reserved, authority)?;
+    Ok(end(id, HoldEnd::Released))
 }
 
 /// What is done with a hold whose time is over. What cannot be captured stays reserved, and is tried

@@ -1,6 +1,6 @@
 //! What moves money: transfers, one by one or as a batch, issue and burn.
 
-use crate::act::{Authority, IssueRequest, TransferRequest, Transfers};
+use crate::act::{Authority, BatchRequest, IssueRequest, TransferRequest};
 use crate::books::Books;
 use crate::decision::{Change, Decision};
 use crate::id::{AccountId, AccountKind, PluginId};
@@ -19,14 +19,15 @@ pub(super) fn transfer(books: &Books, request: &TransferRequest) -> Result<Verdi
 }
 
 /// All or none: each transfer climbs the rungs on what those before it have left.
-pub(super) fn batch(books: &Books, transfers: &Transfers) -> Result<Verdict, Rejection> {
+pub(super) fn batch(books: &Books, request: &BatchRequest) -> Result<Verdict, Rejection> {
     let mut scratch = Scratch::new(books);
     let mut movements = Vec::new();
-    for (part, (index, transfer)) in (0..).zip(transfers.as_slice().iter().enumerate()) {
+    let transfers = request.transfers.as_slice().iter();
+    for (part, (index, transfer)) in (0..).zip(transfers.enumerate()) {
         let postings = transfer.postings.as_slice();
         let mut post = || {
             check_authority(postings, transfer.authority)?;
-            check_cap(transfer.cap.as_ref(), postings)?;
+            check_cap(request.cap.as_ref(), postings)?;
             check_places(books, postings, Funds::Spendable)?;
             scratch.post_all(postings, part, Funds::Spendable)
         };

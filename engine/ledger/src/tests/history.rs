@@ -14,10 +14,10 @@ use uuid::Uuid;
 use super::script::{World, call_request, id};
 use crate::{
     AMOUNT_MAX, AccountId, AccountPatch, AccountStatus, Act, Amount, Ask, AssetId, AssetPatch,
-    Authority, Books, CallRequest, CallResult, CaptureRequest, Digest, Draft, Ending, Force,
-    GrantChoice, Grants, HoldId, HoldRequest, IssueRequest, KeyMode, KeyPatch, Limit, OnExpiry,
-    Patch, PluginPatch, Posting, Postings, ReversalRequest, Scope, Scopes, SpendLimit, Transcript,
-    TransferCap, TransferId, TransferRequest, Transfers, Verdict,
+    Authority, BatchRequest, Books, CallRequest, CallResult, CaptureRequest, Digest, Draft, Ending,
+    Force, GrantChoice, Grants, HoldId, HoldRequest, IssueRequest, KeyMode, KeyPatch, Limit,
+    OnExpiry, Patch, PluginPatch, Posting, Postings, ReversalRequest, Scope, Scopes, SpendLimit,
+    Transcript, TransferCap, TransferId, TransferRequest, Transfers, Verdict,
 };
 
 /// Where histories begin.
@@ -270,18 +270,19 @@ fn set_account() -> impl Strategy<Value = Act> + Clone {
 
 fn batch() -> impl Strategy<Value = Act> + Clone {
     let authority = select(vec![Authority::Bot, Authority::Admin]);
-    let parts = (vec(posting(), 1..3), authority, cap());
-    let transfer = parts.prop_map(|(postings, authority, cap)| {
+    let transfer = (vec(posting(), 1..3), authority).prop_map(|(postings, authority)| {
         let postings = Postings::new(postings).expect("postings of two accounts each");
         TransferRequest {
             id: TransferId(Uuid::nil()),
             postings,
             authority,
-            cap,
+            cap: None,
         }
     });
-    vec(transfer, 1..4)
-        .prop_map(|transfers| Act::Batch(Transfers::new(transfers).expect("a batch")))
+    (vec(transfer, 1..4), cap()).prop_map(|(transfers, cap)| {
+        let transfers = Transfers::new(transfers).expect("a batch");
+        Act::Batch(BatchRequest { transfers, cap })
+    })
 }
 
 fn hold_id() -> impl Strategy<Value = HoldId> + Clone {
@@ -309,10 +310,15 @@ fn hold() -> impl Strategy<Value = Act> + Clone {
             hold,
             amount,
             ended: None,
+            authority: Authority::Bot,
             cap,
         })
     });
-    let release = hold_id().prop_map(|hold| Act::ReleaseHold { hold, ended: None });
+    let release = hold_id().prop_map(|hold| Act::ReleaseHold {
+        hold,
+        ended: None,
+        authority: Authority::Bot,
+    });
     let expire = hold_id().prop_map(|hold| Act::ExpireHold { hold });
     prop_oneof![4 => place, 4 => capture, 1 => release, 2 => expire]
 }

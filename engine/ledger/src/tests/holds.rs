@@ -220,6 +220,26 @@ fn holds_name_no_issuer_and_take_from_no_plugin() {
 }
 
 #[test]
+fn hold_on_a_plugins_account_is_an_admins_to_place_capture_and_release() {
+    after_setup(
+        "plugin shop component=a enabled=true
+         issue plugin:shop coin 5
+         hold 1 plugin:shop -> user:2 coin 2 by=admin
+         capture 1 1
+         release 1
+         capture 1 1 by=admin
+         release 1 by=admin
+         balance plugin:shop coin",
+        &expect![[r#"
+            capture 1 1: `plugin:shop` belongs to a plugin: debiting it needs the scope `admin`
+            release 1: `plugin:shop` belongs to a plugin: debiting it needs the scope `admin`
+            release 1 by=admin: changed
+            balance plugin:shop coin: 4
+        "#]],
+    );
+}
+
+#[test]
 fn hold_ends_after_a_leap_year_at_the_latest() {
     let mut world = World::after(SETUP);
     let longest = HOLD_SECONDS_MAX;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    AccountPatch, AccountStatus, Amount, Authority, CaptureRequest, HoldId, HoldRequest,
-    IssueRequest, OnExpiry, Patch, Posting, ReversalRequest, TransferCap, TransferId,
+    AccountPatch, AccountStatus, Amount, Authority, BatchRequest, CaptureRequest, HoldId,
+    HoldRequest, IssueRequest, OnExpiry, Patch, Posting, ReversalRequest, TransferCap, TransferId,
     TransferRequest,
 };
 
@@ -204,9 +204,14 @@ impl Model {
             && self.post(&plain(postings), Rule::Spend)
     }
 
-    pub(super) fn batch(&mut self, transfers: &[TransferRequest]) -> bool {
+    pub(super) fn batch(&mut self, request: &BatchRequest) -> bool {
         let before = self.balances.clone();
-        let all = transfers.iter().all(|transfer| self.transfer(transfer));
+        let all = request.transfers.as_slice().iter().all(|transfer| {
+            self.transfer(&TransferRequest {
+                cap: request.cap.clone(),
+                ..transfer.clone()
+            })
+        });
         if !all {
             self.balances = before;
         }

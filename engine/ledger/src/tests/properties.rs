@@ -51,6 +51,7 @@ fn outside(books: &Books) -> BTreeMap<Place, i64> {
         | Violation::ForeignIssuer { .. }
         | Violation::HeldMiscounted { .. }
         | Violation::LooseReversal { .. }
+        | Violation::ClosedWithHolds { .. }
         | Violation::StateMiscounted { .. }) => panic!("{wrong}"),
     };
     check(books).into_iter().map(distance).collect()
@@ -119,7 +120,7 @@ proptest! {
             model.at = world.at().0;
             let expected = match act {
                 Act::Transfer(request) => model.transfer(request),
-                Act::Batch(transfers) => model.batch(transfers.as_slice()),
+                Act::Batch(request) => model.batch(request),
                 Act::Reverse(request) => model.reverse(request),
                 Act::PlaceHold(request) => model.place(request),
                 Act::CaptureHold(request) => model.capture(request),

@@ -2,7 +2,13 @@
 
 use expect_test::expect;
 
-use super::script::check;
+use uuid::Uuid;
+
+use super::script::{check, id};
+use crate::{
+    Amount, Authority, BATCH_POSTINGS_MAX, BATCH_TRANSFERS_MAX, POSTINGS_MAX, Posting, Postings,
+    TransferId, TransferRequest, Transfers, TransfersError,
+};
 
 const SETUP: &str = "
     asset coin max_supply=1000
@@ -202,4 +208,30 @@ fn economy_closes_for_ever_once_no_hold_is_open() {
             balance user:1 coin: 100
         "#]],
     );
+}
+
+#[test]
+fn batch_ends_at_its_number_of_postings() {
+    let transfer = |postings: usize| TransferRequest {
+        id: TransferId(Uuid::nil()),
+        postings: Postings::new(vec![
+            Posting {
+                source: id("user:1"),
+                destination: id("user:2"),
+                asset: id("coin"),
+                amount: Amount::ONE,
+            };
+            postings
+        ])
+        .expect("a transfer"),
+        authority: Authority::Bot,
+        cap: None,
+    };
+    let full = vec![transfer(POSTINGS_MAX); BATCH_POSTINGS_MAX / POSTINGS_MAX];
+    assert!(Transfers::new(full.clone()).is_ok());
+    let beyond = [full, vec![transfer(1)]].concat();
+    assert_eq!(Transfers::new(beyond), Err(TransfersError::Postings));
+    assert_eq!(Transfers::new(Vec::new()), Err(TransfersError::Count));
+    let many = vec![transfer(1); BATCH_TRANSFERS_MAX + 1];
+    assert_eq!(Transfers::new(many), Err(TransfersError::Count));
 }

@@ -293,6 +293,7 @@ fn money(verb: &str, words: &Words<'_>) -> Option<Act> {
         "release" => Act::ReleaseHold {
             hold: words.hold_id(),
             ended: words.ended(),
+            authority: words.authority(),
         },
         "expire" => Act::ExpireHold {
             hold: words.hold_id(),

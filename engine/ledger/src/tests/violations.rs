@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::script::{World, id};
 use crate::{
-    Amount, AssetId, Balance, Books, Hold, HoldId, Limit, OnExpiry, PluginId, Posting, Reversal,
-    Timestamp, TransferId, check,
+    Amount, AssetId, Balance, Books, EconomyStatus, Hold, HoldId, Limit, OnExpiry, PluginId,
+    Posting, Reversal, Timestamp, TransferId, check,
 };
 
 /// Books that are well, then broken by hand.
@@ -185,6 +185,20 @@ fn held_amounts_without_their_hold_are_found() {
     check_broken(
         |books| set(books, "user:1", "coin", 90, 40),
         &expect!["user:1 holds 40 coin, and its open holds sum to 0"],
+    );
+}
+
+#[test]
+fn holds_in_a_closed_economy_are_found() {
+    check_broken(
+        |books| {
+            let mut world =
+                World::after("asset coin; account user:1; account user:2; issue user:1 coin 5");
+            world.run("hold 1 user:1 -> user:2 coin 1");
+            *books = world.books;
+            books.status = EconomyStatus::Closed;
+        },
+        &expect!["the economy is closed, and 1 holds are open"],
     );
 }
 

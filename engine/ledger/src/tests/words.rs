@@ -8,10 +8,11 @@ use uuid::Uuid;
 
 use crate::{
     AMOUNT_MAX, AccountId, AccountPatch, AccountStatus, Amount, Ask, AssetId, AssetKind,
-    AssetPatch, Authority, CaptureRequest, ComponentChoice, Digest, EconomyStatus, Force,
-    GrantChoice, Grants, HoldEnd, HoldId, HoldRequest, IssueRequest, KeyMode, KeyPatch, Limit,
-    OnExpiry, Patch, PluginId, PluginPatch, Posting, Postings, ReversalRequest, Scope, Scopes,
-    SpendLimit, TransferCap, TransferId, TransferRequest, Transfers, WebhookPatch, WebhookUrl,
+    AssetPatch, Authority, BatchRequest, CaptureRequest, ComponentChoice, Digest, EconomyStatus,
+    Force, GrantChoice, Grants, HoldEnd, HoldId, HoldRequest, IssueRequest, KeyMode, KeyPatch,
+    Limit, OnExpiry, Patch, PluginId, PluginPatch, Posting, Postings, ReversalRequest, Scope,
+    Scopes, SpendLimit, TransferCap, TransferId, TransferRequest, Transfers, WebhookPatch,
+    WebhookUrl,
 };
 
 /// The words of a line: those with `=`, and those without.
@@ -150,8 +151,15 @@ impl<'a> Words<'a> {
                 Some("capture") => OnExpiry::Capture,
                 _release => OnExpiry::Release,
             },
-            authority: Authority::Bot,
+            authority: self.authority(),
             cap: self.cap(),
+        }
+    }
+
+    pub(super) fn authority(&self) -> Authority {
+        match self.named("by") {
+            Some("admin") => Authority::Admin,
+            _bot => Authority::Bot,
         }
     }
 
@@ -162,6 +170,7 @@ impl<'a> Words<'a> {
             hold: self.hold_id(),
             amount: self.plain.get(2).map(|units| amount(units)),
             ended: self.ended(),
+            authority: self.authority(),
             cap: self.cap(),
         }
     }
@@ -181,10 +190,7 @@ impl<'a> Words<'a> {
             id: TransferId(uuid(self.plain[1])),
             original: TransferId(uuid(self.named("of").expect("of what"))),
             postings: Postings::new(postings).expect("the postings are a transfer"),
-            authority: match self.named("by") {
-                Some("admin") => Authority::Admin,
-                _bot => Authority::Bot,
-            },
+            authority: self.authority(),
             force: self.named("force").map(|reason| Force {
                 reason: reason.into(),
             }),
@@ -193,15 +199,18 @@ impl<'a> Words<'a> {
     }
 
     /// `batch user:1 -> user:2 coin 30, user:2 -> user:3 coin 5`, each posting a transfer
-    pub(super) fn batch(&self) -> Transfers {
+    pub(super) fn batch(&self) -> BatchRequest {
         let transfer = |words: &[&str]| TransferRequest {
             id: TransferId(Uuid::nil()),
             postings: Postings::new(vec![posting(words)]).expect("a transfer"),
             authority: Authority::Bot,
-            cap: self.cap(),
+            cap: None,
         };
         let transfers = self.plain[1..].chunks(5).map(transfer).collect();
-        Transfers::new(transfers).expect("the transfers are a batch")
+        BatchRequest {
+            transfers: Transfers::new(transfers).expect("the transfers are a batch"),
+            cap: self.cap(),
+        }
     }
 
     pub(super) fn economy_status(&self) -> EconomyStatus {

@@ -16,11 +16,11 @@ use bursar_ledger::{
     AccountId, Act, Books, CallRequest, CallResult, Digest, Draft, EconomyId, Ending, PluginId,
     SpendLimit, Timestamp, Transcript, TransferCap,
 };
-use bursar_storage::{Answer, Failure, IdempotencyKey, Reply, Stored, Submission};
+use bursar_storage::{Answer, Failure, IdempotencyKey, Reply, Submission};
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::{Asking, Bursar, answered, blocking, unreadable};
+use super::{Asked, Asking, Bursar};
 use crate::keyed_locks::{KeyedGuard, KeyedLocks};
 use crate::no_answer::NoAnswer;
 use crate::random;
@@ -164,7 +164,8 @@ impl Bursar {
         let flight = (asking.economy.clone(), key.clone());
         let _flight = self.parts.calls.flights.enter(flight).await;
         if let Some(stored) = self.look_up(&asking.economy, &key).await? {
-            return answered(Reply::again(&asking.request, stored));
+            let replayed = stored.answer_to(&asking.request);
+            return replayed.map_err(|field| NoAnswer::KeyReused { field });
         }
         let call = calling.into_request(key.as_str(), self.now());
         let mut lane = None;
@@ -186,25 +187,14 @@ impl Bursar {
                 Reply::Stale => {
                     tracing::debug!(plugin = %call.plugin, call = %call.id, attempt, "conflict");
                 }
-                reply @ (Reply::Answered(_) | Reply::KeyReused { .. } | Reply::NoEconomy) => {
-                    return answered(reply);
+                reply @ (Reply::Answered(_) | Reply::KeyReused | Reply::NoEconomy) => {
+                    return self.answered(Asked::of(&asking), reply).await;
                 }
             }
         }
         drop(lane);
         tracing::warn!(plugin = %call.plugin, call = %call.id, "gave up after conflicts");
         Err(NoAnswer::Conflict)
-    }
-
-    async fn look_up(
-        &self,
-        economy: &EconomyId,
-        key: &IdempotencyKey,
-    ) -> Result<Option<Stored>, NoAnswer> {
-        let storage = self.parts.storage.clone();
-        let (economy, key) = (economy.clone(), key.clone());
-        let stored = blocking(move || storage.stored(&economy, &key)).await?;
-        stored.map_err(unreadable)
     }
 
     /// One try of a call, when it is its economy's turn at a worker: over the books that are newest

@@ -103,6 +103,12 @@ fn marked(body: &str) -> String {
         for of_records in ["id", "seq", "recorded_at", "call"] {
             body.remove(of_records);
         }
+        let transfers = body.get_mut("transfers").and_then(Value::as_array_mut);
+        for transfer in transfers.into_iter().flatten() {
+            transfer
+                .as_object_mut()
+                .map(|transfer| transfer.remove("id"));
+        }
         body.insert("preview".into(), true.into());
     }
     body.to_string()

@@ -10,8 +10,8 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bursar_ledger::{
-    Act, BATCH_TRANSFERS_MAX, EconomyId, Postings, Scope, Timestamp, TransferRequest, Transfers,
-    TransfersError,
+    Act, BATCH_TRANSFERS_MAX, BatchRequest, EconomyId, Postings, Scope, Timestamp, TransferRequest,
+    Transfers, TransfersError,
 };
 use bursar_storage::{Answer, IdempotencyKey};
 use serde::Deserialize;
@@ -73,7 +73,10 @@ pub(super) async fn transfer(
         extract::json_up_to::<BatchBody>(body, BATCH_BYTES_MAX).await?;
     let count = typed.transfers.len();
     if !(1..=BATCH_TRANSFERS_MAX).contains(&count) {
-        return Err(Problem::malformed("/transfers", TransfersError.to_string()));
+        return Err(Problem::malformed(
+            "/transfers",
+            TransfersError::Count.to_string(),
+        ));
     }
     let now = api.bursar.now();
     let mut keys = Vec::with_capacity(count);
@@ -93,13 +96,20 @@ pub(super) async fn transfer(
             batch.run(&api, &caller, preview, canonical).await
         }
         Mode::Atomic => {
-            let transfers = Transfers::new(requests)
+            // The cap stands once in the batch, not in each of its transfers.
+            let requests = requests
+                .into_iter()
+                .map(|each| TransferRequest { cap: None, ..each });
+            let transfers = Transfers::new(requests.collect())
                 .map_err(|error| Problem::malformed("/transfers", error.to_string()))?;
             let submitted = Submitted {
                 route: format!("/v1/economies/{economy}/transfers/batch"),
                 economy,
                 canonical,
-                act: Act::Batch(transfers),
+                act: Act::Batch(BatchRequest {
+                    transfers,
+                    cap: caller.transfer_cap(),
+                }),
             };
             submit(&api, &caller, preview, &headers, submitted).await
         }

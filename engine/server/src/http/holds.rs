@@ -9,7 +9,7 @@ use bursar_ledger::{
     AccountId, Act, Amount, AssetId, CaptureRequest, EconomyId, HOLD_SECONDS_MAX, Hold, HoldEnd,
     HoldId, HoldRequest, OnExpiry, Posting, Scope,
 };
-use bursar_storage::SubjectRecord;
+use bursar_storage::HoldHistory;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -127,6 +127,7 @@ pub(super) async fn capture(
         hold,
         amount: typed.amount,
         ended: known(&api, &economy, hold).await?,
+        authority: authority(&caller),
         cap: caller.transfer_cap(),
     });
     let submitted = Submitted {
@@ -154,7 +155,11 @@ pub(super) async fn release(
         route: format!("/v1/economies/{economy}/holds/{hold}/release"),
         economy,
         canonical,
-        act: Act::ReleaseHold { hold, ended },
+        act: Act::ReleaseHold {
+            hold,
+            ended,
+            authority: authority(&caller),
+        },
     };
     submit(&api, &caller, preview, &headers, submitted).await
 }
@@ -177,36 +182,28 @@ async fn known(api: &Api, economy: &EconomyId, hold: HoldId) -> Result<Option<Ho
     if books.hold(hold).is_some() {
         return Ok(None);
     }
-    let records = history(api, economy, hold).await?;
-    Ok(ended(&records))
+    let history = history(api, economy, hold).await?;
+    Ok(ended(&history))
 }
 
-/// Everything that the journal says of a hold.
-async fn history(
-    api: &Api,
-    economy: &EconomyId,
-    hold: HoldId,
-) -> Result<Vec<SubjectRecord>, Problem> {
+/// What the journal says of a hold.
+async fn history(api: &Api, economy: &EconomyId, hold: HoldId) -> Result<HoldHistory, Problem> {
     let (storage, economy) = (api.bursar.storage().clone(), economy.clone());
-    let read = blocking(move || storage.about(&economy, hold)).await?;
-    let records = read.map_err(NoAnswer::Unreadable)?;
-    let made = records.first().map(|first| &first.act);
-    if matches!(made, Some(Act::PlaceHold(_))) {
-        return Ok(records);
-    }
-    let detail = format!("the economy has no hold {hold}");
-    Err(Problem::not_found("hold_not_found", detail))
+    let read = blocking(move || storage.hold(&economy, hold)).await?;
+    read.map_err(NoAnswer::Unreadable)?.ok_or_else(|| {
+        let detail = format!("the economy has no hold {hold}");
+        Problem::not_found("hold_not_found", detail)
+    })
 }
 
-/// How a hold ended whose records are these and that is not open. A capture ends it with the last of
-/// what was left, and its time may be over before anyone has captured anything.
-fn ended(records: &[SubjectRecord]) -> Option<HoldEnd> {
-    records.last().and_then(|last| match &last.act {
-        Act::CaptureHold(_) => Some(HoldEnd::Captured),
-        Act::ReleaseHold { .. } => Some(HoldEnd::Released),
-        Act::ExpireHold { .. } => Some(HoldEnd::Expired),
+/// How a hold ended that is not open, by the newest act about it.
+fn ended(history: &HoldHistory) -> Option<HoldEnd> {
+    match history.last.as_str() {
+        "capture_hold" => Some(HoldEnd::Captured),
+        "release_hold" => Some(HoldEnd::Released),
+        "expire_hold" => Some(HoldEnd::Expired),
         _ => None,
-    })
+    }
 }
 
 /// What is asked of the list. With a cursor nothing else is said: the filter is in it.
@@ -290,17 +287,14 @@ pub(super) async fn read(
     if let Some(hold) = books.hold(id) {
         return Ok(Json(wire::hold(id, hold)));
     }
-    let records = history(&api, &economy, id).await?;
-    Ok(Json(closed(&records)))
+    let history = history(&api, &economy, id).await?;
+    Ok(Json(closed(history)))
 }
 
 /// A hold that has ended, from what the journal says of it.
-fn closed(records: &[SubjectRecord]) -> Value {
-    let moved = records.iter().flat_map(|record| &record.movements);
-    let captured: u64 = moved.map(|movement| movement.posting.amount.get()).sum();
-    let last = records.last().map(|record| record.recorded_at);
-    let placed = records.first().map(|record| record.answer.clone());
-    let mut view = placed.unwrap_or_default();
+fn closed(history: HoldHistory) -> Value {
+    let status = ended(&history);
+    let mut view = history.placed;
     if let Some(view) = view.as_object_mut() {
         for of_records in ["seq", "recorded_at"] {
             view.remove(of_records);
@@ -309,10 +303,10 @@ fn closed(records: &[SubjectRecord]) -> Value {
     wire::extend(
         view,
         json!({
-            "status": ended(records),
-            "captured": captured,
+            "status": status,
+            "captured": history.captured,
             "remaining": 0,
-            "ended_at": last,
+            "ended_at": history.last_at,
         }),
     )
 }

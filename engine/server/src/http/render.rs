@@ -73,9 +73,9 @@ fn applied(recorded: &Recorded<'_>, decision: &Decision) -> (StatusCode, Value) 
             StatusCode::CREATED,
             transfer(recorded, decision, request.id),
         ),
-        Act::Batch(transfers) => (
+        Act::Batch(request) => (
             StatusCode::CREATED,
-            batch(recorded, decision, transfers.as_slice()),
+            batch(recorded, decision, request.transfers.as_slice()),
         ),
         Act::Reverse(request) => {
             let reverses = json!({ "reverses": request.original });

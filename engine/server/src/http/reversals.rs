@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use bursar_ledger::{
-    Act, EconomyId, Force, Postings, REASON_CHARS_MAX, Reversal, ReversalRequest, Scope, TransferId,
+    Act, Force, Postings, REASON_CHARS_MAX, Reversal, ReversalRequest, Scope, TransferId,
 };
 use bursar_storage::SubjectRecord;
 use serde::Deserialize;
@@ -80,13 +80,17 @@ pub(super) async fn reverse(
     let Parsed { typed, canonical } = extract::json::<ReversalBody>(body).await?;
     typed.check()?;
     let force = typed.force()?;
+    if api.bursar.state().books(&economy).is_none() {
+        return Err(NoAnswer::NoEconomy.into());
+    }
     if force.is_some() {
         caller.require(Scope::Admin, &economy)?;
     }
-    let made = find(&api, &economy, original).await?;
-    let postings = made.movements.into_iter().map(|movement| movement.posting);
-    let postings = Postings::new(postings.collect())
-        .map_err(|_| Problem::bug("what was moved is no transfer"))?;
+    let (storage, of) = (api.bursar.storage().clone(), economy.clone());
+    let moved = blocking(move || storage.moved(&of, original)).await?;
+    let moved = moved.map_err(NoAnswer::Unreadable)?;
+    let postings = moved.into_iter().map(|movement| movement.posting);
+    let postings = Postings::new(postings.collect()).map_err(|_| not_found(original))?;
     let act = Act::Reverse(Box::new(ReversalRequest {
         id: random::transfer_id(),
         original,
@@ -113,9 +117,12 @@ pub(super) async fn read(
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Read, &economy)?;
     let id = transfer_id(&transfer)?;
-    let made = find(&api, &economy, id).await?;
     let state = api.bursar.state();
     let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
+    let (storage, of) = (api.bursar.storage().clone(), economy.clone());
+    let made = blocking(move || storage.transfer(&of, id)).await?;
+    let made = made.map_err(NoAnswer::Unreadable)?;
+    let made = made.ok_or_else(|| not_found(id))?;
     Ok(Json(view(id, &made, books.reversal(id))))
 }
 
@@ -123,25 +130,9 @@ fn transfer_id(text: &str) -> Result<TransferId, Problem> {
     extract::name::<Uuid>("transfer", text).map(TransferId)
 }
 
-/// The record that has made a transfer: the first that is about it, and one that moved something.
-async fn find(
-    api: &Api,
-    economy: &EconomyId,
-    transfer: TransferId,
-) -> Result<SubjectRecord, Problem> {
-    if api.bursar.state().books(economy).is_none() {
-        return Err(NoAnswer::NoEconomy.into());
-    }
-    let (storage, economy) = (api.bursar.storage().clone(), economy.clone());
-    let read = blocking(move || storage.about(&economy, transfer)).await?;
-    let first = read.map_err(NoAnswer::Unreadable)?.into_iter().next();
-    first
-        .filter(|record| !record.movements.is_empty())
-        .filter(|record| !matches!(record.act, Act::PlaceHold(_)))
-        .ok_or_else(|| {
-            let detail = format!("the economy has no transfer {transfer}");
-            Problem::not_found("transfer_not_found", detail)
-        })
+fn not_found(transfer: TransferId) -> Problem {
+    let detail = format!("the economy has no transfer {transfer}");
+    Problem::not_found("transfer_not_found", detail)
 }
 
 fn view(id: TransferId, made: &SubjectRecord, reversal: Option<Reversal>) -> Value {
@@ -168,6 +159,7 @@ fn view(id: TransferId, made: &SubjectRecord, reversal: Option<Reversal>) -> Val
         },
         match &made.act {
             Act::CaptureHold(capture) => Some(("hold", json!(capture.hold))),
+            Act::ExpireHold { hold } => Some(("hold", json!(hold))),
             _ => None,
         },
         match reversal {

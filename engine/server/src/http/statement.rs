@@ -162,9 +162,9 @@ enum Origin {
 fn origin(act: &Act, part: u32) -> Origin {
     match act {
         Act::Transfer(request) => Origin::Transfer(request.id),
-        Act::Batch(transfers) => {
+        Act::Batch(request) => {
             let part = usize::try_from(part).unwrap_or(usize::MAX);
-            let found = transfers.as_slice().get(part);
+            let found = request.transfers.as_slice().get(part);
             found.map_or(Origin::None, |request| Origin::Transfer(request.id))
         }
         Act::Reverse(request) => Origin::Transfer(request.id),

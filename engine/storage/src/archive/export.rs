@@ -19,6 +19,9 @@ use crate::{rows, schema};
 /// write-ahead log can go on however slowly lines are taken.
 const RECORDS_AT_ONCE: u64 = 1_000;
 
+/// Bytes of what was asked, decided and answered in them, but for one record that is larger.
+const BYTES_AT_ONCE: usize = 4 << 20;
+
 /// Writes an economy out as it is in `state`.
 pub(crate) fn export(
     path: &Path,
@@ -105,16 +108,18 @@ impl Exporter<'_> {
     /// The lines of the next records. The whole journal goes by, since what moved stands in the order
     /// of the file and not of its economies.
     fn read_some(&mut self, database: &Database) -> Result<Vec<Line>, StorageError> {
-        let (from, mut lines) = (self.record, Vec::new());
+        let (from, mut lines, mut bytes) = (self.record, Vec::new(), 0);
         rows::each_record(database, from, self.movement, |record| {
             self.record = record.id;
             let newest = record.entries.last().map(|entry| entry.number);
             self.movement = newest.unwrap_or(self.movement);
             if record.economy == *self.economy {
                 self.check(&record)?;
+                bytes += record.request.len() + record.act.len() + record.answer.len();
                 lines.push(Line::Record(Box::new(RecordLine::of(record)?)));
             }
-            Ok(self.seq < self.until.seq() && self.record - from < RECORDS_AT_ONCE)
+            let room = self.record - from < RECORDS_AT_ONCE && bytes < BYTES_AT_ONCE;
+            Ok(self.seq < self.until.seq() && room)
         })?;
         if self.record == from {
             let what = "records of the economy are missing after it";

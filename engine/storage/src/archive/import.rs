@@ -2,7 +2,7 @@
 
 use std::io::BufRead;
 
-use bursar_ledger::{Act, Digest, EconomyId, Seed, Timestamp};
+use bursar_ledger::{Act, Digest, EconomyId, Seed, Timestamp, check};
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::json;
@@ -179,7 +179,7 @@ impl Importer<'_> {
             self.importing.render,
         );
         let asked: Vec<&Submission> = submissions.iter().collect();
-        let (batch, replies) = batch.decide_all(&asked, &mut |_, _| Ok(None))?;
+        let (batch, replies) = batch.decide_all(&asked, &mut |_, _, _| Ok(None))?;
         let done = |reply: &Result<Reply, _>| matches!(reply, Ok(Reply::Answered(Answer { status, .. })) if *status < 300);
         if !replies.iter().all(done) {
             return Err(self.lines.wrong("the component cannot be registered"));
@@ -245,6 +245,13 @@ impl Importer<'_> {
                 .lines
                 .wrong("it counts other lines than there were: some are missing or were altered"));
         };
+        // Limits may have been lowered or forced; nothing else may be out of order.
+        let wrong = check(&books)
+            .into_iter()
+            .find(|violation| !violation.is_of_limits());
+        if let Some(violation) = wrong {
+            return Err(self.lines.wrong(violation));
+        }
         if self.lines.next()?.is_some() {
             return Err(self.lines.wrong("it comes after the last line"));
         }

@@ -1,10 +1,10 @@
 //! One record under every light: who asked for what, whether it follows, whether it is all there.
 
 use bursar_ledger::{
-    Act, Answer, Ask, CallRequest, Change, Component, Digest, Ending, IssueRequest, OnExpiry,
-    Postings, Verdict, decide,
+    AccountId, Act, Amount, Answer, Ask, AssetId, CallRequest, Change, Component, Digest, Ending,
+    IssueRequest, OnExpiry, Postings, SpendLimit, Verdict, decide,
 };
-use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::Auditor;
@@ -92,13 +92,10 @@ impl Auditor {
             }
         }
         if let (Act::Reverse(request), Outcome::Applied) = (act, record.outcome) {
-            let originals = self.about.find(&record.economy, request.original.into())?;
-            let made = originals.first().map(|original| &original.movements);
-            let taken = made.map(|movements| {
-                let postings = movements.iter().map(|movement| movement.posting.clone());
-                Postings::new(postings.collect()).map(|made| made.reversed())
-            });
-            if taken != Some(Ok(request.postings.clone())) {
+            let moved = self.about.moved(&record.economy, request.original.into())?;
+            let postings = moved.into_iter().map(|movement| movement.posting);
+            let taken = Postings::new(postings.collect()).map(|made| made.reversed());
+            if taken.as_ref() != Ok(&request.postings) {
                 let what = format!("record {} takes back what never was", record.id);
                 self.find(P::Authority, what);
             }
@@ -264,39 +261,37 @@ impl Auditor {
 fn is_what_was_asked(record: &Record, act: &Act) -> bool {
     let request: Value = serde_json::from_str(&record.request).unwrap_or_default();
     let asked = |member: &str| request.get("body").and_then(|body| body.get(member));
-    let is = |member: &str, decided: Value| asked(member) == Some(&decided);
     match act {
-        Act::Transfer(transfer) => is("postings", value(&transfer.postings)),
+        Act::Transfer(transfer) => {
+            read::<Postings>(asked("postings")).as_ref() == Some(&transfer.postings)
+        }
         _ if record.key.is_none() => true,
-        Act::Batch(transfers) => {
-            let decided = transfers.as_slice().iter();
-            let decided = decided.map(|transfer| value(&transfer.postings));
+        Act::Batch(batch) => {
+            let decided = batch.transfers.as_slice().iter();
+            let decided = decided.map(|transfer| Some(transfer.postings.clone()));
             let asked = asked("transfers").and_then(Value::as_array);
             let asked = asked.into_iter().flatten();
             asked
-                .map(|transfer| transfer.get("postings").cloned().unwrap_or_default())
+                .map(|transfer| read::<Postings>(transfer.get("postings")))
                 .eq(decided)
         }
         Act::PlaceHold(hold) => {
             let posting = hold.reservation.posting();
-            let rule = asked("on_expiry").cloned();
-            is("from", value(&posting.source))
-                && is("to", value(&posting.destination))
-                && is("asset", value(&posting.asset))
-                && is("amount", value(&posting.amount))
-                && is("expires_in_s", value(&hold.expires_in_s))
-                && rule.unwrap_or_else(|| value(&OnExpiry::default())) == value(&hold.on_expiry)
+            read::<AccountId>(asked("from")).as_ref() == Some(&posting.source)
+                && read::<AccountId>(asked("to")).as_ref() == Some(&posting.destination)
+                && read::<AssetId>(asked("asset")).as_ref() == Some(&posting.asset)
+                && read::<Amount>(asked("amount")).as_ref() == Some(&posting.amount)
+                && read::<u64>(asked("expires_in_s")).as_ref() == Some(&hold.expires_in_s)
+                && read::<OnExpiry>(asked("on_expiry")).unwrap_or_default() == hold.on_expiry
         }
         Act::CaptureHold(capture) => {
-            asked("amount").cloned().unwrap_or_default() == value(&capture.amount)
-                && names(&request, &capture.hold)
+            read::<Amount>(asked("amount")) == capture.amount && names(&request, &capture.hold)
         }
         Act::ReleaseHold { hold, .. } => names(&request, hold),
         Act::Reverse(reversal) => {
-            let reason = asked("reason").cloned();
-            let forced = reversal.force.as_ref().map(|force| value(&force.reason));
+            let forced = reversal.force.as_ref().map(|force| force.reason.as_str());
             names(&request, &reversal.original)
-                && (forced.is_none() || reason == forced)
+                && (forced.is_none() || asked("reason").and_then(Value::as_str) == forced)
                 && asked("force").and_then(Value::as_bool).unwrap_or(false) == forced.is_some()
         }
         Act::Issue(IssueRequest {
@@ -311,9 +306,9 @@ fn is_what_was_asked(record: &Record, act: &Act) -> bool {
             amount,
             ..
         }) => {
-            is("account", value(account))
-                && is("asset", value(asset))
-                && is("amount", value(amount))
+            read::<AccountId>(asked("account")).as_ref() == Some(account)
+                && read::<AssetId>(asked("asset")).as_ref() == Some(asset)
+                && read::<Amount>(asked("amount")).as_ref() == Some(amount)
         }
         Act::Call(call) => {
             let CallRequest {
@@ -323,9 +318,9 @@ fn is_what_was_asked(record: &Record, act: &Act) -> bool {
                 ..
             } = &call.request;
             // Absent arguments are none, and an absent limit is the same as `null`.
-            is("caller", value(caller))
+            read::<AccountId>(asked("caller")).as_ref() == Some(caller)
                 && *asked("arguments").unwrap_or(&json!({})) == *arguments
-                && asked("spend_limit").cloned().unwrap_or_default() == value(spend_limit)
+                && read::<SpendLimit>(asked("spend_limit")) == *spend_limit
         }
         _ => true,
     }
@@ -339,6 +334,7 @@ fn names(request: &Value, id: &impl std::fmt::Display) -> bool {
     segments.any(|segment| segment == id)
 }
 
-fn value(part: &impl Serialize) -> Value {
-    serde_json::to_value(part).unwrap_or_default()
+/// A part of a request as the server has read it: what can be written in two ways is one value.
+fn read<T: DeserializeOwned>(part: Option<&Value>) -> Option<T> {
+    part.and_then(|part| T::deserialize(part).ok())
 }

@@ -1,9 +1,9 @@
 //! A file with every kind of record in it: money, puts, keys, a component, a plugin and its calls.
 
 use bursar_ledger::{
-    Ask, CallRequest, CallResult, CaptureRequest, ComponentChoice, Digest, Draft, Ending,
-    GrantChoice, Grants, HoldId, HoldRequest, KeyMode, KeyPatch, OnExpiry, Patch, PluginPatch,
-    ReversalRequest, Scope, Transfers,
+    Ask, BatchRequest, CallRequest, CallResult, CaptureRequest, ComponentChoice, Digest, Draft,
+    Ending, GrantChoice, Grants, HoldId, HoldRequest, KeyMode, KeyPatch, OnExpiry, Patch,
+    PluginPatch, ReversalRequest, Scope, Transfers,
 };
 use bytes::Bytes;
 
@@ -81,14 +81,22 @@ fn hold_and_reverse(storage: &Storage) {
         hold,
         amount: Amount::new(2),
         ended: None,
+        authority: Authority::Bot,
         cap: None,
     });
-    let release = Act::ReleaseHold { hold, ended: None };
+    let release = Act::ReleaseHold {
+        hold,
+        ended: None,
+        authority: Authority::Bot,
+    };
     let batch = vec![
         request("user:1", "user:2", 1, 40),
         request("user:2", "user:1", 2, 41),
     ];
-    let batch = Act::Batch(Transfers::new(batch).expect("a batch"));
+    let batch = Act::Batch(BatchRequest {
+        transfers: Transfers::new(batch).expect("a batch"),
+        cap: None,
+    });
     let back = Act::Reverse(Box::new(ReversalRequest {
         id: transfer_id(21),
         original: transfer_id(20),

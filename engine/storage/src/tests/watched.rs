@@ -10,7 +10,8 @@ use tokio::sync::oneshot;
 use super::{clock, guild};
 use crate::error::{Failure, StorageError};
 use crate::journal::{Appended, FileJournal, Journal};
-use crate::record::Stored;
+use crate::record::Kept;
+use crate::request::Request;
 use crate::state::State;
 use crate::submission::{Job, Receiver, Render, Submission};
 use crate::upkeep::Pace;
@@ -60,8 +61,13 @@ impl Journal for Watched {
     fn epoch(&self) -> u64 {
         self.file.epoch()
     }
-    fn find(&mut self, economy: &EconomyId, key: &str) -> Result<Option<Stored>, StorageError> {
-        self.file.find(economy, key)
+    fn find(
+        &mut self,
+        economy: &EconomyId,
+        key: &str,
+        asked: &Request,
+    ) -> Result<Option<Kept>, StorageError> {
+        self.file.find(economy, key, asked)
     }
     fn append(&mut self, batch: &[Appended]) -> Result<(), StorageError> {
         self.tell(Step::Appending)?;
