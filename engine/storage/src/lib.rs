@@ -184,6 +184,12 @@ impl Storage {
         self.inner.shared.committed.subscribe()
     }
 
+    /// The moment before which nothing will be recorded any more that is not published, as seen at
+    /// `now`.
+    pub fn settled(&self, now: Timestamp) -> Timestamp {
+        self.inner.shared.settled(now)
+    }
+
     /// The newest published state.
     pub fn state(&self) -> Arc<State> {
         self.inner.shared.published.load_full()

@@ -8,6 +8,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -39,14 +40,34 @@ pub(crate) struct Shared {
     pub(crate) published: ArcSwap<State>,
     /// The newest record, for those who wait for the next.
     pub(crate) committed: watch::Sender<u64>,
+    /// The moment of the batch that is being decided and is not published yet.
+    in_hand: AtomicU64,
 }
+
+/// No batch is in hand.
+const NONE_IN_HAND: u64 = 0;
+
+/// A batch is about to get its moment.
+const STAMPING: u64 = 1;
 
 impl Shared {
     pub(crate) fn new(state: State) -> Self {
         Self {
             queue: Queue::new(),
             committed: watch::Sender::new(state.record),
+            in_hand: AtomicU64::new(NONE_IN_HAND),
             published: ArcSwap::from_pointee(state),
+        }
+    }
+
+    /// The moment before which everything is published that ever will be recorded there, as seen at
+    /// `now`. (A clock that is set back may still stamp a batch with an earlier moment.)
+    pub(crate) fn settled(&self, now: Timestamp) -> Timestamp {
+        match self.in_hand.load(Ordering::SeqCst) {
+            // The next batch asks the clock later than we did.
+            NONE_IN_HAND => now,
+            STAMPING => self.published.load().recorded_at,
+            stamp => now.min(Timestamp(stamp)),
         }
     }
 
@@ -143,6 +164,7 @@ impl<J: Journal> Writer<J> {
     /// Decides a batch, makes it durable, publishes, and answers.
     fn commit(&mut self, jobs: Vec<Job>) -> Result<(), StorageError> {
         // A panic in the journal leaves a txn of which nobody knows how far it came.
+        self.shared.in_hand.store(STAMPING, Ordering::SeqCst);
         let written = catch_unwind(AssertUnwindSafe(|| self.write(&jobs)));
         let written =
             written.unwrap_or_else(|_| Err(StorageError::damaged(0, "a commit panicked")));
@@ -151,6 +173,7 @@ impl<J: Journal> Writer<J> {
                 self.state = state;
                 self.pause = Duration::ZERO;
                 self.shared.publish(&self.state);
+                self.shared.in_hand.store(NONE_IN_HAND, Ordering::SeqCst);
                 for (job, reply) in jobs.into_iter().zip(replies) {
                     job.finish(reply);
                 }
@@ -168,6 +191,7 @@ impl<J: Journal> Writer<J> {
 
     fn write(&mut self, jobs: &[Job]) -> Result<(State, Replies), StorageError> {
         let at = self.stamp(jobs);
+        self.shared.in_hand.store(at.0, Ordering::SeqCst);
         let journal = self.journal.as_mut().ok_or_else(closed)?;
         let batch = Batch::new(self.state.clone(), at, journal.epoch(), self.render);
         let submissions: Vec<&Submission> = jobs.iter().map(|job| &job.submission).collect();
@@ -286,6 +310,7 @@ impl<J: Journal> Writer<J> {
         self.has_old_pieces = true;
         self.journal = Some(journal);
         self.shared.publish(&self.state);
+        self.shared.in_hand.store(NONE_IN_HAND, Ordering::SeqCst);
         let record = self.state.record;
         tracing::warn!(record, "the state is rebuilt; taking requests again");
         self.shared.queue.reopen();

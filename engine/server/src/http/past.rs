@@ -1,9 +1,11 @@
 //! An account's balances at a moment that has passed.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
 use bursar_ledger::{AccountId, Scope, Timestamp};
-use bursar_storage::PastQuery;
+use bursar_storage::{Failure, PastQuery};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -13,6 +15,9 @@ use super::extract::{self, Asked, Path, wrong_query};
 use super::problem::Problem;
 use crate::economy::blocking;
 use crate::no_answer::NoAnswer;
+
+/// How long the end of a commit is waited for before the next look.
+const COMMIT_PAUSE: Duration = Duration::from_millis(2);
 
 /// When.
 #[derive(Deserialize)]
@@ -33,9 +38,17 @@ pub(super) async fn read(
     caller.require(Scope::Read, &economy)?;
     let account: AccountId = extract::name("account", &account)?;
     let at = Timestamp(at);
-    if at >= api.bursar.now() {
+    let now = api.bursar.now();
+    if at >= now {
         let detail = "a moment that has passed, in milliseconds since 1970-01-01 UTC";
         return Err(wrong_query("at", detail));
+    }
+    // What is being committed at this moment may belong before it.
+    while at >= api.bursar.storage().settled(now) {
+        if !api.bursar.storage().is_ready() {
+            return Err(NoAnswer::Writer(Failure::Unavailable).into());
+        }
+        tokio::time::sleep(COMMIT_PAUSE).await;
     }
     let state = api.bursar.state();
     let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;

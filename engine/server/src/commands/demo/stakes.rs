@@ -17,10 +17,10 @@ pub(super) async fn told(stage: &mut Stage) -> Result<(), Broken> {
         "from": "user:19", "to": "user:20", "asset": "coin", "amount": 900, "expires_in_s": 600,
     });
     let placed = post(stage, "holds", "bet", hold).await?;
-    let spend = json!({"postings": [
+    let elsewhere = json!({"postings": [
         {"from": "user:19", "to": "user:18", "asset": "coin", "amount": 101},
     ]});
-    let spent = post(stage, "transfers", "elsewhere", spend).await?;
+    let spent = post(stage, "transfers", "elsewhere", elsewhere).await?;
     stage.check(
         placed.status.is_success() && spent.code() == "insufficient_funds",
         format!(
