@@ -20,6 +20,7 @@ mod plugins;
 mod problem;
 mod render;
 mod statement;
+mod strict;
 mod transfers;
 mod wire;
 

@@ -22,7 +22,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::Api;
 use super::auth::Caller;
-use super::extract::{self, Asked, Path, wrong_query};
+use super::extract::{self, Asked, NUMBER_MAX, Path, wrong_query};
 use super::problem::Problem;
 use crate::economy::blocking;
 use crate::keyed_locks::{KeyedGuard, KeyedLocks};
@@ -79,6 +79,8 @@ pub(super) async fn read(
 ) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Read, &economy)?;
+    let after = extract::number("after", after)?;
+    let last = last_event_id(&headers)?;
     if !(1..=EVENTS_MAX).contains(&limit) {
         let detail = format!("a page has 1 to {EVENTS_MAX} events");
         return Err(wrong_query("limit", &detail));
@@ -86,7 +88,7 @@ pub(super) async fn read(
     let state = api.bursar.state();
     let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
     if wants_stream(&headers) {
-        let after = last_event_id(&headers)?.unwrap_or(after);
+        let after = last.unwrap_or(after);
         let all = api.streams.all.clone().try_acquire_owned();
         let all = all.map_err(|_| NoAnswer::TooManyStreams)?;
         let here = api.streams.per_economy.try_enter(economy.clone());
@@ -115,6 +117,7 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
         return Ok(None);
     };
     let number = value.to_str().ok().and_then(|text| text.parse().ok());
+    let number = number.filter(|number| *number <= NUMBER_MAX);
     let wrong = || Problem::malformed("", "`Last-Event-ID` is the number of an event");
     number.map(Some).ok_or_else(wrong)
 }
@@ -188,15 +191,16 @@ impl Followed {
     /// the file cannot be read: the client comes back and goes on from its last event.
     async fn next(&mut self) -> Option<Event> {
         loop {
-            if let Some(event) = self.ready.pop_front() {
-                self.after = event.seq;
-                return Some(event);
-            }
+            // Asked before each event: the key may have been revoked while the page was read.
             if !self
                 .caller
                 .is_still_good(&self.api, Scope::Read, &self.economy)
             {
                 return None;
+            }
+            if let Some(event) = self.ready.pop_front() {
+                self.after = event.seq;
+                return Some(event);
             }
             // Marked as seen before the look, so that nothing falls between the two.
             self.commits.borrow_and_update();

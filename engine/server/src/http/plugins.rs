@@ -10,7 +10,8 @@ use bursar_ledger::{
     AccountId, Act, Digest, EconomyId, GrantChoice, Grants, Plugin, PluginId, PluginPatch, Scope,
     SpendLimit,
 };
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use super::auth::Caller;
@@ -31,14 +32,25 @@ pub(super) struct PluginBody {
 }
 
 /// `"requested"`, or the grants themselves.
-#[derive(Deserialize)]
-#[serde(
-    untagged,
-    expecting = "grants are \"requested\" or an object that narrows what is requested"
-)]
 enum GrantBody {
     Word(Requested),
     Exactly(Grants),
+}
+
+impl<'de> Deserialize<'de> for GrantBody {
+    // What serde derives for this reads a list as an object.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        let read = match &value {
+            Value::Object(_) => Grants::deserialize(&value).map(Self::Exactly),
+            _ => Requested::deserialize(&value).map(Self::Word),
+        };
+        read.map_err(|error| {
+            D::Error::custom(format!(
+                "grants are \"requested\" or an object that narrows what is requested: {error}"
+            ))
+        })
+    }
 }
 
 #[derive(Deserialize)]

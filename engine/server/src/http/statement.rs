@@ -53,6 +53,12 @@ impl Cursor {
     }
 }
 
+/// A moment that the query names.
+fn moment(parameter: &str, moment: Option<u64>) -> Result<Option<Timestamp>, Problem> {
+    let moment = moment.map(|moment| extract::number(parameter, moment));
+    Ok(moment.transpose()?.map(Timestamp))
+}
+
 impl StatementQuery {
     fn limit(&self) -> Result<usize, Problem> {
         match self.limit.unwrap_or(ENTRIES) {
@@ -89,8 +95,8 @@ impl StatementQuery {
                 .transpose()?,
             kind: self.kind.clone(),
             reference: self.reference.clone(),
-            before: self.before.map(Timestamp),
-            after: self.after.map(Timestamp),
+            before: moment("before", self.before)?,
+            after: moment("after", self.after)?,
         })
     }
 }
