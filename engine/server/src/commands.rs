@@ -3,6 +3,7 @@
 mod audit;
 mod demo;
 mod key;
+mod openapi;
 mod owner;
 mod plugin;
 mod serve;
@@ -41,6 +42,9 @@ enum Command {
     /// Work on plugins.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
+    /// Print the API's description, as OpenAPI 3.1.
+    #[command(name = "openapi")]
+    OpenApi(openapi::OpenApi),
 }
 
 impl Cli {
@@ -52,6 +56,7 @@ impl Cli {
             Command::Audit(audit) => audit.run(),
             Command::Key(key) => key.run(),
             Command::Plugin(plugin) => plugin.run(),
+            Command::OpenApi(openapi) => openapi.run(),
         };
         match done {
             Ok(code) => code,

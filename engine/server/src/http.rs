@@ -9,16 +9,21 @@ mod assets;
 mod audit;
 mod auth;
 mod batches;
+mod codes;
 mod components;
+mod docs;
 mod economies;
 mod events;
 mod extract;
 mod health;
 mod keys;
+mod openapi;
 mod outcomes;
 mod plugins;
 mod problem;
 mod render;
+mod route;
+mod shapes;
 mod statement;
 mod strict;
 mod transfers;
@@ -30,7 +35,6 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
 use bursar_ledger::Retry;
 use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -38,8 +42,10 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::economy::Bursar;
 pub use auth::OwnerToken;
 pub(crate) use keys::{all as keys_of, write as write_key};
+pub use openapi::document as openapi;
 pub use problem::Problem;
 pub use render::render;
+use route::Resource;
 
 /// What handlers share.
 #[derive(Clone)]
@@ -63,23 +69,7 @@ impl Api {
 
     /// All routes.
     pub fn router(self) -> Router {
-        Router::new()
-            .route("/healthz", get(health::healthz))
-            .route("/readyz", get(health::readyz))
-            .route("/v1/audit", get(audit::all))
-            .route("/v1/keys", get(keys::list))
-            .route("/v1/keys/{key}", put(keys::set).post(keys::create))
-            .route("/v1/keys/{key}/secret", put(keys::rotate))
-            .route(
-                "/v1/components",
-                get(components::list).post(components::add),
-            )
-            .route("/v1/economies", get(economies::list))
-            .route(
-                "/v1/economies/{economy}",
-                get(economies::read).put(economies::open),
-            )
-            .nest("/v1/economies/{economy}", economy_routes())
+        route::router(resources())
             .fallback(no_route)
             .method_not_allowed_fallback(no_method)
             .layer(DefaultBodyLimit::disable())
@@ -88,26 +78,21 @@ impl Api {
     }
 }
 
-fn economy_routes() -> Router<Api> {
-    Router::new()
-        .route("/assets", get(assets::list))
-        .route("/assets/{asset}", get(assets::read).put(assets::set))
-        .route("/assets/{asset}/holders", get(assets::holders_of))
-        .route(
-            "/accounts/{account}",
-            get(accounts::read).put(accounts::set),
-        )
-        .route("/accounts/{account}/statement", get(statement::read))
-        .route("/transfers", post(transfers::transfer))
-        .route("/transfers/batch", post(batches::transfer))
-        .route("/issue", post(transfers::issue))
-        .route("/burn", post(transfers::burn))
-        .route("/plugins", get(plugins::list))
-        .route("/plugins/{plugin}", get(plugins::read).put(plugins::set))
-        .route("/plugins/{plugin}/actions/{action}", post(plugins::call))
-        .route("/outcomes/{key}", get(outcomes::read))
-        .route("/events", get(events::read))
-        .route("/audit", get(audit::of_economy))
+/// Everything that can be asked for, in the order in which the description shows it.
+fn resources() -> Vec<Resource> {
+    vec![
+        economies::routes(),
+        assets::routes(),
+        accounts::routes(),
+        transfers::routes(),
+        plugins::routes(),
+        events::routes(),
+        audit::routes(),
+        keys::routes(),
+        components::routes(),
+        health::routes(),
+        docs::routes(),
+    ]
 }
 
 async fn no_route() -> Problem {

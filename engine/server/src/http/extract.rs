@@ -175,9 +175,10 @@ pub(super) fn number(parameter: &str, number: u64) -> Result<u64, Problem> {
 }
 
 /// `?preview=true`: what would happen is asked, and nothing is to.
-#[derive(serde::Deserialize, Clone, Copy, Default)]
+#[derive(serde::Deserialize, schemars::JsonSchema, Clone, Copy, Default)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Preview {
+    /// Only say what would happen; nothing is kept, and no idempotency key is needed.
     pub(super) preview: bool,
 }
 

@@ -4,12 +4,17 @@
 //! nothing but what it is given.
 
 use axum::http::StatusCode;
-use bursar_ledger::{Act, CallResult, Decision, Ending, Retry, TransferId, Verdict};
+use bursar_ledger::{
+    Act, CallId, CallResult, Decision, Ending, Retry, Timestamp, TransferId, Verdict,
+};
 use bursar_storage::{Recorded, Rendered};
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::problem::Problem;
-use super::wire;
+use super::wire::{MovementsView, Put};
+use super::{shapes, wire};
 
 /// Renders an answer.
 pub fn render(recorded: &Recorded<'_>) -> Rendered {
@@ -87,9 +92,63 @@ fn applied(recorded: &Recorded<'_>, decision: &Decision) -> (StatusCode, Value) 
     }
 }
 
+/// A transfer that was made.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Transfer")]
+pub(super) struct TransferView<'a> {
+    #[schemars(with = "shapes::Uuid")]
+    id: TransferId,
+    /// Its number in the economy's journal.
+    seq: u64,
+    #[schemars(with = "shapes::Timestamp")]
+    recorded_at: Timestamp,
+    #[serde(flatten)]
+    movements: MovementsView<'a>,
+}
+
 fn transfer(recorded: &Recorded<'_>, decision: &Decision, id: TransferId) -> Value {
-    let place = json!({ "id": id, "seq": recorded.seq, "recorded_at": recorded.recorded_at });
-    wire::extend(place, wire::movements(decision.movements()))
+    wire::to_json(TransferView {
+        id,
+        seq: recorded.seq,
+        recorded_at: recorded.recorded_at,
+        movements: wire::movements(decision.movements()),
+    })
+}
+
+/// A call that was committed.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Call")]
+pub(super) struct CallView<'a> {
+    #[schemars(with = "shapes::Uuid")]
+    call: CallId,
+    /// Its number in the economy's journal.
+    seq: u64,
+    #[schemars(with = "shapes::Timestamp")]
+    recorded_at: Timestamp,
+    #[serde(flatten)]
+    came: CameOf<'a>,
+}
+
+/// How a call can end that is no problem.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "CallOutcome")]
+enum Committed {
+    /// Everything that it asked for has happened.
+    Committed,
+}
+
+/// What came of a call.
+#[derive(Serialize, JsonSchema)]
+struct CameOf<'a> {
+    outcome: Committed,
+    /// The plugin's reply, as the manifest's schema has it.
+    #[schemars(with = "Value")]
+    reply: &'a Value,
+    /// What moved.
+    transfer: MovementsView<'a>,
+    /// What the call used up.
+    fuel: u64,
 }
 
 fn call(recorded: &Recorded<'_>, decision: &Decision, result: &CallResult) -> Value {
@@ -98,43 +157,74 @@ fn call(recorded: &Recorded<'_>, decision: &Decision, result: &CallResult) -> Va
     } else {
         &Value::Null
     };
-    json!({
-        "call": result.request.id,
-        "outcome": "committed",
-        "seq": recorded.seq,
-        "recorded_at": recorded.recorded_at,
-        "reply": reply,
-        "transfer": wire::movements(decision.movements()),
-        "fuel": result.fuel,
+    wire::to_json(CallView {
+        call: result.request.id,
+        seq: recorded.seq,
+        recorded_at: recorded.recorded_at,
+        came: CameOf {
+            outcome: Committed::Committed,
+            reply,
+            transfer: wire::movements(decision.movements()),
+            fuel: result.fuel,
+        },
     })
+}
+
+/// What would come of a transfer: it has no id, no number and no time, since it is not recorded.
+#[derive(JsonSchema)]
+#[schemars(rename = "TransferPreview")]
+pub(super) struct TransferPreview {
+    #[serde(flatten)]
+    _movements: MovementsView<'static>,
+    #[serde(rename = "preview")]
+    #[schemars(extend("const" = true))]
+    _preview: bool,
+}
+
+/// What would come of a call. Its draws are thrown away.
+#[derive(JsonSchema)]
+#[schemars(rename = "CallPreview")]
+pub(super) struct CallPreview {
+    #[serde(flatten)]
+    _came: CameOf<'static>,
+    #[serde(rename = "preview")]
+    #[schemars(extend("const" = true))]
+    _preview: bool,
+}
+
+/// A call that was committed, or previewed.
+#[derive(JsonSchema)]
+#[schemars(rename = "CallAnswer", untagged)]
+pub(super) enum CallAnswer {
+    _Call(CallView<'static>),
+    _Preview(CallPreview),
 }
 
 /// What a PUT has made, or left as it was.
 fn changed(recorded: &Recorded<'_>, changed: bool) -> Value {
     let view = recorded.books.and_then(|books| match recorded.act {
-        Act::OpenEconomy { .. } => Some(json!({
-            "id": recorded.economy,
-            "status": "open",
-            "opened_at": books.opened_at(),
-        })),
+        Act::OpenEconomy { .. } => Some(put(wire::opened(recorded.economy, books), changed)),
         Act::SetAsset { asset, .. } => books
             .asset(asset)
-            .map(|found| wire::asset(asset, found, books)),
+            .map(|found| put(wire::asset(asset, found, books), changed)),
         Act::SetAccount { account, .. } => books
             .account(account)
-            .map(|found| wire::account(account, found)),
+            .map(|found| put(wire::account(account, found), changed)),
         Act::SetPlugin { plugin, .. } => books
             .plugin(plugin)
-            .map(|found| wire::plugin(plugin, found)),
-        Act::SetKey { key, .. } => books.key(key).map(|found| wire::key(key, found)),
+            .map(|found| put(wire::plugin(plugin, found), changed)),
+        Act::SetKey { key, .. } => books
+            .key(key)
+            .map(|found| put(wire::key(key, found), changed)),
         Act::AddComponent { digest, .. } => books
             .components()
             .get(digest)
-            .map(|found| wire::component(digest, found)),
+            .map(|found| put(wire::component(digest, found), changed)),
         Act::Transfer(_) | Act::Issue(_) | Act::Burn(_) | Act::Call(_) => None,
     });
-    wire::extend(
-        view.unwrap_or_else(|| json!({})),
-        json!({ "changed": changed }),
-    )
+    view.unwrap_or_else(|| json!({ "changed": changed }))
+}
+
+fn put(view: impl Serialize, changed: bool) -> Value {
+    wire::to_json(Put { view, changed })
 }

@@ -2,20 +2,23 @@
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use bursar_ledger::{
     AccountId, Act, Amount, AssetId, Authority, IssueRequest, Postings, Scope, TransferRequest,
     check_document,
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::auth::Caller;
 use super::extract::{Asked, Parsed, Path, Preview};
 use super::problem::Problem;
-use super::{Api, extract};
+use super::render::{TransferPreview, TransferView};
+use super::route::{Resource, Route};
+use super::{Api, batches, extract, outcomes, shapes};
 use crate::random;
 
 /// Characters in a memo.
@@ -25,23 +28,140 @@ const REFERENCE_CHARS_MAX: usize = 128;
 /// Bytes of a transfer's metadata, as JSON.
 const METADATA_BYTES_MAX: usize = 4096;
 
-/// The body of a transfer.
-#[derive(Deserialize)]
+/// What the ledger may refuse of whatever moves money.
+pub(super) const REFUSALS: &[&str] = &[
+    "account_closed",
+    "account_frozen",
+    "account_not_found",
+    "asset_not_found",
+    "ceiling_exceeded",
+    "insufficient_funds",
+    "issuer_account",
+    "plugin_account",
+    "reserved_account",
+    "state_quota",
+    "supply_limit",
+];
+
+/// What may contradict how things stand.
+pub(super) const CONFLICTS: &[&str] = &["plugin_disabled"];
+
+pub(super) fn routes() -> Resource {
+    Resource {
+        name: "transfers",
+        about: "A transfer is an atomic set of postings. What is issued is born on the asset's \
+                issuer, and what is burned returns there.",
+        routes: vec![
+            transfer_route(),
+            batches::route(),
+            issue_route(),
+            burn_route(),
+            outcomes::route(),
+        ],
+    }
+}
+
+fn moves_money(route: Route) -> Route {
+    route
+        .query::<Preview>()
+        .keyed()
+        .answers::<TransferPreview>(StatusCode::OK, "What would have moved: it was a preview.")
+        .no(StatusCode::UNPROCESSABLE_ENTITY, REFUSALS)
+        .writes()
+}
+
+fn transfer_route() -> Route {
+    let route = Route::post("/v1/economies/{economy}/transfers", transfer)
+        .called(
+            "create_transfer",
+            "Transfer between accounts",
+            "All postings move, in this order, or none. Issuers cannot be named, and a plugin's \
+             accounts are debited with the scope `admin` only.",
+        )
+        .needs(Scope::Transfer)
+        .body::<TransferBody>(
+            "pay",
+            json!({ "postings": [
+                { "from": "user:1", "to": "user:2", "asset": "coin", "amount": 30 },
+            ]}),
+        )
+        .answers::<TransferView<'static>>(StatusCode::CREATED, "What has moved.")
+        .like(json!({
+            "id": "0199d0a0-5b7e-7c1d-8f00-3f6f2d1f9a0f", "seq": 7,
+            "recorded_at": 1_764_025_200_000_u64,
+            "postings": [{ "from": "user:1", "to": "user:2", "asset": "coin", "amount": 30 }],
+            "balances": { "user:1": { "coin": 170 }, "user:2": { "coin": 30 } },
+        }));
+    moves_money(route)
+}
+
+fn issue_route() -> Route {
+    let route = Route::post("/v1/economies/{economy}/issue", issue)
+        .called(
+            "issue",
+            "Bring some of an asset into circulation",
+            "From the asset's issuer to an account, up to the asset's maximum supply.",
+        )
+        .needs(Scope::Issue)
+        .body::<IssueBody>(
+            "welcome",
+            json!({ "account": "user:1", "asset": "coin", "amount": 200, "memo": "welcome" }),
+        )
+        .or_body(
+            "stock",
+            json!({ "account": "plugin:shop", "asset": "item:potion", "amount": 10 }),
+        )
+        .answers::<TransferView<'static>>(StatusCode::CREATED, "What has moved.");
+    moves_money(route)
+}
+
+fn burn_route() -> Route {
+    let route = Route::post("/v1/economies/{economy}/burn", burn)
+        .called(
+            "burn",
+            "Take some of an asset out of circulation",
+            "From an account back to the asset's issuer.",
+        )
+        .needs(Scope::Issue)
+        .body::<IssueBody>(
+            "fee",
+            json!({ "account": "user:1", "asset": "coin", "amount": 5 }),
+        )
+        .answers::<TransferView<'static>>(StatusCode::CREATED, "What has moved.");
+    moves_money(route)
+}
+
+/// A transfer that is asked for.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TransferBody {
+    /// What is to move, in this order.
+    #[schemars(with = "shapes::Postings")]
     pub(super) postings: Postings,
+    /// Why, for people.
+    #[schemars(length(max = 256))]
     pub(super) memo: Option<String>,
+    /// Something of yours by which statements find it again.
+    #[schemars(length(max = 128))]
     pub(super) reference: Option<String>,
+    /// Anything that you want to keep with it, up to 4 KiB.
+    #[schemars(with = "Option<shapes::Document>")]
     pub(super) metadata: Option<Value>,
 }
 
-/// The body of issue and burn.
-#[derive(Deserialize)]
+/// An amount to bring into circulation, or to take out of it.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct IssueBody {
+    /// The account on the other side of the issuer.
+    #[schemars(with = "shapes::AccountName")]
     account: AccountId,
+    #[schemars(with = "shapes::AssetName")]
     asset: AssetId,
+    #[schemars(with = "shapes::Amount")]
     amount: Amount,
+    /// Why, for people.
+    #[schemars(length(max = 256))]
     memo: Option<String>,
 }
 
