@@ -4,7 +4,7 @@ TARGET := wasm32-unknown-unknown
 CARGO ?= cargo
 BURSAR := $(or $(CARGO_TARGET_DIR),target)/debug/bursar
 
-.PHONY: demo test openapi serve lint bench target
+.PHONY: demo test openapi conformance serve lint bench target
 
 ## Show the whole story on an embedded database. Ends by itself. What it builds, `make test` uses too.
 demo: target
@@ -23,6 +23,12 @@ test: target
 openapi: target
 	$(CARGO) build --locked --workspace --bin bursar
 	$(BURSAR) openapi > engine/server/openapi.json
+
+## Hold a running server against its own description: schemathesis, and a client made of it. Takes
+## Python 3.11 or later, and fetches both once.
+conformance: target
+	$(CARGO) build --locked --workspace --bin bursar
+	tests/conformance/run
 
 ## Serve bursar.db on http://127.0.0.1:7777.
 serve: target
