@@ -21,6 +21,7 @@ use bursar_host::Limits;
 use bursar_server::client::{Address, Client};
 use bursar_server::economy::CallBounds;
 use bursar_server::serve::{Server, Setup};
+use bursar_server::webhooks::WebhookSetup;
 use bursar_server::{bundled, clock};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -198,8 +199,10 @@ fn start(runtime: &Runtime, file: std::path::PathBuf) -> (String, String, onesho
         socket: None,
         allow_plain_http: false,
         clock: clock::system(),
+        ticks: clock::running(),
         limits: Limits::standard(),
         calls: CallBounds::standard(),
+        webhooks: WebhookSetup::standard(),
     };
     let server = runtime.block_on(Server::start(setup)).unwrap();
     let (address, key) = (

@@ -1,6 +1,8 @@
 """What schemathesis is to ask otherwise."""
 
+import hashlib
 import json
+import os
 import re
 
 import schemathesis
@@ -22,6 +24,7 @@ def map_body(context, body):
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
+    stay_here(case)
     key = (case.headers or {}).get("Idempotency-Key")
     if isinstance(key, str) and KEY.fullmatch(key):
         number = number_of_intent(key, case)
@@ -29,6 +32,26 @@ def before_call(context, case, kwargs):
             case.headers["Idempotency-Key"] = f"{key[:100]}-{number}"
     else:
         ask_in_earnest(case)
+
+
+def stay_here(case):
+    """Keeps what is asked for from reaching beyond the run.
+
+    A backup is written where the run keeps its data, whatever path was thought of. No webhook leads
+    to a machine. The economy in which everything else is tried is not frozen or closed.
+    """
+    body = case.body
+    if not isinstance(body, dict):
+        return
+    path, url = body.get("path"), body.get("url")
+    if case.path.endswith("/backup") and isinstance(path, str) and path.startswith("/"):
+        name = hashlib.sha256(path.encode("utf-8", "replace")).hexdigest()
+        body["path"] = f"{os.environ['DATA']}/{name}.db"
+    if "/webhooks/" in case.path and isinstance(url, str) and re.match("https?://[!-~]", url):
+        body["url"] = "https://receiver.invalid/"
+    guild = (case.path_parameters or {}).get("economy") == "guild"
+    if guild and case.path.endswith("/{economy}") and body.get("status") in ("frozen", "closed"):
+        body["status"] = "open"
 
 
 def number_of_intent(key, case):
@@ -43,11 +66,13 @@ def number_of_intent(key, case):
 
 
 def ask_in_earnest(case):
-    """A preview needs no key, so that a missing one shows only without `preview`."""
+    """Where no key is needed none is looked at: by previews, and by independent batches."""
     if case.query and case.query.get("preview") in (True, "true"):
         case.query["preview"] = "false"
     if isinstance(case.body, dict) and case.body.get("preview") is True:
         case.body["preview"] = False
+    if isinstance(case.body, dict) and case.body.get("mode") == "independent":
+        case.body["mode"] = "atomic"
 
 
 def whole(value):

@@ -13,9 +13,17 @@ from bursar_client.api.audit import audit_economy
 from bursar_client.api.economies import get_economy, list_economies, open_economy
 from bursar_client.api.events import list_events
 from bursar_client.api.health import get_readiness
+from bursar_client.api.holds import capture_hold, get_hold, place_hold
 from bursar_client.api.keys import list_keys, set_key
 from bursar_client.api.plugins import call_action, get_plugin, set_plugin
-from bursar_client.api.transfers import create_transfer, create_transfer_batch, get_outcome, issue
+from bursar_client.api.transfers import (
+    create_transfer,
+    create_transfer_batch,
+    get_outcome,
+    get_transfer,
+    issue,
+    reverse_transfer,
+)
 from bursar_client.models import (
     AccountBody,
     AssetBody,
@@ -25,7 +33,10 @@ from bursar_client.models import (
     Call,
     CallBody,
     CallPreview,
+    CaptureBody,
     GrantsRequested,
+    HoldBody,
+    HoldStatus,
     IssueBody,
     KeyBody,
     KeyScope,
@@ -33,6 +44,7 @@ from bursar_client.models import (
     Posting,
     Problem,
     Retry,
+    ReversalBody,
     Transfer,
     TransferBody,
     TransferPreview,
@@ -166,6 +178,21 @@ def read_the_books():
     assert audit.ok and len(audit.promises) == 10
 
 
+def hold_and_take_back():
+    bid = HoldBody(from_="user:1", to="user:2", asset="coin", amount=20, expires_in_s=60)
+    hold = place_hold.sync(GUILD, client=client, body=bid, idempotency_key="bid-1")
+    assert (hold.status, hold.remaining) == (HoldStatus.OPEN, 20)
+    asked = {"client": client, "body": CaptureBody(), "idempotency_key": "won-1"}
+    captured = capture_hold.sync(GUILD, hold.id, **asked)
+    assert captured.hold.status == HoldStatus.CAPTURED
+    assert captured.balances["user:2"]["coin"] == 50
+    assert get_hold.sync(GUILD, hold.id, client=client).captured == 20
+    asked = {"client": client, "body": ReversalBody(), "idempotency_key": "back-1"}
+    back = reverse_transfer.sync(GUILD, captured.id, **asked)
+    assert (back.reverses, back.balances["user:1"]["coin"]) == (captured.id, 120)
+    assert get_transfer.sync(GUILD, captured.id, client=client).reversed_by == back.id
+
+
 def a_key_for_the_bot():
     body = KeyBody(scopes=[KeyScope.READ], economies=[GUILD])
     made = set_key.sync("reader", client=client, body=body)
@@ -185,6 +212,7 @@ for step in [
     shop,
     a_no,
     read_the_books,
+    hold_and_take_back,
     a_key_for_the_bot,
 ]:
     step()

@@ -13,6 +13,11 @@ const ROUTES: &str = "
     GET …/assets/coin/holders none read
     GET …/accounts/user:1 none read
     GET …/accounts/user:1/statement none read
+    GET …/assets/coin/flows none read
+    GET …/accounts/user:1/balances?at=1 none read
+    GET …/holds none read
+    GET …/holds/00000000-0000-7000-8000-000000000000 none read
+    GET …/transfers/00000000-0000-7000-8000-000000000000 none read
     GET …/events none read
     GET …/plugins none read
     GET …/plugins/coinflip none read
@@ -22,13 +27,25 @@ const ROUTES: &str = "
     PUT …/accounts/user:1 status admin
     POST …/transfers none transfer
     POST …/transfers/batch none transfer
+    POST …/transfers/00000000-0000-7000-8000-000000000000/reverse none transfer
+    POST …/holds none transfer
+    POST …/holds/00000000-0000-7000-8000-000000000000/capture none transfer
+    POST …/holds/00000000-0000-7000-8000-000000000000/release none transfer
     POST …/issue issue issue
     POST …/burn issue issue
     POST …/plugins/coinflip/actions/flip flip call
     PUT …/assets/coin none admin
     PUT …/plugins/coinflip none admin
     PUT … none admin
+    GET …/webhooks none admin
+    GET …/webhooks/w none admin
+    GET …/webhooks/w/dead-letters none admin
+    PUT …/webhooks/w none admin
+    PUT …/webhooks/w/secret none admin
+    POST …/webhooks/w/replay none admin
+    DELETE …/webhooks/w none admin
     GET …/audit none admin
+    GET …/export none admin
     GET /v1/audit none admin
     GET /v1/keys none admin
     PUT /v1/keys/x none admin

@@ -81,6 +81,15 @@ async fn a_batch_with_one_malformed_transfer_runs_none() {
         ),
         (batch(&[]), "/transfers"),
         (json!({"mode": "sideways", "transfers": [good()]}), "/mode"),
+        (
+            batch(&[posting("user:1", "user:2", 1)]),
+            "/transfers/0/idempotency_key",
+        ),
+        (
+            json!({"mode": "atomic", "transfers": [good()]}),
+            "/transfers/0/idempotency_key",
+        ),
+        (json!({"mode": "atomic", "transfers": []}), "/transfers"),
     ];
     for (body, pointer) in wrong {
         let refused = guild.post("transfers/batch", "k", body).await;
@@ -119,5 +128,117 @@ async fn a_batch_ends_at_8192_transfers() {
     let results = made["results"].as_array().unwrap();
     assert!(results.iter().all(|result| result["status"] == 201));
     assert_eq!(guild.coins(2).await, [2808, 9192]);
+    house.close().await;
+}
+
+fn atomic(items: &[Value]) -> Value {
+    json!({ "mode": "atomic", "transfers": items })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_atomic_batch_happens_as_a_whole_under_one_key() {
+    let (house, mut guild) = House::with_guild(3).await;
+    let mut first = posting("user:1", "user:2", 1000);
+    first["memo"] = json!("first");
+    let mut second = posting("user:2", "user:3", 2000);
+    second["reference"] = json!("order-2");
+    let items = [first, second];
+    let made = guild.post("transfers/batch", "all", atomic(&items)).await;
+    assert_eq!(made.status, 201, "{}", made.json());
+    let transfers = made.json()["transfers"].as_array().unwrap().clone();
+    assert_eq!(transfers.len(), 2);
+    assert_eq!(transfers[0]["balances"]["user:2"]["coin"], 2000);
+    assert_eq!(transfers[1]["balances"]["user:2"]["coin"], 0);
+    let again = guild.post("transfers/batch", "all", atomic(&items)).await;
+    assert!(again.replayed && again.body == made.body);
+    assert_eq!(guild.coins(3).await, [0, 0, 3000]);
+
+    // Each transfer has its own id, its own words, and can be taken back by itself.
+    let id = transfers[1]["id"].as_str().unwrap();
+    let path = format!("{}/transfers/{id}", crate::support::GUILD);
+    let seen = guild.get(&path).await.json();
+    assert_eq!(seen["reference"], "order-2");
+    assert_eq!(seen["postings"], transfers[1]["postings"]);
+    let statement = format!(
+        "{}/accounts/user:2/statement?reference=order-2",
+        crate::support::GUILD
+    );
+    let entries = guild.get(&statement).await.json();
+    assert_eq!(entries["entries"].as_array().unwrap().len(), 1);
+    assert_eq!(entries["entries"][0]["transfer"], json!(id));
+    let back = guild
+        .post(&format!("transfers/{id}/reverse"), "back", json!({}))
+        .await;
+    assert_eq!(back.status, 201, "{}", back.json());
+    assert_eq!(guild.coins(3).await, [0, 2000, 1000]);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_in_an_atomic_batch_names_the_first_and_keeps_all_from_happening() {
+    let (house, mut guild) = House::with_guild(2).await;
+    let items = [
+        posting("user:1", "user:2", 600),
+        posting("user:1", "user:2", 401),
+        posting("user:1", "user:404", 1),
+    ];
+    let refused = guild.post("transfers/batch", "all", atomic(&items)).await;
+    assert_eq!(
+        (refused.status.as_u16(), refused.code()),
+        (422, "insufficient_funds".into())
+    );
+    assert_eq!(
+        (&refused.json()["index"], &refused.json()["available"]),
+        (&json!(1), &json!(400))
+    );
+    guild.issue("user:1", "coin", 999).await;
+    let again = guild.post("transfers/batch", "all", atomic(&items)).await;
+    assert!(again.replayed, "the refusal is kept under the key");
+    assert_eq!(guild.coins(2).await, [1999, 1000]);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_atomic_batch_ends_at_8192_transfers() {
+    let (house, mut guild) = House::with_guild(2).await;
+    guild.issue("user:1", "coin", 10_000).await;
+    let items = |count: usize| atomic(&vec![posting("user:1", "user:2", 1); count]);
+    let refused = guild.post("transfers/batch", "k", items(8193)).await;
+    assert_eq!(refused.status, 400);
+    let made = guild.post("transfers/batch", "k", items(8192)).await;
+    assert_eq!(made.status, 201);
+    assert_eq!(guild.coins(2).await, [2808, 9192]);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preview_of_a_batch_shows_each_transfer_after_those_before_it() {
+    let (house, mut guild) = House::with_guild(3).await;
+    let items = [
+        item("a", "user:1", "user:2", 1000),
+        item("b", "user:2", "user:3", 2000),
+        item("c", "user:1", "user:2", 1),
+    ];
+    let path = "transfers/batch?preview=true";
+    let preview = guild.post(path, "k", batch(&items)).await.json();
+    let results = preview["results"].as_array().unwrap();
+    let statuses: Vec<&Value> = results.iter().map(|result| &result["status"]).collect();
+    assert_eq!(statuses, [200, 200, 422]);
+    assert_eq!(results[1]["body"]["balances"]["user:3"]["coin"], 3000);
+    let items = [
+        posting("user:1", "user:2", 1000),
+        posting("user:1", "user:2", 1),
+    ];
+    let preview = guild.post(path, "k", atomic(&items[..1])).await;
+    assert_eq!(
+        (preview.status.as_u16(), &preview.json()["preview"]),
+        (200, &json!(true))
+    );
+    let preview = guild.post(path, "k", atomic(&items)).await;
+    assert_eq!(
+        (preview.code(), &preview.json()["index"]),
+        ("insufficient_funds".into(), &json!(1))
+    );
+    assert_eq!(guild.coins(3).await, [1000, 1000, 1000]);
     house.close().await;
 }

@@ -29,7 +29,9 @@ fn text(path: &Path) -> &str {
 #[test]
 fn help_names_every_command_and_needs_no_file() {
     let help = said(&bursar(&["--help"]));
-    for command in ["serve", "demo", "audit", "key", "plugin"] {
+    for command in [
+        "serve", "demo", "audit", "backup", "export", "import", "key", "plugin",
+    ] {
         assert!(help.contains(command), "{command}");
         assert!(bursar(&[command, "--help"]).status.success(), "{command}");
     }
@@ -218,4 +220,33 @@ fn keys_are_managed_on_a_file_that_nobody_serves() {
     assert!(complained(&owner).contains("choose another name"));
     let unknown = complained(&bursar(&["key", "rotate", "nobody", "--db", db]));
     assert!(unknown.contains("there is no key `nobody`"), "{unknown}");
+}
+
+#[test]
+fn a_key_is_made_with_its_limits() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("guild.db");
+    let db = text(&file);
+    let create = |more: &[&str]| {
+        let first = ["key", "create", "--db", db, "--scope", "transfer"];
+        bursar(&[&first[..], more].concat())
+    };
+    let limits = ["--transfer-cap", "coin=100,gem=0", "--rate-limit", "10/60"];
+    let made = create(&[&limits[..], &["--name", "bot"]].concat());
+    assert!(made.status.success());
+    let listed = said(&bursar(&["key", "list", "--db", db]));
+    assert!(listed.contains(r#"{"coin":100,"gem":0}"#), "{listed}");
+    assert!(listed.contains(r#"{"per_s":60,"requests":10}"#), "{listed}");
+    for (flag, wrong, what) in [
+        ("--transfer-cap", "coin", "as in coin=100"),
+        ("--transfer-cap", "coin=-1", "as in coin=100"),
+        ("--transfer-cap", "coin=1,coin=2", "names coin twice"),
+        ("--rate-limit", "10", "as in 100/60"),
+        ("--rate-limit", "0/60", "1 to 1000000 `requests`"),
+    ] {
+        assert!(
+            complained(&create(&[flag, wrong])).contains(what),
+            "{wrong}"
+        );
+    }
 }

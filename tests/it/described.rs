@@ -71,7 +71,13 @@ pub(crate) fn check(method: &str, path: &str, answer: &Response) {
     } else {
         "application/json"
     };
-    let schema = &described["content"][media]["schema"];
+    let content = &described["content"];
+    if !is_problem && content["application/x-ndjson"].is_object() {
+        // Its lines are read where they are imported.
+        assert!(answer.body.ends_with(b"}\n"), "{place}: {body}");
+        return;
+    }
+    let schema = &content[media]["schema"];
     assert!(schema.is_object(), "{place} has no {media}");
     let validator = Arc::clone(
         VALIDATORS

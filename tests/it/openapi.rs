@@ -96,7 +96,7 @@ async fn every_operation_of_the_document_is_served_and_no_other_method() {
     let (house, mut guild) = House::with_guild(1).await;
     let document = document();
     let operations = operations(&document);
-    assert!(operations.len() >= 30, "{}", operations.len());
+    assert!(operations.len() >= 50, "{}", operations.len());
     for (method, path, operation) in &operations {
         let path = filled(path, operation);
         let body = json!({}).to_string();

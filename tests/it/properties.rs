@@ -82,6 +82,7 @@ impl Ask {
             id,
             postings,
             authority: Authority::Bot,
+            cap: None,
         };
         submission(
             Some(format!("key {}", self.key)),
@@ -131,6 +132,7 @@ fn found(storage: &Storage) {
             account: name(&format!("user:{member}")),
             asset: name("coin"),
             amount: Amount::new(PURSE.unsigned_abs()).unwrap(),
+            cap: None,
         }));
     }
     for act in acts {

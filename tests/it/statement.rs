@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{GUILD, Guild, House};
+use crate::support::{GUILD, Guild, House, posting};
 
 /// A line as the bookkeeper writes it.
 #[derive(Clone, PartialEq, Debug)]
@@ -178,12 +178,63 @@ async fn trade(
         if let Some(reference) = reference {
             body["reference"] = json!(reference);
         }
-        let made = guild
-            .post("transfers", &format!("{name} {round}"), body)
-            .await;
-        assert_eq!(made.status, 201, "{}", made.json());
-        books.note("transfer", reference, &made.json());
+        let key = format!("{name} {round}");
+        match round % 7 {
+            3 => batched(guild, books, &key, (body, reference)).await,
+            4 => held(guild, books, &key, (body, reference)).await,
+            _ => {
+                let made = posted(guild, "transfers", &key, body).await;
+                books.note("transfer", reference, &made);
+                if round % 7 == 5 {
+                    let path = format!("transfers/{}/reverse", made["id"].as_str().unwrap());
+                    let back = posted(guild, &path, &format!("{key} back"), json!({})).await;
+                    books.note("reversal", None, &back);
+                }
+            }
+        }
     }
+}
+
+async fn posted(guild: &mut Guild, path: &str, key: &str, body: Value) -> Value {
+    let made = guild.post(path, key, body).await;
+    assert_eq!(made.status, 201, "{}", made.json());
+    made.json()
+}
+
+/// The same transfer twice in an atomic batch, the second time without a reference.
+async fn batched(
+    guild: &mut Guild,
+    books: &mut Bookkeeper,
+    key: &str,
+    (body, reference): (Value, Option<&str>),
+) {
+    let plain = json!({ "postings": body["postings"] });
+    let batch = json!({ "mode": "atomic", "transfers": [body, plain] });
+    let made = posted(guild, "transfers/batch", key, batch).await;
+    for (transfer, reference) in [(0, reference), (1, None)] {
+        let mut made_one = made["transfers"][transfer].clone();
+        made_one["recorded_at"] = made["recorded_at"].clone();
+        books.note("batch", reference, &made_one);
+    }
+}
+
+/// The same as a hold that is captured at once.
+async fn held(
+    guild: &mut Guild,
+    books: &mut Bookkeeper,
+    key: &str,
+    (body, reference): (Value, Option<&str>),
+) {
+    let mut hold = body["postings"][0].clone();
+    hold["expires_in_s"] = json!(60);
+    let hold = posted(guild, "holds", key, hold).await;
+    let path = format!("holds/{}/capture", hold["id"].as_str().unwrap());
+    let mut words = json!({});
+    if let Some(reference) = reference {
+        words["reference"] = json!(reference);
+    }
+    let made = posted(guild, &path, &format!("{key} taken"), words).await;
+    books.note("capture_hold", reference, &made);
 }
 
 async fn traded() -> (House, Guild, Bookkeeper, Dice) {
@@ -207,6 +258,51 @@ async fn traded() -> (House, Guild, Bookkeeper, Dice) {
     (house, guild, books, dice)
 }
 
+const KINDS: [Option<&str>; 6] = [
+    None,
+    Some("transfer"),
+    Some("issue"),
+    Some("batch"),
+    Some("capture_hold"),
+    Some("reversal"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_moment_of_the_past_agrees_with_the_bookkeeper() {
+    let (house, mut guild, books, _) = traded().await;
+    // The last of these moments has passed by the time that it is asked about.
+    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    let mut moments: Vec<u64> = books.lines.iter().map(|line| line.recorded_at).collect();
+    moments.dedup();
+    let before = moments[0] - 1;
+    for at in moments.into_iter().chain([before]) {
+        for account in ["user:1", "user:3", "issuer:gem"] {
+            let path = format!("{GUILD}/accounts/{account}/balances?at={at}");
+            let past = guild.get(&path).await;
+            assert_eq!(past.status, 200, "{}", past.json());
+            for asset in ["coin", "gem"] {
+                let upto = |line: &&Line| {
+                    let here = line.account == account && line.asset == asset;
+                    here && line.recorded_at <= at
+                };
+                let had: i64 = books.lines.iter().filter(upto).map(|l| l.change).sum();
+                let said = past.json()["balances"][asset].as_i64().unwrap_or(0);
+                assert_eq!(said, had, "{account} {asset} {at}");
+            }
+        }
+    }
+    for (query, status) in [
+        ("at=9999999999999", 400),
+        ("at=-1", 400),
+        ("", 400),
+        ("at=0", 200),
+    ] {
+        let path = format!("{GUILD}/accounts/user:1/balances?{query}");
+        assert_eq!(guild.get(&path).await.status, status, "{query}");
+    }
+    house.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_filter_and_every_cut_agree_with_the_bookkeeper() {
     let (house, mut guild, books, _) = traded().await;
@@ -218,7 +314,7 @@ async fn every_filter_and_every_cut_agree_with_the_bookkeeper() {
     let mut asked = 0;
     for asset in [None, Some("coin"), Some("gem")] {
         for counterparty in [None, Some("user:2"), Some("issuer:coin")] {
-            for kind in [None, Some("transfer"), Some("issue")] {
+            for kind in KINDS {
                 for reference in [None, Some("rent")] {
                     for (after, before) in
                         [(None, None), (early, None), (None, late), (early, late)]
@@ -383,5 +479,75 @@ async fn a_page_that_finds_little_goes_on_where_it_stopped_looking() {
     assert!(found.is_empty(), "2,000 movements were looked at");
     let (found, _) = page(&mut guild, "user:1", &format!("cursor={}", cursor.unwrap())).await;
     assert_eq!(found.len(), 1);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_of_its_own_is_kept_and_lies_in_the_past() {
+    let (house, mut guild) = House::with_guild(2).await;
+    let dated = |at: Value| {
+        let mut body = posting("user:1", "user:2", 5);
+        body["effective_at"] = at;
+        body
+    };
+    let made = guild.post("transfers", "then", dated(json!(1_000))).await;
+    assert_eq!(made.status, 201, "{}", made.json());
+    assert!(
+        guild
+            .post("transfers", "then", dated(json!(1_000)))
+            .await
+            .replayed
+    );
+    let other = guild.post("transfers", "then", dated(json!(1_001))).await;
+    assert_eq!(
+        (other.code(), &other.json()["field"]),
+        ("idempotency_key_reused".into(), &json!("/effective_at"))
+    );
+    let line = guild
+        .get(&format!("{GUILD}/accounts/user:2/statement"))
+        .await
+        .json()["entries"][0]
+        .clone();
+    assert_eq!(line["effective_at"], 1_000, "{line}");
+    let recorded = line["recorded_at"].as_u64().unwrap();
+    // What was recorded is past by now, and a day later is not.
+    assert_eq!(
+        guild
+            .post("transfers", "now", dated(json!(recorded)))
+            .await
+            .status,
+        201
+    );
+    let tomorrow = json!(recorded + 86_400_000);
+    for (route, body) in [
+        ("transfers", dated(tomorrow.clone())),
+        (
+            "issue",
+            json!({ "account": "user:1", "asset": "coin", "amount": 1, "effective_at": tomorrow }),
+        ),
+        (
+            "burn",
+            json!({ "account": "user:1", "asset": "coin", "amount": 1, "effective_at": tomorrow }),
+        ),
+        ("transfers", dated(json!("2024-05-01"))),
+        ("transfers", dated(json!(-1))),
+    ] {
+        let refused = guild.post(route, "tomorrow", body).await;
+        assert_eq!(
+            (refused.status.as_u16(), &refused.json()["pointer"]),
+            (400, &json!("/effective_at"))
+        );
+    }
+    let batch = json!({ "mode": "independent", "transfers": [
+        { "idempotency_key": "b", "postings": dated(Value::Null)["postings"], "effective_at": 2_000 }
+    ] });
+    let answer = guild.post("transfers/batch", "unused", batch).await.json();
+    assert_eq!(answer["results"][0]["status"], 201, "{answer}");
+    let line = guild
+        .get(&format!("{GUILD}/accounts/user:2/statement"))
+        .await
+        .json()["entries"][0]
+        .clone();
+    assert_eq!(line["effective_at"], 2_000, "{line}");
     house.close().await;
 }

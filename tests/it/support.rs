@@ -10,6 +10,7 @@ use bursar_server::clock;
 use bursar_server::economy::CallBounds;
 use bursar_server::http::render;
 use bursar_server::serve::{Server, Setup};
+use bursar_server::webhooks::WebhookSetup;
 use bursar_storage::{AuditReport, audit_file};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -50,8 +51,10 @@ impl House {
             socket: Some(folder.path().join("bots.sock")),
             allow_plain_http: false,
             clock: clock::system(),
+            ticks: clock::running(),
             limits: Limits::standard(),
             calls: CallBounds::standard(),
+            webhooks: WebhookSetup::standard(),
         };
         change(&mut setup);
         let mut house = Self::open(folder, setup.clone()).await;
@@ -168,7 +171,7 @@ impl House {
 
 /// Audits a file and insists on every promise.
 pub(crate) fn audited(file: &Path) -> AuditReport {
-    let report = audit_file(file, render, &mut |_, _| {}).expect("the audit runs");
+    let report = audit_file(file, &[], render, &mut |_, _| {}).expect("the audit runs");
     assert!(report.ok, "{report:#?}");
     report
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::id::EconomyId;
+use crate::key_limits::{RateLimit, TransferCap};
 use crate::patch::Patch;
 use crate::time::Timestamp;
 
@@ -72,6 +73,12 @@ pub struct KeyPatch {
     /// The economies in which it does; cleared, all of them.
     #[serde(skip_serializing_if = "Patch::is_keep")]
     pub economies: Patch<BTreeSet<EconomyId>>,
+    /// The most that one request may move; cleared, any amount.
+    #[serde(skip_serializing_if = "Patch::is_keep")]
+    pub transfer_cap: Patch<TransferCap>,
+    /// How often it may ask; cleared, as often as it likes.
+    #[serde(skip_serializing_if = "Patch::is_keep")]
+    pub rate_limit: Patch<RateLimit>,
     /// Whether it is no longer good for anything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revoked: Option<bool>,
@@ -85,6 +92,12 @@ pub struct KeyDefinition {
     /// The economies in which it does; all of them where absent.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub economies: Option<BTreeSet<EconomyId>>,
+    /// The most that one request may move; any amount where absent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub transfer_cap: Option<TransferCap>,
+    /// How often it may ask; as often as it likes where absent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rate_limit: Option<RateLimit>,
     /// Whether it is no longer good for anything. It stays in the books: records name it.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub revoked: bool,

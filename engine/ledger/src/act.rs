@@ -8,12 +8,19 @@ use crate::account::AccountPatch;
 use crate::amount::{Amount, Limit};
 use crate::asset::AssetKind;
 use crate::call::CallResult;
+use crate::delivery::{DeliveryNote, ForgottenDelivery};
 use crate::digest::Digest;
 use crate::draw::Seed;
-use crate::id::{AccountId, AssetId, KeyId, PluginId, TransferId};
+use crate::economy::EconomyStatus;
+use crate::hold::{HoldEnd, OnExpiry, Reservation};
+use crate::id::{AccountId, AssetId, HoldId, KeyId, PluginId, TransferId, WebhookId};
+use crate::key_limits::TransferCap;
+use crate::limits::{BATCH_TRANSFERS_MAX, HOLD_SECONDS_MAX};
 use crate::movement::Postings;
 use crate::patch::Patch;
 use crate::plugin::PluginPatch;
+use crate::time::Timestamp;
+use crate::webhook::WebhookRequest;
 
 /// On whose authority a transfer debits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -34,6 +41,114 @@ pub struct TransferRequest {
     pub postings: Postings,
     /// On whose authority.
     pub authority: Authority,
+    /// The most that the key that asks may move.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cap: Option<TransferCap>,
+}
+
+/// The transfers of a batch of which all happen or none: 1 to [`BATCH_TRANSFERS_MAX`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(try_from = "Vec<TransferRequest>")]
+pub struct Transfers(Vec<TransferRequest>);
+
+/// A batch has no transfers, or too many.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("a batch has 1 to {BATCH_TRANSFERS_MAX} transfers")]
+pub struct TransfersError;
+
+impl Transfers {
+    /// The transfers of a batch, unless they cannot be one.
+    pub fn new(transfers: Vec<TransferRequest>) -> Result<Self, TransfersError> {
+        if (1..=BATCH_TRANSFERS_MAX).contains(&transfers.len()) {
+            Ok(Self(transfers))
+        } else {
+            Err(TransfersError)
+        }
+    }
+
+    /// The transfers, in the order given.
+    pub fn as_slice(&self) -> &[TransferRequest] {
+        &self.0
+    }
+}
+
+impl TryFrom<Vec<TransferRequest>> for Transfers {
+    type Error = TransfersError;
+
+    fn try_from(transfers: Vec<TransferRequest>) -> Result<Self, TransfersError> {
+        Self::new(transfers)
+    }
+}
+
+/// An amount to reserve.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct HoldRequest {
+    /// The id that the hold will have.
+    pub id: HoldId,
+    /// What is to be reserved, and for whom.
+    pub reservation: Reservation,
+    /// For how long, in seconds.
+    pub expires_in_s: u64,
+    /// What becomes of it then.
+    #[serde(default)]
+    pub on_expiry: OnExpiry,
+    /// On whose authority.
+    pub authority: Authority,
+    /// The most that the key which asks may move.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cap: Option<TransferCap>,
+}
+
+impl HoldRequest {
+    /// When a hold ends that is placed at this moment.
+    pub fn expires_at(&self, placed_at: Timestamp) -> Timestamp {
+        let seconds = self.expires_in_s.min(HOLD_SECONDS_MAX);
+        Timestamp(placed_at.0.saturating_add(seconds.saturating_mul(1000)))
+    }
+}
+
+/// Some of a hold, to be moved where it was meant to go.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CaptureRequest {
+    /// The id that the transfer will have.
+    pub id: TransferId,
+    /// Of which hold.
+    pub hold: HoldId,
+    /// How much; all that is left where it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<Amount>,
+    /// How the hold ended, if whoever asks knew that it had. The books keep open holds only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<HoldEnd>,
+    /// The most that the key which asks may move.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cap: Option<TransferCap>,
+}
+
+/// Why a reversal may leave accounts outside their limits.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Force {
+    /// In the words of the admin who wants it.
+    pub reason: String,
+}
+
+/// A transfer that is to be taken back.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ReversalRequest {
+    /// The id that the reversal will have.
+    pub id: TransferId,
+    /// What is to be taken back: a transfer, or the call that moved something.
+    pub original: TransferId,
+    /// What is to move, in this order: the reverse of what the journal says of the original.
+    pub postings: Postings,
+    /// On whose authority.
+    pub authority: Authority,
+    /// That it is to happen whatever the limits of accounts say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub force: Option<Force>,
+    /// The most that the key which asks may move.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cap: Option<TransferCap>,
 }
 
 /// An amount to bring into circulation, or to take out of it.
@@ -47,6 +162,9 @@ pub struct IssueRequest {
     pub asset: AssetId,
     /// How much of it.
     pub amount: Amount,
+    /// The most that the key that asks may move.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cap: Option<TransferCap>,
 }
 
 /// What a PUT says of an asset. A new asset needs `kind` and `name`.
@@ -81,6 +199,11 @@ pub enum Act {
         /// Its randomness, from which draws are made.
         seed: Seed,
     },
+    /// Freeze an economy, open it again, or close it for good.
+    SetEconomy {
+        /// What may be done in it.
+        status: EconomyStatus,
+    },
     /// Make or change an asset.
     SetAsset {
         /// Which.
@@ -97,6 +220,28 @@ pub enum Act {
     },
     /// Move money between accounts.
     Transfer(TransferRequest),
+    /// Make several transfers, all or none.
+    Batch(Transfers),
+    /// Take a transfer back.
+    #[serde(rename = "reversal")]
+    Reverse(Box<ReversalRequest>),
+    /// Reserve an amount.
+    PlaceHold(Box<HoldRequest>),
+    /// Move what was reserved, or some of it.
+    CaptureHold(CaptureRequest),
+    /// Give back what is left of a hold.
+    ReleaseHold {
+        /// Which.
+        hold: HoldId,
+        /// How it ended, if whoever asks knew that it had.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ended: Option<HoldEnd>,
+    },
+    /// End a hold by its own rule, since its time is over.
+    ExpireHold {
+        /// Which.
+        hold: HoldId,
+    },
     /// Bring some of an asset into circulation.
     Issue(IssueRequest),
     /// Take some of an asset out of circulation.
@@ -132,22 +277,69 @@ pub enum Act {
         /// The version that its manifest names.
         version: String,
     },
+    /// Make or change a webhook.
+    SetWebhook(WebhookRequest),
+    /// Remove a webhook.
+    RemoveWebhook {
+        /// Which.
+        webhook: WebhookId,
+    },
+    /// Keep how far a webhook of some economy has come. Of the reserved economy alone.
+    NoteDelivery(Box<DeliveryNote>),
+    /// Drop how far a webhook had come that is no longer there. Of the reserved economy alone.
+    ForgetDelivery(ForgottenDelivery),
 }
 
 impl Act {
+    /// The kinds of all acts, in the order of the variants.
+    pub const KINDS: [&str; 21] = [
+        "open_economy",
+        "set_economy",
+        "set_asset",
+        "set_account",
+        "transfer",
+        "batch",
+        "reversal",
+        "place_hold",
+        "capture_hold",
+        "release_hold",
+        "expire_hold",
+        "issue",
+        "burn",
+        "set_plugin",
+        "call",
+        "set_key",
+        "add_component",
+        "set_webhook",
+        "remove_webhook",
+        "note_delivery",
+        "forget_delivery",
+    ];
+
     /// The act's kind, as the journal names it.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::OpenEconomy { .. } => "open_economy",
             Self::SetAsset { .. } => "set_asset",
             Self::SetAccount { .. } => "set_account",
+            Self::SetEconomy { .. } => "set_economy",
             Self::Transfer(_) => "transfer",
+            Self::Batch(_) => "batch",
+            Self::Reverse(_) => "reversal",
+            Self::PlaceHold(_) => "place_hold",
+            Self::CaptureHold(_) => "capture_hold",
+            Self::ReleaseHold { .. } => "release_hold",
+            Self::ExpireHold { .. } => "expire_hold",
             Self::Issue(_) => "issue",
             Self::Burn(_) => "burn",
             Self::SetPlugin { .. } => "set_plugin",
             Self::Call(_) => "call",
             Self::SetKey { .. } => "set_key",
             Self::AddComponent { .. } => "add_component",
+            Self::SetWebhook(_) => "set_webhook",
+            Self::RemoveWebhook { .. } => "remove_webhook",
+            Self::NoteDelivery(_) => "note_delivery",
+            Self::ForgetDelivery(_) => "forget_delivery",
         }
     }
 }

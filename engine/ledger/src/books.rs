@@ -1,5 +1,7 @@
 //! The books of one economy, and the only way in which they change.
 
+mod holds;
+
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
@@ -10,12 +12,18 @@ use crate::access::ApiKey;
 use crate::account::{Account, Balance};
 use crate::asset::Asset;
 use crate::decision::{Change, Decision};
+use crate::delivery::Delivery;
 use crate::digest::Digest;
 use crate::draw::Seed;
-use crate::id::{AccountId, AccountKind, AssetId, KeyId, PluginId};
+use crate::economy::{Day, EconomyStatus, Flow, Reversal};
+use crate::id::{
+    AccountId, AccountKind, AssetId, EconomyId, HoldId, KeyId, PluginId, TransferId, WebhookId,
+};
 use crate::movement::Movement;
 use crate::plugin::{Component, Plugin};
 use crate::time::Timestamp;
+use crate::webhook::Webhook;
+pub(crate) use holds::Holds;
 
 /// The state of one economy. Cloning it costs a few pointers: two clones share what neither has
 /// changed since.
@@ -23,15 +31,24 @@ use crate::time::Timestamp;
 pub struct Books {
     pub(crate) seed: Seed,
     pub(crate) opened_at: Timestamp,
+    pub(crate) status: EconomyStatus,
     pub(crate) seq: u64,
     pub(crate) head: Digest,
     pub(crate) recorded_at: Timestamp,
     pub(crate) assets: OrdMap<AssetId, Arc<Asset>>,
     pub(crate) accounts: OrdMap<AccountId, Arc<Account>>,
+    pub(crate) holds: Holds,
+    pub(crate) reversals: OrdMap<TransferId, Reversal>,
+    pub(crate) flows: OrdMap<FlowKey, Flow>,
     pub(crate) plugins: OrdMap<PluginId, Arc<Plugin>>,
     pub(crate) keys: OrdMap<KeyId, Arc<ApiKey>>,
     pub(crate) components: OrdMap<Digest, Arc<Component>>,
+    pub(crate) webhooks: OrdMap<WebhookId, Arc<Webhook>>,
+    pub(crate) deliveries: OrdMap<(EconomyId, WebhookId), Arc<Delivery>>,
 }
+
+/// What a flow is of: an asset, on a day, by a plugin or by none.
+pub(crate) type FlowKey = (AssetId, Day, Option<PluginId>);
 
 /// Where the histories of a movement's two accounts went on before it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -53,6 +70,12 @@ pub enum Misfit {
         /// In which asset.
         asset: AssetId,
     },
+    /// A hold is not there, is there already, or has less than is taken of it.
+    #[error("the hold {hold} is not as the record needs it")]
+    Hold {
+        /// Which.
+        hold: HoldId,
+    },
     /// State is written for a plugin that is not installed.
     #[error("state is written for the plugin `{plugin}`, which is not installed")]
     Plugin {
@@ -70,14 +93,20 @@ impl Books {
         Self {
             seed,
             opened_at,
+            status: EconomyStatus::Open,
             seq: 0,
             head: Digest::ZERO,
             recorded_at: opened_at,
             assets: OrdMap::new(),
             accounts: OrdMap::new(),
+            holds: Holds::default(),
+            reversals: OrdMap::new(),
+            flows: OrdMap::new(),
             plugins: OrdMap::new(),
             keys: OrdMap::new(),
             components: OrdMap::new(),
+            webhooks: OrdMap::new(),
+            deliveries: OrdMap::new(),
         }
     }
 
@@ -98,6 +127,11 @@ impl Books {
     /// When the economy was opened.
     pub fn opened_at(&self) -> Timestamp {
         self.opened_at
+    }
+
+    /// What may be done in the economy.
+    pub fn status(&self) -> EconomyStatus {
+        self.status
     }
 
     /// The number of the newest record, counted from 1.
@@ -160,10 +194,48 @@ impl Books {
         &self.components
     }
 
+    /// A webhook.
+    pub fn webhook(&self, webhook: &WebhookId) -> Option<&Arc<Webhook>> {
+        self.webhooks.get(webhook)
+    }
+
+    /// All webhooks, by name.
+    pub fn webhooks(&self) -> &OrdMap<WebhookId, Arc<Webhook>> {
+        &self.webhooks
+    }
+
+    /// How far a webhook of some economy has come. Only the reserved economy knows of any.
+    pub fn delivery(&self, economy: &EconomyId, webhook: &WebhookId) -> Option<&Arc<Delivery>> {
+        self.deliveries.get(&(economy.clone(), webhook.clone()))
+    }
+
+    /// How far all webhooks have come.
+    pub fn deliveries(&self) -> &OrdMap<(EconomyId, WebhookId), Arc<Delivery>> {
+        &self.deliveries
+    }
+
     /// What is in circulation of an asset: all that was issued and not burned.
     pub fn supply(&self, asset: &AssetId) -> i64 {
         let issuer = self.account(&AccountId::issuer(asset));
         issuer.map_or(0, |issuer| issuer.balance(asset).posted.saturating_neg())
+    }
+
+    /// What ties a transfer to its reversal, if it was reversed or is one.
+    pub fn reversal(&self, transfer: TransferId) -> Option<Reversal> {
+        self.reversals.get(&transfer).copied()
+    }
+
+    /// What came into circulation of an asset and what left it, from a day on: by day, and on each
+    /// day by what was no plugin's doing first.
+    pub fn flows<'a>(
+        &'a self,
+        asset: &'a AssetId,
+        from: Day,
+    ) -> impl Iterator<Item = (Day, Option<&'a PluginId>, Flow)> + 'a {
+        let flows = self.flows.range((asset.clone(), from, None)..);
+        flows
+            .take_while(move |((of, _, _), _)| of == asset)
+            .map(|((_, day, plugin), flow)| (*day, plugin.as_ref(), *flow))
     }
 
     /// Who has most of an asset, richest first and by name among equals: at most `most` accounts that
@@ -250,16 +322,22 @@ impl Books {
 
     fn apply_change(&mut self, change: &Change, seq: u64, at: Timestamp) -> Result<(), Misfit> {
         match change {
-            Change::EconomyOpened { seed } => {
-                self.seed = *seed;
-                self.opened_at = at;
+            Change::EconomyOpened { seed } => (self.seed, self.opened_at) = (*seed, at),
+            Change::EconomyStatusSet { status } => self.status = *status,
+            Change::SupplyMoved {
+                asset,
+                plugin,
+                flow,
+            } => self.count_flow((asset.clone(), Day::of(at), plugin.clone()), *flow),
+            Change::HoldPlaced { hold, placed } => self.place_hold(*hold, placed.clone())?,
+            Change::HoldCaptured { hold, amount } => self.shrink_hold(*hold, Some(*amount))?,
+            Change::HoldEnded { hold, .. } => self.shrink_hold(*hold, None)?,
+            Change::HoldDeferred { hold, due_at } => self.defer_hold(*hold, *due_at)?,
+            Change::Reversed { original, reversal } => {
+                self.reversals.insert(*original, Reversal::By(*reversal));
+                self.reversals.insert(*reversal, Reversal::Of(*original));
             }
-            Change::AssetSet { asset, definition } => {
-                self.assets
-                    .insert(asset.clone(), Arc::new(definition.clone()));
-                let issuer = AccountId::issuer(asset);
-                self.accounts.entry(issuer).or_default();
-            }
+            Change::AssetSet { asset, definition } => self.set_asset(asset, definition),
             Change::AccountSet {
                 account,
                 status,
@@ -267,9 +345,8 @@ impl Books {
                 ceiling,
                 metadata,
             } => {
-                let account = Arc::make_mut(self.accounts.entry(account.clone()).or_default());
-                account.status = *status;
-                account.credit_limit = *credit_limit;
+                let account = self.account_mut(account);
+                (account.status, account.credit_limit) = (*status, *credit_limit);
                 account.ceiling = *ceiling;
                 account.metadata.clone_from(metadata);
             }
@@ -280,23 +357,19 @@ impl Books {
                 grants,
                 config,
                 enabled,
-            } => {
-                let present = self.plugins.get(plugin);
-                let state = present
-                    .map(|plugin| plugin.state.clone())
-                    .unwrap_or_default();
-                let next = Plugin {
+            } => self.set_plugin(
+                plugin,
+                Plugin {
                     component: *component,
                     requested: requested.clone(),
                     grants: grants.clone(),
                     config: Arc::clone(config),
                     enabled: *enabled,
                     version: seq,
-                    state,
-                    state_bytes: present.map_or(0, |plugin| plugin.state_bytes),
-                };
-                self.plugins.insert(plugin.clone(), Arc::new(next));
-            }
+                    state: OrdMap::new(),
+                    state_bytes: 0,
+                },
+            ),
             Change::StateSet { plugin, key, value } => {
                 self.write_state(plugin, key, Some(value))?;
             }
@@ -307,8 +380,45 @@ impl Books {
             Change::ComponentAdded { digest, component } => {
                 self.components.insert(*digest, Arc::new(component.clone()));
             }
+            Change::WebhookSet {
+                webhook,
+                definition,
+            } => self.set_webhook(webhook, definition, seq, at),
+            Change::WebhookRemoved { webhook } => drop(self.webhooks.remove(webhook)),
+            Change::DeliveryNoted(note) => self.note_delivery(note),
+            Change::DeliveryForgotten(gone) => self.forget_delivery(gone),
         }
         Ok(())
+    }
+
+    /// Puts an asset in its place, and its issuer beside it.
+    fn set_asset(&mut self, asset: &AssetId, definition: &Asset) {
+        self.assets
+            .insert(asset.clone(), Arc::new(definition.clone()));
+        self.accounts.entry(AccountId::issuer(asset)).or_default();
+    }
+
+    /// An account to change, made if it is not there.
+    fn account_mut(&mut self, account: &AccountId) -> &mut Account {
+        Arc::make_mut(self.accounts.entry(account.clone()).or_default())
+    }
+
+    fn count_flow(&mut self, of: FlowKey, flow: Flow) {
+        let sum = self.flows.entry(of).or_default();
+        *sum = sum.and(flow);
+    }
+
+    /// Puts a plugin in its place. The state that is there already stays.
+    fn set_plugin(&mut self, id: &PluginId, plugin: Plugin) {
+        let plugin = match self.plugins.get(id) {
+            Some(present) => Plugin {
+                state: present.state.clone(),
+                state_bytes: present.state_bytes,
+                ..plugin
+            },
+            None => plugin,
+        };
+        self.plugins.insert(id.clone(), Arc::new(plugin));
     }
 
     fn write_state(

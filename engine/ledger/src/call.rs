@@ -9,6 +9,7 @@ use crate::amount::Limit;
 use crate::digest::Digest;
 use crate::fact::Transcript;
 use crate::id::{AccountId, AssetId, CallId, PluginId};
+use crate::key_limits::TransferCap;
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
 
@@ -32,6 +33,9 @@ pub struct CallRequest {
     /// The most that may leave the caller.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub spend_limit: Option<SpendLimit>,
+    /// The most that the key that asks may move: a further limit on what leaves the caller.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cap: Option<TransferCap>,
     /// The request's idempotency key. Draws depend on it, so that a later try with the same key
     /// draws the same.
     pub key: String,

@@ -5,13 +5,18 @@
 //! order given. After the last rung nothing may fail, and what comes out is a [`Decision`] that only
 //! [`Books::apply`] can spend.
 
+mod holds;
 mod money;
 mod plugins;
 mod puts;
+mod reversals;
+mod scratch;
+mod webhooks;
 
 use crate::act::Act;
 use crate::books::Books;
 use crate::decision::Decision;
+use crate::economy::EconomyStatus;
 use crate::plugin::Component;
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
@@ -40,40 +45,76 @@ pub enum Verdict {
 pub fn decide(books: Option<&Books>, at: Timestamp, act: &Act) -> Verdict {
     let verdict = match (books, act) {
         (None, Act::OpenEconomy { seed }) => Ok(puts::open_economy(*seed)),
-        (Some(_), Act::OpenEconomy { .. }) => Ok(Verdict::Unchanged),
         (None, _) => Ok(Verdict::NoEconomy),
-        (Some(books), Act::SetAsset { asset, patch }) => puts::set_asset(books, asset, patch),
-        (Some(books), Act::SetAccount { account, patch }) => {
-            puts::set_account(books, account, patch)
-        }
-        (Some(books), Act::Transfer(request)) => money::transfer(books, request),
-        (Some(books), Act::Issue(request)) => money::issue(books, request),
-        (Some(books), Act::Burn(request)) => money::burn(books, request),
-        (Some(books), Act::SetPlugin { plugin, patch }) => {
-            plugins::set_plugin(books, plugin, patch)
-        }
-        (Some(books), Act::Call(result)) => plugins::call(books, result),
-        (
-            Some(books),
-            Act::SetKey {
-                key,
-                patch,
-                secret_hash,
-                mode,
-            },
-        ) => {
+        (Some(books), act) => check_status(books, act).and_then(|()| in_books(books, at, act)),
+    };
+    verdict.unwrap_or_else(Verdict::Rejected)
+}
+
+/// Whether the economy's status lets the act be decided at all.
+fn check_status(books: &Books, act: &Act) -> Result<(), Rejection> {
+    let status = books.status();
+    match act {
+        Act::Transfer(_)
+        | Act::Batch(_)
+        | Act::Issue(_)
+        | Act::Burn(_)
+        | Act::PlaceHold(_)
+        | Act::CaptureHold(_)
+        | Act::Call(_) => status.check_open(),
+        Act::Reverse(request) if request.force.is_none() => status.check_open(),
+        Act::Reverse(_)
+        | Act::SetAsset { .. }
+        | Act::SetAccount { .. }
+        | Act::SetPlugin { .. }
+        | Act::SetKey { .. }
+        | Act::AddComponent { .. }
+        | Act::SetWebhook(_)
+        | Act::RemoveWebhook { .. }
+        | Act::NoteDelivery(_)
+        | Act::ForgetDelivery(_)
+        | Act::ReleaseHold { .. }
+        | Act::ExpireHold { .. } => match status {
+            EconomyStatus::Open | EconomyStatus::Frozen => Ok(()),
+            EconomyStatus::Closed => status.check_open(),
+        },
+        // What these say of the economy is held against its status by themselves.
+        Act::OpenEconomy { .. } | Act::SetEconomy { .. } => Ok(()),
+    }
+}
+
+fn in_books(books: &Books, at: Timestamp, act: &Act) -> Result<Verdict, Rejection> {
+    match act {
+        Act::OpenEconomy { .. } => Ok(Verdict::Unchanged),
+        Act::SetEconomy { status } => puts::set_economy(books, *status),
+        Act::SetAsset { asset, patch } => puts::set_asset(books, asset, patch),
+        Act::SetAccount { account, patch } => puts::set_account(books, account, patch),
+        Act::Transfer(request) => money::transfer(books, request),
+        Act::Batch(transfers) => money::batch(books, transfers),
+        Act::Reverse(request) => reversals::reverse(books, request),
+        Act::PlaceHold(request) => holds::place(books, at, request),
+        Act::CaptureHold(request) => holds::capture(books, at, request),
+        Act::ReleaseHold { hold, ended } => holds::release(books, *hold, *ended),
+        Act::ExpireHold { hold } => holds::expire(books, at, *hold),
+        Act::Issue(request) => money::issue(books, request),
+        Act::Burn(request) => money::burn(books, request),
+        Act::SetPlugin { plugin, patch } => plugins::set_plugin(books, plugin, patch),
+        Act::Call(result) => plugins::call(books, result),
+        Act::SetKey {
+            key,
+            patch,
+            secret_hash,
+            mode,
+        } => {
             let (hash, mode) = (*secret_hash, *mode);
             puts::set_key(books, at, key, patch, NewSecret { hash, mode })
         }
-        (
-            Some(books),
-            Act::AddComponent {
-                digest,
-                bytes,
-                name,
-                version,
-            },
-        ) => {
+        Act::AddComponent {
+            digest,
+            bytes,
+            name,
+            version,
+        } => {
             let (bytes, name, version) = (*bytes, name.clone(), version.clone());
             let component = Component {
                 bytes,
@@ -83,6 +124,9 @@ pub fn decide(books: Option<&Books>, at: Timestamp, act: &Act) -> Verdict {
             };
             Ok(plugins::add_component(books, *digest, component))
         }
-    };
-    verdict.unwrap_or_else(Verdict::Rejected)
+        Act::SetWebhook(request) => webhooks::set_webhook(books, request),
+        Act::RemoveWebhook { webhook } => Ok(webhooks::remove(books, webhook)),
+        Act::NoteDelivery(note) => Ok(webhooks::note_delivery(books, note)),
+        Act::ForgetDelivery(gone) => Ok(webhooks::forget_delivery(books, gone)),
+    }
 }

@@ -7,13 +7,18 @@ use serde_json::Value;
 
 use crate::access::ApiKey;
 use crate::account::AccountStatus;
-use crate::amount::Limit;
+use crate::amount::{Amount, Limit};
 use crate::asset::Asset;
+use crate::delivery::{DeliveryNote, ForgottenDelivery};
 use crate::digest::Digest;
 use crate::draw::Seed;
-use crate::id::{AccountId, AssetId, KeyId, PluginId};
+use crate::economy::{EconomyStatus, Flow};
+use crate::hold::{Hold, HoldEnd};
+use crate::id::{AccountId, AssetId, HoldId, KeyId, PluginId, TransferId, WebhookId};
 use crate::movement::Movement;
 use crate::plugin::{Component, Grants};
+use crate::time::Timestamp;
+use crate::webhook::WebhookDefinition;
 
 /// What is to happen: movements with the balances after each, and other changes.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -92,6 +97,57 @@ pub enum Change {
         #[serde(skip_serializing_if = "Option::is_none", default)]
         metadata: Option<Value>,
     },
+    /// The economy may be used so.
+    EconomyStatusSet {
+        /// What may be done in it.
+        status: EconomyStatus,
+    },
+    /// So much of an asset came into circulation or left it.
+    SupplyMoved {
+        /// Which asset.
+        asset: AssetId,
+        /// By which plugin; by none where an operator or a bot did it.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        plugin: Option<PluginId>,
+        /// How much came and how much left.
+        #[serde(flatten)]
+        flow: Flow,
+    },
+    /// An amount is reserved.
+    HoldPlaced {
+        /// Which hold.
+        hold: HoldId,
+        /// What it is.
+        placed: Hold,
+    },
+    /// Some of a hold is reserved no longer, since it moves.
+    HoldCaptured {
+        /// Which hold.
+        hold: HoldId,
+        /// How much of it.
+        amount: Amount,
+    },
+    /// What was left of a hold is reserved no longer.
+    HoldEnded {
+        /// Which hold.
+        hold: HoldId,
+        /// How it ended.
+        end: HoldEnd,
+    },
+    /// A hold could not be ended by its rule, and is to be tried again.
+    HoldDeferred {
+        /// Which hold.
+        hold: HoldId,
+        /// When.
+        due_at: Timestamp,
+    },
+    /// A transfer was taken back.
+    Reversed {
+        /// What was taken back.
+        original: TransferId,
+        /// By which transfer.
+        reversal: TransferId,
+    },
     /// A plugin is so; its state stays.
     PluginSet {
         /// Which.
@@ -137,4 +193,20 @@ pub enum Change {
         /// What is known of it.
         component: Component,
     },
+    /// A webhook is so.
+    WebhookSet {
+        /// Which.
+        webhook: WebhookId,
+        /// How it is.
+        definition: WebhookDefinition,
+    },
+    /// A webhook is gone.
+    WebhookRemoved {
+        /// Which.
+        webhook: WebhookId,
+    },
+    /// A webhook has come so far.
+    DeliveryNoted(DeliveryNote),
+    /// How far a webhook had come is no longer of interest.
+    DeliveryForgotten(ForgottenDelivery),
 }

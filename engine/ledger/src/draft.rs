@@ -17,6 +17,7 @@ use crate::digest::Digest;
 use crate::draw::draw_below;
 use crate::fact::{Answer, Ask, Fact, Page, Refusal, Seen, Transcript};
 use crate::id::{AccountId, AccountKind, AssetId};
+use crate::key_limits::TransferCap;
 use crate::limits::{STATE_BYTES_MAX, STATE_PAGE_KEYS_MAX};
 use crate::movement::Posting;
 use crate::plugin::Plugin;
@@ -45,6 +46,7 @@ pub struct Draft {
 impl Draft {
     /// Begins a call, unless it cannot begin.
     pub fn open(books: &Books, call: &CallRequest) -> Result<Self, Rejection> {
+        books.status().check_open()?;
         match call.caller.kind() {
             AccountKind::Open => {}
             AccountKind::Issuer | AccountKind::Plugin(_) => {
@@ -332,6 +334,7 @@ impl Draft {
         let asked = before.saturating_add(posting.amount.get());
         let caps = [
             self.call.spend_limit.as_ref(),
+            self.call.cap.as_ref().map(TransferCap::caps),
             self.plugin.grants.spend_per_call.as_ref(),
         ];
         let most = caps

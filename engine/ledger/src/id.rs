@@ -139,6 +139,11 @@ name! {
 }
 
 name! {
+    /// A webhook of an economy. One segment.
+    WebhookId, check_segment
+}
+
+name! {
     /// Holds balances, one per asset. One to four segments; `issuer:` stands before the whole name
     /// of the asset that is issued.
     AccountId, check_account
@@ -227,6 +232,22 @@ uuid_id! {
 uuid_id! {
     /// One run of one action of one plugin.
     CallId
+}
+uuid_id! {
+    /// An amount reserved on an account.
+    HoldId
+}
+
+impl HoldId {
+    /// The id before all others.
+    pub(crate) const MIN: Self = Self(Uuid::nil());
+}
+
+impl From<CallId> for TransferId {
+    /// What a call moved is a transfer of the same id.
+    fn from(call: CallId) -> Self {
+        Self(call.0)
+    }
 }
 
 #[cfg(test)]

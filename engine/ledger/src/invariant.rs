@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use crate::account::Account;
 use crate::amount::Limit;
 use crate::books::Books;
-use crate::id::{AccountId, AssetId};
+use crate::economy::Reversal;
+use crate::id::{AccountId, AssetId, TransferId};
 use crate::limits::AMOUNT_MAX;
 
 /// Something that is not as it must be.
@@ -80,6 +81,26 @@ pub enum Violation {
         held: Limit,
         /// What there is.
         posted: i64,
+        /// How far down what is neither spent nor held may be.
+        floor: i64,
+    },
+    /// What is held is not the sum of the open holds.
+    #[error("{account} holds {held} {asset}, and its open holds sum to {counted}")]
+    HeldMiscounted {
+        /// The account.
+        account: AccountId,
+        /// The asset.
+        asset: AssetId,
+        /// What its balance says is held.
+        held: Limit,
+        /// What its open holds sum to.
+        counted: u64,
+    },
+    /// A transfer is tied to a reversal that is not tied to it.
+    #[error("the transfer {transfer} is tied to a reversal, and not the other way")]
+    LooseReversal {
+        /// The transfer, or the reversal.
+        transfer: TransferId,
     },
     /// A plugin's count of its state is wrong.
     #[error("the state of plugin {plugin} is {counted} bytes, not {recorded}")]
@@ -157,6 +178,7 @@ pub fn check(books: &Books) -> Vec<Violation> {
                     asset,
                     held,
                     posted,
+                    floor,
                 });
             }
         }
@@ -166,6 +188,8 @@ pub fn check(books: &Books) -> Vec<Violation> {
         asset: asset.clone(),
         sum,
     }));
+    found.extend(check_holds(books));
+    found.extend(check_reversals(books));
     found.extend(books.plugins().iter().filter_map(|(id, plugin)| {
         let sizes = plugin
             .state
@@ -179,4 +203,51 @@ pub fn check(books: &Books) -> Vec<Violation> {
         })
     }));
     found
+}
+
+fn check_holds(books: &Books) -> Vec<Violation> {
+    let mut counted: BTreeMap<(&AccountId, &AssetId), u64> = BTreeMap::new();
+    for (_, hold) in books.holds_after(None, None) {
+        let posting = hold.reservation.posting();
+        let place = (&posting.source, &posting.asset);
+        let sum = counted.entry(place).or_default();
+        *sum = sum.saturating_add(hold.remaining.get());
+    }
+    let mut found = Vec::new();
+    let mut compare = |account: &AccountId, asset: &AssetId, held: Limit, counted: u64| {
+        if held.get() != counted {
+            let (account, asset) = (account.clone(), asset.clone());
+            found.push(Violation::HeldMiscounted {
+                account,
+                asset,
+                held,
+                counted,
+            });
+        }
+    };
+    for (id, account) in books.accounts() {
+        for (asset, balance) in &account.balances {
+            let sum = counted.remove(&(id, asset)).unwrap_or(0);
+            compare(id, asset, balance.held, sum);
+        }
+    }
+    // Holds on what has no balance at all.
+    for ((account, asset), sum) in counted {
+        compare(account, asset, Limit::ZERO, sum);
+    }
+    found
+}
+
+fn check_reversals(books: &Books) -> impl Iterator<Item = Violation> + '_ {
+    let loose = |(transfer, tie): &(&TransferId, &Reversal)| {
+        let back = match **tie {
+            Reversal::By(by) => (by, Reversal::Of(**transfer)),
+            Reversal::Of(of) => (of, Reversal::By(**transfer)),
+        };
+        books.reversal(back.0) != Some(back.1)
+    };
+    let ties = books.reversals.iter().filter(loose);
+    ties.map(|(transfer, _)| Violation::LooseReversal {
+        transfer: *transfer,
+    })
 }

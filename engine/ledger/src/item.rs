@@ -9,11 +9,15 @@ use crate::access::ApiKey;
 use crate::account::Account;
 use crate::asset::Asset;
 use crate::books::Books;
+use crate::delivery::Delivery;
 use crate::digest::Digest;
 use crate::draw::Seed;
-use crate::id::{AccountId, AssetId, KeyId, PluginId};
+use crate::economy::{Day, EconomyStatus, Flow, Reversal};
+use crate::hold::Hold;
+use crate::id::{AccountId, AssetId, EconomyId, HoldId, KeyId, PluginId, TransferId, WebhookId};
 use crate::plugin::{Component, Plugin};
 use crate::time::Timestamp;
+use crate::webhook::Webhook;
 
 /// One piece of the books.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -31,11 +35,20 @@ pub enum Item {
         head: Digest,
         /// When that record was made.
         recorded_at: Timestamp,
+        /// What may be done in it.
+        #[serde(default)]
+        status: EconomyStatus,
     },
     /// An asset.
     Asset(AssetId, Arc<Asset>),
     /// An account with its balances.
     Account(AccountId, Arc<Account>),
+    /// An open hold, after the account that it stands on.
+    Hold(HoldId, Arc<Hold>),
+    /// What ties a transfer to its reversal.
+    Reversal(TransferId, Reversal),
+    /// What came and went of an asset on a day, by a plugin or by none.
+    Flow(AssetId, Day, Option<PluginId>, Flow),
     /// A plugin; its state follows in pieces of its own.
     Plugin(PluginId, Arc<Plugin>),
     /// A key of a plugin's state, after the plugin.
@@ -44,6 +57,10 @@ pub enum Item {
     Key(KeyId, Arc<ApiKey>),
     /// A component.
     Component(Digest, Arc<Component>),
+    /// A webhook.
+    Webhook(WebhookId, Arc<Webhook>),
+    /// How far a webhook of some economy has come.
+    Delivery(EconomyId, WebhookId, Arc<Delivery>),
 }
 
 impl Books {
@@ -55,6 +72,7 @@ impl Books {
             seq: self.seq,
             head: self.head,
             recorded_at: self.recorded_at,
+            status: self.status,
         };
         std::iter::once(economy)
             .chain(
@@ -68,6 +86,21 @@ impl Books {
                     .map(|(id, account)| Item::Account(id, account)),
             )
             .chain(
+                self.holds
+                    .into_pieces()
+                    .map(|(id, hold)| Item::Hold(id, hold)),
+            )
+            .chain(
+                self.reversals
+                    .into_iter()
+                    .map(|(id, tie)| Item::Reversal(id, tie)),
+            )
+            .chain(
+                self.flows
+                    .into_iter()
+                    .map(|((asset, day, plugin), flow)| Item::Flow(asset, day, plugin, flow)),
+            )
+            .chain(
                 self.plugins
                     .into_iter()
                     .flat_map(|(id, plugin)| plugin_items(id, &plugin)),
@@ -77,6 +110,16 @@ impl Books {
                 self.components
                     .into_iter()
                     .map(|(id, known)| Item::Component(id, known)),
+            )
+            .chain(
+                self.webhooks
+                    .into_iter()
+                    .map(|(id, webhook)| Item::Webhook(id, webhook)),
+            )
+            .chain(
+                self.deliveries
+                    .into_iter()
+                    .map(|((economy, id), far)| Item::Delivery(economy, id, far)),
             )
     }
 
@@ -91,9 +134,11 @@ impl Books {
                     seq,
                     head,
                     recorded_at,
+                    status,
                 },
             ) => {
                 let mut new = Self::new(seed, opened_at);
+                new.status = status;
                 new.seal(seq, recorded_at, head);
                 *books = Some(new);
                 true
@@ -103,6 +148,11 @@ impl Books {
             (Some(books), Item::Account(id, account)) => {
                 books.accounts.insert(id, account).is_none()
             }
+            (Some(books), Item::Hold(id, hold)) => books.restore_hold(id, hold),
+            (Some(books), Item::Reversal(id, tie)) => books.reversals.insert(id, tie).is_none(),
+            (Some(books), Item::Flow(asset, day, plugin, flow)) => {
+                books.flows.insert((asset, day, plugin), flow).is_none()
+            }
             (Some(books), Item::Plugin(id, plugin)) => books.plugins.insert(id, plugin).is_none(),
             (Some(books), Item::State(id, key, value)) => {
                 let plugin = books.plugins.get_mut(&id).map(Arc::make_mut);
@@ -111,6 +161,12 @@ impl Books {
             (Some(books), Item::Key(id, key)) => books.keys.insert(id, key).is_none(),
             (Some(books), Item::Component(id, known)) => {
                 books.components.insert(id, known).is_none()
+            }
+            (Some(books), Item::Webhook(id, webhook)) => {
+                books.webhooks.insert(id, webhook).is_none()
+            }
+            (Some(books), Item::Delivery(economy, id, far)) => {
+                books.deliveries.insert((economy, id), far).is_none()
             }
         }
     }

@@ -31,46 +31,65 @@ mod books;
 mod call;
 mod decide;
 mod decision;
+mod delivery;
 mod digest;
 mod document;
 mod draft;
 mod draw;
+mod economy;
 mod fact;
+mod hold;
 mod id;
 mod invariant;
 mod item;
+mod key_limits;
 mod limits;
 mod movement;
 mod patch;
 mod plugin;
 mod rejection;
+mod subject;
 mod time;
+mod webhook;
 
 #[cfg(test)]
 mod tests;
 
 pub use access::{ApiKey, KeyDefinition, KeyMode, KeyPatch, Scope, Scopes};
 pub use account::{Account, AccountPatch, AccountStatus, Balance};
-pub use act::{Act, AssetPatch, Authority, IssueRequest, TransferRequest};
+pub use act::{
+    Act, AssetPatch, Authority, CaptureRequest, Force, HoldRequest, IssueRequest, ReversalRequest,
+    TransferRequest, Transfers, TransfersError,
+};
 pub use amount::{Amount, Limit};
 pub use asset::{Asset, AssetKind};
 pub use books::{Books, Link, Links, Misfit};
 pub use call::{CallRequest, CallResult, Ending, SpendLimit};
 pub use decide::{Verdict, decide};
 pub use decision::{Change, Decision};
+pub use delivery::{DeadLetter, Delivery, DeliveryError, DeliveryNote, ForgottenDelivery};
 pub use digest::{Digest, Sha256Writer};
 pub use document::{DocumentError, check_document};
 pub use draft::Draft;
 pub use draw::{Seed, draw_below};
+pub use economy::{Day, EconomyStatus, Flow, Reversal};
 pub use fact::{Answer, Ask, Fact, Page, Refusal, Seen, Transcript};
+pub use hold::{Hold, HoldEnd, OnExpiry, Reservation};
 pub use id::{
-    AccountId, AccountKind, AssetId, CallId, EconomyId, IdError, KeyId, PluginId, TransferId,
+    AccountId, AccountKind, AssetId, CallId, EconomyId, HoldId, IdError, KeyId, PluginId,
+    TransferId, WebhookId,
 };
 pub use invariant::{Violation, check};
 pub use item::Item;
+pub use key_limits::{RateLimit, RateLimitError, TransferCap, TransferCapError};
 pub use limits::*;
 pub use movement::{Movement, Posting, Postings, PostingsError};
 pub use patch::Patch;
 pub use plugin::{Component, ComponentChoice, GrantChoice, Grants, Plugin, PluginPatch};
 pub use rejection::{Class, Rejection, Retry};
+pub use subject::{Subject, SubjectId};
 pub use time::Timestamp;
+pub use webhook::{
+    EventKind, EventKindError, Webhook, WebhookDefinition, WebhookPatch, WebhookRequest,
+    WebhookSecret, WebhookUrl, WebhookUrlError,
+};

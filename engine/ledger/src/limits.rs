@@ -10,6 +10,18 @@ pub(crate) const BALANCE_MAX: i64 = (1 << 53) - 1;
 /// Postings in one transfer.
 pub const POSTINGS_MAX: usize = 64;
 
+/// Transfers in one batch.
+pub const BATCH_TRANSFERS_MAX: usize = 8_192;
+
+/// Holds that may be open in one economy at the same time.
+pub const HOLDS_MAX: usize = 100_000;
+
+/// The longest time of a hold, in seconds: a leap year.
+pub const HOLD_SECONDS_MAX: u64 = 366 * 24 * 60 * 60;
+
+/// Characters in the reason for a forced reversal.
+pub const REASON_CHARS_MAX: usize = 256;
+
 /// Characters in one segment of a name.
 pub const SEGMENT_CHARS_MAX: usize = 64;
 
@@ -18,6 +30,25 @@ pub const SEGMENTS_MAX: usize = 4;
 
 /// Characters in the name of an account or an asset.
 pub const NAME_CHARS_MAX: usize = 128;
+
+/// Assets that the transfer cap of a key may name. Each act of that key carries it.
+pub const TRANSFER_CAP_ASSETS_MAX: usize = 64;
+
+/// Webhooks of one economy.
+pub const WEBHOOKS_MAX: usize = 16;
+
+/// Bytes in the URL of a webhook.
+pub const WEBHOOK_URL_BYTES_MAX: usize = 2_048;
+
+/// Events of one webhook that were given up and not yet looked after. With the last one the webhook
+/// is switched off, so that none is forgotten.
+pub const DEAD_LETTERS_MAX: usize = 100;
+
+/// Requests that the rate limit of a key may let through at once.
+pub const RATE_REQUESTS_MAX: u32 = 1_000_000;
+
+/// Seconds over which the rate limit of a key may stretch: a day.
+pub const RATE_PERIOD_S_MAX: u32 = 86_400;
 
 /// Postings that one call of a plugin may ask for.
 pub const CALL_POSTINGS_MAX: usize = 16;

@@ -63,6 +63,17 @@ impl Postings {
     pub fn as_slice(&self) -> &[Posting] {
         &self.0
     }
+
+    /// What takes these postings back: the last one first, each from where it went.
+    #[must_use]
+    pub fn reversed(&self) -> Self {
+        let back = |posting: &Posting| Posting {
+            source: posting.destination.clone(),
+            destination: posting.source.clone(),
+            ..posting.clone()
+        };
+        Self(self.0.iter().rev().map(back).collect())
+    }
 }
 
 impl TryFrom<Vec<Posting>> for Postings {
@@ -76,6 +87,8 @@ impl TryFrom<Vec<Posting>> for Postings {
 /// A posting that was made, with the balances right after it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Movement {
+    /// Which transfer of its batch it is part of, counted from 0; 0 where there is no batch.
+    pub part: u32,
     /// What moved.
     pub posting: Posting,
     /// What the source has posted now.

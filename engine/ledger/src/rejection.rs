@@ -5,13 +5,26 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use crate::amount::{Amount, Limit};
-use crate::id::{AccountId, AssetId, KeyId, PluginId};
+use crate::hold::HoldEnd;
+use crate::id::{AccountId, AssetId, HoldId, KeyId, PluginId, TransferId};
 
 /// Why an act was refused; nothing changed. The first that applies, from the top, is the answer, and
 /// of the reasons about money the first that applies to the first posting that has one.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, thiserror::Error)]
 #[serde(tag = "code", rename_all = "snake_case")]
 pub enum Rejection {
+    /// Nothing moves in the economy until an admin opens it again.
+    #[error("the economy is frozen")]
+    EconomyFrozen,
+    /// The economy is closed, for ever.
+    #[error("the economy is closed")]
+    EconomyClosed,
+    /// An economy is to be closed in which holds are open.
+    #[error("{open} holds are open: an economy is closed when there are none")]
+    HoldsOpen {
+        /// How many.
+        open: usize,
+    },
     /// A transfer names an issuer account; only issue, burn and a granted plugin do.
     #[error("`{account}` is an issuer: use issue or burn")]
     IssuerAccount {
@@ -23,6 +36,16 @@ pub enum Rejection {
     PluginAccount {
         /// The plugin's account.
         account: AccountId,
+    },
+    /// More than the key that asks may move in one request.
+    #[error("this key moves at most {cap} {asset} in one request, and {asked} were asked")]
+    TransferCap {
+        /// What was to move.
+        asset: AssetId,
+        /// The most of it that the key moves in one request.
+        cap: Limit,
+        /// What was to move in all, or 2^53 − 1 if that is more.
+        asked: Limit,
     },
     /// The name is kept for accounts that the server makes.
     #[error("`{account}` is made by the server, with the asset or the plugin")]
@@ -60,6 +83,18 @@ pub enum Rejection {
     /// A new API key lacks something that it must have.
     #[error("a new key needs `{missing}`")]
     KeyIncomplete {
+        /// The missing member.
+        missing: Cow<'static, str>,
+    },
+    /// The economy has as many webhooks as it may have.
+    #[error("an economy has at most {most} webhooks: remove one first")]
+    WebhooksFull {
+        /// How many it may have.
+        most: usize,
+    },
+    /// A new webhook lacks something that it must have.
+    #[error("a new webhook needs `{missing}`")]
+    WebhookIncomplete {
         /// The missing member.
         missing: Cow<'static, str>,
     },
@@ -108,6 +143,47 @@ pub enum Rejection {
         asset: AssetId,
         /// How much of it.
         posted: i64,
+    },
+    /// The transfer was taken back before.
+    #[error("the transfer {transfer} was reversed by {by}")]
+    AlreadyReversed {
+        /// The transfer.
+        transfer: TransferId,
+        /// What took it back.
+        by: TransferId,
+    },
+    /// A reversal stands.
+    #[error("{transfer} is the reversal of {of}: make a new transfer instead")]
+    ReversalFinal {
+        /// The reversal.
+        transfer: TransferId,
+        /// What it took back.
+        of: TransferId,
+    },
+    /// The hold has ended.
+    #[error("the hold {hold} has ended")]
+    HoldClosed {
+        /// The hold.
+        hold: HoldId,
+        /// How it ended; not said if it did so a moment ago.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ended: Option<HoldEnd>,
+    },
+    /// More than what is left of the hold.
+    #[error("{remaining} are left of the hold {hold}, and {amount} were to be captured")]
+    HoldExceeded {
+        /// The hold.
+        hold: HoldId,
+        /// What is left of it.
+        remaining: Amount,
+        /// What was to be captured.
+        amount: Amount,
+    },
+    /// The economy has as many open holds as there may be.
+    #[error("{most} holds are open, and there may not be more")]
+    TooManyHolds {
+        /// How many there may be.
+        most: usize,
     },
     /// More than the account can spend.
     #[error("`{account}` can spend {available} {asset}, and {required} are required")]
@@ -159,6 +235,14 @@ pub enum Rejection {
         /// What it may keep.
         most: usize,
     },
+    /// A transfer of a batch is refused, and with it all of them.
+    #[error("transfer {index}: {rejection}")]
+    InBatch {
+        /// Which transfer, counted from 0.
+        index: usize,
+        /// Why.
+        rejection: Box<Rejection>,
+    },
 }
 
 /// What kind of no a rejection is.
@@ -186,17 +270,29 @@ impl Rejection {
     /// A rule's no, or a contradiction.
     pub fn class(&self) -> Class {
         match self {
-            Self::PluginDisabled { .. }
+            Self::InBatch { rejection, .. } => rejection.class(),
+            Self::HoldsOpen { .. }
+            | Self::AlreadyReversed { .. }
+            | Self::ReversalFinal { .. }
+            | Self::HoldClosed { .. }
+            | Self::PluginDisabled { .. }
             | Self::AssetFixed { .. }
             | Self::KeyExists { .. }
             | Self::KeyRevoked { .. }
             | Self::AccountNotEmpty { .. } => Class::Conflict,
-            Self::IssuerAccount { .. }
+            Self::EconomyFrozen
+            | Self::EconomyClosed
+            | Self::HoldExceeded { .. }
+            | Self::TooManyHolds { .. }
+            | Self::IssuerAccount { .. }
             | Self::PluginAccount { .. }
+            | Self::TransferCap { .. }
             | Self::ReservedAccount { .. }
             | Self::ComponentMissing { .. }
             | Self::GrantTooWide
             | Self::KeyIncomplete { .. }
+            | Self::WebhooksFull { .. }
+            | Self::WebhookIncomplete { .. }
             | Self::AssetNotFound { .. }
             | Self::AssetIncomplete { .. }
             | Self::AccountNotFound { .. }
@@ -212,10 +308,17 @@ impl Rejection {
     /// Whether the same request can succeed under a new key.
     pub fn retry(&self) -> Retry {
         match self {
-            Self::PluginDisabled { .. }
+            Self::InBatch { rejection, .. } => rejection.retry(),
+            Self::EconomyFrozen
+            | Self::HoldsOpen { .. }
+            | Self::HoldExceeded { .. }
+            | Self::TooManyHolds { .. }
+            | Self::TransferCap { .. }
+            | Self::PluginDisabled { .. }
             | Self::KeyExists { .. }
             | Self::KeyRevoked { .. }
             | Self::ComponentMissing { .. }
+            | Self::WebhooksFull { .. }
             | Self::AssetNotFound { .. }
             | Self::AccountNotFound { .. }
             | Self::AccountFrozen { .. }
@@ -225,11 +328,16 @@ impl Rejection {
             | Self::CeilingExceeded { .. }
             | Self::SupplyLimit { .. }
             | Self::StateQuota { .. } => Retry::NewKey,
-            Self::IssuerAccount { .. }
+            Self::EconomyClosed
+            | Self::AlreadyReversed { .. }
+            | Self::ReversalFinal { .. }
+            | Self::HoldClosed { .. }
+            | Self::IssuerAccount { .. }
             | Self::PluginAccount { .. }
             | Self::ReservedAccount { .. }
             | Self::GrantTooWide
             | Self::KeyIncomplete { .. }
+            | Self::WebhookIncomplete { .. }
             | Self::AssetIncomplete { .. }
             | Self::AssetFixed { .. } => Retry::Never,
         }

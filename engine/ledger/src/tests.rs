@@ -12,9 +12,14 @@
 mod script;
 mod words;
 
+mod caps;
+mod holds;
 mod money;
 mod puts;
 mod rejections;
+mod reversals;
+
+mod webhooks;
 
 mod bets;
 mod calls;

@@ -52,6 +52,8 @@ pub struct Response {
     pub replayed: bool,
     /// The `Retry-After` header, in seconds.
     pub retry_after: Option<u64>,
+    /// The `RateLimit-Policy` and `RateLimit` headers, if the key has a limit.
+    pub rate_limit: Option<(String, String)>,
 }
 
 impl Response {
@@ -133,13 +135,60 @@ impl Client {
         response
     }
 
-    async fn send_once(
+    /// `GET` of an answer that comes bit by bit: what is good goes to `take` as it comes, and is not
+    /// in the response. No part of it may take longer than the client's patience.
+    pub async fn stream(
         &mut self,
+        path: &str,
+        take: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+    ) -> Result<Response, ClientError> {
+        let streamed = self.stream_once(path, take).await;
+        if streamed.is_err() {
+            self.connection = None;
+        }
+        streamed
+    }
+
+    async fn stream_once(
+        &mut self,
+        path: &str,
+        take: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+    ) -> Result<Response, ClientError> {
+        let patience = self.patience;
+        let request = self.request("GET", path, None, Bytes::new())?;
+        let asked = async { Ok(self.connected().await?.send_request(request).await?) };
+        let in_time = tokio::time::timeout(patience, asked).await;
+        let sent = in_time.unwrap_or(Err(ClientError::TimedOut))?;
+        let (status, mut body) = (sent.status(), sent.into_body());
+        let mut rest = Vec::new();
+        loop {
+            let frame = tokio::time::timeout(patience, body.frame()).await;
+            let Some(frame) = frame.map_err(|_| ClientError::TimedOut)? else {
+                break;
+            };
+            match frame?.into_data() {
+                Ok(data) if status.is_success() => take(&data)?,
+                Ok(data) => rest.extend_from_slice(&data),
+                // Trailers say nothing here.
+                Err(_) => {}
+            }
+        }
+        Ok(Response {
+            status,
+            body: rest.into(),
+            replayed: false,
+            retry_after: None,
+            rate_limit: None,
+        })
+    }
+
+    fn request(
+        &self,
         method: &str,
         path: &str,
         key: Option<&str>,
         body: Bytes,
-    ) -> Result<Response, ClientError> {
+    ) -> Result<Request<Full<Bytes>>, ClientError> {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
@@ -149,11 +198,23 @@ impl Client {
         if let Some(key) = key {
             request = request.header("idempotency-key", key);
         }
-        let request = request.body(Full::new(body))?;
+        Ok(request.body(Full::new(body))?)
+    }
+
+    async fn send_once(
+        &mut self,
+        method: &str,
+        path: &str,
+        key: Option<&str>,
+        body: Bytes,
+    ) -> Result<Response, ClientError> {
+        let request = self.request(method, path, key, body)?;
         let sent = self.connected().await?.send_request(request).await?;
         let number =
             |name: &str| -> Option<u64> { sent.headers().get(name)?.to_str().ok()?.parse().ok() };
         let retry_after = number("retry-after");
+        let text = |name: &str| Some(sent.headers().get(name)?.to_str().ok()?.to_owned());
+        let rate_limit = text("ratelimit-policy").zip(text("ratelimit"));
         let replayed = sent.headers().contains_key("idempotency-replayed");
         let status = sent.status();
         let body = sent.into_body().collect().await?.to_bytes();
@@ -162,6 +223,7 @@ impl Client {
             body,
             replayed,
             retry_after,
+            rate_limit,
         })
     }
 

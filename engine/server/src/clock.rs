@@ -1,7 +1,7 @@
-//! The only reader of the system clock.
+//! The only reader of the system's clocks.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bursar_ledger::Timestamp;
 use bursar_storage::Clock;
@@ -15,4 +15,14 @@ pub fn system() -> Clock {
             .unwrap_or_default();
         Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     })
+}
+
+/// Time that passes evenly, whatever becomes of the system's idea of the date: how long it is since
+/// some moment.
+pub type Ticks = Arc<dyn Fn() -> Duration + Send + Sync>;
+
+/// Time since now.
+pub fn running() -> Ticks {
+    let start = Instant::now();
+    Arc::new(move || start.elapsed())
 }

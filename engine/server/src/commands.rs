@@ -1,11 +1,15 @@
 //! The command line: what there is, and how a command ends.
 
 mod audit;
+mod backup;
 mod demo;
+mod export;
+mod import;
 mod key;
 mod openapi;
 mod owner;
 mod plugin;
+mod progress;
 mod serve;
 mod style;
 
@@ -36,6 +40,12 @@ enum Command {
     Demo(demo::Demo),
     /// Check every promise against every record of a file, also while it is being served.
     Audit(audit::Audit),
+    /// Copy a file, also while it is being served, and verify the copy.
+    Backup(backup::Backup),
+    /// Write an economy's journal to standard output, as lines of JSON.
+    Export(export::Export),
+    /// Bring an economy into a file, or opening balances into an economy.
+    Import(import::Import),
     /// Make, list, rotate and revoke API keys.
     #[command(subcommand)]
     Key(key::Key),
@@ -54,6 +64,9 @@ impl Cli {
             Command::Serve(serve) => serve.run(),
             Command::Demo(demo) => demo.run(),
             Command::Audit(audit) => audit.run(),
+            Command::Backup(backup) => backup.run(),
+            Command::Export(export) => export.run(),
+            Command::Import(import) => import.run(),
             Command::Key(key) => key.run(),
             Command::Plugin(plugin) => plugin.run(),
             Command::OpenApi(openapi) => openapi.run(),

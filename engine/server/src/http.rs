@@ -8,25 +8,33 @@ mod accounts;
 mod assets;
 mod audit;
 mod auth;
+mod backup;
 mod batches;
 mod codes;
 mod components;
+mod cursor;
 mod docs;
 mod economies;
 mod events;
+mod export;
 mod extract;
 mod health;
+mod holds;
 mod keys;
 mod openapi;
 mod outcomes;
+mod past;
 mod plugins;
 mod problem;
+mod rate;
 mod render;
+mod reversals;
 mod route;
 mod shapes;
 mod statement;
 mod strict;
 mod transfers;
+mod webhooks;
 mod wire;
 
 use std::sync::Arc;
@@ -34,18 +42,24 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use bursar_ledger::Retry;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::economy::Bursar;
+use crate::rate::Rates;
+use crate::webhooks::Webhooks;
 pub use auth::OwnerToken;
+pub(crate) use backup::BackupBody;
+pub(crate) use events::body as event_body;
 pub(crate) use keys::{all as keys_of, write as write_key};
 pub use openapi::document as openapi;
 pub use problem::Problem;
 pub use render::render;
 use route::Resource;
+pub(crate) use transfers::MEMO_CHARS_MAX;
 
 /// What handlers share.
 #[derive(Clone)]
@@ -53,16 +67,28 @@ pub struct Api {
     bursar: Bursar,
     owner: Arc<OwnerToken>,
     streams: Arc<events::Streams>,
+    exports: Arc<Semaphore>,
+    rates: Arc<Rates>,
+    webhooks: Webhooks,
     ending: watch::Receiver<bool>,
 }
 
 impl Api {
     /// The API of a running service, until `ending`.
-    pub fn new(bursar: Bursar, owner: OwnerToken, ending: watch::Receiver<bool>) -> Self {
+    pub fn new(
+        bursar: Bursar,
+        owner: OwnerToken,
+        rates: Rates,
+        webhooks: Webhooks,
+        ending: watch::Receiver<bool>,
+    ) -> Self {
         Self {
             bursar,
             owner: Arc::new(owner),
             streams: Arc::new(events::Streams::new()),
+            exports: Arc::new(Semaphore::new(export::EXPORTS_MAX)),
+            rates: Arc::new(rates),
+            webhooks,
             ending,
         }
     }
@@ -74,6 +100,7 @@ impl Api {
             .method_not_allowed_fallback(no_method)
             .layer(DefaultBodyLimit::disable())
             .layer(CatchPanicLayer::custom(panicked))
+            .layer(from_fn(rate::tell))
             .with_state(self)
     }
 }
@@ -85,9 +112,12 @@ fn resources() -> Vec<Resource> {
         assets::routes(),
         accounts::routes(),
         transfers::routes(),
+        holds::routes(),
         plugins::routes(),
         events::routes(),
+        webhooks::routes(),
         audit::routes(),
+        export::routes(),
         keys::routes(),
         components::routes(),
         health::routes(),

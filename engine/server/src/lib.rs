@@ -4,6 +4,7 @@
 //!   which runs plugins. A request becomes a submission there; a call becomes a run and then a
 //!   submission.
 //! * `http` is the API: routes, authentication, and the only mapping from outcomes to status codes.
+//! * [`webhooks`] sends events to whoever follows an economy.
 //! * `serve` owns listeners, timeouts and the orderly end.
 //! * `commands` are the command line, `client` is how they and the demo speak to a running server.
 //!
@@ -20,4 +21,6 @@ mod keyed_locks;
 pub mod keys;
 pub mod no_answer;
 pub mod random;
+mod rate;
 pub mod serve;
+pub mod webhooks;

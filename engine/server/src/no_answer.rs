@@ -51,6 +51,9 @@ pub enum NoAnswer {
     /// Too many streams of events are open.
     #[error("too many streams of events are open here; ask again later, or for pages")]
     TooManyStreams,
+    /// Too many economies are being exported.
+    #[error("too many exports are under way here; ask again later")]
+    TooManyExports,
     /// Too many calls wait for a worker.
     #[error("too many calls are waiting; ask again with the same key")]
     Busy,

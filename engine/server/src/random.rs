@@ -1,6 +1,6 @@
 //! The only source of randomness: ids, seeds and secrets, from the operating system.
 
-use bursar_ledger::{CallId, Seed, TransferId};
+use bursar_ledger::{CallId, HoldId, Seed, TransferId};
 use uuid::Uuid;
 
 /// 32 random bytes.
@@ -18,6 +18,11 @@ pub fn transfer_id() -> TransferId {
     TransferId(Uuid::now_v7())
 }
 
+/// The id of a new hold, ordered by time.
+pub fn hold_id() -> HoldId {
+    HoldId(Uuid::now_v7())
+}
+
 /// The id of a new call, ordered by time.
 pub fn call_id() -> CallId {
     CallId(Uuid::now_v7())
@@ -26,4 +31,11 @@ pub fn call_id() -> CallId {
 /// The seed of a new economy.
 pub fn seed() -> Seed {
     Seed::new(bytes())
+}
+
+/// A number below another; of none, none. Not for draws: it is even only as far as waiting needs it.
+pub fn below(range: u64) -> u64 {
+    let mut number = [0; 8];
+    getrandom::fill(&mut number).expect("the operating system gives randomness");
+    u64::from_le_bytes(number).checked_rem(range).unwrap_or(0)
 }

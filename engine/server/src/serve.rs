@@ -17,9 +17,12 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::clock::Ticks;
 use crate::economy::{Bursar, CallBounds};
 use crate::http::{Api, OwnerToken, render};
 use crate::no_answer::NoAnswer;
+use crate::rate::Rates;
+use crate::webhooks::{WebhookSetup, Webhooks};
 use crate::{http, random};
 use door::Door;
 
@@ -48,10 +51,14 @@ pub struct Setup {
     pub allow_plain_http: bool,
     /// Where the time comes from.
     pub clock: Clock,
+    /// Where time for rate limits comes from.
+    pub ticks: Ticks,
     /// What a plugin's call may use up.
     pub limits: Limits,
     /// How many calls there may be at the same time.
     pub calls: CallBounds,
+    /// How webhooks are served.
+    pub webhooks: WebhookSetup,
 }
 
 /// Why a server does not start.
@@ -89,6 +96,7 @@ pub enum StartError {
 pub struct Server {
     bursar: Bursar,
     router: Router,
+    webhooks: Webhooks,
     /// True once the service is to end.
     stopping: watch::Sender<bool>,
     tcp: Option<TcpListener>,
@@ -112,7 +120,7 @@ impl Server {
         let open = move || Storage::open(&database, lock, clock, render);
         let storage = http_blocking(open).await??;
         let host = PluginHost::new(setup.limits)?;
-        let bursar = Bursar::new(storage, host, setup.clock, render, setup.calls).await?;
+        let bursar = Bursar::new(storage, host, setup.clock.clone(), render, setup.calls).await?;
         let token = hex::encode(random::bytes());
         let owner_path = owner_socket(&setup.database);
         let owner_socket = (bind_socket(&owner_path, 0o600)?, owner_path.clone());
@@ -128,15 +136,19 @@ impl Server {
         bursar.storage().announce(&owner)?;
         let admin_key = first_key(&bursar).await?;
         let stopping = watch::Sender::new(false);
+        let webhooks = Webhooks::new(bursar.clone(), setup.clock, setup.webhooks);
         let api = Api::new(
             bursar.clone(),
             OwnerToken::new(&token),
+            Rates::new(setup.ticks),
+            webhooks.clone(),
             stopping.subscribe(),
         );
         let router = api.router();
         Ok(Self {
             bursar,
             router,
+            webhooks,
             stopping,
             tcp,
             owner_socket,
@@ -176,12 +188,17 @@ impl Server {
             listeners.spawn(door.clone().open(socket, stopped.clone()));
             paths.push(path);
         }
+        let webhooks = tokio::spawn(self.webhooks.run(stopped.clone()));
         stop.await;
         tracing::info!("stopping: ending requests under way");
         stopping.send_replace(true);
         while listeners.join_next().await.is_some() {}
         if !door.close(DRAIN_PATIENCE).await {
             tracing::warn!("some requests did not end in time");
+        }
+        // What was delivered is noted before the file is closed.
+        if webhooks.await.is_err() {
+            tracing::error!("webhooks broke off");
         }
         for path in paths {
             // A socket file without a listener only confuses; the next start would remove it too.

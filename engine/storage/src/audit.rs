@@ -4,21 +4,27 @@
 //! decided once more and rendered once more, and must give the same effects and the same bytes;
 //! records of another version are taken at their word, since a new version must not change history.
 
+mod heads;
 mod records;
 mod report;
+mod tables;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use bursar_ledger::{AccountId, Books, EconomyId, Violation, check};
 
-pub use report::{AuditReport, EconomyHead, Outside, Promise};
+pub use heads::{HEADS_MAX, HeadError, SeenHead};
+pub(crate) use report::heads_of;
+pub use report::{AuditReport, EconomyHead, FoundHead, Outside, Promise};
 
+use crate::by_account::OrderCheck;
 use crate::checkpoint::{self, Checkpoint};
-use crate::database::{Database, Statement, integer};
+use crate::database::{Database, Statement};
 use crate::error::StorageError;
 use crate::keys::KeyIndex;
 use crate::state::State;
+use crate::subjects::{About, SubjectIndex};
 use crate::submission::Render;
 use crate::{rows, schema};
 use report::{Counts, P};
@@ -33,15 +39,48 @@ pub(crate) fn load(path: &Path) -> Result<State, StorageError> {
     checkpoint::load(&database).map(|(state, _)| state)
 }
 
-/// Checks a file up to the record that `expected` stands at.
+/// Checks a file that nobody has open, also one that would not be opened.
+pub(crate) fn audit_whole(
+    path: &Path,
+    heads: &[SeenHead],
+    render: Render,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<AuditReport, StorageError> {
+    let loaded = match load(path) {
+        Ok(state) => Ok(state),
+        Err(error @ StorageError::Damaged { .. }) => Err(error),
+        Err(error) => return Err(error),
+    };
+    let state = loaded.as_ref().ok();
+    let mut report = audit(path, &Against { state, heads }, render, progress)?;
+    if let Err(error) = loaded {
+        report.add(P::Durable, &format!("the file does not open: {error}"));
+    }
+    Ok(report)
+}
+
+/// What an audit is held against.
+pub(crate) struct Against<'a> {
+    /// The state in use, up to whose record is read; none for a file that is in no use and whose own
+    /// end cannot be followed.
+    pub(crate) state: Option<&'a State>,
+    /// Heads that somebody has seen before.
+    pub(crate) heads: &'a [SeenHead],
+}
+
+/// Checks a file.
 pub(crate) fn audit(
     path: &Path,
-    expected: &State,
+    against: &Against<'_>,
     render: Render,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<AuditReport, StorageError> {
     let database = Database::open_reader(path)?;
-    let mut auditor = Auditor::new(&database, render)?;
+    let mut auditor = Auditor::new(&database, render, against.heads)?;
+    let last = match against.state {
+        Some(state) => state.record,
+        None => rows::unsigned(database.number("SELECT coalesce(max(id), 0) FROM records")?)?,
+    };
     let checkpoint = match checkpoint::newest(&database)? {
         Checkpoint::Absent => None,
         Checkpoint::Sound(state) => Some(state),
@@ -53,18 +92,21 @@ pub(crate) fn audit(
             None
         }
     };
-    while auditor.state.record < expected.record {
-        progress(auditor.state.record, expected.record);
-        if !auditor.read_some(&database, expected.record, checkpoint.as_ref())? {
-            break;
+    let mut whole = true;
+    while whole && auditor.state.record < last {
+        progress(auditor.state.record, last);
+        whole = auditor.read_some(&database, last, checkpoint.as_ref())?;
+    }
+    progress(auditor.state.record, last);
+    // What comes after a record that cannot be followed says nothing.
+    if whole {
+        if against.state.is_some_and(|state| auditor.state != *state) {
+            let what = "the state in use differs from the one that the journal gives";
+            auditor.find(P::Durable, what);
         }
+        auditor.check_tables(&database)?;
+        auditor.check_heads();
     }
-    progress(auditor.state.record, expected.record);
-    if auditor.state != *expected {
-        let what = "the state in use differs from the one that the journal gives";
-        auditor.find(P::Durable, what);
-    }
-    auditor.check_keys(&database)?;
     auditor.check_books();
     auditor.check_pages(&database)?;
     Ok(auditor.report())
@@ -73,12 +115,16 @@ pub(crate) fn audit(
 struct Auditor {
     state: State,
     render: Render,
-    /// Which openings of the file were by this version.
-    epochs: BTreeSet<u64>,
+    /// The opening of its file that wrote an economy's newest record.
+    epochs: BTreeMap<EconomyId, u64>,
+    heads: heads::Heads,
     keys: KeyIndex,
+    subjects: SubjectIndex,
+    about: About,
+    order: OrderCheck,
     find_component: Statement,
     findings: BTreeMap<u8, Vec<String>>,
-    /// The record that last changed an account's limits.
+    /// The record that last changed an account's limits, or moved it outside of them by force.
     limits_set: BTreeMap<(EconomyId, AccountId), u64>,
     outside: Vec<Outside>,
     checkpoint_met: Option<u64>,
@@ -86,20 +132,16 @@ struct Auditor {
 }
 
 impl Auditor {
-    fn new(database: &Database, render: Render) -> Result<Self, StorageError> {
-        let mut epochs = BTreeSet::new();
-        let mut read = database.prepare("SELECT epoch, version FROM epochs")?;
-        read.each(Vec::new(), |row| {
-            if row.get::<String>(1)? == env!("CARGO_PKG_VERSION") {
-                epochs.insert(rows::unsigned(row.get(0)?)?);
-            }
-            Ok(true)
-        })?;
+    fn new(database: &Database, render: Render, seen: &[SeenHead]) -> Result<Self, StorageError> {
         Ok(Self {
             state: State::default(),
             render,
-            epochs,
+            epochs: BTreeMap::new(),
+            heads: heads::Heads::new(seen),
             keys: KeyIndex::open(database)?,
+            subjects: SubjectIndex::open(database)?,
+            about: About::open(database)?,
+            order: OrderCheck::open(database)?,
             find_component: database.prepare("SELECT bytes FROM components WHERE digest = ?1")?,
             findings: BTreeMap::new(),
             limits_set: BTreeMap::new(),
@@ -141,7 +183,11 @@ impl Auditor {
         });
         match read {
             Ok(()) if !broken && self.state.record == from => {
-                self.find(P::Durable, format!("records after {from} are missing"));
+                let first = from.saturating_add(1);
+                self.find(
+                    P::Durable,
+                    format!("record {first} is missing, and all after it"),
+                );
                 Ok(false)
             }
             Ok(()) => Ok(!broken),
@@ -151,19 +197,6 @@ impl Auditor {
             }
             Err(error) => Err(error),
         }
-    }
-
-    fn check_keys(&mut self, database: &Database) -> Result<(), StorageError> {
-        // Beside a running writer there may be keys of records that came after.
-        let mut count = database.prepare("SELECT count(*) FROM keys WHERE record <= ?1")?;
-        let upto = vec![integer(self.state.record)];
-        let keys = count.first(upto, |row| rows::unsigned(row.get(0)?))?;
-        let keys = keys.unwrap_or_default();
-        if keys != self.counts.keyed {
-            let what = format!("{keys} keys are kept for {} answers", self.counts.keyed);
-            self.find(P::ExactlyOnce, what);
-        }
-        Ok(())
     }
 
     fn check_books(&mut self) {
@@ -181,10 +214,13 @@ impl Auditor {
             Violation::NotConserved { .. } | Violation::UnknownAsset { .. } => {
                 self.find(P::Conservation, what);
             }
-            Violation::BelowFloor { account, .. } | Violation::AboveCeiling { account, .. } => {
+            Violation::BelowFloor { account, .. }
+            | Violation::AboveCeiling { account, .. }
+            | Violation::OverHeld { account, .. } => {
                 let place = (economy.clone(), account);
                 match self.limits_set.get(&place) {
-                    // The movements themselves were decided again; only new limits can explain it.
+                    // The movements themselves were decided again; only new limits can explain it,
+                    // or a reversal that was forced.
                     Some(seq) if books.account(&place.1).is_some() => {
                         let (economy, explained_by_seq) = (economy.clone(), *seq);
                         self.outside.push(Outside {
@@ -197,8 +233,9 @@ impl Auditor {
                 }
             }
             Violation::ForeignIssuer { .. } => self.find(P::Authority, what),
+            Violation::LooseReversal { .. } => self.find(P::Explainable, what),
             Violation::OutOfRange { .. }
-            | Violation::OverHeld { .. }
+            | Violation::HeldMiscounted { .. }
             | Violation::StateMiscounted { .. } => self.find(P::Limits, what),
         }
     }

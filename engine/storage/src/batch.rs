@@ -4,15 +4,16 @@
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use bursar_ledger::{Act, Decision, Digest, EconomyId, Timestamp, Verdict, decide};
+use bursar_ledger::{Act, Decision, Digest, EconomyId, HoldId, Timestamp, Verdict, decide};
 use bytes::Bytes;
 
 use crate::error::{Failure, StorageError};
 use crate::journal::Appended;
 use crate::read_back;
-use crate::record::{Entry, Outcome, Record, Stored};
-use crate::request::IdempotencyKey;
+use crate::record::{Entry, Outcome, Record, Stored, VERSION};
+use crate::request::{IdempotencyKey, Request};
 use crate::state::State;
+use crate::subjects::SubjectRow;
 use crate::submission::{Answer, Recorded, Render, Rendered, Reply, Submission};
 
 /// Looks a key up in what was committed before.
@@ -20,6 +21,12 @@ pub(crate) type Find<'a> = dyn FnMut(&EconomyId, &str) -> Result<Option<Stored>,
 
 /// What comes of each request of a batch.
 pub(crate) type Replies = Vec<Result<Reply, Failure>>;
+
+/// Holds that are ended in one batch; more wait for the next.
+pub(crate) const HOLDS_ENDED_MAX: usize = 1_024;
+
+/// Who asks, in records of what the writer does by itself.
+const WRITER: &str = "bursar";
 
 /// Why a request could not be decided.
 #[derive(Debug)]
@@ -54,6 +61,28 @@ impl Batch {
             epoch,
             render,
         }
+    }
+
+    /// Ends the holds that are due, in the order in which they fell due, as far as one batch goes.
+    /// It comes before any request, so that none sees a hold whose time is over as open.
+    pub(crate) fn end_holds(self) -> Self {
+        let mut ended = self.clone();
+        let done = catch_unwind(AssertUnwindSafe(|| {
+            for _ in 0..HOLDS_ENDED_MAX {
+                match ended.state.first_due() {
+                    Some((due_at, economy, hold)) if due_at <= ended.at => {
+                        ended.decide(&end_of_hold(economy, hold))?;
+                    }
+                    Some(_) | None => break,
+                }
+            }
+            Ok::<_, Trouble>(())
+        }));
+        if let Ok(Ok(())) = done {
+            return ended;
+        }
+        tracing::error!("a bug was met in the end of a hold; it stays as it is");
+        self
     }
 
     /// Decides requests in order. A bug that one of them meets is its own misfortune: nothing of it
@@ -211,6 +240,7 @@ impl Batch {
             economy: economy.clone(),
             seq,
             epoch: self.epoch,
+            version: VERSION.into(),
             recorded_at: self.at,
             kind: submission.act.kind().into(),
             actor: submission.actor.clone(),
@@ -226,9 +256,7 @@ impl Batch {
             hash: Digest::ZERO,
         };
         record.hash = record.compute_hash();
-        if let Some(books) = self.state.books_mut(economy, &[], self.at) {
-            books.seal(seq, self.at, record.hash);
-        }
+        self.state.seal(economy, seq, self.at, record.hash);
         if let Some(key) = &submission.key {
             self.keys
                 .insert((economy.clone(), key.clone()), self.appended.len());
@@ -237,8 +265,26 @@ impl Batch {
             (Act::AddComponent { .. }, Verdict::Applied(_)) => submission.component.clone(),
             _ => None,
         };
-        self.appended.push(Appended { record, component });
+        let subjects = SubjectRow::of(&submission.act, outcome, &record.entries);
+        self.appended.push(Appended {
+            record,
+            component,
+            subjects,
+        });
         Ok(rendered)
+    }
+}
+
+/// What the writer asks by itself when a hold's time is over.
+fn end_of_hold(economy: EconomyId, hold: HoldId) -> Submission {
+    let path = format!("/v1/economies/{economy}/holds/{hold}");
+    Submission {
+        economy,
+        actor: WRITER.into(),
+        key: None,
+        request: Request::new("EXPIRE", &path, &serde_json::Value::Null),
+        act: Act::ExpireHold { hold },
+        component: None,
     }
 }
 

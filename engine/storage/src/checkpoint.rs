@@ -74,10 +74,15 @@ pub(crate) fn load(database: &Database) -> Result<(State, u64)> {
         state.replay(&record)?;
         Ok(true)
     })?;
+    let movements = rows::unsigned(database.number("SELECT coalesce(max(id), 0) FROM movements")?)?;
+    if movements > state.movement {
+        let what = "after it there are movements of no record";
+        return Err(StorageError::damaged(state.record, what));
+    }
     if state.record < at_least {
         // A checkpoint is written after its records: they were here.
-        let what = format!("a checkpoint stands at record {at_least}, and it is missing");
-        return Err(StorageError::damaged(state.record, what));
+        let what = format!("it is missing, and a checkpoint stands at record {at_least}");
+        return Err(StorageError::damaged(state.record.saturating_add(1), what));
     }
     Ok((state, checkpointed))
 }
@@ -144,11 +149,12 @@ impl Closing {
         let mut hash = PiecesHash::new(&state);
         let damaged = |what: String| StorageError::damaged(0, what);
         let mut read = database.prepare(
-            "SELECT economy, item FROM checkpoint_pieces WHERE checkpoint = ?1 ORDER BY ordinal",
+            "SELECT CAST(economy AS BLOB), CAST(item AS BLOB) FROM checkpoint_pieces
+             WHERE checkpoint = ?1 ORDER BY ordinal",
         )?;
         let mut count: u64 = 0;
         read.each(vec![integer(self.id)], |row| {
-            let (name, text): (String, String) = (row.get(0)?, row.get(1)?);
+            let (name, text) = (rows::string(row, 0, 0)?, rows::string(row, 1, 0)?);
             hash.add(&name, &text);
             count += 1;
             let economy: EconomyId = name
@@ -156,7 +162,7 @@ impl Closing {
                 .map_err(|error| damaged(format!("piece {count}: {error}")))?;
             let item: Item = serde_json::from_str(&text)
                 .map_err(|error| damaged(format!("piece {count}: {error}")))?;
-            if state.restore(economy, item) {
+            if state.restore(&economy, item) {
                 Ok(true)
             } else {
                 Err(damaged(format!("piece {count} fits nowhere")))
@@ -175,18 +181,18 @@ impl Closing {
 /// The record at which a checkpoint stands must be the newest of its economy there, by number and
 /// by hash. The other economies are held against their next records, as those are applied.
 fn belongs(database: &Database, state: &State) -> Result<()> {
-    let mut find = database.prepare("SELECT economy, seq, hash FROM records WHERE id = ?1")?;
+    let mut find =
+        database.prepare("SELECT CAST(economy AS BLOB), seq, hash FROM records WHERE id = ?1")?;
     let found = find.first(vec![integer(state.record)], |row| {
-        let economy: String = row.get(0)?;
-        let (seq, hash): (u64, Vec<u8>) = (rows::unsigned(row.get(1)?)?, row.get(2)?);
-        Ok((economy, seq, hash))
+        let economy: EconomyId = rows::name(row, 0, state.record)?;
+        let seq = rows::count(row, 1, state.record)?;
+        Ok((economy, seq, rows::digest(row, 2, state.record)?))
     })?;
     let fits = match found {
         None => state.record == 0,
         Some((economy, seq, hash)) => {
-            let economy: Option<EconomyId> = economy.parse().ok();
-            let books = economy.and_then(|economy| state.books(&economy).cloned());
-            books.is_some_and(|books| books.seq() == seq && books.head().as_bytes()[..] == hash[..])
+            let books = state.books(&economy);
+            books.is_some_and(|books| books.seq() == seq && books.head() == hash)
         }
     };
     if fits {

@@ -52,6 +52,11 @@ impl Database {
         Self::open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
     }
 
+    /// A database of its own that is gone with its connection.
+    pub(crate) fn in_memory() -> Result<Self> {
+        Self::open(Path::new(":memory:"), OpenFlags::SQLITE_OPEN_READ_WRITE)
+    }
+
     fn open(path: &Path, flags: OpenFlags) -> Result<Self> {
         let connection = block_on(async {
             Builder::new_local(path)
@@ -99,6 +104,12 @@ impl Database {
         let done = read(self);
         let ended = self.batch("COMMIT");
         done.and_then(|done| ended.map(|()| done))
+    }
+
+    /// Breaks off what runs on this connection now, from another thread.
+    pub(crate) fn interrupt(&self) {
+        // It cannot fail on a file of our own.
+        drop(self.connection.interrupt());
     }
 
     /// Whether a transaction is open.

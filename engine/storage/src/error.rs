@@ -96,7 +96,13 @@ impl StorageError {
 }
 
 /// The part of SQLite's result codes that says what kind of failure it is.
-const PRIMARY_CODE: i32 = 0xff;
+pub(crate) const PRIMARY_CODE: i32 = 0xff;
+
+/// A row would be there twice.
+pub(crate) const SQLITE_CONSTRAINT: i32 = 19;
+
+/// The disk has no room.
+pub(crate) const SQLITE_FULL: i32 = 13;
 
 /// A page of the file is not what it must be.
 const SQLITE_CORRUPT: i32 = 11;

@@ -45,7 +45,9 @@ impl Events {
     pub(crate) fn open(database: &Database) -> Result<Self, StorageError> {
         Ok(Self {
             find: database.prepare(
-                "SELECT seq, recorded_at, kind, outcome, actor, idempotency_key, request, answer, hash
+                "SELECT seq, recorded_at, CAST(kind AS BLOB), CAST(outcome AS BLOB),
+                        CAST(actor AS BLOB), CAST(idempotency_key AS BLOB),
+                        CAST(request AS BLOB), CAST(answer AS BLOB), hash, id
                  FROM records WHERE economy = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
             )?,
         })
@@ -64,25 +66,26 @@ impl Events {
         let (mut events, mut bytes) = (Vec::new(), 0_usize);
         let values = vec![text(economy.as_str()), integer(seq), limit];
         self.find.each(values, |row| {
+            let record = rows::count(row, 9, 0)?;
             let mut json = |column: i32| -> Result<Value, StorageError> {
-                let text: String = row.get(column)?;
+                let text = rows::string(row, column, record)?;
                 bytes = bytes.saturating_add(text.len());
-                serde_json::from_str(&text).map_err(|error| StorageError::damaged(0, error))
+                serde_json::from_str(&text).map_err(|error| StorageError::damaged(record, error))
             };
             let (request, answer) = (json(6)?, json(7)?);
             if bytes > PAGE_BYTES_MAX && !events.is_empty() {
                 return Ok(false);
             }
             events.push(Event {
-                seq: rows::unsigned(row.get(0)?)?,
-                recorded_at: Timestamp(rows::unsigned(row.get(1)?)?),
-                kind: row.get(2)?,
-                outcome: row.get(3)?,
-                actor: row.get(4)?,
-                key: row.get(5)?,
+                seq: rows::count(row, 0, record)?,
+                recorded_at: Timestamp(rows::count(row, 1, record)?),
+                kind: rows::string(row, 2, record)?,
+                outcome: rows::string(row, 3, record)?,
+                actor: rows::string(row, 4, record)?,
+                key: rows::string_or_none(row, 5, record)?,
                 request,
                 answer,
-                hash: rows::digest(row, 8, 0)?,
+                hash: rows::digest(row, 8, record)?,
             });
             Ok(true)
         })?;

@@ -4,14 +4,16 @@
 //! the state. So a page costs one look-up a step and no index that would have to be kept while
 //! money moves. What was written never changes, so a place in the chain stays a place in the chain.
 
+use std::sync::Arc;
+
 use bursar_ledger::{AccountId, Act, AssetId, EconomyId, Movement, Timestamp};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::database::{Database, Statement};
+use crate::database::{Database, Statement, integer};
 use crate::error::StorageError;
 use crate::record::Entry;
+use crate::request::words;
 use crate::rows;
 
 /// Steps of one page. A page with narrow filters over a long history may end here with fewer
@@ -31,7 +33,7 @@ pub struct HistoryFilter {
     /// Movements from or to this account.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub counterparty: Option<AccountId>,
-    /// Movements by this kind of act: `transfer`, `issue`, `burn` or `call`.
+    /// Movements by this kind of act, as [`Act::kind`] names it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// Movements of requests with this `reference`.
@@ -45,6 +47,15 @@ pub struct HistoryFilter {
     pub after: Option<Timestamp>,
 }
 
+/// What a record says beside its movements. Of a batch that is much, and it has many of them.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Said {
+    /// What was asked, as JSON: method, path and body.
+    pub request: Value,
+    /// What was decided upon.
+    pub act: Act,
+}
+
 /// One movement of an account's history.
 #[derive(Clone, PartialEq, Debug)]
 pub struct HistoryEntry {
@@ -56,12 +67,17 @@ pub struct HistoryEntry {
     pub actor: String,
     /// The idempotency key under which it was asked.
     pub key: Option<String>,
-    /// What was asked, as JSON: method, path and body.
-    pub request: Value,
-    /// What was decided upon.
-    pub act: Act,
+    /// What was asked and decided upon: the same for all movements of a record.
+    pub said: Arc<Said>,
     /// What moved, and what was there after it.
     pub movement: Movement,
+}
+
+impl HistoryEntry {
+    /// What the client said of the movement.
+    pub fn words(&self) -> Option<&Value> {
+        words(&self.said.request, self.said.act.kind(), self.movement.part)
+    }
 }
 
 /// A page of an account's history.
@@ -97,26 +113,33 @@ struct Step {
     kind: String,
     actor: String,
     key: Option<String>,
-    request: String,
-    act: String,
     entry: Entry,
 }
 
 /// Finds movements by their number.
 pub(crate) struct History {
     find: Statement,
+    find_said: Statement,
+    /// What the record that was looked at last says.
+    said: Option<(u64, Arc<Said>)>,
 }
 
 impl History {
     pub(crate) fn open(database: &Database) -> Result<Self, StorageError> {
         Ok(Self {
             find: database.prepare(
-                "SELECT movements.id, movements.record, source, destination, asset, amount,
-                        source_after, destination_after, source_previous, destination_previous,
-                        economy, seq, recorded_at, kind, actor, idempotency_key, request, act
+                "SELECT movements.id, movements.record, CAST(source AS BLOB),
+                        CAST(destination AS BLOB), CAST(asset AS BLOB), amount, source_after,
+                        destination_after, source_previous, destination_previous, part,
+                        CAST(economy AS BLOB), seq, recorded_at, CAST(kind AS BLOB),
+                        CAST(actor AS BLOB), CAST(idempotency_key AS BLOB)
                  FROM movements JOIN records ON records.id = movements.record
                  WHERE movements.id = ?1",
             )?,
+            find_said: database.prepare(
+                "SELECT CAST(request AS BLOB), CAST(act AS BLOB) FROM records WHERE id = ?1",
+            )?,
+            said: None,
         })
     }
 
@@ -143,7 +166,7 @@ impl History {
             if step.economy != query.economy || !(given || got) {
                 return Ok(None);
             }
-            // Time never runs backwards along the journal: everything further on is older.
+            // Time never runs backwards in an economy: everything further on is older.
             if query
                 .filter
                 .after
@@ -157,8 +180,9 @@ impl History {
             } else {
                 step.entry.link.destination_previous
             };
-            if step.passes(&query.filter, given)? {
-                page.entries.push(step.into_entry()?);
+            if step.passes(&query.filter, given) && self.refers(&step, &query.filter)? {
+                let said = self.said(step.record)?;
+                page.entries.push(step.into_entry(said));
             }
         }
         Ok(Some(page))
@@ -174,27 +198,58 @@ impl History {
                 let (record, entry) = rows::read_entry(row)?;
                 Ok(Step {
                     record,
-                    economy: rows::name(row, 10, record)?,
-                    seq: rows::unsigned(row.get(11)?)?,
-                    recorded_at: Timestamp(rows::unsigned(row.get(12)?)?),
-                    kind: row.get(13)?,
-                    actor: row.get(14)?,
-                    key: row.get(15)?,
-                    request: row.get(16)?,
-                    act: row.get(17)?,
+                    economy: rows::name(row, 11, record)?,
+                    seq: rows::count(row, 12, record)?,
+                    recorded_at: Timestamp(rows::count(row, 13, record)?),
+                    kind: rows::string(row, 14, record)?,
+                    actor: rows::string(row, 15, record)?,
+                    key: rows::string_or_none(row, 16, record)?,
                     entry,
                 })
             })
     }
+
+    /// Whether what was said of a movement has the reference that is wanted.
+    fn refers(&mut self, step: &Step, filter: &HistoryFilter) -> Result<bool, StorageError> {
+        let Some(reference) = &filter.reference else {
+            return Ok(true);
+        };
+        let said = self.said(step.record)?;
+        let words = words(&said.request, &step.kind, step.entry.movement.part);
+        let said = words.and_then(|words| words.get("reference"));
+        Ok(said.and_then(Value::as_str) == Some(reference))
+    }
+
+    fn said(&mut self, record: u64) -> Result<Arc<Said>, StorageError> {
+        if let Some((of, said)) = &self.said
+            && *of == record
+        {
+            return Ok(Arc::clone(said));
+        }
+        let read = self.find_said.first(vec![integer(record)], |row| {
+            let damaged = |error| StorageError::damaged(record, error);
+            let request = rows::string(row, 0, record)?;
+            let act = rows::string(row, 1, record)?;
+            Ok(Said {
+                request: serde_json::from_str(&request).map_err(damaged)?,
+                act: serde_json::from_str(&act).map_err(damaged)?,
+            })
+        })?;
+        let read = read.ok_or_else(|| StorageError::damaged(record, "it is missing"))?;
+        let said = Arc::new(read);
+        self.said = Some((record, Arc::clone(&said)));
+        Ok(said)
+    }
 }
 
 impl Step {
-    fn passes(&self, filter: &HistoryFilter, given: bool) -> Result<bool, StorageError> {
+    fn passes(&self, filter: &HistoryFilter, given: bool) -> bool {
         let HistoryFilter {
             asset,
             counterparty,
             kind,
-            reference,
+            // What was said is looked at last.
+            reference: _,
             before,
             // The walk ends there.
             after: _,
@@ -205,33 +260,20 @@ impl Step {
         } else {
             &posting.source
         };
-        let passes = asset.as_ref().is_none_or(|asset| *asset == posting.asset)
+        asset.as_ref().is_none_or(|asset| *asset == posting.asset)
             && counterparty.as_ref().is_none_or(|account| account == other)
             && kind.as_ref().is_none_or(|kind| *kind == self.kind)
-            && before.is_none_or(|before| self.recorded_at < before);
-        match reference {
-            Some(reference) if passes => {
-                let request: Value = self.parse(&self.request)?;
-                let said = request.pointer("/body/reference").and_then(Value::as_str);
-                Ok(said == Some(reference))
-            }
-            Some(_) | None => Ok(passes),
-        }
+            && before.is_none_or(|before| self.recorded_at < before)
     }
 
-    fn parse<T: DeserializeOwned>(&self, text: &str) -> Result<T, StorageError> {
-        serde_json::from_str(text).map_err(|error| StorageError::damaged(self.record, error))
-    }
-
-    fn into_entry(self) -> Result<HistoryEntry, StorageError> {
-        Ok(HistoryEntry {
-            request: self.parse(&self.request)?,
-            act: self.parse(&self.act)?,
+    fn into_entry(self, said: Arc<Said>) -> HistoryEntry {
+        HistoryEntry {
             seq: self.seq,
             recorded_at: self.recorded_at,
             actor: self.actor,
             key: self.key,
+            said,
             movement: self.entry.movement,
-        })
+        }
     }
 }

@@ -8,13 +8,15 @@ use std::path::{Path, PathBuf};
 use bursar_ledger::{Digest, EconomyId, Item, Timestamp};
 use bytes::Bytes;
 
+use crate::by_account::AccountOrder;
 use crate::checkpoint::{self, PiecesHash};
 use crate::database::{Database, Statement, integer, optional, text};
 use crate::error::StorageError;
 use crate::keys::KeyIndex;
 use crate::lock::canonical;
-use crate::record::{Entry, Record, Stored};
+use crate::record::{Entry, Record, Stored, VERSION};
 use crate::state::State;
+use crate::subjects::{SubjectIndex, SubjectRow};
 use crate::{rows, schema};
 
 type Result<T> = std::result::Result<T, StorageError>;
@@ -24,6 +26,8 @@ type Result<T> = std::result::Result<T, StorageError>;
 pub(crate) struct Appended {
     pub(crate) record: Record,
     pub(crate) component: Option<(Digest, Bytes)>,
+    /// Under which ids it is to be found.
+    pub(crate) subjects: Vec<SubjectRow>,
 }
 
 /// Where batches become durable.
@@ -61,6 +65,12 @@ pub(crate) trait Journal {
     /// Removes up to `most` of the pieces that older checkpoints left; false if none are left.
     fn remove_old_pieces(&mut self, most: u64) -> Result<bool>;
 
+    /// The newest movement that is in the order of accounts, as all before it are.
+    fn ordered(&self) -> u64;
+
+    /// Puts up to `most` further movements into the order of accounts.
+    fn order_movements(&mut self, most: u64) -> Result<()>;
+
     /// Copies the write-ahead log into the file, as far as readers allow.
     fn tidy(&mut self) -> Result<()>;
 }
@@ -74,6 +84,8 @@ pub(crate) struct FileJournal {
     /// Of the pieces that the checkpoint on its way has so far.
     pieces_hash: Option<PiecesHash>,
     keys: KeyIndex,
+    subjects: SubjectIndex,
+    accounts: AccountOrder,
     find_record: Statement,
     insert_record: Statement,
     insert_movement: Statement,
@@ -84,28 +96,31 @@ pub(crate) struct FileJournal {
 impl FileJournal {
     /// Opens the file, brings it to the newest schema and begins an epoch.
     pub(crate) fn open(path: &Path, at: Timestamp) -> Result<Self> {
+        let mut journal = Self::prepare(path)?;
+        journal.begin_epoch(at)?;
+        Ok(journal)
+    }
+
+    /// Opens the file and brings it to the newest schema. Nothing may be appended before an epoch is
+    /// begun.
+    pub(crate) fn prepare(path: &Path) -> Result<Self> {
         let path = canonical(path);
         let database = Database::open_writer(&path)?;
         schema::migrate(&database)?;
-        let mut begin = database.prepare(
-            "INSERT INTO epochs (epoch, opened_at, version)
-             VALUES ((SELECT coalesce(max(epoch), 0) + 1 FROM epochs), ?1, ?2)",
-        )?;
-        begin.run(vec![integer(at.0), text(env!("CARGO_PKG_VERSION"))])?;
-        let epoch = rows::unsigned(database.number("SELECT max(epoch) FROM epochs")?)?;
         Ok(Self {
             keys: KeyIndex::open(&database)?,
-            find_record: database
-                .prepare("SELECT request, status, answer FROM records WHERE id = ?1")?,
+            subjects: SubjectIndex::open(&database)?,
+            accounts: AccountOrder::open(&database)?,
+            find_record: database.prepare(rows::FIND_STORED)?,
             insert_record: database.prepare(
-                "INSERT INTO records (id, economy, seq, epoch, recorded_at, kind, actor,
+                "INSERT INTO records (id, economy, seq, epoch, version, recorded_at, kind, actor,
                      idempotency_key, request, act, outcome, changes, status, answer, previous, hash)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
             )?,
             insert_movement: database.prepare(
                 "INSERT INTO movements (id, record, source, destination, asset, amount,
-                     source_after, destination_after, source_previous, destination_previous)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                     source_after, destination_after, source_previous, destination_previous, part)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             )?,
             insert_component: database
                 .prepare("INSERT INTO components (digest, bytes) VALUES (?1, ?2)")?,
@@ -114,11 +129,30 @@ impl FileJournal {
                  VALUES (?1, ?2, ?3, ?4)",
             )?,
             path,
-            epoch,
+            epoch: 0,
             checkpointed: 0,
             pieces_hash: None,
             database,
         })
+    }
+
+    /// Begins another opening of the file.
+    pub(crate) fn begin_epoch(&mut self, at: Timestamp) -> Result<()> {
+        let mut begin = self.database.prepare(
+            "INSERT INTO epochs (epoch, opened_at, version)
+             VALUES ((SELECT coalesce(max(epoch), 0) + 1 FROM epochs), ?1, ?2)",
+        )?;
+        begin.run(vec![integer(at.0), text(VERSION)])?;
+        self.epoch = rows::unsigned(self.database.number("SELECT max(epoch) FROM epochs")?)?;
+        Ok(())
+    }
+
+    /// Sees to it that each later opening has a greater number than this.
+    pub(crate) fn pass_epoch(&mut self, epoch: u64, at: Timestamp) -> Result<()> {
+        let mut pass = self.database.prepare(
+            "INSERT OR IGNORE INTO epochs (epoch, opened_at, version) VALUES (?1, ?2, ?3)",
+        )?;
+        pass.run(vec![integer(epoch), integer(at.0), text(VERSION)])
     }
 
     /// The file that this is.
@@ -127,9 +161,12 @@ impl FileJournal {
     }
 
     /// Runs some writes as one txn. If anything fails, nothing of it stays.
-    fn txn(&mut self, writes: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+    pub(crate) fn txn<E: From<StorageError>>(
+        &mut self,
+        writes: impl FnOnce(&mut Self) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
         self.database.batch("BEGIN IMMEDIATE")?;
-        let done = writes(self).and_then(|()| self.database.batch("COMMIT"));
+        let done = writes(self).and_then(|()| Ok(self.database.batch("COMMIT")?));
         if done.is_err() && self.database.in_txn() {
             // The first error is the one to report; a failed commit may have rolled back itself.
             drop(self.database.batch("ROLLBACK"));
@@ -137,7 +174,8 @@ impl FileJournal {
         done
     }
 
-    fn insert(&mut self, appended: &Appended) -> Result<()> {
+    /// Writes a record, in a txn.
+    pub(crate) fn insert(&mut self, appended: &Appended) -> Result<()> {
         let record = &appended.record;
         if let Some((digest, bytes)) = &appended.component {
             let values = vec![rows::blob(digest), libsql::Value::Blob(bytes.to_vec())];
@@ -145,6 +183,9 @@ impl FileJournal {
         }
         if let Some(key) = &record.key {
             self.keys.insert(&record.economy, key, record.id)?;
+        }
+        for subject in &appended.subjects {
+            self.subjects.insert(subject, record.id)?;
         }
         self.insert_record.run(rows::record_values(record)?)?;
         for entry in &record.entries {
@@ -166,6 +207,7 @@ impl FileJournal {
             libsql::Value::Integer(entry.movement.destination_after),
             optional(entry.link.source_previous.map(integer)),
             optional(entry.link.destination_previous.map(integer)),
+            integer(u64::from(entry.movement.part)),
         ])
     }
 }
@@ -257,6 +299,20 @@ impl Journal for FileJournal {
             Ok(true)
         })?;
         Ok(removed)
+    }
+
+    fn ordered(&self) -> u64 {
+        self.accounts.ordered()
+    }
+
+    fn order_movements(&mut self, most: u64) -> Result<()> {
+        let mut upto = self.accounts.ordered();
+        self.txn(|journal| {
+            upto = journal.accounts.add(most)?;
+            Ok::<_, StorageError>(())
+        })?;
+        self.accounts.added(upto);
+        Ok(())
     }
 
     fn tidy(&mut self) -> Result<()> {

@@ -14,9 +14,13 @@
 //! This crate knows nothing of HTTP or of plugins; what an answer says is rendered by a function
 //! that is handed in, since the answer is kept in the txn of its effects.
 
+mod archive;
 mod audit;
+mod backup;
 mod batch;
+mod by_account;
 mod checkpoint;
+mod closed;
 mod database;
 mod error;
 mod events;
@@ -33,6 +37,7 @@ mod request;
 mod rows;
 mod schema;
 mod state;
+mod subjects;
 mod submission;
 mod upkeep;
 mod writer;
@@ -44,23 +49,33 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use bursar_ledger::{Digest, EconomyId, Timestamp};
+use bursar_ledger::{Digest, EconomyId, SubjectId, Timestamp};
 use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 
-pub use audit::{AuditReport, EconomyHead, Outside, Promise};
+pub use archive::{ArchiveError, ImportReport, Importing, LINE_BYTES_MAX};
+pub use audit::{
+    AuditReport, EconomyHead, FoundHead, HEADS_MAX, HeadError, Outside, Promise, SeenHead,
+};
+pub use backup::{BACKUP_WAL_BYTES_MAX, BackupError, BackupPlan, BackupReport};
+pub use by_account::{PastBalances, PastQuery};
+pub use closed::{audit_file, back_up_file, export_file, import_file};
 pub use error::{Failure, StorageError};
 pub use events::{EVENTS_MAX, Event};
-pub use history::{ENTRIES_MAX, HistoryEntry, HistoryFilter, HistoryPage, HistoryQuery, STEPS_MAX};
+pub use history::{
+    ENTRIES_MAX, HistoryEntry, HistoryFilter, HistoryPage, HistoryQuery, STEPS_MAX, Said,
+};
 pub use lock::{FileLock, beside, canonical};
 pub use owner::Owner;
 pub use queue::{QUEUE_BYTES_MAX, QUEUE_BYTES_PER_ECONOMY_MAX, QUEUE_MAX, QUEUE_PER_ECONOMY_MAX};
 pub use record::Stored;
 pub use request::{IdempotencyKey, KEY_CHARS_MAX, KeyError, Request};
 pub use state::State;
+pub use subjects::SubjectRecord;
 pub use submission::{Answer, Receiver, Recorded, Render, Rendered, Reply, Submission};
 pub use writer::BATCH_MAX;
 
+use audit::Against;
 use journal::{FileJournal, Journal};
 use reader::Readers;
 use submission::Job;
@@ -194,15 +209,66 @@ impl Storage {
         self.inner.readers.history(query)
     }
 
+    /// What the journal says of a transfer, a hold or a call, oldest first: what made it, and what
+    /// became of it; nothing, if the economy has never had it. Blocks for a few small reads.
+    pub fn about(
+        &self,
+        economy: &EconomyId,
+        subject: impl Into<SubjectId>,
+    ) -> Result<Vec<SubjectRecord>, StorageError> {
+        self.inner.readers.about(economy, subject.into())
+    }
+
+    /// What an account had at a moment. Blocks for small reads, and for the walk along what is not in
+    /// the order of accounts yet.
+    pub fn balances_at(&self, query: &PastQuery) -> Result<PastBalances, StorageError> {
+        self.inner.readers.balances_at(query)
+    }
+
     /// The bytes of a component. Blocks for one read.
     pub fn component(&self, digest: &Digest) -> Result<Option<Bytes>, StorageError> {
         self.inner.readers.component(digest)
     }
 
-    /// Checks every promise against every record, beside the work that goes on. Blocks, for a time
-    /// that grows with the journal; `progress` is told records done and in all.
-    pub fn audit(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<AuditReport, StorageError> {
-        audit::audit(&self.inner.path, &self.state(), self.inner.render, progress)
+    /// Checks every promise against every record, beside the work that goes on, and looks for the
+    /// heads that somebody has seen before. Blocks, for a time that grows with the journal;
+    /// `progress` is told records done and in all.
+    pub fn audit(
+        &self,
+        heads: &[SeenHead],
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<AuditReport, StorageError> {
+        let state = Some(&*self.state());
+        let against = Against { state, heads };
+        audit::audit(&self.inner.path, &against, self.inner.render, progress)
+    }
+
+    /// Makes a copy of the file at a path where nothing is, beside the work that goes on. Blocks, for
+    /// a time that grows with the file; `progress` is told records verified and in all.
+    pub fn back_up(
+        &self,
+        to: &Path,
+        plan: BackupPlan,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<BackupReport, BackupError> {
+        let source = backup::Source {
+            path: &self.inner.path,
+            published: &self.state(),
+            render: self.inner.render,
+        };
+        source.back_up(to, plan, progress)
+    }
+
+    /// Writes an economy's journal out as lines of JSON, as it is now, beside the work that goes on.
+    /// `take` is given some whole lines at a time, and blocks for as long as it likes; `progress` is
+    /// told records done and in all.
+    pub fn export(
+        &self,
+        economy: &EconomyId,
+        take: &mut dyn FnMut(Vec<u8>) -> std::io::Result<()>,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<(), ArchiveError> {
+        archive::export(&self.inner.path, &self.state(), economy, take, progress)
     }
 
     /// Stops taking requests, serves those that wait, writes a checkpoint, ends the writer and gives
@@ -219,23 +285,4 @@ impl Storage {
 fn open<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // What is kept here is whole at any time.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Checks every promise against every record of a file that no process has open.
-pub fn audit_file(
-    path: &Path,
-    render: Render,
-    progress: &mut dyn FnMut(u64, u64),
-) -> Result<AuditReport, StorageError> {
-    if !path.exists() {
-        let source = std::io::Error::from(std::io::ErrorKind::NotFound);
-        return Err(StorageError::File {
-            path: path.to_owned(),
-            source,
-        });
-    }
-    let path = canonical(path);
-    let _lock = FileLock::acquire(&path)?;
-    let state = audit::load(&path)?;
-    audit::audit(&path, &state, render, progress)
 }

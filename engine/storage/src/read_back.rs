@@ -49,7 +49,18 @@ pub(crate) fn write(
 
 /// Whether an act is of a kind that may carry documents. Any kind that is not known to be money is.
 fn carries_documents(act: &Act) -> bool {
-    !matches!(act, Act::Transfer(_) | Act::Issue(_) | Act::Burn(_))
+    !matches!(
+        act,
+        Act::Transfer(_)
+            | Act::Batch(_)
+            | Act::Reverse(_)
+            | Act::PlaceHold(_)
+            | Act::CaptureHold(_)
+            | Act::ReleaseHold { .. }
+            | Act::ExpireHold { .. }
+            | Act::Issue(_)
+            | Act::Burn(_)
+    )
 }
 
 /// A document lies at another depth in a checkpoint than in the record that set it.

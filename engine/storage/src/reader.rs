@@ -8,9 +8,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
-use bursar_ledger::{Digest, EconomyId};
+use bursar_ledger::{Digest, EconomyId, SubjectId};
 use bytes::Bytes;
 
+use crate::by_account::{Past, PastBalances, PastQuery};
 use crate::database::{Database, Statement};
 use crate::error::StorageError;
 use crate::events::{Event, Events};
@@ -18,6 +19,7 @@ use crate::history::{History, HistoryPage, HistoryQuery};
 use crate::keys::KeyIndex;
 use crate::record::Stored;
 use crate::rows;
+use crate::subjects::{About, SubjectRecord};
 
 /// Connections that read, and nothing else. Calls block for the time of one small read.
 pub(crate) struct Readers {
@@ -31,6 +33,8 @@ struct Reader {
     find_component: Statement,
     history: History,
     events: Events,
+    about: About,
+    past: Past,
 }
 
 impl Readers {
@@ -61,6 +65,20 @@ impl Readers {
         self.any()
             .find_component
             .first(values, |row| Ok(row.get::<Vec<u8>>(0)?.into()))
+    }
+
+    /// What the journal says of a transfer, a hold or a call.
+    pub(crate) fn about(
+        &self,
+        economy: &EconomyId,
+        subject: SubjectId,
+    ) -> Result<Vec<SubjectRecord>, StorageError> {
+        self.any().about.find(economy, subject)
+    }
+
+    /// What an account had at a moment.
+    pub(crate) fn balances_at(&self, query: &PastQuery) -> Result<PastBalances, StorageError> {
+        self.any().past.balances(query)
     }
 
     /// Events of an economy after a number.
@@ -104,11 +122,12 @@ impl Reader {
         let database = Database::open_reader(path)?;
         Ok(Self {
             keys: KeyIndex::open(&database)?,
-            find_record: database
-                .prepare("SELECT request, status, answer FROM records WHERE id = ?1")?,
+            find_record: database.prepare(rows::FIND_STORED)?,
             find_component: database.prepare("SELECT bytes FROM components WHERE digest = ?1")?,
             history: History::open(&database)?,
             events: Events::open(&database)?,
+            about: About::open(&database)?,
+            past: Past::open(path)?,
         })
     }
 }

@@ -5,6 +5,9 @@ use bytes::Bytes;
 
 use crate::error::StorageError;
 
+/// This version of bursar, as records name it.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// How an act ended, as a record says it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Outcome {
@@ -45,6 +48,21 @@ pub(crate) struct Entry {
     pub(crate) link: Link,
 }
 
+impl Entry {
+    /// A movement that has no place in a file yet.
+    pub(crate) fn unplaced(movement: Movement) -> Self {
+        let link = Link {
+            source_previous: None,
+            destination_previous: None,
+        };
+        Self {
+            number: 0,
+            movement,
+            link,
+        }
+    }
+}
+
 /// A record, as it is written and read.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Record {
@@ -52,6 +70,8 @@ pub(crate) struct Record {
     pub(crate) economy: EconomyId,
     pub(crate) seq: u64,
     pub(crate) epoch: u64,
+    /// Which version of bursar wrote it. The audit decides again what its own version wrote.
+    pub(crate) version: String,
     pub(crate) recorded_at: Timestamp,
     pub(crate) kind: String,
     pub(crate) actor: String,
@@ -78,6 +98,7 @@ impl Record {
         hash.text(self.economy.as_str());
         hash.number(self.seq);
         hash.number(self.epoch);
+        hash.text(&self.version);
         hash.number(self.recorded_at.0);
         hash.text(&self.kind);
         hash.text(&self.actor);
@@ -89,6 +110,7 @@ impl Record {
         hash.number(u64::from(self.status));
         hash.text(&self.answer);
         for Entry { movement, .. } in &self.entries {
+            hash.number(u64::from(movement.part));
             hash.text(movement.posting.source.as_str());
             hash.text(movement.posting.destination.as_str());
             hash.text(movement.posting.asset.as_str());

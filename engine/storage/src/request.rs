@@ -95,6 +95,16 @@ impl Request {
     }
 }
 
+/// What a client said of one transfer: of a batch, the part that is about it.
+pub(crate) fn words<'a>(request: &'a Value, kind: &str, part: u32) -> Option<&'a Value> {
+    let body = request.get("body")?;
+    if kind == "batch" {
+        let part = usize::try_from(part).ok()?;
+        return body.get("transfers")?.get(part);
+    }
+    Some(body)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -34,6 +34,7 @@ pub(crate) fn record_values(record: &Record) -> Result<Vec<Value>> {
         text(record.economy.as_str()),
         integer(record.seq),
         integer(record.epoch),
+        text(&record.version),
         integer(record.recorded_at.0),
         text(&record.kind),
         text(&record.actor),
@@ -49,20 +50,25 @@ pub(crate) fn record_values(record: &Record) -> Result<Vec<Value>> {
     ])
 }
 
+/// Finds the answer of a record, for [`stored`].
+pub(crate) const FIND_STORED: &str =
+    "SELECT CAST(request AS BLOB), status, CAST(answer AS BLOB) FROM records WHERE id = ?1";
+
 /// The answer of a record.
 pub(crate) fn stored(find: &mut Statement, record: u64) -> Result<Stored> {
     let stored = find.first(vec![integer(record)], |row| {
         Ok(Stored {
-            request: row.get(0)?,
-            status: status(row.get(1)?)?,
-            body: row.get::<String>(2)?.into(),
+            request: string(row, 0, record)?,
+            status: status(row, 1, record)?,
+            body: string(row, 2, record)?.into(),
         })
     })?;
     stored.ok_or_else(|| StorageError::damaged(record, "a key leads to it, and it is missing"))
 }
 
-fn status(number: i64) -> Result<u16> {
-    u16::try_from(number).map_err(|_| StorageError::damaged(0, "a status is out of range"))
+fn status(row: &Row, column: i32, record: u64) -> Result<u16> {
+    let number = number(row, column, record)?;
+    u16::try_from(number).map_err(|_| StorageError::damaged(record, "a status is out of range"))
 }
 
 /// Reads all records after a record, in order, with their movements (those after `movement`), until
@@ -74,8 +80,10 @@ pub(crate) fn each_record(
     mut each: impl FnMut(Record) -> Result<bool>,
 ) -> Result<()> {
     let mut records = database.prepare(
-        "SELECT id, economy, seq, epoch, recorded_at, kind, actor, idempotency_key, request, act,
-                outcome, changes, status, answer, previous, hash
+        "SELECT id, CAST(economy AS BLOB), seq, epoch, CAST(version AS BLOB), recorded_at,
+                CAST(kind AS BLOB), CAST(actor AS BLOB), CAST(idempotency_key AS BLOB),
+                CAST(request AS BLOB), CAST(act AS BLOB), CAST(outcome AS BLOB),
+                CAST(changes AS BLOB), status, CAST(answer AS BLOB), previous, hash
          FROM records WHERE id > ?1 ORDER BY id",
     )?;
     let mut entries = EntryReader::after(database, movement)?;
@@ -92,6 +100,8 @@ struct EntryReader {
     last: u64,
     ready: VecDeque<(u64, Entry)>,
     finished: bool,
+    /// What cannot be read, for when its record's turn comes: what was altered first is named first.
+    broken: Option<StorageError>,
 }
 
 impl EntryReader {
@@ -100,13 +110,15 @@ impl EntryReader {
     fn after(database: &Database, movement: u64) -> Result<Self> {
         Ok(Self {
             statement: database.prepare(
-                "SELECT id, record, source, destination, asset, amount, source_after,
-                        destination_after, source_previous, destination_previous
+                "SELECT id, record, CAST(source AS BLOB), CAST(destination AS BLOB),
+                        CAST(asset AS BLOB), amount, source_after, destination_after,
+                        source_previous, destination_previous, part
                  FROM movements WHERE id > ?1 ORDER BY id LIMIT ?2",
             )?,
             last: movement,
             ready: VecDeque::new(),
             finished: false,
+            broken: None,
         })
     }
 
@@ -117,26 +129,32 @@ impl EntryReader {
                 self.fill()?;
             }
             match self.ready.front() {
-                Some((owner, _)) if *owner < record => {
-                    return Err(StorageError::damaged(
-                        *owner,
-                        "a movement without its record",
-                    ));
-                }
                 Some((owner, _)) if *owner == record => {
                     entries.extend(self.ready.pop_front().map(|(_, entry)| entry));
                 }
-                Some(_) | None => return Ok(entries),
+                // A movement of no record so far stays in the way: the record that misses it, or
+                // the next one that moves something, does not have the hash that it says.
+                Some(_) => return Ok(entries),
+                None => return self.broken_at(record).map_or(Ok(entries), Err),
             }
         }
     }
 
+    fn broken_at(&mut self, record: u64) -> Option<StorageError> {
+        self.broken.take_if(
+            |error| !matches!(error, StorageError::Damaged { record: at, .. } if *at > record),
+        )
+    }
+
     fn fill(&mut self) -> Result<()> {
-        let ready = &mut self.ready;
+        let (ready, broken) = (&mut self.ready, &mut self.broken);
         let values = vec![integer(self.last), integer(Self::AT_ONCE as u64)];
         self.statement.each(values, |row| {
-            ready.push_back(read_entry(row)?);
-            Ok(true)
+            match read_entry(row) {
+                Ok(entry) => ready.push_back(entry),
+                Err(error) => *broken = Some(error),
+            }
+            Ok(broken.is_none())
         })?;
         self.finished = self.ready.len() < Self::AT_ONCE;
         self.last = self
@@ -147,17 +165,77 @@ impl EntryReader {
     }
 }
 
+/// A whole number.
+fn number(row: &Row, column: i32, record: u64) -> Result<i64> {
+    match row.get_value(column)? {
+        Value::Integer(number) => Ok(number),
+        other => Err(mistyped(record, column, &other)),
+    }
+}
+
+/// A number that may be absent.
+pub(crate) fn number_or_none(row: &Row, column: i32, record: u64) -> Result<Option<i64>> {
+    match row.get_value(column)? {
+        Value::Null => Ok(None),
+        Value::Integer(number) => Ok(Some(number)),
+        other => Err(mistyped(record, column, &other)),
+    }
+}
+
+/// A number that is never negative.
+pub(crate) fn count(row: &Row, column: i32, record: u64) -> Result<u64> {
+    let number = number(row, column, record)?;
+    u64::try_from(number).map_err(|_| StorageError::damaged(record, "a number is below zero"))
+}
+
+/// Bytes.
+pub(crate) fn bytes(row: &Row, column: i32, record: u64) -> Result<Vec<u8>> {
+    match row.get_value(column)? {
+        Value::Blob(bytes) => Ok(bytes),
+        other => Err(mistyped(record, column, &other)),
+    }
+}
+
+/// A text. It is selected as a blob, so that each byte of it is there to look at: libsql ends a text
+/// at its first zero byte, and panics where it is not UTF-8.
+pub(crate) fn string(row: &Row, column: i32, record: u64) -> Result<String> {
+    match row.get_value(column)? {
+        Value::Blob(bytes) => String::from_utf8(bytes)
+            .map_err(|error| StorageError::damaged(record, format!("column {column}: {error}"))),
+        other => Err(mistyped(record, column, &other)),
+    }
+}
+
+/// A text that may be absent.
+pub(crate) fn string_or_none(row: &Row, column: i32, record: u64) -> Result<Option<String>> {
+    match row.get_value(column)? {
+        Value::Null => Ok(None),
+        _ => string(row, column, record).map(Some),
+    }
+}
+
+fn mistyped(record: u64, column: i32, found: &Value) -> StorageError {
+    let what = match found {
+        Value::Null => "nothing",
+        Value::Integer(_) => "a whole number",
+        Value::Real(_) => "a number with a fraction",
+        Value::Text(_) => "a text",
+        Value::Blob(_) => "bytes",
+    };
+    StorageError::damaged(record, format!("column {column} holds {what}"))
+}
+
 pub(crate) fn name<T: std::str::FromStr>(row: &Row, column: i32, record: u64) -> Result<T>
 where
     T::Err: std::fmt::Display,
 {
-    row.get::<String>(column)?
+    string(row, column, record)?
         .parse()
         .map_err(|error| StorageError::damaged(record, error))
 }
 
 pub(crate) fn digest(row: &Row, column: i32, record: u64) -> Result<Digest> {
-    let bytes: Vec<u8> = row.get(column)?;
+    let bytes = bytes(row, column, record)?;
     let bytes = bytes
         .try_into()
         .map_err(|_| StorageError::damaged(record, "a hash is cut"))?;
@@ -166,33 +244,35 @@ pub(crate) fn digest(row: &Row, column: i32, record: u64) -> Result<Digest> {
 
 fn read_record(row: &Row) -> Result<Record> {
     let id = unsigned(row.get(0)?)?;
-    let outcome: String = row.get(10)?;
+    let outcome = string(row, 11, id)?;
     Ok(Record {
         id,
         economy: name(row, 1, id)?,
-        seq: unsigned(row.get(2)?)?,
-        epoch: unsigned(row.get(3)?)?,
-        recorded_at: Timestamp(unsigned(row.get(4)?)?),
-        kind: row.get(5)?,
-        actor: row.get(6)?,
-        key: row.get(7)?,
-        request: row.get(8)?,
-        act: row.get(9)?,
+        seq: count(row, 2, id)?,
+        epoch: count(row, 3, id)?,
+        version: string(row, 4, id)?,
+        recorded_at: Timestamp(count(row, 5, id)?),
+        kind: string(row, 6, id)?,
+        actor: string(row, 7, id)?,
+        key: string_or_none(row, 8, id)?,
+        request: string(row, 9, id)?,
+        act: string(row, 10, id)?,
         outcome: Outcome::parse(&outcome)
             .ok_or_else(|| StorageError::damaged(id, "an unknown outcome"))?,
-        changes: row.get(11)?,
+        changes: string(row, 12, id)?,
         entries: Vec::new(),
-        status: status(row.get(12)?)?,
-        answer: row.get::<String>(13)?.into(),
-        previous: digest(row, 14, id)?,
-        hash: digest(row, 15, id)?,
+        status: status(row, 13, id)?,
+        answer: string(row, 14, id)?.into(),
+        previous: digest(row, 15, id)?,
+        hash: digest(row, 16, id)?,
     })
 }
 
-/// A movement with its record, from its first ten columns.
+/// A movement with its record, from its first eleven columns.
 pub(crate) fn read_entry(row: &Row) -> Result<(u64, Entry)> {
-    let record = unsigned(row.get(1)?)?;
-    let amount = unsigned(row.get(5)?)?;
+    // What is no number of a record belongs to none.
+    let record = u64::try_from(number(row, 1, 0)?).unwrap_or_default();
+    let amount = count(row, 5, record)?;
     let amount = Amount::new(amount)
         .ok_or_else(|| StorageError::damaged(record, "an amount is out of range"))?;
     let posting = Posting {
@@ -202,12 +282,17 @@ pub(crate) fn read_entry(row: &Row) -> Result<(u64, Entry)> {
         amount,
     };
     let previous = |column: i32| -> Result<Option<u64>> {
-        row.get::<Option<i64>>(column)?.map(unsigned).transpose()
+        let number = number_or_none(row, column, record)?;
+        let below = |_| StorageError::damaged(record, "a link leads below zero");
+        number.map(u64::try_from).transpose().map_err(below)
     };
+    let part = u32::try_from(number(row, 10, record)?)
+        .map_err(|_| StorageError::damaged(record, "a part is out of range"))?;
     let movement = Movement {
+        part,
         posting,
-        source_after: row.get(6)?,
-        destination_after: row.get(7)?,
+        source_after: number(row, 6, record)?,
+        destination_after: number(row, 7, record)?,
     };
     let link = Link {
         source_previous: previous(8)?,
@@ -216,7 +301,7 @@ pub(crate) fn read_entry(row: &Row) -> Result<(u64, Entry)> {
     Ok((
         record,
         Entry {
-            number: unsigned(row.get(0)?)?,
+            number: count(row, 0, record)?,
             movement,
             link,
         },

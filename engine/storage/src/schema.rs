@@ -1,7 +1,10 @@
 //! The file's schema: migrations in order, forward only.
 
+use std::collections::BTreeSet;
+
 use crate::database::Database;
 use crate::error::StorageError;
+use crate::rows;
 
 /// "BRSR": marks the file as ours.
 const APPLICATION_ID: i64 = 0x4252_5352;
@@ -46,6 +49,34 @@ pub(crate) fn check(database: &Database) -> Result<(), StorageError> {
         return Err(StorageError::TooNew { found, known });
     }
     Ok(())
+}
+
+/// How the tables, indexes and triggers of a file differ from those that we make; none if they do
+/// not. What guards the journal must be there, and nothing that does something behind our back.
+pub(crate) fn difference(database: &Database) -> Result<Option<String>, StorageError> {
+    let ours = Database::in_memory()?;
+    migrate(&ours)?;
+    let (ours, found) = (parts(&ours)?, parts(database)?);
+    let missing = ours.difference(&found).next();
+    let foreign = found.difference(&ours).next();
+    Ok(match (missing, foreign) {
+        (Some((name, _)), _) => Some(format!("`{name}` is missing in the file, or was altered")),
+        (None, Some((name, _))) => Some(format!("`{name}` was added to the file by somebody")),
+        (None, None) => None,
+    })
+}
+
+/// What a file is made of: each part's name, and the words that made it.
+fn parts(database: &Database) -> Result<BTreeSet<(String, String)>, StorageError> {
+    let mut read = database
+        .prepare(
+        "SELECT CAST(type || ' ' || name AS BLOB), CAST(coalesce(sql, '') AS BLOB) FROM sqlite_schema")?;
+    let mut parts = BTreeSet::new();
+    read.each(Vec::new(), |row| {
+        parts.insert((rows::string(row, 0, 0)?, rows::string(row, 1, 0)?));
+        Ok(true)
+    })?;
+    Ok(parts)
 }
 
 fn newest() -> i64 {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use bursar_ledger::{Books, Change, Digest, EconomyId, Item, Link, Seed, Timestamp};
-use imbl::OrdMap;
+use bursar_ledger::{Books, Change, Digest, EconomyId, HoldId, Item, Links, Seed, Timestamp};
+use imbl::{OrdMap, OrdSet};
 
 use crate::error::StorageError;
 use crate::record::Record;
@@ -17,8 +17,11 @@ pub struct State {
     pub(crate) record: u64,
     /// The newest movement in the file.
     pub(crate) movement: u64,
-    /// When the newest record was made.
+    /// The latest moment of any record; no new one is before it.
     pub(crate) recorded_at: Timestamp,
+    /// When each economy's next hold falls due, and the same in the order of time.
+    pub(crate) next_due: OrdMap<EconomyId, Timestamp>,
+    pub(crate) by_due: OrdSet<(Timestamp, EconomyId)>,
 }
 
 impl State {
@@ -37,7 +40,7 @@ impl State {
         self.record
     }
 
-    /// When the newest record was made.
+    /// The latest moment of any record.
     pub fn recorded_at(&self) -> Timestamp {
         self.recorded_at
     }
@@ -64,57 +67,120 @@ impl State {
         self.economies.get_mut(economy).map(Arc::make_mut)
     }
 
+    /// Closes a record in its economy's books: its number, its moment and its hash.
+    pub(crate) fn seal(&mut self, economy: &EconomyId, seq: u64, at: Timestamp, hash: Digest) {
+        if let Some(books) = self.economies.get_mut(economy) {
+            Arc::make_mut(books).seal(seq, at, hash);
+        }
+        self.note_due(economy);
+    }
+
+    /// The hold that falls due next in this file, and when.
+    pub(crate) fn first_due(&self) -> Option<(Timestamp, EconomyId, HoldId)> {
+        let (_, economy) = self.by_due.get_min()?;
+        let (due_at, hold) = self.books(economy)?.first_due()?;
+        Some((due_at, economy.clone(), hold))
+    }
+
+    /// Keeps in mind when an economy's next hold falls due.
+    fn note_due(&mut self, economy: &EconomyId) {
+        let next = self.books(economy).and_then(|books| books.next_due());
+        if self.next_due.get(economy).copied() == next {
+            return;
+        }
+        if let Some(before) = self.next_due.remove(economy) {
+            self.by_due.remove(&(before, economy.clone()));
+        }
+        if let Some(next) = next {
+            self.next_due.insert(economy.clone(), next);
+            self.by_due.insert((next, economy.clone()));
+        }
+    }
+
     /// Applies a record that the journal has kept, and checks that it fits: its place, its links,
     /// the balances that it leaves behind, and its hash.
     pub(crate) fn replay(&mut self, record: &Record) -> Result<(), StorageError> {
         let damaged = |what: &str| StorageError::damaged(record.id, what);
-        if record.id != self.record.wrapping_add(1) {
-            return Err(damaged("the record before it is missing"));
+        let (next, first) = (self.next_record(), self.next_movement());
+        if record.id != next {
+            return Err(StorageError::damaged(next, "it is missing"));
         }
-        if record.recorded_at < self.recorded_at {
-            return Err(damaged("it is older than the record before it"));
+        let links = self.follow(record)?;
+        let entries = &record.entries;
+        if !entries.iter().map(|entry| entry.link).eq(links) {
+            return Err(damaged(
+                "its movements are not linked to the ones before them",
+            ));
         }
+        if !entries
+            .iter()
+            .zip(first..)
+            .all(|(entry, number)| entry.number == number)
+        {
+            return Err(damaged("its movements are not numbered without gaps"));
+        }
+        Ok(())
+    }
+
+    /// Applies a record of another file's journal as the next of this one, with the same checks, and
+    /// gives it its numbers and links here.
+    pub(crate) fn adopt(&mut self, record: &mut Record) -> Result<(), StorageError> {
+        let (next, first) = (self.next_record(), self.next_movement());
+        record.id = next;
+        let links = self.follow(record)?;
+        for ((entry, link), number) in record.entries.iter_mut().zip(links).zip(first..) {
+            entry.number = number;
+            entry.link = link;
+        }
+        Ok(())
+    }
+
+    /// Applies a record after its economy's newest one. After an error the state is half changed.
+    fn follow(&mut self, record: &Record) -> Result<Links, StorageError> {
+        let damaged = |what: &str| StorageError::damaged(record.id, what);
         if record.compute_hash() != record.hash {
             return Err(damaged("its hash is not that of its content"));
         }
         let decision = record.decision()?;
-        let first = self.movement.wrapping_add(1);
+        let first = self.next_movement();
         let books = self
             .books_mut(&record.economy, decision.changes(), record.recorded_at)
             .ok_or_else(|| damaged("its economy was never opened"))?;
         if record.seq != books.seq().wrapping_add(1) || record.previous != books.head() {
             return Err(damaged("it does not follow its economy's record before it"));
         }
+        // Between economies time may run backwards: one that was imported may be older.
+        if record.recorded_at < books.recorded_at() {
+            return Err(damaged("it is older than its economy's record before it"));
+        }
         let links = books
             .apply(&decision, record.seq, record.recorded_at, first)
             .map_err(|misfit| StorageError::damaged(record.id, misfit))?;
-        books.seal(record.seq, record.recorded_at, record.hash);
-        let kept: Vec<Link> = record.entries.iter().map(|entry| entry.link).collect();
-        if links != kept {
-            return Err(damaged(
-                "its movements are not linked to the ones before them",
-            ));
-        }
-        if record
-            .entries
-            .iter()
-            .zip(first..)
-            .any(|(entry, number)| entry.number != number)
-        {
-            return Err(damaged("its movements are not numbered without gaps"));
-        }
+        self.seal(&record.economy, record.seq, record.recorded_at, record.hash);
         self.record = record.id;
-        self.movement = first.wrapping_add(links.len() as u64).wrapping_sub(1);
-        self.recorded_at = record.recorded_at;
-        Ok(())
+        self.movement = self.movement.wrapping_add(links.len() as u64);
+        self.recorded_at = self.recorded_at.max(record.recorded_at);
+        Ok(links)
+    }
+
+    fn next_record(&self) -> u64 {
+        self.record.wrapping_add(1)
+    }
+
+    fn next_movement(&self) -> u64 {
+        self.movement.wrapping_add(1)
     }
 
     /// Puts a piece of a checkpoint in its place.
-    pub(crate) fn restore(&mut self, economy: EconomyId, item: Item) -> bool {
-        let mut books = self.economies.remove(&economy).map(Arc::unwrap_or_clone);
+    pub(crate) fn restore(&mut self, economy: &EconomyId, item: Item) -> bool {
+        let mut books = self.economies.remove(economy).map(Arc::unwrap_or_clone);
+        let is_hold = matches!(item, Item::Hold(..));
         let fits = Books::restore(&mut books, item);
         if let Some(books) = books {
-            self.economies.insert(economy, Arc::new(books));
+            self.economies.insert(economy.clone(), Arc::new(books));
+        }
+        if is_hold {
+            self.note_due(economy);
         }
         fits
     }

@@ -1,10 +1,16 @@
 //! The writer on real files: exactly once, durable, rebuilt after a failure, explained by the audit.
 
 mod answers;
+mod archives;
 mod audited;
+mod backups;
 mod checkpoints;
 mod failures;
 mod files;
+mod heads;
+mod past;
+mod rich;
+mod tampered;
 mod watched;
 
 use std::path::{Path, PathBuf};
@@ -65,11 +71,29 @@ fn guild() -> EconomyId {
 }
 
 fn submission(key: Option<&str>, act: Act) -> Submission {
+    submission_at("/test", key, act)
+}
+
+fn submission_at(path: &str, key: Option<&str>, act: Act) -> Submission {
     let body = match &act {
         Act::Transfer(transfer) => json!({ "postings": transfer.postings }),
         Act::Issue(asked) | Act::Burn(asked) => {
             json!({ "account": asked.account, "asset": asked.asset, "amount": asked.amount })
         }
+        Act::Batch(transfers) => {
+            let transfers = transfers.as_slice().iter();
+            let transfers = transfers.map(|each| json!({ "postings": each.postings }));
+            json!({ "mode": "atomic", "transfers": transfers.collect::<Vec<_>>() })
+        }
+        Act::PlaceHold(hold) => {
+            let posting = hold.reservation.posting();
+            json!({
+                "from": posting.source, "to": posting.destination, "asset": posting.asset,
+                "amount": posting.amount, "expires_in_s": hold.expires_in_s,
+            })
+        }
+        Act::CaptureHold(capture) => json!({ "amount": capture.amount }),
+        Act::ReleaseHold { .. } | Act::Reverse(_) => json!({}),
         Act::Call(call) => {
             let asked = &call.request;
             json!({
@@ -84,7 +108,7 @@ fn submission(key: Option<&str>, act: Act) -> Submission {
         economy: guild(),
         actor: "test".into(),
         key: key.map(name),
-        request: Request::new("POST", "/test", &body),
+        request: Request::new("POST", path, &body),
         act,
         component: None,
     }
@@ -119,6 +143,7 @@ fn transfer(from: &str, to: &str, amount: u64) -> Act {
         id: TransferId(uuid::Uuid::default()),
         postings: Postings::new(vec![posting]).expect("postings"),
         authority: Authority::Bot,
+        cap: None,
     })
 }
 
@@ -128,6 +153,7 @@ fn coins(account: &str, amount: u64) -> IssueRequest {
         account: name(account),
         asset: name("coin"),
         amount: Amount::new(amount).expect("an amount"),
+        cap: None,
     }
 }
 
@@ -175,7 +201,7 @@ fn posted(state: &State, account: &str) -> i64 {
 }
 
 fn all_promises_hold(path: &Path) -> AuditReport {
-    let report = audit_file(path, render, &mut |_, _| {}).expect("the audit runs");
+    let report = audit_file(path, &[], render, &mut |_, _| {}).expect("the audit runs");
     assert!(report.ok, "{report:#?}");
     report
 }
@@ -200,7 +226,7 @@ fn count(path: &Path, sql: &str) -> i64 {
 
 /// The numbers of the promises that an audit finds broken.
 fn broken(path: &Path) -> Vec<u8> {
-    let report = audit_file(path, render, &mut |_, _| {}).expect("the audit runs");
+    let report = audit_file(path, &[], render, &mut |_, _| {}).expect("the audit runs");
     let broken = report.promises.iter().filter(|promise| !promise.ok);
     broken.map(|promise| promise.number).collect()
 }

@@ -17,6 +17,13 @@ pub(crate) struct Pace {
     pub(crate) pieces_written: usize,
     /// Pieces of an old checkpoint that are removed between two batches.
     pub(crate) pieces_removed: u64,
+    /// Movements that may gather before they are put in the order of accounts, if there is nothing
+    /// else to do …
+    pub(crate) ordered_when_idle: u64,
+    /// … and if there is.
+    pub(crate) ordered_anyway: u64,
+    /// Movements that are put in that order between two batches.
+    pub(crate) movements_ordered: u64,
     /// How often the write-ahead log is copied into the file.
     pub(crate) tidy_every: Duration,
     /// The pause before the second try to open a file that failed; each further one is twice as
@@ -33,6 +40,9 @@ impl Pace {
             checkpoint_records: 50_000,
             pieces_written: 512,
             pieces_removed: 4096,
+            ordered_when_idle: 4096,
+            ordered_anyway: 100_000,
+            movements_ordered: 512,
             tidy_every: Duration::from_secs(1),
             reopen_pause: Duration::from_millis(50),
             reopen_pause_max: Duration::from_secs(2),

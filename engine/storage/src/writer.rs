@@ -68,6 +68,10 @@ pub(crate) struct Writer<J> {
     /// The record that the newest checkpoint stands at, closed or on its way.
     checkpointed: u64,
     has_old_pieces: bool,
+    /// Whether movements are being put in the order of accounts.
+    ordering: bool,
+    /// Whether the last look for holds whose time is over ended none.
+    none_ended: bool,
     tidied: Instant,
     /// How long the next attempt to open the file waits; nothing after work that went well.
     pause: Duration,
@@ -90,6 +94,8 @@ impl<J: Journal> Writer<J> {
             reopen,
             checkpoint: None,
             has_old_pieces: true,
+            ordering: false,
+            none_ended: false,
             tidied: Instant::now(),
             pause: Duration::ZERO,
             state,
@@ -103,14 +109,25 @@ impl<J: Journal> Writer<J> {
     pub(crate) fn run(mut self) -> bool {
         let _last = LastOrders(Arc::clone(&self.shared));
         loop {
-            let busy = self.checkpoint.is_some() || self.has_old_pieces;
-            let patience = if busy { Duration::ZERO } else { PATIENCE };
-            let worked = match self.shared.queue.take(BATCH_MAX, patience) {
-                Taken::Batch(jobs) => self.commit(jobs),
+            let busy = self.checkpoint.is_some() || self.has_old_pieces || self.ordering;
+            let patience = if busy {
+                Duration::ZERO
+            } else {
+                self.until_due().min(PATIENCE)
+            };
+            let taken = self.shared.queue.take(BATCH_MAX, patience);
+            let idle = matches!(taken, Taken::Idle);
+            let worked = match taken {
+                Taken::Batch(jobs) => {
+                    self.none_ended = false;
+                    self.commit(jobs)
+                }
+                // Holds end also while nobody asks for anything.
+                Taken::Idle if self.until_due().is_zero() => self.end_holds(),
                 Taken::Idle => Ok(()),
                 Taken::Finished => return self.finish(),
             };
-            let done = worked.and_then(|()| self.upkeep());
+            let done = worked.and_then(|()| self.upkeep(idle));
             if let Err(error) = done
                 && !self.recover(&error)
             {
@@ -151,11 +168,29 @@ impl<J: Journal> Writer<J> {
         let batch = Batch::new(self.state.clone(), at, journal.epoch(), self.render);
         let submissions: Vec<&Submission> = jobs.iter().map(|job| &job.submission).collect();
         let mut find = |economy: &EconomyId, key: &str| journal.find(economy, key);
-        let (batch, replies) = batch.decide_all(&submissions, &mut find)?;
+        let (batch, replies) = batch.end_holds().decide_all(&submissions, &mut find)?;
         if !batch.appended.is_empty() {
             journal.append(&batch.appended)?;
         }
         Ok((batch.state, replies))
+    }
+
+    /// Commits a batch of nothing but holds whose time is over.
+    fn end_holds(&mut self) -> Result<(), StorageError> {
+        let before = self.state.record;
+        let ended = self.commit(Vec::new());
+        self.none_ended = self.state.record == before;
+        ended
+    }
+
+    /// How long it is until the next hold falls due. One that could not be ended waits for the next
+    /// request: trying without a pause would only spin.
+    fn until_due(&self) -> Duration {
+        let due = self.state.first_due().filter(|_| !self.none_ended);
+        due.map_or(Duration::MAX, |(due_at, ..)| {
+            let now = (self.clock)().max(self.state.recorded_at);
+            Duration::from_millis(due_at.0.saturating_sub(now.0))
+        })
     }
 
     /// The batch's moment: it never decreases, and no call is recorded before its own time.
@@ -169,7 +204,7 @@ impl<J: Journal> Writer<J> {
     }
 
     /// What is done between batches: a slice of a checkpoint, a look at the write-ahead log.
-    fn upkeep(&mut self) -> Result<(), StorageError> {
+    fn upkeep(&mut self, idle: bool) -> Result<(), StorageError> {
         let Some(journal) = self.journal.as_mut() else {
             return Ok(());
         };
@@ -185,6 +220,12 @@ impl<J: Journal> Writer<J> {
             }
         } else if self.has_old_pieces {
             self.has_old_pieces = journal.remove_old_pieces(self.pace.pieces_removed)?;
+        }
+        let unordered = self.state.movement.saturating_sub(journal.ordered());
+        self.ordering = unordered >= self.pace.ordered_anyway
+            || (idle && unordered >= self.pace.ordered_when_idle);
+        if self.ordering {
+            journal.order_movements(self.pace.movements_ordered)?;
         }
         if self.tidied.elapsed() >= self.pace.tidy_every {
             journal.tidy()?;

@@ -55,6 +55,7 @@ fn books() -> &'static Books {
                 account: account.parse().unwrap(),
                 asset: id("coin"),
                 amount: Amount::new(1_000).unwrap(),
+                cap: None,
             })
         };
         let acts = [
@@ -97,6 +98,7 @@ pub(super) fn draft_with(arguments: Value) -> Draft {
         caller: member(),
         arguments,
         spend_limit: None,
+        cap: None,
         key: "k".into(),
         now: Timestamp(NOW),
     };

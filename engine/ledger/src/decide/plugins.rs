@@ -15,6 +15,7 @@ use crate::rejection::Rejection;
 
 use super::Verdict;
 use super::money::post_all;
+use super::scratch::Funds;
 
 pub(super) fn add_component(books: &Books, digest: Digest, component: Component) -> Verdict {
     if books.components().contains_key(&digest) {
@@ -130,7 +131,8 @@ pub(super) fn call(books: &Books, result: &CallResult) -> Result<Verdict, Reject
         Ending::Replied { .. } => {
             let fits = draft.check_quota();
             let (postings, changes) = draft.into_effects();
-            let verdict = post_all(books, &postings, changes)?;
+            let plugin = Some(&result.request.plugin);
+            let verdict = post_all(books, &postings, Funds::Spendable, changes, plugin)?;
             fits.map(|()| verdict)
         }
     }

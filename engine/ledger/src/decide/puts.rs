@@ -9,6 +9,7 @@ use crate::books::Books;
 use crate::decision::{Change, Decision};
 use crate::digest::Digest;
 use crate::draw::Seed;
+use crate::economy::EconomyStatus;
 use crate::id::{AccountId, AccountKind, AssetId, KeyId};
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
@@ -17,6 +18,23 @@ use super::Verdict;
 
 pub(super) fn open_economy(seed: Seed) -> Verdict {
     Verdict::Applied(Decision::change(Change::EconomyOpened { seed }, true))
+}
+
+/// What is closed stays closed, and nothing in it waits for an end.
+pub(super) fn set_economy(books: &Books, status: EconomyStatus) -> Result<Verdict, Rejection> {
+    if books.status() == status {
+        return Ok(Verdict::Unchanged);
+    }
+    match (books.status(), status) {
+        (EconomyStatus::Closed, _) => return Err(Rejection::EconomyClosed),
+        (_, EconomyStatus::Closed) if books.holds_open() > 0 => {
+            let open = books.holds_open();
+            return Err(Rejection::HoldsOpen { open });
+        }
+        (EconomyStatus::Open | EconomyStatus::Frozen, _) => {}
+    }
+    let change = Change::EconomyStatusSet { status };
+    Ok(Verdict::Applied(Decision::change(change, false)))
 }
 
 pub(super) fn set_asset(
@@ -178,6 +196,8 @@ pub(super) fn set_key(
     let definition = KeyDefinition {
         scopes: scopes.ok_or(missing)?,
         economies: patch.economies.clone().over(before.economies),
+        transfer_cap: patch.transfer_cap.clone().over(before.transfer_cap),
+        rate_limit: patch.rate_limit.clone().over(before.rate_limit),
         revoked: patch.revoked.unwrap_or(before.revoked),
     };
     let (secret_hash, created_at) = match present {

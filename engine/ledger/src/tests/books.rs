@@ -24,6 +24,7 @@ fn movement(
         amount: Amount::ONE,
     };
     Movement {
+        part: 0,
         posting,
         source_after,
         destination_after,

@@ -1,5 +1,6 @@
 //! Random histories: acts and calls over a few accounts, many of which are refused.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -13,9 +14,10 @@ use uuid::Uuid;
 use super::script::{World, call_request, id};
 use crate::{
     AMOUNT_MAX, AccountId, AccountPatch, AccountStatus, Act, Amount, Ask, AssetId, AssetPatch,
-    Authority, Books, CallRequest, CallResult, Digest, Draft, Ending, GrantChoice, Grants,
-    IssueRequest, KeyMode, KeyPatch, Limit, Patch, PluginPatch, Posting, Postings, Scope, Scopes,
-    SpendLimit, Transcript, TransferId, TransferRequest, Verdict,
+    Authority, Books, CallRequest, CallResult, CaptureRequest, Digest, Draft, Ending, Force,
+    GrantChoice, Grants, HoldId, HoldRequest, IssueRequest, KeyMode, KeyPatch, Limit, OnExpiry,
+    Patch, PluginPatch, Posting, Postings, ReversalRequest, Scope, Scopes, SpendLimit, Transcript,
+    TransferCap, TransferId, TransferRequest, Transfers, Verdict,
 };
 
 /// Where histories begin.
@@ -90,6 +92,9 @@ pub(super) fn play(steps: &[Step], mut see: impl FnMut(&Books, &Act, &Verdict, &
             Step::Call(plan) if plan.late => plan.act(&earlier),
             Step::Call(plan) => plan.act(&world.books),
         };
+        if reuses_an_id(&world.books, &act) {
+            continue;
+        }
         let before = world.books.clone();
         let verdict = world.act(&act);
         see(&before, &act, &verdict, &world);
@@ -98,6 +103,33 @@ pub(super) fn play(steps: &[Step], mut see: impl FnMut(&Books, &Act, &Verdict, &
         }
     }
     world
+}
+
+/// Whether an act brings an id that was used before. Ids are made new for each request.
+pub(super) fn reuses_an_id(books: &Books, act: &Act) -> bool {
+    match act {
+        Act::PlaceHold(request) => books.hold(request.id).is_some(),
+        Act::Reverse(request) => books.reversal(request.id).is_some(),
+        Act::OpenEconomy { .. }
+        | Act::SetEconomy { .. }
+        | Act::SetAsset { .. }
+        | Act::SetAccount { .. }
+        | Act::Transfer(_)
+        | Act::Batch(_)
+        | Act::CaptureHold(_)
+        | Act::ReleaseHold { .. }
+        | Act::ExpireHold { .. }
+        | Act::Issue(_)
+        | Act::Burn(_)
+        | Act::SetPlugin { .. }
+        | Act::Call(_)
+        | Act::SetKey { .. }
+        | Act::AddComponent { .. }
+        | Act::SetWebhook(_)
+        | Act::RemoveWebhook { .. }
+        | Act::NoteDelivery(_)
+        | Act::ForgetDelivery(_) => false,
+    }
 }
 
 /// One of some names, each as often as its weight says.
@@ -168,24 +200,37 @@ fn posting() -> impl Strategy<Value = Posting> + Clone {
     })
 }
 
+/// What the key that asks may move: of coins, and of nothing else; mostly anything.
+fn cap() -> impl Strategy<Value = Option<TransferCap>> + Clone {
+    let capped = amount().prop_map(|most| {
+        let most = Limit::new(most.get()).expect("an amount is a limit");
+        let caps = BTreeMap::from([(id("coin"), most)]);
+        Some(TransferCap::try_from(caps).expect("one asset is not too many"))
+    });
+    prop_oneof![3 => Just(None), 1 => capped]
+}
+
 fn transfer() -> impl Strategy<Value = Act> + Clone {
     let authority = select(vec![Authority::Bot, Authority::Admin]);
-    (vec(posting(), 1..4), authority).prop_map(|(postings, authority)| {
+    (vec(posting(), 1..4), authority, cap()).prop_map(|(postings, authority, cap)| {
         Act::Transfer(TransferRequest {
             id: TransferId(Uuid::nil()),
             postings: Postings::new(postings).expect("postings of two accounts each"),
             authority,
+            cap,
         })
     })
 }
 
 fn issue_or_burn() -> impl Strategy<Value = Act> + Clone {
-    (account(), asset(), amount(), any::<bool>()).prop_map(|(account, asset, amount, issues)| {
+    let asked = (account(), asset(), amount(), cap(), any::<bool>());
+    asked.prop_map(|(account, asset, amount, cap, issues)| {
         let request = IssueRequest {
             id: TransferId(Uuid::nil()),
             account,
             asset,
             amount,
+            cap,
         };
         if issues {
             Act::Issue(request)
@@ -223,9 +268,87 @@ fn set_account() -> impl Strategy<Value = Act> + Clone {
     })
 }
 
-/// What only moves money or limits: what the model below understands.
+fn batch() -> impl Strategy<Value = Act> + Clone {
+    let authority = select(vec![Authority::Bot, Authority::Admin]);
+    let parts = (vec(posting(), 1..3), authority, cap());
+    let transfer = parts.prop_map(|(postings, authority, cap)| {
+        let postings = Postings::new(postings).expect("postings of two accounts each");
+        TransferRequest {
+            id: TransferId(Uuid::nil()),
+            postings,
+            authority,
+            cap,
+        }
+    });
+    vec(transfer, 1..4)
+        .prop_map(|transfers| Act::Batch(Transfers::new(transfers).expect("a batch")))
+}
+
+fn hold_id() -> impl Strategy<Value = HoldId> + Clone {
+    (0..3_u128).prop_map(|number| HoldId(Uuid::from_u128(number)))
+}
+
+fn hold() -> impl Strategy<Value = Act> + Clone {
+    // A hold of no time is due at once and never captured.
+    let time = select(vec![0, 1000]);
+    let on_expiry = select(vec![OnExpiry::Release, OnExpiry::Capture]);
+    let parts = (hold_id(), posting(), time, on_expiry, cap());
+    let place = parts.prop_map(|(id, posting, expires_in_s, on_expiry, cap)| {
+        Act::PlaceHold(Box::new(HoldRequest {
+            id,
+            reservation: posting.try_into().expect("two accounts"),
+            expires_in_s,
+            on_expiry,
+            authority: Authority::Bot,
+            cap,
+        }))
+    });
+    let capture = (hold_id(), of(amount()), cap()).prop_map(|(hold, amount, cap)| {
+        Act::CaptureHold(CaptureRequest {
+            id: TransferId(Uuid::nil()),
+            hold,
+            amount,
+            ended: None,
+            cap,
+        })
+    });
+    let release = hold_id().prop_map(|hold| Act::ReleaseHold { hold, ended: None });
+    let expire = hold_id().prop_map(|hold| Act::ExpireHold { hold });
+    prop_oneof![4 => place, 4 => capture, 1 => release, 2 => expire]
+}
+
+fn reversal() -> impl Strategy<Value = Act> + Clone {
+    let transfer = || (0..6_u128).prop_map(|number| TransferId(Uuid::from_u128(number)));
+    let authority = select(vec![Authority::Bot, Authority::Admin]);
+    let force = of(Just(Force {
+        reason: "theft".into(),
+    }));
+    let parts = (transfer(), transfer(), posting(), authority, force, cap());
+    let parts = parts.prop_filter("no transfer reverses itself", |(id, original, ..)| {
+        id != original
+    });
+    parts.prop_map(|(id, original, posting, authority, force, cap)| {
+        Act::Reverse(Box::new(ReversalRequest {
+            id,
+            original,
+            postings: Postings::new(vec![posting]).expect("two accounts"),
+            authority,
+            force,
+            cap,
+        }))
+    })
+}
+
+/// What only moves money or limits: what the bookkeeper of the model understands.
 pub(super) fn money() -> impl Strategy<Value = Act> + Clone {
-    prop_oneof![6 => transfer(), 4 => issue_or_burn(), 1 => set_account()]
+    prop_oneof![
+        6 => transfer(),
+        2 => batch(),
+        5 => hold(),
+        2 => reversal(),
+        4 => issue_or_burn(),
+        1 => set_account(),
+    ]
 }
 
 fn set_asset() -> impl Strategy<Value = Act> + Clone {

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    AccountPatch, AccountStatus, Authority, IssueRequest, Patch, Posting, TransferRequest,
+    AccountPatch, AccountStatus, Amount, Authority, CaptureRequest, HoldId, HoldRequest,
+    IssueRequest, OnExpiry, Patch, Posting, ReversalRequest, TransferCap, TransferId,
+    TransferRequest,
 };
 
 /// The rules of money once more, as a bookkeeper would write them down.
@@ -12,11 +14,52 @@ pub(super) struct Model {
     floors: BTreeMap<String, i128>,
     ceilings: BTreeMap<String, i128>,
     supplies: BTreeMap<String, i128>,
-    /// Accounts on which nothing moves.
+    /// Accounts on which nothing moves, and those of them that are closed.
     shut: BTreeSet<String>,
+    closed: BTreeSet<String>,
+    holds: BTreeMap<HoldId, Held>,
+    /// Transfers that were reversed, and reversals.
+    reversed: BTreeSet<TransferId>,
+    /// The time of the next act.
+    pub(super) at: u64,
+}
+
+#[derive(Clone)]
+struct Held {
+    posting: Posting,
+    left: u64,
+    expires_at: u64,
+    due_at: u64,
+    captures: bool,
 }
 
 const MOST: i128 = (1 << 53) - 1;
+
+/// How a movement is judged.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rule {
+    Spend,
+    Capture,
+    Force,
+}
+
+fn allowed(postings: &[Posting], authority: Authority) -> bool {
+    let each = |posting: &Posting| {
+        let ends = [posting.source.as_str(), posting.destination.as_str()];
+        let of_plugin = ends[0].starts_with("plugin:");
+        !ends.iter().any(|end| end.starts_with("issuer:"))
+            && (!of_plugin || authority == Authority::Admin)
+    };
+    postings.iter().all(each)
+}
+
+fn plain(postings: &[Posting]) -> Vec<(&str, &str, &str, u64)> {
+    let plain = postings.iter().map(|p| {
+        let (source, destination) = (p.source.as_str(), p.destination.as_str());
+        (source, destination, p.asset.as_str(), p.amount.get())
+    });
+    plain.collect()
+}
 
 impl Model {
     pub(super) fn after_setup() -> Self {
@@ -45,7 +88,19 @@ impl Model {
             ceilings: named(&[("user:3", 60)]),
             supplies: named(&[("coin", MOST), ("gem", 50)]),
             shut: BTreeSet::new(),
+            closed: BTreeSet::new(),
+            holds: BTreeMap::new(),
+            reversed: BTreeSet::new(),
+            at: 0,
         }
+    }
+
+    pub(super) fn held(&self, account: &str, asset: &str) -> i128 {
+        let on = |hold: &&Held| {
+            hold.posting.source.as_str() == account && hold.posting.asset.as_str() == asset
+        };
+        let holds = self.holds.values().filter(on);
+        holds.map(|hold| i128::from(hold.left)).sum()
     }
 
     pub(super) fn balance(&self, account: &str, asset: &str) -> i128 {
@@ -57,16 +112,38 @@ impl Model {
     fn bounds(&self, account: &str, asset: &str) -> Option<(i128, i128)> {
         let supply = *self.supplies.get(asset)?;
         if let Some(issued) = account.strip_prefix("issuer:") {
-            return self.supplies.contains_key(issued).then_some((-supply, 0));
+            return (issued == asset).then_some((-supply, 0));
         }
         let ceiling = self.ceilings.get(account).copied().unwrap_or(MOST);
         Some((*self.floors.get(account)?, ceiling))
     }
 
+    /// Whether a key with a cap may move as much: all that it moves of an asset counts, whatever
+    /// comes back.
+    fn is_within(cap: Option<&TransferCap>, postings: &[(&str, &str, &str, u64)]) -> bool {
+        let mut moved: BTreeMap<&str, i128> = BTreeMap::new();
+        for (_, _, asset, amount) in postings {
+            *moved.entry(asset).or_insert(0) += i128::from(*amount);
+        }
+        let most = |cap: &TransferCap, asset: &str| {
+            let named = cap.caps().iter().find(|(name, _)| name.as_str() == asset);
+            named.map_or(0, |(_, most)| i128::from(most.get()))
+        };
+        cap.is_none_or(|cap| {
+            moved
+                .iter()
+                .all(|(asset, units)| *units <= most(cap, asset))
+        })
+    }
+
     /// Moves all or nothing, and says whether it did.
-    fn post(&mut self, postings: &[(&str, &str, &str, u64)]) -> bool {
-        let ends = postings.iter().flat_map(|posting| [posting.0, posting.1]);
-        if ends.into_iter().any(|end| self.shut.contains(end)) {
+    fn post(&mut self, postings: &[(&str, &str, &str, u64)], force: Rule) -> bool {
+        let shut = match force {
+            Rule::Spend | Rule::Capture => &self.shut,
+            Rule::Force => &self.closed,
+        };
+        let mut ends = postings.iter().flat_map(|posting| [posting.0, posting.1]);
+        if ends.any(|end| shut.contains(end)) {
             return false;
         }
         let before = self.balances.clone();
@@ -76,8 +153,21 @@ impl Model {
                 self.balance(source, asset) - units,
                 self.balance(destination, asset) + units,
             );
+            let kept = match force {
+                Rule::Spend => given - self.held(source, asset),
+                Rule::Capture | Rule::Force => given,
+            };
+            let free = |account: &str| force == Rule::Force && !account.starts_with("issuer:");
             let fits = match (self.bounds(source, asset), self.bounds(destination, asset)) {
-                (Some((floor, _)), Some((_, ceiling))) => given >= floor && got <= ceiling,
+                (Some((floor, _)), Some((_, ceiling))) => {
+                    let (floor, kept) = if free(source) {
+                        (-MOST, given)
+                    } else {
+                        (floor, kept)
+                    };
+                    let ceiling = if free(destination) { MOST } else { ceiling };
+                    kept >= floor && got <= ceiling
+                }
                 (None, _) | (_, None) => false,
             };
             if !fits {
@@ -100,23 +190,143 @@ impl Model {
         } else {
             (account, origin.as_str())
         };
+        let postings = [(source, destination, asset, request.amount.get())];
         !account.starts_with("issuer:")
-            && self.post(&[(source, destination, asset, request.amount.get())])
+            && Self::is_within(request.cap.as_ref(), &postings)
+            && self.post(&postings, Rule::Spend)
     }
 
     pub(super) fn transfer(&mut self, request: &TransferRequest) -> bool {
-        let allowed = |posting: &Posting| {
-            let ends = [posting.source.as_str(), posting.destination.as_str()];
-            let of_plugin = ends[0].starts_with("plugin:");
-            !ends.iter().any(|end| end.starts_with("issuer:"))
-                && (!of_plugin || request.authority == Authority::Admin)
-        };
         let postings = request.postings.as_slice();
-        let plain = postings.iter().map(|p| {
-            let (source, destination) = (p.source.as_str(), p.destination.as_str());
-            (source, destination, p.asset.as_str(), p.amount.get())
-        });
-        postings.iter().all(allowed) && self.post(&plain.collect::<Vec<_>>())
+        let cap = request.cap.as_ref();
+        allowed(postings, request.authority)
+            && Self::is_within(cap, &plain(postings))
+            && self.post(&plain(postings), Rule::Spend)
+    }
+
+    pub(super) fn batch(&mut self, transfers: &[TransferRequest]) -> bool {
+        let before = self.balances.clone();
+        let all = transfers.iter().all(|transfer| self.transfer(transfer));
+        if !all {
+            self.balances = before;
+        }
+        all
+    }
+
+    pub(super) fn reverse(&mut self, request: &ReversalRequest) -> bool {
+        let postings = request.postings.as_slice();
+        let admin = request.authority == Authority::Admin;
+        let rule = match request.force {
+            Some(_) => Rule::Force,
+            None => Rule::Spend,
+        };
+        let done = (admin || allowed(postings, request.authority))
+            && Self::is_within(request.cap.as_ref(), &plain(postings))
+            && !self.reversed.contains(&request.original)
+            && self.post(&plain(postings), rule);
+        if done {
+            self.reversed.extend([request.original, request.id]);
+        }
+        done
+    }
+
+    /// A hold is placed where its amount could move; ids are never used twice.
+    pub(super) fn place(&mut self, request: &HoldRequest) -> bool {
+        let posting = request.reservation.posting();
+        let one = std::slice::from_ref(posting);
+        if !(allowed(one, request.authority) && Self::is_within(request.cap.as_ref(), &plain(one)))
+        {
+            return false;
+        }
+        // Whether there is room for it is asked when it is captured.
+        let (source, destination, asset, amount) = plain(one)[0];
+        let kept = self.balance(source, asset) - self.held(source, asset) - i128::from(amount);
+        let floor = self.bounds(source, asset).map(|(floor, _)| floor);
+        let fits = floor.is_some_and(|floor| kept >= floor)
+            && self.bounds(destination, asset).is_some()
+            && ![source, destination]
+                .iter()
+                .any(|end| self.shut.contains(*end));
+        if fits {
+            let expires_at = self.at + request.expires_in_s * 1000;
+            let held = Held {
+                posting: posting.clone(),
+                left: posting.amount.get(),
+                expires_at,
+                due_at: expires_at,
+                captures: request.on_expiry == OnExpiry::Capture,
+            };
+            self.holds.insert(request.id, held);
+        }
+        fits
+    }
+
+    pub(super) fn capture(&mut self, request: &CaptureRequest) -> bool {
+        let Some(held) = self.holds.get(&request.hold).cloned() else {
+            return false;
+        };
+        let amount = request.amount.map_or(held.left, Amount::get);
+        let (source, destination, asset, _) = plain(std::slice::from_ref(&held.posting))[0];
+        let within = Self::is_within(
+            request.cap.as_ref(),
+            &[(source, destination, asset, amount)],
+        );
+        self.at < held.expires_at
+            && amount <= held.left
+            && within
+            && self.take(request.hold, &held, amount)
+    }
+
+    fn take(&mut self, id: HoldId, held: &Held, amount: u64) -> bool {
+        let Posting {
+            source,
+            destination,
+            asset,
+            ..
+        } = &held.posting;
+        let posting = (
+            source.as_str(),
+            destination.as_str(),
+            asset.as_str(),
+            amount,
+        );
+        let taken = self.post(&[posting], Rule::Capture);
+        if taken {
+            self.holds.remove(&id);
+        }
+        if taken && amount < held.left {
+            let left = held.left - amount;
+            self.holds.insert(
+                id,
+                Held {
+                    left,
+                    ..held.clone()
+                },
+            );
+        }
+        taken
+    }
+
+    pub(super) fn release(&mut self, id: HoldId) -> bool {
+        self.holds.remove(&id).is_some()
+    }
+
+    /// What is due is ended, or tried again later: something happens either way.
+    pub(super) fn expire(&mut self, id: HoldId) -> bool {
+        let Some(held) = self.holds.get(&id).cloned() else {
+            return false;
+        };
+        if held.due_at > self.at {
+            return false;
+        }
+        if !held.captures {
+            return self.release(id);
+        }
+        if !self.take(id, &held, held.left) {
+            let due_at = self.at + 60_000;
+            self.holds.insert(id, Held { due_at, ..held });
+        }
+        true
     }
 
     pub(super) fn set_account(&mut self, account: &str, patch: &AccountPatch) -> bool {
@@ -125,12 +335,31 @@ impl Model {
         }
         let has_something =
             |(place, units): (&(String, String), &i128)| place.0 == account && *units != 0;
+        let has_held = self
+            .holds
+            .values()
+            .any(|hold| hold.posting.source.as_str() == account);
+        // What is said of a closed account has to leave it empty, too.
+        let closes = match patch.status {
+            Some(status) => status == AccountStatus::Closed,
+            None => self.closed.contains(account),
+        };
+        if closes && (has_held || self.balances.iter().any(has_something)) {
+            return false;
+        }
         match patch.status {
-            Some(AccountStatus::Closed) if self.balances.iter().any(has_something) => return false,
-            Some(AccountStatus::Closed | AccountStatus::Frozen) => {
+            Some(AccountStatus::Closed) => {
                 self.shut.insert(account.into());
+                self.closed.insert(account.into());
             }
-            Some(AccountStatus::Open) => drop(self.shut.take(account)),
+            Some(AccountStatus::Frozen) => {
+                self.shut.insert(account.into());
+                self.closed.remove(account);
+            }
+            Some(AccountStatus::Open) => {
+                self.shut.remove(account);
+                self.closed.remove(account);
+            }
             None => {}
         }
         let floor = self.floors.entry(account.into()).or_insert(0);

@@ -1,14 +1,12 @@
 //! Postings: their order, and the bounds of every balance.
 
-use std::sync::Arc;
-
 use expect_test::expect;
 use uuid::Uuid;
 
 use super::script::{World, check, id};
 use crate::{
-    AccountId, Act, Amount, AssetId, Authority, Limit, POSTINGS_MAX, Posting, Postings,
-    PostingsError, TransferId, TransferRequest, Verdict,
+    Act, Amount, Authority, POSTINGS_MAX, Posting, Postings, PostingsError, TransferId,
+    TransferRequest, Verdict,
 };
 
 #[test]
@@ -305,36 +303,6 @@ fn plugin_accounts_are_debited_only_by_admins() {
 }
 
 #[test]
-fn held_amounts_cannot_be_spent() {
-    let mut world = World::after(
-        "asset coin
-         account user:1 credit_limit=5
-         account user:2
-         issue user:1 coin 100",
-    );
-    let member: AccountId = id("user:1");
-    let account = world.books.accounts.get_mut(&member).map(Arc::make_mut);
-    let account = account.expect("the account was made");
-    account.balances[&id::<AssetId>("coin")].held = Limit::new(60).expect("a limit");
-    assert_eq!(account.balance(&id("coin")).available(), 40);
-    assert_eq!(account.spendable(&id("coin")), 45);
-    world.run(
-        "transfer user:1 -> user:2 coin 46
-         transfer user:1 -> user:2 coin 45
-         transfer user:1 -> user:2 coin 1
-         balance user:1 coin
-         violations",
-    );
-    expect![[r#"
-        transfer user:1 -> user:2 coin 46: `user:1` can spend 45 coin, and 46 are required
-        transfer user:1 -> user:2 coin 1: `user:1` can spend 0 coin, and 1 are required
-        balance user:1 coin: 55
-        violations: none
-    "#]]
-    .assert_eq(&world.said);
-}
-
-#[test]
 fn transfer_takes_as_many_postings_as_allowed() {
     let mut world = World::after(
         "asset coin
@@ -353,6 +321,7 @@ fn transfer_takes_as_many_postings_as_allowed() {
         id: TransferId(Uuid::nil()),
         postings: most,
         authority: Authority::Bot,
+        cap: None,
     });
     let Verdict::Applied(decision) = world.act(&act) else {
         panic!("the transfer was refused: {:?}", world.rejections);

@@ -295,6 +295,7 @@ fn key_keeps_what_is_absent_and_widens_only_when_told() {
         scopes: Some(Scopes::from([Scope::Read])),
         economies: Patch::Set([id("guild")].into()),
         revoked: None,
+        ..KeyPatch::default()
     };
     world.act(&set(bound, KeyMode::Create));
     let revoked = KeyPatch {
@@ -323,6 +324,7 @@ fn admin_key_allows_everything_where_it_reaches() {
         scopes: Scopes::from([Scope::Admin]),
         economies: Some([id("guild")].into()),
         revoked: false,
+        ..KeyDefinition::default()
     };
     assert!(Scope::ALL.into_iter().all(|scope| admin.allows(scope)));
     assert!(admin.reaches(&id("guild")));

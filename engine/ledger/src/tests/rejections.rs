@@ -1,9 +1,12 @@
 //! Every reason for a no, in the order in which the ledger looks for them.
 
-use expect_test::expect;
+use std::sync::Arc;
 
-use super::script::World;
-use crate::Rejection;
+use expect_test::expect;
+use uuid::Uuid;
+
+use super::script::{World, id};
+use crate::{Amount, HOLDS_MAX, Hold, HoldId, OnExpiry, Posting, Rejection, Timestamp};
 
 /// An economy in which each of the lines below is refused.
 const SETUP: &str = "
@@ -16,12 +19,17 @@ const SETUP: &str = "
     key dead scopes=read revoked=true
     issue user:1 coin 100
     plugin shop component=a enabled=true
-    plugin off component=a";
+    plugin off component=a
+    webhook first url=https://bot.example";
 
 /// One line for each rejection, in the order of the enum.
-const LADDER: [&str; 20] = [
+const LADDER: [&str; 32] = [
+    "economy frozen; transfer user:1 -> user:2 coin 1",
+    "economy closed; issue user:1 coin 1",
+    "hold 1 user:1 -> user:2 coin 1; economy closed",
     "transfer issuer:coin -> user:1 coin 1",
     "transfer plugin:shop -> user:1 coin 1",
+    "transfer user:1 -> user:2 coin 6 cap=coin/5",
     "account plugin:shop credit_limit=50",
     "call A off user:1; A reply",
     "plugin new enabled=true",
@@ -29,6 +37,8 @@ const LADDER: [&str; 20] = [
     "key old mode=create",
     "key dead mode=rotate",
     "key bot",
+    "webhooks 15; webhook more url=https://bot.example",
+    "webhook new",
     "transfer user:1 -> user:2 gem 1",
     "patch gem kind=item",
     "patch coin decimals=2",
@@ -36,18 +46,51 @@ const LADDER: [&str; 20] = [
     "transfer user:1 -> user:7 coin 1",
     "transfer user:8 -> user:1 coin 1",
     "account user:1 status=closed",
+    "reverse 2 of=1 user:1 -> user:2 coin 1; reverse 3 of=1 user:1 -> user:2 coin 1",
+    "reverse 2 of=1 user:1 -> user:2 coin 1; reverse 3 of=2 user:2 -> user:1 coin 1",
+    "capture 1 5",
+    "hold 1 user:1 -> user:2 coin 9; capture 1 10",
+    "MOST HOLDS; hold 1 user:1 -> user:2 coin 1",
     "transfer user:1 -> user:2 coin 101",
     "issue user:1 coin 901",
     "transfer user:1 -> user:2 coin 51",
     "call A shop user:1; A set stock x*1048576; A reply",
+    "batch user:1 -> user:2 coin 1, user:1 -> user:2 coin 100",
 ];
 
 fn refuse(script: &str) -> Rejection {
     let mut world = World::after(SETUP);
     assert_eq!(world.said, "", "the setup goes through");
-    world.run(script);
+    for line in script.split(';') {
+        match line.trim() {
+            "MOST HOLDS" => fill(&mut world),
+            line => world.run(line),
+        }
+    }
     let refused = world.rejections.pop();
     refused.unwrap_or_else(|| panic!("not refused: {script}\n{}", world.said))
+}
+
+/// As many holds as there may be, of nothing that anybody has.
+fn fill(world: &mut World) {
+    for number in 0..HOLDS_MAX as u128 {
+        let posting = Posting {
+            source: id("user:1"),
+            destination: id("user:2"),
+            asset: id("coin"),
+            amount: Amount::ONE,
+        };
+        let hold = Hold {
+            remaining: posting.amount,
+            reservation: posting.try_into().expect("two accounts"),
+            placed_at: Timestamp(0),
+            expires_at: Timestamp(u64::MAX),
+            due_at: Timestamp(u64::MAX),
+            on_expiry: OnExpiry::Release,
+        };
+        let id = HoldId(Uuid::from_u128(1000 + number));
+        assert!(world.books.restore_hold(id, Arc::new(hold)));
+    }
 }
 
 fn code(rejection: &Rejection) -> String {
@@ -80,8 +123,12 @@ fn every_rejection_can_be_provoked() {
     };
     let described: String = rejections.iter().map(describe).collect();
     expect![[r#"
+        economy_frozen (Refused, NewKey): the economy is frozen
+        economy_closed (Refused, Never): the economy is closed
+        holds_open (Conflict, NewKey): 1 holds are open: an economy is closed when there are none
         issuer_account (Refused, Never): `issuer:coin` is an issuer: use issue or burn
         plugin_account (Refused, Never): `plugin:shop` belongs to a plugin: debiting it needs the scope `admin`
+        transfer_cap (Refused, NewKey): this key moves at most 5 coin in one request, and 6 were asked
         reserved_account (Refused, Never): `plugin:shop` is made by the server, with the asset or the plugin
         plugin_disabled (Conflict, NewKey): the plugin `off` is disabled
         component_missing (Refused, NewKey): the plugin `new` is not installed yet: say which `component`
@@ -89,6 +136,8 @@ fn every_rejection_can_be_provoked() {
         key_exists (Conflict, NewKey): there is a key `old` already
         key_revoked (Conflict, NewKey): the key `dead` is revoked
         key_incomplete (Refused, Never): a new key needs `scopes`
+        webhooks_full (Refused, NewKey): an economy has at most 16 webhooks: remove one first
+        webhook_incomplete (Refused, Never): a new webhook needs `url`
         asset_not_found (Refused, NewKey): the economy has no asset `gem`
         asset_incomplete (Refused, Never): a new asset needs `name`
         asset_fixed (Conflict, Never): `decimals` of an asset never changes
@@ -96,10 +145,16 @@ fn every_rejection_can_be_provoked() {
         account_frozen (Refused, NewKey): `user:7` is frozen
         account_closed (Refused, NewKey): `user:8` is closed
         account_not_empty (Conflict, NewKey): `user:1` has 100 coin: an account is closed when it has nothing
+        already_reversed (Conflict, Never): the transfer 00000000-0000-0000-0000-000000000001 was reversed by 00000000-0000-0000-0000-000000000002
+        reversal_final (Conflict, Never): 00000000-0000-0000-0000-000000000002 is the reversal of 00000000-0000-0000-0000-000000000001: make a new transfer instead
+        hold_closed (Conflict, Never): the hold 00000000-0000-0000-0000-000000000001 has ended
+        hold_exceeded (Refused, NewKey): 9 are left of the hold 00000000-0000-0000-0000-000000000001, and 10 were to be captured
+        too_many_holds (Refused, NewKey): 100000 holds are open, and there may not be more
         insufficient_funds (Refused, NewKey): `user:1` can spend 100 coin, and 101 are required
         supply_limit (Refused, NewKey): 100 of at most 1000 coin are in circulation; 901 more are too many
         ceiling_exceeded (Refused, NewKey): `user:2` may hold 50 coin, has 0, and was to get 51
         state_quota (Refused, NewKey): the plugin `shop` would keep 1048581 bytes of state, of at most 1048576
+        in_batch (Refused, NewKey): transfer 1: `user:1` can spend 99 coin, and 100 are required
     "#]].assert_eq(&described);
 }
 
@@ -125,10 +180,18 @@ fn first_broken_rule_is_the_answer() {
         ),
         ("plugin_account", "transfer plugin:no -> user:9 gem 1"),
         ("plugin_account", "transfer plugin:shop -> user:2 coin 51"),
+        (
+            "plugin_account",
+            "transfer plugin:shop -> user:1 coin 6 cap=coin/5",
+        ),
+        ("issuer_account", "burn issuer:coin coin 6 cap=coin/5"),
+        ("transfer_cap", "transfer user:9 -> user:8 gem 6 cap=gem/5"),
+        ("transfer_cap", "issue user:9 coin 901 cap=none"),
         ("reserved_account", "call A shop plugin:no; A reply"),
         ("reserved_account", "call A off plugin:no; A reply"),
         ("plugin_disabled", "call A off user:9; A reply"),
         ("component_missing", "plugin new grants=debit/user:2"),
+        ("webhooks_full", "webhooks 16; webhook new"),
         ("asset_not_found", "issue user:9 gem 1"),
         (
             "asset_not_found",

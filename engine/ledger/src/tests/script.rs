@@ -4,7 +4,10 @@
 //! asset coin max_supply=1000              make an asset; `patch` gives only what is named
 //! account user:1 credit_limit=50          make or change an account; `null` clears
 //! issue user:1 coin 100                   and `burn`
-//! transfer user:1 -> user:2 coin 30, user:2 -> user:3 coin 5
+//! hold 1 user:1 -> user:2 coin 30 for=60  then `capture 1 10`, `release 1`, `expire 1`, `wait 60`
+//! reverse 2 of=1 user:2 -> user:1 coin 5  and `force=reason`, `by=admin`
+//! economy frozen                          or `open`, or `closed`
+//! transfer user:1 -> user:2 coin 30, user:2 -> user:3 coin 5 cap=coin/35
 //! plugin shop component=a requests=debit/issuer:coin,spend/coin/9 grants=requested enabled=true
 //! call A shop user:1 spend=coin/10        opens a call named A on a snapshot
 //! A pay user:1 -> plugin:shop coin 5      asks; then `A reply`, `A decline` or `A fault`
@@ -21,8 +24,8 @@ use uuid::Uuid;
 use super::words::{Words, spend_limit};
 use crate::{
     Act, Answer, Ask, AssetKind, AssetPatch, Authority, Books, CallId, CallRequest, CallResult,
-    Decision, Digest, Draft, Ending, Page, Rejection, Seed, Timestamp, Transcript, Verdict,
-    check as violations, decide,
+    Decision, Digest, Draft, Ending, Limit, Page, Rejection, Seed, Timestamp, Transcript, Verdict,
+    WebhookRequest, WebhookSecret, check as violations, decide,
 };
 
 pub(super) use super::words::id;
@@ -40,6 +43,8 @@ pub(super) struct World {
     pub(super) rejections: Vec<Rejection>,
     pub(super) said: String,
     movements: u64,
+    /// Milliseconds that have passed beside one for each record.
+    waited: u64,
     calls: BTreeMap<String, Run>,
 }
 
@@ -58,6 +63,7 @@ impl World {
             rejections: Vec::new(),
             said: String::new(),
             movements: 0,
+            waited: 0,
             calls: BTreeMap::new(),
         }
     }
@@ -129,48 +135,32 @@ impl World {
         }
     }
 
-    fn at(&self) -> Timestamp {
-        Timestamp(1_000 + self.books.seq())
+    pub(super) fn at(&self) -> Timestamp {
+        Timestamp(1_000 + self.books.seq() + self.waited)
     }
 
     fn line(&mut self, line: &str) -> Option<String> {
         let words = Words::of(line);
         let act = match *words.plain.first()? {
-            "asset" => Act::SetAsset {
-                asset: id(words.plain[1]),
-                patch: AssetPatch {
-                    kind: Some(AssetKind::Currency),
-                    name: Some(words.plain[1].into()),
-                    ..words.asset_patch()
-                },
-            },
-            "patch" => Act::SetAsset {
-                asset: id(words.plain[1]),
-                patch: words.asset_patch(),
-            },
-            "account" => Act::SetAccount {
-                account: id(words.plain[1]),
-                patch: words.account_patch(),
-            },
-            "plugin" => Act::SetPlugin {
-                plugin: id(words.plain[1]),
-                patch: Box::new(words.plugin_patch()),
-            },
-            "key" => Act::SetKey {
-                key: id(words.plain[1]),
-                patch: words.key_patch(),
-                secret_hash: Digest::of(b"secret"),
-                mode: words.key_mode(),
-            },
-            "issue" => Act::Issue(words.issue()),
-            "burn" => Act::Burn(words.issue()),
-            "transfer" => Act::Transfer(words.transfer(Authority::Bot)),
-            "admin_transfer" => Act::Transfer(words.transfer(Authority::Admin)),
+            "wait" => {
+                self.waited += id::<u64>(words.plain[1]) * 1000;
+                return None;
+            }
+            "webhooks" => {
+                for number in 1..=id(words.plain[1]) {
+                    self.run(&format!("webhook w{number} url=https://bot.example"));
+                }
+                return None;
+            }
             "call" => return self.open_call(&words),
             "balance" => {
                 let account = self.books.account(&id(words.plain[1]));
                 let account = account.expect("the account is there");
-                return Some(account.balance(&id(words.plain[2])).posted.to_string());
+                let balance = account.balance(&id(words.plain[2]));
+                return Some(match balance.held {
+                    Limit::ZERO => balance.posted.to_string(),
+                    held => format!("{}, held {held}", balance.posted),
+                });
             }
             "state" => {
                 let plugin = self.books.plugin(&id(words.plain[1]));
@@ -183,7 +173,10 @@ impl World {
                 let found: Vec<String> = found.iter().map(ToString::to_string).collect();
                 return Some(listed(&found, "; "));
             }
-            call => return self.call_line(call, &words),
+            verb => match put(verb, &words).or_else(|| money(verb, &words)) {
+                Some(act) => act,
+                None => return self.call_line(verb, &words),
+            },
         };
         let verdict = self.act(&act);
         if let Verdict::Applied(decision) = &verdict {
@@ -196,6 +189,7 @@ impl World {
         let request = call_request(words.plain[1], words.plain[2], words.plain[3]);
         let request = CallRequest {
             spend_limit: words.named("spend").map(spend_limit),
+            cap: words.cap(),
             ..request
         };
         let (run, said) = match Draft::open(&self.books, &request) {
@@ -241,9 +235,74 @@ pub(super) fn call_request(key: &str, plugin: &str, caller: &str) -> CallRequest
         caller: id(caller),
         arguments: serde_json::json!({}),
         spend_limit: None,
+        cap: None,
         key: key.into(),
         now: Timestamp(1_000),
     }
+}
+
+/// What says how something is to be.
+fn put(verb: &str, words: &Words<'_>) -> Option<Act> {
+    Some(match verb {
+        "asset" => Act::SetAsset {
+            asset: id(words.plain[1]),
+            patch: AssetPatch {
+                kind: Some(AssetKind::Currency),
+                name: Some(words.plain[1].into()),
+                ..words.asset_patch()
+            },
+        },
+        "patch" => Act::SetAsset {
+            asset: id(words.plain[1]),
+            patch: words.asset_patch(),
+        },
+        "account" => Act::SetAccount {
+            account: id(words.plain[1]),
+            patch: words.account_patch(),
+        },
+        "plugin" => Act::SetPlugin {
+            plugin: id(words.plain[1]),
+            patch: Box::new(words.plugin_patch()),
+        },
+        "key" => Act::SetKey {
+            key: id(words.plain[1]),
+            patch: words.key_patch(),
+            secret_hash: Digest::of(b"secret"),
+            mode: words.key_mode(),
+        },
+        "economy" => Act::SetEconomy {
+            status: words.economy_status(),
+        },
+        "webhook" => Act::SetWebhook(WebhookRequest {
+            webhook: id(words.plain[1]),
+            patch: words.webhook_patch(),
+            secret: WebhookSecret::new([1; 32]),
+            rotate: false,
+        }),
+        _other => return None,
+    })
+}
+
+/// What moves money, or reserves it.
+fn money(verb: &str, words: &Words<'_>) -> Option<Act> {
+    Some(match verb {
+        "batch" => Act::Batch(words.batch()),
+        "reverse" => Act::Reverse(Box::new(words.reversal())),
+        "hold" => Act::PlaceHold(Box::new(words.hold())),
+        "capture" => Act::CaptureHold(words.capture()),
+        "release" => Act::ReleaseHold {
+            hold: words.hold_id(),
+            ended: words.ended(),
+        },
+        "expire" => Act::ExpireHold {
+            hold: words.hold_id(),
+        },
+        "issue" => Act::Issue(words.issue()),
+        "burn" => Act::Burn(words.issue()),
+        "transfer" => Act::Transfer(words.transfer(Authority::Bot)),
+        "admin_transfer" => Act::Transfer(words.transfer(Authority::Admin)),
+        _other => return None,
+    })
 }
 
 fn outcome(verdict: &Verdict) -> String {

@@ -3,9 +3,13 @@
 use std::sync::Arc;
 
 use expect_test::{Expect, expect};
+use uuid::Uuid;
 
 use super::script::{World, id};
-use crate::{AssetId, Balance, Books, Limit, PluginId, check};
+use crate::{
+    Amount, AssetId, Balance, Books, Hold, HoldId, Limit, OnExpiry, PluginId, Posting, Reversal,
+    Timestamp, TransferId, check,
+};
 
 /// Books that are well, then broken by hand.
 fn check_broken(break_: impl FnOnce(&mut Books), expected: &Expect) {
@@ -151,13 +155,51 @@ fn balances_above_their_ceiling_are_found() {
 
 #[test]
 fn more_held_than_there_is_is_found() {
+    let hold = |books: &mut Books, amount: u64| {
+        set(books, "user:1", "coin", 90, amount);
+        let posting = Posting {
+            source: id("user:1"),
+            destination: id("user:2"),
+            asset: id("coin"),
+            amount: Amount::new(amount).expect("an amount"),
+        };
+        let hold = Hold {
+            remaining: posting.amount,
+            reservation: posting.try_into().expect("two accounts"),
+            placed_at: Timestamp(1),
+            expires_at: Timestamp(2),
+            due_at: Timestamp(2),
+            on_expiry: OnExpiry::Release,
+        };
+        assert!(books.holds.insert(HoldId(Uuid::nil()), Arc::new(hold)));
+    };
+    check_broken(|books| hold(books, 140), &expect![[""]]);
     check_broken(
-        |books| set(books, "user:1", "coin", 90, 140),
-        &expect![[""]],
-    );
-    check_broken(
-        |books| set(books, "user:1", "coin", 90, 141),
+        |books| hold(books, 141),
         &expect!["user:1 holds 141 of 90 coin"],
+    );
+}
+
+#[test]
+fn held_amounts_without_their_hold_are_found() {
+    check_broken(
+        |books| set(books, "user:1", "coin", 90, 40),
+        &expect!["user:1 holds 40 coin, and its open holds sum to 0"],
+    );
+}
+
+#[test]
+fn reversals_tied_on_one_side_only_are_found() {
+    let transfer = |number| TransferId(Uuid::from_u128(number));
+    check_broken(
+        |books| {
+            books
+                .reversals
+                .insert(transfer(1), Reversal::By(transfer(2)));
+        },
+        &expect![
+            "the transfer 00000000-0000-0000-0000-000000000001 is tied to a reversal, and not the other way"
+        ],
     );
 }
 

@@ -8,9 +8,10 @@ use uuid::Uuid;
 
 use crate::{
     AMOUNT_MAX, AccountId, AccountPatch, AccountStatus, Amount, Ask, AssetId, AssetKind,
-    AssetPatch, Authority, ComponentChoice, Digest, GrantChoice, Grants, IssueRequest, KeyMode,
-    KeyPatch, Limit, Patch, PluginId, PluginPatch, Posting, Postings, Scope, Scopes, SpendLimit,
-    TransferId, TransferRequest,
+    AssetPatch, Authority, CaptureRequest, ComponentChoice, Digest, EconomyStatus, Force,
+    GrantChoice, Grants, HoldEnd, HoldId, HoldRequest, IssueRequest, KeyMode, KeyPatch, Limit,
+    OnExpiry, Patch, PluginId, PluginPatch, Posting, Postings, ReversalRequest, Scope, Scopes,
+    SpendLimit, TransferCap, TransferId, TransferRequest, Transfers, WebhookPatch, WebhookUrl,
 };
 
 /// The words of a line: those with `=`, and those without.
@@ -70,6 +71,15 @@ impl<'a> Words<'a> {
         }
     }
 
+    pub(super) fn webhook_patch(&self) -> WebhookPatch {
+        let url = |text: &str| WebhookUrl::try_from(text.to_owned()).expect("a URL");
+        WebhookPatch {
+            url: self.named("url").map(url),
+            kinds: self.member("kinds", |text| list(Some(text)).map(id).collect()),
+            enabled: self.named("enabled").map(id),
+        }
+    }
+
     pub(super) fn key_mode(&self) -> KeyMode {
         match self.named("mode") {
             Some("create") => KeyMode::Create,
@@ -116,6 +126,7 @@ impl<'a> Words<'a> {
             account: id(self.plain[1]),
             asset: id(self.plain[2]),
             amount: amount(self.plain[3]),
+            cap: self.cap(),
         }
     }
 
@@ -125,7 +136,86 @@ impl<'a> Words<'a> {
             id: TransferId(Uuid::nil()),
             postings: Postings::new(postings).expect("the postings are a transfer"),
             authority,
+            cap: self.cap(),
         }
+    }
+
+    /// `hold 1 user:1 -> user:2 coin 30 for=60 on_expiry=capture`
+    pub(super) fn hold(&self) -> HoldRequest {
+        HoldRequest {
+            id: HoldId(uuid(self.plain[1])),
+            reservation: posting(&self.plain[2..]).try_into().expect("two accounts"),
+            expires_in_s: self.named("for").map_or(60, id),
+            on_expiry: match self.named("on_expiry") {
+                Some("capture") => OnExpiry::Capture,
+                _release => OnExpiry::Release,
+            },
+            authority: Authority::Bot,
+            cap: self.cap(),
+        }
+    }
+
+    /// `capture 1 10`, or `capture 1` for all that is left
+    pub(super) fn capture(&self) -> CaptureRequest {
+        CaptureRequest {
+            id: TransferId(Uuid::nil()),
+            hold: self.hold_id(),
+            amount: self.plain.get(2).map(|units| amount(units)),
+            ended: self.ended(),
+            cap: self.cap(),
+        }
+    }
+
+    pub(super) fn hold_id(&self) -> HoldId {
+        HoldId(uuid(self.plain[1]))
+    }
+
+    pub(super) fn ended(&self) -> Option<HoldEnd> {
+        self.named("ended").map(|_expired| HoldEnd::Expired)
+    }
+
+    /// `reverse 2 of=1 user:2 -> user:1 coin 30 by=admin force=theft`
+    pub(super) fn reversal(&self) -> ReversalRequest {
+        let postings = self.plain[2..].chunks(5).map(posting).collect();
+        ReversalRequest {
+            id: TransferId(uuid(self.plain[1])),
+            original: TransferId(uuid(self.named("of").expect("of what"))),
+            postings: Postings::new(postings).expect("the postings are a transfer"),
+            authority: match self.named("by") {
+                Some("admin") => Authority::Admin,
+                _bot => Authority::Bot,
+            },
+            force: self.named("force").map(|reason| Force {
+                reason: reason.into(),
+            }),
+            cap: self.cap(),
+        }
+    }
+
+    /// `batch user:1 -> user:2 coin 30, user:2 -> user:3 coin 5`, each posting a transfer
+    pub(super) fn batch(&self) -> Transfers {
+        let transfer = |words: &[&str]| TransferRequest {
+            id: TransferId(Uuid::nil()),
+            postings: Postings::new(vec![posting(words)]).expect("a transfer"),
+            authority: Authority::Bot,
+            cap: self.cap(),
+        };
+        let transfers = self.plain[1..].chunks(5).map(transfer).collect();
+        Transfers::new(transfers).expect("the transfers are a batch")
+    }
+
+    pub(super) fn economy_status(&self) -> EconomyStatus {
+        match self.plain[1] {
+            "frozen" => EconomyStatus::Frozen,
+            "closed" => EconomyStatus::Closed,
+            _open => EconomyStatus::Open,
+        }
+    }
+
+    /// `cap=coin/10`: what the key that asks may move.
+    pub(super) fn cap(&self) -> Option<TransferCap> {
+        let caps = self.named("cap").map(spend_limit);
+        caps.map(|caps| caps.try_into().expect("a cap"))
     }
 
     pub(super) fn ask(&self) -> Ask {
@@ -183,6 +273,10 @@ fn posting(words: &[&str]) -> Posting {
         asset: id(words[3]),
         amount: amount(words[4].trim_end_matches(',')),
     }
+}
+
+fn uuid(number: &str) -> Uuid {
+    Uuid::from_u128(id(number))
 }
 
 fn units(text: &str) -> u64 {

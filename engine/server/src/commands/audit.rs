@@ -2,19 +2,16 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use bursar_storage::audit_file;
+use bursar_storage::{HEADS_MAX, SeenHead, audit_file};
 use clap::Args;
 use serde_json::Value;
 
-use super::owner::{Access, access};
+use super::owner::{Access, LONG_PATIENCE, access, check_there, owner_says};
+use super::progress::progress;
 use super::{CommandError, Done, block_on, style};
 use crate::client::Client;
 use crate::http::render;
-
-/// How long the owner of a file may take for its audit, which reads every record.
-const AUDIT_PATIENCE: Duration = Duration::from_hours(24);
 
 /// Check every promise against every record of a file, also while it is being served.
 #[derive(Args, Debug)]
@@ -25,27 +22,30 @@ pub(super) struct Audit {
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
+    /// A head that was seen before, which must still be a record's; may be said several times
+    #[arg(long = "head", value_name = "[ECONOMY:]HASH")]
+    heads: Vec<SeenHead>,
 }
 
 impl Audit {
     pub(super) fn run(self) -> Done {
-        if !self.file.exists() {
-            let path = self.file.display();
+        check_there(&self.file)?;
+        if self.heads.len() > HEADS_MAX {
             return Err(CommandError::new(format!(
-                "{path} is not there; name a database file"
+                "one audit looks for {HEADS_MAX} heads at most; run several"
             )));
         }
         let report = match access(&self.file)? {
             Access::Ours(lock) => {
                 // The audit takes the lock again itself, for as long as it reads.
                 drop(lock);
-                let report = audit_file(&self.file, render, &mut progress());
+                let report = audit_file(&self.file, &self.heads, render, &mut progress("audited"));
                 serde_json::to_value(report.map_err(CommandError::new)?)
                     .map_err(CommandError::new)?
             }
             Access::Theirs(client) => {
                 style::remark("The file is being served; its owner audits it.");
-                block_on(ask(*client))??
+                block_on(ask(*client, &self.heads))??
             }
         };
         if self.json {
@@ -62,28 +62,13 @@ impl Audit {
     }
 }
 
-async fn ask(client: Client) -> Result<Value, CommandError> {
-    let mut client = client.with_patience(AUDIT_PATIENCE);
-    let answer = client.get("/v1/audit").await.map_err(CommandError::new)?;
-    if answer.status.is_success() {
-        return Ok(answer.json());
-    }
-    Err(CommandError::new(format!(
-        "the owner answered {}: {}",
-        answer.status,
-        answer.json()
-    )))
-}
-
-/// Says now and then how far the audit is.
-fn progress() -> impl FnMut(u64, u64) {
-    let mut next = 100_000;
-    move |done, all| {
-        if done >= next {
-            style::remark(format!("{done} of {all} records"));
-            next = done + 100_000;
-        }
-    }
+async fn ask(client: Client, heads: &[SeenHead]) -> Result<Value, CommandError> {
+    let mut client = client.with_patience(LONG_PATIENCE);
+    // Neither part of a head has a character that a query must escape.
+    let heads: Vec<String> = heads.iter().map(|head| format!("head={head}")).collect();
+    let path = format!("/v1/audit?{}", heads.join("&"));
+    let answer = client.get(&path).await.map_err(CommandError::new)?;
+    owner_says(&answer)
 }
 
 /// A report, for people.
@@ -129,11 +114,14 @@ pub(super) fn print(report: &Value) {
             text(&outside, "what")
         ));
     }
+    for head in list(report, "heads") {
+        if let Some(seq) = head.get("seq").and_then(Value::as_u64) {
+            let (economy, hash) = (text(&head, "economy"), text(&head, "head"));
+            style::note(format!("{hash}, seen before, is {economy}: record {seq}"));
+        }
+    }
     for head in list(report, "economies") {
-        let (economy, seq) = (text(&head, "economy"), text(&head, "seq"));
-        style::note(format!(
-            "{economy}: record {seq}, head {}",
-            text(&head, "head")
-        ));
+        let (economy, hash) = (text(&head, "economy"), text(&head, "head"));
+        style::note(format!("{economy}:{hash} record {}", text(&head, "seq")));
     }
 }

@@ -1,10 +1,13 @@
 //! `bursar key`: the keys of a file, also while it is being served.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use bursar_host::{Limits, PluginHost};
-use bursar_ledger::{EconomyId, KeyId, KeyMode, KeyPatch, Patch, Scope};
+use bursar_ledger::{
+    AssetId, EconomyId, KeyId, KeyMode, KeyPatch, Limit, Patch, RateLimit, Scope, TransferCap,
+};
 use bursar_storage::{Answer, FileLock, Storage};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -40,6 +43,12 @@ pub(super) struct Create {
     /// The economies that it sees; all of them where absent
     #[arg(long, value_delimiter = ',')]
     economy: Vec<EconomyId>,
+    /// The most that one request may move, as ASSET=AMOUNT; several with commas, and no other asset
+    #[arg(long, value_delimiter = ',', value_parser = asset_cap, value_name = "ASSET=AMOUNT")]
+    transfer_cap: Vec<(AssetId, Limit)>,
+    /// How often it may ask, as REQUESTS/SECONDS
+    #[arg(long, value_parser = rate, value_name = "REQUESTS/SECONDS")]
+    rate_limit: Option<RateLimit>,
     /// A name for it, as it will stand in the journal
     #[arg(long)]
     name: Option<KeyId>,
@@ -65,6 +74,32 @@ pub(super) struct File {
 fn scope(text: &str) -> Result<Scope, String> {
     let found = Scope::ALL.into_iter().find(|scope| scope.as_str() == text);
     found.ok_or_else(|| "a scope is read, transfer, call, issue or admin".into())
+}
+
+fn asset_cap(text: &str) -> Result<(AssetId, Limit), String> {
+    let wrong = || "a cap is an asset and the most of it, as in coin=100".to_owned();
+    let (asset, most) = text.split_once('=').ok_or_else(wrong)?;
+    let most = most.parse().ok().and_then(Limit::new).ok_or_else(wrong)?;
+    Ok((asset.parse().map_err(|_| wrong())?, most))
+}
+
+/// Several caps as one. An asset that is named twice would leave it open which of the two is meant.
+fn cap(caps: Vec<(AssetId, Limit)>) -> Result<TransferCap, CommandError> {
+    let mut by_asset = BTreeMap::new();
+    for (asset, most) in caps {
+        if by_asset.insert(asset.clone(), most).is_some() {
+            let sentence = format!("--transfer-cap names {asset} twice; name each asset once");
+            return Err(CommandError::new(sentence));
+        }
+    }
+    TransferCap::try_from(by_asset).map_err(CommandError::new)
+}
+
+fn rate(text: &str) -> Result<RateLimit, String> {
+    let wrong = || "a rate limit is requests and seconds, as in 100/60".to_owned();
+    let (requests, seconds) = text.split_once('/').ok_or_else(wrong)?;
+    let number = |text: &str| text.parse().map_err(|_| wrong());
+    RateLimit::new(number(requests)?, number(seconds)?).map_err(|error| error.to_string())
 }
 
 impl Key {
@@ -105,11 +140,16 @@ fn line(key: &Value) -> String {
         })
     };
     let id = key.get("id").and_then(Value::as_str).unwrap_or_default();
+    let limits = ["transfer_cap", "rate_limit"].map(|name| {
+        let limit = key.get(name);
+        limit.map_or(String::new(), |limit| format!("  {name} {limit}"))
+    });
     let revoked = key.get("revoked").and_then(Value::as_bool).unwrap_or(false);
     format!(
-        "{id:<20} {:<28} {}{}",
+        "{id:<20} {:<28} {}{}{}",
         list("scopes").unwrap_or_default(),
         list("economies").unwrap_or_else(|| "every economy".into()),
+        limits.concat(),
         if revoked { "  revoked" } else { "" }
     )
 }
@@ -129,6 +169,12 @@ impl Create {
             } else {
                 Patch::Set(self.economy.into_iter().collect())
             },
+            transfer_cap: if self.transfer_cap.is_empty() {
+                Patch::Keep
+            } else {
+                Patch::Set(cap(self.transfer_cap)?)
+            },
+            rate_limit: self.rate_limit.map_or(Patch::Keep, Patch::Set),
             revoked: None,
         };
         let made = self.file.ask(Asked::Make(id, patch)).await?;

@@ -13,6 +13,7 @@ use crate::clock;
 use crate::config::{LogFormat, start_logs};
 use crate::economy::CallBounds;
 use crate::serve::{Server, Setup, StartError};
+use crate::webhooks::WebhookSetup;
 
 /// Serve the API from a database file.
 #[derive(Args, Debug)]
@@ -32,6 +33,9 @@ pub(super) struct Serve {
     /// Listen beyond this machine although this is plain HTTP
     #[arg(long)]
     allow_plain_http: bool,
+    /// Let webhooks lead to private and reserved addresses
+    #[arg(long)]
+    allow_private_webhooks: bool,
     /// How logs are written, to standard error
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -51,8 +55,13 @@ impl Serve {
             socket: self.socket,
             allow_plain_http: self.allow_plain_http,
             clock: clock::system(),
+            ticks: clock::running(),
             limits: Limits::standard(),
             calls: CallBounds::standard(),
+            webhooks: WebhookSetup {
+                allow_private: self.allow_private_webhooks,
+                ..WebhookSetup::standard()
+            },
         };
         // Before anybody is told that it listens: whoever heard that may ask it to stop.
         let stop = asked_to_stop().map_err(CommandError::new)?;

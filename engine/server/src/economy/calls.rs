@@ -14,7 +14,7 @@ use std::sync::Arc;
 use bursar_host::{CallFailure, LoadedPlugin, Workers};
 use bursar_ledger::{
     AccountId, Act, Books, CallRequest, CallResult, Digest, Draft, EconomyId, Ending, PluginId,
-    SpendLimit, Timestamp, Transcript,
+    SpendLimit, Timestamp, Transcript, TransferCap,
 };
 use bursar_storage::{Answer, Failure, IdempotencyKey, Reply, Stored, Submission};
 use serde_json::Value;
@@ -105,6 +105,8 @@ pub struct Calling {
     pub arguments: Value,
     /// The most that may leave the caller.
     pub spend_limit: Option<SpendLimit>,
+    /// The most that the key that asks may move.
+    pub cap: Option<TransferCap>,
 }
 
 impl Calling {
@@ -117,6 +119,7 @@ impl Calling {
             caller: self.caller,
             arguments: self.arguments,
             spend_limit: self.spend_limit,
+            cap: self.cap,
             key: key.into(),
             now,
         }

@@ -4,7 +4,7 @@
 //! have changed by the time that somebody asks in earnest. Draws are made from a seed that is thrown
 //! away, so a preview tells nothing of the draws that will count.
 
-use bursar_ledger::{Act, Books, EconomyId, Timestamp, decide};
+use bursar_ledger::{Act, Books, EconomyId, Timestamp, Verdict, decide};
 use bursar_storage::{Answer, Recorded};
 use serde_json::Value;
 
@@ -20,7 +20,21 @@ impl Bursar {
     pub fn preview(&self, economy: &EconomyId, act: &Act) -> Result<Answer, NoAnswer> {
         let state = self.state();
         let books = state.books(economy).ok_or(NoAnswer::NoEconomy)?;
-        Ok(self.would_be(economy, books, act))
+        let (answer, _) = self.would_be(economy, Books::clone(books), act)?;
+        Ok(answer)
+    }
+
+    /// What several acts would come to now, each after those before it.
+    pub fn preview_all(&self, economy: &EconomyId, acts: &[Act]) -> Result<Vec<Answer>, NoAnswer> {
+        let state = self.state();
+        let mut books = Books::clone(state.books(economy).ok_or(NoAnswer::NoEconomy)?);
+        let mut answers = Vec::with_capacity(acts.len());
+        for act in acts {
+            let (answer, after) = self.would_be(economy, books, act)?;
+            answers.push(answer);
+            books = after;
+        }
+        Ok(answers)
     }
 
     /// What a call would come to now. It runs like any other, on a worker and within its bounds, and
@@ -38,30 +52,42 @@ impl Bursar {
             let seed = random::seed();
             let over = move |books: &Books| books.with_seed(seed);
             let (result, books) = bursar.run(&economy, &call, over).await?;
-            Ok(bursar.would_be(&economy, &books, &Act::Call(Box::new(result))))
+            let act = Act::Call(Box::new(result));
+            let (answer, _) = bursar.would_be(&economy, books, &act)?;
+            Ok(answer)
         });
         previewed
             .await
             .unwrap_or(Err(NoAnswer::Bug("the preview broke off")))
     }
 
-    /// The time that the next record would have.
-    pub(super) fn now(&self) -> Timestamp {
+    /// The time that the next record would have; it will have no earlier one.
+    pub fn now(&self) -> Timestamp {
         (self.parts.clock)().max(self.state().recorded_at())
     }
 
-    fn would_be(&self, economy: &EconomyId, books: &Books, act: &Act) -> Answer {
+    /// What an act would come to in these books, and the books after it.
+    fn would_be(
+        &self,
+        economy: &EconomyId,
+        mut books: Books,
+        act: &Act,
+    ) -> Result<(Answer, Books), NoAnswer> {
         let at = self.now();
-        let verdict = decide(Some(books), at, act);
+        let verdict = decide(Some(&books), at, act);
+        if let Verdict::Applied(decision) = &verdict {
+            let applied = books.apply(decision, books.seq().saturating_add(1), at, 0);
+            applied.map_err(|_| NoAnswer::Bug("what was decided does not fit"))?;
+        }
         let rendered = (self.parts.render)(&Recorded {
             economy,
-            books: Some(books),
+            books: Some(&books),
             seq: books.seq(),
             recorded_at: at,
             act,
             verdict: &verdict,
         });
-        Answer {
+        let answer = Answer {
             // Nothing is created.
             status: if rendered.status == 201 {
                 200
@@ -70,7 +96,8 @@ impl Bursar {
             },
             body: marked(&rendered.body).into(),
             replayed: false,
-        }
+        };
+        Ok((answer, books))
     }
 }
 

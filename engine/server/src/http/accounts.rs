@@ -15,7 +15,7 @@ use super::extract::{Asked, Nothing, Path};
 use super::problem::Problem;
 use super::route::{Resource, Route};
 use super::wire::{AccountView, Put};
-use super::{Api, extract, shapes, statement, wire};
+use super::{Api, extract, past, shapes, statement, wire};
 use crate::no_answer::NoAnswer;
 
 const ACCOUNT: &str = "/v1/economies/{economy}/accounts/{account}";
@@ -42,7 +42,12 @@ pub(super) fn routes() -> Resource {
         .no(StatusCode::CONFLICT, &["account_not_empty"])
         .no(
             StatusCode::UNPROCESSABLE_ENTITY,
-            &["reserved_account", "account_closed", "account_frozen"],
+            &[
+                "reserved_account",
+                "account_closed",
+                "account_frozen",
+                "economy_closed",
+            ],
         )
         .writes();
     let read = Route::get(ACCOUNT, read)
@@ -61,7 +66,7 @@ pub(super) fn routes() -> Resource {
     Resource {
         name: "accounts",
         about: "Accounts hold balances, one for each asset.",
-        routes: vec![set, read, statement::route()],
+        routes: vec![set, read, statement::route(), past::route()],
     }
 }
 

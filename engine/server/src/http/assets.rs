@@ -1,5 +1,7 @@
 //! Assets: made and changed by PUT, listed with their supply.
 
+mod flows;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
@@ -35,7 +37,13 @@ pub(super) fn routes() -> Resource {
     Resource {
         name: "assets",
         about: "Assets are what amounts count: currencies, and items.",
-        routes: vec![set_route(), read_route(), list_route(), holders_route()],
+        routes: vec![
+            set_route(),
+            read_route(),
+            list_route(),
+            holders_route(),
+            flows::route(),
+        ],
     }
 }
 
@@ -57,7 +65,7 @@ fn set_route() -> Route {
             "changed": false,
         }))
         .no(StatusCode::CONFLICT, &["asset_fixed"])
-        .no(StatusCode::UNPROCESSABLE_ENTITY, &["asset_incomplete", "supply_limit"])
+        .no(StatusCode::UNPROCESSABLE_ENTITY, &["asset_incomplete", "economy_closed", "supply_limit"])
         .writes()
 }
 
@@ -218,12 +226,7 @@ pub(super) async fn read(
     let id: AssetId = extract::name("asset", &asset)?;
     let state = api.bursar.state();
     let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
-    let found = books.asset(&id).ok_or_else(|| {
-        Problem::not_found(
-            "asset_not_found",
-            format!("the economy has no asset `{id}`"),
-        )
-    })?;
+    let found = books.asset(&id).ok_or_else(|| no_asset(&id))?;
     Ok(Json(wire::to_json(wire::asset(&id, found, books))))
 }
 
@@ -259,8 +262,7 @@ pub(super) async fn holders_of(
     let state = api.bursar.state();
     let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?.clone();
     if books.asset(&id).is_none() {
-        let detail = format!("the economy has no asset `{id}`");
-        return Err(Problem::not_found("asset_not_found", detail));
+        return Err(no_asset(&id));
     }
     let ranked = {
         let id = id.clone();
@@ -272,6 +274,11 @@ pub(super) async fn holders_of(
         asset: &id,
         holders: holders.collect(),
     })))
+}
+
+fn no_asset(id: &AssetId) -> Problem {
+    let detail = format!("the economy has no asset `{id}`");
+    Problem::not_found("asset_not_found", detail)
 }
 
 /// `GET …/assets`

@@ -4,10 +4,11 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use bursar_ledger::{EconomyId, Scope};
-use bursar_storage::AuditReport;
+use bursar_storage::{AuditReport, HEADS_MAX, HeadError, SeenHead};
+use schemars::JsonSchema;
 
 use super::auth::Caller;
-use super::extract::Path;
+use super::extract::{Asked, Path, wrong_query};
 use super::problem::Problem;
 use super::route::{Resource, Route};
 use super::{Api, extract, shapes};
@@ -23,6 +24,7 @@ pub(super) fn routes() -> Resource {
              goes on. The whole file is checked; what is told is this economy's.",
         )
         .needs_everywhere(Scope::Admin)
+        .query::<AuditQuery>()
         .answers::<shapes::AuditReport>(StatusCode::OK, "What was found; see `ok`.");
     let all = Route::get("/v1/audit", all)
         .called(
@@ -31,6 +33,7 @@ pub(super) fn routes() -> Resource {
             "Every promise, checked now.",
         )
         .needs_everywhere(Scope::Admin)
+        .query::<AuditQuery>()
         .answers::<shapes::AuditReport>(StatusCode::OK, "What was found; see `ok`.");
     Resource {
         name: "audit",
@@ -39,9 +42,49 @@ pub(super) fn routes() -> Resource {
     }
 }
 
-async fn audit(api: &Api) -> Result<AuditReport, Problem> {
+/// What may be asked beside, as `heads` reads it.
+#[derive(JsonSchema, Default)]
+#[serde(default)]
+struct AuditQuery {
+    /// Heads that were seen before, each said as a parameter of its own: each must still be a
+    /// record's.
+    #[serde(rename = "head")]
+    #[schemars(with = "Vec<shapes::SeenHead>", length(max = 64))]
+    _head: Vec<String>,
+}
+
+/// What is said in the query: `head`, as often as heads were seen before.
+type Query = Asked<Vec<(String, String)>>;
+
+fn heads(Asked(query): Query, of: Option<&EconomyId>) -> Result<Vec<SeenHead>, Problem> {
+    if query.len() > HEADS_MAX {
+        return Err(wrong_query(
+            "head",
+            &format!("one audit looks for {HEADS_MAX} heads at most"),
+        ));
+    }
+    let head = |(name, value): (String, String)| {
+        if name != "head" {
+            return Err(wrong_query(
+                &name,
+                "an audit is asked for `head`s that were seen before",
+            ));
+        }
+        let read: Result<SeenHead, HeadError> = value.parse();
+        let mut head = read.map_err(|error| wrong_query("head", &error.to_string()))?;
+        if let Some(economy) = of
+            && head.economy.get_or_insert_with(|| economy.clone()) != economy
+        {
+            return Err(wrong_query("head", "this is the head of another economy"));
+        }
+        Ok(head)
+    };
+    query.into_iter().map(head).collect()
+}
+
+async fn audit(api: &Api, heads: Vec<SeenHead>) -> Result<AuditReport, Problem> {
     let storage = api.bursar.storage().clone();
-    let report = blocking(move || storage.audit(&mut |_, _| {})).await?;
+    let report = blocking(move || storage.audit(&heads, &mut |_, _| {})).await?;
     report.map_err(|error| {
         tracing::error!(%error, "the audit broke off");
         Problem::bug("the file could not be read")
@@ -52,9 +95,10 @@ async fn audit(api: &Api) -> Result<AuditReport, Problem> {
 pub(super) async fn all(
     State(api): State<Api>,
     caller: Caller,
+    query: Query,
 ) -> Result<Json<AuditReport>, Problem> {
     caller.require_everywhere(Scope::Admin)?;
-    Ok(Json(audit(&api).await?))
+    Ok(Json(audit(&api, heads(query, None)?).await?))
 }
 
 /// `GET …/audit`. The whole file is checked, since its records are one sequence; what is told is
@@ -63,13 +107,15 @@ pub(super) async fn of_economy(
     State(api): State<Api>,
     caller: Caller,
     Path(economy): Path<String>,
+    query: Query,
 ) -> Result<Json<AuditReport>, Problem> {
     let economy: EconomyId = extract::economy(&economy)?;
     caller.require_everywhere(Scope::Admin)?;
     if api.bursar.state().books(&economy).is_none() {
         return Err(NoAnswer::NoEconomy.into());
     }
-    let mut report = audit(&api).await?;
+    let heads = heads(query, Some(&economy))?;
+    let mut report = audit(&api, heads).await?;
     report.economies.retain(|head| head.economy == economy);
     report.outside.retain(|outside| outside.economy == economy);
     Ok(Json(report))

@@ -3,11 +3,11 @@
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use bursar_ledger::{Digest, EconomyId, KeyDefinition, KeyId, Scope};
+use bursar_ledger::{Digest, EconomyId, KeyDefinition, KeyId, Scope, TransferCap};
 use subtle::ConstantTimeEq;
 
-use super::Api;
 use super::problem::Problem;
+use super::{Api, rate};
 use crate::keys::Secret;
 use crate::no_answer::NoAnswer;
 
@@ -75,6 +75,16 @@ impl Caller {
         Ok(())
     }
 
+    /// Asks for the token of whoever runs the server.
+    pub(super) fn require_owner(&self) -> Result<(), Problem> {
+        match self.proof {
+            Proof::Owner => Ok(()),
+            Proof::Secret(..) => Err(Problem::forbidden(
+                "only whoever runs the server may ask for this: use the command `bursar` there",
+            )),
+        }
+    }
+
     /// Whether what let the caller in still does.
     pub(super) fn is_still_good(&self, api: &Api, scope: Scope, economy: &EconomyId) -> bool {
         let Proof::Secret(id, secret_hash) = &self.proof else {
@@ -87,6 +97,11 @@ impl Caller {
             let same = key.secret_hash == *secret_hash && !now.revoked;
             same && now.reaches(economy) && now.allows(scope)
         })
+    }
+
+    /// The most that the key may move in one request.
+    pub(super) fn transfer_cap(&self) -> Option<TransferCap> {
+        self.definition.transfer_cap.clone()
     }
 
     /// Whether the key may see an economy.
@@ -128,11 +143,16 @@ impl FromRequestParts<Api> for Caller {
         // An unknown id takes as long as a wrong secret.
         let hash = kept.map_or(Digest::ZERO, |key| key.secret_hash);
         match kept {
-            Some(key) if secret.matches(&hash) && !key.definition.revoked => Ok(Self {
-                actor: secret.id().to_string(),
-                definition: key.definition.clone(),
-                proof: Proof::Secret(secret.id().clone(), hash),
-            }),
+            Some(key) if secret.matches(&hash) && !key.definition.revoked => {
+                if let Some(limit) = key.definition.rate_limit {
+                    rate::ask(parts, api, secret.id(), limit)?;
+                }
+                Ok(Self {
+                    actor: secret.id().to_string(),
+                    definition: key.definition.clone(),
+                    proof: Proof::Secret(secret.id().clone(), hash),
+                })
+            }
             Some(_) | None => {
                 secret.matches(&hash);
                 Err(Problem::unauthorized())

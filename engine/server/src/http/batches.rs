@@ -1,104 +1,53 @@
-//! Many transfers in one request, each with its own key, its own fate and its own answer.
+//! Many transfers in one request: each with its own key, its own fate and its own answer, or all of
+//! them as one.
 //!
-//! A transfer of a batch is the same request as one that is sent alone: under its key it may be
-//! repeated in another batch or singly, and is answered once.
+//! A transfer of an independent batch is the same request as one that is sent alone: under its key it
+//! may be repeated in another batch or singly, and is answered once. An atomic batch has one key, in
+//! the header, and one answer.
+
+mod routes;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use bursar_ledger::{Postings, Scope};
+use bursar_ledger::{
+    Act, BATCH_TRANSFERS_MAX, EconomyId, Postings, Scope, Timestamp, TransferRequest, Transfers,
+    TransfersError,
+};
 use bursar_storage::{Answer, IdempotencyKey};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::auth::Caller;
-use super::extract::{self, Asked, Nothing, Path};
-use super::problem::{Problem, ProblemBody};
-use super::render::TransferView;
-use super::route::{JSON, Route};
-use super::transfers::TransferBody;
+use super::extract::{self, Asked, Parsed, Path, Preview};
+use super::problem::Problem;
+use super::transfers::{Submitted, TransferBody, submit};
 use super::{Api, shapes};
 use crate::no_answer::NoAnswer;
 
-/// Transfers in one batch.
-const BATCH_TRANSFERS_MAX: usize = 8_192;
+pub(super) use routes::route;
 
 /// Bytes in the body of a batch.
 const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-pub(super) fn route() -> Route {
-    Route::post("/v1/economies/{economy}/transfers/batch", transfer)
-        .called(
-            "create_transfer_batch",
-            "Many transfers in one request",
-            "Each has its own idempotency key, its own fate and its own answer, and may be repeated \
-             singly. They are decided in this order.",
-        )
-        .needs(Scope::Transfer)
-        .body::<BatchBody>(
-            "two_payments",
-            json!({ "mode": "independent", "transfers": [
-                { "idempotency_key": "rent-1", "postings": [
-                    { "from": "user:1", "to": "user:2", "asset": "coin", "amount": 5 },
-                ]},
-                { "idempotency_key": "rent-2", "reference": "rent", "postings": [
-                    { "from": "user:2", "to": "user:1", "asset": "coin", "amount": 1 },
-                ]},
-            ]}),
-        )
-        .bytes::<BatchBody>(JSON, BATCH_BYTES_MAX)
-        .answers::<BatchAnswer>(StatusCode::OK, "One answer for each, in the same order.")
-        .no(StatusCode::SERVICE_UNAVAILABLE, &["overloaded", "outcome_unknown", "unavailable"])
-}
-
-/// The answers to a batch. (They are put together from the bytes that are kept, see `respond`.)
-#[derive(JsonSchema)]
-#[schemars(rename = "BatchAnswer")]
-struct BatchAnswer {
-    #[serde(rename = "results")]
-    _results: Vec<BatchResult>,
-}
-
-/// The answer to one transfer of a batch.
-#[derive(JsonSchema)]
-struct BatchResult {
-    /// The status that it would have had alone.
-    #[serde(rename = "status")]
-    #[schemars(range(min = 200, max = 599))]
-    _status: u16,
-    /// The body that it would have had alone.
-    #[serde(rename = "body")]
-    _body: BatchResultBody,
-    /// Whether this answer was given before.
-    #[serde(rename = "replayed")]
-    _replayed: bool,
-}
-
-/// What has moved, or a problem.
-#[derive(JsonSchema)]
-#[schemars(untagged)]
-enum BatchResultBody {
-    _Moved(TransferView<'static>),
-    _Problem(ProblemBody<'static>),
-}
-
 /// How the transfers of a batch hang together.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Deserialize, JsonSchema, Clone, Copy)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "BatchMode")]
 enum Mode {
     /// Not at all: one that is refused disturbs no other.
     Independent,
+    /// Entirely: one that is refused keeps all of them from happening.
+    Atomic,
 }
 
 /// Many transfers that are asked for.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct BatchBody {
-    #[serde(rename = "mode")]
-    _mode: Mode,
+    mode: Mode,
     #[schemars(length(min = 1, max = 8192))]
     transfers: Vec<BatchItem>,
 }
@@ -108,8 +57,9 @@ struct BatchBody {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct BatchItem {
-    #[schemars(with = "shapes::IdempotencyKey")]
-    idempotency_key: String,
+    /// Its own key: each transfer of an independent batch has one, and none of an atomic one.
+    #[schemars(with = "Option<shapes::IdempotencyKey>")]
+    idempotency_key: Option<String>,
     /// What is to move, in this order.
     #[schemars(with = "shapes::Postings")]
     postings: Postings,
@@ -122,6 +72,9 @@ struct BatchItem {
     /// Anything that you want to keep with it, up to 4 KiB.
     #[schemars(with = "Option<shapes::Document>")]
     metadata: Option<Value>,
+    /// When it took effect elsewhere; it is kept and shown, and means nothing to the rules.
+    #[schemars(with = "Option<shapes::Timestamp>")]
+    effective_at: Option<Timestamp>,
 }
 
 /// `POST …/transfers/batch`
@@ -129,46 +82,122 @@ pub(super) async fn transfer(
     State(api): State<Api>,
     caller: Caller,
     Path(economy): Path<String>,
-    _: Asked<Nothing>,
+    Asked(preview): Asked<Preview>,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Transfer, &economy)?;
-    let parsed = extract::json_up_to::<BatchBody>(body, BATCH_BYTES_MAX).await?;
-    let transfers = parsed.typed.transfers;
-    if !(1..=BATCH_TRANSFERS_MAX).contains(&transfers.len()) {
-        let detail = format!("a batch has 1 to {BATCH_TRANSFERS_MAX} transfers");
-        return Err(Problem::malformed("/transfers", detail));
+    let Parsed { typed, canonical } =
+        extract::json_up_to::<BatchBody>(body, BATCH_BYTES_MAX).await?;
+    let count = typed.transfers.len();
+    if !(1..=BATCH_TRANSFERS_MAX).contains(&count) {
+        return Err(Problem::malformed("/transfers", TransfersError.to_string()));
     }
-    let route = format!("/v1/economies/{economy}/transfers");
-    let bodies = parsed.canonical.pointer("/transfers").cloned();
-    let Some(Value::Array(bodies)) = bodies else {
-        return Err(Problem::malformed("/transfers", "a list of transfers"));
-    };
-    let mut asks = Vec::with_capacity(transfers.len());
-    for (index, (item, mut body)) in transfers.into_iter().zip(bodies).enumerate() {
+    let now = api.bursar.now();
+    let mut keys = Vec::with_capacity(count);
+    let mut requests = Vec::with_capacity(count);
+    for (index, item) in typed.transfers.into_iter().enumerate() {
         let within = |problem: Problem| problem.within(&format!("/transfers/{index}"));
-        let key: IdempotencyKey = item.idempotency_key.parse().map_err(|error| {
-            let error: bursar_storage::KeyError = error;
-            within(Problem::malformed("/idempotency_key", error.to_string()))
-        })?;
-        let transfer = TransferBody {
-            postings: item.postings,
-            memo: item.memo,
-            reference: item.reference,
-            metadata: item.metadata,
-        };
-        transfer.check().map_err(within)?;
-        if let Some(body) = body.as_object_mut() {
-            body.remove("idempotency_key");
-        }
-        let economy = economy.clone();
-        let asking = extract::asking(&caller, economy, Some(key), "POST", &route, &body);
-        asks.push((asking, transfer.into_act(&caller)));
+        keys.extend(item.key(typed.mode).map_err(within)?);
+        requests.push(item.into_request(&caller, now).map_err(within)?);
     }
-    // Nothing ran so far; from here on everything does, in this order.
-    let answers = api.bursar.act_all(asks).await;
-    Ok(respond(&answers))
+    match typed.mode {
+        Mode::Independent => {
+            let batch = Independent {
+                economy,
+                keys,
+                requests,
+            };
+            batch.run(&api, &caller, preview, canonical).await
+        }
+        Mode::Atomic => {
+            let transfers = Transfers::new(requests)
+                .map_err(|error| Problem::malformed("/transfers", error.to_string()))?;
+            let submitted = Submitted {
+                route: format!("/v1/economies/{economy}/transfers/batch"),
+                economy,
+                canonical,
+                act: Act::Batch(transfers),
+            };
+            submit(&api, &caller, preview, &headers, submitted).await
+        }
+    }
+}
+
+impl BatchItem {
+    /// The transfer's own key: in an independent batch each has one, in an atomic batch none.
+    fn key(&self, mode: Mode) -> Result<Option<IdempotencyKey>, Problem> {
+        let wrong = |detail: String| Problem::malformed("/idempotency_key", detail);
+        match (mode, &self.idempotency_key) {
+            (Mode::Independent, Some(key)) => {
+                let key = key.parse::<IdempotencyKey>();
+                key.map(Some).map_err(|error| wrong(error.to_string()))
+            }
+            (Mode::Independent, None) => Err(wrong(
+                "each transfer of an independent batch has its own key".into(),
+            )),
+            (Mode::Atomic, None) => Ok(None),
+            (Mode::Atomic, Some(_)) => Err(wrong(
+                "an atomic batch has one key, in the header `Idempotency-Key`".into(),
+            )),
+        }
+    }
+
+    fn into_request(self, caller: &Caller, now: Timestamp) -> Result<TransferRequest, Problem> {
+        let transfer = TransferBody {
+            postings: self.postings,
+            memo: self.memo,
+            reference: self.reference,
+            metadata: self.metadata,
+            effective_at: self.effective_at,
+        };
+        transfer.into_request(caller, now)
+    }
+}
+
+/// Transfers that share a request and nothing else.
+struct Independent {
+    economy: EconomyId,
+    keys: Vec<IdempotencyKey>,
+    requests: Vec<TransferRequest>,
+}
+
+impl Independent {
+    async fn run(
+        self,
+        api: &Api,
+        caller: &Caller,
+        Preview { preview }: Preview,
+        canonical: Value,
+    ) -> Result<Response, Problem> {
+        let Self {
+            economy,
+            keys,
+            requests,
+        } = self;
+        let acts = requests.into_iter().map(Act::Transfer);
+        if preview {
+            let acts: Vec<Act> = acts.collect();
+            let answers = api.bursar.preview_all(&economy, &acts)?;
+            return Ok(respond(&answers.into_iter().map(Ok).collect::<Vec<_>>()));
+        }
+        let route = format!("/v1/economies/{economy}/transfers");
+        let bodies = canonical.get("transfers").and_then(Value::as_array);
+        let bodies = bodies.into_iter().flatten().cloned();
+        let asks = keys.into_iter().zip(bodies).zip(acts);
+        let asks = asks.map(|((key, mut body), act)| {
+            if let Some(body) = body.as_object_mut() {
+                body.remove("idempotency_key");
+            }
+            let economy = economy.clone();
+            let asking = extract::asking(caller, economy, Some(key), "POST", &route, &body);
+            (asking, act)
+        });
+        // Nothing ran so far; from here on everything does, in this order.
+        let answers = api.bursar.act_all(asks.collect()).await;
+        Ok(respond(&answers))
+    }
 }
 
 /// The answers in the order of the transfers, each body byte for byte as it is kept.

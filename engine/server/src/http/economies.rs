@@ -1,20 +1,21 @@
 //! Economies: opened by PUT, listed as far as the key sees.
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use bursar_ledger::{Act, Scope};
+use bursar_ledger::{Act, EconomyStatus, Scope};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::auth::Caller;
-use super::extract::{Asked, Nothing, Path};
+use super::extract::{Asked, Nothing, Parsed, Path};
 use super::problem::Problem;
 use super::route::{Resource, Route};
 use super::wire::{EconomyView, OpenedView, Put};
-use super::{Api, extract, wire};
+use super::{Api, extract, shapes, wire};
 use crate::no_answer::NoAnswer;
 use crate::random;
 
@@ -24,15 +25,22 @@ pub(super) fn routes() -> Resource {
     let open = Route::put(ECONOMY, open)
         .called(
             "open_economy",
-            "Open an economy",
-            "It takes no body. One that is open stays as it is.",
+            "Open an economy, or change its status",
+            "The body may be missing: one that is there stays as it is. Frozen, it is read and \
+             nothing moves but what ends, until it is open again. Closed it stays so; holds must \
+             have ended before.",
         )
         .needs(Scope::Admin)
+        .body::<EconomyBody>("open_it", json!({}))
+        .or_body("frozen", json!({ "status": "frozen" }))
+        .or_no_body()
         .answers::<Put<OpenedView<'static>>>(StatusCode::CREATED, "The economy is new.")
-        .answers::<Put<OpenedView<'static>>>(StatusCode::OK, "The economy was open.")
+        .answers::<Put<OpenedView<'static>>>(StatusCode::OK, "The economy was there.")
         .like(json!({
             "id": "guild", "status": "open", "opened_at": 1_764_025_200_000_u64, "changed": false,
         }))
+        .no(StatusCode::CONFLICT, &["holds_open"])
+        .no(StatusCode::UNPROCESSABLE_ENTITY, &["economy_closed"])
         .writes();
     let read = Route::get(ECONOMY, read)
         .called(
@@ -63,21 +71,41 @@ struct EconomyList<'a> {
     economies: Vec<EconomyView<'a>>,
 }
 
-/// `PUT /v1/economies/{economy}`
+/// `PUT /v1/economies/{economy}`: opens it, and says what may be done in it.
 pub(super) async fn open(
     State(api): State<Api>,
     caller: Caller,
     Path(economy): Path<String>,
     _: Asked<Nothing>,
+    body: Body,
 ) -> Result<Response, Problem> {
     let id = extract::economy(&economy)?;
     caller.require(Scope::Admin, &id)?;
+    let Parsed { typed, canonical } = extract::json_or_nothing::<EconomyBody>(body).await?;
     let route = format!("/v1/economies/{id}");
-    let asking = extract::asking(&caller, id, None, "PUT", &route, &Value::Null);
-    let act = Act::OpenEconomy {
+    let asking = extract::asking(&caller, id, None, "PUT", &route, &canonical);
+    let open = Act::OpenEconomy {
         seed: random::seed(),
     };
-    Ok(extract::respond(api.bursar.act(asking, act).await?))
+    let opened = api.bursar.act(asking.clone(), open).await?;
+    let is_new = opened.status == StatusCode::CREATED.as_u16();
+    match typed.status {
+        None => Ok(extract::respond(opened)),
+        // So it is, if it was opened just now.
+        Some(EconomyStatus::Open) if is_new => Ok(extract::respond(opened)),
+        Some(status) => {
+            let set = api.bursar.act(asking, Act::SetEconomy { status }).await?;
+            Ok(extract::respond(set))
+        }
+    }
+}
+
+/// What a PUT says of an economy; it may say nothing at all.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EconomyBody {
+    #[schemars(with = "Option<shapes::EconomyStatus>")]
+    status: Option<EconomyStatus>,
 }
 
 /// `GET /v1/economies/{economy}`

@@ -214,10 +214,23 @@ struct EventView<'a> {
     /// The hash of the record, which covers all before it.
     #[schemars(with = "shapes::Digest")]
     hash: Digest,
+    /// Whose event it is: told to webhooks only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "shapes::EconomyName")]
+    economy: Option<&'a EconomyId>,
+}
+
+/// An event as it is sent to a webhook, which is told the economy, too.
+pub(crate) fn body(event: &Event, economy: &EconomyId) -> Value {
+    wire::to_json(EventView {
+        economy: Some(economy),
+        ..self::event(event)
+    })
 }
 
 fn event(event: &Event) -> EventView<'_> {
     EventView {
+        economy: None,
         seq: event.seq,
         recorded_at: event.recorded_at,
         kind: &event.kind,

@@ -98,8 +98,24 @@ pub(super) async fn json_up_to<T: DeserializeOwned>(
     bytes_max: usize,
 ) -> Result<Parsed<T>, Problem> {
     let bytes = read(body, bytes_max).await?;
-    let typed = parse(&bytes)?;
-    let canonical = parse(&bytes)?;
+    parse_both(&bytes)
+}
+
+/// Reads a JSON body that may be missing.
+pub(super) async fn json_or_nothing<T: DeserializeOwned + Default>(
+    body: Body,
+) -> Result<Parsed<T>, Problem> {
+    let bytes = read(body, BODY_BYTES_MAX).await?;
+    if bytes.is_empty() {
+        let (typed, canonical) = (T::default(), Value::Null);
+        return Ok(Parsed { typed, canonical });
+    }
+    parse_both(&bytes)
+}
+
+fn parse_both<T: DeserializeOwned>(bytes: &[u8]) -> Result<Parsed<T>, Problem> {
+    let typed = parse(bytes)?;
+    let canonical = parse(bytes)?;
     // The first look at the text finds members that are said twice, the second finds lists where
     // there are to be objects.
     let objects: Result<T, _> = serde_path_to_error::deserialize(Strict(&canonical));

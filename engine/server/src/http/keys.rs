@@ -8,7 +8,9 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use bursar_ledger::{Act, EconomyId, KeyId, KeyMode, KeyPatch, Patch, Scope, Scopes};
+use bursar_ledger::{
+    Act, EconomyId, KeyId, KeyMode, KeyPatch, Patch, RateLimit, Scope, Scopes, TransferCap,
+};
 use bursar_storage::Answer;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -55,6 +57,13 @@ fn set_route() -> Route {
         )
         .needs_everywhere(Scope::Admin)
         .body::<KeyBody>("my_bot", body())
+        .or_body(
+            "within_limits",
+            json!({
+                "scopes": ["transfer"], "transfer_cap": { "coin": 100 },
+                "rate_limit": { "requests": 60, "per_s": 60 },
+            }),
+        )
         .or_body("end_it", json!({ "revoked": true }))
         .answers::<Written>(
             StatusCode::CREATED,
@@ -124,6 +133,14 @@ pub(super) struct KeyBody {
     #[serde(default)]
     #[schemars(with = "Option<Vec<shapes::EconomyName>>")]
     economies: Patch<BTreeSet<EconomyId>>,
+    /// The most that one request with it may move; cleared, any amount.
+    #[serde(default)]
+    #[schemars(with = "Option<shapes::TransferCap>")]
+    transfer_cap: Patch<TransferCap>,
+    /// How often it may ask; cleared, as often as it likes.
+    #[serde(default)]
+    #[schemars(with = "Option<shapes::RateLimit>")]
+    rate_limit: Patch<RateLimit>,
     /// Whether it is good for nothing any more.
     revoked: Option<bool>,
 }
@@ -134,6 +151,8 @@ async fn read_patch(body: Body) -> Result<KeyPatch, Problem> {
     let KeyBody {
         scopes,
         economies,
+        transfer_cap,
+        rate_limit,
         revoked,
     } = parsed.typed;
     if scopes.as_ref().is_some_and(Scopes::is_empty) {
@@ -145,6 +164,8 @@ async fn read_patch(body: Body) -> Result<KeyPatch, Problem> {
     Ok(KeyPatch {
         scopes,
         economies,
+        transfer_cap,
+        rate_limit,
         revoked,
     })
 }

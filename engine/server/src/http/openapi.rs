@@ -13,7 +13,7 @@ use schemars::transform::{RecursiveTransform, Transform};
 use serde_json::{Map, Value, json};
 
 use super::problem::ProblemBody;
-use super::route::{Access, Describe, Operation, RequestBody, Resource, Route};
+use super::route::{Access, Describe, KEY, Operation, RequestBody, Resource, Route};
 use super::{resources, shapes};
 use answers::responses;
 
@@ -121,6 +121,15 @@ fn headers() -> Value {
             "description": "Seconds after which the same may be asked again.",
             "required": true, "schema": { "type": "integer", "minimum": 0 },
         },
+        "RateLimitPolicy": {
+            "description": "The key's limit: `\"key\";q=REQUESTS;w=SECONDS`. It is on every answer \
+                            to a key that has one.",
+            "required": true, "schema": { "type": "string" },
+        },
+        "RateLimit": {
+            "description": "What is left of it: `\"key\";r=REQUESTS;t=SECONDS`.",
+            "required": true, "schema": { "type": "string" },
+        },
         "WwwAuthenticate": {
             "description": "How to send a key.",
             "required": true, "schema": { "type": "string", "enum": ["Bearer"] },
@@ -144,7 +153,9 @@ fn operation(schemas: &mut Schemas, tag: &str, route: &Route) -> Value {
         "responses": responses(&mut schemas.written, route),
         "security": match route.operation.access {
             Access::Anybody => json!([]),
-            Access::AnyKey | Access::Key(_) | Access::Everywhere(_) => json!([{ "key": [] }]),
+            Access::AnyKey | Access::Key(_) | Access::Everywhere(_) | Access::Owner => {
+                json!([{ "key": [] }])
+            }
         },
     });
     if let Some(body) = &route.operation.body {
@@ -160,6 +171,9 @@ fn with_access(description: &str, access: Access) -> String {
         Access::AnyKey => "Needs a key.".into(),
         Access::Key(scope) => needs(scope) + ".",
         Access::Everywhere(scope) => needs(scope) + " that is not bound to economies.",
+        Access::Owner => {
+            "Needs the token of whoever runs the server, which stands beside the file.".into()
+        }
     };
     format!("{description}\n\n{access}").trim_start().into()
 }
@@ -203,6 +217,23 @@ fn name(generator: &mut SchemaGenerator, name: &str) -> Option<(Schema, &'static
             "The API key.",
             "my-bot",
         ),
+        "hold" => {
+            let schema = generator.subschema_for::<shapes::Uuid>();
+            (schema, "The hold.", "0199d0a0-5b7e-7c1d-8f00-3f6f2d1f9a11")
+        }
+        "transfer" => {
+            let schema = generator.subschema_for::<shapes::Uuid>();
+            (
+                schema,
+                "The transfer.",
+                "0199d0a0-5b7e-7c1d-8f00-3f6f2d1f9a0f",
+            )
+        }
+        "webhook" => (
+            generator.subschema_for::<shapes::WebhookName>(),
+            "The webhook.",
+            "ledger",
+        ),
         "idempotency_key" => {
             let schema = generator.subschema_for::<shapes::IdempotencyKey>();
             (schema, "The key under which something was asked.", "pay-1")
@@ -225,7 +256,7 @@ fn parameters(generator: &mut SchemaGenerator, route: &Route) -> Vec<Value> {
     }
     if route.operation.keyed {
         parameters.push(json!({
-            "name": "Idempotency-Key", "in": "header",
+            "name": KEY, "in": "header",
             // A preview ignores it. A client that forgets it in earnest would be worse off.
             "required": true,
             "description": "One for each intent, the same in each try. Asking again under the same \
@@ -261,6 +292,8 @@ fn query_parameters(generator: &mut SchemaGenerator, query: Describe) -> Vec<Val
     // The generator transforms what it names itself, and a query has no name.
     RecursiveTransform(plain).transform(&mut schema);
     let members = schema.get("properties").and_then(Value::as_object);
+    let required = schema.get("required").and_then(Value::as_array);
+    let required = |name: &String| required.is_some_and(|all| all.iter().any(|one| one == name));
     let parameter = |(name, schema): (&String, &Value)| {
         let mut schema = schema.clone();
         let description = schema
@@ -268,7 +301,7 @@ fn query_parameters(generator: &mut SchemaGenerator, query: Describe) -> Vec<Val
             .and_then(|schema| schema.remove("description"));
         let description = description.unwrap_or_default();
         json!({
-            "name": name, "in": "query", "required": false, "description": description,
+            "name": name, "in": "query", "required": required(name), "description": description,
             "schema": schema,
         })
     };
@@ -284,7 +317,7 @@ fn request_body(generator: &mut SchemaGenerator, body: &RequestBody) -> Value {
     }
     let most = body.bytes_max;
     json!({
-        "required": true,
+        "required": body.required,
         "description": format!("At most {most} bytes. Members that are not known are refused."),
         "content": { body.media: content },
     })

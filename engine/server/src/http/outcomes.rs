@@ -9,9 +9,9 @@ use bursar_storage::{Answer, IdempotencyKey};
 use super::auth::Caller;
 use super::extract::Path;
 use super::problem::Problem;
-use super::render::{CallView, TransferView};
+use super::render::{KeptCreated, KeptDone};
 use super::route::Route;
-use super::{Api, extract, transfers};
+use super::{Api, extract, holds, reversals, transfers};
 use crate::economy::blocking;
 use crate::no_answer::NoAnswer;
 
@@ -24,12 +24,18 @@ pub(super) fn route() -> Route {
              yes or a no.",
         )
         .needs(Scope::Read)
-        .answers::<TransferView<'static>>(StatusCode::CREATED, "What was answered to a transfer.")
-        .answers::<CallView<'static>>(StatusCode::OK, "What was answered to a call.")
+        .answers::<KeptCreated>(StatusCode::CREATED, "What was made: a transfer or a hold.")
+        .answers::<KeptDone>(
+            StatusCode::OK,
+            "What was done: a call, or the release of a hold.",
+        )
         .no(StatusCode::NOT_FOUND, &["outcome_not_found"])
         .no(StatusCode::CONFLICT, transfers::CONFLICTS)
+        .no(StatusCode::CONFLICT, holds::CONFLICTS)
+        .no(StatusCode::CONFLICT, reversals::CONFLICTS)
         .no(StatusCode::UNPROCESSABLE_ENTITY, &["declined"])
         .no(StatusCode::UNPROCESSABLE_ENTITY, transfers::REFUSALS)
+        .no(StatusCode::UNPROCESSABLE_ENTITY, holds::REFUSALS)
         .no(StatusCode::BAD_GATEWAY, &["plugin_fault"])
         .repeats()
 }

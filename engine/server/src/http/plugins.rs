@@ -227,6 +227,7 @@ pub(super) async fn call(
         caller: member,
         arguments,
         spend_limit,
+        cap: caller.transfer_cap(),
     };
     if preview || asked.preview {
         let previewed = api.bursar.preview_call(economy, calling).await?;

@@ -23,6 +23,8 @@ pub struct Problem {
     code: String,
     detail: String,
     retry: Retry,
+    /// Seconds after which asking again may help.
+    retry_after_s: Option<u64>,
     members: Map<String, Value>,
 }
 
@@ -34,6 +36,7 @@ impl Problem {
             code: code.into(),
             detail: detail.into(),
             retry,
+            retry_after_s: (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER_S),
             members: Map::new(),
         }
     }
@@ -85,6 +88,16 @@ impl Problem {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, retry, detail)
     }
 
+    /// A key that asks too often.
+    pub fn rate_limited(wait_s: u64) -> Self {
+        let detail = format!("this key asks too often; send the same again in {wait_s} s");
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        Self {
+            retry_after_s: Some(wait_s),
+            ..Self::new(status, "rate_limited", Retry::SameKey, detail)
+        }
+    }
+
     /// The service cannot answer now; nothing is known to have happened.
     pub fn unavailable(code: &str, detail: impl Into<String>) -> Self {
         Self::new(
@@ -107,6 +120,10 @@ impl Problem {
 
     /// The ledger's no.
     pub fn rejected(rejection: &Rejection) -> Self {
+        // What is refused in a batch is refused for its own reason; beside it stands where.
+        if let Rejection::InBatch { index, rejection } = rejection {
+            return Self::rejected(rejection).with("index", *index);
+        }
         let status = match rejection.class() {
             Class::Refused => StatusCode::UNPROCESSABLE_ENTITY,
             Class::Conflict => StatusCode::CONFLICT,
@@ -127,6 +144,7 @@ impl Problem {
             code,
             detail,
             retry,
+            retry_after_s: None,
             members,
         }
     }
@@ -208,9 +226,10 @@ impl From<&NoAnswer> for Problem {
     fn from(no_answer: &NoAnswer) -> Self {
         let detail = no_answer.to_string();
         match no_answer {
-            NoAnswer::Writer(Failure::Overloaded) | NoAnswer::Busy | NoAnswer::TooManyStreams => {
-                Self::unavailable("overloaded", detail)
-            }
+            NoAnswer::Writer(Failure::Overloaded)
+            | NoAnswer::Busy
+            | NoAnswer::TooManyStreams
+            | NoAnswer::TooManyExports => Self::unavailable("overloaded", detail),
             NoAnswer::Writer(Failure::Unknown) => Self::unavailable("outcome_unknown", detail),
             NoAnswer::Writer(Failure::Unavailable) | NoAnswer::Unreadable(_) => {
                 Self::unavailable("unavailable", detail)
@@ -248,8 +267,8 @@ impl IntoResponse for Problem {
         let mut response = (self.status, self.body().to_string()).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, PROBLEM_JSON);
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

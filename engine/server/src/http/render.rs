@@ -3,18 +3,20 @@
 //! This runs on the writer's thread and in the audit, which must get the same bytes: it depends on
 //! nothing but what it is given.
 
+mod views;
+
 use axum::http::StatusCode;
 use bursar_ledger::{
-    Act, CallId, CallResult, Decision, Ending, Retry, Timestamp, TransferId, Verdict,
+    Act, CallResult, Change, Decision, Ending, HoldEnd, HoldId, Retry, TransferId, TransferRequest,
+    Verdict,
 };
 use bursar_storage::{Recorded, Rendered};
-use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::problem::Problem;
-use super::wire::{MovementsView, Put};
-use super::{shapes, wire};
+use super::wire::{self, HoldLeftView, HoldStatus, Put, RemovedWebhookView};
+pub(super) use views::*;
 
 /// Renders an answer.
 pub fn render(recorded: &Recorded<'_>) -> Rendered {
@@ -69,19 +71,46 @@ fn applied(recorded: &Recorded<'_>, decision: &Decision) -> (StatusCode, Value) 
     match recorded.act {
         Act::Transfer(request) => (
             StatusCode::CREATED,
-            transfer(recorded, decision, request.id),
+            wire::to_json(transfer(recorded, decision, request.id)),
         ),
         Act::Issue(request) | Act::Burn(request) => (
             StatusCode::CREATED,
-            transfer(recorded, decision, request.id),
+            wire::to_json(transfer(recorded, decision, request.id)),
         ),
+        Act::Batch(transfers) => (
+            StatusCode::CREATED,
+            batch(recorded, decision, transfers.as_slice()),
+        ),
+        Act::Reverse(request) => {
+            let made = wire::to_json(ReversalView {
+                transfer: transfer(recorded, decision, request.id),
+                reverses: request.original,
+            });
+            (StatusCode::CREATED, made)
+        }
+        Act::PlaceHold(request) => (StatusCode::CREATED, hold(recorded, request.id)),
+        Act::CaptureHold(request) => {
+            let made = wire::to_json(CaptureView {
+                transfer: transfer(recorded, decision, request.id),
+                hold: hold_left(recorded, decision, request.hold),
+            });
+            (StatusCode::CREATED, made)
+        }
+        Act::ReleaseHold { hold, .. } | Act::ExpireHold { hold } => {
+            (StatusCode::OK, ended_hold(recorded, decision, *hold))
+        }
         Act::Call(result) => (StatusCode::OK, call(recorded, decision, result)),
         Act::OpenEconomy { .. }
+        | Act::SetEconomy { .. }
         | Act::SetAsset { .. }
         | Act::SetAccount { .. }
         | Act::SetPlugin { .. }
         | Act::SetKey { .. }
-        | Act::AddComponent { .. } => {
+        | Act::AddComponent { .. }
+        | Act::SetWebhook(_)
+        | Act::RemoveWebhook { .. }
+        | Act::NoteDelivery(_)
+        | Act::ForgetDelivery(_) => {
             let status = if decision.creates() {
                 StatusCode::CREATED
             } else {
@@ -92,63 +121,80 @@ fn applied(recorded: &Recorded<'_>, decision: &Decision) -> (StatusCode, Value) 
     }
 }
 
-/// A transfer that was made.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Transfer")]
-pub(super) struct TransferView<'a> {
-    #[schemars(with = "shapes::Uuid")]
+fn transfer<'a>(
+    recorded: &Recorded<'_>,
+    decision: &'a Decision,
     id: TransferId,
-    /// Its number in the economy's journal.
-    seq: u64,
-    #[schemars(with = "shapes::Timestamp")]
-    recorded_at: Timestamp,
-    #[serde(flatten)]
-    movements: MovementsView<'a>,
-}
-
-fn transfer(recorded: &Recorded<'_>, decision: &Decision, id: TransferId) -> Value {
-    wire::to_json(TransferView {
+) -> TransferView<'a> {
+    TransferView {
         id,
         seq: recorded.seq,
         recorded_at: recorded.recorded_at,
         movements: wire::movements(decision.movements()),
+    }
+}
+
+/// The transfers of a batch, each with its own postings and what is there after it.
+fn batch(recorded: &Recorded<'_>, decision: &Decision, requests: &[TransferRequest]) -> Value {
+    let mut movements = decision.movements();
+    let made = requests.iter().map(|request| {
+        let (own, rest) =
+            movements.split_at(request.postings.as_slice().len().min(movements.len()));
+        movements = rest;
+        BatchedView {
+            id: request.id,
+            movements: wire::movements(own),
+        }
+    });
+    let transfers = made.collect();
+    wire::to_json(BatchView {
+        seq: recorded.seq,
+        recorded_at: recorded.recorded_at,
+        transfers,
     })
 }
 
-/// A call that was committed.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Call")]
-pub(super) struct CallView<'a> {
-    #[schemars(with = "shapes::Uuid")]
-    call: CallId,
-    /// Its number in the economy's journal.
-    seq: u64,
-    #[schemars(with = "shapes::Timestamp")]
-    recorded_at: Timestamp,
-    #[serde(flatten)]
-    came: CameOf<'a>,
+/// A hold that was placed.
+fn hold(recorded: &Recorded<'_>, id: HoldId) -> Value {
+    let placed = recorded.books.and_then(|books| books.hold(id));
+    let (seq, recorded_at) = (recorded.seq, recorded.recorded_at);
+    let view = placed.map(|hold| {
+        wire::to_json(PlacedView {
+            hold: wire::hold(id, hold),
+            seq,
+            recorded_at,
+        })
+    });
+    view.unwrap_or_else(|| json!({ "seq": seq, "recorded_at": recorded_at }))
 }
 
-/// How a call can end that is no problem.
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(rename = "CallOutcome")]
-enum Committed {
-    /// Everything that it asked for has happened.
-    Committed,
+/// A hold that was released, or whose time is over.
+fn ended_hold(recorded: &Recorded<'_>, decision: &Decision, id: HoldId) -> Value {
+    wire::to_json(ReleaseView {
+        seq: recorded.seq,
+        recorded_at: recorded.recorded_at,
+        movements: wire::movements(decision.movements()),
+        hold: hold_left(recorded, decision, id),
+    })
 }
 
-/// What came of a call.
-#[derive(Serialize, JsonSchema)]
-struct CameOf<'a> {
-    outcome: Committed,
-    /// The plugin's reply, as the manifest's schema has it.
-    #[schemars(with = "Value")]
-    reply: &'a Value,
-    /// What moved.
-    transfer: MovementsView<'a>,
-    /// What the call used up.
-    fuel: u64,
+/// What is left of a hold, and how it ended if it has.
+fn hold_left(recorded: &Recorded<'_>, decision: &Decision, id: HoldId) -> HoldLeftView {
+    let open = recorded.books.and_then(|books| books.hold(id));
+    let ended = decision.changes().iter().find_map(|change| match change {
+        Change::HoldEnded { end, .. } => Some(*end),
+        _ => None,
+    });
+    let (status, remaining) = match (open, ended) {
+        (Some(hold), _) => (HoldStatus::Open, hold.remaining.get()),
+        (None, Some(end)) => (end.into(), 0),
+        (None, None) => (HoldEnd::Captured.into(), 0),
+    };
+    HoldLeftView {
+        id,
+        status,
+        remaining,
+    }
 }
 
 fn call(recorded: &Recorded<'_>, decision: &Decision, result: &CallResult) -> Value {
@@ -170,40 +216,12 @@ fn call(recorded: &Recorded<'_>, decision: &Decision, result: &CallResult) -> Va
     })
 }
 
-/// What would come of a transfer: it has no id, no number and no time, since it is not recorded.
-#[derive(JsonSchema)]
-#[schemars(rename = "TransferPreview")]
-pub(super) struct TransferPreview {
-    #[serde(flatten)]
-    _movements: MovementsView<'static>,
-    #[serde(rename = "preview")]
-    #[schemars(extend("const" = true))]
-    _preview: bool,
-}
-
-/// What would come of a call. Its draws are thrown away.
-#[derive(JsonSchema)]
-#[schemars(rename = "CallPreview")]
-pub(super) struct CallPreview {
-    #[serde(flatten)]
-    _came: CameOf<'static>,
-    #[serde(rename = "preview")]
-    #[schemars(extend("const" = true))]
-    _preview: bool,
-}
-
-/// A call that was committed, or previewed.
-#[derive(JsonSchema)]
-#[schemars(rename = "CallAnswer", untagged)]
-pub(super) enum CallAnswer {
-    _Call(CallView<'static>),
-    _Preview(CallPreview),
-}
-
 /// What a PUT has made, or left as it was.
 fn changed(recorded: &Recorded<'_>, changed: bool) -> Value {
     let view = recorded.books.and_then(|books| match recorded.act {
-        Act::OpenEconomy { .. } => Some(put(wire::opened(recorded.economy, books), changed)),
+        Act::OpenEconomy { .. } | Act::SetEconomy { .. } => {
+            Some(put(wire::opened(recorded.economy, books), changed))
+        }
         Act::SetAsset { asset, .. } => books
             .asset(asset)
             .map(|found| put(wire::asset(asset, found, books), changed)),
@@ -220,7 +238,27 @@ fn changed(recorded: &Recorded<'_>, changed: bool) -> Value {
             .components()
             .get(digest)
             .map(|found| put(wire::component(digest, found), changed)),
-        Act::Transfer(_) | Act::Issue(_) | Act::Burn(_) | Act::Call(_) => None,
+        Act::SetWebhook(request) => books
+            .webhook(&request.webhook)
+            .map(|found| put(wire::webhook(&request.webhook, found), changed)),
+        Act::RemoveWebhook { webhook } => {
+            let (id, removed) = (webhook, true);
+            Some(put(RemovedWebhookView { id, removed }, changed))
+        }
+        Act::NoteDelivery(note) => books
+            .delivery(&note.economy, &note.webhook)
+            .map(|found| put(wire::delivery(found), changed)),
+        Act::ForgetDelivery(_)
+        | Act::Transfer(_)
+        | Act::Batch(_)
+        | Act::Reverse(_)
+        | Act::PlaceHold(_)
+        | Act::CaptureHold(_)
+        | Act::ReleaseHold { .. }
+        | Act::ExpireHold { .. }
+        | Act::Issue(_)
+        | Act::Burn(_)
+        | Act::Call(_) => None,
     });
     view.unwrap_or_else(|| json!({ "changed": changed }))
 }

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::Api;
 use super::extract::BODY_BYTES_MAX;
+use super::shapes::IdempotencyHeader;
 
 /// Makes the schema of a type, and of all that it is made of.
 pub(super) type Describe = fn(&mut SchemaGenerator) -> Schema;
@@ -63,10 +64,13 @@ pub(super) enum Access {
     Key(Scope),
     /// A key with this scope that is not bound to economies.
     Everywhere(Scope),
+    /// The token of whoever runs the server.
+    Owner,
 }
 
 /// A body that is sent.
 pub(super) struct RequestBody {
+    pub(super) required: bool,
     pub(super) media: &'static str,
     pub(super) schema: Describe,
     pub(super) bytes_max: usize,
@@ -99,6 +103,10 @@ impl Route {
 
     pub(super) fn post<H: Handler<T, Api>, T: 'static>(path: &'static str, handler: H) -> Self {
         Self::new(Method::POST, path, on(MethodFilter::POST, handler))
+    }
+
+    pub(super) fn delete<H: Handler<T, Api>, T: 'static>(path: &'static str, handler: H) -> Self {
+        Self::new(Method::DELETE, path, on(MethodFilter::DELETE, handler))
     }
 
     fn new(method: Method, path: &'static str, handler: MethodRouter<Api>) -> Self {
@@ -154,6 +162,12 @@ impl Route {
         self
     }
 
+    /// It takes the token of whoever runs the server.
+    pub(super) fn needs_the_owner(mut self) -> Self {
+        self.operation.access = Access::Owner;
+        self
+    }
+
     /// It takes parameters in the query: the members of `Q`.
     pub(super) fn query<Q: JsonSchema>(mut self) -> Self {
         self.operation.query = Some(Q::json_schema);
@@ -190,10 +204,18 @@ impl Route {
         self
     }
 
+    /// The body may be missing.
+    pub(super) fn or_no_body(mut self) -> Self {
+        let body = self.operation.body.as_mut();
+        body.expect("the body is said before").required = false;
+        self
+    }
+
     /// It takes a body of some media type and size.
     pub(super) fn bytes<B: JsonSchema>(mut self, media: &'static str, bytes_max: usize) -> Self {
         let examples = self.operation.body.take().map(|body| body.examples);
         self.operation.body = Some(RequestBody {
+            required: true,
             media,
             schema: schema_of::<B>,
             bytes_max,
@@ -206,6 +228,14 @@ impl Route {
     pub(super) fn keyed(mut self) -> Self {
         self.operation.keyed = true;
         self.repeats()
+            .no(StatusCode::BAD_REQUEST, &KEY_UNREADABLE)
+            .no(StatusCode::UNPROCESSABLE_ENTITY, &KEY_REUSED)
+    }
+
+    /// It takes an idempotency key where the body asks for something that is kept under one.
+    pub(super) fn keyed_if(self, description: &'static str) -> Self {
+        self.header::<IdempotencyHeader>(KEY, description)
+            .repeats()
             .no(StatusCode::BAD_REQUEST, &KEY_UNREADABLE)
             .no(StatusCode::UNPROCESSABLE_ENTITY, &KEY_REUSED)
     }
@@ -266,6 +296,9 @@ impl Route {
         self.no(StatusCode::SERVICE_UNAVAILABLE, &UNREADABLE)
     }
 }
+
+/// The header of an idempotency key.
+pub(super) const KEY: &str = "Idempotency-Key";
 
 const KEY_UNREADABLE: [&str; 2] = ["idempotency_key_missing", "idempotency_key_malformed"];
 const KEY_REUSED: [&str; 1] = ["idempotency_key_reused"];

@@ -5,9 +5,8 @@
 
 use std::borrow::Cow;
 
-use bursar_ledger::{AMOUNT_MAX, NAME_CHARS_MAX, POSTINGS_MAX, Scope};
+use bursar_ledger::{AMOUNT_MAX, NAME_CHARS_MAX, POSTINGS_MAX};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde_json::json;
 
 use super::extract::NUMBER_MAX;
 
@@ -20,7 +19,7 @@ const ISSUER_CHARS_MAX: usize = NAME_CHARS_MAX + "issuer:".len();
 /// Declares a description: a type without values, its name in the document, and its schema.
 macro_rules! shape {
     ($name:ident, |$generator:ident| $schema:expr) => {
-        pub(super) struct $name;
+        pub(in crate::http) struct $name;
 
         impl JsonSchema for $name {
             fn schema_name() -> Cow<'static, str> {
@@ -33,6 +32,14 @@ macro_rules! shape {
         }
     };
 }
+
+mod books;
+mod plugins;
+mod reports;
+
+pub(in crate::http) use books::*;
+pub(in crate::http) use plugins::*;
+pub(in crate::http) use reports::*;
 
 shape!(Amount, |_generator| json_schema!({
     "description": "What moves: a whole number in the asset's smallest unit.",
@@ -69,6 +76,10 @@ shape!(PluginName, |_generator| segment(
 ));
 
 shape!(KeyName, |_generator| segment("The name of an API key."));
+
+shape!(WebhookName, |_generator| segment(
+    "A webhook of an economy."
+));
 
 fn segment(description: &str) -> Schema {
     json_schema!({
@@ -125,6 +136,12 @@ shape!(Stream, |_generator| json_schema!({
     "type": "string", "contentMediaType": "text/event-stream",
 }));
 
+shape!(Lines, |_generator| json_schema!({
+    "description": "Lines of JSON: an economy's journal from its first record, with a first and a \
+                    last line around it.",
+    "type": "string", "contentMediaType": "application/x-ndjson",
+}));
+
 shape!(
     Uuid,
     |_generator| json_schema!({ "type": "string", "format": "uuid" })
@@ -138,22 +155,6 @@ shape!(Digest, |_generator| json_schema!({
 shape!(Document, |_generator| json_schema!({
     "description": "Anything that you want to keep here, as a JSON object of at most 32 levels.",
     "type": "object", "additionalProperties": true,
-}));
-
-shape!(AccountStatus, |_generator| json_schema!({
-    "description": "`frozen`: nothing moves, until it is `open` again. `closed`: the same, and \
-                    there is nothing on it.",
-    "type": "string", "enum": ["open", "frozen", "closed"],
-}));
-
-shape!(AssetKind, |_generator| json_schema!({
-    "description": "Money or a thing. Both follow the same rules; a bot shows them differently.",
-    "type": "string", "enum": ["currency", "item"],
-}));
-
-shape!(KeyScope, |_generator| json_schema!({
-    "description": "What a key allows. `admin` allows everything.",
-    "type": "string", "enum": Scope::ALL.map(Scope::as_str),
 }));
 
 shape!(Retry, |_generator| json_schema!({
@@ -177,7 +178,7 @@ shape!(Posting, |generator| json_schema!({
 }));
 
 /// The postings of one transfer.
-pub(super) struct Postings;
+pub(in crate::http) struct Postings;
 
 impl JsonSchema for Postings {
     fn schema_name() -> Cow<'static, str> {
@@ -195,82 +196,6 @@ impl JsonSchema for Postings {
         })
     }
 }
-
-shape!(Grants, |generator| {
-    let accounts = json!({
-        "type": "array", "uniqueItems": true, "items": generator.subschema_for::<AccountName>(),
-    });
-    let described = |description: &str| {
-        let mut accounts = accounts.clone();
-        accounts["description"] = description.into();
-        accounts
-    };
-    let read = described("Accounts whose balances the plugin may read.");
-    let credit = described("Issuers that it may credit, that is, burn on.");
-    let debit = described("Accounts that it may debit; an issuer here means that it may issue.");
-    json_schema!({
-        "description": "What a plugin may do beyond its own accounts and the caller's.",
-        "type": "object",
-        "properties": {
-            "read": read, "credit": credit, "debit": debit,
-            "spend_per_call": {
-                "description": "The most that may leave the caller in one call, for each asset; \
-                                of one that is not named, nothing. Absent: no such cap.",
-                "type": ["object", "null"],
-                "additionalProperties": generator.subschema_for::<Limit>(),
-            },
-        },
-        "additionalProperties": false,
-    })
-});
-
-shape!(Manifest, |generator| json_schema!({
-    "description": "What a plugin says of itself: enough to build slash commands from.",
-    "type": "object",
-    "properties": {
-        "id": generator.subschema_for::<PluginName>(),
-        "version": { "type": "string" },
-        "description": { "type": "string" },
-        "license": { "type": "string" },
-        "accounts": {
-            "description": "Its own accounts beside `plugin:{id}`.",
-            "type": "array", "items": { "type": "string" },
-        },
-        "actions": { "type": "array", "items": generator.subschema_for::<Action>() },
-        "configuration": {
-            "description": "JSON Schema of its configuration.",
-            "type": ["object", "boolean"],
-        },
-        "permissions": generator.subschema_for::<Grants>(),
-    },
-    "required": [
-        "id", "version", "description", "license", "accounts", "actions", "configuration",
-        "permissions",
-    ],
-}));
-
-shape!(Action, |generator| json_schema!({
-    "description": "What a plugin can be asked to do.",
-    "type": "object",
-    "properties": {
-        "name": generator.subschema_for::<ActionName>(),
-        "description": { "type": "string" },
-        "arguments": { "description": "JSON Schema of its arguments.", "type": ["object", "boolean"] },
-        "reply": { "description": "JSON Schema of its reply.", "type": ["object", "boolean"] },
-    },
-    "required": ["name", "description", "arguments", "reply"],
-}));
-
-shape!(Finding, |_generator| json_schema!({
-    "description": "One thing that is wrong with a component.",
-    "type": "object",
-    "properties": {
-        "code": { "type": "string" },
-        "message": { "type": "string" },
-        "hint": { "description": "What to do about it.", "type": "string" },
-    },
-    "required": ["code", "message"],
-}));
 
 shape!(ProblemMembers, |generator| json_schema!({
     "type": "object",
@@ -299,6 +224,20 @@ shape!(ProblemMembers, |generator| json_schema!({
         "ceiling": generator.subschema_for::<Limit>(),
         "supply": generator.subschema_for::<Units>(),
         "max_supply": generator.subschema_for::<Limit>(),
+        "cap": generator.subschema_for::<Limit>(),
+        "asked": generator.subschema_for::<Limit>(),
+        "index": {
+            "description": "Which transfer of an atomic batch is refused, counted from 0.",
+            "type": "integer", "minimum": 0,
+        },
+        "hold": generator.subschema_for::<Uuid>(),
+        "remaining": generator.subschema_for::<Amount>(),
+        "ended": { "description": "How a hold ended, if that is known.", "type": "string" },
+        "open": { "description": "How many holds are open.", "type": "integer", "minimum": 0 },
+        "most": { "description": "How many there may be.", "type": "integer", "minimum": 0 },
+        "transfer": generator.subschema_for::<Uuid>(),
+        "by": generator.subschema_for::<Uuid>(),
+        "of": generator.subschema_for::<Uuid>(),
         "plugin": generator.subschema_for::<PluginName>(),
         "call": { "type": "string", "format": "uuid" },
         "fuel": { "description": "What the call used up.", "type": "integer", "format": "int64" },
@@ -312,62 +251,4 @@ shape!(ProblemMembers, |generator| json_schema!({
         "findings": { "type": "array", "items": generator.subschema_for::<Finding>() },
     },
     "additionalProperties": true,
-}));
-
-shape!(AuditReport, |generator| json_schema!({
-    "description": "What an audit found.",
-    "type": "object",
-    "properties": {
-        "ok": { "description": "Whether every promise holds.", "type": "boolean" },
-        "records": { "type": "integer", "format": "int64", "minimum": 0 },
-        "movements": { "type": "integer", "format": "int64", "minimum": 0 },
-        "promises": { "type": "array", "items": generator.subschema_for::<Promise>() },
-        "economies": { "type": "array", "items": generator.subschema_for::<EconomyHead>() },
-        "outside": {
-            "description": "Accounts outside of their limits since an operator changed these.",
-            "type": "array", "items": generator.subschema_for::<Outside>(),
-        },
-    },
-    "required": ["ok", "records", "movements", "promises", "economies", "outside"],
-}));
-
-shape!(Promise, |_generator| json_schema!({
-    "description": "One promise of the README.",
-    "type": "object",
-    "properties": {
-        "number": { "type": "integer", "minimum": 1 },
-        "name": { "type": "string" },
-        "ok": { "type": "boolean" },
-        "checked": { "description": "What was checked.", "type": "string" },
-        "findings": {
-            "description": "What was found, the first 20.",
-            "type": "array", "items": { "type": "string" },
-        },
-    },
-    "required": ["number", "name", "ok", "checked", "findings"],
-}));
-
-shape!(EconomyHead, |generator| json_schema!({
-    "description": "An economy at the end of its journal.",
-    "type": "object",
-    "properties": {
-        "economy": generator.subschema_for::<EconomyName>(),
-        "seq": { "description": "Its records.", "type": "integer", "format": "int64", "minimum": 0 },
-        "head": generator.subschema_for::<Digest>(),
-    },
-    "required": ["economy", "seq", "head"],
-}));
-
-shape!(Outside, |generator| json_schema!({
-    "description": "An account outside of its limits, and why that may be.",
-    "type": "object",
-    "properties": {
-        "economy": generator.subschema_for::<EconomyName>(),
-        "what": { "type": "string" },
-        "explained_by_seq": {
-            "description": "The record that last changed the account's limits.",
-            "type": "integer", "format": "int64", "minimum": 0,
-        },
-    },
-    "required": ["economy", "what", "explained_by_seq"],
 }));

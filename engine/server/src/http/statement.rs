@@ -3,7 +3,9 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use bursar_ledger::{AccountId, Act, AssetId, CallId, PluginId, Scope, Timestamp, TransferId};
+use bursar_ledger::{
+    AccountId, Act, AssetId, CallId, HoldId, PluginId, Scope, Timestamp, TransferId,
+};
 use bursar_storage::{ENTRIES_MAX, HistoryEntry, HistoryFilter, HistoryPage, HistoryQuery};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,7 +15,7 @@ use super::auth::Caller;
 use super::extract::{self, Asked, Path, wrong_query as wrong};
 use super::problem::Problem;
 use super::route::Route;
-use super::{Api, shapes, wire};
+use super::{Api, cursor, shapes, wire};
 use crate::economy::blocking;
 use crate::no_answer::NoAnswer;
 
@@ -21,7 +23,16 @@ use crate::no_answer::NoAnswer;
 const ENTRIES: usize = 50;
 
 /// Kinds of acts that move something.
-const KINDS: [&str; 4] = ["transfer", "issue", "burn", "call"];
+pub(super) const KINDS: [&str; 8] = [
+    "transfer",
+    "batch",
+    "reversal",
+    "capture_hold",
+    "expire_hold",
+    "issue",
+    "burn",
+    "call",
+];
 
 pub(super) fn route() -> Route {
     Route::get("/v1/economies/{economy}/accounts/{account}/statement", read)
@@ -82,17 +93,6 @@ pub(super) struct StatementQuery {
 struct Cursor {
     next: u64,
     filter: HistoryFilter,
-}
-
-impl Cursor {
-    /// A text that is nobody's business but ours.
-    fn seal(&self) -> String {
-        hex::encode(serde_json::to_vec(self).unwrap_or_default())
-    }
-
-    fn open(text: &str) -> Option<Self> {
-        serde_json::from_slice(&hex::decode(text).ok()?).ok()
-    }
 }
 
 /// A moment that the query names.
@@ -171,7 +171,7 @@ pub(super) async fn read(
             ));
         }
         Some(text) => {
-            let Cursor { next, filter } = Cursor::open(text).ok_or_else(no_cursor)?;
+            let Cursor { next, filter } = cursor::open(text).ok_or_else(no_cursor)?;
             (Some(next), filter)
         }
     };
@@ -202,7 +202,7 @@ fn statement(account: &AccountId, page: &HistoryPage, filter: &HistoryFilter) ->
     let entries = page.entries.iter().map(|found| entry(account, found));
     let next_cursor = page.next.map(|next| {
         let filter = filter.clone();
-        Cursor { next, filter }.seal()
+        cursor::seal(&Cursor { next, filter })
     });
     wire::to_json(Statement {
         account,
@@ -215,20 +215,36 @@ fn statement(account: &AccountId, page: &HistoryPage, filter: &HistoryFilter) ->
 enum Origin {
     Transfer(TransferId),
     Call(CallId),
+    Hold(HoldId),
     None,
 }
 
-fn origin(act: &Act) -> Origin {
+fn origin(act: &Act, part: u32) -> Origin {
     match act {
         Act::Transfer(request) => Origin::Transfer(request.id),
+        Act::Batch(transfers) => {
+            let part = usize::try_from(part).unwrap_or(usize::MAX);
+            let found = transfers.as_slice().get(part);
+            found.map_or(Origin::None, |request| Origin::Transfer(request.id))
+        }
+        Act::Reverse(request) => Origin::Transfer(request.id),
+        Act::CaptureHold(request) => Origin::Transfer(request.id),
+        Act::ExpireHold { hold } => Origin::Hold(*hold),
         Act::Issue(request) | Act::Burn(request) => Origin::Transfer(request.id),
         Act::Call(result) => Origin::Call(result.request.id),
         Act::OpenEconomy { .. }
+        | Act::SetEconomy { .. }
+        | Act::PlaceHold(_)
+        | Act::ReleaseHold { .. }
         | Act::SetAsset { .. }
         | Act::SetAccount { .. }
         | Act::SetPlugin { .. }
         | Act::SetKey { .. }
-        | Act::AddComponent { .. } => Origin::None,
+        | Act::AddComponent { .. }
+        | Act::SetWebhook(_)
+        | Act::RemoveWebhook { .. }
+        | Act::NoteDelivery(_)
+        | Act::ForgetDelivery(_) => Origin::None,
     }
 }
 
@@ -267,6 +283,10 @@ struct EntryView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<shapes::Document>")]
     metadata: Option<&'a Value>,
+    /// When it took effect elsewhere, as whoever asked has said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<shapes::Timestamp>")]
+    effective_at: Option<&'a Value>,
     /// The transfer that it was part of.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "shapes::Uuid")]
@@ -275,6 +295,10 @@ struct EntryView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "shapes::Uuid")]
     call: Option<CallId>,
+    /// The hold whose time was over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "shapes::Uuid")]
+    hold: Option<HoldId>,
     /// The plugin that was called.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "shapes::PluginName")]
@@ -290,27 +314,32 @@ fn entry<'a>(account: &AccountId, found: &'a HistoryEntry) -> EntryView<'a> {
     } else {
         (units, found.movement.destination_after, &posting.source)
     };
-    let (transfer, call) = match origin(&found.act) {
-        Origin::Transfer(id) => (Some(id), None),
-        Origin::Call(id) => (None, Some(id)),
-        Origin::None => (None, None),
+    let (transfer, call, hold) = match origin(&found.said.act, found.movement.part) {
+        Origin::Transfer(id) => (Some(id), None, None),
+        Origin::Call(id) => (None, Some(id), None),
+        Origin::Hold(id) => (None, None, Some(id)),
+        Origin::None => (None, None, None),
     };
+    let words = found.words();
+    let said = |name: &str| words.and_then(|words| words.get(name));
     EntryView {
         seq: found.seq,
         recorded_at: found.recorded_at,
-        kind: found.act.kind(),
+        kind: found.said.act.kind(),
         asset: &posting.asset,
         change,
         balance,
         counterparty,
         actor: &found.actor,
         idempotency_key: found.key.as_deref(),
-        memo: found.request.pointer("/body/memo"),
-        reference: found.request.pointer("/body/reference"),
-        metadata: found.request.pointer("/body/metadata"),
+        memo: said("memo"),
+        reference: said("reference"),
+        metadata: said("metadata"),
+        effective_at: said("effective_at"),
         transfer,
         call,
-        plugin: match &found.act {
+        hold,
+        plugin: match &found.said.act {
             Act::Call(result) => Some(&result.request.plugin),
             _ => None,
         },

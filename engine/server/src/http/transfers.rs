@@ -1,134 +1,82 @@
 //! What moves money: transfers between accounts, issue and burn.
 
+mod routes;
+
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use bursar_ledger::{
-    AccountId, Act, Amount, AssetId, Authority, IssueRequest, Postings, Scope, TransferRequest,
-    check_document,
+    AccountId, Act, Amount, AssetId, Authority, EconomyId, IssueRequest, Postings, Scope,
+    Timestamp, TransferRequest, check_document,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::auth::Caller;
 use super::extract::{Asked, Parsed, Path, Preview};
 use super::problem::Problem;
-use super::render::{TransferPreview, TransferView};
-use super::route::{Resource, Route};
-use super::{Api, batches, extract, outcomes, shapes};
+use super::{Api, extract, shapes};
 use crate::random;
 
+pub(super) use routes::{CONFLICTS, REFUSALS, moves_money, routes};
+
 /// Characters in a memo.
-const MEMO_CHARS_MAX: usize = 256;
+pub(crate) const MEMO_CHARS_MAX: usize = 256;
 /// Characters in a reference.
 const REFERENCE_CHARS_MAX: usize = 128;
 /// Bytes of a transfer's metadata, as JSON.
 const METADATA_BYTES_MAX: usize = 4096;
 
-/// What the ledger may refuse of whatever moves money.
-pub(super) const REFUSALS: &[&str] = &[
-    "account_closed",
-    "account_frozen",
-    "account_not_found",
-    "asset_not_found",
-    "ceiling_exceeded",
-    "insufficient_funds",
-    "issuer_account",
-    "plugin_account",
-    "reserved_account",
-    "state_quota",
-    "supply_limit",
-];
+/// What a client says of a movement: words that go into the journal with the request and mean
+/// nothing to the rules.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Words<'a> {
+    pub(super) memo: Option<&'a String>,
+    pub(super) reference: Option<&'a String>,
+    pub(super) metadata: Option<&'a Value>,
+}
 
-/// What may contradict how things stand.
-pub(super) const CONFLICTS: &[&str] = &["plugin_disabled"];
-
-pub(super) fn routes() -> Resource {
-    Resource {
-        name: "transfers",
-        about: "A transfer is an atomic set of postings. What is issued is born on the asset's \
-                issuer, and what is burned returns there.",
-        routes: vec![
-            transfer_route(),
-            batches::route(),
-            issue_route(),
-            burn_route(),
-            outcomes::route(),
-        ],
+impl Words<'_> {
+    /// Whether they can be kept.
+    pub(super) fn check(self) -> Result<(), Problem> {
+        check_text("/memo", self.memo, MEMO_CHARS_MAX)?;
+        check_text("/reference", self.reference, REFERENCE_CHARS_MAX)?;
+        match self.metadata {
+            Some(metadata) if !metadata.is_object() => {
+                Err(Problem::malformed("/metadata", "metadata is a JSON object"))
+            }
+            Some(metadata) => check_document(metadata, METADATA_BYTES_MAX)
+                .map_err(|error| Problem::malformed("/metadata", error.to_string())),
+            None => Ok(()),
+        }
     }
 }
 
-fn moves_money(route: Route) -> Route {
-    route
-        .query::<Preview>()
-        .keyed()
-        .answers::<TransferPreview>(StatusCode::OK, "What would have moved: it was a preview.")
-        .no(StatusCode::UNPROCESSABLE_ENTITY, REFUSALS)
-        .writes()
+/// Whether a text is not too long.
+pub(super) fn check_text(
+    pointer: &str,
+    text: Option<&String>,
+    chars_max: usize,
+) -> Result<(), Problem> {
+    if text.is_some_and(|text| text.chars().count() > chars_max) {
+        return Err(Problem::malformed(
+            pointer,
+            format!("at most {chars_max} characters"),
+        ));
+    }
+    Ok(())
 }
 
-fn transfer_route() -> Route {
-    let route = Route::post("/v1/economies/{economy}/transfers", transfer)
-        .called(
-            "create_transfer",
-            "Transfer between accounts",
-            "All postings move, in this order, or none. Issuers cannot be named, and a plugin's \
-             accounts are debited with the scope `admin` only.",
-        )
-        .needs(Scope::Transfer)
-        .body::<TransferBody>(
-            "pay",
-            json!({ "postings": [
-                { "from": "user:1", "to": "user:2", "asset": "coin", "amount": 30 },
-            ]}),
-        )
-        .answers::<TransferView<'static>>(StatusCode::CREATED, "What has moved.")
-        .like(json!({
-            "id": "0199d0a0-5b7e-7c1d-8f00-3f6f2d1f9a0f", "seq": 7,
-            "recorded_at": 1_764_025_200_000_u64,
-            "postings": [{ "from": "user:1", "to": "user:2", "asset": "coin", "amount": 30 }],
-            "balances": { "user:1": { "coin": 170 }, "user:2": { "coin": 30 } },
-        }));
-    moves_money(route)
-}
-
-fn issue_route() -> Route {
-    let route = Route::post("/v1/economies/{economy}/issue", issue)
-        .called(
-            "issue",
-            "Bring some of an asset into circulation",
-            "From the asset's issuer to an account, up to the asset's maximum supply.",
-        )
-        .needs(Scope::Issue)
-        .body::<IssueBody>(
-            "welcome",
-            json!({ "account": "user:1", "asset": "coin", "amount": 200, "memo": "welcome" }),
-        )
-        .or_body(
-            "stock",
-            json!({ "account": "plugin:shop", "asset": "item:potion", "amount": 10 }),
-        )
-        .answers::<TransferView<'static>>(StatusCode::CREATED, "What has moved.");
-    moves_money(route)
-}
-
-fn burn_route() -> Route {
-    let route = Route::post("/v1/economies/{economy}/burn", burn)
-        .called(
-            "burn",
-            "Take some of an asset out of circulation",
-            "From an account back to the asset's issuer.",
-        )
-        .needs(Scope::Issue)
-        .body::<IssueBody>(
-            "fee",
-            json!({ "account": "user:1", "asset": "coin", "amount": 5 }),
-        )
-        .answers::<TransferView<'static>>(StatusCode::CREATED, "What has moved.");
-    moves_money(route)
+/// On whose authority a key moves money.
+pub(super) fn authority(caller: &Caller) -> Authority {
+    if caller.allows(Scope::Admin) {
+        Authority::Admin
+    } else {
+        Authority::Bot
+    }
 }
 
 /// A transfer that is asked for.
@@ -147,6 +95,9 @@ pub(super) struct TransferBody {
     /// Anything that you want to keep with it, up to 4 KiB.
     #[schemars(with = "Option<shapes::Document>")]
     pub(super) metadata: Option<Value>,
+    /// When it took effect elsewhere; it is kept and shown, and means nothing to the rules.
+    #[schemars(with = "Option<shapes::Timestamp>")]
+    pub(super) effective_at: Option<Timestamp>,
 }
 
 /// An amount to bring into circulation, or to take out of it.
@@ -163,82 +114,85 @@ pub(super) struct IssueBody {
     /// Why, for people.
     #[schemars(length(max = 256))]
     memo: Option<String>,
+    /// When it took effect elsewhere; it is kept and shown, and means nothing to the rules.
+    #[schemars(with = "Option<shapes::Timestamp>")]
+    effective_at: Option<Timestamp>,
 }
 
-fn check_text(pointer: &str, text: Option<&String>, chars_max: usize) -> Result<(), Problem> {
-    if text.is_some_and(|text| text.chars().count() > chars_max) {
-        return Err(Problem::malformed(
-            pointer,
-            format!("at most {chars_max} characters"),
-        ));
+/// When something took effect outside may be said, and not that it will: what is asked for happens
+/// now, and a date to come would promise that it waits.
+pub(super) fn check_effective(
+    effective_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    if effective_at.is_some_and(|effective_at| effective_at > now) {
+        let detail = "this is in the future, and nothing is kept for later: send it when it is due";
+        return Err(Problem::malformed("/effective_at", detail));
     }
     Ok(())
 }
 
 impl IssueBody {
-    fn into_request(self) -> Result<IssueRequest, Problem> {
+    fn into_request(self, caller: &Caller, now: Timestamp) -> Result<IssueRequest, Problem> {
         check_text("/memo", self.memo.as_ref(), MEMO_CHARS_MAX)?;
+        check_effective(self.effective_at, now)?;
         Ok(IssueRequest {
             id: random::transfer_id(),
             account: self.account,
             asset: self.asset,
             amount: self.amount,
+            cap: caller.transfer_cap(),
         })
     }
 }
 
 impl TransferBody {
-    pub(super) fn into_act(self, caller: &Caller) -> Act {
-        let authority = if caller.allows(Scope::Admin) {
-            Authority::Admin
-        } else {
-            Authority::Bot
-        };
-        Act::Transfer(TransferRequest {
+    /// The transfer that is asked for, unless what is said of it cannot be kept.
+    pub(super) fn into_request(
+        self,
+        caller: &Caller,
+        now: Timestamp,
+    ) -> Result<TransferRequest, Problem> {
+        check_effective(self.effective_at, now)?;
+        Words {
+            memo: self.memo.as_ref(),
+            reference: self.reference.as_ref(),
+            metadata: self.metadata.as_ref(),
+        }
+        .check()?;
+        Ok(TransferRequest {
             id: random::transfer_id(),
             postings: self.postings,
-            authority,
+            authority: authority(caller),
+            cap: caller.transfer_cap(),
         })
-    }
-
-    /// Words that go into the journal with the request and mean nothing to the rules.
-    pub(super) fn check(&self) -> Result<(), Problem> {
-        check_text("/memo", self.memo.as_ref(), MEMO_CHARS_MAX)?;
-        check_text("/reference", self.reference.as_ref(), REFERENCE_CHARS_MAX)?;
-        match &self.metadata {
-            Some(metadata) if !metadata.is_object() => {
-                Err(Problem::malformed("/metadata", "metadata is a JSON object"))
-            }
-            Some(metadata) => check_document(metadata, METADATA_BYTES_MAX)
-                .map_err(|error| Problem::malformed("/metadata", error.to_string())),
-            None => Ok(()),
-        }
     }
 }
 
 /// `POST …/transfers`
 pub(super) async fn transfer(asked: MoneyRequest) -> Result<Response, Problem> {
-    let read = |body: TransferBody, caller: &Caller| {
-        body.check()?;
-        Ok(body.into_act(caller))
+    let read = |body: TransferBody, caller: &Caller, now| {
+        body.into_request(caller, now).map(Act::Transfer)
     };
     perform(asked, Scope::Transfer, "transfers", read).await
 }
 
 /// `POST …/issue`
 pub(super) async fn issue(asked: MoneyRequest) -> Result<Response, Problem> {
-    let read = |body: IssueBody, _: &Caller| Ok(Act::Issue(body.into_request()?));
+    let read =
+        |body: IssueBody, caller: &Caller, now| Ok(Act::Issue(body.into_request(caller, now)?));
     perform(asked, Scope::Issue, "issue", read).await
 }
 
 /// `POST …/burn`
 pub(super) async fn burn(asked: MoneyRequest) -> Result<Response, Problem> {
-    let read = |body: IssueBody, _: &Caller| Ok(Act::Burn(body.into_request()?));
+    let read =
+        |body: IssueBody, caller: &Caller, now| Ok(Act::Burn(body.into_request(caller, now)?));
     perform(asked, Scope::Issue, "burn", read).await
 }
 
 /// A request that moves money of an economy, or previews that.
-type MoneyRequest = (
+pub(super) type MoneyRequest = (
     State<Api>,
     Caller,
     Path<String>,
@@ -248,21 +202,50 @@ type MoneyRequest = (
 );
 
 /// Performs or previews the act that `read` makes of the body.
-async fn perform<B: DeserializeOwned>(
-    (State(api), caller, Path(economy), Asked(Preview { preview }), headers, body): MoneyRequest,
+pub(super) async fn perform<B: DeserializeOwned>(
+    (State(api), caller, Path(economy), Asked(preview), headers, body): MoneyRequest,
     scope: Scope,
     route: &str,
-    read: fn(B, &Caller) -> Result<Act, Problem>,
+    read: fn(B, &Caller, Timestamp) -> Result<Act, Problem>,
 ) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;
     caller.require(scope, &economy)?;
     let Parsed { typed, canonical } = extract::json::<B>(body).await?;
-    let act = read(typed, &caller)?;
+    let submitted = Submitted {
+        act: read(typed, &caller, api.bursar.now())?,
+        route: format!("/v1/economies/{economy}/{route}"),
+        economy,
+        canonical,
+    };
+    submit(&api, &caller, preview, &headers, submitted).await
+}
+
+/// An act with what was asked.
+pub(super) struct Submitted {
+    pub(super) economy: EconomyId,
+    pub(super) route: String,
+    pub(super) canonical: Value,
+    pub(super) act: Act,
+}
+
+/// Performs an act under the idempotency key that the headers name, or previews it.
+pub(super) async fn submit(
+    api: &Api,
+    caller: &Caller,
+    Preview { preview }: Preview,
+    headers: &HeaderMap,
+    submitted: Submitted,
+) -> Result<Response, Problem> {
+    let Submitted {
+        economy,
+        route,
+        canonical,
+        act,
+    } = submitted;
     if preview {
         return Ok(extract::respond(api.bursar.preview(&economy, &act)?));
     }
-    let key = extract::idempotency_key(&headers)?;
-    let route = format!("/v1/economies/{economy}/{route}");
-    let asking = extract::asking(&caller, economy, Some(key), "POST", &route, &canonical);
+    let key = extract::idempotency_key(headers)?;
+    let asking = extract::asking(caller, economy, Some(key), "POST", &route, &canonical);
     Ok(extract::respond(api.bursar.act(asking, act).await?))
 }

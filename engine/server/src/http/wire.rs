@@ -2,19 +2,28 @@
 //!
 //! The same types are written and described, so that the API's description is what is sent.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod holds;
+mod keys;
+mod plugins;
+mod webhooks;
 
-use bursar_host::Manifest;
+use std::collections::BTreeMap;
+
 use bursar_ledger::{
-    Account, AccountId, AccountStatus, ApiKey, Asset, AssetId, AssetKind, Balance, Books,
-    Component, Digest, EconomyId, Grants, KeyId, Limit, Movement, Plugin, PluginId, Posting,
-    Scopes, Timestamp,
+    Account, AccountId, AccountStatus, Asset, AssetId, AssetKind, Balance, Books, Day, Digest,
+    EconomyId, EconomyStatus, Flow, Limit, Movement, PluginId, Posting, Timestamp,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::shapes;
+pub(super) use holds::{HoldLeftView, HoldStatus, HoldTerms, HoldView, Past, hold, past_hold};
+pub(super) use keys::{KeyView, WithSecret, key};
+pub(super) use plugins::{ComponentView, DescribedView, PluginView, component, plugin};
+pub(super) use webhooks::{
+    DeliveryView, RemovedWebhookView, WebhookReadView, WebhookView, delivery, webhook,
+};
 
 /// A view as the JSON that it is. Views have text for keys and no floats, so this does not fail.
 pub(super) fn to_json(view: impl Serialize) -> Value {
@@ -31,20 +40,13 @@ pub(super) struct Put<T> {
     pub(super) changed: bool,
 }
 
-/// What an economy can be.
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum EconomyStatus {
-    /// Everything may be done.
-    Open,
-}
-
 /// One community's books, as they are opened.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Economy")]
 pub(super) struct OpenedView<'a> {
     #[schemars(with = "shapes::EconomyName")]
     pub(super) id: &'a EconomyId,
+    #[schemars(with = "shapes::EconomyStatus")]
     pub(super) status: EconomyStatus,
     #[schemars(with = "shapes::Timestamp")]
     pub(super) opened_at: Timestamp,
@@ -66,7 +68,7 @@ pub(super) struct EconomyView<'a> {
 pub(super) fn opened<'a>(id: &'a EconomyId, books: &Books) -> OpenedView<'a> {
     OpenedView {
         id,
-        status: EconomyStatus::Open,
+        status: books.status(),
         opened_at: books.opened_at(),
     }
 }
@@ -118,6 +120,30 @@ pub(super) fn asset<'a>(id: &'a AssetId, asset: &'a Asset, books: &Books) -> Ass
         max_supply: asset.max_supply,
         supply: books.supply(id),
         metadata: asset.metadata.as_ref(),
+    }
+}
+
+/// A day of an asset's circulation.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Flow")]
+pub(super) struct FlowView<'a> {
+    #[schemars(with = "shapes::Timestamp")]
+    day_starts_at: Timestamp,
+    /// The plugin by which it came and went; null for what keys issued and burned.
+    #[schemars(with = "Option<shapes::PluginName>")]
+    plugin: Option<&'a PluginId>,
+    /// How much came into circulation.
+    issued: u64,
+    /// How much left it.
+    burned: u64,
+}
+
+pub(super) fn flow(day: Day, plugin: Option<&PluginId>, flow: Flow) -> FlowView<'_> {
+    FlowView {
+        day_starts_at: day.starts_at(),
+        plugin,
+        issued: flow.issued,
+        burned: flow.burned,
     }
 }
 
@@ -210,123 +236,5 @@ pub(super) fn movements(movements: &[Movement]) -> MovementsView<'_> {
     MovementsView {
         postings: movements.iter().map(|movement| &movement.posting).collect(),
         balances,
-    }
-}
-
-/// A plugin as it is installed.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Plugin")]
-pub(super) struct PluginView<'a> {
-    #[schemars(with = "shapes::PluginName")]
-    id: &'a PluginId,
-    /// Which component runs.
-    #[schemars(with = "shapes::Digest")]
-    component: Digest,
-    /// Whether it may be called.
-    enabled: bool,
-    /// What its manifest asks for.
-    #[schemars(with = "shapes::Grants")]
-    requested: &'a Grants,
-    /// What it was granted.
-    #[schemars(with = "shapes::Grants")]
-    grants: &'a Grants,
-    /// The operator's configuration, as the manifest's schema has it.
-    #[schemars(with = "Value")]
-    config: &'a Value,
-    /// Bytes of its own keys and values together.
-    state_bytes: usize,
-}
-
-pub(super) fn plugin<'a>(id: &'a PluginId, plugin: &'a Plugin) -> PluginView<'a> {
-    PluginView {
-        id,
-        component: plugin.component,
-        enabled: plugin.enabled,
-        requested: &plugin.requested,
-        grants: &plugin.grants,
-        config: &plugin.config,
-        state_bytes: plugin.state_bytes,
-    }
-}
-
-/// A plugin with its manifest; one that does not load says why instead.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "PluginWithManifest")]
-pub(super) struct DescribedView<'a> {
-    #[serde(flatten)]
-    pub(super) plugin: PluginView<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "shapes::Manifest")]
-    pub(super) manifest: Option<&'a Manifest>,
-    /// Why it does not load.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "super::problem::ProblemBody<'static>")]
-    pub(super) problem: Option<Value>,
-}
-
-/// An API key, without anything of its secret.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Key")]
-pub(super) struct KeyView<'a> {
-    #[schemars(with = "shapes::KeyName")]
-    id: &'a KeyId,
-    #[schemars(with = "shapes::Timestamp")]
-    created_at: Timestamp,
-    #[schemars(with = "Vec<shapes::KeyScope>")]
-    scopes: &'a Scopes,
-    /// The economies in which it is good; all of them where absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Vec<shapes::EconomyName>")]
-    economies: Option<&'a BTreeSet<EconomyId>>,
-    /// Whether it is good for nothing any more.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    revoked: bool,
-}
-
-pub(super) fn key<'a>(id: &'a KeyId, key: &'a ApiKey) -> KeyView<'a> {
-    KeyView {
-        id,
-        created_at: key.created_at,
-        scopes: &key.definition.scopes,
-        economies: key.definition.economies.as_ref(),
-        revoked: key.definition.revoked,
-    }
-}
-
-/// What is sent beside a key that is new or has another secret.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "PutKeyWithSecret")]
-pub(super) struct WithSecret<T> {
-    #[serde(flatten)]
-    pub(super) view: T,
-    /// The key itself: here and nowhere else. Absent if the secret stayed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String")]
-    pub(super) key: Option<String>,
-}
-
-/// A component that was uploaded.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Component")]
-pub(super) struct ComponentView<'a> {
-    #[schemars(with = "shapes::Digest")]
-    component: &'a Digest,
-    /// The plugin that it is, as its manifest says.
-    plugin: &'a str,
-    /// The version that its manifest says.
-    version: &'a str,
-    /// Its size.
-    bytes: u64,
-    #[schemars(with = "shapes::Timestamp")]
-    added_at: Timestamp,
-}
-
-pub(super) fn component<'a>(digest: &'a Digest, component: &'a Component) -> ComponentView<'a> {
-    ComponentView {
-        component: digest,
-        plugin: &component.name,
-        version: &component.version,
-        bytes: component.bytes,
-        added_at: component.added_at,
     }
 }

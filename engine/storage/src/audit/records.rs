@@ -1,7 +1,8 @@
 //! One record under every light: who asked for what, whether it follows, whether it is all there.
 
 use bursar_ledger::{
-    Act, Answer, Ask, CallRequest, Change, Component, Digest, Ending, IssueRequest, Verdict, decide,
+    Act, Answer, Ask, CallRequest, Change, Component, Digest, Ending, IssueRequest, OnExpiry,
+    Postings, Verdict, decide,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -9,8 +10,9 @@ use serde_json::{Value, json};
 use super::Auditor;
 use super::report::P;
 use crate::error::StorageError;
-use crate::record::{Outcome, Record};
+use crate::record::{Outcome, Record, VERSION};
 use crate::rows;
+use crate::subjects::SubjectRow;
 use crate::submission::Recorded;
 
 impl Auditor {
@@ -26,8 +28,16 @@ impl Auditor {
         self.count(record, &act);
         self.check_effects(record);
         self.state.replay(record)?;
+        self.heads.pass(record);
         self.check_identity(record, &act)?;
-        if self.epochs.contains(&record.epoch) {
+        self.check_subjects(record, &act)?;
+        for entry in &record.entries {
+            if !self.order.agrees(&record.economy, entry)? {
+                let what = format!("movement {} differs in the order of accounts", entry.number);
+                self.find(P::Durable, what);
+            }
+        }
+        if record.version == VERSION {
             self.counts.decided += 1;
             self.check_verdict(record, &verdict)?;
             self.check_answer(record, &act, &verdict);
@@ -55,6 +65,42 @@ impl Auditor {
                     self.check_component(record, digest, component)?;
                 }
                 _ => {}
+            }
+        }
+        if let Act::Reverse(request) = &act
+            && request.force.is_some()
+        {
+            // Whoever is outside of its limits by this has it to thank for it.
+            let touched = record.entries.iter().map(|entry| &entry.movement.posting);
+            for posting in touched {
+                for account in [&posting.source, &posting.destination] {
+                    let place = (record.economy.clone(), account.clone());
+                    self.limits_set.insert(place, record.seq);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The record is found by what it is about; and what it takes back is what there was.
+    fn check_subjects(&mut self, record: &Record, act: &Act) -> Result<(), StorageError> {
+        for row in SubjectRow::of(act, record.outcome, &record.entries) {
+            self.counts.subjects += 1;
+            if !self.subjects.has(&row, record.id)? {
+                let what = format!("record {} is not found by what it is about", record.id);
+                self.find(P::Explainable, what);
+            }
+        }
+        if let (Act::Reverse(request), Outcome::Applied) = (act, record.outcome) {
+            let originals = self.about.find(&record.economy, request.original.into())?;
+            let made = originals.first().map(|original| &original.movements);
+            let taken = made.map(|movements| {
+                let postings = movements.iter().map(|movement| movement.posting.clone());
+                Postings::new(postings.collect()).map(|made| made.reversed())
+            });
+            if taken != Some(Ok(request.postings.clone())) {
+                let what = format!("record {} takes back what never was", record.id);
+                self.find(P::Authority, what);
             }
         }
         Ok(())
@@ -104,6 +150,14 @@ impl Auditor {
                 format!("record {} does not say who asked what", record.id),
             );
         }
+        let newest = self.epochs.insert(record.economy.clone(), record.epoch);
+        if newest.is_some_and(|newest| newest > record.epoch) {
+            let what = format!(
+                "record {} comes from an earlier opening than the one before it",
+                record.id
+            );
+            self.find(P::Explainable, what);
+        }
         if !is_what_was_asked(record, act) {
             let what = format!(
                 "record {} decided upon something that was not asked",
@@ -113,9 +167,13 @@ impl Auditor {
         }
         if let Some(key) = &record.key {
             self.counts.keyed += 1;
-            if self.keys.find(&record.economy, key)? != Some(record.id) {
-                let what = format!("the key of record {} leads elsewhere", record.id);
-                self.find(P::ExactlyOnce, what);
+            match self.keys.find(&record.economy, key) {
+                Ok(Some(found)) if found == record.id => {}
+                Ok(_) | Err(StorageError::Damaged { .. }) => {
+                    let what = format!("the key of record {} leads elsewhere", record.id);
+                    self.find(P::ExactlyOnce, what);
+                }
+                Err(error) => return Err(error),
             }
         }
         Ok(())
@@ -210,6 +268,37 @@ fn is_what_was_asked(record: &Record, act: &Act) -> bool {
     match act {
         Act::Transfer(transfer) => is("postings", value(&transfer.postings)),
         _ if record.key.is_none() => true,
+        Act::Batch(transfers) => {
+            let decided = transfers.as_slice().iter();
+            let decided = decided.map(|transfer| value(&transfer.postings));
+            let asked = asked("transfers").and_then(Value::as_array);
+            let asked = asked.into_iter().flatten();
+            asked
+                .map(|transfer| transfer.get("postings").cloned().unwrap_or_default())
+                .eq(decided)
+        }
+        Act::PlaceHold(hold) => {
+            let posting = hold.reservation.posting();
+            let rule = asked("on_expiry").cloned();
+            is("from", value(&posting.source))
+                && is("to", value(&posting.destination))
+                && is("asset", value(&posting.asset))
+                && is("amount", value(&posting.amount))
+                && is("expires_in_s", value(&hold.expires_in_s))
+                && rule.unwrap_or_else(|| value(&OnExpiry::default())) == value(&hold.on_expiry)
+        }
+        Act::CaptureHold(capture) => {
+            asked("amount").cloned().unwrap_or_default() == value(&capture.amount)
+                && names(&request, &capture.hold)
+        }
+        Act::ReleaseHold { hold, .. } => names(&request, hold),
+        Act::Reverse(reversal) => {
+            let reason = asked("reason").cloned();
+            let forced = reversal.force.as_ref().map(|force| value(&force.reason));
+            names(&request, &reversal.original)
+                && (forced.is_none() || reason == forced)
+                && asked("force").and_then(Value::as_bool).unwrap_or(false) == forced.is_some()
+        }
         Act::Issue(IssueRequest {
             account,
             asset,
@@ -240,6 +329,14 @@ fn is_what_was_asked(record: &Record, act: &Act) -> bool {
         }
         _ => true,
     }
+}
+
+/// Whether the path of a request leads to this.
+fn names(request: &Value, id: &impl std::fmt::Display) -> bool {
+    let path = request.get("path").and_then(Value::as_str);
+    let mut segments = path.unwrap_or_default().split('/');
+    let id = id.to_string();
+    segments.any(|segment| segment == id)
 }
 
 fn value(part: &impl Serialize) -> Value {

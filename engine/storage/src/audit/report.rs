@@ -1,9 +1,12 @@
 //! What an audit says: the promises by number, what was counted, what was found.
 
-use bursar_ledger::{Digest, EconomyId};
+use std::sync::Arc;
+
+use bursar_ledger::{Books, Digest, EconomyId};
 use serde::Serialize;
 
 use super::Auditor;
+use crate::state::State;
 
 /// Findings that are spelled out per promise; beyond, they are only counted.
 const FINDINGS_MAX: usize = 20;
@@ -21,8 +24,11 @@ pub struct AuditReport {
     pub promises: Vec<Promise>,
     /// The economies, with the hash that covers all their records.
     pub economies: Vec<EconomyHead>,
-    /// Accounts outside their limits because an operator changed the limits.
+    /// Accounts outside their limits because an operator changed the limits or forced a reversal.
     pub outside: Vec<Outside>,
+    /// The heads that were looked for, and where they were found.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub heads: Vec<FoundHead>,
 }
 
 /// One promise.
@@ -51,6 +57,17 @@ pub struct EconomyHead {
     pub head: Digest,
 }
 
+/// A head that was seen before.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct FoundHead {
+    /// Whose it is said to be, or was found to be.
+    pub economy: Option<EconomyId>,
+    /// The hash.
+    pub head: Digest,
+    /// The record that has it; none if there is none.
+    pub seq: Option<u64>,
+}
+
 /// An account outside its limits, and why that may be.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Outside {
@@ -58,7 +75,7 @@ pub struct Outside {
     pub economy: EconomyId,
     /// How it is outside.
     pub what: String,
-    /// The record that last changed the account's limits.
+    /// The record that last changed the account's limits, or was forced on it.
     pub explained_by_seq: u64,
 }
 
@@ -96,12 +113,35 @@ pub(super) enum P {
 pub(super) struct Counts {
     pub(super) movements: u64,
     pub(super) keyed: u64,
+    pub(super) subjects: u64,
     pub(super) calls: u64,
     pub(super) facts: u64,
     pub(super) draws: u64,
     pub(super) harmless: u64,
     pub(super) decided: u64,
     pub(super) components: u64,
+}
+
+/// The economies of a state, and where their journals end in it.
+pub(crate) fn heads_of(state: &State) -> Vec<EconomyHead> {
+    let head = |(economy, books): (&EconomyId, &Arc<Books>)| EconomyHead {
+        economy: economy.clone(),
+        seq: books.seq(),
+        head: books.head(),
+    };
+    state.economies.iter().map(head).collect()
+}
+
+impl AuditReport {
+    /// Adds a finding.
+    pub(super) fn add(&mut self, promise: P, what: &str) {
+        self.ok = false;
+        let number = promise as u8;
+        for promise in self.promises.iter_mut().filter(|it| it.number == number) {
+            promise.ok = false;
+            promise.findings.push(what.to_owned());
+        }
+    }
 }
 
 impl Auditor {
@@ -129,22 +169,16 @@ impl Auditor {
                 }
             })
             .collect();
-        let heads = self
-            .state
-            .economies
-            .iter()
-            .map(|(economy, books)| EconomyHead {
-                economy: economy.clone(),
-                seq: books.seq(),
-                head: books.head(),
-            });
+        let found = self.heads.found();
+        let heads = heads_of(&self.state);
         AuditReport {
             ok: promises.iter().all(|promise| promise.ok),
             records: self.state.record,
             movements: self.counts.movements,
             promises,
-            economies: heads.collect(),
+            economies: heads,
             outside: self.outside,
+            heads: found,
         }
     }
 
@@ -152,6 +186,7 @@ impl Auditor {
         let Counts {
             movements,
             keyed,
+            subjects: _,
             calls,
             facts,
             draws,

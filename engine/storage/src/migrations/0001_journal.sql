@@ -3,8 +3,9 @@ CREATE TABLE records (
     id              INTEGER PRIMARY KEY,            -- order of commit in this file, without gaps
     economy         TEXT    NOT NULL,
     seq             INTEGER NOT NULL CHECK (seq > 0),   -- order within the economy, without gaps
-    epoch           INTEGER NOT NULL,               -- which opening of the file wrote this
-    recorded_at     INTEGER NOT NULL,               -- milliseconds since 1970-01-01 UTC; never decreases
+    epoch           INTEGER NOT NULL,               -- which opening of its file wrote this
+    version         TEXT    NOT NULL,               -- and which version of bursar
+    recorded_at     INTEGER NOT NULL,               -- milliseconds since 1970-01-01 UTC; never decreases in an economy
     kind            TEXT    NOT NULL,               -- transfer, issue, call, set_account, …
     actor           TEXT    NOT NULL,               -- the API key that asked
     idempotency_key TEXT,
@@ -29,6 +30,7 @@ CREATE TABLE movements (
     destination          TEXT    NOT NULL,
     asset                TEXT    NOT NULL,
     amount               INTEGER NOT NULL CHECK (amount BETWEEN 1 AND 9007199254740991),
+    part                 INTEGER NOT NULL,          -- which transfer of its batch, from 0; 0 where there is no batch
     source_after         INTEGER NOT NULL,          -- what the source has posted after this movement
     destination_after    INTEGER NOT NULL,
     source_previous      INTEGER,                   -- movements.id of the source's movement before this one
@@ -52,13 +54,35 @@ CREATE TABLE keys (
     PRIMARY KEY (economy, key)
 ) STRICT, WITHOUT ROWID;
 
+-- What a record is about: the ids of transfers, holds and calls. The first record of an id has made it.
+CREATE TABLE subjects (
+    id       BLOB    NOT NULL CHECK (length(id) = 16),  -- a UUID; those of one moment are neighbours
+    record   INTEGER NOT NULL,
+    movement INTEGER,                               -- the first of its movements in this record, if it has any there
+    PRIMARY KEY (id, record)
+) STRICT, WITHOUT ROWID;
+
+-- The movements once more, in the order of accounts, filled in portions beside the work.
+CREATE TABLE account_movements (
+    economy  TEXT    NOT NULL,
+    account  TEXT    NOT NULL,
+    asset    TEXT    NOT NULL,
+    movement INTEGER NOT NULL,                      -- movements.id
+    after    INTEGER NOT NULL,                      -- what the account has posted after it
+    PRIMARY KEY (economy, account, asset, movement)
+) STRICT, WITHOUT ROWID;
+
+-- Up to which movement they are all in there; the only row is the only one that changes.
+CREATE TABLE account_movements_upto (movement INTEGER NOT NULL) STRICT;
+INSERT INTO account_movements_upto (movement) VALUES (0);
+
 -- Components, byte for byte as uploaded, by SHA-256.
 CREATE TABLE components (
     digest BLOB PRIMARY KEY CHECK (length(digest) = 32),
     bytes  BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Each opening of the file by a server.
+-- Each opening of the file by what writes to it. No promise rests on this: records carry their epoch.
 CREATE TABLE epochs (
     epoch     INTEGER PRIMARY KEY,
     opened_at INTEGER NOT NULL,

@@ -16,7 +16,7 @@ fn a_key_that_leads_nowhere_is_found() {
         &path,
         "INSERT INTO keys (economy, key, record) VALUES ('guild', 'planted', 2)",
     );
-    let report = audit_file(&path, render, &mut |_, _| {}).expect("the audit runs");
+    let report = audit_file(&path, &[], render, &mut |_, _| {}).expect("the audit runs");
     let broken: Vec<u8> = report
         .promises
         .iter()
@@ -161,7 +161,7 @@ fn what_was_decided_but_not_asked_is_found() {
         &storage,
         submission(Some("burn"), Act::Burn(coins("user:1", 5))),
     );
-    let honest = storage.audit(&mut |_, _| {}).expect("the audit runs");
+    let honest = storage.audit(&[], &mut |_, _| {}).expect("the audit runs");
     assert!(honest.ok, "{honest:#?}");
 
     let all = misheard(&storage.state());
@@ -176,7 +176,7 @@ fn what_was_decided_but_not_asked_is_found() {
             },
         );
     }
-    let report = storage.audit(&mut |_, _| {}).expect("the audit runs");
+    let report = storage.audit(&[], &mut |_, _| {}).expect("the audit runs");
     let explainable = report.promises.get(9).expect("ten promises");
     assert_eq!(explainable.findings.len(), count, "{report:#?}");
     storage.close();
@@ -189,7 +189,7 @@ fn only_a_file_of_ours_and_of_now_is_audited() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("guild.db");
     founded(&path);
-    let audit = || audit_file(&path, render, &mut |_, _| {}).err();
+    let audit = || audit_file(&path, &[], render, &mut |_, _| {}).err();
     vandalise(&path, "PRAGMA user_version = 99");
     assert!(matches!(
         audit(),

@@ -26,6 +26,7 @@ pub(super) enum Step {
     ClosedCheckpoint,
     RemovingPieces,
     RemovedPieces { some: bool },
+    OrderingMovements,
     Tidying,
 }
 
@@ -89,6 +90,13 @@ impl Journal for Watched {
         self.tell(Step::RemovedPieces { some })?;
         Ok(some)
     }
+    fn ordered(&self) -> u64 {
+        self.file.ordered()
+    }
+    fn order_movements(&mut self, most: u64) -> Result<(), StorageError> {
+        self.tell(Step::OrderingMovements)?;
+        self.file.order_movements(most)
+    }
     fn tidy(&mut self) -> Result<(), StorageError> {
         self.tell(Step::Tidying)?;
         self.file.tidy()
@@ -101,6 +109,9 @@ pub(super) fn pace() -> Pace {
         checkpoint_records: u64::MAX,
         pieces_written: 2,
         pieces_removed: 3,
+        ordered_when_idle: u64::MAX,
+        ordered_anyway: u64::MAX,
+        movements_ordered: 2,
         tidy_every: Duration::ZERO,
         reopen_pause: Duration::from_millis(1),
         reopen_pause_max: Duration::from_millis(2),

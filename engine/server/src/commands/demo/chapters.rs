@@ -408,7 +408,7 @@ async fn sudden_death(stage: &mut Stage) -> Told {
 
 async fn books_are_right(stage: &mut Stage) -> Told {
     let stopped = stage.stop().await?;
-    let report = bursar_storage::audit_file(&stage.file(), render, &mut |_, _| {});
+    let report = bursar_storage::audit_file(&stage.file(), &[], render, &mut |_, _| {});
     let report = report.map_err(|error| Broken::Unexpected(error.to_string()))?;
     audit::print(&serde_json::to_value(&report).unwrap_or_default());
     stage.check(

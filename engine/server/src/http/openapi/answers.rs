@@ -69,6 +69,12 @@ fn problem(
     let header = |name: &str| json!({ "$ref": format!("#/components/headers/{name}") });
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response["headers"] = json!({ "Retry-After": header("RetryAfter") });
+    } else if status == StatusCode::TOO_MANY_REQUESTS {
+        response["headers"] = json!({
+            "Retry-After": header("RetryAfter"),
+            "RateLimit-Policy": header("RateLimitPolicy"),
+            "RateLimit": header("RateLimit"),
+        });
     } else if status == StatusCode::UNAUTHORIZED {
         response["headers"] = json!({ "WWW-Authenticate": header("WwwAuthenticate") });
     } else if route.operation.repeats && kept.contains(&status) {
@@ -84,10 +90,14 @@ fn implied(route: &Route) -> Vec<(StatusCode, &'static [&'static str])> {
     let takes_a_key = operation.access != Access::Anybody;
     if takes_a_key {
         implied.push((StatusCode::UNAUTHORIZED, &["unauthorized"]));
+        implied.push((StatusCode::TOO_MANY_REQUESTS, &["rate_limited"]));
         implied.push((StatusCode::INTERNAL_SERVER_ERROR, &["internal"]));
     }
     let in_economy = names(route.path).any(|name| name == "economy");
-    let scoped = matches!(operation.access, Access::Key(_) | Access::Everywhere(_));
+    let scoped = matches!(
+        operation.access,
+        Access::Key(_) | Access::Everywhere(_) | Access::Owner
+    );
     if scoped || in_economy {
         implied.push((StatusCode::FORBIDDEN, &["forbidden"]));
     }

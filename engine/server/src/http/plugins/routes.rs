@@ -49,6 +49,7 @@ fn set_route() -> Route {
                 "component_not_found",
                 "component_missing",
                 "component_refused",
+                "economy_closed",
                 "grant_too_wide",
             ],
         )

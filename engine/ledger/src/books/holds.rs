@@ -1,0 +1,149 @@
+//! The open holds of an economy: which there are, whose they are, and which are due.
+
+use std::sync::Arc;
+
+use imbl::{OrdMap, OrdSet};
+
+use super::{Books, Misfit};
+use crate::amount::{Amount, Limit};
+use crate::hold::{Hold, Reservation};
+use crate::id::{AccountId, HoldId};
+use crate::time::Timestamp;
+
+/// Open holds, with the two orders in which they are looked for.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(crate) struct Holds {
+    open: OrdMap<HoldId, Arc<Hold>>,
+    of_source: OrdSet<(AccountId, HoldId)>,
+    due: OrdSet<(Timestamp, HoldId)>,
+}
+
+impl Holds {
+    /// Puts a hold in its places. False if it is there already.
+    pub(crate) fn insert(&mut self, id: HoldId, hold: Arc<Hold>) -> bool {
+        let source = hold.reservation.posting().source.clone();
+        self.due.insert((hold.due_at, id));
+        self.of_source.insert((source, id));
+        self.open.insert(id, hold).is_none()
+    }
+
+    fn remove(&mut self, id: HoldId) -> Option<Hold> {
+        let hold = Arc::unwrap_or_clone(self.open.remove(&id)?);
+        let source = hold.reservation.posting().source.clone();
+        self.due.remove(&(hold.due_at, id));
+        self.of_source.remove(&(source, id));
+        Some(hold)
+    }
+
+    pub(crate) fn into_pieces(self) -> impl Iterator<Item = (HoldId, Arc<Hold>)> + Send {
+        self.open.into_iter()
+    }
+}
+
+impl Books {
+    /// An open hold.
+    pub fn hold(&self, hold: HoldId) -> Option<&Arc<Hold>> {
+        self.holds.open.get(&hold)
+    }
+
+    /// How many holds are open.
+    pub fn holds_open(&self) -> usize {
+        self.holds.open.len()
+    }
+
+    /// Open holds by their ids, from after one on: of one account, or of all of them.
+    pub fn holds_after<'a>(
+        &'a self,
+        source: Option<&'a AccountId>,
+        after: Option<HoldId>,
+    ) -> Box<dyn Iterator<Item = (HoldId, &'a Arc<Hold>)> + 'a> {
+        use std::ops::Bound::{Excluded, Included, Unbounded};
+        match source {
+            None => {
+                let from = after.map_or(Unbounded, Excluded);
+                let holds = self.holds.open.range((from, Unbounded));
+                Box::new(holds.map(|(id, hold)| (*id, hold)))
+            }
+            Some(source) => {
+                let from = match after {
+                    Some(after) => Excluded((source.clone(), after)),
+                    None => Included((source.clone(), HoldId::MIN)),
+                };
+                let placed = self.holds.of_source.range((from, Unbounded));
+                let placed = placed.take_while(move |(account, _)| account == source);
+                Box::new(placed.filter_map(|(_, id)| Some((*id, self.hold(*id)?))))
+            }
+        }
+    }
+
+    /// Holds that are due at a moment, in the order in which they fell due.
+    pub fn holds_due(&self, at: Timestamp) -> impl Iterator<Item = HoldId> + '_ {
+        let due = self.holds.due.iter();
+        due.take_while(move |(due_at, _)| *due_at <= at)
+            .map(|(_, id)| *id)
+    }
+
+    /// When the next hold falls due, and which that is.
+    pub fn first_due(&self) -> Option<(Timestamp, HoldId)> {
+        self.holds.due.get_min().copied()
+    }
+
+    /// When the next hold falls due.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.holds.due.get_min().map(|(due_at, _)| *due_at)
+    }
+
+    /// Puts back a hold of a checkpoint.
+    pub(crate) fn restore_hold(&mut self, id: HoldId, hold: Arc<Hold>) -> bool {
+        self.holds.insert(id, hold)
+    }
+
+    pub(super) fn place_hold(&mut self, id: HoldId, hold: Hold) -> Result<(), Misfit> {
+        if self.hold(id).is_some() {
+            return Err(Misfit::Hold { hold: id });
+        }
+        self.reserve(id, &hold.reservation, |held| {
+            held.checked_add(hold.remaining.get())
+        })?;
+        self.holds.insert(id, Arc::new(hold));
+        Ok(())
+    }
+
+    /// Takes some of a hold away, or all that is left of it.
+    pub(super) fn shrink_hold(&mut self, id: HoldId, by: Option<Amount>) -> Result<(), Misfit> {
+        let misfit = || Misfit::Hold { hold: id };
+        let hold = self.holds.remove(id).ok_or_else(misfit)?;
+        let by = by.unwrap_or(hold.remaining);
+        let left = hold.remaining.get().checked_sub(by.get());
+        let left = left.ok_or_else(misfit)?;
+        self.reserve(id, &hold.reservation, |held| held.checked_sub(by.get()))?;
+        if let Some(remaining) = Amount::new(left) {
+            self.holds.insert(id, Arc::new(Hold { remaining, ..hold }));
+        }
+        Ok(())
+    }
+
+    pub(super) fn defer_hold(&mut self, id: HoldId, due_at: Timestamp) -> Result<(), Misfit> {
+        let hold = self.holds.remove(id).ok_or(Misfit::Hold { hold: id })?;
+        self.holds.insert(id, Arc::new(Hold { due_at, ..hold }));
+        Ok(())
+    }
+
+    /// Changes what is held where a hold stands.
+    fn reserve(
+        &mut self,
+        id: HoldId,
+        reservation: &Reservation,
+        change: impl FnOnce(u64) -> Option<u64>,
+    ) -> Result<(), Misfit> {
+        let misfit = || Misfit::Hold { hold: id };
+        let posting = reservation.posting();
+        let account = self.accounts.get_mut(&posting.source).ok_or_else(misfit)?;
+        let account = Arc::make_mut(account);
+        let mut balance = account.balance(&posting.asset);
+        let held = change(balance.held.get()).and_then(Limit::new);
+        balance.held = held.ok_or_else(misfit)?;
+        account.balances.insert(posting.asset.clone(), balance);
+        Ok(())
+    }
+}

@@ -1,0 +1,126 @@
+//! Holds: placed, captured in one or more parts, released, and ended by their own rule.
+
+use crate::act::{CaptureRequest, HoldRequest};
+use crate::books::Books;
+use crate::decision::{Change, Decision};
+use crate::hold::{Hold, HoldEnd, OnExpiry};
+use crate::id::HoldId;
+use crate::limits::HOLDS_MAX;
+use crate::rejection::Rejection;
+use crate::time::Timestamp;
+
+use super::Verdict;
+use super::money::{check_authority, check_cap, post_all};
+use super::scratch::{Funds, Scratch, check_places};
+
+/// How long the first further try waits, if a hold cannot be captured when its time is over.
+const FIRST_DEFERRAL_MS: u64 = 60 * 1000;
+
+/// How long any further try waits at most.
+const LONGEST_DEFERRAL_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// What is to be reserved must be there to be spent, as if it moved now.
+pub(super) fn place(
+    books: &Books,
+    at: Timestamp,
+    request: &HoldRequest,
+) -> Result<Verdict, Rejection> {
+    let postings = std::slice::from_ref(request.reservation.posting());
+    check_authority(postings, request.authority)?;
+    check_cap(request.cap.as_ref(), postings)?;
+    check_places(books, postings, Funds::Spendable)?;
+    if books.holds_open() >= HOLDS_MAX {
+        return Err(Rejection::TooManyHolds { most: HOLDS_MAX });
+    }
+    Scratch::new(books).check_debit(request.reservation.posting(), Funds::Spendable)?;
+    // From here on nothing may fail.
+    let expires_at = request.expires_at(at);
+    let (hold, on_expiry) = (request.id, request.on_expiry);
+    let placed = Hold::placed(&request.reservation, at, expires_at, on_expiry);
+    let change = Change::HoldPlaced { hold, placed };
+    Ok(Verdict::Applied(Decision::change(change, true)))
+}
+
+/// Past its time a hold is not captured, even if nobody has ended it yet.
+pub(super) fn capture(
+    books: &Books,
+    at: Timestamp,
+    request: &CaptureRequest,
+) -> Result<Verdict, Rejection> {
+    let closed = |ended| Rejection::HoldClosed {
+        hold: request.hold,
+        ended,
+    };
+    let hold = books
+        .hold(request.hold)
+        .ok_or_else(|| closed(request.ended))?;
+    if hold.expires_at <= at {
+        return Err(closed(Some(HoldEnd::Expired)));
+    }
+    let amount = request.amount.unwrap_or(hold.remaining);
+    if amount > hold.remaining {
+        return Err(Rejection::HoldExceeded {
+            hold: request.hold,
+            remaining: hold.remaining,
+            amount,
+        });
+    }
+    let captured = Change::HoldCaptured {
+        hold: request.hold,
+        amount,
+    };
+    let postings = [hold.reservation.part(amount)];
+    check_cap(request.cap.as_ref(), &postings)?;
+    post_all(books, &postings, Funds::Held, vec![captured], None)
+}
+
+/// Never refused while the hold is open: what was reserved was its owner's all the time.
+pub(super) fn release(
+    books: &Books,
+    hold: HoldId,
+    ended: Option<HoldEnd>,
+) -> Result<Verdict, Rejection> {
+    if books.hold(hold).is_none() {
+        return Err(Rejection::HoldClosed { hold, ended });
+    }
+    Ok(end(hold, HoldEnd::Released))
+}
+
+/// What is done with a hold whose time is over. What cannot be captured stays reserved, and is tried
+/// again, at growing intervals.
+pub(super) fn expire(books: &Books, at: Timestamp, id: HoldId) -> Result<Verdict, Rejection> {
+    let closed = Rejection::HoldClosed {
+        hold: id,
+        ended: None,
+    };
+    let hold = books
+        .hold(id)
+        .filter(|hold| hold.due_at <= at)
+        .ok_or(closed)?;
+    match hold.on_expiry {
+        OnExpiry::Release => Ok(end(id, HoldEnd::Expired)),
+        OnExpiry::Capture => {
+            let ended = Change::HoldEnded {
+                hold: id,
+                end: HoldEnd::Expired,
+            };
+            let posting = hold.reservation.part(hold.remaining);
+            let captured = post_all(books, &[posting], Funds::Held, vec![ended], None);
+            Ok(captured.unwrap_or_else(|_| defer(id, hold, at)))
+        }
+    }
+}
+
+fn end(hold: HoldId, end: HoldEnd) -> Verdict {
+    Verdict::Applied(Decision::change(Change::HoldEnded { hold, end }, false))
+}
+
+fn defer(id: HoldId, hold: &Hold, at: Timestamp) -> Verdict {
+    let overdue = at.0.saturating_sub(hold.expires_at.0);
+    let pause = overdue.clamp(FIRST_DEFERRAL_MS, LONGEST_DEFERRAL_MS);
+    let change = Change::HoldDeferred {
+        hold: id,
+        due_at: Timestamp(at.0.saturating_add(pause)),
+    };
+    Verdict::Applied(Decision::change(change, false))
+}

@@ -1,0 +1,36 @@
+//! Reversals: a transfer is taken back by a new one, once, and history stays as it is.
+
+use crate::act::{Authority, ReversalRequest};
+use crate::books::Books;
+use crate::decision::Change;
+use crate::economy::Reversal;
+use crate::rejection::Rejection;
+
+use super::Verdict;
+use super::money::{check_authority, check_cap, post_all};
+use super::scratch::Funds;
+
+pub(super) fn reverse(books: &Books, request: &ReversalRequest) -> Result<Verdict, Rejection> {
+    let postings = request.postings.as_slice();
+    match request.authority {
+        // What an issuer gave or a plugin got is an admin's to take back.
+        Authority::Admin => {}
+        Authority::Bot => check_authority(postings, Authority::Bot)?,
+    }
+    check_cap(request.cap.as_ref(), postings)?;
+    let transfer = request.original;
+    match books.reversal(transfer) {
+        None => {}
+        Some(Reversal::By(by)) => return Err(Rejection::AlreadyReversed { transfer, by }),
+        Some(Reversal::Of(of)) => return Err(Rejection::ReversalFinal { transfer, of }),
+    }
+    let funds = match request.force {
+        Some(_) => Funds::Forced,
+        None => Funds::Spendable,
+    };
+    let reversed = Change::Reversed {
+        original: transfer,
+        reversal: request.id,
+    };
+    post_all(books, postings, funds, vec![reversed], None)
+}

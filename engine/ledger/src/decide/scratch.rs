@@ -1,0 +1,235 @@
+//! Balances in the making: the rungs that everyone climbs who moves money.
+
+use std::collections::BTreeMap;
+
+use crate::account::AccountStatus;
+use crate::amount::Limit;
+use crate::books::Books;
+use crate::decision::Change;
+use crate::economy::Flow;
+use crate::id::{AccountId, AssetId, PluginId};
+use crate::limits::BALANCE_MAX;
+use crate::movement::{Movement, Posting};
+use crate::rejection::Rejection;
+
+/// What a debit may use up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Funds {
+    /// What the account can spend: what is neither held nor beyond its floor.
+    Spendable,
+    /// What is held, too: it was reserved for this.
+    Held,
+    /// Whatever the account's limits are: an admin wants it, and has said why.
+    Forced,
+}
+
+/// Both accounts of each posting.
+pub(super) fn accounts(postings: &[Posting]) -> impl Iterator<Item = &AccountId> {
+    postings
+        .iter()
+        .flat_map(|posting| [&posting.source, &posting.destination])
+}
+
+/// Whether the assets and accounts are there, and something may move on them.
+pub(super) fn check_places(
+    books: &Books,
+    postings: &[Posting],
+    funds: Funds,
+) -> Result<(), Rejection> {
+    for posting in postings {
+        if books.asset(&posting.asset).is_none() {
+            return Err(Rejection::AssetNotFound {
+                asset: posting.asset.clone(),
+            });
+        }
+    }
+    // An issuer's account is of its own asset: with it no other can be made.
+    for posting in postings {
+        let own = AccountId::issuer(&posting.asset);
+        let mut ends = [&posting.source, &posting.destination].into_iter();
+        if let Some(other) = ends.find(|account| account.is_issuer() && **account != own) {
+            return Err(Rejection::IssuerAccount {
+                account: other.clone(),
+            });
+        }
+    }
+    for account in accounts(postings) {
+        if books.account(account).is_none() {
+            return Err(Rejection::AccountNotFound {
+                account: account.clone(),
+            });
+        }
+    }
+    for account in accounts(postings) {
+        let Some(found) = books.account(account) else {
+            continue;
+        };
+        match (found.status, funds) {
+            // What was done before an account was frozen can be undone by force.
+            (AccountStatus::Frozen, Funds::Forced) => {}
+            (AccountStatus::Open | AccountStatus::Closed | AccountStatus::Frozen, _) => {
+                found.check_open(account)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Balances as they are after the postings so far.
+pub(super) struct Scratch<'a> {
+    books: &'a Books,
+    posted: BTreeMap<(&'a AccountId, &'a AssetId), i64>,
+    flows: BTreeMap<&'a AssetId, Flow>,
+}
+
+impl<'a> Scratch<'a> {
+    pub(super) fn new(books: &'a Books) -> Self {
+        Self {
+            books,
+            posted: BTreeMap::new(),
+            flows: BTreeMap::new(),
+        }
+    }
+
+    /// Posts all of it in the order given, as one part of its batch.
+    pub(super) fn post_all(
+        &mut self,
+        postings: &'a [Posting],
+        part: u32,
+        funds: Funds,
+    ) -> Result<Vec<Movement>, Rejection> {
+        let posted = postings
+            .iter()
+            .map(|posting| self.post(posting, part, funds));
+        posted.collect()
+    }
+
+    /// What came into circulation and left it, as far as it did.
+    pub(super) fn supply_moved(&self, plugin: Option<&PluginId>) -> Vec<Change> {
+        let moved = self.flows.iter().map(|(asset, flow)| Change::SupplyMoved {
+            asset: (*asset).clone(),
+            plugin: plugin.cloned(),
+            flow: *flow,
+        });
+        moved.collect()
+    }
+
+    fn post(
+        &mut self,
+        posting: &'a Posting,
+        part: u32,
+        funds: Funds,
+    ) -> Result<Movement, Rejection> {
+        let source_after = self.check_debit(posting, funds)?;
+        let destination_after = self.credit(posting, funds)?;
+        let (source, destination) = (&posting.source, &posting.destination);
+        self.posted.insert((source, &posting.asset), source_after);
+        self.posted
+            .insert((destination, &posting.asset), destination_after);
+        let units = posting.amount.get();
+        let (issued, burned) = match (source.is_issuer(), destination.is_issuer()) {
+            (true, _) => (units, 0),
+            (false, true) => (0, units),
+            (false, false) => (0, 0),
+        };
+        if issued > 0 || burned > 0 {
+            let flow = self.flows.entry(&posting.asset).or_default();
+            *flow = flow.and(Flow { issued, burned });
+        }
+        Ok(Movement {
+            part,
+            posting: posting.clone(),
+            source_after,
+            destination_after,
+        })
+    }
+
+    fn posted(&self, account: &AccountId, asset: &AssetId) -> i64 {
+        let touched = self.posted.get(&(account, asset)).copied();
+        touched.unwrap_or_else(|| {
+            let account = self.books.account(account);
+            account.map_or(0, |found| found.balance(asset).posted)
+        })
+    }
+
+    /// What the source has posted if the posting may take from it.
+    pub(super) fn check_debit(&self, posting: &Posting, funds: Funds) -> Result<i64, Rejection> {
+        let Posting {
+            source,
+            asset,
+            amount,
+            ..
+        } = posting;
+        let before = self.posted(source, asset);
+        let after = before.saturating_sub(amount.signed());
+        if source.is_issuer() {
+            return self.check_supply(posting, before, after);
+        }
+        let account = self
+            .books
+            .account(source)
+            .expect("accounts were found a rung above");
+        let balance = account.balance(asset);
+        let delta = before.saturating_sub(balance.posted);
+        let available = match funds {
+            Funds::Spendable => account.spendable_after(asset, delta),
+            Funds::Held => {
+                account.spendable_after(asset, delta.saturating_add(balance.held.signed()))
+            }
+            Funds::Forced => before.saturating_add(BALANCE_MAX).try_into().unwrap_or(0),
+        };
+        if amount.get() > available {
+            return Err(Rejection::InsufficientFunds {
+                account: source.clone(),
+                asset: asset.clone(),
+                available,
+                required: *amount,
+            });
+        }
+        Ok(after)
+    }
+
+    fn check_supply(&self, posting: &Posting, before: i64, after: i64) -> Result<i64, Rejection> {
+        let asset = self.books.asset(&posting.asset);
+        let max_supply = asset.map_or(Limit::MAX, |asset| asset.supply_limit());
+        if after < max_supply.signed().saturating_neg() {
+            return Err(Rejection::SupplyLimit {
+                asset: posting.asset.clone(),
+                max_supply,
+                supply: before.saturating_neg(),
+                amount: posting.amount,
+            });
+        }
+        Ok(after)
+    }
+
+    fn credit(&self, posting: &Posting, funds: Funds) -> Result<i64, Rejection> {
+        let Posting {
+            destination,
+            asset,
+            amount,
+            ..
+        } = posting;
+        let posted = self.posted(destination, asset);
+        let after = posted.saturating_add(amount.signed());
+        // An issuer takes back at most what it has given.
+        let ceiling = match (destination.is_issuer(), funds) {
+            (true, _) => Limit::ZERO,
+            (false, Funds::Forced) => Limit::MAX,
+            (false, Funds::Spendable | Funds::Held) => self
+                .books
+                .account(destination)
+                .map_or(Limit::MAX, |account| account.ceiling()),
+        };
+        if after > ceiling.signed() {
+            return Err(Rejection::CeilingExceeded {
+                account: destination.clone(),
+                asset: asset.clone(),
+                ceiling,
+                posted,
+                amount: *amount,
+            });
+        }
+        Ok(after)
+    }
+}

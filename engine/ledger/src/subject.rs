@@ -1,0 +1,73 @@
+//! What a record is about: the transfers, holds and calls under whose ids it is looked for.
+
+use crate::act::Act;
+use crate::id::{CallId, HoldId, TransferId};
+
+/// The bytes of an id.
+pub type SubjectId = [u8; 16];
+
+/// One thing that a record is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Subject {
+    /// Its id.
+    pub id: SubjectId,
+    /// Which part of the record's movements is its own, if any is.
+    pub part: Option<u32>,
+}
+
+impl From<TransferId> for SubjectId {
+    fn from(transfer: TransferId) -> Self {
+        transfer.0.into_bytes()
+    }
+}
+
+impl From<HoldId> for SubjectId {
+    fn from(hold: HoldId) -> Self {
+        hold.0.into_bytes()
+    }
+}
+
+impl From<CallId> for SubjectId {
+    fn from(call: CallId) -> Self {
+        call.0.into_bytes()
+    }
+}
+
+impl Act {
+    /// What the act's record is about, if the act is applied.
+    pub fn subjects(&self) -> Vec<Subject> {
+        let made = |transfer: TransferId, part: u32| Subject {
+            id: transfer.into(),
+            part: Some(part),
+        };
+        let moved = |hold: HoldId| Subject {
+            id: hold.into(),
+            part: Some(0),
+        };
+        let about = |id: SubjectId| Subject { id, part: None };
+        match self {
+            Self::Transfer(request) => vec![made(request.id, 0)],
+            Self::Issue(request) | Self::Burn(request) => vec![made(request.id, 0)],
+            Self::Batch(transfers) => {
+                let transfers = transfers.as_slice().iter().zip(0..);
+                transfers.map(|(each, part)| made(each.id, part)).collect()
+            }
+            Self::Reverse(request) => vec![made(request.id, 0), about(request.original.into())],
+            Self::PlaceHold(request) => vec![about(request.id.into())],
+            Self::CaptureHold(request) => vec![made(request.id, 0), moved(request.hold)],
+            Self::ReleaseHold { hold, .. } | Self::ExpireHold { hold } => vec![moved(*hold)],
+            Self::Call(result) => vec![made(result.request.id.into(), 0)],
+            Self::OpenEconomy { .. }
+            | Self::SetEconomy { .. }
+            | Self::SetAsset { .. }
+            | Self::SetAccount { .. }
+            | Self::SetPlugin { .. }
+            | Self::SetKey { .. }
+            | Self::AddComponent { .. }
+            | Self::SetWebhook(_)
+            | Self::RemoveWebhook { .. }
+            | Self::NoteDelivery(_)
+            | Self::ForgetDelivery(_) => Vec::new(),
+        }
+    }
+}

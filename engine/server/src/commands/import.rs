@@ -1,0 +1,161 @@
+//! `bursar import`: an economy out of another file, or opening balances out of a list.
+
+mod balances;
+mod check;
+mod list;
+
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use bursar_host::Limits;
+use bursar_ledger::EconomyId;
+use bursar_storage::{Importing, import_file};
+use clap::Args;
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+use super::owner::{Access, access, check_there};
+use super::progress::progress;
+use super::{CommandError, Done, block_on, style};
+use crate::client::{Client, Response};
+use crate::economy::{CallBounds, SYSTEM};
+use crate::http::render;
+use crate::serve::{Server, Setup};
+use crate::webhooks::WebhookSetup;
+use crate::{clock, random};
+use balances::{Opening, bring_in};
+
+/// Bring an economy into a file, or opening balances into an economy.
+///
+/// Without --balances, an export is read from standard input, and its economy is there afterwards
+/// with all its history, or not at all.
+#[derive(Args, Debug)]
+pub(super) struct Import {
+    /// The database file
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// A list of balances to issue: account,asset,amount and, if you like, date and memo
+    #[arg(long, value_name = "LIST.csv", requires = "economy")]
+    balances: Option<PathBuf>,
+    /// The economy that the balances are for
+    #[arg(long, requires = "balances")]
+    economy: Option<EconomyId>,
+}
+
+impl Import {
+    pub(super) fn run(self) -> Done {
+        match (self.balances, self.economy) {
+            (Some(list), Some(economy)) => import_balances(self.file, &list, economy),
+            _ => import_economy(&self.file),
+        }
+    }
+}
+
+fn import_economy(file: &std::path::Path) -> Done {
+    let input = io::stdin();
+    if input.is_terminal() {
+        let what = "give it the lines of an export: bursar import FILE < guild.jsonl";
+        return Err(CommandError::new(what));
+    }
+    match access(file)? {
+        // The import takes the lock again itself, for as long as it writes.
+        Access::Ours(lock) => drop(lock),
+        Access::Theirs(_) => {
+            let path = file.display();
+            return Err(CommandError::new(format!(
+                "{path} is being served, and an economy is imported into a file that nobody \
+                 serves: stop the server first"
+            )));
+        }
+    }
+    let importing = Importing {
+        at: clock::system()(),
+        system: SYSTEM.parse().map_err(CommandError::new)?,
+        seed: random::seed(),
+        actor: "owner".into(),
+        render,
+    };
+    let mut shown = progress("imported");
+    let report = import_file(file, &importing, &mut input.lock(), &mut shown);
+    let report = report.map_err(CommandError::new)?;
+    let (economy, head, records) = (report.economy, report.head, report.records);
+    style::say(format!("{economy}:{head} record {records}"));
+    let path = file.display();
+    style::remark(format!(
+        "All of it is there. To decide it all again: bursar audit {path}"
+    ));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn import_balances(file: PathBuf, list: &std::path::Path, economy: EconomyId) -> Done {
+    check_there(&file)?;
+    let opening = Opening::read(list, economy, clock::system()())?;
+    block_on(async {
+        match access(&file)? {
+            Access::Theirs(client) => bring_in(*client, &opening).await,
+            Access::Ours(lock) => {
+                drop(lock);
+                served_meanwhile(file, &opening).await
+            }
+        }
+    })??;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A file that nobody serves is served for this, to nobody else: so that the balances come in on the
+/// same way as any request.
+async fn served_meanwhile(file: PathBuf, opening: &Opening) -> Result<(), CommandError> {
+    let setup = Setup {
+        database: file.clone(),
+        listen: None,
+        socket: None,
+        allow_plain_http: false,
+        clock: clock::system(),
+        ticks: clock::running(),
+        limits: Limits::standard(),
+        calls: CallBounds::standard(),
+        webhooks: WebhookSetup::standard(),
+    };
+    let server = Server::start(setup).await.map_err(CommandError::new)?;
+    if let Some(key) = server.admin_key() {
+        style::remark(format!(
+            "This file has no key yet. Its admin key is shown once, now: {key}"
+        ));
+    }
+    let (stop, stopped) = oneshot::channel::<()>();
+    let running = tokio::spawn(server.run(async { drop(stopped.await) }));
+    let done = match access(&file) {
+        Ok(Access::Theirs(client)) => bring_in(*client, opening).await,
+        Ok(Access::Ours(_)) => Err(CommandError::new("the file was given up; try again")),
+        Err(error) => Err(error),
+    };
+    drop(stop);
+    let closed = running.await.unwrap_or(false);
+    done?;
+    if closed {
+        return Ok(());
+    }
+    Err(CommandError::new(
+        "the file was not closed in order; run `bursar audit` on it",
+    ))
+}
+
+/// Asks the owner of the file, who may say no, and must say something.
+async fn asked(client: &mut Client, path: &str) -> Result<Response, CommandError> {
+    let answer = client.get(path).await.map_err(CommandError::new)?;
+    if answer.status.is_server_error() {
+        return Err(CommandError::new(detail(&answer)));
+    }
+    Ok(answer)
+}
+
+/// Why the owner of the file said no.
+fn detail(answer: &Response) -> String {
+    let body = answer.json();
+    let detail = body.get("detail").and_then(Value::as_str);
+    detail.map_or_else(
+        || format!("the owner answered {}", answer.status),
+        Into::into,
+    )
+}

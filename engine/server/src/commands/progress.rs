@@ -1,0 +1,28 @@
+//! How far long work is, for whoever waits at a terminal.
+
+use std::io::IsTerminal;
+
+use super::style;
+
+/// Records after which a line says how far the work is.
+const RECORDS_A_LINE: u64 = 100_000;
+
+/// Says on a terminal now and then how far the work is; whoever reads standard error from elsewhere
+/// is left alone.
+pub(super) fn progress(what: &'static str) -> impl FnMut(u64, u64) {
+    let shown = std::io::stderr().is_terminal();
+    let mut next = RECORDS_A_LINE;
+    move |done, all| {
+        if shown && done >= next {
+            style::remark(line(what, done, all));
+            next = done.saturating_add(RECORDS_A_LINE);
+        }
+    }
+}
+
+fn line(what: &str, done: u64, all: u64) -> String {
+    if all == 0 {
+        return format!("{what}: {done} records");
+    }
+    format!("{what}: {done} of {all} records")
+}

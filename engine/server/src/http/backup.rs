@@ -1,0 +1,110 @@
+//! A backup of the running server's file, beside the work that goes on.
+//!
+//! It names a path on the server's disk, so only whoever runs the server may ask for it, with the
+//! token that stands beside the file.
+
+use std::path::PathBuf;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::StatusCode;
+use bursar_ledger::Retry;
+use bursar_storage::{BACKUP_WAL_BYTES_MAX, BackupError, BackupPlan, BackupReport};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::auth::Caller;
+use super::extract::{self, Asked, Nothing};
+use super::problem::Problem;
+use super::route::Route;
+use super::{Api, shapes};
+use crate::economy::blocking;
+
+pub(super) fn route() -> Route {
+    Route::post("/v1/backup", make)
+        .called(
+            "make_backup",
+            "A verified copy of the file",
+            "What `bursar backup` asks of a file that is served. It names a path on the server's \
+             disk, so no API key will do. It overwrites nothing, so it needs no idempotency key.",
+        )
+        .needs_the_owner()
+        .body::<BackupBody>("nightly", json!({ "path": "/var/backups/bursar.db" }))
+        .answers::<shapes::BackupReport>(StatusCode::OK, "The copy, verified.")
+        .no(StatusCode::CONFLICT, &["backup_exists"])
+        .no(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            &["backup_failed", "backup_unsound"],
+        )
+        .no(StatusCode::SERVICE_UNAVAILABLE, &["backup_behind"])
+        .no(StatusCode::INSUFFICIENT_STORAGE, &["no_room"])
+}
+
+/// What is asked for.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BackupBody {
+    /// Where the copy is to be: an absolute path on the server's disk.
+    #[schemars(with = "String", regex(pattern = "^/"))]
+    pub(crate) path: PathBuf,
+    /// Whether its records are not decided again.
+    #[serde(default)]
+    pub(crate) quick: bool,
+}
+
+impl BackupBody {
+    /// How the copy is made.
+    pub(crate) fn plan(&self) -> BackupPlan {
+        BackupPlan {
+            audit: !self.quick,
+            wal_bytes_max: BACKUP_WAL_BYTES_MAX,
+        }
+    }
+}
+
+/// `POST /v1/backup`. It needs no idempotency key: a backup overwrites nothing.
+pub(super) async fn make(
+    State(api): State<Api>,
+    caller: Caller,
+    _: Asked<Nothing>,
+    body: Body,
+) -> Result<Json<BackupReport>, Problem> {
+    caller.require_owner()?;
+    let asked = extract::json::<BackupBody>(body).await?.typed;
+    if !asked.path.is_absolute() {
+        let detail = "an absolute path: the server does not know where you stand";
+        return Err(Problem::malformed("/path", detail));
+    }
+    let storage = api.bursar.storage().clone();
+    let plan = asked.plan();
+    let made = blocking(move || storage.back_up(&asked.path, plan, &mut |_, _| {})).await?;
+    made.map(Json).map_err(|error| refused(&error))
+}
+
+/// Why there is none. Whoever asks runs the server, so the error's own words are theirs to read.
+fn refused(error: &BackupError) -> Problem {
+    tracing::warn!(%error, "a backup was not made");
+    let (status, code, retry) = match error {
+        BackupError::Exists(_) => (StatusCode::CONFLICT, "backup_exists", Retry::Never),
+        BackupError::Path => (StatusCode::BAD_REQUEST, "malformed", Retry::Never),
+        BackupError::NoRoom(_) => (StatusCode::INSUFFICIENT_STORAGE, "no_room", Retry::SameKey),
+        BackupError::Behind { .. } => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "backup_behind",
+            Retry::SameKey,
+        ),
+        BackupError::Unsound(_) => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "backup_unsound",
+            Retry::Never,
+        ),
+        BackupError::File { .. } | BackupError::Storage(_) => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "backup_failed",
+            Retry::SameKey,
+        ),
+    };
+    Problem::new(status, code, retry, error.to_string())
+}

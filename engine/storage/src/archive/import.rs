@@ -1,0 +1,267 @@
+//! An economy's journal into a file: every record is checked as at a start, and all of it is one txn.
+
+use std::io::BufRead;
+
+use bursar_ledger::{Act, Digest, EconomyId, Seed, Timestamp};
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::json;
+
+use super::lines::Lines;
+use super::{ArchiveError, ClosingLine, ComponentLine, FORMAT, Line, OpeningLine, RecordLine};
+use crate::Request;
+use crate::batch::Batch;
+use crate::error::{PRIMARY_CODE, SQLITE_CONSTRAINT, StorageError};
+use crate::journal::{Appended, FileJournal, Journal};
+use crate::state::State;
+use crate::subjects::SubjectRow;
+use crate::submission::{Answer, Render, Reply, Submission};
+use crate::upkeep::{Pace, Slices};
+
+/// The largest number of an opening: far beyond what openings can come to, and far from what SQL
+/// counts to.
+pub(crate) const EPOCH_MAX: u64 = 1 << 48;
+
+/// The moment, the randomness and the names that an import needs.
+pub struct Importing {
+    /// The time now; no record may be later.
+    pub at: Timestamp,
+    /// The economy in which components are recorded. It belongs to its file.
+    pub system: EconomyId,
+    /// The randomness of that economy, if it is opened now.
+    pub seed: Seed,
+    /// Who imports, as records of components name it.
+    pub actor: String,
+    /// How answers are put into words.
+    pub render: Render,
+}
+
+/// What was imported.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct ImportReport {
+    /// Its name.
+    pub economy: EconomyId,
+    /// How many records it has.
+    pub records: u64,
+    /// The hash of the newest: the same as where it came from.
+    pub head: Digest,
+}
+
+/// Reads lines into a journal that nobody else has open.
+pub(crate) fn import(
+    journal: &mut FileJournal,
+    importing: &Importing,
+    input: &mut dyn BufRead,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<ImportReport, ArchiveError> {
+    let mut state = journal.load()?;
+    let mut report = None;
+    journal.txn(|journal| {
+        journal.begin_epoch(importing.at)?;
+        let mut importer = Importer {
+            journal,
+            importing,
+            state: &mut state,
+            lines: Lines::new(input),
+            components: 0,
+            epoch: 0,
+        };
+        report = Some(importer.read_all(progress)?);
+        Ok::<_, ArchiveError>(())
+    })?;
+    if let Err(error) = leave_checkpoint(journal, &state) {
+        // All of it is there; only the next start takes longer.
+        tracing::warn!(%error, "the checkpoint after the import was not written");
+    }
+    report.ok_or(ArchiveError::Cut(0))
+}
+
+/// A start need not follow all of it once more.
+fn leave_checkpoint(journal: &mut FileJournal, state: &State) -> Result<(), StorageError> {
+    let mut checkpoint = Slices::begin(journal, state)?;
+    while !checkpoint.advance(journal, Pace::standard().pieces_written)? {}
+    journal.tidy()
+}
+
+struct Importer<'a> {
+    journal: &'a mut FileJournal,
+    importing: &'a Importing,
+    state: &'a mut State,
+    lines: Lines<'a>,
+    components: u64,
+    /// The newest opening of the other file that a record names.
+    epoch: u64,
+}
+
+impl Importer<'_> {
+    fn read_all(
+        &mut self,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<ImportReport, ArchiveError> {
+        let economy = self.opening()?;
+        let mut next = self.lines.next()?;
+        while let Some(Line::Component(component)) = next {
+            self.add_component(&component)?;
+            next = self.lines.next()?;
+        }
+        let mut records = 0;
+        while let Some(Line::Record(record)) = next {
+            self.add_record(&economy, *record)?;
+            records += 1;
+            progress(records, 0);
+            next = self.lines.next()?;
+        }
+        match next {
+            Some(Line::End(closing)) => self.close(economy, records, &closing),
+            Some(Line::Economy(_) | Line::Component(_) | Line::Record(_)) => {
+                Err(self.lines.wrong("it is out of order"))
+            }
+            None => Err(ArchiveError::Cut(self.lines.line)),
+        }
+    }
+
+    fn opening(&mut self) -> Result<EconomyId, ArchiveError> {
+        let Some(Line::Economy(OpeningLine {
+            format,
+            version,
+            economy,
+        })) = self.lines.next()?
+        else {
+            return Err(self.lines.wrong("this is not the first line of an export"));
+        };
+        if format != FORMAT {
+            let what = format!(
+                "its format is {format}, and this version knows {FORMAT}: use bursar {version}"
+            );
+            return Err(self.lines.wrong(what));
+        }
+        if economy == self.importing.system {
+            return Err(ArchiveError::Reserved(economy));
+        }
+        if self.state.books(&economy).is_some() {
+            return Err(ArchiveError::Exists(economy));
+        }
+        Ok(economy)
+    }
+
+    /// Registers a component, unless it is here already, as a server does.
+    fn add_component(&mut self, line: &ComponentLine) -> Result<(), ArchiveError> {
+        let bytes = line.decoded().map_err(|what| self.lines.wrong(what))?;
+        self.components += 1;
+        let mut acts = Vec::new();
+        if self.state.books(&self.importing.system).is_none() {
+            let seed = self.importing.seed;
+            acts.push((Act::OpenEconomy { seed }, None));
+        }
+        let act = Act::AddComponent {
+            digest: line.digest,
+            bytes: bytes.len() as u64,
+            name: line.name.clone(),
+            version: line.version.clone(),
+        };
+        acts.push((act, Some((line.digest, Bytes::from(bytes)))));
+        let submissions: Vec<Submission> = acts
+            .into_iter()
+            .map(|(act, component)| Submission {
+                economy: self.importing.system.clone(),
+                actor: self.importing.actor.clone(),
+                key: None,
+                request: Request::new("IMPORT", "/", &json!({ "component": line.digest })),
+                act,
+                component,
+            })
+            .collect();
+        let at = self.importing.at.max(self.state.recorded_at());
+        let batch = Batch::new(
+            self.state.clone(),
+            at,
+            self.journal.epoch(),
+            self.importing.render,
+        );
+        let asked: Vec<&Submission> = submissions.iter().collect();
+        let (batch, replies) = batch.decide_all(&asked, &mut |_, _| Ok(None))?;
+        let done = |reply: &Result<Reply, _>| matches!(reply, Ok(Reply::Answered(Answer { status, .. })) if *status < 300);
+        if !replies.iter().all(done) {
+            return Err(self.lines.wrong("the component cannot be registered"));
+        }
+        for appended in &batch.appended {
+            self.journal.insert(appended)?;
+        }
+        *self.state = batch.state;
+        Ok(())
+    }
+
+    fn add_record(&mut self, economy: &EconomyId, line: RecordLine) -> Result<(), ArchiveError> {
+        if line.recorded_at > self.importing.at {
+            return Err(ArchiveError::Future {
+                line: self.lines.line,
+            });
+        }
+        if line.epoch > EPOCH_MAX || line.epoch < self.epoch {
+            return Err(self.lines.wrong("it names an opening that cannot be"));
+        }
+        self.epoch = line.epoch;
+        let record = line.into_record(economy.clone());
+        let mut record = record.map_err(|what| self.lines.wrong(what))?;
+        // What could not be read again could never be audited.
+        let act: Act = serde_json::from_str(&record.act)
+            .map_err(|error| self.lines.wrong(format!("its act: {error}")))?;
+        match self.state.adopt(&mut record) {
+            Ok(()) => {}
+            Err(StorageError::Damaged { what, .. }) => return Err(self.lines.wrong(what)),
+            Err(error) => return Err(error.into()),
+        }
+        let subjects = SubjectRow::of(&act, record.outcome, &record.entries);
+        let appended = Appended {
+            record,
+            component: None,
+            subjects,
+        };
+        self.journal.insert(&appended).map_err(|error| match error {
+            StorageError::Database(libsql::Error::SqliteFailure(code, _))
+                if code & PRIMARY_CODE == SQLITE_CONSTRAINT =>
+            {
+                self.lines.wrong("its idempotency key was used before")
+            }
+            other => other.into(),
+        })
+    }
+
+    fn close(
+        &mut self,
+        economy: EconomyId,
+        records: u64,
+        closing: &ClosingLine,
+    ) -> Result<ImportReport, ArchiveError> {
+        let digest = self.lines.digest();
+        let books = self.state.books(&economy).cloned();
+        let Some(books) = books.filter(|books| {
+            closing.records == records
+                && closing.components == self.components
+                && closing.head == books.head()
+                && closing.digest == digest
+        }) else {
+            return Err(self
+                .lines
+                .wrong("it counts other lines than there were: some are missing or were altered"));
+        };
+        if self.lines.next()?.is_some() {
+            return Err(self.lines.wrong("it comes after the last line"));
+        }
+        for (id, plugin) in books.plugins() {
+            let mut known = self.state.economies().values();
+            if !known.any(|books| books.components().contains_key(&plugin.component)) {
+                let what = format!("the component of the plugin `{id}` is in no line before it");
+                return Err(self.lines.wrong(what));
+            }
+        }
+        // No later opening of this file may come before one that a record names.
+        self.journal.pass_epoch(self.epoch, self.importing.at)?;
+        let head = books.head();
+        Ok(ImportReport {
+            economy,
+            records,
+            head,
+        })
+    }
+}

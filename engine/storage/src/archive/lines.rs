@@ -1,0 +1,63 @@
+//! Lines as they are read: counted, bounded, and hashed.
+
+use std::io::{BufRead, Read};
+
+use bursar_ledger::{Digest, Sha256Writer};
+
+use super::{ArchiveError, LINE_BYTES_MAX, Line, lines_hash};
+
+/// Lines, counted as they are read.
+pub(super) struct Lines<'a> {
+    input: &'a mut dyn BufRead,
+    /// How many were read.
+    pub(super) line: u64,
+    hash: Sha256Writer,
+    /// The newest line, which the hash does not cover yet.
+    before: Option<Vec<u8>>,
+}
+
+impl<'a> Lines<'a> {
+    pub(super) fn new(input: &'a mut dyn BufRead) -> Self {
+        Self {
+            input,
+            line: 0,
+            hash: lines_hash(),
+            before: None,
+        }
+    }
+
+    /// The next line; none at the end of the input.
+    pub(super) fn next(&mut self) -> Result<Option<Line>, ArchiveError> {
+        let mut text = Vec::new();
+        let mut limited = (&mut *self.input).take(LINE_BYTES_MAX + 1);
+        limited.read_until(b'\n', &mut text)?;
+        if text.is_empty() {
+            return Ok(None);
+        }
+        self.line += 1;
+        if text.len() as u64 > LINE_BYTES_MAX {
+            return Err(self.wrong(format!("a line has {LINE_BYTES_MAX} bytes at most")));
+        }
+        if text.last() != Some(&b'\n') {
+            return Err(ArchiveError::Cut(self.line - 1));
+        }
+        let line = serde_json::from_slice(&text).map_err(|error| self.wrong(error))?;
+        if let Some(before) = self.before.replace(text) {
+            self.hash.text(before);
+        }
+        Ok(Some(line))
+    }
+
+    /// Over all lines before the newest.
+    pub(super) fn digest(&mut self) -> Digest {
+        std::mem::replace(&mut self.hash, lines_hash()).finish()
+    }
+
+    /// Something wrong with the newest line.
+    pub(super) fn wrong(&self, what: impl std::fmt::Display) -> ArchiveError {
+        ArchiveError::Line {
+            line: self.line,
+            what: what.to_string(),
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Heads that somebody has seen before: each must be the hash of a record that is still there.
+//!
+//! A chain shows what was altered in it, and not that its end was cut off or all of it written anew.
+//! Whoever has kept a head elsewhere can tell.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use bursar_ledger::{Digest, EconomyId};
+
+use super::Auditor;
+use super::report::{FoundHead, P};
+use crate::record::Record;
+
+/// Heads that one audit looks for.
+pub const HEADS_MAX: usize = 64;
+
+/// A head as it was shown: by an event, an audit, an economy or a backup.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct SeenHead {
+    /// Whose it was; any economy's where it is not said.
+    pub economy: Option<EconomyId>,
+    /// The hash.
+    pub hash: Digest,
+}
+
+impl fmt::Display for SeenHead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(economy) = &self.economy {
+            write!(f, "{economy}:")?;
+        }
+        write!(f, "{}", self.hash)
+    }
+}
+
+/// A text is not a head.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("a head is ECONOMY:HASH or HASH, with a hash of 64 lower-case hexadecimal digits")]
+pub struct HeadError;
+
+impl FromStr for SeenHead {
+    type Err = HeadError;
+
+    fn from_str(text: &str) -> Result<Self, HeadError> {
+        let (economy, hash) = match text.split_once(':') {
+            Some((economy, hash)) => (Some(economy.parse().map_err(|_| HeadError)?), hash),
+            None => (None, text),
+        };
+        let hash = hash.parse().map_err(|_| HeadError)?;
+        Ok(Self { economy, hash })
+    }
+}
+
+/// The heads that are looked for while records go by: one look-up a record, however many there are.
+pub(super) struct Heads {
+    seen: BTreeMap<Digest, Vec<FoundHead>>,
+}
+
+impl Heads {
+    pub(super) fn new(seen: &[SeenHead]) -> Self {
+        let mut heads: BTreeMap<Digest, Vec<FoundHead>> = BTreeMap::new();
+        for SeenHead { economy, hash } in seen {
+            heads.entry(*hash).or_default().push(FoundHead {
+                economy: economy.clone(),
+                head: *hash,
+                seq: None,
+            });
+        }
+        Self { seen: heads }
+    }
+
+    /// Looks at a record that goes by.
+    pub(super) fn pass(&mut self, record: &Record) {
+        for head in self.seen.get_mut(&record.hash).into_iter().flatten() {
+            let economy = head.economy.get_or_insert_with(|| record.economy.clone());
+            if *economy == record.economy {
+                head.seq = Some(record.seq);
+            }
+        }
+    }
+
+    /// All heads, and where they were found.
+    pub(super) fn found(&self) -> Vec<FoundHead> {
+        self.seen.values().flatten().cloned().collect()
+    }
+}
+
+impl Auditor {
+    /// A head that no record has is the end of something that is no longer there.
+    pub(super) fn check_heads(&mut self) {
+        for FoundHead { economy, head, .. } in
+            self.heads.found().iter().filter(|it| it.seq.is_none())
+        {
+            let whose = economy
+                .as_ref()
+                .map_or_else(|| "any economy".into(), |it| format!("`{it}`"));
+            let what = format!(
+                "no record of {whose} has the hash {head}, which was seen before: \
+                 records were removed, or all of them written anew"
+            );
+            self.find(P::Explainable, what);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_names_its_economy_or_none() {
+        let hash = "ab".repeat(32);
+        for text in [hash.clone(), format!("guild:{hash}")] {
+            let head: SeenHead = text.parse().expect("a head");
+            assert_eq!(head.to_string(), text);
+        }
+        for wrong in [
+            "",
+            "guild",
+            "guild:",
+            ":",
+            &format!(":{hash}"),
+            &format!("a b:{hash}"),
+            &format!("{hash}0"),
+            &hash.to_uppercase(),
+            &format!("guild:user:{hash}"),
+        ] {
+            assert_eq!(wrong.parse::<SeenHead>(), Err(HeadError), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! What is done with a file that no process has open: each takes the lock of the file for as long as it
+//! works, so that nobody opens it meanwhile.
+
+use std::io::{self, BufRead};
+use std::path::{Path, PathBuf};
+
+use bursar_ledger::EconomyId;
+
+use crate::archive::{self, ArchiveError, ImportReport, Importing};
+use crate::audit::{self, AuditReport, SeenHead};
+use crate::backup::{self, BackupError, BackupPlan, BackupReport};
+use crate::error::StorageError;
+use crate::journal::FileJournal;
+use crate::lock::{FileLock, canonical};
+use crate::submission::Render;
+
+/// Checks every promise against every record of a file that no process has open, and looks for the
+/// heads that somebody has seen before.
+pub fn audit_file(
+    path: &Path,
+    heads: &[SeenHead],
+    render: Render,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<AuditReport, StorageError> {
+    let (path, _lock) = there(path)?;
+    audit::audit_whole(&path, heads, render, progress)
+}
+
+/// Makes a copy of a file that no process has open, at a path where nothing is.
+pub fn back_up_file(
+    path: &Path,
+    to: &Path,
+    plan: BackupPlan,
+    render: Render,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<BackupReport, BackupError> {
+    let (path, _lock) = there(path)?;
+    let source = backup::Source {
+        path: &path,
+        published: &audit::load(&path)?,
+        render,
+    };
+    source.back_up(to, plan, progress)
+}
+
+/// Writes an economy's journal out of a file that no process has open.
+pub fn export_file(
+    path: &Path,
+    economy: &EconomyId,
+    take: &mut dyn FnMut(Vec<u8>) -> io::Result<()>,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<(), ArchiveError> {
+    let (path, _lock) = there(path)?;
+    archive::export(&path, &audit::load(&path)?, economy, take, progress)
+}
+
+/// Reads an economy's journal into a file that no process has open; the file is made if it is not
+/// there. Either all of it is there afterwards, or nothing is.
+pub fn import_file(
+    path: &Path,
+    importing: &Importing,
+    input: &mut dyn BufRead,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<ImportReport, ArchiveError> {
+    let path = canonical(path);
+    let _lock = FileLock::acquire(&path)?;
+    let is_new = !path.exists();
+    let imported = FileJournal::prepare(&path).map_err(ArchiveError::from);
+    let imported =
+        imported.and_then(|mut journal| archive::import(&mut journal, importing, input, progress));
+    if imported.is_err() && is_new {
+        // Closing the journal has taken its companions away; what is left is an empty database.
+        drop(std::fs::remove_file(&path));
+    }
+    imported
+}
+
+/// The one path of a file that must be there, and its lock.
+fn there(path: &Path) -> Result<(PathBuf, FileLock), StorageError> {
+    if !path.exists() {
+        let source = io::Error::from(io::ErrorKind::NotFound);
+        return Err(StorageError::File {
+            path: path.to_owned(),
+            source,
+        });
+    }
+    let path = canonical(path);
+    let lock = FileLock::acquire(&path)?;
+    Ok((path, lock))
+}

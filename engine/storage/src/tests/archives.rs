@@ -1,0 +1,303 @@
+//! Economies that move from file to file: the same records, hashes and answers, or nothing at all.
+
+use std::io::{BufReader, Read};
+
+use super::rich::{furnish, system};
+use super::*;
+use crate::archive::EPOCH_MAX;
+
+/// Later than anything that these tests record.
+const NOW: Timestamp = Timestamp(1_000_000);
+
+fn importing() -> Importing {
+    Importing {
+        at: NOW,
+        system: system(),
+        seed: Seed::new([9; 32]),
+        actor: "owner".into(),
+        render,
+    }
+}
+
+fn exported(path: &Path) -> Vec<u8> {
+    let mut lines = Vec::new();
+    let mut take = |some: Vec<u8>| {
+        lines.extend(some);
+        Ok(())
+    };
+    export_file(path, &guild(), &mut take, &mut |_, _| {}).expect("it is exported");
+    lines
+}
+
+fn imported(path: &Path, lines: &[u8]) -> Result<ImportReport, ArchiveError> {
+    import_file(path, &importing(), &mut &*lines, &mut |_, _| {})
+}
+
+/// A folder with a furnished file in it, closed, and its guild as lines.
+fn furnished() -> (tempfile::TempDir, PathBuf, Vec<u8>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("guild.db");
+    let storage = open(&path);
+    furnish(&storage);
+    storage.close();
+    drop(storage);
+    let lines = exported(&path);
+    (folder, path, lines)
+}
+
+/// A file with another economy in it, of a later time.
+fn other(path: &Path) {
+    let later: Clock = Arc::new(|| Timestamp(500_000));
+    let lock = FileLock::acquire(path).expect("the lock");
+    let storage = Storage::open(path, lock, later, render).expect("the file opens");
+    for act in founding() {
+        let submission = Submission {
+            economy: name("other"),
+            ..submission(None, act)
+        };
+        let receiver = storage.submit(submission).expect("room");
+        answered(receiver.blocking_recv().expect("an answer").expect("ok"));
+    }
+    storage.close();
+}
+
+#[test]
+fn an_economy_is_the_same_in_another_file() {
+    let (folder, path, lines) = furnished();
+    let count = lines.split(|byte| *byte == b'\n').count() as u64 - 1;
+    for (to, others) in [("new.db", 0), ("other.db", 4)] {
+        let to = folder.path().join(to);
+        if others > 0 {
+            other(&to);
+        }
+        let report = imported(&to, &lines).expect("it is imported");
+        assert_eq!(report.records + 3, count, "an opening, a component, an end");
+        let source = open(&path);
+        assert_eq!(source.state().head(&guild()), Some(report.head));
+        source.close();
+        drop(source);
+        // The system economy is opened with the component.
+        let audit = all_promises_hold(&to);
+        assert_eq!(audit.records, others + 2 + report.records);
+        let decided = format!("{} records decided again", audit.records);
+        assert!(
+            audit
+                .promises
+                .iter()
+                .any(|it| it.checked.contains(&decided)),
+            "{audit:#?}"
+        );
+        assert_eq!(exported(&to), lines);
+
+        let storage = open(&to);
+        assert_eq!(
+            posted(&storage.state(), "user:2"),
+            posted(&crate::audit::load(&path).expect("a state"), "user:2")
+        );
+        let again = answered(ask(&storage, Some("pay"), transfer("user:1", "user:2", 30)));
+        assert!(again.replayed, "{again:?}");
+        answered(ask(&storage, Some("new"), transfer("user:1", "user:2", 1)));
+        let newest = storage.state().recorded_at();
+        assert!(
+            newest
+                >= storage
+                    .state()
+                    .books(&guild())
+                    .expect("it is there")
+                    .recorded_at()
+        );
+        storage.close();
+        drop(storage);
+        all_promises_hold(&to);
+        // And on to a third one, with what was written here.
+        let third = folder.path().join("third.db");
+        let lines = exported(&to);
+        imported(&third, &lines).expect("it is imported");
+        assert_eq!(exported(&third), lines);
+        all_promises_hold(&third);
+        std::fs::remove_file(third).expect("removed");
+    }
+}
+
+#[test]
+fn an_opening_after_an_import_comes_after_those_that_records_name() {
+    let (folder, path, _) = furnished();
+    for _ in 0..5 {
+        open(&path).close();
+    }
+    let storage = open(&path);
+    answered(ask(&storage, Some("late"), transfer("user:1", "user:2", 1)));
+    storage.close();
+    drop(storage);
+    let to = folder.path().join("new.db");
+    imported(&to, &exported(&path)).expect("it is imported");
+    let storage = open(&to);
+    answered(ask(
+        &storage,
+        Some("later"),
+        transfer("user:1", "user:2", 1),
+    ));
+    storage.close();
+    drop(storage);
+    all_promises_hold(&to);
+    assert_eq!(count(&to, "SELECT max(epoch) FROM records"), 8);
+}
+
+/// How many rows each table of a file has.
+fn content(path: &Path) -> [i64; 5] {
+    ["records", "movements", "keys", "epochs", "checkpoints"]
+        .map(|table| count(path, &format!("SELECT count(*) FROM {table}")))
+}
+
+fn joined(lines: &[&[u8]]) -> Vec<u8> {
+    let mut text = lines.join(&b'\n');
+    text.push(b'\n');
+    text
+}
+
+#[test]
+fn what_is_cut_altered_or_out_of_order_changes_nothing() {
+    let (folder, _, lines) = furnished();
+    let (new, old) = (folder.path().join("new.db"), folder.path().join("old.db"));
+    other(&old);
+    let before = content(&old);
+    let refused = |text: &[u8], how: &str| {
+        for path in [&new, &old] {
+            let said = imported(path, text).expect_err(how).to_string();
+            assert!(
+                said.contains("nothing was imported") || said.contains("Nothing"),
+                "{how}: {said}"
+            );
+        }
+        assert!(!new.exists(), "{how}");
+        assert_eq!(content(&old), before, "{how}");
+    };
+    let text = lines.strip_suffix(b"\n").expect("a last line");
+    let each: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
+    for n in 0..each.len() {
+        refused(&joined(&each[..n]), "cut after a line");
+        let without = [&each[..n], &each[n + 1..]].concat();
+        refused(&joined(&without), "a line is missing");
+        let mut twice = each.clone();
+        twice.insert(n, each[n]);
+        refused(&joined(&twice), "a line is there twice");
+        if n > 0 {
+            let mut swapped = each.clone();
+            swapped.swap(n - 1, n);
+            refused(&joined(&swapped), "two lines are swapped");
+        }
+        let mut longer = each[n].to_vec();
+        longer.truncate(longer.len() / 2);
+        refused(
+            &[&joined(&each[..n])[..], &longer].concat(),
+            "cut within a line",
+        );
+        let mut altered = each.clone();
+        let digit = each[n]
+            .iter()
+            .rposition(u8::is_ascii_digit)
+            .expect("there is a number");
+        let mut line = each[n].to_vec();
+        line[digit] = if line[digit] == b'7' { b'3' } else { b'7' };
+        altered[n] = &line;
+        refused(&joined(&altered), "a digit is altered");
+    }
+    imported(&old, &lines).expect("it is imported after all");
+    all_promises_hold(&old);
+}
+
+#[test]
+fn an_economy_is_imported_once_and_the_files_own_not_at_all() {
+    let (folder, path, lines) = furnished();
+    assert!(matches!(imported(&path, &lines), Err(ArchiveError::Exists(it)) if it == guild()));
+    let text = String::from_utf8(lines.clone()).expect("text");
+    let reserved = text.replacen(r#""economy":"guild""#, r#""economy":"system""#, 1);
+    let new = folder.path().join("new.db");
+    let refused = imported(&new, reserved.as_bytes());
+    assert!(
+        matches!(refused, Err(ArchiveError::Reserved(_))),
+        "{refused:?}"
+    );
+    let later = text.replacen(r#""format":1"#, r#""format":2"#, 1);
+    let refused = imported(&new, later.as_bytes()).expect_err("of a later format");
+    assert!(refused.to_string().contains("use bursar"), "{refused}");
+    let early = Importing {
+        at: Timestamp(1_005),
+        ..importing()
+    };
+    let refused = import_file(&new, &early, &mut &*lines, &mut |_, _| {});
+    assert!(
+        matches!(refused, Err(ArchiveError::Future { .. })),
+        "{refused:?}"
+    );
+    let nobody = export_file(&path, &name("nobody"), &mut |_| Ok(()), &mut |_, _| {});
+    assert!(matches!(nobody, Err(ArchiveError::NoEconomy(_))));
+}
+
+#[test]
+fn a_line_has_a_largest_size() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let new = folder.path().join("new.db");
+    for (bytes, too_long) in [(LINE_BYTES_MAX, false), (LINE_BYTES_MAX + 1, true)] {
+        let mut input = BufReader::new(std::io::repeat(b'x').take(bytes - 1).chain(&b"\n"[..]));
+        let refused = import_file(&new, &importing(), &mut input, &mut |_, _| {});
+        let said = refused.expect_err("no line of ours").to_string();
+        assert_eq!(said.contains("bytes at most"), too_long, "{said}");
+    }
+}
+
+#[test]
+fn an_opening_has_a_largest_number() {
+    let (folder, _, lines) = furnished();
+    let new = folder.path().join("new.db");
+    let text = String::from_utf8(lines).expect("text");
+    for (epoch, too_large) in [(EPOCH_MAX, false), (EPOCH_MAX + 1, true)] {
+        let altered = text.replacen(r#""epoch":1"#, &format!(r#""epoch":{epoch}"#), 1);
+        // One that could be is not the one that the record's hash covers.
+        let said = imported(&new, altered.as_bytes())
+            .expect_err("altered")
+            .to_string();
+        assert_eq!(
+            said.contains("an opening that cannot be"),
+            too_large,
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn what_is_damaged_is_not_exported() {
+    let (_folder, path, _) = furnished();
+    vandalise(
+        &path,
+        "DROP TRIGGER records_stay_as_written;
+         UPDATE records SET actor = 'somebody' WHERE id = 3;",
+    );
+    let damaged = export_file(&path, &guild(), &mut |_| Ok(()), &mut |_, _| {});
+    assert!(
+        matches!(
+            damaged,
+            Err(ArchiveError::Storage(crate::StorageError::Damaged {
+                record: 3,
+                ..
+            }))
+        ),
+        "{damaged:?}"
+    );
+}
+
+#[test]
+fn whoever_takes_no_more_lines_ends_the_export() {
+    let (_folder, path, _) = furnished();
+    let mut taken = 0;
+    let mut take = |_: Vec<u8>| {
+        taken += 1;
+        if taken > 1 {
+            Err(std::io::ErrorKind::BrokenPipe.into())
+        } else {
+            Ok(())
+        }
+    };
+    let ended = export_file(&path, &guild(), &mut take, &mut |_, _| {});
+    assert!(matches!(ended, Err(ArchiveError::Io(_))), "{ended:?}");
+}

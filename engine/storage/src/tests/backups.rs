@@ -1,0 +1,230 @@
+//! Copies of a file that is in use: of one moment, whole, or not there.
+
+use std::os::unix::fs::PermissionsExt;
+use std::sync::atomic::AtomicBool;
+
+use bursar_ledger::Digest;
+use bytes::Bytes;
+
+use super::*;
+use crate::record::Record;
+use crate::rows;
+
+const PLAN: BackupPlan = BackupPlan {
+    audit: true,
+    wal_bytes_max: BACKUP_WAL_BYTES_MAX,
+};
+
+fn records(path: &Path, upto: u64) -> Vec<Record> {
+    let database = Database::open_reader(path).expect("the file");
+    let mut records = Vec::new();
+    let read = rows::each_record(&database, 0, 0, |record| {
+        records.push(record);
+        Ok((records.len() as u64) < upto)
+    });
+    read.expect("records are read");
+    records
+}
+
+/// Sends transfers one after the other until told to end; says how many were made.
+fn pay_until(storage: &Storage, ended: &AtomicBool) -> u64 {
+    let mut paid = 0;
+    while !ended.load(Ordering::SeqCst) {
+        let key = format!("beside {paid}");
+        let answer = answered(ask(storage, Some(&key), transfer("user:1", "user:2", 1)));
+        assert!(answer.status == 201 || answer.status == 422, "{answer:?}");
+        paid += 1;
+    }
+    paid
+}
+
+/// A copy holds the file's own records up to its head, for its owner's eyes only.
+fn is_the_journal(report: &BackupReport, path: &Path, storage: &Storage) {
+    let found = report.path.metadata().expect("it is there");
+    assert_eq!(found.permissions().mode() & 0o777, 0o600);
+    assert_eq!(report.bytes, found.len());
+    let (here, there) = (path, &report.path);
+    assert_eq!(
+        records(there, report.records),
+        records(here, report.records)
+    );
+    let head = report.economies.first().expect("one economy");
+    let seen = SeenHead {
+        economy: Some(head.economy.clone()),
+        hash: head.head,
+    };
+    let audit = storage
+        .audit(&[seen], &mut |_, _| {})
+        .expect("the audit runs");
+    assert!(audit.ok, "{audit:#?}");
+}
+
+#[test]
+fn a_backup_under_load_is_the_journal_up_to_its_head() {
+    let (folder, path, storage) = open_guild();
+    answered(ask(&storage, Some("more"), issue("user:1", 100_000)));
+    let ended = AtomicBool::new(false);
+    let reports = std::thread::scope(|scope| {
+        let paying = scope.spawn(|| pay_until(&storage, &ended));
+        let reports: Vec<_> = [true, false]
+            .into_iter()
+            .map(|audit| {
+                let to = folder.path().join(format!("copy-{audit}.db"));
+                let before = storage.state().records();
+                let plan = BackupPlan { audit, ..PLAN };
+                let report = storage.back_up(&to, plan, &mut |_, _| {}).expect("a copy");
+                assert!(
+                    report.records >= before && report.audited == audit,
+                    "{report:?}"
+                );
+                report
+            })
+            .collect();
+        ended.store(true, Ordering::SeqCst);
+        assert!(paying.join().expect("it pays") > 0);
+        reports
+    });
+    for report in &reports {
+        is_the_journal(report, &path, &storage);
+    }
+    storage.close();
+    drop(storage);
+    for report in reports {
+        // A restore is a start on the copy.
+        assert_eq!(all_promises_hold(&report.path).records, report.records);
+        let restored = open(&report.path);
+        answered(ask(
+            &restored,
+            Some("after"),
+            transfer("user:1", "user:2", 1),
+        ));
+        restored.close();
+        drop(restored);
+        all_promises_hold(&report.path);
+    }
+    let left: Vec<_> = std::fs::read_dir(folder.path())
+        .expect("the folder")
+        .collect();
+    let partial = left
+        .iter()
+        .flatten()
+        .any(|it| it.path().to_string_lossy().ends_with(".partial"));
+    assert!(!partial, "{left:?}");
+}
+
+#[test]
+fn a_backup_overwrites_nothing() {
+    let (folder, path, storage) = open_guild();
+    let to = folder.path().join("copy.db");
+    let partial = folder.path().join("copy.db.partial");
+    let dangling = folder.path().join("link.db");
+    std::os::unix::fs::symlink(folder.path().join("copy.db"), &dangling).expect("a link");
+    for taken in [&to, &partial] {
+        std::fs::write(taken, "precious").expect("written");
+        let refused = storage.back_up(&to, PLAN, &mut |_, _| {});
+        assert!(
+            matches!(&refused, Err(BackupError::Exists(path)) if path == taken),
+            "{refused:?}"
+        );
+        assert_eq!(std::fs::read(taken).expect("there"), b"precious");
+        std::fs::remove_file(taken).expect("removed");
+    }
+    assert!(matches!(
+        storage.back_up(&path, PLAN, &mut |_, _| {}),
+        Err(BackupError::Exists(_))
+    ));
+    // A link that leads nowhere is followed: the copy is made where it points.
+    let report = storage
+        .back_up(&dangling, PLAN, &mut |_, _| {})
+        .expect("a copy");
+    assert_eq!(report.path, canonical(&to));
+    let nowhere = folder.path().join("none").join("copy.db");
+    let failed = storage.back_up(&nowhere, PLAN, &mut |_, _| {});
+    assert!(
+        matches!(failed, Err(BackupError::File { .. })),
+        "{failed:?}"
+    );
+    storage.close();
+}
+
+#[test]
+fn a_backup_that_lets_the_log_grow_too_large_is_given_up_and_disturbs_nobody() {
+    let (folder, path, storage) = open_guild();
+    // Large enough that copying it takes longer than some commits.
+    for n in 0..4_u8 {
+        let bytes = vec![n; 12 << 20];
+        let digest = Digest::of(&bytes);
+        let act = Act::AddComponent {
+            digest,
+            bytes: bytes.len() as u64,
+            name: "shop".into(),
+            version: "1.0.0".into(),
+        };
+        let component = Some((digest, Bytes::from(bytes)));
+        let receiver = storage
+            .submit(Submission {
+                component,
+                ..submission(None, act)
+            })
+            .expect("room");
+        answered(receiver.blocking_recv().expect("an answer").expect("ok"));
+    }
+    storage.close();
+    drop(storage);
+    let storage = open(&path);
+    answered(ask(&storage, Some("more"), issue("user:1", 100_000)));
+    let to = folder.path().join("copy.db");
+    let plan = BackupPlan {
+        wal_bytes_max: 0,
+        audit: false,
+    };
+    let ended = AtomicBool::new(false);
+    let given_up = std::thread::scope(|scope| {
+        let paying = scope.spawn(|| pay_until(&storage, &ended));
+        let mut tries = (0..1_000).map(|_| {
+            let done = storage.back_up(&to, plan, &mut |_, _| {});
+            drop(std::fs::remove_file(&to));
+            done
+        });
+        let given_up = tries.find_map(Result::err);
+        ended.store(true, Ordering::SeqCst);
+        assert!(paying.join().expect("it pays") > 0);
+        given_up
+    });
+    assert!(
+        matches!(given_up, Some(BackupError::Behind { wal_bytes, .. }) if wal_bytes > 0),
+        "{given_up:?}"
+    );
+    let partial = folder.path().join("copy.db.partial");
+    assert!(!to.exists() && !partial.exists());
+    answered(ask(
+        &storage,
+        Some("after"),
+        transfer("user:1", "user:2", 1),
+    ));
+    storage.close();
+    drop(storage);
+    all_promises_hold(&path);
+}
+
+#[test]
+fn a_damaged_file_gives_no_backup_that_looks_sound() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("guild.db");
+    founded(&path);
+    vandalise(
+        &path,
+        "DROP TRIGGER records_stay_as_written;
+         UPDATE records SET actor = 'somebody' WHERE id = 2;",
+    );
+    let to = folder.path().join("copy.db");
+    for audit in [true, false] {
+        let plan = BackupPlan { audit, ..PLAN };
+        let refused = back_up_file(&path, &to, plan, render, &mut |_, _| {});
+        let Err(BackupError::Unsound(what)) = refused else {
+            panic!("a copy of what is damaged: {refused:?}");
+        };
+        assert!(what.contains("record 2"), "{what}");
+        assert!(!to.exists());
+    }
+}

@@ -1,0 +1,388 @@
+//! Whoever alters the file behind our back is found out: every byte of every row, every row removed,
+//! added or moved, and the first record that is concerned is named.
+
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
+
+use libsql::Value;
+use proptest::prelude::*;
+
+use super::rich::furnish;
+use super::*;
+use crate::rows;
+
+/// What a vandal does first, and what nobody sees afterwards.
+const BEFORE: &str = "PRAGMA ignore_check_constraints = ON;
+    DROP TRIGGER records_stay; DROP TRIGGER records_stay_as_written;
+    DROP TRIGGER movements_stay; DROP TRIGGER movements_stay_as_written;";
+
+/// A column of a row, and the record that it belongs to.
+#[derive(Clone, Debug)]
+struct Cell {
+    table: &'static str,
+    column: String,
+    /// Which row, as a condition.
+    row: String,
+    value: Value,
+    record: u64,
+}
+
+/// A file with every kind of record, closed, and all its cells.
+struct Original {
+    bytes: Vec<u8>,
+    cells: Vec<Cell>,
+    triggers: Vec<String>,
+    records: u64,
+}
+
+fn original() -> &'static Original {
+    static ORIGINAL: OnceLock<Original> = OnceLock::new();
+    ORIGINAL.get_or_init(|| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("guild.db");
+        let storage = open(&path);
+        furnish(&storage);
+        storage.close();
+        drop(storage);
+        let report = all_promises_hold(&path);
+        let database = Database::open_reader(&path).expect("the file");
+        let mut cells = Vec::new();
+        for (table, row, record) in [
+            ("records", "'id = ' || id", "id"),
+            ("movements", "'id = ' || id", "record"),
+            (
+                "keys",
+                "'key = ''' || key || ''' AND economy = ''' || economy || ''''",
+                "record",
+            ),
+            (
+                "subjects",
+                "'hex(id) = ''' || hex(id) || ''' AND record = ' || record",
+                "record",
+            ),
+            (
+                "components",
+                "'true'",
+                "(SELECT id FROM records WHERE kind = 'add_component')",
+            ),
+        ] {
+            cells.extend(cells_of(&database, table, row, record));
+        }
+        let mut triggers = Vec::new();
+        let mut read = database.prepare("SELECT sql FROM sqlite_schema WHERE type = 'trigger'");
+        let read = read.as_mut().expect("sql");
+        let each = read.each(Vec::new(), |row| {
+            triggers.push(row.get::<String>(0)?);
+            Ok(true)
+        });
+        each.expect("the schema is read");
+        drop(database);
+        Original {
+            bytes: std::fs::read(&path).expect("the file"),
+            cells,
+            triggers,
+            records: report.records,
+        }
+    })
+}
+
+fn cells_of(database: &Database, table: &'static str, row: &str, record: &str) -> Vec<Cell> {
+    let mut columns = Vec::new();
+    let named = database.prepare(&format!("SELECT name FROM pragma_table_info('{table}')"));
+    let each = named.expect("sql").each(Vec::new(), |row| {
+        columns.push(row.get::<String>(0)?);
+        Ok(true)
+    });
+    each.expect("the columns are read");
+    let list = columns.join(", ");
+    let mut cells = Vec::new();
+    let rows = database.prepare(&format!("SELECT {row}, {record}, {list} FROM {table}"));
+    let each = rows.expect("sql").each(Vec::new(), |found| {
+        for (column, place) in columns.iter().zip(2..) {
+            cells.push(Cell {
+                table,
+                column: column.clone(),
+                row: found.get(0)?,
+                value: found.get_value(place)?,
+                record: rows::unsigned(found.get(1)?)?,
+            });
+        }
+        Ok(true)
+    });
+    each.expect("the rows are read");
+    assert!(!cells.is_empty(), "{table} is empty");
+    cells
+}
+
+/// The value with one byte of it altered, as SQL. What is nothing becomes something.
+fn altered(value: &Value, place: usize, mask: u8) -> String {
+    let flipped = |bytes: &[u8]| {
+        let mut bytes = bytes.to_vec();
+        let place = place % bytes.len().max(1);
+        match bytes.get_mut(place) {
+            Some(byte) => *byte ^= mask,
+            None => bytes.push(mask),
+        }
+        let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        let digits = digits.filter_map(|digit| char::from_digit(u32::from(digit), 16));
+        digits.collect::<String>()
+    };
+    match value {
+        Value::Null => "1".into(),
+        Value::Integer(number) => {
+            let bit = i64::from(mask) << (8 * (place % 8));
+            (number ^ bit).to_string()
+        }
+        Value::Text(text) => format!("CAST(x'{}' AS TEXT)", flipped(text.as_bytes())),
+        Value::Blob(bytes) => format!("x'{}'", flipped(bytes)),
+        Value::Real(_) => panic!("there are no fractions"),
+    }
+}
+
+/// What the audit says after somebody was at the file; none if SQLite did not let them.
+fn audited_after(sql: &str) -> Option<AuditReport> {
+    let original = original();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("guild.db");
+    std::fs::write(&path, &original.bytes).expect("a copy");
+    let vandal = Database::open_writer(&path).expect("a database");
+    vandal.batch(BEFORE).expect("the guards are gone");
+    vandal.batch(sql).ok()?;
+    vandal
+        .batch(&original.triggers.join(";"))
+        .expect("as if nothing were");
+    drop(vandal);
+    Some(audit_file(&path, &[], render, &mut |_, _| {}).expect("the audit runs"))
+}
+
+/// Every record that a finding names.
+fn named(report: &AuditReport) -> BTreeSet<u64> {
+    let findings = report.promises.iter().flat_map(|promise| &promise.findings);
+    let numbers = findings.flat_map(|finding| {
+        let mut parts = finding.split("record ");
+        parts.next();
+        parts.filter_map(|rest| {
+            let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+            digits.parse().ok()
+        })
+    });
+    numbers.collect()
+}
+
+fn is_found(cell: &Cell, place: usize, mask: u8) {
+    let value = altered(&cell.value, place, mask);
+    let Cell {
+        table, column, row, ..
+    } = cell;
+    let sql = format!("UPDATE {table} SET {column} = {value} WHERE {row}");
+    let Some(report) = audited_after(&sql) else {
+        return;
+    };
+    assert!(!report.ok, "not found: {sql}");
+    let mut first = cell.record;
+    if let ("movements", "record", Ok(claimed @ 1..)) = (*table, &**column, value.parse::<u64>()) {
+        // Here two records are concerned: the one that it is taken from, and the one that it names.
+        first = first.min(claimed);
+    }
+    assert_eq!(named(&report).first(), Some(&first), "{sql}\n{report:#?}");
+}
+
+#[test]
+fn what_is_altered_in_any_column_of_any_row_is_found_and_named() {
+    for cell in &original().cells {
+        is_found(cell, 0, 1);
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_altered_byte_is_found_and_its_record_named(
+        cell in any::<prop::sample::Index>(),
+        place in any::<prop::sample::Index>(),
+        mask in 1..=u8::MAX,
+    ) {
+        let cell = cell.get(&original().cells);
+        let length = match &cell.value {
+            Value::Text(text) => text.len(),
+            Value::Blob(bytes) => bytes.len(),
+            _ => 8,
+        };
+        is_found(cell, place.index(length.max(1)), mask);
+    }
+}
+
+#[test]
+fn a_row_that_is_removed_is_found_and_named() {
+    for id in 1..=original().records {
+        let alone = format!("DELETE FROM records WHERE id = {id}");
+        let with_all = format!(
+            "{alone}; DELETE FROM movements WHERE record = {id};
+            DELETE FROM keys WHERE record = {id}"
+        );
+        for sql in [alone, with_all] {
+            let report = audited_after(&sql).expect("rows are removed");
+            assert_eq!(named(&report).first(), Some(&id), "{sql}\n{report:#?}");
+        }
+    }
+    let rows = original()
+        .cells
+        .iter()
+        .filter(|cell| cell.table != "records");
+    for Cell {
+        table, row, record, ..
+    } in rows
+    {
+        let sql = format!("DELETE FROM {table} WHERE {row}");
+        let report = audited_after(&sql).expect("a row is removed");
+        assert_eq!(named(&report).first(), Some(record), "{sql}\n{report:#?}");
+    }
+}
+
+/// Economies have no order between them, so only neighbours in one economy have been swapped.
+#[test]
+fn records_that_change_places_are_found_and_named() {
+    let swapped = |table, column, a, b| {
+        format!(
+            "UPDATE {table} SET {column} = -1 WHERE {column} = {a};
+         UPDATE {table} SET {column} = {a} WHERE {column} = {b};
+         UPDATE {table} SET {column} = {b} WHERE {column} = -1;"
+        )
+    };
+    let economy = |id: u64| {
+        let is_it =
+            |cell: &&Cell| cell.table == "records" && cell.record == id && cell.column == "economy";
+        original()
+            .cells
+            .iter()
+            .find(is_it)
+            .map(|cell| cell.value.clone())
+    };
+    let mut swaps = 0;
+    for first in 1..original().records {
+        for second in first + 1..=original().records {
+            if economy(first) != economy(second) {
+                continue;
+            }
+            let rows = swapped("records", "id", first, second);
+            let with_all = format!(
+                "{rows}{}{}",
+                swapped("movements", "record", first, second),
+                swapped("keys", "record", first, second),
+            );
+            for sql in [rows, with_all] {
+                swaps += 1;
+                let report = audited_after(&sql).expect("rows are swapped");
+                assert_eq!(named(&report).first(), Some(&first), "{sql}\n{report:#?}");
+            }
+        }
+    }
+    assert!(swaps > 100, "{swaps}");
+    let movements = audited_after(&swapped("movements", "id", 2, 3)).expect("swapped");
+    assert!(!movements.ok);
+}
+
+#[test]
+fn rows_that_are_added_are_found() {
+    let last = original().records;
+    let columns =
+        "economy, seq, epoch, version, recorded_at, kind, actor, idempotency_key, request,
+        act, outcome, changes, status, answer, previous, hash";
+    let copied = |id: i64, seq: &str| {
+        format!(
+            "INSERT INTO records (id, {columns}) SELECT {id}, {} FROM records WHERE id = {last}",
+            columns.replacen("seq", seq, 1)
+        )
+    };
+    let after = i64::try_from(last).expect("few") + 1;
+    let movement = |id: &str, record: u64| {
+        format!(
+            "INSERT INTO movements SELECT {id}, {record}, source, destination, asset, amount,
+             part, source_after, destination_after, source_previous, destination_previous
+         FROM movements WHERE id = 1"
+        )
+    };
+    for (sql, record) in [
+        (copied(after, "seq + 1"), Some(last + 1)),
+        (copied(after + 5, "seq + 1"), Some(last + 1)),
+        (copied(0, "seq + 1"), None),
+        (copied(-3, "seq + 1"), None),
+        (movement("(SELECT max(id) + 1 FROM movements)", 1), Some(1)),
+        (
+            movement("(SELECT max(id) + 1 FROM movements)", last + 1),
+            Some(last + 1),
+        ),
+        (
+            movement("(SELECT max(id) + 9 FROM movements)", last),
+            Some(last),
+        ),
+        (movement("-1", 1), Some(1)),
+        (
+            "INSERT INTO keys VALUES ('guild', 'planted', 2)".into(),
+            Some(2),
+        ),
+        (
+            format!("INSERT INTO keys VALUES ('guild', 'planted', {})", last + 1),
+            Some(last + 1),
+        ),
+        (
+            "INSERT INTO keys VALUES ('other', 'planted', -2)".into(),
+            None,
+        ),
+        (
+            format!(
+                "INSERT INTO components VALUES (x'{}', x'00')",
+                "ab".repeat(32)
+            ),
+            None,
+        ),
+        (
+            "CREATE TRIGGER t AFTER INSERT ON keys BEGIN SELECT 1; END".into(),
+            None,
+        ),
+        ("UPDATE components SET digest = x'00'".into(), None),
+        ("CREATE TABLE notes (x)".into(), None),
+        ("DROP INDEX records_in_economy".into(), None),
+    ] {
+        let report = audited_after(&sql).expect("a row is added");
+        assert!(!report.ok, "not found: {sql}");
+        if let Some(record) = record {
+            assert!(named(&report).contains(&record), "{sql}\n{report:#?}");
+        }
+    }
+}
+
+#[test]
+fn a_column_that_holds_another_type_is_found() {
+    let lax = "PRAGMA writable_schema = ON;
+        UPDATE sqlite_schema SET sql = replace(sql, ') STRICT', ')') WHERE name = 'records';
+        PRAGMA writable_schema = RESET;";
+    for (column, value) in [
+        ("seq", "'x'"),
+        ("status", "x'00'"),
+        ("recorded_at", "1.5"),
+        ("actor", "5"),
+    ] {
+        let sql = format!("{lax} UPDATE records SET {column} = {value} WHERE id = 4");
+        let report = audited_after(&sql).expect("the schema is altered");
+        assert!(!report.ok, "{sql}");
+        assert_eq!(named(&report).first(), Some(&4), "{sql}\n{report:#?}");
+    }
+    let report = audited_after(lax).expect("the schema is altered");
+    assert!(!report.ok, "a table that is no longer strict");
+}
+
+#[test]
+fn a_guard_that_is_missing_is_found() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("guild.db");
+    founded(&path);
+    vandalise(&path, "DROP TRIGGER records_stay");
+    assert_eq!(broken(&path), [10]);
+}
+
+#[test]
+fn what_stands_behind_the_end_of_a_text_is_found() {
+    let sql = "UPDATE records SET actor = actor || char(0) || 'x' WHERE id = 4";
+    let report = audited_after(sql).expect("a text is longer");
+    assert_eq!(named(&report).first(), Some(&4), "{report:#?}");
+}

@@ -1,0 +1,274 @@
+//! What users of other ledgers and bots have complained about, each as a story that fails on the
+//! mistake. Some stand with their themes:
+//!
+//! * two captures of one hold: `holds.rs`; two refunds of one payment: `reversals.rs`
+//! * a page token that loses its filters, or shifts while new transfers arrive: `statement.rs`
+//! * the same key twice in one batch: `batches.rs`; an exploit from guild to guild: `economies.rs`
+//! * more sold than there was, a double click, a limit per member: `shop.rs`
+//! * a change feed that skips what came while nobody listened: `events.rs`
+//! * money that is lost with the process: `crash.rs`; "database is locked", since somebody looks at
+//!   the file: `a_lock_that_another_tool_holds_for_a_moment_is_waited_for` in storage
+
+use serde_json::{Value, json};
+
+use crate::support::{GUILD, Guild, House, posting};
+
+async fn held(guild: &mut Guild, key: &str, amount: u64) -> String {
+    let body = json!({
+        "from": "user:1", "to": "user:2", "asset": "coin", "amount": amount, "expires_in_s": 60,
+    });
+    let placed = guild.post("holds", key, body).await;
+    assert_eq!(placed.status, 201, "{}", placed.json());
+    placed.json()["id"].as_str().unwrap().to_owned()
+}
+
+async fn set(guild: &mut Guild, member: u64, change: Value) {
+    guild
+        .made(&format!("{GUILD}/accounts/user:{member}"), change)
+        .await;
+}
+
+/// Rob and buy at once: both see the same balance, and both spend it.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_commands_of_one_user_at_once_spend_the_same_coins() {
+    let (house, mut guild) = House::with_guild(3).await;
+    let ask = |number: u64| {
+        let to = format!("user:{}", 2 + number % 2);
+        let body = posting("user:1", &to, 600);
+        ("transfers".to_owned(), format!("command {number}"), body)
+    };
+    let answers = house.at_once((0..24).map(ask).collect()).await;
+    let done = answers.iter().filter(|answer| answer.status == 201).count();
+    assert_eq!(done, 1);
+    assert_eq!(guild.posted("user:1", "coin").await, 400);
+    house.close().await;
+}
+
+/// A bet is refunded, or lost, because the balance changed while the game went on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bet_is_not_held_while_the_game_goes_on() {
+    let (house, mut guild) = House::with_guild(3).await;
+    let bet = held(&mut guild, "bet", 500).await;
+    // The player spends and wins elsewhere meanwhile, as much as there is.
+    assert_eq!(
+        guild
+            .transfer("spend", "user:1", "user:3", 500)
+            .await
+            .status,
+        201
+    );
+    assert_eq!(
+        guild.transfer("over", "user:1", "user:3", 1).await.status,
+        422
+    );
+    let lost = guild
+        .post(&format!("holds/{bet}/capture"), "lost", json!({}))
+        .await;
+    assert_eq!(
+        lost.status, 201,
+        "the stake is there whatever else happened"
+    );
+    assert_eq!(guild.coins(3).await, [0, 1500, 1500]);
+    house.close().await;
+}
+
+/// Holds that are not counted when the balance is checked.
+#[tokio::test(flavor = "multi_thread")]
+async fn several_holds_together_reserve_more_than_there_is() {
+    let (house, mut guild) = House::with_guild(2).await;
+    held(&mut guild, "a", 700).await;
+    let body = json!({
+        "from": "user:1", "to": "user:2", "asset": "coin", "amount": 301, "expires_in_s": 60,
+    });
+    let refused = guild.post("holds", "b", body).await;
+    assert_eq!(
+        (refused.code(), &refused.json()["available"]),
+        ("insufficient_funds".into(), &json!(300))
+    );
+    house.close().await;
+}
+
+/// A hold that was rejected is committed later all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rejected_hold_can_still_be_applied() {
+    let (house, mut guild) = House::with_guild(2).await;
+    let body = json!({
+        "from": "user:1", "to": "user:2", "asset": "coin", "amount": 5000, "expires_in_s": 60,
+    });
+    let refused = guild.post("holds", "k", body.clone()).await;
+    assert_eq!(refused.status, 422);
+    assert!(
+        refused.json().get("id").is_none(),
+        "there is nothing to apply"
+    );
+    guild.issue("user:1", "coin", 9000).await;
+    let again = guild.post("holds", "k", body).await;
+    assert!(again.replayed && again.body == refused.body);
+    assert_eq!(
+        guild.get(&format!("{GUILD}/holds")).await.json()["holds"],
+        json!([])
+    );
+    house.close().await;
+}
+
+/// More is committed of a hold than was held.
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_of_a_hold_add_up_to_more_than_was_held() {
+    let (house, mut guild) = House::with_guild(2).await;
+    let hold = held(&mut guild, "bet", 100).await;
+    let ask = |number: u64| {
+        let path = format!("holds/{hold}/capture");
+        (path, format!("part {number}"), json!({"amount": 30}))
+    };
+    let answers = house.at_once((0..16).map(ask).collect()).await;
+    let done = answers.iter().filter(|answer| answer.status == 201).count();
+    assert_eq!(done, 3, "the fourth would be above the held amount");
+    assert_eq!(guild.coins(2).await, [910, 1090]);
+    house.close().await;
+}
+
+/// A retry pays twice, or its success cannot be told from the first.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_pays_twice_or_cannot_be_told_from_a_first_success() {
+    let (house, mut guild) = House::with_guild(2).await;
+    let first = guild.transfer("pay", "user:1", "user:2", 10).await;
+    let retry = guild.transfer("pay", "user:1", "user:2", 10).await;
+    assert_eq!((first.status, first.replayed), (retry.status, false));
+    assert!(retry.replayed);
+    assert_eq!(first.body, retry.body);
+    assert_eq!(guild.coins(2).await, [990, 1010]);
+    house.close().await;
+}
+
+/// Another amount under the same key is answered with the first success, and nobody notices.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_request_under_the_same_key_is_taken_for_the_first() {
+    let (house, mut guild) = House::with_guild(2).await;
+    guild.transfer("pay", "user:1", "user:2", 10).await;
+    let other = guild.transfer("pay", "user:1", "user:2", 100).await;
+    assert_eq!(
+        (other.status.as_u16(), other.code()),
+        (422, "idempotency_key_reused".into())
+    );
+    assert_eq!(other.json()["field"], "/postings");
+    assert_eq!(guild.coins(2).await, [990, 1010]);
+    house.close().await;
+}
+
+/// A refusal that is retried succeeds later, when the user has long given up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_payment_goes_through_by_a_late_retry() {
+    let (house, mut guild) = House::with_guild(2).await;
+    let refused = guild.transfer("pay", "user:1", "user:2", 2000).await;
+    assert_eq!(refused.code(), "insufficient_funds");
+    guild.issue("user:1", "coin", 5000).await;
+    let late = guild.transfer("pay", "user:1", "user:2", 2000).await;
+    assert!(late.replayed && late.body == refused.body);
+    assert_eq!(guild.posted("user:2", "coin").await, 1000);
+    house.close().await;
+}
+
+/// There is no floor, no credit limit and no ceiling of one account.
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_cannot_be_set_for_one_account() {
+    let (house, mut guild) = House::with_guild(3).await;
+    set(&mut guild, 1, json!({"credit_limit": 250})).await;
+    set(&mut guild, 3, json!({"ceiling": 1100})).await;
+    for (key, from, to, amount, status) in [
+        ("within", "user:1", "user:2", 1250, 201),
+        ("beyond", "user:1", "user:2", 1, 422),
+        ("others have none", "user:2", "user:1", 2251, 422),
+        ("room", "user:2", "user:3", 100, 201),
+        ("full", "user:2", "user:3", 1, 422),
+    ] {
+        let answer = guild.transfer(key, from, to, amount).await;
+        assert_eq!(answer.status, status, "{key}: {}", answer.json());
+    }
+    assert_eq!(guild.coins(3).await, [-250, 2150, 1100]);
+    house.close().await;
+}
+
+/// One side of a payment is unknown and is skipped: the other side still pays.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_to_an_unknown_user_destroys_money() {
+    let (house, mut guild) = House::with_guild(2).await;
+    let body = json!({"postings": [
+        {"from": "user:1", "to": "user:2", "asset": "coin", "amount": 10},
+        {"from": "user:1", "to": "user:404", "asset": "coin", "amount": 10},
+    ]});
+    let refused = guild.post("transfers", "k", body).await;
+    assert_eq!(
+        (refused.code(), &refused.json()["account"]),
+        ("account_not_found".into(), &json!("user:404"))
+    );
+    assert_eq!(guild.coins(2).await, [1000, 1000]);
+    house.close().await;
+}
+
+/// Buying minus one, paying zero: the thief is paid.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_negative_amount_takes_from_the_receiver() {
+    let (house, mut guild) = House::with_guild(2).await;
+    for amount in [
+        json!(-5),
+        json!(0),
+        json!(0.5),
+        json!("5"),
+        json!(9_007_199_254_740_992_u64),
+    ] {
+        let body = json!({"postings": [
+            {"from": "user:1", "to": "user:2", "asset": "coin", "amount": amount},
+        ]});
+        let refused = guild.post("transfers", "k", body).await;
+        assert_eq!(refused.status, 400, "{amount}");
+        assert_eq!(refused.json()["pointer"], "/postings/0/amount");
+    }
+    assert_eq!(guild.coins(2).await, [1000, 1000]);
+    house.close().await;
+}
+
+/// Nobody can say where the money went: the log has to be switched on, or is not there.
+#[tokio::test(flavor = "multi_thread")]
+async fn there_is_no_transaction_log() {
+    let (house, mut guild) = House::with_guild(2).await;
+    let mut body = posting("user:1", "user:2", 50);
+    body["memo"] = json!("for the boat");
+    guild.post("transfers", "boat", body).await;
+    let path = format!("{GUILD}/accounts/user:1/statement?limit=1");
+    let statement = guild.get(&path).await.json();
+    let line = &statement["entries"][0];
+    for (member, value) in [
+        ("change", json!(-50)),
+        ("balance", json!(950)),
+        ("counterparty", json!("user:2")),
+        ("memo", json!("for the boat")),
+        ("actor", json!("admin")),
+        ("idempotency_key", json!("boat")),
+    ] {
+        assert_eq!(line[member], value, "{member}");
+    }
+    house.close().await;
+}
+
+/// A setting is changed, and everybody's money is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_settings_wipes_balances() {
+    let (house, mut guild) = House::with_guild(1).await;
+    set(
+        &mut guild,
+        1,
+        json!({"metadata": {"name": "Ada"}, "ceiling": 5000}),
+    )
+    .await;
+    for path in ["", "/accounts/user:1", "/assets/coin"] {
+        guild.made(&format!("{GUILD}{path}"), json!({})).await;
+    }
+    let coin = json!({"kind": "item"});
+    let refused = guild.put(&format!("{GUILD}/assets/coin"), coin).await;
+    assert_eq!(refused.code(), "asset_fixed");
+    let account = guild.get(&format!("{GUILD}/accounts/user:1")).await.json();
+    assert_eq!(account["balances"]["coin"]["posted"], 1000);
+    assert_eq!(account["metadata"]["name"], "Ada");
+    assert_eq!(account["ceiling"], 5000);
+    house.close().await;
+}

@@ -1,0 +1,291 @@
+//! Webhooks: what is sent, to whom, signed with what, and who may know of it.
+
+use serde_json::{Value, json};
+
+use crate::receiver::{AUTHORITY, Mood, Receiver, Try};
+use crate::support::{GUILD, Guild, House, currency};
+
+pub(crate) const HOOK: &str = "/v1/economies/guild/webhooks/bot";
+
+/// Makes a webhook, and gives its secret.
+pub(crate) async fn hooked(guild: &mut Guild, receiver: &Receiver, more: Value) -> String {
+    let mut body = json!({"url": receiver.url});
+    body.as_object_mut()
+        .unwrap()
+        .extend(more.as_object().unwrap().clone());
+    let made = guild.put(HOOK, body).await;
+    assert_eq!(made.status, 201, "{}", made.json());
+    made.json()["secret"].as_str().expect("a secret").to_owned()
+}
+
+/// The newest event of the guild.
+pub(crate) async fn newest(guild: &mut Guild) -> u64 {
+    guild.get(GUILD).await.json()["seq"].as_u64().unwrap()
+}
+
+/// Pays one coin, and gives the number of the event.
+pub(crate) async fn pay(guild: &mut Guild, key: &str) -> u64 {
+    let paid = guild.transfer(key, "user:1", "user:2", 1).await;
+    paid.json()["seq"].as_u64().expect("it was paid")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_gets_what_events_show_signed_and_in_order() {
+    let (house, mut guild) = House::with_guild(2).await;
+    let receiver = Receiver::new().await;
+    let before = newest(&mut guild).await;
+    let secret = hooked(&mut guild, &receiver, json!({})).await;
+    for number in 0..20 {
+        pay(&mut guild, &format!("pay {number}")).await;
+    }
+    guild.transfer("refused", "user:1", "user:2", 5000).await;
+    let last = newest(&mut guild).await;
+    receiver.until_accepted(last).await;
+    // What was there before the webhook is not sent, nor is the record that made it.
+    let expected: Vec<u64> = (before + 2..=last).collect();
+    assert_eq!(receiver.accepted(), expected);
+    let page = guild
+        .get(&format!("{GUILD}/events?after={}", before + 1))
+        .await
+        .json();
+    for (one, shown) in receiver
+        .tries()
+        .iter()
+        .zip(page["events"].as_array().unwrap())
+    {
+        assert!(one.is_signed_with(&secret));
+        assert!(!one.is_signed_with("whsec_AAAA"));
+        let mut shown = shown.clone();
+        shown["economy"] = json!("guild");
+        assert_eq!(one.event(), shown);
+        assert!(
+            one.id.starts_with("msg_") && one.id.len() == 36,
+            "{}",
+            one.id
+        );
+        assert!(one.timestamp.parse::<u64>().unwrap() > 1_700_000_000);
+    }
+    let view = guild.get(HOOK).await.json();
+    assert_eq!(view["delivery"]["next_seq"], last + 1);
+    assert!(view["delivery"]["last_success"].is_u64());
+    assert_eq!(view["url"], receiver.url);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_kinds_that_were_asked_for_are_sent() {
+    let (house, mut guild) = House::with_guild(2).await;
+    let receiver = Receiver::new().await;
+    hooked(&mut guild, &receiver, json!({"kinds": ["transfer"]})).await;
+    let paid = pay(&mut guild, "a").await;
+    guild.issue("user:1", "coin", 7).await;
+    let again = pay(&mut guild, "b").await;
+    receiver.until_accepted(again).await;
+    assert_eq!(receiver.accepted(), [paid, again]);
+    // Others are asked for, or all: from the next event on.
+    guild.made(HOOK, json!({"kinds": null})).await;
+    guild.issue("user:1", "coin", 8).await;
+    let last = newest(&mut guild).await;
+    receiver.until_accepted(last).await;
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn webhooks_of_one_economy_see_nothing_of_another_and_wait_for_none() {
+    let (house, mut guild) = House::with_guild(2).await;
+    let other = "/v1/economies/other";
+    guild.made(other, json!({})).await;
+    // More webhooks than attempts that one economy may have at once, and none of them answers.
+    let silent = Receiver::new().await;
+    silent.feel(Mood::Silent);
+    for number in 0..6 {
+        let hook = format!("{GUILD}/webhooks/w{number}");
+        guild.made(&hook, json!({"url": silent.url})).await;
+    }
+    pay(&mut guild, "a").await;
+    silent
+        .until("attempts hang", |tries| tries.len() == 4)
+        .await;
+    let receiver = Receiver::new().await;
+    guild
+        .made(
+            &format!("{other}/webhooks/bot"),
+            json!({"url": receiver.url}),
+        )
+        .await;
+    guild
+        .made(&format!("{other}/assets/coin"), currency())
+        .await;
+    receiver
+        .until("the other economy's event arrives", |tries| {
+            !tries.is_empty()
+        })
+        .await;
+    let sent = &receiver.tries()[0];
+    assert_eq!((&sent.event()["economy"], sent.seq()), (&json!("other"), 3));
+    let of_guild = |one: &Try| one.event()["economy"] == "guild";
+    assert!(silent.tries().iter().all(of_guild));
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_is_shown_once_and_another_signs_from_then_on() {
+    let (house, mut guild) = House::with_guild(2).await;
+    let receiver = Receiver::new().await;
+    let first = hooked(&mut guild, &receiver, json!({})).await;
+    let again = guild.put(HOOK, json!({"url": receiver.url})).await.json();
+    assert_eq!(
+        (&again["changed"], &again["secret"]),
+        (&json!(false), &Value::Null)
+    );
+    let paid = pay(&mut guild, "a").await;
+    receiver.until_accepted(paid).await;
+    let rotated = guild.put(&format!("{HOOK}/secret"), json!({})).await.json();
+    let second = rotated["secret"].as_str().unwrap().to_owned();
+    assert_ne!(first, second);
+    let last = pay(&mut guild, "b").await;
+    receiver.until_accepted(last).await;
+    let tries = receiver.tries();
+    assert!(tries[0].is_signed_with(&first) && tries.last().unwrap().is_signed_with(&second));
+
+    // Nobody is shown either again, and what a URL has after its host is the admin's to know.
+    let bytes = [&first, &second].map(|secret| secret["whsec_".len()..].to_owned());
+    for path in [
+        "events?limit=500",
+        "webhooks",
+        "webhooks/bot",
+        "webhooks/bot/dead-letters",
+    ] {
+        let shown = guild
+            .get(&format!("{GUILD}/{path}"))
+            .await
+            .json()
+            .to_string();
+        assert!(!bytes.iter().any(|secret| shown.contains(secret)), "{path}");
+        assert!(
+            !shown.contains("WebhookSecret") && !shown.contains("\"secret\""),
+            "{path}"
+        );
+        if path.starts_with("events") {
+            assert!(
+                shown.contains("set_webhook") && !shown.contains("hidden"),
+                "{shown}"
+            );
+        }
+    }
+    assert!(!tries.iter().any(|one| one.text.contains("hidden")));
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn urls_that_lead_into_the_house_are_refused() {
+    let (house, mut guild) = House::with_guild(0).await;
+    for (url, why) in [
+        (json!("https://10.0.0.1/"), "private or reserved"),
+        (
+            json!("https://169.254.169.254/latest"),
+            "private or reserved",
+        ),
+        (json!("https://[fd00::1]/"), "private or reserved"),
+        (json!("http://bot.example/"), "use https://"),
+        (json!("https://me:word@bot.example/"), "no password"),
+        (json!("ftp://bot.example/"), "begins with https://"),
+        (
+            json!(format!("https://bot.example/{}", "x".repeat(2048))),
+            "at most 2048",
+        ),
+        (json!(7), "expected a string"),
+    ] {
+        let refused = guild.put(HOOK, json!({"url": url})).await;
+        let no = refused.json();
+        assert_eq!(
+            (refused.status.as_u16(), &no["pointer"]),
+            (400, &json!("/url")),
+            "{no}"
+        );
+        assert!(no["detail"].as_str().unwrap().contains(why), "{no}");
+    }
+    for (kinds, why) in [
+        (json!([]), "at least one kind"),
+        (json!(["pay"]), "set_webhook"),
+    ] {
+        let refused = guild
+            .put(HOOK, json!({"url": "https://a.example", "kinds": kinds}))
+            .await;
+        assert!(refused.json()["detail"].as_str().unwrap().contains(why));
+    }
+    assert_eq!(
+        guild.put(HOOK, json!({})).await.code(),
+        "webhook_incomplete"
+    );
+    for path in [HOOK.to_owned(), format!("{HOOK}/dead-letters")] {
+        assert_eq!(guild.get(&path).await.code(), "webhook_not_found");
+    }
+    for number in 0..17 {
+        let body = json!({"url": "https://bot.example/", "enabled": false});
+        let made = guild
+            .put(&format!("{GUILD}/webhooks/w{number}"), body)
+            .await;
+        assert_eq!(made.status.as_u16(), if number < 16 { 201 } else { 422 });
+    }
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_that_is_removed_gets_nothing_more() {
+    let (house, mut guild) = House::with_guild(2).await;
+    let receiver = Receiver::new().await;
+    let first = hooked(&mut guild, &receiver, json!({})).await;
+    let paid = pay(&mut guild, "a").await;
+    receiver.until_accepted(paid).await;
+    let removed = guild
+        .client
+        .send("DELETE", HOOK, None, "".into())
+        .await
+        .unwrap();
+    assert_eq!(
+        (removed.status.as_u16(), &removed.json()["removed"]),
+        (200, &json!(true))
+    );
+    let twice = guild
+        .client
+        .send("DELETE", HOOK, None, "".into())
+        .await
+        .unwrap();
+    assert_eq!(twice.code(), "webhook_not_found");
+    pay(&mut guild, "b").await;
+    // Another one of the same name begins with what comes after it.
+    let second = hooked(&mut guild, &receiver, json!({})).await;
+    let last = pay(&mut guild, "c").await;
+    receiver.until_accepted(last).await;
+    assert_eq!(receiver.accepted(), [paid, last]);
+    let tries = receiver.tries();
+    assert!(tries[1].is_signed_with(&second) && !tries[1].is_signed_with(&first));
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deliveries_over_tls_go_to_whom_an_authority_vouches_for() {
+    let receiver = Receiver::secure().await;
+    let trusting = House::set_up(|setup| setup.webhooks.trusted = vec![AUTHORITY.to_vec()]).await;
+    let (trusting, mut guild) = trusting.furnished(2).await;
+    let secret = hooked(&mut guild, &receiver, json!({})).await;
+    let paid = pay(&mut guild, "a").await;
+    receiver.until_accepted(paid).await;
+    assert!(receiver.tries()[0].is_signed_with(&secret));
+    trusting.close().await;
+
+    let (careful, mut guild) = House::with_guild(2).await;
+    hooked(&mut guild, &receiver, json!({})).await;
+    pay(&mut guild, "a").await;
+    let error = loop {
+        let view = guild.get(HOOK).await.json();
+        if let Some(what) = view["delivery"]["last_error"]["what"].as_str() {
+            break what.to_owned();
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    };
+    assert!(error.contains("certificate"), "{error}");
+    assert_eq!(receiver.tries().len(), 1, "nothing was sent");
+    careful.close().await;
+}
