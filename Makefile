@@ -4,7 +4,7 @@ TARGET := wasm32-unknown-unknown
 CARGO ?= cargo
 BURSAR := $(or $(CARGO_TARGET_DIR),target)/debug/bursar
 
-.PHONY: demo test serve lint bench target
+.PHONY: demo test openapi conformance serve lint bench target
 
 ## Show the whole story on an embedded database. Ends by itself. What it builds, `make test` uses too.
 demo: target
@@ -18,6 +18,17 @@ test: target
 	$(CARGO) build --locked --workspace --bin bursar
 	$(BURSAR) plugin check examples/first-plugin/target/wasm32-unknown-unknown/release/first_plugin.wasm
 	@echo "Every test passed."
+
+## Keep the API's description after a change of the API; look at the difference.
+openapi: target
+	$(CARGO) build --locked --workspace --bin bursar
+	$(BURSAR) openapi > engine/server/openapi.json
+
+## Hold a running server against its own description: schemathesis, and a client made of it. Takes
+## Python 3.11 or later, and fetches both once.
+conformance: target
+	$(CARGO) build --locked --workspace --bin bursar
+	tests/conformance/run
 
 ## Serve bursar.db on http://127.0.0.1:7777.
 serve: target

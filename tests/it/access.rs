@@ -372,3 +372,35 @@ async fn a_key_that_is_there_is_not_made_again() {
     );
     house.close().await;
 }
+
+/// The head of a request comes in with a key that is good; its body takes its time.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_revoked_while_the_body_arrives_moves_nothing() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let (house, mut guild) = House::with_guild(2).await;
+    let made = guild
+        .put("/v1/keys/bot", json!({"scopes": ["transfer"]}))
+        .await;
+    let key = made.json()["key"].as_str().unwrap().to_owned();
+    let body = posting("user:1", "user:2", 999).to_string();
+    let mut slow = tokio::net::TcpStream::connect(house.address())
+        .await
+        .unwrap();
+    let head = format!(
+        "POST {GUILD}/transfers HTTP/1.1\r\nhost: bursar\r\nauthorization: Bearer {key}\r\n\
+         idempotency-key: slow\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        body.len()
+    );
+    slow.write_all(head.as_bytes()).await.unwrap();
+    slow.write_all(&body.as_bytes()[..5]).await.unwrap();
+    // The head was read before the next answer comes.
+    guild.get(GUILD).await;
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    guild.made("/v1/keys/bot", json!({"revoked": true})).await;
+    slow.write_all(&body.as_bytes()[5..]).await.unwrap();
+    let mut answer = String::new();
+    slow.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+    assert_eq!(guild.coins(2).await, [1000, 1000]);
+    house.close().await;
+}

@@ -40,6 +40,15 @@ async fn each_wrong_member_is_named_by_a_pointer() {
             "/memo",
         ),
         (json!([]), ""),
+        // What is to be an object is no list of its members, in whatever order.
+        (
+            json!([posting("user:1", "user:2", 1)["postings"], null, null, null]),
+            "",
+        ),
+        (
+            json!({"postings": [["user:1", "user:2", "coin", 1]]}),
+            "/postings/0",
+        ),
     ];
     for (body, pointer) in wrong {
         let refused = guild.post("transfers", "key", body.clone()).await;
@@ -222,5 +231,69 @@ async fn what_the_path_names_and_what_the_body_names_are_told_apart() {
             .code(),
         "malformed"
     );
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_is_no_object_in_any_body() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let bodies = [
+        ("accounts/user:1", json!([null, 100]), ""),
+        ("assets/gem", json!(["item", "Gem"]), ""),
+        ("plugins/shop", json!(["bundled:shop"]), ""),
+        ("webhooks/hook", json!(["https://receiver.invalid/"]), ""),
+        (
+            "plugins/shop",
+            json!({"component": "bundled:shop", "grants": []}),
+            "/grants",
+        ),
+    ];
+    for (path, body, pointer) in bodies {
+        let refused = guild.put(&format!("{GUILD}/{path}"), body.clone()).await;
+        assert_eq!(refused.code(), "malformed", "{path} {body}");
+        assert_eq!(refused.json()["pointer"], pointer, "{path} {body}");
+    }
+    // Nor in the one that may be missing, nor below in what the ledger reads by itself.
+    let refused = guild.put(GUILD, json!(["closed"])).await;
+    assert_eq!(refused.code(), "malformed");
+    let limited = json!({"scopes": ["read"], "rate_limit": [60, 60]});
+    let refused = guild.put("/v1/keys/limited", limited).await;
+    assert_eq!(refused.json()["pointer"], "/rate_limit");
+    for (path, body) in [
+        ("holds", json!(["user:1", "user:2", "coin", 1, 60])),
+        (
+            "transfers/0199d0a0-5b7e-7c1d-8f00-3f6f2d1f9a0f/reverse",
+            json!([false]),
+        ),
+    ] {
+        assert_eq!(
+            guild.post(path, "list", body).await.code(),
+            "malformed",
+            "{path}"
+        );
+    }
+    let item = json!(["key", [{"from": "user:1", "to": "user:2", "asset": "coin", "amount": 1}]]);
+    let batch = json!({"mode": "independent", "transfers": [item]});
+    let refused = guild.post("transfers/batch", "", batch).await;
+    assert_eq!(refused.json()["pointer"], "/transfers/0");
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_in_a_query_end_where_every_json_reader_keeps_them() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let most = (1_u64 << 53) - 1;
+    for asked in [
+        "events?after",
+        "accounts/user:1/statement?before",
+        "accounts/user:1/statement?after",
+    ] {
+        let at = guild.get(&format!("{GUILD}/{asked}={most}")).await;
+        assert_eq!(at.status, 200, "{asked}");
+        let beyond = guild.get(&format!("{GUILD}/{asked}={}", most + 1)).await;
+        assert_eq!(beyond.code(), "malformed", "{asked}");
+    }
+    let past = format!("{GUILD}/accounts/user:1/balances?at={}", most + 1);
+    assert_eq!(guild.get(&past).await.json()["parameter"], "at");
     house.close().await;
 }

@@ -18,6 +18,8 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 
+use crate::described;
+
 /// The economy of most stories.
 pub(crate) const GUILD: &str = "/v1/economies/guild";
 
@@ -197,7 +199,9 @@ pub(crate) struct Guild {
 
 impl Guild {
     pub(crate) async fn put(&mut self, path: &str, body: Value) -> Response {
-        self.client.put(path, &body).await.expect("an answer")
+        let answer = self.client.put(path, &body).await.expect("an answer");
+        described::check("PUT", path, &answer);
+        answer
     }
 
     pub(crate) async fn made(&mut self, path: &str, body: Value) {
@@ -211,14 +215,17 @@ impl Guild {
     }
 
     pub(crate) async fn post(&mut self, path: &str, key: &str, body: Value) -> Response {
-        self.client
-            .post(&format!("{GUILD}/{path}"), key, &body)
-            .await
-            .expect("an answer")
+        let path = format!("{GUILD}/{path}");
+        let answer = self.client.post(&path, key, &body).await;
+        let answer = answer.expect("an answer");
+        described::check("POST", &path, &answer);
+        answer
     }
 
     pub(crate) async fn get(&mut self, path: &str) -> Response {
-        self.client.get(path).await.expect("an answer")
+        let answer = self.client.get(path).await.expect("an answer");
+        described::check("GET", path, &answer);
+        answer
     }
 
     pub(crate) async fn issue(&mut self, account: &str, asset: &str, amount: u64) {

@@ -15,10 +15,11 @@ use crate::economy::EconomyStatus;
 use crate::hold::{HoldEnd, OnExpiry, Reservation};
 use crate::id::{AccountId, AssetId, HoldId, KeyId, PluginId, TransferId, WebhookId};
 use crate::key_limits::TransferCap;
-use crate::limits::{BATCH_POSTINGS_MAX, BATCH_TRANSFERS_MAX};
+use crate::limits::{BATCH_POSTINGS_MAX, BATCH_TRANSFERS_MAX, HOLD_SECONDS_MAX};
 use crate::movement::Postings;
 use crate::patch::Patch;
 use crate::plugin::PluginPatch;
+use crate::time::Timestamp;
 use crate::webhook::WebhookRequest;
 
 /// On whose authority a transfer debits.
@@ -116,6 +117,14 @@ pub struct HoldRequest {
     /// The most that the key which asks may move.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cap: Option<TransferCap>,
+}
+
+impl HoldRequest {
+    /// When a hold ends that is placed at this moment.
+    pub fn expires_at(&self, placed_at: Timestamp) -> Timestamp {
+        let seconds = self.expires_in_s.min(HOLD_SECONDS_MAX);
+        Timestamp(placed_at.0.saturating_add(seconds.saturating_mul(1000)))
+    }
 }
 
 /// Some of a hold, to be moved where it was meant to go.

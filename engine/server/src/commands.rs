@@ -6,6 +6,7 @@ mod demo;
 mod export;
 mod import;
 mod key;
+mod openapi;
 mod owner;
 mod plugin;
 mod progress;
@@ -51,6 +52,9 @@ enum Command {
     /// Work on plugins.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
+    /// Print the API's description, as OpenAPI 3.1.
+    #[command(name = "openapi")]
+    OpenApi(openapi::OpenApi),
 }
 
 impl Cli {
@@ -65,6 +69,7 @@ impl Cli {
             Command::Import(import) => import.run(),
             Command::Key(key) => key.run(),
             Command::Plugin(plugin) => plugin.run(),
+            Command::OpenApi(openapi) => openapi.run(),
         };
         match done {
             Ok(code) => code,

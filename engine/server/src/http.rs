@@ -10,8 +10,10 @@ mod audit;
 mod auth;
 mod backup;
 mod batches;
+mod codes;
 mod components;
 mod cursor;
+mod docs;
 mod economies;
 mod events;
 mod export;
@@ -19,6 +21,7 @@ mod extract;
 mod health;
 mod holds;
 mod keys;
+mod openapi;
 mod outcomes;
 mod past;
 mod plugins;
@@ -26,7 +29,10 @@ mod problem;
 mod rate;
 mod render;
 mod reversals;
+mod route;
+mod shapes;
 mod statement;
+mod strict;
 mod transfers;
 mod webhooks;
 mod wire;
@@ -38,7 +44,6 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
 use bursar_ledger::Retry;
 use tokio::sync::{Semaphore, watch};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -50,8 +55,10 @@ pub use auth::OwnerToken;
 pub(crate) use backup::BackupBody;
 pub(crate) use events::body as event_body;
 pub(crate) use keys::{all as keys_of, write as write_key};
+pub use openapi::document as openapi;
 pub use problem::Problem;
 pub use render::render;
+use route::Resource;
 pub(crate) use transfers::MEMO_CHARS_MAX;
 
 /// What handlers share.
@@ -88,24 +95,7 @@ impl Api {
 
     /// All routes.
     pub fn router(self) -> Router {
-        Router::new()
-            .route("/healthz", get(health::healthz))
-            .route("/readyz", get(health::readyz))
-            .route("/v1/audit", get(audit::all))
-            .route("/v1/backup", post(backup::make))
-            .route("/v1/keys", get(keys::list))
-            .route("/v1/keys/{key}", put(keys::set).post(keys::create))
-            .route("/v1/keys/{key}/secret", put(keys::rotate))
-            .route(
-                "/v1/components",
-                get(components::list).post(components::add),
-            )
-            .route("/v1/economies", get(economies::list))
-            .route(
-                "/v1/economies/{economy}",
-                get(economies::read).put(economies::open),
-            )
-            .nest("/v1/economies/{economy}", economy_routes())
+        route::router(resources())
             .fallback(no_route)
             .method_not_allowed_fallback(no_method)
             .layer(DefaultBodyLimit::disable())
@@ -115,48 +105,24 @@ impl Api {
     }
 }
 
-fn economy_routes() -> Router<Api> {
-    Router::new()
-        .route("/assets", get(assets::list))
-        .route("/assets/{asset}", get(assets::read).put(assets::set))
-        .route("/assets/{asset}/holders", get(assets::holders_of))
-        .route("/assets/{asset}/flows", get(assets::flows_of))
-        .route(
-            "/accounts/{account}",
-            get(accounts::read).put(accounts::set),
-        )
-        .route("/accounts/{account}/statement", get(statement::read))
-        .route("/accounts/{account}/balances", get(past::read))
-        .route("/transfers", post(transfers::transfer))
-        .route("/transfers/batch", post(batches::transfer))
-        .route("/transfers/{transfer}", get(reversals::read))
-        .route("/transfers/{transfer}/reverse", post(reversals::reverse))
-        .route("/holds", get(holds::list).post(holds::place))
-        .route("/holds/{hold}", get(holds::read))
-        .route("/holds/{hold}/capture", post(holds::capture))
-        .route("/holds/{hold}/release", post(holds::release))
-        .route("/issue", post(transfers::issue))
-        .route("/burn", post(transfers::burn))
-        .route("/plugins", get(plugins::list))
-        .route("/plugins/{plugin}", get(plugins::read).put(plugins::set))
-        .route("/plugins/{plugin}/actions/{action}", post(plugins::call))
-        .route("/outcomes/{key}", get(outcomes::read))
-        .route("/events", get(events::read))
-        .route("/webhooks", get(webhooks::list))
-        .route(
-            "/webhooks/{webhook}",
-            get(webhooks::read)
-                .put(webhooks::set)
-                .delete(webhooks::remove),
-        )
-        .route("/webhooks/{webhook}/secret", put(webhooks::rotate))
-        .route("/webhooks/{webhook}/replay", post(webhooks::replay))
-        .route(
-            "/webhooks/{webhook}/dead-letters",
-            get(webhooks::dead_letters),
-        )
-        .route("/audit", get(audit::of_economy))
-        .route("/export", get(export::read))
+/// Everything that can be asked for, in the order in which the description shows it.
+fn resources() -> Vec<Resource> {
+    vec![
+        economies::routes(),
+        assets::routes(),
+        accounts::routes(),
+        transfers::routes(),
+        holds::routes(),
+        plugins::routes(),
+        events::routes(),
+        webhooks::routes(),
+        audit::routes(),
+        export::routes(),
+        keys::routes(),
+        components::routes(),
+        health::routes(),
+        docs::routes(),
+    ]
 }
 
 async fn no_route() -> Problem {

@@ -20,6 +20,10 @@ use crate::rows;
 /// entries than were asked for; the next one goes on from there.
 pub const STEPS_MAX: usize = 2_000;
 
+/// Bytes of what was asked and decided in the records of one page, but for one that is larger by
+/// itself; the next page goes on from there.
+const PAGE_BYTES_MAX: usize = 4 << 20;
+
 /// Entries in one page.
 pub const ENTRIES_MAX: usize = 200;
 
@@ -54,6 +58,8 @@ pub struct Said {
     pub request: Value,
     /// What was decided upon.
     pub act: Act,
+    /// How long both are as text.
+    bytes: usize,
 }
 
 /// One movement of an account's history.
@@ -153,6 +159,7 @@ impl History {
             next: query.from,
         };
         let limit = query.limit.min(ENTRIES_MAX);
+        let mut bytes = 0_usize;
         for _ in 0..STEPS_MAX {
             let Some(number) = page.next.filter(|_| page.entries.len() < limit) else {
                 break;
@@ -182,9 +189,17 @@ impl History {
             };
             if step.passes(&query.filter, given) && self.refers(&step, &query.filter)? {
                 let said = self.said(step.record)?;
+                if page.entries.last().is_none_or(|last| last.seq != step.seq) {
+                    bytes = bytes.saturating_add(said.bytes);
+                }
                 page.entries.push(step.into_entry(said));
+                if bytes > PAGE_BYTES_MAX {
+                    break;
+                }
             }
         }
+        // Of a large batch it would be much to keep.
+        self.said = None;
         Ok(Some(page))
     }
 
@@ -231,6 +246,7 @@ impl History {
             let request = rows::string(row, 0, record)?;
             let act = rows::string(row, 1, record)?;
             Ok(Said {
+                bytes: request.len() + act.len(),
                 request: serde_json::from_str(&request).map_err(damaged)?,
                 act: serde_json::from_str(&act).map_err(damaged)?,
             })

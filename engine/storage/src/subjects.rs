@@ -3,7 +3,7 @@
 //! Ids are made in the order of time, so new rows of the index are neighbours, and what became of
 //! something is mostly written soon after it.
 
-use bursar_ledger::{Act, EconomyId, Movement, SubjectId, Timestamp};
+use bursar_ledger::{Act, EconomyId, HoldRequest, Movement, SubjectId, Timestamp};
 use libsql::Value as Cell;
 use serde_json::Value;
 
@@ -119,8 +119,10 @@ impl SubjectRecord {
 /// What became of a hold.
 #[derive(Clone, PartialEq, Debug)]
 pub struct HoldHistory {
-    /// What was answered when it was placed, as JSON.
-    pub placed: Value,
+    /// What was asked for.
+    pub request: HoldRequest,
+    /// When it was placed.
+    pub placed_at: Timestamp,
     /// The kind of the newest act about it, as [`Act::kind`] names it.
     pub last: String,
     /// When that was.
@@ -136,7 +138,7 @@ pub(crate) struct About {
     movements: Statement,
     first_and_last: Statement,
     captured: Statement,
-    answer: Statement,
+    act: Statement,
 }
 
 impl About {
@@ -173,8 +175,8 @@ impl About {
                      ON movements.id = subjects.movement
                  WHERE subjects.id = ?1",
             )?,
-            answer: database.prepare(
-                "SELECT CAST(kind AS BLOB), recorded_at, CAST(answer AS BLOB)
+            act: database.prepare(
+                "SELECT CAST(kind AS BLOB), recorded_at, CAST(act AS BLOB)
                  FROM records WHERE id = ?1",
             )?,
         })
@@ -229,15 +231,15 @@ impl About {
         let Some((first, last)) = ends.flatten() else {
             return Ok(None);
         };
-        let (kind, _, placed) = self.answer_of(rows::unsigned(first)?)?;
-        if kind != "place_hold" {
+        let (_, placed_at, Act::PlaceHold(request)) = self.act_of(rows::unsigned(first)?)? else {
             return Ok(None);
-        }
-        let (last, last_at, _) = self.answer_of(rows::unsigned(last)?)?;
+        };
+        let (last, last_at, _) = self.act_of(rows::unsigned(last)?)?;
         let values = vec![Cell::Blob(id.to_vec())];
         let captured = self.captured.first(values, |row| rows::count(row, 0, 0))?;
         Ok(Some(HoldHistory {
-            placed,
+            request: *request,
+            placed_at,
             last,
             last_at,
             captured: captured.unwrap_or(0),
@@ -252,14 +254,13 @@ impl About {
         })
     }
 
-    fn answer_of(&mut self, record: u64) -> Result<(String, Timestamp, Value)> {
-        let found = self.answer.first(vec![integer(record)], |row| {
-            let answer = rows::string(row, 2, record)?;
-            let answer = serde_json::from_str(&answer);
+    fn act_of(&mut self, record: u64) -> Result<(String, Timestamp, Act)> {
+        let found = self.act.first(vec![integer(record)], |row| {
+            let act = serde_json::from_str(&rows::string(row, 2, record)?);
             Ok((
                 rows::string(row, 0, record)?,
                 Timestamp(rows::count(row, 1, record)?),
-                answer.map_err(|error| StorageError::damaged(record, error))?,
+                act.map_err(|error| StorageError::damaged(record, error))?,
             ))
         })?;
         found.ok_or_else(|| StorageError::damaged(record, "it is missing"))

@@ -5,7 +5,7 @@ use crate::books::Books;
 use crate::decision::{Change, Decision};
 use crate::hold::{Hold, HoldEnd, OnExpiry};
 use crate::id::HoldId;
-use crate::limits::{HOLD_SECONDS_MAX, HOLDS_MAX};
+use crate::limits::HOLDS_MAX;
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
 
@@ -34,11 +34,7 @@ pub(super) fn place(
     }
     Scratch::new(books).check_debit(request.reservation.posting(), Funds::Spendable)?;
     // From here on nothing may fail.
-    let milliseconds = request
-        .expires_in_s
-        .min(HOLD_SECONDS_MAX)
-        .saturating_mul(1000);
-    let expires_at = Timestamp(at.0.saturating_add(milliseconds));
+    let expires_at = request.expires_at(at);
     let (hold, on_expiry) = (request.id, request.on_expiry);
     let placed = Hold::placed(&request.reservation, at, expires_at, on_expiry);
     let change = Change::HoldPlaced { hold, placed };

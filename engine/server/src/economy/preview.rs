@@ -8,7 +8,7 @@ use bursar_ledger::{Act, Books, EconomyId, Timestamp, Verdict, decide};
 use bursar_storage::{Answer, Recorded};
 use serde_json::Value;
 
-use super::{Bursar, Calling};
+use super::{Bursar, Calling, blocking};
 use crate::no_answer::NoAnswer;
 use crate::random;
 
@@ -17,24 +17,32 @@ const NO_KEY: &str = "preview";
 
 impl Bursar {
     /// What an act would come to now.
-    pub fn preview(&self, economy: &EconomyId, act: &Act) -> Result<Answer, NoAnswer> {
-        let state = self.state();
-        let books = state.books(economy).ok_or(NoAnswer::NoEconomy)?;
-        let (answer, _) = self.would_be(economy, Books::clone(books), act)?;
-        Ok(answer)
+    pub async fn preview(&self, economy: &EconomyId, act: Act) -> Result<Answer, NoAnswer> {
+        let answers = self.preview_all(economy, vec![act]).await?;
+        let answer = answers.into_iter().next();
+        answer.ok_or(NoAnswer::Bug("one act has one answer"))
     }
 
-    /// What several acts would come to now, each after those before it.
-    pub fn preview_all(&self, economy: &EconomyId, acts: &[Act]) -> Result<Vec<Answer>, NoAnswer> {
-        let state = self.state();
-        let mut books = Books::clone(state.books(economy).ok_or(NoAnswer::NoEconomy)?);
-        let mut answers = Vec::with_capacity(acts.len());
-        for act in acts {
-            let (answer, after) = self.would_be(economy, books, act)?;
-            answers.push(answer);
-            books = after;
-        }
-        Ok(answers)
+    /// What several acts would come to now, each after those before it. A large batch is much to
+    /// decide: that is done where nobody else waits for it.
+    pub async fn preview_all(
+        &self,
+        economy: &EconomyId,
+        acts: Vec<Act>,
+    ) -> Result<Vec<Answer>, NoAnswer> {
+        let (bursar, economy) = (self.clone(), economy.clone());
+        let decided = blocking(move || {
+            let state = bursar.state();
+            let mut books = Books::clone(state.books(&economy).ok_or(NoAnswer::NoEconomy)?);
+            let mut answers = Vec::with_capacity(acts.len());
+            for act in &acts {
+                let (answer, after) = bursar.would_be(&economy, books, act)?;
+                answers.push(answer);
+                books = after;
+            }
+            Ok(answers)
+        });
+        decided.await?
     }
 
     /// What a call would come to now. It runs like any other, on a worker and within its bounds, and
@@ -88,7 +96,12 @@ impl Bursar {
             verdict: &verdict,
         });
         let answer = Answer {
-            status: rendered.status,
+            // Nothing is created.
+            status: if rendered.status == 201 {
+                200
+            } else {
+                rendered.status
+            },
             body: marked(&rendered.body).into(),
             replayed: false,
         };
@@ -102,12 +115,6 @@ fn marked(body: &str) -> String {
     if let Some(body) = body.as_object_mut() {
         for of_records in ["id", "seq", "recorded_at", "call"] {
             body.remove(of_records);
-        }
-        let transfers = body.get_mut("transfers").and_then(Value::as_array_mut);
-        for transfer in transfers.into_iter().flatten() {
-            transfer
-                .as_object_mut()
-                .map(|transfer| transfer.remove("id"));
         }
         body.insert("preview".into(), true.into());
     }

@@ -3,27 +3,90 @@
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::Response;
 use bursar_ledger::{AccountId, AccountPatch, AccountStatus, Act, Limit, Patch, Scope};
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::auth::Caller;
 use super::extract::{Asked, Nothing, Path};
 use super::problem::Problem;
-use super::{Api, extract, wire};
+use super::route::{Resource, Route};
+use super::wire::{AccountView, Put};
+use super::{Api, extract, past, shapes, statement, wire};
 use crate::no_answer::NoAnswer;
 
-/// The body of a PUT.
-#[derive(Deserialize)]
+const ACCOUNT: &str = "/v1/economies/{economy}/accounts/{account}";
+
+pub(super) fn routes() -> Resource {
+    let set = Route::put(ACCOUNT, set)
+        .called(
+            "set_account",
+            "Open or change an account",
+            "Absent members stay, `null` clears a limit or the metadata. An account may be PUT \
+             before every command: what is already so stays so. All but `metadata` needs the scope \
+             `admin`.",
+        )
+        .needs(Scope::Transfer)
+        .body::<AccountBody>("as_it_is", json!({}))
+        .or_body("with_metadata", json!({ "metadata": { "name": "Ada" } }))
+        .or_body("on_credit", json!({ "credit_limit": 100, "ceiling": null }))
+        .answers::<Put<AccountView<'static>>>(StatusCode::CREATED, "The account is new.")
+        .answers::<Put<AccountView<'static>>>(StatusCode::OK, "The account was there.")
+        .like(json!({
+            "id": "user:1", "status": "open", "credit_limit": 0, "changed": false,
+            "balances": { "coin": { "posted": 200, "held": 0, "available": 200 } },
+        }))
+        .no(StatusCode::CONFLICT, &["account_not_empty"])
+        .no(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            &[
+                "reserved_account",
+                "account_closed",
+                "account_frozen",
+                "economy_closed",
+            ],
+        )
+        .writes();
+    let read = Route::get(ACCOUNT, read)
+        .called(
+            "get_account",
+            "Read an account",
+            "The account, with what it has of each asset.",
+        )
+        .needs(Scope::Read)
+        .answers::<AccountView<'static>>(StatusCode::OK, "The account.")
+        .like(json!({
+            "id": "user:1", "status": "open", "credit_limit": 0,
+            "balances": { "coin": { "posted": 200, "held": 0, "available": 200 } },
+        }))
+        .no(StatusCode::NOT_FOUND, &["account_not_found"]);
+    Resource {
+        name: "accounts",
+        about: "Accounts hold balances, one for each asset.",
+        routes: vec![set, read, statement::route(), past::route()],
+    }
+}
+
+/// What a PUT says of an account.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AccountBody {
+    #[schemars(with = "Option<shapes::AccountStatus>")]
     status: Option<AccountStatus>,
+    /// How far below zero each balance may go; cleared, not at all.
     #[serde(default)]
+    #[schemars(with = "Option<shapes::Limit>")]
     credit_limit: Patch<Limit>,
+    /// How high each balance may go; cleared, up to 2^53 − 1.
     #[serde(default)]
+    #[schemars(with = "Option<shapes::Limit>")]
     ceiling: Patch<Limit>,
+    /// Replaced as a whole.
     #[serde(default)]
+    #[schemars(with = "Option<shapes::Document>")]
     metadata: Patch<Value>,
 }
 
@@ -68,6 +131,7 @@ pub(super) async fn set(
     caller.require(Scope::Transfer, &economy)?;
     let account: AccountId = extract::name("account", &account)?;
     let parsed = extract::json::<AccountBody>(body).await?;
+    caller.unchanged(&api)?;
     caller.require(parsed.typed.needs(), &economy)?;
     let patch = parsed.typed.into_patch()?;
     let route = format!("/v1/economies/{economy}/accounts/{account}");
@@ -96,5 +160,5 @@ pub(super) async fn read(
             format!("the economy has no account `{id}`"),
         )
     })?;
-    Ok(Json(wire::account(&id, found)))
+    Ok(Json(wire::to_json(wire::account(&id, found))))
 }

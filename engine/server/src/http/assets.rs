@@ -1,17 +1,23 @@
 //! Assets: made and changed by PUT, listed with their supply.
 
+mod flows;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::Response;
-use bursar_ledger::{Act, AssetId, AssetKind, AssetPatch, Day, Limit, Patch, Scope};
-use serde::Deserialize;
+use bursar_ledger::{AccountId, Act, AssetId, AssetKind, AssetPatch, Limit, Patch, Scope};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::auth::Caller;
 use super::extract::{Asked, Nothing, Path};
 use super::problem::Problem;
-use super::{Api, extract, wire};
+use super::route::{Resource, Route};
+use super::wire::{AssetView, Put};
+use super::{Api, extract, shapes, wire};
 use crate::economy::blocking;
 use crate::no_answer::NoAnswer;
 
@@ -22,25 +28,127 @@ const SYMBOL_CHARS_MAX: usize = 16;
 /// Decimals in a display: a balance has 16 digits at most.
 const DECIMALS_MAX: u8 = 15;
 
-/// Days of circulation in one answer.
-const DAYS_MAX: u64 = 366;
-
 /// Holders in one answer.
 const HOLDERS_MAX: usize = 1000;
 
-/// The body of a PUT.
-#[derive(Deserialize)]
+const ASSET: &str = "/v1/economies/{economy}/assets/{asset}";
+
+pub(super) fn routes() -> Resource {
+    Resource {
+        name: "assets",
+        about: "Assets are what amounts count: currencies, and items.",
+        routes: vec![
+            set_route(),
+            read_route(),
+            list_route(),
+            holders_route(),
+            flows::route(),
+        ],
+    }
+}
+
+fn set_route() -> Route {
+    Route::put(ASSET, set)
+        .called(
+            "set_asset",
+            "Make or change an asset",
+            "A new asset needs `kind` and `name`. `kind` and `decimals` never change. Absent members \
+             stay, `null` clears an optional one.",
+        )
+        .needs(Scope::Admin)
+        .body::<AssetBody>("currency", json!({ "kind": "currency", "name": "Coin" }))
+        .or_body("item", json!({ "kind": "item", "name": "Potion" }))
+        .answers::<Put<AssetView<'static>>>(StatusCode::CREATED, "The asset is new.")
+        .answers::<Put<AssetView<'static>>>(StatusCode::OK, "The asset was there.")
+        .like(json!({
+            "id": "coin", "kind": "currency", "name": "Coin", "decimals": 0, "supply": 200,
+            "changed": false,
+        }))
+        .no(StatusCode::CONFLICT, &["asset_fixed"])
+        .no(StatusCode::UNPROCESSABLE_ENTITY, &["asset_incomplete", "economy_closed", "supply_limit"])
+        .writes()
+}
+
+fn read_route() -> Route {
+    Route::get(ASSET, read)
+        .called("get_asset", "Read an asset", "The asset, with its supply.")
+        .needs(Scope::Read)
+        .answers::<AssetView<'static>>(StatusCode::OK, "The asset.")
+        .no(StatusCode::NOT_FOUND, &["asset_not_found"])
+}
+
+fn list_route() -> Route {
+    Route::get("/v1/economies/{economy}/assets", list)
+        .called(
+            "list_assets",
+            "List assets",
+            "All assets of the economy, with their supply.",
+        )
+        .needs(Scope::Read)
+        .answers::<AssetList<'static>>(StatusCode::OK, "The assets.")
+}
+
+fn holders_route() -> Route {
+    Route::get("/v1/economies/{economy}/assets/{asset}/holders", holders_of)
+        .called(
+            "list_holders",
+            "Who has most of an asset",
+            "A leaderboard: members who have some of it, the richest first.",
+        )
+        .needs(Scope::Read)
+        .query::<HoldersQuery>()
+        .answers::<Holders<'static>>(StatusCode::OK, "The holders.")
+        .like(json!({ "asset": "coin", "holders": [{ "account": "user:1", "posted": 170 }] }))
+        .no(StatusCode::NOT_FOUND, &["asset_not_found"])
+}
+
+/// What a PUT says of an asset.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AssetBody {
+    #[schemars(with = "Option<shapes::AssetKind>")]
     kind: Option<AssetKind>,
+    /// The name that people read.
+    #[schemars(length(min = 1, max = 64))]
     name: Option<String>,
+    /// A sign before or after amounts.
     #[serde(default)]
+    #[schemars(with = "Option<String>", length(min = 1, max = 16))]
     symbol: Patch<String>,
+    /// How many decimals a display puts into an amount; 0 unless said.
+    #[schemars(range(min = 0, max = 15))]
     decimals: Option<u8>,
+    /// The most that may be in circulation; cleared, 2^53 − 1.
     #[serde(default)]
+    #[schemars(with = "Option<shapes::Limit>")]
     max_supply: Patch<Limit>,
+    /// Replaced as a whole.
     #[serde(default)]
+    #[schemars(with = "Option<shapes::Document>")]
     metadata: Patch<Value>,
+}
+
+/// The assets of an economy.
+#[derive(Serialize, JsonSchema)]
+struct AssetList<'a> {
+    assets: Vec<AssetView<'a>>,
+}
+
+/// Who has most of an asset.
+#[derive(Serialize, JsonSchema)]
+struct Holders<'a> {
+    #[schemars(with = "shapes::AssetName")]
+    asset: &'a AssetId,
+    holders: Vec<Holder>,
+}
+
+/// One who has some of it.
+#[derive(Serialize, JsonSchema)]
+struct Holder {
+    #[schemars(with = "shapes::AccountName")]
+    account: AccountId,
+    #[schemars(with = "shapes::Units")]
+    posted: i64,
 }
 
 impl AssetBody {
@@ -97,6 +205,7 @@ pub(super) async fn set(
     caller.require(Scope::Admin, &economy)?;
     let asset: AssetId = extract::name("asset", &asset)?;
     let parsed = extract::json::<AssetBody>(body).await?;
+    caller.unchanged(&api)?;
     let patch = parsed.typed.into_patch()?;
     let route = format!("/v1/economies/{economy}/assets/{asset}");
     let asking = extract::asking(&caller, economy, None, "PUT", &route, &parsed.canonical);
@@ -119,14 +228,16 @@ pub(super) async fn read(
     let state = api.bursar.state();
     let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
     let found = books.asset(&id).ok_or_else(|| no_asset(&id))?;
-    Ok(Json(wire::asset(&id, found, books)))
+    Ok(Json(wire::to_json(wire::asset(&id, found, books))))
 }
 
 /// How many holders are asked for.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct HoldersQuery {
+    /// How many there are to be.
     #[serde(default = "holders")]
+    #[schemars(range(min = 1, max = 1000))]
     limit: usize,
 }
 
@@ -152,59 +263,18 @@ pub(super) async fn holders_of(
     let state = api.bursar.state();
     let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?.clone();
     if books.asset(&id).is_none() {
-        let detail = format!("the economy has no asset `{id}`");
-        return Err(Problem::not_found("asset_not_found", detail));
+        return Err(no_asset(&id));
     }
     let ranked = {
         let id = id.clone();
         blocking(move || books.holders(&id, limit)).await?
     };
-    let holders = ranked
-        .into_iter()
-        .map(|(account, posted)| json!({ "account": account, "posted": posted }));
-    Ok(Json(
-        json!({ "asset": id, "holders": holders.collect::<Vec<_>>() }),
-    ))
-}
-
-/// How many days are asked for.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct FlowsQuery {
-    #[serde(default = "days")]
-    days: u64,
-}
-
-fn days() -> u64 {
-    30
-}
-
-/// `GET …/assets/{asset}/flows`: what came into circulation and what left it, by day and plugin.
-pub(super) async fn flows_of(
-    State(api): State<Api>,
-    caller: Caller,
-    Path((economy, asset)): Path<(String, String)>,
-    Asked(FlowsQuery { days }): Asked<FlowsQuery>,
-) -> Result<Json<Value>, Problem> {
-    let economy = extract::economy(&economy)?;
-    caller.require(Scope::Read, &economy)?;
-    let id: AssetId = extract::name("asset", &asset)?;
-    if !(1..=DAYS_MAX).contains(&days) {
-        let detail = format!("1 to {DAYS_MAX} days are asked for");
-        return Err(extract::wrong_query("days", &detail));
-    }
-    let state = api.bursar.state();
-    let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
-    if books.asset(&id).is_none() {
-        return Err(no_asset(&id));
-    }
-    let from = Day::of(api.bursar.now()).before(days - 1);
-    let flows = books
-        .flows(&id, from)
-        .map(|(day, plugin, flow)| wire::flow(day, plugin, flow));
-    let flows: Vec<Value> = flows.collect();
-    let body = json!({ "asset": id, "supply": books.supply(&id), "flows": flows });
-    Ok(Json(body))
+    let ranked = ranked.into_iter();
+    let holders = ranked.map(|(account, posted)| Holder { account, posted });
+    Ok(Json(wire::to_json(Holders {
+        asset: &id,
+        holders: holders.collect(),
+    })))
 }
 
 fn no_asset(id: &AssetId) -> Problem {
@@ -226,5 +296,7 @@ pub(super) async fn list(
         .assets()
         .iter()
         .map(|(id, asset)| wire::asset(id, asset, books));
-    Ok(Json(json!({ "assets": assets.collect::<Vec<_>>() })))
+    Ok(Json(wire::to_json(AssetList {
+        assets: assets.collect(),
+    })))
 }

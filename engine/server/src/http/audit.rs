@@ -2,15 +2,56 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use bursar_ledger::{EconomyId, Scope};
 use bursar_storage::{AuditReport, HEADS_MAX, HeadError, SeenHead};
+use schemars::JsonSchema;
 
 use super::auth::Caller;
 use super::extract::{Asked, Path, wrong_query};
 use super::problem::Problem;
-use super::{Api, extract};
+use super::route::{Resource, Route};
+use super::{Api, extract, shapes};
 use crate::economy::blocking;
 use crate::no_answer::NoAnswer;
+
+pub(super) fn routes() -> Resource {
+    let of_economy = Route::get("/v1/economies/{economy}/audit", of_economy)
+        .called(
+            "audit_economy",
+            "Audit an economy",
+            "Every promise, checked now against every record from the first, beside the work that \
+             goes on. The whole file is checked; what is told is this economy's.",
+        )
+        .needs_everywhere(Scope::Admin)
+        .query::<AuditQuery>()
+        .answers::<shapes::AuditReport>(StatusCode::OK, "What was found; see `ok`.");
+    let all = Route::get("/v1/audit", all)
+        .called(
+            "audit_all",
+            "Audit the whole file",
+            "Every promise, checked now.",
+        )
+        .needs_everywhere(Scope::Admin)
+        .query::<AuditQuery>()
+        .answers::<shapes::AuditReport>(StatusCode::OK, "What was found; see `ok`.");
+    Resource {
+        name: "audit",
+        about: "What Bursar promises, checked while it runs.",
+        routes: vec![of_economy, all],
+    }
+}
+
+/// What may be asked beside, as `heads` reads it.
+#[derive(JsonSchema, Default)]
+#[serde(default)]
+struct AuditQuery {
+    /// Heads that were seen before, each said as a parameter of its own: each must still be a
+    /// record's.
+    #[serde(rename = "head")]
+    #[schemars(with = "Vec<shapes::SeenHead>", length(max = 64))]
+    _head: Vec<String>,
+}
 
 /// What is said in the query: `head`, as often as heads were seen before.
 type Query = Asked<Vec<(String, String)>>;

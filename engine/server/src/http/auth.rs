@@ -85,6 +85,22 @@ impl Caller {
         }
     }
 
+    /// Makes sure, once the body is there, that the key is what it was when its request began: a body
+    /// may take seconds to arrive, and a key that is revoked meanwhile is good for nothing.
+    pub(super) fn unchanged(&self, api: &Api) -> Result<(), Problem> {
+        let Proof::Secret(id, secret_hash) = &self.proof else {
+            return Ok(());
+        };
+        let state = api.bursar.state();
+        let system = state.books(api.bursar.system());
+        match system.and_then(|system| system.key(id)) {
+            Some(key) if key.secret_hash == *secret_hash && key.definition == self.definition => {
+                Ok(())
+            }
+            Some(_) | None => Err(Problem::unauthorized()),
+        }
+    }
+
     /// Whether what let the caller in still does.
     pub(super) fn is_still_good(&self, api: &Api, scope: Scope, economy: &EconomyId) -> bool {
         let Proof::Secret(id, secret_hash) = &self.proof else {

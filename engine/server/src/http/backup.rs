@@ -11,19 +11,43 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use bursar_ledger::Retry;
 use bursar_storage::{BACKUP_WAL_BYTES_MAX, BackupError, BackupPlan, BackupReport};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use super::Api;
 use super::auth::Caller;
 use super::extract::{self, Asked, Nothing};
 use super::problem::Problem;
+use super::route::Route;
+use super::{Api, shapes};
 use crate::economy::blocking;
 
+pub(super) fn route() -> Route {
+    Route::post("/v1/backup", make)
+        .called(
+            "make_backup",
+            "A verified copy of the file",
+            "What `bursar backup` asks of a file that is served. It names a path on the server's \
+             disk, so no API key will do. It overwrites nothing, so it needs no idempotency key.",
+        )
+        .needs_the_owner()
+        .body::<BackupBody>("nightly", json!({ "path": "/var/backups/bursar.db" }))
+        .answers::<shapes::BackupReport>(StatusCode::OK, "The copy, verified.")
+        .no(StatusCode::CONFLICT, &["backup_exists"])
+        .no(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            &["backup_failed", "backup_unsound"],
+        )
+        .no(StatusCode::SERVICE_UNAVAILABLE, &["backup_behind"])
+        .no(StatusCode::INSUFFICIENT_STORAGE, &["no_room"])
+}
+
 /// What is asked for.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BackupBody {
-    /// Where the copy is to be.
+    /// Where the copy is to be: an absolute path on the server's disk.
+    #[schemars(with = "String", regex(pattern = "^/"))]
     pub(crate) path: PathBuf,
     /// Whether its records are not decided again.
     #[serde(default)]
@@ -49,6 +73,7 @@ pub(super) async fn make(
 ) -> Result<Json<BackupReport>, Problem> {
     caller.require_owner()?;
     let asked = extract::json::<BackupBody>(body).await?.typed;
+    caller.unchanged(&api)?;
     if !asked.path.is_absolute() {
         let detail = "an absolute path: the server does not know where you stand";
         return Err(Problem::malformed("/path", detail));

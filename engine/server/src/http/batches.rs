@@ -5,6 +5,8 @@
 //! may be repeated in another batch or singly, and is answered once. An atomic batch has one key, in
 //! the header, and one answer.
 
+mod routes;
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -14,22 +16,26 @@ use bursar_ledger::{
     Transfers, TransfersError,
 };
 use bursar_storage::{Answer, IdempotencyKey};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Api;
 use super::auth::Caller;
 use super::extract::{self, Asked, Parsed, Path, Preview};
 use super::problem::Problem;
 use super::transfers::{Submitted, TransferBody, submit};
+use super::{Api, shapes};
 use crate::no_answer::NoAnswer;
+
+pub(super) use routes::route;
 
 /// Bytes in the body of a batch.
 const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// How the transfers of a batch hang together.
-#[derive(Deserialize, Clone, Copy)]
+#[derive(Deserialize, JsonSchema, Clone, Copy)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "BatchMode")]
 enum Mode {
     /// Not at all: one that is refused disturbs no other.
     Independent,
@@ -37,24 +43,37 @@ enum Mode {
     Atomic,
 }
 
-/// The body of a batch.
-#[derive(Deserialize)]
+/// Many transfers that are asked for.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct BatchBody {
     mode: Mode,
+    #[schemars(length(min = 1, max = 8192))]
     transfers: Vec<BatchItem>,
 }
 
 /// A transfer in a batch: its key, and what the body of a single one says. (Spelled out, since
 /// members that are not known would pass unseen through a flattened one.)
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct BatchItem {
+    /// Its own key: each transfer of an independent batch has one, and none of an atomic one.
+    #[schemars(with = "Option<shapes::IdempotencyKey>")]
     idempotency_key: Option<String>,
+    /// What is to move, in this order.
+    #[schemars(with = "shapes::Postings")]
     postings: Postings,
+    /// Why, for people.
+    #[schemars(length(max = 256))]
     memo: Option<String>,
+    /// Something of yours by which statements find it again.
+    #[schemars(length(max = 128))]
     reference: Option<String>,
+    /// Anything that you want to keep with it, up to 4 KiB.
+    #[schemars(with = "Option<shapes::Document>")]
     metadata: Option<Value>,
+    /// When it took effect elsewhere; it is kept and shown, and means nothing to the rules.
+    #[schemars(with = "Option<shapes::Timestamp>")]
     effective_at: Option<Timestamp>,
 }
 
@@ -71,6 +90,7 @@ pub(super) async fn transfer(
     caller.require(Scope::Transfer, &economy)?;
     let Parsed { typed, canonical } =
         extract::json_up_to::<BatchBody>(body, BATCH_BYTES_MAX).await?;
+    caller.unchanged(&api)?;
     let count = typed.transfers.len();
     if !(1..=BATCH_TRANSFERS_MAX).contains(&count) {
         return Err(Problem::malformed(
@@ -170,7 +190,7 @@ impl Independent {
         let acts = requests.into_iter().map(Act::Transfer);
         if preview {
             let acts: Vec<Act> = acts.collect();
-            let answers = api.bursar.preview_all(&economy, &acts)?;
+            let answers = api.bursar.preview_all(&economy, acts).await?;
             return Ok(respond(&answers.into_iter().map(Ok).collect::<Vec<_>>()));
         }
         let route = format!("/v1/economies/{economy}/transfers");

@@ -3,14 +3,57 @@
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::Response;
 use bursar_host::UPLOAD_BYTES_MAX;
 use bursar_ledger::Scope;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
 
 use super::auth::Caller;
 use super::problem::Problem;
-use super::{Api, extract, wire};
+use super::route::{Resource, Route};
+use super::wire::{ComponentView, Put};
+use super::{Api, extract, shapes, wire};
+
+pub(super) fn routes() -> Resource {
+    let add = Route::post("/v1/components", add)
+        .called(
+            "add_component",
+            "Upload a component",
+            "The bytes of a `.wasm`, checked before anything runs. The same bytes are the same \
+             component, so this may be repeated.",
+        )
+        .needs_everywhere(Scope::Admin)
+        .bytes::<shapes::Bytes>(BYTES, UPLOAD_BYTES_MAX)
+        .answers::<Put<ComponentView<'static>>>(StatusCode::CREATED, "The component is new.")
+        .answers::<Put<ComponentView<'static>>>(StatusCode::OK, "The component was there.")
+        .no(StatusCode::UNPROCESSABLE_ENTITY, &["component_refused"])
+        .writes();
+    let list = Route::get("/v1/components", list)
+        .called(
+            "list_components",
+            "List components",
+            "All components that were uploaded.",
+        )
+        .needs_everywhere(Scope::Admin)
+        .answers::<ComponentList<'static>>(StatusCode::OK, "The components.");
+    Resource {
+        name: "components",
+        about: "Components are the code of plugins, under the hash of their bytes.",
+        routes: vec![add, list],
+    }
+}
+
+/// A client has no better word for a `.wasm`; the server looks at the bytes alone.
+const BYTES: &str = "application/octet-stream";
+
+/// The components of a server.
+#[derive(Serialize, JsonSchema)]
+struct ComponentList<'a> {
+    components: Vec<ComponentView<'a>>,
+}
 
 /// `POST /v1/components`. It needs no idempotency key: the same bytes are the same component.
 pub(super) async fn add(
@@ -20,6 +63,7 @@ pub(super) async fn add(
 ) -> Result<Response, Problem> {
     caller.require_everywhere(Scope::Admin)?;
     let bytes = extract::read(body, UPLOAD_BYTES_MAX).await?;
+    caller.unchanged(&api)?;
     Ok(extract::respond(
         api.bursar.add_component(&caller.actor, bytes).await?,
     ))
@@ -32,7 +76,7 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller) -> Result<Json<
     let books = state.books(api.bursar.system());
     let components = books.into_iter().flat_map(|books| books.components());
     let components = components.map(|(digest, known)| wire::component(digest, known));
-    Ok(Json(
-        json!({ "components": components.collect::<Vec<_>>() }),
-    ))
+    Ok(Json(wire::to_json(ComponentList {
+        components: components.collect(),
+    })))
 }

@@ -6,15 +6,70 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use bursar_ledger::{Act, EconomyStatus, Scope};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::auth::Caller;
 use super::extract::{Asked, Nothing, Parsed, Path};
 use super::problem::Problem;
-use super::{Api, extract, wire};
+use super::route::{Resource, Route};
+use super::wire::{EconomyView, OpenedView, Put};
+use super::{Api, extract, shapes, wire};
 use crate::no_answer::NoAnswer;
 use crate::random;
+
+const ECONOMY: &str = "/v1/economies/{economy}";
+
+pub(super) fn routes() -> Resource {
+    let open = Route::put(ECONOMY, open)
+        .called(
+            "open_economy",
+            "Open an economy, or change its status",
+            "The body may be missing: one that is there stays as it is. Frozen, it is read and \
+             nothing moves but what ends, until it is open again. Closed it stays so; holds must \
+             have ended before.",
+        )
+        .needs(Scope::Admin)
+        .body::<EconomyBody>("open_it", json!({}))
+        .or_body("frozen", json!({ "status": "frozen" }))
+        .or_no_body()
+        .answers::<Put<OpenedView<'static>>>(StatusCode::CREATED, "The economy is new.")
+        .answers::<Put<OpenedView<'static>>>(StatusCode::OK, "The economy was there.")
+        .like(json!({
+            "id": "guild", "status": "open", "opened_at": 1_764_025_200_000_u64, "changed": false,
+        }))
+        .no(StatusCode::CONFLICT, &["holds_open"])
+        .no(StatusCode::UNPROCESSABLE_ENTITY, &["economy_closed"])
+        .writes();
+    let read = Route::get(ECONOMY, read)
+        .called(
+            "get_economy",
+            "Read an economy",
+            "The economy, with its newest record.",
+        )
+        .needs(Scope::Read)
+        .answers::<EconomyView<'static>>(StatusCode::OK, "The economy.");
+    let list = Route::get("/v1/economies", list)
+        .called(
+            "list_economies",
+            "List economies",
+            "The economies that the key may read.",
+        )
+        .needs_a_key()
+        .answers::<EconomyList<'static>>(StatusCode::OK, "The economies.");
+    Resource {
+        name: "economies",
+        about: "An economy is one community's books.",
+        routes: vec![open, read, list],
+    }
+}
+
+/// The economies that a key sees.
+#[derive(Serialize, JsonSchema)]
+struct EconomyList<'a> {
+    economies: Vec<EconomyView<'a>>,
+}
 
 /// `PUT /v1/economies/{economy}`: opens it, and says what may be done in it.
 pub(super) async fn open(
@@ -27,6 +82,7 @@ pub(super) async fn open(
     let id = extract::economy(&economy)?;
     caller.require(Scope::Admin, &id)?;
     let Parsed { typed, canonical } = extract::json_or_nothing::<EconomyBody>(body).await?;
+    caller.unchanged(&api)?;
     let route = format!("/v1/economies/{id}");
     let asking = extract::asking(&caller, id, None, "PUT", &route, &canonical);
     let open = Act::OpenEconomy {
@@ -45,10 +101,11 @@ pub(super) async fn open(
     }
 }
 
-/// The body of a PUT; it may be missing.
-#[derive(Deserialize, Default)]
+/// What a PUT says of an economy; it may say nothing at all.
+#[derive(Deserialize, JsonSchema, Default)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EconomyBody {
+    #[schemars(with = "Option<shapes::EconomyStatus>")]
     status: Option<EconomyStatus>,
 }
 
@@ -61,20 +118,19 @@ pub(super) async fn read(
     let id = extract::economy(&economy)?;
     caller.require(Scope::Read, &id)?;
     let state = api.bursar.state();
-    Ok(Json(wire::economy(
-        &id,
-        state.books(&id).ok_or(NoAnswer::NoEconomy)?,
-    )))
+    let books = state.books(&id).ok_or(NoAnswer::NoEconomy)?;
+    Ok(Json(wire::to_json(wire::economy(&id, books))))
 }
 
 /// `GET /v1/economies`
 pub(super) async fn list(State(api): State<Api>, caller: Caller) -> Result<Json<Value>, Problem> {
     let state = api.bursar.state();
-    let visible: Vec<Value> = state
+    let visible = state
         .economies()
         .iter()
         .filter(|(id, _)| *id != api.bursar.system() && caller.require(Scope::Read, id).is_ok())
-        .map(|(id, books)| wire::economy(id, books))
-        .collect();
-    Ok(Json(json!({ "economies": visible })))
+        .map(|(id, books)| wire::economy(id, books));
+    Ok(Json(wire::to_json(EconomyList {
+        economies: visible.collect(),
+    })))
 }

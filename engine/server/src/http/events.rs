@@ -10,20 +10,22 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use bursar_ledger::{EconomyId, Scope};
+use bursar_ledger::{Digest, EconomyId, Scope, Timestamp};
 use bursar_storage::{EVENTS_MAX, Event};
 use futures_util::stream::{Stream, unfold};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use super::Api;
 use super::auth::Caller;
-use super::extract::{self, Asked, Path, wrong_query};
+use super::extract::{self, Asked, NUMBER_MAX, Path, wrong_query};
 use super::problem::Problem;
+use super::route::{Resource, Route};
+use super::{Api, shapes, wire};
 use crate::economy::blocking;
 use crate::keyed_locks::{KeyedGuard, KeyedLocks};
 use crate::no_answer::NoAnswer;
@@ -36,6 +38,32 @@ const STREAMS_MAX: usize = 256;
 
 /// Streams of one economy at the same time.
 const STREAMS_PER_ECONOMY_MAX: usize = 32;
+
+pub(super) fn routes() -> Resource {
+    let read = Route::get("/v1/economies/{economy}/events", read)
+        .called(
+            "list_events",
+            "Every record in order",
+            "What was asked and what was answered, with the balances after. Numbers have no gaps. \
+             With `Accept: text/event-stream` it is a stream that goes on; after a break it is \
+             taken up again with `Last-Event-ID`.",
+        )
+        .needs(Scope::Read)
+        .query::<EventsQuery>()
+        .header::<shapes::Number>(
+            "Last-Event-ID",
+            "The last event that was dealt with: a stream goes on after it. Pages use `after`.",
+        )
+        .answers::<EventPage<'static>>(StatusCode::OK, "A page, or a stream.")
+        .answers_as::<shapes::Stream>(StatusCode::OK, "text/event-stream", "A stream.")
+        .no(StatusCode::SERVICE_UNAVAILABLE, &["overloaded"])
+        .reads_the_file();
+    Resource {
+        name: "events",
+        about: "What happens in an economy, for whoever follows it.",
+        routes: vec![read],
+    }
+}
 
 /// Places for those who follow.
 pub(super) struct Streams {
@@ -56,12 +84,16 @@ impl Streams {
 type Place = (OwnedSemaphorePermit, KeyedGuard<EconomyId>);
 
 /// Which events are asked for.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EventsQuery {
+    /// Only events after this one.
     #[serde(default)]
+    #[schemars(with = "shapes::Number")]
     after: u64,
+    /// Events in the page.
     #[serde(default = "events")]
+    #[schemars(range(min = 1, max = 500))]
     limit: usize,
 }
 
@@ -79,6 +111,8 @@ pub(super) async fn read(
 ) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Read, &economy)?;
+    let after = extract::number("after", after)?;
+    let last = last_event_id(&headers)?;
     if !(1..=EVENTS_MAX).contains(&limit) {
         let detail = format!("a page has 1 to {EVENTS_MAX} events");
         return Err(wrong_query("limit", &detail));
@@ -86,7 +120,7 @@ pub(super) async fn read(
     let state = api.bursar.state();
     let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
     if wants_stream(&headers) {
-        let after = last_event_id(&headers)?.unwrap_or(after);
+        let after = last.unwrap_or(after);
         let all = api.streams.all.clone().try_acquire_owned();
         let all = all.map_err(|_| NoAnswer::TooManyStreams)?;
         let here = api.streams.per_economy.try_enter(economy.clone());
@@ -95,12 +129,17 @@ pub(super) async fn read(
         let stream = Sse::new(followed.into_stream()).keep_alive(KeepAlive::default());
         return Ok(stream.into_response());
     }
-    let head = json!({ "seq": books.seq(), "hash": books.head() });
+    let head = Head {
+        seq: books.seq(),
+        hash: books.head(),
+    };
     let page = page(&api, &economy, after, limit).await?;
-    let next = page.last().map_or(after, |event| event.seq);
-    let events: Vec<Value> = page.iter().map(event).collect();
-    let body = json!({ "events": events, "next_after": next, "head": head });
-    Ok(Json(body).into_response())
+    let body = EventPage {
+        events: page.iter().map(event).collect(),
+        next_after: page.last().map_or(after, |event| event.seq),
+        head,
+    };
+    Ok(Json(wire::to_json(body)).into_response())
 }
 
 fn wants_stream(headers: &HeaderMap) -> bool {
@@ -115,6 +154,7 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
         return Ok(None);
     };
     let number = value.to_str().ok().and_then(|text| text.parse().ok());
+    let number = number.filter(|number| *number <= NUMBER_MAX);
     let wrong = || Problem::malformed("", "`Last-Event-ID` is the number of an event");
     number.map(Some).ok_or_else(wrong)
 }
@@ -130,29 +170,77 @@ async fn page(
     read.map_err(NoAnswer::Unreadable)
 }
 
-fn event(event: &Event) -> Value {
-    body(event, None)
+/// A page of events.
+#[derive(Serialize, JsonSchema)]
+struct EventPage<'a> {
+    events: Vec<EventView<'a>>,
+    /// What to say as `after` for the next page.
+    next_after: u64,
+    head: Head,
 }
 
-/// An event as it is sent: in a page, in a stream, or to a webhook, which is told the economy, too.
-pub(crate) fn body(event: &Event, economy: Option<&EconomyId>) -> Value {
-    let mut body = json!({
-        "seq": event.seq,
-        "recorded_at": event.recorded_at,
-        "kind": event.kind,
-        "outcome": event.outcome,
-        "actor": event.actor,
-        "request": event.request,
-        "answer": event.answer,
-        "hash": event.hash,
-    });
-    if let (Some(key), Some(body)) = (&event.key, body.as_object_mut()) {
-        body.insert("idempotency_key".into(), key.as_str().into());
+/// The newest record of the economy.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "EventHead")]
+struct Head {
+    seq: u64,
+    #[schemars(with = "shapes::Digest")]
+    hash: Digest,
+}
+
+/// One record of the journal.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Event")]
+struct EventView<'a> {
+    /// Its number in the economy, without gaps.
+    seq: u64,
+    #[schemars(with = "shapes::Timestamp")]
+    recorded_at: Timestamp,
+    /// What kind of act it was, such as `transfer` or `call`.
+    kind: &'a str,
+    #[schemars(extend("enum" = ["applied", "rejected", "declined", "faulted"]))]
+    outcome: &'a str,
+    /// Who asked: the name of an API key.
+    actor: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "shapes::IdempotencyKey")]
+    idempotency_key: Option<&'a str>,
+    /// What was asked: method, path and body.
+    #[schemars(with = "Value")]
+    request: &'a Value,
+    /// What was answered.
+    #[schemars(with = "Value")]
+    answer: &'a Value,
+    /// The hash of the record, which covers all before it.
+    #[schemars(with = "shapes::Digest")]
+    hash: Digest,
+    /// Whose event it is: told to webhooks only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "shapes::EconomyName")]
+    economy: Option<&'a EconomyId>,
+}
+
+/// An event as it is sent to a webhook, which is told the economy, too.
+pub(crate) fn body(event: &Event, economy: &EconomyId) -> Value {
+    wire::to_json(EventView {
+        economy: Some(economy),
+        ..self::event(event)
+    })
+}
+
+fn event(event: &Event) -> EventView<'_> {
+    EventView {
+        economy: None,
+        seq: event.seq,
+        recorded_at: event.recorded_at,
+        kind: &event.kind,
+        outcome: &event.outcome,
+        actor: &event.actor,
+        idempotency_key: event.key.as_deref(),
+        request: &event.request,
+        answer: &event.answer,
+        hash: event.hash,
     }
-    if let (Some(economy), Some(body)) = (economy, body.as_object_mut()) {
-        body.insert("economy".into(), economy.as_str().into());
-    }
-    body
 }
 
 /// An economy that somebody follows.
@@ -187,7 +275,7 @@ impl Followed {
             let data = sse::Event::default()
                 .id(next.seq.to_string())
                 .event(next.kind.clone())
-                .data(event(&next).to_string());
+                .data(wire::to_json(event(&next)).to_string());
             Some((Ok(data), followed))
         })
     }
@@ -196,15 +284,16 @@ impl Followed {
     /// the file cannot be read: the client comes back and goes on from its last event.
     async fn next(&mut self) -> Option<Event> {
         loop {
-            if let Some(event) = self.ready.pop_front() {
-                self.after = event.seq;
-                return Some(event);
-            }
+            // Asked before each event: the key may have been revoked while the page was read.
             if !self
                 .caller
                 .is_still_good(&self.api, Scope::Read, &self.economy)
             {
                 return None;
+            }
+            if let Some(event) = self.ready.pop_front() {
+                self.after = event.seq;
+                return Some(event);
             }
             // Marked as seen before the look, so that nothing falls between the two.
             self.commits.borrow_and_update();

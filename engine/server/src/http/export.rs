@@ -4,16 +4,17 @@ use std::io;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bursar_ledger::Scope;
 use futures_util::stream::unfold;
 use tokio::sync::mpsc;
 
-use super::Api;
 use super::auth::Caller;
 use super::extract::{self, Asked, Nothing, Path};
 use super::problem::Problem;
+use super::route::{Resource, Route};
+use super::{Api, backup, shapes};
 use crate::no_answer::NoAnswer;
 
 /// Exports at the same time: each has a thread of its own, and reads the whole journal.
@@ -24,6 +25,27 @@ const CHUNK_BYTES: usize = 256 * 1024;
 
 /// Chunks that wait for the client.
 const CHUNKS_WAITING: usize = 4;
+
+/// The media type of lines of JSON.
+const NDJSON: &str = "application/x-ndjson";
+
+pub(super) fn routes() -> Resource {
+    let export = Route::get("/v1/economies/{economy}/export", read)
+        .called(
+            "export_economy",
+            "An economy's journal as lines of JSON",
+            "All its history, streamed, for `bursar import`. A stream that broke off has no last \
+             line.",
+        )
+        .needs(Scope::Admin)
+        .answers_as::<shapes::Lines>(StatusCode::OK, NDJSON, "The lines.")
+        .no(StatusCode::SERVICE_UNAVAILABLE, &["overloaded"]);
+    Resource {
+        name: "archive",
+        about: "An economy as lines of JSON, and the file as a verified copy.",
+        routes: vec![export, backup::route()],
+    }
+}
 
 /// `GET …/export`. A stream that breaks off has no last line.
 pub(super) async fn read(
@@ -68,6 +90,6 @@ pub(super) async fn read(
         let chunk = receiver.recv().await?;
         Some((chunk, receiver))
     });
-    let lines = [(header::CONTENT_TYPE, "application/x-ndjson")];
+    let lines = [(header::CONTENT_TYPE, NDJSON)];
     Ok((lines, Body::from_stream(chunks)).into_response())
 }

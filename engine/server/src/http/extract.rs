@@ -18,6 +18,7 @@ use serde_json::Value;
 use super::Api;
 use super::auth::Caller;
 use super::problem::{PROBLEM_JSON, Problem};
+use super::strict::Strict;
 use crate::economy::{Asking, SYSTEM};
 
 /// Bytes in the body of a request, but for an upload.
@@ -97,9 +98,7 @@ pub(super) async fn json_up_to<T: DeserializeOwned>(
     bytes_max: usize,
 ) -> Result<Parsed<T>, Problem> {
     let bytes = read(body, bytes_max).await?;
-    let typed = parse(&bytes)?;
-    let canonical = parse(&bytes)?;
-    Ok(Parsed { typed, canonical })
+    parse_both(&bytes)
 }
 
 /// Reads a JSON body that may be missing.
@@ -111,20 +110,30 @@ pub(super) async fn json_or_nothing<T: DeserializeOwned + Default>(
         let (typed, canonical) = (T::default(), Value::Null);
         return Ok(Parsed { typed, canonical });
     }
-    let typed = parse(&bytes)?;
-    let canonical = parse(&bytes)?;
+    parse_both(&bytes)
+}
+
+fn parse_both<T: DeserializeOwned>(bytes: &[u8]) -> Result<Parsed<T>, Problem> {
+    let typed = parse(bytes)?;
+    let canonical = parse(bytes)?;
+    // The first look at the text finds members that are said twice, the second finds lists where
+    // there are to be objects.
+    let objects: Result<T, _> = serde_path_to_error::deserialize(Strict(&canonical));
+    objects.map_err(unreadable)?;
     Ok(Parsed { typed, canonical })
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let parsed = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let pointer = pointer(error.path());
-        Problem::malformed(&pointer, error.into_inner().to_string())
-    })?;
+    let parsed = serde_path_to_error::deserialize(&mut reader).map_err(unreadable)?;
     let ended = reader.end();
     ended.map_err(|error| Problem::malformed("", format!("after the body: {error}")))?;
     Ok(parsed)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "errors are mapped by it")]
+fn unreadable(error: serde_path_to_error::Error<serde_json::Error>) -> Problem {
+    Problem::malformed(&pointer(error.path()), error.inner().to_string())
 }
 
 /// A path through a value as a JSON pointer (RFC 6901).
@@ -170,10 +179,22 @@ pub(super) fn wrong_query(parameter: &str, detail: &str) -> Problem {
         .with("parameter", parameter)
 }
 
+/// The largest number that a query can ask about: JSON keeps all up to it.
+pub(super) const NUMBER_MAX: u64 = (1 << 53) - 1;
+
+/// A moment, or the number of a record, in the query.
+pub(super) fn number(parameter: &str, number: u64) -> Result<u64, Problem> {
+    if number > NUMBER_MAX {
+        return Err(wrong_query(parameter, "at most 2^53 - 1"));
+    }
+    Ok(number)
+}
+
 /// `?preview=true`: what would happen is asked, and nothing is to.
-#[derive(serde::Deserialize, Clone, Copy, Default)]
+#[derive(serde::Deserialize, schemars::JsonSchema, Clone, Copy, Default)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Preview {
+    /// Only say what would happen; nothing is kept, and no idempotency key is needed.
     pub(super) preview: bool,
 }
 

@@ -2,20 +2,71 @@
 
 use axum::Json;
 use axum::extract::State;
-use serde_json::{Value, json};
+use axum::http::StatusCode;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::Api;
 use super::problem::Problem;
+use super::route::{Resource, Route};
+
+pub(super) fn routes() -> Resource {
+    let healthz = Route::get("/healthz", healthz)
+        .called("get_health", "Whether the process lives", "")
+        .answers::<Health>(StatusCode::OK, "It lives.");
+    let readyz = Route::get("/readyz", readyz)
+        .called("get_readiness", "Whether requests are taken", "")
+        .answers::<Readiness>(StatusCode::OK, "They are taken.")
+        .no(StatusCode::SERVICE_UNAVAILABLE, &["unavailable"]);
+    Resource {
+        name: "health",
+        about: "For whoever watches the process.",
+        routes: vec![healthz, readyz],
+    }
+}
+
+/// The process lives.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Health {
+    status: Alive,
+    /// The version that runs.
+    version: &'static str,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "HealthStatus")]
+enum Alive {
+    Alive,
+}
+
+/// Requests are taken.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Readiness {
+    status: Ready,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "ReadinessStatus")]
+enum Ready {
+    Ready,
+}
 
 /// `GET /healthz`: the process lives.
-pub(super) async fn healthz() -> Json<Value> {
-    Json(json!({ "status": "alive", "version": env!("CARGO_PKG_VERSION") }))
+pub(super) async fn healthz() -> Json<Health> {
+    Json(Health {
+        status: Alive::Alive,
+        version: env!("CARGO_PKG_VERSION"),
+    })
 }
 
 /// `GET /readyz`: requests are taken.
-pub(super) async fn readyz(State(api): State<Api>) -> Result<Json<Value>, Problem> {
+pub(super) async fn readyz(State(api): State<Api>) -> Result<Json<Readiness>, Problem> {
     if api.bursar.storage().is_ready() {
-        return Ok(Json(json!({ "status": "ready" })));
+        return Ok(Json(Readiness {
+            status: Ready::Ready,
+        }));
     }
     Err(Problem::unavailable(
         "unavailable",

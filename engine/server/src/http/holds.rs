@@ -1,5 +1,7 @@
 //! Holds: placed, listed, captured in parts, released. Their end by time is the writer's.
 
+mod routes;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
@@ -10,18 +12,22 @@ use bursar_ledger::{
     HoldId, HoldRequest, OnExpiry, Posting, Scope,
 };
 use bursar_storage::HoldHistory;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::auth::Caller;
 use super::extract::{Asked, Parsed, Path, Preview, wrong_query as wrong};
 use super::problem::Problem;
 use super::transfers::{MoneyRequest, Submitted, Words, authority, perform, submit};
-use super::{Api, cursor, extract, wire};
+use super::wire::{HoldView, Past};
+use super::{Api, cursor, extract, shapes, wire};
 use crate::economy::blocking;
 use crate::no_answer::NoAnswer;
 use crate::random;
+
+pub(super) use routes::{CONFLICTS, REFUSALS, routes};
 
 /// Holds in a page where nothing is said.
 const HOLDS: usize = 50;
@@ -29,36 +35,60 @@ const HOLDS: usize = 50;
 /// Holds in a page at most.
 const HOLDS_PAGE_MAX: usize = 200;
 
-/// The body that places a hold.
-#[derive(Deserialize)]
+/// An amount to reserve.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct HoldBody {
+    /// The account on which it is reserved.
+    #[schemars(with = "shapes::AccountName")]
     from: AccountId,
+    /// The account that gets what is captured.
+    #[schemars(with = "shapes::AccountName")]
     to: AccountId,
+    #[schemars(with = "shapes::AssetName")]
     asset: AssetId,
+    #[schemars(with = "shapes::Amount")]
     amount: Amount,
+    #[schemars(with = "shapes::HoldSeconds")]
     expires_in_s: u64,
     #[serde(default)]
+    #[schemars(with = "shapes::OnExpiry")]
     on_expiry: OnExpiry,
+    /// Why, for people.
+    #[schemars(length(max = 256))]
     memo: Option<String>,
+    /// Something of yours by which statements find it again.
+    #[schemars(length(max = 128))]
     reference: Option<String>,
+    /// Anything that you want to keep with it, up to 4 KiB.
+    #[schemars(with = "Option<shapes::Document>")]
     metadata: Option<Value>,
 }
 
-/// The body that captures a hold, or a part of it.
-#[derive(Deserialize)]
+/// What is to be captured of a hold.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CaptureBody {
+    /// How much; all that is left where it is not said.
+    #[schemars(with = "Option<shapes::Amount>")]
     amount: Option<Amount>,
+    /// Why, for people.
+    #[schemars(length(max = 256))]
     memo: Option<String>,
+    /// Something of yours by which statements find it again.
+    #[schemars(length(max = 128))]
     reference: Option<String>,
+    /// Anything that you want to keep with it, up to 4 KiB.
+    #[schemars(with = "Option<shapes::Document>")]
     metadata: Option<Value>,
 }
 
-/// The body that releases a hold.
-#[derive(Deserialize)]
+/// What is said of a release.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReleaseBody {
+    /// Why, for people.
+    #[schemars(length(max = 256))]
     memo: Option<String>,
 }
 
@@ -116,6 +146,7 @@ pub(super) async fn capture(
 ) -> Result<Response, Problem> {
     let (economy, hold) = names(&caller, &economy, &hold)?;
     let Parsed { typed, canonical } = extract::json::<CaptureBody>(body).await?;
+    caller.unchanged(&api)?;
     Words {
         memo: typed.memo.as_ref(),
         reference: typed.reference.as_ref(),
@@ -145,6 +176,7 @@ pub(super) async fn release(
 ) -> Result<Response, Problem> {
     let (economy, hold) = names(&caller, &economy, &hold)?;
     let Parsed { typed, canonical } = extract::json::<ReleaseBody>(body).await?;
+    caller.unchanged(&api)?;
     Words {
         memo: typed.memo.as_ref(),
         ..Words::default()
@@ -207,14 +239,29 @@ fn ended(history: &HoldHistory) -> Option<HoldEnd> {
 }
 
 /// What is asked of the list. With a cursor nothing else is said: the filter is in it.
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, JsonSchema, Default)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct HoldsQuery {
+    /// Only holds on this account or for it.
+    #[schemars(with = "shapes::AccountName")]
     account: Option<String>,
+    /// Holds in the page; 50 unless said.
+    #[schemars(with = "usize", range(min = 1, max = 200))]
     limit: Option<usize>,
+    /// Where to go on: `next_cursor` of the page before.
+    #[schemars(with = "String")]
     cursor: Option<String>,
 }
 
+/// A page of open holds.
+#[derive(Serialize, JsonSchema)]
+struct HoldList<'a> {
+    holds: Vec<HoldView<'a>>,
+    /// Where the next page begins; null after the last.
+    next_cursor: Option<String>,
+}
+
+/// What a cursor says: after which hold to go on, and whose are wanted.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Cursor {
@@ -261,16 +308,17 @@ pub(super) async fn list(
         .map(|(id, hold)| (id, &**hold))
         .collect();
     let after = found.next().and(page.last()).map(|(id, _)| *id);
-    let next = after.map(|after| {
+    let next_cursor = after.map(|after| {
         cursor::seal(&Cursor {
             after,
             account: account.clone(),
         })
     });
     let holds = page.iter().map(|(id, hold)| wire::hold(*id, hold));
-    Ok(Json(
-        json!({ "holds": holds.collect::<Vec<_>>(), "next_cursor": next }),
-    ))
+    Ok(Json(wire::to_json(HoldList {
+        holds: holds.collect(),
+        next_cursor,
+    })))
 }
 
 /// `GET …/holds/{hold}`
@@ -285,28 +333,18 @@ pub(super) async fn read(
     let state = api.bursar.state();
     let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
     if let Some(hold) = books.hold(id) {
-        return Ok(Json(wire::hold(id, hold)));
+        return Ok(Json(wire::to_json(wire::hold(id, hold))));
     }
     let history = history(&api, &economy, id).await?;
-    Ok(Json(closed(history)))
+    Ok(Json(wire::to_json(past(&history))))
 }
 
-/// A hold that has ended, from what the journal says of it.
-fn closed(history: HoldHistory) -> Value {
-    let status = ended(&history);
-    let mut view = history.placed;
-    if let Some(view) = view.as_object_mut() {
-        for of_records in ["seq", "recorded_at"] {
-            view.remove(of_records);
-        }
-    }
-    wire::extend(
-        view,
-        json!({
-            "status": status,
-            "captured": history.captured,
-            "remaining": 0,
-            "ended_at": history.last_at,
-        }),
-    )
+/// A hold that is not open any more, from what the journal says of it.
+fn past(history: &HoldHistory) -> HoldView<'_> {
+    let past = Past {
+        placed_at: history.placed_at,
+        captured: history.captured,
+        ended: ended(history).map(|end| (end, history.last_at)),
+    };
+    wire::past_hold(&history.request, past)
 }

@@ -6,18 +6,22 @@ use std::collections::BTreeSet;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::Response;
 use bursar_ledger::{
     Act, EconomyId, KeyId, KeyMode, KeyPatch, Patch, RateLimit, Scope, Scopes, TransferCap,
 };
 use bursar_storage::Answer;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::auth::Caller;
 use super::extract::{Asked, Nothing, Path};
 use super::problem::Problem;
-use super::{Api, extract, wire};
+use super::route::{Resource, Route};
+use super::wire::{KeyView, Put, WithSecret};
+use super::{Api, extract, shapes, wire};
 use crate::economy::{Bursar, SYSTEM};
 use crate::keys::Secret;
 use crate::no_answer::NoAnswer;
@@ -26,17 +30,118 @@ use crate::random;
 /// Names under which the journal keeps what the server and its owner do by themselves.
 const RESERVED: [&str; 2] = ["bursar", "owner"];
 
-/// The body of a PUT.
-#[derive(Deserialize)]
+const KEY: &str = "/v1/keys/{key}";
+
+/// What is answered where a secret may be new.
+type Written = WithSecret<Put<KeyView<'static>>>;
+
+pub(super) fn routes() -> Resource {
+    Resource {
+        name: "keys",
+        about: "API keys have scopes, and may be bound to economies. Only their hashes are kept.",
+        routes: vec![set_route(), create_route(), rotate_route(), list_route()],
+    }
+}
+
+fn body() -> Value {
+    json!({ "scopes": ["read", "transfer", "call"], "economies": ["guild"] })
+}
+
+fn set_route() -> Route {
+    Route::put(KEY, set)
+        .called(
+            "set_key",
+            "Make or change an API key",
+            "A new key needs `scopes`; its secret is in the first answer only. A key is ended by \
+             `revoked`, and stays listed, since records name it.",
+        )
+        .needs_everywhere(Scope::Admin)
+        .body::<KeyBody>("my_bot", body())
+        .or_body(
+            "within_limits",
+            json!({
+                "scopes": ["transfer"], "transfer_cap": { "coin": 100 },
+                "rate_limit": { "requests": 60, "per_s": 60 },
+            }),
+        )
+        .or_body("end_it", json!({ "revoked": true }))
+        .answers::<Written>(
+            StatusCode::CREATED,
+            "The key is new, and here is its secret.",
+        )
+        .answers::<Written>(StatusCode::OK, "The key was there; its secret stays.")
+        .no(StatusCode::UNPROCESSABLE_ENTITY, &["key_incomplete"])
+        .writes()
+}
+
+fn create_route() -> Route {
+    Route::post(KEY, create)
+        .called(
+            "create_key",
+            "Make an API key",
+            "The key must not be there, so that nobody changes one by mistake. It takes no \
+             idempotency key: a second try is told that the key is there, and can give it another \
+             secret.",
+        )
+        .needs_everywhere(Scope::Admin)
+        .body::<KeyBody>("my_bot", body())
+        .answers::<Written>(StatusCode::CREATED, "The key, with its secret.")
+        .no(StatusCode::CONFLICT, &["key_exists"])
+        .no(StatusCode::UNPROCESSABLE_ENTITY, &["key_incomplete"])
+        .writes()
+}
+
+fn rotate_route() -> Route {
+    Route::put("/v1/keys/{key}/secret", rotate)
+        .called(
+            "rotate_key",
+            "Give an API key another secret",
+            "The secret before is good for nothing from then on. It takes no body.",
+        )
+        .needs_everywhere(Scope::Admin)
+        .answers::<Written>(StatusCode::OK, "The key, with its new secret.")
+        .no(StatusCode::NOT_FOUND, &["key_not_found"])
+        .no(StatusCode::CONFLICT, &["key_revoked"])
+        .writes()
+}
+
+fn list_route() -> Route {
+    Route::get("/v1/keys", list)
+        .called(
+            "list_keys",
+            "List API keys",
+            "All keys, without anything of their secrets.",
+        )
+        .needs_everywhere(Scope::Admin)
+        .answers::<KeyList<'static>>(StatusCode::OK, "The keys.")
+}
+
+/// The keys of a file.
+#[derive(Serialize, JsonSchema)]
+struct KeyList<'a> {
+    keys: Vec<KeyView<'a>>,
+}
+
+/// What a PUT says of an API key.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct KeyBody {
+    /// What the key allows.
+    #[schemars(with = "Option<Vec<shapes::KeyScope>>", length(min = 1))]
     scopes: Option<Scopes>,
+    /// The economies in which it is good; cleared, all of them.
     #[serde(default)]
+    #[schemars(with = "Option<Vec<shapes::EconomyName>>")]
     economies: Patch<BTreeSet<EconomyId>>,
+    /// The most that one request with it may move; cleared, any amount.
     #[serde(default)]
+    #[schemars(with = "Option<shapes::TransferCap>")]
     transfer_cap: Patch<TransferCap>,
+    /// How often it may ask; cleared, as often as it likes.
     #[serde(default)]
+    #[schemars(with = "Option<shapes::RateLimit>")]
     rate_limit: Patch<RateLimit>,
+    /// Whether it is good for nothing any more.
     revoked: Option<bool>,
 }
 
@@ -66,27 +171,28 @@ async fn read_patch(body: Body) -> Result<KeyPatch, Problem> {
 }
 
 /// `PUT /v1/keys/{key}`
-pub(super) async fn set(asked: Written) -> Result<Response, Problem> {
+pub(super) async fn set(asked: Asking) -> Result<Response, Problem> {
     write_asked(asked, KeyMode::Put).await
 }
 
 /// `POST /v1/keys/{key}`: makes a key that must not be there, so that nobody changes one by mistake.
 /// It needs no idempotency key: a second try is told that the key is there, and can give it another
 /// secret.
-pub(super) async fn create(asked: Written) -> Result<Response, Problem> {
+pub(super) async fn create(asked: Asking) -> Result<Response, Problem> {
     write_asked(asked, KeyMode::Create).await
 }
 
 /// A request that says what a key is to be.
-type Written = (State<Api>, Caller, Path<String>, Asked<Nothing>, Body);
+type Asking = (State<Api>, Caller, Path<String>, Asked<Nothing>, Body);
 
 async fn write_asked(
-    (State(api), caller, Path(key), _, body): Written,
+    (State(api), caller, Path(key), _, body): Asking,
     mode: KeyMode,
 ) -> Result<Response, Problem> {
     caller.require_everywhere(Scope::Admin)?;
     let id: KeyId = extract::name("key", &key)?;
     let patch = read_patch(body).await?;
+    caller.unchanged(&api)?;
     Ok(extract::respond(
         write(&api.bursar, &caller.actor, id, patch, mode).await?,
     ))
@@ -153,7 +259,8 @@ pub(crate) async fn write(
         return Ok(answer);
     }
     let view: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    let body = wire::extend(view, json!({ "key": secret.reveal() })).to_string();
+    let key = Some(secret.reveal());
+    let body = wire::to_json(WithSecret { view, key }).to_string();
     Ok(Answer {
         body: body.into(),
         ..answer
@@ -170,10 +277,8 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller) -> Result<Json<
 pub(crate) fn all(state: &bursar_storage::State) -> Value {
     let system: Option<EconomyId> = SYSTEM.parse().ok();
     let books = system.and_then(|system| state.books(&system).cloned());
-    let keys: Vec<Value> = books
-        .iter()
-        .flat_map(|books| books.keys())
-        .map(|(id, key)| wire::key(id, key))
-        .collect();
-    json!({ "keys": keys })
+    let keys = books.iter().flat_map(|books| books.keys());
+    wire::to_json(KeyList {
+        keys: keys.map(|(id, key)| wire::key(id, key)).collect(),
+    })
 }

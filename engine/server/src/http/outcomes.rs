@@ -1,6 +1,7 @@
 //! The answer that was kept under a key, for a client that lost it.
 
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::Response;
 use bursar_ledger::Scope;
 use bursar_storage::{Answer, IdempotencyKey};
@@ -8,9 +9,36 @@ use bursar_storage::{Answer, IdempotencyKey};
 use super::auth::Caller;
 use super::extract::Path;
 use super::problem::Problem;
-use super::{Api, extract};
+use super::render::{KeptCreated, KeptDone};
+use super::route::Route;
+use super::{Api, extract, holds, reversals, transfers};
 use crate::economy::blocking;
 use crate::no_answer::NoAnswer;
+
+pub(super) fn route() -> Route {
+    Route::get("/v1/economies/{economy}/outcomes/{idempotency_key}", read)
+        .called(
+            "get_outcome",
+            "The answer that is kept under a key",
+            "For a client that lost it: the same status and the same body, byte for byte, be it a \
+             yes or a no.",
+        )
+        .needs(Scope::Read)
+        .answers::<KeptCreated>(StatusCode::CREATED, "What was made: a transfer or a hold.")
+        .answers::<KeptDone>(
+            StatusCode::OK,
+            "What was done: a call, or the release of a hold.",
+        )
+        .no(StatusCode::NOT_FOUND, &["outcome_not_found"])
+        .no(StatusCode::CONFLICT, transfers::CONFLICTS)
+        .no(StatusCode::CONFLICT, holds::CONFLICTS)
+        .no(StatusCode::CONFLICT, reversals::CONFLICTS)
+        .no(StatusCode::UNPROCESSABLE_ENTITY, &["declined"])
+        .no(StatusCode::UNPROCESSABLE_ENTITY, transfers::REFUSALS)
+        .no(StatusCode::UNPROCESSABLE_ENTITY, holds::REFUSALS)
+        .no(StatusCode::BAD_GATEWAY, &["plugin_fault"])
+        .repeats()
+}
 
 /// `GET …/outcomes/{idempotency-key}`
 pub(super) async fn read(

@@ -1,29 +1,68 @@
 //! An account's balances at a moment that has passed.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use bursar_ledger::{AccountId, Scope, Timestamp};
+use axum::http::StatusCode;
+use bursar_ledger::{AccountId, AssetId, Scope, Timestamp};
 use bursar_storage::{Failure, PastQuery};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::Api;
 use super::auth::Caller;
 use super::extract::{self, Asked, Path, wrong_query};
 use super::problem::Problem;
+use super::route::Route;
+use super::{Api, shapes, wire};
 use crate::economy::blocking;
 use crate::no_answer::NoAnswer;
 
 /// How long the end of a commit is waited for before the next look.
 const COMMIT_PAUSE: Duration = Duration::from_millis(2);
 
+pub(super) fn route() -> Route {
+    Route::get("/v1/economies/{economy}/accounts/{account}/balances", read)
+        .called(
+            "get_past_balances",
+            "What an account had at a moment of the past",
+            "What was posted after everything that was recorded up to that moment. What has passed \
+             stays as it was, so the answer to a question never changes.",
+        )
+        .needs(Scope::Read)
+        .query::<Moment>()
+        .answers::<PastView<'static>>(StatusCode::OK, "The balances.")
+        .like(json!({
+            "account": "user:1", "at": 1_764_025_200_000_u64, "seq": 7, "balances": { "coin": 170 },
+        }))
+        .no(StatusCode::NOT_FOUND, &["account_not_found"])
+        .reads_the_file()
+}
+
 /// When.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Moment {
+    /// A moment that has passed.
+    #[schemars(with = "shapes::Timestamp")]
     at: u64,
+}
+
+/// What an account had.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "PastBalances")]
+struct PastView<'a> {
+    #[schemars(with = "shapes::AccountName")]
+    account: &'a AccountId,
+    #[schemars(with = "shapes::Timestamp")]
+    at: Timestamp,
+    /// The newest record up to that moment; 0 if there was none.
+    seq: u64,
+    /// What was posted, by asset.
+    #[schemars(with = "BTreeMap<String, shapes::Units>")]
+    balances: &'a BTreeMap<AssetId, i64>,
 }
 
 /// `GET …/accounts/{account}/balances?at`: what was posted, after everything that was recorded up to
@@ -37,7 +76,7 @@ pub(super) async fn read(
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Read, &economy)?;
     let account: AccountId = extract::name("account", &account)?;
-    let at = Timestamp(at);
+    let at = Timestamp(extract::number("at", at)?);
     let now = api.bursar.now();
     if at >= now {
         let detail = "a moment that has passed, in milliseconds since 1970-01-01 UTC";
@@ -67,10 +106,10 @@ pub(super) async fn read(
     let storage = api.bursar.storage().clone();
     let past = blocking(move || storage.balances_at(&query)).await?;
     let past = past.map_err(NoAnswer::Unreadable)?;
-    Ok(Json(json!({
-        "account": account,
-        "at": at,
-        "seq": past.seq,
-        "balances": past.posted,
+    Ok(Json(wire::to_json(PastView {
+        account: &account,
+        at,
+        seq: past.seq,
+        balances: &past.posted,
     })))
 }

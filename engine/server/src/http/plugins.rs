@@ -1,5 +1,9 @@
 //! Plugins: installed by PUT, listed with what a bot needs to show them, called by POST.
 
+mod routes;
+
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
@@ -10,50 +14,86 @@ use bursar_ledger::{
     AccountId, Act, Digest, EconomyId, GrantChoice, Grants, Plugin, PluginId, PluginPatch, Scope,
     SpendLimit,
 };
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
 use super::auth::Caller;
 use super::extract::{Asked, Nothing, Path, Preview};
 use super::problem::Problem;
-use super::{Api, extract, wire};
+use super::wire::DescribedView;
+use super::{Api, extract, shapes, wire};
 use crate::economy::Calling;
 use crate::no_answer::NoAnswer;
 
-/// The body of a PUT. What is absent stays as it is.
-#[derive(Deserialize)]
+pub(super) use routes::routes;
+
+/// The plugins of an economy.
+#[derive(Serialize, JsonSchema)]
+struct PluginList {
+    #[schemars(with = "Vec<DescribedView<'static>>")]
+    plugins: Vec<Value>,
+}
+
+/// What a PUT says of a plugin. What is absent stays as it is.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PluginBody {
+    /// `bundled:` and a name, or the digest of an upload.
+    #[schemars(regex(pattern = "^(bundled:.+|[0-9a-f]{64})$"))]
     component: Option<String>,
     grants: Option<GrantBody>,
+    /// The configuration, as the manifest's schema has it.
     config: Option<Value>,
+    /// Whether it may be called.
     enabled: Option<bool>,
 }
 
 /// `"requested"`, or the grants themselves.
-#[derive(Deserialize)]
-#[serde(
-    untagged,
-    expecting = "grants are \"requested\" or an object that narrows what is requested"
-)]
+#[derive(JsonSchema)]
+#[schemars(untagged)]
 enum GrantBody {
     Word(Requested),
-    Exactly(Grants),
+    Exactly(#[schemars(with = "shapes::Grants")] Grants),
 }
 
-#[derive(Deserialize)]
+impl<'de> Deserialize<'de> for GrantBody {
+    // What serde derives for this reads a list as an object.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        let read = match &value {
+            Value::Object(_) => Grants::deserialize(&value).map(Self::Exactly),
+            _ => Requested::deserialize(&value).map(Self::Word),
+        };
+        read.map_err(|error| {
+            D::Error::custom(format!(
+                "grants are \"requested\" or an object that narrows what is requested: {error}"
+            ))
+        })
+    }
+}
+
+/// All that the manifest asks for.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "GrantsRequested")]
 enum Requested {
     #[serde(rename = "requested")]
     Requested,
 }
 
-/// The body of a call.
-#[derive(Deserialize)]
+/// What is asked of a plugin.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CallBody {
+    /// The member on whose behalf it runs.
+    #[schemars(with = "shapes::AccountName")]
     caller: AccountId,
+    /// As the manifest's schema has them.
     #[serde(default = "empty")]
     arguments: Value,
+    /// The most that may leave the caller, by asset; of one that is not named, nothing.
+    #[schemars(with = "Option<BTreeMap<String, shapes::Limit>>")]
     spend_limit: Option<SpendLimit>,
     /// Whether it is only asked what would happen.
     #[serde(default)]
@@ -76,6 +116,7 @@ pub(super) async fn set(
     caller.require(Scope::Admin, &economy)?;
     let plugin: PluginId = extract::name("plugin", &plugin)?;
     let parsed = extract::json::<PluginBody>(body).await?;
+    caller.unchanged(&api)?;
     let patch = prepare(&api, &caller, &economy, &plugin, parsed.typed).await?;
     let route = format!("/v1/economies/{economy}/plugins/{plugin}");
     let asking = extract::asking(&caller, economy, None, "PUT", &route, &parsed.canonical);
@@ -174,6 +215,7 @@ pub(super) async fn call(
         .plugin(&plugin)
         .ok_or_else(|| NoAnswer::NoPlugin(plugin.clone()))?;
     let parsed = extract::json::<CallBody>(body).await?;
+    caller.unchanged(&api)?;
     let CallBody {
         caller: member,
         arguments,
@@ -202,11 +244,16 @@ pub(super) async fn call(
 /// An installed plugin with its manifest: enough to build slash commands from. One that does not
 /// load says why instead, and hides no other.
 async fn described(api: &Api, id: &PluginId, plugin: &Plugin) -> Value {
-    let more = match api.bursar.load(plugin.component).await {
-        Ok(loaded) => json!({ "manifest": loaded.manifest() }),
-        Err(no_answer) => json!({ "problem": Problem::from(no_answer).body() }),
-    };
-    wire::extend(wire::plugin(id, plugin), more)
+    let loaded = api.bursar.load(plugin.component).await;
+    let problem = loaded
+        .as_ref()
+        .err()
+        .map(|no_answer| Problem::from(no_answer).body());
+    wire::to_json(DescribedView {
+        plugin: wire::plugin(id, plugin),
+        manifest: loaded.as_ref().ok().map(|loaded| loaded.manifest()),
+        problem,
+    })
 }
 
 /// `GET …/plugins/{plugin}`
@@ -240,5 +287,5 @@ pub(super) async fn list(
     for (id, plugin) in books.plugins() {
         plugins.push(described(&api, id, plugin).await);
     }
-    Ok(Json(json!({ "plugins": plugins })))
+    Ok(Json(wire::to_json(PluginList { plugins })))
 }

@@ -1,11 +1,16 @@
 //! The only mapping from outcomes and errors to status, code and words (RFC 9457).
 
+use std::borrow::Cow;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bursar_ledger::{Class, Rejection, Retry};
 use bursar_storage::Failure;
-use serde_json::{Map, Value, json};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
+use super::{codes, shapes, wire};
 use crate::no_answer::NoAnswer;
 
 /// Seconds after which a client that was turned away may ask again.
@@ -156,19 +161,58 @@ impl Problem {
 
     /// The body.
     pub fn body(&self) -> Value {
-        let mut body = json!({
-            "type": format!("urn:bursar:problem:{}", self.code),
-            "title": self.status.canonical_reason().unwrap_or("Problem"),
-            "status": self.status.as_u16(),
-            "code": self.code,
-            "detail": self.detail,
-            "retry": self.retry,
-        });
-        if let Some(object) = body.as_object_mut() {
-            let members = self.members.iter();
-            object.extend(members.map(|(name, value)| (name.clone(), value.clone())));
-        }
-        body
+        wire::to_json(ProblemBody {
+            kind: format!("urn:bursar:problem:{}", self.code),
+            title: self.status.canonical_reason().unwrap_or("Problem"),
+            status: self.status.as_u16(),
+            code: &self.code,
+            detail: &self.detail,
+            retry: self.retry,
+            members: &self.members,
+        })
+    }
+}
+
+/// A no (RFC 9457).
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub(super) struct ProblemBody<'a> {
+    /// `urn:bursar:problem:` and the code.
+    #[serde(rename = "type")]
+    kind: String,
+    /// The status in words.
+    title: &'a str,
+    /// The status.
+    #[schemars(range(min = 400, max = 599))]
+    status: u16,
+    #[schemars(with = "Code")]
+    code: &'a str,
+    /// What is wrong and what to do about it, for people.
+    detail: &'a str,
+    #[schemars(with = "shapes::Retry")]
+    retry: Retry,
+    #[serde(flatten)]
+    #[schemars(with = "shapes::ProblemMembers")]
+    members: &'a Map<String, Value>,
+}
+
+/// The schema of a code. It is open: later versions have more.
+struct Code;
+
+impl JsonSchema for Code {
+    fn schema_name() -> Cow<'static, str> {
+        "ProblemCode".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let about = format!(
+            "What is wrong, for programs; later versions may have more.\n\n{}",
+            codes::table()
+        );
+        let examples: Vec<&str> = codes::CODES.iter().map(|(code, _)| *code).collect();
+        json_schema!({
+            "description": about, "type": "string", "pattern": "^[a-z_]+$", "examples": examples,
+        })
     }
 }
 

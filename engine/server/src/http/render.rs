@@ -3,16 +3,20 @@
 //! This runs on the writer's thread and in the audit, which must get the same bytes: it depends on
 //! nothing but what it is given.
 
+mod views;
+
 use axum::http::StatusCode;
 use bursar_ledger::{
     Act, CallResult, Change, Decision, Ending, HoldEnd, HoldId, Retry, TransferId, TransferRequest,
     Verdict,
 };
 use bursar_storage::{Recorded, Rendered};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::problem::Problem;
-use super::wire;
+use super::wire::{self, HoldLeftView, HoldStatus, Put, RemovedWebhookView};
+pub(super) use views::*;
 
 /// Renders an answer.
 pub fn render(recorded: &Recorded<'_>) -> Rendered {
@@ -67,36 +71,33 @@ fn applied(recorded: &Recorded<'_>, decision: &Decision) -> (StatusCode, Value) 
     match recorded.act {
         Act::Transfer(request) => (
             StatusCode::CREATED,
-            transfer(recorded, decision, request.id),
+            wire::to_json(transfer(recorded, decision, request.id)),
         ),
         Act::Issue(request) | Act::Burn(request) => (
             StatusCode::CREATED,
-            transfer(recorded, decision, request.id),
+            wire::to_json(transfer(recorded, decision, request.id)),
         ),
         Act::Batch(request) => (
             StatusCode::CREATED,
             batch(recorded, decision, request.transfers.as_slice()),
         ),
         Act::Reverse(request) => {
-            let reverses = json!({ "reverses": request.original });
-            let made = transfer(recorded, decision, request.id);
-            (StatusCode::CREATED, wire::extend(made, reverses))
+            let made = wire::to_json(ReversalView {
+                transfer: transfer(recorded, decision, request.id),
+                reverses: request.original,
+            });
+            (StatusCode::CREATED, made)
         }
         Act::PlaceHold(request) => (StatusCode::CREATED, hold(recorded, request.id)),
         Act::CaptureHold(request) => {
-            let left = hold_left(recorded, decision, request.hold);
-            let made = transfer(recorded, decision, request.id);
-            (
-                StatusCode::CREATED,
-                wire::extend(made, json!({ "hold": left })),
-            )
+            let made = wire::to_json(CaptureView {
+                transfer: transfer(recorded, decision, request.id),
+                hold: hold_left(recorded, decision, request.hold),
+            });
+            (StatusCode::CREATED, made)
         }
-        Act::ReleaseHold { hold: id, .. } | Act::ExpireHold { hold: id } => {
-            let place = json!({ "seq": recorded.seq, "recorded_at": recorded.recorded_at });
-            let left = hold_left(recorded, decision, *id);
-            let moved = wire::movements(decision.movements());
-            let ended = wire::extend(wire::extend(place, moved), json!({ "hold": left }));
-            (StatusCode::OK, ended)
+        Act::ReleaseHold { hold, .. } | Act::ExpireHold { hold } => {
+            (StatusCode::OK, ended_hold(recorded, decision, *hold))
         }
         Act::Call(result) => (StatusCode::OK, call(recorded, decision, result)),
         Act::OpenEconomy { .. }
@@ -120,9 +121,17 @@ fn applied(recorded: &Recorded<'_>, decision: &Decision) -> (StatusCode, Value) 
     }
 }
 
-fn transfer(recorded: &Recorded<'_>, decision: &Decision, id: TransferId) -> Value {
-    let place = json!({ "id": id, "seq": recorded.seq, "recorded_at": recorded.recorded_at });
-    wire::extend(place, wire::movements(decision.movements()))
+fn transfer<'a>(
+    recorded: &Recorded<'_>,
+    decision: &'a Decision,
+    id: TransferId,
+) -> TransferView<'a> {
+    TransferView {
+        id,
+        seq: recorded.seq,
+        recorded_at: recorded.recorded_at,
+        movements: wire::movements(decision.movements()),
+    }
 }
 
 /// The transfers of a batch, each with its own postings and what is there after it.
@@ -132,33 +141,60 @@ fn batch(recorded: &Recorded<'_>, decision: &Decision, requests: &[TransferReque
         let (own, rest) =
             movements.split_at(request.postings.as_slice().len().min(movements.len()));
         movements = rest;
-        wire::extend(json!({ "id": request.id }), wire::movements(own))
+        BatchedView {
+            id: request.id,
+            movements: wire::movements(own),
+        }
     });
-    let made: Vec<Value> = made.collect();
-    json!({ "seq": recorded.seq, "recorded_at": recorded.recorded_at, "transfers": made })
+    let transfers = made.collect();
+    wire::to_json(BatchView {
+        seq: recorded.seq,
+        recorded_at: recorded.recorded_at,
+        transfers,
+    })
 }
 
 /// A hold that was placed.
 fn hold(recorded: &Recorded<'_>, id: HoldId) -> Value {
-    let place = json!({ "seq": recorded.seq, "recorded_at": recorded.recorded_at });
     let placed = recorded.books.and_then(|books| books.hold(id));
-    let placed = placed.map(|hold| wire::hold(id, hold));
-    wire::extend(placed.unwrap_or_else(|| json!({})), place)
+    let (seq, recorded_at) = (recorded.seq, recorded.recorded_at);
+    let view = placed.map(|hold| {
+        wire::to_json(PlacedView {
+            hold: wire::hold(id, hold),
+            seq,
+            recorded_at,
+        })
+    });
+    view.unwrap_or_else(|| json!({ "seq": seq, "recorded_at": recorded_at }))
+}
+
+/// A hold that was released, or whose time is over.
+fn ended_hold(recorded: &Recorded<'_>, decision: &Decision, id: HoldId) -> Value {
+    wire::to_json(ReleaseView {
+        seq: recorded.seq,
+        recorded_at: recorded.recorded_at,
+        movements: wire::movements(decision.movements()),
+        hold: hold_left(recorded, decision, id),
+    })
 }
 
 /// What is left of a hold, and how it ended if it has.
-fn hold_left(recorded: &Recorded<'_>, decision: &Decision, id: HoldId) -> Value {
+fn hold_left(recorded: &Recorded<'_>, decision: &Decision, id: HoldId) -> HoldLeftView {
     let open = recorded.books.and_then(|books| books.hold(id));
     let ended = decision.changes().iter().find_map(|change| match change {
         Change::HoldEnded { end, .. } => Some(*end),
         _ => None,
     });
     let (status, remaining) = match (open, ended) {
-        (Some(hold), _) => (json!("open"), hold.remaining.get()),
-        (None, Some(end)) => (json!(end), 0),
-        (None, None) => (json!(HoldEnd::Captured), 0),
+        (Some(hold), _) => (HoldStatus::Open, hold.remaining.get()),
+        (None, Some(end)) => (end.into(), 0),
+        (None, None) => (HoldEnd::Captured.into(), 0),
     };
-    json!({ "id": id, "status": status, "remaining": remaining })
+    HoldLeftView {
+        id,
+        status,
+        remaining,
+    }
 }
 
 fn call(recorded: &Recorded<'_>, decision: &Decision, result: &CallResult) -> Value {
@@ -167,46 +203,51 @@ fn call(recorded: &Recorded<'_>, decision: &Decision, result: &CallResult) -> Va
     } else {
         &Value::Null
     };
-    json!({
-        "call": result.request.id,
-        "outcome": "committed",
-        "seq": recorded.seq,
-        "recorded_at": recorded.recorded_at,
-        "reply": reply,
-        "transfer": wire::movements(decision.movements()),
-        "fuel": result.fuel,
+    wire::to_json(CallView {
+        call: result.request.id,
+        seq: recorded.seq,
+        recorded_at: recorded.recorded_at,
+        came: CameOf {
+            outcome: Committed::Committed,
+            reply,
+            transfer: wire::movements(decision.movements()),
+            fuel: result.fuel,
+        },
     })
 }
 
 /// What a PUT has made, or left as it was.
 fn changed(recorded: &Recorded<'_>, changed: bool) -> Value {
     let view = recorded.books.and_then(|books| match recorded.act {
-        Act::OpenEconomy { .. } | Act::SetEconomy { .. } => Some(json!({
-            "id": recorded.economy,
-            "status": books.status(),
-            "opened_at": books.opened_at(),
-        })),
+        Act::OpenEconomy { .. } | Act::SetEconomy { .. } => {
+            Some(put(wire::opened(recorded.economy, books), changed))
+        }
         Act::SetAsset { asset, .. } => books
             .asset(asset)
-            .map(|found| wire::asset(asset, found, books)),
+            .map(|found| put(wire::asset(asset, found, books), changed)),
         Act::SetAccount { account, .. } => books
             .account(account)
-            .map(|found| wire::account(account, found)),
+            .map(|found| put(wire::account(account, found), changed)),
         Act::SetPlugin { plugin, .. } => books
             .plugin(plugin)
-            .map(|found| wire::plugin(plugin, found)),
-        Act::SetKey { key, .. } => books.key(key).map(|found| wire::key(key, found)),
+            .map(|found| put(wire::plugin(plugin, found), changed)),
+        Act::SetKey { key, .. } => books
+            .key(key)
+            .map(|found| put(wire::key(key, found), changed)),
         Act::AddComponent { digest, .. } => books
             .components()
             .get(digest)
-            .map(|found| wire::component(digest, found)),
+            .map(|found| put(wire::component(digest, found), changed)),
         Act::SetWebhook(request) => books
             .webhook(&request.webhook)
-            .map(|found| wire::webhook(&request.webhook, found)),
-        Act::RemoveWebhook { webhook } => Some(json!({ "id": webhook, "removed": true })),
+            .map(|found| put(wire::webhook(&request.webhook, found), changed)),
+        Act::RemoveWebhook { webhook } => {
+            let (id, removed) = (webhook, true);
+            Some(put(RemovedWebhookView { id, removed }, changed))
+        }
         Act::NoteDelivery(note) => books
             .delivery(&note.economy, &note.webhook)
-            .map(|found| wire::delivery(found)),
+            .map(|found| put(wire::delivery(found), changed)),
         Act::ForgetDelivery(_)
         | Act::Transfer(_)
         | Act::Batch(_)
@@ -219,8 +260,9 @@ fn changed(recorded: &Recorded<'_>, changed: bool) -> Value {
         | Act::Burn(_)
         | Act::Call(_) => None,
     });
-    wire::extend(
-        view.unwrap_or_else(|| json!({})),
-        json!({ "changed": changed }),
-    )
+    view.unwrap_or_else(|| json!({ "changed": changed }))
+}
+
+fn put(view: impl Serialize, changed: bool) -> Value {
+    wire::to_json(Put { view, changed })
 }

@@ -3,34 +3,88 @@
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use bursar_ledger::{
-    Act, Force, Postings, REASON_CHARS_MAX, Reversal, ReversalRequest, Scope, TransferId,
+    Act, Force, HoldId, PluginId, Postings, REASON_CHARS_MAX, Reversal, ReversalRequest, Scope,
+    Timestamp, TransferId,
 };
 use bursar_storage::SubjectRecord;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::auth::Caller;
 use super::extract::{Asked, Parsed, Path, Preview};
 use super::problem::Problem;
-use super::transfers::{Submitted, Words, authority, check_text, submit};
-use super::{Api, extract, wire};
+use super::render::{ReversalPreview, ReversalView};
+use super::route::Route;
+use super::transfers::{Submitted, Words, authority, check_text, moves_money, submit};
+use super::wire::MovementsView;
+use super::{Api, extract, shapes, statement, wire};
 use crate::economy::blocking;
 use crate::no_answer::NoAnswer;
 use crate::random;
 
-/// The body that takes a transfer back.
-#[derive(Deserialize)]
+/// What may contradict how a transfer stands.
+pub(super) const CONFLICTS: &[&str] = &["already_reversed", "reversal_final"];
+
+pub(super) fn read_route() -> Route {
+    Route::get("/v1/economies/{economy}/transfers/{transfer}", read)
+        .called(
+            "get_transfer",
+            "Read a transfer",
+            "What a transfer, an issue, a capture or a call has moved, and whether it was taken \
+             back.",
+        )
+        .needs(Scope::Read)
+        .answers::<RecordView<'static>>(StatusCode::OK, "The transfer.")
+        .no(StatusCode::NOT_FOUND, &["transfer_not_found"])
+        .reads_the_file()
+}
+
+pub(super) fn reverse_route() -> Route {
+    let route = Route::post(
+        "/v1/economies/{economy}/transfers/{transfer}/reverse",
+        reverse,
+    )
+    .called(
+        "reverse_transfer",
+        "Take a transfer back",
+        "By a new one that is linked with it, once. Where the money is gone an admin may force it, \
+         past the limits of accounts, and says why.",
+    )
+    .needs(Scope::Transfer)
+    .body::<ReversalBody>("taken_back", json!({ "memo": "a mistake" }))
+    .or_body(
+        "forced",
+        json!({ "force": true, "reason": "the item was bought with stolen money" }),
+    )
+    .answers::<ReversalView<'static>>(StatusCode::CREATED, "What has moved.")
+    .no(StatusCode::NOT_FOUND, &["transfer_not_found"])
+    .no(StatusCode::CONFLICT, CONFLICTS);
+    moves_money::<ReversalPreview>(route)
+}
+
+/// Why a transfer is taken back.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReversalBody {
+    /// Whether the limits of accounts are passed over; needs the scope `admin`, and a `reason`.
     #[serde(default)]
     force: bool,
+    /// Why it is forced; kept with the record.
+    #[schemars(length(max = 256))]
     reason: Option<String>,
+    /// Why, for people.
+    #[schemars(length(max = 256))]
     memo: Option<String>,
+    /// Something of yours by which statements find it again.
+    #[schemars(length(max = 128))]
     reference: Option<String>,
+    /// Anything that you want to keep with it, up to 4 KiB.
+    #[schemars(with = "Option<shapes::Document>")]
     metadata: Option<Value>,
 }
 
@@ -78,6 +132,7 @@ pub(super) async fn reverse(
     caller.require(Scope::Transfer, &economy)?;
     let original = transfer_id(&transfer)?;
     let Parsed { typed, canonical } = extract::json::<ReversalBody>(body).await?;
+    caller.unchanged(&api)?;
     typed.check()?;
     let force = typed.force()?;
     if api.bursar.state().books(&economy).is_none() {
@@ -123,7 +178,7 @@ pub(super) async fn read(
     let made = blocking(move || storage.transfer(&of, id)).await?;
     let made = made.map_err(NoAnswer::Unreadable)?;
     let made = made.ok_or_else(|| not_found(id))?;
-    Ok(Json(view(id, &made, books.reversal(id))))
+    Ok(Json(wire::to_json(view(id, &made, books.reversal(id)))))
 }
 
 fn transfer_id(text: &str) -> Result<TransferId, Problem> {
@@ -135,42 +190,82 @@ fn not_found(transfer: TransferId) -> Problem {
     Problem::not_found("transfer_not_found", detail)
 }
 
-fn view(id: TransferId, made: &SubjectRecord, reversal: Option<Reversal>) -> Value {
-    let known = json!({
-        "id": id,
-        "seq": made.seq,
-        "recorded_at": made.recorded_at,
-        "kind": made.act.kind(),
-        "actor": made.actor,
-    });
-    let said = made.words();
-    let said = |name: &'static str| {
-        let value = said.and_then(|said| said.get(name)).cloned();
-        value.map(|value| (name, value))
+/// A transfer as the journal has it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "TransferRecord")]
+struct RecordView<'a> {
+    #[schemars(with = "shapes::Uuid")]
+    id: TransferId,
+    /// The record in the economy's journal.
+    seq: u64,
+    #[schemars(with = "shapes::Timestamp")]
+    recorded_at: Timestamp,
+    /// What kind of act it came of.
+    #[schemars(extend("enum" = statement::KINDS))]
+    kind: &'static str,
+    /// Who asked: the name of an API key.
+    actor: &'a str,
+    #[serde(flatten)]
+    movements: MovementsView<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "shapes::IdempotencyKey")]
+    idempotency_key: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    memo: Option<&'a Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    reference: Option<&'a Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<shapes::Document>")]
+    metadata: Option<&'a Value>,
+    /// The plugin that was called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "shapes::PluginName")]
+    plugin: Option<&'a PluginId>,
+    /// The hold of which it was captured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "shapes::Uuid")]
+    hold: Option<HoldId>,
+    /// The transfer that took it back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "shapes::Uuid")]
+    reversed_by: Option<TransferId>,
+    /// The transfer that it took back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "shapes::Uuid")]
+    reverses: Option<TransferId>,
+}
+
+fn view(id: TransferId, made: &SubjectRecord, reversal: Option<Reversal>) -> RecordView<'_> {
+    let words = made.words();
+    let said = |name: &str| words.and_then(|words| words.get(name));
+    let (reversed_by, reverses) = match reversal {
+        Some(Reversal::By(by)) => (Some(by), None),
+        Some(Reversal::Of(of)) => (None, Some(of)),
+        None => (None, None),
     };
-    let more = [
-        made.key.clone().map(|key| ("idempotency_key", key.into())),
-        said("memo"),
-        said("reference"),
-        said("metadata"),
-        match &made.act {
-            Act::Call(result) => Some(("plugin", json!(result.request.plugin))),
+    RecordView {
+        id,
+        seq: made.seq,
+        recorded_at: made.recorded_at,
+        kind: made.act.kind(),
+        actor: &made.actor,
+        movements: wire::movements(&made.movements),
+        idempotency_key: made.key.as_deref(),
+        memo: said("memo"),
+        reference: said("reference"),
+        metadata: said("metadata"),
+        plugin: match &made.act {
+            Act::Call(result) => Some(&result.request.plugin),
             _ => None,
         },
-        match &made.act {
-            Act::CaptureHold(capture) => Some(("hold", json!(capture.hold))),
-            Act::ExpireHold { hold } => Some(("hold", json!(hold))),
+        hold: match &made.act {
+            Act::CaptureHold(capture) => Some(capture.hold),
+            Act::ExpireHold { hold } => Some(*hold),
             _ => None,
         },
-        match reversal {
-            Some(Reversal::By(by)) => Some(("reversed_by", json!(by))),
-            Some(Reversal::Of(of)) => Some(("reverses", json!(of))),
-            None => None,
-        },
-    ];
-    let more = more.into_iter().flatten();
-    let more: serde_json::Map<String, Value> =
-        more.map(|(name, value)| (name.to_owned(), value)).collect();
-    let moved = wire::movements(&made.movements);
-    wire::extend(wire::extend(known, moved), Value::Object(more))
+        reversed_by,
+        reverses,
+    }
 }

@@ -2,15 +2,20 @@
 
 use axum::Json;
 use axum::extract::State;
-use bursar_ledger::{AccountId, Act, CallId, HoldId, Scope, Timestamp, TransferId};
+use axum::http::StatusCode;
+use bursar_ledger::{
+    AccountId, Act, AssetId, CallId, HoldId, PluginId, Scope, Timestamp, TransferId,
+};
 use bursar_storage::{ENTRIES_MAX, HistoryEntry, HistoryFilter, HistoryPage, HistoryQuery};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::auth::Caller;
 use super::extract::{self, Asked, Path, wrong_query as wrong};
 use super::problem::Problem;
-use super::{Api, cursor};
+use super::route::Route;
+use super::{Api, cursor, shapes, wire};
 use crate::economy::blocking;
 use crate::no_answer::NoAnswer;
 
@@ -18,7 +23,7 @@ use crate::no_answer::NoAnswer;
 const ENTRIES: usize = 50;
 
 /// Kinds of acts that move something.
-const KINDS: [&str; 8] = [
+pub(super) const KINDS: [&str; 8] = [
     "transfer",
     "batch",
     "reversal",
@@ -29,17 +34,56 @@ const KINDS: [&str; 8] = [
     "call",
 ];
 
+pub(super) fn route() -> Route {
+    Route::get("/v1/economies/{economy}/accounts/{account}/statement", read)
+        .called(
+            "get_statement",
+            "What moved on an account",
+            "Newest first, with the balance after each movement. Filters are said with the first \
+             page; `next_cursor` has them in it, and `null` ends.",
+        )
+        .needs(Scope::Read)
+        .query::<StatementQuery>()
+        .answers::<Statement<'static>>(StatusCode::OK, "A page.")
+        .like(json!({
+            "account": "user:1", "next_cursor": null,
+            "entries": [{
+                "seq": 7, "recorded_at": 1_764_025_200_000_u64, "kind": "transfer", "asset": "coin",
+                "change": -30, "balance": 170, "counterparty": "user:2", "actor": "admin",
+                "idempotency_key": "pay-1", "transfer": "0199d0a0-5b7e-7c1d-8f00-3f6f2d1f9a0f",
+            }],
+        }))
+        .no(StatusCode::NOT_FOUND, &["account_not_found"])
+        .reads_the_file()
+}
+
 /// What is asked for. With a cursor nothing else is said: the filters are in it.
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, JsonSchema, Default)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct StatementQuery {
+    /// Where to go on: `next_cursor` of the page before.
+    #[schemars(with = "String")]
     cursor: Option<String>,
+    /// Entries in the page; 50 unless said.
+    #[schemars(with = "usize", range(min = 1, max = 200))]
     limit: Option<usize>,
+    /// Only what moved of this asset.
+    #[schemars(with = "shapes::AssetName")]
     asset: Option<String>,
+    /// Only what moved between the account and this one.
+    #[schemars(with = "shapes::AccountName")]
     counterparty: Option<String>,
+    /// Only what came of this kind of act.
+    #[schemars(with = "String", extend("enum" = KINDS))]
     kind: Option<String>,
+    /// Only transfers with this reference.
+    #[schemars(with = "String")]
     reference: Option<String>,
+    /// Only what was recorded before this moment.
+    #[schemars(with = "shapes::Timestamp")]
     before: Option<u64>,
+    /// Only what was recorded after this moment.
+    #[schemars(with = "shapes::Timestamp")]
     after: Option<u64>,
 }
 
@@ -49,6 +93,12 @@ pub(super) struct StatementQuery {
 struct Cursor {
     next: u64,
     filter: HistoryFilter,
+}
+
+/// A moment that the query names.
+fn moment(parameter: &str, moment: Option<u64>) -> Result<Option<Timestamp>, Problem> {
+    let moment = moment.map(|moment| extract::number(parameter, moment));
+    Ok(moment.transpose()?.map(Timestamp))
 }
 
 impl StatementQuery {
@@ -87,8 +137,8 @@ impl StatementQuery {
                 .transpose()?,
             kind: self.kind.clone(),
             reference: self.reference.clone(),
-            before: self.before.map(Timestamp),
-            after: self.after.map(Timestamp),
+            before: moment("before", self.before)?,
+            after: moment("after", self.after)?,
         })
     }
 }
@@ -138,16 +188,26 @@ pub(super) async fn read(
     Ok(Json(statement(&account, &page, &filter)))
 }
 
+/// A page of what moved on an account.
+#[derive(Serialize, JsonSchema)]
+struct Statement<'a> {
+    #[schemars(with = "shapes::AccountName")]
+    account: &'a AccountId,
+    entries: Vec<EntryView<'a>>,
+    /// Where the next page begins; null after the last.
+    next_cursor: Option<String>,
+}
+
 fn statement(account: &AccountId, page: &HistoryPage, filter: &HistoryFilter) -> Value {
     let entries = page.entries.iter().map(|found| entry(account, found));
-    let cursor = page.next.map(|next| {
+    let next_cursor = page.next.map(|next| {
         let filter = filter.clone();
         cursor::seal(&Cursor { next, filter })
     });
-    json!({
-        "account": account,
-        "entries": entries.collect::<Vec<_>>(),
-        "next_cursor": cursor,
+    wire::to_json(Statement {
+        account,
+        entries: entries.collect(),
+        next_cursor,
     })
 }
 
@@ -189,7 +249,63 @@ fn origin(act: &Act, part: u32) -> Origin {
 }
 
 /// One line: how the account changed, what it has since, with whom, and why.
-fn entry(account: &AccountId, found: &HistoryEntry) -> Value {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "StatementEntry")]
+struct EntryView<'a> {
+    /// The record in the economy's journal.
+    seq: u64,
+    #[schemars(with = "shapes::Timestamp")]
+    recorded_at: Timestamp,
+    /// What kind of act it came of.
+    #[schemars(extend("enum" = KINDS))]
+    kind: &'static str,
+    #[schemars(with = "shapes::AssetName")]
+    asset: &'a AssetId,
+    /// How the balance changed.
+    #[schemars(with = "shapes::Units")]
+    change: i64,
+    /// What is posted since.
+    #[schemars(with = "shapes::Units")]
+    balance: i64,
+    #[schemars(with = "shapes::AccountName")]
+    counterparty: &'a AccountId,
+    /// Who asked: the name of an API key.
+    actor: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "shapes::IdempotencyKey")]
+    idempotency_key: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    memo: Option<&'a Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    reference: Option<&'a Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<shapes::Document>")]
+    metadata: Option<&'a Value>,
+    /// When it took effect elsewhere, as whoever asked has said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<shapes::Timestamp>")]
+    effective_at: Option<&'a Value>,
+    /// The transfer that it was part of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "shapes::Uuid")]
+    transfer: Option<TransferId>,
+    /// The call that it was part of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "shapes::Uuid")]
+    call: Option<CallId>,
+    /// The hold whose time was over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "shapes::Uuid")]
+    hold: Option<HoldId>,
+    /// The plugin that was called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "shapes::PluginName")]
+    plugin: Option<&'a PluginId>,
+}
+
+fn entry<'a>(account: &AccountId, found: &'a HistoryEntry) -> EntryView<'a> {
     let posting = &found.movement.posting;
     let given = posting.source == *account;
     let units = i64::try_from(posting.amount.get()).unwrap_or(i64::MAX);
@@ -198,40 +314,34 @@ fn entry(account: &AccountId, found: &HistoryEntry) -> Value {
     } else {
         (units, found.movement.destination_after, &posting.source)
     };
-    let mut line = json!({
-        "seq": found.seq,
-        "recorded_at": found.recorded_at,
-        "kind": found.said.act.kind(),
-        "asset": posting.asset,
-        "change": change,
-        "balance": balance,
-        "counterparty": counterparty,
-        "actor": found.actor,
-    });
+    let (transfer, call, hold) = match origin(&found.said.act, found.movement.part) {
+        Origin::Transfer(id) => (Some(id), None, None),
+        Origin::Call(id) => (None, Some(id), None),
+        Origin::Hold(id) => (None, None, Some(id)),
+        Origin::None => (None, None, None),
+    };
     let words = found.words();
-    let said = |name: &'static str| (name, words.and_then(|words| words.get(name)).cloned());
-    let more = [
-        ("idempotency_key", found.key.clone().map(Value::from)),
-        said("memo"),
-        said("reference"),
-        said("metadata"),
-        said("effective_at"),
-        match origin(&found.said.act, found.movement.part) {
-            Origin::Transfer(id) => ("transfer", Some(json!(id))),
-            Origin::Call(id) => ("call", Some(json!(id))),
-            Origin::Hold(id) => ("hold", Some(json!(id))),
-            Origin::None => ("transfer", None),
+    let said = |name: &str| words.and_then(|words| words.get(name));
+    EntryView {
+        seq: found.seq,
+        recorded_at: found.recorded_at,
+        kind: found.said.act.kind(),
+        asset: &posting.asset,
+        change,
+        balance,
+        counterparty,
+        actor: &found.actor,
+        idempotency_key: found.key.as_deref(),
+        memo: said("memo"),
+        reference: said("reference"),
+        metadata: said("metadata"),
+        effective_at: said("effective_at"),
+        transfer,
+        call,
+        hold,
+        plugin: match &found.said.act {
+            Act::Call(result) => Some(&result.request.plugin),
+            _ => None,
         },
-        match &found.said.act {
-            Act::Call(result) => ("plugin", Some(json!(result.request.plugin))),
-            _ => ("plugin", None),
-        },
-    ];
-    if let Some(line) = line.as_object_mut() {
-        let given = more
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, value?)));
-        line.extend(given.map(|(name, value)| (name.to_owned(), value)));
     }
-    line
 }

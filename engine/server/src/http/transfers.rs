@@ -1,5 +1,7 @@
 //! What moves money: transfers between accounts, issue and burn.
 
+mod routes;
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -8,6 +10,7 @@ use bursar_ledger::{
     AccountId, Act, Amount, AssetId, Authority, EconomyId, IssueRequest, Postings, Scope,
     Timestamp, TransferRequest, check_document,
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -15,8 +18,10 @@ use serde_json::Value;
 use super::auth::Caller;
 use super::extract::{Asked, Parsed, Path, Preview};
 use super::problem::Problem;
-use super::{Api, extract};
+use super::{Api, extract, shapes};
 use crate::random;
+
+pub(super) use routes::{CONFLICTS, REFUSALS, moves_money, routes};
 
 /// Characters in a memo.
 pub(crate) const MEMO_CHARS_MAX: usize = 256;
@@ -74,25 +79,43 @@ pub(super) fn authority(caller: &Caller) -> Authority {
     }
 }
 
-/// The body of a transfer.
-#[derive(Deserialize)]
+/// A transfer that is asked for.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TransferBody {
+    /// What is to move, in this order.
+    #[schemars(with = "shapes::Postings")]
     pub(super) postings: Postings,
+    /// Why, for people.
+    #[schemars(length(max = 256))]
     pub(super) memo: Option<String>,
+    /// Something of yours by which statements find it again.
+    #[schemars(length(max = 128))]
     pub(super) reference: Option<String>,
+    /// Anything that you want to keep with it, up to 4 KiB.
+    #[schemars(with = "Option<shapes::Document>")]
     pub(super) metadata: Option<Value>,
+    /// When it took effect elsewhere; it is kept and shown, and means nothing to the rules.
+    #[schemars(with = "Option<shapes::Timestamp>")]
     pub(super) effective_at: Option<Timestamp>,
 }
 
-/// The body of issue and burn.
-#[derive(Deserialize)]
+/// An amount to bring into circulation, or to take out of it.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct IssueBody {
+    /// The account on the other side of the issuer.
+    #[schemars(with = "shapes::AccountName")]
     account: AccountId,
+    #[schemars(with = "shapes::AssetName")]
     asset: AssetId,
+    #[schemars(with = "shapes::Amount")]
     amount: Amount,
+    /// Why, for people.
+    #[schemars(length(max = 256))]
     memo: Option<String>,
+    /// When it took effect elsewhere; it is kept and shown, and means nothing to the rules.
+    #[schemars(with = "Option<shapes::Timestamp>")]
     effective_at: Option<Timestamp>,
 }
 
@@ -188,6 +211,7 @@ pub(super) async fn perform<B: DeserializeOwned>(
     let economy = extract::economy(&economy)?;
     caller.require(scope, &economy)?;
     let Parsed { typed, canonical } = extract::json::<B>(body).await?;
+    caller.unchanged(&api)?;
     let submitted = Submitted {
         act: read(typed, &caller, api.bursar.now())?,
         route: format!("/v1/economies/{economy}/{route}"),
@@ -220,7 +244,7 @@ pub(super) async fn submit(
         act,
     } = submitted;
     if preview {
-        return Ok(extract::respond(api.bursar.preview(&economy, &act)?));
+        return Ok(extract::respond(api.bursar.preview(&economy, act).await?));
     }
     let key = extract::idempotency_key(headers)?;
     let asking = extract::asking(caller, economy, Some(key), "POST", &route, &canonical);

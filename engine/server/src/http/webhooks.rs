@@ -1,6 +1,8 @@
 //! Webhooks of an economy. The secret is in the answer that makes it and nowhere else, and what a URL
 //! has after its host is shown to nobody but an admin: deliveries are often let in by it.
 
+mod routes;
+
 use std::collections::BTreeSet;
 
 use axum::Json;
@@ -9,36 +11,108 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use bursar_ledger::{
-    Act, DEAD_LETTERS_MAX, Delivery, EconomyId, EventKind, Patch, Scope, Webhook, WebhookId,
-    WebhookPatch, WebhookRequest, WebhookSecret, WebhookUrl,
+    Act, DEAD_LETTERS_MAX, DeadLetter, Delivery, EconomyId, EventKind, Patch, Scope, Timestamp,
+    Webhook, WebhookId, WebhookPatch, WebhookRequest, WebhookSecret, WebhookUrl,
 };
 use bursar_storage::Answer;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::auth::Caller;
 use super::extract::{Asked, Nothing, Path};
 use super::problem::Problem;
-use super::{Api, extract, wire};
+use super::wire::{DeliveryView, Put, WebhookReadView, WebhookView};
+use super::{Api, extract, shapes, wire};
 use crate::no_answer::NoAnswer;
 use crate::random;
 use crate::webhooks::signature::reveal;
 
-/// The body of a PUT. What is absent stays as it is.
-#[derive(Deserialize)]
+pub(super) use routes::routes;
+
+/// What a PUT says of a webhook. What is absent stays as it is.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WebhookBody {
+    #[schemars(with = "Option<shapes::WebhookUrl>")]
     url: Option<WebhookUrl>,
+    /// Which events are sent; cleared, all of them.
     #[serde(default)]
+    #[schemars(with = "Option<Vec<shapes::EventKind>>", length(min = 1))]
     kinds: Patch<BTreeSet<EventKind>>,
+    /// Whether anything is sent.
     enabled: Option<bool>,
 }
 
-/// The body of a replay.
-#[derive(Deserialize)]
+/// Where a webhook is to go on.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ReplayBody")]
 pub(super) struct ReplayBody {
+    /// Everything after this event is sent again.
+    #[schemars(with = "shapes::Number")]
     after: u64,
+}
+
+/// What is sent beside a webhook that is new, was changed or has another secret.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "PutWebhookWithSecret")]
+struct Written<'a> {
+    /// What is kept of it.
+    #[serde(flatten)]
+    #[schemars(with = "Put<WebhookView<'static>>")]
+    kept: Value,
+    #[schemars(with = "shapes::WebhookUrl")]
+    url: &'a WebhookUrl,
+    /// The secret with which everything is signed: here and nowhere else. Absent if it stayed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    secret: Option<String>,
+}
+
+/// The webhooks of an economy.
+#[derive(Serialize, JsonSchema)]
+struct WebhookList {
+    #[schemars(with = "Vec<WebhookReadView<'static>>")]
+    webhooks: Vec<Value>,
+}
+
+/// An event that was given up.
+#[derive(JsonSchema)]
+#[schemars(rename = "DeadLetter")]
+struct LetterView {
+    #[serde(rename = "seq")]
+    _seq: u64,
+    #[serde(rename = "kind")]
+    #[schemars(with = "shapes::EventKind")]
+    _kind: String,
+    /// When it was given up.
+    #[serde(rename = "at")]
+    #[schemars(with = "shapes::Timestamp")]
+    _at: Timestamp,
+    #[serde(rename = "attempts")]
+    _attempts: u32,
+    /// What went wrong the last time.
+    #[serde(rename = "error")]
+    _error: String,
+}
+
+/// What was given up, oldest first.
+#[derive(Serialize, JsonSchema)]
+struct DeadLetters<'a> {
+    #[schemars(with = "Vec<LetterView>")]
+    dead_letters: &'a [DeadLetter],
+    /// How many there can be: with that many the webhook is switched off.
+    most: usize,
+}
+
+/// Where a webhook goes on.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "WebhookReplay")]
+struct Replayed<'a> {
+    #[schemars(with = "shapes::WebhookName")]
+    id: &'a WebhookId,
+    delivery: DeliveryView<'a>,
 }
 
 /// A request about one webhook.
@@ -56,6 +130,7 @@ pub(super) async fn set(
 ) -> Result<Response, Problem> {
     let (economy, id) = named(&caller, &names)?;
     let parsed = extract::json::<WebhookBody>(body).await?;
+    caller.unchanged(&api)?;
     let WebhookBody {
         url,
         kinds,
@@ -137,13 +212,13 @@ async fn write(
     let Some(webhook) = find(api, &economy, &id).ok().filter(|_| is_success) else {
         return Ok(extract::respond(answer));
     };
-    let mut more = json!({ "url": webhook.definition.url });
     let is_new = rotate || answer.status == StatusCode::CREATED.as_u16();
-    if is_new {
-        more["secret"] = reveal(&secret).into();
-    }
-    let view: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    let body = wire::extend(view, more).to_string().into();
+    let written = wire::to_json(Written {
+        kept: serde_json::from_slice(&answer.body).unwrap_or_default(),
+        url: &webhook.definition.url,
+        secret: is_new.then(|| reveal(&secret)),
+    });
+    let body = written.to_string().into();
     Ok(extract::respond(Answer { body, ..answer }))
 }
 
@@ -175,10 +250,10 @@ pub(super) async fn list(
     let state = api.bursar.state();
     let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
     let all = books.webhooks().iter();
-    let views: Vec<Value> = all
+    let webhooks = all
         .map(|(id, webhook)| view(&api, &economy, id, webhook))
         .collect();
-    Ok(Json(json!({ "webhooks": views })))
+    Ok(Json(wire::to_json(WebhookList { webhooks })))
 }
 
 /// `GET …/webhooks/{webhook}`
@@ -201,9 +276,10 @@ pub(super) async fn dead_letters(
     let (economy, id) = named(&caller, &names)?;
     let webhook = find(&api, &economy, &id)?;
     let letters = api.webhooks.delivery(&economy, &id, &webhook).dead;
-    Ok(Json(
-        json!({ "dead_letters": letters, "most": DEAD_LETTERS_MAX }),
-    ))
+    Ok(Json(wire::to_json(DeadLetters {
+        dead_letters: &letters,
+        most: DEAD_LETTERS_MAX,
+    })))
 }
 
 /// `POST …/webhooks/{webhook}/replay`: goes on after an event. It says how things are to be, so it
@@ -214,6 +290,7 @@ pub(super) async fn replay(
     let (economy, id) = named(&caller, &names)?;
     let webhook = find(&api, &economy, &id)?;
     let ReplayBody { after } = extract::json::<ReplayBody>(body).await?.typed;
+    caller.unchanged(&api)?;
     let state = api.bursar.state();
     let newest = state.books(&economy).map_or(0, |books| books.seq());
     if after > newest {
@@ -222,8 +299,11 @@ pub(super) async fn replay(
     }
     let place = (&economy, &id);
     let delivery = api.webhooks.replay(&caller.actor, place, &webhook, after);
-    let delivery = wire::delivery(&delivery.await?);
-    Ok(Json(json!({ "id": id, "delivery": delivery })))
+    let delivery = delivery.await?;
+    Ok(Json(wire::to_json(Replayed {
+        id: &id,
+        delivery: wire::delivery(&delivery),
+    })))
 }
 
 fn named(caller: &Caller, names: &(String, String)) -> Result<(EconomyId, WebhookId), Problem> {
@@ -248,9 +328,9 @@ fn find(
 
 fn view(api: &Api, economy: &EconomyId, id: &WebhookId, webhook: &Webhook) -> Value {
     let delivery: Delivery = api.webhooks.delivery(economy, id, webhook);
-    let more = json!({
-        "url": webhook.definition.url,
-        "delivery": wire::delivery(&delivery),
-    });
-    wire::extend(wire::webhook(id, webhook), more)
+    wire::to_json(WebhookReadView {
+        webhook: wire::webhook(id, webhook),
+        url: &webhook.definition.url,
+        delivery: wire::delivery(&delivery),
+    })
 }

@@ -1,70 +1,224 @@
 //! What answers look like. Nothing below this room is shaped for the wire.
+//!
+//! The same types are written and described, so that the API's description is what is sent.
+
+mod holds;
+mod keys;
+mod plugins;
+mod webhooks;
 
 use std::collections::BTreeMap;
 
 use bursar_ledger::{
-    Account, AccountId, ApiKey, Asset, AssetId, Balance, Books, Component, Day, Delivery, Digest,
-    EconomyId, Flow, Hold, HoldId, KeyId, Movement, Plugin, PluginId, Webhook, WebhookId,
+    Account, AccountId, AccountStatus, Asset, AssetId, AssetKind, Balance, Books, Day, Digest,
+    EconomyId, EconomyStatus, Flow, Limit, Movement, PluginId, Posting, Timestamp,
 };
-use serde_json::{Map, Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
 
-/// Adds to an object.
-pub(super) fn extend(mut object: Value, more: Value) -> Value {
-    if let (Some(object), Value::Object(more)) = (object.as_object_mut(), more) {
-        object.extend(more);
+use super::shapes;
+pub(super) use holds::{HoldLeftView, HoldStatus, HoldTerms, HoldView, Past, hold, past_hold};
+pub(super) use keys::{KeyView, WithSecret, key};
+pub(super) use plugins::{ComponentView, DescribedView, PluginView, component, plugin};
+pub(super) use webhooks::{
+    DeliveryView, RemovedWebhookView, WebhookReadView, WebhookView, delivery, webhook,
+};
+
+/// A view as the JSON that it is. Views have text for keys and no floats, so this does not fail.
+pub(super) fn to_json(view: impl Serialize) -> Value {
+    serde_json::to_value(view).unwrap_or_default()
+}
+
+/// What a PUT has made, or left as it was.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Put{T}")]
+pub(super) struct Put<T> {
+    #[serde(flatten)]
+    pub(super) view: T,
+    /// Whether this request changed anything.
+    pub(super) changed: bool,
+}
+
+/// One community's books, as they are opened.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Economy")]
+pub(super) struct OpenedView<'a> {
+    #[schemars(with = "shapes::EconomyName")]
+    pub(super) id: &'a EconomyId,
+    #[schemars(with = "shapes::EconomyStatus")]
+    pub(super) status: EconomyStatus,
+    #[schemars(with = "shapes::Timestamp")]
+    pub(super) opened_at: Timestamp,
+}
+
+/// One community's books.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Economy")]
+pub(super) struct EconomyView<'a> {
+    #[serde(flatten)]
+    opened: OpenedView<'a>,
+    /// How many records it has.
+    seq: u64,
+    /// The hash of the newest record, which covers all before it.
+    #[schemars(with = "shapes::Digest")]
+    head: Digest,
+}
+
+pub(super) fn opened<'a>(id: &'a EconomyId, books: &Books) -> OpenedView<'a> {
+    OpenedView {
+        id,
+        status: books.status(),
+        opened_at: books.opened_at(),
     }
-    object
 }
 
-pub(super) fn economy(id: &EconomyId, books: &Books) -> Value {
-    json!({
-        "id": id,
-        "status": books.status(),
-        "opened_at": books.opened_at(),
-        "seq": books.seq(),
-        "head": books.head(),
-    })
-}
-
-pub(super) fn asset(id: &AssetId, asset: &Asset, books: &Books) -> Value {
-    let known = json!({ "id": id, "supply": books.supply(id) });
-    extend(known, serde_json::to_value(asset).unwrap_or_default())
-}
-
-fn balance(balance: &Balance) -> Value {
-    json!({
-        "posted": balance.posted,
-        "held": balance.held,
-        "available": balance.available(),
-    })
-}
-
-pub(super) fn account(id: &AccountId, account: &Account) -> Value {
-    let balances: Map<String, Value> = account
-        .balances
-        .iter()
-        .map(|(asset, amounts)| (asset.to_string(), balance(amounts)))
-        .collect();
-    let mut view = json!({
-        "id": id,
-        "status": account.status,
-        "credit_limit": account.credit_limit,
-        "balances": balances,
-    });
-    if let Some(object) = view.as_object_mut() {
-        object.extend(
-            account
-                .ceiling
-                .map(|ceiling| ("ceiling".into(), json!(ceiling))),
-        );
-        let metadata = account.metadata.clone();
-        object.extend(metadata.map(|metadata| ("metadata".into(), metadata)));
+pub(super) fn economy<'a>(id: &'a EconomyId, books: &Books) -> EconomyView<'a> {
+    EconomyView {
+        opened: opened(id, books),
+        seq: books.seq(),
+        head: books.head(),
     }
-    view
 }
 
-/// The movements of one transfer: what moved, and what every account touched has posted after it.
-pub(super) fn movements(movements: &[Movement]) -> Value {
+/// What amounts count.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Asset")]
+pub(super) struct AssetView<'a> {
+    #[schemars(with = "shapes::AssetName")]
+    id: &'a AssetId,
+    #[schemars(with = "shapes::AssetKind")]
+    kind: AssetKind,
+    /// The name that people read.
+    name: &'a str,
+    /// A sign before or after amounts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    symbol: Option<&'a str>,
+    /// How many decimals a display puts into an amount: 250 with 2 decimals reads 2.50.
+    #[schemars(range(min = 0, max = 15))]
+    decimals: u8,
+    /// The most that may be in circulation; 2^53 − 1 where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "shapes::Limit")]
+    max_supply: Option<Limit>,
+    /// How much of it is in circulation.
+    #[schemars(with = "shapes::Units")]
+    supply: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "shapes::Document")]
+    metadata: Option<&'a Value>,
+}
+
+pub(super) fn asset<'a>(id: &'a AssetId, asset: &'a Asset, books: &Books) -> AssetView<'a> {
+    AssetView {
+        id,
+        kind: asset.kind,
+        name: &asset.name,
+        symbol: asset.symbol.as_deref(),
+        decimals: asset.decimals,
+        max_supply: asset.max_supply,
+        supply: books.supply(id),
+        metadata: asset.metadata.as_ref(),
+    }
+}
+
+/// A day of an asset's circulation.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Flow")]
+pub(super) struct FlowView<'a> {
+    #[schemars(with = "shapes::Timestamp")]
+    day_starts_at: Timestamp,
+    /// The plugin by which it came and went; null for what keys issued and burned.
+    #[schemars(with = "Option<shapes::PluginName>")]
+    plugin: Option<&'a PluginId>,
+    /// How much came into circulation.
+    issued: u64,
+    /// How much left it.
+    burned: u64,
+}
+
+pub(super) fn flow(day: Day, plugin: Option<&PluginId>, flow: Flow) -> FlowView<'_> {
+    FlowView {
+        day_starts_at: day.starts_at(),
+        plugin,
+        issued: flow.issued,
+        burned: flow.burned,
+    }
+}
+
+/// What an account has of one asset.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Balance")]
+struct BalanceView {
+    /// The sum of all that moved. Below zero only on issuers and within a credit limit.
+    #[schemars(with = "shapes::Units")]
+    posted: i64,
+    /// What holds have reserved of it.
+    #[schemars(with = "shapes::Limit")]
+    held: Limit,
+    /// `posted` − `held`.
+    #[schemars(with = "shapes::Units")]
+    available: i64,
+}
+
+/// Holds balances, one for each asset.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Account")]
+pub(super) struct AccountView<'a> {
+    #[schemars(with = "shapes::AccountName")]
+    id: &'a AccountId,
+    #[schemars(with = "shapes::AccountStatus")]
+    status: AccountStatus,
+    /// How far below zero each balance may go.
+    #[schemars(with = "shapes::Limit")]
+    credit_limit: Limit,
+    /// How high each balance may go; 2^53 − 1 where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "shapes::Limit")]
+    ceiling: Option<Limit>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "shapes::Document")]
+    metadata: Option<&'a Value>,
+    /// By asset.
+    #[schemars(with = "BTreeMap<String, BalanceView>")]
+    balances: BTreeMap<&'a AssetId, BalanceView>,
+}
+
+fn balance(balance: &Balance) -> BalanceView {
+    BalanceView {
+        posted: balance.posted,
+        held: balance.held,
+        available: balance.available(),
+    }
+}
+
+pub(super) fn account<'a>(id: &'a AccountId, account: &'a Account) -> AccountView<'a> {
+    let balances = account.balances.iter();
+    AccountView {
+        id,
+        status: account.status,
+        credit_limit: account.credit_limit,
+        ceiling: account.ceiling,
+        metadata: account.metadata.as_ref(),
+        balances: balances
+            .map(|(asset, amounts)| (asset, balance(amounts)))
+            .collect(),
+    }
+}
+
+/// What moved in one transfer, and what every account touched has posted after it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Movements")]
+pub(super) struct MovementsView<'a> {
+    #[schemars(with = "Vec<shapes::Posting>")]
+    postings: Vec<&'a Posting>,
+    /// What is posted after it, by account and asset.
+    #[schemars(with = "BTreeMap<String, BTreeMap<String, shapes::Units>>")]
+    balances: BTreeMap<&'a AccountId, BTreeMap<&'a AssetId, i64>>,
+}
+
+pub(super) fn movements(movements: &[Movement]) -> MovementsView<'_> {
     let mut balances: BTreeMap<&AccountId, BTreeMap<&AssetId, i64>> = BTreeMap::new();
     for movement in movements {
         let posting = &movement.posting;
@@ -79,89 +233,8 @@ pub(super) fn movements(movements: &[Movement]) -> Value {
                 .insert(&posting.asset, after);
         }
     }
-    let postings: Vec<_> = movements.iter().map(|movement| &movement.posting).collect();
-    json!({ "postings": postings, "balances": balances })
-}
-
-/// An open hold.
-pub(super) fn hold(id: HoldId, hold: &Hold) -> Value {
-    let posting = hold.reservation.posting();
-    let captured = posting.amount.get().saturating_sub(hold.remaining.get());
-    json!({
-        "id": id,
-        "status": "open",
-        "from": posting.source,
-        "to": posting.destination,
-        "asset": posting.asset,
-        "amount": posting.amount,
-        "captured": captured,
-        "remaining": hold.remaining,
-        "placed_at": hold.placed_at,
-        "expires_at": hold.expires_at,
-        "on_expiry": hold.on_expiry,
-    })
-}
-
-/// A day of an asset's circulation.
-pub(super) fn flow(day: Day, plugin: Option<&PluginId>, flow: Flow) -> Value {
-    json!({
-        "day_starts_at": day.starts_at(),
-        "plugin": plugin,
-        "issued": flow.issued,
-        "burned": flow.burned,
-    })
-}
-
-pub(super) fn plugin(id: &PluginId, plugin: &Plugin) -> Value {
-    json!({
-        "id": id,
-        "component": plugin.component,
-        "enabled": plugin.enabled,
-        "requested": plugin.requested,
-        "grants": plugin.grants,
-        "config": plugin.config,
-        "state_bytes": plugin.state_bytes,
-    })
-}
-
-pub(super) fn key(id: &KeyId, key: &ApiKey) -> Value {
-    extend(
-        json!({ "id": id, "created_at": key.created_at }),
-        serde_json::to_value(&key.definition).unwrap_or_default(),
-    )
-}
-
-/// A webhook as everybody may see it who may read: without its secret, and without its URL.
-pub(super) fn webhook(id: &WebhookId, webhook: &Webhook) -> Value {
-    let definition = &webhook.definition;
-    let mut view = json!({
-        "id": id,
-        "enabled": definition.enabled,
-        "created_at": webhook.created_at,
-    });
-    if let Some(kinds) = &definition.kinds {
-        view["kinds"] = json!(kinds);
+    MovementsView {
+        postings: movements.iter().map(|movement| &movement.posting).collect(),
+        balances,
     }
-    view
-}
-
-/// How far a webhook has come.
-pub(super) fn delivery(delivery: &Delivery) -> Value {
-    json!({
-        "next_seq": delivery.done.saturating_add(1),
-        "failures": delivery.failures,
-        "last_success": delivery.last_success,
-        "last_error": delivery.last_error,
-        "dead_letters": delivery.dead.len(),
-    })
-}
-
-pub(super) fn component(digest: &Digest, component: &Component) -> Value {
-    json!({
-        "component": digest,
-        "plugin": component.name,
-        "version": component.version,
-        "bytes": component.bytes,
-        "added_at": component.added_at,
-    })
 }

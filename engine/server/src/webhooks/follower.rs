@@ -192,7 +192,7 @@ impl Follower {
             Ok(target) => target,
             Err(error) => return Outcome::Failed(error.to_string()),
         };
-        let body = event_body(event, Some(economy)).to_string();
+        let body = event_body(event, economy).to_string();
         let hash = event.hash.to_string();
         // The same in each attempt, and of no other event anywhere.
         let id = format!("msg_{}", hash.get(..32).unwrap_or(&hash));

@@ -1,0 +1,95 @@
+//! Faucets and sinks: what came into circulation of an asset and what left it, by day and plugin.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use bursar_ledger::{AssetId, Day, Scope};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::no_asset;
+use crate::http::auth::Caller;
+use crate::http::extract::{Asked, Path};
+use crate::http::problem::Problem;
+use crate::http::route::Route;
+use crate::http::wire::FlowView;
+use crate::http::{Api, extract, shapes, wire};
+use crate::no_answer::NoAnswer;
+
+/// Days of circulation in one answer.
+const DAYS_MAX: u64 = 366;
+
+pub(super) fn route() -> Route {
+    Route::get("/v1/economies/{economy}/assets/{asset}/flows", flows_of)
+        .called(
+            "list_flows",
+            "What came into circulation and what left it",
+            "By day (UTC) and by plugin; days on which nothing did are left out.",
+        )
+        .needs(Scope::Read)
+        .query::<FlowsQuery>()
+        .answers::<Circulation<'static>>(StatusCode::OK, "The flows.")
+        .like(json!({
+            "asset": "coin", "supply": 200,
+            "flows": [{
+                "day_starts_at": 1_764_028_800_000_u64, "plugin": null, "issued": 200, "burned": 0,
+            }],
+        }))
+        .no(StatusCode::NOT_FOUND, &["asset_not_found"])
+}
+
+/// How many days are asked for.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct FlowsQuery {
+    /// How many days back, today among them.
+    #[serde(default = "days")]
+    #[schemars(range(min = 1, max = 366))]
+    days: u64,
+}
+
+fn days() -> u64 {
+    30
+}
+
+/// What came into circulation and what left it.
+#[derive(Serialize, JsonSchema)]
+struct Circulation<'a> {
+    #[schemars(with = "shapes::AssetName")]
+    asset: &'a AssetId,
+    /// How much of it is in circulation.
+    #[schemars(with = "shapes::Units")]
+    supply: i64,
+    flows: Vec<FlowView<'a>>,
+}
+
+/// `GET …/assets/{asset}/flows`
+async fn flows_of(
+    State(api): State<Api>,
+    caller: Caller,
+    Path((economy, asset)): Path<(String, String)>,
+    Asked(FlowsQuery { days }): Asked<FlowsQuery>,
+) -> Result<Json<Value>, Problem> {
+    let economy = extract::economy(&economy)?;
+    caller.require(Scope::Read, &economy)?;
+    let id: AssetId = extract::name("asset", &asset)?;
+    if !(1..=DAYS_MAX).contains(&days) {
+        let detail = format!("1 to {DAYS_MAX} days are asked for");
+        return Err(extract::wrong_query("days", &detail));
+    }
+    let state = api.bursar.state();
+    let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
+    if books.asset(&id).is_none() {
+        return Err(no_asset(&id));
+    }
+    let from = Day::of(api.bursar.now()).before(days - 1);
+    let flows = books
+        .flows(&id, from)
+        .map(|(day, plugin, flow)| wire::flow(day, plugin, flow));
+    Ok(Json(wire::to_json(Circulation {
+        asset: &id,
+        supply: books.supply(&id),
+        flows: flows.collect(),
+    })))
+}

@@ -1,0 +1,84 @@
+//! What plugins say of themselves and may do.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::json;
+
+use super::{AccountName, ActionName, Limit, PluginName};
+
+shape!(Grants, |generator| {
+    let accounts = json!({
+        "type": "array", "uniqueItems": true, "items": generator.subschema_for::<AccountName>(),
+    });
+    let described = |description: &str| {
+        let mut accounts = accounts.clone();
+        accounts["description"] = description.into();
+        accounts
+    };
+    let read = described("Accounts whose balances the plugin may read.");
+    let credit = described("Issuers that it may credit, that is, burn on.");
+    let debit = described("Accounts that it may debit; an issuer here means that it may issue.");
+    json_schema!({
+        "description": "What a plugin may do beyond its own accounts and the caller's.",
+        "type": "object",
+        "properties": {
+            "read": read, "credit": credit, "debit": debit,
+            "spend_per_call": {
+                "description": "The most that may leave the caller in one call, for each asset; \
+                                of one that is not named, nothing. Absent: no such cap.",
+                "type": ["object", "null"],
+                "additionalProperties": generator.subschema_for::<Limit>(),
+            },
+        },
+        "additionalProperties": false,
+    })
+});
+
+shape!(Manifest, |generator| json_schema!({
+    "description": "What a plugin says of itself: enough to build slash commands from.",
+    "type": "object",
+    "properties": {
+        "id": generator.subschema_for::<PluginName>(),
+        "version": { "type": "string" },
+        "description": { "type": "string" },
+        "license": { "type": "string" },
+        "accounts": {
+            "description": "Its own accounts beside `plugin:{id}`.",
+            "type": "array", "items": { "type": "string" },
+        },
+        "actions": { "type": "array", "items": generator.subschema_for::<Action>() },
+        "configuration": {
+            "description": "JSON Schema of its configuration.",
+            "type": ["object", "boolean"],
+        },
+        "permissions": generator.subschema_for::<Grants>(),
+    },
+    "required": [
+        "id", "version", "description", "license", "accounts", "actions", "configuration",
+        "permissions",
+    ],
+}));
+
+shape!(Action, |generator| json_schema!({
+    "description": "What a plugin can be asked to do.",
+    "type": "object",
+    "properties": {
+        "name": generator.subschema_for::<ActionName>(),
+        "description": { "type": "string" },
+        "arguments": { "description": "JSON Schema of its arguments.", "type": ["object", "boolean"] },
+        "reply": { "description": "JSON Schema of its reply.", "type": ["object", "boolean"] },
+    },
+    "required": ["name", "description", "arguments", "reply"],
+}));
+
+shape!(Finding, |_generator| json_schema!({
+    "description": "One thing that is wrong with a component.",
+    "type": "object",
+    "properties": {
+        "code": { "type": "string" },
+        "message": { "type": "string" },
+        "hint": { "description": "What to do about it.", "type": "string" },
+    },
+    "required": ["code", "message"],
+}));

@@ -1,0 +1,89 @@
+//! Plugins and components.
+
+use bursar_host::Manifest;
+use bursar_ledger::{Component, Digest, Grants, Plugin, PluginId, Timestamp};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::http::{problem, shapes};
+
+/// A plugin as it is installed.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Plugin")]
+pub(in crate::http) struct PluginView<'a> {
+    #[schemars(with = "shapes::PluginName")]
+    id: &'a PluginId,
+    /// Which component runs.
+    #[schemars(with = "shapes::Digest")]
+    component: Digest,
+    /// Whether it may be called.
+    enabled: bool,
+    /// What its manifest asks for.
+    #[schemars(with = "shapes::Grants")]
+    requested: &'a Grants,
+    /// What it was granted.
+    #[schemars(with = "shapes::Grants")]
+    grants: &'a Grants,
+    /// The operator's configuration, as the manifest's schema has it.
+    #[schemars(with = "Value")]
+    config: &'a Value,
+    /// Bytes of its own keys and values together.
+    state_bytes: usize,
+}
+
+pub(in crate::http) fn plugin<'a>(id: &'a PluginId, plugin: &'a Plugin) -> PluginView<'a> {
+    PluginView {
+        id,
+        component: plugin.component,
+        enabled: plugin.enabled,
+        requested: &plugin.requested,
+        grants: &plugin.grants,
+        config: &plugin.config,
+        state_bytes: plugin.state_bytes,
+    }
+}
+
+/// A plugin with its manifest; one that does not load says why instead.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "PluginWithManifest")]
+pub(in crate::http) struct DescribedView<'a> {
+    #[serde(flatten)]
+    pub(in crate::http) plugin: PluginView<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "shapes::Manifest")]
+    pub(in crate::http) manifest: Option<&'a Manifest>,
+    /// Why it does not load.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "problem::ProblemBody<'static>")]
+    pub(in crate::http) problem: Option<Value>,
+}
+
+/// A component that was uploaded.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Component")]
+pub(in crate::http) struct ComponentView<'a> {
+    #[schemars(with = "shapes::Digest")]
+    component: &'a Digest,
+    /// The plugin that it is, as its manifest says.
+    plugin: &'a str,
+    /// The version that its manifest says.
+    version: &'a str,
+    /// Its size.
+    bytes: u64,
+    #[schemars(with = "shapes::Timestamp")]
+    added_at: Timestamp,
+}
+
+pub(in crate::http) fn component<'a>(
+    digest: &'a Digest,
+    component: &'a Component,
+) -> ComponentView<'a> {
+    ComponentView {
+        component: digest,
+        plugin: &component.name,
+        version: &component.version,
+        bytes: component.bytes,
+        added_at: component.added_at,
+    }
+}
