@@ -132,7 +132,6 @@ async fn write(
         rotate,
     });
     let answer = api.bursar.act(asking, act).await?;
-    api.webhooks.changed(&economy, &id);
     let is_success = (200..300).contains(&answer.status);
     let Some(webhook) = find(api, &economy, &id).ok().filter(|_| is_success) else {
         return Ok(extract::respond(answer));
@@ -143,6 +142,10 @@ async fn write(
         more["secret"] = reveal(&secret).into();
     }
     let view: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    // What changes nothing is no reason to try again at once.
+    if view.get("changed") == Some(&Value::Bool(true)) {
+        api.webhooks.changed(&economy, &id);
+    }
     let body = wire::extend(view, more).to_string().into();
     Ok(extract::respond(Answer { body, ..answer }))
 }
