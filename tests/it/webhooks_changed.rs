@@ -5,8 +5,9 @@ use std::time::Duration;
 use bursar_server::client::Response;
 use serde_json::{Value, json};
 
+use crate::archive::{bursar, fed, said, text};
 use crate::receiver::{ACCEPT, Mood, Receiver, Try};
-use crate::support::{GUILD, Guild, House, currency, posting};
+use crate::support::{GUILD, Guild, House, Process, audited, currency, posting};
 use crate::webhooks::{HOOK, hooked, newest, pay};
 use crate::webhooks_broken::{disabled, hasty};
 
@@ -178,4 +179,33 @@ async fn what_waits_for_its_turn_is_signed_when_it_is_sent() {
     assert!(tries[0].is_signed_with(rotated["secret"].as_str().unwrap()));
     assert!(!tries[0].is_signed_with(&first));
     house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_economy_that_has_moved_sends_nothing_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let (lines, other, list) = (path("guild.jsonl"), path("other.db"), path("list.csv"));
+    let (house, mut guild) = House::with_guild(2).await;
+    let receiver = Receiver::new().await;
+    hooked(&mut guild, &receiver, json!({})).await;
+    let paid = pay(&mut guild, "a").await;
+    receiver.until_accepted(paid).await;
+    let exported = bursar(&["export", text(&house.file()), "--economy", "guild"]);
+    std::fs::write(&lines, said(&exported)).unwrap();
+    house.close().await;
+    said(&fed(&["import", text(&other)], &lines));
+
+    // Whoever serves the file for a moment sends nothing; a server does, from where it was.
+    std::fs::write(&list, "account,asset,amount\nuser:1,coin,5\n").unwrap();
+    let arguments = ["--economy", "guild", "--balances", text(&list)];
+    said(&bursar(
+        &[&["import", text(&other)], &arguments[..]].concat(),
+    ));
+    assert_eq!(receiver.accepted(), [paid]);
+    let server = Process::serve(&other);
+    receiver.until_accepted(paid + 1).await;
+    assert_eq!(receiver.accepted()[..2], [paid, paid + 1]);
+    assert!(server.stop());
+    audited(&other);
 }

@@ -64,16 +64,16 @@ impl Target {
         if host.is_empty() || (has_port && authority.port_u16().is_none()) {
             return Err(AddressError::Malformed);
         }
+        // A query may follow the host at once in a URL, and not in a request.
+        let path = uri.path_and_query().map_or("", |path| path.as_str());
+        let slash = if path.starts_with('/') { "" } else { "/" };
         let target = Self {
             secure,
             port: authority
                 .port_u16()
                 .unwrap_or(if secure { 443 } else { 80 }),
             authority: authority.to_string(),
-            path: uri
-                .path_and_query()
-                .map_or("/", |path| path.as_str())
-                .into(),
+            path: format!("{slash}{path}"),
             host,
         };
         match target.host.parse() {
@@ -190,10 +190,13 @@ mod tests {
         assert_eq!(target.origin(), "https://bot.example:8443");
         let local = parse("http://[::1]:9/", false).expect("a target");
         assert_eq!((local.host.as_str(), local.secure), ("::1", false));
-        assert_eq!(
-            parse("https://bot.example", false).expect("a target").path,
-            "/"
-        );
+        for (url, path) in [
+            ("https://bot.example", "/"),
+            ("https://bot.example?token=x", "/?token=x"),
+            ("https://bot.example:8443?a=/b", "/?a=/b"),
+        ] {
+            assert_eq!(parse(url, false).expect("a target").path, path);
+        }
     }
 
     #[test]
