@@ -21,6 +21,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::address::{AddressError, Target};
+use super::lookup::Lookups;
 use super::signature::sign;
 use crate::http::event_body;
 
@@ -30,6 +31,7 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// How attempts are made.
 pub(super) struct Sender {
     tls: TlsConnector,
+    lookups: Lookups,
     patience: Duration,
     allow_private: bool,
 }
@@ -104,6 +106,7 @@ impl Sender {
             .with_no_client_auth();
         Self {
             tls: Arc::new(config).into(),
+            lookups: Lookups::new(),
             patience,
             allow_private,
         }
@@ -134,7 +137,7 @@ impl Sender {
 
     async fn connect(&self, target: &Target) -> Result<TcpStream, Broken> {
         let mut refused = io::Error::from(io::ErrorKind::NotFound);
-        for address in target.resolve(self.allow_private).await? {
+        for address in target.resolve(&self.lookups, self.allow_private).await? {
             match TcpStream::connect(address).await {
                 Ok(stream) => return Ok(stream),
                 Err(error) => refused = error,
