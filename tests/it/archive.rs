@@ -16,7 +16,7 @@ pub(crate) fn bursar(arguments: &[&str]) -> Output {
     command.output().unwrap()
 }
 
-fn fed(arguments: &[&str], input: &Path) -> Output {
+pub(crate) fn fed(arguments: &[&str], input: &Path) -> Output {
     let input = std::fs::File::open(input).unwrap();
     let mut command = Command::new(binary());
     command.args(arguments).stdin(Stdio::from(input));

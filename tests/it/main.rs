@@ -31,3 +31,4 @@ mod tour;
 mod transfers;
 mod webhooks;
 mod webhooks_broken;
+mod webhooks_changed;

@@ -31,8 +31,8 @@ pub(crate) enum Mood {
     Status(u16),
     /// It answers nothing, and keeps the connection.
     Silent,
-    /// It answers 204 once it is let go.
-    Held,
+    /// It answers this once it is let go.
+    Held(u16),
     /// It cuts the connection.
     Cut,
     /// It answers with a head that has no end.
@@ -240,9 +240,9 @@ where
     };
     let status = match mood {
         Mood::Status(status) => status,
-        Mood::Held => {
+        Mood::Held(status) => {
             let_go.notified().await;
-            204
+            status
         }
         Mood::Silent => std::future::pending().await,
         Mood::Cut => return Ok(()),

@@ -11,7 +11,7 @@ use crate::support::{GUILD, Guild, House, Process, audited, currency};
 use crate::webhooks::{HOOK, hooked, newest, pay};
 
 /// A server that tries again at once, so often.
-async fn hasty(retries: usize) -> (House, Guild) {
+pub(crate) async fn hasty(retries: usize) -> (House, Guild) {
     let house = House::set_up(|setup| hurry(setup, retries)).await;
     house.furnished(2).await
 }
@@ -131,7 +131,7 @@ async fn an_event_is_given_up_after_its_last_retry_and_the_next_one_goes_on() {
     house.close().await;
 }
 
-async fn disabled(guild: &mut Guild) -> Value {
+pub(crate) async fn disabled(guild: &mut Guild) -> Value {
     loop {
         let view = guild.get(HOOK).await.json();
         if view["enabled"] == false {
@@ -198,7 +198,7 @@ async fn what_a_replay_overtakes_does_not_count() {
     hooked(&mut guild, &receiver, json!({})).await;
     let first = pay(&mut guild, "a").await;
     receiver.until_accepted(first).await;
-    receiver.feel(Mood::Held);
+    receiver.feel(Mood::Held(204));
     let second = pay(&mut guild, "b").await;
     receiver
         .until("a try is held", |tries| tries.len() == 2)

@@ -63,6 +63,8 @@ fn check_status(books: &Books, act: &Act) -> Result<(), Rejection> {
         | Act::CaptureHold(_)
         | Act::Call(_) => status.check_open(),
         Act::Reverse(request) if request.force.is_none() => status.check_open(),
+        // A closed economy still has events to send, and an end of sending them.
+        Act::SetWebhook(request) if books.webhook(&request.webhook).is_some() => Ok(()),
         Act::Reverse(_)
         | Act::SetAsset { .. }
         | Act::SetAccount { .. }
@@ -70,7 +72,6 @@ fn check_status(books: &Books, act: &Act) -> Result<(), Rejection> {
         | Act::SetKey { .. }
         | Act::AddComponent { .. }
         | Act::SetWebhook(_)
-        | Act::RemoveWebhook { .. }
         | Act::NoteDelivery(_)
         | Act::ForgetDelivery(_)
         | Act::ReleaseHold { .. }
@@ -78,8 +79,8 @@ fn check_status(books: &Books, act: &Act) -> Result<(), Rejection> {
             EconomyStatus::Open | EconomyStatus::Frozen => Ok(()),
             EconomyStatus::Closed => status.check_open(),
         },
-        // What these say of the economy is held against its status by themselves.
-        Act::OpenEconomy { .. } | Act::SetEconomy { .. } => Ok(()),
+        // What is said of the economy is held against its status there.
+        Act::OpenEconomy { .. } | Act::SetEconomy { .. } | Act::RemoveWebhook { .. } => Ok(()),
     }
 }
 

@@ -8,6 +8,7 @@
 mod address;
 mod attempt;
 mod follower;
+mod lookup;
 mod progress;
 mod setup;
 pub(crate) mod signature;

@@ -56,6 +56,27 @@ fn secret_changes_only_by_rotation_and_is_never_printed() {
 }
 
 #[test]
+fn webhook_of_a_closed_economy_can_be_changed_and_removed() {
+    let lines = "webhook bot url=https://bot.example
+         economy closed
+         webhook bot enabled=false
+         webhook bot url=https://other.example
+         webhook new url=https://bot.example";
+    check(
+        lines,
+        &expect![[r#"
+            economy closed: changed
+            webhook bot enabled=false: changed
+            webhook bot url=https://other.example: changed
+            webhook new url=https://bot.example: the economy is closed
+        "#]],
+    );
+    let mut world = World::after(lines);
+    let remove = Act::RemoveWebhook { webhook: id("bot") };
+    assert!(matches!(world.act(&remove), Verdict::Applied(_)));
+}
+
+#[test]
 fn webhook_of_the_same_name_is_another_one() {
     let mut world = World::after("webhook bot url=https://bot.example");
     let born = |world: &World| world.books.webhook(&id("bot")).map(|webhook| webhook.born);

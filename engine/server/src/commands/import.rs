@@ -115,7 +115,7 @@ async fn served_meanwhile(file: PathBuf, opening: &Opening) -> Result<(), Comman
         ticks: clock::running(),
         limits: Limits::standard(),
         calls: CallBounds::standard(),
-        webhooks: WebhookSetup::standard(),
+        webhooks: WebhookSetup::silent(),
     };
     let server = Server::start(setup).await.map_err(CommandError::new)?;
     if let Some(key) = server.admin_key() {

@@ -207,14 +207,18 @@ async fn write(
         rotate,
     });
     let answer = api.bursar.act(asking, act).await?;
-    api.webhooks.changed(&economy, &id);
     let is_success = (200..300).contains(&answer.status);
     let Some(webhook) = find(api, &economy, &id).ok().filter(|_| is_success) else {
         return Ok(extract::respond(answer));
     };
     let is_new = rotate || answer.status == StatusCode::CREATED.as_u16();
+    let kept: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    // What changes nothing is no reason to try again at once.
+    if kept.get("changed") == Some(&Value::Bool(true)) {
+        api.webhooks.changed(&economy, &id);
+    }
     let written = wire::to_json(Written {
-        kept: serde_json::from_slice(&answer.body).unwrap_or_default(),
+        kept,
         url: &webhook.definition.url,
         secret: is_new.then(|| reveal(&secret)),
     });

@@ -8,6 +8,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use bursar_ledger::WebhookUrl;
 use hyper::Uri;
 
+use super::lookup::Lookups;
+
 /// A URL, taken apart.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Target {
@@ -64,16 +66,16 @@ impl Target {
         if host.is_empty() || (has_port && authority.port_u16().is_none()) {
             return Err(AddressError::Malformed);
         }
+        // A query may follow the host at once in a URL, and not in a request.
+        let path = uri.path_and_query().map_or("", |path| path.as_str());
+        let slash = if path.starts_with('/') { "" } else { "/" };
         let target = Self {
             secure,
             port: authority
                 .port_u16()
                 .unwrap_or(if secure { 443 } else { 80 }),
             authority: authority.to_string(),
-            path: uri
-                .path_and_query()
-                .map_or("/", |path| path.as_str())
-                .into(),
+            path: format!("{slash}{path}"),
             host,
         };
         match target.host.parse() {
@@ -91,9 +93,13 @@ impl Target {
     }
 
     /// The addresses to connect to: all that the name has, if each of them is allowed.
-    pub async fn resolve(&self, allow_private: bool) -> Result<Vec<SocketAddr>, AddressError> {
-        let found = tokio::net::lookup_host((self.host.as_str(), self.port)).await;
-        let found: Vec<SocketAddr> = found.map_err(|_| AddressError::Unresolved)?.collect();
+    pub(super) async fn resolve(
+        &self,
+        lookups: &Lookups,
+        allow_private: bool,
+    ) -> Result<Vec<SocketAddr>, AddressError> {
+        let found = lookups.find(&self.host, self.port).await;
+        let found = found.map_err(|_| AddressError::Unresolved)?;
         if found.is_empty() {
             return Err(AddressError::Unresolved);
         }
@@ -190,10 +196,13 @@ mod tests {
         assert_eq!(target.origin(), "https://bot.example:8443");
         let local = parse("http://[::1]:9/", false).expect("a target");
         assert_eq!((local.host.as_str(), local.secure), ("::1", false));
-        assert_eq!(
-            parse("https://bot.example", false).expect("a target").path,
-            "/"
-        );
+        for (url, path) in [
+            ("https://bot.example", "/"),
+            ("https://bot.example?token=x", "/?token=x"),
+            ("https://bot.example:8443?a=/b", "/?a=/b"),
+        ] {
+            assert_eq!(parse(url, false).expect("a target").path, path);
+        }
     }
 
     #[test]
@@ -282,14 +291,17 @@ mod tests {
     #[tokio::test]
     async fn what_a_name_means_is_checked_before_anything_is_sent() {
         let mut target = parse("http://localhost:1/", false).expect("a target");
-        let found = target.resolve(false).await.expect("this machine");
+        let lookups = Lookups::new();
+        let found = target.resolve(&lookups, false).await;
+        let found = found.expect("this machine");
         assert!(found.iter().all(|address| address.ip().is_loopback()));
         // A name that turns out to mean an address of the house.
         target.host = "10.1.2.3".into();
-        assert_eq!(target.resolve(false).await, Err(AddressError::PlainHttp));
+        let refused = target.resolve(&lookups, false).await;
+        assert_eq!(refused, Err(AddressError::PlainHttp));
         target.secure = true;
-        let refused = target.resolve(false).await;
+        let refused = target.resolve(&lookups, false).await;
         assert!(matches!(refused, Err(AddressError::Private(_))));
-        assert!(target.resolve(true).await.is_ok());
+        assert!(target.resolve(&lookups, true).await.is_ok());
     }
 }

@@ -5,6 +5,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bursar_ledger::{EconomyId, Timestamp, WebhookSecret};
+use bursar_storage::Event;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::client::conn::http1;
@@ -19,6 +21,9 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::address::{AddressError, Target};
+use super::lookup::Lookups;
+use super::signature::sign;
+use crate::http::event_body;
 
 /// Bytes in the head of an answer.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -26,6 +31,7 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// How attempts are made.
 pub(super) struct Sender {
     tls: TlsConnector,
+    lookups: Lookups,
     patience: Duration,
     allow_private: bool,
 }
@@ -36,6 +42,28 @@ pub(super) struct Message {
     pub(super) timestamp_s: u64,
     pub(super) signature: String,
     pub(super) body: Bytes,
+}
+
+impl Message {
+    /// An event, stamped and signed for now.
+    pub(super) fn new(
+        event: &Event,
+        economy: &EconomyId,
+        secret: &WebhookSecret,
+        now: Timestamp,
+    ) -> Self {
+        let body = event_body(event, economy).to_string();
+        let hash = event.hash.to_string();
+        // The same in each attempt, and of no other event anywhere.
+        let id = format!("msg_{}", hash.get(..32).unwrap_or(&hash));
+        let timestamp_s = now.0 / 1_000;
+        Self {
+            signature: sign(secret.as_bytes(), &id, timestamp_s, body.as_bytes()),
+            id,
+            timestamp_s,
+            body: body.into(),
+        }
+    }
 }
 
 /// What came of it.
@@ -78,6 +106,7 @@ impl Sender {
             .with_no_client_auth();
         Self {
             tls: Arc::new(config).into(),
+            lookups: Lookups::new(),
             patience,
             allow_private,
         }
@@ -108,7 +137,7 @@ impl Sender {
 
     async fn connect(&self, target: &Target) -> Result<TcpStream, Broken> {
         let mut refused = io::Error::from(io::ErrorKind::NotFound);
-        for address in target.resolve(self.allow_private).await? {
+        for address in target.resolve(&self.lookups, self.allow_private).await? {
             match TcpStream::connect(address).await {
                 Ok(stream) => return Ok(stream),
                 Err(error) => refused = error,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bursar_ledger::{
     Act, DeadLetter, DeliveryError, Webhook, WebhookPatch, WebhookRequest, WebhookSecret,
 };
-use bursar_storage::{Event, Request};
+use bursar_storage::{Event, Request, State};
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -16,9 +16,7 @@ use super::Webhooks;
 use super::address::Target;
 use super::attempt::{Message, Outcome};
 use super::progress::{Asked, Cursor, Progress};
-use super::signature::sign;
 use crate::economy::{Asking, blocking};
-use crate::http::event_body;
 use crate::random;
 
 /// Events read at once.
@@ -39,12 +37,16 @@ pub(super) struct Follower {
     replays: u64,
     stopping: watch::Receiver<bool>,
     noted_at: Option<Instant>,
+    /// When the event after the cursor is to be tried again, if it was tried in vain.
+    retry_at: Option<Instant>,
 }
 
 /// What there is to do.
 enum Next {
     /// The event that follows the cursor.
-    Deliver(Arc<Webhook>, Cursor, Box<Event>),
+    Deliver(Cursor, Box<Event>),
+    /// Another look, at what may be otherwise by now.
+    Again,
     /// Nothing until there are new records.
     Wait,
     /// Something went wrong here; in a moment it may not.
@@ -74,18 +76,20 @@ impl Follower {
             hooks: hooks.clone(),
             stopping,
             noted_at: None,
+            retry_at: None,
         }
     }
 
     /// Goes on until the webhook is gone or the server stops.
     pub(super) async fn run(mut self) {
-        let mut woken = Woken::Again;
+        let mut woken = self.resume().await;
         while woken == Woken::Again && !*self.stopping.borrow() {
             woken = match self.next().await {
                 Next::Gone => break,
+                Next::Again => Woken::Again,
                 Next::Wait => self.wait_for_news().await,
                 Next::Trouble => self.rest(TROUBLE).await,
-                Next::Deliver(webhook, at, event) => self.deliver(&webhook, at, &event).await,
+                Next::Deliver(at, event) => self.deliver(at, &event).await,
             };
             self.keep_pace().await;
         }
@@ -94,9 +98,24 @@ impl Follower {
         }
     }
 
+    /// A start is no reason to try what failed a moment ago.
+    async fn resume(&mut self) -> Woken {
+        let failures = self.progress.cursor().failures;
+        match self.hooks.parts.setup.wait_after(failures) {
+            Some(wait) => {
+                self.retry_at = Some(Instant::now() + wait);
+                self.rest(wait).await
+            }
+            None => Woken::Again,
+        }
+    }
+
     fn webhook(&self) -> Option<Arc<Webhook>> {
+        self.webhook_in(&self.hooks.parts.bursar.state())
+    }
+
+    fn webhook_in(&self, state: &State) -> Option<Arc<Webhook>> {
         let (economy, id) = &self.progress.place;
-        let state = self.hooks.parts.bursar.state();
         let found = state.books(economy).and_then(|books| books.webhook(id));
         found.filter(|webhook| webhook.born == self.born).cloned()
     }
@@ -105,45 +124,51 @@ impl Follower {
         self.webhook().is_some()
     }
 
+    /// Looks at the webhook as it is now, and at no more events than were read at once: what is
+    /// changed meanwhile, and the end of the server, are seen at the next look.
     async fn next(&mut self) -> Next {
-        let Some(webhook) = self.webhook() else {
+        let state = self.hooks.parts.bursar.state();
+        let Some(webhook) = self.webhook_in(&state) else {
             return Next::Gone;
         };
         if !webhook.definition.enabled {
             return Next::Wait;
         }
+        let at = self.progress.cursor();
         if self.progress.is_full() {
             let what = "too many events were given up; replay, then switch it on again";
-            return self.switch_off(self.progress.cursor(), what).await;
+            return self.switch_off(&webhook, at, what).await;
         }
-        loop {
-            let at = self.progress.cursor();
-            if at.replays != self.replays {
-                self.replays = at.replays;
-                self.ready.clear();
-            }
-            while self.ready.front().is_some_and(|event| event.seq <= at.done) {
-                self.ready.pop_front();
-            }
-            match self.ready.front() {
-                Some(event) if webhook.definition.wants(&event.kind) => {
-                    return Next::Deliver(webhook, at, Box::new(event.clone()));
-                }
-                Some(event) => self.progress.skipped(at, event.seq),
-                None if !self.is_behind(at) => return Next::Wait,
-                None => {
-                    if !self.read(at.done).await {
-                        return Next::Trouble;
-                    }
-                }
-            }
+        self.drop_the_done(at);
+        let books = state.books(&self.progress.place.0);
+        let newest = books.map_or(0, |books| books.seq());
+        if newest <= at.done {
+            return Next::Wait;
         }
+        if self.ready.is_empty() {
+            let read = self.read(at.done).await;
+            return if read { Next::Again } else { Next::Trouble };
+        }
+        // What is newer than this state may be for a filter that is newer, too.
+        while let Some(event) = self.ready.front().filter(|event| event.seq <= newest) {
+            if webhook.definition.wants(&event.kind) {
+                return Next::Deliver(at, Box::new(event.clone()));
+            }
+            self.progress.skipped(at, event.seq);
+            self.ready.pop_front();
+        }
+        Next::Again
     }
 
-    fn is_behind(&self, at: Cursor) -> bool {
-        let state = self.hooks.parts.bursar.state();
-        let books = state.books(&self.progress.place.0);
-        books.is_some_and(|books| books.seq() > at.done)
+    /// Lets go of what was read and is dealt with, or was read before a replay.
+    fn drop_the_done(&mut self, at: Cursor) {
+        if at.replays != self.replays {
+            self.replays = at.replays;
+            self.ready.clear();
+        }
+        while self.ready.front().is_some_and(|event| event.seq <= at.done) {
+            self.ready.pop_front();
+        }
     }
 
     /// Reads further events. False if that was not possible.
@@ -165,79 +190,108 @@ impl Follower {
     }
 
     /// Tries to deliver an event once, and waits if that was in vain.
-    async fn deliver(&mut self, webhook: &Webhook, at: Cursor, event: &Event) -> Woken {
+    async fn deliver(&mut self, at: Cursor, event: &Event) -> Woken {
+        let counts = at.failures == 0 || self.retry_at.is_none_or(|due| due <= Instant::now());
         let mut stopping = self.stopping.clone();
         let tried = tokio::select! {
-            outcome = self.attempt(webhook, event) => outcome,
+            tried = self.attempt(at, event) => tried,
             _ = stopped(&mut stopping) => return Woken::Stopping,
         };
         let now = (self.hooks.parts.clock)();
         match tried {
-            Outcome::Accepted => self.progress.accepted(at, event.seq, now),
-            Outcome::Gone => {
+            // It has changed while the attempt waited for its turn.
+            None => {}
+            Some((_, Outcome::Accepted)) => self.progress.accepted(at, event.seq, now),
+            Some((webhook, Outcome::Gone)) => {
                 let what = "it answered 410: it wants no more";
-                if let Next::Trouble = self.switch_off(at, what).await {
+                if let Next::Trouble = self.switch_off(&webhook, at, what).await {
                     return self.rest(TROUBLE).await;
                 }
             }
-            Outcome::Failed(what) => return self.failed(at, event, what).await,
+            Some((_, Outcome::Failed(what))) if counts => {
+                return self.failed(at, event, what).await;
+            }
+            Some((_, Outcome::Failed(what))) => return self.failed_early(at, event, what).await,
         }
         Woken::Again
     }
 
-    async fn attempt(&self, webhook: &Webhook, event: &Event) -> Outcome {
+    /// Waits for a place and sends the event, by the webhook as it is then. None if the event is
+    /// not to be sent any more.
+    async fn attempt(&self, at: Cursor, event: &Event) -> Option<(Arc<Webhook>, Outcome)> {
         let (economy, _) = &self.progress.place;
         let parts = &self.hooks.parts;
-        let target = match Target::parse(&webhook.definition.url, parts.setup.allow_private) {
-            Ok(target) => target,
-            Err(error) => return Outcome::Failed(error.to_string()),
-        };
-        let body = event_body(event, economy).to_string();
-        let hash = event.hash.to_string();
-        // The same in each attempt, and of no other event anywhere.
-        let id = format!("msg_{}", hash.get(..32).unwrap_or(&hash));
-        let timestamp_s = (parts.clock)().0 / 1_000;
-        let secret = webhook.definition.secret;
-        let message = Message {
-            signature: sign(secret.as_bytes(), &id, timestamp_s, body.as_bytes()),
-            id,
-            timestamp_s,
-            body: body.into(),
-        };
         let _here = parts.per_economy.enter(economy.clone()).await;
         let _place = parts.all.acquire().await;
-        parts.sender.send(&target, &message).await
+        let webhook = self.webhook()?;
+        let definition = &webhook.definition;
+        let wanted = definition.enabled && definition.wants(&event.kind);
+        if !wanted || self.progress.cursor().replays != at.replays {
+            return None;
+        }
+        let outcome = match Target::parse(&definition.url, parts.setup.allow_private) {
+            Ok(target) => {
+                let message = Message::new(event, economy, &definition.secret, (parts.clock)());
+                parts.sender.send(&target, &message).await
+            }
+            Err(error) => Outcome::Failed(error.to_string()),
+        };
+        Some((webhook, outcome))
     }
 
     /// An attempt was in vain: another one after a while, or none any more.
     async fn failed(&mut self, at: Cursor, event: &Event, what: String) -> Woken {
-        let what: String = what.chars().take(ERROR_CHARS_MAX).collect();
-        let (economy, id) = &self.progress.place;
-        let (seq, now) = (event.seq, (self.hooks.parts.clock)());
         let attempts = at.failures.saturating_add(1);
-        let wait = self.hooks.parts.setup.wait_after(attempts);
-        tracing::info!(%economy, webhook = %id, seq, attempts, what, "a delivery failed");
-        let Some(wait) = wait else {
+        let error = self.error(event, attempts, &what);
+        let Some(wait) = self.hooks.parts.setup.wait_after(attempts) else {
             let letter = DeadLetter {
-                seq,
+                seq: error.seq,
                 kind: event.kind.clone(),
-                at: now,
+                at: error.at,
                 attempts,
-                error: what,
+                error: error.what,
             };
             self.progress.gave_up(at, letter);
             return Woken::Again;
         };
-        // It may take hours: what was read meanwhile is read again then.
-        self.ready.clear();
-        let error = DeliveryError { at: now, seq, what };
-        self.progress.failed(at, error);
-        self.keep_pace().await;
-        self.rest(wait).await
+        let retry_at = Instant::now() + wait;
+        self.retry_at = Some(retry_at);
+        self.progress.failed(at, attempts, error);
+        self.rest_until(retry_at).await
     }
 
-    /// Switches the webhook off, as an operator could, in a record of its economy.
-    async fn switch_off(&self, at: Cursor, what: &str) -> Next {
+    /// An attempt was in vain that was made before its time, since an operator had changed
+    /// something: it does not count, and the next one is when it was to be.
+    async fn failed_early(&mut self, at: Cursor, event: &Event, what: String) -> Woken {
+        let error = self.error(event, at.failures, &what);
+        self.progress.failed(at, at.failures, error);
+        self.rest_until(self.retry_at.unwrap_or_else(Instant::now))
+            .await
+    }
+
+    fn error(&self, event: &Event, attempts: u32, what: &str) -> DeliveryError {
+        let what: String = what.chars().take(ERROR_CHARS_MAX).collect();
+        let (economy, id) = &self.progress.place;
+        let (seq, at) = (event.seq, (self.hooks.parts.clock)());
+        tracing::info!(%economy, webhook = %id, seq, attempts, what, "a delivery failed");
+        DeliveryError { at, seq, what }
+    }
+
+    /// Waits for the next attempt. It may take hours: what was read meanwhile is read again then.
+    async fn rest_until(&mut self, retry_at: Instant) -> Woken {
+        self.ready.clear();
+        self.keep_pace().await;
+        self.rest(retry_at.saturating_duration_since(Instant::now()))
+            .await
+    }
+
+    /// Switches the webhook off, as an operator could, in a record of its economy; unless it has
+    /// become another since.
+    async fn switch_off(&self, webhook: &Webhook, at: Cursor, what: &str) -> Next {
+        let same = self.webhook().is_some_and(|now| *now == *webhook);
+        if !same || self.progress.cursor().replays != at.replays {
+            return Next::Again;
+        }
         let (economy, id) = &self.progress.place;
         let bursar = &self.hooks.parts.bursar;
         let path = format!("/v1/economies/{economy}/webhooks/{id}");
@@ -256,17 +310,21 @@ impl Follower {
             secret: WebhookSecret::new(random::bytes()),
             rotate: false,
         });
-        let seq = at.done.saturating_add(1);
         let error = DeliveryError {
             at: (self.hooks.parts.clock)(),
-            seq,
+            seq: at.done.saturating_add(1),
             what: what.into(),
         };
-        tracing::warn!(%economy, webhook = %id, what, "a webhook is switched off");
         match bursar.act(asking, act).await {
-            Ok(_) => {
+            Ok(answer) if answer.status < 300 => {
+                tracing::warn!(%economy, webhook = %id, what, "a webhook is switched off");
                 self.progress.stopped(at, error);
-                Next::Wait
+                Next::Again
+            }
+            Ok(answer) => {
+                let status = answer.status;
+                tracing::error!(%economy, webhook = %id, status, "a webhook stays switched on");
+                Next::Trouble
             }
             Err(_) => Next::Trouble,
         }

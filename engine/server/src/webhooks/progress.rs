@@ -120,10 +120,10 @@ impl Progress {
         });
     }
 
-    /// An attempt failed, and there is to be another.
-    pub(super) fn failed(&self, at: Cursor, error: DeliveryError) {
+    /// An attempt failed, with which there were so many that count, and there is to be another.
+    pub(super) fn failed(&self, at: Cursor, failures: u32, error: DeliveryError) {
         self.change(at, true, |delivery| {
-            delivery.failures = delivery.failures.saturating_add(1);
+            delivery.failures = failures;
             delivery.last_error = Some(error);
         });
     }

@@ -11,6 +11,8 @@ pub type Dice = Arc<dyn Fn(u64) -> u64 + Send + Sync>;
 /// How webhooks are served.
 #[derive(Clone)]
 pub struct WebhookSetup {
+    /// Whether anything is sent.
+    pub sends: bool,
     /// How long is waited after each failed attempt, give or take a fifth; after one more the event
     /// is given up.
     pub schedule: Arc<[Duration]>,
@@ -46,6 +48,7 @@ impl WebhookSetup {
             8 * HOUR,
         ];
         Self {
+            sends: true,
             schedule: waits.map(Duration::from_secs).into(),
             patience: Duration::from_secs(10),
             pace: Duration::from_secs(1),
@@ -53,6 +56,14 @@ impl WebhookSetup {
             allow_private: false,
             trusted: Vec::new(),
             dice: Arc::new(random::below),
+        }
+    }
+
+    /// For whoever serves a file for a moment: nothing is sent, and a server does so later.
+    pub fn silent() -> Self {
+        Self {
+            sends: false,
+            ..Self::standard()
         }
     }
 

@@ -35,8 +35,11 @@ enum Due {
 }
 
 impl Webhooks {
-    /// Follows every economy that has webhooks, until `stopping`.
+    /// Follows every economy that has webhooks, until `stopping`; none if nothing is to be sent.
     pub async fn run(self, mut stopping: watch::Receiver<bool>) {
+        if !self.parts.setup.sends {
+            return;
+        }
         let (mut tasks, stop) = (JoinSet::new(), stopping.clone());
         let mut running = HashMap::new();
         let mut commits = self.parts.bursar.storage().commits();

@@ -2,10 +2,12 @@
 
 use std::io::BufRead;
 
-use bursar_ledger::{Act, Digest, EconomyId, Seed, Timestamp, check};
+use bursar_ledger::{
+    Act, Books, Delivery, DeliveryNote, Digest, EconomyId, Seed, Timestamp, check,
+};
 use bytes::Bytes;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::lines::Lines;
 use super::{ArchiveError, ClosingLine, ComponentLine, FORMAT, Line, OpeningLine, RecordLine};
@@ -26,7 +28,8 @@ pub(crate) const EPOCH_MAX: u64 = 1 << 48;
 pub struct Importing {
     /// The time now; no record may be later.
     pub at: Timestamp,
-    /// The economy in which components are recorded. It belongs to its file.
+    /// The economy in which components are recorded, and how far webhooks have come. It belongs to
+    /// its file.
     pub system: EconomyId,
     /// The randomness of that economy, if it is opened now.
     pub seed: Seed,
@@ -148,25 +151,63 @@ impl Importer<'_> {
     fn add_component(&mut self, line: &ComponentLine) -> Result<(), ArchiveError> {
         let bytes = line.decoded().map_err(|what| self.lines.wrong(what))?;
         self.components += 1;
-        let mut acts = Vec::new();
-        if self.state.books(&self.importing.system).is_none() {
-            let seed = self.importing.seed;
-            acts.push((Act::OpenEconomy { seed }, None));
-        }
         let act = Act::AddComponent {
             digest: line.digest,
             bytes: bytes.len() as u64,
             name: line.name.clone(),
             version: line.version.clone(),
         };
-        acts.push((act, Some((line.digest, Bytes::from(bytes)))));
+        let component = Some((line.digest, Bytes::from(bytes)));
+        let body = json!({ "component": line.digest });
+        if !self.record_in_system(vec![(act, component)], &body)? {
+            return Err(self.lines.wrong("the component cannot be registered"));
+        }
+        Ok(())
+    }
+
+    /// Where it came from, webhooks were sent what had happened there: here they go on after it.
+    fn note_deliveries(&mut self, economy: &EconomyId, books: &Books) -> Result<(), ArchiveError> {
+        let notes = books.webhooks().iter().map(|(id, webhook)| {
+            let note = DeliveryNote {
+                economy: economy.clone(),
+                webhook: id.clone(),
+                delivery: Delivery {
+                    done: books.seq(),
+                    ..Delivery::new(webhook.born)
+                },
+                anew: true,
+            };
+            (Act::NoteDelivery(Box::new(note)), None)
+        });
+        let notes: Vec<_> = notes.collect();
+        if notes.is_empty() {
+            return Ok(());
+        }
+        let body = json!({ "economy": economy, "after": books.seq() });
+        if !self.record_in_system(notes, &body)? {
+            return Err(self.lines.wrong("how far its webhooks are cannot be noted"));
+        }
+        Ok(())
+    }
+
+    /// Decides and records something in the reserved economy, as a server does. False if it was
+    /// refused.
+    fn record_in_system(
+        &mut self,
+        mut acts: Vec<(Act, Option<(Digest, Bytes)>)>,
+        body: &Value,
+    ) -> Result<bool, ArchiveError> {
+        if self.state.books(&self.importing.system).is_none() {
+            let seed = self.importing.seed;
+            acts.insert(0, (Act::OpenEconomy { seed }, None));
+        }
         let submissions: Vec<Submission> = acts
             .into_iter()
             .map(|(act, component)| Submission {
                 economy: self.importing.system.clone(),
                 actor: self.importing.actor.clone(),
                 key: None,
-                request: Request::new("IMPORT", "/", &json!({ "component": line.digest })),
+                request: Request::new("IMPORT", "/", body),
                 act,
                 component,
             })
@@ -182,13 +223,13 @@ impl Importer<'_> {
         let (batch, replies) = batch.decide_all(&asked, &mut |_, _, _| Ok(None))?;
         let done = |reply: &Result<Reply, _>| matches!(reply, Ok(Reply::Answered(Answer { status, .. })) if *status < 300);
         if !replies.iter().all(done) {
-            return Err(self.lines.wrong("the component cannot be registered"));
+            return Ok(false);
         }
         for appended in &batch.appended {
             self.journal.insert(appended)?;
         }
         *self.state = batch.state;
-        Ok(())
+        Ok(true)
     }
 
     fn add_record(&mut self, economy: &EconomyId, line: RecordLine) -> Result<(), ArchiveError> {
@@ -262,6 +303,7 @@ impl Importer<'_> {
                 return Err(self.lines.wrong(what));
             }
         }
+        self.note_deliveries(&economy, &books)?;
         // No later opening of this file may come before one that a record names.
         self.journal.pass_epoch(self.epoch, self.importing.at)?;
         let head = books.head();
