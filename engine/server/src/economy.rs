@@ -172,12 +172,11 @@ impl Bursar {
             request,
         } = asked;
         let key = key.ok_or(NoAnswer::Bug("without a key none can be reused"))?;
-        let storage = self.parts.storage.clone();
-        let compared = blocking(move || {
+        let compared = self.read(move |storage| {
             let stored = storage.stored(&economy, &key)?;
             Ok(stored.map(|stored| stored.answer_to(&request)))
         });
-        match compared.await?.map_err(unreadable)? {
+        match compared.await? {
             Some(Ok(answer)) => Ok(answer),
             Some(Err(field)) => Err(NoAnswer::KeyReused { field }),
             None => Err(NoAnswer::Bug("a key stands for a request that is not kept")),
@@ -190,10 +189,19 @@ impl Bursar {
         economy: &EconomyId,
         key: &IdempotencyKey,
     ) -> Result<Option<Stored>, NoAnswer> {
-        let storage = self.parts.storage.clone();
         let (economy, key) = (economy.clone(), key.clone());
-        let stored = blocking(move || storage.stored(&economy, &key)).await?;
-        stored.map_err(unreadable)
+        self.read(move |storage| storage.stored(&economy, &key))
+            .await
+    }
+
+    /// Reads something from the file, on a thread where that may block.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Storage) -> Result<T, StorageError> + Send + 'static,
+    ) -> Result<T, NoAnswer> {
+        let storage = self.parts.storage.clone();
+        let read = blocking(move || read(&storage)).await?;
+        read.map_err(unreadable)
     }
 
     async fn submit(&self, submission: Submission) -> Result<Reply, NoAnswer> {

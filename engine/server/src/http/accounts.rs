@@ -154,11 +154,12 @@ pub(super) async fn read(
     let id: AccountId = extract::name("account", &account)?;
     let state = api.bursar.state();
     let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
-    let found = books.account(&id).ok_or_else(|| {
-        Problem::not_found(
-            "account_not_found",
-            format!("the economy has no account `{id}`"),
-        )
-    })?;
+    let found = books.account(&id).ok_or_else(|| no_account(&id))?;
     Ok(Json(wire::to_json(wire::account(&id, found))))
+}
+
+/// The problem of an account in the path that is not there.
+pub(super) fn no_account(id: &AccountId) -> Problem {
+    let detail = format!("the economy has no account `{id}`");
+    Problem::not_found("account_not_found", detail)
 }

@@ -26,7 +26,6 @@ use super::extract::{self, Asked, NUMBER_MAX, Path, wrong_query};
 use super::problem::Problem;
 use super::route::{Resource, Route};
 use super::{Api, shapes, wire};
-use crate::economy::blocking;
 use crate::keyed_locks::{KeyedGuard, KeyedLocks};
 use crate::no_answer::NoAnswer;
 
@@ -165,9 +164,10 @@ async fn page(
     after: u64,
     limit: usize,
 ) -> Result<Vec<Event>, NoAnswer> {
-    let (storage, economy) = (api.bursar.storage().clone(), economy.clone());
-    let read = blocking(move || storage.events(&economy, after, limit)).await?;
-    read.map_err(NoAnswer::Unreadable)
+    let economy = economy.clone();
+    api.bursar
+        .read(move |storage| storage.events(&economy, after, limit))
+        .await
 }
 
 /// A page of events.

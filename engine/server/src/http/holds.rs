@@ -23,7 +23,6 @@ use super::problem::Problem;
 use super::transfers::{MoneyRequest, Submitted, Words, authority, perform, submit};
 use super::wire::{HoldView, Past};
 use super::{Api, cursor, extract, shapes, wire};
-use crate::economy::blocking;
 use crate::no_answer::NoAnswer;
 use crate::random;
 
@@ -220,9 +219,9 @@ async fn known(api: &Api, economy: &EconomyId, hold: HoldId) -> Result<Option<Ho
 
 /// What the journal says of a hold.
 async fn history(api: &Api, economy: &EconomyId, hold: HoldId) -> Result<HoldHistory, Problem> {
-    let (storage, economy) = (api.bursar.storage().clone(), economy.clone());
-    let read = blocking(move || storage.hold(&economy, hold)).await?;
-    read.map_err(NoAnswer::Unreadable)?.ok_or_else(|| {
+    let economy = economy.clone();
+    let read = api.bursar.read(move |storage| storage.hold(&economy, hold));
+    read.await?.ok_or_else(|| {
         let detail = format!("the economy has no hold {hold}");
         Problem::not_found("hold_not_found", detail)
     })

@@ -12,12 +12,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::accounts::no_account;
 use super::auth::Caller;
 use super::extract::{self, Asked, Path, wrong_query};
 use super::problem::Problem;
 use super::route::Route;
 use super::{Api, shapes, wire};
-use crate::economy::blocking;
 use crate::no_answer::NoAnswer;
 
 /// How long the end of a commit is waited for before the next look.
@@ -91,10 +91,9 @@ pub(super) async fn read(
     }
     let state = api.bursar.state();
     let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
-    let found = books.account(&account).ok_or_else(|| {
-        let detail = format!("the economy has no account `{account}`");
-        Problem::not_found("account_not_found", detail)
-    })?;
+    let found = books
+        .account(&account)
+        .ok_or_else(|| no_account(&account))?;
     let query = PastQuery {
         economy,
         account: account.clone(),
@@ -103,9 +102,8 @@ pub(super) async fn read(
         seq: books.seq(),
         at,
     };
-    let storage = api.bursar.storage().clone();
-    let past = blocking(move || storage.balances_at(&query)).await?;
-    let past = past.map_err(NoAnswer::Unreadable)?;
+    let past = api.bursar.read(move |storage| storage.balances_at(&query));
+    let past = past.await?;
     Ok(Json(wire::to_json(PastView {
         account: &account,
         at,

@@ -23,7 +23,6 @@ use super::route::Route;
 use super::transfers::{Submitted, Words, authority, check_text, moves_money, submit};
 use super::wire::MovementsView;
 use super::{Api, extract, shapes, statement, wire};
-use crate::economy::blocking;
 use crate::no_answer::NoAnswer;
 use crate::random;
 
@@ -141,10 +140,9 @@ pub(super) async fn reverse(
     if force.is_some() {
         caller.require(Scope::Admin, &economy)?;
     }
-    let (storage, of) = (api.bursar.storage().clone(), economy.clone());
-    let moved = blocking(move || storage.moved(&of, original)).await?;
-    let moved = moved.map_err(NoAnswer::Unreadable)?;
-    let postings = moved.into_iter().map(|movement| movement.posting);
+    let of = economy.clone();
+    let moved = api.bursar.read(move |storage| storage.moved(&of, original));
+    let postings = moved.await?.into_iter().map(|movement| movement.posting);
     let postings = Postings::new(postings.collect()).map_err(|_| not_found(original))?;
     let act = Act::Reverse(Box::new(ReversalRequest {
         id: random::transfer_id(),
@@ -174,10 +172,9 @@ pub(super) async fn read(
     let id = transfer_id(&transfer)?;
     let state = api.bursar.state();
     let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
-    let (storage, of) = (api.bursar.storage().clone(), economy.clone());
-    let made = blocking(move || storage.transfer(&of, id)).await?;
-    let made = made.map_err(NoAnswer::Unreadable)?;
-    let made = made.ok_or_else(|| not_found(id))?;
+    let of = economy.clone();
+    let made = api.bursar.read(move |storage| storage.transfer(&of, id));
+    let made = made.await?.ok_or_else(|| not_found(id))?;
     Ok(Json(wire::to_json(view(id, &made, books.reversal(id)))))
 }
 

@@ -11,12 +11,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::accounts::no_account;
 use super::auth::Caller;
 use super::extract::{self, Asked, Path, wrong_query as wrong};
 use super::problem::Problem;
 use super::route::Route;
 use super::{Api, cursor, shapes, wire};
-use crate::economy::blocking;
 use crate::no_answer::NoAnswer;
 
 /// Entries in a page where nothing is said.
@@ -157,10 +157,9 @@ pub(super) async fn read(
     let asked = query.filter()?;
     let state = api.bursar.state();
     let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
-    let found = books.account(&account).ok_or_else(|| {
-        let detail = format!("the economy has no account `{account}`");
-        Problem::not_found("account_not_found", detail)
-    })?;
+    let found = books
+        .account(&account)
+        .ok_or_else(|| no_account(&account))?;
     let no_cursor = || wrong("cursor", "this is no cursor of this statement");
     let (from, filter) = match &query.cursor {
         None => (found.newest, asked),
@@ -182,9 +181,8 @@ pub(super) async fn read(
         from,
         limit,
     };
-    let storage = api.bursar.storage().clone();
-    let page = blocking(move || storage.history(&query)).await?;
-    let page = page.map_err(NoAnswer::Unreadable)?.ok_or_else(no_cursor)?;
+    let page = api.bursar.read(move |storage| storage.history(&query));
+    let page = page.await?.ok_or_else(no_cursor)?;
     Ok(Json(statement(&account, &page, &filter)))
 }
 
