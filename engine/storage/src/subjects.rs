@@ -94,8 +94,6 @@ pub struct SubjectRecord {
     pub seq: u64,
     /// When it was recorded.
     pub recorded_at: Timestamp,
-    /// How it ended: `applied`, `rejected`, `declined` or `faulted`.
-    pub outcome: String,
     /// Who asked: the id of an API key.
     pub actor: String,
     /// The idempotency key under which it was asked.
@@ -155,8 +153,8 @@ impl About {
                  ORDER BY records.id LIMIT 1",
             )?,
             record: database.prepare(
-                "SELECT seq, recorded_at, CAST(outcome AS BLOB), CAST(actor AS BLOB),
-                        CAST(idempotency_key AS BLOB), CAST(request AS BLOB), CAST(act AS BLOB)
+                "SELECT seq, recorded_at, CAST(actor AS BLOB), CAST(idempotency_key AS BLOB),
+                        CAST(request AS BLOB), CAST(act AS BLOB)
                  FROM records WHERE id = ?1",
             )?,
             movements: database.prepare(
@@ -202,14 +200,13 @@ impl About {
         let movements = self.movements_from(record, first)?;
         self.record.first(vec![integer(record)], |row| {
             let damaged = |error| StorageError::damaged(record, error);
-            let request = rows::string(row, 5, record)?;
-            let act = rows::string(row, 6, record)?;
+            let request = rows::string(row, 4, record)?;
+            let act = rows::string(row, 5, record)?;
             Ok(SubjectRecord {
                 seq: rows::count(row, 0, record)?,
                 recorded_at: Timestamp(rows::count(row, 1, record)?),
-                outcome: rows::string(row, 2, record)?,
-                actor: rows::string(row, 3, record)?,
-                key: rows::string_or_none(row, 4, record)?,
+                actor: rows::string(row, 2, record)?,
+                key: rows::string_or_none(row, 3, record)?,
                 request: serde_json::from_str(&request).map_err(damaged)?,
                 act: serde_json::from_str(&act).map_err(damaged)?,
                 movements: movements.clone(),
