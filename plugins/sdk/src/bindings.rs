@@ -15,3 +15,14 @@ wit_bindgen::generate!({
     pub_export_macro: true,
     default_bindings_module: "bursar_plugin::bindings",
 });
+
+/// What a plugin with schedules exports beside.
+pub mod schedules {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        world: "schedules",
+        pub_export_macro: true,
+        default_bindings_module: "bursar_plugin::bindings::schedules",
+        export_macro_name: "export_schedules",
+    });
+}

@@ -20,6 +20,21 @@ pub struct NoConfig {}
 #[serde(deny_unknown_fields)]
 pub struct NoArguments {}
 
+/// The id of a hold, to be kept in the plugin's state until a later call captures or releases it.
+#[derive(
+    Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(transparent)]
+#[schemars(transparent)]
+pub struct HoldId(String);
+
+impl HoldId {
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// The call that an action answers. `C` is the type of the plugin's configuration.
 ///
 /// What an action asks for happens, all together, when it has returned `Ok` and every rule of the
@@ -43,7 +58,8 @@ impl<C> Call<C> {
         &self.config
     }
 
-    /// The member on whose behalf the plugin runs: never an issuer, never a plugin's account.
+    /// The member on whose behalf the plugin runs: never an issuer. In a scheduled run it is the plugin's
+    /// own account.
     pub fn caller(&self) -> Account {
         let caller = Account::try_from(call::caller());
         caller.expect("the host names accounts as the contract says")
@@ -115,6 +131,47 @@ impl<C> Call<C> {
         })
     }
 
+    /// Reserves an amount for a later call, for instance a stake: as one of the `holds` that `plugin!`
+    /// lists, which says how long it lives and what becomes of it then. At most 16 in one call.
+    pub fn place_hold(
+        &self,
+        rule: &str,
+        source: &Account,
+        destination: &Account,
+        asset: &Asset,
+        amount: Amount,
+    ) -> Result<HoldId, Refusal> {
+        let posting = types::Posting {
+            source: source.to_string(),
+            destination: destination.to_string(),
+            asset: asset.to_string(),
+            amount: amount.get(),
+        };
+        ledger::place_hold(rule, &posting).map(HoldId)
+    }
+
+    /// Moves what a hold of this plugin's reserves to where it was meant to go: a part of it, or all
+    /// that is left. Counts as a transfer.
+    pub fn capture_hold(&self, hold: &HoldId, amount: Option<Amount>) -> Result<(), Refusal> {
+        ledger::capture_hold(&hold.0, amount.map(Amount::get))
+    }
+
+    /// Gives back what is left of a hold of this plugin's.
+    pub fn release_hold(&self, hold: &HoldId) -> Result<(), Refusal> {
+        ledger::release_hold(&hold.0)
+    }
+
+    /// What is left of a hold of this plugin's; none once it has ended. Counts as a read.
+    pub fn hold_left(&self, hold: &HoldId) -> Option<Amount> {
+        ledger::hold_left(&hold.0).and_then(Amount::new)
+    }
+
+    /// Keeps a hold of an earlier call at hand before the first draw, so that it can be captured or
+    /// released after it. At most 16 in one call, secured amounts included.
+    pub fn secure_hold(&self, hold: &HoldId) -> Result<(), Refusal> {
+        fair::secure_hold(&hold.0)
+    }
+
     /// The value of a key of the plugin's state; none if the key is not there. Counts as a read.
     ///
     /// A value that is not what is expected is declined as `bad_state`: another version of the
@@ -160,6 +217,39 @@ impl<C> Call<C> {
     /// From the first draw on the call can neither decline nor take anything of a member's.
     pub fn below(&self, n: u32, label: &str) -> u32 {
         fair::below(n, label)
+    }
+
+    /// Draws an order of the numbers from 0 to `n` − 1, each order equally likely; `n` is 1 to 1,024.
+    /// Counts as a draw.
+    pub fn shuffle(&self, n: u32, label: &str) -> Vec<u32> {
+        fair::shuffle(n, label)
+    }
+
+    /// Draws 1 to 256 bytes. Counts as a draw.
+    pub fn bytes(&self, n: u32, label: &str) -> Vec<u8> {
+        fair::bytes(n, label)
+    }
+
+    /// Mixes a text into all draws of this call, before the first one: what several players have
+    /// said, so that none of them, nor the house, chooses alone. At most 4,096 bytes in one call.
+    pub fn mix(&self, text: &str) {
+        fair::mix(text);
+    }
+
+    /// What the caller has put into draws; the name of the account until it says otherwise. Counts
+    /// as a read.
+    pub fn client_seed(&self) -> String {
+        call::client_seed()
+    }
+
+    /// The member's roles, as the bot says; none in a scheduled run.
+    pub fn roles(&self) -> Vec<String> {
+        call::roles()
+    }
+
+    /// Whether the bot says that the member has a role.
+    pub fn has_role(&self, role: &str) -> bool {
+        self.roles().iter().any(|has| has == role)
     }
 
     /// Writes a line for the operator. Of one call 8,192 bytes are kept; the rest is dropped.

@@ -3,6 +3,7 @@
 use crate::amount::AmountError;
 use crate::bindings::bursar::plugin::types::Refusal;
 use crate::bindings::exports::bursar::plugin::handler;
+use crate::bindings::schedules::exports::bursar::plugin::schedule;
 use crate::names::NameError;
 
 /// Bytes of a sentence; the host takes a longer one for a fault.
@@ -79,6 +80,15 @@ impl From<AmountError> for Decline {
 impl From<NameError> for Decline {
     fn from(error: NameError) -> Self {
         Self::new("bad_name", format!("{error}."))
+    }
+}
+
+impl From<Decline> for schedule::Decline {
+    fn from(decline: Decline) -> Self {
+        Self {
+            code: decline.code.into(),
+            message: decline.message,
+        }
     }
 }
 

@@ -76,7 +76,7 @@ mod glue;
 mod names;
 
 pub use amount::{Amount, AmountError};
-pub use call::{Call, NoArguments, NoConfig};
+pub use call::{Call, HoldId, NoArguments, NoConfig};
 pub use decline::Decline;
 pub use names::{Account, Asset, NameError};
 
@@ -85,8 +85,10 @@ pub use bindings::bursar::plugin::log::Level;
 pub use bindings::bursar::plugin::state::Page;
 pub use bindings::bursar::plugin::types::{Amounts, Limit, Refusal};
 
+pub use glue::{Fuel, HoldRule, Missed, Odds, OnExpiry, ScheduleInfo, Stake};
+
 #[doc(hidden)]
-pub use glue::{ActionInfo, Manifest, Permissions, answer, handle};
+pub use glue::{ActionInfo, Manifest, Permissions, answer, handle, run_schedule, scheduled};
 #[doc(hidden)]
 pub use schemars;
 #[doc(hidden)]
@@ -95,7 +97,8 @@ pub use serde_json;
 /// Everything that a plugin usually needs.
 pub mod prelude {
     pub use crate::{
-        Account, Amount, Amounts, Asset, Call, Decline, Level, NoArguments, NoConfig, Refusal,
+        Account, Amount, Amounts, Asset, Call, Decline, HoldId, Level, NoArguments, NoConfig,
+        Refusal,
     };
     pub use schemars::JsonSchema;
     pub use serde::{Deserialize, Serialize};
@@ -116,6 +119,21 @@ pub mod prelude {
 /// permissions: { read: ["guild:treasury"], credit: [], debit: ["issuer:coin"] },
 /// ```
 ///
+/// Words that a plugin may add after its actions, in this order, each as often as it stands here:
+///
+/// ```text
+/// holds: {
+///     stake: 3600 s then capture,          // or `then release`
+/// },
+/// schedules: {
+///     draw: "Draws the winner." every 86400 s from 72000 s missed catch_up => fn() -> Drawn,
+/// },
+/// odds: odds(),                            // fn() -> Vec<bursar_plugin::Odds>
+/// ```
+///
+/// A schedule is run by a function of its name, `fn draw(call: &Call<Config>, due_ms: u64) ->
+/// Result<Drawn, Decline>`; what `missed` says is `catch_up` or `skip`.
+///
 /// The macro declares a type named `Component` where it stands, once in a crate.
 #[macro_export]
 macro_rules! plugin {
@@ -125,12 +143,20 @@ macro_rules! plugin {
         license: $license:literal,
         accounts: [$($account:literal),* $(,)?],
         $(permissions: {
-            $($right:ident: [$($granted:literal),* $(,)?]),* $(,)?
+            $($right:ident: $granted:tt),* $(,)?
         },)?
         config: $config:ty,
         actions: {
             $($action:ident: $does:literal => fn($arguments:ty) -> $reply:ty),+ $(,)?
         } $(,)?
+        $(holds: {
+            $($hold:ident: $lives:literal s then $ends:ident),+ $(,)?
+        } $(,)?)?
+        $(schedules: {
+            $($schedule:ident: $runs:literal every $every:literal s from $offset:literal s
+                missed $missed:ident => fn() -> $ran:ty),+ $(,)?
+        } $(,)?)?
+        $(odds: $odds:expr $(,)?)?
     ) => {
         /// The plugin, as the contract sees it.
         #[derive(Debug)]
@@ -139,7 +165,7 @@ macro_rules! plugin {
         // What is not a name does not compile.
         const _: $crate::Account = $crate::Account::new(concat!("plugin:", $id));
         $(const _: $crate::Account = $crate::Account::new(concat!("plugin:", $id, ":", $account));)*
-        $($($(const _: $crate::Account = $crate::Account::new($granted);)*)*)?
+        $($($crate::__names!($right $granted);)*)?
 
         impl $crate::bindings::exports::bursar::plugin::handler::Guest for Component {
             fn describe() -> String {
@@ -156,7 +182,20 @@ macro_rules! plugin {
                         reply: $crate::schemars::schema_for!($reply),
                     }),+],
                     configuration: $crate::schemars::schema_for!($config),
-                    permissions: $crate::Permissions::default()$($(.$right(&[$($granted),*]))*)?,
+                    permissions: $crate::Permissions::default()
+                        $($(.$right($crate::__permission!($right $granted)))*)?,
+                    holds: [$($((stringify!($hold), $crate::HoldRule {
+                        expires_in_s: $lives,
+                        on_expiry: $crate::__on_expiry!($ends),
+                    }),)+)?].into_iter().collect(),
+                    schedules: vec![$($($crate::ScheduleInfo {
+                        name: stringify!($schedule),
+                        description: $runs,
+                        every_s: $every,
+                        offset_s: $offset,
+                        missed: $crate::__missed!($missed),
+                    }),+)?],
+                    odds: Vec::new()$(.into_iter().chain::<Vec<$crate::Odds>>($odds).collect())?,
                 };
                 manifest.to_json()
             }
@@ -179,5 +218,95 @@ macro_rules! plugin {
             use super::Component;
             $crate::bindings::export!(Component with_types_in $crate::bindings);
         }
+
+        $(
+        impl $crate::bindings::schedules::exports::bursar::plugin::schedule::Guest for Component {
+            fn run(
+                name: String,
+                due: u64,
+            ) -> Result<
+                String,
+                $crate::bindings::schedules::exports::bursar::plugin::schedule::Decline,
+            > {
+                $crate::run_schedule::<$config>($id, &name, |call| match name.as_str() {
+                    $(stringify!($schedule) => {
+                        Some($crate::scheduled::<$config, $ran>(call, due, $schedule))
+                    })+
+                    _ => None,
+                })
+            }
+        }
+
+        #[cfg(target_arch = "wasm32")]
+        #[allow(unsafe_code, reason = "what the contract exports is called across the border")]
+        mod scheduled_component {
+            use super::Component;
+            $crate::bindings::schedules::export_schedules!(
+                Component with_types_in $crate::bindings::schedules
+            );
+        }
+        )?
+    };
+}
+
+/// Names of accounts that are asked for, checked when the plugin is compiled.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __names {
+    (read [$($name:literal),* $(,)?]) => { $crate::__names!(accounts $($name)*); };
+    (credit [$($name:literal),* $(,)?]) => { $crate::__names!(accounts $($name)*); };
+    (debit [$($name:literal),* $(,)?]) => { $crate::__names!(accounts $($name)*); };
+    (accounts $($name:literal)*) => { $(const _: $crate::Account = $crate::Account::new($name);)* };
+    ($other:ident $value:tt) => {};
+}
+
+/// What is asked for, as the manifest has it.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __permission {
+    (fuel $fuel:ident) => {
+        $crate::__fuel!($fuel)
+    };
+    (state_bytes $bytes:literal) => {
+        $bytes
+    };
+    ($accounts:ident [$($name:literal),* $(,)?]) => {
+        &[$($name),*]
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __fuel {
+    (small) => {
+        $crate::Fuel::Small
+    };
+    (standard) => {
+        $crate::Fuel::Standard
+    };
+    (large) => {
+        $crate::Fuel::Large
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __on_expiry {
+    (capture) => {
+        $crate::OnExpiry::Capture
+    };
+    (release) => {
+        $crate::OnExpiry::Release
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __missed {
+    (catch_up) => {
+        $crate::Missed::CatchUp
+    };
+    (skip) => {
+        $crate::Missed::Skip
     };
 }
