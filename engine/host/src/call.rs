@@ -1,12 +1,12 @@
 //! One call: a fresh store, one action, one end.
 
-use bursar_ledger::{Draft, Ending, Transcript};
+use bursar_ledger::{Draft, DrawOrigin, Ending, Transcript};
 use serde_json::Value;
 use wasmtime::{Result, Store, Trap};
 
 use crate::bindings::PluginPre;
 use crate::bindings::exports::bursar::plugin::handler::Decline;
-use crate::guest::{Fault, Guest, LogLine, told};
+use crate::guest::{Fault, Guest, LogLine, Origin, Stopped, told};
 use crate::limits::{
     ARGUMENTS_BYTES_MAX, DECLINE_BYTES_MAX, DECLINE_CODE_CHARS_MAX, HANDLES_MAX, Limits,
     REPLY_BYTES_MAX,
@@ -18,16 +18,30 @@ use crate::manifest::Manifest;
 pub struct Finished {
     /// What it learned and asked.
     pub transcript: Transcript,
-    /// How it ended: a reply, a decline, or a fault. The same in every run.
+    /// How it ended: a reply, a decline, a fault, or before its first draw. The same in every run.
     pub ending: Ending,
+    /// Where its draws come from, if it has drawn.
+    pub origin: Option<DrawOrigin>,
     /// What it burned: the guest's fuel and what its requests cost.
     pub fuel: u64,
     /// What it wrote for the operator.
     pub log: Vec<LogLine>,
 }
 
-/// A call that could not be brought to an end. It depends on the machine and the moment, so it is
-/// no outcome: nothing of it is kept, and the same request may go well a moment later.
+/// A call that could not be brought to an end, and how far it came.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Unfinished {
+    /// Why.
+    pub failure: CallFailure,
+    /// What it had learned and asked by then.
+    pub transcript: Transcript,
+    /// Where its draws come from, if it has drawn.
+    pub origin: Option<DrawOrigin>,
+}
+
+/// Why a call could not be brought to an end. It depends on the machine and the moment, so it is
+/// no outcome: nothing of it is kept but what it has drawn, and the same request may go well a
+/// moment later.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum CallFailure {
     /// It ran longer than the deadline.
@@ -65,11 +79,17 @@ pub(crate) fn run(
     manifest: &Manifest,
     limits: &Limits,
     draft: Draft,
-) -> std::result::Result<Finished, CallFailure> {
+    origin: Origin,
+) -> std::result::Result<Finished, Box<Unfinished>> {
+    let limits = &limits.with_fuel(draft.plugin().grants.fuel);
     let arguments = draft.call().arguments.to_string();
     let action = draft.call().action.clone();
-    let mut store = store(plugin.engine(), Guest::new(Some(draft), limits), limits)
-        .map_err(|_| CallFailure::Internal)?;
+    let mut store = store(
+        plugin.engine(),
+        Guest::called(draft, origin, limits),
+        limits,
+    )
+    .map_err(|_| unfinished(CallFailure::Internal, None))?;
     let handled = if arguments.len() > ARGUMENTS_BYTES_MAX {
         Err(Fault(format!(
             "its arguments have more than {ARGUMENTS_BYTES_MAX} bytes"
@@ -84,18 +104,48 @@ pub(crate) fn run(
     };
     let burned = limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0));
     let guest = store.into_data();
-    let draft = guest.draft.ok_or(CallFailure::Internal)?;
+    let Some(draft) = guest.draft else {
+        return Err(unfinished(CallFailure::Internal, None));
+    };
     let ending = match handled {
         Ok(answer) => judge(answer, manifest, &action, draft.has_drawn()),
-        Err(error) => Ending::Faulted {
-            fault: told(&explain(&error)?),
+        Err(error) => match broke(&error, draft.has_drawn()) {
+            Ok(ending) => ending,
+            Err(failure) => return Err(unfinished(failure, Some(draft))),
         },
     };
+    let origin = draft.origin().cloned();
     Ok(Finished {
+        origin,
         transcript: draft.close(),
         ending,
         fuel: burned.saturating_add(guest.charged),
         log: guest.log,
+    })
+}
+
+fn unfinished(failure: CallFailure, draft: Option<Draft>) -> Box<Unfinished> {
+    let origin = draft.as_ref().and_then(Draft::origin).cloned();
+    Box::new(Unfinished {
+        failure,
+        origin,
+        transcript: draft.map(Draft::close).unwrap_or_default(),
+    })
+}
+
+/// How a broken call ended, unless it could not be brought to an end. A plugin that has drawn and then
+/// calls itself without end does so to be rid of what it drew: that is its fault.
+fn broke(error: &wasmtime::Error, drew: bool) -> std::result::Result<Ending, CallFailure> {
+    if let Some(Stopped(rejection)) = error.downcast_ref() {
+        return Ok(Ending::Stopped(rejection.clone()));
+    }
+    let fault = match explain(error) {
+        Err(CallFailure::StackOverflow) if drew => "its stack overflowed after a draw".into(),
+        Ok(fault) => fault,
+        Err(failure) => return Err(failure),
+    };
+    Ok(Ending::Faulted {
+        fault: told(&fault),
     })
 }
 

@@ -70,7 +70,7 @@ fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, Report> {
 
 /// Asks a plugin for its manifest, in a fresh store.
 fn describe(pre: &PluginPre<Guest>, limits: &Limits) -> Result<String, Report> {
-    let described = store(pre.engine(), Guest::new(None, limits), limits).and_then(|mut store| {
+    let described = store(pre.engine(), Guest::describing(limits), limits).and_then(|mut store| {
         let instance = pre.instantiate(&mut store)?;
         instance.bursar_plugin_handler().call_describe(&mut store)
     });

@@ -1,6 +1,6 @@
 //! What the host keeps for a guest while it runs: its draft, what it has used up, what it said.
 
-use bursar_ledger::{Answer, Ask, CallRequest, Draft};
+use bursar_ledger::{Answer, Ask, CallRequest, Draft, DrawOrigin, Rejection};
 use serde::Serialize;
 use wasmtime::{Result, StoreLimits, StoreLimitsBuilder};
 
@@ -37,6 +37,14 @@ pub struct LogLine {
 #[error("{0}")]
 pub(crate) struct Fault(pub(crate) String);
 
+/// The call ends before its first draw: what it has asked for cannot be.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Stopped(pub(crate) Rejection);
+
+/// Where the draws of a call come from, asked for when it first draws.
+pub(crate) type Origin = Box<dyn FnOnce(&CallRequest) -> DrawOrigin + Send>;
+
 /// What a guest has asked for so far, by kind.
 #[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct Counts {
@@ -45,12 +53,15 @@ pub(crate) struct Counts {
     pub(crate) secures: usize,
     pub(crate) writes: usize,
     pub(crate) draws: usize,
+    pub(crate) holds: usize,
+    pub(crate) mixed: usize,
 }
 
 /// What the host keeps for a guest while it runs.
 pub(crate) struct Guest {
     /// None while it only describes itself.
     pub(crate) draft: Option<Draft>,
+    origin: Option<Origin>,
     pub(crate) counts: Counts,
     pub(crate) charged: u64,
     budget: u64,
@@ -60,7 +71,17 @@ pub(crate) struct Guest {
 }
 
 impl Guest {
-    pub(crate) fn new(draft: Option<Draft>, limits: &Limits) -> Self {
+    /// A guest that is asked to describe itself.
+    pub(crate) fn describing(limits: &Limits) -> Self {
+        Self::new(None, None, limits)
+    }
+
+    /// A guest that is called.
+    pub(crate) fn called(draft: Draft, origin: Origin, limits: &Limits) -> Self {
+        Self::new(Some(draft), Some(origin), limits)
+    }
+
+    fn new(draft: Option<Draft>, origin: Option<Origin>, limits: &Limits) -> Self {
         let store_limits = StoreLimitsBuilder::new()
             .memory_size(limits.memory_bytes)
             .table_elements(TABLE_ELEMENTS_MAX)
@@ -72,6 +93,7 @@ impl Guest {
             .build();
         Self {
             draft,
+            origin,
             counts: Counts::default(),
             charged: 0,
             budget: limits.fuel,
@@ -85,6 +107,18 @@ impl Guest {
     pub(crate) fn ask(&mut self, ask: Ask) -> Result<Answer> {
         let describing = || Fault("it asked for something while describing itself".into());
         Ok(self.draft.as_mut().ok_or_else(describing)?.perform(ask))
+    }
+
+    /// Has the draft draw. The first draw takes a nonce, unless the call cannot commit anyway.
+    pub(crate) fn ask_draw(&mut self, ask: Ask) -> Result<Answer> {
+        let describing = || Fault("it drew while describing itself".into());
+        let draft = self.draft.as_mut().ok_or_else(describing)?;
+        if draft.awaits_origin()
+            && let Some(origin) = self.origin.take()
+        {
+            draft.draw_from(origin(draft.call()));
+        }
+        Ok(draft.perform(ask))
     }
 
     /// What was asked of the plugin.

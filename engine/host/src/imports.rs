@@ -7,15 +7,16 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use bursar_ledger::{
-    AccountId, Amount, Answer, Ask, AssetId, CALL_DRAWS_MAX, CALL_POSTINGS_MAX, CALL_READS_MAX,
-    CALL_SECURES_MAX, CALL_WRITES_MAX, DRAW_LABEL_BYTES_MAX, Posting, Refusal, STATE_KEY_BYTES_MAX,
-    STATE_VALUE_BYTES_MAX,
+    AccountId, Amount, Answer, Ask, AssetId, CALL_DRAWS_MAX, CALL_HOLDS_MAX, CALL_POSTINGS_MAX,
+    CALL_READS_MAX, CALL_SECURES_MAX, CALL_WRITES_MAX, DRAW_BYTES_MAX, DRAW_LABEL_BYTES_MAX,
+    DRAW_MIX_BYTES_MAX, HoldId, Posting, Refusal, SEGMENT_CHARS_MAX, SHUFFLE_MAX,
+    STATE_KEY_BYTES_MAX, STATE_VALUE_BYTES_MAX,
 };
 use wasmtime::Result;
 
 use crate::bindings::bursar::plugin::{call, fair, ledger, log, state, types};
-use crate::guest::{Fault, Guest, LogLevel};
-use crate::limits::{FUEL_PER_READ, FUEL_PER_REQUEST};
+use crate::guest::{Fault, Guest, LogLevel, Stopped};
+use crate::limits::{FUEL_PER_READ, FUEL_PER_REQUEST, FUEL_PER_SHUFFLED};
 
 fn fault<T>(what: impl Into<String>) -> Result<T> {
     Err(Fault(what.into()).into())
@@ -75,6 +76,10 @@ fn refusal(refusal: Refusal) -> types::Refusal {
                 asked,
             })
         }
+        Refusal::NoHold { .. }
+        | Refusal::NoHoldRule { .. }
+        | Refusal::HoldExceeded { .. }
+        | Refusal::NoOrigin => types::Refusal::Other(refusal.to_string()),
         Refusal::InsufficientFunds => types::Refusal::InsufficientFunds,
         Refusal::NoRoom => types::Refusal::NoRoom,
         Refusal::AfterDraw => types::Refusal::AfterDraw,
@@ -94,11 +99,7 @@ impl Guest {
         match self.ask(ask)? {
             Answer::Done => Ok(Ok(())),
             Answer::Refused(no) => Ok(Err(refusal(no))),
-            other @ (Answer::Balance(_)
-            | Answer::Whether(_)
-            | Answer::Drawn(_)
-            | Answer::Value(_)
-            | Answer::Page(_)) => mismatch(&other),
+            other => mismatch(&other),
         }
     }
 
@@ -169,14 +170,68 @@ impl ledger::Host for Guest {
     fn transfer(&mut self, posting: types::Posting) -> Result<Result<(), types::Refusal>> {
         count(&mut self.counts.postings, CALL_POSTINGS_MAX, "transfers")?;
         self.charge(FUEL_PER_REQUEST)?;
-        let posting = Posting {
-            source: name("account", &posting.source)?,
-            destination: name("account", &posting.destination)?,
-            asset: name("asset", &posting.asset)?,
-            amount: amount(posting.amount)?,
-        };
+        let posting = asked(&posting)?;
         self.done(Ask::Transfer(posting))
     }
+
+    fn place_hold(
+        &mut self,
+        rule: String,
+        posting: types::Posting,
+    ) -> Result<Result<String, types::Refusal>> {
+        count(&mut self.counts.holds, CALL_HOLDS_MAX, "holds placed")?;
+        self.charge(FUEL_PER_REQUEST)?;
+        length(rule.len(), SEGMENT_CHARS_MAX, "the name of a kind of hold")?;
+        let posting = asked(&posting)?;
+        match self.ask(Ask::PlaceHold { rule, posting })? {
+            Answer::Placed(hold) => Ok(Ok(hold.to_string())),
+            Answer::Refused(no) => Ok(Err(refusal(no))),
+            other => mismatch(&other),
+        }
+    }
+
+    fn capture_hold(
+        &mut self,
+        hold: String,
+        units: Option<u64>,
+    ) -> Result<Result<(), types::Refusal>> {
+        count(&mut self.counts.postings, CALL_POSTINGS_MAX, "transfers")?;
+        self.charge(FUEL_PER_REQUEST)?;
+        let hold = hold_id(&hold)?;
+        let amount = units.map(amount).transpose()?;
+        self.done(Ask::CaptureHold { hold, amount })
+    }
+
+    fn release_hold(&mut self, hold: String) -> Result<Result<(), types::Refusal>> {
+        count(&mut self.counts.postings, CALL_POSTINGS_MAX, "transfers")?;
+        self.charge(FUEL_PER_REQUEST)?;
+        let hold = hold_id(&hold)?;
+        self.done(Ask::ReleaseHold { hold })
+    }
+
+    fn hold_left(&mut self, hold: String) -> Result<Option<u64>> {
+        self.read()?;
+        let hold = hold_id(&hold)?;
+        match self.ask(Ask::HoldLeft { hold })? {
+            Answer::Left(left) => Ok(left.map(Amount::get)),
+            other => mismatch(&other),
+        }
+    }
+}
+
+fn asked(posting: &types::Posting) -> Result<Posting> {
+    Ok(Posting {
+        source: name("account", &posting.source)?,
+        destination: name("account", &posting.destination)?,
+        asset: name("asset", &posting.asset)?,
+        amount: amount(posting.amount)?,
+    })
+}
+
+/// Ids of holds come from the host; what is none was made up.
+fn hold_id(text: &str) -> Result<HoldId> {
+    let parsed = text.parse().map(HoldId);
+    parsed.or_else(|_| fault("that is not the id of a hold"))
 }
 
 impl state::Host for Guest {
@@ -254,15 +309,74 @@ impl fair::Host for Guest {
     }
 
     fn below(&mut self, n: u32, label: String) -> Result<u32> {
-        count(&mut self.counts.draws, CALL_DRAWS_MAX, "draws")?;
-        self.charge(FUEL_PER_REQUEST)?;
-        length(label.len(), DRAW_LABEL_BYTES_MAX, "a label")?;
         if n == 0 {
             return fault("a draw below 0: there is nothing to draw");
         }
-        match self.ask(Ask::Draw { range: n, label })? {
+        match self.draw(&label.clone(), Ask::Draw { range: n, label })? {
             Answer::Drawn(drawn) => Ok(drawn),
             other => mismatch(&other),
+        }
+    }
+
+    fn secure_hold(&mut self, hold: String) -> Result<Result<(), types::Refusal>> {
+        count(
+            &mut self.counts.secures,
+            CALL_SECURES_MAX,
+            "secured amounts",
+        )?;
+        self.charge(FUEL_PER_REQUEST)?;
+        let hold = hold_id(&hold)?;
+        self.done(Ask::SecureHold { hold })
+    }
+
+    fn mix(&mut self, text: String) -> Result<()> {
+        self.charge(FUEL_PER_REQUEST)?;
+        self.charge_bytes(text.len())?;
+        self.counts.mixed = self.counts.mixed.saturating_add(text.len());
+        length(
+            self.counts.mixed,
+            DRAW_MIX_BYTES_MAX,
+            "mixed into draws: text",
+        )?;
+        match self.done(Ask::Mix { text })? {
+            Ok(()) => Ok(()),
+            Err(_) => fault("it mixes into draws after the first of them"),
+        }
+    }
+
+    fn shuffle(&mut self, n: u32, label: String) -> Result<Vec<u32>> {
+        if !(1..=SHUFFLE_MAX).contains(&n) {
+            return fault(format!("a shuffle of {n}: it takes 1 to {SHUFFLE_MAX}"));
+        }
+        self.charge(u64::from(n).saturating_mul(FUEL_PER_SHUFFLED))?;
+        match self.draw(&label.clone(), Ask::Shuffle { count: n, label })? {
+            Answer::Shuffled(order) => Ok(order),
+            other => mismatch(&other),
+        }
+    }
+
+    fn bytes(&mut self, n: u32, label: String) -> Result<Vec<u8>> {
+        if !(1..=DRAW_BYTES_MAX).contains(&n) {
+            return fault(format!(
+                "a draw of {n} bytes: it takes 1 to {DRAW_BYTES_MAX}"
+            ));
+        }
+        match self.draw(&label.clone(), Ask::Bytes { count: n, label })? {
+            Answer::Bytes(digits) => Ok(hex::decode(digits)?),
+            other => mismatch(&other),
+        }
+    }
+}
+
+impl Guest {
+    /// Draws, if the call may. Its first draw fixes where all of its draws come from.
+    fn draw(&mut self, label: &str, ask: Ask) -> Result<Answer> {
+        count(&mut self.counts.draws, CALL_DRAWS_MAX, "draws")?;
+        self.charge(FUEL_PER_REQUEST)?;
+        length(label.len(), DRAW_LABEL_BYTES_MAX, "a label")?;
+        match self.ask_draw(ask)? {
+            Answer::Ends(rejection) => Err(Stopped(rejection).into()),
+            answer => Ok(answer),
         }
     }
 }
@@ -286,6 +400,21 @@ impl call::Host for Guest {
     fn id(&mut self) -> Result<String> {
         self.charge(FUEL_PER_READ)?;
         Ok(self.call()?.id.to_string())
+    }
+
+    fn roles(&mut self) -> Result<Vec<String>> {
+        self.charge(FUEL_PER_READ)?;
+        let roles = self.call()?.roles.clone();
+        self.charge_bytes(roles.iter().map(String::len).sum())?;
+        Ok(roles)
+    }
+
+    fn client_seed(&mut self) -> Result<String> {
+        self.read()?;
+        match self.ask(Ask::ClientSeed)? {
+            Answer::Text(text) => Ok(text.as_ref().into()),
+            other => mismatch(&other),
+        }
     }
 
     fn configuration(&mut self) -> Result<String> {

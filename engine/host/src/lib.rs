@@ -30,11 +30,11 @@ mod workers;
 #[cfg(test)]
 mod tests;
 
-pub use call::{CallFailure, Finished};
+pub use call::{CallFailure, Finished, Unfinished};
 pub use check::Checked;
 pub use guest::{LogLevel, LogLine};
 pub use limits::{Limits, UPLOAD_BYTES_MAX};
-pub use manifest::{Action, Manifest};
+pub use manifest::{Action, Manifest, ManifestSchedule, Odds, Stake};
 pub use plugin::{LoadedPlugin, PluginHost};
 pub use report::{Finding, Report};
 pub use schema::SchemaError;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bursar_ledger::FuelClass;
+
 /// Bytes of an uploaded component: room for an interpreter, as components in Python need it.
 pub const UPLOAD_BYTES_MAX: usize = 24 * 1024 * 1024;
 
@@ -30,6 +32,8 @@ pub(crate) const SCHEMA_STEPS_MAX: usize = 4_000_000;
 pub(crate) const MANIFEST_BYTES_MAX: usize = 128 * 1024;
 /// Actions in a manifest.
 pub(crate) const ACTIONS_MAX: usize = 64;
+/// Odds in a manifest.
+pub(crate) const ODDS_MAX: usize = 16;
 /// Characters in a manifest's texts.
 pub(crate) const TEXT_CHARS_MAX: usize = 1024;
 
@@ -50,6 +54,8 @@ pub(crate) const LOG_BYTES_MAX: usize = 8 * 1024;
 pub(crate) const FUEL_PER_READ: u64 = 2_000;
 /// Fuel that a request costs: a transfer, a secured amount, a draw, a write.
 pub(crate) const FUEL_PER_REQUEST: u64 = 5_000;
+/// Fuel that each number of a shuffle costs.
+pub(crate) const FUEL_PER_SHUFFLED: u64 = 100;
 
 /// Memories in a component instance; each may grow to the limit.
 pub(crate) const MEMORIES_MAX: usize = 2;
@@ -83,6 +89,17 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// The limits of a plugin that was granted more fuel, or less.
+    #[must_use]
+    pub(crate) fn with_fuel(self, class: FuelClass) -> Self {
+        let fuel = match class {
+            FuelClass::Small => self.fuel / 5,
+            FuelClass::Standard => self.fuel,
+            FuelClass::Large => self.fuel.saturating_mul(10),
+        };
+        Self { fuel, ..self }
+    }
+
     /// The limits of a server: 50 million units of fuel (some 10 ms), 2 s, 16 MiB, 256 KiB.
     pub const fn standard() -> Self {
         Self {

@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bursar_ledger::{
-    AccountId, ComponentChoice, DOCUMENT_BYTES_MAX, Digest, Grants, PLUGIN_ACCOUNTS_MAX, PluginId,
+    AccountId, Amount, AssetId, ComponentChoice, DOCUMENT_BYTES_MAX, Digest, Grants,
+    HOLD_RULES_MAX, HOLD_SECONDS_MAX, HoldRules, PLUGIN_ACCOUNTS_MAX, PluginId,
+    SCHEDULE_SECONDS_MAX, SCHEDULES_MAX, ScheduleRule,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::limits::{
-    ACTIONS_MAX, ARGUMENTS_BYTES_MAX, MANIFEST_BYTES_MAX, REPLY_BYTES_MAX, TEXT_CHARS_MAX,
+    ACTIONS_MAX, ARGUMENTS_BYTES_MAX, MANIFEST_BYTES_MAX, ODDS_MAX, REPLY_BYTES_MAX, TEXT_CHARS_MAX,
 };
 use crate::report::{Finding, Report};
 use crate::schema::{Schema, SchemaError};
@@ -27,6 +29,51 @@ pub struct Action {
     pub arguments: Value,
     /// JSON Schema of its reply.
     pub reply: Value,
+}
+
+/// Something that a plugin does by itself.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ManifestSchedule {
+    /// Its name, as an action's.
+    pub name: String,
+    /// What it does, for people.
+    pub description: String,
+    /// When, and what becomes of due times that were missed.
+    #[serde(flatten)]
+    pub rule: ScheduleRule,
+}
+
+/// What one round of a game returns on average, as the plugin says: for this configuration and these
+/// arguments.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Odds {
+    /// The action that begins a round.
+    pub action: String,
+    /// What it is about, for people.
+    pub description: String,
+    /// Its arguments.
+    pub arguments: Value,
+    /// The configuration.
+    pub config: Value,
+    /// What a member puts at stake.
+    pub stake: Stake,
+    /// What comes back on average, in millionths of the stake.
+    pub returns_ppm: u64,
+    /// Where a reply says how the round goes on: a JSON pointer to an object of `action` and
+    /// `arguments`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follow: Option<String>,
+}
+
+/// What is at stake in a round.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stake {
+    /// Which asset.
+    pub asset: AssetId,
+    /// How much of it.
+    pub amount: Amount,
 }
 
 /// What a plugin says of itself.
@@ -47,8 +94,17 @@ pub struct Manifest {
     pub actions: Vec<Action>,
     /// JSON Schema of its configuration.
     pub configuration: Value,
-    /// Accounts that it asks for beside its own and the caller's.
+    /// What it asks for beside its own accounts and the caller's.
     pub permissions: Grants,
+    /// How its holds end, by kind.
+    #[serde(default, skip_serializing_if = "HoldRules::is_empty")]
+    pub holds: HoldRules,
+    /// What it does by itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub schedules: Vec<ManifestSchedule>,
+    /// What its games return.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub odds: Vec<Odds>,
     #[serde(skip)]
     schemas: Option<Arc<Schemas>>,
 }
@@ -63,6 +119,12 @@ fn bad(message: impl Into<String>) -> Finding {
     Finding::new("manifest_invalid", message)
 }
 
+/// Whether a text is the name of an action, a schedule or a kind of hold.
+fn is_word(name: &str) -> bool {
+    let speaks = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b);
+    !name.is_empty() && name.len() <= 64 && name.bytes().all(speaks)
+}
+
 impl Manifest {
     /// Reads a manifest, or says everything that is wrong with it.
     pub(crate) fn parse(text: &str) -> Result<Self, Report> {
@@ -73,6 +135,7 @@ impl Manifest {
             serde_json::from_str(text).map_err(|error| bad(format!("`describe`: {error}")))?;
         let mut findings = manifest.check_words();
         findings.extend(manifest.check_accounts());
+        findings.extend(manifest.check_rules());
         match manifest.compile_schemas() {
             Ok(schemas) => manifest.schemas = Some(Arc::new(schemas)),
             Err(more) => findings.extend(more),
@@ -84,7 +147,9 @@ impl Manifest {
     fn check_words(&self) -> Vec<Finding> {
         let mut findings = Vec::new();
         let texts = [&self.version, &self.description, &self.license];
-        let descriptions = self.actions.iter().map(|action| &action.description);
+        let descriptions = (self.actions.iter().map(|action| &action.description))
+            .chain(self.schedules.iter().map(|schedule| &schedule.description))
+            .chain(self.odds.iter().map(|odds| &odds.description));
         if texts
             .into_iter()
             .chain(descriptions)
@@ -97,10 +162,9 @@ impl Manifest {
         if self.actions.is_empty() || self.actions.len() > ACTIONS_MAX {
             findings.push(bad(format!("a plugin has 1 to {ACTIONS_MAX} actions")));
         }
-        let speaks = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b);
         let mut names = BTreeSet::new();
         for Action { name, .. } in &self.actions {
-            if name.is_empty() || name.len() > 64 || !name.bytes().all(speaks) {
+            if !is_word(name) {
                 findings.push(bad(format!("`{name}` is not the name of an action")));
             }
             if !names.insert(name) {
@@ -129,6 +193,55 @@ impl Manifest {
                 bad("`credit` asks for an account that is no issuer")
                     .hint("crediting any other account needs no permission"),
             );
+        }
+        findings
+    }
+
+    /// Holds, schedules and odds.
+    fn check_rules(&self) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        if self.holds.len() > HOLD_RULES_MAX {
+            findings.push(bad(format!(
+                "a plugin has at most {HOLD_RULES_MAX} kinds of holds"
+            )));
+        }
+        for (name, rule) in &self.holds {
+            if !is_word(name) {
+                findings.push(bad(format!("`{name}` is not the name of a kind of hold")));
+            }
+            if !rule.is_possible() {
+                let message = format!("holds of the kind `{name}` live 1 to {HOLD_SECONDS_MAX} s");
+                findings.push(bad(message));
+            }
+        }
+        if self.schedules.len() > SCHEDULES_MAX {
+            findings.push(bad(format!(
+                "a plugin has at most {SCHEDULES_MAX} schedules"
+            )));
+        }
+        let mut names = BTreeSet::new();
+        for ManifestSchedule { name, rule, .. } in &self.schedules {
+            if !is_word(name) {
+                findings.push(bad(format!("`{name}` is not the name of a schedule")));
+            }
+            if !names.insert(name) {
+                findings.push(bad(format!("the schedule `{name}` is there twice")));
+            }
+            if !rule.times.are_possible() {
+                let message = format!(
+                    "the schedule `{name}`: every 1 to {SCHEDULE_SECONDS_MAX} s, from less than that"
+                );
+                findings.push(bad(message));
+            }
+        }
+        if self.odds.len() > ODDS_MAX {
+            findings.push(bad(format!("a plugin states at most {ODDS_MAX} odds")));
+        }
+        for odds in &self.odds {
+            if self.action(&odds.action).is_none() {
+                let message = format!("odds are stated of `{}`, which is no action", odds.action);
+                findings.push(bad(message));
+            }
         }
         findings
     }
@@ -200,6 +313,12 @@ impl Manifest {
             digest,
             requested: self.permissions.clone(),
             accounts: accounts.collect(),
+            holds: self.holds.clone(),
+            schedules: self
+                .schedules
+                .iter()
+                .map(|schedule| (schedule.name.clone(), schedule.rule))
+                .collect(),
         }
     }
 }

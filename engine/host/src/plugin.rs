@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use bursar_ledger::{Digest, Draft};
+use bursar_ledger::{CallRequest, Digest, Draft, DrawOrigin};
 use wasmtime::Engine;
 use wasmtime::component::Linker;
 
 use crate::bindings::PluginPre;
-use crate::call::{self, CallFailure, Finished};
+use crate::call::{self, Finished, Unfinished};
 use crate::check::{Checked, check};
 use crate::guest::Guest;
 use crate::limits::{CHECK_STACK_BYTES, Limits};
@@ -155,8 +155,13 @@ impl LoadedPlugin {
     }
 
     /// Runs one action over a draft, to its end. Blocks the thread for as long as the guest thinks,
-    /// at most until the deadline.
-    pub fn run(&self, draft: Draft) -> Result<Finished, CallFailure> {
-        call::run(&self.pre, &self.manifest, &self.limits, draft)
+    /// at most until the deadline. When it first draws, `origin` says where from.
+    pub fn run(
+        &self,
+        draft: Draft,
+        origin: impl FnOnce(&CallRequest) -> DrawOrigin + Send + 'static,
+    ) -> Result<Finished, Box<Unfinished>> {
+        let origin = Box::new(origin);
+        call::run(&self.pre, &self.manifest, &self.limits, draft, origin)
     }
 }

@@ -10,12 +10,12 @@ use crate::asset::AssetKind;
 use crate::call::CallResult;
 use crate::delivery::{DeliveryNote, ForgottenDelivery};
 use crate::digest::Digest;
-use crate::draw::Seed;
+use crate::draw::{ClientSeedText, Seed};
 use crate::economy::EconomyStatus;
-use crate::hold::{HoldEnd, OnExpiry, Reservation};
+use crate::hold::{HoldEnd, OnExpiry, Reservation, expiry};
 use crate::id::{AccountId, AssetId, HoldId, KeyId, PluginId, TransferId, WebhookId};
 use crate::key_limits::TransferCap;
-use crate::limits::{BATCH_POSTINGS_MAX, BATCH_TRANSFERS_MAX, HOLD_SECONDS_MAX};
+use crate::limits::{BATCH_POSTINGS_MAX, BATCH_TRANSFERS_MAX};
 use crate::movement::Postings;
 use crate::patch::Patch;
 use crate::plugin::PluginPatch;
@@ -122,8 +122,7 @@ pub struct HoldRequest {
 impl HoldRequest {
     /// When a hold ends that is placed at this moment.
     pub fn expires_at(&self, placed_at: Timestamp) -> Timestamp {
-        let seconds = self.expires_in_s.min(HOLD_SECONDS_MAX);
-        Timestamp(placed_at.0.saturating_add(seconds.saturating_mul(1000)))
+        expiry(placed_at, self.expires_in_s)
     }
 }
 
@@ -279,6 +278,25 @@ pub enum Act {
     },
     /// Commit what a plugin's call has ended in.
     Call(Box<CallResult>),
+    /// Put something else into a member's draws.
+    SetClientSeed {
+        /// Whose draws.
+        account: AccountId,
+        /// What goes in.
+        client_seed: ClientSeedText,
+    },
+    /// Make new draws from the next server seed.
+    RotateSeed,
+    /// Make the server seeds public that no open game has drawn from.
+    RevealSeeds {
+        /// All below this number.
+        below: u64,
+    },
+    /// Note that nonces were handed out to calls that will leave no record.
+    BurnNonces {
+        /// Which.
+        nonces: Vec<u64>,
+    },
     /// Make or change an API key.
     SetKey {
         /// Which.
@@ -316,7 +334,7 @@ pub enum Act {
 
 impl Act {
     /// The kinds of all acts, in the order of the variants.
-    pub const KINDS: [&str; 21] = [
+    pub const KINDS: [&str; 25] = [
         "open_economy",
         "set_economy",
         "set_asset",
@@ -332,6 +350,10 @@ impl Act {
         "burn",
         "set_plugin",
         "call",
+        "set_client_seed",
+        "rotate_seed",
+        "reveal_seeds",
+        "burn_nonces",
         "set_key",
         "add_component",
         "set_webhook",
@@ -358,6 +380,10 @@ impl Act {
             Self::Burn(_) => "burn",
             Self::SetPlugin { .. } => "set_plugin",
             Self::Call(_) => "call",
+            Self::SetClientSeed { .. } => "set_client_seed",
+            Self::RotateSeed => "rotate_seed",
+            Self::RevealSeeds { .. } => "reveal_seeds",
+            Self::BurnNonces { .. } => "burn_nonces",
             Self::SetKey { .. } => "set_key",
             Self::AddComponent { .. } => "add_component",
             Self::SetWebhook(_) => "set_webhook",

@@ -1,5 +1,6 @@
 //! The books of one economy, and the only way in which they change.
 
+mod draws;
 mod holds;
 
 use std::cmp::Reverse;
@@ -14,7 +15,7 @@ use crate::asset::Asset;
 use crate::decision::{Change, Decision};
 use crate::delivery::Delivery;
 use crate::digest::Digest;
-use crate::draw::Seed;
+use crate::draw::{DrawOrigin, Seed};
 use crate::economy::{Day, EconomyStatus, Flow, Reversal};
 use crate::id::{
     AccountId, AccountKind, AssetId, EconomyId, HoldId, KeyId, PluginId, TransferId, WebhookId,
@@ -23,6 +24,7 @@ use crate::movement::Movement;
 use crate::plugin::{Component, Plugin};
 use crate::time::Timestamp;
 use crate::webhook::Webhook;
+pub use draws::{ClientSeed, DrawBook, Drew, SeedView};
 pub(crate) use holds::Holds;
 
 /// The state of one economy. Cloning it costs a few pointers: two clones share what neither has
@@ -45,6 +47,9 @@ pub struct Books {
     pub(crate) components: OrdMap<Digest, Arc<Component>>,
     pub(crate) webhooks: OrdMap<WebhookId, Arc<Webhook>>,
     pub(crate) deliveries: OrdMap<(EconomyId, WebhookId), Arc<Delivery>>,
+    pub(crate) draws: DrawBook,
+    pub(crate) bound_origins: OrdMap<Arc<str>, DrawOrigin>,
+    pub(crate) client_seeds: OrdMap<AccountId, ClientSeed>,
 }
 
 /// What a flow is of: an asset, on a day, by a plugin or by none.
@@ -107,6 +112,9 @@ impl Books {
             components: OrdMap::new(),
             webhooks: OrdMap::new(),
             deliveries: OrdMap::new(),
+            draws: DrawBook::default(),
+            bound_origins: OrdMap::new(),
+            client_seeds: OrdMap::new(),
         }
     }
 
@@ -333,6 +341,20 @@ impl Books {
             Change::HoldCaptured { hold, amount } => self.shrink_hold(*hold, Some(*amount))?,
             Change::HoldEnded { hold, .. } => self.shrink_hold(*hold, None)?,
             Change::HoldDeferred { hold, due_at } => self.defer_hold(*hold, *due_at)?,
+            Change::HoldDrew { hold, seed } => self.mark_hold(*hold, *seed)?,
+            Change::Drew { key, drew } => self.record_draws(key, drew),
+            Change::NoncesBurned { nonces } => {
+                for nonce in nonces {
+                    self.spend_nonce(*nonce);
+                }
+            }
+            Change::SeedRotated { active } => self.rotate_seed(*active, seq, at),
+            Change::SeedsRevealed { below } => self.reveal_seeds(*below),
+            Change::ClientSeedSet {
+                account,
+                client_seed,
+            } => self.set_client_seed(account, client_seed, seq),
+            Change::DrawBroken { plugin, paused } => self.count_broken(plugin, *paused)?,
             Change::Reversed { original, reversal } => {
                 self.reversals.insert(*original, Reversal::By(*reversal));
                 self.reversals.insert(*reversal, Reversal::Of(*original));
@@ -357,6 +379,8 @@ impl Books {
                 grants,
                 config,
                 enabled,
+                holds,
+                schedules,
             } => self.set_plugin(
                 plugin,
                 Plugin {
@@ -365,6 +389,9 @@ impl Books {
                     grants: grants.clone(),
                     config: Arc::clone(config),
                     enabled: *enabled,
+                    holds: holds.clone(),
+                    schedules: schedules.clone(),
+                    broken_draws: 0,
                     version: seq,
                     state: OrdMap::new(),
                     state_bytes: 0,
@@ -419,6 +446,15 @@ impl Books {
             None => plugin,
         };
         self.plugins.insert(id.clone(), Arc::new(plugin));
+    }
+
+    /// Counts a call that has drawn and then broke off. With the last one the plugin is off.
+    fn count_broken(&mut self, id: &PluginId, paused: bool) -> Result<(), Misfit> {
+        let misfit = || Misfit::Plugin { plugin: id.clone() };
+        let plugin = Arc::make_mut(self.plugins.get_mut(id).ok_or_else(misfit)?);
+        plugin.broken_draws = plugin.broken_draws.saturating_add(1);
+        plugin.enabled &= !paused;
+        Ok(())
     }
 
     fn write_state(

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::amount::Limit;
 use crate::digest::Digest;
+use crate::draw::DrawOrigin;
 use crate::fact::Transcript;
 use crate::id::{AccountId, AssetId, CallId, PluginId};
 use crate::key_limits::TransferCap;
@@ -30,6 +31,12 @@ pub struct CallRequest {
     pub caller: AccountId,
     /// The action's arguments.
     pub arguments: Value,
+    /// The caller's roles, as the bot says.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub roles: Vec<String>,
+    /// The due time for which it runs, if nobody asked for it but the clock.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub due: Option<Timestamp>,
     /// The most that may leave the caller.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub spend_limit: Option<SpendLimit>,
@@ -66,6 +73,14 @@ pub enum Ending {
     },
     /// The call could not begin; the ledger says why.
     NotRun(Rejection),
+    /// The call ended before its first draw: what it had asked for by then cannot be.
+    Stopped(Rejection),
+    /// The call has drawn and could not be brought to an end. What was drawn is kept for another try
+    /// with the same key.
+    Broken {
+        /// What went wrong, which depends on the machine and the moment.
+        failure: String,
+    },
 }
 
 /// A call that has ended and waits to be committed.
@@ -81,4 +96,7 @@ pub struct CallResult {
     pub ending: Ending,
     /// Fuel that it burned.
     pub fuel: u64,
+    /// Where its draws come from, if it has drawn in any try.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<DrawOrigin>,
 }

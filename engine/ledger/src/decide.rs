@@ -5,12 +5,13 @@
 //! order given. After the last rung nothing may fail, and what comes out is a [`Decision`] that only
 //! [`Books::apply`] can spend.
 
+mod calls;
+mod draws;
 mod holds;
 mod money;
 mod plugins;
 mod puts;
 mod reversals;
-mod scratch;
 mod webhooks;
 
 use crate::act::Act;
@@ -31,14 +32,32 @@ pub enum Verdict {
     Unchanged,
     /// The ledger says no.
     Rejected(Rejection),
+    /// The ledger says no to a call that has drawn: what it drew is used up.
+    RejectedAfterDraw(Rejection, Decision),
     /// The plugin said no.
-    Declined,
+    Declined(Decision),
     /// The plugin misbehaved.
-    Faulted,
+    Faulted(Decision),
+    /// A call that has drawn could not be brought to an end, and may be tried again.
+    Broken(Decision),
     /// What a call learned is no longer true: it is to run again.
     Stale,
     /// There is no such economy.
     NoEconomy,
+}
+
+impl Verdict {
+    /// What happens, if anything does.
+    pub fn decision(&self) -> Option<&Decision> {
+        match self {
+            Self::Applied(decision)
+            | Self::RejectedAfterDraw(_, decision)
+            | Self::Declined(decision)
+            | Self::Faulted(decision)
+            | Self::Broken(decision) => Some(decision),
+            Self::Unchanged | Self::Rejected(_) | Self::Stale | Self::NoEconomy => None,
+        }
+    }
 }
 
 /// Decides an act against the books, or against the absence of an economy.
@@ -61,6 +80,7 @@ fn check_status(books: &Books, act: &Act) -> Result<(), Rejection> {
         | Act::Burn(_)
         | Act::PlaceHold(_)
         | Act::CaptureHold(_)
+        | Act::SetClientSeed { .. }
         | Act::Call(_) => status.check_open(),
         Act::Reverse(request) if request.force.is_none() => status.check_open(),
         // A closed economy still has events to send, and an end of sending them.
@@ -75,7 +95,10 @@ fn check_status(books: &Books, act: &Act) -> Result<(), Rejection> {
         | Act::NoteDelivery(_)
         | Act::ForgetDelivery(_)
         | Act::ReleaseHold { .. }
-        | Act::ExpireHold { .. } => match status {
+        | Act::ExpireHold { .. }
+        | Act::RotateSeed
+        | Act::RevealSeeds { .. }
+        | Act::BurnNonces { .. } => match status {
             EconomyStatus::Open | EconomyStatus::Frozen => Ok(()),
             EconomyStatus::Closed => status.check_open(),
         },
@@ -103,8 +126,15 @@ fn in_books(books: &Books, at: Timestamp, act: &Act) -> Result<Verdict, Rejectio
         Act::ExpireHold { hold } => holds::expire(books, at, *hold),
         Act::Issue(request) => money::issue(books, request),
         Act::Burn(request) => money::burn(books, request),
-        Act::SetPlugin { plugin, patch } => plugins::set_plugin(books, plugin, patch),
-        Act::Call(result) => plugins::call(books, result),
+        Act::SetPlugin { plugin, patch } => plugins::set_plugin(books, at, plugin, patch),
+        Act::Call(result) => calls::call(books, at, result),
+        Act::SetClientSeed {
+            account,
+            client_seed,
+        } => draws::set_client_seed(books, account, client_seed),
+        Act::RotateSeed => draws::rotate(books),
+        Act::RevealSeeds { below } => Ok(draws::reveal(books, *below)),
+        Act::BurnNonces { nonces } => Ok(draws::burn(books, nonces)),
         Act::SetKey {
             key,
             patch,

@@ -1,18 +1,22 @@
-//! Draws: a keyed hash of an economy's secret, made even by rejection sampling.
+//! Draws: a keyed hash of a secret that was committed to before, made even by rejection sampling.
 //!
-//! A draw depends on the economy's seed, the plugin, the caller, the idempotency key and the number
-//! of the draw in the call. So every try of a call, also after a crash, draws the same, and nobody
-//! who does not know the seed can tell a draw before it is made.
+//! An economy has a chain of *server seeds*, which follow from the one secret that it was opened
+//! with. The hash of each is public before it is used, and the seed itself afterwards. What is drawn
+//! depends on the server seed, on the component, on the member's *client seed*, on the *nonce*, which
+//! the economy hands out in order, and on the label and the number of the draw in its call: all of
+//! that is in the receipt, so anybody can draw again.
 
 use std::fmt;
+use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use crate::call::CallRequest;
+use crate::digest::Digest;
+use crate::limits::CLIENT_SEED_BYTES_MAX;
 
-/// An economy's secret: 32 random bytes, 64 hexadecimal digits as text.
+/// A secret: 32 random bytes, 64 hexadecimal digits as text.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Seed([u8; 32]);
@@ -21,6 +25,24 @@ impl Seed {
     /// A seed from 32 random bytes.
     pub fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
+    }
+
+    /// The server seed with this number, of an economy whose secret this is.
+    #[must_use]
+    pub fn server_seed(&self, number: u64) -> Self {
+        let mut mac = self.mac();
+        mac.update(b"bursar-seed-1");
+        mac.update(&number.to_be_bytes());
+        Self(mac.finalize().into_bytes().into())
+    }
+
+    /// What is public of a server seed before it is used: the SHA-256 of its bytes.
+    pub fn commitment(&self) -> Digest {
+        Digest::of(&self.0)
+    }
+
+    fn mac(&self) -> Hmac<Sha256> {
+        Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of any length")
     }
 }
 
@@ -46,36 +68,165 @@ impl TryFrom<String> for Seed {
     }
 }
 
-/// Draw number `index` of a call: a number from 0 to `range` − 1, each equally likely; a range of 0
-/// is taken for 1.
-pub fn draw_below(seed: &Seed, call: &CallRequest, index: u64, range: u32) -> u32 {
-    let range = u64::from(range.max(1));
-    // Numbers above the last whole multiple of the range would make the small ones likelier.
-    let unfair_from = u64::MAX
-        .checked_rem(range)
-        .map_or(0, |rest| u64::MAX.saturating_sub(rest));
-    let mut block: u64 = 0;
-    loop {
-        let number = hash_block(seed, call, index, block);
-        if number < unfair_from {
-            let drawn = number.checked_rem(range).unwrap_or(0);
-            return u32::try_from(drawn).expect("a draw is below its range");
-        }
-        block = block.saturating_add(1);
+/// What a member puts into draws: 1 to [`CLIENT_SEED_BYTES_MAX`] printable ASCII characters.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ClientSeedText(Arc<str>);
+
+/// A text is no client seed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("a client seed has 1 to {CLIENT_SEED_BYTES_MAX} printable ASCII characters")]
+pub struct ClientSeedError;
+
+impl ClientSeedText {
+    /// The text.
+    pub fn text(&self) -> &Arc<str> {
+        &self.0
     }
 }
 
-fn hash_block(seed: &Seed, call: &CallRequest, index: u64, block: u64) -> u64 {
-    let mut mac = Hmac::<Sha256>::new_from_slice(&seed.0).expect("HMAC takes keys of any length");
-    mac.update(b"bursar-draw-0");
-    for text in [call.plugin.as_str(), call.caller.as_str(), &call.key] {
-        let length = u64::try_from(text.len()).expect("lengths fit 64 bits");
-        mac.update(&length.to_be_bytes());
-        mac.update(text.as_bytes());
+impl TryFrom<String> for ClientSeedText {
+    type Error = ClientSeedError;
+
+    fn try_from(text: String) -> Result<Self, ClientSeedError> {
+        let printable = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        if (1..=CLIENT_SEED_BYTES_MAX).contains(&text.len()) && printable {
+            Ok(Self(text.into()))
+        } else {
+            Err(ClientSeedError)
+        }
     }
-    mac.update(&index.to_be_bytes());
-    mac.update(&block.to_be_bytes());
-    let hash: [u8; 32] = mac.finalize().into_bytes().into();
-    let (first, _) = hash.split_first_chunk::<8>().expect("a hash has 32 bytes");
-    u64::from_be_bytes(*first)
+}
+
+impl From<ClientSeedText> for String {
+    fn from(seed: ClientSeedText) -> Self {
+        seed.0.as_ref().into()
+    }
+}
+
+/// Where the draws of a call come from: fixed at its first draw, and the same in every try.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct DrawOrigin {
+    /// The number of the server seed.
+    pub seed: u64,
+    /// The number that the economy handed out for this call, and for no other.
+    pub nonce: u64,
+    /// What the caller has put into it.
+    pub client_seed: Arc<str>,
+    /// Whether the caller chose that after the server seed was committed to. If not, the house could
+    /// have known all of it when it made its seed.
+    pub by_member: bool,
+}
+
+/// One draw of a call: everything that it depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Draw<'a> {
+    /// The server seed.
+    pub server_seed: &'a Seed,
+    /// The component that draws.
+    pub component: &'a Digest,
+    /// What the caller has put into it.
+    pub client_seed: &'a str,
+    /// The number of the call among those that draw.
+    pub nonce: u64,
+    /// What the component has mixed into the draws of this call.
+    pub mixed: &'a str,
+    /// What is drawn.
+    pub label: &'a str,
+    /// The number of the draw in its call, counted from 0.
+    pub index: u32,
+}
+
+impl Draw<'_> {
+    /// A number from 0 to `range` − 1, each equally likely; a range of 0 is taken for 1.
+    pub fn below(&self, range: u32) -> u32 {
+        self.numbers().below(range)
+    }
+
+    /// An order of the numbers from 0 to `count` − 1, each equally likely.
+    pub fn shuffle(&self, count: u32) -> Vec<u32> {
+        let mut numbers = self.numbers();
+        let mut order: Vec<u32> = (0..count).collect();
+        for last in (1..order.len()).rev() {
+            let range = u32::try_from(last).map_or(u32::MAX, |last| last.saturating_add(1));
+            let chosen = usize::try_from(numbers.below(range)).unwrap_or(last);
+            order.swap(last, chosen);
+        }
+        order
+    }
+
+    /// So many bytes.
+    pub fn bytes(&self, count: u32) -> Vec<u8> {
+        let mut numbers = self.numbers();
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        let words = count.div_ceil(8);
+        let words = (0..words).flat_map(|_| numbers.next_word().to_be_bytes());
+        words.take(count).collect()
+    }
+
+    fn numbers(&self) -> Numbers<'_> {
+        Numbers {
+            draw: self,
+            block: 0,
+            words: [0; 4],
+            used: 4,
+        }
+    }
+
+    /// Each part is written with its length, so that none runs into its neighbour.
+    fn block(&self, block: u32) -> [u8; 32] {
+        let mut mac = self.server_seed.mac();
+        mac.update(b"bursar-draw-1");
+        mac.update(self.component.as_bytes());
+        mac.update(&self.nonce.to_be_bytes());
+        for text in [self.client_seed, self.mixed, self.label] {
+            let length = u64::try_from(text.len()).expect("lengths fit 64 bits");
+            mac.update(&length.to_be_bytes());
+            mac.update(text.as_bytes());
+        }
+        mac.update(&self.index.to_be_bytes());
+        mac.update(&block.to_be_bytes());
+        mac.finalize().into_bytes().into()
+    }
+}
+
+/// The numbers of one draw, four to a block.
+struct Numbers<'a> {
+    draw: &'a Draw<'a>,
+    block: u32,
+    words: [u64; 4],
+    used: usize,
+}
+
+impl Numbers<'_> {
+    fn next_word(&mut self) -> u64 {
+        let Some(word) = self.words.get(self.used) else {
+            let bytes = self.draw.block(self.block);
+            let (words, _) = bytes.as_chunks::<8>();
+            for (word, bytes) in self.words.iter_mut().zip(words) {
+                *word = u64::from_be_bytes(*bytes);
+            }
+            self.block = self.block.saturating_add(1);
+            self.used = 1;
+            let [first, ..] = self.words;
+            return first;
+        };
+        self.used = self.used.saturating_add(1);
+        *word
+    }
+
+    fn below(&mut self, range: u32) -> u32 {
+        let range = u64::from(range.max(1));
+        // Numbers above the last whole multiple of the range would make the small ones likelier.
+        let unfair_from = u64::MAX
+            .checked_rem(range)
+            .map_or(0, |rest| u64::MAX.saturating_sub(rest));
+        loop {
+            let number = self.next_word();
+            if number < unfair_from {
+                let drawn = number.checked_rem(range).unwrap_or(0);
+                return u32::try_from(drawn).expect("a draw is below its range");
+            }
+        }
+    }
 }

@@ -1,12 +1,15 @@
 //! What a plugin's call asks the host, and what it is told.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::amount::{Amount, Limit};
-use crate::id::{AccountId, AssetId};
+use crate::draw::Draw;
+use crate::id::{AccountId, AssetId, HoldId};
 use crate::movement::Posting;
+use crate::rejection::Rejection;
 
 /// One thing that a call asks, in the order in which it asks.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -30,6 +33,36 @@ pub enum Ask {
     },
     /// A movement.
     Transfer(Posting),
+    /// That an amount be reserved for a later call.
+    PlaceHold {
+        /// Which kind of hold, of those that the manifest names.
+        rule: String,
+        /// What is reserved, and for whom.
+        posting: Posting,
+    },
+    /// That some of a hold move to where it was meant to go, or all that is left.
+    CaptureHold {
+        /// Which.
+        hold: HoldId,
+        /// How much of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        amount: Option<Amount>,
+    },
+    /// That what is left of a hold can be spent again.
+    ReleaseHold {
+        /// Which.
+        hold: HoldId,
+    },
+    /// What is left of a hold.
+    HoldLeft {
+        /// Which.
+        hold: HoldId,
+    },
+    /// That a hold stay at hand after a draw.
+    SecureHold {
+        /// Which.
+        hold: HoldId,
+    },
     /// That an amount of the plugin's own be kept for paying out after a draw.
     Secure {
         /// The plugin's account.
@@ -46,6 +79,27 @@ pub enum Ask {
         /// What is drawn.
         label: String,
     },
+    /// An order of the numbers from 0 to `count` − 1.
+    Shuffle {
+        /// How many there are.
+        count: u32,
+        /// What is drawn.
+        label: String,
+    },
+    /// Bytes.
+    Bytes {
+        /// How many.
+        count: u32,
+        /// What is drawn.
+        label: String,
+    },
+    /// That a text go into the draws that follow.
+    Mix {
+        /// Which.
+        text: String,
+    },
+    /// What the caller has put into draws.
+    ClientSeed,
     /// The value of a key of the plugin's state.
     Get {
         /// Which key.
@@ -70,6 +124,49 @@ pub enum Ask {
         /// Where the page begins.
         cursor: Option<Arc<str>>,
     },
+}
+
+impl Ask {
+    /// What is drawn, if that is what it asks.
+    pub(crate) fn drawn(&self, draw: &Draw<'_>) -> Option<Answer> {
+        match self {
+            Self::Draw { range, label } => {
+                let draw = Draw { label, ..*draw };
+                Some(Answer::Drawn(draw.below(*range)))
+            }
+            Self::Shuffle { count, label } => {
+                let draw = Draw { label, ..*draw };
+                Some(Answer::Shuffled(draw.shuffle(*count)))
+            }
+            Self::Bytes { count, label } => {
+                let draw = Draw { label, ..*draw };
+                Some(Answer::Bytes(hex::encode(draw.bytes(*count))))
+            }
+            Self::Balance { .. }
+            | Self::HasAtLeast { .. }
+            | Self::Transfer(_)
+            | Self::PlaceHold { .. }
+            | Self::CaptureHold { .. }
+            | Self::ReleaseHold { .. }
+            | Self::HoldLeft { .. }
+            | Self::SecureHold { .. }
+            | Self::Secure { .. }
+            | Self::Mix { .. }
+            | Self::ClientSeed
+            | Self::Get { .. }
+            | Self::Set { .. }
+            | Self::Delete { .. }
+            | Self::List { .. } => None,
+        }
+    }
+
+    /// Whether something is to be drawn.
+    pub fn is_draw(&self) -> bool {
+        matches!(
+            self,
+            Self::Draw { .. } | Self::Shuffle { .. } | Self::Bytes { .. }
+        )
+    }
 }
 
 /// A balance as a plugin sees it.
@@ -133,6 +230,29 @@ pub enum Refusal {
     /// The caller has no room for what is to be secured.
     #[error("the caller's account has no room for the amount")]
     NoRoom,
+    /// No open hold of this plugin's has this id.
+    #[error("no open hold of the plugin's is {hold}")]
+    NoHold {
+        /// Which.
+        hold: HoldId,
+    },
+    /// The manifest names no such kind of hold.
+    #[error("the manifest has no kind of hold `{rule}`")]
+    NoHoldRule {
+        /// Which.
+        rule: String,
+    },
+    /// More than what is left of a hold.
+    #[error("{left} are left of the hold {hold}")]
+    HoldExceeded {
+        /// Which.
+        hold: HoldId,
+        /// What is left of it.
+        left: Amount,
+    },
+    /// Nobody has said where draws come from: a bug of the host's.
+    #[error("there is nothing to draw from")]
+    NoOrigin,
     /// A draw has been made.
     #[error("after a draw only secured amounts move, to the caller or to the plugin itself")]
     AfterDraw,
@@ -149,10 +269,22 @@ pub enum Answer {
     Balance(Seen),
     /// Yes or no.
     Whether(bool),
+    /// A hold is to be placed.
+    Placed(HoldId),
+    /// What is left of a hold, if it is open.
+    Left(Option<Amount>),
     /// It is asked for, secured or written.
     Done,
     /// A draw.
     Drawn(u32),
+    /// An order that was drawn.
+    Shuffled(Vec<u32>),
+    /// Bytes that were drawn, as hexadecimal digits.
+    Bytes(String),
+    /// What a member has put into draws.
+    Text(Arc<str>),
+    /// Nothing is drawn: what was asked for before cannot be, and the call ends here.
+    Ends(Rejection),
     /// A value, or none.
     Value(Option<Arc<str>>),
     /// A page of keys.
@@ -170,6 +302,14 @@ pub struct Fact {
     pub answer: Answer,
 }
 
+impl Fact {
+    /// Whether something was drawn.
+    pub fn is_draw(&self) -> bool {
+        let refused = matches!(self.answer, Answer::Refused(_) | Answer::Ends(_));
+        self.ask.is_draw() && !refused
+    }
+}
+
 /// What a call learned and asked, with the version of the plugin that it ran as.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Transcript {
@@ -185,6 +325,27 @@ impl Transcript {
     /// Everything asked and told, in order.
     pub fn facts(&self) -> &[Fact] {
         &self.facts
+    }
+
+    /// The holds that the call placed, captured, gave back or secured, each once.
+    pub fn holds(&self) -> impl Iterator<Item = HoldId> + use<> {
+        let done = self
+            .facts
+            .iter()
+            .filter_map(|fact| match (&fact.ask, &fact.answer) {
+                (Ask::PlaceHold { .. }, Answer::Placed(hold)) => Some(*hold),
+                (Ask::CaptureHold { hold, .. } | Ask::ReleaseHold { hold }, Answer::Done) => {
+                    Some(*hold)
+                }
+                (_, _) => None,
+            });
+        done.collect::<BTreeSet<_>>().into_iter()
+    }
+
+    /// How often the call has drawn.
+    pub fn draws(&self) -> u32 {
+        let draws = self.facts.iter().filter(|fact| fact.is_draw());
+        u32::try_from(draws.count()).unwrap_or(u32::MAX)
     }
 
     /// The version of the plugin's installation that the call ran as.

@@ -4,6 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::amount::Amount;
+use crate::id::PluginId;
+use crate::limits::HOLD_SECONDS_MAX;
 use crate::movement::{Posting, PostingsError};
 use crate::time::Timestamp;
 
@@ -67,6 +69,12 @@ impl From<Reservation> for Posting {
     }
 }
 
+/// When a hold ends that is placed at a moment and lives so many seconds.
+pub(crate) fn expiry(placed_at: Timestamp, expires_in_s: u64) -> Timestamp {
+    let seconds = expires_in_s.min(HOLD_SECONDS_MAX);
+    Timestamp(placed_at.0.saturating_add(seconds.saturating_mul(1000)))
+}
+
 /// A hold that is open. Its id is the key under which the books keep it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Hold {
@@ -82,16 +90,24 @@ pub struct Hold {
     pub due_at: Timestamp,
     /// What becomes of it then.
     pub on_expiry: OnExpiry,
+    /// The plugin that placed it, which alone may capture it or give it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plugin: Option<PluginId>,
+    /// The server seed with which the game that it belongs to has drawn. That seed stays secret for as
+    /// long as the hold is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
 }
 
 impl Hold {
-    /// A hold of which nothing was captured yet.
+    /// A hold of which nothing was captured yet, that lives so many seconds.
     pub(crate) fn placed(
         reservation: &Reservation,
         placed_at: Timestamp,
-        expires_at: Timestamp,
+        expires_in_s: u64,
         on_expiry: OnExpiry,
     ) -> Self {
+        let expires_at = expiry(placed_at, expires_in_s);
         Self {
             reservation: reservation.clone(),
             remaining: reservation.0.amount,
@@ -99,6 +115,8 @@ impl Hold {
             expires_at,
             due_at: expires_at,
             on_expiry,
+            plugin: None,
+            seed: None,
         }
     }
 }

@@ -243,6 +243,17 @@ impl HoldId {
     pub(crate) const MIN: Self = Self(Uuid::nil());
 }
 
+impl CallId {
+    /// The id of the hold that a call places as its `index`th: it follows from the call's, so that
+    /// every try places the same.
+    pub(crate) fn hold(self, index: u8) -> HoldId {
+        let mut bytes = self.0.into_bytes();
+        let [.., last] = &mut bytes;
+        *last ^= index.saturating_add(1);
+        HoldId(Uuid::from_bytes(bytes))
+    }
+}
+
 impl From<CallId> for TransferId {
     /// What a call moved is a transfer of the same id.
     fn from(call: CallId) -> Self {

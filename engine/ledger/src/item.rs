@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use crate::access::ApiKey;
 use crate::account::Account;
 use crate::asset::Asset;
-use crate::books::Books;
+use crate::books::{Books, ClientSeed, DrawBook};
 use crate::delivery::Delivery;
 use crate::digest::Digest;
-use crate::draw::Seed;
+use crate::draw::{DrawOrigin, Seed};
 use crate::economy::{Day, EconomyStatus, Flow, Reversal};
 use crate::hold::Hold;
 use crate::id::{AccountId, AssetId, EconomyId, HoldId, KeyId, PluginId, TransferId, WebhookId};
@@ -57,6 +57,12 @@ pub enum Item {
     Key(KeyId, Arc<ApiKey>),
     /// A component.
     Component(Digest, Arc<Component>),
+    /// The server seeds and nonces.
+    Draws(DrawBook),
+    /// What a call has drawn from that could not be brought to an end, by its key.
+    Bound(Arc<str>, DrawOrigin),
+    /// What a member puts into draws.
+    ClientSeed(AccountId, ClientSeed),
     /// A webhook.
     Webhook(WebhookId, Arc<Webhook>),
     /// How far a webhook of some economy has come.
@@ -75,6 +81,17 @@ impl Books {
             status: self.status,
         };
         std::iter::once(economy)
+            .chain(std::iter::once(Item::Draws(self.draws)))
+            .chain(
+                self.bound_origins
+                    .into_iter()
+                    .map(|(key, origin)| Item::Bound(key, origin)),
+            )
+            .chain(
+                self.client_seeds
+                    .into_iter()
+                    .map(|(account, seed)| Item::ClientSeed(account, seed)),
+            )
             .chain(
                 self.assets
                     .into_iter()
@@ -161,6 +178,16 @@ impl Books {
             (Some(books), Item::Key(id, key)) => books.keys.insert(id, key).is_none(),
             (Some(books), Item::Component(id, known)) => {
                 books.components.insert(id, known).is_none()
+            }
+            (Some(books), Item::Draws(draws)) => {
+                books.draws = draws;
+                true
+            }
+            (Some(books), Item::Bound(key, origin)) => {
+                books.bound_origins.insert(key, origin).is_none()
+            }
+            (Some(books), Item::ClientSeed(account, seed)) => {
+                books.client_seeds.insert(account, seed).is_none()
             }
             (Some(books), Item::Webhook(id, webhook)) => {
                 books.webhooks.insert(id, webhook).is_none()

@@ -47,7 +47,10 @@ mod limits;
 mod movement;
 mod patch;
 mod plugin;
+mod proposal;
 mod rejection;
+mod schedule;
+mod scratch;
 mod subject;
 mod time;
 mod webhook;
@@ -63,7 +66,7 @@ pub use act::{
 };
 pub use amount::{Amount, Limit};
 pub use asset::{Asset, AssetKind};
-pub use books::{Books, Link, Links, Misfit};
+pub use books::{Books, ClientSeed, DrawBook, Drew, Link, Links, Misfit, SeedView};
 pub use call::{CallRequest, CallResult, Ending, SpendLimit};
 pub use decide::{Verdict, decide};
 pub use decision::{Change, Decision};
@@ -71,7 +74,7 @@ pub use delivery::{DeadLetter, Delivery, DeliveryError, DeliveryNote, ForgottenD
 pub use digest::{Digest, Sha256Writer};
 pub use document::{DocumentError, check_document};
 pub use draft::Draft;
-pub use draw::{Seed, draw_below};
+pub use draw::{ClientSeedError, ClientSeedText, Draw, DrawOrigin, Seed};
 pub use economy::{Day, EconomyStatus, Flow, Reversal};
 pub use fact::{Answer, Ask, Fact, Page, Refusal, Seen, Transcript};
 pub use hold::{Hold, HoldEnd, OnExpiry, Reservation};
@@ -85,8 +88,12 @@ pub use key_limits::{RateLimit, RateLimitError, TransferCap, TransferCapError};
 pub use limits::*;
 pub use movement::{Movement, Posting, Postings, PostingsError};
 pub use patch::Patch;
-pub use plugin::{Component, ComponentChoice, GrantChoice, Grants, Plugin, PluginPatch};
+pub use plugin::{
+    Caps, Component, ComponentChoice, FuelClass, GrantChoice, Grants, HoldRule, HoldRules, Plugin,
+    PluginPatch,
+};
 pub use rejection::{Class, Rejection, Retry};
+pub use schedule::{Missed, Schedule, ScheduleRule, Times};
 pub use subject::{Subject, SubjectId};
 pub use time::Timestamp;
 pub use webhook::{

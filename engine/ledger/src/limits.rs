@@ -77,8 +77,55 @@ pub const STATE_KEY_BYTES_MAX: usize = 128;
 /// Bytes in a value of a plugin's state.
 pub const STATE_VALUE_BYTES_MAX: usize = 4096;
 
-/// Bytes of keys and values together that one plugin may keep in one economy.
-pub const STATE_BYTES_MAX: usize = 1 << 20;
+/// Bytes of keys and values together that one plugin may keep in one economy, unless it was granted
+/// more or less.
+pub const STATE_BYTES_MAX: u64 = 1 << 20;
+
+/// Bytes of state that a plugin may be granted.
+pub const STATE_BYTES_GRANTED_MAX: u64 = 64 << 20;
+
+/// Holds that one call of a plugin may place.
+pub const CALL_HOLDS_MAX: usize = 16;
+
+/// Bytes that one call may mix into its draws.
+pub const DRAW_MIX_BYTES_MAX: usize = 4_096;
+
+/// Numbers in one shuffle.
+pub const SHUFFLE_MAX: u32 = 1_024;
+
+/// Bytes in one draw of bytes.
+pub const DRAW_BYTES_MAX: u32 = 256;
+
+/// Bytes of what a member puts into draws.
+pub const CLIENT_SEED_BYTES_MAX: usize = 64;
+
+/// Roles of a member that a bot may name in one call.
+pub const ROLES_MAX: usize = 64;
+
+/// Bytes in the name of a role.
+pub const ROLE_BYTES_MAX: usize = 64;
+
+/// Kinds of holds of one plugin.
+pub const HOLD_RULES_MAX: usize = 16;
+
+/// Schedules of one plugin.
+pub const SCHEDULES_MAX: usize = 8;
+
+/// Calls of one plugin that may draw and then break off before it is switched off: a game that does so
+/// is not fair, whether it means to be or not.
+pub const BROKEN_DRAWS_MAX: u32 = 3;
+
+/// Nonces that may be handed out before those before them have left a record.
+pub const NONCES_AHEAD_MAX: u64 = 65_536;
+
+/// Calls that have drawn and could not be brought to an end whose draws are kept for another try.
+pub const BOUND_NONCES_MAX: usize = 4_096;
+
+/// Server seeds that may wait for games to end before they are revealed.
+pub const SEEDS_HIDDEN_MAX: usize = 64;
+
+/// Seconds between two due times of a schedule: a leap year.
+pub const SCHEDULE_SECONDS_MAX: u64 = 366 * 24 * 60 * 60;
 
 /// Keys in one page of a plugin's state.
 pub const STATE_PAGE_KEYS_MAX: usize = 64;

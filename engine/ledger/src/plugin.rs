@@ -9,7 +9,10 @@ use serde_json::Value;
 
 use crate::amount::Limit;
 use crate::digest::Digest;
+use crate::hold::OnExpiry;
 use crate::id::{AccountId, AssetId};
+use crate::limits::{HOLD_SECONDS_MAX, STATE_BYTES_GRANTED_MAX, STATE_BYTES_MAX};
+use crate::schedule::{Schedule, ScheduleRule};
 use crate::time::Timestamp;
 
 /// A component that was uploaded, as the reserved economy `system` knows it.
@@ -41,13 +44,75 @@ pub struct Grants {
     /// The most that may leave the caller in one call, per asset; an asset that is not named here
     /// may not leave at all. Without it there is no such cap.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub spend_per_call: Option<BTreeMap<AssetId, Limit>>,
+    pub spend_per_call: Option<Caps>,
+    /// The most that may leave one member in a day (of UTC), per asset; as above.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spend_per_member_per_day: Option<Caps>,
+    /// The most that may be issued in a day (of UTC), per asset; as above.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issue_per_day: Option<Caps>,
+    /// Bytes of state that it may keep; 1 MiB where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state_bytes: Option<u64>,
+    /// How much it may compute in one call.
+    #[serde(skip_serializing_if = "FuelClass::is_standard")]
+    pub fuel: FuelClass,
 }
+
+/// The most that may move, per asset; of one that is not named, nothing.
+pub type Caps = BTreeMap<AssetId, Limit>;
+
+/// How much a plugin may compute in one call.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum FuelClass {
+    /// A fifth of the standard.
+    Small,
+    /// What a shop or a game needs, many times over.
+    #[default]
+    Standard,
+    /// Ten times the standard.
+    Large,
+}
+
+impl FuelClass {
+    fn is_standard(&self) -> bool {
+        *self == Self::Standard
+    }
+}
+
+/// How holds of one kind end, as the manifest says: fixed before the first of them is placed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HoldRule {
+    /// Seconds until they end by themselves: 1 to [`HOLD_SECONDS_MAX`].
+    pub expires_in_s: u64,
+    /// What becomes of them then.
+    pub on_expiry: OnExpiry,
+}
+
+impl HoldRule {
+    /// Whether a hold may live so long.
+    pub fn is_possible(&self) -> bool {
+        (1..=HOLD_SECONDS_MAX).contains(&self.expires_in_s)
+    }
+}
+
+/// The kinds of holds that a plugin places, by name.
+pub type HoldRules = BTreeMap<String, HoldRule>;
 
 impl Grants {
     /// Whether every account in here could be granted.
     pub fn is_grantable(&self) -> bool {
         self.credit.iter().all(AccountId::is_issuer)
+            && self.state_quota() <= STATE_BYTES_GRANTED_MAX
+    }
+
+    /// Bytes of state that the plugin may keep.
+    pub fn state_quota(&self) -> u64 {
+        self.state_bytes.unwrap_or(STATE_BYTES_MAX)
     }
 
     /// Whether everything here is also in `wider`.
@@ -55,30 +120,49 @@ impl Grants {
         self.read.is_subset(&wider.read)
             && self.credit.is_subset(&wider.credit)
             && self.debit.is_subset(&wider.debit)
-            && self.caps_within(wider)
+            && self.state_quota() <= wider.state_quota()
+            && self.fuel <= wider.fuel
+            && self.all_caps(wider).into_iter().all(within)
+    }
+
+    /// Each kind of caps, here and in other grants.
+    fn all_caps<'a>(&'a self, other: &'a Self) -> [(Option<&'a Caps>, Option<&'a Caps>); 3] {
+        [
+            (&self.spend_per_call, &other.spend_per_call),
+            (
+                &self.spend_per_member_per_day,
+                &other.spend_per_member_per_day,
+            ),
+            (&self.issue_per_day, &other.issue_per_day),
+        ]
+        .map(|(mine, others)| (mine.as_ref(), others.as_ref()))
     }
 
     /// These grants with the caps of `requested` where they have none of their own: who does not
     /// speak of caps does not lift them.
     pub(crate) fn capped_as(self, requested: &Self) -> Self {
-        let caps = requested.spend_per_call.clone();
+        let asked = requested.clone();
         Self {
-            spend_per_call: self.spend_per_call.or(caps),
+            spend_per_call: self.spend_per_call.or(asked.spend_per_call),
+            spend_per_member_per_day: self
+                .spend_per_member_per_day
+                .or(asked.spend_per_member_per_day),
+            issue_per_day: self.issue_per_day.or(asked.issue_per_day),
+            state_bytes: self.state_bytes.or(asked.state_bytes),
             ..self
         }
     }
+}
 
-    /// Whether no asset may leave the caller in greater amounts than under `wider`. A cap on an asset
-    /// that is not named is 0; without caps there is none.
-    fn caps_within(&self, wider: &Self) -> bool {
-        let Some(most) = &wider.spend_per_call else {
-            return true;
-        };
-        let within =
-            |(asset, cap): (&AssetId, &Limit)| *cap <= most.get(asset).copied().unwrap_or_default();
-        let caps = self.spend_per_call.as_ref();
-        caps.is_some_and(|caps| caps.iter().all(within))
-    }
+/// Whether caps let nothing through that wider ones do not. A cap on an asset that is not named is 0;
+/// without caps there is none.
+fn within((caps, wider): (Option<&Caps>, Option<&Caps>)) -> bool {
+    let Some(most) = wider else {
+        return true;
+    };
+    let below =
+        |(asset, cap): (&AssetId, &Limit)| *cap <= most.get(asset).copied().unwrap_or_default();
+    caps.is_some_and(|caps| caps.iter().all(below))
 }
 
 /// How the operator answers what a plugin asks for.
@@ -104,6 +188,15 @@ pub struct Plugin {
     pub config: Arc<Value>,
     /// Whether it may be called.
     pub enabled: bool,
+    /// How the holds end that it places.
+    #[serde(default, skip_serializing_if = "HoldRules::is_empty")]
+    pub holds: HoldRules,
+    /// What it does by itself, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub schedules: BTreeMap<String, Schedule>,
+    /// Calls that have drawn and then broken off, since any of the above was last set.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub broken_draws: u32,
     /// The record that last changed any of the above. A call that ran under another version has
     /// learned something that is no longer true.
     pub version: u64,
@@ -113,6 +206,10 @@ pub struct Plugin {
     /// Bytes of all keys and values together.
     #[serde(default)]
     pub state_bytes: usize,
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// What a PUT changes of a plugin. What is absent stays.
@@ -142,4 +239,10 @@ pub struct ComponentChoice {
     pub requested: Grants,
     /// Its own accounts beside `plugin:{id}`.
     pub accounts: Vec<AccountId>,
+    /// How the holds end that it places.
+    #[serde(default, skip_serializing_if = "HoldRules::is_empty")]
+    pub holds: HoldRules,
+    /// What it does by itself, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub schedules: BTreeMap<String, ScheduleRule>,
 }

@@ -68,6 +68,12 @@ pub enum Rejection {
     /// A grant is wider than what the plugin's manifest asks for.
     #[error("a grant can narrow what the manifest asks for, not widen it")]
     GrantTooWide,
+    /// Too many server seeds wait for games to end.
+    #[error("{most} server seeds are not revealed yet: games that have drawn from them are open")]
+    SeedsHidden {
+        /// How many there may be.
+        most: usize,
+    },
     /// A key of this name is there already.
     #[error("there is a key `{key}` already")]
     KeyExists {
@@ -272,6 +278,7 @@ impl Rejection {
         match self {
             Self::InBatch { rejection, .. } => rejection.class(),
             Self::HoldsOpen { .. }
+            | Self::SeedsHidden { .. }
             | Self::AlreadyReversed { .. }
             | Self::ReversalFinal { .. }
             | Self::HoldClosed { .. }
@@ -311,6 +318,7 @@ impl Rejection {
             Self::InBatch { rejection, .. } => rejection.retry(),
             Self::EconomyFrozen
             | Self::HoldsOpen { .. }
+            | Self::SeedsHidden { .. }
             | Self::HoldExceeded { .. }
             | Self::TooManyHolds { .. }
             | Self::TransferCap { .. }

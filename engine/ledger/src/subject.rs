@@ -56,12 +56,21 @@ impl Act {
             Self::PlaceHold(request) => vec![about(request.id.into())],
             Self::CaptureHold(request) => vec![made(request.id, 0), moved(request.hold)],
             Self::ReleaseHold { hold, .. } | Self::ExpireHold { hold } => vec![moved(*hold)],
-            Self::Call(result) => vec![made(result.request.id.into(), 0)],
+            Self::Call(result) => {
+                let holds = result.transcript.holds().map(|hold| about(hold.into()));
+                std::iter::once(made(result.request.id.into(), 0))
+                    .chain(holds)
+                    .collect()
+            }
             Self::OpenEconomy { .. }
             | Self::SetEconomy { .. }
             | Self::SetAsset { .. }
             | Self::SetAccount { .. }
             | Self::SetPlugin { .. }
+            | Self::SetClientSeed { .. }
+            | Self::RotateSeed
+            | Self::RevealSeeds { .. }
+            | Self::BurnNonces { .. }
             | Self::SetKey { .. }
             | Self::AddComponent { .. }
             | Self::SetWebhook(_)

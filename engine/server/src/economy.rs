@@ -3,13 +3,14 @@
 //! A plain act goes straight to the writer; a call takes the way in `calls`.
 
 mod calls;
+mod nonces;
 mod preview;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bursar_host::{LoadedPlugin, PluginHost};
-use bursar_ledger::{Act, Digest, EconomyId};
+use bursar_ledger::{Act, Digest, EconomyId, EconomyStatus};
 use bursar_storage::{
     Answer, Clock, Failure, IdempotencyKey, Receiver, Render, Reply, Request, State, Storage,
     StorageError, Stored, Submission,
@@ -22,6 +23,7 @@ use crate::no_answer::NoAnswer;
 use crate::{bundled, random};
 use calls::Calls;
 pub use calls::{CallBounds, Calling};
+use nonces::Nonces;
 
 /// How long an answer is waited for. A commit takes milliseconds; beyond this something is wrong,
 /// and the client asks again with the same key.
@@ -43,6 +45,7 @@ struct Parts {
     render: Render,
     system: EconomyId,
     calls: Calls,
+    nonces: Nonces,
 }
 
 /// Who asks, for what, under which key.
@@ -77,11 +80,13 @@ impl Bursar {
             render,
             system,
             calls: Calls::new(bounds)?,
+            nonces: Nonces::default(),
         };
         let bursar = Self {
             parts: Arc::new(parts),
         };
         bursar.open_system().await?;
+        bursar.burn_nonces().await?;
         bursar.prepare_plugins().await;
         Ok(bursar)
     }
@@ -295,6 +300,23 @@ impl Bursar {
                 },
             )
             .await?;
+        }
+        Ok(())
+    }
+
+    /// Records the nonces that were handed out before the last end and left no record: nobody is left
+    /// who could use them.
+    async fn burn_nonces(&self) -> Result<(), NoAnswer> {
+        for (economy, books) in self.state().economies() {
+            let nonces: Vec<u64> = books.open_nonces().collect();
+            if nonces.is_empty() || books.status() == EconomyStatus::Closed {
+                continue;
+            }
+            let asking = Asking {
+                economy: economy.clone(),
+                ..self.system_asking("bursar", "BURN", "/nonces", &Value::Null)
+            };
+            self.act(asking, Act::BurnNonces { nonces }).await?;
         }
         Ok(())
     }

@@ -186,8 +186,11 @@ impl Batch {
             Verdict::Applied(_) => Some(Outcome::Applied),
             // Without a key there is nobody to keep a refusal for.
             Verdict::Rejected(_) => keyed.then_some(Outcome::Rejected),
-            Verdict::Declined => keyed.then_some(Outcome::Declined),
-            Verdict::Faulted => keyed.then_some(Outcome::Faulted),
+            // What was drawn is kept in any case.
+            Verdict::RejectedAfterDraw(..) => Some(Outcome::Rejected),
+            Verdict::Declined(decision) => kept(decision, keyed).then_some(Outcome::Declined),
+            Verdict::Faulted(decision) => kept(decision, keyed).then_some(Outcome::Faulted),
+            Verdict::Broken(_) => Some(Outcome::Broken),
         };
         let Rendered { status, body } = match outcome {
             None => self.render(submission, &verdict, None),
@@ -221,11 +224,7 @@ impl Batch {
         outcome: Outcome,
     ) -> Result<Rendered, Trouble> {
         let nothing = Decision::default();
-        let decision = if let Verdict::Applied(decision) = verdict {
-            decision
-        } else {
-            &nothing
-        };
+        let decision = verdict.decision().unwrap_or(&nothing);
         let id = self.state.record + 1;
         let first = self.state.movement + 1;
         let economy = &submission.economy;
@@ -286,6 +285,11 @@ impl Batch {
         });
         Ok(rendered)
     }
+}
+
+/// Whether a call that came to nothing leaves a record.
+fn kept(decision: &Decision, keyed: bool) -> bool {
+    keyed || !decision.changes().is_empty()
 }
 
 /// What the writer asks by itself when a hold's time is over.

@@ -19,10 +19,18 @@ pub(crate) enum Outcome {
     Declined,
     /// The plugin misbehaved.
     Faulted,
+    /// A call has drawn and could not be brought to an end.
+    Broken,
 }
 
 impl Outcome {
-    const ALL: [Self; 4] = [Self::Applied, Self::Rejected, Self::Declined, Self::Faulted];
+    const ALL: [Self; 5] = [
+        Self::Applied,
+        Self::Rejected,
+        Self::Declined,
+        Self::Faulted,
+        Self::Broken,
+    ];
 
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -30,6 +38,7 @@ impl Outcome {
             Self::Rejected => "rejected",
             Self::Declined => "declined",
             Self::Faulted => "faulted",
+            Self::Broken => "broken",
         }
     }
 

@@ -27,11 +27,10 @@ impl SubjectRow {
     pub(crate) fn of(act: &Act, outcome: Outcome, entries: &[Entry]) -> Vec<Self> {
         let found = match (outcome, act) {
             // A call is asked about however it ended; of all else only what happened has an id.
-            (Outcome::Applied, _)
-            | (Outcome::Rejected | Outcome::Declined | Outcome::Faulted, Act::Call(_)) => {
-                act.subjects()
+            (Outcome::Applied, _) | (_, Act::Call(_)) => act.subjects(),
+            (Outcome::Rejected | Outcome::Declined | Outcome::Faulted | Outcome::Broken, _) => {
+                Vec::new()
             }
-            (Outcome::Rejected | Outcome::Declined | Outcome::Faulted, _) => Vec::new(),
         };
         // Parts stand in order in the record, and subjects name them in that order.
         let mut rest = entries;

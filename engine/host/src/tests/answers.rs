@@ -4,7 +4,7 @@ use bursar_ledger::Ending;
 use serde_json::json;
 
 use super::guest::{Guest, bytes};
-use super::world::{draft_with, ending, fault, fault_of, finish, host, load, replied, run};
+use super::world::{draft_with, ending, fault, fault_of, finish, host, load, origin, replied, run};
 use crate::limits::{ARGUMENTS_BYTES_MAX, DECLINE_BYTES_MAX, REPLY_BYTES_MAX};
 use crate::{CallFailure, Finished, Limits};
 
@@ -275,18 +275,20 @@ fn reply_in_utf16_is_read_as_such() {
 fn arguments_reach_the_guest_and_end_at_their_limit() {
     let guest = answering("(call $reply (local.get $arguments) (local.get $length))");
     let plugin = load(&host(), &guest);
-    let finished = plugin.run(draft_with(json!({"a": "\u{20ac}"}))).unwrap();
+    let finished = plugin
+        .run(draft_with(json!({"a": "\u{20ac}"})), origin)
+        .unwrap();
     let reply = json!({"a": "\u{20ac}"});
     assert_eq!(finished.ending, Ending::Replied { reply });
 
     let plugin = load(&host(), &Guest::new());
     let arguments = |bytes: usize| json!("a".repeat(bytes - 2));
     let longest = plugin
-        .run(draft_with(arguments(ARGUMENTS_BYTES_MAX)))
+        .run(draft_with(arguments(ARGUMENTS_BYTES_MAX)), origin)
         .unwrap();
     assert!(replied(&longest.ending));
     let beyond = plugin
-        .run(draft_with(arguments(ARGUMENTS_BYTES_MAX + 1)))
+        .run(draft_with(arguments(ARGUMENTS_BYTES_MAX + 1)), origin)
         .unwrap();
     assert_eq!(beyond.fuel, 0, "it was not even called");
     assert_eq!(

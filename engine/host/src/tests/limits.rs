@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::guest::{Guest, times};
-use super::world::{checked, draft, ending, fault, fault_of, finish, host, load, replied, run};
+use super::world::{
+    checked, draft, ending, fault, fault_of, finish, host, load, origin, replied, run,
+};
 use crate::call::store;
 use crate::guest::Guest as Store;
 use crate::limits::{FUEL_PER_READ, INSTANCES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
@@ -121,7 +123,7 @@ fn same_call_is_the_same_on_another_host() {
     for guest in [&busy(), &trapping, &Guest::doing("(loop br 0)")] {
         let [one, other] = hosts
             .each_ref()
-            .map(|host| load(host, guest).run(draft()).unwrap());
+            .map(|host| load(host, guest).run(draft(), origin).unwrap());
         assert_eq!(one, other);
     }
 }
@@ -277,11 +279,12 @@ fn host_still_serves_after_many_hostile_calls() {
     guest.fields = "(func $deep (call $deep))".into();
     let digger = load(&host, &guest);
     for _ in 0..200 {
-        let fault = fault_of(eater.run(draft()).unwrap().ending);
+        let fault = fault_of(eater.run(draft(), origin).unwrap().ending);
         assert!(fault.contains("growing memory"), "{fault}");
-        assert_eq!(digger.run(draft()), Err(CallFailure::StackOverflow));
+        let dug = digger.run(draft(), origin).map_err(|dug| dug.failure);
+        assert_eq!(dug, Err(CallFailure::StackOverflow));
     }
-    let good = load(&host, &busy()).run(draft()).unwrap();
+    let good = load(&host, &busy()).run(draft(), origin).unwrap();
     assert_eq!(good, finish(&busy()));
 }
 
@@ -292,7 +295,7 @@ fn call_for_which_there_is_no_room_is_no_outcome() {
     let limits = Limits::standard();
     let mut living = Vec::new();
     loop {
-        let store = store(checked.pre.engine(), Store::new(None, &limits), &limits);
+        let store = store(checked.pre.engine(), Store::describing(&limits), &limits);
         let mut store = store.unwrap();
         if checked.pre.instantiate(&mut store).is_err() {
             break;

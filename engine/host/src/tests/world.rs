@@ -4,8 +4,8 @@ use std::sync::{Arc, OnceLock};
 
 use bursar_ledger::{
     AccountId, AccountPatch, Act, Amount, AssetKind, AssetPatch, Books, CallRequest,
-    ComponentChoice, Digest, Draft, Ending, GrantChoice, Grants, IssueRequest, PluginPatch, Seed,
-    Timestamp, Verdict, decide,
+    ComponentChoice, Digest, Draft, DrawOrigin, Ending, GrantChoice, Grants, HoldRule,
+    IssueRequest, OnExpiry, PluginPatch, Seed, Timestamp, Verdict, decide,
 };
 use serde_json::{Value, json};
 
@@ -44,6 +44,8 @@ fn books() -> &'static Books {
                 digest: Digest::ZERO,
                 requested: Grants::default(),
                 accounts: Vec::new(),
+                holds: [("stake".into(), stake())].into(),
+                schedules: [].into(),
             }),
             grants: Some(GrantChoice::Requested),
             config: Some(json!({"greeting": "Hi"})),
@@ -97,12 +99,14 @@ pub(super) fn draft_with(arguments: Value) -> Draft {
         action: "act".into(),
         caller: member(),
         arguments,
+        roles: vec!["vip".into()],
+        due: None,
         spend_limit: None,
         cap: None,
         key: "k".into(),
         now: Timestamp(NOW),
     };
-    Draft::open(books(), &request).unwrap()
+    Draft::open(books(), &request, Timestamp(NOW)).unwrap()
 }
 
 /// A call without arguments that is about to begin.
@@ -125,7 +129,22 @@ pub(super) fn load(host: &PluginHost, guest: &Guest) -> Arc<LoadedPlugin> {
 
 /// Calls a checked guest within these limits.
 pub(super) fn run(checked: &Checked, limits: &Limits) -> Result<Finished, CallFailure> {
-    call::run(&checked.pre, &checked.manifest, limits, draft())
+    let (pre, manifest) = (&checked.pre, &checked.manifest);
+    let ran = call::run(pre, manifest, limits, draft(), Box::new(origin));
+    ran.map_err(|unfinished| unfinished.failure)
+}
+
+/// Where a call draws from.
+pub(super) fn origin(request: &CallRequest) -> DrawOrigin {
+    books().draw_origin(&request.caller, 1)
+}
+
+/// Holds of the kind `stake` live an hour.
+fn stake() -> HoldRule {
+    HoldRule {
+        expires_in_s: 3_600,
+        on_expiry: OnExpiry::Capture,
+    }
 }
 
 /// Calls a guest once, to its end.
@@ -147,9 +166,7 @@ pub(super) fn fault(guest: &Guest) -> String {
 pub(super) fn fault_of(ending: Ending) -> String {
     match ending {
         Ending::Faulted { fault } => fault,
-        other @ (Ending::Replied { .. } | Ending::Declined { .. } | Ending::NotRun(_)) => {
-            panic!("not a fault: {other:?}")
-        }
+        other => panic!("not a fault: {other:?}"),
     }
 }
 

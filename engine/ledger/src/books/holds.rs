@@ -129,6 +129,14 @@ impl Books {
         Ok(())
     }
 
+    /// Notes that the game has drawn to which a hold belongs.
+    pub(super) fn mark_hold(&mut self, id: HoldId, seed: u64) -> Result<(), Misfit> {
+        let hold = self.holds.remove(id).ok_or(Misfit::Hold { hold: id })?;
+        let seed = Some(hold.seed.map_or(seed, |first| first.min(seed)));
+        self.holds.insert(id, Arc::new(Hold { seed, ..hold }));
+        Ok(())
+    }
+
     /// Changes what is held where a hold stands.
     fn reserve(
         &mut self,

@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 
 use super::Verdict;
 use super::money::{check_authority, check_cap, post_all};
-use super::scratch::{Funds, Scratch, check_places};
+use crate::scratch::{Funds, Scratch, check_places};
 
 /// How long the first further try waits, if a hold cannot be captured when its time is over.
 const FIRST_DEFERRAL_MS: u64 = 60 * 1000;
@@ -34,9 +34,8 @@ pub(super) fn place(
     }
     Scratch::new(books).check_debit(request.reservation.posting(), Funds::Spendable)?;
     // From here on nothing may fail.
-    let expires_at = request.expires_at(at);
     let (hold, on_expiry) = (request.id, request.on_expiry);
-    let placed = Hold::placed(&request.reservation, at, expires_at, on_expiry);
+    let placed = Hold::placed(&request.reservation, at, request.expires_in_s, on_expiry);
     let change = Change::HoldPlaced { hold, placed };
     Ok(Verdict::Applied(Decision::change(change, true)))
 }

@@ -9,7 +9,7 @@ use crate::movement::Posting;
 use crate::rejection::Rejection;
 
 use super::Verdict;
-use super::scratch::{Funds, Scratch, accounts, check_places};
+use crate::scratch::{Funds, Scratch, accounts, check_places};
 
 pub(super) fn transfer(books: &Books, request: &TransferRequest) -> Result<Verdict, Rejection> {
     let postings = request.postings.as_slice();

@@ -1,21 +1,20 @@
-//! What plugins do and are: components, installations, and calls that have ended.
+//! What plugins are: components and installations.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::account::AccountStatus;
 use crate::amount::Limit;
 use crate::books::Books;
-use crate::call::{CallResult, Ending};
 use crate::decision::{Change, Decision};
 use crate::digest::Digest;
-use crate::draft::Draft;
 use crate::id::{AccountId, PluginId};
-use crate::plugin::{Component, GrantChoice, PluginPatch};
+use crate::plugin::{Component, ComponentChoice, GrantChoice, HoldRules, PluginPatch};
 use crate::rejection::Rejection;
+use crate::schedule::Schedule;
+use crate::time::Timestamp;
 
 use super::Verdict;
-use super::money::post_all;
-use super::scratch::Funds;
 
 pub(super) fn add_component(books: &Books, digest: Digest, component: Component) -> Verdict {
     if books.components().contains_key(&digest) {
@@ -29,6 +28,7 @@ pub(super) fn add_component(books: &Books, digest: Digest, component: Component)
 
 pub(super) fn set_plugin(
     books: &Books,
+    at: Timestamp,
     plugin: &PluginId,
     patch: &PluginPatch,
 ) -> Result<Verdict, Rejection> {
@@ -65,6 +65,11 @@ pub(super) fn set_plugin(
     let enabled = patch
         .enabled
         .unwrap_or_else(|| kept.is_some_and(|present| present.enabled));
+    let (holds, schedules) = match (&patch.component, present) {
+        (Some(choice), _) => (choice.holds.clone(), scheduled(choice, at)),
+        (None, Some(present)) => (present.holds.clone(), present.schedules.clone()),
+        (None, None) => (HoldRules::new(), BTreeMap::new()),
+    };
     let unchanged = present.is_some_and(|present| {
         present.component == component
             && present.grants == grants
@@ -83,6 +88,8 @@ pub(super) fn set_plugin(
         grants,
         config,
         enabled,
+        holds,
+        schedules,
     });
     let creates = present.is_none();
     Ok(Verdict::Applied(Decision::new(
@@ -90,6 +97,17 @@ pub(super) fn set_plugin(
         changes,
         creates,
     )))
+}
+
+/// The schedules of a component, from now on.
+fn scheduled(choice: &ComponentChoice, at: Timestamp) -> BTreeMap<String, Schedule> {
+    let rules = choice.schedules.iter();
+    let rules = rules.map(|(name, rule)| {
+        let next_due = rule.times.next_after(at);
+        let rule = *rule;
+        (name.clone(), Schedule { rule, next_due })
+    });
+    rules.collect()
 }
 
 /// The accounts that come with an installation and are not there yet.
@@ -109,31 +127,4 @@ fn own_accounts(books: &Books, plugin: &PluginId, patch: &PluginPatch) -> Vec<Ch
             metadata: None,
         })
         .collect()
-}
-
-/// A call commits only if everything that it learned is still true, whatever it ended in.
-pub(super) fn call(books: &Books, result: &CallResult) -> Result<Verdict, Rejection> {
-    let mut draft = match (Draft::open(books, &result.request), &result.ending) {
-        (Err(now), Ending::NotRun(then)) if now == *then => return Err(now),
-        (Err(_), _) | (Ok(_), Ending::NotRun(_)) => return Ok(Verdict::Stale),
-        (Ok(draft), Ending::Replied { .. } | Ending::Declined { .. } | Ending::Faulted { .. }) => {
-            draft
-        }
-    };
-    if draft.component() != result.component || !draft.repeats(&result.transcript) {
-        return Ok(Verdict::Stale);
-    }
-    match &result.ending {
-        // The host takes a decline after a draw for a fault; what says otherwise is never committed.
-        Ending::Declined { .. } if draft.has_drawn() => Ok(Verdict::Stale),
-        Ending::Declined { .. } => Ok(Verdict::Declined),
-        Ending::Faulted { .. } | Ending::NotRun(_) => Ok(Verdict::Faulted),
-        Ending::Replied { .. } => {
-            let fits = draft.check_quota();
-            let (postings, changes) = draft.into_effects();
-            let plugin = Some(&result.request.plugin);
-            let verdict = post_all(books, &postings, Funds::Spendable, changes, plugin)?;
-            fits.map(|()| verdict)
-        }
-    }
 }

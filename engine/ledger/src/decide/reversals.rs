@@ -8,7 +8,7 @@ use crate::rejection::Rejection;
 
 use super::Verdict;
 use super::money::{check_authority, check_cap, post_all};
-use super::scratch::Funds;
+use crate::scratch::Funds;
 
 pub(super) fn reverse(books: &Books, request: &ReversalRequest) -> Result<Verdict, Rejection> {
     let postings = request.postings.as_slice();

@@ -3,117 +3,189 @@
 use expect_test::expect;
 
 use super::script::{World, call_request, id};
-use crate::{Answer, Ask, CallId, CallRequest, Digest, Draft, Seed, Timestamp, draw_below};
+use crate::{Answer, Ask, ClientSeedText, Digest, Draft, Draw, Seed, Timestamp};
 
 const SEED: [u8; 32] = [42; 32];
 
-fn request() -> CallRequest {
-    call_request("key-1", "coinflip", "user:1")
-}
-
-/// The first draws of a call, from the largest range.
-fn draws(seed: [u8; 32], request: &CallRequest) -> [u32; 4] {
-    [0, 1, 2, 3].map(|index| draw_below(&Seed::new(seed), request, index, u32::MAX))
+/// A draw to change one thing of.
+fn draw<'a>(server_seed: &'a Seed, component: &'a Digest) -> Draw<'a> {
+    Draw {
+        server_seed,
+        component,
+        client_seed: "user:1",
+        nonce: 7,
+        mixed: "",
+        label: "side",
+        index: 0,
+    }
 }
 
 /// Draws are recorded and made again in later versions, so they must never come out otherwise.
 #[test]
 fn draws_are_the_same_for_ever() {
+    let (seed, component) = (Seed::new(SEED), Digest::of(b"coinflip"));
+    let draw = draw(&seed, &component);
+    let die = |index| Draw { index, ..draw }.below(6);
     expect![[r#"
-        [
-            2338009867,
-            2367716356,
-            1891176488,
-            2124898088,
-        ]
-    "#]]
-    .assert_debug_eq(&draws(SEED, &request()));
-    let die = |index| draw_below(&Seed::new(SEED), &request(), index, 6);
-    expect![[r#"
-        "[4, 1, 5, 5, 5, 2, 0, 4]"
+        "[2, 4, 2, 4, 4, 5, 1, 2]"
     "#]]
     .assert_debug_eq(&format!("{:?}", [0, 1, 2, 3, 4, 5, 6, 7].map(die)));
+    expect![[r#"
+        2876428379
+    "#]]
+    .assert_debug_eq(&draw.below(u32::MAX));
+    expect![[r#"
+        "[3, 5, 6, 9, 7, 8, 0, 2, 1, 4]"
+    "#]]
+    .assert_debug_eq(&format!("{:?}", draw.shuffle(10)));
+    expect![[r#"
+        "958a7a6915e855f20dc535c51ec3956712a742c3e90ffd228c64abf699b41c4d1b7bdd50631bce49"
+    "#]]
+    .assert_debug_eq(&hex::encode(draw.bytes(40)));
+    expect![[r#"
+        1795416ef3f4e13d5c0fcd2b234d94ba6e2c058a5048e234338d8b21300dce96
+    "#]]
+    .assert_debug_eq(&seed.server_seed(1).commitment());
 }
 
 #[test]
-fn every_try_of_a_call_draws_the_same() {
-    let retry = CallRequest {
-        id: CallId(uuid::Uuid::max()),
-        action: "other".into(),
-        arguments: serde_json::json!({"side": "heads"}),
-        now: Timestamp(9_999),
-        ..request()
-    };
-    assert_eq!(draws(SEED, &retry), draws(SEED, &request()));
-}
-
-#[test]
-fn whoever_and_whatever_differs_draws_otherwise() {
+fn whatever_differs_draws_otherwise() {
+    let (seed, component) = (Seed::new(SEED), Digest::of(b"coinflip"));
+    let (other_seed, other) = (Seed::new([43; 32]), Digest::of(b"dice"));
+    let draw = draw(&seed, &component);
     let others = [
-        draws(SEED, &request()),
-        draws([43; 32], &request()),
-        draws(SEED, &call_request("key-2", "coinflip", "user:1")),
-        draws(SEED, &call_request("key-1", "dice", "user:1")),
-        draws(SEED, &call_request("key-1", "coinflip", "user:2")),
+        draw,
+        Draw {
+            server_seed: &other_seed,
+            ..draw
+        },
+        Draw {
+            component: &other,
+            ..draw
+        },
+        Draw {
+            client_seed: "user:2",
+            ..draw
+        },
+        Draw { nonce: 8, ..draw },
+        Draw { mixed: "m", ..draw },
+        Draw {
+            label: "slide",
+            ..draw
+        },
+        Draw { index: 1, ..draw },
         // Texts are kept apart: none of these may run into its neighbour.
-        draws(SEED, &call_request("ey-1", "coinflip", "user:1k")),
-        draws(SEED, &call_request("key-1", "coinflipu", "ser:1")),
+        Draw {
+            client_seed: "user:1s",
+            label: "ide",
+            ..draw
+        },
+        Draw {
+            client_seed: "user:",
+            mixed: "1",
+            ..draw
+        },
+        Draw {
+            mixed: "s",
+            label: "ide",
+            ..draw
+        },
     ];
-    let mut all: Vec<u32> = others.concat();
+    let mut all: Vec<_> = others.iter().map(|draw| draw.bytes(16)).collect();
     all.sort_unstable();
     all.dedup();
-    assert_eq!(all.len(), others.len() * 4, "two of {others:?} are equal");
+    assert_eq!(all.len(), others.len(), "two of them are equal");
 }
 
 #[test]
 fn call_numbers_its_draws_from_zero() {
     let world = World::after("account user:1; plugin coinflip component=a enabled=true");
-    let mut draft = Draft::open(&world.books, &request()).expect("the plugin is enabled");
+    let request = call_request("key-1", "coinflip", "user:1");
+    let mut draft = Draft::open(&world.books, &request, Timestamp(0)).expect("it is enabled");
+    draft.draw_from(world.books.draw_origin(&request.caller, 1));
+    let server_seed = world.books.seed().server_seed(1);
     for (index, range) in [(0, 6), (1, 1_000), (2, u32::MAX), (3, 6)] {
         let ask = Ask::Draw {
             range,
             label: "draw".into(),
         };
         assert_eq!(draft.has_drawn(), index > 0);
-        let drawn = draw_below(world.books.seed(), &request(), index, range);
+        let drawn = Draw {
+            server_seed: &server_seed,
+            component: &draft.component(),
+            client_seed: "user:1",
+            nonce: 1,
+            mixed: "",
+            label: "draw",
+            index,
+        }
+        .below(range);
         assert_eq!(draft.perform(ask), Answer::Drawn(drawn));
     }
 }
 
 #[test]
 fn draw_stays_below_its_range() {
-    let (seed, request) = (Seed::new(SEED), request());
-    let draw = |index, range| draw_below(&seed, &request, index, range);
+    let (seed, component) = (Seed::new(SEED), Digest::ZERO);
+    let draw = draw(&seed, &component);
+    let below = |index, range| Draw { index, ..draw }.below(range);
     for index in 0..1_000 {
-        assert_eq!(draw(index, 1), 0);
-        assert!(draw(index, 2) < 2);
-        assert!(draw(index, 3) < 3);
-        assert!(draw(index, u32::MAX - 1) < u32::MAX - 1);
-        assert!(draw(index, u32::MAX) < u32::MAX);
+        assert_eq!(below(index, 0), 0, "a range of nothing is taken for one");
+        assert_eq!(below(index, 1), 0);
+        assert!(below(index, 2) < 2);
+        assert!(below(index, 3) < 3);
+        assert!(below(index, u32::MAX - 1) < u32::MAX - 1);
+        assert!(below(index, u32::MAX) < u32::MAX);
     }
     // Both halves of the largest range are reached.
     let half = u32::MAX / 2;
-    let upper = (0..1_000).filter(|index| draw(*index, u32::MAX) >= half);
+    let upper = (0..1_000).filter(|index| below(*index, u32::MAX) >= half);
     assert!((400..600).contains(&upper.count()));
-}
-
-#[test]
-fn range_of_nothing_is_taken_for_one() {
-    assert_eq!(draw_below(&Seed::new(SEED), &request(), 0, 0), 0);
 }
 
 /// Chi-square over a die: with five degrees of freedom, 20.5 is passed by one fair die in a
 /// thousand. The seed is fixed, so this one always passes or never.
 #[test]
 fn die_falls_evenly() {
-    let (seed, request) = (Seed::new(SEED), request());
+    let (seed, component) = (Seed::new(SEED), Digest::ZERO);
+    let draw = draw(&seed, &component);
     let mut faces = [0_u64; 6];
     for index in 0..60_000 {
-        faces[draw_below(&seed, &request, index, 6) as usize] += 1;
+        faces[Draw { index, ..draw }.below(6) as usize] += 1;
     }
     let squares: u64 = faces.iter().map(|seen| seen.abs_diff(10_000).pow(2)).sum();
     // The sum of (seen - 10,000)^2 / 10,000, in tenths so that it stays whole.
     assert!(squares / 1_000 < 205, "{faces:?}");
+}
+
+/// Each card is as likely at the top as any other: a byte taken modulo 52 would favour the first four.
+#[test]
+fn every_card_comes_up_first_as_often() {
+    let (seed, component) = (Seed::new(SEED), Digest::ZERO);
+    let draw = draw(&seed, &component);
+    let mut firsts = [0_u64; 52];
+    for index in 0..52_000 {
+        let order = Draw { index, ..draw }.shuffle(52);
+        firsts[order[0] as usize] += 1;
+    }
+    let mut sorted = draw.shuffle(52);
+    sorted.sort_unstable();
+    assert_eq!(
+        sorted,
+        (0..52).collect::<Vec<_>>(),
+        "each card is there once"
+    );
+    // With 51 degrees of freedom, 87 is passed by one fair deck in a thousand.
+    let squares: u64 = firsts.iter().map(|seen| seen.abs_diff(1_000).pow(2)).sum();
+    assert!(squares / 1_000 < 87, "{firsts:?}");
+}
+
+#[test]
+fn client_seeds_end_at_their_limits() {
+    let text = |text: String| ClientSeedText::try_from(text).is_ok();
+    assert!(text("x".repeat(64)) && text(" ~".into()));
+    assert!(!text("x".repeat(65)) && !text(String::new()));
+    assert!(!text("ä".into()) && !text("a\n".into()) && !text("\u{7f}".into()));
 }
 
 #[test]

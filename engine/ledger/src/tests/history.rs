@@ -13,11 +13,12 @@ use uuid::Uuid;
 
 use super::script::{World, call_request, id};
 use crate::{
-    AMOUNT_MAX, AccountId, AccountPatch, AccountStatus, Act, Amount, Ask, AssetId, AssetPatch,
-    Authority, BatchRequest, Books, CallRequest, CallResult, CaptureRequest, Digest, Draft, Ending,
-    Force, GrantChoice, Grants, HoldId, HoldRequest, IssueRequest, KeyMode, KeyPatch, Limit,
-    OnExpiry, Patch, PluginPatch, Posting, Postings, ReversalRequest, Scope, Scopes, SpendLimit,
-    Transcript, TransferCap, TransferId, TransferRequest, Transfers, Verdict,
+    AMOUNT_MAX, AccountId, AccountPatch, AccountStatus, Act, Amount, Answer, Ask, AssetId,
+    AssetPatch, Authority, BatchRequest, Books, CallRequest, CallResult, CaptureRequest, Digest,
+    Draft, Ending, Force, GrantChoice, Grants, HoldId, HoldRequest, IssueRequest, KeyMode,
+    KeyPatch, Limit, OnExpiry, Patch, PluginPatch, Posting, Postings, ReversalRequest, Scope,
+    Scopes, SpendLimit, Timestamp, Transcript, TransferCap, TransferId, TransferRequest, Transfers,
+    Verdict,
 };
 
 /// Where histories begin.
@@ -52,29 +53,44 @@ pub(super) struct Plan {
 impl Plan {
     /// Runs the plan on a snapshot, as a host would.
     fn run(&self, snapshot: &Books) -> CallResult {
-        let (component, transcript, ending) = match Draft::open(snapshot, &self.request) {
-            Ok(mut draft) => {
-                for ask in &self.asks {
-                    draft.perform(ask.clone());
-                }
-                let declined = matches!(self.ending, Ending::Declined { .. });
-                let ending = if declined && draft.has_drawn() {
-                    let fault = "it declined after a draw".into();
-                    Ending::Faulted { fault }
-                } else {
-                    self.ending.clone()
-                };
-                (draft.component(), draft.close(), ending)
-            }
-            Err(no) => (Digest::ZERO, Transcript::default(), Ending::NotRun(no)),
-        };
-        CallResult {
+        let at = Timestamp(1_000 + snapshot.seq());
+        let result = |component, transcript, ending, origin| CallResult {
             request: self.request.clone(),
             component,
             transcript,
             ending,
             fuel: 0,
+            origin,
+        };
+        let mut draft = match Draft::open(snapshot, &self.request, at) {
+            Ok(draft) => draft,
+            Err(no) => {
+                let ending = Ending::NotRun(no);
+                return result(Digest::ZERO, Transcript::default(), ending, None);
+            }
+        };
+        let mut stopped = None;
+        for ask in &self.asks {
+            if ask.is_draw() && draft.awaits_origin() {
+                let nonce = snapshot.next_nonce();
+                draft.draw_from(snapshot.draw_origin(&self.request.caller, nonce));
+            }
+            if let Answer::Ends(rejection) = draft.perform(ask.clone()) {
+                stopped = Some(Ending::Stopped(rejection));
+                break;
+            }
         }
+        let declined = matches!(self.ending, Ending::Declined { .. });
+        let ending = stopped.unwrap_or_else(|| {
+            if declined && draft.has_drawn() {
+                let fault = "it declined after a draw".into();
+                Ending::Faulted { fault }
+            } else {
+                self.ending.clone()
+            }
+        });
+        let (component, origin) = (draft.component(), draft.origin().cloned());
+        result(component, draft.close(), ending, origin)
     }
 
     pub(super) fn act(&self, snapshot: &Books) -> Act {
@@ -123,6 +139,10 @@ pub(super) fn reuses_an_id(books: &Books, act: &Act) -> bool {
         | Act::Burn(_)
         | Act::SetPlugin { .. }
         | Act::Call(_)
+        | Act::SetClientSeed { .. }
+        | Act::RotateSeed
+        | Act::RevealSeeds { .. }
+        | Act::BurnNonces { .. }
         | Act::SetKey { .. }
         | Act::AddComponent { .. }
         | Act::SetWebhook(_)

@@ -87,6 +87,8 @@ fn fill(world: &mut World) {
             expires_at: Timestamp(u64::MAX),
             due_at: Timestamp(u64::MAX),
             on_expiry: OnExpiry::Release,
+            plugin: None,
+            seed: None,
         };
         let id = HoldId(Uuid::from_u128(1000 + number));
         assert!(world.books.restore_hold(id, Arc::new(hold)));

@@ -93,7 +93,7 @@ impl World {
     /// Decides an act and applies what follows, as a writer does.
     pub(super) fn act(&mut self, act: &Act) -> Verdict {
         let verdict = decide(Some(&self.books), self.at(), act);
-        if let Verdict::Applied(decision) = &verdict {
+        if let Some(decision) = verdict.decision() {
             self.apply(decision.clone());
         }
         if let Verdict::Rejected(rejection) = &verdict {
@@ -121,6 +121,7 @@ impl World {
             Run::Open(draft) => CallResult {
                 request: draft.call().clone(),
                 component: draft.component(),
+                origin: draft.origin().cloned(),
                 transcript: draft.close(),
                 ending,
                 fuel: 0,
@@ -128,6 +129,7 @@ impl World {
             Run::Refused(request, rejection) => CallResult {
                 request: *request,
                 component: Digest::ZERO,
+                origin: None,
                 transcript: Transcript::default(),
                 ending: Ending::NotRun(rejection),
                 fuel: 0,
@@ -192,7 +194,7 @@ impl World {
             cap: words.cap(),
             ..request
         };
-        let (run, said) = match Draft::open(&self.books, &request) {
+        let (run, said) = match Draft::open(&self.books, &request, self.at()) {
             Ok(draft) => (Run::Open(Box::new(draft)), None),
             Err(no) => (Run::Refused(Box::new(request), no.clone()), Some(no)),
         };
@@ -220,7 +222,14 @@ impl World {
 
     fn ask(&mut self, call: &str, ask: Ask) -> Option<String> {
         match self.calls.get_mut(call) {
-            Some(Run::Open(draft)) => said(&draft.perform(ask)),
+            Some(Run::Open(draft)) => {
+                if ask.is_draw() && draft.awaits_origin() {
+                    let caller = &draft.call().caller;
+                    let origin = self.books.draw_origin(caller, self.books.next_nonce());
+                    draft.draw_from(origin);
+                }
+                said(&draft.perform(ask))
+            }
             Some(Run::Refused(..)) | None => panic!("no call `{call}` is under way"),
         }
     }
@@ -229,16 +238,27 @@ impl World {
 /// A call as it is asked for. Its name in the script is also its idempotency key.
 pub(super) fn call_request(key: &str, plugin: &str, caller: &str) -> CallRequest {
     CallRequest {
-        id: CallId(Uuid::nil()),
+        id: call_id(key),
         plugin: id(plugin),
         action: "act".into(),
         caller: id(caller),
         arguments: serde_json::json!({}),
+        roles: Vec::new(),
+        due: None,
         spend_limit: None,
         cap: None,
         key: key.into(),
         now: Timestamp(1_000),
     }
+}
+
+/// The id of a call with this name.
+pub(super) fn call_id(name: &str) -> CallId {
+    let bytes = *Digest::of(name.as_bytes()).as_bytes();
+    let (id, _) = bytes
+        .split_first_chunk::<16>()
+        .expect("a hash has 32 bytes");
+    CallId(Uuid::from_bytes(*id))
 }
 
 /// What says how something is to be.
@@ -311,8 +331,10 @@ fn outcome(verdict: &Verdict) -> String {
         Verdict::Applied(_) => "committed".into(),
         Verdict::Unchanged => "unchanged".into(),
         Verdict::Rejected(rejection) => rejection.to_string(),
-        Verdict::Declined => "declined".into(),
-        Verdict::Faulted => "faulted".into(),
+        Verdict::RejectedAfterDraw(rejection, _) => format!("after its draw, {rejection}"),
+        Verdict::Declined(_) => "declined".into(),
+        Verdict::Faulted(_) => "faulted".into(),
+        Verdict::Broken(_) => "broken".into(),
         Verdict::Stale => "stale".into(),
         Verdict::NoEconomy => "no economy".into(),
     }
@@ -328,6 +350,12 @@ fn said(answer: &Answer) -> Option<String> {
         Answer::Whether(true) => "yes".into(),
         Answer::Whether(false) => "no".into(),
         Answer::Drawn(drawn) => format!("drew {drawn}"),
+        Answer::Shuffled(order) => format!("drew {order:?}"),
+        Answer::Bytes(digits) => format!("drew {digits}"),
+        Answer::Text(text) => text.as_ref().into(),
+        Answer::Placed(_) => return None,
+        Answer::Left(left) => left.map_or("ended".into(), |left| format!("{left} left")),
+        Answer::Ends(rejection) => format!("ends, {rejection}"),
         Answer::Value(value) => value.as_deref().unwrap_or("absent").into(),
         Answer::Page(page) => page_said(page),
         Answer::Refused(refusal) => format!("refused, {refusal}"),

@@ -170,6 +170,8 @@ fn more_held_than_there_is_is_found() {
             expires_at: Timestamp(2),
             due_at: Timestamp(2),
             on_expiry: OnExpiry::Release,
+            plugin: None,
+            seed: None,
         };
         assert!(books.holds.insert(HoldId(Uuid::nil()), Arc::new(hold)));
     };

@@ -9,11 +9,13 @@ use uuid::Uuid;
 use crate::{
     AMOUNT_MAX, AccountId, AccountPatch, AccountStatus, Amount, Ask, AssetId, AssetKind,
     AssetPatch, Authority, BatchRequest, CaptureRequest, ComponentChoice, Digest, EconomyStatus,
-    Force, GrantChoice, Grants, HoldEnd, HoldId, HoldRequest, IssueRequest, KeyMode, KeyPatch,
-    Limit, OnExpiry, Patch, PluginId, PluginPatch, Posting, Postings, ReversalRequest, Scope,
-    Scopes, SpendLimit, TransferCap, TransferId, TransferRequest, Transfers, WebhookPatch,
+    Force, GrantChoice, Grants, HoldEnd, HoldId, HoldRequest, HoldRule, IssueRequest, KeyMode,
+    KeyPatch, Limit, OnExpiry, Patch, PluginId, PluginPatch, Posting, Postings, ReversalRequest,
+    Scope, Scopes, SpendLimit, TransferCap, TransferId, TransferRequest, Transfers, WebhookPatch,
     WebhookUrl,
 };
+
+use super::script::call_id;
 
 /// The words of a line: those with `=`, and those without.
 pub(super) struct Words<'a> {
@@ -111,6 +113,8 @@ impl<'a> Words<'a> {
                 digest: Digest::of(name.as_bytes()),
                 requested: grants(self.named("requests")),
                 accounts: accounts.collect(),
+                holds: list(self.named("holds")).map(hold_rule).collect(),
+                schedules: BTreeMap::new(),
             }),
             grants: self.named("grants").map(|text| match text {
                 "requested" => GrantChoice::Requested,
@@ -240,6 +244,35 @@ impl<'a> Words<'a> {
                 amount: amount(words[2]),
             },
             "pay" => Ask::Transfer(posting(words)),
+            "hold" => Ask::PlaceHold {
+                rule: words[0].into(),
+                posting: posting(&words[1..]),
+            },
+            "capture" => Ask::CaptureHold {
+                hold: hold_of(words[0]),
+                amount: words.get(1).map(|units| amount(units)),
+            },
+            "release" => Ask::ReleaseHold {
+                hold: hold_of(words[0]),
+            },
+            "left" => Ask::HoldLeft {
+                hold: hold_of(words[0]),
+            },
+            "keep" => Ask::SecureHold {
+                hold: hold_of(words[0]),
+            },
+            "shuffle" => Ask::Shuffle {
+                count: id(words[0]),
+                label: "draw".into(),
+            },
+            "bytes" => Ask::Bytes {
+                count: id(words[0]),
+                label: "draw".into(),
+            },
+            "mix" => Ask::Mix {
+                text: words[0].into(),
+            },
+            "seed" => Ask::ClientSeed,
             "secure" => Ask::Secure {
                 account: id(words[0]),
                 asset: id(words[1]),
@@ -329,6 +362,25 @@ pub(super) fn spend_limit(text: &str) -> SpendLimit {
 fn capped(text: &str) -> (AssetId, Limit) {
     let (asset, most) = text.split_once('/').expect("asset/most");
     (id(asset), limit(most))
+}
+
+/// `stake/60/capture`: holds of this kind end after so many seconds, and how.
+fn hold_rule(text: &str) -> (String, HoldRule) {
+    let parts: Vec<&str> = text.split('/').collect();
+    let rule = HoldRule {
+        expires_in_s: id(parts[1]),
+        on_expiry: match parts[2] {
+            "capture" => OnExpiry::Capture,
+            _release => OnExpiry::Release,
+        },
+    };
+    (parts[0].into(), rule)
+}
+
+/// The hold that a call with this name placed as its so-many-eth: `A/0`.
+fn hold_of(text: &str) -> HoldId {
+    let (call, index) = text.split_once('/').expect("call/index");
+    call_id(call).hold(id(index))
 }
 
 /// `debit/issuer:coin,read/user:2,spend/coin/10`, or `none`.

@@ -11,16 +11,16 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use bursar_host::{CallFailure, LoadedPlugin, Workers};
+use bursar_host::{CallFailure, LoadedPlugin, Unfinished, Workers};
 use bursar_ledger::{
-    AccountId, Act, Books, CallRequest, CallResult, Digest, Draft, EconomyId, Ending, PluginId,
-    SpendLimit, Timestamp, Transcript, TransferCap,
+    AccountId, Act, Books, CallRequest, CallResult, Digest, Draft, DrawOrigin, EconomyId, Ending,
+    PluginId, SpendLimit, Timestamp, Transcript, TransferCap,
 };
-use bursar_storage::{Answer, Failure, IdempotencyKey, Reply, Submission};
+use bursar_storage::{Answer, Failure, IdempotencyKey, Reply};
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::{Asked, Asking, Bursar};
+use super::{Asked, Asking, Bursar, submission};
 use crate::keyed_locks::{KeyedGuard, KeyedLocks};
 use crate::no_answer::NoAnswer;
 use crate::random;
@@ -103,6 +103,8 @@ pub struct Calling {
     pub caller: AccountId,
     /// The action's arguments.
     pub arguments: Value,
+    /// The caller's roles, as the bot says.
+    pub roles: Vec<String>,
     /// The most that may leave the caller.
     pub spend_limit: Option<SpendLimit>,
     /// The most that the key that asks may move.
@@ -118,6 +120,8 @@ impl Calling {
             action: self.action,
             caller: self.caller,
             arguments: self.arguments,
+            roles: self.roles,
+            due: None,
             spend_limit: self.spend_limit,
             cap: self.cap,
             key: key.into(),
@@ -168,43 +172,97 @@ impl Bursar {
             return replayed.map_err(|field| NoAnswer::KeyReused { field });
         }
         let call = calling.into_request(key.as_str(), self.now());
-        let mut lane = None;
+        let (mut lane, mut origin) = (None, None);
         for attempt in 0..TRIES_MAX {
             if attempt == 1 {
                 let name = (asking.economy.clone(), call.plugin.clone());
                 lane = Some(self.parts.calls.lanes.enter(name).await);
             }
-            let (result, _) = self.run(&asking.economy, &call, Books::clone).await?;
-            let submission = Submission {
-                economy: asking.economy.clone(),
-                actor: asking.actor.clone(),
-                key: Some(key.clone()),
-                request: asking.request.clone(),
-                act: Act::Call(Box::new(result)),
-                component: None,
-            };
+            let Ran {
+                mut result,
+                failure,
+                ..
+            } = self.try_once(&asking.economy, &call, &origin).await?;
+            // What was drawn in an earlier try is drawn, whatever this one came to.
+            result.origin = result.origin.or_else(|| origin.take());
+            origin.clone_from(&result.origin);
+            if let Some(failure) = failure {
+                self.keep_draws(&asking, result).await?;
+                return Err(NoAnswer::CallFailed(failure));
+            }
+            let last = attempt.saturating_add(1) == TRIES_MAX;
+            let result = Act::Call(Box::new(result));
+            let submission = submission(asking.clone(), result, None);
             match self.submit(submission).await? {
                 Reply::Stale => {
-                    tracing::debug!(plugin = %call.plugin, call = %call.id, attempt, "conflict");
+                    tracing::debug!(plugin = %call.plugin, call = %call.id, attempt, last, "conflict");
                 }
                 reply @ (Reply::Answered(_) | Reply::KeyReused | Reply::NoEconomy) => {
+                    self.parts.nonces.recorded(&asking.economy, key.as_str());
                     return self.answered(Asked::of(&asking), reply).await;
                 }
             }
         }
         drop(lane);
         tracing::warn!(plugin = %call.plugin, call = %call.id, "gave up after conflicts");
+        let broken = CallResult {
+            component: Digest::ZERO,
+            transcript: Transcript::default(),
+            ending: Ending::Broken {
+                failure: NoAnswer::Conflict.to_string(),
+            },
+            fuel: 0,
+            origin,
+            request: call,
+        };
+        self.keep_draws(&asking, broken).await?;
         Err(NoAnswer::Conflict)
     }
 
+    /// Puts on record what a call has drawn that could not be brought to an end. It has no answer that
+    /// is kept: another try with its key draws the same.
+    async fn keep_draws(&self, asking: &Asking, result: CallResult) -> Result<(), NoAnswer> {
+        if result.origin.is_none() {
+            return Ok(());
+        }
+        let key = result.request.key.clone();
+        let keyless = Asking {
+            key: None,
+            ..asking.clone()
+        };
+        let act = Act::Call(Box::new(result));
+        match self.submit(submission(keyless, act, None)).await? {
+            Reply::Answered(_) => self.parts.nonces.recorded(&asking.economy, &key),
+            Reply::Stale | Reply::KeyReused | Reply::NoEconomy => {
+                tracing::error!(economy = %asking.economy, "draws are not on record");
+            }
+        }
+        Ok(())
+    }
+
+    /// One try of a call that is to be committed.
+    async fn try_once(
+        &self,
+        economy: &EconomyId,
+        call: &CallRequest,
+        origin: &Option<DrawOrigin>,
+    ) -> Result<Ran, NoAnswer> {
+        let (bursar, of, origin) = (self.clone(), economy.clone(), origin.clone());
+        let draw_from = move |books: &Books, request: &CallRequest| {
+            origin.unwrap_or_else(|| bursar.parts.nonces.origin(&of, books, request))
+        };
+        self.run(economy, call, Books::clone, draw_from).await
+    }
+
     /// One try of a call, when it is its economy's turn at a worker: over the books that are newest
-    /// then, as `prepare` gives them. Says what came of it, and over which books.
+    /// then, as `prepare` gives them. `draw_from` says where draws come from, if it draws.
     pub(super) async fn run(
         &self,
         economy: &EconomyId,
         call: &CallRequest,
         prepare: impl FnOnce(&Books) -> Books + Send + 'static,
-    ) -> Result<(CallResult, Books), NoAnswer> {
+        draw_from: impl FnOnce(&Books, &CallRequest) -> DrawOrigin + Send + 'static,
+    ) -> Result<Ran, NoAnswer> {
         let calls = &self.parts.calls;
         let turn = calls.turns.enter(economy.clone()).await;
         let (respond, ran) = oneshot::channel();
@@ -214,7 +272,7 @@ impl Bursar {
                 let state = bursar.state();
                 let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
                 let books = prepare(books);
-                Ok((bursar.run_here(&books, call)?, books))
+                bursar.run_here(books, call, draw_from)
             });
             let bug = Err(NoAnswer::Bug("a bug was met in a call; nothing has moved"));
             drop(respond.send(catch_unwind(run).unwrap_or(bug)));
@@ -229,7 +287,12 @@ impl Bursar {
             .unwrap_or(Err(NoAnswer::Writer(Failure::Unavailable)))
     }
 
-    fn run_here(&self, books: &Books, request: CallRequest) -> Result<CallResult, NoAnswer> {
+    fn run_here(
+        &self,
+        books: Books,
+        request: CallRequest,
+        draw_from: impl FnOnce(&Books, &CallRequest) -> DrawOrigin + Send + 'static,
+    ) -> Result<Ran, NoAnswer> {
         let component = books
             .plugin(&request.plugin)
             .map(|plugin| plugin.component)
@@ -239,17 +302,38 @@ impl Bursar {
             NoAnswer::NotLoaded
         })?;
         check_fits(&plugin, &request)?;
-        match Draft::open(books, &request) {
-            Err(rejection) => Ok(CallResult {
-                request,
-                component,
-                transcript: Transcript::default(),
-                ending: Ending::NotRun(rejection),
-                fuel: 0,
-            }),
-            Ok(draft) => run_guest(&plugin, draft, component, request),
-        }
+        let (result, failure) = match Draft::open(&books, &request, self.now()) {
+            Err(rejection) => {
+                let result = CallResult {
+                    request,
+                    component,
+                    transcript: Transcript::default(),
+                    ending: Ending::NotRun(rejection),
+                    fuel: 0,
+                    origin: None,
+                };
+                (result, None)
+            }
+            Ok(draft) => {
+                let over = books.clone();
+                let draw_from = move |request: &CallRequest| draw_from(&over, request);
+                run_guest(&plugin, draft, component, request, draw_from)
+            }
+        };
+        Ok(Ran {
+            result,
+            failure,
+            books,
+        })
     }
+}
+
+/// What one try of a call came to, and over which books.
+pub(super) struct Ran {
+    pub(super) result: CallResult,
+    /// Why it could not be brought to an end, if it could not.
+    pub(super) failure: Option<CallFailure>,
+    pub(super) books: Books,
 }
 
 /// Whether the plugin has such an action, and takes such arguments.
@@ -269,10 +353,12 @@ fn run_guest(
     draft: Draft,
     component: Digest,
     request: CallRequest,
-) -> Result<CallResult, NoAnswer> {
-    let finished = plugin
-        .run(draft)
-        .map_err(|failure| call_failed(&request, failure))?;
+    draw_from: impl FnOnce(&CallRequest) -> DrawOrigin + Send + 'static,
+) -> (CallResult, Option<CallFailure>) {
+    let finished = match plugin.run(draft, draw_from) {
+        Ok(finished) => finished,
+        Err(unfinished) => return broken_off(component, request, *unfinished),
+    };
     for line in &finished.log {
         tracing::info!(
             plugin = %request.plugin,
@@ -285,18 +371,40 @@ fn run_guest(
     if let Ending::Faulted { fault } = &finished.ending {
         tracing::warn!(plugin = %request.plugin, call = %request.id, %fault, "plugin fault");
     }
-    let (transcript, ending, fuel) = (finished.transcript, finished.ending, finished.fuel);
-    Ok(CallResult {
+    let result = CallResult {
+        request,
+        component,
+        transcript: finished.transcript,
+        ending: finished.ending,
+        fuel: finished.fuel,
+        origin: finished.origin,
+    };
+    (result, None)
+}
+
+/// A call that could not be brought to an end is no outcome: nothing of it is kept but what it has
+/// drawn.
+fn broken_off(
+    component: Digest,
+    request: CallRequest,
+    unfinished: Unfinished,
+) -> (CallResult, Option<CallFailure>) {
+    let Unfinished {
+        failure,
+        transcript,
+        origin,
+    } = unfinished;
+    tracing::warn!(plugin = %request.plugin, call = %request.id, %failure, "a call failed");
+    let ending = Ending::Broken {
+        failure: failure.to_string(),
+    };
+    let result = CallResult {
         request,
         component,
         transcript,
         ending,
-        fuel,
-    })
-}
-
-/// A call that could not be brought to an end is no outcome: nothing of it is kept.
-fn call_failed(call: &CallRequest, failure: CallFailure) -> NoAnswer {
-    tracing::warn!(plugin = %call.plugin, call = %call.id, %failure, "a call failed");
-    NoAnswer::CallFailed(failure)
+        fuel: 0,
+        origin,
+    };
+    (result, Some(failure))
 }

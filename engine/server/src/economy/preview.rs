@@ -4,7 +4,7 @@
 //! have changed by the time that somebody asks in earnest. Draws are made from a seed that is thrown
 //! away, so a preview tells nothing of the draws that will count.
 
-use bursar_ledger::{Act, Books, EconomyId, Timestamp, Verdict, decide};
+use bursar_ledger::{Act, Books, CallRequest, EconomyId, Timestamp, decide};
 use bursar_storage::{Answer, Recorded};
 use serde_json::Value;
 
@@ -59,9 +59,15 @@ impl Bursar {
             let _admitted = admitted;
             let seed = random::seed();
             let over = move |books: &Books| books.with_seed(seed);
-            let (result, books) = bursar.run(&economy, &call, over).await?;
-            let act = Act::Call(Box::new(result));
-            let (answer, _) = bursar.would_be(&economy, books, &act)?;
+            let draw_from = |books: &Books, request: &CallRequest| {
+                books.draw_origin(&request.caller, books.next_nonce())
+            };
+            let ran = bursar.run(&economy, &call, over, draw_from).await?;
+            if let Some(failure) = ran.failure {
+                return Err(NoAnswer::CallFailed(failure));
+            }
+            let act = Act::Call(Box::new(ran.result));
+            let (answer, _) = bursar.would_be(&economy, ran.books, &act)?;
             Ok(answer)
         });
         previewed
@@ -83,7 +89,7 @@ impl Bursar {
     ) -> Result<(Answer, Books), NoAnswer> {
         let at = self.now();
         let verdict = decide(Some(&books), at, act);
-        if let Verdict::Applied(decision) = &verdict {
+        if let Some(decision) = verdict.decision() {
             let applied = books.apply(decision, books.seq().saturating_add(1), at, 0);
             applied.map_err(|_| NoAnswer::Bug("what was decided does not fit"))?;
         }

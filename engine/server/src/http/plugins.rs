@@ -11,8 +11,8 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use bursar_host::LoadedPlugin;
 use bursar_ledger::{
-    AccountId, Act, Digest, EconomyId, GrantChoice, Grants, Plugin, PluginId, PluginPatch, Scope,
-    SpendLimit,
+    AccountId, Act, Digest, EconomyId, GrantChoice, Grants, Plugin, PluginId, PluginPatch,
+    ROLE_BYTES_MAX, ROLES_MAX, Scope, SpendLimit,
 };
 use schemars::JsonSchema;
 use serde::de::Error as _;
@@ -92,6 +92,10 @@ pub(super) struct CallBody {
     /// As the manifest's schema has them.
     #[serde(default = "empty")]
     arguments: Value,
+    /// The member's roles, for plugins that ask for one: at most 64, of 64 bytes each.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    roles: Vec<String>,
     /// The most that may leave the caller, by asset; of one that is not named, nothing.
     #[schemars(with = "Option<BTreeMap<String, shapes::Limit>>")]
     spend_limit: Option<SpendLimit>,
@@ -219,15 +223,18 @@ pub(super) async fn call(
     let CallBody {
         caller: member,
         arguments,
+        roles,
         spend_limit,
         preview,
     } = parsed.typed;
+    check_roles(&roles)?;
     let route = format!("/v1/economies/{economy}/plugins/{plugin}/actions/{action}");
     let calling = Calling {
         plugin,
         action,
         caller: member,
         arguments,
+        roles,
         spend_limit,
         cap: caller.transfer_cap(),
     };
@@ -239,6 +246,21 @@ pub(super) async fn call(
     let body = &parsed.canonical;
     let asking = extract::asking(&caller, economy, Some(key), "POST", &route, body);
     Ok(extract::respond(api.bursar.call(asking, calling).await?))
+}
+
+fn check_roles(roles: &[String]) -> Result<(), Problem> {
+    if roles.len() > ROLES_MAX {
+        let detail = format!("a call names at most {ROLES_MAX} roles");
+        return Err(Problem::malformed("/roles", detail));
+    }
+    let fits = |role: &String| (1..=ROLE_BYTES_MAX).contains(&role.len());
+    match roles.iter().position(|role| !fits(role)) {
+        None => Ok(()),
+        Some(index) => {
+            let detail = format!("a role has 1 to {ROLE_BYTES_MAX} bytes");
+            Err(Problem::malformed(&format!("/roles/{index}"), detail))
+        }
+    }
 }
 
 /// An installed plugin with its manifest: enough to build slash commands from. One that does not

@@ -23,8 +23,10 @@ pub fn render(recorded: &Recorded<'_>) -> Rendered {
     let (status, body) = match recorded.verdict {
         Verdict::Applied(decision) => applied(recorded, decision),
         Verdict::Unchanged => (StatusCode::OK, changed(recorded, false)),
-        Verdict::Rejected(rejection) => no(&Problem::rejected(rejection)),
-        Verdict::Declined | Verdict::Faulted => match recorded.act {
+        Verdict::Rejected(rejection) | Verdict::RejectedAfterDraw(rejection, _) => {
+            no(&Problem::rejected(rejection))
+        }
+        Verdict::Declined(_) | Verdict::Faulted(_) | Verdict::Broken(_) => match recorded.act {
             Act::Call(call) => no(&ended(call)),
             _ => no(&Problem::bug("only a call can end like this")),
         },
@@ -59,7 +61,10 @@ fn ended(call: &CallResult) -> Problem {
             )
             .with("fault", fault.clone())
         }
-        Ending::Replied { .. } | Ending::NotRun(_) => Problem::bug("this is no refusal"),
+        Ending::Broken { failure } => Problem::unavailable("call_failed", failure.clone()),
+        Ending::Replied { .. } | Ending::NotRun(_) | Ending::Stopped(_) => {
+            Problem::bug("this is no refusal")
+        }
     };
     problem
         .with("plugin", call.request.plugin.as_str())
@@ -107,6 +112,10 @@ fn applied(recorded: &Recorded<'_>, decision: &Decision) -> (StatusCode, Value) 
         | Act::SetPlugin { .. }
         | Act::SetKey { .. }
         | Act::AddComponent { .. }
+        | Act::SetClientSeed { .. }
+        | Act::RotateSeed
+        | Act::RevealSeeds { .. }
+        | Act::BurnNonces { .. }
         | Act::SetWebhook(_)
         | Act::RemoveWebhook { .. }
         | Act::NoteDelivery(_)
@@ -258,6 +267,10 @@ fn changed(recorded: &Recorded<'_>, changed: bool) -> Value {
         | Act::ExpireHold { .. }
         | Act::Issue(_)
         | Act::Burn(_)
+        | Act::SetClientSeed { .. }
+        | Act::RotateSeed
+        | Act::RevealSeeds { .. }
+        | Act::BurnNonces { .. }
         | Act::Call(_) => None,
     });
     view.unwrap_or_else(|| json!({ "changed": changed }))

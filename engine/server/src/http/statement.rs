@@ -237,6 +237,10 @@ fn origin(act: &Act, part: u32) -> Origin {
         | Act::SetAsset { .. }
         | Act::SetAccount { .. }
         | Act::SetPlugin { .. }
+        | Act::SetClientSeed { .. }
+        | Act::RotateSeed
+        | Act::RevealSeeds { .. }
+        | Act::BurnNonces { .. }
         | Act::SetKey { .. }
         | Act::AddComponent { .. }
         | Act::SetWebhook(_)

@@ -1,8 +1,8 @@
 //! One record under every light: who asked for what, whether it follows, whether it is all there.
 
 use bursar_ledger::{
-    AccountId, Act, Amount, Answer, Ask, AssetId, CallRequest, Change, Component, Digest, Ending,
-    IssueRequest, OnExpiry, Postings, SpendLimit, Verdict, decide,
+    AccountId, Act, Amount, Answer, AssetId, CallRequest, Change, Component, Decision, Digest,
+    Ending, IssueRequest, OnExpiry, Postings, SpendLimit, Verdict, decide,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ impl Auditor {
             .map(|books| (**books).clone());
         let verdict = decide(before.as_ref(), record.recorded_at, &act);
         self.count(record, &act);
-        self.check_effects(record);
+        self.check_effects(record, &act);
         self.state.replay(record)?;
         self.heads.pass(record);
         self.check_identity(record, &act)?;
@@ -109,8 +109,7 @@ impl Auditor {
             let facts = call.transcript.facts();
             self.counts.calls += 1;
             self.counts.facts += facts.len() as u64;
-            let drawn = |fact: &&bursar_ledger::Fact| matches!(fact.ask, Ask::Draw { .. });
-            self.counts.draws += facts.iter().filter(drawn).count() as u64;
+            self.counts.draws += u64::from(call.transcript.draws());
             let refused = |fact: &bursar_ledger::Fact| matches!(fact.answer, Answer::Refused(_));
             if matches!(call.ending, Ending::Faulted { .. }) || facts.iter().any(refused) {
                 self.counts.harmless += 1;
@@ -118,13 +117,16 @@ impl Auditor {
         }
     }
 
-    /// What was refused, declined or faulted has moved and changed nothing.
-    fn check_effects(&mut self, record: &Record) {
-        let empty = record.entries.is_empty() && record.changes == "[]";
+    /// What was refused, declined or faulted has moved and changed nothing, but that what a call has
+    /// drawn is used up.
+    fn check_effects(&mut self, record: &Record, act: &Act) {
+        let drew = matches!(act, Act::Call(call) if call.origin.is_some());
+        let empty = record.entries.is_empty() && (drew || record.changes == "[]");
         match record.outcome {
             Outcome::Applied => {}
-            Outcome::Rejected | Outcome::Declined | Outcome::Faulted if empty => {}
-            Outcome::Rejected | Outcome::Declined => {
+            Outcome::Rejected | Outcome::Declined | Outcome::Faulted | Outcome::Broken if empty => {
+            }
+            Outcome::Rejected | Outcome::Declined | Outcome::Broken => {
                 self.find(
                     P::AllOrNothing,
                     format!("record {} was refused and moved", record.id),
@@ -201,16 +203,22 @@ impl Auditor {
     /// Decided again, it comes to the same.
     fn check_verdict(&mut self, record: &Record, verdict: &Verdict) -> Result<(), StorageError> {
         let kept = record.decision()?;
-        let same = match (verdict, record.outcome) {
-            (Verdict::Applied(decision), Outcome::Applied) => {
-                decision.movements() == kept.movements() && decision.changes() == kept.changes()
-            }
-            (Verdict::Rejected(_), Outcome::Rejected)
-            | (Verdict::Declined, Outcome::Declined)
-            | (Verdict::Faulted, Outcome::Faulted) => true,
-            _ => false,
-        };
-        if !same {
+        let nothing = Decision::default();
+        let decided = verdict.decision().unwrap_or(&nothing);
+        let same_end = matches!(
+            (verdict, record.outcome),
+            (Verdict::Applied(_), Outcome::Applied)
+                | (
+                    Verdict::Rejected(_) | Verdict::RejectedAfterDraw(..),
+                    Outcome::Rejected
+                )
+                | (Verdict::Declined(_), Outcome::Declined)
+                | (Verdict::Faulted(_), Outcome::Faulted)
+                | (Verdict::Broken(_), Outcome::Broken)
+        );
+        let same_effects =
+            decided.movements() == kept.movements() && decided.changes() == kept.changes();
+        if !(same_end && same_effects) {
             let promise = if record.kind == "call" {
                 P::Serializable
             } else {
@@ -314,12 +322,14 @@ fn is_what_was_asked(record: &Record, act: &Act) -> bool {
             let CallRequest {
                 caller,
                 arguments,
+                roles,
                 spend_limit,
                 ..
             } = &call.request;
             // Absent arguments are none, and an absent limit is the same as `null`.
             read::<AccountId>(asked("caller")).as_ref() == Some(caller)
                 && *asked("arguments").unwrap_or(&json!({})) == *arguments
+                && read::<Vec<String>>(asked("roles")).unwrap_or_default() == *roles
                 && read::<SpendLimit>(asked("spend_limit")) == *spend_limit
         }
         _ => true,

@@ -11,7 +11,7 @@ CREATE TABLE records (
     idempotency_key TEXT,
     request         TEXT    NOT NULL,               -- what the client asked: method, route and body, as JSON
     act             TEXT    NOT NULL,               -- what was decided upon: the request with ids and times
-    outcome         TEXT    NOT NULL CHECK (outcome IN ('applied', 'rejected', 'declined', 'faulted')),
+    outcome         TEXT    NOT NULL CHECK (outcome IN ('applied', 'rejected', 'declined', 'faulted', 'broken')),
     changes         TEXT    NOT NULL,               -- effects other than movements, as a JSON array
     status          INTEGER NOT NULL,               -- the answer's HTTP status …
     answer          TEXT    NOT NULL,               -- … and its body, byte for byte

@@ -105,7 +105,7 @@ fn call(state: &State) -> Act {
     });
     let request: CallRequest = serde_json::from_value(request).expect("a call");
     let books = state.books(&guild()).expect("the economy");
-    let Err(refused) = Draft::open(books, &request) else {
+    let Err(refused) = Draft::open(books, &request, state.recorded_at()) else {
         panic!("there is no such plugin");
     };
     Act::Call(Box::new(CallResult {
@@ -114,6 +114,7 @@ fn call(state: &State) -> Act {
         transcript: serde_json::from_value(json!({ "version": 0, "facts": [] })).expect("empty"),
         ending: Ending::NotRun(refused),
         fuel: 0,
+        origin: None,
     }))
 }
 

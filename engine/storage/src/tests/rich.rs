@@ -174,6 +174,8 @@ fn install() -> Act {
         digest: Digest::of(COMPONENT),
         requested: Grants::default(),
         accounts: Vec::new(),
+        holds: [].into(),
+        schedules: [].into(),
     };
     Act::SetPlugin {
         plugin: name("shop"),
@@ -195,7 +197,7 @@ fn call(state: &State, key: &str, ending: Ending) -> Act {
     });
     let request: CallRequest = serde_json::from_value(request).expect("a call");
     let books = state.books(&guild()).expect("the economy");
-    let mut draft = Draft::open(books, &request).expect("the call begins");
+    let mut draft = Draft::open(books, &request, state.recorded_at()).expect("the call begins");
     let price = match transfer("user:1", "plugin:shop", 2) {
         Act::Transfer(request) => request.postings.as_slice().to_vec(),
         other => panic!("no transfer: {other:?}"),
@@ -212,6 +214,7 @@ fn call(state: &State, key: &str, ending: Ending) -> Act {
             asset: name("coin"),
             amount,
         });
+        draft.draw_from(books.draw_origin(&request.caller, books.next_nonce()));
         draft.perform(Ask::Draw {
             range: 6,
             label: "die".into(),
@@ -220,6 +223,7 @@ fn call(state: &State, key: &str, ending: Ending) -> Act {
     Act::Call(Box::new(CallResult {
         request,
         component: draft.component(),
+        origin: draft.origin().cloned(),
         transcript: draft.close(),
         ending,
         fuel: 9,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::account::AccountStatus;
-use crate::amount::Limit;
+use crate::amount::{Amount, Limit};
 use crate::books::Books;
 use crate::decision::Change;
 use crate::economy::Flow;
@@ -14,7 +14,7 @@ use crate::rejection::Rejection;
 
 /// What a debit may use up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Funds {
+pub(crate) enum Funds {
     /// What the account can spend: what is neither held nor beyond its floor.
     Spendable,
     /// What is held, too: it was reserved for this.
@@ -24,14 +24,14 @@ pub(super) enum Funds {
 }
 
 /// Both accounts of each posting.
-pub(super) fn accounts(postings: &[Posting]) -> impl Iterator<Item = &AccountId> {
+pub(crate) fn accounts(postings: &[Posting]) -> impl Iterator<Item = &AccountId> {
     postings
         .iter()
         .flat_map(|posting| [&posting.source, &posting.destination])
 }
 
 /// Whether the assets and accounts are there, and something may move on them.
-pub(super) fn check_places(
+pub(crate) fn check_places(
     books: &Books,
     postings: &[Posting],
     funds: Funds,
@@ -76,23 +76,26 @@ pub(super) fn check_places(
 }
 
 /// Balances as they are after the postings so far.
-pub(super) struct Scratch<'a> {
+pub(crate) struct Scratch<'a> {
     books: &'a Books,
     posted: BTreeMap<(&'a AccountId, &'a AssetId), i64>,
+    /// What more is held than in the books.
+    held: BTreeMap<(&'a AccountId, &'a AssetId), i64>,
     flows: BTreeMap<&'a AssetId, Flow>,
 }
 
 impl<'a> Scratch<'a> {
-    pub(super) fn new(books: &'a Books) -> Self {
+    pub(crate) fn new(books: &'a Books) -> Self {
         Self {
             books,
             posted: BTreeMap::new(),
+            held: BTreeMap::new(),
             flows: BTreeMap::new(),
         }
     }
 
     /// Posts all of it in the order given, as one part of its batch.
-    pub(super) fn post_all(
+    pub(crate) fn post_all(
         &mut self,
         postings: &'a [Posting],
         part: u32,
@@ -105,7 +108,7 @@ impl<'a> Scratch<'a> {
     }
 
     /// What came into circulation and left it, as far as it did.
-    pub(super) fn supply_moved(&self, plugin: Option<&PluginId>) -> Vec<Change> {
+    pub(crate) fn supply_moved(&self, plugin: Option<&PluginId>) -> Vec<Change> {
         let moved = self.flows.iter().map(|(asset, flow)| Change::SupplyMoved {
             asset: (*asset).clone(),
             plugin: plugin.cloned(),
@@ -114,7 +117,32 @@ impl<'a> Scratch<'a> {
         moved.collect()
     }
 
-    fn post(
+    /// Reserves what a posting would move.
+    pub(crate) fn reserve(&mut self, posting: &'a Posting) -> Result<(), Rejection> {
+        self.check_debit(posting, Funds::Spendable)?;
+        self.hold(posting, posting.amount.signed());
+        Ok(())
+    }
+
+    /// Posts what was reserved for it.
+    pub(crate) fn capture(&mut self, posting: &'a Posting) -> Result<Movement, Rejection> {
+        let movement = self.post(posting, 0, Funds::Held)?;
+        self.hold(posting, posting.amount.signed().saturating_neg());
+        Ok(movement)
+    }
+
+    /// Gives back what was reserved for a posting.
+    pub(crate) fn give_back(&mut self, posting: &'a Posting, amount: Amount) {
+        self.hold(posting, amount.signed().saturating_neg());
+    }
+
+    fn hold(&mut self, posting: &'a Posting, by: i64) {
+        let held = self.held.entry((&posting.source, &posting.asset));
+        let held = held.or_insert(0);
+        *held = held.saturating_add(by);
+    }
+
+    pub(crate) fn post(
         &mut self,
         posting: &'a Posting,
         part: u32,
@@ -153,7 +181,7 @@ impl<'a> Scratch<'a> {
     }
 
     /// What the source has posted if the posting may take from it.
-    pub(super) fn check_debit(&self, posting: &Posting, funds: Funds) -> Result<i64, Rejection> {
+    pub(crate) fn check_debit(&self, posting: &Posting, funds: Funds) -> Result<i64, Rejection> {
         let Posting {
             source,
             asset,
@@ -172,7 +200,10 @@ impl<'a> Scratch<'a> {
         let balance = account.balance(asset);
         let delta = before.saturating_sub(balance.posted);
         let available = match funds {
-            Funds::Spendable => account.spendable_after(asset, delta),
+            Funds::Spendable => {
+                let held = self.held.get(&(source, asset)).copied().unwrap_or(0);
+                account.spendable_after(asset, delta.saturating_sub(held))
+            }
             Funds::Held => {
                 account.spendable_after(asset, delta.saturating_add(balance.held.signed()))
             }

@@ -1,0 +1,267 @@
+//! What an economy knows of its draws: its server seeds, the nonces that were handed out, and what
+//! members have put in.
+
+use std::sync::Arc;
+
+use imbl::{OrdMap, OrdSet};
+use serde::{Deserialize, Serialize};
+
+use super::Books;
+use crate::digest::Digest;
+use crate::draw::{DrawOrigin, Seed};
+use crate::id::AccountId;
+use crate::limits::{BOUND_NONCES_MAX, NONCES_AHEAD_MAX};
+use crate::time::Timestamp;
+
+/// What a member has put into its draws, and since when.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ClientSeed {
+    /// The text.
+    pub text: Arc<str>,
+    /// The record with which it was set.
+    pub set_at: u64,
+    /// What it was before: calls that have begun draw from that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<(Arc<str>, u64)>,
+}
+
+/// The seeds and nonces of an economy.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct DrawBook {
+    /// The number of the server seed that new draws are made from.
+    pub(crate) active: u64,
+    /// Since when.
+    pub(crate) active_since: Timestamp,
+    /// Draws that were made from it.
+    pub(crate) active_draws: u64,
+    /// The records with which the seeds were committed to that are not revealed yet: the active one,
+    /// those before it, and the next.
+    pub(crate) committed: OrdMap<u64, u64>,
+    /// The next nonce that nobody has.
+    pub(crate) next_nonce: u64,
+    /// Nonces before that of calls that have not left a record yet.
+    pub(crate) open_nonces: OrdSet<u64>,
+}
+
+impl Default for DrawBook {
+    /// As it is with an economy's first record: two seeds are committed to.
+    fn default() -> Self {
+        Self {
+            active: 1,
+            active_since: Timestamp(0),
+            active_draws: 0,
+            committed: [(1_u64, 1_u64), (2, 1)].into_iter().collect(),
+            next_nonce: 1,
+            open_nonces: OrdSet::new(),
+        }
+    }
+}
+
+/// What is public of a server seed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SeedView {
+    /// Its number.
+    pub number: u64,
+    /// The hash of the seed, which was public before the first draw.
+    pub commitment: Digest,
+    /// The seed, once no draw is made from it any more and no game is open that has.
+    pub revealed: Option<Seed>,
+}
+
+impl Books {
+    /// The number of the server seed that draws are made from, since when, and how many were.
+    pub fn active_seed(&self) -> (u64, Timestamp, u64) {
+        let draws = &self.draws;
+        let since = draws.active_since.max(self.opened_at);
+        (draws.active, since, draws.active_draws)
+    }
+
+    /// A server seed, if it was committed to.
+    pub fn server_seed(&self, number: u64) -> Option<SeedView> {
+        if number == 0 || number > self.draws.active.saturating_add(1) {
+            return None;
+        }
+        let seed = self.seed.server_seed(number);
+        Some(SeedView {
+            number,
+            commitment: seed.commitment(),
+            revealed: (number < self.draws.first_hidden()).then_some(seed),
+        })
+    }
+
+    /// The first server seed that is not revealed.
+    pub fn first_hidden_seed(&self) -> u64 {
+        self.draws.first_hidden()
+    }
+
+    /// The first server seed with which an open game has drawn.
+    pub fn first_seed_in_use(&self) -> Option<u64> {
+        let holds = self.holds_after(None, None);
+        holds.filter_map(|(_, hold)| hold.seed).min()
+    }
+
+    /// How many server seeds are in use, wait to be used or wait to be revealed.
+    pub(crate) fn seeds_hidden(&self) -> usize {
+        self.draws.committed.len()
+    }
+
+    /// What a member puts into its draws: the name of the account until it says otherwise.
+    pub fn client_seed(&self, account: &AccountId) -> Arc<str> {
+        let set = self.client_seeds.get(account);
+        set.map_or_else(|| account.as_str().into(), |seed| Arc::clone(&seed.text))
+    }
+
+    /// From what a call that draws now would draw, with this nonce.
+    pub fn draw_origin(&self, caller: &AccountId, nonce: u64) -> DrawOrigin {
+        let seed = self.draws.active;
+        let set = self.client_seeds.get(caller);
+        self.origin_of(caller, seed, nonce, set.map(|set| (&set.text, set.set_at)))
+    }
+
+    fn origin_of(
+        &self,
+        caller: &AccountId,
+        seed: u64,
+        nonce: u64,
+        client_seed: Option<(&Arc<str>, u64)>,
+    ) -> DrawOrigin {
+        let committed = self.draws.committed.get(&seed).copied();
+        let by_member = match (client_seed, committed) {
+            (Some((_, set_at)), Some(committed)) => set_at > committed,
+            (Some(_) | None, Some(_) | None) => false,
+        };
+        let text = client_seed.map_or_else(|| caller.as_str().into(), |(text, _)| Arc::clone(text));
+        DrawOrigin {
+            seed,
+            nonce,
+            client_seed: text,
+            by_member,
+        }
+    }
+
+    /// The next nonce that nobody has.
+    pub fn next_nonce(&self) -> u64 {
+        self.draws.next_nonce
+    }
+
+    /// Nonces of calls that have not left a record. After a start there is nobody left to leave one.
+    pub fn open_nonces(&self) -> impl Iterator<Item = u64> + '_ {
+        self.draws.open_nonces.iter().copied()
+    }
+
+    /// What a call has drawn from that was asked for under this key and could not be brought to an
+    /// end: another try draws the same.
+    pub fn bound_origin(&self, key: &str) -> Option<&DrawOrigin> {
+        self.bound_origins.get(key)
+    }
+
+    /// Whether a call of this member's under this key may draw from there: a nonce is good for one
+    /// call, and a seed for as long as nobody knows it.
+    pub(crate) fn may_draw(&self, caller: &AccountId, key: &str, origin: &DrawOrigin) -> bool {
+        if self.bound_origin(key) == Some(origin) {
+            return true;
+        }
+        let DrawBook {
+            active,
+            next_nonce,
+            open_nonces,
+            ..
+        } = &self.draws;
+        let nonce = origin.nonce;
+        let ahead = *next_nonce..next_nonce.saturating_add(NONCES_AHEAD_MAX);
+        let unused = ahead.contains(&nonce) || open_nonces.contains(&nonce);
+        let hidden = (self.draws.first_hidden()..=*active).contains(&origin.seed);
+        let set = self.client_seeds.get(caller);
+        let now = set.map(|set| (&set.text, set.set_at));
+        let before = set.and_then(|set| set.before.as_ref());
+        let before = before.map(|(text, set_at)| (text, *set_at));
+        let fits = [now, before]
+            .iter()
+            .any(|seed| self.origin_of(caller, origin.seed, nonce, *seed) == *origin);
+        unused && hidden && fits
+    }
+
+    /// Uses a nonce up. Those before it that nobody has used stay open.
+    pub(super) fn spend_nonce(&mut self, nonce: u64) {
+        let draws = &mut self.draws;
+        if nonce < draws.next_nonce {
+            draws.open_nonces.remove(&nonce);
+            return;
+        }
+        draws.open_nonces.extend(draws.next_nonce..nonce);
+        draws.next_nonce = nonce.saturating_add(1);
+    }
+
+    pub(super) fn record_draws(&mut self, key: &Arc<str>, drew: &Drew) {
+        self.spend_nonce(drew.origin.nonce);
+        if drew.origin.seed == self.draws.active {
+            let made = self.draws.active_draws;
+            self.draws.active_draws = made.saturating_add(u64::from(drew.draws));
+        }
+        if !drew.bound {
+            self.bound_origins.remove(key);
+            return;
+        }
+        self.bound_origins
+            .insert(Arc::clone(key), drew.origin.clone());
+        if self.bound_origins.len() > BOUND_NONCES_MAX {
+            let oldest = self.bound_origins.iter();
+            let oldest = oldest.min_by_key(|(_, origin)| origin.nonce);
+            if let Some(key) = oldest.map(|(key, _)| Arc::clone(key)) {
+                self.bound_origins.remove(&key);
+            }
+        }
+    }
+
+    pub(super) fn rotate_seed(&mut self, active: u64, seq: u64, at: Timestamp) {
+        self.draws.active = active;
+        self.draws.active_since = at;
+        self.draws.active_draws = 0;
+        self.draws.committed.insert(active.saturating_add(1), seq);
+    }
+
+    /// From now on the seeds below one are public. What was drawn from them and is not brought to an
+    /// end is drawn anew.
+    pub(super) fn reveal_seeds(&mut self, below: u64) {
+        let committed = self.draws.committed.iter();
+        let committed = committed.filter(|(seed, _)| **seed >= below);
+        self.draws.committed = committed.map(|(seed, seq)| (*seed, *seq)).collect();
+        let hidden = self.bound_origins.iter();
+        let hidden = hidden.filter(|(_, origin)| origin.seed >= below);
+        self.bound_origins = hidden
+            .map(|(key, origin)| (Arc::clone(key), origin.clone()))
+            .collect();
+    }
+
+    pub(super) fn set_client_seed(&mut self, account: &AccountId, text: &Arc<str>, set_at: u64) {
+        let before = self.client_seeds.get(account);
+        let before = before.map(|seed| (Arc::clone(&seed.text), seed.set_at));
+        let seed = ClientSeed {
+            text: Arc::clone(text),
+            set_at,
+            before,
+        };
+        self.client_seeds.insert(account.clone(), seed);
+    }
+}
+
+impl DrawBook {
+    fn first_hidden(&self) -> u64 {
+        self.committed
+            .get_min()
+            .map_or(self.active, |(seed, _)| *seed)
+    }
+}
+
+/// That a call has drawn, in a record's changes.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Drew {
+    /// From where.
+    #[serde(flatten)]
+    pub origin: DrawOrigin,
+    /// How often, as far as the record says.
+    pub draws: u32,
+    /// Whether another try with the key draws from there again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bound: bool,
+}

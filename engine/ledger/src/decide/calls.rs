@@ -1,0 +1,184 @@
+//! Calls that have ended, and are to be committed.
+//!
+//! A call that has drawn always leaves a record, however it ends: what was drawn is never thrown away.
+
+use std::sync::Arc;
+
+use crate::books::{Books, Drew};
+use crate::call::{CallResult, Ending};
+use crate::decision::{Change, Decision};
+use crate::draft::Draft;
+use crate::draw::Draw;
+use crate::fact::{Answer, Ask, Transcript};
+use crate::hold::HoldEnd;
+use crate::limits::BROKEN_DRAWS_MAX;
+use crate::rejection::Rejection;
+use crate::time::Timestamp;
+
+use super::Verdict;
+
+/// A call commits only if everything that it learned is still true, whatever it ended in.
+pub(super) fn call(
+    books: &Books,
+    at: Timestamp,
+    result: &CallResult,
+) -> Result<Verdict, Rejection> {
+    let request = &result.request;
+    if let Some(origin) = &result.origin
+        && !books.may_draw(&request.caller, &request.key, origin)
+    {
+        return Ok(Verdict::Stale);
+    }
+    let mut draft = match (Draft::open(books, request, at), &result.ending) {
+        (_, Ending::Broken { .. }) => return Ok(broken(books, result)),
+        (Err(now), Ending::NotRun(then)) if now == *then => return rejected(now, drew(result)),
+        (Err(_), _) | (Ok(_), Ending::NotRun(_)) => return Ok(Verdict::Stale),
+        (
+            Ok(draft),
+            Ending::Replied { .. }
+            | Ending::Declined { .. }
+            | Ending::Faulted { .. }
+            | Ending::Stopped(_),
+        ) => draft,
+    };
+    if let Some(origin) = &result.origin {
+        draft.draw_from(origin.clone());
+    }
+    if draft.component() != result.component || !draft.repeats(&result.transcript) {
+        return Ok(Verdict::Stale);
+    }
+    match &result.ending {
+        // The host takes a decline after a draw for a fault; what says otherwise is never committed.
+        Ending::Declined { .. } if draft.has_drawn() => Ok(Verdict::Stale),
+        Ending::Declined { .. } => Ok(Verdict::Declined(changed(drew(result)))),
+        Ending::Stopped(then) if draft.ended_by() == Some(then) => {
+            rejected(then.clone(), drew(result))
+        }
+        Ending::Faulted { .. } => Ok(Verdict::Faulted(changed(void(&draft, result)))),
+        Ending::Stopped(_) | Ending::NotRun(_) | Ending::Broken { .. } => Ok(Verdict::Stale),
+        Ending::Replied { .. } => replied(&draft, result),
+    }
+}
+
+/// What the call asked for happens, if the ledger agrees. After a draw the ledger has agreed before;
+/// what it does not agree to then, state beyond the quota, is the plugin's doing.
+fn replied(draft: &Draft, result: &CallResult) -> Result<Verdict, Rejection> {
+    let settled = draft.settle();
+    let settled = settled.and_then(|settled| draft.check_quota().map(|()| settled));
+    match settled {
+        Ok((movements, changes)) => {
+            let mut changes = changes;
+            changes.extend(marks(draft));
+            changes.extend(draft.writes());
+            changes.extend(drew(result));
+            Ok(Verdict::Applied(Decision::new(movements, changes, true)))
+        }
+        Err(rejection) if draft.has_drawn() => rejected(rejection, void(draft, result)),
+        Err(rejection) => rejected(rejection, drew(result)),
+    }
+}
+
+/// Holds that stay open after a draw tell which seed their game has drawn from.
+fn marks(draft: &Draft) -> Vec<Change> {
+    let Some(origin) = draft.origin().filter(|_| draft.has_drawn()) else {
+        return Vec::new();
+    };
+    let seed = origin.seed;
+    let open = draft.open_holds();
+    let unmarked = open.filter(|(_, hold)| hold.seed.is_none_or(|first| first > seed));
+    unmarked
+        .map(|(hold, _)| Change::HoldDrew { hold, seed })
+        .collect()
+}
+
+/// What is used up by a call that has drawn, in this try or an earlier one.
+fn drew(result: &CallResult) -> Vec<Change> {
+    let drew = result.origin.iter().map(|origin| Change::Drew {
+        key: Arc::from(result.request.key.as_str()),
+        drew: Drew {
+            origin: origin.clone(),
+            draws: result.transcript.draws(),
+            bound: false,
+        },
+    });
+    drew.collect()
+}
+
+/// A round that broke off after its draw is void: nobody keeps a stake of it, and nobody plays on.
+/// What was drawn is on record, and a game that does so too often is switched off.
+fn void(draft: &Draft, result: &CallResult) -> Vec<Change> {
+    let mut changes = drew(result);
+    if !draft.has_drawn() {
+        return changes;
+    }
+    let secured = draft.secured_holds();
+    changes.extend(secured.map(|(hold, _)| Change::HoldEnded {
+        hold,
+        end: HoldEnd::Released,
+    }));
+    let broken = draft.plugin().broken_draws.saturating_add(1);
+    changes.push(Change::DrawBroken {
+        plugin: result.request.plugin.clone(),
+        paused: broken >= BROKEN_DRAWS_MAX,
+    });
+    changes
+}
+
+/// What was drawn is kept for another try. Nothing else of the call is, so nothing else of it has to
+/// be true.
+fn broken(books: &Books, result: &CallResult) -> Verdict {
+    let draws_hold = result.origin.as_ref().is_some_and(|origin| {
+        let server_seed = books.seed().server_seed(origin.seed);
+        let first = Draw {
+            server_seed: &server_seed,
+            component: &result.component,
+            client_seed: &origin.client_seed,
+            nonce: origin.nonce,
+            mixed: "",
+            label: "",
+            index: 0,
+        };
+        draws_again(first, &result.transcript)
+    });
+    if !draws_hold {
+        return Verdict::Stale;
+    }
+    let mut changes = drew(result);
+    for change in &mut changes {
+        if let Change::Drew { drew, .. } = change {
+            drew.bound = true;
+        }
+    }
+    Verdict::Broken(changed(changes))
+}
+
+/// Whether the draws of a transcript are what comes from its origin.
+fn draws_again(first: Draw<'_>, transcript: &Transcript) -> bool {
+    let (mut mixed, mut index) = (String::new(), 0_u32);
+    transcript.facts().iter().all(|fact| {
+        if let (Ask::Mix { text }, Answer::Done) = (&fact.ask, &fact.answer) {
+            mixed.push_str(text);
+        }
+        if !fact.is_draw() {
+            return true;
+        }
+        let draw = Draw {
+            mixed: &mixed,
+            index,
+            ..first
+        };
+        index = index.saturating_add(1);
+        fact.ask.drawn(&draw).as_ref() == Some(&fact.answer)
+    })
+}
+
+fn changed(changes: Vec<Change>) -> Decision {
+    Decision::new(Vec::new(), changes, false)
+}
+
+fn rejected(rejection: Rejection, changes: Vec<Change>) -> Result<Verdict, Rejection> {
+    if changes.is_empty() {
+        return Err(rejection);
+    }
+    Ok(Verdict::RejectedAfterDraw(rejection, changed(changes)))
+}

@@ -1,0 +1,82 @@
+//! Seeds and nonces: what goes into draws, and when it becomes public.
+
+use std::collections::BTreeSet;
+
+use crate::books::Books;
+use crate::decision::{Change, Decision};
+use crate::draw::ClientSeedText;
+use crate::id::{AccountId, AccountKind};
+use crate::limits::SEEDS_HIDDEN_MAX;
+use crate::rejection::Rejection;
+
+use super::Verdict;
+
+pub(super) fn set_client_seed(
+    books: &Books,
+    account: &AccountId,
+    client_seed: &ClientSeedText,
+) -> Result<Verdict, Rejection> {
+    match account.kind() {
+        AccountKind::Open => {}
+        AccountKind::Issuer | AccountKind::Plugin(_) => {
+            let account = account.clone();
+            return Err(Rejection::ReservedAccount { account });
+        }
+    }
+    let found = books.account(account);
+    let found = found.ok_or_else(|| Rejection::AccountNotFound {
+        account: account.clone(),
+    })?;
+    found.check_open(account)?;
+    let client_seed = client_seed.text();
+    // The same text again, after another commitment, is a new choice.
+    let fresh = books.draw_origin(account, 0).by_member;
+    if fresh && books.client_seed(account) == *client_seed {
+        return Ok(Verdict::Unchanged);
+    }
+    let change = Change::ClientSeedSet {
+        account: account.clone(),
+        client_seed: client_seed.clone(),
+    };
+    Ok(Verdict::Applied(Decision::change(change, false)))
+}
+
+pub(super) fn rotate(books: &Books) -> Result<Verdict, Rejection> {
+    if books.seeds_hidden() >= SEEDS_HIDDEN_MAX {
+        return Err(Rejection::SeedsHidden {
+            most: SEEDS_HIDDEN_MAX,
+        });
+    }
+    let (active, _, _) = books.active_seed();
+    let active = active.saturating_add(1);
+    Ok(Verdict::Applied(Decision::change(
+        Change::SeedRotated { active },
+        false,
+    )))
+}
+
+/// Only what no draw is made from any more, nor any open game has drawn from.
+pub(super) fn reveal(books: &Books, below: u64) -> Verdict {
+    let (active, _, _) = books.active_seed();
+    let most = books
+        .first_seed_in_use()
+        .map_or(active, |used| used.min(active));
+    let below = below.min(most);
+    if below <= books.first_hidden_seed() {
+        return Verdict::Unchanged;
+    }
+    Verdict::Applied(Decision::change(Change::SeedsRevealed { below }, false))
+}
+
+pub(super) fn burn(books: &Books, nonces: &[u64]) -> Verdict {
+    let open: BTreeSet<u64> = books.open_nonces().collect();
+    let nonces: Vec<u64> = nonces
+        .iter()
+        .copied()
+        .filter(|nonce| open.contains(nonce))
+        .collect();
+    if nonces.is_empty() {
+        return Verdict::Unchanged;
+    }
+    Verdict::Applied(Decision::change(Change::NoncesBurned { nonces }, false))
+}

@@ -1,0 +1,89 @@
+//! What a call asks for, in order: postings and what it does with holds, settled like a transfer.
+
+use std::sync::Arc;
+
+use crate::amount::Amount;
+use crate::books::Books;
+use crate::decision::Change;
+use crate::hold::{Hold, HoldEnd};
+use crate::id::{HoldId, PluginId};
+use crate::limits::HOLDS_MAX;
+use crate::movement::{Movement, Posting};
+use crate::rejection::Rejection;
+use crate::scratch::{Funds, Scratch, check_places};
+
+/// One thing that a call asks for.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    /// A movement.
+    Post(Posting),
+    /// An amount to reserve.
+    Place(HoldId, Box<Hold>),
+    /// Some of a hold, to be moved where it was meant to go.
+    Capture(HoldId, Posting),
+    /// What is left of a hold, to be given back.
+    Release(HoldId, Arc<Hold>),
+}
+
+impl Step {
+    /// What has to be there and open for it. A hold can always be given back.
+    fn posting(&self) -> Option<&Posting> {
+        match self {
+            Self::Post(posting) | Self::Capture(_, posting) => Some(posting),
+            Self::Place(_, hold) => Some(hold.reservation.posting()),
+            Self::Release(..) => None,
+        }
+    }
+}
+
+/// What comes of some steps: movements, and other changes.
+pub(crate) type Settled = (Vec<Movement>, Vec<Change>);
+
+/// Climbs the rungs of money with each step, in the order in which they were asked for.
+pub(crate) fn settle(
+    books: &Books,
+    steps: &[Step],
+    plugin: &PluginId,
+) -> Result<Settled, Rejection> {
+    let named: Vec<Posting> = steps.iter().filter_map(Step::posting).cloned().collect();
+    check_places(books, &named, Funds::Spendable)?;
+    let mut scratch = Scratch::new(books);
+    let (mut movements, mut changes) = (Vec::new(), Vec::new());
+    let mut open = books.holds_open();
+    for step in steps {
+        match step {
+            Step::Post(posting) => movements.push(scratch.post(posting, 0, Funds::Spendable)?),
+            Step::Capture(hold, posting) => {
+                movements.push(scratch.capture(posting)?);
+                let (hold, amount) = (*hold, posting.amount);
+                changes.push(Change::HoldCaptured { hold, amount });
+            }
+            Step::Place(hold, placed) => {
+                if open >= HOLDS_MAX {
+                    return Err(Rejection::TooManyHolds { most: HOLDS_MAX });
+                }
+                open = open.saturating_add(1);
+                scratch.reserve(placed.reservation.posting())?;
+                let (hold, placed) = (*hold, Hold::clone(placed));
+                changes.push(Change::HoldPlaced { hold, placed });
+            }
+            Step::Release(hold, held) => {
+                scratch.give_back(held.reservation.posting(), held.remaining);
+                let (hold, end) = (*hold, HoldEnd::Released);
+                changes.push(Change::HoldEnded { hold, end });
+            }
+        }
+    }
+    changes.extend(scratch.supply_moved(Some(plugin)));
+    Ok((movements, changes))
+}
+
+/// What is left of a hold when some of it is gone; none if nothing is.
+pub(crate) fn left_of(hold: &Hold, gone: Amount) -> Option<Arc<Hold>> {
+    let left = hold.remaining.get().checked_sub(gone.get());
+    let remaining = left.and_then(Amount::new)?;
+    Some(Arc::new(Hold {
+        remaining,
+        ..hold.clone()
+    }))
+}

@@ -1,0 +1,94 @@
+//! Schedules: what plugins do by themselves, and when.
+
+use serde::{Deserialize, Serialize};
+
+use crate::limits::SCHEDULE_SECONDS_MAX;
+use crate::time::Timestamp;
+
+/// What becomes of due times that passed while nothing ran.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Missed {
+    /// Each has its run, one after the other.
+    CatchUp,
+    /// They are left out.
+    Skip,
+}
+
+/// When a schedule is due: at every multiple of `every_s` since 1970-01-01 UTC, `offset_s` later.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Times {
+    /// Seconds from one due time to the next: 1 to [`SCHEDULE_SECONDS_MAX`].
+    pub every_s: u64,
+    /// Seconds after each multiple; less than `every_s`.
+    #[serde(default)]
+    pub offset_s: u64,
+}
+
+impl Times {
+    /// Whether there are such times.
+    pub fn are_possible(&self) -> bool {
+        (1..=SCHEDULE_SECONDS_MAX).contains(&self.every_s) && self.offset_s < self.every_s
+    }
+
+    /// The first due time after a moment.
+    pub fn next_after(&self, moment: Timestamp) -> Timestamp {
+        let every = self.every_s.saturating_mul(1000).max(1);
+        let offset = self.offset_s.saturating_mul(1000);
+        let before = match moment.0.checked_sub(offset) {
+            Some(passed) => (passed / every).saturating_add(1),
+            None => 0,
+        };
+        Timestamp(before.saturating_mul(every).saturating_add(offset))
+    }
+}
+
+/// A schedule as a manifest asks for it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ScheduleRule {
+    /// When it is due.
+    #[serde(flatten)]
+    pub times: Times,
+    /// What becomes of due times that were missed.
+    pub missed: Missed,
+}
+
+/// A schedule as it is installed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Schedule {
+    /// When it is due, and what becomes of due times that were missed.
+    #[serde(flatten)]
+    pub rule: ScheduleRule,
+    /// The next due time that has not had its run.
+    pub next_due: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn due_times_are_multiples_with_an_offset() {
+        let daily = Times {
+            every_s: 86_400,
+            offset_s: 72_000,
+        };
+        let next = |moment| daily.next_after(Timestamp(moment)).0;
+        assert_eq!(next(0), 72_000_000);
+        assert_eq!(next(71_999_999), 72_000_000);
+        assert_eq!(next(72_000_000), 158_400_000);
+        assert_eq!(next(158_399_999), 158_400_000);
+    }
+
+    #[test]
+    fn times_end_at_their_limits() {
+        let are = |every_s, offset_s| Times { every_s, offset_s }.are_possible();
+        assert!(!are(0, 0));
+        assert!(are(1, 0));
+        assert!(!are(60, 60));
+        assert!(are(60, 59));
+        assert!(are(SCHEDULE_SECONDS_MAX, 0));
+        assert!(!are(SCHEDULE_SECONDS_MAX + 1, 0));
+    }
+}
