@@ -227,8 +227,8 @@ pub enum Refusal {
     /// The account cannot cover what is to be secured.
     #[error("the account cannot cover the amount")]
     InsufficientFunds,
-    /// The caller has no room for what is to be secured.
-    #[error("the caller's account has no room for the amount")]
+    /// The account that would get it has no room for what is to be secured or held.
+    #[error("the account that would get it has no room for the amount")]
     NoRoom,
     /// No open hold of this plugin's has this id.
     #[error("no open hold of the plugin's is {hold}")]

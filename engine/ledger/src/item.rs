@@ -38,6 +38,9 @@ pub enum Item {
         /// What may be done in it.
         #[serde(default)]
         status: EconomyStatus,
+        /// Its server seeds and nonces.
+        #[serde(default)]
+        draws: DrawBook,
     },
     /// An asset.
     Asset(AssetId, Arc<Asset>),
@@ -57,8 +60,6 @@ pub enum Item {
     Key(KeyId, Arc<ApiKey>),
     /// A component.
     Component(Digest, Arc<Component>),
-    /// The server seeds and nonces.
-    Draws(DrawBook),
     /// What a call has drawn from that could not be brought to an end, by its key.
     Bound(Arc<str>, DrawOrigin),
     /// What a member puts into draws.
@@ -79,9 +80,9 @@ impl Books {
             head: self.head,
             recorded_at: self.recorded_at,
             status: self.status,
+            draws: self.draws,
         };
         std::iter::once(economy)
-            .chain(std::iter::once(Item::Draws(self.draws)))
             .chain(
                 self.bound_origins
                     .into_iter()
@@ -152,10 +153,12 @@ impl Books {
                     head,
                     recorded_at,
                     status,
+                    draws,
                 },
             ) => {
                 let mut new = Self::new(seed, opened_at);
                 new.status = status;
+                new.draws = draws;
                 new.seal(seq, recorded_at, head);
                 *books = Some(new);
                 true
@@ -178,10 +181,6 @@ impl Books {
             (Some(books), Item::Key(id, key)) => books.keys.insert(id, key).is_none(),
             (Some(books), Item::Component(id, known)) => {
                 books.components.insert(id, known).is_none()
-            }
-            (Some(books), Item::Draws(draws)) => {
-                books.draws = draws;
-                true
             }
             (Some(books), Item::Bound(key, origin)) => {
                 books.bound_origins.insert(key, origin).is_none()

@@ -24,6 +24,8 @@ mod webhooks;
 mod bets;
 mod calls;
 mod draws;
+mod fair;
+mod games;
 mod staleness;
 mod state;
 

@@ -150,13 +150,13 @@ fn caller_must_have_room_for_a_win() {
          B secure plugin:shop coin 10",
         &expect![[r#"
             account user:1 ceiling=120: changed
-            A secure plugin:shop coin 21: refused, the caller's account has no room for the amount
-            A secure plugin:shop:till coin 6: refused, the caller's account has no room for the amount
+            A secure plugin:shop coin 21: refused, the account that would get it has no room for the amount
+            A secure plugin:shop:till coin 6: refused, the account that would get it has no room for the amount
             A draw 1: drew 0
             A reply: committed
             balance user:1 coin: 120
-            B secure plugin:shop coin 1: refused, the caller's account has no room for the amount
-            B secure plugin:shop coin 11: refused, the caller's account has no room for the amount
+            B secure plugin:shop coin 1: refused, the account that would get it has no room for the amount
+            B secure plugin:shop coin 11: refused, the account that would get it has no room for the amount
         "#]],
     );
 }

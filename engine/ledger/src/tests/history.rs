@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use uuid::Uuid;
 
-use super::script::{World, call_request, id};
+use super::script::{World, call_id, call_request, id};
 use crate::{
     AMOUNT_MAX, AccountId, AccountPatch, AccountStatus, Act, Amount, Answer, Ask, AssetId,
     AssetPatch, Authority, BatchRequest, Books, CallRequest, CallResult, CaptureRequest, Digest,
@@ -21,6 +21,9 @@ use crate::{
     Verdict,
 };
 
+/// Keys of calls; from them follow the ids of the holds that they place.
+const KEYS: [&str; 6] = ["k0", "k1", "k2", "k3", "k4", "k5"];
+
 /// Where histories begin.
 pub(super) const SETUP: &str = "
     asset coin
@@ -28,7 +31,7 @@ pub(super) const SETUP: &str = "
     account user:1
     account user:2 credit_limit=30
     account user:3 ceiling=60
-    plugin shop component=a accounts=till grants=requested enabled=true \
+    plugin shop component=a accounts=till grants=requested enabled=true holds=stake/5/capture \
         requests=read/user:2,debit/user:2,debit/issuer:coin,credit/issuer:coin
     issue user:1 coin 40
     issue user:3 gem 10
@@ -72,8 +75,9 @@ impl Plan {
         let mut stopped = None;
         for ask in &self.asks {
             if ask.is_draw() && draft.awaits_origin() {
-                let nonce = snapshot.next_nonce();
-                draft.draw_from(snapshot.draw_origin(&self.request.caller, nonce));
+                let fresh = || snapshot.draw_origin(&self.request.caller, snapshot.next_nonce());
+                let bound = snapshot.bound_origin(&self.request.key).cloned();
+                draft.draw_from(bound.unwrap_or_else(fresh));
             }
             if let Answer::Ends(rejection) = draft.perform(ask.clone()) {
                 stopped = Some(Ending::Stopped(rejection));
@@ -82,9 +86,13 @@ impl Plan {
         }
         let declined = matches!(self.ending, Ending::Declined { .. });
         let ending = stopped.unwrap_or_else(|| {
+            let broken = matches!(self.ending, Ending::Broken { .. });
             if declined && draft.has_drawn() {
                 let fault = "it declined after a draw".into();
                 Ending::Faulted { fault }
+            } else if broken && draft.origin().is_none() {
+                // What has drawn nothing leaves no record.
+                replied()
             } else {
                 self.ending.clone()
             }
@@ -126,6 +134,15 @@ pub(super) fn reuses_an_id(books: &Books, act: &Act) -> bool {
     match act {
         Act::PlaceHold(request) => books.hold(request.id).is_some(),
         Act::Reverse(request) => books.reversal(request.id).is_some(),
+        Act::Call(result) => {
+            let facts = result.transcript.facts().iter();
+            facts
+                .filter_map(|fact| match fact.answer {
+                    Answer::Placed(hold) => Some(hold),
+                    _ => None,
+                })
+                .any(|hold| books.hold(hold).is_some())
+        }
         Act::OpenEconomy { .. }
         | Act::SetEconomy { .. }
         | Act::SetAsset { .. }
@@ -138,7 +155,6 @@ pub(super) fn reuses_an_id(books: &Books, act: &Act) -> bool {
         | Act::Issue(_)
         | Act::Burn(_)
         | Act::SetPlugin { .. }
-        | Act::Call(_)
         | Act::SetClientSeed { .. }
         | Act::RotateSeed
         | Act::RevealSeeds { .. }
@@ -427,7 +443,13 @@ fn other() -> impl Strategy<Value = Act> + Clone {
         name: "shop".into(),
         version: "1.0.0".into(),
     });
-    prop_oneof![key, component]
+    let seed = (caller(), "[a-c]{1,2}").prop_map(|(account, seed)| Act::SetClientSeed {
+        account,
+        client_seed: seed.try_into().expect("a client seed"),
+    });
+    let reveal = (1..4_u64).prop_map(|below| Act::RevealSeeds { below });
+    let burn = vec(1..4_u64, 0..3).prop_map(|nonces| Act::BurnNonces { nonces });
+    prop_oneof![key, component, seed, Just(Act::RotateSeed), reveal, burn]
 }
 
 pub(super) fn ask() -> impl Strategy<Value = Ask> + Clone {
@@ -439,12 +461,25 @@ pub(super) fn ask() -> impl Strategy<Value = Ask> + Clone {
         4 => posting().prop_map(Ask::Transfer),
         1 => secure(),
         1 => (1..=6_u32).prop_map(draw),
+        1 => (1..=6_u32).prop_map(|count| Ask::Shuffle { count, label: "deck".into() }),
+        3 => posting().prop_map(|posting| Ask::PlaceHold { rule: "stake".into(), posting }),
+        2 => (placed(), of(amount()))
+            .prop_map(|(hold, amount)| Ask::CaptureHold { hold, amount }),
+        1 => placed().prop_map(|hold| Ask::ReleaseHold { hold }),
+        1 => placed().prop_map(|hold| Ask::SecureHold { hold }),
+        1 => placed().prop_map(|hold| Ask::HoldLeft { hold }),
+        1 => Just(Ask::ClientSeed),
         1 => key().prop_map(|key| Ask::Get { key }),
         2 => (key(), "[x-z]{0,4}")
             .prop_map(|(key, value)| Ask::Set { key, value: value.into() }),
         1 => key().prop_map(|key| Ask::Delete { key }),
         1 => key().prop_map(|prefix| Ask::List { prefix, cursor: None }),
     ]
+}
+
+/// A hold that some call may have placed.
+fn placed() -> impl Strategy<Value = HoldId> + Clone {
+    (select(KEYS.to_vec()), 0..2_u8).prop_map(|(key, index)| call_id(key).hold(index))
 }
 
 pub(super) fn secure() -> impl Strategy<Value = Ask> + Clone {
@@ -465,9 +500,10 @@ pub(super) fn draw(range: u32) -> Ask {
 
 pub(super) fn request() -> impl Strategy<Value = CallRequest> + Clone {
     let spend = of(limit().prop_map(|most| SpendLimit::from([(id("coin"), most)])));
-    (caller(), spend).prop_map(|(caller, spend_limit)| CallRequest {
+    let key = select(KEYS.to_vec());
+    (key, caller(), spend).prop_map(|(key, caller, spend_limit)| CallRequest {
         spend_limit,
-        ..call_request("key", "shop", caller.as_str())
+        ..call_request(key, "shop", caller.as_str())
     })
 }
 
@@ -485,7 +521,15 @@ fn ending() -> impl Strategy<Value = Ending> + Clone {
     let faulted = Ending::Faulted {
         fault: "trap".into(),
     };
-    prop_oneof![6 => Just(replied()), 1 => Just(declined), 1 => Just(faulted)]
+    let broken = Ending::Broken {
+        failure: "busy".into(),
+    };
+    prop_oneof![
+        12 => Just(replied()),
+        2 => Just(declined),
+        2 => Just(faulted),
+        1 => Just(broken),
+    ]
 }
 
 pub(super) fn plan() -> impl Strategy<Value = Plan> + Clone {
@@ -504,7 +548,7 @@ pub(super) fn history() -> impl Strategy<Value = Vec<Step>> {
         8 => plan().prop_map(Step::Call),
         1 => set_asset().prop_map(Step::Act),
         1 => set_plugin().prop_map(Step::Act),
-        1 => other().prop_map(Step::Act),
+        2 => other().prop_map(Step::Act),
     ];
     vec(step, 1..24)
 }

@@ -6,7 +6,9 @@ use expect_test::expect;
 use uuid::Uuid;
 
 use super::script::{World, id};
-use crate::{Amount, HOLDS_MAX, Hold, HoldId, OnExpiry, Posting, Rejection, Timestamp};
+use crate::{
+    Amount, HOLDS_MAX, Hold, HoldId, OnExpiry, Posting, Rejection, SEEDS_HIDDEN_MAX, Timestamp,
+};
 
 /// An economy in which each of the lines below is refused.
 const SETUP: &str = "
@@ -23,7 +25,7 @@ const SETUP: &str = "
     webhook first url=https://bot.example";
 
 /// One line for each rejection, in the order of the enum.
-const LADDER: [&str; 32] = [
+const LADDER: [&str; 33] = [
     "economy frozen; transfer user:1 -> user:2 coin 1",
     "economy closed; issue user:1 coin 1",
     "hold 1 user:1 -> user:2 coin 1; economy closed",
@@ -34,6 +36,7 @@ const LADDER: [&str; 32] = [
     "call A off user:1; A reply",
     "plugin new enabled=true",
     "plugin shop grants=debit/user:2",
+    "MOST SEEDS; rotate",
     "key old mode=create",
     "key dead mode=rotate",
     "key bot",
@@ -64,6 +67,7 @@ fn refuse(script: &str) -> Rejection {
     for line in script.split(';') {
         match line.trim() {
             "MOST HOLDS" => fill(&mut world),
+            "MOST SEEDS" => world.run(&"rotate;".repeat(SEEDS_HIDDEN_MAX - 2)),
             line => world.run(line),
         }
     }
@@ -135,6 +139,7 @@ fn every_rejection_can_be_provoked() {
         plugin_disabled (Conflict, NewKey): the plugin `off` is disabled
         component_missing (Refused, NewKey): the plugin `new` is not installed yet: say which `component`
         grant_too_wide (Refused, Never): a grant can narrow what the manifest asks for, not widen it
+        seeds_hidden (Conflict, NewKey): 64 server seeds are not revealed yet: games that have drawn from them are open
         key_exists (Conflict, NewKey): there is a key `old` already
         key_revoked (Conflict, NewKey): the key `dead` is revoked
         key_incomplete (Refused, Never): a new key needs `scopes`

@@ -9,8 +9,11 @@
 //! economy frozen                          or `open`, or `closed`
 //! transfer user:1 -> user:2 coin 30, user:2 -> user:3 coin 5 cap=coin/35
 //! plugin shop component=a requests=debit/issuer:coin,spend/coin/9 grants=requested enabled=true
+//! plugin shop holds=stake/60/capture,bid/60/release
 //! call A shop user:1 spend=coin/10        opens a call named A on a snapshot
 //! A pay user:1 -> plugin:shop coin 5      asks; then `A reply`, `A decline` or `A fault`
+//! A hold stake user:1 -> plugin:shop coin 5; B capture A/0 3; B keep A/0; B release A/0; B left A/0
+//! client_seed user:1 luck; rotate; reveal 2; burn_nonces 3; seeds; origin user:1
 //! balance user:1 coin                     also `state shop` and `violations`
 //! ```
 //!
@@ -24,8 +27,8 @@ use uuid::Uuid;
 use super::words::{Words, spend_limit};
 use crate::{
     Act, Answer, Ask, AssetKind, AssetPatch, Authority, Books, CallId, CallRequest, CallResult,
-    Decision, Digest, Draft, Ending, Limit, Page, Rejection, Seed, Timestamp, Transcript, Verdict,
-    WebhookRequest, WebhookSecret, check as violations, decide,
+    Decision, Digest, Draft, DrawOrigin, Ending, Limit, Page, Rejection, Seed, Timestamp,
+    Transcript, Verdict, WebhookRequest, WebhookSecret, check as violations, decide,
 };
 
 pub(super) use super::words::id;
@@ -46,6 +49,9 @@ pub(super) struct World {
     /// Milliseconds that have passed beside one for each record.
     waited: u64,
     calls: BTreeMap<String, Run>,
+    /// Where calls draw from that have left no record yet.
+    origins: BTreeMap<String, DrawOrigin>,
+    next_nonce: u64,
 }
 
 #[derive(Clone)]
@@ -65,6 +71,8 @@ impl World {
             movements: 0,
             waited: 0,
             calls: BTreeMap::new(),
+            origins: BTreeMap::new(),
+            next_nonce: 1,
         }
     }
 
@@ -148,6 +156,28 @@ impl World {
                 self.waited += id::<u64>(words.plain[1]) * 1000;
                 return None;
             }
+            "seeds" => {
+                let (active, _, draws) = self.books.active_seed();
+                let hidden = self.books.first_hidden_seed();
+                let open: Vec<u64> = self.books.open_nonces().collect();
+                return Some(format!(
+                    "seed {active}, {draws} draws, hidden from {hidden}, next nonce {}, open {open:?}",
+                    self.books.next_nonce()
+                ));
+            }
+            "origin" => {
+                let account = id(words.plain[1]);
+                let origin = self.books.draw_origin(&account, 0);
+                let whose = if origin.by_member {
+                    "its own"
+                } else {
+                    "not its own"
+                };
+                return Some(format!(
+                    "seed {}, {}, {whose}",
+                    origin.seed, origin.client_seed
+                ));
+            }
             "webhooks" => {
                 for number in 1..=id(words.plain[1]) {
                     self.run(&format!("webhook w{number} url=https://bot.example"));
@@ -211,22 +241,46 @@ impl World {
                 code: "no".into(),
                 message: "no".into(),
             },
+            "stop" => match self.calls.get(call) {
+                Some(Run::Open(draft)) => {
+                    Ending::Stopped(draft.ended_by().expect("it ends").clone())
+                }
+                Some(Run::Refused(..)) | None => panic!("no call `{call}` is under way"),
+            },
+            "break" => Ending::Broken {
+                failure: "the machine was busy".into(),
+            },
             "fault" => Ending::Faulted {
                 fault: "trap".into(),
             },
             _ask => return self.ask(call, words.ask()),
         };
-        let result = self.end(call, ending);
-        Some(outcome(&self.act(&Act::Call(Box::new(result)))))
+        let mut result = self.end(call, ending);
+        // What was drawn in an earlier try is drawn.
+        result.origin = result.origin.or_else(|| self.origins.get(call).cloned());
+        let verdict = self.act(&Act::Call(Box::new(result)));
+        if verdict != Verdict::Stale {
+            self.origins.remove(call);
+        }
+        Some(outcome(&verdict))
     }
 
     fn ask(&mut self, call: &str, ask: Ask) -> Option<String> {
         match self.calls.get_mut(call) {
             Some(Run::Open(draft)) => {
                 if ask.is_draw() && draft.awaits_origin() {
-                    let caller = &draft.call().caller;
-                    let origin = self.books.draw_origin(caller, self.books.next_nonce());
-                    draft.draw_from(origin);
+                    let fresh = || {
+                        let origin = self
+                            .books
+                            .draw_origin(&draft.call().caller, self.next_nonce);
+                        self.next_nonce += 1;
+                        origin
+                    };
+                    let origin = match self.books.bound_origin(call) {
+                        Some(bound) => bound,
+                        None => self.origins.entry(call.into()).or_insert_with(fresh),
+                    };
+                    draft.draw_from(origin.clone());
                 }
                 said(&draft.perform(ask))
             }
@@ -289,6 +343,19 @@ fn put(verb: &str, words: &Words<'_>) -> Option<Act> {
             patch: words.key_patch(),
             secret_hash: Digest::of(b"secret"),
             mode: words.key_mode(),
+        },
+        "client_seed" => Act::SetClientSeed {
+            account: id(words.plain[1]),
+            client_seed: String::from(words.plain[2])
+                .try_into()
+                .expect("a client seed"),
+        },
+        "rotate" => Act::RotateSeed,
+        "reveal" => Act::RevealSeeds {
+            below: id(words.plain[1]),
+        },
+        "burn_nonces" => Act::BurnNonces {
+            nonces: words.plain[1..].iter().map(|nonce| id(nonce)).collect(),
         },
         "economy" => Act::SetEconomy {
             status: words.economy_status(),
