@@ -37,6 +37,14 @@ pub enum Rejection {
         /// The plugin's account.
         account: AccountId,
     },
+    /// A hold that a plugin has placed is to be ended by someone else.
+    #[error("the hold {hold} belongs to the plugin `{plugin}`: ending it needs the scope `admin`")]
+    PluginHold {
+        /// The hold.
+        hold: HoldId,
+        /// The plugin.
+        plugin: PluginId,
+    },
     /// More than the key that asks may move in one request.
     #[error("this key moves at most {cap} {asset} in one request, and {asked} were asked")]
     TransferCap {
@@ -293,6 +301,7 @@ impl Rejection {
             | Self::TooManyHolds { .. }
             | Self::IssuerAccount { .. }
             | Self::PluginAccount { .. }
+            | Self::PluginHold { .. }
             | Self::TransferCap { .. }
             | Self::ReservedAccount { .. }
             | Self::ComponentMissing { .. }
@@ -342,6 +351,7 @@ impl Rejection {
             | Self::HoldClosed { .. }
             | Self::IssuerAccount { .. }
             | Self::PluginAccount { .. }
+            | Self::PluginHold { .. }
             | Self::ReservedAccount { .. }
             | Self::GrantTooWide
             | Self::KeyIncomplete { .. }

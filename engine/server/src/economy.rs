@@ -5,6 +5,7 @@
 mod calls;
 mod nonces;
 mod preview;
+mod seeds;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -312,11 +313,8 @@ impl Bursar {
             if nonces.is_empty() || books.status() == EconomyStatus::Closed {
                 continue;
             }
-            let asking = Asking {
-                economy: economy.clone(),
-                ..self.system_asking("bursar", "BURN", "/nonces", &Value::Null)
-            };
-            self.act(asking, Act::BurnNonces { nonces }).await?;
+            let act = Act::BurnNonces { nonces };
+            self.act(self.own_asking(economy, "BURN"), act).await?;
         }
         Ok(())
     }

@@ -30,6 +30,7 @@ mod rate;
 mod render;
 mod reversals;
 mod route;
+mod seeds;
 mod shapes;
 mod statement;
 mod strict;
@@ -113,6 +114,7 @@ fn resources() -> Vec<Resource> {
         accounts::routes(),
         transfers::routes(),
         holds::routes(),
+        seeds::routes(),
         plugins::routes(),
         events::routes(),
         webhooks::routes(),

@@ -35,6 +35,9 @@ const OWNER_CONNECTIONS_MAX: usize = 16;
 /// How long requests under way may take to end once the server is stopping.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
 
+/// How often server seeds are looked after.
+const SEEDS_SWEEP: Duration = Duration::from_secs(60);
+
 /// Bytes in the path of a Unix socket, by the operating system's leave.
 const SOCKET_PATH_BYTES_MAX: usize = 100;
 
@@ -189,12 +192,17 @@ impl Server {
             paths.push(path);
         }
         let webhooks = tokio::spawn(self.webhooks.run(stopped.clone()));
+        let seeds = self.bursar.clone().keep_seeds(SEEDS_SWEEP, stopped.clone());
+        let seeds = tokio::spawn(seeds);
         stop.await;
         tracing::info!("stopping: ending requests under way");
         stopping.send_replace(true);
         while listeners.join_next().await.is_some() {}
         if !door.close(DRAIN_PATIENCE).await {
             tracing::warn!("some requests did not end in time");
+        }
+        if seeds.await.is_err() {
+            tracing::error!("the keeping of seeds broke off");
         }
         // What was delivered is noted before the file is closed.
         if webhooks.await.is_err() {

@@ -240,7 +240,7 @@ impl Storage {
         economy: &EconomyId,
         hold: HoldId,
     ) -> Result<Option<HoldHistory>, StorageError> {
-        self.inner.readers.hold(economy, hold.into())
+        self.inner.readers.hold(economy, hold)
     }
 
     /// What an account had at a moment. Blocks for small reads, and for the walk along what is not in

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
-use bursar_ledger::{Digest, EconomyId, Movement, SubjectId};
+use bursar_ledger::{Digest, EconomyId, HoldId, Movement, SubjectId};
 use bytes::Bytes;
 
 use crate::by_account::{Past, PastBalances, PastQuery};
@@ -89,9 +89,9 @@ impl Readers {
     pub(crate) fn hold(
         &self,
         economy: &EconomyId,
-        id: SubjectId,
+        hold: HoldId,
     ) -> Result<Option<HoldHistory>, StorageError> {
-        self.any().about.hold(economy, id)
+        self.any().about.hold(economy, hold)
     }
 
     /// What an account had at a moment.

@@ -3,7 +3,9 @@
 //! Ids are made in the order of time, so new rows of the index are neighbours, and what became of
 //! something is mostly written soon after it.
 
-use bursar_ledger::{Act, EconomyId, HoldRequest, Movement, SubjectId, Timestamp};
+use bursar_ledger::{
+    Act, Change, EconomyId, Hold, HoldEnd, HoldId, Movement, SubjectId, Timestamp,
+};
 use libsql::Value as Cell;
 use serde_json::Value;
 
@@ -116,16 +118,48 @@ impl SubjectRecord {
 /// What became of a hold.
 #[derive(Clone, PartialEq, Debug)]
 pub struct HoldHistory {
-    /// What was asked for.
-    pub request: HoldRequest,
-    /// When it was placed.
-    pub placed_at: Timestamp,
-    /// The kind of the newest act about it, as [`Act::kind`] names it.
-    pub last: String,
-    /// When that was.
-    pub last_at: Timestamp,
+    /// The hold as it was placed.
+    pub placed: Hold,
     /// How much of it was captured, all together.
     pub captured: u64,
+    /// How and when it ended, if it has.
+    pub ended: Option<(HoldEnd, Timestamp)>,
+}
+
+impl HoldHistory {
+    fn of(placed: &Hold) -> Self {
+        Self {
+            placed: placed.clone(),
+            captured: 0,
+            ended: None,
+        }
+    }
+
+    fn capture(&mut self, amount: u64, at: Timestamp) {
+        self.captured = self.captured.saturating_add(amount);
+        if self.captured >= self.placed.remaining.get() {
+            self.ended = Some((HoldEnd::Captured, at));
+        }
+    }
+
+    /// What a record's change made of it. An end that moved something moved all that was left.
+    fn change(history: &mut Option<Self>, id: HoldId, change: &Change, at: Timestamp, moved: bool) {
+        match (change, history) {
+            (Change::HoldPlaced { hold, placed }, history) if *hold == id => {
+                *history = Some(Self::of(placed));
+            }
+            (Change::HoldCaptured { hold, amount }, Some(history)) if *hold == id => {
+                history.capture(amount.get(), at);
+            }
+            (Change::HoldEnded { hold, end }, Some(history)) if *hold == id => {
+                if moved && *end == HoldEnd::Expired {
+                    history.captured = history.placed.remaining.get();
+                }
+                history.ended = Some((*end, at));
+            }
+            (_, _) => {}
+        }
+    }
 }
 
 /// Finds the records that are about something.
@@ -133,9 +167,7 @@ pub(crate) struct About {
     maker: Statement,
     record: Statement,
     movements: Statement,
-    first_and_last: Statement,
-    captured: Statement,
-    act: Statement,
+    changes: Statement,
 }
 
 impl About {
@@ -162,19 +194,10 @@ impl About {
                         source_previous, destination_previous, part
                  FROM movements WHERE id >= ?1 ORDER BY id",
             )?,
-            first_and_last: database.prepare(
-                "SELECT min(records.id), max(records.id) FROM subjects JOIN records
-                     ON records.id = subjects.record
-                 WHERE subjects.id = ?1 AND economy = ?2",
-            )?,
-            captured: database.prepare(
-                "SELECT coalesce(sum(amount), 0) FROM subjects JOIN movements
-                     ON movements.id = subjects.movement
-                 WHERE subjects.id = ?1",
-            )?,
-            act: database.prepare(
-                "SELECT CAST(kind AS BLOB), recorded_at, CAST(act AS BLOB)
-                 FROM records WHERE id = ?1",
+            changes: database.prepare(
+                "SELECT records.id, recorded_at, CAST(changes AS BLOB), movement IS NOT NULL
+                 FROM subjects JOIN records ON records.id = subjects.record
+                 WHERE subjects.id = ?1 AND economy = ?2 ORDER BY records.id",
             )?,
         })
     }
@@ -217,29 +240,23 @@ impl About {
     pub(crate) fn hold(
         &mut self,
         economy: &EconomyId,
-        id: SubjectId,
+        hold: HoldId,
     ) -> Result<Option<HoldHistory>> {
+        let id = SubjectId::from(hold);
         let values = vec![Cell::Blob(id.to_vec()), text(economy.as_str())];
-        let ends = self.first_and_last.first(values, |row| {
-            let first = rows::number_or_none(row, 0, 0)?;
-            Ok(first.zip(rows::number_or_none(row, 1, 0)?))
+        let mut history = None;
+        self.changes.each(values, |row| {
+            let record = rows::count(row, 0, 0)?;
+            let at = Timestamp(rows::count(row, 1, record)?);
+            let changes: Vec<Change> = serde_json::from_str(&rows::string(row, 2, record)?)
+                .map_err(|error| StorageError::damaged(record, error))?;
+            let moved = rows::count(row, 3, record)? > 0;
+            for change in &changes {
+                HoldHistory::change(&mut history, hold, change, at, moved);
+            }
+            Ok(true)
         })?;
-        let Some((first, last)) = ends.flatten() else {
-            return Ok(None);
-        };
-        let (_, placed_at, Act::PlaceHold(request)) = self.act_of(rows::unsigned(first)?)? else {
-            return Ok(None);
-        };
-        let (last, last_at, _) = self.act_of(rows::unsigned(last)?)?;
-        let values = vec![Cell::Blob(id.to_vec())];
-        let captured = self.captured.first(values, |row| rows::count(row, 0, 0))?;
-        Ok(Some(HoldHistory {
-            request: *request,
-            placed_at,
-            last,
-            last_at,
-            captured: captured.unwrap_or(0),
-        }))
+        Ok(history)
     }
 
     fn maker(&mut self, economy: &EconomyId, id: SubjectId) -> Result<Option<(u64, u64)>> {
@@ -248,18 +265,6 @@ impl About {
             let record = rows::count(row, 0, 0)?;
             Ok((record, rows::count(row, 1, record)?))
         })
-    }
-
-    fn act_of(&mut self, record: u64) -> Result<(String, Timestamp, Act)> {
-        let found = self.act.first(vec![integer(record)], |row| {
-            let act = serde_json::from_str(&rows::string(row, 2, record)?);
-            Ok((
-                rows::string(row, 0, record)?,
-                Timestamp(rows::count(row, 1, record)?),
-                act.map_err(|error| StorageError::damaged(record, error))?,
-            ))
-        })?;
-        found.ok_or_else(|| StorageError::damaged(record, "it is missing"))
     }
 
     /// The movements of one part of a record.

@@ -56,8 +56,7 @@ pub(super) fn capture(
     if hold.expires_at <= at {
         return Err(closed(Some(HoldEnd::Expired)));
     }
-    let reserved = std::slice::from_ref(hold.reservation.posting());
-    check_authority(reserved, request.authority)?;
+    check_owner(request.hold, hold, request.authority)?;
     let amount = request.amount.unwrap_or(hold.remaining);
     if amount > hold.remaining {
         return Err(Rejection::HoldExceeded {
@@ -85,9 +84,21 @@ pub(super) fn release(
 ) -> Result<Verdict, Rejection> {
     let closed = Rejection::HoldClosed { hold: id, ended };
     let hold = books.hold(id).ok_or(closed)?;
+    check_owner(id, hold, authority)?;
+    Ok(end(id, HoldEnd::Released))
+}
+
+/// Whose the hold is: of a plugin's own account, or of a game's, only an admin ends it.
+fn check_owner(id: HoldId, hold: &Hold, authority: Authority) -> Result<(), Rejection> {
     let reserved = std::slice::from_ref(hold.reservation.posting());
     check_authority(reserved, authority)?;
-    Ok(end(id, HoldEnd::Released))
+    match (&hold.plugin, authority) {
+        (Some(plugin), Authority::Bot) => Err(Rejection::PluginHold {
+            hold: id,
+            plugin: plugin.clone(),
+        }),
+        (Some(_), Authority::Admin) | (None, Authority::Bot | Authority::Admin) => Ok(()),
+    }
 }
 
 /// What is done with a hold whose time is over. What cannot be captured stays reserved, and is tried

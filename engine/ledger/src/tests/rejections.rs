@@ -20,17 +20,18 @@ const SETUP: &str = "
     key old scopes=read
     key dead scopes=read revoked=true
     issue user:1 coin 100
-    plugin shop component=a enabled=true
+    plugin shop component=a enabled=true holds=stake/60/release
     plugin off component=a
     webhook first url=https://bot.example";
 
 /// One line for each rejection, in the order of the enum.
-const LADDER: [&str; 33] = [
+const LADDER: [&str; 34] = [
     "economy frozen; transfer user:1 -> user:2 coin 1",
     "economy closed; issue user:1 coin 1",
     "hold 1 user:1 -> user:2 coin 1; economy closed",
     "transfer issuer:coin -> user:1 coin 1",
     "transfer plugin:shop -> user:1 coin 1",
+    "call A shop user:1; A hold stake user:1 -> user:2 coin 1; A reply; release A/0",
     "transfer user:1 -> user:2 coin 6 cap=coin/5",
     "account plugin:shop credit_limit=50",
     "call A off user:1; A reply",
@@ -134,6 +135,7 @@ fn every_rejection_can_be_provoked() {
         holds_open (Conflict, NewKey): 1 holds are open: an economy is closed when there are none
         issuer_account (Refused, Never): `issuer:coin` is an issuer: use issue or burn
         plugin_account (Refused, Never): `plugin:shop` belongs to a plugin: debiting it needs the scope `admin`
+        plugin_hold (Refused, Never): the hold 559aead0-8264-d579-5d39-09718cdd05aa belongs to the plugin `shop`: ending it needs the scope `admin`
         transfer_cap (Refused, NewKey): this key moves at most 5 coin in one request, and 6 were asked
         reserved_account (Refused, Never): `plugin:shop` is made by the server, with the asset or the plugin
         plugin_disabled (Conflict, NewKey): the plugin `off` is disabled

@@ -179,7 +179,11 @@ impl<'a> Words<'a> {
         }
     }
 
+    /// `1`, or `A/0` for what a call has placed.
     pub(super) fn hold_id(&self) -> HoldId {
+        if self.plain[1].contains('/') {
+            return hold_of(self.plain[1]);
+        }
         HoldId(uuid(self.plain[1]))
     }
 

@@ -115,11 +115,12 @@ impl Bursar {
     }
 }
 
-/// The answer without what only a record has, and with a word that it is none.
+/// The answer without what only a record has, and with a word that it is none. Its draws were made
+/// from a seed that is thrown away.
 fn marked(body: &str) -> String {
     let mut body: Value = serde_json::from_str(body).unwrap_or_default();
     if let Some(body) = body.as_object_mut() {
-        for of_records in ["id", "seq", "recorded_at", "call"] {
+        for of_records in ["id", "seq", "recorded_at", "call", "draws"] {
             body.remove(of_records);
         }
         body.insert("preview".into(), true.into());

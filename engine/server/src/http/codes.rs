@@ -1,7 +1,7 @@
 //! Every code that a problem may have, with what it means. Codes are stable: programs branch on them.
 
 /// The codes, from the request itself to the state of the world.
-pub(super) const CODES: [(&str, &str); 65] = [
+pub(super) const CODES: [(&str, &str); 67] = [
     (
         "malformed",
         "The request cannot be read; `pointer` leads to the place in the body (RFC 6901).",
@@ -84,6 +84,10 @@ pub(super) const CODES: [(&str, &str); 65] = [
         "Debiting a plugin's account needs the scope `admin`.",
     ),
     (
+        "plugin_hold",
+        "A hold that a plugin has placed is ended by it, or with the scope `admin`.",
+    ),
+    (
         "transfer_cap",
         "The key moves at most `cap` of `asset` in one request, and `asked` is more.",
     ),
@@ -107,6 +111,10 @@ pub(super) const CODES: [(&str, &str); 65] = [
     (
         "reversal_final",
         "The transfer took `of` back, and that stands.",
+    ),
+    (
+        "seeds_hidden",
+        "As many server seeds as may wait for games to end, `most`, are not revealed yet.",
     ),
     ("hold_closed", "The hold has ended; `ended` says how."),
     (

@@ -21,7 +21,7 @@ use super::auth::Caller;
 use super::extract::{Asked, Parsed, Path, Preview, wrong_query as wrong};
 use super::problem::Problem;
 use super::transfers::{MoneyRequest, Submitted, Words, authority, perform, submit};
-use super::wire::{HoldView, Past};
+use super::wire::HoldView;
 use super::{Api, cursor, extract, shapes, wire};
 use crate::no_answer::NoAnswer;
 use crate::random;
@@ -214,7 +214,7 @@ async fn known(api: &Api, economy: &EconomyId, hold: HoldId) -> Result<Option<Ho
         return Ok(None);
     }
     let history = history(api, economy, hold).await?;
-    Ok(ended(&history))
+    Ok(history.ended.map(|(end, _)| end))
 }
 
 /// What the journal says of a hold.
@@ -225,16 +225,6 @@ async fn history(api: &Api, economy: &EconomyId, hold: HoldId) -> Result<HoldHis
         let detail = format!("the economy has no hold {hold}");
         Problem::not_found("hold_not_found", detail)
     })
-}
-
-/// How a hold ended that is not open, by the newest act about it.
-fn ended(history: &HoldHistory) -> Option<HoldEnd> {
-    match history.last.as_str() {
-        "capture_hold" => Some(HoldEnd::Captured),
-        "release_hold" => Some(HoldEnd::Released),
-        "expire_hold" => Some(HoldEnd::Expired),
-        _ => None,
-    }
 }
 
 /// What is asked of the list. With a cursor nothing else is said: the filter is in it.
@@ -335,15 +325,5 @@ pub(super) async fn read(
         return Ok(Json(wire::to_json(wire::hold(id, hold))));
     }
     let history = history(&api, &economy, id).await?;
-    Ok(Json(wire::to_json(past(&history))))
-}
-
-/// A hold that is not open any more, from what the journal says of it.
-fn past(history: &HoldHistory) -> HoldView<'_> {
-    let past = Past {
-        placed_at: history.placed_at,
-        captured: history.captured,
-        ended: ended(history).map(|end| (end, history.last_at)),
-    };
-    wire::past_hold(&history.request, past)
+    Ok(Json(wire::to_json(wire::past_hold(id, &history))))
 }

@@ -220,6 +220,8 @@ fn call(recorded: &Recorded<'_>, decision: &Decision, result: &CallResult) -> Va
             outcome: Committed::Committed,
             reply,
             transfer: wire::movements(decision.movements()),
+            draws: (result.origin.as_ref().zip(recorded.books))
+                .map(|(origin, books)| wire::origin(origin, books)),
             fuel: result.fuel,
         },
     })
@@ -267,11 +269,10 @@ fn changed(recorded: &Recorded<'_>, changed: bool) -> Value {
         | Act::ExpireHold { .. }
         | Act::Issue(_)
         | Act::Burn(_)
-        | Act::SetClientSeed { .. }
-        | Act::RotateSeed
-        | Act::RevealSeeds { .. }
         | Act::BurnNonces { .. }
         | Act::Call(_) => None,
+        Act::SetClientSeed { account, .. } => Some(put(wire::client_seed(account, books), changed)),
+        Act::RotateSeed | Act::RevealSeeds { .. } => Some(put(wire::active_seed(books), changed)),
     });
     view.unwrap_or_else(|| json!({ "changed": changed }))
 }

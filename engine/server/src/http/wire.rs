@@ -5,6 +5,7 @@
 mod holds;
 mod keys;
 mod plugins;
+mod seeds;
 mod webhooks;
 
 use std::collections::BTreeMap;
@@ -18,9 +19,12 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::shapes;
-pub(super) use holds::{HoldLeftView, HoldStatus, HoldTerms, HoldView, Past, hold, past_hold};
+pub(super) use holds::{HoldLeftView, HoldStatus, HoldTerms, HoldView, hold, past_hold};
 pub(super) use keys::{KeyView, WithSecret, key};
 pub(super) use plugins::{ComponentView, DescribedView, PluginView, component, plugin};
+pub(super) use seeds::{
+    ActiveSeedView, ClientSeedView, OriginView, SeedView, active_seed, client_seed, origin, seed,
+};
 pub(super) use webhooks::{
     DeliveryView, RemovedWebhookView, WebhookReadView, WebhookView, delivery, webhook,
 };

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::http::shapes;
-use crate::http::wire::{HoldLeftView, HoldTerms, HoldView, MovementsView};
+use crate::http::wire::{HoldLeftView, HoldTerms, HoldView, MovementsView, OriginView};
 
 /// A transfer that was made.
 #[derive(Serialize, JsonSchema)]
@@ -126,6 +126,9 @@ pub(super) struct CameOf<'a> {
     pub(super) reply: &'a Value,
     /// What moved.
     pub(super) transfer: MovementsView<'a>,
+    /// Where its draws come from, if it has drawn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) draws: Option<OriginView<'a>>,
     /// What the call used up.
     pub(super) fuel: u64,
 }

@@ -23,6 +23,7 @@ pub(in crate::http) const REFUSALS: &[&str] = &[
     "insufficient_funds",
     "issuer_account",
     "plugin_account",
+    "plugin_hold",
     "reserved_account",
     "state_quota",
     "supply_limit",

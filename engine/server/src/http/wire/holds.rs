@@ -1,8 +1,9 @@
 //! Holds.
 
 use bursar_ledger::{
-    AccountId, Amount, AssetId, Hold, HoldEnd, HoldId, HoldRequest, OnExpiry, Timestamp,
+    AccountId, Amount, AssetId, Hold, HoldEnd, HoldId, OnExpiry, PluginId, Timestamp,
 };
+use bursar_storage::HoldHistory;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -67,6 +68,10 @@ pub(in crate::http) struct HoldTerms<'a> {
     expires_at: Timestamp,
     #[schemars(with = "shapes::OnExpiry")]
     on_expiry: OnExpiry,
+    /// The plugin that placed it, and alone ends it before its time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "shapes::PluginName")]
+    plugin: Option<&'a PluginId>,
     /// When it ended; absent while it is open.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "shapes::Timestamp")]
@@ -87,43 +92,28 @@ pub(in crate::http) fn hold(id: HoldId, hold: &Hold) -> HoldView<'_> {
         placed_at: hold.placed_at,
         expires_at: hold.expires_at,
         on_expiry: hold.on_expiry,
+        plugin: hold.plugin.as_ref(),
         ended_at: None,
     };
     HoldView { id, terms }
 }
 
-/// What has become of a hold.
-#[derive(Clone, Copy)]
-pub(in crate::http) struct Past {
-    pub(in crate::http) placed_at: Timestamp,
-    pub(in crate::http) captured: u64,
-    /// How and when it ended, if it has.
-    pub(in crate::http) ended: Option<(HoldEnd, Timestamp)>,
-}
-
-/// A hold as it was asked for, and what has become of it.
-pub(in crate::http) fn past_hold(request: &HoldRequest, past: Past) -> HoldView<'_> {
-    let posting = request.reservation.posting();
-    let left = posting.amount.get().saturating_sub(past.captured);
-    let terms = HoldTerms {
-        status: past
-            .ended
-            .map_or(HoldStatus::Open, |(end, _)| HoldStatus::from(end)),
-        from: &posting.source,
-        to: &posting.destination,
-        asset: &posting.asset,
-        amount: posting.amount,
-        captured: past.captured,
-        remaining: past.ended.map_or(left, |_| 0),
-        placed_at: past.placed_at,
-        expires_at: request.expires_at(past.placed_at),
-        on_expiry: request.on_expiry,
-        ended_at: past.ended.map(|(_, at)| at),
-    };
-    HoldView {
-        id: request.id,
-        terms,
+/// A hold as it was placed, and what has become of it.
+pub(in crate::http) fn past_hold(id: HoldId, history: &HoldHistory) -> HoldView<'_> {
+    let HoldHistory {
+        placed,
+        captured,
+        ended,
+    } = history;
+    let left = placed.remaining.get().saturating_sub(*captured);
+    let mut view = hold(id, placed);
+    view.terms.captured = *captured;
+    view.terms.remaining = ended.map_or(left, |_| 0);
+    if let Some((end, at)) = ended {
+        view.terms.status = HoldStatus::from(*end);
+        view.terms.ended_at = Some(*at);
     }
+    view
 }
 
 /// What is left of a hold.

@@ -1,0 +1,79 @@
+//! Seeds in time: changed before they are old, and made public when no game needs them any more.
+
+use std::time::Duration;
+
+use bursar_ledger::{Act, Books, EconomyId, EconomyStatus};
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
+
+use super::{Asking, Bursar};
+use crate::no_answer::NoAnswer;
+
+/// Draws after which a server seed is changed.
+const DRAWS_MAX: u64 = 100_000;
+
+/// Milliseconds after which a server seed is changed that was drawn from: 30 days.
+const AGE_MAX_MS: u64 = 30 * 24 * 60 * 60 * 1000;
+
+impl Bursar {
+    /// Makes the server seeds of an economy public from which no draw is made any more, and none is
+    /// under way, and which no open game has drawn from.
+    pub async fn reveal_seeds(&self, economy: &EconomyId) -> Result<(), NoAnswer> {
+        let below = {
+            let under_way = self.parts.nonces.first_seed(economy);
+            let state = self.state();
+            let books = state.books(economy).ok_or(NoAnswer::NoEconomy)?;
+            let (active, _, _) = books.active_seed();
+            if books.first_hidden_seed() >= active {
+                return Ok(());
+            }
+            let in_use = [under_way, books.first_seed_in_use()];
+            let first = in_use.into_iter().flatten().min();
+            first.map_or(active, |first| first.min(active))
+        };
+        let act = Act::RevealSeeds { below };
+        self.act(self.own_asking(economy, "REVEAL"), act).await?;
+        Ok(())
+    }
+
+    /// Looks after all seeds, now and then, until `stopping`.
+    pub async fn keep_seeds(self, every: Duration, mut stopping: watch::Receiver<bool>) {
+        let mut look = tokio::time::interval(every);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = look.tick() => {}
+                _ = stopping.wait_for(|stopping| *stopping) => return,
+            }
+            let state = self.state();
+            for (economy, books) in state.economies() {
+                if let Err(problem) = self.keep_seed(economy, books).await {
+                    tracing::warn!(%economy, %problem, "seeds are looked after again later");
+                }
+            }
+        }
+    }
+
+    async fn keep_seed(&self, economy: &EconomyId, books: &Books) -> Result<(), NoAnswer> {
+        if books.status() == EconomyStatus::Closed {
+            return Ok(());
+        }
+        let (_, since, draws) = books.active_seed();
+        let age = self.now().0.saturating_sub(since.0);
+        if draws >= DRAWS_MAX || (draws > 0 && age >= AGE_MAX_MS) {
+            self.act(self.own_asking(economy, "ROTATE"), Act::RotateSeed)
+                .await?;
+        }
+        self.reveal_seeds(economy).await
+    }
+
+    /// What the server asks of an economy by itself.
+    pub(super) fn own_asking(&self, economy: &EconomyId, what: &str) -> Asking {
+        let path = format!("/v1/economies/{economy}/seeds");
+        Asking {
+            economy: economy.clone(),
+            ..self.system_asking("bursar", what, &path, &Value::Null)
+        }
+    }
+}

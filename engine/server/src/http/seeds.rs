@@ -1,0 +1,226 @@
+//! Seeds of draws: what the house has committed to, what members put in, and what is public since.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use bursar_ledger::{AccountId, Act, CLIENT_SEED_BYTES_MAX, ClientSeedText, Scope};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::auth::Caller;
+use super::extract::{Asked, Nothing, Path, wrong_query as wrong};
+use super::problem::Problem;
+use super::route::{Resource, Route};
+use super::wire::{ActiveSeedView, ClientSeedView, Put, SeedView};
+use super::{Api, extract, wire};
+use crate::no_answer::NoAnswer;
+
+const SEEDS: &str = "/v1/economies/{economy}/seeds";
+const CLIENT_SEED: &str = "/v1/economies/{economy}/accounts/{account}/client-seed";
+
+/// Seeds in a page where nothing is said.
+const PAGE: usize = 50;
+
+/// Seeds in a page at most.
+const PAGE_MAX: usize = 200;
+
+pub(super) fn routes() -> Resource {
+    let list = Route::get(SEEDS, list)
+        .called(
+            "list_seeds",
+            "List server seeds",
+            "The newest first: the next one, which is committed to, the active one, and those from \
+             which no draw is made any more, with the seed itself once it is public.",
+        )
+        .needs(Scope::Read)
+        .query::<SeedsQuery>()
+        .answers::<SeedList>(StatusCode::OK, "A page.");
+    let rotate = Route::post("/v1/economies/{economy}/seeds/rotate", rotate)
+        .called(
+            "rotate_seed",
+            "Draw from the next server seed",
+            "The seed before it is made public as soon as no game is open that has drawn from it. \
+             It happens by itself after 100,000 draws or 30 days, too.",
+        )
+        .needs(Scope::Admin)
+        .body::<RotateBody>("now", json!({}))
+        .keyed()
+        .answers::<Put<ActiveSeedView>>(StatusCode::OK, "What draws are made from now.")
+        .no(StatusCode::CONFLICT, &["seeds_hidden"])
+        .no(StatusCode::UNPROCESSABLE_ENTITY, &["economy_closed"])
+        .writes();
+    let read = Route::get(CLIENT_SEED, read)
+        .called(
+            "get_client_seed",
+            "Read what a member puts into its draws",
+            "With the commitment that it is drawn with.",
+        )
+        .needs(Scope::Read)
+        .answers::<ClientSeedView<'static>>(StatusCode::OK, "The client seed.")
+        .no(StatusCode::NOT_FOUND, &["account_not_found"]);
+    let set = Route::put(CLIENT_SEED, set)
+        .called(
+            "set_client_seed",
+            "Put something else into a member's draws",
+            "Chosen after the server seed was committed to, it makes sure that the house could not \
+             have chosen a seed to fit.",
+        )
+        .needs(Scope::Call)
+        .body::<ClientSeedBody>("luck", json!({ "client_seed": "seven is my number" }))
+        .answers::<Put<ClientSeedView<'static>>>(StatusCode::OK, "The client seed.")
+        .no(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            &[
+                "account_closed",
+                "account_frozen",
+                "account_not_found",
+                "economy_closed",
+                "economy_frozen",
+                "reserved_account",
+            ],
+        )
+        .writes();
+    Resource {
+        name: "seeds",
+        about: "Draws are made from a server seed that was committed to before, from what the \
+                member puts in, and from a nonce: whoever has the receipt of a call draws again.",
+        routes: vec![list, rotate, read, set],
+    }
+}
+
+/// Which seeds are asked for.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(deny_unknown_fields, default)]
+struct SeedsQuery {
+    /// Only seeds with a lower number: the last of the page before.
+    before: Option<u64>,
+    /// Seeds in the page; 50 unless said.
+    #[schemars(with = "usize", range(min = 1, max = 200))]
+    limit: Option<usize>,
+}
+
+/// A page of server seeds.
+#[derive(Serialize, JsonSchema)]
+struct SeedList {
+    seeds: Vec<SeedView>,
+}
+
+/// `GET …/seeds`
+async fn list(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(economy): Path<String>,
+    Asked(query): Asked<SeedsQuery>,
+) -> Result<Json<Value>, Problem> {
+    let economy = extract::economy(&economy)?;
+    caller.require(Scope::Read, &economy)?;
+    let limit = query.limit.unwrap_or(PAGE);
+    if !(1..=PAGE_MAX).contains(&limit) {
+        let detail = format!("a page has 1 to {PAGE_MAX} seeds");
+        return Err(wrong("limit", &detail));
+    }
+    let state = api.bursar.state();
+    let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
+    let (active, _, _) = books.active_seed();
+    let newest = active.saturating_add(1);
+    let first = query
+        .before
+        .map_or(newest, |before| before.saturating_sub(1));
+    let numbers = (1..=first.min(newest)).rev().take(limit);
+    let known = numbers.filter_map(|number| books.server_seed(number));
+    Ok(Json(wire::to_json(SeedList {
+        seeds: known.map(|known| wire::seed(&known, active)).collect(),
+    })))
+}
+
+/// A rotation says nothing.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct RotateBody {}
+
+/// `POST …/seeds/rotate`
+async fn rotate(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(economy): Path<String>,
+    _: Asked<Nothing>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let economy = extract::economy(&economy)?;
+    caller.require(Scope::Admin, &economy)?;
+    let key = extract::idempotency_key(&headers)?;
+    let parsed = extract::json::<RotateBody>(body).await?;
+    caller.unchanged(&api)?;
+    let route = format!("/v1/economies/{economy}/seeds/rotate");
+    let canonical = &parsed.canonical;
+    let asking = extract::asking(
+        &caller,
+        economy.clone(),
+        Some(key),
+        "POST",
+        &route,
+        canonical,
+    );
+    let rotated = api.bursar.act(asking, Act::RotateSeed).await?;
+    // What cannot be public yet becomes so when the last game has ended.
+    if let Err(problem) = api.bursar.reveal_seeds(&economy).await {
+        tracing::warn!(%economy, %problem, "seeds are not revealed yet");
+    }
+    Ok(extract::respond(rotated))
+}
+
+/// `GET …/accounts/{account}/client-seed`
+async fn read(
+    State(api): State<Api>,
+    caller: Caller,
+    Path((economy, account)): Path<(String, String)>,
+) -> Result<Json<Value>, Problem> {
+    let economy = extract::economy(&economy)?;
+    caller.require(Scope::Read, &economy)?;
+    let account: AccountId = extract::name("account", &account)?;
+    let state = api.bursar.state();
+    let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
+    if books.account(&account).is_none() {
+        return Err(super::accounts::no_account(&account));
+    }
+    Ok(Json(wire::to_json(wire::client_seed(&account, books))))
+}
+
+/// What a member puts into its draws.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ClientSeedBody {
+    /// 1 to 64 printable ASCII characters.
+    #[schemars(regex(pattern = "^[ -~]{1,64}$"))]
+    client_seed: String,
+}
+
+/// `PUT …/accounts/{account}/client-seed`
+async fn set(
+    State(api): State<Api>,
+    caller: Caller,
+    Path((economy, account)): Path<(String, String)>,
+    _: Asked<Nothing>,
+    body: Body,
+) -> Result<Response, Problem> {
+    let economy = extract::economy(&economy)?;
+    caller.require(Scope::Call, &economy)?;
+    let account: AccountId = extract::name("account", &account)?;
+    let parsed = extract::json::<ClientSeedBody>(body).await?;
+    caller.unchanged(&api)?;
+    let client_seed = ClientSeedText::try_from(parsed.typed.client_seed).map_err(|_| {
+        let detail = format!("1 to {CLIENT_SEED_BYTES_MAX} printable ASCII characters");
+        Problem::malformed("/client_seed", detail)
+    })?;
+    let route = format!("/v1/economies/{economy}/accounts/{account}/client-seed");
+    let asking = extract::asking(&caller, economy, None, "PUT", &route, &parsed.canonical);
+    let act = Act::SetClientSeed {
+        account,
+        client_seed,
+    };
+    Ok(extract::respond(api.bursar.act(asking, act).await?))
+}
