@@ -16,6 +16,10 @@ const ROUTES: &str = "
     GET …/assets/coin/flows none read
     GET …/accounts/user:1/balances?at=1 none read
     GET …/holds none read
+    GET …/seeds none read
+    GET …/accounts/user:1/client-seed none read
+    POST …/seeds/rotate none admin
+    PUT …/accounts/user:1/client-seed seed call
     GET …/holds/00000000-0000-7000-8000-000000000000 none read
     GET …/transfers/00000000-0000-7000-8000-000000000000 none read
     GET …/events none read
@@ -61,6 +65,7 @@ fn routes() -> Vec<(&'static str, String, Value, &'static str)> {
         "status" => json!({"status": "open"}),
         "issue" => json!({"account": "user:1", "asset": "coin", "amount": 1}),
         "flip" => json!({"caller": "user:1", "arguments": {"stake": 1, "side": "heads"}}),
+        "seed" => json!({"client_seed": "luck"}),
         _none => json!({}),
     };
     let lines = ROUTES

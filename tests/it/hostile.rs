@@ -4,20 +4,7 @@ use bursar_server::bundled;
 use bursar_server::client::Response;
 use serde_json::{Value, json};
 
-use crate::support::{GUILD, Guild, House, decline_code};
-
-/// Uploads the villain and installs it with all that it asks for, which is nothing.
-async fn let_in(guild: &mut Guild) {
-    let bytes = bytes::Bytes::from_static(bundled::VILLAIN);
-    let uploaded = guild
-        .client
-        .send("POST", "/v1/components", None, bytes)
-        .await
-        .unwrap();
-    assert_eq!(uploaded.status, 201, "{}", uploaded.json());
-    let digest = uploaded.json()["component"].as_str().unwrap().to_owned();
-    guild.install("villain", &digest, json!({})).await;
-}
+use crate::support::{GUILD, Guild, House, decline_code, let_in_villain};
 
 async fn trick(guild: &mut Guild, name: &str, arguments: Value) -> Response {
     guild
@@ -36,7 +23,7 @@ fn fault(answer: &Response) -> String {
 /// Plays tricks of which each must end as a fault that says so, and in nothing else.
 async fn all_are_faults(tricks: &[(&str, Value, &str)]) {
     let (house, mut guild) = House::with_guild(2).await;
-    let_in(&mut guild).await;
+    let_in_villain(&mut guild).await;
     guild.issue("plugin:villain", "coin", 500).await;
     for (name, arguments, expected) in tricks {
         let answer = trick(&mut guild, name, arguments.clone()).await;
@@ -96,7 +83,7 @@ async fn a_plugin_that_breaks_off_takes_nothing_along() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_not_granted_is_refused_to_its_face() {
     let (house, mut guild) = House::with_guild(2).await;
-    let_in(&mut guild).await;
+    let_in_villain(&mut guild).await;
     guild.issue("plugin:villain", "coin", 500).await;
     let refused = [
         (
@@ -129,7 +116,7 @@ async fn what_was_not_granted_is_refused_to_its_face() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stack_that_overflows_is_no_outcome_and_leaves_the_key_free() {
     let (house, mut guild) = House::with_guild(1).await;
-    let_in(&mut guild).await;
+    let_in_villain(&mut guild).await;
     let answer = trick(&mut guild, "recurse", json!({})).await;
     assert_eq!(
         (answer.status.as_u16(), answer.code()),
@@ -144,7 +131,7 @@ async fn a_stack_that_overflows_is_no_outcome_and_leaves_the_key_free() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_member_and_the_operator_limit_what_a_plugin_may_take() {
     let (house, mut guild) = House::with_guild(1).await;
-    let_in(&mut guild).await;
+    let_in_villain(&mut guild).await;
     let spend =
         |limit: Value| json!({"caller": "user:1", "arguments": coins(10), "spend_limit": limit});
     let path = "plugins/villain/actions/spend";
@@ -168,7 +155,7 @@ async fn a_member_and_the_operator_limit_what_a_plugin_may_take() {
 #[tokio::test(flavor = "multi_thread")]
 async fn grants_can_narrow_what_is_requested_and_never_widen_it() {
     let (house, mut guild) = House::with_guild(1).await;
-    let_in(&mut guild).await;
+    let_in_villain(&mut guild).await;
     for wider in [
         json!({"debit": ["issuer:coin"]}),
         json!({"read": ["user:1"]}),
@@ -187,7 +174,7 @@ async fn grants_can_narrow_what_is_requested_and_never_widen_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_is_made_for_a_member_and_for_no_one_else() {
     let (house, mut guild) = House::with_guild(1).await;
-    let_in(&mut guild).await;
+    let_in_villain(&mut guild).await;
     for (caller, code) in [
         ("issuer:coin", "reserved_account"),
         ("plugin:villain", "reserved_account"),
@@ -287,7 +274,7 @@ fn spins(count: usize) -> Vec<(String, String, Value)> {
 async fn calls_beyond_their_bounds_are_turned_away_and_leave_their_key_free() {
     let house = House::set_up(|setup| setup.calls.calls_per_economy = 4).await;
     let (house, mut guild) = house.furnished(1).await;
-    let_in(&mut guild).await;
+    let_in_villain(&mut guild).await;
     let answers = house.at_once(spins(32)).await;
     let turned_away: Vec<usize> = (0..answers.len())
         .filter(|place| answers[*place].code() == "overloaded")
@@ -314,7 +301,7 @@ async fn calls_beyond_their_bounds_are_turned_away_and_leave_their_key_free() {
 async fn economies_take_turns_at_the_workers() {
     let house = House::set_up(|setup| setup.calls.workers = 1).await;
     let (house, mut guild) = house.furnished(1).await;
-    let_in(&mut guild).await;
+    let_in_villain(&mut guild).await;
     guild.made("/v1/economies/other", json!({})).await;
     guild
         .made("/v1/economies/other/accounts/user:1", json!({}))
@@ -349,7 +336,7 @@ async fn economies_take_turns_at_the_workers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn stopping_does_not_wait_for_every_call_that_waits() {
     let (house, mut guild) = House::with_guild(1).await;
-    let_in(&mut guild).await;
+    let_in_villain(&mut guild).await;
     for (path, key, body) in spins(40) {
         let mut client = house.admin();
         tokio::spawn(async move {
@@ -366,7 +353,7 @@ async fn stopping_does_not_wait_for_every_call_that_waits() {
 async fn a_preview_keeps_its_place_when_nobody_waits_for_it() {
     let house = House::set_up(|setup| setup.calls.calls_per_economy = 4).await;
     let (house, mut guild) = house.furnished(1).await;
-    let_in(&mut guild).await;
+    let_in_villain(&mut guild).await;
     let body = json!({"caller": "user:1", "arguments": {}, "preview": true});
     let mut turned_away = 0;
     for _ in 0..40 {

@@ -16,6 +16,7 @@ mod described;
 mod economies;
 mod events;
 mod exactly_once;
+mod fair;
 mod holds;
 mod hostile;
 mod house;

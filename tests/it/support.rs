@@ -158,6 +158,16 @@ impl House {
         self.folder.path().join("test.db")
     }
 
+    /// Stops the server in order and leaves the file behind, for a process of its own.
+    pub(crate) async fn left_behind(self) -> TempDir {
+        self.stop.send(()).expect("the server runs");
+        assert!(
+            self.running.await.expect("the server ends"),
+            "the file was closed in order"
+        );
+        self.folder
+    }
+
     /// Stops the server in order and audits the file: every story ends with every promise kept.
     pub(crate) async fn close(self) -> AuditReport {
         self.stop.send(()).expect("the server runs");
@@ -182,6 +192,19 @@ pub(crate) fn currency() -> Value {
 
 pub(crate) fn posting(from: &str, to: &str, amount: u64) -> Value {
     json!({ "postings": [{ "from": from, "to": to, "asset": "coin", "amount": amount }] })
+}
+
+/// Uploads the villain and installs it with all that it asks for, which is nothing.
+pub(crate) async fn let_in_villain(guild: &mut Guild) {
+    let bytes = bytes::Bytes::from_static(bursar_server::bundled::VILLAIN);
+    let uploaded = guild
+        .client
+        .send("POST", "/v1/components", None, bytes)
+        .await;
+    let uploaded = uploaded.unwrap();
+    assert_eq!(uploaded.status, 201, "{}", uploaded.json());
+    let digest = uploaded.json()["component"].as_str().unwrap().to_owned();
+    guild.install("villain", &digest, json!({})).await;
 }
 
 /// The plugin's own code in a decline; empty if it is none.
@@ -323,6 +346,11 @@ impl Process {
             }
         }
         panic!("the server did not come up: {:?}", child.wait());
+    }
+
+    /// A connection with some key.
+    pub(crate) fn client(&self, key: &str) -> Client {
+        Client::new(Address::Tcp(self.address.clone()), key)
     }
 
     /// Ends it by SIGKILL, in the middle of whatever it does.

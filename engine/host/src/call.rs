@@ -89,7 +89,7 @@ pub(crate) fn run(
         Guest::called(draft, origin, limits),
         limits,
     )
-    .map_err(|_| unfinished(CallFailure::Internal, None))?;
+    .map_err(|_| Box::new(unfinished(CallFailure::Internal, None)))?;
     let handled = if arguments.len() > ARGUMENTS_BYTES_MAX {
         Err(Fault(format!(
             "its arguments have more than {ARGUMENTS_BYTES_MAX} bytes"
@@ -105,13 +105,13 @@ pub(crate) fn run(
     let burned = limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0));
     let guest = store.into_data();
     let Some(draft) = guest.draft else {
-        return Err(unfinished(CallFailure::Internal, None));
+        return Err(Box::new(unfinished(CallFailure::Internal, None)));
     };
     let ending = match handled {
         Ok(answer) => judge(answer, manifest, &action, draft.has_drawn()),
         Err(error) => match broke(&error, draft.has_drawn()) {
             Ok(ending) => ending,
-            Err(failure) => return Err(unfinished(failure, Some(draft))),
+            Err(failure) => return Err(Box::new(unfinished(failure, Some(draft)))),
         },
     };
     let origin = draft.origin().cloned();
@@ -124,13 +124,13 @@ pub(crate) fn run(
     })
 }
 
-fn unfinished(failure: CallFailure, draft: Option<Draft>) -> Box<Unfinished> {
+fn unfinished(failure: CallFailure, draft: Option<Draft>) -> Unfinished {
     let origin = draft.as_ref().and_then(Draft::origin).cloned();
-    Box::new(Unfinished {
+    Unfinished {
         failure,
         origin,
         transcript: draft.map(Draft::close).unwrap_or_default(),
-    })
+    }
 }
 
 /// How a broken call ended, unless it could not be brought to an end. A plugin that has drawn and then

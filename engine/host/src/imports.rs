@@ -66,7 +66,6 @@ fn refusal(refusal: Refusal) -> types::Refusal {
     match refusal {
         Refusal::UnknownAccount { account } => types::Refusal::UnknownAccount(account.to_string()),
         Refusal::UnknownAsset { asset } => types::Refusal::UnknownAsset(asset.to_string()),
-        Refusal::SameAccount => types::Refusal::Other(refusal.to_string()),
         Refusal::NotGranted { what } => types::Refusal::NotGranted(what),
         Refusal::OverLimit { asset, most, asked } => {
             let asset = asset.to_string();
@@ -76,7 +75,8 @@ fn refusal(refusal: Refusal) -> types::Refusal {
                 asked,
             })
         }
-        Refusal::NoHold { .. }
+        Refusal::SameAccount
+        | Refusal::NoHold { .. }
         | Refusal::NoHoldRule { .. }
         | Refusal::HoldExceeded { .. }
         | Refusal::NoOrigin => types::Refusal::Other(refusal.to_string()),

@@ -17,14 +17,15 @@ use crate::delivery::Delivery;
 use crate::digest::Digest;
 use crate::draw::{DrawOrigin, Seed};
 use crate::economy::{Day, EconomyStatus, Flow, Reversal};
+use crate::hold::Hold;
 use crate::id::{
     AccountId, AccountKind, AssetId, EconomyId, HoldId, KeyId, PluginId, TransferId, WebhookId,
 };
 use crate::movement::Movement;
-use crate::plugin::{Component, Plugin};
+use crate::plugin::{Component, Installation, Plugin};
 use crate::time::Timestamp;
 use crate::webhook::Webhook;
-pub use draws::{ClientSeed, DrawBook, Drew, SeedView};
+pub use draws::{ClientSeed, DrawBook, DrawChange, Drew, SeedView};
 pub(crate) use holds::Holds;
 
 /// The state of one economy. Cloning it costs a few pointers: two clones share what neither has
@@ -337,24 +338,11 @@ impl Books {
                 plugin,
                 flow,
             } => self.count_flow((asset.clone(), Day::of(at), plugin.clone()), *flow),
-            Change::HoldPlaced { hold, placed } => self.place_hold(*hold, placed.clone())?,
+            Change::HoldPlaced { hold, placed } => self.place_hold(*hold, Hold::clone(placed))?,
             Change::HoldCaptured { hold, amount } => self.shrink_hold(*hold, Some(*amount))?,
             Change::HoldEnded { hold, .. } => self.shrink_hold(*hold, None)?,
             Change::HoldDeferred { hold, due_at } => self.defer_hold(*hold, *due_at)?,
-            Change::HoldDrew { hold, seed } => self.mark_hold(*hold, *seed)?,
-            Change::Drew { key, drew } => self.record_draws(key, drew),
-            Change::NoncesBurned { nonces } => {
-                for nonce in nonces {
-                    self.spend_nonce(*nonce);
-                }
-            }
-            Change::SeedRotated { active } => self.rotate_seed(*active, seq, at),
-            Change::SeedsRevealed { below } => self.reveal_seeds(*below),
-            Change::ClientSeedSet {
-                account,
-                client_seed,
-            } => self.set_client_seed(account, client_seed, seq),
-            Change::DrawBroken { plugin, paused } => self.count_broken(plugin, *paused)?,
+            Change::Draws(change) => self.apply_draws(change, seq, at)?,
             Change::Reversed { original, reversal } => {
                 self.reversals.insert(*original, Reversal::By(*reversal));
                 self.reversals.insert(*reversal, Reversal::Of(*original));
@@ -374,29 +362,8 @@ impl Books {
             }
             Change::PluginSet {
                 plugin,
-                component,
-                requested,
-                grants,
-                config,
-                enabled,
-                holds,
-                schedules,
-            } => self.set_plugin(
-                plugin,
-                Plugin {
-                    component: *component,
-                    requested: requested.clone(),
-                    grants: grants.clone(),
-                    config: Arc::clone(config),
-                    enabled: *enabled,
-                    holds: holds.clone(),
-                    schedules: schedules.clone(),
-                    broken_draws: 0,
-                    version: seq,
-                    state: OrdMap::new(),
-                    state_bytes: 0,
-                },
-            ),
+                installation,
+            } => self.set_plugin(plugin, Plugin::new(Installation::clone(installation), seq)),
             Change::StateSet { plugin, key, value } => {
                 self.write_state(plugin, key, Some(value))?;
             }
@@ -446,15 +413,6 @@ impl Books {
             None => plugin,
         };
         self.plugins.insert(id.clone(), Arc::new(plugin));
-    }
-
-    /// Counts a call that has drawn and then broke off. With the last one the plugin is off.
-    fn count_broken(&mut self, id: &PluginId, paused: bool) -> Result<(), Misfit> {
-        let misfit = || Misfit::Plugin { plugin: id.clone() };
-        let plugin = Arc::make_mut(self.plugins.get_mut(id).ok_or_else(misfit)?);
-        plugin.broken_draws = plugin.broken_draws.saturating_add(1);
-        plugin.enabled &= !paused;
-        Ok(())
     }
 
     fn write_state(

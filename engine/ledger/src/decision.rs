@@ -1,6 +1,5 @@
 //! What a decision consists of: movements and other changes, the effects that a record keeps.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -10,7 +9,7 @@ use crate::access::ApiKey;
 use crate::account::AccountStatus;
 use crate::amount::{Amount, Limit};
 use crate::asset::Asset;
-use crate::books::Drew;
+use crate::books::DrawChange;
 use crate::delivery::{DeliveryNote, ForgottenDelivery};
 use crate::digest::Digest;
 use crate::draw::Seed;
@@ -18,8 +17,7 @@ use crate::economy::{EconomyStatus, Flow};
 use crate::hold::{Hold, HoldEnd};
 use crate::id::{AccountId, AssetId, HoldId, KeyId, PluginId, TransferId, WebhookId};
 use crate::movement::Movement;
-use crate::plugin::{Component, Grants, HoldRules};
-use crate::schedule::Schedule;
+use crate::plugin::{Component, Installation};
 use crate::time::Timestamp;
 use crate::webhook::WebhookDefinition;
 
@@ -121,7 +119,7 @@ pub enum Change {
         /// Which hold.
         hold: HoldId,
         /// What it is.
-        placed: Hold,
+        placed: Box<Hold>,
     },
     /// Some of a hold is reserved no longer, since it moves.
     HoldCaptured {
@@ -144,51 +142,8 @@ pub enum Change {
         /// When.
         due_at: Timestamp,
     },
-    /// The game has drawn to which a hold belongs.
-    HoldDrew {
-        /// Which hold.
-        hold: HoldId,
-        /// The number of the server seed.
-        seed: u64,
-    },
-    /// A call has drawn: its nonce is used up.
-    Drew {
-        /// The idempotency key under which it was asked for.
-        key: Arc<str>,
-        /// From where, and how often.
-        #[serde(flatten)]
-        drew: Drew,
-    },
-    /// Nonces were handed out, and nobody is left who could use them.
-    NoncesBurned {
-        /// Which.
-        nonces: Vec<u64>,
-    },
-    /// New draws are made from another server seed, and the one after it is committed to.
-    SeedRotated {
-        /// Its number.
-        active: u64,
-    },
-    /// Server seeds are public.
-    SeedsRevealed {
-        /// All below this number.
-        below: u64,
-    },
-    /// A member puts something else into its draws.
-    ClientSeedSet {
-        /// Whose draws.
-        account: AccountId,
-        /// What it puts in.
-        client_seed: Arc<str>,
-    },
-    /// A call has drawn and then broken off.
-    DrawBroken {
-        /// Whose call.
-        plugin: PluginId,
-        /// Whether that was once too often, and the plugin is off.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        paused: bool,
-    },
+    /// Seeds, nonces, or what a call has drawn.
+    Draws(DrawChange),
     /// A transfer was taken back.
     Reversed {
         /// What was taken back.
@@ -200,22 +155,9 @@ pub enum Change {
     PluginSet {
         /// Which.
         plugin: PluginId,
-        /// Which component runs.
-        component: Digest,
-        /// What its manifest asks for.
-        requested: Grants,
-        /// What it was granted.
-        grants: Grants,
-        /// The operator's configuration.
-        config: Arc<Value>,
-        /// Whether it may be called.
-        enabled: bool,
-        /// How the holds end that it places.
-        #[serde(default, skip_serializing_if = "HoldRules::is_empty")]
-        holds: HoldRules,
-        /// What it does by itself, by name.
-        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-        schedules: BTreeMap<String, Schedule>,
+        /// How it is.
+        #[serde(flatten)]
+        installation: Box<Installation>,
     },
     /// A key of a plugin's state has a value.
     StateSet {

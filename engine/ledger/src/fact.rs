@@ -333,10 +333,13 @@ impl Transcript {
             .facts
             .iter()
             .filter_map(|fact| match (&fact.ask, &fact.answer) {
-                (Ask::PlaceHold { .. }, Answer::Placed(hold)) => Some(*hold),
-                (Ask::CaptureHold { hold, .. } | Ask::ReleaseHold { hold }, Answer::Done) => {
-                    Some(*hold)
-                }
+                (Ask::PlaceHold { .. }, Answer::Placed(hold))
+                | (
+                    Ask::CaptureHold { hold, .. }
+                    | Ask::ReleaseHold { hold }
+                    | Ask::SecureHold { hold },
+                    Answer::Done,
+                ) => Some(*hold),
                 (_, _) => None,
             });
         done.collect::<BTreeSet<_>>().into_iter()

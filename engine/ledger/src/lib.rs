@@ -66,7 +66,7 @@ pub use act::{
 };
 pub use amount::{Amount, Limit};
 pub use asset::{Asset, AssetKind};
-pub use books::{Books, ClientSeed, DrawBook, Drew, Link, Links, Misfit, SeedView};
+pub use books::{Books, ClientSeed, DrawBook, DrawChange, Drew, Link, Links, Misfit, SeedView};
 pub use call::{CallRequest, CallResult, Ending, SpendLimit};
 pub use decide::{Verdict, decide};
 pub use decision::{Change, Decision};
@@ -89,8 +89,8 @@ pub use limits::*;
 pub use movement::{Movement, Posting, Postings, PostingsError};
 pub use patch::Patch;
 pub use plugin::{
-    Caps, Component, ComponentChoice, FuelClass, GrantChoice, Grants, HoldRule, HoldRules, Plugin,
-    PluginPatch,
+    Caps, Component, ComponentChoice, FuelClass, GrantChoice, Grants, HoldRule, HoldRules,
+    Installation, Plugin, PluginPatch,
 };
 pub use rejection::{Class, Rejection, Retry};
 pub use schedule::{Missed, Schedule, ScheduleRule, Times};

@@ -78,6 +78,10 @@ pub enum FuelClass {
 }
 
 impl FuelClass {
+    #[allow(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde hands over a reference"
+    )]
     fn is_standard(&self) -> bool {
         *self == Self::Standard
     }
@@ -208,8 +212,61 @@ pub struct Plugin {
     pub state_bytes: usize,
 }
 
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands over a reference"
+)]
 fn is_zero(count: &u32) -> bool {
     *count == 0
+}
+
+/// How a plugin is installed: what an operator has said, and what the component brings along.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Installation {
+    /// Which component runs.
+    pub component: Digest,
+    /// What its manifest asks for.
+    pub requested: Grants,
+    /// What it was granted.
+    pub grants: Grants,
+    /// The operator's configuration.
+    pub config: Arc<Value>,
+    /// Whether it may be called.
+    pub enabled: bool,
+    /// How the holds end that it places.
+    #[serde(default, skip_serializing_if = "HoldRules::is_empty")]
+    pub holds: HoldRules,
+    /// What it does by itself, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub schedules: BTreeMap<String, Schedule>,
+}
+
+impl Plugin {
+    /// A plugin that is installed with record number `version`, and has no state.
+    pub(crate) fn new(installation: Installation, version: u64) -> Self {
+        let Installation {
+            component,
+            requested,
+            grants,
+            config,
+            enabled,
+            holds,
+            schedules,
+        } = installation;
+        Self {
+            component,
+            requested,
+            grants,
+            config,
+            enabled,
+            holds,
+            schedules,
+            broken_draws: 0,
+            version,
+            state: OrdMap::new(),
+            state_bytes: 0,
+        }
+    }
 }
 
 /// What a PUT changes of a plugin. What is absent stays.

@@ -64,12 +64,12 @@ pub(crate) fn settle(
                 }
                 open = open.saturating_add(1);
                 scratch.reserve(placed.reservation.posting())?;
-                let (hold, placed) = (*hold, Hold::clone(placed));
+                let (hold, placed) = (*hold, placed.clone());
                 changes.push(Change::HoldPlaced { hold, placed });
             }
-            Step::Release(hold, held) => {
-                scratch.give_back(held.reservation.posting(), held.remaining);
-                let (hold, end) = (*hold, HoldEnd::Released);
+            Step::Release(id, released) => {
+                scratch.give_back(released.reservation.posting(), released.remaining);
+                let (hold, end) = (*id, HoldEnd::Released);
                 changes.push(Change::HoldEnded { hold, end });
             }
         }

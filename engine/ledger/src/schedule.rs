@@ -37,7 +37,7 @@ impl Times {
         let every = self.every_s.saturating_mul(1000).max(1);
         let offset = self.offset_s.saturating_mul(1000);
         let before = match moment.0.checked_sub(offset) {
-            Some(passed) => (passed / every).saturating_add(1),
+            Some(passed) => passed.checked_div(every).unwrap_or(0).saturating_add(1),
             None => 0,
         };
         Timestamp(before.saturating_mul(every).saturating_add(offset))

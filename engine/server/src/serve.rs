@@ -36,7 +36,7 @@ const OWNER_CONNECTIONS_MAX: usize = 16;
 const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How often server seeds are looked after.
-const SEEDS_SWEEP: Duration = Duration::from_secs(60);
+const SEEDS_SWEEP: Duration = Duration::from_mins(1);
 
 /// Bytes in the path of a Unix socket, by the operating system's leave.
 const SOCKET_PATH_BYTES_MAX: usize = 100;

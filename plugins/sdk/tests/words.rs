@@ -1,4 +1,8 @@
 //! What `plugin!` makes of the words that a plugin may add: permissions, holds, schedules, odds.
+#![allow(
+    clippy::unnecessary_wraps,
+    reason = "every action has the one shape, also where it needs less"
+)]
 
 use bursar_plugin::bindings::exports::bursar::plugin::handler::Guest;
 use bursar_plugin::prelude::*;

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 
-use super::Books;
+use super::{Books, Misfit};
 use crate::digest::Digest;
 use crate::draw::{DrawOrigin, Seed};
-use crate::id::AccountId;
+use crate::id::{AccountId, HoldId, PluginId};
 use crate::limits::{BOUND_NONCES_MAX, NONCES_AHEAD_MAX};
 use crate::time::Timestamp;
 
@@ -55,6 +55,57 @@ impl Default for DrawBook {
             open_nonces: OrdSet::new(),
         }
     }
+}
+
+/// A change of seeds and nonces, or what a call has drawn.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum DrawChange {
+    /// The game has drawn to which a hold belongs.
+    HoldDrew {
+        /// Which hold.
+        hold: HoldId,
+        /// The number of the server seed.
+        seed: u64,
+    },
+    /// A call has drawn: its nonce is used up.
+    Drew {
+        /// The idempotency key under which it was asked for.
+        key: Arc<str>,
+        /// From where, and how often.
+        #[serde(flatten)]
+        drew: Drew,
+    },
+    /// Nonces were handed out, and nobody is left who could use them.
+    NoncesBurned {
+        /// Which.
+        nonces: Vec<u64>,
+    },
+    /// New draws are made from another server seed, and the one after it is committed to.
+    SeedRotated {
+        /// Its number.
+        active: u64,
+    },
+    /// Server seeds are public.
+    SeedsRevealed {
+        /// All below this number.
+        below: u64,
+    },
+    /// A member puts something else into its draws.
+    ClientSeedSet {
+        /// Whose draws.
+        account: AccountId,
+        /// What it puts in.
+        client_seed: Arc<str>,
+    },
+    /// A call has drawn and then broken off.
+    DrawBroken {
+        /// Whose call.
+        plugin: PluginId,
+        /// Whether that was once too often, and the plugin is off.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        paused: bool,
+    },
 }
 
 /// What is public of a server seed.
@@ -181,8 +232,42 @@ impl Books {
         unused && hidden && fits
     }
 
+    pub(super) fn apply_draws(
+        &mut self,
+        change: &DrawChange,
+        seq: u64,
+        at: Timestamp,
+    ) -> Result<(), Misfit> {
+        match change {
+            DrawChange::HoldDrew { hold, seed } => self.mark_hold(*hold, *seed)?,
+            DrawChange::Drew { key, drew } => self.record_draws(key, drew),
+            DrawChange::NoncesBurned { nonces } => {
+                for nonce in nonces {
+                    self.spend_nonce(*nonce);
+                }
+            }
+            DrawChange::SeedRotated { active } => self.rotate_seed(*active, seq, at),
+            DrawChange::SeedsRevealed { below } => self.reveal_seeds(*below),
+            DrawChange::ClientSeedSet {
+                account,
+                client_seed,
+            } => self.set_client_seed(account, client_seed, seq),
+            DrawChange::DrawBroken { plugin, paused } => self.count_broken(plugin, *paused)?,
+        }
+        Ok(())
+    }
+
+    /// Counts a call that has drawn and then broken off. With the last one the plugin is off.
+    fn count_broken(&mut self, id: &PluginId, paused: bool) -> Result<(), Misfit> {
+        let misfit = || Misfit::Plugin { plugin: id.clone() };
+        let plugin = Arc::make_mut(self.plugins.get_mut(id).ok_or_else(misfit)?);
+        plugin.broken_draws = plugin.broken_draws.saturating_add(1);
+        plugin.enabled &= !paused;
+        Ok(())
+    }
+
     /// Uses a nonce up. Those before it that nobody has used stay open.
-    pub(super) fn spend_nonce(&mut self, nonce: u64) {
+    fn spend_nonce(&mut self, nonce: u64) {
         let draws = &mut self.draws;
         if nonce < draws.next_nonce {
             draws.open_nonces.remove(&nonce);
@@ -192,7 +277,7 @@ impl Books {
         draws.next_nonce = nonce.saturating_add(1);
     }
 
-    pub(super) fn record_draws(&mut self, key: &Arc<str>, drew: &Drew) {
+    fn record_draws(&mut self, key: &Arc<str>, drew: &Drew) {
         self.spend_nonce(drew.origin.nonce);
         if drew.origin.seed == self.draws.active {
             let made = self.draws.active_draws;
@@ -213,7 +298,7 @@ impl Books {
         }
     }
 
-    pub(super) fn rotate_seed(&mut self, active: u64, seq: u64, at: Timestamp) {
+    fn rotate_seed(&mut self, active: u64, seq: u64, at: Timestamp) {
         self.draws.active = active;
         self.draws.active_since = at;
         self.draws.active_draws = 0;
@@ -222,7 +307,7 @@ impl Books {
 
     /// From now on the seeds below one are public. What was drawn from them and is not brought to an
     /// end is drawn anew.
-    pub(super) fn reveal_seeds(&mut self, below: u64) {
+    fn reveal_seeds(&mut self, below: u64) {
         let committed = self.draws.committed.iter();
         let committed = committed.filter(|(seed, _)| **seed >= below);
         self.draws.committed = committed.map(|(seed, seq)| (*seed, *seq)).collect();
@@ -233,7 +318,7 @@ impl Books {
             .collect();
     }
 
-    pub(super) fn set_client_seed(&mut self, account: &AccountId, text: &Arc<str>, set_at: u64) {
+    fn set_client_seed(&mut self, account: &AccountId, text: &Arc<str>, set_at: u64) {
         let before = self.client_seeds.get(account);
         let before = before.map(|seed| (Arc::clone(&seed.text), seed.set_at));
         let seed = ClientSeed {

@@ -2,9 +2,7 @@
 //!
 //! A call that has drawn always leaves a record, however it ends: what was drawn is never thrown away.
 
-use std::sync::Arc;
-
-use crate::books::{Books, Drew};
+use crate::books::{Books, DrawChange, Drew};
 use crate::call::{CallResult, Ending};
 use crate::decision::{Change, Decision};
 use crate::draft::Draft;
@@ -87,21 +85,27 @@ fn marks(draft: &Draft) -> Vec<Change> {
     let open = draft.open_holds();
     let unmarked = open.filter(|(_, hold)| hold.seed.is_none_or(|first| first > seed));
     unmarked
-        .map(|(hold, _)| Change::HoldDrew { hold, seed })
+        .map(|(hold, _)| Change::Draws(DrawChange::HoldDrew { hold, seed }))
         .collect()
 }
 
 /// What is used up by a call that has drawn, in this try or an earlier one.
 fn drew(result: &CallResult) -> Vec<Change> {
-    let drew = result.origin.iter().map(|origin| Change::Drew {
-        key: Arc::from(result.request.key.as_str()),
-        drew: Drew {
-            origin: origin.clone(),
-            draws: result.transcript.draws(),
-            bound: false,
-        },
-    });
-    drew.collect()
+    drew_from(result, false).into_iter().collect()
+}
+
+fn drew_from(result: &CallResult, bound: bool) -> Option<Change> {
+    let origin = result.origin.clone()?;
+    let (key, draws) = (
+        result.request.key.as_str().into(),
+        result.transcript.draws(),
+    );
+    let drew = Drew {
+        origin,
+        draws,
+        bound,
+    };
+    Some(Change::Draws(DrawChange::Drew { key, drew }))
 }
 
 /// A round that broke off after its draw is void: nobody keeps a stake of it, and nobody plays on.
@@ -117,10 +121,10 @@ fn void(draft: &Draft, result: &CallResult) -> Vec<Change> {
         end: HoldEnd::Released,
     }));
     let broken = draft.plugin().broken_draws.saturating_add(1);
-    changes.push(Change::DrawBroken {
+    changes.push(Change::Draws(DrawChange::DrawBroken {
         plugin: result.request.plugin.clone(),
         paused: broken >= BROKEN_DRAWS_MAX,
-    });
+    }));
     changes
 }
 
@@ -143,13 +147,7 @@ fn broken(books: &Books, result: &CallResult) -> Verdict {
     if !draws_hold {
         return Verdict::Stale;
     }
-    let mut changes = drew(result);
-    for change in &mut changes {
-        if let Change::Drew { drew, .. } = change {
-            drew.bound = true;
-        }
-    }
-    Verdict::Broken(changed(changes))
+    Verdict::Broken(changed(drew_from(result, true).into_iter().collect()))
 }
 
 /// Whether the draws of a transcript are what comes from its origin.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::books::Books;
+use crate::books::{Books, DrawChange};
 use crate::decision::{Change, Decision};
 use crate::draw::ClientSeedText;
 use crate::id::{AccountId, AccountKind};
@@ -34,11 +34,11 @@ pub(super) fn set_client_seed(
     if fresh && books.client_seed(account) == *client_seed {
         return Ok(Verdict::Unchanged);
     }
-    let change = Change::ClientSeedSet {
+    let change = DrawChange::ClientSeedSet {
         account: account.clone(),
         client_seed: client_seed.clone(),
     };
-    Ok(Verdict::Applied(Decision::change(change, false)))
+    Ok(applied(change))
 }
 
 pub(super) fn rotate(books: &Books) -> Result<Verdict, Rejection> {
@@ -49,10 +49,7 @@ pub(super) fn rotate(books: &Books) -> Result<Verdict, Rejection> {
     }
     let (active, _, _) = books.active_seed();
     let active = active.saturating_add(1);
-    Ok(Verdict::Applied(Decision::change(
-        Change::SeedRotated { active },
-        false,
-    )))
+    Ok(applied(DrawChange::SeedRotated { active }))
 }
 
 /// Only what no draw is made from any more, nor any open game has drawn from.
@@ -65,7 +62,7 @@ pub(super) fn reveal(books: &Books, below: u64) -> Verdict {
     if below <= books.first_hidden_seed() {
         return Verdict::Unchanged;
     }
-    Verdict::Applied(Decision::change(Change::SeedsRevealed { below }, false))
+    applied(DrawChange::SeedsRevealed { below })
 }
 
 pub(super) fn burn(books: &Books, nonces: &[u64]) -> Verdict {
@@ -78,5 +75,9 @@ pub(super) fn burn(books: &Books, nonces: &[u64]) -> Verdict {
     if nonces.is_empty() {
         return Verdict::Unchanged;
     }
-    Verdict::Applied(Decision::change(Change::NoncesBurned { nonces }, false))
+    applied(DrawChange::NoncesBurned { nonces })
+}
+
+fn applied(change: DrawChange) -> Verdict {
+    Verdict::Applied(Decision::change(Change::Draws(change), false))
 }

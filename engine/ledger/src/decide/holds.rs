@@ -36,6 +36,7 @@ pub(super) fn place(
     // From here on nothing may fail.
     let (hold, on_expiry) = (request.id, request.on_expiry);
     let placed = Hold::placed(&request.reservation, at, request.expires_in_s, on_expiry);
+    let placed = Box::new(placed);
     let change = Change::HoldPlaced { hold, placed };
     Ok(Verdict::Applied(Decision::change(change, true)))
 }

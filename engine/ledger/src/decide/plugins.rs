@@ -9,7 +9,9 @@ use crate::books::Books;
 use crate::decision::{Change, Decision};
 use crate::digest::Digest;
 use crate::id::{AccountId, PluginId};
-use crate::plugin::{Component, ComponentChoice, GrantChoice, HoldRules, PluginPatch};
+use crate::plugin::{
+    Component, ComponentChoice, GrantChoice, HoldRules, Installation, PluginPatch,
+};
 use crate::rejection::Rejection;
 use crate::schedule::Schedule;
 use crate::time::Timestamp;
@@ -81,8 +83,7 @@ pub(super) fn set_plugin(
     }
     let mut changes = own_accounts(books, plugin, patch);
     let plugin = plugin.clone();
-    changes.push(Change::PluginSet {
-        plugin,
+    let installation = Box::new(Installation {
         component,
         requested,
         grants,
@@ -90,6 +91,10 @@ pub(super) fn set_plugin(
         enabled,
         holds,
         schedules,
+    });
+    changes.push(Change::PluginSet {
+        plugin,
+        installation,
     });
     let creates = present.is_none();
     Ok(Verdict::Applied(Decision::new(

@@ -135,13 +135,10 @@ pub(super) fn reuses_an_id(books: &Books, act: &Act) -> bool {
         Act::PlaceHold(request) => books.hold(request.id).is_some(),
         Act::Reverse(request) => books.reversal(request.id).is_some(),
         Act::Call(result) => {
-            let facts = result.transcript.facts().iter();
-            facts
-                .filter_map(|fact| match fact.answer {
-                    Answer::Placed(hold) => Some(hold),
-                    _ => None,
-                })
-                .any(|hold| books.hold(hold).is_some())
+            let mut facts = result.transcript.facts().iter();
+            facts.any(
+                |fact| matches!(fact.answer, Answer::Placed(hold) if books.hold(hold).is_some()),
+            )
         }
         Act::OpenEconomy { .. }
         | Act::SetEconomy { .. }

@@ -288,10 +288,10 @@ proptest! {
 
 /// Where a call has drawn from.
 fn origin(act: &Act) -> Option<&DrawOrigin> {
-    match act {
-        Act::Call(result) => result.origin.as_ref(),
-        _ => None,
-    }
+    let Act::Call(result) = act else {
+        return None;
+    };
+    result.origin.as_ref()
 }
 
 /// Pays to the caller what was secured.

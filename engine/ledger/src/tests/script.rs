@@ -409,7 +409,7 @@ fn outcome(verdict: &Verdict) -> String {
 
 fn said(answer: &Answer) -> Option<String> {
     Some(match answer {
-        Answer::Done => return None,
+        Answer::Done | Answer::Placed(_) => return None,
         Answer::Balance(seen) => format!(
             "posted {}, held {}, spendable {}",
             seen.posted, seen.held, seen.spendable
@@ -420,7 +420,6 @@ fn said(answer: &Answer) -> Option<String> {
         Answer::Shuffled(order) => format!("drew {order:?}"),
         Answer::Bytes(digits) => format!("drew {digits}"),
         Answer::Text(text) => text.as_ref().into(),
-        Answer::Placed(_) => return None,
         Answer::Left(left) => left.map_or("ended".into(), |left| format!("{left} left")),
         Answer::Ends(rejection) => format!("ends, {rejection}"),
         Answer::Value(value) => value.as_deref().unwrap_or("absent").into(),

@@ -182,7 +182,9 @@ impl Bursar {
                 mut result,
                 failure,
                 ..
-            } = self.try_once(&asking.economy, &call, &origin).await?;
+            } = self
+                .try_once(&asking.economy, &call, origin.clone())
+                .await?;
             // What was drawn in an earlier try is drawn, whatever this one came to.
             result.origin = result.origin.or_else(|| origin.take());
             origin.clone_from(&result.origin);
@@ -245,9 +247,9 @@ impl Bursar {
         &self,
         economy: &EconomyId,
         call: &CallRequest,
-        origin: &Option<DrawOrigin>,
+        origin: Option<DrawOrigin>,
     ) -> Result<Ran, NoAnswer> {
-        let (bursar, of, origin) = (self.clone(), economy.clone(), origin.clone());
+        let (bursar, of) = (self.clone(), economy.clone());
         let draw_from = move |books: &Books, request: &CallRequest| {
             origin.unwrap_or_else(|| bursar.parts.nonces.origin(&of, books, request))
         };

@@ -198,7 +198,7 @@ struct EventView<'a> {
     recorded_at: Timestamp,
     /// What kind of act it was, such as `transfer` or `call`.
     kind: &'a str,
-    #[schemars(extend("enum" = ["applied", "rejected", "declined", "faulted"]))]
+    #[schemars(extend("enum" = ["applied", "rejected", "declined", "faulted", "broken"]))]
     outcome: &'a str,
     /// Who asked: the name of an API key.
     actor: &'a str,

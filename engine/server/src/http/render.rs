@@ -23,11 +23,12 @@ pub fn render(recorded: &Recorded<'_>) -> Rendered {
     let (status, body) = match recorded.verdict {
         Verdict::Applied(decision) => applied(recorded, decision),
         Verdict::Unchanged => (StatusCode::OK, changed(recorded, false)),
-        Verdict::Rejected(rejection) | Verdict::RejectedAfterDraw(rejection, _) => {
-            no(&Problem::rejected(rejection))
+        Verdict::Rejected(rejection) => no(&Problem::rejected(rejection)),
+        Verdict::RejectedAfterDraw(rejection, _) => {
+            no(&with_draws(Problem::rejected(rejection), recorded))
         }
         Verdict::Declined(_) | Verdict::Faulted(_) | Verdict::Broken(_) => match recorded.act {
-            Act::Call(call) => no(&ended(call)),
+            Act::Call(call) => no(&with_draws(ended(call), recorded)),
             _ => no(&Problem::bug("only a call can end like this")),
         },
         // Neither reaches a client: a stale call runs again, a missing economy is a 404 of its path.
@@ -41,6 +42,17 @@ pub fn render(recorded: &Recorded<'_>) -> Rendered {
 
 fn no(problem: &Problem) -> (StatusCode, Value) {
     (problem.status(), problem.body())
+}
+
+/// A no to a call that has drawn says from where: nothing that was drawn is hidden.
+fn with_draws(problem: Problem, recorded: &Recorded<'_>) -> Problem {
+    let Act::Call(call) = recorded.act else {
+        return problem;
+    };
+    match call.origin.as_ref().zip(recorded.books) {
+        Some((origin, books)) => problem.with("draws", wire::to_json(wire::origin(origin, books))),
+        None => problem,
+    }
 }
 
 /// How a call ended that moved nothing.
@@ -269,8 +281,8 @@ fn changed(recorded: &Recorded<'_>, changed: bool) -> Value {
         | Act::ExpireHold { .. }
         | Act::Issue(_)
         | Act::Burn(_)
-        | Act::BurnNonces { .. }
         | Act::Call(_) => None,
+        Act::BurnNonces { nonces } => Some(json!({ "nonces": nonces, "changed": changed })),
         Act::SetClientSeed { account, .. } => Some(put(wire::client_seed(account, books), changed)),
         Act::RotateSeed | Act::RevealSeeds { .. } => Some(put(wire::active_seed(books), changed)),
     });

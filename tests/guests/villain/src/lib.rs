@@ -33,6 +33,20 @@ struct Stake {
     amount: Amount,
 }
 
+/// Whether to be slow.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Pace {
+    slow: bool,
+}
+
+/// A stake that is held.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Game {
+    hold: HoldId,
+}
+
 /// A balance to look at.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -72,6 +86,17 @@ bursar_plugin::plugin! {
         pay_unsecured: "Draws, and pays what it did not secure." => fn(Stake) -> Told,
         trap_after_draw: "Draws, and breaks off." => fn(Stake) -> Told,
         write_and_trap: "Writes state, takes money, and breaks off." => fn(Stake) -> Told,
+        trap_if_lost: "Bets, and breaks off if it has lost." => fn(Stake) -> Told,
+        decline_if_lost: "Bets, and will not have it if it has lost." => fn(Stake) -> Told,
+        spin_if_lost: "Bets, and loops for ever if it has lost." => fn(Stake) -> Told,
+        recurse_if_lost: "Bets, and calls itself for ever if it has lost." => fn(Stake) -> Told,
+        slowly: "Draws, and takes its time if it was told to." => fn(NoArguments) -> Told,
+        take_time: "Tells `slowly` whether to take its time." => fn(Pace) -> Told,
+        stake: "Holds a stake of the caller's." => fn(Stake) -> Told,
+        draw_for: "Draws for a stake, and breaks off." => fn(Game) -> Told,
+    },
+    holds: {
+        stake: 3600 s then capture,
     },
 }
 
@@ -110,6 +135,10 @@ fn peek(call: &Call<NoConfig>, peek: Peek) -> Result<Told, Decline> {
 }
 
 fn spin(_: &Call<NoConfig>, _: NoArguments) -> Result<Told, Decline> {
+    turn_for_ever()
+}
+
+fn turn_for_ever() -> ! {
     let mut turns: u64 = 0;
     loop {
         turns = black_box(turns.wrapping_add(1));
@@ -186,4 +215,65 @@ fn write_and_trap(call: &Call<NoConfig>, stake: Stake) -> Result<Told, Decline> 
     call.set("seen", &true);
     call.transfer(&call.caller(), &OWN, &stake.asset, stake.amount)?;
     panic!("and away");
+}
+
+/// Bets at even odds, and pays a win. What becomes of a loss is another matter.
+fn bet(
+    call: &Call<NoConfig>,
+    stake: Stake,
+    lost: fn() -> Result<Told, Decline>,
+) -> Result<Told, Decline> {
+    let payout = stake.amount.checked_mul(2)?;
+    call.transfer(&call.caller(), &OWN, &stake.asset, stake.amount)?;
+    call.secure(&OWN, &stake.asset, payout)?;
+    if call.below(2, "coin") == 0 {
+        return lost();
+    }
+    call.transfer(&OWN, &call.caller(), &stake.asset, payout)?;
+    told("won")
+}
+
+fn trap_if_lost(call: &Call<NoConfig>, stake: Stake) -> Result<Told, Decline> {
+    bet(call, stake, || panic!("no loss"))
+}
+
+fn decline_if_lost(call: &Call<NoConfig>, stake: Stake) -> Result<Told, Decline> {
+    bet(call, stake, || {
+        Err(Decline::new("lost", "I will not have it."))
+    })
+}
+
+fn spin_if_lost(call: &Call<NoConfig>, stake: Stake) -> Result<Told, Decline> {
+    bet(call, stake, || turn_for_ever())
+}
+
+fn recurse_if_lost(call: &Call<NoConfig>, stake: Stake) -> Result<Told, Decline> {
+    bet(call, stake, || told(deeper(0)))
+}
+
+fn slowly(call: &Call<NoConfig>, _: NoArguments) -> Result<Told, Decline> {
+    let slow = call.get::<bool>("slow")?.unwrap_or(false);
+    let drawn = call.below(1_000_000, "number");
+    if slow {
+        turn_for_ever();
+    }
+    told(drawn)
+}
+
+fn take_time(call: &Call<NoConfig>, pace: Pace) -> Result<Told, Decline> {
+    call.set("slow", &pace.slow);
+    told(pace.slow)
+}
+
+fn stake(call: &Call<NoConfig>, stake: Stake) -> Result<Told, Decline> {
+    let hold = call.place_hold("stake", &call.caller(), &OWN, &stake.asset, stake.amount)?;
+    Ok(Told {
+        told: hold.as_str().into(),
+    })
+}
+
+fn draw_for(call: &Call<NoConfig>, game: Game) -> Result<Told, Decline> {
+    call.secure_hold(&game.hold)?;
+    let drawn = call.below(2, "coin");
+    panic!("drew {drawn}");
 }

@@ -1,0 +1,424 @@
+//! Fair draws: nobody plays for free, and nothing that was drawn is thrown away, whoever would like to:
+//! the member, the plugin, the house, or the machine.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use bursar_ledger::Seed;
+use bursar_server::client::Response;
+use serde_json::{Value, json};
+
+use crate::support::{GUILD, Guild, House, Process, audited, decline_code, let_in_villain};
+
+async fn open_table(guild: &mut Guild) {
+    let config = json!({"asset": "coin"});
+    guild.install("coinflip", "bundled:coinflip", config).await;
+    guild.issue("plugin:coinflip", "coin", 100_000).await;
+}
+
+async fn flip(guild: &mut Guild, key: &str) -> Response {
+    let bet = json!({"stake": 5, "side": "heads"});
+    guild.call("coinflip/flip", key, "user:1", bet).await
+}
+
+async fn seeds(guild: &mut Guild) -> Value {
+    guild.get(&format!("{GUILD}/seeds")).await.json()
+}
+
+/// How many nonces were used, as the next call that draws will tell.
+async fn nonce_of_next_flip(guild: &mut Guild, key: &str) -> u64 {
+    let flipped = flip(guild, key).await.json();
+    flipped["draws"]["nonce"].as_u64().expect("it has drawn")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_seed_is_committed_to_before_and_fits_when_it_is_revealed() {
+    let (house, mut guild) = House::with_guild(1).await;
+    open_table(&mut guild).await;
+    let before = seeds(&mut guild).await;
+    let commitments: Vec<Value> = before["seeds"].as_array().unwrap().clone();
+    assert_eq!(commitments.len(), 2, "the active one and the next");
+    assert!(commitments.iter().all(|seed| seed.get("seed").is_none()));
+    let flipped = flip(&mut guild, "a").await.json();
+    assert_eq!(flipped["draws"]["seed"], 1);
+    assert_eq!(flipped["draws"]["commitment"], commitments[1]["commitment"]);
+    let rotated = guild.post("seeds/rotate", "r", json!({})).await;
+    assert_eq!(
+        (rotated.status.as_u16(), rotated.json()["active"].clone()),
+        (200, json!(2))
+    );
+    let after = seeds(&mut guild).await;
+    let first = after["seeds"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!(
+        (first["number"].clone(), first["status"].clone()),
+        (json!(1), json!("revealed"))
+    );
+    let seed = Seed::try_from(first["seed"].as_str().unwrap().to_owned()).unwrap();
+    assert_eq!(json!(seed.commitment()), first["commitment"]);
+    assert_eq!(first["commitment"], flipped["draws"]["commitment"]);
+    assert_eq!(flip(&mut guild, "b").await.json()["draws"]["seed"], 2);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_puts_in_a_seed_of_its_own_and_says_so_again_for_a_new_commitment() {
+    let (house, mut guild) = House::with_guild(1).await;
+    open_table(&mut guild).await;
+    let path = format!("{GUILD}/accounts/user:1/client-seed");
+    let house_seeded = guild.get(&path).await.json();
+    assert_eq!(house_seeded["client_seed"], "user:1");
+    assert_eq!(house_seeded["by_member"], false);
+    let set = guild
+        .put(&path, json!({"client_seed": "luck"}))
+        .await
+        .json();
+    assert_eq!(
+        (set["changed"].clone(), set["by_member"].clone()),
+        (json!(true), json!(true))
+    );
+    let flipped = flip(&mut guild, "a").await.json();
+    assert_eq!(flipped["draws"]["client_seed"], "luck");
+    assert_eq!(flipped["draws"]["by_member"], true);
+    for key in ["r1", "r2"] {
+        guild.post("seeds/rotate", key, json!({})).await;
+    }
+    assert_eq!(guild.get(&path).await.json()["by_member"], false);
+    for wrong in [json!(""), json!("x".repeat(65)), json!("tab\t"), json!(7)] {
+        let refused = guild.put(&path, json!({"client_seed": wrong})).await;
+        assert_eq!(
+            (refused.status.as_u16(), refused.code()),
+            (400, "malformed".into())
+        );
+    }
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spend_limit_of_nothing_draws_nothing() {
+    let (house, mut guild) = House::with_guild(1).await;
+    open_table(&mut guild).await;
+    for number in 0..10 {
+        let body = json!({
+            "caller": "user:1", "arguments": {"stake": 5, "side": "heads"}, "spend_limit": {},
+        });
+        let path = "plugins/coinflip/actions/flip";
+        let refused = guild.post(path, &format!("k{number}"), body).await;
+        assert_eq!(decline_code(&refused), "over_limit");
+    }
+    assert_eq!(nonce_of_next_flip(&mut guild, "first").await, 1);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_with_no_money_draws_nothing() {
+    let (house, mut guild) = House::with_guild(1).await;
+    open_table(&mut guild).await;
+    guild
+        .made(&format!("{GUILD}/accounts/user:2"), json!({}))
+        .await;
+    for number in 0..10 {
+        let bet = json!({"stake": 5, "side": "heads"});
+        let refused = guild
+            .call("coinflip/flip", &format!("k{number}"), "user:2", bet)
+            .await;
+        assert_eq!(refused.code(), "insufficient_funds");
+        assert_eq!(refused.json()["required"], 5);
+    }
+    assert_eq!(nonce_of_next_flip(&mut guild, "first").await, 1);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preview_uses_no_nonce_up_and_tells_none() {
+    let (house, mut guild) = House::with_guild(1).await;
+    open_table(&mut guild).await;
+    let body = json!({
+        "caller": "user:1", "arguments": {"stake": 5, "side": "heads"}, "preview": true,
+    });
+    for _ in 0..5 {
+        let would = guild
+            .post("plugins/coinflip/actions/flip", "k", body.clone())
+            .await
+            .json();
+        assert_eq!(
+            (would["preview"].clone(), would.get("draws")),
+            (json!(true), None)
+        );
+    }
+    assert_eq!(nonce_of_next_flip(&mut guild, "first").await, 1);
+    house.close().await;
+}
+
+/// Plays a bet of the villain's until it has lost three times; says the answers, and how many won.
+async fn play(trick: &str) -> (House, Guild, Vec<Response>, u64) {
+    let (house, mut guild) = House::with_guild(1).await;
+    let_in_villain(&mut guild).await;
+    guild.issue("plugin:villain", "coin", 100_000).await;
+    let (mut lost, mut won) = (Vec::new(), 0);
+    for number in 0..200 {
+        let bet = json!({"asset": "coin", "amount": 10});
+        let answer = guild
+            .call(
+                &format!("villain/{trick}"),
+                &format!("k{number}"),
+                "user:1",
+                bet,
+            )
+            .await;
+        if answer.status == 200 {
+            won += 1;
+            continue;
+        }
+        lost.push(answer);
+        if lost.len() == 3 {
+            break;
+        }
+    }
+    (house, guild, lost, won)
+}
+
+/// A plugin that does not want to have lost: each loss is on record with its nonce and its draws, the
+/// stake is the member's again, asking again changes nothing, and with the third the game is off.
+async fn no_way_out(trick: &str, said: &str) {
+    let (house, mut guild, lost, won) = play(trick).await;
+    assert_eq!(lost.len(), 3, "{trick} has lost");
+    for (number, answer) in lost.iter().enumerate() {
+        assert_eq!(
+            (answer.status.as_u16(), answer.code()),
+            (502, "plugin_fault".into())
+        );
+        let fault = answer.json()["fault"].as_str().unwrap().to_owned();
+        assert!(fault.contains(said), "{trick} {number}: {fault}");
+    }
+    let coins = 1000 + 10 * i64::try_from(won).unwrap();
+    assert_eq!(guild.posted("user:1", "coin").await, coins);
+    let bet = json!({"asset": "coin", "amount": 10});
+    let off = guild
+        .call(&format!("villain/{trick}"), "off", "user:1", bet)
+        .await;
+    assert_eq!(off.code(), "plugin_disabled");
+    open_table(&mut guild).await;
+    // Wins and losses have each used a nonce up.
+    assert_eq!(nonce_of_next_flip(&mut guild, "next").await, won + 4);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_traps_when_it_has_lost_leaves_a_record_and_is_switched_off() {
+    no_way_out("trap_if_lost", "gave up").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_declines_when_it_has_lost_leaves_a_record_and_is_switched_off() {
+    no_way_out("decline_if_lost", "declined after a draw").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_loops_when_it_has_lost_leaves_a_record_and_is_switched_off() {
+    no_way_out("spin_if_lost", "out of fuel").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_overflows_its_stack_when_it_has_lost_is_at_fault() {
+    no_way_out("recurse_if_lost", "stack overflowed after a draw").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deadline_after_a_draw_burns_the_nonce_and_the_same_key_draws_the_same() {
+    let house = House::set_up(|setup| {
+        setup.limits.deadline = Duration::from_millis(60);
+        setup.limits.fuel = 1 << 40;
+    });
+    let (house, mut guild) = house.await.furnished(1).await;
+    let_in_villain(&mut guild).await;
+    let pace = |slow: bool| json!({ "slow": slow });
+    guild
+        .call("villain/take_time", "slow", "user:1", pace(true))
+        .await;
+    let late = guild.call("villain/slowly", "k", "user:1", json!({})).await;
+    assert_eq!(
+        (late.status.as_u16(), late.code()),
+        (503, "call_failed".into())
+    );
+    let kept = guild.get(&format!("{GUILD}/outcomes/k")).await;
+    assert_eq!(kept.code(), "outcome_not_found", "a failure is no outcome");
+    guild
+        .call("villain/take_time", "fast", "user:1", pace(false))
+        .await;
+    // Another key is another nonce; meanwhile the member changes what it puts in.
+    let other = guild
+        .call("villain/slowly", "other", "user:1", json!({}))
+        .await
+        .json();
+    assert_eq!(other["draws"]["nonce"], 2);
+    let path = format!("{GUILD}/accounts/user:1/client-seed");
+    guild
+        .made(&path, json!({"client_seed": "better luck"}))
+        .await;
+    let again = guild.call("villain/slowly", "k", "user:1", json!({})).await;
+    assert_eq!(again.status, 200, "{}", again.json());
+    let draws = again.json()["draws"].clone();
+    assert_eq!(
+        (draws["nonce"].clone(), draws["client_seed"].clone()),
+        (json!(1), json!("user:1"))
+    );
+    let house = house.restarted().await;
+    let mut guild = Guild {
+        client: house.admin(),
+    };
+    let replayed = guild.call("villain/slowly", "k", "user:1", json!({})).await;
+    assert!(replayed.replayed && replayed.body == again.body);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burned_nonce_is_kept_for_its_key_across_a_restart() {
+    let house = House::set_up(|setup| {
+        setup.limits.deadline = Duration::from_millis(60);
+        setup.limits.fuel = 1 << 40;
+    });
+    let (house, mut guild) = house.await.furnished(1).await;
+    let_in_villain(&mut guild).await;
+    guild
+        .call("villain/take_time", "slow", "user:1", json!({"slow": true}))
+        .await;
+    let late = guild.call("villain/slowly", "k", "user:1", json!({})).await;
+    assert_eq!(late.code(), "call_failed");
+    let house = house.restarted().await;
+    let mut guild = Guild {
+        client: house.admin(),
+    };
+    guild
+        .call(
+            "villain/take_time",
+            "fast",
+            "user:1",
+            json!({"slow": false}),
+        )
+        .await;
+    let again = guild
+        .call("villain/slowly", "k", "user:1", json!({}))
+        .await
+        .json();
+    assert_eq!(again["draws"]["nonce"], 1);
+    let other = guild
+        .call("villain/slowly", "other", "user:1", json!({}))
+        .await
+        .json();
+    assert_eq!(other["draws"]["nonce"], 2);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_game_that_breaks_off_after_its_draw_gives_the_stake_back_and_not_before() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let_in_villain(&mut guild).await;
+    let staked = guild
+        .call(
+            "villain/stake",
+            "s",
+            "user:1",
+            json!({"asset": "coin", "amount": 100}),
+        )
+        .await
+        .json();
+    let hold = staked["reply"]["told"].as_str().unwrap().to_owned();
+    let path = format!("{GUILD}/holds/{hold}");
+    let open = guild.get(&path).await.json();
+    assert_eq!(
+        (
+            open["status"].clone(),
+            open["plugin"].clone(),
+            open["on_expiry"].clone()
+        ),
+        (json!("open"), json!("villain"), json!("capture"))
+    );
+    // A bot without the scope for it cannot give a losing member its stake back.
+    let key = json!({"scopes": ["transfer"], "economies": ["guild"]});
+    let bot = guild.put("/v1/keys/bot", key).await.json();
+    let mut bot = house.client(bot["key"].as_str().unwrap());
+    let refused = bot
+        .post(&format!("{path}/release"), "r", &json!({}))
+        .await
+        .unwrap();
+    assert_eq!(
+        (refused.status.as_u16(), refused.code()),
+        (422, "plugin_hold".into())
+    );
+    // Rotated out, the seed stays hidden until the game is over.
+    let broken = guild
+        .call("villain/draw_for", "d", "user:1", json!({"hold": hold}))
+        .await;
+    assert_eq!(broken.code(), "plugin_fault");
+    let ended = guild.get(&path).await.json();
+    assert_eq!(
+        (ended["status"].clone(), ended["remaining"].clone()),
+        (json!("released"), json!(0))
+    );
+    assert_eq!(guild.coins(1).await, [1000]);
+    house.close().await;
+}
+
+/// Calls are killed between their draw and their commit. What was drawn then was never told to anybody:
+/// its nonce is on record as burned, and no nonce is ever used twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_death_between_draw_and_commit_leaves_no_draw_unaccounted_for() {
+    let (house, mut guild) = House::with_guild(1).await;
+    open_table(&mut guild).await;
+    let (file, admin_key) = (house.file(), house.admin_key.clone());
+    let folder = house.left_behind().await;
+    let mut answered = BTreeSet::new();
+    for round in 0..3 {
+        let mut process = Process::serve(&file);
+        let mut flips = tokio::task::JoinSet::new();
+        for number in 0..64 {
+            let mut client = process.client(&admin_key);
+            flips.spawn(async move {
+                let path = format!("{GUILD}/plugins/coinflip/actions/flip");
+                let body = json!({"caller": "user:1", "arguments": {"stake": 1, "side": "heads"}});
+                let key = format!("round {round} flip {number}");
+                client.post(&path, &key, &body).await.ok()
+            });
+        }
+        tokio::time::sleep(Duration::from_millis(20 + 15 * round)).await;
+        process.kill();
+        for flipped in flips.join_all().await.into_iter().flatten() {
+            if flipped.status == 200 {
+                let nonce = flipped.json()["draws"]["nonce"].as_u64().unwrap();
+                assert!(answered.insert(nonce), "nonce {nonce} was used twice");
+            }
+        }
+    }
+    let process = Process::serve(&file);
+    let mut guild = Guild {
+        client: process.client(&admin_key),
+    };
+    let next = nonce_of_next_flip(&mut guild, "after").await;
+    let mut accounted = BTreeSet::new();
+    let mut after = 0;
+    loop {
+        let page = guild
+            .get(&format!("{GUILD}/events?after={after}&limit=200"))
+            .await
+            .json();
+        let events = page["events"].as_array().unwrap().clone();
+        let Some(last) = events.last() else { break };
+        after = last["seq"].as_u64().unwrap();
+        for event in &events {
+            let burned = event["answer"]["nonces"].as_array().into_iter().flatten();
+            let drew = event["answer"]["draws"]["nonce"].as_u64();
+            for nonce in burned.filter_map(Value::as_u64).chain(drew) {
+                assert!(accounted.insert(nonce), "nonce {nonce} is on record twice");
+            }
+        }
+    }
+    assert_eq!(
+        accounted,
+        (1..=next).collect(),
+        "each nonce is accounted for"
+    );
+    assert!(answered.is_subset(&accounted));
+    assert!(process.stop());
+    audited(&file);
+    drop(folder);
+}
