@@ -17,6 +17,7 @@ const ROUTES: &str = "
     GET …/accounts/user:1/balances?at=1 none read
     GET …/holds none read
     GET …/seeds none read
+    GET …/calls/00000000-0000-7000-8000-000000000000 none read
     GET …/accounts/user:1/client-seed none read
     POST …/seeds/rotate none admin
     PUT …/accounts/user:1/client-seed seed call

@@ -24,6 +24,7 @@ mod key_limits;
 mod malformed;
 mod openapi;
 mod properties;
+mod receipts;
 mod receiver;
 mod reversals;
 mod shop;

@@ -12,6 +12,7 @@ use crate::limits::{
     REPLY_BYTES_MAX,
 };
 use crate::manifest::Manifest;
+use crate::teller::{Diverged, Teller, Telling};
 
 /// A call that has come to an end.
 #[derive(Clone, PartialEq, Debug)]
@@ -81,15 +82,104 @@ pub(crate) fn run(
     draft: Draft,
     origin: Origin,
 ) -> std::result::Result<Finished, Box<Unfinished>> {
-    let limits = &limits.with_fuel(draft.plugin().grants.fuel);
-    let arguments = draft.call().arguments.to_string();
-    let action = draft.call().action.clone();
-    let mut store = store(
-        plugin.engine(),
-        Guest::called(draft, origin, limits),
-        limits,
-    )
-    .map_err(|_| Box::new(unfinished(CallFailure::Internal, None)))?;
+    let teller = Teller::Draft(Box::new(draft));
+    let (ran, guest) = run_guest(plugin, manifest, limits, teller, origin);
+    let Some(teller) = guest.and_then(|guest| guest.teller) else {
+        return Err(Box::new(unfinished(CallFailure::Internal, None)));
+    };
+    match ran {
+        Ok(ran) => Ok(Finished {
+            origin: teller.origin().cloned(),
+            transcript: teller.close(),
+            ending: ran.ending,
+            fuel: ran.fuel,
+            log: ran.log,
+        }),
+        Err(broken) => Err(Box::new(unfinished(broken.failure(), Some(teller)))),
+    }
+}
+
+/// What a call came to that was run again.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Repeated {
+    /// How it ended.
+    pub ending: Ending,
+    /// What it burned.
+    pub fuel: u64,
+    /// What it wrote for the operator.
+    pub log: Vec<LogLine>,
+}
+
+/// Why a call does not go as it did before.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum NotRepeated {
+    /// It asks something else.
+    #[error("{0}")]
+    Diverged(String),
+    /// It ends before it has asked all that it asked before.
+    #[error("it ends {left} questions early")]
+    Early {
+        /// How many were not asked.
+        left: usize,
+    },
+    /// It could not be brought to an end here.
+    #[error(transparent)]
+    Failed(#[from] CallFailure),
+}
+
+/// Runs a call again, over the answers that it was given.
+pub(crate) fn repeat(
+    plugin: &PluginPre<Guest>,
+    manifest: &Manifest,
+    limits: &Limits,
+    telling: Telling,
+) -> std::result::Result<Repeated, NotRepeated> {
+    let teller = Teller::Record(Box::new(telling));
+    let nowhere: Origin = Box::new(|_| unreachable!("a record says what was drawn"));
+    let (ran, guest) = run_guest(plugin, manifest, limits, teller, nowhere);
+    let ran = ran.map_err(|broken| match broken {
+        Broken::Diverged(what) => NotRepeated::Diverged(what),
+        Broken::Failed(failure) => NotRepeated::Failed(failure),
+    })?;
+    match guest.and_then(|guest| guest.teller) {
+        Some(Teller::Record(telling)) if telling.untold() > 0 => Err(NotRepeated::Early {
+            left: telling.untold(),
+        }),
+        _ => Ok(ran),
+    }
+}
+
+/// Why a run came to no end.
+enum Broken {
+    Failed(CallFailure),
+    Diverged(String),
+}
+
+impl Broken {
+    fn failure(self) -> CallFailure {
+        match self {
+            Self::Failed(failure) => failure,
+            // A draft answers whatever it is asked.
+            Self::Diverged(_) => CallFailure::Internal,
+        }
+    }
+}
+
+/// One run of a guest, and what is kept of it.
+fn run_guest(
+    plugin: &PluginPre<Guest>,
+    manifest: &Manifest,
+    limits: &Limits,
+    teller: Teller,
+    origin: Origin,
+) -> (std::result::Result<Repeated, Broken>, Option<Guest>) {
+    let limits = &limits.with_fuel(teller.fuel());
+    let arguments = teller.call().arguments.to_string();
+    let action = teller.call().action.clone();
+    let guest = Guest::called(teller, origin, limits);
+    let Ok(mut store) = store(plugin.engine(), guest, limits) else {
+        return (Err(Broken::Failed(CallFailure::Internal)), None);
+    };
     let handled = if arguments.len() > ARGUMENTS_BYTES_MAX {
         Err(Fault(format!(
             "its arguments have more than {ARGUMENTS_BYTES_MAX} bytes"
@@ -103,46 +193,42 @@ pub(crate) fn run(
         })
     };
     let burned = limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0));
-    let guest = store.into_data();
-    let Some(draft) = guest.draft else {
-        return Err(Box::new(unfinished(CallFailure::Internal, None)));
-    };
+    let mut guest = store.into_data();
+    let drew = guest.teller.as_ref().is_some_and(Teller::has_drawn);
     let ending = match handled {
-        Ok(answer) => judge(answer, manifest, &action, draft.has_drawn()),
-        Err(error) => match broke(&error, draft.has_drawn()) {
-            Ok(ending) => ending,
-            Err(failure) => return Err(Box::new(unfinished(failure, Some(draft)))),
-        },
+        Ok(answer) => Ok(judge(answer, manifest, &action, drew)),
+        Err(error) => broke(&error, drew),
     };
-    let origin = draft.origin().cloned();
-    Ok(Finished {
-        origin,
-        transcript: draft.close(),
+    let ran = ending.map(|ending| Repeated {
         ending,
         fuel: burned.saturating_add(guest.charged),
-        log: guest.log,
-    })
+        log: std::mem::take(&mut guest.log),
+    });
+    (ran, Some(guest))
 }
 
-fn unfinished(failure: CallFailure, draft: Option<Draft>) -> Unfinished {
-    let origin = draft.as_ref().and_then(Draft::origin).cloned();
+fn unfinished(failure: CallFailure, teller: Option<Teller>) -> Unfinished {
+    let origin = teller.as_ref().and_then(Teller::origin).cloned();
     Unfinished {
         failure,
         origin,
-        transcript: draft.map(Draft::close).unwrap_or_default(),
+        transcript: teller.map(Teller::close).unwrap_or_default(),
     }
 }
 
 /// How a broken call ended, unless it could not be brought to an end. A plugin that has drawn and then
 /// calls itself without end does so to be rid of what it drew: that is its fault.
-fn broke(error: &wasmtime::Error, drew: bool) -> std::result::Result<Ending, CallFailure> {
+fn broke(error: &wasmtime::Error, drew: bool) -> std::result::Result<Ending, Broken> {
     if let Some(Stopped(rejection)) = error.downcast_ref() {
         return Ok(Ending::Stopped(rejection.clone()));
+    }
+    if let Some(Diverged(what)) = error.downcast_ref() {
+        return Err(Broken::Diverged(what.clone()));
     }
     let fault = match explain(error) {
         Err(CallFailure::StackOverflow) if drew => "its stack overflowed after a draw".into(),
         Ok(fault) => fault,
-        Err(failure) => return Err(failure),
+        Err(failure) => return Err(Broken::Failed(failure)),
     };
     Ok(Ending::Faulted {
         fault: told(&fault),

@@ -1,6 +1,6 @@
 //! What the host keeps for a guest while it runs: its draft, what it has used up, what it said.
 
-use bursar_ledger::{Answer, Ask, CallRequest, Draft, DrawOrigin, Rejection};
+use bursar_ledger::{Answer, Ask, CallRequest, DrawOrigin, Rejection};
 use serde::Serialize;
 use wasmtime::{Result, StoreLimits, StoreLimitsBuilder};
 
@@ -8,6 +8,7 @@ use crate::limits::{
     FAULT_CHARS_MAX, INSTANCES_MAX, LOG_BYTES_MAX, Limits, MEMORIES_MAX, TABLE_ELEMENTS_MAX,
     TABLES_MAX,
 };
+use crate::teller::Teller;
 
 /// How loud a line of a plugin's is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -60,7 +61,7 @@ pub(crate) struct Counts {
 /// What the host keeps for a guest while it runs.
 pub(crate) struct Guest {
     /// None while it only describes itself.
-    pub(crate) draft: Option<Draft>,
+    pub(crate) teller: Option<Teller>,
     origin: Option<Origin>,
     pub(crate) counts: Counts,
     pub(crate) charged: u64,
@@ -77,11 +78,11 @@ impl Guest {
     }
 
     /// A guest that is called.
-    pub(crate) fn called(draft: Draft, origin: Origin, limits: &Limits) -> Self {
-        Self::new(Some(draft), Some(origin), limits)
+    pub(crate) fn called(teller: Teller, origin: Origin, limits: &Limits) -> Self {
+        Self::new(Some(teller), Some(origin), limits)
     }
 
-    fn new(draft: Option<Draft>, origin: Option<Origin>, limits: &Limits) -> Self {
+    fn new(teller: Option<Teller>, origin: Option<Origin>, limits: &Limits) -> Self {
         let store_limits = StoreLimitsBuilder::new()
             .memory_size(limits.memory_bytes)
             .table_elements(TABLE_ELEMENTS_MAX)
@@ -92,7 +93,7 @@ impl Guest {
             .trap_on_grow_failure(true)
             .build();
         Self {
-            draft,
+            teller,
             origin,
             counts: Counts::default(),
             charged: 0,
@@ -106,32 +107,28 @@ impl Guest {
     /// Asks the draft.
     pub(crate) fn ask(&mut self, ask: Ask) -> Result<Answer> {
         let describing = || Fault("it asked for something while describing itself".into());
-        Ok(self.draft.as_mut().ok_or_else(describing)?.perform(ask))
+        self.teller.as_mut().ok_or_else(describing)?.perform(ask)
     }
 
     /// Has the draft draw. The first draw takes a nonce, unless the call cannot commit anyway.
     pub(crate) fn ask_draw(&mut self, ask: Ask) -> Result<Answer> {
         let describing = || Fault("it drew while describing itself".into());
-        let draft = self.draft.as_mut().ok_or_else(describing)?;
-        if draft.awaits_origin()
-            && let Some(origin) = self.origin.take()
-        {
-            draft.draw_from(origin(draft.call()));
-        }
-        Ok(draft.perform(ask))
+        let teller = self.teller.as_mut().ok_or_else(describing)?;
+        teller.draw_from(|call| self.origin.take().map(|origin| origin(call)));
+        teller.perform(ask)
     }
 
     /// What was asked of the plugin.
     pub(crate) fn call(&self) -> Result<&CallRequest> {
         let describing = || Fault("it asked about a call while describing itself".into());
-        Ok(self.draft.as_ref().ok_or_else(describing)?.call())
+        Ok(self.teller.as_ref().ok_or_else(describing)?.call())
     }
 
     /// The operator's configuration, as JSON.
     pub(crate) fn configuration_text(&self) -> Result<String> {
         let describing = || Fault("it asked for configuration while describing itself".into());
         Ok(self
-            .draft
+            .teller
             .as_ref()
             .ok_or_else(describing)?
             .config()

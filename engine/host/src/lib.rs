@@ -24,13 +24,14 @@ mod report;
 mod sandbox;
 mod schema;
 mod shape;
+mod teller;
 mod ticker;
 mod workers;
 
 #[cfg(test)]
 mod tests;
 
-pub use call::{CallFailure, Finished, Unfinished};
+pub use call::{CallFailure, Finished, NotRepeated, Repeated, Unfinished};
 pub use check::Checked;
 pub use guest::{LogLevel, LogLine};
 pub use limits::{Limits, UPLOAD_BYTES_MAX};

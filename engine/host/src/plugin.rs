@@ -4,18 +4,19 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use bursar_ledger::{CallRequest, Digest, Draft, DrawOrigin};
+use bursar_ledger::{CallRequest, Digest, Draft, DrawOrigin, Installation, Transcript};
 use wasmtime::Engine;
 use wasmtime::component::Linker;
 
 use crate::bindings::PluginPre;
-use crate::call::{self, Finished, Unfinished};
+use crate::call::{self, Finished, NotRepeated, Repeated, Unfinished};
 use crate::check::{Checked, check};
 use crate::guest::Guest;
 use crate::limits::{CHECK_STACK_BYTES, Limits};
 use crate::manifest::Manifest;
 use crate::report::{Finding, Report};
 use crate::sandbox;
+use crate::teller::Telling;
 use crate::ticker::Ticker;
 
 /// Components that are kept ready. Beyond, the longest unused one makes room, and is compiled again
@@ -152,6 +153,20 @@ impl LoadedPlugin {
     /// What the plugin says of itself.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// Runs a call again over the answers that it was given: with this configuration, this much fuel
+    /// and nothing else. It goes the same way, or says where it does not.
+    pub fn repeat(
+        &self,
+        request: CallRequest,
+        installation: &Installation,
+        transcript: &Transcript,
+    ) -> Result<Repeated, NotRepeated> {
+        let config = (*installation.config).clone();
+        let fuel = installation.grants.fuel;
+        let telling = Telling::new(request, config, fuel, transcript);
+        call::repeat(&self.pre, &self.manifest, &self.limits, telling)
     }
 
     /// Runs one action over a draft, to its end. Blocks the thread for as long as the guest thinks,

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::amount::{Amount, Limit};
-use crate::draw::Draw;
+use crate::digest::Digest;
+use crate::draw::{Draw, DrawOrigin, Seed};
 use crate::id::{AccountId, AssetId, HoldId};
 use crate::movement::Posting;
 use crate::rejection::Rejection;
@@ -351,8 +352,32 @@ impl Transcript {
         u32::try_from(draws.count()).unwrap_or(u32::MAX)
     }
 
+    /// Whether every draw is what comes from there: the receipt of a call proves itself.
+    pub fn draws_from(&self, server_seed: &Seed, component: &Digest, origin: &DrawOrigin) -> bool {
+        let (mut mixed, mut index) = (String::new(), 0_u32);
+        self.facts.iter().all(|fact| {
+            if let (Ask::Mix { text }, Answer::Done) = (&fact.ask, &fact.answer) {
+                mixed.push_str(text);
+            }
+            if !fact.is_draw() {
+                return true;
+            }
+            let draw = Draw {
+                server_seed,
+                component,
+                client_seed: &origin.client_seed,
+                nonce: origin.nonce,
+                mixed: &mixed,
+                label: "",
+                index,
+            };
+            index = index.saturating_add(1);
+            fact.ask.drawn(&draw).as_ref() == Some(&fact.answer)
+        })
+    }
+
     /// The version of the plugin's installation that the call ran as.
-    pub(crate) fn version(&self) -> u64 {
+    pub fn version(&self) -> u64 {
         self.version
     }
 }

@@ -12,6 +12,7 @@ mod plugin;
 mod progress;
 mod serve;
 mod style;
+mod verify;
 
 use std::fmt::Display;
 use std::process::ExitCode;
@@ -52,6 +53,8 @@ enum Command {
     /// Work on plugins.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
+    /// Check the receipt of a call: its draws, and the run of its component.
+    Verify(verify::Verify),
     /// Print the API's description, as OpenAPI 3.1.
     #[command(name = "openapi")]
     OpenApi(openapi::OpenApi),
@@ -69,6 +72,7 @@ impl Cli {
             Command::Import(import) => import.run(),
             Command::Key(key) => key.run(),
             Command::Plugin(plugin) => plugin.run(),
+            Command::Verify(verify) => verify.run(),
             Command::OpenApi(openapi) => openapi.run(),
         };
         match done {

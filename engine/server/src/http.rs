@@ -10,6 +10,7 @@ mod audit;
 mod auth;
 mod backup;
 mod batches;
+mod calls;
 mod codes;
 mod components;
 mod cursor;

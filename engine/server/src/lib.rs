@@ -22,5 +22,6 @@ pub mod keys;
 pub mod no_answer;
 pub mod random;
 mod rate;
+pub mod receipt;
 pub mod serve;
 pub mod webhooks;

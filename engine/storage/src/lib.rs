@@ -32,6 +32,7 @@ mod owner;
 mod queue;
 mod read_back;
 mod reader;
+mod receipts;
 mod record;
 mod request;
 mod rows;
@@ -49,7 +50,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use bursar_ledger::{Digest, EconomyId, HoldId, Movement, Timestamp, TransferId};
+use bursar_ledger::{CallId, Digest, EconomyId, HoldId, Movement, Timestamp, TransferId};
 use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 
@@ -68,6 +69,7 @@ pub use history::{
 pub use lock::{FileLock, beside, canonical};
 pub use owner::Owner;
 pub use queue::{QUEUE_BYTES_MAX, QUEUE_BYTES_PER_ECONOMY_MAX, QUEUE_MAX, QUEUE_PER_ECONOMY_MAX};
+pub use receipts::CallRecord;
 pub use record::Stored;
 pub use request::{IdempotencyKey, KEY_CHARS_MAX, KeyError, Request};
 pub use state::State;
@@ -241,6 +243,16 @@ impl Storage {
         hold: HoldId,
     ) -> Result<Option<HoldHistory>, StorageError> {
         self.inner.readers.hold(economy, hold)
+    }
+
+    /// The record of a call, however it ended; none if the economy has no such call. Blocks for a few
+    /// small reads.
+    pub fn call(
+        &self,
+        economy: &EconomyId,
+        call: CallId,
+    ) -> Result<Option<CallRecord>, StorageError> {
+        self.inner.readers.call(economy, call)
     }
 
     /// What an account had at a moment. Blocks for small reads, and for the walk along what is not in

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
-use bursar_ledger::{Digest, EconomyId, HoldId, Movement, SubjectId};
+use bursar_ledger::{CallId, Digest, EconomyId, HoldId, Movement, SubjectId};
 use bytes::Bytes;
 
 use crate::by_account::{Past, PastBalances, PastQuery};
@@ -17,6 +17,7 @@ use crate::error::StorageError;
 use crate::events::{Event, Events};
 use crate::history::{History, HistoryPage, HistoryQuery};
 use crate::keys::KeyIndex;
+use crate::receipts::{CallRecord, Receipts};
 use crate::record::Stored;
 use crate::rows;
 use crate::subjects::{About, HoldHistory, SubjectRecord};
@@ -35,6 +36,7 @@ struct Reader {
     events: Events,
     about: About,
     past: Past,
+    receipts: Receipts,
 }
 
 impl Readers {
@@ -94,6 +96,15 @@ impl Readers {
         self.any().about.hold(economy, hold)
     }
 
+    /// The record of a call.
+    pub(crate) fn call(
+        &self,
+        economy: &EconomyId,
+        call: CallId,
+    ) -> Result<Option<CallRecord>, StorageError> {
+        self.any().receipts.call(economy, call)
+    }
+
     /// What an account had at a moment.
     pub(crate) fn balances_at(&self, query: &PastQuery) -> Result<PastBalances, StorageError> {
         self.any().past.balances(query)
@@ -146,6 +157,7 @@ impl Reader {
             events: Events::open(&database)?,
             about: About::open(&database)?,
             past: Past::open(path)?,
+            receipts: Receipts::open(&database)?,
         })
     }
 }

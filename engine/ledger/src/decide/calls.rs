@@ -6,8 +6,6 @@ use crate::books::{Books, DrawChange, Drew};
 use crate::call::{CallResult, Ending};
 use crate::decision::{Change, Decision};
 use crate::draft::Draft;
-use crate::draw::Draw;
-use crate::fact::{Answer, Ask, Transcript};
 use crate::hold::HoldEnd;
 use crate::limits::BROKEN_DRAWS_MAX;
 use crate::rejection::Rejection;
@@ -133,41 +131,13 @@ fn void(draft: &Draft, result: &CallResult) -> Vec<Change> {
 fn broken(books: &Books, result: &CallResult) -> Verdict {
     let draws_hold = result.origin.as_ref().is_some_and(|origin| {
         let server_seed = books.seed().server_seed(origin.seed);
-        let first = Draw {
-            server_seed: &server_seed,
-            component: &result.component,
-            client_seed: &origin.client_seed,
-            nonce: origin.nonce,
-            mixed: "",
-            label: "",
-            index: 0,
-        };
-        draws_again(first, &result.transcript)
+        let transcript = &result.transcript;
+        transcript.draws_from(&server_seed, &result.component, origin)
     });
     if !draws_hold {
         return Verdict::Stale;
     }
     Verdict::Broken(changed(drew_from(result, true).into_iter().collect()))
-}
-
-/// Whether the draws of a transcript are what comes from its origin.
-fn draws_again(first: Draw<'_>, transcript: &Transcript) -> bool {
-    let (mut mixed, mut index) = (String::new(), 0_u32);
-    transcript.facts().iter().all(|fact| {
-        if let (Ask::Mix { text }, Answer::Done) = (&fact.ask, &fact.answer) {
-            mixed.push_str(text);
-        }
-        if !fact.is_draw() {
-            return true;
-        }
-        let draw = Draw {
-            mixed: &mixed,
-            index,
-            ..first
-        };
-        index = index.saturating_add(1);
-        fact.ask.drawn(&draw).as_ref() == Some(&fact.answer)
-    })
 }
 
 fn changed(changes: Vec<Change>) -> Decision {

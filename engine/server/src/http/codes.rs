@@ -1,7 +1,7 @@
 //! Every code that a problem may have, with what it means. Codes are stable: programs branch on them.
 
 /// The codes, from the request itself to the state of the world.
-pub(super) const CODES: [(&str, &str); 67] = [
+pub(super) const CODES: [(&str, &str); 68] = [
     (
         "malformed",
         "The request cannot be read; `pointer` leads to the place in the body (RFC 6901).",
@@ -42,6 +42,7 @@ pub(super) const CODES: [(&str, &str); 67] = [
     ),
     ("action_not_found", "The plugin has no such action."),
     ("key_not_found", "There is no such API key."),
+    ("call_not_found", "The economy has no call of this id."),
     ("hold_not_found", "The economy never had such a hold."),
     (
         "transfer_not_found",

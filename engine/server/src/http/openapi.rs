@@ -229,6 +229,10 @@ fn name(generator: &mut SchemaGenerator, name: &str) -> Option<(Schema, &'static
                 "0199d0a0-5b7e-7c1d-8f00-3f6f2d1f9a0f",
             )
         }
+        "call" => {
+            let schema = generator.subschema_for::<shapes::Uuid>();
+            (schema, "The call.", "0199d0a0-5b7e-7c1d-8f00-3f6f2d1f9a10")
+        }
         "webhook" => (
             generator.subschema_for::<shapes::WebhookName>(),
             "The webhook.",

@@ -8,8 +8,8 @@ use super::{CallBody, PluginBody, PluginList, call, list, read, set};
 use crate::http::extract::Preview;
 use crate::http::render::CallAnswer;
 use crate::http::route::{Resource, Route};
-use crate::http::transfers;
 use crate::http::wire::{DescribedView, PluginView, Put};
+use crate::http::{calls, transfers};
 
 const PLUGIN: &str = "/v1/economies/{economy}/plugins/{plugin}";
 
@@ -18,7 +18,13 @@ pub(in crate::http) fn routes() -> Resource {
         name: "plugins",
         about: "Plugins are shops and games: they ask for money to move, and touch only what is \
                 their own, the caller's, or granted.",
-        routes: vec![set_route(), read_route(), list_route(), call_route()],
+        routes: vec![
+            set_route(),
+            read_route(),
+            list_route(),
+            call_route(),
+            calls::route(),
+        ],
     }
 }
 

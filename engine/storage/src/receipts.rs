@@ -1,0 +1,146 @@
+//! What the journal says of one call: all that it takes to run it again.
+
+use bursar_ledger::{
+    Act, CallId, CallResult, Change, Digest, EconomyId, Installation, Movement, SubjectId,
+    Timestamp,
+};
+use libsql::Value as Cell;
+
+use crate::database::{Database, Statement, integer, text};
+use crate::error::StorageError;
+use crate::rows;
+
+type Result<T> = std::result::Result<T, StorageError>;
+
+/// The record of a call.
+#[derive(Clone, PartialEq, Debug)]
+pub struct CallRecord {
+    /// Its number in the economy.
+    pub seq: u64,
+    /// The version of bursar that wrote it, and so of the engine that ran the plugin.
+    pub version: String,
+    /// When it was recorded.
+    pub recorded_at: Timestamp,
+    /// Who asked: the id of an API key.
+    pub actor: String,
+    /// The idempotency key under which it was asked.
+    pub key: Option<String>,
+    /// How it ended: `applied`, `rejected`, `declined`, `faulted` or `broken`.
+    pub outcome: String,
+    /// What was asked of the plugin, what it learned and asked, and how it ended.
+    pub call: CallResult,
+    /// What changed, beside movements.
+    pub changes: Vec<Change>,
+    /// What moved.
+    pub movements: Vec<Movement>,
+    /// The hash of the record, which covers all records before it.
+    pub hash: Digest,
+    /// How the plugin was installed when it ran; none if it did not.
+    pub installation: Option<Installation>,
+}
+
+/// Finds the records of calls.
+pub(crate) struct Receipts {
+    call: Statement,
+    movements: Statement,
+    changes: Statement,
+}
+
+impl Receipts {
+    pub(crate) fn open(database: &Database) -> Result<Self> {
+        Ok(Self {
+            call: database.prepare(
+                "SELECT records.id, seq, CAST(version AS BLOB), recorded_at, CAST(actor AS BLOB),
+                        CAST(idempotency_key AS BLOB), CAST(outcome AS BLOB), CAST(act AS BLOB),
+                        CAST(changes AS BLOB), hash, movement
+                 FROM subjects JOIN records ON records.id = subjects.record
+                 WHERE subjects.id = ?1 AND economy = ?2 AND kind = 'call'
+                 ORDER BY records.id LIMIT 1",
+            )?,
+            movements: database.prepare(
+                "SELECT id, record, CAST(source AS BLOB), CAST(destination AS BLOB),
+                        CAST(asset AS BLOB), amount, source_after, destination_after,
+                        source_previous, destination_previous, part
+                 FROM movements WHERE id >= ?1 ORDER BY id",
+            )?,
+            changes: database.prepare(
+                "SELECT id, CAST(changes AS BLOB) FROM records WHERE economy = ?1 AND seq = ?2",
+            )?,
+        })
+    }
+
+    /// The record of a call, however it ended; none if the economy has no such call.
+    pub(crate) fn call(&mut self, economy: &EconomyId, id: CallId) -> Result<Option<CallRecord>> {
+        let subject = SubjectId::from(id);
+        let values = vec![Cell::Blob(subject.to_vec()), text(economy.as_str())];
+        let found = self.call.first(values, |row| {
+            let record = rows::count(row, 0, 0)?;
+            let damaged = |error| StorageError::damaged(record, error);
+            let act = serde_json::from_str(&rows::string(row, 7, record)?).map_err(damaged)?;
+            let Act::Call(call) = act else {
+                return Err(StorageError::damaged(record, "its kind is not its act's"));
+            };
+            let read = CallRecord {
+                seq: rows::count(row, 1, record)?,
+                version: rows::string(row, 2, record)?,
+                recorded_at: Timestamp(rows::count(row, 3, record)?),
+                actor: rows::string(row, 4, record)?,
+                key: rows::string_or_none(row, 5, record)?,
+                outcome: rows::string(row, 6, record)?,
+                call: *call,
+                changes: serde_json::from_str(&rows::string(row, 8, record)?).map_err(damaged)?,
+                movements: Vec::new(),
+                hash: rows::digest(row, 9, record)?,
+                installation: None,
+            };
+            Ok((record, rows::number_or_none(row, 10, record)?, read))
+        })?;
+        let found = found.filter(|(_, _, read)| read.call.request.id == id);
+        let Some((record, first, mut read)) = found else {
+            return Ok(None);
+        };
+        if let Some(first) = first {
+            read.movements = self.moved(record, rows::unsigned(first)?)?;
+        }
+        read.installation = self.installation(economy, &read.call)?;
+        Ok(Some(read))
+    }
+
+    fn moved(&mut self, record: u64, first: u64) -> Result<Vec<Movement>> {
+        let mut movements = Vec::new();
+        self.movements.each(vec![integer(first)], |row| {
+            let (owner, entry) = rows::read_entry(row)?;
+            if owner == record {
+                movements.push(entry.movement);
+            }
+            Ok(owner == record)
+        })?;
+        Ok(movements)
+    }
+
+    /// How the plugin was installed: by the record whose number the call's transcript names.
+    fn installation(
+        &mut self,
+        economy: &EconomyId,
+        call: &CallResult,
+    ) -> Result<Option<Installation>> {
+        let values = vec![text(economy.as_str()), integer(call.transcript.version())];
+        let changes = self.changes.first(values, |row| {
+            let record = rows::count(row, 0, 0)?;
+            let changes: Vec<Change> = serde_json::from_str(&rows::string(row, 1, record)?)
+                .map_err(|error| StorageError::damaged(record, error))?;
+            Ok(changes)
+        })?;
+        let set = changes
+            .into_iter()
+            .flatten()
+            .find_map(|change| match change {
+                Change::PluginSet {
+                    plugin,
+                    installation,
+                } if plugin == call.request.plugin => Some(*installation),
+                _ => None,
+            });
+        Ok(set)
+    }
+}

@@ -1,0 +1,214 @@
+//! Receipts: a call explains itself, and anybody can run it again.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+
+use crate::support::{GUILD, Guild, House, binary, let_in_villain};
+
+/// A coinflip and a purchase, and their calls.
+async fn played() -> (House, Guild, String, String) {
+    let (house, mut guild) = House::with_guild(1).await;
+    guild
+        .install("coinflip", "bundled:coinflip", json!({"asset": "coin"}))
+        .await;
+    guild.issue("plugin:coinflip", "coin", 1000).await;
+    let potion = json!({"kind": "item", "name": "Potion"});
+    guild
+        .made(&format!("{GUILD}/assets/item:potion"), potion)
+        .await;
+    let config = json!({
+        "items": [{"item": "item:potion", "price": {"coin": 50}, "per_member_limit": 3}],
+    });
+    guild.install("shop", "bundled:shop", config).await;
+    guild.issue("plugin:shop", "item:potion", 10).await;
+    let bet = json!({"stake": 10, "side": "heads"});
+    let flipped = guild
+        .call("coinflip/flip", "flip", "user:1", bet)
+        .await
+        .json();
+    let wanted = json!({"item": "item:potion", "quantity": 2});
+    let bought = guild.call("shop/buy", "buy", "user:1", wanted).await.json();
+    let id = |answer: &Value| answer["call"].as_str().expect("a call").to_owned();
+    let (flip, buy) = (id(&flipped), id(&bought));
+    (house, guild, flip, buy)
+}
+
+async fn receipt(guild: &mut Guild, call: &str) -> Value {
+    let answer = guild.get(&format!("{GUILD}/calls/{call}")).await;
+    assert_eq!(answer.status, 200, "{}", answer.json());
+    answer.json()
+}
+
+/// Runs `bursar verify` on a receipt, and gives what it says.
+fn verify(folder: &Path, receipt: &Value, more: &[&str]) -> (Option<i32>, String) {
+    let file = folder.join("receipt.json");
+    std::fs::write(&file, receipt.to_string()).unwrap();
+    let output: Output = Command::new(binary())
+        .arg("verify")
+        .arg(&file)
+        .args(more)
+        .output()
+        .unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(said).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_verifies_once_its_seed_is_public() {
+    let (house, mut guild, flip, buy) = played().await;
+    let folder = tempfile::tempdir().unwrap();
+    let bought = receipt(&mut guild, &buy).await;
+    let (code, said) = verify(folder.path(), &bought, &[]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains("nothing was drawn") && said.contains("same end"),
+        "{said}"
+    );
+    let hidden = receipt(&mut guild, &flip).await;
+    assert!(hidden["seed"]["seed"].is_null());
+    let (code, said) = verify(folder.path(), &hidden, &[]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("not public yet"), "{said}");
+    guild.post("seeds/rotate", "r", json!({})).await;
+    let public = receipt(&mut guild, &flip).await;
+    let (code, said) = verify(folder.path(), &public, &[]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("1 draws come from the seed"), "{said}");
+    // The seed that was published verifies the receipt from before, too.
+    let seed = public["seed"]["seed"].as_str().unwrap();
+    let (code, said) = verify(folder.path(), &hidden, &["--seed", seed]);
+    assert_eq!(code, Some(0), "{said}");
+    let (code, _) = verify(folder.path(), &hidden, &["--seed", &"0".repeat(64)]);
+    assert_eq!(
+        code,
+        Some(1),
+        "another seed is not the one that was committed to"
+    );
+    house.close().await;
+}
+
+/// Sets what a pointer leads to.
+fn altered(receipt: &Value, pointer: &str, value: Value) -> Value {
+    let mut altered = receipt.clone();
+    let place = altered.pointer_mut(pointer);
+    *place.unwrap_or_else(|| panic!("{pointer} is there")) = value;
+    altered
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_is_altered_in_a_receipt_shows() {
+    let (house, mut guild, flip, buy) = played().await;
+    guild.post("seeds/rotate", "r", json!({})).await;
+    let folder = tempfile::tempdir().unwrap();
+    let flipped = receipt(&mut guild, &flip).await;
+    let facts = flipped["call"]["transcript"]["facts"].as_array().unwrap();
+    let draw = facts
+        .iter()
+        .position(|fact| fact["ask"]["draw"].is_object())
+        .unwrap();
+    let fact = format!("/call/transcript/facts/{draw}");
+    let drawn = facts[draw]["answer"]["drawn"].as_u64().unwrap();
+    for (pointer, value) in [
+        (format!("{fact}/answer/drawn"), json!(1 - drawn)),
+        ("/call/origin/seed".into(), json!(2)),
+        ("/seed/commitment".into(), json!("0".repeat(64))),
+        ("/seed/seed".into(), json!("0".repeat(64))),
+        ("/call/fuel".into(), json!(1)),
+        ("/call/request/arguments/stake".into(), json!(11)),
+        ("/call/request/arguments/side".into(), json!("tails")),
+        ("/call/request/caller".into(), json!("user:2")),
+        ("/installation/config/asset".into(), json!("gem")),
+        ("/call/ending/replied/reply/paid".into(), json!(1)),
+        ("/postings/0/amount".into(), json!(9)),
+        ("/postings".into(), json!([])),
+        ("/outcome".into(), json!("faulted")),
+    ] {
+        let (code, said) = verify(folder.path(), &altered(&flipped, &pointer, value), &[]);
+        assert_eq!(code, Some(1), "{pointer}: {said}");
+    }
+    whatever_a_draw_comes_from_shows(&mut guild, folder.path()).await;
+    let bought = receipt(&mut guild, &buy).await;
+    let state = bought["changes"].as_array().unwrap();
+    let state = state
+        .iter()
+        .position(|change| change["change"] == "state_set")
+        .unwrap();
+    let pointer = format!("/changes/{state}/value");
+    let (code, said) = verify(folder.path(), &altered(&bought, &pointer, json!("{}")), &[]);
+    assert_eq!(code, Some(1), "{said}");
+    house.close().await;
+}
+
+/// Of a million numbers another one is drawn.
+async fn whatever_a_draw_comes_from_shows(guild: &mut Guild, folder: &Path) {
+    let_in_villain(guild).await;
+    let called = guild
+        .call("villain/slowly", "draw", "user:1", json!({}))
+        .await
+        .json();
+    guild.post("seeds/rotate", "again", json!({})).await;
+    let receipt = receipt(guild, called["call"].as_str().unwrap()).await;
+    let facts = receipt["call"]["transcript"]["facts"].as_array().unwrap();
+    let draw = facts
+        .iter()
+        .position(|fact| fact["ask"]["draw"].is_object())
+        .unwrap();
+    for (pointer, value) in [
+        ("/call/origin/nonce".to_owned(), json!(7)),
+        ("/call/origin/client_seed".into(), json!("luck")),
+        ("/call/component".into(), json!("0".repeat(64))),
+        (
+            format!("/call/transcript/facts/{draw}/ask/draw/label"),
+            json!("another"),
+        ),
+    ] {
+        let (code, said) = verify(folder, &altered(&receipt, &pointer, value), &[]);
+        assert_eq!(code, Some(1), "{pointer}: {said}");
+        assert!(
+            said.contains("something else was drawn"),
+            "{pointer}: {said}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_came_to_nothing_has_a_receipt_too() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let_in_villain(&mut guild).await;
+    let stake = json!({"asset": "coin", "amount": 10});
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("villain.wasm");
+    std::fs::write(&file, bursar_server::bundled::VILLAIN).unwrap();
+    for (action, arguments, outcome) in [
+        ("trap_after_draw", stake.clone(), "faulted"),
+        ("write_and_trap", stake.clone(), "faulted"),
+        ("spin", json!({}), "faulted"),
+        ("take_time", json!({"slow": false}), "applied"),
+        ("stake", stake, "applied"),
+    ] {
+        let ended = guild
+            .call(&format!("villain/{action}"), action, "user:1", arguments)
+            .await;
+        let call = ended.json()["call"].as_str().expect("a call").to_owned();
+        guild
+            .post("seeds/rotate", &format!("rotate {action}"), json!({}))
+            .await;
+        let receipt = receipt(&mut guild, &call).await;
+        assert_eq!(receipt["outcome"], outcome, "{action}");
+        let component = file.to_str().unwrap();
+        let (code, said) = verify(folder.path(), &receipt, &["--component", component]);
+        assert_eq!(code, Some(0), "{action}: {said}");
+        let (code, said) = verify(folder.path(), &receipt, &[]);
+        assert_eq!(code, Some(2), "{action}: {said}");
+        assert!(said.contains("--component FILE"), "{said}");
+    }
+    let missing = format!("{GUILD}/calls/00000000-0000-7000-8000-000000000000");
+    let missing = guild.get(&missing).await;
+    assert_eq!(
+        (missing.status.as_u16(), missing.code()),
+        (404, "call_not_found".into())
+    );
+    house.close().await;
+}
