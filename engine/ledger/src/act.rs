@@ -276,6 +276,23 @@ pub enum Act {
         /// What is said of it.
         patch: Box<PluginPatch>,
     },
+    /// Take a plugin away. Its accounts stay, and each of its holds ends by its own rule.
+    RemovePlugin {
+        /// Which.
+        plugin: PluginId,
+    },
+    /// Install a plugin as it was before another component took its place.
+    RollBackPlugin {
+        /// Which.
+        plugin: PluginId,
+    },
+    /// Leave due times of a schedule out that were missed, as its rule says.
+    SkipDue {
+        /// Of which plugin.
+        plugin: PluginId,
+        /// Which schedule.
+        schedule: String,
+    },
     /// Commit what a plugin's call has ended in.
     Call(Box<CallResult>),
     /// Put something else into a member's draws.
@@ -334,7 +351,7 @@ pub enum Act {
 
 impl Act {
     /// The kinds of all acts, in the order of the variants.
-    pub const KINDS: [&str; 25] = [
+    pub const KINDS: [&str; 28] = [
         "open_economy",
         "set_economy",
         "set_asset",
@@ -349,6 +366,9 @@ impl Act {
         "issue",
         "burn",
         "set_plugin",
+        "remove_plugin",
+        "roll_back_plugin",
+        "skip_due",
         "call",
         "set_client_seed",
         "rotate_seed",
@@ -379,6 +399,9 @@ impl Act {
             Self::Issue(_) => "issue",
             Self::Burn(_) => "burn",
             Self::SetPlugin { .. } => "set_plugin",
+            Self::RemovePlugin { .. } => "remove_plugin",
+            Self::RollBackPlugin { .. } => "roll_back_plugin",
+            Self::SkipDue { .. } => "skip_due",
             Self::Call(_) => "call",
             Self::SetClientSeed { .. } => "set_client_seed",
             Self::RotateSeed => "rotate_seed",

@@ -2,6 +2,7 @@
 
 mod draws;
 mod holds;
+mod plugins;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -51,10 +52,15 @@ pub struct Books {
     pub(crate) draws: DrawBook,
     pub(crate) bound_origins: OrdMap<Arc<str>, DrawOrigin>,
     pub(crate) client_seeds: OrdMap<AccountId, ClientSeed>,
+    /// What has left members in a day, of what plugins may take. Days that are over go.
+    pub(crate) spends: OrdMap<SpendKey, u64>,
 }
 
 /// What a flow is of: an asset, on a day, by a plugin or by none.
 pub(crate) type FlowKey = (AssetId, Day, Option<PluginId>);
+
+/// What has left a member: on a day, by a plugin.
+pub(crate) type SpendKey = (Day, PluginId, AccountId, AssetId);
 
 /// Where the histories of a movement's two accounts went on before it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -116,6 +122,7 @@ impl Books {
             draws: DrawBook::default(),
             bound_origins: OrdMap::new(),
             client_seeds: OrdMap::new(),
+            spends: OrdMap::new(),
         }
     }
 
@@ -364,6 +371,23 @@ impl Books {
                 plugin,
                 installation,
             } => self.set_plugin(plugin, Plugin::new(Installation::clone(installation), seq)),
+            Change::PluginRemoved { plugin } => self.remove_plugin(plugin, at)?,
+            Change::DueMoved {
+                plugin,
+                schedule,
+                next_due,
+                ..
+            } => self.move_due(plugin, schedule, *next_due)?,
+            Change::BudgetSpent {
+                plugin,
+                account,
+                asset,
+                day,
+                amount,
+            } => self.count_spend(
+                (*day, plugin.clone(), account.clone(), asset.clone()),
+                *amount,
+            ),
             Change::StateSet { plugin, key, value } => {
                 self.write_state(plugin, key, Some(value))?;
             }
@@ -400,40 +424,5 @@ impl Books {
     fn count_flow(&mut self, of: FlowKey, flow: Flow) {
         let sum = self.flows.entry(of).or_default();
         *sum = sum.and(flow);
-    }
-
-    /// Puts a plugin in its place. The state that is there already stays.
-    fn set_plugin(&mut self, id: &PluginId, plugin: Plugin) {
-        let plugin = match self.plugins.get(id) {
-            Some(present) => Plugin {
-                state: present.state.clone(),
-                state_bytes: present.state_bytes,
-                ..plugin
-            },
-            None => plugin,
-        };
-        self.plugins.insert(id.clone(), Arc::new(plugin));
-    }
-
-    fn write_state(
-        &mut self,
-        id: &PluginId,
-        key: &Arc<str>,
-        value: Option<&Arc<str>>,
-    ) -> Result<(), Misfit> {
-        let misfit = || Misfit::Plugin { plugin: id.clone() };
-        let plugin = Arc::make_mut(self.plugins.get_mut(id).ok_or_else(misfit)?);
-        let before = match value {
-            Some(value) => plugin.state.insert(Arc::clone(key), Arc::clone(value)),
-            None => plugin.state.remove(key),
-        };
-        let size = |value: Option<&Arc<str>>| {
-            value.map_or(0, |value| key.len().saturating_add(value.len()))
-        };
-        plugin.state_bytes = plugin
-            .state_bytes
-            .saturating_sub(size(before.as_ref()))
-            .saturating_add(size(value));
-        Ok(())
     }
 }

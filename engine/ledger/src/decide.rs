@@ -12,6 +12,7 @@ mod money;
 mod plugins;
 mod puts;
 mod reversals;
+mod schedules;
 mod webhooks;
 
 use crate::act::Act;
@@ -32,8 +33,9 @@ pub enum Verdict {
     Unchanged,
     /// The ledger says no.
     Rejected(Rejection),
-    /// The ledger says no to a call that has drawn: what it drew is used up.
-    RejectedAfterDraw(Rejection, Decision),
+    /// The ledger says no to a call that leaves a trace all the same: what it drew is used up, and a
+    /// due time has had its run.
+    RejectedWith(Rejection, Decision),
     /// The plugin said no.
     Declined(Decision),
     /// The plugin misbehaved.
@@ -51,7 +53,7 @@ impl Verdict {
     pub fn decision(&self) -> Option<&Decision> {
         match self {
             Self::Applied(decision)
-            | Self::RejectedAfterDraw(_, decision)
+            | Self::RejectedWith(_, decision)
             | Self::Declined(decision)
             | Self::Faulted(decision)
             | Self::Broken(decision) => Some(decision),
@@ -89,6 +91,9 @@ fn check_status(books: &Books, act: &Act) -> Result<(), Rejection> {
         | Act::SetAsset { .. }
         | Act::SetAccount { .. }
         | Act::SetPlugin { .. }
+        | Act::RemovePlugin { .. }
+        | Act::RollBackPlugin { .. }
+        | Act::SkipDue { .. }
         | Act::SetKey { .. }
         | Act::AddComponent { .. }
         | Act::SetWebhook(_)
@@ -127,6 +132,9 @@ fn in_books(books: &Books, at: Timestamp, act: &Act) -> Result<Verdict, Rejectio
         Act::Issue(request) => money::issue(books, request),
         Act::Burn(request) => money::burn(books, request),
         Act::SetPlugin { plugin, patch } => plugins::set_plugin(books, at, plugin, patch),
+        Act::RemovePlugin { plugin } => Ok(plugins::remove(books, plugin)),
+        Act::RollBackPlugin { plugin } => plugins::roll_back(books, at, plugin),
+        Act::SkipDue { plugin, schedule } => Ok(schedules::skip(books, at, plugin, schedule)),
         Act::Call(result) => calls::call(books, at, result),
         Act::SetClientSeed {
             account,

@@ -13,7 +13,7 @@ use crate::books::DrawChange;
 use crate::delivery::{DeliveryNote, ForgottenDelivery};
 use crate::digest::Digest;
 use crate::draw::Seed;
-use crate::economy::{EconomyStatus, Flow};
+use crate::economy::{Day, EconomyStatus, Flow};
 use crate::hold::{Hold, HoldEnd};
 use crate::id::{AccountId, AssetId, HoldId, KeyId, PluginId, TransferId, WebhookId};
 use crate::movement::Movement;
@@ -158,6 +158,35 @@ pub enum Change {
         /// How it is.
         #[serde(flatten)]
         installation: Box<Installation>,
+    },
+    /// A plugin is gone. Its accounts stay; its holds are due, to end by their own rule.
+    PluginRemoved {
+        /// Which.
+        plugin: PluginId,
+    },
+    /// A due time of a schedule has had its run, or was left out.
+    DueMoved {
+        /// Of which plugin.
+        plugin: PluginId,
+        /// Which schedule.
+        schedule: String,
+        /// What was due.
+        due: Timestamp,
+        /// What is due next.
+        next_due: Timestamp,
+    },
+    /// So much has left a member in a day, of what a plugin may take.
+    BudgetSpent {
+        /// Whose budget.
+        plugin: PluginId,
+        /// Whom it has left.
+        account: AccountId,
+        /// Of what.
+        asset: AssetId,
+        /// On which day.
+        day: Day,
+        /// How much more.
+        amount: u64,
     },
     /// A key of a plugin's state has a value.
     StateSet {

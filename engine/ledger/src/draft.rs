@@ -5,6 +5,7 @@
 //! asked for may be posted. That one comparison is what makes cooldowns, stock and limits hold
 //! under any concurrency. This is also the only place that knows what a plugin may touch.
 
+mod budgets;
 mod draws;
 mod holds;
 mod money;
@@ -155,7 +156,9 @@ impl Draft {
 
     /// What becomes of the books if all that was asked for so far happens.
     pub(crate) fn settle(&self) -> Result<Settled, Rejection> {
-        settle(&self.books, &self.steps, &self.call.plugin)
+        let settled = settle(&self.books, &self.steps, &self.call.plugin)?;
+        self.check_budgets()?;
+        Ok(settled)
     }
 
     /// What is written if the call commits.

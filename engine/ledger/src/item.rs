@@ -62,6 +62,8 @@ pub enum Item {
     Component(Digest, Arc<Component>),
     /// What a call has drawn from that could not be brought to an end, by its key.
     Bound(Arc<str>, DrawOrigin),
+    /// What has left a member on a day, by a plugin.
+    Spend(Day, PluginId, AccountId, AssetId, u64),
     /// What a member puts into draws.
     ClientSeed(AccountId, ClientSeed),
     /// A webhook.
@@ -88,6 +90,10 @@ impl Books {
                     .into_iter()
                     .map(|(key, origin)| Item::Bound(key, origin)),
             )
+            .chain(self.spends.into_iter().map(|(of, amount)| {
+                let (day, plugin, account, asset) = of;
+                Item::Spend(day, plugin, account, asset, amount)
+            }))
             .chain(
                 self.client_seeds
                     .into_iter()
@@ -184,6 +190,10 @@ impl Books {
             }
             (Some(books), Item::Bound(key, origin)) => {
                 books.bound_origins.insert(key, origin).is_none()
+            }
+            (Some(books), Item::Spend(day, plugin, account, asset, amount)) => {
+                let of = (day, plugin, account, asset);
+                books.spends.insert(of, amount).is_none()
             }
             (Some(books), Item::ClientSeed(account, seed)) => {
                 books.client_seeds.insert(account, seed).is_none()

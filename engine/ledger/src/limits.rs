@@ -124,6 +124,9 @@ pub const BOUND_NONCES_MAX: usize = 4_096;
 /// Server seeds that may wait for games to end before they are revealed.
 pub const SEEDS_HIDDEN_MAX: usize = 64;
 
+/// Due times of a schedule that are made up for after a pause; older ones are left out.
+pub const SCHEDULE_CATCH_UP_MAX: u64 = 1_000;
+
 /// Seconds between two due times of a schedule: a leap year.
 pub const SCHEDULE_SECONDS_MAX: u64 = 366 * 24 * 60 * 60;
 

@@ -12,7 +12,7 @@ use crate::digest::Digest;
 use crate::hold::OnExpiry;
 use crate::id::{AccountId, AssetId};
 use crate::limits::{HOLD_SECONDS_MAX, STATE_BYTES_GRANTED_MAX, STATE_BYTES_MAX};
-use crate::schedule::{Schedule, ScheduleRule};
+use crate::schedule::{Schedule, ScheduleRule, Times};
 use crate::time::Timestamp;
 
 /// A component that was uploaded, as the reserved economy `system` knows it.
@@ -198,6 +198,12 @@ pub struct Plugin {
     /// What it does by itself, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub schedules: BTreeMap<String, Schedule>,
+    /// Whether a newer version takes its place by itself, if it asks for no more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub follow: bool,
+    /// How it was installed before another component took its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Box<Installation>>,
     /// Calls that have drawn and then broken off, since any of the above was last set.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub broken_draws: u32,
@@ -239,6 +245,9 @@ pub struct Installation {
     /// What it does by itself, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub schedules: BTreeMap<String, Schedule>,
+    /// Whether a newer version takes its place by itself, if it asks for no more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub follow: bool,
 }
 
 impl Plugin {
@@ -252,6 +261,7 @@ impl Plugin {
             enabled,
             holds,
             schedules,
+            follow,
         } = installation;
         Self {
             component,
@@ -261,10 +271,26 @@ impl Plugin {
             enabled,
             holds,
             schedules,
+            follow,
+            previous: None,
             broken_draws: 0,
             version,
             state: OrdMap::new(),
             state_bytes: 0,
+        }
+    }
+
+    /// How it is installed.
+    pub(crate) fn installation(&self) -> Installation {
+        Installation {
+            component: self.component,
+            requested: self.requested.clone(),
+            grants: self.grants.clone(),
+            config: Arc::clone(&self.config),
+            enabled: self.enabled,
+            holds: self.holds.clone(),
+            schedules: self.schedules.clone(),
+            follow: self.follow,
         }
     }
 }
@@ -285,6 +311,15 @@ pub struct PluginPatch {
     /// On or off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
+    /// Whether a newer version takes its place by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub follow: Option<bool>,
+    /// Other times of its schedules.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub schedules: BTreeMap<String, Times>,
+    /// The component against whose schema the configuration was held, if no other one is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checked_against: Option<Digest>,
 }
 
 /// A component, with what its manifest asks for.

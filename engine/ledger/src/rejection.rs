@@ -73,6 +73,26 @@ pub enum Rejection {
         /// The plugin.
         plugin: PluginId,
     },
+    /// There is no component that was here before.
+    #[error("the plugin `{plugin}` has no version from before")]
+    NothingBefore {
+        /// The plugin.
+        plugin: PluginId,
+    },
+    /// The plugin was changed while the request was read.
+    #[error("the plugin `{plugin}` was changed a moment ago: look at it, and ask again")]
+    PluginChanged {
+        /// The plugin.
+        plugin: PluginId,
+    },
+    /// The plugin has no schedule of this name.
+    #[error("the plugin `{plugin}` has no schedule `{schedule}`")]
+    ScheduleUnknown {
+        /// The plugin.
+        plugin: PluginId,
+        /// What was named.
+        schedule: String,
+    },
     /// A grant is wider than what the plugin's manifest asks for.
     #[error("a grant can narrow what the manifest asks for, not widen it")]
     GrantTooWide,
@@ -249,6 +269,20 @@ pub enum Rejection {
         /// What it may keep.
         most: usize,
     },
+    /// A plugin would move more in a day than it was granted.
+    #[error("`{plugin}` may move {most} {asset} a day by `{budget}`, and this would make {asked}")]
+    BudgetExceeded {
+        /// The plugin.
+        plugin: PluginId,
+        /// Which budget: a member of its grants.
+        budget: Cow<'static, str>,
+        /// What would move.
+        asset: AssetId,
+        /// How much of it may.
+        most: Limit,
+        /// How much would have moved that day, all together.
+        asked: u64,
+    },
     /// A transfer of a batch is refused, and with it all of them.
     #[error("transfer {index}: {rejection}")]
     InBatch {
@@ -287,6 +321,8 @@ impl Rejection {
             Self::InBatch { rejection, .. } => rejection.class(),
             Self::HoldsOpen { .. }
             | Self::SeedsHidden { .. }
+            | Self::NothingBefore { .. }
+            | Self::PluginChanged { .. }
             | Self::AlreadyReversed { .. }
             | Self::ReversalFinal { .. }
             | Self::HoldClosed { .. }
@@ -317,6 +353,8 @@ impl Rejection {
             | Self::InsufficientFunds { .. }
             | Self::CeilingExceeded { .. }
             | Self::SupplyLimit { .. }
+            | Self::ScheduleUnknown { .. }
+            | Self::BudgetExceeded { .. }
             | Self::StateQuota { .. } => Class::Refused,
         }
     }
@@ -344,6 +382,9 @@ impl Rejection {
             | Self::InsufficientFunds { .. }
             | Self::CeilingExceeded { .. }
             | Self::SupplyLimit { .. }
+            | Self::PluginChanged { .. }
+            | Self::NothingBefore { .. }
+            | Self::BudgetExceeded { .. }
             | Self::StateQuota { .. } => Retry::NewKey,
             Self::EconomyClosed
             | Self::AlreadyReversed { .. }
@@ -353,6 +394,7 @@ impl Rejection {
             | Self::PluginAccount { .. }
             | Self::PluginHold { .. }
             | Self::ReservedAccount { .. }
+            | Self::ScheduleUnknown { .. }
             | Self::GrantTooWide
             | Self::KeyIncomplete { .. }
             | Self::WebhookIncomplete { .. }

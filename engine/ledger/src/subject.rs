@@ -67,6 +67,9 @@ impl Act {
             | Self::SetAsset { .. }
             | Self::SetAccount { .. }
             | Self::SetPlugin { .. }
+            | Self::RemovePlugin { .. }
+            | Self::RollBackPlugin { .. }
+            | Self::SkipDue { .. }
             | Self::SetClientSeed { .. }
             | Self::RotateSeed
             | Self::RevealSeeds { .. }

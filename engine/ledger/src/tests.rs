@@ -22,10 +22,12 @@ mod reversals;
 mod webhooks;
 
 mod bets;
+mod budgets;
 mod calls;
 mod draws;
 mod fair;
 mod games;
+mod installed;
 mod staleness;
 mod state;
 

@@ -187,7 +187,7 @@ impl Batch {
             // Without a key there is nobody to keep a refusal for.
             Verdict::Rejected(_) => keyed.then_some(Outcome::Rejected),
             // What was drawn is kept in any case.
-            Verdict::RejectedAfterDraw(..) => Some(Outcome::Rejected),
+            Verdict::RejectedWith(..) => Some(Outcome::Rejected),
             Verdict::Declined(decision) => kept(decision, keyed).then_some(Outcome::Declined),
             Verdict::Faulted(decision) => kept(decision, keyed).then_some(Outcome::Faulted),
             Verdict::Broken(_) => Some(Outcome::Broken),

@@ -30,7 +30,7 @@ fn render(recorded: &Recorded<'_>) -> Rendered {
     let status = match recorded.verdict {
         Verdict::Applied(_) => 201,
         Verdict::Unchanged => 200,
-        Verdict::Rejected(_) | Verdict::RejectedAfterDraw(..) | Verdict::Declined(_) => 422,
+        Verdict::Rejected(_) | Verdict::RejectedWith(..) | Verdict::Declined(_) => 422,
         Verdict::Faulted(_) => 502,
         Verdict::Broken(_) => 503,
         Verdict::Stale | Verdict::NoEconomy => 500,

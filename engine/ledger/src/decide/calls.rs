@@ -11,7 +11,7 @@ use crate::limits::BROKEN_DRAWS_MAX;
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
 
-use super::Verdict;
+use super::{Verdict, schedules};
 
 /// A call commits only if everything that it learned is still true, whatever it ended in.
 pub(super) fn call(
@@ -25,8 +25,15 @@ pub(super) fn call(
     {
         return Ok(Verdict::Stale);
     }
+    let ran = schedules::ran(books, at, request);
+    if request.due.is_some() && ran.is_none() {
+        // Another run was faster, or the times were changed.
+        return Ok(Verdict::Stale);
+    }
     let mut draft = match (Draft::open(books, request, at), &result.ending) {
         (_, Ending::Broken { .. }) => return Ok(broken(books, result)),
+        // What is due waits until it can run.
+        (Err(now), Ending::NotRun(then)) if now == *then && ran.is_some() => return Err(now),
         (Err(now), Ending::NotRun(then)) if now == *then => return rejected(now, drew(result)),
         (Err(_), _) | (Ok(_), Ending::NotRun(_)) => return Ok(Verdict::Stale),
         (
@@ -43,22 +50,22 @@ pub(super) fn call(
     if draft.component() != result.component || !draft.repeats(&result.transcript) {
         return Ok(Verdict::Stale);
     }
+    let mut trace = drew(result);
+    trace.extend(ran);
     match &result.ending {
         // The host takes a decline after a draw for a fault; what says otherwise is never committed.
         Ending::Declined { .. } if draft.has_drawn() => Ok(Verdict::Stale),
-        Ending::Declined { .. } => Ok(Verdict::Declined(changed(drew(result)))),
-        Ending::Stopped(then) if draft.ended_by() == Some(then) => {
-            rejected(then.clone(), drew(result))
-        }
-        Ending::Faulted { .. } => Ok(Verdict::Faulted(changed(void(&draft, result)))),
+        Ending::Declined { .. } => Ok(Verdict::Declined(changed(trace))),
+        Ending::Stopped(then) if draft.ended_by() == Some(then) => rejected(then.clone(), trace),
+        Ending::Faulted { .. } => Ok(Verdict::Faulted(changed(void(&draft, result, trace)))),
         Ending::Stopped(_) | Ending::NotRun(_) | Ending::Broken { .. } => Ok(Verdict::Stale),
-        Ending::Replied { .. } => replied(&draft, result),
+        Ending::Replied { .. } => replied(&draft, result, trace),
     }
 }
 
 /// What the call asked for happens, if the ledger agrees. After a draw the ledger has agreed before;
 /// what it does not agree to then, state beyond the quota, is the plugin's doing.
-fn replied(draft: &Draft, result: &CallResult) -> Result<Verdict, Rejection> {
+fn replied(draft: &Draft, result: &CallResult, trace: Vec<Change>) -> Result<Verdict, Rejection> {
     let settled = draft.settle();
     let settled = settled.and_then(|settled| draft.check_quota().map(|()| settled));
     match settled {
@@ -66,11 +73,12 @@ fn replied(draft: &Draft, result: &CallResult) -> Result<Verdict, Rejection> {
             let mut changes = changes;
             changes.extend(marks(draft));
             changes.extend(draft.writes());
-            changes.extend(drew(result));
+            changes.extend(draft.budgets_spent());
+            changes.extend(trace);
             Ok(Verdict::Applied(Decision::new(movements, changes, true)))
         }
-        Err(rejection) if draft.has_drawn() => rejected(rejection, void(draft, result)),
-        Err(rejection) => rejected(rejection, drew(result)),
+        Err(rejection) if draft.has_drawn() => rejected(rejection, void(draft, result, trace)),
+        Err(rejection) => rejected(rejection, trace),
     }
 }
 
@@ -108,8 +116,7 @@ fn drew_from(result: &CallResult, bound: bool) -> Option<Change> {
 
 /// A round that broke off after its draw is void: nobody keeps a stake of it, and nobody plays on.
 /// What was drawn is on record, and a game that does so too often is switched off.
-fn void(draft: &Draft, result: &CallResult) -> Vec<Change> {
-    let mut changes = drew(result);
+fn void(draft: &Draft, result: &CallResult, mut changes: Vec<Change>) -> Vec<Change> {
     if !draft.has_drawn() {
         return changes;
     }
@@ -148,5 +155,5 @@ fn rejected(rejection: Rejection, changes: Vec<Change>) -> Result<Verdict, Rejec
     if changes.is_empty() {
         return Err(rejection);
     }
-    Ok(Verdict::RejectedAfterDraw(rejection, changed(changes)))
+    Ok(Verdict::RejectedWith(rejection, changed(changes)))
 }

@@ -1,6 +1,5 @@
 //! What plugins are: components and installations.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::account::AccountStatus;
@@ -9,14 +8,11 @@ use crate::books::Books;
 use crate::decision::{Change, Decision};
 use crate::digest::Digest;
 use crate::id::{AccountId, PluginId};
-use crate::plugin::{
-    Component, ComponentChoice, GrantChoice, HoldRules, Installation, PluginPatch,
-};
+use crate::plugin::{Component, GrantChoice, HoldRules, Installation, PluginPatch};
 use crate::rejection::Rejection;
-use crate::schedule::Schedule;
 use crate::time::Timestamp;
 
-use super::Verdict;
+use super::{Verdict, schedules};
 
 pub(super) fn add_component(books: &Books, digest: Digest, component: Component) -> Verdict {
     if books.components().contains_key(&digest) {
@@ -47,6 +43,14 @@ pub(super) fn set_plugin(
             });
         }
     };
+    // What a configuration was held against must be what it is for.
+    if let (None, Some(checked)) = (&patch.component, patch.checked_against)
+        && checked != component
+    {
+        return Err(Rejection::PluginChanged {
+            plugin: plugin.clone(),
+        });
+    }
     // Grants and the switch belong to the component that they were given to.
     let kept = present.filter(|_| !renewed);
     let grants = match &patch.grants {
@@ -67,23 +71,17 @@ pub(super) fn set_plugin(
     let enabled = patch
         .enabled
         .unwrap_or_else(|| kept.is_some_and(|present| present.enabled));
-    let (holds, schedules) = match (&patch.component, present) {
-        (Some(choice), _) => (choice.holds.clone(), scheduled(choice, at)),
-        (None, Some(present)) => (present.holds.clone(), present.schedules.clone()),
-        (None, None) => (HoldRules::new(), BTreeMap::new()),
+    let follow = patch
+        .follow
+        .unwrap_or_else(|| present.is_some_and(|present| present.follow));
+    let present_plugin = present.map(|present| &**present);
+    let holds = match (&patch.component, present) {
+        (Some(choice), _) => choice.holds.clone(),
+        (None, Some(present)) => present.holds.clone(),
+        (None, None) => HoldRules::new(),
     };
-    let unchanged = present.is_some_and(|present| {
-        present.component == component
-            && present.grants == grants
-            && present.config == config
-            && present.enabled == enabled
-    });
-    if unchanged {
-        return Ok(Verdict::Unchanged);
-    }
-    let mut changes = own_accounts(books, plugin, patch);
-    let plugin = plugin.clone();
-    let installation = Box::new(Installation {
+    let schedules = schedules::scheduled(at, plugin, patch, present_plugin, enabled)?;
+    let installation = Installation {
         component,
         requested,
         grants,
@@ -91,7 +89,14 @@ pub(super) fn set_plugin(
         enabled,
         holds,
         schedules,
-    });
+        follow,
+    };
+    if present.is_some_and(|present| present.installation() == installation) {
+        return Ok(Verdict::Unchanged);
+    }
+    let mut changes = own_accounts(books, plugin, patch);
+    let plugin = plugin.clone();
+    let installation = Box::new(installation);
     changes.push(Change::PluginSet {
         plugin,
         installation,
@@ -104,15 +109,35 @@ pub(super) fn set_plugin(
     )))
 }
 
-/// The schedules of a component, from now on.
-fn scheduled(choice: &ComponentChoice, at: Timestamp) -> BTreeMap<String, Schedule> {
-    let rules = choice.schedules.iter();
-    let rules = rules.map(|(name, rule)| {
-        let next_due = rule.times.next_after(at);
-        let rule = *rule;
-        (name.clone(), Schedule { rule, next_due })
-    });
-    rules.collect()
+pub(super) fn remove(books: &Books, plugin: &PluginId) -> Verdict {
+    if books.plugin(plugin).is_none() {
+        return Verdict::Unchanged;
+    }
+    let plugin = plugin.clone();
+    Verdict::Applied(Decision::change(Change::PluginRemoved { plugin }, false))
+}
+
+/// As it was before another component took its place: component, grants, configuration and switch. What
+/// was due meanwhile is not made up for.
+pub(super) fn roll_back(
+    books: &Books,
+    at: Timestamp,
+    plugin: &PluginId,
+) -> Result<Verdict, Rejection> {
+    let before = books
+        .plugin(plugin)
+        .and_then(|found| found.previous.as_ref());
+    let mut installation = before.cloned().ok_or_else(|| Rejection::NothingBefore {
+        plugin: plugin.clone(),
+    })?;
+    for schedule in installation.schedules.values_mut() {
+        schedule.next_due = schedule.rule.times.next_after(at);
+    }
+    let change = Change::PluginSet {
+        plugin: plugin.clone(),
+        installation,
+    };
+    Ok(Verdict::Applied(Decision::change(change, false)))
 }
 
 /// The accounts that come with an installation and are not there yet.

@@ -55,7 +55,7 @@ fn a_member_who_has_spent_it_meanwhile_is_told_so_and_the_nonce_is_used_up() {
             A draw 2: drew 0
             A reply: stale
             A draw 2: ends, `user:1` can spend 5 coin, and 10 are required
-            A stop: after its draw, `user:1` can spend 5 coin, and 10 are required
+            A stop: on record, `user:1` can spend 5 coin, and 10 are required
             seeds: seed 1, 0 draws, hidden from 1, next nonce 2, open []
             balance user:1 coin: 5
         "#]],
@@ -114,7 +114,7 @@ fn state_beyond_the_quota_after_a_draw_is_no_way_out() {
          call D game user:1",
         &expect![[r#"
             A draw 2: drew 0
-            A reply: after its draw, the plugin `game` would keep 1048577 bytes of state, of at most 1048576
+            A reply: on record, the plugin `game` would keep 1048577 bytes of state, of at most 1048576
             balance user:1 coin: 100
             seeds: seed 1, 1 draws, hidden from 1, next nonce 2, open []
             B draw 2: drew 0

@@ -152,6 +152,9 @@ pub(super) fn reuses_an_id(books: &Books, act: &Act) -> bool {
         | Act::Issue(_)
         | Act::Burn(_)
         | Act::SetPlugin { .. }
+        | Act::RemovePlugin { .. }
+        | Act::RollBackPlugin { .. }
+        | Act::SkipDue { .. }
         | Act::SetClientSeed { .. }
         | Act::RotateSeed
         | Act::RevealSeeds { .. }
@@ -415,7 +418,7 @@ fn set_plugin() -> impl Strategy<Value = Act> + Clone {
             config,
             grants,
             enabled,
-            component: None,
+            ..PluginPatch::default()
         };
         Act::SetPlugin {
             plugin: id("shop"),
@@ -546,6 +549,11 @@ pub(super) fn history() -> impl Strategy<Value = Vec<Step>> {
         1 => set_asset().prop_map(Step::Act),
         1 => set_plugin().prop_map(Step::Act),
         2 => other().prop_map(Step::Act),
+        1 => select(vec![
+            Act::RemovePlugin { plugin: id("shop") },
+            Act::RollBackPlugin { plugin: id("shop") },
+        ])
+        .prop_map(Step::Act),
     ];
     vec(step, 1..24)
 }

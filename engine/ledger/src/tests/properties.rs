@@ -91,6 +91,9 @@ proptest! {
                 | Act::Issue(_)
                 | Act::Burn(_)
                 | Act::SetPlugin { .. }
+                | Act::RemovePlugin { .. }
+                | Act::RollBackPlugin { .. }
+                | Act::SkipDue { .. }
                 | Act::Call(_)
                 | Act::SetClientSeed { .. }
                 | Act::RotateSeed
@@ -137,6 +140,9 @@ proptest! {
                 | Act::SetEconomy { .. }
                 | Act::SetAsset { .. }
                 | Act::SetPlugin { .. }
+                | Act::RemovePlugin { .. }
+                | Act::RollBackPlugin { .. }
+                | Act::SkipDue { .. }
                 | Act::Call(_)
                 | Act::SetClientSeed { .. }
                 | Act::RotateSeed

@@ -25,7 +25,7 @@ const SETUP: &str = "
     webhook first url=https://bot.example";
 
 /// One line for each rejection, in the order of the enum.
-const LADDER: [&str; 34] = [
+const LADDER: [&str; 38] = [
     "economy frozen; transfer user:1 -> user:2 coin 1",
     "economy closed; issue user:1 coin 1",
     "hold 1 user:1 -> user:2 coin 1; economy closed",
@@ -36,6 +36,9 @@ const LADDER: [&str; 34] = [
     "account plugin:shop credit_limit=50",
     "call A off user:1; A reply",
     "plugin new enabled=true",
+    "roll_back shop",
+    "plugin shop config={} checked=b",
+    "plugin shop times=none/60",
     "plugin shop grants=debit/user:2",
     "MOST SEEDS; rotate",
     "key old mode=create",
@@ -59,6 +62,8 @@ const LADDER: [&str; 34] = [
     "issue user:1 coin 901",
     "transfer user:1 -> user:2 coin 51",
     "call A shop user:1; A set stock x*1048576; A reply",
+    "plugin shop component=b requests=daily/coin/9 grants=requested enabled=true; \
+     call A shop user:1; A pay user:1 -> user:2 coin 10; A reply",
     "batch user:1 -> user:2 coin 1, user:1 -> user:2 coin 100",
 ];
 
@@ -140,6 +145,9 @@ fn every_rejection_can_be_provoked() {
         reserved_account (Refused, Never): `plugin:shop` is made by the server, with the asset or the plugin
         plugin_disabled (Conflict, NewKey): the plugin `off` is disabled
         component_missing (Refused, NewKey): the plugin `new` is not installed yet: say which `component`
+        nothing_before (Conflict, NewKey): the plugin `shop` has no version from before
+        plugin_changed (Conflict, NewKey): the plugin `shop` was changed a moment ago: look at it, and ask again
+        schedule_unknown (Refused, Never): the plugin `shop` has no schedule `none`
         grant_too_wide (Refused, Never): a grant can narrow what the manifest asks for, not widen it
         seeds_hidden (Conflict, NewKey): 64 server seeds are not revealed yet: games that have drawn from them are open
         key_exists (Conflict, NewKey): there is a key `old` already
@@ -163,6 +171,7 @@ fn every_rejection_can_be_provoked() {
         supply_limit (Refused, NewKey): 100 of at most 1000 coin are in circulation; 901 more are too many
         ceiling_exceeded (Refused, NewKey): `user:2` may hold 50 coin, has 0, and was to get 51
         state_quota (Refused, NewKey): the plugin `shop` would keep 1048581 bytes of state, of at most 1048576
+        budget_exceeded (Refused, NewKey): `shop` may move 9 coin a day by `spend_per_member_per_day`, and this would make 10
         in_batch (Refused, NewKey): transfer 1: `user:1` can spend 99 coin, and 100 are required
     "#]].assert_eq(&described);
 }

@@ -156,6 +156,13 @@ impl World {
                 self.waited += id::<u64>(words.plain[1]) * 1000;
                 return None;
             }
+            "due" => {
+                let plugin = self.books.plugin(&id(words.plain[1]));
+                let schedules = &plugin.expect("the plugin is there").schedules;
+                let due = schedules.iter();
+                let due = due.map(|(name, schedule)| format!("{name} at {}", schedule.next_due.0));
+                return Some(listed(&due.collect::<Vec<_>>(), ", "));
+            }
             "seeds" => {
                 let (active, _, draws) = self.books.active_seed();
                 let hidden = self.books.first_hidden_seed();
@@ -222,6 +229,8 @@ impl World {
         let request = CallRequest {
             spend_limit: words.named("spend").map(spend_limit),
             cap: words.cap(),
+            due: words.named("due").map(|due| Timestamp(id(due))),
+            action: words.named("action").unwrap_or("act").into(),
             ..request
         };
         let (run, said) = match Draft::open(&self.books, &request, self.at()) {
@@ -344,6 +353,16 @@ fn put(verb: &str, words: &Words<'_>) -> Option<Act> {
             secret_hash: Digest::of(b"secret"),
             mode: words.key_mode(),
         },
+        "remove_plugin" => Act::RemovePlugin {
+            plugin: id(words.plain[1]),
+        },
+        "roll_back" => Act::RollBackPlugin {
+            plugin: id(words.plain[1]),
+        },
+        "skip_due" => Act::SkipDue {
+            plugin: id(words.plain[1]),
+            schedule: words.plain[2].into(),
+        },
         "client_seed" => Act::SetClientSeed {
             account: id(words.plain[1]),
             client_seed: String::from(words.plain[2])
@@ -398,7 +417,7 @@ fn outcome(verdict: &Verdict) -> String {
         Verdict::Applied(_) => "committed".into(),
         Verdict::Unchanged => "unchanged".into(),
         Verdict::Rejected(rejection) => rejection.to_string(),
-        Verdict::RejectedAfterDraw(rejection, _) => format!("after its draw, {rejection}"),
+        Verdict::RejectedWith(rejection, _) => format!("on record, {rejection}"),
         Verdict::Declined(_) => "declined".into(),
         Verdict::Faulted(_) => "faulted".into(),
         Verdict::Broken(_) => "broken".into(),

@@ -10,9 +10,9 @@ use crate::{
     AMOUNT_MAX, AccountId, AccountPatch, AccountStatus, Amount, Ask, AssetId, AssetKind,
     AssetPatch, Authority, BatchRequest, CaptureRequest, ComponentChoice, Digest, EconomyStatus,
     Force, GrantChoice, Grants, HoldEnd, HoldId, HoldRequest, HoldRule, IssueRequest, KeyMode,
-    KeyPatch, Limit, OnExpiry, Patch, PluginId, PluginPatch, Posting, Postings, ReversalRequest,
-    Scope, Scopes, SpendLimit, TransferCap, TransferId, TransferRequest, Transfers, WebhookPatch,
-    WebhookUrl,
+    KeyPatch, Limit, Missed, OnExpiry, Patch, PluginId, PluginPatch, Posting, Postings,
+    ReversalRequest, ScheduleRule, Scope, Scopes, SpendLimit, Times, TransferCap, TransferId,
+    TransferRequest, Transfers, WebhookPatch, WebhookUrl,
 };
 
 use super::script::call_id;
@@ -114,7 +114,7 @@ impl<'a> Words<'a> {
                 requested: grants(self.named("requests")),
                 accounts: accounts.collect(),
                 holds: list(self.named("holds")).map(hold_rule).collect(),
-                schedules: BTreeMap::new(),
+                schedules: list(self.named("schedules")).map(schedule_rule).collect(),
             }),
             grants: self.named("grants").map(|text| match text {
                 "requested" => GrantChoice::Requested,
@@ -122,6 +122,11 @@ impl<'a> Words<'a> {
             }),
             config: self.named("config").map(json),
             enabled: self.named("enabled").map(id),
+            follow: self.named("follow").map(id),
+            schedules: list(self.named("times")).map(times_of).collect(),
+            checked_against: self
+                .named("checked")
+                .map(|name| Digest::of(name.as_bytes())),
         }
     }
 
@@ -381,6 +386,32 @@ fn hold_rule(text: &str) -> (String, HoldRule) {
     (parts[0].into(), rule)
 }
 
+/// `draw/60/skip`: due each so many seconds, and what becomes of due times that were missed.
+fn schedule_rule(text: &str) -> (String, ScheduleRule) {
+    let parts: Vec<&str> = text.split('/').collect();
+    let rule = ScheduleRule {
+        times: Times {
+            every_s: id(parts[1]),
+            offset_s: 0,
+        },
+        missed: match parts[2] {
+            "skip" => Missed::Skip,
+            _catch_up => Missed::CatchUp,
+        },
+    };
+    (parts[0].into(), rule)
+}
+
+/// `draw/120`: other times of a schedule.
+fn times_of(text: &str) -> (String, Times) {
+    let (name, every_s) = text.split_once('/').expect("name/seconds");
+    let times = Times {
+        every_s: id(every_s),
+        offset_s: 0,
+    };
+    (name.into(), times)
+}
+
 /// The hold that a call with this name placed as its so-many-eth: `A/0`.
 fn hold_of(text: &str) -> HoldId {
     let (call, index) = text.split_once('/').expect("call/index");
@@ -400,6 +431,15 @@ fn grants(text: Option<&str>) -> Grants {
                 .spend_per_call
                 .get_or_insert_default()
                 .extend([capped(what)]),
+            "daily" => grants
+                .spend_per_member_per_day
+                .get_or_insert_default()
+                .extend([capped(what)]),
+            "issue" => grants
+                .issue_per_day
+                .get_or_insert_default()
+                .extend([capped(what)]),
+            "state" => grants.state_bytes = Some(id(what)),
             unknown => panic!("no right is called `{unknown}`"),
         }
     }

@@ -24,7 +24,7 @@ pub fn render(recorded: &Recorded<'_>) -> Rendered {
         Verdict::Applied(decision) => applied(recorded, decision),
         Verdict::Unchanged => (StatusCode::OK, changed(recorded, false)),
         Verdict::Rejected(rejection) => no(&Problem::rejected(rejection)),
-        Verdict::RejectedAfterDraw(rejection, _) => {
+        Verdict::RejectedWith(rejection, _) => {
             no(&with_draws(Problem::rejected(rejection), recorded))
         }
         Verdict::Declined(_) | Verdict::Faulted(_) | Verdict::Broken(_) => match recorded.act {

@@ -209,7 +209,7 @@ impl Auditor {
             (verdict, record.outcome),
             (Verdict::Applied(_), Outcome::Applied)
                 | (
-                    Verdict::Rejected(_) | Verdict::RejectedAfterDraw(..),
+                    Verdict::Rejected(_) | Verdict::RejectedWith(..),
                     Outcome::Rejected
                 )
                 | (Verdict::Declined(_), Outcome::Declined)

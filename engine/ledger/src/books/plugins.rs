@@ -1,0 +1,108 @@
+//! What the books keep of plugins: how they are installed, their own keys, what they have taken.
+
+use std::sync::Arc;
+
+use super::{Books, Misfit, SpendKey};
+use crate::economy::Day;
+use crate::id::{AccountId, AssetId, HoldId, PluginId};
+use crate::plugin::Plugin;
+use crate::time::Timestamp;
+
+/// Counts of days that are over which go with each new count.
+const FORGOTTEN: usize = 64;
+
+impl Books {
+    /// What has left a member on a day by a plugin, as far as that is counted.
+    pub fn spent_on(
+        &self,
+        day: Day,
+        plugin: &PluginId,
+        account: &AccountId,
+        asset: &AssetId,
+    ) -> u64 {
+        let key = (day, plugin.clone(), account.clone(), asset.clone());
+        self.spends.get(&key).copied().unwrap_or(0)
+    }
+
+    /// What a plugin has issued of an asset on a day.
+    pub fn issued_on(&self, day: Day, plugin: &PluginId, asset: &AssetId) -> u64 {
+        let flow = self.flows.get(&(asset.clone(), day, Some(plugin.clone())));
+        flow.map_or(0, |flow| flow.issued)
+    }
+
+    pub(super) fn count_spend(&mut self, of: SpendKey, amount: u64) {
+        let over = self.spends.keys().take(FORGOTTEN);
+        let over: Vec<SpendKey> = over.filter(|(day, ..)| *day < of.0).cloned().collect();
+        for key in over {
+            self.spends.remove(&key);
+        }
+        let sum = self.spends.entry(of).or_insert(0);
+        *sum = sum.saturating_add(amount);
+    }
+
+    /// Takes a plugin away. Its holds are due at once.
+    pub(super) fn remove_plugin(&mut self, id: &PluginId, at: Timestamp) -> Result<(), Misfit> {
+        let misfit = || Misfit::Plugin { plugin: id.clone() };
+        self.plugins.remove(id).ok_or_else(misfit)?;
+        let holds = self.holds_after(None, None);
+        let own = holds.filter(|(_, hold)| hold.plugin.as_ref() == Some(id));
+        let own: Vec<HoldId> = own.map(|(hold, _)| hold).collect();
+        for hold in own {
+            self.defer_hold(hold, at)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn move_due(
+        &mut self,
+        id: &PluginId,
+        schedule: &str,
+        next_due: Timestamp,
+    ) -> Result<(), Misfit> {
+        let misfit = || Misfit::Plugin { plugin: id.clone() };
+        let plugin = Arc::make_mut(self.plugins.get_mut(id).ok_or_else(misfit)?);
+        let schedule = plugin.schedules.get_mut(schedule).ok_or_else(misfit)?;
+        schedule.next_due = next_due;
+        Ok(())
+    }
+
+    /// Puts a plugin in its place. The state that is there already stays.
+    pub(super) fn set_plugin(&mut self, id: &PluginId, plugin: Plugin) {
+        let plugin = match self.plugins.get(id) {
+            Some(present) => Plugin {
+                state: present.state.clone(),
+                state_bytes: present.state_bytes,
+                previous: if present.component == plugin.component {
+                    present.previous.clone()
+                } else {
+                    Some(Box::new(present.installation()))
+                },
+                ..plugin
+            },
+            None => plugin,
+        };
+        self.plugins.insert(id.clone(), Arc::new(plugin));
+    }
+
+    pub(super) fn write_state(
+        &mut self,
+        id: &PluginId,
+        key: &Arc<str>,
+        value: Option<&Arc<str>>,
+    ) -> Result<(), Misfit> {
+        let misfit = || Misfit::Plugin { plugin: id.clone() };
+        let plugin = Arc::make_mut(self.plugins.get_mut(id).ok_or_else(misfit)?);
+        let before = match value {
+            Some(value) => plugin.state.insert(Arc::clone(key), Arc::clone(value)),
+            None => plugin.state.remove(key),
+        };
+        let size = |value: Option<&Arc<str>>| {
+            value.map_or(0, |value| key.len().saturating_add(value.len()))
+        };
+        plugin.state_bytes = plugin
+            .state_bytes
+            .saturating_sub(size(before.as_ref()))
+            .saturating_add(size(value));
+        Ok(())
+    }
+}

@@ -1,0 +1,99 @@
+//! What plugins do by themselves: when it is due, and that each due time has one run.
+
+use std::collections::BTreeMap;
+
+use crate::books::Books;
+use crate::call::CallRequest;
+use crate::decision::{Change, Decision};
+use crate::id::PluginId;
+use crate::limits::SCHEDULE_CATCH_UP_MAX;
+use crate::plugin::{Plugin, PluginPatch};
+use crate::rejection::Rejection;
+use crate::schedule::{Missed, Schedule, ScheduleRule};
+use crate::time::Timestamp;
+
+use super::Verdict;
+
+/// The schedules of an installation after a patch. Where the times stay, so does what is due next; what
+/// fell due while the plugin was off does not count.
+pub(super) fn scheduled(
+    at: Timestamp,
+    plugin: &PluginId,
+    patch: &PluginPatch,
+    present: Option<&Plugin>,
+    enabled: bool,
+) -> Result<BTreeMap<String, Schedule>, Rejection> {
+    let before = present.map(|present| &present.schedules);
+    let mut rules: BTreeMap<String, ScheduleRule> = match (&patch.component, before) {
+        (Some(choice), _) => choice.schedules.clone(),
+        (None, Some(before)) => {
+            let rules = before.iter();
+            rules
+                .map(|(name, schedule)| (name.clone(), schedule.rule))
+                .collect()
+        }
+        (None, None) => BTreeMap::new(),
+    };
+    for (name, times) in &patch.schedules {
+        let rule = rules
+            .get_mut(name)
+            .ok_or_else(|| Rejection::ScheduleUnknown {
+                plugin: plugin.clone(),
+                schedule: name.clone(),
+            })?;
+        rule.times = *times;
+    }
+    let ran_on = present.is_some_and(|present| present.enabled) || !enabled;
+    let scheduled = rules.into_iter().map(|(name, rule)| {
+        let kept = before.and_then(|before| before.get(&name));
+        let kept = kept.filter(|kept| kept.rule.times == rule.times && ran_on);
+        let next_due = kept.map_or_else(|| rule.times.next_after(at), |kept| kept.next_due);
+        (name, Schedule { rule, next_due })
+    });
+    Ok(scheduled.collect())
+}
+
+/// That a due time has had its run; none if it is not what is due.
+pub(super) fn ran(books: &Books, at: Timestamp, request: &CallRequest) -> Option<Change> {
+    let due = request.due?;
+    let plugin = books.plugin(&request.plugin)?;
+    let schedule = plugin.schedules.get(&request.action)?;
+    if schedule.next_due != due || due > at {
+        return None;
+    }
+    Some(Change::DueMoved {
+        plugin: request.plugin.clone(),
+        schedule: request.action.clone(),
+        due,
+        next_due: schedule.rule.times.next_after(due),
+    })
+}
+
+/// Leaves out what was missed: all of it, or what is more than is made up for.
+pub(super) fn skip(books: &Books, at: Timestamp, plugin: &PluginId, name: &str) -> Verdict {
+    let found = books
+        .plugin(plugin)
+        .and_then(|found| found.schedules.get(name));
+    let Some(Schedule { rule, next_due }) = found else {
+        return Verdict::Unchanged;
+    };
+    let from = match rule.missed {
+        Missed::Skip => at,
+        Missed::CatchUp => {
+            let every = rule.times.every_s.saturating_mul(1000);
+            let made_up = every.saturating_mul(SCHEDULE_CATCH_UP_MAX);
+            Timestamp(at.0.saturating_sub(made_up))
+        }
+    };
+    let next = rule.times.next_after(from);
+    if next <= *next_due {
+        return Verdict::Unchanged;
+    }
+    let change = Change::DueMoved {
+        plugin: plugin.clone(),
+        schedule: name.into(),
+        due: *next_due,
+        next_due: next,
+    };
+    Verdict::Applied(Decision::change(change, false))
+}

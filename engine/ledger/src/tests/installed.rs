@@ -1,0 +1,232 @@
+//! What becomes of an installation: another component, the one before, none; and what is due.
+
+use expect_test::expect;
+
+use super::script::check;
+
+const BANK: &str = "
+    asset coin
+    account user:1
+    account user:2
+    plugin bank component=a grants=requested enabled=true \
+        holds=stake/60/capture,bid/60/release schedules=pay/60/catch_up,tidy/60/skip
+    issue user:1 coin 100
+    issue plugin:bank coin 50
+";
+
+fn check_bank(script: &str, expected: &expect_test::Expect) {
+    check(&format!("{BANK}{script}"), expected);
+}
+
+#[test]
+fn the_component_before_comes_back_with_all_that_it_had() {
+    check_bank(
+        "roll_back bank
+         call A bank user:1; A set k v; A reply
+         plugin bank component=b config={\"rate\":2} grants=requested enabled=true
+         call B bank user:1; B get k; B reply
+         roll_back bank
+         call C bank user:1; C get k; C hold bid user:1 -> plugin:bank coin 1; C reply
+         roll_back bank
+         call D bank user:1; D hold bid user:1 -> plugin:bank coin 1",
+        &expect![[r#"
+            roll_back bank: the plugin `bank` has no version from before
+            A reply: committed
+            plugin bank component=b config={"rate":2} grants=requested enabled=true: changed
+            B get k: v
+            B reply: committed
+            roll_back bank: changed
+            C get k: v
+            C reply: committed
+            roll_back bank: changed
+            D hold bid user:1 -> plugin:bank coin 1: refused, the manifest has no kind of hold `bid`
+        "#]],
+    );
+}
+
+#[test]
+fn an_uninstalled_plugin_leaves_accounts_and_its_holds_end_by_their_own_rule() {
+    check_bank(
+        "call A bank user:1
+         A hold stake user:1 -> plugin:bank coin 10
+         A hold bid user:1 -> plugin:bank coin 5
+         A set k v
+         A reply
+         hold 7 user:1 -> user:2 coin 3
+         call B bank user:1; B set k w
+         remove_plugin bank
+         remove_plugin bank
+         B reply
+         call C bank user:1
+         expire A/0
+         expire A/1
+         expire 7
+         balance user:1 coin
+         balance plugin:bank coin
+         plugin bank component=a grants=requested enabled=true
+         state bank
+         violations",
+        &expect![[r#"
+            A reply: committed
+            remove_plugin bank: changed
+            remove_plugin bank: unchanged
+            B reply: stale
+            call C bank user:1: not run, the plugin `bank` is disabled
+            expire A/1: changed
+            expire 7: the hold 00000000-0000-0000-0000-000000000007 has ended
+            balance user:1 coin: 90, held 3
+            balance plugin:bank coin: 60
+            state bank: none
+            violations: none
+        "#]],
+    );
+}
+
+#[test]
+fn each_due_time_has_one_run() {
+    check_bank(
+        "due bank
+         call A bank plugin:bank due=60000 action=pay
+         A pay plugin:bank -> user:1 coin 1
+         call B bank plugin:bank due=60000 action=pay
+         B pay plugin:bank -> user:1 coin 1
+         A reply
+         wait 60
+         call C bank plugin:bank due=60000 action=pay
+         C pay plugin:bank -> user:1 coin 1
+         C reply
+         B reply
+         due bank
+         call D bank plugin:bank due=180000 action=pay; D reply
+         call E bank plugin:bank due=120000 action=pay; E reply
+         wait 60
+         call E bank plugin:bank due=120000 action=pay; E fault
+         call F bank plugin:bank due=120000 action=none; F reply
+         due bank
+         balance user:1 coin",
+        &expect![[r#"
+            due bank: pay at 60000, tidy at 60000
+            A reply: stale
+            C reply: committed
+            B reply: stale
+            due bank: pay at 120000, tidy at 60000
+            D reply: stale
+            E reply: stale
+            E fault: faulted
+            F reply: stale
+            due bank: pay at 180000, tidy at 60000
+            balance user:1 coin: 101
+        "#]],
+    );
+}
+
+#[test]
+fn a_run_that_comes_to_nothing_counts_and_one_that_cannot_begin_does_not() {
+    check_bank(
+        "wait 60
+         call A bank plugin:bank due=60000 action=pay; A decline
+         due bank
+         wait 60
+         call B bank plugin:bank due=120000 action=pay
+         B pay plugin:bank -> user:1 coin 51
+         B reply
+         due bank
+         plugin bank enabled=false
+         wait 60
+         call C bank plugin:bank due=180000 action=pay
+         C reply
+         due bank",
+        &expect![[r#"
+            A decline: declined
+            due bank: pay at 120000, tidy at 60000
+            B reply: on record, `plugin:bank` can spend 50 coin, and 51 are required
+            due bank: pay at 180000, tidy at 60000
+            plugin bank enabled=false: changed
+            call C bank plugin:bank due=180000 action=pay: not run, the plugin `bank` is disabled
+            C reply: the plugin `bank` is disabled
+            due bank: pay at 180000, tidy at 60000
+        "#]],
+    );
+}
+
+#[test]
+fn nobody_but_the_clock_calls_on_behalf_of_a_plugin() {
+    check_bank(
+        "call A bank plugin:bank
+         call B bank user:1 due=60000 action=pay; B reply
+         call C bank plugin:other due=60000 action=pay",
+        &expect![[r#"
+            call A bank plugin:bank: not run, `plugin:bank` is made by the server, with the asset or the plugin
+            B reply: stale
+            call C bank plugin:other due=60000 action=pay: not run, `plugin:other` is made by the server, with the asset or the plugin
+        "#]],
+    );
+}
+
+#[test]
+fn what_was_missed_is_left_out_or_made_up_for_as_the_rule_says() {
+    check_bank(
+        "skip_due bank tidy
+         wait 600
+         skip_due bank tidy
+         skip_due bank pay
+         skip_due bank none
+         due bank
+         wait 60600
+         skip_due bank pay
+         due bank",
+        &expect![[r#"
+            skip_due bank tidy: unchanged
+            skip_due bank tidy: changed
+            skip_due bank pay: unchanged
+            skip_due bank none: unchanged
+            due bank: pay at 60000, tidy at 660000
+            skip_due bank pay: changed
+            due bank: pay at 1260000, tidy at 660000
+        "#]],
+    );
+}
+
+#[test]
+fn what_is_due_stays_due_whatever_else_is_set() {
+    check_bank(
+        "wait 300
+         plugin bank config={\"rate\":2}
+         due bank
+         plugin bank component=a2 grants=requested enabled=true schedules=pay/60/skip,tidy/60/skip
+         due bank
+         plugin bank times=pay/120
+         due bank
+         plugin bank enabled=false
+         wait 300
+         plugin bank enabled=true
+         due bank",
+        &expect![[r#"
+            plugin bank config={"rate":2}: changed
+            due bank: pay at 60000, tidy at 60000
+            plugin bank component=a2 grants=requested enabled=true schedules=pay/60/skip,tidy/60/skip: changed
+            due bank: pay at 60000, tidy at 60000
+            plugin bank times=pay/120: changed
+            due bank: pay at 360000, tidy at 60000
+            plugin bank enabled=false: changed
+            plugin bank enabled=true: changed
+            due bank: pay at 720000, tidy at 660000
+        "#]],
+    );
+}
+
+#[test]
+fn a_configuration_is_for_the_component_that_it_was_held_against() {
+    check_bank(
+        "plugin bank config={\"rate\":2} checked=a
+         plugin bank component=b
+         plugin bank config={\"rate\":3} checked=a
+         plugin bank config={\"rate\":3} checked=b",
+        &expect![[r#"
+            plugin bank config={"rate":2} checked=a: changed
+            plugin bank component=b: changed
+            plugin bank config={"rate":3} checked=a: the plugin `bank` was changed a moment ago: look at it, and ask again
+            plugin bank config={"rate":3} checked=b: changed
+        "#]],
+    );
+}
