@@ -11,3 +11,11 @@ wasmtime::component::bindgen!({
     world: "plugin",
     imports: { default: trappable },
 });
+
+/// What a plugin with schedules exports beside.
+pub(crate) mod schedules {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "schedules",
+    });
+}

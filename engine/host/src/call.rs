@@ -1,11 +1,11 @@
 //! One call: a fresh store, one action, one end.
 
-use bursar_ledger::{Draft, DrawOrigin, Ending, Transcript};
+use bursar_ledger::{Draft, DrawOrigin, Ending, Timestamp, Transcript};
 use serde_json::Value;
 use wasmtime::{Result, Store, Trap};
 
-use crate::bindings::PluginPre;
 use crate::bindings::exports::bursar::plugin::handler::Decline;
+use crate::check::Checked;
 use crate::guest::{Fault, Guest, LogLine, Origin, Stopped, told};
 use crate::limits::{
     ARGUMENTS_BYTES_MAX, DECLINE_BYTES_MAX, DECLINE_CODE_CHARS_MAX, HANDLES_MAX, Limits,
@@ -76,14 +76,13 @@ pub(crate) fn store(
 
 /// Runs one call to its end.
 pub(crate) fn run(
-    plugin: &PluginPre<Guest>,
-    manifest: &Manifest,
+    plugin: &Checked,
     limits: &Limits,
     draft: Draft,
     origin: Origin,
 ) -> std::result::Result<Finished, Box<Unfinished>> {
     let teller = Teller::Draft(Box::new(draft));
-    let (ran, guest) = run_guest(plugin, manifest, limits, teller, origin);
+    let (ran, guest) = run_guest(plugin, limits, teller, origin);
     let Some(teller) = guest.and_then(|guest| guest.teller) else {
         return Err(Box::new(unfinished(CallFailure::Internal, None)));
     };
@@ -129,14 +128,13 @@ pub enum NotRepeated {
 
 /// Runs a call again, over the answers that it was given.
 pub(crate) fn repeat(
-    plugin: &PluginPre<Guest>,
-    manifest: &Manifest,
+    plugin: &Checked,
     limits: &Limits,
     telling: Telling,
 ) -> std::result::Result<Repeated, NotRepeated> {
     let teller = Teller::Record(Box::new(telling));
     let nowhere: Origin = Box::new(|_| unreachable!("a record says what was drawn"));
-    let (ran, guest) = run_guest(plugin, manifest, limits, teller, nowhere);
+    let (ran, guest) = run_guest(plugin, limits, teller, nowhere);
     let ran = ran.map_err(|broken| match broken {
         Broken::Diverged(what) => NotRepeated::Diverged(what),
         Broken::Failed(failure) => NotRepeated::Failed(failure),
@@ -167,17 +165,16 @@ impl Broken {
 
 /// One run of a guest, and what is kept of it.
 fn run_guest(
-    plugin: &PluginPre<Guest>,
-    manifest: &Manifest,
+    plugin: &Checked,
     limits: &Limits,
     teller: Teller,
     origin: Origin,
 ) -> (std::result::Result<Repeated, Broken>, Option<Guest>) {
     let limits = &limits.with_fuel(teller.fuel());
     let arguments = teller.call().arguments.to_string();
-    let action = teller.call().action.clone();
+    let (action, due) = (teller.call().action.clone(), teller.call().due);
     let guest = Guest::called(teller, origin, limits);
-    let Ok(mut store) = store(plugin.engine(), guest, limits) else {
+    let Ok(mut store) = store(plugin.pre.engine(), guest, limits) else {
         return (Err(Broken::Failed(CallFailure::Internal)), None);
     };
     let handled = if arguments.len() > ARGUMENTS_BYTES_MAX {
@@ -186,17 +183,13 @@ fn run_guest(
         ))
         .into())
     } else {
-        plugin.instantiate(&mut store).and_then(|instance| {
-            instance
-                .bursar_plugin_handler()
-                .call_handle(&mut store, &arguments)
-        })
+        handle(plugin, &mut store, &action, &arguments, due)
     };
     let burned = limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0));
     let mut guest = store.into_data();
     let drew = guest.teller.as_ref().is_some_and(Teller::has_drawn);
     let ending = match handled {
-        Ok(answer) => Ok(judge(answer, manifest, &action, drew)),
+        Ok(answer) => Ok(judge(answer, &plugin.manifest, &action, drew)),
         Err(error) => broke(&error, drew),
     };
     let ran = ending.map(|ending| Repeated {
@@ -205,6 +198,33 @@ fn run_guest(
         log: std::mem::take(&mut guest.log),
     });
     (ran, Some(guest))
+}
+
+/// Has the guest do what is asked: an action, or what is due.
+fn handle(
+    plugin: &Checked,
+    store: &mut Store<Guest>,
+    action: &str,
+    arguments: &str,
+    due: Option<Timestamp>,
+) -> Result<std::result::Result<String, Decline>> {
+    let Some(due) = due else {
+        let instance = plugin.pre.instantiate(&mut *store)?;
+        return instance
+            .bursar_plugin_handler()
+            .call_handle(store, arguments);
+    };
+    let Some(schedules) = &plugin.schedules else {
+        return Err(Fault("it has no schedules".into()).into());
+    };
+    let instance = schedules.instantiate(&mut *store)?;
+    let ran = instance
+        .bursar_plugin_schedule()
+        .call_run(store, action, due.0)?;
+    Ok(ran.map_err(|no| Decline {
+        code: no.code,
+        message: no.message,
+    }))
 }
 
 fn unfinished(failure: CallFailure, teller: Option<Teller>) -> Unfinished {

@@ -9,6 +9,7 @@ use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
 use crate::bindings::PluginPre;
+use crate::bindings::schedules::SchedulesPre;
 use crate::call::{CallFailure, explain, store};
 use crate::guest::Guest;
 use crate::limits::Limits;
@@ -19,6 +20,8 @@ use crate::shape;
 /// A component that may run here.
 pub struct Checked {
     pub(crate) pre: PluginPre<Guest>,
+    /// The optional export, if it is there.
+    pub(crate) schedules: Option<SchedulesPre<Guest>>,
     pub(crate) manifest: Manifest,
 }
 
@@ -55,7 +58,18 @@ pub(crate) fn check(
         return Err(Finding::new("manifest_unstable", message).into());
     }
     let manifest = Manifest::parse(&manifest)?;
-    Ok(Checked { pre, manifest })
+    let schedules = SchedulesPre::new(pre.instance_pre().clone()).ok();
+    if schedules.is_none() && !manifest.schedules.is_empty() {
+        let message = "the manifest names schedules, and `schedule` is not exported";
+        let hint =
+            "export `bursar:plugin/schedule@0.1.0`; the SDK does where `plugin!` has schedules";
+        return Err(Finding::new("schedule_missing", message).hint(hint).into());
+    }
+    Ok(Checked {
+        pre,
+        schedules,
+        manifest,
+    })
 }
 
 /// Compiles a component. Compilers have had panics on odd input; one of them costs this upload.

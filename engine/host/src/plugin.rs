@@ -8,7 +8,6 @@ use bursar_ledger::{CallRequest, Digest, Draft, DrawOrigin, Installation, Transc
 use wasmtime::Engine;
 use wasmtime::component::Linker;
 
-use crate::bindings::PluginPre;
 use crate::call::{self, Finished, NotRepeated, Repeated, Unfinished};
 use crate::check::{Checked, check};
 use crate::guest::Guest;
@@ -99,10 +98,9 @@ impl PluginHost {
         if Digest::of(bytes) != digest {
             return Err(Finding::new("digest_mismatch", "these are not the bytes of it").into());
         }
-        let Checked { pre, manifest } = self.check(bytes)?;
+        let checked = self.check(bytes)?;
         let plugin = Arc::new(LoadedPlugin {
-            pre,
-            manifest,
+            checked,
             limits: self.inner.limits,
         });
         let mut ready = self
@@ -144,15 +142,14 @@ impl PluginHost {
 
 /// A component that is ready to run.
 pub struct LoadedPlugin {
-    pre: PluginPre<Guest>,
-    manifest: Manifest,
+    checked: Checked,
     limits: Limits,
 }
 
 impl LoadedPlugin {
     /// What the plugin says of itself.
     pub fn manifest(&self) -> &Manifest {
-        &self.manifest
+        &self.checked.manifest
     }
 
     /// Runs a call again over the answers that it was given: with this configuration, this much fuel
@@ -166,7 +163,7 @@ impl LoadedPlugin {
         let config = (*installation.config).clone();
         let fuel = installation.grants.fuel;
         let telling = Telling::new(request, config, fuel, transcript);
-        call::repeat(&self.pre, &self.manifest, &self.limits, telling)
+        call::repeat(&self.checked, &self.limits, telling)
     }
 
     /// Runs one action over a draft, to its end. Blocks the thread for as long as the guest thinks,
@@ -177,6 +174,6 @@ impl LoadedPlugin {
         origin: impl FnOnce(&CallRequest) -> DrawOrigin + Send + 'static,
     ) -> Result<Finished, Box<Unfinished>> {
         let origin = Box::new(origin);
-        call::run(&self.pre, &self.manifest, &self.limits, draft, origin)
+        call::run(&self.checked, &self.limits, draft, origin)
     }
 }

@@ -50,6 +50,7 @@ fn books() -> &'static Books {
             grants: Some(GrantChoice::Requested),
             config: Some(json!({"greeting": "Hi"})),
             enabled: Some(true),
+            ..PluginPatch::default()
         };
         let issue = |account: &str| {
             Act::Issue(IssueRequest {
@@ -129,8 +130,7 @@ pub(super) fn load(host: &PluginHost, guest: &Guest) -> Arc<LoadedPlugin> {
 
 /// Calls a checked guest within these limits.
 pub(super) fn run(checked: &Checked, limits: &Limits) -> Result<Finished, CallFailure> {
-    let (pre, manifest) = (&checked.pre, &checked.manifest);
-    let ran = call::run(pre, manifest, limits, draft(), Box::new(origin));
+    let ran = call::run(checked, limits, draft(), Box::new(origin));
     ran.map_err(|unfinished| unfinished.failure)
 }
 

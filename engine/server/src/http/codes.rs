@@ -1,7 +1,7 @@
 //! Every code that a problem may have, with what it means. Codes are stable: programs branch on them.
 
 /// The codes, from the request itself to the state of the world.
-pub(super) const CODES: [(&str, &str); 68] = [
+pub(super) const CODES: [(&str, &str); 72] = [
     (
         "malformed",
         "The request cannot be read; `pointer` leads to the place in the body (RFC 6901).",
@@ -116,6 +116,22 @@ pub(super) const CODES: [(&str, &str); 68] = [
     (
         "seeds_hidden",
         "As many server seeds as may wait for games to end, `most`, are not revealed yet.",
+    ),
+    (
+        "nothing_before",
+        "No other component was installed before this one.",
+    ),
+    (
+        "plugin_changed",
+        "The plugin was changed while the request was read; look at it, and ask again.",
+    ),
+    (
+        "schedule_unknown",
+        "The plugin has no schedule of this name.",
+    ),
+    (
+        "budget_exceeded",
+        "The plugin may move `most` of `asset` a day by `budget`, and this would make `asked`.",
     ),
     ("hold_closed", "The hold has ended; `ended` says how."),
     (

@@ -12,7 +12,7 @@ use axum::response::Response;
 use bursar_host::LoadedPlugin;
 use bursar_ledger::{
     AccountId, Act, Digest, EconomyId, GrantChoice, Grants, Plugin, PluginId, PluginPatch,
-    ROLE_BYTES_MAX, ROLES_MAX, Scope, SpendLimit,
+    ROLE_BYTES_MAX, ROLES_MAX, SCHEDULE_SECONDS_MAX, Scope, SpendLimit, Times,
 };
 use schemars::JsonSchema;
 use serde::de::Error as _;
@@ -48,6 +48,12 @@ pub(super) struct PluginBody {
     config: Option<Value>,
     /// Whether it may be called.
     enabled: Option<bool>,
+    /// Whether a newer version takes its place by itself when it is uploaded, if it asks for no more.
+    follow: Option<bool>,
+    /// Other times of its schedules, by name.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, shapes::Times>")]
+    schedules: BTreeMap<String, Times>,
 }
 
 /// `"requested"`, or the grants themselves.
@@ -159,7 +165,15 @@ async fn prepare(
         }),
         config: body.config,
         enabled: body.enabled,
+        follow: body.follow,
+        schedules: body.schedules,
+        checked_against: None,
     };
+    let impossible = |times: &&Times| !times.are_possible();
+    if patch.schedules.values().any(|times| impossible(&times)) {
+        let detail = format!("every 1 to {SCHEDULE_SECONDS_MAX} s, from less than that");
+        return Err(Problem::malformed("/schedules", detail));
+    }
     // A component that this version no longer runs can still be switched off.
     if chosen.is_none() && patch.config.is_none() {
         return Ok(patch);
@@ -178,6 +192,7 @@ async fn prepare(
         &loaded,
         patch.config.as_ref().or(present).unwrap_or(&json!({})),
     )?;
+    patch.checked_against = Some(digest);
     patch.component = chosen.map(|digest| manifest.component_choice(plugin, digest));
     Ok(patch)
 }
@@ -199,6 +214,59 @@ fn check_config(loaded: &LoadedPlugin, config: &Value) -> Result<(), Problem> {
         .manifest()
         .check_configuration(config)
         .map_err(|error| Problem::malformed(&format!("/config{}", error.pointer), error.message))
+}
+
+/// `DELETE …/plugins/{plugin}`
+pub(super) async fn remove(
+    State(api): State<Api>,
+    caller: Caller,
+    Path((economy, plugin)): Path<(String, String)>,
+    _: Asked<Nothing>,
+) -> Result<Response, Problem> {
+    let economy = extract::economy(&economy)?;
+    caller.require(Scope::Admin, &economy)?;
+    let plugin: PluginId = extract::name("plugin", &plugin)?;
+    check_installed(&api, &economy, &plugin)?;
+    let route = format!("/v1/economies/{economy}/plugins/{plugin}");
+    let asking = extract::asking(&caller, economy, None, "DELETE", &route, &json!({}));
+    let act = Act::RemovePlugin { plugin };
+    Ok(extract::respond(api.bursar.act(asking, act).await?))
+}
+
+/// A rollback says nothing.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RollBackBody {}
+
+/// `POST …/plugins/{plugin}/rollback`
+pub(super) async fn roll_back(
+    State(api): State<Api>,
+    caller: Caller,
+    Path((economy, plugin)): Path<(String, String)>,
+    _: Asked<Nothing>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let economy = extract::economy(&economy)?;
+    caller.require(Scope::Admin, &economy)?;
+    let plugin: PluginId = extract::name("plugin", &plugin)?;
+    check_installed(&api, &economy, &plugin)?;
+    let key = extract::idempotency_key(&headers)?;
+    let parsed = extract::json::<RollBackBody>(body).await?;
+    caller.unchanged(&api)?;
+    let route = format!("/v1/economies/{economy}/plugins/{plugin}/rollback");
+    let body = &parsed.canonical;
+    let asking = extract::asking(&caller, economy, Some(key), "POST", &route, body);
+    let act = Act::RollBackPlugin { plugin };
+    Ok(extract::respond(api.bursar.act(asking, act).await?))
+}
+
+fn check_installed(api: &Api, economy: &EconomyId, plugin: &PluginId) -> Result<(), Problem> {
+    let state = api.bursar.state();
+    let books = state.books(economy).ok_or(NoAnswer::NoEconomy)?;
+    let found = books.plugin(plugin);
+    found.ok_or_else(|| NoAnswer::NoPlugin(plugin.clone()))?;
+    Ok(())
 }
 
 /// `POST …/plugins/{plugin}/actions/{action}`

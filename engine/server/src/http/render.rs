@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::problem::Problem;
-use super::wire::{self, HoldLeftView, HoldStatus, Put, RemovedWebhookView};
+use super::wire::{self, HoldLeftView, HoldStatus, Put, RemovedPluginView, RemovedWebhookView};
 pub(super) use views::*;
 
 /// Renders an answer.
@@ -123,6 +123,9 @@ fn applied(recorded: &Recorded<'_>, decision: &Decision) -> (StatusCode, Value) 
         | Act::SetAccount { .. }
         | Act::SetPlugin { .. }
         | Act::SetKey { .. }
+        | Act::RemovePlugin { .. }
+        | Act::RollBackPlugin { .. }
+        | Act::SkipDue { .. }
         | Act::AddComponent { .. }
         | Act::SetClientSeed { .. }
         | Act::RotateSeed
@@ -251,7 +254,7 @@ fn changed(recorded: &Recorded<'_>, changed: bool) -> Value {
         Act::SetAccount { account, .. } => books
             .account(account)
             .map(|found| put(wire::account(account, found), changed)),
-        Act::SetPlugin { plugin, .. } => books
+        Act::SetPlugin { plugin, .. } | Act::RollBackPlugin { plugin } => books
             .plugin(plugin)
             .map(|found| put(wire::plugin(plugin, found), changed)),
         Act::SetKey { key, .. } => books
@@ -282,6 +285,16 @@ fn changed(recorded: &Recorded<'_>, changed: bool) -> Value {
         | Act::Issue(_)
         | Act::Burn(_)
         | Act::Call(_) => None,
+        Act::RemovePlugin { plugin } => {
+            let (id, removed) = (plugin, true);
+            Some(put(RemovedPluginView { id, removed }, changed))
+        }
+        Act::SkipDue { plugin, schedule } => {
+            let skipped = books
+                .plugin(plugin)
+                .and_then(|found| found.schedules.get(schedule));
+            skipped.map(|found| json!({ "next_due": found.next_due, "changed": changed }))
+        }
         Act::BurnNonces { nonces } => Some(json!({ "nonces": nonces, "changed": changed })),
         Act::SetClientSeed { account, .. } => Some(put(wire::client_seed(account, books), changed)),
         Act::RotateSeed | Act::RevealSeeds { .. } => Some(put(wire::active_seed(books), changed)),

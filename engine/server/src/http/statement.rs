@@ -237,6 +237,9 @@ fn origin(act: &Act, part: u32) -> Origin {
         | Act::SetAsset { .. }
         | Act::SetAccount { .. }
         | Act::SetPlugin { .. }
+        | Act::RemovePlugin { .. }
+        | Act::RollBackPlugin { .. }
+        | Act::SkipDue { .. }
         | Act::SetClientSeed { .. }
         | Act::RotateSeed
         | Act::RevealSeeds { .. }

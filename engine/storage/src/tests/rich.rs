@@ -184,6 +184,7 @@ fn install() -> Act {
             grants: Some(GrantChoice::Requested),
             config: Some(json!({ "price": 2 })),
             enabled: Some(true),
+            ..PluginPatch::default()
         }),
     }
 }

@@ -4,11 +4,13 @@ use axum::http::StatusCode;
 use bursar_ledger::Scope;
 use serde_json::json;
 
-use super::{CallBody, PluginBody, PluginList, call, list, read, set};
+use super::{
+    CallBody, PluginBody, PluginList, RollBackBody, call, list, read, remove, roll_back, set,
+};
 use crate::http::extract::Preview;
 use crate::http::render::CallAnswer;
 use crate::http::route::{Resource, Route};
-use crate::http::wire::{DescribedView, PluginView, Put};
+use crate::http::wire::{DescribedView, PluginView, Put, RemovedPluginView};
 use crate::http::{calls, transfers};
 
 const PLUGIN: &str = "/v1/economies/{economy}/plugins/{plugin}";
@@ -22,6 +24,8 @@ pub(in crate::http) fn routes() -> Resource {
             set_route(),
             read_route(),
             list_route(),
+            remove_route(),
+            roll_back_route(),
             call_route(),
             calls::route(),
         ],
@@ -57,8 +61,10 @@ fn set_route() -> Route {
                 "component_refused",
                 "economy_closed",
                 "grant_too_wide",
+                "schedule_unknown",
             ],
         )
+        .no(StatusCode::CONFLICT, &["plugin_changed"])
         .writes()
 }
 
@@ -83,6 +89,42 @@ fn list_route() -> Route {
         )
         .needs(Scope::Read)
         .answers::<PluginList>(StatusCode::OK, "The plugins.")
+}
+
+fn remove_route() -> Route {
+    Route::delete(PLUGIN, remove)
+        .called(
+            "remove_plugin",
+            "Uninstall a plugin",
+            "Its accounts stay with what they have, its own keys go. Each hold that it has placed is \
+             ended by its own rule: released, or captured.",
+        )
+        .needs(Scope::Admin)
+        .answers::<Put<RemovedPluginView<'static>>>(StatusCode::OK, "It is gone.")
+        .no(StatusCode::NOT_FOUND, &["plugin_not_found"])
+        .no(StatusCode::UNPROCESSABLE_ENTITY, &["economy_closed"])
+        .writes()
+}
+
+fn roll_back_route() -> Route {
+    Route::post(
+        "/v1/economies/{economy}/plugins/{plugin}/rollback",
+        roll_back,
+    )
+    .called(
+        "roll_back_plugin",
+        "Go back to the component before",
+        "With the grants, the configuration and the switch that it had; what the plugin keeps \
+             stays. Once more, and it is as it was.",
+    )
+    .needs(Scope::Admin)
+    .body::<RollBackBody>("back", json!({}))
+    .keyed()
+    .answers::<Put<PluginView<'static>>>(StatusCode::OK, "The plugin as it is now.")
+    .no(StatusCode::NOT_FOUND, &["plugin_not_found"])
+    .no(StatusCode::CONFLICT, &["nothing_before"])
+    .no(StatusCode::UNPROCESSABLE_ENTITY, &["economy_closed"])
+    .writes()
 }
 
 fn call_route() -> Route {

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
+use bursar_ledger::{SCHEDULE_SECONDS_MAX, STATE_BYTES_GRANTED_MAX};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{AccountName, ActionName, Limit, PluginName};
 
@@ -30,10 +31,50 @@ shape!(Grants, |generator| {
                 "type": ["object", "null"],
                 "additionalProperties": generator.subschema_for::<Limit>(),
             },
+            "spend_per_member_per_day": caps(
+                generator,
+                "The most that may leave one member in a day (of UTC), held amounts included; as above.",
+            ),
+            "issue_per_day": caps(
+                generator,
+                "The most that may be issued in a day (of UTC); as above.",
+            ),
+            "state_bytes": {
+                "description": "Bytes of keys and values that the plugin may keep; 1 MiB where absent.",
+                "type": ["integer", "null"], "minimum": 0, "maximum": STATE_BYTES_GRANTED_MAX,
+            },
+            "fuel": {
+                "description": "How much it may compute in one call: 10, 50 or 500 million units.",
+                "type": "string", "enum": ["small", "standard", "large"],
+            },
         },
         "additionalProperties": false,
     })
 });
+
+fn caps(generator: &mut SchemaGenerator, about: &str) -> Value {
+    json!({
+        "description": about, "type": ["object", "null"],
+        "additionalProperties": generator.subschema_for::<Limit>(),
+    })
+}
+
+shape!(Missed, |_generator| json_schema!({
+    "description": "What becomes of due times that were missed: each has its run, or they are left out.",
+    "type": "string", "enum": ["catch_up", "skip"],
+}));
+
+shape!(Times, |_generator| json_schema!({
+    "description": "When a schedule is due: at each multiple of `every_s` since 1970 UTC, and \
+                    `offset_s` later.",
+    "type": "object",
+    "properties": {
+        "every_s": { "type": "integer", "minimum": 1, "maximum": SCHEDULE_SECONDS_MAX },
+        "offset_s": { "type": "integer", "minimum": 0, "maximum": SCHEDULE_SECONDS_MAX },
+    },
+    "required": ["every_s"],
+    "additionalProperties": false,
+}));
 
 shape!(Manifest, |generator| json_schema!({
     "description": "What a plugin says of itself: enough to build slash commands from.",
@@ -53,6 +94,9 @@ shape!(Manifest, |generator| json_schema!({
             "type": ["object", "boolean"],
         },
         "permissions": generator.subschema_for::<Grants>(),
+        "holds": { "description": "How its holds end, by kind.", "type": "object" },
+        "schedules": { "description": "What it does by itself.", "type": "array" },
+        "odds": { "description": "What its games return.", "type": "array" },
     },
     "required": [
         "id", "version", "description", "license", "accounts", "actions", "configuration",

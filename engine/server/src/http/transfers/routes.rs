@@ -17,6 +17,7 @@ pub(in crate::http) const REFUSALS: &[&str] = &[
     "account_frozen",
     "account_not_found",
     "asset_not_found",
+    "budget_exceeded",
     "ceiling_exceeded",
     "economy_closed",
     "economy_frozen",

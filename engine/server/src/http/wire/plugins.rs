@@ -1,7 +1,9 @@
 //! Plugins and components.
 
 use bursar_host::Manifest;
-use bursar_ledger::{Component, Digest, Grants, Plugin, PluginId, Timestamp};
+use std::collections::BTreeMap;
+
+use bursar_ledger::{Component, Digest, Grants, Missed, Plugin, PluginId, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -28,6 +30,17 @@ pub(in crate::http) struct PluginView<'a> {
     /// The operator's configuration, as the manifest's schema has it.
     #[schemars(with = "Value")]
     config: &'a Value,
+    /// Whether a newer version takes its place by itself, if it asks for no more.
+    follow: bool,
+    /// The component that was here before, to which it can be rolled back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "shapes::Digest")]
+    previous: Option<Digest>,
+    /// What it does by itself.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    schedules: BTreeMap<&'a str, ScheduleView>,
+    /// Calls that have drawn and then broken off since it was last set; with the third it is off.
+    broken_draws: u32,
     /// Bytes of its own keys and values together.
     state_bytes: usize,
 }
@@ -40,6 +53,10 @@ pub(in crate::http) fn plugin<'a>(id: &'a PluginId, plugin: &'a Plugin) -> Plugi
         requested: &plugin.requested,
         grants: &plugin.grants,
         config: &plugin.config,
+        follow: plugin.follow,
+        previous: plugin.previous.as_ref().map(|before| before.component),
+        schedules: schedules(plugin),
+        broken_draws: plugin.broken_draws,
         state_bytes: plugin.state_bytes,
     }
 }
@@ -57,6 +74,44 @@ pub(in crate::http) struct DescribedView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "problem::ProblemBody<'static>")]
     pub(in crate::http) problem: Option<Value>,
+}
+
+/// A plugin that is gone.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "PluginRemoved")]
+pub(in crate::http) struct RemovedPluginView<'a> {
+    #[schemars(with = "shapes::PluginName")]
+    pub(in crate::http) id: &'a PluginId,
+    #[schemars(extend("const" = true))]
+    pub(in crate::http) removed: bool,
+}
+
+/// When a schedule of a plugin is due.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Schedule")]
+struct ScheduleView {
+    /// Seconds from one due time to the next.
+    every_s: u64,
+    /// Seconds from each multiple of that since 1970 UTC to the due time.
+    offset_s: u64,
+    #[schemars(with = "shapes::Missed")]
+    missed: Missed,
+    /// The next due time that has not had its run.
+    #[schemars(with = "shapes::Timestamp")]
+    next_due: Timestamp,
+}
+
+fn schedules(plugin: &Plugin) -> BTreeMap<&str, ScheduleView> {
+    let all = plugin.schedules.iter().map(|(name, schedule)| {
+        let view = ScheduleView {
+            every_s: schedule.rule.times.every_s,
+            offset_s: schedule.rule.times.offset_s,
+            missed: schedule.rule.missed,
+            next_due: schedule.next_due,
+        };
+        (name.as_str(), view)
+    });
+    all.collect()
 }
 
 /// A component that was uploaded.
