@@ -9,11 +9,9 @@ use std::process::{Command, exit};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 
-/// Package and component of each plugin that the binary carries. The villain is for the demo.
-const PLUGINS: [(&str, &str); 3] = [
-    ("bursar-shop", "bursar_shop.wasm"),
-    ("bursar-coinflip", "bursar_coinflip.wasm"),
-    ("bursar-villain", "bursar_villain.wasm"),
+/// The plugins that the binary carries. The villain is for the demo.
+const PLUGINS: [&str; 8] = [
+    "shop", "coinflip", "daily", "dice", "lottery", "slots", "work", "villain",
 ];
 
 fn main() {
@@ -25,13 +23,14 @@ fn main() {
     }
     check_target(Path::new(&variable("RUSTC")));
     build(&root, &out, Path::new(&variable("CARGO")));
-    for (_, component) in PLUGINS {
+    for plugin in PLUGINS {
+        let component = format!("bursar_{plugin}.wasm");
         let built = out
             .join("guests")
             .join(TARGET)
             .join("guest")
-            .join(component);
-        if let Err(error) = std::fs::copy(&built, out.join(component)) {
+            .join(&component);
+        if let Err(error) = std::fs::copy(&built, out.join(&component)) {
             fail(&format!("{}: {error}", built.display()));
         }
     }
@@ -62,8 +61,8 @@ fn build(root: &Path, out: &Path, cargo: &Path) {
         "--target",
         TARGET,
     ]);
-    for (package, _) in PLUGINS {
-        command.args(["--package", package]);
+    for plugin in PLUGINS {
+        command.args(["--package", &format!("bursar-{plugin}")]);
     }
     // Flags and wrappers of the build outside are for the machine, not for the components; and no
     // path of the machine gets into them, so that a component is the same wherever it is built.

@@ -202,6 +202,7 @@ fn start(runtime: &Runtime, file: std::path::PathBuf) -> (String, String, onesho
         ticks: clock::running(),
         limits: Limits::standard(),
         calls: CallBounds::standard(),
+        schedules: Some(Duration::from_secs(1)),
         webhooks: WebhookSetup::standard(),
     };
     let server = runtime.block_on(Server::start(setup)).unwrap();

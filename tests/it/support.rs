@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use bursar_host::Limits;
 use bursar_server::client::{Address, Client, Response};
@@ -54,6 +55,7 @@ impl House {
             ticks: clock::running(),
             limits: Limits::standard(),
             calls: CallBounds::standard(),
+            schedules: Some(Duration::from_secs(1)),
             webhooks: WebhookSetup::standard(),
         };
         change(&mut setup);

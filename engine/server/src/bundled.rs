@@ -8,21 +8,28 @@ pub struct Bundled {
     pub bytes: &'static [u8],
 }
 
+/// A component that the build script has made.
+macro_rules! built {
+    ($name:literal) => {
+        include_bytes!(concat!(env!("OUT_DIR"), "/bursar_", $name, ".wasm"))
+    };
+}
+
+/// The bundled plugins of these names.
+macro_rules! bundled {
+    ($($name:literal),* $(,)?) => {
+        &[$(Bundled { name: $name, bytes: built!($name) }),*]
+    };
+}
+
 /// The plugins that can be installed as `bundled:NAME`.
-pub const PLUGINS: [Bundled; 2] = [
-    Bundled {
-        name: "shop",
-        bytes: include_bytes!(concat!(env!("OUT_DIR"), "/bursar_shop.wasm")),
-    },
-    Bundled {
-        name: "coinflip",
-        bytes: include_bytes!(concat!(env!("OUT_DIR"), "/bursar_coinflip.wasm")),
-    },
+pub const PLUGINS: &[Bundled] = bundled![
+    "shop", "coinflip", "daily", "dice", "lottery", "slots", "work"
 ];
 
 /// A component that tries to do harm. The demo uploads it like anybody would; it cannot be
 /// installed by name.
-pub const VILLAIN: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/bursar_villain.wasm"));
+pub const VILLAIN: &[u8] = built!("villain");
 
 /// A bundled plugin by name.
 pub fn find(name: &str) -> Option<&'static Bundled> {

@@ -5,6 +5,7 @@
 mod calls;
 mod nonces;
 mod preview;
+mod schedules;
 mod seeds;
 
 use std::sync::Arc;

@@ -66,6 +66,9 @@ pub enum NoAnswer {
     /// The plugin's component does not run in this version.
     #[error("the plugin does not load here; nothing has moved. The operator finds why with GET")]
     NotLoaded,
+    /// What was due has not had its run.
+    #[error("it could not begin")]
+    NotRun,
     /// We are wrong.
     #[error("{0}")]
     Bug(&'static str),

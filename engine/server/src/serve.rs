@@ -62,6 +62,8 @@ pub struct Setup {
     pub calls: CallBounds,
     /// How webhooks are served.
     pub webhooks: WebhookSetup,
+    /// How often is looked at what plugins do by themselves; never, where nothing is to run.
+    pub schedules: Option<Duration>,
 }
 
 /// Why a server does not start.
@@ -100,6 +102,7 @@ pub struct Server {
     bursar: Bursar,
     router: Router,
     webhooks: Webhooks,
+    schedules: Option<Duration>,
     /// True once the service is to end.
     stopping: watch::Sender<bool>,
     tcp: Option<TcpListener>,
@@ -152,6 +155,7 @@ impl Server {
             bursar,
             router,
             webhooks,
+            schedules: setup.schedules,
             stopping,
             tcp,
             owner_socket,
@@ -194,12 +198,20 @@ impl Server {
         let webhooks = tokio::spawn(self.webhooks.run(stopped.clone()));
         let seeds = self.bursar.clone().keep_seeds(SEEDS_SWEEP, stopped.clone());
         let seeds = tokio::spawn(seeds);
+        let schedules = self
+            .bursar
+            .clone()
+            .keep_schedules(self.schedules, stopped.clone());
+        let schedules = tokio::spawn(schedules);
         stop.await;
         tracing::info!("stopping: ending requests under way");
         stopping.send_replace(true);
         while listeners.join_next().await.is_some() {}
         if !door.close(DRAIN_PATIENCE).await {
             tracing::warn!("some requests did not end in time");
+        }
+        if schedules.await.is_err() {
+            tracing::error!("the running of schedules broke off");
         }
         if seeds.await.is_err() {
             tracing::error!("the keeping of seeds broke off");

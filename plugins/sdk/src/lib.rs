@@ -74,11 +74,13 @@ mod call;
 mod decline;
 mod glue;
 mod names;
+mod stakes;
 
 pub use amount::{Amount, AmountError};
 pub use call::{Call, HoldId, NoArguments, NoConfig};
 pub use decline::Decline;
 pub use names::{Account, Asset, NameError};
+pub use stakes::Stakes;
 
 // The contract's own types, where they are good enough for authors.
 pub use bindings::bursar::plugin::log::Level;

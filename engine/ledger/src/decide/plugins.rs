@@ -8,7 +8,7 @@ use crate::books::Books;
 use crate::decision::{Change, Decision};
 use crate::digest::Digest;
 use crate::id::{AccountId, PluginId};
-use crate::plugin::{Component, GrantChoice, HoldRules, Installation, PluginPatch};
+use crate::plugin::{Component, GrantChoice, Grants, HoldRules, Installation, PluginPatch};
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
 
@@ -53,16 +53,7 @@ pub(super) fn set_plugin(
     }
     // Grants and the switch belong to the component that they were given to.
     let kept = present.filter(|_| !renewed);
-    let grants = match &patch.grants {
-        Some(GrantChoice::Requested) => requested.clone(),
-        Some(GrantChoice::Exactly(grants)) => grants.clone().capped_as(&requested),
-        None => kept
-            .map(|present| present.grants.clone())
-            .unwrap_or_default(),
-    };
-    if !grants.narrows(&requested) {
-        return Err(Rejection::GrantTooWide);
-    }
+    let grants = granted(patch, &requested, kept.map(|present| &present.grants))?;
     let config = match (&patch.config, present) {
         (Some(config), _) => Arc::new(config.clone()),
         (None, Some(present)) => Arc::clone(&present.config),
@@ -107,6 +98,24 @@ pub(super) fn set_plugin(
         changes,
         creates,
     )))
+}
+
+/// What is granted: all that is requested, what the patch says of it, or what was granted before.
+fn granted(
+    patch: &PluginPatch,
+    requested: &Grants,
+    kept: Option<&Grants>,
+) -> Result<Grants, Rejection> {
+    let grants = match &patch.grants {
+        Some(GrantChoice::Requested) => requested.clone(),
+        Some(GrantChoice::Exactly(grants)) => grants.clone().capped_as(requested),
+        None => kept.cloned().unwrap_or_default(),
+    };
+    if grants.narrows(requested) {
+        Ok(grants)
+    } else {
+        Err(Rejection::GrantTooWide)
+    }
 }
 
 pub(super) fn remove(books: &Books, plugin: &PluginId) -> Verdict {

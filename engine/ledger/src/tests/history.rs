@@ -415,8 +415,8 @@ fn set_plugin() -> impl Strategy<Value = Act> + Clone {
     let enabled = proptest::bool::weighted(0.8);
     (of(config), of(grants), of(enabled)).prop_map(|(config, grants, enabled)| {
         let patch = PluginPatch {
-            config,
             grants,
+            config,
             enabled,
             ..PluginPatch::default()
         };

@@ -151,39 +151,13 @@ impl World {
 
     fn line(&mut self, line: &str) -> Option<String> {
         let words = Words::of(line);
+        if let Some(told) = self.told(&words) {
+            return Some(told);
+        }
         let act = match *words.plain.first()? {
             "wait" => {
                 self.waited += id::<u64>(words.plain[1]) * 1000;
                 return None;
-            }
-            "due" => {
-                let plugin = self.books.plugin(&id(words.plain[1]));
-                let schedules = &plugin.expect("the plugin is there").schedules;
-                let due = schedules.iter();
-                let due = due.map(|(name, schedule)| format!("{name} at {}", schedule.next_due.0));
-                return Some(listed(&due.collect::<Vec<_>>(), ", "));
-            }
-            "seeds" => {
-                let (active, _, draws) = self.books.active_seed();
-                let hidden = self.books.first_hidden_seed();
-                let open: Vec<u64> = self.books.open_nonces().collect();
-                return Some(format!(
-                    "seed {active}, {draws} draws, hidden from {hidden}, next nonce {}, open {open:?}",
-                    self.books.next_nonce()
-                ));
-            }
-            "origin" => {
-                let account = id(words.plain[1]);
-                let origin = self.books.draw_origin(&account, 0);
-                let whose = if origin.by_member {
-                    "its own"
-                } else {
-                    "not its own"
-                };
-                return Some(format!(
-                    "seed {}, {}, {whose}",
-                    origin.seed, origin.client_seed
-                ));
             }
             "webhooks" => {
                 for number in 1..=id(words.plain[1]) {
@@ -222,6 +196,42 @@ impl World {
             return (!decision.creates()).then(|| "changed".into());
         }
         Some(outcome(&verdict))
+    }
+
+    /// What is only looked at: what is due, seeds, and from where a member would draw.
+    fn told(&self, words: &Words<'_>) -> Option<String> {
+        match *words.plain.first()? {
+            "due" => {
+                let plugin = self.books.plugin(&id(words.plain[1]));
+                let schedules = &plugin.expect("the plugin is there").schedules;
+                let due = schedules.iter();
+                let due = due.map(|(name, schedule)| format!("{name} at {}", schedule.next_due.0));
+                Some(listed(&due.collect::<Vec<_>>(), ", "))
+            }
+            "seeds" => {
+                let (active, _, draws) = self.books.active_seed();
+                let hidden = self.books.first_hidden_seed();
+                let open: Vec<u64> = self.books.open_nonces().collect();
+                Some(format!(
+                    "seed {active}, {draws} draws, hidden from {hidden}, next nonce {}, open {open:?}",
+                    self.books.next_nonce()
+                ))
+            }
+            "origin" => {
+                let account = id(words.plain[1]);
+                let origin = self.books.draw_origin(&account, 0);
+                let whose = if origin.by_member {
+                    "its own"
+                } else {
+                    "not its own"
+                };
+                Some(format!(
+                    "seed {}, {}, {whose}",
+                    origin.seed, origin.client_seed
+                ))
+            }
+            _other => None,
+        }
     }
 
     fn open_call(&mut self, words: &Words<'_>) -> Option<String> {

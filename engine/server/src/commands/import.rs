@@ -115,6 +115,7 @@ async fn served_meanwhile(file: PathBuf, opening: &Opening) -> Result<(), Comman
         ticks: clock::running(),
         limits: Limits::standard(),
         calls: CallBounds::standard(),
+        schedules: None,
         webhooks: WebhookSetup::silent(),
     };
     let server = Server::start(setup).await.map_err(CommandError::new)?;

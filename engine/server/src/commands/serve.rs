@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use bursar_host::Limits;
 use bursar_storage::StorageError;
@@ -58,6 +59,7 @@ impl Serve {
             ticks: clock::running(),
             limits: Limits::standard(),
             calls: CallBounds::standard(),
+            schedules: Some(Duration::from_secs(1)),
             webhooks: WebhookSetup {
                 allow_private: self.allow_private_webhooks,
                 ..WebhookSetup::standard()

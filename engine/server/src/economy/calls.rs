@@ -172,36 +172,53 @@ impl Bursar {
             return replayed.map_err(|field| NoAnswer::KeyReused { field });
         }
         let call = calling.into_request(key.as_str(), self.now());
+        let reply = self.try_until_it_commits(&asking, call, &|_| true).await?;
+        self.answered(Asked::of(&asking), reply).await
+    }
+
+    /// Runs a call until it commits: with the same time and the same draws in each try, after a conflict
+    /// in its plugin's lane, and as long as it is wanted.
+    pub(super) async fn try_until_it_commits(
+        &self,
+        asking: &Asking,
+        call: CallRequest,
+        wanted: &(dyn Fn(&Books) -> bool + Send + Sync),
+    ) -> Result<Reply, NoAnswer> {
         let (mut lane, mut origin) = (None, None);
         for attempt in 0..TRIES_MAX {
             if attempt == 1 {
                 let name = (asking.economy.clone(), call.plugin.clone());
                 lane = Some(self.parts.calls.lanes.enter(name).await);
             }
-            let Ran {
-                mut result,
-                failure,
-                ..
-            } = self
+            let ran = self
                 .try_once(&asking.economy, &call, origin.clone())
                 .await?;
+            let (mut result, failure) = (ran.result, ran.failure);
             // What was drawn in an earlier try is drawn, whatever this one came to.
             result.origin = result.origin.or_else(|| origin.take());
             origin.clone_from(&result.origin);
             if let Some(failure) = failure {
-                self.keep_draws(&asking, result).await?;
+                self.keep_draws(asking, result).await?;
                 return Err(NoAnswer::CallFailed(failure));
             }
-            let last = attempt.saturating_add(1) == TRIES_MAX;
             let result = Act::Call(Box::new(result));
-            let submission = submission(asking.clone(), result, None);
-            match self.submit(submission).await? {
+            match self
+                .submit(submission(asking.clone(), result, None))
+                .await?
+            {
                 Reply::Stale => {
-                    tracing::debug!(plugin = %call.plugin, call = %call.id, attempt, last, "conflict");
+                    tracing::debug!(plugin = %call.plugin, call = %call.id, attempt, "conflict");
+                    let state = self.state();
+                    if !state
+                        .books(&asking.economy)
+                        .is_some_and(|books| wanted(books))
+                    {
+                        return Ok(Reply::Stale);
+                    }
                 }
                 reply @ (Reply::Answered(_) | Reply::KeyReused | Reply::NoEconomy) => {
-                    self.parts.nonces.recorded(&asking.economy, key.as_str());
-                    return self.answered(Asked::of(&asking), reply).await;
+                    self.parts.nonces.recorded(&asking.economy, &call.key);
+                    return Ok(reply);
                 }
             }
         }
@@ -217,7 +234,7 @@ impl Bursar {
             origin,
             request: call,
         };
-        self.keep_draws(&asking, broken).await?;
+        self.keep_draws(asking, broken).await?;
         Err(NoAnswer::Conflict)
     }
 
@@ -341,6 +358,10 @@ pub(super) struct Ran {
 /// Whether the plugin has such an action, and takes such arguments.
 fn check_fits(plugin: &LoadedPlugin, request: &CallRequest) -> Result<(), NoAnswer> {
     let manifest = plugin.manifest();
+    if request.due.is_some() {
+        // What is due is in the books because the manifest names it.
+        return Ok(());
+    }
     if manifest.action(&request.action).is_none() {
         return Err(NoAnswer::NoAction(request.plugin.clone()));
     }

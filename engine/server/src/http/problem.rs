@@ -235,7 +235,7 @@ impl From<&NoAnswer> for Problem {
                 Self::unavailable("unavailable", detail)
             }
             NoAnswer::Conflict => Self::unavailable("conflict", detail),
-            NoAnswer::CallFailed(_) | NoAnswer::NotLoaded => {
+            NoAnswer::CallFailed(_) | NoAnswer::NotLoaded | NoAnswer::NotRun => {
                 Self::unavailable("call_failed", detail)
             }
             NoAnswer::KeyReused { field } => {

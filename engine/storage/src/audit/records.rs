@@ -118,10 +118,13 @@ impl Auditor {
     }
 
     /// What was refused, declined or faulted has moved and changed nothing, but that what a call has
-    /// drawn is used up.
+    /// drawn is used up, and that a due time has had its run.
     fn check_effects(&mut self, record: &Record, act: &Act) {
-        let drew = matches!(act, Act::Call(call) if call.origin.is_some());
-        let empty = record.entries.is_empty() && (drew || record.changes == "[]");
+        let traces = matches!(
+            act,
+            Act::Call(call) if call.origin.is_some() || call.request.due.is_some()
+        );
+        let empty = record.entries.is_empty() && (traces || record.changes == "[]");
         match record.outcome {
             Outcome::Applied => {}
             Outcome::Rejected | Outcome::Declined | Outcome::Faulted | Outcome::Broken if empty => {

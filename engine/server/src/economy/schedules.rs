@@ -1,0 +1,212 @@
+//! What plugins do by themselves: run when it is due, each due time once.
+//!
+//! The books say what is due, and a run commits only if that is still so: neither a crash nor a step of
+//! the clock runs a due time twice. Here is only the looking, and patience with what fails.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bursar_ledger::{
+    AccountId, Act, Books, CallRequest, EconomyId, EconomyStatus, Missed, PluginId,
+    SCHEDULE_CATCH_UP_MAX, Schedule, Timestamp,
+};
+use bursar_storage::Request;
+use serde_json::json;
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior};
+
+use super::{Asking, Bursar};
+use crate::no_answer::NoAnswer;
+use crate::random;
+
+/// The longest pause before something that failed is tried again.
+const PAUSE_MAX: Duration = Duration::from_mins(1);
+
+/// One schedule of one plugin.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct Place {
+    economy: EconomyId,
+    plugin: PluginId,
+    schedule: String,
+}
+
+/// What is under way, and what has failed: until when it rests, and for how long.
+#[derive(Default)]
+struct Progress {
+    running: HashSet<Place>,
+    resting: HashMap<Place, (Instant, Duration)>,
+}
+
+impl Bursar {
+    /// Runs what is due, until `stopping`. What is under way then is left to the next start.
+    pub async fn keep_schedules(
+        self,
+        every: Option<Duration>,
+        mut stopping: watch::Receiver<bool>,
+    ) {
+        let Some(every) = every else {
+            return;
+        };
+        let progress = Arc::new(Mutex::new(Progress::default()));
+        let mut look = tokio::time::interval(every);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = look.tick() => {}
+                _ = stopping.wait_for(|stopping| *stopping) => return,
+            }
+            for place in self.due() {
+                if !start(&progress, &place) {
+                    continue;
+                }
+                let (bursar, progress) = (self.clone(), Arc::clone(&progress));
+                tokio::spawn(async move {
+                    let ran = bursar.run_due(&place).await;
+                    if let Err(problem) = &ran {
+                        let Place {
+                            economy,
+                            plugin,
+                            schedule,
+                        } = &place;
+                        tracing::warn!(%economy, %plugin, schedule, %problem, "what is due rests");
+                    }
+                    end(&progress, place, ran.is_ok());
+                });
+            }
+        }
+    }
+
+    /// The schedules that are due.
+    fn due(&self) -> Vec<Place> {
+        let (state, now) = (self.state(), self.now());
+        let open = state.economies().iter();
+        let open = open.filter(|(_, books)| books.status() == EconomyStatus::Open);
+        let mut due = Vec::new();
+        for (economy, books) in open {
+            for (plugin, installed) in books.plugins().iter().filter(|(_, found)| found.enabled) {
+                let late = installed.schedules.iter();
+                let late = late.filter(|(_, schedule)| schedule.next_due <= now);
+                due.extend(late.map(|(schedule, _)| Place {
+                    economy: economy.clone(),
+                    plugin: plugin.clone(),
+                    schedule: schedule.clone(),
+                }));
+            }
+        }
+        due
+    }
+
+    /// Runs a schedule until nothing of it is due.
+    async fn run_due(&self, place: &Place) -> Result<(), NoAnswer> {
+        loop {
+            let now = self.now();
+            let Some(schedule) = self.look_at(place).filter(|found| found.next_due <= now) else {
+                return Ok(());
+            };
+            if is_missed(&schedule, now) {
+                self.skip(place).await?;
+            } else {
+                self.run_once(place, schedule.next_due).await?;
+            }
+            let moved = self.look_at(place).map(|found| found.next_due);
+            if moved == Some(schedule.next_due) {
+                return Err(NoAnswer::NotRun);
+            }
+        }
+    }
+
+    fn look_at(&self, place: &Place) -> Option<Schedule> {
+        let state = self.state();
+        let plugin = state.books(&place.economy)?.plugin(&place.plugin)?;
+        let plugin = Some(plugin).filter(|plugin| plugin.enabled)?;
+        plugin.schedules.get(&place.schedule).copied()
+    }
+
+    async fn skip(&self, place: &Place) -> Result<(), NoAnswer> {
+        let act = Act::SkipDue {
+            plugin: place.plugin.clone(),
+            schedule: place.schedule.clone(),
+        };
+        self.act(self.own_asking(&place.economy, "SKIP"), act)
+            .await?;
+        Ok(())
+    }
+
+    /// One due time. It has no idempotency key: the books know whether it has had its run.
+    async fn run_once(&self, place: &Place, due: Timestamp) -> Result<(), NoAnswer> {
+        let _admitted = self.admit(&place.economy)?;
+        let Place {
+            economy,
+            plugin,
+            schedule,
+        } = place;
+        let path = format!("/v1/economies/{economy}/plugins/{plugin}/schedules/{schedule}");
+        let asking = Asking {
+            economy: economy.clone(),
+            actor: "bursar".into(),
+            key: None,
+            request: Request::new("SCHEDULE", &path, &json!({ "due": due })),
+        };
+        let call = CallRequest {
+            id: random::call_id(),
+            plugin: plugin.clone(),
+            action: schedule.clone(),
+            caller: AccountId::of_plugin(plugin),
+            arguments: json!({}),
+            roles: Vec::new(),
+            due: Some(due),
+            spend_limit: None,
+            cap: None,
+            // No client can send a control character as a key: draws are bound to this due time alone.
+            key: format!("\u{1}{plugin}/{schedule}/{}", due.0),
+            now: self.now(),
+        };
+        let stays = {
+            let place = place.clone();
+            move |books: &Books| {
+                let plugin = books.plugin(&place.plugin);
+                let schedule = plugin.and_then(|found| found.schedules.get(&place.schedule));
+                schedule.is_some_and(|schedule| schedule.next_due == due)
+            }
+        };
+        self.try_until_it_commits(&asking, call, &stays).await?;
+        Ok(())
+    }
+}
+
+/// Whether a due time is not to be run any more: the next one has come, or it is too long ago.
+fn is_missed(schedule: &Schedule, now: Timestamp) -> bool {
+    let (due, times) = (schedule.next_due, schedule.rule.times);
+    match schedule.rule.missed {
+        Missed::Skip => times.next_after(due) <= now,
+        Missed::CatchUp => {
+            let every = times.every_s.saturating_mul(1000);
+            let made_up = every.saturating_mul(SCHEDULE_CATCH_UP_MAX);
+            now.0.saturating_sub(due.0) > made_up
+        }
+    }
+}
+
+/// Whether a schedule may run now. It is under way from then on.
+fn start(progress: &Mutex<Progress>, place: &Place) -> bool {
+    let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
+    let rests = progress.resting.get(place);
+    if rests.is_some_and(|(until, _)| *until > Instant::now()) {
+        return false;
+    }
+    progress.running.insert(place.clone())
+}
+
+fn end(progress: &Mutex<Progress>, place: Place, went_well: bool) {
+    let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
+    progress.running.remove(&place);
+    let rested = progress.resting.remove(&place);
+    if !went_well {
+        let pause = rested.map_or(Duration::from_secs(1), |(_, pause)| pause.saturating_mul(2));
+        let pause = pause.min(PAUSE_MAX);
+        progress
+            .resting
+            .insert(place, (Instant::now() + pause, pause));
+    }
+}

@@ -1,0 +1,41 @@
+//! Daily: a reward once a day, more with each day in a row.
+//!
+//! It is paid from `plugin:daily`, which the operator fills; or, if the configuration says so and the
+//! grant is there, it is issued. That a member claims once holds under any concurrency: what was read
+//! of the last claim must still be true when the next one commits.
+
+mod rules;
+
+use bursar_plugin::prelude::*;
+use rules::{Claimed, Config, History};
+
+bursar_plugin::plugin! {
+    id: "daily",
+    description: "A reward a day, with a streak.",
+    license: "Apache-2.0 OR MIT",
+    accounts: [],
+    permissions: { debit: ["issuer:coin"] },
+    config: Config,
+    actions: {
+        claim: "Takes the reward of the day." => fn(NoArguments) -> Claimed,
+    },
+}
+
+fn claim(call: &Call<Config>, _: NoArguments) -> Result<Claimed, Decline> {
+    let (config, caller) = (call.config(), call.caller());
+    let key = format!("m/{caller}");
+    let before = call.get::<History>(&key)?;
+    let history = config.next(before, call.now_ms())?;
+    call.set(&key, &history);
+    let amount = config.reward(history.streak())?;
+    let source = if config.issues() {
+        Account::try_from(format!("issuer:{}", config.asset))?
+    } else {
+        call.own_account()
+    };
+    call.transfer(&source, &caller, &config.asset, amount)?;
+    Ok(Claimed {
+        amount,
+        streak: history.streak(),
+    })
+}

@@ -1,0 +1,62 @@
+//! What a game takes as a stake: the same question in all of them.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::amount::Amount;
+use crate::decline::Decline;
+use crate::names::Asset;
+
+/// The stakes that a game takes, as a part of its configuration.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Stakes {
+    /// The smallest stake; 1 where absent.
+    pub min: Option<Amount>,
+    /// The largest stake; as much as the house can cover where absent.
+    pub max: Option<Amount>,
+}
+
+impl Stakes {
+    /// Whether a stake is within the limits: declined as `stake_too_small` or `stake_too_large`, and
+    /// as `misconfigured` if no stake can be.
+    pub fn check(&self, stake: Amount, asset: &Asset) -> Result<(), Decline> {
+        if let (Some(least), Some(most)) = (self.min, self.max)
+            && least > most
+        {
+            let message = format!("The configuration takes stakes from {least} to {most}: none.");
+            return Err(Decline::new("misconfigured", message));
+        }
+        if let Some(least) = self.min.filter(|least| stake < *least) {
+            let message = format!("The smallest stake is {least} {asset}.");
+            return Err(Decline::new("stake_too_small", message));
+        }
+        if let Some(most) = self.max.filter(|most| stake > *most) {
+            let message = format!("The largest stake is {most} {asset}.");
+            return Err(Decline::new("stake_too_large", message));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stakes_end_at_their_limits() {
+        let amount = |units| Amount::new(units).expect("an amount");
+        let coin = Asset::new("coin");
+        let check = |min: Option<u64>, max: Option<u64>, stake| {
+            let (min, max) = (min.map(amount), max.map(amount));
+            let checked = Stakes { min, max }.check(amount(stake), &coin);
+            checked.map_err(|decline| decline.code())
+        };
+        assert_eq!(check(Some(5), Some(9), 4), Err("stake_too_small"));
+        assert_eq!(check(Some(5), Some(9), 5), Ok(()));
+        assert_eq!(check(Some(5), Some(9), 9), Ok(()));
+        assert_eq!(check(Some(5), Some(9), 10), Err("stake_too_large"));
+        assert_eq!(check(None, None, 1 << 52), Ok(()));
+        assert_eq!(check(Some(5), Some(4), 4), Err("misconfigured"));
+    }
+}

@@ -1,0 +1,194 @@
+//! The bundled games and rewards, as a community plays them.
+
+use std::collections::BTreeSet;
+
+use bursar_server::client::Response;
+use serde_json::{Value, json};
+
+use crate::support::{GUILD, Guild, House, decline_code};
+
+async fn call(guild: &mut Guild, action: &str, key: &str, arguments: Value) -> Response {
+    guild.call(action, key, "user:1", arguments).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_bundled_plugin_installs_by_name_and_says_what_it_is() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let configs = [
+        ("shop", json!({"items": []})),
+        ("coinflip", json!({"asset": "coin"})),
+        ("daily", json!({"asset": "coin", "amount": 5})),
+        ("dice", json!({"asset": "coin"})),
+        ("lottery", json!({"asset": "coin", "price": 5})),
+        ("slots", paytable()),
+        (
+            "work",
+            json!({"asset": "coin", "pay_min": 1, "pay_max": 3, "cooldown_s": 60}),
+        ),
+    ];
+    let named: BTreeSet<&str> = configs.iter().map(|(name, _)| *name).collect();
+    let bundled: BTreeSet<&str> = bursar_server::bundled::PLUGINS
+        .iter()
+        .map(|each| each.name)
+        .collect();
+    assert_eq!(named, bundled, "each has its line here");
+    for (name, config) in configs {
+        guild
+            .install(name, &format!("bundled:{name}"), config)
+            .await;
+        let plugin = guild.get(&format!("{GUILD}/plugins/{name}")).await.json();
+        assert_eq!(plugin["manifest"]["id"], name);
+        assert_eq!(plugin["enabled"], true);
+    }
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_roll_pays_by_its_chance_and_moves_the_stake() {
+    let (house, mut guild) = House::with_guild(1).await;
+    guild
+        .install("dice", "bundled:dice", json!({"asset": "coin"}))
+        .await;
+    guild.issue("plugin:dice", "coin", 10_000).await;
+    let mut coins = 1000;
+    for number in 0..30 {
+        let bet = json!({"stake": 10, "under": 25});
+        let rolled = call(&mut guild, "dice/roll", &format!("k{number}"), bet)
+            .await
+            .json();
+        let reply = &rolled["reply"];
+        let won = reply["number"].as_u64().unwrap() < 25;
+        assert_eq!(reply["won"], won);
+        assert_eq!(reply["paid"], if won { 39 } else { 0 });
+        coins += if won { 29 } else { -10 };
+        assert_eq!(guild.posted("user:1", "coin").await, coins);
+    }
+    let refused = call(
+        &mut guild,
+        "dice/roll",
+        "wrong",
+        json!({"stake": 10, "under": 99}),
+    )
+    .await;
+    assert_eq!(refused.code(), "malformed");
+    house.close().await;
+}
+
+fn paytable() -> Value {
+    json!({
+        "asset": "coin", "stakes": {"max": 10},
+        "symbols": [
+            {"name": "seven", "weight": 1, "three": 50},
+            {"name": "lemon", "weight": 3, "three": 2, "two": 1},
+        ],
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spin_pays_what_the_table_says() {
+    let (house, mut guild) = House::with_guild(1).await;
+    guild.install("slots", "bundled:slots", paytable()).await;
+    let poor = call(&mut guild, "slots/spin", "poor", json!({"stake": 10})).await;
+    assert_eq!(decline_code(&poor), "house_cannot_cover");
+    guild.issue("plugin:slots", "coin", 10_000).await;
+    let table = call(&mut guild, "slots/table", "table", json!({}))
+        .await
+        .json();
+    // 1/64 * 50 + 27/64 * 2 + 9/64 * 1
+    assert_eq!(table["reply"]["returns_ppm"], 1_765_625);
+    let mut coins = 1000;
+    for number in 0..30 {
+        let key = format!("k{number}");
+        let spun = call(&mut guild, "slots/spin", &key, json!({"stake": 10}))
+            .await
+            .json();
+        let reels: Vec<&str> = spun["reply"]["reels"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|reel| reel.as_str().unwrap())
+            .collect();
+        let paid = match reels.as_slice() {
+            ["seven", "seven", "seven"] => 500,
+            ["lemon", "lemon", "lemon"] => 20,
+            ["lemon", "lemon", _] => 10,
+            _ => 0,
+        };
+        assert_eq!(spun["reply"]["paid"], paid, "{reels:?}");
+        coins += paid - 10;
+    }
+    assert_eq!(guild.posted("user:1", "coin").await, coins);
+    let over = call(&mut guild, "slots/spin", "over", json!({"stake": 11})).await;
+    assert_eq!(decline_code(&over), "stake_too_large");
+    house.close().await;
+}
+
+/// The same request of a member's, many times at one moment, each under a key of its own.
+async fn crowd(house: &House, action: &str, count: usize) -> Vec<Response> {
+    let body = json!({"caller": "user:1", "arguments": {}});
+    let ask = |number| (action.to_owned(), format!("crowd {number}"), body.clone());
+    house.at_once((0..count).map(ask).collect()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_claims_at_once_are_one_reward() {
+    let (house, mut guild) = House::with_guild(1).await;
+    guild
+        .install(
+            "daily",
+            "bundled:daily",
+            json!({"asset": "coin", "amount": 5}),
+        )
+        .await;
+    let empty = call(&mut guild, "daily/claim", "empty", json!({})).await;
+    assert_eq!(empty.code(), "insufficient_funds");
+    guild.issue("plugin:daily", "coin", 10_000).await;
+    let answers = crowd(&house, "plugins/daily/actions/claim", 1000).await;
+    let claimed = answers.iter().filter(|answer| answer.status == 200);
+    assert_eq!(claimed.count(), 1);
+    let declined = |answer: &&Response| decline_code(answer) == "already_claimed";
+    assert!(answers.iter().filter(declined).count() > 0);
+    assert_eq!(guild.posted("user:1", "coin").await, 1005);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reward_is_issued_where_the_operator_has_said_and_granted_so() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let config = json!({"asset": "coin", "amount": 5, "issue": true});
+    guild.install("daily", "bundled:daily", config).await;
+    let path = format!("{GUILD}/plugins/daily");
+    guild.made(&path, json!({"grants": {}})).await;
+    let refused = call(&mut guild, "daily/claim", "no grant", json!({})).await;
+    assert_eq!(decline_code(&refused), "not_granted");
+    guild.made(&path, json!({"grants": "requested"})).await;
+    assert_eq!(
+        call(&mut guild, "daily/claim", "granted", json!({}))
+            .await
+            .status,
+        200
+    );
+    assert_eq!(guild.posted("user:1", "coin").await, 1005);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_shifts_at_once_are_one_and_an_empty_purse_draws_nothing() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let config = json!({"asset": "coin", "pay_min": 3, "pay_max": 9, "cooldown_s": 3600});
+    guild.install("work", "bundled:work", config).await;
+    guild.issue("plugin:work", "coin", 8).await;
+    let poor = call(&mut guild, "work/work", "poor", json!({})).await;
+    assert_eq!(decline_code(&poor), "house_cannot_cover");
+    guild.issue("plugin:work", "coin", 1).await;
+    let answers = crowd(&house, "plugins/work/actions/work", 200).await;
+    let worked: Vec<&Response> = answers
+        .iter()
+        .filter(|answer| answer.status == 200)
+        .collect();
+    assert_eq!(worked.len(), 1);
+    let pay = worked[0].json()["reply"]["pay"].as_i64().unwrap();
+    assert!((3..=9).contains(&pay));
+    assert_eq!(guild.posted("user:1", "coin").await, 1000 + pay);
+    house.close().await;
+}
