@@ -201,6 +201,7 @@ fn start(runtime: &Runtime, file: std::path::PathBuf) -> (String, String, onesho
         clock: clock::system(),
         ticks: clock::running(),
         limits: Limits::standard(),
+        compiler: bursar_host::Compiler::Here,
         calls: CallBounds::standard(),
         schedules: Some(Duration::from_secs(1)),
         webhooks: WebhookSetup::standard(),

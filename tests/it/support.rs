@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use bursar_host::Limits;
+use bursar_host::{Compiler, Limits};
 use bursar_server::client::{Address, Client, Response};
 use bursar_server::clock;
 use bursar_server::economy::CallBounds;
@@ -54,6 +54,7 @@ impl House {
             clock: clock::system(),
             ticks: clock::running(),
             limits: Limits::standard(),
+            compiler: compiler(),
             calls: CallBounds::standard(),
             schedules: Some(Duration::from_secs(1)),
             webhooks: WebhookSetup::standard(),
@@ -305,6 +306,14 @@ impl Guild {
             coins.push(self.posted(&format!("user:{number}"), "coin").await);
         }
         coins
+    }
+}
+
+/// Components are compiled by a child, as always: here it is the binary that is built beside.
+fn compiler() -> Compiler {
+    Compiler::Child {
+        program: binary().to_owned(),
+        arguments: vec!["compile-component".into()],
     }
 }
 

@@ -3,8 +3,6 @@
 //!
 //! size and layer → sizes of types → validity → sizes of code → imports and exports → compile → link → `describe`, twice.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
@@ -37,6 +35,7 @@ pub(crate) fn check(
     engine: &Engine,
     linker: &Linker<Guest>,
     limits: &Limits,
+    compile: impl FnOnce(&Engine, &[u8]) -> Result<Component, Finding>,
     bytes: &[u8],
 ) -> Result<Checked, Report> {
     shape::check_layer(bytes)?;
@@ -70,16 +69,6 @@ pub(crate) fn check(
         schedules,
         manifest,
     })
-}
-
-/// Compiles a component. Compilers have had panics on odd input; one of them costs this upload.
-fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, Report> {
-    let compiled = catch_unwind(AssertUnwindSafe(|| Component::from_binary(engine, bytes)));
-    match compiled {
-        Ok(Ok(component)) => Ok(component),
-        Ok(Err(error)) => Err(Finding::new("compile_failed", format!("{error:#}")).into()),
-        Err(_) => Err(Finding::new("compile_failed", "the compiler gave up on it").into()),
-    }
 }
 
 /// Asks a plugin for its manifest, in a fresh store.

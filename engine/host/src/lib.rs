@@ -9,12 +9,16 @@
 //!   which alone knows what a plugin may touch.
 //! * `workers` are threads of their own for guests, below the priority of those that move money.
 //!
-//! This crate knows no file, no network and no SQL. Compilation happens in this process, on no
-//! request's path, after the static limits; a child process for it is still to come.
+//! * `compiler` has components compiled by a child process, after the static limits and on no
+//!   request's path; `cache` keeps what it made, under a key of its own.
+//!
+//! This crate knows no database, no network and no SQL.
 
 mod bindings;
+mod cache;
 mod call;
 mod check;
+mod compiler;
 mod guest;
 mod imports;
 mod limits;
@@ -31,8 +35,10 @@ mod workers;
 #[cfg(test)]
 mod tests;
 
+pub use cache::Cache;
 pub use call::{CallFailure, Finished, NotRepeated, Repeated, Unfinished};
 pub use check::Checked;
+pub use compiler::{Compiler, compile_for_parent};
 pub use guest::{LogLevel, LogLine};
 pub use limits::{Limits, UPLOAD_BYTES_MAX};
 pub use manifest::{Action, Manifest, ManifestSchedule, Odds, Stake};

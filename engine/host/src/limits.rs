@@ -16,6 +16,17 @@ pub(crate) const FUNCTIONS_MAX: usize = 80_000;
 /// Core modules and components nested in a component.
 pub(crate) const PARTS_MAX: usize = 64;
 
+/// Seconds of a processor that compiling a component may take.
+pub(crate) const COMPILE_CPU_S: u64 = 60;
+/// How long compiling a component may take altogether.
+pub(crate) const COMPILE_WALL: Duration = Duration::from_mins(1);
+/// Bytes of memory that compiling a component may take.
+pub(crate) const COMPILE_DATA_BYTES: u64 = 2 << 30;
+/// Bytes of machine code of one component.
+pub(crate) const ARTIFACT_BYTES_MAX: u64 = 192 << 20;
+/// Bytes of machine code that are kept in a cache.
+pub(crate) const CACHE_BYTES_MAX: u64 = 512 << 20;
+
 /// Blocks within blocks in a function: the compiler's time grows faster than their depth.
 pub(crate) const BLOCKS_NESTED_MAX: usize = 1_000;
 /// Bytes of one section of component types: types stand within types there, and are read so.

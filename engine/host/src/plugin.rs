@@ -2,14 +2,16 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use bursar_ledger::{CallRequest, Digest, Draft, DrawOrigin, Installation, Transcript};
 use wasmtime::Engine;
-use wasmtime::component::Linker;
+use wasmtime::component::{Component, Linker};
 
+use crate::cache::Cache;
 use crate::call::{self, Finished, NotRepeated, Repeated, Unfinished};
 use crate::check::{Checked, check};
+use crate::compiler::{self, Compiler};
 use crate::guest::Guest;
 use crate::limits::{CHECK_STACK_BYTES, Limits};
 use crate::manifest::Manifest;
@@ -32,6 +34,10 @@ struct Inner {
     engine: Engine,
     linker: Linker<Guest>,
     limits: Limits,
+    compiler: Compiler,
+    cache: Option<Cache>,
+    /// One component is compiled at a time: strangers get one core of the machine, not all of them.
+    compiling: Mutex<()>,
     ready: RwLock<HashMap<Digest, Ready>>,
     /// Counts uses, so that the longest unused one is known.
     uses: AtomicU64,
@@ -44,8 +50,8 @@ struct Ready {
 }
 
 impl PluginHost {
-    /// Sets up the sandbox. A process has one.
-    pub fn new(limits: Limits) -> Result<Self, Report> {
+    /// Sets up the sandbox. A process has one. What is compiled is kept in the cache, if there is one.
+    pub fn new(limits: Limits, compiler: Compiler, cache: Option<Cache>) -> Result<Self, Report> {
         let failed = |what: &str| {
             let message = format!("the sandbox could not be set up: {what}");
             Report::from(Finding::new("host_failed", message))
@@ -58,6 +64,9 @@ impl PluginHost {
             engine,
             linker,
             limits,
+            compiler,
+            cache,
+            compiling: Mutex::new(()),
             ready,
             uses: AtomicU64::new(0),
             _ticker: ticker,
@@ -76,6 +85,7 @@ impl PluginHost {
             limits,
             ..
         } = &*self.inner;
+        let compile = |engine: &Engine, bytes: &[u8]| self.compile(engine, bytes);
         // A thread of its own, for its stack: what strangers nest is read by functions that nest.
         std::thread::scope(|scope| {
             let thread = std::thread::Builder::new()
@@ -83,7 +93,7 @@ impl PluginHost {
                 .stack_size(CHECK_STACK_BYTES);
             let failed = |what: &str| Report::from(Finding::new("check_failed", what));
             let checking = thread
-                .spawn_scoped(scope, || check(engine, linker, limits, bytes))
+                .spawn_scoped(scope, || check(engine, linker, limits, compile, bytes))
                 .map_err(|error| failed(&format!("no thread to check it on: {error}")))?;
             let checked = checking.join();
             checked.unwrap_or_else(|_| Err(failed("the check gave up on it")))
@@ -121,6 +131,30 @@ impl PluginHost {
         };
         ready.insert(digest, entry);
         Ok(plugin)
+    }
+
+    /// Machine code for a component that has passed all stages before: out of the cache, or made now.
+    fn compile(&self, engine: &Engine, bytes: &[u8]) -> Result<Component, Finding> {
+        let Inner {
+            compiler,
+            cache,
+            compiling,
+            ..
+        } = &*self.inner;
+        let digest = Digest::of(bytes);
+        let kept = cache.as_ref().and_then(|cache| cache.get(engine, &digest));
+        if let Some(component) = kept.and_then(|kept| compiler::load(engine, &kept).ok()) {
+            return Ok(component);
+        }
+        // What is guarded is the machine, and nothing that could be left half done.
+        let _turn = compiling.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(cache) = cache else {
+            return compiler.compile(engine, bytes);
+        };
+        let artifact = compiler.artifact(engine, bytes)?;
+        let component = compiler::load(engine, &artifact)?;
+        cache.put(engine, &digest, &artifact);
+        Ok(component)
     }
 
     fn next_use(&self) -> u64 {

@@ -18,6 +18,7 @@ use std::fmt::Display;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use bursar_host::Compiler;
 use clap::{Parser, Subcommand};
 
 /// An economy engine: one service owns the money, plugins can only ask for it.
@@ -55,6 +56,9 @@ enum Command {
     Plugin(plugin::Plugin),
     /// Check the receipt of a call: its draws, and the run of its component.
     Verify(verify::Verify),
+    /// Compile a component for the server that has started this process.
+    #[command(hide = true)]
+    CompileComponent,
     /// Print the API's description, as OpenAPI 3.1.
     #[command(name = "openapi")]
     OpenApi(openapi::OpenApi),
@@ -72,6 +76,7 @@ impl Cli {
             Command::Import(import) => import.run(),
             Command::Key(key) => key.run(),
             Command::Plugin(plugin) => plugin.run(),
+            Command::CompileComponent => return bursar_host::compile_for_parent(),
             Command::Verify(verify) => verify.run(),
             Command::OpenApi(openapi) => openapi.run(),
         };
@@ -94,6 +99,13 @@ impl CommandError {
     fn new(sentence: impl Display) -> Self {
         Self(sentence.to_string())
     }
+}
+
+/// The compiler of components: this very program, in a process of its own.
+fn compiler() -> Result<Compiler, CommandError> {
+    let program = std::env::current_exe().map_err(CommandError::new)?;
+    let arguments = vec!["compile-component".into()];
+    Ok(Compiler::Child { program, arguments })
 }
 
 /// How long threads that still work are waited for at the very end.

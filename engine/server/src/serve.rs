@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use bursar_host::{Limits, PluginHost};
+use bursar_host::{Cache, Compiler, Limits, PluginHost};
 use bursar_ledger::{IdError, KeyId, KeyMode, KeyPatch, Scope};
 use bursar_storage::{Clock, FileLock, Owner, Storage, StorageError, beside};
 use tokio::net::{TcpListener, UnixListener};
@@ -58,6 +58,8 @@ pub struct Setup {
     pub ticks: Ticks,
     /// What a plugin's call may use up.
     pub limits: Limits,
+    /// Where components are compiled.
+    pub compiler: Compiler,
     /// How many calls there may be at the same time.
     pub calls: CallBounds,
     /// How webhooks are served.
@@ -125,7 +127,8 @@ impl Server {
         let (database, clock) = (setup.database.clone(), Arc::clone(&setup.clock));
         let open = move || Storage::open(&database, lock, clock, render);
         let storage = http_blocking(open).await??;
-        let host = PluginHost::new(setup.limits)?;
+        let cache = open_cache(&setup.database);
+        let host = PluginHost::new(setup.limits, setup.compiler, cache)?;
         let bursar = Bursar::new(storage, host, setup.clock.clone(), render, setup.calls).await?;
         let token = hex::encode(random::bytes());
         let owner_path = owner_socket(&setup.database);
@@ -281,6 +284,14 @@ fn remove_stale(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// Compiled components are kept beside the file. Without that each start compiles them again.
+fn open_cache(database: &Path) -> Option<Cache> {
+    let opened = Cache::open(&beside(database, "cache"), random::bytes());
+    opened
+        .inspect_err(|error| tracing::warn!(%error, "no cache of compiled components"))
+        .ok()
 }
 
 /// A new file gets an admin key, which is shown once.

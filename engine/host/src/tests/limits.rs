@@ -9,7 +9,7 @@ use super::world::{
 use crate::call::store;
 use crate::guest::Guest as Store;
 use crate::limits::{FUEL_PER_READ, INSTANCES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
-use crate::{CallFailure, Limits, PluginHost};
+use crate::{CallFailure, Compiler, Limits, PluginHost};
 
 /// Pages of 64 KiB in the memory that a call may have.
 const PAGES: usize = Limits::standard().memory_bytes / 65_536;
@@ -117,7 +117,8 @@ fn fuel_is_the_same_number_in_every_run() {
 
 #[test]
 fn same_call_is_the_same_on_another_host() {
-    let hosts = [(); 2].map(|()| PluginHost::new(Limits::standard()).unwrap());
+    let hosts =
+        [(); 2].map(|()| PluginHost::new(Limits::standard(), Compiler::Here, None).unwrap());
     let mut trapping = busy();
     trapping.handle.push_str("(unreachable)");
     for guest in [&busy(), &trapping, &Guest::doing("(loop br 0)")] {
@@ -271,7 +272,7 @@ fn nothing_of_a_call_is_left_for_the_next() {
 
 #[test]
 fn host_still_serves_after_many_hostile_calls() {
-    let host = PluginHost::new(Limits::standard()).unwrap();
+    let host = PluginHost::new(Limits::standard(), Compiler::Here, None).unwrap();
     let grow = "(loop $more (i32.store8 (i32.mul (memory.grow (i32.const 1)) (i32.const 65536))
         (i32.const 1)) (br $more))";
     let eater = load(&host, &Guest::doing(grow));
@@ -290,7 +291,7 @@ fn host_still_serves_after_many_hostile_calls() {
 
 #[test]
 fn call_for_which_there_is_no_room_is_no_outcome() {
-    let host = PluginHost::new(Limits::standard()).unwrap();
+    let host = PluginHost::new(Limits::standard(), Compiler::Here, None).unwrap();
     let checked = host.check(&Guest::new().bytes()).unwrap();
     let limits = Limits::standard();
     let mut living = Vec::new();

@@ -10,7 +10,7 @@ use bursar_ledger::{
 use serde_json::{Value, json};
 
 use super::guest::Guest;
-use crate::{CallFailure, Checked, Finished, Limits, LoadedPlugin, PluginHost, call};
+use crate::{CallFailure, Checked, Compiler, Finished, Limits, LoadedPlugin, PluginHost, call};
 
 /// The moment of every call.
 pub(super) const NOW: u64 = 1_700_000_000_000;
@@ -19,7 +19,7 @@ pub(super) const NOW: u64 = 1_700_000_000_000;
 /// many cores they would take the room from each other.
 pub(super) fn host() -> PluginHost {
     thread_local! {
-        static HOST: PluginHost = PluginHost::new(Limits::standard()).unwrap();
+        static HOST: PluginHost = PluginHost::new(Limits::standard(), Compiler::Here, None).unwrap();
     }
     HOST.with(PluginHost::clone)
 }

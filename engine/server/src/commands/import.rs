@@ -114,6 +114,7 @@ async fn served_meanwhile(file: PathBuf, opening: &Opening) -> Result<(), Comman
         clock: clock::system(),
         ticks: clock::running(),
         limits: Limits::standard(),
+        compiler: super::compiler()?,
         calls: CallBounds::standard(),
         schedules: None,
         webhooks: WebhookSetup::silent(),

@@ -205,7 +205,8 @@ impl File {
         let clock = clock::system();
         let storage = Storage::open(&self.db, lock, clock.clone(), render);
         let storage = storage.map_err(CommandError::new)?;
-        let host = PluginHost::new(Limits::standard()).map_err(CommandError::new)?;
+        let host = PluginHost::new(Limits::standard(), super::compiler()?, None)
+            .map_err(CommandError::new)?;
         let bursar = Bursar::new(storage, host, clock, render, CallBounds::standard()).await;
         let bursar = bursar.map_err(CommandError::new)?;
         let answer = answer_here(&bursar, asked).await;

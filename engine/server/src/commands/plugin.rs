@@ -29,7 +29,8 @@ impl Plugin {
         let path = check.file.display();
         let bytes = std::fs::read(&check.file)
             .map_err(|error| CommandError::new(format!("{path}: {error}")))?;
-        let host = PluginHost::new(Limits::standard()).map_err(CommandError::new)?;
+        let host = PluginHost::new(Limits::standard(), super::compiler()?, None)
+            .map_err(CommandError::new)?;
         match host.check(&bytes) {
             Ok(checked) => {
                 let manifest = checked.manifest();

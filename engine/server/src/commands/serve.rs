@@ -58,6 +58,7 @@ impl Serve {
             clock: clock::system(),
             ticks: clock::running(),
             limits: Limits::standard(),
+            compiler: super::compiler()?,
             calls: CallBounds::standard(),
             schedules: Some(Duration::from_secs(1)),
             webhooks: WebhookSetup {

@@ -150,6 +150,7 @@ fn check_effects(receipt: &Receipt) -> Checked {
 }
 
 fn load(digest: Digest, bytes: &[u8]) -> Result<Arc<LoadedPlugin>, CommandError> {
-    let host = PluginHost::new(Limits::standard()).map_err(CommandError::new)?;
+    let host =
+        PluginHost::new(Limits::standard(), super::compiler()?, None).map_err(CommandError::new)?;
     host.load(digest, bytes).map_err(CommandError::new)
 }

@@ -1,0 +1,261 @@
+//! Compiling what strangers wrote: in a process of its own, with an end to its time and its memory.
+//!
+//! wasmtime bounds what a guest does and not what compiling it costs. So the bytes of a component go to
+//! a child, and machine code comes back; whatever the child meets is its own misfortune. The code is
+//! taken from that child and from the cache alone, never from an upload.
+
+use std::io::{self, Read, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, Rlimit, setrlimit};
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use crate::limits::{
+    ARTIFACT_BYTES_MAX, COMPILE_CPU_S, COMPILE_DATA_BYTES, COMPILE_WALL, Limits, UPLOAD_BYTES_MAX,
+};
+use crate::report::Finding;
+use crate::sandbox;
+
+/// How often is looked whether the child has ended.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// Bytes of what a child says when it fails.
+const COMPLAINT_BYTES_MAX: u64 = 4 * 1024;
+
+/// Where components are compiled.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Compiler {
+    /// In a child: this program with these arguments, which calls [`compile_for_parent`].
+    Child {
+        /// The program.
+        program: PathBuf,
+        /// Its arguments.
+        arguments: Vec<String>,
+    },
+    /// In this very process, which a component could keep busy, or bring down. For tests, and for
+    /// whoever wrote the component.
+    Here,
+}
+
+impl Compiler {
+    /// Machine code for a component, or why there is none.
+    pub(crate) fn compile(&self, engine: &Engine, bytes: &[u8]) -> Result<Component, Finding> {
+        match self {
+            Self::Here => here(engine, bytes),
+            Self::Child { program, arguments } => {
+                let artifact = in_child(program, arguments, bytes)?;
+                load(engine, &artifact)
+            }
+        }
+    }
+
+    /// Machine code for a component, as a child makes it.
+    pub(crate) fn artifact(&self, engine: &Engine, bytes: &[u8]) -> Result<Vec<u8>, Finding> {
+        match self {
+            Self::Here => {
+                let made = catch_unwind(AssertUnwindSafe(|| engine.precompile_component(bytes)));
+                let made = made.map_err(|_| failed("the compiler gave up on it"))?;
+                made.map_err(|error| failed(format!("{error:#}")))
+            }
+            Self::Child { program, arguments } => in_child(program, arguments, bytes),
+        }
+    }
+}
+
+fn failed(message: impl Into<String>) -> Finding {
+    Finding::new("compile_failed", message)
+}
+
+/// Compilers have had panics on odd input; one of them costs this component.
+fn here(engine: &Engine, bytes: &[u8]) -> Result<Component, Finding> {
+    let compiled = catch_unwind(AssertUnwindSafe(|| Component::from_binary(engine, bytes)));
+    match compiled {
+        Ok(Ok(component)) => Ok(component),
+        Ok(Err(error)) => Err(failed(format!("{error:#}"))),
+        Err(_) => Err(failed("the compiler gave up on it")),
+    }
+}
+
+/// A component from machine code that this program's own child has made.
+#[allow(unsafe_code, reason = "loading machine code is believing it")]
+pub(crate) fn load(engine: &Engine, artifact: &[u8]) -> Result<Component, Finding> {
+    // SAFETY: the bytes come from `precompile_component` of this very program, over a pipe of ours or
+    // out of the cache, which has held them against its key. wasmtime itself checks that version and
+    // settings are this engine's.
+    let loaded = unsafe { Component::deserialize(engine, artifact) };
+    loaded.map_err(|error| failed(format!("{error:#}")))
+}
+
+fn in_child(program: &PathBuf, arguments: &[String], bytes: &[u8]) -> Result<Vec<u8>, Finding> {
+    let mut child = Command::new(program)
+        .args(arguments)
+        .env_clear()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| failed(format!("the compiler does not start: {error}")))?;
+    let (input, output) = (child.stdin.take(), child.stdout.take());
+    let complaints = child.stderr.take();
+    std::thread::scope(|scope| {
+        // A child that does not read or does not write must keep nobody but its own threads.
+        scope.spawn(move || {
+            if let Some(mut input) = input {
+                drop(input.write_all(bytes));
+            }
+        });
+        let artifact = scope.spawn(move || read(output, ARTIFACT_BYTES_MAX.saturating_add(1)));
+        let complaint = scope.spawn(move || read(complaints, COMPLAINT_BYTES_MAX));
+        let ended = wait(&mut child);
+        let artifact = artifact.join().unwrap_or_default();
+        let complaint = complaint.join().unwrap_or_default();
+        judge(ended, artifact, &String::from_utf8_lossy(&complaint))
+    })
+}
+
+fn read(from: Option<impl Read>, most: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if let Some(from) = from {
+        drop(from.take(most).read_to_end(&mut bytes));
+    }
+    bytes
+}
+
+/// How a child ended, or that it was made to.
+#[derive(Clone, Copy)]
+enum Ended {
+    Well,
+    Badly,
+    TooLate,
+}
+
+fn wait(child: &mut Child) -> Ended {
+    let started = Instant::now();
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) if status.success() => return Ended::Well,
+            Ok(Some(_)) | Err(_) => return Ended::Badly,
+            Ok(None) if started.elapsed() > COMPILE_WALL => {
+                drop(child.kill());
+                drop(child.wait());
+                return Ended::TooLate;
+            }
+            Ok(None) => std::thread::sleep(LOOK),
+        }
+    }
+}
+
+fn judge(ended: Ended, artifact: Vec<u8>, complaint: &str) -> Result<Vec<u8>, Finding> {
+    let size = u64::try_from(artifact.len()).unwrap_or(u64::MAX);
+    match ended {
+        Ended::Well if size <= ARTIFACT_BYTES_MAX => Ok(artifact),
+        Ended::Well => {
+            let message = format!("it compiles to more than {ARTIFACT_BYTES_MAX} bytes of code");
+            Err(Finding::new("compiles_too_large", message))
+        }
+        Ended::TooLate => {
+            let message = format!("it does not compile within {} s", COMPILE_WALL.as_secs());
+            let hint = "functions with many blocks, locals or branches take long: split them";
+            Err(Finding::new("compiles_too_long", message).hint(hint))
+        }
+        Ended::Badly if complaint.trim().is_empty() => {
+            let message = format!(
+                "compiling it takes more than {COMPILE_CPU_S} s or {COMPILE_DATA_BYTES} bytes of memory"
+            );
+            Err(Finding::new("compiles_too_large", message))
+        }
+        Ended::Badly => Err(failed(complaint.trim())),
+    }
+}
+
+/// What the child does: bounds itself, reads a component from standard input, and writes machine code
+/// to standard output.
+pub fn compile_for_parent() -> ExitCode {
+    let compiled = bound().map_err(|error| error.to_string()).and_then(|()| {
+        let mut bytes = Vec::new();
+        let most = u64::try_from(UPLOAD_BYTES_MAX).unwrap_or(u64::MAX);
+        let read = io::stdin().take(most).read_to_end(&mut bytes);
+        read.map_err(|error| error.to_string())?;
+        let engine = sandbox::engine(&Limits::standard()).map_err(|error| error.to_string())?;
+        let artifact = engine.precompile_component(&bytes);
+        artifact.map_err(|error| format!("{error:#}"))
+    });
+    let written = compiled.and_then(|artifact| {
+        let written = io::stdout().write_all(&artifact);
+        written.map_err(|error| error.to_string())
+    });
+    match written {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(complaint) => {
+            drop(writeln!(io::stderr(), "{complaint}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// From here on this process can use up so much and no more. What wasmtime reserves and does not touch
+/// does not count.
+fn bound() -> io::Result<()> {
+    let most = |limit: u64| Rlimit {
+        current: Some(limit),
+        maximum: Some(limit),
+    };
+    setrlimit(Resource::Cpu, most(COMPILE_CPU_S))?;
+    setrlimit(Resource::Data, most(COMPILE_DATA_BYTES))?;
+    setrlimit(Resource::Core, most(0))?;
+    setrlimit(Resource::Fsize, most(0))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn compiled_by(program: &str, arguments: &[&str]) -> Finding {
+        let compiler = Compiler::Child {
+            program: program.into(),
+            arguments: arguments
+                .iter()
+                .map(|argument| (*argument).into())
+                .collect(),
+        };
+        let engine = sandbox::engine(&Limits::standard()).expect("an engine");
+        match compiler.compile(&engine, b"a component") {
+            Ok(_) => panic!("that is no compiler"),
+            Err(finding) => finding,
+        }
+    }
+
+    #[test]
+    fn a_child_that_cannot_or_will_not_is_a_finding_in_plain_words() {
+        let missing = compiled_by("/nowhere/bursar", &[]);
+        assert_eq!(missing.code, "compile_failed");
+        assert!(missing.message.contains("does not start"), "{missing:?}");
+        let complaining = compiled_by("/bin/sh", &["-c", "echo 'at offset 7: no' >&2; exit 1"]);
+        assert_eq!(
+            (complaining.code, complaining.message.as_str()),
+            ("compile_failed", "at offset 7: no")
+        );
+        let killed = compiled_by("/bin/sh", &["-c", "kill -9 $$"]);
+        assert_eq!(killed.code, "compiles_too_large");
+    }
+
+    #[test]
+    fn a_child_inherits_nothing_of_the_environment() {
+        let told = compiled_by("/bin/sh", &["-c", "echo \"home is '$HOME'\" >&2; exit 1"]);
+        assert_eq!(told.message, "home is ''");
+    }
+
+    #[test]
+    fn a_child_that_writes_without_end_is_cut_off() {
+        let endless = compiled_by("/bin/sh", &["-c", "head -c 400000000 /dev/zero"]);
+        assert!(
+            matches!(endless.code, "compiles_too_large" | "compile_failed"),
+            "{endless:?}"
+        );
+    }
+}
