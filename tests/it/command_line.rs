@@ -26,6 +26,34 @@ fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
+/// A few thousand rounds of each game that is bundled, from a fixed seed: this always passes or never.
+#[test]
+fn every_game_returns_what_it_states() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut games = 0;
+    for bundled in bursar_server::bundled::PLUGINS {
+        let file = folder.path().join(format!("{}.wasm", bundled.name));
+        std::fs::write(&file, bundled.bytes).unwrap();
+        let checked = Command::new(binary())
+            .args([
+                "plugin",
+                "check",
+                "--simulate",
+                "--rounds",
+                "3000",
+                "--seed",
+            ])
+            .arg("5".repeat(64))
+            .arg(&file)
+            .output()
+            .unwrap();
+        let said = String::from_utf8(checked.stdout).unwrap();
+        assert!(checked.status.success(), "{}: {said}", bundled.name);
+        games += said.matches("3000 rounds, standard deviation").count();
+    }
+    assert!(games >= 4, "{games} games state their odds");
+}
+
 #[test]
 fn help_names_every_command_and_needs_no_file() {
     let help = said(&bursar(&["--help"]));

@@ -23,6 +23,7 @@ mod hostile;
 mod house;
 mod key_limits;
 mod malformed;
+mod museum;
 mod openapi;
 mod properties;
 mod receipts;

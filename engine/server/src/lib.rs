@@ -24,4 +24,5 @@ pub mod random;
 mod rate;
 pub mod receipt;
 pub mod serve;
+pub mod simulation;
 pub mod webhooks;

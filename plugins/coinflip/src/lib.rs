@@ -19,6 +19,7 @@ bursar_plugin::plugin! {
         flip: "Bets a stake on heads or tails: a win, one in two, pays the stake twice."
             => fn(Flip) -> Flipped,
     },
+    odds: rules::odds(),
 }
 
 fn flip(call: &Call<Config>, Flip { stake, side }: Flip) -> Result<Flipped, Decline> {

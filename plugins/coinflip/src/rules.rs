@@ -1,6 +1,8 @@
 //! The rules of the game: plain functions, without the host.
 
 use bursar_plugin::prelude::*;
+use bursar_plugin::serde_json::json;
+use bursar_plugin::{Odds, Stake};
 
 /// What the operator sets.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -76,6 +78,22 @@ impl Config {
     }
 }
 
+/// What a flip returns, for the check to play.
+pub(crate) fn odds() -> Vec<Odds> {
+    vec![Odds {
+        action: "flip",
+        description: "Either side, double or nothing.",
+        arguments: json!({"stake": 10, "side": "heads"}),
+        config: json!({"asset": "coin"}),
+        stake: Stake {
+            asset: "coin",
+            amount: 10,
+        },
+        returns_ppm: 1_000_000,
+        follow: None,
+    }]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,6 +140,22 @@ mod tests {
             payout(4).expect_err("no stake fits").code(),
             "misconfigured"
         );
+    }
+
+    /// Both sides once: what comes back is what is stated.
+    #[test]
+    fn the_stated_odds_are_those_of_the_rules() {
+        for odds in odds() {
+            let config: Config = serde_json::from_value(odds.config).expect("a configuration");
+            let flip: Flip = serde_json::from_value(odds.arguments).expect("a bet");
+            let payout = config.payout(flip.stake).expect("a payout").get();
+            let won = [0, 1].iter().filter(|drawn| Side::of(**drawn) == flip.side);
+            let returned = won.count() as u64 * payout;
+            assert_eq!(
+                returned * 1_000_000 / (2 * odds.stake.amount),
+                odds.returns_ppm
+            );
+        }
     }
 
     #[test]

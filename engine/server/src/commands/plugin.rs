@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use bursar_host::{Limits, PluginHost};
-use bursar_ledger::Digest;
+use bursar_host::{Limits, LoadedPlugin, PluginHost};
+use bursar_ledger::{Digest, Seed};
 use clap::{Args, Subcommand};
 
+use super::progress::progress_in;
 use super::{CommandError, Done, style};
+use crate::{random, simulation};
 
 #[derive(Subcommand, Debug)]
 pub(super) enum Plugin {
@@ -21,6 +23,20 @@ pub(super) struct Check {
     /// The component, a `.wasm` file
     #[arg(value_name = "FILE")]
     file: PathBuf,
+    /// Play each game whose odds the manifest states, and compare what comes back
+    #[arg(long)]
+    simulate: bool,
+    /// How many rounds of each game are played
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1_000_000,
+        requires = "simulate"
+    )]
+    rounds: u64,
+    /// What the draws are made from, 64 hexadecimal digits; at random unless said
+    #[arg(long, value_name = "HEX", requires = "simulate")]
+    seed: Option<String>,
 }
 
 impl Plugin {
@@ -31,17 +47,21 @@ impl Plugin {
             .map_err(|error| CommandError::new(format!("{path}: {error}")))?;
         let host = PluginHost::new(Limits::standard(), super::compiler()?, None)
             .map_err(CommandError::new)?;
-        match host.check(&bytes) {
-            Ok(checked) => {
-                let manifest = checked.manifest();
+        let digest = Digest::of(&bytes);
+        match host.load(digest, &bytes) {
+            Ok(plugin) => {
+                let manifest = plugin.manifest();
                 style::tick(
                     true,
                     format!("{} {} may run", manifest.id, manifest.version),
                 );
                 style::note(&manifest.description);
-                style::note(format!("component {}", Digest::of(&bytes)));
+                style::note(format!("component {digest}"));
                 for action in &manifest.actions {
                     style::note(format!("action {}: {}", action.name, action.description));
+                }
+                if check.simulate {
+                    return check.play(&plugin);
                 }
                 Ok(ExitCode::SUCCESS)
             }
@@ -57,4 +77,55 @@ impl Plugin {
             }
         }
     }
+}
+
+impl Check {
+    /// Plays each game whose odds are stated. Fails if one returns something else.
+    fn play(&self, plugin: &LoadedPlugin) -> Done {
+        let seed = match self.seed.clone().map(Seed::try_from) {
+            None => random::seed(),
+            Some(Ok(seed)) => seed,
+            Some(Err(_)) => return Err(CommandError::new("--seed takes 64 hexadecimal digits")),
+        };
+        let odds = &plugin.manifest().odds;
+        if odds.is_empty() {
+            style::note("its manifest states no odds: there is nothing to play");
+        }
+        let mut all_agree = true;
+        for odds in odds {
+            style::title(format!("{}: {}", odds.action, odds.description));
+            let mut told = progress_in("rounds", "played");
+            let played = simulation::play(plugin, odds, self.rounds, seed, |round| {
+                told(round, self.rounds);
+            });
+            let played = played.map_err(CommandError::new)?;
+            let agrees = played.agrees_with(odds.returns_ppm);
+            all_agree &= agrees;
+            style::tick(
+                agrees,
+                format!(
+                    "returns {:.4} % of the stake, give or take {:.4} % (99.9 % of runs); stated are {:.4} %",
+                    played.returned_ppm / 1e4,
+                    played.margin_ppm / 1e4,
+                    stated(odds.returns_ppm),
+                ),
+            );
+            style::note(format!(
+                "{} rounds, standard deviation {:.3} stakes; worst in one round: {} for the member, {} for the house",
+                played.rounds, played.deviation, played.worst_for_member, played.worst_for_house,
+            ));
+        }
+        Ok(if all_agree {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
+    }
+}
+
+/// Millionths as parts of a hundred.
+fn stated(ppm: u64) -> f64 {
+    #[allow(clippy::cast_precision_loss, reason = "returns are small numbers")]
+    let ppm = ppm as f64;
+    ppm / 1e4
 }

@@ -10,19 +10,24 @@ const RECORDS_A_LINE: u64 = 100_000;
 /// Says on a terminal now and then how far the work is; whoever reads standard error from elsewhere
 /// is left alone.
 pub(super) fn progress(what: &'static str) -> impl FnMut(u64, u64) {
+    progress_in("records", what)
+}
+
+/// The same, where something else than records is counted.
+pub(super) fn progress_in(unit: &'static str, what: &'static str) -> impl FnMut(u64, u64) {
     let shown = std::io::stderr().is_terminal();
     let mut next = RECORDS_A_LINE;
     move |done, all| {
         if shown && done >= next {
-            style::remark(line(what, done, all));
+            style::remark(line(unit, what, done, all));
             next = done.saturating_add(RECORDS_A_LINE);
         }
     }
 }
 
-fn line(what: &str, done: u64, all: u64) -> String {
+fn line(unit: &str, what: &str, done: u64, all: u64) -> String {
     if all == 0 {
-        return format!("{what}: {done} records");
+        return format!("{what}: {done} {unit}");
     }
-    format!("{what}: {done} of {all} records")
+    format!("{what}: {done} of {all} {unit}")
 }
