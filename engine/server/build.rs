@@ -10,8 +10,8 @@ use std::process::{Command, exit};
 const TARGET: &str = "wasm32-unknown-unknown";
 
 /// The plugins that the binary carries. The villain is for the demo.
-const PLUGINS: [&str; 8] = [
-    "shop", "coinflip", "daily", "dice", "lottery", "slots", "work", "villain",
+const PLUGINS: [&str; 10] = [
+    "shop", "coinflip", "daily", "dice", "lottery", "slots", "work", "trade", "auction", "villain",
 ];
 
 fn main() {

@@ -1,7 +1,10 @@
 //! The bundled games and rewards, as a community plays them.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use bursar_ledger::Timestamp;
 use bursar_server::client::Response;
 use serde_json::{Value, json};
 
@@ -21,6 +24,8 @@ async fn every_bundled_plugin_installs_by_name_and_says_what_it_is() {
         ("dice", json!({"asset": "coin"})),
         ("lottery", json!({"asset": "coin", "price": 5})),
         ("slots", paytable()),
+        ("trade", json!({})),
+        ("auction", json!({"asset": "coin"})),
         (
             "work",
             json!({"asset": "coin", "pay_min": 1, "pay_max": 3, "cooldown_s": 60}),
@@ -190,5 +195,151 @@ async fn many_shifts_at_once_are_one_and_an_empty_purse_draws_nothing() {
     let pay = worked[0].json()["reply"]["pay"].as_i64().unwrap();
     assert!((3..=9).contains(&pay));
     assert_eq!(guild.posted("user:1", "coin").await, 1000 + pay);
+    house.close().await;
+}
+
+/// A guild of three in which the first member has a sword.
+async fn armed() -> (House, Guild) {
+    let (house, mut guild) = House::with_guild(3).await;
+    let sword = json!({"kind": "item", "name": "Sword", "max_supply": 1});
+    guild
+        .made(&format!("{GUILD}/assets/item:sword"), sword)
+        .await;
+    guild.issue("user:1", "item:sword", 1).await;
+    (house, guild)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trade_moves_both_sides_or_nothing() {
+    let (house, mut guild) = armed().await;
+    guild.install("trade", "bundled:trade", json!({})).await;
+    let offer = json!({"to": "user:2", "give": {"item:sword": 1}, "want": {"coin": 1001}});
+    let offered = guild
+        .call("trade/offer", "o1", "user:1", offer)
+        .await
+        .json();
+    assert_eq!(offered["reply"]["trade"], 1);
+    // What is offered is held: it cannot be offered twice, nor be given away.
+    let again = json!({"to": "user:3", "give": {"item:sword": 1}});
+    let again = guild.call("trade/offer", "o2", "user:1", again).await;
+    assert_eq!(again.code(), "insufficient_funds");
+    let poor = guild
+        .call("trade/accept", "a1", "user:2", json!({"trade": 1}))
+        .await;
+    assert_eq!(poor.code(), "insufficient_funds");
+    assert_eq!(
+        guild.posted("user:1", "item:sword").await,
+        1,
+        "neither side has moved"
+    );
+    let stranger = guild
+        .call("trade/accept", "a2", "user:3", json!({"trade": 1}))
+        .await;
+    assert_eq!(decline_code(&stranger), "not_yours");
+    guild.transfer("help", "user:3", "user:2", 1).await;
+    let made = guild
+        .call("trade/accept", "a3", "user:2", json!({"trade": 1}))
+        .await;
+    assert_eq!(made.status, 200, "{}", made.json());
+    assert_eq!(guild.posted("user:2", "item:sword").await, 1);
+    assert_eq!(guild.coins(2).await, [2001, 0]);
+    let gone = guild
+        .call("trade/accept", "a4", "user:2", json!({"trade": 1}))
+        .await;
+    assert_eq!(decline_code(&gone), "no_such_trade");
+    let back = json!({"to": "user:3", "give": {"item:sword": 1}});
+    guild.call("trade/offer", "o3", "user:2", back).await;
+    let withdrawn = guild
+        .call("trade/withdraw", "w", "user:2", json!({"trade": 2}))
+        .await;
+    assert_eq!(withdrawn.status, 200, "{}", withdrawn.json());
+    let account = guild.get(&format!("{GUILD}/accounts/user:2")).await.json();
+    assert_eq!(account["balances"]["item:sword"]["available"], 1);
+    house.close().await;
+}
+
+/// An auction of a sword, whose clock stands still until somebody moves it.
+async fn auction() -> (House, Guild, Arc<AtomicU64>) {
+    let clock = Arc::new(AtomicU64::new(1_700_000_000_000));
+    let hands = Arc::clone(&clock);
+    let house = House::set_up(|setup| {
+        setup.clock = Arc::new(move || Timestamp(hands.load(Ordering::SeqCst)));
+    });
+    let (house, mut guild) = house.await.furnished(3).await;
+    let sword = json!({"kind": "item", "name": "Sword", "max_supply": 1});
+    guild
+        .made(&format!("{GUILD}/assets/item:sword"), sword)
+        .await;
+    guild.issue("user:1", "item:sword", 1).await;
+    guild
+        .install(
+            "auction",
+            "bundled:auction",
+            json!({"asset": "coin", "increment": 10}),
+        )
+        .await;
+    let lot = json!({"asset": "item:sword", "amount": 1, "reserve": 50, "lasts_s": 60});
+    let opened = guild.call("auction/open", "open", "user:1", lot).await;
+    assert_eq!(opened.status, 200, "{}", opened.json());
+    (house, guild, clock)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_auction_gives_each_bid_back_but_the_highest_and_settles_once() {
+    let (house, mut guild, clock) = auction().await;
+    // A crowd bids the same at once: exactly one of them counts.
+    let bid = json!({"caller": "user:2", "arguments": {"lot": 1, "amount": 50}});
+    let ask = |number| {
+        (
+            "plugins/auction/actions/bid".into(),
+            format!("b{number}"),
+            bid.clone(),
+        )
+    };
+    let answers = house.at_once((0..100).map(ask).collect()).await;
+    assert_eq!(
+        answers.iter().filter(|answer| answer.status == 200).count(),
+        1
+    );
+    let held = |account: Value| account["balances"]["coin"]["held"].clone();
+    let second = format!("{GUILD}/accounts/user:2");
+    assert_eq!(held(guild.get(&second).await.json()), 50);
+    let higher = json!({"lot": 1, "amount": 60});
+    let higher = guild.call("auction/bid", "higher", "user:3", higher).await;
+    assert_eq!(higher.status, 200, "{}", higher.json());
+    assert_eq!(
+        held(guild.get(&second).await.json()),
+        0,
+        "who is outbid has the bid back"
+    );
+    let early = guild
+        .call("auction/settle", "early", "user:2", json!({"lot": 1}))
+        .await;
+    assert_eq!(decline_code(&early), "not_over");
+    clock.fetch_add(60_000, Ordering::SeqCst);
+    let late = guild
+        .call(
+            "auction/bid",
+            "late",
+            "user:2",
+            json!({"lot": 1, "amount": 500}),
+        )
+        .await;
+    assert_eq!(decline_code(&late), "over");
+    let settle = json!({"caller": "user:2", "arguments": {"lot": 1}});
+    let ask = |number| {
+        (
+            "plugins/auction/actions/settle".into(),
+            format!("s{number}"),
+            settle.clone(),
+        )
+    };
+    let answers = house.at_once((0..50).map(ask).collect()).await;
+    assert_eq!(
+        answers.iter().filter(|answer| answer.status == 200).count(),
+        1
+    );
+    assert_eq!(guild.posted("user:3", "item:sword").await, 1);
+    assert_eq!(guild.coins(3).await, [1060, 1000, 940]);
     house.close().await;
 }

@@ -259,3 +259,37 @@ async fn a_bot_finds_in_the_manifest_what_it_needs_for_its_commands() {
     assert_eq!(known["components"][0]["component"], component.as_str());
     house.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shop_sells_to_those_with_the_role_and_the_item() {
+    let (house, mut guild) = House::with_guild(1).await;
+    for item in ["item:key", "item:chest"] {
+        let made = json!({"kind": "item", "name": "Thing"});
+        guild.made(&format!("{GUILD}/assets/{item}"), made).await;
+    }
+    let terms = json!({"role": "vip", "item": "item:key"});
+    let config = json!({"items": [{"item": "item:chest", "price": {"coin": 5}, "terms": terms}]});
+    guild.install("shop", "bundled:shop", config).await;
+    guild.issue("plugin:shop", "item:chest", 3).await;
+    let buy = |roles: Value| json!({"caller": "user:1", "arguments": {"item": "item:chest"}, "roles": roles});
+    let path = "plugins/shop/actions/buy";
+    let nobody = guild.post(path, "a", buy(json!([]))).await;
+    assert_eq!(decline_code(&nobody), "role_required");
+    let keyless = guild.post(path, "b", buy(json!(["vip"]))).await;
+    assert_eq!(decline_code(&keyless), "item_required");
+    guild.issue("user:1", "item:key", 1).await;
+    let bought = guild.post(path, "c", buy(json!(["guest", "vip"]))).await;
+    assert_eq!(bought.status, 200, "{}", bought.json());
+    for (roles, pointer) in [
+        (json!([""]), "/roles/0"),
+        (json!(["x".repeat(65)]), "/roles/0"),
+        (json!(vec!["r"; 65]), "/roles"),
+    ] {
+        let refused = guild.post(path, "d", buy(roles)).await;
+        assert_eq!(
+            (refused.code(), refused.json()["pointer"].clone()),
+            ("malformed".into(), json!(pointer))
+        );
+    }
+    house.close().await;
+}

@@ -22,7 +22,7 @@ bursar_plugin::plugin! {
         status: "Says how the present round stands." => fn(NoArguments) -> Status,
     },
     schedules: {
-        draw: "Draws the winner of the round." every 86400 s from 72000 s missed skip => fn() -> Drawn,
+        draw: "Draws the winner of the round." every 86_400 s from 72_000 s missed skip => fn() -> Drawn,
     },
 }
 

@@ -5,6 +5,7 @@
 //! under any concurrency, since what was read of them must still be true when the purchase commits.
 
 mod rules;
+mod terms;
 
 use bursar_plugin::prelude::*;
 use rules::{Bought, Buy, Config, Purchases};
@@ -24,6 +25,14 @@ fn buy(call: &Call<Config>, buy: Buy) -> Result<Bought, Decline> {
     let offer = call.config().find(&buy.item)?;
     let (caller, quantity) = (call.caller(), buy.quantity());
     let (stock, till) = (call.own_account(), call.own_sub_account("till"));
+    offer
+        .terms()
+        .check(call.now_ms(), |role| call.has_role(role))?;
+    if let Some(item) = offer.terms().item()
+        && !call.has_at_least(&caller, item, Amount::ONE)?
+    {
+        return Err(terms::item_required(item));
+    }
     if offer.remembers() {
         let key = rules::history_key(&buy.item, &caller)?;
         let before = call.get::<Purchases>(&key)?.unwrap_or_default();

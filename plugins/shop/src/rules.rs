@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use bursar_plugin::prelude::*;
 
+use crate::terms::Terms;
+
 /// Most of one item in one purchase.
 const QUANTITY_MAX: u64 = 1000;
 /// Most currencies in one price. With the item itself they stay within a call's 16 transfers.
@@ -34,6 +36,9 @@ pub(crate) struct Offer {
     per_member_limit: Option<u64>,
     /// Seconds that a member waits between two purchases of it; none where absent.
     cooldown_s: Option<u64>,
+    /// When it is for sale, and to whom; always and to everybody where absent.
+    #[serde(default)]
+    terms: Terms,
 }
 
 /// What a member asks for.
@@ -128,6 +133,11 @@ impl Offer {
     /// Whether anything must be remembered of who bought it.
     pub(crate) fn remembers(&self) -> bool {
         self.per_member_limit.is_some() || self.cooldown_s.is_some()
+    }
+
+    /// When it is for sale, and to whom.
+    pub(crate) fn terms(&self) -> &Terms {
+        &self.terms
     }
 
     /// What so many cost.
