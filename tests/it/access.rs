@@ -20,6 +20,7 @@ const ROUTES: &str = "
     GET …/calls/00000000-0000-7000-8000-000000000000 none read
     GET …/accounts/user:1/client-seed none read
     POST …/seeds/rotate none admin
+    POST …/plugins/coinflip/rollback none admin
     PUT …/accounts/user:1/client-seed seed call
     GET …/holds/00000000-0000-7000-8000-000000000000 none read
     GET …/transfers/00000000-0000-7000-8000-000000000000 none read

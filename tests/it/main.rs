@@ -34,6 +34,7 @@ mod shop;
 mod statement;
 mod tour;
 mod transfers;
+mod versions;
 mod webhooks;
 mod webhooks_broken;
 mod webhooks_changed;

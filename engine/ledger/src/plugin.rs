@@ -317,6 +317,10 @@ pub struct PluginPatch {
     /// Other times of its schedules.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub schedules: BTreeMap<String, Times>,
+    /// The component whose newer version this is: it takes its place, with all that it was granted, only
+    /// if it is followed and the new one asks for no more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub follows: Option<Digest>,
     /// The component against whose schema the configuration was held, if no other one is said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checked_against: Option<Digest>,

@@ -3,6 +3,7 @@
 //! A plain act goes straight to the writer; a call takes the way in `calls`.
 
 mod calls;
+mod follow;
 mod nonces;
 mod preview;
 mod schedules;
@@ -89,6 +90,7 @@ impl Bursar {
         };
         bursar.open_system().await?;
         bursar.burn_nonces().await?;
+        bursar.follow_bundled().await;
         bursar.prepare_plugins().await;
         Ok(bursar)
     }
@@ -260,7 +262,9 @@ impl Bursar {
         };
         let body = serde_json::json!({ "component": digest });
         let asking = self.system_asking(actor, "POST", "/v1/components", &body);
-        self.act_with(asking, act, Some((digest, bytes))).await
+        let added = self.act_with(asking, act, Some((digest, bytes))).await?;
+        self.follow(actor, &loaded, digest).await;
+        Ok(added)
     }
 
     /// The digest of a bundled plugin, which is registered if it is not yet.

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use serde_json::{Value, json};
+
 use crate::account::AccountStatus;
 use crate::amount::Limit;
 use crate::books::Books;
 use crate::decision::{Change, Decision};
 use crate::digest::Digest;
 use crate::id::{AccountId, PluginId};
-use crate::plugin::{Component, GrantChoice, Grants, HoldRules, Installation, PluginPatch};
+use crate::plugin::{Component, GrantChoice, Grants, HoldRules, Installation, Plugin, PluginPatch};
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
 
@@ -31,6 +33,11 @@ pub(super) fn set_plugin(
     patch: &PluginPatch,
 ) -> Result<Verdict, Rejection> {
     let present = books.plugin(plugin);
+    if let Some(before) = patch.follows
+        && !may_follow(present.map(|present| &**present), patch, before)
+    {
+        return Ok(Verdict::Unchanged);
+    }
     let (component, requested, renewed) = match (&patch.component, present) {
         (Some(choice), present) => {
             let same = present.is_some_and(|present| present.component == choice.digest);
@@ -52,20 +59,16 @@ pub(super) fn set_plugin(
         });
     }
     // Grants and the switch belong to the component that they were given to.
-    let kept = present.filter(|_| !renewed);
+    let kept = present.filter(|_| !renewed || patch.follows.is_some());
     let grants = granted(patch, &requested, kept.map(|present| &present.grants))?;
-    let config = match (&patch.config, present) {
-        (Some(config), _) => Arc::new(config.clone()),
-        (None, Some(present)) => Arc::clone(&present.config),
-        (None, None) => Arc::new(serde_json::json!({})),
-    };
+    let present_plugin = present.map(|present| &**present);
+    let config = configured(patch, present_plugin);
     let enabled = patch
         .enabled
         .unwrap_or_else(|| kept.is_some_and(|present| present.enabled));
     let follow = patch
         .follow
         .unwrap_or_else(|| present.is_some_and(|present| present.follow));
-    let present_plugin = present.map(|present| &**present);
     let holds = match (&patch.component, present) {
         (Some(choice), _) => choice.holds.clone(),
         (None, Some(present)) => present.holds.clone(),
@@ -98,6 +101,23 @@ pub(super) fn set_plugin(
         changes,
         creates,
     )))
+}
+
+fn configured(patch: &PluginPatch, present: Option<&Plugin>) -> Arc<Value> {
+    match (&patch.config, present) {
+        (Some(config), _) => Arc::new(config.clone()),
+        (None, Some(present)) => Arc::clone(&present.config),
+        (None, None) => Arc::new(json!({})),
+    }
+}
+
+/// Whether a newer version may take the place of the one before by itself.
+fn may_follow(present: Option<&Plugin>, patch: &PluginPatch, before: Digest) -> bool {
+    let followed = present.filter(|present| present.follow && present.component == before);
+    let choice = patch.component.as_ref();
+    followed
+        .zip(choice)
+        .is_some_and(|(present, choice)| choice.requested.narrows(&present.requested))
 }
 
 /// What is granted: all that is requested, what the patch says of it, or what was granted before.

@@ -230,3 +230,34 @@ fn a_configuration_is_for_the_component_that_it_was_held_against() {
         "#]],
     );
 }
+
+#[test]
+fn a_newer_version_follows_if_it_may_and_asks_for_no_more() {
+    check_bank(
+        "plugin bank component=b follows=a
+         plugin bank follow=true
+         plugin bank component=b follows=x
+         plugin bank component=b follows=a requests=debit/issuer:coin
+         call A bank user:1
+         plugin bank component=b follows=a holds=bid/60/release
+         call B bank user:1; B hold bid user:1 -> plugin:bank coin 1; B reply
+         A reply
+         plugin bank enabled=false
+         plugin bank component=c follows=b
+         call C bank user:1
+         roll_back bank",
+        &expect![[r#"
+            plugin bank component=b follows=a: unchanged
+            plugin bank follow=true: changed
+            plugin bank component=b follows=x: unchanged
+            plugin bank component=b follows=a requests=debit/issuer:coin: unchanged
+            plugin bank component=b follows=a holds=bid/60/release: changed
+            B reply: committed
+            A reply: stale
+            plugin bank enabled=false: changed
+            plugin bank component=c follows=b: changed
+            call C bank user:1: not run, the plugin `bank` is disabled
+            roll_back bank: changed
+        "#]],
+    );
+}

@@ -124,6 +124,9 @@ impl<'a> Words<'a> {
             enabled: self.named("enabled").map(id),
             follow: self.named("follow").map(id),
             schedules: list(self.named("times")).map(times_of).collect(),
+            follows: self
+                .named("follows")
+                .map(|name| Digest::of(name.as_bytes())),
             checked_against: self
                 .named("checked")
                 .map(|name| Digest::of(name.as_bytes())),

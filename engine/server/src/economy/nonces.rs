@@ -37,7 +37,10 @@ impl Nonces {
         }
         let mut economies = self.open();
         let handed_out = economies.entry(economy.clone()).or_default();
-        if let Some(origin) = handed_out.by_key.get(&request.key) {
+        // From a seed that is public by now nothing can be drawn any more; nobody was told of it.
+        let hidden = books.first_hidden_seed();
+        let known = handed_out.by_key.get(&request.key);
+        if let Some(origin) = known.filter(|origin| origin.seed >= hidden) {
             return origin.clone();
         }
         handed_out.forget_recorded(books);

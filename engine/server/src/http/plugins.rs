@@ -167,6 +167,7 @@ async fn prepare(
         enabled: body.enabled,
         follow: body.follow,
         schedules: body.schedules,
+        follows: None,
         checked_against: None,
     };
     let impossible = |times: &&Times| !times.are_possible();

@@ -1,0 +1,97 @@
+//! Newer versions of plugins: they take the place of the one before where the operator said so, if they
+//! ask for no more.
+
+use bursar_host::LoadedPlugin;
+use bursar_ledger::{Act, Books, Digest, EconomyId, Plugin, PluginPatch};
+use semver::Version;
+use serde_json::json;
+
+use super::{Asking, Bursar};
+use crate::bundled;
+
+impl Bursar {
+    /// Installs a component wherever an older version of it is followed. Where it asks for more, or does
+    /// not take the configuration, the one before stays until the operator decides.
+    pub(super) async fn follow(&self, actor: &str, loaded: &LoadedPlugin, digest: Digest) {
+        let state = self.state();
+        for (economy, books) in state.economies() {
+            let Some(present) = self.followed(books, loaded, digest) else {
+                continue;
+            };
+            let manifest = loaded.manifest();
+            if manifest.check_configuration(&present.config).is_err() {
+                tracing::warn!(%economy, plugin = %manifest.id, "the configuration does not fit the newer version, which waits");
+                continue;
+            }
+            let patch = PluginPatch {
+                component: Some(manifest.component_choice(&manifest.id, digest)),
+                follows: Some(present.component),
+                ..PluginPatch::default()
+            };
+            let act = Act::SetPlugin {
+                plugin: manifest.id.clone(),
+                patch: Box::new(patch),
+            };
+            let asking = self.following(actor, economy, loaded, digest);
+            match self.act(asking, act).await {
+                Ok(answer) => {
+                    tracing::info!(%economy, plugin = %manifest.id, status = answer.status, "a newer version was looked at")
+                }
+                Err(problem) => {
+                    tracing::warn!(%economy, plugin = %manifest.id, %problem, "a newer version waits")
+                }
+            }
+        }
+    }
+
+    /// The installation that a component is a newer version of, if it is to be followed.
+    fn followed<'a>(
+        &self,
+        books: &'a Books,
+        loaded: &LoadedPlugin,
+        digest: Digest,
+    ) -> Option<&'a Plugin> {
+        let manifest = loaded.manifest();
+        let present = books.plugin(&manifest.id)?;
+        let present = Some(&**present).filter(|found| found.follow && found.component != digest)?;
+        let state = self.state();
+        let known = state.books(self.system())?.components();
+        let before = known.get(&present.component)?.version.parse::<Version>();
+        let newer = manifest.version.parse::<Version>();
+        let is_newer = before
+            .ok()
+            .zip(newer.ok())
+            .is_some_and(|(before, newer)| newer > before);
+        is_newer.then_some(present)
+    }
+
+    fn following(
+        &self,
+        actor: &str,
+        economy: &EconomyId,
+        loaded: &LoadedPlugin,
+        digest: Digest,
+    ) -> Asking {
+        let plugin = &loaded.manifest().id;
+        let path = format!("/v1/economies/{economy}/plugins/{plugin}");
+        Asking {
+            economy: economy.clone(),
+            ..self.system_asking(actor, "FOLLOW", &path, &json!({ "component": digest }))
+        }
+    }
+
+    /// What this binary carries is uploaded at a start where something follows it.
+    pub(super) async fn follow_bundled(&self) {
+        for bundled in bundled::PLUGINS {
+            let digest = Digest::of(bundled.bytes);
+            let state = self.state();
+            let mut installed = state.economies().values().flat_map(|books| books.plugins());
+            let behind = installed.any(|(id, plugin)| {
+                id.as_str() == bundled.name && plugin.follow && plugin.component != digest
+            });
+            if behind && let Err(problem) = self.add_bundled("bursar", bundled.name).await {
+                tracing::warn!(plugin = bundled.name, %problem, "a bundled plugin is not followed");
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Versions of a plugin: a newer one follows where the operator said so, and the one before comes back.
+
+use bursar_server::bundled::VILLAIN;
+use serde_json::{Value, json};
+
+use crate::support::{GUILD, Guild, House, let_in_villain};
+
+const PLUGIN: &str = "/v1/economies/guild/plugins/villain";
+
+/// The villain as another version of itself: names of interfaces have an `@` before theirs.
+fn version(newer: &[u8; 5]) -> Vec<u8> {
+    let mut bytes = VILLAIN.to_vec();
+    let found: Vec<usize> = bytes
+        .windows(6)
+        .enumerate()
+        .filter(|(_, window)| window[0] != b'@' && &window[1..] == b"0.1.0")
+        .map(|(place, _)| place + 1)
+        .collect();
+    assert!(!found.is_empty(), "its manifest says a version");
+    for place in found {
+        bytes[place..place + 5].copy_from_slice(newer);
+    }
+    bytes
+}
+
+async fn upload(guild: &mut Guild, component: Vec<u8>) -> Value {
+    let uploaded = guild
+        .client
+        .send("POST", "/v1/components", None, component.into())
+        .await;
+    let uploaded = uploaded.unwrap();
+    assert_eq!(uploaded.status, 201, "{}", uploaded.json());
+    uploaded.json()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_version_follows_and_an_older_one_does_not() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let_in_villain(&mut guild).await;
+    let first = guild.get(PLUGIN).await.json()["component"].clone();
+    let unasked = upload(&mut guild, version(b"0.1.1")).await;
+    assert_eq!(unasked["version"], "0.1.1");
+    assert_eq!(
+        guild.get(PLUGIN).await.json()["component"],
+        first,
+        "nobody said so"
+    );
+    guild.made(PLUGIN, json!({"follow": true})).await;
+    let newer = upload(&mut guild, version(b"0.2.0")).await;
+    let followed = guild.get(PLUGIN).await.json();
+    assert_eq!(followed["component"], newer["component"]);
+    assert_eq!(
+        (followed["enabled"].clone(), followed["previous"].clone()),
+        (json!(true), first.clone())
+    );
+    upload(&mut guild, version(b"0.0.9")).await;
+    assert_eq!(
+        guild.get(PLUGIN).await.json()["component"],
+        newer["component"]
+    );
+    let works = guild.call("villain/honest", "k", "user:1", json!({})).await;
+    assert_eq!(works.status, 200);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_version_before_comes_back_and_an_uninstalled_plugin_is_gone() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let_in_villain(&mut guild).await;
+    let first = guild.get(PLUGIN).await.json()["component"].clone();
+    let none = guild
+        .post("plugins/villain/rollback", "r0", json!({}))
+        .await;
+    assert_eq!(
+        (none.status.as_u16(), none.code()),
+        (409, "nothing_before".into())
+    );
+    let newer = upload(&mut guild, version(b"0.2.0")).await["component"].clone();
+    guild
+        .install("villain", newer.as_str().unwrap(), json!({}))
+        .await;
+    let back = guild
+        .post("plugins/villain/rollback", "r1", json!({}))
+        .await;
+    assert_eq!(back.status, 200, "{}", back.json());
+    assert_eq!(
+        (
+            back.json()["component"].clone(),
+            back.json()["previous"].clone()
+        ),
+        (first, newer)
+    );
+    let stake = json!({"asset": "coin", "amount": 100});
+    let staked = guild
+        .call("villain/stake", "s", "user:1", stake)
+        .await
+        .json();
+    let hold = staked["reply"]["told"].as_str().unwrap().to_owned();
+    let removed = guild
+        .client
+        .send("DELETE", PLUGIN, None, bytes::Bytes::new())
+        .await
+        .unwrap();
+    assert_eq!(removed.status, 200, "{}", removed.json());
+    assert_eq!(guild.get(PLUGIN).await.code(), "plugin_not_found");
+    // Its stake is captured, as its rule says, though nobody asks for it.
+    for _ in 0..200 {
+        let hold = guild.get(&format!("{GUILD}/holds/{hold}")).await.json();
+        if hold["status"] == "expired" {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    assert_eq!(guild.posted("plugin:villain", "coin").await, 100);
+    assert_eq!(guild.coins(1).await, [900]);
+    let gone = guild.call("villain/honest", "k", "user:1", json!({})).await;
+    assert_eq!(gone.code(), "plugin_not_found");
+    house.close().await;
+}
