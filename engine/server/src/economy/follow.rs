@@ -20,7 +20,8 @@ impl Bursar {
             };
             let manifest = loaded.manifest();
             if manifest.check_configuration(&present.config).is_err() {
-                tracing::warn!(%economy, plugin = %manifest.id, "the configuration does not fit the newer version, which waits");
+                let why = "its configuration does not fit the newer version, which waits";
+                tracing::warn!(%economy, plugin = %manifest.id, why);
                 continue;
             }
             let patch = PluginPatch {
@@ -33,12 +34,13 @@ impl Bursar {
                 patch: Box::new(patch),
             };
             let asking = self.following(actor, economy, loaded, digest);
+            let id = &manifest.id;
             match self.act(asking, act).await {
                 Ok(answer) => {
-                    tracing::info!(%economy, plugin = %manifest.id, status = answer.status, "a newer version was looked at")
+                    tracing::info!(%economy, plugin = %id, status = answer.status, "a newer version came");
                 }
                 Err(problem) => {
-                    tracing::warn!(%economy, plugin = %manifest.id, %problem, "a newer version waits")
+                    tracing::warn!(%economy, plugin = %id, %problem, "a newer version waits");
                 }
             }
         }
