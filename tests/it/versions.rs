@@ -8,7 +8,7 @@ use crate::support::{GUILD, Guild, House, let_in_villain};
 const PLUGIN: &str = "/v1/economies/guild/plugins/villain";
 
 /// The villain as another version of itself: names of interfaces have an `@` before theirs.
-fn version(newer: &[u8; 5]) -> Vec<u8> {
+fn version(newer: [u8; 5]) -> Vec<u8> {
     let mut bytes = VILLAIN.to_vec();
     let found: Vec<usize> = bytes
         .windows(6)
@@ -18,7 +18,7 @@ fn version(newer: &[u8; 5]) -> Vec<u8> {
         .collect();
     assert!(!found.is_empty(), "its manifest says a version");
     for place in found {
-        bytes[place..place + 5].copy_from_slice(newer);
+        bytes[place..place + 5].copy_from_slice(&newer);
     }
     bytes
 }
@@ -38,7 +38,7 @@ async fn a_newer_version_follows_and_an_older_one_does_not() {
     let (house, mut guild) = House::with_guild(1).await;
     let_in_villain(&mut guild).await;
     let first = guild.get(PLUGIN).await.json()["component"].clone();
-    let unasked = upload(&mut guild, version(b"0.1.1")).await;
+    let unasked = upload(&mut guild, version(*b"0.1.1")).await;
     assert_eq!(unasked["version"], "0.1.1");
     assert_eq!(
         guild.get(PLUGIN).await.json()["component"],
@@ -46,14 +46,14 @@ async fn a_newer_version_follows_and_an_older_one_does_not() {
         "nobody said so"
     );
     guild.made(PLUGIN, json!({"follow": true})).await;
-    let newer = upload(&mut guild, version(b"0.2.0")).await;
+    let newer = upload(&mut guild, version(*b"0.2.0")).await;
     let followed = guild.get(PLUGIN).await.json();
     assert_eq!(followed["component"], newer["component"]);
     assert_eq!(
         (followed["enabled"].clone(), followed["previous"].clone()),
         (json!(true), first.clone())
     );
-    upload(&mut guild, version(b"0.0.9")).await;
+    upload(&mut guild, version(*b"0.0.9")).await;
     assert_eq!(
         guild.get(PLUGIN).await.json()["component"],
         newer["component"]
@@ -75,7 +75,7 @@ async fn the_version_before_comes_back_and_an_uninstalled_plugin_is_gone() {
         (none.status.as_u16(), none.code()),
         (409, "nothing_before".into())
     );
-    let newer = upload(&mut guild, version(b"0.2.0")).await["component"].clone();
+    let newer = upload(&mut guild, version(*b"0.2.0")).await["component"].clone();
     guild
         .install("villain", newer.as_str().unwrap(), json!({}))
         .await;
