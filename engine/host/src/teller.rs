@@ -108,7 +108,7 @@ impl Teller {
 
     pub(crate) fn fuel(&self) -> FuelClass {
         match self {
-            Self::Draft(draft) => draft.plugin().grants.fuel,
+            Self::Draft(draft) => draft.plugin().installation.grants.fuel,
             Self::Record(telling) => telling.fuel,
         }
     }

@@ -80,7 +80,10 @@ impl Draft {
                 });
             }
         }
-        let Some(plugin) = books.plugin(&call.plugin).filter(|plugin| plugin.enabled) else {
+        let Some(plugin) = books
+            .plugin(&call.plugin)
+            .filter(|plugin| plugin.installation.enabled)
+        else {
             return Err(Rejection::PluginDisabled {
                 plugin: call.plugin.clone(),
             });
@@ -122,12 +125,12 @@ impl Draft {
 
     /// The component that is to run.
     pub fn component(&self) -> Digest {
-        self.plugin.component
+        self.plugin.installation.component
     }
 
     /// The operator's configuration of the plugin.
     pub fn config(&self) -> &serde_json::Value {
-        &self.plugin.config
+        &self.plugin.installation.config
     }
 
     /// Asks one thing, and remembers what was told.
@@ -319,7 +322,7 @@ impl Draft {
                 .cap
                 .as_ref()
                 .map(crate::key_limits::TransferCap::caps),
-            self.plugin.grants.spend_per_call.as_ref(),
+            self.plugin.installation.grants.spend_per_call.as_ref(),
         ];
         let most = caps
             .into_iter()

@@ -182,25 +182,9 @@ pub enum GrantChoice {
 /// A plugin as it is installed in one economy.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Plugin {
-    /// Which component runs.
-    pub component: Digest,
-    /// What its manifest asks for.
-    pub requested: Grants,
-    /// What it was granted. Grants belong to a component: another one starts without.
-    pub grants: Grants,
-    /// The operator's configuration.
-    pub config: Arc<Value>,
-    /// Whether it may be called.
-    pub enabled: bool,
-    /// How the holds end that it places.
-    #[serde(default, skip_serializing_if = "HoldRules::is_empty")]
-    pub holds: HoldRules,
-    /// What it does by itself, by name.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub schedules: BTreeMap<String, Schedule>,
-    /// Whether a newer version takes its place by itself, if it asks for no more.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub follow: bool,
+    /// How it is installed.
+    #[serde(flatten)]
+    pub installation: Installation,
     /// How it was installed before another component took its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<Box<Installation>>,
@@ -233,7 +217,7 @@ pub struct Installation {
     pub component: Digest,
     /// What its manifest asks for.
     pub requested: Grants,
-    /// What it was granted.
+    /// What it was granted. Grants belong to a component: another one starts without.
     pub grants: Grants,
     /// The operator's configuration.
     pub config: Arc<Value>,
@@ -253,44 +237,13 @@ pub struct Installation {
 impl Plugin {
     /// A plugin that is installed with record number `version`, and has no state.
     pub(crate) fn new(installation: Installation, version: u64) -> Self {
-        let Installation {
-            component,
-            requested,
-            grants,
-            config,
-            enabled,
-            holds,
-            schedules,
-            follow,
-        } = installation;
         Self {
-            component,
-            requested,
-            grants,
-            config,
-            enabled,
-            holds,
-            schedules,
-            follow,
+            installation,
             previous: None,
             broken_draws: 0,
             version,
             state: OrdMap::new(),
             state_bytes: 0,
-        }
-    }
-
-    /// How it is installed.
-    pub(crate) fn installation(&self) -> Installation {
-        Installation {
-            component: self.component,
-            requested: self.requested.clone(),
-            grants: self.grants.clone(),
-            config: Arc::clone(&self.config),
-            enabled: self.enabled,
-            holds: self.holds.clone(),
-            schedules: self.schedules.clone(),
-            follow: self.follow,
         }
     }
 }

@@ -330,7 +330,12 @@ impl Bursar {
         let state = self.state();
         let books = state.economies().values();
         let installed: std::collections::BTreeSet<Digest> = books
-            .flat_map(|books| books.plugins().values().map(|plugin| plugin.component))
+            .flat_map(|books| {
+                books
+                    .plugins()
+                    .values()
+                    .map(|plugin| plugin.installation.component)
+            })
             .collect();
         for component in installed {
             if let Err(problem) = self.load(component).await {

@@ -262,7 +262,7 @@ impl Books {
         let misfit = || Misfit::Plugin { plugin: id.clone() };
         let plugin = Arc::make_mut(self.plugins.get_mut(id).ok_or_else(misfit)?);
         plugin.broken_draws = plugin.broken_draws.saturating_add(1);
-        plugin.enabled &= !paused;
+        plugin.installation.enabled &= !paused;
         Ok(())
     }
 

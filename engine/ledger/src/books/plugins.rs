@@ -6,12 +6,18 @@ use super::{Books, Misfit, SpendKey};
 use crate::economy::Day;
 use crate::id::{AccountId, AssetId, HoldId, PluginId};
 use crate::plugin::Plugin;
+use crate::schedule::Schedule;
 use crate::time::Timestamp;
 
 /// Counts of days that are over which go with each new count.
 const FORGOTTEN: usize = 64;
 
 impl Books {
+    /// A schedule of an installed plugin, on or off.
+    pub fn schedule(&self, plugin: &PluginId, name: &str) -> Option<&Schedule> {
+        self.plugin(plugin)?.installation.schedules.get(name)
+    }
+
     /// What has left a member on a day by a plugin, as far as that is counted.
     pub fn spent_on(
         &self,
@@ -61,7 +67,11 @@ impl Books {
     ) -> Result<(), Misfit> {
         let misfit = || Misfit::Plugin { plugin: id.clone() };
         let plugin = Arc::make_mut(self.plugins.get_mut(id).ok_or_else(misfit)?);
-        let schedule = plugin.schedules.get_mut(schedule).ok_or_else(misfit)?;
+        let schedule = plugin
+            .installation
+            .schedules
+            .get_mut(schedule)
+            .ok_or_else(misfit)?;
         schedule.next_due = next_due;
         Ok(())
     }
@@ -72,10 +82,10 @@ impl Books {
             Some(present) => Plugin {
                 state: present.state.clone(),
                 state_bytes: present.state_bytes,
-                previous: if present.component == plugin.component {
+                previous: if present.installation.component == plugin.installation.component {
                     present.previous.clone()
                 } else {
-                    Some(Box::new(present.installation()))
+                    Some(Box::new(present.installation.clone()))
                 },
                 ..plugin
             },

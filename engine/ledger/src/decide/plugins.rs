@@ -10,7 +10,7 @@ use crate::books::Books;
 use crate::decision::{Change, Decision};
 use crate::digest::Digest;
 use crate::id::{AccountId, PluginId};
-use crate::plugin::{Component, GrantChoice, Grants, HoldRules, Installation, Plugin, PluginPatch};
+use crate::plugin::{Component, GrantChoice, Grants, HoldRules, Installation, PluginPatch};
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
 
@@ -32,9 +32,9 @@ pub(super) fn set_plugin(
     plugin: &PluginId,
     patch: &PluginPatch,
 ) -> Result<Verdict, Rejection> {
-    let present = books.plugin(plugin);
+    let present = books.plugin(plugin).map(|found| &found.installation);
     if let Some(before) = patch.follows
-        && !may_follow(present.map(|present| &**present), patch, before)
+        && !may_follow(present, patch, before)
     {
         return Ok(Verdict::Unchanged);
     }
@@ -61,8 +61,7 @@ pub(super) fn set_plugin(
     // Grants and the switch belong to the component that they were given to.
     let kept = present.filter(|_| !renewed || patch.follows.is_some());
     let grants = granted(patch, &requested, kept.map(|present| &present.grants))?;
-    let present_plugin = present.map(|present| &**present);
-    let config = configured(patch, present_plugin);
+    let config = configured(patch, present);
     let enabled = patch
         .enabled
         .unwrap_or_else(|| kept.is_some_and(|present| present.enabled));
@@ -74,7 +73,7 @@ pub(super) fn set_plugin(
         (None, Some(present)) => present.holds.clone(),
         (None, None) => HoldRules::new(),
     };
-    let schedules = schedules::scheduled(at, plugin, patch, present_plugin, enabled)?;
+    let schedules = schedules::scheduled(at, plugin, patch, present, enabled)?;
     let installation = Installation {
         component,
         requested,
@@ -85,7 +84,7 @@ pub(super) fn set_plugin(
         schedules,
         follow,
     };
-    if present.is_some_and(|present| present.installation() == installation) {
+    if present == Some(&installation) {
         return Ok(Verdict::Unchanged);
     }
     let mut changes = own_accounts(books, plugin, patch);
@@ -103,7 +102,7 @@ pub(super) fn set_plugin(
     )))
 }
 
-fn configured(patch: &PluginPatch, present: Option<&Plugin>) -> Arc<Value> {
+fn configured(patch: &PluginPatch, present: Option<&Installation>) -> Arc<Value> {
     match (&patch.config, present) {
         (Some(config), _) => Arc::new(config.clone()),
         (None, Some(present)) => Arc::clone(&present.config),
@@ -112,7 +111,7 @@ fn configured(patch: &PluginPatch, present: Option<&Plugin>) -> Arc<Value> {
 }
 
 /// Whether a newer version may take the place of the one before by itself.
-fn may_follow(present: Option<&Plugin>, patch: &PluginPatch, before: Digest) -> bool {
+fn may_follow(present: Option<&Installation>, patch: &PluginPatch, before: Digest) -> bool {
     let followed = present.filter(|present| present.follow && present.component == before);
     let choice = patch.component.as_ref();
     followed

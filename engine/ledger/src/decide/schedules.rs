@@ -7,7 +7,7 @@ use crate::call::CallRequest;
 use crate::decision::{Change, Decision};
 use crate::id::PluginId;
 use crate::limits::SCHEDULE_CATCH_UP_MAX;
-use crate::plugin::{Plugin, PluginPatch};
+use crate::plugin::{Installation, PluginPatch};
 use crate::rejection::Rejection;
 use crate::schedule::{Missed, Schedule, ScheduleRule};
 use crate::time::Timestamp;
@@ -20,7 +20,7 @@ pub(super) fn scheduled(
     at: Timestamp,
     plugin: &PluginId,
     patch: &PluginPatch,
-    present: Option<&Plugin>,
+    present: Option<&Installation>,
     enabled: bool,
 ) -> Result<BTreeMap<String, Schedule>, Rejection> {
     let before = present.map(|present| &present.schedules);
@@ -56,8 +56,7 @@ pub(super) fn scheduled(
 /// That a due time has had its run; none if it is not what is due.
 pub(super) fn ran(books: &Books, at: Timestamp, request: &CallRequest) -> Option<Change> {
     let due = request.due?;
-    let plugin = books.plugin(&request.plugin)?;
-    let schedule = plugin.schedules.get(&request.action)?;
+    let schedule = books.schedule(&request.plugin, &request.action)?;
     if schedule.next_due != due || due > at {
         return None;
     }
@@ -71,10 +70,7 @@ pub(super) fn ran(books: &Books, at: Timestamp, request: &CallRequest) -> Option
 
 /// Leaves out what was missed: all of it, or what is more than is made up for.
 pub(super) fn skip(books: &Books, at: Timestamp, plugin: &PluginId, name: &str) -> Verdict {
-    let found = books
-        .plugin(plugin)
-        .and_then(|found| found.schedules.get(name));
-    let Some(Schedule { rule, next_due }) = found else {
+    let Some(Schedule { rule, next_due }) = books.schedule(plugin, name) else {
         return Verdict::Unchanged;
     };
     let from = match rule.missed {

@@ -15,7 +15,7 @@ impl Draft {
     pub(super) fn check_budgets(&self) -> Result<(), Rejection> {
         let day = Day::of(self.at);
         let (books, plugin, caller) = (&self.books, &self.call.plugin, &self.call.caller);
-        let grants = &self.plugin.grants;
+        let grants = &self.plugin.installation.grants;
         if let Some(caps) = &grants.spend_per_member_per_day {
             let before = |asset: &AssetId| books.spent_on(day, plugin, caller, asset);
             self.check_caps("spend_per_member_per_day", caps, &self.spent, before)?;
@@ -66,7 +66,13 @@ impl Draft {
 
     /// What the call uses up of the member's budget. What is issued is counted with all that is.
     pub(crate) fn budgets_spent(&self) -> Vec<Change> {
-        if self.plugin.grants.spend_per_member_per_day.is_none() {
+        if self
+            .plugin
+            .installation
+            .grants
+            .spend_per_member_per_day
+            .is_none()
+        {
             return Vec::new();
         }
         let spent = self

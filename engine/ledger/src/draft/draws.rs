@@ -39,7 +39,7 @@ impl Draft {
         let (origin, server_seed) = self.origin.as_ref().ok_or(Refusal::NoOrigin)?;
         let answer = ask.drawn(&Draw {
             server_seed,
-            component: &self.plugin.component,
+            component: &self.plugin.installation.component,
             client_seed: &origin.client_seed,
             nonce: origin.nonce,
             mixed: &self.mixed,

@@ -34,7 +34,7 @@ impl Draft {
         if self.has_drawn() {
             return Err(Refusal::AfterDraw);
         }
-        let Some(rule) = self.plugin.holds.get(rule).copied() else {
+        let Some(rule) = self.plugin.installation.holds.get(rule).copied() else {
             let rule = rule.into();
             return Err(Refusal::NoHoldRule { rule });
         };

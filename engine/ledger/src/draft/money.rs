@@ -9,7 +9,7 @@ use crate::proposal::Step;
 
 impl Draft {
     pub(super) fn balance(&self, account: &AccountId, asset: &AssetId) -> Result<Seen, Refusal> {
-        let granted = self.plugin.grants.read.contains(account);
+        let granted = self.plugin.installation.grants.read.contains(account);
         if !(self.is_own(account) || self.is_caller(account) || granted) {
             return Err(Refusal::NotGranted {
                 what: format!("read `{account}`"),
@@ -62,7 +62,7 @@ impl Draft {
         if *source == posting.destination {
             return Err(Refusal::SameAccount);
         }
-        let granted = self.plugin.grants.debit.contains(source);
+        let granted = self.plugin.installation.grants.debit.contains(source);
         if !(self.is_own(source) || self.is_caller(source) || granted) {
             return Err(Refusal::NotGranted {
                 what: format!("debit `{source}`"),
@@ -79,7 +79,8 @@ impl Draft {
             asset,
             ..
         } = posting;
-        if destination.is_issuer() && !self.plugin.grants.credit.contains(destination) {
+        if destination.is_issuer() && !self.plugin.installation.grants.credit.contains(destination)
+        {
             return Err(Refusal::NotGranted {
                 what: format!("credit `{destination}`"),
             });

@@ -62,7 +62,7 @@ impl Draft {
                     .saturating_sub(size(key, self.plugin.state.get(key)))
                     .saturating_add(size(key, value.as_ref()))
             });
-        let quota = self.plugin.grants.state_quota();
+        let quota = self.plugin.installation.grants.state_quota();
         let most = usize::try_from(quota).unwrap_or(usize::MAX);
         // A plugin that is over its quota may still shrink.
         if bytes > most && bytes > self.plugin.state_bytes {

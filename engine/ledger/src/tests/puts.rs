@@ -201,6 +201,7 @@ fn another_component_starts_without_grants() {
     "#]]
     .assert_eq(&world.said);
     let plugin = world.books.plugin(&id("shop")).expect("it is installed");
+    let plugin = &plugin.installation;
     assert_eq!(plugin.grants, Grants::default());
     assert_eq!(*plugin.config, serde_json::json!({"price": 5}));
     assert_eq!(plugin.component, Digest::of(b"b"));
@@ -209,6 +210,7 @@ fn another_component_starts_without_grants() {
     // Grants and the switch may be given together with the component.
     world.run("plugin shop component=c requests=read/user:2 grants=requested enabled=true");
     let plugin = world.books.plugin(&id("shop")).expect("it is installed");
+    let plugin = &plugin.installation;
     assert_eq!(plugin.grants, plugin.requested);
     assert!(plugin.enabled);
 }

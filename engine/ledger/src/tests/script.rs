@@ -203,7 +203,7 @@ impl World {
         match *words.plain.first()? {
             "due" => {
                 let plugin = self.books.plugin(&id(words.plain[1]));
-                let schedules = &plugin.expect("the plugin is there").schedules;
+                let schedules = &plugin.expect("the plugin is there").installation.schedules;
                 let due = schedules.iter();
                 let due = due.map(|(name, schedule)| format!("{name} at {}", schedule.next_due.0));
                 Some(listed(&due.collect::<Vec<_>>(), ", "))

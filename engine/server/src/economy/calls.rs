@@ -314,7 +314,7 @@ impl Bursar {
     ) -> Result<Ran, NoAnswer> {
         let component = books
             .plugin(&request.plugin)
-            .map(|plugin| plugin.component)
+            .map(|plugin| plugin.installation.component)
             .ok_or_else(|| NoAnswer::NoPlugin(request.plugin.clone()))?;
         let plugin = self.loaded(&component).map_err(|no_answer| {
             tracing::error!(plugin = %request.plugin, problem = %no_answer, "does not load");

@@ -2,7 +2,7 @@
 //! ask for no more.
 
 use bursar_host::LoadedPlugin;
-use bursar_ledger::{Act, Books, Digest, EconomyId, Plugin, PluginPatch};
+use bursar_ledger::{Act, Books, Digest, EconomyId, Installation, PluginPatch};
 use semver::Version;
 use serde_json::json;
 
@@ -52,10 +52,10 @@ impl Bursar {
         books: &'a Books,
         loaded: &LoadedPlugin,
         digest: Digest,
-    ) -> Option<&'a Plugin> {
+    ) -> Option<&'a Installation> {
         let manifest = loaded.manifest();
-        let present = books.plugin(&manifest.id)?;
-        let present = Some(&**present).filter(|found| found.follow && found.component != digest)?;
+        let present = &books.plugin(&manifest.id)?.installation;
+        let present = Some(present).filter(|found| found.follow && found.component != digest)?;
         let state = self.state();
         let known = state.books(self.system())?.components();
         let before = known.get(&present.component)?.version.parse::<Version>();
@@ -89,7 +89,8 @@ impl Bursar {
             let state = self.state();
             let mut installed = state.economies().values().flat_map(|books| books.plugins());
             let behind = installed.any(|(id, plugin)| {
-                id.as_str() == bundled.name && plugin.follow && plugin.component != digest
+                let present = &plugin.installation;
+                id.as_str() == bundled.name && present.follow && present.component != digest
             });
             if behind && let Err(problem) = self.add_bundled("bursar", bundled.name).await {
                 tracing::warn!(plugin = bundled.name, %problem, "a bundled plugin is not followed");

@@ -84,7 +84,9 @@ impl Bursar {
         let open = open.filter(|(_, books)| books.status() == EconomyStatus::Open);
         let mut due = Vec::new();
         for (economy, books) in open {
-            for (plugin, installed) in books.plugins().iter().filter(|(_, found)| found.enabled) {
+            let installed = books.plugins().iter();
+            let installed = installed.map(|(plugin, found)| (plugin, &found.installation));
+            for (plugin, installed) in installed.filter(|(_, installed)| installed.enabled) {
                 let late = installed.schedules.iter();
                 let late = late.filter(|(_, schedule)| schedule.next_due <= now);
                 due.extend(late.map(|(schedule, _)| Place {
@@ -118,9 +120,10 @@ impl Bursar {
 
     fn look_at(&self, place: &Place) -> Option<Schedule> {
         let state = self.state();
-        let plugin = state.books(&place.economy)?.plugin(&place.plugin)?;
-        let plugin = Some(plugin).filter(|plugin| plugin.enabled)?;
-        plugin.schedules.get(&place.schedule).copied()
+        let books = state.books(&place.economy)?;
+        let enabled = books.plugin(&place.plugin)?.installation.enabled;
+        let schedule = books.schedule(&place.plugin, &place.schedule)?;
+        enabled.then_some(*schedule)
     }
 
     async fn skip(&self, place: &Place) -> Result<(), NoAnswer> {
@@ -165,8 +168,7 @@ impl Bursar {
         let stays = {
             let place = place.clone();
             move |books: &Books| {
-                let plugin = books.plugin(&place.plugin);
-                let schedule = plugin.and_then(|found| found.schedules.get(&place.schedule));
+                let schedule = books.schedule(&place.plugin, &place.schedule);
                 schedule.is_some_and(|schedule| schedule.next_due == due)
             }
         };

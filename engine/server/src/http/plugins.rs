@@ -152,7 +152,7 @@ async fn prepare(
         Some(text) => Some(component(api, caller, text).await?),
         None => None,
     };
-    let digest = chosen.or(installed.map(|installed| installed.component));
+    let digest = chosen.or(installed.map(|installed| installed.installation.component));
     let Some(digest) = digest else {
         let detail = "a new plugin needs `component`: \"bundled:NAME\" or the digest of an upload";
         return Err(Problem::malformed("/component", detail));
@@ -188,7 +188,7 @@ async fn prepare(
         );
         return Err(Problem::malformed("/component", detail));
     }
-    let present = installed.map(|installed| &*installed.config);
+    let present = installed.map(|installed| &*installed.installation.config);
     check_config(
         &loaded,
         patch.config.as_ref().or(present).unwrap_or(&json!({})),
@@ -335,7 +335,7 @@ fn check_roles(roles: &[String]) -> Result<(), Problem> {
 /// An installed plugin with its manifest: enough to build slash commands from. One that does not
 /// load says why instead, and hides no other.
 async fn described(api: &Api, id: &PluginId, plugin: &Plugin) -> Value {
-    let loaded = api.bursar.load(plugin.component).await;
+    let loaded = api.bursar.load(plugin.installation.component).await;
     let problem = loaded
         .as_ref()
         .err()

@@ -290,9 +290,7 @@ fn changed(recorded: &Recorded<'_>, changed: bool) -> Value {
             Some(put(RemovedPluginView { id, removed }, changed))
         }
         Act::SkipDue { plugin, schedule } => {
-            let skipped = books
-                .plugin(plugin)
-                .and_then(|found| found.schedules.get(schedule));
+            let skipped = books.schedule(plugin, schedule);
             skipped.map(|found| json!({ "next_due": found.next_due, "changed": changed }))
         }
         Act::BurnNonces { nonces } => Some(json!({ "nonces": nonces, "changed": changed })),

@@ -45,7 +45,11 @@ pub(crate) fn export(
         version: VERSION.into(),
         economy: economy.clone(),
     }))?;
-    let needed: BTreeSet<Digest> = books.plugins().values().map(|it| it.component).collect();
+    let needed: BTreeSet<Digest> = books
+        .plugins()
+        .values()
+        .map(|it| it.installation.component)
+        .collect();
     for digest in &needed {
         give(&Line::Component(component(&database, state, digest)?))?;
     }

@@ -298,7 +298,11 @@ impl Importer<'_> {
         }
         for (id, plugin) in books.plugins() {
             let mut known = self.state.economies().values();
-            if !known.any(|books| books.components().contains_key(&plugin.component)) {
+            if !known.any(|books| {
+                books
+                    .components()
+                    .contains_key(&plugin.installation.component)
+            }) {
                 let what = format!("the component of the plugin `{id}` is in no line before it");
                 return Err(self.lines.wrong(what));
             }

@@ -3,7 +3,7 @@
 use bursar_host::Manifest;
 use std::collections::BTreeMap;
 
-use bursar_ledger::{Component, Digest, Grants, Missed, Plugin, PluginId, Timestamp};
+use bursar_ledger::{Component, Digest, Grants, Installation, Missed, Plugin, PluginId, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -46,16 +46,17 @@ pub(in crate::http) struct PluginView<'a> {
 }
 
 pub(in crate::http) fn plugin<'a>(id: &'a PluginId, plugin: &'a Plugin) -> PluginView<'a> {
+    let installation = &plugin.installation;
     PluginView {
         id,
-        component: plugin.component,
-        enabled: plugin.enabled,
-        requested: &plugin.requested,
-        grants: &plugin.grants,
-        config: &plugin.config,
-        follow: plugin.follow,
+        component: installation.component,
+        enabled: installation.enabled,
+        requested: &installation.requested,
+        grants: &installation.grants,
+        config: &installation.config,
+        follow: installation.follow,
         previous: plugin.previous.as_ref().map(|before| before.component),
-        schedules: schedules(plugin),
+        schedules: schedules(installation),
         broken_draws: plugin.broken_draws,
         state_bytes: plugin.state_bytes,
     }
@@ -101,8 +102,8 @@ struct ScheduleView {
     next_due: Timestamp,
 }
 
-fn schedules(plugin: &Plugin) -> BTreeMap<&str, ScheduleView> {
-    let all = plugin.schedules.iter().map(|(name, schedule)| {
+fn schedules(installation: &Installation) -> BTreeMap<&str, ScheduleView> {
+    let all = installation.schedules.iter().map(|(name, schedule)| {
         let view = ScheduleView {
             every_s: schedule.rule.times.every_s,
             offset_s: schedule.rule.times.offset_s,
