@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use bursar_ledger::{CallId, Scope};
 use schemars::JsonSchema;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::auth::Caller;
@@ -64,21 +64,21 @@ struct ReceiptView {
     _outcome: String,
     /// What was asked of the plugin, everything that it asked and was told, and how it ended.
     #[serde(rename = "call")]
-    _call: Value,
+    _call: Map<String, Value>,
     /// How the plugin was installed when it ran; absent if it did not.
     #[serde(rename = "installation", skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Value")]
+    #[schemars(with = "Map<String, Value>")]
     _installation: Option<()>,
     /// What moved.
     #[serde(rename = "postings")]
-    #[schemars(with = "Vec<Value>")]
+    #[schemars(with = "Vec<shapes::Posting>")]
     _postings: (),
     /// What else changed: holds, the plugin's keys, what was drawn.
     #[serde(rename = "changes")]
-    _changes: Vec<Value>,
+    _changes: Vec<Map<String, Value>>,
     /// The commitment to the server seed, and the seed once it is public; absent if nothing was drawn.
     #[serde(rename = "seed", skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Value")]
+    #[schemars(with = "Map<String, Value>")]
     _seed: Option<()>,
 }
 

@@ -95,8 +95,14 @@ shape!(Manifest, |generator| json_schema!({
         },
         "permissions": generator.subschema_for::<Grants>(),
         "holds": { "description": "How its holds end, by kind.", "type": "object" },
-        "schedules": { "description": "What it does by itself.", "type": "array" },
-        "odds": { "description": "What its games return.", "type": "array" },
+        "schedules": {
+            "description": "What it does by itself, and when.",
+            "type": "array", "items": { "type": "object", "additionalProperties": true },
+        },
+        "odds": {
+            "description": "What its games return on average.",
+            "type": "array", "items": { "type": "object", "additionalProperties": true },
+        },
     },
     "required": [
         "id", "version", "description", "license", "accounts", "actions", "configuration",
