@@ -82,8 +82,8 @@ fn check_status(books: &Books, act: &Act) -> Result<(), Rejection> {
         | Act::Burn(_)
         | Act::PlaceHold(_)
         | Act::CaptureHold(_)
-        | Act::SetClientSeed { .. }
-        | Act::Call(_) => status.check_open(),
+        | Act::SetClientSeed { .. } => status.check_open(),
+        Act::Call(result) if result.origin.is_none() => status.check_open(),
         Act::Reverse(request) if request.force.is_none() => status.check_open(),
         // A closed economy still has events to send, and an end of sending them.
         Act::SetWebhook(request) if books.webhook(&request.webhook).is_some() => Ok(()),
@@ -107,8 +107,12 @@ fn check_status(books: &Books, act: &Act) -> Result<(), Rejection> {
             EconomyStatus::Open | EconomyStatus::Frozen => Ok(()),
             EconomyStatus::Closed => status.check_open(),
         },
-        // What is said of the economy is held against its status there.
-        Act::OpenEconomy { .. } | Act::SetEconomy { .. } | Act::RemoveWebhook { .. } => Ok(()),
+        // What is said of the economy is held against its status there. A call that has drawn finds out
+        // that it cannot begin any more, and what it has drawn is kept all the same.
+        Act::OpenEconomy { .. }
+        | Act::SetEconomy { .. }
+        | Act::RemoveWebhook { .. }
+        | Act::Call(_) => Ok(()),
     }
 }
 

@@ -32,8 +32,10 @@ pub(super) fn call(
     }
     let mut draft = match (Draft::open(books, request, at), &result.ending) {
         (_, Ending::Broken { .. }) => return Ok(broken(books, result)),
-        // What is due waits until it can run.
-        (Err(now), Ending::NotRun(then)) if now == *then && ran.is_some() => return Err(now),
+        (Err(now), Ending::NotRun(then)) if now == *then && ran.is_some() => {
+            // What is due waits until it can run. What it drew in an earlier try waits with it.
+            return rejected(now, drew_from(result, true).into_iter().collect());
+        }
         (Err(now), Ending::NotRun(then)) if now == *then => return rejected(now, drew(result)),
         (Err(_), _) | (Ok(_), Ending::NotRun(_)) => return Ok(Verdict::Stale),
         (

@@ -424,3 +424,61 @@ fn draws_of_all_kinds_are_made_again_and_what_is_mixed_counts() {
         "#]],
     );
 }
+
+#[test]
+fn what_a_call_drew_is_kept_also_when_it_can_no_longer_begin() {
+    check_game(
+        "call A game user:1
+         A draw 1000000
+         economy frozen
+         A reply
+         call A game user:1
+         A reply
+         economy open
+         seeds",
+        &expect![[r#"
+            A draw 1000000: drew 94880
+            economy frozen: changed
+            A reply: stale
+            call A game user:1: not run, the economy is frozen
+            A reply: on record, the economy is frozen
+            economy open: changed
+            seeds: seed 1, 0 draws, hidden from 1, next nonce 2, open []
+        "#]],
+    );
+}
+
+/// Else the economy could be frozen for a moment whenever the draw was the wrong one.
+#[test]
+fn a_run_that_can_no_longer_begin_draws_the_same_when_it_can() {
+    check_game(
+        "plugin dealer component=b grants=requested enabled=true schedules=deal/60/catch_up
+         wait 60
+         call A dealer plugin:dealer due=60000 action=deal
+         A draw 1000000
+         economy frozen
+         A reply
+         call A dealer plugin:dealer due=60000 action=deal
+         A reply
+         due dealer
+         seeds
+         economy open
+         call A dealer plugin:dealer due=60000 action=deal
+         A draw 1000000
+         A reply
+         seeds",
+        &expect![[r#"
+            A draw 1000000: drew 691649
+            economy frozen: changed
+            A reply: stale
+            call A dealer plugin:dealer due=60000 action=deal: not run, the economy is frozen
+            A reply: on record, the economy is frozen
+            due dealer: deal at 60000
+            seeds: seed 1, 0 draws, hidden from 1, next nonce 2, open []
+            economy open: changed
+            A draw 1000000: drew 691649
+            A reply: committed
+            seeds: seed 1, 1 draws, hidden from 1, next nonce 2, open []
+        "#]],
+    );
+}
