@@ -38,13 +38,18 @@ async fn a_newer_version_follows_and_an_older_one_does_not() {
     let (house, mut guild) = House::with_guild(1).await;
     let_in_villain(&mut guild).await;
     let first = guild.get(PLUGIN).await.json()["component"].clone();
+    assert_eq!(guild.get(PLUGIN).await.json()["newer"], Value::Null);
     let unasked = upload(&mut guild, version(*b"0.1.1")).await;
     assert_eq!(unasked["version"], "0.1.1");
+    let waited_for = guild.get(PLUGIN).await.json();
+    assert_eq!(waited_for["component"], first, "nobody said so");
+    let newer = &waited_for["newer"];
     assert_eq!(
-        guild.get(PLUGIN).await.json()["component"],
-        first,
-        "nobody said so"
+        (&newer["component"], &newer["version"]),
+        (&unasked["component"], &json!("0.1.1"))
     );
+    assert_eq!(newer["requested"], waited_for["requested"]);
+    assert_eq!(newer["asks_for_more"], false);
     guild.made(PLUGIN, json!({"follow": true})).await;
     let newer = upload(&mut guild, version(*b"0.2.0")).await;
     let followed = guild.get(PLUGIN).await.json();
@@ -79,6 +84,7 @@ async fn the_version_before_comes_back_and_an_uninstalled_plugin_is_gone() {
     guild
         .install("villain", newer.as_str().unwrap(), json!({}))
         .await;
+    guild.made(PLUGIN, json!({"follow": true})).await;
     let back = guild
         .post("plugins/villain/rollback", "r1", json!({}))
         .await;
@@ -89,6 +95,11 @@ async fn the_version_before_comes_back_and_an_uninstalled_plugin_is_gone() {
             back.json()["previous"].clone()
         ),
         (first, newer)
+    );
+    assert_eq!(
+        back.json()["follow"],
+        false,
+        "what was sent away does not come back by itself"
     );
     let stake = json!({"asset": "coin", "amount": 100});
     let staked = guild

@@ -143,17 +143,44 @@ impl Grants {
     }
 
     /// These grants with the caps of `requested` where they have none of their own: who does not
-    /// speak of caps does not lift them.
+    /// speak of caps does not lift them, and who does not speak of quotas means the usual ones at most.
     pub(crate) fn capped_as(self, requested: &Self) -> Self {
         let asked = requested.clone();
+        let quota = asked.state_quota();
+        let fuel = if self.fuel.is_standard() {
+            asked.fuel.min(self.fuel)
+        } else {
+            self.fuel
+        };
         Self {
             spend_per_call: self.spend_per_call.or(asked.spend_per_call),
             spend_per_member_per_day: self
                 .spend_per_member_per_day
                 .or(asked.spend_per_member_per_day),
             issue_per_day: self.issue_per_day.or(asked.issue_per_day),
-            state_bytes: self.state_bytes.or(asked.state_bytes),
+            state_bytes: self
+                .state_bytes
+                .or((quota < STATE_BYTES_MAX).then_some(quota)),
+            fuel,
             ..self
+        }
+    }
+
+    /// What is in these grants and in others.
+    #[must_use]
+    pub fn narrowed_to(&self, other: &Self) -> Self {
+        let [spend_per_call, spend_per_member_per_day, issue_per_day] =
+            self.all_caps(other).map(lower_caps);
+        let quota = self.state_quota().min(other.state_quota());
+        Self {
+            read: self.read.intersection(&other.read).cloned().collect(),
+            credit: self.credit.intersection(&other.credit).cloned().collect(),
+            debit: self.debit.intersection(&other.debit).cloned().collect(),
+            spend_per_call,
+            spend_per_member_per_day,
+            issue_per_day,
+            state_bytes: (quota != STATE_BYTES_MAX).then_some(quota),
+            fuel: self.fuel.min(other.fuel),
         }
     }
 }
@@ -167,6 +194,17 @@ fn within((caps, wider): (Option<&Caps>, Option<&Caps>)) -> bool {
     let below =
         |(asset, cap): (&AssetId, &Limit)| *cap <= most.get(asset).copied().unwrap_or_default();
     caps.is_some_and(|caps| caps.iter().all(below))
+}
+
+/// The lower of two caps for each asset; what only one of them names is 0 in the other.
+fn lower_caps((caps, others): (Option<&Caps>, Option<&Caps>)) -> Option<Caps> {
+    let (Some(caps), Some(others)) = (caps, others) else {
+        return caps.or(others).cloned();
+    };
+    let named = caps.iter();
+    let named =
+        named.filter_map(|(asset, cap)| Some((asset.clone(), (*cap).min(*others.get(asset)?))));
+    Some(named.collect())
 }
 
 /// How the operator answers what a plugin asks for.

@@ -60,7 +60,12 @@ pub(super) fn set_plugin(
     }
     // Grants and the switch belong to the component that they were given to.
     let kept = present.filter(|_| !renewed || patch.follows.is_some());
-    let grants = granted(patch, &requested, kept.map(|present| &present.grants))?;
+    let kept_grants = kept.map(|present| present.grants.clone());
+    let grants = match patch.follows {
+        // A newer version may ask for less: it keeps of what was granted what it asks for.
+        Some(_) => kept_grants.unwrap_or_default().narrowed_to(&requested),
+        None => granted(patch, &requested, kept_grants)?,
+    };
     let config = configured(patch, present);
     let enabled = patch
         .enabled
@@ -119,16 +124,17 @@ fn may_follow(present: Option<&Installation>, patch: &PluginPatch, before: Diges
         .is_some_and(|(present, choice)| choice.requested.narrows(&present.requested))
 }
 
-/// What is granted: all that is requested, what the patch says of it, or what was granted before.
+/// What is granted: all that is requested, what the patch says of it, what was granted before, or
+/// nothing beyond what every plugin may do.
 fn granted(
     patch: &PluginPatch,
     requested: &Grants,
-    kept: Option<&Grants>,
+    kept: Option<Grants>,
 ) -> Result<Grants, Rejection> {
     let grants = match &patch.grants {
         Some(GrantChoice::Requested) => requested.clone(),
         Some(GrantChoice::Exactly(grants)) => grants.clone().capped_as(requested),
-        None => kept.cloned().unwrap_or_default(),
+        None => kept.unwrap_or_else(|| Grants::default().capped_as(requested)),
     };
     if grants.narrows(requested) {
         Ok(grants)
@@ -146,7 +152,7 @@ pub(super) fn remove(books: &Books, plugin: &PluginId) -> Verdict {
 }
 
 /// As it was before another component took its place: component, grants, configuration and switch. What
-/// was due meanwhile is not made up for.
+/// was due meanwhile is not made up for, and the version that was sent away does not come back by itself.
 pub(super) fn roll_back(
     books: &Books,
     at: Timestamp,
@@ -158,6 +164,7 @@ pub(super) fn roll_back(
     let mut installation = before.cloned().ok_or_else(|| Rejection::NothingBefore {
         plugin: plugin.clone(),
     })?;
+    installation.follow = false;
     for schedule in installation.schedules.values_mut() {
         schedule.next_due = schedule.rule.times.next_after(at);
     }

@@ -261,3 +261,48 @@ fn a_newer_version_follows_if_it_may_and_asks_for_no_more() {
         "#]],
     );
 }
+
+#[test]
+fn a_newer_version_that_asks_for_less_keeps_only_that() {
+    check(
+        "asset coin
+         account user:1
+         issue user:1 coin 100
+         plugin bank component=a requests=debit/issuer:coin,read/user:1 grants=requested \
+            enabled=true follow=true
+         plugin bank component=b follows=a requests=read/user:1,spend/coin/10
+         call A bank user:1
+         A pay issuer:coin -> user:1 coin 1
+         roll_back bank
+         call B bank user:1
+         B pay issuer:coin -> user:1 coin 1
+         plugin bank component=b follows=a",
+        &expect![[r#"
+            plugin bank component=b follows=a requests=read/user:1,spend/coin/10: changed
+            A pay issuer:coin -> user:1 coin 1: refused, the plugin has no grant to debit `issuer:coin`
+            roll_back bank: changed
+            plugin bank component=b follows=a: unchanged
+        "#]],
+    );
+}
+
+#[test]
+fn who_says_nothing_of_grants_grants_nothing_beyond_the_usual() {
+    check(
+        "asset coin
+         account user:1
+         issue user:1 coin 100
+         plugin bank component=a requests=debit/issuer:coin,spend/coin/10,state/500 enabled=true
+         call A bank user:1
+         A pay issuer:coin -> user:1 coin 1
+         A pay user:1 -> plugin:bank coin 11
+         A pay user:1 -> plugin:bank coin 10
+         A set key x*498
+         A reply",
+        &expect![[r#"
+            A pay issuer:coin -> user:1 coin 1: refused, the plugin has no grant to debit `issuer:coin`
+            A pay user:1 -> plugin:bank coin 11: refused, 11 coin would leave the caller, of at most 10
+            A reply: the plugin `bank` would keep 501 bytes of state, of at most 500
+        "#]],
+    );
+}
