@@ -154,6 +154,10 @@ async fn a_thousand_claims_at_once_are_one_reward() {
     let declined = |answer: &&Response| decline_code(answer) == "already_claimed";
     assert!(answers.iter().filter(declined).count() > 0);
     assert_eq!(guild.posted("user:1", "coin").await, 1005);
+    let plugin = guild.get(&format!("{GUILD}/plugins/daily")).await.json();
+    let conflicts = &plugin["conflicts"];
+    assert!(conflicts["ran_again"].as_u64() > Some(0), "{conflicts}");
+    assert_eq!(conflicts["given_up"], 0);
     house.close().await;
 }
 

@@ -1,6 +1,9 @@
 //! One call: a fresh store, one action, one end.
 
-use bursar_ledger::{Draft, DrawOrigin, Ending, Timestamp, Transcript};
+use bursar_ledger::{
+    CallRequest, CallResult, Digest, Draft, DrawOrigin, Ending, Timestamp, Transcript,
+    check_document,
+};
 use serde_json::Value;
 use wasmtime::{Result, Store, Trap};
 
@@ -29,6 +32,20 @@ pub struct Finished {
     pub log: Vec<LogLine>,
 }
 
+impl Finished {
+    /// The call as it is to be committed.
+    pub fn into_result(self, request: CallRequest, component: Digest) -> CallResult {
+        CallResult {
+            request,
+            component,
+            transcript: self.transcript,
+            ending: self.ending,
+            fuel: self.fuel,
+            origin: self.origin,
+        }
+    }
+}
+
 /// A call that could not be brought to an end, and how far it came.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Unfinished {
@@ -38,6 +55,22 @@ pub struct Unfinished {
     pub transcript: Transcript,
     /// Where its draws come from, if it has drawn.
     pub origin: Option<DrawOrigin>,
+}
+
+impl Unfinished {
+    /// The call as it is put on record if it has drawn.
+    pub fn into_result(self, request: CallRequest, component: Digest) -> CallResult {
+        CallResult {
+            request,
+            component,
+            transcript: self.transcript,
+            ending: Ending::Broken {
+                failure: self.failure.to_string(),
+            },
+            fuel: 0,
+            origin: self.origin,
+        }
+    }
 }
 
 /// Why a call could not be brought to an end. It depends on the machine and the moment, so it is
@@ -285,6 +318,8 @@ fn judge_reply(
     }
     let reply: Value =
         serde_json::from_str(reply).map_err(|error| format!("its reply is not JSON: {error}"))?;
+    // A schedule's reply has no schema, and a record has to be read again.
+    check_document(&reply, REPLY_BYTES_MAX).map_err(|error| format!("its reply: {error}"))?;
     manifest
         .check_reply(action, &reply)
         .map_err(|error| format!("its reply does not fit its schema at {error}"))?;

@@ -100,3 +100,17 @@ pub struct CallResult {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<DrawOrigin>,
 }
+
+impl CallResult {
+    /// A call that could not begin.
+    pub fn not_run(request: CallRequest, component: Digest, why: Rejection) -> Self {
+        Self {
+            request,
+            component,
+            transcript: Transcript::default(),
+            ending: Ending::NotRun(why),
+            fuel: 0,
+            origin: None,
+        }
+    }
+}

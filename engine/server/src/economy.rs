@@ -3,6 +3,7 @@
 //! A plain act goes straight to the writer; a call takes the way in `calls`.
 
 mod calls;
+mod conflicts;
 mod follow;
 mod nonces;
 mod preview;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bursar_host::{LoadedPlugin, PluginHost};
-use bursar_ledger::{Act, Digest, EconomyId, EconomyStatus};
+use bursar_ledger::{Act, Digest, EconomyId, EconomyStatus, PluginId};
 use bursar_storage::{
     Answer, Clock, Failure, IdempotencyKey, Receiver, Render, Reply, Request, State, Storage,
     StorageError, Stored, Submission,
@@ -26,6 +27,8 @@ use crate::no_answer::NoAnswer;
 use crate::{bundled, random};
 use calls::Calls;
 pub use calls::{CallBounds, Calling};
+pub use conflicts::ConflictCount;
+use conflicts::Conflicts;
 use nonces::Nonces;
 
 /// How long an answer is waited for. A commit takes milliseconds; beyond this something is wrong,
@@ -49,6 +52,7 @@ struct Parts {
     system: EconomyId,
     calls: Calls,
     nonces: Nonces,
+    conflicts: Conflicts,
 }
 
 /// Who asks, for what, under which key.
@@ -84,6 +88,7 @@ impl Bursar {
             system,
             calls: Calls::new(bounds)?,
             nonces: Nonces::default(),
+            conflicts: Conflicts::default(),
         };
         let bursar = Self {
             parts: Arc::new(parts),
@@ -98,6 +103,11 @@ impl Bursar {
     /// The newest published state.
     pub fn state(&self) -> Arc<State> {
         self.parts.storage.state()
+    }
+
+    /// How often calls of a plugin met a conflict since the server has started.
+    pub fn conflicts(&self, economy: &EconomyId, plugin: &PluginId) -> ConflictCount {
+        self.parts.conflicts.of(economy, plugin)
     }
 
     /// The room that remembers.

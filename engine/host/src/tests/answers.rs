@@ -1,6 +1,6 @@
 //! What a guest may answer, and how it may cross the border.
 
-use bursar_ledger::Ending;
+use bursar_ledger::{DOCUMENT_DEPTH_MAX, Ending};
 use serde_json::json;
 
 use super::guest::{Guest, bytes};
@@ -55,6 +55,18 @@ fn reply_ends_at_its_limit() {
     assert!(replied(&ending(&replying(json_of(REPLY_BYTES_MAX)))));
     let fault = fault(&replying(json_of(REPLY_BYTES_MAX + 1)));
     assert_eq!(fault, "its reply has 16385 bytes, of at most 16384");
+}
+
+/// A schedule's reply has no schema; what holds for every reply holds before that.
+#[test]
+fn reply_is_as_deep_as_a_record_can_be_read_again() {
+    let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+    assert!(replied(&ending(&replying(nested(DOCUMENT_DEPTH_MAX)))));
+    let fault = fault(&replying(nested(DOCUMENT_DEPTH_MAX + 1)));
+    assert_eq!(
+        fault,
+        "its reply: this has at most 32 levels of objects and arrays"
+    );
 }
 
 #[test]

@@ -11,7 +11,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use bursar_host::{CallFailure, LoadedPlugin, Unfinished, Workers};
+use bursar_host::{CallFailure, LoadedPlugin, Workers};
 use bursar_ledger::{
     AccountId, Act, Books, CallRequest, CallResult, Digest, Draft, DrawOrigin, EconomyId, Ending,
     PluginId, SpendLimit, Timestamp, Transcript, TransferCap,
@@ -208,6 +208,8 @@ impl Bursar {
             {
                 Reply::Stale => {
                     tracing::debug!(plugin = %call.plugin, call = %call.id, attempt, "conflict");
+                    let conflicts = &self.parts.conflicts;
+                    conflicts.count_again(&asking.economy, &call.plugin);
                     let state = self.state();
                     if !state
                         .books(&asking.economy)
@@ -224,6 +226,8 @@ impl Bursar {
         }
         drop(lane);
         tracing::warn!(plugin = %call.plugin, call = %call.id, "gave up after conflicts");
+        let conflicts = &self.parts.conflicts;
+        conflicts.count_given_up(&asking.economy, &call.plugin);
         let broken = CallResult {
             component: Digest::ZERO,
             transcript: Transcript::default(),
@@ -322,17 +326,7 @@ impl Bursar {
         })?;
         check_fits(&plugin, &request)?;
         let (result, failure) = match Draft::open(&books, &request, self.now()) {
-            Err(rejection) => {
-                let result = CallResult {
-                    request,
-                    component,
-                    transcript: Transcript::default(),
-                    ending: Ending::NotRun(rejection),
-                    fuel: 0,
-                    origin: None,
-                };
-                (result, None)
-            }
+            Err(no) => (CallResult::not_run(request, component, no), None),
             Ok(draft) => {
                 let over = books.clone();
                 let draw_from = move |request: &CallRequest| draw_from(&over, request);
@@ -370,7 +364,8 @@ fn check_fits(plugin: &LoadedPlugin, request: &CallRequest) -> Result<(), NoAnsw
         .map_err(NoAnswer::Arguments)
 }
 
-/// One run of a plugin, to its end.
+/// One run of a plugin, to its end. A call that could not be brought to an end is no outcome: nothing
+/// of it is kept but what it has drawn.
 fn run_guest(
     plugin: &LoadedPlugin,
     draft: Draft,
@@ -380,7 +375,11 @@ fn run_guest(
 ) -> (CallResult, Option<CallFailure>) {
     let finished = match plugin.run(draft, draw_from) {
         Ok(finished) => finished,
-        Err(unfinished) => return broken_off(component, request, *unfinished),
+        Err(unfinished) => {
+            let failure = unfinished.failure;
+            tracing::warn!(plugin = %request.plugin, call = %request.id, %failure, "a call failed");
+            return (unfinished.into_result(request, component), Some(failure));
+        }
     };
     for line in &finished.log {
         tracing::info!(
@@ -394,40 +393,5 @@ fn run_guest(
     if let Ending::Faulted { fault } = &finished.ending {
         tracing::warn!(plugin = %request.plugin, call = %request.id, %fault, "plugin fault");
     }
-    let result = CallResult {
-        request,
-        component,
-        transcript: finished.transcript,
-        ending: finished.ending,
-        fuel: finished.fuel,
-        origin: finished.origin,
-    };
-    (result, None)
-}
-
-/// A call that could not be brought to an end is no outcome: nothing of it is kept but what it has
-/// drawn.
-fn broken_off(
-    component: Digest,
-    request: CallRequest,
-    unfinished: Unfinished,
-) -> (CallResult, Option<CallFailure>) {
-    let Unfinished {
-        failure,
-        transcript,
-        origin,
-    } = unfinished;
-    tracing::warn!(plugin = %request.plugin, call = %request.id, %failure, "a call failed");
-    let ending = Ending::Broken {
-        failure: failure.to_string(),
-    };
-    let result = CallResult {
-        request,
-        component,
-        transcript,
-        ending,
-        fuel: 0,
-        origin,
-    };
-    (result, Some(failure))
+    (finished.into_result(request, component), None)
 }

@@ -2,7 +2,7 @@
 //! ask for no more.
 
 use bursar_host::LoadedPlugin;
-use bursar_ledger::{Act, Books, Digest, EconomyId, Installation, PluginPatch};
+use bursar_ledger::{Act, Books, Digest, EconomyId, Installation, PluginId, PluginPatch};
 use semver::Version;
 use serde_json::json;
 
@@ -56,15 +56,26 @@ impl Bursar {
         let manifest = loaded.manifest();
         let present = &books.plugin(&manifest.id)?.installation;
         let present = Some(present).filter(|found| found.follow && found.component != digest)?;
+        let newer: Version = manifest.version.parse().ok()?;
+        (newer > self.version_of(present.component)?).then_some(present)
+    }
+
+    /// The newest version of a plugin that was uploaded, if that is newer than a component of it.
+    pub fn newer_than(&self, plugin: &PluginId, present: Digest) -> Option<Digest> {
+        let before = self.version_of(present)?;
+        let state = self.state();
+        let known = state.books(self.system())?.components().iter();
+        let versions = known.filter(|(_, known)| known.name == plugin.as_str());
+        let versions =
+            versions.filter_map(|(digest, known)| Some((known.version.parse().ok()?, *digest)));
+        let newest: (Version, Digest) = versions.max()?;
+        (newest.0 > before).then_some(newest.1)
+    }
+
+    fn version_of(&self, component: Digest) -> Option<Version> {
         let state = self.state();
         let known = state.books(self.system())?.components();
-        let before = known.get(&present.component)?.version.parse::<Version>();
-        let newer = manifest.version.parse::<Version>();
-        let is_newer = before
-            .ok()
-            .zip(newer.ok())
-            .is_some_and(|(before, newer)| newer > before);
-        is_newer.then_some(present)
+        known.get(&component)?.version.parse().ok()
     }
 
     fn following(

@@ -334,8 +334,18 @@ fn check_roles(roles: &[String]) -> Result<(), Problem> {
 
 /// An installed plugin with its manifest: enough to build slash commands from. One that does not
 /// load says why instead, and hides no other.
-async fn described(api: &Api, id: &PluginId, plugin: &Plugin) -> Value {
-    let loaded = api.bursar.load(plugin.installation.component).await;
+async fn described(api: &Api, economy: &EconomyId, id: &PluginId, plugin: &Plugin) -> Value {
+    let installation = &plugin.installation;
+    let loaded = api.bursar.load(installation.component).await;
+    let newer = match api.bursar.newer_than(id, installation.component) {
+        Some(digest) => api
+            .bursar
+            .load(digest)
+            .await
+            .ok()
+            .map(|newer| (digest, newer)),
+        None => None,
+    };
     let problem = loaded
         .as_ref()
         .err()
@@ -344,6 +354,10 @@ async fn described(api: &Api, id: &PluginId, plugin: &Plugin) -> Value {
         plugin: wire::plugin(id, plugin),
         manifest: loaded.as_ref().ok().map(|loaded| loaded.manifest()),
         problem,
+        conflicts: api.bursar.conflicts(economy, id).into(),
+        newer: newer.as_ref().map(|(digest, newer)| {
+            wire::newer_version(*digest, newer.manifest(), &installation.requested)
+        }),
     })
 }
 
@@ -361,7 +375,7 @@ pub(super) async fn read(
     let found = books
         .plugin(&id)
         .ok_or_else(|| NoAnswer::NoPlugin(id.clone()))?;
-    Ok(Json(described(&api, &id, found).await))
+    Ok(Json(described(&api, &economy, &id, found).await))
 }
 
 /// `GET …/plugins`
@@ -376,7 +390,7 @@ pub(super) async fn list(
     let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
     let mut plugins = Vec::new();
     for (id, plugin) in books.plugins() {
-        plugins.push(described(&api, id, plugin).await);
+        plugins.push(described(&api, &economy, id, plugin).await);
     }
     Ok(Json(wire::to_json(PluginList { plugins })))
 }

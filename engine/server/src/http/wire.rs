@@ -22,7 +22,7 @@ use super::shapes;
 pub(super) use holds::{HoldLeftView, HoldStatus, HoldTerms, HoldView, hold, past_hold};
 pub(super) use keys::{KeyView, WithSecret, key};
 pub(super) use plugins::{
-    ComponentView, DescribedView, PluginView, RemovedPluginView, component, plugin,
+    ComponentView, DescribedView, PluginView, RemovedPluginView, component, newer_version, plugin,
 };
 pub(super) use seeds::{
     ActiveSeedView, ClientSeedView, OriginView, SeedView, active_seed, client_seed, origin, seed,

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::economy::ConflictCount;
 use crate::http::{problem, shapes};
 
 /// A plugin as it is installed.
@@ -75,6 +76,58 @@ pub(in crate::http) struct DescribedView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "problem::ProblemBody<'static>")]
     pub(in crate::http) problem: Option<Value>,
+    pub(in crate::http) conflicts: ConflictsView,
+    /// The newest version of it that was uploaded, if it is newer than the one that is installed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::http) newer: Option<NewerVersionView<'a>>,
+}
+
+/// How often calls met what others had changed meanwhile, since the server has started. Many of them
+/// mean that the plugin reads what all its calls write: has-at-least does not conflict, and a key for
+/// each member conflicts with that member's calls alone.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Conflicts")]
+pub(in crate::http) struct ConflictsView {
+    /// How often a call ran again.
+    ran_again: u64,
+    /// How many calls ran as often as any may, and were answered with `conflict`.
+    given_up: u64,
+}
+
+impl From<ConflictCount> for ConflictsView {
+    fn from(count: ConflictCount) -> Self {
+        Self {
+            ran_again: count.ran_again,
+            given_up: count.given_up,
+        }
+    }
+}
+
+/// A version of a plugin that waits to be installed.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "NewerVersion")]
+pub(in crate::http) struct NewerVersionView<'a> {
+    #[schemars(with = "shapes::Digest")]
+    component: Digest,
+    version: &'a str,
+    /// What its manifest asks for.
+    #[schemars(with = "shapes::Grants")]
+    requested: &'a Grants,
+    /// Whether that is more than what the installed one asks for: then it never follows by itself.
+    asks_for_more: bool,
+}
+
+pub(in crate::http) fn newer_version<'a>(
+    component: Digest,
+    manifest: &'a Manifest,
+    installed: &Grants,
+) -> NewerVersionView<'a> {
+    NewerVersionView {
+        component,
+        version: &manifest.version,
+        requested: &manifest.permissions,
+        asks_for_more: !manifest.permissions.narrows(installed),
+    }
 }
 
 /// A plugin that is gone.
