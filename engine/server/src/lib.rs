@@ -24,5 +24,4 @@ pub mod random;
 mod rate;
 pub mod receipt;
 pub mod serve;
-pub mod simulation;
 pub mod webhooks;

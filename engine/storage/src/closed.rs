@@ -76,7 +76,7 @@ pub fn import_file(
 }
 
 /// The one path of a file that must be there, and its lock.
-fn there(path: &Path) -> Result<(PathBuf, FileLock), StorageError> {
+pub(crate) fn there(path: &Path) -> Result<(PathBuf, FileLock), StorageError> {
     if !path.exists() {
         let source = io::Error::from(io::ErrorKind::NotFound);
         return Err(StorageError::File {

@@ -29,6 +29,7 @@ mod journal;
 mod keys;
 mod lock;
 mod owner;
+mod past_calls;
 mod queue;
 mod read_back;
 mod reader;
@@ -68,6 +69,7 @@ pub use history::{
 };
 pub use lock::{FileLock, beside, canonical};
 pub use owner::Owner;
+pub use past_calls::{PastCall, PastCalls};
 pub use queue::{QUEUE_BYTES_MAX, QUEUE_BYTES_PER_ECONOMY_MAX, QUEUE_MAX, QUEUE_PER_ECONOMY_MAX};
 pub use receipts::CallRecord;
 pub use record::Stored;

@@ -1,19 +1,27 @@
-//! Games played many times over in memory: what comes back on average, and what it costs the house.
-//!
-//! The component, the ledger and the draws are the real ones; only nothing is written down. Each round
-//! is decided and applied like a call of a server.
+//! Games played many times over: what comes back on average, and what it costs the house.
+
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use bursar_host::{LoadedPlugin, Odds};
 use bursar_ledger::{
-    AccountId, AccountPatch, Act, Amount, AssetId, AssetKind, AssetPatch, Books, CallId,
-    CallRequest, CallResult, Digest, Draft, Ending, GrantChoice, IssueRequest, PluginPatch, Seed,
-    Timestamp, TransferId, Verdict, decide,
+    AccountId, AccountPatch, Act, Amount, AssetId, AssetKind, AssetPatch, CallId, CallRequest,
+    Digest, Ending, GrantChoice, IssueRequest, PluginPatch, Seed, Timestamp, TransferId, Verdict,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// What each side has when a round begins. Both are filled up again before they run out.
+use crate::Workbench;
+
+/// What each side has at the beginning: more than anybody loses in all rounds of a lane.
 const PURSE: u64 = 1 << 50;
+
+/// Economies that rounds are shared among. A fixed number, so that the same seed plays the same rounds
+/// on every machine; each has a thread.
+const LANES: usize = 8;
+
+/// Rounds after which a lane says how far it is.
+const TOLD_AT_ONCE: u64 = 1_000;
 
 /// Calls that one round may have.
 const CALLS_MAX: usize = 100;
@@ -59,53 +67,114 @@ impl Played {
     }
 }
 
-/// Books in memory, with a game and a member in them.
-struct Table<'a> {
-    plugin: &'a LoadedPlugin,
-    odds: &'a Odds,
-    books: Books,
-    member: AccountId,
-    calls: u128,
+/// Sums over rounds.
+#[derive(Clone, Copy, Default)]
+struct Tally {
+    returned: f64,
+    squares: f64,
+    worst_for_member: i64,
+    worst_for_house: i64,
 }
 
-/// Plays rounds of a game, and says how far it is after each thousand.
+impl Tally {
+    fn count(&mut self, won: i64, stake: f64) {
+        #[allow(clippy::cast_precision_loss, reason = "wins are far below 2^53")]
+        let returned = 1.0 + won as f64 / stake;
+        self.returned += returned;
+        self.squares += returned * returned;
+        self.worst_for_member = self.worst_for_member.max(won.saturating_neg());
+        self.worst_for_house = self.worst_for_house.max(won);
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self {
+            returned: self.returned + other.returned,
+            squares: self.squares + other.squares,
+            worst_for_member: self.worst_for_member.max(other.worst_for_member),
+            worst_for_house: self.worst_for_house.max(other.worst_for_house),
+        }
+    }
+
+    fn of(self, rounds: u64) -> Played {
+        #[allow(clippy::cast_precision_loss, reason = "rounds are far below 2^53")]
+        let count = rounds.max(1) as f64;
+        let mean = self.returned / count;
+        let deviation = (self.squares / count - mean * mean).max(0.0).sqrt();
+        Played {
+            rounds,
+            returned_ppm: mean * 1e6,
+            // 3.29 deviations of the mean are passed once in a thousand runs.
+            margin_ppm: 3.29 * deviation / count.sqrt() * 1e6,
+            deviation,
+            worst_for_member: self.worst_for_member,
+            worst_for_house: self.worst_for_house,
+        }
+    }
+}
+
+/// Plays rounds of a game, and says now and then how many have been played.
 pub fn play(
     plugin: &LoadedPlugin,
     odds: &Odds,
     rounds: u64,
     seed: Seed,
-    mut tell: impl FnMut(u64),
+    tell: impl FnMut(u64) + Send,
 ) -> Result<Played, NotPlayed> {
-    let mut table = Table::set(plugin, odds, seed)?;
-    let (mut sum, mut squares) = (0.0, 0.0);
-    let (mut worst_for_member, mut worst_for_house) = (0, 0);
+    let told = Mutex::new((0_u64, tell));
+    let tell = |more: u64| {
+        let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+        let (played, tell) = &mut *told;
+        *played = played.saturating_add(more);
+        tell(*played);
+    };
+    let tallies = thread::scope(|scope| {
+        let tell = &tell;
+        let lanes: Vec<_> = (0..LANES)
+            .map(|lane| scope.spawn(move || play_lane(plugin, odds, rounds, (seed, lane), tell)))
+            .collect();
+        let joined = lanes.into_iter().map(|lane| {
+            let gave_up = |_| NotPlayed::Ended("a bug, in one of the lanes".into());
+            lane.join().map_err(gave_up).flatten()
+        });
+        joined.collect::<Result<Vec<Tally>, _>>()
+    });
+    Ok(tallies?
+        .into_iter()
+        .fold(Tally::default(), Tally::and)
+        .of(rounds))
+}
+
+/// A lane's share of the rounds.
+fn play_lane(
+    plugin: &LoadedPlugin,
+    odds: &Odds,
+    rounds: u64,
+    (seed, lane): (Seed, usize),
+    tell: &(impl Fn(u64) + Sync),
+) -> Result<Tally, NotPlayed> {
+    let lane = lane as u64;
+    let mut table = Table::set(plugin, odds, seed.server_seed(lane))?;
     #[allow(clippy::cast_precision_loss, reason = "stakes are far below 2^53")]
     let stake = odds.stake.amount.get() as f64;
-    for round in 0..rounds {
-        if round % 1_000 == 0 {
-            tell(round);
+    let mut tally = Tally::default();
+    let mut untold = 0;
+    for _ in (lane..rounds).step_by(LANES) {
+        tally.count(table.round()?, stake);
+        untold += 1;
+        if untold == TOLD_AT_ONCE {
+            tell(std::mem::take(&mut untold));
         }
-        let won = table.round()?;
-        worst_for_member = worst_for_member.max(-won);
-        worst_for_house = worst_for_house.max(won);
-        #[allow(clippy::cast_precision_loss, reason = "wins are far below 2^53")]
-        let returned = 1.0 + won as f64 / stake;
-        sum += returned;
-        squares += returned * returned;
     }
-    #[allow(clippy::cast_precision_loss, reason = "rounds are far below 2^53")]
-    let count = rounds.max(1) as f64;
-    let mean = sum / count;
-    let deviation = (squares / count - mean * mean).max(0.0).sqrt();
-    Ok(Played {
-        rounds,
-        returned_ppm: mean * 1e6,
-        // 3.29 deviations of the mean are passed once in a thousand runs.
-        margin_ppm: 3.29 * deviation / count.sqrt() * 1e6,
-        deviation,
-        worst_for_member,
-        worst_for_house,
-    })
+    Ok(tally)
+}
+
+/// An economy with a game and a member in it.
+struct Table<'a> {
+    plugin: &'a LoadedPlugin,
+    odds: &'a Odds,
+    bench: Workbench,
+    member: AccountId,
+    calls: u128,
 }
 
 impl<'a> Table<'a> {
@@ -115,7 +184,7 @@ impl<'a> Table<'a> {
         let mut table = Self {
             plugin,
             odds,
-            books: Books::new(seed, NOW),
+            bench: Workbench::new(seed, NOW),
             member,
             calls: 0,
         };
@@ -144,45 +213,28 @@ impl<'a> Table<'a> {
                     ..PluginPatch::default()
                 }),
             },
+            table.issue(AccountId::of_plugin(id))?,
+            table.issue(table.member.clone())?,
         ];
         for act in set_up {
-            table.act(&act)?;
-        }
-        let house = AccountId::of_plugin(id);
-        for account in [house, table.member.clone()] {
-            let amount = Amount::new(PURSE).ok_or(NotPlayed::SetUp("no purse".into()))?;
-            let issue = table.issue(account, amount);
-            table.act(&issue)?;
+            committed(table.bench.act(&act))?;
         }
         Ok(table)
     }
 
-    fn issue(&self, account: AccountId, amount: Amount) -> Act {
-        Act::Issue(IssueRequest {
+    fn issue(&self, account: AccountId) -> Result<Act, NotPlayed> {
+        let amount = Amount::new(PURSE).ok_or(NotPlayed::SetUp("no purse".into()))?;
+        Ok(Act::Issue(IssueRequest {
             id: TransferId(Uuid::nil()),
             account,
             asset: self.odds.stake.asset.clone(),
             amount,
             cap: None,
-        })
-    }
-
-    fn act(&mut self, act: &Act) -> Result<Verdict, NotPlayed> {
-        let verdict = decide(Some(&self.books), NOW, act);
-        if let Some(decision) = verdict.decision() {
-            let seq = self.books.seq().saturating_add(1);
-            let applied = self.books.apply(decision, seq, NOW, 0);
-            applied.map_err(|misfit| NotPlayed::SetUp(misfit.to_string()))?;
-            self.books.seal(seq, NOW, Digest::ZERO);
-        }
-        match &verdict {
-            Verdict::Applied(_) | Verdict::Unchanged => Ok(verdict),
-            no => Err(NotPlayed::Ended(format!("{no:?}"))),
-        }
+        }))
     }
 
     fn has(&self, asset: &AssetId) -> i64 {
-        let account = self.books.account(&self.member);
+        let account = self.bench.books().account(&self.member);
         account.map_or(0, |account| account.balance(asset).posted)
     }
 
@@ -208,10 +260,9 @@ impl<'a> Table<'a> {
 
     fn call(&mut self, action: String, arguments: Value) -> Result<Value, NotPlayed> {
         self.calls = self.calls.wrapping_add(1);
-        // Ids of holds follow from the call's: the last byte is theirs.
-        let id = CallId(Uuid::from_u128(self.calls << 8));
         let request = CallRequest {
-            id,
+            // Ids of holds follow from the call's: the last byte is theirs.
+            id: CallId(Uuid::from_u128(self.calls << 8)),
             plugin: self.plugin.manifest().id.clone(),
             action,
             caller: self.member.clone(),
@@ -223,27 +274,20 @@ impl<'a> Table<'a> {
             key: String::new(),
             now: NOW,
         };
-        let draft = Draft::open(&self.books, &request, NOW);
-        let draft = draft.map_err(|no| NotPlayed::SetUp(no.to_string()))?;
-        let origin = self
-            .books
-            .draw_origin(&self.member, self.books.next_nonce());
-        let component = draft.component();
-        let finished = self.plugin.run(draft, move |_| origin);
-        let finished = finished.map_err(|no| NotPlayed::Ended(no.failure.to_string()))?;
-        let Ending::Replied { reply } = &finished.ending else {
-            return Err(NotPlayed::Ended(format!("{:?}", finished.ending)));
+        let called = self.bench.call(self.plugin, request, None);
+        let called = called.map_err(|failure| NotPlayed::Ended(failure.to_string()))?;
+        let Ending::Replied { reply } = called.result.ending else {
+            return Err(NotPlayed::Ended(format!("{:?}", called.result.ending)));
         };
-        let reply = reply.clone();
-        let result = CallResult {
-            request,
-            component,
-            transcript: finished.transcript,
-            ending: finished.ending,
-            fuel: finished.fuel,
-            origin: finished.origin,
-        };
-        self.act(&Act::Call(Box::new(result)))?;
+        committed(called.verdict)?;
         Ok(reply)
+    }
+}
+
+/// That something was agreed to.
+fn committed(verdict: Verdict) -> Result<(), NotPlayed> {
+    match verdict {
+        Verdict::Applied(_) | Verdict::Unchanged => Ok(()),
+        no => Err(NotPlayed::Ended(format!("{no:?}"))),
     }
 }

@@ -62,7 +62,8 @@
 //! `std::time` and `std::env` panic, [`Call::now_ms`] and [`Call::below`] are there instead.
 //!
 //! Rules are best kept as plain functions and tested natively. Outside a component there is no
-//! host, so what reaches it through [`Call`] panics there; `describe` does not.
+//! host, so what reaches it through [`Call`] panics there; `describe` does not. What is built is tested
+//! with `bursar-testkit`: it runs the component against a seeded economy in memory, and tells what moved.
 //!
 //! Limits of one call: 50 million units of fuel (some 10 ms), 16 MiB of memory, 64 reads, 16
 //! transfers, 16 writes, 64 draws, 16 KiB of reply. Anything beyond ends the call as a fault.

@@ -5,21 +5,16 @@ use std::process::ExitCode;
 
 use bursar_host::{Limits, LoadedPlugin, PluginHost};
 use bursar_ledger::{Digest, Seed};
-use clap::{Args, Subcommand};
+use bursar_workbench::simulation;
+use clap::Args;
 
-use super::progress::progress_in;
-use super::{CommandError, Done, style};
-use crate::{random, simulation};
-
-#[derive(Subcommand, Debug)]
-pub(super) enum Plugin {
-    /// Check a component as a server does at upload: the same code, the same verdict.
-    Check(Check),
-}
+use crate::commands::progress::progress_in;
+use crate::commands::{CommandError, Done, compiler, style};
+use crate::random;
 
 /// Check a component as a server does at upload: the same code, the same verdict.
 #[derive(Args, Debug)]
-pub(super) struct Check {
+pub(in crate::commands) struct Check {
     /// The component, a `.wasm` file
     #[arg(value_name = "FILE")]
     file: PathBuf,
@@ -39,14 +34,13 @@ pub(super) struct Check {
     seed: Option<String>,
 }
 
-impl Plugin {
+impl Check {
     pub(super) fn run(self) -> Done {
-        let Self::Check(check) = self;
-        let path = check.file.display();
-        let bytes = std::fs::read(&check.file)
+        let path = self.file.display();
+        let bytes = std::fs::read(&self.file)
             .map_err(|error| CommandError::new(format!("{path}: {error}")))?;
-        let host = PluginHost::new(Limits::standard(), super::compiler()?, None)
-            .map_err(CommandError::new)?;
+        let host =
+            PluginHost::new(Limits::standard(), compiler()?, None).map_err(CommandError::new)?;
         let digest = Digest::of(&bytes);
         match host.load(digest, &bytes) {
             Ok(plugin) => {
@@ -60,8 +54,8 @@ impl Plugin {
                 for action in &manifest.actions {
                     style::note(format!("action {}: {}", action.name, action.description));
                 }
-                if check.simulate {
-                    return check.play(&plugin);
+                if self.simulate {
+                    return self.play(&plugin);
                 }
                 Ok(ExitCode::SUCCESS)
             }
@@ -77,9 +71,7 @@ impl Plugin {
             }
         }
     }
-}
 
-impl Check {
     /// Plays each game whose odds are stated. Fails if one returns something else.
     fn play(&self, plugin: &LoadedPlugin) -> Done {
         let seed = match self.seed.clone().map(Seed::try_from) {

@@ -1,0 +1,240 @@
+//! A call of the past, run once more by another component: what would have come of it, on the same
+//! books, at the same moment, from the same draws.
+
+use std::fmt;
+
+use bursar_host::LoadedPlugin;
+use bursar_ledger::{
+    Act, Books, CallRequest, CallResult, Change, Ending, GrantChoice, Installation, PluginPatch,
+    Posting, Rejection, Timestamp, Verdict,
+};
+use serde_json::Value;
+
+use crate::Workbench;
+
+/// What a call came to, as far as it shows.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Outcome {
+    /// How it ended.
+    pub end: End,
+    /// What moved.
+    pub postings: Vec<Posting>,
+    /// What became of holds and of the plugin's keys.
+    pub changes: Vec<Change>,
+    /// What the plugin burned.
+    pub fuel: u64,
+}
+
+/// How a call ended.
+#[derive(Clone, PartialEq, Debug)]
+pub enum End {
+    /// What it asked for was committed, with this reply.
+    Committed(Value),
+    /// The plugin said no: its code and its sentence.
+    Declined(String, String),
+    /// The plugin misbehaved.
+    Faulted(String),
+    /// The ledger said no.
+    Rejected(Rejection),
+    /// It could not be brought to an end.
+    Failed(String),
+}
+
+/// Why a component cannot be put in the place of the one that ran.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum NoSubstitute {
+    /// It is another plugin, or does not have what was called.
+    #[error("it has no `{0}`")]
+    NotThere(String),
+    /// It does not take the arguments.
+    #[error("it does not take the arguments: {0}")]
+    Arguments(String),
+    /// It does not take the configuration.
+    #[error("it does not take the configuration: {0}")]
+    Configuration(String),
+    /// The ledger does not take it.
+    #[error("it cannot be installed: {0}")]
+    NotInstalled(String),
+}
+
+/// Something in which two outcomes differ.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Difference {
+    /// What differs.
+    pub what: &'static str,
+    /// How it was.
+    pub was: String,
+    /// How it would have been.
+    pub would_be: String,
+}
+
+/// What came of a call, decided again on the books of then.
+pub fn outcome_of(books: &Books, at: Timestamp, call: &CallResult) -> Outcome {
+    let mut bench = Workbench::over(books.clone(), at);
+    let verdict = bench.act(&Act::Call(Box::new(call.clone())));
+    Outcome::of(call, &verdict)
+}
+
+/// What would have come of a call if another component had run. It is granted what the one that ran was
+/// granted, or all that it asks for if it asks for more.
+pub fn run_by(
+    substitute: &LoadedPlugin,
+    books: &Books,
+    at: Timestamp,
+    call: &CallResult,
+) -> Result<Outcome, NoSubstitute> {
+    let request = &call.request;
+    let mut bench = Workbench::over(books.clone(), at);
+    if let Some(present) = books.plugin(&request.plugin) {
+        let patch = substituted(substitute, request, &present.installation)?;
+        let act = Act::SetPlugin {
+            plugin: request.plugin.clone(),
+            patch: Box::new(patch),
+        };
+        match bench.act(&act) {
+            Verdict::Applied(_) | Verdict::Unchanged => {}
+            Verdict::Rejected(no) => return Err(NoSubstitute::NotInstalled(no.to_string())),
+            no => return Err(NoSubstitute::NotInstalled(format!("{no:?}"))),
+        }
+    }
+    let called = bench.call(substitute, request.clone(), call.origin.clone());
+    Ok(match called {
+        Ok(called) => Outcome::of(&called.result, &called.verdict),
+        Err(failure) => Outcome {
+            end: End::Failed(failure.to_string()),
+            postings: Vec::new(),
+            changes: Vec::new(),
+            fuel: 0,
+        },
+    })
+}
+
+/// How an installation changes if the substitute has the other one's place, and its digest: draws
+/// depend on the digest, and are to be the same.
+fn substituted(
+    substitute: &LoadedPlugin,
+    request: &CallRequest,
+    present: &Installation,
+) -> Result<PluginPatch, NoSubstitute> {
+    let manifest = substitute.manifest();
+    let scheduled = request.due.is_some();
+    let known = if scheduled {
+        manifest
+            .schedules
+            .iter()
+            .any(|it| it.name == request.action)
+    } else {
+        manifest.action(&request.action).is_some()
+    };
+    if manifest.id != request.plugin || !known {
+        let named = format!("{}/{}", request.plugin, request.action);
+        return Err(NoSubstitute::NotThere(named));
+    }
+    if !scheduled {
+        manifest
+            .check_arguments(&request.action, &request.arguments)
+            .map_err(|error| NoSubstitute::Arguments(error.to_string()))?;
+    }
+    manifest
+        .check_configuration(&present.config)
+        .map_err(|error| NoSubstitute::Configuration(error.to_string()))?;
+    let choice = manifest.component_choice(&request.plugin, present.component);
+    let grants = if choice.requested.narrows(&present.requested) {
+        GrantChoice::Exactly(present.grants.narrowed_to(&choice.requested))
+    } else {
+        GrantChoice::Requested
+    };
+    Ok(PluginPatch {
+        component: Some(choice),
+        grants: Some(grants),
+        ..PluginPatch::default()
+    })
+}
+
+impl Outcome {
+    fn of(call: &CallResult, verdict: &Verdict) -> Self {
+        let decision = verdict.decision();
+        let movements = decision.map_or(&[][..], |decision| decision.movements());
+        let changes = decision.map_or(&[][..], |decision| decision.changes());
+        let postings = movements.iter().map(|movement| movement.posting.clone());
+        Self {
+            end: End::of(&call.ending, verdict),
+            postings: postings.collect(),
+            changes: changes
+                .iter()
+                .filter(|change| shows(change))
+                .cloned()
+                .collect(),
+            fuel: call.fuel,
+        }
+    }
+
+    /// In what another outcome differs. What was burned is no difference.
+    pub fn differences(&self, other: &Self) -> Vec<Difference> {
+        let listed = |postings: &[Posting]| {
+            let said = postings.iter().map(
+                |Posting {
+                     source,
+                     destination,
+                     asset,
+                     amount,
+                 }| { format!("{source} → {destination} {amount} {asset}") },
+            );
+            said.collect::<Vec<_>>().join(", ")
+        };
+        let written = |changes: &[Change]| serde_json::json!(changes).to_string();
+        let compared = [
+            ("end", self.end.to_string(), other.end.to_string()),
+            ("postings", listed(&self.postings), listed(&other.postings)),
+            ("changes", written(&self.changes), written(&other.changes)),
+        ];
+        let differ = compared
+            .into_iter()
+            .filter(|(_, was, would_be)| was != would_be);
+        let difference = |(what, was, would_be)| Difference {
+            what,
+            was,
+            would_be,
+        };
+        differ.map(difference).collect()
+    }
+}
+
+impl End {
+    fn of(ending: &Ending, verdict: &Verdict) -> Self {
+        if let Verdict::Rejected(no) | Verdict::RejectedWith(no, _) = verdict {
+            return Self::Rejected(no.clone());
+        }
+        match ending.clone() {
+            Ending::Replied { reply } => Self::Committed(reply),
+            Ending::Declined { code, message } => Self::Declined(code, message),
+            Ending::Faulted { fault } => Self::Faulted(fault),
+            Ending::NotRun(no) | Ending::Stopped(no) => Self::Rejected(no),
+            Ending::Broken { failure } => Self::Failed(failure),
+        }
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Committed(reply) => write!(f, "committed, {reply}"),
+            Self::Declined(code, message) => write!(f, "declined, {code}: {message}"),
+            Self::Faulted(fault) => write!(f, "a fault: {fault}"),
+            Self::Rejected(rejection) => write!(f, "rejected: {rejection}"),
+            Self::Failed(failure) => write!(f, "not brought to an end: {failure}"),
+        }
+    }
+}
+
+/// Whether a change is what a plugin has asked for, and not how the books count it.
+fn shows(change: &Change) -> bool {
+    matches!(
+        change,
+        Change::HoldPlaced { .. }
+            | Change::HoldCaptured { .. }
+            | Change::HoldEnded { .. }
+            | Change::StateSet { .. }
+            | Change::StateDeleted { .. }
+    )
+}
