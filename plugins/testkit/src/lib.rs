@@ -1,0 +1,315 @@
+//! Test a plugin as it is built, against an economy in memory.
+//!
+//! The component, the sandbox and the ledger are the real ones: what is let in here is let in by a
+//! server, what a call costs here it costs there, and no rule of money can be forgotten. Nothing is
+//! written down. An economy is made from a seed, so the same test draws the same cards each time.
+//!
+//! ```no_run
+//! use bursar_testkit::{Economy, posting};
+//! use serde_json::json;
+//!
+//! let mut economy = Economy::new("tips");
+//! economy.asset("coin");
+//! economy.member("user:1", &[("coin", 100)]);
+//! economy.member("user:2", &[]);
+//! let component = std::fs::read("target/wasm32-unknown-unknown/release/first_plugin.wasm").unwrap();
+//! economy.install(&component, json!({"asset": "coin"}));
+//!
+//! let tipped = economy.call("user:1", "tip/tip", json!({"to": "user:2", "amount": 5}));
+//! assert_eq!(tipped.reply()["thanks"], "user:2 thanks user:1 for 5 coin.");
+//! assert_eq!(tipped.postings(), [posting("user:1", "user:2", "coin", 5)]);
+//! assert_eq!(economy.balance("user:1", "coin"), 95);
+//!
+//! let poor = economy.call("user:2", "tip/tip", json!({"to": "user:1", "amount": 6}));
+//! assert_eq!(poor.rejected(), "`user:2` can spend 5 coin, and 6 are required");
+//! ```
+//!
+//! What cannot be meant panics and says why: a component that is not let in, an account that is not
+//! there, an amount of 0. What a plugin or the ledger says no to does not: ask the [`Called`].
+
+mod called;
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::str::FromStr;
+use std::sync::{Arc, LazyLock};
+
+use bursar_host::{Compiler, Limits, LoadedPlugin, PluginHost};
+use bursar_ledger::{
+    AccountId, AccountPatch, Act, Amount, AssetKind, AssetPatch, CallId, CallRequest, Digest,
+    GrantChoice, IssueRequest, Limit, PluginId, PluginPatch, Posting, Seed, SpendLimit, Timestamp,
+    TransferId, Verdict,
+};
+use bursar_workbench::Workbench;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+pub use bursar_ledger::Grants;
+pub use called::Called;
+
+/// When an economy begins: 2026-01-01 at midnight, UTC.
+pub const BEGIN_MS: u64 = 1_767_225_600_000;
+
+/// One sandbox for all tests of a process. It compiles in this very process: whoever tests a component
+/// has written it.
+static HOST: LazyLock<PluginHost> = LazyLock::new(|| {
+    let host = PluginHost::new(Limits::standard(), Compiler::Here, None);
+    host.unwrap_or_else(|report| panic!("{report}"))
+});
+
+/// A movement, to compare with those of a call.
+pub fn posting(from: &str, to: &str, asset: &str, amount: u64) -> Posting {
+    Posting {
+        source: named(from),
+        destination: named(to),
+        asset: named(asset),
+        amount: amount_of(amount),
+    }
+}
+
+/// An economy in memory, with plugins in it.
+pub struct Economy {
+    bench: Workbench,
+    plugins: BTreeMap<PluginId, Arc<LoadedPlugin>>,
+    /// Calls so far; their ids follow from it.
+    calls: u128,
+    roles: Vec<String>,
+    spend_limit: Option<SpendLimit>,
+}
+
+impl Economy {
+    /// An empty economy. Everything that is drawn in it follows from the seed, which is any text.
+    pub fn new(seed: &str) -> Self {
+        let seed = Seed::new(*Digest::of(seed.as_bytes()).as_bytes());
+        Self {
+            bench: Workbench::new(seed, Timestamp(BEGIN_MS)),
+            plugins: BTreeMap::new(),
+            calls: 0,
+            roles: Vec::new(),
+            spend_limit: None,
+        }
+    }
+
+    /// Makes an asset: an item if its name begins with `item:`, or else a currency.
+    pub fn asset(&mut self, asset: &str) {
+        let kind = if asset.starts_with("item:") {
+            AssetKind::Item
+        } else {
+            AssetKind::Currency
+        };
+        self.set(&Act::SetAsset {
+            asset: named(asset),
+            patch: AssetPatch {
+                kind: Some(kind),
+                name: Some(asset.into()),
+                ..AssetPatch::default()
+            },
+        });
+    }
+
+    /// Makes an account that has so much.
+    pub fn member(&mut self, account: &str, has: &[(&str, u64)]) {
+        self.set(&Act::SetAccount {
+            account: named(account),
+            patch: AccountPatch::default(),
+        });
+        for (asset, amount) in has {
+            self.issue(account, asset, *amount);
+        }
+    }
+
+    /// Issues an amount to an account: a bankroll, a stock of items.
+    pub fn issue(&mut self, account: &str, asset: &str, amount: u64) {
+        self.set(&Act::Issue(IssueRequest {
+            id: TransferId(Uuid::nil()),
+            account: named(account),
+            asset: named(asset),
+            amount: amount_of(amount),
+            cap: None,
+        }));
+    }
+
+    /// Installs a plugin under the id in its manifest, with all that it asks for.
+    pub fn install(&mut self, component: &[u8], config: Value) {
+        self.install_with(component, config, GrantChoice::Requested);
+    }
+
+    /// Installs a plugin with less than it asks for.
+    pub fn install_granting(&mut self, component: &[u8], config: Value, grants: Grants) {
+        self.install_with(component, config, GrantChoice::Exactly(grants));
+    }
+
+    fn install_with(&mut self, component: &[u8], config: Value, grants: GrantChoice) {
+        let digest = Digest::of(component);
+        let plugin = HOST.load(digest, component);
+        let plugin = plugin.unwrap_or_else(|report| panic!("it is not let in: {report}"));
+        let manifest = plugin.manifest();
+        if let Err(error) = manifest.check_configuration(&config) {
+            panic!("it does not take its configuration: {error}");
+        }
+        let id = manifest.id.clone();
+        self.set(&Act::SetPlugin {
+            plugin: id.clone(),
+            patch: Box::new(PluginPatch {
+                component: Some(manifest.component_choice(&id, digest)),
+                grants: Some(grants),
+                config: Some(config),
+                enabled: Some(true),
+                ..PluginPatch::default()
+            }),
+        });
+        self.plugins.insert(id, plugin);
+    }
+
+    /// The roles of whoever calls from now on.
+    pub fn roles(&mut self, roles: &[&str]) {
+        self.roles = roles.iter().map(|role| (*role).into()).collect();
+    }
+
+    /// The most that may leave the caller in each call from now on; none lifts it.
+    pub fn spend_limit(&mut self, limit: Option<&[(&str, u64)]>) {
+        let capped = |(asset, most): &(&str, u64)| {
+            let most = Limit::new(*most);
+            (named(asset), most.expect("a limit is at most 2^53 - 1"))
+        };
+        self.spend_limit = limit.map(|limit| limit.iter().map(capped).collect());
+    }
+
+    /// Calls an action, `plugin/action`, on behalf of a member.
+    pub fn call(&mut self, caller: &str, action: &str, arguments: Value) -> Called {
+        let (plugin, action) = split(action);
+        let manifest = self.plugin(&plugin).manifest().clone();
+        assert!(
+            manifest.action(action).is_some(),
+            "{plugin} has no action {action}"
+        );
+        if let Err(error) = manifest.check_arguments(action, &arguments) {
+            panic!("{action} does not take these arguments: {error}");
+        }
+        let request = CallRequest {
+            roles: self.roles.clone(),
+            spend_limit: self.spend_limit.clone(),
+            ..self.request(&plugin, action, named(caller), arguments)
+        };
+        self.run(request)
+    }
+
+    /// Lets time pass. Holds end by their rule, and what plugins do by themselves is done, each due
+    /// time once and in order; what was done is handed back.
+    pub fn wait(&mut self, seconds: u64) -> Vec<Called> {
+        let end = Timestamp(
+            self.bench
+                .now()
+                .0
+                .saturating_add(seconds.saturating_mul(1000)),
+        );
+        let mut done = Vec::new();
+        while let Some((due, plugin, schedule)) = self.next_due().filter(|(due, ..)| *due <= end) {
+            self.bench.go_on_to(due);
+            let request = CallRequest {
+                due: Some(due),
+                ..self.request(&plugin, &schedule, AccountId::of_plugin(&plugin), json!({}))
+            };
+            done.push(self.run(request));
+        }
+        self.bench.go_on_to(end);
+        done
+    }
+
+    /// What an account has of an asset, with what is held of it.
+    pub fn balance(&self, account: &str, asset: &str) -> i64 {
+        self.account(account, asset).posted
+    }
+
+    /// What is held of a balance.
+    pub fn held(&self, account: &str, asset: &str) -> u64 {
+        self.account(account, asset).held.get()
+    }
+
+    /// What a plugin keeps, by key.
+    pub fn state(&self, plugin: &str) -> BTreeMap<String, String> {
+        let found = self.bench.books().plugin(&named(plugin));
+        let found = found.unwrap_or_else(|| panic!("{plugin} is not installed"));
+        let kept = found.state.iter();
+        kept.map(|(key, value)| (key.to_string(), value.to_string()))
+            .collect()
+    }
+
+    fn account(&self, account: &str, asset: &str) -> bursar_ledger::Balance {
+        let found = self.bench.books().account(&named(account));
+        let found = found.unwrap_or_else(|| panic!("there is no account {account}"));
+        found.balance(&named(asset))
+    }
+
+    fn plugin(&self, plugin: &PluginId) -> Arc<LoadedPlugin> {
+        let found = self.plugins.get(plugin);
+        Arc::clone(found.unwrap_or_else(|| panic!("{plugin} is not installed")))
+    }
+
+    /// The earliest due time of any schedule.
+    fn next_due(&self) -> Option<(Timestamp, PluginId, String)> {
+        let installed = self.bench.books().plugins().iter();
+        let due = installed.flat_map(|(plugin, found)| {
+            let schedules = found.installation.schedules.iter();
+            schedules.map(|(name, schedule)| (schedule.next_due, plugin.clone(), name.clone()))
+        });
+        due.min()
+    }
+
+    fn request(
+        &mut self,
+        plugin: &PluginId,
+        action: &str,
+        caller: AccountId,
+        arguments: Value,
+    ) -> CallRequest {
+        self.calls = self.calls.wrapping_add(1);
+        CallRequest {
+            // Ids of holds follow from the call's: the last byte is theirs.
+            id: CallId(Uuid::from_u128(self.calls << 8)),
+            plugin: plugin.clone(),
+            action: action.into(),
+            caller,
+            arguments,
+            roles: Vec::new(),
+            due: None,
+            spend_limit: None,
+            cap: None,
+            key: self.calls.to_string(),
+            now: self.bench.now(),
+        }
+    }
+
+    fn run(&mut self, request: CallRequest) -> Called {
+        let plugin = self.plugin(&request.plugin);
+        match self.bench.call(&plugin, request, None) {
+            Ok(called) => Called::new(called),
+            Err(failure) => panic!("the call could not be brought to an end: {failure}"),
+        }
+    }
+
+    /// Something that a test takes for granted.
+    fn set(&mut self, act: &Act) {
+        match self.bench.act(act) {
+            Verdict::Applied(_) | Verdict::Unchanged => {}
+            Verdict::Rejected(no) => panic!("{no}"),
+            no => panic!("{no:?}"),
+        }
+    }
+}
+
+fn split(action: &str) -> (PluginId, &str) {
+    let Some((plugin, action)) = action.split_once('/') else {
+        panic!("`{action}` is not of the form plugin/action");
+    };
+    (named(plugin), action)
+}
+
+fn named<T: FromStr<Err: Display>>(name: &str) -> T {
+    name.parse()
+        .unwrap_or_else(|error| panic!("`{name}`: {error}"))
+}
+
+fn amount_of(amount: u64) -> Amount {
+    Amount::new(amount).unwrap_or_else(|| panic!("{amount} is not an amount: 1 to 2^53 - 1"))
+}

@@ -1,0 +1,184 @@
+//! The test kit of plugin authors, on components that are built like theirs; and what calls cost.
+
+use bursar_server::bundled;
+use bursar_testkit::{Economy, Grants, posting};
+use expect_test::expect;
+use serde_json::{Value, json};
+
+fn component(name: &str) -> &'static [u8] {
+    let bundled = bundled::PLUGINS.iter().find(|it| it.name == name);
+    bundled.expect("it is bundled").bytes
+}
+
+/// A member with 1,000 coins, and a plugin whose account has 10,000.
+fn with(name: &str, config: Value) -> Economy {
+    let mut economy = Economy::new(name);
+    economy.asset("coin");
+    economy.asset("item:potion");
+    economy.member("user:1", &[("coin", 1000)]);
+    economy.install(component(name), config);
+    economy.issue(&format!("plugin:{name}"), "coin", 10_000);
+    economy
+}
+
+fn a_shop() -> Economy {
+    let potion = json!({"item": "item:potion", "price": {"coin": 50}, "per_member_limit": 2});
+    let mut economy = with("shop", json!({ "items": [potion] }));
+    economy.issue("plugin:shop", "item:potion", 10);
+    economy
+}
+
+#[test]
+fn a_purchase_replies_and_moves_what_it_says() {
+    let mut economy = a_shop();
+    let potions = json!({"item": "item:potion", "quantity": 2});
+    let bought = economy.call("user:1", "shop/buy", potions.clone());
+    assert_eq!(bought.reply()["quantity"], 2);
+    assert_eq!(
+        bought.postings(),
+        [
+            posting("user:1", "plugin:shop:till", "coin", 100),
+            posting("plugin:shop", "user:1", "item:potion", 2),
+        ]
+    );
+    assert_eq!(economy.balance("user:1", "coin"), 900);
+    assert_eq!(economy.balance("user:1", "item:potion"), 2);
+    let again = economy.call("user:1", "shop/buy", potions);
+    assert_eq!(
+        (again.declined(), again.postings()),
+        ("limit_reached", vec![])
+    );
+}
+
+#[test]
+fn what_the_ledger_refuses_is_rejected_and_moves_nothing() {
+    let mut economy = a_shop();
+    economy.member("user:2", &[("coin", 49)]);
+    let potion = json!({"item": "item:potion"});
+    let poor = economy.call("user:2", "shop/buy", potion.clone());
+    assert_eq!(
+        poor.rejected(),
+        "`user:2` can spend 49 coin, and 50 are required"
+    );
+    economy.spend_limit(Some(&[("coin", 49)]));
+    let limited = economy.call("user:1", "shop/buy", potion.clone());
+    assert_eq!(limited.postings(), []);
+    economy.spend_limit(None);
+    assert_eq!(
+        economy.call("user:1", "shop/buy", potion).postings().len(),
+        2
+    );
+}
+
+#[test]
+fn the_same_seed_draws_the_same_and_another_one_does_not() {
+    let drawn = |seed: &str| -> Vec<Value> {
+        let mut economy = Economy::new(seed);
+        economy.asset("coin");
+        economy.member("user:1", &[("coin", 1000)]);
+        economy.install(component("coinflip"), json!({"asset": "coin"}));
+        economy.issue("plugin:coinflip", "coin", 10_000);
+        let flips = (0..20).map(|_| {
+            let bet = json!({"stake": 10, "side": "heads"});
+            let flipped = economy.call("user:1", "coinflip/flip", bet);
+            assert_eq!(flipped.draws(), 1);
+            flipped.reply()["side"].clone()
+        });
+        flips.collect()
+    };
+    assert_eq!(drawn("one"), drawn("one"));
+    assert_ne!(drawn("one"), drawn("another"));
+}
+
+#[test]
+fn time_ends_holds_and_runs_what_is_due_once_each() {
+    let mut economy = with("lottery", json!({"asset": "coin", "price": 5}));
+    let entered = economy.call("user:1", "lottery/buy", json!({"tickets": 2}));
+    assert_eq!(entered.postings().len(), 1);
+    assert!(!economy.state("lottery").is_empty());
+    let draws = economy.wait(3 * 86_400);
+    let [first, second, third] = draws.as_slice() else {
+        panic!("one a day: {draws:?}");
+    };
+    first.reply();
+    let nobody_has_a_ticket = [second.declined(), third.declined()];
+    assert_eq!(nobody_has_a_ticket, ["no_tickets"; 2]);
+    assert!(economy.wait(1).is_empty());
+}
+
+#[test]
+fn what_was_not_granted_is_refused() {
+    let mut economy = Economy::new("daily");
+    economy.asset("coin");
+    economy.member("user:1", &[]);
+    let config = json!({"asset": "coin", "amount": 5});
+    economy.install_granting(component("daily"), config, Grants::default());
+    let claimed = economy.call("user:1", "daily/claim", json!({}));
+    assert_eq!(claimed.postings(), [], "it has nothing, and may not issue");
+}
+
+#[test]
+#[should_panic(expected = "it does not take its configuration")]
+fn a_wrong_configuration_is_told_at_once() {
+    with("coinflip", json!({"coin": "asset"}));
+}
+
+/// What one call of each plugin burns. The numbers are the same on every build of the host, of which
+/// debug and release are two; they change with a plugin's own code, with the compiler of its language,
+/// and with the price of what a guest asks. If nothing of that has changed, neither may they.
+#[test]
+fn calls_cost_what_they_always_cost() {
+    let bet = json!({"stake": 10, "side": "heads"});
+    let calls = [
+        ("coinflip/flip", json!({"asset": "coin"}), bet),
+        (
+            "daily/claim",
+            json!({"asset": "coin", "amount": 5}),
+            json!({}),
+        ),
+        (
+            "dice/roll",
+            json!({"asset": "coin"}),
+            json!({"stake": 10, "under": 25}),
+        ),
+        (
+            "lottery/buy",
+            json!({"asset": "coin", "price": 5}),
+            json!({"tickets": 2}),
+        ),
+        (
+            "slots/spin",
+            json!({"asset": "coin", "symbols": [
+                {"name": "seven", "weight": 1, "three": 50},
+                {"name": "lemon", "weight": 3, "three": 2, "two": 1},
+            ]}),
+            json!({"stake": 10}),
+        ),
+        (
+            "work/work",
+            json!({"asset": "coin", "pay_min": 1, "pay_max": 3, "cooldown_s": 60}),
+            json!({}),
+        ),
+    ];
+    let mut burned: Vec<String> = calls
+        .into_iter()
+        .map(|(action, config, arguments)| {
+            let (name, _) = action.split_once('/').expect("a plugin and its action");
+            let called = with(name, config).call("user:1", action, arguments);
+            called.reply();
+            format!("{action} {}", called.fuel())
+        })
+        .collect();
+    let bought = a_shop().call("user:1", "shop/buy", json!({"item": "item:potion"}));
+    bought.reply();
+    burned.push(format!("shop/buy {}", bought.fuel()));
+    expect![[r#"
+        coinflip/flip 37705
+        daily/claim 31264
+        dice/roll 37521
+        lottery/buy 87444
+        slots/spin 49642
+        work/work 41933
+        shop/buy 52649"#]]
+    .assert_eq(&burned.join("\n"));
+}
