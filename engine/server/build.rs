@@ -10,8 +10,18 @@ use std::process::{Command, exit};
 const TARGET: &str = "wasm32-unknown-unknown";
 
 /// The plugins that the binary carries. The villain is for the demo.
-const PLUGINS: [&str; 10] = [
-    "shop", "coinflip", "daily", "dice", "lottery", "slots", "work", "trade", "auction", "villain",
+const PLUGINS: [&str; 11] = [
+    "shop",
+    "coinflip",
+    "daily",
+    "dice",
+    "blackjack",
+    "lottery",
+    "slots",
+    "work",
+    "trade",
+    "auction",
+    "villain",
 ];
 
 fn main() {

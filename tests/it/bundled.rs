@@ -22,6 +22,7 @@ async fn every_bundled_plugin_installs_by_name_and_says_what_it_is() {
         ("coinflip", json!({"asset": "coin"})),
         ("daily", json!({"asset": "coin", "amount": 5})),
         ("dice", json!({"asset": "coin"})),
+        ("blackjack", json!({"asset": "coin"})),
         ("lottery", json!({"asset": "coin", "price": 5})),
         ("slots", paytable()),
         ("trade", json!({})),

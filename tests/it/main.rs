@@ -8,6 +8,7 @@ mod access;
 mod archive;
 mod balances;
 mod batches;
+mod blackjack;
 mod bundled;
 mod coinflip;
 mod command_line;

@@ -24,7 +24,16 @@ macro_rules! bundled {
 
 /// The plugins that can be installed as `bundled:NAME`.
 pub const PLUGINS: &[Bundled] = bundled![
-    "shop", "coinflip", "daily", "dice", "lottery", "slots", "work", "trade", "auction"
+    "shop",
+    "coinflip",
+    "daily",
+    "dice",
+    "blackjack",
+    "lottery",
+    "slots",
+    "work",
+    "trade",
+    "auction",
 ];
 
 /// A component that tries to do harm. The demo uploads it like anybody would; it cannot be

@@ -1,0 +1,445 @@
+//! The bundled blackjack: a game of several calls, in which nobody's money is ever in doubt.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bursar_ledger::Timestamp;
+use bursar_server::client::Response;
+use serde_json::{Value, json};
+
+use crate::support::{GUILD, Guild, House, decline_code};
+
+const BANK: &str = "plugin:blackjack";
+
+/// How long a game is open, in milliseconds.
+const GAME_MS: u64 = 3_600_000;
+
+async fn open_table(guild: &mut Guild, bank: u64) {
+    let config = json!({"asset": "coin", "stakes": {"max": 500}});
+    guild
+        .install("blackjack", "bundled:blackjack", config)
+        .await;
+    guild.issue(BANK, "coin", bank).await;
+}
+
+/// A table whose clock stands still until somebody moves it.
+async fn table_with_clock(bank: u64) -> (House, Guild, Arc<AtomicU64>) {
+    let clock = Arc::new(AtomicU64::new(1_700_000_000_000));
+    let hands = Arc::clone(&clock);
+    let house = House::set_up(|setup| {
+        setup.clock = Arc::new(move || Timestamp(hands.load(Ordering::SeqCst)));
+    });
+    let (house, mut guild) = house.await.furnished(1).await;
+    open_table(&mut guild, bank).await;
+    (house, guild, clock)
+}
+
+async fn act(guild: &mut Guild, action: &str, key: &str) -> Response {
+    let action = format!("blackjack/{action}");
+    guild.call(&action, key, "user:1", json!({})).await
+}
+
+async fn deal(guild: &mut Guild, key: &str, stake: u64) -> Response {
+    let bet = json!({ "stake": stake });
+    guild.call("blackjack/deal", key, "user:1", bet).await
+}
+
+/// The reply of a call that went well.
+fn reply(answer: &Response) -> Value {
+    assert_eq!(answer.status, 200, "{}", answer.json());
+    answer.json()["reply"].clone()
+}
+
+/// Deals until a game is open, with a stake of 10. What a natural has won goes back to the bank, so that
+/// both sides have what they had before.
+async fn open_game(guild: &mut Guild, key: &str) -> Value {
+    for number in 0..20 {
+        let dealt = reply(&deal(guild, &format!("{key} {number}"), 10).await);
+        if dealt["outcome"].is_null() {
+            return dealt;
+        }
+        let won = dealt["paid"].as_u64().unwrap() - 10;
+        if won > 0 {
+            let back = format!("{key} back {number}");
+            assert_eq!(guild.transfer(&back, "user:1", BANK, won).await.status, 201);
+        }
+    }
+    panic!("twenty naturals in a row");
+}
+
+/// What an account has of the coin: posted and held.
+async fn coins(guild: &mut Guild, account: &str) -> (i64, i64) {
+    let account = guild
+        .get(&format!("{GUILD}/accounts/{account}"))
+        .await
+        .json();
+    let coin = &account["balances"]["coin"];
+    let read = |name: &str| coin[name].as_i64().unwrap_or(0);
+    (read("posted"), read("held"))
+}
+
+/// Waits until what is held of both sides has ended by itself.
+async fn wait_until_nothing_is_held(guild: &mut Guild) {
+    for _ in 0..1_000 {
+        if coins(guild, "user:1").await.1 == 0 && coins(guild, BANK).await.1 == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the holds of a game did not end");
+}
+
+/// What cards count, told by somebody who has not read the plugin.
+fn points(cards: &Value) -> u64 {
+    let cards = cards.as_array().unwrap().iter();
+    let cards: Vec<&str> = cards.map(|card| card.as_str().unwrap()).collect();
+    let hard: u64 = cards
+        .iter()
+        .map(|card| match *card {
+            "A" => 1,
+            "T" | "J" | "Q" | "K" => 10,
+            number => number.parse().unwrap(),
+        })
+        .sum();
+    let has_ace = cards.contains(&"A");
+    if has_ace && hard <= 11 {
+        hard + 10
+    } else {
+        hard
+    }
+}
+
+/// How a round ends and what it pays for each 2 that were staked at first, by its cards alone.
+fn by_the_cards(round: &Value, doubled: bool) -> (&'static str, u64) {
+    let [player, dealer] = ["player", "dealer"].map(|side| points(&round[side]));
+    let natural = |side: &str, points| points == 21 && round[side].as_array().unwrap().len() == 2;
+    let naturals = (natural("player", player), natural("dealer", dealer));
+    let times = if doubled { 2 } else { 1 };
+    match naturals {
+        (true, false) => ("natural", 5),
+        (true, true) => ("push", 2),
+        (false, true) => ("lost", 0),
+        (false, false) if player > 21 => ("lost", 0),
+        (false, false) if dealer > 21 || player > dealer => ("won", 4 * times),
+        (false, false) if player == dealer => ("push", 2 * times),
+        (false, false) => ("lost", 0),
+    }
+}
+
+/// The dealer draws up to 17 and stands on it, and only against who can still win.
+fn check_dealer(round: &Value) {
+    let drawn = round["dealer"].as_array().unwrap();
+    let natural = round["player"].as_array().unwrap().len() == 2 && points(&round["player"]) == 21;
+    if points(&round["player"]) > 21 {
+        assert_eq!(drawn.len(), 1, "{round}");
+    } else if natural {
+        let may_be_one = points(&json!(drawn[..1])) >= 10;
+        assert_eq!(drawn.len(), if may_be_one { 2 } else { 1 }, "{round}");
+    } else {
+        let before = json!(drawn[..drawn.len() - 1]);
+        assert!(
+            points(&before) < 17 && points(&round["dealer"]) >= 17,
+            "{round}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_ending_comes_up_and_pays_what_the_cards_say() {
+    let (house, mut guild) = House::with_guild(1).await;
+    open_table(&mut guild, 10_000).await;
+    let (mut seen, mut member) = (BTreeSet::new(), 1000_i64);
+    // Four endings, and three of a doubled stake. The rarest of them, a doubled push, comes more than once
+    // in two hundred rounds: so many rounds are without it once in a million runs.
+    for round in 0..3_000 {
+        let (mut action, mut calls, mut doubled) = ("deal".to_owned(), 0, false);
+        let ended = loop {
+            let key = format!("{round} {calls}");
+            let answer = match action.as_str() {
+                "deal" => deal(&mut guild, &key, 5).await,
+                other => act(&mut guild, other, &key).await,
+            };
+            let reply = reply(&answer);
+            calls += 1;
+            if reply["next"].is_null() {
+                break reply;
+            }
+            assert_eq!(
+                (&reply["outcome"], &reply["paid"]),
+                (&Value::Null, &json!(0))
+            );
+            assert_eq!(reply["dealer"].as_array().unwrap().len(), 1);
+            action = reply["next"]["action"].as_str().unwrap().to_owned();
+            doubled = action == "double";
+        };
+        let (outcome, pays) = by_the_cards(&ended, doubled);
+        check_dealer(&ended);
+        assert_eq!(ended["outcome"], outcome, "{ended}");
+        // Of five, a natural pays seven and a half: seven.
+        let pays = pays * 5 / 2;
+        assert_eq!(ended["paid"], pays, "{ended}");
+        assert_eq!(ended["staked"], if doubled { 10 } else { 5 });
+        member += i64::try_from(pays).unwrap() - ended["staked"].as_i64().unwrap();
+        assert_eq!(coins(&mut guild, "user:1").await, (member, 0), "{ended}");
+        assert_eq!(coins(&mut guild, BANK).await, (11_000 - member, 0));
+        seen.insert((outcome, doubled));
+        if seen.len() == 7 {
+            break;
+        }
+    }
+    assert_eq!(seen.len(), 7, "{seen:?}");
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_abandoned_game_is_lost_and_the_bank_has_its_share_back() {
+    let (house, mut guild, clock) = table_with_clock(100).await;
+    let open = open_game(&mut guild, "a").await;
+    assert_eq!(coins(&mut guild, "user:1").await, (1000, 10));
+    assert_eq!(coins(&mut guild, BANK).await, (100, 10));
+    clock.fetch_add(GAME_MS - 1, Ordering::SeqCst);
+    assert_eq!(reply(&act(&mut guild, "look", "in time").await), open);
+    clock.fetch_add(1, Ordering::SeqCst);
+    for action in ["look", "hit", "stand", "double"] {
+        let late = act(&mut guild, action, &format!("late {action}")).await;
+        assert_eq!(decline_code(&late), "no_game");
+    }
+    wait_until_nothing_is_held(&mut guild).await;
+    assert_eq!(coins(&mut guild, "user:1").await, (990, 0));
+    assert_eq!(coins(&mut guild, BANK).await, (110, 0));
+    open_game(&mut guild, "another").await;
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bank_that_cannot_pay_a_natural_deals_no_cards() {
+    let (house, mut guild) = House::with_guild(1).await;
+    open_table(&mut guild, 14).await;
+    for number in 0..5 {
+        let refused = deal(&mut guild, &format!("poor {number}"), 10).await;
+        assert_eq!(decline_code(&refused), "bank_too_small");
+    }
+    assert_eq!(coins(&mut guild, "user:1").await, (1000, 0));
+    guild.issue(BANK, "coin", 1).await;
+    let dealt = deal(&mut guild, "covered", 10).await;
+    assert_eq!(dealt.status, 200, "{}", dealt.json());
+    assert_eq!(
+        dealt.json()["draws"]["nonce"],
+        1,
+        "nothing was drawn before"
+    );
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_win_is_paid_from_a_bank_that_was_emptied_meanwhile() {
+    let (house, mut guild) = House::with_guild(1).await;
+    open_table(&mut guild, 15).await;
+    guild
+        .made(&format!("{GUILD}/accounts/guild:vault"), json!({}))
+        .await;
+    // Sixty rounds without a win come once in ten billion runs: fewer than a third are not won.
+    for round in 0..60 {
+        open_game(&mut guild, &format!("deal {round}")).await;
+        let emptied = guild
+            .transfer(&format!("empty {round}"), BANK, "guild:vault", 5)
+            .await;
+        assert_eq!(emptied.status, 201, "{}", emptied.json());
+        let more = guild
+            .transfer(&format!("more {round}"), BANK, "guild:vault", 1)
+            .await;
+        assert_eq!(more.code(), "insufficient_funds", "its share is reserved");
+        let before = coins(&mut guild, "user:1").await.0;
+        let ended = reply(&act(&mut guild, "stand", &format!("stand {round}")).await);
+        if ended["outcome"] == "won" {
+            assert_eq!(coins(&mut guild, "user:1").await, (before + 10, 0));
+            assert_eq!(coins(&mut guild, BANK).await, (0, 0));
+            house.close().await;
+            return;
+        }
+        // What the bank has won leaves it again, and it begins with fifteen.
+        let has = coins(&mut guild, BANK).await.0.unsigned_abs();
+        let (from, to) = ("guild:vault", BANK);
+        let (from, to, much) = if has > 15 {
+            (to, from, has - 15)
+        } else {
+            (from, to, 15 - has)
+        };
+        if much > 0 {
+            guild
+                .transfer(&format!("fill {round}"), from, to, much)
+                .await;
+        }
+    }
+    panic!("sixty rounds without a win");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_double_that_somebody_cannot_pay_leaves_the_game_as_it_is() {
+    let (house, mut guild) = House::with_guild(1).await;
+    open_table(&mut guild, 19).await;
+    let open = open_game(&mut guild, "a").await;
+    // Of 19 the game has 10; to double takes 10 more.
+    let refused = act(&mut guild, "double", "bank").await;
+    assert_eq!(decline_code(&refused), "bank_too_small");
+    assert_eq!(reply(&act(&mut guild, "look", "after bank").await), open);
+    guild.issue(BANK, "coin", 1).await;
+    guild.transfer("poor", "user:1", BANK, 981).await;
+    let refused = act(&mut guild, "double", "member").await;
+    assert_eq!(refused.code(), "insufficient_funds");
+    assert_eq!(reply(&act(&mut guild, "look", "after member").await), open);
+    guild.transfer("rich", BANK, "user:1", 981).await;
+    let limit = json!({"caller": "user:1", "arguments": {}, "spend_limit": {"coin": 9}});
+    let path = "plugins/blackjack/actions/double";
+    let refused = guild.post(path, "limit", limit).await;
+    assert_eq!(decline_code(&refused), "over_limit");
+    let limit = json!({"caller": "user:1", "arguments": {}, "spend_limit": {"coin": 10}});
+    let doubled = reply(&guild.post(path, "at the limit", limit).await);
+    assert_eq!(doubled["player"].as_array().unwrap().len(), 3);
+    assert_eq!(doubled["staked"], 20);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stake_is_doubled_on_the_first_two_cards_only() {
+    let (house, mut guild) = House::with_guild(1).await;
+    open_table(&mut guild, 10_000).await;
+    // A first card that ends the game does so in far less than half of all games.
+    for round in 0..40 {
+        open_game(&mut guild, &format!("deal {round}")).await;
+        let hit = reply(&act(&mut guild, "hit", &format!("hit {round}")).await);
+        if hit["outcome"].is_null() {
+            let late = act(&mut guild, "double", "late").await;
+            assert_eq!(decline_code(&late), "too_late_to_double");
+            assert_eq!(reply(&act(&mut guild, "look", "look").await), hit);
+            house.close().await;
+            return;
+        }
+    }
+    panic!("forty games that ended with the third card");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_has_one_game_however_often_it_deals() {
+    let (house, mut guild) = House::with_guild(2).await;
+    open_table(&mut guild, 10_000).await;
+    let ask = |number| {
+        let body = json!({"caller": "user:1", "arguments": {"stake": 10}});
+        (
+            "plugins/blackjack/actions/deal".to_owned(),
+            format!("deal {number}"),
+            body,
+        )
+    };
+    let answers = house.at_once((0..32).map(ask).collect()).await;
+    let open = answers
+        .iter()
+        .filter(|answer| answer.status == 200 && answer.json()["reply"]["outcome"].is_null());
+    assert_eq!(open.count(), 1);
+    let again = deal(&mut guild, "again", 10).await;
+    assert_eq!(decline_code(&again), "game_open");
+    assert_eq!(coins(&mut guild, "user:1").await.1, 10);
+    assert_eq!(coins(&mut guild, BANK).await.1, 10);
+    // Somebody else's game is another one.
+    let other = guild
+        .call("blackjack/stand", "other", "user:2", json!({}))
+        .await;
+    assert_eq!(decline_code(&other), "no_game");
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_drawn_for_a_stake_that_is_not_allowed_or_not_there() {
+    let (house, mut guild) = House::with_guild(1).await;
+    open_table(&mut guild, 10_000).await;
+    let bet = |limit: Value| json!({"caller": "user:1", "arguments": {"stake": 10}, "spend_limit": limit});
+    let path = "plugins/blackjack/actions/deal";
+    for (key, limit) in [("a", json!({})), ("b", json!({"coin": 9}))] {
+        let refused = guild.post(path, key, bet(limit)).await;
+        assert_eq!(decline_code(&refused), "over_limit");
+    }
+    let over = deal(&mut guild, "over", 501).await;
+    assert_eq!(decline_code(&over), "stake_too_large");
+    guild.transfer("poor", "user:1", BANK, 990).await;
+    let poor = deal(&mut guild, "too poor", 11).await;
+    assert_eq!(poor.code(), "insufficient_funds");
+    // A win of 10 and the 5 more of a natural need room beside the 10 that are there.
+    let account = format!("{GUILD}/accounts/user:1");
+    guild.made(&account, json!({"ceiling": 24})).await;
+    let full = deal(&mut guild, "full", 10).await;
+    assert_eq!(decline_code(&full), "no_room");
+    guild.made(&account, json!({"ceiling": 25})).await;
+    let dealt = guild.post(path, "first", bet(json!({"coin": 10}))).await;
+    assert_eq!(dealt.status, 200, "{}", dealt.json());
+    assert_eq!(dealt.json()["draws"]["nonce"], 1);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn uninstalled_in_the_middle_of_a_game_it_ends_by_the_rule_of_its_holds() {
+    let (house, mut guild) = House::with_guild(1).await;
+    open_table(&mut guild, 100).await;
+    open_game(&mut guild, "a").await;
+    let path = format!("{GUILD}/plugins/blackjack");
+    let removed = guild.client.send("DELETE", &path, None, "".into()).await;
+    assert_eq!(removed.unwrap().status, 200);
+    wait_until_nothing_is_held(&mut guild).await;
+    assert_eq!(coins(&mut guild, "user:1").await, (990, 0));
+    assert_eq!(coins(&mut guild, BANK).await, (110, 0));
+    guild
+        .install("blackjack", "bundled:blackjack", json!({"asset": "coin"}))
+        .await;
+    let gone = act(&mut guild, "stand", "gone").await;
+    assert_eq!(decline_code(&gone), "no_game");
+    open_game(&mut guild, "another").await;
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_game_of_which_an_admin_has_ended_a_hold_is_over_and_blocks_no_other() {
+    let (house, mut guild) = House::with_guild(1).await;
+    open_table(&mut guild, 100).await;
+    for (number, account) in ["user:1", BANK].into_iter().enumerate() {
+        open_game(&mut guild, &format!("game {number}")).await;
+        let listed = guild
+            .get(&format!("{GUILD}/holds?account={account}"))
+            .await
+            .json();
+        let of_account = |hold: &&Value| hold["from"] == account;
+        let hold = listed["holds"].as_array().unwrap().iter().find(of_account);
+        let id = hold.expect("its hold")["id"].as_str().unwrap().to_owned();
+        let released = guild
+            .post(&format!("holds/{id}/release"), &id, json!({}))
+            .await;
+        assert_eq!(released.status, 200, "{}", released.json());
+        let over = act(&mut guild, "stand", &format!("over {number}")).await;
+        assert_eq!(decline_code(&over), "no_game");
+    }
+    open_game(&mut guild, "another").await;
+    assert_eq!(coins(&mut guild, "user:1").await, (1000, 10));
+    assert_eq!(
+        coins(&mut guild, BANK).await,
+        (100, 10),
+        "nothing is left behind"
+    );
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_game_goes_on_in_what_it_began_with() {
+    let (house, mut guild) = House::with_guild(1).await;
+    open_table(&mut guild, 100).await;
+    let gem = json!({"kind": "currency", "name": "Gem"});
+    guild.made(&format!("{GUILD}/assets/gem"), gem).await;
+    open_game(&mut guild, "a").await;
+    let path = format!("{GUILD}/plugins/blackjack");
+    guild.made(&path, json!({"config": {"asset": "gem"}})).await;
+    let ended = reply(&act(&mut guild, "stand", "stand").await);
+    let paid = ended["paid"].as_i64().unwrap();
+    assert_eq!(coins(&mut guild, "user:1").await, (990 + paid, 0));
+    let refused = deal(&mut guild, "gems", 10).await;
+    assert_eq!(decline_code(&refused), "bank_too_small", "it has no gems");
+    house.close().await;
+}
