@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bursar_ledger::Timestamp;
+use bursar_server::client::Response;
 use serde_json::{Value, json};
 
 use crate::support::{GUILD, Guild, House, decline_code};
@@ -31,7 +33,7 @@ fn potion(more: &Value) -> Value {
     offer
 }
 
-async fn buy(guild: &mut Guild, key: &str, member: &str) -> bursar_server::client::Response {
+async fn buy(guild: &mut Guild, key: &str, member: &str) -> Response {
     guild
         .call("shop/buy", key, member, json!({"item": "item:potion"}))
         .await
@@ -291,5 +293,202 @@ async fn a_shop_sells_to_those_with_the_role_and_the_item() {
             ("malformed".into(), json!(pointer))
         );
     }
+    house.close().await;
+}
+
+async fn refund(guild: &mut Guild, key: &str, member: &str, number: u64) -> Response {
+    let asked = json!({ "purchase": number });
+    guild.call("shop/refund", key, member, asked).await
+}
+
+/// A shop on a clock that stands still until somebody moves it.
+async fn shop_with_clock(offer: Value, stock: u64) -> (House, Guild, Arc<AtomicU64>) {
+    let clock = Arc::new(AtomicU64::new(20_000 * DAY_MS + DAY_MS / 2));
+    let hands = Arc::clone(&clock);
+    let house = House::set_up(|setup| {
+        setup.clock = Arc::new(move || Timestamp(hands.load(Ordering::SeqCst)));
+        setup.schedules = Some(Duration::from_millis(10));
+    });
+    let (house, mut guild) = house.await.furnished(2).await;
+    open_shop(&mut guild, offer, stock).await;
+    (house, guild, clock)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purchase_is_given_back_for_exactly_what_was_paid_and_once() {
+    let (house, mut guild) = House::with_guild(2).await;
+    let refunds = json!({"refund_within_s": 3600});
+    open_shop(&mut guild, potion(&refunds), 10).await;
+    let two = json!({"item": "item:potion", "quantity": 2});
+    let bought = guild.call("shop/buy", "two", "user:1", two).await.json();
+    assert_eq!(bought["reply"]["purchase"], 1);
+    // What it costs by now does not matter, nor what is promised to others.
+    let dearer = json!({"config": {"items": [potion(&json!({"price": {"coin": 80}}))]}});
+    guild.made(&format!("{GUILD}/plugins/shop"), dearer).await;
+    let stranger = refund(&mut guild, "stranger", "user:2", 1).await;
+    assert_eq!(decline_code(&stranger), "not_refundable");
+    let refunded = refund(&mut guild, "k", "user:1", 1).await;
+    assert_eq!(refunded.status, 200, "{}", refunded.json());
+    assert_eq!(
+        refunded.json()["reply"],
+        json!({"item": "item:potion", "quantity": 2, "paid": {"coin": 100}})
+    );
+    assert_eq!(guild.posted("user:1", "coin").await, 1000);
+    assert_eq!(guild.posted("user:1", "item:potion").await, 0);
+    assert_eq!(guild.posted("plugin:shop", "item:potion").await, 10);
+    assert_eq!(guild.posted("plugin:shop:till", "coin").await, 0);
+    let again = refund(&mut guild, "k", "user:1", 1).await;
+    assert!(again.replayed && again.body == refunded.body);
+    let twice = refund(&mut guild, "twice", "user:1", 1).await;
+    assert_eq!(decline_code(&twice), "not_refundable");
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_refunds_of_one_purchase_at_once_pay_once() {
+    let (house, mut guild) = House::with_guild(1).await;
+    open_shop(&mut guild, potion(&json!({"refund_within_s": 3600})), 10).await;
+    for key in ["a", "b"] {
+        assert_eq!(buy(&mut guild, key, "user:1").await.status, 200);
+    }
+    let ask = |number: u64| {
+        let body = json!({"caller": "user:1", "arguments": {"purchase": 2}});
+        (
+            "plugins/shop/actions/refund".to_owned(),
+            format!("r{number}"),
+            body,
+        )
+    };
+    let answers = house.at_once((0..24).map(ask).collect()).await;
+    let paid = answers.iter().filter(|answer| answer.status == 200).count();
+    let late = answers
+        .iter()
+        .filter(|answer| decline_code(answer) == "not_refundable")
+        .count();
+    assert_eq!((paid, late), (1, 23));
+    assert_eq!(guild.posted("user:1", "coin").await, 950);
+    assert_eq!(guild.posted("user:1", "item:potion").await, 1);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_ends_with_its_time_and_gives_the_limit_back() {
+    let offer = potion(&json!({"refund_within_s": 60, "per_member_limit": 2}));
+    let (house, mut guild, clock) = shop_with_clock(offer, 10).await;
+    for key in ["a", "b"] {
+        assert_eq!(buy(&mut guild, key, "user:1").await.status, 200);
+    }
+    let over = buy(&mut guild, "over", "user:1").await;
+    assert_eq!(decline_code(&over), "limit_reached");
+    clock.fetch_add(59_999, Ordering::SeqCst);
+    assert_eq!(refund(&mut guild, "r1", "user:1", 1).await.status, 200);
+    clock.fetch_add(1, Ordering::SeqCst);
+    let late = refund(&mut guild, "r2", "user:1", 2).await;
+    assert_eq!(decline_code(&late), "not_refundable");
+    let bought = buy(&mut guild, "c", "user:1").await.json();
+    assert_eq!(bought["reply"]["purchase"], 3, "no number comes twice");
+    let over = buy(&mut guild, "over again", "user:1").await;
+    assert_eq!(decline_code(&over), "limit_reached");
+    assert_eq!(guild.posted("user:1", "item:potion").await, 2);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_takes_the_item_from_the_member_and_the_money_from_the_till() {
+    let (house, mut guild) = House::with_guild(2).await;
+    open_shop(&mut guild, potion(&json!({"refund_within_s": 3600})), 10).await;
+    assert_eq!(buy(&mut guild, "a", "user:1").await.status, 200);
+    let give = |from: &str, to: &str| {
+        let posting = json!({"from": from, "to": to, "asset": "item:potion", "amount": 1});
+        json!({ "postings": [posting] })
+    };
+    let gift = guild
+        .post("transfers", "gift", give("user:1", "user:2"))
+        .await;
+    assert_eq!(gift.status, 201);
+    let gone = refund(&mut guild, "gone", "user:1", 1).await;
+    assert_eq!(decline_code(&gone), "item_gone");
+    guild
+        .post("transfers", "back", give("user:2", "user:1"))
+        .await;
+    let emptied = guild
+        .transfer("empty", "plugin:shop:till", "user:2", 1)
+        .await;
+    assert_eq!(emptied.status, 201);
+    let poor = refund(&mut guild, "poor", "user:1", 1).await;
+    assert_eq!(decline_code(&poor), "till_too_small");
+    assert_eq!(guild.posted("user:1", "item:potion").await, 1);
+    guild
+        .transfer("fill", "user:2", "plugin:shop:till", 1)
+        .await;
+    assert_eq!(refund(&mut guild, "paid", "user:1", 1).await.status, 200);
+    assert_eq!(guild.coins(2).await, [1000, 1000]);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_bought_without_a_promise_is_not_given_back() {
+    let (house, mut guild) = House::with_guild(1).await;
+    open_shop(&mut guild, potion(&json!({})), 10).await;
+    let bought = buy(&mut guild, "a", "user:1").await.json();
+    assert!(bought["reply"].get("purchase").is_none());
+    let config = json!({"config": {"items": [potion(&json!({"refund_within_s": 3600}))]}});
+    guild.made(&format!("{GUILD}/plugins/shop"), config).await;
+    let never = refund(&mut guild, "never", "user:1", 1).await;
+    assert_eq!(decline_code(&never), "not_refundable");
+    house.close().await;
+}
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+async fn next_restock(guild: &mut Guild) -> u64 {
+    let plugin = guild.get(&format!("{GUILD}/plugins/shop")).await.json();
+    plugin["schedules"]["restock"]["next_due"].as_u64().unwrap()
+}
+
+/// Lets the clock reach a time, and waits until what was due by then has had its run.
+async fn restocked(guild: &mut Guild, clock: &AtomicU64, at: u64) -> [i64; 2] {
+    clock.store(at, Ordering::SeqCst);
+    for _ in 0..1_000 {
+        if next_restock(guild).await > at {
+            let shelf = guild.posted("plugin:shop", "item:potion").await;
+            let store = guild.posted("plugin:shop:storeroom", "item:potion").await;
+            return [shelf, store];
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("no restock came by {at}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shelves_are_filled_up_from_the_storeroom_when_it_is_due() {
+    let (house, mut guild, clock) =
+        shop_with_clock(potion(&json!({"restock": {"to": 5}})), 2).await;
+    guild.issue("plugin:shop:storeroom", "item:potion", 7).await;
+    let due = next_restock(&mut guild).await;
+    assert_eq!(due, 20_001 * DAY_MS, "at midnight");
+    assert_eq!(restocked(&mut guild, &clock, due).await, [5, 4]);
+    // A full shelf stays as it is, and the run counts.
+    assert_eq!(restocked(&mut guild, &clock, due + DAY_MS).await, [5, 4]);
+    let all = json!({"item": "item:potion", "quantity": 5});
+    let bought = guild.call("shop/buy", "all", "user:1", all).await;
+    assert_eq!(bought.status, 200, "{}", bought.json());
+    // What was missed is left out, and what is there is not enough.
+    let late = due + 9 * DAY_MS;
+    assert_eq!(
+        restocked(&mut guild, &clock, late + DAY_MS / 2).await,
+        [0, 4]
+    );
+    assert_eq!(next_restock(&mut guild).await, late + DAY_MS);
+    assert_eq!(restocked(&mut guild, &clock, late + DAY_MS).await, [4, 0]);
+    let page = guild.get(&format!("{GUILD}/events?limit=500")).await.json();
+    let runs: Vec<&str> = page["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|event| event["request"]["method"] == "SCHEDULE")
+        .map(|run| run["outcome"].as_str().unwrap())
+        .collect();
+    assert_eq!(runs, ["applied", "declined", "applied"]);
     house.close().await;
 }

@@ -1,23 +1,40 @@
 //! A shop: items at fixed prices in one or more currencies, from a stock that runs out.
 //!
 //! The stock is the shop's own balance of the item, so it cannot be oversold; the operator issues
-//! it to `plugin:shop`. Income goes to `plugin:shop:till`. A limit and a cooldown per member hold
-//! under any concurrency, since what was read of them must still be true when the purchase commits.
+//! it to `plugin:shop`. Income goes to `plugin:shop:till`, out of which refunds are paid. A limit and a
+//! cooldown per member hold under any concurrency, since what was read of them must still be true when
+//! the purchase commits.
+//!
+//! What the operator issues to `plugin:shop:storeroom` comes onto the shelves by itself, up to a level per
+//! item. So the shop needs no grant to issue anything: what there can ever be is in the storeroom.
 
+mod refunds;
+mod restock;
 mod rules;
 mod terms;
 
+use std::collections::BTreeMap;
+
 use bursar_plugin::prelude::*;
-use rules::{Bought, Buy, Config, Purchases};
+use refunds::{Purchases, Refund, Refunded};
+use restock::Restocked;
+use rules::{Bought, Buy, Config, History};
 
 bursar_plugin::plugin! {
     id: "shop",
-    description: "Sells items at fixed prices from finite stock, with limits per member.",
+    description: "Sells items at fixed prices from finite stock, with limits per member and refunds.",
     license: "Apache-2.0 OR MIT",
-    accounts: ["till"],
+    accounts: ["till", "storeroom"],
+    // Limits, cooldowns and refunds are remembered of each member.
+    permissions: { state_bytes: 16_777_216 },
     config: Config,
     actions: {
         buy: "Buys an item at the shop's price." => fn(Buy) -> Bought,
+        refund: "Gives a purchase back for what was paid." => fn(Refund) -> Refunded,
+    },
+    schedules: {
+        restock: "Fills the shelves up from the storeroom." every 86_400 s from 0 s missed skip
+            => fn() -> Restocked,
     },
 }
 
@@ -35,22 +52,74 @@ fn buy(call: &Call<Config>, buy: Buy) -> Result<Bought, Decline> {
     }
     if offer.remembers() {
         let key = rules::history_key(&buy.item, &caller)?;
-        let before = call.get::<Purchases>(&key)?.unwrap_or_default();
+        let before = call.get::<History>(&key)?.unwrap_or_default();
         call.set(&key, &before.with(offer, quantity, call.now_ms())?);
     }
     // A yes or no, not the balance: what is left changes with each purchase, this seldom does.
     if !call.has_at_least(&stock, &buy.item, quantity)? {
         return Err(rules::out_of_stock(&buy.item));
     }
-    let paid = offer.cost(quantity)?;
-    for (asset, amount) in &paid {
+    let mut bought = Bought {
+        paid: offer.cost(quantity)?,
+        item: buy.item,
+        quantity,
+        purchase: None,
+    };
+    for (asset, amount) in &bought.paid {
         // Whether the member can pay is the ledger's to say: it names what is there and what is not.
         call.transfer(&caller, &till, asset, *amount)?;
     }
-    call.transfer(&stock, &caller, &buy.item, quantity)?;
-    Ok(Bought {
-        item: buy.item,
+    call.transfer(&stock, &caller, &bought.item, quantity)?;
+    if let Some(within_s) = offer.refund_within_s() {
+        let key = refunds::key(&caller)?;
+        let before = call.get::<Purchases>(&key)?.unwrap_or_default();
+        bought.purchase = Some(before.next());
+        call.set(&key, &before.with(&bought, within_s, call.now_ms()));
+    }
+    Ok(bought)
+}
+
+fn refund(call: &Call<Config>, Refund { purchase }: Refund) -> Result<Refunded, Decline> {
+    let caller = call.caller();
+    let (stock, till) = (call.own_account(), call.own_sub_account("till"));
+    let key = refunds::key(&caller)?;
+    let mut purchases = call.get::<Purchases>(&key)?.unwrap_or_default();
+    let refunded = purchases.take(purchase, call.now_ms())?;
+    call.set(&key, &purchases);
+    let Refunded {
+        item,
         quantity,
         paid,
-    })
+    } = &refunded;
+    // Names that are too long for a key have never been remembered.
+    if let Ok(key) = rules::history_key(item, &caller)
+        && let Some(history) = call.get::<History>(&key)?
+    {
+        call.set(&key, &history.without(*quantity));
+    }
+    if !call.has_at_least(&caller, item, *quantity)? {
+        return Err(refunds::item_gone(*quantity, item));
+    }
+    call.transfer(&caller, &stock, item, *quantity)?;
+    for (asset, amount) in paid {
+        if !call.has_at_least(&till, asset, *amount)? {
+            return Err(refunds::till_too_small(asset));
+        }
+        call.transfer(&till, &caller, asset, *amount)?;
+    }
+    Ok(refunded)
+}
+
+fn restock(call: &Call<Config>, _: u64) -> Result<Restocked, Decline> {
+    let (shelf, storeroom) = (call.own_account(), call.own_sub_account("storeroom"));
+    let mut items = BTreeMap::new();
+    for (item, level) in call.config().restocked()? {
+        let on_shelf = call.balance(&shelf, item)?.spendable;
+        let in_store = call.balance(&storeroom, item)?.spendable;
+        if let Some(missing) = level.missing(on_shelf, in_store) {
+            call.transfer(&storeroom, &shelf, item, missing)?;
+            items.insert(item.clone(), missing);
+        }
+    }
+    Restocked { items }.check()
 }

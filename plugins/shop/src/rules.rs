@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bursar_plugin::prelude::*;
 
+use crate::restock::Restock;
 use crate::terms::Terms;
 
 /// Most of one item in one purchase.
@@ -39,6 +40,10 @@ pub(crate) struct Offer {
     /// When it is for sale, and to whom; always and to everybody where absent.
     #[serde(default)]
     terms: Terms,
+    /// Seconds in which a member can give a purchase back for what it paid; never where absent.
+    refund_within_s: Option<u64>,
+    /// What is put onto the shelf when a restock is due; nothing where absent.
+    restock: Option<Restock>,
 }
 
 /// What a member asks for.
@@ -97,12 +102,15 @@ pub(crate) struct Bought {
     pub(crate) quantity: Amount,
     /// What was paid, per currency.
     pub(crate) paid: BTreeMap<Asset, Amount>,
+    /// Its number, by which it can be given back; absent where it cannot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) purchase: Option<u64>,
 }
 
 /// What the shop remembers of a member and an item.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Purchases {
-    /// How many were bought, ever.
+pub(crate) struct History {
+    /// How many were bought, ever, and not given back.
     count: u64,
     /// When the last were bought.
     last_ms: u64,
@@ -127,6 +135,12 @@ impl Config {
         }
         Ok(offer)
     }
+
+    /// The items that have a level to be restocked to.
+    pub(crate) fn levels(&self) -> impl Iterator<Item = (&Asset, Restock)> {
+        let items = self.items.iter();
+        items.filter_map(|offer| Some((&offer.item, offer.restock?)))
+    }
 }
 
 impl Offer {
@@ -138,6 +152,11 @@ impl Offer {
     /// When it is for sale, and to whom.
     pub(crate) fn terms(&self) -> &Terms {
         &self.terms
+    }
+
+    /// In how many seconds it can be given back, if it can.
+    pub(crate) fn refund_within_s(&self) -> Option<u64> {
+        self.refund_within_s.filter(|seconds| *seconds > 0)
     }
 
     /// What so many cost.
@@ -159,10 +178,18 @@ impl Offer {
 /// A slash is in no name, so that two pairs never share a key. Names so long that together they do
 /// not fit into one are declined: cut or hashed they might be somebody else's.
 pub(crate) fn history_key(item: &Asset, member: &Account) -> Result<String, Decline> {
-    let key = format!("bought/{item}/{member}");
+    short_enough(format!("bought/{item}/{member}"), || {
+        format!("The names {item} and {member} are too long to be remembered.")
+    })
+}
+
+/// A key, unless it is longer than the contract allows.
+pub(crate) fn short_enough(
+    key: String,
+    message: impl FnOnce() -> String,
+) -> Result<String, Decline> {
     if key.len() > KEY_BYTES_MAX {
-        let message = format!("The names {item} and {member} are too long to be remembered.");
-        return Err(Decline::new("name_too_long", message));
+        return Err(Decline::new("name_too_long", message()));
     }
     Ok(key)
 }
@@ -172,7 +199,15 @@ pub(crate) fn out_of_stock(item: &Asset) -> Decline {
     Decline::new("out_of_stock", format!("There is not enough {item} left."))
 }
 
-impl Purchases {
+impl History {
+    /// What is remembered when some were given back: they count no longer, though they were the last.
+    pub(crate) fn without(self, quantity: Amount) -> Self {
+        Self {
+            count: self.count.saturating_sub(quantity.get()),
+            ..self
+        }
+    }
+
     /// What is remembered after one more purchase, unless it is one too many or too soon.
     pub(crate) fn with(
         self,
@@ -237,14 +272,14 @@ mod tests {
     fn a_member_buys_up_to_the_limit_and_no_more() {
         let config = potion();
         let offer = config.find(&Asset::new("item:potion")).expect("on offer");
-        let three = Purchases::default()
+        let three = History::default()
             .with(offer, units(3), 0)
             .expect("three are allowed");
         let declined = three
             .with(offer, units(1), 60_000)
             .expect_err("a fourth is not");
         assert_eq!(declined.code(), "limit_reached");
-        let at_once = Purchases::default()
+        let at_once = History::default()
             .with(offer, units(4), 0)
             .expect_err("nor four at once");
         assert_eq!(at_once.code(), "limit_reached");
@@ -254,7 +289,7 @@ mod tests {
     fn the_cooldown_ends_on_its_millisecond() {
         let config = potion();
         let offer = config.find(&Asset::new("item:potion")).expect("on offer");
-        let first = Purchases::default()
+        let first = History::default()
             .with(offer, units(1), 5_000)
             .expect("the first");
         let early = first.with(offer, units(1), 14_999).expect_err("too soon");
@@ -347,7 +382,7 @@ mod tests {
     fn purchases_that_overtake_each_other_only_wait_where_there_is_a_cooldown() {
         let config = config(r#"[{"item": "a", "price": {"coin": 1}, "per_member_limit": 2}]"#);
         let offer = config.find(&Asset::new("a")).expect("on offer");
-        let later = Purchases::default().with(offer, units(1), 2000);
+        let later = History::default().with(offer, units(1), 2000);
         let both = later.expect("the first").with(offer, units(1), 1999);
         assert_eq!(both.expect("the second").last_ms, 2000);
     }
@@ -357,7 +392,7 @@ mod tests {
         let text = r#"[{"item": "a", "price": {"coin": 1}, "cooldown_s": 18446744073709551615}]"#;
         let config = config(text);
         let offer = config.find(&Asset::new("a")).expect("on offer");
-        let first = Purchases::default().with(offer, units(1), 7);
+        let first = History::default().with(offer, units(1), 7);
         let again = first
             .expect("the first")
             .with(offer, units(1), u64::MAX - 1);
@@ -376,5 +411,37 @@ mod tests {
         assert_eq!(longest.len(), KEY_BYTES_MAX);
         let declined = history_key(&item(room + 1), &member).expect_err("one too many");
         assert_eq!(declined.code(), "name_too_long");
+    }
+
+    #[test]
+    fn what_was_given_back_counts_no_longer_but_was_the_last() {
+        let config = potion();
+        let offer = config.find(&Asset::new("item:potion")).expect("on offer");
+        let three = History::default()
+            .with(offer, units(3), 5_000)
+            .expect("three");
+        let one = three.without(units(2));
+        let soon = one.with(offer, units(1), 14_999).expect_err("too soon");
+        assert_eq!(soon.code(), "cooling_down");
+        assert!(one.with(offer, units(2), 15_000).is_ok());
+        let beyond = one.with(offer, units(3), 15_000).expect_err("one too many");
+        assert_eq!(beyond.code(), "limit_reached");
+    }
+
+    #[test]
+    fn a_configuration_of_before_has_neither_refunds_nor_restocks() {
+        let refunds = |config: &Config, item| {
+            let offer = config.find(&Asset::new(item)).expect("on offer");
+            offer.refund_within_s()
+        };
+        assert_eq!(refunds(&potion(), "item:potion"), None);
+        assert_eq!(potion().levels().count(), 0);
+        let offer = |within_s| {
+            config(&format!(
+                r#"[{{"item": "a", "price": {{"coin": 1}}, "refund_within_s": {within_s}}}]"#
+            ))
+        };
+        assert_eq!(refunds(&offer(0), "a"), None, "no time is never");
+        assert_eq!(refunds(&offer(1), "a"), Some(1));
     }
 }

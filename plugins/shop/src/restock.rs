@@ -1,0 +1,128 @@
+//! What comes onto the shelves when it is due, from the storeroom.
+
+use std::collections::BTreeMap;
+
+use bursar_plugin::prelude::*;
+
+use crate::rules::Config;
+
+/// Items that are restocked: as many as a call has transfers. Each takes two reads, of which a call has
+/// four times as many.
+pub(crate) const ITEMS_MAX: usize = 16;
+
+/// Up to which level an item is restocked.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Restock {
+    /// How many are for sale then. What is there beyond that stays.
+    to: Amount,
+}
+
+/// What was put onto the shelves.
+#[derive(Debug, PartialEq, Serialize, JsonSchema)]
+pub(crate) struct Restocked {
+    /// How many of each item.
+    pub(crate) items: BTreeMap<Asset, Amount>,
+}
+
+impl Restock {
+    /// How many are missing on the shelf, as far as the storeroom has them.
+    pub(crate) fn missing(self, shelf: u64, storeroom: u64) -> Option<Amount> {
+        let missing = self.to.get().saturating_sub(shelf);
+        Amount::new(missing.min(storeroom))
+    }
+}
+
+impl Restocked {
+    /// Nothing was missing, or there was nothing to fill it up from.
+    pub(crate) fn check(self) -> Result<Self, Decline> {
+        if self.items.is_empty() {
+            let message = "No item is below its level and in the storeroom.";
+            return Err(Decline::new("nothing_to_restock", message));
+        }
+        Ok(self)
+    }
+}
+
+impl Config {
+    /// The items that are restocked.
+    pub(crate) fn restocked(&self) -> Result<Vec<(&Asset, Restock)>, Decline> {
+        let restocked: Vec<_> = self.levels().collect();
+        if restocked.len() > ITEMS_MAX {
+            let count = restocked.len();
+            let message =
+                format!("The configuration restocks {count} items; {ITEMS_MAX} are the most.");
+            return Err(Decline::new("misconfigured", message));
+        }
+        for (item, _) in &restocked {
+            self.find(item)?;
+        }
+        Ok(restocked)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn to(level: u64) -> Restock {
+        let to = Amount::new(level).expect("an amount");
+        Restock { to }
+    }
+
+    fn restocked(offers: &[String]) -> Result<usize, &'static str> {
+        let text = format!("{{\"items\": [{}]}}", offers.join(","));
+        let config: Config = serde_json::from_str(&text).expect("a configuration");
+        let restocked = config.restocked();
+        restocked.map(|items| items.len()).map_err(|no| no.code())
+    }
+
+    fn offer(item: &str) -> String {
+        format!(r#"{{"item": "{item}", "price": {{"coin": 1}}, "restock": {{"to": 5}}}}"#)
+    }
+
+    #[test]
+    fn a_shelf_is_filled_up_to_its_level_as_far_as_there_is_something() {
+        let missing = |shelf, storeroom| to(10).missing(shelf, storeroom).map(Amount::get);
+        assert_eq!(missing(0, 100), Some(10));
+        assert_eq!(missing(9, 100), Some(1));
+        assert_eq!(missing(10, 100), None);
+        assert_eq!(missing(11, 100), None, "nothing is taken away");
+        assert_eq!(missing(4, 5), Some(5));
+        assert_eq!(missing(4, 0), None);
+    }
+
+    #[test]
+    fn as_many_items_are_restocked_as_a_call_has_transfers() {
+        let offers = |count: usize| -> Vec<String> {
+            (0..count)
+                .map(|number| offer(&format!("i{number}")))
+                .collect()
+        };
+        assert_eq!(restocked(&offers(ITEMS_MAX)), Ok(ITEMS_MAX));
+        assert_eq!(restocked(&offers(ITEMS_MAX + 1)), Err("misconfigured"));
+    }
+
+    #[test]
+    fn items_without_a_level_are_left_alone_and_none_has_two() {
+        let plain = r#"{"item": "plain", "price": {"coin": 1}}"#.to_owned();
+        assert_eq!(restocked(&[plain.clone(), offer("a")]), Ok(1));
+        assert_eq!(restocked(&[offer("a"), offer("a")]), Err("misconfigured"));
+        assert_eq!(restocked(&[plain]), Ok(0));
+    }
+
+    #[test]
+    fn a_run_in_which_nothing_moves_says_so() {
+        let none = Restocked {
+            items: BTreeMap::new(),
+        };
+        assert_eq!(
+            none.check().expect_err("nothing").code(),
+            "nothing_to_restock"
+        );
+        let some = Restocked {
+            items: [(Asset::new("a"), Amount::ONE)].into(),
+        };
+        assert!(some.check().is_ok());
+    }
+}
