@@ -481,14 +481,46 @@ async fn shelves_are_filled_up_from_the_storeroom_when_it_is_due() {
     );
     assert_eq!(next_restock(&mut guild).await, late + DAY_MS);
     assert_eq!(restocked(&mut guild, &clock, late + DAY_MS).await, [4, 0]);
+    assert_eq!(
+        restock_runs(&mut guild).await,
+        ["applied", "declined", "applied"]
+    );
+    house.close().await;
+}
+
+/// How many restocks are on record, and how they ended.
+async fn restock_runs(guild: &mut Guild) -> Vec<String> {
     let page = guild.get(&format!("{GUILD}/events?limit=500")).await.json();
-    let runs: Vec<&str> = page["events"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter(|event| event["request"]["method"] == "SCHEDULE")
-        .map(|run| run["outcome"].as_str().unwrap())
-        .collect();
-    assert_eq!(runs, ["applied", "declined", "applied"]);
+    let events = page["events"].as_array().unwrap().iter();
+    let runs = events.filter(|event| event["request"]["method"] == "SCHEDULE");
+    runs.map(|run| run["outcome"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sixteen_items_are_filled_up_in_one_run_and_seventeen_in_none() {
+    let (house, mut guild, clock) = shop_with_clock(potion(&json!({})), 1).await;
+    let offer = |number| json!({"item": format!("item:{number}"), "price": {"coin": 1}, "restock": {"to": 3}});
+    for number in 1..=17 {
+        let (item, made) = (
+            format!("item:{number}"),
+            json!({"kind": "item", "name": "It"}),
+        );
+        guild.made(&format!("{GUILD}/assets/{item}"), made).await;
+        guild.issue("plugin:shop:storeroom", &item, 3).await;
+    }
+    let path = format!("{GUILD}/plugins/shop");
+    let sold = |count| json!({"config": {"items": (1..=count).map(offer).collect::<Vec<_>>()}});
+    guild.made(&path, sold(17)).await;
+    let due = next_restock(&mut guild).await;
+    restocked(&mut guild, &clock, due).await;
+    assert_eq!(guild.posted("plugin:shop", "item:1").await, 0);
+    guild.made(&path, sold(16)).await;
+    restocked(&mut guild, &clock, due + DAY_MS).await;
+    for (number, stocked) in [(1, 3), (16, 3), (17, 0)] {
+        let item = format!("item:{number}");
+        assert_eq!(guild.posted("plugin:shop", &item).await, stocked, "{item}");
+    }
+    assert_eq!(restock_runs(&mut guild).await, ["declined", "applied"]);
     house.close().await;
 }

@@ -27,9 +27,9 @@ pub(crate) struct Restocked {
 
 impl Restock {
     /// How many are missing on the shelf, as far as the storeroom has them.
-    pub(crate) fn missing(self, shelf: u64, storeroom: u64) -> Option<Amount> {
-        let missing = self.to.get().saturating_sub(shelf);
-        Amount::new(missing.min(storeroom))
+    pub(crate) fn missing(self, on_shelf: u64, in_store: u64) -> Option<Amount> {
+        let missing = self.to.get().saturating_sub(on_shelf);
+        Amount::new(missing.min(in_store))
     }
 }
 
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_shelf_is_filled_up_to_its_level_as_far_as_there_is_something() {
-        let missing = |shelf, storeroom| to(10).missing(shelf, storeroom).map(Amount::get);
+        let missing = |on_shelf, in_store| to(10).missing(on_shelf, in_store).map(Amount::get);
         assert_eq!(missing(0, 100), Some(10));
         assert_eq!(missing(9, 100), Some(1));
         assert_eq!(missing(10, 100), None);
