@@ -161,6 +161,7 @@ impl Draft {
     pub(crate) fn settle(&self) -> Result<Settled, Rejection> {
         let settled = settle(&self.books, &self.steps, &self.call.plugin)?;
         self.check_budgets()?;
+        self.check_quota()?;
         Ok(settled)
     }
 

@@ -248,6 +248,11 @@ fn is_zero(count: &u32) -> bool {
     *count == 0
 }
 
+/// Bytes that an entry of a plugin's state takes; one without a value takes none.
+pub(crate) fn entry_bytes(key: &str, value: Option<&Arc<str>>) -> usize {
+    value.map_or(0, |value| key.len().saturating_add(value.len()))
+}
+
 /// How a plugin is installed: what an operator has said, and what the component brings along.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Installation {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits::SCHEDULE_SECONDS_MAX;
+use crate::limits::{SCHEDULE_CATCH_UP_MAX, SCHEDULE_SECONDS_MAX};
 use crate::time::Timestamp;
 
 /// What becomes of due times that passed while nothing ran.
@@ -64,6 +64,24 @@ pub struct Schedule {
     pub next_due: Timestamp,
 }
 
+impl Schedule {
+    /// The first due time that is still to have its run at a moment: the next one, or a later one where
+    /// it was missed. Of what is caught up with, what lies too far back is missed as well.
+    pub fn first_wanted(&self, now: Timestamp) -> Timestamp {
+        let ScheduleRule { times, missed } = self.rule;
+        let from = match missed {
+            Missed::Skip if times.next_after(self.next_due) > now => return self.next_due,
+            Missed::Skip => now,
+            Missed::CatchUp => {
+                let every = times.every_s.saturating_mul(1000);
+                let made_up = every.saturating_mul(SCHEDULE_CATCH_UP_MAX);
+                Timestamp(now.0.saturating_sub(made_up))
+            }
+        };
+        times.next_after(from).max(self.next_due)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,6 +97,29 @@ mod tests {
         assert_eq!(next(71_999_999), 72_000_000);
         assert_eq!(next(72_000_000), 158_400_000);
         assert_eq!(next(158_399_999), 158_400_000);
+    }
+
+    #[test]
+    fn what_is_missed_is_left_out_and_what_is_made_up_for_has_an_end() {
+        let wanted = |missed, next_due, now| {
+            let times = Times {
+                every_s: 60,
+                offset_s: 0,
+            };
+            let rule = ScheduleRule { times, missed };
+            let schedule = Schedule {
+                rule,
+                next_due: Timestamp(next_due),
+            };
+            schedule.first_wanted(Timestamp(now)).0
+        };
+        assert_eq!(wanted(Missed::Skip, 60_000, 0), 60_000, "nothing is due");
+        assert_eq!(wanted(Missed::Skip, 60_000, 119_999), 60_000, "it is late");
+        assert_eq!(wanted(Missed::Skip, 60_000, 120_000), 180_000);
+        let most = SCHEDULE_CATCH_UP_MAX * 60_000;
+        assert_eq!(wanted(Missed::CatchUp, 60_000, 0), 60_000);
+        assert_eq!(wanted(Missed::CatchUp, 60_000, 59_999 + most), 60_000);
+        assert_eq!(wanted(Missed::CatchUp, 60_000, 60_000 + most), 120_000);
     }
 
     #[test]

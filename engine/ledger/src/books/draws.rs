@@ -259,8 +259,7 @@ impl Books {
 
     /// Counts a call that has drawn and then broken off. With the last one the plugin is off.
     fn count_broken(&mut self, id: &PluginId, paused: bool) -> Result<(), Misfit> {
-        let misfit = || Misfit::Plugin { plugin: id.clone() };
-        let plugin = Arc::make_mut(self.plugins.get_mut(id).ok_or_else(misfit)?);
+        let plugin = self.plugin_mut(id)?;
         plugin.broken_draws = plugin.broken_draws.saturating_add(1);
         plugin.installation.enabled &= !paused;
         Ok(())

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Books, Misfit, SpendKey};
 use crate::economy::Day;
 use crate::id::{AccountId, AssetId, HoldId, PluginId};
-use crate::plugin::Plugin;
+use crate::plugin::{Plugin, entry_bytes};
 use crate::schedule::Schedule;
 use crate::time::Timestamp;
 
@@ -37,13 +37,22 @@ impl Books {
     }
 
     pub(super) fn count_spend(&mut self, of: SpendKey, amount: u64) {
-        let over = self.spends.keys().take(FORGOTTEN);
-        let over: Vec<SpendKey> = over.filter(|(day, ..)| *day < of.0).cloned().collect();
+        let over = self.spends.keys().take_while(|(day, ..)| *day < of.0);
+        let over: Vec<SpendKey> = over.take(FORGOTTEN).cloned().collect();
         for key in over {
             self.spends.remove(&key);
         }
         let sum = self.spends.entry(of).or_insert(0);
         *sum = sum.saturating_add(amount);
+    }
+
+    /// A plugin to change, which must be there.
+    pub(super) fn plugin_mut(&mut self, id: &PluginId) -> Result<&mut Plugin, Misfit> {
+        let misfit = || Misfit::Plugin { plugin: id.clone() };
+        self.plugins
+            .get_mut(id)
+            .map(Arc::make_mut)
+            .ok_or_else(misfit)
     }
 
     /// Takes a plugin away. Its holds are due at once.
@@ -65,14 +74,9 @@ impl Books {
         schedule: &str,
         next_due: Timestamp,
     ) -> Result<(), Misfit> {
+        let schedules = &mut self.plugin_mut(id)?.installation.schedules;
         let misfit = || Misfit::Plugin { plugin: id.clone() };
-        let plugin = Arc::make_mut(self.plugins.get_mut(id).ok_or_else(misfit)?);
-        let schedule = plugin
-            .installation
-            .schedules
-            .get_mut(schedule)
-            .ok_or_else(misfit)?;
-        schedule.next_due = next_due;
+        schedules.get_mut(schedule).ok_or_else(misfit)?.next_due = next_due;
         Ok(())
     }
 
@@ -100,19 +104,15 @@ impl Books {
         key: &Arc<str>,
         value: Option<&Arc<str>>,
     ) -> Result<(), Misfit> {
-        let misfit = || Misfit::Plugin { plugin: id.clone() };
-        let plugin = Arc::make_mut(self.plugins.get_mut(id).ok_or_else(misfit)?);
+        let plugin = self.plugin_mut(id)?;
         let before = match value {
             Some(value) => plugin.state.insert(Arc::clone(key), Arc::clone(value)),
             None => plugin.state.remove(key),
         };
-        let size = |value: Option<&Arc<str>>| {
-            value.map_or(0, |value| key.len().saturating_add(value.len()))
-        };
         plugin.state_bytes = plugin
             .state_bytes
-            .saturating_sub(size(before.as_ref()))
-            .saturating_add(size(value));
+            .saturating_sub(entry_bytes(key, before.as_ref()))
+            .saturating_add(entry_bytes(key, value));
         Ok(())
     }
 }

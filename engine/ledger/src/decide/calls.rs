@@ -68,9 +68,7 @@ pub(super) fn call(
 /// What the call asked for happens, if the ledger agrees. After a draw the ledger has agreed before;
 /// what it does not agree to then, state beyond the quota, is the plugin's doing.
 fn replied(draft: &Draft, result: &CallResult, trace: Vec<Change>) -> Result<Verdict, Rejection> {
-    let settled = draft.settle();
-    let settled = settled.and_then(|settled| draft.check_quota().map(|()| settled));
-    match settled {
+    match draft.settle() {
         Ok((movements, changes)) => {
             let mut changes = changes;
             changes.extend(marks(draft));

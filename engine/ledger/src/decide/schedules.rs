@@ -6,10 +6,9 @@ use crate::books::Books;
 use crate::call::CallRequest;
 use crate::decision::{Change, Decision};
 use crate::id::PluginId;
-use crate::limits::SCHEDULE_CATCH_UP_MAX;
 use crate::plugin::{Installation, PluginPatch};
 use crate::rejection::Rejection;
-use crate::schedule::{Missed, Schedule, ScheduleRule};
+use crate::schedule::{Schedule, ScheduleRule};
 use crate::time::Timestamp;
 
 use super::Verdict;
@@ -70,26 +69,18 @@ pub(super) fn ran(books: &Books, at: Timestamp, request: &CallRequest) -> Option
 
 /// Leaves out what was missed: all of it, or what is more than is made up for.
 pub(super) fn skip(books: &Books, at: Timestamp, plugin: &PluginId, name: &str) -> Verdict {
-    let Some(Schedule { rule, next_due }) = books.schedule(plugin, name) else {
+    let Some(schedule) = books.schedule(plugin, name) else {
         return Verdict::Unchanged;
     };
-    let from = match rule.missed {
-        Missed::Skip => at,
-        Missed::CatchUp => {
-            let every = rule.times.every_s.saturating_mul(1000);
-            let made_up = every.saturating_mul(SCHEDULE_CATCH_UP_MAX);
-            Timestamp(at.0.saturating_sub(made_up))
-        }
-    };
-    let next = rule.times.next_after(from);
-    if next <= *next_due {
+    let (due, next_due) = (schedule.next_due, schedule.first_wanted(at));
+    if next_due == due {
         return Verdict::Unchanged;
     }
     let change = Change::DueMoved {
         plugin: plugin.clone(),
         schedule: name.into(),
-        due: *next_due,
-        next_due: next,
+        due,
+        next_due,
     };
     Verdict::Applied(Decision::change(change, false))
 }

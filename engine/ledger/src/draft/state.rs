@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Draft;
 use crate::fact::Page;
 use crate::limits::STATE_PAGE_KEYS_MAX;
+use crate::plugin::entry_bytes;
 use crate::rejection::Rejection;
 
 impl Draft {
@@ -50,17 +51,14 @@ impl Draft {
     }
 
     /// Whether what the call writes fits beside what the plugin keeps.
-    pub(crate) fn check_quota(&self) -> Result<(), Rejection> {
-        let size = |key: &str, value: Option<&Arc<str>>| {
-            value.map_or(0, |value| key.len().saturating_add(value.len()))
-        };
+    pub(super) fn check_quota(&self) -> Result<(), Rejection> {
         let bytes = self
             .writes
             .iter()
             .fold(self.plugin.state_bytes, |bytes, (key, value)| {
                 bytes
-                    .saturating_sub(size(key, self.plugin.state.get(key)))
-                    .saturating_add(size(key, value.as_ref()))
+                    .saturating_sub(entry_bytes(key, self.plugin.state.get(key)))
+                    .saturating_add(entry_bytes(key, value.as_ref()))
             });
         let quota = self.plugin.installation.grants.state_quota();
         let most = usize::try_from(quota).unwrap_or(usize::MAX);

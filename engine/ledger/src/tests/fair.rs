@@ -126,6 +126,29 @@ fn state_beyond_the_quota_after_a_draw_is_no_way_out() {
     );
 }
 
+/// What is written before the draw is known to have no room before it: no game is switched off for that.
+#[test]
+fn state_beyond_the_quota_ends_a_call_before_its_draw() {
+    check_game(
+        "call A game user:1
+         A set k x*1048575
+         A draw 2
+         A reply
+         call B game user:1
+         B set l x
+         B draw 2
+         B stop
+         seeds",
+        &expect![[r#"
+            A draw 2: drew 0
+            A reply: committed
+            B draw 2: ends, the plugin `game` would keep 1048578 bytes of state, of at most 1048576
+            B stop: the plugin `game` would keep 1048578 bytes of state, of at most 1048576
+            seeds: seed 1, 1 draws, hidden from 1, next nonce 2, open []
+        "#]],
+    );
+}
+
 #[test]
 fn a_call_that_broke_off_draws_the_same_again_under_its_key() {
     check_game(
