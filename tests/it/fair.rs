@@ -57,6 +57,13 @@ async fn a_seed_is_committed_to_before_and_fits_when_it_is_revealed() {
     assert_eq!(json!(seed.commitment()), first["commitment"]);
     assert_eq!(first["commitment"], flipped["draws"]["commitment"]);
     assert_eq!(flip(&mut guild, "b").await.json()["draws"]["seed"], 2);
+    let older = guild.get(&format!("{GUILD}/seeds?before=2")).await.json();
+    assert_eq!(older["seeds"], json!([first]));
+    let most = (1_u64 << 53) - 1;
+    let all = guild.get(&format!("{GUILD}/seeds?before={most}")).await;
+    assert_eq!(all.json()["seeds"].as_array().unwrap().len(), 3);
+    let path = format!("{GUILD}/seeds?before={}", most + 1);
+    assert_eq!(guild.get(&path).await.code(), "malformed");
     house.close().await;
 }
 

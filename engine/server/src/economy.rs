@@ -7,6 +7,7 @@ mod conflicts;
 mod follow;
 mod nonces;
 mod preview;
+mod rounds;
 mod schedules;
 mod seeds;
 
@@ -306,6 +307,14 @@ impl Bursar {
         }
     }
 
+    /// What the server asks of an economy by itself.
+    fn own_asking(&self, economy: &EconomyId, method: &str, path: &str, body: &Value) -> Asking {
+        Asking {
+            economy: economy.clone(),
+            ..self.system_asking("bursar", method, path, body)
+        }
+    }
+
     async fn open_system(&self) -> Result<(), NoAnswer> {
         if self.state().books(self.system()).is_none() {
             let asking = self.system_asking("bursar", "START", "/", &Value::Null);
@@ -329,7 +338,7 @@ impl Bursar {
                 continue;
             }
             let act = Act::BurnNonces { nonces };
-            self.act(self.own_asking(economy, "BURN"), act).await?;
+            self.act(self.seeds_asking(economy, "BURN"), act).await?;
         }
         Ok(())
     }

@@ -203,7 +203,25 @@ impl AskedChange {
             Change::HoldEnded { hold, .. } => Some(Self::Ended(hold.to_string())),
             Change::StateSet { key, value, .. } => Some(Self::State(format!("{key}={value}"))),
             Change::StateDeleted { key, .. } => Some(Self::State(key.to_string())),
-            _ => None,
+            // What the books count by themselves, or what is set from outside.
+            Change::EconomyOpened { .. }
+            | Change::AssetSet { .. }
+            | Change::AccountSet { .. }
+            | Change::EconomyStatusSet { .. }
+            | Change::SupplyMoved { .. }
+            | Change::HoldDeferred { .. }
+            | Change::Draws(_)
+            | Change::Reversed { .. }
+            | Change::PluginSet { .. }
+            | Change::PluginRemoved { .. }
+            | Change::DueMoved { .. }
+            | Change::BudgetSpent { .. }
+            | Change::KeySet { .. }
+            | Change::ComponentAdded { .. }
+            | Change::WebhookSet { .. }
+            | Change::WebhookRemoved { .. }
+            | Change::DeliveryNoted(_)
+            | Change::DeliveryForgotten(_) => None,
         }
     }
 }

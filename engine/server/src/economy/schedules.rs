@@ -8,15 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bursar_ledger::{
-    AccountId, Act, Books, CallRequest, EconomyId, EconomyStatus, Missed, PluginId,
-    SCHEDULE_CATCH_UP_MAX, Schedule, Timestamp,
+    AccountId, Act, Books, CallRequest, EconomyId, EconomyStatus, PluginId, Schedule, Timestamp,
 };
-use bursar_storage::Request;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::Instant;
 
-use super::{Asking, Bursar};
+use super::Bursar;
+use super::rounds::Rounds;
 use crate::no_answer::NoAnswer;
 use crate::random;
 
@@ -31,6 +30,18 @@ struct Place {
     schedule: String,
 }
 
+impl Place {
+    /// Where it would be, if it could be asked for.
+    fn path(&self) -> String {
+        let Self {
+            economy,
+            plugin,
+            schedule,
+        } = self;
+        format!("/v1/economies/{economy}/plugins/{plugin}/schedules/{schedule}")
+    }
+}
+
 /// What is under way, and what has failed: until when it rests, and for how long.
 #[derive(Default)]
 struct Progress {
@@ -40,22 +51,13 @@ struct Progress {
 
 impl Bursar {
     /// Runs what is due, until `stopping`. What is under way then is left to the next start.
-    pub async fn keep_schedules(
-        self,
-        every: Option<Duration>,
-        mut stopping: watch::Receiver<bool>,
-    ) {
+    pub async fn keep_schedules(self, every: Option<Duration>, stopping: watch::Receiver<bool>) {
         let Some(every) = every else {
             return;
         };
         let progress = Arc::new(Mutex::new(Progress::default()));
-        let mut look = tokio::time::interval(every);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                _ = look.tick() => {}
-                _ = stopping.wait_for(|stopping| *stopping) => return,
-            }
+        let mut rounds = Rounds::every(every, stopping);
+        while rounds.next().await {
             for place in self.due() {
                 if !start(&progress, &place) {
                     continue;
@@ -106,7 +108,7 @@ impl Bursar {
             let Some(schedule) = self.look_at(place).filter(|found| found.next_due <= now) else {
                 return Ok(());
             };
-            if is_missed(&schedule, now) {
+            if schedule.first_wanted(now) > schedule.next_due {
                 self.skip(place).await?;
             } else {
                 self.run_once(place, schedule.next_due).await?;
@@ -131,8 +133,8 @@ impl Bursar {
             plugin: place.plugin.clone(),
             schedule: place.schedule.clone(),
         };
-        self.act(self.own_asking(&place.economy, "SKIP"), act)
-            .await?;
+        let asking = self.own_asking(&place.economy, "SKIP", &place.path(), &Value::Null);
+        self.act(asking, act).await?;
         Ok(())
     }
 
@@ -144,13 +146,7 @@ impl Bursar {
             plugin,
             schedule,
         } = place;
-        let path = format!("/v1/economies/{economy}/plugins/{plugin}/schedules/{schedule}");
-        let asking = Asking {
-            economy: economy.clone(),
-            actor: "bursar".into(),
-            key: None,
-            request: Request::new("SCHEDULE", &path, &json!({ "due": due })),
-        };
+        let asking = self.own_asking(economy, "SCHEDULE", &place.path(), &json!({ "due": due }));
         let call = CallRequest {
             id: random::call_id(),
             plugin: plugin.clone(),
@@ -174,19 +170,6 @@ impl Bursar {
         };
         self.try_until_it_commits(&asking, call, &stays).await?;
         Ok(())
-    }
-}
-
-/// Whether a due time is not to be run any more: the next one has come, or it is too long ago.
-fn is_missed(schedule: &Schedule, now: Timestamp) -> bool {
-    let (due, times) = (schedule.next_due, schedule.rule.times);
-    match schedule.rule.missed {
-        Missed::Skip => times.next_after(due) <= now,
-        Missed::CatchUp => {
-            let every = times.every_s.saturating_mul(1000);
-            let made_up = every.saturating_mul(SCHEDULE_CATCH_UP_MAX);
-            now.0.saturating_sub(due.0) > made_up
-        }
     }
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use bursar_ledger::{Act, Books, EconomyId, EconomyStatus};
 use serde_json::Value;
 use tokio::sync::watch;
-use tokio::time::MissedTickBehavior;
 
+use super::rounds::Rounds;
 use super::{Asking, Bursar};
 use crate::no_answer::NoAnswer;
 
@@ -33,19 +33,14 @@ impl Bursar {
             first.map_or(active, |first| first.min(active))
         };
         let act = Act::RevealSeeds { below };
-        self.act(self.own_asking(economy, "REVEAL"), act).await?;
+        self.act(self.seeds_asking(economy, "REVEAL"), act).await?;
         Ok(())
     }
 
     /// Looks after all seeds, now and then, until `stopping`.
-    pub async fn keep_seeds(self, every: Duration, mut stopping: watch::Receiver<bool>) {
-        let mut look = tokio::time::interval(every);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                _ = look.tick() => {}
-                _ = stopping.wait_for(|stopping| *stopping) => return,
-            }
+    pub async fn keep_seeds(self, every: Duration, stopping: watch::Receiver<bool>) {
+        let mut rounds = Rounds::every(every, stopping);
+        while rounds.next().await {
             let state = self.state();
             for (economy, books) in state.economies() {
                 if let Err(problem) = self.keep_seed(economy, books).await {
@@ -62,18 +57,14 @@ impl Bursar {
         let (_, since, draws) = books.active_seed();
         let age = self.now().0.saturating_sub(since.0);
         if draws >= DRAWS_MAX || (draws > 0 && age >= AGE_MAX_MS) {
-            self.act(self.own_asking(economy, "ROTATE"), Act::RotateSeed)
+            self.act(self.seeds_asking(economy, "ROTATE"), Act::RotateSeed)
                 .await?;
         }
         self.reveal_seeds(economy).await
     }
 
-    /// What the server asks of an economy by itself.
-    pub(super) fn own_asking(&self, economy: &EconomyId, what: &str) -> Asking {
+    pub(super) fn seeds_asking(&self, economy: &EconomyId, what: &str) -> Asking {
         let path = format!("/v1/economies/{economy}/seeds");
-        Asking {
-            economy: economy.clone(),
-            ..self.system_asking("bursar", what, &path, &Value::Null)
-        }
+        self.own_asking(economy, what, &path, &Value::Null)
     }
 }

@@ -15,7 +15,7 @@ use super::extract::{Asked, Nothing, Path, wrong_query as wrong};
 use super::problem::Problem;
 use super::route::{Resource, Route};
 use super::wire::{ActiveSeedView, ClientSeedView, Put, SeedView};
-use super::{Api, extract, wire};
+use super::{Api, extract, shapes, wire};
 use crate::no_answer::NoAnswer;
 
 const SEEDS: &str = "/v1/economies/{economy}/seeds";
@@ -96,6 +96,7 @@ pub(super) fn routes() -> Resource {
 #[serde(deny_unknown_fields, default)]
 struct SeedsQuery {
     /// Only seeds with a lower number: the last of the page before.
+    #[schemars(with = "shapes::Number")]
     before: Option<u64>,
     /// Seeds in the page; 50 unless said.
     #[schemars(with = "usize", range(min = 1, max = 200))]
@@ -126,9 +127,10 @@ async fn list(
     let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
     let (active, _, _) = books.active_seed();
     let newest = active.saturating_add(1);
-    let first = query
-        .before
-        .map_or(newest, |before| before.saturating_sub(1));
+    let first = match query.before {
+        Some(before) => extract::number("before", before)?.saturating_sub(1),
+        None => newest,
+    };
     let numbers = (1..=first.min(newest)).rev().take(limit);
     let known = numbers.filter_map(|number| books.server_seed(number));
     Ok(Json(wire::to_json(SeedList {
