@@ -1,7 +1,8 @@
 //! Speed, as ratios within one run: machines differ, and so do their neighbours.
 //!
 //! * A durable transfer per request against a handler that parses the same body and answers.
-//! * A shop purchase against a plain transfer.
+//! * A shop purchase and a coinflip against a plain transfer; and what either takes without HTTP and
+//!   without a disk: opened, run, decided and applied in memory.
 //! * The time of a transfer while a hostile plugin burns its whole budget in every call, against
 //!   the time without it.
 #![allow(
@@ -23,6 +24,7 @@ use bursar_server::economy::CallBounds;
 use bursar_server::serve::{Server, Setup};
 use bursar_server::webhooks::WebhookSetup;
 use bursar_server::{bundled, clock};
+use bursar_testkit::Economy;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -163,6 +165,12 @@ async fn furnish(client: &mut Client) {
     });
     put(client, &format!("{GUILD}/plugins/shop"), shop).await;
     issue(client, "plugin:shop", "potion").await;
+    let coinflip = json!({
+        "component": "bundled:coinflip", "grants": "requested", "enabled": true,
+        "config": {"asset": "coin"},
+    });
+    put(client, &format!("{GUILD}/plugins/coinflip"), coinflip).await;
+    issue(client, "plugin:coinflip", "coin").await;
     let bytes = bytes::Bytes::from_static(bundled::VILLAIN);
     let uploaded = client
         .send("POST", "/v1/components", None, bytes)
@@ -216,7 +224,41 @@ fn start(runtime: &Runtime, file: std::path::PathBuf) -> (String, String, onesho
     (address, key, stop)
 }
 
+/// How long single calls take in memory, one after the other.
+fn in_memory(name: &str, action: &str, config: Value, arguments: &Value) {
+    let mut economy = Economy::new("bench");
+    economy.asset("coin");
+    economy.asset("item:potion");
+    economy.member("user:1", &[("coin", 1_000_000_000)]);
+    let component = bundled::PLUGINS.iter().find(|it| it.name == name).unwrap();
+    economy.install(component.bytes, config);
+    let own = format!("plugin:{name}");
+    economy.issue(&own, "coin", 1_000_000_000);
+    economy.issue(&own, "item:potion", 1_000_000_000);
+    let began = Instant::now();
+    let mut times = Vec::new();
+    while began.elapsed() < SPAN {
+        let called = Instant::now();
+        economy.call("user:1", action, arguments.clone()).reply();
+        times.push(called.elapsed());
+    }
+    let span = began.elapsed();
+    times.sort_unstable();
+    let measured = Measured { times, span };
+    println!(
+        "  {action:<16} p50 {:>6.1} µs, p99 {:>6.1} µs",
+        measured.at(500) * 1e3,
+        measured.at(990) * 1e3
+    );
+}
+
 fn main() {
+    let bet = json!({"stake": 1, "side": "heads"});
+    let potion = json!({"item": "item:potion"});
+    println!("one call in memory, on one thread");
+    let offers = json!({"items": [{"item": "item:potion", "price": {"coin": 1}}]});
+    in_memory("shop", "shop/buy", offers, &potion);
+    in_memory("coinflip", "coinflip/flip", json!({"asset": "coin"}), &bet);
     // Server and clients have threads of their own, as they would in two processes.
     let (service, clients) = (Runtime::new().unwrap(), Runtime::new().unwrap());
     let folder = tempfile::tempdir().unwrap();
@@ -230,7 +272,9 @@ fn main() {
     )));
 
     let buy = calls("shop/actions/buy", json!({ "item": "potion" }));
-    let (mut parses, mut pays, mut buys) = (Vec::new(), Vec::new(), Vec::new());
+    let flip = calls("coinflip/actions/flip", bet);
+    let (mut parses, mut pays) = (Vec::new(), Vec::new());
+    let (mut buys, mut flips) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         clients.block_on(async {
             parses.push(
@@ -240,9 +284,11 @@ fn main() {
             );
             pays.push(measure(&address, &key, 64, &transfers()).await.per_second());
             buys.push(measure(&address, &key, 64, &buy).await.per_second());
+            flips.push(measure(&address, &key, 64, &flip).await.per_second());
         });
     }
-    let (parses, pays, buys) = (median(parses), median(pays), median(buys));
+    let (parses, pays) = (median(parses), median(pays));
+    let (buys, flips) = (median(buys), median(flips));
     println!("64 connections, median of {ROUNDS} rounds of {SPAN:?}, taking turns");
     println!("  parse and answer  {parses:>8.0} /s");
     println!(
@@ -252,6 +298,10 @@ fn main() {
     println!(
         "  shop purchase     {buys:>8.0} /s   {:.2} of a transfer",
         buys / pays
+    );
+    println!(
+        "  coinflip          {flips:>8.0} /s   {:.2} of a transfer",
+        flips / pays
     );
 
     let (mut quiet, mut tormented, mut suffered) = (Vec::new(), Vec::new(), 0);

@@ -172,13 +172,13 @@ fn calls_cost_what_they_always_cost() {
     let bought = a_shop().call("user:1", "shop/buy", json!({"item": "item:potion"}));
     bought.reply();
     burned.push(format!("shop/buy {}", bought.fuel()));
-    expect![[r#"
+    expect![[r"
         coinflip/flip 37705
         daily/claim 31264
         dice/roll 37521
         lottery/buy 87444
         slots/spin 49642
         work/work 41933
-        shop/buy 52649"#]]
+        shop/buy 52649"]]
     .assert_eq(&burned.join("\n"));
 }

@@ -2,7 +2,7 @@
 
 use bursar_plugin::prelude::*;
 use bursar_plugin::serde_json::json;
-use bursar_plugin::{Odds, Stake};
+use bursar_plugin::{Odds, Stake, Stakes};
 
 /// What the operator sets.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -58,21 +58,8 @@ impl Side {
 impl Config {
     /// What a win pays, if the stake is within the limits.
     pub(crate) fn payout(&self, stake: Amount) -> Result<Amount, Decline> {
-        let (least, most) = (self.min_stake, self.max_stake);
-        if let (Some(least), Some(most)) = (least, most)
-            && least > most
-        {
-            let message = format!("The configuration takes stakes from {least} to {most}: none.");
-            return Err(Decline::new("misconfigured", message));
-        }
-        if let Some(least) = least.filter(|least| stake < *least) {
-            let message = format!("The smallest stake is {least} {}.", self.asset);
-            return Err(Decline::new("stake_too_small", message));
-        }
-        if let Some(most) = most.filter(|most| stake > *most) {
-            let message = format!("The largest stake is {most} {}.", self.asset);
-            return Err(Decline::new("stake_too_large", message));
-        }
+        let (min, max) = (self.min_stake, self.max_stake);
+        Stakes { min, max }.check(stake, &self.asset)?;
         let too_large = |_| Decline::new("stake_too_large", "No house could pay that twice.");
         stake.checked_mul(2).map_err(too_large)
     }

@@ -1,6 +1,6 @@
 //! A call that was made, to look at.
 
-use bursar_ledger::{Ending, Posting, Verdict};
+use bursar_ledger::{Decision, Ending, Posting, Verdict};
 use serde_json::Value;
 
 /// A call that was made: how it ended, and what came of it.
@@ -60,7 +60,7 @@ impl Called {
     /// What moved, in order: nothing unless the call was committed.
     pub fn postings(&self) -> Vec<Posting> {
         let decision = self.0.verdict.decision().into_iter();
-        let movements = decision.flat_map(|decision| decision.movements());
+        let movements = decision.flat_map(Decision::movements);
         movements.map(|movement| movement.posting.clone()).collect()
     }
 

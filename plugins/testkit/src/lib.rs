@@ -178,7 +178,8 @@ impl Economy {
     /// Calls an action, `plugin/action`, on behalf of a member.
     pub fn call(&mut self, caller: &str, action: &str, arguments: Value) -> Called {
         let (plugin, action) = split(action);
-        let manifest = self.plugin(&plugin).manifest().clone();
+        let loaded = self.plugin(&plugin);
+        let manifest = loaded.manifest();
         assert!(
             manifest.action(action).is_some(),
             "{plugin} has no action {action}"
