@@ -249,6 +249,7 @@ async fn a_deadline_after_a_draw_burns_the_nonce_and_the_same_key_draws_the_same
     );
     let kept = guild.get(&format!("{GUILD}/outcomes/k")).await;
     assert_eq!(kept.code(), "outcome_not_found", "a failure is no outcome");
+    assert_tells_nothing(&mut guild).await;
     guild
         .call("villain/take_time", "fast", "user:1", pace(false))
         .await;
@@ -276,6 +277,19 @@ async fn a_deadline_after_a_draw_burns_the_nonce_and_the_same_key_draws_the_same
     let replayed = guild.call("villain/slowly", "k", "user:1", json!({})).await;
     assert!(replayed.replayed && replayed.body == again.body);
     house.close().await;
+}
+
+/// What a call has drawn that broke off is on record, and what it was is not: whoever asked could still
+/// ask for something else under the same key.
+async fn assert_tells_nothing(guild: &mut Guild) {
+    let page = guild.get(&format!("{GUILD}/events?limit=500")).await.json();
+    let events = page["events"].as_array().unwrap();
+    let mut broken = events.iter().filter(|event| event["outcome"] == "broken");
+    let call = broken.next().expect("it is on record")["answer"]["call"].clone();
+    let path = format!("{GUILD}/calls/{}", call.as_str().unwrap());
+    let receipt = guild.get(&path).await.json();
+    assert_eq!(receipt["call"]["origin"]["nonce"], 1, "{receipt}");
+    assert_eq!(receipt["call"]["transcript"]["facts"], json!([]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

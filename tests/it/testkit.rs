@@ -179,6 +179,6 @@ fn calls_cost_what_they_always_cost() {
         lottery/buy 87444
         slots/spin 49642
         work/work 41933
-        shop/buy 52649"]]
+        shop/buy 53246"]]
     .assert_eq(&burned.join("\n"));
 }

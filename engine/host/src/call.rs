@@ -46,31 +46,14 @@ impl Finished {
     }
 }
 
-/// A call that could not be brought to an end, and how far it came.
+/// A call that could not be brought to an end. What it learned and drew is not told: whoever asked could
+/// still think better of it.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Unfinished {
     /// Why.
     pub failure: CallFailure,
-    /// What it had learned and asked by then.
-    pub transcript: Transcript,
     /// Where its draws come from, if it has drawn.
     pub origin: Option<DrawOrigin>,
-}
-
-impl Unfinished {
-    /// The call as it is put on record if it has drawn.
-    pub fn into_result(self, request: CallRequest, component: Digest) -> CallResult {
-        CallResult {
-            request,
-            component,
-            transcript: self.transcript,
-            ending: Ending::Broken {
-                failure: self.failure.to_string(),
-            },
-            fuel: 0,
-            origin: self.origin,
-        }
-    }
 }
 
 /// Why a call could not be brought to an end. It depends on the machine and the moment, so it is
@@ -117,17 +100,22 @@ pub(crate) fn run(
     let teller = Teller::Draft(Box::new(draft));
     let (ran, guest) = run_guest(plugin, limits, teller, origin);
     let Some(teller) = guest.and_then(|guest| guest.teller) else {
-        return Err(Box::new(unfinished(CallFailure::Internal, None)));
+        let (failure, origin) = (CallFailure::Internal, None);
+        return Err(Box::new(Unfinished { failure, origin }));
     };
+    let origin = teller.origin().cloned();
     match ran {
         Ok(ran) => Ok(Finished {
-            origin: teller.origin().cloned(),
+            origin,
             transcript: teller.close(),
             ending: ran.ending,
             fuel: ran.fuel,
             log: ran.log,
         }),
-        Err(broken) => Err(Box::new(unfinished(broken.failure(), Some(teller)))),
+        Err(broken) => Err(Box::new(Unfinished {
+            failure: broken.failure(),
+            origin,
+        })),
     }
 }
 
@@ -258,15 +246,6 @@ fn handle(
         code: no.code,
         message: no.message,
     }))
-}
-
-fn unfinished(failure: CallFailure, teller: Option<Teller>) -> Unfinished {
-    let origin = teller.as_ref().and_then(Teller::origin).cloned();
-    Unfinished {
-        failure,
-        origin,
-        transcript: teller.map(Teller::close).unwrap_or_default(),
-    }
 }
 
 /// How a broken call ended, unless it could not be brought to an end. A plugin that has drawn and then

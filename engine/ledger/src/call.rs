@@ -1,6 +1,7 @@
 //! A plugin's call: what was asked of the plugin, and how it ended.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -48,6 +49,14 @@ pub struct CallRequest {
     pub key: String,
     /// The call's own time.
     pub now: Timestamp,
+}
+
+impl CallRequest {
+    /// Under what its draws are kept, if it cannot be brought to an end. A member draws what it has drawn
+    /// under a key before, and nobody else does.
+    pub fn draw_key(&self) -> Arc<str> {
+        format!("{} {}", self.caller, self.key).into()
+    }
 }
 
 /// How a call ended.

@@ -317,6 +317,9 @@ pub struct PluginPatch {
     /// if it is followed and the new one asks for no more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub follows: Option<Digest>,
+    /// The version of the installation that was looked at before: one that was set since is not followed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<u64>,
     /// The component against whose schema the configuration was held, if no other one is said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checked_against: Option<Digest>,

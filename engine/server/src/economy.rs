@@ -10,6 +10,7 @@ mod preview;
 mod rounds;
 mod schedules;
 mod seeds;
+mod tries;
 
 use std::sync::Arc;
 use std::time::Duration;

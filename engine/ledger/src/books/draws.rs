@@ -7,6 +7,7 @@ use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 
 use super::{Books, Misfit};
+use crate::call::CallRequest;
 use crate::digest::Digest;
 use crate::draw::{DrawOrigin, Seed};
 use crate::id::{AccountId, HoldId, PluginId};
@@ -70,7 +71,7 @@ pub enum DrawChange {
     },
     /// A call has drawn: its nonce is used up.
     Drew {
-        /// The idempotency key under which it was asked for.
+        /// The member and the idempotency key under which it was asked for.
         key: Arc<str>,
         /// From where, and how often.
         #[serde(flatten)]
@@ -200,28 +201,21 @@ impl Books {
         self.draws.open_nonces.iter().copied()
     }
 
-    /// What a call has drawn from that was asked for under this key and could not be brought to an
-    /// end: another try draws the same.
-    pub fn bound_origin(&self, key: &str) -> Option<&DrawOrigin> {
-        self.bound_origins.get(key)
+    /// What a call has drawn from that was asked for before and could not be brought to an end:
+    /// another try draws the same.
+    pub fn bound_origin(&self, request: &CallRequest) -> Option<&DrawOrigin> {
+        self.bound_origins.get(&request.draw_key())
     }
 
-    /// Whether a call of this member's under this key may draw from there: a nonce is good for one
-    /// call, and a seed for as long as nobody knows it.
-    pub(crate) fn may_draw(&self, caller: &AccountId, key: &str, origin: &DrawOrigin) -> bool {
-        if self.bound_origin(key) == Some(origin) {
+    /// Whether a call may draw from there: a nonce is good for one call, and a seed for as long as
+    /// nobody knows it.
+    pub fn may_draw(&self, request: &CallRequest, origin: &DrawOrigin) -> bool {
+        if self.bound_origin(request) == Some(origin) {
             return true;
         }
-        let DrawBook {
-            active,
-            next_nonce,
-            open_nonces,
-            ..
-        } = &self.draws;
-        let nonce = origin.nonce;
-        let ahead = *next_nonce..next_nonce.saturating_add(NONCES_AHEAD_MAX);
-        let unused = ahead.contains(&nonce) || open_nonces.contains(&nonce);
-        let hidden = (self.draws.first_hidden()..=*active).contains(&origin.seed);
+        let (caller, nonce) = (&request.caller, origin.nonce);
+        let next = self.draws.next_nonce;
+        let near = nonce < next.saturating_add(NONCES_AHEAD_MAX);
         let set = self.client_seeds.get(caller);
         let now = set.map(|set| (&set.text, set.set_at));
         let before = set.and_then(|set| set.before.as_ref());
@@ -229,7 +223,19 @@ impl Books {
         let fits = [now, before]
             .iter()
             .any(|seed| self.origin_of(caller, origin.seed, nonce, *seed) == *origin);
-        unused && hidden && fits
+        self.is_unused(origin) && near && fits
+    }
+
+    /// Whether nothing is on record of what was drawn from there, and the seed is not public.
+    pub fn is_unused(&self, origin: &DrawOrigin) -> bool {
+        let DrawBook {
+            active,
+            next_nonce,
+            open_nonces,
+            ..
+        } = &self.draws;
+        let unused = origin.nonce >= *next_nonce || open_nonces.contains(&origin.nonce);
+        unused && (self.draws.first_hidden()..=*active).contains(&origin.seed)
     }
 
     pub(super) fn apply_draws(

@@ -21,9 +21,12 @@ pub(super) fn call(
 ) -> Result<Verdict, Rejection> {
     let request = &result.request;
     if let Some(origin) = &result.origin
-        && !books.may_draw(&request.caller, &request.key, origin)
+        && !books.may_draw(request, origin)
     {
         return Ok(Verdict::Stale);
+    }
+    if matches!(result.ending, Ending::Broken { .. }) {
+        return Ok(broken(books, result));
     }
     let ran = schedules::ran(books, at, request);
     if request.due.is_some() && ran.is_none() {
@@ -31,13 +34,14 @@ pub(super) fn call(
         return Ok(Verdict::Stale);
     }
     let mut draft = match (Draft::open(books, request, at), &result.ending) {
-        (_, Ending::Broken { .. }) => return Ok(broken(books, result)),
         (Err(now), Ending::NotRun(then)) if now == *then && ran.is_some() => {
             // What is due waits until it can run. What it drew in an earlier try waits with it.
             return rejected(now, drew_from(result, true).into_iter().collect());
         }
         (Err(now), Ending::NotRun(then)) if now == *then => return rejected(now, drew(result)),
-        (Err(_), _) | (Ok(_), Ending::NotRun(_)) => return Ok(Verdict::Stale),
+        (Err(_), _) | (Ok(_), Ending::NotRun(_) | Ending::Broken { .. }) => {
+            return Ok(Verdict::Stale);
+        }
         (
             Ok(draft),
             Ending::Replied { .. }
@@ -102,10 +106,7 @@ fn drew(result: &CallResult) -> Vec<Change> {
 
 fn drew_from(result: &CallResult, bound: bool) -> Option<Change> {
     let origin = result.origin.clone()?;
-    let (key, draws) = (
-        result.request.key.as_str().into(),
-        result.transcript.draws(),
-    );
+    let (key, draws) = (result.request.draw_key(), result.transcript.draws());
     let drew = Drew {
         origin,
         draws,

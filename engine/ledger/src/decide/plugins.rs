@@ -10,7 +10,9 @@ use crate::books::Books;
 use crate::decision::{Change, Decision};
 use crate::digest::Digest;
 use crate::id::{AccountId, PluginId};
-use crate::plugin::{Component, GrantChoice, Grants, HoldRules, Installation, PluginPatch};
+use crate::plugin::{
+    Component, ComponentChoice, GrantChoice, Grants, HoldRules, Installation, Plugin, PluginPatch,
+};
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
 
@@ -32,12 +34,13 @@ pub(super) fn set_plugin(
     plugin: &PluginId,
     patch: &PluginPatch,
 ) -> Result<Verdict, Rejection> {
-    let present = books.plugin(plugin).map(|found| &found.installation);
+    let found = books.plugin(plugin);
     if let Some(before) = patch.follows
-        && !may_follow(present, patch, before)
+        && !found.is_some_and(|found| may_follow(found, patch, before))
     {
         return Ok(Verdict::Unchanged);
     }
+    let present = found.map(|found| &found.installation);
     let (component, requested, renewed) = match (&patch.component, present) {
         (Some(choice), present) => {
             let same = present.is_some_and(|present| present.component == choice.digest);
@@ -60,12 +63,7 @@ pub(super) fn set_plugin(
     }
     // Grants and the switch belong to the component that they were given to.
     let kept = present.filter(|_| !renewed || patch.follows.is_some());
-    let kept_grants = kept.map(|present| present.grants.clone());
-    let grants = match patch.follows {
-        // A newer version may ask for less: it keeps of what was granted what it asks for.
-        Some(_) => kept_grants.unwrap_or_default().narrowed_to(&requested),
-        None => granted(patch, &requested, kept_grants)?,
-    };
+    let grants = granted(patch, &requested, kept.map(|present| &present.grants))?;
     let config = configured(patch, present);
     let enabled = patch
         .enabled
@@ -115,13 +113,14 @@ fn configured(patch: &PluginPatch, present: Option<&Installation>) -> Arc<Value>
     }
 }
 
-/// Whether a newer version may take the place of the one before by itself.
-fn may_follow(present: Option<&Installation>, patch: &PluginPatch, before: Digest) -> bool {
-    let followed = present.filter(|present| present.follow && present.component == before);
+/// Whether a newer version may take the place of the one before by itself: if it is followed, has not
+/// been set otherwise since somebody looked, and asks for no more.
+fn may_follow(found: &Plugin, patch: &PluginPatch, before: Digest) -> bool {
+    let present = &found.installation;
+    let as_seen = patch.as_of.is_none_or(|version| version == found.version);
+    let narrows = |choice: &ComponentChoice| choice.requested.narrows(&present.requested);
     let choice = patch.component.as_ref();
-    followed
-        .zip(choice)
-        .is_some_and(|(present, choice)| choice.requested.narrows(&present.requested))
+    present.follow && present.component == before && as_seen && choice.is_some_and(narrows)
 }
 
 /// What is granted: all that is requested, what the patch says of it, what was granted before, or
@@ -129,12 +128,15 @@ fn may_follow(present: Option<&Installation>, patch: &PluginPatch, before: Diges
 fn granted(
     patch: &PluginPatch,
     requested: &Grants,
-    kept: Option<Grants>,
+    kept: Option<&Grants>,
 ) -> Result<Grants, Rejection> {
-    let grants = match &patch.grants {
-        Some(GrantChoice::Requested) => requested.clone(),
-        Some(GrantChoice::Exactly(grants)) => grants.clone().capped_as(requested),
-        None => kept.unwrap_or_else(|| Grants::default().capped_as(requested)),
+    let grants = match (&patch.grants, kept) {
+        (Some(GrantChoice::Requested), _) => requested.clone(),
+        (Some(GrantChoice::Exactly(grants)), _) => grants.clone().capped_as(requested),
+        // A newer version that follows may ask for less: it keeps what it asks for.
+        (None, Some(kept)) if patch.follows.is_some() => kept.narrowed_to(requested),
+        (None, Some(kept)) => kept.clone(),
+        (None, None) => Grants::default().capped_as(requested),
     };
     if grants.narrows(requested) {
         Ok(grants)

@@ -92,6 +92,10 @@ impl Draft {
             return Err(Refusal::HoldExceeded { hold: id, left });
         }
         let posting = hold.reservation.part(amount);
+        // A hold that was not kept fills room that may be promised to others.
+        if !self.kept.contains(&id) && self.promised(&posting.destination, &posting.asset) > 0 {
+            self.check_room(&posting.destination, &posting.asset, amount.signed())?;
+        }
         self.free(&posting, amount);
         self.shift(&posting);
         self.holds.insert(id, left_of(&hold, amount));
@@ -108,7 +112,8 @@ impl Draft {
         Ok(Answer::Done)
     }
 
-    /// Whether a hold can be captured must not turn out after the draw.
+    /// Whether a hold can be captured must not turn out after the draw. One cannot where an operator has
+    /// taken away what it stands on.
     pub(super) fn secure_hold(&mut self, id: HoldId) -> Result<Answer, Refusal> {
         if self.has_drawn() {
             return Err(Refusal::AfterDraw);
@@ -122,6 +127,12 @@ impl Draft {
         if !source.status.is_open() {
             return Err(Refusal::NoRoom);
         }
+        let moved = self.delta(&posting.source, &posting.asset).posted;
+        let reserved = source.balance(&posting.asset).held.signed();
+        let there = source.spendable_after(&posting.asset, moved.saturating_add(reserved));
+        if there < self.kept_from(posting).saturating_add(hold.remaining.get()) {
+            return Err(Refusal::InsufficientFunds);
+        }
         self.check_room(
             &posting.destination,
             &posting.asset,
@@ -129,6 +140,16 @@ impl Draft {
         )?;
         self.kept.insert(id);
         Ok(Answer::Done)
+    }
+
+    /// What is left of all kept holds of a balance.
+    fn kept_from(&self, of: &Posting) -> u64 {
+        let kept = self.kept.iter().filter_map(|id| self.find_hold(*id));
+        let from_there = kept.filter(|hold| {
+            let posting = hold.reservation.posting();
+            posting.source == of.source && posting.asset == of.asset
+        });
+        from_there.fold(0, |sum, hold| sum.saturating_add(hold.remaining.get()))
     }
 
     fn check_kept(&self, hold: HoldId) -> Result<(), Refusal> {

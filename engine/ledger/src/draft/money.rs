@@ -115,7 +115,10 @@ impl Draft {
             }
             return Ok(None);
         };
-        // What is paid out of the secured amounts needs the room that was checked for it.
+        // What is paid out of the secured amounts needs the room that was checked for it: the caller's.
+        if !self.is_caller(destination) && self.promised(destination, asset) > 0 {
+            self.check_room(destination, asset, amount.signed())?;
+        }
         let left = secured.checked_sub(amount.get());
         Ok(Some((place, left.ok_or(Refusal::NotSecured)?)))
     }

@@ -505,3 +505,81 @@ fn a_run_that_can_no_longer_begin_draws_the_same_when_it_can() {
         "#]],
     );
 }
+
+/// An operator takes away what a stake stands on: else every loss would be void, and every win be paid.
+#[test]
+fn a_hold_that_could_not_be_captured_is_told_before_the_draw() {
+    check_game(
+        "account user:2 credit_limit=50
+         call A game user:2
+         A hold stake user:2 -> plugin:game coin 30
+         A hold stake user:2 -> plugin:game coin 20
+         A reply
+         account user:2 credit_limit=30
+         call B game user:2
+         B keep A/0
+         B keep A/1
+         B draw 2
+         B capture A/0
+         B reply
+         balance user:2 coin
+         state game",
+        &expect![[r#"
+            account user:2 credit_limit=50: changed
+            A reply: committed
+            account user:2 credit_limit=30: changed
+            B keep A/1: refused, the account cannot cover the amount
+            B draw 2: drew 0
+            B reply: committed
+            balance user:2 coin: -30, held 20
+            state game: none
+        "#]],
+    );
+}
+
+#[test]
+fn room_that_is_kept_is_not_filled_by_other_holds() {
+    check_game(
+        "account user:1 ceiling=120
+         call A game user:2
+         A hold stake plugin:game -> user:1 coin 10
+         A reply
+         call B game user:1
+         B secure plugin:game coin 11
+         B capture A/0
+         B capture A/0 9
+         B draw 2
+         B pay plugin:game -> user:1 coin 11
+         B reply
+         balance user:1 coin",
+        &expect![[r#"
+            account user:1 ceiling=120: changed
+            A reply: committed
+            B capture A/0: refused, the account that would get it has no room for the amount
+            B draw 2: drew 0
+            B reply: committed
+            balance user:1 coin: 120
+        "#]],
+    );
+}
+
+/// Each key is a member's own: nobody draws what another has drawn under it.
+#[test]
+fn another_member_draws_anew_under_the_same_key() {
+    check_game(
+        "call A game user:1
+         A draw 1000000
+         A break
+         call A game user:2
+         A draw 1000000
+         A reply
+         seeds",
+        &expect![[r#"
+            A draw 1000000: drew 94880
+            A break: broken
+            A draw 1000000: drew 393311
+            A reply: committed
+            seeds: seed 1, 2 draws, hidden from 1, next nonce 3, open []
+        "#]],
+    );
+}

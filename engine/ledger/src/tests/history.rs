@@ -76,7 +76,7 @@ impl Plan {
         for ask in &self.asks {
             if ask.is_draw() && draft.awaits_origin() {
                 let fresh = || snapshot.draw_origin(&self.request.caller, snapshot.next_nonce());
-                let bound = snapshot.bound_origin(&self.request.key).cloned();
+                let bound = snapshot.bound_origin(&self.request).cloned();
                 draft.draw_from(bound.unwrap_or_else(fresh));
             }
             if let Answer::Ends(rejection) = draft.perform(ask.clone()) {

@@ -243,6 +243,7 @@ fn a_newer_version_follows_if_it_may_and_asks_for_no_more() {
          call B bank user:1; B hold bid user:1 -> plugin:bank coin 1; B reply
          A reply
          plugin bank enabled=false
+         plugin bank component=c follows=b as_of=1
          plugin bank component=c follows=b
          call C bank user:1
          roll_back bank",
@@ -255,6 +256,7 @@ fn a_newer_version_follows_if_it_may_and_asks_for_no_more() {
             B reply: committed
             A reply: stale
             plugin bank enabled=false: changed
+            plugin bank component=c follows=b as_of=1: unchanged
             plugin bank component=c follows=b: changed
             call C bank user:1: not run, the plugin `bank` is disabled
             roll_back bank: changed

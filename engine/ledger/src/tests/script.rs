@@ -295,7 +295,7 @@ impl World {
                         self.next_nonce += 1;
                         origin
                     };
-                    let origin = match self.books.bound_origin(call) {
+                    let origin = match self.books.bound_origin(draft.call()) {
                         Some(bound) => bound,
                         None => self.origins.entry(call.into()).or_insert_with(fresh),
                     };

@@ -124,6 +124,7 @@ impl<'a> Words<'a> {
             enabled: self.named("enabled").map(id),
             follow: self.named("follow").map(id),
             schedules: list(self.named("times")).map(times_of).collect(),
+            as_of: self.named("as_of").map(id),
             follows: self
                 .named("follows")
                 .map(|name| Digest::of(name.as_bytes())),

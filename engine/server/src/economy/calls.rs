@@ -11,22 +11,19 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use bursar_host::{CallFailure, LoadedPlugin, Workers};
+use bursar_host::{LoadedPlugin, LogLine, Unfinished, Workers};
 use bursar_ledger::{
-    AccountId, Act, Books, CallRequest, CallResult, Digest, Draft, DrawOrigin, EconomyId, Ending,
-    PluginId, SpendLimit, Timestamp, Transcript, TransferCap,
+    AccountId, Books, CallRequest, CallResult, Draft, DrawOrigin, EconomyId, PluginId, SpendLimit,
+    Timestamp, TransferCap,
 };
-use bursar_storage::{Answer, Failure, IdempotencyKey, Reply};
+use bursar_storage::{Answer, Failure, IdempotencyKey};
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::{Asked, Asking, Bursar, submission};
+use super::{Asked, Asking, Bursar};
 use crate::keyed_locks::{KeyedGuard, KeyedLocks};
 use crate::no_answer::NoAnswer;
 use crate::random;
-
-/// How often a call runs before it is given up as a conflict: once freely, then in its lane.
-const TRIES_MAX: usize = 8;
 
 /// How many calls there may be at the same time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,7 +59,7 @@ pub(super) struct Calls {
     /// Calls under way, by key: the second of two waits for the answer of the first.
     flights: KeyedLocks<(EconomyId, IdempotencyKey)>,
     /// Where calls go that have met a conflict: one at a time, in order of arrival.
-    lanes: KeyedLocks<(EconomyId, PluginId)>,
+    pub(super) lanes: KeyedLocks<(EconomyId, PluginId)>,
 }
 
 impl Calls {
@@ -176,95 +173,8 @@ impl Bursar {
         self.answered(Asked::of(&asking), reply).await
     }
 
-    /// Runs a call until it commits: with the same time and the same draws in each try, after a conflict
-    /// in its plugin's lane, and as long as it is wanted.
-    pub(super) async fn try_until_it_commits(
-        &self,
-        asking: &Asking,
-        call: CallRequest,
-        wanted: &(dyn Fn(&Books) -> bool + Send + Sync),
-    ) -> Result<Reply, NoAnswer> {
-        let (mut lane, mut origin) = (None, None);
-        for attempt in 0..TRIES_MAX {
-            if attempt == 1 {
-                let name = (asking.economy.clone(), call.plugin.clone());
-                lane = Some(self.parts.calls.lanes.enter(name).await);
-            }
-            let ran = self
-                .try_once(&asking.economy, &call, origin.clone())
-                .await?;
-            let (mut result, failure) = (ran.result, ran.failure);
-            // What was drawn in an earlier try is drawn, whatever this one came to.
-            result.origin = result.origin.or_else(|| origin.take());
-            origin.clone_from(&result.origin);
-            if let Some(failure) = failure {
-                self.keep_draws(asking, result).await?;
-                return Err(NoAnswer::CallFailed(failure));
-            }
-            let result = Act::Call(Box::new(result));
-            match self
-                .submit(submission(asking.clone(), result, None))
-                .await?
-            {
-                Reply::Stale => {
-                    tracing::debug!(plugin = %call.plugin, call = %call.id, attempt, "conflict");
-                    let conflicts = &self.parts.conflicts;
-                    conflicts.count_again(&asking.economy, &call.plugin);
-                    let state = self.state();
-                    if !state
-                        .books(&asking.economy)
-                        .is_some_and(|books| wanted(books))
-                    {
-                        return Ok(Reply::Stale);
-                    }
-                }
-                reply @ (Reply::Answered(_) | Reply::KeyReused | Reply::NoEconomy) => {
-                    self.parts.nonces.recorded(&asking.economy, &call.key);
-                    return Ok(reply);
-                }
-            }
-        }
-        drop(lane);
-        tracing::warn!(plugin = %call.plugin, call = %call.id, "gave up after conflicts");
-        let conflicts = &self.parts.conflicts;
-        conflicts.count_given_up(&asking.economy, &call.plugin);
-        let broken = CallResult {
-            component: Digest::ZERO,
-            transcript: Transcript::default(),
-            ending: Ending::Broken {
-                failure: NoAnswer::Conflict.to_string(),
-            },
-            fuel: 0,
-            origin,
-            request: call,
-        };
-        self.keep_draws(asking, broken).await?;
-        Err(NoAnswer::Conflict)
-    }
-
-    /// Puts on record what a call has drawn that could not be brought to an end. It has no answer that
-    /// is kept: another try with its key draws the same.
-    async fn keep_draws(&self, asking: &Asking, result: CallResult) -> Result<(), NoAnswer> {
-        if result.origin.is_none() {
-            return Ok(());
-        }
-        let key = result.request.key.clone();
-        let keyless = Asking {
-            key: None,
-            ..asking.clone()
-        };
-        let act = Act::Call(Box::new(result));
-        match self.submit(submission(keyless, act, None)).await? {
-            Reply::Answered(_) => self.parts.nonces.recorded(&asking.economy, &key),
-            Reply::Stale | Reply::KeyReused | Reply::NoEconomy => {
-                tracing::error!(economy = %asking.economy, "draws are not on record");
-            }
-        }
-        Ok(())
-    }
-
     /// One try of a call that is to be committed.
-    async fn try_once(
+    pub(super) async fn try_once(
         &self,
         economy: &EconomyId,
         call: &CallRequest,
@@ -325,27 +235,33 @@ impl Bursar {
             NoAnswer::NotLoaded
         })?;
         check_fits(&plugin, &request)?;
-        let (result, failure) = match Draft::open(&books, &request, self.now()) {
-            Err(no) => (CallResult::not_run(request, component, no), None),
-            Ok(draft) => {
-                let over = books.clone();
-                let draw_from = move |request: &CallRequest| draw_from(&over, request);
-                run_guest(&plugin, draft, component, request, draw_from)
+        let draft = match Draft::open(&books, &request, self.now()) {
+            Ok(draft) => draft,
+            Err(no) => {
+                let ended = Ok(CallResult::not_run(request, component, no));
+                let log = Vec::new();
+                return Ok(Ran { ended, log, books });
             }
         };
-        Ok(Ran {
-            result,
-            failure,
-            books,
-        })
+        let over = books.clone();
+        let draw_from = move |request: &CallRequest| draw_from(&over, request);
+        let (ended, log) = match plugin.run(draft, draw_from) {
+            Ok(mut finished) => {
+                let log = std::mem::take(&mut finished.log);
+                (Ok(finished.into_result(request, component)), log)
+            }
+            Err(unfinished) => (Err(unfinished), Vec::new()),
+        };
+        Ok(Ran { ended, log, books })
     }
 }
 
 /// What one try of a call came to, and over which books.
 pub(super) struct Ran {
-    pub(super) result: CallResult,
-    /// Why it could not be brought to an end, if it could not.
-    pub(super) failure: Option<CallFailure>,
+    /// How it ended, unless it could not be brought to an end.
+    pub(super) ended: Result<CallResult, Box<Unfinished>>,
+    /// What the plugin wrote for the operator. It may tell what was drawn.
+    pub(super) log: Vec<LogLine>,
     pub(super) books: Books,
 }
 
@@ -362,36 +278,4 @@ fn check_fits(plugin: &LoadedPlugin, request: &CallRequest) -> Result<(), NoAnsw
     manifest
         .check_arguments(&request.action, &request.arguments)
         .map_err(NoAnswer::Arguments)
-}
-
-/// One run of a plugin, to its end. A call that could not be brought to an end is no outcome: nothing
-/// of it is kept but what it has drawn.
-fn run_guest(
-    plugin: &LoadedPlugin,
-    draft: Draft,
-    component: Digest,
-    request: CallRequest,
-    draw_from: impl FnOnce(&CallRequest) -> DrawOrigin + Send + 'static,
-) -> (CallResult, Option<CallFailure>) {
-    let finished = match plugin.run(draft, draw_from) {
-        Ok(finished) => finished,
-        Err(unfinished) => {
-            let failure = unfinished.failure;
-            tracing::warn!(plugin = %request.plugin, call = %request.id, %failure, "a call failed");
-            return (unfinished.into_result(request, component), Some(failure));
-        }
-    };
-    for line in &finished.log {
-        tracing::info!(
-            plugin = %request.plugin,
-            call = %request.id,
-            level = ?line.level,
-            message = %line.message,
-            "plugin"
-        );
-    }
-    if let Ending::Faulted { fault } = &finished.ending {
-        tracing::warn!(plugin = %request.plugin, call = %request.id, %fault, "plugin fault");
-    }
-    (finished.into_result(request, component), None)
 }

@@ -2,7 +2,7 @@
 //! ask for no more.
 
 use bursar_host::LoadedPlugin;
-use bursar_ledger::{Act, Books, Digest, EconomyId, Installation, PluginId, PluginPatch};
+use bursar_ledger::{Act, Books, Digest, EconomyId, Installation, Plugin, PluginId, PluginPatch};
 use semver::Version;
 use serde_json::json;
 
@@ -15,10 +15,10 @@ impl Bursar {
     pub(super) async fn follow(&self, actor: &str, loaded: &LoadedPlugin, digest: Digest) {
         let state = self.state();
         for (economy, books) in state.economies() {
-            let Some(present) = self.followed(books, loaded, digest) else {
+            let Some(found) = self.followed(books, loaded, digest) else {
                 continue;
             };
-            let manifest = loaded.manifest();
+            let (present, manifest) = (&found.installation, loaded.manifest());
             if manifest.check_configuration(&present.config).is_err() {
                 let why = "its configuration does not fit the newer version, which waits";
                 tracing::warn!(%economy, plugin = %manifest.id, why);
@@ -27,6 +27,7 @@ impl Bursar {
             let patch = PluginPatch {
                 component: Some(manifest.component_choice(&manifest.id, digest)),
                 follows: Some(present.component),
+                as_of: Some(found.version),
                 ..PluginPatch::default()
             };
             let act = Act::SetPlugin {
@@ -52,12 +53,15 @@ impl Bursar {
         books: &'a Books,
         loaded: &LoadedPlugin,
         digest: Digest,
-    ) -> Option<&'a Installation> {
+    ) -> Option<&'a Plugin> {
         let manifest = loaded.manifest();
-        let present = &books.plugin(&manifest.id)?.installation;
-        let present = Some(present).filter(|found| found.follow && found.component != digest)?;
+        let found = books.plugin(&manifest.id)?;
+        let Installation {
+            follow, component, ..
+        } = &found.installation;
         let newer: Version = manifest.version.parse().ok()?;
-        (newer > self.version_of(present.component)?).then_some(present)
+        let follows = *follow && *component != digest && newer > self.version_of(*component)?;
+        follows.then_some(found)
     }
 
     /// The newest version of a plugin that was uploaded, if that is newer than a component of it.

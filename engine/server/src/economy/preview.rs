@@ -63,10 +63,9 @@ impl Bursar {
                 books.draw_origin(&request.caller, books.next_nonce())
             };
             let ran = bursar.run(&economy, &call, over, draw_from).await?;
-            if let Some(failure) = ran.failure {
-                return Err(NoAnswer::CallFailed(failure));
-            }
-            let act = Act::Call(Box::new(ran.result));
+            let ended = ran.ended;
+            let result = ended.map_err(|unfinished| NoAnswer::CallFailed(unfinished.failure))?;
+            let act = Act::Call(Box::new(result));
             let (answer, _) = bursar.would_be(&economy, ran.books, &act)?;
             Ok(answer)
         });

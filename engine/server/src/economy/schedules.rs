@@ -64,16 +64,22 @@ impl Bursar {
                 }
                 let (bursar, progress) = (self.clone(), Arc::clone(&progress));
                 tokio::spawn(async move {
-                    let ran = bursar.run_due(&place).await;
+                    let mut under_way = UnderWay {
+                        progress,
+                        place,
+                        went_well: false,
+                    };
+                    let place = &under_way.place;
+                    let ran = bursar.run_due(place).await;
                     if let Err(problem) = &ran {
                         let Place {
                             economy,
                             plugin,
                             schedule,
-                        } = &place;
+                        } = place;
                         tracing::warn!(%economy, %plugin, schedule, %problem, "what is due rests");
                     }
-                    end(&progress, place, ran.is_ok());
+                    under_way.went_well = ran.is_ok();
                 });
             }
         }
@@ -183,15 +189,23 @@ fn start(progress: &Mutex<Progress>, place: &Place) -> bool {
     progress.running.insert(place.clone())
 }
 
-fn end(progress: &Mutex<Progress>, place: Place, went_well: bool) {
-    let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
-    progress.running.remove(&place);
-    let rested = progress.resting.remove(&place);
-    if !went_well {
-        let pause = rested.map_or(Duration::from_secs(1), |(_, pause)| pause.saturating_mul(2));
-        let pause = pause.min(PAUSE_MAX);
-        progress
-            .resting
-            .insert(place, (Instant::now() + pause, pause));
+/// What runs, until this is dropped: also by a panic, after which it rests like anything that fails.
+struct UnderWay {
+    progress: Arc<Mutex<Progress>>,
+    place: Place,
+    went_well: bool,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        progress.running.remove(&self.place);
+        let rested = progress.resting.remove(&self.place);
+        if !self.went_well {
+            let pause = rested.map_or(Duration::from_secs(1), |(_, pause)| pause.saturating_mul(2));
+            let pause = pause.min(PAUSE_MAX);
+            let until = Instant::now() + pause;
+            progress.resting.insert(self.place.clone(), (until, pause));
+        }
     }
 }

@@ -21,9 +21,9 @@ impl Bursar {
     /// under way, and which no open game has drawn from.
     pub async fn reveal_seeds(&self, economy: &EconomyId) -> Result<(), NoAnswer> {
         let below = {
-            let under_way = self.parts.nonces.first_seed(economy);
             let state = self.state();
             let books = state.books(economy).ok_or(NoAnswer::NoEconomy)?;
+            let under_way = self.parts.nonces.first_seed(economy, books);
             let (active, _, _) = books.active_seed();
             if books.first_hidden_seed() >= active {
                 return Ok(());

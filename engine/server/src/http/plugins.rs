@@ -168,6 +168,7 @@ async fn prepare(
         follow: body.follow,
         schedules: body.schedules,
         follows: None,
+        as_of: None,
         checked_against: None,
     };
     let impossible = |times: &&Times| !times.are_possible();

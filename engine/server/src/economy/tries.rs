@@ -1,0 +1,153 @@
+//! A call's tries: until it commits, or comes to nothing.
+//!
+//! All of them have the same time and the same draws. The first runs freely, each further one alone in its
+//! plugin's lane. However it ends, what was drawn in any of them is on record then; and nothing that
+//! could tell of it has left the process before.
+
+use bursar_host::LogLine;
+use bursar_ledger::{
+    Act, Books, CallRequest, CallResult, Digest, DrawOrigin, EconomyId, Ending, Transcript,
+};
+use bursar_storage::Reply;
+
+use super::calls::Ran;
+use super::{Asking, Bursar, submission};
+use crate::no_answer::NoAnswer;
+
+/// How often a call runs before it is given up as a conflict: once freely, then in its lane.
+const TRIES_MAX: usize = 8;
+
+impl Bursar {
+    /// Runs a call until it commits, as long as it is wanted.
+    pub(super) async fn try_until_it_commits(
+        &self,
+        asking: &Asking,
+        call: CallRequest,
+        wanted: &(dyn Fn(&Books) -> bool + Send + Sync),
+    ) -> Result<Reply, NoAnswer> {
+        let mut drawn = None;
+        let tried = self.tries(asking, &call, wanted, &mut drawn).await;
+        match (&tried, drawn) {
+            (Ok(Reply::Answered(_)), _) => self.parts.nonces.forget(&asking.economy, &call),
+            (Ok(Reply::Stale | Reply::KeyReused | Reply::NoEconomy) | Err(_), None) => {}
+            (Ok(Reply::Stale | Reply::KeyReused | Reply::NoEconomy), Some(origin)) => {
+                let why = "it was not wanted any more".into();
+                self.keep_draws(asking, call, origin, why).await;
+            }
+            (Err(problem), Some(origin)) => {
+                let why = match problem {
+                    NoAnswer::CallFailed(failure) => failure.to_string(),
+                    problem => problem.to_string(),
+                };
+                self.keep_draws(asking, call, origin, why).await;
+            }
+        }
+        tried
+    }
+
+    async fn tries(
+        &self,
+        asking: &Asking,
+        call: &CallRequest,
+        wanted: &(dyn Fn(&Books) -> bool + Send + Sync),
+        drawn: &mut Option<DrawOrigin>,
+    ) -> Result<Reply, NoAnswer> {
+        let (economy, conflicts) = (&asking.economy, &self.parts.conflicts);
+        let mut _lane = None;
+        for attempt in 0..TRIES_MAX {
+            if attempt == 1 {
+                let name = (economy.clone(), call.plugin.clone());
+                _lane = Some(self.parts.calls.lanes.enter(name).await);
+            }
+            let Ran { ended, log, .. } = self.try_once(economy, call, drawn.clone()).await?;
+            let mut result = ended.map_err(|unfinished| {
+                tracing::warn!(plugin = %call.plugin, call = %call.id, failure = %unfinished.failure);
+                // What was drawn in an earlier try is drawn, whatever this one came to.
+                *drawn = unfinished.origin.or_else(|| drawn.take());
+                NoAnswer::CallFailed(unfinished.failure)
+            })?;
+            result.origin = result.origin.or_else(|| drawn.take());
+            drawn.clone_from(&result.origin);
+            let ending = result.ending.clone();
+            let act = Act::Call(Box::new(result));
+            match self.submit(submission(asking.clone(), act, None)).await? {
+                Reply::Stale => {
+                    tracing::debug!(plugin = %call.plugin, call = %call.id, attempt, "conflict");
+                    conflicts.count_again(economy, &call.plugin);
+                }
+                answered @ Reply::Answered(_) => {
+                    tell(call, &ending, &log);
+                    return Ok(answered);
+                }
+                reply @ (Reply::KeyReused | Reply::NoEconomy) => return Ok(reply),
+            }
+            let state = self.state();
+            let books = state.books(economy).ok_or(NoAnswer::NoEconomy)?;
+            if !wanted(books) {
+                return Ok(Reply::Stale);
+            }
+            // Its seed is public by now, or the member has put something else in, twice: it can never
+            // commit, and nobody was told of it.
+            if let Some(lost) = drawn.take_if(|origin| !books.may_draw(call, origin)) {
+                self.burn(economy, call, &lost).await;
+            }
+        }
+        tracing::warn!(plugin = %call.plugin, call = %call.id, "gave up after conflicts");
+        conflicts.count_given_up(economy, &call.plugin);
+        Err(NoAnswer::Conflict)
+    }
+
+    /// Puts on record that a call has drawn which came to nothing. It has no answer that is kept: another
+    /// try with its key draws the same.
+    async fn keep_draws(
+        &self,
+        asking: &Asking,
+        call: CallRequest,
+        origin: DrawOrigin,
+        why: String,
+    ) {
+        let economy = &asking.economy;
+        let keyless = Asking {
+            key: None,
+            ..asking.clone()
+        };
+        let result = CallResult {
+            request: call.clone(),
+            component: Digest::ZERO,
+            transcript: Transcript::default(),
+            ending: Ending::Broken { failure: why },
+            fuel: 0,
+            origin: Some(origin.clone()),
+        };
+        let act = Act::Call(Box::new(result));
+        match self.submit(submission(keyless, act, None)).await {
+            Ok(Reply::Answered(_)) => self.parts.nonces.forget(economy, &call),
+            Ok(Reply::Stale | Reply::KeyReused | Reply::NoEconomy) => {
+                self.burn(economy, &call, &origin).await;
+            }
+            // It stays remembered, and the next start burns the nonce.
+            Err(problem) => tracing::error!(%economy, %problem, "draws are not on record"),
+        }
+    }
+
+    /// Gives up what was drawn and can never be committed.
+    async fn burn(&self, economy: &EconomyId, call: &CallRequest, origin: &DrawOrigin) {
+        self.parts.nonces.forget(economy, call);
+        let nonces = vec![origin.nonce];
+        let asking = self.seeds_asking(economy, "BURN");
+        if let Err(problem) = self.act(asking, Act::BurnNonces { nonces }).await {
+            tracing::warn!(%economy, %problem, "a nonce is burned at the next start");
+        }
+    }
+}
+
+/// What a plugin has to say to the operator: once it is on record.
+fn tell(call: &CallRequest, ending: &Ending, log: &[LogLine]) {
+    let (plugin, id) = (&call.plugin, call.id);
+    for LogLine { level, message } in log {
+        tracing::info!(%plugin, call = %id, ?level, %message, "plugin");
+    }
+    if let Ending::Faulted { fault } = ending {
+        tracing::warn!(%plugin, call = %id, %fault, "plugin fault");
+    }
+}
