@@ -311,10 +311,7 @@ impl Guild {
 
 /// Components are compiled by a child, as always: here it is the binary that is built beside.
 fn compiler() -> Compiler {
-    Compiler::Child {
-        program: binary().to_owned(),
-        arguments: vec!["compile-component".into()],
-    }
+    Compiler::child(binary().to_owned(), vec!["compile-component".into()])
 }
 
 /// The binary, built beside these tests.

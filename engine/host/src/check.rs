@@ -1,9 +1,22 @@
 //! The check of an upload, in stages. Each stage reports everything that it finds; the first stage
 //! that finds anything is the last.
 //!
-//! size and layer → sizes of types → validity → sizes of code → imports and exports → compile → link → `describe`, twice.
+//! size and layer → sizes, counts and options → validity → imports and exports → compile → link →
+//! `describe`, twice.
 
-use wasmtime::Engine;
+mod contract;
+mod instances;
+mod layer;
+mod options;
+mod signature;
+mod sizes;
+mod validity;
+
+pub(crate) use self::contract::check_contract;
+pub(crate) use self::layer::check_layer;
+pub(crate) use self::sizes::check_sizes;
+pub(crate) use self::validity::check_validity;
+
 use wasmtime::component::{Component, Linker};
 
 use crate::bindings::PluginPre;
@@ -12,8 +25,7 @@ use crate::call::{CallFailure, explain, store};
 use crate::guest::Guest;
 use crate::limits::Limits;
 use crate::manifest::Manifest;
-use crate::report::{Finding, Report};
-use crate::shape;
+use crate::report::{Finding, NotReady, Report};
 
 /// A component that may run here.
 pub struct Checked {
@@ -32,18 +44,16 @@ impl Checked {
 
 /// Checks a component from its bytes to its manifest.
 pub(crate) fn check(
-    engine: &Engine,
     linker: &Linker<Guest>,
     limits: &Limits,
-    compile: impl FnOnce(&Engine, &[u8]) -> Result<Component, Finding>,
+    compile: impl FnOnce() -> Result<Component, NotReady>,
     bytes: &[u8],
-) -> Result<Checked, Report> {
-    shape::check_layer(bytes)?;
-    shape::check_types(bytes)?;
-    shape::check_validity(bytes)?;
-    shape::check_sizes(bytes)?;
-    shape::check_contract(bytes)?;
-    let component = compile(engine, bytes)?;
+) -> Result<Checked, NotReady> {
+    check_layer(bytes)?;
+    check_sizes(bytes)?;
+    check_validity(bytes)?;
+    check_contract(bytes)?;
+    let component = compile()?;
     let pre = linker
         .instantiate_pre(&component)
         .and_then(PluginPre::new)

@@ -5,19 +5,20 @@
 //! taken from that child and from the cache alone, never from an upload.
 
 use std::io::{self, Read, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, setrlimit};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::limits::{
     ARTIFACT_BYTES_MAX, COMPILE_CPU_S, COMPILE_DATA_BYTES, COMPILE_WALL, Limits, UPLOAD_BYTES_MAX,
 };
-use crate::report::Finding;
+use crate::report::{Finding, NotReady};
 use crate::sandbox;
 
 /// How often is looked whether the child has ended.
@@ -29,12 +30,15 @@ const COMPLAINT_BYTES_MAX: u64 = 4 * 1024;
 /// Where components are compiled.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Compiler {
-    /// In a child: this program with these arguments, which calls [`compile_for_parent`].
+    /// In a child: this program with these arguments and one more, which calls
+    /// [`compile_for_parent`] with that.
     Child {
         /// The program.
         program: PathBuf,
-        /// Its arguments.
+        /// Its arguments, before the last one.
         arguments: Vec<String>,
+        /// The last one: seconds of a processor that compiling a component may take.
+        cpu_s: u64,
     },
     /// In this very process, which a component could keep busy, or bring down. For tests, and for
     /// whoever wrote the component.
@@ -42,26 +46,36 @@ pub enum Compiler {
 }
 
 impl Compiler {
+    /// A compiler in a child of its own, with the time that a server gives it.
+    pub fn child(program: PathBuf, arguments: Vec<String>) -> Self {
+        Self::Child {
+            program,
+            arguments,
+            cpu_s: COMPILE_CPU_S,
+        }
+    }
+
     /// Machine code for a component, or why there is none.
-    pub(crate) fn compile(&self, engine: &Engine, bytes: &[u8]) -> Result<Component, Finding> {
+    pub(crate) fn compile(&self, engine: &Engine, bytes: &[u8]) -> Result<Component, NotReady> {
         match self {
-            Self::Here => here(engine, bytes),
-            Self::Child { program, arguments } => {
-                let artifact = in_child(program, arguments, bytes)?;
-                load(engine, &artifact)
-            }
+            Self::Here => Ok(here(engine, bytes)?),
+            Self::Child { .. } => Ok(load(engine, &self.artifact(engine, bytes)?)?),
         }
     }
 
     /// Machine code for a component, as a child makes it.
-    pub(crate) fn artifact(&self, engine: &Engine, bytes: &[u8]) -> Result<Vec<u8>, Finding> {
+    pub(crate) fn artifact(&self, engine: &Engine, bytes: &[u8]) -> Result<Vec<u8>, NotReady> {
         match self {
             Self::Here => {
                 let made = catch_unwind(AssertUnwindSafe(|| engine.precompile_component(bytes)));
                 let made = made.map_err(|_| failed("the compiler gave up on it"))?;
-                made.map_err(|error| failed(format!("{error:#}")))
+                Ok(made.map_err(|error| failed(format!("{error:#}")))?)
             }
-            Self::Child { program, arguments } => in_child(program, arguments, bytes),
+            Self::Child {
+                program,
+                arguments,
+                cpu_s,
+            } => in_child(program, arguments, *cpu_s, bytes),
         }
     }
 }
@@ -90,18 +104,29 @@ pub(crate) fn load(engine: &Engine, artifact: &[u8]) -> Result<Component, Findin
     loaded.map_err(|error| failed(format!("{error:#}")))
 }
 
-fn in_child(program: &PathBuf, arguments: &[String], bytes: &[u8]) -> Result<Vec<u8>, Finding> {
-    let mut child = Command::new(program)
+/// A child that does not start says nothing about the component.
+fn start(program: &Path, arguments: &[String], cpu_s: u64) -> Result<Child, NotReady> {
+    let started = Command::new(program)
         .args(arguments)
+        .arg(cpu_s.to_string())
         .env_clear()
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|error| failed(format!("the compiler does not start: {error}")))?;
+        .spawn();
+    started.map_err(|error| NotReady::Failed(format!("the compiler does not start: {error}")))
+}
+
+fn in_child(
+    program: &Path,
+    arguments: &[String],
+    cpu_s: u64,
+    bytes: &[u8],
+) -> Result<Vec<u8>, NotReady> {
+    let mut child = start(program, arguments, cpu_s)?;
     let (input, output) = (child.stdin.take(), child.stdout.take());
     let complaints = child.stderr.take();
-    std::thread::scope(|scope| {
+    let (ended, artifact, complaint) = std::thread::scope(|scope| {
         // A child that does not read or does not write must keep nobody but its own threads.
         scope.spawn(move || {
             if let Some(mut input) = input {
@@ -112,9 +137,13 @@ fn in_child(program: &PathBuf, arguments: &[String], bytes: &[u8]) -> Result<Vec
         let complaint = scope.spawn(move || read(complaints, COMPLAINT_BYTES_MAX));
         let ended = wait(&mut child);
         let artifact = artifact.join().unwrap_or_default();
-        let complaint = complaint.join().unwrap_or_default();
-        judge(ended, artifact, &String::from_utf8_lossy(&complaint))
-    })
+        (ended, artifact, complaint.join().unwrap_or_default())
+    });
+    Ok(judge(
+        ended,
+        artifact,
+        &String::from_utf8_lossy(&complaint),
+    )?)
 }
 
 fn read(from: Option<impl Read>, most: u64) -> Vec<u8> {
@@ -129,7 +158,11 @@ fn read(from: Option<impl Read>, most: u64) -> Vec<u8> {
 #[derive(Clone, Copy)]
 enum Ended {
     Well,
+    /// It says why.
     Badly,
+    /// A bound of its memory, or whatever else ends a process.
+    Killed,
+    /// A bound of its time.
     TooLate,
 }
 
@@ -138,7 +171,14 @@ fn wait(child: &mut Child) -> Ended {
     loop {
         match child.try_wait() {
             Ok(Some(status)) if status.success() => return Ended::Well,
-            Ok(Some(_)) | Err(_) => return Ended::Badly,
+            Ok(Some(status)) => {
+                return match status.signal() {
+                    None => Ended::Badly,
+                    Some(signal) if signal == Signal::XCPU.as_raw() => Ended::TooLate,
+                    Some(_) => Ended::Killed,
+                };
+            }
+            Err(_) => return Ended::Badly,
             Ok(None) if started.elapsed() > COMPILE_WALL => {
                 drop(child.kill());
                 drop(child.wait());
@@ -158,32 +198,34 @@ fn judge(ended: Ended, artifact: Vec<u8>, complaint: &str) -> Result<Vec<u8>, Fi
             Err(Finding::new("compiles_too_large", message))
         }
         Ended::TooLate => {
-            let message = format!("it does not compile within {} s", COMPILE_WALL.as_secs());
+            let message = "it takes longer to compile than it may";
             let hint = "functions with many blocks, locals or branches take long: split them";
             Err(Finding::new("compiles_too_long", message).hint(hint))
         }
-        Ended::Badly if complaint.trim().is_empty() => {
-            let message = format!(
-                "compiling it takes more than {COMPILE_CPU_S} s or {COMPILE_DATA_BYTES} bytes of memory"
-            );
+        Ended::Killed => {
+            let message =
+                format!("compiling it takes more than {COMPILE_DATA_BYTES} bytes of memory");
             Err(Finding::new("compiles_too_large", message))
         }
+        Ended::Badly if complaint.trim().is_empty() => Err(failed("the compiler does not say why")),
         Ended::Badly => Err(failed(complaint.trim())),
     }
 }
 
 /// What the child does: bounds itself, reads a component from standard input, and writes machine code
-/// to standard output.
-pub fn compile_for_parent() -> ExitCode {
-    let compiled = bound().map_err(|error| error.to_string()).and_then(|()| {
-        let mut bytes = Vec::new();
-        let most = u64::try_from(UPLOAD_BYTES_MAX).unwrap_or(u64::MAX);
-        let read = io::stdin().take(most).read_to_end(&mut bytes);
-        read.map_err(|error| error.to_string())?;
-        let engine = sandbox::engine(&Limits::standard()).map_err(|error| error.to_string())?;
-        let artifact = engine.precompile_component(&bytes);
-        artifact.map_err(|error| format!("{error:#}"))
-    });
+/// to standard output. It may take so many seconds of a processor.
+pub fn compile_for_parent(cpu_s: u64) -> ExitCode {
+    let compiled = bound(cpu_s)
+        .map_err(|error| error.to_string())
+        .and_then(|()| {
+            let mut bytes = Vec::new();
+            let most = u64::try_from(UPLOAD_BYTES_MAX).unwrap_or(u64::MAX);
+            let read = io::stdin().take(most).read_to_end(&mut bytes);
+            read.map_err(|error| error.to_string())?;
+            let engine = sandbox::engine(&Limits::standard()).map_err(|error| error.to_string())?;
+            let artifact = engine.precompile_component(&bytes);
+            artifact.map_err(|error| format!("{error:#}"))
+        });
     let written = compiled.and_then(|artifact| {
         let written = io::stdout().write_all(&artifact);
         written.map_err(|error| error.to_string())
@@ -199,12 +241,18 @@ pub fn compile_for_parent() -> ExitCode {
 
 /// From here on this process can use up so much and no more. What wasmtime reserves and does not touch
 /// does not count.
-fn bound() -> io::Result<()> {
+fn bound(cpu_s: u64) -> io::Result<()> {
     let most = |limit: u64| Rlimit {
         current: Some(limit),
         maximum: Some(limit),
     };
-    setrlimit(Resource::Cpu, most(COMPILE_CPU_S))?;
+    // The first end of its time has a signal of its own, by which the parent knows; a second later
+    // comes the one that nothing survives.
+    let time = Rlimit {
+        current: Some(cpu_s),
+        maximum: Some(cpu_s.saturating_add(1)),
+    };
+    setrlimit(Resource::Cpu, time)?;
     setrlimit(Resource::Data, most(COMPILE_DATA_BYTES))?;
     setrlimit(Resource::Core, most(0))?;
     setrlimit(Resource::Fsize, most(0))?;
@@ -215,26 +263,36 @@ fn bound() -> io::Result<()> {
 mod tests {
     use super::*;
 
-    fn compiled_by(program: &str, arguments: &[&str]) -> Finding {
-        let compiler = Compiler::Child {
-            program: program.into(),
-            arguments: arguments
-                .iter()
-                .map(|argument| (*argument).into())
-                .collect(),
-        };
+    fn not_compiled_by(program: &str, arguments: &[&str]) -> NotReady {
+        let arguments = arguments.iter().map(|argument| (*argument).into());
+        let compiler = Compiler::child(program.into(), arguments.collect());
         let engine = sandbox::engine(&Limits::standard()).expect("an engine");
         match compiler.compile(&engine, b"a component") {
             Ok(_) => panic!("that is no compiler"),
-            Err(finding) => finding,
+            Err(not_ready) => not_ready,
+        }
+    }
+
+    fn compiled_by(program: &str, arguments: &[&str]) -> Finding {
+        match not_compiled_by(program, arguments) {
+            NotReady::Refused(mut report) => report.findings.remove(0),
+            other => panic!("not about the component: {other}"),
+        }
+    }
+
+    #[test]
+    fn a_compiler_that_does_not_start_says_nothing_about_the_component() {
+        for program in ["/nowhere/bursar", "/"] {
+            let missing = not_compiled_by(program, &[]);
+            let NotReady::Failed(why) = missing else {
+                panic!("it is the component's: {missing}");
+            };
+            assert!(why.contains("does not start"), "{why}");
         }
     }
 
     #[test]
     fn a_child_that_cannot_or_will_not_is_a_finding_in_plain_words() {
-        let missing = compiled_by("/nowhere/bursar", &[]);
-        assert_eq!(missing.code, "compile_failed");
-        assert!(missing.message.contains("does not start"), "{missing:?}");
         let complaining = compiled_by("/bin/sh", &["-c", "echo 'at offset 7: no' >&2; exit 1"]);
         assert_eq!(
             (complaining.code, complaining.message.as_str()),
@@ -242,6 +300,10 @@ mod tests {
         );
         let killed = compiled_by("/bin/sh", &["-c", "kill -9 $$"]);
         assert_eq!(killed.code, "compiles_too_large");
+        let late = compiled_by("/bin/sh", &["-c", "kill -XCPU $$"]);
+        assert_eq!(late.code, "compiles_too_long");
+        let silent = compiled_by("/bin/sh", &["-c", "exit 1"]);
+        assert_eq!(silent.code, "compile_failed");
     }
 
     #[test]

@@ -16,12 +16,30 @@ pub(crate) const FUNCTIONS_MAX: usize = 80_000;
 /// Core modules and components nested in a component.
 pub(crate) const PARTS_MAX: usize = 64;
 
+/// Components within components.
+pub(crate) const NESTING_MAX: usize = 16;
+/// Types of all modules and components, each section counted for itself.
+pub(crate) const TYPES_MAX: usize = 16_384;
+/// Imports of one module or component; an interpreter has some hundreds, a plugin six interfaces.
+pub(crate) const IMPORTS_MAX: usize = 1_024;
+/// Locals of one function: the compiler keeps track of each in every block.
+pub(crate) const LOCALS_MAX: usize = 50_000;
+/// Targets of all `br_table` in one function: each is an edge for the compiler, from a byte.
+pub(crate) const BRANCHES_MAX: usize = 65_536;
+/// Findings of one kind that a report has in full.
+pub(crate) const FINDINGS_OF_A_KIND_MAX: usize = 16;
+/// Characters of a signature in a finding.
+pub(crate) const SIGNATURE_CHARS_MAX: usize = 1_000;
+
 /// Seconds of a processor that compiling a component may take.
 pub(crate) const COMPILE_CPU_S: u64 = 60;
 /// How long compiling a component may take altogether.
 pub(crate) const COMPILE_WALL: Duration = Duration::from_mins(1);
 /// Bytes of memory that compiling a component may take.
 pub(crate) const COMPILE_DATA_BYTES: u64 = 2 << 30;
+/// Components that wait while one is compiled. Each is a minute at worst for the last of them, and up
+/// to 24 MiB of memory.
+pub(crate) const COMPONENTS_WAITING_MAX: usize = 8;
 /// Bytes of machine code of one component.
 pub(crate) const ARTIFACT_BYTES_MAX: u64 = 192 << 20;
 /// Bytes of machine code that are kept in a cache.
@@ -72,7 +90,7 @@ pub(crate) const FUEL_PER_SHUFFLED: u64 = 100;
 pub(crate) const MEMORIES_MAX: usize = 2;
 /// Tables in a component instance.
 pub(crate) const TABLES_MAX: usize = 32;
-/// Core instances in a component instance.
+/// Core instances in a component instance, and instances of components within it.
 pub(crate) const INSTANCES_MAX: usize = 128;
 /// Elements of each table.
 pub(crate) const TABLE_ELEMENTS_MAX: usize = 20_000;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use bursar_ledger::{CallRequest, Digest, Draft, DrawOrigin, Installation, Transcript};
 use wasmtime::Engine;
@@ -12,10 +12,11 @@ use crate::cache::Cache;
 use crate::call::{self, Finished, NotRepeated, Repeated, Unfinished};
 use crate::check::{Checked, check};
 use crate::compiler::{self, Compiler};
+use crate::compiling::Compiling;
 use crate::guest::Guest;
 use crate::limits::{CHECK_STACK_BYTES, Limits};
 use crate::manifest::Manifest;
-use crate::report::{Finding, Report};
+use crate::report::{Finding, NotReady};
 use crate::sandbox;
 use crate::teller::Telling;
 use crate::ticker::Ticker;
@@ -36,8 +37,7 @@ struct Inner {
     limits: Limits,
     compiler: Compiler,
     cache: Option<Cache>,
-    /// One component is compiled at a time: strangers get one core of the machine, not all of them.
-    compiling: Mutex<()>,
+    compiling: Compiling,
     ready: RwLock<HashMap<Digest, Ready>>,
     /// Counts uses, so that the longest unused one is known.
     uses: AtomicU64,
@@ -51,11 +51,9 @@ struct Ready {
 
 impl PluginHost {
     /// Sets up the sandbox. A process has one. What is compiled is kept in the cache, if there is one.
-    pub fn new(limits: Limits, compiler: Compiler, cache: Option<Cache>) -> Result<Self, Report> {
-        let failed = |what: &str| {
-            let message = format!("the sandbox could not be set up: {what}");
-            Report::from(Finding::new("host_failed", message))
-        };
+    pub fn new(limits: Limits, compiler: Compiler, cache: Option<Cache>) -> Result<Self, NotReady> {
+        let failed =
+            |what: &str| NotReady::Failed(format!("the sandbox could not be set up: {what}"));
         let engine = sandbox::engine(&limits).map_err(|error| failed(&format!("{error:#}")))?;
         let linker = sandbox::linker(&engine).map_err(|error| failed(&format!("{error:#}")))?;
         let ticker = Ticker::start(engine.clone()).map_err(|error| failed(&error.to_string()))?;
@@ -66,7 +64,7 @@ impl PluginHost {
             limits,
             compiler,
             cache,
-            compiling: Mutex::new(()),
+            compiling: Compiling::default(),
             ready,
             uses: AtomicU64::new(0),
             _ticker: ticker,
@@ -78,37 +76,95 @@ impl PluginHost {
 
     /// Whether a component may run here. Takes seconds for an interpreter; not for a request's
     /// thread.
-    pub fn check(&self, bytes: &[u8]) -> Result<Checked, Report> {
-        let Inner {
-            engine,
-            linker,
-            limits,
-            ..
-        } = &*self.inner;
-        let compile = |engine: &Engine, bytes: &[u8]| self.compile(engine, bytes);
+    pub fn check(&self, bytes: &[u8]) -> Result<Checked, NotReady> {
+        self.check_with(bytes, || {
+            let _turn = self.inner.compiling.turn();
+            // Someone before may have had the same component compiled.
+            self.kept(bytes).map_or_else(|| self.compile(bytes), Ok)
+        })
+    }
+
+    /// The check, with machine code out of the cache, or else from here.
+    fn check_with(
+        &self,
+        bytes: &[u8],
+        otherwise: impl FnOnce() -> Result<Component, NotReady> + Send,
+    ) -> Result<Checked, NotReady> {
+        let Inner { linker, limits, .. } = &*self.inner;
+        let compile = || match self.kept(bytes) {
+            Some(component) => Ok(component),
+            None => otherwise(),
+        };
         // A thread of its own, for its stack: what strangers nest is read by functions that nest.
         std::thread::scope(|scope| {
             let thread = std::thread::Builder::new()
                 .name("check".into())
                 .stack_size(CHECK_STACK_BYTES);
-            let failed = |what: &str| Report::from(Finding::new("check_failed", what));
             let checking = thread
-                .spawn_scoped(scope, || check(engine, linker, limits, compile, bytes))
-                .map_err(|error| failed(&format!("no thread to check it on: {error}")))?;
-            let checked = checking.join();
-            checked.unwrap_or_else(|_| Err(failed("the check gave up on it")))
+                .spawn_scoped(scope, || check(linker, limits, compile, bytes))
+                .map_err(|error| NotReady::Failed(format!("no thread to check it on: {error}")))?;
+            let gave_up = |_| Err(Finding::new("check_failed", "the check gave up on it").into());
+            checking.join().unwrap_or_else(gave_up)
         })
     }
 
-    /// Makes a component ready to run. Takes as long as the check.
-    pub fn load(&self, digest: Digest, bytes: &[u8]) -> Result<Arc<LoadedPlugin>, Report> {
+    /// Makes a component ready to run. Takes as long as the check, and as the checks of those that
+    /// came before; refused where too many wait already.
+    pub fn load(&self, digest: Digest, bytes: &[u8]) -> Result<Arc<LoadedPlugin>, NotReady> {
         if let Some(plugin) = self.get(&digest) {
             return Ok(plugin);
         }
+        let _place = self.inner.compiling.place()?;
         if Digest::of(bytes) != digest {
             return Err(Finding::new("digest_mismatch", "these are not the bytes of it").into());
         }
-        let checked = self.check(bytes)?;
+        Ok(self.keep_ready(digest, self.check(bytes)?))
+    }
+
+    /// Makes a component ready again that was ready before. No request waits for the compiler here:
+    /// where nothing is in the cache, it is compiled beside, for the next one who asks.
+    pub fn wake(&self, digest: Digest, bytes: &[u8]) -> Result<Arc<LoadedPlugin>, NotReady> {
+        if let Some(plugin) = self.get(&digest) {
+            return Ok(plugin);
+        }
+        match self.check_with(bytes, || Err(NotReady::Compiling)) {
+            Ok(checked) => Ok(self.keep_ready(digest, checked)),
+            Err(NotReady::Compiling) => {
+                self.compile_beside(digest, bytes.to_vec())?;
+                Err(NotReady::Compiling)
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    fn compile_beside(&self, digest: Digest, bytes: Vec<u8>) -> Result<(), NotReady> {
+        if !self.inner.compiling.begin(digest)? {
+            return Ok(());
+        }
+        let host = self.clone();
+        let thread = std::thread::Builder::new().name("compile".into());
+        let started = thread.spawn(move || {
+            let refused = match host.load(digest, &bytes) {
+                Ok(_) => None,
+                Err(problem) => {
+                    tracing::error!(component = %digest, %problem, "a component does not load");
+                    match problem {
+                        NotReady::Refused(report) => Some(report),
+                        _ => None,
+                    }
+                }
+            };
+            host.inner.compiling.end(digest, refused);
+        });
+        if let Err(error) = started {
+            self.inner.compiling.end(digest, None);
+            let why = format!("no thread to compile it on: {error}");
+            return Err(NotReady::Failed(why));
+        }
+        Ok(())
+    }
+
+    fn keep_ready(&self, digest: Digest, checked: Checked) -> Arc<LoadedPlugin> {
         let plugin = Arc::new(LoadedPlugin {
             checked,
             limits: self.inner.limits,
@@ -130,30 +186,30 @@ impl PluginHost {
             last_use: AtomicU64::new(self.next_use()),
         };
         ready.insert(digest, entry);
-        Ok(plugin)
+        plugin
     }
 
-    /// Machine code for a component that has passed all stages before: out of the cache, or made now.
-    fn compile(&self, engine: &Engine, bytes: &[u8]) -> Result<Component, Finding> {
+    /// Machine code that was made before.
+    fn kept(&self, bytes: &[u8]) -> Option<Component> {
+        let Inner { engine, cache, .. } = &*self.inner;
+        let kept = cache.as_ref()?.get(engine, &Digest::of(bytes))?;
+        compiler::load(engine, &kept).ok()
+    }
+
+    /// Machine code for a component that has passed all stages before.
+    fn compile(&self, bytes: &[u8]) -> Result<Component, NotReady> {
         let Inner {
+            engine,
             compiler,
             cache,
-            compiling,
             ..
         } = &*self.inner;
-        let digest = Digest::of(bytes);
-        let kept = cache.as_ref().and_then(|cache| cache.get(engine, &digest));
-        if let Some(component) = kept.and_then(|kept| compiler::load(engine, &kept).ok()) {
-            return Ok(component);
-        }
-        // What is guarded is the machine, and nothing that could be left half done.
-        let _turn = compiling.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(cache) = cache else {
             return compiler.compile(engine, bytes);
         };
         let artifact = compiler.artifact(engine, bytes)?;
         let component = compiler::load(engine, &artifact)?;
-        cache.put(engine, &digest, &artifact);
+        cache.put(engine, &Digest::of(bytes), &artifact);
         Ok(component)
     }
 

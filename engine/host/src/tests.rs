@@ -3,9 +3,13 @@
 
 mod answers;
 mod check;
+mod contract;
 mod fuzz;
 mod guest;
+mod interfaces;
 mod limits;
 mod manifests;
+mod ready;
 mod requests;
+mod sizes;
 mod world;

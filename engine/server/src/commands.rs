@@ -58,7 +58,10 @@ enum Command {
     Verify(verify::Verify),
     /// Compile a component for the server that has started this process.
     #[command(hide = true)]
-    CompileComponent,
+    CompileComponent {
+        /// Seconds of a processor that this may take
+        cpu_s: u64,
+    },
     /// Print the API's description, as OpenAPI 3.1.
     #[command(name = "openapi")]
     OpenApi(openapi::OpenApi),
@@ -76,7 +79,7 @@ impl Cli {
             Command::Import(import) => import.run(),
             Command::Key(key) => key.run(),
             Command::Plugin(plugin) => plugin.run(),
-            Command::CompileComponent => return bursar_host::compile_for_parent(),
+            Command::CompileComponent { cpu_s } => return bursar_host::compile_for_parent(cpu_s),
             Command::Verify(verify) => verify.run(),
             Command::OpenApi(openapi) => openapi.run(),
         };
@@ -105,7 +108,7 @@ impl CommandError {
 fn compiler() -> Result<Compiler, CommandError> {
     let program = std::env::current_exe().map_err(CommandError::new)?;
     let arguments = vec!["compile-component".into()];
-    Ok(Compiler::Child { program, arguments })
+    Ok(Compiler::child(program, arguments))
 }
 
 /// How long threads that still work are waited for at the very end.

@@ -230,21 +230,23 @@ impl Bursar {
         received(receiver, Instant::now() + ANSWER_PATIENCE).await
     }
 
-    /// A component that is ready to run; compiled now if it is not. Blocks.
+    /// A component that is ready to run, or is made so from what is kept of it. Blocks, but for no
+    /// compiler: without its code it is compiled beside, and the next one who asks may have it.
     pub fn loaded(&self, component: &Digest) -> Result<Arc<LoadedPlugin>, NoAnswer> {
         if let Some(plugin) = self.parts.host.get(component) {
             return Ok(plugin);
         }
-        let bytes = self
+        Ok(self
             .parts
-            .storage
-            .component(component)
-            .map_err(unreadable)?;
-        let bytes = bytes.ok_or(NoAnswer::NoComponent(*component))?;
-        self.parts
             .host
-            .load(*component, &bytes)
-            .map_err(NoAnswer::Refused)
+            .wake(*component, &self.bytes_of(component)?)?)
+    }
+
+    /// The bytes of a component. Blocks.
+    fn bytes_of(&self, component: &Digest) -> Result<Bytes, NoAnswer> {
+        let bytes = self.parts.storage.component(component);
+        let bytes = bytes.map_err(unreadable)?;
+        bytes.ok_or(NoAnswer::NoComponent(*component))
     }
 
     /// A component that is ready to run, from a thread that must not block.
@@ -264,7 +266,7 @@ impl Bursar {
             let bytes = bytes.clone();
             blocking(move || host.load(digest, &bytes)).await?
         };
-        let loaded = loaded.map_err(NoAnswer::Refused)?;
+        let loaded = loaded?;
         let manifest = loaded.manifest();
         let act = Act::AddComponent {
             digest,
@@ -358,7 +360,13 @@ impl Bursar {
             })
             .collect();
         for component in installed {
-            if let Err(problem) = self.load(component).await {
+            let bursar = self.clone();
+            let prepared = blocking(move || {
+                let bytes = bursar.bytes_of(&component)?;
+                bursar.parts.host.load(component, &bytes)?;
+                Ok(())
+            });
+            if let Err(problem) = prepared.await.and_then(|prepared| prepared) {
                 tracing::error!(%component, %problem, "a plugin does not load");
             }
         }

@@ -1,6 +1,6 @@
 //! Why a request has no answer: what can keep it from being decided, in the words of no protocol.
 
-use bursar_host::{CallFailure, Report, SchemaError};
+use bursar_host::{CallFailure, NotReady, Report, SchemaError};
 use bursar_ledger::{Digest, KeyId, PluginId};
 use bursar_storage::{Failure, StorageError};
 
@@ -45,6 +45,15 @@ pub enum NoAnswer {
     /// A component cannot run here.
     #[error("the component cannot run here; see the findings")]
     Refused(Report),
+    /// Too many components wait for the compiler.
+    #[error("too many components wait for the compiler; ask again later")]
+    CompilerBusy,
+    /// The component is being compiled, and nobody waits for that.
+    #[error("the component is being compiled; ask again later")]
+    Compiling,
+    /// Components cannot be checked or compiled on this machine.
+    #[error("components cannot be compiled here at the moment; the log of the server says why")]
+    NoCompiler,
     /// The name is kept for what the server and its owner do by themselves.
     #[error("`{0}` stands for the server itself in the journal; choose another name")]
     ReservedKey(KeyId),
@@ -72,4 +81,18 @@ pub enum NoAnswer {
     /// We are wrong.
     #[error("{0}")]
     Bug(&'static str),
+}
+
+impl From<NotReady> for NoAnswer {
+    fn from(not_ready: NotReady) -> Self {
+        match not_ready {
+            NotReady::Refused(report) => Self::Refused(report),
+            NotReady::Busy => Self::CompilerBusy,
+            NotReady::Compiling => Self::Compiling,
+            NotReady::Failed(why) => {
+                tracing::error!(%why, "a component could not be compiled");
+                Self::NoCompiler
+            }
+        }
+    }
 }

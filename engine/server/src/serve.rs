@@ -90,7 +90,7 @@ pub enum StartError {
     PlainHttp(SocketAddr),
     /// The plugin host cannot be set up.
     #[error("the plugin host cannot be set up: {0}")]
-    Host(#[from] bursar_host::Report),
+    Host(#[from] bursar_host::NotReady),
     /// The service could not be put together.
     #[error("the service cannot start: {0}")]
     Service(#[from] NoAnswer),

@@ -259,31 +259,6 @@ fn case_that_a_type_does_not_have_is_a_fault() {
 }
 
 #[test]
-fn reply_in_utf16_is_read_as_such() {
-    let lift = "(canon lift (core func $main \"handle\")";
-    let utf16 = format!("{lift} string-encoding=utf16");
-    let guest = replying("\"\0a\0\u{39}\0\"\0");
-    let finished = finish_with(&guest, lift, &utf16);
-    // Lengths count units of two bytes: this text goes on into the zeroes behind it.
-    assert!(fault_of(finished.unwrap().ending).starts_with("its reply is not JSON"));
-    let mut guest = Guest::new();
-    let reply = guest.text("\"\0a\0\u{39}\0\"\0").to_string();
-    let reply = reply.replace("(i32.const 8)", "(i32.const 4)");
-    guest.handle = format!("(call $reply {reply})");
-    let reply = json!("a9");
-    let finished = finish_with(&guest, lift, &utf16).unwrap();
-    assert_eq!(finished.ending, Ending::Replied { reply });
-    let mut guest = Guest::new();
-    let lone = guest.text(b"\0\xd8").to_string();
-    guest.handle = format!(
-        "(call $reply {})",
-        lone.replace("(i32.const 2)", "(i32.const 1)")
-    );
-    let finished = finish_with(&guest, lift, &utf16).unwrap();
-    assert!(fault_of(finished.ending).starts_with("it was stopped: "));
-}
-
-#[test]
 fn arguments_reach_the_guest_and_end_at_their_limit() {
     let guest = answering("(call $reply (local.get $arguments) (local.get $length))");
     let plugin = load(&host(), &guest);

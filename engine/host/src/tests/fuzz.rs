@@ -4,8 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::guest::Guest;
 use super::world::{host, run};
+use crate::check::{check_contract, check_layer, check_sizes, check_validity};
 use crate::report::Report;
-use crate::shape::{check_contract, check_layer, check_sizes, check_validity};
 use crate::{CallFailure, Limits};
 
 /// Mutants that are tried unless the environment names another number.
@@ -64,8 +64,8 @@ fn mutant(good: &[u8], number: u64) -> Vec<u8> {
 /// The stages before anything is compiled.
 fn stages(bytes: &[u8]) -> Result<(), Report> {
     check_layer(bytes)?;
-    check_validity(bytes)?;
     check_sizes(bytes)?;
+    check_validity(bytes)?;
     check_contract(bytes)
 }
 

@@ -8,6 +8,8 @@
 
 use std::fmt::{self, Write as _};
 
+use super::interfaces::{INTERFACES, Interface};
+
 /// Where the host's allocations begin; nothing is ever freed.
 const HEAP: usize = 512 * 1024;
 
@@ -26,116 +28,6 @@ impl fmt::Display for Text {
         write!(f, "(i32.const {}) (i32.const {})", self.at, self.length)
     }
 }
-
-/// An interface of the contract, as text: its types, and its functions twice, as the component and
-/// as the core module see them. Where a core function has a place for the answer, it is `64`.
-struct Interface {
-    name: &'static str,
-    types: &'static str,
-    functions: &'static [(&'static str, &'static str, &'static str)],
-}
-
-const LEDGER_TYPES: &str = r#"
-    (type $posting' (record (field "source" string) (field "destination" string)
-      (field "asset" string) (field "amount" u64)))
-    (export "posting" (type $posting (eq $posting')))
-    (type $amounts' (record (field "posted" s64) (field "held" u64) (field "spendable" u64)))
-    (export "amounts" (type $amounts (eq $amounts')))
-    (type $limit' (record (field "asset" string) (field "most" u64) (field "asked" u64)))
-    (export "limit" (type $limit (eq $limit')))
-    (type $refusal' (variant (case "unknown-account" string) (case "unknown-asset" string)
-      (case "not-granted" string) (case "over-limit" $limit) (case "insufficient-funds")
-      (case "no-room") (case "after-draw") (case "not-secured") (case "other" string)))
-    (export "refusal" (type $refusal (eq $refusal')))"#;
-
-const INTERFACES: [Interface; 5] = [
-    Interface {
-        name: "ledger",
-        types: LEDGER_TYPES,
-        functions: &[
-            (
-                "balance",
-                r#"(param "account" string) (param "asset" string)
-                  (result (result $amounts (error $refusal)))"#,
-                "(param i32 i32 i32 i32 i32)",
-            ),
-            (
-                "has-at-least",
-                r#"(param "account" string) (param "asset" string) (param "amount" u64)
-                  (result (result bool (error $refusal)))"#,
-                "(param i32 i32 i32 i32 i64 i32)",
-            ),
-            (
-                "transfer",
-                r#"(param "posting" $posting) (result (result (error $refusal)))"#,
-                "(param i32 i32 i32 i32 i32 i32 i64 i32)",
-            ),
-        ],
-    },
-    Interface {
-        name: "state",
-        types: r#"
-    (type $page' (record (field "keys" (list string)) (field "next" (option string))))
-    (export "page" (type $page (eq $page')))"#,
-        functions: &[
-            (
-                "get",
-                r#"(param "key" string) (result (option string))"#,
-                "(param i32 i32 i32)",
-            ),
-            (
-                "set",
-                r#"(param "key" string) (param "value" string)"#,
-                "(param i32 i32 i32 i32)",
-            ),
-            ("delete", r#"(param "key" string)"#, "(param i32 i32)"),
-            (
-                "list",
-                r#"(param "prefix" string) (param "cursor" (option string)) (result $page)"#,
-                "(param i32 i32 i32 i32 i32 i32)",
-            ),
-        ],
-    },
-    Interface {
-        name: "fair",
-        types: LEDGER_TYPES,
-        functions: &[
-            (
-                "secure",
-                r#"(param "account" string) (param "asset" string) (param "amount" u64)
-                  (result (result (error $refusal)))"#,
-                "(param i32 i32 i32 i32 i64 i32)",
-            ),
-            (
-                "below",
-                r#"(param "n" u32) (param "label" string) (result u32)"#,
-                "(param i32 i32 i32) (result i32)",
-            ),
-        ],
-    },
-    Interface {
-        name: "call",
-        types: "",
-        functions: &[
-            ("action", "(result string)", "(param i32)"),
-            ("caller", "(result string)", "(param i32)"),
-            ("now", "(result u64)", "(result i64)"),
-            ("id", "(result string)", "(param i32)"),
-            ("configuration", "(result string)", "(param i32)"),
-        ],
-    },
-    Interface {
-        name: "log",
-        types: r#"
-    (type $level' (enum "debug" "info" "warn" "error"))
-    (export "level" (type $level (eq $level')))"#,
-        functions: &[(
-            "write",
-            r#"(param "level" $level) (param "message" string)"#,
-            "(param i32 i32 i32)",
-        )],
-    },
-];
 
 /// How the handler is exported. Its types must have names of their own, which takes a component
 /// around the two functions.
@@ -400,8 +292,19 @@ pub(super) fn functions_of(sizes: &[usize]) -> Vec<u8> {
         code.push(0x0b);
     }
     section(&mut module, 10, &code);
+    component_of(1, &module)
+}
+
+/// So many components within a component, each with nothing else in it.
+pub(super) fn nested(depth: usize) -> Vec<u8> {
+    let empty = b"\0asm\x0d\0\x01\0".to_vec();
+    (0..depth).fold(empty, |within, _| component_of(4, &within))
+}
+
+/// A component of one section.
+fn component_of(id: u8, content: &[u8]) -> Vec<u8> {
     let mut component = b"\0asm\x0d\0\x01\0".to_vec();
-    section(&mut component, 1, &module);
+    section(&mut component, id, content);
     component
 }
 

@@ -230,10 +230,15 @@ impl Bursar {
             .plugin(&request.plugin)
             .map(|plugin| plugin.installation.component)
             .ok_or_else(|| NoAnswer::NoPlugin(request.plugin.clone()))?;
-        let plugin = self.loaded(&component).map_err(|no_answer| {
-            tracing::error!(plugin = %request.plugin, problem = %no_answer, "does not load");
-            NoAnswer::NotLoaded
-        })?;
+        let plugin = self
+            .loaded(&component)
+            .map_err(|no_answer| match no_answer {
+                NoAnswer::Compiling | NoAnswer::CompilerBusy => no_answer,
+                no_answer => {
+                    tracing::error!(plugin = %request.plugin, problem = %no_answer, "does not load");
+                    NoAnswer::NotLoaded
+                }
+            })?;
         check_fits(&plugin, &request)?;
         let draft = match Draft::open(&books, &request, self.now()) {
             Ok(draft) => draft,

@@ -235,7 +235,7 @@ pub(super) const CODES: [(&str, &str); 72] = [
     ),
     (
         "unavailable",
-        "No requests are taken, or the file cannot be read at the moment.",
+        "No requests are taken, the file cannot be read, or nothing can be compiled at the moment.",
     ),
     (
         "call_failed",

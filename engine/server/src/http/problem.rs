@@ -228,12 +228,14 @@ impl From<&NoAnswer> for Problem {
         match no_answer {
             NoAnswer::Writer(Failure::Overloaded)
             | NoAnswer::Busy
+            | NoAnswer::CompilerBusy
+            | NoAnswer::Compiling
             | NoAnswer::TooManyStreams
             | NoAnswer::TooManyExports => Self::unavailable("overloaded", detail),
             NoAnswer::Writer(Failure::Unknown) => Self::unavailable("outcome_unknown", detail),
-            NoAnswer::Writer(Failure::Unavailable) | NoAnswer::Unreadable(_) => {
-                Self::unavailable("unavailable", detail)
-            }
+            NoAnswer::Writer(Failure::Unavailable)
+            | NoAnswer::Unreadable(_)
+            | NoAnswer::NoCompiler => Self::unavailable("unavailable", detail),
             NoAnswer::Conflict => Self::unavailable("conflict", detail),
             NoAnswer::CallFailed(_) | NoAnswer::NotLoaded | NoAnswer::NotRun => {
                 Self::unavailable("call_failed", detail)

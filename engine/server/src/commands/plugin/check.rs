@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use bursar_host::{Limits, LoadedPlugin, PluginHost};
+use bursar_host::{Limits, LoadedPlugin, NotReady, PluginHost};
 use bursar_ledger::{Digest, Seed};
 use bursar_workbench::simulation;
 use clap::Args;
@@ -59,16 +59,14 @@ impl Check {
                 }
                 Ok(ExitCode::SUCCESS)
             }
-            Err(report) => {
+            Err(NotReady::Refused(report)) => {
                 style::tick(false, format!("{path} may not run"));
-                for finding in &report.findings {
-                    style::note(format!("{}: {}", finding.code, finding.message));
-                    if let Some(hint) = &finding.hint {
-                        style::note(format!("  {hint}"));
-                    }
+                for line in report.to_string().lines() {
+                    style::note(line);
                 }
                 Ok(ExitCode::FAILURE)
             }
+            Err(failed) => Err(CommandError::new(failed)),
         }
     }
 

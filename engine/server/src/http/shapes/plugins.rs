@@ -122,13 +122,42 @@ shape!(Action, |generator| json_schema!({
     "required": ["name", "description", "arguments", "reply"],
 }));
 
-shape!(Finding, |_generator| json_schema!({
+shape!(Finding, |generator| json_schema!({
     "description": "One thing that is wrong with a component.",
     "type": "object",
     "properties": {
         "code": { "type": "string" },
         "message": { "type": "string" },
         "hint": { "description": "What to do about it.", "type": "string" },
+        "place": generator.subschema_for::<Place>(),
+        "expected": { "description": "What the contract has there, in WIT.", "type": "string" },
+        "found": { "description": "What the component has instead, in WIT.", "type": "string" },
+        "nearest": {
+            "description": "What may have been meant: the name that comes nearest.",
+            "type": "string",
+        },
     },
     "required": ["code", "message"],
+}));
+
+shape!(Place, |_generator| json_schema!({
+    "description": "A place in an upload.",
+    "type": "object",
+    "properties": {
+        "byte": {
+            "description": "How many bytes are before it.",
+            "type": "integer",
+            "minimum": 0,
+        },
+        "function": {
+            "description": "The index of the function that it is in, in its module.",
+            "type": "integer",
+            "minimum": 0,
+        },
+        "name": {
+            "description": "That function's name, if the module keeps names.",
+            "type": "string",
+        },
+    },
+    "required": ["byte"],
 }));

@@ -1,0 +1,119 @@
+//! Components that are made ready: out of the cache, or compiled while nobody waits.
+
+use bursar_ledger::Digest;
+
+use super::guest::Guest;
+use super::world::{draft, origin, replied};
+use crate::{Cache, Compiler, Limits, NotReady, PluginHost};
+
+fn host_with(compiler: Compiler, cache: Option<Cache>) -> PluginHost {
+    PluginHost::new(Limits::standard(), compiler, cache).unwrap()
+}
+
+/// Wakes a component again and again until it is no more being compiled.
+fn woken(host: &PluginHost, bytes: &[u8]) -> Result<(), NotReady> {
+    loop {
+        match host.wake(Digest::of(bytes), bytes) {
+            Err(NotReady::Compiling) => std::thread::yield_now(),
+            other => return other.map(drop),
+        }
+    }
+}
+
+#[test]
+fn component_that_is_woken_is_compiled_while_nobody_waits() {
+    let host = host_with(Compiler::Here, None);
+    let bytes = Guest::new().bytes();
+    let digest = Digest::of(&bytes);
+    let first = host.wake(digest, &bytes).err();
+    assert_eq!(first, Some(NotReady::Compiling));
+    woken(&host, &bytes).unwrap();
+    let plugin = host.get(&digest).unwrap();
+    assert!(replied(&plugin.run(draft(), origin).unwrap().ending));
+}
+
+#[test]
+fn component_that_is_woken_and_may_not_run_is_refused_once_that_is_known() {
+    let host = host_with(Compiler::Here, None);
+    let mut guest = Guest::new();
+    guest.describe = "(unreachable)".into();
+    let bytes = guest.bytes();
+    let Err(NotReady::Refused(report)) = woken(&host, &bytes) else {
+        panic!("it is not refused");
+    };
+    assert_eq!(report.findings[0].code, "describe_failed");
+    let again = host.wake(Digest::of(&bytes), &bytes).err();
+    assert_eq!(again, Some(report.into()), "and is not compiled again");
+}
+
+#[test]
+fn component_whose_code_is_kept_wakes_without_a_compiler() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = || Some(Cache::open(folder.path(), [1; 32]).unwrap());
+    let bytes = Guest::new().bytes();
+    let digest = Digest::of(&bytes);
+    let before = host_with(Compiler::Here, cache());
+    before.load(digest, &bytes).unwrap();
+    let missing = || Compiler::child("/nowhere/bursar".into(), Vec::new());
+    let host = host_with(missing(), cache());
+    assert!(host.wake(digest, &bytes).is_ok());
+    assert!(host.get(&digest).is_some());
+    let without = host_with(missing(), None);
+    let failed = without.load(digest, &bytes).err().unwrap();
+    assert!(matches!(failed, NotReady::Failed(_)), "{failed}");
+}
+
+#[test]
+fn code_that_was_altered_in_the_cache_is_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = || Some(Cache::open(folder.path(), [1; 32]).unwrap());
+    let bytes = Guest::new().bytes();
+    let digest = Digest::of(&bytes);
+    host_with(Compiler::Here, cache())
+        .load(digest, &bytes)
+        .unwrap();
+    let kept = std::fs::read_dir(folder.path()).unwrap();
+    let mut kept = kept.map(|entry| entry.unwrap().path());
+    let code = kept.find(|path| path.extension().is_some_and(|it| it == "code"));
+    let code = code.unwrap();
+    let good = std::fs::read(&code).unwrap();
+    let mut altered = good.clone();
+    let middle = altered.len() / 2;
+    altered[middle] ^= 1;
+    std::fs::write(&code, &altered).unwrap();
+    let host = host_with(Compiler::Here, cache());
+    let asleep = host.wake(digest, &bytes).err();
+    assert_eq!(asleep, Some(NotReady::Compiling), "it is not loaded");
+    let plugin = host.load(digest, &bytes).unwrap();
+    assert!(replied(&plugin.run(draft(), origin).unwrap().ending));
+    // What was made anew is kept again.
+    assert!(
+        host_with(Compiler::Here, cache())
+            .wake(digest, &bytes)
+            .is_ok()
+    );
+}
+
+#[test]
+fn code_of_another_engine_is_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = Guest::new().bytes();
+    let digest = Digest::of(&bytes);
+    // The settings of this engine are not those of the host's.
+    let engine = wasmtime::Engine::default();
+    let code = engine.precompile_component(&bytes).unwrap();
+    let cache = Cache::open(folder.path(), [1; 32]).unwrap();
+    cache.put(&engine, &digest, &code);
+    let host = host_with(Compiler::Here, Some(cache.clone()));
+    let asleep = host.wake(digest, &bytes).err();
+    assert_eq!(asleep, Some(NotReady::Compiling), "it has another name");
+    host.load(digest, &bytes).unwrap();
+    // Even under this engine's name, wasmtime itself would not have it.
+    let host = host_with(Compiler::Here, Some(cache.clone()));
+    let own = crate::sandbox::engine(&Limits::standard()).unwrap();
+    cache.put(&own, &digest, &code);
+    let asleep = host.wake(digest, &bytes).err();
+    assert_eq!(asleep, Some(NotReady::Compiling));
+    let plugin = host.load(digest, &bytes).unwrap();
+    assert!(replied(&plugin.run(draft(), origin).unwrap().ending));
+}
