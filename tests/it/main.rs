@@ -4,11 +4,16 @@
 
 mod support;
 
+// The damage is the same as in the tests of the host, which knows no server.
+#[path = "../../engine/host/src/tests/mutants.rs"]
+mod mutants;
+
 mod access;
 mod archive;
 mod balances;
 mod batches;
 mod blackjack;
+mod bombs;
 mod bundled;
 mod coinflip;
 mod command_line;
@@ -33,10 +38,12 @@ mod replay;
 mod reversals;
 mod schedules;
 mod shop;
+mod siege;
 mod statement;
 mod testkit;
 mod tour;
 mod transfers;
+mod uploads;
 mod versions;
 mod webhooks;
 mod webhooks_broken;

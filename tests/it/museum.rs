@@ -61,3 +61,37 @@ async fn a_shop_of_the_first_contract_still_sells_and_keeps_its_limits() {
     assert_eq!(guild.posted("user:1", "coin").await, 950);
     house.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_of_the_first_contract_moves_nothing_that_is_not_granted() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let potion = json!({"kind": "item", "name": "Potion"});
+    guild
+        .made(&format!("{GUILD}/assets/item:potion"), potion)
+        .await;
+    let shop = upload(&mut guild, SHOP).await;
+    let config = json!({"items": [{"item": "item:potion", "price": {"coin": 50}}]});
+    guild.install("shop", &shop, config).await;
+    guild.issue("plugin:shop", "item:potion", 10).await;
+    let coinflip = upload(&mut guild, COINFLIP).await;
+    guild
+        .install("coinflip", &coinflip, json!({"asset": "coin"}))
+        .await;
+    guild.issue("plugin:coinflip", "coin", 1000).await;
+    // No account of others, and nothing of the caller's.
+    let nothing = json!({"grants": {"spend_per_call": {}}});
+    for plugin in ["shop", "coinflip"] {
+        let path = format!("{GUILD}/plugins/{plugin}");
+        guild.made(&path, nothing.clone()).await;
+    }
+    let wanted = json!({"item": "item:potion"});
+    let bought = guild.call("shop/buy", "a", "user:1", wanted).await;
+    assert_eq!(bought.code(), "declined", "{}", bought.json());
+    let bet = json!({"stake": 10, "side": "heads"});
+    let flipped = guild.call("coinflip/flip", "b", "user:1", bet).await;
+    assert_eq!(flipped.code(), "declined", "{}", flipped.json());
+    assert_eq!(guild.posted("user:1", "coin").await, 1000);
+    assert_eq!(guild.posted("user:1", "item:potion").await, 0);
+    assert_eq!(guild.posted("plugin:coinflip", "coin").await, 1000);
+    house.close().await;
+}

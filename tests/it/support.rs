@@ -13,6 +13,7 @@ use bursar_server::http::render;
 use bursar_server::serve::{Server, Setup};
 use bursar_server::webhooks::WebhookSetup;
 use bursar_storage::{AuditReport, audit_file};
+use bytes::Bytes;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -197,9 +198,19 @@ pub(crate) fn posting(from: &str, to: &str, amount: u64) -> Value {
     json!({ "postings": [{ "from": from, "to": to, "asset": "coin", "amount": amount }] })
 }
 
+/// Uploads bytes as a component, with more patience than a bot has: others may come first.
+pub(crate) async fn upload(client: Client, bytes: impl Into<Bytes>) -> Response {
+    let mut client = client.with_patience(Duration::from_mins(10));
+    let path = "/v1/components";
+    let answer = client.send("POST", path, None, bytes.into()).await;
+    let answer = answer.expect("an answer");
+    described::check("POST", path, &answer);
+    answer
+}
+
 /// Uploads the villain and installs it with all that it asks for, which is nothing.
 pub(crate) async fn let_in_villain(guild: &mut Guild) {
-    let bytes = bytes::Bytes::from_static(bursar_server::bundled::VILLAIN);
+    let bytes = Bytes::from_static(bursar_server::bundled::VILLAIN);
     let uploaded = guild
         .client
         .send("POST", "/v1/components", None, bytes)
@@ -359,6 +370,17 @@ impl Process {
     /// A connection with some key.
     pub(crate) fn client(&self, key: &str) -> Client {
         Client::new(Address::Tcp(self.address.clone()), key)
+    }
+
+    /// Bytes of memory that it holds at the moment.
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib: u64 = { line.unwrap().trim().trim_end_matches(" kB") }
+            .parse()
+            .unwrap();
+        kib * 1024
     }
 
     /// Ends it by SIGKILL, in the middle of whatever it does.

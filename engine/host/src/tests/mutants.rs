@@ -1,0 +1,49 @@
+//! Components damaged at random, from a number: the same number is the same damage. Stories of the
+//! server use this file as well.
+
+/// A small generator of numbers, from a seed.
+struct Dice(u64);
+
+impl Dice {
+    fn new(seed: u64) -> Self {
+        // Seeds that follow each other would begin alike.
+        Self(seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        let n = u64::try_from(n.max(1)).unwrap();
+        usize::try_from((self.0 >> 11) % n).unwrap()
+    }
+
+    fn byte(&mut self) -> u8 {
+        u8::try_from(self.below(256)).unwrap()
+    }
+}
+
+/// The mutant of a number: one to three damages.
+pub(crate) fn mutant(good: &[u8], number: u64) -> Vec<u8> {
+    let mut dice = Dice::new(number);
+    let mut bytes = good.to_vec();
+    for _ in 0..=dice.below(3) {
+        let at = dice.below(bytes.len());
+        let end = (at + 1 + dice.below(40)).min(bytes.len());
+        match dice.below(8) {
+            0 => bytes.truncate(at),
+            1 => drop(bytes.drain(at..end)),
+            2 => {
+                let range = bytes[at..end].to_vec();
+                bytes.splice(at..at, range);
+            }
+            3 => bytes.insert(at, dice.byte()),
+            4 => bytes[at] = dice.byte(),
+            _ => bytes[at] ^= 1 << dice.below(8),
+        }
+        if bytes.is_empty() {
+            break;
+        }
+    }
+    bytes
+}

@@ -1,0 +1,203 @@
+//! Components that are small and costly: to compile, and to have compiled again and again.
+
+use bursar_host::Compiler;
+use bursar_server::bundled;
+use bursar_server::client::{Client, Response};
+use bytes::Bytes;
+use serde_json::json;
+
+use crate::mutants::mutant;
+use crate::support::{GUILD, House, Process, audited, binary, currency, let_in_villain, upload};
+
+const COINFLIP: &[u8] = include_bytes!("../museum/0.1.0-first/coinflip.wasm");
+
+/// Mutants that are compiled unless the environment names another number.
+const SURVIVORS: u64 = 20;
+
+fn leb(mut number: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    loop {
+        let low = u8::try_from(number & 0x7f).unwrap();
+        number >>= 7;
+        if number == 0 {
+            bytes.push(low);
+            return bytes;
+        }
+        bytes.push(low | 0x80);
+    }
+}
+
+fn section(id: u8, content: &[u8]) -> Vec<u8> {
+    [&[id], leb(content.len()).as_slice(), content].concat()
+}
+
+/// One function of 121 KiB: a table of 20,000 branches out of 900 blocks, between which 5,000 locals
+/// change. Every branch is an edge, and at every end of a block each local may be one of many values.
+fn bomb() -> Vec<u8> {
+    let (blocks, branches, locals) = (900, 20_000, 5_000);
+    let get = |local: usize| [&[0x20], leb(local).as_slice()].concat();
+    // One run of locals of the type i32, behind the one parameter.
+    let mut body = [&[1], leb(locals).as_slice(), &[0x7f]].concat();
+    body.extend([0x02, 0x40].repeat(blocks));
+    body.extend(get(0));
+    body.push(0x0e);
+    body.extend(leb(branches));
+    body.extend((0..branches).flat_map(|branch| leb(branch % blocks)));
+    body.push(0);
+    for block in 0..blocks {
+        body.push(0x0b);
+        for local in (0..8).map(|nth| (block * 8 + nth) % locals) {
+            body.extend(get(1 + local * 13 % locals));
+            body.extend(get(0));
+            // Added, and set.
+            body.extend([0x6a, 0x21]);
+            body.extend(leb(1 + local));
+        }
+    }
+    for local in 1..=locals {
+        body.extend(get(local));
+        body.push(0x1a);
+    }
+    body.push(0x0b);
+    let code = [&[1], leb(body.len()).as_slice(), &body].concat();
+    let mut module = b"\0asm\x01\0\0\0".to_vec();
+    module.extend(section(1, &[1, 0x60, 1, 0x7f, 0]));
+    module.extend(section(3, &[1, 0]));
+    module.extend(section(10, &code));
+    // A plugin as any other, with that module in it.
+    [bundled::VILLAIN, &section(1, &module)].concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_that_is_costly_to_compile_costs_its_own_upload_only() {
+    let impatient = Compiler::Child {
+        program: binary().to_owned(),
+        arguments: vec!["compile-component".into()],
+        cpu_s: 4,
+    };
+    let house = House::set_up(|setup| setup.compiler = impatient).await;
+    let (house, mut guild) = house.furnished(2).await;
+    // Within the same bound the same plugin without it compiles.
+    let_in_villain(&mut guild).await;
+    let bomb = tokio::spawn(upload(house.admin(), bomb()));
+    let mut meanwhile = 0;
+    while !bomb.is_finished() {
+        let key = format!("meanwhile {meanwhile}");
+        let paid = guild.transfer(&key, "user:1", "user:2", 1).await;
+        assert_eq!(paid.status, 201, "{}", paid.json());
+        let key = format!("{key} played");
+        let played = guild.call("villain/honest", &key, "user:1", json!({}));
+        assert_eq!(played.await.status, 200);
+        meanwhile += 1;
+        tokio::task::yield_now().await;
+        if meanwhile == 500 {
+            // What is left of the purse is for the end of the story.
+            break;
+        }
+    }
+    let refused = bomb.await.unwrap();
+    assert_eq!(
+        (refused.status.as_u16(), refused.code()),
+        (422, "component_refused".into())
+    );
+    let findings = refused.json()["findings"].clone();
+    assert_eq!(findings[0]["code"], "compiles_too_long", "{findings}");
+    assert!(meanwhile > 0, "the others were served all the while");
+    let after = guild.transfer("after", "user:1", "user:2", 1).await;
+    assert_eq!(after.status, 201);
+    house.close().await;
+}
+
+/// How many mutants are compiled: `BURSAR_SURVIVORS` says.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "tests have no configuration of their own"
+)]
+fn survivors() -> u64 {
+    std::env::var("BURSAR_SURVIVORS").map_or(SURVIVORS, |count| count.parse().unwrap())
+}
+
+/// Whether a component came as far as the compiler.
+fn was_compiled(answer: &Response) -> bool {
+    if answer.status.is_success() {
+        return true;
+    }
+    assert_eq!(answer.code(), "component_refused", "{}", answer.json());
+    let code = answer.json()["findings"][0]["code"].clone();
+    let after = [
+        "compile_failed",
+        "compiles_too_long",
+        "compiles_too_large",
+        "link_failed",
+        "describe_failed",
+        "manifest_unstable",
+        "manifest_invalid",
+        "schedule_missing",
+    ];
+    after.iter().any(|one| code == *one)
+}
+
+/// Installs what was let in, and plays with it once. Whatever it does, it is no bug of the server's.
+async fn play(client: &mut Client, uploaded: &Response, number: u64) {
+    let component = uploaded.json()["component"].clone();
+    let plugin = json!({
+        "component": component, "grants": "requested", "config": {"asset": "coin"}, "enabled": true,
+    });
+    let path = format!("{GUILD}/plugins/coinflip");
+    let installed = client.put(&path, &plugin).await.unwrap();
+    assert!(installed.status != 500, "{number}: {}", installed.json());
+    let bet = json!({"caller": "user:1", "arguments": {"stake": 1, "side": "heads"}});
+    let flip = format!("{path}/actions/flip");
+    let flipped = client
+        .post(&flip, &format!("{number}"), &bet)
+        .await
+        .unwrap();
+    assert!(flipped.status != 500, "{number}: {}", flipped.json());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damaged_components_go_through_the_compiler_and_leave_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("test.db");
+    let server = Process::serve(&file);
+    let key = server.admin_key.clone().unwrap();
+    let mut client = server.client(&key);
+    for (path, body) in [
+        (GUILD.to_owned(), json!({})),
+        (format!("{GUILD}/assets/coin"), currency()),
+        (format!("{GUILD}/accounts/user:1"), json!({})),
+    ] {
+        assert_eq!(client.put(&path, &body).await.unwrap().status, 201);
+    }
+    for account in ["user:1", "plugin:coinflip"] {
+        let body = json!({"account": account, "asset": "coin", "amount": 10_000});
+        // The plugin's own account is there once it is installed, and not before.
+        if account == "plugin:coinflip" {
+            let whole = upload(server.client(&key), COINFLIP).await;
+            play(&mut client, &whole, u64::MAX).await;
+        }
+        let issued = client.post(&format!("{GUILD}/issue"), account, &body).await;
+        assert_eq!(issued.unwrap().status, 201);
+    }
+    let before = server.resident_bytes();
+    let (mut compiled, mut let_in) = (0, 0);
+    for number in 0..survivors() * 100 {
+        let bytes = Bytes::from(mutant(COINFLIP, number));
+        let answer = upload(server.client(&key), bytes).await;
+        compiled += u64::from(was_compiled(&answer));
+        if answer.status == 201 {
+            let_in += 1;
+            play(&mut client, &answer, number).await;
+        }
+        if compiled == survivors() {
+            break;
+        }
+    }
+    assert_eq!(compiled, survivors(), "so many came as far as the compiler");
+    // Those that were let in are kept ready to run; the others leave nothing.
+    let grown = server.resident_bytes().saturating_sub(before);
+    let most = (64 + 4 * let_in) << 20;
+    assert!(grown < most, "{grown} bytes more for {let_in} components");
+    assert!(server.stop(), "it ends in order");
+    audited(&file);
+}
