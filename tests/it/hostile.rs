@@ -1,4 +1,5 @@
-//! Plugins that mean harm: each trick costs its own call and nothing else.
+//! Plugins that mean harm: each trick costs its own call and nothing else. `checklist.rs` says which
+//! risk has which tests, here and in the host.
 
 use bursar_server::bundled;
 use bursar_server::client::Response;

@@ -15,6 +15,7 @@ mod batches;
 mod blackjack;
 mod bombs;
 mod bundled;
+mod checklist;
 mod coinflip;
 mod command_line;
 mod complaints;

@@ -1,0 +1,176 @@
+//! What a component can do to the process that it runs in, and the tests that each of it has.
+//!
+//! A list beside the tests would age: this one is held against them.
+
+use std::path::Path;
+
+/// Risks, each with the tests that show what becomes of it: a file, of the host unless it is a story,
+/// and a name in it.
+const RISKS: &str = "
+# an endless loop
+tests/limits.rs fuel_ends_at_what_a_call_needs
+tests/limits.rs call_that_runs_into_its_deadline_is_no_outcome
+it/hostile.rs what_never_ends_or_never_stops_growing_is_stopped
+
+# an endless start function
+tests/check.rs start_function_is_bounded_like_any_other
+tests/check.rs plugin_that_cannot_describe_itself_is_refused
+
+# deep recursion
+tests/limits.rs recursion_without_end_is_no_outcome
+it/hostile.rs a_stack_that_overflows_is_no_outcome_and_leaves_the_key_free
+
+# growth of memory, and of two memories at once
+tests/limits.rs memory_grows_to_its_limit_and_not_beyond
+tests/limits.rs memory_begins_within_its_limit
+tests/limits.rs memories_are_two_at_most
+tests/abuse.rs two_memories_are_each_bounded
+
+# growth of tables, and tables that begin huge
+tests/limits.rs table_grows_to_its_limit_and_not_beyond
+tests/limits.rs tables_begin_within_their_limits
+
+# huge texts that are returned or handed over
+tests/limits.rs one_crossing_copies_no_more_than_its_limit
+tests/answers.rs reply_ends_at_its_limit
+tests/answers.rs decline_ends_at_its_limits
+
+# a million empty texts
+tests/abuse.rs reply_of_nothing_but_empty_texts_ends_at_its_limit
+tests/requests.rs empty_log_lines_are_few_too
+
+# texts that are not UTF-8, and pointers past the end of memory
+tests/border.rs every_import_takes_what_is_whole
+tests/border.rs every_import_stops_at_a_text_that_is_not_utf8
+tests/border.rs every_import_stops_at_a_text_past_the_end_of_memory
+tests/border.rs every_import_stops_at_a_place_for_its_answer_that_is_none
+tests/answers.rs text_that_lies_outside_of_memory_is_a_fault
+tests/answers.rs text_that_is_not_utf8_is_a_fault
+tests/answers.rs answer_that_lies_outside_of_memory_or_askew_is_a_fault
+
+# an allocator that lies, or calls the host
+tests/answers.rs allocation_that_is_none_is_a_fault
+tests/answers.rs guest_asks_nothing_while_the_host_writes_into_its_memory
+
+# floods of log lines and of terminal codes
+tests/abuse.rs flood_of_terminal_codes_is_kept_short_and_inert
+tests/requests.rs log_is_kept_up_to_its_limit
+tests/requests.rs flood_of_log_lines_uses_up_the_fuel
+tests/requests.rs log_lines_have_a_level_and_no_control_characters
+
+# ten million cheap imports
+tests/abuse.rs ten_million_cheap_requests_use_up_the_fuel
+tests/requests.rs counts_end_at_their_limits
+
+# a component that is costly to compile
+it/bombs.rs a_component_that_is_costly_to_compile_costs_its_own_upload_only
+it/uploads.rs eight_uploads_wait_for_the_compiler_and_one_more_is_turned_away
+tests/sizes.rs sizes_end_at_their_limits
+tests/sizes.rs counts_of_a_module_end_at_their_limits
+tests/sizes.rs blocks_within_blocks_end_at_their_limit
+
+# components within components, and instances without number
+tests/sizes.rs components_within_components_end_at_their_limit
+tests/sizes.rs ten_thousand_instances_of_one_module_are_too_many
+tests/sizes.rs instances_that_double_with_each_component_are_counted_before_they_are_made
+tests/sizes.rs types_within_types_end_before_the_stack_does
+
+# machine code that was forged or altered
+cache.rs code_that_was_altered_or_exchanged_is_not_loaded
+tests/ready.rs code_that_was_altered_in_the_cache_is_made_anew
+it/uploads.rs code_that_was_altered_on_disk_is_made_anew_at_the_next_start
+tests/check.rs what_is_no_component_is_named_for_what_it_is
+
+# machine code of another engine
+tests/ready.rs code_of_another_engine_is_made_anew
+
+# a panic of the host within an import
+tests/abuse.rs panic_of_the_host_within_an_import_costs_its_own_call_only
+workers.rs a_panic_costs_its_own_job_only
+
+# data of another call
+tests/abuse.rs nothing_of_one_call_is_left_for_the_next_guest
+tests/limits.rs nothing_of_a_call_is_left_for_the_next
+
+# a clock to measure the machine with
+tests/abuse.rs time_does_not_pass_within_a_call
+
+# effects in part
+it/hostile.rs a_plugin_that_breaks_off_takes_nothing_along
+it/siege.rs after_every_trick_at_once_the_house_is_what_it_was
+
+# amounts that are none
+tests/requests.rs amounts_are_whole_numbers_from_1_to_the_most
+tests/answers.rs reply_with_a_whole_number_that_is_not_exact_is_a_fault
+
+# an old contract as a way around grants
+it/museum.rs a_component_of_the_first_contract_moves_nothing_that_is_not_granted
+
+# grants that grow
+it/hostile.rs grants_can_narrow_what_is_requested_and_never_widen_it
+
+# others' money and others' balances
+it/hostile.rs what_was_not_granted_is_refused_to_its_face
+it/hostile.rs a_call_is_made_for_a_member_and_for_no_one_else
+it/hostile.rs a_member_and_the_operator_limit_what_a_plugin_may_take
+
+# another draw after a loss
+it/fair.rs a_plugin_that_traps_when_it_has_lost_leaves_a_record_and_is_switched_off
+it/fair.rs a_deadline_after_a_draw_burns_the_nonce_and_the_same_key_draws_the_same
+
+# what differs from run to run, and from machine to machine
+tests/abuse.rs not_a_number_has_the_same_bits_in_every_run
+tests/limits.rs fuel_is_the_same_number_in_every_run
+tests/limits.rs same_call_is_the_same_on_another_host
+
+# ids that look like others
+tests/manifests.rs id_is_one_segment
+tests/sizes.rs name_of_a_function_plays_no_tricks
+tests/answers.rs what_is_told_of_a_fault_is_short_and_shows_no_tricks
+
+# schemas that unfold without end
+tests/manifests.rs schema_that_refers_to_itself_is_refused
+tests/manifests.rs schema_that_unfolds_without_measure_is_refused
+tests/manifests.rs arguments_are_few_enough_for_their_schema
+tests/manifests.rs pattern_ends_whatever_it_is_given
+
+# one plugin in everybody's place
+it/hostile.rs calls_beyond_their_bounds_are_turned_away_and_leave_their_key_free
+it/hostile.rs economies_take_turns_at_the_workers
+tests/limits.rs call_for_which_there_is_no_room_is_no_outcome
+
+# texts in other encodings, and functions that do not wait
+tests/sizes.rs texts_cross_the_border_as_utf8_alone
+tests/sizes.rs functions_that_are_async_are_refused_by_that_name
+tests/answers.rs what_runs_after_the_answer_is_bounded_too
+
+# a price of computing that drifts
+tests/limits.rs price_of_a_call_is_what_it_was
+
+# bytes that nobody has thought of
+tests/fuzz.rs damaged_component_gets_a_verdict_and_never_a_panic
+it/bombs.rs damaged_components_go_through_the_compiler_and_leave_nothing_behind
+";
+
+#[test]
+fn every_risk_has_tests_that_are_there() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (mut risks, mut shown) = (0, 0);
+    for section in RISKS.split("\n# ").skip(1) {
+        let (risk, lines) = section.split_once('\n').unwrap();
+        let lines = lines.lines().filter(|line| !line.is_empty());
+        let before = shown;
+        for line in lines {
+            let (file, name) = line.split_once(' ').unwrap();
+            let is_story = file.starts_with("it/");
+            let room = if is_story { "." } else { "../engine/host/src" };
+            let source = std::fs::read_to_string(tests.join(room).join(file)).unwrap();
+            let test = format!("fn {name}(");
+            assert!(source.contains(&test), "{risk}: {file} has no `{name}`");
+            shown += 1;
+        }
+        assert!(shown > before, "{risk}: nothing shows it");
+        risks += 1;
+    }
+    assert!(risks >= 30 && shown >= 60, "{shown} tests of {risks} risks");
+}
