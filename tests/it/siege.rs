@@ -166,8 +166,8 @@ async fn after_every_trick_at_once_the_house_is_what_it_was() {
     assert_eq!(client.put(&path, &again).await.unwrap().status, 200);
     let honest = json!({"caller": "user:1", "arguments": {}});
     let path = format!("{path}/actions/honest");
-    let served = client.post(&path, "honest", &honest).await.unwrap();
-    assert_eq!(served.status, 200);
+    let answer = client.post(&path, "honest", &honest).await.unwrap();
+    assert_eq!(answer.status, 200);
     assert!(server.stop(), "it lives, and ends in order");
     audited(&file);
 }

@@ -18,7 +18,7 @@ use wasmtime::component::Component;
 use crate::limits::{
     ARTIFACT_BYTES_MAX, COMPILE_CPU_S, COMPILE_DATA_BYTES, COMPILE_WALL, Limits, UPLOAD_BYTES_MAX,
 };
-use crate::report::{Finding, NotReady};
+use crate::report::{Finding, NotReady, Report};
 use crate::sandbox;
 
 /// How often is looked whether the child has ended.
@@ -80,12 +80,12 @@ impl Compiler {
     }
 }
 
-fn failed(message: impl Into<String>) -> Finding {
-    Finding::new("compile_failed", message)
+fn failed(message: impl Into<String>) -> Report {
+    Finding::new("compile_failed", message).into()
 }
 
 /// Compilers have had panics on odd input; one of them costs this component.
-fn here(engine: &Engine, bytes: &[u8]) -> Result<Component, Finding> {
+fn here(engine: &Engine, bytes: &[u8]) -> Result<Component, Report> {
     let compiled = catch_unwind(AssertUnwindSafe(|| Component::from_binary(engine, bytes)));
     match compiled {
         Ok(Ok(component)) => Ok(component),
@@ -96,7 +96,7 @@ fn here(engine: &Engine, bytes: &[u8]) -> Result<Component, Finding> {
 
 /// A component from machine code that this program's own child has made.
 #[allow(unsafe_code, reason = "loading machine code is believing it")]
-pub(crate) fn load(engine: &Engine, artifact: &[u8]) -> Result<Component, Finding> {
+pub(crate) fn load(engine: &Engine, artifact: &[u8]) -> Result<Component, Report> {
     // SAFETY: the bytes come from `precompile_component` of this very program, over a pipe of ours or
     // out of the cache, which has held them against its key. wasmtime itself checks that version and
     // settings are this engine's.
@@ -189,23 +189,23 @@ fn wait(child: &mut Child) -> Ended {
     }
 }
 
-fn judge(ended: Ended, artifact: Vec<u8>, complaint: &str) -> Result<Vec<u8>, Finding> {
+fn judge(ended: Ended, artifact: Vec<u8>, complaint: &str) -> Result<Vec<u8>, Report> {
     let size = u64::try_from(artifact.len()).unwrap_or(u64::MAX);
     match ended {
         Ended::Well if size <= ARTIFACT_BYTES_MAX => Ok(artifact),
         Ended::Well => {
             let message = format!("it compiles to more than {ARTIFACT_BYTES_MAX} bytes of code");
-            Err(Finding::new("compiles_too_large", message))
+            Err(Finding::new("compiles_too_large", message).into())
         }
         Ended::TooLate => {
             let message = "it takes longer to compile than it may";
             let hint = "functions with many blocks, locals or branches take long: split them";
-            Err(Finding::new("compiles_too_long", message).hint(hint))
+            Err(Finding::new("compiles_too_long", message).hint(hint).into())
         }
         Ended::Killed => {
             let message =
                 format!("compiling it takes more than {COMPILE_DATA_BYTES} bytes of memory");
-            Err(Finding::new("compiles_too_large", message))
+            Err(Finding::new("compiles_too_large", message).into())
         }
         Ended::Badly if complaint.trim().is_empty() => Err(failed("the compiler does not say why")),
         Ended::Badly => Err(failed(complaint.trim())),

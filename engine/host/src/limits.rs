@@ -20,8 +20,9 @@ pub(crate) const PARTS_MAX: usize = 64;
 pub(crate) const NESTING_MAX: usize = 16;
 /// Types of all modules and components, each section counted for itself.
 pub(crate) const TYPES_MAX: usize = 16_384;
-/// Imports of one module or component; an interpreter has some hundreds, a plugin six interfaces.
-pub(crate) const IMPORTS_MAX: usize = 1_024;
+/// Imports of one module or component: a plugin in Rust has some dozens, one of the libraries of a
+/// plugin in Python 918.
+pub(crate) const IMPORTS_MAX: usize = 4_096;
 /// Locals of one function: the compiler keeps track of each in every block.
 pub(crate) const LOCALS_MAX: usize = 50_000;
 /// Targets of all `br_table` in one function: each is an edge for the compiler, from a byte.

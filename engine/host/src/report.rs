@@ -20,10 +20,10 @@ pub struct Finding {
     /// Where it stands in the upload.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub place: Option<Place>,
-    /// What the contract has there, in WIT.
+    /// What the contract has there: a type in WIT, or a version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected: Option<String>,
-    /// What the component has instead, in WIT.
+    /// What the component has instead.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub found: Option<String>,
     /// What may have been meant: the name that comes nearest.
@@ -119,12 +119,15 @@ impl Place {
     }
 }
 
-/// The name that comes nearest, unless it is another word altogether.
+/// The name that comes nearest, unless it is another word altogether. Names of very different lengths
+/// are not even compared: a stranger's may be long, and there may be many.
 fn nearest<'a>(to: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let names = names.into_iter();
+    let most = (to.len() / 3).max(1);
+    let near = |name: &&str| name.len().abs_diff(to.len()) <= most;
+    let names = names.into_iter().filter(near);
     let measured = names.map(|name| (strsim::osa_distance(to, name), name));
     let (distance, name) = measured.min_by_key(|(distance, _)| *distance)?;
-    (distance <= (to.chars().count() / 3).max(1)).then_some(name)
+    (distance <= most).then_some(name)
 }
 
 impl From<Finding> for Report {

@@ -11,6 +11,7 @@ use wit_parser::{
 
 use super::layer::HOW_TO_BUILD;
 use super::signature::{same, signatures};
+use crate::guest::told;
 use crate::report::{Finding, Findings, Report};
 
 /// What this server offers, and what it expects.
@@ -83,7 +84,7 @@ struct Component<'a> {
 }
 
 impl<'a> Component<'a> {
-    fn new(resolve: &'a Resolve, world: WorldId) -> Result<Self, Finding> {
+    fn new(resolve: &'a Resolve, world: WorldId) -> Result<Self, Report> {
         let world = resolve.worlds.get(world);
         let no_world = || Finding::new("invalid", "the component has no world of its own");
         Ok(Self {
@@ -114,15 +115,15 @@ impl<'a> Component<'a> {
 
     /// An import that is not offered at all.
     fn stranger(&self, name: &str) -> Finding {
+        let imports = format!("it imports `{}`", told(name));
         let offered = &self.contract.offered;
         let names = || offered.iter().map(|(offer, _)| offer.as_str());
         let list = names().collect::<Vec<_>>().join(", ");
         let same_but_version =
             names().find(|offer| without_version(offer) == without_version(name));
         if let Some(offer) = same_but_version {
-            let (asked, have) = (version(name), version(offer));
-            let message =
-                format!("it imports `{name}`, and this server offers version {have} of that");
+            let (asked, have) = (told(version(name)), version(offer));
+            let message = format!("{imports}, and this server offers version {have} of that");
             return Finding::new("import_not_allowed", message)
                 .hint(format!("build it against {have}; offered are {list}"))
                 .instead(have, asked);
@@ -134,7 +135,7 @@ impl<'a> Component<'a> {
         } else {
             format!("a plugin imports nothing but {list}")
         };
-        Finding::new("import_not_allowed", format!("it imports `{name}`"))
+        Finding::new("import_not_allowed", imports)
             .hint(hint)
             .nearest(name, names())
     }
@@ -164,20 +165,7 @@ impl<'a> Component<'a> {
         let (handler, expected) = self.contract.interface("handler");
         match export(&handler) {
             Some((_, found)) => self.check_export(&handler, expected, *found, findings),
-            None => {
-                let names = exports.iter().map(|(export, _)| export.as_str());
-                let missing = format!("it does not export `{handler}`");
-                let finding = Finding::new("export_missing", missing)
-                    .hint("export the world `plugin` of the package in wit/");
-                let finding = match names
-                    .clone()
-                    .find(|it| without_version(it) == without_version(&handler))
-                {
-                    Some(other) => finding.instead(version(&handler), version(other)),
-                    None => finding.nearest(&handler, names),
-                };
-                findings.add(finding);
-            }
+            None => findings.add(no_handler(&handler, &exports)),
         }
         let (schedule, expected) = self.contract.interface("schedule");
         if let Some((_, found)) = export(&schedule) {
@@ -231,9 +219,20 @@ impl<'a> Component<'a> {
     }
 }
 
+fn no_handler(handler: &str, exports: &[(String, InterfaceId)]) -> Finding {
+    let finding = Finding::new("export_missing", format!("it does not export `{handler}`"))
+        .hint("export the world `plugin` of the package in wit/");
+    let names = || exports.iter().map(|(export, _)| export.as_str());
+    match names().find(|export| without_version(export) == without_version(handler)) {
+        Some(other) => finding.instead(version(handler), told(version(other))),
+        None => finding.nearest(handler, names()),
+    }
+}
+
 fn unknown_function(interface: &str, function: &str, offer: &Interface) -> Finding {
     let message = format!(
-        "it imports `{function}` of `{interface}`, and this server has no such function there"
+        "it imports `{}` of `{interface}`, and this server has no such function there",
+        told(function)
     );
     let names: Vec<&str> = offer.functions.keys().map(String::as_str).collect();
     let hint = if names.is_empty() {

@@ -20,13 +20,13 @@ pub(super) fn check_options(
             // The others are for what the validator refuses, or have no options.
             continue;
         };
-        let found = options.iter().filter_map(check_option);
+        let found = options.iter().copied().filter_map(check_option);
         findings.extend(found.map(|finding| finding.at(Place::byte(at))));
     }
     Ok(())
 }
 
-fn check_option(option: &CanonicalOption) -> Option<Finding> {
+fn check_option(option: CanonicalOption) -> Option<Finding> {
     let encoding = |name: &str| {
         let message = format!("a function's texts cross the border as {name}");
         let hint = "only UTF-8 does here: build it with `string-encoding=utf8`";

@@ -32,37 +32,37 @@ impl Both<'_> {
         let (Type::Id(a), Type::Id(b)) = (a, b) else {
             return a == b;
         };
-        use TypeDefKind as Kind;
         match (&self.0.types[a].kind, &self.1.types[b].kind) {
-            (Kind::Record(a), Kind::Record(b)) => {
+            (TypeDefKind::Record(a), TypeDefKind::Record(b)) => {
                 let fields = a.fields.iter().zip(&b.fields);
                 a.fields.len() == b.fields.len() && { fields }
                     .all(|(a, b)| a.name == b.name && self.same(&a.ty, &b.ty))
             }
-            (Kind::Variant(a), Kind::Variant(b)) => {
+            (TypeDefKind::Variant(a), TypeDefKind::Variant(b)) => {
                 let same = |a: &Option<_>, b: &Option<_>| self.same_or_none(a.as_ref(), b.as_ref());
                 let cases = a.cases.iter().zip(&b.cases);
                 a.cases.len() == b.cases.len() && { cases }
                     .all(|(a, b)| a.name == b.name && same(&a.ty, &b.ty))
             }
-            (Kind::Enum(a), Kind::Enum(b)) => {
+            (TypeDefKind::Enum(a), TypeDefKind::Enum(b)) => {
                 let names = |it: &wit_parser::Enum| -> Vec<_> {
                     it.cases.iter().map(|case| case.name.clone()).collect()
                 };
                 names(a) == names(b)
             }
-            (Kind::Flags(a), Kind::Flags(b)) => {
+            (TypeDefKind::Flags(a), TypeDefKind::Flags(b)) => {
                 let names = |it: &wit_parser::Flags| -> Vec<_> {
                     it.flags.iter().map(|flag| flag.name.clone()).collect()
                 };
                 names(a) == names(b)
             }
-            (Kind::Tuple(a), Kind::Tuple(b)) => {
+            (TypeDefKind::Tuple(a), TypeDefKind::Tuple(b)) => {
                 a.types.len() == b.types.len()
                     && a.types.iter().zip(&b.types).all(|(a, b)| self.same(a, b))
             }
-            (Kind::Option(a), Kind::Option(b)) | (Kind::List(a), Kind::List(b)) => self.same(a, b),
-            (Kind::Result(a), Kind::Result(b)) => {
+            (TypeDefKind::Option(a), TypeDefKind::Option(b))
+            | (TypeDefKind::List(a), TypeDefKind::List(b)) => self.same(a, b),
+            (TypeDefKind::Result(a), TypeDefKind::Result(b)) => {
                 self.same_or_none(a.ok.as_ref(), b.ok.as_ref())
                     && self.same_or_none(a.err.as_ref(), b.err.as_ref())
             }
@@ -135,7 +135,7 @@ impl Written {
 /// A text that ends somewhere, whatever it is to say.
 struct Text<'a> {
     resolve: &'a Resolve,
-    text: String,
+    said: String,
     left: usize,
     /// Types that were named and have a definition of their own.
     named: Vec<TypeId>,
@@ -149,7 +149,7 @@ impl fmt::Write for Text<'_> {
             return Err(fmt::Error);
         }
         self.left -= characters;
-        self.text.push_str(more);
+        self.said.push_str(more);
         Ok(())
     }
 }
@@ -158,7 +158,7 @@ impl<'a> Text<'a> {
     fn new(resolve: &'a Resolve) -> Self {
         Self {
             resolve,
-            text: String::new(),
+            said: String::new(),
             left: SIGNATURE_CHARS_MAX,
             named: Vec::new(),
         }
@@ -166,10 +166,10 @@ impl<'a> Text<'a> {
 
     /// What was written since the last time, with a sign if it is not all.
     fn cut(&mut self, written: fmt::Result) -> String {
-        if written.is_err() && !self.text.is_empty() {
-            self.text.push('…');
+        if written.is_err() && !self.said.is_empty() {
+            self.said.push('…');
         }
-        std::mem::take(&mut self.text)
+        std::mem::take(&mut self.said)
     }
 
     fn function(&mut self, function: &Function) -> fmt::Result {

@@ -257,10 +257,9 @@ fn function_that_the_contract_does_not_have_is_named_with_those_that_it_has() {
 
 #[test]
 fn type_that_unfolds_without_measure_is_shown_in_part() {
-    let mut types = "(type $t0 (tuple u8 u8))".to_owned();
-    for at in 1..12 {
-        types += &format!("(type $t{at} (tuple $t{0} $t{0}))", at - 1);
-    }
+    let pair = |at: usize| format!("(type $t{at} (tuple $t{0} $t{0}))", at - 1);
+    let types: String = (1..12).map(pair).collect();
+    let types = format!("(type $t0 (tuple u8 u8)) {types}");
     let text = format!(
         "(component (import \"bursar:plugin/call@0.1.0\" (instance {types}
             (export \"now\" (func (result $t11))))))"

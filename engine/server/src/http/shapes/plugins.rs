@@ -130,8 +130,11 @@ shape!(Finding, |generator| json_schema!({
         "message": { "type": "string" },
         "hint": { "description": "What to do about it.", "type": "string" },
         "place": generator.subschema_for::<Place>(),
-        "expected": { "description": "What the contract has there, in WIT.", "type": "string" },
-        "found": { "description": "What the component has instead, in WIT.", "type": "string" },
+        "expected": {
+            "description": "What the contract has there: a type in WIT, or a version.",
+            "type": "string",
+        },
+        "found": { "description": "What the component has instead.", "type": "string" },
         "nearest": {
             "description": "What may have been meant: the name that comes nearest.",
             "type": "string",
