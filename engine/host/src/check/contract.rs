@@ -2,6 +2,7 @@
 //!
 //! wasmtime's linker would refuse the same, one thing at a time and in its own words.
 
+use std::panic::catch_unwind;
 use std::sync::LazyLock;
 
 use wit_parser::decoding::{DecodedWasm, decode};
@@ -65,8 +66,7 @@ fn interfaces<'a>(
 
 /// Imports against what there is, and exports against what must be there.
 pub(crate) fn check_contract(bytes: &[u8]) -> Result<(), Report> {
-    let decoded = decode(bytes).map_err(|error| Finding::new("invalid", format!("{error:#}")))?;
-    let DecodedWasm::Component(resolve, world) = decoded else {
+    let DecodedWasm::Component(resolve, world) = read(bytes)? else {
         return Err(Finding::new("wit_package", "this is a WIT package, not a component").into());
     };
     let mut findings = Findings::default();
@@ -74,6 +74,18 @@ pub(crate) fn check_contract(bytes: &[u8]) -> Result<(), Report> {
     component.check_imports(&mut findings);
     component.check_exports(&mut findings);
     findings.report()
+}
+
+/// The decoder is made for what toolchains write: at some valid components it panics, which is their
+/// own misfortune.
+fn read(bytes: &[u8]) -> Result<DecodedWasm, Report> {
+    let invalid = |why: String| Report::from(Finding::new("invalid", why));
+    match catch_unwind(|| decode(bytes)) {
+        Ok(decoded) => decoded.map_err(|error| invalid(format!("{error:#}"))),
+        Err(_) => Err(invalid(
+            "what it imports and exports cannot be written as WIT".into(),
+        )),
+    }
 }
 
 /// What a component imports and exports.

@@ -273,3 +273,12 @@ fn type_that_unfolds_without_measure_is_shown_in_part() {
         "{shown}"
     );
 }
+
+#[test]
+fn component_that_cannot_be_written_as_wit_is_invalid() {
+    // Valid, and no function in WIT has the name of an interface: the decoder panics.
+    let text = r#"(component (import "bursar:plugin/call@0.1.0" (instance
+        (export "a:b/c" (func)))))"#;
+    crate::check::check_validity(&bytes(text)).unwrap();
+    assert_eq!(codes(&bytes(text)), ["invalid"]);
+}
