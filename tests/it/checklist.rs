@@ -4,8 +4,8 @@
 
 use std::path::Path;
 
-/// Risks, each with the tests that show what becomes of it: a file, of the host unless it is a story,
-/// and a name in it.
+/// Risks, each with the tests that show what becomes of it: a file, of the host unless it is a story or
+/// the ledger's, and a name in it.
 const RISKS: &str = "
 # an endless loop
 tests/limits.rs fuel_ends_at_what_a_call_needs
@@ -106,10 +106,13 @@ tests/answers.rs reply_with_a_whole_number_that_is_not_exact_is_a_fault
 # an old contract as a way around grants
 it/museum.rs a_component_of_the_first_contract_moves_nothing_that_is_not_granted
 
-# grants that grow
+# grants that grow with a new version
+ledger/puts.rs another_component_starts_without_grants
 it/hostile.rs grants_can_narrow_what_is_requested_and_never_widen_it
 
 # others' money and others' balances
+ledger/calls.rs grants_open_what_they_name
+ledger/calls.rs missing_grant_hides_whether_an_account_exists
 it/hostile.rs what_was_not_granted_is_refused_to_its_face
 it/hostile.rs a_call_is_made_for_a_member_and_for_no_one_else
 it/hostile.rs a_member_and_the_operator_limit_what_a_plugin_may_take
@@ -162,9 +165,12 @@ fn every_risk_has_tests_that_are_there() {
         let before = shown;
         for line in lines {
             let (file, name) = line.split_once(' ').unwrap();
-            let is_story = file.starts_with("it/");
-            let room = if is_story { "." } else { "../engine/host/src" };
-            let source = std::fs::read_to_string(tests.join(room).join(file)).unwrap();
+            let path = match file.split_once('/') {
+                Some(("it", _)) => tests.join(file),
+                Some(("ledger", file)) => tests.join("../engine/ledger/src/tests").join(file),
+                _ => tests.join("../engine/host/src").join(file),
+            };
+            let source = std::fs::read_to_string(path).unwrap();
             let test = format!("fn {name}(");
             assert!(source.contains(&test), "{risk}: {file} has no `{name}`");
             shown += 1;
