@@ -93,16 +93,15 @@ fn resolved(resolve: &Resolve, mut ty: Type) -> Type {
 /// other side.
 pub(super) fn signatures(sides: [Side<'_>; 2]) -> [String; 2] {
     let [expected, found] = sides.map(|(resolve, function)| Written::of(resolve, function));
-    let missing_in = |other: &Written, one: &Written| {
-        let types = one.types.iter().filter(|it| !other.types.contains(it));
-        let mut text = one.function.clone();
-        for line in types {
-            // What comes after a cut is cut as well.
-            write!(text, "\n{line}").expect("a string takes any text");
-        }
-        text
+    let told = |one: &Written, other: &Written| {
+        let own = one.types.iter().filter(|it| !other.types.contains(it));
+        let lines: Vec<&str> = std::iter::once(&one.function)
+            .chain(own)
+            .map(|line| &**line)
+            .collect();
+        lines.join("\n")
     };
-    [missing_in(&found, &expected), missing_in(&expected, &found)]
+    [told(&expected, &found), told(&found, &expected)]
 }
 
 /// A function as WIT, with the types that it names.

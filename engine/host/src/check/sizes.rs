@@ -1,6 +1,8 @@
 //! What makes validating and compiling slow, counted before either: one walk over the bytes, which
 //! reads nothing that stands within itself.
 
+use std::ops::Range;
+
 use wasmparser::{
     BinaryReaderError, ComponentImportSectionReader, Encoding, FunctionBody, ImportSectionReader,
     KnownCustom, Name, NameSectionReader, Operator, Parser, Payload, TableSectionReader, TypeRef,
@@ -116,7 +118,7 @@ impl Walk {
     }
 
     fn imports(&mut self, imports: ImportSectionReader<'_>) -> Read {
-        let place = Place::byte(imports.range().start);
+        let at = imports.range().start;
         let Some(part) = self.open.last_mut() else {
             return Ok(());
         };
@@ -127,12 +129,12 @@ impl Walk {
             }
         }
         let found = over("too_many_imports", "imports", part.imports, IMPORTS_MAX);
-        self.findings.extend(found.map(|finding| finding.at(place)));
+        self.find(found, at);
         Ok(())
     }
 
     fn component_imports(&mut self, imports: ComponentImportSectionReader<'_>) -> Read {
-        let place = Place::byte(imports.range().start);
+        let at = imports.range().start;
         let Some(part) = self.open.last_mut() else {
             return Ok(());
         };
@@ -141,28 +143,31 @@ impl Walk {
             self.instances.import(&import?);
         }
         let found = over("too_many_imports", "imports", part.imports, IMPORTS_MAX);
-        self.findings.extend(found.map(|finding| finding.at(place)));
+        self.find(found, at);
         Ok(())
     }
 
     /// Types stand within types in such a section, and are read so by all that comes after.
-    fn section_of_types(&mut self, range: &std::ops::Range<usize>) {
+    fn section_of_types(&mut self, range: &Range<usize>) {
         let what = "bytes in a section of types";
         let found = over("types_too_large", what, range.len(), TYPES_BYTES_MAX);
-        let place = Place::byte(range.start);
-        self.findings.extend(found.map(|finding| finding.at(place)));
+        self.find(found, range.start);
     }
 
     fn tables(&mut self, tables: TableSectionReader<'_>) -> Read {
         for table in tables.into_iter_with_offsets() {
             let (at, table) = table?;
-            let elements = count(table.ty.initial);
             let what = "elements that a table begins with";
+            let elements = count(table.ty.initial);
             let found = over("table_too_large", what, elements, TABLE_ELEMENTS_MAX);
-            let found = found.map(|finding| finding.at(Place::byte(at)));
-            self.findings.extend(found);
+            self.find(found, at);
         }
         Ok(())
+    }
+
+    fn find(&mut self, found: Option<Finding>, at: usize) {
+        let found = found.map(|finding| finding.at(Place::byte(at)));
+        self.findings.extend(found);
     }
 
     fn function(&mut self, body: &FunctionBody<'_>) -> Read {
