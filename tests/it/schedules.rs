@@ -7,7 +7,7 @@ use std::time::Duration;
 use bursar_ledger::Timestamp;
 use serde_json::{Value, json};
 
-use crate::support::{GUILD, Guild, House, decline_code};
+use crate::support::{GUILD, Guild, House, Process, audited, decline_code, let_in_villain};
 
 /// Noon of some day; the lottery draws at eight in the evening.
 const NOON_MS: u64 = 20_000 * DAY_MS + 12 * HOUR_MS;
@@ -150,6 +150,98 @@ async fn a_round_that_nobody_plays_leaves_the_pot_and_days_that_were_missed_are_
         "what was missed has no run"
     );
     house.close().await;
+}
+
+/// The due times that have had their run, in the order of the journal.
+async fn dues(guild: &mut Guild) -> Vec<u64> {
+    let (mut dues, mut after) = (Vec::new(), 0);
+    loop {
+        let path = format!("{GUILD}/events?limit=500&after={after}");
+        let page = guild.get(&path).await.json();
+        let events = page["events"].as_array().unwrap();
+        let Some(last) = events.last() else {
+            return dues;
+        };
+        after = last["seq"].as_u64().unwrap();
+        let runs = events.iter().map(|event| &event["request"]);
+        let runs = runs.filter(|request| request["method"] == "SCHEDULE");
+        dues.extend(runs.map(|run| run["body"]["due"].as_u64().unwrap()));
+    }
+}
+
+/// Whether each due time is one distance after the one before: none is missing and none came twice.
+fn follow_each_other(dues: &[u64], distance_ms: u64) -> bool {
+    dues.windows(2).all(|pair| pair[1] == pair[0] + distance_ms)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_missed_times_are_made_up_for_in_order_each_once() {
+    let clock = Arc::new(AtomicU64::new(NOON_MS));
+    let hands = Arc::clone(&clock);
+    let house = House::set_up(|setup| {
+        setup.clock = Arc::new(move || Timestamp(hands.load(Ordering::SeqCst)));
+        setup.schedules = Some(Duration::from_millis(10));
+    });
+    let (house, mut guild) = house.await.furnished(1).await;
+    let_in_villain(&mut guild).await;
+    let path = format!("{GUILD}/plugins/villain");
+    guild
+        .made(&path, json!({"schedules": {"tick": {"every_s": 60}}}))
+        .await;
+    let last = NOON_MS + 1_000 * 60_000;
+    clock.store(last + 30_000, Ordering::SeqCst);
+    let next_due = async |guild: &mut Guild| {
+        let plugin = guild.get(&path).await.json();
+        plugin["schedules"]["tick"]["next_due"].as_u64().unwrap()
+    };
+    for _ in 0..6_000 {
+        if next_due(&mut guild).await > last {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let dues = dues(&mut guild).await;
+    assert_eq!((dues.len(), dues.last()), (1_000, Some(&last)));
+    assert!(follow_each_other(&dues, 60_000));
+    house.close().await;
+}
+
+/// The server is killed while something is due every second.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_due_time_has_one_run_also_over_kill_9() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let_in_villain(&mut guild).await;
+    let path = format!("{GUILD}/plugins/villain");
+    guild
+        .made(&path, json!({"schedules": {"tick": {"every_s": 1}}}))
+        .await;
+    let (file, admin_key) = (house.file(), house.admin_key.clone());
+    let folder = house.left_behind().await;
+    let mut seen = 0;
+    for round in 0..4 {
+        let mut process = Process::serve(&file);
+        let mut guild = Guild {
+            client: process.client(&admin_key),
+        };
+        // At least one run more than before, and then at any moment.
+        while dues(&mut guild).await.len() <= seen {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(290 * round)).await;
+        seen = dues(&mut guild).await.len();
+        process.kill();
+        audited(&file);
+    }
+    let process = Process::serve(&file);
+    let mut guild = Guild {
+        client: process.client(&admin_key),
+    };
+    let dues = dues(&mut guild).await;
+    assert!(dues.len() >= seen && seen >= 4, "{dues:?}");
+    assert!(follow_each_other(&dues, 1_000), "{dues:?}");
+    assert!(process.stop());
+    audited(&file);
+    drop(folder);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -173,7 +173,7 @@ fn calls_cost_what_they_always_cost() {
     bought.reply();
     burned.push(format!("shop/buy {}", bought.fuel()));
     expect![[r"
-        coinflip/flip 37705
+        coinflip/flip 31118
         daily/claim 31264
         dice/roll 37521
         lottery/buy 87444

@@ -150,7 +150,7 @@ impl PluginHost {
                     tracing::error!(component = %digest, %problem, "a component does not load");
                     match problem {
                         NotReady::Refused(report) => Some(report),
-                        _ => None,
+                        NotReady::Busy | NotReady::Compiling | NotReady::Failed(_) => None,
                     }
                 }
             };

@@ -2,8 +2,8 @@
 //!
 //! A trick ends in one of three ways. The host refuses it, and the reply tells what it said; or it
 //! is a fault, since no plugin may do that; or the host runs out of patience, of fuel or of memory.
-//! In none of them does any money move. `honest` and `spend` are the exceptions: they are what any
-//! plugin may do, for the limits that an operator or a member sets.
+//! In none of them does any money move. `honest`, `spend` and `tick` are the exceptions: they are
+//! what any plugin may do, for limits and for what is due.
 #![allow(
     clippy::needless_pass_by_value,
     clippy::unnecessary_wraps,
@@ -97,6 +97,9 @@ bursar_plugin::plugin! {
     },
     holds: {
         stake: 3600 s then capture,
+    },
+    schedules: {
+        tick: "Counts its runs." every 86_400 s from 0 s missed catch_up => fn() -> Told,
     },
 }
 
@@ -276,4 +279,10 @@ fn draw_for(call: &Call<NoConfig>, game: Game) -> Result<Told, Decline> {
     call.secure_hold(&game.hold)?;
     let drawn = call.below(2, "coin");
     panic!("drew {drawn}");
+}
+
+fn tick(call: &Call<NoConfig>, _: u64) -> Result<Told, Decline> {
+    let ticks = call.get::<u64>("ticks")?.unwrap_or(0) + 1;
+    call.set("ticks", &ticks);
+    told(ticks.to_string())
 }
