@@ -14,6 +14,7 @@ mod balances;
 mod batches;
 mod blackjack;
 mod bombs;
+mod bounded;
 mod bundled;
 mod checklist;
 mod coinflip;

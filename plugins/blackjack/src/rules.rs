@@ -9,9 +9,6 @@ use crate::strategy::Advice;
 /// Points from which on the dealer stands, also with an ace that counts eleven.
 const DEALER_STANDS: u8 = 17;
 
-/// Bytes of a key of the plugin's state, as the contract has it; a longer one is a fault.
-const KEY_BYTES_MAX: usize = 128;
-
 /// What the operator sets.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -77,14 +74,9 @@ pub(crate) struct Game {
     pub(crate) dealer: Card,
 }
 
-/// Where a member's game is kept. Cut or hashed, a name might be somebody else's.
+/// Where a member's game is kept.
 pub(crate) fn key(member: &Account) -> Result<String, Decline> {
-    let key = format!("g/{member}");
-    if key.len() > KEY_BYTES_MAX {
-        let message = "The name of the account is too long.";
-        return Err(Decline::new("name_too_long", message));
-    }
-    Ok(key)
+    bursar_plugin::name_key(format!("g/{member}"))
 }
 
 pub(crate) fn game_open() -> Decline {
@@ -340,6 +332,7 @@ pub(crate) mod tests {
     fn a_game_takes_the_same_room_whatever_is_drawn() {
         let room = |game| serde_json::to_string(&game).expect("JSON").len();
         assert_eq!(room(game("AK", '5')), room(game("A23A23A", 'T')));
+        assert_eq!(room(game("AK", '5')), room(game("", 'A')), "none yet");
     }
 
     #[test]
@@ -348,7 +341,7 @@ pub(crate) mod tests {
             let name = format!("{}:{}", "a".repeat(64), "b".repeat(last));
             name.parse::<Account>().expect("a name")
         };
-        assert_eq!(key(&member(61)).expect("a key").len(), KEY_BYTES_MAX);
+        assert_eq!(key(&member(61)).expect("a key").len(), 128);
         let long = key(&member(62)).expect_err("too long");
         assert_eq!(long.code(), "name_too_long");
     }

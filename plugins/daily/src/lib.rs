@@ -14,7 +14,8 @@ bursar_plugin::plugin! {
     description: "A reward a day, with a streak.",
     license: "Apache-2.0 OR MIT",
     accounts: [],
-    permissions: { debit: ["issuer:coin"] },
+    // Something is remembered of each member.
+    permissions: { debit: ["issuer:coin"], state_bytes: 16_777_216 },
     config: Config,
     actions: {
         claim: "Takes the reward of the day." => fn(NoArguments) -> Claimed,
@@ -23,7 +24,7 @@ bursar_plugin::plugin! {
 
 fn claim(call: &Call<Config>, _: NoArguments) -> Result<Claimed, Decline> {
     let (config, caller) = (call.config(), call.caller());
-    let key = format!("m/{caller}");
+    let key = rules::key(&caller)?;
     let before = call.get::<History>(&key)?;
     let history = config.next(before, call.now_ms())?;
     call.set(&key, &history);

@@ -67,6 +67,11 @@ impl History {
     }
 }
 
+/// Where that is kept.
+pub(crate) fn key(member: &Account) -> Result<String, Decline> {
+    bursar_plugin::name_key(format!("m/{member}"))
+}
+
 /// What was given.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Claimed {
@@ -233,5 +238,15 @@ mod tests {
             much.reward(2).expect_err("too much").code(),
             "misconfigured"
         );
+    }
+    #[test]
+    fn names_are_kept_up_to_the_length_of_a_key() {
+        let member = |last: usize| {
+            let name = format!("{}:{}", "a".repeat(64), "b".repeat(last));
+            name.parse::<Account>().expect("a name")
+        };
+        assert!(key(&member(61)).is_ok());
+        let long = key(&member(62)).expect_err("too long");
+        assert_eq!(long.code(), "name_too_long");
     }
 }

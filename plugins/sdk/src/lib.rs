@@ -74,12 +74,14 @@ pub mod bindings;
 mod call;
 mod decline;
 mod glue;
+mod key;
 mod names;
 mod stakes;
 
 pub use amount::{Amount, AmountError};
 pub use call::{Call, HoldId, NoArguments, NoConfig};
 pub use decline::Decline;
+pub use key::name_key;
 pub use names::{Account, Asset, NameError};
 pub use stakes::Stakes;
 

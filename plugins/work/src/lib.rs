@@ -13,6 +13,8 @@ bursar_plugin::plugin! {
     description: "Paid work, now and then: the pay is drawn from a range.",
     license: "Apache-2.0 OR MIT",
     accounts: [],
+    // Something is remembered of each member.
+    permissions: { state_bytes: 16_777_216 },
     config: Config,
     actions: {
         work: "Does a job for its pay." => fn(NoArguments) -> Worked,
@@ -21,7 +23,7 @@ bursar_plugin::plugin! {
 
 fn work(call: &Call<Config>, _: NoArguments) -> Result<Worked, Decline> {
     let (config, caller, purse) = (call.config(), call.caller(), call.own_account());
-    let key = format!("m/{caller}");
+    let key = rules::key(&caller)?;
     let shift = config.begin(call.get::<Shift>(&key)?, call.now_ms())?;
     let range = config.range()?;
     call.set(&key, &shift);
