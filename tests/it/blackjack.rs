@@ -378,6 +378,35 @@ async fn nothing_is_drawn_for_a_stake_that_is_not_allowed_or_not_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_there_is_no_room_for_a_game_nothing_is_drawn() {
+    let (house, mut guild) = House::with_guild(1).await;
+    open_table(&mut guild, 10_000).await;
+    let path = format!("{GUILD}/plugins/blackjack");
+    guild
+        .made(&path, json!({"grants": {"state_bytes": 100}}))
+        .await;
+    for number in 0..5 {
+        let full = deal(&mut guild, &format!("full {number}"), 10).await;
+        assert_eq!(full.code(), "state_quota");
+    }
+    let plugin = guild.get(&path).await.json();
+    assert_eq!(
+        (&plugin["broken_draws"], &plugin["enabled"]),
+        (&json!(0), &json!(true))
+    );
+    assert_eq!(coins(&mut guild, "user:1").await, (1000, 0));
+    guild.made(&path, json!({"grants": "requested"})).await;
+    let dealt = deal(&mut guild, "room", 10).await;
+    assert_eq!(dealt.status, 200, "{}", dealt.json());
+    assert_eq!(
+        dealt.json()["draws"]["nonce"],
+        1,
+        "nothing was drawn before"
+    );
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn uninstalled_in_the_middle_of_a_game_it_ends_by_the_rule_of_its_holds() {
     let (house, mut guild) = House::with_guild(1).await;
     open_table(&mut guild, 100).await;

@@ -54,25 +54,26 @@ fn deal(call: &Call<Config>, Deal { stake }: Deal) -> Result<Round, Decline> {
     if let Some(bonus) = rules::bonus(stake) {
         call.secure(&bank, asset, bonus)?;
     }
-    // From here on nothing may decline: there are cards on the table.
-    let mut player = Hand::default();
-    player.take(draw(call, "player", 1));
-    player.take(draw(call, "player", 2));
-    let dealer = draw(call, "dealer", 1);
-    let game = Game {
+    let mut game = Game {
         asset: asset.clone(),
         stake,
         stake_hold,
         share_hold,
-        player,
-        dealer,
+        player: Hand::default(),
+        dealer: Card::of(0),
     };
-    // Also if the round is over at once: whether there is room for it must not depend on the cards. What
-    // is kept stays as long as it is, for the same reason.
+    // It takes the same room whatever the cards are, so it is known before the first of them whether there
+    // is room for the game.
     call.set(&key, &game);
+    // From here on nothing may decline: there are cards on the table.
+    game.player.take(draw(call, "player", 1));
+    game.player.take(draw(call, "player", 2));
+    game.dealer = draw(call, "dealer", 1);
     if game.player.is_natural() {
+        call.delete(&key);
         return Ok(finish(call, &game, false));
     }
+    call.set(&key, &game);
     Ok(game.goes_on())
 }
 
