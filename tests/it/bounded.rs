@@ -2,8 +2,10 @@
 //! is won, offered or sold is what was agreed, whatever the operator says later.
 
 use bursar_server::bundled;
-use bursar_testkit::Economy;
+use bursar_testkit::{Called, Economy, Grants, posting};
 use serde_json::{Value, json};
+
+const DAY_S: u64 = 86_400;
 
 fn component(name: &str) -> &'static [u8] {
     let bundled = bundled::PLUGINS.iter().find(|it| it.name == name);
@@ -29,6 +31,125 @@ fn with(name: &str, config: Value) -> Economy {
 /// A name of so many characters.
 fn long_name(chars: usize) -> String {
     format!("{}:{}", "a".repeat(64), "b".repeat(chars - 65))
+}
+
+/// How many bytes a plugin keeps.
+fn room(economy: &Economy, plugin: &str) -> u64 {
+    let state = economy.state(plugin);
+    let bytes = state.iter().map(|(key, value)| key.len() + value.len());
+    bytes.sum::<usize>() as u64
+}
+
+fn buy(economy: &mut Economy, member: &str, tickets: u64) -> Called {
+    let bought = economy.call(member, "lottery/buy", json!({ "tickets": tickets }));
+    bought.reply();
+    bought
+}
+
+/// Lets the lottery draw once. Who has won?
+fn draw(economy: &mut Economy) -> Value {
+    let drawn = economy.wait(DAY_S);
+    let [drawn] = drawn.as_slice() else {
+        panic!("one a day: {drawn:?}");
+    };
+    drawn.reply().clone()
+}
+
+#[test]
+fn a_lottery_keeps_its_present_round_and_forgets_those_before() {
+    let mut economy = with("lottery", json!({"asset": "coin", "price": 1}));
+    // Many small purchases in one round, and one each in those after it.
+    for _ in 0..60 {
+        buy(&mut economy, "user:1", 1);
+    }
+    let mut before = economy.state("lottery").len();
+    assert_eq!(before, 62, "a range each, one owner and the round");
+    while before > 10 {
+        draw(&mut economy);
+        buy(&mut economy, "user:2", 1);
+        let now = economy.state("lottery").len();
+        assert!(now < before, "{now} keys after {before}");
+        before = now;
+    }
+    // Rounds of one size never keep more than one of them, and the prizes.
+    for _ in 0..10 {
+        for member in ["user:1", "user:2", "user:3"].repeat(4) {
+            buy(&mut economy, member, 1);
+        }
+        let keys = economy.state("lottery").len();
+        assert!(keys <= 12 + 3 + 3 + 1, "{keys} keys");
+        draw(&mut economy);
+    }
+}
+
+#[test]
+fn a_draw_has_room_for_its_prize_where_there_is_none_left() {
+    let config = json!({"asset": "coin", "price": 1});
+    let mut economy = with("lottery", config.clone());
+    let winner = long_name(115);
+    economy.member(&winner, &[("coin", 10)]);
+    buy(&mut economy, &winner, 1);
+    let full = Grants {
+        state_bytes: Some(room(&economy, "lottery")),
+        ..Grants::default()
+    };
+    economy.install_granting(component("lottery"), config, full);
+    let more = economy.call("user:1", "lottery/buy", json!({}));
+    assert!(more.rejected().contains("bytes of state"), "it is full");
+    assert_eq!(draw(&mut economy)["winner"], winner);
+    let claimed = economy.call(&winner, "lottery/claim", json!({}));
+    let expected = posting("plugin:lottery:prizes", &winner, "coin", 1);
+    assert_eq!(claimed.postings(), [expected]);
+    // What the round has taken is free for the next one.
+    buy(&mut economy, "user:1", 1);
+}
+
+#[test]
+fn a_prize_is_claimed_in_what_it_was_won_in() {
+    let mut economy = with("lottery", json!({"asset": "coin", "price": 5}));
+    buy(&mut economy, "user:1", 2);
+    draw(&mut economy);
+    let gems = json!({"asset": "gem", "price": 7});
+    economy.install(component("lottery"), gems.clone());
+    buy(&mut economy, "user:1", 3);
+    let drawn = draw(&mut economy);
+    assert_eq!(
+        (&drawn["asset"], &drawn["prize"]),
+        (&json!("gem"), &json!(21))
+    );
+    let claim = |economy: &mut Economy| economy.call("user:1", "lottery/claim", json!({}));
+    let first = claim(&mut economy);
+    assert_eq!(
+        *first.reply(),
+        json!({"asset": "coin", "amount": 10, "more": true})
+    );
+    let from = "plugin:lottery:prizes";
+    assert_eq!(first.postings(), [posting(from, "user:1", "coin", 10)]);
+    let second = claim(&mut economy);
+    assert_eq!(second.reply()["more"], false);
+    assert_eq!(second.postings(), [posting(from, "user:1", "gem", 21)]);
+    assert_eq!(claim(&mut economy).declined(), "nothing_won");
+}
+
+#[test]
+fn a_round_ends_in_the_asset_and_at_the_price_that_it_began_with() {
+    let mut economy = with("lottery", json!({"asset": "coin", "price": 5}));
+    buy(&mut economy, "user:1", 1);
+    let gems = json!({"asset": "gem", "price": 7});
+    economy.install(component("lottery"), gems);
+    let later = buy(&mut economy, "user:2", 1);
+    let pot = "plugin:lottery:pot";
+    assert_eq!(later.postings(), [posting("user:2", pot, "coin", 5)]);
+    let status = economy.call("user:3", "lottery/status", json!({}));
+    let expected = json!({"round": 0, "tickets": 2, "pot": 10, "asset": "coin"});
+    assert_eq!(*status.reply(), expected);
+    let drawn = draw(&mut economy);
+    assert_eq!(
+        (&drawn["asset"], &drawn["prize"]),
+        (&json!("coin"), &json!(10))
+    );
+    let next = buy(&mut economy, "user:2", 1);
+    assert_eq!(next.postings(), [posting("user:2", pot, "gem", 7)]);
 }
 
 #[test]

@@ -4,22 +4,24 @@
 //! the number after its last ticket. So buying costs the same however many were sold, and the range of a
 //! ticket is the first key behind it.
 
+use bursar_plugin::name_key;
 use bursar_plugin::prelude::*;
 use sha2::{Digest, Sha256};
 
 /// Tickets of one round.
 const TICKETS_MAX: u64 = 1_000_000_000;
 
-/// Bytes of a key of the plugin's state, as the contract has it; a longer one is a fault.
-const KEY_BYTES_MAX: usize = 128;
+/// Keys of rounds that are over which a call forgets. A purchase adds two at most, so what is kept shrinks
+/// however small the purchases are.
+pub(crate) const FORGOTTEN: usize = 8;
 
 /// What the operator sets.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
-    /// What tickets cost, and what is won.
-    pub(crate) asset: Asset,
-    /// What a ticket costs.
+    /// What tickets cost, and what is won. A round that has begun ends in what it began with.
+    asset: Asset,
+    /// What a ticket costs, from the next round on where tickets were sold already.
     price: Amount,
     /// Tickets that a member may have in a round; any number where absent.
     per_member_limit: Option<u64>,
@@ -62,8 +64,12 @@ pub(crate) struct Bought {
 /// What was won.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Claimed {
+    /// Of what.
+    pub(crate) asset: Asset,
     /// How much.
     pub(crate) amount: Amount,
+    /// Whether there is more to claim, in another asset.
+    pub(crate) more: bool,
 }
 
 /// How a round stands.
@@ -75,6 +81,8 @@ pub(crate) struct Status {
     tickets: u64,
     /// What is in the pot.
     pot: u64,
+    /// Of what.
+    asset: Asset,
 }
 
 /// How a round ended.
@@ -88,7 +96,9 @@ pub(crate) struct Drawn {
     pub(crate) tickets: u32,
     /// Who had it.
     pub(crate) winner: Account,
-    /// What there is to claim.
+    /// Of what there is something to claim.
+    pub(crate) asset: Asset,
+    /// How much of it.
     pub(crate) prize: Amount,
 }
 
@@ -100,6 +110,21 @@ pub(crate) struct Round {
     /// A hash over all purchases and what the buyers have put into draws.
     #[serde(default)]
     mixed: String,
+    /// What its tickets cost; nothing before the first is sold, and in rounds that began before that was
+    /// kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    terms: Option<Terms>,
+    /// The first round of which there may still be keys to forget.
+    #[serde(default)]
+    remembered: u64,
+}
+
+/// What a round's tickets cost, as it was when the first of them was sold: all have the same chance, in one
+/// pot.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Terms {
+    pub(crate) asset: Asset,
+    price: Amount,
 }
 
 /// A range of tickets.
@@ -119,7 +144,7 @@ impl Tickets {
     }
 }
 
-/// What a member has won and not claimed yet.
+/// What a member has won of an asset and not claimed yet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct Prize {
     amount: Amount,
@@ -144,31 +169,37 @@ pub(crate) fn nothing_won() -> Decline {
     Decline::new("nothing_won", "There is nothing for you to claim.")
 }
 
-pub(crate) fn no_such_ticket() -> Decline {
-    Decline::new("no_such_ticket", "That ticket was not sold.")
+/// What keys of a member's prizes begin with; the asset follows.
+pub(crate) fn prizes(member: &Account) -> Result<String, Decline> {
+    name_key(format!("prize/{member}/"))
 }
 
-/// Where a member's prize is kept.
-pub(crate) fn prize_key(member: &Account) -> Result<String, Decline> {
-    short_enough(format!("prize/{member}"))
+/// Where a member's prize in an asset is kept.
+pub(crate) fn prize_key(member: &Account, asset: &Asset) -> Result<String, Decline> {
+    name_key(format!("prize/{member}/{asset}"))
 }
 
-fn short_enough(key: String) -> Result<String, Decline> {
-    if key.len() > KEY_BYTES_MAX {
-        return Err(Decline::new(
-            "name_too_long",
-            "The name of the account is too long.",
-        ));
+/// Where prizes were kept before their asset was.
+pub(crate) fn old_prize_key(member: &Account) -> String {
+    format!("prize/{member}")
+}
+
+/// The asset of a prize, by the key that it is kept under: an old one is of what is configured.
+pub(crate) fn prize_asset(prefix: &str, key: &str, config: &Config) -> Result<Asset, Decline> {
+    match key.strip_prefix(prefix) {
+        Some(asset) => Ok(asset.parse()?),
+        None => Ok(config.asset.clone()),
     }
-    Ok(key)
 }
 
-impl Config {
+impl Terms {
     /// What so many tickets cost.
     pub(crate) fn cost(&self, tickets: u64) -> Result<Amount, Decline> {
         Ok(self.price.checked_mul(tickets)?)
     }
+}
 
+impl Config {
     /// How many tickets a member has with so many more, if it may.
     pub(crate) fn check(&self, owned: u64, more: u64) -> Result<u64, Decline> {
         let owned = owned.saturating_add(more);
@@ -205,11 +236,21 @@ impl Round {
         &self.mixed
     }
 
-    pub(crate) fn status(&self, pot: u64) -> Status {
+    /// What its tickets cost: what the first has cost, or what is configured.
+    pub(crate) fn terms(&self, config: &Config) -> Terms {
+        let configured = || Terms {
+            asset: config.asset.clone(),
+            price: config.price,
+        };
+        self.terms.clone().unwrap_or_else(configured)
+    }
+
+    pub(crate) fn status(&self, pot: u64, asset: Asset) -> Status {
         Status {
             round: self.number,
             tickets: self.sold,
             pot,
+            asset,
         }
     }
 
@@ -220,8 +261,14 @@ impl Round {
         tickets.ok_or_else(|| Decline::new("no_tickets", nobody))
     }
 
-    /// The round with so many tickets more.
-    pub(crate) fn sell(&self, tickets: u64, to: &Account, seed: &str) -> Result<Self, Decline> {
+    /// The round with so many tickets more, on its terms.
+    pub(crate) fn sell(
+        &self,
+        tickets: u64,
+        terms: &Terms,
+        to: &Account,
+        seed: &str,
+    ) -> Result<Self, Decline> {
         let sold = self.sold.saturating_add(tickets);
         if sold > TICKETS_MAX {
             let message = format!("A round has at most {TICKETS_MAX} tickets.");
@@ -238,6 +285,8 @@ impl Round {
             number: self.number,
             sold,
             mixed: mixed.collect(),
+            terms: Some(terms.clone()),
+            remembered: self.remembered,
         })
     }
 
@@ -245,13 +294,25 @@ impl Round {
     pub(crate) fn next(&self) -> Self {
         Self {
             number: self.number.saturating_add(1),
+            remembered: self.remembered,
             ..Self::default()
         }
     }
 
     /// What keys of ranges begin with.
     pub(crate) fn prefix(&self) -> String {
-        format!("t/{:010}/", self.number)
+        ranges(self.number)
+    }
+
+    /// What the keys begin with of the oldest round that is over and not forgotten yet.
+    pub(crate) fn over(&self) -> Option<[String; 2]> {
+        let round = self.remembered;
+        (round < self.number).then(|| [owners(round), ranges(round)])
+    }
+
+    /// Goes on to forget the round after that one.
+    pub(crate) fn forgot(&mut self) {
+        self.remembered = self.remembered.saturating_add(1);
     }
 
     /// Where the range of the newest tickets is kept: by the number after its last ticket.
@@ -270,8 +331,16 @@ impl Round {
 
     /// Where the number of a member's tickets is kept.
     pub(crate) fn owned_key(&self, member: &Account) -> Result<String, Decline> {
-        short_enough(format!("o/{:010}/{member}", self.number))
+        name_key(format!("{}{member}", owners(self.number)))
     }
+}
+
+fn ranges(round: u64) -> String {
+    format!("t/{round:010}/")
+}
+
+fn owners(round: u64) -> String {
+    format!("o/{round:010}/")
 }
 
 #[cfg(test)]
@@ -285,6 +354,10 @@ mod tests {
         serde_json::from_str(&text).expect("a configuration")
     }
 
+    fn terms() -> Terms {
+        Round::default().terms(&config(""))
+    }
+
     fn member(number: u32) -> Account {
         format!("user:{number}").parse().expect("an account")
     }
@@ -295,7 +368,7 @@ mod tests {
         let mut ranges = BTreeMap::new();
         for (number, tickets) in [(1, 3), (2, 1), (3, 12), (1, 100)] {
             round = round
-                .sell(tickets, &member(number), "")
+                .sell(tickets, &terms(), &member(number), "")
                 .expect("there are tickets");
             ranges.insert(round.range_key(), member(number));
         }
@@ -313,12 +386,15 @@ mod tests {
     #[test]
     fn what_is_mixed_depends_on_every_buyer() {
         let round = Round::default();
-        let sell = |member: &Account, seed| round.sell(1, member, seed).expect("a ticket").mixed;
+        let sell = |tickets, number, seed| {
+            let sold = round.sell(tickets, &terms(), &member(number), seed);
+            sold.expect("there are tickets").mixed
+        };
         let all = [
-            sell(&member(1), "a"),
-            sell(&member(1), "b"),
-            sell(&member(2), "a"),
-            round.sell(2, &member(1), "a").expect("tickets").mixed,
+            sell(1, 1, "a"),
+            sell(1, 1, "b"),
+            sell(1, 2, "a"),
+            sell(2, 1, "a"),
         ];
         let different: std::collections::BTreeSet<_> = all.iter().collect();
         assert_eq!(different.len(), all.len());
@@ -347,21 +423,94 @@ mod tests {
             "limit_reached"
         );
         let full = Round::default()
-            .sell(TICKETS_MAX, &member(1), "")
+            .sell(TICKETS_MAX, &terms(), &member(1), "")
             .expect("all of them");
-        assert_eq!(
-            full.sell(1, &member(1), "").expect_err("sold out").code(),
-            "sold_out"
-        );
+        let more = full.sell(1, &terms(), &member(1), "");
+        assert_eq!(more.expect_err("sold out").code(), "sold_out");
         assert_eq!(
             Round::default().tickets().expect_err("none").code(),
             "no_tickets"
         );
-        let longest = "a".repeat(64) + ":" + &"b".repeat(63);
-        let longest: Account = longest.parse().expect("a name");
-        assert_eq!(
-            prize_key(&longest).expect_err("too long").code(),
-            "name_too_long"
-        );
+    }
+
+    /// A member whose name has so many characters.
+    fn named(chars: usize) -> Account {
+        let name = format!("{}:{}", "a".repeat(64), "b".repeat(chars - 65));
+        name.parse().expect("a name")
+    }
+
+    #[test]
+    fn names_are_kept_up_to_the_length_of_a_key() {
+        let code = |key: Result<String, Decline>| key.map(drop).map_err(|no| no.code());
+        let (coin, round) = (Asset::new("coin"), Round::default());
+        assert_eq!(code(prize_key(&named(117), &coin)), Ok(()));
+        assert_eq!(code(prize_key(&named(118), &coin)), Err("name_too_long"));
+        assert_eq!(code(round.owned_key(&named(115))), Ok(()));
+        assert_eq!(code(round.owned_key(&named(116))), Err("name_too_long"));
+    }
+
+    /// What a draw writes must have room even where there is none left: whether it commits must not depend
+    /// on who has won.
+    #[test]
+    fn a_draw_frees_more_than_a_new_prize_takes() {
+        let room = |key: &str, value: &str| key.len() + value.len();
+        let text = |round: &Round| serde_json::to_string(round).expect("JSON");
+        let longest = format!("{}:{}", "a".repeat(64), "b".repeat(50));
+        for (winner, asset) in [(member(1), longest), (named(115), "coin".into())] {
+            let asset: Asset = asset.parse().expect("a name");
+            let key = prize_key(&winner, &asset).expect("it is as long as it may be");
+            let prize = Prize::and(None, Amount::new((1 << 53) - 1).expect("the most"));
+            let prize = serde_json::to_string(&prize.expect("an amount")).expect("JSON");
+            let terms = Terms {
+                asset,
+                price: Amount::ONE,
+            };
+            let before = Round {
+                number: 9,
+                ..Round::default()
+            };
+            let sold = before.sell(1, &terms, &winner, "");
+            let sold = sold.expect("a ticket");
+            let tickets = serde_json::to_string(&Tickets::of(&winner)).expect("JSON");
+            let owned = sold.owned_key(&winner).expect("it was bought");
+            let freed = room(&sold.range_key(), &tickets) + room(&owned, "1");
+            let shrunk = text(&sold).len() - text(&sold.next()).len();
+            assert!(room(&key, &prize) <= freed + shrunk, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_prize_is_of_the_asset_that_its_key_says() {
+        let (config, prefix) = (config(""), prizes(&member(1)).expect("it is short"));
+        let of = |key: &str| prize_asset(&prefix, key, &config).map_err(|no| no.code());
+        let gem = Asset::new("gem");
+        let key = prize_key(&member(1), &gem).expect("it is short");
+        assert_eq!(of(&key), Ok(gem));
+        assert_eq!(of(&old_prize_key(&member(1))), Ok(Asset::new("coin")));
+    }
+
+    #[test]
+    fn a_round_ends_on_the_terms_that_it_began_with() {
+        let gems: Config = serde_json::from_str(r#"{"asset": "gem", "price": 2}"#).expect("one");
+        let sold = Round::default().sell(1, &terms(), &member(1), "");
+        let sold = sold.expect("a ticket");
+        assert_eq!(sold.terms(&gems), terms());
+        assert_eq!(sold.next().terms(&gems).asset, Asset::new("gem"));
+        // What was kept before rounds had terms is read as it was meant.
+        let old: Round = serde_json::from_str(r#"{"number": 3, "sold": 5}"#).expect("a round");
+        assert_eq!(old.terms(&gems).cost(3), Ok(Amount::new(6).expect("six")));
+    }
+
+    #[test]
+    fn rounds_are_forgotten_in_order_and_the_present_one_never() {
+        let mut round = Round::default();
+        assert_eq!(round.over(), None);
+        round = round.next().next();
+        for number in [0, 1] {
+            assert_eq!(round.over(), Some([owners(number), ranges(number)]));
+            round.forgot();
+        }
+        assert_eq!(round.over(), None);
+        assert_eq!(round.next().over(), Some([owners(2), ranges(2)]));
     }
 }
