@@ -33,6 +33,12 @@ fn long_name(chars: usize) -> String {
     format!("{}:{}", "a".repeat(64), "b".repeat(chars - 65))
 }
 
+/// How many keys a plugin keeps that begin with a prefix.
+fn kept(economy: &Economy, plugin: &str, prefix: &str) -> usize {
+    let state = economy.state(plugin);
+    state.keys().filter(|key| key.starts_with(prefix)).count()
+}
+
 /// How many bytes a plugin keeps.
 fn room(economy: &Economy, plugin: &str) -> u64 {
     let state = economy.state(plugin);
@@ -171,4 +177,64 @@ fn who_has_too_long_a_name_for_a_reward_or_a_job_is_told_so() {
         assert_eq!(long.declined(), "name_too_long");
         assert_eq!(long.sentence(), "A name is too long to be remembered.");
     }
+}
+
+fn offer(economy: &mut Economy, member: &str) -> Called {
+    let gift = json!({"to": "user:3", "give": {"coin": 1}});
+    economy.call(member, "trade/offer", gift)
+}
+
+#[test]
+fn a_member_has_ten_offers_open_and_an_eleventh_once_one_is_withdrawn_or_over() {
+    let mut economy = with("trade", json!({}));
+    for number in 1..=10 {
+        assert_eq!(offer(&mut economy, "user:1").reply()["trade"], number);
+    }
+    assert_eq!(offer(&mut economy, "user:1").declined(), "too_many_offers");
+    offer(&mut economy, "user:2").reply();
+    for (member, action) in [("user:1", "trade/withdraw"), ("user:3", "trade/accept")] {
+        let trade = if member == "user:1" { 4 } else { 5 };
+        economy
+            .call(member, action, json!({ "trade": trade }))
+            .reply();
+        offer(&mut economy, "user:1").reply();
+        assert_eq!(offer(&mut economy, "user:1").declined(), "too_many_offers");
+    }
+    economy.wait(DAY_S - 1);
+    assert_eq!(offer(&mut economy, "user:1").declined(), "too_many_offers");
+    economy.wait(1);
+    offer(&mut economy, "user:1").reply();
+}
+
+#[test]
+fn offers_that_have_ended_go_with_those_after_them() {
+    let mut economy = with("trade", json!({}));
+    for _ in 0..10 {
+        offer(&mut economy, "user:1").reply();
+    }
+    economy.wait(DAY_S);
+    for left in [7, 4, 3, 4] {
+        offer(&mut economy, "user:2").reply();
+        assert_eq!(kept(&economy, "trade", "t/"), left);
+    }
+    // Nothing is kept of who has no offer any more, and nothing that is open was forgotten.
+    assert_eq!(kept(&economy, "trade", "o/"), 1);
+    for trade in 11..=14 {
+        let accept = json!({ "trade": trade });
+        economy.call("user:3", "trade/accept", accept).reply();
+    }
+    assert_eq!(
+        kept(&economy, "trade", "o/") + kept(&economy, "trade", "t/"),
+        0
+    );
+}
+
+#[test]
+fn what_is_wanted_for_an_offer_has_to_exist() {
+    let mut economy = with("trade", json!({}));
+    let want = |asset: &str| json!({"to": "user:2", "give": {"coin": 1}, "want": {asset: 2000}});
+    let unknown = economy.call("user:1", "trade/offer", want("item:dragon"));
+    assert_eq!(unknown.declined(), "unknown_asset");
+    // Nobody needs to have it yet.
+    economy.call("user:1", "trade/offer", want("gem")).reply();
 }

@@ -348,3 +348,38 @@ async fn an_auction_gives_each_bid_back_but_the_highest_and_settles_once() {
     assert_eq!(guild.coins(3).await, [1060, 1000, 940]);
     house.close().await;
 }
+
+/// What an admin does to the first hold of an account: captures a part, or releases it.
+async fn interfere(guild: &mut Guild, account: &str, what: &str, body: Value) {
+    let path = format!("{GUILD}/holds?account={account}");
+    let listed = guild.get(&path).await.json();
+    let of_account = |hold: &&Value| hold["from"] == account;
+    let hold = listed["holds"].as_array().unwrap().iter().find(of_account);
+    let id = hold.expect("something is held")["id"].as_str().unwrap();
+    let path = format!("holds/{id}/{what}");
+    let done = guild.post(&path, &path, body).await;
+    assert!(done.status.is_success(), "{}", done.json());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_offer_of_which_an_admin_took_a_part_is_no_trade_any_more() {
+    let (house, mut guild) = House::with_guild(2).await;
+    guild.install("trade", "bundled:trade", json!({})).await;
+    let gem = json!({"kind": "currency", "name": "Gem"});
+    guild.made(&format!("{GUILD}/assets/gem"), gem).await;
+    guild.issue("user:2", "gem", 10).await;
+    let offer = json!({"to": "user:2", "give": {"coin": 100}, "want": {"gem": 10}});
+    let offered = guild.call("trade/offer", "o", "user:1", offer).await;
+    assert_eq!(offered.status, 200, "{}", offered.json());
+    interfere(&mut guild, "user:1", "capture", json!({"amount": 1})).await;
+    let trade = json!({"trade": 1});
+    let refused = guild.call("trade/accept", "a", "user:2", trade.clone());
+    assert_eq!(decline_code(&refused.await), "too_late");
+    assert_eq!(guild.posted("user:2", "gem").await, 10);
+    // Who made it has the rest back.
+    let withdrawn = guild.call("trade/withdraw", "w", "user:1", trade).await;
+    assert_eq!(withdrawn.status, 200, "{}", withdrawn.json());
+    let account = guild.get(&format!("{GUILD}/accounts/user:1")).await.json();
+    assert_eq!(account["balances"]["coin"]["available"], 999);
+    house.close().await;
+}

@@ -76,6 +76,7 @@ mod decline;
 mod glue;
 mod key;
 mod names;
+mod open;
 mod stakes;
 
 pub use amount::{Amount, AmountError};
@@ -83,6 +84,7 @@ pub use call::{Call, HoldId, NoArguments, NoConfig};
 pub use decline::Decline;
 pub use key::name_key;
 pub use names::{Account, Asset, NameError};
+pub use open::OpenList;
 pub use stakes::Stakes;
 
 // The contract's own types, where they are good enough for authors.

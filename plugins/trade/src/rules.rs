@@ -3,9 +3,20 @@
 use std::collections::BTreeMap;
 
 use bursar_plugin::prelude::*;
+use bursar_plugin::{OpenList, name_key};
 
 /// Different assets on one side of a trade. Both sides together stay within a call's 16 transfers.
 const ASSETS_MAX: usize = 7;
+
+/// Offers that a member has open at a time: with the longest names they take some 20 KB of what is kept for
+/// all.
+const OPEN_MAX: usize = 10;
+
+/// How long an offer is open: as its holds in the manifest.
+pub(crate) const LIVES_S: u64 = 86_400;
+
+/// Offers that have ended which another one forgets: more than it adds.
+pub(crate) const FORGOTTEN: u64 = 4;
 
 /// What the operator sets: nothing.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -27,7 +38,7 @@ pub(crate) struct Offer {
     /// What is wanted for it: up to seven assets; a gift where it is empty.
     #[serde(default)]
     #[schemars(extend("maxProperties" = ASSETS_MAX))]
-    want: Basket,
+    pub(crate) want: Basket,
 }
 
 /// The number of a trade.
@@ -84,12 +95,28 @@ pub(crate) fn key(number: u64) -> String {
     format!("t/{number}")
 }
 
+/// Where it is kept which offers a member has open.
+pub(crate) fn open_key(member: &Account) -> Result<String, Decline> {
+    name_key(format!("o/{member}"))
+}
+
+/// What a member has open with one more offer, if it may.
+pub(crate) fn opened(mut open: OpenList, number: u64, now_ms: u64) -> Result<OpenList, Decline> {
+    let until_ms = now_ms.saturating_add(LIVES_S * 1000);
+    if open.add(number, until_ms, now_ms, OPEN_MAX) {
+        return Ok(open);
+    }
+    let message = format!("You have {OPEN_MAX} offers open: withdraw one before the next.");
+    Err(Decline::new("too_many_offers", message))
+}
+
 pub(crate) fn no_such_trade() -> Decline {
     Decline::new("no_such_trade", "There is no such offer any more.")
 }
 
 pub(crate) fn too_late() -> Decline {
-    Decline::new("too_late", "The offer has ended; ask for another.")
+    let message = "The offer has ended, or not all of it is there any more: ask for another.";
+    Decline::new("too_late", message)
 }
 
 impl Offer {
@@ -128,8 +155,10 @@ impl Trade {
         &self.from
     }
 
-    pub(crate) fn held(&self) -> &[Held] {
-        &self.held
+    /// The holds of what is given, each with the amount that it was placed with.
+    pub(crate) fn held(&self) -> impl Iterator<Item = (&HoldId, Amount)> {
+        let holds = self.held.iter().map(|held| &held.hold);
+        holds.zip(self.give.values().copied())
     }
 
     /// What is to be paid for it.
@@ -200,6 +229,26 @@ mod tests {
             "too_much"
         );
         assert_eq!(refused(&offer("{}", &basket(1, "b")), 1), "too_much");
+    }
+
+    #[test]
+    fn a_member_has_so_many_offers_open_and_no_more() {
+        let add = |open, number| opened(open, number, 0).expect("there is room");
+        let full = (0..OPEN_MAX as u64).fold(OpenList::default(), add);
+        let more = opened(full.clone(), 99, LIVES_S * 1000 - 1).expect_err("one too many");
+        assert_eq!(more.code(), "too_many_offers");
+        assert!(opened(full, 99, LIVES_S * 1000).is_ok(), "they are over");
+    }
+
+    #[test]
+    fn names_are_kept_up_to_the_length_of_a_key() {
+        let member = |last: usize| {
+            let name = format!("{}:{}", "a".repeat(64), "b".repeat(last));
+            name.parse::<Account>().expect("a name")
+        };
+        assert!(open_key(&member(61)).is_ok());
+        let long = open_key(&member(62)).expect_err("too long");
+        assert_eq!(long.code(), "name_too_long");
     }
 
     #[test]
