@@ -238,3 +238,101 @@ fn what_is_wanted_for_an_offer_has_to_exist() {
     // Nobody needs to have it yet.
     economy.call("user:1", "trade/offer", want("gem")).reply();
 }
+
+fn open(economy: &mut Economy, lasts_s: u64) -> Called {
+    let lot = json!({"asset": "item:potion", "amount": 1, "reserve": 50, "lasts_s": lasts_s});
+    economy.call("user:1", "auction/open", lot)
+}
+
+fn bid(economy: &mut Economy, member: &str, amount: u64) -> Called {
+    economy.call(member, "auction/bid", json!({"lot": 1, "amount": amount}))
+}
+
+fn settle(economy: &mut Economy) -> Called {
+    economy.call("user:3", "auction/settle", json!({"lot": 1}))
+}
+
+#[test]
+fn a_lot_that_nobody_settled_in_time_gives_the_bid_back_at_once() {
+    let mut economy = with("auction", json!({"asset": "coin"}));
+    open(&mut economy, 30 * DAY_S).reply();
+    economy.wait(29 * DAY_S);
+    bid(&mut economy, "user:2", 50).reply();
+    economy.wait(2 * DAY_S);
+    assert_eq!(economy.held("user:1", "item:potion"), 0, "the lot is free");
+    assert_eq!(economy.held("user:2", "coin"), 50, "the bid is not");
+    let settled = settle(&mut economy);
+    assert_eq!(*settled.reply(), json!({"winner": null, "price": null}));
+    assert_eq!(settled.postings(), []);
+    assert_eq!(economy.held("user:2", "coin"), 0);
+    assert_eq!(settle(&mut economy).declined(), "no_such_lot");
+    assert_eq!(
+        kept(&economy, "auction", "l/") + kept(&economy, "auction", "s/"),
+        0
+    );
+}
+
+#[test]
+fn late_bids_prolong_an_auction_until_there_is_just_time_to_settle() {
+    let config = json!({"asset": "coin", "extension_s": 40 * DAY_S});
+    let mut economy = with("auction", config);
+    let ends_ms = open(&mut economy, 60).reply()["ends_ms"]
+        .as_u64()
+        .expect("a time");
+    let lasts_s = 31 * DAY_S - 6 * 60 * 60;
+    let last_ms = ends_ms - 60_000 + lasts_s * 1000;
+    assert_eq!(bid(&mut economy, "user:2", 50).reply()["ends_ms"], last_ms);
+    economy.wait(lasts_s - 1);
+    assert_eq!(bid(&mut economy, "user:3", 51).reply()["ends_ms"], last_ms);
+    assert_eq!(settle(&mut economy).declined(), "not_over");
+    economy.wait(1);
+    assert_eq!(bid(&mut economy, "user:2", 52).declined(), "over");
+    assert_eq!(settle(&mut economy).reply()["winner"], "user:3");
+    assert_eq!(economy.balance("user:3", "item:potion"), 1001);
+    assert_eq!(economy.balance("user:1", "coin"), 1051);
+}
+
+#[test]
+fn a_lot_is_bid_for_and_paid_in_what_it_was_opened_with() {
+    let mut economy = with("auction", json!({"asset": "coin"}));
+    open(&mut economy, 60).reply();
+    bid(&mut economy, "user:2", 50).reply();
+    economy.install(component("auction"), json!({"asset": "gem"}));
+    let low = bid(&mut economy, "user:3", 50);
+    assert_eq!(low.sentence(), "Bid at least 51 coin.");
+    bid(&mut economy, "user:3", 60).reply();
+    assert_eq!(
+        [
+            economy.held("user:3", "coin"),
+            economy.held("user:3", "gem")
+        ],
+        [60, 0]
+    );
+    economy.wait(60);
+    assert_eq!(settle(&mut economy).reply()["price"], 60);
+    assert_eq!(economy.balance("user:1", "coin"), 1060);
+    assert_eq!(economy.balance("user:1", "gem"), 1000);
+}
+
+#[test]
+fn a_seller_has_twenty_lots_open_and_those_that_have_ended_go_with_new_ones() {
+    let mut economy = with("auction", json!({"asset": "coin"}));
+    for number in 1..=20 {
+        assert_eq!(open(&mut economy, 60).reply()["lot"], number);
+    }
+    assert_eq!(open(&mut economy, 60).declined(), "too_many_lots");
+    economy
+        .call("user:1", "auction/cancel", json!({"lot": 20}))
+        .reply();
+    open(&mut economy, 60).reply();
+    // The first of them goes on until its lot is free, and nobody settles it.
+    bid(&mut economy, "user:2", 50).reply();
+    economy.wait(31 * DAY_S - 1);
+    assert_eq!(open(&mut economy, 60).declined(), "too_many_lots");
+    economy.wait(1);
+    for left in [17, 14] {
+        open(&mut economy, 60).reply();
+        assert_eq!(kept(&economy, "auction", "l/"), left);
+    }
+    assert_eq!(economy.held("user:2", "coin"), 0, "the bid is free as well");
+}

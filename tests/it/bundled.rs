@@ -45,6 +45,10 @@ async fn every_bundled_plugin_installs_by_name_and_says_what_it_is() {
         let plugin = guild.get(&format!("{GUILD}/plugins/{name}")).await.json();
         assert_eq!(plugin["manifest"]["id"], name);
         assert_eq!(plugin["enabled"], true);
+        // Where something is kept of members, 1 MiB would be full with some ten thousand of them.
+        let keeps = !["coinflip", "dice", "slots"].contains(&name);
+        let state_bytes = keeps.then_some(16 << 20);
+        assert_eq!(plugin["grants"]["state_bytes"].as_u64(), state_bytes);
     }
     house.close().await;
 }
@@ -381,5 +385,38 @@ async fn an_offer_of_which_an_admin_took_a_part_is_no_trade_any_more() {
     assert_eq!(withdrawn.status, 200, "{}", withdrawn.json());
     let account = guild.get(&format!("{GUILD}/accounts/user:1")).await.json();
     assert_eq!(account["balances"]["coin"]["available"], 999);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bid_that_an_admin_released_is_outbid_like_any_other() {
+    let (house, mut guild, clock) = auction().await;
+    let bid = |amount: u64| json!({"lot": 1, "amount": amount});
+    guild.call("auction/bid", "b1", "user:2", bid(50)).await;
+    interfere(&mut guild, "user:2", "release", json!({})).await;
+    let next = guild.call("auction/bid", "b2", "user:3", bid(60)).await;
+    assert_eq!(next.status, 200, "{}", next.json());
+    clock.fetch_add(60_000, Ordering::SeqCst);
+    let of = json!({"lot": 1});
+    let settled = guild.call("auction/settle", "s", "user:1", of).await;
+    assert_eq!(settled.json()["reply"]["winner"], "user:3");
+    assert_eq!(guild.coins(3).await, [1060, 1000, 940]);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lot_that_an_admin_took_away_is_not_bid_for_and_ends_at_once() {
+    let (house, mut guild, _clock) = auction().await;
+    let bid = |amount: u64| json!({"lot": 1, "amount": amount});
+    guild.call("auction/bid", "b1", "user:2", bid(50)).await;
+    interfere(&mut guild, "user:1", "release", json!({})).await;
+    let next = guild.call("auction/bid", "b2", "user:3", bid(60)).await;
+    assert_eq!(decline_code(&next), "lot_gone");
+    let of = json!({"lot": 1});
+    let settled = guild.call("auction/settle", "s", "user:3", of).await;
+    assert_eq!(settled.status, 200, "{}", settled.json());
+    assert_eq!(settled.json()["reply"]["winner"], Value::Null);
+    let account = guild.get(&format!("{GUILD}/accounts/user:2")).await.json();
+    assert_eq!(account["balances"]["coin"]["available"], 1000);
     house.close().await;
 }

@@ -1,20 +1,35 @@
 //! The rules of an auction: plain functions, without the host.
 
 use bursar_plugin::prelude::*;
+use bursar_plugin::{OpenList, name_key};
 
-/// The longest auction: 30 days. Holds of lots and bids live a day longer.
+/// The longest auction as it is opened: 30 days.
 const LASTS_S_MAX: u64 = 30 * 24 * 60 * 60;
+
+/// How long lots and bids are held: as in the manifest, a day longer than that.
+pub(crate) const HELD_S: u64 = LASTS_S_MAX + 24 * 60 * 60;
+
+/// Seconds that are left to settle the longest auction, however late the last bid has come: six hours.
+const SETTLE_S: u64 = 6 * 60 * 60;
+
+/// Lots that a member has open at a time: with the longest names they take some 20 KB of what is kept for
+/// all.
+const OPEN_MAX: usize = 20;
+
+/// Lots that have ended which a new one forgets: more than it adds.
+pub(crate) const FORGOTTEN: u64 = 4;
 
 /// What the operator sets.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
-    /// What is bid in.
-    pub(crate) asset: Asset,
+    /// What is bid in. Lots that are open when it changes go on in what they were opened with.
+    asset: Asset,
     /// By how much a bid has to pass the one before; 1 where absent.
     #[serde(default = "one")]
     increment: Amount,
-    /// Seconds that an auction goes on at least after a bid; none where absent.
+    /// Seconds that an auction goes on at least after a bid; none where absent. However many bids there are,
+    /// it ends six hours before the lot is free again, which is 31 days after it was opened.
     #[serde(default)]
     extension_s: u64,
 }
@@ -83,6 +98,31 @@ pub(crate) struct Ended {
     price: Option<Amount>,
 }
 
+impl Ended {
+    /// Somebody has bid for it, and has it.
+    pub(crate) fn sold(to: &Placed) -> Self {
+        Self {
+            winner: Some(to.bidder.clone()),
+            price: Some(to.amount),
+        }
+    }
+
+    /// Nobody has it.
+    pub(crate) fn unsold() -> Self {
+        Self {
+            winner: None,
+            price: None,
+        }
+    }
+}
+
+/// When an auction ends: without late bids, and with ever so many of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Times {
+    ends_ms: u64,
+    last_end_ms: u64,
+}
+
 /// The highest bid.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(crate) struct Placed {
@@ -101,6 +141,12 @@ pub(crate) struct Lot {
     ends_ms: u64,
     hold: HoldId,
     highest: Option<Placed>,
+    /// What is bid in; what is configured for lots that were opened before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bid_asset: Option<Asset>,
+    /// Until when late bids make it go on; for lots that were opened before it was kept they do not.
+    #[serde(default)]
+    last_end_ms: u64,
 }
 
 /// Where a lot is kept.
@@ -112,16 +158,34 @@ pub(crate) fn no_such_lot() -> Decline {
     Decline::new("no_such_lot", "There is no such lot any more.")
 }
 
-pub(crate) fn too_late() -> Decline {
-    Decline::new(
-        "too_late",
-        "It was not settled in time, and everybody has their own back.",
-    )
+/// What is up for auction has been taken away from it.
+pub(crate) fn lot_gone() -> Decline {
+    let message = "The lot is not there any more: settle it, and everybody has their own back.";
+    Decline::new("lot_gone", message)
+}
+
+/// Where it is kept which lots a member has open.
+pub(crate) fn open_key(seller: &Account) -> Result<String, Decline> {
+    name_key(format!("s/{seller}"))
+}
+
+/// What a member has open with one more lot, if it may.
+pub(crate) fn opened(mut lots: OpenList, number: u64, now_ms: u64) -> Result<OpenList, Decline> {
+    if lots.add(number, after(now_ms, HELD_S), now_ms, OPEN_MAX) {
+        return Ok(lots);
+    }
+    let message = format!("You have {OPEN_MAX} lots open: settle or cancel one before the next.");
+    Err(Decline::new("too_many_lots", message))
+}
+
+/// So many seconds later.
+fn after(now_ms: u64, seconds: u64) -> u64 {
+    now_ms.saturating_add(seconds.saturating_mul(1000))
 }
 
 impl Config {
     /// When an auction ends that begins now.
-    pub(crate) fn ends(&self, open: &Open, now_ms: u64) -> Result<u64, Decline> {
+    pub(crate) fn times(&self, open: &Open, now_ms: u64) -> Result<Times, Decline> {
         if !(1..=LASTS_S_MAX).contains(&open.lasts_s) {
             let message = format!("An auction lasts 1 to {LASTS_S_MAX} s.");
             return Err(Decline::new("lasts_too_long", message));
@@ -132,20 +196,31 @@ impl Config {
                 "What is bid in cannot be bid for.",
             ));
         }
-        Ok(now_ms.saturating_add(open.lasts_s.saturating_mul(1000)))
+        Ok(Times {
+            ends_ms: after(now_ms, open.lasts_s),
+            last_end_ms: after(now_ms, HELD_S - SETTLE_S),
+        })
     }
 }
 
 impl Lot {
-    pub(crate) fn new(seller: Account, open: Open, ends_ms: u64, hold: HoldId) -> Self {
+    pub(crate) fn new(
+        seller: Account,
+        open: Open,
+        times: Times,
+        config: &Config,
+        hold: HoldId,
+    ) -> Self {
         Self {
             seller,
             asset: open.asset,
             amount: open.amount,
             reserve: open.reserve,
-            ends_ms,
+            ends_ms: times.ends_ms,
             hold,
             highest: None,
+            bid_asset: Some(config.asset.clone()),
+            last_end_ms: times.last_end_ms,
         }
     }
 
@@ -159,6 +234,11 @@ impl Lot {
 
     pub(crate) fn amount(&self) -> Amount {
         self.amount
+    }
+
+    /// What is bid in.
+    pub(crate) fn bid_asset<'a>(&'a self, config: &'a Config) -> &'a Asset {
+        self.bid_asset.as_ref().unwrap_or(&config.asset)
     }
 
     pub(crate) fn hold(&self) -> &HoldId {
@@ -195,15 +275,16 @@ impl Lot {
             None => self.reserve,
         };
         if amount < least {
-            let message = format!("Bid at least {least} {}.", config.asset);
+            let message = format!("Bid at least {least} {}.", self.bid_asset(config));
             return Err(Decline::new("bid_too_low", message));
         }
         Ok(())
     }
 
-    /// Takes a bid as the highest. The auction goes on for a while after it.
+    /// Takes a bid as the highest. The auction goes on for a while after it, but not until the lot is held
+    /// no longer: whoever bids most then would go away empty-handed.
     pub(crate) fn take(&mut self, placed: Placed, config: &Config, now_ms: u64) {
-        let goes_on = now_ms.saturating_add(config.extension_s.saturating_mul(1000));
+        let goes_on = after(now_ms, config.extension_s).min(self.last_end_ms);
         self.ends_ms = self.ends_ms.max(goes_on);
         self.highest = Some(placed);
     }
@@ -227,15 +308,6 @@ impl Lot {
             return Err(Decline::new("has_bids", "Somebody has bid for it."));
         }
         Ok(())
-    }
-
-    /// How it ended.
-    pub(crate) fn ended(self) -> Ended {
-        let (winner, price) = self
-            .highest
-            .map(|highest| (highest.bidder, highest.amount))
-            .unzip();
-        Ended { winner, price }
     }
 }
 
@@ -267,7 +339,9 @@ mod tests {
     }
 
     fn lot() -> Lot {
-        Lot::new(member(1), open("item:sword", 60), 60_000, hold())
+        let open = open("item:sword", 60);
+        let times = config().times(&open, 0).expect("it is short");
+        Lot::new(member(1), open, times, &config(), hold())
     }
 
     fn bid(lot: &mut Lot, bidder: u32, units: u64, now_ms: u64) -> Result<(), &'static str> {
@@ -295,7 +369,7 @@ mod tests {
         assert_eq!(bid(&mut lot, 3, 104, 0), Err("bid_too_low"));
         assert_eq!(bid(&mut lot, 3, 105, 0), Ok(()));
         assert_eq!(bid(&mut lot, 1, 200, 0), Err("bids_self"));
-        let ended = lot.ended();
+        let ended = Ended::sold(lot.highest().expect("there are bids"));
         assert_eq!(
             (ended.winner, ended.price),
             (Some(member(3)), Some(amount(105)))
@@ -318,14 +392,67 @@ mod tests {
     #[test]
     fn auctions_end_at_their_limits() {
         let code = |asset, lasts_s| {
-            config()
-                .ends(&open(asset, lasts_s), 5)
-                .map_err(|no| no.code())
+            let times = config().times(&open(asset, lasts_s), 5);
+            times.map(|times| times.ends_ms).map_err(|no| no.code())
         };
         assert_eq!(code("item:sword", LASTS_S_MAX), Ok(5 + LASTS_S_MAX * 1000));
         assert_eq!(code("item:sword", LASTS_S_MAX + 1), Err("lasts_too_long"));
         assert_eq!(code("item:sword", 0), Err("lasts_too_long"));
         assert_eq!(code("coin", 60), Err("same_asset"));
+    }
+
+    #[test]
+    fn late_bids_leave_time_to_settle_before_the_lot_is_free() {
+        let mut lot = lot();
+        lot.ends_ms = after(0, LASTS_S_MAX);
+        let last_ms = after(0, HELD_S - SETTLE_S);
+        let mut placed = |now_ms| {
+            let (bidder, amount, hold) = (member(2), amount(100), hold());
+            let placed = Placed {
+                bidder,
+                amount,
+                hold,
+            };
+            lot.take(placed, &config(), now_ms);
+            lot.ends_ms()
+        };
+        assert_eq!(placed(last_ms - 10_001), last_ms - 1);
+        assert_eq!(placed(last_ms - 10_000), last_ms);
+        assert_eq!(placed(last_ms - 1), last_ms);
+    }
+
+    #[test]
+    fn a_lot_of_before_is_bid_for_in_what_is_configured_and_goes_on_no_longer() {
+        let mut old = serde_json::to_value(lot()).expect("JSON");
+        let members = old.as_object_mut().expect("an object");
+        members.remove("bid_asset").expect("it is kept");
+        members.remove("last_end_ms").expect("it is kept");
+        let mut old: Lot = serde_json::from_value(old).expect("a lot");
+        let gems: Config = serde_json::from_str(r#"{"asset": "gem"}"#).expect("one");
+        assert_eq!(old.bid_asset(&gems), &Asset::new("gem"));
+        assert_eq!(lot().bid_asset(&gems), &Asset::new("coin"));
+        assert_eq!(bid(&mut old, 2, 100, 59_999), Ok(()));
+        assert_eq!(old.ends_ms(), 60_000);
+    }
+
+    #[test]
+    fn a_member_has_so_many_lots_open_and_no_more() {
+        let add = |lots, number| opened(lots, number, 0).expect("there is room");
+        let full = (0..OPEN_MAX as u64).fold(OpenList::default(), add);
+        let more = opened(full.clone(), 99, HELD_S * 1000 - 1).expect_err("one too many");
+        assert_eq!(more.code(), "too_many_lots");
+        assert!(opened(full, 99, HELD_S * 1000).is_ok(), "they are over");
+    }
+
+    #[test]
+    fn names_are_kept_up_to_the_length_of_a_key() {
+        let member = |last: usize| {
+            let name = format!("{}:{}", "a".repeat(64), "b".repeat(last));
+            name.parse::<Account>().expect("a name")
+        };
+        assert!(open_key(&member(61)).is_ok());
+        let long = open_key(&member(62)).expect_err("too long");
+        assert_eq!(long.code(), "name_too_long");
     }
 
     #[test]
