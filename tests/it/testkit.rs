@@ -1,7 +1,7 @@
 //! The test kit of plugin authors, on components that are built like theirs; and what calls cost.
 
 use bursar_server::bundled;
-use bursar_testkit::{Economy, Grants, posting};
+use bursar_testkit::{Called, Economy, Grants, posting};
 use expect_test::expect;
 use serde_json::{Value, json};
 
@@ -123,13 +123,24 @@ fn a_wrong_configuration_is_told_at_once() {
     with("coinflip", json!({"coin": "asset"}));
 }
 
-/// What one call of each plugin burns. The numbers are the same on every build of the host, of which
-/// debug and release are two; they change with a plugin's own code, with the compiler of its language,
-/// and with the price of what a guest asks. If nothing of that has changed, neither may they.
-#[test]
-fn calls_cost_what_they_always_cost() {
+/// One call of a plugin that moves something between members.
+fn between_members(action: &str, config: Value, arguments: Value) -> Called {
+    let (name, _) = action.split_once('/').expect("a plugin and its action");
+    let mut economy = with(name, config);
+    economy.member("user:2", &[]);
+    economy.issue("user:1", "item:potion", 1);
+    economy.call("user:1", action, arguments)
+}
+
+/// A call of each plugin that needs no more than a member: its action, configuration and arguments.
+fn lone_calls() -> Vec<(&'static str, Value, Value)> {
     let bet = json!({"stake": 10, "side": "heads"});
-    let calls = [
+    vec![
+        (
+            "blackjack/deal",
+            json!({"asset": "coin"}),
+            json!({"stake": 10}),
+        ),
         ("coinflip/flip", json!({"asset": "coin"}), bet),
         (
             "daily/claim",
@@ -159,8 +170,15 @@ fn calls_cost_what_they_always_cost() {
             json!({"asset": "coin", "pay_min": 1, "pay_max": 3, "cooldown_s": 60}),
             json!({}),
         ),
-    ];
-    let mut burned: Vec<String> = calls
+    ]
+}
+
+/// What one call of each plugin burns. The numbers are the same on every build of the host, of which
+/// debug and release are two; they change with a plugin's own code, with the compiler of its language,
+/// and with the price of what a guest asks. If nothing of that has changed, neither may they.
+#[test]
+fn calls_cost_what_they_always_cost() {
+    let mut burned: Vec<String> = lone_calls()
         .into_iter()
         .map(|(action, config, arguments)| {
             let (name, _) = action.split_once('/').expect("a plugin and its action");
@@ -170,15 +188,33 @@ fn calls_cost_what_they_always_cost() {
         })
         .collect();
     let bought = a_shop().call("user:1", "shop/buy", json!({"item": "item:potion"}));
-    bought.reply();
-    burned.push(format!("shop/buy {}", bought.fuel()));
+    let swap = json!({"to": "user:2", "give": {"coin": 5}, "want": {"item:potion": 1}});
+    let lot = json!({"asset": "item:potion", "amount": 1, "reserve": 50, "lasts_s": 60});
+    let others = [
+        ("shop/buy", bought),
+        (
+            "trade/offer",
+            between_members("trade/offer", json!({}), swap),
+        ),
+        (
+            "auction/open",
+            between_members("auction/open", json!({"asset": "coin"}), lot),
+        ),
+    ];
+    for (action, called) in others {
+        called.reply();
+        burned.push(format!("{action} {}", called.fuel()));
+    }
     expect![[r"
-        coinflip/flip 31118
-        daily/claim 31264
-        dice/roll 37521
-        lottery/buy 87444
-        slots/spin 49642
-        work/work 41933
-        shop/buy 53246"]]
+        blackjack/deal 87225
+        coinflip/flip 31109
+        daily/claim 31285
+        dice/roll 37465
+        lottery/buy 93113
+        slots/spin 56288
+        work/work 41963
+        shop/buy 53246
+        trade/offer 64113
+        auction/open 63575"]]
     .assert_eq(&burned.join("\n"));
 }
