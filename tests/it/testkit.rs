@@ -213,7 +213,7 @@ fn calls_cost_what_they_always_cost() {
         lottery/buy 93113
         slots/spin 56288
         work/work 41963
-        shop/buy 53246
+        shop/buy 53253
         trade/offer 64113
         auction/open 63575"]]
     .assert_eq(&burned.join("\n"));

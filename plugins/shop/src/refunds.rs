@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use bursar_plugin::prelude::*;
-use bursar_plugin::serde_json;
+use bursar_plugin::{name_key, serde_json};
 
-use crate::rules::{self, Bought};
+use crate::rules::Bought;
 
 /// Purchases of one member that can be given back at a time; the newest.
 pub(crate) const KEPT_MAX: usize = 8;
@@ -53,9 +53,7 @@ pub(crate) struct Purchases {
 
 /// Where that is kept.
 pub(crate) fn key(member: &Account) -> Result<String, Decline> {
-    rules::short_enough(format!("paid/{member}"), || {
-        format!("The name {member} is too long to be remembered.")
-    })
+    name_key(format!("paid/{member}"))
 }
 
 fn not_refundable(number: u64) -> Decline {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bursar_plugin::name_key;
 use bursar_plugin::prelude::*;
 
 use crate::restock::Restock;
@@ -11,8 +12,6 @@ use crate::terms::Terms;
 const QUANTITY_MAX: u64 = 1000;
 /// Most currencies in one price. With the item itself they stay within a call's 16 transfers.
 const CURRENCIES_MAX: usize = 8;
-/// Bytes of a key of the plugin's state, as the contract has it; a longer one is a fault.
-const KEY_BYTES_MAX: usize = 128;
 
 /// What the operator sets.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -175,23 +174,9 @@ impl Offer {
 
 /// Where the shop remembers what a member bought of an item.
 ///
-/// A slash is in no name, so that two pairs never share a key. Names so long that together they do
-/// not fit into one are declined: cut or hashed they might be somebody else's.
+/// A slash is in no name, so that two pairs never share a key.
 pub(crate) fn history_key(item: &Asset, member: &Account) -> Result<String, Decline> {
-    short_enough(format!("bought/{item}/{member}"), || {
-        format!("The names {item} and {member} are too long to be remembered.")
-    })
-}
-
-/// A key, unless it is longer than the contract allows.
-pub(crate) fn short_enough(
-    key: String,
-    message: impl FnOnce() -> String,
-) -> Result<String, Decline> {
-    if key.len() > KEY_BYTES_MAX {
-        return Err(Decline::new("name_too_long", message()));
-    }
-    Ok(key)
+    name_key(format!("bought/{item}/{member}"))
 }
 
 /// There is less of an item than is wanted.
@@ -406,9 +391,9 @@ mod tests {
             let name = format!("{}:{}", "a".repeat(60), "b".repeat(bytes - 61));
             Asset::try_from(name).expect("a name")
         };
-        let room = KEY_BYTES_MAX - "bought/".len() - "/".len() - member.as_str().len();
+        let room = 128 - "bought/".len() - "/".len() - member.as_str().len();
         let longest = history_key(&item(room), &member).expect("it fits");
-        assert_eq!(longest.len(), KEY_BYTES_MAX);
+        assert_eq!(longest.len(), 128);
         let declined = history_key(&item(room + 1), &member).expect_err("one too many");
         assert_eq!(declined.code(), "name_too_long");
     }
