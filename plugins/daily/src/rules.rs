@@ -1,6 +1,9 @@
 //! The rules of the reward: plain functions, without the host.
 
 use bursar_plugin::prelude::*;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::{Offset, TimeZone, TimeZoneDatabase};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -38,11 +41,13 @@ pub(crate) struct Config {
     /// `calendar`: once a day of the calendar. `rolling`: once in 24 hours.
     #[serde(default)]
     mode: Mode,
-    /// Minutes by which the members' clocks are ahead of UTC, for the calendar: −840 to 840. It does
-    /// not change with the season.
-    #[serde(default)]
+    /// Where the members' calendar is, as in the IANA database: `Europe/Berlin`. Its days are as long as
+    /// they are there, also when clocks change. The database is this version's own.
+    time_zone: Option<String>,
+    /// Instead of a time zone, minutes by which the members' clocks are ahead of UTC: −840 to 840. It
+    /// does not change with the season; 0 where absent.
     #[schemars(range(min = -840, max = 840))]
-    utc_offset_min: i32,
+    utc_offset_min: Option<i32>,
     /// Whether the reward is issued, which takes the grant to debit the issuer, rather than paid from
     /// the plugin's own account.
     #[serde(default)]
@@ -98,10 +103,7 @@ impl Config {
 
     /// The history after a claim, if one is due; otherwise when the next is.
     pub(crate) fn next(&self, before: Option<History>, now_ms: u64) -> Result<History, Decline> {
-        if self.utc_offset_min.abs() > OFFSET_MIN_MAX {
-            let message = format!("Clocks are at most {OFFSET_MIN_MAX} minutes from UTC.");
-            return Err(Decline::new("misconfigured", message));
-        }
+        let zone = self.zone()?;
         let first = History {
             last_ms: now_ms,
             streak: 1,
@@ -111,15 +113,15 @@ impl Config {
         };
         let (passed, again_ms) = match self.mode {
             Mode::Calendar => {
-                let (then, now) = (self.day(before.last_ms), self.day(now_ms));
-                (
-                    now.saturating_sub(then),
-                    self.starts_ms(then.saturating_add(1)),
-                )
+                let (then, now) = (day(&zone, before.last_ms)?, day(&zone, now_ms)?);
+                let passed = then.until(now).map_or(0, |span| span.get_days());
+                // A clock that was set back is no further day.
+                let passed = u64::try_from(passed).unwrap_or(0);
+                (passed, next_starts_ms(&zone, then)?)
             }
             Mode::Rolling => {
                 let passed = now_ms.saturating_sub(before.last_ms) / DAY_MS;
-                (passed, before.last_ms.saturating_add(DAY_MS))
+                (passed, i64::try_from(before.last_ms.saturating_add(DAY_MS)).unwrap_or(i64::MAX))
             }
         };
         if passed == 0 {
@@ -135,17 +137,48 @@ impl Config {
         Ok(History { streak, ..first })
     }
 
-    /// Which day of the members' calendar a moment is in.
-    fn day(&self, moment_ms: u64) -> u64 {
-        let ahead = i64::from(self.utc_offset_min) * 60_000;
-        moment_ms.saturating_add_signed(ahead) / DAY_MS
+    /// The members' clocks.
+    fn zone(&self) -> Result<TimeZone, Decline> {
+        let misconfigured = |message: String| Decline::new("misconfigured", message);
+        match (&self.time_zone, self.utc_offset_min) {
+            (Some(_), Some(_)) => {
+                let message = "A calendar has a time zone or an offset, not both.";
+                Err(misconfigured(message.into()))
+            }
+            (Some(name), None) => {
+                let unknown = |_| misconfigured(format!("There is no time zone `{name}`."));
+                TimeZoneDatabase::bundled().get(name).map_err(unknown)
+            }
+            (None, offset) => {
+                let offset = offset.unwrap_or(0);
+                if offset.abs() > OFFSET_MIN_MAX {
+                    let message = format!("Clocks are at most {OFFSET_MIN_MAX} minutes from UTC.");
+                    return Err(misconfigured(message));
+                }
+                let too_far = |_| misconfigured("No clock is so far from UTC.".into());
+                let offset = Offset::from_seconds(offset * 60).map_err(too_far)?;
+                Ok(TimeZone::fixed(offset))
+            }
+        }
     }
+}
 
-    /// When a day of the members' calendar begins.
-    fn starts_ms(&self, day: u64) -> u64 {
-        let ahead = i64::from(self.utc_offset_min) * 60_000;
-        day.saturating_mul(DAY_MS).saturating_add_signed(-ahead)
-    }
+/// Which day of the members' calendar a moment is in.
+fn day(zone: &TimeZone, moment_ms: u64) -> Result<Date, Decline> {
+    let moment = i64::try_from(moment_ms).map_err(|_| no_such_day())?;
+    let moment = Timestamp::from_millisecond(moment).map_err(|_| no_such_day())?;
+    Ok(zone.to_datetime(moment).date())
+}
+
+/// When the day after one begins: at midnight, or when the clocks are set forward over it.
+fn next_starts_ms(zone: &TimeZone, day: Date) -> Result<i64, Decline> {
+    let next = day.tomorrow().map_err(|_| no_such_day())?;
+    let starts = zone.to_timestamp(next.at(0, 0, 0, 0));
+    Ok(starts.map_err(|_| no_such_day())?.as_millisecond())
+}
+
+fn no_such_day() -> Decline {
+    Decline::new("misconfigured", "The clock is beyond every calendar.")
 }
 
 #[cfg(test)]
@@ -188,6 +221,37 @@ mod tests {
         assert_eq!(streaks(&ahead, &[21, 22, 23, 46]), [1, 2, 0, 3]);
         let behind = config(", \"utc_offset_min\": -120");
         assert_eq!(streaks(&behind, &[24, 25, 26]), [1, 0, 2]);
+    }
+
+    /// Clocks in Berlin were set forward at 1:00 UTC on 2026-03-29, and back on 2026-10-25.
+    #[test]
+    fn days_are_as_long_as_they_are_where_the_members_live() {
+        let berlin = config(", \"time_zone\": \"Europe/Berlin\"");
+        let hour = |text: &str| {
+            let moment: Timestamp = text.parse().expect("a moment");
+            u64::try_from(moment.as_second()).expect("it is after 1970") / 3600
+        };
+        let spring = ["2026-03-28T22:00Z", "2026-03-28T23:00Z", "2026-03-29T21:00Z", "2026-03-29T22:00Z"];
+        assert_eq!(streaks(&berlin, &spring.map(hour)), [1, 2, 0, 3]);
+        let autumn = ["2026-10-24T21:00Z", "2026-10-24T22:00Z", "2026-10-25T22:00Z", "2026-10-25T23:00Z"];
+        assert_eq!(streaks(&berlin, &autumn.map(hour)), [1, 2, 0, 3]);
+        let first = berlin.next(None, hour("2026-03-28T23:00Z") * HOUR_MS).expect("the first");
+        let early = berlin.next(Some(first), first.last_ms).expect_err("too early");
+        let next = hour("2026-03-29T22:00Z") * HOUR_MS;
+        assert!(early.message().contains(&next.to_string()), "{}", early.message());
+    }
+
+    #[test]
+    fn a_calendar_has_one_clock_that_is_there() {
+        for wrong in [
+            ", \"time_zone\": \"Europe/Entenhausen\"",
+            ", \"time_zone\": \"Europe/Berlin\", \"utc_offset_min\": 60",
+        ] {
+            let declined = config(wrong).next(None, 0).expect_err("misconfigured");
+            assert_eq!(declined.code(), "misconfigured");
+        }
+        let edge = config(", \"utc_offset_min\": -840");
+        assert_eq!(streaks(&edge, &[14, 37, 38]), [1, 0, 2]);
     }
 
     #[test]
