@@ -206,12 +206,12 @@ fn calls_cost_what_they_always_cost() {
         burned.push(format!("{action} {}", called.fuel()));
     }
     expect![[r"
-        blackjack/deal 87225
+        blackjack/deal 87187
         coinflip/flip 31109
-        daily/claim 31285
-        dice/roll 37465
+        daily/claim 31572
+        dice/roll 30948
         lottery/buy 93113
-        slots/spin 56288
+        slots/spin 56316
         work/work 41963
         shop/buy 53253
         trade/offer 64113

@@ -121,7 +121,10 @@ impl Config {
             }
             Mode::Rolling => {
                 let passed = now_ms.saturating_sub(before.last_ms) / DAY_MS;
-                (passed, i64::try_from(before.last_ms.saturating_add(DAY_MS)).unwrap_or(i64::MAX))
+                (
+                    passed,
+                    i64::try_from(before.last_ms.saturating_add(DAY_MS)).unwrap_or(i64::MAX),
+                )
             }
         };
         if passed == 0 {
@@ -231,14 +234,32 @@ mod tests {
             let moment: Timestamp = text.parse().expect("a moment");
             u64::try_from(moment.as_second()).expect("it is after 1970") / 3600
         };
-        let spring = ["2026-03-28T22:00Z", "2026-03-28T23:00Z", "2026-03-29T21:00Z", "2026-03-29T22:00Z"];
+        let spring = [
+            "2026-03-28T22:00Z",
+            "2026-03-28T23:00Z",
+            "2026-03-29T21:00Z",
+            "2026-03-29T22:00Z",
+        ];
         assert_eq!(streaks(&berlin, &spring.map(hour)), [1, 2, 0, 3]);
-        let autumn = ["2026-10-24T21:00Z", "2026-10-24T22:00Z", "2026-10-25T22:00Z", "2026-10-25T23:00Z"];
+        let autumn = [
+            "2026-10-24T21:00Z",
+            "2026-10-24T22:00Z",
+            "2026-10-25T22:00Z",
+            "2026-10-25T23:00Z",
+        ];
         assert_eq!(streaks(&berlin, &autumn.map(hour)), [1, 2, 0, 3]);
-        let first = berlin.next(None, hour("2026-03-28T23:00Z") * HOUR_MS).expect("the first");
-        let early = berlin.next(Some(first), first.last_ms).expect_err("too early");
+        let first = berlin
+            .next(None, hour("2026-03-28T23:00Z") * HOUR_MS)
+            .expect("the first");
+        let early = berlin
+            .next(Some(first), first.last_ms)
+            .expect_err("too early");
         let next = hour("2026-03-29T22:00Z") * HOUR_MS;
-        assert!(early.message().contains(&next.to_string()), "{}", early.message());
+        assert!(
+            early.message().contains(&next.to_string()),
+            "{}",
+            early.message()
+        );
     }
 
     #[test]
