@@ -14,7 +14,7 @@ demo: target
 ## Run every test: rules, storage, host, API stories, crashes, the house itself, and the example.
 test: target
 	$(CARGO) test --locked --workspace
-	cd examples/first-plugin && $(CARGO) build --locked --release
+	cd examples/first-plugin && $(CARGO) build --locked --release --target-dir target
 	$(CARGO) build --locked --workspace --bin bursar
 	$(BURSAR) plugin check examples/first-plugin/target/wasm32-unknown-unknown/release/first_plugin.wasm
 	@echo "Every test passed."
