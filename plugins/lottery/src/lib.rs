@@ -1,9 +1,9 @@
 //! Lottery: tickets into a pot, and a winner drawn when it is due, each ticket as likely.
 //!
 //! All that is paid for tickets is on `plugin:lottery:pot`; at the draw the operator's share goes to
-//! `plugin:lottery:fees`, the rest waits on `plugin:lottery:prizes` until the winner claims it, in the asset
-//! that it was won in. A round without tickets leaves the pot to the next one. The draw mixes in what every buyer has put into draws,
-//! so neither a buyer nor the house chooses alone.
+//! `plugin:lottery:fees`, the rest waits on `plugin:lottery:prizes` until the winner claims it, in the
+//! asset that it was won in. A round without tickets leaves the pot to the next one. The draw mixes in what
+//! every buyer has put into draws, so neither a buyer nor the house chooses alone.
 
 mod rules;
 
