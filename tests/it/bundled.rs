@@ -166,6 +166,37 @@ async fn a_thousand_claims_at_once_are_one_reward() {
     house.close().await;
 }
 
+/// What may be issued in a day is counted where calls commit: as many get it as there is, whoever comes
+/// first, and nobody runs again because of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_days_budget_is_for_exactly_as_many_as_it_covers() {
+    const MEMBERS: u64 = 250;
+    let (house, mut guild) = House::with_guild(MEMBERS).await;
+    let config = json!({"asset": "coin", "amount": 5, "issue": true});
+    guild.install("daily", "bundled:daily", config).await;
+    let grants = json!({"debit": ["issuer:coin"], "issue_per_day": {"coin": 50}});
+    let path = format!("{GUILD}/plugins/daily");
+    guild.made(&path, json!({ "grants": grants })).await;
+    let claim = |member| {
+        let body = json!({"caller": format!("user:{member}"), "arguments": {}});
+        let action = "plugins/daily/actions/claim".to_owned();
+        (action, format!("claim {member}"), body)
+    };
+    let answers = house.at_once((1..=MEMBERS).map(claim).collect()).await;
+    let claimed = answers.iter().filter(|answer| answer.status == 200);
+    assert_eq!(claimed.count(), 10);
+    let refused = answers.iter().filter(|answer| answer.status != 200);
+    assert!(
+        refused
+            .into_iter()
+            .all(|answer| answer.code() == "budget_exceeded")
+    );
+    let coins = guild.coins(MEMBERS).await;
+    assert_eq!(coins.iter().filter(|coins| **coins == 1005).count(), 10);
+    assert_eq!(coins.iter().sum::<i64>(), 250 * 1000 + 50);
+    house.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reward_is_issued_where_the_operator_has_said_and_granted_so() {
     let (house, mut guild) = House::with_guild(1).await;

@@ -169,6 +169,42 @@ async fn dues(guild: &mut Guild) -> Vec<u64> {
     }
 }
 
+/// Tickets that are bought at one moment are each one ticket, all of the pot is theirs, and one of them
+/// wins.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_jackpot_that_many_race_for_has_one_winner() {
+    let (house, mut guild, clock) = lottery().await;
+    let buy = |number: u64| {
+        let caller = format!("user:{}", number % 3 + 1);
+        let body = json!({"caller": caller, "arguments": {"tickets": 1}});
+        let action = "plugins/lottery/actions/buy".to_owned();
+        (action, format!("ticket {number}"), body)
+    };
+    let answers = house.at_once((0..250).map(buy).collect()).await;
+    let sold = answers.iter().filter(|answer| answer.status == 200).count();
+    let sold = i64::try_from(sold).unwrap();
+    assert!(sold > 0);
+    let given_up = |code: &str| ["conflict", "overloaded"].contains(&code);
+    let refused = answers.iter().filter(|answer| answer.status != 200);
+    assert!(refused.into_iter().all(|answer| given_up(&answer.code())));
+    assert_eq!(status(&mut guild, "s").await["tickets"], sold);
+    assert_eq!(guild.posted("plugin:lottery:pot", "coin").await, sold * 10);
+    let due = next_due(&mut guild).await;
+    clock.store(due + 1_000, Ordering::SeqCst);
+    wait_for(&mut guild, due).await;
+    let mut prizes = Vec::new();
+    for member in ["user:1", "user:2", "user:3"] {
+        let key = format!("{member} claims");
+        let claimed = guild.call("lottery/claim", &key, member, json!({})).await;
+        match claimed.status.as_u16() {
+            200 => prizes.push(claimed.json()["reply"]["amount"].as_i64().unwrap()),
+            _ => assert_eq!(decline_code(&claimed), "nothing_won"),
+        }
+    }
+    assert_eq!(prizes, [sold * 9], "all but the fee, and all to one");
+    house.close().await;
+}
+
 /// Whether each due time is one distance after the one before: none is missing and none came twice.
 fn follow_each_other(dues: &[u64], distance_ms: u64) -> bool {
     dues.windows(2).all(|pair| pair[1] == pair[0] + distance_ms)
