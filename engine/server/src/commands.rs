@@ -18,7 +18,7 @@ use std::fmt::Display;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use bursar_host::Compiler;
+use bursar_host::{Compiler, Limits, PluginHost};
 use clap::{Parser, Subcommand};
 
 /// An economy engine: one service owns the money, plugins can only ask for it.
@@ -109,6 +109,11 @@ fn compiler() -> Result<Compiler, CommandError> {
     let program = std::env::current_exe().map_err(CommandError::new)?;
     let arguments = vec!["compile-component".into()];
     Ok(Compiler::child(program, arguments))
+}
+
+/// A host to load components into, as a server has it, but for the cache.
+fn host() -> Result<PluginHost, CommandError> {
+    PluginHost::new(Limits::standard(), compiler()?, None).map_err(CommandError::new)
 }
 
 /// How long threads that still work are waited for at the very end.

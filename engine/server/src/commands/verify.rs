@@ -4,12 +4,12 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use bursar_host::{Limits, LoadedPlugin, PluginHost};
+use bursar_host::LoadedPlugin;
 use bursar_ledger::{Digest, Seed};
 use clap::Args;
 use std::sync::Arc;
 
-use super::{CommandError, Done, style};
+use super::{CommandError, Done, host, style};
 use crate::bundled;
 use crate::receipt::{Draws, Receipt};
 
@@ -150,7 +150,5 @@ fn check_effects(receipt: &Receipt) -> Checked {
 }
 
 fn load(digest: Digest, bytes: &[u8]) -> Result<Arc<LoadedPlugin>, CommandError> {
-    let host =
-        PluginHost::new(Limits::standard(), super::compiler()?, None).map_err(CommandError::new)?;
-    host.load(digest, bytes).map_err(CommandError::new)
+    host()?.load(digest, bytes).map_err(CommandError::new)
 }

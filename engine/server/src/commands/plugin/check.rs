@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use bursar_host::{Limits, LoadedPlugin, NotReady, PluginHost};
+use bursar_host::{LoadedPlugin, NotReady};
 use bursar_ledger::{Digest, Seed};
 use bursar_workbench::simulation;
 use clap::Args;
 
 use crate::commands::progress::progress_in;
-use crate::commands::{CommandError, Done, compiler, style};
+use crate::commands::{CommandError, Done, host, style};
 use crate::random;
 
 /// Check a component as a server does at upload: the same code, the same verdict.
@@ -39,10 +39,8 @@ impl Check {
         let path = self.file.display();
         let bytes = std::fs::read(&self.file)
             .map_err(|error| CommandError::new(format!("{path}: {error}")))?;
-        let host =
-            PluginHost::new(Limits::standard(), compiler()?, None).map_err(CommandError::new)?;
         let digest = Digest::of(&bytes);
-        match host.load(digest, &bytes) {
+        match host()?.load(digest, &bytes) {
             Ok(plugin) => {
                 let manifest = plugin.manifest();
                 style::tick(

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use bursar_host::{Limits, LoadedPlugin, PluginHost};
+use bursar_host::{LoadedPlugin, PluginHost};
 use bursar_ledger::{Digest, EconomyId, Ending, PluginId};
 use bursar_storage::{PastCall, PastCalls};
 use bursar_workbench::rerun::{NoSubstitute, outcome_of, run_by};
@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::commands::owner::{Access, access, check_there};
 use crate::commands::progress::progress;
-use crate::commands::{CommandError, Done, compiler, style};
+use crate::commands::{CommandError, Done, host, style};
 
 /// Characters of what differs that are shown.
 const SHOWN_CHARS: usize = 400;
@@ -84,8 +84,7 @@ impl Replay {
                 )));
             }
         }
-        let host = PluginHost::new(Limits::standard(), compiler()?, None);
-        let host = host.map_err(CommandError::new)?;
+        let host = host()?;
         let substitute = match &self.against {
             Some(path) => Some(load_file(&host, path)?),
             None => None,
@@ -101,7 +100,7 @@ impl Replay {
             if self.is_meant(&past) {
                 let ran = match &substitute {
                     Some(substitute) => by_another(substitute, &past, &mut tally),
-                    None => by_itself(originals.of(&past.call.component), &past, &mut tally),
+                    None => by_itself(&mut originals, &past, &mut tally),
                 };
                 tally.count(&past, ran);
             }
@@ -121,7 +120,7 @@ impl Replay {
 }
 
 /// Runs a call again over the answers that it was given then.
-fn by_itself(plugin: Result<Arc<LoadedPlugin>, String>, past: &PastCall, tally: &mut Tally) -> Ran {
+fn by_itself(originals: &mut Originals<'_>, past: &PastCall, tally: &mut Tally) -> Ran {
     let call = &past.call;
     if matches!(call.ending, Ending::NotRun(_) | Ending::Broken { .. }) {
         return Ran::Never;
@@ -129,7 +128,7 @@ fn by_itself(plugin: Result<Arc<LoadedPlugin>, String>, past: &PastCall, tally: 
     let Some(installed) = past.books.plugin(&call.request.plugin) else {
         return Ran::Never;
     };
-    let plugin = match plugin {
+    let plugin = match originals.of(&call.component) {
         Ok(plugin) => plugin,
         Err(why) => return Ran::Not(why),
     };
