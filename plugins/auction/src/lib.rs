@@ -158,18 +158,11 @@ fn forget_ended(call: &Call<Config>, next: u64) -> Result<(), Decline> {
 /// Forgets a lot that is over, also among those that its seller has open.
 fn forget(call: &Call<Config>, number: u64, lot: &Lot) -> Result<(), Decline> {
     call.delete(&rules::key(number));
-    // Lots that were opened before such lists were kept are on none.
-    if let Ok(open_key) = rules::open_key(lot.seller())
-        && let Some(mut lots) = call.get::<OpenList>(&open_key)?
-    {
-        lots.remove(number);
-        if lots.is_empty() {
-            call.delete(&open_key);
-        } else {
-            call.set(&open_key, &lots);
-        }
+    // A lot that was opened before such lists were kept may be of a name too long for one.
+    match rules::open_key(lot.seller()) {
+        Ok(open_key) => OpenList::close(call, &open_key, number),
+        Err(_) => Ok(()),
     }
-    Ok(())
 }
 
 #[cfg(test)]

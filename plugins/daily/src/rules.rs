@@ -324,6 +324,7 @@ mod tests {
             "misconfigured"
         );
     }
+
     #[test]
     fn names_are_kept_up_to_the_length_of_a_key() {
         let member = |last: usize| {

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::call::Call;
+use crate::decline::Decline;
+
 /// Numbers of what a member has open, each until a time: a value of the plugin's state, by which it keeps
 /// one member from filling that state for all.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -27,14 +30,23 @@ impl OpenList {
         has_room
     }
 
-    /// Takes out what is not open any more; a number that is not there stays so.
-    pub fn remove(&mut self, number: u64) {
-        self.0.retain(|open| open.number != number);
+    /// Takes out of the list under a key what is not open any more, and forgets the list with the last.
+    /// A number that is not on it stays so, and so does a list that is not there. One read, one write.
+    pub fn close<C>(call: &Call<C>, key: &str, number: u64) -> Result<(), Decline> {
+        if let Some(mut list) = call.get::<Self>(key)? {
+            if list.remove(number) {
+                call.set(key, &list);
+            } else {
+                call.delete(key);
+            }
+        }
+        Ok(())
     }
 
-    /// Whether nothing is open.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Takes out what is not open any more; says whether anything is left.
+    fn remove(&mut self, number: u64) -> bool {
+        self.0.retain(|open| open.number != number);
+        !self.0.is_empty()
     }
 }
 
@@ -48,7 +60,7 @@ mod tests {
         assert!(list.add(1, 100, 0, 2));
         assert!(list.add(2, 200, 0, 2));
         assert!(!list.add(3, 300, 0, 2));
-        list.remove(2);
+        assert!(list.remove(2));
         assert!(list.add(3, 300, 0, 2));
     }
 
@@ -61,13 +73,11 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_empty_once_all_of_it_was_taken_out() {
+    fn nothing_is_left_once_all_of_it_was_taken_out() {
         let mut list = OpenList::default();
         assert!(list.add(1, 100, 0, 2) && list.add(2, 100, 0, 2));
-        list.remove(1);
-        list.remove(7);
-        assert!(!list.is_empty());
-        list.remove(2);
-        assert!(list.is_empty());
+        assert!(list.remove(1));
+        assert!(list.remove(7));
+        assert!(!list.remove(2));
     }
 }

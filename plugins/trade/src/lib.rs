@@ -110,18 +110,11 @@ fn forget_ended(call: &Call<Config>, next: u64) -> Result<(), Decline> {
 /// Forgets an offer that is over, also among those that its member has open.
 fn forget(call: &Call<Config>, number: u64, trade: &Trade) -> Result<(), Decline> {
     call.delete(&rules::key(number));
-    // Offers that were made before such lists were kept are on none.
-    if let Ok(open_key) = rules::open_key(trade.offerer())
-        && let Some(mut open) = call.get::<OpenList>(&open_key)?
-    {
-        open.remove(number);
-        if open.is_empty() {
-            call.delete(&open_key);
-        } else {
-            call.set(&open_key, &open);
-        }
+    // An offer that was made before such lists were kept may be of a name too long for one.
+    match rules::open_key(trade.offerer()) {
+        Ok(open_key) => OpenList::close(call, &open_key, number),
+        Err(_) => Ok(()),
     }
-    Ok(())
 }
 
 #[cfg(test)]

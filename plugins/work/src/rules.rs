@@ -135,6 +135,7 @@ mod tests {
         .expect("a configuration");
         assert_eq!(none.job(|_| panic!("nothing is drawn")), None);
     }
+
     #[test]
     fn names_are_kept_up_to_the_length_of_a_key() {
         let member = |last: usize| {
