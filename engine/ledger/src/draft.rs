@@ -135,7 +135,7 @@ impl Draft {
 
     /// Asks one thing, and remembers what was told.
     pub fn perform(&mut self, ask: Ask) -> Answer {
-        let answer = self.answer(&ask).unwrap_or_else(Answer::Refused);
+        let answer = self.tell(&ask);
         self.facts.push(Fact {
             ask,
             answer: answer.clone(),
@@ -154,7 +154,7 @@ impl Draft {
             && transcript
                 .facts()
                 .iter()
-                .all(|fact| self.perform(fact.ask.clone()) == fact.answer)
+                .all(|fact| self.tell(&fact.ask) == fact.answer)
     }
 
     /// What becomes of the books if all that was asked for so far happens.
@@ -178,6 +178,10 @@ impl Draft {
                 None => Change::StateDeleted { plugin, key },
             }
         })
+    }
+
+    fn tell(&mut self, ask: &Ask) -> Answer {
+        self.answer(ask).unwrap_or_else(Answer::Refused)
     }
 
     fn answer(&mut self, ask: &Ask) -> Result<Answer, Refusal> {

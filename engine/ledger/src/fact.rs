@@ -346,6 +346,25 @@ impl Transcript {
         done.collect::<BTreeSet<_>>().into_iter()
     }
 
+    /// Why the call ended before its first draw, if it did.
+    pub(crate) fn ended_by(&self) -> Option<&Rejection> {
+        match &self.facts.last()?.answer {
+            Answer::Ends(rejection) => Some(rejection),
+            Answer::Balance(_)
+            | Answer::Whether(_)
+            | Answer::Placed(_)
+            | Answer::Left(_)
+            | Answer::Done
+            | Answer::Drawn(_)
+            | Answer::Shuffled(_)
+            | Answer::Bytes(_)
+            | Answer::Text(_)
+            | Answer::Value(_)
+            | Answer::Page(_)
+            | Answer::Refused(_) => None,
+        }
+    }
+
     /// How often the call has drawn.
     pub fn draws(&self) -> u32 {
         let draws = self.facts.iter().filter(|fact| fact.is_draw());

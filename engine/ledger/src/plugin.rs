@@ -11,7 +11,7 @@ use crate::amount::Limit;
 use crate::digest::Digest;
 use crate::hold::OnExpiry;
 use crate::id::{AccountId, AssetId};
-use crate::limits::{HOLD_SECONDS_MAX, STATE_BYTES_GRANTED_MAX, STATE_BYTES_MAX};
+use crate::limits::{BROKEN_DRAWS_MAX, HOLD_SECONDS_MAX, STATE_BYTES_GRANTED_MAX, STATE_BYTES_MAX};
 use crate::schedule::{Schedule, ScheduleRule, Times};
 use crate::time::Timestamp;
 
@@ -220,12 +220,12 @@ pub enum GrantChoice {
 /// A plugin as it is installed in one economy.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Plugin {
-    /// How it is installed.
+    /// How it is installed. Shared, since each call that writes state makes another plugin.
     #[serde(flatten)]
-    pub installation: Installation,
+    pub installation: Arc<Installation>,
     /// How it was installed before another component took its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub previous: Option<Box<Installation>>,
+    pub previous: Option<Arc<Installation>>,
     /// Calls that have drawn and then broken off, since any of the above was last set.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub broken_draws: u32,
@@ -281,13 +281,18 @@ impl Plugin {
     /// A plugin that is installed with record number `version`, and has no state.
     pub(crate) fn new(installation: Installation, version: u64) -> Self {
         Self {
-            installation,
+            installation: Arc::new(installation),
             previous: None,
             broken_draws: 0,
             version,
             state: OrdMap::new(),
             state_bytes: 0,
         }
+    }
+
+    /// Whether the ledger has switched it off, since its calls broke off after draws.
+    pub fn was_switched_off(&self) -> bool {
+        !self.installation.enabled && self.broken_draws >= BROKEN_DRAWS_MAX
     }
 }
 

@@ -267,7 +267,9 @@ impl Books {
     fn count_broken(&mut self, id: &PluginId, paused: bool) -> Result<(), Misfit> {
         let plugin = self.plugin_mut(id)?;
         plugin.broken_draws = plugin.broken_draws.saturating_add(1);
-        plugin.installation.enabled &= !paused;
+        if paused {
+            Arc::make_mut(&mut plugin.installation).enabled = false;
+        }
         Ok(())
     }
 

@@ -74,7 +74,7 @@ impl Books {
         schedule: &str,
         next_due: Timestamp,
     ) -> Result<(), Misfit> {
-        let schedules = &mut self.plugin_mut(id)?.installation.schedules;
+        let schedules = &mut Arc::make_mut(&mut self.plugin_mut(id)?.installation).schedules;
         let misfit = || Misfit::Plugin { plugin: id.clone() };
         schedules.get_mut(schedule).ok_or_else(misfit)?.next_due = next_due;
         Ok(())
@@ -89,7 +89,7 @@ impl Books {
                 previous: if present.installation.component == plugin.installation.component {
                     present.previous.clone()
                 } else {
-                    Some(Box::new(present.installation.clone()))
+                    Some(Arc::clone(&present.installation))
                 },
                 ..plugin
             },

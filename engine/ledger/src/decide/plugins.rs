@@ -40,7 +40,7 @@ pub(super) fn set_plugin(
     {
         return Ok(Verdict::Unchanged);
     }
-    let present = found.map(|found| &found.installation);
+    let present = found.map(|found| &*found.installation);
     let (component, requested, renewed) = match (&patch.component, present) {
         (Some(choice), present) => {
             let same = present.is_some_and(|present| present.component == choice.digest);
@@ -162,10 +162,11 @@ pub(super) fn roll_back(
 ) -> Result<Verdict, Rejection> {
     let before = books
         .plugin(plugin)
-        .and_then(|found| found.previous.as_ref());
-    let mut installation = before.cloned().ok_or_else(|| Rejection::NothingBefore {
+        .and_then(|found| found.previous.as_deref());
+    let before = before.ok_or_else(|| Rejection::NothingBefore {
         plugin: plugin.clone(),
     })?;
+    let mut installation = Box::new(before.clone());
     installation.follow = false;
     for schedule in installation.schedules.values_mut() {
         schedule.next_due = schedule.rule.times.next_after(at);

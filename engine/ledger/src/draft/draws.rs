@@ -3,7 +3,6 @@
 use super::Draft;
 use crate::draw::{Draw, DrawOrigin};
 use crate::fact::{Answer, Ask, Refusal};
-use crate::rejection::Rejection;
 
 impl Draft {
     /// Whether the call has drawn. From then on it may not decline.
@@ -56,24 +55,5 @@ impl Draft {
         }
         self.mixed.push_str(text);
         Ok(Answer::Done)
-    }
-
-    /// Why the call has ended before its first draw, if it has.
-    pub(crate) fn ended_by(&self) -> Option<&Rejection> {
-        match &self.facts.last()?.answer {
-            Answer::Ends(rejection) => Some(rejection),
-            Answer::Balance(_)
-            | Answer::Whether(_)
-            | Answer::Placed(_)
-            | Answer::Left(_)
-            | Answer::Done
-            | Answer::Drawn(_)
-            | Answer::Shuffled(_)
-            | Answer::Bytes(_)
-            | Answer::Text(_)
-            | Answer::Value(_)
-            | Answer::Page(_)
-            | Answer::Refused(_) => None,
-        }
     }
 }

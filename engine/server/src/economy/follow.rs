@@ -58,7 +58,7 @@ impl Bursar {
         let found = books.plugin(&manifest.id)?;
         let Installation {
             follow, component, ..
-        } = &found.installation;
+        } = &*found.installation;
         let newer: Version = manifest.version.parse().ok()?;
         let follows = *follow && *component != digest && newer > self.version_of(*component)?;
         follows.then_some(found)
