@@ -36,19 +36,18 @@ impl Cache {
             .mode(0o700)
             .create(folder)?;
         let path = folder.join("key");
-        let made = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path);
-        match made {
-            Ok(mut file) => file.write_all(&fresh)?,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        let key = match fs::read(&path) {
+            Ok(kept) => kept.try_into().ok(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(error),
-        }
-        let mut key = [0; MAC_BYTES];
-        File::open(&path)?.read_exact(&mut key)?;
+        };
         let folder = folder.to_owned();
+        if let Some(key) = key {
+            return Ok(Self { folder, key });
+        }
+        // There is none, or a crash left a part of one: what was kept under it is made anew.
+        write_whole(&path, &[&fresh])?;
+        let key = fresh;
         Ok(Self { folder, key })
     }
 
@@ -81,21 +80,11 @@ impl Cache {
     }
 
     fn write(&self, engine: &Engine, component: &Digest, artifact: &[u8]) -> io::Result<()> {
-        let path = self.path(engine, component);
-        let partial = path.with_extension("partial");
-        drop(fs::remove_file(&partial));
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&partial)?;
-        let mac = self
-            .mac(engine, component, artifact)
-            .finalize()
-            .into_bytes();
-        file.write_all(&mac)?;
-        file.write_all(artifact)?;
-        fs::rename(partial, path)
+        let mac = self.mac(engine, component, artifact).finalize();
+        write_whole(
+            &self.path(engine, component),
+            &[&mac.into_bytes(), artifact],
+        )
     }
 
     /// Removes what was kept longest until the rest is small enough.
@@ -140,6 +129,21 @@ impl Cache {
     }
 }
 
+/// Puts a file in its place, whole, for nobody else to read.
+fn write_whole(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
+    let partial = path.with_extension("partial");
+    drop(fs::remove_file(&partial));
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&partial)?;
+    for part in parts {
+        file.write_all(part)?;
+    }
+    fs::rename(partial, path)
+}
+
 /// What tells engines apart whose code the other does not run.
 fn compatibility(engine: &Engine) -> u64 {
     let mut hasher = DefaultHasher::new();
@@ -180,6 +184,24 @@ mod tests {
             let mode = fs::metadata(path).expect("a file").permissions().mode();
             assert_eq!(mode & 0o777, 0o600, "nobody else reads it");
         }
+    }
+
+    #[test]
+    fn a_key_that_a_crash_has_cut_short_is_made_anew() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (engine, component) = (engine(), Digest::of(b"component"));
+        let cache = Cache::open(folder.path(), [1; 32]).expect("a cache");
+        cache.put(&engine, &component, b"code");
+        fs::write(folder.path().join("key"), [1; 31]).expect("written");
+        let cache = Cache::open(folder.path(), [2; 32]).expect("a cache all the same");
+        assert_eq!(
+            cache.get(&engine, &component),
+            None,
+            "kept under the key before"
+        );
+        cache.put(&engine, &component, b"code");
+        let next = Cache::open(folder.path(), [3; 32]).expect("the key of before");
+        assert_eq!(next.get(&engine, &component), Some(b"code".to_vec()));
     }
 
     #[test]

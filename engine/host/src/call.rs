@@ -9,13 +9,14 @@ use wasmtime::{Result, Store, Trap};
 
 use crate::bindings::exports::bursar::plugin::handler::Decline;
 use crate::check::Checked;
-use crate::guest::{Fault, Guest, LogLine, Origin, Stopped, told};
+use crate::guest::{Bug, Fault, Guest, LogLine, Origin, Stopped};
 use crate::limits::{
-    ARGUMENTS_BYTES_MAX, DECLINE_BYTES_MAX, DECLINE_CODE_CHARS_MAX, HANDLES_MAX, Limits,
-    REPLY_BYTES_MAX,
+    ARGUMENTS_BYTES_MAX, DEADLINES_AFTER_DRAW, DECLINE_BYTES_MAX, DECLINE_CODE_CHARS_MAX,
+    HANDLES_MAX, Limits, REPLY_BYTES_MAX,
 };
 use crate::manifest::Manifest;
 use crate::teller::{Diverged, Teller, Telling};
+use crate::text::excerpt;
 
 /// A call that has come to an end.
 #[derive(Clone, PartialEq, Debug)]
@@ -84,7 +85,10 @@ pub(crate) fn store(
     let mut store = Store::new(engine, guest);
     store.limiter(|guest| &mut guest.limits);
     store.set_fuel(limits.fuel)?;
-    store.set_epoch_deadline(limits.deadline_ticks());
+    let ticks = limits.deadline_ticks();
+    store.set_epoch_deadline(ticks);
+    let after_draw = ticks.saturating_mul(DEADLINES_AFTER_DRAW);
+    store.epoch_deadline_callback(move |mut store| Ok(store.data_mut().deadline_met(after_draw)));
     store.set_hostcall_fuel(limits.hostcall_bytes);
     store.set_max_component_handles(HANDLES_MAX);
     Ok(store)
@@ -263,7 +267,7 @@ fn broke(error: &wasmtime::Error, drew: bool) -> std::result::Result<Ending, Bro
         Err(failure) => return Err(Broken::Failed(failure)),
     };
     Ok(Ending::Faulted {
-        fault: told(&fault),
+        fault: excerpt(&fault),
     })
 }
 
@@ -280,7 +284,7 @@ fn judge(
         Err(decline) => judge_decline(decline),
     };
     judged.unwrap_or_else(|fault| Ending::Faulted {
-        fault: told(&fault),
+        fault: excerpt(&fault),
     })
 }
 
@@ -323,6 +327,10 @@ fn judge_decline(decline: Decline) -> std::result::Result<Ending, String> {
 pub(crate) fn explain(error: &wasmtime::Error) -> std::result::Result<String, CallFailure> {
     if let Some(fault) = error.downcast_ref::<Fault>() {
         return Ok(fault.to_string());
+    }
+    if let Some(bug) = error.downcast_ref::<Bug>() {
+        tracing::error!(%bug, "a bug in the host");
+        return Err(CallFailure::Internal);
     }
     if error.is::<wasmtime::PoolConcurrencyLimitError>() {
         return Err(CallFailure::Exhausted);

@@ -25,7 +25,7 @@ use crate::call::{CallFailure, explain, store};
 use crate::guest::Guest;
 use crate::limits::Limits;
 use crate::manifest::Manifest;
-use crate::report::{Finding, NotReady, Report};
+use crate::report::{Finding, NotReady};
 
 /// A component that may run here.
 pub struct Checked {
@@ -82,17 +82,21 @@ pub(crate) fn check(
 }
 
 /// Asks a plugin for its manifest, in a fresh store.
-fn describe(pre: &PluginPre<Guest>, limits: &Limits) -> Result<String, Report> {
+fn describe(pre: &PluginPre<Guest>, limits: &Limits) -> Result<String, NotReady> {
     let described = store(pre.engine(), Guest::describing(limits), limits).and_then(|mut store| {
         let instance = pre.instantiate(&mut store)?;
         instance.bursar_plugin_handler().call_describe(&mut store)
     });
     described.map_err(|error| {
-        let why = explain(&error).unwrap_or_else(|failure: CallFailure| failure.to_string());
-        Finding::new(
-            "describe_failed",
-            format!("`describe` did not answer: {why}"),
-        )
-        .into()
+        let why = match explain(&error) {
+            Ok(fault) => fault,
+            Err(overflow @ CallFailure::StackOverflow) => overflow.to_string(),
+            // How busy the machine is says nothing about the component.
+            Err(
+                failure @ (CallFailure::Deadline | CallFailure::Exhausted | CallFailure::Internal),
+            ) => return NotReady::Failed(format!("`describe` could not be run: {failure}")),
+        };
+        let message = format!("`describe` did not answer: {why}");
+        Finding::new("describe_failed", message).into()
     })
 }

@@ -56,21 +56,9 @@ impl Compiler {
     }
 
     /// Machine code for a component, or why there is none.
-    pub(crate) fn compile(&self, engine: &Engine, bytes: &[u8]) -> Result<Component, NotReady> {
+    pub(crate) fn compile(&self, engine: &Engine, bytes: &[u8]) -> Result<Vec<u8>, NotReady> {
         match self {
             Self::Here => Ok(here(engine, bytes)?),
-            Self::Child { .. } => Ok(load(engine, &self.artifact(engine, bytes)?)?),
-        }
-    }
-
-    /// Machine code for a component, as a child makes it.
-    pub(crate) fn artifact(&self, engine: &Engine, bytes: &[u8]) -> Result<Vec<u8>, NotReady> {
-        match self {
-            Self::Here => {
-                let made = catch_unwind(AssertUnwindSafe(|| engine.precompile_component(bytes)));
-                let made = made.map_err(|_| failed("the compiler gave up on it"))?;
-                Ok(made.map_err(|error| failed(format!("{error:#}")))?)
-            }
             Self::Child {
                 program,
                 arguments,
@@ -85,20 +73,20 @@ fn failed(message: impl Into<String>) -> Report {
 }
 
 /// Compilers have had panics on odd input; one of them costs this component.
-fn here(engine: &Engine, bytes: &[u8]) -> Result<Component, Report> {
-    let compiled = catch_unwind(AssertUnwindSafe(|| Component::from_binary(engine, bytes)));
+fn here(engine: &Engine, bytes: &[u8]) -> Result<Vec<u8>, Report> {
+    let compiled = catch_unwind(AssertUnwindSafe(|| engine.precompile_component(bytes)));
     match compiled {
-        Ok(Ok(component)) => Ok(component),
+        Ok(Ok(artifact)) => Ok(artifact),
         Ok(Err(error)) => Err(failed(format!("{error:#}"))),
         Err(_) => Err(failed("the compiler gave up on it")),
     }
 }
 
-/// A component from machine code that this program's own child has made.
+/// A component from machine code that this program, or a child of it, has made.
 #[allow(unsafe_code, reason = "loading machine code is believing it")]
 pub(crate) fn load(engine: &Engine, artifact: &[u8]) -> Result<Component, Report> {
-    // SAFETY: the bytes come from `precompile_component` of this very program, over a pipe of ours or
-    // out of the cache, which has held them against its key. wasmtime itself checks that version and
+    // SAFETY: the bytes come from `precompile_component` of this very program, here, over a pipe
+    // of ours, or out of the cache, which has held them against its key. wasmtime itself checks that version and
     // settings are this engine's.
     let loaded = unsafe { Component::deserialize(engine, artifact) };
     loaded.map_err(|error| failed(format!("{error:#}")))
@@ -139,11 +127,7 @@ fn in_child(
         let artifact = artifact.join().unwrap_or_default();
         (ended, artifact, complaint.join().unwrap_or_default())
     });
-    Ok(judge(
-        ended,
-        artifact,
-        &String::from_utf8_lossy(&complaint),
-    )?)
+    judge(ended, artifact, &String::from_utf8_lossy(&complaint))
 }
 
 fn read(from: Option<impl Read>, most: u64) -> Vec<u8> {
@@ -164,6 +148,8 @@ enum Ended {
     Killed,
     /// A bound of its time.
     TooLate,
+    /// Somebody wanted it to end, as with Ctrl-C, or it is lost. The component had no part in it.
+    Otherwise,
 }
 
 fn wait(child: &mut Child) -> Ended {
@@ -172,24 +158,28 @@ fn wait(child: &mut Child) -> Ended {
         match child.try_wait() {
             Ok(Some(status)) if status.success() => return Ended::Well,
             Ok(Some(status)) => {
-                return match status.signal() {
+                return match status.signal().map(Signal::from_named_raw) {
                     None => Ended::Badly,
-                    Some(signal) if signal == Signal::XCPU.as_raw() => Ended::TooLate,
+                    Some(Some(Signal::XCPU)) => Ended::TooLate,
+                    Some(Some(Signal::INT | Signal::TERM | Signal::HUP)) => Ended::Otherwise,
                     Some(_) => Ended::Killed,
                 };
             }
-            Err(_) => return Ended::Badly,
-            Ok(None) if started.elapsed() > COMPILE_WALL => {
-                drop(child.kill());
-                drop(child.wait());
-                return Ended::TooLate;
-            }
+            Err(_) => return end(child, Ended::Otherwise),
+            Ok(None) if started.elapsed() > COMPILE_WALL => return end(child, Ended::TooLate),
             Ok(None) => std::thread::sleep(LOOK),
         }
     }
 }
 
-fn judge(ended: Ended, artifact: Vec<u8>, complaint: &str) -> Result<Vec<u8>, Report> {
+/// Ends a child that would not end by itself.
+fn end(child: &mut Child, as_what: Ended) -> Ended {
+    drop(child.kill());
+    drop(child.wait());
+    as_what
+}
+
+fn judge(ended: Ended, artifact: Vec<u8>, complaint: &str) -> Result<Vec<u8>, NotReady> {
     let size = u64::try_from(artifact.len()).unwrap_or(u64::MAX);
     match ended {
         Ended::Well if size <= ARTIFACT_BYTES_MAX => Ok(artifact),
@@ -207,8 +197,11 @@ fn judge(ended: Ended, artifact: Vec<u8>, complaint: &str) -> Result<Vec<u8>, Re
                 format!("compiling it takes more than {COMPILE_DATA_BYTES} bytes of memory");
             Err(Finding::new("compiles_too_large", message).into())
         }
-        Ended::Badly if complaint.trim().is_empty() => Err(failed("the compiler does not say why")),
-        Ended::Badly => Err(failed(complaint.trim())),
+        Ended::Badly if complaint.trim().is_empty() => {
+            Err(failed("the compiler does not say why").into())
+        }
+        Ended::Badly => Err(failed(complaint.trim()).into()),
+        Ended::Otherwise => Err(NotReady::Failed("the compiler was ended by others".into())),
     }
 }
 
@@ -304,6 +297,14 @@ mod tests {
         assert_eq!(late.code, "compiles_too_long");
         let silent = compiled_by("/bin/sh", &["-c", "exit 1"]);
         assert_eq!(silent.code, "compile_failed");
+    }
+
+    #[test]
+    fn a_child_that_was_asked_to_end_says_nothing_about_the_component() {
+        for signal in ["INT", "TERM", "HUP"] {
+            let ended = not_compiled_by("/bin/sh", &["-c", &format!("kill -{signal} $$")]);
+            assert!(matches!(ended, NotReady::Failed(_)), "{signal}: {ended}");
+        }
     }
 
     #[test]

@@ -18,7 +18,8 @@ pub(crate) struct Compiling {
     places: Mutex<usize>,
     turn: Mutex<()>,
     /// Components that are compiled while nobody waits for them, and what was found in those that
-    /// may not run after all: else each call would have them compiled again.
+    /// may not run after all: else each call would have them checked again. All of them are in the
+    /// books, by an admin's doing, so they are few.
     unattended: Mutex<BTreeMap<Digest, Option<Report>>>,
 }
 
@@ -45,6 +46,15 @@ impl Compiling {
     pub(crate) fn turn(&self) -> Turn<'_> {
         Turn {
             _turn: open(&self.turn),
+        }
+    }
+
+    /// An error if a component is being compiled unattended, or is known not to run here.
+    pub(crate) fn look_up(&self, component: &Digest) -> Result<(), NotReady> {
+        match open(&self.unattended).get(component) {
+            Some(None) => Err(NotReady::Compiling),
+            Some(Some(refused)) => Err(refused.clone().into()),
+            None => Ok(()),
         }
     }
 
@@ -110,13 +120,16 @@ mod tests {
     #[test]
     fn what_is_compiled_unattended_is_compiled_once() {
         let (compiling, component) = (Compiling::default(), Digest::of(b"component"));
+        assert_eq!(compiling.look_up(&component), Ok(()));
         assert_eq!(compiling.begin(component), Ok(true));
         assert_eq!(compiling.begin(component), Ok(false));
+        assert_eq!(compiling.look_up(&component), Err(NotReady::Compiling));
         compiling.end(component, None);
         assert_eq!(compiling.begin(component), Ok(true));
         let refused = Report::from(Finding::new("describe_failed", "it will not"));
         compiling.end(component, Some(refused.clone()));
-        assert_eq!(compiling.begin(component), Err(refused.into()));
+        assert_eq!(compiling.begin(component), Err(refused.clone().into()));
+        assert_eq!(compiling.look_up(&component), Err(refused.into()));
     }
 
     #[test]

@@ -2,13 +2,13 @@
 
 use bursar_ledger::{Answer, Ask, CallRequest, DrawOrigin, Rejection};
 use serde::Serialize;
-use wasmtime::{Result, StoreLimits, StoreLimitsBuilder};
+use wasmtime::{Result, StoreLimits, StoreLimitsBuilder, UpdateDeadline};
 
 use crate::limits::{
-    FAULT_CHARS_MAX, INSTANCES_MAX, LOG_BYTES_MAX, Limits, MEMORIES_MAX, TABLE_ELEMENTS_MAX,
-    TABLES_MAX,
+    INSTANCES_MAX, LOG_BYTES_MAX, Limits, MEMORIES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX,
 };
 use crate::teller::Teller;
+use crate::text::shown;
 
 /// How loud a line of a plugin's is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -37,6 +37,11 @@ pub struct LogLine {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Fault(pub(crate) String);
+
+/// The host has met a bug of its own. Nothing is kept of the call: it was not the guest's doing.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Bug(pub(crate) String);
 
 /// The call ends before its first draw: what it has asked for cannot be.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -69,6 +74,8 @@ pub(crate) struct Guest {
     pub(crate) log: Vec<LogLine>,
     log_bytes: usize,
     pub(crate) limits: StoreLimits,
+    /// Whether it has met its deadline and goes on.
+    has_more_time: bool,
 }
 
 impl Guest {
@@ -101,38 +108,49 @@ impl Guest {
             log: Vec::new(),
             log_bytes: 0,
             limits: store_limits,
+            has_more_time: false,
         }
     }
 
     /// Asks the draft.
     pub(crate) fn ask(&mut self, ask: Ask) -> Result<Answer> {
-        let describing = || Fault("it asked for something while describing itself".into());
-        self.teller.as_mut().ok_or_else(describing)?.perform(ask)
+        self.teller("asked for something")?.perform(ask)
     }
 
     /// Has the draft draw. The first draw takes a nonce, unless the call cannot commit anyway.
     pub(crate) fn ask_draw(&mut self, ask: Ask) -> Result<Answer> {
-        let describing = || Fault("it drew while describing itself".into());
-        let teller = self.teller.as_mut().ok_or_else(describing)?;
-        teller.draw_from(|call| self.origin.take().map(|origin| origin(call)));
-        teller.perform(ask)
+        let mut origin = self.origin.take();
+        let teller = self.teller("drew")?;
+        teller.draw_from(|call| origin.take().map(|origin| origin(call)));
+        let answer = teller.perform(ask);
+        self.origin = origin;
+        answer
     }
 
     /// What was asked of the plugin.
-    pub(crate) fn call(&self) -> Result<&CallRequest> {
-        let describing = || Fault("it asked about a call while describing itself".into());
-        Ok(self.teller.as_ref().ok_or_else(describing)?.call())
+    pub(crate) fn call(&mut self) -> Result<&CallRequest> {
+        Ok(self.teller("asked about a call")?.call())
     }
 
     /// The operator's configuration, as JSON.
-    pub(crate) fn configuration_text(&self) -> Result<String> {
-        let describing = || Fault("it asked for configuration while describing itself".into());
-        Ok(self
-            .teller
-            .as_ref()
-            .ok_or_else(describing)?
-            .config()
-            .to_string())
+    pub(crate) fn configuration_text(&mut self) -> Result<String> {
+        Ok(self.teller("asked for configuration")?.config().to_string())
+    }
+
+    /// Who answers, unless the guest only describes itself: then what it did is a fault.
+    fn teller(&mut self, did: &str) -> Result<&mut Teller> {
+        let describing = || Fault(format!("it {did} while describing itself")).into();
+        self.teller.as_mut().ok_or_else(describing)
+    }
+
+    /// What becomes of a guest whose time is over: once it has drawn it has so many ticks more.
+    pub(crate) fn deadline_met(&mut self, ticks: u64) -> UpdateDeadline {
+        let has_drawn = self.teller.as_ref().is_some_and(Teller::has_drawn);
+        if has_drawn && !self.has_more_time {
+            self.has_more_time = true;
+            return UpdateDeadline::Continue(ticks);
+        }
+        UpdateDeadline::Interrupt
     }
 
     /// Charges for a host call: the guest's own fuel does not see what that costs.
@@ -166,23 +184,4 @@ impl Guest {
         self.log_bytes += message.len().max(1);
         self.log.push(LogLine { level, message });
     }
-}
-
-/// A character of a stranger's as it may be shown: whatever does not print is an escape, so that no
-/// text can turn around, hide or colour what stands beside it.
-fn shown(character: char) -> impl Iterator<Item = char> {
-    let prints = matches!(character, '"' | '\'' | '\\') || character.escape_debug().len() == 1;
-    let escape = (!prints).then(|| character.escape_default());
-    let itself = prints.then_some(character);
-    escape.into_iter().flatten().chain(itself)
-}
-
-/// What is told of a fault. It may repeat what the plugin said, and is kept for ever: so it is short.
-pub(crate) fn told(fault: &str) -> String {
-    let mut characters = fault.chars().flat_map(shown);
-    let mut told: String = characters.by_ref().take(FAULT_CHARS_MAX).collect();
-    if characters.next().is_some() {
-        told.push('…');
-    }
-    told
 }

@@ -15,7 +15,7 @@ use bursar_ledger::{
 use wasmtime::Result;
 
 use crate::bindings::bursar::plugin::{call, fair, ledger, log, state, types};
-use crate::guest::{Fault, Guest, LogLevel, Stopped};
+use crate::guest::{Bug, Fault, Guest, LogLevel, Stopped};
 use crate::limits::{FUEL_PER_READ, FUEL_PER_REQUEST, FUEL_PER_SHUFFLED};
 
 fn fault<T>(what: impl Into<String>) -> Result<T> {
@@ -89,9 +89,7 @@ fn refusal(refusal: Refusal) -> types::Refusal {
 
 /// The draft answers each question with the kind of answer that belongs to it.
 fn mismatch<T>(answer: &Answer) -> Result<T> {
-    Err(wasmtime::Error::msg(format!(
-        "the draft answered with {answer:?}"
-    )))
+    Err(Bug(format!("the draft answered with {answer:?}")).into())
 }
 
 impl Guest {
@@ -312,7 +310,7 @@ impl fair::Host for Guest {
         if n == 0 {
             return fault("a draw below 0: there is nothing to draw");
         }
-        match self.draw(&label.clone(), Ask::Draw { range: n, label })? {
+        match self.draw(label.len(), Ask::Draw { range: n, label })? {
             Answer::Drawn(drawn) => Ok(drawn),
             other => mismatch(&other),
         }
@@ -349,7 +347,7 @@ impl fair::Host for Guest {
             return fault(format!("a shuffle of {n}: it takes 1 to {SHUFFLE_MAX}"));
         }
         self.charge(u64::from(n).saturating_mul(FUEL_PER_SHUFFLED))?;
-        match self.draw(&label.clone(), Ask::Shuffle { count: n, label })? {
+        match self.draw(label.len(), Ask::Shuffle { count: n, label })? {
             Answer::Shuffled(order) => Ok(order),
             other => mismatch(&other),
         }
@@ -361,8 +359,11 @@ impl fair::Host for Guest {
                 "a draw of {n} bytes: it takes 1 to {DRAW_BYTES_MAX}"
             ));
         }
-        match self.draw(&label.clone(), Ask::Bytes { count: n, label })? {
-            Answer::Bytes(digits) => Ok(hex::decode(digits)?),
+        match self.draw(label.len(), Ask::Bytes { count: n, label })? {
+            Answer::Bytes(digits) => {
+                let bytes = hex::decode(&digits);
+                bytes.map_err(|_| Bug(format!("the draft drew {digits:?}")).into())
+            }
             other => mismatch(&other),
         }
     }
@@ -370,10 +371,10 @@ impl fair::Host for Guest {
 
 impl Guest {
     /// Draws, if the call may. Its first draw fixes where all of its draws come from.
-    fn draw(&mut self, label: &str, ask: Ask) -> Result<Answer> {
+    fn draw(&mut self, label_bytes: usize, ask: Ask) -> Result<Answer> {
         count(&mut self.counts.draws, CALL_DRAWS_MAX, "draws")?;
         self.charge(FUEL_PER_REQUEST)?;
-        length(label.len(), DRAW_LABEL_BYTES_MAX, "a label")?;
+        length(label_bytes, DRAW_LABEL_BYTES_MAX, "a label")?;
         match self.ask_draw(ask)? {
             Answer::Ends(rejection) => Err(Stopped(rejection).into()),
             answer => Ok(answer),

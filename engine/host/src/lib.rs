@@ -29,6 +29,7 @@ mod report;
 mod sandbox;
 mod schema;
 mod teller;
+mod text;
 mod ticker;
 mod workers;
 
@@ -40,7 +41,7 @@ pub use call::{CallFailure, Finished, NotRepeated, Repeated, Unfinished};
 pub use check::Checked;
 pub use compiler::{Compiler, compile_for_parent};
 pub use guest::{LogLevel, LogLine};
-pub use limits::{Limits, UPLOAD_BYTES_MAX};
+pub use limits::{Limits, UPLOAD_BYTES_MAX, WORKERS_MAX};
 pub use manifest::{Action, Manifest, ManifestSchedule, Odds, Stake};
 pub use plugin::{LoadedPlugin, PluginHost};
 pub use report::{Finding, NotReady, Place, Report};

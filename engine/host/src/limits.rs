@@ -32,6 +32,15 @@ pub(crate) const FINDINGS_OF_A_KIND_MAX: usize = 16;
 /// Characters of a signature in a finding.
 pub(crate) const SIGNATURE_CHARS_MAX: usize = 1_000;
 
+/// Threads on which guests may run at the same time.
+pub const WORKERS_MAX: usize = 23;
+/// Component instances that live at the same time: one a worker, and one for each component that is
+/// being checked.
+pub(crate) const SLOTS: usize = WORKERS_MAX + COMPONENTS_WAITING_MAX + 1;
+/// Components that are kept ready. Beyond, the longest unused one makes room, and is loaded again when it
+/// is called.
+pub(crate) const READY_MAX: usize = 256;
+
 /// Seconds of a processor that compiling a component may take.
 pub(crate) const COMPILE_CPU_S: u64 = 60;
 /// How long compiling a component may take altogether.
@@ -75,8 +84,8 @@ pub(crate) const REPLY_BYTES_MAX: usize = 16 * 1024;
 pub(crate) const DECLINE_BYTES_MAX: usize = 512;
 /// Characters in the code of a decline.
 pub(crate) const DECLINE_CODE_CHARS_MAX: usize = 64;
-/// Characters of what is told of a fault.
-pub(crate) const FAULT_CHARS_MAX: usize = 300;
+/// Characters of a stranger's text that is repeated, as in a fault.
+pub(crate) const EXCERPT_CHARS_MAX: usize = 300;
 /// Bytes of log lines that are kept of a call.
 pub(crate) const LOG_BYTES_MAX: usize = 8 * 1024;
 
@@ -100,6 +109,10 @@ pub(crate) const HANDLES_MAX: usize = 64;
 /// Bytes of the guest's stack.
 pub(crate) const STACK_BYTES: usize = 512 * 1024;
 
+/// Deadlines more that a call has once it has drawn: it is to run out of fuel before, which is a fault and
+/// no way to be rid of a draw.
+pub(crate) const DEADLINES_AFTER_DRAW: u64 = 9;
+
 /// How often the clock of deadlines ticks.
 pub(crate) const TICK: Duration = Duration::from_millis(5);
 
@@ -110,7 +123,7 @@ pub struct Limits {
     /// host. Running out is a fault, and the same in every run.
     pub fuel: u64,
     /// Wall-clock time, as a safety net. Running into it is a failure of the host's, not an
-    /// outcome: it depends on how busy the machine is.
+    /// outcome: it depends on how busy the machine is. A call that has drawn has ten times as much.
     pub deadline: Duration,
     /// Bytes of linear memory.
     pub memory_bytes: usize,

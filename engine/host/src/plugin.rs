@@ -14,16 +14,12 @@ use crate::check::{Checked, check};
 use crate::compiler::{self, Compiler};
 use crate::compiling::Compiling;
 use crate::guest::Guest;
-use crate::limits::{CHECK_STACK_BYTES, Limits};
+use crate::limits::{CHECK_STACK_BYTES, Limits, READY_MAX};
 use crate::manifest::Manifest;
 use crate::report::{Finding, NotReady};
 use crate::sandbox;
 use crate::teller::Telling;
 use crate::ticker::Ticker;
-
-/// Components that are kept ready. Beyond, the longest unused one makes room, and is compiled again
-/// when it is called.
-const READY_MAX: usize = 256;
 
 /// Checks components and keeps them ready. Clones share everything.
 #[derive(Clone)]
@@ -122,18 +118,29 @@ impl PluginHost {
     }
 
     /// Makes a component ready again that was ready before. No request waits for the compiler here:
-    /// where nothing is in the cache, it is compiled beside, for the next one who asks.
-    pub fn wake(&self, digest: Digest, bytes: &[u8]) -> Result<Arc<LoadedPlugin>, NotReady> {
+    /// where nothing is in the cache, it is compiled beside, for the next one who asks. `bytes` are only
+    /// asked for where they are needed: not of what is being compiled, nor of what may not run.
+    pub fn wake<B: AsRef<[u8]>, E: From<NotReady>>(
+        &self,
+        digest: Digest,
+        bytes: impl FnOnce() -> Result<B, E>,
+    ) -> Result<Arc<LoadedPlugin>, E> {
         if let Some(plugin) = self.get(&digest) {
             return Ok(plugin);
         }
-        match self.check_with(bytes, || Err(NotReady::Compiling)) {
+        self.inner.compiling.look_up(&digest)?;
+        let bytes = bytes()?;
+        match self.check_with(bytes.as_ref(), || Err(NotReady::Compiling)) {
             Ok(checked) => Ok(self.keep_ready(digest, checked)),
             Err(NotReady::Compiling) => {
-                self.compile_beside(digest, bytes.to_vec())?;
-                Err(NotReady::Compiling)
+                self.compile_beside(digest, bytes.as_ref().to_vec())?;
+                Err(NotReady::Compiling.into())
             }
-            Err(other) => Err(other),
+            Err(NotReady::Refused(report)) => {
+                self.inner.compiling.end(digest, Some(report.clone()));
+                Err(NotReady::Refused(report).into())
+            }
+            Err(other @ (NotReady::Busy | NotReady::Failed(_))) => Err(other.into()),
         }
     }
 
@@ -204,12 +211,11 @@ impl PluginHost {
             cache,
             ..
         } = &*self.inner;
-        let Some(cache) = cache else {
-            return compiler.compile(engine, bytes);
-        };
-        let artifact = compiler.artifact(engine, bytes)?;
+        let artifact = compiler.compile(engine, bytes)?;
         let component = compiler::load(engine, &artifact)?;
-        cache.put(engine, &Digest::of(bytes), &artifact);
+        if let Some(cache) = cache {
+            cache.put(engine, &Digest::of(bytes), &artifact);
+        }
         Ok(component)
     }
 

@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::guest::told;
 use crate::limits::FINDINGS_OF_A_KIND_MAX;
+use crate::text::excerpt;
 
 /// One thing that is wrong with a component.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -115,7 +115,7 @@ impl Place {
 
     /// Names the function. The name is a stranger's: what is no plain character is shown escaped.
     pub(crate) fn name(&mut self, name: &str) {
-        self.name = Some(told(name));
+        self.name = Some(excerpt(name));
     }
 }
 

@@ -236,10 +236,8 @@ impl Bursar {
         if let Some(plugin) = self.parts.host.get(component) {
             return Ok(plugin);
         }
-        Ok(self
-            .parts
-            .host
-            .wake(*component, &self.bytes_of(component)?)?)
+        let bytes = || self.bytes_of(component);
+        self.parts.host.wake(*component, bytes)
     }
 
     /// The bytes of a component. Blocks.

@@ -12,8 +12,8 @@ use wit_parser::{
 
 use super::layer::HOW_TO_BUILD;
 use super::signature::{same, signatures};
-use crate::guest::told;
 use crate::report::{Finding, Findings, Report};
+use crate::text::excerpt;
 
 /// What this server offers, and what it expects.
 struct Contract {
@@ -127,14 +127,14 @@ impl<'a> Component<'a> {
 
     /// An import that is not offered at all.
     fn stranger(&self, name: &str) -> Finding {
-        let imports = format!("it imports `{}`", told(name));
+        let imports = format!("it imports `{}`", excerpt(name));
         let offered = &self.contract.offered;
         let names = || offered.iter().map(|(offer, _)| offer.as_str());
         let list = names().collect::<Vec<_>>().join(", ");
         let same_but_version =
             names().find(|offer| without_version(offer) == without_version(name));
         if let Some(offer) = same_but_version {
-            let (asked, have) = (told(version(name)), version(offer));
+            let (asked, have) = (excerpt(version(name)), version(offer));
             let message = format!("{imports}, and this server offers version {have} of that");
             return Finding::new("import_not_allowed", message)
                 .hint(format!("build it against {have}; offered are {list}"))
@@ -236,7 +236,7 @@ fn no_handler(handler: &str, exports: &[(String, InterfaceId)]) -> Finding {
         .hint("export the world `plugin` of the package in wit/");
     let names = || exports.iter().map(|(export, _)| export.as_str());
     match names().find(|export| without_version(export) == without_version(handler)) {
-        Some(other) => finding.instead(version(handler), told(version(other))),
+        Some(other) => finding.instead(version(handler), excerpt(version(other))),
         None => finding.nearest(handler, names()),
     }
 }
@@ -244,7 +244,7 @@ fn no_handler(handler: &str, exports: &[(String, InterfaceId)]) -> Finding {
 fn unknown_function(interface: &str, function: &str, offer: &Interface) -> Finding {
     let message = format!(
         "it imports `{}` of `{interface}`, and this server has no such function there",
-        told(function)
+        excerpt(function)
     );
     let names: Vec<&str> = offer.functions.keys().map(String::as_str).collect();
     let hint = if names.is_empty() {

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use bursar_ledger::Ask;
+use wasmtime::UpdateDeadline;
+
 use super::guest::{Guest, times};
 use super::world::{
     checked, draft, ending, fault, fault_of, finish, host, load, origin, replied, run,
@@ -9,6 +12,7 @@ use super::world::{
 use crate::call::store;
 use crate::guest::Guest as Store;
 use crate::limits::{FUEL_PER_READ, INSTANCES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
+use crate::teller::Teller;
 use crate::{CallFailure, Compiler, Limits, NotReady, PluginHost};
 
 /// Pages of 64 KiB in the memory that a call may have.
@@ -149,6 +153,36 @@ fn call_that_runs_into_its_deadline_is_no_outcome() {
     assert_eq!(run(&spinning, &limits), Err(CallFailure::Deadline));
     let asking = Guest::doing("(loop (drop (call $host-call-now)) (br 0))");
     assert_eq!(run(&checked(&asking), &limits), Err(CallFailure::Deadline));
+}
+
+#[test]
+fn call_that_has_drawn_goes_on_past_its_deadline_once() {
+    let limits = Limits::standard();
+    let teller = Teller::Draft(Box::new(draft()));
+    let mut guest = Store::called(teller, Box::new(origin), &limits);
+    let met = |guest: &mut Store| matches!(guest.deadline_met(7), UpdateDeadline::Continue(7));
+    assert!(!met(&mut guest), "it has not drawn yet");
+    let label = "coin".into();
+    guest.ask_draw(Ask::Draw { range: 2, label }).unwrap();
+    assert!(met(&mut guest));
+    assert!(!met(&mut guest), "it has had its time");
+}
+
+#[test]
+fn description_that_runs_into_its_deadline_says_nothing_about_the_component() {
+    let limits = Limits {
+        fuel: u64::MAX / 4,
+        deadline: Duration::from_millis(30),
+        ..Limits::standard()
+    };
+    let host = PluginHost::new(limits, Compiler::Here, None).unwrap();
+    let mut guest = Guest::new();
+    guest.describe = "(loop br 0) unreachable".into();
+    let failed = host.check(&guest.bytes()).err().unwrap();
+    let NotReady::Failed(why) = failed else {
+        panic!("it is the component's: {failed}");
+    };
+    assert!(why.contains("deadline"), "{why}");
 }
 
 #[test]

@@ -1,19 +1,30 @@
 //! Components that are made ready: out of the cache, or compiled while nobody waits.
 
+use std::sync::Arc;
+
 use bursar_ledger::Digest;
 
 use super::guest::Guest;
 use super::world::{draft, origin, replied};
-use crate::{Cache, Compiler, Limits, NotReady, PluginHost};
+use crate::{Cache, Compiler, Limits, LoadedPlugin, NotReady, PluginHost};
 
 fn host_with(compiler: Compiler, cache: Option<Cache>) -> PluginHost {
     PluginHost::new(Limits::standard(), compiler, cache).unwrap()
 }
 
+fn wake(host: &PluginHost, bytes: &[u8]) -> Result<Arc<LoadedPlugin>, NotReady> {
+    host.wake(Digest::of(bytes), || Ok(bytes))
+}
+
+/// The bytes of a component of which all is known.
+fn unread() -> Result<Vec<u8>, NotReady> {
+    panic!("its bytes are not read again")
+}
+
 /// Wakes a component again and again until it is no more being compiled.
 fn woken(host: &PluginHost, bytes: &[u8]) -> Result<(), NotReady> {
     loop {
-        match host.wake(Digest::of(bytes), bytes) {
+        match wake(host, bytes) {
             Err(NotReady::Compiling) => std::thread::yield_now(),
             other => return other.map(drop),
         }
@@ -25,7 +36,7 @@ fn component_that_is_woken_is_compiled_while_nobody_waits() {
     let host = host_with(Compiler::Here, None);
     let bytes = Guest::new().bytes();
     let digest = Digest::of(&bytes);
-    let first = host.wake(digest, &bytes).err();
+    let first = wake(&host, &bytes).err();
     assert_eq!(first, Some(NotReady::Compiling));
     woken(&host, &bytes).unwrap();
     let plugin = host.get(&digest).unwrap();
@@ -42,8 +53,27 @@ fn component_that_is_woken_and_may_not_run_is_refused_once_that_is_known() {
         panic!("it is not refused");
     };
     assert_eq!(report.findings[0].code, "describe_failed");
-    let again = host.wake(Digest::of(&bytes), &bytes).err();
+    let again = host.wake(Digest::of(&bytes), unread).err();
     assert_eq!(again, Some(report.into()), "and is not compiled again");
+}
+
+#[test]
+fn component_that_is_being_compiled_is_not_checked_again() {
+    // A compiler that takes long, and comes to nothing.
+    let sleeping = Compiler::child("/bin/sh".into(), vec!["-c".into(), "sleep 1".into()]);
+    let host = host_with(sleeping, None);
+    let bytes = Guest::new().bytes();
+    assert_eq!(wake(&host, &bytes).err(), Some(NotReady::Compiling));
+    let again = host.wake(Digest::of(&bytes), unread).err();
+    assert_eq!(again, Some(NotReady::Compiling));
+}
+
+#[test]
+fn component_that_is_refused_before_the_compiler_is_read_once() {
+    let host = host_with(Compiler::Here, None);
+    let bytes = b"no component";
+    let refused = wake(&host, bytes).err().unwrap();
+    assert_eq!(host.wake(Digest::of(bytes), unread).err(), Some(refused));
 }
 
 #[test]
@@ -56,7 +86,7 @@ fn component_whose_code_is_kept_wakes_without_a_compiler() {
     before.load(digest, &bytes).unwrap();
     let missing = || Compiler::child("/nowhere/bursar".into(), Vec::new());
     let host = host_with(missing(), cache());
-    assert!(host.wake(digest, &bytes).is_ok());
+    assert!(wake(&host, &bytes).is_ok());
     assert!(host.get(&digest).is_some());
     let without = host_with(missing(), None);
     let failed = without.load(digest, &bytes).err().unwrap();
@@ -82,16 +112,12 @@ fn code_that_was_altered_in_the_cache_is_made_anew() {
     altered[middle] ^= 1;
     std::fs::write(&code, &altered).unwrap();
     let host = host_with(Compiler::Here, cache());
-    let asleep = host.wake(digest, &bytes).err();
+    let asleep = wake(&host, &bytes).err();
     assert_eq!(asleep, Some(NotReady::Compiling), "it is not loaded");
     let plugin = host.load(digest, &bytes).unwrap();
     assert!(replied(&plugin.run(draft(), origin).unwrap().ending));
     // What was made anew is kept again.
-    assert!(
-        host_with(Compiler::Here, cache())
-            .wake(digest, &bytes)
-            .is_ok()
-    );
+    assert!(wake(&host_with(Compiler::Here, cache()), &bytes).is_ok());
 }
 
 #[test]
@@ -105,14 +131,14 @@ fn code_of_another_engine_is_made_anew() {
     let cache = Cache::open(folder.path(), [1; 32]).unwrap();
     cache.put(&engine, &digest, &code);
     let host = host_with(Compiler::Here, Some(cache.clone()));
-    let asleep = host.wake(digest, &bytes).err();
+    let asleep = wake(&host, &bytes).err();
     assert_eq!(asleep, Some(NotReady::Compiling), "it has another name");
     host.load(digest, &bytes).unwrap();
     // Even under this engine's name, wasmtime itself would not have it.
     let host = host_with(Compiler::Here, Some(cache.clone()));
     let own = crate::sandbox::engine(&Limits::standard()).unwrap();
     cache.put(&own, &digest, &code);
-    let asleep = host.wake(digest, &bytes).err();
+    let asleep = wake(&host, &bytes).err();
     assert_eq!(asleep, Some(NotReady::Compiling));
     let plugin = host.load(digest, &bytes).unwrap();
     assert!(replied(&plugin.run(draft(), origin).unwrap().ending));

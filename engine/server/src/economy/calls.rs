@@ -11,7 +11,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use bursar_host::{LoadedPlugin, LogLine, Unfinished, Workers};
+use bursar_host::{LoadedPlugin, LogLine, Unfinished, WORKERS_MAX, Workers};
 use bursar_ledger::{
     AccountId, Books, CallRequest, CallResult, Draft, DrawOrigin, EconomyId, PluginId, SpendLimit,
     Timestamp, TransferCap,
@@ -38,11 +38,11 @@ pub struct CallBounds {
 
 impl CallBounds {
     /// The bounds of a server: plugins get all cores but one, so that the writer and the API always
-    /// have somewhere to run; 512 calls, 256 of them in one economy.
+    /// have somewhere to run, and at most [`WORKERS_MAX`]; 512 calls, 256 of them in one economy.
     pub fn standard() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
-            workers: cores.saturating_sub(1).max(1),
+            workers: cores.saturating_sub(1).clamp(1, WORKERS_MAX),
             calls: 512,
             calls_per_economy: 256,
         }

@@ -1,0 +1,44 @@
+//! What strangers wrote, made fit to be shown.
+
+use crate::limits::EXCERPT_CHARS_MAX;
+
+/// A character as it may be shown: whatever does not print is an escape, so that no text can turn
+/// around, hide or colour what stands beside it.
+pub(crate) fn shown(character: char) -> impl Iterator<Item = char> {
+    let prints = matches!(character, '"' | '\'' | '\\') || character.escape_debug().len() == 1;
+    let escape = (!prints).then(|| character.escape_default());
+    let itself = prints.then_some(character);
+    escape.into_iter().flatten().chain(itself)
+}
+
+/// The beginning of a text, as it may be shown. What is repeated of a stranger's may be kept for ever: so
+/// it is short.
+pub(crate) fn excerpt(text: &str) -> String {
+    let mut characters = text.chars().flat_map(shown);
+    let mut excerpt: String = characters.by_ref().take(EXCERPT_CHARS_MAX).collect();
+    if characters.next().is_some() {
+        excerpt.push('…');
+    }
+    excerpt
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_print_is_an_escape() {
+        assert_eq!(excerpt("it's \"fine\" \\ ü"), "it's \"fine\" \\ ü");
+        assert_eq!(
+            excerpt("a\u{202e}b\u{1b}[31m\n"),
+            "a\\u{202e}b\\u{1b}[31m\\n"
+        );
+    }
+
+    #[test]
+    fn an_excerpt_ends_at_its_limit() {
+        let most = "m".repeat(EXCERPT_CHARS_MAX);
+        assert_eq!(excerpt(&most), most);
+        assert_eq!(excerpt(&format!("{most}m")), format!("{most}…"));
+    }
+}
