@@ -279,6 +279,61 @@ async fn a_deadline_after_a_draw_burns_the_nonce_and_the_same_key_draws_the_same
     house.close().await;
 }
 
+/// The machine's end of a call is no way out either: what runs into it after a draw counts like a fault. The
+/// same bet draws the same again, and whoever has guessed that it was lost cannot bet against it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_runs_into_its_deadline_when_it_has_lost_is_switched_off() {
+    let house = House::set_up(|setup| {
+        setup.limits.deadline = Duration::from_millis(60);
+        setup.limits.fuel = 1 << 40;
+    });
+    let (house, mut guild) = house.await.furnished(1).await;
+    let_in_villain(&mut guild).await;
+    guild.issue("plugin:villain", "coin", 100_000).await;
+    let bet = |amount: u64| json!({"asset": "coin", "amount": amount});
+    let (mut lost, mut won) = (Vec::new(), 0);
+    while lost.len() < 3 {
+        let key = format!("k{}", lost.len() + won);
+        let answer = guild
+            .call("villain/spin_if_lost", &key, "user:1", bet(10))
+            .await;
+        match answer.status.as_u16() {
+            200 => won += 1,
+            _lost => {
+                assert_eq!(answer.code(), "call_failed");
+                lost.push(key);
+            }
+        }
+    }
+    let coins = 1000 + 10 * i64::try_from(won).unwrap();
+    assert_eq!(guild.posted("user:1", "coin").await, coins);
+    let off = guild
+        .call("villain/spin_if_lost", "off", "user:1", bet(10))
+        .await;
+    assert_eq!(off.code(), "plugin_disabled");
+    let path = format!("{GUILD}/plugins/villain");
+    guild.made(&path, json!({"enabled": true})).await;
+    let again = guild
+        .call("villain/spin_if_lost", &lost[0], "user:1", bet(10))
+        .await;
+    assert_eq!(
+        again.code(),
+        "call_failed",
+        "the same bet is lost as before"
+    );
+    guild
+        .call("villain/spin_if_lost", &lost[0], "user:1", bet(11))
+        .await;
+    open_table(&mut guild).await;
+    let nonces = u64::try_from(won).unwrap() + 3;
+    assert_eq!(
+        nonce_of_next_flip(&mut guild, "next").await,
+        nonces + 2,
+        "of the two under that key the other bet has a nonce of its own"
+    );
+    house.close().await;
+}
+
 /// What a call has drawn that broke off is on record, and what it was is not: whoever asked could still
 /// ask for something else under the same key.
 async fn assert_tells_nothing(guild: &mut Guild) {

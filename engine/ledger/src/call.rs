@@ -53,9 +53,11 @@ pub struct CallRequest {
 
 impl CallRequest {
     /// Under what its draws are kept, if it cannot be brought to an end. A member draws what it has drawn
-    /// under a key before, and nobody else does.
+    /// under a key before, if it asks for the same: else it could bet again on what it has heard of.
     pub fn draw_key(&self) -> Arc<str> {
-        format!("{} {}", self.caller, self.key).into()
+        let asked = format!("{} {} {}", self.plugin, self.action, self.arguments);
+        let asked = Digest::of(asked.as_bytes());
+        format!("{} {} {asked}", self.caller, self.key).into()
     }
 }
 
@@ -89,6 +91,9 @@ pub enum Ending {
     Broken {
         /// What went wrong, which depends on the machine and the moment.
         failure: String,
+        /// Whether the plugin may have brought it about, to be rid of what it had drawn.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        by_plugin: bool,
     },
 }
 
@@ -120,6 +125,67 @@ impl CallResult {
             ending: Ending::NotRun(why),
             fuel: 0,
             origin: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn request() -> CallRequest {
+        CallRequest {
+            id: CallId(Uuid::nil()),
+            plugin: "coinflip".parse().expect("a name"),
+            action: "flip".into(),
+            caller: "user:1".parse().expect("a name"),
+            arguments: json!({"side": "heads"}),
+            roles: Vec::new(),
+            due: None,
+            spend_limit: None,
+            cap: None,
+            key: "k".into(),
+            now: Timestamp(0),
+        }
+    }
+
+    /// Else whoever has heard of tails could bet on it, under the key that draws it again.
+    #[test]
+    fn only_the_same_bet_draws_the_same_under_a_key() {
+        let first = request().draw_key();
+        let later = CallRequest {
+            id: CallId(Uuid::max()),
+            now: Timestamp(7),
+            ..request()
+        };
+        assert_eq!(later.draw_key(), first, "a later try is the same bet");
+        let others = [
+            CallRequest {
+                arguments: json!({"side": "tails"}),
+                ..request()
+            },
+            CallRequest {
+                action: "double".into(),
+                ..request()
+            },
+            CallRequest {
+                plugin: "dice".parse().expect("a name"),
+                ..request()
+            },
+            CallRequest {
+                caller: "user:2".parse().expect("a name"),
+                ..request()
+            },
+            CallRequest {
+                key: "other".into(),
+                ..request()
+            },
+        ];
+        for other in others {
+            assert_ne!(other.draw_key(), first, "{other:?}");
         }
     }
 }

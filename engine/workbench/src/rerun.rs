@@ -210,7 +210,7 @@ impl End {
             Ending::Declined { code, message } => Self::Declined(code, message),
             Ending::Faulted { fault } => Self::Faulted(fault),
             Ending::NotRun(no) | Ending::Stopped(no) => Self::Rejected(no),
-            Ending::Broken { failure } => Self::Failed(failure),
+            Ending::Broken { failure, .. } => Self::Failed(failure),
         }
     }
 }

@@ -7,7 +7,9 @@ use crate::call::{CallResult, Ending};
 use crate::decision::{Change, Decision};
 use crate::draft::Draft;
 use crate::hold::HoldEnd;
+use crate::id::PluginId;
 use crate::limits::BROKEN_DRAWS_MAX;
+use crate::plugin::Plugin;
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
 
@@ -25,8 +27,8 @@ pub(super) fn call(
     {
         return Ok(Verdict::Stale);
     }
-    if matches!(result.ending, Ending::Broken { .. }) {
-        return Ok(broken(books, result));
+    if let Ending::Broken { by_plugin, .. } = result.ending {
+        return Ok(broken(books, result, by_plugin));
     }
     let ran = schedules::ran(books, at, request);
     if request.due.is_some() && ran.is_none() {
@@ -62,7 +64,9 @@ pub(super) fn call(
         // The host takes a decline after a draw for a fault; what says otherwise is never committed.
         Ending::Declined { .. } if draft.has_drawn() => Ok(Verdict::Stale),
         Ending::Declined { .. } => Ok(Verdict::Declined(changed(trace))),
-        Ending::Stopped(then) if draft.ended_by() == Some(then) => rejected(then.clone(), trace),
+        Ending::Stopped(then) if result.transcript.ended_by() == Some(then) => {
+            rejected(then.clone(), trace)
+        }
         Ending::Faulted { .. } => Ok(Verdict::Faulted(changed(void(&draft, result, trace)))),
         Ending::Stopped(_) | Ending::NotRun(_) | Ending::Broken { .. } => Ok(Verdict::Stale),
         Ending::Replied { .. } => replied(&draft, result, trace),
@@ -126,17 +130,22 @@ fn void(draft: &Draft, result: &CallResult, mut changes: Vec<Change>) -> Vec<Cha
         hold,
         end: HoldEnd::Released,
     }));
-    let broken = draft.plugin().broken_draws.saturating_add(1);
-    changes.push(Change::Draws(DrawChange::DrawBroken {
-        plugin: result.request.plugin.clone(),
-        paused: broken >= BROKEN_DRAWS_MAX,
-    }));
+    changes.push(break_off(draft.plugin(), &result.request.plugin));
     changes
 }
 
+/// Counts a call that has drawn and broken off.
+fn break_off(plugin: &Plugin, id: &PluginId) -> Change {
+    let broken = plugin.broken_draws.saturating_add(1);
+    Change::Draws(DrawChange::DrawBroken {
+        plugin: id.clone(),
+        paused: broken >= BROKEN_DRAWS_MAX,
+    })
+}
+
 /// What was drawn is kept for another try. Nothing else of the call is, so nothing else of it has to
-/// be true.
-fn broken(books: &Books, result: &CallResult) -> Verdict {
+/// be true. What the plugin may have brought about counts like a fault.
+fn broken(books: &Books, result: &CallResult, by_plugin: bool) -> Verdict {
     let draws_hold = result.origin.as_ref().is_some_and(|origin| {
         let server_seed = books.seed().server_seed(origin.seed);
         let transcript = &result.transcript;
@@ -145,7 +154,11 @@ fn broken(books: &Books, result: &CallResult) -> Verdict {
     if !draws_hold {
         return Verdict::Stale;
     }
-    Verdict::Broken(changed(drew_from(result, true).into_iter().collect()))
+    let id = &result.request.plugin;
+    let blamed = books.plugin(id).filter(|_| by_plugin);
+    let counted = blamed.map(|plugin| break_off(plugin, id));
+    let changes = drew_from(result, true).into_iter().chain(counted);
+    Verdict::Broken(changed(changes.collect()))
 }
 
 fn changed(changes: Vec<Change>) -> Decision {

@@ -113,7 +113,12 @@ pub(super) fn expire(books: &Books, at: Timestamp, id: HoldId) -> Result<Verdict
         .hold(id)
         .filter(|hold| hold.due_at <= at)
         .ok_or(closed)?;
-    match hold.on_expiry {
+    let rule = if is_stranded(books, hold) {
+        OnExpiry::Release
+    } else {
+        hold.on_expiry
+    };
+    match rule {
         OnExpiry::Release => Ok(end(id, HoldEnd::Expired)),
         OnExpiry::Capture => {
             let ended = Change::HoldEnded {
@@ -125,6 +130,13 @@ pub(super) fn expire(books: &Books, at: Timestamp, id: HoldId) -> Result<Verdict
             Ok(captured.unwrap_or_else(|_| defer(id, hold, at)))
         }
     }
+}
+
+/// Whether the game that a hold belongs to was switched off because it broke off too often. Nobody can
+/// play it to its end then, so whoever has a stake in it does not lose that by waiting.
+fn is_stranded(books: &Books, hold: &Hold) -> bool {
+    let game = hold.plugin.as_ref().and_then(|game| books.plugin(game));
+    game.is_some_and(|game| game.was_switched_off())
 }
 
 fn end(hold: HoldId, end: HoldEnd) -> Verdict {

@@ -98,6 +98,66 @@ fn a_fault_after_a_draw_is_void_and_the_third_switches_the_game_off() {
     );
 }
 
+/// A machine that was busy is nobody's fault; what a game may have brought about counts.
+#[test]
+fn what_a_plugin_may_break_off_by_itself_counts_like_a_fault() {
+    check_game(
+        "call A game user:1; A draw 2; A break
+         call B game user:1; B draw 2; B break plugin
+         call C game user:1; C draw 2; C break plugin
+         call D game user:1; D draw 2; D break plugin
+         call E game user:1",
+        &expect![[r#"
+            A draw 2: drew 0
+            A break: broken
+            B draw 2: drew 0
+            B break plugin: broken
+            C draw 2: drew 1
+            C break plugin: broken
+            D draw 2: drew 1
+            D break plugin: broken
+            call E game user:1: not run, the plugin `game` is disabled
+        "#]],
+    );
+}
+
+/// Nobody can play on then: waiting must not cost a member what is at stake.
+#[test]
+fn stakes_in_a_game_that_was_switched_off_are_free_again_in_time() {
+    check_game(
+        "call S game user:1; S hold stake user:1 -> plugin:game coin 10; S reply
+         call A game user:1; A draw 2; A fault
+         call B game user:1; B draw 2; B fault
+         call C game user:1; C draw 2; C fault
+         wait 60
+         expire S/0
+         balance user:1 coin
+         balance plugin:game coin
+         plugin game enabled=true
+         call T game user:1; T hold stake user:1 -> plugin:game coin 10; T reply
+         wait 60
+         expire T/0
+         balance user:1 coin
+         violations",
+        &expect![[r#"
+            S reply: committed
+            A draw 2: drew 0
+            A fault: faulted
+            B draw 2: drew 0
+            B fault: faulted
+            C draw 2: drew 1
+            C fault: faulted
+            expire S/0: changed
+            balance user:1 coin: 100
+            balance plugin:game coin: 100
+            plugin game enabled=true: changed
+            T reply: committed
+            balance user:1 coin: 90
+            violations: none
+        "#]],
+    );
+}
+
 /// Beyond its quota after a draw is as good as a fault: else a game could refuse to have lost.
 #[test]
 fn state_beyond_the_quota_after_a_draw_is_no_way_out() {

@@ -523,6 +523,7 @@ fn ending() -> impl Strategy<Value = Ending> + Clone {
     };
     let broken = Ending::Broken {
         failure: "busy".into(),
+        by_plugin: true,
     };
     prop_oneof![
         12 => Just(replied()),

@@ -11,7 +11,7 @@
 //! plugin shop component=a requests=debit/issuer:coin,spend/coin/9 grants=requested enabled=true
 //! plugin shop holds=stake/60/capture,bid/60/release
 //! call A shop user:1 spend=coin/10        opens a call named A on a snapshot
-//! A pay user:1 -> plugin:shop coin 5      asks; then `A reply`, `A decline` or `A fault`
+//! A pay user:1 -> plugin:shop coin 5      asks; then `A reply`, `A decline`, `A fault` or `A break`
 //! A hold stake user:1 -> plugin:shop coin 5; B capture A/0 3; B keep A/0; B release A/0; B left A/0
 //! client_seed user:1 luck; rotate; reveal 2; burn_nonces 3; seeds; origin user:1
 //! balance user:1 coin                     also `state shop` and `violations`
@@ -262,12 +262,14 @@ impl World {
             },
             "stop" => match self.calls.get(call) {
                 Some(Run::Open(draft)) => {
-                    Ending::Stopped(draft.ended_by().expect("it ends").clone())
+                    let transcript = draft.clone().close();
+                    Ending::Stopped(transcript.ended_by().expect("it ends").clone())
                 }
                 Some(Run::Refused(..)) | None => panic!("no call `{call}` is under way"),
             },
             "break" => Ending::Broken {
                 failure: "the machine was busy".into(),
+                by_plugin: words.plain.get(2) == Some(&"plugin"),
             },
             "fault" => Ending::Faulted {
                 fault: "trap".into(),

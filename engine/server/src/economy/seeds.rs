@@ -25,12 +25,17 @@ impl Bursar {
             let books = state.books(economy).ok_or(NoAnswer::NoEconomy)?;
             let under_way = self.parts.nonces.first_seed(economy, books);
             let (active, _, _) = books.active_seed();
-            if books.first_hidden_seed() >= active {
+            let hidden = books.first_hidden_seed();
+            if hidden >= active {
                 return Ok(());
             }
             let in_use = [under_way, books.first_seed_in_use()];
             let first = in_use.into_iter().flatten().min();
-            first.map_or(active, |first| first.min(active))
+            let below = first.map_or(active, |first| first.min(active));
+            if below <= hidden {
+                return Ok(());
+            }
+            below
         };
         let act = Act::RevealSeeds { below };
         self.act(self.seeds_asking(economy, "REVEAL"), act).await?;

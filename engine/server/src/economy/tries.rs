@@ -4,7 +4,7 @@
 //! plugin's lane. However it ends, what was drawn in any of them is on record then; and nothing that
 //! could tell of it has left the process before.
 
-use bursar_host::LogLine;
+use bursar_host::{CallFailure, LogLine};
 use bursar_ledger::{
     Act, Books, CallRequest, CallResult, Digest, DrawOrigin, EconomyId, Ending, Transcript,
 };
@@ -31,15 +31,15 @@ impl Bursar {
             (Ok(Reply::Answered(_)), _) => self.parts.nonces.forget(&asking.economy, &call),
             (Ok(Reply::Stale | Reply::KeyReused | Reply::NoEconomy) | Err(_), None) => {}
             (Ok(Reply::Stale | Reply::KeyReused | Reply::NoEconomy), Some(origin)) => {
-                let why = "it was not wanted any more".into();
-                self.keep_draws(asking, call, origin, why).await;
+                let ending = Ending::Broken {
+                    failure: "it was not wanted any more".into(),
+                    by_plugin: false,
+                };
+                self.keep_draws(asking, call, origin, ending).await;
             }
             (Err(problem), Some(origin)) => {
-                let why = match problem {
-                    NoAnswer::CallFailed(failure) => failure.to_string(),
-                    problem => problem.to_string(),
-                };
-                self.keep_draws(asking, call, origin, why).await;
+                self.keep_draws(asking, call, origin, broken_by(problem))
+                    .await;
             }
         }
         tried
@@ -55,6 +55,9 @@ impl Bursar {
         let (economy, conflicts) = (&asking.economy, &self.parts.conflicts);
         let mut _lane = None;
         for attempt in 0..TRIES_MAX {
+            if attempt > 0 {
+                conflicts.count_again(economy, &call.plugin);
+            }
             if attempt == 1 {
                 let name = (economy.clone(), call.plugin.clone());
                 _lane = Some(self.parts.calls.lanes.enter(name).await);
@@ -73,7 +76,6 @@ impl Bursar {
             match self.submit(submission(asking.clone(), act, None)).await? {
                 Reply::Stale => {
                     tracing::debug!(plugin = %call.plugin, call = %call.id, attempt, "conflict");
-                    conflicts.count_again(economy, &call.plugin);
                 }
                 answered @ Reply::Answered(_) => {
                     tell(call, &ending, &log);
@@ -104,7 +106,7 @@ impl Bursar {
         asking: &Asking,
         call: CallRequest,
         origin: DrawOrigin,
-        why: String,
+        ending: Ending,
     ) {
         let economy = &asking.economy;
         let keyless = Asking {
@@ -115,7 +117,7 @@ impl Bursar {
             request: call.clone(),
             component: Digest::ZERO,
             transcript: Transcript::default(),
-            ending: Ending::Broken { failure: why },
+            ending,
             fuel: 0,
             origin: Some(origin.clone()),
         };
@@ -139,6 +141,23 @@ impl Bursar {
             tracing::warn!(%economy, %problem, "a nonce is burned at the next start");
         }
     }
+}
+
+/// How a call has ended that has drawn and has no answer. A plugin can think until its deadline, or read
+/// what somebody else keeps changing, only when it has lost: so either counts like a fault.
+fn broken_by(problem: &NoAnswer) -> Ending {
+    let (failure, by_plugin) = match problem {
+        NoAnswer::CallFailed(failure) => {
+            let by_plugin = match failure {
+                CallFailure::Deadline | CallFailure::StackOverflow => true,
+                CallFailure::Exhausted | CallFailure::Internal => false,
+            };
+            (failure.to_string(), by_plugin)
+        }
+        NoAnswer::Conflict => (problem.to_string(), true),
+        problem => (problem.to_string(), false),
+    };
+    Ending::Broken { failure, by_plugin }
 }
 
 /// What a plugin has to say to the operator: once it is on record.

@@ -73,7 +73,7 @@ fn ended(call: &CallResult) -> Problem {
             )
             .with("fault", fault.clone())
         }
-        Ending::Broken { failure } => Problem::unavailable("call_failed", failure.clone()),
+        Ending::Broken { failure, .. } => Problem::unavailable("call_failed", failure.clone()),
         Ending::Replied { .. } | Ending::NotRun(_) | Ending::Stopped(_) => {
             Problem::bug("this is no refusal")
         }
