@@ -3,6 +3,7 @@
 //! A plain act goes straight to the writer; a call takes the way in `calls`.
 
 mod calls;
+mod components;
 mod conflicts;
 mod follow;
 mod nonces;
@@ -10,13 +11,14 @@ mod preview;
 mod rounds;
 mod schedules;
 mod seeds;
+mod start;
 mod tries;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bursar_host::{LoadedPlugin, PluginHost};
-use bursar_ledger::{Act, Digest, EconomyId, EconomyStatus, PluginId};
+use bursar_host::PluginHost;
+use bursar_ledger::{Act, Digest, EconomyId, PluginId};
 use bursar_storage::{
     Answer, Clock, Failure, IdempotencyKey, Receiver, Render, Reply, Request, State, Storage,
     StorageError, Stored, Submission,
@@ -26,7 +28,6 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::no_answer::NoAnswer;
-use crate::{bundled, random};
 use calls::Calls;
 pub use calls::{CallBounds, Calling};
 pub use conflicts::ConflictCount;
@@ -71,7 +72,8 @@ pub struct Asking {
 }
 
 impl Bursar {
-    /// Puts the rooms together and prepares every installed plugin.
+    /// Puts the rooms together, over a file with its reserved economy. What a service does when it begins is
+    /// [`Bursar::bring_up`]'s.
     pub async fn new(
         storage: Storage,
         host: PluginHost,
@@ -96,9 +98,6 @@ impl Bursar {
             parts: Arc::new(parts),
         };
         bursar.open_system().await?;
-        bursar.burn_nonces().await?;
-        bursar.follow_bundled().await;
-        bursar.prepare_plugins().await;
         Ok(bursar)
     }
 
@@ -230,74 +229,6 @@ impl Bursar {
         received(receiver, Instant::now() + ANSWER_PATIENCE).await
     }
 
-    /// A component that is ready to run, or is made so from what is kept of it. Blocks, but for no
-    /// compiler: without its code it is compiled beside, and the next one who asks may have it.
-    pub fn loaded(&self, component: &Digest) -> Result<Arc<LoadedPlugin>, NoAnswer> {
-        if let Some(plugin) = self.parts.host.get(component) {
-            return Ok(plugin);
-        }
-        let bytes = || self.bytes_of(component);
-        self.parts.host.wake(*component, bytes)
-    }
-
-    /// The bytes of a component. Blocks.
-    fn bytes_of(&self, component: &Digest) -> Result<Bytes, NoAnswer> {
-        let bytes = self.parts.storage.component(component);
-        let bytes = bytes.map_err(unreadable)?;
-        bytes.ok_or(NoAnswer::NoComponent(*component))
-    }
-
-    /// A component that is ready to run, from a thread that must not block.
-    pub async fn load(&self, component: Digest) -> Result<Arc<LoadedPlugin>, NoAnswer> {
-        if let Some(plugin) = self.parts.host.get(&component) {
-            return Ok(plugin);
-        }
-        let bursar = self.clone();
-        blocking(move || bursar.loaded(&component)).await?
-    }
-
-    /// Checks a component and registers it. Asking twice is asking once: its digest is its name.
-    pub async fn add_component(&self, actor: &str, bytes: Bytes) -> Result<Answer, NoAnswer> {
-        let host = self.parts.host.clone();
-        let digest = Digest::of(&bytes);
-        let loaded = {
-            let bytes = bytes.clone();
-            blocking(move || host.load(digest, &bytes)).await?
-        };
-        let loaded = loaded?;
-        let manifest = loaded.manifest();
-        let act = Act::AddComponent {
-            digest,
-            bytes: bytes.len() as u64,
-            name: manifest.id.to_string(),
-            version: manifest.version.clone(),
-        };
-        let body = serde_json::json!({ "component": digest });
-        let asking = self.system_asking(actor, "POST", "/v1/components", &body);
-        let added = self.act_with(asking, act, Some((digest, bytes))).await?;
-        self.follow(actor, &loaded, digest).await;
-        Ok(added)
-    }
-
-    /// The digest of a bundled plugin, which is registered if it is not yet.
-    pub async fn add_bundled(&self, actor: &str, name: &str) -> Result<Digest, NoAnswer> {
-        let Some(bundled) = bundled::find(name) else {
-            let names: Vec<_> = bundled::PLUGINS
-                .iter()
-                .map(|bundled| bundled.name)
-                .collect();
-            let (name, known) = (name.into(), names.join(", "));
-            return Err(NoAnswer::NotBundled { name, known });
-        };
-        let digest = Digest::of(bundled.bytes);
-        let known = self.state().books(self.system()).cloned();
-        if !known.is_some_and(|system| system.components().contains_key(&digest)) {
-            self.add_component(actor, Bytes::from_static(bundled.bytes))
-                .await?;
-        }
-        Ok(digest)
-    }
-
     /// An act upon the reserved economy.
     pub fn system_asking(&self, actor: &str, method: &str, path: &str, body: &Value) -> Asking {
         Asking {
@@ -313,60 +244,6 @@ impl Bursar {
         Asking {
             economy: economy.clone(),
             ..self.system_asking("bursar", method, path, body)
-        }
-    }
-
-    async fn open_system(&self) -> Result<(), NoAnswer> {
-        if self.state().books(self.system()).is_none() {
-            let asking = self.system_asking("bursar", "START", "/", &Value::Null);
-            self.act(
-                asking,
-                Act::OpenEconomy {
-                    seed: random::seed(),
-                },
-            )
-            .await?;
-        }
-        Ok(())
-    }
-
-    /// Records the nonces that were handed out before the last end and left no record: nobody is left
-    /// who could use them.
-    async fn burn_nonces(&self) -> Result<(), NoAnswer> {
-        for (economy, books) in self.state().economies() {
-            let nonces: Vec<u64> = books.open_nonces().collect();
-            if nonces.is_empty() || books.status() == EconomyStatus::Closed {
-                continue;
-            }
-            let act = Act::BurnNonces { nonces };
-            self.act(self.seeds_asking(economy, "BURN"), act).await?;
-        }
-        Ok(())
-    }
-
-    /// Compiles what is installed before the first call wants it. What does not load is reported
-    /// and answers 503 when it is called; it must not keep the money from moving.
-    async fn prepare_plugins(&self) {
-        let state = self.state();
-        let books = state.economies().values();
-        let installed: std::collections::BTreeSet<Digest> = books
-            .flat_map(|books| {
-                books
-                    .plugins()
-                    .values()
-                    .map(|plugin| plugin.installation.component)
-            })
-            .collect();
-        for component in installed {
-            let bursar = self.clone();
-            let prepared = blocking(move || {
-                let bytes = bursar.bytes_of(&component)?;
-                bursar.parts.host.load(component, &bytes)?;
-                Ok(())
-            });
-            if let Err(problem) = prepared.await.and_then(|prepared| prepared) {
-                tracing::error!(%component, %problem, "a plugin does not load");
-            }
         }
     }
 }

@@ -130,6 +130,7 @@ impl Server {
         let cache = open_cache(&setup.database);
         let host = PluginHost::new(setup.limits, setup.compiler, cache)?;
         let bursar = Bursar::new(storage, host, setup.clock.clone(), render, setup.calls).await?;
+        bursar.bring_up().await?;
         let token = hex::encode(random::bytes());
         let owner_path = owner_socket(&setup.database);
         let owner_socket = (bind_socket(&owner_path, 0o600)?, owner_path.clone());

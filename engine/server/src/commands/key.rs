@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use bursar_host::{Limits, PluginHost};
 use bursar_ledger::{
     AssetId, EconomyId, KeyId, KeyMode, KeyPatch, Limit, Patch, RateLimit, Scope, TransferCap,
 };
@@ -13,7 +12,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::owner::{Access, access};
-use super::{CommandError, Done, block_on, style};
+use super::{CommandError, Done, block_on, host, style};
 use crate::client::Client;
 use crate::economy::{Bursar, CallBounds};
 use crate::http::{render, write_key};
@@ -205,9 +204,7 @@ impl File {
         let clock = clock::system();
         let storage = Storage::open(&self.db, lock, clock.clone(), render);
         let storage = storage.map_err(CommandError::new)?;
-        let host = PluginHost::new(Limits::standard(), super::compiler()?, None)
-            .map_err(CommandError::new)?;
-        let bursar = Bursar::new(storage, host, clock, render, CallBounds::standard()).await;
+        let bursar = Bursar::new(storage, host()?, clock, render, CallBounds::standard()).await;
         let bursar = bursar.map_err(CommandError::new)?;
         let answer = answer_here(&bursar, asked).await;
         bursar.stop();
