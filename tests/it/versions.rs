@@ -1,15 +1,23 @@
 //! Versions of a plugin: a newer one follows where the operator said so, and the one before comes back.
 
-use bursar_server::bundled::VILLAIN;
+use std::path::Path;
+use std::process::Command;
+
+use bursar_server::bundled::{self, VILLAIN};
 use serde_json::{Value, json};
 
-use crate::support::{GUILD, Guild, House, let_in_villain};
+use crate::support::{GUILD, Guild, House, Process, audited, binary, let_in_villain};
 
 const PLUGIN: &str = "/v1/economies/guild/plugins/villain";
 
-/// The villain as another version of itself: names of interfaces have an `@` before theirs.
+/// The villain as another version of itself.
 fn version(newer: [u8; 5]) -> Vec<u8> {
-    let mut bytes = VILLAIN.to_vec();
+    version_of(VILLAIN, newer)
+}
+
+/// A component as another version of itself: names of interfaces have an `@` before theirs.
+fn version_of(component: &[u8], other: [u8; 5]) -> Vec<u8> {
+    let mut bytes = component.to_vec();
     let found: Vec<usize> = bytes
         .windows(6)
         .enumerate()
@@ -18,7 +26,7 @@ fn version(newer: [u8; 5]) -> Vec<u8> {
         .collect();
     assert!(!found.is_empty(), "its manifest says a version");
     for place in found {
-        bytes[place..place + 5].copy_from_slice(&newer);
+        bytes[place..place + 5].copy_from_slice(&other);
     }
     bytes
 }
@@ -66,6 +74,37 @@ async fn a_newer_version_follows_and_an_older_one_does_not() {
     let works = guild.call("villain/honest", "k", "user:1", json!({})).await;
     assert_eq!(works.status, 200);
     house.close().await;
+}
+
+/// A command that writes one record is no start of a service.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_made_on_a_file_lets_no_newer_version_in() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let coinflip = bundled::find("coinflip").expect("it is bundled").bytes;
+    let older = upload(&mut guild, version_of(coinflip, *b"0.0.9")).await;
+    let path = format!("{GUILD}/plugins/coinflip");
+    let installation = json!({
+        "component": older["component"], "grants": "requested", "follow": true,
+        "config": {"asset": "coin"}, "enabled": true,
+    });
+    guild.made(&path, installation).await;
+    let folder = house.left_behind().await;
+    let file = folder.path().join("test.db");
+    let head = |file: &Path| {
+        let economies = audited(file).economies.into_iter();
+        let mut guild = economies.filter(|economy| economy.economy.as_str() == "guild");
+        guild.next().expect("it is there").seq
+    };
+    let before = head(&file);
+    let made = Command::new(binary())
+        .args(["key", "create", "--scope", "read", "--name", "eye", "--db"])
+        .arg(&file)
+        .output();
+    assert!(made.expect("it runs").status.success());
+    assert_eq!(head(&file), before, "nothing happened in the guild");
+    let server = Process::serve(&file);
+    assert!(server.stop());
+    assert_eq!(head(&file), before + 1, "the bundled one came with a start");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -144,12 +144,15 @@ enum Ended {
     Well,
     /// It says why.
     Badly,
-    /// A bound of its memory, or whatever else ends a process.
+    /// A bound of its memory: an allocation that fails ends the process.
     Killed,
-    /// A bound of its time.
+    /// A bound of its time on a processor.
     TooLate,
-    /// Somebody wanted it to end, as with Ctrl-C, or it is lost. The component had no part in it.
-    Otherwise,
+    /// Somebody wanted it to end, as with Ctrl-C or where memory ran out, or it is lost. The component had
+    /// no part in it.
+    ByOthers,
+    /// It got too little of a processor to use up its time.
+    Stalled,
 }
 
 fn wait(child: &mut Child) -> Ended {
@@ -161,12 +164,14 @@ fn wait(child: &mut Child) -> Ended {
                 return match status.signal().map(Signal::from_named_raw) {
                     None => Ended::Badly,
                     Some(Some(Signal::XCPU)) => Ended::TooLate,
-                    Some(Some(Signal::INT | Signal::TERM | Signal::HUP)) => Ended::Otherwise,
+                    Some(Some(Signal::INT | Signal::TERM | Signal::HUP | Signal::KILL)) => {
+                        Ended::ByOthers
+                    }
                     Some(_) => Ended::Killed,
                 };
             }
-            Err(_) => return end(child, Ended::Otherwise),
-            Ok(None) if started.elapsed() > COMPILE_WALL => return end(child, Ended::TooLate),
+            Err(_) => return end(child, Ended::ByOthers),
+            Ok(None) if started.elapsed() > COMPILE_WALL => return end(child, Ended::Stalled),
             Ok(None) => std::thread::sleep(LOOK),
         }
     }
@@ -201,7 +206,11 @@ fn judge(ended: Ended, artifact: Vec<u8>, complaint: &str) -> Result<Vec<u8>, No
             Err(failed("the compiler does not say why").into())
         }
         Ended::Badly => Err(failed(complaint.trim()).into()),
-        Ended::Otherwise => Err(NotReady::Failed("the compiler was ended by others".into())),
+        Ended::ByOthers => Err(NotReady::Failed("the compiler was ended by others".into())),
+        Ended::Stalled => {
+            let why = "the compiler came to no end: the machine may be too busy";
+            Err(NotReady::Failed(why.into()))
+        }
     }
 }
 
@@ -291,7 +300,7 @@ mod tests {
             (complaining.code, complaining.message.as_str()),
             ("compile_failed", "at offset 7: no")
         );
-        let killed = compiled_by("/bin/sh", &["-c", "kill -9 $$"]);
+        let killed = compiled_by("/bin/sh", &["-c", "kill -ABRT $$"]);
         assert_eq!(killed.code, "compiles_too_large");
         let late = compiled_by("/bin/sh", &["-c", "kill -XCPU $$"]);
         assert_eq!(late.code, "compiles_too_long");
@@ -301,7 +310,7 @@ mod tests {
 
     #[test]
     fn a_child_that_was_asked_to_end_says_nothing_about_the_component() {
-        for signal in ["INT", "TERM", "HUP"] {
+        for signal in ["INT", "TERM", "HUP", "KILL"] {
             let ended = not_compiled_by("/bin/sh", &["-c", &format!("kill -{signal} $$")]);
             assert!(matches!(ended, NotReady::Failed(_)), "{signal}: {ended}");
         }

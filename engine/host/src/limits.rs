@@ -43,8 +43,8 @@ pub(crate) const READY_MAX: usize = 256;
 
 /// Seconds of a processor that compiling a component may take.
 pub(crate) const COMPILE_CPU_S: u64 = 60;
-/// How long compiling a component may take altogether.
-pub(crate) const COMPILE_WALL: Duration = Duration::from_mins(1);
+/// How long compiling a component may take altogether, on a machine that is busy with other things.
+pub(crate) const COMPILE_WALL: Duration = Duration::from_mins(3);
 /// Bytes of memory that compiling a component may take.
 pub(crate) const COMPILE_DATA_BYTES: u64 = 2 << 30;
 /// Components that wait while one is compiled. Each is a minute at worst for the last of them, and up
