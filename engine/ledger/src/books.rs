@@ -26,7 +26,7 @@ use crate::movement::Movement;
 use crate::plugin::{Component, Installation, Plugin};
 use crate::time::Timestamp;
 use crate::webhook::Webhook;
-pub use draws::{ClientSeed, DrawBook, DrawChange, Drew, SeedView};
+pub use draws::{ActiveSeed, ClientSeed, DrawBook, DrawChange, Drew, SeedView};
 pub(crate) use holds::Holds;
 
 /// The state of one economy. Cloning it costs a few pointers: two clones share what neither has

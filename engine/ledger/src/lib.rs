@@ -66,7 +66,9 @@ pub use act::{
 };
 pub use amount::{Amount, Limit};
 pub use asset::{Asset, AssetKind};
-pub use books::{Books, ClientSeed, DrawBook, DrawChange, Drew, Link, Links, Misfit, SeedView};
+pub use books::{
+    ActiveSeed, Books, ClientSeed, DrawBook, DrawChange, Drew, Link, Links, Misfit, SeedView,
+};
 pub use call::{CallRequest, CallResult, Ending, SpendLimit};
 pub use decide::{Verdict, decide};
 pub use decision::{Change, Decision};

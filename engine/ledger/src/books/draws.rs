@@ -109,6 +109,17 @@ pub enum DrawChange {
     },
 }
 
+/// The server seed that new draws are made from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ActiveSeed {
+    /// Its number.
+    pub number: u64,
+    /// Since when.
+    pub since: Timestamp,
+    /// Draws that were made from it.
+    pub draws: u64,
+}
+
 /// What is public of a server seed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SeedView {
@@ -121,11 +132,13 @@ pub struct SeedView {
 }
 
 impl Books {
-    /// The number of the server seed that draws are made from, since when, and how many were.
-    pub fn active_seed(&self) -> (u64, Timestamp, u64) {
-        let draws = &self.draws;
-        let since = draws.active_since.max(self.opened_at);
-        (draws.active, since, draws.active_draws)
+    /// The server seed that draws are made from.
+    pub fn active_seed(&self) -> ActiveSeed {
+        ActiveSeed {
+            number: self.draws.active,
+            since: self.draws.active_since.max(self.opened_at),
+            draws: self.draws.active_draws,
+        }
     }
 
     /// A server seed, if it was committed to.

@@ -21,36 +21,54 @@ pub(super) fn call(
     at: Timestamp,
     result: &CallResult,
 ) -> Result<Verdict, Rejection> {
-    let request = &result.request;
     if let Some(origin) = &result.origin
-        && !books.may_draw(request, origin)
+        && !books.may_draw(&result.request, origin)
     {
         return Ok(Verdict::Stale);
     }
-    if let Ending::Broken { by_plugin, .. } = result.ending {
-        return Ok(broken(books, result, by_plugin));
+    match &result.ending {
+        Ending::Broken { by_plugin, .. } => Ok(broken(books, result, *by_plugin)),
+        Ending::NotRun(then) => not_run(books, at, result, then),
+        Ending::Replied { .. }
+        | Ending::Declined { .. }
+        | Ending::Faulted { .. }
+        | Ending::Stopped(_) => ended(books, at, result),
     }
+}
+
+/// A call that could not begin, if it could not begin now either.
+fn not_run(
+    books: &Books,
+    at: Timestamp,
+    result: &CallResult,
+    then: &Rejection,
+) -> Result<Verdict, Rejection> {
+    let request = &result.request;
+    let ran = schedules::ran(books, at, request);
+    if request.due.is_some() && ran.is_none() {
+        return Ok(Verdict::Stale);
+    }
+    let now = match Draft::open(books, request, at) {
+        Err(now) if now == *then => now,
+        Err(_) | Ok(_) => return Ok(Verdict::Stale),
+    };
+    if ran.is_some() {
+        // What is due waits until it can run. What it drew in an earlier try waits with it.
+        return rejected(now, drew_from(result, true).into_iter().collect());
+    }
+    rejected(now, drew(result))
+}
+
+/// A call that has run to its end.
+fn ended(books: &Books, at: Timestamp, result: &CallResult) -> Result<Verdict, Rejection> {
+    let request = &result.request;
     let ran = schedules::ran(books, at, request);
     if request.due.is_some() && ran.is_none() {
         // Another run was faster, or the times were changed.
         return Ok(Verdict::Stale);
     }
-    let mut draft = match (Draft::open(books, request, at), &result.ending) {
-        (Err(now), Ending::NotRun(then)) if now == *then && ran.is_some() => {
-            // What is due waits until it can run. What it drew in an earlier try waits with it.
-            return rejected(now, drew_from(result, true).into_iter().collect());
-        }
-        (Err(now), Ending::NotRun(then)) if now == *then => return rejected(now, drew(result)),
-        (Err(_), _) | (Ok(_), Ending::NotRun(_) | Ending::Broken { .. }) => {
-            return Ok(Verdict::Stale);
-        }
-        (
-            Ok(draft),
-            Ending::Replied { .. }
-            | Ending::Declined { .. }
-            | Ending::Faulted { .. }
-            | Ending::Stopped(_),
-        ) => draft,
+    let Ok(mut draft) = Draft::open(books, request, at) else {
+        return Ok(Verdict::Stale);
     };
     if let Some(origin) = &result.origin {
         draft.draw_from(origin.clone());
@@ -61,15 +79,17 @@ pub(super) fn call(
     let mut trace = drew(result);
     trace.extend(ran);
     match &result.ending {
+        Ending::Replied { .. } => replied(&draft, result, trace),
         // The host takes a decline after a draw for a fault; what says otherwise is never committed.
-        Ending::Declined { .. } if draft.has_drawn() => Ok(Verdict::Stale),
-        Ending::Declined { .. } => Ok(Verdict::Declined(changed(trace))),
+        Ending::Declined { .. } if !draft.has_drawn() => Ok(Verdict::Declined(changed(trace))),
         Ending::Stopped(then) if result.transcript.ended_by() == Some(then) => {
             rejected(then.clone(), trace)
         }
         Ending::Faulted { .. } => Ok(Verdict::Faulted(changed(void(&draft, result, trace)))),
-        Ending::Stopped(_) | Ending::NotRun(_) | Ending::Broken { .. } => Ok(Verdict::Stale),
-        Ending::Replied { .. } => replied(&draft, result, trace),
+        Ending::Declined { .. }
+        | Ending::Stopped(_)
+        | Ending::NotRun(_)
+        | Ending::Broken { .. } => Ok(Verdict::Stale),
     }
 }
 

@@ -47,14 +47,13 @@ pub(super) fn rotate(books: &Books) -> Result<Verdict, Rejection> {
             most: SEEDS_HIDDEN_MAX,
         });
     }
-    let (active, _, _) = books.active_seed();
-    let active = active.saturating_add(1);
+    let active = books.active_seed().number.saturating_add(1);
     Ok(applied(DrawChange::SeedRotated { active }))
 }
 
 /// Only what no draw is made from any more, nor any open game has drawn from.
 pub(super) fn reveal(books: &Books, below: u64) -> Verdict {
-    let (active, _, _) = books.active_seed();
+    let active = books.active_seed().number;
     let most = books
         .first_seed_in_use()
         .map_or(active, |used| used.min(active));

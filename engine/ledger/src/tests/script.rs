@@ -26,9 +26,9 @@ use uuid::Uuid;
 
 use super::words::{Words, spend_limit};
 use crate::{
-    Act, Answer, Ask, AssetKind, AssetPatch, Authority, Books, CallId, CallRequest, CallResult,
-    Decision, Digest, Draft, DrawOrigin, Ending, Limit, Page, Rejection, Seed, Timestamp,
-    Transcript, Verdict, WebhookRequest, WebhookSecret, check as violations, decide,
+    Act, ActiveSeed, Answer, Ask, AssetKind, AssetPatch, Authority, Books, CallId, CallRequest,
+    CallResult, Decision, Digest, Draft, DrawOrigin, Ending, Limit, Page, Rejection, Seed,
+    Timestamp, Transcript, Verdict, WebhookRequest, WebhookSecret, check as violations, decide,
 };
 
 pub(super) use super::words::id;
@@ -209,11 +209,11 @@ impl World {
                 Some(listed(&due.collect::<Vec<_>>(), ", "))
             }
             "seeds" => {
-                let (active, _, draws) = self.books.active_seed();
+                let ActiveSeed { number, draws, .. } = self.books.active_seed();
                 let hidden = self.books.first_hidden_seed();
                 let open: Vec<u64> = self.books.open_nonces().collect();
                 Some(format!(
-                    "seed {active}, {draws} draws, hidden from {hidden}, next nonce {}, open {open:?}",
+                    "seed {number}, {draws} draws, hidden from {hidden}, next nonce {}, open {open:?}",
                     self.books.next_nonce()
                 ))
             }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bursar_ledger::{Act, Books, EconomyId, EconomyStatus};
+use bursar_ledger::{Act, ActiveSeed, Books, EconomyId, EconomyStatus};
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -24,7 +24,7 @@ impl Bursar {
             let state = self.state();
             let books = state.books(economy).ok_or(NoAnswer::NoEconomy)?;
             let under_way = self.parts.nonces.first_seed(economy, books);
-            let (active, _, _) = books.active_seed();
+            let active = books.active_seed().number;
             let hidden = books.first_hidden_seed();
             if hidden >= active {
                 return Ok(());
@@ -59,7 +59,7 @@ impl Bursar {
         if books.status() == EconomyStatus::Closed {
             return Ok(());
         }
-        let (_, since, draws) = books.active_seed();
+        let ActiveSeed { since, draws, .. } = books.active_seed();
         let age = self.now().0.saturating_sub(since.0);
         if draws >= DRAWS_MAX || (draws > 0 && age >= AGE_MAX_MS) {
             self.act(self.seeds_asking(economy, "ROTATE"), Act::RotateSeed)

@@ -125,7 +125,7 @@ async fn list(
     }
     let state = api.bursar.state();
     let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
-    let (active, _, _) = books.active_seed();
+    let active = books.active_seed().number;
     let newest = active.saturating_add(1);
     let first = match query.before {
         Some(before) => extract::number("before", before)?.saturating_sub(1),

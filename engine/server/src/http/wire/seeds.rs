@@ -1,6 +1,8 @@
 //! Seeds of draws: what is committed to, and what is public since.
 
-use bursar_ledger::{AccountId, Books, Digest, DrawOrigin, SeedView as Known, Timestamp};
+use bursar_ledger::{
+    AccountId, ActiveSeed, Books, Digest, DrawOrigin, SeedView as Known, Timestamp,
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -65,7 +67,11 @@ pub(in crate::http) struct ActiveSeedView {
 }
 
 pub(in crate::http) fn active_seed(books: &Books) -> ActiveSeedView {
-    let (active, active_since, draws) = books.active_seed();
+    let ActiveSeed {
+        number: active,
+        since: active_since,
+        draws,
+    } = books.active_seed();
     let both = [active, active.saturating_add(1)];
     let known = both
         .into_iter()
