@@ -43,7 +43,7 @@ pub use compiler::{Compiler, compile_for_parent};
 pub use guest::{LogLevel, LogLine};
 pub use limits::{Limits, UPLOAD_BYTES_MAX, WORKERS_MAX};
 pub use manifest::{Action, Manifest, ManifestSchedule, Odds, Stake};
-pub use plugin::{LoadedPlugin, PluginHost};
+pub use plugin::{Attempted, LoadedPlugin, PluginHost};
 pub use report::{Finding, NotReady, Place, Report};
 pub use schema::SchemaError;
 pub use workers::{Busy, Workers};

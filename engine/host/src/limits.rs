@@ -47,7 +47,7 @@ pub(crate) const COMPILE_CPU_S: u64 = 60;
 pub(crate) const COMPILE_WALL: Duration = Duration::from_mins(3);
 /// Bytes of memory that compiling a component may take.
 pub(crate) const COMPILE_DATA_BYTES: u64 = 2 << 30;
-/// Components that wait while one is compiled. Each is a minute at worst for the last of them, and up
+/// Components that wait while one is compiled. Each is a minute of a processor at worst, and up
 /// to 24 MiB of memory.
 pub(crate) const COMPONENTS_WAITING_MAX: usize = 8;
 /// Bytes of machine code of one component.

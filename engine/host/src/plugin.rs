@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use bursar_ledger::{CallRequest, Digest, Draft, DrawOrigin, Installation, Transcript};
+use bursar_ledger::{
+    Books, CallRequest, CallResult, Digest, Draft, DrawOrigin, Installation, Timestamp, Transcript,
+};
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
@@ -13,7 +15,7 @@ use crate::call::{self, Finished, NotRepeated, Repeated, Unfinished};
 use crate::check::{Checked, check};
 use crate::compiler::{self, Compiler};
 use crate::compiling::Compiling;
-use crate::guest::Guest;
+use crate::guest::{Guest, LogLine};
 use crate::limits::{CHECK_STACK_BYTES, Limits, READY_MAX};
 use crate::manifest::Manifest;
 use crate::report::{Finding, NotReady};
@@ -236,6 +238,15 @@ impl PluginHost {
     }
 }
 
+/// A call that was tried: what is to be committed, and what the plugin wrote for the operator.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Attempted {
+    /// What is to be committed.
+    pub result: CallResult,
+    /// What the plugin wrote. It may tell what was drawn.
+    pub log: Vec<LogLine>,
+}
+
 /// A component that is ready to run.
 pub struct LoadedPlugin {
     checked: Checked,
@@ -260,6 +271,33 @@ impl LoadedPlugin {
         let fuel = installation.grants.fuel;
         let telling = Telling::new(request, config, fuel, transcript);
         call::repeat(&self.checked, &self.limits, telling)
+    }
+
+    /// Opens a call over these books and runs it to its end; one that cannot begin has ended with that.
+    /// Blocks like [`LoadedPlugin::run`], and draws as it does.
+    pub fn attempt(
+        &self,
+        books: &Books,
+        request: CallRequest,
+        at: Timestamp,
+        origin: impl FnOnce(&CallRequest) -> DrawOrigin + Send + 'static,
+    ) -> Result<Attempted, Box<Unfinished>> {
+        let draft = match Draft::open(books, &request, at) {
+            Ok(draft) => draft,
+            Err(no) => {
+                let installed = books.plugin(&request.plugin);
+                let component =
+                    installed.map_or(Digest::ZERO, |plugin| plugin.installation.component);
+                let result = CallResult::not_run(request, component, no);
+                let log = Vec::new();
+                return Ok(Attempted { result, log });
+            }
+        };
+        let component = draft.component();
+        let mut finished = self.run(draft, origin)?;
+        let log = std::mem::take(&mut finished.log);
+        let result = finished.into_result(request, component);
+        Ok(Attempted { result, log })
     }
 
     /// Runs one action over a draft, to its end. Blocks the thread for as long as the guest thinks,

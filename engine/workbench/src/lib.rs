@@ -9,10 +9,10 @@
 pub mod rerun;
 pub mod simulation;
 
-use bursar_host::{CallFailure, LoadedPlugin, LogLine};
+use bursar_host::{Attempted, CallFailure, LoadedPlugin, LogLine};
 use bursar_ledger::{
-    Act, Books, CallRequest, CallResult, Digest, Draft, DrawOrigin, HoldId, Seed, Timestamp,
-    Verdict, decide,
+    Act, Books, CallRequest, CallResult, Digest, DrawOrigin, HoldId, Seed, Timestamp, Verdict,
+    decide,
 };
 
 /// An economy in memory, at a moment.
@@ -50,6 +50,11 @@ impl Workbench {
         &self.books
     }
 
+    /// The books as they came to be.
+    pub fn into_books(self) -> Books {
+        self.books
+    }
+
     /// The moment as of which everything is decided.
     pub fn now(&self) -> Timestamp {
         self.now
@@ -85,19 +90,11 @@ impl Workbench {
         request: CallRequest,
         origin: Option<DrawOrigin>,
     ) -> Result<Called, CallFailure> {
-        let (result, log) = match Draft::open(&self.books, &request, self.now) {
-            Err(no) => (CallResult::not_run(request, Digest::ZERO, no), Vec::new()),
-            Ok(draft) => {
-                let next = self.books.next_nonce();
-                let fresh = || self.books.draw_origin(&request.caller, next);
-                let origin = origin.unwrap_or_else(fresh);
-                let component = draft.component();
-                let finished = plugin.run(draft, move |_| origin);
-                let mut finished = finished.map_err(|unfinished| unfinished.failure)?;
-                let log = std::mem::take(&mut finished.log);
-                (finished.into_result(request, component), log)
-            }
-        };
+        let next = self.books.next_nonce();
+        let fresh = || self.books.draw_origin(&request.caller, next);
+        let origin = origin.unwrap_or_else(fresh);
+        let attempted = plugin.attempt(&self.books, request, self.now, move |_| origin);
+        let Attempted { result, log } = attempted.map_err(|unfinished| unfinished.failure)?;
         let verdict = self.act(&Act::Call(Box::new(result.clone())));
         Ok(Called {
             result,

@@ -217,7 +217,7 @@ impl<'a> Table<'a> {
             table.issue(table.member.clone())?,
         ];
         for act in set_up {
-            committed(table.bench.act(&act))?;
+            committed(table.bench.act(&act)).map_err(NotPlayed::SetUp)?;
         }
         Ok(table)
     }
@@ -279,15 +279,16 @@ impl<'a> Table<'a> {
         let Ending::Replied { reply } = called.result.ending else {
             return Err(NotPlayed::Ended(format!("{:?}", called.result.ending)));
         };
-        committed(called.verdict)?;
+        committed(called.verdict).map_err(NotPlayed::Ended)?;
         Ok(reply)
     }
 }
 
-/// That something was agreed to.
-fn committed(verdict: Verdict) -> Result<(), NotPlayed> {
+/// That something was agreed to, or why it was not.
+fn committed(verdict: Verdict) -> Result<(), String> {
     match verdict {
         Verdict::Applied(_) | Verdict::Unchanged => Ok(()),
-        no => Err(NotPlayed::Ended(format!("{no:?}"))),
+        Verdict::Rejected(no) | Verdict::RejectedWith(no, _) => Err(no.to_string()),
+        other => Err(format!("{other:?}")),
     }
 }

@@ -11,10 +11,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use bursar_host::{LoadedPlugin, LogLine, Unfinished, WORKERS_MAX, Workers};
+use bursar_host::{Attempted, LoadedPlugin, Unfinished, WORKERS_MAX, Workers};
 use bursar_ledger::{
-    AccountId, Books, CallRequest, CallResult, Draft, DrawOrigin, EconomyId, PluginId, SpendLimit,
-    Timestamp, TransferCap,
+    AccountId, Books, CallRequest, DrawOrigin, EconomyId, PluginId, SpendLimit, Timestamp,
+    TransferCap,
 };
 use bursar_storage::{Answer, Failure, IdempotencyKey};
 use serde_json::Value;
@@ -240,33 +240,17 @@ impl Bursar {
                 }
             })?;
         check_fits(&plugin, &request)?;
-        let draft = match Draft::open(&books, &request, self.now()) {
-            Ok(draft) => draft,
-            Err(no) => {
-                let ended = Ok(CallResult::not_run(request, component, no));
-                let log = Vec::new();
-                return Ok(Ran { ended, log, books });
-            }
-        };
         let over = books.clone();
         let draw_from = move |request: &CallRequest| draw_from(&over, request);
-        let (ended, log) = match plugin.run(draft, draw_from) {
-            Ok(mut finished) => {
-                let log = std::mem::take(&mut finished.log);
-                (Ok(finished.into_result(request, component)), log)
-            }
-            Err(unfinished) => (Err(unfinished), Vec::new()),
-        };
-        Ok(Ran { ended, log, books })
+        let ended = plugin.attempt(&books, request, self.now(), draw_from);
+        Ok(Ran { ended, books })
     }
 }
 
 /// What one try of a call came to, and over which books.
 pub(super) struct Ran {
     /// How it ended, unless it could not be brought to an end.
-    pub(super) ended: Result<CallResult, Box<Unfinished>>,
-    /// What the plugin wrote for the operator. It may tell what was drawn.
-    pub(super) log: Vec<LogLine>,
+    pub(super) ended: Result<Attempted, Box<Unfinished>>,
     pub(super) books: Books,
 }
 

@@ -4,8 +4,9 @@
 //! have changed by the time that somebody asks in earnest. Draws are made from a seed that is thrown
 //! away, so a preview tells nothing of the draws that will count.
 
-use bursar_ledger::{Act, Books, CallRequest, EconomyId, Timestamp, decide};
+use bursar_ledger::{Act, Books, CallRequest, EconomyId, Timestamp};
 use bursar_storage::{Answer, Recorded};
+use bursar_workbench::Workbench;
 use serde_json::Value;
 
 use super::{Bursar, Calling, blocking};
@@ -36,7 +37,7 @@ impl Bursar {
             let mut books = Books::clone(state.books(&economy).ok_or(NoAnswer::NoEconomy)?);
             let mut answers = Vec::with_capacity(acts.len());
             for act in &acts {
-                let (answer, after) = bursar.would_be(&economy, books, act)?;
+                let (answer, after) = bursar.would_be(&economy, books, act);
                 answers.push(answer);
                 books = after;
             }
@@ -64,9 +65,9 @@ impl Bursar {
             };
             let ran = bursar.run(&economy, &call, over, draw_from).await?;
             let ended = ran.ended;
-            let result = ended.map_err(|unfinished| NoAnswer::CallFailed(unfinished.failure))?;
-            let act = Act::Call(Box::new(result));
-            let (answer, _) = bursar.would_be(&economy, ran.books, &act)?;
+            let attempted = ended.map_err(|unfinished| NoAnswer::CallFailed(unfinished.failure))?;
+            let act = Act::Call(Box::new(attempted.result));
+            let (answer, _) = bursar.would_be(&economy, ran.books, &act);
             Ok(answer)
         });
         previewed
@@ -80,18 +81,11 @@ impl Bursar {
     }
 
     /// What an act would come to in these books, and the books after it.
-    fn would_be(
-        &self,
-        economy: &EconomyId,
-        mut books: Books,
-        act: &Act,
-    ) -> Result<(Answer, Books), NoAnswer> {
+    fn would_be(&self, economy: &EconomyId, books: Books, act: &Act) -> (Answer, Books) {
         let at = self.now();
-        let verdict = decide(Some(&books), at, act);
-        if let Some(decision) = verdict.decision() {
-            let applied = books.apply(decision, books.seq().saturating_add(1), at, 0);
-            applied.map_err(|_| NoAnswer::Bug("what was decided does not fit"))?;
-        }
+        let mut bench = Workbench::over(books, at);
+        let verdict = bench.act(act);
+        let books = bench.into_books();
         let rendered = (self.parts.render)(&Recorded {
             economy,
             books: Some(&books),
@@ -110,7 +104,7 @@ impl Bursar {
             body: marked(&rendered.body).into(),
             replayed: false,
         };
-        Ok((answer, books))
+        (answer, books)
     }
 }
 

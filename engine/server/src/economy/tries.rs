@@ -4,7 +4,7 @@
 //! plugin's lane. However it ends, what was drawn in any of them is on record then; and nothing that
 //! could tell of it has left the process before.
 
-use bursar_host::{CallFailure, LogLine};
+use bursar_host::{Attempted, CallFailure, LogLine};
 use bursar_ledger::{
     Act, Books, CallRequest, CallResult, Digest, DrawOrigin, EconomyId, Ending, Transcript,
 };
@@ -62,8 +62,8 @@ impl Bursar {
                 let name = (economy.clone(), call.plugin.clone());
                 _lane = Some(self.parts.calls.lanes.enter(name).await);
             }
-            let Ran { ended, log, .. } = self.try_once(economy, call, drawn.clone()).await?;
-            let mut result = ended.map_err(|unfinished| {
+            let Ran { ended, .. } = self.try_once(economy, call, drawn.clone()).await?;
+            let Attempted { mut result, log } = ended.map_err(|unfinished| {
                 tracing::warn!(plugin = %call.plugin, call = %call.id, failure = %unfinished.failure);
                 // What was drawn in an earlier try is drawn, whatever this one came to.
                 *drawn = unfinished.origin.or_else(|| drawn.take());
