@@ -393,6 +393,45 @@ async fn a_refund_ends_with_its_time_and_gives_the_limit_back() {
     house.close().await;
 }
 
+/// What was bought while nothing was counted is not in the count, so nothing comes off it: else a member
+/// who has such a purchase would buy more than the limit.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_of_what_was_never_counted_makes_no_room_below_the_limit() {
+    let (house, mut guild) = House::with_guild(1).await;
+    open_shop(&mut guild, potion(&json!({"refund_within_s": 3600})), 10).await;
+    assert_eq!(buy(&mut guild, "free", "user:1").await.status, 200);
+    let limited = potion(&json!({"refund_within_s": 3600, "per_member_limit": 3}));
+    let config = json!({"config": {"items": [limited]}});
+    guild.made(&format!("{GUILD}/plugins/shop"), config).await;
+    for key in ["a", "b", "c"] {
+        assert_eq!(buy(&mut guild, key, "user:1").await.status, 200);
+    }
+    assert_eq!(refund(&mut guild, "r1", "user:1", 1).await.status, 200);
+    let fourth = buy(&mut guild, "d", "user:1").await;
+    assert_eq!(decline_code(&fourth), "limit_reached");
+    // One that was counted makes room for one.
+    assert_eq!(refund(&mut guild, "r2", "user:1", 2).await.status, 200);
+    assert_eq!(buy(&mut guild, "e", "user:1").await.status, 200);
+    let over = buy(&mut guild, "f", "user:1").await;
+    assert_eq!(decline_code(&over), "limit_reached");
+    assert_eq!(guild.posted("user:1", "item:potion").await, 3);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_gives_everything_back_waits_for_the_cooldown_still() {
+    let offer = potion(&json!({"refund_within_s": 3600, "cooldown_s": 60}));
+    let (house, mut guild, clock) = shop_with_clock(offer, 10).await;
+    assert_eq!(buy(&mut guild, "a", "user:1").await.status, 200);
+    assert_eq!(refund(&mut guild, "r", "user:1", 1).await.status, 200);
+    clock.fetch_add(59_999, Ordering::SeqCst);
+    let early = buy(&mut guild, "b", "user:1").await;
+    assert_eq!(decline_code(&early), "cooling_down");
+    clock.fetch_add(1, Ordering::SeqCst);
+    assert_eq!(buy(&mut guild, "c", "user:1").await.status, 200);
+    house.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refund_takes_the_item_from_the_member_and_the_money_from_the_till() {
     let (house, mut guild) = House::with_guild(2).await;

@@ -213,7 +213,7 @@ fn calls_cost_what_they_always_cost() {
         lottery/buy 93113
         slots/spin 56316
         work/work 41963
-        shop/buy 53253
+        shop/buy 53305
         trade/offer 64113
         auction/open 63575"]]
     .assert_eq(&burned.join("\n"));

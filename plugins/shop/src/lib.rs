@@ -70,11 +70,11 @@ fn buy(call: &Call<Config>, buy: Buy) -> Result<Bought, Decline> {
         call.transfer(&caller, &till, asset, *amount)?;
     }
     call.transfer(&stock, &caller, &bought.item, quantity)?;
-    if let Some(within_s) = offer.refund_within_s() {
+    if let Some(promise) = offer.promise() {
         let key = refunds::key(&caller)?;
         let before = call.get::<Purchases>(&key)?.unwrap_or_default();
         bought.purchase = Some(before.next());
-        call.set(&key, &before.with(&bought, within_s, call.now_ms()));
+        call.set(&key, &before.with(&bought, promise, call.now_ms()));
     }
     Ok(bought)
 }
@@ -84,18 +84,21 @@ fn refund(call: &Call<Config>, Refund { purchase }: Refund) -> Result<Refunded, 
     let (stock, till) = (call.own_account(), call.own_sub_account("till"));
     let key = refunds::key(&caller)?;
     let mut purchases = call.get::<Purchases>(&key)?.unwrap_or_default();
-    let refunded = purchases.take(purchase, call.now_ms())?;
+    let purchase = purchases.take(purchase, call.now_ms())?;
     call.set(&key, &purchases);
+    let counted = purchase.counted();
+    let refunded = Refunded::from(purchase);
     let Refunded {
         item,
         quantity,
         paid,
     } = &refunded;
-    // Names that are too long for a key have never been remembered.
-    if let Ok(key) = rules::history_key(item, &caller)
+    // What was bought while nothing was remembered is not in the count, and so not taken off it.
+    if let Some(counted) = counted
+        && let Ok(key) = rules::history_key(item, &caller)
         && let Some(history) = call.get::<History>(&key)?
     {
-        call.set(&key, &history.without(*quantity));
+        call.set(&key, &history.without(counted));
     }
     if !call.has_at_least(&caller, item, *quantity)? {
         return Err(refunds::item_gone(*quantity, item));

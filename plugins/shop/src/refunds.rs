@@ -32,6 +32,15 @@ pub(crate) struct Refunded {
     pub(crate) paid: BTreeMap<Asset, Amount>,
 }
 
+/// What was promised with a purchase.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Promise {
+    /// Seconds in which it can be given back.
+    pub(crate) within_s: u64,
+    /// Whether it was counted against what a member may buy.
+    pub(crate) counted: bool,
+}
+
 /// A purchase that can be given back.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(crate) struct Purchase {
@@ -40,6 +49,14 @@ pub(crate) struct Purchase {
     quantity: Amount,
     paid: BTreeMap<Asset, Amount>,
     until_ms: u64,
+    /// What was never counted takes nothing off the count when it is given back. Before this was kept,
+    /// each purchase was taken for a counted one.
+    #[serde(default = "yes")]
+    counted: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// What the shop keeps of a member: its purchases that can be given back, the oldest first, and how many
@@ -73,6 +90,29 @@ pub(crate) fn till_too_small(asset: &Asset) -> Decline {
     Decline::new("till_too_small", message)
 }
 
+impl Purchase {
+    /// How many of its item count no longer once it is given back.
+    pub(crate) fn counted(&self) -> Option<Amount> {
+        self.counted.then_some(self.quantity)
+    }
+}
+
+impl From<Purchase> for Refunded {
+    fn from(purchase: Purchase) -> Self {
+        let Purchase {
+            item,
+            quantity,
+            paid,
+            ..
+        } = purchase;
+        Self {
+            item,
+            quantity,
+            paid,
+        }
+    }
+}
+
 impl Purchases {
     /// The number that the next purchase has.
     pub(crate) fn next(&self) -> u64 {
@@ -81,7 +121,7 @@ impl Purchases {
 
     /// What is kept with one more purchase. What is too old goes, and the oldest where there are too many
     /// of them or where names are so long that they do not all fit.
-    pub(crate) fn with(mut self, bought: &Bought, within_s: u64, now_ms: u64) -> Self {
+    pub(crate) fn with(mut self, bought: &Bought, promise: Promise, now_ms: u64) -> Self {
         let number = self.next();
         self.made = number;
         self.open.retain(|purchase| now_ms < purchase.until_ms);
@@ -90,7 +130,8 @@ impl Purchases {
             item: bought.item.clone(),
             quantity: bought.quantity,
             paid: bought.paid.clone(),
-            until_ms: now_ms.saturating_add(within_s.saturating_mul(1000)),
+            until_ms: now_ms.saturating_add(promise.within_s.saturating_mul(1000)),
+            counted: promise.counted,
         });
         while self.open.len() > KEPT_MAX || self.bytes() > VALUE_BYTES_MAX {
             self.open.remove(0);
@@ -104,23 +145,13 @@ impl Purchases {
     }
 
     /// Takes a purchase out, if it can still be given back.
-    pub(crate) fn take(&mut self, number: u64, now_ms: u64) -> Result<Refunded, Decline> {
+    pub(crate) fn take(&mut self, number: u64, now_ms: u64) -> Result<Purchase, Decline> {
         let found = self
             .open
             .iter()
             .position(|purchase| purchase.number == number && now_ms < purchase.until_ms);
         let found = found.ok_or_else(|| not_refundable(number))?;
-        let Purchase {
-            item,
-            quantity,
-            paid,
-            ..
-        } = self.open.remove(found);
-        Ok(Refunded {
-            item,
-            quantity,
-            paid,
-        })
+        Ok(self.open.remove(found))
     }
 }
 
@@ -141,17 +172,24 @@ mod tests {
         }
     }
 
+    fn within(within_s: u64) -> Promise {
+        Promise {
+            within_s,
+            counted: true,
+        }
+    }
+
     fn code(purchases: &Purchases, number: u64, now_ms: u64) -> Result<u64, &'static str> {
         let taken = purchases.clone().take(number, now_ms);
-        let paid = taken.map(|refunded| refunded.paid[&Asset::new("coin")].get());
+        let paid = taken.map(|purchase| purchase.paid[&Asset::new("coin")].get());
         paid.map_err(|decline| decline.code())
     }
 
     #[test]
     fn a_purchase_is_given_back_once_for_what_was_paid() {
-        let mut purchases = Purchases::default().with(&bought(50), 60, 0);
-        purchases = purchases.with(&bought(70), 60, 0);
-        let first = purchases.take(1, 0).expect("the first");
+        let mut purchases = Purchases::default().with(&bought(50), within(60), 0);
+        purchases = purchases.with(&bought(70), within(60), 0);
+        let first = Refunded::from(purchases.take(1, 0).expect("the first"));
         assert_eq!(first.paid[&Asset::new("coin")], units(50));
         assert_eq!(
             (first.item, first.quantity),
@@ -164,28 +202,50 @@ mod tests {
 
     #[test]
     fn the_time_for_it_ends_on_its_millisecond_as_it_was_promised() {
-        let purchases = Purchases::default().with(&bought(50), 60, 5);
+        let purchases = Purchases::default().with(&bought(50), within(60), 5);
         assert_eq!(code(&purchases, 1, 60_004), Ok(50));
         assert_eq!(code(&purchases, 1, 60_005), Err("not_refundable"));
         // What is bought under other rules changes nothing of it.
-        let purchases = purchases.with(&bought(50), 0, 6);
+        let purchases = purchases.with(&bought(50), within(0), 6);
         assert_eq!(code(&purchases, 1, 60_004), Ok(50));
         assert_eq!(code(&purchases, 2, 6), Err("not_refundable"));
-        let for_ever = Purchases::default().with(&bought(50), u64::MAX, 5);
+        let for_ever = Purchases::default().with(&bought(50), within(u64::MAX), 5);
         assert_eq!(code(&for_ever, 1, u64::MAX - 1), Ok(50));
     }
 
     #[test]
+    fn only_what_was_counted_counts_no_longer_when_it_is_given_back() {
+        let promise = |counted| Promise {
+            within_s: 60,
+            counted,
+        };
+        let mut purchases = Purchases::default()
+            .with(&bought(50), promise(false), 0)
+            .with(&bought(50), promise(true), 0);
+        let mut counted = |number| purchases.take(number, 0).expect("it is there").counted();
+        assert_eq!([counted(1), counted(2)], [None, Some(units(2))]);
+    }
+
+    #[test]
+    fn purchases_of_before_it_was_kept_were_counted() {
+        let text = r#"{"made": 1, "open": [
+            {"number": 1, "item": "a", "quantity": 2, "paid": {"coin": 1}, "until_ms": 9}]}"#;
+        let mut purchases: Purchases = serde_json::from_str(text).expect("a state");
+        let purchase = purchases.take(1, 0).expect("it is there");
+        assert_eq!(purchase.counted(), Some(units(2)));
+    }
+
+    #[test]
     fn the_newest_purchases_are_kept_and_no_number_comes_twice() {
-        let buy = |purchases: Purchases, _| purchases.with(&bought(50), 60, 0);
+        let buy = |purchases: Purchases, _| purchases.with(&bought(50), within(60), 0);
         let full = (0..KEPT_MAX).fold(Purchases::default(), buy);
         assert_eq!(code(&full, 1, 0), Ok(50));
-        let more = full.with(&bought(60), 60, 0);
+        let more = full.with(&bought(60), within(60), 0);
         assert_eq!(more.open.len(), KEPT_MAX);
         assert_eq!(code(&more, 1, 0), Err("not_refundable"));
         assert_eq!((code(&more, 2, 0), code(&more, 9, 0)), (Ok(50), Ok(60)));
         // Those whose time is over make room, and are counted still.
-        let later = more.with(&bought(70), 60, 60_000);
+        let later = more.with(&bought(70), within(60), 60_000);
         assert_eq!((later.open.len(), later.next()), (1, 11));
         assert_eq!(code(&later, 10, 60_000), Ok(70));
     }
@@ -208,7 +268,7 @@ mod tests {
             ..Purchases::default()
         };
         for _ in 0..KEPT_MAX {
-            purchases = purchases.with(&long, u64::MAX, 0);
+            purchases = purchases.with(&long, within(u64::MAX), 0);
             assert!(purchases.bytes() <= VALUE_BYTES_MAX);
         }
         assert_eq!(purchases.open.len(), 2, "a third has no room");

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bursar_plugin::name_key;
 use bursar_plugin::prelude::*;
 
+use crate::refunds::Promise;
 use crate::restock::Restock;
 use crate::terms::Terms;
 
@@ -111,8 +112,8 @@ pub(crate) struct Bought {
 pub(crate) struct History {
     /// How many were bought, ever, and not given back.
     count: u64,
-    /// When the last were bought.
-    last_ms: u64,
+    /// When the last were bought, given back or not; none before the first.
+    last_ms: Option<u64>,
 }
 
 impl Buy {
@@ -153,9 +154,11 @@ impl Offer {
         &self.terms
     }
 
-    /// In how many seconds it can be given back, if it can.
-    pub(crate) fn refund_within_s(&self) -> Option<u64> {
-        self.refund_within_s.filter(|seconds| *seconds > 0)
+    /// What is promised with a purchase, if it can be given back.
+    pub(crate) fn promise(&self) -> Option<Promise> {
+        let within_s = self.refund_within_s.filter(|seconds| *seconds > 0)?;
+        let counted = self.remembers();
+        Some(Promise { within_s, counted })
     }
 
     /// What so many cost.
@@ -200,8 +203,8 @@ impl History {
         quantity: Amount,
         now_ms: u64,
     ) -> Result<Self, Decline> {
-        if let Some(cooldown_s) = offer.cooldown_s.filter(|_| self.count > 0) {
-            let ready_ms = self.last_ms.saturating_add(cooldown_s.saturating_mul(1000));
+        if let (Some(cooldown_s), Some(last_ms)) = (offer.cooldown_s, self.last_ms) {
+            let ready_ms = last_ms.saturating_add(cooldown_s.saturating_mul(1000));
             if now_ms < ready_ms {
                 let seconds = (ready_ms - now_ms).div_ceil(1000);
                 let message = format!("You can buy {} again in {seconds} s.", offer.item);
@@ -217,7 +220,7 @@ impl History {
             // A call keeps its own time when it has to run again, so a later one may be done before.
             Some(_) | None => Ok(Self {
                 count,
-                last_ms: now_ms.max(self.last_ms),
+                last_ms: self.last_ms.max(Some(now_ms)),
             }),
         }
     }
@@ -369,7 +372,7 @@ mod tests {
         let offer = config.find(&Asset::new("a")).expect("on offer");
         let later = History::default().with(offer, units(1), 2000);
         let both = later.expect("the first").with(offer, units(1), 1999);
-        assert_eq!(both.expect("the second").last_ms, 2000);
+        assert_eq!(both.expect("the second").last_ms, Some(2000));
     }
 
     #[test]
@@ -411,13 +414,32 @@ mod tests {
         assert!(one.with(offer, units(2), 15_000).is_ok());
         let beyond = one.with(offer, units(3), 15_000).expect_err("one too many");
         assert_eq!(beyond.code(), "limit_reached");
+        let none = three.without(units(3));
+        let soon = none.with(offer, units(1), 14_999).expect_err("too soon");
+        assert_eq!(
+            soon.code(),
+            "cooling_down",
+            "nothing is left, but it was bought"
+        );
+        assert!(none.with(offer, units(3), 15_000).is_ok());
+    }
+
+    #[test]
+    fn a_history_of_before_is_read_as_it_was_written() {
+        let text = r#"{"count": 2, "last_ms": 5000}"#;
+        let history: History = serde_json::from_str(text).expect("a history");
+        assert_eq!((history.count, history.last_ms), (2, Some(5000)));
+        assert_eq!(
+            serde_json::to_string(&history).expect("JSON"),
+            r#"{"count":2,"last_ms":5000}"#
+        );
     }
 
     #[test]
     fn a_configuration_of_before_has_neither_refunds_nor_restocks() {
         let refunds = |config: &Config, item| {
             let offer = config.find(&Asset::new(item)).expect("on offer");
-            offer.refund_within_s()
+            offer.promise().map(|promise| promise.within_s)
         };
         assert_eq!(refunds(&potion(), "item:potion"), None);
         assert_eq!(potion().levels().count(), 0);
