@@ -106,6 +106,32 @@ fn time_ends_holds_and_runs_what_is_due_once_each() {
     assert!(economy.wait(1).is_empty());
 }
 
+/// An item that is not there, or offered twice, is the operator's to mend; the others are sold meanwhile.
+#[test]
+fn what_cannot_be_restocked_keeps_nothing_else_from_the_shelves() {
+    let offer = |item| json!({"item": item, "price": {"coin": 1}, "restock": {"to": 5}});
+    let items = ["item:ghost", "item:twice", "item:potion", "item:twice"].map(offer);
+    let mut economy = with("shop", json!({ "items": items }));
+    economy.asset("item:twice");
+    for item in ["item:potion", "item:twice"] {
+        economy.issue("plugin:shop:storeroom", item, 3);
+    }
+    let due = economy.wait(86_400);
+    let [restocked] = due.as_slice() else {
+        panic!("once a day: {due:?}");
+    };
+    assert_eq!(restocked.reply(), &json!({"items": {"item:potion": 3}}));
+    assert_eq!(economy.balance("plugin:shop", "item:twice"), 0);
+    assert_eq!(
+        restocked.log(),
+        [
+            "item:ghost is not restocked: There is no item:ghost here.",
+            "item:twice is not restocked: The configuration offers item:twice twice.",
+            "item:twice is not restocked: The configuration offers item:twice twice.",
+        ]
+    );
+}
+
 #[test]
 fn what_was_not_granted_is_refused() {
     let mut economy = Economy::new("daily");

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 
 use bursar_plugin::prelude::*;
 use refunds::{Purchases, Refund, Refunded};
-use restock::Restocked;
+use restock::{Restock, Restocked};
 use rules::{Bought, Buy, Config, History};
 
 bursar_plugin::plugin! {
@@ -114,15 +114,30 @@ fn refund(call: &Call<Config>, Refund { purchase }: Refund) -> Result<Refunded, 
 }
 
 fn restock(call: &Call<Config>, _: u64) -> Result<Restocked, Decline> {
-    let (shelf, storeroom) = (call.own_account(), call.own_sub_account("storeroom"));
     let mut items = BTreeMap::new();
     for (item, level) in call.config().restocked()? {
-        let on_shelf = call.balance(&shelf, item)?.spendable;
-        let in_store = call.balance(&storeroom, item)?.spendable;
-        if let Some(missing) = level.missing(on_shelf, in_store) {
-            call.transfer(&storeroom, &shelf, item, missing)?;
-            items.insert(item.clone(), missing);
+        match fill_up(call, item, level) {
+            Ok(Some(missing)) => {
+                items.insert(item.clone(), missing);
+            }
+            Ok(None) => {}
+            // One item that is wrong in the configuration is no reason to sell none of the others.
+            Err(no) => call.log(Level::Warn, &restock::skipped(item, &no)),
         }
     }
     Restocked { items }.check()
+}
+
+/// Puts onto the shelf what is missing of an item, as far as it is in the storeroom.
+fn fill_up(call: &Call<Config>, item: &Asset, level: Restock) -> Result<Option<Amount>, Decline> {
+    // What is offered twice has no level.
+    call.config().find(item)?;
+    let (shelf, storeroom) = (call.own_account(), call.own_sub_account("storeroom"));
+    let on_shelf = call.balance(&shelf, item)?.spendable;
+    let in_store = call.balance(&storeroom, item)?.spendable;
+    let missing = level.missing(on_shelf, in_store);
+    if let Some(missing) = missing {
+        call.transfer(&storeroom, &shelf, item, missing)?;
+    }
+    Ok(missing)
 }
