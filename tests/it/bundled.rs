@@ -217,6 +217,32 @@ async fn a_reward_is_issued_where_the_operator_has_said_and_granted_so() {
     house.close().await;
 }
 
+/// The manifest can only ask for an issuer by name. Who configures another asset to be issued learns it
+/// then, and not from members who are refused their reward.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reward_in_another_asset_is_paid_and_cannot_be_issued() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let gem = json!({"kind": "currency", "name": "Gem"});
+    guild.made(&format!("{GUILD}/assets/gem"), gem).await;
+    let body = |issue: bool| {
+        let config = json!({"asset": "gem", "amount": 5, "issue": issue});
+        json!({"component": "bundled:daily", "grants": "requested", "config": config, "enabled": true})
+    };
+    let path = format!("{GUILD}/plugins/daily");
+    let refused = guild.put(&path, body(true)).await;
+    assert_eq!(
+        (refused.status.as_u16(), refused.code()),
+        (400, "malformed".into())
+    );
+    assert_eq!(refused.json()["pointer"], "/config/issue");
+    guild.made(&path, body(false)).await;
+    guild.issue("plugin:daily", "gem", 5).await;
+    let claimed = call(&mut guild, "daily/claim", "paid", json!({})).await;
+    assert_eq!(claimed.status, 200, "{}", claimed.json());
+    assert_eq!(guild.posted("user:1", "gem").await, 5);
+    house.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn many_shifts_at_once_are_one_and_an_empty_purse_draws_nothing() {
     let (house, mut guild) = House::with_guild(1).await;

@@ -1,7 +1,7 @@
 //! Daily: a reward once a day, more with each day in a row.
 //!
-//! It is paid from `plugin:daily`, which the operator fills; or, if the configuration says so and the
-//! grant is there, it is issued. That a member claims once holds under any concurrency: what was read
+//! It is paid from `plugin:daily`, which the operator fills; or, if it is in `coin`, the configuration says
+//! so and the grant is there, it is issued. That a member claims once holds under any concurrency: what was read
 //! of the last claim must still be true when the next one commits.
 
 mod rules;
@@ -39,4 +39,23 @@ fn claim(call: &Call<Config>, _: NoArguments) -> Result<Claimed, Decline> {
         amount,
         streak: history.streak(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use bursar_plugin::bindings::exports::bursar::plugin::handler::Guest;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn what_can_be_issued_is_what_the_manifest_asks_for() {
+        let manifest: Value = serde_json::from_str(&Component::describe()).expect("JSON");
+        let issuer = format!("issuer:{}", rules::ISSUED);
+        assert_eq!(manifest["permissions"]["debit"], json!([issuer]));
+        let configuration = &manifest["configuration"];
+        let other = &configuration["if"]["properties"]["asset"]["not"]["const"];
+        assert_eq!(other, rules::ISSUED.as_str());
+        assert_eq!(configuration["then"]["properties"]["issue"]["const"], false);
+    }
 }

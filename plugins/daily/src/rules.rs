@@ -1,11 +1,16 @@
 //! The rules of the reward: plain functions, without the host.
 
 use bursar_plugin::prelude::*;
+use bursar_plugin::serde_json::{Value, json};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::{Offset, TimeZone, TimeZoneDatabase};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// The one asset that can be issued: the manifest asks for its issuer. A permission names accounts, and
+/// nobody can ask for that of an asset which is chosen only with the configuration.
+pub(crate) const ISSUED: Asset = Asset::new("coin");
 
 /// Minutes between UTC and the clocks of members, at most.
 const OFFSET_MIN_MAX: i32 = 14 * 60;
@@ -24,6 +29,8 @@ enum Mode {
 /// What the operator sets.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+// Whoever configures it is told so at once, and not each member with each claim.
+#[schemars(extend("if" = of_another_asset(), "then" = is_not_issued()))]
 pub(crate) struct Config {
     /// What is given.
     pub(crate) asset: Asset,
@@ -48,10 +55,18 @@ pub(crate) struct Config {
     /// does not change with the season; 0 where absent.
     #[schemars(range(min = -840, max = 840))]
     utc_offset_min: Option<i32>,
-    /// Whether the reward is issued, which takes the grant to debit the issuer, rather than paid from
-    /// the plugin's own account.
+    /// Whether the reward is issued, which takes the grant to debit `issuer:coin`, rather than paid from
+    /// the plugin's own account. Only `coin` can be: a reward in another asset is always paid.
     #[serde(default)]
     issue: bool,
+}
+
+fn of_another_asset() -> Value {
+    json!({"properties": {"asset": {"not": {"const": ISSUED.as_str()}}}})
+}
+
+fn is_not_issued() -> Value {
+    json!({"properties": {"issue": {"const": false}}})
 }
 
 fn week() -> u32 {
