@@ -136,15 +136,11 @@ impl Config {
             }
             Mode::Rolling => {
                 let passed = now_ms.saturating_sub(before.last_ms) / DAY_MS;
-                (
-                    passed,
-                    i64::try_from(before.last_ms.saturating_add(DAY_MS)).unwrap_or(i64::MAX),
-                )
+                (passed, before.last_ms.saturating_add(DAY_MS))
             }
         };
         if passed == 0 {
-            let message = format!("You had it already. The next is there at {again_ms} ms.");
-            return Err(Decline::new("already_claimed", message));
+            return Err(already_claimed(again_ms.saturating_sub(now_ms)));
         }
         let kept = passed <= u64::from(self.grace_days).saturating_add(1);
         let streak = if kept {
@@ -189,10 +185,30 @@ fn day(zone: &TimeZone, moment_ms: u64) -> Result<Date, Decline> {
 }
 
 /// When the day after one begins: at midnight, or when the clocks are set forward over it.
-fn next_starts_ms(zone: &TimeZone, day: Date) -> Result<i64, Decline> {
+fn next_starts_ms(zone: &TimeZone, day: Date) -> Result<u64, Decline> {
     let next = day.tomorrow().map_err(|_| no_such_day())?;
     let starts = zone.to_timestamp(next.at(0, 0, 0, 0));
-    Ok(starts.map_err(|_| no_such_day())?.as_millisecond())
+    let starts_ms = starts.map_err(|_| no_such_day())?.as_millisecond();
+    u64::try_from(starts_ms).map_err(|_| no_such_day())
+}
+
+/// The reward of the day is taken; another one is there after a wait.
+fn already_claimed(wait_ms: u64) -> Decline {
+    let wait = in_words(wait_ms);
+    let message = format!("You had it already. Come back in {wait}.");
+    Decline::new("already_claimed", message)
+}
+
+/// How long a wait is: never less than it takes, and no finer than a member can use.
+fn in_words(wait_ms: u64) -> String {
+    let seconds = wait_ms.div_ceil(1000);
+    let minutes = seconds.div_ceil(60);
+    match (minutes / 60, minutes % 60) {
+        (0, 0 | 1) => format!("{seconds} s"),
+        (0, minutes) => format!("{minutes} min"),
+        (hours, 0) => format!("{hours} h"),
+        (hours, minutes) => format!("{hours} h {minutes} min"),
+    }
 }
 
 fn no_such_day() -> Decline {
@@ -269,11 +285,10 @@ mod tests {
         let early = berlin
             .next(Some(first), first.last_ms)
             .expect_err("too early");
-        let next = hour("2026-03-29T22:00Z") * HOUR_MS;
-        assert!(
-            early.message().contains(&next.to_string()),
-            "{}",
-            early.message()
+        assert_eq!(
+            early.message(),
+            "You had it already. Come back in 23 h.",
+            "the day has no more"
         );
     }
 
@@ -313,17 +328,41 @@ mod tests {
     }
 
     #[test]
-    fn who_asks_too_early_is_told_when() {
-        let config = config("");
-        let first = config.next(None, 5 * HOUR_MS).expect("the first");
-        let early = config
-            .next(Some(first), 23 * HOUR_MS)
-            .expect_err("too early");
-        assert!(
-            early.message().contains(&(24 * HOUR_MS).to_string()),
-            "{}",
-            early.message()
+    fn who_asks_too_early_is_told_how_long_to_wait() {
+        let told = |mode: &str, at_ms: u64| {
+            let config = config(mode);
+            let first = config.next(None, 5 * HOUR_MS).expect("the first");
+            let early = config.next(Some(first), at_ms).expect_err("too early");
+            early.message().to_owned()
+        };
+        assert_eq!(
+            told("", 23 * HOUR_MS),
+            "You had it already. Come back in 1 h."
         );
+        assert_eq!(
+            told(r#", "mode": "rolling""#, 5 * HOUR_MS + 1),
+            "You had it already. Come back in 24 h."
+        );
+    }
+
+    #[test]
+    fn a_wait_is_never_told_shorter_than_it_is() {
+        let hour = 3_600_000;
+        let waits = [
+            (1, "1 s"),
+            (1_001, "2 s"),
+            (60_000, "60 s"),
+            (60_001, "2 min"),
+            (hour - 60_000, "59 min"),
+            (hour - 59_999, "1 h"),
+            (hour, "1 h"),
+            (hour + 1, "1 h 1 min"),
+            (23 * hour + 59 * 60_000, "23 h 59 min"),
+            (24 * hour, "24 h"),
+        ];
+        for (wait_ms, words) in waits {
+            assert_eq!(in_words(wait_ms), words);
+        }
     }
 
     #[test]
