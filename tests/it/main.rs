@@ -21,6 +21,7 @@ mod coinflip;
 mod command_line;
 mod complaints;
 mod crash;
+mod daily;
 mod described;
 mod economies;
 mod events;

@@ -60,6 +60,42 @@ async fn a_purchase_moves_money_and_item_in_one_transfer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_price_in_several_currencies_is_paid_in_all_of_them_or_not_at_all() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let gem = json!({"kind": "currency", "name": "Gem"});
+    guild.made(&format!("{GUILD}/assets/gem"), gem).await;
+    let offer = json!({"price": {"coin": 50, "gem": 2}, "refund_within_s": 3600});
+    open_shop(&mut guild, potion(&offer), 10).await;
+    guild.issue("user:1", "gem", 5).await;
+    let three = json!({"item": "item:potion", "quantity": 3});
+    let poor = guild
+        .call("shop/buy", "poor", "user:1", three.clone())
+        .await;
+    assert_eq!(poor.code(), "insufficient_funds");
+    let body = poor.json();
+    assert_eq!(
+        [&body["asset"], &body["available"], &body["required"]],
+        [&json!("gem"), &json!(5), &json!(6)]
+    );
+    assert_eq!(guild.posted("user:1", "coin").await, 1000);
+    guild.issue("user:1", "gem", 1).await;
+    let bought = guild.call("shop/buy", "rich", "user:1", three).await;
+    assert_eq!(bought.status, 200, "{}", bought.json());
+    let body = bought.json();
+    assert_eq!(body["reply"]["paid"], json!({"coin": 150, "gem": 6}));
+    assert_eq!(
+        body["transfer"]["balances"]["user:1"],
+        json!({"coin": 850, "gem": 0, "item:potion": 3})
+    );
+    assert_eq!(guild.posted("plugin:shop:till", "coin").await, 150);
+    assert_eq!(guild.posted("plugin:shop:till", "gem").await, 6);
+    assert_eq!(refund(&mut guild, "back", "user:1", 1).await.status, 200);
+    assert_eq!(guild.posted("user:1", "coin").await, 1000);
+    assert_eq!(guild.posted("user:1", "gem").await, 6);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_double_click_buys_once() {
     let (house, mut guild) = House::with_guild(1).await;
     open_shop(&mut guild, potion(&json!({})), 10).await;
@@ -299,6 +335,25 @@ async fn a_shop_sells_to_those_with_the_role_and_the_item() {
 async fn refund(guild: &mut Guild, key: &str, member: &str, number: u64) -> Response {
     let asked = json!({ "purchase": number });
     guild.call("shop/refund", key, member, asked).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sale_begins_and_ends_on_its_millisecond() {
+    let (from_ms, until_ms) = (20_001 * DAY_MS, 20_002 * DAY_MS);
+    let terms = json!({"from_ms": from_ms, "until_ms": until_ms});
+    let (house, mut guild, clock) = shop_with_clock(potion(&json!({ "terms": terms })), 10).await;
+    for (at, code) in [
+        (from_ms - 1, "not_yet_for_sale"),
+        (from_ms, ""),
+        (until_ms - 1, ""),
+        (until_ms, "sale_over"),
+    ] {
+        clock.store(at, Ordering::SeqCst);
+        let answer = buy(&mut guild, &format!("at {at}"), "user:1").await;
+        assert_eq!(decline_code(&answer), code, "{at}");
+    }
+    assert_eq!(guild.posted("user:1", "item:potion").await, 2);
+    house.close().await;
 }
 
 /// A shop on a clock that stands still until somebody moves it.

@@ -1,0 +1,146 @@
+//! The bundled daily reward on its built component: streaks, grace, and days as long as they are where the
+//! members live.
+
+use bursar_server::bundled;
+use bursar_testkit::{Called, Economy};
+use serde_json::{Value, json};
+
+const HOUR_S: u64 = 3_600;
+const DAY_S: u64 = 24 * HOUR_S;
+
+/// When 2026-03-28 begins by UTC, in seconds after the economy did.
+const MARCH_28: u64 = (31 + 28 + 27) * DAY_S;
+/// When 2026-10-24 begins by UTC, in seconds after the economy did.
+const OCTOBER_24: u64 = (31 + 28 + 31 + 30 + 31 + 30 + 31 + 31 + 30 + 23) * DAY_S;
+
+/// A member's claims at these moments, in seconds after the economy began. The reward is 100, and 10 more
+/// with each further day in a row.
+fn claims(more: &Value, moments: &[u64]) -> Vec<Called> {
+    let mut config = json!({"asset": "coin", "amount": 100, "streak_bonus": 10});
+    let all = config.as_object_mut().unwrap();
+    all.extend(more.as_object().unwrap().clone());
+    let mut economy = Economy::new("daily");
+    economy.asset("coin");
+    economy.member("user:1", &[]);
+    let daily = bundled::PLUGINS.iter().find(|it| it.name == "daily");
+    economy.install(daily.unwrap().bytes, config);
+    economy.issue("plugin:daily", "coin", 10_000);
+    let mut now_s = 0;
+    let claims = moments.iter().map(|moment| {
+        economy.wait(moment - now_s);
+        now_s = *moment;
+        economy.call("user:1", "daily/claim", json!({}))
+    });
+    claims.collect()
+}
+
+/// What each claim paid: nothing where the reward of the day was had already.
+fn paid(more: &Value, moments: &[u64]) -> Vec<u64> {
+    let claims = claims(more, moments);
+    let paid = claims
+        .iter()
+        .map(|claim| match claim.postings().as_slice() {
+            [] => {
+                assert_eq!(claim.declined(), "already_claimed");
+                0
+            }
+            [posting] => {
+                let amount = posting.amount.get();
+                assert_eq!(claim.reply()["amount"], amount);
+                amount
+            }
+            more => panic!("{more:?}"),
+        });
+    paid.collect()
+}
+
+#[test]
+fn a_streak_grows_with_each_day_up_to_its_most() {
+    let days = [0, 1, 2, 3, 4].map(|day| day * DAY_S);
+    let growing = claims(&json!({}), &days);
+    let streaks: Vec<&Value> = growing
+        .iter()
+        .map(|claim| &claim.reply()["streak"])
+        .collect();
+    assert_eq!(streaks, [1, 2, 3, 4, 5]);
+    assert_eq!(paid(&json!({}), &days), [100, 110, 120, 130, 140]);
+    let capped = paid(&json!({"streak_max": 3}), &days);
+    assert_eq!(capped, [100, 110, 120, 120, 120]);
+}
+
+#[test]
+fn a_day_left_out_ends_the_streak_and_days_of_grace_do_not() {
+    let days = [0, 1, 3, 6].map(|day| day * DAY_S);
+    assert_eq!(paid(&json!({}), &days), [100, 110, 100, 100]);
+    let grace = |days_of| json!({ "grace_days": days_of });
+    assert_eq!(paid(&grace(1), &days), [100, 110, 120, 100]);
+    assert_eq!(paid(&grace(2), &days), [100, 110, 120, 130]);
+}
+
+#[test]
+fn a_day_is_one_of_the_calendar_or_24_hours() {
+    let claimed = 23 * HOUR_S;
+    let moments = [
+        claimed,
+        DAY_S - 1,
+        DAY_S,
+        claimed + DAY_S - 1,
+        claimed + DAY_S,
+    ];
+    assert_eq!(paid(&json!({}), &moments), [100, 0, 110, 0, 0]);
+    let rolling = json!({"mode": "rolling"});
+    assert_eq!(paid(&rolling, &moments), [100, 0, 0, 0, 110]);
+}
+
+#[test]
+fn who_claims_too_early_is_told_how_long_to_wait() {
+    let told = |more: Value, moment| {
+        let claims = claims(&more, &[0, moment]);
+        claims[1].sentence().to_owned()
+    };
+    let sentence = |wait: &str| format!("You had it already. Come back in {wait}.");
+    assert_eq!(told(json!({}), 10), sentence("24 h"));
+    assert_eq!(told(json!({}), HOUR_S + 60), sentence("22 h 59 min"));
+    assert_eq!(told(json!({}), DAY_S - 1), sentence("1 s"));
+    let rolling = json!({"mode": "rolling"});
+    assert_eq!(told(rolling, DAY_S - 90), sentence("2 min"));
+}
+
+/// Clocks in Berlin are set forward at 1:00 UTC on 2026-03-29: that day has 23 hours. The database of time
+/// zones is in the component.
+#[test]
+fn a_day_on_which_clocks_are_set_forward_is_shorter() {
+    let moments = [
+        MARCH_28 + 22 * HOUR_S,
+        MARCH_28 + 23 * HOUR_S,
+        MARCH_28 + DAY_S + 22 * HOUR_S - 1,
+        MARCH_28 + DAY_S + 22 * HOUR_S,
+    ];
+    let berlin = json!({"time_zone": "Europe/Berlin"});
+    assert_eq!(paid(&berlin, &moments), [100, 110, 0, 120]);
+    // An offset knows nothing of summer.
+    let fixed = json!({"utc_offset_min": 60});
+    assert_eq!(paid(&fixed, &moments), [100, 110, 0, 0]);
+}
+
+/// They are set back at 1:00 UTC on 2026-10-25, which has 25 hours.
+#[test]
+fn a_day_on_which_clocks_are_set_back_is_longer() {
+    let moments = [
+        OCTOBER_24 + 21 * HOUR_S,
+        OCTOBER_24 + 22 * HOUR_S,
+        OCTOBER_24 + DAY_S + 22 * HOUR_S,
+        OCTOBER_24 + DAY_S + 23 * HOUR_S - 1,
+        OCTOBER_24 + DAY_S + 23 * HOUR_S,
+    ];
+    let berlin = json!({"time_zone": "Europe/Berlin"});
+    assert_eq!(paid(&berlin, &moments), [100, 110, 0, 0, 120]);
+    let fixed = json!({"utc_offset_min": 120});
+    assert_eq!(paid(&fixed, &moments), [100, 110, 120, 0, 0]);
+}
+
+#[test]
+fn a_time_zone_that_nobody_knows_is_the_operators_mistake() {
+    let wrong = json!({"time_zone": "Europe/Entenhausen"});
+    assert_eq!(claims(&wrong, &[0])[0].declined(), "misconfigured");
+}
