@@ -255,6 +255,15 @@ fn the_readmes_commands_are_in_the_makefile() {
     }
 }
 
+/// It is what people copy, and nothing else compiles what stands in the README.
+#[test]
+fn the_readmes_plugin_is_the_example() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let example = root().join("examples/first-plugin/src/lib.rs");
+    let example = std::fs::read_to_string(example).unwrap();
+    assert!(readme.contains(&format!("\n```rust\n{example}```\n")));
+}
+
 /// A yes in the comparison that nothing shows would be a boast.
 #[test]
 fn every_yes_of_the_comparison_names_a_test_that_is_there() {
