@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use bursar_host::Limits;
+use bursar_ledger::{STATE_BYTES_GRANTED_MAX, STATE_BYTES_MAX};
 use serde_json::Value;
 
 /// Lines of a source file; a longer one has more than one idea.
@@ -262,6 +264,42 @@ fn the_readmes_plugin_is_the_example() {
     let example = root().join("examples/first-plugin/src/lib.rs");
     let example = std::fs::read_to_string(example).unwrap();
     assert!(readme.contains(&format!("\n```rust\n{example}```\n")));
+}
+
+/// A row after an empty line is a table of its own, without a head, and shown as text.
+#[test]
+fn every_table_has_a_head() {
+    for page in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"] {
+        let text = std::fs::read_to_string(root().join(page)).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        let is_row = |line: usize| lines[line].starts_with('|');
+        for line in (1..lines.len()).filter(|line| is_row(*line) && !is_row(line - 1)) {
+            assert!(
+                lines[line + 1].starts_with("|---"),
+                "{page}: {}",
+                lines[line]
+            );
+        }
+    }
+}
+
+#[test]
+fn the_readme_says_what_a_plugin_may_be_granted() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let row = |of: &str| {
+        let begins = format!("| {of} | ");
+        let row = readme.lines().find(|line| line.starts_with(&begins));
+        row.unwrap_or_else(|| panic!("no row of {of}"))
+    };
+    for bytes in [STATE_BYTES_MAX, STATE_BYTES_GRANTED_MAX] {
+        let said = format!("{} MiB", bytes >> 20);
+        assert!(row("a plugin's state").contains(&said), "{said}");
+    }
+    let standard = Limits::standard().fuel;
+    for fuel in [standard / 5, standard, standard * 10] {
+        let said = format!("{} million", fuel / 1_000_000);
+        assert!(row("a call").contains(&said), "{said}");
+    }
 }
 
 /// A yes in the comparison that nothing shows would be a boast.
