@@ -115,7 +115,8 @@ impl<C> Call<C> {
     ///
     /// All movements of a call are one transfer, in the order asked. Whether the source can pay is
     /// decided when the call commits, and the ledger then says what is there and what is required:
-    /// no rule here need repeat it. A transfer from an account to itself is a fault.
+    /// no rule here need repeat it. A transfer from an account to itself is refused, as
+    /// [`Refusal::Other`].
     pub fn transfer(
         &self,
         source: &Account,
@@ -156,7 +157,7 @@ impl<C> Call<C> {
         ledger::capture_hold(&hold.0, amount.map(Amount::get))
     }
 
-    /// Gives back what is left of a hold of this plugin's.
+    /// Gives back what is left of a hold of this plugin's. Counts as a transfer.
     pub fn release_hold(&self, hold: &HoldId) -> Result<(), Refusal> {
         ledger::release_hold(&hold.0)
     }

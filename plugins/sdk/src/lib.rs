@@ -65,7 +65,8 @@
 //! host, so what reaches it through [`Call`] panics there; `describe` does not. What is built is tested
 //! with `bursar-testkit`: it runs the component against a seeded economy in memory, and tells what moved.
 //!
-//! Limits of one call: 50 million units of fuel (some 10 ms), 16 MiB of memory, 64 reads, 16
+//! Limits of one call: 50 million units of fuel (some 10 ms) unless the plugin asks for another class and is
+//! granted it, 16 MiB of memory, 64 reads, 16
 //! transfers, 16 writes, 64 draws, 16 KiB of reply. Anything beyond ends the call as a fault.
 
 mod amount;
@@ -119,27 +120,92 @@ pub mod prelude {
 /// `fn name(call: &Call<Config>, arguments: Arguments) -> Result<Reply, Decline>`; other types do
 /// not compile, nor do names that are none.
 ///
-/// A plugin that needs accounts beyond its own and the caller's asks for them after `accounts`; the
-/// operator may grant less. To debit an issuer is to issue, and to credit one is to burn:
+/// What else a plugin may say stands in this order, each where it is needed and as often as here:
 ///
-/// ```text
-/// permissions: { read: ["guild:treasury"], credit: [], debit: ["issuer:coin"] },
+/// ```
+/// use bursar_plugin::prelude::*;
+/// use bursar_plugin::{Odds, Stake, serde_json::json};
+///
+/// # #[derive(Serialize, JsonSchema)]
+/// # struct Entered {}
+/// # #[derive(Serialize, JsonSchema)]
+/// # struct Drawn {}
+/// bursar_plugin::plugin! {
+///     id: "raffle",
+///     description: "A raffle.",
+///     license: "MIT",
+///     accounts: ["pot"],
+///     permissions: {
+///         read: ["guild:treasury"],
+///         credit: ["issuer:ticket"],
+///         debit: ["issuer:coin"],
+///         state_bytes: 16_777_216,
+///         fuel: large,
+///     },
+///     config: NoConfig,
+///     actions: {
+///         enter: "Stakes a ticket." => fn(NoArguments) -> Entered,
+///     },
+///     holds: {
+///         stake: 3_600 s then capture,
+///         prize: 86_400 s then release,
+///     },
+///     schedules: {
+///         draw: "Draws the winner." every 86_400 s from 72_000 s missed catch_up => fn() -> Drawn,
+///         tidy: "Forgets old rounds." every 3_600 s from 0 s missed skip => fn() -> Drawn,
+///     },
+///     odds: odds(),
+/// }
+///
+/// fn enter(call: &Call<NoConfig>, _: NoArguments) -> Result<Entered, Decline> {
+///     // …
+/// #   Ok(Entered {})
+/// }
+///
+/// fn draw(call: &Call<NoConfig>, due_ms: u64) -> Result<Drawn, Decline> {
+///     // …
+/// #   Ok(Drawn {})
+/// }
+///
+/// fn tidy(call: &Call<NoConfig>, due_ms: u64) -> Result<Drawn, Decline> {
+///     // …
+/// #   Ok(Drawn {})
+/// }
+///
+/// fn odds() -> Vec<Odds> {
+///     let stake = Stake { asset: "ticket", amount: 1 };
+///     vec![Odds {
+///         action: "enter",
+///         description: "A ticket in a hundred wins ninety.",
+///         arguments: json!({}),
+///         config: json!({}),
+///         stake,
+///         returns_ppm: 900_000,
+///         follow: None,
+///     }]
+/// }
+/// # use bursar_plugin::bindings::exports::bursar::plugin::handler::Guest;
+/// # let manifest: bursar_plugin::serde_json::Value =
+/// #     bursar_plugin::serde_json::from_str(&Component::describe()).expect("JSON");
+/// # assert_eq!(manifest["permissions"]["state_bytes"], 16_777_216);
+/// # assert_eq!(manifest["permissions"]["fuel"], "large");
+/// # assert_eq!(manifest["holds"]["stake"]["expires_in_s"], 3_600);
+/// # assert_eq!(manifest["schedules"][0]["offset_s"], 72_000);
+/// # assert_eq!(manifest["odds"][0]["returns_ppm"], 900_000);
 /// ```
 ///
-/// Words that a plugin may add after its actions, in this order, each as often as it stands here:
-///
-/// ```text
-/// holds: {
-///     stake: 3600 s then capture,          // or `then release`
-/// },
-/// schedules: {
-///     draw: "Draws the winner." every 86400 s from 72000 s missed catch_up => fn() -> Drawn,
-/// },
-/// odds: odds(),                            // fn() -> Vec<bursar_plugin::Odds>
-/// ```
-///
-/// A schedule is run by a function of its name, `fn draw(call: &Call<Config>, due_ms: u64) ->
-/// Result<Drawn, Decline>`; what `missed` says is `catch_up` or `skip`.
+/// * `permissions` are what a plugin needs beyond its own accounts and the caller's; the operator may grant
+///   less. Accounts whose balances it may `read`; issuers that it may `credit`, which is to burn; accounts
+///   that it may `debit`, which of an issuer is to issue. `state_bytes` are what its keys and values may have
+///   together in one economy: 1 MiB where absent, 64 MiB at most. `fuel` is what it may compute in one call:
+///   `small`, `standard` as where absent, or `large` ([`Fuel`]).
+/// * `holds` are the kinds of holds that [`Call::place_hold`] places: how many seconds they live, up to a leap
+///   year, and whether what is left then is captured or released.
+/// * `schedules` are what the plugin does by itself, at multiples of so many seconds since 1970-01-01 UTC,
+///   some seconds later. Each is run by a function of its name. What was missed while no server ran is made
+///   up for (`catch_up`) or left out (`skip`).
+/// * `odds` say what a game returns on average ([`Odds`]); `bursar plugin check --simulate` plays it, and
+///   compares.
 ///
 /// The macro declares a type named `Component` where it stands, once in a crate.
 #[macro_export]

@@ -66,6 +66,24 @@ fn plugin_debits_only_itself_and_its_caller() {
 }
 
 #[test]
+fn a_movement_to_itself_is_refused_and_the_call_goes_on() {
+    check_shop(
+        "call A shop user:1
+         A pay user:1 -> user:1 coin 1
+         A pay plugin:shop -> plugin:shop coin 1
+         A pay user:1 -> plugin:shop coin 1
+         A reply
+         balance user:1 coin",
+        &expect![[r"
+            A pay user:1 -> user:1 coin 1: refused, a movement has two different accounts
+            A pay plugin:shop -> plugin:shop coin 1: refused, a movement has two different accounts
+            A reply: committed
+            balance user:1 coin: 99
+        "]],
+    );
+}
+
+#[test]
 fn plugin_reads_only_itself_and_its_caller() {
     check_shop(
         "call A shop user:1
