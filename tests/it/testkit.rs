@@ -232,15 +232,15 @@ fn calls_cost_what_they_always_cost() {
         burned.push(format!("{action} {}", called.fuel()));
     }
     expect![[r"
-        blackjack/deal 87187
-        coinflip/flip 31109
-        daily/claim 31572
-        dice/roll 30948
-        lottery/buy 93113
-        slots/spin 56316
-        work/work 41963
-        shop/buy 53305
-        trade/offer 64113
-        auction/open 63575"]]
+        blackjack/deal 87343
+        coinflip/flip 31148
+        daily/claim 31660
+        dice/roll 30986
+        lottery/buy 93131
+        slots/spin 60119
+        work/work 45717
+        shop/buy 53365
+        trade/offer 64201
+        auction/open 63697"]]
     .assert_eq(&burned.join("\n"));
 }

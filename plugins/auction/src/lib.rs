@@ -60,7 +60,7 @@ fn bid(call: &Call<Config>, bid: Bid) -> Result<Bidding, Decline> {
         return Err(rules::lot_gone());
     }
     if let Some(highest) = lot.highest() {
-        release(call, &highest.hold)?;
+        call.release_if_open(&highest.hold)?;
     }
     let hold = call.place_hold("bid", &bidder, &house, lot.bid_asset(config), bid.amount)?;
     lot.take(
@@ -119,19 +119,11 @@ fn is_there(call: &Call<Config>, lot: &Lot) -> bool {
     call.hold_left(lot.hold()) == Some(lot.amount())
 }
 
-/// Frees what is left of a hold; one that has ended is free already.
-fn release(call: &Call<Config>, hold: &HoldId) -> Result<(), Refusal> {
-    match call.hold_left(hold) {
-        Some(_) => call.release_hold(hold),
-        None => Ok(()),
-    }
-}
-
 /// Ends an auction in which nothing is sold: both sides have their own back.
 fn give_back(call: &Call<Config>, number: u64, lot: &Lot) -> Result<(), Decline> {
-    release(call, lot.hold())?;
+    call.release_if_open(lot.hold())?;
     if let Some(highest) = lot.highest() {
-        release(call, &highest.hold)?;
+        call.release_if_open(&highest.hold)?;
     }
     forget(call, number, lot)
 }

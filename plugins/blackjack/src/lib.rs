@@ -134,11 +134,8 @@ fn give_up(call: &Call<Config>, before: &Game) -> Result<(), Decline> {
     if is_open(call, before) {
         return Err(rules::game_open());
     }
-    for hold in [&before.stake_hold, &before.share_hold] {
-        if call.hold_left(hold).is_some() {
-            call.release_hold(hold)?;
-        }
-    }
+    call.release_if_open(&before.stake_hold)?;
+    call.release_if_open(&before.share_hold)?;
     Ok(())
 }
 
@@ -164,24 +161,23 @@ fn finish(call: &Call<Config>, game: &Game, doubled: bool) -> Round {
         dealer.take(draw(call, "dealer", dealer.count() + 1));
     }
     let outcome = Outcome::of(&game.player, &dealer);
-    let sent = send(call, game, outcome, doubled);
-    sent.expect("what was secured for the caller is not refused");
+    let ended = end_holds(call, game, outcome);
+    ended.expect("a hold that was placed or secured before the draw is not refused");
+    if let Some(extra) = game.extra(outcome, doubled) {
+        call.pay_secured(&game.asset, extra);
+    }
     game.over(&dealer, outcome, doubled)
 }
 
-fn send(call: &Call<Config>, game: &Game, outcome: Outcome, doubled: bool) -> Result<(), Refusal> {
+fn end_holds(call: &Call<Config>, game: &Game, outcome: Outcome) -> Result<(), Refusal> {
     if outcome == Outcome::Lost {
         call.capture_hold(&game.stake_hold, None)?;
     } else {
         call.release_hold(&game.stake_hold)?;
     }
     if outcome.is_win() {
-        call.capture_hold(&game.share_hold, None)?;
+        call.capture_hold(&game.share_hold, None)
     } else {
-        call.release_hold(&game.share_hold)?;
+        call.release_hold(&game.share_hold)
     }
-    if let Some(extra) = game.extra(outcome, doubled) {
-        call.transfer(&call.own_account(), &call.caller(), &game.asset, extra)?;
-    }
-    Ok(())
 }

@@ -31,8 +31,7 @@ fn flip(call: &Call<Config>, Flip { stake, side }: Flip) -> Result<Flipped, Decl
     let landed = Side::of(call.below(2, "side"));
     let won = landed == side;
     if won {
-        let paid = call.transfer(&bankroll, &caller, &config.asset, payout);
-        paid.expect("what was secured for the caller is not refused");
+        call.pay_secured(&config.asset, payout);
     }
     Ok(Flipped {
         side: landed,

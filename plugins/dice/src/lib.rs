@@ -29,8 +29,7 @@ fn roll(call: &Call<Config>, Roll { stake, under }: Roll) -> Result<Rolled, Decl
     let number = call.below(rules::FACES, "roll");
     let won = number < under.get();
     if won {
-        let paid = call.transfer(&bankroll, &caller, &config.asset, payout);
-        paid.expect("what was secured for the caller is not refused");
+        call.pay_secured(&config.asset, payout);
     }
     Ok(Rolled {
         number,

@@ -162,6 +162,15 @@ impl<C> Call<C> {
         ledger::release_hold(&hold.0)
     }
 
+    /// Gives back what is left of a hold of this plugin's, if anything is: one that has ended is free
+    /// already. Counts as a read, and as a transfer where something is left.
+    pub fn release_if_open(&self, hold: &HoldId) -> Result<(), Refusal> {
+        match self.hold_left(hold) {
+            Some(_) => self.release_hold(hold),
+            None => Ok(()),
+        }
+    }
+
     /// What is left of a hold of this plugin's; none once it has ended. Counts as a read.
     pub fn hold_left(&self, hold: &HoldId) -> Option<Amount> {
         ledger::hold_left(&hold.0).and_then(Amount::new)
@@ -210,6 +219,18 @@ impl<C> Call<C> {
     /// may be paid out of it in this call. At most 16 in one call.
     pub fn secure(&self, account: &Account, asset: &Asset, amount: Amount) -> Result<(), Refusal> {
         fair::secure(account.as_str(), asset.as_str(), amount.get())
+    }
+
+    /// Pays the caller out of what was [secured](Call::secure) on the plugin's first account. The amount
+    /// is there, and so is the caller's room for it, whatever was drawn: so this is not refused, and
+    /// there is nothing to decline when nothing may. Counts as a transfer.
+    ///
+    /// # Panics
+    ///
+    /// If less than that is left of what was secured; or in a scheduled run, whose caller is that account.
+    pub fn pay_secured(&self, asset: &Asset, amount: Amount) {
+        let paid = self.transfer(&self.own_account(), &self.caller(), asset, amount);
+        paid.expect("what was secured for the caller is not refused");
     }
 
     /// Draws a number from 0 to `n` − 1, each equally likely; `n` is at least 1, and the label has

@@ -83,7 +83,7 @@ mod stakes;
 pub use amount::{Amount, AmountError};
 pub use call::{Call, HoldId, NoArguments, NoConfig};
 pub use decline::Decline;
-pub use key::name_key;
+pub use key::{member_key, name_key};
 pub use names::{Account, Asset, NameError};
 pub use open::OpenList;
 pub use stakes::Stakes;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bursar_plugin::prelude::*;
-use bursar_plugin::{name_key, serde_json};
+use bursar_plugin::{member_key, serde_json};
 
 use crate::rules::Bought;
 
@@ -70,7 +70,7 @@ pub(crate) struct Purchases {
 
 /// Where that is kept.
 pub(crate) fn key(member: &Account) -> Result<String, Decline> {
-    name_key(format!("paid/{member}"))
+    member_key("paid", member)
 }
 
 fn not_refundable(number: u64) -> Decline {

@@ -32,8 +32,7 @@ fn spin(call: &Call<Config>, Spin { stake }: Spin) -> Result<Spun, Decline> {
         ["left", "middle", "right"].map(|label| reel.symbol(call.below(reel.turns(), label)));
     let paid = config.pays(stops, stake);
     if let Some(paid) = paid {
-        let paid = call.transfer(&bankroll, &caller, &config.asset, paid);
-        paid.expect("what was secured for the caller is not refused");
+        call.pay_secured(&config.asset, paid);
     }
     Ok(Spun {
         reels: stops.map(|stop| config.name(stop)),

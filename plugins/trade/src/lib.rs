@@ -77,10 +77,7 @@ fn withdraw(call: &Call<Config>, accept: Accept) -> Result<Withdrawn, Decline> {
     let trade = call.get::<Trade>(&key)?.ok_or_else(rules::no_such_trade)?;
     trade.check_either(&caller)?;
     for (hold, _) in trade.held() {
-        // What has ended by itself is free already.
-        if call.hold_left(hold).is_some() {
-            call.release_hold(hold)?;
-        }
+        call.release_if_open(hold)?;
     }
     forget(call, accept.trade, &trade)?;
     Ok(Withdrawn {

