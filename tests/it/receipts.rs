@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use bursar_server::client::Response;
 use serde_json::{Value, json};
 
 use crate::support::{GUILD, Guild, House, binary, let_in_villain};
@@ -86,6 +87,58 @@ async fn a_receipt_verifies_once_its_seed_is_public() {
         Some(1),
         "another seed is not the one that was committed to"
     );
+    house.close().await;
+}
+
+/// A purchase that the member cannot pay for.
+async fn buy_too_dear(guild: &mut Guild, key: &str) -> Response {
+    let config = json!({"items": [{"item": "item:potion", "price": {"coin": 5000}}]});
+    guild.install("shop", "bundled:shop", config).await;
+    let wanted = json!({"item": "item:potion"});
+    guild.call("shop/buy", key, "user:1", wanted).await
+}
+
+/// A record and a receipt were there, and nobody was told under which id.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_ledger_refuses_names_its_call() {
+    let (house, mut guild, ..) = played().await;
+    let refused = buy_too_dear(&mut guild, "dear").await;
+    assert_eq!(
+        (refused.status.as_u16(), refused.code()),
+        (422, "insufficient_funds".into())
+    );
+    let call = refused.json()["call"].as_str().expect("a call").to_owned();
+    let again = buy_too_dear(&mut guild, "dear").await;
+    assert!(again.replayed && again.body == refused.body);
+    let receipt = receipt(&mut guild, &call).await;
+    assert_eq!(receipt["outcome"], "rejected");
+    assert_eq!(receipt["idempotency_key"], "dear");
+    assert_eq!(receipt["postings"], json!([]));
+    let events = guild.get(&format!("{GUILD}/events?limit=500")).await.json();
+    let mut events = events["events"].as_array().unwrap().iter();
+    let event = events.find(|event| event["idempotency_key"] == "dear");
+    assert_eq!(event.expect("an event")["answer"]["call"], call);
+    house.close().await;
+}
+
+/// Of a preview there is no record, and of what has not become a call neither.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_leaves_no_record_names_no_call() {
+    let (house, mut guild, ..) = played().await;
+    buy_too_dear(&mut guild, "dear").await;
+    let wanted = json!({
+        "caller": "user:1", "arguments": {"item": "item:potion"}, "preview": true,
+    });
+    let previewed = guild.post("plugins/shop/actions/buy", "p", wanted).await;
+    assert_eq!(previewed.code(), "insufficient_funds");
+    assert_eq!(previewed.json()["preview"], true);
+    assert!(previewed.json()["call"].is_null());
+    let unknown = guild.call("shop/sell", "s", "user:1", json!({})).await;
+    assert_eq!(unknown.code(), "action_not_found");
+    assert!(unknown.json()["call"].is_null());
+    let moved = guild.transfer("t", "user:1", "user:2", 5000).await;
+    assert_eq!(moved.status, 422);
+    assert!(moved.json()["call"].is_null());
     house.close().await;
 }
 

@@ -23,12 +23,11 @@ pub fn render(recorded: &Recorded<'_>) -> Rendered {
     let (status, body) = match recorded.verdict {
         Verdict::Applied(decision) => applied(recorded, decision),
         Verdict::Unchanged => (StatusCode::OK, changed(recorded, false)),
-        Verdict::Rejected(rejection) => no(&Problem::rejected(rejection)),
-        Verdict::RejectedWith(rejection, _) => {
-            no(&with_draws(Problem::rejected(rejection), recorded))
+        Verdict::Rejected(rejection) | Verdict::RejectedWith(rejection, _) => {
+            no(&of_call(Problem::rejected(rejection), recorded))
         }
         Verdict::Declined(_) | Verdict::Faulted(_) | Verdict::Broken(_) => match recorded.act {
-            Act::Call(call) => no(&with_draws(ended(call), recorded)),
+            Act::Call(call) => no(&of_call(ended(call), recorded)),
             _ => no(&Problem::bug("only a call can end like this")),
         },
         // Neither reaches a client: a stale call runs again, a missing economy is a 404 of its path.
@@ -44,11 +43,13 @@ fn no(problem: &Problem) -> (StatusCode, Value) {
     (problem.status(), problem.body())
 }
 
-/// A no to a call that has drawn says from where: nothing that was drawn is hidden.
-fn with_draws(problem: Problem, recorded: &Recorded<'_>) -> Problem {
+/// A no to a call names the call, so that its receipt is found whoever has said no; and if it has drawn,
+/// from where: nothing that was drawn is hidden.
+fn of_call(problem: Problem, recorded: &Recorded<'_>) -> Problem {
     let Act::Call(call) = recorded.act else {
         return problem;
     };
+    let problem = problem.with("call", call.request.id.to_string());
     match call.origin.as_ref().zip(recorded.books) {
         Some((origin, books)) => problem.with("draws", wire::to_json(wire::origin(origin, books))),
         None => problem,
@@ -80,7 +81,6 @@ fn ended(call: &CallResult) -> Problem {
     };
     problem
         .with("plugin", call.request.plugin.as_str())
-        .with("call", call.request.id.to_string())
         .with("fuel", call.fuel)
 }
 

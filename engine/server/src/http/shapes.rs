@@ -239,7 +239,10 @@ shape!(ProblemMembers, |generator| json_schema!({
         "by": generator.subschema_for::<Uuid>(),
         "of": generator.subschema_for::<Uuid>(),
         "plugin": generator.subschema_for::<PluginName>(),
-        "call": { "type": "string", "format": "uuid" },
+        "call": {
+            "description": "The call that came to this: `GET …/calls/{call}` is its receipt.",
+            "type": "string", "format": "uuid",
+        },
         "fuel": { "description": "What the call used up.", "type": "integer", "format": "int64" },
         "decline": {
             "description": "The plugin's no, in its own words.",
