@@ -42,6 +42,13 @@ async fn receipt(guild: &mut Guild, call: &str) -> Value {
     answer.json()
 }
 
+/// A file of the villain's component.
+fn villain_in(folder: &Path) -> String {
+    let file = folder.join("villain.wasm");
+    std::fs::write(&file, bursar_server::bundled::VILLAIN).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
 /// Runs `bursar verify` on a receipt, and gives what it says.
 fn verify(folder: &Path, receipt: &Value, more: &[&str]) -> (Option<i32>, String) {
     let file = folder.join("receipt.json");
@@ -119,6 +126,102 @@ async fn what_the_ledger_refuses_names_its_call() {
     let event = events.find(|event| event["idempotency_key"] == "dear");
     assert_eq!(event.expect("an event")["answer"]["call"], call);
     house.close().await;
+}
+
+/// A villain that may keep one byte, and has a stake of the member's at hand: its hold is answered.
+async fn let_in_poor_villain(guild: &mut Guild) -> String {
+    let_in_villain(guild).await;
+    guild.issue("plugin:villain", "coin", 10_000).await;
+    let grants = json!({"grants": {"state_bytes": 1}});
+    guild
+        .made(&format!("{GUILD}/plugins/villain"), grants)
+        .await;
+    let stake = json!({"asset": "coin", "amount": 10});
+    let staked = guild.call("villain/stake", "stake", "user:1", stake).await;
+    staked.json()["reply"]["told"].as_str().unwrap().to_owned()
+}
+
+/// Receipts of what the ledger refuses, in each way in which a call ends that it may refuse: with the ways.
+async fn refused() -> Vec<(&'static str, &'static str, Value)> {
+    let (house, mut guild) = House::with_guild(1).await;
+    let hold = let_in_poor_villain(&mut guild).await;
+    let bet = json!({"asset": "coin", "amount": 2000});
+    let mut receipts = Vec::new();
+    for (action, arguments, code, ending) in [
+        ("spend", bet.clone(), "insufficient_funds", "replied"),
+        (
+            "take_time",
+            json!({"slow": false}),
+            "state_quota",
+            "replied",
+        ),
+        ("hoard_for", json!({"hold": hold}), "state_quota", "replied"),
+        ("trap_if_lost", bet, "insufficient_funds", "stopped"),
+        ("honest", json!({}), "account_frozen", "not_run"),
+    ] {
+        if ending == "not_run" {
+            let frozen = json!({"status": "frozen"});
+            guild
+                .made(&format!("{GUILD}/accounts/user:1"), frozen)
+                .await;
+        }
+        let path = format!("villain/{action}");
+        let refused = guild.call(&path, action, "user:1", arguments).await;
+        assert_eq!(refused.code(), code, "{action}: {}", refused.json());
+        let call = refused.json()["call"].as_str().expect("a call").to_owned();
+        let rotate = format!("rotate {action}");
+        guild.post("seeds/rotate", &rotate, json!({})).await;
+        receipts.push((action, ending, receipt(&mut guild, &call).await));
+    }
+    house.close().await;
+    receipts
+}
+
+/// An honest receipt was called false where the plugin had replied and the ledger refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_ledger_refuses_verifies() {
+    let folder = tempfile::tempdir().unwrap();
+    let component = villain_in(folder.path());
+    for (action, ending, receipt) in refused().await {
+        assert_eq!(receipt["outcome"], "rejected", "{action}");
+        assert!(receipt["call"]["ending"][ending].is_object(), "{action}");
+        let (code, said) = verify(folder.path(), &receipt, &["--component", &component]);
+        assert_eq!(code, Some(0), "{action}: {said}");
+        for outcome in ["applied", "declined", "faulted", "broken"] {
+            let altered = altered(&receipt, "/outcome", json!(outcome));
+            let (code, said) = verify(folder.path(), &altered, &[]);
+            assert_eq!(code, Some(1), "{action} {outcome}: {said}");
+        }
+        let moved = json!([{"from": "user:1", "to": "user:2", "asset": "coin", "amount": 1}]);
+        let altered = altered(&receipt, "/postings", moved);
+        let (code, said) = verify(folder.path(), &altered, &[]);
+        assert_eq!(code, Some(1), "{action}: {said}");
+    }
+}
+
+/// While a call ran its economy may have been frozen. What has drawn is on record as what it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_has_not_drawn_may_be_refused_however_it_ended() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let_in_villain(&mut guild).await;
+    let stake = json!({"asset": "coin", "amount": 10});
+    let mut receipts = Vec::new();
+    for (action, code) in [("write_and_trap", 0), ("trap_after_draw", 1)] {
+        let path = format!("villain/{action}");
+        let ended = guild.call(&path, action, "user:1", stake.clone()).await;
+        assert_eq!(ended.code(), "plugin_fault");
+        let call = ended.json()["call"].as_str().expect("a call").to_owned();
+        guild.post("seeds/rotate", action, json!({})).await;
+        receipts.push((action, code, receipt(&mut guild, &call).await));
+    }
+    house.close().await;
+    let folder = tempfile::tempdir().unwrap();
+    let component = villain_in(folder.path());
+    for (action, expected, receipt) in receipts {
+        let refused = altered(&receipt, "/outcome", json!("rejected"));
+        let (code, said) = verify(folder.path(), &refused, &["--component", &component]);
+        assert_eq!(code, Some(expected), "{action}: {said}");
+    }
 }
 
 /// Of a preview there is no record, and of what has not become a call neither.
@@ -232,8 +335,7 @@ async fn a_call_that_came_to_nothing_has_a_receipt_too() {
     let_in_villain(&mut guild).await;
     let stake = json!({"asset": "coin", "amount": 10});
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("villain.wasm");
-    std::fs::write(&file, bursar_server::bundled::VILLAIN).unwrap();
+    let component = villain_in(folder.path());
     for (action, arguments, outcome) in [
         ("trap_after_draw", stake.clone(), "faulted"),
         ("write_and_trap", stake.clone(), "faulted"),
@@ -250,8 +352,7 @@ async fn a_call_that_came_to_nothing_has_a_receipt_too() {
             .await;
         let receipt = receipt(&mut guild, &call).await;
         assert_eq!(receipt["outcome"], outcome, "{action}");
-        let component = file.to_str().unwrap();
-        let (code, said) = verify(folder.path(), &receipt, &["--component", component]);
+        let (code, said) = verify(folder.path(), &receipt, &["--component", &component]);
         assert_eq!(code, Some(0), "{action}: {said}");
         let (code, said) = verify(folder.path(), &receipt, &[]);
         assert_eq!(code, Some(2), "{action}: {said}");

@@ -5,7 +5,7 @@ use bursar_ledger::{
     Answer, Ask, CallResult, Change, Digest, EconomyId, Ending, Fact, Installation, Movement,
     Posting, Seed, Timestamp,
 };
-use bursar_storage::CallRecord;
+use bursar_storage::{CallRecord, Outcome};
 use serde::{Deserialize, Serialize};
 
 /// The receipt of a call.
@@ -27,8 +27,8 @@ pub struct Receipt {
     /// The idempotency key under which it was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
-    /// How it ended: `applied`, `rejected`, `declined`, `faulted` or `broken`.
-    pub outcome: String,
+    /// What came of it.
+    pub outcome: Outcome,
     /// What was asked of the plugin, everything that it asked and was told, and how it ended.
     pub call: CallResult,
     /// How the plugin was installed when it ran; absent if it did not.
@@ -102,12 +102,11 @@ impl Receipt {
     /// Whether what moved and changed is what the call asked for, no less and no more.
     pub fn check_effects(&self) -> Result<(), String> {
         let asked = Asked::of(self.call.transcript.facts());
-        let committed = self.outcome == "applied";
-        let replied = matches!(self.call.ending, Ending::Replied { .. });
-        if committed != replied {
-            let outcome = &self.outcome;
-            return Err(format!("the call is `{outcome}` and did not end so"));
+        if !can_come_of(&self.call, self.outcome) {
+            let outcome = self.outcome.as_str();
+            return Err(format!("a call that ended like this is never `{outcome}`"));
         }
+        let committed = self.outcome == Outcome::Applied;
         let (postings, changed) = if committed {
             (asked.postings.as_slice(), asked.changes.as_slice())
         } else {
@@ -166,6 +165,25 @@ pub enum Draws {
     NotCommitted,
     /// Something else was drawn than what comes from the seed.
     NotFromThere,
+}
+
+/// Whether the ledger can make this of a call. What was replied may still be refused; and an economy
+/// that is not open any more refuses whatever has not drawn, however it ended.
+fn can_come_of(call: &CallResult, outcome: Outcome) -> bool {
+    use Outcome::{Applied, Broken, Declined, Faulted, Rejected};
+    match (&call.ending, outcome) {
+        (Ending::Replied { .. }, Applied | Rejected)
+        | (Ending::Declined { .. }, Declined)
+        | (Ending::Faulted { .. }, Faulted)
+        | (Ending::NotRun(_) | Ending::Stopped(_), Rejected)
+        | (Ending::Broken { .. }, Broken) => true,
+        (Ending::Declined { .. } | Ending::Faulted { .. }, Rejected) => call.origin.is_none(),
+        (Ending::Replied { .. }, Declined | Faulted | Broken)
+        | (Ending::Declined { .. }, Applied | Faulted | Broken)
+        | (Ending::Faulted { .. }, Applied | Declined | Broken)
+        | (Ending::NotRun(_) | Ending::Stopped(_), Applied | Declined | Faulted | Broken)
+        | (Ending::Broken { .. }, Applied | Rejected | Declined | Faulted) => false,
+    }
 }
 
 /// A movement that a call asked for. Of a hold that was placed earlier only the amount is known, if that.

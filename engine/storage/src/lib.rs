@@ -72,7 +72,7 @@ pub use owner::Owner;
 pub use past_calls::{PastCall, PastCalls};
 pub use queue::{QUEUE_BYTES_MAX, QUEUE_BYTES_PER_ECONOMY_MAX, QUEUE_MAX, QUEUE_PER_ECONOMY_MAX};
 pub use receipts::CallRecord;
-pub use record::Stored;
+pub use record::{Outcome, Stored};
 pub use request::{IdempotencyKey, KEY_CHARS_MAX, KeyError, Request};
 pub use state::State;
 pub use subjects::{HoldHistory, SubjectRecord};

@@ -8,6 +8,7 @@ use libsql::Value as Cell;
 
 use crate::database::{Database, Statement, integer, text};
 use crate::error::StorageError;
+use crate::record::Outcome;
 use crate::rows;
 
 type Result<T> = std::result::Result<T, StorageError>;
@@ -25,8 +26,8 @@ pub struct CallRecord {
     pub actor: String,
     /// The idempotency key under which it was asked.
     pub key: Option<String>,
-    /// How it ended: `applied`, `rejected`, `declined`, `faulted` or `broken`.
-    pub outcome: String,
+    /// What came of it.
+    pub outcome: Outcome,
     /// What was asked of the plugin, what it learned and asked, and how it ended.
     pub call: CallResult,
     /// What changed, beside movements.
@@ -86,7 +87,7 @@ impl Receipts {
                 recorded_at: Timestamp(rows::count(row, 3, record)?),
                 actor: rows::string(row, 4, record)?,
                 key: rows::string_or_none(row, 5, record)?,
-                outcome: rows::string(row, 6, record)?,
+                outcome: rows::outcome(row, 6, record)?,
                 call: *call,
                 changes: serde_json::from_str(&rows::string(row, 8, record)?).map_err(damaged)?,
                 movements: Vec::new(),

@@ -2,6 +2,7 @@
 
 use bursar_ledger::{Change, Decision, Digest, EconomyId, Link, Movement, Sha256Writer, Timestamp};
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use crate::error::StorageError;
 
@@ -9,8 +10,9 @@ use crate::error::StorageError;
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// How an act ended, as a record says it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Outcome {
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
     /// It happened.
     Applied,
     /// The ledger said no.
@@ -32,7 +34,8 @@ impl Outcome {
         Self::Broken,
     ];
 
-    pub(crate) fn as_str(self) -> &'static str {
+    /// Its word in the journal.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Applied => "applied",
             Self::Rejected => "rejected",

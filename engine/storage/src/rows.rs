@@ -251,9 +251,14 @@ pub(crate) fn digest(row: &Row, column: i32, record: u64) -> Result<Digest> {
     Ok(Digest::from_bytes(bytes))
 }
 
+/// How an act ended.
+pub(crate) fn outcome(row: &Row, column: i32, record: u64) -> Result<Outcome> {
+    let found = Outcome::parse(&string(row, column, record)?);
+    found.ok_or_else(|| StorageError::damaged(record, "an unknown outcome"))
+}
+
 fn read_record(row: &Row) -> Result<Record> {
     let id = unsigned(row.get(0)?)?;
-    let outcome = string(row, 11, id)?;
     Ok(Record {
         id,
         economy: name(row, 1, id)?,
@@ -266,8 +271,7 @@ fn read_record(row: &Row) -> Result<Record> {
         key: string_or_none(row, 8, id)?,
         request: string(row, 9, id)?,
         act: string(row, 10, id)?,
-        outcome: Outcome::parse(&outcome)
-            .ok_or_else(|| StorageError::damaged(id, "an unknown outcome"))?,
+        outcome: outcome(row, 11, id)?,
         changes: string(row, 12, id)?,
         entries: Vec::new(),
         status: status(row, 13, id)?,

@@ -94,6 +94,7 @@ bursar_plugin::plugin! {
         take_time: "Tells `slowly` whether to take its time." => fn(Pace) -> Told,
         stake: "Holds a stake of the caller's." => fn(Stake) -> Told,
         draw_for: "Draws for a stake, and breaks off." => fn(Game) -> Told,
+        hoard_for: "Draws for a stake, and writes down what there may be no room for." => fn(Game) -> Told,
     },
     holds: {
         stake: 3600 s then capture,
@@ -279,6 +280,13 @@ fn draw_for(call: &Call<NoConfig>, game: Game) -> Result<Told, Decline> {
     call.secure_hold(&game.hold)?;
     let drawn = call.below(2, "coin");
     panic!("drew {drawn}");
+}
+
+fn hoard_for(call: &Call<NoConfig>, game: Game) -> Result<Told, Decline> {
+    call.secure_hold(&game.hold)?;
+    let drawn = call.below(2, "coin");
+    call.set("hoard", &drawn);
+    told(drawn)
 }
 
 fn tick(call: &Call<NoConfig>, _: u64) -> Result<Told, Decline> {
