@@ -253,6 +253,13 @@ fn altered(receipt: &Value, pointer: &str, value: Value) -> Value {
     altered
 }
 
+/// Where the first change of a kind is.
+fn change(receipt: &Value, kind: &str) -> String {
+    let changes = receipt["changes"].as_array().unwrap();
+    let place = changes.iter().position(|change| change["change"] == kind);
+    format!("/changes/{}", place.expect(kind))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_is_altered_in_a_receipt_shows() {
     let (house, mut guild, flip, buy) = played().await;
@@ -286,14 +293,129 @@ async fn whatever_is_altered_in_a_receipt_shows() {
     }
     whatever_a_draw_comes_from_shows(&mut guild, folder.path()).await;
     let bought = receipt(&mut guild, &buy).await;
-    let state = bought["changes"].as_array().unwrap();
-    let state = state
-        .iter()
-        .position(|change| change["change"] == "state_set")
-        .unwrap();
-    let pointer = format!("/changes/{state}/value");
-    let (code, said) = verify(folder.path(), &altered(&bought, &pointer, json!("{}")), &[]);
+    let state = change(&bought, "state_set");
+    for (member, value) in [("value", "{}"), ("plugin", "coinflip")] {
+        let altered = altered(&bought, &format!("{state}/{member}"), json!(value));
+        let (code, said) = verify(folder.path(), &altered, &[]);
+        assert_eq!(code, Some(1), "{member}: {said}");
+    }
+    house.close().await;
+}
+
+/// An offer of coins that was accepted: the receipts of both calls.
+async fn traded(guild: &mut Guild) -> (Value, Value) {
+    guild.install("trade", "bundled:trade", json!({})).await;
+    let offer = json!({"to": "user:2", "give": {"coin": 30}});
+    let offered = guild.call("trade/offer", "o", "user:1", offer).await.json();
+    let accept = json!({"trade": 1});
+    let accepted = guild
+        .call("trade/accept", "a", "user:2", accept)
+        .await
+        .json();
+    let offered = receipt(guild, offered["call"].as_str().unwrap()).await;
+    let accepted = receipt(guild, accepted["call"].as_str().unwrap()).await;
+    (offered, accepted)
+}
+
+/// Whatever was captured could be altered unseen: of a hold of an earlier call nothing was known.
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_is_altered_of_a_hold_shows() {
+    let (house, mut guild) = House::with_guild(2).await;
+    let (offered, accepted) = traded(&mut guild).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (placed, captured) = (
+        change(&offered, "hold_placed"),
+        change(&accepted, "hold_captured"),
+    );
+    let hold = offered.pointer(&format!("{placed}/hold")).unwrap();
+    let left = json!({"from": "user:1", "to": "user:2", "asset": "coin", "amount": 30});
+    assert_eq!(accepted["postings"], json!([left]));
+    assert_eq!(accepted["holds"], json!([{"hold": hold, "left": left}]));
+    let other = json!("00000000-0000-7000-8000-000000000000");
+    let posting = [
+        ("from", json!("user:3")),
+        ("to", json!("user:3")),
+        ("asset", json!("gem")),
+        ("amount", json!(29)),
+    ];
+    let of_posting = |place: &str| {
+        let each = posting.clone().into_iter();
+        each.map(move |(member, value)| (format!("{place}/{member}"), value))
+            .collect::<Vec<_>>()
+    };
+    let of_capture = [
+        (format!("{captured}/amount"), json!(29)),
+        (format!("{captured}/hold"), other.clone()),
+        ("/holds/0/hold".into(), other.clone()),
+    ];
+    let of_placement = [
+        (format!("{placed}/hold"), other),
+        (format!("{placed}/placed/expires_at"), json!(1)),
+        (format!("{placed}/placed/on_expiry"), json!("capture")),
+        (format!("{placed}/placed/plugin"), json!("auction")),
+    ];
+    let accept = [of_posting("/postings/0"), of_posting("/holds/0/left")].concat();
+    let offer = of_posting(&format!("{placed}/placed/reservation"));
+    for (receipt, pointers) in [
+        (&accepted, [accept, of_capture.to_vec()].concat()),
+        (&offered, [offer, of_placement.to_vec()].concat()),
+    ] {
+        let (code, said) = verify(folder.path(), receipt, &[]);
+        assert_eq!(code, Some(0), "{said}");
+        for (pointer, value) in pointers {
+            let (code, said) = verify(folder.path(), &altered(receipt, &pointer, value), &[]);
+            assert_eq!(code, Some(1), "{pointer}: {said}");
+        }
+    }
+    // Less was captured, says everything but what the plugin was told.
+    let amounts = ["/postings/0", "/holds/0/left", captured.as_str()];
+    let less = amounts
+        .into_iter()
+        .fold(accepted.clone(), |receipt, place| {
+            altered(&receipt, &format!("{place}/amount"), json!(29))
+        });
+    let (code, said) = verify(folder.path(), &less, &[]);
     assert_eq!(code, Some(1), "{said}");
+    // A receipt from before they told of holds is neither right nor wrong.
+    let mut silent = accepted;
+    silent.as_object_mut().unwrap().remove("holds");
+    let (code, said) = verify(folder.path(), &silent, &[]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("does not say what was held as"), "{said}");
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_void_round_gives_back_is_what_it_had_secured() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let hold = let_in_poor_villain(&mut guild).await;
+    let path = format!("holds/{hold}/capture");
+    let part = guild.post(&path, "part", json!({"amount": 4})).await;
+    assert_eq!(part.status, 201, "{}", part.json());
+    let game = json!({"hold": hold});
+    let refused = guild
+        .call("villain/hoard_for", "h", "user:1", game)
+        .await
+        .json();
+    guild.post("seeds/rotate", "r", json!({})).await;
+    let receipt = receipt(&mut guild, refused["call"].as_str().unwrap()).await;
+    assert_eq!(receipt["holds"][0]["left"]["amount"], 6);
+    let folder = tempfile::tempdir().unwrap();
+    let component = villain_in(folder.path());
+    let verify = |receipt: &Value| verify(folder.path(), receipt, &["--component", &component]);
+    let (code, said) = verify(&receipt);
+    assert_eq!(code, Some(0), "{said}");
+    let freed = change(&receipt, "hold_ended");
+    let other = json!("00000000-0000-7000-8000-000000000000");
+    for (pointer, value) in [
+        (format!("{freed}/hold"), other),
+        (format!("{freed}/end"), json!("captured")),
+        (format!("{}/nonce", change(&receipt, "draws")), json!(7)),
+        ("/changes".into(), json!([])),
+    ] {
+        let (code, said) = verify(&altered(&receipt, &pointer, value));
+        assert_eq!(code, Some(1), "{pointer}: {said}");
+    }
     house.close().await;
 }
 

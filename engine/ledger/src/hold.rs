@@ -101,7 +101,7 @@ pub struct Hold {
 
 impl Hold {
     /// A hold of which nothing was captured yet, that lives so many seconds.
-    pub(crate) fn placed(
+    pub fn placed(
         reservation: &Reservation,
         placed_at: Timestamp,
         expires_in_s: u64,

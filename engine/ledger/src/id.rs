@@ -246,7 +246,7 @@ impl HoldId {
 impl CallId {
     /// The id of the hold that a call places as its `index`th: it follows from the call's, so that
     /// every try places the same.
-    pub(crate) fn hold(self, index: u8) -> HoldId {
+    pub fn hold(self, index: u8) -> HoldId {
         let mut bytes = self.0.into_bytes();
         let [.., last] = &mut bytes;
         *last ^= index.saturating_add(1);

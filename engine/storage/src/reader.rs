@@ -102,7 +102,8 @@ impl Readers {
         economy: &EconomyId,
         call: CallId,
     ) -> Result<Option<CallRecord>, StorageError> {
-        self.any().receipts.call(economy, call)
+        let reader = &mut *self.any();
+        reader.receipts.call(&mut reader.about, economy, call)
     }
 
     /// What an account had at a moment.

@@ -1,7 +1,7 @@
 //! What the journal says of one call: all that it takes to run it again.
 
 use bursar_ledger::{
-    Act, CallId, CallResult, Change, Digest, EconomyId, Installation, Movement, SubjectId,
+    Act, CallId, CallResult, Change, Digest, EconomyId, HoldId, Installation, Movement, SubjectId,
     Timestamp,
 };
 use libsql::Value as Cell;
@@ -10,6 +10,7 @@ use crate::database::{Database, Statement, integer, text};
 use crate::error::StorageError;
 use crate::record::Outcome;
 use crate::rows;
+use crate::subjects::{About, HoldHistory};
 
 type Result<T> = std::result::Result<T, StorageError>;
 
@@ -34,6 +35,9 @@ pub struct CallRecord {
     pub changes: Vec<Change>,
     /// What moved.
     pub movements: Vec<Movement>,
+    /// The holds of earlier calls that it captured, gave back or secured, with what had become of each
+    /// before it.
+    pub holds: Vec<(HoldId, HoldHistory)>,
     /// The hash of the record, which covers all records before it.
     pub hash: Digest,
     /// How the plugin was installed when it ran; none if it did not.
@@ -71,7 +75,12 @@ impl Receipts {
     }
 
     /// The record of a call, however it ended; none if the economy has no such call.
-    pub(crate) fn call(&mut self, economy: &EconomyId, id: CallId) -> Result<Option<CallRecord>> {
+    pub(crate) fn call(
+        &mut self,
+        about: &mut About,
+        economy: &EconomyId,
+        id: CallId,
+    ) -> Result<Option<CallRecord>> {
         let subject = SubjectId::from(id);
         let values = vec![Cell::Blob(subject.to_vec()), text(economy.as_str())];
         let found = self.call.first(values, |row| {
@@ -91,6 +100,7 @@ impl Receipts {
                 call: *call,
                 changes: serde_json::from_str(&rows::string(row, 8, record)?).map_err(damaged)?,
                 movements: Vec::new(),
+                holds: Vec::new(),
                 hash: rows::digest(row, 9, record)?,
                 installation: None,
             };
@@ -102,6 +112,10 @@ impl Receipts {
         };
         if let Some(first) = first {
             read.movements = self.moved(record, rows::unsigned(first)?)?;
+        }
+        for hold in read.call.transcript.holds() {
+            let history = about.hold_before(economy, hold, record)?;
+            read.holds.extend(history.map(|history| (hold, history)));
         }
         read.installation = self.installation(economy, &read.call)?;
         Ok(Some(read))

@@ -242,11 +242,24 @@ impl About {
         economy: &EconomyId,
         hold: HoldId,
     ) -> Result<Option<HoldHistory>> {
+        self.hold_before(economy, hold, u64::MAX)
+    }
+
+    /// What had become of a hold before a record; none if the economy did not have it by then.
+    pub(crate) fn hold_before(
+        &mut self,
+        economy: &EconomyId,
+        hold: HoldId,
+        before: u64,
+    ) -> Result<Option<HoldHistory>> {
         let id = SubjectId::from(hold);
         let values = vec![Cell::Blob(id.to_vec()), text(economy.as_str())];
         let mut history = None;
         self.changes.each(values, |row| {
             let record = rows::count(row, 0, 0)?;
+            if record >= before {
+                return Ok(false);
+            }
             let at = Timestamp(rows::count(row, 1, record)?);
             let changes: Vec<Change> = serde_json::from_str(&rows::string(row, 2, record)?)
                 .map_err(|error| StorageError::damaged(record, error))?;

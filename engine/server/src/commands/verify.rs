@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::{CommandError, Done, host, style};
 use crate::bundled;
-use crate::receipt::{Draws, Receipt};
+use crate::receipt::{Draws, EffectsError, Receipt};
 
 /// Check the receipt of a call, without a server: its draws are made again from the seed that was
 /// committed to, and the very component runs again, to the same end at the same cost.
@@ -145,7 +145,15 @@ impl Verify {
 fn check_effects(receipt: &Receipt) -> Checked {
     match receipt.check_effects() {
         Ok(()) => Checked::Holds("what moved and changed is what the plugin asked for".into()),
-        Err(why) => Checked::Fails(why),
+        Err(why @ EffectsError::HoldNotTold(_)) => {
+            Checked::Open(format!("what was captured: {why}"))
+        }
+        Err(
+            why @ (EffectsError::Outcome(_)
+            | EffectsError::Postings
+            | EffectsError::Changes
+            | EffectsError::Hold(_)),
+        ) => Checked::Fails(why.to_string()),
     }
 }
 

@@ -23,8 +23,8 @@ pub(super) fn route() -> Route {
             "Read the receipt of a call",
             "All that it takes to run the call again: the component and its configuration, what was \
              asked, everything that the plugin asked and was told, what it drew and from where, how \
-             it ended, what moved and changed, and what it cost. `bursar verify` checks it, without \
-             this server.",
+             it ended, what was left of the holds that it dealt with, what moved and changed, and \
+             what it cost. `bursar verify` checks it, without this server.",
         )
         .needs(Scope::Read)
         .answers::<ReceiptView>(StatusCode::OK, "The receipt.")
@@ -69,6 +69,10 @@ struct ReceiptView {
     #[serde(rename = "installation", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Map<String, Value>")]
     _installation: Option<()>,
+    /// The holds of earlier calls that it captured, gave back or secured; absent if there are none.
+    #[serde(rename = "holds", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<ReceiptHoldView>")]
+    _holds: Option<()>,
     /// What moved.
     #[serde(rename = "postings")]
     #[schemars(with = "Vec<shapes::Posting>")]
@@ -80,6 +84,19 @@ struct ReceiptView {
     #[serde(rename = "seed", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Map<String, Value>")]
     _seed: Option<()>,
+}
+
+/// A hold of an earlier call, as it was before this one.
+#[derive(JsonSchema)]
+#[schemars(rename = "ReceiptHold")]
+struct ReceiptHoldView {
+    #[serde(rename = "hold")]
+    #[schemars(with = "shapes::Uuid")]
+    _hold: (),
+    /// The posting that captures all that was left of it.
+    #[serde(rename = "left")]
+    #[schemars(with = "shapes::Posting")]
+    _left: (),
 }
 
 /// `GET …/calls/{call}`
