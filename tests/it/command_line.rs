@@ -166,6 +166,13 @@ fn mistakes_are_answered_with_what_to_do() {
         "everything",
     ]);
     assert!(complained(&scope).contains("read, transfer, call, issue or admin"));
+    for command in [
+        &["verify", "-"][..],
+        &["plugin", "check", "a", "--simulate"],
+    ] {
+        let seeded = bursar(&[command, &["--seed", "lucky"]].concat());
+        assert!(complained(&seeded).contains("a seed is 64 hexadecimal digits"));
+    }
     let other = folder.path().join("notes.txt");
     std::fs::write(
         &other,

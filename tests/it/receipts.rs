@@ -266,6 +266,8 @@ async fn whatever_is_altered_in_a_receipt_shows() {
     guild.post("seeds/rotate", "r", json!({})).await;
     let folder = tempfile::tempdir().unwrap();
     let flipped = receipt(&mut guild, &flip).await;
+    let bought = receipt(&mut guild, &buy).await;
+    whatever_a_draw_comes_from_shows(&mut guild, folder.path()).await;
     let facts = flipped["call"]["transcript"]["facts"].as_array().unwrap();
     let draw = facts
         .iter()
@@ -291,8 +293,14 @@ async fn whatever_is_altered_in_a_receipt_shows() {
         let (code, said) = verify(folder.path(), &altered(&flipped, &pointer, value), &[]);
         assert_eq!(code, Some(1), "{pointer}: {said}");
     }
-    whatever_a_draw_comes_from_shows(&mut guild, folder.path()).await;
-    let bought = receipt(&mut guild, &buy).await;
+    // Not to say how it was installed is no way around running it.
+    let mut bare = flipped.clone();
+    bare.as_object_mut().unwrap().remove("installation");
+    let (code, said) = verify(folder.path(), &bare, &[]);
+    assert_eq!(code, Some(1), "{said}");
+    let costlier = altered(&flipped, "/call/fuel", json!(1));
+    let (_, said) = verify(folder.path(), &costlier, &[]);
+    assert!(said.contains("fuel: 1 in the receipt"), "{said}");
     let state = change(&bought, "state_set");
     for (member, value) in [("value", "{}"), ("plugin", "coinflip")] {
         let altered = altered(&bought, &format!("{state}/{member}"), json!(value));

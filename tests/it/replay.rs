@@ -114,6 +114,8 @@ async fn another_component_shows_what_would_have_differed() {
         said.contains("\"paid\":") && said.contains("\"pays\":"),
         "{said}"
     );
+    let version = format!("of bursar {}", env!("CARGO_PKG_VERSION"));
+    assert!(said.contains(&version), "who ran it then: {said}");
     let (code, said) = replay(&file, "shop", &["--against", &other]);
     assert_eq!(code, Some(1), "another plugin is no substitute: {said}");
     assert!(said.contains("it has no `shop/buy`"), "{said}");

@@ -116,6 +116,17 @@ pub struct CallResult {
 }
 
 impl CallResult {
+    /// Whether the plugin has run to an end, to which it comes whenever it runs again.
+    pub fn has_run(&self) -> bool {
+        match self.ending {
+            Ending::Replied { .. }
+            | Ending::Declined { .. }
+            | Ending::Faulted { .. }
+            | Ending::Stopped(_) => true,
+            Ending::NotRun(_) | Ending::Broken { .. } => false,
+        }
+    }
+
     /// A call that could not begin.
     pub fn not_run(request: CallRequest, component: Digest, why: Rejection) -> Self {
         Self {

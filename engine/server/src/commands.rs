@@ -2,6 +2,7 @@
 
 mod audit;
 mod backup;
+mod component;
 mod demo;
 mod export;
 mod import;
@@ -19,6 +20,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use bursar_host::{Compiler, Limits, PluginHost};
+use bursar_ledger::Seed;
 use clap::{Parser, Subcommand};
 
 /// An economy engine: one service owns the money, plugins can only ask for it.
@@ -114,6 +116,11 @@ fn compiler() -> Result<Compiler, CommandError> {
 /// A host to load components into, as a server has it, but for the cache.
 fn host() -> Result<PluginHost, CommandError> {
     PluginHost::new(Limits::standard(), compiler()?, None).map_err(CommandError::new)
+}
+
+/// A seed, as `--seed` takes it.
+fn seed(text: &str) -> Result<Seed, &'static str> {
+    Seed::try_from(text.to_owned()).map_err(|_| "a seed is 64 hexadecimal digits")
 }
 
 /// How long threads that still work are waited for at the very end.

@@ -2,7 +2,6 @@
 
 mod effects;
 
-use bursar_host::{LoadedPlugin, NotRepeated};
 use bursar_ledger::{
     Amount, CallResult, Change, Digest, EconomyId, HoldId, Installation, Movement, Posting, Seed,
     Timestamp,
@@ -134,26 +133,6 @@ impl Receipt {
     /// Whether what moved and changed is what the call asked for, no less and no more.
     pub fn check_effects(&self) -> Result<(), EffectsError> {
         effects::check(self)
-    }
-
-    /// Runs the component again over the answers that it was given: to the same end, at the same cost.
-    pub fn check_run(&self, plugin: &LoadedPlugin) -> Result<(), String> {
-        let Some(installation) = &self.installation else {
-            return Err("it did not run".into());
-        };
-        let (request, transcript) = (self.call.request.clone(), &self.call.transcript);
-        let repeated = plugin.repeat(request, installation, transcript);
-        let repeated = repeated.map_err(|no: NotRepeated| no.to_string())?;
-        if repeated.ending != self.call.ending {
-            return Err(format!("it ends in {:?}", repeated.ending));
-        }
-        if repeated.fuel != self.call.fuel {
-            let (now, then) = (repeated.fuel, self.call.fuel);
-            return Err(format!(
-                "it burns {now} units of fuel, and the receipt has {then}"
-            ));
-        }
-        Ok(())
     }
 }
 

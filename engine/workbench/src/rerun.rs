@@ -1,9 +1,10 @@
-//! A call of the past, run once more by another component: what would have come of it, on the same
-//! books, at the same moment, from the same draws.
+//! A call of the past, run once more: by the component that ran, over the answers that it was given, to
+//! the same end at the same cost; or by another one, on the same books, at the same moment and from the
+//! same draws, to see what would have come of it.
 
 use std::fmt;
 
-use bursar_host::LoadedPlugin;
+use bursar_host::{LoadedPlugin, NotRepeated};
 use bursar_ledger::{
     Act, Books, CallRequest, CallResult, Change, Ending, GrantChoice, Installation, PluginPatch,
     Posting, Rejection, Timestamp, Verdict,
@@ -66,6 +67,33 @@ pub struct Difference {
     pub was: String,
     /// How it would have been.
     pub would_be: String,
+}
+
+/// A call that has come to an end once more, over the answers that it was given.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Repetition {
+    /// In what it differs, its cost included; nothing if it went as it did.
+    pub differences: Vec<Difference>,
+    /// What the plugin burned.
+    pub fuel: u64,
+}
+
+/// Runs a call again, by the component that ran and as it was installed.
+pub fn repeat(
+    plugin: &LoadedPlugin,
+    installation: &Installation,
+    call: &CallResult,
+) -> Result<Repetition, NotRepeated> {
+    let repeated = plugin.repeat(call.request.clone(), installation, &call.transcript)?;
+    let written = |ending: &Ending| serde_json::json!(ending).to_string();
+    let compared = [
+        ("end", written(&call.ending), written(&repeated.ending)),
+        ("fuel", call.fuel.to_string(), repeated.fuel.to_string()),
+    ];
+    Ok(Repetition {
+        differences: Difference::among(compared),
+        fuel: repeated.fuel,
+    })
 }
 
 /// What came of a call, decided again on the books of then.
@@ -188,10 +216,17 @@ impl Outcome {
             ("postings", listed(&self.postings), listed(&other.postings)),
             ("changes", written(&self.changes), written(&other.changes)),
         ];
+        Difference::among(compared)
+    }
+}
+
+impl Difference {
+    /// Those of some things, each as it was and as it would be, that are not the same.
+    fn among(compared: impl IntoIterator<Item = (&'static str, String, String)>) -> Vec<Self> {
         let differ = compared
             .into_iter()
             .filter(|(_, was, would_be)| was != would_be);
-        let difference = |(what, was, would_be)| Difference {
+        let difference = |(what, was, would_be)| Self {
             what,
             was,
             would_be,

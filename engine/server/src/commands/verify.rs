@@ -4,20 +4,20 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use bursar_host::LoadedPlugin;
+use bursar_host::NotRepeated;
 use bursar_ledger::{Digest, Seed};
+use bursar_workbench::rerun::{Difference, repeat};
 use clap::Args;
-use std::sync::Arc;
 
-use super::{CommandError, Done, host, style};
-use crate::bundled;
+use super::component::Component;
+use super::{CommandError, Done, host, seed, style};
 use crate::receipt::{Draws, EffectsError, Receipt};
 
 /// Check the receipt of a call, without a server: its draws are made again from the seed that was
 /// committed to, and the very component runs again, to the same end at the same cost.
 ///
 /// Ends with 0 if everything was checked and holds, with 1 if something does not hold, and with 2 if
-/// something could not be checked: the seed is not public yet, or the component is not here.
+/// something could not be checked, such as while the seed is not public, or where the component is not.
 #[derive(Args, Debug)]
 pub(super) struct Verify {
     /// The receipt, as `GET …/calls/{call}` answers it; `-` reads standard input
@@ -27,8 +27,8 @@ pub(super) struct Verify {
     #[arg(long, value_name = "FILE")]
     component: Option<PathBuf>,
     /// The server seed, if the receipt is older than its publication
-    #[arg(long, value_name = "HEX")]
-    seed: Option<String>,
+    #[arg(long, value_name = "HEX", value_parser = seed)]
+    seed: Option<Seed>,
 }
 
 /// What a check came to.
@@ -47,7 +47,7 @@ impl Verify {
             call.action, call.plugin, call.id
         ));
         let checks = [
-            self.check_draws(&receipt)?,
+            self.check_draws(&receipt),
             check_effects(&receipt),
             self.check_run(&receipt)?,
         ];
@@ -85,10 +85,8 @@ impl Verify {
             .map_err(|error| CommandError::new(format!("{path} is no receipt: {error}")))
     }
 
-    fn check_draws(&self, receipt: &Receipt) -> Result<Checked, CommandError> {
-        let told = self.seed.clone().map(Seed::try_from).transpose();
-        let told = told.map_err(|_| CommandError::new("--seed takes 64 hexadecimal digits"))?;
-        Ok(match receipt.check_draws(told) {
+    fn check_draws(&self, receipt: &Receipt) -> Checked {
+        match receipt.check_draws(self.seed) {
             Draws::None => Checked::Holds("nothing was drawn".into()),
             Draws::Made(draws) => Checked::Holds(format!(
                 "{draws} draws come from the seed that was committed to, nonce and client seed"
@@ -101,45 +99,69 @@ impl Verify {
                 Checked::Fails("the seed is not the one that was committed to".into())
             }
             Draws::NotFromThere => Checked::Fails("something else was drawn".into()),
-        })
+        }
     }
 
     fn check_run(&self, receipt: &Receipt) -> Result<Checked, CommandError> {
-        if receipt.installation.is_none() {
-            return Ok(Checked::Holds("the plugin did not run".into()));
+        let call = &receipt.call;
+        if !call.has_run() {
+            return Ok(if call.transcript.facts().is_empty() {
+                Checked::Holds("there is no run that came to an end".into())
+            } else {
+                Checked::Fails("no run came to an end, and yet something was asked".into())
+            });
         }
-        let digest = receipt.call.component;
-        let Some(bytes) = self.component(&digest)? else {
+        let Some(installation) = &receipt.installation else {
+            return Ok(Checked::Fails(
+                "it does not say how the plugin was installed that ran".into(),
+            ));
+        };
+        let Some(component) = self.component(&call.component)? else {
             return Ok(Checked::Open(format!(
-                "the run: the component {digest} is not here. Say --component FILE"
+                "the run: the component {} is not here. Say --component FILE",
+                call.component
             )));
         };
-        let plugin = load(digest, &bytes)?;
-        Ok(match receipt.check_run(&plugin) {
-            Ok(()) => Checked::Holds(format!(
+        let plugin = component.ready(&host()?)?;
+        Ok(match repeat(&plugin, installation, call) {
+            Ok(repetition) if repetition.differences.is_empty() => Checked::Holds(format!(
                 "the component runs to the same end, on {} units of fuel",
-                receipt.call.fuel
+                repetition.fuel
             )),
-            Err(why) => Checked::Fails(format!("the component does not run so: {why}")),
+            Ok(repetition) => Checked::Fails(otherwise(&repetition.differences)),
+            Err(strays @ (NotRepeated::Diverged(_) | NotRepeated::Early { .. })) => {
+                Checked::Fails(format!("the component does not run so: {strays}"))
+            }
+            Err(NotRepeated::Failed(failure)) => Checked::Open(format!("the run: {failure}")),
         })
     }
 
-    /// The bytes of the component, if they are here.
-    fn component(&self, digest: &Digest) -> Result<Option<Vec<u8>>, CommandError> {
+    /// The component that ran, if it is here.
+    fn component(&self, digest: &Digest) -> Result<Option<Component>, CommandError> {
         let Some(file) = &self.component else {
-            let bundled = bundled::PLUGINS.iter();
-            let mut bundled = bundled.filter(|bundled| Digest::of(bundled.bytes) == *digest);
-            return Ok(bundled.next().map(|bundled| bundled.bytes.to_vec()));
+            return Ok(Component::bundled(digest));
         };
-        let path = file.display();
-        let bytes = std::fs::read(file);
-        let bytes = bytes.map_err(|error| CommandError::new(format!("{path}: {error}")))?;
-        if Digest::of(&bytes) != *digest {
+        let component = Component::read(file)?;
+        if component.digest() != *digest {
+            let path = file.display();
             let sentence = format!("{path} is another component than {digest}, which ran");
             return Err(CommandError::new(sentence));
         }
-        Ok(Some(bytes))
+        Ok(Some(component))
     }
+}
+
+fn otherwise(differences: &[Difference]) -> String {
+    let each = differences.iter().map(|it| {
+        let Difference {
+            what,
+            was,
+            would_be,
+        } = it;
+        format!("{what}: {was} in the receipt, and {would_be} when it runs")
+    });
+    let each: Vec<String> = each.collect();
+    format!("the component does not run so: {}", each.join("; "))
 }
 
 fn check_effects(receipt: &Receipt) -> Checked {
@@ -155,8 +177,4 @@ fn check_effects(receipt: &Receipt) -> Checked {
             | EffectsError::Hold(_)),
         ) => Checked::Fails(why.to_string()),
     }
-}
-
-fn load(digest: Digest, bytes: &[u8]) -> Result<Arc<LoadedPlugin>, CommandError> {
-    host()?.load(digest, bytes).map_err(CommandError::new)
 }

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use bursar_host::{LoadedPlugin, NotReady};
-use bursar_ledger::{Digest, Seed};
+use bursar_ledger::Seed;
 use bursar_workbench::simulation;
 use clap::Args;
 
+use crate::commands::component::Component;
 use crate::commands::progress::progress_in;
-use crate::commands::{CommandError, Done, host, style};
+use crate::commands::{CommandError, Done, host, seed, style};
 use crate::random;
 
 /// Check a component as a server does at upload: the same code, the same verdict.
@@ -30,17 +31,14 @@ pub(in crate::commands) struct Check {
     )]
     rounds: u64,
     /// What the draws are made from, 64 hexadecimal digits; at random unless said
-    #[arg(long, value_name = "HEX", requires = "simulate")]
-    seed: Option<String>,
+    #[arg(long, value_name = "HEX", requires = "simulate", value_parser = seed)]
+    seed: Option<Seed>,
 }
 
 impl Check {
     pub(super) fn run(self) -> Done {
-        let path = self.file.display();
-        let bytes = std::fs::read(&self.file)
-            .map_err(|error| CommandError::new(format!("{path}: {error}")))?;
-        let digest = Digest::of(&bytes);
-        match host()?.load(digest, &bytes) {
+        let component = Component::read(&self.file)?;
+        match component.load(&host()?) {
             Ok(plugin) => {
                 let manifest = plugin.manifest();
                 style::tick(
@@ -48,7 +46,7 @@ impl Check {
                     format!("{} {} may run", manifest.id, manifest.version),
                 );
                 style::note(&manifest.description);
-                style::note(format!("component {digest}"));
+                style::note(format!("component {}", component.digest()));
                 for action in &manifest.actions {
                     style::note(format!("action {}: {}", action.name, action.description));
                 }
@@ -58,7 +56,7 @@ impl Check {
                 Ok(ExitCode::SUCCESS)
             }
             Err(NotReady::Refused(report)) => {
-                style::tick(false, format!("{path} may not run"));
+                style::tick(false, format!("{} may not run", self.file.display()));
                 for line in report.to_string().lines() {
                     style::note(line);
                 }
@@ -70,11 +68,7 @@ impl Check {
 
     /// Plays each game whose odds are stated. Fails if one returns something else.
     fn play(&self, plugin: &LoadedPlugin) -> Done {
-        let seed = match self.seed.clone().map(Seed::try_from) {
-            None => random::seed(),
-            Some(Ok(seed)) => seed,
-            Some(Err(_)) => return Err(CommandError::new("--seed takes 64 hexadecimal digits")),
-        };
+        let seed = self.seed.unwrap_or_else(random::seed);
         let odds = &plugin.manifest().odds;
         if odds.is_empty() {
             style::note("its manifest states no odds: there is nothing to play");

@@ -1,17 +1,18 @@
 //! `bursar plugin replay`
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use bursar_host::{LoadedPlugin, PluginHost};
+use bursar_host::{LoadedPlugin, NotRepeated, PluginHost};
 use bursar_ledger::{Digest, EconomyId, Ending, PluginId};
 use bursar_storage::{PastCall, PastCalls};
-use bursar_workbench::rerun::{NoSubstitute, outcome_of, run_by};
+use bursar_workbench::rerun::{Difference, NoSubstitute, outcome_of, repeat, run_by};
 use clap::Args;
 use uuid::Uuid;
 
+use crate::commands::component::Component;
 use crate::commands::owner::{Access, access, check_there};
 use crate::commands::progress::progress;
 use crate::commands::{CommandError, Done, host, style};
@@ -86,7 +87,7 @@ impl Replay {
         }
         let host = host()?;
         let substitute = match &self.against {
-            Some(path) => Some(load_file(&host, path)?),
+            Some(path) => Some(Component::read(path)?.ready(&host)?),
             None => None,
         };
         let file = PastCalls::open(&self.file).map_err(CommandError::new)?;
@@ -122,7 +123,7 @@ impl Replay {
 /// Runs a call again over the answers that it was given then.
 fn by_itself(originals: &mut Originals<'_>, past: &PastCall, tally: &mut Tally) -> Ran {
     let call = &past.call;
-    if matches!(call.ending, Ending::NotRun(_) | Ending::Broken { .. }) {
+    if !call.has_run() {
         return Ran::Never;
     }
     let Some(installed) = past.books.plugin(&call.request.plugin) else {
@@ -132,28 +133,15 @@ fn by_itself(originals: &mut Originals<'_>, past: &PastCall, tally: &mut Tally) 
         Ok(plugin) => plugin,
         Err(why) => return Ran::Not(why),
     };
-    let repeated = plugin.repeat(
-        call.request.clone(),
-        &installed.installation,
-        &call.transcript,
-    );
-    let repeated = match repeated {
-        Ok(repeated) => repeated,
-        Err(differs) => return Ran::Differs(vec![differs.to_string()]),
-    };
-    tally.burned(call.fuel, repeated.fuel);
-    let mut differences = Vec::new();
-    if repeated.ending != call.ending {
-        let (was, is) = (&call.ending, &repeated.ending);
-        differences.push(format!("end: {was:?}, now {is:?}"));
-    }
-    if repeated.fuel != call.fuel {
-        differences.push(format!("fuel: {}, now {}", call.fuel, repeated.fuel));
-    }
-    if differences.is_empty() {
-        Ran::Same
-    } else {
-        Ran::Differs(differences)
+    match repeat(&plugin, &installed.installation, call) {
+        Ok(repetition) => {
+            tally.burned(call.fuel, repetition.fuel);
+            Ran::to(repetition.differences, "now")
+        }
+        Err(strays @ (NotRepeated::Diverged(_) | NotRepeated::Early { .. })) => {
+            Ran::Differs(vec![strays.to_string()])
+        }
+        Err(NotRepeated::Failed(failure)) => Ran::Not(failure.to_string()),
     }
 }
 
@@ -174,19 +162,21 @@ fn by_another(substitute: &LoadedPlugin, past: &PastCall, tally: &mut Tally) -> 
         }
     };
     tally.burned(was.fuel, would_be.fuel);
-    let differences = was.differences(&would_be);
-    if differences.is_empty() {
-        return Ran::Same;
+    Ran::to(was.differences(&would_be), "would be")
+}
+
+impl Ran {
+    /// What came of a run, and the word for how it is in it.
+    fn to(differences: Vec<Difference>, is: &str) -> Self {
+        if differences.is_empty() {
+            return Self::Same;
+        }
+        let said = differences.into_iter().map(|it| {
+            let (what, was, would_be) = (it.what, cut(&it.was), cut(&it.would_be));
+            format!("{what}: {was}\n      {is}: {would_be}")
+        });
+        Self::Differs(said.collect())
     }
-    let said = differences.into_iter().map(|it| {
-        format!(
-            "{}: {}\n      would be: {}",
-            it.what,
-            cut(&it.was),
-            cut(&it.would_be)
-        )
-    });
-    Ran::Differs(said.collect())
 }
 
 impl Tally {
@@ -199,7 +189,8 @@ impl Tally {
         let request = &past.call.request;
         let named = || {
             let (action, caller, id) = (&request.action, &request.caller, request.id);
-            format!("{action} by {caller}, call {id}, record {}", past.seq)
+            let (seq, version) = (past.seq, &past.version);
+            format!("{action} by {caller}, call {id}, record {seq} of bursar {version}")
         };
         match ran {
             Ran::Same => self.same += 1,
@@ -276,14 +267,6 @@ impl Originals<'_> {
         });
         loaded.clone()
     }
-}
-
-fn load_file(host: &PluginHost, path: &Path) -> Result<Arc<LoadedPlugin>, CommandError> {
-    let shown = path.display();
-    let bytes = std::fs::read(path);
-    let bytes = bytes.map_err(|error| CommandError::new(format!("{shown}: {error}")))?;
-    host.load(Digest::of(&bytes), &bytes)
-        .map_err(|report| CommandError::new(format!("{shown} may not run\n{report}")))
 }
 
 fn cut(text: &str) -> String {
