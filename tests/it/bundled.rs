@@ -8,6 +8,7 @@ use bursar_ledger::Timestamp;
 use bursar_server::client::Response;
 use serde_json::{Value, json};
 
+use crate::race::{RACERS, crowded, race};
 use crate::support::{GUILD, Guild, House, decline_code};
 
 async fn call(guild: &mut Guild, action: &str, key: &str, arguments: Value) -> Response {
@@ -133,13 +134,6 @@ async fn a_spin_pays_what_the_table_says() {
     house.close().await;
 }
 
-/// The same request of a member's, many times at one moment, each under a key of its own.
-async fn crowd(house: &House, action: &str, count: usize) -> Vec<Response> {
-    let body = json!({"caller": "user:1", "arguments": {}});
-    let ask = |number| (action.to_owned(), format!("crowd {number}"), body.clone());
-    house.at_once((0..count).map(ask).collect()).await
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_claims_at_once_are_one_reward() {
     let (house, mut guild) = House::with_guild(1).await;
@@ -153,12 +147,10 @@ async fn a_thousand_claims_at_once_are_one_reward() {
     let empty = call(&mut guild, "daily/claim", "empty", json!({})).await;
     assert_eq!(empty.code(), "insufficient_funds");
     guild.issue("plugin:daily", "coin", 10_000).await;
-    let answers = crowd(&house, "plugins/daily/actions/claim", 1000).await;
-    let claimed = answers.iter().filter(|answer| answer.status == 200);
-    assert_eq!(claimed.count(), 1);
-    let declined = |answer: &&Response| decline_code(answer) == "already_claimed";
-    assert!(answers.iter().filter(declined).count() > 0);
+    let claims = race(&house, "daily/claim", |_| (1, json!({}))).await;
+    claims.ended(&[("committed", 1), ("already_claimed", 999)]);
     assert_eq!(guild.posted("user:1", "coin").await, 1005);
+    assert_eq!(guild.posted("plugin:daily", "coin").await, 9_995);
     let plugin = guild.get(&format!("{GUILD}/plugins/daily")).await.json();
     let conflicts = &plugin["conflicts"];
     assert!(conflicts["ran_again"].as_u64() > Some(0), "{conflicts}");
@@ -171,29 +163,25 @@ async fn a_thousand_claims_at_once_are_one_reward() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_days_budget_is_for_exactly_as_many_as_it_covers() {
     const MEMBERS: u64 = 250;
-    let (house, mut guild) = House::with_guild(MEMBERS).await;
+    let (house, mut guild) = crowded(House::new().await, MEMBERS).await;
     let config = json!({"asset": "coin", "amount": 5, "issue": true});
     guild.install("daily", "bundled:daily", config).await;
     let grants = json!({"debit": ["issuer:coin"], "issue_per_day": {"coin": 50}});
     let path = format!("{GUILD}/plugins/daily");
     guild.made(&path, json!({ "grants": grants })).await;
-    let claim = |member| {
-        let body = json!({"caller": format!("user:{member}"), "arguments": {}});
-        let action = "plugins/daily/actions/claim".to_owned();
-        (action, format!("claim {member}"), body)
-    };
-    let answers = house.at_once((1..=MEMBERS).map(claim).collect()).await;
-    let claimed = answers.iter().filter(|answer| answer.status == 200);
-    assert_eq!(claimed.count(), 10);
-    let refused = answers.iter().filter(|answer| answer.status != 200);
-    assert!(
-        refused
-            .into_iter()
-            .all(|answer| answer.code() == "budget_exceeded")
-    );
+    let claim = |number: u64| (number % MEMBERS + 1, json!({}));
+    let claims = race(&house, "daily/claim", claim).await;
+    // Each member claims four times: who has it is told so, also when the day's budget is spent.
+    claims.ended(&[
+        ("committed", 10),
+        ("already_claimed", 30),
+        ("budget_exceeded", 960),
+    ]);
     let coins = guild.coins(MEMBERS).await;
     assert_eq!(coins.iter().filter(|coins| **coins == 1005).count(), 10);
     assert_eq!(coins.iter().sum::<i64>(), 250 * 1000 + 50);
+    let plugin = guild.get(&path).await.json();
+    assert_eq!(plugin["conflicts"]["given_up"], 0);
     house.close().await;
 }
 
@@ -244,7 +232,7 @@ async fn a_reward_in_another_asset_is_paid_and_cannot_be_issued() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_shifts_at_once_are_one_and_an_empty_purse_draws_nothing() {
+async fn a_thousand_shifts_at_once_are_one_and_an_empty_purse_draws_nothing() {
     let (house, mut guild) = House::with_guild(1).await;
     let config = json!({"asset": "coin", "pay_min": 3, "pay_max": 9, "cooldown_s": 3600});
     guild.install("work", "bundled:work", config).await;
@@ -252,15 +240,13 @@ async fn many_shifts_at_once_are_one_and_an_empty_purse_draws_nothing() {
     let poor = call(&mut guild, "work/work", "poor", json!({})).await;
     assert_eq!(decline_code(&poor), "house_cannot_cover");
     guild.issue("plugin:work", "coin", 1).await;
-    let answers = crowd(&house, "plugins/work/actions/work", 200).await;
-    let worked: Vec<&Response> = answers
-        .iter()
-        .filter(|answer| answer.status == 200)
-        .collect();
-    assert_eq!(worked.len(), 1);
-    let pay = worked[0].json()["reply"]["pay"].as_i64().unwrap();
+    let shifts = race(&house, "work/work", |_| (1, json!({}))).await;
+    shifts.ended(&[("committed", 1), ("too_soon", 999)]);
+    let (_, worked) = shifts.winners()[0];
+    let pay = worked.json()["reply"]["pay"].as_i64().unwrap();
     assert!((3..=9).contains(&pay));
     assert_eq!(guild.posted("user:1", "coin").await, 1000 + pay);
+    assert_eq!(guild.posted("plugin:work", "coin").await, 9 - pay);
     house.close().await;
 }
 
@@ -326,25 +312,25 @@ async fn a_trade_moves_both_sides_or_nothing() {
 
 /// An auction of a sword, whose clock stands still until somebody moves it.
 async fn auction() -> (House, Guild, Arc<AtomicU64>) {
+    let config = json!({"asset": "coin", "increment": 10});
+    auction_for(3, config, 50).await
+}
+
+/// The same among so many members, with a smallest bid.
+async fn auction_for(members: u64, config: Value, reserve: u64) -> (House, Guild, Arc<AtomicU64>) {
     let clock = Arc::new(AtomicU64::new(1_700_000_000_000));
     let hands = Arc::clone(&clock);
     let house = House::set_up(|setup| {
         setup.clock = Arc::new(move || Timestamp(hands.load(Ordering::SeqCst)));
     });
-    let (house, mut guild) = house.await.furnished(3).await;
+    let (house, mut guild) = crowded(house.await, members).await;
     let sword = json!({"kind": "item", "name": "Sword", "max_supply": 1});
     guild
         .made(&format!("{GUILD}/assets/item:sword"), sword)
         .await;
     guild.issue("user:1", "item:sword", 1).await;
-    guild
-        .install(
-            "auction",
-            "bundled:auction",
-            json!({"asset": "coin", "increment": 10}),
-        )
-        .await;
-    let lot = json!({"asset": "item:sword", "amount": 1, "reserve": 50, "lasts_s": 60});
+    guild.install("auction", "bundled:auction", config).await;
+    let lot = json!({"asset": "item:sword", "amount": 1, "reserve": reserve, "lasts_s": 60});
     let opened = guild.call("auction/open", "open", "user:1", lot).await;
     assert_eq!(opened.status, 200, "{}", opened.json());
     (house, guild, clock)
@@ -353,20 +339,9 @@ async fn auction() -> (House, Guild, Arc<AtomicU64>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_auction_gives_each_bid_back_but_the_highest_and_settles_once() {
     let (house, mut guild, clock) = auction().await;
-    // A crowd bids the same at once: exactly one of them counts.
-    let bid = json!({"caller": "user:2", "arguments": {"lot": 1, "amount": 50}});
-    let ask = |number| {
-        (
-            "plugins/auction/actions/bid".into(),
-            format!("b{number}"),
-            bid.clone(),
-        )
-    };
-    let answers = house.at_once((0..100).map(ask).collect()).await;
-    assert_eq!(
-        answers.iter().filter(|answer| answer.status == 200).count(),
-        1
-    );
+    let bid = json!({"lot": 1, "amount": 50});
+    let first = guild.call("auction/bid", "first", "user:2", bid).await;
+    assert_eq!(first.status, 200, "{}", first.json());
     let held = |account: Value| account["balances"]["coin"]["held"].clone();
     let second = format!("{GUILD}/accounts/user:2");
     assert_eq!(held(guild.get(&second).await.json()), 50);
@@ -392,21 +367,73 @@ async fn an_auction_gives_each_bid_back_but_the_highest_and_settles_once() {
         )
         .await;
     assert_eq!(decline_code(&late), "over");
-    let settle = json!({"caller": "user:2", "arguments": {"lot": 1}});
-    let ask = |number| {
-        (
-            "plugins/auction/actions/settle".into(),
-            format!("s{number}"),
-            settle.clone(),
-        )
-    };
-    let answers = house.at_once((0..50).map(ask).collect()).await;
-    assert_eq!(
-        answers.iter().filter(|answer| answer.status == 200).count(),
-        1
-    );
+    let settled = race(&house, "auction/settle", |_| (2, json!({"lot": 1}))).await;
+    settled.ended(&[("committed", 1), ("no_such_lot", 999)]);
     assert_eq!(guild.posted("user:3", "item:sword").await, 1);
     assert_eq!(guild.coins(3).await, [1060, 1000, 940]);
+    house.close().await;
+}
+
+/// The bids that were made, in the order of the journal: how much, and whether it counted.
+async fn bids(guild: &mut Guild) -> Vec<(u64, bool)> {
+    let (mut bids, mut after) = (Vec::new(), 0);
+    loop {
+        let path = format!("{GUILD}/events?limit=500&after={after}");
+        let page = guild.get(&path).await.json();
+        let events = page["events"].as_array().unwrap();
+        let Some(last) = events.last() else {
+            return bids;
+        };
+        after = last["seq"].as_u64().unwrap();
+        let is_bid = |event: &&Value| {
+            let path = event["request"]["path"].as_str();
+            path.is_some_and(|path| path.ends_with("/auction/actions/bid"))
+        };
+        bids.extend(events.iter().filter(is_bid).map(|event| {
+            let amount = event["request"]["body"]["arguments"]["amount"].as_u64();
+            (amount.unwrap(), event["outcome"] == "applied")
+        }));
+    }
+}
+
+/// A thousand members bid at one moment, each another amount. Whoever comes first: a bid counts if it is
+/// above all those before it and not otherwise, the highest of all has the lot, and everybody else has all of
+/// their money.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_thousand_bids_the_highest_wins_and_all_others_are_given_back() {
+    let config = json!({"asset": "coin", "increment": 1});
+    let (house, mut guild, clock) = auction_for(RACERS + 1, config, 1).await;
+    // 387 and 1,000 have no divisor in common, so each amount from 1 to 1,000 is bid once.
+    let amount = |number: u64| number * 387 % RACERS + 1;
+    let bid = |number: u64| (number + 2, json!({"lot": 1, "amount": amount(number)}));
+    let race_of_bids = race(&house, "auction/bid", bid).await;
+    let counted = race_of_bids.winners().len();
+    race_of_bids.ended(&[("committed", counted), ("bid_too_low", 1_000 - counted)]);
+    let bids = bids(&mut guild).await;
+    assert_eq!(bids.len(), 1_000, "each has its place in the journal");
+    let mut highest = 0;
+    for (amount, counts) in bids {
+        assert_eq!(counts, amount > highest, "{amount} after {highest}");
+        highest = highest.max(amount);
+    }
+    assert_eq!(highest, 1_000);
+    clock.fetch_add(60_000, Ordering::SeqCst);
+    let settled = guild
+        .call("auction/settle", "settle", "user:1", json!({"lot": 1}))
+        .await
+        .json();
+    let winner = (0..RACERS).find(|number| amount(*number) == 1_000).unwrap() + 2;
+    assert_eq!(settled["reply"]["winner"], format!("user:{winner}"));
+    for member in 2..=RACERS + 1 {
+        let path = format!("{GUILD}/accounts/user:{member}");
+        let balances = guild.get(&path).await.json()["balances"].clone();
+        let (coins, swords) = if member == winner { (0, 1) } else { (1_000, 0) };
+        assert_eq!(balances["coin"]["posted"], coins, "{member}");
+        assert_eq!(balances["coin"]["available"], coins, "{member}");
+        let sword = balances["item:sword"]["posted"].as_i64().unwrap_or(0);
+        assert_eq!(sword, swords, "{member}");
+    }
+    assert_eq!(guild.posted("user:1", "coin").await, 2_000);
     house.close().await;
 }
 

@@ -35,6 +35,7 @@ mod malformed;
 mod museum;
 mod openapi;
 mod properties;
+mod race;
 mod receipts;
 mod receiver;
 mod replay;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bursar_ledger::Timestamp;
 use serde_json::{Value, json};
 
+use crate::race::{crowded, race};
 use crate::support::{GUILD, Guild, House, Process, audited, decline_code, let_in_villain};
 
 /// Noon of some day; the lottery draws at eight in the evening.
@@ -16,13 +17,18 @@ const DAY_MS: u64 = 24 * HOUR_MS;
 
 /// A server whose clock stands still until somebody moves it, and a lottery in it.
 async fn lottery() -> (House, Guild, Arc<AtomicU64>) {
+    lottery_among(3).await
+}
+
+/// The same, with so many members.
+async fn lottery_among(members: u64) -> (House, Guild, Arc<AtomicU64>) {
     let clock = Arc::new(AtomicU64::new(NOON_MS));
     let hands = Arc::clone(&clock);
     let house = House::set_up(|setup| {
         setup.clock = Arc::new(move || Timestamp(hands.load(Ordering::SeqCst)));
         setup.schedules = Some(Duration::from_millis(10));
     });
-    let (house, mut guild) = house.await.furnished(3).await;
+    let (house, mut guild) = crowded(house.await, members).await;
     let config = json!({"asset": "coin", "price": 10, "fee_permille": 100});
     guild.install("lottery", "bundled:lottery", config).await;
     (house, guild, clock)
@@ -169,39 +175,31 @@ async fn dues(guild: &mut Guild) -> Vec<u64> {
     }
 }
 
-/// Tickets that are bought at one moment are each one ticket, all of the pot is theirs, and one of them
-/// wins.
+/// A thousand tickets that are bought at one moment are each one ticket, all of the pot is theirs, and one
+/// of them wins: of all those who then claim at one moment, its owner has the prize, once.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_jackpot_that_many_race_for_has_one_winner() {
-    let (house, mut guild, clock) = lottery().await;
-    let buy = |number: u64| {
-        let caller = format!("user:{}", number % 3 + 1);
-        let body = json!({"caller": caller, "arguments": {"tickets": 1}});
-        let action = "plugins/lottery/actions/buy".to_owned();
-        (action, format!("ticket {number}"), body)
-    };
-    let answers = house.at_once((0..250).map(buy).collect()).await;
-    let sold = answers.iter().filter(|answer| answer.status == 200).count();
-    let sold = i64::try_from(sold).unwrap();
-    assert!(sold > 0);
-    let given_up = |code: &str| ["conflict", "overloaded"].contains(&code);
-    let refused = answers.iter().filter(|answer| answer.status != 200);
-    assert!(refused.into_iter().all(|answer| given_up(&answer.code())));
-    assert_eq!(status(&mut guild, "s").await["tickets"], sold);
-    assert_eq!(guild.posted("plugin:lottery:pot", "coin").await, sold * 10);
+async fn a_jackpot_that_a_thousand_race_for_has_one_winner() {
+    const MEMBERS: u64 = 100;
+    let (house, mut guild, clock) = lottery_among(MEMBERS).await;
+    let buy = |number: u64| (number % MEMBERS + 1, json!({"tickets": 1}));
+    race(&house, "lottery/buy", buy)
+        .await
+        .ended(&[("committed", 1_000)]);
+    assert_eq!(status(&mut guild, "s").await["tickets"], 1_000);
+    assert_eq!(guild.posted("plugin:lottery:pot", "coin").await, 10_000);
+    assert_eq!(guild.coins(MEMBERS).await, [900; 100]);
     let due = next_due(&mut guild).await;
     clock.store(due + 1_000, Ordering::SeqCst);
     wait_for(&mut guild, due).await;
-    let mut prizes = Vec::new();
-    for member in ["user:1", "user:2", "user:3"] {
-        let key = format!("{member} claims");
-        let claimed = guild.call("lottery/claim", &key, member, json!({})).await;
-        match claimed.status.as_u16() {
-            200 => prizes.push(claimed.json()["reply"]["amount"].as_i64().unwrap()),
-            _ => assert_eq!(decline_code(&claimed), "nothing_won"),
-        }
-    }
-    assert_eq!(prizes, [sold * 9], "all but the fee, and all to one");
+    let claim = |number: u64| (number % MEMBERS + 1, json!({}));
+    let claims = race(&house, "lottery/claim", claim).await;
+    claims.ended(&[("committed", 1), ("nothing_won", 999)]);
+    let (number, claimed) = claims.winners()[0];
+    assert_eq!(claimed.json()["reply"]["amount"], 9_000, "all but the fee");
+    let mut coins = [900; 100];
+    coins[usize::try_from(number % MEMBERS).unwrap()] += 9_000;
+    assert_eq!(guild.coins(MEMBERS).await, coins);
+    assert_eq!(guild.posted("plugin:lottery:fees", "coin").await, 1_000);
     house.close().await;
 }
 

@@ -8,6 +8,7 @@ use bursar_ledger::Timestamp;
 use bursar_server::client::Response;
 use serde_json::{Value, json};
 
+use crate::race::{crowded, race};
 use crate::support::{GUILD, Guild, House, decline_code};
 
 const BUY: &str = "plugins/shop/actions/buy";
@@ -110,42 +111,52 @@ async fn a_double_click_buys_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_crowd_cannot_buy_more_than_the_stock() {
-    let (house, mut guild) = House::with_guild(24).await;
+async fn a_thousand_clicks_cannot_buy_more_than_the_stock() {
+    const MEMBERS: u64 = 100;
+    let (house, mut guild) = crowded(House::new().await, MEMBERS).await;
     open_shop(&mut guild, potion(&json!({})), 5).await;
-    let ask = |member: u64| {
-        let body =
-            json!({"caller": format!("user:{member}"), "arguments": {"item": "item:potion"}});
-        (BUY.to_owned(), format!("k{member}"), body)
-    };
-    let answers = house.at_once((1..=24).map(ask).collect()).await;
-    let sold = answers.iter().filter(|answer| answer.status == 200).count();
-    let too_late = answers
-        .iter()
-        .filter(|answer| decline_code(answer) == "out_of_stock")
-        .count();
-    assert_eq!((sold, too_late), (5, 19));
+    let clicks = race(&house, "shop/buy", |number| a_click(number % MEMBERS + 1)).await;
+    clicks.ended(&[("committed", 5), ("out_of_stock", 995)]);
+    for member in 1..=MEMBERS {
+        let winners = clicks.winners().into_iter();
+        let own = winners.filter(|(number, _)| number % MEMBERS + 1 == member);
+        let bought = i64::try_from(own.count()).unwrap();
+        let member = format!("user:{member}");
+        assert_eq!(guild.posted(&member, "item:potion").await, bought);
+        assert_eq!(guild.posted(&member, "coin").await, 1_000 - 50 * bought);
+    }
     assert_eq!(guild.posted("plugin:shop", "item:potion").await, 0);
     assert_eq!(guild.posted("plugin:shop:till", "coin").await, 250);
     house.close().await;
 }
 
+/// A member's click on a potion.
+fn a_click(member: u64) -> (u64, Value) {
+    (member, json!({"item": "item:potion"}))
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_limit_per_member_holds_against_many_clicks() {
+async fn a_limit_per_member_holds_against_a_thousand_clicks() {
     let (house, mut guild) = House::with_guild(1).await;
     open_shop(&mut guild, potion(&json!({"per_member_limit": 3})), 100).await;
-    let ask = |number: u64| {
-        let body = json!({"caller": "user:1", "arguments": {"item": "item:potion"}});
-        (BUY.to_owned(), format!("k{number}"), body)
-    };
-    let answers = house.at_once((0..12).map(ask).collect()).await;
-    let bought = answers.iter().filter(|answer| answer.status == 200).count();
-    let over = answers
-        .iter()
-        .filter(|answer| decline_code(answer) == "limit_reached")
-        .count();
-    assert_eq!((bought, over), (3, 9));
+    let clicks = race(&house, "shop/buy", |_| a_click(1)).await;
+    clicks.ended(&[("committed", 3), ("limit_reached", 997)]);
     assert_eq!(guild.posted("user:1", "item:potion").await, 3);
+    assert_eq!(guild.posted("user:1", "coin").await, 850);
+    assert_eq!(guild.posted("plugin:shop", "item:potion").await, 97);
+    assert_eq!(guild.posted("plugin:shop:till", "coin").await, 150);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cooldown_holds_against_a_thousand_clicks() {
+    let (house, mut guild) = House::with_guild(1).await;
+    open_shop(&mut guild, potion(&json!({"cooldown_s": 3600})), 100).await;
+    let clicks = race(&house, "shop/buy", |_| a_click(1)).await;
+    clicks.ended(&[("committed", 1), ("cooling_down", 999)]);
+    assert_eq!(guild.posted("user:1", "item:potion").await, 1);
+    assert_eq!(guild.posted("user:1", "coin").await, 950);
+    assert_eq!(guild.posted("plugin:shop:till", "coin").await, 50);
     house.close().await;
 }
 
@@ -400,27 +411,14 @@ async fn a_purchase_is_given_back_for_exactly_what_was_paid_and_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_refunds_of_one_purchase_at_once_pay_once() {
+async fn a_thousand_refunds_of_one_purchase_pay_once() {
     let (house, mut guild) = House::with_guild(1).await;
     open_shop(&mut guild, potion(&json!({"refund_within_s": 3600})), 10).await;
     for key in ["a", "b"] {
         assert_eq!(buy(&mut guild, key, "user:1").await.status, 200);
     }
-    let ask = |number: u64| {
-        let body = json!({"caller": "user:1", "arguments": {"purchase": 2}});
-        (
-            "plugins/shop/actions/refund".to_owned(),
-            format!("r{number}"),
-            body,
-        )
-    };
-    let answers = house.at_once((0..24).map(ask).collect()).await;
-    let paid = answers.iter().filter(|answer| answer.status == 200).count();
-    let late = answers
-        .iter()
-        .filter(|answer| decline_code(answer) == "not_refundable")
-        .count();
-    assert_eq!((paid, late), (1, 23));
+    let refunds = race(&house, "shop/refund", |_| (1, json!({"purchase": 2}))).await;
+    refunds.ended(&[("committed", 1), ("not_refundable", 999)]);
     assert_eq!(guild.posted("user:1", "coin").await, 950);
     assert_eq!(guild.posted("user:1", "item:potion").await, 1);
     house.close().await;

@@ -112,10 +112,7 @@ impl House {
             .made(&format!("{GUILD}/assets/coin"), currency())
             .await;
         for number in 1..=members {
-            guild
-                .made(&format!("{GUILD}/accounts/user:{number}"), json!({}))
-                .await;
-            guild.issue(&format!("user:{number}"), "coin", PURSE).await;
+            guild.welcome(number).await;
         }
         (house, guild)
     }
@@ -263,6 +260,13 @@ impl Guild {
         let answer = self.client.get(path).await.expect("an answer");
         described::check("GET", path, &answer);
         answer
+    }
+
+    /// A new member, with a purse.
+    pub(crate) async fn welcome(&mut self, number: u64) {
+        let path = format!("{GUILD}/accounts/user:{number}");
+        self.made(&path, json!({})).await;
+        self.issue(&format!("user:{number}"), "coin", PURSE).await;
     }
 
     pub(crate) async fn issue(&mut self, account: &str, asset: &str, amount: u64) {
