@@ -20,6 +20,7 @@ mod checklist;
 mod coinflip;
 mod command_line;
 mod complaints;
+mod conflicts;
 mod crash;
 mod daily;
 mod described;

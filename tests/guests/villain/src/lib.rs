@@ -2,8 +2,8 @@
 //!
 //! A trick ends in one of three ways. The host refuses it, and the reply tells what it said; or it
 //! is a fault, since no plugin may do that; or the host runs out of patience, of fuel or of memory.
-//! In none of them does any money move. `honest`, `spend` and `tick` are the exceptions: they are
-//! what any plugin may do, for limits and for what is due.
+//! In none of them does any money move. `honest`, `spend`, `ponder` and `tick` are the exceptions:
+//! they are what any plugin may do, for limits, for conflicts and for what is due.
 #![allow(
     clippy::needless_pass_by_value,
     clippy::unnecessary_wraps,
@@ -31,6 +31,15 @@ struct Loot {
 struct Stake {
     asset: Asset,
     amount: Amount,
+}
+
+/// An amount of the caller's, and how long to think about it.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Thought {
+    asset: Asset,
+    amount: Amount,
+    turns: u64,
 }
 
 /// Whether to be slow.
@@ -72,6 +81,8 @@ bursar_plugin::plugin! {
         steal: "Moves another member's money, and says what it was told." => fn(Loot) -> Told,
         steal_anyway: "Moves another member's money, or panics." => fn(Loot) -> Told,
         spend: "Takes money of the caller's." => fn(Stake) -> Told,
+        ponder: "Takes money of the caller's after long thought about all of it, and draws."
+            => fn(Thought) -> Told,
         forge: "Issues money to itself." => fn(Stake) -> Told,
         peek: "Reads another member's balance." => fn(Peek) -> Told,
         spin: "Loops for ever." => fn(NoArguments) -> Told,
@@ -127,6 +138,21 @@ fn steal_anyway(call: &Call<NoConfig>, loot: Loot) -> Result<Told, Decline> {
 fn spend(call: &Call<NoConfig>, stake: Stake) -> Result<Told, Decline> {
     call.transfer(&call.caller(), &OWN, &stake.asset, stake.amount)?;
     told("taken")
+}
+
+fn ponder(call: &Call<NoConfig>, thought: Thought) -> Result<Told, Decline> {
+    let Thought {
+        asset,
+        amount,
+        turns,
+    } = thought;
+    let all = call.balance(&call.caller(), &asset)?;
+    for turn in 0..turns {
+        black_box(turn);
+    }
+    call.transfer(&call.caller(), &OWN, &asset, amount)?;
+    let drawn = call.below(1_000_000, "number");
+    told((all.spendable, drawn))
 }
 
 fn forge(call: &Call<NoConfig>, stake: Stake) -> Result<Told, Decline> {

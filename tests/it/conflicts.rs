@@ -1,0 +1,100 @@
+//! Calls that are overtaken while they think: they run again, and what cannot win is given up.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::support::{GUILD, Guild, House, let_in_villain};
+
+/// Issues to a member, one coin after the other, until it is told to stop. Says how many there were.
+fn coins_that_rain(house: &House, going: &Arc<AtomicBool>) -> JoinSet<u64> {
+    let mut clouds = JoinSet::new();
+    for cloud in 0..2 {
+        let (mut client, going) = (house.admin(), Arc::clone(going));
+        clouds.spawn(async move {
+            let coin = json!({"account": "user:1", "asset": "coin", "amount": 1});
+            let mut fallen = 0;
+            while going.load(Ordering::SeqCst) {
+                let key = format!("cloud {cloud} coin {fallen}");
+                let issued = client.post(&format!("{GUILD}/issue"), &key, &coin).await;
+                assert_eq!(issued.unwrap().status, 201);
+                fallen += 1;
+            }
+            fallen
+        });
+    }
+    clouds
+}
+
+/// The records of calls that have drawn and came to nothing.
+async fn broken(guild: &mut Guild) -> Vec<Value> {
+    let (mut broken, mut after) = (Vec::new(), 0);
+    loop {
+        let path = format!("{GUILD}/events?limit=500&after={after}");
+        let page = guild.get(&path).await.json();
+        let events = page["events"].as_array().unwrap();
+        let Some(last) = events.last() else {
+            return broken;
+        };
+        after = last["seq"].as_u64().unwrap();
+        let broke = events.iter().filter(|event| event["outcome"] == "broken");
+        broken.extend(broke.cloned());
+    }
+}
+
+/// A plugin that thinks long about a balance which others change meanwhile, each time that it looks. Its
+/// call ends as a conflict: nothing has moved, what it drew is no second chance, and its key is as free as
+/// before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_is_overtaken_in_every_try_is_given_up_and_moves_nothing() {
+    let house = House::set_up(|setup| setup.limits.fuel = 1 << 40).await;
+    let (house, mut guild) = house.furnished(1).await;
+    let_in_villain(&mut guild).await;
+    let thought = json!({"asset": "coin", "amount": 10, "turns": 20_000_000});
+    let going = Arc::new(AtomicBool::new(true));
+    let clouds = coins_that_rain(&house, &going);
+    // On a busy machine no coin may fall during one of the eight thoughts; then another call is made.
+    let (mut committed, mut given_up) = (0, None);
+    for number in 0..20 {
+        let key = format!("k{number}");
+        let answer = guild.call("villain/ponder", &key, "user:1", thought.clone());
+        let answer = answer.await;
+        if answer.status != 200 {
+            given_up = Some((key, answer));
+            break;
+        }
+        committed += 1;
+    }
+    going.store(false, Ordering::SeqCst);
+    let fallen: u64 = clouds.join_all().await.iter().sum();
+    let (key, answer) = given_up.expect("a call is overtaken eight times");
+    assert_eq!(
+        (answer.status.as_u16(), answer.code(), answer.retry_after),
+        (503, "conflict".into(), Some(1))
+    );
+    let kept = guild.get(&format!("{GUILD}/outcomes/{key}")).await;
+    assert_eq!(kept.code(), "outcome_not_found");
+    let plugin = guild.get(&format!("{GUILD}/plugins/villain")).await.json();
+    let conflicts = &plugin["conflicts"];
+    assert_eq!(conflicts["given_up"], 1);
+    assert!(conflicts["ran_again"].as_u64() >= Some(8), "{conflicts}");
+    let taken = 10 * committed;
+    assert_eq!(guild.posted("plugin:villain", "coin").await, taken);
+    let left = 1_000 + i64::try_from(fallen).unwrap() - taken;
+    assert_eq!(guild.posted("user:1", "coin").await, left);
+
+    let broken = broken(&mut guild).await;
+    let [broken] = broken.as_slice() else {
+        panic!("one call has drawn for nothing: {broken:?}");
+    };
+    let nonce = &broken["answer"]["draws"]["nonce"];
+    let other = guild.call("villain/ponder", "other", "user:1", thought.clone());
+    let other = other.await.json();
+    assert!(other["draws"]["nonce"].as_u64() > nonce.as_u64());
+    let again = guild.call("villain/ponder", &key, "user:1", thought).await;
+    assert_eq!(again.status, 200, "{}", again.json());
+    assert_eq!(&again.json()["draws"]["nonce"], nonce);
+    house.close().await;
+}
