@@ -2,11 +2,14 @@
 //! the member, the plugin, the house, or the machine.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bursar_ledger::Seed;
-use bursar_server::client::Response;
+use bursar_server::client::{Client, Response};
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use crate::support::{GUILD, Guild, House, Process, audited, decline_code, let_in_villain};
 
@@ -435,66 +438,119 @@ async fn a_game_that_breaks_off_after_its_draw_gives_the_stake_back_and_not_befo
     house.close().await;
 }
 
+/// How often the server dies at least, and at most until some call has died between its draw and its
+/// commit.
+const DEATHS: std::ops::RangeInclusive<usize> = 3..=20;
+
+/// The nonces on record: of calls that have drawn, and those that were burned. None is there twice.
+async fn nonces(guild: &mut Guild) -> (BTreeSet<u64>, BTreeSet<u64>) {
+    let (mut drawn, mut burned, mut after) = (BTreeSet::new(), BTreeSet::new(), 0);
+    loop {
+        let path = format!("{GUILD}/events?after={after}&limit=500");
+        let page = guild.get(&path).await.json();
+        let events = page["events"].as_array().unwrap();
+        let Some(last) = events.last() else {
+            assert!(drawn.is_disjoint(&burned), "what is burned was drawn");
+            return (drawn, burned);
+        };
+        after = last["seq"].as_u64().unwrap();
+        for event in events {
+            if let Some(nonce) = event["answer"]["draws"]["nonce"].as_u64() {
+                assert!(drawn.insert(nonce), "nonce {nonce} is on record twice");
+            }
+            let gone = event["answer"]["nonces"].as_array().into_iter().flatten();
+            for nonce in gone.filter_map(Value::as_u64) {
+                assert!(burned.insert(nonce), "nonce {nonce} was burned twice");
+            }
+        }
+    }
+}
+
+/// Has one connection call the same again and again, each time under another key, until the server is
+/// gone. Says which nonces it was told.
+async fn call_until_it_is_gone(
+    mut client: Client,
+    action: &'static str,
+    key: String,
+    arguments: Value,
+    answered: Arc<AtomicUsize>,
+) -> Vec<u64> {
+    let path = format!("{GUILD}/plugins/{action}");
+    let body = json!({"caller": "user:1", "arguments": arguments});
+    let mut told = Vec::new();
+    for number in 0.. {
+        let key = format!("{key} {number}");
+        let Ok(answer) = client.post(&path, &key, &body).await else {
+            break;
+        };
+        if answer.status == 200 {
+            told.push(answer.json()["draws"]["nonce"].as_u64().unwrap());
+            answered.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    told
+}
+
+/// Flips a coin on some connections, and thinks on others about what each flip changes: those calls have
+/// drawn, and run again and again while later nonces commit. Then the server dies.
+async fn die_among_draws(process: &mut Process, admin_key: &str, death: usize) -> Vec<u64> {
+    let answered = Arc::new(AtomicUsize::new(0));
+    let mut calls = JoinSet::new();
+    for number in 0..16 {
+        let (action, arguments) = if number % 4 == 0 {
+            let thought = json!({"asset": "coin", "amount": 1, "turns": 500_000});
+            ("villain/actions/ponder", thought)
+        } else {
+            let bet = json!({"stake": 1, "side": "heads"});
+            ("coinflip/actions/flip", bet)
+        };
+        calls.spawn(call_until_it_is_gone(
+            process.client(admin_key),
+            action,
+            format!("death {death} call {number}"),
+            arguments,
+            Arc::clone(&answered),
+        ));
+    }
+    while answered.load(Ordering::SeqCst) < 10 + 3 * death {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    process.kill();
+    calls.join_all().await.into_iter().flatten().collect()
+}
+
 /// Calls are killed between their draw and their commit. What was drawn then was never told to anybody:
 /// its nonce is on record as burned, and no nonce is ever used twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_death_between_draw_and_commit_leaves_no_draw_unaccounted_for() {
     let (house, mut guild) = House::with_guild(1).await;
     open_table(&mut guild).await;
+    let_in_villain(&mut guild).await;
     let (file, admin_key) = (house.file(), house.admin_key.clone());
     let folder = house.left_behind().await;
-    let mut answered = BTreeSet::new();
-    for round in 0..3 {
+    let mut told = BTreeSet::new();
+    for death in 1..=*DEATHS.end() {
         let mut process = Process::serve(&file);
-        let mut flips = tokio::task::JoinSet::new();
-        for number in 0..64 {
-            let mut client = process.client(&admin_key);
-            flips.spawn(async move {
-                let path = format!("{GUILD}/plugins/coinflip/actions/flip");
-                let body = json!({"caller": "user:1", "arguments": {"stake": 1, "side": "heads"}});
-                let key = format!("round {round} flip {number}");
-                client.post(&path, &key, &body).await.ok()
-            });
+        for nonce in die_among_draws(&mut process, &admin_key, death).await {
+            assert!(told.insert(nonce), "nonce {nonce} was used twice");
         }
-        tokio::time::sleep(Duration::from_millis(20 + 15 * round)).await;
-        process.kill();
-        for flipped in flips.join_all().await.into_iter().flatten() {
-            if flipped.status == 200 {
-                let nonce = flipped.json()["draws"]["nonce"].as_u64().unwrap();
-                assert!(answered.insert(nonce), "nonce {nonce} was used twice");
-            }
+        let process = Process::serve(&file);
+        let mut guild = Guild {
+            client: process.client(&admin_key),
+        };
+        // This one commits after a start has burned what was lost, and is the last of all.
+        let last = nonce_of_next_flip(&mut guild, &format!("after {death}")).await;
+        told.insert(last);
+        let (drawn, burned) = nonces(&mut guild).await;
+        assert!(told.is_subset(&drawn), "what was told is on record");
+        let accounted: BTreeSet<u64> = drawn.union(&burned).copied().collect();
+        assert_eq!(accounted, (1..=last).collect());
+        assert!(process.stop());
+        if DEATHS.contains(&death) && !burned.is_empty() {
+            break;
         }
+        assert!(death < *DEATHS.end(), "no call has died after its draw");
     }
-    let process = Process::serve(&file);
-    let mut guild = Guild {
-        client: process.client(&admin_key),
-    };
-    let next = nonce_of_next_flip(&mut guild, "after").await;
-    let mut accounted = BTreeSet::new();
-    let mut after = 0;
-    loop {
-        let page = guild
-            .get(&format!("{GUILD}/events?after={after}&limit=200"))
-            .await
-            .json();
-        let events = page["events"].as_array().unwrap().clone();
-        let Some(last) = events.last() else { break };
-        after = last["seq"].as_u64().unwrap();
-        for event in &events {
-            let burned = event["answer"]["nonces"].as_array().into_iter().flatten();
-            let drew = event["answer"]["draws"]["nonce"].as_u64();
-            for nonce in burned.filter_map(Value::as_u64).chain(drew) {
-                assert!(accounted.insert(nonce), "nonce {nonce} is on record twice");
-            }
-        }
-    }
-    assert_eq!(
-        accounted,
-        (1..=next).collect(),
-        "each nonce is accounted for"
-    );
-    assert!(answered.is_subset(&accounted));
-    assert!(process.stop());
     audited(&file);
     drop(folder);
 }
