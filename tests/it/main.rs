@@ -42,6 +42,7 @@ mod receiver;
 mod replay;
 mod reversals;
 mod schedules;
+mod seeds;
 mod shop;
 mod siege;
 mod statement;

@@ -61,7 +61,7 @@ impl Bursar {
         }
         let ActiveSeed { since, draws, .. } = books.active_seed();
         let age = self.now().0.saturating_sub(since.0);
-        if draws >= DRAWS_MAX || (draws > 0 && age >= AGE_MAX_MS) {
+        if is_old(draws, age) {
             self.act(self.seeds_asking(economy, "ROTATE"), Act::RotateSeed)
                 .await?;
         }
@@ -71,5 +71,23 @@ impl Bursar {
     pub(super) fn seeds_asking(&self, economy: &EconomyId, what: &str) -> Asking {
         let path = format!("/v1/economies/{economy}/seeds");
         self.own_asking(economy, what, &path, &Value::Null)
+    }
+}
+
+/// Whether a server seed is changed that was active for so many milliseconds, and drawn from so often. One
+/// that nobody has drawn from does not age.
+fn is_old(draws: u64, age_ms: u64) -> bool {
+    draws >= DRAWS_MAX || (draws > 0 && age_ms >= AGE_MAX_MS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_are_changed_after_so_many_draws_or_so_long() {
+        assert!(!is_old(DRAWS_MAX - 1, 0) && is_old(DRAWS_MAX, 0));
+        assert!(!is_old(1, AGE_MAX_MS - 1) && is_old(1, AGE_MAX_MS));
+        assert!(!is_old(0, u64::MAX), "there is nothing to reveal");
     }
 }
