@@ -7,7 +7,7 @@ use bursar_server::bundled;
 use bursar_server::client::{Address, Client};
 use serde_json::{Value, json};
 
-use crate::support::{GUILD, Process, binary};
+use crate::support::{GUILD, House, Process, binary, upload};
 
 fn bursar(arguments: &[&str]) -> Output {
     Command::new(binary()).args(arguments).output().unwrap()
@@ -189,23 +189,85 @@ fn mistakes_are_answered_with_what_to_do() {
     assert!(foreign.contains("not a database"), "{foreign}");
 }
 
-#[test]
-fn plugin_check_gives_the_servers_verdict() {
-    let folder = tempfile::tempdir().unwrap();
-    let good = folder.path().join("shop.wasm");
-    std::fs::write(&good, bundled::find("shop").unwrap().bytes).unwrap();
-    let checked = bursar(&["plugin", "check", text(&good)]);
-    assert!(checked.status.success());
-    assert!(said(&checked).contains("action buy"));
-    let bad = folder.path().join("bad.wasm");
-    std::fs::write(
-        &bad,
-        wat::parse_str(r#"(component (import "wasi:cli/run" (instance)))"#).unwrap(),
-    )
-    .unwrap();
-    let refused = bursar(&["plugin", "check", text(&bad)]);
-    assert!(!refused.status.success());
-    assert!(said(&refused).contains("it imports `wasi:cli/run`"));
+/// Components that may not run, each refused by another stage of the check, or for another reason.
+fn refused_components() -> Vec<Vec<u8>> {
+    let texts = [
+        "(module)",
+        "(component)",
+        r#"(component (import "wasi:cli/run@0.2.6" (instance)) (import "evil:door/way" (instance)))"#,
+        r#"(component
+            (import "bursar:plugin/cal@0.1.0" (instance))
+            (import "bursar:plugin/call@0.1.0" (instance
+                (export "now" (func (result s64)))
+                (export "colour" (func)))))"#,
+        "(component (core module (func (result i32) i64.const 0)))",
+        "(component (core module (table 10000000 funcref)))",
+    ];
+    let locals = "i32 ".repeat(50_001);
+    let greedy = format!("(component (core module (func $greedy (local {locals}))))");
+    let mut cut = bundled::VILLAIN.to_vec();
+    cut.truncate(cut.len() / 2);
+    let bare: [&[u8]; 3] = [b"hello", b"(component)", b"\x7fELF\x02\x01"];
+    let written = texts.into_iter().chain([greedy.as_str()]);
+    let written: Vec<Vec<u8>> = written.map(|text| wat::parse_str(text).unwrap()).collect();
+    let bare = bare.into_iter().map(<[u8]>::to_vec);
+    written.into_iter().chain(bare).chain([cut]).collect()
+}
+
+/// What the server says of a component, in the words of the command.
+fn in_words(findings: &Value) -> Vec<String> {
+    let mut lines = Vec::new();
+    for finding in findings.as_array().unwrap() {
+        let text = |name: &str| finding[name].as_str();
+        let (code, message) = (text("code").unwrap(), text("message").unwrap());
+        lines.extend(format!("{code}: {message}").lines().map(str::to_owned));
+        if let Some(byte) = finding["place"]["byte"].as_u64() {
+            let function = finding["place"]["function"].as_u64();
+            let function = function.map(|index| format!(", in function {index}"));
+            let name = finding["place"]["name"].as_str();
+            let name = name.map(|name| format!(" `{name}`"));
+            let [function, name] = [function, name].map(Option::unwrap_or_default);
+            lines.push(format!("at byte {byte:#x}{function}{name}"));
+        }
+        for what in ["expected", "found"] {
+            if let Some(wit) = text(what) {
+                lines.push(what.into());
+                lines.extend(wit.lines().map(|line| line.trim().to_owned()));
+            }
+        }
+        lines.extend(text("nearest").map(|nearest| format!("did you mean `{nearest}`?")));
+        lines.extend(text("hint").map(str::to_owned));
+    }
+    lines
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plugin_check_gives_the_servers_verdict() {
+    let (house, folder) = (House::new().await, tempfile::tempdir().unwrap());
+    let file = folder.path().join("plugin.wasm");
+    for bytes in refused_components() {
+        std::fs::write(&file, &bytes).unwrap();
+        let checked = bursar(&["plugin", "check", text(&file)]);
+        let uploaded = upload(house.admin(), bytes).await;
+        assert_eq!(uploaded.code(), "component_refused");
+        assert_eq!(checked.status.code(), Some(1));
+        let said = said(&checked);
+        let mut lines = said.lines().map(str::trim);
+        assert!(lines.next().unwrap().ends_with("may not run"), "{said}");
+        let findings = &uploaded.json()["findings"];
+        assert_eq!(lines.collect::<Vec<_>>(), in_words(findings), "{findings}");
+    }
+    let good = bundled::find("shop").unwrap().bytes;
+    std::fs::write(&file, good).unwrap();
+    let checked = bursar(&["plugin", "check", text(&file)]);
+    let uploaded = upload(house.admin(), good).await;
+    assert!(checked.status.success() && uploaded.status.is_success());
+    let (said, uploaded) = (said(&checked), uploaded.json());
+    let digest = uploaded["component"].as_str().unwrap();
+    assert!(said.contains(&format!("component {digest}")), "{said}");
+    let named = format!("{} {} may run", uploaded["plugin"], uploaded["version"]);
+    assert!(said.contains(&named.replace('"', "")), "{said}");
+    house.close().await;
 }
 
 #[test]
