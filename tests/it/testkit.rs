@@ -132,15 +132,33 @@ fn what_cannot_be_restocked_keeps_nothing_else_from_the_shelves() {
     );
 }
 
-#[test]
-fn what_was_not_granted_is_refused() {
+/// What comes of a claim of a reward that has to be issued, with more or less granted.
+fn claimed(grant: impl FnOnce(&mut Economy, Value)) -> Called {
     let mut economy = Economy::new("daily");
     economy.asset("coin");
     economy.member("user:1", &[]);
-    let config = json!({"asset": "coin", "amount": 5});
-    economy.install_granting(component("daily"), config, Grants::default());
-    let claimed = economy.call("user:1", "daily/claim", json!({}));
-    assert_eq!(claimed.postings(), [], "it has nothing, and may not issue");
+    grant(
+        &mut economy,
+        json!({"asset": "coin", "amount": 5, "issue": true}),
+    );
+    economy.call("user:1", "daily/claim", json!({}))
+}
+
+#[test]
+fn what_was_not_granted_is_refused() {
+    let daily = component("daily");
+    let refused =
+        claimed(|economy, config| economy.install_granting(daily, config, Grants::default()));
+    assert_eq!(
+        (refused.declined(), refused.postings()),
+        ("not_granted", vec![])
+    );
+    // It is the grant alone that was missing.
+    let granted = claimed(|economy, config| economy.install(daily, config));
+    assert_eq!(
+        granted.postings(),
+        [posting("issuer:coin", "user:1", "coin", 5)]
+    );
 }
 
 #[test]
