@@ -1,6 +1,7 @@
 //! Uploads: what is told of those that are refused, who waits for the compiler, and what a machine
 //! that cannot compile says.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use bursar_host::Compiler;
@@ -124,19 +125,25 @@ async fn code_that_was_altered_on_disk_is_made_anew_at_the_next_start() {
         let files = files.map(|entry| entry.unwrap().path());
         files.filter(|path| path.extension().is_some_and(|it| it == "code"))
     };
-    let mut altered = 0;
+    let mut whole = BTreeMap::new();
     for path in codes() {
         let mut code = std::fs::read(&path).unwrap();
         let middle = code.len() / 2;
         code[middle] ^= 1;
-        std::fs::write(&path, code).unwrap();
-        altered += 1;
+        std::fs::write(&path, &code).unwrap();
+        code[middle] ^= 1;
+        whole.insert(path, code);
     }
-    assert!(altered > 0, "code is kept in {}", cache.display());
+    assert!(!whole.is_empty(), "code is kept in {}", cache.display());
     let house = house.restarted().await;
     let mut guild = Guild {
         client: house.admin(),
     };
     assert_eq!(honest(&mut guild, "a").await.status, 200);
+    // The same code for the same component, sealed with the same key: byte for byte what it was.
+    let anew: BTreeMap<_, _> = codes()
+        .map(|path| (path.clone(), std::fs::read(&path).unwrap()))
+        .collect();
+    assert!(anew == whole, "the code in the cache is whole again");
     house.close().await;
 }
