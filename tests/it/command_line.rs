@@ -26,32 +26,63 @@ fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// A few thousand rounds of each game that is bundled, from a fixed seed: this always passes or never.
+/// How many rounds of each game are played: 3,000, or as `BURSAR_ROUNDS` says.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "tests have no configuration of their own"
+)]
+fn rounds() -> String {
+    std::env::var("BURSAR_ROUNDS").unwrap_or_else(|_| "3000".into())
+}
+
+/// Plays so many rounds of each game whose odds a component states, from a fixed seed: how that ends is
+/// always the same.
+fn simulated(folder: &Path, name: &str, bytes: &[u8], rounds: &str) -> Output {
+    let file = folder.join(format!("{name}.wasm"));
+    std::fs::write(&file, bytes).unwrap();
+    let seed = "5".repeat(64);
+    bursar(&[
+        "plugin",
+        "check",
+        "--simulate",
+        "--rounds",
+        rounds,
+        "--seed",
+        &seed,
+        text(&file),
+    ])
+}
+
 #[test]
 fn every_game_returns_what_it_states() {
-    let folder = tempfile::tempdir().unwrap();
+    let (folder, rounds) = (tempfile::tempdir().unwrap(), rounds());
     let mut games = 0;
-    for bundled in bursar_server::bundled::PLUGINS {
-        let file = folder.path().join(format!("{}.wasm", bundled.name));
-        std::fs::write(&file, bundled.bytes).unwrap();
-        let checked = Command::new(binary())
-            .args([
-                "plugin",
-                "check",
-                "--simulate",
-                "--rounds",
-                "3000",
-                "--seed",
-            ])
-            .arg("5".repeat(64))
-            .arg(&file)
-            .output()
-            .unwrap();
-        let said = String::from_utf8(checked.stdout).unwrap();
+    for bundled in bundled::PLUGINS {
+        let checked = simulated(folder.path(), bundled.name, bundled.bytes, &rounds);
+        let said = said(&checked);
         assert!(checked.status.success(), "{}: {said}", bundled.name);
-        games += said.matches("3000 rounds, standard deviation").count();
+        let played = format!("{rounds} rounds, standard deviation");
+        games += said.matches(&played).count();
     }
     assert!(games >= 5, "{games} games state their odds");
+}
+
+#[test]
+fn a_game_that_states_better_or_worse_odds_than_it_has_fails_the_check() {
+    let folder = tempfile::tempdir().unwrap();
+    let checked = simulated(folder.path(), "villain", bundled::VILLAIN, "3000");
+    let said = said(&checked);
+    assert_eq!(checked.status.code(), Some(1), "{said}");
+    // The same game three times, of which one is stated as it is: only what is false is held against it.
+    let verdict = |stated: &str| {
+        let stated = format!("stated are {stated}");
+        let mut lines = said.lines().filter(|line| line.ends_with(&stated));
+        let line = lines.next().expect(&stated).trim_start();
+        line.chars().next()
+    };
+    assert_eq!(verdict("100.0000 %"), Some('✓'), "{said}");
+    assert_eq!(verdict("120.0000 %"), Some('✗'), "{said}");
+    assert_eq!(verdict("80.0000 %"), Some('✗'), "{said}");
 }
 
 #[test]

@@ -2,8 +2,9 @@
 //!
 //! A trick ends in one of three ways. The host refuses it, and the reply tells what it said; or it
 //! is a fault, since no plugin may do that; or the host runs out of patience, of fuel or of memory.
-//! In none of them does any money move. `honest`, `spend`, `ponder` and `tick` are the exceptions:
-//! they are what any plugin may do, for limits, for conflicts and for what is due.
+//! In none of them does any money move. `honest`, `spend`, `ponder`, `play` and `tick` are the
+//! exceptions: they are what any plugin may do, for limits, for conflicts, for what is due, and for
+//! odds that are stated better than they are.
 #![allow(
     clippy::needless_pass_by_value,
     clippy::unnecessary_wraps,
@@ -12,7 +13,9 @@
 
 use std::hint::black_box;
 
+use bursar_plugin::Odds;
 use bursar_plugin::prelude::*;
+use bursar_plugin::serde_json::json;
 
 const OWN: Account = Account::new("plugin:villain");
 
@@ -83,6 +86,7 @@ bursar_plugin::plugin! {
         spend: "Takes money of the caller's." => fn(Stake) -> Told,
         ponder: "Takes money of the caller's after long thought about all of it, and draws."
             => fn(Thought) -> Told,
+        play: "Bets at even odds, and takes a loss as it is." => fn(Stake) -> Told,
         forge: "Issues money to itself." => fn(Stake) -> Told,
         peek: "Reads another member's balance." => fn(Peek) -> Told,
         spin: "Loops for ever." => fn(NoArguments) -> Told,
@@ -113,6 +117,28 @@ bursar_plugin::plugin! {
     schedules: {
         tick: "Counts its runs." every 86_400 s from 0 s missed catch_up => fn() -> Told,
     },
+    odds: odds(),
+}
+
+/// What `play` returns, said three times: as it is, better and worse.
+fn odds() -> Vec<Odds> {
+    let said = |description, returns_ppm| Odds {
+        action: "play",
+        description,
+        arguments: json!({"asset": "coin", "amount": 10}),
+        config: json!({}),
+        stake: bursar_plugin::Stake {
+            asset: "coin",
+            amount: 10,
+        },
+        returns_ppm,
+        follow: None,
+    };
+    vec![
+        said("as it is", 1_000_000),
+        said("better than it is", 1_200_000),
+        said("worse than it is", 800_000),
+    ]
 }
 
 fn told(what: impl std::fmt::Debug) -> Result<Told, Decline> {
@@ -153,6 +179,10 @@ fn ponder(call: &Call<NoConfig>, thought: Thought) -> Result<Told, Decline> {
     call.transfer(&call.caller(), &OWN, &asset, amount)?;
     let drawn = call.below(1_000_000, "number");
     told((all.spendable, drawn))
+}
+
+fn play(call: &Call<NoConfig>, stake: Stake) -> Result<Told, Decline> {
+    bet(call, stake, || told("lost"))
 }
 
 fn forge(call: &Call<NoConfig>, stake: Stake) -> Result<Told, Decline> {
