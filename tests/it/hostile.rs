@@ -161,6 +161,7 @@ async fn grants_can_narrow_what_is_requested_and_never_widen_it() {
         json!({"debit": ["issuer:coin"]}),
         json!({"read": ["user:1"]}),
         json!({"credit": ["issuer:coin"]}),
+        json!({"fuel": "large"}),
     ] {
         let path = format!("{GUILD}/plugins/villain");
         let refused = guild.put(&path, json!({"grants": wider})).await;
@@ -169,6 +170,30 @@ async fn grants_can_narrow_what_is_requested_and_never_widen_it() {
             (422, "grant_too_wide".into())
         );
     }
+    house.close().await;
+}
+
+/// Where a small amount of fuel ends to the unit, and the others do, is for the host's own tests.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_thinks_no_longer_than_the_fuel_that_was_granted() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let_in_villain(&mut guild).await;
+    let think = async |guild: &mut Guild, key: &str, turns: u64| {
+        let thought = json!({"asset": "coin", "amount": 1, "turns": turns});
+        guild.call("villain/ponder", key, "user:1", thought).await
+    };
+    // About 20 million units: more than a small amount of fuel, and less than the standard one.
+    let probe = think(&mut guild, "probe", 10_000).await.json();
+    let turns = 20_000_000 * 10_000 / probe["fuel"].as_u64().unwrap();
+    assert_eq!(think(&mut guild, "standard", turns).await.status, 200);
+    let grants = json!({"grants": {"fuel": "small"}});
+    let path = format!("{GUILD}/plugins/villain");
+    guild.made(&path, grants).await;
+    let stopped = think(&mut guild, "small", turns).await;
+    assert_eq!(fault(&stopped), "it ran out of fuel");
+    let less = think(&mut guild, "less", turns / 4).await;
+    assert_eq!(less.status, 200, "{}", less.json());
+    assert_eq!(guild.coins(1).await, [997]);
     house.close().await;
 }
 

@@ -2,18 +2,19 @@
 
 use std::time::Duration;
 
-use bursar_ledger::Ask;
+use bursar_ledger::{Ask, FuelClass};
 use wasmtime::UpdateDeadline;
 
 use super::guest::{Guest, times};
 use super::world::{
-    checked, draft, ending, fault, fault_of, finish, host, load, origin, replied, run,
+    checked, draft, draft_granted, ending, fault, fault_of, finish, host, load, origin, replied,
+    run, run_draft,
 };
 use crate::call::store;
 use crate::guest::Guest as Store;
 use crate::limits::{FUEL_PER_READ, INSTANCES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
 use crate::teller::Teller;
-use crate::{CallFailure, Compiler, Limits, NotReady, PluginHost};
+use crate::{CallFailure, Checked, Compiler, Limits, NotReady, PluginHost};
 
 /// Pages of 64 KiB in the memory that a call may have.
 const PAGES: usize = Limits::standard().memory_bytes / 65_536;
@@ -103,6 +104,39 @@ fn requests_are_charged_up_to_the_same_limit() {
         fault_of(finished.ending),
         "its requests to the host have used up its fuel"
     );
+}
+
+/// What was granted is what there is: of the guest's own fuel, and of what it may ask of the host.
+#[test]
+fn fuel_ends_where_its_class_says() {
+    let classes = [
+        (FuelClass::Small, 10_000_000),
+        (FuelClass::Standard, 50_000_000),
+        (FuelClass::Large, 500_000_000),
+    ];
+    // So much of it takes a while on a busy machine.
+    let limits = Limits {
+        deadline: Duration::from_mins(2),
+        ..Limits::standard()
+    };
+    let spinning = checked(&Guest::doing("(loop br 0)"));
+    for (class, fuel) in classes {
+        let ended = |checked: &Checked| run_draft(checked, &limits, draft_granted(class)).unwrap();
+        let spun = ended(&spinning);
+        assert!((fuel..fuel + 20).contains(&spun.fuel), "{}", spun.fuel);
+        assert_eq!(fault_of(spun.ending), "it ran out of fuel");
+        let asking = |count: u64| {
+            let count = usize::try_from(count).unwrap();
+            let asking = times(count, "(drop (call $host-call-now))");
+            ended(&checked(&Guest::doing(&asking))).ending
+        };
+        let most = fuel / FUEL_PER_READ;
+        assert!(replied(&asking(most)), "{class:?}");
+        assert_eq!(
+            fault_of(asking(most + 1)),
+            "its requests to the host have used up its fuel"
+        );
+    }
 }
 
 #[test]

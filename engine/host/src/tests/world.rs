@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use bursar_ledger::{
     AccountId, AccountPatch, Act, Amount, AssetKind, AssetPatch, Books, CallRequest,
-    ComponentChoice, Digest, Draft, DrawOrigin, Ending, GrantChoice, Grants, HoldRule,
+    ComponentChoice, Digest, Draft, DrawOrigin, Ending, FuelClass, GrantChoice, Grants, HoldRule,
     IssueRequest, OnExpiry, PluginPatch, Seed, Timestamp, Verdict, decide,
 };
 use serde_json::{Value, json};
@@ -32,60 +32,63 @@ fn id<T: serde::de::DeserializeOwned>(text: &str) -> T {
 /// An economy in which a member and the plugin have 1,000 coins each.
 fn books() -> &'static Books {
     static BOOKS: OnceLock<Books> = OnceLock::new();
-    BOOKS.get_or_init(|| {
-        let mut books = Books::new(Seed::new([7; 32]), Timestamp(1));
-        let coin = AssetPatch {
-            kind: Some(AssetKind::Currency),
-            name: Some("Coin".into()),
-            ..AssetPatch::default()
+    BOOKS.get_or_init(|| books_granting(Grants::default()))
+}
+
+/// The same with a plugin that asks for something and has it.
+fn books_granting(requested: Grants) -> Books {
+    let mut books = Books::new(Seed::new([7; 32]), Timestamp(1));
+    let coin = AssetPatch {
+        kind: Some(AssetKind::Currency),
+        name: Some("Coin".into()),
+        ..AssetPatch::default()
+    };
+    let plugin = PluginPatch {
+        component: Some(ComponentChoice {
+            digest: Digest::ZERO,
+            requested,
+            accounts: Vec::new(),
+            holds: [("stake".into(), stake())].into(),
+            schedules: [].into(),
+        }),
+        grants: Some(GrantChoice::Requested),
+        config: Some(json!({"greeting": "Hi"})),
+        enabled: Some(true),
+        ..PluginPatch::default()
+    };
+    let issue = |account: &str| {
+        Act::Issue(IssueRequest {
+            id: id("01890000-0000-7000-8000-000000000001"),
+            account: account.parse().unwrap(),
+            asset: id("coin"),
+            amount: Amount::new(1_000).unwrap(),
+            cap: None,
+        })
+    };
+    let acts = [
+        Act::SetAsset {
+            asset: id("coin"),
+            patch: coin,
+        },
+        Act::SetAccount {
+            account: member(),
+            patch: AccountPatch::default(),
+        },
+        Act::SetPlugin {
+            plugin: id("tester"),
+            patch: Box::new(plugin),
+        },
+        issue("user:1"),
+        issue("plugin:tester"),
+    ];
+    for (seq, act) in (1..).zip(acts) {
+        let Verdict::Applied(decision) = decide(Some(&books), Timestamp(seq), &act) else {
+            panic!("an act was not applied: {act:?}");
         };
-        let plugin = PluginPatch {
-            component: Some(ComponentChoice {
-                digest: Digest::ZERO,
-                requested: Grants::default(),
-                accounts: Vec::new(),
-                holds: [("stake".into(), stake())].into(),
-                schedules: [].into(),
-            }),
-            grants: Some(GrantChoice::Requested),
-            config: Some(json!({"greeting": "Hi"})),
-            enabled: Some(true),
-            ..PluginPatch::default()
-        };
-        let issue = |account: &str| {
-            Act::Issue(IssueRequest {
-                id: id("01890000-0000-7000-8000-000000000001"),
-                account: account.parse().unwrap(),
-                asset: id("coin"),
-                amount: Amount::new(1_000).unwrap(),
-                cap: None,
-            })
-        };
-        let acts = [
-            Act::SetAsset {
-                asset: id("coin"),
-                patch: coin,
-            },
-            Act::SetAccount {
-                account: member(),
-                patch: AccountPatch::default(),
-            },
-            Act::SetPlugin {
-                plugin: id("tester"),
-                patch: Box::new(plugin),
-            },
-            issue("user:1"),
-            issue("plugin:tester"),
-        ];
-        for (seq, act) in (1..).zip(acts) {
-            let Verdict::Applied(decision) = decide(Some(&books), Timestamp(seq), &act) else {
-                panic!("an act was not applied: {act:?}");
-            };
-            books.apply(&decision, seq, Timestamp(seq), seq).unwrap();
-            books.seal(seq, Timestamp(seq), Digest::ZERO);
-        }
-        books
-    })
+        books.apply(&decision, seq, Timestamp(seq), seq).unwrap();
+        books.seal(seq, Timestamp(seq), Digest::ZERO);
+    }
+    books
 }
 
 fn member() -> AccountId {
@@ -94,6 +97,19 @@ fn member() -> AccountId {
 
 /// A call of the action `act` that is about to begin.
 pub(super) fn draft_with(arguments: Value) -> Draft {
+    begin(books(), arguments)
+}
+
+/// A call of a plugin that was granted another class of fuel.
+pub(super) fn draft_granted(fuel: FuelClass) -> Draft {
+    let requested = Grants {
+        fuel,
+        ..Grants::default()
+    };
+    begin(&books_granting(requested), json!({}))
+}
+
+fn begin(books: &Books, arguments: Value) -> Draft {
     let request = CallRequest {
         id: id("01890000-0000-7000-8000-00000000000a"),
         plugin: id("tester"),
@@ -107,7 +123,7 @@ pub(super) fn draft_with(arguments: Value) -> Draft {
         key: "k".into(),
         now: Timestamp(NOW),
     };
-    Draft::open(books(), &request, Timestamp(NOW)).unwrap()
+    Draft::open(books, &request, Timestamp(NOW)).unwrap()
 }
 
 /// A call without arguments that is about to begin.
@@ -130,7 +146,16 @@ pub(super) fn load(host: &PluginHost, guest: &Guest) -> Arc<LoadedPlugin> {
 
 /// Calls a checked guest within these limits.
 pub(super) fn run(checked: &Checked, limits: &Limits) -> Result<Finished, CallFailure> {
-    let ran = call::run(checked, limits, draft(), Box::new(origin));
+    run_draft(checked, limits, draft())
+}
+
+/// Has a checked guest do a call within these limits.
+pub(super) fn run_draft(
+    checked: &Checked,
+    limits: &Limits,
+    draft: Draft,
+) -> Result<Finished, CallFailure> {
+    let ran = call::run(checked, limits, draft, Box::new(origin));
     ran.map_err(|unfinished| unfinished.failure)
 }
 
