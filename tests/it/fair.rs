@@ -159,6 +159,24 @@ async fn a_preview_uses_no_nonce_up_and_tells_none() {
     house.close().await;
 }
 
+/// So many flips, one after the other, and all records of the file then.
+async fn records_with(flips: u64) -> u64 {
+    let (house, mut guild) = House::with_guild(1).await;
+    open_table(&mut guild).await;
+    for number in 0..flips {
+        let flipped = flip(&mut guild, &format!("k{number}")).await;
+        assert_eq!(flipped.status, 200, "{}", flipped.json());
+    }
+    house.close().await.records
+}
+
+/// Each commit brings a record, and each flip had its answer after its own: so with one record a flip there
+/// was one commit. A nonce is not written down before the plugin runs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_draws_is_one_record_and_so_one_commit() {
+    assert_eq!(records_with(20).await, records_with(0).await + 20);
+}
+
 /// Plays a bet of the villain's until it has lost three times; says the answers, and how many won.
 async fn play(trick: &str) -> (House, Guild, Vec<Response>, u64) {
     let (house, mut guild) = House::with_guild(1).await;

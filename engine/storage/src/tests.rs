@@ -5,6 +5,7 @@ mod archives;
 mod audited;
 mod backups;
 mod checkpoints;
+mod commits;
 mod failures;
 mod files;
 mod heads;

@@ -25,7 +25,7 @@ fn rebuilt(shared: &Shared) {
     }
 }
 
-fn send(shared: &Shared, key: &str, act: Act) -> Result<Reply, Failure> {
+pub(super) fn send(shared: &Shared, key: &str, act: Act) -> Result<Reply, Failure> {
     let receiver = push(shared, submission(Some(key), act)).expect("requests are taken");
     receiver.blocking_recv().expect("an answer")
 }

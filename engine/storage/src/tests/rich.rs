@@ -190,7 +190,7 @@ fn install() -> Act {
 }
 
 /// A call as the host ends it: it takes a price, writes, secures and draws.
-fn call(state: &State, key: &str, ending: Ending) -> Act {
+pub(super) fn call(state: &State, key: &str, ending: Ending) -> Act {
     let request = json!({
         "id": "00000000-0000-0000-0000-000000000000",
         "plugin": "shop", "action": "buy", "caller": "user:1", "arguments": { "item": "potion" },
