@@ -216,17 +216,22 @@ impl Numbers<'_> {
     }
 
     fn below(&mut self, range: u32) -> u32 {
-        let range = u64::from(range.max(1));
-        // Numbers above the last whole multiple of the range would make the small ones likelier.
-        let unfair_from = u64::MAX
-            .checked_rem(range)
-            .map_or(0, |rest| u64::MAX.saturating_sub(rest));
-        loop {
-            let number = self.next_word();
-            if number < unfair_from {
-                let drawn = number.checked_rem(range).unwrap_or(0);
-                return u32::try_from(drawn).expect("a draw is below its range");
-            }
+        below(range, || self.next_word())
+    }
+}
+
+/// A number below the range, from the first word that favours none.
+pub(crate) fn below(range: u32, mut next_word: impl FnMut() -> u64) -> u32 {
+    let range = u64::from(range.max(1));
+    // Numbers above the last whole multiple of the range would make the small ones likelier.
+    let unfair_from = u64::MAX
+        .checked_rem(range)
+        .map_or(0, |rest| u64::MAX.saturating_sub(rest));
+    loop {
+        let number = next_word();
+        if number < unfair_from {
+            let drawn = number.checked_rem(range).unwrap_or(0);
+            return u32::try_from(drawn).expect("a draw is below its range");
         }
     }
 }

@@ -3,6 +3,7 @@
 use expect_test::expect;
 
 use super::script::{World, call_request, id};
+use crate::draw::below;
 use crate::{Answer, Ask, ClientSeedText, Digest, Draft, Draw, Seed, Timestamp};
 
 const SEED: [u8; 32] = [42; 32];
@@ -141,6 +142,19 @@ fn draw_stays_below_its_range() {
     let half = u32::MAX / 2;
     let upper = (0..1_000).filter(|index| below(*index, u32::MAX) >= half);
     assert!((400..600).contains(&upper.count()));
+}
+
+/// No statistics show this: of 2^64 words, those that would favour a number are fewer than the range.
+#[test]
+fn words_that_would_favour_small_numbers_are_passed_over() {
+    for range in [3, 6, 52, 1_000, u32::MAX - 1, u32::MAX] {
+        let unfair_from = u64::MAX - u64::MAX % u64::from(range);
+        let words = [u64::MAX, unfair_from, unfair_from - 1, 0];
+        let mut words = words.into_iter();
+        let drawn = below(range, || words.next().expect("a word"));
+        assert_eq!(drawn, range - 1, "the last of those that are even");
+        assert_eq!(words.next(), Some(0), "one word was enough after that");
+    }
 }
 
 /// Chi-square over a die: with five degrees of freedom, 20.5 is passed by one fair die in a
