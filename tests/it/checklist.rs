@@ -1,14 +1,17 @@
-//! What a component can do to the process that it runs in, and the tests that each of it has.
+//! What a component can do to the process that it runs in, how a fair draw can be unfair after all, and
+//! the tests that each of it has.
 //!
-//! A list beside the tests would age: this one is held against them.
+//! A list beside the tests would age: these are held against them.
 
 use std::path::Path;
 
-/// Risks, each with the tests that show what becomes of it: a file, of the host unless it is a story or
-/// the ledger's, and a name in it.
+/// Risks, each with the tests that show what becomes of it: a file, of the host unless it is a story, the
+/// ledger's, the server's or a plugin's, and a name in it.
 const RISKS: &str = "
 # an endless loop
 tests/limits.rs fuel_ends_at_what_a_call_needs
+tests/limits.rs fuel_ends_where_its_class_says
+it/hostile.rs a_plugin_thinks_no_longer_than_the_fuel_that_was_granted
 tests/limits.rs call_that_runs_into_its_deadline_is_no_outcome
 it/hostile.rs what_never_ends_or_never_stops_growing_is_stopped
 
@@ -155,11 +158,75 @@ tests/fuzz.rs damaged_component_gets_a_verdict_and_never_a_panic
 it/bombs.rs damaged_components_go_through_the_compiler_and_leave_nothing_behind
 ";
 
-#[test]
-fn every_risk_has_tests_that_are_there() {
+/// Ways in which draws can be less fair than they look, with their tests in the same way.
+const PITFALLS: &str = "
+# small numbers that come up more often, since a word is taken modulo the range
+ledger/draws.rs words_that_would_favour_small_numbers_are_passed_over
+ledger/draws.rs die_falls_evenly
+ledger/draws.rs every_card_comes_up_first_as_often
+
+# a house that picks both seeds
+ledger/fair.rs a_client_seed_counts_as_the_members_own_after_the_commitment
+it/fair.rs a_member_puts_in_a_seed_of_its_own_and_says_so_again_for_a_new_commitment
+
+# a next seed that is committed to only when the client seed is known
+it/fair.rs a_seed_is_committed_to_before_and_fits_when_it_is_revealed
+it/seeds.rs a_seed_stays_hidden_until_the_hand_that_was_dealt_from_it_is_over
+
+# a loss that is broken off, and drawn again
+it/fair.rs a_plugin_that_traps_when_it_has_lost_leaves_a_record_and_is_switched_off
+it/fair.rs a_plugin_that_declines_when_it_has_lost_leaves_a_record_and_is_switched_off
+it/fair.rs a_plugin_that_loops_when_it_has_lost_leaves_a_record_and_is_switched_off
+it/fair.rs a_plugin_that_overflows_its_stack_when_it_has_lost_is_at_fault
+it/fair.rs a_deadline_after_a_draw_burns_the_nonce_and_the_same_key_draws_the_same
+it/fair.rs a_death_between_draw_and_commit_leaves_no_draw_unaccounted_for
+ledger/fair.rs a_call_that_broke_off_draws_the_same_again_under_its_key
+ledger/fair.rs nonces_are_used_once_and_in_order_and_gaps_are_burned
+
+# a bet that stands only if it is won
+it/fair.rs a_member_with_no_money_draws_nothing
+it/fair.rs a_spend_limit_of_nothing_draws_nothing
+it/coinflip.rs a_house_that_cannot_pay_takes_no_bet
+it/coinflip.rs a_full_account_cannot_keep_only_its_losses
+
+# a conflict that is another draw
+it/conflicts.rs a_call_that_is_overtaken_in_every_try_is_given_up_and_moves_nothing
+ledger/fair.rs a_member_who_has_spent_it_meanwhile_is_told_so_and_the_nonce_is_used_up
+
+# a seed that is revealed while a hand is open
+it/seeds.rs a_seed_stays_hidden_until_the_hand_that_was_dealt_from_it_is_over
+ledger/fair.rs a_seed_stays_hidden_while_a_game_is_open_that_has_drawn_from_it
+ledger/fair.rs a_hold_from_before_the_first_draw_hides_the_seed_too
+
+# a seed that is used too long, or never revealed
+server/economy/seeds.rs seeds_are_changed_after_so_many_draws_or_so_long
+it/seeds.rs a_seed_that_was_drawn_from_for_thirty_days_is_changed_and_revealed_by_itself
+
+# draws in an order that nobody sees
+ledger/draws.rs call_numbers_its_draws_from_zero
+ledger/fair.rs draws_of_all_kinds_are_made_again_and_what_is_mixed_counts
+it/receipts.rs whatever_is_altered_in_a_receipt_shows
+
+# another plugin that reads the same draw otherwise
+ledger/draws.rs whatever_differs_draws_otherwise
+ledger/draws.rs draws_are_the_same_for_ever
+it/replay.rs another_component_shows_what_would_have_differed
+
+# a guest, or a member, that sees a draw before its bet
+it/fair.rs a_preview_uses_no_nonce_up_and_tells_none
+it/coinflip.rs a_preview_of_a_flip_tells_nothing_of_the_flip
+ledger/draws.rs seed_is_text_and_never_shown
+
+# a round of many in which one of them, or the house, chooses
+plugins/lottery/src/rules.rs what_is_mixed_depends_on_every_buyer
+it/schedules.rs a_lottery_draws_once_when_it_is_due_and_the_winner_claims
+";
+
+/// How many there are in a list, and how many tests show them. Each has some, and they are there.
+fn held_against_the_tests(list: &str) -> (usize, usize) {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (mut risks, mut shown) = (0, 0);
-    for section in RISKS.split("\n# ").skip(1) {
+    for section in list.split("\n# ").skip(1) {
         let (risk, lines) = section.split_once('\n').unwrap();
         let lines = lines.lines().filter(|line| !line.is_empty());
         let before = shown;
@@ -167,7 +234,9 @@ fn every_risk_has_tests_that_are_there() {
             let (file, name) = line.split_once(' ').unwrap();
             let path = match file.split_once('/') {
                 Some(("it", _)) => tests.join(file),
+                Some(("plugins", _)) => tests.join("..").join(file),
                 Some(("ledger", file)) => tests.join("../engine/ledger/src/tests").join(file),
+                Some(("server", file)) => tests.join("../engine/server/src").join(file),
                 _ => tests.join("../engine/host/src").join(file),
             };
             let source = std::fs::read_to_string(path).unwrap();
@@ -178,5 +247,17 @@ fn every_risk_has_tests_that_are_there() {
         assert!(shown > before, "{risk}: nothing shows it");
         risks += 1;
     }
+    (risks, shown)
+}
+
+#[test]
+fn every_risk_has_tests_that_are_there() {
+    let (risks, shown) = held_against_the_tests(RISKS);
     assert!(risks >= 30 && shown >= 60, "{shown} tests of {risks} risks");
+}
+
+#[test]
+fn every_pitfall_of_fair_draws_has_tests_that_are_there() {
+    let (pitfalls, _) = held_against_the_tests(PITFALLS);
+    assert!(pitfalls >= 11, "{pitfalls} pitfalls");
 }

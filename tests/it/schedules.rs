@@ -62,13 +62,24 @@ async fn wait_for(guild: &mut Guild, due: u64) {
 
 /// How many runs are on record, and how they ended.
 async fn runs(guild: &mut Guild) -> Vec<String> {
+    let ended = |run: &Value| run["outcome"].as_str().unwrap().to_owned();
+    records_of_runs(guild).await.iter().map(ended).collect()
+}
+
+async fn records_of_runs(guild: &mut Guild) -> Vec<Value> {
     let page = guild.get(&format!("{GUILD}/events?limit=500")).await.json();
-    let events = page["events"].as_array().unwrap();
-    let runs = events
-        .iter()
-        .filter(|event| event["request"]["method"] == "SCHEDULE");
-    runs.map(|run| run["outcome"].as_str().unwrap().to_owned())
-        .collect()
+    let events = page["events"].as_array().unwrap().iter();
+    let runs = events.filter(|event| event["request"]["method"] == "SCHEDULE");
+    runs.cloned().collect()
+}
+
+/// What the only run has asked of its host, in order, and what it was told.
+async fn facts_of_the_run(guild: &mut Guild) -> Vec<Value> {
+    let run = &records_of_runs(guild).await[0];
+    let call = run["answer"]["call"].as_str().unwrap();
+    let receipt = guild.get(&format!("{GUILD}/calls/{call}")).await.json();
+    let facts = &receipt["call"]["transcript"]["facts"];
+    facts.as_array().unwrap().clone()
 }
 
 async fn buy(guild: &mut Guild, member: u64, tickets: u64) {
@@ -105,6 +116,11 @@ async fn a_lottery_draws_once_when_it_is_due_and_the_winner_claims() {
     );
     assert_eq!(guild.posted("plugin:lottery:fees", "coin").await, 10);
     assert_eq!(guild.posted("plugin:lottery:prizes", "coin").await, 90);
+    // What the buyers have put in is mixed in before the draw.
+    let facts = facts_of_the_run(&mut guild).await;
+    let place = |what: &str| facts.iter().position(|fact| fact["ask"][what].is_object());
+    let (mixed, drawn) = (place("mix").unwrap(), place("draw").unwrap());
+    assert!(mixed < drawn && facts[mixed]["answer"] == "done");
     let mut claimed = 0;
     for member in 1..=3 {
         let member = format!("user:{member}");
