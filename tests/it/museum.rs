@@ -1,7 +1,9 @@
 //! Components that were built against the contract as it was: they go on working as they are.
 
 use bursar_server::client::Response;
+use bursar_testkit::{Called, Economy};
 use bytes::Bytes;
+use expect_test::expect;
 use serde_json::json;
 
 use crate::support::{GUILD, Guild, House};
@@ -94,4 +96,60 @@ async fn a_component_of_the_first_contract_moves_nothing_that_is_not_granted() {
     assert_eq!(guild.posted("user:1", "item:potion").await, 0);
     assert_eq!(guild.posted("plugin:coinflip", "coin").await, 1000);
     house.close().await;
+}
+
+/// One call, in a line: its reply to the byte or how it declined, what it moved, what it burned.
+fn line(action: &str, called: &Called, replies: bool) -> String {
+    let end = if replies {
+        called.reply().to_string()
+    } else {
+        format!("declined {}", called.declined())
+    };
+    let mut parts = vec![format!("{action} {} {end}", called.fuel())];
+    let postings = called.postings().into_iter();
+    parts.extend(postings.map(|it| {
+        let (from, to) = (it.source, it.destination);
+        format!("{from} > {to} {} {}", it.amount, it.asset)
+    }));
+    parts.join(", ")
+}
+
+/// The bytes of these components never change, and neither does the seed: whatever differs here between
+/// two builds of the host, of which debug and release are two, or between two versions of it, is the
+/// host's.
+#[test]
+fn calls_of_the_first_contract_are_the_same_on_every_host() {
+    let mut economy = Economy::new("museum");
+    economy.asset("coin");
+    economy.asset("item:potion");
+    economy.member("user:1", &[("coin", 1000)]);
+    economy.install(COINFLIP, json!({"asset": "coin"}));
+    economy.issue("plugin:coinflip", "coin", 500);
+    let potion = json!({"item": "item:potion", "price": {"coin": 50}, "per_member_limit": 2});
+    economy.install(SHOP, json!({ "items": [potion] }));
+    economy.issue("plugin:shop", "item:potion", 10);
+    let mut lines = Vec::new();
+    for side in ["heads", "tails", "heads", "tails"] {
+        let flipped = economy.call("user:1", "coinflip/flip", json!({"stake": 7, "side": side}));
+        lines.push(line("flip", &flipped, true));
+    }
+    let high = economy.call(
+        "user:1",
+        "coinflip/flip",
+        json!({"stake": 900, "side": "heads"}),
+    );
+    lines.push(line("flip", &high, false));
+    for replies in [true, true, false] {
+        let bought = economy.call("user:1", "shop/buy", json!({"item": "item:potion"}));
+        lines.push(line("buy", &bought, replies));
+    }
+    expect![[r#"
+        flip 30929 {"paid":0,"side":"tails","won":false}, user:1 > plugin:coinflip 7 coin
+        flip 30941 {"paid":0,"side":"heads","won":false}, user:1 > plugin:coinflip 7 coin
+        flip 37518 {"paid":14,"side":"heads","won":true}, user:1 > plugin:coinflip 7 coin, plugin:coinflip > user:1 14 coin
+        flip 37530 {"paid":14,"side":"tails","won":true}, user:1 > plugin:coinflip 7 coin, plugin:coinflip > user:1 14 coin
+        flip 25014 declined house_cannot_cover
+        buy 50181 {"item":"item:potion","paid":{"coin":50},"quantity":1}, user:1 > plugin:shop:till 50 coin, plugin:shop > user:1 1 item:potion
+        buy 52446 {"item":"item:potion","paid":{"coin":50},"quantity":1}, user:1 > plugin:shop:till 50 coin, plugin:shop > user:1 1 item:potion
+        buy 28673 declined limit_reached"#]].assert_eq(&lines.join("\n"));
 }
