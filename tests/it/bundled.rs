@@ -376,24 +376,16 @@ async fn an_auction_gives_each_bid_back_but_the_highest_and_settles_once() {
 
 /// The bids that were made, in the order of the journal: how much, and whether it counted.
 async fn bids(guild: &mut Guild) -> Vec<(u64, bool)> {
-    let (mut bids, mut after) = (Vec::new(), 0);
-    loop {
-        let path = format!("{GUILD}/events?limit=500&after={after}");
-        let page = guild.get(&path).await.json();
-        let events = page["events"].as_array().unwrap();
-        let Some(last) = events.last() else {
-            return bids;
-        };
-        after = last["seq"].as_u64().unwrap();
-        let is_bid = |event: &&Value| {
-            let path = event["request"]["path"].as_str();
-            path.is_some_and(|path| path.ends_with("/auction/actions/bid"))
-        };
-        bids.extend(events.iter().filter(is_bid).map(|event| {
-            let amount = event["request"]["body"]["arguments"]["amount"].as_u64();
-            (amount.unwrap(), event["outcome"] == "applied")
-        }));
-    }
+    let is_bid = |event: &&Value| {
+        let path = event["request"]["path"].as_str();
+        path.is_some_and(|path| path.ends_with("/auction/actions/bid"))
+    };
+    let bid = |event: &Value| {
+        let amount = event["request"]["body"]["arguments"]["amount"].as_u64();
+        (amount.unwrap(), event["outcome"] == "applied")
+    };
+    let events = guild.events().await;
+    events.iter().filter(is_bid).map(bid).collect()
 }
 
 /// A thousand members bid at one moment, each another amount. Whoever comes first: a bid counts if it is

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::support::{GUILD, Guild, House, let_in_villain};
+use crate::support::{GUILD, House, let_in_villain};
 
 /// Issues to a member, one coin after the other, until it is told to stop. Says how many there were.
 fn coins_that_rain(house: &House, going: &Arc<AtomicBool>) -> JoinSet<u64> {
@@ -26,22 +26,6 @@ fn coins_that_rain(house: &House, going: &Arc<AtomicBool>) -> JoinSet<u64> {
         });
     }
     clouds
-}
-
-/// The records of calls that have drawn and came to nothing.
-async fn broken(guild: &mut Guild) -> Vec<Value> {
-    let (mut broken, mut after) = (Vec::new(), 0);
-    loop {
-        let path = format!("{GUILD}/events?limit=500&after={after}");
-        let page = guild.get(&path).await.json();
-        let events = page["events"].as_array().unwrap();
-        let Some(last) = events.last() else {
-            return broken;
-        };
-        after = last["seq"].as_u64().unwrap();
-        let broke = events.iter().filter(|event| event["outcome"] == "broken");
-        broken.extend(broke.cloned());
-    }
 }
 
 /// A plugin that thinks long about a balance which others change meanwhile, each time that it looks. Its
@@ -85,9 +69,10 @@ async fn a_call_that_is_overtaken_in_every_try_is_given_up_and_moves_nothing() {
     let left = 1_000 + i64::try_from(fallen).unwrap() - taken;
     assert_eq!(guild.posted("user:1", "coin").await, left);
 
-    let broken = broken(&mut guild).await;
-    let [broken] = broken.as_slice() else {
-        panic!("one call has drawn for nothing: {broken:?}");
+    let mut events = guild.events().await;
+    events.retain(|event| event["outcome"] == "broken");
+    let [broken] = events.as_slice() else {
+        panic!("one call has drawn for nothing: {events:?}");
     };
     let nonce = &broken["answer"]["draws"]["nonce"];
     let other = guild.call("villain/ponder", "other", "user:1", thought.clone());

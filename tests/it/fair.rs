@@ -462,26 +462,21 @@ const DEATHS: std::ops::RangeInclusive<usize> = 3..=20;
 
 /// The nonces on record: of calls that have drawn, and those that were burned. None is there twice.
 async fn nonces(guild: &mut Guild) -> (BTreeSet<u64>, BTreeSet<u64>) {
-    let (mut drawn, mut burned, mut after) = (BTreeSet::new(), BTreeSet::new(), 0);
-    loop {
-        let path = format!("{GUILD}/events?after={after}&limit=500");
-        let page = guild.get(&path).await.json();
-        let events = page["events"].as_array().unwrap();
-        let Some(last) = events.last() else {
-            assert!(drawn.is_disjoint(&burned), "what is burned was drawn");
-            return (drawn, burned);
-        };
-        after = last["seq"].as_u64().unwrap();
-        for event in events {
-            if let Some(nonce) = event["answer"]["draws"]["nonce"].as_u64() {
-                assert!(drawn.insert(nonce), "nonce {nonce} is on record twice");
-            }
-            let gone = event["answer"]["nonces"].as_array().into_iter().flatten();
-            for nonce in gone.filter_map(Value::as_u64) {
-                assert!(burned.insert(nonce), "nonce {nonce} was burned twice");
-            }
+    let (mut drawn, mut burned) = (BTreeSet::new(), BTreeSet::new());
+    for event in guild.events().await {
+        if let Some(nonce) = event["answer"]["draws"]["nonce"].as_u64() {
+            assert!(drawn.insert(nonce), "nonce {nonce} is on record twice");
+        }
+        let gone = event["answer"]["nonces"].as_array().into_iter().flatten();
+        for nonce in gone.filter_map(Value::as_u64) {
+            assert!(burned.insert(nonce), "nonce {nonce} was burned twice");
         }
     }
+    assert!(
+        drawn.is_disjoint(&burned),
+        "what is burned is not on record"
+    );
+    (drawn, burned)
 }
 
 /// Has one connection call the same again and again, each time under another key, until the server is

@@ -67,10 +67,9 @@ async fn runs(guild: &mut Guild) -> Vec<String> {
 }
 
 async fn records_of_runs(guild: &mut Guild) -> Vec<Value> {
-    let page = guild.get(&format!("{GUILD}/events?limit=500")).await.json();
-    let events = page["events"].as_array().unwrap().iter();
-    let runs = events.filter(|event| event["request"]["method"] == "SCHEDULE");
-    runs.cloned().collect()
+    let mut events = guild.events().await;
+    events.retain(|event| event["request"]["method"] == "SCHEDULE");
+    events
 }
 
 /// What the only run has asked of its host, in order, and what it was told.
@@ -176,19 +175,11 @@ async fn a_round_that_nobody_plays_leaves_the_pot_and_days_that_were_missed_are_
 
 /// The due times that have had their run, in the order of the journal.
 async fn dues(guild: &mut Guild) -> Vec<u64> {
-    let (mut dues, mut after) = (Vec::new(), 0);
-    loop {
-        let path = format!("{GUILD}/events?limit=500&after={after}");
-        let page = guild.get(&path).await.json();
-        let events = page["events"].as_array().unwrap();
-        let Some(last) = events.last() else {
-            return dues;
-        };
-        after = last["seq"].as_u64().unwrap();
-        let runs = events.iter().map(|event| &event["request"]);
-        let runs = runs.filter(|request| request["method"] == "SCHEDULE");
-        dues.extend(runs.map(|run| run["body"]["due"].as_u64().unwrap()));
-    }
+    let runs = records_of_runs(guild).await;
+    let dues = runs
+        .iter()
+        .map(|run| run["request"]["body"]["due"].as_u64());
+    dues.map(Option::unwrap).collect()
 }
 
 /// A thousand tickets that are bought at one moment are each one ticket, all of the pot is theirs, and one

@@ -314,6 +314,22 @@ impl Guild {
         account["balances"][asset]["posted"].as_i64().unwrap_or(0)
     }
 
+    /// The guild's records, all of them in order.
+    pub(crate) async fn events(&mut self) -> Vec<Value> {
+        let mut events = Vec::new();
+        loop {
+            let after = events.last().map_or(0, |event: &Value| {
+                event["seq"].as_u64().expect("records have a number")
+            });
+            let path = format!("{GUILD}/events?limit=500&after={after}");
+            let page = self.get(&path).await.json();
+            match page["events"].as_array().expect("a page").as_slice() {
+                [] => return events,
+                more => events.extend_from_slice(more),
+            }
+        }
+    }
+
     /// Everything that the guild's books say, as one value.
     pub(crate) async fn coins(&mut self, members: u64) -> Vec<i64> {
         let mut coins = Vec::new();
