@@ -63,7 +63,8 @@ async fn a_call_that_is_overtaken_in_every_try_is_given_up_and_moves_nothing() {
     let plugin = guild.get(&format!("{GUILD}/plugins/villain")).await.json();
     let conflicts = &plugin["conflicts"];
     assert_eq!(conflicts["given_up"], 1);
-    assert!(conflicts["ran_again"].as_u64() >= Some(8), "{conflicts}");
+    // The first of its eight tries was none of those again.
+    assert!(conflicts["ran_again"].as_u64() >= Some(7), "{conflicts}");
     let taken = 10 * committed;
     assert_eq!(guild.posted("plugin:villain", "coin").await, taken);
     let left = 1_000 + i64::try_from(fallen).unwrap() - taken;
