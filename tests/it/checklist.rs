@@ -143,6 +143,7 @@ tests/manifests.rs pattern_ends_whatever_it_is_given
 # one plugin in everybody's place
 it/hostile.rs calls_beyond_their_bounds_are_turned_away_and_leave_their_key_free
 it/hostile.rs economies_take_turns_at_the_workers
+it/hostile.rs plugins_of_an_economy_leave_each_other_places_and_turns
 tests/limits.rs call_for_which_there_is_no_room_is_no_outcome
 
 # texts in other encodings, and functions that do not wait

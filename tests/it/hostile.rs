@@ -1,9 +1,13 @@
 //! Plugins that mean harm: each trick costs its own call and nothing else. `checklist.rs` says which
 //! risk has which tests, here and in the host.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use bursar_server::bundled;
 use bursar_server::client::Response;
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use crate::support::{GUILD, Guild, House, decline_code, let_in_villain};
 
@@ -356,6 +360,56 @@ async fn economies_take_turns_at_the_workers() {
         "the other economy waited for {} calls",
         seq - before
     );
+    house.close().await;
+}
+
+/// One plugin may think as long as it likes, as often as anybody calls it: its neighbours have places
+/// that it cannot take, and need not wait for all of its calls.
+#[tokio::test(flavor = "multi_thread")]
+async fn plugins_of_an_economy_leave_each_other_places_and_turns() {
+    let house = House::set_up(|setup| {
+        setup.calls.workers = 1;
+        (setup.calls.calls_per_economy, setup.calls.calls_per_plugin) = (10, 8);
+    });
+    let (house, mut guild) = house.await.furnished(1).await;
+    let_in_villain(&mut guild).await;
+    let config = json!({"asset": "coin"});
+    guild.install("coinflip", "bundled:coinflip", config).await;
+    guild.issue("plugin:coinflip", "coin", 1_000).await;
+    let going = Arc::new(AtomicBool::new(true));
+    let mut crowd = JoinSet::new();
+    for number in 0..16 {
+        let (mut client, going) = (house.admin(), Arc::clone(&going));
+        crowd.spawn(async move {
+            let body = json!({"caller": "user:1", "arguments": {}});
+            let path = format!("{GUILD}/plugins/villain/actions/spin");
+            let mut turned_away = 0;
+            for round in 0.. {
+                if !going.load(Ordering::SeqCst) {
+                    break;
+                }
+                let key = format!("spin {number} {round}");
+                let answer = client.post(&path, &key, &body).await.unwrap();
+                turned_away += u64::from(answer.code() == "overloaded");
+            }
+            turned_away
+        });
+    }
+    let seq = async |guild: &mut Guild| guild.get(GUILD).await.json()["seq"].as_u64().unwrap();
+    let begun = seq(&mut guild).await;
+    while seq(&mut guild).await < begun + 8 {}
+    let before = seq(&mut guild).await;
+    for number in 0..10 {
+        let bet = json!({"stake": 1, "side": "heads"});
+        let key = format!("f{number}");
+        let flipped = guild.call("coinflip/flip", &key, "user:1", bet).await;
+        assert_eq!(flipped.status, 200, "{}", flipped.json());
+    }
+    let spun = seq(&mut guild).await - before - 10;
+    going.store(false, Ordering::SeqCst);
+    let turned_away: u64 = crowd.join_all().await.iter().sum();
+    assert!(turned_away > 0, "the villain has had all of its places");
+    assert!(spun < 40, "a flip waited for several spins: {spun} in all");
     house.close().await;
 }
 

@@ -15,9 +15,9 @@ use crate::support::{GUILD, Guild, House, decline_code};
 /// How many calls race.
 pub(crate) const RACERS: u64 = 1_000;
 
-/// Connections on which they come, each with its next call when it has an answer: nearly as many calls as
-/// one economy may have under way.
-const CONNECTIONS: usize = 250;
+/// Connections on which they come, each with its next call when it has an answer: a few more than one
+/// plugin may have under way, so that some are turned away now and then.
+const CONNECTIONS: usize = 200;
 
 /// How often a racer asks. One that is given up has run eight times, and each of those means that another
 /// call has committed.

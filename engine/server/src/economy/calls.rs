@@ -5,8 +5,8 @@
 //! something has changed since. Then it runs again, with the same time and the same draws, alone in
 //! its plugin's lane.
 //!
-//! Calls are bounded in all and per economy before anything of them is kept, and economies take
-//! turns at the workers: a plugin that thinks long costs its own community, not the others.
+//! Calls are bounded in all, per economy and per plugin before anything of them is kept, and economies
+//! and the plugins in them take turns at the workers: a plugin that thinks long holds up its own calls.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -34,17 +34,21 @@ pub struct CallBounds {
     pub calls: usize,
     /// Calls under way in one economy; one more is turned away.
     pub calls_per_economy: usize,
+    /// Calls under way of one plugin in one economy; one more is turned away.
+    pub calls_per_plugin: usize,
 }
 
 impl CallBounds {
     /// The bounds of a server: plugins get all cores but one, so that the writer and the API always
-    /// have somewhere to run, and at most [`WORKERS_MAX`]; 512 calls, 256 of them in one economy.
+    /// have somewhere to run, and at most [`WORKERS_MAX`]; 512 calls, 256 of them in one economy
+    /// and 192 of one plugin there.
     pub fn standard() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             workers: cores.saturating_sub(1).clamp(1, WORKERS_MAX),
             calls: 512,
             calls_per_economy: 256,
+            calls_per_plugin: 192,
         }
     }
 }
@@ -54,8 +58,11 @@ pub(super) struct Calls {
     workers: Workers,
     all: Arc<Semaphore>,
     per_economy: KeyedLocks<EconomyId>,
+    per_plugin: KeyedLocks<(EconomyId, PluginId)>,
     /// Calls of an economy that a worker has or will take next.
     turns: KeyedLocks<EconomyId>,
+    /// Calls of a plugin among those: one fewer, so that its neighbours always have one.
+    plugin_turns: KeyedLocks<(EconomyId, PluginId)>,
     /// Calls under way, by key: the second of two waits for the answer of the first.
     flights: KeyedLocks<(EconomyId, IdempotencyKey)>,
     /// Where calls go that have met a conflict: one at a time, in order of arrival.
@@ -71,7 +78,9 @@ impl Calls {
                 .map_err(|_| NoAnswer::Bug("no threads for guests can be started"))?,
             all: Arc::new(Semaphore::new(bounds.calls)),
             per_economy: KeyedLocks::new(bounds.calls_per_economy),
+            per_plugin: KeyedLocks::new(bounds.calls_per_plugin),
             turns: KeyedLocks::new(turns),
+            plugin_turns: KeyedLocks::new(bounds.workers),
             flights: KeyedLocks::new(1),
             lanes: KeyedLocks::new(1),
         })
@@ -84,10 +93,11 @@ impl Calls {
 }
 
 /// A place for a call. It is free again when this is dropped.
-pub(super) struct Admitted(
-    #[expect(dead_code, reason = "it is held")] OwnedSemaphorePermit,
-    #[expect(dead_code, reason = "it is held")] KeyedGuard<EconomyId>,
-);
+pub(super) struct Admitted {
+    _in_all: OwnedSemaphorePermit,
+    _of_economy: KeyedGuard<EconomyId>,
+    _of_plugin: KeyedGuard<(EconomyId, PluginId)>,
+}
 
 /// A call that is asked for.
 #[derive(Clone, Debug)]
@@ -136,7 +146,7 @@ impl Bursar {
         let Some(key) = asking.key.clone() else {
             return Err(NoAnswer::Bug("a call has a key"));
         };
-        let admitted = self.admit(&asking.economy)?;
+        let admitted = self.admit(&asking.economy, &calling.plugin)?;
         let bursar = self.clone();
         let call = tokio::spawn(async move {
             let _admitted = admitted;
@@ -146,14 +156,26 @@ impl Bursar {
             .unwrap_or_else(|_| Err(NoAnswer::Bug("the call broke off; ask again")))
     }
 
-    /// A place for a call, in all and in its economy, before anything of it is kept.
-    pub(super) fn admit(&self, economy: &EconomyId) -> Result<Admitted, NoAnswer> {
+    /// A place for a call, in all, in its economy and of its plugin, before anything of it is kept.
+    pub(super) fn admit(
+        &self,
+        economy: &EconomyId,
+        plugin: &PluginId,
+    ) -> Result<Admitted, NoAnswer> {
         let calls = &self.parts.calls;
-        let all = Arc::clone(&calls.all).try_acquire_owned();
-        let all = all.map_err(|_| NoAnswer::Busy)?;
-        let place = calls.per_economy.try_enter(economy.clone());
-        let place = place.ok_or(NoAnswer::Busy)?;
-        Ok(Admitted(all, place))
+        let in_all = Arc::clone(&calls.all).try_acquire_owned();
+        let of_plugin = (economy.clone(), plugin.clone());
+        Ok(Admitted {
+            _in_all: in_all.map_err(|_| NoAnswer::Busy)?,
+            _of_economy: calls
+                .per_economy
+                .try_enter(economy.clone())
+                .ok_or(NoAnswer::Busy)?,
+            _of_plugin: calls
+                .per_plugin
+                .try_enter(of_plugin)
+                .ok_or(NoAnswer::Busy)?,
+        })
     }
 
     async fn call_to_the_end(
@@ -187,7 +209,7 @@ impl Bursar {
         self.run(economy, call, Books::clone, draw_from).await
     }
 
-    /// One try of a call, when it is its economy's turn at a worker: over the books that are newest
+    /// One try of a call, when it is its plugin's and its economy's turn at a worker: over the books that are newest
     /// then, as `prepare` gives them. `draw_from` says where draws come from, if it draws.
     pub(super) async fn run(
         &self,
@@ -197,6 +219,8 @@ impl Bursar {
         draw_from: impl FnOnce(&Books, &CallRequest) -> DrawOrigin + Send + 'static,
     ) -> Result<Ran, NoAnswer> {
         let calls = &self.parts.calls;
+        let of_plugin = (economy.clone(), call.plugin.clone());
+        let plugin_turn = calls.plugin_turns.enter(of_plugin).await;
         let turn = calls.turns.enter(economy.clone()).await;
         let (respond, ran) = oneshot::channel();
         let (bursar, economy, call) = (self.clone(), economy.clone(), call.clone());
@@ -210,7 +234,7 @@ impl Bursar {
             let bug = Err(NoAnswer::Bug("a bug was met in a call; nothing has moved"));
             drop(respond.send(catch_unwind(run).unwrap_or(bug)));
             // It is the next one's turn when the worker is free, whoever has left meanwhile.
-            drop(turn);
+            drop((plugin_turn, turn));
         };
         if calls.workers.submit(Box::new(job)).is_err() {
             return Err(NoAnswer::Busy);

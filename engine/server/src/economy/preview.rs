@@ -53,7 +53,7 @@ impl Bursar {
         economy: EconomyId,
         calling: Calling,
     ) -> Result<Answer, NoAnswer> {
-        let admitted = self.admit(&economy)?;
+        let admitted = self.admit(&economy, &calling.plugin)?;
         let bursar = self.clone();
         let call = calling.into_request(NO_KEY, self.now());
         let previewed = tokio::spawn(async move {

@@ -146,7 +146,7 @@ impl Bursar {
 
     /// One due time. It has no idempotency key: the books know whether it has had its run.
     async fn run_once(&self, place: &Place, due: Timestamp) -> Result<(), NoAnswer> {
-        let _admitted = self.admit(&place.economy)?;
+        let _admitted = self.admit(&place.economy, &place.plugin)?;
         let Place {
             economy,
             plugin,
