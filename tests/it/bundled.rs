@@ -152,9 +152,7 @@ async fn a_thousand_claims_at_once_are_one_reward() {
     assert_eq!(guild.posted("user:1", "coin").await, 1005);
     assert_eq!(guild.posted("plugin:daily", "coin").await, 9_995);
     let plugin = guild.get(&format!("{GUILD}/plugins/daily")).await.json();
-    let conflicts = &plugin["conflicts"];
-    assert!(conflicts["ran_again"].as_u64() > Some(0), "{conflicts}");
-    assert_eq!(conflicts["given_up"], 0);
+    assert_eq!(plugin["conflicts"]["given_up"], 0);
     house.close().await;
 }
 

@@ -31,6 +31,7 @@ mod schema;
 mod teller;
 mod text;
 mod ticker;
+mod turns;
 mod workers;
 
 #[cfg(test)]

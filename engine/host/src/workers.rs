@@ -1,16 +1,19 @@
-//! Threads of their own for guests, so that a guest that thinks long holds up no one else.
+//! Threads of their own for guests, so that a guest that thinks long holds up no one else. Who is next is
+//! decided here: economies take turns, and in each of them its plugins.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use bursar_ledger::{EconomyId, PluginId};
+
+use crate::turns::{Line, Turns};
 
 /// Something to be done on a worker.
 type Job = Box<dyn FnOnce() + Send>;
 
-/// The queue before the workers is full, or they are ending.
+/// The line before the workers is full, or they are ending.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("too many calls are waiting")]
 pub struct Busy;
@@ -22,51 +25,71 @@ const NICENESS: i32 = 10;
 /// Stack of a worker: the guest's own stack, and room for the host functions on top of it.
 const STACK_BYTES: usize = 4 * 1024 * 1024;
 
-/// A fixed number of threads and a bounded queue.
+/// A fixed number of threads, and a bounded number of jobs before them.
 pub struct Workers {
-    /// None once they are ending.
-    jobs: Mutex<Option<Sender<Job>>>,
+    shared: Arc<Shared>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    ending: Arc<AtomicBool>,
+}
+
+struct Shared {
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+struct Waiting {
+    lines: Turns<EconomyId, Turns<PluginId, VecDeque<Job>>>,
+    /// How many more may wait; none once the workers are ending.
+    room: Option<usize>,
 }
 
 impl Workers {
     /// Starts the threads.
     pub fn start(threads: usize, waiting_max: usize) -> std::io::Result<Self> {
-        let (jobs, queue) = bounded::<Job>(waiting_max);
-        let ending = Arc::new(AtomicBool::new(false));
+        let waiting = Waiting {
+            lines: Turns::default(),
+            room: Some(waiting_max),
+        };
+        let shared = Arc::new(Shared {
+            waiting: Mutex::new(waiting),
+            changed: Condvar::new(),
+        });
         let start = |number: usize| {
-            let (queue, ending) = (queue.clone(), Arc::clone(&ending));
+            let shared = Arc::clone(&shared);
             std::thread::Builder::new()
                 .name(format!("guest-{number}"))
                 .stack_size(STACK_BYTES)
-                .spawn(move || work(&queue, &ending))
+                .spawn(move || work(&shared))
         };
         let threads = (0..threads.max(1))
             .map(start)
             .collect::<std::io::Result<_>>()?;
         Ok(Self {
-            jobs: Mutex::new(Some(jobs)),
+            shared,
             threads: Mutex::new(threads),
-            ending,
         })
     }
 
-    /// Has a job done when a worker is free. It is not waited for.
-    pub fn submit(&self, job: Job) -> Result<(), Busy> {
-        let jobs = open(&self.jobs);
-        jobs.as_ref()
-            .ok_or(Busy)?
-            .try_send(job)
-            .map_err(|error| match error {
-                TrySendError::Full(_) | TrySendError::Disconnected(_) => Busy,
-            })
+    /// Has a job of a plugin's done when a worker is free and it is its turn. It is not waited for.
+    pub fn submit(&self, economy: &EconomyId, plugin: &PluginId, job: Job) -> Result<(), Busy> {
+        let mut waiting = open(&self.shared.waiting);
+        let room = waiting.room.and_then(|room| room.checked_sub(1));
+        waiting.room = Some(room.ok_or(Busy)?);
+        waiting.lines.line(economy).line(plugin).push_back(job);
+        drop(waiting);
+        self.shared.changed.notify_one();
+        Ok(())
     }
 
     /// Lets nothing in any more, drops what waits, and waits until what runs is done.
     pub fn stop(&self) {
-        self.ending.store(true, Ordering::Relaxed);
-        open(&self.jobs).take();
+        let dropped = {
+            let mut waiting = open(&self.shared.waiting);
+            waiting.room = None;
+            std::mem::take(&mut waiting.lines)
+        };
+        self.shared.changed.notify_all();
+        // Not while the lines are locked: a job may be the last owner of these very workers.
+        drop(dropped);
         let threads = std::mem::take(&mut *open(&self.threads));
         for thread in threads {
             // The last owner may be a job: its own thread ends when the job does.
@@ -77,19 +100,30 @@ impl Workers {
     }
 }
 
-fn work(queue: &Receiver<Job>, ending: &AtomicBool) {
+fn work(shared: &Shared) {
     // On Linux this is the calling thread's own niceness. Without it calls are merely less polite.
     if let Err(error) = rustix::process::nice(NICENESS) {
         tracing::debug!(%error, "guests run at the priority of the process");
     }
-    for job in queue {
-        if ending.load(Ordering::Relaxed) {
-            continue;
-        }
+    while let Some(job) = next(shared) {
         // A bug in one call must not take the worker from the next.
         if catch_unwind(AssertUnwindSafe(job)).is_err() {
             tracing::error!("a call panicked in the host");
         }
+    }
+}
+
+/// Waits for the next job; none once the workers are ending.
+fn next(shared: &Shared) -> Option<Job> {
+    let mut waiting = open(&shared.waiting);
+    loop {
+        let room = waiting.room?;
+        if let Some(job) = waiting.lines.next() {
+            waiting.room = Some(room.saturating_add(1));
+            return Some(job);
+        }
+        let woken = shared.changed.wait(waiting);
+        waiting = woken.unwrap_or_else(PoisonError::into_inner);
     }
 }
 
@@ -110,15 +144,22 @@ mod tests {
 
     use super::*;
 
+    impl Workers {
+        /// Has a job of some plugin's done.
+        fn take(&self, job: impl FnOnce() + Send + 'static) -> Result<(), Busy> {
+            let (economy, plugin) = ("guild".parse(), "game".parse());
+            let (economy, plugin) = (economy.expect("a name"), plugin.expect("a name"));
+            self.submit(&economy, &plugin, Box::new(job))
+        }
+    }
+
     #[test]
     fn a_panic_costs_its_own_job_only() {
         let workers = Workers::start(1, 4).expect("threads start");
         let (say, heard) = mpsc::channel();
+        workers.take(|| panic!("a bug")).expect("there is room");
         workers
-            .submit(Box::new(|| panic!("a bug")))
-            .expect("there is room");
-        workers
-            .submit(Box::new(move || say.send(7).expect("heard")))
+            .take(move || say.send(7).expect("heard"))
             .expect("there is room");
         assert_eq!(heard.recv(), Ok(7));
     }
@@ -136,7 +177,7 @@ mod tests {
                 say.send(7).expect("heard");
             }
         };
-        workers.submit(Box::new(job)).expect("there is room");
+        workers.take(job).expect("there is room");
         drop(workers);
         drop(release);
         assert_eq!(heard.recv(), Ok(7));
@@ -156,13 +197,13 @@ mod tests {
                 say.send(1).expect("heard");
             }
         };
-        workers.submit(Box::new(first)).expect("there is room");
+        workers.take(first).expect("there is room");
         running.recv().expect("the worker has taken it");
         let second = move || say.send(2).expect("heard");
-        workers.submit(Box::new(second)).expect("one may wait");
+        workers.take(second).expect("one may wait");
         std::thread::scope(|scope| {
             let stopping = scope.spawn(|| workers.stop());
-            while open(&workers.jobs).is_some() {
+            while open(&workers.shared.waiting).room.is_some() {
                 std::thread::yield_now();
             }
             drop(release);
@@ -180,10 +221,10 @@ mod tests {
             started.send(()).expect("heard");
             wait.recv().expect_err("nothing is ever sent");
         };
-        workers.submit(Box::new(job)).expect("the worker is free");
+        workers.take(job).expect("the worker is free");
         running.recv().expect("the worker has taken it");
-        workers.submit(Box::new(|| {})).expect("one may wait");
-        assert_eq!(workers.submit(Box::new(|| {})), Err(Busy));
+        workers.take(|| {}).expect("one may wait");
+        assert_eq!(workers.take(|| {}), Err(Busy));
         drop(release);
     }
 }

@@ -203,15 +203,13 @@ impl Bursar {
         }
     }
 
-    /// The answer that is kept under a key.
-    async fn look_up(
+    /// The answer that is kept under a key. Blocks for one small read.
+    fn look_up(
         &self,
         economy: &EconomyId,
         key: &IdempotencyKey,
     ) -> Result<Option<Stored>, NoAnswer> {
-        let (economy, key) = (economy.clone(), key.clone());
-        self.read(move |storage| storage.stored(&economy, &key))
-            .await
+        self.parts.storage.stored(economy, key).map_err(unreadable)
     }
 
     /// Reads something from the file, on a thread where that may block.
@@ -225,8 +223,12 @@ impl Bursar {
     }
 
     async fn submit(&self, submission: Submission) -> Result<Reply, NoAnswer> {
-        let receiver = self.parts.storage.submit(submission)?;
-        received(receiver, Instant::now() + ANSWER_PATIENCE).await
+        self.receive(self.parts.storage.submit(submission)).await
+    }
+
+    /// Waits for what the writer makes of something that was sent.
+    async fn receive(&self, sent: Result<Receiver, Failure>) -> Result<Reply, NoAnswer> {
+        received(sent?, Instant::now() + ANSWER_PATIENCE).await
     }
 
     /// An act upon the reserved economy.

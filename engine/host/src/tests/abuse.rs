@@ -150,7 +150,8 @@ fn panic_of_the_host_within_an_import_costs_its_own_call_only() {
             let ran = crate::call::run(&draws, &Limits::standard(), draft(), origin);
             say.send(replied(&ran.unwrap().ending)).unwrap();
         };
-        workers.submit(Box::new(job)).unwrap();
+        let (economy, plugin) = ("guild".parse().unwrap(), "game".parse().unwrap());
+        workers.submit(&economy, &plugin, Box::new(job)).unwrap();
     };
     // Where a call draws from is asked within its first draw, on the guest's stack.
     run(Box::new(|_| panic!("a bug")));

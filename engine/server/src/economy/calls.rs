@@ -1,8 +1,8 @@
 //! A call's way: from the request to a proposal, and from there to the writer.
 //!
-//! First the key, so that a replay never wakes a plugin. Then the plugin runs on a worker over the
-//! newest snapshot, and what it learned and asked goes to the writer, which commits it or says that
-//! something has changed since. Then it runs again, with the same time and the same draws, alone in
+//! On a worker the key comes first, so that a replay never wakes a plugin. Then the plugin runs over the
+//! newest snapshot, and what it learned and asked goes from there to the writer, which commits it or says
+//! that something has changed since. Then it runs again, with the same time and the same draws, alone in
 //! its plugin's lane.
 //!
 //! Calls are bounded in all, per economy and per plugin before anything of them is kept, and economies
@@ -11,7 +11,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use bursar_host::{Attempted, LoadedPlugin, Unfinished, WORKERS_MAX, Workers};
+use bursar_host::{Attempted, Busy, LoadedPlugin, Unfinished, WORKERS_MAX, Workers};
 use bursar_ledger::{
     AccountId, Books, CallRequest, DrawOrigin, EconomyId, PluginId, SpendLimit, Timestamp,
     TransferCap,
@@ -59,10 +59,6 @@ pub(super) struct Calls {
     all: Arc<Semaphore>,
     per_economy: KeyedLocks<EconomyId>,
     per_plugin: KeyedLocks<(EconomyId, PluginId)>,
-    /// Calls of an economy that a worker has or will take next.
-    turns: KeyedLocks<EconomyId>,
-    /// Calls of a plugin among those: one fewer, so that its neighbours always have one.
-    plugin_turns: KeyedLocks<(EconomyId, PluginId)>,
     /// Calls under way, by key: the second of two waits for the answer of the first.
     flights: KeyedLocks<(EconomyId, IdempotencyKey)>,
     /// Where calls go that have met a conflict: one at a time, in order of arrival.
@@ -71,16 +67,12 @@ pub(super) struct Calls {
 
 impl Calls {
     pub(super) fn new(bounds: CallBounds) -> Result<Self, NoAnswer> {
-        // One more than there are workers, so that none of them waits for the next to be sent.
-        let turns = bounds.workers.saturating_add(1);
         Ok(Self {
             workers: Workers::start(bounds.workers, bounds.calls)
                 .map_err(|_| NoAnswer::Bug("no threads for guests can be started"))?,
             all: Arc::new(Semaphore::new(bounds.calls)),
             per_economy: KeyedLocks::new(bounds.calls_per_economy),
             per_plugin: KeyedLocks::new(bounds.calls_per_plugin),
-            turns: KeyedLocks::new(turns),
-            plugin_turns: KeyedLocks::new(bounds.workers),
             flights: KeyedLocks::new(1),
             lanes: KeyedLocks::new(1),
         })
@@ -186,70 +178,41 @@ impl Bursar {
     ) -> Result<Answer, NoAnswer> {
         let flight = (asking.economy.clone(), key.clone());
         let _flight = self.parts.calls.flights.enter(flight).await;
-        if let Some(stored) = self.look_up(&asking.economy, &key).await? {
-            let replayed = stored.answer_to(&asking.request);
-            return replayed.map_err(|field| NoAnswer::KeyReused { field });
-        }
         let call = calling.into_request(key.as_str(), self.now());
         let reply = self.try_until_it_commits(&asking, call, &|_| true).await?;
         self.answered(Asked::of(&asking), reply).await
     }
 
-    /// One try of a call that is to be committed.
-    pub(super) async fn try_once(
+    /// Has something done on a worker, when it is the turn of a plugin and its economy.
+    pub(super) async fn on_worker<T: Send + 'static>(
         &self,
         economy: &EconomyId,
-        call: &CallRequest,
-        origin: Option<DrawOrigin>,
-    ) -> Result<Ran, NoAnswer> {
-        let (bursar, of) = (self.clone(), economy.clone());
-        let draw_from = move |books: &Books, request: &CallRequest| {
-            origin.unwrap_or_else(|| bursar.parts.nonces.origin(&of, books, request))
-        };
-        self.run(economy, call, Books::clone, draw_from).await
-    }
-
-    /// One try of a call, when it is its plugin's and its economy's turn at a worker: over the books that are newest
-    /// then, as `prepare` gives them. `draw_from` says where draws come from, if it draws.
-    pub(super) async fn run(
-        &self,
-        economy: &EconomyId,
-        call: &CallRequest,
-        prepare: impl FnOnce(&Books) -> Books + Send + 'static,
-        draw_from: impl FnOnce(&Books, &CallRequest) -> DrawOrigin + Send + 'static,
-    ) -> Result<Ran, NoAnswer> {
-        let calls = &self.parts.calls;
-        let of_plugin = (economy.clone(), call.plugin.clone());
-        let plugin_turn = calls.plugin_turns.enter(of_plugin).await;
-        let turn = calls.turns.enter(economy.clone()).await;
-        let (respond, ran) = oneshot::channel();
-        let (bursar, economy, call) = (self.clone(), economy.clone(), call.clone());
+        plugin: &PluginId,
+        work: impl FnOnce(&Self) -> Result<T, NoAnswer> + Send + 'static,
+    ) -> Result<T, NoAnswer> {
+        let (respond, done) = oneshot::channel();
+        let bursar = self.clone();
         let job = move || {
-            let run = AssertUnwindSafe(|| {
-                let state = bursar.state();
-                let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
-                let books = prepare(books);
-                bursar.run_here(books, call, draw_from)
-            });
             let bug = Err(NoAnswer::Bug("a bug was met in a call; nothing has moved"));
-            drop(respond.send(catch_unwind(run).unwrap_or(bug)));
-            // It is the next one's turn when the worker is free, whoever has left meanwhile.
-            drop((plugin_turn, turn));
+            let worked = catch_unwind(AssertUnwindSafe(|| work(&bursar)));
+            drop(respond.send(worked.unwrap_or(bug)));
         };
-        if calls.workers.submit(Box::new(job)).is_err() {
-            return Err(NoAnswer::Busy);
-        }
+        let workers = &self.parts.calls.workers;
+        let submitted = workers.submit(economy, plugin, Box::new(job));
+        submitted.map_err(|Busy| NoAnswer::Busy)?;
         // Without an answer the job was dropped: the service is ending.
-        ran.await
+        done.await
             .unwrap_or(Err(NoAnswer::Writer(Failure::Unavailable)))
     }
 
-    fn run_here(
+    /// Runs a call over these books, on this very thread. `draw_from` says where draws come from, if it
+    /// draws.
+    pub(super) fn run_here(
         &self,
-        books: Books,
+        books: &Books,
         request: CallRequest,
         draw_from: impl FnOnce(&Books, &CallRequest) -> DrawOrigin + Send + 'static,
-    ) -> Result<Ran, NoAnswer> {
+    ) -> Result<Ended, NoAnswer> {
         let component = books
             .plugin(&request.plugin)
             .map(|plugin| plugin.installation.component)
@@ -266,17 +229,12 @@ impl Bursar {
         check_fits(&plugin, &request)?;
         let over = books.clone();
         let draw_from = move |request: &CallRequest| draw_from(&over, request);
-        let ended = plugin.attempt(&books, request, self.now(), draw_from);
-        Ok(Ran { ended, books })
+        Ok(plugin.attempt(books, request, self.now(), draw_from))
     }
 }
 
-/// What one try of a call came to, and over which books.
-pub(super) struct Ran {
-    /// How it ended, unless it could not be brought to an end.
-    pub(super) ended: Result<Attempted, Box<Unfinished>>,
-    pub(super) books: Books,
-}
+/// How a call has ended, unless it could not be brought to an end.
+pub(super) type Ended = Result<Attempted, Box<Unfinished>>;
 
 /// Whether the plugin has such an action, and takes such arguments.
 fn check_fits(plugin: &LoadedPlugin, request: &CallRequest) -> Result<(), NoAnswer> {

@@ -58,16 +58,21 @@ impl Bursar {
         let call = calling.into_request(NO_KEY, self.now());
         let previewed = tokio::spawn(async move {
             let _admitted = admitted;
-            let seed = random::seed();
-            let over = move |books: &Books| books.with_seed(seed);
-            let draw_from = |books: &Books, request: &CallRequest| {
-                books.draw_origin(&request.caller, books.next_nonce())
+            let (of, plugin, seed) = (economy.clone(), call.plugin.clone(), random::seed());
+            let work = move |bursar: &Self| {
+                let state = bursar.state();
+                let books = state.books(&of).ok_or(NoAnswer::NoEconomy)?;
+                let books = books.with_seed(seed);
+                let draw_from = |books: &Books, request: &CallRequest| {
+                    books.draw_origin(&request.caller, books.next_nonce())
+                };
+                let ended = bursar.run_here(&books, call, draw_from)?;
+                Ok((ended, books))
             };
-            let ran = bursar.run(&economy, &call, over, draw_from).await?;
-            let ended = ran.ended;
+            let (ended, books) = bursar.on_worker(&economy, &plugin, work).await?;
             let attempted = ended.map_err(|unfinished| NoAnswer::CallFailed(unfinished.failure))?;
             let act = Act::Call(Box::new(attempted.result));
-            let (answer, _) = bursar.would_be(&economy, ran.books, &act);
+            let (answer, _) = bursar.would_be(&economy, books, &act);
             Ok(answer)
         });
         previewed

@@ -4,18 +4,37 @@
 //! plugin's lane. However it ends, what was drawn in any of them is on record then; and nothing that
 //! could tell of it has left the process before.
 
-use bursar_host::{Attempted, CallFailure, LogLine};
+use bursar_host::{Attempted, CallFailure, LogLine, Unfinished};
 use bursar_ledger::{
     Act, Books, CallRequest, CallResult, Digest, DrawOrigin, EconomyId, Ending, Transcript,
 };
-use bursar_storage::Reply;
+use bursar_storage::{Failure, Receiver, Reply, Stored};
 
-use super::calls::Ran;
 use super::{Asking, Bursar, submission};
 use crate::no_answer::NoAnswer;
 
 /// How often a call runs before it is given up as a conflict: once freely, then in its lane.
 const TRIES_MAX: usize = 8;
+
+/// What one try of a call came to.
+enum Tried {
+    /// Its key had an answer before.
+    Known(Stored),
+    /// It could not be brought to an end.
+    Unfinished(Box<Unfinished>),
+    /// It has ended, and the writer has it.
+    Sent(Sent),
+}
+
+/// A call that was sent to the writer.
+struct Sent {
+    /// Where its draws come from, if it has drawn in this try or an earlier one.
+    origin: Option<DrawOrigin>,
+    ending: Ending,
+    /// What the plugin wrote for the operator. It may tell what was drawn.
+    log: Vec<LogLine>,
+    reply: Result<Receiver, Failure>,
+}
 
 impl Bursar {
     /// Runs a call until it commits, as long as it is wanted.
@@ -62,23 +81,27 @@ impl Bursar {
                 let name = (economy.clone(), call.plugin.clone());
                 _lane = Some(self.parts.calls.lanes.enter(name).await);
             }
-            let Ran { ended, .. } = self.try_once(economy, call, drawn.clone()).await?;
-            let Attempted { mut result, log } = ended.map_err(|unfinished| {
-                tracing::warn!(plugin = %call.plugin, call = %call.id, failure = %unfinished.failure);
-                // What was drawn in an earlier try is drawn, whatever this one came to.
-                *drawn = unfinished.origin.or_else(|| drawn.take());
-                NoAnswer::CallFailed(unfinished.failure)
-            })?;
-            result.origin = result.origin.or_else(|| drawn.take());
-            drawn.clone_from(&result.origin);
-            let ending = result.ending.clone();
-            let act = Act::Call(Box::new(result));
-            match self.submit(submission(asking.clone(), act, None)).await? {
+            let sent = match self.try_once(asking, call, attempt, drawn.clone()).await? {
+                Tried::Known(stored) => {
+                    let answer = stored.answer_to(&asking.request);
+                    let answer = answer.map_err(|field| NoAnswer::KeyReused { field })?;
+                    return Ok(Reply::Answered(answer));
+                }
+                Tried::Unfinished(unfinished) => {
+                    tracing::warn!(plugin = %call.plugin, call = %call.id, failure = %unfinished.failure);
+                    // What was drawn in an earlier try is drawn, whatever this one came to.
+                    *drawn = unfinished.origin.or_else(|| drawn.take());
+                    return Err(NoAnswer::CallFailed(unfinished.failure));
+                }
+                Tried::Sent(sent) => sent,
+            };
+            *drawn = sent.origin;
+            match self.receive(sent.reply).await? {
                 Reply::Stale => {
                     tracing::debug!(plugin = %call.plugin, call = %call.id, attempt, "conflict");
                 }
                 answered @ Reply::Answered(_) => {
-                    tell(call, &ending, &log);
+                    tell(call, &sent.ending, &sent.log);
                     return Ok(answered);
                 }
                 reply @ (Reply::KeyReused | Reply::NoEconomy) => return Ok(reply),
@@ -97,6 +120,47 @@ impl Bursar {
         tracing::warn!(plugin = %call.plugin, call = %call.id, "gave up after conflicts");
         conflicts.count_given_up(economy, &call.plugin);
         Err(NoAnswer::Conflict)
+    }
+
+    /// One try of a call. The key is looked up before the first; what the plugin comes to goes to the
+    /// writer from the worker itself, without waiting for anybody.
+    async fn try_once(
+        &self,
+        asking: &Asking,
+        call: &CallRequest,
+        attempt: usize,
+        drawn: Option<DrawOrigin>,
+    ) -> Result<Tried, NoAnswer> {
+        let (of, asking, request) = (asking.economy.clone(), asking.clone(), call.clone());
+        let work = move |bursar: &Self| {
+            let economy = asking.economy.clone();
+            if let Some(key) = asking.key.as_ref().filter(|_| attempt == 0)
+                && let Some(stored) = bursar.look_up(&economy, key)?
+            {
+                return Ok(Tried::Known(stored));
+            }
+            let state = bursar.state();
+            let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
+            let (first, nonces) = (drawn.clone(), bursar.clone());
+            let draw_from = move |books: &Books, request: &CallRequest| {
+                first.unwrap_or_else(|| nonces.parts.nonces.origin(&economy, books, request))
+            };
+            let Attempted { mut result, log } = match bursar.run_here(books, request, draw_from)? {
+                Ok(attempted) => attempted,
+                Err(unfinished) => return Ok(Tried::Unfinished(unfinished)),
+            };
+            result.origin = result.origin.or(drawn);
+            let (origin, ending) = (result.origin.clone(), result.ending.clone());
+            let act = Act::Call(Box::new(result));
+            let reply = bursar.parts.storage.submit(submission(asking, act, None));
+            Ok(Tried::Sent(Sent {
+                origin,
+                ending,
+                log,
+                reply,
+            }))
+        };
+        self.on_worker(&of, &call.plugin, work).await
     }
 
     /// Puts on record that a call has drawn which came to nothing. It has no answer that is kept: another
