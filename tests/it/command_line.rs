@@ -61,7 +61,7 @@ fn every_game_returns_what_it_states() {
         let checked = simulated(folder.path(), bundled.name, bundled.bytes, &rounds);
         let said = said(&checked);
         assert!(checked.status.success(), "{}: {said}", bundled.name);
-        let played = format!("{rounds} rounds, standard deviation");
+        let played = format!("{rounds} rounds; variance");
         games += said.matches(&played).count();
     }
     assert!(games >= 5, "{games} games state their odds");

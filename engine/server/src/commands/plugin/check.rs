@@ -93,8 +93,12 @@ impl Check {
                 ),
             );
             style::note(format!(
-                "{} rounds, standard deviation {:.3} stakes; worst in one round: {} for the member, {} for the house",
-                played.rounds, played.deviation, played.worst_for_member, played.worst_for_house,
+                "{} rounds; variance {:.3} (standard deviation {:.3} stakes); worst in one round: {} for the member, {} for the house",
+                played.rounds,
+                played.deviation.powi(2),
+                played.deviation,
+                played.worst_for_member,
+                played.worst_for_house,
             ));
         }
         Ok(if all_agree {
