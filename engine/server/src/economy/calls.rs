@@ -209,7 +209,7 @@ impl Bursar {
     /// draws.
     pub(super) fn run_here(
         &self,
-        books: &Books,
+        books: &Arc<Books>,
         request: CallRequest,
         draw_from: impl FnOnce(&Books, &CallRequest) -> DrawOrigin + Send + 'static,
     ) -> Result<Ended, NoAnswer> {
@@ -227,7 +227,7 @@ impl Bursar {
                 }
             })?;
         check_fits(&plugin, &request)?;
-        let over = books.clone();
+        let over = Arc::clone(books);
         let draw_from = move |request: &CallRequest| draw_from(&over, request);
         Ok(plugin.attempt(books, request, self.now(), draw_from))
     }

@@ -4,6 +4,8 @@
 //! have changed by the time that somebody asks in earnest. Draws are made from a seed that is thrown
 //! away, so a preview tells nothing of the draws that will count.
 
+use std::sync::Arc;
+
 use bursar_ledger::{Act, Books, CallRequest, EconomyId, Timestamp};
 use bursar_storage::{Answer, Recorded};
 use bursar_workbench::Workbench;
@@ -62,7 +64,7 @@ impl Bursar {
             let work = move |bursar: &Self| {
                 let state = bursar.state();
                 let books = state.books(&of).ok_or(NoAnswer::NoEconomy)?;
-                let books = books.with_seed(seed);
+                let books = Arc::new(books.with_seed(seed));
                 let draw_from = |books: &Books, request: &CallRequest| {
                     books.draw_origin(&request.caller, books.next_nonce())
                 };
@@ -72,6 +74,7 @@ impl Bursar {
             let (ended, books) = bursar.on_worker(&economy, &plugin, work).await?;
             let attempted = ended.map_err(|unfinished| NoAnswer::CallFailed(unfinished.failure))?;
             let act = Act::Call(Box::new(attempted.result));
+            let books = Arc::unwrap_or_clone(books);
             let (answer, _) = bursar.would_be(&economy, books, &act);
             Ok(answer)
         });
