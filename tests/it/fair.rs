@@ -251,14 +251,20 @@ async fn a_plugin_that_overflows_its_stack_when_it_has_lost_is_at_fault() {
     no_way_out("recurse_if_lost", "stack overflowed after a draw").await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_deadline_after_a_draw_burns_the_nonce_and_the_same_key_draws_the_same() {
+/// A house in which a call runs into its deadline long before it is out of fuel, with the villain in it.
+async fn hasty() -> (House, Guild) {
     let house = House::set_up(|setup| {
         setup.limits.deadline = Duration::from_millis(60);
         setup.limits.fuel = 1 << 40;
     });
     let (house, mut guild) = house.await.furnished(1).await;
     let_in_villain(&mut guild).await;
+    (house, guild)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deadline_after_a_draw_burns_the_nonce_and_the_same_key_draws_the_same() {
+    let (house, mut guild) = hasty().await;
     let pace = |slow: bool| json!({ "slow": slow });
     guild
         .call("villain/take_time", "slow", "user:1", pace(true))
@@ -304,12 +310,7 @@ async fn a_deadline_after_a_draw_burns_the_nonce_and_the_same_key_draws_the_same
 /// same bet draws the same again, and whoever has guessed that it was lost cannot bet against it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plugin_that_runs_into_its_deadline_when_it_has_lost_is_switched_off() {
-    let house = House::set_up(|setup| {
-        setup.limits.deadline = Duration::from_millis(60);
-        setup.limits.fuel = 1 << 40;
-    });
-    let (house, mut guild) = house.await.furnished(1).await;
-    let_in_villain(&mut guild).await;
+    let (house, mut guild) = hasty().await;
     guild.issue("plugin:villain", "coin", 100_000).await;
     let bet = |amount: u64| json!({"asset": "coin", "amount": amount});
     let (mut lost, mut won) = (Vec::new(), 0);
@@ -370,12 +371,7 @@ async fn assert_tells_nothing(guild: &mut Guild) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_burned_nonce_is_kept_for_its_key_across_a_restart() {
-    let house = House::set_up(|setup| {
-        setup.limits.deadline = Duration::from_millis(60);
-        setup.limits.fuel = 1 << 40;
-    });
-    let (house, mut guild) = house.await.furnished(1).await;
-    let_in_villain(&mut guild).await;
+    let (house, mut guild) = hasty().await;
     guild
         .call("villain/take_time", "slow", "user:1", json!({"slow": true}))
         .await;

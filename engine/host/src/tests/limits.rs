@@ -176,13 +176,18 @@ fn same_call_is_the_same_on_another_host() {
     }
 }
 
-#[test]
-fn call_that_runs_into_its_deadline_is_no_outcome() {
-    let limits = Limits {
+/// A call runs into its deadline long before it is out of fuel.
+fn hasty() -> Limits {
+    Limits {
         fuel: u64::MAX / 4,
         deadline: Duration::from_millis(30),
         ..Limits::standard()
-    };
+    }
+}
+
+#[test]
+fn call_that_runs_into_its_deadline_is_no_outcome() {
+    let limits = hasty();
     let spinning = checked(&Guest::doing("(loop br 0)"));
     assert_eq!(run(&spinning, &limits), Err(CallFailure::Deadline));
     let asking = Guest::doing("(loop (drop (call $host-call-now)) (br 0))");
@@ -204,12 +209,7 @@ fn call_that_has_drawn_goes_on_past_its_deadline_once() {
 
 #[test]
 fn description_that_runs_into_its_deadline_says_nothing_about_the_component() {
-    let limits = Limits {
-        fuel: u64::MAX / 4,
-        deadline: Duration::from_millis(30),
-        ..Limits::standard()
-    };
-    let host = PluginHost::new(limits, Compiler::Here, None).unwrap();
+    let host = PluginHost::new(hasty(), Compiler::Here, None).unwrap();
     let mut guest = Guest::new();
     guest.describe = "(loop br 0) unreachable".into();
     let failed = host.check(&guest.bytes()).err().unwrap();
