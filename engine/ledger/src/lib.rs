@@ -54,6 +54,7 @@ mod scratch;
 mod subject;
 mod time;
 mod webhook;
+mod work;
 
 #[cfg(test)]
 mod tests;

@@ -142,3 +142,9 @@ pub const DOCUMENT_DEPTH_MAX: usize = 32;
 
 /// Bytes of an account's metadata, and of a plugin's configuration, as JSON.
 pub const DOCUMENT_BYTES_MAX: usize = 16 * 1024;
+
+/// Work of a record, whatever is in it: the unit is about 10 µs of the writer's thread.
+pub const ACT_WORK: u64 = 2;
+
+/// Work of a posting.
+pub const POSTING_WORK: u64 = 1;

@@ -23,8 +23,9 @@ pub(crate) type Find<'a> =
 /// What comes of each request of a batch.
 pub(crate) type Replies = Vec<Result<Reply, Failure>>;
 
-/// Holds that are ended in one batch; more wait for the next.
-pub(crate) const HOLDS_ENDED_MAX: usize = 1_024;
+/// Holds that are ended in one batch; more wait for the next. They are less than half of the work of
+/// a commit, beside that of its requests.
+pub(crate) const HOLDS_ENDED_MAX: usize = 128;
 
 /// Who asks, in records of what the writer does by itself.
 const WRITER: &str = "bursar";

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use bursar_ledger::{Digest, EconomyId, Item, Timestamp};
+use bursar_ledger::{Digest, EconomyId, Timestamp};
 use bytes::Bytes;
 
 use crate::by_account::AccountOrder;
@@ -18,6 +18,7 @@ use crate::record::{Entry, Kept, Record, VERSION};
 use crate::request::Request;
 use crate::state::State;
 use crate::subjects::{SubjectIndex, SubjectRow};
+use crate::upkeep::Portion;
 use crate::{rows, schema};
 
 type Result<T> = std::result::Result<T, StorageError>;
@@ -52,19 +53,19 @@ pub(crate) trait Journal {
     /// Begins a checkpoint of a state, and says its number.
     fn begin_checkpoint(&mut self, state: &State) -> Result<u64>;
 
-    /// Adds pieces to a checkpoint that was begun.
+    /// Adds pieces, as JSON, to a checkpoint that was begun.
     fn add_pieces(
         &mut self,
         checkpoint: u64,
         first: u64,
-        pieces: &[(EconomyId, Item)],
+        pieces: &[(EconomyId, String)],
     ) -> Result<()>;
 
     /// Closes a checkpoint of so many pieces: from now on it counts.
     fn close_checkpoint(&mut self, checkpoint: u64, pieces: u64) -> Result<()>;
 
-    /// Removes up to `most` of the pieces that older checkpoints left; false if none are left.
-    fn remove_old_pieces(&mut self, most: u64) -> Result<bool>;
+    /// Removes some of the pieces that older checkpoints left; false if there were none.
+    fn remove_old_pieces(&mut self, portion: Portion) -> Result<bool>;
 
     /// The newest movement that is in the order of accounts, as all before it are.
     fn ordered(&self) -> u64;
@@ -272,15 +273,14 @@ impl Journal for FileJournal {
         &mut self,
         checkpoint: u64,
         first: u64,
-        pieces: &[(EconomyId, Item)],
+        pieces: &[(EconomyId, String)],
     ) -> Result<()> {
         self.txn(|journal| {
             for ((economy, item), ordinal) in pieces.iter().zip(first..) {
-                let item = rows::to_json(item)?;
                 if let Some(hash) = journal.pieces_hash.as_mut() {
-                    hash.add(economy.as_str(), &item);
+                    hash.add(economy.as_str(), item);
                 }
-                let (economy, item) = (text(economy.as_str()), text(item));
+                let (economy, item) = (text(economy.as_str()), text(item.as_str()));
                 let values = vec![integer(checkpoint), integer(ordinal), economy, item];
                 journal.insert_piece.run(values)?;
             }
@@ -297,20 +297,26 @@ impl Journal for FileJournal {
         close.run(vec![integer(checkpoint), integer(pieces), digest])
     }
 
-    fn remove_old_pieces(&mut self, most: u64) -> Result<bool> {
-        let mut remove = self.database.prepare(
-            "DELETE FROM checkpoint_pieces WHERE (checkpoint, ordinal) IN (
-                 SELECT checkpoint, ordinal FROM checkpoint_pieces
-                 WHERE checkpoint < (SELECT max(id) FROM checkpoints WHERE pieces IS NOT NULL)
-                 LIMIT ?1)
-             RETURNING 1",
+    fn remove_old_pieces(&mut self, portion: Portion) -> Result<bool> {
+        let mut find = self.database.prepare(
+            "SELECT checkpoint, ordinal, octet_length(item) FROM checkpoint_pieces
+             WHERE checkpoint < (SELECT max(id) FROM checkpoints WHERE pieces IS NOT NULL)
+             ORDER BY checkpoint, ordinal LIMIT ?1",
         )?;
-        let mut removed = false;
-        remove.each(vec![integer(most)], |_| {
-            removed = true;
-            Ok(true)
+        let (mut last, mut bytes) = (None, 0);
+        find.each(vec![integer(portion.pieces as u64)], |row| {
+            last = Some((rows::unsigned(row.get(0)?)?, rows::unsigned(row.get(1)?)?));
+            bytes += rows::unsigned(row.get(2)?)?;
+            Ok(bytes < portion.bytes as u64)
         })?;
-        Ok(removed)
+        let Some((checkpoint, ordinal)) = last else {
+            return Ok(false);
+        };
+        let mut remove = self
+            .database
+            .prepare("DELETE FROM checkpoint_pieces WHERE (checkpoint, ordinal) <= (?1, ?2)")?;
+        remove.run(vec![integer(checkpoint), integer(ordinal)])?;
+        Ok(true)
     }
 
     fn ordered(&self) -> u64 {

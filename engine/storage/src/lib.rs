@@ -41,6 +41,7 @@ mod schema;
 mod state;
 mod subjects;
 mod submission;
+mod turns;
 mod upkeep;
 mod writer;
 
@@ -77,7 +78,7 @@ pub use request::{IdempotencyKey, KEY_CHARS_MAX, KeyError, Request};
 pub use state::State;
 pub use subjects::{HoldHistory, SubjectRecord};
 pub use submission::{Answer, Receiver, Recorded, Render, Rendered, Reply, Submission};
-pub use writer::BATCH_MAX;
+pub use writer::WORK_MAX;
 
 use audit::Against;
 use journal::{FileJournal, Journal};
@@ -160,10 +161,10 @@ impl Storage {
     /// does not take the request back.
     pub fn submit(&self, submission: Submission) -> Result<Receiver, Failure> {
         let (respond, receiver) = oneshot::channel();
-        let economy = submission.economy.clone();
+        let (economy, weight) = (submission.economy.clone(), submission.weight());
         self.inner.shared.queue.push(
             &economy,
-            submission.bytes(),
+            weight,
             Job {
                 submission,
                 respond,

@@ -1,5 +1,5 @@
 //! The bounded queue before the writer: bounded in requests and in bytes, in all and per economy, and
-//! served in turn, so that one busy community cannot make the others wait.
+//! served in turns by work, so that one busy community cannot make the others wait.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -8,6 +8,7 @@ use std::time::Duration;
 use bursar_ledger::EconomyId;
 
 use crate::error::Failure;
+use crate::turns::Turns;
 
 /// Requests that may wait, of all economies together.
 pub const QUEUE_MAX: usize = 16_384;
@@ -22,9 +23,14 @@ pub const QUEUE_BYTES_MAX: usize = 64 << 20;
 /// Bytes of requests that may wait in one economy. The largest upload is smaller.
 pub const QUEUE_BYTES_PER_ECONOMY_MAX: usize = 32 << 20;
 
-/// Bytes of requests that the writer takes at once, but for one request that is larger by itself: a
-/// few large ones make a batch as many small ones do.
-pub(crate) const TAKEN_BYTES_MAX: usize = 4 << 20;
+/// What a request costs while it waits, and when it is served.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Weight {
+    /// Bytes that it holds in memory.
+    pub(crate) bytes: usize,
+    /// Work that it makes for the writer.
+    pub(crate) work: u64,
+}
 
 /// Requests that wait for the writer.
 pub(crate) struct Queue<T> {
@@ -34,16 +40,16 @@ pub(crate) struct Queue<T> {
 
 struct Waiting<T> {
     economies: BTreeMap<EconomyId, Line<T>>,
-    /// Whose turn it is, in order; each economy that waits is here once.
-    turns: VecDeque<EconomyId>,
+    /// Whose turn it is; each economy that waits is here once.
+    turns: Turns,
     count: usize,
     bytes: usize,
     gate: Gate,
 }
 
-/// What waits in one economy, each with its size.
+/// What waits in one economy, each with its weight.
 struct Line<T> {
-    requests: VecDeque<(usize, T)>,
+    requests: VecDeque<(Weight, T)>,
     bytes: usize,
 }
 
@@ -72,7 +78,7 @@ impl<T> Queue<T> {
     pub(crate) fn new() -> Self {
         let waiting = Waiting {
             economies: BTreeMap::new(),
-            turns: VecDeque::new(),
+            turns: Turns::default(),
             count: 0,
             bytes: 0,
             gate: Gate::Open,
@@ -88,29 +94,31 @@ impl<T> Queue<T> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets a request of so many bytes wait, if there is room.
+    /// Lets a request wait, if there is room.
     pub(crate) fn push(
         &self,
         economy: &EconomyId,
-        bytes: usize,
+        weight: Weight,
         request: T,
     ) -> Result<(), Failure> {
         let mut waiting = self.lock();
         if waiting.gate != Gate::Open {
             return Err(Failure::Unavailable);
         }
-        if !waiting.has_room(economy, bytes) {
+        if !waiting.has_room(economy, weight.bytes) {
             return Err(Failure::Overloaded);
         }
-        waiting.add(economy, bytes, request);
+        waiting.add(economy, weight, request);
         drop(waiting);
         self.changed.notify_one();
         Ok(())
     }
 
-    /// Takes up to `most` requests, one of each economy in turn; waits for the first.
-    pub(crate) fn take(&self, most: usize, patience: Duration) -> Taken<T> {
+    /// Takes requests of up to so much work together, or one that is more by itself, economies in
+    /// turn; waits for the first.
+    pub(crate) fn take(&self, work_max: u64, patience: Duration) -> Taken<T> {
         let mut waiting = self.lock();
+        waiting.turns.catch_up();
         if waiting.count == 0 && waiting.gate != Gate::Closed {
             let idle =
                 |waiting: &mut Waiting<T>| waiting.count == 0 && waiting.gate != Gate::Closed;
@@ -119,7 +127,7 @@ impl<T> Queue<T> {
                 .wait_timeout_while(waiting, patience, idle)
                 .map_or_else(|poisoned| poisoned.into_inner().0, |(waiting, _)| waiting);
         }
-        let batch = waiting.take(most, TAKEN_BYTES_MAX);
+        let batch = waiting.take(work_max);
         match (batch.is_empty(), waiting.gate) {
             (false, _) => Taken::Batch(batch),
             (true, Gate::Closed) => Taken::Finished,
@@ -133,7 +141,7 @@ impl<T> Queue<T> {
         if waiting.gate == Gate::Open {
             waiting.gate = Gate::Shut;
         }
-        waiting.take(usize::MAX, usize::MAX)
+        waiting.take(u64::MAX)
     }
 
     /// Opens the gate again.
@@ -179,36 +187,36 @@ impl<T> Waiting<T> {
             && fits(held, QUEUE_BYTES_PER_ECONOMY_MAX)
     }
 
-    fn add(&mut self, economy: &EconomyId, bytes: usize, request: T) {
+    fn add(&mut self, economy: &EconomyId, weight: Weight, request: T) {
         if !self.economies.contains_key(economy) {
-            self.turns.push_back(economy.clone());
+            self.turns.join(economy.clone());
         }
         let line = self.economies.entry(economy.clone()).or_default();
-        line.requests.push_back((bytes, request));
-        line.bytes += bytes;
+        line.requests.push_back((weight, request));
+        line.bytes += weight.bytes;
         self.count += 1;
-        self.bytes += bytes;
+        self.bytes += weight.bytes;
     }
 
-    fn take(&mut self, most: usize, bytes_most: usize) -> Vec<T> {
-        let mut batch = Vec::with_capacity(self.count.min(most));
-        let mut taken = 0;
-        while batch.len() < most && taken < bytes_most {
-            let Some(economy) = self.turns.pop_front() else {
-                break;
-            };
+    fn take(&mut self, work_max: u64) -> Vec<T> {
+        let (mut batch, mut taken) = (Vec::new(), 0_u64);
+        while let Some(economy) = self.turns.first().cloned() {
             let line = self.economies.entry(economy.clone()).or_default();
-            if let Some((bytes, request)) = line.requests.pop_front() {
+            let work = line.requests.front().map_or(0, |(weight, _)| weight.work);
+            if !batch.is_empty() && taken.saturating_add(work) > work_max {
+                break;
+            }
+            if let Some((weight, request)) = line.requests.pop_front() {
                 batch.push(request);
-                line.bytes -= bytes;
-                self.bytes -= bytes;
-                taken += bytes;
+                line.bytes -= weight.bytes;
+                self.bytes -= weight.bytes;
+                taken = taken.saturating_add(work);
             }
-            if line.requests.is_empty() {
+            let waits = !line.requests.is_empty();
+            if !waits {
                 self.economies.remove(&economy);
-            } else {
-                self.turns.push_back(economy);
             }
+            self.turns.served(work, waits);
         }
         self.count -= batch.len();
         batch
@@ -232,12 +240,22 @@ mod tests {
         name.parse().expect("a name")
     }
 
+    /// A request of so many bytes, and of the least work.
+    fn sized(bytes: usize) -> Weight {
+        Weight { bytes, work: 1 }
+    }
+
+    /// A small request of so much work.
+    fn of_work(work: u64) -> Weight {
+        Weight { bytes: 1, work }
+    }
+
     #[test]
     fn economies_are_served_in_turn() {
         let queue = Queue::new();
         for (name, request) in [("a", 1), ("a", 2), ("a", 3), ("b", 4), ("b", 5), ("c", 6)] {
             queue
-                .push(&economy(name), 1, request)
+                .push(&economy(name), sized(1), request)
                 .expect("there is room");
         }
         assert_eq!(
@@ -252,10 +270,13 @@ mod tests {
     fn one_economy_fills_its_own_line_only() {
         let queue = Queue::new();
         for request in 0..QUEUE_PER_ECONOMY_MAX {
-            assert_eq!(queue.push(&economy("a"), 1, request), Ok(()));
+            assert_eq!(queue.push(&economy("a"), sized(1), request), Ok(()));
         }
-        assert_eq!(queue.push(&economy("a"), 1, 0), Err(Failure::Overloaded));
-        assert_eq!(queue.push(&economy("b"), 1, 0), Ok(()));
+        assert_eq!(
+            queue.push(&economy("a"), sized(1), 0),
+            Err(Failure::Overloaded)
+        );
+        assert_eq!(queue.push(&economy("b"), sized(1), 0), Ok(()));
     }
 
     #[test]
@@ -263,19 +284,27 @@ mod tests {
         let queue = Queue::new();
         for request in 0..QUEUE_MAX {
             assert_eq!(
-                queue.push(&economy(&format!("e{}", request % 4)), 1, request),
+                queue.push(&economy(&format!("e{}", request % 4)), sized(1), request),
                 Ok(())
             );
         }
-        assert_eq!(queue.push(&economy("z"), 1, 0), Err(Failure::Overloaded));
+        assert_eq!(
+            queue.push(&economy("z"), sized(1), 0),
+            Err(Failure::Overloaded)
+        );
     }
 
     #[test]
     fn a_closed_queue_serves_what_waits_and_then_finishes() {
         let queue = Queue::new();
-        queue.push(&economy("a"), 1, 1).expect("there is room");
+        queue
+            .push(&economy("a"), sized(1), 1)
+            .expect("there is room");
         queue.close();
-        assert_eq!(queue.push(&economy("a"), 1, 2), Err(Failure::Unavailable));
+        assert_eq!(
+            queue.push(&economy("a"), sized(1), 2),
+            Err(Failure::Unavailable)
+        );
         assert_eq!(queue.take(4, Duration::ZERO), Taken::Batch(vec![1]));
         assert_eq!(queue.take(4, Duration::ZERO), Taken::Finished);
     }
@@ -284,37 +313,72 @@ mod tests {
     fn one_economys_bytes_fill_its_own_line_only() {
         let queue = Queue::new();
         let half = QUEUE_BYTES_PER_ECONOMY_MAX / 2;
-        assert_eq!(queue.push(&economy("a"), half, 1), Ok(()));
+        assert_eq!(queue.push(&economy("a"), sized(half), 1), Ok(()));
         assert_eq!(
-            queue.push(&economy("a"), half + 1, 2),
+            queue.push(&economy("a"), sized(half + 1), 2),
             Err(Failure::Overloaded)
         );
-        assert_eq!(queue.push(&economy("a"), half, 3), Ok(()));
-        assert_eq!(queue.push(&economy("a"), 1, 4), Err(Failure::Overloaded));
-        assert_eq!(queue.push(&economy("b"), 1, 5), Ok(()));
-        let taken: Vec<_> = (0..3).map(|_| queue.take(9, Duration::ZERO)).collect();
-        let expected = [vec![1], vec![5, 3]].map(Taken::Batch);
-        assert_eq!(taken[..2], expected, "who is refused leaves nothing behind");
+        assert_eq!(queue.push(&economy("a"), sized(half), 3), Ok(()));
+        assert_eq!(
+            queue.push(&economy("a"), sized(1), 4),
+            Err(Failure::Overloaded)
+        );
+        assert_eq!(queue.push(&economy("b"), sized(1), 5), Ok(()));
+        let taken = queue.take(9, Duration::ZERO);
+        let expected = Taken::Batch(vec![1, 5, 3]);
+        assert_eq!(taken, expected, "who is refused leaves nothing behind");
         let all = QUEUE_BYTES_PER_ECONOMY_MAX;
-        assert_eq!(queue.push(&economy("a"), all, 6), Ok(()), "room again");
+        assert_eq!(
+            queue.push(&economy("a"), sized(all), 6),
+            Ok(()),
+            "room again"
+        );
     }
 
     #[test]
-    fn a_few_large_requests_are_taken_as_a_batch() {
+    fn a_batch_ends_at_its_work_but_for_a_request_that_is_more_by_itself() {
         let queue = Queue::new();
-        let half = TAKEN_BYTES_MAX / 2;
-        for (bytes, request) in [
-            (half, 1),
-            (half, 2),
-            (1, 3),
-            (TAKEN_BYTES_MAX + 1, 4),
-            (1, 5),
-        ] {
-            assert_eq!(queue.push(&economy("a"), bytes, request), Ok(()));
+        for (work, request) in [(5, 1), (5, 2), (1, 3), (11, 4), (10, 5), (1, 6)] {
+            assert_eq!(queue.push(&economy("a"), of_work(work), request), Ok(()));
         }
-        assert_eq!(queue.take(9, Duration::ZERO), Taken::Batch(vec![1, 2]));
-        assert_eq!(queue.take(9, Duration::ZERO), Taken::Batch(vec![3, 4]));
-        assert_eq!(queue.take(9, Duration::ZERO), Taken::Batch(vec![5]));
+        let taken: Vec<_> = (0..5).map(|_| queue.take(10, Duration::ZERO)).collect();
+        let expected = [vec![1, 2], vec![3], vec![4], vec![5], vec![6]].map(Taken::Batch);
+        assert_eq!(taken, expected);
+    }
+
+    #[test]
+    fn requests_beside_a_bulk_of_others_are_in_the_next_batch() {
+        let queue = Queue::new();
+        for number in 0..8_000 {
+            assert_eq!(queue.push(&economy("bulk"), of_work(66), number), Ok(()));
+        }
+        queue.take(1_000, Duration::ZERO);
+        for number in 0..100 {
+            let request = 10_000 + number;
+            assert_eq!(queue.push(&economy("small"), of_work(3), request), Ok(()));
+        }
+        let Taken::Batch(batch) = queue.take(1_000, Duration::ZERO) else {
+            panic!("there are requests");
+        };
+        let small = batch.iter().filter(|request| **request >= 10_000).count();
+        assert_eq!(small, 100, "{batch:?}");
+        assert_eq!(batch.len() - small, 10, "what is left goes to the bulk");
+    }
+
+    #[test]
+    fn a_giant_is_followed_by_the_others_before_the_next_one() {
+        let queue = Queue::new();
+        queue
+            .push(&economy("giant"), of_work(40_000), 1)
+            .expect("room");
+        assert_eq!(queue.take(1_000, Duration::ZERO), Taken::Batch(vec![1]));
+        // While it is being committed both send something: the giant first.
+        queue
+            .push(&economy("giant"), of_work(40_000), 2)
+            .expect("room");
+        queue.push(&economy("small"), of_work(3), 3).expect("room");
+        assert_eq!(queue.take(1_000, Duration::ZERO), Taken::Batch(vec![3]));
+        assert_eq!(queue.take(1_000, Duration::ZERO), Taken::Batch(vec![2]));
     }
 
     #[test]
@@ -327,10 +391,16 @@ mod tests {
             ("c", quarter),
             ("d", quarter - 1),
         ] {
-            assert_eq!(queue.push(&economy(name), bytes, 0), Ok(()));
+            assert_eq!(queue.push(&economy(name), sized(bytes), 0), Ok(()));
         }
-        assert_eq!(queue.push(&economy("e"), 2, 0), Err(Failure::Overloaded));
-        assert_eq!(queue.push(&economy("e"), 1, 0), Ok(()));
-        assert_eq!(queue.push(&economy("f"), 1, 0), Err(Failure::Overloaded));
+        assert_eq!(
+            queue.push(&economy("e"), sized(2), 0),
+            Err(Failure::Overloaded)
+        );
+        assert_eq!(queue.push(&economy("e"), sized(1), 0), Ok(()));
+        assert_eq!(
+            queue.push(&economy("f"), sized(1), 0),
+            Err(Failure::Overloaded)
+        );
     }
 }

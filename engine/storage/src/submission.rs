@@ -5,8 +5,12 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use crate::error::Failure;
+use crate::queue::Weight;
 use crate::record::Stored;
 use crate::request::{IdempotencyKey, Request};
+
+/// Work of each whole KiB of a request, beside that of its act: it is hashed and written.
+const KIBIBYTE_WORK: u64 = 1;
 
 /// One request, ready to be decided.
 #[derive(Clone, Debug)]
@@ -26,12 +30,18 @@ pub struct Submission {
 }
 
 impl Submission {
-    /// What it weighs in the queue: what the client sent. What else a submission holds is bounded by
-    /// the ledger's limits.
-    pub(crate) fn bytes(&self) -> usize {
+    /// What it weighs in the queue: the bytes that the client sent, and the work that they and the
+    /// act make. What else a submission holds is bounded by the ledger's limits.
+    pub(crate) fn weight(&self) -> Weight {
         let component = self.component.as_ref();
         let component = component.map_or(0, |(_, bytes)| bytes.len());
-        self.request.as_str().len().saturating_add(component)
+        let bytes = self.request.as_str().len().saturating_add(component);
+        let kibibytes = u64::try_from(bytes / 1024).unwrap_or(u64::MAX);
+        let work = kibibytes.saturating_mul(KIBIBYTE_WORK);
+        Weight {
+            bytes,
+            work: self.act.work().saturating_add(work),
+        }
     }
 }
 

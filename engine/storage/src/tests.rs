@@ -4,6 +4,7 @@ mod answers;
 mod archives;
 mod audited;
 mod backups;
+mod bounds;
 mod checkpoints;
 mod commits;
 mod failures;

@@ -1,31 +1,40 @@
-//! What the writer does beside requests, in slices, so that none of them waits for all of it.
+//! What the writer does beside requests, in slices, so that none of them waits for all of it. What is
+//! done between two commits is less than the work of a commit.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bursar_ledger::{EconomyId, Item};
 
 use crate::error::StorageError;
 use crate::journal::Journal;
+use crate::rows;
 use crate::state::State;
+use crate::writer::WORK_MAX;
 
 /// How often and in which portions the writer looks after the file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pace {
     /// Records after which the state is written out again.
     pub(crate) checkpoint_records: u64,
-    /// Pieces of a checkpoint that are written between two batches.
-    pub(crate) pieces_written: usize,
-    /// Pieces of an old checkpoint that are removed between two batches.
-    pub(crate) pieces_removed: u64,
+    /// What is written of a checkpoint between two batches.
+    pub(crate) written: Portion,
+    /// What is removed of an old checkpoint between two batches.
+    pub(crate) removed: Portion,
     /// Movements that may gather before they are put in the order of accounts, if there is nothing
     /// else to do …
     pub(crate) ordered_when_idle: u64,
     /// … and if there is.
     pub(crate) ordered_anyway: u64,
-    /// Movements that are put in that order between two batches.
-    pub(crate) movements_ordered: u64,
-    /// How often the write-ahead log is copied into the file.
+    /// Movements that are put in that order between two batches …
+    pub(crate) ordered_least: u64,
+    /// … and at most, however many came since …
+    pub(crate) ordered_most: u64,
+    /// … unless more than this has gathered: then somewhat more than came.
+    pub(crate) ordered_at_once: u64,
+    /// How often the write-ahead log is copied into the file …
     pub(crate) tidy_every: Duration,
+    /// … or after how much work, if that is sooner.
+    pub(crate) tidy_work: u64,
     /// The pause before the second try to open a file that failed; each further one is twice as
     /// long …
     pub(crate) reopen_pause: Duration,
@@ -33,20 +42,90 @@ pub(crate) struct Pace {
     pub(crate) reopen_pause_max: Duration,
 }
 
+/// Some pieces of a checkpoint: up to a number, and up to a size, which the last one may cross.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Portion {
+    pub(crate) pieces: usize,
+    pub(crate) bytes: usize,
+}
+
 impl Pace {
     /// As it is in earnest.
     pub(crate) fn standard() -> Self {
         Self {
             checkpoint_records: 50_000,
-            pieces_written: 512,
-            pieces_removed: 4096,
+            written: Portion {
+                pieces: 256,
+                bytes: 128 << 10,
+            },
+            removed: Portion {
+                pieces: 1_024,
+                bytes: 512 << 10,
+            },
             ordered_when_idle: 4096,
             ordered_anyway: 100_000,
-            movements_ordered: 512,
+            ordered_least: 512,
+            // More than a commit brings, but for an atomic batch.
+            ordered_most: 1_280,
+            ordered_at_once: 1_000_000,
             tidy_every: Duration::from_secs(1),
+            tidy_work: 8 * WORK_MAX,
             reopen_pause: Duration::from_millis(50),
             reopen_pause_max: Duration::from_secs(2),
         }
+    }
+
+    /// How many movements are put in the order of accounts, of so many that have gathered, if so many
+    /// came since the last time. It is more than came: otherwise a steady load would leave more and
+    /// more behind.
+    pub(crate) fn ordered(&self, gathered: u64, came: u64) -> u64 {
+        let enough = came.saturating_add(came / 4).max(self.ordered_least);
+        if gathered > self.ordered_at_once {
+            enough
+        } else {
+            enough.min(self.ordered_most)
+        }
+    }
+}
+
+/// When the write-ahead log is copied into the file.
+pub(crate) struct Tidying {
+    /// When it last was.
+    at: Instant,
+    /// Work that was committed since then.
+    work: u64,
+    /// Whether that was the last thing done between two batches.
+    was_last: bool,
+}
+
+impl Default for Tidying {
+    fn default() -> Self {
+        Self {
+            at: Instant::now(),
+            work: 0,
+            was_last: false,
+        }
+    }
+}
+
+impl Tidying {
+    /// Notes that so much work was committed.
+    pub(crate) fn add(&mut self, work: u64) {
+        self.work = self.work.saturating_add(work);
+    }
+
+    /// Whether it is to be done now; it is never done twice in a row, so that something else is.
+    pub(crate) fn is_next(&mut self, pace: &Pace) -> bool {
+        let due = self.at.elapsed() >= pace.tidy_every || self.work >= pace.tidy_work;
+        let was_last = std::mem::take(&mut self.was_last);
+        if !due || was_last {
+            return false;
+        }
+        *self = Self {
+            was_last: true,
+            ..Self::default()
+        };
+        true
     }
 }
 
@@ -71,9 +150,17 @@ impl Slices {
     pub(crate) fn advance(
         &mut self,
         journal: &mut impl Journal,
-        most: usize,
+        portion: Portion,
     ) -> Result<bool, StorageError> {
-        let slice: Vec<_> = self.pieces.by_ref().take(most).collect();
+        let (mut slice, mut bytes) = (Vec::new(), 0);
+        while slice.len() < portion.pieces && bytes < portion.bytes {
+            let Some((economy, item)) = self.pieces.next() else {
+                break;
+            };
+            let item = rows::to_json(&item)?;
+            bytes += item.len();
+            slice.push((economy, item));
+        }
         if slice.is_empty() {
             journal.close_checkpoint(self.checkpoint, self.written)?;
             return Ok(true);

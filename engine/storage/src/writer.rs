@@ -9,7 +9,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bursar_ledger::{Act, EconomyId, Timestamp};
@@ -23,10 +23,11 @@ use crate::queue::{Queue, Taken};
 use crate::request::Request;
 use crate::state::State;
 use crate::submission::{Job, Render, Submission};
-use crate::upkeep::{Pace, Slices};
+use crate::upkeep::{Pace, Slices, Tidying};
 
-/// Requests in one commit.
-pub const BATCH_MAX: usize = 4096;
+/// Work of the requests in one commit, but for one that is more by itself. The work of an act is in
+/// units of about 10 µs, so a commit lasts some 10 ms, and nobody waits longer for somebody else's.
+pub const WORK_MAX: u64 = 1_024;
 
 /// How long the writer sleeps when there is nothing to do.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -96,7 +97,7 @@ pub(crate) struct Writer<J> {
     movement_before: u64,
     /// Whether the last look for holds whose time is over ended none.
     none_ended: bool,
-    tidied: Instant,
+    tidying: Tidying,
     /// How long the next attempt to open the file waits; nothing after work that went well.
     pause: Duration,
 }
@@ -121,7 +122,7 @@ impl<J: Journal> Writer<J> {
             ordering: false,
             movement_before: state.movement,
             none_ended: false,
-            tidied: Instant::now(),
+            tidying: Tidying::default(),
             pause: Duration::ZERO,
             state,
             clock,
@@ -140,7 +141,7 @@ impl<J: Journal> Writer<J> {
             } else {
                 self.until_due().min(PATIENCE)
             };
-            let taken = self.shared.queue.take(BATCH_MAX, patience);
+            let taken = self.shared.queue.take(WORK_MAX, patience);
             let idle = matches!(taken, Taken::Idle);
             let worked = match taken {
                 Taken::Batch(jobs) => {
@@ -170,6 +171,8 @@ impl<J: Journal> Writer<J> {
             written.unwrap_or_else(|_| Err(StorageError::damaged(0, "a commit panicked")));
         match written {
             Ok((state, replies)) => {
+                let work = jobs.iter().map(|job| job.submission.weight().work);
+                self.tidying.add(work.fold(0, u64::saturating_add));
                 self.state = state;
                 self.pause = Duration::ZERO;
                 self.shared.publish(&self.state);
@@ -232,37 +235,54 @@ impl<J: Journal> Writer<J> {
         calls.fold(now, Timestamp::max)
     }
 
-    /// What is done between batches: a slice of a checkpoint, a look at the write-ahead log.
+    /// What is done between batches: a slice of a checkpoint, a look at the write-ahead log. One kind
+    /// of it at a time, so that the sum is bounded too, but for the order of accounts, which must
+    /// keep up with what is committed.
     fn upkeep(&mut self, idle: bool) -> Result<(), StorageError> {
         let Some(journal) = self.journal.as_mut() else {
             return Ok(());
         };
-        let tail = self.state.record.saturating_sub(self.checkpointed);
-        if self.checkpoint.is_none() && tail >= self.pace.checkpoint_records {
-            self.checkpoint = Some(Slices::begin(journal, &self.state)?);
-            self.checkpointed = self.state.record;
+        if self.tidying.is_next(&self.pace) {
+            journal.tidy()?;
+        } else {
+            self.advance_checkpoint()?;
         }
+        self.order_movements(idle)
+    }
+
+    /// Writes a slice of the checkpoint that is due, or removes one of those before it.
+    fn advance_checkpoint(&mut self) -> Result<(), StorageError> {
+        let Some(journal) = self.journal.as_mut() else {
+            return Ok(());
+        };
+        let tail = self.state.record.saturating_sub(self.checkpointed);
         if let Some(checkpoint) = self.checkpoint.as_mut() {
-            if checkpoint.advance(journal, self.pace.pieces_written)? {
+            if checkpoint.advance(journal, self.pace.written)? {
                 self.checkpoint = None;
                 self.has_old_pieces = true;
             }
         } else if self.has_old_pieces {
-            self.has_old_pieces = journal.remove_old_pieces(self.pace.pieces_removed)?;
+            self.has_old_pieces = journal.remove_old_pieces(self.pace.removed)?;
+        } else if tail >= self.pace.checkpoint_records {
+            self.checkpoint = Some(Slices::begin(journal, &self.state)?);
+            self.checkpointed = self.state.record;
         }
-        let unordered = self.state.movement.saturating_sub(journal.ordered());
-        self.ordering = unordered >= self.pace.ordered_anyway
-            || (idle && unordered >= self.pace.ordered_when_idle);
+        Ok(())
+    }
+
+    /// Puts a slice of the movements that have gathered into the order of accounts.
+    fn order_movements(&mut self, idle: bool) -> Result<(), StorageError> {
+        let Some(journal) = self.journal.as_mut() else {
+            return Ok(());
+        };
+        let gathered = self.state.movement.saturating_sub(journal.ordered());
+        self.ordering = gathered >= self.pace.ordered_anyway
+            || (idle && gathered >= self.pace.ordered_when_idle);
         if self.ordering {
-            // At least as many as came: otherwise a steady load would leave more and more behind.
             let came = self.state.movement.saturating_sub(self.movement_before);
-            journal.order_movements(self.pace.movements_ordered.max(came.saturating_mul(2)))?;
+            journal.order_movements(self.pace.ordered(gathered, came))?;
         }
         self.movement_before = self.state.movement;
-        if self.tidied.elapsed() >= self.pace.tidy_every {
-            journal.tidy()?;
-            self.tidied = Instant::now();
-        }
         Ok(())
     }
 
@@ -328,7 +348,7 @@ impl<J: Journal> Writer<J> {
                 None if self.state.record == self.checkpointed => return journal.tidy(),
                 None => Slices::begin(&mut journal, &self.state)?,
             };
-            while !checkpoint.advance(&mut journal, self.pace.pieces_written)? {}
+            while !checkpoint.advance(&mut journal, self.pace.written)? {}
             journal.tidy()
         };
         if let Err(error) = leave() {

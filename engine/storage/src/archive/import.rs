@@ -82,7 +82,7 @@ pub(crate) fn import(
 /// A start need not follow all of it once more.
 fn leave_checkpoint(journal: &mut FileJournal, state: &State) -> Result<(), StorageError> {
     let mut checkpoint = Slices::begin(journal, state)?;
-    while !checkpoint.advance(journal, Pace::standard().pieces_written)? {}
+    while !checkpoint.advance(journal, Pace::standard().written)? {}
     journal.tidy()
 }
 

@@ -62,8 +62,8 @@ fn an_unclosed_checkpoint_does_not_count() {
     drop(storage);
     let mut journal = FileJournal::open(&path, Timestamp(1)).expect("the file");
     let id = journal.begin_checkpoint(&State::default()).expect("begun");
-    let pieces: Vec<(EconomyId, Item)> = expected.as_ref().clone().into_pieces().take(2).collect();
-    journal.add_pieces(id, 0, &pieces).expect("added");
+    let pieces = pieces(&expected);
+    journal.add_pieces(id, 0, &pieces[..2]).expect("added");
     assert_eq!(journal.load().expect("a state"), *expected);
 }
 
@@ -107,9 +107,18 @@ fn a_checkpoint_of_another_moment_is_passed_over() {
     assert_eq!(journal.checkpointed(), 0);
 }
 
+/// The pieces of a state, as they are written.
+fn pieces(state: &State) -> Vec<(EconomyId, String)> {
+    let pieces = state.clone().into_pieces();
+    let text = |item: &Item| serde_json::to_string(item).expect("JSON");
+    pieces
+        .map(|(economy, item)| (economy, text(&item)))
+        .collect()
+}
+
 fn write_out(journal: &mut FileJournal, state: &State) {
     let id = journal.begin_checkpoint(state).expect("begun");
-    let pieces: Vec<(EconomyId, Item)> = state.clone().into_pieces().collect();
+    let pieces = pieces(state);
     journal.add_pieces(id, 0, &pieces).expect("added");
     let count = pieces.len() as u64;
     journal.close_checkpoint(id, count).expect("closed");
@@ -141,9 +150,10 @@ fn a_checkpoint_is_read_whole_while_another_takes_its_place() {
     let reader = Database::open_reader(&path).expect("the file");
     let mut journal = FileJournal::open(&path, Timestamp(1)).expect("the file");
     let state = journal.load().expect("a state");
+    let few = pace().removed;
     let found = checkpoint::newest_while(&reader, || {
         write_out(&mut journal, &state);
-        while journal.remove_old_pieces(3).expect("removed") {}
+        while journal.remove_old_pieces(few).expect("removed") {}
     });
     let found = found.expect("it is read");
     assert!(

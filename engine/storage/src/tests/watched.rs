@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bursar_ledger::{EconomyId, Item, Timestamp};
+use bursar_ledger::{EconomyId, Timestamp};
 use tokio::sync::oneshot;
 
 use super::{clock, guild};
@@ -14,20 +14,24 @@ use crate::record::Kept;
 use crate::request::Request;
 use crate::state::State;
 use crate::submission::{Job, Receiver, Render, Submission};
-use crate::upkeep::Pace;
+use crate::upkeep::{Pace, Portion};
 use crate::writer::{Shared, Writer};
 
 /// What the writer is about to do, or has just done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Step {
     Reopening,
+    /// A batch of so many records is there.
+    Batch(u64),
     Appending,
     Appended,
     WritingPieces(usize),
     ClosedCheckpoint,
     RemovingPieces,
-    RemovedPieces { some: bool },
-    OrderingMovements,
+    RemovedPieces {
+        some: bool,
+    },
+    OrderingMovements(u64),
     Tidying,
 }
 
@@ -70,6 +74,7 @@ impl Journal for Watched {
         self.file.find(economy, key, asked)
     }
     fn append(&mut self, batch: &[Appended]) -> Result<(), StorageError> {
+        self.tell(Step::Batch(batch.len() as u64))?;
         self.tell(Step::Appending)?;
         self.file.append(batch)?;
         self.tell(Step::Appended)
@@ -81,7 +86,7 @@ impl Journal for Watched {
         &mut self,
         checkpoint: u64,
         first: u64,
-        pieces: &[(EconomyId, Item)],
+        pieces: &[(EconomyId, String)],
     ) -> Result<(), StorageError> {
         self.tell(Step::WritingPieces(pieces.len()))?;
         self.file.add_pieces(checkpoint, first, pieces)
@@ -90,9 +95,9 @@ impl Journal for Watched {
         self.file.close_checkpoint(checkpoint, pieces)?;
         self.tell(Step::ClosedCheckpoint)
     }
-    fn remove_old_pieces(&mut self, most: u64) -> Result<bool, StorageError> {
+    fn remove_old_pieces(&mut self, portion: Portion) -> Result<bool, StorageError> {
         self.tell(Step::RemovingPieces)?;
-        let some = self.file.remove_old_pieces(most)?;
+        let some = self.file.remove_old_pieces(portion)?;
         self.tell(Step::RemovedPieces { some })?;
         Ok(some)
     }
@@ -100,7 +105,7 @@ impl Journal for Watched {
         self.file.ordered()
     }
     fn order_movements(&mut self, most: u64) -> Result<(), StorageError> {
-        self.tell(Step::OrderingMovements)?;
+        self.tell(Step::OrderingMovements(most))?;
         self.file.order_movements(most)
     }
     fn tidy(&mut self) -> Result<(), StorageError> {
@@ -113,12 +118,21 @@ impl Journal for Watched {
 pub(super) fn pace() -> Pace {
     Pace {
         checkpoint_records: u64::MAX,
-        pieces_written: 2,
-        pieces_removed: 3,
+        written: Portion {
+            pieces: 2,
+            bytes: usize::MAX,
+        },
+        removed: Portion {
+            pieces: 3,
+            bytes: usize::MAX,
+        },
         ordered_when_idle: u64::MAX,
         ordered_anyway: u64::MAX,
-        movements_ordered: 2,
+        ordered_least: 2,
+        ordered_most: u64::MAX,
+        ordered_at_once: u64::MAX,
         tidy_every: Duration::ZERO,
+        tidy_work: u64::MAX,
         reopen_pause: Duration::from_millis(1),
         reopen_pause_max: Duration::from_millis(2),
     }
@@ -159,11 +173,11 @@ pub(super) fn prepare(
 /// Lets a request wait for the writer.
 pub(super) fn push(shared: &Shared, submission: Submission) -> Result<Receiver, Failure> {
     let (respond, receiver) = oneshot::channel();
-    let bytes = submission.bytes();
+    let weight = submission.weight();
     let job = Job {
         submission,
         respond,
     };
-    shared.queue.push(&guild(), bytes, job)?;
+    shared.queue.push(&guild(), weight, job)?;
     Ok(receiver)
 }

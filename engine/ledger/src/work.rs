@@ -1,0 +1,98 @@
+//! The work of an act: an estimate of what deciding and recording it costs, known before it is
+//! decided and the same on every machine. Whoever serves several economies lets them take turns by
+//! it, so that a request of 64 postings counts for more than one of a single posting.
+
+use crate::act::{Act, BatchRequest};
+use crate::limits::{ACT_WORK, POSTING_WORK};
+
+impl Act {
+    /// The work of the act: [`ACT_WORK`] for its record, and [`POSTING_WORK`] for each posting,
+    /// each transfer of a batch and each question of a call that is asked again.
+    pub fn work(&self) -> u64 {
+        ACT_WORK.saturating_add(POSTING_WORK.saturating_mul(self.parts()))
+    }
+
+    /// How many parts of an act cost about as much as a posting.
+    fn parts(&self) -> u64 {
+        let parts = match self {
+            Self::Transfer(transfer) => transfer.postings.as_slice().len(),
+            Self::Batch(batch) => batch_parts(batch),
+            Self::Reverse(reversal) => reversal.postings.as_slice().len(),
+            Self::Call(call) => call.transcript.facts().len(),
+            Self::BurnNonces { nonces } => nonces.len(),
+            Self::OpenEconomy { .. }
+            | Self::SetEconomy { .. }
+            | Self::SetAsset { .. }
+            | Self::SetAccount { .. }
+            | Self::PlaceHold(_)
+            | Self::CaptureHold(_)
+            | Self::ReleaseHold { .. }
+            | Self::ExpireHold { .. }
+            | Self::Issue(_)
+            | Self::Burn(_)
+            | Self::SetPlugin { .. }
+            | Self::RemovePlugin { .. }
+            | Self::RollBackPlugin { .. }
+            | Self::SkipDue { .. }
+            | Self::SetClientSeed { .. }
+            | Self::RotateSeed
+            | Self::RevealSeeds { .. }
+            | Self::SetKey { .. }
+            | Self::AddComponent { .. }
+            | Self::SetWebhook(_)
+            | Self::RemoveWebhook { .. }
+            | Self::NoteDelivery(_)
+            | Self::ForgetDelivery(_) => 1,
+        };
+        u64::try_from(parts).unwrap_or(u64::MAX)
+    }
+}
+
+/// A transfer of a batch leaves no record of its own, but an id and an answer.
+fn batch_parts(batch: &BatchRequest) -> usize {
+    let transfers = batch.transfers.as_slice();
+    let postings = transfers.iter().map(|each| each.postings.as_slice().len());
+    postings.fold(transfers.len(), usize::saturating_add)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::act::{Authority, TransferRequest, Transfers};
+    use crate::amount::Amount;
+    use crate::id::TransferId;
+    use crate::limits::POSTINGS_MAX;
+    use crate::movement::{Posting, Postings};
+
+    fn transfer(postings: usize) -> TransferRequest {
+        let posting = Posting {
+            source: "user:1".parse().expect("a name"),
+            destination: "user:2".parse().expect("a name"),
+            asset: "coin".parse().expect("a name"),
+            amount: Amount::new(1).expect("an amount"),
+        };
+        TransferRequest {
+            id: TransferId(uuid::Uuid::nil()),
+            postings: Postings::new(vec![posting; postings]).expect("postings"),
+            authority: Authority::Bot,
+            cap: None,
+        }
+    }
+
+    #[test]
+    fn an_act_costs_more_the_more_it_moves() {
+        let one = Act::Transfer(transfer(1)).work();
+        let most = Act::Transfer(transfer(POSTINGS_MAX)).work();
+        assert_eq!(one, ACT_WORK + POSTING_WORK);
+        assert_eq!(most, ACT_WORK + 64 * POSTING_WORK);
+        let batch = |transfers: usize| {
+            let transfers = Transfers::new(vec![transfer(2); transfers]).expect("a batch");
+            Act::Batch(BatchRequest {
+                transfers,
+                cap: None,
+            })
+        };
+        assert_eq!(batch(1).work(), ACT_WORK + 3 * POSTING_WORK);
+        assert_eq!(batch(100).work(), ACT_WORK + 300 * POSTING_WORK);
+    }
+}

@@ -1,0 +1,146 @@
+//! The order in which economies are served: by virtual time (start-time fair queueing).
+//!
+//! Each economy that waits stands at the virtual time at which its next request begins; the earliest
+//! is served, and moves on by the work of what was served. So each gets the same work done while it
+//! waits, however large its requests are. One that comes or comes back starts at the present
+//! virtual time: nobody saves up turns. One that was served ahead of the others and then left is
+//! remembered until they have caught up.
+
+use std::collections::BTreeMap;
+
+use bursar_ledger::EconomyId;
+
+/// Who is next.
+#[derive(Default)]
+pub(crate) struct Turns {
+    /// The virtual time at which the request that was served last began.
+    now: u64,
+    /// Economies that wait, by the virtual time of their next request, then by arrival.
+    order: BTreeMap<(u64, u64), EconomyId>,
+    arrivals: u64,
+    /// Up to which virtual time economies have been served that do not wait any more.
+    ahead: BTreeMap<EconomyId, u64>,
+}
+
+impl Turns {
+    /// Adds an economy that did not wait.
+    pub(crate) fn join(&mut self, economy: EconomyId) {
+        let served = self.ahead.remove(&economy).unwrap_or_default();
+        self.stand(served.max(self.now), economy);
+    }
+
+    /// The economy whose turn it is.
+    pub(crate) fn first(&self) -> Option<&EconomyId> {
+        self.order.first_key_value().map(|(_, economy)| economy)
+    }
+
+    /// Notes that the first economy was served so much work, and whether it still waits.
+    pub(crate) fn served(&mut self, work: u64, waits: bool) {
+        let Some(((start, _), economy)) = self.order.pop_first() else {
+            return;
+        };
+        self.now = start;
+        let finish = start.saturating_add(work.max(1));
+        if waits {
+            self.stand(finish, economy);
+        } else {
+            self.ahead.insert(economy, finish);
+        }
+    }
+
+    /// Forgets who was served ahead as far as the others have caught up. If nobody has come since the
+    /// last one was served, all begin anew.
+    pub(crate) fn catch_up(&mut self) {
+        if self.order.is_empty() {
+            let latest = self.ahead.values().max().copied().unwrap_or_default();
+            self.now = self.now.max(latest);
+        }
+        let now = self.now;
+        self.ahead.retain(|_, finish| *finish > now);
+    }
+
+    fn stand(&mut self, start: u64, economy: EconomyId) {
+        self.arrivals = self.arrivals.wrapping_add(1);
+        self.order.insert((start, self.arrivals), economy);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn economy(name: &str) -> EconomyId {
+        name.parse().expect("a name")
+    }
+
+    fn serve(turns: &mut Turns, work: u64, waits: bool) -> String {
+        let first = turns.first().expect("somebody waits").to_string();
+        turns.served(work, waits);
+        first
+    }
+
+    #[test]
+    fn economies_get_the_same_work_however_large_their_requests_are() {
+        let mut turns = Turns::default();
+        turns.join(economy("bulk"));
+        turns.join(economy("small"));
+        let mut work = BTreeMap::<String, u64>::new();
+        for _ in 0..1_000 {
+            let first = turns.first().expect("both wait").clone();
+            let each = if first.as_str() == "bulk" { 66 } else { 3 };
+            turns.served(each, true);
+            *work.entry(first.to_string()).or_default() += each;
+        }
+        let (bulk, small) = (work["bulk"], work["small"]);
+        assert!(bulk.abs_diff(small) <= 66, "{work:?}");
+    }
+
+    #[test]
+    fn one_that_returns_starts_at_the_present_and_has_saved_nothing() {
+        let mut turns = Turns::default();
+        turns.join(economy("a"));
+        for _ in 0..100 {
+            serve(&mut turns, 10, true);
+        }
+        turns.join(economy("b"));
+        let served: Vec<_> = (0..4).map(|_| serve(&mut turns, 10, true)).collect();
+        assert_eq!(served, ["b", "a", "b", "a"]);
+    }
+
+    #[test]
+    fn one_that_was_served_ahead_waits_until_the_others_have_caught_up() {
+        let mut turns = Turns::default();
+        turns.join(economy("a"));
+        turns.join(economy("b"));
+        assert_eq!(serve(&mut turns, 100, false), "a");
+        turns.join(economy("a"));
+        for _ in 0..10 {
+            assert_eq!(serve(&mut turns, 10, true), "b");
+        }
+        assert_eq!(serve(&mut turns, 10, true), "a");
+    }
+
+    #[test]
+    fn what_was_served_is_forgotten_once_it_no_longer_matters() {
+        let mut turns = Turns::default();
+        for number in 0..1_000 {
+            turns.join(economy(&format!("e{number}")));
+            serve(&mut turns, 3, false);
+        }
+        assert_eq!(turns.ahead.len(), 1_000, "one virtual moment for them all");
+        turns.join(economy("last"));
+        serve(&mut turns, 3, true);
+        serve(&mut turns, 3, false);
+        turns.catch_up();
+        assert!(turns.ahead.is_empty(), "nobody waits: all begin anew");
+        turns.join(economy("a"));
+        turns.join(economy("b"));
+        serve(&mut turns, 10, false);
+        turns.catch_up();
+        assert_eq!(turns.ahead.len(), 1, "`b` has not caught up yet");
+        serve(&mut turns, 10, true);
+        serve(&mut turns, 10, true);
+        turns.catch_up();
+        assert!(turns.ahead.is_empty(), "and now it has");
+    }
+}
