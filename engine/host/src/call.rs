@@ -1,5 +1,7 @@
 //! One call: a fresh store, one action, one end.
 
+use std::time::Duration;
+
 use bursar_ledger::{
     CallRequest, CallResult, Digest, Draft, DrawOrigin, Ending, Timestamp, Transcript,
     check_document,
@@ -9,6 +11,7 @@ use wasmtime::{Result, Store, Trap};
 
 use crate::bindings::exports::bursar::plugin::handler::Decline;
 use crate::check::Checked;
+use crate::cpu_time;
 use crate::guest::{Bug, Fault, Guest, LogLine, Origin, Stopped};
 use crate::limits::{
     ARGUMENTS_BYTES_MAX, DEADLINES_AFTER_DRAW, DECLINE_BYTES_MAX, DECLINE_CODE_CHARS_MAX,
@@ -31,6 +34,8 @@ pub struct Finished {
     pub fuel: u64,
     /// What it wrote for the operator.
     pub log: Vec<LogLine>,
+    /// Processor time that it took: the guest's own and that of the host on its behalf.
+    pub cpu: Duration,
 }
 
 impl Finished {
@@ -55,6 +60,8 @@ pub struct Unfinished {
     pub failure: CallFailure,
     /// Where its draws come from, if it has drawn.
     pub origin: Option<DrawOrigin>,
+    /// Processor time that it took: the guest's own and that of the host on its behalf.
+    pub cpu: Duration,
 }
 
 /// Why a call could not be brought to an end. It depends on the machine and the moment, so it is
@@ -101,11 +108,16 @@ pub(crate) fn run(
     draft: Draft,
     origin: Origin,
 ) -> std::result::Result<Finished, Box<Unfinished>> {
+    let begun = cpu_time::of_this_thread();
     let teller = Teller::Draft(Box::new(draft));
     let (ran, guest) = run_guest(plugin, limits, teller, origin);
+    let cpu = cpu_time::of_this_thread().saturating_sub(begun);
     let Some(teller) = guest.and_then(|guest| guest.teller) else {
-        let (failure, origin) = (CallFailure::Internal, None);
-        return Err(Box::new(Unfinished { failure, origin }));
+        return Err(Box::new(Unfinished {
+            failure: CallFailure::Internal,
+            origin: None,
+            cpu,
+        }));
     };
     let origin = teller.origin().cloned();
     match ran {
@@ -115,10 +127,12 @@ pub(crate) fn run(
             ending: ran.ending,
             fuel: ran.fuel,
             log: ran.log,
+            cpu,
         }),
         Err(broken) => Err(Box::new(Unfinished {
             failure: broken.failure(),
             origin,
+            cpu,
         })),
     }
 }

@@ -20,6 +20,7 @@ mod call;
 mod check;
 mod compiler;
 mod compiling;
+mod cpu_time;
 mod guest;
 mod imports;
 mod limits;

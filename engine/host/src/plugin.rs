@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use bursar_ledger::{
     Books, CallRequest, CallResult, Digest, Draft, DrawOrigin, Installation, Timestamp, Transcript,
@@ -245,6 +246,8 @@ pub struct Attempted {
     pub result: CallResult,
     /// What the plugin wrote. It may tell what was drawn.
     pub log: Vec<LogLine>,
+    /// Processor time that the guest took; none if it did not run.
+    pub cpu: Duration,
 }
 
 /// A component that is ready to run.
@@ -289,15 +292,19 @@ impl LoadedPlugin {
                 let component =
                     installed.map_or(Digest::ZERO, |plugin| plugin.installation.component);
                 let result = CallResult::not_run(request, component, no);
-                let log = Vec::new();
-                return Ok(Attempted { result, log });
+                return Ok(Attempted {
+                    result,
+                    log: Vec::new(),
+                    cpu: Duration::ZERO,
+                });
             }
         };
         let component = draft.component();
         let mut finished = self.run(draft, origin)?;
         let log = std::mem::take(&mut finished.log);
+        let cpu = finished.cpu;
         let result = finished.into_result(request, component);
-        Ok(Attempted { result, log })
+        Ok(Attempted { result, log, cpu })
     }
 
     /// Runs one action over a draft, to its end. Blocks the thread for as long as the guest thinks,

@@ -94,7 +94,7 @@ impl Workbench {
         let fresh = || self.books.draw_origin(&request.caller, next);
         let origin = origin.unwrap_or_else(fresh);
         let attempted = plugin.attempt(&self.books, request, self.now, move |_| origin);
-        let Attempted { result, log } = attempted.map_err(|unfinished| unfinished.failure)?;
+        let Attempted { result, log, .. } = attempted.map_err(|unfinished| unfinished.failure)?;
         let verdict = self.act(&Act::Call(Box::new(result.clone())));
         Ok(Called {
             result,

@@ -11,6 +11,7 @@ use super::world::{
     run, run_draft,
 };
 use crate::call::store;
+use crate::cpu_time;
 use crate::guest::Guest as Store;
 use crate::limits::{FUEL_PER_READ, INSTANCES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
 use crate::teller::Teller;
@@ -192,6 +193,27 @@ fn call_that_runs_into_its_deadline_is_no_outcome() {
     assert_eq!(run(&spinning, &limits), Err(CallFailure::Deadline));
     let asking = Guest::doing("(loop (drop (call $host-call-now)) (br 0))");
     assert_eq!(run(&checked(&asking), &limits), Err(CallFailure::Deadline));
+}
+
+#[test]
+fn each_end_of_a_call_tells_the_processor_time_that_it_took() {
+    let cpu = |guest: &str, limits: &Limits| {
+        let checked = checked(&Guest::doing(guest));
+        match crate::call::run(&checked, limits, draft(), Box::new(origin)) {
+            Ok(finished) => finished.cpu,
+            Err(unfinished) => unfinished.cpu,
+        }
+    };
+    let before = cpu_time::of_this_thread();
+    let told = [
+        cpu("", &Limits::standard()),
+        cpu("(loop br 0)", &Limits::standard()),
+        cpu("(loop br 0)", &hasty()),
+    ];
+    let used = cpu_time::of_this_thread().saturating_sub(before);
+    assert!(told.iter().all(|cpu| *cpu > Duration::ZERO), "{told:?}");
+    let told: Duration = told.iter().sum();
+    assert!(told <= used, "{told:?} of {used:?}");
 }
 
 #[test]

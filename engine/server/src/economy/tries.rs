@@ -145,7 +145,9 @@ impl Bursar {
             let draw_from = move |books: &Books, request: &CallRequest| {
                 first.unwrap_or_else(|| nonces.parts.nonces.origin(&economy, books, request))
             };
-            let Attempted { mut result, log } = match bursar.run_here(books, request, draw_from)? {
+            let Attempted {
+                mut result, log, ..
+            } = match bursar.run_here(books, request, draw_from)? {
                 Ok(attempted) => attempted,
                 Err(unfinished) => return Ok(Tried::Unfinished(unfinished)),
             };
