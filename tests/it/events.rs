@@ -1,46 +1,77 @@
 //! Events: every record of an economy, in order, as pages and as a stream that can be taken up again.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::TcpStream;
 
+use crate::receiver::Receiver;
 use crate::support::{GUILD, House, posting};
 
+/// How long a test waits for something that must come.
+const PATIENCE: Duration = Duration::from_mins(1);
+
 /// A stream of events, read line by line as a browser does.
-struct Stream {
+pub(crate) struct Stream {
     lines: Lines<BufReader<TcpStream>>,
 }
 
 impl Stream {
-    async fn open(house: &House, key: &str, last: Option<u64>) -> Self {
-        let mut connection = TcpStream::connect(house.address()).await.unwrap();
-        let last = last.map_or(String::new(), |last| format!("Last-Event-ID: {last}\r\n"));
-        let head = format!(
-            "GET {GUILD}/events HTTP/1.1\r\nHost: bursar\r\nAuthorization: Bearer {key}\r\n\
-             Accept: text/event-stream\r\nConnection: close\r\n{last}\r\n"
-        );
-        connection.write_all(head.as_bytes()).await.unwrap();
-        let mut lines = BufReader::new(connection).lines();
-        let status = lines.next_line().await.unwrap().unwrap();
-        assert!(status.contains("200"), "{status}");
+    async fn open(house: &House, key: &str, last: Option<&str>) -> Self {
+        Self::of(house, GUILD, key, last).await
+    }
+
+    async fn of(house: &House, economy: &str, key: &str, last: Option<&str>) -> Self {
+        let (head, lines) = ask(house, economy, key, last).await;
+        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+        assert!(head.contains("x-accel-buffering: no"), "{head}");
         Self { lines }
     }
 
-    /// The next event; none when the server has ended the stream.
-    async fn next(&mut self) -> Option<(u64, Value)> {
-        let mut number = None;
-        while let Some(line) = self.lines.next_line().await.unwrap() {
-            if let Some(id) = line.strip_prefix("id: ") {
-                number = Some(id.parse().unwrap());
+    /// The next event with its id; none when the server has ended the stream.
+    async fn next(&mut self) -> Option<(String, Value)> {
+        let (mut id, mut data) = (None, None);
+        let waited = tokio::time::timeout(PATIENCE, async {
+            while let Some(line) = self.lines.next_line().await.unwrap() {
+                if let Some(said) = line.strip_prefix("id: ") {
+                    id = Some(said.to_owned());
+                }
+                if let Some(said) = line.strip_prefix("data: ") {
+                    data = Some(serde_json::from_str(said).unwrap());
+                }
+                if line.is_empty() && data.is_some() {
+                    break;
+                }
             }
-            if let Some(data) = line.strip_prefix("data: ") {
-                let event: Value = serde_json::from_str(data).unwrap();
-                // The fields come in any order, so the event itself says which it is.
-                return Some((number.unwrap_or(event["seq"].as_u64().unwrap()), event));
-            }
-        }
-        None
+        });
+        waited.await.expect("an event, or the end of the stream");
+        let data = data?;
+        Some((id.expect("an event has an id"), data))
     }
+}
+
+/// Asks for a stream. Gives the head of the answer, and what follows.
+pub(crate) async fn ask(
+    house: &House,
+    economy: &str,
+    key: &str,
+    last: Option<&str>,
+) -> (String, Lines<BufReader<TcpStream>>) {
+    let mut connection = TcpStream::connect(house.address()).await.unwrap();
+    let last = last.map_or(String::new(), |last| format!("Last-Event-ID: {last}\r\n"));
+    let head = format!(
+        "GET {economy}/events HTTP/1.1\r\nHost: bursar\r\nAuthorization: Bearer {key}\r\n\
+         Accept: text/event-stream\r\nConnection: close\r\n{last}\r\n"
+    );
+    connection.write_all(head.as_bytes()).await.unwrap();
+    let mut lines = BufReader::new(connection).lines();
+    let mut head = String::new();
+    while let Some(line) = lines.next_line().await.unwrap().filter(|it| !it.is_empty()) {
+        head.push_str(&line);
+        head.push('\n');
+    }
+    (head, lines)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -49,15 +80,16 @@ async fn pages_of_events_have_every_record_in_order_and_nothing_of_others() {
     guild.made("/v1/economies/other", json!({})).await;
     guild.transfer("paid", "user:1", "user:2", 30).await;
     guild.transfer("refused", "user:1", "user:2", 5000).await;
-    let (mut events, mut after) = (Vec::new(), 0);
+    let (mut events, mut after) = (Vec::new(), String::from("0"));
     loop {
         let path = format!("{GUILD}/events?after={after}&limit=3");
         let page = guild.get(&path).await.json();
         let found = page["events"].as_array().unwrap().clone();
         assert!(found.len() <= 3);
-        after = page["next_after"].as_u64().unwrap();
+        let next = page["next_after"].as_str().unwrap().to_owned();
         if found.is_empty() {
-            assert_eq!(page["head"]["seq"], after, "that was all of it");
+            assert_eq!(next, after, "that was all of it");
+            assert_eq!(page["head"]["seq"], events.len());
             assert_eq!(
                 page["head"]["hash"],
                 events
@@ -67,6 +99,8 @@ async fn pages_of_events_have_every_record_in_order_and_nothing_of_others() {
             break;
         }
         events.extend(found);
+        assert_eq!(events.last().unwrap()["position"], *next);
+        after = next;
     }
     let numbers: Vec<u64> = events
         .iter()
@@ -92,7 +126,20 @@ async fn pages_of_events_have_every_record_in_order_and_nothing_of_others() {
             .iter()
             .any(|event| event.to_string().contains("other"))
     );
-    for wrong in ["limit=0", "limit=501", "after=-1", "before=3"] {
+    // A number is taken as well, and the answer says it in full.
+    let newest = guild
+        .get(&format!("{GUILD}/events?after={}", events.len()))
+        .await;
+    assert_eq!(newest.json()["next_after"], *after);
+    for wrong in [
+        "limit=0",
+        "limit=501",
+        "after=-1",
+        "after=",
+        "after=1-",
+        "after=1-00",
+        "before=3",
+    ] {
         assert_eq!(
             guild.get(&format!("{GUILD}/events?{wrong}")).await.status,
             400,
@@ -119,16 +166,22 @@ async fn a_consumer_that_breaks_off_at_random_misses_nothing() {
         })
     };
     let (mut seen, mut dice): (Vec<u64>, u64) = (Vec::new(), 5);
+    let mut last: Option<String> = None;
     while seen.last() != Some(&156) {
-        let mut stream = Stream::open(&house, &house.admin_key, seen.last().copied()).await;
+        let mut stream = Stream::open(&house, &house.admin_key, last.as_deref()).await;
         dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         for _ in 0..=(dice >> 33) % 40 {
             if seen.last() == Some(&156) {
                 break;
             }
-            let (number, event) = stream.next().await.expect("the server goes on");
-            assert_eq!(event["seq"], number);
-            seen.push(number);
+            let (id, event) = stream.next().await.expect("the server goes on");
+            let (seq, hash) = (
+                event["seq"].as_u64().unwrap(),
+                event["hash"].as_str().unwrap(),
+            );
+            assert_eq!(id, format!("{seq}-{}", &hash[..16]));
+            seen.push(seq);
+            last = Some(id);
         }
     }
     load.await.unwrap();
@@ -145,17 +198,17 @@ async fn a_stream_ends_with_its_key_and_with_the_server() {
         .await
         .json();
     let key = made["key"].as_str().unwrap().to_owned();
-    let head = guild.get(GUILD).await.json()["seq"].as_u64();
-    let mut revoked = Stream::open(&house, &key, head).await;
-    let mut lasting = Stream::open(&house, &house.admin_key, head).await;
+    let head = guild.get(GUILD).await.json()["seq"].to_string();
+    let mut revoked = Stream::open(&house, &key, Some(&head)).await;
+    let mut lasting = Stream::open(&house, &house.admin_key, Some(&head)).await;
     guild
         .made("/v1/keys/follower", json!({"revoked": true}))
         .await;
-    guild.transfer("k", "user:1", "user:2", 1).await;
     assert!(
         revoked.next().await.is_none(),
-        "nothing is told under a key that was revoked"
+        "a stream ends with its key, also where nothing happens"
     );
+    guild.transfer("k", "user:1", "user:2", 1).await;
     assert_eq!(lasting.next().await.unwrap().1["idempotency_key"], "k");
     house.close().await;
     assert!(lasting.next().await.is_none());
@@ -170,22 +223,81 @@ async fn one_economy_has_32_streams_and_leaves_the_rest_to_others() {
     }
     guild.made("/v1/economies/other", json!({})).await;
     let ask = async |economy: &str| {
-        let mut connection = TcpStream::connect(house.address()).await.unwrap();
-        let head = format!(
-            "GET /v1/economies/{economy}/events HTTP/1.1\r\nHost: bursar\r\n\
-             Authorization: Bearer {}\r\nAccept: text/event-stream\r\n\r\n",
-            house.admin_key
-        );
-        connection.write_all(head.as_bytes()).await.unwrap();
-        BufReader::new(connection)
-            .lines()
-            .next_line()
-            .await
-            .unwrap()
-            .unwrap()
+        let path = format!("/v1/economies/{economy}");
+        ask(&house, &path, &house.admin_key, None).await.0
     };
-    assert!(ask("guild").await.contains("503"));
-    assert!(ask("other").await.contains("200"));
+    assert!(ask("guild").await.starts_with("HTTP/1.1 503"));
+    assert!(ask("other").await.starts_with("HTTP/1.1 200"));
     drop(streams);
+    house.close().await;
+}
+
+/// Else idle streams of silent communities take the server down: each commit made each of them read.
+#[tokio::test(flavor = "multi_thread")]
+async fn idle_streams_read_nothing_while_another_economy_moves() {
+    let (house, mut guild) = House::with_guild(2).await;
+    let mut streams = Vec::new();
+    for number in 0..4 {
+        let economy = format!("/v1/economies/silent{number}");
+        guild.made(&economy, json!({})).await;
+        for _ in 0..8 {
+            let mut stream = Stream::of(&house, &economy, &house.admin_key, None).await;
+            assert_eq!(stream.next().await.unwrap().1["seq"], 1, "it is up to date");
+            streams.push(stream);
+        }
+    }
+    let before = house.storage.event_reads();
+    assert!(before >= 32);
+    for number in 0..200 {
+        let paid = guild
+            .transfer(&format!("k{number}"), "user:1", "user:2", 1)
+            .await;
+        assert_eq!(paid.status, 201);
+    }
+    assert_eq!(house.storage.event_reads(), before);
+    // They are not deaf.
+    let asset = "/v1/economies/silent2/assets/coin";
+    guild
+        .made(asset, json!({"kind": "currency", "name": "Coin"}))
+        .await;
+    for stream in &mut streams[16..24] {
+        assert_eq!(stream.next().await.unwrap().1["kind"], "set_asset");
+    }
+    assert_eq!(house.storage.event_reads(), before + 8);
+    drop(streams);
+    house.close().await;
+}
+
+/// The same for webhooks.
+#[tokio::test(flavor = "multi_thread")]
+async fn idle_webhooks_read_nothing_while_another_economy_moves() {
+    let (house, mut guild) = House::with_guild(2).await;
+    let receiver = Receiver::new().await;
+    let silent = "/v1/economies/silent";
+    guild.made(silent, json!({})).await;
+    for number in 0..4 {
+        let path = format!("{silent}/webhooks/w{number}");
+        guild
+            .made(&path, json!({"url": receiver.url, "kinds": ["set_asset"]}))
+            .await;
+    }
+    let coin = json!({"kind": "currency", "name": "Coin"});
+    guild
+        .made(&format!("{silent}/assets/coin"), coin.clone())
+        .await;
+    receiver
+        .until("all have it", |tries| tries.len() == 4)
+        .await;
+    let before = house.storage.event_reads();
+    for number in 0..200 {
+        guild
+            .transfer(&format!("k{number}"), "user:1", "user:2", 1)
+            .await;
+    }
+    assert_eq!(house.storage.event_reads(), before);
+    guild.made(&format!("{silent}/assets/gem"), coin).await;
+    receiver
+        .until("all have it", |tries| tries.len() == 8)
+        .await;
     house.close().await;
 }

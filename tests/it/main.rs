@@ -40,6 +40,7 @@ mod race;
 mod receipts;
 mod receiver;
 mod replay;
+mod restored;
 mod reversals;
 mod schedules;
 mod seeds;

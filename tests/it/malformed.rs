@@ -289,7 +289,7 @@ async fn numbers_in_a_query_end_where_every_json_reader_keeps_them() {
         "accounts/user:1/statement?after",
     ] {
         let at = guild.get(&format!("{GUILD}/{asked}={most}")).await;
-        assert_eq!(at.status, 200, "{asked}");
+        assert_ne!(at.code(), "malformed", "{asked}");
         let beyond = guild.get(&format!("{GUILD}/{asked}={}", most + 1)).await;
         assert_eq!(beyond.code(), "malformed", "{asked}");
     }

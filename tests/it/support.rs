@@ -12,7 +12,7 @@ use bursar_server::economy::CallBounds;
 use bursar_server::http::render;
 use bursar_server::serve::{Server, Setup};
 use bursar_server::webhooks::WebhookSetup;
-use bursar_storage::{AuditReport, audit_file};
+use bursar_storage::{AuditReport, Storage, audit_file};
 use bytes::Bytes;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -34,6 +34,8 @@ pub(crate) struct House {
     setup: Option<Setup>,
     address: String,
     pub(crate) admin_key: String,
+    /// The file that is served, for what cannot be asked over HTTP.
+    pub(crate) storage: Storage,
     stop: oneshot::Sender<()>,
     running: JoinHandle<bool>,
 }
@@ -70,6 +72,7 @@ impl House {
         let server = Server::start(setup).await.expect("the server starts");
         let address = server.address().unwrap().to_string();
         let admin_key = server.admin_key().unwrap_or_default().to_owned();
+        let storage = server.storage().clone();
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(server.run(async { drop(stopped.await) }));
         Self {
@@ -77,6 +80,7 @@ impl House {
             setup: None,
             address,
             admin_key,
+            storage,
             stop,
             running,
         }

@@ -6,6 +6,7 @@ mod calls;
 mod components;
 mod conflicts;
 mod follow;
+mod followers;
 mod nonces;
 mod preview;
 mod rounds;
@@ -32,6 +33,7 @@ use calls::Calls;
 pub use calls::{CallBounds, Calling};
 pub use conflicts::ConflictCount;
 use conflicts::Conflicts;
+use followers::FollowerReads;
 use nonces::Nonces;
 
 /// How long an answer is waited for. A commit takes milliseconds; beyond this something is wrong,
@@ -56,6 +58,7 @@ struct Parts {
     calls: Calls,
     nonces: Nonces,
     conflicts: Conflicts,
+    follower_reads: FollowerReads,
 }
 
 /// Who asks, for what, under which key.
@@ -93,6 +96,7 @@ impl Bursar {
             calls: Calls::new(bounds)?,
             nonces: Nonces::default(),
             conflicts: Conflicts::default(),
+            follower_reads: FollowerReads::new(),
         };
         let bursar = Self {
             parts: Arc::new(parts),

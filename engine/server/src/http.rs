@@ -26,6 +26,7 @@ mod openapi;
 mod outcomes;
 mod past;
 mod plugins;
+mod position;
 mod problem;
 mod rate;
 mod render;

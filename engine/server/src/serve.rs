@@ -175,6 +175,11 @@ impl Server {
             .and_then(|listener| listener.local_addr().ok())
     }
 
+    /// The file that is served.
+    pub fn storage(&self) -> &Storage {
+        self.bursar.storage()
+    }
+
     /// The admin key, if this start has made the file. It is not kept anywhere.
     pub fn admin_key(&self) -> Option<&str> {
         self.admin_key.as_deref()

@@ -36,9 +36,25 @@ pub struct Event {
     pub hash: Digest,
 }
 
+/// Events of an economy by their numbers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EventRange {
+    /// The number before the first.
+    pub after: u64,
+    /// The number of the last. What is committed and not yet published is not to be shown: it may
+    /// still be unknown to those who are asked next.
+    pub upto: u64,
+}
+
+/// Beyond what SQL counts there is no record.
+fn countable(seq: u64) -> u64 {
+    seq.min(i64::MAX.unsigned_abs())
+}
+
 /// Finds the records of an economy by their order.
 pub(crate) struct Events {
     find: Statement,
+    find_hash: Statement,
 }
 
 impl Events {
@@ -48,23 +64,34 @@ impl Events {
                 "SELECT seq, recorded_at, CAST(kind AS BLOB), CAST(outcome AS BLOB),
                         CAST(actor AS BLOB), CAST(idempotency_key AS BLOB),
                         CAST(request AS BLOB), CAST(answer AS BLOB), hash, id
-                 FROM records WHERE economy = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
+                 FROM records WHERE economy = ?1 AND seq > ?2 AND seq <= ?3 ORDER BY seq LIMIT ?4",
             )?,
+            find_hash: database
+                .prepare("SELECT hash FROM records WHERE economy = ?1 AND seq = ?2")?,
         })
     }
 
-    /// Up to `limit` events after a number, at most [`EVENTS_MAX`] and about a megabyte.
-    pub(crate) fn after(
+    /// The hash of a record, if the economy has it.
+    pub(crate) fn hash(
         &mut self,
         economy: &EconomyId,
         seq: u64,
+    ) -> Result<Option<Digest>, StorageError> {
+        let values = vec![text(economy.as_str()), integer(countable(seq))];
+        self.find_hash.first(values, |row| rows::digest(row, 0, 0))
+    }
+
+    /// Up to `limit` events of a range, at most [`EVENTS_MAX`] and about a megabyte.
+    pub(crate) fn between(
+        &mut self,
+        economy: &EconomyId,
+        range: EventRange,
         limit: usize,
     ) -> Result<Vec<Event>, StorageError> {
         let limit = integer(limit.min(EVENTS_MAX) as u64);
-        // Beyond what SQL counts there is no record.
-        let seq = seq.min(i64::MAX.unsigned_abs());
         let (mut events, mut bytes) = (Vec::new(), 0_usize);
-        let values = vec![text(economy.as_str()), integer(seq), limit];
+        let (after, upto) = (countable(range.after), countable(range.upto));
+        let values = vec![text(economy.as_str()), integer(after), integer(upto), limit];
         self.find.each(values, |row| {
             let record = rows::count(row, 9, 0)?;
             let mut json = |column: i32| -> Result<Value, StorageError> {

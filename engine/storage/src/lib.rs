@@ -28,6 +28,7 @@ mod history;
 mod journal;
 mod keys;
 mod lock;
+mod news;
 mod owner;
 mod past_calls;
 mod queue;
@@ -54,7 +55,7 @@ use std::thread::JoinHandle;
 
 use bursar_ledger::{CallId, Digest, EconomyId, HoldId, Movement, Timestamp, TransferId};
 use bytes::Bytes;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 pub use archive::{ArchiveError, ImportReport, Importing, LINE_BYTES_MAX};
 pub use audit::{
@@ -64,11 +65,12 @@ pub use backup::{BACKUP_WAL_BYTES_MAX, BackupError, BackupPlan, BackupReport};
 pub use by_account::{PastBalances, PastQuery};
 pub use closed::{audit_file, back_up_file, export_file, import_file};
 pub use error::{Failure, StorageError};
-pub use events::{EVENTS_MAX, Event};
+pub use events::{EVENTS_MAX, Event, EventRange};
 pub use history::{
     ENTRIES_MAX, HistoryEntry, HistoryFilter, HistoryPage, HistoryQuery, STEPS_MAX, Said,
 };
 pub use lock::{FileLock, beside, canonical};
+pub use news::EconomyNews;
 pub use owner::Owner;
 pub use past_calls::{PastCall, PastCalls};
 pub use queue::{QUEUE_BYTES_MAX, QUEUE_BYTES_PER_ECONOMY_MAX, QUEUE_MAX, QUEUE_PER_ECONOMY_MAX};
@@ -173,20 +175,36 @@ impl Storage {
         Ok(receiver)
     }
 
-    /// Up to `limit` events of an economy after a number, in order, at most [`EVENTS_MAX`]. Blocks for
-    /// one read.
+    /// Up to `limit` events of an economy, in order, at most [`EVENTS_MAX`]. Blocks for one read.
     pub fn events(
         &self,
         economy: &EconomyId,
-        after: u64,
+        range: EventRange,
         limit: usize,
     ) -> Result<Vec<Event>, StorageError> {
-        self.inner.readers.events(economy, after, limit)
+        self.inner.readers.events(economy, range, limit)
     }
 
-    /// Changes whenever something was committed; its value is the number of the newest record.
-    pub fn commits(&self) -> watch::Receiver<u64> {
-        self.inner.shared.committed.subscribe()
+    /// Reads of events since the file was opened: those who follow a silent economy cause none.
+    pub fn event_reads(&self) -> u64 {
+        self.inner.readers.event_reads()
+    }
+
+    /// The hash of a record, if the economy has it. Blocks for one small read.
+    pub fn record_hash(
+        &self,
+        economy: &EconomyId,
+        seq: u64,
+    ) -> Result<Option<Digest>, StorageError> {
+        self.inner.readers.record_hash(economy, seq)
+    }
+
+    /// Follows an economy: the news say when it has a new published record, and are silent when
+    /// another one has.
+    pub fn follow(&self, economy: &EconomyId) -> EconomyNews {
+        let shared = &self.inner.shared;
+        let published = || shared.published.load_full();
+        shared.news.follow(economy, published)
     }
 
     /// The moment before which nothing will be recorded any more that is not published, as seen at

@@ -5,7 +5,7 @@
 //! snapshot of the file open between two.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use bursar_ledger::{CallId, Digest, EconomyId, HoldId, Movement, SubjectId};
@@ -14,7 +14,7 @@ use bytes::Bytes;
 use crate::by_account::{Past, PastBalances, PastQuery};
 use crate::database::{Database, Statement};
 use crate::error::StorageError;
-use crate::events::{Event, Events};
+use crate::events::{Event, EventRange, Events};
 use crate::history::{History, HistoryPage, HistoryQuery};
 use crate::keys::KeyIndex;
 use crate::receipts::{CallRecord, Receipts};
@@ -26,6 +26,7 @@ use crate::subjects::{About, HoldHistory, SubjectRecord};
 pub(crate) struct Readers {
     each: Vec<Mutex<Reader>>,
     turn: AtomicUsize,
+    event_reads: AtomicU64,
 }
 
 struct Reader {
@@ -45,6 +46,7 @@ impl Readers {
         Ok(Self {
             each: each.collect::<Result<_, _>>()?,
             turn: AtomicUsize::new(0),
+            event_reads: AtomicU64::new(0),
         })
     }
 
@@ -111,14 +113,29 @@ impl Readers {
         self.any().past.balances(query)
     }
 
-    /// Events of an economy after a number.
+    /// Events of an economy, in order.
     pub(crate) fn events(
         &self,
         economy: &EconomyId,
-        after: u64,
+        range: EventRange,
         limit: usize,
     ) -> Result<Vec<Event>, StorageError> {
-        self.any().events.after(economy, after, limit)
+        self.event_reads.fetch_add(1, Ordering::Relaxed);
+        self.any().events.between(economy, range, limit)
+    }
+
+    /// Reads of events so far.
+    pub(crate) fn event_reads(&self) -> u64 {
+        self.event_reads.load(Ordering::Relaxed)
+    }
+
+    /// The hash of a record, if the economy has it.
+    pub(crate) fn record_hash(
+        &self,
+        economy: &EconomyId,
+        seq: u64,
+    ) -> Result<Option<Digest>, StorageError> {
+        self.any().events.hash(economy, seq)
     }
 
     /// A page of an account's history; none if it is to begin at what is no movement of the

@@ -10,6 +10,7 @@ mod commits;
 mod failures;
 mod files;
 mod heads;
+mod news;
 mod past;
 mod rich;
 mod tampered;

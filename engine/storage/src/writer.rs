@@ -13,12 +13,12 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bursar_ledger::{Act, EconomyId, Timestamp};
-use tokio::sync::watch;
 
 use crate::Clock;
 use crate::batch::{Batch, Replies};
 use crate::error::{Failure, StorageError};
-use crate::journal::Journal;
+use crate::journal::{Appended, Journal};
+use crate::news::News;
 use crate::queue::{Queue, Taken};
 use crate::request::Request;
 use crate::state::State;
@@ -39,8 +39,8 @@ pub(crate) type Reopen<J> = Box<dyn FnMut() -> Result<J, StorageError> + Send>;
 pub(crate) struct Shared {
     pub(crate) queue: Queue<Job>,
     pub(crate) published: ArcSwap<State>,
-    /// The newest record, for those who wait for the next.
-    pub(crate) committed: watch::Sender<u64>,
+    /// Wakes those who follow an economy.
+    pub(crate) news: Arc<News>,
     /// The moment of the batch that is being decided and is not published yet.
     in_hand: AtomicU64,
 }
@@ -55,7 +55,7 @@ impl Shared {
     pub(crate) fn new(state: State) -> Self {
         Self {
             queue: Queue::new(),
-            committed: watch::Sender::new(state.record),
+            news: Arc::default(),
             in_hand: AtomicU64::new(NONE_IN_HAND),
             published: ArcSwap::from_pointee(state),
         }
@@ -72,9 +72,10 @@ impl Shared {
         }
     }
 
-    fn publish(&self, state: &State) {
+    /// Publishes a state, and wakes those who follow one of the economies that have moved.
+    fn publish(&self, state: &State, moved: &[EconomyId]) {
         self.published.store(Arc::new(state.clone()));
-        self.committed.send_replace(state.record);
+        self.news.tell(state, moved);
     }
 }
 
@@ -170,12 +171,12 @@ impl<J: Journal> Writer<J> {
         let written =
             written.unwrap_or_else(|_| Err(StorageError::damaged(0, "a commit panicked")));
         match written {
-            Ok((state, replies)) => {
+            Ok((state, moved, replies)) => {
                 let work = jobs.iter().map(|job| job.submission.weight().work);
                 self.tidying.add(work.fold(0, u64::saturating_add));
                 self.state = state;
                 self.pause = Duration::ZERO;
-                self.shared.publish(&self.state);
+                self.shared.publish(&self.state, &moved);
                 self.shared.in_hand.store(NONE_IN_HAND, Ordering::SeqCst);
                 for (job, reply) in jobs.into_iter().zip(replies) {
                     job.finish(reply);
@@ -192,7 +193,8 @@ impl<J: Journal> Writer<J> {
         }
     }
 
-    fn write(&mut self, jobs: &[Job]) -> Result<(State, Replies), StorageError> {
+    /// The state after the batch, the economies that have moved in it, and the replies.
+    fn write(&mut self, jobs: &[Job]) -> Result<(State, Vec<EconomyId>, Replies), StorageError> {
         let at = self.stamp(jobs);
         self.shared.in_hand.store(at.0, Ordering::SeqCst);
         let journal = self.journal.as_mut().ok_or_else(closed)?;
@@ -204,7 +206,7 @@ impl<J: Journal> Writer<J> {
         if !batch.appended.is_empty() {
             journal.append(&batch.appended)?;
         }
-        Ok((batch.state, replies))
+        Ok((batch.state, moved(&batch.appended), replies))
     }
 
     /// Commits a batch of nothing but holds whose time is over.
@@ -329,7 +331,8 @@ impl<J: Journal> Writer<J> {
         self.checkpointed = journal.checkpointed();
         self.has_old_pieces = true;
         self.journal = Some(journal);
-        self.shared.publish(&self.state);
+        self.shared.publish(&self.state, &[]);
+        self.shared.news.tell_all(&self.state);
         self.shared.in_hand.store(NONE_IN_HAND, Ordering::SeqCst);
         let record = self.state.record;
         tracing::warn!(record, "the state is rebuilt; taking requests again");
@@ -369,6 +372,18 @@ impl Drop for LastOrders {
         queue.close();
         refuse(queue.shut(), Failure::Unavailable);
     }
+}
+
+/// The economies of some records, each once where records of one stand side by side.
+fn moved(appended: &[Appended]) -> Vec<EconomyId> {
+    let economies = appended.iter().map(|appended| &appended.record.economy);
+    let mut moved: Vec<EconomyId> = Vec::new();
+    for economy in economies {
+        if moved.last() != Some(economy) {
+            moved.push(economy.clone());
+        }
+    }
+    moved
 }
 
 fn refuse(jobs: Vec<Job>, failure: Failure) {

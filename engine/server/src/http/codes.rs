@@ -1,7 +1,7 @@
 //! Every code that a problem may have, with what it means. Codes are stable: programs branch on them.
 
 /// The codes, from the request itself to the state of the world.
-pub(super) const CODES: [(&str, &str); 72] = [
+pub(super) const CODES: [(&str, &str); 74] = [
     (
         "malformed",
         "The request cannot be read; `pointer` leads to the place in the body (RFC 6901).",
@@ -56,6 +56,14 @@ pub(super) const CODES: [(&str, &str); 72] = [
     (
         "component_not_found",
         "No component has this digest; upload it first.",
+    ),
+    (
+        "position_past_head",
+        "`position` comes after the newest record, `head`: read again from the start, and compare.",
+    ),
+    (
+        "history_changed",
+        "The record at `position` is another one by now: read again from the start, and compare.",
     ),
     ("body_timeout", "The body did not arrive in time."),
     ("too_large", "The body has more than `bytes_max` bytes."),

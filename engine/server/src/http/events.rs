@@ -1,8 +1,10 @@
 //! What happens in an economy, in order: as pages, or as a stream that goes on (server-sent events).
 //!
 //! An event is a record: what was asked and what was answered, with the balances after. Its number
-//! has no gaps, so whoever follows knows what is missing; after a break one goes on from the last
-//! number that one has dealt with, and sees everything at least once, in order.
+//! has no gaps, so a consumer knows what is missing; after a break it goes on from the last position
+//! that it has dealt with, and sees everything at least once, in order. A position that is not of
+//! this history is refused before the first event, in pages and streams alike: an `EventSource`
+//! then stops with an error, instead of waiting in silence for events that it has missed.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -10,11 +12,11 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use bursar_ledger::{Digest, EconomyId, Scope, Timestamp};
-use bursar_storage::{EVENTS_MAX, Event};
+use bursar_storage::{EVENTS_MAX, EconomyNews, Event, EventRange};
 use futures_util::stream::{Stream, unfold};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -22,7 +24,8 @@ use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::auth::Caller;
-use super::extract::{self, Asked, NUMBER_MAX, Path, wrong_query};
+use super::extract::{self, Asked, Path, wrong_query};
+use super::position::Position;
 use super::problem::Problem;
 use super::route::{Resource, Route};
 use super::{Api, shapes, wire};
@@ -38,6 +41,12 @@ const STREAMS_MAX: usize = 256;
 /// Streams of one economy at the same time.
 const STREAMS_PER_ECONOMY_MAX: usize = 32;
 
+/// Tells proxies such as nginx to pass each event on when it comes.
+const UNBUFFERED: (HeaderName, HeaderValue) = (
+    HeaderName::from_static("x-accel-buffering"),
+    HeaderValue::from_static("no"),
+);
+
 pub(super) fn routes() -> Resource {
     let read = Route::get("/v1/economies/{economy}/events", read)
         .called(
@@ -45,16 +54,22 @@ pub(super) fn routes() -> Resource {
             "Every record in order",
             "What was asked and what was answered, with the balances after. Numbers have no gaps. \
              With `Accept: text/event-stream` it is a stream that goes on; after a break it is \
-             taken up again with `Last-Event-ID`.",
+             taken up again with `Last-Event-ID`. A position after the newest record, or of a \
+             record that is another one by now, is refused: the file was restored from a backup.",
         )
         .needs(Scope::Read)
         .query::<EventsQuery>()
-        .header::<shapes::Number>(
+        .header::<shapes::Position>(
             "Last-Event-ID",
-            "The last event that was dealt with: a stream goes on after it. Pages use `after`.",
+            "The id of the last event that was dealt with: a stream goes on after it. Pages use \
+             `after`.",
         )
         .answers::<EventPage<'static>>(StatusCode::OK, "A page, or a stream.")
         .answers_as::<shapes::Stream>(StatusCode::OK, "text/event-stream", "A stream.")
+        .no(
+            StatusCode::CONFLICT,
+            &["position_past_head", "history_changed"],
+        )
         .no(StatusCode::SERVICE_UNAVAILABLE, &["overloaded"])
         .reads_the_file();
     Resource {
@@ -86,10 +101,10 @@ type Place = (OwnedSemaphorePermit, KeyedGuard<EconomyId>);
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EventsQuery {
-    /// Only events after this one.
+    /// Only events after this one: `next_after` of the page before, or the number of an event.
     #[serde(default)]
-    #[schemars(with = "shapes::Number")]
-    after: u64,
+    #[schemars(with = "shapes::Position")]
+    after: Option<String>,
     /// Events in the page.
     #[serde(default = "events")]
     #[schemars(range(min = 1, max = 500))]
@@ -110,7 +125,10 @@ pub(super) async fn read(
 ) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Read, &economy)?;
-    let after = extract::number("after", after)?;
+    let after = after.map_or(Ok(Position::START), |after| {
+        let read: Result<Position, _> = after.parse();
+        read.map_err(|error| wrong_query("after", &error.to_string()))
+    })?;
     let last = last_event_id(&headers)?;
     if !(1..=EVENTS_MAX).contains(&limit) {
         let detail = format!("a page has 1 to {EVENTS_MAX} events");
@@ -120,22 +138,36 @@ pub(super) async fn read(
     let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
     if wants_stream(&headers) {
         let after = last.unwrap_or(after);
+        after.check(&api, &economy, books).await?;
         let all = api.streams.all.clone().try_acquire_owned();
         let all = all.map_err(|_| NoAnswer::TooManyStreams)?;
         let here = api.streams.per_economy.try_enter(economy.clone());
         let place = (all, here.ok_or(NoAnswer::TooManyStreams)?);
-        let followed = Followed::new(&api, caller, economy, after, place);
+        let followed = Followed::new(&api, caller, economy, after.seq, place);
         let stream = Sse::new(followed.into_stream()).keep_alive(KeepAlive::default());
-        return Ok(stream.into_response());
+        return Ok(([UNBUFFERED], stream).into_response());
     }
+    after.check(&api, &economy, books).await?;
     let head = Head {
         seq: books.seq(),
         hash: books.head(),
     };
-    let page = page(&api, &economy, after, limit).await?;
+    let range = EventRange {
+        after: after.seq,
+        upto: head.seq,
+    };
+    let page = api.bursar.read({
+        let economy = economy.clone();
+        move |storage| storage.events(&economy, range, limit)
+    });
+    let page = page.await?;
+    // Without further events the position was the newest record's, and is from now on said in full.
+    let next = page
+        .last()
+        .map_or_else(|| Position::of_head(books), Position::of_event);
     let body = EventPage {
         events: page.iter().map(event).collect(),
-        next_after: page.last().map_or(after, |event| event.seq),
+        next_after: next.to_string(),
         head,
     };
     Ok(Json(wire::to_json(body)).into_response())
@@ -148,26 +180,13 @@ fn wants_stream(headers: &HeaderMap) -> bool {
 }
 
 /// Where a client that comes back wants to go on.
-fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+fn last_event_id(headers: &HeaderMap) -> Result<Option<Position>, Problem> {
     let Some(value) = headers.get("last-event-id") else {
         return Ok(None);
     };
-    let number = value.to_str().ok().and_then(|text| text.parse().ok());
-    let number = number.filter(|number| *number <= NUMBER_MAX);
-    let wrong = || Problem::malformed("", "`Last-Event-ID` is the number of an event");
-    number.map(Some).ok_or_else(wrong)
-}
-
-async fn page(
-    api: &Api,
-    economy: &EconomyId,
-    after: u64,
-    limit: usize,
-) -> Result<Vec<Event>, NoAnswer> {
-    let economy = economy.clone();
-    api.bursar
-        .read(move |storage| storage.events(&economy, after, limit))
-        .await
+    let position = value.to_str().ok().and_then(|text| text.parse().ok());
+    let wrong = || Problem::malformed("", "`Last-Event-ID` is the id of an event, or its number");
+    position.map(Some).ok_or_else(wrong)
 }
 
 /// A page of events.
@@ -175,7 +194,8 @@ async fn page(
 struct EventPage<'a> {
     events: Vec<EventView<'a>>,
     /// What to say as `after` for the next page.
-    next_after: u64,
+    #[schemars(with = "shapes::Position")]
+    next_after: String,
     head: Head,
 }
 
@@ -194,6 +214,9 @@ struct Head {
 struct EventView<'a> {
     /// Its number in the economy, without gaps.
     seq: u64,
+    /// What to say as `after` to read on after it, with the number and a part of the hash.
+    #[schemars(with = "shapes::Position")]
+    position: String,
     #[schemars(with = "shapes::Timestamp")]
     recorded_at: Timestamp,
     /// What kind of act it was, such as `transfer` or `call`.
@@ -232,6 +255,7 @@ fn event(event: &Event) -> EventView<'_> {
     EventView {
         economy: None,
         seq: event.seq,
+        position: Position::of_event(event).to_string(),
         recorded_at: event.recorded_at,
         kind: &event.kind,
         outcome: &event.outcome,
@@ -250,7 +274,9 @@ struct Followed {
     economy: EconomyId,
     after: u64,
     ready: VecDeque<Event>,
-    commits: watch::Receiver<u64>,
+    news: EconomyNews,
+    /// Of the economy in which keys are recorded: a stream ends with its key.
+    keys: EconomyNews,
     ending: watch::Receiver<bool>,
     _place: Place,
 }
@@ -260,10 +286,11 @@ impl Followed {
         Self {
             api: api.clone(),
             caller,
+            news: api.bursar.storage().follow(&economy),
             economy,
             after,
             ready: VecDeque::new(),
-            commits: api.bursar.storage().commits(),
+            keys: api.bursar.storage().follow(api.bursar.system()),
             ending: api.ending.clone(),
             _place: place,
         }
@@ -273,7 +300,7 @@ impl Followed {
         unfold(self, |mut followed| async move {
             let next = followed.next().await?;
             let data = sse::Event::default()
-                .id(next.seq.to_string())
+                .id(Position::of_event(&next).to_string())
                 .event(next.kind.clone())
                 .data(wire::to_json(event(&next)).to_string());
             Some((Ok(data), followed))
@@ -284,6 +311,7 @@ impl Followed {
     /// the file cannot be read: the client comes back and goes on from its last event.
     async fn next(&mut self) -> Option<Event> {
         loop {
+            let keys = self.keys.newest();
             // Asked before each event: the key may have been revoked while the page was read.
             if !self
                 .caller
@@ -295,15 +323,21 @@ impl Followed {
                 self.after = event.seq;
                 return Some(event);
             }
-            // Marked as seen before the look, so that nothing falls between the two.
-            self.commits.borrow_and_update();
-            let page = page(&self.api, &self.economy, self.after, EVENTS).await;
-            self.ready = page.ok()?.into();
-            if self.ready.is_empty() {
-                tokio::select! {
-                    changed = self.commits.changed() => changed.ok()?,
-                    _ = self.ending.wait_for(|ending| *ending) => return None,
-                }
+            // Compared in memory first: what others commit causes no read here.
+            let upto = self.news.newest();
+            if upto > self.after {
+                let after = self.after;
+                let range = EventRange { after, upto };
+                let page = self.api.bursar.follow_events(&self.economy, range, EVENTS);
+                self.ready = page.await.ok()?.into();
+                // A number that is published and is not there: the client comes back and is told.
+                self.ready.front()?;
+                continue;
+            }
+            tokio::select! {
+                () = self.news.beyond(self.after) => {}
+                () = self.keys.beyond(keys) => {}
+                _ = self.ending.wait_for(|ending| *ending) => return None,
             }
         }
     }

@@ -67,6 +67,13 @@ shape!(Number, |_generator| json_schema!({
     "type": "integer", "format": "int64", "minimum": 0, "maximum": NUMBER_MAX,
 }));
 
+shape!(Position, |_generator| json_schema!({
+    "description": "A place in an economy's journal: the number of a record and the first 16 digits \
+                    of its hash. With the hash it shows if that record is another one by now, since \
+                    the file was restored from a backup; a number alone is taken, too.",
+    "type": "string", "pattern": "^[0-9]{1,16}(-[0-9a-f]{16})?$",
+}));
+
 shape!(EconomyName, |_generator| segment(
     "An economy: one community's books."
 ));
@@ -130,7 +137,7 @@ shape!(Bytes, |_generator| json_schema!({
 }));
 
 shape!(Stream, |_generator| json_schema!({
-    "description": "Server-sent events. Each has the event's number as its `id`, its kind as its \
+    "description": "Server-sent events. Each has the event's position as its `id`, its kind as its \
                     `event` and an `Event` as its `data`; lines that begin with `:` keep the \
                     connection open.",
     "type": "string", "contentMediaType": "text/event-stream",
@@ -252,6 +259,8 @@ shape!(ProblemMembers, |generator| json_schema!({
         },
         "fault": { "description": "How the plugin misbehaved.", "type": "string" },
         "findings": { "type": "array", "items": generator.subschema_for::<Finding>() },
+        "position": generator.subschema_for::<Position>(),
+        "head": generator.subschema_for::<Position>(),
     },
     "additionalProperties": true,
 }));

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::accounts::no_account;
 use super::auth::Caller;
 use super::extract::{self, Asked, Path, wrong_query as wrong};
+use super::position::Position;
 use super::problem::Problem;
 use super::route::Route;
 use super::{Api, cursor, shapes, wire};
@@ -54,6 +55,10 @@ pub(super) fn route() -> Route {
             }],
         }))
         .no(StatusCode::NOT_FOUND, &["account_not_found"])
+        .no(
+            StatusCode::CONFLICT,
+            &["position_past_head", "history_changed"],
+        )
         .reads_the_file()
 }
 
@@ -92,6 +97,8 @@ pub(super) struct StatementQuery {
 #[serde(deny_unknown_fields)]
 struct Cursor {
     next: u64,
+    /// The newest record when the page was made: in another history the cursor leads astray.
+    seen: Position,
     filter: HistoryFilter,
 }
 
@@ -170,8 +177,9 @@ pub(super) async fn read(
             ));
         }
         Some(text) => {
-            let Cursor { next, filter } = cursor::open(text).ok_or_else(no_cursor)?;
-            (Some(next), filter)
+            let cursor: Cursor = cursor::open(text).ok_or_else(no_cursor)?;
+            cursor.seen.check(&api, &economy, books).await?;
+            (Some(cursor.next), cursor.filter)
         }
     };
     let query = HistoryQuery {
@@ -183,7 +191,8 @@ pub(super) async fn read(
     };
     let page = api.bursar.read(move |storage| storage.history(&query));
     let page = page.await?.ok_or_else(no_cursor)?;
-    Ok(Json(statement(&account, &page, &filter)))
+    let seen = Position::of_head(books);
+    Ok(Json(statement(&account, &page, seen, &filter)))
 }
 
 /// A page of what moved on an account.
@@ -196,11 +205,16 @@ struct Statement<'a> {
     next_cursor: Option<String>,
 }
 
-fn statement(account: &AccountId, page: &HistoryPage, filter: &HistoryFilter) -> Value {
+fn statement(
+    account: &AccountId,
+    page: &HistoryPage,
+    seen: Position,
+    filter: &HistoryFilter,
+) -> Value {
     let entries = page.entries.iter().map(|found| entry(account, found));
     let next_cursor = page.next.map(|next| {
         let filter = filter.clone();
-        cursor::seal(&Cursor { next, filter })
+        cursor::seal(&Cursor { next, seen, filter })
     });
     wire::to_json(Statement {
         account,

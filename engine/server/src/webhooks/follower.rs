@@ -7,7 +7,7 @@ use std::time::Duration;
 use bursar_ledger::{
     Act, DeadLetter, DeliveryError, Webhook, WebhookPatch, WebhookRequest, WebhookSecret,
 };
-use bursar_storage::{Event, Request, State};
+use bursar_storage::{EconomyNews, Event, EventRange, Request, State};
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -16,7 +16,7 @@ use super::Webhooks;
 use super::address::Target;
 use super::attempt::{Message, Outcome};
 use super::progress::{Asked, Cursor, Progress};
-use crate::economy::{Asking, blocking};
+use crate::economy::Asking;
 use crate::random;
 
 /// Events read at once.
@@ -36,6 +36,7 @@ pub(super) struct Follower {
     ready: VecDeque<Event>,
     replays: u64,
     stopping: watch::Receiver<bool>,
+    news: EconomyNews,
     noted_at: Option<Instant>,
     /// When the event after the cursor is to be tried again, if it was tried in vain.
     retry_at: Option<Instant>,
@@ -47,8 +48,8 @@ enum Next {
     Deliver(Cursor, Box<Event>),
     /// Another look, at what may be otherwise by now.
     Again,
-    /// Nothing until there are new records.
-    Wait,
+    /// Nothing until there are records after this one.
+    Wait(u64),
     /// Something went wrong here; in a moment it may not.
     Trouble,
     /// The webhook is not there any more.
@@ -71,8 +72,9 @@ impl Follower {
         Self {
             replays: progress.cursor().replays,
             born: progress.born(),
-            progress,
             ready: VecDeque::new(),
+            news: hooks.parts.bursar.storage().follow(&progress.place.0),
+            progress,
             hooks: hooks.clone(),
             stopping,
             noted_at: None,
@@ -87,7 +89,7 @@ impl Follower {
             woken = match self.next().await {
                 Next::Gone => break,
                 Next::Again => Woken::Again,
-                Next::Wait => self.wait_for_news().await,
+                Next::Wait(newest) => self.wait_for_news(newest).await,
                 Next::Trouble => self.rest(TROUBLE).await,
                 Next::Deliver(at, event) => self.deliver(at, &event).await,
             };
@@ -131,8 +133,10 @@ impl Follower {
         let Some(webhook) = self.webhook_in(&state) else {
             return Next::Gone;
         };
+        let books = state.books(&self.progress.place.0);
+        let newest = books.map_or(0, |books| books.seq());
         if !webhook.definition.enabled {
-            return Next::Wait;
+            return Next::Wait(newest);
         }
         let at = self.progress.cursor();
         if self.progress.is_full() {
@@ -140,13 +144,12 @@ impl Follower {
             return self.switch_off(&webhook, at, what).await;
         }
         self.drop_the_done(at);
-        let books = state.books(&self.progress.place.0);
-        let newest = books.map_or(0, |books| books.seq());
         if newest <= at.done {
-            return Next::Wait;
+            return Next::Wait(newest);
         }
         if self.ready.is_empty() {
-            let read = self.read(at.done).await;
+            let (after, upto) = (at.done, newest);
+            let read = self.read(EventRange { after, upto }).await;
             return if read { Next::Again } else { Next::Trouble };
         }
         // What is newer than this state may be for a filter that is newer, too.
@@ -172,20 +175,20 @@ impl Follower {
     }
 
     /// Reads further events. False if that was not possible.
-    async fn read(&mut self, after: u64) -> bool {
-        let storage = self.hooks.parts.bursar.storage().clone();
-        let economy = self.progress.place.0.clone();
-        let read = blocking(move || storage.events(&economy, after, EVENTS)).await;
-        match read {
-            Ok(Ok(events)) if !events.is_empty() => {
+    async fn read(&mut self, range: EventRange) -> bool {
+        let economy = &self.progress.place.0;
+        let read = self
+            .hooks
+            .parts
+            .bursar
+            .follow_events(economy, range, EVENTS);
+        match read.await {
+            Ok(events) if !events.is_empty() => {
                 self.ready = events.into();
                 true
             }
-            Ok(Err(error)) => {
-                tracing::error!(%error, "events for a webhook could not be read");
-                false
-            }
-            Ok(Ok(_)) | Err(_) => false,
+            // Why is in the log already.
+            Ok(_) | Err(_) => false,
         }
     }
 
@@ -351,13 +354,12 @@ impl Follower {
         self.noted_at.map(|at| at + self.hooks.parts.setup.pace)
     }
 
-    /// Waits for new records, for an operator, or until a note is due.
-    async fn wait_for_news(&mut self) -> Woken {
+    /// Waits for records after `newest`, for an operator, or until a note is due.
+    async fn wait_for_news(&mut self, newest: u64) -> Woken {
         let due = self.due().unwrap_or_else(Instant::now);
         let worth = self.progress.is_worth_a_note(false);
         tokio::select! {
-            // News that came since the last look are kept until now, so that none is missed.
-            () = self.progress.news.notified() => {}
+            () = self.news.beyond(newest) => {}
             () = self.progress.poke.notified() => {}
             () = sleep_until(due), if worth => {}
             _ = stopped(&mut self.stopping) => return Woken::Stopping,

@@ -26,8 +26,6 @@ pub(super) struct Progress {
     live: Mutex<Live>,
     /// Notes are written one after the other.
     writing: tokio::sync::Mutex<()>,
-    /// Told when the economy has new records.
-    pub(super) news: Notify,
     /// Told when an operator has changed something that must not wait.
     pub(super) poke: Notify,
 }
@@ -71,7 +69,6 @@ impl Progress {
             place,
             live: Mutex::new(live),
             writing: tokio::sync::Mutex::default(),
-            news: Notify::new(),
             poke: Notify::new(),
         }
     }

@@ -1,8 +1,7 @@
-//! Who is followed: a follower for each webhook that there is, woken when its economy has news.
+//! Who is followed: a follower for each webhook that there is. Each waits for its own economy.
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 
 use bursar_ledger::{Act, ForgottenDelivery};
 use futures_util::FutureExt;
@@ -12,18 +11,13 @@ use tokio::time::MissedTickBehavior;
 
 use super::Webhooks;
 use super::follower::{Follower, stopped};
-use super::progress::{Place, Progress};
+use super::progress::Place;
 
-/// A webhook that is followed, and the newest record that its follower was told of.
-struct Running {
-    progress: Arc<Progress>,
-    seen: u64,
-}
+/// Webhooks that are followed, each with the record that made it.
+type Running = HashMap<Place, u64>;
 
 /// Why the supervisor looks up.
 enum Due {
-    /// Something was committed.
-    News,
     /// An operator has changed a webhook.
     Look,
     /// It is time to look at everything.
@@ -41,31 +35,24 @@ impl Webhooks {
             return;
         }
         let (mut tasks, stop) = (JoinSet::new(), stopping.clone());
-        let mut running = HashMap::new();
-        let mut commits = self.parts.bursar.storage().commits();
+        let mut running = Running::new();
         let mut sweep = tokio::time::interval(self.parts.setup.sweep);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let due = tokio::select! {
-                // Without a writer there are no events any more.
-                changed = commits.changed() => changed.map_or(Due::End, |()| Due::News),
                 () = self.parts.look.notified() => Due::Look,
                 _ = sweep.tick() => Due::Sweep,
                 Some(Ok((place, born))) = tasks.join_next() => Due::Ended(place, born),
                 _ = stopped(&mut stopping) => Due::End,
             };
             match due {
-                Due::News => self.tell_news(&mut running),
                 Due::Look => self.start(&stop, &mut running, &mut tasks),
                 Due::Sweep => {
                     self.start(&stop, &mut running, &mut tasks);
                     self.forget_the_gone().await;
                 }
                 Due::Ended(place, born) => {
-                    if running
-                        .get(&place)
-                        .is_some_and(|one| one.progress.born() == born)
-                    {
+                    if running.get(&place) == Some(&born) {
                         running.remove(&place);
                     }
                     self.forget_the_gone().await;
@@ -80,36 +67,20 @@ impl Webhooks {
     fn start(
         &self,
         stopping: &watch::Receiver<bool>,
-        running: &mut HashMap<Place, Running>,
+        running: &mut Running,
         tasks: &mut JoinSet<(Place, u64)>,
     ) {
         let state = self.parts.bursar.state();
         for (economy, books) in state.economies() {
             for (id, webhook) in books.webhooks() {
                 let (place, born) = ((economy.clone(), id.clone()), webhook.born);
-                if running
-                    .get(&place)
-                    .is_some_and(|one| one.progress.born() == born)
-                {
+                if running.get(&place) == Some(&born) {
                     continue;
                 }
                 let progress = self.progress(economy, id, born);
-                let follower = Follower::new(self, Arc::clone(&progress), stopping.clone());
+                let follower = Follower::new(self, progress, stopping.clone());
                 tasks.spawn(self.clone().follow(place.clone(), born, follower));
-                let seen = books.seq();
-                running.insert(place, Running { progress, seen });
-            }
-        }
-    }
-
-    /// Wakes those whose economy has new records, and nobody else.
-    fn tell_news(&self, running: &mut HashMap<Place, Running>) {
-        let state = self.parts.bursar.state();
-        for ((economy, _), one) in running {
-            let newest = state.books(economy).map_or(0, |books| books.seq());
-            if newest != one.seen {
-                one.seen = newest;
-                one.progress.news.notify_one();
+                running.insert(place, born);
             }
         }
     }

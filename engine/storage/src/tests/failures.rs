@@ -7,7 +7,7 @@ use super::*;
 use crate::error::StorageError;
 use crate::writer::Shared;
 
-fn disk_full() -> StorageError {
+pub(super) fn disk_full() -> StorageError {
     StorageError::File {
         path: "guild.db".into(),
         source: std::io::Error::from(std::io::ErrorKind::StorageFull),
@@ -19,7 +19,7 @@ fn ten() -> Act {
 }
 
 /// Waits until requests are taken again.
-fn rebuilt(shared: &Shared) {
+pub(super) fn rebuilt(shared: &Shared) {
     while !shared.queue.is_open() {
         std::thread::yield_now();
     }

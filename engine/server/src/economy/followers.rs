@@ -1,0 +1,51 @@
+//! Reads for those who follow economies: streams of events and webhooks.
+//!
+//! Followers that are behind read page after page. Two read at the same time, of two economies, so
+//! that other reads always find a connection, and many followers of one economy delay themselves.
+
+use bursar_ledger::EconomyId;
+use bursar_storage::{Event, EventRange};
+use tokio::sync::Semaphore;
+
+use super::Bursar;
+use crate::keyed_locks::KeyedLocks;
+use crate::no_answer::NoAnswer;
+
+/// Reads of followers at the same time, of all economies together: half of the connections that read.
+const FOLLOWER_READS_MAX: usize = 2;
+
+/// Reads of one economy's followers at the same time.
+const FOLLOWER_READS_PER_ECONOMY_MAX: usize = 1;
+
+/// Places for the reads of followers.
+pub(super) struct FollowerReads {
+    all: Semaphore,
+    per_economy: KeyedLocks<EconomyId>,
+}
+
+impl FollowerReads {
+    pub(super) fn new() -> Self {
+        Self {
+            all: Semaphore::new(FOLLOWER_READS_MAX),
+            per_economy: KeyedLocks::new(FOLLOWER_READS_PER_ECONOMY_MAX),
+        }
+    }
+}
+
+impl Bursar {
+    /// Up to `limit` events of an economy for somebody who follows it, read in turn with the
+    /// followers of other economies.
+    pub async fn follow_events(
+        &self,
+        economy: &EconomyId,
+        range: EventRange,
+        limit: usize,
+    ) -> Result<Vec<Event>, NoAnswer> {
+        let reads = &self.parts.follower_reads;
+        let _here = reads.per_economy.enter(economy.clone()).await;
+        let _place = reads.all.acquire().await;
+        let economy = economy.clone();
+        self.read(move |storage| storage.events(&economy, range, limit))
+            .await
+    }
+}

@@ -1,0 +1,119 @@
+//! News of economies: wakes those who follow an economy when it has a new record, and nobody else.
+//!
+//! A channel is made with the first follower of an economy and removed with its last, so that the
+//! table never has more entries than there are followers. A commit looks up the economies that it has
+//! moved; followers of all others are neither woken nor counted.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bursar_ledger::EconomyId;
+use tokio::sync::watch;
+
+use crate::state::State;
+
+type Channels = HashMap<EconomyId, watch::Sender<u64>>;
+
+/// The channels of all economies that are followed.
+#[derive(Default)]
+pub(crate) struct News {
+    channels: Mutex<Channels>,
+}
+
+/// The number of one economy's newest published record, which can be waited for.
+pub struct EconomyNews {
+    economy: EconomyId,
+    newest: watch::Receiver<u64>,
+    news: Arc<News>,
+}
+
+impl News {
+    /// Follows an economy from what is published now. `published` is called under the lock: what is
+    /// published before is seen by it, and what is published after finds the channel.
+    pub(crate) fn follow(
+        self: &Arc<Self>,
+        economy: &EconomyId,
+        published: impl FnOnce() -> Arc<State>,
+    ) -> EconomyNews {
+        let mut channels = self.channels();
+        let channel = channels
+            .entry(economy.clone())
+            .or_insert_with(|| watch::Sender::new(0));
+        tell(channel, newest(&published(), economy));
+        EconomyNews {
+            economy: economy.clone(),
+            newest: channel.subscribe(),
+            news: Arc::clone(self),
+        }
+    }
+
+    /// Tells those who follow one of `moved` of its newest record.
+    pub(crate) fn tell<'a>(&self, state: &State, moved: impl IntoIterator<Item = &'a EconomyId>) {
+        let channels = self.channels();
+        if channels.is_empty() {
+            return;
+        }
+        for economy in moved {
+            if let Some(channel) = channels.get(economy) {
+                tell(channel, newest(state, economy));
+            }
+        }
+    }
+
+    /// Tells all followers of the newest record of their economy, after the state was read from disk.
+    pub(crate) fn tell_all(&self, state: &State) {
+        for (economy, channel) in &*self.channels() {
+            tell(channel, newest(state, economy));
+        }
+    }
+
+    /// Economies that somebody follows.
+    #[cfg(test)]
+    pub(crate) fn followed(&self) -> usize {
+        self.channels().len()
+    }
+
+    fn channels(&self) -> MutexGuard<'_, Channels> {
+        // Each channel is whole at any time.
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl EconomyNews {
+    /// The number of the newest published record; 0 if the economy has none.
+    pub fn newest(&self) -> u64 {
+        *self.newest.borrow()
+    }
+
+    /// Waits until the economy has a published record after `seq`.
+    pub async fn beyond(&mut self, seq: u64) {
+        // The channel is only closed after its last receiver, and this is one.
+        drop(self.newest.wait_for(|newest| *newest > seq).await);
+    }
+}
+
+impl Drop for EconomyNews {
+    fn drop(&mut self) {
+        let mut channels = self.news.channels();
+        // This receiver still counts, and none is made without the lock.
+        if channels
+            .get(&self.economy)
+            .is_some_and(|channel| channel.receiver_count() <= 1)
+        {
+            channels.remove(&self.economy);
+        }
+    }
+}
+
+fn newest(state: &State, economy: &EconomyId) -> u64 {
+    state.books(economy).map_or(0, |books| books.seq())
+}
+
+/// Wakes receivers only if the number rises.
+fn tell(channel: &watch::Sender<u64>, newest: u64) {
+    channel.send_if_modified(|known| {
+        let rises = newest > *known;
+        *known = newest.max(*known);
+        rises
+    });
+}

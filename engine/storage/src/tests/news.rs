@@ -1,0 +1,125 @@
+//! Who is woken by a commit: those who follow its economy, and nobody else.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::atomic::AtomicUsize;
+use std::task::{Context, Poll, Wake, Waker};
+
+use super::failures::{disk_full, rebuilt, send};
+use super::watched::{Step, pace, prepare};
+use super::*;
+
+/// Counts how often it is woken.
+#[derive(Default)]
+struct Wakes(AtomicUsize);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Wakes {
+    fn count(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+type Waiting<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+/// Polls a wait once; what wakes it later is counted.
+fn poll(wait: &mut Waiting<'_>, counter: &Arc<Wakes>) -> bool {
+    let waker = Waker::from(Arc::clone(counter));
+    wait.as_mut()
+        .poll(&mut Context::from_waker(&waker))
+        .is_ready()
+}
+
+#[test]
+fn a_commit_wakes_who_follows_its_economy_and_nobody_else() {
+    let (_folder, path, storage) = open_guild();
+    let quiet: EconomyId = name("quiet");
+    let open = Submission {
+        economy: quiet.clone(),
+        ..submission(None, founding().remove(0))
+    };
+    let opened = storage.submit(open).expect("room").blocking_recv();
+    answered(opened.expect("an answer").expect("no failure"));
+
+    // Each is where its economy is: one record, and five.
+    let mut silent: Vec<EconomyNews> = (0..256).map(|_| storage.follow(&quiet)).collect();
+    let mut moved: Vec<EconomyNews> = (0..3).map(|_| storage.follow(&guild())).collect();
+    assert_eq!((silent[0].newest(), moved[0].newest()), (1, 5));
+    let mut silent: Vec<Waiting<'_>> = silent
+        .iter_mut()
+        .map(|news| Box::pin(news.beyond(1)) as Waiting<'_>)
+        .collect();
+    let mut moved: Vec<Waiting<'_>> = moved
+        .iter_mut()
+        .map(|news| Box::pin(news.beyond(5)) as Waiting<'_>)
+        .collect();
+    let (undisturbed, woken) = (Arc::new(Wakes::default()), Arc::new(Wakes::default()));
+    assert!(!silent.iter_mut().any(|wait| poll(wait, &undisturbed)));
+    assert!(!moved.iter_mut().any(|wait| poll(wait, &woken)));
+    for number in 0..50 {
+        let key = format!("pay {number}");
+        answered(ask(&storage, Some(&key), transfer("user:1", "user:2", 1)));
+    }
+    assert_eq!((undisturbed.count(), woken.count()), (0, 3), "once each");
+    assert!(moved.iter_mut().all(|wait| poll(wait, &woken)));
+    assert!(!silent.iter_mut().any(|wait| poll(wait, &undisturbed)));
+    assert_eq!(storage.event_reads(), 0);
+
+    // Who comes late is told at once, and nothing is kept of those who are gone.
+    let mut late = storage.follow(&guild());
+    assert!(matches!(
+        pin!(late.beyond(54)).poll(&mut Context::from_waker(Waker::noop())),
+        Poll::Ready(())
+    ));
+    drop((silent, moved));
+    storage.close();
+    all_promises_hold(&path);
+}
+
+#[test]
+fn nothing_is_kept_of_those_who_follow_no_more() {
+    let news = Arc::new(crate::news::News::default());
+    let published = || Arc::new(State::default());
+    let first = news.follow(&guild(), published);
+    let second = news.follow(&guild(), published);
+    let other = news.follow(&name("other"), published);
+    assert_eq!(news.followed(), 2);
+    drop(first);
+    assert_eq!(news.followed(), 2, "one is left");
+    drop((second, other));
+    assert_eq!(news.followed(), 0);
+}
+
+/// After a failure the disk alone knows what is there: if the batch is, those who follow hear of it.
+#[test]
+fn a_state_that_is_rebuilt_wakes_who_has_missed_a_commit() {
+    let (_folder, path, storage) = open_guild();
+    storage.close();
+    drop(storage);
+    let mut failed = false;
+    let (writer, shared) = prepare(&path, render, pace(), move |_, step| {
+        if step == Step::Appended && !std::mem::replace(&mut failed, true) {
+            return Err(disk_full());
+        }
+        Ok(())
+    });
+    let published = || shared.published.load_full();
+    let mut news = shared.news.follow(&guild(), published);
+    let wakes = Arc::new(Wakes::default());
+    let mut wait: Waiting<'_> = Box::pin(news.beyond(5));
+    assert!(!poll(&mut wait, &wakes));
+    let thread = std::thread::spawn(move || writer.run());
+    let lost = send(&shared, "pay", transfer("user:1", "user:2", 1));
+    assert_eq!(lost, Err(Failure::Unknown));
+    rebuilt(&shared);
+    assert_eq!(wakes.count(), 1);
+    assert!(poll(&mut wait, &wakes));
+    shared.queue.close();
+    assert!(thread.join().expect("the writer ends"));
+    all_promises_hold(&path);
+}
