@@ -17,7 +17,7 @@ use crate::limits::{
     ARGUMENTS_BYTES_MAX, DEADLINES_AFTER_DRAW, DECLINE_BYTES_MAX, DECLINE_CODE_CHARS_MAX,
     HANDLES_MAX, Limits, REPLY_BYTES_MAX,
 };
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, Task};
 use crate::teller::{Diverged, Teller, Telling};
 use crate::text::excerpt;
 
@@ -227,8 +227,12 @@ fn run_guest(
     let burned = limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0));
     let mut guest = store.into_data();
     let drew = guest.teller.as_ref().is_some_and(Teller::has_drawn);
+    let task = match due {
+        None => Task::Action(&action),
+        Some(_) => Task::Schedule(&action),
+    };
     let ending = match handled {
-        Ok(answer) => Ok(judge(answer, &plugin.manifest, &action, drew)),
+        Ok(answer) => Ok(judge(answer, &plugin.manifest, task, drew)),
         Err(error) => broke(&error, drew),
     };
     let ran = ending.map(|ending| Repeated {
@@ -289,11 +293,11 @@ fn broke(error: &wasmtime::Error, drew: bool) -> std::result::Result<Ending, Bro
 fn judge(
     answer: std::result::Result<String, Decline>,
     manifest: &Manifest,
-    action: &str,
+    task: Task<'_>,
     drew: bool,
 ) -> Ending {
     let judged = match answer {
-        Ok(reply) => judge_reply(&reply, manifest, action),
+        Ok(reply) => judge_reply(&reply, manifest, task),
         Err(_) if drew => Err("it declined after a draw".into()),
         Err(decline) => judge_decline(decline),
     };
@@ -305,7 +309,7 @@ fn judge(
 fn judge_reply(
     reply: &str,
     manifest: &Manifest,
-    action: &str,
+    task: Task<'_>,
 ) -> std::result::Result<Ending, String> {
     if reply.len() > REPLY_BYTES_MAX {
         return Err(format!(
@@ -315,10 +319,10 @@ fn judge_reply(
     }
     let reply: Value =
         serde_json::from_str(reply).map_err(|error| format!("its reply is not JSON: {error}"))?;
-    // A schedule's reply has no schema, and a record has to be read again.
+    // A record has to be read again.
     check_document(&reply, REPLY_BYTES_MAX).map_err(|error| format!("its reply: {error}"))?;
     manifest
-        .check_reply(action, &reply)
+        .check_reply(task, &reply)
         .map_err(|error| format!("its reply does not fit its schema at {error}"))?;
     Ok(Ending::Replied { reply })
 }

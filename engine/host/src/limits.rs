@@ -43,6 +43,10 @@ pub(crate) const READY_MAX: usize = 256;
 
 /// Seconds of a processor that compiling a component may take.
 pub(crate) const COMPILE_CPU_S: u64 = 60;
+/// Seconds of a processor that reading a manifest may take, in the child.
+pub(crate) const MANIFEST_CPU_S: u64 = 5;
+/// Bytes of memory that reading a manifest may take, in the child.
+pub(crate) const MANIFEST_DATA_BYTES: u64 = 256 << 20;
 /// How long compiling a component may take altogether, on a machine that is busy with other things.
 pub(crate) const COMPILE_WALL: Duration = Duration::from_mins(3);
 /// Bytes of memory that compiling a component may take.
@@ -62,13 +66,33 @@ pub(crate) const TYPES_BYTES_MAX: usize = 16 * 1024;
 /// Stack of the thread that checks an upload: room for the deepest types that fit a section.
 pub(crate) const CHECK_STACK_BYTES: usize = 128 * 1024 * 1024;
 
-/// Parts of a JSON Schema, with every reference written out.
+/// Parts of a schema: its schemas, and what stands in their keywords, with every reference written out.
 pub(crate) const SCHEMA_PARTS_MAX: usize = 10_000;
-/// Parts of a schema times values that are held against it.
-pub(crate) const SCHEMA_STEPS_MAX: usize = 4_000_000;
+/// Schemas within each other, with every reference written out.
+pub(crate) const SCHEMA_DEPTH_MAX: usize = 64;
+/// Steps that a value may take to be checked: some 20 ms at worst.
+pub(crate) const SCHEMA_STEPS_MAX: usize = 1_000_000;
+/// The largest `multipleOf`.
+pub(crate) const MULTIPLE_MAX: u64 = bursar_ledger::AMOUNT_MAX;
+/// Bytes of a `format`.
+pub(crate) const FORMAT_BYTES_MAX: usize = 64;
+/// Bytes of a value that are repeated when it does not fit.
+pub(crate) const SHOWN_VALUE_BYTES_MAX: usize = 200;
+/// Bytes of a pattern.
+pub(crate) const PATTERN_BYTES_MAX: usize = 512;
+/// Groups within each other in a pattern.
+pub(crate) const PATTERN_NESTING_MAX: u32 = 32;
+/// Bytes of what a pattern compiles to.
+pub(crate) const PATTERN_PROGRAM_BYTES_MAX: usize = 128 * 1024;
+/// Different patterns in a manifest.
+pub(crate) const PATTERNS_MAX: usize = 64;
+/// Bytes of what all patterns of a manifest compile to.
+pub(crate) const PATTERNS_PROGRAM_BYTES_MAX: usize = 1024 * 1024;
 
 /// Bytes of a manifest.
 pub(crate) const MANIFEST_BYTES_MAX: usize = 128 * 1024;
+/// Values in a manifest: each object takes some hundred bytes of memory.
+pub(crate) const MANIFEST_VALUES_MAX: usize = 8_192;
 /// Actions in a manifest.
 pub(crate) const ACTIONS_MAX: usize = 64;
 /// Odds in a manifest.

@@ -1,5 +1,7 @@
 //! A plugin's manifest: what it says of itself, checked before anybody believes it.
 
+mod texts;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -14,8 +16,9 @@ use serde_json::Value;
 use crate::limits::{
     ACTIONS_MAX, ARGUMENTS_BYTES_MAX, MANIFEST_BYTES_MAX, ODDS_MAX, REPLY_BYTES_MAX, TEXT_CHARS_MAX,
 };
-use crate::report::{Finding, Report};
-use crate::schema::{Schema, SchemaError};
+use crate::report::{Finding, Findings, Report};
+use crate::schema::{Patterns, Place, Schema, SchemaError, check_kept};
+use crate::text::excerpt;
 
 /// An action that a plugin offers.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -32,12 +35,15 @@ pub struct Action {
 }
 
 /// Something that a plugin does by itself.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct ManifestSchedule {
     /// Its name, as an action's.
     pub name: String,
     /// What it does, for people.
     pub description: String,
+    /// JSON Schema of its reply. Without one, it replies any JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply: Option<Value>,
     /// When, and what becomes of due times that were missed.
     #[serde(flatten)]
     pub rule: ScheduleRule,
@@ -113,10 +119,26 @@ pub struct Manifest {
 struct Schemas {
     configuration: Schema,
     actions: Vec<(String, Schema, Schema)>,
+    /// Replies of schedules that have a schema.
+    schedules: Vec<(String, Schema)>,
 }
 
-fn bad(message: impl Into<String>) -> Finding {
-    Finding::new("manifest_invalid", message)
+/// What a guest was asked to do. An action and a schedule may have the same name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Task<'a> {
+    /// An action, by its name.
+    Action(&'a str),
+    /// A schedule, by its name.
+    Schedule(&'a str),
+}
+
+/// A finding whose message may repeat what the manifest says, and so is cut.
+fn bad(message: impl AsRef<str>) -> Finding {
+    Finding::new("manifest_invalid", excerpt(message.as_ref()))
+}
+
+fn unreadable(error: &serde_json::Error) -> Finding {
+    bad(format!("`describe`: {error}"))
 }
 
 /// Whether a text is the name of an action, a schedule or a kind of hold.
@@ -126,21 +148,30 @@ fn is_word(name: &str) -> bool {
 }
 
 impl Manifest {
-    /// Reads a manifest, or says everything that is wrong with it.
-    pub(crate) fn parse(text: &str) -> Result<Self, Report> {
+    /// Checks that a manifest is not too long to be read.
+    pub(crate) fn check_size(text: &str) -> Result<(), Report> {
         if text.len() > MANIFEST_BYTES_MAX {
             return Err(bad(format!("it has more than {MANIFEST_BYTES_MAX} bytes")).into());
         }
-        let mut manifest: Self =
-            serde_json::from_str(text).map_err(|error| bad(format!("`describe`: {error}")))?;
-        let mut findings = manifest.check_words();
+        Ok(())
+    }
+
+    /// Reads a manifest, or says everything that is wrong with it.
+    pub(crate) fn parse(text: &str) -> Result<Self, Report> {
+        Self::check_size(text)?;
+        // Texts come first: what is said of the rest may repeat them.
+        let value: Value = serde_json::from_str(text).map_err(|error| unreadable(&error))?;
+        let mut findings = Findings::default();
+        texts::check_texts(&value, &mut findings);
+        findings.report()?;
+        drop(value);
+        let mut manifest: Self = serde_json::from_str(text).map_err(|error| unreadable(&error))?;
+        let mut findings = Findings::default();
+        findings.extend(manifest.check_words());
         findings.extend(manifest.check_accounts());
         findings.extend(manifest.check_rules());
-        match manifest.compile_schemas() {
-            Ok(schemas) => manifest.schemas = Some(Arc::new(schemas)),
-            Err(more) => findings.extend(more),
-        }
-        Report::unless_empty(findings)?;
+        manifest.schemas = manifest.compile_schemas(&mut findings).map(Arc::new);
+        findings.report()?;
         Ok(manifest)
     }
 
@@ -246,31 +277,44 @@ impl Manifest {
         findings
     }
 
-    fn compile_schemas(&self) -> Result<Schemas, Vec<Finding>> {
-        let mut findings = Vec::new();
-        let mut keep = |what: &str, schema: &Value| {
-            let compiled = Schema::compile(schema);
-            let wrong = |error| findings.push(bad(format!("the schema of {what}: {error}")));
-            compiled.map_err(wrong).ok()
+    /// Makes all schemas ready. `None` if anything was found in one of them.
+    fn compile_schemas(&self, findings: &mut Findings) -> Option<Schemas> {
+        let mut patterns = Patterns::default();
+        let mut compile = |what: &str, pointer: &str, schema: &Value| {
+            let place = Place { what, pointer };
+            Schema::compile(schema, place, &mut patterns, findings)
         };
-        let configuration = keep("the configuration", &self.configuration);
-        let actions: Vec<_> = self
-            .actions
-            .iter()
-            .filter_map(|action| {
-                let name = action.name.clone();
-                let arguments = keep(&format!("`{name}`'s arguments"), &action.arguments);
-                let reply = keep(&format!("`{name}`'s reply"), &action.reply);
-                Some((name, arguments?, reply?))
-            })
-            .collect();
-        match configuration {
-            Some(configuration) if findings.is_empty() => Ok(Schemas {
-                configuration,
-                actions,
-            }),
-            Some(_) | None => Err(findings),
+        let configuration = compile("the configuration", "/configuration", &self.configuration);
+        let mut complete = true;
+        let mut actions = Vec::with_capacity(self.actions.len());
+        for (index, action) in self.actions.iter().enumerate() {
+            let (name, at) = (&action.name, format!("/actions/{index}"));
+            let what = format!("`{name}`'s arguments");
+            let arguments = compile(&what, &format!("{at}/arguments"), &action.arguments);
+            let what = format!("`{name}`'s reply");
+            let reply = compile(&what, &format!("{at}/reply"), &action.reply);
+            match (arguments, reply) {
+                (Some(arguments), Some(reply)) => actions.push((name.clone(), arguments, reply)),
+                (Some(_) | None, _) => complete = false,
+            }
         }
+        let mut schedules = Vec::with_capacity(self.schedules.len());
+        for (index, schedule) in self.schedules.iter().enumerate() {
+            let Some(reply) = &schedule.reply else {
+                continue;
+            };
+            let what = format!("the reply of the schedule `{}`", schedule.name);
+            match compile(&what, &format!("/schedules/{index}/reply"), reply) {
+                Some(reply) => schedules.push((schedule.name.clone(), reply)),
+                None => complete = false,
+            }
+        }
+        let configuration = configuration.filter(|_| complete)?;
+        Some(Schemas {
+            configuration,
+            actions,
+            schedules,
+        })
     }
 
     /// An action by its name.
@@ -291,10 +335,21 @@ impl Manifest {
         })
     }
 
-    /// Whether a reply fits the action's schema.
-    pub fn check_reply(&self, action: &str, reply: &Value) -> Result<(), SchemaError> {
-        self.schemas_of(action)
-            .map_or(Ok(()), |(_, schema)| schema.check(reply, REPLY_BYTES_MAX))
+    /// Checks that a reply fits the schema of what was asked. A schedule without a schema may reply any
+    /// JSON that records keep.
+    pub(crate) fn check_reply(&self, task: Task<'_>, reply: &Value) -> Result<(), SchemaError> {
+        let schema = match task {
+            Task::Action(name) => self.schemas_of(name).map(|(_, reply)| reply),
+            Task::Schedule(name) => {
+                let schedules = self.schemas.iter().flat_map(|schemas| &schemas.schedules);
+                let mut schedules = schedules.filter(|(known, _)| known == name);
+                schedules.next().map(|(_, reply)| reply)
+            }
+        };
+        match schema {
+            Some(schema) => schema.check(reply, REPLY_BYTES_MAX),
+            None => check_kept(reply, REPLY_BYTES_MAX),
+        }
     }
 
     /// Whether a configuration fits the plugin's schema.

@@ -17,6 +17,9 @@ pub struct Finding {
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// Where it stands in the manifest, as a JSON pointer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
     /// Where it stands in the upload.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub place: Option<Place>,
@@ -57,6 +60,7 @@ impl Finding {
             code,
             message: message.into(),
             hint: None,
+            pointer: None,
             place: None,
             expected: None,
             found: None,
@@ -67,6 +71,15 @@ impl Finding {
     pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
         Self {
             hint: Some(hint.into()),
+            ..self
+        }
+    }
+
+    /// Says where in the manifest it is. Names in a pointer are the manifest's: what does not print is
+    /// escaped, and a long pointer is cut.
+    pub(crate) fn pointer(self, pointer: &str) -> Self {
+        Self {
+            pointer: Some(excerpt(pointer)),
             ..self
         }
     }
@@ -208,15 +221,6 @@ impl Findings {
     }
 }
 
-impl Report {
-    /// All is well unless something was found.
-    pub(crate) fn unless_empty(found: Vec<Finding>) -> Result<(), Self> {
-        let mut findings = Findings::default();
-        findings.extend(found);
-        findings.report()
-    }
-}
-
 impl Extend<Finding> for Findings {
     fn extend<T: IntoIterator<Item = Finding>>(&mut self, findings: T) {
         findings.into_iter().for_each(|finding| self.add(finding));
@@ -240,6 +244,9 @@ impl fmt::Display for Place {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.code, self.message)?;
+        if let Some(pointer) = &self.pointer {
+            write!(f, "\n    at {pointer}")?;
+        }
         if let Some(place) = &self.place {
             write!(f, "\n    {place}")?;
         }

@@ -2,17 +2,22 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod abuse;
+mod allocations;
 mod answers;
 mod border;
 mod check;
 mod contract;
 mod fuzz;
 mod guest;
+mod hostile;
 mod interfaces;
+mod keywords;
 mod limits;
 mod manifests;
 mod mutants;
 mod ready;
 mod requests;
+mod schedules;
+mod schemas;
 mod sizes;
 mod world;

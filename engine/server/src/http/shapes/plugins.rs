@@ -129,6 +129,10 @@ shape!(Finding, |generator| json_schema!({
         "code": { "type": "string" },
         "message": { "type": "string" },
         "hint": { "description": "What to do about it.", "type": "string" },
+        "pointer": {
+            "description": "Where it stands in the manifest, as a JSON pointer.",
+            "type": "string",
+        },
         "place": generator.subschema_for::<Place>(),
         "expected": {
             "description": "What the contract has there: a type in WIT, or a version.",

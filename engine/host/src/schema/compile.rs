@@ -1,0 +1,500 @@
+//! From JSON to a schema that is ready to use: only what the dialect has, each value typed and bounded.
+//! Everything that is wrong is found in one walk.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Number, Value};
+
+use super::dialect::{DRAFT, KEYWORDS, instead_of};
+use super::error::{Path, shown};
+use super::measure::measure;
+use super::parts::{
+    ArrayCheck, Check, Combination, Members, NumberCheck, ObjectCheck, Part, PartId, Parts,
+    TextCheck, TypeSet,
+};
+use super::pattern::Patterns;
+use crate::limits::{FORMAT_BYTES_MAX, MULTIPLE_MAX};
+use crate::report::{Finding, Findings};
+use crate::text::excerpt;
+
+/// Where a schema stands in its manifest.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
+    /// Of what it is the schema, for people.
+    pub(crate) what: &'a str,
+    /// Its place, as a JSON pointer into the manifest.
+    pub(crate) pointer: &'a str,
+}
+
+/// Compiles a schema. `None` if anything was found in it.
+pub(super) fn compile(
+    schema: &Value,
+    place: Place<'_>,
+    patterns: &mut Patterns,
+    findings: &mut Findings,
+) -> Option<Parts> {
+    let mut builder = Builder {
+        place,
+        patterns,
+        findings,
+        clean: true,
+        list: Vec::new(),
+        definitions: BTreeMap::new(),
+    };
+    builder.define(schema);
+    let root = builder.part(schema, &Path::TOP);
+    let Builder { list, clean, .. } = builder;
+    if !clean {
+        return None;
+    }
+    let parts = Parts { list, root };
+    match measure(&parts) {
+        Ok(()) => Some(parts),
+        Err(problem) => {
+            let message = format!("the schema of {}: {problem}", place.what);
+            let found = Finding::new("schema_invalid", message).pointer(place.pointer);
+            findings.add(found.hint(problem.hint()));
+            None
+        }
+    }
+}
+
+struct Builder<'a> {
+    place: Place<'a>,
+    patterns: &'a mut Patterns,
+    findings: &'a mut Findings,
+    clean: bool,
+    list: Vec<Part>,
+    /// The parts that `$ref` can lead to, by their names in `$defs`.
+    definitions: BTreeMap<String, PartId>,
+}
+
+/// The members of one schema, and where it stands.
+#[derive(Clone, Copy)]
+struct Keywords<'a> {
+    members: &'a Map<String, Value>,
+    at: &'a Path<'a>,
+}
+
+impl Builder<'_> {
+    fn wrong(&mut self, at: &Path<'_>, message: &str, hint: impl Into<String>) {
+        self.clean = false;
+        let pointer = format!("{}{}", self.place.pointer, at.pointer());
+        let message = format!("the schema of {}: {message}", self.place.what);
+        let found = Finding::new("schema_invalid", message).pointer(&pointer);
+        self.findings.add(found.hint(hint));
+    }
+
+    fn reserve(&mut self) -> PartId {
+        self.list.push(Part::Nothing);
+        PartId(self.list.len() - 1)
+    }
+
+    /// Reserves a part for each name in `$defs` before any of them is compiled: they may refer to each
+    /// other in any order.
+    fn define(&mut self, schema: &Value) {
+        let Some(Value::Object(definitions)) = schema.get("$defs") else {
+            return;
+        };
+        for name in definitions.keys() {
+            let id = self.reserve();
+            self.definitions.insert(name.clone(), id);
+        }
+        let (top, keyword) = (Path::TOP, "$defs");
+        let at = top.member(keyword);
+        for (name, definition) in definitions {
+            let id = self.definitions[name];
+            self.list[id.0] = self.compiled(definition, &at.member(name));
+        }
+    }
+
+    fn part(&mut self, schema: &Value, at: &Path<'_>) -> PartId {
+        let id = self.reserve();
+        self.list[id.0] = self.compiled(schema, at);
+        id
+    }
+
+    fn compiled(&mut self, schema: &Value, at: &Path<'_>) -> Part {
+        match schema {
+            Value::Bool(true) => Part::Anything,
+            Value::Bool(false) => Part::Nothing,
+            Value::Object(members) => Part::Checks(self.checks(Keywords { members, at })),
+            Value::Null | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+                let message = format!("{} is no schema", shown(schema));
+                self.wrong(at, &message, "a schema is an object, true or false");
+                Part::Nothing
+            }
+        }
+    }
+
+    fn checks(&mut self, schema: Keywords<'_>) -> Vec<Check> {
+        self.keywords(schema);
+        self.annotations(schema);
+        // What is cheap comes first, and what gives the plainest message.
+        let mut checks = Vec::new();
+        checks.extend(self.types(schema).map(Check::Type));
+        checks.extend(self.values(schema));
+        self.numbers(schema, &mut checks);
+        self.texts(schema, &mut checks);
+        self.arrays(schema, &mut checks);
+        self.objects(schema, &mut checks);
+        self.combinations(schema, &mut checks);
+        checks
+    }
+
+    /// Every keyword is one of the dialect's.
+    fn keywords(&mut self, Keywords { members, at }: Keywords<'_>) {
+        for keyword in members.keys() {
+            if KEYWORDS.contains(&keyword.as_str()) {
+                continue;
+            }
+            let hint = match (instead_of(keyword), nearest(keyword)) {
+                (Some(hint), _) => hint.into(),
+                (None, Some(nearest)) => format!("did you mean `{nearest}`?"),
+                (None, None) => "docs/plugins.md lists the keywords under \"Schemas\"".into(),
+            };
+            let message = format!("`{}` is not a keyword here", excerpt(keyword));
+            self.wrong(&at.member(keyword), &message, hint);
+        }
+    }
+
+    /// What is for people and forms, and is never held against a value.
+    fn annotations(&mut self, schema: Keywords<'_>) {
+        for keyword in ["$comment", "title", "description"] {
+            self.typed(schema, keyword, "a text", Value::as_str);
+        }
+        for keyword in ["deprecated", "readOnly", "writeOnly"] {
+            self.typed(schema, keyword, "true or false", Value::as_bool);
+        }
+        self.typed(schema, "examples", "a list", Value::as_array);
+        if let Some(format) = self.typed(schema, "format", "a text", Value::as_str)
+            && format.len() > FORMAT_BYTES_MAX
+        {
+            let message = format!("a format has at most {FORMAT_BYTES_MAX} bytes");
+            let hint = "a format is a word such as `date`, for people and forms";
+            self.wrong(&schema.at.member("format"), &message, hint);
+        }
+        if let Some(draft) = self.typed(schema, "$schema", "a text", Value::as_str)
+            && draft != DRAFT
+        {
+            let message = format!("`{}` is another JSON Schema", excerpt(draft));
+            let hint = format!("leave `$schema` out, or write \"{DRAFT}\"");
+            self.wrong(&schema.at.member("$schema"), &message, hint);
+        }
+        if schema.members.contains_key("$defs") && !schema.at.is_top() {
+            let hint = "move them to the `$defs` of the schema as a whole";
+            let message = "`$defs` stand at the top of a schema only";
+            self.wrong(&schema.at.member("$defs"), message, hint);
+        } else {
+            self.typed(schema, "$defs", "an object of schemas", Value::as_object);
+        }
+    }
+
+    /// The value of a keyword, if it is there and of its type.
+    fn typed<'v, T: 'v>(
+        &mut self,
+        Keywords { members, at }: Keywords<'v>,
+        keyword: &'v str,
+        expected: &str,
+        read: impl FnOnce(&'v Value) -> Option<T>,
+    ) -> Option<T> {
+        let value = members.get(keyword)?;
+        let typed = read(value);
+        if typed.is_none() {
+            let message = format!("`{keyword}` is {expected}, not {}", shown(value));
+            let hint = format!("write {expected}, or leave `{keyword}` out");
+            self.wrong(&at.member(keyword), &message, hint);
+        }
+        typed
+    }
+
+    fn count(&mut self, schema: Keywords<'_>, keyword: &str) -> Option<u64> {
+        self.typed(schema, keyword, "a whole number from 0 on", Value::as_u64)
+    }
+
+    fn bound(&mut self, schema: Keywords<'_>, keyword: &str) -> Option<Number> {
+        let number = self.typed(schema, keyword, "a number", Value::as_number);
+        number.cloned()
+    }
+
+    fn schema(&mut self, Keywords { members, at }: Keywords<'_>, keyword: &str) -> Option<PartId> {
+        let schema = members.get(keyword)?;
+        Some(self.part(schema, &at.member(keyword)))
+    }
+
+    fn schemas(&mut self, schema: Keywords<'_>, keyword: &str) -> Option<Vec<PartId>> {
+        let expected = "a list of schemas, not empty";
+        let list = self.typed(schema, keyword, expected, |value| {
+            value.as_array().filter(|list| !list.is_empty())
+        })?;
+        let at = schema.at.member(keyword);
+        let parts = list.iter().enumerate();
+        Some(
+            parts
+                .map(|(index, schema)| self.part(schema, &at.item(index)))
+                .collect(),
+        )
+    }
+
+    fn named_schemas(&mut self, schema: Keywords<'_>, keyword: &str) -> Vec<(String, PartId)> {
+        let Some(named) = self.typed(schema, keyword, "an object of schemas", Value::as_object)
+        else {
+            return Vec::new();
+        };
+        let at = schema.at.member(keyword);
+        let parts = named.iter();
+        parts
+            .map(|(name, schema)| (name.clone(), self.part(schema, &at.member(name))))
+            .collect()
+    }
+
+    fn types(&mut self, schema: Keywords<'_>) -> Option<TypeSet> {
+        let expected = "null, boolean, integer, number, string, array or object, or a list of them";
+        self.typed(schema, "type", expected, |value| match value {
+            Value::String(name) => TypeSet::default().with(name),
+            Value::Array(names) if !names.is_empty() => {
+                let mut names = names.iter();
+                names.try_fold(TypeSet::default(), |set, name| set.with(name.as_str()?))
+            }
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::Array(_)
+            | Value::Object(_) => None,
+        })
+    }
+
+    fn values(&mut self, schema: Keywords<'_>) -> Vec<Check> {
+        let constant = schema.members.get("const");
+        let mut checks: Vec<_> = constant.cloned().map(Check::Const).into_iter().collect();
+        let values = self.typed(schema, "enum", "a list of values, not empty", |value| {
+            value.as_array().filter(|values| !values.is_empty())
+        });
+        checks.extend(values.cloned().map(Check::Enum));
+        checks
+    }
+
+    fn numbers(&mut self, schema: Keywords<'_>, checks: &mut Vec<Check>) {
+        checks.extend(
+            self.bound(schema, "minimum")
+                .map(NumberCheck::Minimum)
+                .map(Check::Number),
+        );
+        checks.extend(
+            self.bound(schema, "maximum")
+                .map(NumberCheck::Maximum)
+                .map(Check::Number),
+        );
+        checks.extend(
+            self.bound(schema, "exclusiveMinimum")
+                .map(NumberCheck::ExclusiveMinimum)
+                .map(Check::Number),
+        );
+        checks.extend(
+            self.bound(schema, "exclusiveMaximum")
+                .map(NumberCheck::ExclusiveMaximum)
+                .map(Check::Number),
+        );
+        let expected = format!("a whole number from 1 to {MULTIPLE_MAX}");
+        let multiple = self.typed(schema, "multipleOf", &expected, |value| {
+            value.as_u64().filter(|of| (1..=MULTIPLE_MAX).contains(of))
+        });
+        checks.extend(multiple.map(NumberCheck::MultipleOf).map(Check::Number));
+    }
+
+    fn texts(&mut self, schema: Keywords<'_>, checks: &mut Vec<Check>) {
+        checks.extend(
+            self.count(schema, "minLength")
+                .map(TextCheck::MinLength)
+                .map(Check::Text),
+        );
+        checks.extend(
+            self.count(schema, "maxLength")
+                .map(TextCheck::MaxLength)
+                .map(Check::Text),
+        );
+        if let Some(text) = self.typed(schema, "pattern", "a text", Value::as_str) {
+            match self.patterns.compile(text) {
+                Ok(pattern) => checks.push(Check::Text(TextCheck::Pattern(pattern))),
+                Err(bad) => self.wrong(&schema.at.member("pattern"), &bad.message, bad.hint),
+            }
+        }
+    }
+
+    fn arrays(&mut self, schema: Keywords<'_>, checks: &mut Vec<Check>) {
+        checks.extend(
+            self.count(schema, "minItems")
+                .map(ArrayCheck::MinItems)
+                .map(Check::Array),
+        );
+        checks.extend(
+            self.count(schema, "maxItems")
+                .map(ArrayCheck::MaxItems)
+                .map(Check::Array),
+        );
+        let first = self.schemas(schema, "prefixItems").unwrap_or_default();
+        let rest = self.schema(schema, "items");
+        if !first.is_empty() || rest.is_some() {
+            checks.push(Check::Array(ArrayCheck::Items { first, rest }));
+        }
+        let least = self.count(schema, "minContains");
+        let most = self.count(schema, "maxContains");
+        match self.schema(schema, "contains") {
+            Some(item) => checks.push(Check::Array(ArrayCheck::Contains {
+                item,
+                least: least.unwrap_or(1),
+                most,
+            })),
+            None => self.useless(schema, "contains", &["minContains", "maxContains"]),
+        }
+        let unique = self.typed(schema, "uniqueItems", "true or false", Value::as_bool);
+        if unique == Some(true) {
+            checks.push(Check::Array(ArrayCheck::UniqueItems));
+        }
+    }
+
+    /// Keywords that mean nothing without another one.
+    fn useless(
+        &mut self,
+        Keywords { members, at }: Keywords<'_>,
+        without: &str,
+        keywords: &[&str],
+    ) {
+        for keyword in keywords {
+            if members.contains_key(*keyword) {
+                let message = format!("`{keyword}` means nothing without `{without}`");
+                let hint = format!("leave it out, or add `{without}`");
+                self.wrong(&at.member(keyword), &message, hint);
+            }
+        }
+    }
+
+    fn names(&mut self, schema: Keywords<'_>, keyword: &str, value: &Value) -> Option<Vec<String>> {
+        let names = value.as_array().and_then(|names| {
+            let mut names = names.iter();
+            names.try_fold(Vec::new(), |mut all, name| {
+                all.push(name.as_str()?.to_owned());
+                Some(all)
+            })
+        });
+        if names.is_none() {
+            let message = format!("`{keyword}` has lists of names, not {}", shown(value));
+            let hint = "write a list of texts";
+            self.wrong(&schema.at.member(keyword), &message, hint);
+        }
+        names
+    }
+
+    fn objects(&mut self, schema: Keywords<'_>, checks: &mut Vec<Check>) {
+        checks.extend(
+            self.count(schema, "minProperties")
+                .map(ObjectCheck::MinProperties)
+                .map(Check::Object),
+        );
+        checks.extend(
+            self.count(schema, "maxProperties")
+                .map(ObjectCheck::MaxProperties)
+                .map(Check::Object),
+        );
+        if let Some(value) = schema.members.get("required") {
+            let names = self.names(schema, "required", value);
+            checks.extend(names.map(ObjectCheck::Required).map(Check::Object));
+        }
+        let keyword = "dependentRequired";
+        let expected = "an object of lists of names";
+        if let Some(dependents) = self.typed(schema, keyword, expected, Value::as_object) {
+            let lists = dependents.iter().filter_map(|(name, value)| {
+                Some((name.clone(), self.names(schema, keyword, value)?))
+            });
+            checks.push(Check::Object(ObjectCheck::DependentRequired(
+                lists.collect(),
+            )));
+        }
+        let dependents = self.named_schemas(schema, "dependentSchemas");
+        if !dependents.is_empty() {
+            checks.push(Check::Object(ObjectCheck::DependentSchemas(dependents)));
+        }
+        let named = self.named_schemas(schema, "properties");
+        let matching = self.named_schemas(schema, "patternProperties");
+        let matching = matching.into_iter().filter_map(|(pattern, part)| {
+            match self.patterns.compile(&pattern) {
+                Ok(pattern) => Some((pattern, part)),
+                Err(bad) => {
+                    let at = schema.at.member("patternProperties");
+                    self.wrong(&at.member(&pattern), &bad.message, bad.hint);
+                    None
+                }
+            }
+        });
+        let members = Members {
+            named: named.into_iter().collect(),
+            matching: matching.collect(),
+            others: self.schema(schema, "additionalProperties"),
+        };
+        if !members.named.is_empty() || !members.matching.is_empty() || members.others.is_some() {
+            checks.push(Check::Object(ObjectCheck::Members(members)));
+        }
+        checks.extend(
+            self.schema(schema, "propertyNames")
+                .map(ObjectCheck::PropertyNames)
+                .map(Check::Object),
+        );
+    }
+
+    fn combinations(&mut self, schema: Keywords<'_>, checks: &mut Vec<Check>) {
+        if let Some(reference) = self.typed(schema, "$ref", "a text", Value::as_str) {
+            let part = self.refer(schema, reference);
+            checks.extend(part.map(Combination::Reference).map(Check::Combination));
+        }
+        checks.extend(
+            self.schemas(schema, "allOf")
+                .map(Combination::AllOf)
+                .map(Check::Combination),
+        );
+        checks.extend(
+            self.schemas(schema, "anyOf")
+                .map(Combination::AnyOf)
+                .map(Check::Combination),
+        );
+        checks.extend(
+            self.schemas(schema, "oneOf")
+                .map(Combination::OneOf)
+                .map(Check::Combination),
+        );
+        checks.extend(
+            self.schema(schema, "not")
+                .map(Combination::Not)
+                .map(Check::Combination),
+        );
+        match self.schema(schema, "if") {
+            Some(condition) => checks.push(Check::Combination(Combination::If {
+                condition,
+                then: self.schema(schema, "then"),
+                otherwise: self.schema(schema, "else"),
+            })),
+            None => self.useless(schema, "if", &["then", "else"]),
+        }
+    }
+
+    fn refer(&mut self, schema: Keywords<'_>, reference: &str) -> Option<PartId> {
+        let name = reference.strip_prefix("#/$defs/");
+        let name = name.map(|name| name.replace("~1", "/").replace("~0", "~"));
+        let id = name.and_then(|name| self.definitions.get(&name).copied());
+        if id.is_none() {
+            let message = format!("`{}` is no reference here", excerpt(reference));
+            let hint = "refer to `#/$defs/NAME`, where NAME is in the `$defs` at the top";
+            self.wrong(&schema.at.member("$ref"), &message, hint);
+        }
+        id
+    }
+}
+
+/// The keyword that may have been meant.
+fn nearest(keyword: &str) -> Option<&'static str> {
+    if keyword.len() > 32 {
+        return None;
+    }
+    let measured = KEYWORDS.map(|known| (strsim::osa_distance(keyword, known), known));
+    let (distance, known) = measured.into_iter().min_by_key(|(distance, _)| *distance)?;
+    (distance <= 2).then_some(known)
+}

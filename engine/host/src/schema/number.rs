@@ -1,0 +1,155 @@
+//! Numbers and values of JSON compared as JSON Schema compares them: by what they mean, so that `1` and
+//! `1.0` are one number.
+
+use std::cmp::Ordering;
+
+use serde_json::{Number, Value};
+
+/// A number as it is compared: exactly, whatever it was written as.
+#[derive(Clone, Copy, Debug)]
+enum Exact {
+    Whole(i128),
+    Float(f64),
+}
+
+fn exact(number: &Number) -> Exact {
+    if let Some(whole) = number.as_u64() {
+        return Exact::Whole(whole.into());
+    }
+    if let Some(whole) = number.as_i64() {
+        return Exact::Whole(whole.into());
+    }
+    let float = number.as_f64().unwrap_or(f64::NAN);
+    // Every float without a fraction in this range is a whole number of 128 bits.
+    if float.fract() == 0.0 && float.abs() < 1e38 {
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "it has no fraction and fits"
+        )]
+        return Exact::Whole(float as i128);
+    }
+    Exact::Float(float)
+}
+
+/// Tells whether a number has no fraction.
+pub(super) fn is_whole(number: &Number) -> bool {
+    match exact(number) {
+        Exact::Whole(_) => true,
+        Exact::Float(float) => float.fract() == 0.0,
+    }
+}
+
+/// Compares two numbers.
+pub(super) fn compare(a: &Number, b: &Number) -> Ordering {
+    match (exact(a), exact(b)) {
+        (Exact::Whole(a), Exact::Whole(b)) => a.cmp(&b),
+        (Exact::Float(a), Exact::Float(b)) => a.total_cmp(&b),
+        (Exact::Whole(a), Exact::Float(b)) => against_float(a, b),
+        (Exact::Float(a), Exact::Whole(b)) => against_float(b, a).reverse(),
+    }
+}
+
+/// Compares a whole number with a float that is none, or is one beyond 10^38.
+fn against_float(whole: i128, float: f64) -> Ordering {
+    if float.abs() >= 1e38 {
+        return 0.0_f64.total_cmp(&float);
+    }
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "the fraction is looked at below"
+    )]
+    let truncated = float.trunc() as i128;
+    let fraction = 0.0_f64.total_cmp(&float.fract());
+    whole.cmp(&truncated).then(fraction)
+}
+
+/// Tells whether a number is a multiple of a whole number.
+pub(super) fn is_multiple(number: &Number, of: u64) -> bool {
+    match exact(number) {
+        Exact::Whole(whole) => whole % i128::from(of) == 0,
+        #[allow(
+            clippy::cast_precision_loss,
+            reason = "it is at most 2^53 - 1, and so exact"
+        )]
+        Exact::Float(float) => float.fract() == 0.0 && float % (of as f64) == 0.0,
+    }
+}
+
+/// Writes a number so that equal numbers are equal texts.
+pub(super) fn write_canonical(number: &Number, to: &mut String) {
+    match exact(number) {
+        Exact::Whole(whole) => to.push_str(&whole.to_string()),
+        Exact::Float(float) => to.push_str(&float.to_string()),
+    }
+}
+
+/// The number of values in a value, itself among them, and one more for each 64 bytes of a text: what
+/// comparing it can cost.
+pub(super) fn values_in(value: &Value) -> usize {
+    match value {
+        Value::Array(values) => values.iter().map(values_in).fold(1, usize::saturating_add),
+        Value::Object(members) => members
+            .iter()
+            .map(|(name, value)| values_in(value) + name.len() / 64)
+            .fold(1, usize::saturating_add),
+        Value::String(text) => 1 + text.len() / 64,
+        Value::Null | Value::Bool(_) | Value::Number(_) => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn number(value: &Value) -> Number {
+        value.as_number().expect("a number").clone()
+    }
+
+    #[test]
+    fn numbers_compare_by_what_they_mean() {
+        let ascending = [
+            json!(-1e300),
+            json!(-1e38),
+            json!(i64::MIN),
+            json!(-2),
+            json!(-1.5),
+            json!(-1),
+            json!(-0.5),
+            json!(0),
+            json!(0.5),
+            json!(1),
+            json!(1.5),
+            json!(9_007_199_254_740_993_u64),
+            json!(u64::MAX),
+            json!(1e38),
+            json!(1e300),
+        ];
+        for (a, left) in ascending.iter().enumerate() {
+            for (b, right) in ascending.iter().enumerate() {
+                let compared = compare(&number(left), &number(right));
+                assert_eq!(compared, a.cmp(&b), "{left} and {right}");
+            }
+        }
+        for (a, b) in [(json!(1), json!(1.0)), (json!(0), json!(-0.0))] {
+            assert_eq!(compare(&number(&a), &number(&b)), Ordering::Equal);
+        }
+    }
+
+    #[test]
+    fn multiples_have_no_fraction_and_no_rest() {
+        for (value, of, is) in [
+            (json!(10), 5, true),
+            (json!(10.0), 5, true),
+            (json!(-10), 5, true),
+            (json!(0), 7, true),
+            (json!(11), 5, false),
+            (json!(10.5), 5, false),
+            (json!(1e300), 2, true),
+            (json!(1e300), (1 << 53) - 1, false),
+        ] {
+            assert_eq!(is_multiple(&number(&value), of), is, "{value} of {of}");
+        }
+    }
+}

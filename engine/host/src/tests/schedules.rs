@@ -1,0 +1,117 @@
+//! What a plugin does by itself, and replies.
+
+use bursar_ledger::{AccountId, CallRequest, Ending, FuelClass, Timestamp, Transcript};
+use serde_json::{Value, json};
+
+use super::guest::Guest;
+use super::world::{NOW, checked, fault_of, finish};
+use crate::teller::Telling;
+use crate::{Checked, Limits, call};
+
+/// A guest with a schedule that has the name of its action, and replies this.
+fn scheduled(reply: &str, schedule: &Value, action: &Value) -> Checked {
+    let mut guest = Guest::new();
+    let mut manifest: Value = serde_json::from_str(&guest.manifest).unwrap();
+    manifest["schedules"] = json!([schedule]);
+    manifest["actions"][0]["reply"] = action.clone();
+    guest.manifest = manifest.to_string();
+    let length = reply.len();
+    let text = reply.replace('"', "\\22");
+    guest.component_fields = format!(
+        "(core module $run-module (memory (export \"memory\") 1)
+           (func (export \"realloc\") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
+           (func (export \"run\") (param i32 i32 i64) (result i32)
+             (i32.store8 (i32.const 16) (i32.const 0))
+             (i32.store (i32.const 20) (i32.const 64))
+             (i32.store (i32.const 24) (i32.const {length}))
+             (i32.const 16))
+           (data (i32.const 64) \"{text}\"))
+         (core instance $runs (instantiate $run-module))
+         (type $no (record (field \"code\" string) (field \"message\" string)))
+         (func $run (param \"name\" string) (param \"due\" u64)
+             (result (result string (error $no)))
+           (canon lift (core func $runs \"run\") (memory $runs \"memory\")
+             (realloc (func $runs \"realloc\"))))
+         (component $run-names
+           (type $no' (record (field \"code\" string) (field \"message\" string)))
+           (import \"decline\" (type $no (eq $no')))
+           (import \"run\" (func $run (param \"name\" string) (param \"due\" u64)
+             (result (result string (error $no)))))
+           (export $named \"decline\" (type $no))
+           (export \"run\" (func $run) (func (param \"name\" string) (param \"due\" u64)
+             (result (result string (error $named))))))
+         (instance $schedule (instantiate $run-names (with \"decline\" (type $no))
+           (with \"run\" (func $run))))
+         (export \"bursar:plugin/schedule@0.1.0\" (instance $schedule))"
+    );
+    checked(&guest)
+}
+
+fn schedule(reply: Option<Value>) -> Value {
+    let mut schedule =
+        json!({"name": "act", "description": "", "every_s": 60, "offset_s": 0, "missed": "skip"});
+    if let Some(reply) = reply {
+        schedule["reply"] = reply;
+    }
+    schedule
+}
+
+/// How a run of what is due ends.
+fn ending(plugin: &Checked) -> Ending {
+    let request = CallRequest {
+        id: serde_json::from_value(json!("01890000-0000-7000-8000-00000000000a")).unwrap(),
+        plugin: "tester".parse().unwrap(),
+        action: "act".into(),
+        caller: AccountId::of_plugin(&"tester".parse().unwrap()),
+        arguments: json!({}),
+        roles: Vec::new(),
+        due: Some(Timestamp(NOW)),
+        spend_limit: None,
+        cap: None,
+        key: "k".into(),
+        now: Timestamp(NOW),
+    };
+    // Nothing was asked and told.
+    let nothing: Transcript = finish(&Guest::new()).transcript;
+    let telling = Telling::new(request, json!({}), FuelClass::Standard, &nothing);
+    let ran = call::repeat(plugin, &Limits::standard(), telling);
+    ran.unwrap().ending
+}
+
+#[test]
+fn schedule_is_not_held_against_the_action_of_its_name() {
+    let action = json!({"type": "integer"});
+    let free = scheduled(r#"{"drawn": true}"#, &schedule(None), &action);
+    let reply = json!({"drawn": true});
+    assert_eq!(ending(&free), Ending::Replied { reply });
+}
+
+#[test]
+fn schedule_is_held_against_a_schema_of_its_own() {
+    let (own, action) = (json!({"required": ["drawn"]}), json!({"type": "integer"}));
+    let good = scheduled(r#"{"drawn": true}"#, &schedule(Some(own.clone())), &action);
+    assert!(matches!(ending(&good), Ending::Replied { .. }));
+    let bad = scheduled("3", &schedule(Some(json!({"type": "object"}))), &action);
+    let fault = fault_of(ending(&bad));
+    assert!(
+        fault.starts_with("its reply does not fit its schema"),
+        "{fault}"
+    );
+    let mut guest = Guest::new();
+    guest.manifest = guest.manifest.replace(
+        r#""permissions":{}"#,
+        &format!(
+            r#""permissions":{{}},"schedules":[{}]"#,
+            schedule(Some(json!({"unevaluatedItems": false})))
+        ),
+    );
+    let found = super::check::codes(&guest.bytes());
+    assert_eq!(found, ["schema_invalid"]);
+}
+
+#[test]
+fn reply_of_a_schedule_without_a_schema_is_exact_all_the_same() {
+    let inexact = scheduled("9007199254740993", &schedule(None), &json!(true));
+    let fault = fault_of(ending(&inexact));
+    assert!(fault.contains("a whole number beyond"), "{fault}");
+}
