@@ -21,6 +21,9 @@ use crate::limits::{ARTIFACT_BYTES_MAX, CACHE_BYTES_MAX};
 /// Bytes of a key, and of a keyed hash.
 const MAC_BYTES: usize = 32;
 
+/// The extension of notes that a manifest was read.
+const VOUCHED: &str = "manifest";
+
 /// Machine code that is kept in a folder.
 #[derive(Clone, Debug)]
 pub struct Cache {
@@ -87,6 +90,25 @@ impl Cache {
         )
     }
 
+    /// Tells whether a child of this version has read exactly this manifest of a component before, within
+    /// its bounds.
+    pub(crate) fn vouches(&self, engine: &Engine, component: &Digest, manifest: &str) -> bool {
+        let mut mac = Vec::new();
+        let read = File::open(self.path(engine, component).with_extension(VOUCHED))
+            .and_then(|file| file.take(MAC_BYTES as u64 + 1).read_to_end(&mut mac));
+        let expected = self.manifest_mac(engine, component, manifest);
+        read.is_ok() && expected.verify_slice(&mac).is_ok()
+    }
+
+    /// Notes that a child has read a manifest within its bounds, as far as that can be done.
+    pub(crate) fn vouch(&self, engine: &Engine, component: &Digest, manifest: &str) {
+        let path = self.path(engine, component).with_extension(VOUCHED);
+        let mac = self.manifest_mac(engine, component, manifest).finalize();
+        if let Err(error) = write_whole(&path, &[&mac.into_bytes()]) {
+            tracing::warn!(%error, "the cache of compiled components cannot be written");
+        }
+    }
+
     /// Removes what was kept longest until the rest is small enough.
     fn make_room(&self) -> io::Result<()> {
         let mut files: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
@@ -107,6 +129,7 @@ impl Cache {
             if bytes <= CACHE_BYTES_MAX {
                 break;
             }
+            drop(fs::remove_file(path.with_extension(VOUCHED)));
             fs::remove_file(path)?;
             bytes = bytes.saturating_sub(size);
         }
@@ -118,9 +141,23 @@ impl Cache {
         self.folder.join(name)
     }
 
+    /// What a manifest costs depends on this program: each version has it read anew.
+    fn manifest_mac(&self, engine: &Engine, component: &Digest, manifest: &str) -> Hmac<Sha256> {
+        let mut mac = self.keyed();
+        mac.update(b"bursar-manifest-1");
+        mac.update(env!("CARGO_PKG_VERSION").as_bytes());
+        mac.update(&compatibility(engine).to_be_bytes());
+        mac.update(component.as_bytes());
+        mac.update(manifest.as_bytes());
+        mac
+    }
+
+    fn keyed(&self) -> Hmac<Sha256> {
+        Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC takes keys of any length")
+    }
+
     fn mac(&self, engine: &Engine, component: &Digest, artifact: &[u8]) -> Hmac<Sha256> {
-        let mut mac =
-            Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC takes keys of any length");
+        let mut mac = self.keyed();
         mac.update(b"bursar-code-1");
         mac.update(component.as_bytes());
         mac.update(&compatibility(engine).to_be_bytes());
@@ -202,6 +239,26 @@ mod tests {
         cache.put(&engine, &component, b"code");
         let next = Cache::open(folder.path(), [3; 32]).expect("the key of before");
         assert_eq!(next.get(&engine, &component), Some(b"code".to_vec()));
+    }
+
+    #[test]
+    fn a_manifest_is_vouched_for_as_it_was_read_and_for_its_component_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (engine, component) = (engine(), Digest::of(b"component"));
+        let cache = Cache::open(folder.path(), [1; 32]).expect("a cache");
+        assert!(!cache.vouches(&engine, &component, "{}"));
+        cache.vouch(&engine, &component, "{}");
+        let next = Cache::open(folder.path(), [2; 32]).expect("the key of before");
+        assert!(next.vouches(&engine, &component, "{}"));
+        assert!(!next.vouches(&engine, &component, "{} "));
+        let other = Digest::of(b"another");
+        let note = |component| cache.path(&engine, component).with_extension(VOUCHED);
+        fs::copy(note(&component), note(&other)).expect("copied");
+        assert!(!cache.vouches(&engine, &other, "{}"), "it is another's");
+        let mut kept = fs::read(note(&component)).expect("a note");
+        kept[0] ^= 1;
+        fs::write(note(&component), kept).expect("written");
+        assert!(!cache.vouches(&engine, &component, "{}"), "it was altered");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! that finds anything is the last.
 //!
 //! size and layer → sizes, counts and options → validity → imports and exports → compile → link →
-//! `describe`, twice.
+//! `describe`, twice → the manifest's cost → its texts → all else in it.
 
 mod contract;
 mod instances;
@@ -42,11 +42,13 @@ impl Checked {
     }
 }
 
-/// Checks a component from its bytes to its manifest.
+/// Checks a component from its bytes to its manifest. `try_manifest` finds out that reading the manifest comes
+/// to an end, where that is not known.
 pub(crate) fn check(
     linker: &Linker<Guest>,
     limits: &Limits,
     compile: impl FnOnce() -> Result<Component, NotReady>,
+    try_manifest: impl FnOnce(&str) -> Result<(), NotReady>,
     bytes: &[u8],
 ) -> Result<Checked, NotReady> {
     check_layer(bytes)?;
@@ -66,6 +68,8 @@ pub(crate) fn check(
         let message = "`describe` says something else each time";
         return Err(Finding::new("manifest_unstable", message).into());
     }
+    Manifest::check_size(&manifest)?;
+    try_manifest(&manifest)?;
     let manifest = Manifest::parse(&manifest)?;
     let schedules = SchedulesPre::new(pre.instance_pre().clone()).ok();
     if schedules.is_none() && !manifest.schedules.is_empty() {

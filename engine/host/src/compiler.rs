@@ -3,6 +3,12 @@
 //! wasmtime bounds what a guest does and not what compiling it costs. So the bytes of a component go to
 //! a child, and machine code comes back; whatever the child meets is its own misfortune. The code is
 //! taken from that child and from the cache alone, never from an upload.
+//!
+//! Manifests take the same way: a child reads one first, compiles its schemas and patterns, and throws them
+//! away. Only when it has come to an end within its bounds does this process do the same.
+//!
+//! A child has its own bounds or the machine's, whichever are lower. Where the machine's are lower and the
+//! child does not come to an end, that says nothing about the component.
 
 use std::io::{self, Read, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -11,13 +17,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Resource, Rlimit, Signal, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::limits::{
-    ARTIFACT_BYTES_MAX, COMPILE_CPU_S, COMPILE_DATA_BYTES, COMPILE_WALL, Limits, UPLOAD_BYTES_MAX,
+    ARTIFACT_BYTES_MAX, COMPILE_CPU_S, COMPILE_DATA_BYTES, COMPILE_WALL, Limits, MANIFEST_CPU_S,
+    MANIFEST_DATA_BYTES, UPLOAD_BYTES_MAX,
 };
+use crate::manifest::Manifest;
 use crate::report::{Finding, NotReady, Report};
 use crate::sandbox;
 
@@ -26,6 +34,79 @@ const LOOK: Duration = Duration::from_millis(2);
 
 /// Bytes of what a child says when it fails.
 const COMPLAINT_BYTES_MAX: u64 = 4 * 1024;
+
+/// How a child ends that could not do its work for reasons of the machine's.
+const MACHINE_FAILED: u8 = 75;
+
+/// How a line of a child begins that says which limit of the machine's is lower than its own.
+const LOWERED: &str = "lowered by the machine: ";
+
+/// What a child may use up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Bound {
+    Memory,
+    Time,
+}
+
+/// What a child is to do. It reads this as its first byte.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Work {
+    /// Compile a component.
+    Component,
+    /// Read a manifest.
+    Manifest,
+}
+
+impl Work {
+    fn tag(self) -> u8 {
+        match self {
+            Self::Component => b'c',
+            Self::Manifest => b'm',
+        }
+    }
+
+    fn from_tag(tag: u8) -> Option<Self> {
+        [Self::Component, Self::Manifest]
+            .into_iter()
+            .find(|work| work.tag() == tag)
+    }
+
+    /// Bytes of memory that it may take.
+    fn data_bytes(self) -> u64 {
+        match self {
+            Self::Component => COMPILE_DATA_BYTES,
+            Self::Manifest => MANIFEST_DATA_BYTES,
+        }
+    }
+
+    /// What is said of a component that met a bound.
+    fn met(self, bound: Bound) -> Finding {
+        match (self, bound) {
+            (Self::Component, Bound::Memory) => {
+                let message =
+                    format!("compiling it takes more than {COMPILE_DATA_BYTES} bytes of memory");
+                Finding::new("compiles_too_large", message)
+            }
+            (Self::Component, Bound::Time) => {
+                let hint = "functions with many blocks, locals or branches take long: split them";
+                Finding::new(
+                    "compiles_too_long",
+                    "it takes longer to compile than it may",
+                )
+                .hint(hint)
+            }
+            (Self::Manifest, Bound::Memory | Bound::Time) => {
+                let of = match bound {
+                    Bound::Memory => "memory",
+                    Bound::Time => "time",
+                };
+                let message = format!("reading its manifest takes more {of} than it may");
+                let hint = "use fewer and smaller schemas and patterns";
+                Finding::new("manifest_too_costly", message).hint(hint)
+            }
+        }
+    }
+}
 
 /// Where components are compiled.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -63,7 +144,23 @@ impl Compiler {
                 program,
                 arguments,
                 cpu_s,
-            } => in_child(program, arguments, *cpu_s, bytes),
+            } => in_child(program, arguments, *cpu_s, Work::Component, bytes),
+        }
+    }
+
+    /// Finds out that reading a manifest comes to an end within its bounds, whatever is found in it.
+    pub(crate) fn try_manifest(&self, manifest: &str) -> Result<(), NotReady> {
+        match self {
+            Self::Here => Ok(()),
+            Self::Child {
+                program,
+                arguments,
+                cpu_s,
+            } => {
+                let cpu_s = MANIFEST_CPU_S.min(*cpu_s);
+                let bytes = manifest.as_bytes();
+                in_child(program, arguments, cpu_s, Work::Manifest, bytes).map(drop)
+            }
         }
     }
 }
@@ -109,6 +206,7 @@ fn in_child(
     program: &Path,
     arguments: &[String],
     cpu_s: u64,
+    work: Work,
     bytes: &[u8],
 ) -> Result<Vec<u8>, NotReady> {
     let mut child = start(program, arguments, cpu_s)?;
@@ -118,6 +216,7 @@ fn in_child(
         // A child that does not read or does not write must keep nobody but its own threads.
         scope.spawn(move || {
             if let Some(mut input) = input {
+                drop(input.write_all(&[work.tag()]));
                 drop(input.write_all(bytes));
             }
         });
@@ -127,7 +226,7 @@ fn in_child(
         let artifact = artifact.join().unwrap_or_default();
         (ended, artifact, complaint.join().unwrap_or_default())
     });
-    judge(ended, artifact, &String::from_utf8_lossy(&complaint))
+    judge(work, ended, artifact, &String::from_utf8_lossy(&complaint))
 }
 
 fn read(from: Option<impl Read>, most: u64) -> Vec<u8> {
@@ -144,6 +243,8 @@ enum Ended {
     Well,
     /// It says why.
     Badly,
+    /// The machine did not let it work, and it says why.
+    MachineFailed,
     /// A bound of its memory: an allocation that fails ends the process.
     Killed,
     /// A bound of its time on a processor.
@@ -162,6 +263,7 @@ fn wait(child: &mut Child) -> Ended {
             Ok(Some(status)) if status.success() => return Ended::Well,
             Ok(Some(status)) => {
                 return match status.signal().map(Signal::from_named_raw) {
+                    None if status.code() == Some(MACHINE_FAILED.into()) => Ended::MachineFailed,
                     None => Ended::Badly,
                     Some(Some(Signal::XCPU)) => Ended::TooLate,
                     Some(Some(Signal::INT | Signal::TERM | Signal::HUP | Signal::KILL)) => {
@@ -184,28 +286,41 @@ fn end(child: &mut Child, as_what: Ended) -> Ended {
     as_what
 }
 
-fn judge(ended: Ended, artifact: Vec<u8>, complaint: &str) -> Result<Vec<u8>, NotReady> {
+fn judge(
+    work: Work,
+    ended: Ended,
+    artifact: Vec<u8>,
+    complaint: &str,
+) -> Result<Vec<u8>, NotReady> {
     let size = u64::try_from(artifact.len()).unwrap_or(u64::MAX);
+    let lines = complaint.lines();
+    let (lowered, said): (Vec<&str>, Vec<&str>) = lines.partition(|line| line.starts_with(LOWERED));
+    let said = said.join("\n");
+    // Where a limit of the machine's is lower than the child's own, it is not known which one it met.
+    let met = |bound| match lowered.first() {
+        None => Err(work.met(bound).into()),
+        Some(limit) => Err(NotReady::Failed(format!(
+            "the compiler ran into a limit of this machine: {}",
+            limit.trim_start_matches(LOWERED)
+        ))),
+    };
     match ended {
         Ended::Well if size <= ARTIFACT_BYTES_MAX => Ok(artifact),
         Ended::Well => {
             let message = format!("it compiles to more than {ARTIFACT_BYTES_MAX} bytes of code");
             Err(Finding::new("compiles_too_large", message).into())
         }
-        Ended::TooLate => {
-            let message = "it takes longer to compile than it may";
-            let hint = "functions with many blocks, locals or branches take long: split them";
-            Err(Finding::new("compiles_too_long", message).hint(hint).into())
+        Ended::TooLate => met(Bound::Time),
+        Ended::Killed => met(Bound::Memory),
+        Ended::MachineFailed => {
+            let lowered = lowered.join("; ");
+            let why = format!("the compiler could not work: {} {lowered}", said.trim());
+            Err(NotReady::Failed(why.trim_end().into()))
         }
-        Ended::Killed => {
-            let message =
-                format!("compiling it takes more than {COMPILE_DATA_BYTES} bytes of memory");
-            Err(Finding::new("compiles_too_large", message).into())
-        }
-        Ended::Badly if complaint.trim().is_empty() => {
+        Ended::Badly if said.trim().is_empty() => {
             Err(failed("the compiler does not say why").into())
         }
-        Ended::Badly => Err(failed(complaint.trim()).into()),
+        Ended::Badly => Err(failed(said.trim()).into()),
         Ended::ByOthers => Err(NotReady::Failed("the compiler was ended by others".into())),
         Ended::Stalled => {
             let why = "the compiler came to no end: the machine may be too busy";
@@ -214,51 +329,104 @@ fn judge(ended: Ended, artifact: Vec<u8>, complaint: &str) -> Result<Vec<u8>, No
     }
 }
 
-/// What the child does: bounds itself, reads a component from standard input, and writes machine code
-/// to standard output. It may take so many seconds of a processor.
+/// Why a child has no result.
+enum ChildFailure {
+    /// The component, or its manifest.
+    Refused(String),
+    /// The machine.
+    Machine(String),
+}
+
+fn machine(error: impl std::fmt::Display) -> ChildFailure {
+    ChildFailure::Machine(error.to_string())
+}
+
+/// What the child does: reads from standard input what it is to do, bounds itself, does it, and writes machine
+/// code to standard output. It may take so many seconds of a processor.
 pub fn compile_for_parent(cpu_s: u64) -> ExitCode {
-    let compiled = bound(cpu_s)
-        .map_err(|error| error.to_string())
-        .and_then(|()| {
-            let mut bytes = Vec::new();
-            let most = u64::try_from(UPLOAD_BYTES_MAX).unwrap_or(u64::MAX);
-            let read = io::stdin().take(most).read_to_end(&mut bytes);
-            read.map_err(|error| error.to_string())?;
-            let engine = sandbox::engine(&Limits::standard()).map_err(|error| error.to_string())?;
-            let artifact = engine.precompile_component(&bytes);
-            artifact.map_err(|error| format!("{error:#}"))
-        });
-    let written = compiled.and_then(|artifact| {
-        let written = io::stdout().write_all(&artifact);
-        written.map_err(|error| error.to_string())
+    let worked = work(cpu_s).and_then(|artifact| {
+        let mut output = io::stdout();
+        output.write_all(&artifact).map_err(machine)
     });
-    match written {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(complaint) => {
-            drop(writeln!(io::stderr(), "{complaint}"));
-            ExitCode::FAILURE
+    let (complaint, code) = match worked {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(ChildFailure::Refused(complaint)) => (complaint, ExitCode::FAILURE),
+        Err(ChildFailure::Machine(complaint)) => (complaint, MACHINE_FAILED.into()),
+    };
+    drop(writeln!(io::stderr(), "{complaint}"));
+    code
+}
+
+fn work(cpu_s: u64) -> Result<Vec<u8>, ChildFailure> {
+    let mut tag = [0];
+    io::stdin().read_exact(&mut tag).map_err(machine)?;
+    let work = Work::from_tag(tag[0]).ok_or_else(|| machine("it does not know what to do"))?;
+    bound(cpu_s, work.data_bytes()).map_err(machine)?;
+    let mut bytes = Vec::new();
+    let most = u64::try_from(UPLOAD_BYTES_MAX).unwrap_or(u64::MAX);
+    let read = io::stdin().take(most).read_to_end(&mut bytes);
+    read.map_err(machine)?;
+    match work {
+        Work::Component => {
+            let engine = sandbox::engine(&Limits::standard());
+            let engine = engine.map_err(|error| machine(format!("{error:#}")))?;
+            let artifact = engine.precompile_component(&bytes);
+            artifact.map_err(|error| ChildFailure::Refused(format!("{error:#}")))
+        }
+        Work::Manifest => {
+            // What is found in it is for the parent to find again, and to tell.
+            drop(Manifest::parse(&String::from_utf8_lossy(&bytes)));
+            Ok(Vec::new())
         }
     }
 }
 
 /// From here on this process can use up so much and no more. What wasmtime reserves and does not touch
 /// does not count.
-fn bound(cpu_s: u64) -> io::Result<()> {
-    let most = |limit: u64| Rlimit {
-        current: Some(limit),
-        maximum: Some(limit),
-    };
+fn bound(cpu_s: u64, data_bytes: u64) -> io::Result<()> {
     // The first end of its time has a signal of its own, by which the parent knows; a second later
     // comes the one that nothing survives.
-    let time = Rlimit {
-        current: Some(cpu_s),
-        maximum: Some(cpu_s.saturating_add(1)),
-    };
-    setrlimit(Resource::Cpu, time)?;
-    setrlimit(Resource::Data, most(COMPILE_DATA_BYTES))?;
-    setrlimit(Resource::Core, most(0))?;
-    setrlimit(Resource::Fsize, most(0))?;
+    lower(
+        Resource::Cpu,
+        "RLIMIT_CPU, LimitCPU",
+        cpu_s,
+        cpu_s.saturating_add(1),
+    )?;
+    lower(
+        Resource::Data,
+        "RLIMIT_DATA, LimitDATA",
+        data_bytes,
+        data_bytes,
+    )?;
+    lower(Resource::Core, "RLIMIT_CORE", 0, 0)?;
+    lower(Resource::Fsize, "RLIMIT_FSIZE", 0, 0)?;
+    // Wanted by no bound of ours: wasmtime reserves far more addresses than it uses.
+    if let Some(most) = getrlimit(Resource::As).current {
+        tell_lowered("RLIMIT_AS, LimitAS", most, "no such limit")?;
+    }
     Ok(())
+}
+
+/// Sets a limit, or leaves the machine's own where that is lower: an unprivileged process cannot raise it.
+fn lower(resource: Resource, name: &str, current: u64, maximum: u64) -> io::Result<()> {
+    let machines = getrlimit(resource).maximum.unwrap_or(u64::MAX);
+    let limit = Rlimit {
+        current: Some(current.min(machines)),
+        maximum: Some(maximum.min(machines)),
+    };
+    setrlimit(resource, limit)?;
+    if machines < current {
+        tell_lowered(name, machines, &format!("at least {current}"))?;
+    }
+    Ok(())
+}
+
+/// Tells the parent before the work begins: a process that a limit ends says nothing any more.
+fn tell_lowered(name: &str, limit: u64, wanted: &str) -> io::Result<()> {
+    writeln!(
+        io::stderr(),
+        "{LOWERED}{limit} ({name}) where the compiler wants {wanted}; raise it"
+    )
 }
 
 #[cfg(test)]
@@ -314,6 +482,47 @@ mod tests {
             let ended = not_compiled_by("/bin/sh", &["-c", &format!("kill -{signal} $$")]);
             assert!(matches!(ended, NotReady::Failed(_)), "{signal}: {ended}");
         }
+    }
+
+    #[test]
+    fn a_bound_of_the_machines_own_says_nothing_about_the_component() {
+        let lowered = format!("echo '{LOWERED}1048576 (RLIMIT_DATA)' >&2;");
+        for ended in ["kill -ABRT $$", "kill -SEGV $$", "kill -XCPU $$", "exit 75"] {
+            let failed = not_compiled_by("/bin/sh", &["-c", &format!("{lowered} {ended}")]);
+            let NotReady::Failed(why) = failed else {
+                panic!("{ended} is the component's: {failed}");
+            };
+            assert!(why.contains("1048576 (RLIMIT_DATA)"), "{ended}: {why}");
+        }
+        // What is wrong with the component is said all the same.
+        let refused = compiled_by(
+            "/bin/sh",
+            &["-c", &format!("{lowered} echo no >&2; exit 1")],
+        );
+        assert_eq!(refused.message, "no");
+        let failed = not_compiled_by("/bin/sh", &["-c", "echo 'no memory' >&2; exit 75"]);
+        assert!(matches!(failed, NotReady::Failed(why) if why.contains("no memory")));
+    }
+
+    #[test]
+    fn a_manifest_that_a_child_cannot_read_in_its_bounds_is_refused_in_plain_words() {
+        let tried = |script: &str| {
+            let arguments = vec!["-c".into(), script.into()];
+            Compiler::child("/bin/sh".into(), arguments).try_manifest("{}")
+        };
+        assert_eq!(tried("exit 0"), Ok(()));
+        for (ended, expected) in [("ABRT", "more memory"), ("XCPU", "more time")] {
+            let refused = tried(&format!("kill -{ended} $$"));
+            let Err(NotReady::Refused(report)) = refused else {
+                panic!("{ended}: {refused:?}");
+            };
+            assert_eq!(report.findings[0].code, "manifest_too_costly");
+            assert!(report.findings[0].message.contains(expected), "{report}");
+        }
+        assert!(matches!(tried("kill -KILL $$"), Err(NotReady::Failed(_))));
+        // The child is told what it is to do, and gets the manifest as it is.
+        assert_eq!(tried("test \"$(cat)\" = 'm{}' || kill -ABRT $$"), Ok(()));
+        assert_eq!(Compiler::Here.try_manifest("{}"), Ok(()));
     }
 
     #[test]

@@ -76,20 +76,47 @@ impl PluginHost {
     /// Whether a component may run here. Takes seconds for an interpreter; not for a request's
     /// thread.
     pub fn check(&self, bytes: &[u8]) -> Result<Checked, NotReady> {
-        self.check_with(bytes, || {
+        let otherwise = || {
             let _turn = self.inner.compiling.turn();
             // Someone before may have had the same component compiled.
             self.kept(bytes).map_or_else(|| self.compile(bytes), Ok)
+        };
+        self.check_with(bytes, otherwise, |manifest| {
+            let Inner {
+                engine,
+                compiler,
+                cache,
+                compiling,
+                ..
+            } = &*self.inner;
+            let _turn = compiling.turn();
+            compiler.try_manifest(manifest)?;
+            if let Some(cache) = cache {
+                cache.vouch(engine, &Digest::of(bytes), manifest);
+            }
+            Ok(())
         })
     }
 
-    /// The check, with machine code out of the cache, or else from here.
+    /// The check, with machine code out of the cache, or else from here. A manifest that the cache does
+    /// not vouch for is tried first.
     fn check_with(
         &self,
         bytes: &[u8],
         otherwise: impl FnOnce() -> Result<Component, NotReady> + Send,
+        try_manifest: impl FnOnce(&str) -> Result<(), NotReady> + Send,
     ) -> Result<Checked, NotReady> {
-        let Inner { linker, limits, .. } = &*self.inner;
+        let Inner {
+            engine,
+            linker,
+            limits,
+            cache,
+            ..
+        } = &*self.inner;
+        let try_manifest = |manifest: &str| match cache {
+            Some(cache) if cache.vouches(engine, &Digest::of(bytes), manifest) => Ok(()),
+            Some(_) | None => try_manifest(manifest),
+        };
         let compile = || match self.kept(bytes) {
             Some(component) => Ok(component),
             None => otherwise(),
@@ -100,7 +127,9 @@ impl PluginHost {
                 .name("check".into())
                 .stack_size(CHECK_STACK_BYTES);
             let checking = thread
-                .spawn_scoped(scope, || check(linker, limits, compile, bytes))
+                .spawn_scoped(scope, || {
+                    check(linker, limits, compile, try_manifest, bytes)
+                })
                 .map_err(|error| NotReady::Failed(format!("no thread to check it on: {error}")))?;
             let gave_up = |_| Err(Finding::new("check_failed", "the check gave up on it").into());
             checking.join().unwrap_or_else(gave_up)
@@ -133,7 +162,9 @@ impl PluginHost {
         }
         self.inner.compiling.look_up(&digest)?;
         let bytes = bytes()?;
-        match self.check_with(bytes.as_ref(), || Err(NotReady::Compiling)) {
+        let compiling = || Err(NotReady::Compiling);
+        let trying = |_: &str| Err(NotReady::Compiling);
+        match self.check_with(bytes.as_ref(), compiling, trying) {
             Ok(checked) => Ok(self.keep_ready(digest, checked)),
             Err(NotReady::Compiling) => {
                 self.compile_beside(digest, bytes.as_ref().to_vec())?;
