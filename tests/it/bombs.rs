@@ -132,6 +132,9 @@ fn was_compiled(answer: &Response) -> bool {
         "describe_failed",
         "manifest_unstable",
         "manifest_invalid",
+        "manifest_too_costly",
+        "schema_invalid",
+        "text_not_allowed",
         "schedule_missing",
     ];
     after.iter().any(|one| code == *one)

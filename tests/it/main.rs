@@ -33,6 +33,7 @@ mod hostile;
 mod house;
 mod key_limits;
 mod malformed;
+mod manifests;
 mod museum;
 mod openapi;
 mod properties;

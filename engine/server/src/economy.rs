@@ -3,6 +3,7 @@
 //! A plain act goes straight to the writer; a call takes the way in `calls`.
 
 mod calls;
+mod checks;
 mod components;
 mod conflicts;
 mod follow;
@@ -31,6 +32,7 @@ use tokio::time::Instant;
 use crate::no_answer::NoAnswer;
 use calls::Calls;
 pub use calls::{CallBounds, Calling};
+use checks::Checks;
 pub use conflicts::ConflictCount;
 use conflicts::Conflicts;
 use followers::FollowerReads;
@@ -56,6 +58,7 @@ struct Parts {
     render: Render,
     system: EconomyId,
     calls: Calls,
+    checks: Checks,
     nonces: Nonces,
     conflicts: Conflicts,
     follower_reads: FollowerReads,
@@ -94,6 +97,7 @@ impl Bursar {
             render,
             system,
             calls: Calls::new(bounds)?,
+            checks: Checks::default(),
             nonces: Nonces::default(),
             conflicts: Conflicts::default(),
             follower_reads: FollowerReads::new(),

@@ -1,6 +1,8 @@
 //! Newer versions of plugins: they take the place of the one before where the operator said so, if they
 //! ask for no more.
 
+use std::sync::Arc;
+
 use bursar_host::LoadedPlugin;
 use bursar_ledger::{Act, Books, Digest, EconomyId, Installation, Plugin, PluginId, PluginPatch};
 use semver::Version;
@@ -12,14 +14,16 @@ use crate::bundled;
 impl Bursar {
     /// Installs a component wherever an older version of it is followed. Where it asks for more, or does
     /// not take the configuration, the one before stays until the operator decides.
-    pub(super) async fn follow(&self, actor: &str, loaded: &LoadedPlugin, digest: Digest) {
+    pub(super) async fn follow(&self, actor: &str, loaded: &Arc<LoadedPlugin>, digest: Digest) {
         let state = self.state();
         for (economy, books) in state.economies() {
             let Some(found) = self.followed(books, loaded, digest) else {
                 continue;
             };
             let (present, manifest) = (&found.installation, loaded.manifest());
-            if manifest.check_configuration(&present.config).is_err() {
+            let config = (*present.config).clone();
+            let checked = self.check_configuration(Arc::clone(loaded), config).await;
+            if !matches!(checked, Ok(Ok(()))) {
                 let why = "its configuration does not fit the newer version, which waits";
                 tracing::warn!(%economy, plugin = %manifest.id, why);
                 continue;

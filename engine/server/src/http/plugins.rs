@@ -3,12 +3,12 @@
 mod routes;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::response::Response;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
 use bursar_host::LoadedPlugin;
 use bursar_ledger::{
     AccountId, Act, Digest, EconomyId, GrantChoice, Grants, Plugin, PluginId, PluginPatch,
@@ -24,7 +24,7 @@ use super::extract::{Asked, Nothing, Path, Preview};
 use super::problem::Problem;
 use super::wire::DescribedView;
 use super::{Api, extract, shapes, wire};
-use crate::economy::Calling;
+use crate::economy::{Calling, ConflictCount};
 use crate::no_answer::NoAnswer;
 
 pub(super) use routes::routes;
@@ -190,12 +190,13 @@ async fn prepare(
         return Err(Problem::malformed("/component", detail));
     }
     let present = installed.map(|installed| &*installed.installation.config);
-    check_config(
-        &loaded,
-        patch.config.as_ref().or(present).unwrap_or(&json!({})),
-    )?;
+    let config = patch.config.as_ref().or(present);
+    let config = config.cloned().unwrap_or_else(empty);
     patch.checked_against = Some(digest);
     patch.component = chosen.map(|digest| manifest.component_choice(plugin, digest));
+    let checked = api.bursar.check_configuration(loaded, config).await?;
+    checked
+        .map_err(|error| Problem::malformed(&format!("/config{}", error.pointer), error.message))?;
     Ok(patch)
 }
 
@@ -209,13 +210,6 @@ async fn component(api: &Api, caller: &Caller, text: &str) -> Result<Digest, Pro
             "a component is \"bundled:NAME\" or 64 hexadecimal digits",
         )
     })
-}
-
-fn check_config(loaded: &LoadedPlugin, config: &Value) -> Result<(), Problem> {
-    loaded
-        .manifest()
-        .check_configuration(config)
-        .map_err(|error| Problem::malformed(&format!("/config{}", error.pointer), error.message))
 }
 
 /// `DELETE …/plugins/{plugin}`
@@ -333,33 +327,49 @@ fn check_roles(roles: &[String]) -> Result<(), Problem> {
     }
 }
 
-/// An installed plugin with its manifest: enough to build slash commands from. One that does not
-/// load says why instead, and hides no other.
-async fn described(api: &Api, economy: &EconomyId, id: &PluginId, plugin: &Plugin) -> Value {
-    let installation = &plugin.installation;
-    let loaded = api.bursar.load(installation.component).await;
-    let newer = match api.bursar.newer_than(id, installation.component) {
-        Some(digest) => api
-            .bursar
-            .load(digest)
-            .await
-            .ok()
-            .map(|newer| (digest, newer)),
-        None => None,
-    };
-    let problem = loaded
-        .as_ref()
-        .err()
-        .map(|no_answer| Problem::from(no_answer).body());
-    wire::to_json(DescribedView {
-        plugin: wire::plugin(id, plugin),
-        manifest: loaded.as_ref().ok().map(|loaded| loaded.manifest()),
-        problem,
-        conflicts: api.bursar.conflicts(economy, id).into(),
-        newer: newer.as_ref().map(|(digest, newer)| {
-            wire::newer_version(*digest, newer.manifest(), &installation.requested)
-        }),
-    })
+/// What is shown of an installed plugin beside what the books have of it.
+struct Described {
+    loaded: Result<Arc<LoadedPlugin>, NoAnswer>,
+    newer: Option<(Digest, Arc<LoadedPlugin>)>,
+    conflicts: ConflictCount,
+}
+
+impl Described {
+    async fn of(api: &Api, economy: &EconomyId, id: &PluginId, plugin: &Plugin) -> Self {
+        let component = plugin.installation.component;
+        let newer = match api.bursar.newer_than(id, component) {
+            Some(digest) => {
+                let loaded = api.bursar.load(digest).await.ok();
+                loaded.map(|newer| (digest, newer))
+            }
+            None => None,
+        };
+        Self {
+            loaded: api.bursar.load(component).await,
+            newer,
+            conflicts: api.bursar.conflicts(economy, id),
+        }
+    }
+
+    /// An installed plugin with its manifest: enough to build slash commands from. One that does not
+    /// load says why instead, and hides no other.
+    fn view(&self, id: &PluginId, plugin: &Plugin) -> Value {
+        let problem = self.loaded.as_ref().err();
+        wire::to_json(DescribedView {
+            plugin: wire::plugin(id, plugin),
+            manifest: self.loaded.as_ref().ok().map(|loaded| loaded.manifest()),
+            problem: problem.map(|no_answer| Problem::from(no_answer).body()),
+            conflicts: self.conflicts.into(),
+            newer: self.newer.as_ref().map(|(digest, newer)| {
+                let requested = &plugin.installation.requested;
+                wire::newer_version(*digest, newer.manifest(), requested)
+            }),
+        })
+    }
+}
+
+fn json_response(text: String) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], text).into_response()
 }
 
 /// `GET …/plugins/{plugin}`
@@ -367,7 +377,7 @@ pub(super) async fn read(
     State(api): State<Api>,
     caller: Caller,
     Path((economy, plugin)): Path<(String, String)>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Read, &economy)?;
     let id: PluginId = extract::name("plugin", &plugin)?;
@@ -376,7 +386,13 @@ pub(super) async fn read(
     let found = books
         .plugin(&id)
         .ok_or_else(|| NoAnswer::NoPlugin(id.clone()))?;
-    Ok(Json(described(&api, &economy, &id, found).await))
+    let (described, plugin) = (
+        Described::of(&api, &economy, &id, found).await,
+        found.clone(),
+    );
+    // Manifests are as large as plugins make them.
+    let written = move || described.view(&id, &plugin).to_string();
+    Ok(json_response(api.bursar.beside(written).await?))
 }
 
 /// `GET …/plugins`
@@ -384,14 +400,22 @@ pub(super) async fn list(
     State(api): State<Api>,
     caller: Caller,
     Path(economy): Path<String>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Read, &economy)?;
     let state = api.bursar.state();
     let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
-    let mut plugins = Vec::new();
+    let mut all = Vec::new();
     for (id, plugin) in books.plugins() {
-        plugins.push(described(&api, &economy, id, plugin).await);
+        let described = Described::of(&api, &economy, id, plugin).await;
+        all.push((id.clone(), plugin.clone(), described));
     }
-    Ok(Json(wire::to_json(PluginList { plugins })))
+    let written = move || {
+        let views = all
+            .iter()
+            .map(|(id, plugin, described)| described.view(id, plugin));
+        let plugins = views.collect();
+        wire::to_json(PluginList { plugins }).to_string()
+    };
+    Ok(json_response(api.bursar.beside(written).await?))
 }
