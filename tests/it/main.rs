@@ -10,6 +10,7 @@ mod mutants;
 
 mod access;
 mod archive;
+mod audits;
 mod balances;
 mod batches;
 mod blackjack;

@@ -63,6 +63,9 @@ pub enum NoAnswer {
     /// Too many economies are being exported.
     #[error("too many exports are under way here; ask again later")]
     TooManyExports,
+    /// An audit is under way.
+    #[error("an audit is under way, and one runs at a time; ask again when it has ended")]
+    AuditRunning,
     /// Too many calls wait for a worker.
     #[error("too many calls are waiting; ask again with the same key")]
     Busy,

@@ -3,11 +3,16 @@
 //! It rebuilds the state from nothing but the journal and compares. Records of this version are
 //! decided once more and rendered once more, and must give the same effects and the same bytes;
 //! records of another version are taken at their word, since a new version must not change history.
+//!
+//! It reads in slices, each of its own moment of the file, and makes way for the write-ahead log
+//! between two: records never change, so the slices fit together.
 
 mod heads;
 mod records;
 mod report;
+mod scan;
 mod tables;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,12 +22,16 @@ use bursar_ledger::{AccountId, Books, EconomyId, Violation, check};
 pub use heads::{HEADS_MAX, HeadError, SeenHead};
 pub(crate) use report::heads_of;
 pub use report::{AuditReport, EconomyHead, FoundHead, Outside, Promise};
+pub use watch::AUDIT_WAL_BYTES_MAX;
+pub(crate) use watch::Watch;
 
 use crate::by_account::OrderCheck;
+use crate::cancel::Cancel;
 use crate::checkpoint::{self, Checkpoint};
 use crate::database::{Database, Statement};
 use crate::error::StorageError;
 use crate::keys::KeyIndex;
+use crate::log::Log;
 use crate::state::State;
 use crate::subjects::{About, SubjectIndex};
 use crate::submission::Render;
@@ -30,7 +39,10 @@ use crate::{rows, schema};
 use report::{Counts, P};
 
 /// Records that are read under one snapshot of the file, so that the write-ahead log can go on.
-const RECORDS_AT_ONCE: u64 = 10_000;
+const RECORDS_AT_ONCE: u64 = 1_000;
+
+/// Bytes of what was asked, decided and answered in them, but for one record that is larger.
+const BYTES_AT_ONCE: usize = 4 << 20;
 
 /// The state that a file says it is in.
 pub(crate) fn load(path: &Path) -> Result<State, StorageError> {
@@ -52,7 +64,9 @@ pub(crate) fn audit_whole(
         Err(error) => return Err(error),
     };
     let state = loaded.as_ref().ok();
-    let mut report = audit(path, &Against { state, heads }, render, progress)?;
+    let cancel = Cancel::new();
+    let watch = Watch::alone(&cancel);
+    let mut report = audit(path, &Against { state, heads }, &watch, render, progress)?;
     if let Err(error) = loaded {
         report.add(P::Durable, &format!("the file does not open: {error}"));
     }
@@ -68,10 +82,11 @@ pub(crate) struct Against<'a> {
     pub(crate) heads: &'a [SeenHead],
 }
 
-/// Checks a file.
+/// Checks a file. `progress` is told after each record.
 pub(crate) fn audit(
     path: &Path,
     against: &Against<'_>,
+    watch: &Watch<'_>,
     render: Render,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<AuditReport, StorageError> {
@@ -81,7 +96,10 @@ pub(crate) fn audit(
         Some(state) => state.record,
         None => rows::unsigned(database.number("SELECT coalesce(max(id), 0) FROM records")?)?,
     };
-    let checkpoint = match checkpoint::newest(&database)? {
+    let slice = watch.enter()?;
+    let newest = checkpoint::newest(&database)?;
+    drop(slice);
+    let checkpoint = match newest {
         Checkpoint::Absent => None,
         Checkpoint::Sound(state) => Some(state),
         Checkpoint::Unsound { record, what } => {
@@ -94,21 +112,20 @@ pub(crate) fn audit(
     };
     let mut whole = true;
     while whole && auditor.state.record < last {
-        progress(auditor.state.record, last);
-        whole = auditor.read_some(&database, last, checkpoint.as_ref())?;
+        let mut done = |record| progress(record, last);
+        whole = auditor.read_some(&database, last, checkpoint.as_ref(), watch, &mut done)?;
     }
-    progress(auditor.state.record, last);
     // What comes after a record that cannot be followed says nothing.
     if whole {
         if against.state.is_some_and(|state| auditor.state != *state) {
             let what = "the state in use differs from the one that the journal gives";
             auditor.find(P::Durable, what);
         }
-        auditor.check_tables(&database)?;
+        auditor.check_tables(&database, watch)?;
         auditor.check_heads();
     }
     auditor.check_books();
-    auditor.check_pages(&database)?;
+    auditor.check_pages(&database, watch, &Log::of(path, watch.wal_bytes_max))?;
     Ok(auditor.report())
 }
 
@@ -128,6 +145,8 @@ struct Auditor {
     limits_set: BTreeMap<(EconomyId, AccountId), u64>,
     outside: Vec<Outside>,
     checkpoint_met: Option<u64>,
+    /// Whether the pages of the file were checked: not if too much was written meanwhile.
+    pages_checked: bool,
     counts: Counts,
 }
 
@@ -147,6 +166,7 @@ impl Auditor {
             limits_set: BTreeMap::new(),
             outside: Vec::new(),
             checkpoint_met: None,
+            pages_checked: false,
             counts: Counts::default(),
         })
     }
@@ -164,9 +184,12 @@ impl Auditor {
         database: &Database,
         last: u64,
         checkpoint: Option<&State>,
+        watch: &Watch<'_>,
+        done: &mut dyn FnMut(u64),
     ) -> Result<bool, StorageError> {
         let (from, movement) = (self.state.record, self.state.movement);
-        let mut broken = false;
+        let (mut broken, mut bytes) = (false, 0_usize);
+        let _slice = watch.enter()?;
         let read = rows::each_record(database, from, movement, |record| {
             if let Err(error) = self.check_record(&record) {
                 self.find(P::Explainable, error);
@@ -179,7 +202,10 @@ impl Auditor {
                     self.find(P::Durable, "the newest checkpoint differs from the journal");
                 }
             }
-            Ok(self.state.record < last && self.state.record - from < RECORDS_AT_ONCE)
+            bytes += record.request.len() + record.act.len() + record.answer.len();
+            done(record.id);
+            let room = record.id - from < RECORDS_AT_ONCE && bytes < BYTES_AT_ONCE;
+            Ok(record.id < last && room && !watch.must_pause())
         });
         match read {
             Ok(()) if !broken && self.state.record == from => {
@@ -241,14 +267,29 @@ impl Auditor {
         }
     }
 
-    fn check_pages(&mut self, database: &Database) -> Result<(), StorageError> {
+    /// Checks the pages of the file, in one statement. Where too much is written meanwhile they stay
+    /// unchecked, and the report says so: a backup can be checked instead.
+    fn check_pages(
+        &mut self,
+        database: &Database,
+        watch: &Watch<'_>,
+        log: &Log,
+    ) -> Result<(), StorageError> {
         let mut check = database.prepare("PRAGMA integrity_check(10)")?;
-        let mut said = Vec::new();
-        check.each(Vec::new(), |row| {
-            said.push(row.get::<String>(0)?);
-            Ok(true)
+        let said = watch.long_statement(database, log, || {
+            let mut said = Vec::new();
+            check.each(Vec::new(), |row| {
+                said.push(row.get::<String>(0)?);
+                Ok(true)
+            })?;
+            Ok(said)
         })?;
-        for line in said.into_iter().filter(|line| line != "ok") {
+        self.pages_checked = said.is_some();
+        for line in said
+            .unwrap_or_default()
+            .into_iter()
+            .filter(|line| line != "ok")
+        {
             self.find(P::Durable, line);
         }
         Ok(())

@@ -4,7 +4,6 @@
 //! write-ahead log cannot begin anew, so it grows with what is committed meanwhile; beyond a limit
 //! the copy is given up, so that a slow disk for backups never fills that of the money.
 
-mod log;
 mod partial;
 
 use std::fs::File;
@@ -15,15 +14,16 @@ use std::sync::mpsc;
 use bursar_ledger::{Digest, EconomyId};
 use serde::Serialize;
 
-use crate::audit::{self, Against, EconomyHead};
+use crate::audit::{self, Against, EconomyHead, Watch};
 use crate::checkpoint;
 use crate::database::{Database, Statement, integer, text};
+use crate::cancel::Cancel;
 use crate::error::{PRIMARY_CODE, SQLITE_FULL, StorageError};
 use crate::lock::canonical;
+use crate::log::{Ended, Log};
 use crate::state::State;
 use crate::submission::Render;
 use crate::{rows, schema};
-use log::Log;
 use partial::Partial;
 
 /// Bytes to which the write-ahead log may grow while a copy is made.
@@ -140,16 +140,17 @@ impl Source<'_> {
         let (done, is_done) = mpsc::channel::<()>();
         let (copied, grown) = std::thread::scope(|scope| {
             let (log, database) = (&log, &database);
-            let watch = scope.spawn(move || log.watch(&is_done, database));
+            let watch = scope.spawn(move || log.watch(&is_done, database, &Cancel::new()));
             let copied = copy.run(vec![text(name)]);
             drop(done);
             (copied, watch.join().unwrap_or_default())
         });
         match (copied, grown) {
-            (_, Some(wal_bytes)) => Err(BackupError::Behind {
+            (_, Some(Ended::Grown(wal_bytes))) => Err(BackupError::Behind {
                 wal_bytes,
                 wal_bytes_max,
             }),
+            (_, Some(Ended::Cancelled)) => Err(StorageError::Cancelled.into()),
             (Err(error), None) => Err(told(error, partial)),
             (Ok(()), None) => Ok(()),
         }
@@ -171,7 +172,9 @@ impl Source<'_> {
                 state: Some(&state),
                 heads: &[],
             };
-            let report = audit::audit(copy, &against, self.render, progress)?;
+            let cancel = Cancel::new();
+            let watch = Watch::alone(&cancel);
+            let report = audit::audit(copy, &against, &watch, self.render, progress)?;
             let findings = report.promises.iter().flat_map(|promise| &promise.findings);
             if let Some(finding) = findings.into_iter().next() {
                 return Err(BackupError::Unsound(finding.clone()));

@@ -124,13 +124,15 @@ impl OrderCheck {
         })
     }
 
-    /// How many rows the table has too many, or too few.
-    pub(crate) fn surplus(&self, database: &Database) -> Result<i64> {
-        let mut count =
-            database.prepare("SELECT count(*) FROM account_movements WHERE movement <= ?1")?;
-        let rows = count.first(vec![integer(self.upto)], |row| Ok(row.get::<i64>(0)?))?;
-        let due = i64::try_from(self.upto.saturating_mul(2)).unwrap_or(i64::MAX);
-        Ok(rows.unwrap_or_default().saturating_sub(due))
+    /// Up to which movement the table is filled.
+    pub(crate) fn upto(&self) -> u64 {
+        self.upto
+    }
+
+    /// How many rows are too many, or too few, where so many are of movements up to that.
+    pub(crate) fn surplus(&self, rows: u64) -> i64 {
+        let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        signed(rows).saturating_sub(signed(self.upto.saturating_mul(2)))
     }
 
     /// Whether both sides of a movement stand in the table as they must, if they are due there.

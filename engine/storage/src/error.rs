@@ -48,6 +48,9 @@ pub enum StorageError {
         /// What is wrong.
         what: String,
     },
+    /// The work was cancelled.
+    #[error("it was cancelled, since nobody waits for it any more")]
+    Cancelled,
     /// The file has more than one name. Its write-ahead log belongs to one of them only, so that
     /// whoever comes by another name would not see the newest commits, and would destroy them.
     #[error("{path} has {names} names (hard links), and may have one: remove the others")]
@@ -90,6 +93,7 @@ impl StorageError {
             | Self::Foreign(_)
             | Self::Damaged { .. }
             | Self::Linked { .. }
+            | Self::Cancelled
             | Self::Parameters { .. } => false,
         }
     }

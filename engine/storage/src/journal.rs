@@ -73,8 +73,9 @@ pub(crate) trait Journal {
     /// Puts up to `most` further movements into the order of accounts.
     fn order_movements(&mut self, most: u64) -> Result<()>;
 
-    /// Copies the write-ahead log into the file, as far as readers allow.
-    fn tidy(&mut self) -> Result<()>;
+    /// Copies the write-ahead log into the file, as far as readers allow. Says how many frames the
+    /// log has if some of them could not be copied, and otherwise 0.
+    fn tidy(&mut self) -> Result<u64>;
 }
 
 /// The journal in a libSQL file. It owns the one connection that writes.
@@ -333,9 +334,12 @@ impl Journal for FileJournal {
         Ok(())
     }
 
-    fn tidy(&mut self) -> Result<()> {
-        self.database
-            .number("PRAGMA wal_checkpoint(PASSIVE)")
-            .map(drop)
+    fn tidy(&mut self) -> Result<u64> {
+        let mut copy = self.database.prepare("PRAGMA wal_checkpoint(PASSIVE)")?;
+        let copied = copy.first(Vec::new(), |row| {
+            let (frames, copied) = (row.get::<i64>(1)?, row.get::<i64>(2)?);
+            Ok(if copied < frames { frames } else { 0 })
+        })?;
+        rows::unsigned(copied.unwrap_or_default())
     }
 }

@@ -19,6 +19,7 @@ mod audit;
 mod backup;
 mod batch;
 mod by_account;
+mod cancel;
 mod checkpoint;
 mod closed;
 mod database;
@@ -28,6 +29,8 @@ mod history;
 mod journal;
 mod keys;
 mod lock;
+mod log;
+mod log_gate;
 mod news;
 mod owner;
 mod past_calls;
@@ -50,6 +53,7 @@ mod writer;
 mod tests;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -59,10 +63,11 @@ use tokio::sync::oneshot;
 
 pub use archive::{ArchiveError, ImportReport, Importing, LINE_BYTES_MAX};
 pub use audit::{
-    AuditReport, EconomyHead, FoundHead, HEADS_MAX, HeadError, Outside, Promise, SeenHead,
+    AUDIT_WAL_BYTES_MAX, AuditReport, EconomyHead, FoundHead, HEADS_MAX, HeadError, Outside, Promise, SeenHead,
 };
 pub use backup::{BACKUP_WAL_BYTES_MAX, BackupError, BackupPlan, BackupReport};
 pub use by_account::{PastBalances, PastQuery};
+pub use cancel::Cancel;
 pub use closed::{audit_file, back_up_file, export_file, import_file};
 pub use error::{Failure, StorageError};
 pub use events::{EVENTS_MAX, Event, EventRange};
@@ -82,7 +87,7 @@ pub use subjects::{HoldHistory, SubjectRecord};
 pub use submission::{Answer, Receiver, Recorded, Render, Rendered, Reply, Submission};
 pub use writer::WORK_MAX;
 
-use audit::Against;
+use audit::{Against, Watch};
 use journal::{FileJournal, Journal};
 use reader::Readers;
 use submission::Job;
@@ -107,6 +112,7 @@ struct Inner {
     readers: Readers,
     render: Render,
     writer: Mutex<Option<JoinHandle<bool>>>,
+    audits_cancelled: AtomicU64,
     /// None once the file is closed.
     lock: Mutex<Option<FileLock>>,
 }
@@ -148,6 +154,7 @@ impl Storage {
                 readers,
                 render,
                 writer: Mutex::new(Some(writer)),
+                audits_cancelled: AtomicU64::new(0),
                 lock: Mutex::new(Some(lock)),
             }),
         })
@@ -288,16 +295,32 @@ impl Storage {
     }
 
     /// Checks every promise against every record, beside the work that goes on, and looks for the
-    /// heads that somebody has seen before. Blocks, for a time that grows with the journal;
-    /// `progress` is told records done and in all.
+    /// heads that somebody has seen before. Blocks, for a time that grows with the journal, or until
+    /// it is cancelled; `progress` is told records done and in all, after each.
     pub fn audit(
         &self,
         heads: &[SeenHead],
+        cancel: &Cancel,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<AuditReport, StorageError> {
         let state = Some(&*self.state());
         let against = Against { state, heads };
-        audit::audit(&self.inner.path, &against, self.inner.render, progress)
+        let watch = Watch {
+            cancel,
+            gate: Some(&self.inner.shared.log_gate),
+            wal_bytes_max: AUDIT_WAL_BYTES_MAX,
+        };
+        let path = &self.inner.path;
+        let audited = audit::audit(path, &against, &watch, self.inner.render, progress);
+        if matches!(audited, Err(StorageError::Cancelled)) {
+            self.inner.audits_cancelled.fetch_add(1, Ordering::Relaxed);
+        }
+        audited
+    }
+
+    /// Audits that were cancelled since the file was opened.
+    pub fn audits_cancelled(&self) -> u64 {
+        self.inner.audits_cancelled.load(Ordering::Relaxed)
     }
 
     /// Makes a copy of the file at a path where nothing is, beside the work that goes on. Blocks, for

@@ -175,7 +175,7 @@ impl EntryReader {
 }
 
 /// A whole number.
-fn number(row: &Row, column: i32, record: u64) -> Result<i64> {
+pub(crate) fn number(row: &Row, column: i32, record: u64) -> Result<i64> {
     match row.get_value(column)? {
         Value::Integer(number) => Ok(number),
         other => Err(mistyped(record, column, &other)),

@@ -3,6 +3,7 @@
 mod answers;
 mod archives;
 mod audited;
+mod audits;
 mod backups;
 mod bounds;
 mod checkpoints;

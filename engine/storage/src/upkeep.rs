@@ -11,6 +11,9 @@ use crate::rows;
 use crate::state::State;
 use crate::writer::WORK_MAX;
 
+/// Frames that may be left in the write-ahead log before long reads make way: 16 MiB.
+const LOG_FRAMES_LEFT_MAX: u64 = 4_096;
+
 /// How often and in which portions the writer looks after the file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pace {
@@ -35,6 +38,9 @@ pub(crate) struct Pace {
     pub(crate) tidy_every: Duration,
     /// … or after how much work, if that is sooner.
     pub(crate) tidy_work: u64,
+    /// Frames (pages of 4 KiB) of the write-ahead log that may be left in it because somebody reads for
+    /// long. Beyond, reads in slices make way.
+    pub(crate) log_frames_left: u64,
     /// The pause before the second try to open a file that failed; each further one is twice as
     /// long …
     pub(crate) reopen_pause: Duration,
@@ -70,6 +76,7 @@ impl Pace {
             ordered_at_once: 1_000_000,
             tidy_every: Duration::from_secs(1),
             tidy_work: 8 * WORK_MAX,
+            log_frames_left: LOG_FRAMES_LEFT_MAX,
             reopen_pause: Duration::from_millis(50),
             reopen_pause_max: Duration::from_secs(2),
         }

@@ -18,6 +18,7 @@ use crate::Clock;
 use crate::batch::{Batch, Replies};
 use crate::error::{Failure, StorageError};
 use crate::journal::{Appended, Journal};
+use crate::log_gate::LogGate;
 use crate::news::News;
 use crate::queue::{Queue, Taken};
 use crate::request::Request;
@@ -32,6 +33,9 @@ pub const WORK_MAX: u64 = 1_024;
 /// How long the writer sleeps when there is nothing to do.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// How long the writer sleeps while a slice of a long read is about to end.
+const GATE_PATIENCE: Duration = Duration::from_millis(1);
+
 /// Opens the journal again after a failure.
 pub(crate) type Reopen<J> = Box<dyn FnMut() -> Result<J, StorageError> + Send>;
 
@@ -39,6 +43,8 @@ pub(crate) type Reopen<J> = Box<dyn FnMut() -> Result<J, StorageError> + Send>;
 pub(crate) struct Shared {
     pub(crate) queue: Queue<Job>,
     pub(crate) published: ArcSwap<State>,
+    /// Where long reads make way for the write-ahead log.
+    pub(crate) log_gate: LogGate,
     /// Wakes those who follow an economy.
     pub(crate) news: Arc<News>,
     /// The moment of the batch that is being decided and is not published yet.
@@ -55,6 +61,7 @@ impl Shared {
     pub(crate) fn new(state: State) -> Self {
         Self {
             queue: Queue::new(),
+            log_gate: LogGate::default(),
             news: Arc::default(),
             in_hand: AtomicU64::new(NONE_IN_HAND),
             published: ArcSwap::from_pointee(state),
@@ -139,6 +146,8 @@ impl<J: Journal> Writer<J> {
             let busy = self.checkpoint.is_some() || self.has_old_pieces || self.ordering;
             let patience = if busy {
                 Duration::ZERO
+            } else if self.shared.log_gate.is_wanted() {
+                GATE_PATIENCE
             } else {
                 self.until_due().min(PATIENCE)
             };
@@ -244,8 +253,9 @@ impl<J: Journal> Writer<J> {
         let Some(journal) = self.journal.as_mut() else {
             return Ok(());
         };
-        if self.tidying.is_next(&self.pace) {
-            journal.tidy()?;
+        let gate = &self.shared.log_gate;
+        if gate.is_granted() || self.tidying.is_next(&self.pace) {
+            gate.settle(journal.tidy()? > self.pace.log_frames_left);
         } else {
             self.advance_checkpoint()?;
         }
@@ -348,11 +358,11 @@ impl<J: Journal> Writer<J> {
         let mut leave = || -> Result<(), StorageError> {
             let mut checkpoint = match self.checkpoint.take() {
                 Some(checkpoint) => checkpoint,
-                None if self.state.record == self.checkpointed => return journal.tidy(),
+                None if self.state.record == self.checkpointed => return journal.tidy().map(drop),
                 None => Slices::begin(&mut journal, &self.state)?,
             };
             while !checkpoint.advance(&mut journal, self.pace.written)? {}
-            journal.tidy()
+            journal.tidy().map(drop)
         };
         if let Err(error) = leave() {
             // Everything acknowledged is in the journal; only the next start takes longer.

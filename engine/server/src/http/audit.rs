@@ -1,11 +1,17 @@
 //! The audit of the running server: every promise, checked now, beside the work that goes on.
+//!
+//! One runs at a time. A second request is told to come back rather than given the report of the
+//! first: that one is of an earlier moment, and may not have looked for the same heads. An audit ends
+//! at its next record once its client is gone or the server stops.
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use bursar_ledger::{EconomyId, Scope};
-use bursar_storage::{AuditReport, HEADS_MAX, HeadError, SeenHead};
+use bursar_storage::{AuditReport, Cancel, HEADS_MAX, HeadError, SeenHead, StorageError};
 use schemars::JsonSchema;
+
+use tokio::sync::Semaphore;
 
 use super::auth::Caller;
 use super::extract::{Asked, Path, wrong_query};
@@ -15,26 +21,43 @@ use super::{Api, extract, shapes};
 use crate::economy::blocking;
 use crate::no_answer::NoAnswer;
 
+/// Audits at the same time.
+const AUDITS_MAX: usize = 1;
+
+/// A place for the audit that runs.
+pub(super) fn place() -> Semaphore {
+    Semaphore::new(AUDITS_MAX)
+}
+
 pub(super) fn routes() -> Resource {
     let of_economy = Route::get("/v1/economies/{economy}/audit", of_economy)
         .called(
             "audit_economy",
             "Audit an economy",
             "Every promise, checked now against every record from the first, beside the work that \
-             goes on. The whole file is checked; what is told is this economy's.",
+             goes on. The whole file is checked; what is told is this economy's. One audit runs at \
+             a time, and ends when its client leaves.",
         )
         .needs_everywhere(Scope::Admin)
         .query::<AuditQuery>()
-        .answers::<shapes::AuditReport>(StatusCode::OK, "What was found; see `ok`.");
+        .answers::<shapes::AuditReport>(StatusCode::OK, "What was found; see `ok`.")
+        .no(
+            StatusCode::SERVICE_UNAVAILABLE,
+            &["audit_running", "unavailable"],
+        );
     let all = Route::get("/v1/audit", all)
         .called(
             "audit_all",
             "Audit the whole file",
-            "Every promise, checked now.",
+            "Every promise, checked now. One audit runs at a time, and ends when its client leaves.",
         )
         .needs_everywhere(Scope::Admin)
         .query::<AuditQuery>()
-        .answers::<shapes::AuditReport>(StatusCode::OK, "What was found; see `ok`.");
+        .answers::<shapes::AuditReport>(StatusCode::OK, "What was found; see `ok`.")
+        .no(
+            StatusCode::SERVICE_UNAVAILABLE,
+            &["audit_running", "unavailable"],
+        );
     Resource {
         name: "audit",
         about: "What Bursar promises, checked while it runs.",
@@ -82,11 +105,40 @@ fn heads(Asked(query): Query, of: Option<&EconomyId>) -> Result<Vec<SeenHead>, P
     query.into_iter().map(head).collect()
 }
 
+/// Cancels an audit when nobody waits for it any more.
+struct CancelOnDrop(Cancel);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
 async fn audit(api: &Api, heads: Vec<SeenHead>) -> Result<AuditReport, Problem> {
-    let storage = api.bursar.storage().clone();
-    let report = blocking(move || storage.audit(&heads, &mut |_, _| {})).await?;
+    let place = api.audits.clone().try_acquire_owned();
+    let place = place.map_err(|_| NoAnswer::AuditRunning)?;
+    let (storage, cancel) = (api.bursar.storage().clone(), Cancel::new());
+    // The place is free again when the work has ended, which is later than the wait for it.
+    let on_drop = CancelOnDrop(cancel.clone());
+    let audited = blocking(move || {
+        let _place = place;
+        let audited = storage.audit(&heads, &cancel, &mut |_, _| {});
+        if matches!(audited, Err(StorageError::Cancelled)) {
+            tracing::info!("an audit was cancelled: nobody waits for it any more");
+        }
+        audited
+    });
+    let mut ending = api.ending.clone();
+    let report = tokio::select! {
+        report = audited => report?,
+        _ = ending.wait_for(|ending| *ending) => {
+            let detail = "the server is stopping; ask again when it is back";
+            return Err(Problem::unavailable("unavailable", detail));
+        }
+    };
+    drop(on_drop);
     report.map_err(|error| {
-        tracing::error!(%error, "the audit broke off");
+        tracing::error!(%error, "an audit ended early");
         Problem::bug("the file could not be read")
     })
 }

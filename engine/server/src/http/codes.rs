@@ -1,7 +1,7 @@
 //! Every code that a problem may have, with what it means. Codes are stable: programs branch on them.
 
 /// The codes, from the request itself to the state of the world.
-pub(super) const CODES: [(&str, &str); 74] = [
+pub(super) const CODES: [(&str, &str); 75] = [
     (
         "malformed",
         "The request cannot be read; `pointer` leads to the place in the body (RFC 6901).",
@@ -215,6 +215,10 @@ pub(super) const CODES: [(&str, &str); 74] = [
     (
         "backup_exists",
         "There is something at the path, and a backup overwrites nothing.",
+    ),
+    (
+        "audit_running",
+        "An audit is under way, and one runs at a time; ask again when it has ended.",
     ),
     ("no_room", "The disk has no room for the copy."),
     (

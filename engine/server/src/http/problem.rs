@@ -16,6 +16,9 @@ use crate::no_answer::NoAnswer;
 /// Seconds after which a client that was turned away may ask again.
 const RETRY_AFTER_S: u64 = 1;
 
+/// The same, for a client that finds an audit under way: one takes seconds to minutes.
+const AUDIT_RETRY_AFTER_S: u64 = 5;
+
 /// A no, in the words of the API.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Problem {
@@ -232,6 +235,10 @@ impl From<&NoAnswer> for Problem {
             | NoAnswer::Compiling
             | NoAnswer::TooManyStreams
             | NoAnswer::TooManyExports => Self::unavailable("overloaded", detail),
+            NoAnswer::AuditRunning => Self {
+                retry_after_s: Some(AUDIT_RETRY_AFTER_S),
+                ..Self::unavailable("audit_running", detail)
+            },
             NoAnswer::Writer(Failure::Unknown) => Self::unavailable("outcome_unknown", detail),
             NoAnswer::Writer(Failure::Unavailable)
             | NoAnswer::Unreadable(_)

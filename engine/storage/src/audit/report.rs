@@ -203,6 +203,11 @@ impl Auditor {
             || "no checkpoint yet".into(),
             |at| format!("checkpoint at record {at}"),
         );
+        let pages = if self.pages_checked {
+            "pages sound"
+        } else {
+            "pages not looked at, since too much was written meanwhile: audit a backup of the file"
+        };
         [
             format!("{assets} assets in {economies} economies sum to zero"),
             format!("{movements} movements, {accounts} accounts"),
@@ -210,7 +215,7 @@ impl Auditor {
             format!("{records} records in order, none with half its effects"),
             format!(
                 "state rebuilt from record 1, {checkpoint}, {components} components whole, \
-                 pages sound"
+                 {pages}"
             ),
             format!("{decided} records decided again by the same rules"),
             format!("{calls} calls, {facts} things asked and told, repeated against the books"),

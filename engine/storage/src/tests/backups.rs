@@ -75,7 +75,7 @@ fn is_the_journal(report: &BackupReport, path: &Path, storage: &Storage) {
         hash: head.head,
     };
     let audit = storage
-        .audit(&[seen], &mut |_, _| {})
+        .audit(&[seen], &Cancel::new(), &mut |_, _| {})
         .expect("the audit runs");
     assert!(audit.ok, "{audit:#?}");
 }

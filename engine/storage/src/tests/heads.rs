@@ -32,7 +32,7 @@ fn an_end_that_was_cut_off_shows_against_a_head_that_was_seen() {
     let head = storage.state().head(&guild()).expect("a head");
     let both = [seen(None, before), seen(Some("guild"), head)];
     let live = storage
-        .audit(&both, &mut |_, _| {})
+        .audit(&both, &Cancel::new(), &mut |_, _| {})
         .expect("the audit runs");
     assert!(live.ok, "{live:#?}");
     let places: Vec<_> = live.heads.iter().map(|it| (it.head, it.seq)).collect();

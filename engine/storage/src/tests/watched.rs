@@ -108,7 +108,7 @@ impl Journal for Watched {
         self.tell(Step::OrderingMovements(most))?;
         self.file.order_movements(most)
     }
-    fn tidy(&mut self) -> Result<(), StorageError> {
+    fn tidy(&mut self) -> Result<u64, StorageError> {
         self.tell(Step::Tidying)?;
         self.file.tidy()
     }
@@ -133,6 +133,7 @@ pub(super) fn pace() -> Pace {
         ordered_at_once: u64::MAX,
         tidy_every: Duration::ZERO,
         tidy_work: u64::MAX,
+        log_frames_left: 100,
         reopen_pause: Duration::from_millis(1),
         reopen_pause_max: Duration::from_millis(2),
     }
