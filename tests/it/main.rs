@@ -57,3 +57,4 @@ mod versions;
 mod webhooks;
 mod webhooks_broken;
 mod webhooks_changed;
+mod webhooks_noted;

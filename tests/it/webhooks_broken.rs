@@ -81,7 +81,7 @@ async fn an_event_is_given_up_after_its_last_retry_and_the_next_one_goes_on() {
     let (house, mut guild) = hasty(2).await;
     let receiver = Receiver::new().await;
     receiver.feel_by(|tries| if tries < 3 { Mood::Status(500) } else { ACCEPT });
-    hooked(&mut guild, &receiver, json!({})).await;
+    hooked(&mut guild, &receiver, json!({"kinds": ["transfer"]})).await;
     let lost = pay(&mut guild, "a").await;
     let next = pay(&mut guild, "b").await;
     receiver.until_accepted(next).await;
@@ -122,7 +122,13 @@ async fn an_event_is_given_up_after_its_last_retry_and_the_next_one_goes_on() {
     assert_eq!(receiver.accepted(), [next, lost, next]);
     let letters = guild.get(&format!("{HOOK}/dead-letters")).await.json();
     assert_eq!(letters["dead_letters"], json!([]));
-    let beyond = json!({"after": next + 1});
+    // The replay is on record, and says who asked for it.
+    let events = guild.events().await;
+    let replay_record = events.last().unwrap();
+    assert_eq!(replay_record["kind"], "replay_webhook");
+    assert_eq!(replay_record["actor"], "admin");
+    assert_eq!(replay_record["request"]["body"], after);
+    let beyond = json!({"after": next + 2});
     let refused = guild.client.post(&replay, "-", &beyond).await.unwrap();
     assert_eq!(
         (refused.code(), &refused.json()["pointer"]),
@@ -195,7 +201,7 @@ async fn what_a_replay_overtakes_does_not_count() {
     let house = House::set_up(|setup| setup.webhooks.patience = Duration::from_mins(1));
     let (house, mut guild) = house.await.furnished(2).await;
     let receiver = Receiver::new().await;
-    hooked(&mut guild, &receiver, json!({})).await;
+    hooked(&mut guild, &receiver, json!({"kinds": ["transfer"]})).await;
     let first = pay(&mut guild, "a").await;
     receiver.until_accepted(first).await;
     receiver.feel(Mood::Held(204));

@@ -16,7 +16,7 @@ async fn removed(guild: &mut Guild) -> Response {
     asked.await.expect("an answer")
 }
 
-async fn pay_many(guild: &mut Guild, count: usize) {
+pub(crate) async fn pay_many(guild: &mut Guild, count: usize) {
     let transfers: Vec<Value> = (0..count)
         .map(|number| {
             let mut body = posting("user:1", "user:2", 1);

@@ -8,7 +8,6 @@ use crate::account::AccountPatch;
 use crate::amount::{Amount, Limit};
 use crate::asset::AssetKind;
 use crate::call::CallResult;
-use crate::delivery::{DeliveryNote, ForgottenDelivery};
 use crate::digest::Digest;
 use crate::draw::{ClientSeedText, Seed};
 use crate::economy::EconomyStatus;
@@ -343,15 +342,18 @@ pub enum Act {
         /// Which.
         webhook: WebhookId,
     },
-    /// Keep how far a webhook of some economy has come. Of the reserved economy alone.
-    NoteDelivery(Box<DeliveryNote>),
-    /// Drop how far a webhook had come that is no longer there. Of the reserved economy alone.
-    ForgetDelivery(ForgottenDelivery),
+    /// Send events of a webhook again, or leave some out: it goes on after another event.
+    ReplayWebhook {
+        /// Which.
+        webhook: WebhookId,
+        /// The event after which it goes on.
+        after: u64,
+    },
 }
 
 impl Act {
     /// The kinds of all acts, in the order of the variants.
-    pub const KINDS: [&str; 28] = [
+    pub const KINDS: [&str; 27] = [
         "open_economy",
         "set_economy",
         "set_asset",
@@ -378,8 +380,7 @@ impl Act {
         "add_component",
         "set_webhook",
         "remove_webhook",
-        "note_delivery",
-        "forget_delivery",
+        "replay_webhook",
     ];
 
     /// The act's kind, as the journal names it.
@@ -411,8 +412,7 @@ impl Act {
             Self::AddComponent { .. } => "add_component",
             Self::SetWebhook(_) => "set_webhook",
             Self::RemoveWebhook { .. } => "remove_webhook",
-            Self::NoteDelivery(_) => "note_delivery",
-            Self::ForgetDelivery(_) => "forget_delivery",
+            Self::ReplayWebhook { .. } => "replay_webhook",
         }
     }
 }

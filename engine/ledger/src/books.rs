@@ -14,14 +14,11 @@ use crate::access::ApiKey;
 use crate::account::{Account, Balance};
 use crate::asset::Asset;
 use crate::decision::{Change, Decision};
-use crate::delivery::Delivery;
 use crate::digest::Digest;
 use crate::draw::{DrawOrigin, Seed};
 use crate::economy::{Day, EconomyStatus, Flow, Reversal};
 use crate::hold::Hold;
-use crate::id::{
-    AccountId, AccountKind, AssetId, EconomyId, HoldId, KeyId, PluginId, TransferId, WebhookId,
-};
+use crate::id::{AccountId, AccountKind, AssetId, HoldId, KeyId, PluginId, TransferId, WebhookId};
 use crate::movement::Movement;
 use crate::plugin::{Component, Installation, Plugin};
 use crate::time::Timestamp;
@@ -48,7 +45,6 @@ pub struct Books {
     pub(crate) keys: OrdMap<KeyId, Arc<ApiKey>>,
     pub(crate) components: OrdMap<Digest, Arc<Component>>,
     pub(crate) webhooks: OrdMap<WebhookId, Arc<Webhook>>,
-    pub(crate) deliveries: OrdMap<(EconomyId, WebhookId), Arc<Delivery>>,
     pub(crate) draws: DrawBook,
     pub(crate) bound_origins: OrdMap<Arc<str>, DrawOrigin>,
     pub(crate) client_seeds: OrdMap<AccountId, ClientSeed>,
@@ -118,7 +114,6 @@ impl Books {
             keys: OrdMap::new(),
             components: OrdMap::new(),
             webhooks: OrdMap::new(),
-            deliveries: OrdMap::new(),
             draws: DrawBook::default(),
             bound_origins: OrdMap::new(),
             client_seeds: OrdMap::new(),
@@ -218,16 +213,6 @@ impl Books {
     /// All webhooks, by name.
     pub fn webhooks(&self) -> &OrdMap<WebhookId, Arc<Webhook>> {
         &self.webhooks
-    }
-
-    /// How far a webhook of some economy has come. Only the reserved economy knows of any.
-    pub fn delivery(&self, economy: &EconomyId, webhook: &WebhookId) -> Option<&Arc<Delivery>> {
-        self.deliveries.get(&(economy.clone(), webhook.clone()))
-    }
-
-    /// How far all webhooks have come.
-    pub fn deliveries(&self) -> &OrdMap<(EconomyId, WebhookId), Arc<Delivery>> {
-        &self.deliveries
     }
 
     /// What is in circulation of an asset: all that was issued and not burned.
@@ -403,8 +388,7 @@ impl Books {
                 definition,
             } => self.set_webhook(webhook, definition, seq, at),
             Change::WebhookRemoved { webhook } => drop(self.webhooks.remove(webhook)),
-            Change::DeliveryNoted(note) => self.note_delivery(note),
-            Change::DeliveryForgotten(gone) => self.forget_delivery(gone),
+            Change::WebhookReplayed { webhook, after } => self.replay(webhook, seq, *after),
         }
         Ok(())
     }

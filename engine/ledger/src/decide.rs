@@ -97,8 +97,6 @@ fn check_status(books: &Books, act: &Act) -> Result<(), Rejection> {
         | Act::SetKey { .. }
         | Act::AddComponent { .. }
         | Act::SetWebhook(_)
-        | Act::NoteDelivery(_)
-        | Act::ForgetDelivery(_)
         | Act::ReleaseHold { .. }
         | Act::ExpireHold { .. }
         | Act::RotateSeed
@@ -112,6 +110,7 @@ fn check_status(books: &Books, act: &Act) -> Result<(), Rejection> {
         Act::OpenEconomy { .. }
         | Act::SetEconomy { .. }
         | Act::RemoveWebhook { .. }
+        | Act::ReplayWebhook { .. }
         | Act::Call(_) => Ok(()),
     }
 }
@@ -173,7 +172,6 @@ fn in_books(books: &Books, at: Timestamp, act: &Act) -> Result<Verdict, Rejectio
         }
         Act::SetWebhook(request) => webhooks::set_webhook(books, request),
         Act::RemoveWebhook { webhook } => Ok(webhooks::remove(books, webhook)),
-        Act::NoteDelivery(note) => Ok(webhooks::note_delivery(books, note)),
-        Act::ForgetDelivery(gone) => Ok(webhooks::forget_delivery(books, gone)),
+        Act::ReplayWebhook { webhook, after } => Ok(webhooks::replay(books, webhook, *after)),
     }
 }

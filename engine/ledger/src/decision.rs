@@ -10,7 +10,6 @@ use crate::account::AccountStatus;
 use crate::amount::{Amount, Limit};
 use crate::asset::Asset;
 use crate::books::DrawChange;
-use crate::delivery::{DeliveryNote, ForgottenDelivery};
 use crate::digest::Digest;
 use crate::draw::Seed;
 use crate::economy::{Day, EconomyStatus, Flow};
@@ -230,8 +229,11 @@ pub enum Change {
         /// Which.
         webhook: WebhookId,
     },
-    /// A webhook has come so far.
-    DeliveryNoted(DeliveryNote),
-    /// How far a webhook had come is no longer of interest.
-    DeliveryForgotten(ForgottenDelivery),
+    /// A webhook goes on after another event.
+    WebhookReplayed {
+        /// Which.
+        webhook: WebhookId,
+        /// The event after which it goes on.
+        after: u64,
+    },
 }

@@ -9,12 +9,11 @@ use crate::access::ApiKey;
 use crate::account::Account;
 use crate::asset::Asset;
 use crate::books::{Books, ClientSeed, DrawBook};
-use crate::delivery::Delivery;
 use crate::digest::Digest;
 use crate::draw::{DrawOrigin, Seed};
 use crate::economy::{Day, EconomyStatus, Flow, Reversal};
 use crate::hold::Hold;
-use crate::id::{AccountId, AssetId, EconomyId, HoldId, KeyId, PluginId, TransferId, WebhookId};
+use crate::id::{AccountId, AssetId, HoldId, KeyId, PluginId, TransferId, WebhookId};
 use crate::plugin::{Component, Plugin};
 use crate::time::Timestamp;
 use crate::webhook::Webhook;
@@ -68,8 +67,6 @@ pub enum Item {
     ClientSeed(AccountId, ClientSeed),
     /// A webhook.
     Webhook(WebhookId, Arc<Webhook>),
-    /// How far a webhook of some economy has come.
-    Delivery(EconomyId, WebhookId, Arc<Delivery>),
 }
 
 impl Books {
@@ -140,11 +137,6 @@ impl Books {
                     .into_iter()
                     .map(|(id, webhook)| Item::Webhook(id, webhook)),
             )
-            .chain(
-                self.deliveries
-                    .into_iter()
-                    .map(|((economy, id), far)| Item::Delivery(economy, id, far)),
-            )
     }
 
     /// Puts a further piece in its place. False if the piece fits nowhere.
@@ -200,9 +192,6 @@ impl Books {
             }
             (Some(books), Item::Webhook(id, webhook)) => {
                 books.webhooks.insert(id, webhook).is_none()
-            }
-            (Some(books), Item::Delivery(economy, id, far)) => {
-                books.deliveries.insert((economy, id), far).is_none()
             }
         }
     }

@@ -31,7 +31,6 @@ mod books;
 mod call;
 mod decide;
 mod decision;
-mod delivery;
 mod digest;
 mod document;
 mod draft;
@@ -73,7 +72,6 @@ pub use books::{
 pub use call::{CallRequest, CallResult, Ending, SpendLimit};
 pub use decide::{Verdict, decide};
 pub use decision::{Change, Decision};
-pub use delivery::{DeadLetter, Delivery, DeliveryError, DeliveryNote, ForgottenDelivery};
 pub use digest::{Digest, Sha256Writer};
 pub use document::{DocumentError, check_document};
 pub use draft::Draft;
@@ -100,6 +98,6 @@ pub use schedule::{Missed, Schedule, ScheduleRule, Times};
 pub use subject::{Subject, SubjectId};
 pub use time::Timestamp;
 pub use webhook::{
-    EventKind, EventKindError, Webhook, WebhookDefinition, WebhookPatch, WebhookRequest,
-    WebhookSecret, WebhookUrl, WebhookUrlError,
+    EventKind, EventKindError, Webhook, WebhookDefinition, WebhookPatch, WebhookReplay,
+    WebhookRequest, WebhookSecret, WebhookUrl, WebhookUrlError,
 };

@@ -43,10 +43,6 @@ pub const WEBHOOKS_MAX: usize = 16;
 /// Bytes in the URL of a webhook.
 pub const WEBHOOK_URL_BYTES_MAX: usize = 2_048;
 
-/// Events of one webhook that were given up and not yet looked after. With the last one the webhook
-/// is switched off, so that none is forgotten.
-pub const DEAD_LETTERS_MAX: usize = 100;
-
 /// Requests that the rate limit of a key may let through at once.
 pub const RATE_REQUESTS_MAX: u32 = 1_000_000;
 

@@ -78,8 +78,7 @@ impl Act {
             | Self::AddComponent { .. }
             | Self::SetWebhook(_)
             | Self::RemoveWebhook { .. }
-            | Self::NoteDelivery(_)
-            | Self::ForgetDelivery(_) => Vec::new(),
+            | Self::ReplayWebhook { .. } => Vec::new(),
         }
     }
 }

@@ -186,9 +186,39 @@ pub struct Webhook {
     pub born: u64,
     /// When it was made.
     pub created_at: Timestamp,
+    /// Where it was last told to go on, if it was.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub replay: Option<WebhookReplay>,
+}
+
+/// Where a webhook was told to go on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct WebhookReplay {
+    /// The record that says so.
+    pub seq: u64,
+    /// The event after which it goes on.
+    pub after: u64,
+}
+
+impl Webhook {
+    /// Where deliveries begin: after the record that made the webhook, or where it was last told to go
+    /// on. What has been delivered counts from there.
+    pub fn start(&self) -> WebhookReplay {
+        let made = WebhookReplay {
+            seq: self.born,
+            after: self.born,
+        };
+        self.replay.unwrap_or(made)
+    }
 }
 
 impl Books {
+    pub(crate) fn replay(&mut self, webhook: &WebhookId, seq: u64, after: u64) {
+        if let Some(present) = self.webhooks.get_mut(webhook) {
+            Arc::make_mut(present).replay = Some(WebhookReplay { seq, after });
+        }
+    }
+
     pub(crate) fn set_webhook(
         &mut self,
         webhook: &WebhookId,
@@ -201,6 +231,7 @@ impl Books {
             definition: definition.clone(),
             born: present.map_or(seq, |present| present.born),
             created_at: present.map_or(at, |present| present.created_at),
+            replay: present.and_then(|present| present.replay),
         };
         self.webhooks.insert(webhook.clone(), Arc::new(next));
     }

@@ -41,8 +41,7 @@ impl Act {
             | Self::AddComponent { .. }
             | Self::SetWebhook(_)
             | Self::RemoveWebhook { .. }
-            | Self::NoteDelivery(_)
-            | Self::ForgetDelivery(_) => 1,
+            | Self::ReplayWebhook { .. } => 1,
         };
         u64::try_from(parts).unwrap_or(u64::MAX)
     }

@@ -3,7 +3,7 @@
 //! Each webhook has a follower, a task of its own that reads the journal and never the writer's
 //! queue. It sends one event at a time, in order, until the receiver has it or the schedule of
 //! retries is through; then the event is kept as a dead letter and the next one goes on. How far it
-//! has come is noted in the reserved economy, at most once in a while.
+//! has come is noted beside the journal, at most once in a while.
 
 mod address;
 mod attempt;
@@ -17,16 +17,15 @@ mod supervisor;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bursar_ledger::{Delivery, EconomyId, Webhook, WebhookId, WebhookUrl};
-use bursar_storage::Clock;
+use bursar_ledger::{EconomyId, Webhook, WebhookId, WebhookUrl};
+use bursar_storage::{Clock, Delivery, WebhookPlace};
 use tokio::sync::{Notify, Semaphore};
 
 use crate::economy::Bursar;
 use crate::keyed_locks::KeyedLocks;
-use crate::no_answer::NoAnswer;
 pub use address::{AddressError, Target};
 use attempt::Sender;
-use progress::{Asked, Place, Progress};
+use progress::Progress;
 pub use setup::{Dice, WebhookSetup};
 
 /// Attempts at the same time, of all economies together.
@@ -49,7 +48,7 @@ struct Parts {
     all: Semaphore,
     per_economy: KeyedLocks<EconomyId>,
     /// How far each webhook has come, from when it is first asked about.
-    known: Mutex<HashMap<Place, Arc<Progress>>>,
+    known: Mutex<HashMap<WebhookPlace, Arc<Progress>>>,
     /// Told when there may be a new webhook.
     look: Notify,
 }
@@ -80,7 +79,7 @@ impl Webhooks {
 
     /// How far a webhook has come.
     pub fn delivery(&self, economy: &EconomyId, id: &WebhookId, webhook: &Webhook) -> Delivery {
-        self.progress(economy, id, webhook.born).view()
+        self.progress(economy, id, webhook).view()
     }
 
     /// A webhook was made, changed or removed: it is looked at now.
@@ -92,46 +91,41 @@ impl Webhooks {
         self.parts.look.notify_one();
     }
 
-    /// Sends everything after an event again, and lets go of what was given up. It is done when this
-    /// is noted.
-    pub async fn replay(
-        &self,
-        actor: &str,
-        (economy, id): (&EconomyId, &WebhookId),
-        webhook: &Webhook,
-        after: u64,
-    ) -> Result<Delivery, NoAnswer> {
-        let progress = self.progress(economy, id, webhook.born);
-        let delivery = progress.replay(after);
-        // Before the wait: whoever asked may leave, and the replay stands all the same.
-        progress.poke.notify_one();
-        let asked = Asked {
-            actor,
-            method: "POST",
-            route: "/replay",
-        };
-        progress.note(&self.parts.bursar, &asked).await?;
-        Ok(delivery)
-    }
-
-    /// How far a webhook has come: as it is known here, as the journal has it, or not at all yet.
-    fn progress(&self, economy: &EconomyId, id: &WebhookId, born: u64) -> Arc<Progress> {
+    /// How far a webhook has come: as it is known here, as it was noted, or not at all yet.
+    fn progress(&self, economy: &EconomyId, id: &WebhookId, webhook: &Webhook) -> Arc<Progress> {
         let place = (economy.clone(), id.clone());
         let mut known = self.known();
-        if let Some(progress) = known.get(&place).filter(|known| known.born() >= born) {
+        if let Some(progress) = known.get(&place).filter(|known| known.born >= webhook.born) {
+            progress.catch_up(webhook);
             return Arc::clone(progress);
         }
-        let state = self.parts.bursar.state();
-        let system = state.books(self.parts.bursar.system());
-        let noted = system.and_then(|system| system.delivery(economy, id));
-        let noted = noted.filter(|noted| noted.born == born);
-        let delivery = noted.map_or_else(|| Delivery::new(born), |noted| (**noted).clone());
-        let progress = Arc::new(Progress::new(place.clone(), delivery));
+        let delivery = self.noted(&place, webhook);
+        let progress = Arc::new(Progress::new(place.clone(), webhook.born, delivery));
         known.insert(place, Arc::clone(&progress));
         progress
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<Place, Arc<Progress>>> {
+    /// How far a webhook has come by its last note.
+    fn noted(&self, place: &WebhookPlace, webhook: &Webhook) -> Delivery {
+        let start = webhook.start();
+        let noted = self.parts.bursar.storage().delivery(place);
+        let noted = noted.filter(|noted| noted.since == start.seq);
+        let mut delivery = noted.map_or_else(|| Delivery::new(start), |noted| (*noted).clone());
+        let state = self.parts.bursar.state();
+        let newest = state.books(&place.0).map_or(0, |books| books.seq());
+        if delivery.done > newest {
+            let (economy, webhook) = place;
+            let done = delivery.done;
+            tracing::warn!(
+                %economy, %webhook, done, newest,
+                "a webhook was noted to be ahead of its economy; it goes on with the next event"
+            );
+            delivery.done = newest;
+        }
+        delivery
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<WebhookPlace, Arc<Progress>>> {
         // Each entry is whole at any time.
         self.parts
             .known

@@ -15,9 +15,9 @@ use bursar_ledger::{Digest, EconomyId};
 use serde::Serialize;
 
 use crate::audit::{self, Against, EconomyHead, Watch};
+use crate::cancel::Cancel;
 use crate::checkpoint;
 use crate::database::{Database, Statement, integer, text};
-use crate::cancel::Cancel;
 use crate::error::{PRIMARY_CODE, SQLITE_FULL, StorageError};
 use crate::lock::canonical;
 use crate::log::{Ended, Log};

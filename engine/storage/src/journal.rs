@@ -14,6 +14,7 @@ use crate::database::{Database, Statement, integer, optional, text};
 use crate::error::StorageError;
 use crate::keys::KeyIndex;
 use crate::lock::canonical;
+use crate::notes::{self, Note, NoteTable, Notes};
 use crate::record::{Entry, Kept, Record, VERSION};
 use crate::request::Request;
 use crate::state::State;
@@ -47,8 +48,9 @@ pub(crate) trait Journal {
     /// What a key stands for when this comes under it.
     fn find(&mut self, economy: &EconomyId, key: &str, asked: &Request) -> Result<Option<Kept>>;
 
-    /// Makes a batch durable, as one. After an error it is not known whether it is.
-    fn append(&mut self, batch: &[Appended]) -> Result<()>;
+    /// Makes a batch durable, as one, with some notes beside it. After an error it is not known whether
+    /// it is.
+    fn append(&mut self, batch: &[Appended], notes: &[Note]) -> Result<()>;
 
     /// Begins a checkpoint of a state, and says its number.
     fn begin_checkpoint(&mut self, state: &State) -> Result<u64>;
@@ -89,6 +91,7 @@ pub(crate) struct FileJournal {
     keys: KeyIndex,
     subjects: SubjectIndex,
     accounts: AccountOrder,
+    notes: NoteTable,
     find_record: Statement,
     find_length: Statement,
     insert_record: Statement,
@@ -115,6 +118,7 @@ impl FileJournal {
             keys: KeyIndex::open(&database)?,
             subjects: SubjectIndex::open(&database)?,
             accounts: AccountOrder::open(&database)?,
+            notes: NoteTable::open(&database)?,
             find_record: database.prepare(rows::FIND_STORED)?,
             find_length: database.prepare(rows::FIND_LENGTH)?,
             insert_record: database.prepare(
@@ -199,6 +203,16 @@ impl FileJournal {
         Ok(())
     }
 
+    /// Writes notes, in a txn.
+    pub(crate) fn insert_notes(&mut self, notes: &[Note]) -> Result<()> {
+        self.notes.write(notes)
+    }
+
+    /// The notes that the file has.
+    pub(crate) fn load_notes(&self) -> Result<Notes> {
+        notes::load(&self.database).map(Notes::new)
+    }
+
     fn insert_entry(&mut self, record: u64, entry: &Entry) -> Result<()> {
         let posting = &entry.movement.posting;
         self.insert_movement.run(vec![
@@ -248,11 +262,12 @@ impl Journal for FileJournal {
         }))
     }
 
-    fn append(&mut self, batch: &[Appended]) -> Result<()> {
+    fn append(&mut self, batch: &[Appended], notes: &[Note]) -> Result<()> {
         self.txn(|journal| {
-            batch
-                .iter()
-                .try_for_each(|appended| journal.insert(appended))
+            for appended in batch {
+                journal.insert(appended)?;
+            }
+            journal.insert_notes(notes)
         })
     }
 

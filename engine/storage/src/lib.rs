@@ -23,6 +23,7 @@ mod cancel;
 mod checkpoint;
 mod closed;
 mod database;
+mod delivery;
 mod error;
 mod events;
 mod history;
@@ -32,6 +33,7 @@ mod lock;
 mod log;
 mod log_gate;
 mod news;
+mod notes;
 mod owner;
 mod past_calls;
 mod queue;
@@ -63,12 +65,14 @@ use tokio::sync::oneshot;
 
 pub use archive::{ArchiveError, ImportReport, Importing, LINE_BYTES_MAX};
 pub use audit::{
-    AUDIT_WAL_BYTES_MAX, AuditReport, EconomyHead, FoundHead, HEADS_MAX, HeadError, Outside, Promise, SeenHead,
+    AUDIT_WAL_BYTES_MAX, AuditReport, EconomyHead, FoundHead, HEADS_MAX, HeadError, Outside,
+    Promise, SeenHead,
 };
 pub use backup::{BACKUP_WAL_BYTES_MAX, BackupError, BackupPlan, BackupReport};
 pub use by_account::{PastBalances, PastQuery};
 pub use cancel::Cancel;
 pub use closed::{audit_file, back_up_file, export_file, import_file};
+pub use delivery::{DEAD_LETTERS_MAX, DeadLetter, Delivery, DeliveryError, WebhookPlace};
 pub use error::{Failure, StorageError};
 pub use events::{EVENTS_MAX, Event, EventRange};
 pub use history::{
@@ -132,7 +136,7 @@ impl Storage {
         let mut journal = FileJournal::open(&path, clock())?;
         let state = journal.load()?;
         let readers = Readers::open(&path, READERS)?;
-        let shared = Arc::new(Shared::new(state.clone()));
+        let shared = Arc::new(Shared::new(state.clone(), journal.load_notes()?));
         let reopen = {
             let (path, clock) = (journal.path().to_owned(), Arc::clone(&clock));
             Box::new(move || FileJournal::open(&path, clock()))
@@ -212,6 +216,32 @@ impl Storage {
         let shared = &self.inner.shared;
         let published = || shared.published.load_full();
         shared.news.follow(economy, published)
+    }
+
+    /// How far a webhook has come by its last note.
+    pub fn delivery(&self, place: &WebhookPlace) -> Option<Arc<Delivery>> {
+        self.inner.shared.notes.get(place)
+    }
+
+    /// The webhooks that there is a note of, in all economies.
+    pub fn noted_webhooks(&self) -> Vec<WebhookPlace> {
+        self.inner.shared.notes.places()
+    }
+
+    /// Notes how far a webhook has come, or that it is not there any more. The file has it a moment
+    /// later; a note that is lost in a crash makes events be delivered again.
+    pub fn note_delivery(&self, place: &WebhookPlace, delivery: Option<Delivery>) {
+        self.inner.shared.notes.set(place, delivery);
+    }
+
+    /// Whether the file has the last note of a webhook.
+    pub fn is_delivery_written(&self, place: &WebhookPlace) -> bool {
+        self.inner.shared.notes.is_written(place)
+    }
+
+    /// Waits until the file has the last note of a webhook.
+    pub async fn until_delivery_written(&self, place: &WebhookPlace) {
+        self.inner.shared.notes.until_written(place).await;
     }
 
     /// The moment before which nothing will be recorded any more that is not published, as seen at

@@ -11,7 +11,10 @@ const APPLICATION_ID: i64 = 0x4252_5352;
 
 /// Each is run once, in a txn of its own with the step of `user_version`. Released ones are never
 /// edited.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_journal.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("migrations/0001_journal.sql"),
+    include_str!("migrations/0002_webhook_progress.sql"),
+];
 
 /// Brings the file to the newest schema, or says why it cannot be ours.
 pub(crate) fn migrate(database: &Database) -> Result<(), StorageError> {

@@ -12,6 +12,7 @@ mod failures;
 mod files;
 mod heads;
 mod news;
+mod notes;
 mod past;
 mod rich;
 mod tampered;

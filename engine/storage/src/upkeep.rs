@@ -38,6 +38,8 @@ pub(crate) struct Pace {
     pub(crate) tidy_every: Duration,
     /// … or after how much work, if that is sooner.
     pub(crate) tidy_work: u64,
+    /// How often notes of webhooks are written.
+    pub(crate) notes_every: Duration,
     /// Frames (pages of 4 KiB) of the write-ahead log that may be left in it because somebody reads for
     /// long. Beyond, reads in slices make way.
     pub(crate) log_frames_left: u64,
@@ -76,6 +78,7 @@ impl Pace {
             ordered_at_once: 1_000_000,
             tidy_every: Duration::from_secs(1),
             tidy_work: 8 * WORK_MAX,
+            notes_every: Duration::from_secs(1),
             log_frames_left: LOG_FRAMES_LEFT_MAX,
             reopen_pause: Duration::from_millis(50),
             reopen_pause_max: Duration::from_secs(2),

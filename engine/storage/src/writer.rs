@@ -9,7 +9,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use bursar_ledger::{Act, EconomyId, Timestamp};
@@ -20,6 +20,7 @@ use crate::error::{Failure, StorageError};
 use crate::journal::{Appended, Journal};
 use crate::log_gate::LogGate;
 use crate::news::News;
+use crate::notes::{Note, Notes};
 use crate::queue::{Queue, Taken};
 use crate::request::Request;
 use crate::state::State;
@@ -45,6 +46,8 @@ pub(crate) struct Shared {
     pub(crate) published: ArcSwap<State>,
     /// Where long reads make way for the write-ahead log.
     pub(crate) log_gate: LogGate,
+    /// How far webhooks have come.
+    pub(crate) notes: Notes,
     /// Wakes those who follow an economy.
     pub(crate) news: Arc<News>,
     /// The moment of the batch that is being decided and is not published yet.
@@ -58,9 +61,10 @@ const NONE_IN_HAND: u64 = 0;
 const STAMPING: u64 = 1;
 
 impl Shared {
-    pub(crate) fn new(state: State) -> Self {
+    pub(crate) fn new(state: State, notes: Notes) -> Self {
         Self {
             queue: Queue::new(),
+            notes,
             log_gate: LogGate::default(),
             news: Arc::default(),
             in_hand: AtomicU64::new(NONE_IN_HAND),
@@ -106,6 +110,8 @@ pub(crate) struct Writer<J> {
     /// Whether the last look for holds whose time is over ended none.
     none_ended: bool,
     tidying: Tidying,
+    /// When notes were last written.
+    noted: Instant,
     /// How long the next attempt to open the file waits; nothing after work that went well.
     pause: Duration,
 }
@@ -131,6 +137,7 @@ impl<J: Journal> Writer<J> {
             movement_before: state.movement,
             none_ended: false,
             tidying: Tidying::default(),
+            noted: Instant::now(),
             pause: Duration::ZERO,
             state,
             clock,
@@ -204,6 +211,7 @@ impl<J: Journal> Writer<J> {
 
     /// The state after the batch, the economies that have moved in it, and the replies.
     fn write(&mut self, jobs: &[Job]) -> Result<(State, Vec<EconomyId>, Replies), StorageError> {
+        let notes = self.due_notes();
         let at = self.stamp(jobs);
         self.shared.in_hand.store(at.0, Ordering::SeqCst);
         let journal = self.journal.as_mut().ok_or_else(closed)?;
@@ -213,9 +221,35 @@ impl<J: Journal> Writer<J> {
             |economy: &EconomyId, key: &str, asked: &Request| journal.find(economy, key, asked);
         let (batch, replies) = batch.end_holds().decide_all(&submissions, &mut find)?;
         if !batch.appended.is_empty() {
-            journal.append(&batch.appended)?;
+            journal.append(&batch.appended, &notes)?;
+            self.wrote(&notes);
         }
         Ok((batch.state, moved(&batch.appended), replies))
+    }
+
+    /// Notes to write with the next txn.
+    fn due_notes(&self) -> Vec<Note> {
+        if self.noted.elapsed() < self.pace.notes_every {
+            return Vec::new();
+        }
+        self.shared.notes.unwritten()
+    }
+
+    fn wrote(&mut self, notes: &[Note]) {
+        if !notes.is_empty() {
+            self.shared.notes.wrote(notes);
+            self.noted = Instant::now();
+        }
+    }
+
+    /// Writes notes in a txn of their own: where requests come in, they go with a commit.
+    fn write_notes(&mut self) -> Result<(), StorageError> {
+        let notes = self.due_notes();
+        if let Some(journal) = self.journal.as_mut().filter(|_| !notes.is_empty()) {
+            journal.append(&[], &notes)?;
+            self.wrote(&notes);
+        }
+        Ok(())
     }
 
     /// Commits a batch of nothing but holds whose time is over.
@@ -250,6 +284,9 @@ impl<J: Journal> Writer<J> {
     /// of it at a time, so that the sum is bounded too, but for the order of accounts, which must
     /// keep up with what is committed.
     fn upkeep(&mut self, idle: bool) -> Result<(), StorageError> {
+        if idle {
+            self.write_notes()?;
+        }
         let Some(journal) = self.journal.as_mut() else {
             return Ok(());
         };
@@ -355,7 +392,17 @@ impl<J: Journal> Writer<J> {
         let Some(mut journal) = self.journal.take() else {
             return false;
         };
+        let shared = Arc::clone(&self.shared);
+        let notes = &shared.notes;
         let mut leave = || -> Result<(), StorageError> {
+            loop {
+                let left = notes.unwritten();
+                if left.is_empty() {
+                    break;
+                }
+                journal.append(&[], &left)?;
+                notes.wrote(&left);
+            }
             let mut checkpoint = match self.checkpoint.take() {
                 Some(checkpoint) => checkpoint,
                 None if self.state.record == self.checkpointed => return journal.tidy().map(drop),

@@ -1,8 +1,7 @@
-//! What webhooks are, and how far they have come.
+//! Webhooks: made, changed, removed, and told where to go on.
 
 use crate::books::Books;
 use crate::decision::{Change, Decision};
-use crate::delivery::{DeliveryNote, ForgottenDelivery};
 use crate::id::WebhookId;
 use crate::limits::WEBHOOKS_MAX;
 use crate::rejection::Rejection;
@@ -55,25 +54,14 @@ pub(super) fn remove(books: &Books, webhook: &WebhookId) -> Verdict {
     Verdict::Applied(Decision::change(Change::WebhookRemoved { webhook }, false))
 }
 
-/// A note of a webhook that has had a successor of the same name since is of no interest.
-pub(super) fn note_delivery(books: &Books, note: &DeliveryNote) -> Verdict {
-    let present = books.delivery(&note.economy, &note.webhook);
-    if present.is_some_and(|present| present.born > note.delivery.born) {
+/// What is to be sent next is at most the next event.
+pub(super) fn replay(books: &Books, webhook: &WebhookId, after: u64) -> Verdict {
+    if books.webhook(webhook).is_none() {
         return Verdict::Unchanged;
     }
-    let present = present.map(|present| &**present);
-    if present == Some(&note.added_to(present)) {
-        return Verdict::Unchanged;
-    }
-    let change = Change::DeliveryNoted(note.clone());
-    Verdict::Applied(Decision::change(change, present.is_none()))
-}
-
-pub(super) fn forget_delivery(books: &Books, gone: &ForgottenDelivery) -> Verdict {
-    let present = books.delivery(&gone.economy, &gone.webhook);
-    if present.is_none_or(|present| present.born != gone.born) {
-        return Verdict::Unchanged;
-    }
-    let change = Change::DeliveryForgotten(gone.clone());
+    let change = Change::WebhookReplayed {
+        webhook: webhook.clone(),
+        after: after.min(books.seq()),
+    };
     Verdict::Applied(Decision::change(change, false))
 }

@@ -163,8 +163,7 @@ pub(super) fn reuses_an_id(books: &Books, act: &Act) -> bool {
         | Act::AddComponent { .. }
         | Act::SetWebhook(_)
         | Act::RemoveWebhook { .. }
-        | Act::NoteDelivery(_)
-        | Act::ForgetDelivery(_) => false,
+        | Act::ReplayWebhook { .. } => false,
     }
 }
 

@@ -103,8 +103,7 @@ proptest! {
                 | Act::AddComponent { .. }
                 | Act::SetWebhook(_)
                 | Act::RemoveWebhook { .. }
-                | Act::NoteDelivery(_)
-                | Act::ForgetDelivery(_) => false,
+                | Act::ReplayWebhook { .. } => false,
             };
             for (place, distance) in &now {
                 let was = known.get(place).copied().unwrap_or(0);
@@ -152,8 +151,7 @@ proptest! {
                 | Act::AddComponent { .. }
                 | Act::SetWebhook(_)
                 | Act::RemoveWebhook { .. }
-                | Act::NoteDelivery(_)
-                | Act::ForgetDelivery(_) => unreachable!("money moves in other acts"),
+                | Act::ReplayWebhook { .. } => unreachable!("money moves in other acts"),
             };
             let verdict = world.act(act);
             let accepted = matches!(verdict, Verdict::Applied(_) | Verdict::Unchanged);

@@ -1,12 +1,11 @@
-//! Webhooks: PUTs of them, and notes of how far they have come.
+//! Webhooks: PUTs of them, and where they are told to go on.
 
 use expect_test::expect;
 
 use super::script::{World, check, id};
 use crate::{
-    Act, Books, DEAD_LETTERS_MAX, DeadLetter, Delivery, DeliveryNote, EventKind, ForgottenDelivery,
-    Timestamp, Verdict, WEBHOOK_URL_BYTES_MAX, WebhookPatch, WebhookRequest, WebhookSecret,
-    WebhookUrl,
+    Act, Books, EventKind, Verdict, WEBHOOK_URL_BYTES_MAX, WebhookPatch, WebhookRequest,
+    WebhookSecret, WebhookUrl,
 };
 
 #[test]
@@ -120,85 +119,43 @@ fn url_has_a_scheme_and_an_end() {
     }
 }
 
-fn letter(seq: u64) -> DeadLetter {
-    DeadLetter {
-        seq,
-        kind: "transfer".into(),
-        at: Timestamp(1),
-        attempts: 3,
-        error: "it answered 500".into(),
+fn replay(after: u64) -> Act {
+    Act::ReplayWebhook {
+        webhook: id("bot"),
+        after,
     }
 }
 
-fn note(born: u64, done: u64, dead: Vec<DeadLetter>, anew: bool) -> Act {
-    let delivery = Delivery {
-        done,
-        dead,
-        ..Delivery::new(born)
+#[test]
+fn replay_is_kept_over_changes_and_goes_no_further_than_the_journal() {
+    let mut world = World::after("webhook bot url=https://bot.example");
+    let start = |world: &World| {
+        let webhook = world.books.webhook(&id("bot")).expect("the webhook");
+        (webhook.born, webhook.start())
     };
-    Act::NoteDelivery(Box::new(DeliveryNote {
-        economy: id("guild"),
-        webhook: id("bot"),
-        delivery,
-        anew,
-    }))
-}
+    let (born, first) = start(&world);
+    assert_eq!((first.seq, first.after), (born, born));
+    assert!(matches!(world.act(&replay(1)), Verdict::Applied(_)));
+    let replayed = start(&world).1;
+    assert_eq!((replayed.seq, replayed.after), (world.books.seq(), 1));
+    world.run("webhook bot kinds=transfer");
+    assert_eq!(start(&world), (born, replayed));
+    // As far as the newest record before it, and no further.
+    let newest = world.books.seq();
+    world.act(&replay(newest + 7));
+    assert_eq!(start(&world).1.after, newest);
+    world.run("economy closed");
+    assert!(matches!(world.act(&replay(0)), Verdict::Applied(_)));
 
-fn seqs(books: &Books) -> Option<Vec<u64>> {
-    let far = books.delivery(&id("guild"), &id("bot"))?;
-    Some(far.dead.iter().map(|letter| letter.seq).collect())
+    let remove = Act::RemoveWebhook { webhook: id("bot") };
+    world.act(&remove);
+    assert_eq!(world.act(&replay(0)), Verdict::Unchanged);
 }
 
 #[test]
-fn notes_add_up_and_the_same_one_twice_is_once() {
-    let mut world = World::after("");
-    world.act(&note(3, 5, vec![letter(5)], false));
-    let second = note(3, 9, vec![letter(7), letter(9)], false);
-    assert!(matches!(world.act(&second), Verdict::Applied(_)));
-    assert_eq!(world.act(&second), Verdict::Unchanged);
-    assert_eq!(seqs(&world.books), Some(vec![5, 7, 9]));
-    let replayed = note(3, 4, Vec::new(), true);
-    world.act(&replayed);
-    assert_eq!(seqs(&world.books), Some(Vec::new()));
-
-    // Of a webhook that has had a successor nothing is taken any more, and its end ends no other.
-    world.act(&note(20, 21, Vec::new(), false));
-    assert_eq!(
-        world.act(&note(3, 30, Vec::new(), false)),
-        Verdict::Unchanged
-    );
-    let forget = |born| {
-        Act::ForgetDelivery(ForgottenDelivery {
-            economy: id("guild"),
-            webhook: id("bot"),
-            born,
-        })
-    };
-    assert_eq!(world.act(&forget(3)), Verdict::Unchanged);
-    assert!(matches!(world.act(&forget(20)), Verdict::Applied(_)));
-    assert_eq!(seqs(&world.books), None);
-}
-
-#[test]
-fn letters_end_at_their_number() {
-    let mut world = World::after("");
-    let most = DEAD_LETTERS_MAX as u64;
-    world.act(&note(0, most, (1..most).map(letter).collect(), false));
-    let full = |world: &World| {
-        let far = world.books.delivery(&id("guild"), &id("bot"));
-        far.expect("a note").is_full()
-    };
-    assert!(!full(&world));
-    let beyond = vec![letter(most), letter(most + 1)];
-    world.act(&note(0, most + 1, beyond, false));
-    assert!(full(&world));
-    assert_eq!(seqs(&world.books).expect("a note").len(), DEAD_LETTERS_MAX);
-}
-
-#[test]
-fn webhooks_and_notes_come_back_from_a_checkpoint() {
+fn webhooks_come_back_from_a_checkpoint() {
     let mut world = World::after("webhook bot url=https://bot.example kinds=transfer");
-    world.act(&note(2, 5, vec![letter(5)], false));
+    world.act(&replay(1));
     let mut restored = None;
     for item in world.books.clone().into_items() {
         let text = serde_json::to_string(&item).expect("a piece is JSON");

@@ -133,8 +133,7 @@ fn applied(recorded: &Recorded<'_>, decision: &Decision) -> (StatusCode, Value) 
         | Act::BurnNonces { .. }
         | Act::SetWebhook(_)
         | Act::RemoveWebhook { .. }
-        | Act::NoteDelivery(_)
-        | Act::ForgetDelivery(_) => {
+        | Act::ReplayWebhook { .. } => {
             let status = if decision.creates() {
                 StatusCode::CREATED
             } else {
@@ -271,11 +270,10 @@ fn changed(recorded: &Recorded<'_>, changed: bool) -> Value {
             let (id, removed) = (webhook, true);
             Some(put(RemovedWebhookView { id, removed }, changed))
         }
-        Act::NoteDelivery(note) => books
-            .delivery(&note.economy, &note.webhook)
-            .map(|found| put(wire::delivery(found), changed)),
-        Act::ForgetDelivery(_)
-        | Act::Transfer(_)
+        Act::ReplayWebhook { webhook, .. } => books
+            .webhook(webhook)
+            .map(|found| put(wire::webhook(webhook, found), changed)),
+        Act::Transfer(_)
         | Act::Batch(_)
         | Act::Reverse(_)
         | Act::PlaceHold(_)

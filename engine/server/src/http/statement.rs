@@ -262,8 +262,7 @@ fn origin(act: &Act, part: u32) -> Origin {
         | Act::AddComponent { .. }
         | Act::SetWebhook(_)
         | Act::RemoveWebhook { .. }
-        | Act::NoteDelivery(_)
-        | Act::ForgetDelivery(_) => Origin::None,
+        | Act::ReplayWebhook { .. } => Origin::None,
     }
 }
 

@@ -9,12 +9,12 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use bursar_ledger::{
-    Act, DEAD_LETTERS_MAX, DeadLetter, Delivery, EconomyId, EventKind, Patch, Scope, Timestamp,
-    Webhook, WebhookId, WebhookPatch, WebhookRequest, WebhookSecret, WebhookUrl,
+    Act, EconomyId, EventKind, Patch, Scope, Timestamp, Webhook, WebhookId, WebhookPatch,
+    WebhookRequest, WebhookSecret, WebhookUrl,
 };
-use bursar_storage::Answer;
+use bursar_storage::{Answer, DEAD_LETTERS_MAX, DeadLetter, Delivery};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -287,12 +287,12 @@ pub(super) async fn dead_letters(
 }
 
 /// `POST …/webhooks/{webhook}/replay`: goes on after an event. It says how things are to be, so it
-/// needs no idempotency key.
+/// needs no idempotency key. It is a record: an admin's act, and one that a crash must not undo.
 pub(super) async fn replay(
     (State(api), caller, Path(names), _, body): OfOne,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Response, Problem> {
     let (economy, id) = named(&caller, &names)?;
-    let webhook = find(&api, &economy, &id)?;
+    find(&api, &economy, &id)?;
     let ReplayBody { after } = extract::json::<ReplayBody>(body).await?.typed;
     caller.unchanged(&api)?;
     let state = api.bursar.state();
@@ -301,13 +301,25 @@ pub(super) async fn replay(
         let detail = format!("the newest event is {newest}; `after` is a number up to that");
         return Err(Problem::malformed("/after", detail));
     }
-    let place = (&economy, &id);
-    let delivery = api.webhooks.replay(&caller.actor, place, &webhook, after);
-    let delivery = delivery.await?;
-    Ok(Json(wire::to_json(Replayed {
+    let route = format!("/v1/economies/{economy}/webhooks/{id}/replay");
+    let body = json!({ "after": after });
+    let asking = extract::asking(&caller, economy.clone(), None, "POST", &route, &body);
+    let act = Act::ReplayWebhook {
+        webhook: id.clone(),
+        after,
+    };
+    let answer = api.bursar.act(asking, act).await?;
+    api.webhooks.changed(&economy, &id);
+    if !(200..300).contains(&answer.status) {
+        return Ok(extract::respond(answer));
+    }
+    let webhook = find(&api, &economy, &id)?;
+    let delivery = api.webhooks.delivery(&economy, &id, &webhook);
+    let replayed = Replayed {
         id: &id,
         delivery: wire::delivery(&delivery),
-    })))
+    };
+    Ok(Json(wire::to_json(replayed)).into_response())
 }
 
 fn named(caller: &Caller, names: &(String, String)) -> Result<(EconomyId, WebhookId), Problem> {

@@ -300,7 +300,6 @@ fn is_counted(change: &Change) -> bool {
         | Change::ComponentAdded { .. }
         | Change::WebhookSet { .. }
         | Change::WebhookRemoved { .. }
-        | Change::DeliveryNoted(_)
-        | Change::DeliveryForgotten(_) => false,
+        | Change::WebhookReplayed { .. } => false,
     }
 }

@@ -4,10 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bursar_ledger::{
-    Act, DeadLetter, DeliveryError, Webhook, WebhookPatch, WebhookRequest, WebhookSecret,
-};
-use bursar_storage::{EconomyNews, Event, EventRange, Request, State};
+use bursar_ledger::{Act, Webhook, WebhookPatch, WebhookRequest, WebhookSecret};
+use bursar_storage::{DeadLetter, DeliveryError, EconomyNews, Event, EventRange, Request, State};
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -15,12 +13,16 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::Webhooks;
 use super::address::Target;
 use super::attempt::{Message, Outcome};
-use super::progress::{Asked, Cursor, Progress};
+use super::progress::{Cursor, Progress};
 use crate::economy::Asking;
 use crate::random;
 
 /// Events read at once.
 const EVENTS: usize = 100;
+
+/// Events that may be delivered while the file does not have their note: as many come again at most
+/// after a crash.
+const UNNOTED_MAX: u32 = 1_000;
 
 /// How long is waited after the file could not be read, or the writer took nothing.
 const TROUBLE: Duration = Duration::from_secs(1);
@@ -34,10 +36,13 @@ pub(super) struct Follower {
     born: u64,
     /// Events that were read and not yet dealt with, for the cursor at which they were.
     ready: VecDeque<Event>,
-    replays: u64,
+    since: u64,
     stopping: watch::Receiver<bool>,
     news: EconomyNews,
     noted_at: Option<Instant>,
+    /// Events that were accepted since the last note, and before it since the file has had one.
+    since_note: u32,
+    in_note: u32,
     /// When the event after the cursor is to be tried again, if it was tried in vain.
     retry_at: Option<Instant>,
 }
@@ -70,14 +75,16 @@ impl Follower {
         stopping: watch::Receiver<bool>,
     ) -> Self {
         Self {
-            replays: progress.cursor().replays,
-            born: progress.born(),
+            since: progress.cursor().since,
+            born: progress.born,
             ready: VecDeque::new(),
             news: hooks.parts.bursar.storage().follow(&progress.place.0),
             progress,
             hooks: hooks.clone(),
             stopping,
             noted_at: None,
+            since_note: 0,
+            in_note: 0,
             retry_at: None,
         }
     }
@@ -93,10 +100,13 @@ impl Follower {
                 Next::Trouble => self.rest(TROUBLE).await,
                 Next::Deliver(at, event) => self.deliver(at, &event).await,
             };
-            self.keep_pace().await;
+            self.keep_pace();
+            if woken == Woken::Again && self.since_note + self.in_note >= UNNOTED_MAX {
+                woken = self.wait_for_the_file().await;
+            }
         }
-        if self.is_there() && self.progress.is_worth_a_note(true) {
-            self.note().await;
+        if self.webhook().is_some() && self.progress.is_worth_a_note(true) {
+            self.note();
         }
     }
 
@@ -122,10 +132,6 @@ impl Follower {
         found.filter(|webhook| webhook.born == self.born).cloned()
     }
 
-    fn is_there(&self) -> bool {
-        self.webhook().is_some()
-    }
-
     /// Looks at the webhook as it is now, and at no more events than were read at once: what is
     /// changed meanwhile, and the end of the server, are seen at the next look.
     async fn next(&mut self) -> Next {
@@ -138,6 +144,7 @@ impl Follower {
         if !webhook.definition.enabled {
             return Next::Wait(newest);
         }
+        self.progress.catch_up(&webhook);
         let at = self.progress.cursor();
         if self.progress.is_full() {
             let what = "too many events were given up; replay, then switch it on again";
@@ -165,8 +172,8 @@ impl Follower {
 
     /// Lets go of what was read and is dealt with, or was read before a replay.
     fn drop_the_done(&mut self, at: Cursor) {
-        if at.replays != self.replays {
-            self.replays = at.replays;
+        if at.since != self.since {
+            self.since = at.since;
             self.ready.clear();
         }
         while self.ready.front().is_some_and(|event| event.seq <= at.done) {
@@ -201,10 +208,17 @@ impl Follower {
             _ = stopped(&mut stopping) => return Woken::Stopping,
         };
         let now = (self.hooks.parts.clock)();
+        // It may have been told meanwhile to go on elsewhere: then this try does not count.
+        if let Some(webhook) = self.webhook() {
+            self.progress.catch_up(&webhook);
+        }
         match tried {
             // It has changed while the attempt waited for its turn.
             None => {}
-            Some((_, Outcome::Accepted)) => self.progress.accepted(at, event.seq, now),
+            Some((_, Outcome::Accepted)) => {
+                self.since_note += 1;
+                self.progress.accepted(at, event.seq, now);
+            }
             Some((webhook, Outcome::Gone)) => {
                 let what = "it answered 410: it wants no more";
                 if let Next::Trouble = self.switch_off(&webhook, at, what).await {
@@ -229,7 +243,8 @@ impl Follower {
         let webhook = self.webhook()?;
         let definition = &webhook.definition;
         let wanted = definition.enabled && definition.wants(&event.kind);
-        if !wanted || self.progress.cursor().replays != at.replays {
+        self.progress.catch_up(&webhook);
+        if !wanted || self.progress.cursor().since != at.since {
             return None;
         }
         let outcome = match Target::parse(&definition.url, parts.setup.allow_private) {
@@ -283,7 +298,7 @@ impl Follower {
     /// Waits for the next attempt. It may take hours: what was read meanwhile is read again then.
     async fn rest_until(&mut self, retry_at: Instant) -> Woken {
         self.ready.clear();
-        self.keep_pace().await;
+        self.keep_pace();
         self.rest(retry_at.saturating_duration_since(Instant::now()))
             .await
     }
@@ -292,7 +307,7 @@ impl Follower {
     /// become another since.
     async fn switch_off(&self, webhook: &Webhook, at: Cursor, what: &str) -> Next {
         let same = self.webhook().is_some_and(|now| *now == *webhook);
-        if !same || self.progress.cursor().replays != at.replays {
+        if !same || self.progress.cursor().since != at.since {
             return Next::Again;
         }
         let (economy, id) = &self.progress.place;
@@ -334,19 +349,33 @@ impl Follower {
     }
 
     /// Notes how far it has come, unless that was done a moment ago.
-    async fn keep_pace(&mut self) {
+    fn keep_pace(&mut self) {
+        let storage = self.hooks.parts.bursar.storage();
+        if storage.is_delivery_written(&self.progress.place) {
+            self.in_note = 0;
+        }
         let due = self.due().is_none_or(|due| due <= Instant::now());
         if due && self.progress.is_worth_a_note(false) {
-            self.note().await;
+            self.note();
         }
     }
 
-    async fn note(&mut self) {
+    fn note(&mut self) {
         self.noted_at = Some(Instant::now());
-        let bursar = &self.hooks.parts.bursar;
-        if let Err(problem) = self.progress.note(bursar, &Asked::BY_ITSELF).await {
-            tracing::warn!(%problem, "how far a webhook has come is not noted yet");
+        self.progress.note(self.hooks.parts.bursar.storage());
+        self.in_note += std::mem::take(&mut self.since_note);
+    }
+
+    /// Waits until the file has a note of all that was delivered, so that a crash repeats no more.
+    async fn wait_for_the_file(&mut self) -> Woken {
+        self.note();
+        let storage = self.hooks.parts.bursar.storage();
+        tokio::select! {
+            () = storage.until_delivery_written(&self.progress.place) => {}
+            _ = stopped(&mut self.stopping) => return Woken::Stopping,
         }
+        self.in_note = 0;
+        Woken::Again
     }
 
     /// When a further note may be written.

@@ -1,43 +1,29 @@
-//! How far one webhook has come: in memory as it is, in the journal as it was a moment ago.
+//! How far one webhook has come: in memory as it is, noted in the file as it was a moment ago.
 //!
 //! After a crash a webhook goes on from its last note. It is never ahead of what was delivered, so
 //! events may come again and none is left out.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use bursar_ledger::{
-    Act, DeadLetter, Delivery, DeliveryError, DeliveryNote, EconomyId, Timestamp, WebhookId,
-};
-use serde_json::json;
+use bursar_ledger::{Timestamp, Webhook};
+use bursar_storage::{DeadLetter, Delivery, DeliveryError, Storage, WebhookPlace};
 use tokio::sync::Notify;
-
-use crate::economy::Bursar;
-use crate::no_answer::NoAnswer;
 
 /// How many events that are not sent may be passed over before that is worth a note.
 const SKIPPED_MAX: u64 = 1_000;
 
-/// A webhook of an economy.
-pub(super) type Place = (EconomyId, WebhookId);
-
 /// How far a webhook has come.
 pub(super) struct Progress {
-    pub(super) place: Place,
+    pub(super) place: WebhookPlace,
+    /// The record that made the webhook.
+    pub(super) born: u64,
     live: Mutex<Live>,
-    /// Notes are written one after the other.
-    writing: tokio::sync::Mutex<()>,
     /// Told when an operator has changed something that must not wait.
     pub(super) poke: Notify,
 }
 
 struct Live {
     delivery: Delivery,
-    /// Replays so far. What was begun before one does not count after it.
-    replays: u64,
-    /// Of the events given up, those that a note has.
-    noted: usize,
-    /// Whether the list of events given up begins anew with the next note.
-    anew: bool,
     /// Changes so far, and those that a note has.
     changes: u64,
     noted_changes: u64,
@@ -50,16 +36,14 @@ struct Live {
 pub(super) struct Cursor {
     pub(super) done: u64,
     pub(super) failures: u32,
-    pub(super) replays: u64,
+    /// The record from which it counts. What was begun before another one does not count after it.
+    pub(super) since: u64,
 }
 
 impl Progress {
-    /// Goes on from what the journal has.
-    pub(super) fn new(place: Place, delivery: Delivery) -> Self {
+    /// Goes on from what was noted.
+    pub(super) fn new(place: WebhookPlace, born: u64, delivery: Delivery) -> Self {
         let live = Live {
-            replays: 0,
-            noted: delivery.dead.len(),
-            anew: false,
             changes: 0,
             noted_changes: 0,
             noted_done: delivery.done,
@@ -67,8 +51,8 @@ impl Progress {
         };
         Self {
             place,
+            born,
             live: Mutex::new(live),
-            writing: tokio::sync::Mutex::default(),
             poke: Notify::new(),
         }
     }
@@ -77,8 +61,15 @@ impl Progress {
         self.live().delivery.clone()
     }
 
-    pub(super) fn born(&self) -> u64 {
-        self.live().delivery.born
+    /// Goes on where the webhook was told to, if that is news: with nothing given up, since what comes
+    /// after is sent again and what does not is let go.
+    pub(super) fn catch_up(&self, webhook: &Webhook) {
+        let start = webhook.start();
+        let mut live = self.live();
+        if webhook.born == self.born && live.delivery.since < start.seq {
+            live.delivery = Delivery::new(start);
+            live.changes += 1;
+        }
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -90,7 +81,7 @@ impl Progress {
         Cursor {
             done: live.delivery.done,
             failures: live.delivery.failures,
-            replays: live.replays,
+            since: live.delivery.since,
         }
     }
 
@@ -147,56 +138,17 @@ impl Progress {
         });
     }
 
-    /// Goes on after another event, with nothing given up: what comes after it is tried again, and
-    /// what does not is let go.
-    pub(super) fn replay(&self, after: u64) -> Delivery {
+    /// Notes what no note has yet.
+    pub(super) fn note(&self, storage: &Storage) {
         let mut live = self.live();
-        live.delivery.done = after;
-        live.delivery.failures = 0;
-        live.delivery.dead.clear();
-        (live.noted, live.anew) = (0, true);
-        live.replays += 1;
-        live.changes += 1;
-        live.delivery.clone()
-    }
-
-    /// Has what no note has yet committed, and waits for it.
-    pub(super) async fn note(&self, bursar: &Bursar, asked: &Asked<'_>) -> Result<(), NoAnswer> {
-        let _writing = self.writing.lock().await;
-        let (note, anew, replays, changes, letters) = {
-            let live = self.live();
-            let mut note = live.delivery.clone();
-            let letters = note.dead.len();
-            note.dead = note.dead.split_off(live.noted.min(letters));
-            (note, live.anew, live.replays, live.changes, letters)
-        };
-        let done = note.done;
-        let (economy, webhook) = self.place.clone();
-        let route = format!("/v1/economies/{economy}/webhooks/{webhook}{}", asked.route);
-        let body = json!({ "after": done });
-        let asking = bursar.system_asking(asked.actor, asked.method, &route, &body);
-        let note = DeliveryNote {
-            economy,
-            webhook,
-            delivery: note,
-            anew,
-        };
-        bursar
-            .act(asking, Act::NoteDelivery(Box::new(note)))
-            .await?;
-        let mut live = self.live();
-        live.noted_changes = changes;
-        live.noted_done = done;
-        // A replay in between has begun another list.
-        if live.replays == replays {
-            (live.noted, live.anew) = (letters, false);
-        }
-        Ok(())
+        storage.note_delivery(&self.place, Some(live.delivery.clone()));
+        live.noted_changes = live.changes;
+        live.noted_done = live.delivery.done;
     }
 
     fn change(&self, at: Cursor, counts: bool, change: impl FnOnce(&mut Delivery)) {
         let mut live = self.live();
-        if live.replays == at.replays {
+        if live.delivery.since == at.since {
             change(&mut live.delivery);
             live.changes += u64::from(counts);
         }
@@ -206,20 +158,4 @@ impl Progress {
         // Each change is whole when its guard goes.
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// By whom and how a note was asked for.
-pub(super) struct Asked<'a> {
-    pub(super) actor: &'a str,
-    pub(super) method: &'a str,
-    pub(super) route: &'a str,
-}
-
-impl Asked<'static> {
-    /// The server's own doing.
-    pub(super) const BY_ITSELF: Self = Self {
-        actor: "bursar",
-        method: "NOTE",
-        route: "",
-    };
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 
-use bursar_ledger::{Act, ForgottenDelivery};
+use bursar_storage::WebhookPlace;
 use futures_util::FutureExt;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -11,10 +11,9 @@ use tokio::time::MissedTickBehavior;
 
 use super::Webhooks;
 use super::follower::{Follower, stopped};
-use super::progress::Place;
 
 /// Webhooks that are followed, each with the record that made it.
-type Running = HashMap<Place, u64>;
+type Running = HashMap<WebhookPlace, u64>;
 
 /// Why the supervisor looks up.
 enum Due {
@@ -23,7 +22,7 @@ enum Due {
     /// It is time to look at everything.
     Sweep,
     /// A follower has ended.
-    Ended(Place, u64),
+    Ended(WebhookPlace, u64),
     /// The server stops.
     End,
 }
@@ -49,13 +48,13 @@ impl Webhooks {
                 Due::Look => self.start(&stop, &mut running, &mut tasks),
                 Due::Sweep => {
                     self.start(&stop, &mut running, &mut tasks);
-                    self.forget_the_gone().await;
+                    self.forget_the_gone();
                 }
                 Due::Ended(place, born) => {
                     if running.get(&place) == Some(&born) {
                         running.remove(&place);
                     }
-                    self.forget_the_gone().await;
+                    self.forget_the_gone();
                 }
                 Due::End => break,
             }
@@ -68,7 +67,7 @@ impl Webhooks {
         &self,
         stopping: &watch::Receiver<bool>,
         running: &mut Running,
-        tasks: &mut JoinSet<(Place, u64)>,
+        tasks: &mut JoinSet<(WebhookPlace, u64)>,
     ) {
         let state = self.parts.bursar.state();
         for (economy, books) in state.economies() {
@@ -77,7 +76,7 @@ impl Webhooks {
                 if running.get(&place) == Some(&born) {
                     continue;
                 }
-                let progress = self.progress(economy, id, born);
+                let progress = self.progress(economy, id, webhook);
                 let follower = Follower::new(self, progress, stopping.clone());
                 tasks.spawn(self.clone().follow(place.clone(), born, follower));
                 running.insert(place, born);
@@ -87,7 +86,12 @@ impl Webhooks {
 
     /// One webhook, until it is gone or the server stops. A follower that meets a bug costs its own
     /// webhook, which is followed anew after a while.
-    async fn follow(self, place: Place, born: u64, follower: Follower) -> (Place, u64) {
+    async fn follow(
+        self,
+        place: WebhookPlace,
+        born: u64,
+        follower: Follower,
+    ) -> (WebhookPlace, u64) {
         let run = AssertUnwindSafe(follower.run());
         if run.catch_unwind().await.is_err() {
             let (economy, webhook) = &place;
@@ -95,7 +99,7 @@ impl Webhooks {
             tokio::time::sleep(self.parts.setup.sweep).await;
         }
         let mut known = self.known();
-        if known.get(&place).is_some_and(|known| known.born() == born) {
+        if known.get(&place).is_some_and(|known| known.born == born) {
             known.remove(&place);
         }
         drop(known);
@@ -103,32 +107,18 @@ impl Webhooks {
     }
 
     /// Drops what is noted of webhooks that are not there any more.
-    async fn forget_the_gone(&self) {
+    fn forget_the_gone(&self) {
         let bursar = &self.parts.bursar;
-        let state = bursar.state();
-        let Some(system) = state.books(bursar.system()) else {
-            return;
-        };
-        for ((economy, webhook), delivery) in system.deliveries() {
+        for place in bursar.storage().noted_webhooks() {
+            let (economy, webhook) = &place;
+            // Of the newest state: a webhook that is made now has no note before it is there.
+            let state = bursar.state();
             let books = state.books(economy);
-            let present = books.and_then(|books| books.webhook(webhook));
-            if present.is_some_and(|present| present.born >= delivery.born) {
+            if books.is_some_and(|books| books.webhook(webhook).is_some()) {
                 continue;
             }
-            let place = (economy.clone(), webhook.clone());
             self.known().remove(&place);
-            let route = format!("/v1/economies/{economy}/webhooks/{webhook}");
-            let body = serde_json::Value::Null;
-            let asking = bursar.system_asking("bursar", "FORGET", &route, &body);
-            let (economy, webhook) = place;
-            let act = Act::ForgetDelivery(ForgottenDelivery {
-                economy,
-                webhook,
-                born: delivery.born,
-            });
-            if let Err(problem) = bursar.act(asking, act).await {
-                tracing::warn!(%problem, "what is known of a webhook that is gone stays for now");
-            }
+            bursar.storage().note_delivery(&place, None);
         }
     }
 }

@@ -1,10 +1,9 @@
 //! An economy's journal into a file: every record is checked as at a start, and all of it is one txn.
 
 use std::io::BufRead;
+use std::sync::Arc;
 
-use bursar_ledger::{
-    Act, Books, Delivery, DeliveryNote, Digest, EconomyId, Seed, Timestamp, check,
-};
+use bursar_ledger::{Act, Books, Digest, EconomyId, Seed, Timestamp, Webhook, WebhookId, check};
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -13,8 +12,10 @@ use super::lines::Lines;
 use super::{ArchiveError, ClosingLine, ComponentLine, FORMAT, Line, OpeningLine, RecordLine};
 use crate::Request;
 use crate::batch::Batch;
+use crate::delivery::Delivery;
 use crate::error::{PRIMARY_CODE, SQLITE_CONSTRAINT, StorageError};
 use crate::journal::{Appended, FileJournal, Journal};
+use crate::notes::Note;
 use crate::state::State;
 use crate::subjects::SubjectRow;
 use crate::submission::{Answer, Render, Reply, Submission};
@@ -28,8 +29,7 @@ pub(crate) const EPOCH_MAX: u64 = 1 << 48;
 pub struct Importing {
     /// The time now; no record may be later.
     pub at: Timestamp,
-    /// The economy in which components are recorded, and how far webhooks have come. It belongs to
-    /// its file.
+    /// The economy in which components are recorded. It belongs to its file.
     pub system: EconomyId,
     /// The randomness of that economy, if it is opened now.
     pub seed: Seed,
@@ -167,27 +167,15 @@ impl Importer<'_> {
 
     /// Where it came from, webhooks were sent what had happened there: here they go on after it.
     fn note_deliveries(&mut self, economy: &EconomyId, books: &Books) -> Result<(), ArchiveError> {
-        let notes = books.webhooks().iter().map(|(id, webhook)| {
-            let note = DeliveryNote {
-                economy: economy.clone(),
-                webhook: id.clone(),
-                delivery: Delivery {
-                    done: books.seq(),
-                    ..Delivery::new(webhook.born)
-                },
-                anew: true,
+        let note = |(id, webhook): (&WebhookId, &Arc<Webhook>)| {
+            let delivery = Delivery {
+                done: books.seq(),
+                ..Delivery::new(webhook.start())
             };
-            (Act::NoteDelivery(Box::new(note)), None)
-        });
-        let notes: Vec<_> = notes.collect();
-        if notes.is_empty() {
-            return Ok(());
-        }
-        let body = json!({ "economy": economy, "after": books.seq() });
-        if !self.record_in_system(notes, &body)? {
-            return Err(self.lines.wrong("how far its webhooks are cannot be noted"));
-        }
-        Ok(())
+            Note::of((economy.clone(), id.clone()), delivery)
+        };
+        let notes: Vec<Note> = books.webhooks().iter().map(note).collect();
+        Ok(self.journal.insert_notes(&notes)?)
     }
 
     /// Decides and records something in the reserved economy, as a server does. False if it was

@@ -162,7 +162,9 @@ fn what_was_decided_but_not_asked_is_found() {
         &storage,
         submission(Some("burn"), Act::Burn(coins("user:1", 5))),
     );
-    let honest = storage.audit(&[], &Cancel::new(), &mut |_, _| {}).expect("the audit runs");
+    let honest = storage
+        .audit(&[], &Cancel::new(), &mut |_, _| {})
+        .expect("the audit runs");
     assert!(honest.ok, "{honest:#?}");
 
     let all = misheard(&storage.state());
@@ -177,7 +179,9 @@ fn what_was_decided_but_not_asked_is_found() {
             },
         );
     }
-    let report = storage.audit(&[], &Cancel::new(), &mut |_, _| {}).expect("the audit runs");
+    let report = storage
+        .audit(&[], &Cancel::new(), &mut |_, _| {})
+        .expect("the audit runs");
     let explainable = report.promises.get(9).expect("ten promises");
     assert_eq!(explainable.findings.len(), count, "{report:#?}");
     storage.close();

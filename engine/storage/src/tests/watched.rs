@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use super::{clock, guild};
 use crate::error::{Failure, StorageError};
 use crate::journal::{Appended, FileJournal, Journal};
+use crate::notes::Note;
 use crate::record::Kept;
 use crate::request::Request;
 use crate::state::State;
@@ -73,10 +74,10 @@ impl Journal for Watched {
     ) -> Result<Option<Kept>, StorageError> {
         self.file.find(economy, key, asked)
     }
-    fn append(&mut self, batch: &[Appended]) -> Result<(), StorageError> {
+    fn append(&mut self, batch: &[Appended], notes: &[Note]) -> Result<(), StorageError> {
         self.tell(Step::Batch(batch.len() as u64))?;
         self.tell(Step::Appending)?;
-        self.file.append(batch)?;
+        self.file.append(batch, notes)?;
         self.tell(Step::Appended)
     }
     fn begin_checkpoint(&mut self, state: &State) -> Result<u64, StorageError> {
@@ -133,6 +134,7 @@ pub(super) fn pace() -> Pace {
         ordered_at_once: u64::MAX,
         tidy_every: Duration::ZERO,
         tidy_work: u64::MAX,
+        notes_every: Duration::ZERO,
         log_frames_left: 100,
         reopen_pause: Duration::from_millis(1),
         reopen_pause_max: Duration::from_millis(2),
@@ -148,7 +150,8 @@ pub(super) fn prepare(
 ) -> (Writer<Watched>, Arc<Shared>) {
     let mut file = FileJournal::open(path, Timestamp(1)).expect("the file");
     let state = file.load().expect("a state");
-    let shared = Arc::new(Shared::new(state.clone()));
+    let notes = file.load_notes().expect("the notes");
+    let shared = Arc::new(Shared::new(state.clone(), notes));
     let watch: Watch = Arc::new(Mutex::new(watch));
     let reopen = {
         let (path, shared, watch) = (path.to_owned(), Arc::clone(&shared), Arc::clone(&watch));

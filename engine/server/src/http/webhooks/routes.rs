@@ -126,7 +126,8 @@ fn replay_route() -> Route {
             "replay_webhook",
             "Send events again",
             "Everything after an event is sent again, and the list of dead letters begins anew. It \
-         says how things are to be, so it needs no idempotency key.",
+         says how things are to be, so it needs no idempotency key; it is on record, as an event \
+         of the kind `replay_webhook`.",
         )
         .needs(Scope::Admin)
         .body::<ReplayBody>("from_the_first", json!({ "after": 0 }))

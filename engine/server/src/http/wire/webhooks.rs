@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use bursar_ledger::{
-    Delivery, DeliveryError, EventKind, Timestamp, Webhook, WebhookId, WebhookUrl,
-};
+use bursar_ledger::{EventKind, Timestamp, Webhook, WebhookId, WebhookUrl};
+use bursar_storage::{Delivery, DeliveryError};
 use schemars::JsonSchema;
 use serde::Serialize;
 
