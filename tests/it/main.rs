@@ -7,7 +7,6 @@ mod support;
 // The damage is the same as in the tests of the host, which knows no server.
 #[path = "../../engine/host/src/tests/mutants.rs"]
 mod mutants;
-
 mod access;
 mod archive;
 mod audits;
@@ -49,6 +48,7 @@ mod seeds;
 mod shop;
 mod siege;
 mod statement;
+mod switched_off;
 mod testkit;
 mod tour;
 mod transfers;

@@ -257,6 +257,11 @@ impl PluginHost {
         self.inner.uses.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// What one call may use up here.
+    pub fn limits(&self) -> Limits {
+        self.inner.limits
+    }
+
     /// A component that is ready to run.
     pub fn get(&self, digest: &Digest) -> Option<Arc<LoadedPlugin>> {
         let ready = self

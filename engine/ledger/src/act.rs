@@ -18,6 +18,7 @@ use crate::limits::{BATCH_POSTINGS_MAX, BATCH_TRANSFERS_MAX};
 use crate::movement::Postings;
 use crate::patch::Patch;
 use crate::plugin::PluginPatch;
+use crate::switch_off::SwitchOff;
 use crate::time::Timestamp;
 use crate::webhook::WebhookRequest;
 
@@ -285,6 +286,15 @@ pub enum Act {
         /// Which.
         plugin: PluginId,
     },
+    /// Switch off a plugin whose calls keep failing. The server asks for it by itself.
+    SwitchOffPlugin {
+        /// Which.
+        plugin: PluginId,
+        /// The version of the installation whose calls were counted; one that was set since stays on.
+        as_of: u64,
+        /// Why.
+        why: Box<SwitchOff>,
+    },
     /// Leave due times of a schedule out that were missed, as its rule says.
     SkipDue {
         /// Of which plugin.
@@ -353,7 +363,7 @@ pub enum Act {
 
 impl Act {
     /// The kinds of all acts, in the order of the variants.
-    pub const KINDS: [&str; 27] = [
+    pub const KINDS: [&str; 28] = [
         "open_economy",
         "set_economy",
         "set_asset",
@@ -370,6 +380,7 @@ impl Act {
         "set_plugin",
         "remove_plugin",
         "roll_back_plugin",
+        "switch_off_plugin",
         "skip_due",
         "call",
         "set_client_seed",
@@ -402,6 +413,7 @@ impl Act {
             Self::SetPlugin { .. } => "set_plugin",
             Self::RemovePlugin { .. } => "remove_plugin",
             Self::RollBackPlugin { .. } => "roll_back_plugin",
+            Self::SwitchOffPlugin { .. } => "switch_off_plugin",
             Self::SkipDue { .. } => "skip_due",
             Self::Call(_) => "call",
             Self::SetClientSeed { .. } => "set_client_seed",

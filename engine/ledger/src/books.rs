@@ -335,10 +335,7 @@ impl Books {
             Change::HoldEnded { hold, .. } => self.shrink_hold(*hold, None)?,
             Change::HoldDeferred { hold, due_at } => self.defer_hold(*hold, *due_at)?,
             Change::Draws(change) => self.apply_draws(change, seq, at)?,
-            Change::Reversed { original, reversal } => {
-                self.reversals.insert(*original, Reversal::By(*reversal));
-                self.reversals.insert(*reversal, Reversal::Of(*original));
-            }
+            Change::Reversed { original, reversal } => self.tie_reversal(*original, *reversal),
             Change::AssetSet { asset, definition } => self.set_asset(asset, definition),
             Change::AccountSet {
                 account,
@@ -356,6 +353,7 @@ impl Books {
                 plugin,
                 installation,
             } => self.set_plugin(plugin, Plugin::new(Installation::clone(installation), seq)),
+            Change::PluginSwitchedOff { plugin, why } => self.switch_off(plugin, why, seq, at)?,
             Change::PluginRemoved { plugin } => self.remove_plugin(plugin, at)?,
             Change::DueMoved {
                 plugin,
@@ -391,6 +389,12 @@ impl Books {
             Change::WebhookReplayed { webhook, after } => self.replay(webhook, seq, *after),
         }
         Ok(())
+    }
+
+    /// Ties a transfer and its reversal to each other.
+    fn tie_reversal(&mut self, original: TransferId, reversal: TransferId) {
+        self.reversals.insert(original, Reversal::By(reversal));
+        self.reversals.insert(reversal, Reversal::Of(original));
     }
 
     /// Puts an asset in its place, and its issuer beside it.

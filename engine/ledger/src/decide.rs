@@ -93,6 +93,7 @@ fn check_status(books: &Books, act: &Act) -> Result<(), Rejection> {
         | Act::SetPlugin { .. }
         | Act::RemovePlugin { .. }
         | Act::RollBackPlugin { .. }
+        | Act::SwitchOffPlugin { .. }
         | Act::SkipDue { .. }
         | Act::SetKey { .. }
         | Act::AddComponent { .. }
@@ -137,6 +138,9 @@ fn in_books(books: &Books, at: Timestamp, act: &Act) -> Result<Verdict, Rejectio
         Act::SetPlugin { plugin, patch } => plugins::set_plugin(books, at, plugin, patch),
         Act::RemovePlugin { plugin } => Ok(plugins::remove(books, plugin)),
         Act::RollBackPlugin { plugin } => plugins::roll_back(books, at, plugin),
+        Act::SwitchOffPlugin { plugin, as_of, why } => {
+            Ok(plugins::switch_off(books, plugin, *as_of, why))
+        }
         Act::SkipDue { plugin, schedule } => Ok(schedules::skip(books, at, plugin, schedule)),
         Act::Call(result) => calls::call(books, at, result),
         Act::SetClientSeed {

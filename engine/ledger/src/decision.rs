@@ -17,6 +17,7 @@ use crate::hold::{Hold, HoldEnd};
 use crate::id::{AccountId, AssetId, HoldId, KeyId, PluginId, TransferId, WebhookId};
 use crate::movement::Movement;
 use crate::plugin::{Component, Installation};
+use crate::switch_off::SwitchOff;
 use crate::time::Timestamp;
 use crate::webhook::WebhookDefinition;
 
@@ -162,6 +163,14 @@ pub enum Change {
     PluginRemoved {
         /// Which.
         plugin: PluginId,
+    },
+    /// A plugin is off, since its calls kept failing.
+    PluginSwitchedOff {
+        /// Which.
+        plugin: PluginId,
+        /// Why.
+        #[serde(flatten)]
+        why: Box<SwitchOff>,
     },
     /// A due time of a schedule has had its run, or was left out.
     DueMoved {

@@ -108,6 +108,12 @@ pub enum Violation {
         /// The transfer, or the reversal.
         transfer: TransferId,
     },
+    /// A plugin is on that was switched off.
+    #[error("the plugin {plugin} is on, and marked as switched off")]
+    SwitchedOffAndOn {
+        /// The plugin.
+        plugin: String,
+    },
     /// A plugin's count of its state is wrong.
     #[error("the state of plugin {plugin} is {counted} bytes, not {recorded}")]
     StateMiscounted {
@@ -132,6 +138,7 @@ impl Violation {
             | Self::ClosedWithHolds { .. }
             | Self::HeldMiscounted { .. }
             | Self::LooseReversal { .. }
+            | Self::SwitchedOffAndOn { .. }
             | Self::StateMiscounted { .. } => false,
         }
     }
@@ -213,18 +220,29 @@ pub fn check(books: &Books) -> Vec<Violation> {
     }));
     found.extend(check_holds(books));
     found.extend(check_reversals(books));
-    found.extend(books.plugins().iter().filter_map(|(id, plugin)| {
-        let sizes = plugin
-            .state
-            .iter()
-            .map(|(key, value)| key.len().saturating_add(value.len()));
+    found.extend(check_plugins(books));
+    found
+}
+
+fn check_plugins(books: &Books) -> Vec<Violation> {
+    let mut found = Vec::new();
+    for (id, plugin) in books.plugins() {
+        if plugin.switched_off.is_some() && plugin.installation.enabled {
+            found.push(Violation::SwitchedOffAndOn {
+                plugin: id.to_string(),
+            });
+        }
+        let entries = plugin.state.iter();
+        let sizes = entries.map(|(key, value)| key.len().saturating_add(value.len()));
         let counted = sizes.fold(0, usize::saturating_add);
-        (counted != plugin.state_bytes).then(|| Violation::StateMiscounted {
-            plugin: id.to_string(),
-            counted,
-            recorded: plugin.state_bytes,
-        })
-    }));
+        if counted != plugin.state_bytes {
+            found.push(Violation::StateMiscounted {
+                plugin: id.to_string(),
+                counted,
+                recorded: plugin.state_bytes,
+            });
+        }
+    }
     found
 }
 

@@ -51,6 +51,7 @@ mod rejection;
 mod schedule;
 mod scratch;
 mod subject;
+mod switch_off;
 mod time;
 mod webhook;
 mod work;
@@ -96,6 +97,7 @@ pub use plugin::{
 pub use rejection::{Class, Rejection, Retry};
 pub use schedule::{Missed, Schedule, ScheduleRule, Times};
 pub use subject::{Subject, SubjectId};
+pub use switch_off::{SwitchOff, SwitchOffReason, SwitchedOff};
 pub use time::Timestamp;
 pub use webhook::{
     EventKind, EventKindError, Webhook, WebhookDefinition, WebhookPatch, WebhookReplay,

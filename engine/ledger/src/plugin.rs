@@ -13,6 +13,7 @@ use crate::hold::OnExpiry;
 use crate::id::{AccountId, AssetId};
 use crate::limits::{BROKEN_DRAWS_MAX, HOLD_SECONDS_MAX, STATE_BYTES_GRANTED_MAX, STATE_BYTES_MAX};
 use crate::schedule::{Schedule, ScheduleRule, Times};
+use crate::switch_off::SwitchedOff;
 use crate::time::Timestamp;
 
 /// A component that was uploaded, as the reserved economy `system` knows it.
@@ -229,6 +230,9 @@ pub struct Plugin {
     /// Calls that have drawn and then broken off, since any of the above was last set.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub broken_draws: u32,
+    /// Why the server has switched it off, since its calls kept failing, and when; until it is on again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub switched_off: Option<Arc<SwitchedOff>>,
     /// The record that last changed any of the above. A call that ran under another version has
     /// learned something that is no longer true.
     pub version: u64,
@@ -284,15 +288,17 @@ impl Plugin {
             installation: Arc::new(installation),
             previous: None,
             broken_draws: 0,
+            switched_off: None,
             version,
             state: OrdMap::new(),
             state_bytes: 0,
         }
     }
 
-    /// Whether the ledger has switched it off, since its calls broke off after draws.
+    /// Whether it was switched off for what its calls have done, and by nobody who runs the economy.
     pub fn was_switched_off(&self) -> bool {
-        !self.installation.enabled && self.broken_draws >= BROKEN_DRAWS_MAX
+        let failed = self.broken_draws >= BROKEN_DRAWS_MAX || self.switched_off.is_some();
+        !self.installation.enabled && failed
     }
 }
 

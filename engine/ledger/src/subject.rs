@@ -69,6 +69,7 @@ impl Act {
             | Self::SetPlugin { .. }
             | Self::RemovePlugin { .. }
             | Self::RollBackPlugin { .. }
+            | Self::SwitchOffPlugin { .. }
             | Self::SkipDue { .. }
             | Self::SetClientSeed { .. }
             | Self::RotateSeed

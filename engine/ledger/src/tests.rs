@@ -30,6 +30,7 @@ mod games;
 mod installed;
 mod staleness;
 mod state;
+mod switch_off;
 
 mod books;
 mod violations;

@@ -14,6 +14,7 @@ mod rounds;
 mod schedules;
 mod seeds;
 mod start;
+mod switch_off;
 mod tries;
 
 use std::sync::Arc;
@@ -37,6 +38,7 @@ pub use conflicts::ConflictCount;
 use conflicts::Conflicts;
 use followers::FollowerReads;
 use nonces::Nonces;
+use switch_off::Breakers;
 
 /// How long an answer is waited for. A commit takes milliseconds; beyond this something is wrong,
 /// and the client asks again with the same key.
@@ -62,6 +64,7 @@ struct Parts {
     nonces: Nonces,
     conflicts: Conflicts,
     follower_reads: FollowerReads,
+    breakers: Breakers,
 }
 
 /// Who asks, for what, under which key.
@@ -90,6 +93,7 @@ impl Bursar {
         let system = SYSTEM
             .parse()
             .expect("the name of the system economy is a name");
+        let breakers = Breakers::new(host.limits().deadline);
         let parts = Parts {
             storage,
             host,
@@ -101,6 +105,7 @@ impl Bursar {
             nonces: Nonces::default(),
             conflicts: Conflicts::default(),
             follower_reads: FollowerReads::new(),
+            breakers,
         };
         let bursar = Self {
             parts: Arc::new(parts),

@@ -263,6 +263,7 @@ impl Auditor {
             Violation::OutOfRange { .. }
             | Violation::HeldMiscounted { .. }
             | Violation::ClosedWithHolds { .. }
+            | Violation::SwitchedOffAndOn { .. }
             | Violation::StateMiscounted { .. } => self.find(P::Limits, what),
         }
     }

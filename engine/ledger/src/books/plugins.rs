@@ -7,6 +7,7 @@ use crate::economy::Day;
 use crate::id::{AccountId, AssetId, HoldId, PluginId};
 use crate::plugin::{Plugin, entry_bytes};
 use crate::schedule::Schedule;
+use crate::switch_off::{SwitchOff, SwitchedOff};
 use crate::time::Timestamp;
 
 /// Counts of days that are over which go with each new count.
@@ -68,6 +69,22 @@ impl Books {
         Ok(())
     }
 
+    /// Switches a plugin off, and keeps why.
+    pub(super) fn switch_off(
+        &mut self,
+        id: &PluginId,
+        why: &SwitchOff,
+        seq: u64,
+        at: Timestamp,
+    ) -> Result<(), Misfit> {
+        let plugin = self.plugin_mut(id)?;
+        Arc::make_mut(&mut plugin.installation).enabled = false;
+        plugin.version = seq;
+        let why = why.clone();
+        plugin.switched_off = Some(Arc::new(SwitchedOff { why, at }));
+        Ok(())
+    }
+
     pub(super) fn move_due(
         &mut self,
         id: &PluginId,
@@ -80,12 +97,18 @@ impl Books {
         Ok(())
     }
 
-    /// Puts a plugin in its place. The state that is there already stays.
+    /// Puts a plugin in its place. The state that is there already stays, and so does why it was
+    /// switched off, until it is on again.
     pub(super) fn set_plugin(&mut self, id: &PluginId, plugin: Plugin) {
         let plugin = match self.plugins.get(id) {
             Some(present) => Plugin {
                 state: present.state.clone(),
                 state_bytes: present.state_bytes,
+                switched_off: if plugin.installation.enabled {
+                    None
+                } else {
+                    present.switched_off.clone()
+                },
                 previous: if present.installation.component == plugin.installation.component {
                     present.previous.clone()
                 } else {

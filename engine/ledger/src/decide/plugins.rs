@@ -14,6 +14,7 @@ use crate::plugin::{
     Component, ComponentChoice, GrantChoice, Grants, HoldRules, Installation, Plugin, PluginPatch,
 };
 use crate::rejection::Rejection;
+use crate::switch_off::SwitchOff;
 use crate::time::Timestamp;
 
 use super::{Verdict, schedules};
@@ -151,6 +152,20 @@ pub(super) fn remove(books: &Books, plugin: &PluginId) -> Verdict {
     }
     let plugin = plugin.clone();
     Verdict::Applied(Decision::change(Change::PluginRemoved { plugin }, false))
+}
+
+/// Switches a plugin off whose calls keep failing, unless it is off, gone, or was set since they were
+/// counted: an operator who has just switched it on again knows better.
+pub(super) fn switch_off(books: &Books, plugin: &PluginId, as_of: u64, why: &SwitchOff) -> Verdict {
+    let counted = books.plugin(plugin);
+    if !counted.is_some_and(|found| found.version == as_of && found.installation.enabled) {
+        return Verdict::Unchanged;
+    }
+    let change = Change::PluginSwitchedOff {
+        plugin: plugin.clone(),
+        why: Box::new(why.clone()),
+    };
+    Verdict::Applied(Decision::change(change, false))
 }
 
 /// As it was before another component took its place: component, grants, configuration and switch. What

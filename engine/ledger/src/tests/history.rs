@@ -154,6 +154,7 @@ pub(super) fn reuses_an_id(books: &Books, act: &Act) -> bool {
         | Act::SetPlugin { .. }
         | Act::RemovePlugin { .. }
         | Act::RollBackPlugin { .. }
+        | Act::SwitchOffPlugin { .. }
         | Act::SkipDue { .. }
         | Act::SetClientSeed { .. }
         | Act::RotateSeed

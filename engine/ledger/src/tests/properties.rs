@@ -52,6 +52,7 @@ fn outside(books: &Books) -> BTreeMap<Place, i64> {
         | Violation::HeldMiscounted { .. }
         | Violation::LooseReversal { .. }
         | Violation::ClosedWithHolds { .. }
+        | Violation::SwitchedOffAndOn { .. }
         | Violation::StateMiscounted { .. }) => panic!("{wrong}"),
     };
     check(books).into_iter().map(distance).collect()
@@ -93,6 +94,7 @@ proptest! {
                 | Act::SetPlugin { .. }
                 | Act::RemovePlugin { .. }
                 | Act::RollBackPlugin { .. }
+                | Act::SwitchOffPlugin { .. }
                 | Act::SkipDue { .. }
                 | Act::Call(_)
                 | Act::SetClientSeed { .. }
@@ -141,6 +143,7 @@ proptest! {
                 | Act::SetPlugin { .. }
                 | Act::RemovePlugin { .. }
                 | Act::RollBackPlugin { .. }
+                | Act::SwitchOffPlugin { .. }
                 | Act::SkipDue { .. }
                 | Act::Call(_)
                 | Act::SetClientSeed { .. }

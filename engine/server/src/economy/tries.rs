@@ -10,6 +10,7 @@ use bursar_ledger::{
 };
 use bursar_storage::{Failure, Receiver, Reply, Stored};
 
+use super::switch_off::{Run, verdict_of, verdict_of_failure};
 use super::{Asking, Bursar, submission};
 use crate::no_answer::NoAnswer;
 
@@ -21,7 +22,7 @@ enum Tried {
     /// Its key had an answer before.
     Known(Stored),
     /// It could not be brought to an end.
-    Unfinished(Box<Unfinished>),
+    Unfinished(Box<Unfinished>, Run),
     /// It has ended, and the writer has it.
     Sent(Sent),
 }
@@ -33,6 +34,7 @@ struct Sent {
     ending: Ending,
     /// What the plugin wrote for the operator. It may tell what was drawn.
     log: Vec<LogLine>,
+    run: Run,
     reply: Result<Receiver, Failure>,
 }
 
@@ -87,10 +89,15 @@ impl Bursar {
                     let answer = answer.map_err(|field| NoAnswer::KeyReused { field })?;
                     return Ok(Reply::Answered(answer));
                 }
-                Tried::Unfinished(unfinished) => {
-                    tracing::warn!(plugin = %call.plugin, call = %call.id, failure = %unfinished.failure);
+                Tried::Unfinished(unfinished, run) => {
+                    tracing::warn!(
+                        %economy, plugin = %call.plugin, call = %call.id,
+                        failure = %unfinished.failure, "a call could not be brought to an end"
+                    );
                     // What was drawn in an earlier try is drawn, whatever this one came to.
                     *drawn = unfinished.origin.or_else(|| drawn.take());
+                    let verdict = verdict_of_failure(unfinished.failure);
+                    self.count_end(economy, call, verdict, run).await;
                     return Err(NoAnswer::CallFailed(unfinished.failure));
                 }
                 Tried::Sent(sent) => sent,
@@ -101,7 +108,9 @@ impl Bursar {
                     tracing::debug!(plugin = %call.plugin, call = %call.id, attempt, "conflict");
                 }
                 answered @ Reply::Answered(_) => {
-                    tell(call, &sent.ending, &sent.log);
+                    tell(economy, call, &sent.ending, &sent.log);
+                    let verdict = verdict_of(&sent.ending);
+                    self.count_end(economy, call, verdict, sent.run).await;
                     return Ok(answered);
                 }
                 reply @ (Reply::KeyReused | Reply::NoEconomy) => return Ok(reply),
@@ -117,7 +126,9 @@ impl Bursar {
                 self.burn(economy, call, &lost).await;
             }
         }
-        tracing::warn!(plugin = %call.plugin, call = %call.id, "gave up after conflicts");
+        tracing::warn!(
+            %economy, plugin = %call.plugin, call = %call.id, "gave up after conflicts"
+        );
         conflicts.count_given_up(economy, &call.plugin);
         Err(NoAnswer::Conflict)
     }
@@ -141,15 +152,23 @@ impl Bursar {
             }
             let state = bursar.state();
             let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
+            let version = books
+                .plugin(&request.plugin)
+                .map_or(0, |found| found.version);
             let (first, nonces) = (drawn.clone(), bursar.clone());
             let draw_from = move |books: &Books, request: &CallRequest| {
                 first.unwrap_or_else(|| nonces.parts.nonces.origin(&economy, books, request))
             };
             let Attempted {
-                mut result, log, ..
+                mut result,
+                log,
+                cpu,
             } = match bursar.run_here(books, request, draw_from)? {
                 Ok(attempted) => attempted,
-                Err(unfinished) => return Ok(Tried::Unfinished(unfinished)),
+                Err(unfinished) => {
+                    let cpu = unfinished.cpu;
+                    return Ok(Tried::Unfinished(unfinished, Run { version, cpu }));
+                }
             };
             result.origin = result.origin.or(drawn);
             let (origin, ending) = (result.origin.clone(), result.ending.clone());
@@ -159,6 +178,7 @@ impl Bursar {
                 origin,
                 ending,
                 log,
+                run: Run { version, cpu },
                 reply,
             }))
         };
@@ -227,12 +247,12 @@ fn broken_by(problem: &NoAnswer) -> Ending {
 }
 
 /// What a plugin has to say to the operator: once it is on record.
-fn tell(call: &CallRequest, ending: &Ending, log: &[LogLine]) {
+fn tell(economy: &EconomyId, call: &CallRequest, ending: &Ending, log: &[LogLine]) {
     let (plugin, id) = (&call.plugin, call.id);
     for LogLine { level, message } in log {
-        tracing::info!(%plugin, call = %id, ?level, %message, "plugin");
+        tracing::info!(%economy, %plugin, call = %id, ?level, line = %message, "plugin");
     }
     if let Ending::Faulted { fault } = ending {
-        tracing::warn!(%plugin, call = %id, %fault, "plugin fault");
+        tracing::warn!(%economy, %plugin, call = %id, %fault, "plugin fault");
     }
 }

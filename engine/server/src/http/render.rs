@@ -125,6 +125,7 @@ fn applied(recorded: &Recorded<'_>, decision: &Decision) -> (StatusCode, Value) 
         | Act::SetKey { .. }
         | Act::RemovePlugin { .. }
         | Act::RollBackPlugin { .. }
+        | Act::SwitchOffPlugin { .. }
         | Act::SkipDue { .. }
         | Act::AddComponent { .. }
         | Act::SetClientSeed { .. }
@@ -253,7 +254,9 @@ fn changed(recorded: &Recorded<'_>, changed: bool) -> Value {
         Act::SetAccount { account, .. } => books
             .account(account)
             .map(|found| put(wire::account(account, found), changed)),
-        Act::SetPlugin { plugin, .. } | Act::RollBackPlugin { plugin } => books
+        Act::SetPlugin { plugin, .. }
+        | Act::RollBackPlugin { plugin }
+        | Act::SwitchOffPlugin { plugin, .. } => books
             .plugin(plugin)
             .map(|found| put(wire::plugin(plugin, found), changed)),
         Act::SetKey { key, .. } => books

@@ -253,6 +253,7 @@ fn origin(act: &Act, part: u32) -> Origin {
         | Act::SetPlugin { .. }
         | Act::RemovePlugin { .. }
         | Act::RollBackPlugin { .. }
+        | Act::SwitchOffPlugin { .. }
         | Act::SkipDue { .. }
         | Act::SetClientSeed { .. }
         | Act::RotateSeed

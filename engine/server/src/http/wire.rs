@@ -6,6 +6,7 @@ mod holds;
 mod keys;
 mod plugins;
 mod seeds;
+mod switched_off;
 mod webhooks;
 
 use std::collections::BTreeMap;

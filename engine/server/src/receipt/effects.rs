@@ -295,6 +295,7 @@ fn is_counted(change: &Change) -> bool {
         )
         | Change::Reversed { .. }
         | Change::PluginSet { .. }
+        | Change::PluginSwitchedOff { .. }
         | Change::PluginRemoved { .. }
         | Change::KeySet { .. }
         | Change::ComponentAdded { .. }

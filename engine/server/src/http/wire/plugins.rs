@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::switched_off::{SwitchedOffView, switched_off};
 use crate::economy::ConflictCount;
 use crate::http::{problem, shapes};
 
@@ -42,6 +43,9 @@ pub(in crate::http) struct PluginView<'a> {
     schedules: BTreeMap<&'a str, ScheduleView>,
     /// Calls that have drawn and then broken off since it was last set; with the third it is off.
     broken_draws: u32,
+    /// Why the server has switched it off by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    switched_off: Option<SwitchedOffView<'a>>,
     /// Bytes of its own keys and values together.
     state_bytes: usize,
 }
@@ -59,6 +63,7 @@ pub(in crate::http) fn plugin<'a>(id: &'a PluginId, plugin: &'a Plugin) -> Plugi
         previous: plugin.previous.as_ref().map(|before| before.component),
         schedules: schedules(installation),
         broken_draws: plugin.broken_draws,
+        switched_off: switched_off(plugin),
         state_bytes: plugin.state_bytes,
     }
 }
