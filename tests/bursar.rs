@@ -3,8 +3,7 @@
 use std::process::ExitCode;
 
 use bursar_server::commands;
-use clap::Parser;
 
 fn main() -> ExitCode {
-    commands::Cli::parse().run()
+    commands::Cli::read().run()
 }

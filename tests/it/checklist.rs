@@ -40,7 +40,7 @@ tests/answers.rs decline_ends_at_its_limits
 
 # a million empty texts
 tests/abuse.rs reply_of_nothing_but_empty_texts_ends_at_its_limit
-tests/requests.rs empty_log_lines_are_few_too
+tests/log.rs log_is_kept_up_to_its_lines_and_says_how_many_were_dropped
 
 # texts that are not UTF-8, and pointers past the end of memory
 tests/border.rs every_import_takes_what_is_whole
@@ -57,9 +57,11 @@ tests/answers.rs guest_asks_nothing_while_the_host_writes_into_its_memory
 
 # floods of log lines and of terminal codes
 tests/abuse.rs flood_of_terminal_codes_is_kept_short_and_inert
-tests/requests.rs log_is_kept_up_to_its_limit
-tests/requests.rs flood_of_log_lines_uses_up_the_fuel
-tests/requests.rs log_lines_have_a_level_and_no_control_characters
+tests/log.rs log_is_kept_up_to_its_bytes
+tests/log.rs flood_of_log_lines_uses_up_the_fuel
+tests/log.rs log_lines_have_a_level_and_no_control_characters
+it/inert.rs a_flood_in_a_log_of_lines_is_cut_off_counted_and_inert
+it/inert.rs no_command_shows_what_a_terminal_acts_upon
 
 # ten million cheap imports
 tests/abuse.rs ten_million_cheap_requests_use_up_the_fuel

@@ -234,6 +234,36 @@ fn every_source_file_says_what_it_is_and_has_one_idea() {
     }
 }
 
+/// What others wrote reaches a terminal through one file, which escapes it.
+#[test]
+fn one_file_prints_what_commands_say() {
+    // Data for programs: an archive, the API's description, and logs, which have escapes of their own.
+    let others = ["commands/export.rs", "commands/openapi.rs", "logs.rs"];
+    let folder = root().join("engine/server/src");
+    let mut found = Vec::new();
+    sources(&folder, &mut found);
+    for path in found {
+        let name = path.strip_prefix(&folder).unwrap().display().to_string();
+        let source = std::fs::read_to_string(&path).unwrap();
+        let prints = [
+            "anstream::",
+            "io::stdout",
+            "io::stderr",
+            "println!",
+            "eprint!",
+        ];
+        let prints = prints.iter().any(|word| source.contains(word));
+        let may = name == "commands/style.rs" || others.contains(&name.as_str());
+        // Whether somebody looks is not what they are shown.
+        let asks =
+            source.matches("stderr()").count() == source.matches("stderr().is_terminal()").count();
+        assert!(
+            !prints || may || asks && name == "commands/progress.rs",
+            "{name} prints by itself"
+        );
+    }
+}
+
 #[test]
 fn every_function_of_the_contract_is_documented() {
     let contract = std::fs::read_to_string(root().join("wit/plugin.wit")).unwrap();

@@ -7,6 +7,13 @@ mod support;
 // The damage is the same as in the tests of the host, which knows no server.
 #[path = "../../engine/host/src/tests/mutants.rs"]
 mod mutants;
+// So are guests that are written by hand, of which stories need only a few words.
+#[allow(dead_code, reason = "the tests of the host use the rest")]
+#[path = "../../engine/host/src/tests/guest.rs"]
+mod guest;
+#[path = "../../engine/host/src/tests/interfaces.rs"]
+mod interfaces;
+
 mod access;
 mod archive;
 mod audits;
@@ -31,6 +38,7 @@ mod fair;
 mod holds;
 mod hostile;
 mod house;
+mod inert;
 mod key_limits;
 mod malformed;
 mod manifests;

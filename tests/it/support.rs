@@ -1,5 +1,6 @@
 //! A guild to play stories in: a real server on a port of its own, a real file, a client.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -365,12 +366,22 @@ pub(crate) struct Process {
 impl Process {
     /// Serves a file on a free port.
     pub(crate) fn serve(file: &Path) -> Self {
+        Self::start(file, Stdio::null(), &[])
+    }
+
+    /// The same, with further options, and with its log in a file.
+    pub(crate) fn logging(file: &Path, log: File, options: &[&str]) -> Self {
+        Self::start(file, log.into(), options)
+    }
+
+    fn start(file: &Path, log: Stdio, options: &[&str]) -> Self {
         let mut child = Command::new(binary())
             .args(["serve", "--listen", "127.0.0.1:0", "--db"])
             .arg(file)
+            .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut admin_key = None;

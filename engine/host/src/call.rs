@@ -238,7 +238,7 @@ fn run_guest(
     let ran = ending.map(|ending| Repeated {
         ending,
         fuel: burned.saturating_add(guest.charged),
-        log: std::mem::take(&mut guest.log),
+        log: guest.take_log(),
     });
     (ran, Some(guest))
 }

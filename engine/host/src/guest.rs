@@ -1,14 +1,14 @@
 //! What the host keeps for a guest while it runs: its draft, what it has used up, what it said.
 
-use bursar_ledger::{Answer, Ask, CallRequest, DrawOrigin, Rejection};
+use bursar_ledger::{Answer, Ask, CallRequest, DrawOrigin, Rejection, shown};
 use serde::Serialize;
 use wasmtime::{Result, StoreLimits, StoreLimitsBuilder, UpdateDeadline};
 
 use crate::limits::{
-    INSTANCES_MAX, LOG_BYTES_MAX, Limits, MEMORIES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX,
+    FUEL_PER_LOG_BYTE, FUEL_PER_LOG_LINE, INSTANCES_MAX, LOG_BYTES_MAX, LOG_LINE_OVERHEAD_BYTES,
+    LOG_LINES_MAX, Limits, MEMORIES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX,
 };
 use crate::teller::Teller;
-use crate::text::shown;
 
 /// How loud a line of a plugin's is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -71,8 +71,10 @@ pub(crate) struct Guest {
     pub(crate) counts: Counts,
     pub(crate) charged: u64,
     budget: u64,
-    pub(crate) log: Vec<LogLine>,
+    log: Vec<LogLine>,
     log_bytes: usize,
+    /// Lines that found no room.
+    log_dropped: u64,
     pub(crate) limits: StoreLimits,
     /// Whether it has met its deadline and goes on.
     has_more_time: bool,
@@ -107,6 +109,7 @@ impl Guest {
             budget: limits.fuel,
             log: Vec::new(),
             log_bytes: 0,
+            log_dropped: 0,
             limits: store_limits,
             has_more_time: false,
         }
@@ -167,21 +170,52 @@ impl Guest {
         self.charge(u64::try_from(bytes).unwrap_or(u64::MAX))
     }
 
-    /// Keeps a line for the operator, as far as there is room.
-    pub(crate) fn keep_line(&mut self, level: LogLevel, message: &str) {
-        let room = LOG_BYTES_MAX.saturating_sub(self.log_bytes);
-        if room == 0 {
+    /// Takes a line for the operator. It costs fuel whether there is room for it or not.
+    pub(crate) fn write_line(&mut self, level: LogLevel, message: &str) -> Result<()> {
+        let bytes = u64::try_from(message.len()).unwrap_or(u64::MAX);
+        self.charge(FUEL_PER_LOG_LINE)?;
+        self.charge(bytes.saturating_mul(FUEL_PER_LOG_BYTE))?;
+        self.keep_line(level, message);
+        Ok(())
+    }
+
+    /// Keeps a line, escaped, as far as there is room; one without any is counted.
+    fn keep_line(&mut self, level: LogLevel, message: &str) {
+        let room = LOG_BYTES_MAX
+            .saturating_sub(self.log_bytes)
+            .checked_sub(LOG_LINE_OVERHEAD_BYTES)
+            .filter(|_| self.log.len() < LOG_LINES_MAX);
+        let Some(room) = room else {
+            self.log_dropped = self.log_dropped.saturating_add(1);
             return;
-        }
-        let escaped = message.chars().flat_map(shown);
-        let mut message = String::new();
-        for character in escaped {
-            if message.len() + character.len_utf8() > room {
+        };
+        let mut kept = String::new();
+        for character in message.chars().flat_map(shown) {
+            if kept.len() + character.len_utf8() > room {
                 break;
             }
-            message.push(character);
+            kept.push(character);
         }
-        self.log_bytes += message.len().max(1);
-        self.log.push(LogLine { level, message });
+        self.log_bytes += kept.len() + LOG_LINE_OVERHEAD_BYTES;
+        self.log.push(LogLine {
+            level,
+            message: kept,
+        });
+    }
+
+    /// The lines of the call, with one more about those that were dropped.
+    pub(crate) fn take_log(&mut self) -> Vec<LogLine> {
+        let mut log = std::mem::take(&mut self.log);
+        let dropped = std::mem::take(&mut self.log_dropped);
+        if dropped > 0 {
+            log.push(LogLine {
+                level: LogLevel::Warn,
+                message: format!(
+                    "{dropped} more lines of this call were dropped: a call may write \
+                     {LOG_LINES_MAX} lines and {LOG_BYTES_MAX} bytes"
+                ),
+            });
+        }
+        log
     }
 }

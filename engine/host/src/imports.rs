@@ -428,17 +428,12 @@ impl call::Host for Guest {
 
 impl log::Host for Guest {
     fn write(&mut self, level: log::Level, message: String) -> Result<()> {
-        self.charge(FUEL_PER_READ)?;
-        self.charge_bytes(message.len())?;
-        self.keep_line(
-            match level {
-                log::Level::Debug => LogLevel::Debug,
-                log::Level::Info => LogLevel::Info,
-                log::Level::Warn => LogLevel::Warn,
-                log::Level::Error => LogLevel::Error,
-            },
-            &message,
-        );
-        Ok(())
+        let level = match level {
+            log::Level::Debug => LogLevel::Debug,
+            log::Level::Info => LogLevel::Info,
+            log::Level::Warn => LogLevel::Warn,
+            log::Level::Error => LogLevel::Error,
+        };
+        self.write_line(level, &message)
     }
 }

@@ -110,13 +110,21 @@ pub(crate) const DECLINE_BYTES_MAX: usize = 512;
 pub(crate) const DECLINE_CODE_CHARS_MAX: usize = 64;
 /// Characters of a stranger's text that is repeated, as in a fault.
 pub(crate) const EXCERPT_CHARS_MAX: usize = 300;
-/// Bytes of log lines that are kept of a call.
+/// Lines that are kept of a call. Further ones are counted, and one last line says how many they were.
+pub(crate) const LOG_LINES_MAX: usize = 32;
+/// Bytes of log lines that are kept of a call, each with [`LOG_LINE_OVERHEAD_BYTES`].
 pub(crate) const LOG_BYTES_MAX: usize = 8 * 1024;
+/// Bytes that a line counts for beside its text: time, level and names stand around it in a log.
+pub(crate) const LOG_LINE_OVERHEAD_BYTES: usize = 128;
 
 /// Fuel that a read costs beside what the guest burns.
 pub(crate) const FUEL_PER_READ: u64 = 2_000;
 /// Fuel that a request costs: a transfer, a secured amount, a draw, a write.
 pub(crate) const FUEL_PER_REQUEST: u64 = 5_000;
+/// Fuel that a log line costs, kept or not: the operator's log is dearer than a read.
+pub(crate) const FUEL_PER_LOG_LINE: u64 = 20_000;
+/// Fuel that each byte of a log line costs: it is copied, escaped and written.
+pub(crate) const FUEL_PER_LOG_BYTE: u64 = 10;
 /// Fuel that each number of a shuffle costs.
 pub(crate) const FUEL_PER_SHUFFLED: u64 = 100;
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use bursar_ledger::Shown;
 use serde::Serialize;
 
 use crate::limits::FINDINGS_OF_A_KIND_MAX;
@@ -243,24 +244,26 @@ impl fmt::Display for Place {
 /// Several lines: what is wrong, and beneath it what is known of it.
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.code, self.message)?;
+        write!(f, "{}: {}", self.code, Shown(&self.message))?;
         if let Some(pointer) = &self.pointer {
-            write!(f, "\n    at {pointer}")?;
+            write!(f, "\n    at {}", Shown(pointer))?;
         }
         if let Some(place) = &self.place {
             write!(f, "\n    {place}")?;
         }
         for (what, wit) in [("expected", &self.expected), ("found", &self.found)] {
             if let Some(wit) = wit {
-                let wit = wit.replace('\n', "\n        ");
-                write!(f, "\n    {what}\n        {wit}")?;
+                write!(f, "\n    {what}")?;
+                for line in wit.split('\n') {
+                    write!(f, "\n        {}", Shown(line))?;
+                }
             }
         }
         if let Some(nearest) = &self.nearest {
-            write!(f, "\n    did you mean `{nearest}`?")?;
+            write!(f, "\n    did you mean `{}`?", Shown(nearest))?;
         }
         if let Some(hint) = &self.hint {
-            write!(f, "\n    {hint}")?;
+            write!(f, "\n    {}", Shown(hint))?;
         }
         Ok(())
     }

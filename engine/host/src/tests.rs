@@ -13,6 +13,7 @@ mod hostile;
 mod interfaces;
 mod keywords;
 mod limits;
+mod log;
 mod manifests;
 mod mutants;
 mod ready;

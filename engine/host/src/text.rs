@@ -1,15 +1,8 @@
 //! What strangers wrote, made fit to be shown.
 
-use crate::limits::EXCERPT_CHARS_MAX;
+use bursar_ledger::shown;
 
-/// A character as it may be shown: whatever does not print is an escape, so that no text can turn
-/// around, hide or colour what stands beside it.
-pub(crate) fn shown(character: char) -> impl Iterator<Item = char> {
-    let prints = matches!(character, '"' | '\'' | '\\') || character.escape_debug().len() == 1;
-    let escape = (!prints).then(|| character.escape_default());
-    let itself = prints.then_some(character);
-    escape.into_iter().flatten().chain(itself)
-}
+use crate::limits::EXCERPT_CHARS_MAX;
 
 /// The beginning of a text, as it may be shown. What is repeated of a stranger's may be kept for ever: so
 /// it is short.
@@ -27,7 +20,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_does_not_print_is_an_escape() {
+    fn an_excerpt_shows_what_does_not_print_as_an_escape() {
         assert_eq!(excerpt("it's \"fine\" \\ ü"), "it's \"fine\" \\ ü");
         assert_eq!(
             excerpt("a\u{202e}b\u{1b}[31m\n"),

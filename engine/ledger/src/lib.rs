@@ -52,6 +52,7 @@ mod schedule;
 mod scratch;
 mod subject;
 mod switch_off;
+mod text;
 mod time;
 mod webhook;
 mod work;
@@ -98,6 +99,7 @@ pub use rejection::{Class, Rejection, Retry};
 pub use schedule::{Missed, Schedule, ScheduleRule, Times};
 pub use subject::{Subject, SubjectId};
 pub use switch_off::{SwitchOff, SwitchOffReason, SwitchedOff};
+pub use text::{Shown, ShownJson, prints, shown};
 pub use time::Timestamp;
 pub use webhook::{
     EventKind, EventKindError, Webhook, WebhookDefinition, WebhookPatch, WebhookReplay,

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use bursar_host::{Compiler, Limits, PluginHost};
-use bursar_ledger::Seed;
+use bursar_ledger::{Seed, Shown};
 use clap::{Parser, Subcommand};
 
 /// An economy engine: one service owns the money, plugins can only ask for it.
@@ -70,6 +70,16 @@ enum Command {
 }
 
 impl Cli {
+    /// Reads the command line. Help and version end the process in here, and so does what cannot be read.
+    pub fn read() -> Self {
+        Self::try_parse().unwrap_or_else(|error| {
+            // What cannot be read is repeated, and may be the name of a file: so it is read again, as it
+            // may be shown.
+            let shown = std::env::args_os().map(|it| Shown(it.to_string_lossy()).to_string());
+            Self::try_parse_from(shown).map_or_else(|error| error.exit(), |_| error.exit())
+        })
+    }
+
     /// Runs the command and says how the process ends: 0 if it did what it says, 1 if not.
     pub fn run(self) -> ExitCode {
         let done = match self.command {
@@ -89,6 +99,7 @@ impl Cli {
             Ok(code) => code,
             Err(error) => {
                 style::complain(&error);
+                error.details.iter().for_each(style::remark);
                 ExitCode::FAILURE
             }
         }
@@ -97,12 +108,25 @@ impl Cli {
 
 /// Why a command did not do what it says, in a sentence that says what to do next.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct CommandError(String);
+#[error("{sentence}")]
+pub struct CommandError {
+    sentence: String,
+    /// Lines that stand beneath it.
+    details: Vec<String>,
+}
 
 impl CommandError {
     fn new(sentence: impl Display) -> Self {
-        Self(sentence.to_string())
+        Self {
+            sentence: sentence.to_string(),
+            details: Vec::new(),
+        }
+    }
+
+    /// The same, with what is known of it, line by line.
+    fn because(self, details: impl Display) -> Self {
+        let details = details.to_string().lines().map(Into::into).collect();
+        Self { details, ..self }
     }
 }
 

@@ -1,10 +1,9 @@
 //! Everything that is read from the environment.
 
-use std::io::IsTerminal;
-
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::layer;
-use tracing_subscriber::prelude::*;
+
+use crate::clock;
+use crate::logs::{self, LogRation};
 
 /// How logs are written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
@@ -16,21 +15,8 @@ pub enum LogFormat {
 }
 
 /// Starts logging to standard error. `BURSAR_LOG` says how much, as in `info` or
-/// `bursar_server=debug`; without it, `info`.
-pub fn start_logs(format: LogFormat) {
+/// `bursar_server=debug`; without it, `info`. What is handed back tells which lines were dropped.
+pub(crate) fn start_logs(format: LogFormat) -> LogRation {
     let filter = EnvFilter::try_from_env("BURSAR_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let registry = tracing_subscriber::registry().with(filter);
-    // A second start in one process keeps the first.
-    let started = match format {
-        LogFormat::Text => {
-            let colours = std::io::stderr().is_terminal();
-            registry
-                .with(layer().with_ansi(colours).with_writer(std::io::stderr))
-                .try_init()
-        }
-        LogFormat::Json => registry
-            .with(layer().json().with_writer(std::io::stderr))
-            .try_init(),
-    };
-    drop(started);
+    logs::start(format, filter, clock::running())
 }

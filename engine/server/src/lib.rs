@@ -20,6 +20,7 @@ pub mod economy;
 pub mod http;
 mod keyed_locks;
 pub mod keys;
+mod logs;
 pub mod no_answer;
 pub mod random;
 mod rate;

@@ -8,18 +8,7 @@ use bursar_ledger::{
 
 use super::guest::{Guest, times};
 use super::world::{NOW, ending, fault, fault_of, finish, replied};
-use crate::limits::LOG_BYTES_MAX;
-use crate::{Finished, LogLevel};
-
-/// A guest that says this to the log, as it is and at a level.
-fn logging(level: u8, message: impl AsRef<[u8]>) -> Guest {
-    let mut guest = Guest::new();
-    let message = guest.text(message);
-    guest.does(&format!(
-        "(call $host-log-write (i32.const {level}) {message})"
-    ));
-    guest
-}
+use crate::Finished;
 
 /// A guest that writes the answer to a question, a text, to the log.
 fn telling(statements: &str) -> Guest {
@@ -378,73 +367,4 @@ fn name_that_is_none_is_shown_escaped_and_cut() {
         assert!(!asset.chars().any(char::is_control), "{asset:?}");
         assert!(asset.len() < 1_000, "{asset}");
     }
-}
-
-#[test]
-fn log_lines_have_a_level_and_no_control_characters() {
-    let levels = [
-        LogLevel::Debug,
-        LogLevel::Info,
-        LogLevel::Warn,
-        LogLevel::Error,
-    ];
-    for (level, number) in levels.into_iter().zip(0..) {
-        let finished = finish(&logging(number, "a\u{1b}[31m\n\0\u{7f}\u{85}\u{e9}\"\\"));
-        assert_eq!(finished.log[0].level, level);
-        let message = "a\\u{1b}[31m\\n\\u{0}\\u{7f}\\u{85}\u{e9}\"\\";
-        assert_eq!(messages(&finished), [message]);
-    }
-}
-
-#[test]
-fn log_is_kept_up_to_its_limit() {
-    let finished = finish(&logging(1, "a".repeat(LOG_BYTES_MAX)));
-    assert_eq!(messages(&finished)[0].len(), LOG_BYTES_MAX);
-    let finished = finish(&logging(1, "a".repeat(LOG_BYTES_MAX + 1)));
-    assert_eq!(messages(&finished)[0].len(), LOG_BYTES_MAX);
-    assert!(
-        replied(&finished.ending),
-        "the rest is dropped, and the call goes on"
-    );
-
-    let mut guest = Guest::new();
-    // Of 1,000 bytes each, and of two each: a character is kept whole or not at all.
-    let line = guest.text("\u{e9}".repeat(500));
-    guest.does(&times(
-        10,
-        &format!("(call $host-log-write (i32.const 1) {line})"),
-    ));
-    let finished = finish(&guest);
-    let lengths: Vec<_> = messages(&finished).iter().map(|line| line.len()).collect();
-    assert_eq!(
-        lengths,
-        [1000, 1000, 1000, 1000, 1000, 1000, 1000, 1000, 192]
-    );
-
-    // Escapes count as they are kept.
-    let finished = finish(&logging(1, "\u{1b}".repeat(LOG_BYTES_MAX)));
-    assert_eq!(messages(&finished)[0].len(), LOG_BYTES_MAX);
-}
-
-#[test]
-fn empty_log_lines_are_few_too() {
-    let empty = "(call $host-log-write (i32.const 1) (i32.const 0) (i32.const 0))";
-    let finished = finish(&Guest::doing(&times(LOG_BYTES_MAX + 100, empty)));
-    assert!(replied(&finished.ending), "{:?}", finished.ending);
-    assert_eq!(finished.log.len(), LOG_BYTES_MAX);
-}
-
-#[test]
-fn flood_of_log_lines_uses_up_the_fuel() {
-    let mut guest = Guest::new();
-    let line = guest.text("a".repeat(50_000));
-    guest.does(&format!(
-        "(loop (call $host-log-write (i32.const 1) {line}) (br 0))"
-    ));
-    let finished = finish(&guest);
-    assert_eq!(messages(&finished)[0].len(), LOG_BYTES_MAX);
-    assert_eq!(
-        fault_of(finished.ending),
-        "its requests to the host have used up its fuel"
-    );
 }

@@ -49,7 +49,7 @@ impl Audit {
             }
         };
         if self.json {
-            style::say(&report);
+            style::value(&report);
         } else {
             print(&report);
         }

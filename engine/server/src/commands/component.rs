@@ -57,6 +57,6 @@ impl Component {
     pub(super) fn ready(&self, host: &PluginHost) -> Result<Arc<LoadedPlugin>, CommandError> {
         let name = &self.name;
         self.load(host)
-            .map_err(|no| CommandError::new(format!("{name} may not run\n{no}")))
+            .map_err(|no| CommandError::new(format!("{name} may not run")).because(no))
     }
 }

@@ -1,5 +1,6 @@
 //! `bursar serve`
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,6 +14,7 @@ use super::{CommandError, Done, block_on, style};
 use crate::clock;
 use crate::config::{LogFormat, start_logs};
 use crate::economy::CallBounds;
+use crate::logs::{DROPS_TOLD_EVERY, LogRation};
 use crate::serve::{Server, Setup, StartError};
 use crate::webhooks::WebhookSetup;
 
@@ -44,8 +46,15 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn run(self) -> Done {
-        start_logs(self.log_format);
-        block_on(self.serve())?
+        let logs = start_logs(self.log_format);
+        block_on(async {
+            let done = tokio::select! {
+                done = self.serve() => done,
+                never = tell_drops(&logs) => match never {},
+            };
+            logs.tell_dropped();
+            done
+        })?
     }
 
     async fn serve(self) -> Done {
@@ -95,6 +104,15 @@ fn explain(error: StartError) -> CommandError {
             path.display()
         )),
         other => CommandError::new(other),
+    }
+}
+
+/// Tells now and then which lines were dropped.
+async fn tell_drops(logs: &LogRation) -> Infallible {
+    let mut rounds = tokio::time::interval(DROPS_TOLD_EVERY);
+    loop {
+        rounds.tick().await;
+        logs.tell_dropped();
     }
 }
 

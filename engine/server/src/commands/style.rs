@@ -1,4 +1,8 @@
-//! Words on a terminal: colours only where one shows them.
+//! Words on a terminal: colours only where one shows them, and no colours but ours.
+//!
+//! What commands print may repeat what others wrote: manifests, names, lines of lists, answers of servers,
+//! names of files. So every text is shown with escapes for what does not print, line breaks included, and
+//! the only escape sequences that reach a terminal are written here.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -8,6 +12,8 @@
 use std::fmt::Display;
 
 use anstyle::{AnsiColor, Style};
+use bursar_ledger::{Shown, ShownJson};
+use serde_json::Value;
 
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -16,34 +22,39 @@ const FAINT: Style = Style::new().dimmed();
 
 /// A line.
 pub(super) fn say(text: impl Display) {
-    anstream::println!("{text}");
+    anstream::println!("{}", Shown(text));
 }
 
 /// A heading.
 pub(super) fn title(text: impl Display) {
-    anstream::println!("\n{TITLE}{text}{TITLE:#}");
+    anstream::println!("\n{TITLE}{}{TITLE:#}", Shown(text));
 }
 
 /// Something that held, or did not.
 pub(super) fn tick(ok: bool, text: impl Display) {
     if ok {
-        anstream::println!("  {GOOD}✓{GOOD:#} {text}");
+        anstream::println!("  {GOOD}✓{GOOD:#} {}", Shown(text));
     } else {
-        anstream::println!("  {BAD}✗{BAD:#} {text}");
+        anstream::println!("  {BAD}✗{BAD:#} {}", Shown(text));
     }
 }
 
 /// A line that explains the one above it.
 pub(super) fn note(text: impl Display) {
-    anstream::println!("    {FAINT}{text}{FAINT:#}");
+    anstream::println!("    {FAINT}{}{FAINT:#}", Shown(text));
 }
 
 /// Something to know that is not an answer.
 pub(super) fn remark(text: impl Display) {
-    anstream::eprintln!("{text}");
+    anstream::eprintln!("{}", Shown(text));
 }
 
 /// Why it did not go well.
 pub(super) fn complain(text: impl Display) {
-    anstream::eprintln!("{BAD}error:{BAD:#} {text}");
+    anstream::eprintln!("{BAD}error:{BAD:#} {}", Shown(text));
+}
+
+/// A value, for programs: as JSON on one line, in which what does not print is an escape of JSON's.
+pub(super) fn value(value: &Value) {
+    anstream::println!("{}", ShownJson(&value.to_string()));
 }

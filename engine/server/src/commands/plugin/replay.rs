@@ -171,9 +171,9 @@ impl Ran {
         if differences.is_empty() {
             return Self::Same;
         }
-        let said = differences.into_iter().map(|it| {
-            let (what, was, would_be) = (it.what, cut(&it.was), cut(&it.would_be));
-            format!("{what}: {was}\n      {is}: {would_be}")
+        let said = differences.into_iter().flat_map(|it| {
+            let was = format!("{}: {}", it.what, cut(&it.was));
+            [was, format!("  {is}: {}", cut(&it.would_be))]
         });
         Self::Differs(said.collect())
     }

@@ -1,0 +1,116 @@
+//! Texts that others wrote, as they may be shown: on a terminal, in a log, on a page.
+//!
+//! A name, a fault or a line of a list may carry whatever its author liked: escape sequences that colour or
+//! overwrite what stands beside it, characters that turn the direction of reading around or take no room.
+//! Shown through here, each of them is an escape, which does nothing.
+
+use std::fmt::{self, Display, Write};
+
+/// Letters that print as nothing at all: fillers of Hangul, and vowels of Khmer that nobody writes.
+const BLANK_LETTERS: [char; 5] = ['\u{115f}', '\u{1160}', '\u{17b4}', '\u{3164}', '\u{ffa0}'];
+
+/// Whether a character is shown as it is. It is neither a control or format character, nor a blank
+/// other than the space, nor one that joins the character before it.
+pub fn prints(character: char) -> bool {
+    match character {
+        '"' | '\'' | '\\' => true,
+        _ if BLANK_LETTERS.contains(&character) => false,
+        _ => character.escape_debug().len() == 1,
+    }
+}
+
+/// A character as it may be shown: itself, or an escape.
+pub fn shown(character: char) -> impl Iterator<Item = char> {
+    let prints = prints(character);
+    let escape = (!prints).then(|| character.escape_default());
+    let itself = prints.then_some(character);
+    escape.into_iter().flatten().chain(itself)
+}
+
+/// A text that others wrote, as it may be shown, on one line.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown<T>(pub T);
+
+impl<T: Display> Display for Shown<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(Escaping(f), "{}", self.0)
+    }
+}
+
+/// Writes a text with escapes for what does not print.
+struct Escaping<'a, 'b>(&'a mut fmt::Formatter<'b>);
+
+impl Write for Escaping<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut plain = 0;
+        for (at, character) in text.char_indices().filter(|(_, one)| !prints(*one)) {
+            self.0.write_str(text.get(plain..at).unwrap_or_default())?;
+            write!(self.0, "{}", character.escape_default())?;
+            plain = at.saturating_add(character.len_utf8());
+        }
+        self.0.write_str(text.get(plain..).unwrap_or_default())
+    }
+}
+
+/// A JSON text whose strings have escapes for what does not print. It reads as the same value.
+#[derive(Clone, Copy, Debug)]
+pub struct ShownJson<'a>(pub &'a str);
+
+impl Display for ShownJson<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut units = [0; 2];
+        for character in self.0.chars() {
+            // Line breaks stand between values; within strings they are escapes already.
+            if prints(character) || character == '\n' {
+                f.write_char(character)?;
+                continue;
+            }
+            for unit in character.encode_utf16(&mut units) {
+                write!(f, "\\u{unit:04x}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Characters of each kind that a terminal or a reader acts upon instead of showing them.
+    const KINDS: &str = "\u{1b}\u{7}\u{8}\r\n\t\0\u{7f}\u{85}\u{9b}\u{9d}\u{ad}\u{61c}\u{200b}\u{200d}\u{200e}\
+                         \u{200f}\u{2028}\u{2029}\u{202a}\u{202e}\u{2060}\u{2066}\u{2069}\u{feff}\u{fff9}\
+                         \u{a0}\u{3000}\u{301}\u{115f}\u{3164}\u{ffa0}\u{e000}\u{e0041}\u{10ffff}";
+
+    #[test]
+    fn what_does_not_print_is_an_escape() {
+        let text = "it's \"fine\" \\ ü 商店 \u{1f600}";
+        assert_eq!(Shown(text).to_string(), text);
+        assert_eq!(
+            Shown("a\u{202e}b\u{1b}[31m\n").to_string(),
+            "a\\u{202e}b\\u{1b}[31m\\n"
+        );
+        for character in KINDS.chars() {
+            let shown = Shown(character).to_string();
+            assert!(shown.is_ascii() && shown.starts_with('\\'), "{shown}");
+            assert_eq!(super::shown(character).collect::<String>(), shown);
+        }
+    }
+
+    #[test]
+    fn pieces_of_a_text_are_escaped_like_the_whole() {
+        let whole = format!("a{KINDS}b");
+        let pieces: String = whole.chars().map(|one| Shown(one).to_string()).collect();
+        assert_eq!(Shown(&whole).to_string(), pieces);
+    }
+
+    #[test]
+    fn json_reads_as_the_same_value() {
+        let value =
+            serde_json::json!({ "text": format!("a{KINDS}b\"\\ü\u{1f600}"), "n": [1, null] });
+        let shown = ShownJson(&value.to_string()).to_string();
+        assert!(shown.chars().all(prints), "{shown}");
+        let read: serde_json::Value = serde_json::from_str(&shown).expect("it is JSON");
+        assert_eq!(read, value);
+    }
+}

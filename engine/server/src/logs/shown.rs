@@ -1,0 +1,59 @@
+//! What does not print is an escape, in both forms of a log.
+
+use std::fmt::Debug;
+use std::io::{self, Write};
+
+use bursar_ledger::{Shown, ShownJson};
+use tracing::field::Field;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::{FieldFn, FormatFields, Writer, debug_fn};
+
+/// A value as it prints with `{:?}`: for what was logged with `%` that is its `Display`.
+struct Printed<'a>(&'a dyn Debug);
+
+impl std::fmt::Display for Printed<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Fields of a line for people: the message, and after it each other one by name.
+pub(super) fn escaped_fields() -> impl for<'a> FormatFields<'a> + Send + Sync + 'static {
+    let write: FieldFn<_> = debug_fn(
+        |writer: &mut Writer<'_>, field: &Field, value: &dyn Debug| {
+            let value = Shown(Printed(value));
+            match field.name() {
+                "message" => write!(writer, "{value}"),
+                name => write!(writer, " {name}={value}"),
+            }
+        },
+    );
+    write
+}
+
+/// Lines of JSON, of which each is written as a whole.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct JsonEscapes<W>(pub(super) W);
+
+impl<'a, W: MakeWriter<'a>> MakeWriter<'a> for JsonEscapes<W> {
+    type Writer = EscapingWriter<W::Writer>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        EscapingWriter(self.0.make_writer())
+    }
+}
+
+/// Writes JSON with escapes of JSON's.
+pub(super) struct EscapingWriter<W>(W);
+
+impl<W: Write> Write for EscapingWriter<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(line);
+        self.0.write_all(ShownJson(&text).to_string().as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
