@@ -13,6 +13,8 @@ mod mutants;
 mod guest;
 #[path = "../../engine/host/src/tests/interfaces.rs"]
 mod interfaces;
+#[path = "../../engine/host/src/tests/mixes.rs"]
+mod mixes;
 
 mod access;
 mod archive;
@@ -37,6 +39,7 @@ mod exactly_once;
 mod fair;
 mod holds;
 mod hostile;
+mod hostile_guests;
 mod house;
 mod inert;
 mod key_limits;

@@ -15,6 +15,8 @@ mod keywords;
 mod limits;
 mod log;
 mod manifests;
+mod mixed;
+mod mixes;
 mod mutants;
 mod ready;
 mod requests;
