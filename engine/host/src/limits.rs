@@ -148,6 +148,21 @@ pub(crate) const DEADLINES_AFTER_DRAW: u64 = 9;
 /// How often the clock of deadlines ticks.
 pub(crate) const TICK: Duration = Duration::from_millis(5);
 
+/// Fuel of a call whose plugin was granted nothing else.
+pub(crate) const FUEL: u64 = 50_000_000;
+/// A plugin with little fuel has a part of it: one in so many.
+pub(crate) const FUEL_SMALL_SHARE: u64 = 5;
+/// A plugin with much fuel has so many times as much.
+pub(crate) const FUEL_LARGE_TIMES: u64 = 10;
+/// Wall-clock time of a call.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(2);
+/// Bytes of one linear memory.
+pub(crate) const MEMORY_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes that one crossing of the border may copy to the host.
+pub(crate) const HOSTCALL_BYTES_MAX: usize = 256 * 1024;
+/// Bytes that the runtime keeps of one instance beside its memories and tables.
+pub(crate) const INSTANCE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// What one call may use up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
@@ -168,9 +183,9 @@ impl Limits {
     #[must_use]
     pub(crate) fn with_fuel(self, class: FuelClass) -> Self {
         let fuel = match class {
-            FuelClass::Small => self.fuel / 5,
+            FuelClass::Small => self.fuel / FUEL_SMALL_SHARE,
             FuelClass::Standard => self.fuel,
-            FuelClass::Large => self.fuel.saturating_mul(10),
+            FuelClass::Large => self.fuel.saturating_mul(FUEL_LARGE_TIMES),
         };
         Self { fuel, ..self }
     }
@@ -178,10 +193,10 @@ impl Limits {
     /// The limits of a server: 50 million units of fuel (some 10 ms), 2 s, 16 MiB, 256 KiB.
     pub const fn standard() -> Self {
         Self {
-            fuel: 50_000_000,
-            deadline: Duration::from_secs(2),
-            memory_bytes: 16 * 1024 * 1024,
-            hostcall_bytes: 256 * 1024,
+            fuel: FUEL,
+            deadline: DEADLINE,
+            memory_bytes: MEMORY_BYTES_MAX,
+            hostcall_bytes: HOSTCALL_BYTES_MAX,
         }
     }
 

@@ -8,7 +8,8 @@ use wasmtime::{
 use crate::bindings::Plugin;
 use crate::guest::Guest;
 use crate::limits::{
-    INSTANCES_MAX, Limits, MEMORIES_MAX, SLOTS, STACK_BYTES, TABLE_ELEMENTS_MAX, TABLES_MAX,
+    INSTANCE_BYTES_MAX, INSTANCES_MAX, Limits, MEMORIES_MAX, SLOTS, STACK_BYTES,
+    TABLE_ELEMENTS_MAX, TABLES_MAX,
 };
 
 /// Bytes of each memory and table that stay mapped between calls. Resetting a page that is there
@@ -50,8 +51,8 @@ fn pool(limits: &Limits) -> PoolingAllocationConfig {
         .max_tables_per_module(count(TABLES_MAX))
         .max_memory_size(limits.memory_bytes)
         .table_elements(TABLE_ELEMENTS_MAX)
-        .max_component_instance_size(4 * 1024 * 1024)
-        .max_core_instance_size(4 * 1024 * 1024)
+        .max_component_instance_size(INSTANCE_BYTES_MAX)
+        .max_core_instance_size(INSTANCE_BYTES_MAX)
         .linear_memory_keep_resident(KEEP_BYTES)
         .table_keep_resident(KEEP_BYTES)
         .pagemap_scan(Enabled::Auto);

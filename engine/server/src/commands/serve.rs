@@ -18,6 +18,9 @@ use crate::logs::{DROPS_TOLD_EVERY, LogRation};
 use crate::serve::{Server, Setup, StartError};
 use crate::webhooks::WebhookSetup;
 
+/// How often the server looks for due times of schedules.
+const SCHEDULES_SWEEP: Duration = Duration::from_secs(1);
+
 /// Serve the API from a database file.
 #[derive(Args, Debug)]
 pub(super) struct Serve {
@@ -69,7 +72,7 @@ impl Serve {
             limits: Limits::standard(),
             compiler: super::compiler()?,
             calls: CallBounds::standard(),
-            schedules: Some(Duration::from_secs(1)),
+            schedules: Some(SCHEDULES_SWEEP),
             webhooks: WebhookSetup {
                 allow_private: self.allow_private_webhooks,
                 ..WebhookSetup::standard()

@@ -19,7 +19,10 @@ use super::rounds::Rounds;
 use crate::no_answer::NoAnswer;
 use crate::random;
 
-/// The longest pause before something that failed is tried again.
+/// The pause before something that failed is tried again; each further one is twice as long.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The longest such pause.
 const PAUSE_MAX: Duration = Duration::from_mins(1);
 
 /// One schedule of one plugin.
@@ -202,7 +205,7 @@ impl Drop for UnderWay {
         progress.running.remove(&self.place);
         let rested = progress.resting.remove(&self.place);
         if !self.went_well {
-            let pause = rested.map_or(Duration::from_secs(1), |(_, pause)| pause.saturating_mul(2));
+            let pause = rested.map_or(PAUSE, |(_, pause)| pause.saturating_mul(2));
             let pause = pause.min(PAUSE_MAX);
             let until = Instant::now() + pause;
             progress.resting.insert(self.place.clone(), (until, pause));

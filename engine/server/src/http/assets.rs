@@ -31,6 +31,9 @@ const DECIMALS_MAX: u8 = 15;
 /// Holders in one answer.
 const HOLDERS_MAX: usize = 1000;
 
+/// Holders in a page, if a request does not say.
+const HOLDERS: usize = 10;
+
 const ASSET: &str = "/v1/economies/{economy}/assets/{asset}";
 
 pub(super) fn routes() -> Resource {
@@ -242,7 +245,7 @@ pub(super) struct HoldersQuery {
 }
 
 fn holders() -> usize {
-    10
+    HOLDERS
 }
 
 /// `GET …/assets/{asset}/holders`: who has most of it.

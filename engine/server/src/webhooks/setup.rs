@@ -5,6 +5,18 @@ use std::time::Duration;
 
 use crate::random;
 
+/// How long one attempt may take.
+const ATTEMPT_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long at least there is between two notes of how far a webhook has come.
+const NOTE_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long it takes at most until a webhook is found whose request broke off.
+const SWEEP: Duration = Duration::from_secs(10);
+
+/// How often an attempt is repeated until its event is given up.
+const RETRIES_MAX: usize = 10;
+
 /// A number below another, by chance.
 pub type Dice = Arc<dyn Fn(u64) -> u64 + Send + Sync>;
 
@@ -35,7 +47,7 @@ impl WebhookSetup {
     pub fn standard() -> Self {
         const MINUTE: u64 = 60;
         const HOUR: u64 = 60 * MINUTE;
-        let waits = [
+        let waits: [u64; RETRIES_MAX] = [
             5,
             30,
             2 * MINUTE,
@@ -50,9 +62,9 @@ impl WebhookSetup {
         Self {
             sends: true,
             schedule: waits.map(Duration::from_secs).into(),
-            patience: Duration::from_secs(10),
-            pace: Duration::from_secs(1),
-            sweep: Duration::from_secs(10),
+            patience: ATTEMPT_PATIENCE,
+            pace: NOTE_PAUSE,
+            sweep: SWEEP,
             allow_private: false,
             trusted: Vec::new(),
             dice: Arc::new(random::below),

@@ -13,6 +13,9 @@ use crate::commands::progress::progress_in;
 use crate::commands::{CommandError, Done, host, seed, style};
 use crate::random;
 
+/// Rounds of each game that are played, if nothing else is said.
+const ROUNDS: u64 = 1_000_000;
+
 /// Check a component as a server does at upload: the same code, the same verdict.
 #[derive(Args, Debug)]
 pub(in crate::commands) struct Check {
@@ -26,7 +29,7 @@ pub(in crate::commands) struct Check {
     #[arg(
         long,
         value_name = "N",
-        default_value_t = 1_000_000,
+        default_value_t = ROUNDS,
         requires = "simulate"
     )]
     rounds: u64,

@@ -20,6 +20,9 @@ use crate::no_answer::NoAnswer;
 /// Days of circulation in one answer.
 const DAYS_MAX: u64 = 366;
 
+/// Days that a request is about, if it does not say.
+const DAYS: u64 = 30;
+
 pub(super) fn route() -> Route {
     Route::get("/v1/economies/{economy}/assets/{asset}/flows", flows_of)
         .called(
@@ -50,7 +53,7 @@ struct FlowsQuery {
 }
 
 fn days() -> u64 {
-    30
+    DAYS
 }
 
 /// What came into circulation and what left it.
