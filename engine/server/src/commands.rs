@@ -6,6 +6,7 @@ mod component;
 mod demo;
 mod export;
 mod import;
+mod input;
 mod key;
 mod openapi;
 mod owner;

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
-use bursar_host::{LoadedPlugin, NotReady, PluginHost};
+use bursar_host::{LoadedPlugin, NotReady, PluginHost, UPLOAD_BYTES_MAX};
 use bursar_ledger::Digest;
 
-use super::CommandError;
+use super::{CommandError, input};
 use crate::bundled;
 
 /// The bytes of a component, not checked yet.
@@ -22,10 +22,9 @@ impl Component {
     /// What a `.wasm` file holds.
     pub(super) fn read(path: &Path) -> Result<Self, CommandError> {
         let name = path.display().to_string();
-        match std::fs::read(path) {
-            Ok(bytes) => Ok(Self::new(name, bytes)),
-            Err(error) => Err(CommandError::new(format!("{name}: {error}"))),
-        }
+        // One byte too many is enough for the verdict that it is too large.
+        let bytes = input::read_start(path, UPLOAD_BYTES_MAX as u64 + 1)?;
+        Ok(Self::new(name, bytes))
     }
 
     /// The bundled one that has this digest, if one has.

@@ -1,6 +1,5 @@
 //! `bursar verify`
 
-use std::io::Read;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,8 +9,11 @@ use bursar_workbench::rerun::{Difference, repeat};
 use clap::Args;
 
 use super::component::Component;
-use super::{CommandError, Done, host, seed, style};
+use super::{CommandError, Done, host, input, seed, style};
 use crate::receipt::{Draws, EffectsError, Receipt};
+
+/// Bytes of a receipt: a call's transcript and its answer are far smaller.
+const RECEIPT_BYTES_MAX: u64 = 16 << 20;
 
 /// Check the receipt of a call, without a server: its draws are made again from the seed that was
 /// committed to, and the very component runs again, to the same end at the same cost.
@@ -73,15 +75,8 @@ impl Verify {
 
     fn read(&self) -> Result<Receipt, CommandError> {
         let path = self.receipt.display();
-        let text = if self.receipt.as_os_str() == "-" {
-            let mut text = String::new();
-            let read = std::io::stdin().read_to_string(&mut text);
-            read.map(|_| text)
-        } else {
-            std::fs::read_to_string(&self.receipt)
-        };
-        let text = text.map_err(|error| CommandError::new(format!("{path}: {error}")))?;
-        serde_json::from_str(&text)
+        let text = input::read_up_to(&self.receipt, RECEIPT_BYTES_MAX, "a receipt")?;
+        serde_json::from_slice(&text)
             .map_err(|error| CommandError::new(format!("{path} is no receipt: {error}")))
     }
 

@@ -12,6 +12,7 @@ use super::check::Check;
 use super::list::{self, Mistake, Row};
 use super::{CommandError, detail, style};
 use crate::client::Client;
+use crate::commands::input;
 use crate::commands::progress::progress;
 
 /// Bytes of a list.
@@ -34,13 +35,7 @@ impl Opening {
         economy: EconomyId,
         now: Timestamp,
     ) -> Result<Self, CommandError> {
-        let shown = file.display();
-        let failed = |error| CommandError::new(format!("{shown}: {error}"));
-        if file.metadata().map_err(failed)?.len() > LIST_BYTES_MAX {
-            let what = format!("{shown}: a list has {LIST_BYTES_MAX} bytes at most; split it");
-            return Err(CommandError::new(what));
-        }
-        let bytes = std::fs::read(file).map_err(failed)?;
+        let bytes = input::read_up_to(file, LIST_BYTES_MAX, "a list")?;
         let rows = list::read(&bytes, now).map_err(|mistakes| wrong(&mistakes))?;
         let name = Digest::of(&bytes).to_string().split_off(32);
         Ok(Self {
@@ -156,7 +151,7 @@ mod tests {
             file.set_len(bytes).expect("so long");
             let refused = Opening::read(&path, economy.clone(), Timestamp(0)).err();
             let said = refused.expect("zeros are no list").to_string();
-            assert_eq!(said.contains("bytes at most"), too_large, "{said}");
+            assert_eq!(said.contains("at most 67108864 bytes"), too_large, "{said}");
         }
     }
 }
