@@ -24,6 +24,13 @@ const HEAD_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a client may leave an answer unread.
 const WRITE_PATIENCE: Duration = Duration::from_secs(10);
 
+/// Bytes of the head of a request, and of what a connection keeps of a body before somebody reads it. The
+/// default of hyper is 400 KiB, which 4,096 connections without a key could fill.
+const HEAD_BYTES_MAX: usize = 32 * 1024;
+
+/// The pause after a connection could not be accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
 /// Where connections come from.
 pub(super) trait Listener: Send + 'static {
     /// What a connection is.
@@ -95,7 +102,7 @@ impl Door {
                 // would spin.
                 (_, Err(error)) => {
                     tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
                 (Err(_), Ok(_)) => return,
             }
@@ -119,6 +126,7 @@ impl Door {
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_PATIENCE)
+            .max_buf_size(HEAD_BYTES_MAX)
             .serve_connection(TokioIo::new(Box::pin(stream)), service);
         let watched = self.graceful.watch(connection);
         tokio::spawn(async move {
