@@ -4,6 +4,9 @@
 
 mod support;
 
+// What is bounded, and what pages say of the sources.
+mod at_limits;
+
 // The damage is the same as in the tests of the host, which knows no server.
 #[path = "../../engine/host/src/tests/mutants.rs"]
 mod mutants;

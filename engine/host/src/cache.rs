@@ -295,4 +295,36 @@ mod tests {
             "it was kept under another key"
         );
     }
+
+    #[test]
+    fn what_was_kept_longest_makes_room() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let cache = Cache::open(folder.path(), [1; 32]).expect("a cache");
+        // Files with holes: they have these sizes and take no room on disk.
+        let keep = |name: &str, bytes: u64, kept_at: u64| {
+            let file = File::create(folder.path().join(name)).expect("a file");
+            file.set_len(bytes).expect("so long");
+            let kept_at = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(kept_at);
+            file.set_modified(kept_at).expect("so old");
+        };
+        let names = || {
+            let files = fs::read_dir(folder.path()).expect("a folder");
+            let names = files.map(|file| file.expect("an entry").file_name());
+            let mut names: Vec<_> = names.filter(|name| name != "key").collect();
+            names.sort();
+            names
+        };
+        keep("a.code", 200 << 20, 2);
+        keep("b.code", 200 << 20, 1);
+        keep("c.code", CACHE_BYTES_MAX - (400 << 20), 3);
+        cache.make_room().expect("it can be read");
+        assert_eq!(names(), ["a.code", "b.code", "c.code"]);
+        keep("d.code", 1, 4);
+        cache.make_room().expect("it can be read");
+        assert_eq!(
+            names(),
+            ["a.code", "c.code", "d.code"],
+            "the oldest is gone"
+        );
+    }
 }

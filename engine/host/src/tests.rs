@@ -7,6 +7,7 @@ mod answers;
 mod border;
 mod check;
 mod contract;
+mod counts;
 mod fuzz;
 mod guest;
 mod hostile;

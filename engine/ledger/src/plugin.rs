@@ -352,3 +352,33 @@ pub struct ComponentChoice {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub schedules: BTreeMap<String, ScheduleRule>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn state_is_granted_up_to_its_largest_quota() {
+        let granting = |bytes: u64| Grants {
+            state_bytes: Some(bytes),
+            ..Grants::default()
+        };
+        assert!(granting(STATE_BYTES_GRANTED_MAX).is_grantable());
+        assert!(!granting(STATE_BYTES_GRANTED_MAX + 1).is_grantable());
+        assert_eq!(Grants::default().state_quota(), STATE_BYTES_MAX);
+    }
+
+    #[test]
+    fn holds_of_a_plugin_live_from_a_second_to_a_leap_year() {
+        let rule = |expires_in_s: u64| HoldRule {
+            expires_in_s,
+            on_expiry: OnExpiry::Release,
+        };
+        for possible in [1, HOLD_SECONDS_MAX] {
+            assert!(rule(possible).is_possible(), "{possible}");
+        }
+        for impossible in [0, HOLD_SECONDS_MAX + 1] {
+            assert!(!rule(impossible).is_possible(), "{impossible}");
+        }
+    }
+}

@@ -321,3 +321,20 @@ async fn first_key(bursar: &Bursar) -> Result<Option<String>, StartError> {
         .and_then(serde_json::Value::as_str)
         .map(Into::into))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_owners_socket_moves_where_its_path_is_too_long() {
+        let file = |bytes: usize| format!("/{}", "x".repeat(bytes - "/.sock".len()));
+        let at = owner_socket(Path::new(&file(SOCKET_PATH_BYTES_MAX)));
+        assert_eq!(at.as_os_str().len(), SOCKET_PATH_BYTES_MAX);
+        assert!(at.to_string_lossy().starts_with("/xx"));
+        let beyond = owner_socket(Path::new(&file(SOCKET_PATH_BYTES_MAX + 1)));
+        assert!(beyond.starts_with(std::env::temp_dir()));
+        let name = beyond.file_name().unwrap_or_default().to_string_lossy();
+        assert!(name.starts_with("bursar-"), "{name}");
+    }
+}

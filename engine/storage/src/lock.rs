@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// Symbolic links that are followed from one to the next, as many as the operating system follows.
-const LINKS_MAX: usize = 40;
+pub(crate) const LINKS_MAX: usize = 40;
 
 /// The right to open a file. The operating system takes it back when the process ends, however it
 /// ends; the lock file stays and means nothing by itself.

@@ -14,6 +14,7 @@ mod heads;
 mod news;
 mod notes;
 mod past;
+mod portions;
 mod rich;
 mod tampered;
 mod watched;

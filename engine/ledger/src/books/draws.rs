@@ -370,3 +370,70 @@ pub struct Drew {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub bound: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::id::CallId;
+
+    fn request() -> CallRequest {
+        CallRequest {
+            id: CallId(Uuid::nil()),
+            plugin: "game".parse().expect("a name"),
+            action: "play".into(),
+            caller: member(),
+            arguments: json!({}),
+            roles: Vec::new(),
+            due: None,
+            spend_limit: None,
+            cap: None,
+            key: "key".into(),
+            now: Timestamp(0),
+        }
+    }
+
+    fn books() -> Books {
+        Books::new(Seed::new([1; 32]), Timestamp(0))
+    }
+
+    fn member() -> AccountId {
+        "user:1".parse().expect("a name")
+    }
+
+    #[test]
+    fn nonces_are_taken_up_to_so_many_ahead() {
+        let books = books();
+        let request = request();
+        let origin = |nonce: u64| books.draw_origin(&member(), nonce);
+        let next = books.next_nonce();
+        assert!(books.may_draw(&request, &origin(next)));
+        assert!(books.may_draw(&request, &origin(next + NONCES_AHEAD_MAX - 1)));
+        assert!(!books.may_draw(&request, &origin(next + NONCES_AHEAD_MAX)));
+    }
+
+    #[test]
+    fn draws_are_kept_for_so_many_calls_and_the_oldest_gives_way() {
+        let mut books = books();
+        let most = BOUND_NONCES_MAX as u64;
+        for nonce in 1..=most + 1 {
+            let key: Arc<str> = nonce.to_string().into();
+            let origin = books.draw_origin(&member(), nonce);
+            let drew = Drew {
+                origin,
+                draws: 1,
+                bound: true,
+            };
+            if nonce == most + 1 {
+                assert_eq!(books.bound_origins.len(), BOUND_NONCES_MAX);
+                assert!(books.bound_origins.contains_key("1"));
+            }
+            books.record_draws(&key, &drew);
+        }
+        assert_eq!(books.bound_origins.len(), BOUND_NONCES_MAX);
+        assert!(!books.bound_origins.contains_key("1"));
+        assert!(books.bound_origins.contains_key("2"));
+    }
+}

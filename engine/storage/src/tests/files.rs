@@ -3,6 +3,7 @@
 use super::*;
 use crate::error::StorageError;
 use crate::journal::FileJournal;
+use crate::lock::{LINKS_MAX, canonical};
 
 #[test]
 fn a_second_process_is_told_who_owns_the_file() {
@@ -129,4 +130,20 @@ fn a_file_with_two_names_is_not_opened_until_one_is_gone() {
     }
     std::fs::remove_file(&second).expect("removed");
     FileLock::acquire(&path).expect("with one name it is opened");
+}
+
+/// More would be a loop, or meant to be one.
+#[test]
+fn links_to_links_end_at_their_limit() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path().canonicalize().expect("it is there");
+    let link = |number: usize| root.join(format!("link-{number}"));
+    let target = root.join("guild.db");
+    std::os::unix::fs::symlink(&target, link(1)).expect("a link");
+    for number in 2..=LINKS_MAX + 1 {
+        std::os::unix::fs::symlink(link(number - 1), link(number)).expect("a link");
+    }
+    // The file is not there yet, so the operating system does not follow them itself.
+    assert_eq!(canonical(&link(LINKS_MAX)), target);
+    assert_eq!(canonical(&link(LINKS_MAX + 1)), link(1));
 }

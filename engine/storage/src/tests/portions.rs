@@ -1,0 +1,138 @@
+//! How much comes at once: a page of events, the holds that one commit ends, the findings of an audit.
+
+use std::sync::atomic::AtomicU64;
+
+use bursar_ledger::{HoldId, HoldRequest, OnExpiry};
+
+use super::*;
+use crate::batch::HOLDS_ENDED_MAX;
+
+/// Submits transfers and waits for their answers only then, so that they share their commits.
+fn pay(storage: &Storage, keys: std::ops::Range<usize>, path: &str) {
+    let submit = |number: usize| {
+        let act = transfer("user:1", "user:2", 1);
+        let asked = submission_at(path, Some(&format!("pay-{number}")), act);
+        storage.submit(asked).expect("room")
+    };
+    let waiting: Vec<_> = keys.map(submit).collect();
+    for receiver in waiting {
+        answered(receiver.blocking_recv().expect("an answer").expect("ok"));
+    }
+}
+
+#[test]
+fn a_page_of_events_has_so_many_whatever_is_asked_for() {
+    let (_folder, path, storage) = open_guild();
+    pay(&storage, 0..EVENTS_MAX, "/test");
+    let page = |limit: usize| storage.events(&guild(), 0, limit).expect("a page").len();
+    assert_eq!(page(EVENTS_MAX), EVENTS_MAX);
+    assert_eq!(page(EVENTS_MAX + 1), EVENTS_MAX);
+    assert_eq!(page(1), 1);
+    storage.close();
+    all_promises_hold(&path);
+}
+
+#[test]
+fn a_page_of_events_ends_at_its_bytes_and_never_before_its_first_event() {
+    let (_folder, _path, storage) = open_guild();
+    let first = storage.state().books(&guild()).expect("the economy").seq();
+    // Requests of 300 KiB, of which three fit a megabyte, and one of two.
+    let long = |bytes: usize| format!("/test/{}", "x".repeat(bytes));
+    pay(&storage, 0..4, &long(300 << 10));
+    pay(&storage, 4..5, &long(2 << 20));
+    let page = |after: u64| {
+        let page = storage.events(&guild(), after, EVENTS_MAX).expect("a page");
+        page.last().expect("it is not empty").seq
+    };
+    assert_eq!(page(first), first + 3);
+    assert_eq!(page(first + 3), first + 4);
+    assert_eq!(
+        page(first + 4),
+        first + 5,
+        "too large for a page, and one of its own"
+    );
+    storage.close();
+}
+
+/// Each is a record: without a bound, thousands that fall due together would hold up the requests of all
+/// economies.
+#[test]
+fn one_commit_ends_so_many_holds_and_the_next_one_the_rest() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("guild.db");
+    let now = Arc::new(AtomicU64::new(1_000));
+    let read = Arc::clone(&now);
+    let clock: Clock = Arc::new(move || Timestamp(read.fetch_add(1, Ordering::Relaxed)));
+    let lock = FileLock::acquire(&path).expect("the lock");
+    let storage = Storage::open(&path, lock, clock, render).expect("the file opens");
+    found(&storage);
+    answered(ask(&storage, Some("issue-2"), issue("user:1", 10_000)));
+    let place = |number: usize| {
+        let posting = Posting {
+            source: name("user:1"),
+            destination: name("user:2"),
+            asset: name("coin"),
+            amount: Amount::ONE,
+        };
+        let act = Act::PlaceHold(Box::new(HoldRequest {
+            id: HoldId(uuid::Uuid::from_u128(number as u128)),
+            reservation: posting.try_into().expect("two accounts"),
+            expires_in_s: 3_600,
+            on_expiry: OnExpiry::Release,
+            authority: Authority::Bot,
+            cap: None,
+        }));
+        let asked = submission_at(&format!("/test/{number}"), Some(&format!("h{number}")), act);
+        storage.submit(asked).expect("room")
+    };
+    let waiting: Vec<_> = (1..=HOLDS_ENDED_MAX + 1).map(place).collect();
+    for receiver in waiting {
+        answered(receiver.blocking_recv().expect("an answer").expect("ok"));
+    }
+    // All of them are due, and requests make the writer look until the last has ended.
+    now.fetch_add(2 * 3_600_000, Ordering::Relaxed);
+    for number in 0..10 {
+        answered(ask(
+            &storage,
+            Some(&format!("late-{number}")),
+            transfer("user:1", "user:2", 1),
+        ));
+    }
+    let open = storage
+        .state()
+        .books(&guild())
+        .expect("the economy")
+        .holds_open();
+    assert_eq!(open, 0);
+    storage.close();
+    // Ends of one commit are recorded at one moment.
+    let sql = "SELECT MAX(n) FROM (SELECT COUNT(*) AS n FROM records WHERE kind = 'expire_hold' GROUP BY recorded_at)";
+    assert_eq!(count(&path, sql), HOLDS_ENDED_MAX as i64);
+    let all = "SELECT COUNT(*) FROM records WHERE kind = 'expire_hold'";
+    assert_eq!(count(&path, all), HOLDS_ENDED_MAX as i64 + 1);
+    all_promises_hold(&path);
+}
+
+#[test]
+fn an_audit_says_so_many_findings_of_a_promise_and_how_many_more() {
+    // That there are fewer keys than requests is a finding of its own.
+    for (removed, more) in [(19, None), (20, Some("and 1 more"))] {
+        let (_folder, path, storage) = open_guild();
+        pay(&storage, 0..25, "/test");
+        storage.close();
+        let sql = format!(
+            "DELETE FROM keys WHERE key IN (SELECT key FROM keys WHERE key LIKE 'pay-%' LIMIT {removed})"
+        );
+        vandalise(&path, &sql);
+        let report = audit_file(&path, &[], render, &mut |_, _| {}).expect("the audit runs");
+        let longest = report
+            .promises
+            .iter()
+            .map(|promise| promise.findings.len())
+            .max();
+        assert!(longest.is_some_and(|longest| longest <= 21), "{report:#?}");
+        let said = report.promises.iter().flat_map(|promise| &promise.findings);
+        let cut: Vec<&String> = said.filter(|finding| finding.starts_with("and ")).collect();
+        assert_eq!(cut.first().map(|cut| cut.as_str()), more, "{report:#?}");
+    }
+}

@@ -1,0 +1,207 @@
+//! Bounds of requests over HTTP, each at the bound and one beyond, on one server.
+
+use bursar_ledger::{DOCUMENT_BYTES_MAX, POSTINGS_MAX, ROLE_BYTES_MAX, ROLES_MAX, WEBHOOKS_MAX};
+use bursar_server::client::Response;
+use bursar_server::webhooks::WebhookSetup;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+
+use crate::support::{GUILD, Guild, House, posting};
+
+/// A document of so many bytes.
+fn document(bytes: usize) -> Value {
+    let document = json!({ "text": "x".repeat(bytes - 11) });
+    assert_eq!(document.to_string().len(), bytes);
+    document
+}
+
+/// A transfer with one more member.
+fn transfer(member: &str, value: Value) -> Value {
+    let mut body = posting("user:1", "user:2", 1);
+    body[member] = value;
+    body
+}
+
+fn assert_malformed(answer: &Response, place: &str) {
+    assert_eq!(answer.status, 400, "{place}: {}", answer.json());
+    assert_eq!(answer.code(), "malformed", "{place}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn texts_and_documents_of_transfers_end_at_their_limits() {
+    let (house, mut guild) = House::with_guild(2).await;
+    let members: [(&str, &dyn Fn(usize) -> Value, usize); 4] = [
+        ("memo", &|length| json!("é".repeat(length)), 256),
+        ("reference", &|length| json!("r".repeat(length)), 128),
+        ("metadata", &document, 4096),
+        (
+            "postings",
+            &|count| vec![posting("user:1", "user:2", 1)["postings"][0].clone(); count].into(),
+            POSTINGS_MAX,
+        ),
+    ];
+    for (member, value, most) in members {
+        let at = guild
+            .post("transfers", member, transfer(member, value(most)))
+            .await;
+        assert_eq!(at.status, 201, "{member}: {}", at.json());
+        let key = format!("{member} beyond");
+        let beyond = guild
+            .post("transfers", &key, transfer(member, value(most + 1)))
+            .await;
+        assert_malformed(&beyond, member);
+        assert_eq!(beyond.json()["pointer"], format!("/{member}"));
+    }
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_of_assets_and_accounts_ends_at_its_limits() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let asset = |member: &str, value: Value| {
+        let mut body = json!({ "kind": "item", "name": "Gem" });
+        body[member] = value;
+        body
+    };
+    let mut puts: Vec<(String, &str, Value, Value)> = Vec::new();
+    let path = |member: &str| format!("{GUILD}/assets/with-{member}");
+    for (member, most) in [("name", 64), ("symbol", 16)] {
+        let of = |length: usize| asset(member, json!("é".repeat(length)));
+        puts.push((path(member), member, of(most), of(most + 1)));
+    }
+    let of = |decimals: u8| asset("decimals", json!(decimals));
+    puts.push((path("decimals"), "decimals", of(15), of(16)));
+    let of = |bytes| asset("metadata", document(bytes));
+    let (at, beyond) = (of(DOCUMENT_BYTES_MAX), of(DOCUMENT_BYTES_MAX + 1));
+    puts.push((path("metadata"), "metadata", at, beyond));
+    let of = |bytes| json!({ "metadata": document(bytes) });
+    let (at, beyond) = (of(DOCUMENT_BYTES_MAX), of(DOCUMENT_BYTES_MAX + 1));
+    let account = format!("{GUILD}/accounts/user:1");
+    puts.push((account, "metadata", at, beyond));
+    for (path, member, at, beyond) in puts {
+        guild.made(&path, at).await;
+        let refused = guild.put(&path, beyond).await;
+        assert_malformed(&refused, &path);
+        assert_eq!(refused.json()["pointer"], format!("/{member}"));
+    }
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_end_at_their_limits() {
+    let (house, mut guild) = House::with_guild(1).await;
+    for (path, most) in [
+        ("assets/coin/holders?limit", 1_000),
+        ("assets/coin/flows?days", 366),
+        ("seeds?limit", 200),
+        ("holds?limit", 200),
+        ("accounts/user:1/statement?limit", 200),
+        ("events?limit", 500),
+    ] {
+        let at = guild.get(&format!("{GUILD}/{path}={most}")).await;
+        assert_eq!(at.status, 200, "{path}: {}", at.json());
+        for wrong in [0, most + 1] {
+            let refused = guild.get(&format!("{GUILD}/{path}={wrong}")).await;
+            assert_malformed(&refused, path);
+        }
+    }
+    house.close().await;
+}
+
+/// A body of so many bytes: spaces at its end change nothing.
+fn padded(body: &Value, bytes: usize) -> String {
+    let body = body.to_string();
+    format!("{body}{}", " ".repeat(bytes - body.len()))
+}
+
+async fn post(guild: &mut Guild, path: &str, key: Option<&str>, body: String) -> Response {
+    let path = format!("{GUILD}/{path}");
+    let sent = guild.client.send("POST", &path, key, body.into()).await;
+    sent.expect("an answer")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_end_at_their_limits() {
+    let (house, mut guild) = House::with_guild(2).await;
+    let one = posting("user:1", "user:2", 1);
+    let mut item = one.clone();
+    item["idempotency_key"] = json!("one of a batch");
+    let batch = json!({ "mode": "independent", "transfers": [item] });
+    for (path, key, body, most) in [
+        ("transfers", Some("one"), one, 64 << 10),
+        ("transfers/batch", None, batch, 8 << 20),
+    ] {
+        let at = post(&mut guild, path, key, padded(&body, most)).await;
+        assert!(at.status.is_success(), "{path}: {}", at.json());
+        let beyond = post(&mut guild, path, key, padded(&body, most + 1)).await;
+        assert_eq!(
+            (beyond.status.as_u16(), beyond.code()),
+            (413, "too_large".into())
+        );
+        // A connection whose body was not read is closed.
+        guild.client = house.admin();
+    }
+    assert_eq!(guild.coins(2).await, [998, 1002]);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn roles_of_a_call_end_at_their_limits() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let call = |roles: Vec<String>| json!({ "caller": "user:1", "arguments": {}, "roles": roles });
+    let named = |bytes: usize| vec!["r".repeat(bytes)];
+    let many = |count: usize| (0..count).map(|number| format!("role {number}")).collect();
+    let config = json!({ "asset": "coin" });
+    guild.install("coinflip", "bundled:coinflip", config).await;
+    let path = "plugins/coinflip/actions/none";
+    for (at, beyond) in [
+        (named(ROLE_BYTES_MAX), named(ROLE_BYTES_MAX + 1)),
+        (named(1), named(0)),
+        (many(ROLES_MAX), many(ROLES_MAX + 1)),
+    ] {
+        // What can be read goes on, to an action that is not there.
+        let at = guild.post(path, "at", call(at)).await;
+        assert_eq!(at.code(), "action_not_found");
+        assert_malformed(&guild.post(path, "beyond", call(beyond)).await, path);
+    }
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_economy_has_sixteen_webhooks_and_not_one_more() {
+    let house = House::set_up(|setup| setup.webhooks = WebhookSetup::silent()).await;
+    let (house, mut guild) = house.furnished(1).await;
+    let path = |number: usize| format!("{GUILD}/webhooks/hook-{number}");
+    let url = json!({ "url": "https://receiver.invalid/" });
+    for number in 0..WEBHOOKS_MAX {
+        guild.made(&path(number), url.clone()).await;
+    }
+    let full = guild.put(&path(WEBHOOKS_MAX), url.clone()).await;
+    assert_eq!(full.code(), "webhooks_full", "{}", full.json());
+    // One that is there can still be changed.
+    guild.made(&path(0), url).await;
+    house.close().await;
+}
+
+/// The status line of a request whose head has so many bytes.
+async fn with_head(house: &House, bytes: usize) -> String {
+    let mut connection = TcpStream::connect(house.address()).await.unwrap();
+    let begin = "GET /healthz HTTP/1.1\r\nHost: bursar\r\nConnection: close\r\nX: ";
+    let head = format!("{begin}{}\r\n\r\n", "x".repeat(bytes - begin.len() - 4));
+    // The server may close the connection before it has read all of it.
+    drop(connection.write_all(head.as_bytes()).await);
+    let mut lines = BufReader::new(connection).lines();
+    lines.next_line().await.unwrap().unwrap_or_default()
+}
+
+/// Without a bound of its own a connection would keep 400 KiB, and anybody can open thousands.
+#[tokio::test(flavor = "multi_thread")]
+async fn heads_end_at_their_limit() {
+    let house = House::new().await;
+    let most = 32 << 10;
+    assert!(with_head(&house, most).await.contains("200"));
+    // hyper looks at the bound between two reads, so it takes more than one byte beyond.
+    assert!(with_head(&house, 2 * most).await.contains("431"));
+    house.close().await;
+}
