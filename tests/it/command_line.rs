@@ -96,6 +96,18 @@ fn help_names_every_command_and_needs_no_file() {
     }
 }
 
+#[test]
+fn notices_name_the_mozilla_parts_and_where_their_source_is() {
+    let notices = said(&bursar(&["notices"]));
+    let row = notices.lines().find(|line| line.starts_with("| imbl | "));
+    let row = row.expect("a row of imbl");
+    assert!(
+        row.contains("https://static.crates.io/crates/imbl/imbl-"),
+        "{row}"
+    );
+    assert!(notices.contains("Mozilla Public License Version 2.0"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_served_file_is_reached_through_its_owner() {
     let folder = tempfile::tempdir().unwrap();

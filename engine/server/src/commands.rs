@@ -8,6 +8,7 @@ mod export;
 mod import;
 mod input;
 mod key;
+mod notices;
 mod openapi;
 mod owner;
 mod plugin;
@@ -68,6 +69,8 @@ enum Command {
     /// Print the API's description, as OpenAPI 3.1.
     #[command(name = "openapi")]
     OpenApi(openapi::OpenApi),
+    /// Print the third-party parts of this program, with their licences and where to get their source.
+    Notices(notices::Notices),
 }
 
 impl Cli {
@@ -95,6 +98,7 @@ impl Cli {
             Command::CompileComponent { cpu_s } => return bursar_host::compile_for_parent(cpu_s),
             Command::Verify(verify) => verify.run(),
             Command::OpenApi(openapi) => openapi.run(),
+            Command::Notices(notices) => notices.run(),
         };
         match done {
             Ok(code) => code,
