@@ -3,7 +3,7 @@
 //!
 //! A list beside the tests would age: these are held against them.
 
-use std::path::Path;
+use crate::named_tests;
 
 /// Risks, each with the tests that show what becomes of it: a file, of the host unless it is a story, the
 /// ledger's, the server's or a plugin's, and a name in it.
@@ -227,7 +227,6 @@ it/schedules.rs a_lottery_draws_once_when_it_is_due_and_the_winner_claims
 
 /// How many there are in a list, and how many tests show them. Each has some, and they are there.
 fn held_against_the_tests(list: &str) -> (usize, usize) {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (mut risks, mut shown) = (0, 0);
     for section in list.split("\n# ").skip(1) {
         let (risk, lines) = section.split_once('\n').unwrap();
@@ -236,15 +235,13 @@ fn held_against_the_tests(list: &str) -> (usize, usize) {
         for line in lines {
             let (file, name) = line.split_once(' ').unwrap();
             let path = match file.split_once('/') {
-                Some(("it", _)) => tests.join(file),
-                Some(("plugins", _)) => tests.join("..").join(file),
-                Some(("ledger", file)) => tests.join("../engine/ledger/src/tests").join(file),
-                Some(("server", file)) => tests.join("../engine/server/src").join(file),
-                _ => tests.join("../engine/host/src").join(file),
+                Some(("it", _)) => format!("tests/{file}"),
+                Some(("plugins", _)) => file.to_owned(),
+                Some(("ledger", file)) => format!("engine/ledger/src/tests/{file}"),
+                Some(("server", file)) => format!("engine/server/src/{file}"),
+                _ => format!("engine/host/src/{file}"),
             };
-            let source = std::fs::read_to_string(path).unwrap();
-            let test = format!("fn {name}(");
-            assert!(source.contains(&test), "{risk}: {file} has no `{name}`");
+            named_tests::find(&path, name).unwrap_or_else(|wrong| panic!("{risk}: {wrong}"));
             shown += 1;
         }
         assert!(shown > before, "{risk}: nothing shows it");

@@ -8,6 +8,8 @@ use bursar_host::Limits;
 use bursar_ledger::{STATE_BYTES_GRANTED_MAX, STATE_BYTES_MAX};
 use serde_json::Value;
 
+use crate::named_tests;
+
 /// Lines of a source file; a longer one has more than one idea.
 const FILE_LINES_MAX: usize = 800;
 
@@ -237,8 +239,14 @@ fn every_source_file_says_what_it_is_and_has_one_idea() {
 /// What others wrote reaches a terminal through one file, which escapes it.
 #[test]
 fn one_file_prints_what_commands_say() {
-    // Data for programs: an archive, the API's description, and logs, which have escapes of their own.
-    let others = ["commands/export.rs", "commands/openapi.rs", "logs.rs"];
+    // Data for programs: an archive, the API's description, and logs, which have escapes of their own. And
+    // the notices, which are ours.
+    let others = [
+        "commands/export.rs",
+        "commands/notices.rs",
+        "commands/openapi.rs",
+        "logs.rs",
+    ];
     let folder = root().join("engine/server/src");
     let mut found = Vec::new();
     sources(&folder, &mut found);
@@ -299,7 +307,12 @@ fn the_readmes_plugin_is_the_example() {
 /// A row after an empty line is a table of its own, without a head, and shown as text.
 #[test]
 fn every_table_has_a_head() {
-    for page in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"] {
+    for page in [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "docs/limits.md",
+    ] {
         let text = std::fs::read_to_string(root().join(page)).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         let is_row = |line: usize| lines[line].starts_with('|');
@@ -353,12 +366,7 @@ fn every_yes_of_the_comparison_names_a_test_that_is_there() {
         let [_, file, _, test, _] = shown[..] else {
             panic!("{row} names no test");
         };
-        let folder = match file {
-            "tampered.rs" => "engine/storage/src/tests",
-            _stories => "tests/it",
-        };
-        let source = std::fs::read_to_string(root().join(folder).join(file)).unwrap();
-        assert!(source.contains(&format!("fn {test}(")), "{row}");
+        named_tests::find(file, test).unwrap_or_else(|wrong| panic!("{row}\n{wrong}"));
         yes += 1;
     }
     assert!(yes > 25, "{yes}");

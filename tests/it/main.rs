@@ -6,6 +6,8 @@ mod support;
 
 // What is bounded, and what pages say of the sources.
 mod at_limits;
+mod limits;
+mod named_tests;
 mod notices;
 
 // The damage is the same as in the tests of the host, which knows no server.

@@ -114,6 +114,9 @@ fn found(member: &str, value: Value) -> Vec<String> {
     findings.map(|finding| finding.message).collect()
 }
 
+/// Makes a list of so many.
+type List<'a> = &'a dyn Fn(usize) -> Value;
+
 #[test]
 fn lists_of_a_manifest_end_at_their_limits() {
     let names = |count: usize| (0..count).map(|number| format!("n{number}"));
@@ -136,7 +139,7 @@ fn lists_of_a_manifest_end_at_their_limits() {
         });
         vec![odds; count].into()
     };
-    let lists: [(&str, &dyn Fn(usize) -> Value, usize, &str); 4] = [
+    let lists: [(&str, List<'_>, usize, &str); 4] = [
         (
             "accounts",
             &accounts,

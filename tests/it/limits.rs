@@ -1,0 +1,201 @@
+//! `docs/limits.md` names every limit with its value and its tests: a constant that is missing there, that
+//! has another value, or whose tests are gone, fails here.
+
+mod constants;
+mod page;
+
+use std::path::{Path, PathBuf};
+
+use constants::Constant;
+
+/// Crates and their sources.
+const CRATES: [(&str, &str); 6] = [
+    ("ledger", "engine/ledger/src"),
+    ("storage", "engine/storage/src"),
+    ("host", "engine/host/src"),
+    ("workbench", "engine/workbench/src"),
+    ("server", "engine/server/src"),
+    ("sdk", "plugins/sdk/src"),
+];
+
+/// Constants that bound nothing, each with the reason.
+const NO_LIMITS: &[(&str, &str)] = &[
+    (
+        "host::cache::MAC_BYTES",
+        "the size of a SHA-256, part of a format",
+    ),
+    ("host::compiler::MACHINE_FAILED", "an exit code"),
+    ("host::parts::INTEGER", "a bit of a set of types"),
+    ("host::parts::NUMBER", "a bit of a set of types"),
+    (
+        "server::position::MARK_DIGITS",
+        "part of the format of positions",
+    ),
+    ("host::workers::NICENESS", "a priority of threads"),
+    ("ledger::economy::MILLISECONDS", "a day, as a unit"),
+    ("server::setup::MINUTE", "a unit of time"),
+    ("server::setup::HOUR", "a unit of time"),
+    ("server::chapters::MEMBERS", "part of the demo's story"),
+    ("server::chapters::PURSE", "part of the demo's story"),
+    (
+        "server::chapters::DOUBLE_CLICKS",
+        "part of the demo's story",
+    ),
+    ("server::chapters::CONNECTIONS", "part of the demo's story"),
+    ("server::stakes::AT_ONCE", "part of the demo's story"),
+    (
+        "server::stage::START_PATIENCE",
+        "how long the demo waits for its own server",
+    ),
+    (
+        "server::progress::RECORDS_A_LINE",
+        "how often a command says how far it is",
+    ),
+    ("storage::archive::FORMAT", "the version of a format"),
+    ("storage::error::PRIMARY_CODE", "a mask of SQLite's codes"),
+    ("storage::error::SQLITE_CONSTRAINT", "a code of SQLite"),
+    ("storage::error::SQLITE_FULL", "a code of SQLite"),
+    ("storage::error::SQLITE_CORRUPT", "a code of SQLite"),
+    ("storage::error::SQLITE_NOTADB", "a code of SQLite"),
+    (
+        "storage::rows::AT_ONCE",
+        "rows that a statement reads ahead, of the file that it reads",
+    ),
+    ("storage::writer::NONE_IN_HAND", "a state of the writer"),
+    ("storage::writer::STAMPING", "a state of the writer"),
+    (
+        "storage::schema::APPLICATION_ID",
+        "the mark of a file that is Bursar's",
+    ),
+    (
+        "workbench::simulation::PURSE",
+        "what players of a simulation have: more than they lose",
+    ),
+    (
+        "workbench::simulation::TOLD_AT_ONCE",
+        "how often a simulation says how far it is",
+    ),
+];
+
+fn root() -> PathBuf {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    tests.parent().unwrap().to_owned()
+}
+
+fn constants() -> Vec<Constant> {
+    let crates = CRATES.iter();
+    crates
+        .flat_map(|(name, folder)| constants::of_crate(name, &root().join(folder)))
+        .collect()
+}
+
+#[test]
+fn every_limit_is_in_the_page_with_its_value_and_its_tests() {
+    let all = constants();
+    assert!(all.len() > 100, "{} constants", all.len());
+    let page = std::fs::read_to_string(root().join("docs/limits.md")).unwrap();
+    let wrong = page::check(&page, &all, NO_LIMITS, crate::named_tests::find);
+    assert!(wrong.is_empty(), "docs/limits.md:\n{}", wrong.join("\n"));
+}
+
+/// A page and a crate that fit each other.
+const PAGE: &str = "
+| Limit | Bound | At the bound | Constant | Tests |
+|---|---|---|---|---|
+| bodies | 64 KiB | 413 | `a::BODY_BYTES_MAX` | `t.rs`: `at_it`, `beyond` |
+| waits | 10 s, then 2 min | closed | `a::PATIENCE`, `a::inner::PATIENCE_S` | `t.rs`: `at_it` |
+| parts | 7 | 400 | `b::TEXT_MAX`, `b::PART` | `t.rs`: `at_it` |
+| parts of others | 13, 9 of these | 400 | `b::LONG_MAX`, `c::PART` | `t.rs`: `at_it` |
+| holds | 1,024 | 422 | `b::HOLDS_MAX` | No test: a row of this test, which is about rows. |
+";
+const A: &str = "
+    pub const BODY_BYTES_MAX: usize = 2 * HALF;
+    /// Stands in the list of those that limit nothing.
+    const HALF: usize = 32 << 10;
+    const PATIENCE: Duration = Duration::from_secs(10);
+    const TEXT: &str = \"no number\";
+    mod inner { const PATIENCE_S: u64 = 2 * 60; }
+    #[cfg(test)]
+    mod tests { const EXAMPLE: u64 = 7; }
+    #[cfg(test)]
+    const OTHER: u64 = 7;
+";
+const B: &str = "
+    impl Holds { const HOLDS_MAX: u32 = 0x4_00; }
+    mod same { const PART: u8 = 7; const TEXT_MAX: u8 = PART; }
+    mod other { use bursar_c::{PART, X}; const LONG_MAX: u8 = PART + \"four\".len(); }
+";
+const C: &str = "const PART: u8 = 9;";
+
+/// What is wrong with the page, or what becomes of it with one replacement in page or source.
+fn wrong(replaced: &str, by: &str) -> String {
+    let text = |whole: &str| whole.replacen(replaced, by, 1);
+    let mut all = constants::of_text("a", &text(A));
+    all.extend(constants::of_text("b", &text(B)));
+    all.extend(constants::of_text("c", &text(C)));
+    let no_limits = [("a::HALF", "half of another constant")];
+    let find = |file: &str, test: &str| {
+        let is_there = file == "t.rs" && ["at_it", "beyond"].contains(&test);
+        is_there
+            .then_some(())
+            .ok_or_else(|| format!("{file} has no test {test}"))
+    };
+    page::check(&text(PAGE), &all, &no_limits, find).join("\n")
+}
+
+#[test]
+fn a_page_that_fits_is_passed() {
+    assert_eq!(wrong("nothing of this", ""), "");
+}
+
+/// What is replaced, by what, and what is said of it then.
+const WRONG: &str = r"
+# A constant without a row, in each place where constants stand.
+const HALF => const MORE_MAX: u8 = 1; const HALF => a::MORE_MAX is not in the page
+mod inner { => mod inner { const NEW: u8 = 1; => a::inner::NEW is not in the page
+impl Holds { => fn f() { const IN: u8 = 1; } impl Holds { => b::IN is not in the page
+impl Holds { => impl Holds { const IN: u8 = 1; => b::IN is not in the page
+u64 = 2 * 60; => u64 = 2 * 60; const A: Duration = B; => a::inner::A is not in the page
+# A row whose constant is gone, or of which there are several.
+const HOLDS_MAX => const HELD_MAX => there is no constant b::HOLDS_MAX
+const PATIENCE: => mod x { const PATIENCE: u8 = 1; } const PATIENCE: => is several
+# Values that differ.
+32 << 10 => 32 << 11 => a::BODY_BYTES_MAX is Number(131072)
+from_secs(10) => from_millis(10) => a::PATIENCE is Microseconds(10000)
+2 * 60 => 2 * 61 => a::inner::PATIENCE_S is Microseconds(122000000)
+0x4_00 => 1_025 => b::HOLDS_MAX is Number(1025)
+1,024 => 1024 => the page says 1024
+1,024 => 11,024 => the page says 11,024
+64 KiB => 64 MiB => the page says 64 MiB
+10 s => 10 min => the page says 10 min
+32 << 10 => window() => a call without an argument
+PART: u8 = 9 => PART: u8 = 10 => b::other::LONG_MAX is Number(14)
+PART +  => bursar_b::PART +  => b::other::LONG_MAX is Number(11)
+use bursar_c::{PART, X} => use std::X => b::other::LONG_MAX is Number(11)
+# Tests that are gone.
+`at_it`, `beyond` => `at_it`, `after` => t.rs has no test after
+`t.rs`: `at_it` | => none | => neither a test nor a reason
+No test: a row of this test, which is about rows. => No test: none. => neither a test
+# Rows that are none.
+| 413  =>  => not 5 cells
+| 413 | => | | => says too little
+`a::BODY_BYTES_MAX` => 64 KiB => bodies: no constant
+# The list of those that limit nothing.
+const HALF => const HALVES => a::HALF is listed as no limit and is not one constant
+`b::HOLDS_MAX` => `b::HOLDS_MAX`, `a::HALF` => a::HALF is in the page and listed
+";
+
+#[test]
+fn whatever_is_missing_or_stale_is_reported() {
+    let mut seen = 0;
+    for line in WRONG.lines().filter(|line| line.contains(" => ")) {
+        let parts: Vec<&str> = line.split(" => ").collect();
+        let [replaced, by, expected] = parts[..] else {
+            panic!("{line}");
+        };
+        let said = wrong(replaced, by);
+        assert!(said.contains(expected), "{line}\n{said}");
+        seen += 1;
+    }
+    assert!(seen > 25, "{seen}");
+}
