@@ -10,103 +10,30 @@
 //! A child has its own bounds or the machine's, whichever are lower. Where the machine's are lower and the
 //! child does not come to an end, that says nothing about the component.
 
+mod child;
+mod work;
+
 use std::io::{self, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
+use rustix::process::Signal;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use crate::limits::{
-    ARTIFACT_BYTES_MAX, COMPILE_CPU_S, COMPILE_DATA_BYTES, COMPILE_WALL, Limits, MANIFEST_CPU_S,
-    MANIFEST_DATA_BYTES, UPLOAD_BYTES_MAX,
-};
-use crate::manifest::Manifest;
+pub use self::child::compile_for_parent;
+use self::work::{Bound, LOWERED, MACHINE_FAILED, Work};
+use crate::limits::{ARTIFACT_BYTES_MAX, COMPILE_CPU_S, COMPILE_WALL, MANIFEST_CPU_S};
 use crate::report::{Finding, NotReady, Report};
-use crate::sandbox;
 
 /// How often is looked whether the child has ended.
 const LOOK: Duration = Duration::from_millis(2);
 
 /// Bytes of what a child says when it fails.
 const COMPLAINT_BYTES_MAX: u64 = 4 * 1024;
-
-/// How a child ends that could not do its work for reasons of the machine's.
-const MACHINE_FAILED: u8 = 75;
-
-/// How a line of a child begins that says which limit of the machine's is lower than its own.
-const LOWERED: &str = "lowered by the machine: ";
-
-/// What a child may use up.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Bound {
-    Memory,
-    Time,
-}
-
-/// What a child is to do. It reads this as its first byte.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Work {
-    /// Compile a component.
-    Component,
-    /// Read a manifest.
-    Manifest,
-}
-
-impl Work {
-    fn tag(self) -> u8 {
-        match self {
-            Self::Component => b'c',
-            Self::Manifest => b'm',
-        }
-    }
-
-    fn from_tag(tag: u8) -> Option<Self> {
-        [Self::Component, Self::Manifest]
-            .into_iter()
-            .find(|work| work.tag() == tag)
-    }
-
-    /// Bytes of memory that it may take.
-    fn data_bytes(self) -> u64 {
-        match self {
-            Self::Component => COMPILE_DATA_BYTES,
-            Self::Manifest => MANIFEST_DATA_BYTES,
-        }
-    }
-
-    /// What is said of a component that met a bound.
-    fn met(self, bound: Bound) -> Finding {
-        match (self, bound) {
-            (Self::Component, Bound::Memory) => {
-                let message =
-                    format!("compiling it takes more than {COMPILE_DATA_BYTES} bytes of memory");
-                Finding::new("compiles_too_large", message)
-            }
-            (Self::Component, Bound::Time) => {
-                let hint = "functions with many blocks, locals or branches take long: split them";
-                Finding::new(
-                    "compiles_too_long",
-                    "it takes longer to compile than it may",
-                )
-                .hint(hint)
-            }
-            (Self::Manifest, Bound::Memory | Bound::Time) => {
-                let of = match bound {
-                    Bound::Memory => "memory",
-                    Bound::Time => "time",
-                };
-                let message = format!("reading its manifest takes more {of} than it may");
-                let hint = "use fewer and smaller schemas and patterns";
-                Finding::new("manifest_too_costly", message).hint(hint)
-            }
-        }
-    }
-}
 
 /// Where components are compiled.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -212,21 +139,41 @@ fn in_child(
     let mut child = start(program, arguments, cpu_s)?;
     let (input, output) = (child.stdin.take(), child.stdout.take());
     let complaints = child.stderr.take();
-    let (ended, artifact, complaint) = std::thread::scope(|scope| {
+    let served = std::thread::scope(|scope| {
         // A child that does not read or does not write must keep nobody but its own threads.
-        scope.spawn(move || {
-            if let Some(mut input) = input {
-                drop(input.write_all(&[work.tag()]));
-                drop(input.write_all(bytes));
+        let serving = || -> io::Result<_> {
+            let feed = move || {
+                if let Some(mut input) = input {
+                    drop(input.write_all(&[work.tag()]));
+                    drop(input.write_all(bytes));
+                }
+            };
+            thread().spawn_scoped(scope, feed)?;
+            let artifact = move || read(output, ARTIFACT_BYTES_MAX.saturating_add(1));
+            let artifact = thread().spawn_scoped(scope, artifact)?;
+            let complaint = move || read(complaints, COMPLAINT_BYTES_MAX);
+            Ok((artifact, thread().spawn_scoped(scope, complaint)?))
+        };
+        match serving() {
+            Ok((artifact, complaint)) => {
+                let ended = wait(&mut child);
+                let artifact = artifact.join().unwrap_or_default();
+                Ok((ended, artifact, complaint.join().unwrap_or_default()))
             }
-        });
-        let artifact = scope.spawn(move || read(output, ARTIFACT_BYTES_MAX.saturating_add(1)));
-        let complaint = scope.spawn(move || read(complaints, COMPLAINT_BYTES_MAX));
-        let ended = wait(&mut child);
-        let artifact = artifact.join().unwrap_or_default();
-        (ended, artifact, complaint.join().unwrap_or_default())
+            Err(error) => {
+                // Without its threads the child would wait for ever.
+                end(&mut child, Ended::ByOthers);
+                Err(error)
+            }
+        }
     });
+    let (ended, artifact, complaint) = served
+        .map_err(|error| NotReady::Failed(format!("no thread to serve the compiler: {error}")))?;
     judge(work, ended, artifact, &String::from_utf8_lossy(&complaint))
+}
+
+fn thread() -> std::thread::Builder {
+    std::thread::Builder::new().name("compiler".into())
 }
 
 fn read(from: Option<impl Read>, most: u64) -> Vec<u8> {
@@ -329,109 +276,11 @@ fn judge(
     }
 }
 
-/// Why a child has no result.
-enum ChildFailure {
-    /// The component, or its manifest.
-    Refused(String),
-    /// The machine.
-    Machine(String),
-}
-
-fn machine(error: impl std::fmt::Display) -> ChildFailure {
-    ChildFailure::Machine(error.to_string())
-}
-
-/// What the child does: reads from standard input what it is to do, bounds itself, does it, and writes machine
-/// code to standard output. It may take so many seconds of a processor.
-pub fn compile_for_parent(cpu_s: u64) -> ExitCode {
-    let worked = work(cpu_s).and_then(|artifact| {
-        let mut output = io::stdout();
-        output.write_all(&artifact).map_err(machine)
-    });
-    let (complaint, code) = match worked {
-        Ok(()) => return ExitCode::SUCCESS,
-        Err(ChildFailure::Refused(complaint)) => (complaint, ExitCode::FAILURE),
-        Err(ChildFailure::Machine(complaint)) => (complaint, MACHINE_FAILED.into()),
-    };
-    drop(writeln!(io::stderr(), "{complaint}"));
-    code
-}
-
-fn work(cpu_s: u64) -> Result<Vec<u8>, ChildFailure> {
-    let mut tag = [0];
-    io::stdin().read_exact(&mut tag).map_err(machine)?;
-    let work = Work::from_tag(tag[0]).ok_or_else(|| machine("it does not know what to do"))?;
-    bound(cpu_s, work.data_bytes()).map_err(machine)?;
-    let mut bytes = Vec::new();
-    let most = u64::try_from(UPLOAD_BYTES_MAX).unwrap_or(u64::MAX);
-    let read = io::stdin().take(most).read_to_end(&mut bytes);
-    read.map_err(machine)?;
-    match work {
-        Work::Component => {
-            let engine = sandbox::engine(&Limits::standard());
-            let engine = engine.map_err(|error| machine(format!("{error:#}")))?;
-            let artifact = engine.precompile_component(&bytes);
-            artifact.map_err(|error| ChildFailure::Refused(format!("{error:#}")))
-        }
-        Work::Manifest => {
-            // What is found in it is for the parent to find again, and to tell.
-            drop(Manifest::parse(&String::from_utf8_lossy(&bytes)));
-            Ok(Vec::new())
-        }
-    }
-}
-
-/// From here on this process can use up so much and no more. What wasmtime reserves and does not touch
-/// does not count.
-fn bound(cpu_s: u64, data_bytes: u64) -> io::Result<()> {
-    // The first end of its time has a signal of its own, by which the parent knows; a second later
-    // comes the one that nothing survives.
-    lower(
-        Resource::Cpu,
-        "RLIMIT_CPU, LimitCPU",
-        cpu_s,
-        cpu_s.saturating_add(1),
-    )?;
-    lower(
-        Resource::Data,
-        "RLIMIT_DATA, LimitDATA",
-        data_bytes,
-        data_bytes,
-    )?;
-    lower(Resource::Core, "RLIMIT_CORE", 0, 0)?;
-    lower(Resource::Fsize, "RLIMIT_FSIZE", 0, 0)?;
-    // Wanted by no bound of ours: wasmtime reserves far more addresses than it uses.
-    if let Some(most) = getrlimit(Resource::As).current {
-        tell_lowered("RLIMIT_AS, LimitAS", most, "no such limit")?;
-    }
-    Ok(())
-}
-
-/// Sets a limit, or leaves the machine's own where that is lower: an unprivileged process cannot raise it.
-fn lower(resource: Resource, name: &str, current: u64, maximum: u64) -> io::Result<()> {
-    let machines = getrlimit(resource).maximum.unwrap_or(u64::MAX);
-    let limit = Rlimit {
-        current: Some(current.min(machines)),
-        maximum: Some(maximum.min(machines)),
-    };
-    setrlimit(resource, limit)?;
-    if machines < current {
-        tell_lowered(name, machines, &format!("at least {current}"))?;
-    }
-    Ok(())
-}
-
-/// Tells the parent before the work begins: a process that a limit ends says nothing any more.
-fn tell_lowered(name: &str, limit: u64, wanted: &str) -> io::Result<()> {
-    writeln!(
-        io::stderr(),
-        "{LOWERED}{limit} ({name}) where the compiler wants {wanted}; raise it"
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::Limits;
+    use crate::sandbox;
 
     fn not_compiled_by(program: &str, arguments: &[&str]) -> NotReady {
         let arguments = arguments.iter().map(|argument| (*argument).into());

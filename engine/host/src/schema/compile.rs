@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Number, Value};
 
-use super::dialect::{DRAFT, KEYWORDS, instead_of};
+use super::dialect::{DRAFT, KEYWORDS, hint_for};
 use super::error::{Path, shown};
 use super::measure::measure;
 use super::parts::{
@@ -148,13 +148,8 @@ impl Builder<'_> {
             if KEYWORDS.contains(&keyword.as_str()) {
                 continue;
             }
-            let hint = match (instead_of(keyword), nearest(keyword)) {
-                (Some(hint), _) => hint.into(),
-                (None, Some(nearest)) => format!("did you mean `{nearest}`?"),
-                (None, None) => "docs/plugins.md lists the keywords under \"Schemas\"".into(),
-            };
             let message = format!("`{}` is not a keyword here", excerpt(keyword));
-            self.wrong(&at.member(keyword), &message, hint);
+            self.wrong(&at.member(keyword), &message, hint_for(keyword));
         }
     }
 
@@ -487,14 +482,4 @@ impl Builder<'_> {
         }
         id
     }
-}
-
-/// The keyword that may have been meant.
-fn nearest(keyword: &str) -> Option<&'static str> {
-    if keyword.len() > 32 {
-        return None;
-    }
-    let measured = KEYWORDS.map(|known| (strsim::osa_distance(keyword, known), known));
-    let (distance, known) = measured.into_iter().min_by_key(|(distance, _)| *distance)?;
-    (distance <= 2).then_some(known)
 }

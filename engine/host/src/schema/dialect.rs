@@ -54,8 +54,17 @@ pub(crate) const KEYWORDS: [&str; 47] = [
 /// The schemas that `$schema` may name.
 pub(super) const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 
-/// What to write instead of a keyword that is not in the dialect.
-pub(super) fn instead_of(keyword: &str) -> Option<&'static str> {
+/// What to do about a keyword that is not in the dialect.
+pub(super) fn hint_for(keyword: &str) -> String {
+    match (instead_of(keyword), nearest(keyword)) {
+        (Some(hint), _) => hint.into(),
+        (None, Some(nearest)) => format!("did you mean `{nearest}`?"),
+        (None, None) => "docs/plugins.md lists the keywords under \"Schemas\"".into(),
+    }
+}
+
+/// What to write instead of a keyword of JSON Schema that is not in the dialect.
+fn instead_of(keyword: &str) -> Option<&'static str> {
     Some(match keyword {
         "unevaluatedProperties" => {
             "list all members in the `properties` of one object, with `additionalProperties`; in Rust, \
@@ -73,4 +82,14 @@ pub(super) fn instead_of(keyword: &str) -> Option<&'static str> {
         "$vocabulary" => "schemas are of the dialect, and need not say so",
         _ => return None,
     })
+}
+
+/// The keyword that may have been meant.
+fn nearest(keyword: &str) -> Option<&'static str> {
+    if keyword.len() > 32 {
+        return None;
+    }
+    let measured = KEYWORDS.map(|known| (strsim::osa_distance(keyword, known), known));
+    let (distance, known) = measured.into_iter().min_by_key(|(distance, _)| *distance)?;
+    (distance <= 2).then_some(known)
 }
