@@ -8,6 +8,8 @@ use crate::support::{GUILD, House, currency, posting};
 /// asks for.
 const ROUTES: &str = "
     GET … none read
+    GET …/quotas none read
+    PUT …/quotas none admin
     GET …/assets none read
     GET …/assets/coin none read
     GET …/assets/coin/holders none read

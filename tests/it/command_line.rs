@@ -89,7 +89,7 @@ fn a_game_that_states_better_or_worse_odds_than_it_has_fails_the_check() {
 fn help_names_every_command_and_needs_no_file() {
     let help = said(&bursar(&["--help"]));
     for command in [
-        "serve", "demo", "audit", "backup", "export", "import", "key", "plugin",
+        "serve", "demo", "audit", "backup", "export", "import", "key", "quota", "plugin",
     ] {
         assert!(help.contains(command), "{command}");
         assert!(bursar(&[command, "--help"]).status.success(), "{command}");

@@ -54,6 +54,7 @@ mod manifests;
 mod museum;
 mod openapi;
 mod properties;
+mod quotas;
 mod race;
 mod receipts;
 mod receiver;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::amount::Limit;
+use crate::document::Document;
 use crate::id::{AccountId, AssetId};
 use crate::limits::BALANCE_MAX;
 use crate::patch::Patch;
@@ -60,7 +61,7 @@ pub struct Account {
     pub ceiling: Option<Limit>,
     /// Anything a bot wants to keep here, as JSON.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub metadata: Option<Value>,
+    pub metadata: Option<Document>,
     /// Balances, one per asset that was ever posted here.
     #[serde(default)]
     pub balances: OrdMap<AssetId, Balance>,

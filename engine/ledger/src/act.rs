@@ -18,6 +18,7 @@ use crate::limits::{BATCH_POSTINGS_MAX, BATCH_TRANSFERS_MAX};
 use crate::movement::Postings;
 use crate::patch::Patch;
 use crate::plugin::PluginPatch;
+use crate::quota::QuotaPatch;
 use crate::switch_off::SwitchOff;
 use crate::time::Timestamp;
 use crate::webhook::WebhookRequest;
@@ -225,6 +226,11 @@ pub enum Act {
         /// What may be done in it.
         status: EconomyStatus,
     },
+    /// Change how much may be kept in an economy. An operator's alone.
+    SetQuotas {
+        /// The limits to change.
+        patch: QuotaPatch,
+    },
     /// Make or change an asset.
     SetAsset {
         /// Which.
@@ -363,9 +369,10 @@ pub enum Act {
 
 impl Act {
     /// The kinds of all acts, in the order of the variants.
-    pub const KINDS: [&str; 28] = [
+    pub const KINDS: [&str; 29] = [
         "open_economy",
         "set_economy",
+        "set_quotas",
         "set_asset",
         "set_account",
         "transfer",
@@ -398,6 +405,7 @@ impl Act {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::OpenEconomy { .. } => "open_economy",
+            Self::SetQuotas { .. } => "set_quotas",
             Self::SetAsset { .. } => "set_asset",
             Self::SetAccount { .. } => "set_account",
             Self::SetEconomy { .. } => "set_economy",

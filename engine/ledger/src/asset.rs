@@ -1,9 +1,9 @@
 //! Assets: what amounts count.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::amount::Limit;
+use crate::document::Document;
 
 /// Whether an asset is money or a thing. Both follow the same rules; a bot shows them differently.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -33,7 +33,7 @@ pub struct Asset {
     pub max_supply: Option<Limit>,
     /// Anything a bot wants to keep here, as JSON: what makes a unique item the one that it is.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub metadata: Option<Value>,
+    pub metadata: Option<Document>,
 }
 
 impl Asset {

@@ -3,6 +3,7 @@
 mod draws;
 mod holds;
 mod plugins;
+mod usage;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -11,20 +12,25 @@ use std::sync::Arc;
 use imbl::OrdMap;
 
 use crate::access::ApiKey;
-use crate::account::{Account, Balance};
+use crate::account::{Account, AccountStatus, Balance};
+use crate::amount::Limit;
 use crate::asset::Asset;
 use crate::decision::{Change, Decision};
 use crate::digest::Digest;
+use crate::document::Document;
 use crate::draw::{DrawOrigin, Seed};
 use crate::economy::{Day, EconomyStatus, Flow, Reversal};
 use crate::hold::Hold;
 use crate::id::{AccountId, AccountKind, AssetId, HoldId, KeyId, PluginId, TransferId, WebhookId};
+use crate::limits::FLOW_DAYS_MAX;
 use crate::movement::Movement;
 use crate::plugin::{Component, Installation, Plugin};
+use crate::quota::Quotas;
 use crate::time::Timestamp;
 use crate::webhook::Webhook;
 pub use draws::{ActiveSeed, ClientSeed, DrawBook, DrawChange, Drew, SeedView};
 pub(crate) use holds::Holds;
+pub(crate) use usage::Usage;
 
 /// The state of one economy. Cloning it costs a few pointers: two clones share what neither has
 /// changed since.
@@ -48,15 +54,17 @@ pub struct Books {
     pub(crate) draws: DrawBook,
     pub(crate) bound_origins: OrdMap<Arc<str>, DrawOrigin>,
     pub(crate) client_seeds: OrdMap<AccountId, ClientSeed>,
-    /// What has left members in a day, of what plugins may take. Days that are over go.
-    pub(crate) spends: OrdMap<SpendKey, u64>,
+    /// The amounts that have left members by plugins, by day. Days that are over go.
+    pub(crate) spends: OrdMap<Day, OrdMap<SpendKey, u64>>,
+    pub(crate) quotas: Quotas,
+    pub(crate) usage: Usage,
 }
 
 /// What a flow is of: an asset, on a day, by a plugin or by none.
 pub(crate) type FlowKey = (AssetId, Day, Option<PluginId>);
 
-/// What has left a member: on a day, by a plugin.
-pub(crate) type SpendKey = (Day, PluginId, AccountId, AssetId);
+/// The plugin, the member and the asset of a budget's counter.
+pub(crate) type SpendKey = (PluginId, AccountId, AssetId);
 
 /// Where the histories of a movement's two accounts went on before it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -92,6 +100,9 @@ pub enum Misfit {
     },
 }
 
+/// Entries of days that are over which go with each new one.
+const FORGOTTEN: usize = 64;
+
 /// The links of a decision's movements, in order.
 pub type Links = Vec<Link>;
 
@@ -118,6 +129,8 @@ impl Books {
             bound_origins: OrdMap::new(),
             client_seeds: OrdMap::new(),
             spends: OrdMap::new(),
+            quotas: Quotas::default(),
+            usage: Usage::default(),
         }
     }
 
@@ -304,9 +317,12 @@ impl Books {
                 .checked_add(by)
                 .filter(|posted| *posted == after);
             let posted = posted.ok_or_else(misfit)?;
-            account
+            let replaced = account
                 .balances
                 .insert(asset.clone(), Balance { posted, ..before });
+            if replaced.is_none() {
+                self.usage.add_balance();
+            }
             Ok(account.newest.replace(number))
         };
         let source_previous = post(
@@ -325,6 +341,7 @@ impl Books {
         match change {
             Change::EconomyOpened { seed } => (self.seed, self.opened_at) = (*seed, at),
             Change::EconomyStatusSet { status } => self.status = *status,
+            Change::QuotasSet { quotas } => self.quotas = *quotas,
             Change::SupplyMoved {
                 asset,
                 plugin,
@@ -343,12 +360,7 @@ impl Books {
                 credit_limit,
                 ceiling,
                 metadata,
-            } => {
-                let account = self.account_mut(account);
-                (account.status, account.credit_limit) = (*status, *credit_limit);
-                account.ceiling = *ceiling;
-                account.metadata.clone_from(metadata);
-            }
+            } => self.set_account(account, *status, *credit_limit, *ceiling, metadata.as_ref()),
             Change::PluginSet {
                 plugin,
                 installation,
@@ -367,10 +379,10 @@ impl Books {
                 asset,
                 day,
                 amount,
-            } => self.count_spend(
-                (*day, plugin.clone(), account.clone(), asset.clone()),
-                *amount,
-            ),
+            } => {
+                let counter = (plugin.clone(), account.clone(), asset.clone());
+                self.count_spend(*day, counter, *amount);
+            }
             Change::StateSet { plugin, key, value } => {
                 self.write_state(plugin, key, Some(value))?;
             }
@@ -397,19 +409,45 @@ impl Books {
         self.reversals.insert(reversal, Reversal::Of(original));
     }
 
+    /// Puts an account in its place. Its balances stay.
+    fn set_account(
+        &mut self,
+        account: &AccountId,
+        status: AccountStatus,
+        credit_limit: Limit,
+        ceiling: Option<Limit>,
+        metadata: Option<&Document>,
+    ) {
+        let account = self.accounts.entry(account.clone()).or_default();
+        let account = Arc::make_mut(account);
+        account.status = status;
+        account.credit_limit = credit_limit;
+        account.ceiling = ceiling;
+        let before = std::mem::replace(&mut account.metadata, metadata.cloned());
+        self.usage.replace_metadata(before.as_ref(), metadata);
+    }
+
     /// Puts an asset in its place, and its issuer beside it.
     fn set_asset(&mut self, asset: &AssetId, definition: &Asset) {
-        self.assets
+        let before = self
+            .assets
             .insert(asset.clone(), Arc::new(definition.clone()));
+        let before = before.as_ref().and_then(|before| before.metadata.as_ref());
+        self.usage
+            .replace_metadata(before, definition.metadata.as_ref());
         self.accounts.entry(AccountId::issuer(asset)).or_default();
     }
 
-    /// An account to change, made if it is not there.
-    fn account_mut(&mut self, account: &AccountId) -> &mut Account {
-        Arc::make_mut(self.accounts.entry(account.clone()).or_default())
-    }
-
+    /// Counts a flow, and forgets the oldest of its asset that nobody can ask for any more.
     fn count_flow(&mut self, of: FlowKey, flow: Flow) {
+        let (asset, day, _) = &of;
+        let first = day.before(FLOW_DAYS_MAX.saturating_sub(1));
+        let over = (asset.clone(), Day(0), None)..(asset.clone(), first, None);
+        let over = self.flows.range(over).take(FORGOTTEN);
+        let over: Vec<FlowKey> = over.map(|(key, _)| key.clone()).collect();
+        for key in over {
+            self.flows.remove(&key);
+        }
         let sum = self.flows.entry(of).or_default();
         *sum = sum.and(flow);
     }

@@ -11,6 +11,7 @@ mod holds;
 mod money;
 mod plugins;
 mod puts;
+mod quotas;
 mod reversals;
 mod schedules;
 mod webhooks;
@@ -88,6 +89,7 @@ fn check_status(books: &Books, act: &Act) -> Result<(), Rejection> {
         // A closed economy still has events to send, and an end of sending them.
         Act::SetWebhook(request) if books.webhook(&request.webhook).is_some() => Ok(()),
         Act::Reverse(_)
+        | Act::SetQuotas { .. }
         | Act::SetAsset { .. }
         | Act::SetAccount { .. }
         | Act::SetPlugin { .. }
@@ -120,6 +122,7 @@ fn in_books(books: &Books, at: Timestamp, act: &Act) -> Result<Verdict, Rejectio
     match act {
         Act::OpenEconomy { .. } => Ok(Verdict::Unchanged),
         Act::SetEconomy { status } => puts::set_economy(books, *status),
+        Act::SetQuotas { patch } => Ok(quotas::set(books, patch)),
         Act::SetAsset { asset, patch } => puts::set_asset(books, asset, patch),
         Act::SetAccount { account, patch } => puts::set_account(books, account, patch),
         Act::Transfer(request) => money::transfer(books, request),

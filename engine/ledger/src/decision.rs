@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::access::ApiKey;
 use crate::account::AccountStatus;
@@ -11,12 +10,14 @@ use crate::amount::{Amount, Limit};
 use crate::asset::Asset;
 use crate::books::DrawChange;
 use crate::digest::Digest;
+use crate::document::Document;
 use crate::draw::Seed;
 use crate::economy::{Day, EconomyStatus, Flow};
 use crate::hold::{Hold, HoldEnd};
 use crate::id::{AccountId, AssetId, HoldId, KeyId, PluginId, TransferId, WebhookId};
 use crate::movement::Movement;
 use crate::plugin::{Component, Installation};
+use crate::quota::Quotas;
 use crate::switch_off::SwitchOff;
 use crate::time::Timestamp;
 use crate::webhook::WebhookDefinition;
@@ -96,12 +97,17 @@ pub enum Change {
         ceiling: Option<Limit>,
         /// Anything, as JSON.
         #[serde(skip_serializing_if = "Option::is_none", default)]
-        metadata: Option<Value>,
+        metadata: Option<Document>,
     },
     /// The economy may be used so.
     EconomyStatusSet {
         /// What may be done in it.
         status: EconomyStatus,
+    },
+    /// The economy may keep so much.
+    QuotasSet {
+        /// The limits that are set; the others are the defaults.
+        quotas: Quotas,
     },
     /// So much of an asset came into circulation or left it.
     SupplyMoved {

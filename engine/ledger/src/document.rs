@@ -1,8 +1,46 @@
 //! Documents: JSON of others that records keep, and what is too much of it.
 
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use crate::limits::DOCUMENT_DEPTH_MAX;
+
+/// A document as the books keep it: as text, which takes as many bytes as it has. The values of a
+/// document of 16 KiB can take more than a megabyte.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Document(Arc<str>);
+
+impl Document {
+    /// The document of a value.
+    pub fn new(value: &Value) -> Self {
+        Self(value.to_string().into())
+    }
+
+    /// The document as compact JSON.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The bytes that it takes.
+    pub fn bytes(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl Serialize for Document {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let value: Value = serde_json::from_str(&self.0).map_err(serde::ser::Error::custom)?;
+        value.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Document {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self::new(&Value::deserialize(deserializer)?))
+    }
+}
 
 /// Why a document is not kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]

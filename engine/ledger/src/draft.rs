@@ -159,9 +159,10 @@ impl Draft {
 
     /// What becomes of the books if all that was asked for so far happens.
     pub(crate) fn settle(&self) -> Result<Settled, Rejection> {
-        let settled = settle(&self.books, &self.steps, &self.call.plugin)?;
+        let growth = self.growth();
+        let settled = settle(&self.books, &self.steps, &self.call.plugin, &growth)?;
         self.check_budgets()?;
-        self.check_quota()?;
+        self.check_state()?;
         Ok(settled)
     }
 

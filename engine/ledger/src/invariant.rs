@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::account::Account;
 use crate::amount::Limit;
-use crate::books::Books;
+use crate::books::{Books, Usage};
 use crate::economy::{EconomyStatus, Reversal};
 use crate::id::{AccountId, AssetId, TransferId};
 use crate::limits::AMOUNT_MAX;
+use crate::quota::Quota;
 
 /// Something that is not as it must be.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -124,6 +125,16 @@ pub enum Violation {
         /// What its count says.
         recorded: usize,
     },
+    /// The amount of a quota that is in use was counted wrongly.
+    #[error("{counted} {} are in use, not {recorded}", quota.counts())]
+    UsageMiscounted {
+        /// The quota.
+        quota: Quota,
+        /// The amount that is there.
+        counted: u64,
+        /// The amount that the books have counted.
+        recorded: u64,
+    },
 }
 
 impl Violation {
@@ -139,7 +150,8 @@ impl Violation {
             | Self::HeldMiscounted { .. }
             | Self::LooseReversal { .. }
             | Self::SwitchedOffAndOn { .. }
-            | Self::StateMiscounted { .. } => false,
+            | Self::StateMiscounted { .. }
+            | Self::UsageMiscounted { .. } => false,
         }
     }
 }
@@ -221,6 +233,7 @@ pub fn check(books: &Books) -> Vec<Violation> {
     found.extend(check_holds(books));
     found.extend(check_reversals(books));
     found.extend(check_plugins(books));
+    found.extend(check_usage(books));
     found
 }
 
@@ -281,6 +294,27 @@ fn check_holds(books: &Books) -> Vec<Violation> {
         compare(account, asset, Limit::ZERO, sum);
     }
     found
+}
+
+fn check_usage(books: &Books) -> impl Iterator<Item = Violation> + use<> {
+    let (counted, recorded) = (Usage::recount(books), books.usage);
+    let counters = [
+        (
+            Quota::MetadataBytes,
+            counted.metadata_bytes,
+            recorded.metadata_bytes,
+        ),
+        (Quota::Balances, counted.balances, recorded.balances),
+        (Quota::StateBytes, counted.state_bytes, recorded.state_bytes),
+    ];
+    let wrong = counters
+        .into_iter()
+        .filter(|(_, counted, recorded)| counted != recorded);
+    wrong.map(|(quota, counted, recorded)| Violation::UsageMiscounted {
+        quota,
+        counted,
+        recorded,
+    })
 }
 
 fn check_reversals(books: &Books) -> impl Iterator<Item = Violation> + '_ {

@@ -8,13 +8,14 @@ use serde::{Deserialize, Serialize};
 use crate::access::ApiKey;
 use crate::account::Account;
 use crate::asset::Asset;
-use crate::books::{Books, ClientSeed, DrawBook};
+use crate::books::{Books, ClientSeed, DrawBook, SpendKey};
 use crate::digest::Digest;
 use crate::draw::{DrawOrigin, Seed};
 use crate::economy::{Day, EconomyStatus, Flow, Reversal};
 use crate::hold::Hold;
 use crate::id::{AccountId, AssetId, HoldId, KeyId, PluginId, TransferId, WebhookId};
 use crate::plugin::{Component, Plugin};
+use crate::quota::Quotas;
 use crate::time::Timestamp;
 use crate::webhook::Webhook;
 
@@ -41,6 +42,8 @@ pub enum Item {
         #[serde(default)]
         draws: DrawBook,
     },
+    /// The quotas that an operator has set, if there are any.
+    Quotas(Box<Quotas>),
     /// An asset.
     Asset(AssetId, Arc<Asset>),
     /// An account with its balances.
@@ -81,16 +84,15 @@ impl Books {
             status: self.status,
             draws: self.draws,
         };
+        let quotas = (!self.quotas.is_empty()).then(|| Item::Quotas(Box::new(self.quotas)));
         std::iter::once(economy)
+            .chain(quotas)
             .chain(
                 self.bound_origins
                     .into_iter()
                     .map(|(key, origin)| Item::Bound(key, origin)),
             )
-            .chain(self.spends.into_iter().map(|(of, amount)| {
-                let (day, plugin, account, asset) = of;
-                Item::Spend(day, plugin, account, asset, amount)
-            }))
+            .chain(self.spends.into_iter().flat_map(spend_items))
             .chain(
                 self.client_seeds
                     .into_iter()
@@ -162,20 +164,18 @@ impl Books {
                 true
             }
             (None, _) | (Some(_), Item::Economy { .. }) => false,
-            (Some(books), Item::Asset(id, asset)) => books.assets.insert(id, asset).is_none(),
-            (Some(books), Item::Account(id, account)) => {
-                books.accounts.insert(id, account).is_none()
+            (Some(books), Item::Quotas(quotas)) => {
+                std::mem::replace(&mut books.quotas, *quotas).is_empty()
             }
+            (Some(books), Item::Asset(id, asset)) => books.restore_asset(id, asset),
+            (Some(books), Item::Account(id, account)) => books.restore_account(id, account),
             (Some(books), Item::Hold(id, hold)) => books.restore_hold(id, hold),
             (Some(books), Item::Reversal(id, tie)) => books.reversals.insert(id, tie).is_none(),
             (Some(books), Item::Flow(asset, day, plugin, flow)) => {
                 books.flows.insert((asset, day, plugin), flow).is_none()
             }
             (Some(books), Item::Plugin(id, plugin)) => books.plugins.insert(id, plugin).is_none(),
-            (Some(books), Item::State(id, key, value)) => {
-                let plugin = books.plugins.get_mut(&id).map(Arc::make_mut);
-                plugin.is_some_and(|plugin| plugin.state.insert(key, value).is_none())
-            }
+            (Some(books), Item::State(id, key, value)) => books.restore_state(&id, key, value),
             (Some(books), Item::Key(id, key)) => books.keys.insert(id, key).is_none(),
             (Some(books), Item::Component(id, known)) => {
                 books.components.insert(id, known).is_none()
@@ -184,8 +184,8 @@ impl Books {
                 books.bound_origins.insert(key, origin).is_none()
             }
             (Some(books), Item::Spend(day, plugin, account, asset, amount)) => {
-                let of = (day, plugin, account, asset);
-                books.spends.insert(of, amount).is_none()
+                let counters = books.spends.entry(day).or_default();
+                counters.insert((plugin, account, asset), amount).is_none()
             }
             (Some(books), Item::ClientSeed(account, seed)) => {
                 books.client_seeds.insert(account, seed).is_none()
@@ -195,6 +195,15 @@ impl Books {
             }
         }
     }
+}
+
+fn spend_items(
+    (day, counters): (Day, OrdMap<SpendKey, u64>),
+) -> impl Iterator<Item = Item> + Send + use<> {
+    let counters = counters.into_iter();
+    counters.map(move |((plugin, account, asset), amount)| {
+        Item::Spend(day, plugin, account, asset, amount)
+    })
 }
 
 fn plugin_items(id: PluginId, plugin: &Plugin) -> impl Iterator<Item = Item> + Send + use<> {

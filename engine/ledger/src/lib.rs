@@ -47,6 +47,7 @@ mod movement;
 mod patch;
 mod plugin;
 mod proposal;
+mod quota;
 mod rejection;
 mod schedule;
 mod scratch;
@@ -75,7 +76,7 @@ pub use call::{CallRequest, CallResult, Ending, SpendLimit};
 pub use decide::{Verdict, decide};
 pub use decision::{Change, Decision};
 pub use digest::{Digest, Sha256Writer};
-pub use document::{DocumentError, check_document};
+pub use document::{Document, DocumentError, check_document};
 pub use draft::Draft;
 pub use draw::{ClientSeedError, ClientSeedText, Draw, DrawOrigin, Seed};
 pub use economy::{Day, EconomyStatus, Flow, Reversal};
@@ -95,6 +96,7 @@ pub use plugin::{
     Caps, Component, ComponentChoice, FuelClass, GrantChoice, Grants, HoldRule, HoldRules,
     Installation, Plugin, PluginPatch,
 };
+pub use quota::{Quota, QuotaPatch, QuotaTooHigh, Quotas, UnknownQuota};
 pub use rejection::{Class, Rejection, Retry};
 pub use schedule::{Missed, Schedule, ScheduleRule, Times};
 pub use subject::{Subject, SubjectId};

@@ -16,9 +16,6 @@ pub const BATCH_TRANSFERS_MAX: usize = 8_192;
 /// Postings of all transfers of one batch together.
 pub const BATCH_POSTINGS_MAX: usize = 16_384;
 
-/// Holds that may be open in one economy at the same time.
-pub const HOLDS_MAX: usize = 100_000;
-
 /// The longest time of a hold, in seconds: a leap year.
 pub const HOLD_SECONDS_MAX: u64 = 366 * 24 * 60 * 60;
 
@@ -36,9 +33,6 @@ pub const NAME_CHARS_MAX: usize = 128;
 
 /// Assets that the transfer cap of a key may name. Each act of that key carries it.
 pub const TRANSFER_CAP_ASSETS_MAX: usize = 64;
-
-/// Webhooks of one economy.
-pub const WEBHOOKS_MAX: usize = 16;
 
 /// Bytes in the URL of a webhook.
 pub const WEBHOOK_URL_BYTES_MAX: usize = 2_048;
@@ -136,7 +130,7 @@ pub const PLUGIN_ACCOUNTS_MAX: usize = 8;
 /// arguments of a call and its reply. They are kept inside of records, which must be read again.
 pub const DOCUMENT_DEPTH_MAX: usize = 32;
 
-/// Bytes of an account's metadata, and of a plugin's configuration, as JSON.
+/// Bytes of the metadata of an account or an asset, and of a plugin's configuration, as JSON.
 pub const DOCUMENT_BYTES_MAX: usize = 16 * 1024;
 
 /// Work of a record, whatever is in it: the unit is about 10 µs of the writer's thread.
@@ -144,3 +138,89 @@ pub const ACT_WORK: u64 = 2;
 
 /// Work of a posting.
 pub const POSTING_WORK: u64 = 1;
+
+/// Accounts of one economy, unless an operator has set another quota: a community of 50,000 members
+/// with a handful of accounts each.
+pub const ACCOUNTS_QUOTA: u64 = 250_000;
+
+/// Accounts up to which an operator can raise the quota.
+pub const ACCOUNTS_QUOTA_MAX: u64 = 20_000_000;
+
+/// Bytes of metadata of one economy, unless an operator has set another quota: 268 bytes for each
+/// account of a full economy, or a full document for each of 4,096.
+pub const METADATA_BYTES_QUOTA: u64 = 64 << 20;
+
+/// Bytes of metadata up to which an operator can raise the quota.
+pub const METADATA_BYTES_QUOTA_MAX: u64 = 16 << 30;
+
+/// Assets of one economy, unless an operator has set another quota. Unique items are assets, too.
+pub const ASSETS_QUOTA: u64 = 4_096;
+
+/// Assets up to which an operator can raise the quota.
+pub const ASSETS_QUOTA_MAX: u64 = 1_000_000;
+
+/// Balances of one economy, unless an operator has set another quota: four assets for each account of
+/// a full economy.
+pub const BALANCES_QUOTA: u64 = 1_000_000;
+
+/// Balances up to which an operator can raise the quota.
+pub const BALANCES_QUOTA_MAX: u64 = 100_000_000;
+
+/// Bytes of plugin state of one economy, unless an operator has set another quota: a cooldown for
+/// each of 390,000 members.
+pub const STATE_BYTES_QUOTA: u64 = 64 << 20;
+
+/// Bytes of plugin state up to which an operator can raise the quota.
+pub const STATE_BYTES_QUOTA_MAX: u64 = 16 << 30;
+
+/// Bytes that each entry of plugin state counts of the quota beside its key and its value: what two
+/// texts and a place in a tree take in memory.
+pub const STATE_ENTRY_BYTES: u64 = 128;
+
+/// Bytes of plugin state beyond the quota that calls may write after a draw. A round whose draw is
+/// known must not fail for lack of room that others have used up; a call begins to draw only while the
+/// most that it could write fits here.
+pub const STATE_AFTER_DRAW_BYTES: u64 = 4 << 20;
+
+/// Installed plugins of one economy, unless an operator has set another quota.
+pub const PLUGINS_QUOTA: u64 = 64;
+
+/// Installed plugins up to which an operator can raise the quota.
+pub const PLUGINS_QUOTA_MAX: u64 = 4_096;
+
+/// Open holds of one economy, unless an operator has set another quota: two for each member of a
+/// large community.
+pub const HOLDS_QUOTA: u64 = 100_000;
+
+/// Open holds up to which an operator can raise the quota.
+pub const HOLDS_QUOTA_MAX: u64 = 10_000_000;
+
+/// Reversals that one economy remembers, unless an operator has set another quota: a hundred a day
+/// for seven years.
+pub const REVERSALS_QUOTA: u64 = 250_000;
+
+/// Reversals up to which an operator can raise the quota.
+pub const REVERSALS_QUOTA_MAX: u64 = 50_000_000;
+
+/// Counters of daily budgets in one economy, unless an operator has set another quota: five for each
+/// member of a large community, each of another plugin or asset.
+pub const BUDGET_COUNTERS_QUOTA: u64 = 250_000;
+
+/// Counters of daily budgets up to which an operator can raise the quota.
+pub const BUDGET_COUNTERS_QUOTA_MAX: u64 = 50_000_000;
+
+/// Webhooks of one economy, unless an operator has set another quota.
+pub const WEBHOOKS_QUOTA: u64 = 16;
+
+/// Webhooks up to which an operator can raise the quota.
+pub const WEBHOOKS_QUOTA_MAX: u64 = 256;
+
+/// Event streams of one economy at the same time, unless an operator has set another quota.
+pub const STREAMS_QUOTA: u64 = 32;
+
+/// Event streams up to which an operator can raise the quota. The server has a limit of its own for
+/// all economies together.
+pub const STREAMS_QUOTA_MAX: u64 = 1_024;
+
+/// Days of which an asset's circulation is kept, the present one among them: a leap year.
+pub const FLOW_DAYS_MAX: u64 = 366;

@@ -11,7 +11,9 @@ use crate::amount::Limit;
 use crate::digest::Digest;
 use crate::hold::OnExpiry;
 use crate::id::{AccountId, AssetId};
-use crate::limits::{BROKEN_DRAWS_MAX, HOLD_SECONDS_MAX, STATE_BYTES_GRANTED_MAX, STATE_BYTES_MAX};
+use crate::limits::{
+    BROKEN_DRAWS_MAX, HOLD_SECONDS_MAX, STATE_BYTES_GRANTED_MAX, STATE_BYTES_MAX, STATE_ENTRY_BYTES,
+};
 use crate::schedule::{Schedule, ScheduleRule, Times};
 use crate::switch_off::SwitchedOff;
 use crate::time::Timestamp;
@@ -252,6 +254,13 @@ fn is_zero(count: &u32) -> bool {
     *count == 0
 }
 
+/// Bytes that an entry of a plugin's state counts of the economy's quota; one without a value counts
+/// none. Memory holds more of an entry than its texts.
+pub(crate) fn entry_cost(key: &str, value: Option<&Arc<str>>) -> u64 {
+    let texts = u64::try_from(entry_bytes(key, value)).unwrap_or(u64::MAX);
+    value.map_or(0, |_| texts.saturating_add(STATE_ENTRY_BYTES))
+}
+
 /// Bytes that an entry of a plugin's state takes; one without a value takes none.
 pub(crate) fn entry_bytes(key: &str, value: Option<&Arc<str>>) -> usize {
     value.map_or(0, |value| key.len().saturating_add(value.len()))
@@ -293,6 +302,13 @@ impl Plugin {
             state: OrdMap::new(),
             state_bytes: 0,
         }
+    }
+
+    /// Bytes that its state counts of the economy's quota.
+    pub(crate) fn state_cost(&self) -> u64 {
+        let texts = u64::try_from(self.state_bytes).unwrap_or(u64::MAX);
+        let entries = u64::try_from(self.state.len()).unwrap_or(u64::MAX);
+        texts.saturating_add(entries.saturating_mul(STATE_ENTRY_BYTES))
     }
 
     /// Whether it was switched off for what its calls have done, and by nobody who runs the economy.

@@ -6,9 +6,9 @@ use crate::amount::Amount;
 use crate::books::Books;
 use crate::decision::Change;
 use crate::hold::{Hold, HoldEnd};
-use crate::id::{HoldId, PluginId};
-use crate::limits::HOLDS_MAX;
+use crate::id::{AccountId, AssetId, HoldId, PluginId};
 use crate::movement::{Movement, Posting};
+use crate::quota::Quota;
 use crate::rejection::Rejection;
 use crate::scratch::{Funds, Scratch, check_places};
 
@@ -39,15 +39,28 @@ impl Step {
 /// What comes of some steps: movements, and other changes.
 pub(crate) type Settled = (Vec<Movement>, Vec<Change>);
 
+/// The balances for which a call needs room of the quota.
+#[derive(Clone, Debug)]
+pub(crate) enum Growth<'a> {
+    /// Those that its steps make, and those that may follow a draw.
+    Metered(Vec<(&'a AccountId, &'a AssetId)>),
+    /// None: the call has drawn, and had its room before.
+    HadRoom,
+}
+
 /// Climbs the rungs of money with each step, in the order in which they were asked for.
 pub(crate) fn settle(
     books: &Books,
     steps: &[Step],
     plugin: &PluginId,
+    growth: &Growth<'_>,
 ) -> Result<Settled, Rejection> {
     let named: Vec<Posting> = steps.iter().filter_map(Step::posting).cloned().collect();
     check_places(books, &named, Funds::Spendable)?;
-    let mut scratch = Scratch::new(books);
+    let mut scratch = match growth {
+        Growth::Metered(_) => Scratch::new(books),
+        Growth::HadRoom => Scratch::unmetered(books),
+    };
     let (mut movements, mut changes) = (Vec::new(), Vec::new());
     let mut open = books.holds_open();
     for step in steps {
@@ -59,9 +72,7 @@ pub(crate) fn settle(
                 changes.push(Change::HoldCaptured { hold, amount });
             }
             Step::Place(hold, placed) => {
-                if open >= HOLDS_MAX {
-                    return Err(Rejection::TooManyHolds { most: HOLDS_MAX });
-                }
+                books.check_more(Quota::Holds, open, 1)?;
                 open = open.saturating_add(1);
                 scratch.reserve(placed.reservation.posting())?;
                 let (hold, placed) = (*hold, placed.clone());
@@ -72,6 +83,11 @@ pub(crate) fn settle(
                 let (hold, end) = (*id, HoldEnd::Released);
                 changes.push(Change::HoldEnded { hold, end });
             }
+        }
+    }
+    if let Growth::Metered(expected) = growth {
+        for (account, asset) in expected {
+            scratch.open_balance(account, asset)?;
         }
     }
     changes.extend(scratch.supply_moved(Some(plugin)));

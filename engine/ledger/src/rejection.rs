@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::amount::{Amount, Limit};
 use crate::hold::HoldEnd;
 use crate::id::{AccountId, AssetId, HoldId, KeyId, PluginId, TransferId};
+use crate::quota::Quota;
 
 /// Why an act was refused; nothing changed. The first that applies, from the top, is the answer, and
 /// of the reasons about money the first that applies to the first posting that has one.
@@ -120,12 +121,6 @@ pub enum Rejection {
         /// The missing member.
         missing: Cow<'static, str>,
     },
-    /// The economy has as many webhooks as it may have.
-    #[error("an economy has at most {most} webhooks: remove one first")]
-    WebhooksFull {
-        /// How many it may have.
-        most: usize,
-    },
     /// A new webhook lacks something that it must have.
     #[error("a new webhook needs `{missing}`")]
     WebhookIncomplete {
@@ -213,11 +208,19 @@ pub enum Rejection {
         /// What was to be captured.
         amount: Amount,
     },
-    /// The economy has as many open holds as there may be.
-    #[error("{most} holds are open, and there may not be more")]
-    TooManyHolds {
-        /// How many there may be.
-        most: usize,
+    /// The economy would keep more of something than its quota lets it.
+    #[error(
+        "the economy has {used} {} of at most {limit}, and this needs more: free some, or ask the \
+         operator to raise the quota `{quota}`",
+        quota.counts()
+    )]
+    QuotaReached {
+        /// The quota.
+        quota: Quota,
+        /// The most that the economy may keep.
+        limit: u64,
+        /// The amount that it keeps.
+        used: u64,
     },
     /// More than the account can spend.
     #[error("`{account}` can spend {available} {asset}, and {required} are required")]
@@ -334,7 +337,7 @@ impl Rejection {
             Self::EconomyFrozen
             | Self::EconomyClosed
             | Self::HoldExceeded { .. }
-            | Self::TooManyHolds { .. }
+            | Self::QuotaReached { .. }
             | Self::IssuerAccount { .. }
             | Self::PluginAccount { .. }
             | Self::PluginHold { .. }
@@ -343,7 +346,6 @@ impl Rejection {
             | Self::ComponentMissing { .. }
             | Self::GrantTooWide
             | Self::KeyIncomplete { .. }
-            | Self::WebhooksFull { .. }
             | Self::WebhookIncomplete { .. }
             | Self::AssetNotFound { .. }
             | Self::AssetIncomplete { .. }
@@ -367,13 +369,12 @@ impl Rejection {
             | Self::HoldsOpen { .. }
             | Self::SeedsHidden { .. }
             | Self::HoldExceeded { .. }
-            | Self::TooManyHolds { .. }
+            | Self::QuotaReached { .. }
             | Self::TransferCap { .. }
             | Self::PluginDisabled { .. }
             | Self::KeyExists { .. }
             | Self::KeyRevoked { .. }
             | Self::ComponentMissing { .. }
-            | Self::WebhooksFull { .. }
             | Self::AssetNotFound { .. }
             | Self::AccountNotFound { .. }
             | Self::AccountFrozen { .. }

@@ -1,6 +1,6 @@
 //! Balances in the making: the rungs that everyone climbs who moves money.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::account::AccountStatus;
 use crate::amount::{Amount, Limit};
@@ -10,6 +10,7 @@ use crate::economy::Flow;
 use crate::id::{AccountId, AssetId, PluginId};
 use crate::limits::BALANCE_MAX;
 use crate::movement::{Movement, Posting};
+use crate::quota::Quota;
 use crate::rejection::Rejection;
 
 /// What a debit may use up.
@@ -82,6 +83,10 @@ pub(crate) struct Scratch<'a> {
     /// What more is held than in the books.
     held: BTreeMap<(&'a AccountId, &'a AssetId), i64>,
     flows: BTreeMap<&'a AssetId, Flow>,
+    /// Balances that are new: those of accounts that never had any of the asset.
+    opened: BTreeSet<(&'a AccountId, &'a AssetId)>,
+    /// Whether new balances need room of the quota.
+    is_metered: bool,
 }
 
 impl<'a> Scratch<'a> {
@@ -91,7 +96,38 @@ impl<'a> Scratch<'a> {
             posted: BTreeMap::new(),
             held: BTreeMap::new(),
             flows: BTreeMap::new(),
+            opened: BTreeSet::new(),
+            is_metered: true,
         }
+    }
+
+    /// The same without the quota of balances: what follows a draw had its room before.
+    pub(crate) fn unmetered(books: &'a Books) -> Self {
+        Self {
+            is_metered: false,
+            ..Self::new(books)
+        }
+    }
+
+    /// Makes room for a balance, if it is a new one.
+    pub(crate) fn open_balance(
+        &mut self,
+        account: &'a AccountId,
+        asset: &'a AssetId,
+    ) -> Result<(), Rejection> {
+        let place = (account, asset);
+        let is_known = self.posted.contains_key(&place) || self.books.has_balance(account, asset);
+        if is_known || !self.is_metered || !self.opened.insert(place) {
+            return Ok(());
+        }
+        let used = self.books.usage.balances;
+        let more = u64::try_from(self.opened.len()).unwrap_or(u64::MAX);
+        self.books.check_room(Quota::Balances, used, more)
+    }
+
+    fn open_balances(&mut self, posting: &'a Posting) -> Result<(), Rejection> {
+        self.open_balance(&posting.source, &posting.asset)?;
+        self.open_balance(&posting.destination, &posting.asset)
     }
 
     /// Posts all of it in the order given, as one part of its batch.
@@ -119,6 +155,7 @@ impl<'a> Scratch<'a> {
 
     /// Reserves what a posting would move.
     pub(crate) fn reserve(&mut self, posting: &'a Posting) -> Result<(), Rejection> {
+        self.open_balances(posting)?;
         self.check_debit(posting, Funds::Spendable)?;
         self.hold(posting, posting.amount.signed());
         Ok(())
@@ -148,6 +185,7 @@ impl<'a> Scratch<'a> {
         part: u32,
         funds: Funds,
     ) -> Result<Movement, Rejection> {
+        self.open_balances(posting)?;
         let source_after = self.check_debit(posting, funds)?;
         let destination_after = self.credit(posting, funds)?;
         let (source, destination) = (&posting.source, &posting.destination);
@@ -181,7 +219,7 @@ impl<'a> Scratch<'a> {
     }
 
     /// What the source has posted if the posting may take from it.
-    pub(crate) fn check_debit(&self, posting: &Posting, funds: Funds) -> Result<i64, Rejection> {
+    fn check_debit(&self, posting: &Posting, funds: Funds) -> Result<i64, Rejection> {
         let Posting {
             source,
             asset,

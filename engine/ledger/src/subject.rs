@@ -79,6 +79,7 @@ impl Act {
             | Self::AddComponent { .. }
             | Self::SetWebhook(_)
             | Self::RemoveWebhook { .. }
+            | Self::SetQuotas { .. }
             | Self::ReplayWebhook { .. } => Vec::new(),
         }
     }

@@ -16,6 +16,7 @@ mod caps;
 mod holds;
 mod money;
 mod puts;
+mod quotas;
 mod rejections;
 mod reversals;
 

@@ -22,6 +22,7 @@ impl Act {
             Self::BurnNonces { nonces } => nonces.len(),
             Self::OpenEconomy { .. }
             | Self::SetEconomy { .. }
+            | Self::SetQuotas { .. }
             | Self::SetAsset { .. }
             | Self::SetAccount { .. }
             | Self::PlaceHold(_)

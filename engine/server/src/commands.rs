@@ -13,6 +13,7 @@ mod openapi;
 mod owner;
 mod plugin;
 mod progress;
+mod quota;
 mod serve;
 mod style;
 mod verify;
@@ -55,6 +56,9 @@ enum Command {
     /// Make, list, rotate and revoke API keys.
     #[command(subcommand)]
     Key(key::Key),
+    /// Show, raise and lower the quotas of an economy.
+    #[command(subcommand)]
+    Quota(quota::Quotas),
     /// Work on plugins.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
@@ -94,6 +98,7 @@ impl Cli {
             Command::Export(export) => export.run(),
             Command::Import(import) => import.run(),
             Command::Key(key) => key.run(),
+            Command::Quota(quota) => quota.run(),
             Command::Plugin(plugin) => plugin.run(),
             Command::CompileComponent { cpu_s } => return bursar_host::compile_for_parent(cpu_s),
             Command::Verify(verify) => verify.run(),

@@ -28,6 +28,7 @@ mod past;
 mod plugins;
 mod position;
 mod problem;
+pub(crate) mod quotas;
 mod rate;
 mod render;
 mod reversals;

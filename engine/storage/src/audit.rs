@@ -264,6 +264,7 @@ impl Auditor {
             | Violation::HeldMiscounted { .. }
             | Violation::ClosedWithHolds { .. }
             | Violation::SwitchedOffAndOn { .. }
+            | Violation::UsageMiscounted { .. }
             | Violation::StateMiscounted { .. } => self.find(P::Limits, what),
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use imbl::{OrdMap, OrdSet};
 
 use super::{Books, Misfit};
+use crate::account::Balance;
 use crate::amount::{Amount, Limit};
 use crate::hold::{Hold, Reservation};
 use crate::id::{AccountId, HoldId};
@@ -105,6 +106,11 @@ impl Books {
         self.reserve(id, &hold.reservation, |held| {
             held.checked_add(hold.remaining.get())
         })?;
+        // The place of what is captured is there from the beginning, so that a capture never needs
+        // room of a quota.
+        let posting = hold.reservation.posting();
+        self.change_balance(&posting.destination, &posting.asset, Some)
+            .ok_or(Misfit::Hold { hold: id })?;
         self.holds.insert(id, Arc::new(hold));
         Ok(())
     }
@@ -144,14 +150,12 @@ impl Books {
         reservation: &Reservation,
         change: impl FnOnce(u64) -> Option<u64>,
     ) -> Result<(), Misfit> {
-        let misfit = || Misfit::Hold { hold: id };
         let posting = reservation.posting();
-        let account = self.accounts.get_mut(&posting.source).ok_or_else(misfit)?;
-        let account = Arc::make_mut(account);
-        let mut balance = account.balance(&posting.asset);
-        let held = change(balance.held.get()).and_then(Limit::new);
-        balance.held = held.ok_or_else(misfit)?;
-        account.balances.insert(posting.asset.clone(), balance);
-        Ok(())
+        let reserved = |balance: Balance| {
+            let held = change(balance.held.get()).and_then(Limit::new)?;
+            Some(Balance { held, ..balance })
+        };
+        self.change_balance(&posting.source, &posting.asset, reserved)
+            .ok_or(Misfit::Hold { hold: id })
     }
 }

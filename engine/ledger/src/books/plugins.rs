@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
-use super::{Books, Misfit, SpendKey};
+use imbl::OrdMap;
+
+use super::{Books, FORGOTTEN, Misfit, SpendKey};
 use crate::economy::Day;
 use crate::id::{AccountId, AssetId, HoldId, PluginId};
-use crate::plugin::{Plugin, entry_bytes};
+use crate::plugin::{Plugin, entry_bytes, entry_cost};
 use crate::schedule::Schedule;
 use crate::switch_off::{SwitchOff, SwitchedOff};
 use crate::time::Timestamp;
-
-/// Counts of days that are over which go with each new count.
-const FORGOTTEN: usize = 64;
 
 impl Books {
     /// A schedule of an installed plugin, on or off.
@@ -27,8 +26,22 @@ impl Books {
         account: &AccountId,
         asset: &AssetId,
     ) -> u64 {
-        let key = (day, plugin.clone(), account.clone(), asset.clone());
-        self.spends.get(&key).copied().unwrap_or(0)
+        let counter = (plugin.clone(), account.clone(), asset.clone());
+        let counters = self.spends.get(&day);
+        counters
+            .and_then(|counters| counters.get(&counter).copied())
+            .unwrap_or(0)
+    }
+
+    /// The number of counters of a day.
+    pub(crate) fn spends_on(&self, day: Day) -> usize {
+        self.spends.get(&day).map_or(0, OrdMap::len)
+    }
+
+    /// Whether a counter of a day is there.
+    pub(crate) fn counts_spend(&self, day: Day, counter: &SpendKey) -> bool {
+        let counters = self.spends.get(&day);
+        counters.is_some_and(|counters| counters.contains_key(counter))
     }
 
     /// What a plugin has issued of an asset on a day.
@@ -37,14 +50,29 @@ impl Books {
         flow.map_or(0, |flow| flow.issued)
     }
 
-    pub(super) fn count_spend(&mut self, of: SpendKey, amount: u64) {
-        let over = self.spends.keys().take_while(|(day, ..)| *day < of.0);
-        let over: Vec<SpendKey> = over.take(FORGOTTEN).cloned().collect();
-        for key in over {
-            self.spends.remove(&key);
-        }
-        let sum = self.spends.entry(of).or_insert(0);
+    pub(super) fn count_spend(&mut self, day: Day, counter: SpendKey, amount: u64) {
+        self.forget_spends(day);
+        let sum = self.spends.entry(day).or_default();
+        let sum = sum.entry(counter).or_insert(0);
         *sum = sum.saturating_add(amount);
+    }
+
+    /// Forgets some counters of the oldest day before this one. All of a large day at once would hold
+    /// the writer up.
+    fn forget_spends(&mut self, before: Day) {
+        let Some(oldest) = self.spends.get_min().map(|(day, _)| *day) else {
+            return;
+        };
+        let Some(counters) = self.spends.get_mut(&oldest).filter(|_| oldest < before) else {
+            return;
+        };
+        let over: Vec<SpendKey> = counters.keys().take(FORGOTTEN).cloned().collect();
+        for counter in over {
+            counters.remove(&counter);
+        }
+        if counters.is_empty() {
+            self.spends.remove(&oldest);
+        }
     }
 
     /// A plugin to change, which must be there.
@@ -59,7 +87,8 @@ impl Books {
     /// Takes a plugin away. Its holds are due at once.
     pub(super) fn remove_plugin(&mut self, id: &PluginId, at: Timestamp) -> Result<(), Misfit> {
         let misfit = || Misfit::Plugin { plugin: id.clone() };
-        self.plugins.remove(id).ok_or_else(misfit)?;
+        let gone = self.plugins.remove(id).ok_or_else(misfit)?;
+        self.usage.change_state(gone.state_cost(), 0);
         let holds = self.holds_after(None, None);
         let own = holds.filter(|(_, hold)| hold.plugin.as_ref() == Some(id));
         let own: Vec<HoldId> = own.map(|(hold, _)| hold).collect();
@@ -136,6 +165,8 @@ impl Books {
             .state_bytes
             .saturating_sub(entry_bytes(key, before.as_ref()))
             .saturating_add(entry_bytes(key, value));
+        let before = entry_cost(key, before.as_ref());
+        self.usage.change_state(before, entry_cost(key, value));
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use crate::books::Books;
 use crate::decision::{Change, Decision};
 use crate::hold::{Hold, HoldEnd, OnExpiry};
 use crate::id::HoldId;
-use crate::limits::HOLDS_MAX;
+use crate::quota::Quota;
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
 
@@ -29,10 +29,8 @@ pub(super) fn place(
     check_authority(postings, request.authority)?;
     check_cap(request.cap.as_ref(), postings)?;
     check_places(books, postings, Funds::Spendable)?;
-    if books.holds_open() >= HOLDS_MAX {
-        return Err(Rejection::TooManyHolds { most: HOLDS_MAX });
-    }
-    Scratch::new(books).check_debit(request.reservation.posting(), Funds::Spendable)?;
+    books.check_more(Quota::Holds, books.holds_open(), 1)?;
+    Scratch::new(books).reserve(request.reservation.posting())?;
     // From here on nothing may fail.
     let (hold, on_expiry) = (request.id, request.on_expiry);
     let placed = Hold::placed(&request.reservation, at, request.expires_in_s, on_expiry);

@@ -13,6 +13,7 @@ use crate::id::{AccountId, PluginId};
 use crate::plugin::{
     Component, ComponentChoice, GrantChoice, Grants, HoldRules, Installation, Plugin, PluginPatch,
 };
+use crate::quota::Quota;
 use crate::rejection::Rejection;
 use crate::switch_off::SwitchOff;
 use crate::time::Timestamp;
@@ -91,14 +92,16 @@ pub(super) fn set_plugin(
     if present == Some(&installation) {
         return Ok(Verdict::Unchanged);
     }
+    let creates = present.is_none();
     let mut changes = own_accounts(books, plugin, patch);
+    books.check_more(Quota::Plugins, books.plugins().len(), usize::from(creates))?;
+    books.check_more(Quota::Accounts, books.accounts().len(), changes.len())?;
     let plugin = plugin.clone();
     let installation = Box::new(installation);
     changes.push(Change::PluginSet {
         plugin,
         installation,
     });
-    let creates = present.is_none();
     Ok(Verdict::Applied(Decision::new(
         Vec::new(),
         changes,

@@ -1,5 +1,7 @@
 //! What PUTs say: how an economy, an asset, an account or a key is to be.
 
+use serde_json::Value;
+
 use crate::access::{ApiKey, KeyDefinition, KeyMode, KeyPatch};
 use crate::account::{Account, AccountPatch, AccountStatus, Balance};
 use crate::act::AssetPatch;
@@ -8,9 +10,12 @@ use crate::asset::Asset;
 use crate::books::Books;
 use crate::decision::{Change, Decision};
 use crate::digest::Digest;
+use crate::document::Document;
 use crate::draw::Seed;
 use crate::economy::EconomyStatus;
 use crate::id::{AccountId, AccountKind, AssetId, KeyId};
+use crate::patch::Patch;
+use crate::quota::Quota;
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
 
@@ -60,14 +65,21 @@ pub(super) fn set_asset(
     if present.is_some_and(|present| **present == definition) {
         return Ok(Verdict::Unchanged);
     }
+    let creates = present.is_none();
+    books.check_more(Quota::Assets, books.assets().len(), usize::from(creates))?;
+    // Its issuer comes with it.
+    books.check_more(
+        Quota::Accounts,
+        books.accounts().len(),
+        usize::from(creates),
+    )?;
+    let before = present.and_then(|present| present.metadata.as_ref());
+    books.check_metadata(before, definition.metadata.as_ref())?;
     let change = Change::AssetSet {
         asset: asset.clone(),
         definition,
     };
-    Ok(Verdict::Applied(Decision::change(
-        change,
-        present.is_none(),
-    )))
+    Ok(Verdict::Applied(Decision::change(change, creates)))
 }
 
 fn new_asset(patch: &AssetPatch) -> Result<Asset, Rejection> {
@@ -80,7 +92,7 @@ fn new_asset(patch: &AssetPatch) -> Result<Asset, Rejection> {
         symbol: patch.symbol.clone().over(None),
         decimals: patch.decimals.unwrap_or(0),
         max_supply: patch.max_supply.clone().over(None),
-        metadata: patch.metadata.clone().over(None),
+        metadata: document(&patch.metadata, None),
     })
 }
 
@@ -104,7 +116,7 @@ fn changed_asset(present: &Asset, patch: &AssetPatch) -> Result<Asset, Rejection
         symbol: patch.symbol.clone().over(present.symbol.clone()),
         decimals: present.decimals,
         max_supply: patch.max_supply.clone().over(present.max_supply),
-        metadata: patch.metadata.clone().over(present.metadata.clone()),
+        metadata: document(&patch.metadata, present.metadata.as_ref()),
     })
 }
 
@@ -129,7 +141,8 @@ pub(super) fn set_account(
     }
     let credit_limit = present.map(|account| account.credit_limit);
     let ceiling = present.and_then(|account| account.ceiling);
-    let metadata = present.and_then(|account| account.metadata.clone());
+    let before = present.and_then(|account| account.metadata.as_ref());
+    let metadata = document(&patch.metadata, before);
     let change = Change::AccountSet {
         account: account.clone(),
         status,
@@ -139,22 +152,35 @@ pub(super) fn set_account(
             .over(credit_limit)
             .unwrap_or_default(),
         ceiling: patch.ceiling.clone().over(ceiling),
-        metadata: patch.metadata.clone().over(metadata.clone()),
+        metadata: metadata.clone(),
     };
     let as_is = Change::AccountSet {
         account: account.clone(),
         status: present_status,
         credit_limit: credit_limit.unwrap_or_default(),
         ceiling,
-        metadata,
+        metadata: before.cloned(),
     };
     if present.is_some() && change == as_is {
         return Ok(Verdict::Unchanged);
     }
-    Ok(Verdict::Applied(Decision::change(
-        change,
-        present.is_none(),
-    )))
+    let creates = present.is_none();
+    books.check_more(
+        Quota::Accounts,
+        books.accounts().len(),
+        usize::from(creates),
+    )?;
+    books.check_metadata(before, metadata.as_ref())?;
+    Ok(Verdict::Applied(Decision::change(change, creates)))
+}
+
+/// Metadata after a patch.
+fn document(patch: &Patch<Value>, before: Option<&Document>) -> Option<Document> {
+    match patch {
+        Patch::Keep => before.cloned(),
+        Patch::Clear => None,
+        Patch::Set(value) => Some(Document::new(value)),
+    }
 }
 
 /// What is closed has nothing and owes nothing.

@@ -3,7 +3,7 @@
 use crate::books::Books;
 use crate::decision::{Change, Decision};
 use crate::id::WebhookId;
-use crate::limits::WEBHOOKS_MAX;
+use crate::quota::Quota;
 use crate::rejection::Rejection;
 use crate::webhook::{WebhookDefinition, WebhookRequest};
 
@@ -17,9 +17,6 @@ pub(super) fn set_webhook(books: &Books, request: &WebhookRequest) -> Result<Ver
         rotate,
     } = request;
     let present = books.webhook(webhook).map(|present| &present.definition);
-    if present.is_none() && books.webhooks().len() >= WEBHOOKS_MAX {
-        return Err(Rejection::WebhooksFull { most: WEBHOOKS_MAX });
-    }
     let url = patch.url.clone();
     let url = url.or_else(|| present.map(|present| present.url.clone()));
     let missing = Rejection::WebhookIncomplete {
@@ -38,6 +35,11 @@ pub(super) fn set_webhook(books: &Books, request: &WebhookRequest) -> Result<Ver
         return Ok(Verdict::Unchanged);
     }
     let creates = present.is_none();
+    books.check_more(
+        Quota::Webhooks,
+        books.webhooks().len(),
+        usize::from(creates),
+    )?;
     let webhook = webhook.clone();
     let change = Change::WebhookSet {
         webhook,

@@ -9,6 +9,7 @@ use crate::economy::Day;
 use crate::id::AssetId;
 use crate::plugin::Caps;
 use crate::proposal::Step;
+use crate::quota::Quota;
 use crate::rejection::Rejection;
 
 impl Draft {
@@ -19,6 +20,10 @@ impl Draft {
         if let Some(caps) = &grants.spend_per_member_per_day {
             let before = |asset: &AssetId| books.spent_on(day, plugin, caller, asset);
             self.check_caps("spend_per_member_per_day", caps, &self.spent, before)?;
+            let counter = |asset: &AssetId| (plugin.clone(), caller.clone(), asset.clone());
+            let is_fresh = |asset: &&AssetId| !books.counts_spend(day, &counter(asset));
+            let fresh = self.spent.keys().filter(is_fresh).count();
+            books.check_more(Quota::BudgetCounters, books.spends_on(day), fresh)?;
         }
         if let Some(caps) = &grants.issue_per_day {
             let before = |asset: &AssetId| books.issued_on(day, plugin, asset);

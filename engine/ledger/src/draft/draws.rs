@@ -3,6 +3,8 @@
 use super::Draft;
 use crate::draw::{Draw, DrawOrigin};
 use crate::fact::{Answer, Ask, Refusal};
+use crate::proposal::Growth;
+use crate::rejection::Rejection;
 
 impl Draft {
     /// Whether the call has drawn. From then on it may not decline.
@@ -13,7 +15,24 @@ impl Draft {
     /// Whether a draw would be the first, and has no origin yet. Then what was asked for so far has to
     /// be payable, or the call ends: whether a bet can commit never depends on what is drawn.
     pub fn awaits_origin(&self) -> bool {
-        self.origin.is_none() && self.settle().is_ok()
+        self.origin.is_none() && self.check_draw().is_ok()
+    }
+
+    /// Whether everything that may come of the call, whatever is drawn, has its room.
+    fn check_draw(&self) -> Result<(), Rejection> {
+        self.settle()?;
+        self.check_state_after_draw()
+    }
+
+    /// The balances for which the call needs room. Of what was secured any may go to the caller. What
+    /// goes to the plugin's own accounts after a draw needs none: there are few of them.
+    pub(super) fn growth(&self) -> Growth<'_> {
+        if self.has_drawn() {
+            return Growth::HadRoom;
+        }
+        let secured = self.secured.keys();
+        let expected = secured.map(|(_, asset)| (&self.call.caller, asset));
+        Growth::Metered(expected.collect())
     }
 
     /// Says where the draws come from. One that comes later than the first draw changes nothing.
@@ -31,7 +50,7 @@ impl Draft {
 
     pub(super) fn draw(&mut self, ask: &Ask) -> Result<Answer, Refusal> {
         if !self.has_drawn()
-            && let Err(rejection) = self.settle()
+            && let Err(rejection) = self.check_draw()
         {
             return Ok(Answer::Ends(rejection));
         }

@@ -4,9 +4,17 @@ use std::sync::Arc;
 
 use super::Draft;
 use crate::fact::Page;
-use crate::limits::STATE_PAGE_KEYS_MAX;
-use crate::plugin::entry_bytes;
+use crate::limits::{
+    CALL_WRITES_MAX, STATE_AFTER_DRAW_BYTES, STATE_ENTRY_BYTES, STATE_KEY_BYTES_MAX,
+    STATE_PAGE_KEYS_MAX, STATE_VALUE_BYTES_MAX,
+};
+use crate::plugin::{entry_bytes, entry_cost};
+use crate::quota::Quota;
 use crate::rejection::Rejection;
+
+/// The most by which one call can make the state of an economy grow.
+const CALL_STATE_BYTES: u64 = CALL_WRITES_MAX as u64
+    * (STATE_KEY_BYTES_MAX as u64 + STATE_VALUE_BYTES_MAX as u64 + STATE_ENTRY_BYTES);
 
 impl Draft {
     pub(super) fn value(&self, key: &str) -> Option<Arc<str>> {
@@ -50,8 +58,44 @@ impl Draft {
         Page { keys, next }
     }
 
-    /// Whether what the call writes fits beside what the plugin keeps.
-    pub(super) fn check_quota(&self) -> Result<(), Rejection> {
+    /// Whether what the call writes fits beside what the plugin keeps, and beside what all plugins of
+    /// the economy keep. After a draw others can no longer be in the way.
+    pub(super) fn check_state(&self) -> Result<(), Rejection> {
+        self.check_granted_state()?;
+        if self.has_drawn() {
+            return Ok(());
+        }
+        let used = self.books.usage.state_bytes;
+        self.books
+            .check_room(Quota::StateBytes, used, self.state_growth())
+    }
+
+    /// Whether the most that the call can still write has room after a draw. The quota is the
+    /// economy's: were it asked only then, other plugins could make a round void.
+    pub(super) fn check_state_after_draw(&self) -> Result<(), Rejection> {
+        let used = self.books.usage.state_bytes;
+        let limit = self.books.quota(Quota::StateBytes);
+        let most = used
+            .saturating_add(self.state_growth())
+            .saturating_add(CALL_STATE_BYTES);
+        if most > limit.saturating_add(STATE_AFTER_DRAW_BYTES) {
+            let quota = Quota::StateBytes;
+            return Err(Rejection::QuotaReached { quota, limit, used });
+        }
+        Ok(())
+    }
+
+    /// Bytes by which the call makes the state of the economy grow.
+    fn state_growth(&self) -> u64 {
+        let (mut before, mut after) = (0_u64, 0_u64);
+        for (key, value) in &self.writes {
+            before = before.saturating_add(entry_cost(key, self.plugin.state.get(key)));
+            after = after.saturating_add(entry_cost(key, value.as_ref()));
+        }
+        after.saturating_sub(before)
+    }
+
+    fn check_granted_state(&self) -> Result<(), Rejection> {
         let bytes = self
             .writes
             .iter()

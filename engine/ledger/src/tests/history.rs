@@ -16,9 +16,9 @@ use crate::{
     AMOUNT_MAX, AccountId, AccountPatch, AccountStatus, Act, Amount, Answer, Ask, AssetId,
     AssetPatch, Authority, BatchRequest, Books, CallRequest, CallResult, CaptureRequest, Digest,
     Draft, Ending, Force, GrantChoice, Grants, HoldId, HoldRequest, IssueRequest, KeyMode,
-    KeyPatch, Limit, OnExpiry, Patch, PluginPatch, Posting, Postings, ReversalRequest, Scope,
-    Scopes, SpendLimit, Timestamp, Transcript, TransferCap, TransferId, TransferRequest, Transfers,
-    Verdict,
+    KeyPatch, Limit, OnExpiry, Patch, PluginPatch, Posting, Postings, Quota, ReversalRequest,
+    Scope, Scopes, SpendLimit, Timestamp, Transcript, TransferCap, TransferId, TransferRequest,
+    Transfers, Verdict,
 };
 
 /// Keys of calls; from them follow the ids of the holds that they place.
@@ -142,6 +142,7 @@ pub(super) fn reuses_an_id(books: &Books, act: &Act) -> bool {
         }
         Act::OpenEconomy { .. }
         | Act::SetEconomy { .. }
+        | Act::SetQuotas { .. }
         | Act::SetAsset { .. }
         | Act::SetAccount { .. }
         | Act::Transfer(_)
@@ -447,9 +448,38 @@ fn other() -> impl Strategy<Value = Act> + Clone {
         account,
         client_seed: seed.try_into().expect("a client seed"),
     });
+    // Low enough to be reached, and often at their defaults.
+    let limit = of(0..9_u64);
+    let quota = (select(Quota::ALL.to_vec()), limit).prop_map(|(quota, limit)| {
+        let scale = match quota {
+            Quota::MetadataBytes => 10,
+            Quota::StateBytes => 150,
+            Quota::Accounts
+            | Quota::Assets
+            | Quota::Balances
+            | Quota::Plugins
+            | Quota::Holds
+            | Quota::Reversals
+            | Quota::BudgetCounters
+            | Quota::Webhooks
+            | Quota::Streams => 1,
+        };
+        let limits = BTreeMap::from([(quota, limit.map(|limit| limit * scale))]);
+        Act::SetQuotas {
+            patch: limits.try_into().expect("no limit is too high"),
+        }
+    });
     let reveal = (1..4_u64).prop_map(|below| Act::RevealSeeds { below });
     let burn = vec(1..4_u64, 0..3).prop_map(|nonces| Act::BurnNonces { nonces });
-    prop_oneof![key, component, seed, Just(Act::RotateSeed), reveal, burn]
+    prop_oneof![
+        1 => key,
+        1 => component,
+        1 => seed,
+        1 => Just(Act::RotateSeed),
+        1 => reveal,
+        1 => burn,
+        4 => quota,
+    ]
 }
 
 pub(super) fn ask() -> impl Strategy<Value = Ask> + Clone {

@@ -53,6 +53,7 @@ fn outside(books: &Books) -> BTreeMap<Place, i64> {
         | Violation::LooseReversal { .. }
         | Violation::ClosedWithHolds { .. }
         | Violation::SwitchedOffAndOn { .. }
+        | Violation::UsageMiscounted { .. }
         | Violation::StateMiscounted { .. }) => panic!("{wrong}"),
     };
     check(books).into_iter().map(distance).collect()
@@ -82,6 +83,7 @@ proptest! {
                 Act::Reverse(request) => request.force.is_some(),
                 Act::OpenEconomy { .. }
                 | Act::SetEconomy { .. }
+                | Act::SetQuotas { .. }
                 | Act::SetAsset { .. }
                 | Act::Transfer(_)
                 | Act::Batch(_)
@@ -139,6 +141,7 @@ proptest! {
                 Act::SetAccount { account, patch } => model.set_account(account.as_str(), patch),
                 Act::OpenEconomy { .. }
                 | Act::SetEconomy { .. }
+                | Act::SetQuotas { .. }
                 | Act::SetAsset { .. }
                 | Act::SetPlugin { .. }
                 | Act::RemovePlugin { .. }

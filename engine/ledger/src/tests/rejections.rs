@@ -1,14 +1,9 @@
 //! Every reason for a no, in the order in which the ledger looks for them.
 
-use std::sync::Arc;
-
 use expect_test::expect;
-use uuid::Uuid;
 
-use super::script::{World, id};
-use crate::{
-    Amount, HOLDS_MAX, Hold, HoldId, OnExpiry, Posting, Rejection, SEEDS_HIDDEN_MAX, Timestamp,
-};
+use super::script::World;
+use crate::{Rejection, SEEDS_HIDDEN_MAX};
 
 /// An economy in which each of the lines below is refused.
 const SETUP: &str = "
@@ -25,7 +20,7 @@ const SETUP: &str = "
     webhook first url=https://bot.example";
 
 /// One line for each rejection, in the order of the enum.
-const LADDER: [&str; 38] = [
+const LADDER: [&str; 37] = [
     "economy frozen; transfer user:1 -> user:2 coin 1",
     "economy closed; issue user:1 coin 1",
     "hold 1 user:1 -> user:2 coin 1; economy closed",
@@ -44,7 +39,6 @@ const LADDER: [&str; 38] = [
     "key old mode=create",
     "key dead mode=rotate",
     "key bot",
-    "webhooks 15; webhook more url=https://bot.example",
     "webhook new",
     "transfer user:1 -> user:2 gem 1",
     "patch gem kind=item",
@@ -57,7 +51,7 @@ const LADDER: [&str; 38] = [
     "reverse 2 of=1 user:1 -> user:2 coin 1; reverse 3 of=2 user:2 -> user:1 coin 1",
     "capture 1 5",
     "hold 1 user:1 -> user:2 coin 9; capture 1 10",
-    "MOST HOLDS; hold 1 user:1 -> user:2 coin 1",
+    "quota holds=0; hold 1 user:1 -> user:2 coin 1",
     "transfer user:1 -> user:2 coin 101",
     "issue user:1 coin 901",
     "transfer user:1 -> user:2 coin 51",
@@ -72,37 +66,12 @@ fn refuse(script: &str) -> Rejection {
     assert_eq!(world.said, "", "the setup goes through");
     for line in script.split(';') {
         match line.trim() {
-            "MOST HOLDS" => fill(&mut world),
             "MOST SEEDS" => world.run(&"rotate;".repeat(SEEDS_HIDDEN_MAX - 2)),
             line => world.run(line),
         }
     }
     let refused = world.rejections.pop();
     refused.unwrap_or_else(|| panic!("not refused: {script}\n{}", world.said))
-}
-
-/// As many holds as there may be, of nothing that anybody has.
-fn fill(world: &mut World) {
-    for number in 0..HOLDS_MAX as u128 {
-        let posting = Posting {
-            source: id("user:1"),
-            destination: id("user:2"),
-            asset: id("coin"),
-            amount: Amount::ONE,
-        };
-        let hold = Hold {
-            remaining: posting.amount,
-            reservation: posting.try_into().expect("two accounts"),
-            placed_at: Timestamp(0),
-            expires_at: Timestamp(u64::MAX),
-            due_at: Timestamp(u64::MAX),
-            on_expiry: OnExpiry::Release,
-            plugin: None,
-            seed: None,
-        };
-        let id = HoldId(Uuid::from_u128(1000 + number));
-        assert!(world.books.restore_hold(id, Arc::new(hold)));
-    }
 }
 
 fn code(rejection: &Rejection) -> String {
@@ -153,7 +122,6 @@ fn every_rejection_can_be_provoked() {
         key_exists (Conflict, NewKey): there is a key `old` already
         key_revoked (Conflict, NewKey): the key `dead` is revoked
         key_incomplete (Refused, Never): a new key needs `scopes`
-        webhooks_full (Refused, NewKey): an economy has at most 16 webhooks: remove one first
         webhook_incomplete (Refused, Never): a new webhook needs `url`
         asset_not_found (Refused, NewKey): the economy has no asset `gem`
         asset_incomplete (Refused, Never): a new asset needs `name`
@@ -166,7 +134,7 @@ fn every_rejection_can_be_provoked() {
         reversal_final (Conflict, Never): 00000000-0000-0000-0000-000000000002 is the reversal of 00000000-0000-0000-0000-000000000001: make a new transfer instead
         hold_closed (Conflict, Never): the hold 00000000-0000-0000-0000-000000000001 has ended
         hold_exceeded (Refused, NewKey): 9 are left of the hold 00000000-0000-0000-0000-000000000001, and 10 were to be captured
-        too_many_holds (Refused, NewKey): 100000 holds are open, and there may not be more
+        quota_reached (Refused, NewKey): the economy has 0 open holds of at most 0, and this needs more: free some, or ask the operator to raise the quota `holds`
         insufficient_funds (Refused, NewKey): `user:1` can spend 100 coin, and 101 are required
         supply_limit (Refused, NewKey): 100 of at most 1000 coin are in circulation; 901 more are too many
         ceiling_exceeded (Refused, NewKey): `user:2` may hold 50 coin, has 0, and was to get 51
@@ -209,7 +177,7 @@ fn first_broken_rule_is_the_answer() {
         ("reserved_account", "call A off plugin:no; A reply"),
         ("plugin_disabled", "call A off user:9; A reply"),
         ("component_missing", "plugin new grants=debit/user:2"),
-        ("webhooks_full", "webhooks 16; webhook new"),
+        ("webhook_incomplete", "webhooks 16; webhook new"),
         ("asset_not_found", "issue user:9 gem 1"),
         (
             "asset_not_found",
@@ -231,6 +199,18 @@ fn first_broken_rule_is_the_answer() {
         ("account_frozen", "transfer user:7 -> user:2 coin 101"),
         ("account_frozen", "call A shop user:7; A reply"),
         ("account_closed", "issue user:8 coin 901"),
+        (
+            "account_not_found",
+            "quota holds=0; hold 1 user:1 -> user:9 coin 1",
+        ),
+        (
+            "quota_reached",
+            "quota holds=0; hold 1 user:1 -> user:2 coin 101",
+        ),
+        (
+            "quota_reached",
+            "quota balances=0; transfer user:1 -> user:2 coin 101",
+        ),
         ("insufficient_funds", "transfer user:1 -> user:2 coin 101"),
         (
             "insufficient_funds",

@@ -14,6 +14,7 @@
 //! A pay user:1 -> plugin:shop coin 5      asks; then `A reply`, `A decline`, `A fault` or `A break`
 //! A hold stake user:1 -> plugin:shop coin 5; B capture A/0 3; B keep A/0; B release A/0; B left A/0
 //! client_seed user:1 luck; rotate; reveal 2; burn_nonces 3; seeds; origin user:1
+//! quota holds=5 accounts=null             then `used holds accounts`
 //! balance user:1 coin                     also `state shop` and `violations`
 //! ```
 //!
@@ -27,7 +28,7 @@ use uuid::Uuid;
 use super::words::{Words, spend_limit};
 use crate::{
     Act, ActiveSeed, Answer, Ask, AssetKind, AssetPatch, Authority, Books, CallId, CallRequest,
-    CallResult, Decision, Digest, Draft, DrawOrigin, Ending, Limit, Page, Rejection, Seed,
+    CallResult, Decision, Digest, Draft, DrawOrigin, Ending, Limit, Page, Quota, Rejection, Seed,
     Timestamp, Transcript, Verdict, WebhookRequest, WebhookSecret, check as violations, decide,
 };
 
@@ -208,6 +209,14 @@ impl World {
                 let due = due.map(|(name, schedule)| format!("{name} at {}", schedule.next_due.0));
                 Some(listed(&due.collect::<Vec<_>>(), ", "))
             }
+            "used" => {
+                let quotas = words.plain[1..].iter().map(|quota| id::<Quota>(quota));
+                let used = quotas.map(|quota| {
+                    let used = self.books.used(quota, self.at()).expect("it is counted");
+                    format!("{quota} {used} of {}", self.books.quota(quota))
+                });
+                Some(listed(&used.collect::<Vec<_>>(), ", "))
+            }
             "seeds" => {
                 let ActiveSeed { number, draws, .. } = self.books.active_seed();
                 let hidden = self.books.first_hidden_seed();
@@ -346,6 +355,9 @@ fn put(verb: &str, words: &Words<'_>) -> Option<Act> {
                 name: Some(words.plain[1].into()),
                 ..words.asset_patch()
             },
+        },
+        "quota" => Act::SetQuotas {
+            patch: words.quota_patch(),
         },
         "patch" => Act::SetAsset {
             asset: id(words.plain[1]),

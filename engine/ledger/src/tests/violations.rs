@@ -36,7 +36,8 @@ fn set(books: &mut Books, account: &str, asset: &str, posted: i64, held: u64) {
     let held = Limit::new(held).expect("a limit");
     let account = books.accounts.entry(id(account)).or_default();
     let balances = &mut Arc::make_mut(account).balances;
-    balances.insert(id(asset), Balance { posted, held });
+    let before = balances.insert(id(asset), Balance { posted, held });
+    books.usage.balances += u64::from(before.is_none());
 }
 
 #[test]

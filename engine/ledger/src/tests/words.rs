@@ -10,9 +10,9 @@ use crate::{
     AMOUNT_MAX, AccountId, AccountPatch, AccountStatus, Amount, Ask, AssetId, AssetKind,
     AssetPatch, Authority, BatchRequest, CaptureRequest, ComponentChoice, Digest, EconomyStatus,
     Force, GrantChoice, Grants, HoldEnd, HoldId, HoldRequest, HoldRule, IssueRequest, KeyMode,
-    KeyPatch, Limit, Missed, OnExpiry, Patch, PluginId, PluginPatch, Posting, Postings,
-    ReversalRequest, ScheduleRule, Scope, Scopes, SpendLimit, Times, TransferCap, TransferId,
-    TransferRequest, Transfers, WebhookPatch, WebhookUrl,
+    KeyPatch, Limit, Missed, OnExpiry, Patch, PluginId, PluginPatch, Posting, Postings, Quota,
+    QuotaPatch, ReversalRequest, ScheduleRule, Scope, Scopes, SpendLimit, Times, TransferCap,
+    TransferId, TransferRequest, Transfers, WebhookPatch, WebhookUrl,
 };
 
 use super::script::call_id;
@@ -60,6 +60,15 @@ impl<'a> Words<'a> {
             max_supply: self.member("max_supply", limit),
             metadata: self.member("metadata", json),
         }
+    }
+
+    pub(super) fn quota_patch(&self) -> QuotaPatch {
+        let limits = self.named.iter().map(|(quota, limit)| {
+            let limit = (*limit != "null").then(|| id(limit));
+            (id::<Quota>(quota), limit)
+        });
+        let limits: BTreeMap<Quota, Option<u64>> = limits.collect();
+        limits.try_into().expect("no limit is too high")
     }
 
     pub(super) fn key_patch(&self) -> KeyPatch {

@@ -47,6 +47,7 @@ pub(super) fn routes() -> Resource {
                 "account_closed",
                 "account_frozen",
                 "economy_closed",
+                "quota_reached",
             ],
         )
         .writes();

@@ -68,7 +68,7 @@ fn set_route() -> Route {
             "changed": false,
         }))
         .no(StatusCode::CONFLICT, &["asset_fixed"])
-        .no(StatusCode::UNPROCESSABLE_ENTITY, &["asset_incomplete", "economy_closed", "supply_limit"])
+        .no(StatusCode::UNPROCESSABLE_ENTITY, &["asset_incomplete", "economy_closed", "quota_reached", "supply_limit"])
         .writes()
 }
 

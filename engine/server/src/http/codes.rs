@@ -1,7 +1,7 @@
 //! Every code that a problem may have, with what it means. Codes are stable: programs branch on them.
 
 /// The codes, from the request itself to the state of the world.
-pub(super) const CODES: [(&str, &str); 75] = [
+pub(super) const CODES: [(&str, &str); 74] = [
     (
         "malformed",
         "The request cannot be read; `pointer` leads to the place in the body (RFC 6901).",
@@ -147,8 +147,9 @@ pub(super) const CODES: [(&str, &str); 75] = [
         "Only `remaining` is left of the hold, and `amount` is more.",
     ),
     (
-        "too_many_holds",
-        "As many holds are open as may be, `most`.",
+        "quota_reached",
+        "The economy keeps `used` of at most `limit`, and this needs more; an operator can raise the \
+         `quota`.",
     ),
     (
         "insufficient_funds",
@@ -175,10 +176,6 @@ pub(super) const CODES: [(&str, &str); 75] = [
     (
         "key_revoked",
         "The API key is revoked: another secret would be good for nothing.",
-    ),
-    (
-        "webhooks_full",
-        "The economy has as many webhooks as it may have, `most`.",
     ),
     (
         "webhook_incomplete",

@@ -15,7 +15,7 @@ use super::extract::{Asked, Nothing, Parsed, Path};
 use super::problem::Problem;
 use super::route::{Resource, Route};
 use super::wire::{EconomyView, OpenedView, Put};
-use super::{Api, extract, shapes, wire};
+use super::{Api, extract, quotas, shapes, wire};
 use crate::no_answer::NoAnswer;
 use crate::random;
 
@@ -61,7 +61,7 @@ pub(super) fn routes() -> Resource {
     Resource {
         name: "economies",
         about: "An economy is one community's books.",
-        routes: vec![open, read, list],
+        routes: vec![open, read, list, quotas::read_route(), quotas::set_route()],
     }
 }
 

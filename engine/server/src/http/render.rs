@@ -119,6 +119,7 @@ fn applied(recorded: &Recorded<'_>, decision: &Decision) -> (StatusCode, Value) 
         Act::Call(result) => (StatusCode::OK, call(recorded, decision, result)),
         Act::OpenEconomy { .. }
         | Act::SetEconomy { .. }
+        | Act::SetQuotas { .. }
         | Act::SetAsset { .. }
         | Act::SetAccount { .. }
         | Act::SetPlugin { .. }
@@ -248,6 +249,7 @@ fn changed(recorded: &Recorded<'_>, changed: bool) -> Value {
         Act::OpenEconomy { .. } | Act::SetEconomy { .. } => {
             Some(put(wire::opened(recorded.economy, books), changed))
         }
+        Act::SetQuotas { .. } => Some(put(wire::quotas(books, recorded.recorded_at), changed)),
         Act::SetAsset { asset, .. } => books
             .asset(asset)
             .map(|found| put(wire::asset(asset, found, books), changed)),

@@ -246,6 +246,7 @@ fn origin(act: &Act, part: u32) -> Origin {
         Act::Call(result) => Origin::Call(result.request.id),
         Act::OpenEconomy { .. }
         | Act::SetEconomy { .. }
+        | Act::SetQuotas { .. }
         | Act::PlaceHold(_)
         | Act::ReleaseHold { .. }
         | Act::SetAsset { .. }

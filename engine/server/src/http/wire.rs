@@ -5,6 +5,7 @@
 mod holds;
 mod keys;
 mod plugins;
+mod quotas;
 mod seeds;
 mod switched_off;
 mod webhooks;
@@ -13,7 +14,7 @@ use std::collections::BTreeMap;
 
 use bursar_ledger::{
     Account, AccountId, AccountStatus, Asset, AssetId, AssetKind, Balance, Books, Day, Digest,
-    EconomyId, EconomyStatus, Flow, Limit, Movement, PluginId, Posting, Timestamp,
+    Document, EconomyId, EconomyStatus, Flow, Limit, Movement, PluginId, Posting, Timestamp,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -25,6 +26,7 @@ pub(super) use keys::{KeyView, WithSecret, key};
 pub(super) use plugins::{
     ComponentView, DescribedView, PluginView, RemovedPluginView, component, newer_version, plugin,
 };
+pub(super) use quotas::{QuotasView, quotas};
 pub(super) use seeds::{
     ActiveSeedView, ClientSeedView, OriginView, SeedView, active_seed, client_seed, origin, seed,
 };
@@ -114,7 +116,7 @@ pub(super) struct AssetView<'a> {
     supply: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "shapes::Document")]
-    metadata: Option<&'a Value>,
+    metadata: Option<&'a Document>,
 }
 
 pub(super) fn asset<'a>(id: &'a AssetId, asset: &'a Asset, books: &Books) -> AssetView<'a> {
@@ -186,7 +188,7 @@ pub(super) struct AccountView<'a> {
     ceiling: Option<Limit>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "shapes::Document")]
-    metadata: Option<&'a Value>,
+    metadata: Option<&'a Document>,
     /// By asset.
     #[schemars(with = "BTreeMap<String, BalanceView>")]
     balances: BTreeMap<&'a AssetId, BalanceView>,

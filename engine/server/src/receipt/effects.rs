@@ -285,6 +285,7 @@ fn is_counted(change: &Change) -> bool {
         | Change::AssetSet { .. }
         | Change::AccountSet { .. }
         | Change::EconomyStatusSet { .. }
+        | Change::QuotasSet { .. }
         | Change::HoldDeferred { .. }
         | Change::Draws(
             DrawChange::Drew { .. }

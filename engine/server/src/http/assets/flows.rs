@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use bursar_ledger::{AssetId, Day, Scope};
+use bursar_ledger::{AssetId, Day, FLOW_DAYS_MAX, Scope};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -16,9 +16,6 @@ use crate::http::route::Route;
 use crate::http::wire::FlowView;
 use crate::http::{Api, extract, shapes, wire};
 use crate::no_answer::NoAnswer;
-
-/// Days of circulation in one answer.
-const DAYS_MAX: u64 = 366;
 
 /// Days that a request is about, if it does not say.
 const DAYS: u64 = 30;
@@ -77,8 +74,8 @@ async fn flows_of(
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Read, &economy)?;
     let id: AssetId = extract::name("asset", &asset)?;
-    if !(1..=DAYS_MAX).contains(&days) {
-        let detail = format!("1 to {DAYS_MAX} days are asked for");
+    if !(1..=FLOW_DAYS_MAX).contains(&days) {
+        let detail = format!("1 to {FLOW_DAYS_MAX} days are asked for");
         return Err(extract::wrong_query("days", &detail));
     }
     let state = api.bursar.state();

@@ -13,7 +13,7 @@ use crate::http::transfers::{self, moves_money};
 use crate::http::wire::HoldView;
 
 /// What the ledger may refuse of a hold, beside what it may refuse of a transfer.
-pub(in crate::http) const REFUSALS: &[&str] = &["hold_exceeded", "too_many_holds"];
+pub(in crate::http) const REFUSALS: &[&str] = &["hold_exceeded"];
 
 /// What may contradict how a hold stands.
 pub(in crate::http) const CONFLICTS: &[&str] = &["hold_closed"];
@@ -66,8 +66,7 @@ fn place_route() -> Route {
                 "expires_in_s": 60, "on_expiry": "capture", "memo": "a bet",
             }),
         )
-        .answers::<PlacedView<'static>>(StatusCode::CREATED, "The hold.")
-        .no(StatusCode::UNPROCESSABLE_ENTITY, &["too_many_holds"]);
+        .answers::<PlacedView<'static>>(StatusCode::CREATED, "The hold.");
     moves_money::<HoldPreview>(route)
 }
 

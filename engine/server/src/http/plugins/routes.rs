@@ -61,6 +61,7 @@ fn set_route() -> Route {
                 "component_refused",
                 "economy_closed",
                 "grant_too_wide",
+                "quota_reached",
                 "schedule_unknown",
             ],
         )

@@ -1,10 +1,11 @@
 //! What economies, accounts, assets, holds, keys and webhooks can be.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use bursar_ledger::{
-    Act, HOLD_SECONDS_MAX, RATE_PERIOD_S_MAX, RATE_REQUESTS_MAX, Scope, TRANSFER_CAP_ASSETS_MAX,
-    WEBHOOK_URL_BYTES_MAX,
+    Act, HOLD_SECONDS_MAX, Quota, RATE_PERIOD_S_MAX, RATE_REQUESTS_MAX, Scope,
+    TRANSFER_CAP_ASSETS_MAX, WEBHOOK_URL_BYTES_MAX,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
@@ -50,6 +51,26 @@ shape!(TransferCap, |generator| json_schema!({
     "propertyNames": generator.subschema_for::<AssetName>(),
     "maxProperties": TRANSFER_CAP_ASSETS_MAX,
 }));
+
+shape!(QuotaLimits, |_generator| {
+    let limits = Quota::ALL.map(|quota| {
+        let limit = json_schema!({
+            "description": format!(
+                "The most {} of the economy; {} where none was set.",
+                quota.counts(), quota.default_limit(),
+            ),
+            "type": ["integer", "null"], "format": "int64",
+            "minimum": 0, "maximum": quota.max_limit(),
+        });
+        (quota.name(), limit)
+    });
+    json_schema!({
+        "description": "The limits to change, by quota.",
+        "type": "object",
+        "properties": BTreeMap::from(limits),
+        "additionalProperties": false,
+    })
+});
 
 shape!(RateLimit, |_generator| json_schema!({
     "description": "How often a key may ask: so many requests at once, which come back evenly over \

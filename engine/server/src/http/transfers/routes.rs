@@ -25,6 +25,7 @@ pub(in crate::http) const REFUSALS: &[&str] = &[
     "issuer_account",
     "plugin_account",
     "plugin_hold",
+    "quota_reached",
     "reserved_account",
     "state_quota",
     "supply_limit",

@@ -49,7 +49,7 @@ fn set_route() -> Route {
         .answers::<Written<'static>>(StatusCode::OK, "The webhook was there; its secret stays.")
         .no(
             StatusCode::UNPROCESSABLE_ENTITY,
-            &["economy_closed", "webhook_incomplete", "webhooks_full"],
+            &["economy_closed", "quota_reached", "webhook_incomplete"],
         )
         .writes()
 }

@@ -1,0 +1,183 @@
+//! Quotas: how much an economy may keep, and how much it keeps.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use bursar_ledger::{Act, Books, EconomyId, Quota, QuotaPatch, Scope, Timestamp};
+use bursar_storage::{Answer, Request};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::auth::Caller;
+use super::extract::{Asked, Nothing, Path};
+use super::problem::Problem;
+use super::route::Route;
+use super::wire::{Put, QuotasView};
+use super::{Api, extract, shapes, wire};
+use crate::economy::{Asking, Bursar};
+use crate::no_answer::NoAnswer;
+
+const QUOTAS: &str = "/v1/economies/{economy}/quotas";
+
+/// Edits by which a misspelt name may differ from the one that was meant.
+const EDITS_MAX: usize = 3;
+
+pub(super) fn read_route() -> Route {
+    Route::get(QUOTAS, read)
+        .called(
+            "get_quotas",
+            "Get quotas",
+            "The most that the economy may keep of each kind, and the amount that it keeps. What is \
+             beyond a quota is refused with `quota_reached`; all else goes on.",
+        )
+        .needs(Scope::Read)
+        .answers::<QuotasView>(StatusCode::OK, "The quotas.")
+        .like(json!({ "quotas": { "accounts": {
+            "limit": 250_000, "used": 12, "default": 250_000, "max": 20_000_000,
+        }}}))
+}
+
+pub(super) fn set_route() -> Route {
+    Route::put(QUOTAS, set)
+        .called(
+            "set_quotas",
+            "Raise or lower quotas",
+            "For whoever runs the server: a key that is bound to economies cannot change their quotas. \
+             Absent members stay, `null` brings the default back. A quota below what is in use takes \
+             nothing away: it stops growth until there is room again.",
+        )
+        .needs_everywhere(Scope::Admin)
+        .body::<QuotasBody>("more_members", json!({ "accounts": 500_000 }))
+        .or_body("as_at_first", json!({ "accounts": null, "holds": null }))
+        .answers::<Put<QuotasView>>(StatusCode::OK, "The quotas.")
+        .no(StatusCode::UNPROCESSABLE_ENTITY, &["economy_closed"])
+        .writes()
+}
+
+/// The quotas to change.
+#[derive(Deserialize, JsonSchema)]
+#[serde(transparent)]
+struct QuotasBody(#[schemars(with = "shapes::QuotaLimits")] BTreeMap<String, Option<u64>>);
+
+impl QuotasBody {
+    fn into_patch(self) -> Result<QuotaPatch, Problem> {
+        let mut limits = BTreeMap::new();
+        for (name, limit) in self.0 {
+            let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+            let wrong = |detail| Problem::malformed(&pointer, detail);
+            let quota = named(&name).map_err(wrong)?;
+            limits.insert(quota, check(quota, limit).map_err(wrong)?);
+        }
+        QuotaPatch::try_from(limits).map_err(|error| Problem::malformed("", error.to_string()))
+    }
+}
+
+/// The quota of a name, or a sentence that says which may have been meant.
+pub(crate) fn named(name: &str) -> Result<Quota, String> {
+    name.parse().map_err(|unknown| {
+        // A name of very different length is not compared: it may be long.
+        let near = Quota::ALL.map(Quota::name).into_iter();
+        let near = near.filter(|other| other.len().abs_diff(name.len()) <= EDITS_MAX);
+        let near = near.map(|other| (strsim::osa_distance(name, other), other));
+        match near.min().filter(|(edits, _)| *edits <= EDITS_MAX) {
+            Some((_, meant)) => format!("{unknown}; did you mean `{meant}`?"),
+            None => format!("{unknown}"),
+        }
+    })
+}
+
+/// A limit, unless it is above the quota's maximum.
+pub(crate) fn check(quota: Quota, limit: Option<u64>) -> Result<Option<u64>, String> {
+    let patch = QuotaPatch::try_from(BTreeMap::from([(quota, limit)]));
+    patch.map(|_| limit).map_err(|error| error.to_string())
+}
+
+/// `GET …/quotas`
+async fn read(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(economy): Path<String>,
+    _: Asked<Nothing>,
+) -> Result<Json<Value>, Problem> {
+    let economy = extract::economy(&economy)?;
+    caller.require(Scope::Read, &economy)?;
+    let state = api.bursar.state();
+    let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
+    Ok(Json(shown(books, api.bursar.now())))
+}
+
+/// The quotas of some books, as GET answers them.
+pub(crate) fn shown(books: &Books, now: Timestamp) -> Value {
+    wire::to_json(wire::quotas(books, now))
+}
+
+/// `PUT …/quotas`
+async fn set(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(economy): Path<String>,
+    _: Asked<Nothing>,
+    body: Body,
+) -> Result<Response, Problem> {
+    let economy = extract::economy(&economy)?;
+    // Else whoever was given one community could take the whole machine.
+    caller.require_everywhere(Scope::Admin)?;
+    let parsed = extract::json::<QuotasBody>(body).await?;
+    caller.unchanged(&api)?;
+    let patch = parsed.typed.into_patch()?;
+    let answer = write(
+        &api.bursar,
+        &caller.actor,
+        economy,
+        patch,
+        &parsed.canonical,
+    )
+    .await?;
+    Ok(extract::respond(answer))
+}
+
+/// Changes quotas on behalf of an operator.
+pub(crate) async fn write(
+    bursar: &Bursar,
+    actor: &str,
+    economy: EconomyId,
+    patch: QuotaPatch,
+    body: &Value,
+) -> Result<Answer, NoAnswer> {
+    let route = format!("/v1/economies/{economy}/quotas");
+    let asking = Asking {
+        economy,
+        actor: actor.into(),
+        key: None,
+        request: Request::new("PUT", &route, body),
+    };
+    bursar.act(asking, Act::SetQuotas { patch }).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn misspelt_quotas_are_told_what_was_meant() {
+        assert_eq!(named("holds"), Ok(Quota::Holds));
+        let wrong = |name: &str| named(name).expect_err("no quota");
+        assert!(wrong("acounts").ends_with("did you mean `accounts`?"));
+        assert!(wrong("statebytes").ends_with("did you mean `state_bytes`?"));
+        let far = wrong(&"members".repeat(1000));
+        assert!(!far.contains("mean") && far.contains("accounts"), "{far}");
+    }
+
+    #[test]
+    fn limits_end_at_the_maximum() {
+        let max = Quota::Holds.max_limit();
+        assert_eq!(check(Quota::Holds, Some(max)), Ok(Some(max)));
+        let beyond = check(Quota::Holds, Some(max + 1)).expect_err("too high");
+        assert!(beyond.contains(&max.to_string()), "{beyond}");
+    }
+}
