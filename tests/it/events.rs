@@ -215,7 +215,7 @@ async fn a_stream_ends_with_its_key_and_with_the_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_economy_has_32_streams_and_leaves_the_rest_to_others() {
+async fn one_economy_has_as_many_streams_as_its_quota_and_leaves_the_rest_to_others() {
     let (house, mut guild) = House::with_guild(1).await;
     let mut streams = Vec::new();
     for _ in 0..32 {
@@ -226,8 +226,16 @@ async fn one_economy_has_32_streams_and_leaves_the_rest_to_others() {
         let path = format!("/v1/economies/{economy}");
         ask(&house, &path, &house.admin_key, None).await.0
     };
-    assert!(ask("guild").await.starts_with("HTTP/1.1 503"));
+    assert!(ask("guild").await.starts_with("HTTP/1.1 422"));
     assert!(ask("other").await.starts_with("HTTP/1.1 200"));
+    let quotas = format!("{GUILD}/quotas");
+    let used = guild.get(&quotas).await.json()["quotas"]["streams"]["used"].clone();
+    assert_eq!(used, 32);
+    guild.made(&quotas, json!({"streams": 33})).await;
+    assert!(
+        ask("guild").await.contains("200"),
+        "an operator has raised it"
+    );
     drop(streams);
     house.close().await;
 }

@@ -36,6 +36,7 @@ mod route;
 mod seeds;
 mod shapes;
 mod statement;
+mod streams;
 mod strict;
 mod transfers;
 mod webhooks;
@@ -70,7 +71,7 @@ pub(crate) use transfers::MEMO_CHARS_MAX;
 pub struct Api {
     bursar: Bursar,
     owner: Arc<OwnerToken>,
-    streams: Arc<events::Streams>,
+    streams: Arc<streams::Streams>,
     exports: Arc<Semaphore>,
     audits: Arc<Semaphore>,
     rates: Arc<Rates>,
@@ -90,7 +91,7 @@ impl Api {
         Self {
             bursar,
             owner: Arc::new(owner),
-            streams: Arc::new(events::Streams::new()),
+            streams: Arc::new(streams::Streams::new()),
             exports: Arc::new(Semaphore::new(export::EXPORTS_MAX)),
             audits: Arc::new(audit::place()),
             rates: Arc::new(rates),

@@ -8,7 +8,6 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
@@ -21,25 +20,19 @@ use futures_util::stream::{Stream, unfold};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 
 use super::auth::Caller;
 use super::extract::{self, Asked, Path, wrong_query};
 use super::position::Position;
 use super::problem::Problem;
 use super::route::{Resource, Route};
+use super::streams::StreamPlace;
 use super::{Api, shapes, wire};
-use crate::keyed_locks::{KeyedGuard, KeyedLocks};
 use crate::no_answer::NoAnswer;
 
 /// Events in a page where nothing is said, and what a stream reads at once.
 const EVENTS: usize = 100;
-
-/// Streams at the same time, of all economies together.
-const STREAMS_MAX: usize = 256;
-
-/// Streams of one economy at the same time.
-const STREAMS_PER_ECONOMY_MAX: usize = 32;
 
 /// Tells proxies such as nginx to pass each event on when it comes.
 const UNBUFFERED: (HeaderName, HeaderValue) = (
@@ -70,6 +63,7 @@ pub(super) fn routes() -> Resource {
             StatusCode::CONFLICT,
             &["position_past_head", "history_changed"],
         )
+        .no(StatusCode::UNPROCESSABLE_ENTITY, &["quota_reached"])
         .no(StatusCode::SERVICE_UNAVAILABLE, &["overloaded"])
         .reads_the_file();
     Resource {
@@ -78,24 +72,6 @@ pub(super) fn routes() -> Resource {
         routes: vec![read],
     }
 }
-
-/// Places for those who follow.
-pub(super) struct Streams {
-    all: Arc<Semaphore>,
-    per_economy: KeyedLocks<EconomyId>,
-}
-
-impl Streams {
-    pub(super) fn new() -> Self {
-        Self {
-            all: Arc::new(Semaphore::new(STREAMS_MAX)),
-            per_economy: KeyedLocks::new(STREAMS_PER_ECONOMY_MAX),
-        }
-    }
-}
-
-/// A place for one who follows.
-type Place = (OwnedSemaphorePermit, KeyedGuard<EconomyId>);
 
 /// Which events are asked for.
 #[derive(Deserialize, JsonSchema)]
@@ -139,10 +115,7 @@ pub(super) async fn read(
     if wants_stream(&headers) {
         let after = last.unwrap_or(after);
         after.check(&api, &economy, books).await?;
-        let all = api.streams.all.clone().try_acquire_owned();
-        let all = all.map_err(|_| NoAnswer::TooManyStreams)?;
-        let here = api.streams.per_economy.try_enter(economy.clone());
-        let place = (all, here.ok_or(NoAnswer::TooManyStreams)?);
+        let place = api.streams.enter(&economy, books)?;
         let followed = Followed::new(&api, caller, economy, after.seq, place);
         let stream = Sse::new(followed.into_stream()).keep_alive(KeepAlive::default());
         return Ok(([UNBUFFERED], stream).into_response());
@@ -278,11 +251,11 @@ struct Followed {
     /// Of the economy in which keys are recorded: a stream ends with its key.
     keys: EconomyNews,
     ending: watch::Receiver<bool>,
-    _place: Place,
+    _place: StreamPlace,
 }
 
 impl Followed {
-    fn new(api: &Api, caller: Caller, economy: EconomyId, after: u64, place: Place) -> Self {
+    fn new(api: &Api, caller: Caller, economy: EconomyId, after: u64, place: StreamPlace) -> Self {
         Self {
             api: api.clone(),
             caller,

@@ -108,10 +108,14 @@ async fn read(
     caller.require(Scope::Read, &economy)?;
     let state = api.bursar.state();
     let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
-    Ok(Json(shown(books, api.bursar.now())))
+    let mut view = wire::quotas(books, api.bursar.now());
+    if let Some(streams) = view.quotas.get_mut(Quota::Streams.name()) {
+        streams.used = Some(api.streams.used(&economy));
+    }
+    Ok(Json(wire::to_json(view)))
 }
 
-/// The quotas of some books, as GET answers them.
+/// The quotas of some books, as a file that nobody serves has them: no stream is open.
 pub(crate) fn shown(books: &Books, now: Timestamp) -> Value {
     wire::to_json(wire::quotas(books, now))
 }

@@ -1,0 +1,125 @@
+//! Places for event streams: so many for all economies together, and for each as many as its quota says.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bursar_ledger::{Books, EconomyId, Quota, Rejection};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::problem::Problem;
+use crate::no_answer::NoAnswer;
+
+/// Streams at the same time, of all economies together.
+const STREAMS_MAX: usize = 256;
+
+type Counts = HashMap<EconomyId, u64>;
+
+/// Places for event streams.
+pub(super) struct Streams {
+    all: Arc<Semaphore>,
+    open: Arc<Mutex<Counts>>,
+}
+
+/// A place for one stream, which is free again when this is dropped.
+pub(super) struct StreamPlace {
+    economy: EconomyId,
+    open: Arc<Mutex<Counts>>,
+    _of_all: OwnedSemaphorePermit,
+}
+
+impl Streams {
+    pub(super) fn new() -> Self {
+        Self {
+            all: Arc::new(Semaphore::new(STREAMS_MAX)),
+            open: Arc::default(),
+        }
+    }
+
+    /// Takes a place for a stream of an economy, unless its quota or the server is full.
+    pub(super) fn enter(&self, economy: &EconomyId, books: &Books) -> Result<StreamPlace, Problem> {
+        let limit = books.quota(Quota::Streams);
+        let mut open = lock(&self.open);
+        let used = open.get(economy).copied().unwrap_or(0);
+        if used >= limit {
+            let quota = Quota::Streams;
+            let full = Rejection::QuotaReached { quota, limit, used };
+            return Err(Problem::rejected(&full));
+        }
+        let of_all = Arc::clone(&self.all).try_acquire_owned();
+        let of_all = of_all.map_err(|_| NoAnswer::TooManyStreams)?;
+        open.insert(economy.clone(), used.saturating_add(1));
+        Ok(StreamPlace {
+            economy: economy.clone(),
+            open: Arc::clone(&self.open),
+            _of_all: of_all,
+        })
+    }
+
+    /// The streams of an economy that are open.
+    pub(super) fn used(&self, economy: &EconomyId) -> u64 {
+        lock(&self.open).get(economy).copied().unwrap_or(0)
+    }
+}
+
+impl Drop for StreamPlace {
+    fn drop(&mut self) {
+        let mut open = lock(&self.open);
+        let left = open
+            .get(&self.economy)
+            .copied()
+            .unwrap_or(0)
+            .saturating_sub(1);
+        // An economy without streams leaves no entry behind.
+        if left == 0 {
+            open.remove(&self.economy);
+        } else {
+            open.insert(self.economy.clone(), left);
+        }
+    }
+}
+
+fn lock(counts: &Mutex<Counts>) -> MutexGuard<'_, Counts> {
+    counts.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use bursar_ledger::{STREAMS_QUOTA, Seed, Timestamp};
+
+    use super::*;
+
+    fn economy(number: usize) -> EconomyId {
+        format!("guild-{number}").parse().expect("a name")
+    }
+
+    #[test]
+    fn streams_end_at_the_quota_and_at_the_limit_of_all() {
+        let books = Books::new(Seed::new([1; 32]), Timestamp(0));
+        let (streams, quota) = (Streams::new(), STREAMS_QUOTA);
+        let first = economy(0);
+        let enter = |economy: &EconomyId| streams.enter(economy, &books);
+        let refused = |economy: &EconomyId| {
+            let refused = enter(economy).err().expect("it is full");
+            refused.code().to_owned()
+        };
+        let mut places: Vec<StreamPlace> = Vec::new();
+        for _ in 0..quota {
+            places.push(enter(&first).ok().expect("a place"));
+        }
+        assert_eq!(
+            (streams.used(&first), refused(&first)),
+            (quota, "quota_reached".into())
+        );
+        places.pop();
+        assert_eq!(streams.used(&first), quota - 1);
+        places.push(enter(&first).ok().expect("a place that was given back"));
+
+        for number in places.len()..STREAMS_MAX {
+            places.push(enter(&economy(number)).ok().expect("a place"));
+        }
+        assert_eq!(refused(&economy(STREAMS_MAX)), "overloaded");
+        places.clear();
+        assert!(lock(&streams.open).is_empty(), "nothing is left behind");
+        assert!(enter(&first).is_ok());
+    }
+}
