@@ -181,7 +181,7 @@ async fn an_economy_has_sixteen_webhooks_and_not_one_more() {
         guild.made(&path(number), url.clone()).await;
     }
     let full = guild.put(&path(16), url.clone()).await;
-    assert_eq!(full.code(), "webhooks_full", "{}", full.json());
+    assert_eq!(full.code(), "quota_reached", "{}", full.json());
     // One that is there can still be changed.
     guild.made(&path(0), url).await;
     house.close().await;

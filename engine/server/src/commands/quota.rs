@@ -98,12 +98,12 @@ impl Economy {
         match access(&self.db)? {
             Access::Ours(lock) => self.ask_here(lock, patch).await,
             Access::Theirs(mut client) => {
-                let path = format!("/v1/economies/{}/quotas", self.economy);
+                let route = format!("/v1/economies/{}/quotas", self.economy);
                 if let Some(patch) = patch {
-                    let set = client.put(&path, &json!(patch)).await;
+                    let set = client.put(&route, &json!(patch)).await;
                     owner_says(&set.map_err(CommandError::new)?)?;
                 }
-                let shown = client.get(&path).await;
+                let shown = client.get(&route).await;
                 owner_says(&shown.map_err(CommandError::new)?)
             }
         }

@@ -104,7 +104,7 @@ mod tests {
         };
         let mut places: Vec<StreamPlace> = Vec::new();
         for _ in 0..quota {
-            places.push(enter(&first).ok().expect("a place"));
+            places.push(enter(&first).expect("a place"));
         }
         assert_eq!(
             (streams.used(&first), refused(&first)),
@@ -112,10 +112,10 @@ mod tests {
         );
         places.pop();
         assert_eq!(streams.used(&first), quota - 1);
-        places.push(enter(&first).ok().expect("a place that was given back"));
+        places.push(enter(&first).expect("a place that was given back"));
 
         for number in places.len()..STREAMS_MAX {
-            places.push(enter(&economy(number)).ok().expect("a place"));
+            places.push(enter(&economy(number)).expect("a place"));
         }
         assert_eq!(refused(&economy(STREAMS_MAX)), "overloaded");
         places.clear();
