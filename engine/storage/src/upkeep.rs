@@ -14,6 +14,37 @@ use crate::writer::WORK_MAX;
 /// Frames that may be left in the write-ahead log before long reads make way: 16 MiB.
 const LOG_FRAMES_LEFT_MAX: u64 = 4_096;
 
+/// Records after which the state is written out again.
+const CHECKPOINT_RECORDS: u64 = 50_000;
+/// Pieces of a checkpoint that are written between two batches.
+const PIECES_WRITTEN: usize = 256;
+/// Bytes of them, which the last one may cross.
+const PIECES_WRITTEN_BYTES: usize = 128 << 10;
+/// Pieces of an old checkpoint that are removed between two batches.
+const PIECES_REMOVED: usize = 1_024;
+/// Bytes of them, which the last one may cross.
+const PIECES_REMOVED_BYTES: usize = 512 << 10;
+/// Movements that gather before they are put in the order of accounts, if there is nothing else to do …
+const ORDERED_WHEN_IDLE: u64 = 4_096;
+/// … and if there is.
+const ORDERED_ANYWAY: u64 = 100_000;
+/// Movements that are put in that order between two batches, at least …
+const ORDERED_LEAST: u64 = 512;
+/// … and at most: more than a commit brings, but for an atomic batch.
+const ORDERED_MOST: u64 = 1_280;
+/// Movements beyond which more are put in order than that.
+const ORDERED_AT_ONCE: u64 = 1_000_000;
+/// How often the write-ahead log is copied into the file …
+const TIDY_EVERY: Duration = Duration::from_secs(1);
+/// … or after how much work.
+const TIDY_WORK: u64 = 8 * WORK_MAX;
+/// How often notes are written if nothing else is committed.
+const NOTES_EVERY: Duration = Duration::from_secs(1);
+/// The pause before the second try to open a file that failed …
+const REOPEN_PAUSE: Duration = Duration::from_millis(50);
+/// … and before any.
+const REOPEN_PAUSE_MAX: Duration = Duration::from_secs(2);
+
 /// How often and in which portions the writer looks after the file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pace {
@@ -61,27 +92,26 @@ impl Pace {
     /// As it is in earnest.
     pub(crate) fn standard() -> Self {
         Self {
-            checkpoint_records: 50_000,
+            checkpoint_records: CHECKPOINT_RECORDS,
             written: Portion {
-                pieces: 256,
-                bytes: 128 << 10,
+                pieces: PIECES_WRITTEN,
+                bytes: PIECES_WRITTEN_BYTES,
             },
             removed: Portion {
-                pieces: 1_024,
-                bytes: 512 << 10,
+                pieces: PIECES_REMOVED,
+                bytes: PIECES_REMOVED_BYTES,
             },
-            ordered_when_idle: 4096,
-            ordered_anyway: 100_000,
-            ordered_least: 512,
-            // More than a commit brings, but for an atomic batch.
-            ordered_most: 1_280,
-            ordered_at_once: 1_000_000,
-            tidy_every: Duration::from_secs(1),
-            tidy_work: 8 * WORK_MAX,
-            notes_every: Duration::from_secs(1),
+            ordered_when_idle: ORDERED_WHEN_IDLE,
+            ordered_anyway: ORDERED_ANYWAY,
+            ordered_least: ORDERED_LEAST,
+            ordered_most: ORDERED_MOST,
+            ordered_at_once: ORDERED_AT_ONCE,
+            tidy_every: TIDY_EVERY,
+            tidy_work: TIDY_WORK,
+            notes_every: NOTES_EVERY,
             log_frames_left: LOG_FRAMES_LEFT_MAX,
-            reopen_pause: Duration::from_millis(50),
-            reopen_pause_max: Duration::from_secs(2),
+            reopen_pause: REOPEN_PAUSE,
+            reopen_pause_max: REOPEN_PAUSE_MAX,
         }
     }
 
