@@ -144,12 +144,12 @@ fn calls_of_the_first_contract_are_the_same_on_every_host() {
         lines.push(line("buy", &bought, replies));
     }
     expect![[r#"
-        flip 30929 {"paid":0,"side":"tails","won":false}, user:1 > plugin:coinflip 7 coin
-        flip 30941 {"paid":0,"side":"heads","won":false}, user:1 > plugin:coinflip 7 coin
-        flip 37518 {"paid":14,"side":"heads","won":true}, user:1 > plugin:coinflip 7 coin, plugin:coinflip > user:1 14 coin
-        flip 37530 {"paid":14,"side":"tails","won":true}, user:1 > plugin:coinflip 7 coin, plugin:coinflip > user:1 14 coin
-        flip 25014 declined house_cannot_cover
-        buy 50181 {"item":"item:potion","paid":{"coin":50},"quantity":1}, user:1 > plugin:shop:till 50 coin, plugin:shop > user:1 1 item:potion
-        buy 52446 {"item":"item:potion","paid":{"coin":50},"quantity":1}, user:1 > plugin:shop:till 50 coin, plugin:shop > user:1 1 item:potion
-        buy 28673 declined limit_reached"#]].assert_eq(&lines.join("\n"));
+        flip 31383 {"paid":0,"side":"tails","won":false}, user:1 > plugin:coinflip 7 coin
+        flip 31395 {"paid":0,"side":"heads","won":false}, user:1 > plugin:coinflip 7 coin
+        flip 37972 {"paid":14,"side":"heads","won":true}, user:1 > plugin:coinflip 7 coin, plugin:coinflip > user:1 14 coin
+        flip 37984 {"paid":14,"side":"tails","won":true}, user:1 > plugin:coinflip 7 coin, plugin:coinflip > user:1 14 coin
+        flip 25468 declined house_cannot_cover
+        buy 50651 {"item":"item:potion","paid":{"coin":50},"quantity":1}, user:1 > plugin:shop:till 50 coin, plugin:shop > user:1 1 item:potion
+        buy 52916 {"item":"item:potion","paid":{"coin":50},"quantity":1}, user:1 > plugin:shop:till 50 coin, plugin:shop > user:1 1 item:potion
+        buy 29127 declined limit_reached"#]].assert_eq(&lines.join("\n"));
 }

@@ -26,6 +26,7 @@ mod imports;
 mod limits;
 mod manifest;
 mod plugin;
+mod prices;
 mod report;
 mod sandbox;
 mod schema;

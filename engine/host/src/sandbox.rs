@@ -11,6 +11,7 @@ use crate::limits::{
     INSTANCE_BYTES_MAX, INSTANCES_MAX, Limits, MEMORIES_MAX, SLOTS, STACK_BYTES,
     TABLE_ELEMENTS_MAX, TABLES_MAX,
 };
+use crate::prices::prices;
 
 /// Bytes of each memory and table that stay mapped between calls. Resetting a page that is there
 /// costs less than fetching a new one: 11 µs a call instead of 40 were measured.
@@ -22,6 +23,7 @@ pub(crate) fn engine(limits: &Limits) -> Result<Engine> {
     config
         // Fuel is the rule, the same in every run; epochs are the safety net.
         .consume_fuel(true)
+        .operator_cost(prices())
         .epoch_interruption(true)
         .max_wasm_stack(STACK_BYTES)
         // The same bits on every machine.

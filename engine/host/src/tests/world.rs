@@ -157,12 +157,15 @@ pub(super) fn run_draft(
     draft: Draft,
 ) -> Result<Finished, CallFailure> {
     let ran = call::run(checked, limits, draft, Box::new(origin));
-    // Two runs of one call differ in nothing but the time that they took.
-    let untimed = |finished| Finished {
+    ran.map(untimed).map_err(|unfinished| unfinished.failure)
+}
+
+/// A call without the time that it took: in nothing else do two runs of it differ.
+pub(super) fn untimed(finished: Finished) -> Finished {
+    Finished {
         cpu: Duration::ZERO,
         ..finished
-    };
-    ran.map(untimed).map_err(|unfinished| unfinished.failure)
+    }
 }
 
 /// Where a call draws from.

@@ -1,0 +1,103 @@
+//! What takes long costs fuel.
+
+use super::guest::{Guest, times};
+use super::world::{finish, replied};
+
+/// What a guest has for the operators below.
+const FIELDS: &str = "(table $t 64 funcref) (func $f) (global $x (mut f64) (f64.const 1))
+    (global $n (mut i64) (i64.const 9)) (elem $e func $f $f $f $f)";
+
+/// How much fuel an expression costs when it is done once, beside what surrounds it.
+fn price(expression: &str) -> u64 {
+    const TIMES: usize = 100;
+    let fuel = |body: &str| {
+        let mut guest = Guest::doing(&times(TIMES, body));
+        guest.fields = FIELDS.into();
+        let finished = finish(&guest);
+        assert!(replied(&finished.ending), "{:?}", finished.ending);
+        finished.fuel
+    };
+    (fuel(expression) - fuel("")) / TIMES as u64
+}
+
+/// Growing by nothing, and asking for a function, take a hundred times as long as adding.
+#[test]
+fn operators_that_call_the_host_cost_what_they_take() {
+    let adding = price("(drop (i32.add (local.get $i) (i32.const 1)))");
+    assert!(adding < 5, "{adding}");
+    for slow in [
+        "(drop (memory.grow (i32.const 0)))",
+        "(drop (table.grow $t (ref.null func) (i32.const 0)))",
+        "(drop (ref.func $f))",
+    ] {
+        assert!(price(slow) >= 200, "{slow}: {}", price(slow));
+    }
+    for call in [
+        "(memory.fill (i32.const 512) (i32.const 0) (i32.const 0))",
+        "(table.init $t $e (i32.const 0) (i32.const 0) (i32.const 0))",
+        "(elem.drop $e)",
+    ] {
+        assert!(price(call) >= 40, "{call}: {}", price(call));
+    }
+}
+
+#[test]
+fn what_is_done_for_each_page_and_element_is_paid_for_each() {
+    let page = "(drop (memory.grow (i32.const 1)))";
+    assert!(price(page) >= 200 + 255, "{}", price(page));
+    let apart = |expression: &str| {
+        let by = |count: &str| price(&expression.replace("COUNT", count));
+        by("3") - by("1")
+    };
+    for (expression, each) in [
+        (
+            "(drop (table.grow $t (ref.null func) (i32.const COUNT)))",
+            5,
+        ),
+        (
+            "(table.copy $t $t (i32.const 0) (i32.const 9) (i32.const COUNT))",
+            5,
+        ),
+        (
+            "(table.init $t $e (i32.const 0) (i32.const 0) (i32.const COUNT))",
+            5,
+        ),
+        (
+            "(table.fill $t (i32.const 0) (ref.null func) (i32.const COUNT))",
+            2,
+        ),
+        (
+            "(memory.copy (i32.const 512) (i32.const 9) (i32.const COUNT))",
+            1,
+        ),
+        (
+            "(memory.fill (i32.const 512) (i32.const 9) (i32.const COUNT))",
+            1,
+        ),
+    ] {
+        assert_eq!(apart(expression), 2 * each, "{expression}");
+    }
+}
+
+#[test]
+fn divisions_and_roots_cost_more_than_sums() {
+    for (expression, least) in [
+        (
+            "(global.set $n (i64.div_u (i64.const -1) (i64.or (global.get $n) (i64.const 7))))",
+            5,
+        ),
+        (
+            "(global.set $n (i64.rem_s (i64.const -1) (i64.or (global.get $n) (i64.const 7))))",
+            5,
+        ),
+        ("(global.set $x (f64.div (f64.const 1) (global.get $x)))", 8),
+        ("(global.set $x (f64.sqrt (global.get $x)))", 12),
+        ("(global.set $x (f64.nearest (global.get $x)))", 5),
+    ] {
+        assert!(
+            price(expression) >= least,
+            "{expression}: {}",
+            price(expression)
+        );
+    }
+}
