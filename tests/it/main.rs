@@ -37,6 +37,7 @@ mod command_line;
 mod complaints;
 mod conflicts;
 mod crash;
+mod crowds;
 mod daily;
 mod described;
 mod economies;

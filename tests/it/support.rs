@@ -59,7 +59,11 @@ impl House {
             ticks: clock::running(),
             limits: Limits::standard(),
             compiler: compiler(),
-            calls: CallBounds::standard(),
+            calls: CallBounds {
+                // Stories do not depend on how fast the machine is.
+                wait: Duration::from_mins(10),
+                ..CallBounds::standard()
+            },
             schedules: Some(Duration::from_secs(1)),
             webhooks: WebhookSetup::standard(),
         };

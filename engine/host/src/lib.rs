@@ -7,7 +7,6 @@
 //! * `call` runs one action in a fresh store, with fuel, a deadline and limits on memory and on
 //!   what crosses the border. What it learns and asks goes through a [`Draft`](bursar_ledger::Draft),
 //!   which alone knows what a plugin may touch.
-//! * `workers` are threads of their own for guests, below the priority of those that move money.
 //!
 //! * `compiler` has components compiled by a child process, after the static limits and on no
 //!   request's path; `cache` keeps what it made, under a key of its own.
@@ -33,8 +32,6 @@ mod schema;
 mod teller;
 mod text;
 mod ticker;
-mod turns;
-mod workers;
 
 #[cfg(test)]
 mod tests;
@@ -43,10 +40,10 @@ pub use cache::Cache;
 pub use call::{CallFailure, Finished, NotRepeated, Repeated, Unfinished};
 pub use check::Checked;
 pub use compiler::{Compiler, compile_for_parent};
+pub use cpu_time::of_this_thread as thread_cpu_time;
 pub use guest::{LogLevel, LogLine};
 pub use limits::{Limits, UPLOAD_BYTES_MAX, WORKERS_MAX};
 pub use manifest::{Action, Manifest, ManifestSchedule, Odds, Stake};
 pub use plugin::{Attempted, LoadedPlugin, PluginHost};
 pub use report::{Finding, NotReady, Place, Report};
 pub use schema::SchemaError;
-pub use workers::{Busy, Workers};

@@ -8,7 +8,9 @@ mod components;
 mod conflicts;
 mod follow;
 mod followers;
+mod gates;
 mod nonces;
+mod places;
 mod preview;
 mod rounds;
 mod schedules;
@@ -16,6 +18,7 @@ mod seeds;
 mod start;
 mod switch_off;
 mod tries;
+mod workers;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -129,10 +132,13 @@ impl Bursar {
         &self.parts.storage
     }
 
-    /// Ends calls under way, serves what is queued and closes the file. Blocks until that is done.
-    /// False if the file had been given up before.
+    /// Ends calls under way, serves what is queued and closes the file. Blocks until that is done, but not
+    /// for a plugin that does not end. False if the file had been given up before.
     pub fn stop(&self) -> bool {
-        self.parts.calls.stop();
+        if !self.parts.calls.stop() {
+            // What it comes to finds the file closed; what it has drawn is burned at the next start.
+            tracing::warn!("a plugin is still running; the service ends without it");
+        }
         self.parts.storage.close()
     }
 

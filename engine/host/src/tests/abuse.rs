@@ -1,11 +1,11 @@
 //! Guests that take all that they can get, and a bit more.
 
-use std::sync::mpsc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::guest::{Guest, times};
 use super::world::{checked, draft, fault, fault_of, finish, host, load, replied};
+use crate::Limits;
 use crate::limits::{LOG_BYTES_MAX, REPLY_BYTES_MAX};
-use crate::{Limits, Workers};
 
 /// Pages of 64 KiB in the memory that a call may have.
 const PAGES: usize = Limits::standard().memory_bytes / 65_536;
@@ -141,22 +141,12 @@ fn panic_of_the_host_within_an_import_costs_its_own_call_only() {
     let draws = checked(&Guest::doing(
         "(drop (call $host-fair-below (i32.const 6) (i32.const 0) (i32.const 0)))",
     ));
-    let workers = Workers::start(1, 4).unwrap();
-    let (say, heard) = mpsc::channel();
-    let draws = std::sync::Arc::new(draws);
-    let run = |origin: crate::guest::Origin| {
-        let (draws, say) = (std::sync::Arc::clone(&draws), say.clone());
-        let job = move || {
-            let ran = crate::call::run(&draws, &Limits::standard(), draft(), origin);
-            say.send(replied(&ran.unwrap().ending)).unwrap();
-        };
-        let (economy, plugin) = ("guild".parse().unwrap(), "game".parse().unwrap());
-        workers.submit(&economy, &plugin, Box::new(job)).unwrap();
-    };
     // Where a call draws from is asked within its first draw, on the guest's stack.
-    run(Box::new(|_| panic!("a bug")));
-    run(Box::new(super::world::origin));
-    assert_eq!(heard.recv(), Ok(true), "the worker goes on");
-    workers.stop();
-    assert!(heard.try_recv().is_err(), "the other has no outcome");
+    let run = |origin: crate::guest::Origin| {
+        let ran = || crate::call::run(&draws, &Limits::standard(), draft(), origin);
+        catch_unwind(AssertUnwindSafe(ran))
+    };
+    assert!(run(Box::new(|_| panic!("a bug"))).is_err());
+    let next = run(Box::new(super::world::origin)).expect("the thread goes on");
+    assert!(replied(&next.unwrap().ending));
 }

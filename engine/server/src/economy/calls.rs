@@ -5,64 +5,83 @@
 //! that something has changed since. Then it runs again, with the same time and the same draws, alone in
 //! its plugin's lane.
 //!
-//! Calls are bounded in all, per economy and per plugin before anything of them is kept, and economies
-//! and the plugins in them take turns at the workers: a plugin that thinks long holds up its own calls.
+//! Calls are bounded in all, per economy and per plugin before anything of them is kept (`places`), and in the
+//! time for which they wait. Economies and the plugins in them take turns at the workers by the time that
+//! they use (`workers`): a plugin that thinks long holds up its own calls.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
-use bursar_host::{Attempted, Busy, LoadedPlugin, Unfinished, WORKERS_MAX, Workers};
+use bursar_host::{Attempted, LoadedPlugin, Unfinished, WORKERS_MAX};
 use bursar_ledger::{
     AccountId, Books, CallRequest, DrawOrigin, EconomyId, PluginId, SpendLimit, Timestamp,
     TransferCap,
 };
 use bursar_storage::{Answer, Failure, IdempotencyKey};
 use serde_json::Value;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
 
+use super::gates::Gates;
+use super::places::{Place, Places};
+use super::workers::{Busy, Workers};
 use super::{Asked, Asking, Bursar};
-use crate::keyed_locks::{KeyedGuard, KeyedLocks};
+use crate::keyed_locks::KeyedLocks;
 use crate::no_answer::NoAnswer;
 use crate::random;
 
-/// How many calls there may be at the same time.
+/// How many calls there may be at the same time, and how long they wait.
+///
+/// A call takes one place for each KiB of its request, or part of one, from the moment that it is let in
+/// until it has ended. One that finds no place is turned away.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CallBounds {
     /// Threads on which plugins run.
     pub workers: usize,
-    /// Calls under way, of all economies together; one more is turned away.
+    /// Places of all economies together.
     pub calls: usize,
-    /// Calls under way in one economy; one more is turned away.
+    /// Places of one economy. It also never has more than it leaves free, so that however few economies
+    /// keep the server busy, there is room for one more.
     pub calls_per_economy: usize,
-    /// Calls under way of one plugin in one economy; one more is turned away.
+    /// Places of one plugin in one economy.
     pub calls_per_plugin: usize,
+    /// How long a call waits to be begun; then it is turned away.
+    pub wait: Duration,
 }
 
 impl CallBounds {
-    /// The bounds of a server: plugins get all cores but one, so that the writer and the API always
-    /// have somewhere to run, and at most [`WORKERS_MAX`]; 512 calls, 256 of them in one economy
-    /// and 192 of one plugin there.
+    /// The bounds of a server. Plugins get all cores but one, so that the writer and the API always have
+    /// somewhere to run, but at least two workers and at most [`WORKERS_MAX`]: with a single one, whoever
+    /// has it is waited for. 4,096 places, of which one economy may take 1,536 and one plugin there 1,024;
+    /// 30 s.
     pub fn standard() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
-            workers: cores.saturating_sub(1).clamp(1, WORKERS_MAX),
-            calls: 512,
-            calls_per_economy: 256,
-            calls_per_plugin: 192,
+            workers: cores.saturating_sub(1).clamp(2, WORKERS_MAX),
+            calls: 4_096,
+            calls_per_economy: 1_536,
+            calls_per_plugin: 1_024,
+            wait: Duration::from_secs(30),
         }
     }
 }
 
+/// How long the end of the service waits for calls that run: longer than the deadline of one that has not
+/// drawn.
+const STOP_PATIENCE: Duration = Duration::from_secs(5);
+
 /// What calls share.
 pub(super) struct Calls {
     workers: Workers,
-    all: Arc<Semaphore>,
-    per_economy: KeyedLocks<EconomyId>,
-    per_plugin: KeyedLocks<(EconomyId, PluginId)>,
+    places: Places,
+    wait: Duration,
     /// Calls under way, by key: the second of two waits for the answer of the first.
     flights: KeyedLocks<(EconomyId, IdempotencyKey)>,
     /// Where calls go that have met a conflict: one at a time, in order of arrival.
     pub(super) lanes: KeyedLocks<(EconomyId, PluginId)>,
+    /// Through which the calls of a plugin pass when they run, so that one can be alone.
+    pub(super) gates: Gates,
 }
 
 impl Calls {
@@ -70,25 +89,23 @@ impl Calls {
         Ok(Self {
             workers: Workers::start(bounds.workers, bounds.calls)
                 .map_err(|_| NoAnswer::Bug("no threads for guests can be started"))?,
-            all: Arc::new(Semaphore::new(bounds.calls)),
-            per_economy: KeyedLocks::new(bounds.calls_per_economy),
-            per_plugin: KeyedLocks::new(bounds.calls_per_plugin),
+            places: Places::new(&bounds),
+            wait: bounds.wait,
             flights: KeyedLocks::new(1),
             lanes: KeyedLocks::new(1),
+            gates: Gates::new(),
         })
     }
 
-    /// Ends what runs and drops what waits.
-    pub(super) fn stop(&self) {
-        self.workers.stop();
+    /// Drops what waits, and waits a while for what runs. False if something was still running then.
+    pub(super) fn stop(&self) -> bool {
+        self.workers.stop(STOP_PATIENCE)
     }
-}
 
-/// A place for a call. It is free again when this is dropped.
-pub(super) struct Admitted {
-    _in_all: OwnedSemaphorePermit,
-    _of_economy: KeyedGuard<EconomyId>,
-    _of_plugin: KeyedGuard<(EconomyId, PluginId)>,
+    /// Until when a call that arrives now may wait to be begun.
+    pub(super) fn patience(&self) -> Instant {
+        Instant::now() + self.wait
+    }
 }
 
 /// A call that is asked for.
@@ -138,36 +155,26 @@ impl Bursar {
         let Some(key) = asking.key.clone() else {
             return Err(NoAnswer::Bug("a call has a key"));
         };
-        let admitted = self.admit(&asking.economy, &calling.plugin)?;
+        let bytes = asking.request.as_str().len();
+        let place = self.admit(&asking.economy, &calling.plugin, bytes)?;
         let bursar = self.clone();
         let call = tokio::spawn(async move {
-            let _admitted = admitted;
+            let _place = place;
             bursar.call_to_the_end(asking, key, calling).await
         });
         call.await
             .unwrap_or_else(|_| Err(NoAnswer::Bug("the call broke off; ask again")))
     }
 
-    /// A place for a call, in all, in its economy and of its plugin, before anything of it is kept.
+    /// A place for a call whose request has so many bytes, before anything of it is kept.
     pub(super) fn admit(
         &self,
         economy: &EconomyId,
         plugin: &PluginId,
-    ) -> Result<Admitted, NoAnswer> {
-        let calls = &self.parts.calls;
-        let in_all = Arc::clone(&calls.all).try_acquire_owned();
-        let of_plugin = (economy.clone(), plugin.clone());
-        Ok(Admitted {
-            _in_all: in_all.map_err(|_| NoAnswer::Busy)?,
-            _of_economy: calls
-                .per_economy
-                .try_enter(economy.clone())
-                .ok_or(NoAnswer::Busy)?,
-            _of_plugin: calls
-                .per_plugin
-                .try_enter(of_plugin)
-                .ok_or(NoAnswer::Busy)?,
-        })
+        bytes: usize,
+    ) -> Result<Place, NoAnswer> {
+        let place = self.parts.calls.places.take(economy, plugin, bytes);
+        place.ok_or(NoAnswer::Busy)
     }
 
     async fn call_to_the_end(
@@ -176,21 +183,26 @@ impl Bursar {
         key: IdempotencyKey,
         calling: Calling,
     ) -> Result<Answer, NoAnswer> {
+        let until = self.parts.calls.patience();
         let flight = (asking.economy.clone(), key.clone());
         let _flight = self.parts.calls.flights.enter(flight).await;
         let call = calling.into_request(key.as_str(), self.now());
-        let reply = self.try_until_it_commits(&asking, call, &|_| true).await?;
+        let reply = self
+            .try_until_it_commits(&asking, call, until, &|_| true)
+            .await?;
         self.answered(Asked::of(&asking), reply).await
     }
 
-    /// Has something done on a worker, when it is the turn of a plugin and its economy.
+    /// Has something done on a worker, when it is the turn of a plugin and its economy. If that is not
+    /// `until` then, it is not done.
     pub(super) async fn on_worker<T: Send + 'static>(
         &self,
         economy: &EconomyId,
         plugin: &PluginId,
+        until: Option<Instant>,
         work: impl FnOnce(&Self) -> Result<T, NoAnswer> + Send + 'static,
     ) -> Result<T, NoAnswer> {
-        let (respond, done) = oneshot::channel();
+        let (respond, mut done) = oneshot::channel();
         let bursar = self.clone();
         let job = move || {
             let bug = Err(NoAnswer::Bug("a bug was met in a call; nothing has moved"));
@@ -199,10 +211,19 @@ impl Bursar {
         };
         let workers = &self.parts.calls.workers;
         let submitted = workers.submit(economy, plugin, Box::new(job));
-        submitted.map_err(|Busy| NoAnswer::Busy)?;
+        let submitted = submitted.map_err(|Busy| NoAnswer::Busy)?;
+        let in_time = match until {
+            Some(until) => timeout_at(until, &mut done).await.ok(),
+            None => None,
+        };
+        let done = match in_time {
+            Some(done) => done,
+            None if until.is_some() && workers.take_back(&submitted) => return Err(NoAnswer::Busy),
+            // It may wait, or it has begun: then it comes to an end.
+            None => done.await,
+        };
         // Without an answer the job was dropped: the service is ending.
-        done.await
-            .unwrap_or(Err(NoAnswer::Writer(Failure::Unavailable)))
+        done.unwrap_or(Err(NoAnswer::Writer(Failure::Unavailable)))
     }
 
     /// Runs a call over these books, on this very thread. `draw_from` says where draws come from, if it

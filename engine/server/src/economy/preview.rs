@@ -55,11 +55,13 @@ impl Bursar {
         economy: EconomyId,
         calling: Calling,
     ) -> Result<Answer, NoAnswer> {
-        let admitted = self.admit(&economy, &calling.plugin)?;
+        let bytes = calling.arguments.to_string().len();
+        let place = self.admit(&economy, &calling.plugin, bytes)?;
         let bursar = self.clone();
+        let until = self.parts.calls.patience();
         let call = calling.into_request(NO_KEY, self.now());
         let previewed = tokio::spawn(async move {
-            let _admitted = admitted;
+            let _place = place;
             let (of, plugin, seed) = (economy.clone(), call.plugin.clone(), random::seed());
             let work = move |bursar: &Self| {
                 let state = bursar.state();
@@ -71,7 +73,8 @@ impl Bursar {
                 let ended = bursar.run_here(&books, call, draw_from)?;
                 Ok((ended, books))
             };
-            let (ended, books) = bursar.on_worker(&economy, &plugin, work).await?;
+            let previewed = bursar.on_worker(&economy, &plugin, Some(until), work);
+            let (ended, books) = previewed.await?;
             let attempted = ended.map_err(|unfinished| NoAnswer::CallFailed(unfinished.failure))?;
             let act = Act::Call(Box::new(attempted.result));
             let books = Arc::unwrap_or_clone(books);

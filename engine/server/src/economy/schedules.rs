@@ -149,7 +149,8 @@ impl Bursar {
 
     /// One due time. It has no idempotency key: the books know whether it has had its run.
     async fn run_once(&self, place: &Place, due: Timestamp) -> Result<(), NoAnswer> {
-        let _admitted = self.admit(&place.economy, &place.plugin)?;
+        let _place = self.admit(&place.economy, &place.plugin, 0)?;
+        let until = self.parts.calls.patience();
         let Place {
             economy,
             plugin,
@@ -177,7 +178,8 @@ impl Bursar {
                 schedule.is_some_and(|schedule| schedule.next_due == due)
             }
         };
-        self.try_until_it_commits(&asking, call, &stays).await?;
+        self.try_until_it_commits(&asking, call, until, &stays)
+            .await?;
         Ok(())
     }
 }

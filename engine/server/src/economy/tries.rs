@@ -1,7 +1,8 @@
 //! A call's tries: until it commits, or comes to nothing.
 //!
 //! All of them have the same time and the same draws. The first runs freely, each further one alone in its
-//! plugin's lane. However it ends, what was drawn in any of them is on record then; and nothing that
+//! plugin's lane, and the later ones while no other call of the plugin runs at all: then only others than the
+//! plugin's own calls can overtake it. However it ends, what was drawn in any of them is on record then; and nothing that
 //! could tell of it has left the process before.
 
 use bursar_host::{Attempted, CallFailure, LogLine, Unfinished};
@@ -9,6 +10,7 @@ use bursar_ledger::{
     Act, Books, CallRequest, CallResult, Digest, DrawOrigin, EconomyId, Ending, Transcript,
 };
 use bursar_storage::{Failure, Receiver, Reply, Stored};
+use tokio::time::{Instant, timeout_at};
 
 use super::switch_off::{Run, verdict_of, verdict_of_failure};
 use super::{Asking, Bursar, submission};
@@ -16,6 +18,10 @@ use crate::no_answer::NoAnswer;
 
 /// How often a call runs before it is given up as a conflict: once freely, then in its lane.
 const TRIES_MAX: usize = 8;
+
+/// The first try for which no other call of the plugin runs. Those before it cost the others nothing; but
+/// where all calls of a plugin change the same thing, as bids do, each may be overtaken every time.
+const ALONE_FROM: usize = 3;
 
 /// What one try of a call came to.
 enum Tried {
@@ -39,15 +45,17 @@ struct Sent {
 }
 
 impl Bursar {
-    /// Runs a call until it commits, as long as it is wanted.
+    /// Runs a call until it commits, as long as it is wanted. It waits `until` then to be begun, and before
+    /// its first draw to be begun again.
     pub(super) async fn try_until_it_commits(
         &self,
         asking: &Asking,
         call: CallRequest,
+        until: Instant,
         wanted: &(dyn Fn(&Books) -> bool + Send + Sync),
     ) -> Result<Reply, NoAnswer> {
         let mut drawn = None;
-        let tried = self.tries(asking, &call, wanted, &mut drawn).await;
+        let tried = self.tries(asking, &call, until, wanted, &mut drawn).await;
         match (&tried, drawn) {
             (Ok(Reply::Answered(_)), _) => self.parts.nonces.forget(&asking.economy, &call),
             (Ok(Reply::Stale | Reply::KeyReused | Reply::NoEconomy) | Err(_), None) => {}
@@ -70,20 +78,32 @@ impl Bursar {
         &self,
         asking: &Asking,
         call: &CallRequest,
+        until: Instant,
         wanted: &(dyn Fn(&Books) -> bool + Send + Sync),
         drawn: &mut Option<DrawOrigin>,
     ) -> Result<Reply, NoAnswer> {
         let (economy, conflicts) = (&asking.economy, &self.parts.conflicts);
+        let calls = &self.parts.calls;
+        let name = (economy.clone(), call.plugin.clone());
         let mut _lane = None;
         for attempt in 0..TRIES_MAX {
             if attempt > 0 {
                 conflicts.count_again(economy, &call.plugin);
             }
+            // One that has drawn is brought to an end, if it can be.
+            let until = drawn.is_none().then_some(until);
             if attempt == 1 {
-                let name = (economy.clone(), call.plugin.clone());
-                _lane = Some(self.parts.calls.lanes.enter(name).await);
+                let entering = calls.lanes.enter(name.clone());
+                _lane = Some(no_later(until, entering).await?);
             }
-            let sent = match self.try_once(asking, call, attempt, drawn.clone()).await? {
+            // Held until the writer has answered: one that is alone must find nothing changed.
+            let _passed = if attempt < ALONE_FROM {
+                no_later(until, calls.gates.pass(&name)).await?
+            } else {
+                no_later(until, calls.gates.pass_alone(&name)).await?
+            };
+            let tried = self.try_once(asking, call, attempt, until, drawn.clone());
+            let sent = match tried.await? {
                 Tried::Known(stored) => {
                     let answer = stored.answer_to(&asking.request);
                     let answer = answer.map_err(|field| NoAnswer::KeyReused { field })?;
@@ -140,6 +160,7 @@ impl Bursar {
         asking: &Asking,
         call: &CallRequest,
         attempt: usize,
+        until: Option<Instant>,
         drawn: Option<DrawOrigin>,
     ) -> Result<Tried, NoAnswer> {
         let (of, asking, request) = (asking.economy.clone(), asking.clone(), call.clone());
@@ -182,7 +203,7 @@ impl Bursar {
                 reply,
             }))
         };
-        self.on_worker(&of, &call.plugin, work).await
+        self.on_worker(&of, &call.plugin, until, work).await
     }
 
     /// Puts on record that a call has drawn which came to nothing. It has no answer that is kept: another
@@ -226,6 +247,20 @@ impl Bursar {
         if let Err(problem) = self.act(asking, Act::BurnNonces { nonces }).await {
             tracing::warn!(%economy, %problem, "a nonce is burned at the next start");
         }
+    }
+}
+
+/// What is waited for no later than that.
+async fn no_later<T>(
+    until: Option<Instant>,
+    waiting: impl Future<Output = T>,
+) -> Result<T, NoAnswer> {
+    match until {
+        Some(until) => {
+            let waited = timeout_at(until, waiting).await;
+            waited.map_err(|_| NoAnswer::Busy)
+        }
+        None => Ok(waiting.await),
     }
 }
 
