@@ -31,7 +31,7 @@ const NO_LIMITS: &[(&str, &str)] = &[
         "server::position::MARK_DIGITS",
         "part of the format of positions",
     ),
-    ("host::workers::NICENESS", "a priority of threads"),
+    ("server::workers::NICENESS", "a priority of threads"),
     ("ledger::economy::MILLISECONDS", "a day, as a unit"),
     ("server::setup::MINUTE", "a unit of time"),
     ("server::setup::HOUR", "a unit of time"),

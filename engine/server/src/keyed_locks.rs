@@ -39,13 +39,6 @@ impl<K: Hash + Eq + Clone> KeyedLocks<K> {
         guard
     }
 
-    /// A place, if one is free now.
-    pub(crate) fn try_enter(&self, name: K) -> Option<KeyedGuard<K>> {
-        let (lock, mut guard) = self.approach(name);
-        guard.held = Some(lock.try_acquire_owned().ok()?);
-        Some(guard)
-    }
-
     /// The guard exists before the wait, so that giving up the wait tidies up as well.
     fn approach(&self, name: K) -> (Arc<Semaphore>, KeyedGuard<K>) {
         let new = || Arc::new(Semaphore::new(self.places));
@@ -99,13 +92,18 @@ mod tests {
 
     #[tokio::test]
     async fn places_end_at_their_number_and_come_back() {
-        let locks = KeyedLocks::new(2);
-        let places = [locks.try_enter("a"), locks.try_enter("a")];
-        assert!(places.iter().all(Option::is_some));
-        assert!(locks.try_enter("a").is_none());
-        assert!(locks.try_enter("b").is_some());
-        drop(places);
-        assert!(locks.try_enter("a").is_some());
+        let locks = Arc::new(KeyedLocks::new(2));
+        let (first, second) = (locks.enter("a").await, locks.enter("a").await);
+        let waiting = tokio::spawn({
+            let locks = Arc::clone(&locks);
+            async move { drop(locks.enter("a").await) }
+        });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        drop(locks.enter("b").await);
+        drop(first);
+        waiting.await.expect("the third one enters");
+        drop(second);
         assert!(open(&locks.locks).is_empty(), "nobody is there any more");
     }
 

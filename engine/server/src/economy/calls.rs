@@ -31,6 +31,21 @@ use crate::keyed_locks::KeyedLocks;
 use crate::no_answer::NoAnswer;
 use crate::random;
 
+/// Threads on which plugins run, also on a machine with fewer cores: who has a single one is waited for.
+const WORKERS_MIN: usize = 2;
+
+/// Places for calls, of all economies together.
+const CALLS_MAX: usize = 4_096;
+
+/// Places for calls of one economy.
+const CALLS_PER_ECONOMY_MAX: usize = 1_536;
+
+/// Places for calls of one plugin in one economy: twice a crowd of 512.
+const CALLS_PER_PLUGIN_MAX: usize = 1_024;
+
+/// How long a call waits to be begun. Most clients have given up by then.
+const CALL_WAIT: Duration = Duration::from_secs(30);
+
 /// How many calls there may be at the same time, and how long they wait.
 ///
 /// A call takes one place for each KiB of its request, or part of one, from the moment that it is let in
@@ -52,17 +67,15 @@ pub struct CallBounds {
 
 impl CallBounds {
     /// The bounds of a server. Plugins get all cores but one, so that the writer and the API always have
-    /// somewhere to run, but at least two workers and at most [`WORKERS_MAX`]: with a single one, whoever
-    /// has it is waited for. 4,096 places, of which one economy may take 1,536 and one plugin there 1,024;
-    /// 30 s.
+    /// somewhere to run, but at least [`WORKERS_MIN`] threads and at most [`WORKERS_MAX`].
     pub fn standard() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
-            workers: cores.saturating_sub(1).clamp(2, WORKERS_MAX),
-            calls: 4_096,
-            calls_per_economy: 1_536,
-            calls_per_plugin: 1_024,
-            wait: Duration::from_secs(30),
+            workers: cores.saturating_sub(1).clamp(WORKERS_MIN, WORKERS_MAX),
+            calls: CALLS_MAX,
+            calls_per_economy: CALLS_PER_ECONOMY_MAX,
+            calls_per_plugin: CALLS_PER_PLUGIN_MAX,
+            wait: CALL_WAIT,
         }
     }
 }
