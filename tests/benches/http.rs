@@ -213,6 +213,7 @@ fn start(runtime: &Runtime, file: std::path::PathBuf) -> (String, String, onesho
         calls: CallBounds::standard(),
         schedules: Some(Duration::from_secs(1)),
         webhooks: WebhookSetup::standard(),
+        stop_patience: bursar_server::serve::STOP_PATIENCE,
     };
     let server = runtime.block_on(Server::start(setup)).unwrap();
     let (address, key) = (

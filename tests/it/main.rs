@@ -41,6 +41,7 @@ mod crowds;
 mod daily;
 mod described;
 mod economies;
+mod ending;
 mod events;
 mod exactly_once;
 mod fair;

@@ -11,7 +11,7 @@ use bursar_server::client::{Address, Client, Response};
 use bursar_server::clock;
 use bursar_server::economy::CallBounds;
 use bursar_server::http::render;
-use bursar_server::serve::{Server, Setup};
+use bursar_server::serve::{Ended, STOP_PATIENCE, Server, Setup};
 use bursar_server::webhooks::WebhookSetup;
 use bursar_storage::{AuditReport, Storage, audit_file};
 use bytes::Bytes;
@@ -38,7 +38,7 @@ pub(crate) struct House {
     /// The file that is served, for what cannot be asked over HTTP.
     pub(crate) storage: Storage,
     stop: oneshot::Sender<()>,
-    running: JoinHandle<bool>,
+    running: JoinHandle<Ended>,
 }
 
 impl House {
@@ -66,6 +66,7 @@ impl House {
             },
             schedules: Some(Duration::from_secs(1)),
             webhooks: WebhookSetup::standard(),
+            stop_patience: STOP_PATIENCE,
         };
         change(&mut setup);
         let mut house = Self::open(folder, setup.clone()).await;
@@ -93,15 +94,12 @@ impl House {
 
     /// Stops the server in order and starts another one on the same file.
     pub(crate) async fn restarted(self) -> Self {
-        self.stop.send(()).expect("the server runs");
-        assert!(
-            self.running.await.expect("the server ends"),
-            "the file was closed in order"
-        );
-        let setup = self.setup.expect("how it was set up");
-        let mut house = Self::open(self.folder, setup.clone()).await;
+        let setup = self.setup.clone().expect("how it was set up");
+        let admin_key = self.admin_key.clone();
+        let folder = self.left_behind().await;
+        let mut house = Self::open(folder, setup.clone()).await;
         house.setup = Some(setup);
-        house.admin_key = self.admin_key;
+        house.admin_key = admin_key;
         house
     }
 
@@ -170,22 +168,27 @@ impl House {
 
     /// Stops the server in order and leaves the file behind, for a process of its own.
     pub(crate) async fn left_behind(self) -> TempDir {
+        let (folder, ended) = self.stopped().await;
+        assert_eq!(ended, Ended::InOrder);
+        folder
+    }
+
+    /// Stops the server, and says how it ended.
+    pub(crate) async fn stopped(self) -> (TempDir, Ended) {
         self.stop.send(()).expect("the server runs");
-        assert!(
-            self.running.await.expect("the server ends"),
-            "the file was closed in order"
-        );
-        self.folder
+        (self.folder, self.running.await.expect("the server ends"))
+    }
+
+    /// How the server ended that was not asked to; waited for up to a minute.
+    pub(crate) async fn ended_by_itself(self) -> Ended {
+        let ended = tokio::time::timeout(Duration::from_mins(1), self.running).await;
+        ended.expect("it ends").expect("the server ends")
     }
 
     /// Stops the server in order and audits the file: every story ends with every promise kept.
     pub(crate) async fn close(self) -> AuditReport {
-        self.stop.send(()).expect("the server runs");
-        assert!(
-            self.running.await.expect("the server ends"),
-            "the file was closed in order"
-        );
-        audited(&self.folder.path().join("test.db"))
+        let folder = self.left_behind().await;
+        audited(&folder.path().join("test.db"))
     }
 }
 
@@ -430,9 +433,25 @@ impl Process {
 
     /// Asks it to stop. True if it ended in order.
     pub(crate) fn stop(mut self) -> bool {
+        self.terminate();
+        self.child.wait().unwrap().success()
+    }
+
+    /// Sends SIGTERM.
+    pub(crate) fn terminate(&self) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
         kill_process(pid, Signal::TERM).unwrap();
-        self.child.wait().unwrap().success()
+    }
+
+    /// Its exit code, once it ends by itself; waited for up to a minute.
+    pub(crate) fn exit_code(&mut self) -> Option<i32> {
+        for _ in 0..1_200 {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("the process goes on");
     }
 }
 

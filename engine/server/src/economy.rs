@@ -132,10 +132,16 @@ impl Bursar {
         &self.parts.storage
     }
 
+    /// Ends calls under way. Blocks until that is done, but not for a plugin that does not end: then
+    /// false.
+    pub fn end_calls(&self) -> bool {
+        self.parts.calls.stop()
+    }
+
     /// Ends calls under way, serves what is queued and closes the file. Blocks until that is done, but not
     /// for a plugin that does not end. False if the file had been given up before.
     pub fn stop(&self) -> bool {
-        if !self.parts.calls.stop() {
+        if !self.end_calls() {
             // What it comes to finds the file closed; what it has drawn is burned at the next start.
             tracing::warn!("a plugin is still running; the service ends without it");
         }

@@ -1,6 +1,7 @@
 //! A running server: its start, the first key, and the orderly end.
 
 mod door;
+mod ending;
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use axum::Router;
 use bursar_host::{Cache, Compiler, Limits, PluginHost};
 use bursar_ledger::{IdError, KeyId, KeyMode, KeyPatch, Scope};
-use bursar_storage::{Clock, FileLock, Owner, Storage, StorageError, beside};
+use bursar_storage::{Clock, FileLock, Owner, Storage, StorageError, WriterState, beside};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -25,6 +26,8 @@ use crate::rate::Rates;
 use crate::webhooks::{WebhookSetup, Webhooks};
 use crate::{http, random};
 use door::Door;
+pub use ending::Ended;
+use ending::Ending;
 
 /// Connections at the same time; more wait to be accepted.
 const CONNECTIONS_MAX: usize = 4096;
@@ -32,8 +35,8 @@ const CONNECTIONS_MAX: usize = 4096;
 /// Connections of the owner's own commands at the same time.
 const OWNER_CONNECTIONS_MAX: usize = 16;
 
-/// How long requests under way may take to end once the server is stopping.
-const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
+/// The time that a server has to end in order, unless it is set up otherwise.
+pub const STOP_PATIENCE: Duration = Duration::from_secs(20);
 
 /// How often server seeds are looked after.
 const SEEDS_SWEEP: Duration = Duration::from_mins(1);
@@ -66,6 +69,8 @@ pub struct Setup {
     pub webhooks: WebhookSetup,
     /// How often is looked at what plugins do by themselves; never, where nothing is to run.
     pub schedules: Option<Duration>,
+    /// How long the server has to end in order. What has not ended by then is left behind.
+    pub stop_patience: Duration,
 }
 
 /// Why a server does not start.
@@ -105,6 +110,7 @@ pub struct Server {
     router: Router,
     webhooks: Webhooks,
     schedules: Option<Duration>,
+    stop_patience: Duration,
     /// True once the service is to end.
     stopping: watch::Sender<bool>,
     tcp: Option<TcpListener>,
@@ -160,6 +166,7 @@ impl Server {
             router,
             webhooks,
             schedules: setup.schedules,
+            stop_patience: setup.stop_patience,
             stopping,
             tcp,
             owner_socket,
@@ -185,9 +192,9 @@ impl Server {
         self.admin_key.as_deref()
     }
 
-    /// Serves until `stop` is done; then ends requests under way, serves what is queued, and closes
-    /// the file. True if all of it went well.
-    pub async fn run(self, stop: impl Future<Output = ()>) -> bool {
+    /// Serves until `stop` is done, or until the writer gives the file up; then ends requests under
+    /// way, serves what is queued, and closes the file, all within the time that it was given.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Ended {
         let stopping = self.stopping;
         let stopped = stopping.subscribe();
         let door = Door::new(self.router, CONNECTIONS_MAX);
@@ -204,39 +211,27 @@ impl Server {
             listeners.spawn(door.clone().open(socket, stopped.clone()));
             paths.push(path);
         }
-        let webhooks = tokio::spawn(self.webhooks.run(stopped.clone()));
-        let seeds = self.bursar.clone().keep_seeds(SEEDS_SWEEP, stopped.clone());
-        let seeds = tokio::spawn(seeds);
-        let schedules = self
-            .bursar
-            .clone()
-            .keep_schedules(self.schedules, stopped.clone());
-        let schedules = tokio::spawn(schedules);
-        stop.await;
-        tracing::info!("stopping: ending requests under way");
+        let mut background = JoinSet::new();
+        background.spawn(self.webhooks.run(stopped.clone()));
+        let bursar = self.bursar;
+        background.spawn(bursar.clone().keep_seeds(SEEDS_SWEEP, stopped.clone()));
+        let schedules = bursar.clone();
+        background.spawn(schedules.keep_schedules(self.schedules, stopped.clone()));
+        let mut writer = bursar.storage().writer();
+        tokio::select! {
+            () = stop => tracing::info!("stopping: ending requests under way"),
+            _ = writer.wait_for(|writer| *writer == WriterState::GaveUp) => {
+                tracing::error!("stopping: the file was given up");
+            }
+        }
         stopping.send_replace(true);
-        while listeners.join_next().await.is_some() {}
-        if !door.close(DRAIN_PATIENCE).await {
-            tracing::warn!("some requests did not end in time");
-        }
-        if schedules.await.is_err() {
-            tracing::error!("the running of schedules broke off");
-        }
-        if seeds.await.is_err() {
-            tracing::error!("the keeping of seeds broke off");
-        }
-        // What was delivered is noted before the file is closed.
-        if webhooks.await.is_err() {
-            tracing::error!("webhooks broke off");
-        }
+        let ending = Ending::begin(self.stop_patience);
+        ending.listeners(listeners, door).await;
         for path in paths {
             // A socket file without a listener only confuses; the next start would remove it too.
             drop(std::fs::remove_file(path));
         }
-        let bursar = self.bursar;
-        let closed = http_blocking(move || bursar.stop()).await.unwrap_or(false);
-        tracing::info!(closed, "stopped");
-        closed
+        ending.close(background, bursar).await
     }
 }
 

@@ -60,6 +60,13 @@ pub enum StorageError {
         /// How many it has.
         names: u64,
     },
+    /// At the path is no file any more, or another one than was opened: what is committed would be
+    /// lost with the process.
+    #[error("{path} is not the file that was opened: it was removed, moved or replaced")]
+    Gone {
+        /// Where it was.
+        path: PathBuf,
+    },
     /// A statement was given the wrong number of values: a bug here.
     #[error("a statement takes {expected} values and was given {given}")]
     Parameters {
@@ -94,6 +101,7 @@ impl StorageError {
             | Self::Damaged { .. }
             | Self::Linked { .. }
             | Self::Cancelled
+            | Self::Gone { .. }
             | Self::Parameters { .. } => false,
         }
     }

@@ -13,7 +13,7 @@ use crate::checkpoint::{self, PiecesHash};
 use crate::database::{Database, Statement, integer, optional, text};
 use crate::error::StorageError;
 use crate::keys::KeyIndex;
-use crate::lock::canonical;
+use crate::lock::{FileIdentity, canonical};
 use crate::notes::{self, Note, NoteTable, Notes};
 use crate::record::{Entry, Kept, Record, VERSION};
 use crate::request::Request;
@@ -75,8 +75,9 @@ pub(crate) trait Journal {
     /// Puts up to `most` further movements into the order of accounts.
     fn order_movements(&mut self, most: u64) -> Result<()>;
 
-    /// Copies the write-ahead log into the file, as far as readers allow. Says how many frames the
-    /// log has if some of them could not be copied, and otherwise 0.
+    /// Copies the write-ahead log into the file, as far as readers allow, and makes sure that the file
+    /// is still where it was opened. Says how many frames the log has if some of them could not be
+    /// copied, and otherwise 0.
     fn tidy(&mut self) -> Result<u64>;
 }
 
@@ -84,6 +85,7 @@ pub(crate) trait Journal {
 pub(crate) struct FileJournal {
     database: Database,
     path: PathBuf,
+    identity: FileIdentity,
     epoch: u64,
     checkpointed: u64,
     /// Of the pieces that the checkpoint on its way has so far.
@@ -106,6 +108,17 @@ impl FileJournal {
         let mut journal = Self::prepare(path)?;
         journal.begin_epoch(at)?;
         Ok(journal)
+    }
+
+    /// Opens the file again, if it is still the same one: where it is gone, none is made.
+    pub(crate) fn reopen(identity: &FileIdentity, path: &Path, at: Timestamp) -> Result<Self> {
+        identity.check()?;
+        Self::open(path, at)
+    }
+
+    /// The file that was opened.
+    pub(crate) fn identity(&self) -> &FileIdentity {
+        &self.identity
     }
 
     /// Opens the file and brings it to the newest schema. Nothing may be appended before an epoch is
@@ -137,6 +150,7 @@ impl FileJournal {
                 "INSERT INTO checkpoint_pieces (checkpoint, ordinal, economy, item)
                  VALUES (?1, ?2, ?3, ?4)",
             )?,
+            identity: FileIdentity::of(&path)?,
             path,
             epoch: 0,
             checkpointed: 0,
@@ -350,6 +364,7 @@ impl Journal for FileJournal {
     }
 
     fn tidy(&mut self) -> Result<u64> {
+        self.identity.check()?;
         let mut copy = self.database.prepare("PRAGMA wal_checkpoint(PASSIVE)")?;
         let copied = copy.first(Vec::new(), |row| {
             let (frames, copied) = (row.get::<i64>(1)?, row.get::<i64>(2)?);

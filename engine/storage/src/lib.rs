@@ -89,7 +89,7 @@ pub use request::{IdempotencyKey, KEY_CHARS_MAX, KeyError, Request};
 pub use state::State;
 pub use subjects::{HoldHistory, SubjectRecord};
 pub use submission::{Answer, Receiver, Recorded, Render, Rendered, Reply, Submission};
-pub use writer::WORK_MAX;
+pub use writer::{WORK_MAX, WriterState};
 
 use audit::{Against, Watch};
 use journal::{FileJournal, Journal};
@@ -139,7 +139,8 @@ impl Storage {
         let shared = Arc::new(Shared::new(state.clone(), journal.load_notes()?));
         let reopen = {
             let (path, clock) = (journal.path().to_owned(), Arc::clone(&clock));
-            Box::new(move || FileJournal::open(&path, clock()))
+            let identity = journal.identity().clone();
+            Box::new(move || FileJournal::reopen(&identity, &path, clock()))
         };
         let pace = Pace::standard();
         let shared_with = Arc::clone(&shared);
@@ -381,10 +382,26 @@ impl Storage {
         archive::export(&self.inner.path, &self.state(), economy, take, progress)
     }
 
+    /// How the writer stands; it changes once, when the writer ends.
+    pub fn writer(&self) -> watch::Receiver<WriterState> {
+        self.inner.shared.writer.subscribe()
+    }
+
+    /// Stops taking requests. Those that wait are served, a checkpoint is written, and then the writer
+    /// ends.
+    pub fn begin_close(&self) {
+        self.inner.shared.queue.close();
+    }
+
+    /// Has a writer that is closing leave out what only makes the next start quicker.
+    pub fn hurry(&self) {
+        self.inner.shared.hurry();
+    }
+
     /// Stops taking requests, serves those that wait, writes a checkpoint, ends the writer and gives
     /// the file back. Blocks until that is done. False if the file had been given up before.
     pub fn close(&self) -> bool {
-        self.inner.shared.queue.close();
+        self.begin_close();
         let writer = open(&self.inner.writer).take();
         let closed = writer.is_none_or(|writer| writer.join().unwrap_or(false));
         open(&self.inner.lock).take();

@@ -18,6 +18,43 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// Symbolic links that are followed from one to the next, as many as the operating system follows.
 pub(crate) const LINKS_MAX: usize = 40;
 
+/// Which file is at a path. It is told without opening the file: closing any handle on it would take
+/// away the locks that this process's connections have.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct FileIdentity {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl FileIdentity {
+    /// The file that is at a path now.
+    pub(crate) fn of(path: &Path) -> Result<Self, StorageError> {
+        let found = std::fs::metadata(path).map_err(|source| match source.kind() {
+            std::io::ErrorKind::NotFound => StorageError::Gone { path: path.into() },
+            _ => StorageError::File {
+                path: path.into(),
+                source,
+            },
+        })?;
+        Ok(Self {
+            path: path.into(),
+            device: found.dev(),
+            inode: found.ino(),
+        })
+    }
+
+    /// Makes sure that it is still there.
+    pub(crate) fn check(&self) -> Result<(), StorageError> {
+        if Self::of(&self.path)? == *self {
+            return Ok(());
+        }
+        Err(StorageError::Gone {
+            path: self.path.clone(),
+        })
+    }
+}
+
 /// The right to open a file. The operating system takes it back when the process ends, however it
 /// ends; the lock file stays and means nothing by itself.
 #[derive(Debug)]

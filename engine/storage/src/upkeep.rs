@@ -45,6 +45,10 @@ const REOPEN_PAUSE: Duration = Duration::from_millis(50);
 /// … and before any.
 const REOPEN_PAUSE_MAX: Duration = Duration::from_secs(2);
 
+/// Tries to open a file that failed before it is given up: some ten minutes, time to empty a full disk,
+/// and not for ever without anybody knowing.
+const REOPEN_TRIES: u32 = 300;
+
 /// How often and in which portions the writer looks after the file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pace {
@@ -79,6 +83,8 @@ pub(crate) struct Pace {
     pub(crate) reopen_pause: Duration,
     /// … up to this.
     pub(crate) reopen_pause_max: Duration,
+    /// Tries to open a file that failed, since work on it last went well, before it is given up.
+    pub(crate) reopen_tries: u32,
 }
 
 /// Some pieces of a checkpoint: up to a number, and up to a size, which the last one may cross.
@@ -112,6 +118,7 @@ impl Pace {
             log_frames_left: LOG_FRAMES_LEFT_MAX,
             reopen_pause: REOPEN_PAUSE,
             reopen_pause_max: REOPEN_PAUSE_MAX,
+            reopen_tries: REOPEN_TRIES,
         }
     }
 

@@ -8,7 +8,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -52,6 +52,22 @@ pub(crate) struct Shared {
     pub(crate) news: Arc<News>,
     /// The moment of the batch that is being decided and is not published yet.
     in_hand: AtomicU64,
+    /// How the writer stands.
+    pub(crate) writer: watch::Sender<WriterState>,
+    /// Whether the writer is to end without a last checkpoint.
+    hurried: AtomicBool,
+}
+
+/// How the writer stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WriterState {
+    /// It works, or tries to open a file again that failed.
+    Working,
+    /// It was closed, and has ended.
+    Closed,
+    /// It has ended although nobody closed it, and takes no requests any more: the file is not what it
+    /// was, or could not be opened again for long, or the writer met a bug.
+    GaveUp,
 }
 
 /// No batch is in hand.
@@ -68,6 +84,8 @@ impl Shared {
             log_gate: LogGate::default(),
             news: Arc::default(),
             in_hand: AtomicU64::new(NONE_IN_HAND),
+            writer: watch::Sender::new(WriterState::Working),
+            hurried: AtomicBool::new(false),
             published: ArcSwap::from_pointee(state),
         }
     }
@@ -81,6 +99,11 @@ impl Shared {
             STAMPING => self.published.load().recorded_at,
             stamp => now.min(Timestamp(stamp)),
         }
+    }
+
+    /// Has the writer leave out the last checkpoint.
+    pub(crate) fn hurry(&self) {
+        self.hurried.store(true, Ordering::SeqCst);
     }
 
     /// Publishes a state, and wakes those who follow one of the economies that have moved.
@@ -114,6 +137,18 @@ pub(crate) struct Writer<J> {
     noted: Instant,
     /// How long the next attempt to open the file waits; nothing after work that went well.
     pause: Duration,
+    /// Tries to open it since work last went well.
+    tries: u32,
+}
+
+/// What came of a failure.
+enum Recovered {
+    /// The state is rebuilt, and requests are taken again.
+    Rebuilt,
+    /// The queue was closed before that.
+    Closed,
+    /// It never can be rebuilt, or could not be for long.
+    GaveUp,
 }
 
 impl<J: Journal> Writer<J> {
@@ -139,6 +174,7 @@ impl<J: Journal> Writer<J> {
             tidying: Tidying::default(),
             noted: Instant::now(),
             pause: Duration::ZERO,
+            tries: 0,
             state,
             clock,
             render,
@@ -148,7 +184,10 @@ impl<J: Journal> Writer<J> {
 
     /// Works until the queue is closed and empty. False if the file was given up.
     pub(crate) fn run(mut self) -> bool {
-        let _last = LastOrders(Arc::clone(&self.shared));
+        let mut last = LastOrders {
+            shared: Arc::clone(&self.shared),
+            ended: WriterState::GaveUp,
+        };
         loop {
             let busy = self.checkpoint.is_some() || self.has_old_pieces || self.ordering;
             let patience = if busy {
@@ -168,13 +207,22 @@ impl<J: Journal> Writer<J> {
                 // Holds end also while nobody asks for anything.
                 Taken::Idle if self.until_due().is_zero() => self.end_holds(),
                 Taken::Idle => Ok(()),
-                Taken::Finished => return self.finish(),
+                Taken::Finished => {
+                    let finished = self.finish();
+                    last.ended = WriterState::Closed;
+                    return finished;
+                }
             };
             let done = worked.and_then(|()| self.upkeep(idle));
-            if let Err(error) = done
-                && !self.recover(&error)
-            {
-                return false;
+            if let Err(error) = done {
+                match self.recover(&error) {
+                    Recovered::Rebuilt => {}
+                    Recovered::Closed => {
+                        last.ended = WriterState::Closed;
+                        return false;
+                    }
+                    Recovered::GaveUp => return false,
+                }
             }
         }
     }
@@ -192,6 +240,7 @@ impl<J: Journal> Writer<J> {
                 self.tidying.add(work.fold(0, u64::saturating_add));
                 self.state = state;
                 self.pause = Duration::ZERO;
+                self.tries = 0;
                 self.shared.publish(&self.state, &moved);
                 self.shared.in_hand.store(NONE_IN_HAND, Ordering::SeqCst);
                 for (job, reply) in jobs.into_iter().zip(replies) {
@@ -335,10 +384,9 @@ impl<J: Journal> Writer<J> {
         Ok(())
     }
 
-    /// Rebuilds the state from disk, and tries until it works: a full disk may be emptied, a lock
-    /// may be released. Nobody is let in meanwhile. False if it never can work, or if the queue is
-    /// closed before it does.
-    fn recover(&mut self, error: &StorageError) -> bool {
+    /// Rebuilds the state from disk, and tries again for a while: a full disk may be emptied, a lock
+    /// may be released. Nobody is let in meanwhile.
+    fn recover(&mut self, error: &StorageError) -> Recovered {
         tracing::error!(%error, "work on the file failed; rebuilding the state from disk");
         refuse(self.shared.queue.shut(), Failure::Unavailable);
         self.checkpoint = None;
@@ -346,22 +394,31 @@ impl<J: Journal> Writer<J> {
         self.journal = None;
         // A file that opens and then fails again, as on a disk that is nearly full, is not hurried.
         if !self.pause.is_zero() && self.shared.queue.rest(self.pause) {
-            return false;
+            return Recovered::Closed;
         }
         self.lengthen_pause();
         loop {
+            if self.tries >= self.pace.reopen_tries {
+                let tries = self.tries;
+                tracing::error!(
+                    tries,
+                    "work on the file went on failing; giving the file up"
+                );
+                return Recovered::GaveUp;
+            }
+            self.tries = self.tries.saturating_add(1);
             let error = match self.rebuild() {
-                Ok(()) => return true,
+                Ok(()) => return Recovered::Rebuilt,
                 Err(error) => error,
             };
             if !error.may_heal() {
-                tracing::error!(%error, "the state cannot be rebuilt; taking no more requests");
-                return false;
+                tracing::error!(%error, "the state cannot be rebuilt; giving the file up");
+                return Recovered::GaveUp;
             }
             let pause_ms = self.pause.as_millis();
             tracing::warn!(%error, pause_ms, "the state could not be rebuilt yet; trying again");
             if self.shared.queue.rest(self.pause) {
-                return false;
+                return Recovered::Closed;
             }
             self.lengthen_pause();
         }
@@ -374,7 +431,12 @@ impl<J: Journal> Writer<J> {
 
     fn rebuild(&mut self) -> Result<(), StorageError> {
         let mut journal = (self.reopen)()?;
-        self.state = journal.load()?;
+        let state = journal.load()?;
+        if state.record < self.state.record {
+            let what = "it was acknowledged, and is not in the file any more";
+            return Err(StorageError::damaged(self.state.record, what));
+        }
+        self.state = state;
         self.checkpointed = journal.checkpointed();
         self.has_old_pieces = true;
         self.journal = Some(journal);
@@ -408,7 +470,12 @@ impl<J: Journal> Writer<J> {
                 None if self.state.record == self.checkpointed => return journal.tidy().map(drop),
                 None => Slices::begin(&mut journal, &self.state)?,
             };
-            while !checkpoint.advance(&mut journal, self.pace.written)? {}
+            let hurried = || self.shared.hurried.load(Ordering::SeqCst);
+            while !hurried() && !checkpoint.advance(&mut journal, self.pace.written)? {}
+            if hurried() {
+                tracing::warn!("no checkpoint is left behind; the next start takes longer");
+                return Ok(());
+            }
             journal.tidy().map(drop)
         };
         if let Err(error) = leave() {
@@ -420,14 +487,18 @@ impl<J: Journal> Writer<J> {
 }
 
 /// Closes the queue however the writer ends, also if it breaks off in a panic: nobody is to wait for
-/// an answer that will not come.
-struct LastOrders(Arc<Shared>);
+/// an answer that will not come, and whoever runs the process is to know.
+struct LastOrders {
+    shared: Arc<Shared>,
+    ended: WriterState,
+}
 
 impl Drop for LastOrders {
     fn drop(&mut self) {
-        let queue = &self.0.queue;
+        let queue = &self.shared.queue;
         queue.close();
         refuse(queue.shut(), Failure::Unavailable);
+        self.shared.writer.send_replace(self.ended);
     }
 }
 

@@ -21,7 +21,7 @@ use super::{CommandError, Done, block_on, style};
 use crate::client::{Client, Response};
 use crate::economy::{CallBounds, SYSTEM};
 use crate::http::render;
-use crate::serve::{Server, Setup};
+use crate::serve::{Ended, STOP_PATIENCE, Server, Setup};
 use crate::webhooks::WebhookSetup;
 use crate::{clock, random};
 use balances::{Opening, bring_in};
@@ -118,6 +118,7 @@ async fn served_meanwhile(file: PathBuf, opening: &Opening) -> Result<(), Comman
         calls: CallBounds::standard(),
         schedules: None,
         webhooks: WebhookSetup::silent(),
+        stop_patience: STOP_PATIENCE,
     };
     let server = Server::start(setup).await.map_err(CommandError::new)?;
     if let Some(key) = server.admin_key() {
@@ -133,7 +134,7 @@ async fn served_meanwhile(file: PathBuf, opening: &Opening) -> Result<(), Comman
         Err(error) => Err(error),
     };
     drop(stop);
-    let closed = running.await.unwrap_or(false);
+    let closed = matches!(running.await, Ok(Ended::InOrder));
     done?;
     if closed {
         return Ok(());

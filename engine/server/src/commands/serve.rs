@@ -9,13 +9,14 @@ use std::time::Duration;
 use bursar_host::Limits;
 use bursar_storage::StorageError;
 use clap::Args;
+use tokio::sync::oneshot;
 
-use super::{CommandError, Done, block_on, style};
+use super::{CommandError, Done, LAST_PATIENCE, block_on, style};
 use crate::clock;
 use crate::config::{LogFormat, start_logs};
 use crate::economy::CallBounds;
 use crate::logs::{DROPS_TOLD_EVERY, LogRation};
-use crate::serve::{Server, Setup, StartError};
+use crate::serve::{Ended, STOP_PATIENCE, Server, Setup, StartError};
 use crate::webhooks::WebhookSetup;
 
 /// How often the server looks for due times of schedules.
@@ -42,10 +43,23 @@ pub(super) struct Serve {
     /// Let webhooks lead to private and reserved addresses
     #[arg(long)]
     allow_private_webhooks: bool,
+    /// Seconds that the server has to end in order once it is asked to stop
+    #[arg(long, value_name = "SECONDS", default_value_t = STOP_PATIENCE.as_secs(),
+          value_parser = clap::value_parser!(u64).range(1..=STOP_SECONDS_MAX))]
+    stop_deadline: u64,
     /// How logs are written, to standard error
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
 }
+
+/// The longest time that a server may be given to end in order, in seconds: an hour.
+const STOP_SECONDS_MAX: u64 = 3_600;
+
+/// The exit code of a process whose writer gave the file up: somebody should look at it.
+const GAVE_UP: u8 = 70;
+
+/// The exit code of a process that was asked to stop and did not end in time.
+const LATE: u8 = 75;
 
 impl Serve {
     pub(super) fn run(self) -> Done {
@@ -62,6 +76,7 @@ impl Serve {
 
     async fn serve(self) -> Done {
         let socket = self.socket.clone();
+        let stop_patience = Duration::from_secs(self.stop_deadline);
         let setup = Setup {
             database: self.db.clone(),
             listen: (!self.no_tcp).then_some(self.listen),
@@ -73,13 +88,14 @@ impl Serve {
             compiler: super::compiler()?,
             calls: CallBounds::standard(),
             schedules: Some(SCHEDULES_SWEEP),
+            stop_patience,
             webhooks: WebhookSetup {
                 allow_private: self.allow_private_webhooks,
                 ..WebhookSetup::standard()
             },
         };
         // Before anybody is told that it listens: whoever heard that may ask it to stop.
-        let stop = asked_to_stop().map_err(CommandError::new)?;
+        let stop = asked_to_stop(stop_patience).map_err(CommandError::new)?;
         let server = Server::start(setup).await.map_err(explain)?;
         if let Some(key) = server.admin_key() {
             style::remark("This file is new. Its admin key is shown once, now:");
@@ -91,13 +107,28 @@ impl Serve {
         if let Some(address) = server.address() {
             style::say(format!("listening on http://{address}"));
         }
-        let closed = server.run(stop).await;
-        Ok(if closed {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
+        Ok(match server.run(stop).await {
+            Ended::InOrder => ExitCode::SUCCESS,
+            Ended::GaveUp => {
+                style::complain(
+                    "the writer gave the file up; the log says why. Look at the file and its disk, \
+                     then start again",
+                );
+                ExitCode::from(GAVE_UP)
+            }
+            Ended::Late { left } => {
+                style::complain(late(&left.join(", ")));
+                ExitCode::from(LATE)
+            }
         })
     }
+}
+
+fn late(left: &str) -> String {
+    format!(
+        "the stop deadline is over, and this had not ended: {left}. Nothing acknowledged is lost; \
+         start again"
+    )
 }
 
 fn explain(error: StartError) -> CommandError {
@@ -120,16 +151,46 @@ async fn tell_drops(logs: &LogRation) -> Infallible {
 }
 
 /// Done when the process is asked to stop, by Ctrl-C or by a supervisor.
-fn asked_to_stop() -> std::io::Result<impl Future<Output = ()>> {
+///
+/// The signals are waited for on a thread with a runtime of its own, which also ends the process
+/// when the time to stop is over and some more: whatever holds up the threads of the server does not
+/// hold up this one.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "main cannot end a process whose threads it waits for"
+)]
+fn asked_to_stop(patience: Duration) -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (mut interrupt, mut terminate) = (
-        signal(SignalKind::interrupt())?,
-        signal(SignalKind::terminate())?,
-    );
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let (mut interrupt, mut terminate) = {
+        let _entered = runtime.enter();
+        (
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+        )
+    };
+    let (ask, asked) = oneshot::channel();
+    let wait = move || {
+        runtime.block_on(async {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            ask.send(()).ok();
+            tokio::time::sleep(patience + LAST_PATIENCE * 2).await;
+        });
+        style::complain(late("the server itself"));
+        std::process::exit(LATE.into());
+    };
+    std::thread::Builder::new()
+        .name("stop".into())
+        .spawn(wait)?;
     Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+        // The thread waits for ever; without it nobody could ask.
+        if asked.await.is_err() {
+            std::future::pending::<()>().await;
         }
     })
 }

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use bursar_storage::WriterState;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -12,8 +13,13 @@ use super::route::{Resource, Route};
 
 pub(super) fn routes() -> Resource {
     let healthz = Route::get("/healthz", healthz)
-        .called("get_health", "Whether the process lives", "")
-        .answers::<Health>(StatusCode::OK, "It lives.");
+        .called(
+            "get_health",
+            "Whether the process lives",
+            "It does not if its writer gave the file up: then it ends by itself, with code 70.",
+        )
+        .answers::<Health>(StatusCode::OK, "It lives.")
+        .no(StatusCode::SERVICE_UNAVAILABLE, &["unavailable"]);
     let readyz = Route::get("/readyz", readyz)
         .called("get_readiness", "Whether requests are taken", "")
         .answers::<Readiness>(StatusCode::OK, "They are taken.")
@@ -54,11 +60,17 @@ enum Ready {
 }
 
 /// `GET /healthz`: the process lives.
-pub(super) async fn healthz() -> Json<Health> {
-    Json(Health {
-        status: Alive::Alive,
-        version: env!("CARGO_PKG_VERSION"),
-    })
+pub(super) async fn healthz(State(api): State<Api>) -> Result<Json<Health>, Problem> {
+    match *api.bursar.storage().writer().borrow() {
+        WriterState::Working | WriterState::Closed => Ok(Json(Health {
+            status: Alive::Alive,
+            version: env!("CARGO_PKG_VERSION"),
+        })),
+        WriterState::GaveUp => Err(Problem::unavailable(
+            "unavailable",
+            "the file was given up and the process is ending; its log says why",
+        )),
+    }
 }
 
 /// `GET /readyz`: requests are taken.

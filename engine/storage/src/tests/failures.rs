@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use super::watched::{Step, pace, prepare, push};
 use super::*;
 use crate::error::StorageError;
+use crate::journal::FileJournal;
 use crate::writer::Shared;
 
 pub(super) fn disk_full() -> StorageError {
@@ -128,7 +129,120 @@ fn a_file_that_will_never_be_right_again_is_given_up() {
         assert!(!thread.join().expect("the writer ends"));
         let refused = push(&shared, submission(Some("k"), ten()));
         assert_eq!(refused.err(), Some(Failure::Unavailable));
+        assert_eq!(*shared.writer.borrow(), WriterState::GaveUp);
     }
+}
+
+/// Has the first commit fail, and so many tries to open the file after it. Says how the writer ended.
+fn tries_that_fail(count: u32) -> WriterState {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("guild.db");
+    founded(&path);
+    let (mut commits, mut tries) = (0, 0);
+    let (writer, shared) = prepare(&path, render, pace(), move |_, step| match step {
+        Step::Appending => {
+            commits += 1;
+            if commits == 1 {
+                Err(disk_full())
+            } else {
+                Ok(())
+            }
+        }
+        Step::Reopening => {
+            tries += 1;
+            if tries <= count {
+                Err(disk_full())
+            } else {
+                Ok(())
+            }
+        }
+        _ => Ok(()),
+    });
+    let thread = std::thread::spawn(move || writer.run());
+    assert_eq!(send(&shared, "k", ten()), Err(Failure::Unknown));
+    while !shared.queue.is_open() && *shared.writer.borrow() == WriterState::Working {
+        std::thread::yield_now();
+    }
+    shared.queue.close();
+    thread.join().expect("the writer ends");
+    *shared.writer.borrow()
+}
+
+#[test]
+fn a_file_that_stays_away_is_given_up_after_some_tries() {
+    let tries = pace().reopen_tries;
+    assert_eq!(tries_that_fail(tries - 1), WriterState::Closed);
+    assert_eq!(tries_that_fail(tries), WriterState::GaveUp);
+}
+
+/// Runs a writer whose file is changed behind its back before it looks after it. Says how it ended.
+fn changed_meanwhile(change: impl Fn(&Path) + Send + 'static) -> WriterState {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("guild.db");
+    founded(&path);
+    let file = path.clone();
+    let (writer, shared) = prepare(&path, render, pace(), move |_, step| {
+        if step == Step::Tidying {
+            change(&file);
+        }
+        Ok(())
+    });
+    assert!(!writer.run());
+    *shared.writer.borrow()
+}
+
+#[test]
+fn a_file_that_was_removed_or_replaced_is_given_up_and_none_is_made() {
+    let remove = |path: &Path| std::fs::remove_file(path).expect("it is there");
+    let replace = |path: &Path| {
+        std::fs::rename(path, path.with_extension("old")).expect("it is there");
+        founded(path);
+    };
+    assert_eq!(changed_meanwhile(remove), WriterState::GaveUp);
+    assert_eq!(changed_meanwhile(replace), WriterState::GaveUp);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("guild.db");
+    founded(&path);
+    let journal = FileJournal::open(&path, Timestamp(1)).expect("the file");
+    let identity = journal.identity().clone();
+    drop(journal);
+    remove(&path);
+    let again = FileJournal::reopen(&identity, &path, Timestamp(1));
+    assert!(matches!(again.err(), Some(StorageError::Gone { .. })));
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_file_that_lost_what_was_acknowledged_is_given_up() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("guild.db");
+    founded(&path);
+    let file = path.clone();
+    let mut commits = 0;
+    let (writer, shared) = prepare(&path, render, pace(), move |_, step| {
+        commits += u32::from(step == Step::Appending);
+        if step == Step::Appending && commits == 2 {
+            vandalise(
+                &file,
+                "DROP TRIGGER records_stay; DROP TRIGGER movements_stay;
+                 DELETE FROM keys WHERE record = (SELECT max(id) FROM records);
+                 DELETE FROM movements WHERE record = (SELECT max(id) FROM records);
+                 DELETE FROM records WHERE id = (SELECT max(id) FROM records);",
+            );
+            return Err(disk_full());
+        }
+        Ok(())
+    });
+    let thread = std::thread::spawn(move || writer.run());
+    send(&shared, "first", ten()).expect("the first commit works");
+    assert_eq!(send(&shared, "second", ten()), Err(Failure::Unknown));
+    assert!(!thread.join().expect("the writer ends"));
+    assert_eq!(*shared.writer.borrow(), WriterState::GaveUp);
+    assert_eq!(
+        posted(&shared.published.load(), "user:2"),
+        10,
+        "not taken back"
+    );
 }
 
 #[test]
@@ -147,6 +261,25 @@ fn closing_does_not_wait_for_a_file_that_stays_away() {
     let thread = std::thread::spawn(move || writer.run());
     assert_eq!(send(&shared, "k", ten()), Err(Failure::Unknown));
     assert!(!thread.join().expect("the writer ends"));
+    assert_eq!(*shared.writer.borrow(), WriterState::Closed);
+}
+
+#[test]
+fn a_writer_in_a_hurry_serves_what_waits_and_leaves_no_checkpoint() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("guild.db");
+    founded(&path);
+    let checkpoints = "SELECT count(*) FROM checkpoints WHERE pieces IS NOT NULL";
+    let before = count(&path, checkpoints);
+    let (writer, shared) = prepare(&path, render, pace(), |_, _| Ok(()));
+    let receiver = push(&shared, submission(Some("k"), ten())).expect("room");
+    shared.queue.close();
+    shared.hurry();
+    assert!(writer.run());
+    answered(receiver.blocking_recv().expect("an answer").expect("ok"));
+    assert_eq!(*shared.writer.borrow(), WriterState::Closed);
+    assert_eq!(count(&path, checkpoints), before);
+    all_promises_hold(&path);
 }
 
 #[test]
@@ -166,6 +299,7 @@ fn a_writer_that_breaks_off_leaves_nobody_waiting() {
     });
     let thread = std::thread::spawn(move || writer.run());
     assert!(thread.join().is_err());
+    assert_eq!(*shared.writer.borrow(), WriterState::GaveUp);
     let receiver = caught.lock().expect("whole").take().expect("a receiver");
     assert_eq!(
         receiver.blocking_recv().expect("an answer"),

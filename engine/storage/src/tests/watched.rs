@@ -138,6 +138,7 @@ pub(super) fn pace() -> Pace {
         log_frames_left: 100,
         reopen_pause: Duration::from_millis(1),
         reopen_pause_max: Duration::from_millis(2),
+        reopen_tries: 10,
     }
 }
 
@@ -155,10 +156,11 @@ pub(super) fn prepare(
     let watch: Watch = Arc::new(Mutex::new(watch));
     let reopen = {
         let (path, shared, watch) = (path.to_owned(), Arc::clone(&shared), Arc::clone(&watch));
+        let identity = file.identity().clone();
         Box::new(move || {
             tell(&watch, &shared, Step::Reopening)?;
             Ok(Watched {
-                file: FileJournal::open(&path, Timestamp(1))?,
+                file: FileJournal::reopen(&identity, &path, Timestamp(1))?,
                 shared: Arc::clone(&shared),
                 watch: Arc::clone(&watch),
             })
