@@ -28,6 +28,7 @@ mod audits;
 mod balances;
 mod batches;
 mod blackjack;
+mod bodies;
 mod bombs;
 mod bounded;
 mod bundled;

@@ -4,9 +4,11 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bursar_host::{Compiler, Limits};
+use bursar_server::bodies::{Bodies, BodyBounds};
 use bursar_server::client::{Address, Client, Response};
 use bursar_server::clock;
 use bursar_server::economy::CallBounds;
@@ -64,6 +66,7 @@ impl House {
                 wait: Duration::from_mins(10),
                 ..CallBounds::standard()
             },
+            bodies: Arc::new(Bodies::new(BodyBounds::standard())),
             schedules: Some(Duration::from_secs(1)),
             webhooks: WebhookSetup::standard(),
             stop_patience: STOP_PATIENCE,

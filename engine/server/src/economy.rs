@@ -158,10 +158,10 @@ impl Bursar {
         self.act_with(asking, act, None).await
     }
 
-    /// Has several acts decided and committed, in this order, each as if it were alone.
-    pub async fn act_all(&self, asks: Vec<(Asking, Act)>) -> Vec<Result<Answer, NoAnswer>> {
-        // All of them are in the queue before the first answer is waited for; after one that finds
-        // no room none is sent, so that the order holds.
+    /// Sends several acts to the writer, in this order, each as if it were alone. Nothing is waited
+    /// for; that is [`Bursar::answers`].
+    pub fn send_all(&self, asks: Vec<(Asking, Act)>) -> Vec<Sent> {
+        // After one that finds no room none is sent, so that the order holds.
         let (mut sent, mut full) = (Vec::with_capacity(asks.len()), None);
         for (asking, act) in asks {
             let asked = Asked::of(&asking);
@@ -170,12 +170,17 @@ impl Bursar {
                 None => self.parts.storage.submit(submission(asking, act, None)),
             };
             full = submitted.as_ref().err().copied();
-            sent.push((asked, submitted));
+            sent.push(Sent { asked, submitted });
         }
+        sent
+    }
+
+    /// The answers to what was sent, in the same order.
+    pub async fn answers(&self, sent: Vec<Sent>) -> Vec<Result<Answer, NoAnswer>> {
         let deadline = Instant::now() + ANSWER_PATIENCE;
         let mut answers = Vec::with_capacity(sent.len());
-        for (asked, receiver) in sent {
-            let reply = match receiver {
+        for Sent { asked, submitted } in sent {
+            let reply = match submitted {
                 Ok(receiver) => received(receiver, deadline).await,
                 Err(failure) => Err(failure.into()),
             };
@@ -273,6 +278,12 @@ impl Bursar {
             ..self.system_asking("bursar", method, path, body)
         }
     }
+}
+
+/// An act that was sent to the writer, if there was room.
+pub struct Sent {
+    asked: Asked,
+    submitted: Result<Receiver, Failure>,
 }
 
 /// What is kept of a request while it is under way, to find out what became of its key.

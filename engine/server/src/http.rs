@@ -21,6 +21,8 @@ mod export;
 mod extract;
 mod health;
 mod holds;
+mod intake;
+mod json;
 mod keys;
 mod openapi;
 mod outcomes;
@@ -37,7 +39,6 @@ mod seeds;
 mod shapes;
 mod statement;
 mod streams;
-mod strict;
 mod transfers;
 mod webhooks;
 mod wire;
@@ -53,6 +54,7 @@ use bursar_ledger::Retry;
 use tokio::sync::{Semaphore, watch};
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::bodies::Bodies;
 use crate::economy::Bursar;
 use crate::rate::Rates;
 use crate::webhooks::Webhooks;
@@ -76,6 +78,7 @@ pub struct Api {
     audits: Arc<Semaphore>,
     rates: Arc<Rates>,
     webhooks: Webhooks,
+    bodies: Arc<Bodies>,
     ending: watch::Receiver<bool>,
 }
 
@@ -86,6 +89,7 @@ impl Api {
         owner: OwnerToken,
         rates: Rates,
         webhooks: Webhooks,
+        bodies: Arc<Bodies>,
         ending: watch::Receiver<bool>,
     ) -> Self {
         Self {
@@ -96,13 +100,14 @@ impl Api {
             audits: Arc::new(audit::place()),
             rates: Arc::new(rates),
             webhooks,
+            bodies,
             ending,
         }
     }
 
     /// All routes.
     pub fn router(self) -> Router {
-        route::router(resources())
+        route::router(resources(), &self.bodies)
             .fallback(no_route)
             .method_not_allowed_fallback(no_method)
             .layer(DefaultBodyLimit::disable())

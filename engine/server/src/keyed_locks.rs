@@ -33,10 +33,22 @@ impl<K: Hash + Eq + Clone> KeyedLocks<K> {
 
     /// Waits for a place.
     pub(crate) async fn enter(&self, name: K) -> KeyedGuard<K> {
+        self.enter_many(name, 1).await
+    }
+
+    /// Waits for so many places, of which there must be as many.
+    pub(crate) async fn enter_many(&self, name: K, places: u32) -> KeyedGuard<K> {
         let (lock, mut guard) = self.approach(name);
         // Nobody closes these, so there is always a permit in the end.
-        guard.held = lock.acquire_owned().await.ok();
+        guard.held = lock.acquire_many_owned(places).await.ok();
         guard
+    }
+
+    /// A place, if one is free now.
+    pub(crate) fn try_enter(&self, name: K) -> Option<KeyedGuard<K>> {
+        let (lock, mut guard) = self.approach(name);
+        guard.held = Some(lock.try_acquire_owned().ok()?);
+        Some(guard)
     }
 
     /// The guard exists before the wait, so that giving up the wait tidies up as well.

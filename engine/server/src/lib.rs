@@ -10,6 +10,7 @@
 //!
 //! Time is read in `clock`, randomness in `random`, the environment in `config`, and nowhere else.
 
+pub mod bodies;
 mod breaker;
 pub mod bundled;
 pub mod client;

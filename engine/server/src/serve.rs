@@ -18,6 +18,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::bodies::Bodies;
 use crate::clock::Ticks;
 use crate::economy::{Bursar, CallBounds};
 use crate::http::{Api, OwnerToken, render};
@@ -65,6 +66,8 @@ pub struct Setup {
     pub compiler: Compiler,
     /// How many calls there may be at the same time.
     pub calls: CallBounds,
+    /// Room for the bodies of requests.
+    pub bodies: Arc<Bodies>,
     /// How webhooks are served.
     pub webhooks: WebhookSetup,
     /// How often is looked at what plugins do by themselves; never, where nothing is to run.
@@ -158,6 +161,7 @@ impl Server {
             OwnerToken::new(&token),
             Rates::new(setup.ticks),
             webhooks.clone(),
+            setup.bodies,
             stopping.subscribe(),
         );
         let router = api.router();

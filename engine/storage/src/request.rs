@@ -4,7 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
 /// Characters in an idempotency key.
 pub const KEY_CHARS_MAX: usize = 128;
@@ -52,14 +53,28 @@ impl FromStr for IdempotencyKey {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Request(Arc<str>);
 
+/// The members of a request, in the order of their names.
+#[derive(Serialize)]
+struct Envelope<'a, B> {
+    body: &'a B,
+    method: &'a str,
+    path: &'a str,
+}
+
 impl Request {
-    /// The canonical text of a request.
-    pub fn new(method: &str, path: &str, body: &Value) -> Self {
-        Self(
-            json!({ "method": method, "path": path, "body": body })
-                .to_string()
-                .into(),
-        )
+    /// The canonical text of a request. The members of the body's objects are in the order of their
+    /// names.
+    pub fn new(method: &str, path: &str, body: &impl Serialize) -> Self {
+        let envelope = Envelope { body, method, path };
+        let text = serde_json::to_string(&envelope);
+        Self(text.expect("what was read as JSON can be written").into())
+    }
+
+    /// The canonical text of a request whose body is there as canonical JSON.
+    pub fn with_body(method: &str, path: &str, body: &str) -> Self {
+        let text = |text: &str| Value::from(text).to_string();
+        let (method, path) = (text(method), text(path));
+        Self(format!(r#"{{"body":{body},"method":{method},"path":{path}}}"#).into())
     }
 
     /// The canonical text.
@@ -107,7 +122,19 @@ pub(crate) fn words<'a>(request: &'a Value, kind: &str, part: u32) -> Option<&'a
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn a_request_has_one_text_however_it_is_made() {
+        let body = json!({ "b": 1, "a": { "é": "\"", "c": null } });
+        let made = Request::new("PUT", "/a\"b", &body);
+        let with = Request::with_body("PUT", "/a\"b", &body.to_string());
+        assert_eq!(made, with);
+        let kept = json!({ "method": "PUT", "path": "/a\"b", "body": body }).to_string();
+        assert_eq!(made.as_str(), kept);
+    }
 
     #[test]
     fn a_key_has_1_to_128_printable_characters() {

@@ -7,6 +7,7 @@ mod list;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use bursar_host::Limits;
 use bursar_ledger::EconomyId;
@@ -18,6 +19,7 @@ use tokio::sync::oneshot;
 use super::owner::{Access, access, check_there};
 use super::progress::progress;
 use super::{CommandError, Done, block_on, style};
+use crate::bodies::{Bodies, BodyBounds};
 use crate::client::{Client, Response};
 use crate::economy::{CallBounds, SYSTEM};
 use crate::http::render;
@@ -116,6 +118,7 @@ async fn served_meanwhile(file: PathBuf, opening: &Opening) -> Result<(), Comman
         limits: Limits::standard(),
         compiler: super::compiler()?,
         calls: CallBounds::standard(),
+        bodies: Arc::new(Bodies::new(BodyBounds::standard())),
         schedules: None,
         webhooks: WebhookSetup::silent(),
         stop_patience: STOP_PATIENCE,

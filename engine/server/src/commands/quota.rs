@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use bursar_ledger::{EconomyId, Quota, QuotaPatch};
-use bursar_storage::{FileLock, Storage};
+use bursar_storage::{FileLock, Request, Storage};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -126,7 +126,10 @@ impl Economy {
         let bursar = bursar.map_err(CommandError::new)?;
         let body = json!(patch);
         let patch = QuotaPatch::try_from(patch).map_err(CommandError::new)?;
-        let answer = quotas::write(&bursar, "owner", self.economy.clone(), patch, &body).await;
+        let answer = quotas::write(&bursar, "owner", self.economy.clone(), patch, |route| {
+            Request::new("PUT", route, &body)
+        })
+        .await;
         let shown = self.shown(bursar.storage());
         bursar.stop();
         let answer = answer.map_err(CommandError::new)?;

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bursar_host::Limits;
@@ -12,6 +13,7 @@ use clap::Args;
 use tokio::sync::oneshot;
 
 use super::{CommandError, Done, LAST_PATIENCE, block_on, style};
+use crate::bodies::{Bodies, BodyBounds};
 use crate::clock;
 use crate::config::{LogFormat, start_logs};
 use crate::economy::CallBounds;
@@ -87,6 +89,7 @@ impl Serve {
             limits: Limits::standard(),
             compiler: super::compiler()?,
             calls: CallBounds::standard(),
+            bodies: Arc::new(Bodies::new(BodyBounds::standard())),
             schedules: Some(SCHEDULES_SWEEP),
             stop_patience,
             webhooks: WebhookSetup {

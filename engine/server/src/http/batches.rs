@@ -15,16 +15,19 @@ use bursar_ledger::{
     Act, BATCH_TRANSFERS_MAX, BatchRequest, EconomyId, Postings, Scope, Timestamp, TransferRequest,
     Transfers, TransfersError,
 };
-use bursar_storage::{Answer, IdempotencyKey};
+use bursar_storage::{Answer, IdempotencyKey, Request};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::auth::Caller;
-use super::extract::{self, Asked, Parsed, Path, Preview};
+use super::extract::{self, Asked, Canonical, Path, Preview};
+use super::json::Json;
 use super::problem::Problem;
 use super::transfers::{Submitted, TransferBody, submit};
 use super::{Api, shapes};
+use crate::economy::Asking;
 use crate::no_answer::NoAnswer;
 
 pub(super) use routes::route;
@@ -43,13 +46,23 @@ enum Mode {
     Atomic,
 }
 
-/// Many transfers that are asked for.
+/// Many transfers that are asked for. They are read one by one, see [`Reading`].
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct BatchBody {
     mode: Mode,
-    #[schemars(length(min = 1, max = 8192))]
-    transfers: Vec<BatchItem>,
+    #[schemars(with = "Vec<BatchItem>", length(min = 1, max = 8192))]
+    transfers: Items,
+}
+
+/// How many items a list has.
+struct Items(usize);
+
+impl<'de> Deserialize<'de> for Items {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let items = Vec::<IgnoredAny>::deserialize(deserializer)?;
+        Ok(Self(items.len()))
+    }
 }
 
 /// A transfer in a batch: its key, and what the body of a single one says. (Spelled out, since
@@ -88,71 +101,137 @@ pub(super) async fn transfer(
 ) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Transfer, &economy)?;
-    let Parsed { typed, canonical } =
-        extract::json_up_to::<BatchBody>(body, BATCH_BYTES_MAX).await?;
+    let body = extract::read(body, BATCH_BYTES_MAX).await?;
     caller.unchanged(&api)?;
-    let count = typed.transfers.len();
-    if !(1..=BATCH_TRANSFERS_MAX).contains(&count) {
-        return Err(Problem::malformed(
-            "/transfers",
-            TransfersError::Count.to_string(),
-        ));
-    }
-    let now = api.bursar.now();
-    let mut keys = Vec::with_capacity(count);
-    let mut requests = Vec::with_capacity(count);
-    for (index, item) in typed.transfers.into_iter().enumerate() {
-        let within = |problem: Problem| problem.within(&format!("/transfers/{index}"));
-        keys.extend(item.key(typed.mode).map_err(within)?);
-        requests.push(item.into_request(&caller, now).map_err(within)?);
-    }
-    match typed.mode {
-        Mode::Independent => {
-            let batch = Independent {
-                economy,
-                keys,
-                requests,
+    let bytes = body.len();
+    let reading = Reading {
+        economy: economy.clone(),
+        caller: caller.clone(),
+        now: api.bursar.now(),
+    };
+    let read = api.bodies.work(bytes, move || reading.read(&body)).await;
+    match read?? {
+        Batch::Independent(asks) => {
+            let answers = if preview.preview {
+                let acts = asks.into_iter().map(|(_, act)| act).collect();
+                let answers = api.bursar.preview_all(&economy, acts).await?;
+                answers.into_iter().map(Ok).collect()
+            } else {
+                // Nothing ran so far; from here on everything does, in this order.
+                let bursar = api.bursar.clone();
+                let sent = api
+                    .bodies
+                    .work(bytes, move || bursar.send_all(asks))
+                    .await?;
+                api.bursar.answers(sent).await
             };
-            batch.run(&api, &caller, preview, canonical).await
+            Ok(api.bodies.work(bytes, move || respond(&answers)).await?)
         }
-        Mode::Atomic => {
-            // The cap stands once in the batch, not in each of its transfers.
-            let requests = requests
-                .into_iter()
-                .map(|each| TransferRequest { cap: None, ..each });
-            let transfers = Transfers::new(requests.collect())
-                .map_err(|error| Problem::malformed("/transfers", error.to_string()))?;
-            let submitted = Submitted {
-                route: format!("/v1/economies/{economy}/transfers/batch"),
-                economy,
-                canonical,
-                act: Act::Batch(BatchRequest {
-                    transfers,
-                    cap: caller.transfer_cap(),
-                }),
-            };
-            submit(&api, &caller, preview, &headers, submitted).await
+        Batch::Atomic(submitted) => submit(&api, &caller, preview, &headers, submitted).await,
+    }
+}
+
+/// What came of a body.
+enum Batch {
+    /// Transfers that share a request and nothing else.
+    Independent(Vec<(Asking, Act)>),
+    /// One act.
+    Atomic(Submitted),
+}
+
+/// What is needed to read a body: who asks for it, and when.
+struct Reading {
+    economy: EconomyId,
+    caller: Caller,
+    now: Timestamp,
+}
+
+impl Reading {
+    /// Reads a batch. Each transfer is let go once its act and its canonical text are made, so that
+    /// only one of these forms is in memory at a time.
+    fn read(&self, body: &[u8]) -> Result<Batch, Problem> {
+        let mut json = Json::parse(body)?;
+        let BatchBody { mode, transfers } = json.read()?;
+        let wrong = |error: TransfersError| Problem::malformed("/transfers", error.to_string());
+        if !(1..=BATCH_TRANSFERS_MAX).contains(&transfers.0) {
+            return Err(wrong(TransfersError::Count));
         }
+        let Some(Json::List(items)) = json.take("transfers") else {
+            return Err(wrong(TransfersError::Count));
+        };
+        let items = items.into_iter().enumerate();
+        let within = |index| move |problem: Problem| problem.within(&format!("/transfers/{index}"));
+        match mode {
+            Mode::Independent => {
+                let asks = items.map(|(index, item)| self.independent(item).map_err(within(index)));
+                Ok(Batch::Independent(asks.collect::<Result<_, _>>()?))
+            }
+            Mode::Atomic => {
+                let mut text = String::from(r#"{"mode":"atomic","transfers":["#);
+                let mut requests = Vec::with_capacity(transfers.0);
+                for (index, item) in items {
+                    let request = self.of_atomic(&item).map_err(within(index))?;
+                    requests.push(request);
+                    text.push_str(if index == 0 { "" } else { "," });
+                    text.push_str(Canonical::of(&item).as_str());
+                }
+                text.push_str("]}");
+                let transfers = Transfers::new(requests).map_err(wrong)?;
+                let economy = self.economy.clone();
+                Ok(Batch::Atomic(Submitted {
+                    route: format!("/v1/economies/{economy}/transfers/batch"),
+                    economy,
+                    canonical: Canonical::of_parts(text),
+                    act: Act::Batch(BatchRequest {
+                        transfers,
+                        cap: self.caller.transfer_cap(),
+                    }),
+                }))
+            }
+        }
+    }
+
+    /// A transfer as if it were sent alone: its key is none of its body.
+    fn independent(&self, mut item: Json<'_>) -> Result<(Asking, Act), Problem> {
+        let typed: BatchItem = item.read()?;
+        let key = typed.key()?;
+        item.take("idempotency_key");
+        let path = format!("/v1/economies/{}/transfers", self.economy);
+        let asking = Asking {
+            economy: self.economy.clone(),
+            actor: self.caller.actor.clone(),
+            key: Some(key),
+            request: Request::new("POST", &path, &item),
+        };
+        let request = typed.into_request(&self.caller, self.now)?;
+        Ok((asking, Act::Transfer(request)))
+    }
+
+    /// A transfer of an atomic batch. The cap stands once in the batch, not in each of its transfers.
+    fn of_atomic(&self, item: &Json<'_>) -> Result<TransferRequest, Problem> {
+        let typed: BatchItem = item.read()?;
+        if typed.idempotency_key.is_some() {
+            let detail = "an atomic batch has one key, in the header `Idempotency-Key`";
+            return Err(Problem::malformed("/idempotency_key", detail));
+        }
+        let request = typed.into_request(&self.caller, self.now)?;
+        Ok(TransferRequest {
+            cap: None,
+            ..request
+        })
     }
 }
 
 impl BatchItem {
-    /// The transfer's own key: in an independent batch each has one, in an atomic batch none.
-    fn key(&self, mode: Mode) -> Result<Option<IdempotencyKey>, Problem> {
+    /// The transfer's own key.
+    fn key(&self) -> Result<IdempotencyKey, Problem> {
         let wrong = |detail: String| Problem::malformed("/idempotency_key", detail);
-        match (mode, &self.idempotency_key) {
-            (Mode::Independent, Some(key)) => {
-                let key = key.parse::<IdempotencyKey>();
-                key.map(Some).map_err(|error| wrong(error.to_string()))
-            }
-            (Mode::Independent, None) => Err(wrong(
-                "each transfer of an independent batch has its own key".into(),
-            )),
-            (Mode::Atomic, None) => Ok(None),
-            (Mode::Atomic, Some(_)) => Err(wrong(
-                "an atomic batch has one key, in the header `Idempotency-Key`".into(),
-            )),
-        }
+        let Some(key) = &self.idempotency_key else {
+            let detail = "each transfer of an independent batch has its own key";
+            return Err(wrong(detail.into()));
+        };
+        key.parse::<IdempotencyKey>()
+            .map_err(|error| wrong(error.to_string()))
     }
 
     fn into_request(self, caller: &Caller, now: Timestamp) -> Result<TransferRequest, Problem> {
@@ -167,67 +246,25 @@ impl BatchItem {
     }
 }
 
-/// Transfers that share a request and nothing else.
-struct Independent {
-    economy: EconomyId,
-    keys: Vec<IdempotencyKey>,
-    requests: Vec<TransferRequest>,
-}
-
-impl Independent {
-    async fn run(
-        self,
-        api: &Api,
-        caller: &Caller,
-        Preview { preview }: Preview,
-        canonical: Value,
-    ) -> Result<Response, Problem> {
-        let Self {
-            economy,
-            keys,
-            requests,
-        } = self;
-        let acts = requests.into_iter().map(Act::Transfer);
-        if preview {
-            let acts: Vec<Act> = acts.collect();
-            let answers = api.bursar.preview_all(&economy, acts).await?;
-            return Ok(respond(&answers.into_iter().map(Ok).collect::<Vec<_>>()));
-        }
-        let route = format!("/v1/economies/{economy}/transfers");
-        let bodies = canonical.get("transfers").and_then(Value::as_array);
-        let bodies = bodies.into_iter().flatten().cloned();
-        let asks = keys.into_iter().zip(bodies).zip(acts);
-        let asks = asks.map(|((key, mut body), act)| {
-            if let Some(body) = body.as_object_mut() {
-                body.remove("idempotency_key");
-            }
-            let economy = economy.clone();
-            let asking = extract::asking(caller, economy, Some(key), "POST", &route, &body);
-            (asking, act)
-        });
-        // Nothing ran so far; from here on everything does, in this order.
-        let answers = api.bursar.act_all(asks.collect()).await;
-        Ok(respond(&answers))
-    }
-}
-
 /// The answers in the order of the transfers, each body byte for byte as it is kept.
 fn respond(answers: &[Result<Answer, NoAnswer>]) -> Response {
-    let result = |answer: &Result<Answer, NoAnswer>| {
+    let mut text = Vec::from(br#"{"results":["#);
+    for (index, answer) in answers.iter().enumerate() {
+        let problem;
         let (status, body, replayed) = match answer {
-            Ok(answer) => {
-                let text = String::from_utf8_lossy(&answer.body).into_owned();
-                (answer.status, text, answer.replayed)
-            }
+            Ok(answer) => (answer.status, &answer.body[..], answer.replayed),
             Err(no_answer) => {
-                let problem = Problem::from(no_answer);
-                (problem.status().as_u16(), problem.body().to_string(), false)
+                let found = Problem::from(no_answer);
+                problem = found.body().to_string();
+                (found.status().as_u16(), problem.as_bytes(), false)
             }
         };
-        format!("{{\"status\":{status},\"body\":{body},\"replayed\":{replayed}}}")
-    };
-    let results: Vec<String> = answers.iter().map(result).collect();
-    let body = format!("{{\"results\":[{}]}}", results.join(","));
+        let comma = if index == 0 { "" } else { "," };
+        text.extend_from_slice(format!(r#"{comma}{{"status":{status},"body":"#).as_bytes());
+        text.extend_from_slice(body);
+        text.extend_from_slice(format!(r#","replayed":{replayed}}}"#).as_bytes());
+    }
+    text.extend_from_slice(b"]}");
     let json = HeaderValue::from_static("application/json");
-    ([(header::CONTENT_TYPE, json)], body).into_response()
+    ([(header::CONTENT_TYPE, json)], text).into_response()
 }

@@ -1,7 +1,7 @@
 //! From bytes to values: bodies, keys and names, and a clear word for what cannot be read.
 
+use std::error::Error;
 use std::str::FromStr;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::FromRequestParts;
@@ -11,21 +11,20 @@ use axum::response::{IntoResponse, Response};
 use bursar_ledger::{DOCUMENT_BYTES_MAX, EconomyId, Patch, Retry, check_document};
 use bursar_storage::{Answer, IdempotencyKey, Request};
 use bytes::Bytes;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::Api;
 use super::auth::Caller;
+use super::intake::Unread;
+use super::json::Json;
 use super::problem::{PROBLEM_JSON, Problem};
-use super::strict::Strict;
 use crate::economy::{Asking, SYSTEM};
 
 /// Bytes in the body of a request, but for an upload.
 pub(super) const BODY_BYTES_MAX: usize = 64 * 1024;
-
-/// How long a client may take to send a body.
-const BODY_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The names in the path, decoded. What cannot be decoded is a problem like any other.
 pub(super) struct Path<T>(pub(super) T);
@@ -62,43 +61,84 @@ pub(super) fn economy(text: &str) -> Result<EconomyId, Problem> {
     Ok(economy)
 }
 
-/// Reads a body, up to a size and within a time.
-pub(super) async fn read(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
-    let collected = tokio::time::timeout(BODY_PATIENCE, Limited::new(body, bytes_max).collect());
-    match collected.await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+/// Reads a body, up to a size. Its room and its time are the intake's.
+pub(super) async fn read(mut body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| unread(&error, bytes_max))?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        if data.len() > bytes_max.saturating_sub(bytes.len()) {
+            return Err(unread(&Unread::TooLarge, bytes_max));
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(bytes.into())
+}
+
+/// Why a body was not read to its end.
+fn unread(error: &(dyn Error + 'static), bytes_max: usize) -> Problem {
+    let (mut why, mut cause) = (Unread::BrokeOff, Some(error));
+    while let Some(error) = cause {
+        why = error.downcast_ref().copied().unwrap_or(why);
+        cause = error.source();
+    }
+    let detail = why.to_string();
+    match why {
+        Unread::NoRoom => Problem::unavailable("overloaded", detail),
+        Unread::TooLarge => {
             let detail = format!("the body may have {bytes_max} bytes");
             let (status, retry) = (StatusCode::PAYLOAD_TOO_LARGE, Retry::Never);
-            Err(Problem::new(status, "too_large", retry, detail).with("bytes_max", bytes_max))
+            Problem::new(status, "too_large", retry, detail).with("bytes_max", bytes_max)
         }
-        Ok(Err(_)) => Err(Problem::malformed("", "the body broke off")),
-        Err(_) => {
-            let detail = "the body did not arrive in time";
+        Unread::Slow => {
             let (status, retry) = (StatusCode::REQUEST_TIMEOUT, Retry::SameKey);
-            Err(Problem::new(status, "body_timeout", retry, detail))
+            Problem::new(status, "body_timeout", retry, detail)
         }
+        Unread::BrokeOff => Problem::malformed("", detail),
     }
 }
 
 /// A body in both its forms: typed, and as the canonical JSON that the key stands for.
 pub(super) struct Parsed<T> {
     pub(super) typed: T,
-    pub(super) canonical: Value,
+    pub(super) canonical: Canonical,
+}
+
+/// The canonical JSON of a body, as text.
+pub(super) struct Canonical(String);
+
+impl Canonical {
+    /// The text of a value whose members are in order.
+    pub(super) fn of(value: &impl Serialize) -> Self {
+        Self(serde_json::to_string(value).expect("JSON that was read, or is ours, can be written"))
+    }
+
+    /// The text of a body of which each part is canonical by itself.
+    pub(super) fn of_parts(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The request with this body.
+    pub(super) fn request(&self, method: &str, path: &str) -> Request {
+        Request::with_body(method, path, &self.0)
+    }
+
+    /// The text.
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Its bytes.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
 }
 
 /// Reads a JSON body. What cannot be read is named by a pointer to it.
 pub(super) async fn json<T: DeserializeOwned>(body: Body) -> Result<Parsed<T>, Problem> {
-    json_up_to(body, BODY_BYTES_MAX).await
-}
-
-/// Reads a JSON body of at most so many bytes.
-pub(super) async fn json_up_to<T: DeserializeOwned>(
-    body: Body,
-    bytes_max: usize,
-) -> Result<Parsed<T>, Problem> {
-    let bytes = read(body, bytes_max).await?;
-    parse_both(&bytes)
+    parse(&read(body, BODY_BYTES_MAX).await?)
 }
 
 /// Reads a JSON body that may be missing.
@@ -107,50 +147,18 @@ pub(super) async fn json_or_nothing<T: DeserializeOwned + Default>(
 ) -> Result<Parsed<T>, Problem> {
     let bytes = read(body, BODY_BYTES_MAX).await?;
     if bytes.is_empty() {
-        let (typed, canonical) = (T::default(), Value::Null);
+        let (typed, canonical) = (T::default(), Canonical::of(&Value::Null));
         return Ok(Parsed { typed, canonical });
     }
-    parse_both(&bytes)
+    parse(&bytes)
 }
 
-fn parse_both<T: DeserializeOwned>(bytes: &[u8]) -> Result<Parsed<T>, Problem> {
-    let typed = parse(bytes)?;
-    let canonical = parse(bytes)?;
-    // The first look at the text finds members that are said twice, the second finds lists where
-    // there are to be objects.
-    let objects: Result<T, _> = serde_path_to_error::deserialize(Strict(&canonical));
-    objects.map_err(unreadable)?;
-    Ok(Parsed { typed, canonical })
-}
-
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let parsed = serde_path_to_error::deserialize(&mut reader).map_err(unreadable)?;
-    let ended = reader.end();
-    ended.map_err(|error| Problem::malformed("", format!("after the body: {error}")))?;
-    Ok(parsed)
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "errors are mapped by it")]
-fn unreadable(error: serde_path_to_error::Error<serde_json::Error>) -> Problem {
-    Problem::malformed(&pointer(error.path()), error.inner().to_string())
-}
-
-/// A path through a value as a JSON pointer (RFC 6901).
-fn pointer(path: &serde_path_to_error::Path) -> String {
-    use serde_path_to_error::Segment;
-    let mut pointer = String::new();
-    for segment in path {
-        let segment = match segment {
-            Segment::Seq { index } => index.to_string(),
-            Segment::Map { key } => key.replace('~', "~0").replace('/', "~1"),
-            // An alternative of ours, not a place in the client's text.
-            Segment::Enum { .. } | Segment::Unknown => continue,
-        };
-        pointer.push('/');
-        pointer.push_str(&segment);
-    }
-    pointer
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<Parsed<T>, Problem> {
+    let json = Json::parse(bytes)?;
+    Ok(Parsed {
+        typed: json.read()?,
+        canonical: Canonical::of(&json),
+    })
 }
 
 /// What is asked for in the query; parameters that are not known are a problem.
@@ -264,9 +272,9 @@ pub(super) fn asking(
     key: Option<IdempotencyKey>,
     method: &str,
     path: &str,
-    body: &Value,
+    body: &Canonical,
 ) -> Asking {
-    let request = Request::new(method, path, body);
+    let request = body.request(method, path);
     Asking {
         economy,
         actor: caller.actor.clone(),
@@ -295,6 +303,20 @@ pub(super) fn respond(answer: Answer) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(serde::Deserialize)]
+    struct Anything {}
+
+    #[test]
+    fn a_body_is_parsed_once_for_both_its_forms() {
+        let read = super::super::json::tests::read_meanwhile(|| {
+            let parsed = parse::<Anything>(br#"{"b":[1],"a":{}}"#).expect("it can be read");
+            let request = parsed.canonical.request("POST", "/x");
+            let expected = r#"{"body":{"a":{},"b":[1]},"method":"POST","path":"/x"}"#;
+            assert_eq!(request.as_str(), expected);
+        });
+        assert_eq!(read, 1);
+    }
 
     #[test]
     fn keys_come_bare_or_quoted() {

@@ -20,7 +20,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
 use super::auth::Caller;
-use super::extract::{Asked, Nothing, Path, Preview};
+use super::extract::{Asked, Canonical, Nothing, Path, Preview};
 use super::problem::Problem;
 use super::wire::DescribedView;
 use super::{Api, extract, shapes, wire};
@@ -224,7 +224,8 @@ pub(super) async fn remove(
     let plugin: PluginId = extract::name("plugin", &plugin)?;
     check_installed(&api, &economy, &plugin)?;
     let route = format!("/v1/economies/{economy}/plugins/{plugin}");
-    let asking = extract::asking(&caller, economy, None, "DELETE", &route, &json!({}));
+    let nothing = Canonical::of(&json!({}));
+    let asking = extract::asking(&caller, economy, None, "DELETE", &route, &nothing);
     let act = Act::RemovePlugin { plugin };
     Ok(extract::respond(api.bursar.act(asking, act).await?))
 }

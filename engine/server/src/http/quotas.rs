@@ -134,31 +134,27 @@ async fn set(
     let parsed = extract::json::<QuotasBody>(body).await?;
     caller.unchanged(&api)?;
     let patch = parsed.typed.into_patch()?;
-    let answer = write(
-        &api.bursar,
-        &caller.actor,
-        economy,
-        patch,
-        &parsed.canonical,
-    )
+    let answer = write(&api.bursar, &caller.actor, economy, patch, |route| {
+        parsed.canonical.request("PUT", route)
+    })
     .await?;
     Ok(extract::respond(answer))
 }
 
-/// Changes quotas on behalf of an operator.
+/// Changes quotas on behalf of an operator, by a request to the route that it is given.
 pub(crate) async fn write(
     bursar: &Bursar,
     actor: &str,
     economy: EconomyId,
     patch: QuotaPatch,
-    body: &Value,
+    request: impl FnOnce(&str) -> Request,
 ) -> Result<Answer, NoAnswer> {
     let route = format!("/v1/economies/{economy}/quotas");
     let asking = Asking {
         economy,
         actor: actor.into(),
         key: None,
-        request: Request::new("PUT", &route, body),
+        request: request(&route),
     };
     bursar.act(asking, Act::SetQuotas { patch }).await
 }

@@ -4,9 +4,12 @@
 //! A resource's file says its routes in its `routes`; what follows from a word of this builder (the
 //! answers of a missing key, of a body that is too large) is not said there again.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::handler::Handler;
 use axum::http::{Method, StatusCode};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use bursar_ledger::Scope;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -14,7 +17,9 @@ use serde_json::Value;
 
 use super::Api;
 use super::extract::BODY_BYTES_MAX;
+use super::intake::{self, Intake};
 use super::shapes::IdempotencyHeader;
+use crate::bodies::Bodies;
 
 /// Makes the schema of a type, and of all that it is made of.
 pub(super) type Describe = fn(&mut SchemaGenerator) -> Schema;
@@ -305,10 +310,19 @@ const KEY_REUSED: [&str; 1] = ["idempotency_key_reused"];
 const NOT_WRITTEN: [&str; 3] = ["overloaded", "outcome_unknown", "unavailable"];
 const UNREADABLE: [&str; 1] = ["unavailable"];
 
-/// All routes of these resources.
-pub(super) fn router(resources: Vec<Resource>) -> Router<Api> {
+/// All routes of these resources. Where a route takes a body, its bytes are admitted first.
+pub(super) fn router(resources: Vec<Resource>, bodies: &Arc<Bodies>) -> Router<Api> {
     let routes = resources.into_iter().flat_map(|resource| resource.routes);
     routes.fold(Router::new(), |router, route| {
-        router.route(route.path, route.handler)
+        let handler = match &route.operation.body {
+            Some(body) => {
+                let intake = Intake::new(Arc::clone(bodies), body.bytes_max);
+                route
+                    .handler
+                    .layer(from_fn_with_state(intake, intake::admit))
+            }
+            None => route.handler,
+        };
+        router.route(route.path, handler)
     })
 }

@@ -16,9 +16,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::auth::Caller;
-use super::extract::{Asked, Parsed, Path, Preview};
+use super::extract::{Asked, Canonical, Parsed, Path, Preview};
 use super::problem::Problem;
 use super::{Api, extract, shapes};
+use crate::economy::Asking;
 use crate::random;
 
 pub(super) use routes::{CONFLICTS, REFUSALS, moves_money, routes};
@@ -225,7 +226,7 @@ pub(super) async fn perform<B: DeserializeOwned>(
 pub(super) struct Submitted {
     pub(super) economy: EconomyId,
     pub(super) route: String,
-    pub(super) canonical: Value,
+    pub(super) canonical: Canonical,
     pub(super) act: Act,
 }
 
@@ -247,6 +248,13 @@ pub(super) async fn submit(
         return Ok(extract::respond(api.bursar.preview(&economy, act).await?));
     }
     let key = extract::idempotency_key(headers)?;
-    let asking = extract::asking(caller, economy, Some(key), "POST", &route, &canonical);
+    let bytes = canonical.len();
+    let request = move || canonical.request("POST", &route);
+    let asking = Asking {
+        economy,
+        actor: caller.actor.clone(),
+        key: Some(key),
+        request: api.bodies.work(bytes, request).await?,
+    };
     Ok(extract::respond(api.bursar.act(asking, act).await?))
 }

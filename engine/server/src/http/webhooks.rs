@@ -17,10 +17,10 @@ use bursar_ledger::{
 use bursar_storage::{Answer, DEAD_LETTERS_MAX, DeadLetter, Delivery};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::auth::Caller;
-use super::extract::{Asked, Nothing, Path};
+use super::extract::{Asked, Canonical, Nothing, Path};
 use super::problem::Problem;
 use super::wire::{DeliveryView, Put, WebhookReadView, WebhookView};
 use super::{Api, extract, shapes, wire};
@@ -140,11 +140,18 @@ pub(super) async fn set(
         let detail = "name at least one kind; `null` is all of them, and `enabled` switches it off";
         return Err(Problem::malformed("/kinds", detail));
     }
-    let mut recorded = parsed.canonical;
+    // A record has no more of a URL than its host.
+    let mut recorded = Map::new();
     if let Some(url) = &url {
         let target = api.webhooks.target(url);
         let target = target.map_err(|error| Problem::malformed("/url", error.to_string()))?;
-        recorded["url"] = target.origin().into();
+        recorded.insert("url".into(), target.origin().into());
+    }
+    if !kinds.is_keep() {
+        recorded.insert("kinds".into(), json!(kinds));
+    }
+    if let Some(enabled) = enabled {
+        recorded.insert("enabled".into(), enabled.into());
     }
     let patch = WebhookPatch {
         url,
@@ -157,7 +164,7 @@ pub(super) async fn set(
         (economy, id),
         Writing {
             patch,
-            recorded,
+            recorded: Canonical::of(&recorded),
             rotate: false,
         },
     )
@@ -172,7 +179,7 @@ pub(super) async fn rotate(
     find(&api, &economy, &id)?;
     let writing = Writing {
         patch: WebhookPatch::default(),
-        recorded: json!({}),
+        recorded: Canonical::of(&json!({})),
         rotate: true,
     };
     write(&api, &caller, (economy, id), writing).await
@@ -181,7 +188,7 @@ pub(super) async fn rotate(
 /// What is to become of a webhook, and what a record says of the request.
 struct Writing {
     patch: WebhookPatch,
-    recorded: Value,
+    recorded: Canonical,
     rotate: bool,
 }
 
@@ -233,7 +240,7 @@ pub(super) async fn remove(
     let (economy, id) = named(&caller, &names)?;
     find(&api, &economy, &id)?;
     let route = format!("/v1/economies/{economy}/webhooks/{id}");
-    let nothing = json!({});
+    let nothing = Canonical::of(&json!({}));
     let asking = extract::asking(&caller, economy.clone(), None, "DELETE", &route, &nothing);
     let act = Act::RemoveWebhook {
         webhook: id.clone(),
@@ -303,7 +310,14 @@ pub(super) async fn replay(
     }
     let route = format!("/v1/economies/{economy}/webhooks/{id}/replay");
     let body = json!({ "after": after });
-    let asking = extract::asking(&caller, economy.clone(), None, "POST", &route, &body);
+    let asking = extract::asking(
+        &caller,
+        economy.clone(),
+        None,
+        "POST",
+        &route,
+        &Canonical::of(&body),
+    );
     let act = Act::ReplayWebhook {
         webhook: id.clone(),
         after,
