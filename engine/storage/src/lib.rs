@@ -61,7 +61,7 @@ use std::thread::JoinHandle;
 
 use bursar_ledger::{CallId, Digest, EconomyId, HoldId, Movement, Timestamp, TransferId};
 use bytes::Bytes;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 pub use archive::{ArchiveError, ImportReport, Importing, LINE_BYTES_MAX};
 pub use audit::{
@@ -82,7 +82,10 @@ pub use lock::{FileLock, beside, canonical};
 pub use news::EconomyNews;
 pub use owner::Owner;
 pub use past_calls::{PastCall, PastCalls};
-pub use queue::{QUEUE_BYTES_MAX, QUEUE_BYTES_PER_ECONOMY_MAX, QUEUE_MAX, QUEUE_PER_ECONOMY_MAX};
+pub use queue::{
+    QUEUE_BYTES_MAX, QUEUE_BYTES_PER_ECONOMY_MAX, QUEUE_MAX, QUEUE_PER_ECONOMY_MAX, QUEUE_WORK_MAX,
+    QUEUE_WORK_PER_ECONOMY_MAX,
+};
 pub use receipts::CallRecord;
 pub use record::{Outcome, Stored};
 pub use request::{IdempotencyKey, KEY_CHARS_MAX, KeyError, Request};

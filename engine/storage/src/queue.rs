@@ -23,6 +23,13 @@ pub const QUEUE_BYTES_MAX: usize = 64 << 20;
 /// Bytes of requests that may wait in one economy. The largest upload is smaller.
 pub const QUEUE_BYTES_PER_ECONOMY_MAX: usize = 32 << 20;
 
+/// Work of requests that may wait, of all economies together: some five seconds, so that whoever is
+/// let in has an answer while it is still waited for.
+pub const QUEUE_WORK_MAX: u64 = 512 << 10;
+
+/// Work of requests that may wait in one economy. The largest atomic batch is less.
+pub const QUEUE_WORK_PER_ECONOMY_MAX: u64 = 256 << 10;
+
 /// What a request costs while it waits, and when it is served.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Weight {
@@ -44,6 +51,7 @@ struct Waiting<T> {
     turns: Turns,
     count: usize,
     bytes: usize,
+    work: u64,
     gate: Gate,
 }
 
@@ -51,6 +59,7 @@ struct Waiting<T> {
 struct Line<T> {
     requests: VecDeque<(Weight, T)>,
     bytes: usize,
+    work: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -81,6 +90,7 @@ impl<T> Queue<T> {
             turns: Turns::default(),
             count: 0,
             bytes: 0,
+            work: 0,
             gate: Gate::Open,
         };
         Self {
@@ -105,7 +115,7 @@ impl<T> Queue<T> {
         if waiting.gate != Gate::Open {
             return Err(Failure::Unavailable);
         }
-        if !waiting.has_room(economy, weight.bytes) {
+        if !waiting.has_room(economy, weight) {
             return Err(Failure::Overloaded);
         }
         waiting.add(economy, weight, request);
@@ -175,16 +185,20 @@ impl<T> Queue<T> {
 }
 
 impl<T> Waiting<T> {
-    /// Whether a request of so many bytes fits, beside all and beside its economy's.
-    fn has_room(&self, economy: &EconomyId, bytes: usize) -> bool {
+    /// Whether a request fits, beside all and beside its economy's.
+    fn has_room(&self, economy: &EconomyId, weight: Weight) -> bool {
         let line = self.economies.get(economy);
-        let (requests, held) = line.map_or((0, 0), |line| (line.requests.len(), line.bytes));
-        let fits =
-            |held: usize, most: usize| held.checked_add(bytes).is_some_and(|sum| sum <= most);
+        let (requests, bytes, work) = line.map_or((0, 0, 0), |line| {
+            (line.requests.len(), line.bytes, line.work)
+        });
+        let fits = |held: usize, most: usize| most.saturating_sub(held) >= weight.bytes;
+        let is_done = |held: u64, most: u64| most.saturating_sub(held) >= weight.work;
         self.count < QUEUE_MAX
             && requests < QUEUE_PER_ECONOMY_MAX
             && fits(self.bytes, QUEUE_BYTES_MAX)
-            && fits(held, QUEUE_BYTES_PER_ECONOMY_MAX)
+            && fits(bytes, QUEUE_BYTES_PER_ECONOMY_MAX)
+            && is_done(self.work, QUEUE_WORK_MAX)
+            && is_done(work, QUEUE_WORK_PER_ECONOMY_MAX)
     }
 
     fn add(&mut self, economy: &EconomyId, weight: Weight, request: T) {
@@ -194,8 +208,10 @@ impl<T> Waiting<T> {
         let line = self.economies.entry(economy.clone()).or_default();
         line.requests.push_back((weight, request));
         line.bytes += weight.bytes;
+        line.work += weight.work;
         self.count += 1;
         self.bytes += weight.bytes;
+        self.work += weight.work;
     }
 
     fn take(&mut self, work_max: u64) -> Vec<T> {
@@ -209,7 +225,9 @@ impl<T> Waiting<T> {
             if let Some((weight, request)) = line.requests.pop_front() {
                 batch.push(request);
                 line.bytes -= weight.bytes;
+                line.work -= weight.work;
                 self.bytes -= weight.bytes;
+                self.work -= weight.work;
                 taken = taken.saturating_add(work);
             }
             let waits = !line.requests.is_empty();
@@ -228,6 +246,7 @@ impl<T> Default for Line<T> {
         Self {
             requests: VecDeque::new(),
             bytes: 0,
+            work: 0,
         }
     }
 }
@@ -349,7 +368,7 @@ mod tests {
     #[test]
     fn requests_beside_a_bulk_of_others_are_in_the_next_batch() {
         let queue = Queue::new();
-        for number in 0..8_000 {
+        for number in 0..3_000 {
             assert_eq!(queue.push(&economy("bulk"), of_work(66), number), Ok(()));
         }
         queue.take(1_000, Duration::ZERO);
@@ -401,6 +420,27 @@ mod tests {
         assert_eq!(
             queue.push(&economy("f"), sized(1), 0),
             Err(Failure::Overloaded)
+        );
+    }
+
+    #[test]
+    fn the_work_that_waits_is_bounded_in_all_and_in_each_economy() {
+        let queue = Queue::new();
+        let most = QUEUE_WORK_PER_ECONOMY_MAX;
+        assert_eq!(queue.push(&economy("a"), of_work(most - 1), 0), Ok(()));
+        let beyond = queue.push(&economy("a"), of_work(2), 0);
+        assert_eq!(beyond, Err(Failure::Overloaded));
+        assert_eq!(queue.push(&economy("a"), of_work(1), 0), Ok(()));
+        let rest = QUEUE_WORK_MAX - most;
+        assert_eq!(queue.push(&economy("b"), of_work(rest - 1), 0), Ok(()));
+        let beyond = queue.push(&economy("c"), of_work(2), 0);
+        assert_eq!(beyond, Err(Failure::Overloaded));
+        assert_eq!(queue.push(&economy("c"), of_work(1), 0), Ok(()));
+        assert!(matches!(queue.take(most, Duration::ZERO), Taken::Batch(_)));
+        assert_eq!(
+            queue.push(&economy("c"), of_work(2), 0),
+            Ok(()),
+            "room again"
         );
     }
 }

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use bursar_ledger::{Act, EconomyId, Timestamp};
+use tokio::sync::watch;
 
 use crate::Clock;
 use crate::batch::{Batch, Replies};
