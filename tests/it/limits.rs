@@ -25,6 +25,8 @@ const NO_LIMITS: &[(&str, &str)] = &[
         "the size of a SHA-256, part of a format",
     ),
     ("host::compiler::MACHINE_FAILED", "an exit code"),
+    ("server::serve::GAVE_UP", "an exit code"),
+    ("server::serve::LATE", "an exit code"),
     ("host::parts::INTEGER", "a bit of a set of types"),
     ("host::parts::NUMBER", "a bit of a set of types"),
     (
