@@ -137,9 +137,10 @@ tests/sizes.rs name_of_a_function_plays_no_tricks
 tests/answers.rs what_is_told_of_a_fault_is_short_and_shows_no_tricks
 
 # schemas that unfold without end
-tests/manifests.rs schema_that_refers_to_itself_is_refused
-tests/manifests.rs schema_that_unfolds_without_measure_is_refused
-tests/manifests.rs arguments_are_few_enough_for_their_schema
+tests/schemas.rs schema_that_refers_to_itself_is_refused
+tests/schemas.rs parts_end_at_their_limit_with_references_written_out
+tests/schemas.rs depth_ends_at_its_limit_with_references_written_out
+tests/schemas.rs value_takes_as_many_steps_as_there_are_and_no_more
 tests/manifests.rs pattern_ends_whatever_it_is_given
 
 # one plugin in everybody's place

@@ -24,7 +24,7 @@ const NO_LIMITS: &[(&str, &str)] = &[
         "host::cache::MAC_BYTES",
         "the size of a SHA-256, part of a format",
     ),
-    ("host::compiler::MACHINE_FAILED", "an exit code"),
+    ("host::work::MACHINE_FAILED", "an exit code"),
     ("server::serve::GAVE_UP", "an exit code"),
     ("server::serve::LATE", "an exit code"),
     ("host::parts::INTEGER", "a bit of a set of types"),
