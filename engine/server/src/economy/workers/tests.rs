@@ -1,3 +1,5 @@
+//! Workers with real threads, and jobs that wait until they are told.
+
 use std::sync::mpsc;
 
 use super::*;
