@@ -175,9 +175,10 @@ impl Bursar {
         sent
     }
 
-    /// The answers to what was sent, in the same order.
+    /// The answers to what was sent, in the same order. Each may take its time after the one before it:
+    /// many at once are many commits, and a writer that answers is a writer that works.
     pub async fn answers(&self, sent: Vec<Sent>) -> Vec<Result<Answer, NoAnswer>> {
-        let deadline = Instant::now() + ANSWER_PATIENCE;
+        let mut deadline = Instant::now() + ANSWER_PATIENCE;
         let mut answers = Vec::with_capacity(sent.len());
         for Sent { asked, submitted } in sent {
             let reply = match submitted {
@@ -185,7 +186,10 @@ impl Bursar {
                 Err(failure) => Err(failure.into()),
             };
             answers.push(match reply {
-                Ok(reply) => self.answered(asked, reply).await,
+                Ok(reply) => {
+                    deadline = Instant::now() + ANSWER_PATIENCE;
+                    self.answered(asked, reply).await
+                }
                 Err(no_answer) => Err(no_answer),
             });
         }
