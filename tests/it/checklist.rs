@@ -91,7 +91,7 @@ tests/ready.rs code_of_another_engine_is_made_anew
 
 # a panic of the host within an import
 tests/abuse.rs panic_of_the_host_within_an_import_costs_its_own_call_only
-workers.rs a_panic_costs_its_own_job_only
+server/economy/workers/tests.rs a_panic_costs_its_own_job_only
 
 # data of another call
 tests/abuse.rs nothing_of_one_call_is_left_for_the_next_guest
