@@ -382,7 +382,7 @@ pub(super) mod tests {
         for (value, pointer) in [
             (json!(["word", null]), ""),
             (json!({"choice": "other"}), "/choice"),
-            (json!({"choice": {"of": -1}}), "/choice/of"),
+            (json!({"choice": {"of": -1}}), "/choice"),
             (json!({"choice": {"of": 1, "word": 1}}), "/choice"),
             (json!({"choice": 1}), "/choice"),
             (json!({"choice": "word", "note": 1}), "/note"),
