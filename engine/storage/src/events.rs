@@ -44,6 +44,9 @@ pub struct EventRange {
     /// The number of the last. What is committed and not yet published is not to be shown: it may
     /// still be unknown to those who are asked next.
     pub upto: u64,
+    /// Bytes of what was asked and answered in them, but for one event that is larger by itself; at most
+    /// a mebibyte.
+    pub bytes_max: usize,
 }
 
 /// Beyond what SQL counts there is no record.
@@ -81,7 +84,7 @@ impl Events {
         self.find_hash.first(values, |row| rows::digest(row, 0, 0))
     }
 
-    /// Up to `limit` events of a range, at most [`EVENTS_MAX`] and about a megabyte.
+    /// Up to `limit` events of a range, at most [`EVENTS_MAX`].
     pub(crate) fn between(
         &mut self,
         economy: &EconomyId,
@@ -90,6 +93,7 @@ impl Events {
     ) -> Result<Vec<Event>, StorageError> {
         let limit = integer(limit.min(EVENTS_MAX) as u64);
         let (mut events, mut bytes) = (Vec::new(), 0_usize);
+        let bytes_max = range.bytes_max.min(PAGE_BYTES_MAX);
         let (after, upto) = (countable(range.after), countable(range.upto));
         let values = vec![text(economy.as_str()), integer(after), integer(upto), limit];
         self.find.each(values, |row| {
@@ -100,7 +104,7 @@ impl Events {
                 serde_json::from_str(&text).map_err(|error| StorageError::damaged(record, error))
             };
             let (request, answer) = (json(6)?, json(7)?);
-            if bytes > PAGE_BYTES_MAX && !events.is_empty() {
+            if bytes > bytes_max && !events.is_empty() {
                 return Ok(false);
             }
             events.push(Event {

@@ -17,6 +17,13 @@ const FOLLOWER_READS_MAX: usize = 2;
 /// Reads of one economy's followers at the same time.
 const FOLLOWER_READS_PER_ECONOMY_MAX: usize = 1;
 
+/// Events that a follower reads at once.
+const FOLLOWER_EVENTS: usize = 100;
+
+/// Bytes of them, but for one event that is larger by itself: each follower keeps what it has read until
+/// its consumer has taken it.
+const FOLLOWER_EVENTS_BYTES_MAX: usize = 64 << 10;
+
 /// Places for the reads of followers.
 pub(super) struct FollowerReads {
     all: Semaphore,
@@ -33,19 +40,24 @@ impl FollowerReads {
 }
 
 impl Bursar {
-    /// Up to `limit` events of an economy for somebody who follows it, read in turn with the
-    /// followers of other economies.
+    /// The next events of an economy for somebody who follows it, read in turn with the followers of
+    /// other economies.
     pub async fn follow_events(
         &self,
         economy: &EconomyId,
-        range: EventRange,
-        limit: usize,
+        after: u64,
+        upto: u64,
     ) -> Result<Vec<Event>, NoAnswer> {
         let reads = &self.parts.follower_reads;
         let _here = reads.per_economy.enter(economy.clone()).await;
         let _place = reads.all.acquire().await;
         let economy = economy.clone();
-        self.read(move |storage| storage.events(&economy, range, limit))
+        let range = EventRange {
+            after,
+            upto,
+            bytes_max: FOLLOWER_EVENTS_BYTES_MAX,
+        };
+        self.read(move |storage| storage.events(&economy, range, FOLLOWER_EVENTS))
             .await
     }
 }

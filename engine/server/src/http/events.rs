@@ -31,7 +31,7 @@ use super::streams::StreamPlace;
 use super::{Api, shapes, wire};
 use crate::no_answer::NoAnswer;
 
-/// Events in a page where nothing is said, and what a stream reads at once.
+/// Events in a page where nothing is said.
 const EVENTS: usize = 100;
 
 /// Tells proxies such as nginx to pass each event on when it comes.
@@ -128,6 +128,7 @@ pub(super) async fn read(
     let range = EventRange {
         after: after.seq,
         upto: head.seq,
+        bytes_max: usize::MAX,
     };
     let page = api.bursar.read({
         let economy = economy.clone();
@@ -300,8 +301,7 @@ impl Followed {
             let upto = self.news.newest();
             if upto > self.after {
                 let after = self.after;
-                let range = EventRange { after, upto };
-                let page = self.api.bursar.follow_events(&self.economy, range, EVENTS);
+                let page = self.api.bursar.follow_events(&self.economy, after, upto);
                 self.ready = page.await.ok()?.into();
                 // A number that is published and is not there: the client comes back and is told.
                 self.ready.front()?;

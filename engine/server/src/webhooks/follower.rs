@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bursar_ledger::{Act, Webhook, WebhookPatch, WebhookRequest, WebhookSecret};
-use bursar_storage::{DeadLetter, DeliveryError, EconomyNews, Event, EventRange, Request, State};
+use bursar_storage::{DeadLetter, DeliveryError, EconomyNews, Event, Request, State};
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -16,9 +16,6 @@ use super::attempt::{Message, Outcome};
 use super::progress::{Cursor, Progress};
 use crate::economy::Asking;
 use crate::random;
-
-/// Events read at once.
-const EVENTS: usize = 100;
 
 /// Events that may be delivered while the file does not have their note: as many come again at most
 /// after a crash.
@@ -156,7 +153,7 @@ impl Follower {
         }
         if self.ready.is_empty() {
             let (after, upto) = (at.done, newest);
-            let read = self.read(EventRange { after, upto }).await;
+            let read = self.read(after, upto).await;
             return if read { Next::Again } else { Next::Trouble };
         }
         // What is newer than this state may be for a filter that is newer, too.
@@ -182,13 +179,9 @@ impl Follower {
     }
 
     /// Reads further events. False if that was not possible.
-    async fn read(&mut self, range: EventRange) -> bool {
+    async fn read(&mut self, after: u64, upto: u64) -> bool {
         let economy = &self.progress.place.0;
-        let read = self
-            .hooks
-            .parts
-            .bursar
-            .follow_events(economy, range, EVENTS);
+        let read = self.hooks.parts.bursar.follow_events(economy, after, upto);
         match read.await {
             Ok(events) if !events.is_empty() => {
                 self.ready = events.into();

@@ -123,3 +123,41 @@ fn a_state_that_is_rebuilt_wakes_who_has_missed_a_commit() {
     assert!(thread.join().expect("the writer ends"));
     all_promises_hold(&path);
 }
+
+#[test]
+fn a_page_of_events_ends_at_its_number_and_at_its_bytes() {
+    let (_folder, path, storage) = open_guild();
+    for number in 0..20 {
+        let key = format!("pay {number}");
+        answered(ask(&storage, Some(&key), transfer("user:1", "user:2", 1)));
+    }
+    let page = |after, upto, bytes_max, limit| -> Vec<u64> {
+        let range = EventRange {
+            after,
+            upto,
+            bytes_max,
+        };
+        let events = storage.events(&guild(), range, limit).expect("a read");
+        events.iter().map(|event| event.seq).collect()
+    };
+    assert_eq!(page(0, 25, usize::MAX, 3), [1, 2, 3]);
+    assert_eq!(page(22, 25, usize::MAX, 9), [23, 24, 25]);
+    // Nothing beyond what is published, and one event however large it is.
+    assert_eq!(page(22, 23, usize::MAX, 9), [23]);
+    assert_eq!(page(7, 25, 1, 9), [8]);
+    let read = storage.events(
+        &guild(),
+        EventRange {
+            after: 7,
+            upto: 25,
+            bytes_max: usize::MAX,
+        },
+        2,
+    );
+    let bytes = |event: &Event| event.request.to_string().len() + event.answer.to_string().len();
+    let two: usize = read.expect("a read").iter().map(bytes).sum();
+    assert_eq!(page(7, 25, two, 9), [8, 9]);
+    assert_eq!(page(7, 25, two - 1, 9), [8]);
+    storage.close();
+    all_promises_hold(&path);
+}

@@ -23,7 +23,11 @@ fn pay(storage: &Storage, keys: std::ops::Range<usize>, path: &str) {
 /// A page of events after a number, of as many as there are.
 fn page(storage: &Storage, after: u64, limit: usize) -> Vec<Event> {
     let upto = u64::MAX;
-    let range = EventRange { after, upto };
+    let range = EventRange {
+        after,
+        upto,
+        bytes_max: usize::MAX,
+    };
     storage.events(&guild(), range, limit).expect("a page")
 }
 
