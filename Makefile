@@ -4,7 +4,7 @@ TARGET := wasm32-unknown-unknown
 CARGO ?= cargo
 BURSAR := $(or $(CARGO_TARGET_DIR),target)/debug/bursar
 
-.PHONY: demo test openapi notices conformance deny serve lint bench target
+.PHONY: demo test openapi notices conformance deny serve lint bench bench-abuse target
 
 ## Show the whole story on an embedded database. Ends by itself. What it builds, `make test` uses too.
 demo: target
@@ -48,9 +48,13 @@ lint: target
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 
-## Speed, as ratios.
+## Speed, and the cost of one economy to another, as ratios.
 bench: target
-	$(CARGO) bench --locked --package bursar-tests
+	$(CARGO) bench --locked --package bursar-tests --bench http --bench neighbours
+
+## Memory after a minute of each kind of abuse and one of quiet. Takes about half an hour.
+bench-abuse: target
+	$(CARGO) bench --locked --package bursar-tests --bench abuse
 
 # Plugins are compiled into the binary, for WebAssembly.
 target:

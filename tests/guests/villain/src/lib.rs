@@ -45,6 +45,24 @@ struct Thought {
     turns: u64,
 }
 
+/// Expensive work that ends within the budget of a call.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Toil {
+    kind: ToilKind,
+    turns: u32,
+}
+
+/// The kind of instruction that the work repeats.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum ToilKind {
+    Count,
+    GrowByNothing,
+    Fill,
+    Log,
+}
+
 /// Whether to be slow.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -89,6 +107,7 @@ bursar_plugin::plugin! {
         play: "Bets at even odds, and takes a loss as it is." => fn(Stake) -> Told,
         forge: "Issues money to itself." => fn(Stake) -> Told,
         peek: "Reads another member's balance." => fn(Peek) -> Told,
+        toil: "Works hard, and replies within its budget." => fn(Toil) -> Told,
         spin: "Loops for ever." => fn(NoArguments) -> Told,
         eat: "Eats memory." => fn(NoArguments) -> Told,
         recurse: "Calls itself for ever." => fn(NoArguments) -> Told,
@@ -204,6 +223,32 @@ fn turn_for_ever() -> ! {
         turns = black_box(turns.wrapping_add(1));
     }
 }
+
+/// Repeats one kind of expensive instruction and then replies like an honest plugin, so that nothing but
+/// the time it takes speaks against it.
+fn toil(call: &Call<NoConfig>, toil: Toil) -> Result<Told, Decline> {
+    let mut block = vec![0_u8; 1 << 16];
+    for turn in 0..toil.turns {
+        match toil.kind {
+            ToilKind::Count => {
+                black_box(turn);
+            }
+            ToilKind::GrowByNothing => grow_by_nothing(),
+            ToilKind::Fill => black_box(&mut block).fill(1),
+            ToilKind::Log => call.log(Level::Error, ""),
+        }
+    }
+    told("done")
+}
+
+#[cfg(target_arch = "wasm32")]
+fn grow_by_nothing() {
+    black_box(core::arch::wasm32::memory_grow(0, 0));
+}
+
+/// Outside WebAssembly there is no memory to grow.
+#[cfg(not(target_arch = "wasm32"))]
+fn grow_by_nothing() {}
 
 fn eat(_: &Call<NoConfig>, _: NoArguments) -> Result<Told, Decline> {
     let mut eaten: Vec<Vec<u8>> = Vec::new();
