@@ -249,16 +249,16 @@ fn calls_cost_what_they_always_cost() {
         called.reply();
         burned.push(format!("{action} {}", called.fuel()));
     }
-    expect![[r"
-        blackjack/deal 87343
-        coinflip/flip 31148
-        daily/claim 31660
-        dice/roll 30986
-        lottery/buy 93131
-        slots/spin 60119
-        work/work 45717
-        shop/buy 53365
-        trade/offer 64201
-        auction/open 63697"]]
+    expect![[r#"
+        blackjack/deal 87809
+        coinflip/flip 31602
+        daily/claim 32126
+        dice/roll 31444
+        lottery/buy 93624
+        slots/spin 60573
+        work/work 46183
+        shop/buy 53835
+        trade/offer 64667
+        auction/open 64199"#]]
     .assert_eq(&burned.join("\n"));
 }
