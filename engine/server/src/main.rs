@@ -4,9 +4,6 @@ use std::process::ExitCode;
 
 use bursar_server::commands;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     commands::Cli::read().run()
 }
