@@ -5,6 +5,8 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
+    clippy::disallowed_methods,
+    clippy::too_many_lines,
     reason = "a benchmark prints, and has failed where it cannot go on"
 )]
 

@@ -6,6 +6,9 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
+    clippy::disallowed_methods,
+    clippy::too_many_lines,
+    clippy::similar_names,
     reason = "a benchmark prints, and has failed where it cannot go on"
 )]
 

@@ -249,7 +249,7 @@ fn calls_cost_what_they_always_cost() {
         called.reply();
         burned.push(format!("{action} {}", called.fuel()));
     }
-    expect![[r#"
+    expect![[r"
         blackjack/deal 87809
         coinflip/flip 31602
         daily/claim 32126
@@ -259,6 +259,6 @@ fn calls_cost_what_they_always_cost() {
         work/work 46183
         shop/buy 53835
         trade/offer 64667
-        auction/open 64199"#]]
+        auction/open 64199"]]
     .assert_eq(&burned.join("\n"));
 }

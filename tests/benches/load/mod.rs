@@ -1,8 +1,11 @@
 //! A server in a process of its own and the load on it, for the benchmarks about neighbours.
 #![allow(
     clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::zombie_processes,
     reason = "a benchmark has failed where it cannot go on"
 )]
+#![allow(dead_code, reason = "each benchmark uses a part of it")]
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -80,7 +83,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         let pid = i32::try_from(self.child.id()).unwrap();
-        drop(kill_process(Pid::from_raw(pid).unwrap(), Signal::TERM));
+        let _ = kill_process(Pid::from_raw(pid).unwrap(), Signal::TERM);
         drop(self.child.wait());
     }
 }
