@@ -141,7 +141,8 @@ impl Cache {
         self.folder.join(name)
     }
 
-    /// What a manifest costs depends on this program: each version has it read anew.
+    /// Prepares the MAC of a manifest. The cost of a manifest depends on this program: each version has it
+    /// read anew.
     fn manifest_mac(&self, engine: &Engine, component: &Digest, manifest: &str) -> Hmac<Sha256> {
         let mut mac = self.keyed();
         mac.update(b"bursar-manifest-1");

@@ -123,7 +123,7 @@ struct Schemas {
     schedules: Vec<(String, Schema)>,
 }
 
-/// What a guest was asked to do. An action and a schedule may have the same name.
+/// The task that a guest was asked to do. An action and a schedule may have the same name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Task<'a> {
     /// An action, by its name.

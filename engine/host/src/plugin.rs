@@ -257,7 +257,7 @@ impl PluginHost {
         self.inner.uses.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// What one call may use up here.
+    /// Returns the limits of what one call may use up here.
     pub fn limits(&self) -> Limits {
         self.inner.limits
     }

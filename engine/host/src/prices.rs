@@ -18,7 +18,7 @@ const FLOAT_DIVISION: u8 = 8;
 /// A division of integers; a rounding, of one float or of several; what has to look at each float.
 const DIVISION: u8 = 5;
 
-/// What each operator costs.
+/// Returns the price of each operator.
 pub(crate) fn prices() -> OperatorCost {
     let mut price = OperatorCost::new();
 

@@ -18,7 +18,7 @@ pub struct Finding {
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
-    /// Where it stands in the manifest, as a JSON pointer.
+    /// The place of the problem in the manifest, as a JSON pointer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pointer: Option<String>,
     /// Where it stands in the upload.

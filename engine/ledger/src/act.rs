@@ -294,11 +294,11 @@ pub enum Act {
     },
     /// Switch off a plugin whose calls keep failing. The server asks for it by itself.
     SwitchOffPlugin {
-        /// Which.
+        /// The plugin.
         plugin: PluginId,
         /// The version of the installation whose calls were counted; one that was set since stays on.
         as_of: u64,
-        /// Why.
+        /// The reason.
         why: Box<SwitchOff>,
     },
     /// Leave due times of a schedule out that were missed, as its rule says.
@@ -360,7 +360,7 @@ pub enum Act {
     },
     /// Send events of a webhook again, or leave some out: it goes on after another event.
     ReplayWebhook {
-        /// Which.
+        /// The webhook.
         webhook: WebhookId,
         /// The event after which it goes on.
         after: u64,

@@ -172,9 +172,9 @@ pub enum Change {
     },
     /// A plugin is off, since its calls kept failing.
     PluginSwitchedOff {
-        /// Which.
+        /// The plugin.
         plugin: PluginId,
-        /// Why.
+        /// The reason.
         #[serde(flatten)]
         why: Box<SwitchOff>,
     },
@@ -246,7 +246,7 @@ pub enum Change {
     },
     /// A webhook goes on after another event.
     WebhookReplayed {
-        /// Which.
+        /// The webhook.
         webhook: WebhookId,
         /// The event after which it goes on.
         after: u64,

@@ -232,7 +232,8 @@ pub struct Plugin {
     /// Calls that have drawn and then broken off, since any of the above was last set.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub broken_draws: u32,
-    /// Why the server has switched it off, since its calls kept failing, and when; until it is on again.
+    /// The reason that the server has switched it off, since its calls kept failing, and the time; until it
+    /// is on again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub switched_off: Option<Arc<SwitchedOff>>,
     /// The record that last changed any of the above. A call that ran under another version has
@@ -311,7 +312,8 @@ impl Plugin {
         texts.saturating_add(entries.saturating_mul(STATE_ENTRY_BYTES))
     }
 
-    /// Whether it was switched off for what its calls have done, and by nobody who runs the economy.
+    /// Returns whether it was switched off for what its calls have done, and not by a person who runs the
+    /// economy.
     pub fn was_switched_off(&self) -> bool {
         let failed = self.broken_draws >= BROKEN_DRAWS_MAX || self.switched_off.is_some();
         !self.installation.enabled && failed

@@ -197,7 +197,7 @@ impl Quotas {
         self.set(quota).unwrap_or(quota.default_limit())
     }
 
-    /// Whether nothing was set.
+    /// Returns whether nothing was set.
     pub fn is_empty(&self) -> bool {
         self.0.iter().all(Option::is_none)
     }

@@ -85,7 +85,7 @@ pub(crate) struct Scratch<'a> {
     flows: BTreeMap<&'a AssetId, Flow>,
     /// Balances that are new: those of accounts that never had any of the asset.
     opened: BTreeSet<(&'a AccountId, &'a AssetId)>,
-    /// Whether new balances need room of the quota.
+    /// True if new balances need room of the quota.
     is_metered: bool,
 }
 

@@ -1,10 +1,11 @@
-//! Why the server has switched a plugin off by itself, with what was counted: kept for the operator.
+//! The reason that the server has switched a plugin off by itself, with what was counted: kept for the
+//! operator.
 
 use serde::{Deserialize, Serialize};
 
 use crate::time::Timestamp;
 
-/// What a plugin kept doing until it was switched off.
+/// The behaviour that a plugin kept up until it was switched off.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "reason", rename_all = "snake_case")]
 pub enum SwitchOffReason {
@@ -22,7 +23,7 @@ pub enum SwitchOffReason {
 /// The calls for which a plugin is switched off.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SwitchOff {
-    /// What it kept doing.
+    /// The behaviour that it kept up.
     #[serde(flatten)]
     pub reason: SwitchOffReason,
     /// Calls that were counted.
@@ -40,7 +41,7 @@ pub struct SwitchOff {
 /// A plugin's being switched off, as the books keep it until the plugin is switched on again.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SwitchedOff {
-    /// Why.
+    /// The reason.
     #[serde(flatten)]
     pub why: SwitchOff,
     /// Since when.

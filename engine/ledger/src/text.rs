@@ -9,7 +9,7 @@ use std::fmt::{self, Display, Write};
 /// Letters that print as nothing at all: fillers of Hangul, and vowels of Khmer that nobody writes.
 const BLANK_LETTERS: [char; 5] = ['\u{115f}', '\u{1160}', '\u{17b4}', '\u{3164}', '\u{ffa0}'];
 
-/// Whether a character is shown as it is. It is neither a control or format character, nor a blank
+/// Returns whether a character is shown as it is. It is neither a control or format character, nor a blank
 /// other than the space, nor one that joins the character before it.
 pub fn prints(character: char) -> bool {
     match character {

@@ -186,12 +186,12 @@ pub struct Webhook {
     pub born: u64,
     /// When it was made.
     pub created_at: Timestamp,
-    /// Where it was last told to go on, if it was.
+    /// The place at which it was last told to go on, if it was.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub replay: Option<WebhookReplay>,
 }
 
-/// Where a webhook was told to go on.
+/// The place at which a webhook was told to go on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct WebhookReplay {
     /// The record that says so.
@@ -201,8 +201,8 @@ pub struct WebhookReplay {
 }
 
 impl Webhook {
-    /// Where deliveries begin: after the record that made the webhook, or where it was last told to go
-    /// on. What has been delivered counts from there.
+    /// Returns where deliveries begin: after the record that made the webhook, or where it was last told to
+    /// go on. What has been delivered counts from there.
     pub fn start(&self) -> WebhookReplay {
         let made = WebhookReplay {
             seq: self.born,

@@ -12,7 +12,7 @@ impl Act {
         ACT_WORK.saturating_add(POSTING_WORK.saturating_mul(self.parts()))
     }
 
-    /// How many parts of an act cost about as much as a posting.
+    /// Counts the parts of an act that cost about as much as a posting.
     fn parts(&self) -> u64 {
         let parts = match self {
             Self::Transfer(transfer) => transfer.postings.as_slice().len(),

@@ -10,7 +10,7 @@ use crate::limits::{Limits, UPLOAD_BYTES_MAX};
 use crate::manifest::Manifest;
 use crate::sandbox;
 
-/// Why a child has no result.
+/// The reason that a child has no result.
 enum ChildFailure {
     /// The component, or its manifest.
     Refused(String),
@@ -22,8 +22,8 @@ fn machine(error: impl std::fmt::Display) -> ChildFailure {
     ChildFailure::Machine(error.to_string())
 }
 
-/// What the child does: reads from standard input what it is to do, bounds itself, does it, and writes machine
-/// code to standard output. It may take so many seconds of a processor.
+/// Does the work of the child: reads from standard input what it is to do, bounds itself, does it, and writes
+/// machine code to standard output. It may take so many seconds of a processor.
 pub fn compile_for_parent(cpu_s: u64) -> ExitCode {
     let worked = work(cpu_s).and_then(|artifact| {
         let mut output = io::stdout();

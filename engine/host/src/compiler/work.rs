@@ -1,22 +1,22 @@
-//! What a child is asked to do, and what it and its parent must agree on.
+//! The work that a child is asked to do, and the values on which it and its parent must agree.
 
 use crate::limits::{COMPILE_DATA_BYTES, MANIFEST_DATA_BYTES};
 use crate::report::Finding;
 
-/// How a child ends that could not do its work for reasons of the machine's.
+/// The exit code of a child that could not do its work for reasons of the machine's.
 pub(super) const MACHINE_FAILED: u8 = 75;
 
-/// How a line of a child begins that says which limit of the machine's is lower than its own.
+/// The beginning of a line of a child that says which limit of the machine's is lower than its own.
 pub(super) const LOWERED: &str = "lowered by the machine: ";
 
-/// What a child may use up.
+/// A bound on what a child may use up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Bound {
     Memory,
     Time,
 }
 
-/// What a child is to do. It reads this as its first byte.
+/// The work that a child is to do. It reads this as its first byte.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Work {
     /// Compile a component.
@@ -47,7 +47,7 @@ impl Work {
         }
     }
 
-    /// What is said of a component that met a bound.
+    /// Returns the finding about a component that met a bound.
     pub(super) fn met(self, bound: Bound) -> Finding {
         match (self, bound) {
             (Self::Component, Bound::Memory) => {

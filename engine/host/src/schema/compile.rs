@@ -17,7 +17,7 @@ use crate::limits::{FORMAT_BYTES_MAX, MULTIPLE_MAX};
 use crate::report::{Finding, Findings};
 use crate::text::excerpt;
 
-/// Where a schema stands in its manifest.
+/// The place of a schema in its manifest.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place<'a> {
     /// Of what it is the schema, for people.
@@ -153,7 +153,7 @@ impl Builder<'_> {
         }
     }
 
-    /// What is for people and forms, and is never held against a value.
+    /// Checks the keywords that are for people and forms, and are never held against a value.
     fn annotations(&mut self, schema: Keywords<'_>) {
         for keyword in ["$comment", "title", "description"] {
             self.typed(schema, keyword, "a text", Value::as_str);

@@ -54,7 +54,7 @@ pub(crate) const KEYWORDS: [&str; 47] = [
 /// The schemas that `$schema` may name.
 pub(super) const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 
-/// What to do about a keyword that is not in the dialect.
+/// Tells what to do about a keyword that is not in the dialect.
 pub(super) fn hint_for(keyword: &str) -> String {
     match (instead_of(keyword), nearest(keyword)) {
         (Some(hint), _) => hint.into(),
@@ -63,7 +63,7 @@ pub(super) fn hint_for(keyword: &str) -> String {
     }
 }
 
-/// What to write instead of a keyword of JSON Schema that is not in the dialect.
+/// Tells what to write instead of a keyword of JSON Schema that is not in the dialect.
 fn instead_of(keyword: &str) -> Option<&'static str> {
     Some(match keyword {
         "unevaluatedProperties" => {

@@ -1,4 +1,4 @@
-//! Why a value does not fit its schema.
+//! The reason that a value does not fit its schema.
 
 use std::fmt;
 use std::io;
@@ -11,9 +11,9 @@ use crate::text::excerpt;
 /// A value does not fit its schema.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SchemaError {
-    /// Where, as a JSON pointer into the value.
+    /// The place of the misfit, as a JSON pointer into the value.
     pub pointer: String,
-    /// What is wrong there.
+    /// A description of what is wrong there.
     pub message: String,
 }
 

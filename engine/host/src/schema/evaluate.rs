@@ -21,7 +21,7 @@ type Fit = Result<(), Stop>;
 pub(super) struct Evaluation<'a> {
     parts: &'a Parts,
     steps: &'a mut Steps,
-    /// How many alternatives are being tried, in which a misfit is no error.
+    /// The number of alternatives that are being tried, in which a misfit is no error.
     tries: usize,
     error: Option<SchemaError>,
 }

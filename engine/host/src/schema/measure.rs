@@ -5,7 +5,7 @@ use std::fmt;
 use super::parts::{Part, PartId, Parts};
 use crate::limits::{SCHEMA_DEPTH_MAX, SCHEMA_PARTS_MAX};
 
-/// What is too much of a schema.
+/// The quantity of which a schema has too much.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum TooMuch {
     Parts,
@@ -39,7 +39,7 @@ impl TooMuch {
     }
 }
 
-/// What is known of a part.
+/// The state of the measuring of a part.
 #[derive(Clone, Copy)]
 enum Measured {
     Not,

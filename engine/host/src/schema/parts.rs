@@ -32,7 +32,7 @@ pub(super) enum Part {
     Checks(Vec<Check>),
 }
 
-/// What one keyword asks of a value, or a few that are only meaningful together.
+/// A requirement that one keyword sets for a value, or a few that are only meaningful together.
 #[derive(Debug)]
 pub(super) enum Check {
     Type(TypeSet),
@@ -45,7 +45,7 @@ pub(super) enum Check {
     Combination(Combination),
 }
 
-/// What is asked of numbers.
+/// A requirement for numbers.
 #[derive(Debug)]
 pub(super) enum NumberCheck {
     Minimum(Number),
@@ -55,7 +55,7 @@ pub(super) enum NumberCheck {
     MultipleOf(u64),
 }
 
-/// What is asked of texts.
+/// A requirement for texts.
 #[derive(Debug)]
 pub(super) enum TextCheck {
     MinLength(u64),
@@ -63,7 +63,7 @@ pub(super) enum TextCheck {
     Pattern(Arc<Pattern>),
 }
 
-/// What is asked of arrays.
+/// A requirement for arrays.
 #[derive(Debug)]
 pub(super) enum ArrayCheck {
     MinItems(u64),
@@ -82,7 +82,7 @@ pub(super) enum ArrayCheck {
     },
 }
 
-/// What is asked of objects.
+/// A requirement for objects.
 #[derive(Debug)]
 pub(super) enum ObjectCheck {
     MinProperties(u64),

@@ -28,7 +28,7 @@ pub(crate) struct Pattern {
     program: NFA,
 }
 
-/// Why a text is no pattern here, and what to write instead.
+/// The reason that a text is no pattern here, and a hint about what to write instead.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct BadPattern {
     pub(crate) message: String,

@@ -1,7 +1,7 @@
 //! Steps: what a value costs to check. Every step is a small piece of work of bounded size, and a check that
 //! would take more steps than there are ends.
 
-/// Why a check ends early.
+/// The reason that a check ends early.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Stop {
     /// The value does not fit.

@@ -50,7 +50,8 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// What some work gives, and the most memory that this thread had more than before at any moment of it.
+/// Returns what some work gives, and the most memory that this thread had at any moment of it beyond what it
+/// had before.
 pub(super) fn peak_of<T>(work: impl FnOnce() -> T) -> (T, usize) {
     let before = LIVE.get();
     PEAK.set(before);

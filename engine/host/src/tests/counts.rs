@@ -105,7 +105,7 @@ fn what_is_mixed_into_draws_ends_at_its_limit_together() {
     }
 }
 
-/// What is found in a manifest with one member replaced.
+/// Returns what is found in a manifest with one member replaced.
 fn found(member: &str, value: Value) -> Vec<String> {
     let mut manifest: Value = serde_json::from_str(MANIFEST).unwrap();
     manifest[member] = value;

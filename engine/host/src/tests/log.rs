@@ -1,4 +1,4 @@
-//! What a guest writes for the operator: how much of it is kept, and what it costs.
+//! The lines that a guest writes for the operator: how much of them is kept, and what they cost.
 
 use super::guest::{Guest, times};
 use super::world::{fault_of, finish, replied};
@@ -52,7 +52,7 @@ fn repeating(count: usize, line: impl AsRef<[u8]>) -> Guest {
     guest
 }
 
-/// What the last line of a log says of lines that are not in it.
+/// Returns what the last line of a log says of lines that are not in it.
 fn dropped(count: usize) -> String {
     format!(
         "{count} more lines of this call were dropped: a call may write {LOG_LINES_MAX} lines and \

@@ -133,7 +133,7 @@ fn some_move(dice: &mut Dice, texts: &Texts) -> String {
     }
 }
 
-/// What a guest does with nobody's help.
+/// Picks work that a guest does without help.
 fn computing(dice: &mut Dice) -> String {
     mostly(
         dice,
@@ -155,7 +155,7 @@ fn computing(dice: &mut Dice) -> String {
     .into()
 }
 
-/// What takes room: memory, tables, and filling both.
+/// Picks work that takes room: memory, tables, and filling both.
 fn growing(dice: &mut Dice) -> String {
     let pages = mostly(dice, &[0, 1, 16, 240, 4_096, 65_536]);
     let bytes = mostly(dice, &[0, 1, 4_096, 400_000, 500_000, 16_000_000, -1]);
@@ -169,7 +169,7 @@ fn growing(dice: &mut Dice) -> String {
     }
 }
 
-/// What the host tells.
+/// Picks a call by which the host tells something.
 fn reading(dice: &mut Dice, texts: &Texts) -> String {
     let account = mostly(dice, &texts.accounts);
     let asset = asset(dice, texts);
@@ -191,7 +191,7 @@ fn reading(dice: &mut Dice, texts: &Texts) -> String {
     }
 }
 
-/// What is asked of the ledger, and drawn.
+/// Picks a call that asks something of the ledger, or draws.
 fn asking(dice: &mut Dice, texts: &Texts) -> String {
     let [source, destination] = [(); 2].map(|()| mostly(dice, &texts.accounts));
     let (asset, label) = (asset(dice, texts), mostly(dice, &texts.assets));
@@ -215,7 +215,7 @@ fn asking(dice: &mut Dice, texts: &Texts) -> String {
     }
 }
 
-/// What is written: state, and lines for the operator.
+/// Picks a call that writes: state, or lines for the operator.
 fn writing(dice: &mut Dice, texts: &Texts) -> String {
     let (key, value) = (mostly(dice, &texts.keys), pick(dice, &texts.accounts));
     match dice.below(7) {
@@ -238,7 +238,7 @@ fn writing(dice: &mut Dice, texts: &Texts) -> String {
     }
 }
 
-/// How it answers: an expression of the type `i32`.
+/// Picks how the guest answers: an expression of the type `i32`.
 fn answer(dice: &mut Dice, texts: &Texts) -> String {
     let reply = mostly(dice, &texts.replies);
     match dice.below(16) {

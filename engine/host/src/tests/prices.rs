@@ -1,13 +1,13 @@
-//! What takes long costs fuel.
+//! Operations that take long cost fuel.
 
 use super::guest::{Guest, times};
 use super::world::{finish, replied};
 
-/// What a guest has for the operators below.
+/// The fields that a guest has for the operators below.
 const FIELDS: &str = "(table $t 64 funcref) (func $f) (global $x (mut f64) (f64.const 1))
     (global $n (mut i64) (i64.const 9)) (elem $e func $f $f $f $f)";
 
-/// How much fuel an expression costs when it is done once, beside what surrounds it.
+/// Returns the fuel that an expression costs when it is done once, beside what surrounds it.
 fn price(expression: &str) -> u64 {
     const TIMES: usize = 100;
     let fuel = |body: &str| {

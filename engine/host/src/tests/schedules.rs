@@ -1,4 +1,4 @@
-//! What a plugin does by itself, and replies.
+//! The work that a plugin does by itself, and its replies.
 
 use bursar_ledger::{AccountId, CallRequest, Ending, FuelClass, Timestamp, Transcript};
 use serde_json::{Value, json};
@@ -56,7 +56,7 @@ fn schedule(reply: Option<Value>) -> Value {
     schedule
 }
 
-/// How a run of what is due ends.
+/// Returns how a run of what is due ends.
 fn ending(plugin: &Checked) -> Ending {
     let request = CallRequest {
         id: serde_json::from_value(json!("01890000-0000-7000-8000-00000000000a")).unwrap(),

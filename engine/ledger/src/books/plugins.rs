@@ -38,7 +38,7 @@ impl Books {
         self.spends.get(&day).map_or(0, OrdMap::len)
     }
 
-    /// Whether a counter of a day is there.
+    /// Returns whether a counter of a day is there.
     pub(crate) fn counts_spend(&self, day: Day, counter: &SpendKey) -> bool {
         let counters = self.spends.get(&day);
         counters.is_some_and(|counters| counters.contains_key(counter))

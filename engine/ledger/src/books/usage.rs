@@ -135,7 +135,7 @@ impl Books {
         self.check_room(Quota::MetadataBytes, self.usage.metadata_bytes, more)
     }
 
-    /// Whether an account has a balance in an asset, be it zero.
+    /// Returns whether an account has a balance in an asset, even if it is zero.
     pub(crate) fn has_balance(&self, account: &AccountId, asset: &AssetId) -> bool {
         let account = self.account(account);
         account.is_some_and(|account| account.balances.contains_key(asset))

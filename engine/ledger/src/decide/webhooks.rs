@@ -56,7 +56,7 @@ pub(super) fn remove(books: &Books, webhook: &WebhookId) -> Verdict {
     Verdict::Applied(Decision::change(Change::WebhookRemoved { webhook }, false))
 }
 
-/// What is to be sent next is at most the next event.
+/// Sets the event after which a webhook goes on. The event to be sent next is at most the next event.
 pub(super) fn replay(books: &Books, webhook: &WebhookId, after: u64) -> Verdict {
     if books.webhook(webhook).is_none() {
         return Verdict::Unchanged;

@@ -18,7 +18,7 @@ impl Draft {
         self.origin.is_none() && self.check_draw().is_ok()
     }
 
-    /// Whether everything that may come of the call, whatever is drawn, has its room.
+    /// Checks that everything that may come of the call, whatever is drawn, has its room.
     fn check_draw(&self) -> Result<(), Rejection> {
         self.settle()?;
         self.check_state_after_draw()

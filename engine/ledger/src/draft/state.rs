@@ -58,7 +58,7 @@ impl Draft {
         Page { keys, next }
     }
 
-    /// Whether what the call writes fits beside what the plugin keeps, and beside what all plugins of
+    /// Checks that what the call writes fits beside what the plugin keeps, and beside what all plugins of
     /// the economy keep. After a draw others can no longer be in the way.
     pub(super) fn check_state(&self) -> Result<(), Rejection> {
         self.check_granted_state()?;
@@ -70,8 +70,8 @@ impl Draft {
             .check_room(Quota::StateBytes, used, self.state_growth())
     }
 
-    /// Whether the most that the call can still write has room after a draw. The quota is the
-    /// economy's: were it asked only then, other plugins could make a round void.
+    /// Checks that the most that the call can still write has room after a draw. The quota is the
+    /// economy's: if it were checked only then, other plugins could make a round void.
     pub(super) fn check_state_after_draw(&self) -> Result<(), Rejection> {
         let used = self.books.usage.state_bytes;
         let limit = self.books.quota(Quota::StateBytes);

@@ -240,7 +240,7 @@ fn all_else_goes_on_beyond_every_quota() {
     );
 }
 
-/// What is paid after a draw has its room before it: for the caller's new balance, and for the state
+/// A payment after a draw has its room before the draw: for the caller's new balance, and for the state
 /// that the call may write.
 #[test]
 fn room_is_found_before_the_draw() {

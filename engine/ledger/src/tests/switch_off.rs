@@ -39,7 +39,7 @@ fn switch_off(world: &mut World, as_of: u64) -> Verdict {
     })
 }
 
-/// What is kept of why the game is off.
+/// Returns what is kept of the reason that the game is off.
 fn kept(world: &World) -> Option<SwitchedOff> {
     game(world).switched_off.as_deref().cloned()
 }

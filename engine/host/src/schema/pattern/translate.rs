@@ -11,7 +11,7 @@ use regex_syntax::ast::{
 use super::BadPattern;
 use crate::limits::PATTERN_NESTING_MAX;
 
-/// What patterns are made of.
+/// The elements of which patterns are made.
 pub(super) const DIALECT: &str = "patterns have characters, ., [classes], \\d \\w \\s \\p{L}, groups, |, \
                                   ?, *, +, {m,n}, ^ and $";
 
@@ -19,7 +19,7 @@ pub(super) const DIALECT: &str = "patterns have characters, ., [classes], \\d \\
 const SPACE: &str = "\\t\\n\\v\\f\\r \\u{a0}\\u{1680}\\u{2000}-\\u{200a}\\u{2028}\\u{2029}\\u{202f}\
                      \\u{205f}\\u{3000}\\u{feff}";
 
-/// What `.` stands for in ECMA-262: everything but the ends of lines.
+/// The class for which `.` stands in ECMA-262: everything but the ends of lines.
 const DOT: &str = "[^\\n\\r\\u{2028}\\u{2029}]";
 
 /// General categories of Unicode that `\p{…}` takes, by their short names.
@@ -49,7 +49,7 @@ pub(super) fn translate(pattern: &str) -> Result<String, BadPattern> {
 
 struct Translation<'a> {
     pattern: &'a str,
-    /// What stands for some places of the pattern, in their order.
+    /// The replacements for some places of the pattern, in their order.
     edits: Vec<(usize, usize, String)>,
 }
 
