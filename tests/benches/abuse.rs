@@ -35,7 +35,7 @@ struct Raw {
     body: Bytes,
     /// The idempotency key; a new one if none.
     key: Option<String>,
-    /// Whether the client leaves before the answer.
+    /// True if the client leaves before the answer.
     leaves: bool,
 }
 
@@ -211,7 +211,7 @@ async fn abuse(server: &Server, ask: &RawAsk, span: Duration) -> (u64, u64) {
     (sent, counts.iter().map(|(_, well)| well).sum())
 }
 
-/// What the quotas of the abused economy say is in use, where the server tells.
+/// Returns the use that the quotas of the abused economy show, if the server tells.
 async fn stored(server: &Server) -> String {
     let path = format!("{}/quotas", economy("bad"));
     let answer = server.client().get(&path).await.unwrap();

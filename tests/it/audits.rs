@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use crate::archive::{bursar, complained, said, text};
 use crate::support::{GUILD, Guild, House, posting};
 
-/// How long a test waits for something that must come.
+/// The longest time that a test waits for something that must come.
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A guild with enough records that an audit of it takes a while.

@@ -1,4 +1,4 @@
-//! How a server ends: by itself when its file is gone, and within a time when it is asked to.
+//! The end of a server: by itself when its file is gone, and within a time when it is asked to end.
 
 use std::fs::File;
 use std::time::Duration;

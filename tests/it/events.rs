@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use crate::receiver::Receiver;
 use crate::support::{GUILD, House, posting};
 
-/// How long a test waits for something that must come.
+/// The longest time that a test waits for something that must come.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A stream of events, read line by line as a browser does.

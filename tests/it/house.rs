@@ -236,7 +236,7 @@ fn every_source_file_says_what_it_is_and_has_one_idea() {
     }
 }
 
-/// What others wrote reaches a terminal through one file, which escapes it.
+/// Text that others wrote reaches a terminal through one file, which escapes it.
 #[test]
 fn one_file_prints_what_commands_say() {
     // Data for programs: an archive, the API's description, and logs, which have escapes of their own. And

@@ -1,5 +1,5 @@
-//! What others wrote does nothing to the terminal that shows it: each command, and the log of a server, on
-//! texts full of what a terminal or a reader acts upon.
+//! Text that others wrote does nothing to the terminal that shows it: each command, and the log of a server,
+//! on texts full of what a terminal or a reader acts upon.
 
 use std::fs::File;
 use std::path::Path;
@@ -140,7 +140,7 @@ fn no_command_shows_what_a_terminal_acts_upon() {
     }
 }
 
-/// What was there for a colour in a refused component is in the output, as an escape.
+/// The sequences that would set a colour in a refused component are in the output as escapes.
 #[test]
 fn a_refused_component_draws_no_verdict() {
     let folder = tempfile::tempdir().unwrap();

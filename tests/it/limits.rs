@@ -129,7 +129,7 @@ const B: &str = "
 ";
 const C: &str = "const PART: u8 = 9;";
 
-/// What is wrong with the page, or what becomes of it with one replacement in page or source.
+/// Returns what is wrong with the page after one replacement in page or source.
 fn wrong(replaced: &str, by: &str) -> String {
     let text = |whole: &str| whole.replacen(replaced, by, 1);
     let mut all = constants::of_text("a", &text(A));
@@ -150,7 +150,7 @@ fn a_page_that_fits_is_passed() {
     assert_eq!(wrong("nothing of this", ""), "");
 }
 
-/// What is replaced, by what, and what is said of it then.
+/// The text that is replaced, its replacement, and what is said of the page then.
 const WRONG: &str = r"
 # A constant without a row, in each place where constants stand.
 const HALF => const MORE_MAX: u8 = 1; const HALF => a::MORE_MAX is not in the page

@@ -267,7 +267,7 @@ async fn a_manifest_is_read_by_the_child_first() {
     house.close().await;
 }
 
-/// What strangers' schemas cost is paid on worker threads or in a place for checks, never on a thread that
+/// The cost of strangers' schemas is paid on worker threads or in a place for checks, never on a thread that
 /// serves requests.
 #[test]
 fn schemas_are_checked_in_two_files_of_the_server_alone() {

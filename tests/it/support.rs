@@ -182,7 +182,7 @@ impl House {
         (self.folder, self.running.await.expect("the server ends"))
     }
 
-    /// How the server ended that was not asked to; waited for up to a minute.
+    /// Returns how a server ended that was not asked to; waits for up to a minute.
     pub(crate) async fn ended_by_itself(self) -> Ended {
         let ended = tokio::time::timeout(Duration::from_mins(1), self.running).await;
         ended.expect("it ends").expect("the server ends")

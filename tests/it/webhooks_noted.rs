@@ -1,4 +1,4 @@
-//! How far webhooks have come: noted beside the journal, so that nothing grows by it.
+//! The progress of webhooks: noted beside the journal, so that nothing grows by it.
 
 use std::time::Duration;
 

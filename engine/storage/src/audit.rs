@@ -145,7 +145,7 @@ struct Auditor {
     limits_set: BTreeMap<(EconomyId, AccountId), u64>,
     outside: Vec<Outside>,
     checkpoint_met: Option<u64>,
-    /// Whether the pages of the file were checked: not if too much was written meanwhile.
+    /// True if the pages of the file were checked; false if too much was written meanwhile.
     pages_checked: bool,
     counts: Counts,
 }

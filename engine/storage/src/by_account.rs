@@ -129,7 +129,8 @@ impl OrderCheck {
         self.upto
     }
 
-    /// How many rows are too many, or too few, where so many are of movements up to that.
+    /// Returns the number of rows too many (negative: too few) in the table, if so many rows of it are of
+    /// movements up to that one.
     pub(crate) fn surplus(&self, rows: u64) -> i64 {
         let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         signed(rows).saturating_sub(signed(self.upto.saturating_mul(2)))

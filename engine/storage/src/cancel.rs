@@ -20,7 +20,7 @@ impl Cancel {
         self.0.store(true, Ordering::Release);
     }
 
-    /// Whether the work is to end.
+    /// Returns whether the work is to end.
     pub fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }

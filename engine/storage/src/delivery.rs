@@ -1,4 +1,4 @@
-//! How far a webhook has come. It is a note beside the journal and no part of it: a record of it would be
+//! The progress of a webhook. It is a note beside the journal and no part of it: a record of it would be
 //! an event, which has to be sent in turn.
 
 use bursar_ledger::{EconomyId, Timestamp, WebhookId, WebhookReplay};
@@ -14,11 +14,11 @@ pub type WebhookPlace = (EconomyId, WebhookId);
 /// An attempt that failed.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct DeliveryError {
-    /// When.
+    /// The time of the attempt.
     pub at: Timestamp,
     /// The event that was to be delivered.
     pub seq: u64,
-    /// What went wrong.
+    /// A description of what went wrong.
     pub what: String,
 }
 
@@ -27,17 +27,17 @@ pub struct DeliveryError {
 pub struct DeadLetter {
     /// The event.
     pub seq: u64,
-    /// What kind of event it is.
+    /// The kind of the event.
     pub kind: String,
-    /// When it was given up.
+    /// The time at which it was given up.
     pub at: Timestamp,
-    /// How often it was tried.
+    /// The number of attempts to deliver it.
     pub attempts: u32,
-    /// What went wrong the last time.
+    /// A description of what went wrong the last time.
     pub error: String,
 }
 
-/// How far a webhook has come.
+/// The progress of a webhook.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Delivery {
     /// The record from which this counts: the one that made the webhook, or that last told it where to
@@ -45,16 +45,16 @@ pub struct Delivery {
     pub since: u64,
     /// Up to here every event was delivered, given up, or is of a kind that is not sent.
     pub done: u64,
-    /// How often the event after that was tried in vain.
+    /// The number of failed attempts to deliver the event after that.
     #[serde(skip_serializing_if = "is_zero", default)]
     pub failures: u32,
-    /// When an event was last accepted.
+    /// The time at which an event was last accepted.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub last_success: Option<Timestamp>,
     /// The newest attempt that failed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub last_error: Option<DeliveryError>,
-    /// What was given up, oldest first; at most [`DEAD_LETTERS_MAX`].
+    /// The events that were given up, oldest first; at most [`DEAD_LETTERS_MAX`].
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub dead: Vec<DeadLetter>,
 }
@@ -80,7 +80,7 @@ impl Delivery {
         }
     }
 
-    /// Whether no further event can be given up.
+    /// Returns whether no further event can be given up.
     pub fn is_full(&self) -> bool {
         self.dead.len() >= DEAD_LETTERS_MAX
     }

@@ -64,7 +64,7 @@ pub enum StorageError {
     /// lost with the process.
     #[error("{path} is not the file that was opened: it was removed, moved or replaced")]
     Gone {
-        /// Where it was.
+        /// The path at which it was.
         path: PathBuf,
     },
     /// A statement was given the wrong number of values: a bug here.

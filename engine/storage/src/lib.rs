@@ -222,7 +222,7 @@ impl Storage {
         shared.news.follow(economy, published)
     }
 
-    /// How far a webhook has come by its last note.
+    /// Returns the progress of a webhook by its last note.
     pub fn delivery(&self, place: &WebhookPlace) -> Option<Arc<Delivery>> {
         self.inner.shared.notes.get(place)
     }
@@ -238,7 +238,7 @@ impl Storage {
         self.inner.shared.notes.set(place, delivery);
     }
 
-    /// Whether the file has the last note of a webhook.
+    /// Returns whether the file has the last note of a webhook.
     pub fn is_delivery_written(&self, place: &WebhookPlace) -> bool {
         self.inner.shared.notes.is_written(place)
     }
@@ -385,7 +385,7 @@ impl Storage {
         archive::export(&self.inner.path, &self.state(), economy, take, progress)
     }
 
-    /// How the writer stands; it changes once, when the writer ends.
+    /// Returns the state of the writer; it changes once, when the writer ends.
     pub fn writer(&self) -> watch::Receiver<WriterState> {
         self.inner.shared.writer.subscribe()
     }

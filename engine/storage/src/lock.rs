@@ -18,8 +18,8 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// Symbolic links that are followed from one to the next, as many as the operating system follows.
 pub(crate) const LINKS_MAX: usize = 40;
 
-/// Which file is at a path. It is told without opening the file: closing any handle on it would take
-/// away the locks that this process's connections have.
+/// The identity of the file at a path. It is told without opening the file: closing any handle on it would
+/// take away the locks that this process's connections have.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct FileIdentity {
     path: PathBuf,

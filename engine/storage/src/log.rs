@@ -7,17 +7,17 @@ use std::time::Duration;
 use crate::cancel::Cancel;
 use crate::database::Database;
 
-/// How long between two looks at the write-ahead log.
+/// The time between two looks at the write-ahead log.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// The write-ahead log of a file.
 pub(crate) struct Log {
     path: PathBuf,
-    /// What it may grow to. A log that was large before takes no further room.
+    /// Bytes to which it may grow. A log that was large before takes no further room.
     bytes_max: u64,
 }
 
-/// Why a statement was broken off.
+/// The reason that a statement was broken off.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Ended {
     /// The log grew to so many bytes.

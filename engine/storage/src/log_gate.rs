@@ -9,16 +9,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How long the next slice of a read waits for the writer at most.
+/// The longest time that the next slice of a read waits for the writer.
 const SLICE_PATIENCE: Duration = Duration::from_secs(2);
 
-/// What a file's writer and those who read it for long share.
+/// The state that a file's writer and its long reads share.
 #[derive(Default)]
 pub(crate) struct LogGate {
     /// Slices that are being read.
     slices: Mutex<usize>,
     released: Condvar,
-    /// Whether the writer waits for a moment without slices.
+    /// True while the writer waits for a moment without slices.
     wanted: AtomicBool,
 }
 
@@ -37,12 +37,12 @@ impl LogGate {
         Slice(self)
     }
 
-    /// Whether slices are to end.
+    /// Returns whether slices are to end.
     pub(crate) fn is_wanted(&self) -> bool {
         self.wanted.load(Ordering::SeqCst)
     }
 
-    /// Whether the writer has asked for a moment without slices, and this is one.
+    /// Returns whether the writer has asked for a moment without slices, and this is one.
     pub(crate) fn is_granted(&self) -> bool {
         self.is_wanted() && *self.slices() == 0
     }

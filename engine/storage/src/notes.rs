@@ -27,12 +27,12 @@ pub(crate) struct Notes {
 
 struct NotesState {
     kept: HashMap<WebhookPlace, Arc<Delivery>>,
-    /// What the file does not have yet, each with the number of its change.
+    /// The webhooks whose last note the file does not have yet, each with the number of its change.
     unwritten: BTreeMap<WebhookPlace, u64>,
     changes: u64,
 }
 
-/// What is to be written of one webhook.
+/// A change to the note of one webhook that is to be written.
 pub(crate) struct Note {
     place: WebhookPlace,
     change: u64,
@@ -64,7 +64,7 @@ impl Notes {
         }
     }
 
-    /// How far a webhook has come by its last note.
+    /// Returns the progress of a webhook by its last note.
     pub(crate) fn get(&self, place: &WebhookPlace) -> Option<Arc<Delivery>> {
         self.state().kept.get(place).cloned()
     }
@@ -113,7 +113,7 @@ impl Notes {
         self.written.send_modify(|txns| *txns += 1);
     }
 
-    /// Whether the file has the last note of a webhook.
+    /// Returns whether the file has the last note of a webhook.
     pub(crate) fn is_written(&self, place: &WebhookPlace) -> bool {
         !self.state().unwritten.contains_key(place)
     }

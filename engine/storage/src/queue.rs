@@ -30,7 +30,7 @@ pub const QUEUE_WORK_MAX: u64 = 512 << 10;
 /// Work of requests that may wait in one economy. The largest atomic batch is less.
 pub const QUEUE_WORK_PER_ECONOMY_MAX: u64 = 256 << 10;
 
-/// What a request costs while it waits, and when it is served.
+/// The cost of a request while it waits, and when it is served.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Weight {
     /// Bytes that it holds in memory.
@@ -47,7 +47,7 @@ pub(crate) struct Queue<T> {
 
 struct Waiting<T> {
     economies: BTreeMap<EconomyId, Line<T>>,
-    /// Whose turn it is; each economy that waits is here once.
+    /// The turns of the economies; each economy that waits is here once.
     turns: Turns,
     count: usize,
     bytes: usize,
@@ -55,7 +55,7 @@ struct Waiting<T> {
     gate: Gate,
 }
 
-/// What waits in one economy, each with its weight.
+/// The requests that wait in one economy, each with its weight.
 struct Line<T> {
     requests: VecDeque<(Weight, T)>,
     bytes: usize,
@@ -185,7 +185,7 @@ impl<T> Queue<T> {
 }
 
 impl<T> Waiting<T> {
-    /// Whether a request fits, beside all and beside its economy's.
+    /// Returns whether a request fits, beside all and beside its economy's.
     fn has_room(&self, economy: &EconomyId, weight: Weight) -> bool {
         let line = self.economies.get(economy);
         let (requests, bytes, work) = line.map_or((0, 0, 0), |line| {

@@ -30,7 +30,7 @@ pub struct Submission {
 }
 
 impl Submission {
-    /// What it weighs in the queue: the bytes that the client sent, and the work that they and the
+    /// Returns its weight in the queue: the bytes that the client sent, and the work that they and the
     /// act make. What else a submission holds is bounded by the ledger's limits.
     pub(crate) fn weight(&self) -> Weight {
         let component = self.component.as_ref();

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use bursar_ledger::EconomyId;
 
-/// Who is next.
+/// The order of the economies that wait.
 #[derive(Default)]
 pub(crate) struct Turns {
     /// The virtual time at which the request that was served last began.

@@ -1,5 +1,5 @@
-//! What the writer does beside requests, in slices, so that none of them waits for all of it. What is
-//! done between two commits is less than the work of a commit.
+//! The work of the writer beside requests, in slices, so that no request waits for all of it. The work
+//! that is done between two commits is less than the work of a commit.
 
 use std::time::{Duration, Instant};
 
@@ -34,11 +34,11 @@ const ORDERED_LEAST: u64 = 512;
 const ORDERED_MOST: u64 = 1_280;
 /// Movements beyond which more are put in order than that.
 const ORDERED_AT_ONCE: u64 = 1_000_000;
-/// How often the write-ahead log is copied into the file …
+/// The time after which the write-ahead log is copied into the file …
 const TIDY_EVERY: Duration = Duration::from_secs(1);
-/// … or after how much work.
+/// … or the work after which it is.
 const TIDY_WORK: u64 = 8 * WORK_MAX;
-/// How often notes are written if nothing else is committed.
+/// The time after which notes are written if nothing else is committed.
 const NOTES_EVERY: Duration = Duration::from_secs(1);
 /// The pause before the second try to open a file that failed …
 const REOPEN_PAUSE: Duration = Duration::from_millis(50);
@@ -54,9 +54,9 @@ const REOPEN_TRIES: u32 = 300;
 pub(crate) struct Pace {
     /// Records after which the state is written out again.
     pub(crate) checkpoint_records: u64,
-    /// What is written of a checkpoint between two batches.
+    /// The portion of a checkpoint that is written between two batches.
     pub(crate) written: Portion,
-    /// What is removed of an old checkpoint between two batches.
+    /// The portion of an old checkpoint that is removed between two batches.
     pub(crate) removed: Portion,
     /// Movements that may gather before they are put in the order of accounts, if there is nothing
     /// else to do …
@@ -69,11 +69,11 @@ pub(crate) struct Pace {
     pub(crate) ordered_most: u64,
     /// … unless more than this has gathered: then somewhat more than came.
     pub(crate) ordered_at_once: u64,
-    /// How often the write-ahead log is copied into the file …
+    /// The time after which the write-ahead log is copied into the file …
     pub(crate) tidy_every: Duration,
-    /// … or after how much work, if that is sooner.
+    /// … or the work after which it is, if that is sooner.
     pub(crate) tidy_work: u64,
-    /// How often notes of webhooks are written.
+    /// The time after which notes of webhooks are written.
     pub(crate) notes_every: Duration,
     /// Frames (pages of 4 KiB) of the write-ahead log that may be left in it because somebody reads for
     /// long. Beyond, reads in slices make way.
@@ -122,9 +122,9 @@ impl Pace {
         }
     }
 
-    /// How many movements are put in the order of accounts, of so many that have gathered, if so many
-    /// came since the last time. It is more than came: otherwise a steady load would leave more and
-    /// more behind.
+    /// Returns the number of movements to put in the order of accounts, of so many that have gathered, if
+    /// so many came since the last time. It is more than came: otherwise a steady load would leave more
+    /// and more behind.
     pub(crate) fn ordered(&self, gathered: u64, came: u64) -> u64 {
         let enough = came.saturating_add(came / 4).max(self.ordered_least);
         if gathered > self.ordered_at_once {
@@ -135,13 +135,13 @@ impl Pace {
     }
 }
 
-/// When the write-ahead log is copied into the file.
+/// The schedule by which the write-ahead log is copied into the file.
 pub(crate) struct Tidying {
-    /// When it last was.
+    /// The time at which it last was.
     at: Instant,
     /// Work that was committed since then.
     work: u64,
-    /// Whether that was the last thing done between two batches.
+    /// True if that was the last thing done between two batches.
     was_last: bool,
 }
 
@@ -161,7 +161,7 @@ impl Tidying {
         self.work = self.work.saturating_add(work);
     }
 
-    /// Whether it is to be done now; it is never done twice in a row, so that something else is.
+    /// Returns whether it is to be done now; it is never done twice in a row, so that something else is.
     pub(crate) fn is_next(&mut self, pace: &Pace) -> bool {
         let due = self.at.elapsed() >= pace.tidy_every || self.work >= pace.tidy_work;
         let was_last = std::mem::take(&mut self.was_last);

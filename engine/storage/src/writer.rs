@@ -35,7 +35,7 @@ pub const WORK_MAX: u64 = 1_024;
 /// How long the writer sleeps when there is nothing to do.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How long the writer sleeps while a slice of a long read is about to end.
+/// The time that the writer sleeps while a slice of a long read is about to end.
 const GATE_PATIENCE: Duration = Duration::from_millis(1);
 
 /// Opens the journal again after a failure.
@@ -45,21 +45,21 @@ pub(crate) type Reopen<J> = Box<dyn FnMut() -> Result<J, StorageError> + Send>;
 pub(crate) struct Shared {
     pub(crate) queue: Queue<Job>,
     pub(crate) published: ArcSwap<State>,
-    /// Where long reads make way for the write-ahead log.
+    /// The gate at which long reads make way for the write-ahead log.
     pub(crate) log_gate: LogGate,
-    /// How far webhooks have come.
+    /// The progress of webhooks.
     pub(crate) notes: Notes,
     /// Wakes those who follow an economy.
     pub(crate) news: Arc<News>,
     /// The moment of the batch that is being decided and is not published yet.
     in_hand: AtomicU64,
-    /// How the writer stands.
+    /// The state of the writer.
     pub(crate) writer: watch::Sender<WriterState>,
-    /// Whether the writer is to end without a last checkpoint.
+    /// True if the writer is to end without a last checkpoint.
     hurried: AtomicBool,
 }
 
-/// How the writer stands.
+/// The state of the writer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum WriterState {
     /// It works, or tries to open a file again that failed.
@@ -134,7 +134,7 @@ pub(crate) struct Writer<J> {
     /// Whether the last look for holds whose time is over ended none.
     none_ended: bool,
     tidying: Tidying,
-    /// When notes were last written.
+    /// The time at which notes were last written.
     noted: Instant,
     /// How long the next attempt to open the file waits; nothing after work that went well.
     pause: Duration,
@@ -142,7 +142,7 @@ pub(crate) struct Writer<J> {
     tries: u32,
 }
 
-/// What came of a failure.
+/// The outcome of a failure.
 enum Recovered {
     /// The state is rebuilt, and requests are taken again.
     Rebuilt,
@@ -330,9 +330,9 @@ impl<J: Journal> Writer<J> {
         calls.fold(now, Timestamp::max)
     }
 
-    /// What is done between batches: a slice of a checkpoint, a look at the write-ahead log. One kind
-    /// of it at a time, so that the sum is bounded too, but for the order of accounts, which must
-    /// keep up with what is committed.
+    /// Does the work between batches: a slice of a checkpoint, a look at the write-ahead log. It does one
+    /// kind at a time, so that the sum is bounded too, but for the order of accounts, which must keep up
+    /// with what is committed.
     fn upkeep(&mut self, idle: bool) -> Result<(), StorageError> {
         if idle {
             self.write_notes()?;

@@ -99,7 +99,7 @@ fn of_items(module: &str, items: &[Item], folder: &Path, found: &mut Vec<Constan
     }
 }
 
-/// Where constants stand.
+/// The place where constants stand.
 struct Place<'a> {
     module: &'a str,
     imports: &'a Imports,

@@ -30,7 +30,7 @@ pub(super) struct Row {
     consequence: String,
     constants: Vec<String>,
     tests: Vec<(String, String)>,
-    /// Why there is no test.
+    /// The reason that there is no test.
     untested: Option<String>,
 }
 
@@ -65,7 +65,7 @@ pub(super) fn rows(page: &str, wrong: &mut Vec<String>) -> Vec<Row> {
     rows
 }
 
-/// What stands between backticks.
+/// Returns the texts between backticks.
 fn quoted(cell: &str) -> Vec<&str> {
     cell.split('`').skip(1).step_by(2).collect()
 }
@@ -145,7 +145,7 @@ pub(super) fn check(
     wrong
 }
 
-/// What is wrong with the bound of a row, held against a constant.
+/// Tells what is wrong with the bound of a row, held against a constant.
 fn unlike(row: &Row, constant: &Constant, all: &[Constant]) -> Option<String> {
     let value = match constants::value(constant, all) {
         Ok(value) => value,

@@ -26,7 +26,7 @@ pub(super) struct Scan {
     pub(super) table: &'static str,
     /// The columns of its key, in order.
     pub(super) key: &'static [KeyColumn],
-    /// What is read of each row, as SQL; it finds [`Scan::values`] from `?1` on.
+    /// The columns that are read of each row, as SQL, which finds [`Scan::values`] from `?1` on.
     pub(super) columns: &'static str,
     pub(super) values: Vec<Value>,
 }

@@ -1,4 +1,5 @@
-//! What an audit makes way for while it reads: those who wait for it no more, and the write-ahead log.
+//! The reasons for which an audit makes way while it reads: its caller waits for it no more, or the
+//! write-ahead log needs room.
 
 use std::sync::mpsc;
 use std::thread;
@@ -13,7 +14,7 @@ use crate::log_gate::{LogGate, Slice};
 /// statement and cannot be read in slices.
 pub const AUDIT_WAL_BYTES_MAX: u64 = 256 << 20;
 
-/// Who may end an audit, and who may ask it to pause.
+/// The means to end an audit, and to ask it to pause.
 pub(crate) struct Watch<'a> {
     pub(crate) cancel: &'a Cancel,
     /// None where nobody writes to the file meanwhile.
@@ -38,7 +39,7 @@ impl<'a> Watch<'a> {
         self.cancel.check().map(|()| slice)
     }
 
-    /// Whether the slice is to end before its time.
+    /// Returns whether the slice is to end before its time.
     pub(crate) fn must_pause(&self) -> bool {
         self.cancel.is_cancelled() || self.gate.is_some_and(LogGate::is_wanted)
     }

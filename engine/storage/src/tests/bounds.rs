@@ -1,4 +1,5 @@
-//! What one commit may hold up: its requests, the holds that end in it, and what is done between two.
+//! The bounds on what one commit may hold up: its requests, the holds that end in it, and the work that
+//! is done between two.
 
 use std::sync::Mutex;
 
@@ -32,7 +33,7 @@ fn batch(transfers: usize) -> Act {
     })
 }
 
-/// How many records each commit had while so many transfers waited from the beginning.
+/// Returns the number of records of each commit while so many transfers waited from the beginning.
 fn commits(waiting: u64) -> Vec<u64> {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("guild.db");
@@ -127,7 +128,7 @@ fn holds_that_are_due_end_in_portions() {
     assert!(work <= WORK_MAX / 2, "less than half of a commit: {work}");
 }
 
-/// What a writer did between commits while requests went on waiting.
+/// Returns the steps of a writer between commits while requests went on waiting.
 fn upkeep(pace: Pace, acts: Vec<Act>) -> Vec<Step> {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("guild.db");

@@ -1,4 +1,4 @@
-//! Who is woken by a commit: those who follow its economy, and nobody else.
+//! A commit wakes those who follow its economy, and no others.
 
 use std::future::Future;
 use std::pin::{Pin, pin};

@@ -1,4 +1,5 @@
-//! How much comes at once: a page of events, the holds that one commit ends, the findings of an audit.
+//! The amounts that come at once: a page of events, the holds that one commit ends, the findings of an
+//! audit.
 
 use std::sync::atomic::AtomicU64;
 
