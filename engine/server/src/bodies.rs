@@ -24,20 +24,20 @@ pub const BODY_WEIGHT: usize = 8;
 /// Bytes of a body that counts as small.
 pub const SMALL_BODY_BYTES_MAX: usize = 64 << 10;
 
-/// How many bytes of bodies there may be at the same time.
+/// The most bytes of bodies at the same time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BodyBounds {
     /// Small bodies.
     pub small: PoolBounds,
     /// All others.
     pub large: PoolBounds,
-    /// How long a body may wait for room.
+    /// The longest wait of a body for room.
     pub patience: Duration,
     /// Large bodies that are worked on at the same time, each on a thread of its own.
     pub at_work: usize,
 }
 
-/// How many bytes of one kind of bodies there may be at the same time.
+/// The most bytes of one kind of bodies at the same time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PoolBounds {
     /// Bytes in all.

@@ -1,4 +1,4 @@
-//! When a plugin is switched off whose calls keep failing: the policy, over values of time alone.
+//! The policy that switches off a plugin whose calls keep failing, over values of time alone.
 //!
 //! Calls are counted over a sliding window, for each installed plugin of which any has failed. Three
 //! things must come together, so that no single member and no busy machine can switch a shop off:
@@ -24,7 +24,7 @@ use bursar_ledger::{
 
 use tally::{Tally, Window};
 
-/// How far back calls are counted. They are kept in halves of it, so it is half as long at least.
+/// The span over which calls are counted. They are kept in halves of it, so it is half as long at least.
 pub(crate) const WINDOW: Duration = Duration::from_mins(10);
 /// Calls in the window without which nothing is switched off.
 pub(crate) const CALLS_MIN: u32 = 20;
@@ -42,7 +42,7 @@ pub(crate) const SCHEDULE_RUNS_MIN: u32 = 20;
 /// takes the place of the one that has been without a failed call for longest.
 pub(crate) const PLUGINS_WATCHED_MAX: usize = 4_096;
 
-/// How a call ended, as far as it speaks for or against its plugin.
+/// The end of a call, as far as it speaks for or against its plugin.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum CallVerdict {
     /// With a reply, a decline, or a rejection of the ledger's.
@@ -53,7 +53,7 @@ pub(crate) enum CallVerdict {
     Deadline,
 }
 
-/// Who has asked for a call.
+/// The one who has asked for a call.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum CallSource {
     /// A member.
@@ -69,9 +69,9 @@ pub(crate) struct CallEnd {
     pub(crate) of: (EconomyId, PluginId),
     /// The version of the installation that ran.
     pub(crate) version: u64,
-    /// Who has asked for it.
+    /// The one who has asked for it.
     pub(crate) source: CallSource,
-    /// How it ended.
+    /// Its end.
     pub(crate) verdict: CallVerdict,
     /// Processor time that it took.
     pub(crate) cpu: Duration,
@@ -80,11 +80,11 @@ pub(crate) struct CallEnd {
 /// A plugin that is to be switched off.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Trip {
-    /// Which plugin, where.
+    /// The plugin and its economy.
     pub(crate) of: (EconomyId, PluginId),
     /// The version of the installation whose calls were counted.
     pub(crate) as_of: u64,
-    /// Why.
+    /// The reason.
     pub(crate) why: SwitchOff,
 }
 
@@ -97,7 +97,7 @@ pub(crate) struct Breaker {
     watched: HashMap<(EconomyId, PluginId), Watched>,
 }
 
-/// What is counted of one plugin.
+/// The counts of one plugin.
 struct Watched {
     version: u64,
     calls: Window,
@@ -212,7 +212,7 @@ impl Watched {
         fails.then(|| runs.switch_off(SwitchOffReason::Schedule { schedule }, 0))
     }
 
-    /// Whether nothing is known against the plugin any more.
+    /// Returns true if nothing is known against the plugin any more.
     fn is_clean(&mut self, now: Duration) -> bool {
         self.schedules.is_empty() && self.calls.is_clean(now)
     }

@@ -1,4 +1,4 @@
-//! Where logs go, and in what form.
+//! The destination of logs, and their form.
 //!
 //! Two things hold for every line, whoever logs it. What does not print is an escape: fields repeat names,
 //! faults and answers that others wrote. And lines of one kind about one plugin or webhook are rationed,
@@ -21,7 +21,7 @@ use crate::config::LogFormat;
 pub(crate) use layer::LogRation;
 use shown::{JsonEscapes, escaped_fields};
 
-/// How often it is told what was dropped.
+/// The time between two lines that tell what was dropped.
 pub(crate) const DROPS_TOLD_EVERY: Duration = Duration::from_secs(10);
 
 /// Starts logging to standard error, as much as `filter` says. What is handed back tells what was dropped.
@@ -34,7 +34,7 @@ pub(crate) fn start(format: LogFormat, filter: EnvFilter, ticks: Ticks) -> LogRa
     ration
 }
 
-/// What writes logs: filtered, rationed, and with escapes for what does not print.
+/// The writer of logs: filtered, rationed, and with escapes for what does not print.
 fn subscriber<W>(
     format: LogFormat,
     filter: EnvFilter,

@@ -72,7 +72,7 @@ pub struct Setup {
     pub webhooks: WebhookSetup,
     /// How often is looked at what plugins do by themselves; never, where nothing is to run.
     pub schedules: Option<Duration>,
-    /// How long the server has to end in order. What has not ended by then is left behind.
+    /// The time the server has to end in order. What has not ended by then is left behind.
     pub stop_patience: Duration,
 }
 

@@ -91,7 +91,7 @@ impl Webhooks {
         self.parts.look.notify_one();
     }
 
-    /// How far a webhook has come: as it is known here, as it was noted, or not at all yet.
+    /// The progress of a webhook: as it is known here, as it was noted, or none yet.
     fn progress(&self, economy: &EconomyId, id: &WebhookId, webhook: &Webhook) -> Arc<Progress> {
         let place = (economy.clone(), id.clone());
         let mut known = self.known();
@@ -105,7 +105,7 @@ impl Webhooks {
         progress
     }
 
-    /// How far a webhook has come by its last note.
+    /// The progress of a webhook by its last note.
     fn noted(&self, place: &WebhookPlace, webhook: &Webhook) -> Delivery {
         let start = webhook.start();
         let noted = self.parts.bursar.storage().delivery(place);

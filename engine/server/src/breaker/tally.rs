@@ -48,12 +48,12 @@ impl Tally {
         self.faults.saturating_add(self.deadlines)
     }
 
-    /// Whether half of the calls or more have failed.
+    /// Returns true if half of the calls or more have failed.
     fn mostly_fails(&self) -> bool {
         self.calls > 0 && self.failed() >= self.calls.div_ceil(2)
     }
 
-    /// What is kept of these calls when they switch their plugin off.
+    /// Returns the counts that are kept when these calls switch their plugin off.
     pub(super) fn switch_off(&self, reason: SwitchOffReason, callers: usize) -> SwitchOff {
         SwitchOff {
             reason,
@@ -94,7 +94,7 @@ impl Half {
 pub(super) struct Window {
     older: Half,
     newer: Half,
-    /// When the newer half began.
+    /// The start of the newer half.
     since: Duration,
 }
 
@@ -149,7 +149,7 @@ impl Window {
         })
     }
 
-    /// Whether no call of the window has failed.
+    /// Returns true if no call of the window has failed.
     pub(super) fn is_clean(&mut self, now: Duration) -> bool {
         self.move_on(now);
         self.older.all.failed() == 0 && self.newer.all.failed() == 0

@@ -260,7 +260,7 @@ fn calls() -> impl Strategy<Value = Vec<(usize, u8, u64, u64)>> {
 }
 
 proptest! {
-    /// Whatever a few members do, and however busy the machine is: they cannot switch a shop off.
+    /// A few members cannot switch a shop off, nor can they on a busy machine.
     #[test]
     fn few_members_switch_nothing_off(calls in calls()) {
         let mut watch = Watch::new();
@@ -291,7 +291,7 @@ proptest! {
         }
     }
 
-    /// What fails for everybody is off soon, in whichever order they come.
+    /// A plugin that fails for everybody is off soon, in any order of callers.
     #[test]
     fn a_plugin_that_fails_for_everybody_is_switched_off(
         callers in vec(0_usize..12, 400), cpu in 5_u64..3_000
@@ -314,7 +314,7 @@ proptest! {
         }
     }
 
-    /// What a switch-off says is what was counted, and enough.
+    /// A switch-off tells what was counted, and that was enough.
     #[test]
     fn every_switch_off_meets_its_bounds(calls in calls()) {
         let mut watch = Watch::new();

@@ -21,7 +21,7 @@ use crate::logs::{DROPS_TOLD_EVERY, LogRation};
 use crate::serve::{Ended, STOP_PATIENCE, Server, Setup, StartError};
 use crate::webhooks::WebhookSetup;
 
-/// How often the server looks for due times of schedules.
+/// The time between two looks for due times of schedules.
 const SCHEDULES_SWEEP: Duration = Duration::from_secs(1);
 
 /// Serve the API from a database file.

@@ -1,6 +1,6 @@
 //! Words on a terminal: colours only where one shows them, and no colours but ours.
 //!
-//! What commands print may repeat what others wrote: manifests, names, lines of lists, answers of servers,
+//! The output of commands may repeat what others wrote: manifests, names, lines of lists, answers of servers,
 //! names of files. So every text is shown with escapes for what does not print, line breaks included, and
 //! the only escape sequences that reach a terminal are written here.
 #![allow(

@@ -43,10 +43,10 @@ const CALLS_PER_ECONOMY_MAX: usize = 1_536;
 /// Places for calls of one plugin in one economy: twice a crowd of 512.
 const CALLS_PER_PLUGIN_MAX: usize = 1_024;
 
-/// How long a call waits to be begun. Most clients have given up by then.
+/// The longest wait of a call to be begun. Most clients have given up by then.
 const CALL_WAIT: Duration = Duration::from_secs(30);
 
-/// How many calls there may be at the same time, and how long they wait.
+/// The most calls at the same time, and their longest wait.
 ///
 /// A call takes one place for each KiB of its request, or part of one, from the moment that it is let in
 /// until it has ended. One that finds no place is turned away.
@@ -61,7 +61,7 @@ pub struct CallBounds {
     pub calls_per_economy: usize,
     /// Places of one plugin in one economy.
     pub calls_per_plugin: usize,
-    /// How long a call waits to be begun; then it is turned away.
+    /// The longest wait of a call to be begun; then it is turned away.
     pub wait: Duration,
 }
 
@@ -80,7 +80,7 @@ impl CallBounds {
     }
 }
 
-/// How long the end of the service waits for calls that run: longer than the deadline of one that has not
+/// The time that the end of the service gives to calls that run: longer than the deadline of one that has not
 /// drawn.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
 

@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use super::{Bursar, blocking};
 use crate::no_answer::NoAnswer;
 
-/// How many pieces of such work are done at the same time. Further ones wait, as their requests do.
+/// The most pieces of such work at the same time. Further ones wait, as their requests do.
 const CHECKS_MAX: usize = 4;
 
 /// The places for such work.

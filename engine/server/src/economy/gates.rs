@@ -53,7 +53,7 @@ impl Gates {
         passing
     }
 
-    /// What tidies up exists before the wait, which may be given up.
+    /// The guard that tidies up exists before the wait, which may be given up.
     fn approach(&self, name: &Name) -> (Arc<RwLock<()>>, Passing) {
         let gate = Arc::clone(open(&self.gates).entry(name.clone()).or_default());
         let passing = Passing {

@@ -24,7 +24,7 @@ struct Bounds {
     per_plugin: usize,
 }
 
-/// What is taken. A name is here as long as it has something.
+/// The places taken. A name is here as long as it has something.
 #[derive(Default)]
 struct Taken {
     all: usize,

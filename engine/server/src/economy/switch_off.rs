@@ -46,7 +46,7 @@ pub(super) struct Run {
     pub(super) cpu: Duration,
 }
 
-/// What an ending says of its plugin; nothing, if the plugin has not run to it.
+/// Returns the verdict of an ending on its plugin; nothing, if the plugin has not run to it.
 pub(super) fn verdict_of(ending: &Ending) -> Option<CallVerdict> {
     match ending {
         Ending::Replied { .. } | Ending::Declined { .. } | Ending::Stopped(_) => {
@@ -57,7 +57,7 @@ pub(super) fn verdict_of(ending: &Ending) -> Option<CallVerdict> {
     }
 }
 
-/// What a failure says of its plugin; nothing, if it is the server's own.
+/// Returns the verdict of a failure on its plugin; nothing, if it is the server's own.
 pub(super) fn verdict_of_failure(failure: CallFailure) -> Option<CallVerdict> {
     match failure {
         CallFailure::Deadline => Some(CallVerdict::Deadline),

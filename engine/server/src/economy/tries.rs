@@ -250,7 +250,7 @@ impl Bursar {
     }
 }
 
-/// What is waited for no later than that.
+/// The latest moment of the wait.
 async fn no_later<T>(
     until: Option<Instant>,
     waiting: impl Future<Output = T>,

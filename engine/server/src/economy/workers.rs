@@ -25,7 +25,7 @@ pub(super) struct Busy;
 /// A job that was submitted.
 pub(super) type Submitted = Place<EconomyId, PluginId>;
 
-/// How much nicer workers are than the rest of the process. Money moves first: with one core left,
+/// The niceness of workers above the rest of the process. Money moves first: with one core left,
 /// a transfer gets about nine times the time of a guest.
 const NICENESS: i32 = 10;
 

@@ -55,7 +55,7 @@ struct BatchBody {
     transfers: Items,
 }
 
-/// How many items a list has.
+/// Counts the items of a list.
 struct Items(usize);
 
 impl<'de> Deserialize<'de> for Items {
@@ -131,7 +131,7 @@ pub(super) async fn transfer(
     }
 }
 
-/// What came of a body.
+/// The outcome of reading a body.
 enum Batch {
     /// Transfers that share a request and nothing else.
     Independent(Vec<(Asking, Act)>),
@@ -139,7 +139,7 @@ enum Batch {
     Atomic(Submitted),
 }
 
-/// What is needed to read a body: who asks for it, and when.
+/// The context in which a body is read: the one who asks for it, and the time.
 struct Reading {
     economy: EconomyId,
     caller: Caller,

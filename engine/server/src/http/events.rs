@@ -188,7 +188,7 @@ struct Head {
 struct EventView<'a> {
     /// Its number in the economy, without gaps.
     seq: u64,
-    /// What to say as `after` to read on after it, with the number and a part of the hash.
+    /// The value of `after` to read on after it, with the number and a part of the hash.
     #[schemars(with = "shapes::Position")]
     position: String,
     #[schemars(with = "shapes::Timestamp")]

@@ -77,7 +77,7 @@ pub(super) async fn read(mut body: Body, bytes_max: usize) -> Result<Bytes, Prob
     Ok(bytes.into())
 }
 
-/// Why a body was not read to its end.
+/// The reason that a body was not read to its end.
 fn unread(error: &(dyn Error + 'static), bytes_max: usize) -> Problem {
     let (mut why, mut cause) = (Unread::BrokeOff, Some(error));
     while let Some(error) = cause {

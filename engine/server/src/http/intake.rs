@@ -21,14 +21,14 @@ use tokio::time::{Instant, timeout_at};
 use crate::bodies::{Admitted, Bodies, SMALL_BODY_BYTES_MAX};
 use crate::economy::SYSTEM;
 
-/// How long a client may take to send a body, once it is admitted.
+/// The time a client has to send a body, once it is admitted.
 const BODY_PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long a large body may be late. After that its bytes have to come as if they were spread evenly
+/// The time a large body may be late. After that its bytes have to come as if they were spread evenly
 /// over [`BODY_PATIENCE`], so that nobody holds much room by sending little.
 const LARGE_BODY_GRACE: Duration = Duration::from_secs(2);
 
-/// Why a body is not read on.
+/// The reason that a body is not read on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub(super) enum Unread {
     /// There is no room for it.
@@ -45,7 +45,7 @@ pub(super) enum Unread {
     BrokeOff,
 }
 
-/// What a route needs to admit bodies.
+/// The state with which routes admit bodies.
 #[derive(Clone)]
 pub(super) struct Intake {
     bodies: Arc<Bodies>,
@@ -85,7 +85,7 @@ pub(super) async fn admit(State(intake): State<Intake>, request: Request, next: 
     response
 }
 
-/// Whose share a request's body counts for.
+/// The holder of the share that a request's body counts for.
 fn economy(path: &str) -> EconomyId {
     let named = path.strip_prefix("/v1/economies/");
     let named = named.and_then(|rest| rest.split('/').next()?.parse().ok());
@@ -105,9 +105,9 @@ struct Coming {
     /// Its length, if the client has said it.
     expected: Option<u64>,
     received: u64,
-    /// Whether the client sends nothing before it is told to (`Expect: 100-continue`).
+    /// True if the client sends nothing before it is told to (`Expect: 100-continue`).
     waits_for_leave: bool,
-    /// When it was admitted.
+    /// The time of its admission.
     since: Option<Instant>,
 }
 
@@ -159,7 +159,7 @@ impl Coming {
     }
 }
 
-/// How long after a body was admitted its next byte has to be there.
+/// Returns the time after a body's admission at which its next byte has to be there.
 fn due(received: u64, expected: u64) -> Duration {
     if expected <= SMALL_BODY_BYTES_MAX as u64 || received >= expected {
         return BODY_PATIENCE;

@@ -37,7 +37,7 @@ type Member<'t> = (Cow<'t, str>, Json<'t>);
 
 #[cfg(test)]
 thread_local! {
-    /// How many texts this thread has read.
+    /// The number of texts that this thread has read.
     static READ: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
@@ -301,7 +301,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// How many texts were read meanwhile, by this thread.
+    /// Returns the number of texts read meanwhile, by this thread.
     pub(in crate::http) fn read_meanwhile(work: impl FnOnce()) -> usize {
         let before = READ.get();
         work();

@@ -328,7 +328,7 @@ fn check_roles(roles: &[String]) -> Result<(), Problem> {
     }
 }
 
-/// What is shown of an installed plugin beside what the books have of it.
+/// The facts shown of an installed plugin beside what the books have of it.
 struct Described {
     loaded: Result<Arc<LoadedPlugin>, NoAnswer>,
     newer: Option<(Digest, Arc<LoadedPlugin>)>,

@@ -70,7 +70,7 @@ impl<S: Subscriber> Layer<S> for LogRation {
     }
 }
 
-/// What a line is about, and how long its fields are.
+/// The subject of a line, and the length of its fields.
 #[derive(Default)]
 struct Seen {
     about: String,

@@ -1,4 +1,4 @@
-//! How many log lines of a kind may be written: token buckets over values of time.
+//! A ration of log lines by kind: token buckets over values of time.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -32,7 +32,7 @@ pub(crate) struct Kind {
 pub(crate) struct Dropped {
     /// Of which kind; of none by name where there were too many kinds.
     pub(crate) kind: Option<Kind>,
-    /// How many.
+    /// The number.
     pub(crate) lines: u64,
 }
 
@@ -57,7 +57,7 @@ impl Ration {
         }
     }
 
-    /// Whether a line of so many bytes may be written now. One that may not is counted.
+    /// Returns true if a line of so many bytes may be written now. One that may not is counted.
     pub(crate) fn take(&mut self, kind: Kind, bytes: u64, now: Duration) -> bool {
         let cost = bytes.saturating_add(LINE_OVERHEAD_BYTES);
         let is_about = !kind.about.is_empty();
@@ -82,7 +82,7 @@ impl Ration {
         true
     }
 
-    /// What was dropped since this was last asked.
+    /// Takes the counts of what was dropped since the last time.
     pub(crate) fn dropped(&mut self) -> Vec<Dropped> {
         let with = self
             .kinds
@@ -150,7 +150,7 @@ impl Bucket {
         self.left = self.left.saturating_sub(cost);
     }
 
-    /// Whether it is full and has nothing to tell, so that a new one is the same.
+    /// Returns true if it is full and has nothing to tell, so that a new one is the same.
     fn is_idle(&mut self, now: Duration) -> bool {
         self.has(self.burst, now) && self.dropped == 0
     }

@@ -1,4 +1,4 @@
-//! What does not print is an escape, in both forms of a log.
+//! Escapes for what does not print, in both forms of a log.
 
 use std::fmt::Debug;
 use std::io::{self, Write};

@@ -16,7 +16,7 @@ use super::ration::{
 use super::{LogRation, subscriber};
 use crate::config::LogFormat;
 
-/// What was written.
+/// The lines written.
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
 

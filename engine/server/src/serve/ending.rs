@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use super::door::Door;
 use crate::economy::{Bursar, blocking};
 
-/// How a server ended.
+/// The end of a server.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Ended {
     /// All work was brought to an end, and the file was closed with a checkpoint in it.
@@ -19,7 +19,7 @@ pub enum Ended {
     GaveUp,
     /// The time was over before all had ended. Nothing acknowledged is lost.
     Late {
-        /// What was left behind.
+        /// The parts left behind.
         left: Vec<&'static str>,
     },
 }

@@ -1,4 +1,4 @@
-//! How far one webhook has come: in memory as it is, noted in the file as it was a moment ago.
+//! The progress of one webhook: in memory as it is, noted in the file as it was a moment ago.
 //!
 //! After a crash a webhook goes on from its last note. It is never ahead of what was delivered, so
 //! events may come again and none is left out.

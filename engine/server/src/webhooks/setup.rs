@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use crate::random;
 
-/// How long one attempt may take.
+/// The longest time of one attempt.
 const ATTEMPT_PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long at least there is between two notes of how far a webhook has come.
+/// The shortest time between two notes of a webhook's progress.
 const NOTE_PAUSE: Duration = Duration::from_secs(1);
 
-/// How long it takes at most until a webhook is found whose request broke off.
+/// The longest time until a webhook is found whose request broke off.
 const SWEEP: Duration = Duration::from_secs(10);
 
-/// How often an attempt is repeated until its event is given up.
+/// The number of attempts until an event is given up.
 const RETRIES_MAX: usize = 10;
 
 /// A number below another, by chance.

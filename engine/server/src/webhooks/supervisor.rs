@@ -1,4 +1,4 @@
-//! Who is followed: a follower for each webhook that there is. Each waits for its own economy.
+//! The followers: one for each webhook that there is. Each waits for its own economy.
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;

@@ -63,7 +63,7 @@ struct Usage {
     charged: Duration,
     waiting: usize,
     running: usize,
-    /// When it started something last.
+    /// The time of its last start.
     turn: u64,
 }
 
@@ -79,14 +79,14 @@ struct Line<J> {
     jobs: VecDeque<(u64, J)>,
 }
 
-/// How long the jobs of a plugin take.
+/// The length of a plugin's jobs.
 #[derive(Clone, Copy, Default, Debug)]
 struct Pace {
     /// Worker time of a job, as a mean in which older ones count less.
     mean: Duration,
     /// Until when its jobs count as long.
     long_until: Duration,
-    /// When a job ended last.
+    /// The end of its last job.
     ended: Duration,
 }
 
@@ -99,7 +99,7 @@ struct Running<E> {
 }
 
 impl<E> Running<E> {
-    /// Whether it is long: also one that was expected to be short and is not.
+    /// Returns true if it is long: also one that was expected to be short and is not.
     fn is_long(&self, now: Duration) -> bool {
         self.long || now.saturating_sub(self.began) > LONG_RUN
     }
@@ -352,7 +352,7 @@ impl Usage {
         self.waiting == 0 && self.running == 0
     }
 
-    /// Whether it has to be remembered.
+    /// Returns true if it has to be remembered.
     fn counts(&self, clock: Duration) -> bool {
         !self.is_idle() || self.charged > clock
     }

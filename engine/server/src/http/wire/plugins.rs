@@ -43,7 +43,7 @@ pub(in crate::http) struct PluginView<'a> {
     schedules: BTreeMap<&'a str, ScheduleView>,
     /// Calls that have drawn and then broken off since it was last set; with the third it is off.
     broken_draws: u32,
-    /// Why the server has switched it off by itself.
+    /// The reason for which the server has switched it off by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     switched_off: Option<SwitchedOffView<'a>>,
     /// Bytes of its own keys and values together.

@@ -1,4 +1,4 @@
-//! Why a plugin was switched off by the server itself.
+//! The reason for which the server itself has switched a plugin off.
 
 use bursar_ledger::{Plugin, SwitchOffReason, Timestamp};
 use schemars::JsonSchema;
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::http::shapes;
 
-/// Why the server has switched a plugin off, until `enabled: true` is PUT again.
+/// The reason for which the server has switched a plugin off, until `enabled: true` is PUT again.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "SwitchedOff")]
 pub(in crate::http) struct SwitchedOffView<'a> {
@@ -14,7 +14,7 @@ pub(in crate::http) struct SwitchedOffView<'a> {
     /// The schedule that keeps failing.
     #[serde(skip_serializing_if = "Option::is_none")]
     schedule: Option<&'a str>,
-    /// What was counted; absent for draws, which `broken_draws` counts.
+    /// The counts; absent for draws, which `broken_draws` counts.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     counted: Option<CountedView>,
 }

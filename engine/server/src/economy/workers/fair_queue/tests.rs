@@ -199,7 +199,7 @@ proptest! {
         }
     }
 
-    /// Who was away has no more than who was there, from then on.
+    /// A plugin that was away has no more than one that was there, from then on.
     #[test]
     fn idleness_earns_nothing(
         lines in lines(1..2_000),
@@ -227,7 +227,7 @@ proptest! {
         }
     }
 
-    /// However many plugins of an economy have long jobs, those of another one need not wait for them.
+    /// Long jobs of many plugins of an economy do not keep those of another one waiting.
     #[test]
     fn an_economy_with_long_jobs_leaves_a_worker_free(
         mut lines in lines(100_000..200_000),
@@ -254,7 +254,7 @@ proptest! {
         prop_assert_eq!(machine.start(), [(100, 0)]);
     }
 
-    /// What was put in comes out once, in whatever order, and nothing is left of it.
+    /// Everything put in comes out once, in any order, and nothing is left of it.
     #[test]
     fn nothing_is_lost(
         jobs in vec(((0_u8..4, 0_u8..3), 1_u64..50_000, any::<bool>()), 1..200),
