@@ -39,3 +39,4 @@ mod violations;
 mod history;
 mod model;
 mod properties;
+mod samples;

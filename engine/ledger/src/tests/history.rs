@@ -34,6 +34,8 @@ pub(super) const SETUP: &str = "
     plugin shop component=a accounts=till grants=requested enabled=true holds=stake/5/capture \
         requests=read/user:2,debit/user:2,debit/issuer:coin,credit/issuer:coin
     issue user:1 coin 40
+    issue user:2 coin 40
+    issue user:2 gem 10
     issue user:3 gem 10
     issue plugin:shop coin 40";
 
@@ -226,10 +228,23 @@ fn patch<T: Clone + Debug>(
     ]
 }
 
+/// Half of them are likely to be possible: little, between accounts that have some.
 fn posting() -> impl Strategy<Value = Posting> + Clone {
-    let ends = (account(), account());
-    let ends = ends.prop_filter("a posting has two accounts", |(from, to)| from != to);
-    (ends, asset(), amount()).prop_map(|((source, destination), asset, amount)| Posting {
+    let well_off = || named(&[(3, "user:1"), (3, "user:2"), (1, "user:3")]);
+    let likely = (
+        well_off(),
+        well_off(),
+        named(&[(4, "coin"), (1, "gem")]),
+        1..=8_u64,
+    );
+    let likely = likely.prop_map(|(from, to, asset, units)| {
+        let amount = Amount::new(units).expect("an amount");
+        (from, to, asset, amount)
+    });
+    let any = (account(), account(), asset(), amount());
+    let posting = prop_oneof![likely, any];
+    let posting = posting.prop_filter("a posting has two accounts", |(from, to, ..)| from != to);
+    posting.prop_map(|(source, destination, asset, amount)| Posting {
         source,
         destination,
         asset,
@@ -323,12 +338,12 @@ fn batch() -> impl Strategy<Value = Act> + Clone {
 }
 
 fn hold_id() -> impl Strategy<Value = HoldId> + Clone {
-    (0..3_u128).prop_map(|number| HoldId(Uuid::from_u128(number)))
+    (0..2_u128).prop_map(|number| HoldId(Uuid::from_u128(number)))
 }
 
 fn hold() -> impl Strategy<Value = Act> + Clone {
     // A hold of no time is due at once and never captured.
-    let time = select(vec![0, 1000]);
+    let time = select(vec![0, 1000, 1000]);
     let on_expiry = select(vec![OnExpiry::Release, OnExpiry::Capture]);
     let parts = (hold_id(), posting(), time, on_expiry, cap());
     let place = parts.prop_map(|(id, posting, expires_in_s, on_expiry, cap)| {
@@ -341,7 +356,11 @@ fn hold() -> impl Strategy<Value = Act> + Clone {
             cap,
         }))
     });
-    let capture = (hold_id(), of(amount()), cap()).prop_map(|(hold, amount, cap)| {
+    let part = of(prop_oneof![
+        2 => (1..=8_u64).prop_map(|units| Amount::new(units).expect("an amount")),
+        1 => amount(),
+    ]);
+    let capture = (hold_id(), part, cap()).prop_map(|(hold, amount, cap)| {
         Act::CaptureHold(CaptureRequest {
             id: TransferId(Uuid::nil()),
             hold,
@@ -357,7 +376,7 @@ fn hold() -> impl Strategy<Value = Act> + Clone {
         authority: Authority::Bot,
     });
     let expire = hold_id().prop_map(|hold| Act::ExpireHold { hold });
-    prop_oneof![4 => place, 4 => capture, 1 => release, 2 => expire]
+    prop_oneof![6 => place, 4 => capture, 1 => release, 3 => expire]
 }
 
 fn reversal() -> impl Strategy<Value = Act> + Clone {
@@ -387,7 +406,7 @@ pub(super) fn money() -> impl Strategy<Value = Act> + Clone {
     prop_oneof![
         6 => transfer(),
         2 => batch(),
-        5 => hold(),
+        9 => hold(),
         2 => reversal(),
         4 => issue_or_burn(),
         1 => set_account(),
@@ -448,23 +467,23 @@ fn other() -> impl Strategy<Value = Act> + Clone {
         account,
         client_seed: seed.try_into().expect("a client seed"),
     });
-    // Low enough to be reached, and often at their defaults.
-    let limit = of(0..9_u64);
+    // Low enough to be reached, and sometimes at their defaults.
+    let limit = proptest::option::weighted(0.8, 0..4_u64);
     let quota = (select(Quota::ALL.to_vec()), limit).prop_map(|(quota, limit)| {
-        let scale = match quota {
-            Quota::MetadataBytes => 10,
-            Quota::StateBytes => 150,
-            Quota::Accounts
-            | Quota::Assets
-            | Quota::Balances
+        // What there is of it in the beginning, and a little more.
+        let (base, scale) = match quota {
+            Quota::MetadataBytes => (0, 10),
+            Quota::StateBytes => (0, 150),
+            Quota::Accounts | Quota::Balances => (7, 1),
+            Quota::Assets
             | Quota::Plugins
             | Quota::Holds
             | Quota::Reversals
             | Quota::BudgetCounters
             | Quota::Webhooks
-            | Quota::Streams => 1,
+            | Quota::Streams => (0, 1),
         };
-        let limits = BTreeMap::from([(quota, limit.map(|limit| limit * scale))]);
+        let limits = BTreeMap::from([(quota, limit.map(|limit| base + limit * scale))]);
         Act::SetQuotas {
             patch: limits.try_into().expect("no limit is too high"),
         }
@@ -586,5 +605,5 @@ pub(super) fn history() -> impl Strategy<Value = Vec<Step>> {
         ])
         .prop_map(Step::Act),
     ];
-    vec(step, 1..24)
+    vec(step, 1..40)
 }

@@ -79,10 +79,12 @@ impl Model {
         Self {
             balances: BTreeMap::from([
                 balance("user:1", "coin", 40),
+                balance("user:2", "coin", 40),
+                balance("user:2", "gem", 10),
                 balance("user:3", "gem", 10),
                 balance("plugin:shop", "coin", 40),
-                balance("issuer:coin", "coin", -80),
-                balance("issuer:gem", "gem", -10),
+                balance("issuer:coin", "coin", -120),
+                balance("issuer:gem", "gem", -20),
             ]),
             floors,
             ceilings: named(&[("user:3", 60)]),

@@ -121,7 +121,7 @@ proptest! {
     }
 
     #[test]
-    fn bookkeeper_agrees_on_every_act(acts in vec(money(), 1..40)) {
+    fn bookkeeper_agrees_on_every_act(acts in vec(money(), 1..60)) {
         let (mut world, mut model) = (World::after(SETUP), Model::after_setup());
         for act in &acts {
             if reuses_an_id(&world.books, act) {

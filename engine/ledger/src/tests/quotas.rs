@@ -348,7 +348,7 @@ fn unlimited(books: &Books) -> Books {
 }
 
 /// The quota for which an act was refused.
-fn refused_for(verdict: &Verdict) -> Option<Quota> {
+pub(super) fn refused_for(verdict: &Verdict) -> Option<Quota> {
     let (Verdict::Rejected(rejection) | Verdict::RejectedWith(rejection, _)) = verdict else {
         return None;
     };
