@@ -12,8 +12,11 @@
 mod script;
 mod words;
 
+mod allowed;
 mod caps;
+mod effects;
 mod holds;
+mod moments;
 mod money;
 mod puts;
 mod quotas;
@@ -29,6 +32,7 @@ mod draws;
 mod fair;
 mod games;
 mod installed;
+mod revealed;
 mod staleness;
 mod state;
 mod switch_off;

@@ -2,7 +2,8 @@
 
 use expect_test::expect;
 
-use super::script::check;
+use super::script::{World, check, id};
+use crate::{Digest, FuelClass};
 
 const BANK: &str = "
     asset coin
@@ -307,4 +308,89 @@ fn who_says_nothing_of_grants_grants_nothing_beyond_the_usual() {
             A reply: the plugin `bank` would keep 501 bytes of state, of at most 500
         "#]],
     );
+}
+
+/// An operator's narrower quota, and the class that was granted, outlive a version that asks for what the
+/// one before it asked for.
+#[test]
+fn a_newer_version_keeps_the_quota_and_the_fuel_that_were_granted() {
+    let mut world = World::after(
+        "asset coin
+         account user:1
+         plugin bank component=a requests=state/5000,fuel/large grants=state/500,fuel/small \
+            enabled=true follow=true
+         plugin bank component=b follows=a requests=state/5000,fuel/large",
+    );
+    let granted = |world: &World| {
+        let bank = world.books.plugin(&id("bank")).expect("it is installed");
+        let grants = &bank.installation.grants;
+        (grants.state_bytes, grants.state_quota(), grants.fuel)
+    };
+    assert_eq!(granted(&world), (Some(500), 500, FuelClass::Small));
+    world.run("plugin bank component=c follows=b requests=state/400,fuel/standard");
+    assert_eq!(granted(&world), (Some(400), 400, FuelClass::Small));
+    world.run("call A bank user:1; A set k x*400; A reply");
+    world.said.clear();
+    world.run("call B bank user:1; B set k x*399; B reply");
+    expect![[r#"
+        B reply: committed
+    "#]]
+    .assert_eq(&world.said);
+}
+
+/// The usual quota is not written down, so that it stays the usual one.
+#[test]
+fn a_newer_version_of_a_plugin_with_the_usual_quota_keeps_the_usual_quota() {
+    let world = World::after(
+        "plugin bank component=a grants=requested enabled=true follow=true
+         plugin bank component=b follows=a",
+    );
+    let bank = world.books.plugin(&id("bank")).expect("it is installed");
+    assert_eq!(bank.installation.component, Digest::of(b"b"));
+    assert_eq!(bank.installation.grants.state_bytes, None);
+}
+
+/// Fuel is granted like anything else: up to what is asked for, and the usual where nothing is said.
+#[test]
+fn a_class_of_fuel_is_narrowed_and_never_widened() {
+    let fuel = |put: &str| {
+        let mut world = World::after("asset coin");
+        world.run(put);
+        let bank = world.books.plugin(&id("bank"));
+        (bank.map(|bank| bank.installation.grants.fuel), world.said)
+    };
+    let class = |requested: &str, grants: &str| {
+        let (fuel, said) = fuel(&format!(
+            "plugin bank component=a requests=fuel/{requested} grants={grants}"
+        ));
+        fuel.ok_or(said.contains("not widen it"))
+    };
+    let (small, standard, large) = (FuelClass::Small, FuelClass::Standard, FuelClass::Large);
+    for (requested, grants, granted) in [
+        ("small", "requested", Ok(small)),
+        ("standard", "requested", Ok(standard)),
+        ("large", "requested", Ok(large)),
+        ("large", "fuel/large", Ok(large)),
+        ("large", "fuel/small", Ok(small)),
+        ("large", "none", Ok(standard)),
+        ("standard", "none", Ok(standard)),
+        ("standard", "fuel/small", Ok(small)),
+        ("small", "none", Ok(small)),
+        ("small", "fuel/small", Ok(small)),
+        ("standard", "fuel/large", Err(true)),
+        ("small", "fuel/large", Err(true)),
+    ] {
+        assert_eq!(class(requested, grants), granted, "{grants} of {requested}");
+    }
+    // Whoever says nothing of grants at all grants no more than the usual.
+    for (requested, granted) in [
+        ("small", small),
+        ("standard", standard),
+        ("large", standard),
+    ] {
+        let (fuel, _) = fuel(&format!(
+            "plugin bank component=a requests=fuel/{requested}"
+        ));
+        assert_eq!(fuel, Some(granted), "of {requested}");
+    }
 }

@@ -15,6 +15,7 @@
 //! A hold stake user:1 -> plugin:shop coin 5; B capture A/0 3; B keep A/0; B release A/0; B left A/0
 //! client_seed user:1 luck; rotate; reveal 2; burn_nonces 3; seeds; origin user:1
 //! quota holds=5 accounts=null             then `used holds accounts`
+//! wait 60                                 a minute passes; `wait_ms 1` a millisecond
 //! balance user:1 coin                     also `state shop` and `violations`
 //! ```
 //!
@@ -158,6 +159,10 @@ impl World {
         let act = match *words.plain.first()? {
             "wait" => {
                 self.waited += id::<u64>(words.plain[1]) * 1000;
+                return None;
+            }
+            "wait_ms" => {
+                self.waited += id::<u64>(words.plain[1]);
                 return None;
             }
             "webhooks" => {

@@ -120,6 +120,31 @@ fn stakes_are_free_again_in_time() {
     .assert_eq(&world.said);
 }
 
+/// An operator who switches a game off does not refund those who have lost: they would only have to wait.
+#[test]
+fn stakes_in_a_game_that_its_operator_has_switched_off_end_by_their_own_rule() {
+    let mut world = World::after(SETUP);
+    world.run(
+        "call S game user:1; S hold stake user:1 -> plugin:game coin 10; S reply
+         call A game user:1; A draw 2; A fault
+         call B game user:1; B draw 2; B fault
+         plugin game enabled=false
+         wait 60; expire S/0; balance user:1 coin; balance plugin:game coin",
+    );
+    expect![[r#"
+        S reply: committed
+        A draw 2: drew 0
+        A fault: faulted
+        B draw 2: drew 0
+        B fault: faulted
+        plugin game enabled=false: changed
+        balance user:1 coin: 90
+        balance plugin:game coin: 110
+    "#]]
+    .assert_eq(&world.said);
+    assert!(!game(&world).was_switched_off());
+}
+
 #[test]
 fn what_is_kept_is_read_again_as_it_was() {
     let schedule = SwitchOff {

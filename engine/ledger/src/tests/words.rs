@@ -9,10 +9,10 @@ use uuid::Uuid;
 use crate::{
     AMOUNT_MAX, AccountId, AccountPatch, AccountStatus, Amount, Ask, AssetId, AssetKind,
     AssetPatch, Authority, BatchRequest, CaptureRequest, ComponentChoice, Digest, EconomyStatus,
-    Force, GrantChoice, Grants, HoldEnd, HoldId, HoldRequest, HoldRule, IssueRequest, KeyMode,
-    KeyPatch, Limit, Missed, OnExpiry, Patch, PluginId, PluginPatch, Posting, Postings, Quota,
-    QuotaPatch, ReversalRequest, ScheduleRule, Scope, Scopes, SpendLimit, Times, TransferCap,
-    TransferId, TransferRequest, Transfers, WebhookPatch, WebhookUrl,
+    Force, FuelClass, GrantChoice, Grants, HoldEnd, HoldId, HoldRequest, HoldRule, IssueRequest,
+    KeyMode, KeyPatch, Limit, Missed, OnExpiry, Patch, PluginId, PluginPatch, Posting, Postings,
+    Quota, QuotaPatch, ReversalRequest, ScheduleRule, Scope, Scopes, SpendLimit, Times,
+    TransferCap, TransferId, TransferRequest, Transfers, WebhookPatch, WebhookUrl,
 };
 
 use super::script::call_id;
@@ -453,6 +453,14 @@ fn grants(text: Option<&str>) -> Grants {
                 .get_or_insert_default()
                 .extend([capped(what)]),
             "state" => grants.state_bytes = Some(id(what)),
+            "fuel" => {
+                grants.fuel = match what {
+                    "small" => FuelClass::Small,
+                    "standard" => FuelClass::Standard,
+                    "large" => FuelClass::Large,
+                    unknown => panic!("no class is called `{unknown}`"),
+                }
+            }
             unknown => panic!("no right is called `{unknown}`"),
         }
     }

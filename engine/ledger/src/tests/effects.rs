@@ -1,0 +1,74 @@
+//! The effects of a record: what is listed in it, and nothing beside.
+
+use super::script::{World, id};
+use crate::{Amount, AssetId, Change, Flow, HoldEnd, HoldId, TransferId};
+
+const SETUP: &str = "
+    asset coin
+    asset gem
+    account user:1
+    account user:2
+    issue user:1 coin 100
+    issue user:2 gem 10";
+
+/// The changes of the record that a line makes.
+fn changes_of(world: &mut World, line: &str) -> Vec<Change> {
+    let before = world.decisions.len();
+    world.run(line);
+    assert_eq!(world.decisions.len(), before + 1, "{line}: {}", world.said);
+    let decision = world.decisions.last().expect("a record was made");
+    decision.changes().to_vec()
+}
+
+fn number(number: u128) -> uuid::Uuid {
+    uuid::Uuid::from_u128(number)
+}
+
+/// A record of nothing but movements is the most frequent one of all, and each change costs bytes for ever.
+#[test]
+fn what_only_moves_money_changes_nothing_else() {
+    let mut world = World::after(SETUP);
+    for line in [
+        "transfer user:1 -> user:2 coin 30",
+        "transfer user:1 -> user:2 coin 5, user:2 -> user:1 gem 5, user:2 -> user:1 coin 5",
+        "admin_transfer user:1 -> user:2 coin 1",
+        "batch user:1 -> user:2 coin 3, user:2 -> user:1 gem 2",
+    ] {
+        assert_eq!(changes_of(&mut world, line), [], "{line}");
+    }
+}
+
+#[test]
+fn what_comes_into_circulation_and_leaves_it_is_counted_once() {
+    let mut world = World::after(SETUP);
+    let coin: AssetId = id("coin");
+    let moved = |issued, burned| Change::SupplyMoved {
+        asset: coin.clone(),
+        plugin: None,
+        flow: Flow { issued, burned },
+    };
+    let issued = changes_of(&mut world, "issue user:1 coin 7");
+    assert_eq!(issued, [moved(7, 0)]);
+    let burned = changes_of(&mut world, "burn user:1 coin 3");
+    assert_eq!(burned, [moved(0, 3)]);
+}
+
+#[test]
+fn a_hold_and_a_reversal_change_themselves_alone() {
+    let mut world = World::after(SETUP);
+    let hold = HoldId(number(1));
+    let placed = changes_of(&mut world, "hold 1 user:1 -> user:2 coin 30");
+    assert!(
+        matches!(&placed[..], [Change::HoldPlaced { hold: placed, .. }] if *placed == hold),
+        "{placed:?}"
+    );
+    let captured = changes_of(&mut world, "capture 1 10");
+    let amount = Amount::new(10).expect("an amount");
+    assert_eq!(captured, [Change::HoldCaptured { hold, amount }]);
+    let released = changes_of(&mut world, "release 1");
+    let end = HoldEnd::Released;
+    assert_eq!(released, [Change::HoldEnded { hold, end }]);
+    let reversed = changes_of(&mut world, "reverse 3 of=2 user:2 -> user:1 coin 10");
+    let (original, reversal) = (TransferId(number(2)), TransferId(number(3)));
+    assert_eq!(reversed, [Change::Reversed { original, reversal }]);
+}
