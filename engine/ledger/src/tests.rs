@@ -30,6 +30,7 @@ mod budgets;
 mod calls;
 mod draws;
 mod fair;
+mod forged;
 mod games;
 mod installed;
 mod revealed;
