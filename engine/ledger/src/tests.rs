@@ -44,4 +44,5 @@ mod violations;
 mod history;
 mod model;
 mod properties;
+mod rounds;
 mod samples;

@@ -1,0 +1,735 @@
+//! Random histories of games: draws, runs that are due, budgets, caps and classes of fuel, with two members
+//! and two assets. What is drawn, spent and issued is counted here once more, from the records alone.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use proptest::collection::vec;
+use proptest::option::of;
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::test_runner::{Config, TestRunner};
+
+use super::history::{ask, draw, replied, reuses_an_id};
+use super::script::{World, call_request, id};
+use crate::{
+    AccountId, Act, Amount, Answer, Ask, AssetId, Books, CallRequest, CallResult, Caps, Change,
+    Decision, Digest, Draft, DrawChange, DrawOrigin, Ending, FuelClass, Grants, Limit, Plugin,
+    PluginId, Posting, Refusal, Rejection, SpendLimit, Timestamp, Transcript, TransferCap, Verdict,
+    check, decide,
+};
+
+const SETUP: &str = "
+    asset coin
+    asset gem
+    account user:1
+    account user:2
+    account user:3
+    plugin shop component=a accounts=till grants=requested enabled=true \
+        holds=stake/20/capture schedules=deal/30/catch_up,tidy/45/skip \
+        requests=read/user:2,debit/user:2,debit/issuer:coin,credit/issuer:coin,spend/coin/30,\
+spend/gem/4,daily/coin/36,daily/gem/5,issue/coin/25,state/600,fuel/large
+    issue user:1 coin 400
+    issue user:1 gem 60
+    issue user:2 coin 400
+    issue user:2 gem 60
+    issue plugin:shop coin 400
+    issue plugin:shop gem 60";
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// What others do between two calls.
+const LINES: [(u32, &str); 24] = [
+    (6, "wait 1"),
+    (6, "wait 31"),
+    (1, "wait 86400"),
+    (6, "rotate"),
+    (3, "reveal 2"),
+    (3, "reveal 3"),
+    (3, "reveal 9"),
+    (2, "burn_nonces 1 2 3"),
+    (2, "burn_nonces 4 5 6 7"),
+    (2, "client_seed user:1 luck"),
+    (1, "client_seed user:2 chance"),
+    (6, "plugin shop enabled=true grants=requested"),
+    (
+        2,
+        "plugin shop grants=debit/issuer:coin,spend/coin/9,spend/gem/2,fuel/small",
+    ),
+    (
+        2,
+        "plugin shop grants=debit/user:2,daily/coin/15,daily/gem/2,fuel/standard",
+    ),
+    (
+        2,
+        "plugin shop grants=debit/issuer:coin,credit/issuer:coin,issue/coin/10,state/200",
+    ),
+    (1, "plugin shop enabled=false"),
+    (1, "economy frozen"),
+    (4, "economy open"),
+    (2, "transfer user:1 -> user:2 coin 30"),
+    (2, "transfer user:2 -> user:1 gem 3"),
+    (1, "issue plugin:shop coin 50"),
+    (4, "expire_due"),
+    (1, "skip_due shop deal"),
+    (1, "skip_due shop tidy"),
+];
+
+/// One step of a history.
+#[derive(Clone, Debug)]
+enum Step {
+    Line(&'static str),
+    Round(Box<Round>),
+}
+
+/// A call as it is planned; what comes of it depends on the books.
+#[derive(Clone, Debug)]
+struct Round {
+    request: CallRequest,
+    /// The schedule by which it runs, if nobody asks for it.
+    schedule: Option<&'static str>,
+    asks: Vec<Ask>,
+    ending: Ending,
+    source: Source,
+    /// True if it ran on books from before the last change.
+    late: bool,
+}
+
+/// Where a host says that a call draws from.
+#[derive(Clone, Copy, Debug)]
+enum Source {
+    /// From where the books say.
+    Honest,
+    /// From a nonce further on: others have those before it.
+    Ahead(u64),
+    /// From any nonce, which may be used up.
+    Nonce(u64),
+    /// From any server seed, which may be public, or not in use yet.
+    Seed(u64),
+}
+
+impl Round {
+    fn origin(&self, request: &CallRequest, books: &Books) -> DrawOrigin {
+        let caller = &request.caller;
+        let fresh = books.draw_origin(caller, books.next_nonce());
+        match self.source {
+            Source::Honest => books.bound_origin(request).cloned().unwrap_or(fresh),
+            Source::Ahead(by) => books.draw_origin(caller, books.next_nonce() + by),
+            Source::Nonce(nonce) => books.draw_origin(caller, nonce),
+            Source::Seed(seed) => DrawOrigin { seed, ..fresh },
+        }
+    }
+
+    /// The request: a run that is due has the time at which it is.
+    fn request(&self, books: &Books) -> CallRequest {
+        let Some(name) = self.schedule else {
+            return self.request.clone();
+        };
+        let plugin: PluginId = id("shop");
+        let due = books
+            .schedule(&plugin, name)
+            .map(|schedule| schedule.next_due);
+        let due = due.unwrap_or(Timestamp(0));
+        let key = format!("{name} {}", due.0);
+        CallRequest {
+            action: name.into(),
+            due: Some(due),
+            ..call_request(&key, "shop", "plugin:shop")
+        }
+    }
+
+    /// Runs on a snapshot, as a host would.
+    fn run(&self, books: &Books, at: Timestamp) -> CallResult {
+        let request = self.request(books);
+        let mut draft = match Draft::open(books, &request, at) {
+            Ok(draft) => draft,
+            Err(no) => return CallResult::not_run(request, Digest::ZERO, no),
+        };
+        let mut ending = self.ending.clone();
+        for ask in &self.asks {
+            if ask.is_draw() && draft.awaits_origin() {
+                draft.draw_from(self.origin(&request, books));
+            }
+            if let Answer::Ends(rejection) = draft.perform(ask.clone()) {
+                ending = Ending::Stopped(rejection);
+                break;
+            }
+        }
+        let (drawn, component) = (draft.has_drawn(), draft.component());
+        let ending = match ending {
+            Ending::Declined { .. } if drawn => Ending::Faulted {
+                fault: "it declined after a draw".into(),
+            },
+            Ending::Broken { .. } if !drawn => replied(),
+            kept @ (Ending::Replied { .. }
+            | Ending::Declined { .. }
+            | Ending::Faulted { .. }
+            | Ending::Stopped(_)
+            | Ending::NotRun(_)
+            | Ending::Broken { .. }) => kept,
+        };
+        CallResult {
+            origin: draft.origin().cloned(),
+            transcript: draft.close(),
+            request,
+            component,
+            ending,
+            fuel: 0,
+        }
+    }
+}
+
+fn asset() -> impl Strategy<Value = AssetId> + Clone {
+    select(vec![id("coin"), id("coin"), id("gem")])
+}
+
+/// An amount between some accounts that are there, of which most can pay it.
+fn posting() -> impl Strategy<Value = Posting> + Clone {
+    let names = ["user:1", "user:2", "user:3", "plugin:shop", "issuer:coin"];
+    between(&names, &names)
+}
+
+/// What a member pays.
+fn payment() -> impl Strategy<Value = Posting> + Clone {
+    between(&["user:1", "user:2"], &["plugin:shop", "user:3"])
+}
+
+fn between(from: &[&str], to: &[&str]) -> impl Strategy<Value = Posting> + Clone + use<> {
+    let account = |names: &[&str]| {
+        let names = names.iter().map(|name| id::<AccountId>(name));
+        select(names.collect::<Vec<_>>())
+    };
+    let ends = (account(from), account(to));
+    let ends = ends.prop_filter("a posting has two accounts", |(from, to)| from != to);
+    (ends, asset(), 1..=20_u64).prop_map(|((source, destination), asset, amount)| {
+        // Of gems less is granted.
+        let amount = if asset == id("gem") {
+            1 + amount / 6
+        } else {
+            amount
+        };
+        Posting {
+            source,
+            destination,
+            asset,
+            amount: Amount::new(amount).expect("an amount"),
+        }
+    })
+}
+
+fn asks() -> impl Strategy<Value = Vec<Ask>> + Clone {
+    let secure = (asset(), 1..=9_u64).prop_map(|(asset, amount)| Ask::Secure {
+        account: id("plugin:shop"),
+        asset,
+        amount: Amount::new(amount).expect("an amount"),
+    });
+    let one = prop_oneof![
+        3 => payment().prop_map(Ask::Transfer),
+        3 => posting().prop_map(Ask::Transfer),
+        1 => payment().prop_map(|posting| Ask::PlaceHold { rule: "stake".into(), posting }),
+        1 => posting().prop_map(|posting| Ask::PlaceHold { rule: "stake".into(), posting }),
+        2 => secure,
+        4 => (2..=6_u32).prop_map(draw),
+        1 => "[a-c]{1,60}".prop_map(|value| Ask::Set { key: "k".into(), value: value.into() }),
+        3 => ask(),
+    ];
+    vec(one, 1..7)
+}
+
+fn request() -> impl Strategy<Value = CallRequest> + Clone {
+    let caps = || {
+        let most = |text: &u64| Limit::new(*text).expect("a limit");
+        (5..60_u64, 1..9_u64).prop_map(move |(coin, gem)| {
+            SpendLimit::from([(id("coin"), most(&coin)), (id("gem"), most(&gem))])
+        })
+    };
+    let key = select(["k0", "k1", "k2", "k3", "k4", "k5"].to_vec());
+    let caller = select(["user:1", "user:1", "user:2"].to_vec());
+    (
+        key,
+        caller,
+        of(caps()),
+        proptest::option::weighted(0.2, caps()),
+    )
+        .prop_map(|(key, caller, spend_limit, cap)| CallRequest {
+            spend_limit,
+            cap: cap.map(|cap| TransferCap::try_from(cap).expect("two assets")),
+            ..call_request(key, "shop", caller)
+        })
+}
+
+fn round() -> impl Strategy<Value = Step> + Clone {
+    let declined = Ending::Declined {
+        code: "no".into(),
+        message: "no".into(),
+    };
+    let faulted = Ending::Faulted {
+        fault: "trap".into(),
+    };
+    let broken = Ending::Broken {
+        failure: "busy".into(),
+        by_plugin: false,
+    };
+    let ending = prop_oneof![
+        8 => Just(replied()),
+        1 => Just(declined),
+        1 => Just(faulted),
+        4 => Just(broken),
+    ];
+    let source = prop_oneof![
+        8 => Just(Source::Honest),
+        2 => (1..4_u64).prop_map(Source::Ahead),
+        1 => (1..9_u64).prop_map(Source::Nonce),
+        1 => (1..6_u64).prop_map(Source::Seed),
+    ];
+    let schedule = select(vec![None, None, None, Some("deal"), Some("tidy")]);
+    let late = proptest::bool::weighted(0.2);
+    (request(), schedule, asks(), ending, source, late).prop_map(
+        |(request, schedule, asks, ending, source, late)| {
+            Step::Round(Box::new(Round {
+                request,
+                schedule,
+                asks,
+                ending,
+                source,
+                late,
+            }))
+        },
+    )
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let lines = LINES.iter().flat_map(|(weight, line)| {
+        std::iter::repeat_n(*line, usize::try_from(*weight).expect("a small weight"))
+    });
+    let line = select(lines.collect::<Vec<_>>()).prop_map(Step::Line);
+    vec(prop_oneof![2 => line, 3 => round()], 1..40)
+}
+
+/// The use that was made of a nonce.
+#[derive(Clone, PartialEq, Debug)]
+enum Used {
+    Up,
+    /// By a call that broke off: another try with its key draws from there again.
+    Bound(Arc<str>, DrawOrigin),
+}
+
+/// What has happened so far, counted from the records.
+#[derive(Default)]
+struct Watch {
+    nonces: BTreeMap<u64, Used>,
+    spent: BTreeMap<(u64, AccountId, AssetId), u64>,
+    issued: BTreeMap<(u64, AssetId), u64>,
+    due: BTreeMap<String, Timestamp>,
+}
+
+/// How often each kind of thing was seen, over all histories.
+#[derive(Default)]
+struct Seen(BTreeMap<&'static str, u64>);
+
+impl Seen {
+    fn count(&mut self, what: &'static str) {
+        *self.0.entry(what).or_default() += 1;
+    }
+}
+
+fn shop(books: &Books) -> Option<&Arc<Plugin>> {
+    books.plugin(&id("shop"))
+}
+
+fn within(caps: Option<&Caps>, asset: &AssetId, amount: u64) -> bool {
+    let most = |caps: &Caps| caps.get(asset).copied().unwrap_or_default().get();
+    caps.is_none_or(|caps| amount <= most(caps))
+}
+
+impl Watch {
+    /// Looks at what a record has changed.
+    fn look(&mut self, before: &Books, decision: &Decision, at: Timestamp, seen: &mut Seen) {
+        for change in decision.changes() {
+            if let Change::Draws(change) = change {
+                self.look_at_draws(before, change, seen);
+            }
+            if let Change::DueMoved {
+                schedule,
+                due,
+                next_due,
+                ..
+            } = change
+            {
+                assert!(
+                    *due <= at && due < next_due,
+                    "{schedule} ran before its time"
+                );
+                let last = self.due.insert(schedule.clone(), *due);
+                assert!(
+                    last.is_none_or(|last| last < *due),
+                    "{schedule} ran twice at {due:?}"
+                );
+            }
+        }
+    }
+
+    fn look_at_draws(&mut self, before: &Books, change: &DrawChange, seen: &mut Seen) {
+        match change {
+            DrawChange::Drew { key, drew } => {
+                self.look_at_draw(before, key, &drew.origin, drew.bound, seen);
+            }
+            DrawChange::NoncesBurned { nonces } => {
+                for nonce in nonces {
+                    let used = self.nonces.insert(*nonce, Used::Up);
+                    assert_eq!(used, None, "nonce {nonce} was burned after its use");
+                    seen.count("nonces burned");
+                }
+            }
+            DrawChange::SeedRotated { .. } => seen.count("rotations"),
+            DrawChange::SeedsRevealed { below } => {
+                seen.count("seeds revealed");
+                for used in self.nonces.values_mut() {
+                    if matches!(used, Used::Bound(_, origin) if origin.seed < *below) {
+                        *used = Used::Up;
+                        seen.count("broken calls whose seed became public");
+                    }
+                }
+            }
+            DrawChange::HoldDrew { .. }
+            | DrawChange::ClientSeedSet { .. }
+            | DrawChange::DrawBroken { .. } => {}
+        }
+    }
+
+    fn look_at_draw(
+        &mut self,
+        before: &Books,
+        key: &Arc<str>,
+        origin: &DrawOrigin,
+        bound: bool,
+        seen: &mut Seen,
+    ) {
+        seen.count("draws recorded");
+        let server_seed = before
+            .server_seed(origin.seed)
+            .expect("it was committed to");
+        assert_eq!(
+            server_seed.revealed, None,
+            "a draw from a public seed: {origin:?}"
+        );
+        assert!(
+            origin.seed <= before.active_seed().number,
+            "a draw from a later seed"
+        );
+        match self.nonces.get(&origin.nonce) {
+            None => {}
+            Some(Used::Bound(by, from)) if (by, from) == (key, origin) => {
+                seen.count("draws made again under their key");
+            }
+            Some(used) => panic!("nonce {} twice: {used:?}, and by {key}", origin.nonce),
+        }
+        let used = if bound {
+            Used::Bound(Arc::clone(key), origin.clone())
+        } else {
+            Used::Up
+        };
+        self.nonces.insert(origin.nonce, used);
+    }
+
+    /// Holds what a call has spent and issued against everything that limits it.
+    fn look_at_money(
+        &mut self,
+        before: &Books,
+        request: &CallRequest,
+        decision: &Decision,
+        at: Timestamp,
+        seen: &mut Seen,
+    ) {
+        let plugin = shop(before).expect("it ran");
+        let grants = &plugin.installation.grants;
+        let day = at.0 / DAY_MS;
+        for (asset, amount) in issued(decision) {
+            let sum = self.issued.entry((day, asset.clone())).or_default();
+            *sum += amount;
+            assert!(
+                within(grants.issue_per_day.as_ref(), &asset, *sum),
+                "{sum} {asset} issued"
+            );
+            seen.count("issued within a budget");
+        }
+        if request.due.is_some() {
+            return;
+        }
+        for (asset, amount) in spent(before, &request.caller, decision) {
+            let cap = request.cap.as_ref().map(TransferCap::caps);
+            for caps in [
+                request.spend_limit.as_ref(),
+                cap,
+                grants.spend_per_call.as_ref(),
+            ] {
+                assert!(
+                    within(caps, &asset, amount),
+                    "{amount} {asset} in one call: {caps:?}"
+                );
+            }
+            let place = (day, request.caller.clone(), asset.clone());
+            let sum = self.spent.entry(place).or_default();
+            *sum += amount;
+            let daily = grants.spend_per_member_per_day.as_ref();
+            assert!(
+                within(daily, &asset, *sum),
+                "{sum} {asset} in a day: {daily:?}"
+            );
+            seen.count(if asset == id("gem") {
+                "gems spent within a budget"
+            } else {
+                "coins spent within a budget"
+            });
+        }
+    }
+}
+
+fn issued(decision: &Decision) -> BTreeMap<AssetId, u64> {
+    let mut sums = BTreeMap::new();
+    for movement in decision.movements() {
+        if movement.posting.source.is_issuer() {
+            let sum = sums.entry(movement.posting.asset.clone()).or_insert(0);
+            *sum += movement.posting.amount.get();
+        }
+    }
+    sums
+}
+
+/// What has left a member, or is newly held of it: captures of holds do not count again.
+fn spent(before: &Books, caller: &AccountId, decision: &Decision) -> BTreeMap<AssetId, u64> {
+    let mut sums: BTreeMap<AssetId, u64> = BTreeMap::new();
+    let mut placed = BTreeMap::new();
+    for movement in decision.movements() {
+        if movement.posting.source == *caller {
+            *sums.entry(movement.posting.asset.clone()).or_default() +=
+                movement.posting.amount.get();
+        }
+    }
+    let mut captured: BTreeMap<AssetId, u64> = BTreeMap::new();
+    for change in decision.changes() {
+        if let Change::HoldPlaced { hold, placed: new } = change {
+            let posting = new.reservation.posting().clone();
+            if posting.source == *caller {
+                *sums.entry(posting.asset.clone()).or_default() += posting.amount.get();
+            }
+            placed.insert(*hold, posting);
+        }
+        if let Change::HoldCaptured { hold, amount } = change {
+            let known = before.hold(*hold);
+            let known = known.map(|hold| hold.reservation.posting().clone());
+            let posting = known.or_else(|| placed.get(hold).cloned());
+            let posting = posting.expect("what is captured was placed");
+            if posting.source == *caller {
+                *captured.entry(posting.asset).or_default() += amount.get();
+            }
+        }
+    }
+    for (asset, amount) in captured {
+        let sum = sums.get_mut(&asset).expect("what is captured moves");
+        *sum -= amount;
+    }
+    sums.retain(|_, sum| *sum > 0);
+    sums
+}
+
+/// What must be true of seeds, nonces and grants after every step.
+fn check_now(books: &Books, watch: &Watch) {
+    assert_eq!(check(books), [], "the books are well");
+    let hidden = books.first_hidden_seed();
+    for (key, origin) in &books.bound_origins {
+        assert!(
+            origin.seed >= hidden,
+            "{key} is bound to a public seed: {origin:?}"
+        );
+    }
+    for (hold, open) in books.holds_after(None, None) {
+        assert!(
+            open.seed.is_none_or(|seed| seed >= hidden),
+            "{hold} is open, and its seed public"
+        );
+    }
+    for nonce in books.open_nonces() {
+        assert_eq!(
+            watch.nonces.get(&nonce),
+            None,
+            "nonce {nonce} is used and open"
+        );
+    }
+    assert!(watch.nonces.keys().all(|nonce| *nonce < books.next_nonce()));
+    if let Some(plugin) = shop(books) {
+        let Grants {
+            state_bytes, fuel, ..
+        } = &plugin.installation.grants;
+        let requested = &plugin.installation.requested;
+        assert!(*fuel <= requested.fuel, "more fuel than it asks for");
+        let most = requested.state_bytes.expect("it asks for a quota");
+        assert!(
+            state_bytes.is_some_and(|bytes| bytes <= most),
+            "more state than it asks for"
+        );
+        let kept = plugin
+            .state
+            .iter()
+            .map(|(key, value)| key.len() + value.len());
+        assert!(kept.sum::<usize>() as u64 <= most);
+    }
+}
+
+/// Plays a history, and looks at everything that happens.
+fn play(steps: &[Step], seen: &mut Seen) {
+    let mut world = World::after(SETUP);
+    let mut watch = Watch::default();
+    let mut earlier = (world.books.clone(), world.at());
+    for step in steps {
+        let (before, at) = (world.books.clone(), world.at());
+        let (act, verdict) = match step {
+            Step::Line("expire_due") => {
+                let Some(hold) = before.holds_due(at).next() else {
+                    continue;
+                };
+                let verdict = world.act(&Act::ExpireHold { hold });
+                (None, verdict)
+            }
+            Step::Line(line) => {
+                let records = world.decisions.len();
+                world.run(line);
+                for decision in &world.decisions[records..] {
+                    watch.look(&before, decision, at, seen);
+                }
+                check_now(&world.books, &watch);
+                if world.books != before {
+                    earlier = (before, at);
+                }
+                continue;
+            }
+            Step::Round(round) => {
+                let (books, when) = if round.late {
+                    &earlier
+                } else {
+                    &(before.clone(), at)
+                };
+                let act = Act::Call(Box::new(round.run(books, *when)));
+                if reuses_an_id(&before, &act) {
+                    continue;
+                }
+                let verdict = world.act(&act);
+                assert_eq!(verdict, decide(Some(&before), at, &act));
+                (Some(act), verdict)
+            }
+        };
+        if let Some(decision) = verdict.decision() {
+            watch.look(&before, decision, at, seen);
+        }
+        if let Some(Act::Call(result)) = &act {
+            look_at_call(&before, result, &verdict, &mut watch, at, seen);
+        }
+        check_now(&world.books, &watch);
+        if world.books != before {
+            earlier = (before, at);
+        }
+    }
+}
+
+fn look_at_call(
+    before: &Books,
+    result: &CallResult,
+    verdict: &Verdict,
+    watch: &mut Watch,
+    at: Timestamp,
+    seen: &mut Seen,
+) {
+    let refused =
+        |fact: &crate::Fact| matches!(&fact.answer, Answer::Refused(Refusal::OverLimit { .. }));
+    if result.transcript.facts().iter().any(refused) {
+        seen.count("refused beyond a cap");
+    }
+    match verdict {
+        Verdict::Applied(decision) => {
+            seen.count("calls applied");
+            if result.transcript.draws() > 0 {
+                seen.count("games applied");
+            }
+            if result.request.due.is_some() {
+                seen.count("due runs applied");
+            }
+            let fuel = shop(before).map(|shop| shop.installation.grants.fuel);
+            seen.count(match fuel.expect("it ran") {
+                FuelClass::Small => "calls with small fuel",
+                FuelClass::Standard => "calls with standard fuel",
+                FuelClass::Large => "calls with large fuel",
+            });
+            watch.look_at_money(before, &result.request, decision, at, seen);
+        }
+        Verdict::Rejected(Rejection::BudgetExceeded { .. })
+        | Verdict::RejectedWith(Rejection::BudgetExceeded { .. }, _) => {
+            seen.count("refused beyond a budget");
+        }
+        Verdict::Broken(_) => seen.count("calls broken off"),
+        Verdict::Faulted(_) => seen.count("calls faulted"),
+        Verdict::Stale if result.transcript != Transcript::default() => {
+            seen.count("calls gone stale");
+            if result.origin.as_ref().is_some_and(|origin| {
+                let used = watch.nonces.contains_key(&origin.nonce);
+                used || origin.seed < before.first_hidden_seed()
+            }) {
+                seen.count("draws from what is used up or public");
+            }
+        }
+        Verdict::Stale
+        | Verdict::Unchanged
+        | Verdict::Declined(_)
+        | Verdict::Rejected(_)
+        | Verdict::RejectedWith(..)
+        | Verdict::NoEconomy => {}
+    }
+}
+
+/// Draws come from hidden seeds and from nonces of their own; what is spent, issued and kept stays within
+/// what was granted; a due time has one run. And all of that really happens in these histories.
+#[test]
+fn any_history_of_games_keeps_draws_and_budgets() {
+    let config = Config::with_source_file(file!());
+    let cases = u64::from(config.cases);
+    let seen = RefCell::new(Seen::default());
+    let mut runner = TestRunner::new(config);
+    let ran = runner.run(&steps(), |steps| {
+        play(&steps, &mut seen.borrow_mut());
+        Ok(())
+    });
+    ran.unwrap_or_else(|failure| panic!("{failure}"));
+    let Seen(seen) = seen.into_inner();
+    // How many times at least in a hundred histories.
+    for (what, least) in LEAST {
+        let times = seen.get(what).copied().unwrap_or(0);
+        assert!(
+            times * 100 >= least * cases,
+            "{what}: {times} times in {cases} histories, {seen:#?}"
+        );
+    }
+}
+
+const LEAST: [(&str, u64); 21] = [
+    ("calls applied", 100),
+    ("games applied", 50),
+    ("due runs applied", 10),
+    ("draws recorded", 50),
+    ("draws made again under their key", 2),
+    ("draws from what is used up or public", 5),
+    ("broken calls whose seed became public", 2),
+    ("nonces burned", 5),
+    ("rotations", 50),
+    ("seeds revealed", 20),
+    ("calls broken off", 20),
+    ("calls faulted", 5),
+    ("calls gone stale", 20),
+    ("coins spent within a budget", 40),
+    ("gems spent within a budget", 10),
+    ("issued within a budget", 10),
+    ("refused beyond a budget", 5),
+    ("refused beyond a cap", 10),
+    ("calls with small fuel", 3),
+    ("calls with standard fuel", 3),
+    ("calls with large fuel", 30),
+];
