@@ -283,13 +283,14 @@ fn key_keeps_its_secret_when_its_scopes_change() {
 #[test]
 fn key_keeps_what_is_absent_and_widens_only_when_told() {
     let mut world = World::after("");
-    let set = |patch: KeyPatch, mode: KeyMode| Act::SetKey {
+    let set = |patch: KeyPatch, mode: KeyMode, secret: &str| Act::SetKey {
         key: id("bot"),
         patch,
-        secret_hash: Digest::of(b"second"),
+        secret_hash: Digest::of(secret.as_bytes()),
         mode,
     };
-    let Verdict::Rejected(no) = world.act(&set(KeyPatch::default(), KeyMode::Put)) else {
+    let none = set(KeyPatch::default(), KeyMode::Put, "of nobody");
+    let Verdict::Rejected(no) = world.act(&none) else {
         panic!("a new key needs scopes");
     };
     assert_eq!(no.to_string(), "a new key needs `scopes`");
@@ -299,25 +300,44 @@ fn key_keeps_what_is_absent_and_widens_only_when_told() {
         revoked: None,
         ..KeyPatch::default()
     };
-    world.act(&set(bound, KeyMode::Create));
+    let verdict = world.act(&set(bound, KeyMode::Create, "first"));
+    assert!(
+        matches!(&verdict, Verdict::Applied(made) if made.creates()),
+        "{verdict:?}"
+    );
     let revoked = KeyPatch {
         revoked: Some(true),
         ..KeyPatch::default()
     };
-    world.act(&set(revoked, KeyMode::Put));
+    let verdict = world.act(&set(revoked, KeyMode::Put, "of the PUT"));
+    assert!(
+        matches!(&verdict, Verdict::Applied(put) if !put.creates()),
+        "{verdict:?}"
+    );
     let key = |world: &World| world.books.key(&id("bot")).expect("the key").clone();
     let now = key(&world);
     assert!(now.definition.revoked && !now.definition.reaches(&id("other")));
+    assert_eq!(now.secret_hash, Digest::of(b"first"));
     let everywhere = KeyPatch {
         economies: Patch::Clear,
         revoked: Some(false),
         ..KeyPatch::default()
     };
-    world.act(&set(everywhere.clone(), KeyMode::Put));
-    world.act(&set(everywhere, KeyMode::Rotate));
+    let verdict = world.act(&set(everywhere.clone(), KeyMode::Put, "of the PUT"));
+    assert!(matches!(verdict, Verdict::Applied(_)), "{verdict:?}");
+    assert_eq!(key(&world).secret_hash, Digest::of(b"first"));
+    // Another secret is a change even where nothing else changes.
+    let verdict = world.act(&set(everywhere.clone(), KeyMode::Rotate, "second"));
+    assert!(
+        matches!(&verdict, Verdict::Applied(put) if !put.creates()),
+        "{verdict:?}"
+    );
     let now = key(&world);
     assert!(!now.definition.revoked && now.definition.reaches(&id("other")));
     assert_eq!(now.secret_hash, Digest::of(b"second"));
+    let verdict = world.act(&set(everywhere, KeyMode::Put, "of the PUT"));
+    assert_eq!(verdict, Verdict::Unchanged);
+    assert_eq!(key(&world).secret_hash, Digest::of(b"second"));
 }
 
 #[test]
