@@ -100,7 +100,8 @@ pub(crate) fn each_record(
         let mut record = read_record(row)?;
         record.entries = entries.of(record.id)?;
         each(record)
-    })
+    })?;
+    entries.stray.map_or(Ok(()), Err)
 }
 
 /// Reads movements in order, some at a time, beside the records that they belong to.
@@ -111,6 +112,9 @@ struct EntryReader {
     finished: bool,
     /// What cannot be read, for when its record's turn comes: what was altered first is named first.
     broken: Option<StorageError>,
+    /// The first movement that says that it is of an earlier record than its neighbours are of. It is told
+    /// last: the record that misses it does not have the hash that it says, and is named before.
+    stray: Option<StorageError>,
 }
 
 impl EntryReader {
@@ -128,6 +132,7 @@ impl EntryReader {
             ready: VecDeque::new(),
             finished: false,
             broken: None,
+            stray: None,
         })
     }
 
@@ -141,12 +146,23 @@ impl EntryReader {
                 Some((owner, _)) if *owner == record => {
                     entries.extend(self.ready.pop_front().map(|(_, entry)| entry));
                 }
-                // A movement of no record so far stays in the way: the record that misses it, or
-                // the next one that moves something, does not have the hash that it says.
+                Some((owner, _)) if (1..record).contains(owner) => self.pass_stray(),
+                // One of a later record, or of none, stays in the way: the record that misses it does not have the
+                // hash that it says.
                 Some(_) => return Ok(entries),
                 None => return self.broken_at(record).map_or(Ok(entries), Err),
             }
         }
+    }
+
+    fn pass_stray(&mut self) {
+        let Some((owner, entry)) = self.ready.pop_front() else {
+            return;
+        };
+        let number = entry.number;
+        let what = format!("movement {number} says that it is of it, and stands among later ones");
+        let stray = || StorageError::damaged(owner, what);
+        self.stray.get_or_insert_with(stray);
     }
 
     fn broken_at(&mut self, record: u64) -> Option<StorageError> {
