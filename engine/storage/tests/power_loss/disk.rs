@@ -1,0 +1,231 @@
+//! A disk as a power cut would leave it: what was synced is there, and of what was not, anything may be.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::recorder::Op;
+
+/// The bytes that a disk writes as one.
+const SECTOR: u64 = 512;
+
+/// What becomes of that which was not synced.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fate {
+    /// All of it is lost.
+    Lost,
+    /// All of it is there, as after a death of the process alone.
+    Kept,
+    /// Any part of it is there, sector by sector, as this seed has it.
+    Torn(u64),
+}
+
+/// The files of a folder, known by their paths.
+#[derive(Default)]
+pub(crate) struct Disk {
+    /// Files as they were last synced, by numbers that are never used twice.
+    files: Vec<File>,
+    /// The file that a path leads to now.
+    now: BTreeMap<PathBuf, usize>,
+    /// The file that a path leads to on the disk.
+    synced: BTreeMap<PathBuf, usize>,
+    /// What was asked of the folder since it was last synced.
+    pending: Vec<Naming>,
+}
+
+#[derive(Clone)]
+enum Naming {
+    Made(PathBuf, usize),
+    Removed(PathBuf),
+}
+
+#[derive(Default)]
+struct File {
+    synced: Vec<u8>,
+    /// What was asked of it since it was last synced.
+    pending: Vec<Change>,
+    /// True if the next sync of it is one of its folder too.
+    syncs_folder: bool,
+}
+
+enum Change {
+    Write(u64, Vec<u8>),
+    Cut(u64),
+}
+
+impl Disk {
+    /// Has the disk do what was asked.
+    pub(crate) fn apply(&mut self, op: &Op) {
+        match op {
+            Op::Open { path, syncs_folder } => {
+                let file = self.find_or_make(path);
+                self.file(file).syncs_folder |= syncs_folder;
+            }
+            Op::Write { path, at, bytes } => {
+                let file = self.find_or_make(path);
+                let change = Change::Write(*at, bytes.clone());
+                self.file(file).pending.push(change);
+            }
+            Op::Cut { path, length } => {
+                let file = self.find_or_make(path);
+                self.file(file).pending.push(Change::Cut(*length));
+            }
+            Op::Sync { path } => {
+                let file = self.find_or_make(path);
+                let file = self.file(file);
+                for change in std::mem::take(&mut file.pending) {
+                    change.apply(&mut file.synced);
+                }
+                if std::mem::take(&mut file.syncs_folder) {
+                    self.sync_folder();
+                }
+            }
+            Op::Remove { path, syncs_folder } => {
+                self.now.remove(path);
+                self.pending.push(Naming::Removed(path.clone()));
+                if *syncs_folder {
+                    self.sync_folder();
+                }
+            }
+        }
+    }
+
+    /// Writes the files to another folder as a power cut at this moment would leave them.
+    pub(crate) fn cut(&self, fate: Fate, folder: &Path) {
+        let mut chance = Chance::of(fate);
+        let mut names = self.synced.clone();
+        for naming in &self.pending {
+            if chance.keeps() {
+                naming.apply(&mut names);
+            }
+        }
+        for (path, file) in names {
+            let file = self.files.get(file).expect("a file has a number");
+            let mut bytes = file.synced.clone();
+            for change in &file.pending {
+                change.apply_some(&mut bytes, &mut chance);
+            }
+            let name = path.file_name().expect("a file has a name");
+            std::fs::write(folder.join(name), bytes).expect("the folder takes files");
+        }
+    }
+
+    fn file(&mut self, file: usize) -> &mut File {
+        self.files.get_mut(file).expect("a file has a number")
+    }
+
+    fn find_or_make(&mut self, path: &Path) -> usize {
+        if let Some(found) = self.now.get(path) {
+            return *found;
+        }
+        let made = self.files.len();
+        self.files.push(File::default());
+        self.now.insert(path.to_owned(), made);
+        self.pending.push(Naming::Made(path.to_owned(), made));
+        made
+    }
+
+    fn sync_folder(&mut self) {
+        for naming in std::mem::take(&mut self.pending) {
+            naming.apply(&mut self.synced);
+        }
+    }
+}
+
+impl Naming {
+    fn apply(&self, names: &mut BTreeMap<PathBuf, usize>) {
+        match self {
+            Self::Made(path, file) => drop(names.insert(path.clone(), *file)),
+            Self::Removed(path) => drop(names.remove(path)),
+        }
+    }
+}
+
+impl Change {
+    fn apply(&self, bytes: &mut Vec<u8>) {
+        match self {
+            Self::Write(at, written) => overwrite(bytes, *at, written),
+            Self::Cut(length) => bytes.resize(place(*length), 0),
+        }
+    }
+
+    /// Applies what has reached the disk: of a write, some sectors.
+    fn apply_some(&self, bytes: &mut Vec<u8>, chance: &mut Chance) {
+        match self {
+            Self::Write(at, written) => {
+                if chance.is_whole() {
+                    if chance.keeps() {
+                        overwrite(bytes, *at, written);
+                    }
+                    return;
+                }
+                let (mut at, mut left) = (*at, &written[..]);
+                while !left.is_empty() {
+                    let to_boundary = place(SECTOR - at % SECTOR).min(left.len());
+                    let (sector, rest) = left.split_at(to_boundary);
+                    if chance.keeps() {
+                        overwrite(bytes, at, sector);
+                    }
+                    at += sector.len() as u64;
+                    left = rest;
+                }
+            }
+            Self::Cut(_) => {
+                if chance.keeps() {
+                    self.apply(bytes);
+                }
+            }
+        }
+    }
+}
+
+fn overwrite(bytes: &mut Vec<u8>, at: u64, written: &[u8]) {
+    let (from, to) = (place(at), place(at) + written.len());
+    if bytes.len() < to {
+        bytes.resize(to, 0);
+    }
+    bytes[from..to].copy_from_slice(written);
+}
+
+fn place(at: u64) -> usize {
+    usize::try_from(at).expect("the file fits in memory")
+}
+
+/// What decides on each part that was not synced.
+struct Chance {
+    fate: Fate,
+    state: u64,
+}
+
+impl Chance {
+    fn of(fate: Fate) -> Self {
+        let state = match fate {
+            Fate::Lost | Fate::Kept => 0,
+            Fate::Torn(seed) => seed,
+        };
+        Self { fate, state }
+    }
+
+    fn keeps(&mut self) -> bool {
+        match self.fate {
+            Fate::Lost => false,
+            Fate::Kept => true,
+            Fate::Torn(_) => self.next().is_multiple_of(2),
+        }
+    }
+
+    /// True if a write is kept or lost as a whole: half of them are.
+    fn is_whole(&mut self) -> bool {
+        match self.fate {
+            Fate::Lost | Fate::Kept => true,
+            Fate::Torn(_) => self.next().is_multiple_of(2),
+        }
+    }
+
+    /// The next number of a sequence that is the same in every run (`SplitMix64`).
+    fn next(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.state ^ (self.state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+}
