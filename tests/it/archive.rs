@@ -8,6 +8,7 @@ use bursar_server::client::{Address, Client};
 use bursar_storage::HEADS_MAX;
 use serde_json::{Value, json};
 
+use crate::patience::eventually;
 use crate::support::{GUILD, House, Process, audited, binary, posting};
 
 pub(crate) fn bursar(arguments: &[&str]) -> Output {
@@ -332,13 +333,11 @@ async fn so_many_exports_are_under_way_and_one_more_is_turned_away() {
         (503, "overloaded")
     );
     places.pop();
-    loop {
+    let answer = eventually("there is room for an export again", async || {
         let answer = guild.get(&path).await;
-        if answer.status == 200 {
-            assert!(answer.body.ends_with(b"}\n"));
-            break;
-        }
-    }
+        (answer.status == 200).then_some(answer)
+    });
+    assert!(answer.await.body.ends_with(b"}\n"));
     drop(places);
     house.close().await;
 }

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use bursar_ledger::Timestamp;
 use bursar_server::client::Response;
 use serde_json::{Value, json};
 
+use crate::patience::eventually;
 use crate::support::{GUILD, Guild, House, decline_code};
 
 const BANK: &str = "plugin:blackjack";
@@ -82,13 +82,11 @@ async fn coins(guild: &mut Guild, account: &str) -> (i64, i64) {
 
 /// Waits until what is held of both sides has ended by itself.
 async fn wait_until_nothing_is_held(guild: &mut Guild) {
-    for _ in 0..1_000 {
-        if coins(guild, "user:1").await.1 == 0 && coins(guild, BANK).await.1 == 0 {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("the holds of a game did not end");
+    let ended = eventually("the holds of a game end", async || {
+        let (member, bank) = (coins(guild, "user:1").await, coins(guild, BANK).await);
+        (member.1 == 0 && bank.1 == 0).then_some(())
+    });
+    ended.await;
 }
 
 /// What cards count, told by somebody who has not read the plugin.

@@ -9,7 +9,9 @@ use bytes::Bytes;
 use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
+use crate::patience::PATIENCE;
 use crate::support::{GUILD, Process, audited, currency, posting};
 
 /// Connections that carry the load.
@@ -136,7 +138,8 @@ async fn nothing_acknowledged_is_lost_to_kill_9() {
             ));
         }
         // Another moment in each round: in the first batches, and in the middle of many.
-        let first = acknowledged.acquire().await.unwrap();
+        let first = timeout(PATIENCE, acknowledged.acquire()).await;
+        let first = first.expect("a payment is made in time").unwrap();
         tokio::time::sleep(Duration::from_millis(37 * round % 300)).await;
         server.kill();
         drop(first);

@@ -11,6 +11,7 @@ use bursar_server::client::{Client, Response};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
+use crate::patience::eventually;
 use crate::support::{GUILD, Guild, House, Process, audited, decline_code, let_in_villain};
 
 async fn open_table(guild: &mut Guild) {
@@ -521,9 +522,10 @@ async fn die_among_draws(process: &mut Process, admin_key: &str, death: usize) -
             Arc::clone(&answered),
         ));
     }
-    while answered.load(Ordering::SeqCst) < 10 + 3 * death {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    let enough = eventually("calls are answered", async || {
+        (answered.load(Ordering::SeqCst) >= 10 + 3 * death).then_some(())
+    });
+    enough.await;
     process.kill();
     calls.join_all().await.into_iter().flatten().collect()
 }

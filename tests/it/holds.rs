@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use bursar_ledger::{HOLD_SECONDS_MAX, Timestamp};
 use serde_json::{Value, json};
 
+use crate::patience::eventually;
 use crate::support::{GUILD, Guild, House};
 
 fn stake(amount: u64, seconds: u64) -> Value {
@@ -136,13 +136,11 @@ fn standing_clock() -> (Arc<AtomicU64>, bursar_storage::Clock) {
 
 /// Asks until a hold has ended.
 async fn ended(guild: &mut Guild, hold: &str) -> Value {
-    loop {
+    let ended = eventually("the hold ends", async || {
         let view = guild.get(&format!("{GUILD}/holds/{hold}")).await.json();
-        if view["status"] != "open" {
-            return view;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        (view["status"] != "open").then_some(view)
+    });
+    ended.await
 }
 
 #[tokio::test(flavor = "multi_thread")]

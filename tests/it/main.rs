@@ -2,6 +2,7 @@
 //! must hold of the house itself.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod patience;
 mod support;
 
 // What is bounded, and what pages say of the sources.

@@ -10,7 +10,7 @@ use serde_json::Value;
 use sha2::Sha256;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -89,7 +89,7 @@ pub(crate) struct Receiver {
     pub(crate) url: String,
     tries: Arc<Mutex<Vec<Try>>>,
     moods: Moods,
-    release: Arc<Notify>,
+    release: Arc<Semaphore>,
     listening: JoinHandle<()>,
 }
 
@@ -110,7 +110,7 @@ impl Receiver {
         let scheme = if tls.is_some() { "https" } else { "http" };
         let tries = Arc::new(Mutex::new(Vec::new()));
         let moods: Moods = Arc::new(Mutex::new(Box::new(|_| ACCEPT)));
-        let release = Arc::new(Notify::new());
+        let release = Arc::new(Semaphore::new(0));
         let (seen, mood) = (Arc::clone(&tries), Arc::clone(&moods));
         let let_go = Arc::clone(&release);
         let listening = tokio::spawn(async move {
@@ -151,7 +151,7 @@ impl Receiver {
 
     /// Lets go of the try that is held.
     pub(crate) fn let_go(&self) {
-        self.release.notify_one();
+        self.release.add_permits(1);
     }
 
     pub(crate) fn tries(&self) -> Vec<Try> {
@@ -196,7 +196,7 @@ async fn receive<S>(
     mut stream: S,
     seen: &Mutex<Vec<Try>>,
     moods: &Moods,
-    let_go: &Notify,
+    let_go: &Semaphore,
 ) -> std::io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -241,7 +241,7 @@ where
     let status = match mood {
         Mood::Status(status) => status,
         Mood::Held(status) => {
-            let_go.notified().await;
+            let_go.acquire().await.expect("it is never closed").forget();
             status
         }
         Mood::Silent => std::future::pending().await,

@@ -5,8 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bursar_ledger::Timestamp;
+use bursar_server::serve::Setup;
 use serde_json::{Value, json};
 
+use crate::patience::eventually;
 use crate::race::{crowded, race};
 use crate::support::{GUILD, Guild, House, Process, audited, decline_code, let_in_villain};
 
@@ -15,19 +17,52 @@ const NOON_MS: u64 = 20_000 * DAY_MS + 12 * HOUR_MS;
 const HOUR_MS: u64 = 60 * 60 * 1000;
 const DAY_MS: u64 = 24 * HOUR_MS;
 
+/// A clock that stands still until somebody sets it, and counts how often it is looked at.
+struct StandingClock {
+    now: AtomicU64,
+    looks: AtomicU64,
+}
+
+impl StandingClock {
+    fn at(now: u64) -> Arc<Self> {
+        let (now, looks) = (AtomicU64::new(now), AtomicU64::new(0));
+        Arc::new(Self { now, looks })
+    }
+
+    fn set(&self, now: u64) {
+        self.now.store(now, Ordering::SeqCst);
+    }
+
+    /// Looks for what is due every few milliseconds, in a server whose clock this is.
+    fn drive(self: &Arc<Self>, setup: &mut Setup) {
+        let hands = Arc::clone(self);
+        setup.clock = Arc::new(move || {
+            hands.looks.fetch_add(1, Ordering::SeqCst);
+            Timestamp(hands.now.load(Ordering::SeqCst))
+        });
+        setup.schedules = Some(Duration::from_millis(10));
+    }
+
+    /// Waits until the server has looked for what is due a few times. While nobody asks for anything, that
+    /// is what it looks at the clock for.
+    async fn looked_at(&self) {
+        let before = self.looks.load(Ordering::SeqCst);
+        let looked = eventually("the server looks for what is due", async || {
+            (self.looks.load(Ordering::SeqCst) > before + 20).then_some(())
+        });
+        looked.await;
+    }
+}
+
 /// A server whose clock stands still until somebody moves it, and a lottery in it.
-async fn lottery() -> (House, Guild, Arc<AtomicU64>) {
+async fn lottery() -> (House, Guild, Arc<StandingClock>) {
     lottery_among(3).await
 }
 
 /// The same, with so many members.
-async fn lottery_among(members: u64) -> (House, Guild, Arc<AtomicU64>) {
-    let clock = Arc::new(AtomicU64::new(NOON_MS));
-    let hands = Arc::clone(&clock);
-    let house = House::set_up(|setup| {
-        setup.clock = Arc::new(move || Timestamp(hands.load(Ordering::SeqCst)));
-        setup.schedules = Some(Duration::from_millis(10));
-    });
+async fn lottery_among(members: u64) -> (House, Guild, Arc<StandingClock>) {
+    let clock = StandingClock::at(NOON_MS);
+    let house = House::set_up(|setup| clock.drive(setup));
     let (house, mut guild) = crowded(house.await, members).await;
     let config = json!({"asset": "coin", "price": 10, "fee_permille": 100});
     guild.install("lottery", "bundled:lottery", config).await;
@@ -51,13 +86,10 @@ async fn next_due(guild: &mut Guild) -> u64 {
 
 /// Waits until a due time has had its run.
 async fn wait_for(guild: &mut Guild, due: u64) {
-    for _ in 0..1_000 {
-        if next_due(guild).await > due {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("what was due at {due} has not run");
+    let ran = eventually("what is due has its run", async || {
+        (next_due(guild).await > due).then_some(())
+    });
+    ran.await;
 }
 
 /// How many runs are on record, and how they ended.
@@ -102,12 +134,12 @@ async fn a_lottery_draws_once_when_it_is_due_and_the_winner_claims() {
         status(&mut guild, "before").await,
         json!({"round": 0, "tickets": 10, "pot": 100, "asset": "coin"})
     );
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    clock.looked_at().await;
     assert!(
         runs(&mut guild).await.is_empty(),
         "nothing runs before it is due"
     );
-    clock.store(due, Ordering::SeqCst);
+    clock.set(due);
     wait_for(&mut guild, due).await;
     assert_eq!(
         status(&mut guild, "after").await,
@@ -140,12 +172,12 @@ async fn a_lottery_draws_once_when_it_is_due_and_the_winner_claims() {
     }
     assert_eq!(claimed, 1);
     // A step back does not run it again, nor does a new start.
-    clock.store(NOON_MS, Ordering::SeqCst);
+    clock.set(NOON_MS);
     let house = house.restarted().await;
     let mut guild = Guild {
         client: house.admin(),
     };
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    clock.looked_at().await;
     assert_eq!(runs(&mut guild).await, ["applied"]);
     house.close().await;
 }
@@ -154,7 +186,7 @@ async fn a_lottery_draws_once_when_it_is_due_and_the_winner_claims() {
 async fn a_round_that_nobody_plays_leaves_the_pot_and_days_that_were_missed_are_left_out() {
     let (house, mut guild, clock) = lottery().await;
     let first = next_due(&mut guild).await;
-    clock.store(first + HOUR_MS, Ordering::SeqCst);
+    clock.set(first + HOUR_MS);
     wait_for(&mut guild, first).await;
     assert_eq!(
         runs(&mut guild).await,
@@ -162,7 +194,7 @@ async fn a_round_that_nobody_plays_leaves_the_pot_and_days_that_were_missed_are_
         "a run that comes to nothing counts"
     );
     // Ten days later one draw is due, not ten.
-    clock.store(first + 10 * DAY_MS + HOUR_MS, Ordering::SeqCst);
+    clock.set(first + 10 * DAY_MS + HOUR_MS);
     wait_for(&mut guild, first + 10 * DAY_MS).await;
     assert_eq!(next_due(&mut guild).await, first + 11 * DAY_MS);
     assert_eq!(
@@ -196,7 +228,7 @@ async fn a_jackpot_that_a_thousand_race_for_has_one_winner() {
     assert_eq!(guild.posted("plugin:lottery:pot", "coin").await, 10_000);
     assert_eq!(guild.coins(MEMBERS).await, [900; 100]);
     let due = next_due(&mut guild).await;
-    clock.store(due + 1_000, Ordering::SeqCst);
+    clock.set(due + 1_000);
     wait_for(&mut guild, due).await;
     let claim = |number: u64| (number % MEMBERS + 1, json!({}));
     let claims = race(&house, "lottery/claim", claim).await;
@@ -217,12 +249,8 @@ fn follow_each_other(dues: &[u64], distance_ms: u64) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_missed_times_are_made_up_for_in_order_each_once() {
-    let clock = Arc::new(AtomicU64::new(NOON_MS));
-    let hands = Arc::clone(&clock);
-    let house = House::set_up(|setup| {
-        setup.clock = Arc::new(move || Timestamp(hands.load(Ordering::SeqCst)));
-        setup.schedules = Some(Duration::from_millis(10));
-    });
+    let clock = StandingClock::at(NOON_MS);
+    let house = House::set_up(|setup| clock.drive(setup));
     let (house, mut guild) = house.await.furnished(1).await;
     let_in_villain(&mut guild).await;
     let path = format!("{GUILD}/plugins/villain");
@@ -230,17 +258,15 @@ async fn a_thousand_missed_times_are_made_up_for_in_order_each_once() {
         .made(&path, json!({"schedules": {"tick": {"every_s": 60}}}))
         .await;
     let last = NOON_MS + 1_000 * 60_000;
-    clock.store(last + 30_000, Ordering::SeqCst);
+    clock.set(last + 30_000);
     let next_due = async |guild: &mut Guild| {
         let plugin = guild.get(&path).await.json();
         plugin["schedules"]["tick"]["next_due"].as_u64().unwrap()
     };
-    for _ in 0..6_000 {
-        if next_due(&mut guild).await > last {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let made_up = eventually("all missed times have their runs", async || {
+        (next_due(&mut guild).await > last).then_some(())
+    });
+    made_up.await;
     let dues = dues(&mut guild).await;
     assert_eq!((dues.len(), dues.last()), (1_000, Some(&last)));
     assert!(follow_each_other(&dues, 60_000));
@@ -265,9 +291,10 @@ async fn each_due_time_has_one_run_also_over_kill_9() {
             client: process.client(&admin_key),
         };
         // At least one run more than before, and then at any moment.
-        while dues(&mut guild).await.len() <= seen {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let more = eventually("there is another run", async || {
+            (dues(&mut guild).await.len() > seen).then_some(())
+        });
+        more.await;
         tokio::time::sleep(Duration::from_millis(290 * round)).await;
         seen = dues(&mut guild).await.len();
         process.kill();
@@ -298,8 +325,8 @@ async fn the_operator_says_other_times_and_a_plugin_that_is_off_does_nothing() {
     let due = next_due(&mut guild).await;
     assert_eq!(due, NOON_MS + 60_000);
     guild.made(&path, json!({"enabled": false})).await;
-    clock.store(due, Ordering::SeqCst);
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    clock.set(due);
+    clock.looked_at().await;
     assert!(runs(&mut guild).await.is_empty());
     guild.made(&path, json!({"enabled": true})).await;
     assert_eq!(

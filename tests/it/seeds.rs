@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use bursar_ledger::{Seed, Timestamp};
 use serde_json::{Value, json};
 
+use crate::patience::eventually;
 use crate::support::{GUILD, Guild, House};
 
 /// How old a server seed becomes that was drawn from: 30 days.
@@ -129,14 +129,11 @@ async fn a_seed_that_was_drawn_from_for_thirty_days_is_changed_and_revealed_by_i
     let mut guild = Guild {
         client: house.admin(),
     };
-    for _ in 0..1_000 {
-        if is_public(&seeds(&mut guild).await[&1]) {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    let changed = seeds(&mut guild).await;
-    assert!(is_public(&changed[&1]), "{changed:?}");
+    let changed = eventually("the seed is public", async || {
+        let seeds = seeds(&mut guild).await;
+        is_public(&seeds[&1]).then_some(seeds)
+    });
+    let changed = changed.await;
     assert_eq!(changed[&1]["commitment"], announced[&1]["commitment"]);
     let draws = draws_of_a_flip(&mut guild, "after").await;
     assert_eq!(draws["seed"], 2);

@@ -8,6 +8,7 @@ use bursar_ledger::Timestamp;
 use bursar_server::client::Response;
 use serde_json::{Value, json};
 
+use crate::patience::eventually;
 use crate::race::{crowded, race};
 use crate::support::{GUILD, Guild, House, decline_code};
 
@@ -541,15 +542,13 @@ async fn next_restock(guild: &mut Guild) -> u64 {
 /// Lets the clock reach a time, and waits until what was due by then has had its run.
 async fn restocked(guild: &mut Guild, clock: &AtomicU64, at: u64) -> [i64; 2] {
     clock.store(at, Ordering::SeqCst);
-    for _ in 0..1_000 {
-        if next_restock(guild).await > at {
-            let shelf = guild.posted("plugin:shop", "item:potion").await;
-            let store = guild.posted("plugin:shop:storeroom", "item:potion").await;
-            return [shelf, store];
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("no restock came by {at}");
+    let restocked = eventually("shelves are filled up", async || {
+        (next_restock(guild).await > at).then_some(())
+    });
+    restocked.await;
+    let shelf = guild.posted("plugin:shop", "item:potion").await;
+    let store = guild.posted("plugin:shop:storeroom", "item:potion").await;
+    [shelf, store]
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use crate::patience::eventually;
 use crate::support::{GUILD, Guild, House, posting};
 
 /// A line as the bookkeeper writes it.
@@ -271,7 +272,12 @@ const KINDS: [Option<&str>; 6] = [
 async fn every_moment_of_the_past_agrees_with_the_bookkeeper() {
     let (house, mut guild, books, _) = traded().await;
     // The last of these moments has passed by the time that it is asked about.
-    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    let last = books.lines.iter().map(|line| line.recorded_at).max();
+    let clock = bursar_server::clock::system();
+    let passed = eventually("the last moment passes", async || {
+        (Some(clock().0) > last).then_some(())
+    });
+    passed.await;
     let mut moments: Vec<u64> = books.lines.iter().map(|line| line.recorded_at).collect();
     moments.dedup();
     let before = moments[0] - 1;

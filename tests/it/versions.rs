@@ -6,6 +6,7 @@ use std::process::Command;
 use bursar_server::bundled::{self, VILLAIN};
 use serde_json::{Value, json};
 
+use crate::patience::eventually;
 use crate::support::{GUILD, Guild, House, Process, audited, binary, let_in_villain};
 
 const PLUGIN: &str = "/v1/economies/guild/plugins/villain";
@@ -154,13 +155,11 @@ async fn the_version_before_comes_back_and_an_uninstalled_plugin_is_gone() {
     assert_eq!(removed.status, 200, "{}", removed.json());
     assert_eq!(guild.get(PLUGIN).await.code(), "plugin_not_found");
     // Its stake is captured, as its rule says, though nobody asks for it.
-    for _ in 0..200 {
+    let expired = eventually("its stake expires", async || {
         let hold = guild.get(&format!("{GUILD}/holds/{hold}")).await.json();
-        if hold["status"] == "expired" {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
+        (hold["status"] == "expired").then_some(())
+    });
+    expired.await;
     assert_eq!(guild.posted("plugin:villain", "coin").await, 100);
     assert_eq!(guild.coins(1).await, [900]);
     let gone = guild.call("villain/honest", "k", "user:1", json!({})).await;

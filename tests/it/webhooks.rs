@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::patience::eventually;
 use crate::receiver::{AUTHORITY, Mood, Receiver, Try};
 use crate::support::{GUILD, Guild, House, currency};
 
@@ -278,13 +279,12 @@ async fn deliveries_over_tls_go_to_whom_an_authority_vouches_for() {
     let (careful, mut guild) = House::with_guild(2).await;
     hooked(&mut guild, &receiver, json!({})).await;
     pay(&mut guild, "a").await;
-    let error = loop {
+    let error = eventually("a delivery fails", async || {
         let view = guild.get(HOOK).await.json();
-        if let Some(what) = view["delivery"]["last_error"]["what"].as_str() {
-            break what.to_owned();
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    };
+        let what = view["delivery"]["last_error"]["what"].as_str();
+        what.map(str::to_owned)
+    });
+    let error = error.await;
     assert!(error.contains("certificate"), "{error}");
     assert_eq!(receiver.tries().len(), 1, "nothing was sent");
     careful.close().await;

@@ -6,6 +6,7 @@ use bursar_server::client::{Address, Client};
 use bursar_server::serve::Setup;
 use serde_json::{Value, json};
 
+use crate::patience::eventually;
 use crate::receiver::{ACCEPT, Mood, Receiver, Try};
 use crate::support::{GUILD, Guild, House, Process, audited, currency};
 use crate::webhooks::{HOOK, hooked, newest, pay};
@@ -138,13 +139,11 @@ async fn an_event_is_given_up_after_its_last_retry_and_the_next_one_goes_on() {
 }
 
 pub(crate) async fn disabled(guild: &mut Guild) -> Value {
-    loop {
+    let disabled = eventually("the webhook is switched off", async || {
         let view = guild.get(HOOK).await.json();
-        if view["enabled"] == false {
-            return view;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+        (view["enabled"] == false).then_some(view)
+    });
+    disabled.await
 }
 
 #[tokio::test(flavor = "multi_thread")]

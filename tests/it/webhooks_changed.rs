@@ -6,6 +6,7 @@ use bursar_server::client::Response;
 use serde_json::{Value, json};
 
 use crate::archive::{bursar, fed, said, text};
+use crate::patience::eventually;
 use crate::receiver::{ACCEPT, Mood, Receiver, Try};
 use crate::support::{GUILD, Guild, House, Process, audited, currency, posting};
 use crate::webhooks::{HOOK, hooked, newest, pay};
@@ -112,12 +113,11 @@ async fn attempts_before_their_time_do_not_count() {
             .until("it is tried again", |tries| tries.len() == tried + 1)
             .await;
     }
-    let view = loop {
+    let view = eventually("the last try is noted", async || {
         let view = guild.get(HOOK).await.json();
-        if view["delivery"]["last_error"]["seq"] == paid {
-            break view;
-        }
-    };
+        (view["delivery"]["last_error"]["seq"] == paid).then_some(view)
+    });
+    let view = view.await;
     assert_eq!(view["delivery"]["failures"], 1, "{view}");
 
     // Nor does a start try what failed a moment ago.
@@ -172,7 +172,6 @@ async fn what_waits_for_its_turn_is_signed_when_it_is_sent() {
     slow.feel(ACCEPT);
     for _ in 0..4 {
         slow.let_go();
-        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     receiver.until_accepted(paid).await;
     let tries: Vec<Try> = receiver.tries();
