@@ -1,7 +1,10 @@
 //! Tests that pages and lists name: they have to be there, to run, and to do something.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::LazyLock;
+
+use syn::{Attribute, Item, ItemFn};
 
 /// Every source file of the workspace: its path from the root, and its text.
 static SOURCES: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
@@ -29,6 +32,23 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+/// The tests of this binary, as it lists them itself: those of files that are part of it.
+static LISTED: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let listed = Command::new(std::env::current_exe().unwrap())
+        .arg("--list")
+        .output()
+        .unwrap();
+    assert!(
+        listed.status.success(),
+        "this binary does not list its tests"
+    );
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    let names = listed
+        .lines()
+        .filter_map(|line| line.strip_suffix(": test"));
+    names.map(str::to_owned).collect()
+});
+
 /// Looks for a test in the files whose path ends as named (`holds.rs`, `ledger/src/tests/holds.rs`), and
 /// says what is wrong if none of them has it.
 pub(crate) fn find(file: &str, test: &str) -> Result<(), String> {
@@ -37,7 +57,7 @@ pub(crate) fn find(file: &str, test: &str) -> Result<(), String> {
     for (path, text) in SOURCES.iter() {
         if path == file || path.ends_with(&format!("/{file}")) {
             files += 1;
-            match look(text, test) {
+            match look(text, test).and_then(|()| is_listed(path, test)) {
                 Ok(()) => return Ok(()),
                 Err(reason) => wrong = wrong.or(reason),
             }
@@ -50,32 +70,85 @@ pub(crate) fn find(file: &str, test: &str) -> Result<(), String> {
     })
 }
 
+/// Insists that a test of this binary is one that it runs.
+fn is_listed(path: &str, test: &str) -> Result<(), Option<&'static str>> {
+    let Some(module) = path.strip_prefix("tests/it/") else {
+        return Ok(());
+    };
+    let module = module.trim_end_matches(".rs").replace('/', "::");
+    let is_it = |name: &String| {
+        let inner = name.strip_prefix(&module);
+        inner.is_some_and(|inner| inner.ends_with(&format!("::{test}")))
+    };
+    if LISTED.iter().any(is_it) {
+        return Ok(());
+    }
+    Err(Some("is in a file that is not part of the binary"))
+}
+
 /// Looks for a test in a text: `Err(None)` if no function has the name, else why it is no test.
 fn look(source: &str, test: &str) -> Result<(), Option<&'static str>> {
-    let Some(begin) = source.find(&format!("fn {test}(")) else {
-        return Err(None);
+    let file = syn::parse_file(source).map_err(|_| Some("is in a file that does not parse"))?;
+    look_in(&file.items, test, true)
+}
+
+fn look_in(items: &[Item], test: &str, runs: bool) -> Result<(), Option<&'static str>> {
+    let mut wrong = None;
+    for item in items {
+        let found = match item {
+            Item::Fn(function) if function.sig.ident == test => judge(function, runs),
+            Item::Mod(module) => {
+                let runs = runs && !is_conditional(&module.attrs);
+                let items = module.content.as_ref().map(|(_, items)| items);
+                items.map_or(Err(None), |items| look_in(items, test, runs))
+            }
+            Item::Macro(called) if called.mac.path.is_ident("proptest") => {
+                // Its functions are not Rust, but tokens that begin like it.
+                let words = called.mac.tokens.to_string().replace(' ', "");
+                if words.contains(&format!("#[test]fn{test}(")) {
+                    Ok(())
+                } else {
+                    Err(None)
+                }
+            }
+            _ => Err(None),
+        };
+        match found {
+            Ok(()) => return Ok(()),
+            Err(reason) => wrong = wrong.or(reason),
+        }
+    }
+    Err(wrong)
+}
+
+fn judge(function: &ItemFn, runs: bool) -> Result<(), Option<&'static str>> {
+    let is = |attribute: &Attribute, name: &str| {
+        let last = attribute.path().segments.last();
+        last.is_some_and(|last| last.ident == name)
     };
-    let before = source[..begin]
-        .rsplit_once('\n')
-        .map_or("", |(lines, _)| lines);
-    let attributes: Vec<&str> = before
-        .lines()
-        .rev()
-        .map(str::trim)
-        .take_while(|line| line.starts_with("#[") || line.starts_with("//"))
-        .collect();
-    let is = |begins: &str| attributes.iter().any(|line| line.starts_with(begins));
-    if !is("#[test]") && !is("#[tokio::test") {
+    let has = |name: &str| function.attrs.iter().any(|one| is(one, name));
+    if !has("test") {
         return Err(Some("is no test"));
     }
-    if is("#[ignore") || is("#[cfg") {
+    if !runs || has("ignore") || is_conditional(&function.attrs) {
         return Err(Some("does not always run"));
     }
-    let body = source[begin..].split_once('{').map_or("", |(_, body)| body);
-    if body.trim_start().starts_with('}') {
+    if function.block.stmts.is_empty() {
         return Err(Some("does nothing"));
     }
     Ok(())
+}
+
+/// True if something is compiled under another condition than that it is tested.
+fn is_conditional(attributes: &[Attribute]) -> bool {
+    let other = |attribute: &Attribute| {
+        attribute.path().is_ident("cfg")
+            && !matches!(
+                attribute.parse_args::<syn::Path>(),
+                Ok(condition) if condition.is_ident("test")
+            )
+    };
+    attributes.iter().any(other)
 }
 
 #[test]
@@ -91,22 +164,51 @@ fn tests_that_are_missing_ignored_or_empty_are_found() {
         #[ignore = \"slow\"]
         fn ignored() { assert!(true); }
         #[test]
-        fn empty() {}
+        fn empty() { /* assert!(true) */ }
         fn helper() { x(); }
+        // #[test] fn commented() { assert!(true); }
+        const TEXT: &str = \"#[test] fn quoted() { assert!(true); }\";
+        #[cfg(test)]
+        mod tests {
+            #[test]
+            fn inner() { assert!(true); }
+            #[cfg(windows)]
+            #[test]
+            fn elsewhere() { assert!(true); }
+        }
+        #[cfg(feature = \"slow\")]
+        mod sometimes {
+            #[test]
+            fn hidden() { assert!(true); }
+        }
+        proptest! {
+            #[test]
+            fn property(x in 0..3) { assert!(x < 3); }
+        }
     ";
-    assert_eq!(look(source, "runs"), Ok(()));
-    assert_eq!(look(source, "waits"), Ok(()));
-    assert_eq!(look(source, "absent"), Err(None));
-    assert_eq!(look(source, "run"), Err(None));
-    assert_eq!(look(source, "ignored"), Err(Some("does not always run")));
-    assert_eq!(look(source, "empty"), Err(Some("does nothing")));
-    assert_eq!(look(source, "helper"), Err(Some("is no test")));
-    assert!(
-        find(
-            "named_tests.rs",
-            "tests_that_are_missing_ignored_or_empty_are_found"
-        )
-        .is_ok()
-    );
+    for (test, found) in [
+        ("runs", Ok(())),
+        ("waits", Ok(())),
+        ("inner", Ok(())),
+        ("property", Ok(())),
+        ("absent", Err(None)),
+        ("run", Err(None)),
+        ("commented", Err(None)),
+        ("quoted", Err(None)),
+        ("ignored", Err(Some("does not always run"))),
+        ("elsewhere", Err(Some("does not always run"))),
+        ("hidden", Err(Some("does not always run"))),
+        ("empty", Err(Some("does nothing"))),
+        ("helper", Err(Some("is no test"))),
+    ] {
+        assert_eq!(look(source, test), found, "{test}");
+    }
+    let this = "tests_that_are_missing_ignored_or_empty_are_found";
+    assert_eq!(find("it/named_tests.rs", this), Ok(()));
     assert!(find("nowhere.rs", "any").unwrap_err().contains("no file"));
+    let stray = is_listed("tests/it/stray.rs", this);
+    assert_eq!(
+        stray,
+        Err(Some("is in a file that is not part of the binary"))
+    );
 }
