@@ -1,5 +1,6 @@
 //! Random histories on a real file: exactly once, conserved and explained under any interleaving.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -11,6 +12,7 @@ use bursar_server::clock;
 use bursar_server::http::render;
 use bursar_storage::{Answer, FileLock, Reply, Request, Storage, Submission};
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -196,51 +198,96 @@ fn naive_balances(firsts: &BTreeMap<u64, (Ask, Answer)>) -> Vec<i64> {
     balances
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 8, ..ProptestConfig::default() })]
+/// How often each thing was seen, over all histories.
+#[derive(Default, Debug)]
+struct Seen {
+    applied: u32,
+    refused: u32,
+    replayed: u32,
+    reused: u32,
+}
 
-    #[test]
-    fn any_interleaving_gives_each_key_one_answer(history in asks()) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("guild.db");
-        let storage = open(&path);
-        found(&storage);
-        let replies = ask_all_at_once(&storage, &history);
-
-        let mut firsts: BTreeMap<u64, (Ask, Answer)> = BTreeMap::new();
-        for (asked, reply) in &replies {
-            if let Reply::Answered(answer) = reply && !answer.replayed {
-                let before = firsts.insert(asked.key, (*asked, answer.clone()));
-                prop_assert!(before.is_none(), "key {} ran twice", asked.key);
-            }
-        }
-        for (asked, reply) in &replies {
-            let (first, answer) = &firsts[&asked.key];
+impl Seen {
+    fn count(&mut self, replies: &[(Ask, Reply)]) {
+        for (_, reply) in replies {
             match reply {
-                Reply::Answered(again) => {
-                    prop_assert_eq!(first, asked, "another request was not served");
-                    prop_assert_eq!((again.status, &again.body), (answer.status, &answer.body));
-                }
-                Reply::KeyReused => prop_assert_ne!(first, asked),
-                Reply::Stale | Reply::NoEconomy => prop_assert!(false, "{:?}", reply),
+                Reply::Answered(Answer { replayed: true, .. }) => self.replayed += 1,
+                Reply::Answered(answer) if answer.status == 201 => self.applied += 1,
+                Reply::Answered(_) => self.refused += 1,
+                Reply::KeyReused => self.reused += 1,
+                Reply::Stale | Reply::NoEconomy => {}
             }
         }
-        prop_assert_eq!(balances(&storage), naive_balances(&firsts));
-
-        // The same again in another order changes nothing, and neither does a new start.
-        let state = storage.state();
-        let backwards: Vec<Ask> = history.iter().rev().copied().collect();
-        for (_, reply) in ask_all_at_once(&storage, &backwards) {
-            let replayed = matches!(reply, Reply::Answered(Answer { replayed: true, .. }));
-            prop_assert!(replayed || matches!(reply, Reply::KeyReused), "{:?}", reply);
-        }
-        prop_assert_eq!(&*storage.state(), &*state);
-        prop_assert!(storage.close());
-        drop(storage);
-        let storage = open(&path);
-        prop_assert_eq!(&*storage.state(), &*state);
-        storage.close();
-        drop(storage);
-        audited(&path);
     }
+}
+
+#[test]
+fn any_interleaving_gives_each_key_one_answer() {
+    let cases = ProptestConfig::default().cases / 8;
+    let config = ProptestConfig {
+        cases,
+        source_file: Some(file!()),
+        ..ProptestConfig::default()
+    };
+    let seen = RefCell::new(Seen::default());
+    let ran = TestRunner::new(config).run(&asks(), |history| {
+        let replies = check_history(&history)?;
+        seen.borrow_mut().count(&replies);
+        Ok(())
+    });
+    ran.unwrap_or_else(|failure| panic!("{failure}"));
+    let seen = seen.into_inner();
+    let all = [seen.applied, seen.refused, seen.replayed, seen.reused];
+    assert!(
+        all.into_iter().all(|times| times > cases),
+        "{seen:?} in {cases} histories"
+    );
+}
+
+/// Plays a history, and gives the replies of its first time.
+fn check_history(history: &[Ask]) -> Result<Vec<(Ask, Reply)>, TestCaseError> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("guild.db");
+    let storage = open(&path);
+    found(&storage);
+    let replies = ask_all_at_once(&storage, history);
+
+    let mut firsts: BTreeMap<u64, (Ask, Answer)> = BTreeMap::new();
+    for (asked, reply) in &replies {
+        if let Reply::Answered(answer) = reply
+            && !answer.replayed
+        {
+            let before = firsts.insert(asked.key, (*asked, answer.clone()));
+            prop_assert!(before.is_none(), "key {} ran twice", asked.key);
+        }
+    }
+    for (asked, reply) in &replies {
+        let (first, answer) = &firsts[&asked.key];
+        match reply {
+            Reply::Answered(again) => {
+                prop_assert_eq!(first, asked, "another request was not served");
+                prop_assert_eq!((again.status, &again.body), (answer.status, &answer.body));
+            }
+            Reply::KeyReused => prop_assert_ne!(first, asked),
+            Reply::Stale | Reply::NoEconomy => prop_assert!(false, "{:?}", reply),
+        }
+    }
+    prop_assert_eq!(balances(&storage), naive_balances(&firsts));
+
+    // The same again in another order changes nothing, and neither does a new start.
+    let state = storage.state();
+    let backwards: Vec<Ask> = history.iter().rev().copied().collect();
+    for (_, reply) in ask_all_at_once(&storage, &backwards) {
+        let replayed = matches!(reply, Reply::Answered(Answer { replayed: true, .. }));
+        prop_assert!(replayed || matches!(reply, Reply::KeyReused), "{:?}", reply);
+    }
+    prop_assert_eq!(&*storage.state(), &*state);
+    prop_assert!(storage.close());
+    drop(storage);
+    let storage = open(&path);
+    prop_assert_eq!(&*storage.state(), &*state);
+    storage.close();
+    drop(storage);
+    audited(&path);
+    Ok(replies)
 }
