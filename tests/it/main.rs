@@ -42,6 +42,7 @@ mod crash;
 mod crowds;
 mod daily;
 mod described;
+mod dishonest;
 mod economies;
 mod ending;
 mod events;

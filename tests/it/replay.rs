@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::support::{GUILD, House, binary};
 
 /// Runs `bursar plugin replay`, and gives what it says.
-fn replay(file: &Path, plugin: &str, more: &[&str]) -> (Option<i32>, String) {
+pub(crate) fn replay(file: &Path, plugin: &str, more: &[&str]) -> (Option<i32>, String) {
     let output = Command::new(binary())
         .args(["plugin", "replay", "--economy", "guild", "--plugin", plugin])
         .arg(file)
