@@ -700,6 +700,9 @@ fn any_history_of_games_keeps_draws_and_budgets() {
     });
     ran.unwrap_or_else(|failure| panic!("{failure}"));
     let Seen(seen) = seen.into_inner();
+    if cases < COUNTED_FROM {
+        return;
+    }
     // How many times at least in a hundred histories.
     for (what, least) in LEAST {
         let times = seen.get(what).copied().unwrap_or(0);
@@ -709,6 +712,9 @@ fn any_history_of_games_keeps_draws_and_budgets() {
         );
     }
 }
+
+/// Fewer histories may be without something by chance.
+const COUNTED_FROM: u64 = 64;
 
 const LEAST: [(&str, u64); 21] = [
     ("calls applied", 100),

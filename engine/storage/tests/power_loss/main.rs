@@ -204,7 +204,7 @@ impl Runner {
 
     /// Goes on until the log was copied into the file.
     fn pay_until_copied(&mut self, storage: &Storage) {
-        let is_copy = |op: &Op| matches!(op, Op::Sync { path } if path.ends_with(FILE));
+        let is_copy = |op: &Op| matches!(op, Op::Write { path, .. } if path.ends_with(FILE));
         let from = self.recording.len();
         let began = Instant::now();
         while !self.recording.ops()[from..].iter().any(is_copy) {
