@@ -34,6 +34,8 @@ mod forged;
 mod games;
 mod installed;
 mod revealed;
+mod rooms;
+mod stakes;
 mod staleness;
 mod state;
 mod switch_off;

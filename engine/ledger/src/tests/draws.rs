@@ -4,7 +4,7 @@ use expect_test::expect;
 
 use super::script::{World, call_request, id};
 use crate::draw::below;
-use crate::{Answer, Ask, ClientSeedText, Digest, Draft, Draw, Seed, Timestamp};
+use crate::{Answer, Ask, ClientSeedText, DRAW_BYTES_MAX, Digest, Draft, Draw, Seed, Timestamp};
 
 const SEED: [u8; 32] = [42; 32];
 
@@ -192,6 +192,18 @@ fn every_card_comes_up_first_as_often() {
     // With 51 degrees of freedom, 87 is passed by one fair deck in a thousand.
     let squares: u64 = firsts.iter().map(|seen| seen.abs_diff(1_000).pow(2)).sum();
     assert!(squares / 1_000 < 87, "{firsts:?}");
+}
+
+#[test]
+fn as_many_bytes_are_drawn_as_are_asked_for() {
+    let (seed, component) = (Seed::new(SEED), Digest::ZERO);
+    let draw = draw(&seed, &component);
+    let most = draw.bytes(DRAW_BYTES_MAX);
+    for count in 0..=DRAW_BYTES_MAX {
+        let bytes = draw.bytes(count);
+        assert_eq!(bytes.len(), count as usize);
+        assert!(most.starts_with(&bytes), "more of them begin alike");
+    }
 }
 
 #[test]

@@ -51,6 +51,10 @@ fn what_comes_into_circulation_and_leaves_it_is_counted_once() {
     assert_eq!(issued, [moved(7, 0)]);
     let burned = changes_of(&mut world, "burn user:1 coin 3");
     assert_eq!(burned, [moved(0, 3)]);
+    let issued = changes_of(&mut world, "issue user:1 coin 1");
+    assert_eq!(issued, [moved(1, 0)]);
+    let burned = changes_of(&mut world, "burn user:1 coin 1");
+    assert_eq!(burned, [moved(0, 1)]);
 }
 
 #[test]
@@ -71,4 +75,43 @@ fn a_hold_and_a_reversal_change_themselves_alone() {
     let reversed = changes_of(&mut world, "reverse 3 of=2 user:2 -> user:1 coin 10");
     let (original, reversal) = (TransferId(number(2)), TransferId(number(3)));
     assert_eq!(reversed, [Change::Reversed { original, reversal }]);
+}
+
+/// Parts tell the transfers of a batch apart; all else has one part.
+#[test]
+fn only_a_batch_has_parts() {
+    let mut world = World::after(SETUP);
+    let mut parts = |line: &str| {
+        world.run(line);
+        let decision = world.decisions.last().expect("a record was made");
+        let movements = decision.movements().iter();
+        movements.map(|movement| movement.part).collect::<Vec<_>>()
+    };
+    let two = "user:1 -> user:2 coin 3, user:2 -> user:1 coin 1";
+    assert_eq!(parts(&format!("transfer {two}")), [0, 0]);
+    assert_eq!(parts(&format!("batch {two}")), [0, 1]);
+    assert_eq!(parts("issue user:1 coin 5"), [0]);
+    parts("hold 1 user:1 -> user:2 coin 3");
+    assert_eq!(parts("capture 1"), [0]);
+    parts("plugin shop component=a grants=requested enabled=true holds=stake/60/capture");
+    let call = "call A shop user:1; A hold stake user:1 -> plugin:shop coin 2; A capture A/0";
+    let call = format!("{call}; A pay user:1 -> plugin:shop coin 1; A reply");
+    assert_eq!(parts(&call), [0, 0]);
+}
+
+/// A counter a member and a day is kept only where there is a budget to hold it against.
+#[test]
+fn a_payment_without_a_budget_is_not_counted() {
+    let pays = "call A shop user:1; A pay user:1 -> plugin:shop coin 1; A reply";
+    let install = "plugin shop component=a grants=requested enabled=true";
+    let mut world = World::after(SETUP);
+    world.run(install);
+    assert_eq!(changes_of(&mut world, pays), []);
+    let mut world = World::after(SETUP);
+    world.run(&format!("{install} requests=daily/coin/5"));
+    let counted = changes_of(&mut world, pays);
+    assert!(
+        matches!(&counted[..], [Change::BudgetSpent { amount: 1, .. }]),
+        "{counted:?}"
+    );
 }

@@ -3,7 +3,7 @@
 use expect_test::expect;
 
 use super::script::{World, check, id};
-use crate::{AccountId, HOLD_SECONDS_MAX, HoldId};
+use crate::{AccountId, HOLD_SECONDS_MAX, HoldId, Misfit};
 
 const SETUP: &str = "
     asset coin
@@ -165,6 +165,8 @@ fn hold_that_cannot_be_captured_at_its_end_stays_and_is_tried_again_at_growing_i
         world.run(&format!("wait {}", waits[waits.len() - 1] + 1));
     }
     assert_eq!((waits[0], waits[13]), (60, 86_400));
+    // As long again as it has been overdue.
+    assert_eq!(waits[..6], [60, 61, 123, 247, 495, 991]);
     assert!(waits.is_sorted());
     world.said.clear();
     world.run("account user:3 ceiling=30; expire 1; balance user:3 coin; violations");
@@ -240,6 +242,25 @@ fn hold_on_a_plugins_account_is_an_admins_to_place_capture_and_release() {
 }
 
 #[test]
+fn a_key_captures_its_cap_and_not_one_more() {
+    after_setup(
+        "hold 1 user:1 -> user:2 coin 20 cap=coin/19
+         hold 1 user:1 -> user:2 coin 20 cap=coin/20
+         capture 1 10 cap=coin/9
+         capture 1 10 cap=coin/10
+         capture 1 cap=coin/9
+         capture 1 cap=coin/10
+         balance user:2 coin",
+        &expect![[r#"
+            hold 1 user:1 -> user:2 coin 20 cap=coin/19: this key moves at most 19 coin in one request, and 20 were asked
+            capture 1 10 cap=coin/9: this key moves at most 9 coin in one request, and 10 were asked
+            capture 1 cap=coin/9: this key moves at most 9 coin in one request, and 10 were asked
+            balance user:2 coin: 20
+        "#]],
+    );
+}
+
+#[test]
 fn hold_ends_after_a_leap_year_at_the_latest() {
     let mut world = World::after(SETUP);
     let longest = HOLD_SECONDS_MAX;
@@ -290,4 +311,19 @@ fn holds_are_found_by_account_by_id_and_by_the_time_that_they_are_due() {
     assert_eq!(due(0), []);
     assert_eq!(due(20), [2, 3, 4]);
     assert_eq!(due(60), [2, 3, 4, 1]);
+    let first = books.first_due().expect("holds are open");
+    assert_eq!(number(first.1), 2);
+    assert_eq!(Some(first.0), books.next_due());
+}
+
+/// A record that places a hold twice was made for other books.
+#[test]
+fn a_hold_that_is_placed_twice_does_not_fit() {
+    let mut world = World::after(SETUP);
+    world.run("hold 1 user:1 -> user:2 coin 1");
+    let placed = world.decisions.last().expect("a record").clone();
+    let hold = HoldId(uuid::Uuid::from_u128(1));
+    let mut books = world.books.clone();
+    let (seq, at) = (books.seq() + 1, world.at());
+    assert_eq!(books.apply(&placed, seq, at, 1), Err(Misfit::Hold { hold }));
 }

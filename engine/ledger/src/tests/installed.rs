@@ -394,3 +394,118 @@ fn a_class_of_fuel_is_narrowed_and_never_widened() {
         assert_eq!(fuel, Some(granted), "of {requested}");
     }
 }
+
+#[test]
+fn nothing_follows_what_is_not_there_or_brings_no_version() {
+    check_bank(
+        "plugin till component=b follows=a
+         plugin bank follow=true
+         plugin bank follows=a config={\"fee\":1}
+         plugin bank follows=a enabled=false
+         call A bank user:1; A reply",
+        &expect![[r#"
+            plugin till component=b follows=a: unchanged
+            plugin bank follow=true: changed
+            plugin bank follows=a config={"fee":1}: unchanged
+            plugin bank follows=a enabled=false: unchanged
+            A reply: committed
+        "#]],
+    );
+}
+
+/// A version that no longer asks for a cap asks for more.
+#[test]
+fn a_newer_version_follows_with_lower_caps_and_not_with_higher_ones() {
+    let mut world = World::after(
+        "asset coin
+         asset gem
+         plugin bank component=a requests=spend/coin/10,spend/gem/10 \
+            grants=spend/coin/5,spend/gem/10 enabled=true follow=true",
+    );
+    let caps = |world: &World| {
+        let bank = world.books.plugin(&id("bank")).expect("it is installed");
+        let caps = bank.installation.grants.spend_per_call.as_ref();
+        let caps = caps.expect("it has caps").iter();
+        caps.map(|(asset, cap)| format!("{asset} {cap}"))
+            .collect::<Vec<_>>()
+    };
+    world.run(
+        "plugin bank component=b follows=a
+         plugin bank component=b follows=a requests=spend/coin/10
+         plugin bank component=c follows=b requests=spend/coin/10,spend/gem/1",
+    );
+    assert_eq!(caps(&world), ["coin 5"]);
+    world.run("plugin bank component=c follows=b requests=spend/coin/4");
+    assert_eq!(caps(&world), ["coin 4"]);
+    expect![[r#"
+        plugin bank component=b follows=a: unchanged
+        plugin bank component=b follows=a requests=spend/coin/10: changed
+        plugin bank component=c follows=b requests=spend/coin/10,spend/gem/1: unchanged
+        plugin bank component=c follows=b requests=spend/coin/4: changed
+    "#]]
+    .assert_eq(&world.said);
+}
+
+/// Each asset has its own cap: one that is narrow enough does not carry another along.
+#[test]
+fn a_grant_is_too_wide_if_it_is_in_one_asset() {
+    check(
+        "asset coin
+         asset gem
+         plugin bank component=a requests=spend/coin/5,spend/gem/5 grants=spend/coin/1,spend/gem/6
+         plugin bank component=a requests=spend/coin/5,spend/gem/5 grants=spend/coin/6,spend/gem/1
+         plugin bank component=a requests=spend/coin/5 grants=spend/coin/5,spend/gem/1
+         plugin bank component=a requests=spend/coin/5,spend/gem/5 grants=spend/coin/5,spend/gem/5",
+        &expect![[r#"
+            plugin bank component=a requests=spend/coin/5,spend/gem/5 grants=spend/coin/1,spend/gem/6: a grant can narrow what the manifest asks for, not widen it
+            plugin bank component=a requests=spend/coin/5,spend/gem/5 grants=spend/coin/6,spend/gem/1: a grant can narrow what the manifest asks for, not widen it
+            plugin bank component=a requests=spend/coin/5 grants=spend/coin/5,spend/gem/1: a grant can narrow what the manifest asks for, not widen it
+        "#]],
+    );
+}
+
+/// What fell due while another component was there is not made up for.
+#[test]
+fn a_component_that_comes_back_is_due_from_then_on() {
+    check_bank(
+        "due bank
+         plugin bank component=b
+         wait 600
+         roll_back bank
+         due bank",
+        &expect![[r#"
+            due bank: pay at 60000, tidy at 60000
+            plugin bank component=b: changed
+            roll_back bank: changed
+            due bank: pay at 660000, tidy at 660000
+        "#]],
+    );
+}
+
+/// A run that could not begin when it was due is settled by the run that had its due time.
+#[test]
+fn a_run_that_could_not_begin_and_is_no_longer_due_is_stale() {
+    check_bank(
+        "wait 60
+         call A bank plugin:bank due=60000 action=pay; A draw 2
+         economy frozen
+         A reply
+         call A bank plugin:bank due=60000 action=pay
+         economy open
+         call B bank plugin:bank due=60000 action=pay; B reply
+         economy frozen
+         A reply
+         seeds",
+        &expect![[r#"
+            A draw 2: drew 0
+            economy frozen: changed
+            A reply: stale
+            call A bank plugin:bank due=60000 action=pay: not run, the economy is frozen
+            economy open: changed
+            B reply: committed
+            economy frozen: changed
+            A reply: stale
+            seeds: seed 1, 0 draws, hidden from 1, next nonce 1, open []
+        "#]],
+    );
+}

@@ -84,3 +84,23 @@ fn a_stake_that_expired_while_the_game_thought_is_not_captured() {
     "#]]
     .assert_eq(&world.said);
 }
+
+#[test]
+fn a_run_begins_in_the_millisecond_in_which_it_is_due() {
+    let mut world = World::after(
+        "plugin game component=a grants=requested enabled=true schedules=deal/60/catch_up",
+    );
+    let wait = 60_000 - 1 - world.at().0;
+    world.run(&format!("wait_ms {wait}"));
+    assert_eq!(world.at().0, 59_999);
+    world.run("call A game plugin:game due=60000 action=deal; A reply; due game; wait_ms 1");
+    assert_eq!(world.at().0, 60_000);
+    world.run("call A game plugin:game due=60000 action=deal; A reply; due game");
+    expect![[r#"
+        A reply: stale
+        due game: deal at 60000
+        A reply: committed
+        due game: deal at 120000
+    "#]]
+    .assert_eq(&world.said);
+}

@@ -306,6 +306,52 @@ fn state_after_a_draw_has_a_reserve() {
     "#]].assert_eq(&world.said);
 }
 
+/// A balance that begins below zero is a new one, too.
+#[test]
+fn a_new_balance_of_a_source_needs_room() {
+    check_shop(
+        "account user:3 credit_limit=10
+         quota balances=2
+         transfer user:3 -> user:1 coin 1
+         quota balances=3
+         transfer user:3 -> user:1 coin 1
+         used balances",
+        &expect![[r#"
+            quota balances=2: changed
+            transfer user:3 -> user:1 coin 1: the economy has 2 balances of at most 2, and this needs more: free some, or ask the operator to raise the quota `balances`
+            quota balances=3: changed
+            used balances: balances 3 of 3
+        "#]],
+    );
+}
+
+/// What goes to the plugin's own accounts after a draw had no room before, and needs none.
+#[test]
+fn a_full_economy_does_not_make_a_round_void() {
+    check_shop(
+        "plugin shop component=b accounts=till enabled=true grants=requested
+         issue plugin:shop coin 50
+         quota balances=3
+         call A shop user:1
+         A secure plugin:shop coin 10
+         A draw 2
+         A pay plugin:shop -> plugin:shop:till coin 4
+         A reply
+         used balances
+         call B shop user:1
+         B pay plugin:shop -> user:2 coin 1
+         B reply",
+        &expect![[r#"
+            plugin shop component=b accounts=till enabled=true grants=requested: changed
+            quota balances=3: changed
+            A draw 2: drew 0
+            A reply: committed
+            used balances: balances 4 of 3
+            B reply: the economy has 4 balances of at most 3, and this needs more: free some, or ask the operator to raise the quota `balances`
+        "#]],
+    );
+}
+
 #[test]
 fn flows_are_kept_for_a_leap_year() {
     let mut world = World::after("asset coin; account user:1; issue user:1 coin 1");

@@ -2,8 +2,8 @@
 
 use expect_test::expect;
 
-use super::script::{World, id};
-use crate::AccountId;
+use super::script::{World, call_request, id};
+use crate::{AccountId, Ask, Change, Draft, DrawChange, Timestamp};
 
 const GAME: &str = "
     asset coin
@@ -78,4 +78,149 @@ fn a_public_seed_is_told_and_a_hidden_one_is_not() {
     assert_eq!(told(&world, 2), Some(None));
     assert_eq!(told(&world, 3), Some(None));
     assert_eq!(told(&world, 4), None);
+}
+
+/// What a call drew that cannot begin any more is used up: nobody may wait and draw the same again.
+#[test]
+fn what_could_not_begin_after_its_draw_draws_anew() {
+    let mut world = World::after(GAME);
+    world.run(
+        "call A game user:1; A draw 1000000
+         economy frozen
+         call B game user:1
+         A reply
+         call A game user:1; A reply
+         economy open
+         call A game user:1; A draw 1000000; A reply
+         seeds",
+    );
+    expect![[r#"
+        A draw 1000000: drew 94880
+        economy frozen: changed
+        call B game user:1: not run, the economy is frozen
+        A reply: stale
+        call A game user:1: not run, the economy is frozen
+        A reply: on record, the economy is frozen
+        economy open: changed
+        A draw 1000000: drew 286312
+        A reply: committed
+        seeds: seed 1, 1 draws, hidden from 1, next nonce 3, open []
+    "#]]
+    .assert_eq(&world.said);
+}
+
+/// A stake is marked with the first seed that its game has drawn from, once, and with an earlier one if a
+/// call that broke off draws from that at last.
+#[test]
+fn a_stake_is_marked_with_the_earliest_seed_of_its_game() {
+    let mut world = World::after(GAME);
+    world.run(
+        "call A game user:1; A hold stake user:1 -> plugin:game coin 10; A reply
+         call B game user:1; B keep A/0; B draw 2; B break
+         rotate
+         call C game user:1; C keep A/0; C draw 2; C reply",
+    );
+    let marks = |world: &World| {
+        let changes = world.decisions.last().expect("a record").changes().iter();
+        let marks =
+            changes.filter(|change| matches!(change, Change::Draws(DrawChange::HoldDrew { .. })));
+        marks.count()
+    };
+    assert_eq!(marks(&world), 1);
+    assert_eq!(world.books.first_seed_in_use(), Some(2));
+    world.run("call D game user:1; D keep A/0; D draw 2; D reply");
+    assert_eq!(marks(&world), 0, "it is marked already");
+    world.run("call B game user:1; B keep A/0; B draw 2; B reply");
+    assert_eq!(marks(&world), 1);
+    assert_eq!(world.books.first_seed_in_use(), Some(1));
+    world.said.clear();
+    world.run("reveal 2; call E game user:1; E release A/0; E reply; reveal 2");
+    expect![[r#"
+        reveal 2: unchanged
+        E reply: committed
+        reveal 2: changed
+    "#]]
+    .assert_eq(&world.said);
+}
+
+#[test]
+fn the_oldest_seed_of_all_open_games_stays_hidden() {
+    let mut world = World::after(GAME);
+    world.run(
+        "call A game user:1; A hold stake user:1 -> plugin:game coin 10; A draw 2; A reply
+         rotate
+         call B game user:1; B hold stake user:1 -> plugin:game coin 10; B draw 2; B reply
+         rotate",
+    );
+    assert_eq!(world.books.first_seed_in_use(), Some(1));
+    world.said.clear();
+    world.run("reveal 3; call C game user:1; C release A/0; C reply; reveal 3; seeds");
+    expect![[r#"
+        reveal 3: unchanged
+        C reply: committed
+        reveal 3: changed
+        seeds: seed 3, 0 draws, hidden from 2, next nonce 3, open []
+    "#]]
+    .assert_eq(&world.said);
+}
+
+/// Draws count for the seed that they come from, and a seed is in use since its rotation.
+#[test]
+fn the_active_seed_counts_its_own_draws_and_its_own_time() {
+    let mut world = World::after(GAME);
+    let active = |world: &World| {
+        let seed = world.books.active_seed();
+        (seed.number, seed.since, seed.draws)
+    };
+    let opened = world.books.opened_at();
+    assert!(opened > Timestamp(0));
+    assert_eq!(active(&world), (1, opened, 0));
+    world.run("call A game user:1; A draw 2; A draw 2; A break; wait 60; rotate");
+    let rotated = world.books.recorded_at();
+    assert_eq!(active(&world), (2, rotated, 0));
+    world.run("call A game user:1; A draw 2; A draw 2; A reply");
+    assert_eq!(
+        active(&world),
+        (2, rotated, 0),
+        "those were made from the first"
+    );
+    world.run("call B game user:1; B draw 2; B reply");
+    assert_eq!(active(&world), (2, rotated, 1));
+}
+
+/// What a game asks for after its first draw cannot end it before its second one.
+#[test]
+fn a_game_draws_on_whatever_it_has_written_since() {
+    let mut world = World::after(GAME);
+    world.run(
+        "call A game user:1
+         A draw 1000000
+         A set k x*1048577
+         A draw 1000000
+         A set k x
+         A reply",
+    );
+    expect![[r#"
+        A draw 1000000: drew 94880
+        A draw 1000000: drew 549007
+        A reply: committed
+    "#]]
+    .assert_eq(&world.said);
+}
+
+#[test]
+fn a_call_draws_from_where_it_has_begun() {
+    let world = World::after(GAME);
+    let request = call_request("key", "game", "user:1");
+    let mut draft = Draft::open(&world.books, &request, world.at()).expect("it begins");
+    let origin = |nonce| world.books.draw_origin(&request.caller, nonce);
+    draft.draw_from(origin(1));
+    draft.draw_from(origin(2));
+    assert_eq!(draft.origin(), Some(&origin(2)), "nothing is drawn yet");
+    draft.perform(Ask::Draw {
+        range: 6,
+        label: "die".into(),
+    });
+    draft.draw_from(origin(3));
+    assert_eq!(draft.origin(), Some(&origin(2)));
 }

@@ -1,0 +1,119 @@
+//! Room that is kept for what may follow a draw: nothing else fills it, and nothing else is in its way.
+
+use expect_test::{Expect, expect};
+
+use super::script::check;
+
+/// Members with 100 coins each, and two accounts of the game's.
+const TABLE: &str = "
+    asset coin
+    account user:1
+    account user:2
+    plugin game component=a accounts=till grants=requested enabled=true \
+        holds=stake/60/capture requests=debit/user:2
+    issue user:1 coin 100
+    issue user:2 coin 100
+    issue plugin:game coin 100
+    issue plugin:game:till coin 100
+";
+
+fn check_table(script: &str, expected: &Expect) {
+    check(&format!("{TABLE}{script}"), expected);
+}
+
+#[test]
+fn a_payment_does_not_fill_the_room_of_a_win() {
+    check_table(
+        "account user:1 ceiling=101
+         call A game user:1
+         A secure plugin:game coin 1
+         A pay plugin:game:till -> user:1 coin 1
+         A draw 2
+         A pay plugin:game -> user:1 coin 1
+         A reply
+         balance user:1 coin",
+        &expect![[r#"
+            account user:1 ceiling=101: changed
+            A pay plugin:game:till -> user:1 coin 1: refused, the account that would get it has no room for the amount
+            A draw 2: drew 0
+            A reply: committed
+            balance user:1 coin: 101
+        "#]],
+    );
+}
+
+#[test]
+fn a_capture_does_not_fill_the_room_of_a_win() {
+    check_table(
+        "call A game user:2
+         A hold stake plugin:game:till -> user:1 coin 10
+         A reply
+         account user:1 ceiling=110
+         call B game user:1
+         B secure plugin:game coin 1
+         B capture A/0
+         B capture A/0 9
+         B draw 2
+         B pay plugin:game -> user:1 coin 1
+         B reply
+         balance user:1 coin",
+        &expect![[r#"
+            A reply: committed
+            account user:1 ceiling=110: changed
+            B capture A/0: refused, the account that would get it has no room for the amount
+            B draw 2: drew 0
+            B reply: committed
+            balance user:1 coin: 110
+        "#]],
+    );
+}
+
+/// What is paid out of a secured balance to somebody else does not fill what was promised to that one.
+#[test]
+fn a_secured_amount_does_not_fill_the_room_of_a_stake() {
+    check_table(
+        "account user:2 ceiling=101
+         call A game user:1
+         A secure plugin:game coin 10
+         A hold stake user:1 -> user:2 coin 1
+         A pay plugin:game -> user:2 coin 1
+         A draw 2
+         A capture A/0
+         A reply
+         balance user:2 coin",
+        &expect![[r#"
+            account user:2 ceiling=101: changed
+            A pay plugin:game -> user:2 coin 1: refused, the account that would get it has no room for the amount
+            A draw 2: drew 0
+            A reply: committed
+            balance user:2 coin: 101
+        "#]],
+    );
+}
+
+/// Where nothing is promised the ledger decides at the commit, and says what is wrong in its own words.
+#[test]
+fn what_has_no_room_where_nothing_is_promised_is_refused_at_the_commit() {
+    check_table(
+        "call A game user:2
+         A hold stake plugin:game:till -> user:1 coin 10
+         A reply
+         account user:1 ceiling=105
+         account user:2 ceiling=105
+         call B game user:1; B capture A/0; B reply
+         call C game user:1; C pay plugin:game -> user:2 coin 6; C reply
+         call D game user:1; D secure plugin:game coin 5; D pay plugin:game -> user:2 coin 5; D reply
+         call E game user:1; E secure plugin:game coin 5; E pay plugin:game -> user:2 coin 1; E reply
+         balance user:2 coin",
+        &expect![[r#"
+            A reply: committed
+            account user:1 ceiling=105: changed
+            account user:2 ceiling=105: changed
+            B reply: `user:1` may hold 105 coin, has 100, and was to get 10
+            C reply: `user:2` may hold 105 coin, has 100, and was to get 6
+            D reply: committed
+            E reply: `user:2` may hold 105 coin, has 105, and was to get 1
+            balance user:2 coin: 105
+        "#]],
+    );
+}

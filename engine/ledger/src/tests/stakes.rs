@@ -1,0 +1,223 @@
+//! Stakes within a call: what it sees of holds that it has placed, captured, released or secured.
+
+use expect_test::{Expect, expect};
+
+use super::script::check;
+
+const TABLE: &str = "
+    asset coin
+    account user:1
+    account user:2
+    account user:3
+    plugin game component=a accounts=till grants=requested enabled=true \
+        holds=stake/60/capture requests=debit/user:2
+    issue user:1 coin 100
+    issue user:2 coin 100
+    issue plugin:game coin 100
+";
+
+fn check_table(script: &str, expected: &Expect) {
+    check(&format!("{TABLE}{script}"), expected);
+}
+
+#[test]
+fn a_call_sees_what_is_left_of_its_holds() {
+    check_table(
+        "call A game user:1
+         A hold stake user:1 -> plugin:game coin 30
+         A capture A/0 10
+         A balance user:1 coin
+         A balance plugin:game coin
+         A release A/0
+         A balance user:1 coin
+         A reply
+         balance user:1 coin",
+        &expect![[r#"
+            A balance user:1 coin: posted 90, held 20, spendable 70
+            A balance plugin:game coin: posted 110, held 0, spendable 110
+            A balance user:1 coin: posted 90, held 0, spendable 90
+            A reply: committed
+            balance user:1 coin: 90
+        "#]],
+    );
+}
+
+#[test]
+fn what_was_captured_is_not_held_as_well() {
+    check_table(
+        "call A game user:1
+         A hold stake user:1 -> plugin:game coin 60
+         A capture A/0
+         A pay user:1 -> plugin:game coin 40
+         A reply
+         balance user:1 coin",
+        &expect![[r#"
+            A reply: committed
+            balance user:1 coin: 0
+        "#]],
+    );
+}
+
+#[test]
+fn what_is_not_there_is_refused_before_anything_else_of_it() {
+    check_table(
+        "call A game user:1 spend=none
+         A hold stake plugin:game:none -> user:1 coin 1
+         A hold stake user:1 -> user:9 coin 1
+         A hold stake user:1 -> user:2 gold 1
+         A pay plugin:game:none -> user:1 coin 1
+         A pay user:1 -> user:9 coin 1
+         A reply",
+        &expect![[r#"
+            A hold stake plugin:game:none -> user:1 coin 1: refused, the economy has no account `plugin:game:none`
+            A hold stake user:1 -> user:9 coin 1: refused, the economy has no account `user:9`
+            A hold stake user:1 -> user:2 gold 1: refused, the economy has no asset `gold`
+            A pay plugin:game:none -> user:1 coin 1: refused, the economy has no account `plugin:game:none`
+            A pay user:1 -> user:9 coin 1: refused, the economy has no account `user:9`
+            A reply: committed
+        "#]],
+    );
+}
+
+/// What is secured is all that leaves that balance, also where it is reserved before it leaves.
+#[test]
+fn what_is_held_of_a_secured_balance_is_taken_from_what_is_secured() {
+    check_table(
+        "call A game user:1
+         A secure plugin:game coin 10
+         A hold stake plugin:game -> user:2 coin 6
+         A pay plugin:game -> user:2 coin 5
+         A pay plugin:game -> user:2 coin 4
+         A hold stake plugin:game -> user:2 coin 1
+         A reply
+         balance plugin:game coin",
+        &expect![[r#"
+            A pay plugin:game -> user:2 coin 5: refused, more than what was secured
+            A hold stake plugin:game -> user:2 coin 1: refused, more than what was secured
+            A reply: committed
+            balance plugin:game coin: 96, held 6
+        "#]],
+    );
+}
+
+#[test]
+fn a_stake_is_secured_where_it_can_be_captured_and_only_there() {
+    check_table(
+        "call A game user:2
+         A hold stake user:2 -> plugin:game coin 50
+         A hold stake plugin:game -> user:1 coin 50
+         A hold stake user:2 -> user:3 coin 50
+         A reply
+         account user:3 ceiling=49
+         call B game user:1
+         B keep A/2
+         B keep A/0
+         B keep A/0
+         B reply
+         account user:2 status=frozen
+         call C game user:1
+         C keep A/0
+         C keep A/1
+         C reply
+         account user:1 ceiling=149
+         call D game user:1
+         D keep A/1
+         D reply",
+        &expect![[r#"
+            A reply: committed
+            account user:3 ceiling=49: changed
+            B keep A/2: refused, the account that would get it has no room for the amount
+            B reply: committed
+            account user:2 status=frozen: changed
+            C keep A/0: refused, the account that would get it has no room for the amount
+            C reply: committed
+            account user:1 ceiling=149: changed
+            D keep A/1: refused, the account that would get it has no room for the amount
+            D reply: committed
+        "#]],
+    );
+}
+
+/// To secure a stake twice asks for nothing more, so it needs no more room or money either.
+#[test]
+fn a_stake_that_is_secured_twice_is_secured_once() {
+    check_table(
+        "account user:3 ceiling=50
+         call A game user:1
+         A hold stake user:1 -> user:3 coin 50
+         A reply
+         call B game user:1
+         B keep A/0
+         B keep A/0
+         B draw 2
+         B capture A/0
+         B reply
+         balance user:3 coin",
+        &expect![[r#"
+            account user:3 ceiling=50: changed
+            A reply: committed
+            B draw 2: drew 0
+            B reply: committed
+            balance user:3 coin: 50
+        "#]],
+    );
+}
+
+/// Else a game could give a stake back, or keep it, by what it has drawn.
+#[test]
+fn a_stake_that_was_not_secured_stays_as_it_is_after_the_draw() {
+    check_table(
+        "call A game user:1
+         A hold stake user:1 -> plugin:game coin 10
+         A reply
+         call B game user:1
+         B draw 2
+         B release A/0
+         B capture A/0
+         B left A/0
+         B reply
+         balance user:1 coin",
+        &expect![[r#"
+            A reply: committed
+            B draw 2: drew 0
+            B release A/0: refused, more than what was secured
+            B capture A/0: refused, more than what was secured
+            B left A/0: 10 left
+            B reply: committed
+            balance user:1 coin: 100, held 10
+        "#]],
+    );
+}
+
+/// An account that an operator has frozen or closed gets nothing by a plugin either, and gives nothing.
+#[test]
+fn nothing_moves_on_what_is_frozen_or_closed() {
+    check_table(
+        "call H game user:1
+         H hold stake plugin:game -> user:2 coin 10
+         H reply
+         account user:2 status=frozen
+         account user:3 status=closed
+         call A game user:1; A pay plugin:game -> user:2 coin 1; A reply
+         call B game user:1; B pay user:2 -> plugin:game coin 1; B reply
+         call C game user:1; C pay plugin:game -> user:3 coin 1; C reply
+         call D game user:1; D capture H/0; D reply
+         call E game user:1; E hold stake user:2 -> plugin:game coin 1; E reply
+         call F game user:1; F release H/0; F reply
+         balance user:2 coin
+         balance plugin:game coin",
+        &expect![[r#"
+            H reply: committed
+            account user:2 status=frozen: changed
+            account user:3 status=closed: changed
+            A reply: `user:2` is frozen
+            B reply: `user:2` is frozen
+            C reply: `user:3` is closed
+            D reply: `user:2` is frozen
+            E reply: `user:2` is frozen
+            F reply: committed
+            balance user:2 coin: 100
+            balance plugin:game coin: 100
+        "#]],
+    );
+}
