@@ -14,6 +14,7 @@ mod words;
 
 mod allowed;
 mod caps;
+mod counts;
 mod effects;
 mod holds;
 mod moments;

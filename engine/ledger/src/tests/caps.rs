@@ -80,6 +80,23 @@ fn smallest_of_cap_limit_and_grant_holds_in_a_call() {
 }
 
 #[test]
+fn key_takes_back_its_cap_and_not_one_more() {
+    check(
+        "asset coin
+         account user:1
+         account user:2
+         issue user:1 coin 100
+         reverse 2 of=1 user:1 -> user:2 coin 10 cap=coin/9
+         reverse 2 of=1 user:1 -> user:2 coin 10 cap=coin/10
+         balance user:2 coin",
+        &expect![[r#"
+            reverse 2 of=1 user:1 -> user:2 coin 10 cap=coin/9: this key moves at most 9 coin in one request, and 10 were asked
+            balance user:2 coin: 10
+        "#]],
+    );
+}
+
+#[test]
 fn sum_beyond_all_amounts_is_told_as_the_largest() {
     let mut world = World::after("asset coin; account user:1; account user:2; account user:3");
     world.run("transfer user:1 -> user:2 coin max, user:2 -> user:3 coin max cap=coin/max");
@@ -152,6 +169,8 @@ fn cap_names_64_assets_and_amounts_in_bounds() {
 fn rate_has_bounds_on_either_side() {
     let (requests, seconds) = (RATE_REQUESTS_MAX, RATE_PERIOD_S_MAX);
     assert!(RateLimit::new(1, 1).is_ok());
+    let rate = RateLimit::new(5, 10).expect("a rate");
+    assert_eq!((rate.requests(), rate.per_s()), (5, 10));
     assert!(RateLimit::new(requests, seconds).is_ok());
     for (requests, per_s) in [(0, 1), (1, 0), (requests + 1, 1), (1, seconds + 1)] {
         assert_eq!(RateLimit::new(requests, per_s), Err(RateLimitError));

@@ -375,3 +375,33 @@ fn a_run_that_is_not_due_is_not_believed() {
         assert_eq!(forged, Verdict::Stale, "{pointer}");
     }
 }
+
+/// Only what has run to an end comes to that end again.
+#[test]
+fn a_result_says_whether_the_plugin_has_run_to_an_end() {
+    let (_, result) = played();
+    let has_run = |ending| {
+        let result = CallResult {
+            ending,
+            ..result.clone()
+        };
+        result.has_run()
+    };
+    let plugin = id("game");
+    let off = Rejection::PluginDisabled { plugin };
+    let text = String::new;
+    assert!(has_run(Ending::Replied { reply: json!({}) }));
+    assert!(has_run(Ending::Faulted { fault: text() }));
+    assert!(has_run(Ending::Stopped(off.clone())));
+    assert!(has_run(Ending::Declined {
+        code: text(),
+        message: text()
+    }));
+    assert!(!has_run(Ending::Broken {
+        failure: text(),
+        by_plugin: true
+    }));
+    let not_run = CallResult::not_run(result.request.clone(), result.component, off);
+    assert!(!not_run.has_run());
+    assert_eq!(not_run.fuel, 0);
+}

@@ -327,3 +327,20 @@ fn a_hold_that_is_placed_twice_does_not_fit() {
     let (seq, at) = (books.seq() + 1, world.at());
     assert_eq!(books.apply(&placed, seq, at, 1), Err(Misfit::Hold { hold }));
 }
+
+/// An account that has nothing may still have reserved some of its credit.
+#[test]
+fn an_account_with_an_open_hold_is_not_closed() {
+    after_setup(
+        "account user:4 credit_limit=10
+         hold 1 user:4 -> user:2 coin 5
+         account user:4 status=closed
+         release 1
+         account user:4 status=closed",
+        &expect![[r#"
+            account user:4 status=closed: `user:4` has 0 coin: an account is closed when it has nothing
+            release 1: changed
+            account user:4 status=closed: changed
+        "#]],
+    );
+}

@@ -509,3 +509,30 @@ fn a_run_that_could_not_begin_and_is_no_longer_due_is_stale() {
         "#]],
     );
 }
+
+/// Another configuration is no other component: there is nothing to go back to.
+#[test]
+fn only_another_component_can_be_sent_away() {
+    check_bank(
+        "plugin bank component=a config={\"fee\":1}
+         roll_back bank",
+        &expect![[r#"
+            plugin bank component=a config={"fee":1}: changed
+            roll_back bank: the plugin `bank` has no version from before
+        "#]],
+    );
+}
+
+/// The economy's status is told, and not taken for something that the call would do better to try again.
+#[test]
+fn a_call_that_ends_in_a_frozen_economy_is_told_so() {
+    check_bank(
+        "call A bank user:1; A pay user:1 -> plugin:bank coin 1
+         economy frozen
+         A reply",
+        &expect![[r#"
+            economy frozen: changed
+            A reply: the economy is frozen
+        "#]],
+    );
+}

@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use super::script::{World, check, id};
 use crate::{
-    Act, Amount, Authority, POSTINGS_MAX, Posting, Postings, PostingsError, TransferId,
-    TransferRequest, Verdict,
+    Act, Amount, Authority, POSTINGS_MAX, Posting, Postings, PostingsError, Reservation,
+    TransferId, TransferRequest, Verdict,
 };
 
 #[test]
@@ -351,4 +351,29 @@ fn postings_are_some_and_between_two_accounts() {
     let json = serde_json::to_string(&to_itself).expect("postings are JSON");
     let error = serde_json::from_str::<Postings>(&json).expect_err("not a transfer");
     expect!["`from` and `to` of posting 1 are the same account"].assert_eq(&error.to_string());
+}
+
+#[test]
+fn a_reservation_is_between_two_accounts() {
+    let same = Posting {
+        source: id("user:1"),
+        destination: id("user:1"),
+        asset: id("coin"),
+        amount: Amount::ONE,
+    };
+    let refused = Reservation::try_from(same).err();
+    assert_eq!(refused, Some(PostingsError::SameAccount { index: 0 }));
+}
+
+#[test]
+fn what_can_be_spent_is_what_is_neither_held_nor_beyond_the_credit() {
+    let world = World::after(
+        "asset coin
+         account user:1 credit_limit=5
+         account user:2
+         issue user:1 coin 100
+         hold 1 user:1 -> user:2 coin 30",
+    );
+    let account = world.books.account(&id("user:1")).expect("an account");
+    assert_eq!(account.spendable(&id("coin")), 75);
 }

@@ -371,3 +371,10 @@ fn component_is_registered_once() {
     assert_eq!(world.act(&add("bank")), Verdict::Unchanged);
     assert_eq!(world.books.components()[&Digest::of(b"bytes")].name, "shop");
 }
+
+#[test]
+fn an_asset_is_counted_in_whole_units_where_nothing_else_is_said() {
+    let world = World::after("asset coin; asset gem decimals=2");
+    let decimals = |asset: &str| world.books.asset(&id(asset)).expect("an asset").decimals;
+    assert_eq!((decimals("coin"), decimals("gem")), (0, 2));
+}

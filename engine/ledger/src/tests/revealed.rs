@@ -224,3 +224,20 @@ fn a_call_draws_from_where_it_has_begun() {
     draft.draw_from(origin(3));
     assert_eq!(draft.origin(), Some(&origin(2)));
 }
+
+/// What a plugin has mixed into its draws is part of where they come from, also where the call broke off.
+#[test]
+fn a_call_that_broke_off_after_mixing_is_kept() {
+    let mut world = World::after(GAME);
+    world.run(
+        "call A game user:1; A mix tickets; A draw 1000000; A break
+         call A game user:1; A mix tickets; A draw 1000000; A reply",
+    );
+    expect![[r#"
+        A draw 1000000: drew 253441
+        A break: broken
+        A draw 1000000: drew 253441
+        A reply: committed
+    "#]]
+    .assert_eq(&world.said);
+}
