@@ -4,10 +4,9 @@
 //! write-ahead log cannot begin anew, so it grows with what is committed meanwhile; beyond a limit
 //! the copy is given up, so that a slow disk for backups never fills that of the money.
 
-mod partial;
-
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 
@@ -19,12 +18,14 @@ use crate::cancel::Cancel;
 use crate::checkpoint;
 use crate::database::{Database, Statement, integer, text};
 use crate::error::{PRIMARY_CODE, SQLITE_FULL, StorageError};
+use crate::file_header::STAMP_AT;
 use crate::lock::canonical;
 use crate::log::{Ended, Log};
+use crate::partial::Partial;
+use crate::stamp::Stamp;
 use crate::state::State;
 use crate::submission::Render;
 use crate::{rows, schema};
-use partial::Partial;
 
 /// Bytes to which the write-ahead log may grow while a copy is made.
 pub const BACKUP_WAL_BYTES_MAX: u64 = 1 << 30;
@@ -59,6 +60,9 @@ pub enum BackupError {
     /// There is something by that name.
     #[error("{0} is there already; a backup overwrites nothing: name another path, or remove it")]
     Exists(PathBuf),
+    /// A file cannot take its own place.
+    #[error("{0} is the file itself; name a backup of it")]
+    Itself(PathBuf),
     /// A path that SQL cannot say.
     #[error("the path of a backup must be UTF-8")]
     Path,
@@ -99,6 +103,8 @@ pub(crate) struct Source<'a> {
     pub(crate) path: &'a Path,
     /// What was published before the copy was begun: all of it is in the copy.
     pub(crate) published: &'a State,
+    /// Ends the copying: the file is to be closed.
+    pub(crate) cancel: &'a Cancel,
     pub(crate) render: Render,
 }
 
@@ -114,17 +120,36 @@ impl Source<'_> {
         if to.symlink_metadata().is_ok() {
             return Err(BackupError::Exists(to));
         }
-        let partial = Partial::make(&to)?;
-        self.copy(&partial.path, plan.wal_bytes_max)?;
-        let failed = |source| file_error(&partial.path, source);
-        let written = File::open(&partial.path).map_err(failed)?;
+        let partial = Partial::make(&to);
+        let partial = partial.map_err(|source| file_error(&Partial::path_of(&to), source))?;
+        let report = self.fill(&partial, plan, progress)?;
+        partial
+            .publish(&to)
+            .map_err(|source| file_error(&to, source))?;
+        Ok(BackupReport { path: to, ..report })
+    }
+
+    /// Fills a file that has not its name yet, and verifies it.
+    pub(crate) fn fill(
+        &self,
+        partial: &Partial,
+        plan: BackupPlan,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<BackupReport, BackupError> {
+        let path = &partial.path;
+        let stamp = self.copy(path, plan.wal_bytes_max)?;
+        let failed = |source| file_error(path, source);
+        let written = OpenOptions::new().write(true).open(path).map_err(failed)?;
+        // SQLite has not this file open, and no page of it has a checksum.
+        written
+            .write_all_at(&stamp.bytes(), STAMP_AT as u64)
+            .map_err(failed)?;
         written.sync_all().map_err(failed)?;
         let bytes = written.metadata().map_err(failed)?.len();
         drop(written);
-        let state = self.verify(&partial.path, plan.audit, progress)?;
-        partial.publish(&to)?;
+        let state = self.verify(path, plan.audit, progress)?;
         Ok(BackupReport {
-            path: to,
+            path: path.clone(),
             bytes,
             records: state.record,
             audited: plan.audit,
@@ -132,15 +157,18 @@ impl Source<'_> {
         })
     }
 
-    fn copy(&self, partial: &Path, wal_bytes_max: u64) -> Result<(), BackupError> {
+    /// Copies the file, and says the stamp of the copy: no log of the file's is to be taken for the copy's.
+    fn copy(&self, partial: &Path, wal_bytes_max: u64) -> Result<Stamp, BackupError> {
         let name = partial.to_str().ok_or(BackupError::Path)?;
         let database = Database::open_reader(self.path)?;
+        let stamp = schema::stamp(&database)?.with_open(false);
+        let stamp = stamp.with_generation(database.random()?);
         let mut copy = database.prepare("VACUUM INTO ?1")?;
         let log = Log::of(self.path, wal_bytes_max);
         let (done, is_done) = mpsc::channel::<()>();
         let (copied, grown) = std::thread::scope(|scope| {
             let (log, database) = (&log, &database);
-            let watch = scope.spawn(move || log.watch(&is_done, database, &Cancel::new()));
+            let watch = scope.spawn(move || log.watch(&is_done, database, self.cancel));
             let copied = copy.run(vec![text(name)]);
             drop(done);
             (copied, watch.join().unwrap_or_default())
@@ -152,7 +180,7 @@ impl Source<'_> {
             }),
             (_, Some(Ended::Cancelled)) => Err(StorageError::Cancelled.into()),
             (Err(error), None) => Err(told(error, partial)),
-            (Ok(()), None) => Ok(()),
+            (Ok(()), None) => Ok(stamp),
         }
     }
 
@@ -245,7 +273,7 @@ fn told(error: StorageError, partial: &Path) -> BackupError {
     }
 }
 
-fn file_error(path: &Path, source: io::Error) -> BackupError {
+pub(crate) fn file_error(path: &Path, source: io::Error) -> BackupError {
     match source.kind() {
         io::ErrorKind::AlreadyExists => BackupError::Exists(path.to_owned()),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {

@@ -9,10 +9,17 @@ use bursar_ledger::EconomyId;
 use crate::archive::{self, ArchiveError, ImportReport, Importing};
 use crate::audit::{self, AuditReport, SeenHead};
 use crate::backup::{self, BackupError, BackupPlan, BackupReport};
+use crate::cancel::Cancel;
 use crate::error::StorageError;
-use crate::journal::FileJournal;
-use crate::lock::{FileLock, canonical};
+use crate::journal::{FileJournal, Journal};
+use crate::lock::{FileLock, Tail, canonical};
+use crate::state::State;
 use crate::submission::Render;
+
+/// Said of a file of which the end may be missing.
+const MISSING_LOG: &str = "the file was not closed in order and has no write-ahead log beside it: if it was \
+     copied without, or the log was removed, its newest records are missing. `bursar backup` makes copies \
+     that are whole";
 
 /// Checks every promise against every record of a file that no process has open, and looks for the
 /// heads that somebody has seen before.
@@ -22,8 +29,19 @@ pub fn audit_file(
     render: Render,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<AuditReport, StorageError> {
-    let (path, _lock) = there(path)?;
-    audit::audit_whole(&path, heads, render, progress)
+    let (path, lock) = there(path)?;
+    let tail = lock.check_log()?;
+    let mut report = audit::audit_whole(&path, heads, render, progress)?;
+    if tail == Tail::MayBeMissing {
+        report.caveats.push(MISSING_LOG.into());
+    }
+    Ok(report)
+}
+
+/// The state of a file whose lock is held, to look at; nothing of it changes.
+pub fn load_file(lock: &FileLock) -> Result<State, StorageError> {
+    lock.check_log()?;
+    audit::load(lock.database())
 }
 
 /// Makes a copy of a file that no process has open, at a path where nothing is.
@@ -38,6 +56,7 @@ pub fn back_up_file(
     let source = backup::Source {
         path: &path,
         published: &audit::load(&path)?,
+        cancel: &Cancel::new(),
         render,
     };
     source.back_up(to, plan, progress)
@@ -63,11 +82,17 @@ pub fn import_file(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<ImportReport, ArchiveError> {
     let path = canonical(path);
-    let _lock = FileLock::acquire(&path)?;
+    let lock = FileLock::acquire(&path)?;
+    lock.check_log()?;
     let is_new = !path.exists();
     let imported = FileJournal::prepare(&path).map_err(ArchiveError::from);
-    let imported =
-        imported.and_then(|mut journal| archive::import(&mut journal, importing, input, progress));
+    let imported = imported.and_then(|mut journal| {
+        let report = archive::import(&mut journal, importing, input, progress)?;
+        if let Err(error) = journal.close() {
+            tracing::warn!(%error, "the write-ahead log stays beside the file");
+        }
+        Ok(report)
+    });
     if imported.is_err() && is_new {
         // Closing the journal has taken its companions away; what is left is an empty database.
         drop(std::fs::remove_file(&path));
@@ -86,5 +111,6 @@ pub(crate) fn there(path: &Path) -> Result<(PathBuf, FileLock), StorageError> {
     }
     let path = canonical(path);
     let lock = FileLock::acquire(&path)?;
+    lock.check_log()?;
     Ok((path, lock))
 }

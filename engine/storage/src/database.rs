@@ -4,9 +4,6 @@
 //! they are driven here, on whichever thread calls. [`Statement::reset`](libsql::Statement::reset)
 //! comes before each reuse: without it a statement silently runs with its old values again.
 
-use std::fs::OpenOptions;
-use std::io::ErrorKind;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use libsql::{Builder, Connection, OpenFlags, Row, Value};
@@ -36,7 +33,6 @@ impl Database {
     /// There must be no other such connection: the bundled SQLite can lose commits when one
     /// connection checkpoints while another writes.
     pub(crate) fn open_writer(path: &Path) -> Result<Self> {
-        make(path)?;
         let database = Self::open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         database.batch(
             "PRAGMA journal_mode = WAL;
@@ -45,6 +41,12 @@ impl Database {
              PRAGMA cache_size = -65536;",
         )?;
         Ok(database)
+    }
+
+    /// Opens a file that was just made and has no bytes yet. It is written without a log, and whole once
+    /// this is dropped.
+    pub(crate) fn open_new(path: &Path) -> Result<Self> {
+        Self::open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
     }
 
     /// Opens a connection that cannot write, and so cannot checkpoint either.
@@ -98,6 +100,12 @@ impl Database {
         Ok(number.unwrap_or_default())
     }
 
+    /// A number that nobody can tell.
+    pub(crate) fn random(&self) -> Result<u32> {
+        let [.., a, b, c, d] = self.number("SELECT random()")?.to_be_bytes();
+        Ok(u32::from_be_bytes([a, b, c, d]))
+    }
+
     /// Reads several things from one moment of the file, while the writer goes on.
     pub(crate) fn reading<T>(&self, read: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
         self.batch("BEGIN")?;
@@ -115,27 +123,6 @@ impl Database {
     /// Whether a transaction is open.
     pub(crate) fn in_txn(&self) -> bool {
         !self.connection.is_autocommit()
-    }
-}
-
-/// Makes the file if it is not there, for its owner's eyes only: seeds and requests stand in it in
-/// the clear. SQLite gives its companions the same mode.
-///
-/// A file that is there is not touched: closing any handle on it would take away the locks that
-/// this process's other connections have on it.
-fn make(path: &Path) -> Result<()> {
-    let made = OpenOptions::new()
-        .create_new(true)
-        .write(true)
-        .mode(0o600)
-        .open(path);
-    match made {
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        Err(source) => Err(StorageError::File {
-            path: path.to_owned(),
-            source,
-        }),
     }
 }
 

@@ -37,6 +37,40 @@ pub enum StorageError {
         /// The newest schema that this version knows.
         known: i64,
     },
+    /// At the path is no file of ours, and none can be made there.
+    #[error("{path}: {reason}")]
+    NotOurs {
+        /// Which path.
+        path: PathBuf,
+        /// What is there instead.
+        reason: NotOurs,
+    },
+    /// The write-ahead log beside the file is another file's, or the same file's of another time.
+    #[error(
+        "{log} is not the write-ahead log of {path}: it stayed there when the file was replaced, and \
+         would destroy it. `bursar restore` replaces a file with its log; if {path} is the one to keep \
+         as it is, move the log away"
+    )]
+    ForeignLog {
+        /// The file.
+        path: PathBuf,
+        /// The log beside it.
+        log: PathBuf,
+    },
+    /// The folder cannot be written to.
+    #[error(
+        "the folder {folder} cannot be written to ({source}), and a database needs it for its lock and \
+         its write-ahead log"
+    )]
+    ClosedFolder {
+        /// Which folder.
+        folder: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The file was closed while something still read it.
+    #[error("the file is closed")]
+    Closed,
     /// The file is some other program's database.
     #[error("the file is not a bursar database (application id {0:#x})")]
     Foreign(i64),
@@ -77,6 +111,34 @@ pub enum StorageError {
     },
 }
 
+/// The reason that no file of ours can be at a path.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum NotOurs {
+    /// A folder.
+    #[error("it is a folder; name a database file in it, as in {}", .0.join("bursar.db").display())]
+    Folder(PathBuf),
+    /// The folder of the file is not there.
+    #[error("the folder {} is not there; make it, or name a file in another one", .0.display())]
+    NoFolder(PathBuf),
+    /// A device, a socket or the like.
+    #[error("it is not a regular file; name a database file")]
+    NotAFile,
+    /// A file of no bytes.
+    #[error(
+        "it is empty, so it is not a database; if nothing of yours belongs in it, remove it, and \
+         `bursar serve` makes a new one"
+    )]
+    Empty,
+    /// Some other kind of file.
+    #[error("it is not a database; name a file that bursar has made")]
+    NotADatabase,
+    /// The database of another program.
+    #[error(
+        "it is a database of another program (application id {0:#x}); name a file that bursar has made"
+    )]
+    OtherProgram(u32),
+}
+
 impl StorageError {
     pub(crate) fn damaged(record: u64, what: impl std::fmt::Display) -> Self {
         Self::Damaged {
@@ -97,6 +159,10 @@ impl StorageError {
             | Self::Busy { .. } => true,
             Self::Database(_)
             | Self::TooNew { .. }
+            | Self::NotOurs { .. }
+            | Self::ForeignLog { .. }
+            | Self::ClosedFolder { .. }
+            | Self::Closed
             | Self::Foreign(_)
             | Self::Damaged { .. }
             | Self::Linked { .. }

@@ -4,19 +4,23 @@
 //! above this line. A journal on a replicated log would be another implementation.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bursar_ledger::{Digest, EconomyId, Timestamp};
 use bytes::Bytes;
 
 use crate::by_account::AccountOrder;
 use crate::checkpoint::{self, PiecesHash};
+use crate::create::create;
 use crate::database::{Database, Statement, integer, optional, text};
 use crate::error::StorageError;
 use crate::keys::KeyIndex;
 use crate::lock::{FileIdentity, canonical};
 use crate::notes::{self, Note, NoteTable, Notes};
+use crate::reader::Readers;
 use crate::record::{Entry, Kept, Record, VERSION};
 use crate::request::Request;
+use crate::stamp::Stamp;
 use crate::state::State;
 use crate::subjects::{SubjectIndex, SubjectRow};
 use crate::upkeep::Portion;
@@ -79,6 +83,9 @@ pub(crate) trait Journal {
     /// is still where it was opened. Says how many frames the log has if some of them could not be
     /// copied, and otherwise 0.
     fn tidy(&mut self) -> Result<u64>;
+
+    /// Ends in order: the file is whole without a log, and says so, unless somebody still reads it.
+    fn close(self) -> Result<()>;
 }
 
 /// The journal in a libSQL file. It owns the one connection that writes.
@@ -94,6 +101,9 @@ pub(crate) struct FileJournal {
     subjects: SubjectIndex,
     accounts: AccountOrder,
     notes: NoteTable,
+    stamp: Stamp,
+    /// Connections that are closed before this one: the last one removes the log.
+    readers: Option<Arc<Readers>>,
     find_record: Statement,
     find_length: Statement,
     insert_record: Statement,
@@ -106,14 +116,27 @@ impl FileJournal {
     /// Opens the file, brings it to the newest schema and begins an epoch.
     pub(crate) fn open(path: &Path, at: Timestamp) -> Result<Self> {
         let mut journal = Self::prepare(path)?;
-        journal.begin_epoch(at)?;
+        journal.begin(at)?;
         Ok(journal)
     }
 
     /// Opens the file again, if it is still the same one: where it is gone, none is made.
     pub(crate) fn reopen(identity: &FileIdentity, path: &Path, at: Timestamp) -> Result<Self> {
         identity.check()?;
-        Self::open(path, at)
+        let mut journal = Self::prepare_existing(&canonical(path))?;
+        journal.begin(at)?;
+        Ok(journal)
+    }
+
+    fn begin(&mut self, at: Timestamp) -> Result<()> {
+        self.txn(|journal| journal.begin_epoch(at))?;
+        // Whoever copies the file without its log has a copy that says so.
+        self.tidy().map(drop)
+    }
+
+    /// Has connections closed before this one.
+    pub(crate) fn close_after(&mut self, readers: Arc<Readers>) {
+        self.readers = Some(readers);
     }
 
     /// The file that was opened.
@@ -121,13 +144,22 @@ impl FileJournal {
         &self.identity
     }
 
-    /// Opens the file and brings it to the newest schema. Nothing may be appended before an epoch is
-    /// begun.
+    /// Opens the file, or makes it, and brings it to the newest schema. Nothing may be appended before an
+    /// epoch is begun.
     pub(crate) fn prepare(path: &Path) -> Result<Self> {
         let path = canonical(path);
-        let database = Database::open_writer(&path)?;
+        if !path.exists() {
+            create(&path)?;
+        }
+        Self::prepare_existing(&path)
+    }
+
+    fn prepare_existing(path: &Path) -> Result<Self> {
+        let database = Database::open_writer(path)?;
         schema::migrate(&database)?;
         Ok(Self {
+            stamp: schema::stamp(&database)?,
+            readers: None,
             keys: KeyIndex::open(&database)?,
             subjects: SubjectIndex::open(&database)?,
             accounts: AccountOrder::open(&database)?,
@@ -150,8 +182,8 @@ impl FileJournal {
                 "INSERT INTO checkpoint_pieces (checkpoint, ordinal, economy, item)
                  VALUES (?1, ?2, ?3, ?4)",
             )?,
-            identity: FileIdentity::of(&path)?,
-            path,
+            identity: FileIdentity::of(path)?,
+            path: path.to_owned(),
             epoch: 0,
             checkpointed: 0,
             pieces_hash: None,
@@ -159,7 +191,7 @@ impl FileJournal {
         })
     }
 
-    /// Begins another opening of the file.
+    /// Begins another opening of the file, in a txn.
     pub(crate) fn begin_epoch(&mut self, at: Timestamp) -> Result<()> {
         let mut begin = self.database.prepare(
             "INSERT INTO epochs (epoch, opened_at, version)
@@ -188,13 +220,36 @@ impl FileJournal {
         &mut self,
         writes: impl FnOnce(&mut Self) -> std::result::Result<(), E>,
     ) -> std::result::Result<(), E> {
+        self.txn_as(true, writes)
+    }
+
+    /// Runs some writes as one txn, after which the file is open or closed.
+    fn txn_as<E: From<StorageError>>(
+        &mut self,
+        is_open: bool,
+        writes: impl FnOnce(&mut Self) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        let stamp = self.stamp.with_open(is_open).next();
         self.database.batch("BEGIN IMMEDIATE")?;
-        let done = writes(self).and_then(|()| Ok(self.database.batch("COMMIT")?));
-        if done.is_err() && self.database.in_txn() {
+        let done = self
+            .write_stamp(stamp)
+            .map_err(E::from)
+            .and_then(|()| writes(self))
+            .and_then(|()| Ok(self.database.batch("COMMIT")?));
+        if done.is_ok() {
+            self.stamp = stamp;
+        } else if self.database.in_txn() {
             // The first error is the one to report; a failed commit may have rolled back itself.
             drop(self.database.batch("ROLLBACK"));
         }
         done
+    }
+
+    /// Writes a stamp, in a txn.
+    fn write_stamp(&self, stamp: Stamp) -> Result<()> {
+        let word = stamp.sql();
+        self.database
+            .batch(&format!("PRAGMA user_version = {word}"))
     }
 
     /// Writes a record, in a txn.
@@ -290,11 +345,13 @@ impl Journal for FileJournal {
             "INSERT INTO checkpoints (id, record, movement, recorded_at, pieces)
              VALUES ((SELECT coalesce(max(id), 0) + 1 FROM checkpoints), ?1, ?2, ?3, NULL)",
         )?;
-        begin.run(vec![
-            integer(state.record),
-            integer(state.movement),
-            integer(state.recorded_at.0),
-        ])?;
+        self.txn(|_| {
+            begin.run(vec![
+                integer(state.record),
+                integer(state.movement),
+                integer(state.recorded_at.0),
+            ])
+        })?;
         self.pieces_hash = Some(PiecesHash::new(state));
         rows::unsigned(self.database.number("SELECT max(id) FROM checkpoints")?)
     }
@@ -324,7 +381,7 @@ impl Journal for FileJournal {
             .database
             .prepare("UPDATE checkpoints SET pieces = ?2, digest = ?3 WHERE id = ?1")?;
         let digest = optional(hash.as_ref().map(rows::blob));
-        close.run(vec![integer(checkpoint), integer(pieces), digest])
+        self.txn(|_| close.run(vec![integer(checkpoint), integer(pieces), digest]))
     }
 
     fn remove_old_pieces(&mut self, portion: Portion) -> Result<bool> {
@@ -345,7 +402,7 @@ impl Journal for FileJournal {
         let mut remove = self
             .database
             .prepare("DELETE FROM checkpoint_pieces WHERE (checkpoint, ordinal) <= (?1, ?2)")?;
-        remove.run(vec![integer(checkpoint), integer(ordinal)])?;
+        self.txn(|_| remove.run(vec![integer(checkpoint), integer(ordinal)]))?;
         Ok(true)
     }
 
@@ -371,5 +428,17 @@ impl Journal for FileJournal {
             Ok(if copied < frames { frames } else { 0 })
         })?;
         rows::unsigned(copied.unwrap_or_default())
+    }
+
+    fn close(mut self) -> Result<()> {
+        if let Some(readers) = self.readers.take() {
+            readers.close();
+        }
+        self.txn_as(false, |_| Ok::<_, StorageError>(()))?;
+        self.tidy()?;
+        // Nobody is waited for: a log that is left is the file's own.
+        self.database.batch("PRAGMA busy_timeout = 0")?;
+        self.database.number("PRAGMA wal_checkpoint(TRUNCATE)")?;
+        Ok(())
     }
 }

@@ -22,19 +22,23 @@ mod by_account;
 mod cancel;
 mod checkpoint;
 mod closed;
+mod create;
 mod database;
 mod delivery;
 mod error;
 mod events;
+mod file_header;
 mod history;
 mod journal;
 mod keys;
 mod lock;
 mod log;
 mod log_gate;
+mod log_origin;
 mod news;
 mod notes;
 mod owner;
+mod partial;
 mod past_calls;
 mod queue;
 mod read_back;
@@ -42,8 +46,10 @@ mod reader;
 mod receipts;
 mod record;
 mod request;
+mod restore;
 mod rows;
 mod schema;
+mod stamp;
 mod state;
 mod subjects;
 mod submission;
@@ -71,9 +77,9 @@ pub use audit::{
 pub use backup::{BACKUP_WAL_BYTES_MAX, BackupError, BackupPlan, BackupReport};
 pub use by_account::{PastBalances, PastQuery};
 pub use cancel::Cancel;
-pub use closed::{audit_file, back_up_file, export_file, import_file};
+pub use closed::{audit_file, back_up_file, export_file, import_file, load_file};
 pub use delivery::{DEAD_LETTERS_MAX, DeadLetter, Delivery, DeliveryError, WebhookPlace};
-pub use error::{Failure, StorageError};
+pub use error::{Failure, NotOurs, StorageError};
 pub use events::{EVENTS_MAX, Event, EventRange};
 pub use history::{
     ENTRIES_MAX, HistoryEntry, HistoryFilter, HistoryPage, HistoryQuery, STEPS_MAX, Said,
@@ -89,6 +95,7 @@ pub use queue::{
 pub use receipts::CallRecord;
 pub use record::{Outcome, Stored};
 pub use request::{IdempotencyKey, KEY_CHARS_MAX, KeyError, Request};
+pub use restore::{GoneRecords, RestoreReport, restore_file};
 pub use state::State;
 pub use subjects::{HoldHistory, SubjectRecord};
 pub use submission::{Answer, Receiver, Recorded, Render, Rendered, Reply, Submission};
@@ -96,6 +103,7 @@ pub use writer::{WORK_MAX, WriterState};
 
 use audit::{Against, Watch};
 use journal::{FileJournal, Journal};
+use lock::Tail;
 use reader::Readers;
 use submission::Job;
 use upkeep::Pace;
@@ -116,7 +124,9 @@ pub struct Storage {
 struct Inner {
     path: PathBuf,
     shared: Arc<Shared>,
-    readers: Readers,
+    readers: Arc<Readers>,
+    /// Ends the copying of the file, which is one long read.
+    closing: Cancel,
     render: Render,
     writer: Mutex<Option<JoinHandle<bool>>>,
     audits_cancelled: AtomicU64,
@@ -136,14 +146,26 @@ impl Storage {
         render: Render,
     ) -> Result<Self, StorageError> {
         let path = canonical(path);
+        if lock.check_log()? == Tail::MayBeMissing {
+            let file = path.display();
+            tracing::warn!(
+                "{file} was not closed in order and has no write-ahead log beside it: if it was copied \
+                 without, or the log was removed, its newest records are missing"
+            );
+        }
         let mut journal = FileJournal::open(&path, clock())?;
         let state = journal.load()?;
-        let readers = Readers::open(&path, READERS)?;
+        let readers = Arc::new(Readers::open(&path, READERS)?);
+        journal.close_after(Arc::clone(&readers));
         let shared = Arc::new(Shared::new(state.clone(), journal.load_notes()?));
         let reopen = {
             let (path, clock) = (journal.path().to_owned(), Arc::clone(&clock));
-            let identity = journal.identity().clone();
-            Box::new(move || FileJournal::reopen(&identity, &path, clock()))
+            let (identity, readers) = (journal.identity().clone(), Arc::clone(&readers));
+            Box::new(move || {
+                let mut journal = FileJournal::reopen(&identity, &path, clock())?;
+                journal.close_after(Arc::clone(&readers));
+                Ok(journal)
+            })
         };
         let pace = Pace::standard();
         let shared_with = Arc::clone(&shared);
@@ -160,6 +182,7 @@ impl Storage {
                 path,
                 shared,
                 readers,
+                closing: Cancel::new(),
                 render,
                 writer: Mutex::new(Some(writer)),
                 audits_cancelled: AtomicU64::new(0),
@@ -368,6 +391,7 @@ impl Storage {
         let source = backup::Source {
             path: &self.inner.path,
             published: &self.state(),
+            cancel: &self.inner.closing,
             render: self.inner.render,
         };
         source.back_up(to, plan, progress)
@@ -390,9 +414,10 @@ impl Storage {
         self.inner.shared.writer.subscribe()
     }
 
-    /// Stops taking requests. Those that wait are served, a checkpoint is written, and then the writer
-    /// ends.
+    /// Stops taking requests, and ends copies of the file that are being made. Requests that wait are
+    /// served, a checkpoint is written, and then the writer ends.
     pub fn begin_close(&self) {
+        self.inner.closing.cancel();
         self.inner.shared.queue.close();
     }
 

@@ -1,12 +1,14 @@
 //! One process per file: a lock beside it, with a note on how to reach whoever holds it.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::error::StorageError;
+use crate::file_header;
+use crate::log_origin::{self, LogBeside};
 use crate::owner::Owner;
 
 /// How long somebody is waited for who has the lock and has not said how to reach them.
@@ -56,15 +58,26 @@ impl FileIdentity {
 }
 
 /// The right to open a file. The operating system takes it back when the process ends, however it
-/// ends; the lock file stays and means nothing by itself.
+/// ends; where that was not in order the lock file stays and means nothing by itself.
 #[derive(Debug)]
 pub struct FileLock {
     file: File,
     path: PathBuf,
+    database: PathBuf,
+}
+
+/// The newest records of a file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Tail {
+    /// They are there.
+    Whole,
+    /// The file was not closed in order, and they may have been in a write-ahead log that is not beside it.
+    MayBeMissing,
 }
 
 impl FileLock {
-    /// Takes the lock of a database file, or says who has it.
+    /// Takes the lock of a database file, or says who has it. At the path is a file of ours, or nothing and
+    /// one can be made: anything else is refused and left as it is, and no lock stays beside it.
     pub fn acquire(database: &Path) -> Result<Self, StorageError> {
         let database = canonical(database);
         let path = beside(&database, "lock");
@@ -72,21 +85,29 @@ impl FileLock {
             path: path.clone(),
             source,
         };
-        let mut file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(failed)?;
+        // A file that somebody serves in this process must not be opened; it has a lock.
+        if !path.exists() {
+            file_header::read(&database)?;
+        }
+        let mut file = open_lock(&path)?;
         let began = Instant::now();
         loop {
             match file.try_lock() {
+                // Whoever had it has removed it meanwhile, and somebody else may have another one.
+                Ok(()) if !is_at(&file, &path) => {
+                    file = open_lock(&path)?;
+                    continue;
+                }
                 Ok(()) => {
                     file.set_len(0).map_err(failed)?;
-                    has_one_name(&database)?;
-                    return Ok(Self { file, path });
+                    let lock = Self {
+                        file,
+                        path,
+                        database,
+                    };
+                    file_header::read(&lock.database)?;
+                    has_one_name(&lock.database)?;
+                    return Ok(lock);
                 }
                 Err(TryLockError::Error(source)) => return Err(failed(source)),
                 Err(TryLockError::WouldBlock) => {}
@@ -104,6 +125,23 @@ impl FileLock {
         }
     }
 
+    /// Makes sure that the write-ahead log beside the file is the file's own, before SQLite plays it.
+    pub(crate) fn check_log(&self) -> Result<Tail, StorageError> {
+        let Some(header) = file_header::read(&self.database)? else {
+            return Ok(Tail::Whole);
+        };
+        let beside = log_origin::check(&self.database, header)?;
+        if header.stamp.is_open() && beside == LogBeside::Absent {
+            return Ok(Tail::MayBeMissing);
+        }
+        Ok(Tail::Whole)
+    }
+
+    /// The file that it is the lock of.
+    pub(crate) fn database(&self) -> &Path {
+        &self.database
+    }
+
     /// Says how the owner can be reached.
     pub fn announce(&mut self, owner: &Owner) -> Result<(), StorageError> {
         let failed = |source| StorageError::File {
@@ -116,6 +154,28 @@ impl FileLock {
         self.file.write_all(&note).map_err(failed)?;
         self.file.sync_all().map_err(failed)
     }
+}
+
+/// Opens a lock file, or makes it.
+fn open_lock(path: &Path) -> Result<File, StorageError> {
+    let opened = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .mode(0o600)
+        .open(path);
+    opened.map_err(|source| StorageError::ClosedFolder {
+        folder: path.parent().unwrap_or(Path::new("/")).to_owned(),
+        source,
+    })
+}
+
+/// Returns whether an open file is the one at a path.
+fn is_at(file: &File, path: &Path) -> bool {
+    let ids = |found: Metadata| (found.dev(), found.ino());
+    let (opened, there) = (file.metadata().map(ids), path.metadata().map(ids));
+    matches!((opened, there), (Ok(opened), Ok(there)) if opened == there)
 }
 
 /// A file with a second name (a hard link) would have a second lock and, worse, a second write-ahead
@@ -143,8 +203,15 @@ fn read_note(file: &mut File) -> std::io::Result<Option<Owner>> {
 
 impl Drop for FileLock {
     fn drop(&mut self) {
-        // A note that outlives its owner would only mislead; the lock goes with the file.
+        // SQLite leaves an empty log and its index behind where nobody could write.
+        let log = log_origin::path_of(&self.database);
+        if log.metadata().is_ok_and(|log| log.len() == 0) {
+            drop(std::fs::remove_file(&log));
+            drop(std::fs::remove_file(log_origin::index_of(&self.database)));
+        }
+        // A note that outlives its owner would only mislead. Whoever waits for this lock looks for it again.
         drop(self.file.set_len(0));
+        drop(std::fs::remove_file(&self.path));
     }
 }
 

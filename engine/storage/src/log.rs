@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::cancel::Cancel;
 use crate::database::Database;
+use crate::log_origin;
 
 /// The time between two looks at the write-ahead log.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -28,10 +29,8 @@ pub(crate) enum Ended {
 
 impl Log {
     pub(crate) fn of(database: &Path, bytes_max: u64) -> Self {
-        let mut name = database.as_os_str().to_owned();
-        name.push("-wal");
         let mut log = Self {
-            path: name.into(),
+            path: log_origin::path_of(database),
             bytes_max,
         };
         log.bytes_max = bytes_max.max(log.bytes());

@@ -4,6 +4,7 @@
 //! writer. Each read is short statements, a page of a history at most 2,000 of them; none keeps its
 //! snapshot of the file open between two.
 
+use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
@@ -24,7 +25,8 @@ use crate::subjects::{About, HoldHistory, SubjectRecord};
 
 /// Connections that read, and nothing else. Calls block for the time of one small read.
 pub(crate) struct Readers {
-    each: Vec<Mutex<Reader>>,
+    /// None once they are closed.
+    each: Vec<Mutex<Option<Reader>>>,
     turn: AtomicUsize,
     event_reads: AtomicU64,
 }
@@ -42,12 +44,19 @@ struct Reader {
 
 impl Readers {
     pub(crate) fn open(path: &Path, count: usize) -> Result<Self, StorageError> {
-        let each = (0..count).map(|_| Reader::open(path).map(Mutex::new));
+        let each = (0..count).map(|_| Reader::open(path).map(Some).map(Mutex::new));
         Ok(Self {
             each: each.collect::<Result<_, _>>()?,
             turn: AtomicUsize::new(0),
             event_reads: AtomicU64::new(0),
         })
+    }
+
+    /// Closes all of them; each is waited for while it reads. Whoever asks later is told so.
+    pub(crate) fn close(&self) {
+        for reader in &self.each {
+            *reader.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
     }
 
     /// The answer that a key led to.
@@ -56,7 +65,8 @@ impl Readers {
         economy: &EconomyId,
         key: &str,
     ) -> Result<Option<Stored>, StorageError> {
-        let mut reader = self.any();
+        let mut lent = self.any()?;
+        let reader = &mut *lent;
         match reader.keys.find(economy, key)? {
             Some(record) => rows::stored(&mut reader.find_record, record).map(Some),
             None => Ok(None),
@@ -66,7 +76,7 @@ impl Readers {
     /// The bytes of a component.
     pub(crate) fn component(&self, digest: &Digest) -> Result<Option<Bytes>, StorageError> {
         let values = vec![rows::blob(digest)];
-        self.any()
+        self.any()?
             .find_component
             .first(values, |row| Ok(row.get::<Vec<u8>>(0)?.into()))
     }
@@ -77,7 +87,7 @@ impl Readers {
         economy: &EconomyId,
         id: SubjectId,
     ) -> Result<Option<SubjectRecord>, StorageError> {
-        self.any().about.transfer(economy, id)
+        self.any()?.about.transfer(economy, id)
     }
 
     /// What a transfer has moved.
@@ -86,7 +96,7 @@ impl Readers {
         economy: &EconomyId,
         id: SubjectId,
     ) -> Result<Vec<Movement>, StorageError> {
-        self.any().about.moved(economy, id)
+        self.any()?.about.moved(economy, id)
     }
 
     /// What became of a hold.
@@ -95,7 +105,7 @@ impl Readers {
         economy: &EconomyId,
         hold: HoldId,
     ) -> Result<Option<HoldHistory>, StorageError> {
-        self.any().about.hold(economy, hold)
+        self.any()?.about.hold(economy, hold)
     }
 
     /// The record of a call.
@@ -104,13 +114,14 @@ impl Readers {
         economy: &EconomyId,
         call: CallId,
     ) -> Result<Option<CallRecord>, StorageError> {
-        let reader = &mut *self.any();
+        let mut lent = self.any()?;
+        let reader = &mut *lent;
         reader.receipts.call(&mut reader.about, economy, call)
     }
 
     /// What an account had at a moment.
     pub(crate) fn balances_at(&self, query: &PastQuery) -> Result<PastBalances, StorageError> {
-        self.any().past.balances(query)
+        self.any()?.past.balances(query)
     }
 
     /// Events of an economy, in order.
@@ -121,7 +132,7 @@ impl Readers {
         limit: usize,
     ) -> Result<Vec<Event>, StorageError> {
         self.event_reads.fetch_add(1, Ordering::Relaxed);
-        self.any().events.between(economy, range, limit)
+        self.any()?.events.between(economy, range, limit)
     }
 
     /// Reads of events so far.
@@ -135,7 +146,7 @@ impl Readers {
         economy: &EconomyId,
         seq: u64,
     ) -> Result<Option<Digest>, StorageError> {
-        self.any().events.hash(economy, seq)
+        self.any()?.events.hash(economy, seq)
     }
 
     /// A page of an account's history; none if it is to begin at what is no movement of the
@@ -144,23 +155,44 @@ impl Readers {
         &self,
         query: &HistoryQuery,
     ) -> Result<Option<HistoryPage>, StorageError> {
-        self.any().history.page(query)
+        self.any()?.history.page(query)
     }
 
     /// A free reader, or the wait for the first one.
-    fn any(&self) -> MutexGuard<'_, Reader> {
+    fn any(&self) -> Result<Lent<'_>, StorageError> {
         // A reader resets its statements before each use, so a panic leaves nothing behind.
         let free = self.each.iter().find_map(|reader| match reader.try_lock() {
             Ok(free) => Some(free),
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => None,
         });
-        free.unwrap_or_else(|| {
+        let lent = free.unwrap_or_else(|| {
             // Whoever has to wait does so in turn at each of them, not all at the first.
             let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.each.len();
             let reader = self.each.get(turn).expect("a turn is a reader's");
             reader.lock().unwrap_or_else(PoisonError::into_inner)
-        })
+        });
+        if lent.is_none() {
+            return Err(StorageError::Closed);
+        }
+        Ok(Lent(lent))
+    }
+}
+
+/// A reader for the time of one read.
+struct Lent<'a>(MutexGuard<'a, Option<Reader>>);
+
+impl Deref for Lent<'_> {
+    type Target = Reader;
+
+    fn deref(&self) -> &Reader {
+        self.0.as_ref().expect("one that is closed is not lent")
+    }
+}
+
+impl DerefMut for Lent<'_> {
+    fn deref_mut(&mut self) -> &mut Reader {
+        self.0.as_mut().expect("one that is closed is not lent")
     }
 }
 

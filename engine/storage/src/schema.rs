@@ -5,16 +5,22 @@ use std::collections::BTreeSet;
 use crate::database::Database;
 use crate::error::StorageError;
 use crate::rows;
+use crate::stamp::Stamp;
 
 /// "BRSR": marks the file as ours.
-const APPLICATION_ID: i64 = 0x4252_5352;
+pub(crate) const APPLICATION_ID: i64 = 0x4252_5352;
 
-/// Each is run once, in a txn of its own with the step of `user_version`. Released ones are never
+/// Each is run once, in a txn of its own with the step of the stamp. Released ones are never
 /// edited.
 const MIGRATIONS: [&str; 2] = [
     include_str!("migrations/0001_journal.sql"),
     include_str!("migrations/0002_webhook_progress.sql"),
 ];
+
+/// The stamp of a file.
+pub(crate) fn stamp(database: &Database) -> Result<Stamp, StorageError> {
+    database.number("PRAGMA user_version").map(Stamp::of_sql)
+}
 
 /// Brings the file to the newest schema, or says why it cannot be ours.
 pub(crate) fn migrate(database: &Database) -> Result<(), StorageError> {
@@ -24,17 +30,20 @@ pub(crate) fn migrate(database: &Database) -> Result<(), StorageError> {
     if application != 0 || tables > 0 {
         check(database)?;
     }
-    let found = database.number("PRAGMA user_version")?;
-    let known = newest();
+    let mut stamp = stamp(database)?;
+    let (found, known) = (stamp.schema(), newest());
     for (version, sql) in (1..=known)
         .zip(MIGRATIONS)
         .filter(|(version, _)| *version > found)
     {
+        // Each commit is of the next generation.
+        stamp = stamp.next().with_schema(version);
+        let word = stamp.sql();
         database.batch(&format!(
             "BEGIN IMMEDIATE;
              {sql}
              PRAGMA application_id = {APPLICATION_ID};
-             PRAGMA user_version = {version};
+             PRAGMA user_version = {word};
              COMMIT;"
         ))?;
     }
@@ -47,7 +56,7 @@ pub(crate) fn check(database: &Database) -> Result<(), StorageError> {
     if application != APPLICATION_ID {
         return Err(StorageError::Foreign(application));
     }
-    let (found, known) = (database.number("PRAGMA user_version")?, newest());
+    let (found, known) = (stamp(database)?.schema(), newest());
     if found > known {
         return Err(StorageError::TooNew { found, known });
     }
@@ -82,6 +91,7 @@ fn parts(database: &Database) -> Result<BTreeSet<(String, String)>, StorageError
     Ok(parts)
 }
 
-fn newest() -> i64 {
+/// The newest schema that this version knows.
+pub(crate) fn newest() -> i64 {
     i64::try_from(MIGRATIONS.len()).expect("there are few migrations")
 }

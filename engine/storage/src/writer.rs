@@ -468,20 +468,22 @@ impl<J: Journal> Writer<J> {
             }
             let mut checkpoint = match self.checkpoint.take() {
                 Some(checkpoint) => checkpoint,
-                None if self.state.record == self.checkpointed => return journal.tidy().map(drop),
+                None if self.state.record == self.checkpointed => return Ok(()),
                 None => Slices::begin(&mut journal, &self.state)?,
             };
             let hurried = || self.shared.hurried.load(Ordering::SeqCst);
             while !hurried() && !checkpoint.advance(&mut journal, self.pace.written)? {}
             if hurried() {
                 tracing::warn!("no checkpoint is left behind; the next start takes longer");
-                return Ok(());
             }
-            journal.tidy().map(drop)
+            Ok(())
         };
         if let Err(error) = leave() {
             // Everything acknowledged is in the journal; only the next start takes longer.
             tracing::warn!(%error, "the last checkpoint was not written");
+        }
+        if let Err(error) = journal.close() {
+            tracing::warn!(%error, "the write-ahead log could not be brought into the file and stays beside it");
         }
         true
     }

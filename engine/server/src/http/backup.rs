@@ -89,7 +89,9 @@ fn refused(error: &BackupError) -> Problem {
     tracing::warn!(%error, "a backup was not made");
     let (status, code, retry) = match error {
         BackupError::Exists(_) => (StatusCode::CONFLICT, "backup_exists", Retry::Never),
-        BackupError::Path => (StatusCode::BAD_REQUEST, "malformed", Retry::Never),
+        BackupError::Path | BackupError::Itself(_) => {
+            (StatusCode::BAD_REQUEST, "malformed", Retry::Never)
+        }
         BackupError::NoRoom(_) => (StatusCode::INSUFFICIENT_STORAGE, "no_room", Retry::SameKey),
         BackupError::Behind { .. } => (
             StatusCode::SERVICE_UNAVAILABLE,

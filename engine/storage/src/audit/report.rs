@@ -29,6 +29,9 @@ pub struct AuditReport {
     /// The heads that were looked for, and where they were found.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub heads: Vec<FoundHead>,
+    /// What the audit cannot rule out in this file, though every promise holds for what is in it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub caveats: Vec<String>,
 }
 
 /// One promise.
@@ -179,6 +182,7 @@ impl Auditor {
             economies: heads,
             outside: self.outside,
             heads: found,
+            caveats: Vec::new(),
         }
     }
 

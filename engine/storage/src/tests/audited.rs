@@ -201,7 +201,11 @@ fn only_a_file_of_ours_and_of_now_is_audited() {
         Some(StorageError::TooNew { found: 99, .. })
     ));
     vandalise(&path, "PRAGMA application_id = 7");
-    assert!(matches!(audit(), Some(StorageError::Foreign(7))));
+    let reason = |refused: Option<StorageError>| match refused {
+        Some(StorageError::NotOurs { reason, .. }) => reason,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(reason(audit()), NotOurs::OtherProgram(7));
     std::fs::write(&path, "").expect("written");
-    assert!(matches!(audit(), Some(StorageError::Foreign(0))));
+    assert_eq!(reason(audit()), NotOurs::Empty);
 }

@@ -46,13 +46,85 @@ fn whoever_is_just_opening_or_closing_a_file_is_waited_for() {
 fn another_programs_file_is_left_alone() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("other.db");
-    let other = Database::open_writer(&path).expect("a database");
+    std::fs::write(&path, "").expect("a file");
+    let other = Database::open_new(&path).expect("a database");
     other.batch("CREATE TABLE precious (x)").expect("a table");
     drop(other);
+    let bytes = std::fs::read(&path).expect("the file");
+    let refused = FileLock::acquire(&path).expect_err("it is not ours");
+    let StorageError::NotOurs { reason, .. } = refused else {
+        panic!("{refused}");
+    };
+    assert_eq!(reason, NotOurs::OtherProgram(0));
+    assert_eq!(std::fs::read(&path).expect("the file"), bytes);
+    assert_eq!(std::fs::read_dir(&folder).expect("the folder").count(), 1);
     assert!(matches!(
         FileJournal::open(&path, Timestamp(1)),
         Err(StorageError::Foreign(0))
     ));
+}
+
+#[test]
+fn what_is_no_file_of_ours_has_no_lock() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path().canonicalize().expect("it is there");
+    let (empty, text) = (folder.join("empty.db"), folder.join("notes.txt"));
+    std::fs::write(&empty, "").expect("a file");
+    std::fs::write(&text, "notes ".repeat(99)).expect("a file");
+    let short = folder.join("short.txt");
+    std::fs::write(&short, "notes").expect("a file");
+    let away = folder.join("away");
+    for (path, reason) in [
+        (folder.clone(), NotOurs::Folder(folder.clone())),
+        (away.join("guild.db"), NotOurs::NoFolder(away.clone())),
+        ("/dev/null".into(), NotOurs::NotAFile),
+        (empty, NotOurs::Empty),
+        (text, NotOurs::NotADatabase),
+        (short, NotOurs::NotADatabase),
+    ] {
+        match FileLock::acquire(&path) {
+            Err(StorageError::NotOurs { reason: found, .. }) => assert_eq!(found, reason),
+            other => panic!("{path:?}: {other:?}"),
+        }
+    }
+    assert_eq!(std::fs::read_dir(&folder).expect("the folder").count(), 3);
+}
+
+/// A lock file that its holder has removed is no lock: whoever has waited for it looks again.
+#[test]
+fn a_lock_is_of_the_file_that_has_its_name() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("guild.db");
+    let rounds = 200;
+    let held = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let mut taken = 0;
+                while taken < rounds {
+                    let Ok(lock) = FileLock::acquire(&path) else {
+                        continue;
+                    };
+                    assert_eq!(held.fetch_add(1, Ordering::SeqCst), 0, "one at a time");
+                    held.fetch_sub(1, Ordering::SeqCst);
+                    drop(lock);
+                    taken += 1;
+                }
+            });
+        }
+    });
+    assert!(!folder.path().join("guild.db.lock").exists());
+}
+
+#[test]
+fn a_new_file_has_its_name_once_it_is_whole() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("guild.db");
+    // A process that was killed while it made the file has left this.
+    std::fs::write(folder.path().join("guild.db.partial"), "half").expect("a file");
+    open(&path).close();
+    assert_eq!(std::fs::read_dir(&folder).expect("the folder").count(), 1);
+    all_promises_hold(&path);
 }
 
 #[test]
@@ -66,6 +138,8 @@ fn a_later_versions_file_is_not_opened() {
     let error = FileJournal::open(&path, Timestamp(1))
         .err()
         .expect("too new");
+    assert!(matches!(error, StorageError::TooNew { found: 99, .. }));
+    let error = FileLock::acquire(&path).expect_err("too new");
     assert!(matches!(error, StorageError::TooNew { found: 99, .. }));
 }
 

@@ -113,6 +113,9 @@ impl Journal for Watched {
         self.tell(Step::Tidying)?;
         self.file.tidy()
     }
+    fn close(self) -> Result<(), StorageError> {
+        self.file.close()
+    }
 }
 
 /// In small portions, and without long pauses.

@@ -53,6 +53,20 @@ enum Change {
 }
 
 impl Disk {
+    /// A disk on which one file is.
+    pub(crate) fn with(path: PathBuf, synced: Vec<u8>) -> Self {
+        let names = BTreeMap::from([(path, 0)]);
+        Self {
+            files: vec![File {
+                synced,
+                ..File::default()
+            }],
+            now: names.clone(),
+            synced: names,
+            pending: Vec::new(),
+        }
+    }
+
     /// Has the disk do what was asked.
     pub(crate) fn apply(&mut self, op: &Op) {
         match op {

@@ -15,7 +15,7 @@ mod disk;
 mod recorder;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -151,16 +151,19 @@ fn pay(storage: &Storage, key: &str, postings: usize) -> Receiver {
 /// What was asked of the disk, and what was acknowledged by then.
 #[derive(Clone)]
 struct Run {
+    /// The new file, which has its name once it is whole and synced.
+    made: (PathBuf, Vec<u8>),
     ops: Vec<Op>,
     /// After so many things were asked, the record with this number was acknowledged.
     acknowledged: Vec<(usize, u64)>,
     hashes: BTreeMap<u64, Digest>,
 }
 
-/// A run of the real storage, with all that it does to its file: it makes it, commits, copies the log into
-/// the file and begins it anew, ends in order and starts again.
+/// A run of the real storage, with all that it does to its file: it commits, copies the log into the file
+/// and begins it anew, ends in order and starts again.
 struct Runner {
     folder: tempfile::TempDir,
+    made: (PathBuf, Vec<u8>),
     recording: Arc<Recording>,
     acknowledged: Vec<(usize, u64)>,
     keys: u64,
@@ -169,9 +172,14 @@ struct Runner {
 impl Runner {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let recording = recorder::record(&folder.path().canonicalize().expect("a path"));
+        open(folder.path()).expect("it is made").close();
+        let root = folder.path().canonicalize().expect("a path");
+        let path = root.join(FILE);
+        let bytes = std::fs::read(&path).expect("the file");
+        let recording = recorder::record(&root);
         Self {
             folder,
+            made: (path, bytes),
             recording,
             acknowledged: Vec::new(),
             keys: 0,
@@ -231,6 +239,7 @@ impl Runner {
         let hashes = (1..=last.expect("payments")).filter_map(hash).collect();
         storage.close();
         Run {
+            made: self.made,
             ops: self.recording.ops(),
             acknowledged: self.acknowledged,
             hashes,
@@ -302,7 +311,9 @@ impl Run {
         moments: &BTreeSet<usize>,
         fates: impl Fn(usize) -> Vec<Fate>,
     ) -> (Vec<String>, usize) {
-        let (mut wrong, mut looked, mut disk) = (Vec::new(), 0, Disk::default());
+        let (mut wrong, mut looked) = (Vec::new(), 0);
+        let (path, bytes) = self.made.clone();
+        let mut disk = Disk::with(path, bytes);
         for asked in 0..=self.ops.len() {
             if moments.contains(&asked) {
                 for fate in fates(asked) {
