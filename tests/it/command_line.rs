@@ -165,6 +165,7 @@ async fn a_served_file_is_reached_through_its_owner() {
 async fn a_file_that_nobody_serves_is_opened_and_closed_again() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("guild.db");
+    assert!(Process::serve(&file).stop());
     let create = [
         "key",
         "create",
@@ -329,6 +330,7 @@ fn keys_are_managed_on_a_file_that_nobody_serves() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("guild.db");
     let db = text(&file);
+    assert!(Process::serve(&file).stop());
     let first = said(&bursar(&[
         "key", "create", "--db", db, "--scope", "admin", "--name", "boss",
     ]));
@@ -362,11 +364,34 @@ fn keys_are_managed_on_a_file_that_nobody_serves() {
     assert!(unknown.contains("there is no key `nobody`"), "{unknown}");
 }
 
-#[test]
-fn a_key_is_made_with_its_limits() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_made_with_its_limits() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("guild.db");
     let db = text(&file);
+    let server = Process::serve(&file);
+    let mut client = server.client(server.admin_key.as_ref().unwrap());
+    let asset = json!({ "kind": "currency", "name": "Coin" });
+    for (path, body) in [
+        ("", json!({})),
+        ("/assets/coin", asset.clone()),
+        ("/assets/gem", asset),
+    ] {
+        let made = client.put(&format!("{GUILD}{path}"), &body).await;
+        assert_eq!(made.unwrap().status, 201);
+    }
+    // The owner of a file refuses what is not there, as the file itself does.
+    for (wrong, what) in [
+        (["--economy", "gild"], "there is guild"),
+        (["--transfer-cap", "coins=1"], "there is coin, gem"),
+    ] {
+        let create = ["key", "create", "--db", db, "--scope", "transfer"];
+        let refused = complained(&bursar(&[&create[..], &wrong[..]].concat()));
+        assert!(refused.contains(what), "{refused}");
+    }
+    let last = complained(&bursar(&["key", "revoke", "admin", "--db", db]));
+    assert!(last.contains("the last admin key"), "{last}");
+    assert!(server.stop());
     let create = |more: &[&str]| {
         let first = ["key", "create", "--db", db, "--scope", "transfer"];
         bursar(&[&first[..], more].concat())

@@ -8,12 +8,14 @@ mod export;
 mod import;
 mod input;
 mod key;
+mod listen;
 mod notices;
 mod openapi;
 mod owner;
 mod plugin;
 mod progress;
 mod quota;
+mod restore;
 mod serve;
 mod style;
 mod verify;
@@ -49,6 +51,8 @@ enum Command {
     Audit(audit::Audit),
     /// Copy a file, also while it is being served, and verify the copy.
     Backup(backup::Backup),
+    /// Put a verified copy of a backup in the place of a file that nobody serves.
+    Restore(restore::Restore),
     /// Write an economy's journal to standard output, as lines of JSON.
     Export(export::Export),
     /// Bring an economy into a file, or opening balances into an economy.
@@ -95,6 +99,7 @@ impl Cli {
             Command::Demo(demo) => demo.run(),
             Command::Audit(audit) => audit.run(),
             Command::Backup(backup) => backup.run(),
+            Command::Restore(restore) => restore.run(),
             Command::Export(export) => export.run(),
             Command::Import(import) => import.run(),
             Command::Key(key) => key.run(),

@@ -25,6 +25,7 @@ mod intake;
 mod json;
 mod keys;
 mod openapi;
+mod opening;
 mod outcomes;
 mod past;
 mod plugins;
@@ -61,8 +62,11 @@ use crate::webhooks::Webhooks;
 pub use auth::OwnerToken;
 pub(crate) use backup::BackupBody;
 pub(crate) use events::body as event_body;
-pub(crate) use keys::{all as keys_of, write as write_key};
+pub(crate) use keys::{all as keys_of, is_reserved, write as write_key};
 pub use openapi::document as openapi;
+pub(crate) use opening::{
+    LIST_CHARS_MAX, OPENING_ROWS_MAX, OpeningBody, OpeningReport, OpeningRowBody, RowReport,
+};
 pub use problem::Problem;
 pub use render::render;
 use route::Resource;

@@ -117,8 +117,8 @@ pub struct Server {
     /// True once the service is to end.
     stopping: watch::Sender<bool>,
     tcp: Option<TcpListener>,
-    owner_socket: (UnixListener, PathBuf),
-    socket: Option<(UnixListener, PathBuf)>,
+    owner_socket: Socket,
+    socket: Option<Socket>,
     admin_key: Option<String>,
 }
 
@@ -133,23 +133,40 @@ impl Server {
             None => None,
         };
         let lock = FileLock::acquire(&setup.database)?;
+        // Whatever cannot be listened on leaves the file as it was.
+        let owner_path = owner_socket(&setup.database);
+        let owner_socket = Socket::bind(owner_path, 0o600)?;
+        let socket = match &setup.socket {
+            Some(path) => Some(Socket::bind(path.clone(), 0o660)?),
+            None => None,
+        };
         let (database, clock) = (setup.database.clone(), Arc::clone(&setup.clock));
         let open = move || Storage::open(&database, lock, clock, render);
         let storage = http_blocking(open).await??;
+        let opened = storage.clone();
+        let started = Self::start_on(storage, setup, tcp, owner_socket, socket).await;
+        if started.is_err() {
+            http_blocking(move || opened.close()).await?;
+        }
+        started
+    }
+
+    /// Prepares the plugins on a file that is open, and what is listened on.
+    async fn start_on(
+        storage: Storage,
+        setup: Setup,
+        tcp: Option<TcpListener>,
+        owner_socket: Socket,
+        socket: Option<Socket>,
+    ) -> Result<Self, StartError> {
         let cache = open_cache(&setup.database);
         let host = PluginHost::new(setup.limits, setup.compiler, cache)?;
         let bursar = Bursar::new(storage, host, setup.clock.clone(), render, setup.calls).await?;
         bursar.bring_up().await?;
         let token = hex::encode(random::bytes());
-        let owner_path = owner_socket(&setup.database);
-        let owner_socket = (bind_socket(&owner_path, 0o600)?, owner_path.clone());
-        let socket = match setup.socket {
-            Some(path) => Some((bind_socket(&path, 0o660)?, path)),
-            None => None,
-        };
         let owner = Owner {
             pid: std::process::id(),
-            socket: owner_path,
+            socket: owner_socket.path.clone(),
             token: token.clone(),
         };
         bursar.storage().announce(&owner)?;
@@ -208,12 +225,17 @@ impl Server {
         if let Some(tcp) = self.tcp {
             listeners.spawn(door.clone().open(tcp, stopped.clone()));
         }
-        let (owner_socket, owner_path) = self.owner_socket;
-        listeners.spawn(back_door.open(owner_socket, stopped.clone()));
-        let mut paths = vec![owner_path];
-        if let Some((socket, path)) = self.socket {
-            listeners.spawn(door.clone().open(socket, stopped.clone()));
-            paths.push(path);
+        let mut sockets = Vec::new();
+        for (socket, door) in [
+            (Some(self.owner_socket), back_door),
+            (self.socket, door.clone()),
+        ] {
+            if let Some(mut socket) = socket {
+                if let Some(listener) = socket.listener.take() {
+                    listeners.spawn(door.open(listener, stopped.clone()));
+                }
+                sockets.push(socket);
+            }
         }
         let mut background = JoinSet::new();
         background.spawn(self.webhooks.run(stopped.clone()));
@@ -231,10 +253,7 @@ impl Server {
         stopping.send_replace(true);
         let ending = Ending::begin(self.stop_patience);
         ending.listeners(listeners, door).await;
-        for path in paths {
-            // A socket file without a listener only confuses; the next start would remove it too.
-            drop(std::fs::remove_file(path));
-        }
+        drop(sockets);
         ending.close(background, bursar).await
     }
 }
@@ -265,15 +284,33 @@ fn owner_socket(database: &Path) -> PathBuf {
     std::env::temp_dir().join(format!("bursar-{}.sock", std::process::id()))
 }
 
-fn bind_socket(path: &Path, mode: u32) -> Result<UnixListener, StartError> {
-    let failed = |source| StartError::Listen {
-        address: path.display().to_string(),
-        source,
-    };
-    remove_stale(path).map_err(failed)?;
-    let listener = UnixListener::bind(path).map_err(failed)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(failed)?;
-    Ok(listener)
+/// A Unix socket that is listened on. Its file goes with this value: without a listener it only confuses, and
+/// the next start would remove it too.
+struct Socket {
+    listener: Option<UnixListener>,
+    path: PathBuf,
+}
+
+impl Socket {
+    fn bind(path: PathBuf, mode: u32) -> Result<Self, StartError> {
+        let failed = |source| StartError::Listen {
+            address: path.display().to_string(),
+            source,
+        };
+        remove_stale(&path).map_err(failed)?;
+        let listener = UnixListener::bind(&path).map_err(failed)?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).map_err(failed)?;
+        Ok(Self {
+            listener: Some(listener),
+            path,
+        })
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        drop(std::fs::remove_file(&self.path));
+    }
 }
 
 /// A process that was killed leaves its socket file behind; nobody answers on it.

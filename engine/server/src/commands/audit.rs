@@ -124,4 +124,14 @@ pub(super) fn print(report: &Value) {
         let (economy, hash) = (text(&head, "economy"), text(&head, "head"));
         style::note(format!("{economy}:{hash} record {}", text(&head, "seq")));
     }
+    for caveat in list(report, "caveats") {
+        let caveat = caveat.as_str().unwrap_or_default();
+        style::remark(format!("This cannot be ruled out: {caveat}."));
+    }
+    if list(report, "heads").is_empty() {
+        style::remark(
+            "An audit sees the records that are there. That none is missing at the end is told by a head \
+             that you keep elsewhere: --head ECONOMY:HASH.",
+        );
+    }
 }

@@ -1,5 +1,7 @@
 //! `bursar key`: the keys of a file, also while it is being served.
 
+mod names;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,17 +9,18 @@ use std::process::ExitCode;
 use bursar_ledger::{
     AssetId, EconomyId, KeyId, KeyMode, KeyPatch, Limit, Patch, RateLimit, Scope, TransferCap,
 };
-use bursar_storage::{Answer, FileLock, Storage};
+use bursar_storage::{Answer, FileLock, Storage, load_file};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::owner::{Access, access};
+use super::owner::{Access, access, check_there, owner_says};
 use super::{CommandError, Done, block_on, host, style};
 use crate::client::Client;
 use crate::economy::{Bursar, CallBounds};
-use crate::http::{render, write_key};
+use crate::http::{is_reserved, keys_of, render, write_key};
 use crate::no_answer::NoAnswer;
 use crate::{clock, random};
+use names::Names;
 
 #[derive(Subcommand, Debug)]
 pub(super) enum Key {
@@ -26,7 +29,7 @@ pub(super) enum Key {
     /// Give a key another secret and print it. The one before is good for nothing then.
     Rotate(Named),
     /// End a key. Records go on naming it.
-    Revoke(Named),
+    Revoke(Revoke),
     /// List the keys: what each allows, and where.
     List(File),
 }
@@ -60,6 +63,16 @@ pub(super) struct Named {
     name: KeyId,
     #[command(flatten)]
     file: File,
+}
+
+/// End a key. Records go on naming it.
+#[derive(Args, Debug)]
+pub(super) struct Revoke {
+    #[command(flatten)]
+    named: Named,
+    /// Also where no admin key of every economy is left then
+    #[arg(long)]
+    force: bool,
 }
 
 /// A database file.
@@ -109,10 +122,11 @@ impl Key {
                 let renewed = block_on(file.ask(Asked::Renew(name)))??;
                 style::say(secret(&renewed)?);
             }
-            Self::Revoke(Named { name, file }) => {
-                // What is not there must not be made by ending it.
-                block_on(file.ask(Asked::Revoke(name.clone())))??;
-                style::say(format!("{name} is revoked"));
+            Self::Revoke(Revoke { named, force }) => {
+                let Named { name: key, file } = named;
+                let said = format!("{key} is revoked");
+                block_on(file.ask(Asked::Revoke { key, force }))??;
+                style::say(said);
             }
             Self::List(file) => {
                 for key in file.list()?.as_array().into_iter().flatten() {
@@ -185,15 +199,16 @@ impl Create {
 enum Asked {
     Make(KeyId, KeyPatch),
     Renew(KeyId),
-    Revoke(KeyId),
+    Revoke {
+        key: KeyId,
+        /// Whether it may be the last admin key.
+        force: bool,
+    },
 }
 
 impl File {
     async fn ask(&self, asked: Asked) -> Result<Value, CommandError> {
-        // Only the first key may make the file.
-        if !matches!(asked, Asked::Make(..)) {
-            self.check_there()?;
-        }
+        check_there(&self.db)?;
         match access(&self.db)? {
             Access::Ours(lock) => self.ask_here(lock, asked).await,
             Access::Theirs(client) => ask_owner(*client, asked).await,
@@ -201,6 +216,19 @@ impl File {
     }
 
     async fn ask_here(&self, lock: FileLock, asked: Asked) -> Result<Value, CommandError> {
+        let state = load_file(&lock).map_err(CommandError::new)?;
+        // What is refused here has changed nothing of the file.
+        match &asked {
+            Asked::Make(key, _) if find(&keys_of(&state), key).is_some() => {
+                return Err(CommandError::new(KEY_EXISTS));
+            }
+            Asked::Make(key, _) if is_reserved(key) => {
+                return Err(CommandError::new(NoAnswer::ReservedKey(key.clone())));
+            }
+            Asked::Make(_, patch) => Names::of(&state).check(patch)?,
+            Asked::Renew(key) => is_there(&keys_of(&state), key)?,
+            Asked::Revoke { key, force } => may_revoke(&keys_of(&state), key, *force)?,
+        }
         let clock = clock::system();
         let storage = Storage::open(&self.db, lock, clock.clone(), render);
         let storage = storage.map_err(CommandError::new)?;
@@ -208,62 +236,80 @@ impl File {
         let bursar = bursar.map_err(CommandError::new)?;
         let answer = answer_here(&bursar, asked).await;
         bursar.stop();
-        understood(&answer?.map_err(CommandError::new)?)
-    }
-
-    fn check_there(&self) -> Result<(), CommandError> {
-        if self.db.exists() {
-            return Ok(());
-        }
-        let path = self.db.display();
-        Err(CommandError::new(format!(
-            "{path} is not there; name a database file"
-        )))
+        understood(&answer.map_err(CommandError::new)?)
     }
 
     fn list(&self) -> Result<Value, CommandError> {
-        self.check_there()?;
-        let listed = match access(&self.db)? {
+        check_there(&self.db)?;
+        match access(&self.db)? {
             Access::Ours(lock) => {
-                let clock = clock::system();
-                let storage = Storage::open(&self.db, lock, clock, render);
-                let storage = storage.map_err(CommandError::new)?;
-                let keys = crate::http::keys_of(&storage.state());
-                storage.close();
-                keys
+                let state = load_file(&lock).map_err(CommandError::new)?;
+                Ok(keys_of(&state).get("keys").cloned().unwrap_or_default())
             }
             Access::Theirs(mut client) => {
-                let answer = block_on(async move { client.get("/v1/keys").await })?;
-                answer.map_err(CommandError::new)?.json()
+                let keys = block_on(async move { keys_of_owner(&mut client).await })??;
+                Ok(keys.get("keys").cloned().unwrap_or_default())
             }
-        };
-        Ok(listed.get("keys").cloned().unwrap_or_default())
+        }
     }
 }
 
-async fn answer_here(
-    bursar: &Bursar,
-    asked: Asked,
-) -> Result<Result<Answer, NoAnswer>, CommandError> {
-    let state = bursar.state();
-    let system = state.books(bursar.system());
-    let is_there = |id: &KeyId| system.is_some_and(|system| system.key(id).is_some());
-    Ok(match asked {
-        Asked::Make(id, patch) => write_key(bursar, "owner", id, patch, KeyMode::Create).await,
-        Asked::Renew(id) if is_there(&id) => {
-            write_key(bursar, "owner", id, KeyPatch::default(), KeyMode::Rotate).await
-        }
-        Asked::Revoke(id) if is_there(&id) => {
+async fn keys_of_owner(client: &mut Client) -> Result<Value, CommandError> {
+    let answer = client.get("/v1/keys").await.map_err(CommandError::new)?;
+    owner_says(&answer)
+}
+
+/// The key of a name in a list of keys.
+fn find<'a>(listed: &'a Value, name: &KeyId) -> Option<&'a Value> {
+    let mut keys = listed.get("keys")?.as_array()?.iter();
+    keys.find(|key| key.get("id").and_then(Value::as_str) == Some(name.as_str()))
+}
+
+fn is_there(listed: &Value, name: &KeyId) -> Result<(), CommandError> {
+    let found = find(listed, name).map(drop);
+    found.ok_or_else(|| CommandError::new(format!("there is no key `{name}`")))
+}
+
+/// Returns whether a key may do everything everywhere.
+fn is_admin(key: &Value) -> bool {
+    let scopes = key.get("scopes").and_then(Value::as_array);
+    let is_admin = |scope: &Value| scope.as_str() == Some(Scope::Admin.as_str());
+    scopes.is_some_and(|scopes| scopes.iter().any(is_admin))
+        && key.get("economies").is_none_or(Value::is_null)
+        && key.get("revoked").and_then(Value::as_bool) != Some(true)
+}
+
+/// Refuses to end the last key that may do everything, unless that is forced.
+fn may_revoke(listed: &Value, name: &KeyId, force: bool) -> Result<(), CommandError> {
+    is_there(listed, name)?;
+    let keys = listed.get("keys").and_then(Value::as_array);
+    let admins = keys
+        .into_iter()
+        .flatten()
+        .filter(|key| is_admin(key))
+        .count();
+    if force || admins > 1 || !find(listed, name).is_some_and(is_admin) {
+        return Ok(());
+    }
+    Err(CommandError::new(format!(
+        "`{name}` is the last admin key of every economy: make another one first, with `bursar key create \
+         --scope admin`, or say --force"
+    )))
+}
+
+async fn answer_here(bursar: &Bursar, asked: Asked) -> Result<Answer, NoAnswer> {
+    let (id, patch, mode) = match asked {
+        Asked::Make(id, patch) => (id, patch, KeyMode::Create),
+        Asked::Renew(id) => (id, KeyPatch::default(), KeyMode::Rotate),
+        Asked::Revoke { key, .. } => {
             let patch = KeyPatch {
                 revoked: Some(true),
                 ..KeyPatch::default()
             };
-            write_key(bursar, "owner", id, patch, KeyMode::Put).await
+            (key, patch, KeyMode::Put)
         }
-        Asked::Renew(id) | Asked::Revoke(id) => {
-            return Err(CommandError::new(format!("there is no key `{id}`")));
-        }
-    })
+    };
+    write_key(bursar, "owner", id, patch, mode).await
 }
 
 fn understood(answer: &Answer) -> Result<Value, CommandError> {
@@ -275,10 +321,17 @@ fn understood(answer: &Answer) -> Result<Value, CommandError> {
 }
 
 async fn ask_owner(mut client: Client, asked: Asked) -> Result<Value, CommandError> {
+    match &asked {
+        Asked::Make(_, patch) => Names::ask(&mut client, patch).await?.check(patch)?,
+        Asked::Renew(_) => {}
+        Asked::Revoke { key, force } => {
+            may_revoke(&keys_of_owner(&mut client).await?, key, *force)?;
+        }
+    }
     let (method, route, body) = match asked {
         Asked::Make(id, patch) => ("POST", format!("/v1/keys/{id}"), json!(patch)),
         Asked::Renew(id) => ("PUT", format!("/v1/keys/{id}/secret"), json!({})),
-        Asked::Revoke(id) => ("PUT", format!("/v1/keys/{id}"), json!({ "revoked": true })),
+        Asked::Revoke { key, .. } => ("PUT", format!("/v1/keys/{key}"), json!({ "revoked": true })),
     };
     let sent = client.send(method, &route, None, body.to_string().into());
     let answer = sent.await.map_err(CommandError::new)?;
@@ -288,9 +341,11 @@ async fn ask_owner(mut client: Client, asked: Asked) -> Result<Value, CommandErr
     Err(refused(&answer.json()))
 }
 
+const KEY_EXISTS: &str = "a key of this name is there already; choose another --name";
+
 fn refused(problem: &Value) -> CommandError {
     if problem.get("code").and_then(Value::as_str) == Some("key_exists") {
-        return CommandError::new("a key of this name is there already; choose another --name");
+        return CommandError::new(KEY_EXISTS);
     }
     let detail = problem.get("detail").and_then(Value::as_str);
     CommandError::new(detail.unwrap_or("the owner of the file refused it"))

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use bursar_ledger::{EconomyId, Quota, QuotaPatch};
-use bursar_storage::{FileLock, Request, Storage};
+use bursar_storage::{FileLock, Request, State, Storage, load_file};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -114,14 +114,15 @@ impl Economy {
         lock: FileLock,
         patch: Option<BTreeMap<Quota, Option<u64>>>,
     ) -> Result<Value, CommandError> {
+        let state = load_file(&lock).map_err(CommandError::new)?;
+        // An economy that is not there is refused before anything is written.
+        let shown = self.shown(&state)?;
+        let Some(patch) = patch else {
+            return Ok(shown);
+        };
         let clock = clock::system();
         let storage = Storage::open(&self.db, lock, clock.clone(), render);
         let storage = storage.map_err(CommandError::new)?;
-        let Some(patch) = patch else {
-            let shown = self.shown(&storage);
-            storage.close();
-            return shown;
-        };
         let bursar = Bursar::new(storage, host()?, clock, render, CallBounds::standard()).await;
         let bursar = bursar.map_err(CommandError::new)?;
         let body = json!(patch);
@@ -130,7 +131,7 @@ impl Economy {
             Request::new("PUT", route, &body)
         })
         .await;
-        let shown = self.shown(bursar.storage());
+        let shown = self.shown(&bursar.state());
         bursar.stop();
         let answer = answer.map_err(CommandError::new)?;
         if answer.status < 300 {
@@ -141,8 +142,7 @@ impl Economy {
         Err(CommandError::new(detail.unwrap_or("it was refused")))
     }
 
-    fn shown(&self, storage: &Storage) -> Result<Value, CommandError> {
-        let state = storage.state();
+    fn shown(&self, state: &State) -> Result<Value, CommandError> {
         let books = state.books(&self.economy).ok_or_else(|| {
             CommandError::new(format!(
                 "there is no economy `{}` in this file",

@@ -12,6 +12,7 @@ use bursar_storage::StorageError;
 use clap::Args;
 use tokio::sync::oneshot;
 
+use super::listen::address;
 use super::{CommandError, Done, LAST_PATIENCE, block_on, style};
 use crate::bodies::{Bodies, BodyBounds};
 use crate::clock;
@@ -30,8 +31,9 @@ pub(super) struct Serve {
     /// The database file; made with its first start
     #[arg(long, value_name = "FILE", default_value = "bursar.db")]
     db: PathBuf,
-    /// Where to listen; port 0 picks a free one
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7777")]
+    /// Where to listen: an address with a port, or a port, which is listened on for this machine alone; port
+    /// 0 picks a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7777", value_parser = address)]
     listen: SocketAddr,
     /// A Unix socket to listen on as well
     #[arg(long, value_name = "PATH")]

@@ -226,6 +226,11 @@ pub(super) async fn rotate(
     ))
 }
 
+/// Returns whether a name stands for the server or its owner in the journal.
+pub(crate) fn is_reserved(id: &KeyId) -> bool {
+    RESERVED.contains(&id.as_str())
+}
+
 /// Does with a key what `mode` says. The answer has its secret if that is new.
 pub(crate) async fn write(
     bursar: &Bursar,
@@ -234,7 +239,7 @@ pub(crate) async fn write(
     patch: KeyPatch,
     mode: KeyMode,
 ) -> Result<Answer, NoAnswer> {
-    if RESERVED.contains(&id.as_str()) {
+    if is_reserved(&id) {
         return Err(NoAnswer::ReservedKey(id));
     }
     let (method, route) = match mode {
