@@ -89,7 +89,7 @@ async fn a_list_that_cannot_be_issues_nothing_and_names_its_lines() {
     std::fs::write(
         &list,
         "account,asset,amount\nuser:10,coin,1\nuser:10,gem,1\nplugin:shop,coin,1\n\
-         user:10,coin,9007199254740990\n",
+         user:11,coin,9007199254740990\n",
     )
     .unwrap();
     let mistakes = complained(&bursar(&import));
@@ -112,6 +112,6 @@ async fn a_list_that_cannot_be_issues_nothing_and_names_its_lines() {
         text(&list),
     ];
     std::fs::write(&list, "account,asset,amount\nuser:10,coin,1\n").unwrap();
-    assert!(complained(&bursar(&import)).contains("there is no such economy"));
+    assert!(complained(&bursar(&import)).contains("there is no economy `other`"));
     assert_eq!(audited(&file).records, before);
 }

@@ -69,6 +69,34 @@ const NO_LIMITS: &[(&str, &str)] = &[
         "storage::schema::APPLICATION_ID",
         "the mark of a file that is Bursar's",
     ),
+    ("storage::stamp::OPEN_BIT", "part of the format of a file"),
+    (
+        "storage::stamp::GENERATION_SHIFT",
+        "part of the format of a file",
+    ),
+    (
+        "storage::stamp::GENERATIONS",
+        "part of the format of a file",
+    ),
+    ("storage::file_header::HEADER_BYTES", "a format of SQLite"),
+    ("storage::file_header::STAMP_AT", "a format of SQLite"),
+    ("storage::file_header::PAGE_BYTES_AT", "a format of SQLite"),
+    ("storage::file_header::APPLICATION_AT", "a format of SQLite"),
+    (
+        "storage::log_origin::LOG_HEADER_BYTES",
+        "a format of SQLite",
+    ),
+    (
+        "storage::log_origin::FRAME_HEADER_BYTES",
+        "a format of SQLite",
+    ),
+    ("storage::log_origin::MAGIC", "a format of SQLite"),
+    ("storage::log_origin::PAGE_BYTES_MAX", "a format of SQLite"),
+    ("server::listen::PORT", "the port of `bursar serve`"),
+    (
+        "server::balances::ROWS_A_LINE",
+        "how often a command says how far it is",
+    ),
     (
         "workbench::simulation::PURSE",
         "what players of a simulation have: more than they lose",

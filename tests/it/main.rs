@@ -54,10 +54,12 @@ mod hostile_guests;
 mod house;
 mod inert;
 mod key_limits;
+mod lists;
 mod malformed;
 mod manifests;
 mod museum;
 mod openapi;
+
 mod properties;
 mod quotas;
 mod race;
@@ -81,3 +83,4 @@ mod webhooks;
 mod webhooks_broken;
 mod webhooks_changed;
 mod webhooks_noted;
+

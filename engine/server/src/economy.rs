@@ -10,6 +10,7 @@ mod follow;
 mod followers;
 mod gates;
 mod nonces;
+mod opening;
 mod places;
 mod preview;
 mod rounds;
@@ -41,6 +42,7 @@ pub use conflicts::ConflictCount;
 use conflicts::Conflicts;
 use followers::FollowerReads;
 use nonces::Nonces;
+pub use opening::{OpeningList, OpeningRow, RowOutcome};
 use switch_off::Breakers;
 
 /// How long an answer is waited for. A commit takes milliseconds; beyond this something is wrong,

@@ -1,7 +1,7 @@
 //! `bursar import`: an economy out of another file, or opening balances out of a list.
 
 mod balances;
-mod check;
+mod fields;
 mod list;
 
 use std::io::{self, IsTerminal};
@@ -11,12 +11,12 @@ use std::sync::Arc;
 
 use bursar_host::Limits;
 use bursar_ledger::EconomyId;
-use bursar_storage::{Importing, import_file};
+use bursar_storage::{Importing, State, import_file, load_file};
 use clap::Args;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use super::owner::{Access, access, check_there};
+use super::owner::{Access, LONG_PATIENCE, access, check_there};
 use super::progress::progress;
 use super::{CommandError, Done, block_on, style};
 use crate::bodies::{Bodies, BodyBounds};
@@ -26,7 +26,7 @@ use crate::http::render;
 use crate::serve::{Ended, STOP_PATIENCE, Server, Setup};
 use crate::webhooks::WebhookSetup;
 use crate::{clock, random};
-use balances::{Opening, bring_in};
+use balances::{Meant, Opening, bring_in};
 
 /// Bring an economy into a file, or opening balances into an economy.
 ///
@@ -43,12 +43,32 @@ pub(super) struct Import {
     /// The economy that the balances are for
     #[arg(long, requires = "balances")]
     economy: Option<EconomyId>,
+    /// The name of the list, by which it is known when it comes again; the file's name where absent
+    #[arg(long, value_name = "NAME", requires = "balances")]
+    list: Option<String>,
+    /// Say what would be issued, and issue nothing
+    #[arg(long, requires = "balances")]
+    dry_run: bool,
+    /// Sum the rows of one account and asset, which is a mistake otherwise
+    #[arg(long, requires = "balances")]
+    sum: bool,
+    /// Issue also where another list has issued something for the same account and asset
+    #[arg(long, requires = "balances")]
+    force: bool,
 }
 
 impl Import {
     pub(super) fn run(self) -> Done {
         match (self.balances, self.economy) {
-            (Some(list), Some(economy)) => import_balances(self.file, &list, economy),
+            (Some(list), Some(economy)) => {
+                let meant = Meant {
+                    name: self.list,
+                    sum: self.sum,
+                    force: self.force,
+                    dry_run: self.dry_run,
+                };
+                import_balances(self.file, &list, economy, meant)
+            }
             _ => import_economy(&self.file),
         }
     }
@@ -90,19 +110,65 @@ fn import_economy(file: &std::path::Path) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-fn import_balances(file: PathBuf, list: &std::path::Path, economy: EconomyId) -> Done {
+fn import_balances(
+    file: PathBuf,
+    list: &std::path::Path,
+    economy: EconomyId,
+    meant: Meant,
+) -> Done {
     check_there(&file)?;
-    let opening = Opening::read(list, economy, clock::system()())?;
+    let opening = Opening::read(list, economy, meant, clock::system()())?;
     block_on(async {
         match access(&file)? {
-            Access::Theirs(client) => bring_in(*client, &opening).await,
+            Access::Theirs(client) => {
+                let mut client = client.with_patience(LONG_PATIENCE);
+                check_open(&mut client, &opening).await?;
+                bring_in(client, &opening).await
+            }
             Access::Ours(lock) => {
+                // What can be told from the file is told before anything of it changes.
+                check_file(&load_file(&lock).map_err(CommandError::new)?, &opening)?;
                 drop(lock);
                 served_meanwhile(file, &opening).await
             }
         }
     })??;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Makes sure that the economy is there and takes something in.
+fn check_file(state: &State, opening: &Opening) -> Result<(), CommandError> {
+    let Some(books) = state.books(&opening.economy) else {
+        return Err(CommandError::new(format!(
+            "there is no economy `{}` in this file; open it with PUT",
+            opening.economy
+        )));
+    };
+    let status = serde_json::to_value(books.status()).unwrap_or_default();
+    takes_something_in(opening, status.as_str().unwrap_or_default())
+}
+
+/// The same of a file that is served.
+async fn check_open(client: &mut Client, opening: &Opening) -> Result<(), CommandError> {
+    let path = format!("/v1/economies/{}", opening.economy);
+    let found = asked(client, &path).await?;
+    if !found.status.is_success() {
+        return Err(CommandError::new(detail(&found)));
+    }
+    let found = found.json();
+    let status = found.get("status").and_then(Value::as_str);
+    takes_something_in(opening, status.unwrap_or_default())
+}
+
+fn takes_something_in(opening: &Opening, status: &str) -> Result<(), CommandError> {
+    if status == "open" {
+        return Ok(());
+    }
+    let economy = &opening.economy;
+    Err(CommandError::new(format!(
+        "`{economy}` is {status}, and nothing is issued in it; nothing of the list is kept, so bring it in \
+         once the economy is open"
+    )))
 }
 
 /// A file that nobody serves is served for this, to nobody else: so that the balances come in on the

@@ -15,12 +15,21 @@ pub(super) fn progress(what: &'static str) -> impl FnMut(u64, u64) {
 
 /// The same, where something else than records is counted.
 pub(super) fn progress_in(unit: &'static str, what: &'static str) -> impl FnMut(u64, u64) {
+    progress_each(unit, what, RECORDS_A_LINE)
+}
+
+/// The same, with a line for each so many.
+pub(super) fn progress_each(
+    unit: &'static str,
+    what: &'static str,
+    each: u64,
+) -> impl FnMut(u64, u64) {
     let shown = std::io::stderr().is_terminal();
-    let mut next = RECORDS_A_LINE;
+    let mut next = each;
     move |done, all| {
         if shown && done >= next {
             style::remark(line(unit, what, done, all));
-            next = done.saturating_add(RECORDS_A_LINE);
+            next = done.saturating_add(each);
         }
     }
 }

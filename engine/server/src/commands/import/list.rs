@@ -1,14 +1,28 @@
 //! A list of balances as a spreadsheet writes it (CSV): read and checked as far as the list alone
 //! tells, each mistake with its line.
 
-use bursar_ledger::{AccountId, AccountKind, Amount, AssetId, Timestamp};
-use csv::{ReaderBuilder, StringRecord, Trim};
-use jiff::tz::TimeZone;
+use std::collections::HashMap;
 
+use bursar_ledger::{AccountId, Amount, AssetId, Timestamp};
+use csv::{ReaderBuilder, StringRecord, Trim};
+
+use super::fields;
 use crate::http::MEMO_CHARS_MAX;
 
 /// Rows in one list.
 const ROWS_MAX: usize = 1_000_000;
+
+/// What stands between the fields of a line.
+const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
+
+/// A list that is right by itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct List {
+    /// The rows. No account stands twice with the same asset.
+    pub(super) rows: Vec<Row>,
+    /// Rows of nothing, which are left out.
+    pub(super) zeros: u64,
+}
 
 /// One row.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -56,11 +70,12 @@ impl Columns {
                 format!("{what}; the first line is account,asset,amount[,date][,memo]"),
             )
         };
-        if let Some(other) = header.iter().find(|name| !known.contains(name)) {
+        let names: Vec<String> = header.iter().map(str::to_ascii_lowercase).collect();
+        if let Some(other) = names.iter().find(|name| !known.contains(&name.as_str())) {
             return Err(wrong(format!("`{other}` is no column of this list")));
         }
         let place = |name: &str| {
-            let mut places = header.iter().enumerate().filter(|(_, it)| *it == name);
+            let mut places = names.iter().enumerate().filter(|(_, it)| *it == name);
             let first = places.next().map(|(place, _)| place);
             match places.next() {
                 None => Ok(first),
@@ -79,34 +94,22 @@ impl Columns {
         })
     }
 
-    fn read(&self, line: u64, record: &StringRecord, now: Timestamp) -> Result<Row, Mistake> {
+    /// Reads a row; none if there is nothing of it to issue.
+    fn read(
+        &self,
+        line: u64,
+        record: &StringRecord,
+        now: Timestamp,
+    ) -> Result<Option<Row>, Mistake> {
         let wrong = |what: String| Mistake::new(line, what);
         let text = |place: usize| record.get(place).unwrap_or_default();
         let given = |place: Option<usize>| place.map(text).filter(|text| !text.is_empty());
-        let account = text(self.account);
-        let account: AccountId = account
-            .parse()
-            .map_err(|error| wrong(format!("the account `{account}`: {error}")))?;
-        if account.kind() == AccountKind::Issuer {
-            return Err(wrong(format!(
-                "`{account}` is an issuer: what is issued comes from it"
-            )));
-        }
-        let asset = text(self.asset);
-        let asset = asset
-            .parse()
-            .map_err(|error| wrong(format!("the asset `{asset}`: {error}")))?;
-        let amount = text(self.amount);
-        let units = amount
-            .parse()
-            .ok()
-            .filter(|_| amount.bytes().all(|byte| byte.is_ascii_digit()));
-        let amount = units.and_then(Amount::new).ok_or_else(|| {
-            wrong(format!(
-                "`{amount}` is no whole number from 1 to 9007199254740991"
-            ))
-        })?;
-        let effective_at = given(self.date).map(|text| date(text, now)).transpose();
+        let account = fields::account(text(self.account)).map_err(wrong)?;
+        let asset = fields::asset(text(self.asset)).map_err(wrong)?;
+        let Some(amount) = fields::amount(text(self.amount)).map_err(wrong)? else {
+            return Ok(None);
+        };
+        let effective_at = given(self.date).map(|text| fields::date(text, now));
         let memo = given(self.memo).map(str::to_owned);
         if memo
             .as_ref()
@@ -116,75 +119,131 @@ impl Columns {
                 "a memo has {MEMO_CHARS_MAX} characters at most"
             )));
         }
-        Ok(Row {
+        Ok(Some(Row {
             line,
             account,
             asset,
             amount,
-            effective_at: effective_at.map_err(wrong)?,
+            effective_at: effective_at.transpose().map_err(wrong)?,
             memo,
-        })
+        }))
     }
 }
 
-/// A day (its beginning, in UTC), or a moment with its zone.
-fn date(text: &str, now: Timestamp) -> Result<Timestamp, String> {
-    let day = text
-        .parse::<jiff::civil::Date>()
-        .ok()
-        .filter(|_| text.len() == "2024-12-31".len());
-    let moment = match day {
-        Some(day) => day.to_zoned(TimeZone::UTC).map(|zoned| zoned.timestamp()),
-        None => text.parse::<jiff::Timestamp>(),
-    };
-    let form = "a date is 2024-12-31 or 2024-12-31T18:30:00Z";
-    let moment = moment.map_err(|_| format!("`{text}` is none: {form}"))?;
-    let since = u64::try_from(moment.as_millisecond());
-    let moment = Timestamp(since.map_err(|_| format!("`{text}` is before 1970"))?);
-    if moment > now {
-        return Err(format!(
-            "`{text}` is in the future, and nothing is kept for later"
-        ));
-    }
-    Ok(moment)
+/// Reads a list, or says all that is wrong with it. Rows of one account and asset are summed, or wrong.
+pub(super) fn read(bytes: &[u8], now: Timestamp, sum: bool) -> Result<List, Vec<Mistake>> {
+    read_up_to(ROWS_MAX, bytes, now, sum)
 }
 
-/// Reads a list, or says all that is wrong with it.
-pub(super) fn read(bytes: &[u8], now: Timestamp) -> Result<Vec<Row>, Vec<Mistake>> {
-    read_up_to(ROWS_MAX, bytes, now)
-}
-
-fn read_up_to(rows_max: usize, bytes: &[u8], now: Timestamp) -> Result<Vec<Row>, Vec<Mistake>> {
+fn read_up_to(
+    rows_max: usize,
+    bytes: &[u8],
+    now: Timestamp,
+    sum: bool,
+) -> Result<List, Vec<Mistake>> {
     // Spreadsheets begin a text with a mark of its encoding.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(bytes);
+    let mut reader = ReaderBuilder::new()
+        .trim(Trim::All)
+        .delimiter(delimiter(bytes))
+        .from_reader(bytes);
     let header = reader.headers().map_err(|error| vec![unreadable(&error)])?;
     let columns = Columns::of(header).map_err(|mistake| vec![mistake])?;
-    let (mut rows, mut mistakes) = (Vec::new(), Vec::new());
+    let (mut list, mut mistakes) = (Merged::new(sum), Vec::new());
     for record in reader.records() {
-        let row = record
+        let read = record
             .map_err(|error| unreadable(&error))
             .and_then(|record| {
                 let line = record.position().map_or(0, csv::Position::line);
-                columns.read(line, &record, now)
+                list.add(columns.read(line, &record, now)?)?;
+                if list.read > rows_max {
+                    let what = format!("a list has {rows_max} rows at most; split it");
+                    return Err(Mistake::new(line, what));
+                }
+                Ok(())
             });
-        match row {
-            Ok(row) => rows.push(row),
-            Err(mistake) => mistakes.push(mistake),
-        }
-        if rows.len() > rows_max {
-            let line = rows.last().map_or(0, |row| row.line);
-            mistakes.push(Mistake::new(
-                line,
-                format!("a list has {rows_max} rows at most; split it"),
-            ));
+        mistakes.extend(read.err());
+        if list.read > rows_max {
             break;
         }
     }
     if mistakes.is_empty() {
-        Ok(rows)
+        Ok(list.list)
     } else {
         Err(mistakes)
+    }
+}
+
+/// The delimiter of a list: the one that its first line has most of.
+fn delimiter(bytes: &[u8]) -> u8 {
+    let first = bytes.split(|byte| *byte == b'\n').next().unwrap_or(bytes);
+    let count = |delimiter: u8| first.split(|byte| *byte == delimiter).count();
+    let mut found = DELIMITERS[0];
+    for delimiter in DELIMITERS {
+        if count(delimiter) > count(found) {
+            found = delimiter;
+        }
+    }
+    found
+}
+
+/// Rows so far, each account once with each asset.
+struct Merged {
+    sum: bool,
+    /// Rows that were read, of nothing or not.
+    read: usize,
+    places: HashMap<(AccountId, AssetId), usize>,
+    list: List,
+}
+
+impl Merged {
+    fn new(sum: bool) -> Self {
+        Self {
+            sum,
+            read: 0,
+            places: HashMap::new(),
+            list: List {
+                rows: Vec::new(),
+                zeros: 0,
+            },
+        }
+    }
+
+    fn add(&mut self, row: Option<Row>) -> Result<(), Mistake> {
+        self.read += 1;
+        let Some(row) = row else {
+            self.list.zeros += 1;
+            return Ok(());
+        };
+        let name = (row.account.clone(), row.asset.clone());
+        let before = self.places.get(&name).copied();
+        let Some(first) = before.and_then(|place| self.list.rows.get_mut(place)) else {
+            self.places.insert(name, self.list.rows.len());
+            self.list.rows.push(row);
+            return Ok(());
+        };
+        if !self.sum {
+            let (account, asset, line) = (&row.account, &row.asset, first.line);
+            let what = format!(
+                "`{account}` has {asset} in line {line} already; put both into one line, or say --sum"
+            );
+            return Err(Mistake::new(row.line, what));
+        }
+        let sum = first.amount.get().checked_add(row.amount.get());
+        let sum = sum.and_then(Amount::new);
+        first.amount = sum.ok_or_else(|| {
+            let what = "together with the lines before it is more than 9007199254740991";
+            Mistake::new(row.line, what)
+        })?;
+        // What is not the same of all parts cannot be said of the sum.
+        first.memo = first
+            .memo
+            .take()
+            .filter(|memo| Some(memo) == row.memo.as_ref());
+        first.effective_at = first
+            .effective_at
+            .filter(|at| Some(*at) == row.effective_at);
+        Ok(())
     }
 }
 
@@ -210,7 +269,7 @@ mod tests {
     const NOW: Timestamp = Timestamp(1_767_225_600_000);
 
     fn said(list: &str) -> Vec<String> {
-        let mistakes = read(list.as_bytes(), NOW).expect_err(list);
+        let mistakes = read(list.as_bytes(), NOW, false).expect_err(list);
         mistakes
             .iter()
             .map(|it| format!("{}: {}", it.line, it.what))
@@ -222,8 +281,8 @@ mod tests {
         let list = "\u{feff}asset, memo, account, amount, date\n\
                     coin,\"from, before\",user:1, 5 ,2024-02-29\n\
                     coin,,user:2,9007199254740991,\n\
-                    coin,,user:2,1,2024-02-29T10:00:00+01:00\n";
-        let rows = read(list.as_bytes(), NOW).expect("a list");
+                    coin,,user:3,1,2024-02-29T10:00:00+01:00\n";
+        let rows = read(list.as_bytes(), NOW, false).expect("a list").rows;
         let dates: Vec<_> = rows.iter().map(|row| row.effective_at).collect();
         let day = 1_709_164_800_000;
         let nine = Timestamp(day + 9 * 3_600_000);
@@ -243,7 +302,6 @@ mod tests {
              User 1,coin,1,,\n\
              issuer:coin,coin,1,,\n\
              user:1,no coin,1,,\n\
-             user:1,coin,0,,\n\
              user:1,coin,9007199254740992,,\n\
              user:1,coin,+5,,\n\
              user:1,coin,1.5,,\n\
@@ -255,7 +313,7 @@ mod tests {
             "m".repeat(MEMO_CHARS_MAX)
         );
         let said = said(&list);
-        assert_eq!(said.len(), 12, "{said:#?}");
+        assert_eq!(said.len(), 11, "{said:#?}");
         for (said, line) in said.iter().zip(3..) {
             assert!(said.starts_with(&format!("{line}: ")), "{said}");
         }
@@ -263,12 +321,13 @@ mod tests {
 
     #[test]
     fn a_list_has_a_largest_number_of_rows() {
-        let list = |rows| format!("account,asset,amount\n{}", "user:1,coin,1\n".repeat(rows));
-        assert_eq!(
-            read_up_to(3, list(3).as_bytes(), NOW).map(|rows| rows.len()),
-            Ok(3)
-        );
-        let mistakes = read_up_to(3, list(4).as_bytes(), NOW).expect_err("one beyond");
+        let list = |rows| format!("account,asset,amount\n{}", "user:1,coin,0\n".repeat(rows));
+        let zeros = |rows: usize| {
+            let list = read_up_to(3, list(rows).as_bytes(), NOW, false);
+            list.map(|list| list.zeros)
+        };
+        assert_eq!(zeros(3), Ok(3));
+        let mistakes = zeros(4).expect_err("one beyond");
         assert_eq!(mistakes.first().map(|it| it.line), Some(5));
     }
 
@@ -286,5 +345,49 @@ mod tests {
                 "{said:?}"
             );
         }
+    }
+
+    /// However a list is saved again, its rows are the same.
+    #[test]
+    fn a_list_that_is_saved_again_has_the_same_rows() {
+        let list = "account,asset,amount,memo\nuser:1,coin,5,hello\nuser:2,coin,7,\n";
+        let rows = |list: &str| {
+            let mut rows = read(list.as_bytes(), NOW, false).expect(list).rows;
+            for row in &mut rows {
+                row.line = 0;
+            }
+            rows.sort_by(|a, b| a.account.cmp(&b.account));
+            rows
+        };
+        for again in [
+            list.replace('\n', "\r\n"),
+            format!("\u{feff}{list}"),
+            list.replace(',', ";"),
+            list.replace(',', "\t"),
+            "Account,Asset,Amount,Memo\n\"user:2\",\"coin\",\"7\",\"\"\nuser:1,coin,5,\"hello\""
+                .into(),
+            "memo,amount,asset,account\nhello,5,coin,user:1\n,7,coin,user:2\n".into(),
+        ] {
+            assert_eq!(rows(&again), rows(list), "{again}");
+        }
+    }
+
+    #[test]
+    fn a_member_stands_once_in_a_list_or_is_summed() {
+        let list = "account,asset,amount,memo\n\
+                    user:1,coin,5,a\n\
+                    user:1,gem,5,a\n\
+                    user:1,coin,6,b\n\
+                    user:1,coin,0,b\n";
+        let refused = said(list);
+        assert_eq!(refused.len(), 1, "{refused:?}");
+        assert!(refused[0].starts_with("4: ") && refused[0].contains("in line 2 already"));
+        let summed = read(list.as_bytes(), NOW, true).expect("a list");
+        let amounts: Vec<_> = summed.rows.iter().map(|row| row.amount.get()).collect();
+        assert_eq!((amounts, summed.zeros), (vec![11, 5], 1));
+        assert_eq!(summed.rows[0].memo, None);
+        let most = "account,asset,amount\nuser:1,coin,9007199254740991\nuser:1,coin,1\n";
+        let beyond = read(most.as_bytes(), NOW, true).expect_err("too much");
+        assert_eq!(beyond.first().map(|it| it.line), Some(3));
     }
 }

@@ -9,7 +9,7 @@ use super::{IssueBody, TransferBody, burn, issue, transfer};
 use crate::http::extract::Preview;
 use crate::http::render::{TransferPreview, TransferView};
 use crate::http::route::{Resource, Route};
-use crate::http::{batches, outcomes, reversals};
+use crate::http::{batches, opening, outcomes, reversals};
 
 /// What the ledger may refuse of whatever moves money.
 pub(in crate::http) const REFUSALS: &[&str] = &[
@@ -46,6 +46,7 @@ pub(in crate::http) fn routes() -> Resource {
             reversals::read_route(),
             reversals::reverse_route(),
             issue_route(),
+            opening::route(),
             burn_route(),
             outcomes::route(),
         ],

@@ -1,0 +1,235 @@
+//! Opening balances out of lists, in portions: what `bursar import --balances` asks of a file's owner.
+
+use std::collections::BTreeMap;
+
+use axum::Json as Answer;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::StatusCode;
+use bursar_ledger::{AMOUNT_MAX, AccountId, Amount, AssetId, Quota, Timestamp};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::auth::Caller;
+use super::extract::{self, Asked, Nothing, Path};
+use super::json::Json;
+use super::problem::Problem;
+use super::route::{JSON, Route};
+use super::transfers::{MEMO_CHARS_MAX, check_effective, check_text};
+use super::{Api, shapes};
+use crate::economy::{OpeningList, OpeningRow, RowOutcome};
+use crate::no_answer::NoAnswer;
+
+/// Rows in one request.
+pub(crate) const OPENING_ROWS_MAX: usize = 1_024;
+
+/// Bytes of one request.
+const OPENING_BYTES_MAX: usize = 4 << 20;
+
+/// Characters in the name of a list.
+pub(crate) const LIST_CHARS_MAX: usize = 64;
+
+pub(super) fn route() -> Route {
+    Route::post("/v1/economies/{economy}/opening-balances", bring_in)
+        .called(
+            "issue_opening_balances",
+            "Issue opening balances",
+            "What `bursar import --balances` asks of a file that is served. Each account gets what a \
+             list says of an asset once, however often it comes. Accounts that are missing are made.",
+        )
+        .needs_the_owner()
+        .body::<OpeningBody>(
+            "two_members",
+            json!({ "list": "members", "rows": [
+                { "account": "user:1", "asset": "coin", "amount": 100 },
+                { "account": "user:2", "asset": "coin", "amount": 20, "memo": "from before" },
+            ]}),
+        )
+        .or_body(
+            "check",
+            json!({ "list": "members", "dry_run": true, "rows": [
+                { "account": "user:1", "asset": "coin", "amount": 100 },
+            ]}),
+        )
+        .bytes::<OpeningBody>(JSON, OPENING_BYTES_MAX)
+        .answers::<OpeningReport>(StatusCode::OK, "One outcome for each row, in the same order.")
+        .like(json!({
+            "rows": [
+                { "outcome": "issued" },
+                { "outcome": "differs", "issued": 30 },
+            ],
+            "assets_left": { "coin": 9_007_199_254_740_861_u64 },
+            "accounts_left": 249_998,
+        }))
+        .writes()
+}
+
+/// Rows of a list.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OpeningBody {
+    /// The name of the list; each row keeps it as its `reference`.
+    #[schemars(length(min = 1, max = 64))]
+    pub(crate) list: String,
+    /// The rows. No account stands twice with the same asset.
+    #[schemars(length(min = 1, max = 1024))]
+    pub(crate) rows: Vec<OpeningRowBody>,
+    /// Whether it is only said what would become of them.
+    #[serde(default)]
+    pub(crate) dry_run: bool,
+    /// Whether a row is issued although another list has issued one for its account and asset.
+    #[serde(default)]
+    pub(crate) force: bool,
+}
+
+/// A row of a list.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OpeningRowBody {
+    #[schemars(with = "shapes::AccountName")]
+    pub(crate) account: AccountId,
+    #[schemars(with = "shapes::AssetName")]
+    pub(crate) asset: AssetId,
+    #[schemars(with = "shapes::Amount")]
+    pub(crate) amount: Amount,
+    /// When it was so, elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<shapes::Timestamp>")]
+    pub(crate) effective_at: Option<Timestamp>,
+    /// Why, for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub(crate) memo: Option<String>,
+}
+
+/// What has become of rows, or would.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub(crate) struct OpeningReport {
+    /// One outcome for each row.
+    pub(crate) rows: Vec<RowReport>,
+    /// How much may still be issued of each asset that the rows name and that is there.
+    #[schemars(with = "BTreeMap<String, shapes::Limit>")]
+    pub(crate) assets_left: BTreeMap<AssetId, u64>,
+    /// How many accounts may still be made.
+    #[schemars(with = "shapes::Limit")]
+    pub(crate) accounts_left: u64,
+}
+
+/// What has become of a row, or would.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", tag = "outcome")]
+pub(crate) enum RowReport {
+    /// A dry run: it can be issued.
+    Ready {
+        /// Whether its account is made for it.
+        makes_account: bool,
+    },
+    /// It is issued now.
+    Issued,
+    /// This list had it issued before.
+    Done,
+    /// This list had it issued before, with another amount; nothing has moved.
+    Differs {
+        /// What was issued.
+        #[schemars(with = "shapes::Amount")]
+        issued: u64,
+    },
+    /// Another list had a row of this account and asset issued; nothing has moved.
+    Elsewhere {
+        /// The name of that list.
+        list: String,
+        /// What was issued.
+        #[schemars(with = "shapes::Amount")]
+        issued: u64,
+    },
+    /// The ledger refuses it.
+    Refused {
+        /// Why.
+        detail: String,
+    },
+}
+
+impl From<RowOutcome> for RowReport {
+    fn from(outcome: RowOutcome) -> Self {
+        match outcome {
+            RowOutcome::Ready { makes_account } => Self::Ready { makes_account },
+            RowOutcome::Issued => Self::Issued,
+            RowOutcome::Done => Self::Done,
+            RowOutcome::Differs { issued } => Self::Differs { issued },
+            RowOutcome::Elsewhere { list, issued } => Self::Elsewhere { list, issued },
+            RowOutcome::Refused { detail } => Self::Refused { detail },
+        }
+    }
+}
+
+/// `POST …/opening-balances`. It needs no idempotency key: each row has its own.
+async fn bring_in(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(economy): Path<String>,
+    _: Asked<Nothing>,
+    body: Body,
+) -> Result<Answer<OpeningReport>, Problem> {
+    caller.require_owner()?;
+    let economy = extract::economy(&economy)?;
+    let bytes = extract::read(body, OPENING_BYTES_MAX).await?;
+    let body: OpeningBody = Json::parse(&bytes)?.read()?;
+    caller.unchanged(&api)?;
+    check(&body, api.bursar.now())?;
+    let dry_run = body.dry_run;
+    let rows = body.rows.into_iter().map(|row| OpeningRow {
+        account: row.account,
+        asset: row.asset,
+        amount: row.amount,
+        effective_at: row.effective_at,
+        memo: row.memo,
+    });
+    let list = OpeningList {
+        economy: economy.clone(),
+        list: body.list,
+        rows: rows.collect(),
+        force: body.force,
+    };
+    let assets: Vec<AssetId> = list.rows.iter().map(|row| row.asset.clone()).collect();
+    let outcomes = if dry_run {
+        api.bursar.check_opening(list).await?
+    } else {
+        api.bursar.issue_opening(list).await?
+    };
+    let state = api.bursar.state();
+    let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
+    let left = |asset: AssetId| {
+        let known = books.asset(&asset)?;
+        let most = known.max_supply.map_or(AMOUNT_MAX, |most| most.get());
+        let supply = u64::try_from(books.supply(&asset)).unwrap_or_default();
+        Some((asset, most.saturating_sub(supply)))
+    };
+    Ok(Answer(OpeningReport {
+        rows: outcomes.into_iter().map(Into::into).collect(),
+        assets_left: assets.into_iter().filter_map(left).collect(),
+        accounts_left: books.quota(Quota::Accounts).saturating_sub(
+            books
+                .used(Quota::Accounts, api.bursar.now())
+                .unwrap_or_default(),
+        ),
+    }))
+}
+
+fn check(body: &OpeningBody, now: Timestamp) -> Result<(), Problem> {
+    let chars = body.list.chars().count();
+    if !(1..=LIST_CHARS_MAX).contains(&chars) || body.list.chars().any(char::is_control) {
+        let detail = format!("a list has a name of 1 to {LIST_CHARS_MAX} characters that print");
+        return Err(Problem::malformed("/list", detail));
+    }
+    if !(1..=OPENING_ROWS_MAX).contains(&body.rows.len()) {
+        let detail = format!("1 to {OPENING_ROWS_MAX} rows");
+        return Err(Problem::malformed("/rows", detail));
+    }
+    for (place, row) in body.rows.iter().enumerate() {
+        let within = |problem: Problem| problem.within(&format!("/rows/{place}"));
+        check_text("/memo", row.memo.as_ref(), MEMO_CHARS_MAX).map_err(within)?;
+        check_effective(row.effective_at, now).map_err(within)?;
+    }
+    Ok(())
+}
