@@ -83,4 +83,4 @@ mod webhooks;
 mod webhooks_broken;
 mod webhooks_changed;
 mod webhooks_noted;
-
+mod wrong_usage;
