@@ -59,7 +59,7 @@ mod malformed;
 mod manifests;
 mod museum;
 mod openapi;
-
+mod operations;
 mod properties;
 mod quotas;
 mod race;

@@ -376,16 +376,21 @@ pub(crate) struct Process {
 impl Process {
     /// Serves a file on a free port.
     pub(crate) fn serve(file: &Path) -> Self {
-        Self::start(file, Stdio::null(), &[])
+        Self::run(binary(), file)
+    }
+
+    /// The same, by a program that starts the binary.
+    pub(crate) fn run(program: &Path, file: &Path) -> Self {
+        Self::start(program, file, Stdio::null(), &[])
     }
 
     /// The same, with further options, and with its log in a file.
     pub(crate) fn logging(file: &Path, log: File, options: &[&str]) -> Self {
-        Self::start(file, log.into(), options)
+        Self::start(binary(), file, log.into(), options)
     }
 
-    fn start(file: &Path, log: Stdio, options: &[&str]) -> Self {
-        let mut child = Command::new(binary())
+    fn start(program: &Path, file: &Path, log: Stdio, options: &[&str]) -> Self {
+        let mut child = Command::new(program)
             .args(["serve", "--listen", "127.0.0.1:0", "--db"])
             .arg(file)
             .args(options)
@@ -442,8 +447,12 @@ impl Process {
 
     /// Sends SIGTERM.
     pub(crate) fn terminate(&self) {
-        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
-        kill_process(pid, Signal::TERM).unwrap();
+        kill_process(self.pid(), Signal::TERM).unwrap();
+    }
+
+    /// The process.
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap()
     }
 
     /// Its exit code, once it ends by itself; waited for up to a minute.
