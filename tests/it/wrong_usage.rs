@@ -302,6 +302,11 @@ const LISTS: &[Mistake] = &[
         "3 lines cannot be; nothing was issued",
     ),
     (
+        "import guild.db --economy guild --balances asset.csv",
+        1,
+        "line 2: ",
+    ),
+    (
         "import other.db --economy guild --balances good.csv",
         1,
         "a database of another program",

@@ -42,7 +42,7 @@ pub use conflicts::ConflictCount;
 use conflicts::Conflicts;
 use followers::FollowerReads;
 use nonces::Nonces;
-pub use opening::{OpeningList, OpeningRow, RowOutcome};
+pub use opening::{OpeningList, OpeningRow, RowOutcome, check_closed};
 use switch_off::Breakers;
 
 /// How long an answer is waited for. A commit takes milliseconds; beyond this something is wrong,

@@ -13,6 +13,9 @@ use crate::cancel::Cancel;
 use crate::error::StorageError;
 use crate::journal::{FileJournal, Journal};
 use crate::lock::{FileLock, Tail, canonical};
+use crate::reader::Readers;
+use crate::record::Stored;
+use crate::request::IdempotencyKey;
 use crate::state::State;
 use crate::submission::Render;
 
@@ -42,6 +45,39 @@ pub fn audit_file(
 pub fn load_file(lock: &FileLock) -> Result<State, StorageError> {
     lock.check_log()?;
     audit::load(lock.database())
+}
+
+/// A file that no process has open, to look at. It stays locked for as long as this lives, and nothing of it
+/// changes.
+pub struct ClosedFile {
+    state: State,
+    readers: Readers,
+    _lock: FileLock,
+}
+
+impl ClosedFile {
+    /// Opens a file that must be there.
+    pub fn open(lock: FileLock) -> Result<Self, StorageError> {
+        Ok(Self {
+            state: load_file(&lock)?,
+            readers: Readers::open(lock.database(), 1)?,
+            _lock: lock,
+        })
+    }
+
+    /// The state that the file is in.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The committed answer to a key.
+    pub fn stored(
+        &self,
+        economy: &EconomyId,
+        key: &IdempotencyKey,
+    ) -> Result<Option<Stored>, StorageError> {
+        self.readers.stored(economy, key.as_str())
+    }
 }
 
 /// Makes a copy of a file that no process has open, at a path where nothing is.

@@ -77,7 +77,7 @@ pub use audit::{
 pub use backup::{BACKUP_WAL_BYTES_MAX, BackupError, BackupPlan, BackupReport};
 pub use by_account::{PastBalances, PastQuery};
 pub use cancel::Cancel;
-pub use closed::{audit_file, back_up_file, export_file, import_file, load_file};
+pub use closed::{ClosedFile, audit_file, back_up_file, export_file, import_file, load_file};
 pub use delivery::{DEAD_LETTERS_MAX, DeadLetter, Delivery, DeliveryError, WebhookPlace};
 pub use error::{Failure, NotOurs, StorageError};
 pub use events::{EVENTS_MAX, Event, EventRange};

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use bursar_host::Limits;
 use bursar_ledger::EconomyId;
-use bursar_storage::{Importing, State, import_file, load_file};
+use bursar_storage::{ClosedFile, Importing, State, import_file};
 use clap::Args;
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -26,7 +26,8 @@ use crate::http::render;
 use crate::serve::{Ended, STOP_PATIENCE, Server, Setup};
 use crate::webhooks::WebhookSetup;
 use crate::{clock, random};
-use balances::{Meant, Opening, bring_in};
+use balances::{Checked, Meant, Opening, issue, plan};
+use list::Row;
 
 /// Bring an economy into a file, or opening balances into an economy.
 ///
@@ -119,19 +120,33 @@ fn import_balances(
     check_there(&file)?;
     let opening = Opening::read(list, economy, meant, clock::system()())?;
     block_on(async {
-        match access(&file)? {
+        let mut checked = match access(&file)? {
             Access::Theirs(client) => {
                 let mut client = client.with_patience(LONG_PATIENCE);
                 check_open(&mut client, &opening).await?;
-                bring_in(client, &opening).await
+                Checked::Served(client)
             }
             Access::Ours(lock) => {
-                // What can be told from the file is told before anything of it changes.
-                check_file(&load_file(&lock).map_err(CommandError::new)?, &opening)?;
-                drop(lock);
-                served_meanwhile(file, &opening).await
+                let closed = ClosedFile::open(lock).map_err(CommandError::new)?;
+                check_file(closed.state(), &opening)?;
+                Checked::Closed(closed)
+            }
+        };
+        let plan = plan(&mut checked, &opening).await?;
+        if opening.dry_run {
+            return Ok(());
+        }
+        match checked {
+            _ if plan.ahead.is_empty() => {}
+            Checked::Served(mut client) => issue(&mut client, &opening, &plan.ahead).await?,
+            Checked::Closed(closed) => {
+                drop(closed);
+                served_meanwhile(file, &opening, &plan.ahead).await?;
             }
         }
+        let (rows, accounts) = (plan.ahead.len(), plan.accounts);
+        style::say(format!("{rows} rows issued, {accounts} accounts made"));
+        Ok::<_, CommandError>(())
     })??;
     Ok(ExitCode::SUCCESS)
 }
@@ -173,7 +188,11 @@ fn takes_something_in(opening: &Opening, status: &str) -> Result<(), CommandErro
 
 /// A file that nobody serves is served for this, to nobody else: so that the balances come in on the
 /// same way as any request.
-async fn served_meanwhile(file: PathBuf, opening: &Opening) -> Result<(), CommandError> {
+async fn served_meanwhile(
+    file: PathBuf,
+    opening: &Opening,
+    rows: &[Row],
+) -> Result<(), CommandError> {
     let setup = Setup {
         database: file.clone(),
         listen: None,
@@ -190,15 +209,10 @@ async fn served_meanwhile(file: PathBuf, opening: &Opening) -> Result<(), Comman
         stop_patience: STOP_PATIENCE,
     };
     let server = Server::start(setup).await.map_err(CommandError::new)?;
-    if let Some(key) = server.admin_key() {
-        style::remark(format!(
-            "This file has no key yet. Its admin key is shown once, now: {key}"
-        ));
-    }
     let (stop, stopped) = oneshot::channel::<()>();
     let running = tokio::spawn(server.run(async { drop(stopped.await) }));
     let done = match access(&file) {
-        Ok(Access::Theirs(client)) => bring_in(*client, opening).await,
+        Ok(Access::Theirs(mut client)) => issue(&mut client, opening, rows).await,
         Ok(Access::Ours(_)) => Err(CommandError::new("the file was given up; try again")),
         Err(error) => Err(error),
     };

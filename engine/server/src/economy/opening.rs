@@ -3,15 +3,18 @@
 //! came from.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use bursar_ledger::{
-    AccountId, AccountPatch, Act, Amount, AssetId, Digest, EconomyId, IssueRequest, Timestamp,
+    AccountId, AccountPatch, Act, Amount, AssetId, Books, Digest, EconomyId, IssueRequest,
+    Timestamp,
 };
 use bursar_storage::{
-    Answer, IdempotencyKey, KEY_CHARS_MAX, Request, Storage, StorageError, Stored,
+    Answer, ClosedFile, IdempotencyKey, KEY_CHARS_MAX, Render, Request, StorageError, Stored,
 };
 use serde_json::{Map, Value, json};
 
+use super::preview::would_be;
 use super::{Asking, Bursar};
 use crate::no_answer::NoAnswer;
 use crate::random;
@@ -94,23 +97,16 @@ struct Planned {
     asks: Vec<(Asking, Act)>,
 }
 
+/// The answer that is kept under a key.
+type Lookup<'a> = dyn FnMut(&IdempotencyKey) -> Result<Option<Stored>, StorageError> + 'a;
+
 impl Bursar {
     /// Says what would become of each row now, each after those before it. Nothing is written.
     pub async fn check_opening(&self, list: OpeningList) -> Result<Vec<RowOutcome>, NoAnswer> {
         let economy = list.economy.clone();
-        let (mut outcomes, planned) = self.plan_opening(list).await?;
-        let acts = planned.iter().flat_map(|row| &row.asks);
-        let acts = acts.map(|(_, act)| act.clone()).collect();
-        let mut answers = self.preview_all(&economy, acts).await?.into_iter();
-        for row in planned {
-            let ready = RowOutcome::Ready {
-                makes_account: row.makes_account,
-            };
-            let answers = answers.by_ref().take(row.asks.len());
-            let outcome = answers.map(Ok).fold(ready, outcome_after);
-            settle(&mut outcomes, row.place, outcome);
-        }
-        Ok(outcomes)
+        let (outcomes, planned) = self.plan_opening(list).await?;
+        let answers = self.preview_all(&economy, acts_of(&planned)).await?;
+        Ok(judged(outcomes, planned, answers))
     }
 
     /// Issues each row that was not yet. An answer that is missing may come by asking again.
@@ -135,38 +131,58 @@ impl Bursar {
         Ok(outcomes)
     }
 
-    /// What has become of rows already, and what is to be sent for the others.
     async fn plan_opening(
         &self,
         list: OpeningList,
     ) -> Result<(Vec<RowOutcome>, Vec<Planned>), NoAnswer> {
         let state = self.state();
         let books = state.books(&list.economy).ok_or(NoAnswer::NoEconomy)?;
-        let missing: BTreeSet<AccountId> = { list.rows.iter() }
-            .filter(|row| books.account(&row.account).is_none())
-            .map(|row| row.account.clone())
-            .collect();
-        self.read(move |storage| {
-            let mut missing = missing;
-            let (mut outcomes, mut planned) = (Vec::new(), Vec::new());
-            for (place, row) in list.rows.iter().enumerate() {
-                match list.look_up(storage, row)? {
-                    Known::Settled(outcome) => outcomes.push(outcome),
-                    Known::Unsent(key) => {
-                        let makes_account = missing.remove(&row.account);
-                        outcomes.push(RowOutcome::Ready { makes_account });
-                        planned.push(Planned {
-                            place,
-                            makes_account,
-                            asks: list.asks(row, key, makes_account),
-                        });
-                    }
-                }
-            }
-            Ok((outcomes, planned))
-        })
-        .await
+        let books = Arc::clone(books);
+        self.read(move |storage| list.plan(&books, &mut |key| storage.stored(&list.economy, key)))
+            .await
     }
+}
+
+/// Says what would become of each row of a list in a file that nobody serves.
+pub fn check_closed(
+    file: &ClosedFile,
+    list: &OpeningList,
+    render: Render,
+    now: Timestamp,
+) -> Result<Vec<RowOutcome>, NoAnswer> {
+    let books = file.state().books(&list.economy);
+    let books = books.ok_or(NoAnswer::NoEconomy)?;
+    let (outcomes, planned) = list.plan(books, &mut |key| file.stored(&list.economy, key))?;
+    let (mut books, mut answers) = (Books::clone(books), Vec::new());
+    for act in &acts_of(&planned) {
+        let (answer, after) = would_be(render, now, &list.economy, books, act);
+        answers.push(answer);
+        books = after;
+    }
+    Ok(judged(outcomes, planned, answers))
+}
+
+fn acts_of(planned: &[Planned]) -> Vec<Act> {
+    let asks = planned.iter().flat_map(|row| &row.asks);
+    asks.map(|(_, act)| act.clone()).collect()
+}
+
+/// The outcomes of rows, by the answers to what would be sent for them.
+fn judged(
+    mut outcomes: Vec<RowOutcome>,
+    planned: Vec<Planned>,
+    answers: Vec<Answer>,
+) -> Vec<RowOutcome> {
+    let mut answers = answers.into_iter();
+    for row in planned {
+        let ready = RowOutcome::Ready {
+            makes_account: row.makes_account,
+        };
+        let answers = answers.by_ref().take(row.asks.len());
+        let outcome = answers.map(Ok).fold(ready, outcome_after);
+        settle(&mut outcomes, row.place, outcome);
+    }
+    outcomes
 }
 
 fn settle(outcomes: &mut [RowOutcome], place: usize, outcome: RowOutcome) {
@@ -194,17 +210,42 @@ fn outcome_after(outcome: RowOutcome, answer: Result<Answer, NoAnswer>) -> RowOu
 }
 
 impl OpeningList {
+    /// What has become of rows already, and what is to be sent for the others.
+    fn plan(
+        &self,
+        books: &Books,
+        stored: &mut Lookup<'_>,
+    ) -> Result<(Vec<RowOutcome>, Vec<Planned>), StorageError> {
+        let (mut outcomes, mut planned) = (Vec::new(), Vec::new());
+        let mut made = BTreeSet::new();
+        for (place, row) in self.rows.iter().enumerate() {
+            match self.look_up(stored, row)? {
+                Known::Settled(outcome) => outcomes.push(outcome),
+                Known::Unsent(key) => {
+                    let makes_account =
+                        books.account(&row.account).is_none() && made.insert(&row.account);
+                    outcomes.push(RowOutcome::Ready { makes_account });
+                    planned.push(Planned {
+                        place,
+                        makes_account,
+                        asks: self.asks(row, key, makes_account),
+                    });
+                }
+            }
+        }
+        Ok((outcomes, planned))
+    }
+
     /// What is known of a row by the keys that it may have been sent under.
-    fn look_up(&self, storage: &Storage, row: &OpeningRow) -> Result<Known, StorageError> {
-        let mut stored = |key: &IdempotencyKey| storage.stored(&self.economy, key);
-        let before = match done_or_key(&base_key(row), &mut stored)? {
+    fn look_up(&self, stored: &mut Lookup<'_>, row: &OpeningRow) -> Result<Known, StorageError> {
+        let before = match done_or_key(&base_key(row), stored)? {
             Ok(key) => return Ok(Known::Unsent(key)),
             Err(stored) => Before::of(&stored),
         };
         if before.list == self.list {
             return Ok(Known::Settled(before.outcome(row)));
         }
-        match done_or_key(&format!("{}/{}", base_key(row), self.list), &mut stored)? {
+        match done_or_key(&format!("{}/{}", base_key(row), self.list), stored)? {
             Ok(key) if self.force => Ok(Known::Unsent(key)),
             Ok(_) => Ok(Known::Settled(RowOutcome::Elsewhere {
                 list: before.list,
@@ -297,7 +338,7 @@ impl Before {
 /// way of a row once is not in its way for ever.
 fn done_or_key(
     text: &str,
-    stored: &mut dyn FnMut(&IdempotencyKey) -> Result<Option<Stored>, StorageError>,
+    stored: &mut Lookup<'_>,
 ) -> Result<Result<IdempotencyKey, Stored>, StorageError> {
     let mut refusals = 0;
     loop {

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use bursar_ledger::{Act, Books, CallRequest, EconomyId, Timestamp};
-use bursar_storage::{Answer, Recorded};
+use bursar_storage::{Answer, Recorded, Render};
 use bursar_workbench::Workbench;
 use serde_json::Value;
 
@@ -93,30 +93,40 @@ impl Bursar {
 
     /// What an act would come to in these books, and the books after it.
     fn would_be(&self, economy: &EconomyId, books: Books, act: &Act) -> (Answer, Books) {
-        let at = self.now();
-        let mut bench = Workbench::over(books, at);
-        let verdict = bench.act(act);
-        let books = bench.into_books();
-        let rendered = (self.parts.render)(&Recorded {
-            economy,
-            books: Some(&books),
-            seq: books.seq(),
-            recorded_at: at,
-            act,
-            verdict: &verdict,
-        });
-        let answer = Answer {
-            // Nothing is created.
-            status: if rendered.status == 201 {
-                200
-            } else {
-                rendered.status
-            },
-            body: marked(&rendered.body).into(),
-            replayed: false,
-        };
-        (answer, books)
+        would_be(self.parts.render, self.now(), economy, books, act)
     }
+}
+
+/// What an act would come to in some books at a moment, and the books after it.
+pub(super) fn would_be(
+    render: Render,
+    at: Timestamp,
+    economy: &EconomyId,
+    books: Books,
+    act: &Act,
+) -> (Answer, Books) {
+    let mut bench = Workbench::over(books, at);
+    let verdict = bench.act(act);
+    let books = bench.into_books();
+    let rendered = render(&Recorded {
+        economy,
+        books: Some(&books),
+        seq: books.seq(),
+        recorded_at: at,
+        act,
+        verdict: &verdict,
+    });
+    let answer = Answer {
+        // Nothing is created.
+        status: if rendered.status == 201 {
+            200
+        } else {
+            rendered.status
+        },
+        body: marked(&rendered.body).into(),
+        replayed: false,
+    };
+    (answer, books)
 }
 
 /// The answer without what only a record has, and with a word that it is none. Its draws were made

@@ -6,7 +6,7 @@ use axum::Json as Answer;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
-use bursar_ledger::{AMOUNT_MAX, AccountId, Amount, AssetId, Quota, Timestamp};
+use bursar_ledger::{AMOUNT_MAX, AccountId, Amount, AssetId, Books, Limit, Quota, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -199,21 +199,32 @@ async fn bring_in(
     };
     let state = api.bursar.state();
     let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
-    let left = |asset: AssetId| {
-        let known = books.asset(&asset)?;
-        let most = known.max_supply.map_or(AMOUNT_MAX, |most| most.get());
-        let supply = u64::try_from(books.supply(&asset)).unwrap_or_default();
-        Some((asset, most.saturating_sub(supply)))
-    };
-    Ok(Answer(OpeningReport {
-        rows: outcomes.into_iter().map(Into::into).collect(),
-        assets_left: assets.into_iter().filter_map(left).collect(),
-        accounts_left: books.quota(Quota::Accounts).saturating_sub(
-            books
-                .used(Quota::Accounts, api.bursar.now())
-                .unwrap_or_default(),
-        ),
-    }))
+    let report = OpeningReport::of(outcomes, books, assets, api.bursar.now());
+    Ok(Answer(report))
+}
+
+impl OpeningReport {
+    /// The outcomes of rows, with what books leave room for.
+    pub(crate) fn of(
+        outcomes: Vec<RowOutcome>,
+        books: &Books,
+        assets: Vec<AssetId>,
+        now: Timestamp,
+    ) -> Self {
+        let left = |asset: AssetId| {
+            let known = books.asset(&asset)?;
+            let most = known.max_supply.map_or(AMOUNT_MAX, Limit::get);
+            let supply = u64::try_from(books.supply(&asset)).unwrap_or_default();
+            Some((asset, most.saturating_sub(supply)))
+        };
+        Self {
+            rows: outcomes.into_iter().map(Into::into).collect(),
+            assets_left: assets.into_iter().filter_map(left).collect(),
+            accounts_left: books
+                .quota(Quota::Accounts)
+                .saturating_sub(books.used(Quota::Accounts, now).unwrap_or_default()),
+        }
+    }
 }
 
 fn check(body: &OpeningBody, now: Timestamp) -> Result<(), Problem> {

@@ -6,14 +6,17 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use bursar_ledger::{AssetId, EconomyId, Timestamp};
+use bursar_storage::ClosedFile;
 
 use super::list::{self, List, Mistake, Row};
 use super::{CommandError, detail, style};
 use crate::client::Client;
+use crate::clock;
 use crate::commands::input;
 use crate::commands::progress::progress_each;
+use crate::economy::{OpeningList, OpeningRow, check_closed};
 use crate::http::{
-    LIST_CHARS_MAX, OPENING_ROWS_MAX, OpeningBody, OpeningReport, OpeningRowBody, RowReport,
+    LIST_CHARS_MAX, OPENING_ROWS_MAX, OpeningBody, OpeningReport, OpeningRowBody, RowReport, render,
 };
 
 /// Bytes of a list.
@@ -32,7 +35,7 @@ pub(super) struct Opening {
     name: String,
     pub(super) list: List,
     force: bool,
-    dry_run: bool,
+    pub(super) dry_run: bool,
 }
 
 /// How a list is meant.
@@ -99,54 +102,62 @@ fn tell(mistakes: &[Mistake]) {
     }
 }
 
-/// Checks all rows, then has each issued that was not yet.
-pub(super) async fn bring_in(mut client: Client, opening: &Opening) -> Result<(), CommandError> {
+/// The file that a list is checked against.
+pub(super) enum Checked {
+    /// Its owner is asked.
+    Served(Client),
+    /// Nobody serves it.
+    Closed(ClosedFile),
+}
+
+/// Checks all rows, and says what is to be done. Nothing changes.
+pub(super) async fn plan(file: &mut Checked, opening: &Opening) -> Result<Plan, CommandError> {
     if opening.list.zeros > 0 {
         let zeros = opening.list.zeros;
         style::remark(format!("{zeros} rows of 0 are left out"));
     }
-    let plan = check(&mut client, opening).await?;
+    let plan = check(file, opening).await?;
     if plan.done > 0 {
         let done = plan.done;
         style::remark(format!(
             "{done} rows of this list were issued before, and stay as they are"
         ));
     }
-    let (rows, accounts) = (plan.ahead.len(), plan.accounts);
     if opening.dry_run {
         for (asset, sum) in &plan.sums {
             style::say(format!("{sum} {asset} would be issued"));
         }
+        let (rows, accounts) = (plan.ahead.len(), plan.accounts);
         style::say(format!(
             "{rows} rows would be issued, {accounts} accounts made; nothing has changed"
         ));
-        return Ok(());
     }
-    issue(&mut client, opening, &plan.ahead).await?;
-    style::say(format!("{rows} rows issued, {accounts} accounts made"));
-    Ok(())
+    Ok(plan)
 }
 
 /// What is to be done of a list.
 #[derive(Default)]
-struct Plan {
+pub(super) struct Plan {
     /// Rows that are still to be issued.
-    ahead: Vec<Row>,
+    pub(super) ahead: Vec<Row>,
     /// Rows that were issued before.
     done: u64,
     /// Accounts that are made for them.
-    accounts: u64,
+    pub(super) accounts: u64,
     /// How much is issued.
     sums: BTreeMap<AssetId, u64>,
 }
 
 /// Has the owner of the file check all rows, in portions; what adds up over portions is checked here.
-async fn check(client: &mut Client, opening: &Opening) -> Result<Plan, CommandError> {
+async fn check(file: &mut Checked, opening: &Opening) -> Result<Plan, CommandError> {
     let (mut plan, mut mistakes) = (Plan::default(), Vec::new());
     let mut shown = progress_each("rows", "checked", ROWS_A_LINE);
     let (rows, mut checked) = (&opening.list.rows, 0);
     for portion in rows.chunks(OPENING_ROWS_MAX) {
-        let report = ask(client, opening, portion, true).await?;
+        let report = match file {
+            Checked::Served(client) => ask(client, opening, portion, true).await?,
+            Checked::Closed(file) => look(file, opening, portion)?,
+        };
         for (row, outcome) in portion.iter().zip(&report.rows) {
             match judge(row, outcome, &mut plan) {
                 Ok(()) => {}
@@ -223,7 +234,11 @@ impl Plan {
 }
 
 /// Has the owner of the file issue rows that were checked, in portions.
-async fn issue(client: &mut Client, opening: &Opening, rows: &[Row]) -> Result<(), CommandError> {
+pub(super) async fn issue(
+    client: &mut Client,
+    opening: &Opening,
+    rows: &[Row],
+) -> Result<(), CommandError> {
     let mut refused = Vec::new();
     let mut shown = progress_each("rows", "issued", ROWS_A_LINE);
     let mut issued = 0;
@@ -246,6 +261,29 @@ async fn issue(client: &mut Client, opening: &Opening, rows: &[Row]) -> Result<(
          right, run the same command again: no row is issued twice",
         refused.len()
     )))
+}
+
+/// Looks at what would become of some rows in a file that nobody serves.
+fn look(file: &ClosedFile, opening: &Opening, rows: &[Row]) -> Result<OpeningReport, CommandError> {
+    let now = clock::system()().max(file.state().recorded_at());
+    let row = |row: &Row| OpeningRow {
+        account: row.account.clone(),
+        asset: row.asset.clone(),
+        amount: row.amount,
+        effective_at: row.effective_at,
+        memo: row.memo.clone(),
+    };
+    let list = OpeningList {
+        economy: opening.economy.clone(),
+        list: opening.name.clone(),
+        rows: rows.iter().map(row).collect(),
+        force: opening.force,
+    };
+    let outcomes = check_closed(file, &list, render, now).map_err(CommandError::new)?;
+    let assets = rows.iter().map(|row| row.asset.clone()).collect();
+    let books = file.state().books(&opening.economy);
+    let books = books.ok_or_else(|| CommandError::new("the economy is gone"))?;
+    Ok(OpeningReport::of(outcomes, books, assets, now))
 }
 
 async fn ask(
