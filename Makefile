@@ -4,7 +4,7 @@ TARGET := wasm32-unknown-unknown
 CARGO ?= cargo
 BURSAR := $(or $(CARGO_TARGET_DIR),target)/debug/bursar
 
-.PHONY: demo test openapi notices conformance deny serve lint bench bench-abuse target
+.PHONY: demo test openapi notices conformance deny mutants serve lint bench bench-abuse target
 
 ## Show the whole story on an embedded database. Ends by itself. What it builds, `make test` uses too.
 demo: target
@@ -38,6 +38,11 @@ deny:
 conformance: target
 	$(CARGO) build --locked --workspace --bin bursar
 	tests/conformance/run
+
+## Change the rules that decide about money, a little and one at a time: a test has to fail each time. Takes
+## Python 3.11 or later, and fetches a grammar of Rust once; BURSAR_LONG=1 tries all changes.
+mutants:
+	tests/mutants/run
 
 ## Serve bursar.db on http://127.0.0.1:7777.
 serve: target
