@@ -65,7 +65,7 @@ const ROUTES: &str = "
 /// The routes as method, path, body and scope.
 fn routes() -> Vec<(&'static str, String, Value, &'static str)> {
     let body = |name: &str| match name {
-        "limit" => json!({"credit_limit": 5}),
+        "limit" => json!({"credit_limit": {"coin": 5}}),
         "status" => json!({"status": "open"}),
         "issue" => json!({"account": "user:1", "asset": "coin", "amount": 1}),
         "flip" => json!({"caller": "user:1", "arguments": {"stake": 1, "side": "heads"}}),

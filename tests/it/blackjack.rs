@@ -365,10 +365,10 @@ async fn nothing_is_drawn_for_a_stake_that_is_not_allowed_or_not_there() {
     assert_eq!(poor.code(), "insufficient_funds");
     // A win of 10 and the 5 more of a natural need room beside the 10 that are there.
     let account = format!("{GUILD}/accounts/user:1");
-    guild.made(&account, json!({"ceiling": 24})).await;
+    guild.made(&account, json!({"ceiling": {"coin": 24}})).await;
     let full = deal(&mut guild, "full", 10).await;
     assert_eq!(decline_code(&full), "no_room");
-    guild.made(&account, json!({"ceiling": 25})).await;
+    guild.made(&account, json!({"ceiling": {"coin": 25}})).await;
     let dealt = guild.post(path, "first", bet(json!({"coin": 10}))).await;
     assert_eq!(dealt.status, 200, "{}", dealt.json());
     assert_eq!(dealt.json()["draws"]["nonce"], 1);

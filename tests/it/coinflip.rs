@@ -92,7 +92,7 @@ async fn a_full_account_cannot_keep_only_its_losses() {
     guild
         .made(
             &format!("{GUILD}/accounts/user:1"),
-            json!({"ceiling": 1009}),
+            json!({"ceiling": {"coin": 1009}}),
         )
         .await;
     for number in 0..10 {
@@ -102,7 +102,7 @@ async fn a_full_account_cannot_keep_only_its_losses() {
     guild
         .made(
             &format!("{GUILD}/accounts/user:1"),
-            json!({"ceiling": 1010}),
+            json!({"ceiling": {"coin": 1010}}),
         )
         .await;
     assert_eq!(flip(&mut guild, "room", 10).await.status, 200);

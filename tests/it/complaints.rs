@@ -172,8 +172,8 @@ async fn a_refused_payment_goes_through_by_a_late_retry() {
 #[tokio::test(flavor = "multi_thread")]
 async fn limits_cannot_be_set_for_one_account() {
     let (house, mut guild) = House::with_guild(3).await;
-    set(&mut guild, 1, json!({"credit_limit": 250})).await;
-    set(&mut guild, 3, json!({"ceiling": 1100})).await;
+    set(&mut guild, 1, json!({"credit_limit": {"coin": 250}})).await;
+    set(&mut guild, 3, json!({"ceiling": {"coin": 1100}})).await;
     for (key, from, to, amount, status) in [
         ("within", "user:1", "user:2", 1250, 201),
         ("beyond", "user:1", "user:2", 1, 422),
@@ -185,6 +185,60 @@ async fn limits_cannot_be_set_for_one_account() {
         assert_eq!(answer.status, status, "{key}: {}", answer.json());
     }
     assert_eq!(guild.coins(3).await, [-250, 2150, 1100]);
+    house.close().await;
+}
+
+/// A member on credit hands out a unique item that somebody else has.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unique_item_is_doubled_on_credit() {
+    let (house, mut guild) = House::with_guild(3).await;
+    let crown = json!({"kind": "item", "name": "Crown", "max_supply": 1});
+    guild
+        .made(&format!("{GUILD}/assets/item:crown"), crown)
+        .await;
+    guild.issue("user:2", "item:crown", 1).await;
+    set(&mut guild, 1, json!({"credit_limit": {"coin": 5}})).await;
+    let path = format!("{GUILD}/accounts/user:1");
+    let item = json!({"credit_limit": {"item:crown": 5}});
+    let refused = guild.put(&path, item).await;
+    assert_eq!(
+        (refused.status.as_u16(), refused.code()),
+        (422, "credit_on_item".into())
+    );
+    let unknown = guild.put(&path, json!({"ceiling": {"gem": 5}})).await;
+    assert_eq!(unknown.code(), "asset_not_found");
+    let mut body = posting("user:1", "user:3", 1);
+    body["postings"][0]["asset"] = json!("item:crown");
+    let refused = guild.post("transfers", "double", body).await;
+    assert_eq!(refused.code(), "insufficient_funds");
+    assert_eq!(
+        guild
+            .transfer("credit", "user:1", "user:3", 1005)
+            .await
+            .status,
+        201
+    );
+    let account = guild.get(&path).await.json();
+    assert_eq!(account["credit_limit"], json!({"coin": 5}));
+    assert_eq!(account["balances"]["coin"]["posted"], -5);
+    house.close().await;
+}
+
+/// A ceiling that was meant for money keeps arrows out.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ceiling_of_coins_refuses_arrows() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let arrow = json!({"kind": "item", "name": "Arrow"});
+    guild
+        .made(&format!("{GUILD}/assets/item:arrow"), arrow)
+        .await;
+    set(&mut guild, 1, json!({"ceiling": {"coin": 1000}})).await;
+    guild.issue("user:1", "item:arrow", 64).await;
+    let body = json!({"account": "user:1", "asset": "coin", "amount": 1});
+    assert_eq!(
+        guild.post("issue", "full", body).await.code(),
+        "ceiling_exceeded"
+    );
     house.close().await;
 }
 
@@ -257,7 +311,7 @@ async fn a_change_of_settings_wipes_balances() {
     set(
         &mut guild,
         1,
-        json!({"metadata": {"name": "Ada"}, "ceiling": 5000}),
+        json!({"metadata": {"name": "Ada"}, "ceiling": {"coin": 5000}}),
     )
     .await;
     for path in ["", "/accounts/user:1", "/assets/coin"] {
@@ -269,6 +323,6 @@ async fn a_change_of_settings_wipes_balances() {
     let account = guild.get(&format!("{GUILD}/accounts/user:1")).await.json();
     assert_eq!(account["balances"]["coin"]["posted"], 1000);
     assert_eq!(account["metadata"]["name"], "Ada");
-    assert_eq!(account["ceiling"], 5000);
+    assert_eq!(account["ceiling"]["coin"], 5000);
     house.close().await;
 }

@@ -230,9 +230,9 @@ async fn captured_is_what_the_receiver_can_take_and_the_hold_stays_otherwise() {
     let hold = placed(&mut guild, "bet", stake(100, 60)).await;
     let receiver = format!("{GUILD}/accounts/user:2");
     for (number, (change, code)) in [
-        (json!({"ceiling": 1050}), "ceiling_exceeded"),
+        (json!({"ceiling": {"coin": 1050}}), "ceiling_exceeded"),
         (
-            json!({"ceiling": null, "status": "frozen"}),
+            json!({"ceiling": {"coin": null}, "status": "frozen"}),
             "account_frozen",
         ),
     ]

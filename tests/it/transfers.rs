@@ -47,13 +47,13 @@ async fn a_credit_limit_and_a_ceiling_hold_to_the_unit() {
     guild
         .made(
             &format!("{GUILD}/accounts/user:1"),
-            json!({"credit_limit": 50}),
+            json!({"credit_limit": {"coin": 50}}),
         )
         .await;
     guild
         .made(
             &format!("{GUILD}/accounts/user:2"),
-            json!({"ceiling": PURSE + 1050}),
+            json!({"ceiling": {"coin": PURSE + 1050}}),
         )
         .await;
     assert_eq!(
@@ -81,7 +81,10 @@ async fn a_credit_limit_and_a_ceiling_hold_to_the_unit() {
 async fn an_account_outside_its_limits_only_moves_back_and_is_explained() {
     let (house, mut guild) = House::with_guild(2).await;
     guild
-        .made(&format!("{GUILD}/accounts/user:1"), json!({"ceiling": 500}))
+        .made(
+            &format!("{GUILD}/accounts/user:1"),
+            json!({"ceiling": {"coin": 500}}),
+        )
         .await;
     assert_eq!(
         guild.transfer("in", "user:2", "user:1", 1).await.code(),
@@ -168,7 +171,10 @@ async fn a_put_keeps_what_is_absent_and_clears_what_is_null() {
     let (house, mut guild) = House::with_guild(1).await;
     let path = format!("{GUILD}/accounts/user:9");
     let made = guild
-        .put(&path, json!({"ceiling": 10, "metadata": {"name": "Ada"}}))
+        .put(
+            &path,
+            json!({"ceiling": {"coin": 10}, "metadata": {"name": "Ada"}}),
+        )
         .await;
     assert_eq!(
         (made.status.as_u16(), &made.json()["changed"]),
@@ -183,7 +189,7 @@ async fn a_put_keeps_what_is_absent_and_clears_what_is_null() {
     let cleared = guild.put(&path, json!({"metadata": null})).await.json();
     assert_eq!(
         (cleared.get("metadata"), &cleared["ceiling"]),
-        (None, &json!(10))
+        (None, &json!({"coin": 10}))
     );
     let fixed = guild
         .put(&format!("{GUILD}/assets/coin"), json!({"decimals": 2}))

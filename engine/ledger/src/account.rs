@@ -4,6 +4,7 @@ use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::account_limits::{AccountLimits, LimitsPatch};
 use crate::amount::Limit;
 use crate::document::Document;
 use crate::id::{AccountId, AssetId};
@@ -53,16 +54,13 @@ pub struct Account {
     /// What may be done with it.
     #[serde(skip_serializing_if = "AccountStatus::is_open", default)]
     pub status: AccountStatus,
-    /// How far below zero each balance may go.
-    #[serde(default)]
-    pub credit_limit: Limit,
-    /// How high each balance may go; without it 2^53 − 1.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub ceiling: Option<Limit>,
+    /// How low and how high its balances may go.
+    #[serde(skip_serializing_if = "AccountLimits::is_empty", default)]
+    pub limits: AccountLimits,
     /// Anything a bot wants to keep here, as JSON.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub metadata: Option<Document>,
-    /// Balances, one per asset that was ever posted here.
+    /// Balances, one per asset that was ever posted, held or limited here.
     #[serde(default)]
     pub balances: OrdMap<AssetId, Balance>,
     /// The journal's number of the newest movement on this account: the head of its history. The
@@ -87,18 +85,13 @@ impl Account {
         }
     }
 
-    /// How high a balance may go.
-    pub fn ceiling(&self) -> Limit {
-        self.ceiling.unwrap_or(Limit::MAX)
-    }
-
     /// What can be spent when `posted` has changed by `delta`: available + credit limit.
     pub(crate) fn spendable_after(&self, asset: &AssetId, delta: i64) -> u64 {
         let spendable = self
             .balance(asset)
             .available()
             .saturating_add(delta)
-            .saturating_add(self.credit_limit.signed())
+            .saturating_add(self.limits.credit_limit(asset).signed())
             .clamp(0, BALANCE_MAX.saturating_mul(2));
         u64::try_from(spendable).unwrap_or(0)
     }
@@ -116,13 +109,24 @@ pub struct AccountPatch {
     /// What may be done with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<AccountStatus>,
-    /// How far below zero each balance may go; cleared, not at all.
+    /// How far below zero balances may go, by asset; cleared, none at all.
     #[serde(skip_serializing_if = "Patch::is_keep")]
-    pub credit_limit: Patch<Limit>,
-    /// How high each balance may go.
+    pub credit_limit: Patch<LimitsPatch>,
+    /// How high balances may go, by asset; cleared, all as high as any.
     #[serde(skip_serializing_if = "Patch::is_keep")]
-    pub ceiling: Patch<Limit>,
+    pub ceiling: Patch<LimitsPatch>,
     /// Anything, as JSON; replaced as a whole.
     #[serde(skip_serializing_if = "Patch::is_keep")]
     pub metadata: Patch<Value>,
+}
+
+impl AccountPatch {
+    /// The number of limits that it names.
+    pub(crate) fn limits(&self) -> usize {
+        let named = |limits: &Patch<LimitsPatch>| match limits {
+            Patch::Keep | Patch::Clear => 0,
+            Patch::Set(limits) => limits.len(),
+        };
+        named(&self.credit_limit).saturating_add(named(&self.ceiling))
+    }
 }

@@ -29,6 +29,11 @@ impl Amount {
         self.0.get()
     }
 
+    /// The amount as a limit.
+    pub fn as_limit(self) -> Limit {
+        Limit(self.0.get())
+    }
+
     /// The amount as a change of a balance.
     pub(crate) fn signed(self) -> i64 {
         i64::try_from(self.0.get()).expect("an amount is at most 2^53 - 1")

@@ -1,11 +1,15 @@
 //! Assets: what amounts count.
 
+use std::borrow::Borrow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::amount::Limit;
 use crate::document::Document;
+use crate::id::AssetId;
 
-/// Whether an asset is money or a thing. Both follow the same rules; a bot shows them differently.
+/// Whether an asset is money or a thing. Only money can be owed: no balance of a thing goes below zero,
+/// whatever the limits of an account say. Else both follow the same rules.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AssetKind {
@@ -40,5 +44,32 @@ impl Asset {
     /// The most that may be in circulation.
     pub fn supply_limit(&self) -> Limit {
         self.max_supply.unwrap_or(Limit::MAX)
+    }
+
+    /// The asset's id as one of a currency, unless the asset is an item.
+    pub(crate) fn currency(&self, id: &AssetId) -> Option<CurrencyId> {
+        match self.kind {
+            AssetKind::Currency => Some(CurrencyId(id.clone())),
+            AssetKind::Item => None,
+        }
+    }
+}
+
+/// The id of an asset that is a currency. It is made from the asset, so that what is kept under it is
+/// never kept of an item.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CurrencyId(AssetId);
+
+impl CurrencyId {
+    /// The asset.
+    pub fn as_asset(&self) -> &AssetId {
+        &self.0
+    }
+}
+
+impl Borrow<AssetId> for CurrencyId {
+    fn borrow(&self) -> &AssetId {
+        &self.0
     }
 }

@@ -13,7 +13,7 @@ use imbl::OrdMap;
 
 use crate::access::ApiKey;
 use crate::account::{Account, AccountStatus, Balance};
-use crate::amount::Limit;
+use crate::account_limits::LimitsChange;
 use crate::asset::Asset;
 use crate::decision::{Change, Decision};
 use crate::digest::Digest;
@@ -357,10 +357,9 @@ impl Books {
             Change::AccountSet {
                 account,
                 status,
-                credit_limit,
-                ceiling,
+                limits,
                 metadata,
-            } => self.set_account(account, *status, *credit_limit, *ceiling, metadata.as_ref()),
+            } => self.set_account(account, *status, limits, metadata.as_ref()),
             Change::PluginSet {
                 plugin,
                 installation,
@@ -409,20 +408,24 @@ impl Books {
         self.reversals.insert(reversal, Reversal::Of(original));
     }
 
-    /// Puts an account in its place. Its balances stay.
+    /// Puts an account in its place. Its balances stay, and each asset that has a limit gets one.
     fn set_account(
         &mut self,
         account: &AccountId,
         status: AccountStatus,
-        credit_limit: Limit,
-        ceiling: Option<Limit>,
+        limits: &LimitsChange,
         metadata: Option<&Document>,
     ) {
         let account = self.accounts.entry(account.clone()).or_default();
         let account = Arc::make_mut(account);
         account.status = status;
-        account.credit_limit = credit_limit;
-        account.ceiling = ceiling;
+        account.limits = std::mem::take(&mut account.limits).changed(limits);
+        for asset in limits.assets_set() {
+            if !account.balances.contains_key(asset) {
+                account.balances.insert(asset.clone(), Balance::default());
+                self.usage.add_balance();
+            }
+        }
         let before = std::mem::replace(&mut account.metadata, metadata.cloned());
         self.usage.replace_metadata(before.as_ref(), metadata);
     }

@@ -5,6 +5,7 @@
 //! order given. After the last rung nothing may fail, and what comes out is a [`Decision`] that only
 //! [`Books::apply`] can spend.
 
+mod accounts;
 mod calls;
 mod draws;
 mod holds;
@@ -124,7 +125,7 @@ fn in_books(books: &Books, at: Timestamp, act: &Act) -> Result<Verdict, Rejectio
         Act::SetEconomy { status } => puts::set_economy(books, *status),
         Act::SetQuotas { patch } => Ok(quotas::set(books, patch)),
         Act::SetAsset { asset, patch } => puts::set_asset(books, asset, patch),
-        Act::SetAccount { account, patch } => puts::set_account(books, account, patch),
+        Act::SetAccount { account, patch } => accounts::set_account(books, account, patch),
         Act::Transfer(request) => money::transfer(books, request),
         Act::Batch(request) => money::batch(books, request),
         Act::Reverse(request) => reversals::reverse(books, request),

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::ApiKey;
 use crate::account::AccountStatus;
-use crate::amount::{Amount, Limit};
+use crate::account_limits::LimitsChange;
+use crate::amount::Amount;
 use crate::asset::Asset;
 use crate::books::DrawChange;
 use crate::digest::Digest;
@@ -90,11 +91,9 @@ pub enum Change {
         /// What may be done with it.
         #[serde(skip_serializing_if = "AccountStatus::is_open", default)]
         status: AccountStatus,
-        /// How far below zero each balance may go.
-        credit_limit: Limit,
-        /// How high each balance may go.
-        #[serde(skip_serializing_if = "Option::is_none", default)]
-        ceiling: Option<Limit>,
+        /// The limits that change; the others stay.
+        #[serde(skip_serializing_if = "LimitsChange::is_empty", default)]
+        limits: LimitsChange,
         /// Anything, as JSON.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         metadata: Option<Document>,

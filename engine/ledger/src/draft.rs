@@ -303,7 +303,7 @@ impl Draft {
             .saturating_add(self.delta(account, asset).posted)
             .saturating_add(self.promised(account, asset))
             .saturating_add(more);
-        if after > found.ceiling().signed() {
+        if after > found.limits.ceiling(asset).signed() {
             return Err(Refusal::NoRoom);
         }
         Ok(())

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::account::Account;
 use crate::amount::Limit;
+use crate::asset::{AssetKind, CurrencyId};
 use crate::books::{Books, Usage};
 use crate::economy::{EconomyStatus, Reversal};
 use crate::id::{AccountId, AssetId, TransferId};
@@ -70,6 +71,22 @@ pub enum Violation {
         posted: i64,
         /// How high it may be.
         ceiling: i64,
+    },
+    /// An item can be owed.
+    #[error("{account} has a credit limit in {asset}, which is no currency")]
+    CreditOnItem {
+        /// The account.
+        account: AccountId,
+        /// The item.
+        asset: AssetId,
+    },
+    /// A limit is set for a balance that is not there, and that no quota counts.
+    #[error("{account} has a limit in {asset}, and no balance")]
+    LimitWithoutBalance {
+        /// The account.
+        account: AccountId,
+        /// The asset.
+        asset: AssetId,
     },
     /// More is held than there is.
     #[error("{account} holds {held} of {posted} {asset}")]
@@ -146,6 +163,8 @@ impl Violation {
             | Self::UnknownAsset { .. }
             | Self::ForeignIssuer { .. }
             | Self::OutOfRange { .. }
+            | Self::CreditOnItem { .. }
+            | Self::LimitWithoutBalance { .. }
             | Self::ClosedWithHolds { .. }
             | Self::HeldMiscounted { .. }
             | Self::LooseReversal { .. }
@@ -164,10 +183,21 @@ fn bounds(books: &Books, id: &AccountId, account: &Account, asset: &AssetId) -> 
             .map_or(Limit::MAX, |asset| asset.supply_limit());
         return (limit.signed().saturating_neg(), 0);
     }
+    let credit = if is_currency(books, asset) {
+        account.limits.credit_limit(asset)
+    } else {
+        Limit::ZERO
+    };
     (
-        account.credit_limit.signed().saturating_neg(),
-        account.ceiling().signed(),
+        credit.signed().saturating_neg(),
+        account.limits.ceiling(asset).signed(),
     )
+}
+
+/// Returns whether an asset is money, so that it can be owed.
+fn is_currency(books: &Books, asset: &AssetId) -> bool {
+    let kind = books.asset(asset).map(|asset| asset.kind);
+    kind == Some(AssetKind::Currency)
 }
 
 /// Everything in these books that is not as it must be; nothing, in books that are well.
@@ -230,10 +260,33 @@ pub fn check(books: &Books) -> Vec<Violation> {
         asset: asset.clone(),
         sum,
     }));
+    found.extend(check_limits(books));
     found.extend(check_holds(books));
     found.extend(check_reversals(books));
     found.extend(check_plugins(books));
     found.extend(check_usage(books));
+    found
+}
+
+fn check_limits(books: &Books) -> Vec<Violation> {
+    let mut found = Vec::new();
+    for (id, account) in books.accounts() {
+        let credit = account.limits.credit_limits().keys();
+        for asset in credit.map(CurrencyId::as_asset) {
+            if !is_currency(books, asset) {
+                let (account, asset) = (id.clone(), asset.clone());
+                found.push(Violation::CreditOnItem { account, asset });
+            }
+        }
+        let credit = account.limits.credit_limits().keys();
+        let limited = credit.map(CurrencyId::as_asset);
+        for asset in limited.chain(account.limits.ceilings().keys()) {
+            if !account.balances.contains_key(asset) {
+                let (account, asset) = (id.clone(), asset.clone());
+                found.push(Violation::LimitWithoutBalance { account, asset });
+            }
+        }
+    }
     found
 }
 

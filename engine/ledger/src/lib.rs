@@ -24,6 +24,7 @@
 
 mod access;
 mod account;
+mod account_limits;
 mod act;
 mod amount;
 mod asset;
@@ -41,6 +42,7 @@ mod hold;
 mod id;
 mod invariant;
 mod item;
+mod json;
 mod key_limits;
 mod limits;
 mod movement;
@@ -63,12 +65,13 @@ mod tests;
 
 pub use access::{ApiKey, KeyDefinition, KeyMode, KeyPatch, Scope, Scopes};
 pub use account::{Account, AccountPatch, AccountStatus, Balance};
+pub use account_limits::{AccountLimits, LimitsChange, LimitsPatch};
 pub use act::{
     Act, AssetPatch, Authority, BatchRequest, CaptureRequest, Force, HoldRequest, IssueRequest,
     ReversalRequest, TransferRequest, Transfers, TransfersError,
 };
 pub use amount::{Amount, Limit};
-pub use asset::{Asset, AssetKind};
+pub use asset::{Asset, AssetKind, CurrencyId};
 pub use books::{
     ActiveSeed, Books, ClientSeed, DrawBook, DrawChange, Drew, Link, Links, Misfit, SeedView,
 };
@@ -88,6 +91,7 @@ pub use id::{
 };
 pub use invariant::{Violation, check};
 pub use item::Item;
+pub use json::{Json, JsonError, check_numbers, read_strictly};
 pub use key_limits::{RateLimit, RateLimitError, TransferCap, TransferCapError};
 pub use limits::*;
 pub use movement::{Movement, Posting, Postings, PostingsError};
@@ -97,7 +101,7 @@ pub use plugin::{
     Installation, Plugin, PluginPatch,
 };
 pub use quota::{Quota, QuotaPatch, QuotaTooHigh, Quotas, UnknownQuota};
-pub use rejection::{Class, Rejection, Retry};
+pub use rejection::{Class, Rejection, RejectionKind, Retry};
 pub use schedule::{Missed, Schedule, ScheduleRule, Times};
 pub use subject::{Subject, SubjectId};
 pub use switch_off::{SwitchOff, SwitchOffReason, SwitchedOff};

@@ -16,6 +16,10 @@ pub const BATCH_TRANSFERS_MAX: usize = 8_192;
 /// Postings of all transfers of one batch together.
 pub const BATCH_POSTINGS_MAX: usize = 16_384;
 
+/// Assets in which one account may have a credit limit, and as many in which it may have a ceiling.
+/// A record may have to name all of them.
+pub const ACCOUNT_LIMITS_MAX: usize = 1_024;
+
 /// The longest time of a hold, in seconds: a leap year.
 pub const HOLD_SECONDS_MAX: u64 = 366 * 24 * 60 * 60;
 

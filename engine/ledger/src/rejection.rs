@@ -1,5 +1,7 @@
 //! The ledger's no: every reason there is, in the order in which they are looked for.
 
+mod kind;
+
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
@@ -8,6 +10,8 @@ use crate::amount::{Amount, Limit};
 use crate::hold::HoldEnd;
 use crate::id::{AccountId, AssetId, HoldId, KeyId, PluginId, TransferId};
 use crate::quota::Quota;
+
+pub use kind::{Class, RejectionKind, Retry};
 
 /// Why an act was refused; nothing changed. The first that applies, from the top, is the answer, and
 /// of the reasons about money the first that applies to the first posting that has one.
@@ -145,6 +149,12 @@ pub enum Rejection {
         /// The member that was to change.
         member: Cow<'static, str>,
     },
+    /// An account is to have credit in an item, which nobody can owe.
+    #[error("`{asset}` is an item: an account can owe money, and no items")]
+    CreditOnItem {
+        /// The item.
+        asset: AssetId,
+    },
     /// The economy has no such account.
     #[error("the economy has no account `{account}`")]
     AccountNotFound {
@@ -172,6 +182,14 @@ pub enum Rejection {
         asset: AssetId,
         /// How much of it.
         posted: i64,
+    },
+    /// An account is to have limits in too many assets.
+    #[error("`{account}` may have a credit limit in {most} assets and a ceiling in as many")]
+    TooManyLimits {
+        /// The account.
+        account: AccountId,
+        /// The most assets in which it may have a limit of one kind.
+        most: usize,
     },
     /// The transfer was taken back before.
     #[error("the transfer {transfer} was reversed by {by}")]
@@ -296,111 +314,59 @@ pub enum Rejection {
     },
 }
 
-/// What kind of no a rejection is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Class {
-    /// A rule of money or authority refuses it.
-    Refused,
-    /// It contradicts how things stand, not a rule.
-    Conflict,
-}
-
-/// Whether asking again can help. Never whether it is safe: with the same key it always is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Retry {
-    /// Ask again with the same key: nothing was decided, or the decision is not known.
-    SameKey,
-    /// The answer is final for this key; with a new key things may have changed.
-    NewKey,
-    /// The same request can never succeed.
-    Never,
-}
-
 impl Rejection {
+    /// The kind. In a batch it is that of the transfer that is refused.
+    pub fn kind(&self) -> RejectionKind {
+        match self {
+            Self::InBatch { rejection, .. } => rejection.kind(),
+            Self::EconomyFrozen => RejectionKind::EconomyFrozen,
+            Self::EconomyClosed => RejectionKind::EconomyClosed,
+            Self::HoldsOpen { .. } => RejectionKind::HoldsOpen,
+            Self::IssuerAccount { .. } => RejectionKind::IssuerAccount,
+            Self::PluginAccount { .. } => RejectionKind::PluginAccount,
+            Self::PluginHold { .. } => RejectionKind::PluginHold,
+            Self::TransferCap { .. } => RejectionKind::TransferCap,
+            Self::ReservedAccount { .. } => RejectionKind::ReservedAccount,
+            Self::PluginDisabled { .. } => RejectionKind::PluginDisabled,
+            Self::ComponentMissing { .. } => RejectionKind::ComponentMissing,
+            Self::NothingBefore { .. } => RejectionKind::NothingBefore,
+            Self::PluginChanged { .. } => RejectionKind::PluginChanged,
+            Self::ScheduleUnknown { .. } => RejectionKind::ScheduleUnknown,
+            Self::GrantTooWide => RejectionKind::GrantTooWide,
+            Self::SeedsHidden { .. } => RejectionKind::SeedsHidden,
+            Self::KeyExists { .. } => RejectionKind::KeyExists,
+            Self::KeyRevoked { .. } => RejectionKind::KeyRevoked,
+            Self::KeyIncomplete { .. } => RejectionKind::KeyIncomplete,
+            Self::WebhookIncomplete { .. } => RejectionKind::WebhookIncomplete,
+            Self::AssetNotFound { .. } => RejectionKind::AssetNotFound,
+            Self::AssetIncomplete { .. } => RejectionKind::AssetIncomplete,
+            Self::AssetFixed { .. } => RejectionKind::AssetFixed,
+            Self::CreditOnItem { .. } => RejectionKind::CreditOnItem,
+            Self::AccountNotFound { .. } => RejectionKind::AccountNotFound,
+            Self::AccountFrozen { .. } => RejectionKind::AccountFrozen,
+            Self::AccountClosed { .. } => RejectionKind::AccountClosed,
+            Self::AccountNotEmpty { .. } => RejectionKind::AccountNotEmpty,
+            Self::TooManyLimits { .. } => RejectionKind::TooManyLimits,
+            Self::AlreadyReversed { .. } => RejectionKind::AlreadyReversed,
+            Self::ReversalFinal { .. } => RejectionKind::ReversalFinal,
+            Self::HoldClosed { .. } => RejectionKind::HoldClosed,
+            Self::HoldExceeded { .. } => RejectionKind::HoldExceeded,
+            Self::QuotaReached { .. } => RejectionKind::QuotaReached,
+            Self::InsufficientFunds { .. } => RejectionKind::InsufficientFunds,
+            Self::SupplyLimit { .. } => RejectionKind::SupplyLimit,
+            Self::CeilingExceeded { .. } => RejectionKind::CeilingExceeded,
+            Self::StateQuota { .. } => RejectionKind::StateQuota,
+            Self::BudgetExceeded { .. } => RejectionKind::BudgetExceeded,
+        }
+    }
+
     /// A rule's no, or a contradiction.
     pub fn class(&self) -> Class {
-        match self {
-            Self::InBatch { rejection, .. } => rejection.class(),
-            Self::HoldsOpen { .. }
-            | Self::SeedsHidden { .. }
-            | Self::NothingBefore { .. }
-            | Self::PluginChanged { .. }
-            | Self::AlreadyReversed { .. }
-            | Self::ReversalFinal { .. }
-            | Self::HoldClosed { .. }
-            | Self::PluginDisabled { .. }
-            | Self::AssetFixed { .. }
-            | Self::KeyExists { .. }
-            | Self::KeyRevoked { .. }
-            | Self::AccountNotEmpty { .. } => Class::Conflict,
-            Self::EconomyFrozen
-            | Self::EconomyClosed
-            | Self::HoldExceeded { .. }
-            | Self::QuotaReached { .. }
-            | Self::IssuerAccount { .. }
-            | Self::PluginAccount { .. }
-            | Self::PluginHold { .. }
-            | Self::TransferCap { .. }
-            | Self::ReservedAccount { .. }
-            | Self::ComponentMissing { .. }
-            | Self::GrantTooWide
-            | Self::KeyIncomplete { .. }
-            | Self::WebhookIncomplete { .. }
-            | Self::AssetNotFound { .. }
-            | Self::AssetIncomplete { .. }
-            | Self::AccountNotFound { .. }
-            | Self::AccountFrozen { .. }
-            | Self::AccountClosed { .. }
-            | Self::InsufficientFunds { .. }
-            | Self::CeilingExceeded { .. }
-            | Self::SupplyLimit { .. }
-            | Self::ScheduleUnknown { .. }
-            | Self::BudgetExceeded { .. }
-            | Self::StateQuota { .. } => Class::Refused,
-        }
+        self.kind().class()
     }
 
     /// Whether the same request can succeed under a new key.
     pub fn retry(&self) -> Retry {
-        match self {
-            Self::InBatch { rejection, .. } => rejection.retry(),
-            Self::EconomyFrozen
-            | Self::HoldsOpen { .. }
-            | Self::SeedsHidden { .. }
-            | Self::HoldExceeded { .. }
-            | Self::QuotaReached { .. }
-            | Self::TransferCap { .. }
-            | Self::PluginDisabled { .. }
-            | Self::KeyExists { .. }
-            | Self::KeyRevoked { .. }
-            | Self::ComponentMissing { .. }
-            | Self::AssetNotFound { .. }
-            | Self::AccountNotFound { .. }
-            | Self::AccountFrozen { .. }
-            | Self::AccountClosed { .. }
-            | Self::AccountNotEmpty { .. }
-            | Self::InsufficientFunds { .. }
-            | Self::CeilingExceeded { .. }
-            | Self::SupplyLimit { .. }
-            | Self::PluginChanged { .. }
-            | Self::NothingBefore { .. }
-            | Self::BudgetExceeded { .. }
-            | Self::StateQuota { .. } => Retry::NewKey,
-            Self::EconomyClosed
-            | Self::AlreadyReversed { .. }
-            | Self::ReversalFinal { .. }
-            | Self::HoldClosed { .. }
-            | Self::IssuerAccount { .. }
-            | Self::PluginAccount { .. }
-            | Self::PluginHold { .. }
-            | Self::ReservedAccount { .. }
-            | Self::ScheduleUnknown { .. }
-            | Self::GrantTooWide
-            | Self::KeyIncomplete { .. }
-            | Self::WebhookIncomplete { .. }
-            | Self::AssetIncomplete { .. }
-            | Self::AssetFixed { .. } => Retry::Never,
-        }
+        self.kind().retry()
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::account::AccountStatus;
 use crate::amount::{Amount, Limit};
+use crate::asset::AssetKind;
 use crate::books::Books;
 use crate::decision::Change;
 use crate::economy::Flow;
@@ -20,7 +21,8 @@ pub(crate) enum Funds {
     Spendable,
     /// What is held, too: it was reserved for this.
     Held,
-    /// Whatever the account's limits are: an admin wants it, and has said why.
+    /// Whatever the account's limits are: an admin wants it, and has said why. Only items stay above
+    /// zero.
     Forced,
 }
 
@@ -245,7 +247,10 @@ impl<'a> Scratch<'a> {
             Funds::Held => {
                 account.spendable_after(asset, delta.saturating_add(balance.held.signed()))
             }
-            Funds::Forced => before.saturating_add(BALANCE_MAX).try_into().unwrap_or(0),
+            Funds::Forced => before
+                .saturating_sub(self.lowest(asset))
+                .try_into()
+                .unwrap_or(0),
         };
         if amount.get() > available {
             return Err(Rejection::InsufficientFunds {
@@ -256,6 +261,14 @@ impl<'a> Scratch<'a> {
             });
         }
         Ok(after)
+    }
+
+    /// How low the balance of a member may be at all. A thing that is owed could be there twice.
+    fn lowest(&self, asset: &AssetId) -> i64 {
+        match self.books.asset(asset).map(|asset| asset.kind) {
+            Some(AssetKind::Currency) => BALANCE_MAX.saturating_neg(),
+            Some(AssetKind::Item) | None => 0,
+        }
     }
 
     fn check_supply(&self, posting: &Posting, before: i64, after: i64) -> Result<i64, Rejection> {
@@ -288,7 +301,7 @@ impl<'a> Scratch<'a> {
             (false, Funds::Spendable | Funds::Held) => self
                 .books
                 .account(destination)
-                .map_or(Limit::MAX, |account| account.ceiling()),
+                .map_or(Limit::MAX, |account| account.limits.ceiling(asset)),
         };
         if after > ceiling.signed() {
             return Err(Rejection::CeilingExceeded {

@@ -12,6 +12,7 @@
 mod script;
 mod words;
 
+mod account_limits;
 mod allowed;
 mod caps;
 mod counts;

@@ -7,7 +7,8 @@ use crate::limits::{ACT_WORK, POSTING_WORK};
 
 impl Act {
     /// The work of the act: [`ACT_WORK`] for its record, and [`POSTING_WORK`] for each posting,
-    /// each transfer of a batch and each question of a call that is asked again.
+    /// each transfer of a batch, each limit of an account and each question of a call that is asked
+    /// again.
     pub fn work(&self) -> u64 {
         ACT_WORK.saturating_add(POSTING_WORK.saturating_mul(self.parts()))
     }
@@ -19,12 +20,12 @@ impl Act {
             Self::Batch(batch) => batch_parts(batch),
             Self::Reverse(reversal) => reversal.postings.as_slice().len(),
             Self::Call(call) => call.transcript.facts().len(),
+            Self::SetAccount { patch, .. } => patch.limits().saturating_add(1),
             Self::BurnNonces { nonces } => nonces.len(),
             Self::OpenEconomy { .. }
             | Self::SetEconomy { .. }
             | Self::SetQuotas { .. }
             | Self::SetAsset { .. }
-            | Self::SetAccount { .. }
             | Self::PlaceHold(_)
             | Self::CaptureHold(_)
             | Self::ReleaseHold { .. }

@@ -17,7 +17,7 @@ mod watch;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use bursar_ledger::{AccountId, Books, EconomyId, Violation, check};
+use bursar_ledger::{AccountId, AssetId, AssetKind, Books, EconomyId, Violation, check};
 
 pub use heads::{HEADS_MAX, HeadError, SeenHead};
 pub(crate) use report::heads_of;
@@ -142,7 +142,7 @@ struct Auditor {
     find_component: Statement,
     findings: BTreeMap<u8, Vec<String>>,
     /// The record that last changed an account's limits, or moved it outside of them by force.
-    limits_set: BTreeMap<(EconomyId, AccountId), u64>,
+    limits_set: BTreeMap<(EconomyId, AccountId, AssetId), u64>,
     outside: Vec<Outside>,
     checkpoint_met: Option<u64>,
     /// True if the pages of the file were checked; false if too much was written meanwhile.
@@ -240,10 +240,14 @@ impl Auditor {
             Violation::NotConserved { .. } | Violation::UnknownAsset { .. } => {
                 self.find(P::Conservation, what);
             }
-            Violation::BelowFloor { account, .. }
-            | Violation::AboveCeiling { account, .. }
-            | Violation::OverHeld { account, .. } => {
-                let place = (economy.clone(), account);
+            // Neither a limit nor an admin can have wanted that.
+            Violation::BelowFloor { ref asset, .. } if is_item(books, asset) => {
+                self.find(P::Limits, what);
+            }
+            Violation::BelowFloor { account, asset, .. }
+            | Violation::AboveCeiling { account, asset, .. }
+            | Violation::OverHeld { account, asset, .. } => {
+                let place = (economy.clone(), account, asset);
                 match self.limits_set.get(&place) {
                     // The movements themselves were decided again; only new limits can explain it,
                     // or a reversal that was forced.
@@ -261,6 +265,8 @@ impl Auditor {
             Violation::ForeignIssuer { .. } => self.find(P::Authority, what),
             Violation::LooseReversal { .. } => self.find(P::Explainable, what),
             Violation::OutOfRange { .. }
+            | Violation::CreditOnItem { .. }
+            | Violation::LimitWithoutBalance { .. }
             | Violation::HeldMiscounted { .. }
             | Violation::ClosedWithHolds { .. }
             | Violation::SwitchedOffAndOn { .. }
@@ -296,4 +302,9 @@ impl Auditor {
         }
         Ok(())
     }
+}
+
+fn is_item(books: &Books, asset: &AssetId) -> bool {
+    let found = books.asset(asset);
+    found.is_some_and(|found| found.kind == AssetKind::Item)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::account::AccountStatus;
-use crate::amount::Limit;
+use crate::account_limits::LimitsChange;
 use crate::books::Books;
 use crate::decision::{Change, Decision};
 use crate::digest::Digest;
@@ -208,8 +208,7 @@ fn own_accounts(books: &Books, plugin: &PluginId, patch: &PluginPatch) -> Vec<Ch
         .map(|account| Change::AccountSet {
             account: account.clone(),
             status: AccountStatus::Open,
-            credit_limit: Limit::ZERO,
-            ceiling: None,
+            limits: LimitsChange::default(),
             metadata: None,
         })
         .collect()

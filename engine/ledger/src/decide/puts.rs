@@ -1,11 +1,10 @@
-//! What PUTs say: how an economy, an asset, an account or a key is to be.
+//! What PUTs say: how an economy, an asset or a key is to be.
 
 use serde_json::Value;
 
 use crate::access::{ApiKey, KeyDefinition, KeyMode, KeyPatch};
-use crate::account::{Account, AccountPatch, AccountStatus, Balance};
 use crate::act::AssetPatch;
-use crate::amount::{Amount, Limit};
+use crate::amount::Amount;
 use crate::asset::Asset;
 use crate::books::Books;
 use crate::decision::{Change, Decision};
@@ -13,7 +12,7 @@ use crate::digest::Digest;
 use crate::document::Document;
 use crate::draw::Seed;
 use crate::economy::EconomyStatus;
-use crate::id::{AccountId, AccountKind, AssetId, KeyId};
+use crate::id::{AssetId, KeyId};
 use crate::patch::Patch;
 use crate::quota::Quota;
 use crate::rejection::Rejection;
@@ -120,80 +119,12 @@ fn changed_asset(present: &Asset, patch: &AssetPatch) -> Result<Asset, Rejection
     })
 }
 
-pub(super) fn set_account(
-    books: &Books,
-    account: &AccountId,
-    patch: &AccountPatch,
-) -> Result<Verdict, Rejection> {
-    match account.kind() {
-        AccountKind::Open => {}
-        AccountKind::Issuer | AccountKind::Plugin(_) => {
-            return Err(Rejection::ReservedAccount {
-                account: account.clone(),
-            });
-        }
-    }
-    let present = books.account(account);
-    let present_status = present.map(|account| account.status).unwrap_or_default();
-    let status = patch.status.unwrap_or(present_status);
-    if let (AccountStatus::Closed, Some(present)) = (status, present) {
-        check_empty(account, present)?;
-    }
-    let credit_limit = present.map(|account| account.credit_limit);
-    let ceiling = present.and_then(|account| account.ceiling);
-    let before = present.and_then(|account| account.metadata.as_ref());
-    let metadata = document(&patch.metadata, before);
-    let change = Change::AccountSet {
-        account: account.clone(),
-        status,
-        credit_limit: patch
-            .credit_limit
-            .clone()
-            .over(credit_limit)
-            .unwrap_or_default(),
-        ceiling: patch.ceiling.clone().over(ceiling),
-        metadata: metadata.clone(),
-    };
-    let as_is = Change::AccountSet {
-        account: account.clone(),
-        status: present_status,
-        credit_limit: credit_limit.unwrap_or_default(),
-        ceiling,
-        metadata: before.cloned(),
-    };
-    if present.is_some() && change == as_is {
-        return Ok(Verdict::Unchanged);
-    }
-    let creates = present.is_none();
-    books.check_more(
-        Quota::Accounts,
-        books.accounts().len(),
-        usize::from(creates),
-    )?;
-    books.check_metadata(before, metadata.as_ref())?;
-    Ok(Verdict::Applied(Decision::change(change, creates)))
-}
-
 /// Metadata after a patch.
-fn document(patch: &Patch<Value>, before: Option<&Document>) -> Option<Document> {
+pub(super) fn document(patch: &Patch<Value>, before: Option<&Document>) -> Option<Document> {
     match patch {
         Patch::Keep => before.cloned(),
         Patch::Clear => None,
         Patch::Set(value) => Some(Document::new(value)),
-    }
-}
-
-/// What is closed has nothing and owes nothing.
-fn check_empty(id: &AccountId, account: &Account) -> Result<(), Rejection> {
-    let something =
-        |(_, balance): &(&AssetId, &Balance)| balance.posted != 0 || balance.held > Limit::ZERO;
-    match account.balances.iter().find(something) {
-        Some((asset, balance)) => Err(Rejection::AccountNotEmpty {
-            account: id.clone(),
-            asset: asset.clone(),
-            posted: balance.posted,
-        }),
-        None => Ok(()),
     }
 }
 

@@ -96,8 +96,8 @@ fn budgets_count_each_member_and_each_asset_by_itself() {
 #[test]
 fn room_that_is_kept_is_one_balances() {
     check_shop(
-        "account user:1 ceiling=115
-         account user:2 ceiling=115
+        "account user:1 ceiling=coin/115
+         account user:2 ceiling=coin/115
          call A shop user:1
          A hold stake plugin:shop -> user:1 coin 15
          A hold stake plugin:shop -> user:1 gem 15
@@ -112,8 +112,8 @@ fn room_that_is_kept_is_one_balances() {
          balance user:1 coin
          balance user:2 gem",
         &expect![[r#"
-            account user:1 ceiling=115: changed
-            account user:2 ceiling=115: changed
+            account user:1 ceiling=coin/115: changed
+            account user:2 ceiling=coin/115: changed
             A draw 2: drew 0
             A reply: committed
             balance user:1 coin: 115
@@ -125,8 +125,8 @@ fn room_that_is_kept_is_one_balances() {
 #[test]
 fn amounts_secured_take_room_of_the_caller_in_their_asset_alone() {
     check_shop(
-        "account user:1 ceiling=110
-         account user:2 ceiling=110
+        "account user:1 ceiling=coin/110
+         account user:2 ceiling=coin/110
          call A shop user:1
          A secure plugin:shop coin 10
          A secure plugin:shop gem 10
@@ -141,8 +141,8 @@ fn amounts_secured_take_room_of_the_caller_in_their_asset_alone() {
          balance user:1 coin
          balance user:2 gem",
         &expect![[r#"
-            account user:1 ceiling=110: changed
-            account user:2 ceiling=110: changed
+            account user:1 ceiling=coin/110: changed
+            account user:2 ceiling=coin/110: changed
             A draw 2: drew 0
             A reply: committed
             balance user:1 coin: 100
@@ -213,7 +213,7 @@ fn holds_of_others_are_in_nobodys_way() {
 #[test]
 fn a_hold_that_was_not_secured_is_captured_where_nothing_else_is_promised() {
     check_shop(
-        "account user:3 ceiling=20
+        "account user:3 ceiling=coin/20
          call A shop user:1
          A hold stake user:1 -> user:3 coin 20
          A hold stake user:1 -> user:3 gem 20
@@ -226,7 +226,7 @@ fn a_hold_that_was_not_secured_is_captured_where_nothing_else_is_promised() {
          balance user:3 coin
          balance user:3 gem",
         &expect![[r#"
-            account user:3 ceiling=20: changed
+            account user:3 ceiling=coin/20: changed
             A reply: committed
             B reply: committed
             balance user:3 coin: 20

@@ -131,7 +131,7 @@ fn only_secured_amounts_leave_a_secured_balance() {
 #[test]
 fn caller_must_have_room_for_a_win() {
     check_shop(
-        "account user:1 ceiling=120
+        "account user:1 ceiling=coin/120
          admin_transfer plugin:shop -> plugin:shop:till coin 50
          call A shop user:1
          A secure plugin:shop coin 21
@@ -149,7 +149,7 @@ fn caller_must_have_room_for_a_win() {
          B secure plugin:shop coin 11
          B secure plugin:shop coin 10",
         &expect![[r#"
-            account user:1 ceiling=120: changed
+            account user:1 ceiling=coin/120: changed
             A secure plugin:shop coin 21: refused, the account that would get it has no room for the amount
             A secure plugin:shop:till coin 6: refused, the account that would get it has no room for the amount
             A draw 1: drew 0

@@ -100,8 +100,7 @@ fn changes_come_before_movements() {
     let account = Change::AccountSet {
         account: id("user:9"),
         status: crate::AccountStatus::Open,
-        credit_limit: crate::Limit::ZERO,
-        ceiling: None,
+        limits: crate::LimitsChange::default(),
         metadata: None,
     };
     assert!(apply(&[movement("user:1", "user:9", 99, 1)], &[account]).is_ok());
@@ -159,7 +158,7 @@ fn holders_are_ranked_and_cut_at_their_number() {
     let books = World::after(
         "asset coin
          account user:1
-         account user:2 credit_limit=5
+         account user:2 credit_limit=coin/5
          account user:3
          account user:4
          account user:5

@@ -211,7 +211,7 @@ fn caller_is_a_members_open_account() {
 #[test]
 fn call_sees_its_own_requests() {
     check_shop(
-        "account user:1 credit_limit=20
+        "account user:1 credit_limit=coin/20
          call A shop user:1
          A pay user:1 -> plugin:shop coin 90
          A balance user:1 coin
@@ -224,7 +224,7 @@ fn call_sees_its_own_requests() {
          A has user:1 coin 71
          A balance user:1 gem",
         &expect![[r#"
-            account user:1 credit_limit=20: changed
+            account user:1 credit_limit=coin/20: changed
             A balance user:1 coin: posted 10, held 0, spendable 30
             A balance plugin:shop coin: posted 190, held 0, spendable 190
             A has user:1 coin 30: yes
@@ -232,7 +232,7 @@ fn call_sees_its_own_requests() {
             A balance user:1 coin: posted 50, held 0, spendable 70
             A has user:1 coin 70: yes
             A has user:1 coin 71: no
-            A balance user:1 gem: posted 5, held 0, spendable 25
+            A balance user:1 gem: posted 5, held 0, spendable 5
         "#]],
     );
 }

@@ -451,7 +451,7 @@ fn a_loser_cannot_wait_for_a_refund() {
 #[test]
 fn room_for_what_a_draw_may_bring_is_kept() {
     check_game(
-        "account user:1 ceiling=110
+        "account user:1 ceiling=coin/110
          call A game user:1
          A secure plugin:game coin 11
          A hold stake plugin:game -> user:1 coin 11
@@ -464,7 +464,7 @@ fn room_for_what_a_draw_may_bring_is_kept() {
          A reply
          balance user:1 coin",
         &expect![[r#"
-            account user:1 ceiling=110: changed
+            account user:1 ceiling=coin/110: changed
             A secure plugin:game coin 11: refused, the account that would get it has no room for the amount
             A hold stake plugin:game -> user:1 coin 11: refused, the account that would get it has no room for the amount
             A secure plugin:game coin 5: refused, the account that would get it has no room for the amount
@@ -570,12 +570,12 @@ fn a_run_that_can_no_longer_begin_draws_the_same_when_it_can() {
 #[test]
 fn a_hold_that_could_not_be_captured_is_told_before_the_draw() {
     check_game(
-        "account user:2 credit_limit=50
+        "account user:2 credit_limit=coin/50
          call A game user:2
          A hold stake user:2 -> plugin:game coin 30
          A hold stake user:2 -> plugin:game coin 20
          A reply
-         account user:2 credit_limit=30
+         account user:2 credit_limit=coin/30
          call B game user:2
          B keep A/0
          B keep A/1
@@ -585,9 +585,9 @@ fn a_hold_that_could_not_be_captured_is_told_before_the_draw() {
          balance user:2 coin
          state game",
         &expect![[r#"
-            account user:2 credit_limit=50: changed
+            account user:2 credit_limit=coin/50: changed
             A reply: committed
-            account user:2 credit_limit=30: changed
+            account user:2 credit_limit=coin/30: changed
             B keep A/1: refused, the account cannot cover the amount
             B draw 2: drew 0
             B reply: committed
@@ -600,7 +600,7 @@ fn a_hold_that_could_not_be_captured_is_told_before_the_draw() {
 #[test]
 fn room_that_is_kept_is_not_filled_by_other_holds() {
     check_game(
-        "account user:1 ceiling=120
+        "account user:1 ceiling=coin/120
          call A game user:2
          A hold stake plugin:game -> user:1 coin 10
          A reply
@@ -613,7 +613,7 @@ fn room_that_is_kept_is_not_filled_by_other_holds() {
          B reply
          balance user:1 coin",
         &expect![[r#"
-            account user:1 ceiling=120: changed
+            account user:1 ceiling=coin/120: changed
             A reply: committed
             B capture A/0: refused, the account that would get it has no room for the amount
             B draw 2: drew 0

@@ -9,7 +9,7 @@ const TRADE: &str = "
     asset gem
     account user:1
     account user:2
-    account user:3 ceiling=5
+    account user:3 ceiling=coin/5
     account user:4 status=frozen
     plugin trade component=a grants=requested enabled=true holds=offer/60/release,bet/60/capture
     plugin other component=b grants=requested enabled=true holds=offer/60/release

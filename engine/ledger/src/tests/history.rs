@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use proptest::collection::vec;
+use proptest::collection::{btree_map, vec};
 use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -16,9 +16,9 @@ use crate::{
     AMOUNT_MAX, AccountId, AccountPatch, AccountStatus, Act, Amount, Answer, Ask, AssetId,
     AssetPatch, Authority, BatchRequest, Books, CallRequest, CallResult, CaptureRequest, Digest,
     Draft, Ending, Force, GrantChoice, Grants, HoldId, HoldRequest, IssueRequest, KeyMode,
-    KeyPatch, Limit, OnExpiry, Patch, PluginPatch, Posting, Postings, Quota, ReversalRequest,
-    Scope, Scopes, SpendLimit, Timestamp, Transcript, TransferCap, TransferId, TransferRequest,
-    Transfers, Verdict,
+    KeyPatch, Limit, LimitsPatch, OnExpiry, Patch, PluginPatch, Posting, Postings, Quota,
+    ReversalRequest, Scope, Scopes, SpendLimit, Timestamp, Transcript, TransferCap, TransferId,
+    TransferRequest, Transfers, Verdict,
 };
 
 /// Keys of calls; from them follow the ids of the holds that they place.
@@ -28,12 +28,14 @@ const KEYS: [&str; 6] = ["k0", "k1", "k2", "k3", "k4", "k5"];
 pub(super) const SETUP: &str = "
     asset coin
     asset gem max_supply=50
+    asset item:crown kind=item max_supply=2
     account user:1
-    account user:2 credit_limit=30
-    account user:3 ceiling=60
+    account user:2 credit_limit=coin/30
+    account user:3 ceiling=coin/60
     plugin shop component=a accounts=till grants=requested enabled=true holds=stake/5/capture \
         requests=read/user:2,debit/user:2,debit/issuer:coin,credit/issuer:coin
     issue user:1 coin 40
+    issue user:1 item:crown 1
     issue user:2 coin 40
     issue user:2 gem 10
     issue user:3 gem 10
@@ -205,11 +207,11 @@ fn caller() -> impl Strategy<Value = AccountId> + Clone {
 }
 
 fn asset() -> impl Strategy<Value = AssetId> + Clone {
-    named(&[(9, "coin"), (4, "gem"), (1, "none")])
+    named(&[(9, "coin"), (4, "gem"), (2, "item:crown"), (1, "none")])
 }
 
 fn amount() -> impl Strategy<Value = Amount> + Clone {
-    let units = prop_oneof![8 => 1..=20_u64, 3 => 20..=100_u64, 1 => AMOUNT_MAX - 60..=AMOUNT_MAX];
+    let units = prop_oneof![1 => Just(1_u64), 8 => 1..=20_u64, 3 => 20..=100_u64, 1 => AMOUNT_MAX - 60..=AMOUNT_MAX];
     units.prop_map(|units| Amount::new(units).expect("an amount"))
 }
 
@@ -226,6 +228,12 @@ fn patch<T: Clone + Debug>(
         1 => Just(Patch::Clear),
         3 => values.prop_map(Patch::Set),
     ]
+}
+
+/// Limits in several assets, some of them removed.
+fn limits() -> impl Strategy<Value = Patch<LimitsPatch>> + Clone {
+    let limited = named(&[(12, "coin"), (6, "gem"), (2, "item:crown"), (1, "none")]);
+    patch(btree_map(limited, of(limit()), 0..3))
 }
 
 /// Half of them are likely to be possible: little, between accounts that have some.
@@ -306,7 +314,7 @@ fn set_account() -> impl Strategy<Value = Act> + Clone {
         Some(AccountStatus::Frozen),
         Some(AccountStatus::Closed),
     ]);
-    let patch = (status, patch(limit()), patch(limit()), patch(metadata));
+    let patch = (status, limits(), limits(), patch(metadata));
     (account(), patch).prop_map(|(account, (status, credit_limit, ceiling, metadata))| {
         Act::SetAccount {
             account,

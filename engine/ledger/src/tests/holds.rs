@@ -7,9 +7,9 @@ use crate::{AccountId, HOLD_SECONDS_MAX, HoldId, Misfit};
 
 const SETUP: &str = "
     asset coin
-    account user:1 credit_limit=5
+    account user:1 credit_limit=coin/5
     account user:2
-    account user:3 ceiling=20
+    account user:3 ceiling=coin/20
     issue user:1 coin 100";
 
 fn after_setup(script: &str, expected: &expect_test::Expect) {
@@ -169,9 +169,9 @@ fn hold_that_cannot_be_captured_at_its_end_stays_and_is_tried_again_at_growing_i
     assert_eq!(waits[..6], [60, 61, 123, 247, 495, 991]);
     assert!(waits.is_sorted());
     world.said.clear();
-    world.run("account user:3 ceiling=30; expire 1; balance user:3 coin; violations");
+    world.run("account user:3 ceiling=coin/30; expire 1; balance user:3 coin; violations");
     expect![[r#"
-        account user:3 ceiling=30: changed
+        account user:3 ceiling=coin/30: changed
         balance user:3 coin: 30
         violations: none
     "#]]
@@ -185,14 +185,14 @@ fn captured_amounts_do_not_break_the_floor() {
     after_setup(
         "hold 1 user:1 -> user:2 coin 50
          hold 2 user:1 -> user:2 coin 55
-         account user:1 credit_limit=0
+         account user:1 credit_limit=coin/0
          capture 1
          capture 2
          capture 2 50
          balance user:1 coin
          violations",
         &expect![[r#"
-            account user:1 credit_limit=0: changed
+            account user:1 credit_limit=coin/0: changed
             capture 2: `user:1` can spend 50 coin, and 55 are required
             balance user:1 coin: 0, held 5
             violations: user:1 holds 5 of 0 coin

@@ -4,15 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     AccountPatch, AccountStatus, Amount, Authority, BatchRequest, CaptureRequest, HoldId,
-    HoldRequest, IssueRequest, OnExpiry, Patch, Posting, ReversalRequest, TransferCap, TransferId,
-    TransferRequest,
+    HoldRequest, IssueRequest, LimitsPatch, OnExpiry, Patch, Posting, ReversalRequest, TransferCap,
+    TransferId, TransferRequest,
 };
 
 /// The rules of money once more, as a bookkeeper would write them down.
 pub(super) struct Model {
     balances: BTreeMap<(String, String), i128>,
-    floors: BTreeMap<String, i128>,
-    ceilings: BTreeMap<String, i128>,
+    /// The accounts that there are.
+    accounts: BTreeSet<String>,
+    credits: BTreeMap<(String, String), i128>,
+    ceilings: BTreeMap<(String, String), i128>,
     supplies: BTreeMap<String, i128>,
     /// Accounts on which nothing moves, and those of them that are closed.
     shut: BTreeSet<String>,
@@ -34,6 +36,9 @@ struct Held {
 }
 
 const MOST: i128 = (1 << 53) - 1;
+
+/// The only item.
+const CROWN: &str = "item:crown";
 
 /// How a movement is judged.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -70,25 +75,29 @@ impl Model {
             pairs.collect::<BTreeMap<_, _>>()
         };
         let balance = |account: &str, asset: &str, units| ((account.into(), asset.into()), units);
-        let (users, own) = (
-            [("user:1", 0), ("user:2", -30), ("user:3", 0)],
+        let accounts = [
+            "user:1",
+            "user:2",
+            "user:3",
             "plugin:shop",
-        );
-        let mut floors = named(&users);
-        floors.extend(named(&[(own, 0), ("plugin:shop:till", 0)]));
+            "plugin:shop:till",
+        ];
         Self {
             balances: BTreeMap::from([
                 balance("user:1", "coin", 40),
+                balance("user:1", CROWN, 1),
                 balance("user:2", "coin", 40),
                 balance("user:2", "gem", 10),
                 balance("user:3", "gem", 10),
                 balance("plugin:shop", "coin", 40),
                 balance("issuer:coin", "coin", -120),
                 balance("issuer:gem", "gem", -20),
+                balance("issuer:item:crown", CROWN, -1),
             ]),
-            floors,
-            ceilings: named(&[("user:3", 60)]),
-            supplies: named(&[("coin", MOST), ("gem", 50)]),
+            accounts: accounts.map(Into::into).into(),
+            credits: BTreeMap::from([balance("user:2", "coin", 30)]),
+            ceilings: BTreeMap::from([balance("user:3", "coin", 60)]),
+            supplies: named(&[("coin", MOST), ("gem", 50), (CROWN, 2)]),
             shut: BTreeSet::new(),
             closed: BTreeSet::new(),
             holds: BTreeMap::new(),
@@ -116,8 +125,11 @@ impl Model {
         if let Some(issued) = account.strip_prefix("issuer:") {
             return (issued == asset).then_some((-supply, 0));
         }
-        let ceiling = self.ceilings.get(account).copied().unwrap_or(MOST);
-        Some((*self.floors.get(account)?, ceiling))
+        let place = (account.to_owned(), asset.to_owned());
+        let credit = self.credits.get(&place).copied().unwrap_or(0);
+        let ceiling = self.ceilings.get(&place).copied().unwrap_or(MOST);
+        let there = self.accounts.contains(account);
+        there.then_some((-credit, ceiling))
     }
 
     /// Whether a key with a cap may move as much: all that it moves of an asset counts, whatever
@@ -162,10 +174,10 @@ impl Model {
             let free = |account: &str| force == Rule::Force && !account.starts_with("issuer:");
             let fits = match (self.bounds(source, asset), self.bounds(destination, asset)) {
                 (Some((floor, _)), Some((_, ceiling))) => {
-                    let (floor, kept) = if free(source) {
-                        (-MOST, given)
-                    } else {
-                        (floor, kept)
+                    let (floor, kept) = match (free(source), *asset == CROWN) {
+                        (true, false) => (-MOST, given),
+                        (true, true) => (0, given),
+                        (false, _) => (floor, kept),
                     };
                     let ceiling = if free(destination) { MOST } else { ceiling };
                     kept >= floor && got <= ceiling
@@ -354,6 +366,22 @@ impl Model {
         if closes && (has_held || self.balances.iter().any(has_something)) {
             return false;
         }
+        let named = [&patch.credit_limit, &patch.ceiling];
+        let unknown = named.into_iter().any(|limits| match limits {
+            Patch::Keep | Patch::Clear => false,
+            Patch::Set(limits) => limits
+                .keys()
+                .any(|asset| !self.supplies.contains_key(asset.as_str())),
+        });
+        let owes_items = match &patch.credit_limit {
+            Patch::Keep | Patch::Clear => false,
+            Patch::Set(limits) => limits.iter().any(|(asset, limit)| {
+                asset.as_str() == CROWN && limit.is_some_and(|limit| limit.get() > 0)
+            }),
+        };
+        if unknown || owes_items {
+            return false;
+        }
         match patch.status {
             Some(AccountStatus::Closed) => {
                 self.shut.insert(account.into());
@@ -369,20 +397,30 @@ impl Model {
             }
             None => {}
         }
-        let floor = self.floors.entry(account.into()).or_insert(0);
-        match &patch.credit_limit {
-            Patch::Keep => {}
-            Patch::Clear => *floor = 0,
-            Patch::Set(limit) => *floor = -i128::from(limit.get()),
-        }
-        match &patch.ceiling {
-            Patch::Keep => {}
-            Patch::Clear => drop(self.ceilings.remove(account)),
-            Patch::Set(limit) => {
-                self.ceilings
-                    .insert(account.into(), i128::from(limit.get()));
+        self.accounts.insert(account.into());
+        set_limits(&mut self.credits, account, &patch.credit_limit);
+        set_limits(&mut self.ceilings, account, &patch.ceiling);
+        true
+    }
+}
+
+/// Notes the limits of one kind that an account has from now on.
+fn set_limits(
+    limits: &mut BTreeMap<(String, String), i128>,
+    account: &str,
+    patch: &Patch<LimitsPatch>,
+) {
+    match patch {
+        Patch::Keep => {}
+        Patch::Clear => limits.retain(|(limited, _), _| limited != account),
+        Patch::Set(patch) => {
+            for (asset, limit) in patch {
+                let place = (account.to_owned(), asset.as_str().to_owned());
+                match limit {
+                    Some(limit) => drop(limits.insert(place, i128::from(limit.get()))),
+                    None => drop(limits.remove(&place)),
+                }
             }
         }
-        true
     }
 }

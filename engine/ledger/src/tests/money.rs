@@ -58,7 +58,7 @@ fn ceiling_holds_after_each_posting() {
     check(
         "asset coin
          account user:1
-         account user:2 ceiling=10
+         account user:2 ceiling=coin/10
          issue user:1 coin 5
          issue user:2 coin 10
          transfer user:1 -> user:2 coin 5, user:2 -> user:1 coin 5
@@ -101,7 +101,7 @@ fn floor_is_zero_or_the_credit_limit() {
     check(
         "asset coin
          account user:1
-         account user:2 credit_limit=50
+         account user:2 credit_limit=coin/50
          issue user:1 coin 10
          transfer user:1 -> user:2 coin 11
          transfer user:1 -> user:2 coin 10
@@ -124,11 +124,11 @@ fn floor_is_zero_or_the_credit_limit() {
 fn ceiling_is_reached_and_not_passed() {
     check(
         "asset coin
-         account user:1 ceiling=100
+         account user:1 ceiling=coin/100
          issue user:1 coin 101
          issue user:1 coin 100
          issue user:1 coin 1
-         account user:2 ceiling=0
+         account user:2 ceiling=coin/0
          transfer user:1 -> user:2 coin 1
          violations",
         &expect![[r#"
@@ -145,11 +145,11 @@ fn account_outside_its_limits_only_moves_back() {
     check(
         "asset coin
          account user:1
-         account user:2 credit_limit=50
+         account user:2 credit_limit=coin/50
          issue user:1 coin 100
          transfer user:2 -> user:1 coin 50
-         account user:1 ceiling=20
-         account user:2 credit_limit=10
+         account user:1 ceiling=coin/20
+         account user:2 credit_limit=coin/10
          violations
          issue user:1 coin 1
          transfer user:2 -> user:1 coin 1
@@ -159,8 +159,8 @@ fn account_outside_its_limits_only_moves_back() {
          transfer user:1 -> user:2 coin 100
          violations",
         &expect![[r#"
-            account user:1 ceiling=20: changed
-            account user:2 credit_limit=10: changed
+            account user:1 ceiling=coin/20: changed
+            account user:2 credit_limit=coin/10: changed
             violations: user:1 has 150 coin, above its ceiling of 20; user:2 has -50 coin, below its floor of -10
             issue user:1 coin 1: `user:1` may hold 20 coin, has 150, and was to get 1
             transfer user:2 -> user:1 coin 1: `user:2` can spend 0 coin, and 1 are required
@@ -224,7 +224,7 @@ fn credit_lifts_no_balance_over_the_maximum() {
     check(
         "asset coin
          account user:1
-         account user:2 credit_limit=max
+         account user:2 credit_limit=coin/max
          issue user:1 coin max-1
          transfer user:2 -> user:1 coin 2
          transfer user:2 -> user:1 coin 1
@@ -245,7 +245,7 @@ fn credit_sinks_no_balance_under_the_minimum() {
     check(
         "asset coin
          account user:1
-         account user:2 credit_limit=max
+         account user:2 credit_limit=coin/max
          account user:3
          transfer user:2 -> user:1 coin max
          balance user:2 coin
@@ -263,7 +263,7 @@ fn credit_sinks_no_balance_under_the_minimum() {
 fn burning_ends_at_what_was_issued() {
     check(
         "asset coin
-         account user:1 credit_limit=50
+         account user:1 credit_limit=coin/50
          issue user:1 coin 10
          burn user:1 coin 11
          burn user:1 coin 10

@@ -11,8 +11,9 @@ use super::history::{
 use super::model::Model;
 use super::script::{World, call_request, id};
 use crate::{
-    AccountId, Act, Ask, AssetId, Books, CallRequest, Change, Decision, DrawOrigin, Item, Limit,
-    Posting, SpendLimit, Timestamp, Verdict, Violation, check, decide,
+    AccountId, AccountKind, AccountPatch, Act, Ask, AssetId, Books, CallRequest, Change, Decision,
+    DrawOrigin, Item, Limit, LimitsPatch, Patch, Posting, Quota, SpendLimit, Timestamp, Verdict,
+    Violation, check, decide,
 };
 
 type Place = (AccountId, AssetId);
@@ -48,6 +49,8 @@ fn outside(books: &Books) -> BTreeMap<Place, i64> {
         wrong @ (Violation::NotConserved { .. }
         | Violation::UnknownAsset { .. }
         | Violation::OutOfRange { .. }
+        | Violation::CreditOnItem { .. }
+        | Violation::LimitWithoutBalance { .. }
         | Violation::ForeignIssuer { .. }
         | Violation::HeldMiscounted { .. }
         | Violation::LooseReversal { .. }
@@ -117,6 +120,38 @@ proptest! {
                 );
             }
             known = now;
+        });
+    }
+
+    /// Members and plugins together have of an item what was issued of it, and none has less than
+    /// nothing: so it is nowhere twice, whatever limits are set and whatever is forced.
+    #[test]
+    fn an_item_is_never_there_twice(steps in history()) {
+        let crown: AssetId = id("item:crown");
+        play(&steps, |_, _, _, world| {
+            let balances = world.books.accounts().iter();
+            let members = balances.filter(|(account, _)| !account.is_issuer());
+            let had = members.map(|(_, account)| account.balance(&crown).posted.max(0));
+            assert_eq!(had.sum::<i64>(), world.books.supply(&crown));
+        });
+    }
+
+    /// Limits in one asset change nothing of what is decided about others, whatever it is.
+    #[test]
+    fn a_limit_says_nothing_of_other_assets(
+        steps in history(),
+        credit in 0..100_u64,
+        ceiling in 0..100_u64,
+    ) {
+        play(&steps, |before, act, verdict, _| {
+            let named = format!("{act:?} {verdict:?}").contains("gem");
+            if named || matches!(act, Act::SetAccount { .. }) {
+                return;
+            }
+            if let Some(limited) = with_limits_in_gems(before, credit, ceiling) {
+                let at = Timestamp(1_000 + before.seq());
+                assert_eq!(decide(Some(&limited), at, act), *verdict);
+            }
         });
     }
 
@@ -294,6 +329,40 @@ proptest! {
             (lost, won) => prop_assert_eq!(lost, won),
         }
     }
+}
+
+/// The same books with other limits in gems; none where these can make a difference: where gems are
+/// held, or balances are few.
+fn with_limits_in_gems(books: &Books, credit: u64, ceiling: u64) -> Option<Books> {
+    let gem: AssetId = id("gem");
+    let mut holds = books.holds_after(None, None);
+    let is_held = holds.any(|(_, hold)| hold.reservation.posting().asset == gem);
+    if is_held || books.quotas().set(Quota::Balances).is_some() {
+        return None;
+    }
+    let limits = |most| {
+        let most = Limit::new(most).expect("a limit");
+        Patch::Set(LimitsPatch::from([(gem.clone(), Some(most))]))
+    };
+    let mut limited = books.clone();
+    let users = books.accounts().keys();
+    for account in users.filter(|account| account.kind() == AccountKind::Open) {
+        let act = Act::SetAccount {
+            account: account.clone(),
+            patch: AccountPatch {
+                credit_limit: limits(credit),
+                ceiling: limits(ceiling),
+                ..AccountPatch::default()
+            },
+        };
+        let verdict = decide(Some(&limited), books.recorded_at(), &act);
+        let applied = |decision| limited.apply(decision, books.seq(), books.recorded_at(), 1);
+        verdict
+            .decision()
+            .map(applied)?
+            .expect("it was decided on these books");
+    }
+    Some(limited)
 }
 
 /// Where a call has drawn from.

@@ -60,30 +60,29 @@ fn asset_keeps_what_a_put_leaves_out() {
 #[test]
 fn account_keeps_what_a_put_leaves_out() {
     let world = World::after(
-        r#"account user:1 credit_limit=50 ceiling=100 metadata={"name":"Ada"}
+        r#"account user:1 credit_limit=coin/50 ceiling=coin/100 metadata={"name":"Ada"}
            account user:1
-           account user:1 ceiling=100
-           account user:1 credit_limit=60
+           account user:1 ceiling=coin/100
+           account user:1 credit_limit=coin/60
            account user:1 metadata=[1]
            account user:1 credit_limit=null ceiling=null
-           account user:1 credit_limit=0
+           account user:1 credit_limit=coin/0
            account issuer:coin
            account plugin:shop:till"#,
     );
     expect![[r#"
-        account user:1: unchanged
-        account user:1 ceiling=100: unchanged
-        account user:1 credit_limit=60: changed
+        account user:1 credit_limit=coin/50 ceiling=coin/100 metadata={"name":"Ada"}: the economy has no asset `coin`
+        account user:1 ceiling=coin/100: the economy has no asset `coin`
+        account user:1 credit_limit=coin/60: the economy has no asset `coin`
         account user:1 metadata=[1]: changed
-        account user:1 credit_limit=null ceiling=null: changed
-        account user:1 credit_limit=0: unchanged
+        account user:1 credit_limit=null ceiling=null: unchanged
+        account user:1 credit_limit=coin/0: the economy has no asset `coin`
         account issuer:coin: `issuer:coin` is made by the server, with the asset or the plugin
         account plugin:shop:till: `plugin:shop:till` is made by the server, with the asset or the plugin
     "#]].assert_eq(&world.said);
     let account = world.books.account(&id("user:1"));
     let json = serde_json::to_string(account.expect("the account was made"));
-    expect![[r#"{"credit_limit":0,"metadata":[1],"balances":{}}"#]]
-        .assert_eq(&json.expect("an account is JSON"));
+    expect![[r#"{"metadata":[1],"balances":{}}"#]].assert_eq(&json.expect("an account is JSON"));
 }
 
 #[test]
@@ -92,10 +91,10 @@ fn limits_change_without_touching_balances() {
         "asset coin
          account user:1
          issue user:1 coin 10
-         account user:1 ceiling=5
+         account user:1 ceiling=coin/5
          balance user:1 coin",
         &expect![[r#"
-            account user:1 ceiling=5: changed
+            account user:1 ceiling=coin/5: changed
             balance user:1 coin: 10
         "#]],
     );

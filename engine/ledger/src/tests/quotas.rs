@@ -209,7 +209,7 @@ fn all_else_goes_on_beyond_every_quota() {
             call C shop user:1; C delete a; C capture A/0; C draw 2; C reply
             account user:1 metadata={{"name":"Bob"}}; account user:1 metadata=null
             account user:1 metadata=1
-            patch coin name=Coins; account user:2 ceiling=100; client_seed user:1 luck
+            patch coin name=Coins; account user:2 ceiling=coin/100; client_seed user:1 luck
             plugin shop enabled=true config={{}}; webhook one enabled=false; remove_plugin shop
             account user:3; hold 5 user:1 -> user:2 coin 1; webhook two url=https://bot.example
             balance user:2 coin; violations"#
@@ -226,7 +226,7 @@ fn all_else_goes_on_beyond_every_quota() {
             account user:1 metadata=null: changed
             account user:1 metadata=1: the economy has 0 bytes of metadata of at most 0, and this needs more: free some, or ask the operator to raise the quota `metadata_bytes`
             patch coin name=Coins: changed
-            account user:2 ceiling=100: changed
+            account user:2 ceiling=coin/100: changed
             client_seed user:1 luck: changed
             plugin shop enabled=true config={}: unchanged
             webhook one enabled=false: changed
@@ -310,15 +310,15 @@ fn state_after_a_draw_has_a_reserve() {
 #[test]
 fn a_new_balance_of_a_source_needs_room() {
     check_shop(
-        "account user:3 credit_limit=10
+        "account user:3
          quota balances=2
-         transfer user:3 -> user:1 coin 1
+         reverse 2 of=1 user:3 -> user:1 coin 1 by=admin force=theft
          quota balances=3
-         transfer user:3 -> user:1 coin 1
+         reverse 2 of=1 user:3 -> user:1 coin 1 by=admin force=theft
          used balances",
         &expect![[r#"
             quota balances=2: changed
-            transfer user:3 -> user:1 coin 1: the economy has 2 balances of at most 2, and this needs more: free some, or ask the operator to raise the quota `balances`
+            reverse 2 of=1 user:3 -> user:1 coin 1 by=admin force=theft: the economy has 2 balances of at most 2, and this needs more: free some, or ask the operator to raise the quota `balances`
             quota balances=3: changed
             used balances: balances 3 of 3
         "#]],

@@ -2,6 +2,7 @@
 
 use expect_test::expect;
 
+use super::account_limits::with_most_limits;
 use super::script::World;
 use crate::{Rejection, SEEDS_HIDDEN_MAX};
 
@@ -9,7 +10,7 @@ use crate::{Rejection, SEEDS_HIDDEN_MAX};
 const SETUP: &str = "
     asset coin max_supply=1000
     account user:1
-    account user:2 ceiling=50
+    account user:2 ceiling=coin/50
     account user:7 status=frozen
     account user:8 status=closed
     key old scopes=read
@@ -20,7 +21,7 @@ const SETUP: &str = "
     webhook first url=https://bot.example";
 
 /// One line for each rejection, in the order of the enum.
-const LADDER: [&str; 37] = [
+const LADDER: [&str; 39] = [
     "economy frozen; transfer user:1 -> user:2 coin 1",
     "economy closed; issue user:1 coin 1",
     "hold 1 user:1 -> user:2 coin 1; economy closed",
@@ -28,7 +29,7 @@ const LADDER: [&str; 37] = [
     "transfer plugin:shop -> user:1 coin 1",
     "call A shop user:1; A hold stake user:1 -> user:2 coin 1; A reply; release A/0",
     "transfer user:1 -> user:2 coin 6 cap=coin/5",
-    "account plugin:shop credit_limit=50",
+    "account plugin:shop credit_limit=coin/50",
     "call A off user:1; A reply",
     "plugin new enabled=true",
     "roll_back shop",
@@ -43,10 +44,12 @@ const LADDER: [&str; 37] = [
     "transfer user:1 -> user:2 gem 1",
     "patch gem kind=item",
     "patch coin decimals=2",
+    "asset item:crown kind=item; account user:1 credit_limit=item:crown/1",
     "transfer user:1 -> user:9 coin 1",
     "transfer user:1 -> user:7 coin 1",
     "transfer user:8 -> user:1 coin 1",
     "account user:1 status=closed",
+    "MOST LIMITS; account user:1 ceiling=coin/100",
     "reverse 2 of=1 user:1 -> user:2 coin 1; reverse 3 of=1 user:1 -> user:2 coin 1",
     "reverse 2 of=1 user:1 -> user:2 coin 1; reverse 3 of=2 user:2 -> user:1 coin 1",
     "capture 1 5",
@@ -66,6 +69,7 @@ fn refuse(script: &str) -> Rejection {
     assert_eq!(world.said, "", "the setup goes through");
     for line in script.split(';') {
         match line.trim() {
+            "MOST LIMITS" => with_most_limits(&mut world),
             "MOST SEEDS" => world.run(&"rotate;".repeat(SEEDS_HIDDEN_MAX - 2)),
             line => world.run(line),
         }
@@ -113,27 +117,29 @@ fn every_rejection_can_be_provoked() {
         transfer_cap (Refused, NewKey): this key moves at most 5 coin in one request, and 6 were asked
         reserved_account (Refused, Never): `plugin:shop` is made by the server, with the asset or the plugin
         plugin_disabled (Conflict, NewKey): the plugin `off` is disabled
-        component_missing (Refused, NewKey): the plugin `new` is not installed yet: say which `component`
+        component_missing (Refused, Never): the plugin `new` is not installed yet: say which `component`
         nothing_before (Conflict, NewKey): the plugin `shop` has no version from before
         plugin_changed (Conflict, NewKey): the plugin `shop` was changed a moment ago: look at it, and ask again
         schedule_unknown (Refused, Never): the plugin `shop` has no schedule `none`
         grant_too_wide (Refused, Never): a grant can narrow what the manifest asks for, not widen it
         seeds_hidden (Conflict, NewKey): 64 server seeds are not revealed yet: games that have drawn from them are open
-        key_exists (Conflict, NewKey): there is a key `old` already
+        key_exists (Conflict, Never): there is a key `old` already
         key_revoked (Conflict, NewKey): the key `dead` is revoked
         key_incomplete (Refused, Never): a new key needs `scopes`
         webhook_incomplete (Refused, Never): a new webhook needs `url`
         asset_not_found (Refused, NewKey): the economy has no asset `gem`
         asset_incomplete (Refused, Never): a new asset needs `name`
         asset_fixed (Conflict, Never): `decimals` of an asset never changes
+        credit_on_item (Refused, Never): `item:crown` is an item: an account can owe money, and no items
         account_not_found (Refused, NewKey): the economy has no account `user:9`
         account_frozen (Refused, NewKey): `user:7` is frozen
         account_closed (Refused, NewKey): `user:8` is closed
         account_not_empty (Conflict, NewKey): `user:1` has 100 coin: an account is closed when it has nothing
+        too_many_limits (Refused, NewKey): `user:1` may have a credit limit in 1024 assets and a ceiling in as many
         already_reversed (Conflict, Never): the transfer 00000000-0000-0000-0000-000000000001 was reversed by 00000000-0000-0000-0000-000000000002
         reversal_final (Conflict, Never): 00000000-0000-0000-0000-000000000002 is the reversal of 00000000-0000-0000-0000-000000000001: make a new transfer instead
         hold_closed (Conflict, Never): the hold 00000000-0000-0000-0000-000000000001 has ended
-        hold_exceeded (Refused, NewKey): 9 are left of the hold 00000000-0000-0000-0000-000000000001, and 10 were to be captured
+        hold_exceeded (Refused, Never): 9 are left of the hold 00000000-0000-0000-0000-000000000001, and 10 were to be captured
         quota_reached (Refused, NewKey): the economy has 0 open holds of at most 0, and this needs more: free some, or ask the operator to raise the quota `holds`
         insufficient_funds (Refused, NewKey): `user:1` can spend 100 coin, and 101 are required
         supply_limit (Refused, NewKey): 100 of at most 1000 coin are in circulation; 901 more are too many
@@ -209,7 +215,7 @@ fn first_broken_rule_is_the_answer() {
         ),
         (
             "quota_reached",
-            "quota balances=0; transfer user:1 -> user:2 coin 101",
+            "account user:3; quota balances=0; transfer user:1 -> user:3 coin 101",
         ),
         ("insufficient_funds", "transfer user:1 -> user:2 coin 101"),
         (

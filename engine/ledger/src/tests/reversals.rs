@@ -14,7 +14,7 @@ const SETUP: &str = "
     asset coin max_supply=1000
     account user:1
     account user:2
-    account user:3 ceiling=60
+    account user:3 ceiling=coin/60
     issue user:1 coin 100";
 
 fn after_setup(script: &str, expected: &expect_test::Expect) {

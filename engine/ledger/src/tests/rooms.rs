@@ -24,7 +24,7 @@ fn check_table(script: &str, expected: &Expect) {
 #[test]
 fn a_payment_does_not_fill_the_room_of_a_win() {
     check_table(
-        "account user:1 ceiling=101
+        "account user:1 ceiling=coin/101
          call A game user:1
          A secure plugin:game coin 1
          A pay plugin:game:till -> user:1 coin 1
@@ -33,7 +33,7 @@ fn a_payment_does_not_fill_the_room_of_a_win() {
          A reply
          balance user:1 coin",
         &expect![[r#"
-            account user:1 ceiling=101: changed
+            account user:1 ceiling=coin/101: changed
             A pay plugin:game:till -> user:1 coin 1: refused, the account that would get it has no room for the amount
             A draw 2: drew 0
             A reply: committed
@@ -48,7 +48,7 @@ fn a_capture_does_not_fill_the_room_of_a_win() {
         "call A game user:2
          A hold stake plugin:game:till -> user:1 coin 10
          A reply
-         account user:1 ceiling=110
+         account user:1 ceiling=coin/110
          call B game user:1
          B secure plugin:game coin 1
          B capture A/0
@@ -59,7 +59,7 @@ fn a_capture_does_not_fill_the_room_of_a_win() {
          balance user:1 coin",
         &expect![[r#"
             A reply: committed
-            account user:1 ceiling=110: changed
+            account user:1 ceiling=coin/110: changed
             B capture A/0: refused, the account that would get it has no room for the amount
             B draw 2: drew 0
             B reply: committed
@@ -72,7 +72,7 @@ fn a_capture_does_not_fill_the_room_of_a_win() {
 #[test]
 fn a_secured_amount_does_not_fill_the_room_of_a_stake() {
     check_table(
-        "account user:2 ceiling=101
+        "account user:2 ceiling=coin/101
          call A game user:1
          A secure plugin:game coin 10
          A hold stake user:1 -> user:2 coin 1
@@ -82,7 +82,7 @@ fn a_secured_amount_does_not_fill_the_room_of_a_stake() {
          A reply
          balance user:2 coin",
         &expect![[r#"
-            account user:2 ceiling=101: changed
+            account user:2 ceiling=coin/101: changed
             A pay plugin:game -> user:2 coin 1: refused, the account that would get it has no room for the amount
             A draw 2: drew 0
             A reply: committed
@@ -98,8 +98,8 @@ fn what_has_no_room_where_nothing_is_promised_is_refused_at_the_commit() {
         "call A game user:2
          A hold stake plugin:game:till -> user:1 coin 10
          A reply
-         account user:1 ceiling=105
-         account user:2 ceiling=105
+         account user:1 ceiling=coin/105
+         account user:2 ceiling=coin/105
          call B game user:1; B capture A/0; B reply
          call C game user:1; C pay plugin:game -> user:2 coin 6; C reply
          call D game user:1; D secure plugin:game coin 5; D pay plugin:game -> user:2 coin 5; D reply
@@ -107,8 +107,8 @@ fn what_has_no_room_where_nothing_is_promised_is_refused_at_the_commit() {
          balance user:2 coin",
         &expect![[r#"
             A reply: committed
-            account user:1 ceiling=105: changed
-            account user:2 ceiling=105: changed
+            account user:1 ceiling=coin/105: changed
+            account user:2 ceiling=coin/105: changed
             B reply: `user:1` may hold 105 coin, has 100, and was to get 10
             C reply: `user:2` may hold 105 coin, has 100, and was to get 6
             D reply: committed

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! asset coin max_supply=1000              make an asset; `patch` gives only what is named
-//! account user:1 credit_limit=50          make or change an account; `null` clears
+//! account user:1 credit_limit=coin/50     make or change an account; `null` clears, as does `coin/null`
 //! issue user:1 coin 100                   and `burn`
 //! hold 1 user:1 -> user:2 coin 30 for=60  then `capture 1 10`, `release 1`, `expire 1`, `wait 60`
 //! reverse 2 of=1 user:2 -> user:1 coin 5  and `force=reason`, `by=admin`
@@ -356,7 +356,10 @@ fn put(verb: &str, words: &Words<'_>) -> Option<Act> {
         "asset" => Act::SetAsset {
             asset: id(words.plain[1]),
             patch: AssetPatch {
-                kind: Some(AssetKind::Currency),
+                kind: Some(match words.named("kind") {
+                    Some("item") => AssetKind::Item,
+                    _currency => AssetKind::Currency,
+                }),
                 name: Some(words.plain[1].into()),
                 ..words.asset_patch()
             },

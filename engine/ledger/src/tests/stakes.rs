@@ -108,7 +108,7 @@ fn a_stake_is_secured_where_it_can_be_captured_and_only_there() {
          A hold stake plugin:game -> user:1 coin 50
          A hold stake user:2 -> user:3 coin 50
          A reply
-         account user:3 ceiling=49
+         account user:3 ceiling=coin/49
          call B game user:1
          B keep A/2
          B keep A/0
@@ -119,19 +119,19 @@ fn a_stake_is_secured_where_it_can_be_captured_and_only_there() {
          C keep A/0
          C keep A/1
          C reply
-         account user:1 ceiling=149
+         account user:1 ceiling=coin/149
          call D game user:1
          D keep A/1
          D reply",
         &expect![[r#"
             A reply: committed
-            account user:3 ceiling=49: changed
+            account user:3 ceiling=coin/49: changed
             B keep A/2: refused, the account that would get it has no room for the amount
             B reply: committed
             account user:2 status=frozen: changed
             C keep A/0: refused, the account that would get it has no room for the amount
             C reply: committed
-            account user:1 ceiling=149: changed
+            account user:1 ceiling=coin/149: changed
             D keep A/1: refused, the account that would get it has no room for the amount
             D reply: committed
         "#]],
@@ -142,7 +142,7 @@ fn a_stake_is_secured_where_it_can_be_captured_and_only_there() {
 #[test]
 fn a_stake_that_is_secured_twice_is_secured_once() {
     check_table(
-        "account user:3 ceiling=50
+        "account user:3 ceiling=coin/50
          call A game user:1
          A hold stake user:1 -> user:3 coin 50
          A reply
@@ -154,7 +154,7 @@ fn a_stake_that_is_secured_twice_is_secured_once() {
          B reply
          balance user:3 coin",
         &expect![[r#"
-            account user:3 ceiling=50: changed
+            account user:3 ceiling=coin/50: changed
             A reply: committed
             B draw 2: drew 0
             B reply: committed

@@ -58,8 +58,8 @@ fn balance_read_must_not_have_moved() {
                 "balance user:1 coin",
                 "issue user:1 coin 1; burn user:1 coin 1",
             ),
-            ("balance user:1 coin", "account user:1 credit_limit=1"),
-            ("balance user:1 coin", "account user:1 ceiling=500"),
+            ("balance user:1 coin", "account user:1 credit_limit=coin/1"),
+            ("balance user:1 coin", "account user:1 ceiling=coin/500"),
             ("balance user:2 coin", "burn user:2 coin 1"),
             ("balance user:1 gem", "asset gem"),
         ],
@@ -67,8 +67,8 @@ fn balance_read_must_not_have_moved() {
             balance user:1 coin / issue user:2 coin 1: committed | declined | faulted
             balance user:1 coin / issue user:1 coin 1: stale
             balance user:1 coin / issue user:1 coin 1; burn user:1 coin 1: committed | declined | faulted
-            balance user:1 coin / account user:1 credit_limit=1: stale
-            balance user:1 coin / account user:1 ceiling=500: committed | declined | faulted
+            balance user:1 coin / account user:1 credit_limit=coin/1: stale
+            balance user:1 coin / account user:1 ceiling=coin/500: committed | declined | faulted
             balance user:2 coin / burn user:2 coin 1: stale
             balance user:1 gem / asset gem: stale
         "#]],
@@ -85,7 +85,7 @@ fn has_at_least_must_still_answer_the_same() {
             ("has user:1 coin 50", "issue user:1 coin 1000"),
             ("has user:1 coin 101", "burn user:1 coin 99"),
             ("has user:1 coin 101", "issue user:1 coin 1"),
-            ("has user:1 coin 101", "account user:1 credit_limit=1"),
+            ("has user:1 coin 101", "account user:1 credit_limit=coin/1"),
         ],
         &expect![[r#"
             has user:1 coin 50 / burn user:1 coin 50: committed | declined | faulted
@@ -93,7 +93,7 @@ fn has_at_least_must_still_answer_the_same() {
             has user:1 coin 50 / issue user:1 coin 1000: committed | declined | faulted
             has user:1 coin 101 / burn user:1 coin 99: committed | declined | faulted
             has user:1 coin 101 / issue user:1 coin 1: stale
-            has user:1 coin 101 / account user:1 credit_limit=1: stale
+            has user:1 coin 101 / account user:1 credit_limit=coin/1: stale
         "#]],
     );
 }
@@ -231,16 +231,22 @@ fn secured_amount_must_still_be_there() {
                 "secure plugin:shop coin 50",
                 "admin_transfer plugin:shop -> user:2 coin 51",
             ),
-            ("secure plugin:shop coin 50", "account user:1 ceiling=150"),
-            ("secure plugin:shop coin 50", "account user:1 ceiling=149"),
+            (
+                "secure plugin:shop coin 50",
+                "account user:1 ceiling=coin/150",
+            ),
+            (
+                "secure plugin:shop coin 50",
+                "account user:1 ceiling=coin/149",
+            ),
             ("secure plugin:shop coin 101", "issue plugin:shop coin 1"),
             ("secure plugin:shop coin 101", "issue user:1 coin 1"),
         ],
         &expect![[r#"
             secure plugin:shop coin 50 / admin_transfer plugin:shop -> user:2 coin 50: committed | declined | faulted
             secure plugin:shop coin 50 / admin_transfer plugin:shop -> user:2 coin 51: stale
-            secure plugin:shop coin 50 / account user:1 ceiling=150: committed | declined | faulted
-            secure plugin:shop coin 50 / account user:1 ceiling=149: stale
+            secure plugin:shop coin 50 / account user:1 ceiling=coin/150: committed | declined | faulted
+            secure plugin:shop coin 50 / account user:1 ceiling=coin/149: stale
             secure plugin:shop coin 101 / issue plugin:shop coin 1: stale
             secure plugin:shop coin 101 / issue user:1 coin 1: committed | declined | faulted
         "#]],

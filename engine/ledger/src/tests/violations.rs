@@ -15,7 +15,7 @@ use crate::{
 fn check_broken(break_: impl FnOnce(&mut Books), expected: &Expect) {
     let mut books = World::after(
         "asset coin max_supply=1000
-         account user:1 credit_limit=50 ceiling=100
+         account user:1 credit_limit=coin/50 ceiling=coin/100
          account user:2
          plugin shop component=a enabled=true
          issue user:1 coin 90
@@ -66,7 +66,8 @@ fn balances_of_unknown_assets_are_found() {
         |books| drop(books.assets.remove(&id::<AssetId>("coin"))),
         &expect![[r#"
             issuer:coin has a balance in coin, which does not exist
-            user:1 has a balance in coin, which does not exist"#]],
+            user:1 has a balance in coin, which does not exist
+            user:1 has a credit limit in coin, which is no currency"#]],
     );
 }
 

@@ -10,8 +10,8 @@ use crate::{
     AMOUNT_MAX, AccountId, AccountPatch, AccountStatus, Amount, Ask, AssetId, AssetKind,
     AssetPatch, Authority, BatchRequest, CaptureRequest, ComponentChoice, Digest, EconomyStatus,
     Force, FuelClass, GrantChoice, Grants, HoldEnd, HoldId, HoldRequest, HoldRule, IssueRequest,
-    KeyMode, KeyPatch, Limit, Missed, OnExpiry, Patch, PluginId, PluginPatch, Posting, Postings,
-    Quota, QuotaPatch, ReversalRequest, ScheduleRule, Scope, Scopes, SpendLimit, Times,
+    KeyMode, KeyPatch, Limit, LimitsPatch, Missed, OnExpiry, Patch, PluginId, PluginPatch, Posting,
+    Postings, Quota, QuotaPatch, ReversalRequest, ScheduleRule, Scope, Scopes, SpendLimit, Times,
     TransferCap, TransferId, TransferRequest, Transfers, WebhookPatch, WebhookUrl,
 };
 
@@ -107,8 +107,8 @@ impl<'a> Words<'a> {
                 "closed" => AccountStatus::Closed,
                 _open => AccountStatus::Open,
             }),
-            credit_limit: self.member("credit_limit", limit),
-            ceiling: self.member("ceiling", limit),
+            credit_limit: self.member("credit_limit", limits),
+            ceiling: self.member("ceiling", limits),
             metadata: self.member("metadata", json),
         }
     }
@@ -357,6 +357,15 @@ fn amount(text: &str) -> Amount {
 
 fn limit(text: &str) -> Limit {
     Limit::new(units(text)).expect("a limit")
+}
+
+/// `coin/50,gem/null`: limits of an account.
+fn limits(text: &str) -> LimitsPatch {
+    let named = list(Some(text)).map(|named| {
+        let (asset, most) = named.split_once('/').expect("asset/most");
+        (id(asset), (most != "null").then(|| limit(most)))
+    });
+    named.collect()
 }
 
 fn json(text: &str) -> serde_json::Value {

@@ -5,12 +5,13 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use bursar_ledger::{AccountId, AccountPatch, AccountStatus, Act, Limit, Patch, Scope};
+use bursar_ledger::{AccountId, AccountPatch, AccountStatus, Act, LimitsPatch, Patch, Scope};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::auth::Caller;
+use super::codes::Code;
 use super::extract::{Asked, Nothing, Path};
 use super::problem::Problem;
 use super::route::{Resource, Route};
@@ -25,18 +26,22 @@ pub(super) fn routes() -> Resource {
         .called(
             "set_account",
             "Open or change an account",
-            "Absent members stay, `null` clears a limit or the metadata. An account may be PUT \
-             before every command: what is already so stays so. All but `metadata` needs the scope \
-             `admin`.",
+            "Absent members stay. Limits are per asset and merged: an asset that is absent keeps its \
+             limit, `null` removes it, and `null` instead of all assets removes them all. `null` \
+             clears the metadata. An account may be PUT before every command: what is already so \
+             stays so. All but `metadata` needs the scope `admin`.",
         )
         .needs(Scope::Transfer)
         .body::<AccountBody>("as_it_is", json!({}))
         .or_body("with_metadata", json!({ "metadata": { "name": "Ada" } }))
-        .or_body("on_credit", json!({ "credit_limit": 100, "ceiling": null }))
+        .or_body("on_credit", json!({
+                "credit_limit": { "coin": 100 }, "ceiling": { "item:arrow": 64, "coin": null },
+            }),
+        )
         .answers::<Put<AccountView<'static>>>(StatusCode::CREATED, "The account is new.")
         .answers::<Put<AccountView<'static>>>(StatusCode::OK, "The account was there.")
         .like(json!({
-            "id": "user:1", "status": "open", "credit_limit": 0, "changed": false,
+            "id": "user:1", "status": "open", "credit_limit": { "coin": 100 }, "changed": false,
             "balances": { "coin": { "posted": 200, "held": 0, "available": 200 } },
         }))
         .no(StatusCode::CONFLICT, &["account_not_empty"])
@@ -47,6 +52,9 @@ pub(super) fn routes() -> Resource {
                 "account_closed",
                 "account_frozen",
                 "economy_closed",
+                "asset_not_found",
+                "credit_on_item",
+                "too_many_limits",
                 "quota_reached",
             ],
         )
@@ -60,7 +68,7 @@ pub(super) fn routes() -> Resource {
         .needs(Scope::Read)
         .answers::<AccountView<'static>>(StatusCode::OK, "The account.")
         .like(json!({
-            "id": "user:1", "status": "open", "credit_limit": 0,
+            "id": "user:1", "status": "open", "credit_limit": { "coin": 100 },
             "balances": { "coin": { "posted": 200, "held": 0, "available": 200 } },
         }))
         .no(StatusCode::NOT_FOUND, &["account_not_found"]);
@@ -77,14 +85,15 @@ pub(super) fn routes() -> Resource {
 pub(super) struct AccountBody {
     #[schemars(with = "Option<shapes::AccountStatus>")]
     status: Option<AccountStatus>,
-    /// How far below zero each balance may go; cleared, not at all.
+    /// How far below zero balances may go, by asset; removed, not at all. Only a currency can be owed:
+    /// an item never goes below zero.
     #[serde(default)]
-    #[schemars(with = "Option<shapes::Limit>")]
-    credit_limit: Patch<Limit>,
-    /// How high each balance may go; cleared, up to 2^53 − 1.
+    #[schemars(with = "Option<shapes::LimitsPatch>")]
+    credit_limit: Patch<LimitsPatch>,
+    /// How high balances may go, by asset; removed, up to 2^53 − 1.
     #[serde(default)]
-    #[schemars(with = "Option<shapes::Limit>")]
-    ceiling: Patch<Limit>,
+    #[schemars(with = "Option<shapes::LimitsPatch>")]
+    ceiling: Patch<LimitsPatch>,
     /// Replaced as a whole.
     #[serde(default)]
     #[schemars(with = "Option<shapes::Document>")]
@@ -131,7 +140,7 @@ pub(super) async fn set(
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Transfer, &economy)?;
     let account: AccountId = extract::name("account", &account)?;
-    let parsed = extract::json::<AccountBody>(body).await?;
+    let parsed = extract::json_patch::<AccountBody>(body).await?;
     caller.unchanged(&api)?;
     caller.require(parsed.typed.needs(), &economy)?;
     let patch = parsed.typed.into_patch()?;
@@ -162,5 +171,5 @@ pub(super) async fn read(
 /// The problem of an account in the path that is not there.
 pub(super) fn no_account(id: &AccountId) -> Problem {
     let detail = format!("the economy has no account `{id}`");
-    Problem::not_found("account_not_found", detail)
+    Problem::new(Code::AccountNotFound, detail)
 }

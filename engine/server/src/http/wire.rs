@@ -13,8 +13,9 @@ mod webhooks;
 use std::collections::BTreeMap;
 
 use bursar_ledger::{
-    Account, AccountId, AccountStatus, Asset, AssetId, AssetKind, Balance, Books, Day, Digest,
-    Document, EconomyId, EconomyStatus, Flow, Limit, Movement, PluginId, Posting, Timestamp,
+    Account, AccountId, AccountStatus, Amount, Asset, AssetId, AssetKind, Balance, Books, Day,
+    Digest, Document, EconomyId, EconomyStatus, Flow, Limit, Movement, PluginId, Posting,
+    Timestamp,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -179,13 +180,14 @@ pub(super) struct AccountView<'a> {
     id: &'a AccountId,
     #[schemars(with = "shapes::AccountStatus")]
     status: AccountStatus,
-    /// How far below zero each balance may go.
-    #[schemars(with = "shapes::Limit")]
-    credit_limit: Limit,
-    /// How high each balance may go; 2^53 − 1 where absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "shapes::Limit")]
-    ceiling: Option<Limit>,
+    /// How far below zero balances may go, by asset; where an asset is absent, not at all.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "shapes::Limits")]
+    credit_limit: BTreeMap<&'a AssetId, Amount>,
+    /// How high balances may go, by asset; 2^53 − 1 where an asset is absent.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "shapes::Limits")]
+    ceiling: BTreeMap<&'a AssetId, Limit>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "shapes::Document")]
     metadata: Option<&'a Document>,
@@ -204,11 +206,15 @@ fn balance(balance: &Balance) -> BalanceView {
 
 pub(super) fn account<'a>(id: &'a AccountId, account: &'a Account) -> AccountView<'a> {
     let balances = account.balances.iter();
+    let credit_limits = account.limits.credit_limits().iter();
+    let ceilings = account.limits.ceilings().iter();
     AccountView {
         id,
         status: account.status,
-        credit_limit: account.credit_limit,
-        ceiling: account.ceiling,
+        credit_limit: credit_limits
+            .map(|(asset, credit)| (asset.as_asset(), *credit))
+            .collect(),
+        ceiling: ceilings.map(|(asset, most)| (asset, *most)).collect(),
         metadata: account.metadata.as_ref(),
         balances: balances
             .map(|(asset, amounts)| (asset, balance(amounts)))

@@ -46,18 +46,10 @@ impl Auditor {
         for change in decision.changes() {
             match change {
                 Change::AccountSet {
-                    account,
-                    credit_limit,
-                    ceiling,
-                    ..
+                    account, limits, ..
                 } => {
-                    let was = before.as_ref().and_then(|books| books.account(account));
-                    let same = was.is_some_and(|was| {
-                        was.credit_limit == *credit_limit && was.ceiling == *ceiling
-                    });
-                    // What leaves the limits alone explains nothing about them.
-                    if !same {
-                        let place = (record.economy.clone(), account.clone());
+                    for asset in limits.assets() {
+                        let place = (record.economy.clone(), account.clone(), asset.clone());
                         self.limits_set.insert(place, record.seq);
                     }
                 }
@@ -74,7 +66,11 @@ impl Auditor {
             let touched = record.entries.iter().map(|entry| &entry.movement.posting);
             for posting in touched {
                 for account in [&posting.source, &posting.destination] {
-                    let place = (record.economy.clone(), account.clone());
+                    let place = (
+                        record.economy.clone(),
+                        account.clone(),
+                        posting.asset.clone(),
+                    );
                     self.limits_set.insert(place, record.seq);
                 }
             }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use bursar_ledger::{
-    Act, HOLD_SECONDS_MAX, Quota, RATE_PERIOD_S_MAX, RATE_REQUESTS_MAX, Scope,
+    ACCOUNT_LIMITS_MAX, Act, HOLD_SECONDS_MAX, Quota, RATE_PERIOD_S_MAX, RATE_REQUESTS_MAX, Scope,
     TRANSFER_CAP_ASSETS_MAX, WEBHOOK_URL_BYTES_MAX,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -24,7 +24,8 @@ shape!(AccountStatus, |_generator| json_schema!({
 }));
 
 shape!(AssetKind, |_generator| json_schema!({
-    "description": "Money or a thing. Both follow the same rules; a bot shows them differently.",
+    "description": "Money or a thing. Only money can be owed: of a thing no account has less than \
+                    nothing. Else both follow the same rules; a bot shows them differently.",
     "type": "string", "enum": ["currency", "item"],
 }));
 
@@ -42,6 +43,23 @@ shape!(OnExpiry, |_generator| json_schema!({
     "description": "What becomes of what is left when the time is over. `release`: it can be spent \
                     again. `capture`: it goes where it was meant to go.",
     "type": "string", "enum": ["release", "capture"],
+}));
+
+shape!(Limits, |generator| json_schema!({
+    "description": "Limits of an account, by asset.",
+    "type": "object", "additionalProperties": generator.subschema_for::<Limit>(),
+    "propertyNames": generator.subschema_for::<AssetName>(),
+    "maxProperties": ACCOUNT_LIMITS_MAX,
+}));
+
+shape!(LimitsPatch, |generator| json_schema!({
+    "description": "Limits of an account, by asset. An asset that is absent keeps its limit, `null` \
+                    removes it.",
+    "type": "object",
+    "additionalProperties": {
+        "anyOf": [generator.subschema_for::<Limit>(), { "type": "null" }],
+    },
+    "propertyNames": generator.subschema_for::<AssetName>(),
 }));
 
 shape!(TransferCap, |generator| json_schema!({

@@ -1,0 +1,171 @@
+//! What PUTs say of accounts: status, limits per asset, metadata.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::account::{Account, AccountPatch, AccountStatus, Balance};
+use crate::account_limits::{LimitsChange, LimitsPatch};
+use crate::amount::{Amount, Limit};
+use crate::asset::{Asset, CurrencyId};
+use crate::books::Books;
+use crate::decision::{Change, Decision};
+use crate::id::{AccountId, AccountKind, AssetId};
+use crate::limits::ACCOUNT_LIMITS_MAX;
+use crate::patch::Patch;
+use crate::quota::Quota;
+use crate::rejection::Rejection;
+
+use super::Verdict;
+use super::puts::document;
+
+pub(super) fn set_account(
+    books: &Books,
+    account: &AccountId,
+    patch: &AccountPatch,
+) -> Result<Verdict, Rejection> {
+    match account.kind() {
+        AccountKind::Open => {}
+        AccountKind::Issuer | AccountKind::Plugin(_) => {
+            return Err(Rejection::ReservedAccount {
+                account: account.clone(),
+            });
+        }
+    }
+    let found = books.account(account).map(|found| &**found);
+    let new = Account::default();
+    let present = found.unwrap_or(&new);
+    let status = patch.status.unwrap_or(present.status);
+    let limits = LimitsChange {
+        credit_limit: credit_limits(books, present, &patch.credit_limit)?,
+        ceiling: ceilings(books, present, &patch.ceiling)?,
+    };
+    if status == AccountStatus::Closed {
+        check_empty(account, present)?;
+    }
+    let before = present.metadata.as_ref();
+    let metadata = document(&patch.metadata, before);
+    let stays = status == present.status && limits.is_empty() && metadata.as_ref() == before;
+    if found.is_some() && stays {
+        return Ok(Verdict::Unchanged);
+    }
+    let creates = found.is_none();
+    books.check_more(
+        Quota::Accounts,
+        books.accounts().len(),
+        usize::from(creates),
+    )?;
+    check_room(books, account, present, &limits)?;
+    books.check_metadata(before, metadata.as_ref())?;
+    let change = Change::AccountSet {
+        account: account.clone(),
+        status,
+        limits,
+        metadata,
+    };
+    Ok(Verdict::Applied(Decision::change(change, creates)))
+}
+
+/// The asset that a limit is of.
+fn find<'a>(books: &'a Books, asset: &AssetId) -> Result<&'a Asset, Rejection> {
+    let found = books.asset(asset).map(|found| &**found);
+    found.ok_or_else(|| Rejection::AssetNotFound {
+        asset: asset.clone(),
+    })
+}
+
+/// The credit limits that become others. A limit of zero is no credit, and is not kept.
+fn credit_limits(
+    books: &Books,
+    present: &Account,
+    patch: &Patch<LimitsPatch>,
+) -> Result<BTreeMap<CurrencyId, Option<Amount>>, Rejection> {
+    let there = present.limits.credit_limits();
+    let patch = match patch {
+        Patch::Keep => return Ok(BTreeMap::new()),
+        Patch::Clear => return Ok(there.keys().map(|asset| (asset.clone(), None)).collect()),
+        Patch::Set(patch) => patch,
+    };
+    let mut changes = BTreeMap::new();
+    for (asset, limit) in patch {
+        let credit = limit.and_then(|limit| Amount::new(limit.get()));
+        let Some(currency) = find(books, asset)?.currency(asset) else {
+            if credit.is_some() {
+                let asset = asset.clone();
+                return Err(Rejection::CreditOnItem { asset });
+            }
+            continue;
+        };
+        if there.get(asset).copied() != credit {
+            changes.insert(currency, credit);
+        }
+    }
+    Ok(changes)
+}
+
+/// The ceilings that become others.
+fn ceilings(
+    books: &Books,
+    present: &Account,
+    patch: &Patch<LimitsPatch>,
+) -> Result<BTreeMap<AssetId, Option<Limit>>, Rejection> {
+    let there = present.limits.ceilings();
+    let patch = match patch {
+        Patch::Keep => return Ok(BTreeMap::new()),
+        Patch::Clear => return Ok(there.keys().map(|asset| (asset.clone(), None)).collect()),
+        Patch::Set(patch) => patch,
+    };
+    let mut changes = BTreeMap::new();
+    for (asset, ceiling) in patch {
+        find(books, asset)?;
+        if there.get(asset) != ceiling.as_ref() {
+            changes.insert(asset.clone(), *ceiling);
+        }
+    }
+    Ok(changes)
+}
+
+/// Refuses more limits than an account may have, and limits for whose balances there is no room. An
+/// account that has too many from before may have fewer.
+fn check_room(
+    books: &Books,
+    id: &AccountId,
+    present: &Account,
+    change: &LimitsChange,
+) -> Result<(), Rejection> {
+    let after = present.limits.clone().changed(change);
+    let counts = [
+        (
+            present.limits.credit_limits().len(),
+            after.credit_limits().len(),
+        ),
+        (present.limits.ceilings().len(), after.ceilings().len()),
+    ];
+    if counts
+        .into_iter()
+        .any(|(before, after)| after > before && after > ACCOUNT_LIMITS_MAX)
+    {
+        return Err(Rejection::TooManyLimits {
+            account: id.clone(),
+            most: ACCOUNT_LIMITS_MAX,
+        });
+    }
+    let assets = change.assets_set();
+    let new: BTreeSet<&AssetId> = assets
+        .filter(|asset| !present.balances.contains_key(*asset))
+        .collect();
+    let more = u64::try_from(new.len()).unwrap_or(u64::MAX);
+    books.check_room(Quota::Balances, books.usage.balances, more)
+}
+
+/// What is closed has nothing and owes nothing.
+fn check_empty(id: &AccountId, account: &Account) -> Result<(), Rejection> {
+    let something =
+        |(_, balance): &(&AssetId, &Balance)| balance.posted != 0 || balance.held > Limit::ZERO;
+    match account.balances.iter().find(something) {
+        Some((asset, balance)) => Err(Rejection::AccountNotEmpty {
+            account: id.clone(),
+            asset: asset.clone(),
+            posted: balance.posted,
+        }),
+        None => Ok(()),
+    }
+}
