@@ -53,6 +53,7 @@ mod hostile;
 mod hostile_guests;
 mod house;
 mod inert;
+mod json;
 mod key_limits;
 mod lists;
 mod malformed;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bursar_ledger::{
     CallRequest, CallResult, Digest, Draft, DrawOrigin, Ending, Timestamp, Transcript,
-    check_document,
+    check_document, read_strictly,
 };
 use serde_json::Value;
 use wasmtime::{Result, Store, Trap};
@@ -317,8 +317,8 @@ fn judge_reply(
             reply.len()
         ));
     }
-    let reply: Value =
-        serde_json::from_str(reply).map_err(|error| format!("its reply is not JSON: {error}"))?;
+    let reply: Value = read_strictly(reply.as_bytes())
+        .map_err(|error| format!("its reply cannot be read as JSON: {error}"))?;
     // A record has to be read again.
     check_document(&reply, REPLY_BYTES_MAX).map_err(|error| format!("its reply: {error}"))?;
     manifest

@@ -3,12 +3,13 @@
 mod texts;
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
 use bursar_ledger::{
     AccountId, Amount, AssetId, ComponentChoice, DOCUMENT_BYTES_MAX, Digest, Grants,
     HOLD_RULES_MAX, HOLD_SECONDS_MAX, HoldRules, PLUGIN_ACCOUNTS_MAX, PluginId,
-    SCHEDULE_SECONDS_MAX, SCHEDULES_MAX, ScheduleRule,
+    SCHEDULE_SECONDS_MAX, SCHEDULES_MAX, ScheduleRule, read_strictly,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -137,7 +138,7 @@ fn bad(message: impl AsRef<str>) -> Finding {
     Finding::new("manifest_invalid", excerpt(message.as_ref()))
 }
 
-fn unreadable(error: &serde_json::Error) -> Finding {
+fn unreadable(error: &impl fmt::Display) -> Finding {
     bad(format!("`describe`: {error}"))
 }
 
@@ -160,7 +161,7 @@ impl Manifest {
     pub(crate) fn parse(text: &str) -> Result<Self, Report> {
         Self::check_size(text)?;
         // Texts come first: what is said of the rest may repeat them.
-        let value: Value = serde_json::from_str(text).map_err(|error| unreadable(&error))?;
+        let value: Value = read_strictly(text.as_bytes()).map_err(|error| unreadable(&error))?;
         let mut findings = Findings::default();
         texts::check_texts(&value, &mut findings);
         findings.report()?;

@@ -76,7 +76,7 @@ impl Verify {
     fn read(&self) -> Result<Receipt, CommandError> {
         let path = self.receipt.display();
         let text = input::read_up_to(&self.receipt, RECEIPT_BYTES_MAX, "a receipt")?;
-        serde_json::from_slice(&text)
+        bursar_ledger::read_strictly(&text)
             .map_err(|error| CommandError::new(format!("{path} is no receipt: {error}")))
     }
 

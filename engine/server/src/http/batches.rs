@@ -23,7 +23,7 @@ use serde_json::Value;
 
 use super::auth::Caller;
 use super::extract::{self, Asked, Canonical, Path, Preview};
-use super::json::Json;
+use super::json::{self, Json};
 use super::problem::Problem;
 use super::transfers::{Submitted, TransferBody, submit};
 use super::{Api, shapes};
@@ -150,21 +150,27 @@ impl Reading {
     /// Reads a batch. Each transfer is let go once its act and its canonical text are made, so that
     /// only one of these forms is in memory at a time.
     fn read(&self, body: &[u8]) -> Result<Batch, Problem> {
-        let mut json = Json::parse(body)?;
-        let BatchBody { mode, transfers } = json.read()?;
+        let mut whole = json::parse(body)?;
+        let BatchBody { mode, transfers } = json::read(&whole)?;
         let wrong = |error: TransfersError| Problem::malformed("/transfers", error.to_string());
         if !(1..=BATCH_TRANSFERS_MAX).contains(&transfers.0) {
             return Err(wrong(TransfersError::Count));
         }
-        let Some(Json::List(items)) = json.take("transfers") else {
+        let Some(Json::List(items)) = whole.take("transfers") else {
             return Err(wrong(TransfersError::Count));
         };
-        let items = items.into_iter().enumerate();
+        let items = items.into_iter().map(|mut item| {
+            item.drop_nulls();
+            item
+        });
+        let items = items.enumerate();
         let within = |index| move |problem: Problem| problem.within(&format!("/transfers/{index}"));
         match mode {
             Mode::Independent => {
                 let asks = items.map(|(index, item)| self.independent(item).map_err(within(index)));
-                Ok(Batch::Independent(asks.collect::<Result<_, _>>()?))
+                let asks = asks.collect::<Result<_, _>>()?;
+                json::numbers(body)?;
+                Ok(Batch::Independent(asks))
             }
             Mode::Atomic => {
                 let mut text = String::from(r#"{"mode":"atomic","transfers":["#);
@@ -176,6 +182,7 @@ impl Reading {
                     text.push_str(Canonical::of(&item).as_str());
                 }
                 text.push_str("]}");
+                json::numbers(body)?;
                 let transfers = Transfers::new(requests).map_err(wrong)?;
                 let economy = self.economy.clone();
                 Ok(Batch::Atomic(Submitted {
@@ -193,7 +200,7 @@ impl Reading {
 
     /// A transfer as if it were sent alone: its key is none of its body.
     fn independent(&self, mut item: Json<'_>) -> Result<(Asking, Act), Problem> {
-        let typed: BatchItem = item.read()?;
+        let typed: BatchItem = json::read(&item)?;
         let key = typed.key()?;
         item.take("idempotency_key");
         let path = format!("/v1/economies/{}/transfers", self.economy);
@@ -209,7 +216,7 @@ impl Reading {
 
     /// A transfer of an atomic batch. The cap stands once in the batch, not in each of its transfers.
     fn of_atomic(&self, item: &Json<'_>) -> Result<TransferRequest, Problem> {
-        let typed: BatchItem = item.read()?;
+        let typed: BatchItem = json::read(item)?;
         if typed.idempotency_key.is_some() {
             let detail = "an atomic batch has one key, in the header `Idempotency-Key`";
             return Err(Problem::malformed("/idempotency_key", detail));

@@ -81,7 +81,7 @@ pub(super) async fn open(
 ) -> Result<Response, Problem> {
     let id = extract::economy(&economy)?;
     caller.require(Scope::Admin, &id)?;
-    let Parsed { typed, canonical } = extract::json_or_nothing::<EconomyBody>(body).await?;
+    let Parsed { typed, canonical } = extract::json_patch_or_nothing::<EconomyBody>(body).await?;
     caller.unchanged(&api)?;
     let route = format!("/v1/economies/{id}");
     let asking = extract::asking(&caller, id, None, "PUT", &route, &canonical);

@@ -131,7 +131,7 @@ async fn set(
     let economy = extract::economy(&economy)?;
     // Else whoever was given one community could take the whole machine.
     caller.require_everywhere(Scope::Admin)?;
-    let parsed = extract::json::<QuotasBody>(body).await?;
+    let parsed = extract::json_patch::<QuotasBody>(body).await?;
     caller.unchanged(&api)?;
     let patch = parsed.typed.into_patch()?;
     let answer = write(&api.bursar, &caller.actor, economy, patch, |route| {

@@ -3,7 +3,9 @@
 use std::io::BufRead;
 use std::sync::Arc;
 
-use bursar_ledger::{Act, Books, Digest, EconomyId, Seed, Timestamp, Webhook, WebhookId, check};
+use bursar_ledger::{
+    Act, Books, Digest, EconomyId, Json, Seed, Timestamp, Webhook, WebhookId, check,
+};
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -232,6 +234,10 @@ impl Importer<'_> {
         self.epoch = line.epoch;
         let record = line.into_record(economy.clone());
         let mut record = record.map_err(|what| self.lines.wrong(what))?;
+        // What another reader reads differently proves nothing.
+        for text in [&record.request, &record.act, &record.changes] {
+            Json::parse(text.as_bytes()).map_err(|error| self.lines.wrong(error))?;
+        }
         // What could not be read again could never be audited.
         let act: Act = serde_json::from_str(&record.act)
             .map_err(|error| self.lines.wrong(format!("its act: {error}")))?;

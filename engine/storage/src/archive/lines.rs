@@ -2,7 +2,8 @@
 
 use std::io::{BufRead, Read};
 
-use bursar_ledger::{Digest, Sha256Writer};
+use bursar_ledger::{Digest, Json, Sha256Writer};
+use serde::Deserialize;
 
 use super::{ArchiveError, LINE_BYTES_MAX, Line, lines_hash};
 
@@ -41,7 +42,8 @@ impl<'a> Lines<'a> {
         if text.last() != Some(&b'\n') {
             return Err(ArchiveError::Cut(self.line - 1));
         }
-        let line = serde_json::from_slice(&text).map_err(|error| self.wrong(error))?;
+        let line = Json::parse(&text).map_err(|error| self.wrong(error))?;
+        let line = Line::deserialize(&line).map_err(|error| self.wrong(error))?;
         if let Some(before) = self.before.replace(text) {
             self.hash.text(before);
         }

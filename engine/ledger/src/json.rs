@@ -1,0 +1,354 @@
+//! The JSON of others, read once: everything else is made from what was read, without looking at the
+//! text again. It borrows its texts from there.
+//!
+//! It is strict. A member that stands twice is refused at every depth, since readers differ in which
+//! of the two counts; and objects are objects: what serde derives for a struct reads a list of its
+//! members as well, a form that nobody has promised.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::value::{MapAccessDeserializer, MapDeserializer, SeqDeserializer, StrDeserializer};
+use serde::de::{
+    DeserializeOwned, Deserializer, Error as _, IntoDeserializer, MapAccess, SeqAccess, Unexpected,
+    Visitor,
+};
+use serde::ser::{SerializeMap, Serializer};
+use serde::{Deserialize, Serialize, forward_to_deserialize_any};
+use serde_json::error::Category;
+use serde_json::{Error, Number};
+
+mod numbers;
+mod place;
+
+pub use numbers::check_numbers;
+
+/// Characters of a member's name that an error repeats.
+const NAME_SHOWN_CHARS_MAX: usize = 64;
+
+/// A value, with the members of objects in the order of their names: as text it is canonical.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Json<'t> {
+    /// `null`.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A number.
+    Number(Number),
+    /// A text.
+    Text(Cow<'t, str>),
+    /// A list.
+    List(Vec<Self>),
+    /// An object.
+    Object(Vec<Member<'t>>),
+}
+
+type Member<'t> = (Cow<'t, str>, Json<'t>);
+
+/// Why a text is not read.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{}{what}", at(.pointer))]
+pub struct JsonError {
+    /// The place, as a pointer (RFC 6901).
+    pub pointer: String,
+    /// The mistake.
+    pub what: String,
+}
+
+fn at(pointer: &str) -> String {
+    if pointer.is_empty() {
+        return String::new();
+    }
+    format!("at `{pointer}`: ")
+}
+
+impl<'t> Json<'t> {
+    /// Reads a text. Its numbers can be any: see [`check_numbers`].
+    pub fn parse(text: &'t [u8]) -> Result<Self, JsonError> {
+        serde_json::from_slice(text).map_err(|error| {
+            let at = place::offset(text, error.line(), error.column());
+            let duplicate = match error.classify() {
+                // A type reads anything, so nothing else can be wrong but how it is written.
+                Category::Data => place::duplicate(text),
+                Category::Io | Category::Syntax | Category::Eof => None,
+            };
+            JsonError {
+                pointer: duplicate.unwrap_or_else(|| place::pointer(text, at)),
+                what: error.to_string(),
+            }
+        })
+    }
+
+    /// Takes a member out of an object.
+    pub fn take(&mut self, name: &str) -> Option<Self> {
+        let Self::Object(members) = self else {
+            return None;
+        };
+        let place = members.iter().position(|(found, _)| found == name)?;
+        Some(members.remove(place).1)
+    }
+
+    /// Takes all members out of an object that are `null`.
+    pub fn drop_nulls(&mut self) {
+        if let Self::Object(members) = self {
+            members.retain(|(_, value)| *value != Self::Null);
+        }
+    }
+}
+
+/// Reads a text of which each number is kept as it was written, and no member stands twice.
+pub fn read_strictly<T: DeserializeOwned>(text: &[u8]) -> Result<T, JsonError> {
+    let json = Json::parse(text)?;
+    check_numbers(text)?;
+    T::deserialize(&json).map_err(|error| JsonError {
+        pointer: String::new(),
+        what: error.to_string(),
+    })
+}
+
+impl<'de> Deserialize<'de> for Json<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Reader)
+    }
+}
+
+struct Reader;
+
+impl<'de> Visitor<'de> for Reader {
+    type Value = Json<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Json<'de>, E> {
+        Ok(Json::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Json<'de>, E> {
+        Ok(Json::Bool(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Json<'de>, E> {
+        Ok(Json::Number(value.into()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Json<'de>, E> {
+        Ok(Json::Number(value.into()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Json<'de>, E> {
+        Ok(Number::from_f64(value).map_or(Json::Null, Json::Number))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Json<'de>, E> {
+        Ok(Json::Text(value.to_owned().into()))
+    }
+
+    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Json<'de>, E> {
+        Ok(Json::Text(value.into()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json<'de>, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Json::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Json<'de>, A::Error> {
+        let mut members: Vec<Member<'de>> = Vec::new();
+        while let Some((Name(name), value)) = entries.next_entry()? {
+            members.push((name, value));
+        }
+        members.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        let mut pairs = members.windows(2);
+        let twice = pairs.find_map(|pair| match pair {
+            [(a, _), (b, _)] if a == b => Some(a),
+            _ => None,
+        });
+        if let Some(name) = twice {
+            let shown: String = name.chars().take(NAME_SHOWN_CHARS_MAX).collect();
+            return Err(A::Error::custom(format_args!("duplicate field `{shown}`")));
+        }
+        Ok(Json::Object(members))
+    }
+}
+
+/// The name of a member.
+struct Name<'t>(Cow<'t, str>);
+
+impl<'de> Deserialize<'de> for Name<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(NameReader)
+    }
+}
+
+struct NameReader;
+
+impl<'de> Visitor<'de> for NameReader {
+    type Value = Name<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Name<'de>, E> {
+        Ok(Name(name.to_owned().into()))
+    }
+
+    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Name<'de>, E> {
+        Ok(Name(name.into()))
+    }
+}
+
+/// A number without decimals that was written with some, such as `1.0` or `1e3`: it is the same one.
+fn whole(number: &Number) -> Option<i64> {
+    if number.is_i64() || number.is_u64() {
+        return None;
+    }
+    number.to_string().strip_suffix(".0")?.parse().ok()
+}
+
+impl Serialize for Json<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => serializer.serialize_unit(),
+            Self::Bool(value) => serializer.serialize_bool(*value),
+            Self::Number(number) => match whole(number) {
+                Some(whole) => serializer.serialize_i64(whole),
+                None => number.serialize(serializer),
+            },
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::List(items) => items.serialize(serializer),
+            Self::Object(members) => {
+                let mut map = serializer.serialize_map(Some(members.len()))?;
+                for (name, value) in members {
+                    map.serialize_entry(name, value)?;
+                }
+                map.end()
+            }
+        }
+    }
+}
+
+impl<'de> IntoDeserializer<'de, Error> for &'de Json<'_> {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+/// Reads numbers as they were written.
+macro_rules! as_written {
+    ($($method:ident)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+            match self {
+                Json::Number(number) => number.deserialize_any(visitor),
+                Json::Null | Json::Bool(_) | Json::Text(_) | Json::List(_) | Json::Object(_) => {
+                    self.deserialize_any(visitor)
+                }
+            }
+        }
+    )*};
+}
+
+impl<'de> Deserializer<'de> for &'de Json<'_> {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self {
+            Json::Null => visitor.visit_unit(),
+            Json::Bool(value) => visitor.visit_bool(*value),
+            // What reads anything gets what the canonical text says; a type that wants a number of its own
+            // gets it as it was written.
+            Json::Number(number) => match whole(number) {
+                Some(whole) => visitor.visit_i64(whole),
+                None => number.deserialize_any(visitor),
+            },
+            Json::Text(text) => visitor.visit_borrowed_str(text),
+            Json::List(items) => {
+                let mut items = SeqDeserializer::new(items.iter());
+                let list = visitor.visit_seq(&mut items)?;
+                items.end()?;
+                Ok(list)
+            }
+            Json::Object(members) => visitor.visit_map(entries(members)),
+        }
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        if matches!(self, Json::List(_)) {
+            return Err(Error::invalid_type(Unexpected::Seq, &"an object"));
+        }
+        self.deserialize_any(visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        if matches!(self, Json::Null) {
+            return visitor.visit_none();
+        }
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        let unexpected = match self {
+            Json::Text(text) => {
+                let variant: StrDeserializer<'_, Error> = text.as_ref().into_deserializer();
+                return visitor.visit_enum(variant);
+            }
+            Json::Object(members) if members.len() == 1 => {
+                return visitor.visit_enum(MapAccessDeserializer::new(entries(members)));
+            }
+            Json::Object(_) => Unexpected::Map,
+            Json::Null => Unexpected::Unit,
+            Json::Bool(value) => Unexpected::Bool(*value),
+            Json::Number(_) => Unexpected::Other("a number"),
+            Json::List(_) => Unexpected::Seq,
+        };
+        let expected = &"a word, or an object with one member";
+        Err(Error::invalid_type(unexpected, expected))
+    }
+
+    as_written! {
+        deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128 deserialize_u8
+        deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128 deserialize_f32
+        deserialize_f64
+    }
+
+    forward_to_deserialize_any! {
+        bool char str string bytes byte_buf unit
+        unit_struct seq tuple tuple_struct map identifier ignored_any
+    }
+}
+
+/// The members of an object, as serde reads them.
+fn entries<'de>(
+    members: &'de [Member<'_>],
+) -> MapDeserializer<'de, impl Iterator<Item = (&'de str, &'de Json<'de>)>, Error> {
+    let members = members.iter();
+    MapDeserializer::new(members.map(|(name, value)| (name.as_ref(), value)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+//! Places in a text of JSON, as pointers (RFC 6901). They are looked for only if something is wrong.
+
+use std::collections::BTreeSet;
+
+/// An object or a list that is open at some place, with the member or the item that is being read.
+enum Open {
+    /// An object, with the name of a member as it is written, quotes and escapes included.
+    Object(Vec<u8>),
+    /// A list, with the number of an item.
+    List(usize),
+}
+
+/// The pointer to the value that is read at a byte of a text. The text may end there, or not be JSON
+/// from there on.
+pub(super) fn pointer(text: &[u8], at: usize) -> String {
+    let text = text.get(..at).unwrap_or(text);
+    let open = walk(text, |_| false);
+    open.iter().map(Open::segment).collect()
+}
+
+/// The pointer to the first member of a text that stands twice in its object.
+pub(super) fn duplicate(text: &[u8]) -> Option<String> {
+    let mut names: Vec<BTreeSet<String>> = Vec::new();
+    let mut is_found = false;
+    let open = walk(text, |open| {
+        names.truncate(open.len());
+        names.resize_with(open.len(), BTreeSet::new);
+        is_found = names
+            .last_mut()
+            .zip(open.last())
+            .is_some_and(|(names, member)| !names.insert(member.segment()));
+        is_found
+    });
+    is_found.then(|| open.iter().map(Open::segment).collect())
+}
+
+/// Walks through a text until a member is found at whose name `ends` says so, or to the end. Returns
+/// what is open there. `ends` sees each name once it is read, and what is open around it.
+fn walk(text: &[u8], mut ends: impl FnMut(&[Open]) -> bool) -> Vec<Open> {
+    let mut open: Vec<Open> = Vec::new();
+    let mut awaits_name = false;
+    let mut place = 0;
+    while let Some(rest) = text.get(place..).filter(|rest| !rest.is_empty()) {
+        let mut length = 1;
+        match rest.first().copied().unwrap_or_default() {
+            b'{' => {
+                open.push(Open::Object(Vec::new()));
+                awaits_name = true;
+            }
+            b'[' => {
+                open.push(Open::List(0));
+                awaits_name = false;
+            }
+            b'}' | b']' => {
+                open.pop();
+                awaits_name = false;
+            }
+            b',' => match open.last_mut() {
+                Some(Open::Object(_)) => awaits_name = true,
+                Some(Open::List(item)) => *item = item.saturating_add(1),
+                None => {}
+            },
+            b'"' => {
+                length = string_length(rest);
+                if let (true, Some(Open::Object(name))) = (awaits_name, open.last_mut()) {
+                    *name = rest.get(..length).unwrap_or_default().to_vec();
+                    awaits_name = false;
+                    if ends(&open) {
+                        return open;
+                    }
+                }
+            }
+            _ => {}
+        }
+        place = place.saturating_add(length);
+    }
+    open
+}
+
+impl Open {
+    fn segment(&self) -> String {
+        match self {
+            // No member has been read yet.
+            Self::Object(name) if name.is_empty() => String::new(),
+            Self::Object(name) => {
+                let read = serde_json::from_slice::<String>(name).unwrap_or_default();
+                format!("/{}", read.replace('~', "~0").replace('/', "~1"))
+            }
+            Self::List(item) => format!("/{item}"),
+        }
+    }
+}
+
+/// The length of a string that begins here, its quotes included.
+pub(super) fn string_length(text: &[u8]) -> usize {
+    let mut is_escaped = false;
+    let end = text.iter().skip(1).position(|byte| {
+        let ends = *byte == b'"' && !is_escaped;
+        is_escaped = *byte == b'\\' && !is_escaped;
+        ends
+    });
+    end.map_or(text.len(), |end| end.saturating_add(2))
+}
+
+/// The byte of a text at a line and a column, both counted from 1.
+pub(super) fn offset(text: &[u8], line: usize, column: usize) -> usize {
+    let before = text.split(|byte| *byte == b'\n');
+    let before = before.take(line.saturating_sub(1));
+    let lines = before
+        .map(|line| line.len().saturating_add(1))
+        .sum::<usize>();
+    lines.saturating_add(column.saturating_sub(1))
+}

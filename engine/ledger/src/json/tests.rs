@@ -1,0 +1,119 @@
+//! Texts that are read, and texts that are not.
+
+use serde_json::{Value, json};
+
+use super::*;
+
+#[test]
+fn its_text_is_the_canonical_one() {
+    for text in [
+        r#" {"b":[1,-2,3.50,1e-3,null,true],"a":{"z":"\u00e9\n\/","y":{}},"":""} "#,
+        "[]",
+        "18446744073709551615",
+        "-9223372036854775808",
+        "123456789012345678901234567890",
+        "0.1",
+        "1E-7",
+    ] {
+        let value: Value = serde_json::from_str(text).expect("JSON");
+        let json = Json::parse(text.as_bytes()).expect("JSON");
+        let canonical = serde_json::to_string(&json).expect("text");
+        assert_eq!(canonical, value.to_string(), "{text}");
+        assert_eq!(Value::deserialize(&json).expect("a value"), value, "{text}");
+    }
+}
+
+#[test]
+fn a_whole_number_has_one_text() {
+    let canonical = |text: &str| {
+        let json = Json::parse(text.as_bytes()).expect("JSON");
+        serde_json::to_string(&json).expect("text")
+    };
+    for (text, expected) in [
+        ("[1.0,1e0,10e-1,1]", "[1,1,1,1]"),
+        ("[-0,-0.0,0.0,0]", "[0,0,0,0]"),
+        ("[1e3,-1.50e1]", "[1000,-15]"),
+        ("[9007199254740991.0]", "[9007199254740991]"),
+        ("[1.5,1e-3]", "[1.5,0.001]"),
+    ] {
+        assert_eq!(canonical(text), expected, "{text}");
+        // Whoever keeps a document keeps the same.
+        let json = Json::parse(text.as_bytes()).expect("JSON");
+        let document = Value::deserialize(&json).expect("a value");
+        assert_eq!(document.to_string(), expected, "{text}");
+        // A type says for itself which numbers it takes.
+        let amounts = Vec::<crate::Amount>::deserialize(&json);
+        assert!(amounts.is_err(), "{text}");
+    }
+}
+
+#[test]
+fn a_member_that_stands_twice_is_refused_at_every_depth() {
+    for (text, pointer) in [
+        (r#"{"a":1,"a":1}"#, "/a"),
+        (
+            r#"{"a":{"b":[{},{"c/d":1,"d":2,"c\/d":3}]}}"#,
+            "/a/b/1/c~1d",
+        ),
+        (r#"{"a":1,"\u0061":2}"#, "/a"),
+        (r#"{"a":{"a":{"b":1}},"c":[{"b":"{\"b\":"}],"a":2}"#, "/a"),
+        (r#"[[{"x":[1,2]}],{"":0,"":1}]"#, "/1/"),
+    ] {
+        let error = Json::parse(text.as_bytes()).expect_err(text);
+        assert!(error.what.contains("duplicate"), "{text}: {error}");
+        assert_eq!(error.pointer, pointer, "{text}");
+    }
+    assert!(Json::parse(br#"{"a":{"a":1},"b":{"a":1}}"#).is_ok());
+    assert!(Json::parse(br#"[{"a":1},{"a":1}]"#).is_ok());
+}
+
+#[test]
+fn what_is_no_json_is_refused_and_its_place_named() {
+    for (text, pointer) in [
+        ("", ""),
+        ("{", ""),
+        ("{}x", ""),
+        ("[1,]", "/1"),
+        ("nul", ""),
+        ("\"\u{0}\"", ""),
+        (&"[".repeat(200), &"/0".repeat(127)),
+        ("{\"a\":\n [1, 2,\n  {\"b\": 1e400}]}", "/a/2/b"),
+        (r#"{"a":{"b":tru}}"#, "/a/b"),
+        (r#"{"a":"\ud800"}"#, "/a"),
+    ] {
+        let error = Json::parse(text.as_bytes()).expect_err(text);
+        assert_eq!(error.pointer, pointer, "{text}: {error}");
+    }
+}
+
+#[test]
+fn nulls_of_an_object_go_and_others_stay() {
+    let mut json = Json::parse(br#"{"a":null,"b":{"c":null},"d":[null]}"#).expect("JSON");
+    json.drop_nulls();
+    let text = serde_json::to_string(&json).expect("text");
+    assert_eq!(text, r#"{"b":{"c":null},"d":[null]}"#);
+}
+
+#[test]
+fn a_member_can_be_taken_out() {
+    let mut json = Json::parse(br#"{"a":1,"b":2}"#).expect("JSON");
+    assert_eq!(json.take("a"), Some(Json::Number(1.into())));
+    assert_eq!(json.take("a"), None);
+    assert_eq!(serde_json::to_string(&json).expect("text"), r#"{"b":2}"#);
+}
+
+#[test]
+fn what_is_read_strictly_has_each_member_once_and_each_number_as_it_was() {
+    let read = |text: &str| read_strictly::<Value>(text.as_bytes());
+    assert_eq!(read(r#"{"a":[1,0.5]}"#), Ok(json!({ "a": [1, 0.5] })));
+    for wrong in [
+        r#"{"a":1,"a":1}"#,
+        r#"{"a":1e99}"#,
+        "[0.10000000000000001]",
+        "{",
+    ] {
+        assert!(read(wrong).is_err(), "{wrong}");
+    }
+    let wrong = read_strictly::<Vec<u64>>(br#"{"a":1}"#);
+    assert!(wrong.is_err());
+}
