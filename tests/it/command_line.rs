@@ -415,3 +415,41 @@ async fn a_key_is_made_with_its_limits() {
         );
     }
 }
+
+#[test]
+fn a_socket_lets_in_whom_its_mode_and_group_say() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    let folder = tempfile::tempdir().unwrap();
+    let (file, socket) = (folder.path().join("x.db"), folder.path().join("bots.sock"));
+    let group = rustix::process::getgid().as_raw().to_string();
+    for (options, mode) in [
+        (vec![], 0o660),
+        (vec!["--socket-mode", "0666"], 0o666),
+        (
+            vec!["--socket-mode", "600", "--socket-group", &group],
+            0o600,
+        ),
+    ] {
+        let log = std::fs::File::create(folder.path().join("log")).unwrap();
+        let options = [vec!["--socket", text(&socket)], options].concat();
+        let server = Process::logging(&file, log, &options);
+        let found = std::fs::metadata(&socket).unwrap();
+        assert_eq!(found.permissions().mode() & 0o7777, mode, "{options:?}");
+        assert_eq!(found.gid().to_string(), group);
+        assert!(server.stop());
+    }
+    for wrong in [
+        vec!["--socket", text(&socket), "--socket-mode", "0888"],
+        vec!["--socket", text(&socket), "--socket-group", "no such group"],
+        vec!["--socket-mode", "0660"],
+    ] {
+        let refused = [vec!["serve", "--db", text(&file)], wrong].concat();
+        let complained = complained(&bursar(&refused));
+        assert!(
+            ["octal", "/etc/group", "--socket <PATH>"]
+                .iter()
+                .any(|it| complained.contains(it)),
+            "{refused:?}: {complained}"
+        );
+    }
+}

@@ -13,7 +13,7 @@ use bursar_server::client::{Address, Client, Response};
 use bursar_server::clock;
 use bursar_server::economy::CallBounds;
 use bursar_server::http::render;
-use bursar_server::serve::{Ended, STOP_PATIENCE, Server, Setup};
+use bursar_server::serve::{Ended, STOP_PATIENCE, Server, Setup, SocketAccess};
 use bursar_server::webhooks::WebhookSetup;
 use bursar_storage::{AuditReport, Storage, audit_file};
 use bytes::Bytes;
@@ -55,7 +55,7 @@ impl House {
         let mut setup = Setup {
             database: folder.path().join("test.db"),
             listen: Some("127.0.0.1:0".parse().unwrap()),
-            socket: Some(folder.path().join("bots.sock")),
+            socket: Some((folder.path().join("bots.sock"), SocketAccess::default())),
             allow_plain_http: false,
             clock: clock::system(),
             ticks: clock::running(),

@@ -2,10 +2,10 @@
 
 mod door;
 mod ending;
+mod sockets;
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use axum::Router;
 use bursar_host::{Cache, Compiler, Limits, PluginHost};
 use bursar_ledger::{IdError, KeyId, KeyMode, KeyPatch, Scope};
 use bursar_storage::{Clock, FileLock, Owner, Storage, StorageError, WriterState, beside};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -29,6 +29,9 @@ use crate::{http, random};
 use door::Door;
 pub use ending::Ended;
 use ending::Ending;
+pub(crate) use sockets::group_id;
+use sockets::{OWNER_ONLY, Socket};
+pub use sockets::{SocketAccess, SocketMode, SocketModeError};
 
 /// Connections at the same time; more wait to be accepted.
 const CONNECTIONS_MAX: usize = 4096;
@@ -52,8 +55,8 @@ pub struct Setup {
     pub database: PathBuf,
     /// Where to listen for TCP, if at all. Port 0 picks a free one.
     pub listen: Option<SocketAddr>,
-    /// Where to listen on a Unix socket for bots, if at all.
-    pub socket: Option<PathBuf>,
+    /// Where to listen on a Unix socket for bots, if at all, and who may connect to it.
+    pub socket: Option<(PathBuf, SocketAccess)>,
     /// Whether keys may cross a network in plain text.
     pub allow_plain_http: bool,
     /// Where the time comes from.
@@ -135,9 +138,9 @@ impl Server {
         let lock = FileLock::acquire(&setup.database)?;
         // Whatever cannot be listened on leaves the file as it was.
         let owner_path = owner_socket(&setup.database);
-        let owner_socket = Socket::bind(owner_path, 0o600)?;
+        let owner_socket = Socket::bind(owner_path, OWNER_ONLY)?;
         let socket = match &setup.socket {
-            Some(path) => Some(Socket::bind(path.clone(), 0o660)?),
+            Some((path, access)) => Some(Socket::bind(path.clone(), *access)?),
             None => None,
         };
         let (database, clock) = (setup.database.clone(), Arc::clone(&setup.clock));
@@ -282,50 +285,6 @@ fn owner_socket(database: &Path) -> PathBuf {
         return path;
     }
     std::env::temp_dir().join(format!("bursar-{}.sock", std::process::id()))
-}
-
-/// A Unix socket that is listened on. Its file goes with this value: without a listener it only confuses, and
-/// the next start would remove it too.
-struct Socket {
-    listener: Option<UnixListener>,
-    path: PathBuf,
-}
-
-impl Socket {
-    fn bind(path: PathBuf, mode: u32) -> Result<Self, StartError> {
-        let failed = |source| StartError::Listen {
-            address: path.display().to_string(),
-            source,
-        };
-        remove_stale(&path).map_err(failed)?;
-        let listener = UnixListener::bind(&path).map_err(failed)?;
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).map_err(failed)?;
-        Ok(Self {
-            listener: Some(listener),
-            path,
-        })
-    }
-}
-
-impl Drop for Socket {
-    fn drop(&mut self) {
-        drop(std::fs::remove_file(&self.path));
-    }
-}
-
-/// A process that was killed leaves its socket file behind; nobody answers on it.
-fn remove_stale(path: &Path) -> io::Result<()> {
-    match std::fs::symlink_metadata(path) {
-        Ok(found) if found.file_type().is_socket() => {
-            if std::os::unix::net::UnixStream::connect(path).is_ok() {
-                return Err(io::Error::from(io::ErrorKind::AddrInUse));
-            }
-            std::fs::remove_file(path)
-        }
-        Ok(_) => Err(io::Error::from(io::ErrorKind::AlreadyExists)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
-    }
 }
 
 /// Compiled components are kept beside the file. Without that each start compiles them again.

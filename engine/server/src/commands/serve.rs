@@ -19,7 +19,9 @@ use crate::clock;
 use crate::config::{LogFormat, start_logs};
 use crate::economy::CallBounds;
 use crate::logs::{DROPS_TOLD_EVERY, LogRation};
-use crate::serve::{Ended, STOP_PATIENCE, Server, Setup, StartError};
+use crate::serve::{
+    Ended, STOP_PATIENCE, Server, Setup, SocketAccess, SocketMode, StartError, group_id,
+};
 use crate::webhooks::WebhookSetup;
 
 /// The time between two looks for due times of schedules.
@@ -38,6 +40,12 @@ pub(super) struct Serve {
     /// A Unix socket to listen on as well
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
+    /// Permissions of that socket, in octal: whoever may write to it may connect
+    #[arg(long, value_name = "MODE", default_value_t, requires = "socket")]
+    socket_mode: SocketMode,
+    /// The group of that socket, by its name in /etc/group or its number
+    #[arg(long, value_name = "GROUP", requires = "socket")]
+    socket_group: Option<String>,
     /// Do not listen on TCP
     #[arg(long, requires = "socket")]
     no_tcp: bool,
@@ -80,11 +88,15 @@ impl Serve {
 
     async fn serve(self) -> Done {
         let socket = self.socket.clone();
+        let access = SocketAccess {
+            mode: self.socket_mode,
+            group: self.socket_group.as_deref().map(group).transpose()?,
+        };
         let stop_patience = Duration::from_secs(self.stop_deadline);
         let setup = Setup {
             database: self.db.clone(),
             listen: (!self.no_tcp).then_some(self.listen),
-            socket: self.socket,
+            socket: self.socket.map(|path| (path, access)),
             allow_plain_http: self.allow_plain_http,
             clock: clock::system(),
             ticks: clock::running(),
@@ -127,6 +139,12 @@ impl Serve {
             }
         })
     }
+}
+
+/// A group of this machine.
+fn group(name: &str) -> Result<u32, CommandError> {
+    let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
+    group_id(name, &groups).map_err(CommandError::new)
 }
 
 fn late(left: &str) -> String {
