@@ -38,8 +38,28 @@ fn template(path: &str) -> Option<&'static String> {
         .min_by_key(|template| template.matches('{').count())
 }
 
+/// Insists that a problem says of asking again what the table of codes says.
+fn check_retry(answer: &Response) {
+    let (code, status, body) = (answer.code(), answer.status.as_u16(), answer.json());
+    if code.is_empty() {
+        return;
+    }
+    let rows = DOCUMENT["components"]["schemas"]["ProblemCode"]["x-codes"].as_array();
+    let mut rows = rows.unwrap().iter();
+    let row = rows.find(|row| row["code"] == code && row["status"] == status);
+    let row = row.unwrap_or_else(|| panic!("{code} {status} is not in the table: {body}"));
+    assert_eq!(body["retry"], row["retry"], "{code} {status}");
+}
+
 /// Insists that an answer is one of those that the description has.
 pub(crate) fn check(method: &str, path: &str, answer: &Response) {
+    let kept = answer.cache_control.as_deref();
+    assert_eq!(
+        kept,
+        Some("no-store"),
+        "{method} {path} may be kept by a cache"
+    );
+    check_retry(answer);
     let Some(template) = template(path) else {
         assert_eq!(
             answer.code(),

@@ -71,6 +71,10 @@ pub(crate) async fn ask(
         head.push_str(&line);
         head.push('\n');
     }
+    assert!(
+        head.to_lowercase().contains("cache-control: no-store\n"),
+        "{head}"
+    );
     (head, lines)
 }
 

@@ -1,5 +1,6 @@
 //! The API's description: that it is of this API, and that its page needs nothing else.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -18,7 +19,7 @@ fn document() -> Value {
 }
 
 /// Every operation, as (method, path, operation).
-fn operations(document: &Value) -> Vec<(String, String, Value)> {
+pub(crate) fn operations(document: &Value) -> Vec<(String, String, Value)> {
     let paths = document["paths"].as_object().unwrap();
     let operations = paths.iter().flat_map(|(path, methods)| {
         let methods = methods.as_object().unwrap().iter();
@@ -30,7 +31,7 @@ fn operations(document: &Value) -> Vec<(String, String, Value)> {
 }
 
 /// The path with the examples of its names in it.
-fn filled(path: &str, operation: &Value) -> String {
+pub(crate) fn filled(path: &str, operation: &Value) -> String {
     let parameters = operation["parameters"].as_array().unwrap();
     parameters.iter().fold(path.to_owned(), |path, parameter| {
         let name = parameter["name"].as_str().unwrap();
@@ -102,6 +103,8 @@ async fn every_operation_of_the_document_is_served_and_no_other_method() {
         let body = json!({}).to_string();
         let answer = guild.client.send(method, &path, None, body.into()).await;
         let answer = answer.unwrap();
+        let kept = answer.cache_control.as_deref();
+        assert_eq!(kept, Some("no-store"), "{method} {path}");
         let unknown = ["route_not_found", "method_not_allowed"];
         assert!(
             !unknown.contains(&answer.code().as_str()),
@@ -120,6 +123,7 @@ async fn every_operation_of_the_document_is_served_and_no_other_method() {
             let answer = guild.client.send(method, &filled, None, "{}".into()).await;
             let answer = answer.unwrap();
             assert_eq!(answer.status, 405, "{method} {filled}");
+            assert_eq!(answer.cache_control.as_deref(), Some("no-store"));
         }
     }
     house.close().await;
@@ -197,35 +201,26 @@ fn every_example_is_what_its_schema_says() {
 #[test]
 fn every_code_is_in_the_table_and_every_code_of_the_table_can_be_met() {
     let document = document();
-    let known = &document["components"]["schemas"]["ProblemCode"]["examples"];
-    let known: Vec<&str> = known
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter_map(Value::as_str)
-        .collect();
-    let mut met = vec![
-        "route_not_found".to_owned(),
-        "method_not_allowed".to_owned(),
-    ];
+    let known = &document["components"]["schemas"]["ProblemCode"]["x-codes"];
+    let place = |row: &Value| format!("{} {}", row["code"].as_str().unwrap(), row["status"]);
+    let known: BTreeSet<String> = known.as_array().unwrap().iter().map(place).collect();
+    // No operation answers what is not described.
+    let mut met: BTreeSet<String> = ["route_not_found 404", "method_not_allowed 405"]
+        .map(Into::into)
+        .into();
     for (method, path, operation) in operations(&document) {
-        for response in operation["responses"].as_object().unwrap().values() {
+        for (status, response) in operation["responses"].as_object().unwrap() {
             for code in response["x-codes"].as_array().into_iter().flatten() {
-                let code = code.as_str().unwrap();
+                let said = format!("{} {status}", code.as_str().unwrap());
                 assert!(
-                    known.contains(&code),
-                    "{method} {path}: `{code}` is not in codes.rs"
+                    known.contains(&said),
+                    "{method} {path}: `{said}` is not in codes.rs"
                 );
-                met.push(code.into());
+                met.insert(said);
             }
         }
     }
-    for code in known {
-        assert!(
-            met.iter().any(|one| one == code),
-            "no route answers `{code}`"
-        );
-    }
+    assert_eq!(met, known, "what routes answer, and what is in the table");
 }
 
 #[test]

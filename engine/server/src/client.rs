@@ -54,6 +54,8 @@ pub struct Response {
     pub retry_after: Option<u64>,
     /// The `RateLimit-Policy` and `RateLimit` headers, if the key has a limit.
     pub rate_limit: Option<(String, String)>,
+    /// The `Cache-Control` header.
+    pub cache_control: Option<String>,
 }
 
 impl Response {
@@ -159,6 +161,7 @@ impl Client {
         let asked = async { Ok(self.connected().await?.send_request(request).await?) };
         let in_time = tokio::time::timeout(patience, asked).await;
         let sent = in_time.unwrap_or(Err(ClientError::TimedOut))?;
+        let cache_control = text(&sent, "cache-control");
         let (status, mut body) = (sent.status(), sent.into_body());
         let mut rest = Vec::new();
         loop {
@@ -179,6 +182,7 @@ impl Client {
             replayed: false,
             retry_after: None,
             rate_limit: None,
+            cache_control,
         })
     }
 
@@ -213,9 +217,9 @@ impl Client {
         let number =
             |name: &str| -> Option<u64> { sent.headers().get(name)?.to_str().ok()?.parse().ok() };
         let retry_after = number("retry-after");
-        let text = |name: &str| Some(sent.headers().get(name)?.to_str().ok()?.to_owned());
-        let rate_limit = text("ratelimit-policy").zip(text("ratelimit"));
+        let rate_limit = text(&sent, "ratelimit-policy").zip(text(&sent, "ratelimit"));
         let replayed = sent.headers().contains_key("idempotency-replayed");
+        let cache_control = text(&sent, "cache-control");
         let status = sent.status();
         let body = sent.into_body().collect().await?.to_bytes();
         Ok(Response {
@@ -224,6 +228,7 @@ impl Client {
             replayed,
             retry_after,
             rate_limit,
+            cache_control,
         })
     }
 
@@ -248,6 +253,11 @@ impl Client {
             Address::Unix(path) => handshake(TokioIo::new(UnixStream::connect(path).await?)).await,
         }
     }
+}
+
+/// A header as text.
+fn text<B>(response: &hyper::Response<B>, name: &str) -> Option<String> {
+    Some(response.headers().get(name)?.to_str().ok()?.to_owned())
 }
 
 async fn handshake<S>(stream: TokioIo<S>) -> Result<SendRequest<Full<Bytes>>, ClientError>

@@ -48,10 +48,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::StatusCode;
-use axum::middleware::from_fn;
+use axum::http::{HeaderValue, header};
+use axum::middleware::{from_fn, map_response};
 use axum::response::{IntoResponse, Response};
-use bursar_ledger::Retry;
 use tokio::sync::{Semaphore, watch};
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -61,6 +60,7 @@ use crate::rate::Rates;
 use crate::webhooks::Webhooks;
 pub use auth::OwnerToken;
 pub(crate) use backup::BackupBody;
+use codes::Code;
 pub(crate) use events::body as event_body;
 pub(crate) use keys::{all as keys_of, is_reserved, write as write_key};
 pub use openapi::document as openapi;
@@ -117,6 +117,7 @@ impl Api {
             .layer(DefaultBodyLimit::disable())
             .layer(CatchPanicLayer::custom(panicked))
             .layer(from_fn(rate::tell))
+            .layer(map_response(keep_nowhere))
             .with_state(self)
     }
 }
@@ -142,18 +143,23 @@ fn resources() -> Vec<Resource> {
     ]
 }
 
+/// What is answered is of this moment and for the key that asked: no cache on the way keeps it (RFC 9111,
+/// section 5.2.2.5).
+async fn keep_nowhere(mut response: Response) -> Response {
+    let no_store = HeaderValue::from_static("no-store");
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, no_store);
+    response
+}
+
 async fn no_route() -> Problem {
-    Problem::not_found("route_not_found", "the API has no such path")
+    Problem::new(Code::RouteNotFound, "the API has no such path")
 }
 
 async fn no_method() -> Problem {
     let detail = "this path does not take this method";
-    Problem::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "method_not_allowed",
-        Retry::Never,
-        detail,
-    )
+    Problem::new(Code::MethodNotAllowed, detail)
 }
 
 /// A panic is a bug of ours: it costs its own request, and says nothing of its insides.

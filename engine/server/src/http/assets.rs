@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::auth::Caller;
+use super::codes::Code;
 use super::extract::{Asked, Nothing, Path};
 use super::problem::Problem;
 use super::route::{Resource, Route};
@@ -207,7 +208,7 @@ pub(super) async fn set(
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Admin, &economy)?;
     let asset: AssetId = extract::name("asset", &asset)?;
-    let parsed = extract::json::<AssetBody>(body).await?;
+    let parsed = extract::json_patch::<AssetBody>(body).await?;
     caller.unchanged(&api)?;
     let patch = parsed.typed.into_patch()?;
     let route = format!("/v1/economies/{economy}/assets/{asset}");
@@ -282,7 +283,7 @@ pub(super) async fn holders_of(
 
 fn no_asset(id: &AssetId) -> Problem {
     let detail = format!("the economy has no asset `{id}`");
-    Problem::not_found("asset_not_found", detail)
+    Problem::new(Code::AssetNotFound, detail)
 }
 
 /// `GET …/assets`

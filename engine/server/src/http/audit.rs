@@ -14,6 +14,7 @@ use schemars::JsonSchema;
 use tokio::sync::Semaphore;
 
 use super::auth::Caller;
+use super::codes::Code;
 use super::extract::{Asked, Path, wrong_query};
 use super::problem::Problem;
 use super::route::{Resource, Route};
@@ -133,7 +134,7 @@ async fn audit(api: &Api, heads: Vec<SeenHead>) -> Result<AuditReport, Problem> 
         report = audited => report?,
         _ = ending.wait_for(|ending| *ending) => {
             let detail = "the server is stopping; ask again when it is back";
-            return Err(Problem::unavailable("unavailable", detail));
+            return Err(Problem::new(Code::Unavailable, detail));
         }
     };
     drop(on_drop);

@@ -9,13 +9,13 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
-use bursar_ledger::Retry;
 use bursar_storage::{BACKUP_WAL_BYTES_MAX, BackupError, BackupPlan, BackupReport};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::auth::Caller;
+use super::codes::Code;
 use super::extract::{self, Asked, Nothing};
 use super::problem::Problem;
 use super::route::Route;
@@ -51,6 +51,7 @@ pub(crate) struct BackupBody {
     pub(crate) path: PathBuf,
     /// Whether its records are not decided again.
     #[serde(default)]
+    #[schemars(with = "Option<bool>")]
     pub(crate) quick: bool,
 }
 
@@ -87,27 +88,15 @@ pub(super) async fn make(
 /// Why there is none. Whoever asks runs the server, so the error's own words are theirs to read.
 fn refused(error: &BackupError) -> Problem {
     tracing::warn!(%error, "a backup was not made");
-    let (status, code, retry) = match error {
-        BackupError::Exists(_) => (StatusCode::CONFLICT, "backup_exists", Retry::Never),
+    let code = match error {
+        BackupError::Exists(_) => Code::BackupExists,
         BackupError::Path | BackupError::Itself(_) => {
-            (StatusCode::BAD_REQUEST, "malformed", Retry::Never)
+            return Problem::malformed("/path", error.to_string());
         }
-        BackupError::NoRoom(_) => (StatusCode::INSUFFICIENT_STORAGE, "no_room", Retry::SameKey),
-        BackupError::Behind { .. } => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "backup_behind",
-            Retry::SameKey,
-        ),
-        BackupError::Unsound(_) => (
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "backup_unsound",
-            Retry::Never,
-        ),
-        BackupError::File { .. } | BackupError::Storage(_) => (
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "backup_failed",
-            Retry::SameKey,
-        ),
+        BackupError::NoRoom(_) => Code::NoRoom,
+        BackupError::Behind { .. } => Code::BackupBehind,
+        BackupError::Unsound(_) => Code::BackupUnsound,
+        BackupError::File { .. } | BackupError::Storage(_) => Code::BackupFailed,
     };
-    Problem::new(status, code, retry, error.to_string())
+    Problem::new(code, error.to_string())
 }

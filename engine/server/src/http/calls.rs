@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::auth::Caller;
+use super::codes::Code;
 use super::extract::Path;
 use super::problem::Problem;
 use super::route::Route;
@@ -114,7 +115,7 @@ async fn read(
     let read = api.bursar.read(move |storage| storage.call(&of, id));
     let record = read.await?.ok_or_else(|| {
         let detail = format!("the economy has no call {id}");
-        Problem::not_found("call_not_found", detail)
+        Problem::new(Code::CallNotFound, detail)
     })?;
     let origin = record.call.origin.as_ref();
     let known = origin.and_then(|origin| books.server_seed(origin.seed));

@@ -8,7 +8,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use bursar_ledger::{DOCUMENT_BYTES_MAX, EconomyId, Patch, Retry, check_document};
+use bursar_ledger::{DOCUMENT_BYTES_MAX, EconomyId, Patch, check_document};
 use bursar_storage::{Answer, IdempotencyKey, Request};
 use bytes::Bytes;
 use http_body_util::BodyExt;
@@ -18,8 +18,9 @@ use serde_json::Value;
 
 use super::Api;
 use super::auth::Caller;
+use super::codes::Code;
 use super::intake::Unread;
-use super::json::Json;
+use super::json;
 use super::problem::{PROBLEM_JSON, Problem};
 use crate::economy::{Asking, SYSTEM};
 
@@ -86,16 +87,12 @@ fn unread(error: &(dyn Error + 'static), bytes_max: usize) -> Problem {
     }
     let detail = why.to_string();
     match why {
-        Unread::NoRoom => Problem::unavailable("overloaded", detail),
+        Unread::NoRoom => Problem::new(Code::Overloaded, detail),
         Unread::TooLarge => {
             let detail = format!("the body may have {bytes_max} bytes");
-            let (status, retry) = (StatusCode::PAYLOAD_TOO_LARGE, Retry::Never);
-            Problem::new(status, "too_large", retry, detail).with("bytes_max", bytes_max)
+            Problem::new(Code::TooLarge, detail).with("bytes_max", bytes_max)
         }
-        Unread::Slow => {
-            let (status, retry) = (StatusCode::REQUEST_TIMEOUT, Retry::SameKey);
-            Problem::new(status, "body_timeout", retry, detail)
-        }
+        Unread::Slow => Problem::new(Code::BodyTimeout, detail),
         Unread::BrokeOff => Problem::malformed("", detail),
     }
 }
@@ -136,13 +133,19 @@ impl Canonical {
     }
 }
 
-/// Reads a JSON body. What cannot be read is named by a pointer to it.
+/// Reads a JSON body. What cannot be read is named by a pointer to it. A member that is `null` is as
+/// good as absent, for the type and for the idempotency key.
 pub(super) async fn json<T: DeserializeOwned>(body: Body) -> Result<Parsed<T>, Problem> {
-    parse(&read(body, BODY_BYTES_MAX).await?)
+    parse(&read(body, BODY_BYTES_MAX).await?, Nulls::Absent)
 }
 
-/// Reads a JSON body that may be missing.
-pub(super) async fn json_or_nothing<T: DeserializeOwned + Default>(
+/// Reads the JSON body of a PUT, in which `null` takes away what can be taken away.
+pub(super) async fn json_patch<T: DeserializeOwned>(body: Body) -> Result<Parsed<T>, Problem> {
+    parse(&read(body, BODY_BYTES_MAX).await?, Nulls::Kept)
+}
+
+/// Reads the JSON body of a PUT that may be missing.
+pub(super) async fn json_patch_or_nothing<T: DeserializeOwned + Default>(
     body: Body,
 ) -> Result<Parsed<T>, Problem> {
     let bytes = read(body, BODY_BYTES_MAX).await?;
@@ -150,14 +153,28 @@ pub(super) async fn json_or_nothing<T: DeserializeOwned + Default>(
         let (typed, canonical) = (T::default(), Canonical::of(&Value::Null));
         return Ok(Parsed { typed, canonical });
     }
-    parse(&bytes)
+    parse(&bytes, Nulls::Kept)
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<Parsed<T>, Problem> {
-    let json = Json::parse(bytes)?;
+/// What becomes of the members of a body that are `null`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Nulls {
+    /// They are as good as absent.
+    Absent,
+    /// Their types say what they mean.
+    Kept,
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8], nulls: Nulls) -> Result<Parsed<T>, Problem> {
+    let mut body = json::parse(bytes)?;
+    if nulls == Nulls::Absent {
+        body.drop_nulls();
+    }
+    let typed = json::read(&body)?;
+    json::numbers(bytes)?;
     Ok(Parsed {
-        typed: json.read()?,
-        canonical: Canonical::of(&json),
+        typed,
+        canonical: Canonical::of(&body),
     })
 }
 
@@ -222,20 +239,11 @@ pub(super) fn check_metadata(metadata: &Patch<Value>) -> Result<(), Problem> {
 
 /// The idempotency key that every POST which moves money or state carries.
 pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<IdempotencyKey, Problem> {
-    let malformed = |detail: &str| {
-        let (status, retry) = (StatusCode::BAD_REQUEST, Retry::Never);
-        Problem::new(status, "idempotency_key_malformed", retry, detail)
-    };
+    let malformed = |detail: &str| Problem::new(Code::IdempotencyKeyMalformed, detail);
     let mut sent = headers.get_all("idempotency-key").iter();
     let Some(first) = sent.next() else {
         let detail = "send an `Idempotency-Key` header: one for each intent, the same in each try";
-        let (status, retry) = (StatusCode::BAD_REQUEST, Retry::Never);
-        return Err(Problem::new(
-            status,
-            "idempotency_key_missing",
-            retry,
-            detail,
-        ));
+        return Err(Problem::new(Code::IdempotencyKeyMissing, detail));
     };
     if sent.next().is_some() {
         return Err(malformed("send one `Idempotency-Key` header, not several"));
@@ -310,7 +318,8 @@ mod tests {
     #[test]
     fn a_body_is_parsed_once_for_both_its_forms() {
         let read = super::super::json::tests::read_meanwhile(|| {
-            let parsed = parse::<Anything>(br#"{"b":[1],"a":{}}"#).expect("it can be read");
+            let parsed =
+                parse::<Anything>(br#"{"b":[1],"a":{}}"#, Nulls::Absent).expect("it can be read");
             let request = parsed.canonical.request("POST", "/x");
             let expected = r#"{"body":{"a":{},"b":[1]},"method":"POST","path":"/x"}"#;
             assert_eq!(request.as_str(), expected);

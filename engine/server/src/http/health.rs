@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Api;
+use super::codes::Code;
 use super::problem::Problem;
 use super::route::{Resource, Route};
 
@@ -66,8 +67,8 @@ pub(super) async fn healthz(State(api): State<Api>) -> Result<Json<Health>, Prob
             status: Alive::Alive,
             version: env!("CARGO_PKG_VERSION"),
         })),
-        WriterState::GaveUp => Err(Problem::unavailable(
-            "unavailable",
+        WriterState::GaveUp => Err(Problem::new(
+            Code::Unavailable,
             "the file was given up and the process is ending; its log says why",
         )),
     }
@@ -80,8 +81,8 @@ pub(super) async fn readyz(State(api): State<Api>) -> Result<Json<Readiness>, Pr
             status: Ready::Ready,
         }));
     }
-    Err(Problem::unavailable(
-        "unavailable",
+    Err(Problem::new(
+        Code::Unavailable,
         "no requests are taken at the moment",
     ))
 }

@@ -18,6 +18,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::auth::Caller;
+use super::codes::Code;
 use super::extract::{Asked, Parsed, Path, Preview, wrong_query as wrong};
 use super::problem::Problem;
 use super::transfers::{MoneyRequest, Submitted, Words, authority, perform, submit};
@@ -51,7 +52,7 @@ pub(super) struct HoldBody {
     #[schemars(with = "shapes::HoldSeconds")]
     expires_in_s: u64,
     #[serde(default)]
-    #[schemars(with = "shapes::OnExpiry")]
+    #[schemars(with = "Option<shapes::OnExpiry>")]
     on_expiry: OnExpiry,
     /// Why, for people.
     #[schemars(length(max = 256))]
@@ -223,7 +224,7 @@ async fn history(api: &Api, economy: &EconomyId, hold: HoldId) -> Result<HoldHis
     let read = api.bursar.read(move |storage| storage.hold(&economy, hold));
     read.await?.ok_or_else(|| {
         let detail = format!("the economy has no hold {hold}");
-        Problem::not_found("hold_not_found", detail)
+        Problem::new(Code::HoldNotFound, detail)
     })
 }
 

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::auth::Caller;
+use super::codes::Code;
 use super::extract::{Asked, Nothing, Path};
 use super::problem::Problem;
 use super::route::{Resource, Route};
@@ -147,7 +148,7 @@ pub(super) struct KeyBody {
 
 /// What a body says of a key.
 async fn read_patch(body: Body) -> Result<KeyPatch, Problem> {
-    let parsed = extract::json::<KeyBody>(body).await?;
+    let parsed = extract::json_patch::<KeyBody>(body).await?;
     let KeyBody {
         scopes,
         economies,
@@ -212,7 +213,7 @@ pub(super) async fn rotate(
     let system = state.books(api.bursar.system());
     if system.and_then(|system| system.key(&id)).is_none() {
         let detail = format!("there is no key `{id}`");
-        return Err(Problem::not_found("key_not_found", detail));
+        return Err(Problem::new(Code::KeyNotFound, detail));
     }
     Ok(extract::respond(
         write(

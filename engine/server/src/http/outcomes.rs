@@ -7,6 +7,7 @@ use bursar_ledger::Scope;
 use bursar_storage::{Answer, IdempotencyKey};
 
 use super::auth::Caller;
+use super::codes::Code;
 use super::extract::Path;
 use super::problem::Problem;
 use super::render::{KeptCreated, KeptDone};
@@ -55,9 +56,8 @@ pub(super) async fn read(
     let storage = api.bursar.storage().clone();
     let stored = blocking(move || storage.stored(&economy, &key)).await?;
     let stored = stored.map_err(|_| Problem::bug("the file could not be read"))?;
-    let stored = stored.ok_or_else(|| {
-        Problem::not_found("outcome_not_found", "no answer is kept under this key")
-    })?;
+    let stored = stored
+        .ok_or_else(|| Problem::new(Code::OutcomeNotFound, "no answer is kept under this key"))?;
     let answer = Answer {
         status: stored.status,
         body: stored.body,

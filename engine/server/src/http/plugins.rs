@@ -51,9 +51,8 @@ pub(super) struct PluginBody {
     /// Whether a newer version takes its place by itself when it is uploaded, if it asks for no more.
     follow: Option<bool>,
     /// Other times of its schedules, by name.
-    #[serde(default)]
-    #[schemars(with = "BTreeMap<String, shapes::Times>")]
-    schedules: BTreeMap<String, Times>,
+    #[schemars(with = "Option<BTreeMap<String, shapes::Times>>")]
+    schedules: Option<BTreeMap<String, Times>>,
 }
 
 /// `"requested"`, or the grants themselves.
@@ -100,13 +99,14 @@ pub(super) struct CallBody {
     arguments: Value,
     /// The member's roles, for plugins that ask for one: at most 64, of 64 bytes each.
     #[serde(default)]
-    #[schemars(length(max = 64))]
+    #[schemars(with = "Option<Vec<String>>", length(max = 64))]
     roles: Vec<String>,
     /// The most that may leave the caller, by asset; of one that is not named, nothing.
     #[schemars(with = "Option<BTreeMap<String, shapes::Limit>>")]
     spend_limit: Option<SpendLimit>,
     /// Whether it is only asked what would happen.
     #[serde(default)]
+    #[schemars(with = "Option<bool>")]
     preview: bool,
 }
 
@@ -125,7 +125,7 @@ pub(super) async fn set(
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Admin, &economy)?;
     let plugin: PluginId = extract::name("plugin", &plugin)?;
-    let parsed = extract::json::<PluginBody>(body).await?;
+    let parsed = extract::json_patch::<PluginBody>(body).await?;
     caller.unchanged(&api)?;
     let patch = prepare(&api, &caller, &economy, &plugin, parsed.typed).await?;
     let route = format!("/v1/economies/{economy}/plugins/{plugin}");
@@ -166,7 +166,7 @@ async fn prepare(
         config: body.config,
         enabled: body.enabled,
         follow: body.follow,
-        schedules: body.schedules,
+        schedules: body.schedules.unwrap_or_default(),
         follows: None,
         as_of: None,
         checked_against: None,

@@ -7,12 +7,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-use axum::http::StatusCode;
-use bursar_ledger::{Books, Digest, EconomyId, Retry};
+use bursar_ledger::{Books, Digest, EconomyId};
 use bursar_storage::Event;
 use serde::{Deserialize, Serialize};
 
 use super::Api;
+use super::codes::Code;
 use super::extract::NUMBER_MAX;
 use super::problem::Problem;
 
@@ -72,7 +72,7 @@ impl Position {
                  you have, or go on after a position of this history",
                 head.seq
             );
-            return Err(self.conflict("position_past_head", head, detail));
+            return Err(self.conflict(Code::PositionPastHead, head, detail));
         }
         let Some(known) = self.mark.filter(|_| self.seq > 0) else {
             return Ok(());
@@ -95,11 +95,11 @@ impl Position {
              compare with what you have",
             self.seq
         );
-        Err(self.conflict("history_changed", head, detail))
+        Err(self.conflict(Code::HistoryChanged, head, detail))
     }
 
-    fn conflict(self, code: &str, head: Self, detail: String) -> Problem {
-        Problem::new(StatusCode::CONFLICT, code, Retry::Never, detail)
+    fn conflict(self, code: Code, head: Self, detail: String) -> Problem {
+        Problem::new(code, detail)
             .with("position", self.to_string())
             .with("head", head.to_string())
     }

@@ -4,13 +4,14 @@ use std::borrow::Cow;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use bursar_ledger::{Class, Rejection, Retry};
+use bursar_ledger::{Rejection, Retry};
 use bursar_storage::Failure;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{codes, shapes, wire};
+use super::codes::{self, Code, Terms};
+use super::{shapes, wire};
 use crate::no_answer::NoAnswer;
 
 /// Seconds after which a client that was turned away may ask again.
@@ -23,7 +24,7 @@ const AUDIT_RETRY_AFTER_S: u64 = 5;
 #[derive(Clone, PartialEq, Debug)]
 pub struct Problem {
     status: StatusCode,
-    code: String,
+    code: &'static str,
     detail: String,
     retry: Retry,
     /// Seconds after which asking again may help.
@@ -33,10 +34,16 @@ pub struct Problem {
 
 impl Problem {
     /// A problem with a stable code and a sentence that says what to do.
-    pub fn new(status: StatusCode, code: &str, retry: Retry, detail: impl Into<String>) -> Self {
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        let Terms {
+            code,
+            status,
+            retry,
+            ..
+        } = code.terms();
         Self {
             status,
-            code: code.into(),
+            code,
             detail: detail.into(),
             retry,
             retry_after_s: (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER_S),
@@ -53,8 +60,7 @@ impl Problem {
 
     /// A request that cannot be understood. `pointer` leads to the place (RFC 6901).
     pub fn malformed(pointer: &str, detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "malformed", Retry::Never, detail)
-            .with("pointer", pointer)
+        Self::new(Code::Malformed, detail).with("pointer", pointer)
     }
 
     /// The same problem of a part of the body: its pointer leads through `part`.
@@ -65,60 +71,29 @@ impl Problem {
         self.with("pointer", pointer)
     }
 
-    /// Something in the path that is not there.
-    pub fn not_found(code: &str, detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::NOT_FOUND, code, Retry::SameKey, detail)
-    }
-
     /// No key, or one that is not known.
     pub fn unauthorized() -> Self {
         let detail = "send `Authorization: Bearer <key>` with a key of this server";
-        Self::new(
-            StatusCode::UNAUTHORIZED,
-            "unauthorized",
-            Retry::SameKey,
-            detail,
-        )
+        Self::new(Code::Unauthorized, detail)
     }
 
     /// A key that does not allow this.
     pub fn forbidden(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "forbidden", Retry::SameKey, detail)
-    }
-
-    /// A request that can be understood and is not granted.
-    fn refused(code: &str, retry: Retry, detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, retry, detail)
+        Self::new(Code::Forbidden, detail)
     }
 
     /// A key that asks too often.
     pub fn rate_limited(wait_s: u64) -> Self {
         let detail = format!("this key asks too often; send the same again in {wait_s} s");
-        let status = StatusCode::TOO_MANY_REQUESTS;
         Self {
             retry_after_s: Some(wait_s),
-            ..Self::new(status, "rate_limited", Retry::SameKey, detail)
+            ..Self::new(Code::RateLimited, detail)
         }
-    }
-
-    /// The service cannot answer now; nothing is known to have happened.
-    pub fn unavailable(code: &str, detail: impl Into<String>) -> Self {
-        Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            code,
-            Retry::SameKey,
-            detail,
-        )
     }
 
     /// We are wrong; nothing is known to have happened.
     pub fn bug(detail: impl Into<String>) -> Self {
-        Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
-            Retry::SameKey,
-            detail,
-        )
+        Self::new(Code::Internal, detail)
     }
 
     /// The ledger's no.
@@ -127,26 +102,16 @@ impl Problem {
         if let Rejection::InBatch { index, rejection } = rejection {
             return Self::rejected(rejection).with("index", *index);
         }
-        let status = match rejection.class() {
-            Class::Refused => StatusCode::UNPROCESSABLE_ENTITY,
-            Class::Conflict => StatusCode::CONFLICT,
-        };
         let mut members = match serde_json::to_value(rejection) {
             Ok(Value::Object(members)) => members,
             Ok(_) | Err(_) => Map::new(),
         };
-        let code = members.remove("code");
-        let code = code
-            .as_ref()
-            .and_then(Value::as_str)
-            .unwrap_or("rejected")
-            .to_owned();
-        let (retry, detail) = (rejection.retry(), rejection.to_string());
+        members.remove("code");
         Self {
-            status,
-            code,
-            detail,
-            retry,
+            status: codes::status(rejection.class()),
+            code: rejection.kind().code(),
+            detail: rejection.to_string(),
+            retry: rejection.retry(),
             retry_after_s: None,
             members,
         }
@@ -159,7 +124,7 @@ impl Problem {
 
     /// The stable code.
     pub fn code(&self) -> &str {
-        &self.code
+        self.code
     }
 
     /// The body.
@@ -168,7 +133,7 @@ impl Problem {
             kind: format!("urn:bursar:problem:{}", self.code),
             title: self.status.canonical_reason().unwrap_or("Problem"),
             status: self.status.as_u16(),
-            code: &self.code,
+            code: self.code,
             detail: &self.detail,
             retry: self.retry,
             members: &self.members,
@@ -188,7 +153,7 @@ pub(super) struct ProblemBody<'a> {
     /// The status.
     #[schemars(range(min = 400, max = 599))]
     status: u16,
-    #[schemars(with = "Code")]
+    #[schemars(with = "ProblemCode")]
     code: &'a str,
     /// What is wrong and what to do about it, for people.
     detail: &'a str,
@@ -200,9 +165,9 @@ pub(super) struct ProblemBody<'a> {
 }
 
 /// The schema of a code. It is open: later versions have more.
-struct Code;
+struct ProblemCode;
 
-impl JsonSchema for Code {
+impl JsonSchema for ProblemCode {
     fn schema_name() -> Cow<'static, str> {
         "ProblemCode".into()
     }
@@ -212,9 +177,9 @@ impl JsonSchema for Code {
             "What is wrong, for programs; later versions may have more.\n\n{}",
             codes::table()
         );
-        let examples: Vec<&str> = codes::CODES.iter().map(|(code, _)| *code).collect();
         json_schema!({
-            "description": about, "type": "string", "pattern": "^[a-z_]+$", "examples": examples,
+            "description": about, "type": "string", "pattern": "^[a-z_]+$",
+            "x-codes": codes::listed(),
         })
     }
 }
@@ -234,29 +199,29 @@ impl From<&NoAnswer> for Problem {
             | NoAnswer::CompilerBusy
             | NoAnswer::Compiling
             | NoAnswer::TooManyStreams
-            | NoAnswer::TooManyExports => Self::unavailable("overloaded", detail),
+            | NoAnswer::TooManyExports => Self::new(Code::Overloaded, detail),
             NoAnswer::AuditRunning => Self {
                 retry_after_s: Some(AUDIT_RETRY_AFTER_S),
-                ..Self::unavailable("audit_running", detail)
+                ..Self::new(Code::AuditRunning, detail)
             },
-            NoAnswer::Writer(Failure::Unknown) => Self::unavailable("outcome_unknown", detail),
+            NoAnswer::Writer(Failure::Unknown) => Self::new(Code::OutcomeUnknown, detail),
             NoAnswer::Writer(Failure::Unavailable)
             | NoAnswer::Unreadable(_)
-            | NoAnswer::NoCompiler => Self::unavailable("unavailable", detail),
-            NoAnswer::Conflict => Self::unavailable("conflict", detail),
+            | NoAnswer::NoCompiler => Self::new(Code::Unavailable, detail),
+            NoAnswer::Conflict => Self::new(Code::Conflict, detail),
             NoAnswer::CallFailed(_) | NoAnswer::NotLoaded | NoAnswer::NotRun => {
-                Self::unavailable("call_failed", detail)
+                Self::new(Code::CallFailed, detail)
             }
             NoAnswer::KeyReused { field } => {
-                Self::refused("idempotency_key_reused", Retry::NewKey, detail)
-                    .with("field", field.as_str())
+                Self::new(Code::IdempotencyKeyReused, detail).with("field", field.as_str())
             }
-            NoAnswer::NoEconomy => Self::not_found("economy_not_found", detail),
-            NoAnswer::NoPlugin(_) => Self::not_found("plugin_not_found", detail),
-            NoAnswer::NoAction(_) => Self::not_found("action_not_found", detail),
+            NoAnswer::NoEconomy => Self::new(Code::EconomyNotFound, detail),
+            NoAnswer::NoPlugin(_) => Self::new(Code::PluginNotFound, detail),
+            NoAnswer::NoAction(_) => Self::new(Code::ActionNotFound, detail),
             // No path names a component, only a body does.
-            NoAnswer::NoComponent(_) => Self::refused("component_not_found", Retry::NewKey, detail)
-                .with("pointer", "/component"),
+            NoAnswer::NoComponent(_) => {
+                Self::new(Code::ComponentNotFound, detail).with("pointer", "/component")
+            }
             NoAnswer::ReservedKey(_) => Self::malformed("", detail),
             NoAnswer::NotBundled { .. } => Self::malformed("/component", detail),
             NoAnswer::Arguments(error) => {
@@ -264,7 +229,7 @@ impl From<&NoAnswer> for Problem {
             }
             NoAnswer::Refused(report) => {
                 let findings = serde_json::to_value(&report.findings).unwrap_or_default();
-                Self::refused("component_refused", Retry::Never, detail).with("findings", findings)
+                Self::new(Code::ComponentRefused, detail).with("findings", findings)
             }
             NoAnswer::Writer(Failure::Bug) | NoAnswer::Bug(_) => Self::bug(detail),
         }

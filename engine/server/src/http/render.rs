@@ -7,13 +7,14 @@ mod views;
 
 use axum::http::StatusCode;
 use bursar_ledger::{
-    Act, CallResult, Change, Decision, Ending, HoldEnd, HoldId, Retry, TransferId, TransferRequest,
+    Act, CallResult, Change, Decision, Ending, HoldEnd, HoldId, TransferId, TransferRequest,
     Verdict,
 };
 use bursar_storage::{Recorded, Rendered};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::codes::Code;
 use super::problem::Problem;
 use super::wire::{self, HoldLeftView, HoldStatus, Put, RemovedPluginView, RemovedWebhookView};
 pub(super) use views::*;
@@ -59,22 +60,13 @@ fn of_call(problem: Problem, recorded: &Recorded<'_>) -> Problem {
 /// How a call ended that moved nothing.
 fn ended(call: &CallResult) -> Problem {
     let problem = match &call.ending {
-        Ending::Declined { code, message } => {
-            let status = StatusCode::UNPROCESSABLE_ENTITY;
-            Problem::new(status, "declined", Retry::NewKey, message.clone())
-                .with("decline", json!({ "code": code, "message": message }))
-        }
+        Ending::Declined { code, message } => Problem::new(Code::Declined, message.clone())
+            .with("decline", json!({ "code": code, "message": message })),
         Ending::Faulted { fault } => {
             let detail = "the plugin misbehaved and was stopped; nothing has moved";
-            Problem::new(
-                StatusCode::BAD_GATEWAY,
-                "plugin_fault",
-                Retry::NewKey,
-                detail,
-            )
-            .with("fault", fault.clone())
+            Problem::new(Code::PluginFault, detail).with("fault", fault.clone())
         }
-        Ending::Broken { failure, .. } => Problem::unavailable("call_failed", failure.clone()),
+        Ending::Broken { failure, .. } => Problem::new(Code::CallFailed, failure.clone()),
         Ending::Replied { .. } | Ending::NotRun(_) | Ending::Stopped(_) => {
             Problem::bug("this is no refusal")
         }

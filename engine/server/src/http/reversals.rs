@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::auth::Caller;
+use super::codes::Code;
 use super::extract::{Asked, Parsed, Path, Preview};
 use super::problem::Problem;
 use super::render::{ReversalPreview, ReversalView};
@@ -72,6 +73,7 @@ pub(super) fn reverse_route() -> Route {
 pub(super) struct ReversalBody {
     /// Whether the limits of accounts are passed over; needs the scope `admin`, and a `reason`.
     #[serde(default)]
+    #[schemars(with = "Option<bool>")]
     force: bool,
     /// Why it is forced; kept with the record.
     #[schemars(length(max = 256))]
@@ -184,7 +186,7 @@ fn transfer_id(text: &str) -> Result<TransferId, Problem> {
 
 fn not_found(transfer: TransferId) -> Problem {
     let detail = format!("the economy has no transfer {transfer}");
-    Problem::not_found("transfer_not_found", detail)
+    Problem::new(Code::TransferNotFound, detail)
 }
 
 /// A transfer as the journal has it.

@@ -212,7 +212,7 @@ async fn set(
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Call, &economy)?;
     let account: AccountId = extract::name("account", &account)?;
-    let parsed = extract::json::<ClientSeedBody>(body).await?;
+    let parsed = extract::json_patch::<ClientSeedBody>(body).await?;
     caller.unchanged(&api)?;
     let client_seed = ClientSeedText::try_from(parsed.typed.client_seed).map_err(|_| {
         let detail = format!("1 to {CLIENT_SEED_BYTES_MAX} printable ASCII characters");

@@ -167,7 +167,7 @@ shape!(Document, |_generator| json_schema!({
 shape!(Retry, |_generator| json_schema!({
     "description": "Whether asking again can help. `same_key`: nothing was decided, or it is not \
                     known what; send the same again. `new_key`: final for this key; a new intent \
-                    may fare better. `never`: the same request can never succeed.",
+                    may fare better. `never`: the same request does not succeed by being sent again.",
     "type": "string", "enum": ["same_key", "new_key", "never"],
 }));
 

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::auth::Caller;
+use super::codes::Code;
 use super::extract::{Asked, Canonical, Nothing, Path};
 use super::problem::Problem;
 use super::wire::{DeliveryView, Put, WebhookReadView, WebhookView};
@@ -129,7 +130,7 @@ pub(super) async fn set(
     (State(api), caller, Path(names), _, body): OfOne,
 ) -> Result<Response, Problem> {
     let (economy, id) = named(&caller, &names)?;
-    let parsed = extract::json::<WebhookBody>(body).await?;
+    let parsed = extract::json_patch::<WebhookBody>(body).await?;
     caller.unchanged(&api)?;
     let WebhookBody {
         url,
@@ -352,7 +353,7 @@ fn find(
     let books = state.books(economy).ok_or(NoAnswer::NoEconomy)?;
     books.webhook(id).cloned().ok_or_else(|| {
         let detail = format!("there is no webhook `{id}`");
-        Problem::not_found("webhook_not_found", detail)
+        Problem::new(Code::WebhookNotFound, detail)
     })
 }
 
