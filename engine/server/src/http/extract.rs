@@ -139,6 +139,11 @@ pub(super) async fn json<T: DeserializeOwned>(body: Body) -> Result<Parsed<T>, P
     parse(&read(body, BODY_BYTES_MAX).await?, Nulls::Absent)
 }
 
+/// Reads the JSON of a body that was read under a bound of its own.
+pub(super) fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> Result<Parsed<T>, Problem> {
+    parse(bytes, Nulls::Absent)
+}
+
 /// Reads the JSON body of a PUT, in which `null` takes away what can be taken away.
 pub(super) async fn json_patch<T: DeserializeOwned>(body: Body) -> Result<Parsed<T>, Problem> {
     parse(&read(body, BODY_BYTES_MAX).await?, Nulls::Kept)

@@ -13,7 +13,6 @@ use serde_json::json;
 
 use super::auth::Caller;
 use super::extract::{self, Asked, Nothing, Path};
-use super::json::Json;
 use super::problem::Problem;
 use super::route::{JSON, Route};
 use super::transfers::{MEMO_CHARS_MAX, check_effective, check_text};
@@ -174,7 +173,7 @@ async fn bring_in(
     caller.require_owner()?;
     let economy = extract::economy(&economy)?;
     let bytes = extract::read(body, OPENING_BYTES_MAX).await?;
-    let body: OpeningBody = Json::parse(&bytes)?.read()?;
+    let body: OpeningBody = extract::parsed(&bytes)?.typed;
     caller.unchanged(&api)?;
     check(&body, api.bursar.now())?;
     let dry_run = body.dry_run;
