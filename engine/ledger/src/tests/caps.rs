@@ -79,6 +79,24 @@ fn smallest_of_cap_limit_and_grant_holds_in_a_call() {
     );
 }
 
+/// The cap holds for each transfer of a batch by itself.
+#[test]
+fn key_moves_its_cap_in_each_transfer_of_a_batch() {
+    check(
+        "asset coin
+         account user:1
+         account user:2
+         issue user:1 coin 100
+         batch user:1 -> user:2 coin 5, user:1 -> user:2 coin 6 cap=coin/5
+         batch user:1 -> user:2 coin 5, user:1 -> user:2 coin 5 cap=coin/5
+         balance user:2 coin",
+        &expect![[r#"
+            batch user:1 -> user:2 coin 5, user:1 -> user:2 coin 6 cap=coin/5: transfer 1: this key moves at most 5 coin in one request, and 6 were asked
+            balance user:2 coin: 10
+        "#]],
+    );
+}
+
 #[test]
 fn key_takes_back_its_cap_and_not_one_more() {
     check(

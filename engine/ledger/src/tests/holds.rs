@@ -3,6 +3,7 @@
 use expect_test::expect;
 
 use super::script::{World, check, id};
+use crate::books::Holds;
 use crate::{AccountId, HOLD_SECONDS_MAX, HoldId, Misfit};
 
 const SETUP: &str = "
@@ -343,4 +344,15 @@ fn an_account_with_an_open_hold_is_not_closed() {
             account user:4 status=closed: changed
         "#]],
     );
+}
+
+/// Each order in which holds are looked for forgets those that have ended.
+#[test]
+fn nothing_is_left_of_holds_that_have_ended() {
+    let mut world = World::after(SETUP);
+    world.run(
+        "hold 1 user:1 -> user:2 coin 10; hold 2 user:1 -> user:2 coin 10 for=10
+         capture 1 4; capture 1; wait 10; expire 2",
+    );
+    assert_eq!(world.books.holds, Holds::default());
 }

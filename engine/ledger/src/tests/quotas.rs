@@ -451,7 +451,9 @@ proptest! {
 #[test]
 fn counts_are_taken_apart_and_together() {
     let mut world = World::after(SETUP);
-    world.run(r#"account user:1 metadata={"a":1}; call A shop user:1; A set a b; A reply"#);
+    world.run(
+        r#"account user:1 metadata={"a":1}; call A shop user:1; A set a b; A set c d; A reply"#,
+    );
     world.run("quota holds=3");
     let mut restored = None;
     for item in world.books.clone().into_items() {
