@@ -1,12 +1,16 @@
 //! Components that are made ready: out of the cache, or compiled while nobody waits.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bursar_ledger::Digest;
 
 use super::guest::Guest;
 use super::world::{draft, origin, replied};
 use crate::{Cache, Compiler, Limits, LoadedPlugin, NotReady, PluginHost};
+
+/// The longest that a compiler is waited for.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 fn host_with(compiler: Compiler, cache: Option<Cache>) -> PluginHost {
     PluginHost::new(Limits::standard(), compiler, cache).unwrap()
@@ -23,12 +27,14 @@ fn unread() -> Result<Vec<u8>, NotReady> {
 
 /// Wakes a component again and again until it is no more being compiled.
 fn woken(host: &PluginHost, bytes: &[u8]) -> Result<(), NotReady> {
-    loop {
+    let began = Instant::now();
+    while began.elapsed() < PATIENCE {
         match wake(host, bytes) {
             Err(NotReady::Compiling) => std::thread::yield_now(),
             other => return other.map(drop),
         }
     }
+    panic!("the component is still being compiled after {PATIENCE:?}");
 }
 
 #[test]
@@ -59,13 +65,21 @@ fn component_that_is_woken_and_may_not_run_is_refused_once_that_is_known() {
 
 #[test]
 fn component_that_is_being_compiled_is_not_checked_again() {
-    // A compiler that takes long, and comes to nothing.
-    let sleeping = Compiler::child("/bin/sh".into(), vec!["-c".into(), "sleep 1".into()]);
-    let host = host_with(sleeping, None);
+    // A compiler that takes until it is told to end, and comes to nothing. It ends by itself where nobody is
+    // left to tell it.
+    let folder = tempfile::tempdir().unwrap();
+    let gate = folder.path().join("gate");
+    let wait = format!(
+        "n=0; while [ ! -e '{}' ] && [ $n -lt 6000 ]; do sleep 0.02; n=$((n+1)); done",
+        gate.display()
+    );
+    let waiting = Compiler::child("/bin/sh".into(), vec!["-c".into(), wait]);
+    let host = host_with(waiting, None);
     let bytes = Guest::new().bytes();
     assert_eq!(wake(&host, &bytes).err(), Some(NotReady::Compiling));
     let again = host.wake(Digest::of(&bytes), unread).err();
     assert_eq!(again, Some(NotReady::Compiling));
+    std::fs::write(&gate, "").unwrap();
 }
 
 #[test]
