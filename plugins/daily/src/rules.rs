@@ -1,5 +1,6 @@
 //! The rules of the reward: plain functions, without the host.
 
+use bursar_plugin::is_far_ahead;
 use bursar_plugin::prelude::*;
 use bursar_plugin::serde_json::{Value, json};
 use jiff::Timestamp;
@@ -126,6 +127,11 @@ impl Config {
         let Some(before) = before else {
             return Ok(first);
         };
+        if is_far_ahead(before.last_ms, DAY_MS, now_ms) {
+            // The clock was ahead when it was given: which day that was nobody knows.
+            let streak = before.streak;
+            return Ok(History { streak, ..first });
+        }
         let (passed, again_ms) = match self.mode {
             Mode::Calendar => {
                 let (then, now) = (day(&zone, before.last_ms)?, day(&zone, now_ms)?);
@@ -255,6 +261,24 @@ mod tests {
         assert_eq!(streaks(&ahead, &[21, 22, 23, 46]), [1, 2, 0, 3]);
         let behind = config(", \"utc_offset_min\": -120");
         assert_eq!(streaks(&behind, &[24, 25, 26]), [1, 0, 2]);
+    }
+
+    #[test]
+    fn a_reward_that_was_given_by_a_clock_far_ahead_keeps_nobody_from_the_next() {
+        for mode in ["calendar", "rolling"] {
+            let config = config(&format!(", \"mode\": \"{mode}\""));
+            let year = 365 * 24;
+            assert_eq!(
+                streaks(&config, &[year, 10, 11, 34]),
+                [1, 1, 0, 2],
+                "{mode}"
+            );
+            assert_eq!(
+                streaks(&config, &[34, 10, 58]),
+                [1, 0, 2],
+                "{mode}: a day counts"
+            );
+        }
     }
 
     /// Clocks in Berlin were set forward at 1:00 UTC on 2026-03-29, and back on 2026-10-25.

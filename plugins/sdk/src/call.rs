@@ -65,7 +65,9 @@ impl<C> Call<C> {
         caller.expect("the host names accounts as the contract says")
     }
 
-    /// The call's own time, in milliseconds since 1970-01-01 UTC. It does not pass.
+    /// The call's own time, in milliseconds since 1970-01-01 UTC. It does not pass. It may be a little
+    /// before that of a call that was committed earlier, and far before it where the operator has set back
+    /// a clock that was ahead: [`crate::rest_left_ms`] minds both.
     pub fn now_ms(&self) -> u64 {
         call::now()
     }

@@ -59,7 +59,9 @@
 //! Build it with `cargo build --release --target wasm32-unknown-unknown` and
 //! `linker = "wasm-component-ld"`, as `examples/first-plugin` does; what comes out is a component
 //! that imports nothing but the contract. There is no clock, no randomness, no file and no network:
-//! `std::time` and `std::env` panic, [`Call::now_ms`] and [`Call::below`] are there instead.
+//! `std::time` and `std::env` panic, [`Call::now_ms`] and [`Call::below`] are there instead. Where a plugin
+//! keeps a moment, [`rest_left_ms`] tells how long it is to be waited for, also after the operator has set
+//! a clock back that was ahead.
 //!
 //! Rules are best kept as plain functions and tested natively. Outside a component there is no
 //! host, so what reaches it through [`Call`] panics there; `describe` does not. What is built is tested
@@ -78,6 +80,7 @@ mod glue;
 mod key;
 mod names;
 mod open;
+mod rest;
 mod stakes;
 
 pub use amount::{Amount, AmountError};
@@ -86,6 +89,7 @@ pub use decline::Decline;
 pub use key::{member_key, name_key};
 pub use names::{Account, Asset, NameError};
 pub use open::OpenList;
+pub use rest::{is_far_ahead, rest_left_ms};
 pub use stakes::Stakes;
 
 // The contract's own types, where they are good enough for authors.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::call::Call;
 use crate::decline::Decline;
+use crate::rest::is_far_ahead;
 
 /// Numbers of what a member has open, each until a time: a value of the plugin's state, by which it keeps
 /// one member from filling that state for all.
@@ -20,9 +21,13 @@ struct Open {
 
 impl OpenList {
     /// Adds what is open until a time, unless `most` are open already. What is over by now counts no
-    /// longer, and is forgotten.
+    /// longer, and is forgotten, and so is what is open for far longer than what is added: it was added by a
+    /// clock that was ahead.
     pub fn add(&mut self, number: u64, until_ms: u64, now_ms: u64, most: usize) -> bool {
-        self.0.retain(|open| now_ms < open.until_ms);
+        let lasts_ms = until_ms.saturating_sub(now_ms);
+        self.0.retain(|open| {
+            now_ms < open.until_ms && !is_far_ahead(open.until_ms, lasts_ms, until_ms)
+        });
         let has_room = self.0.len() < most;
         if has_room {
             self.0.push(Open { number, until_ms });
@@ -70,6 +75,16 @@ mod tests {
         assert!(list.add(1, 100, 0, 1));
         assert!(!list.add(2, 200, 99, 1));
         assert!(list.add(2, 200, 100, 1));
+    }
+
+    #[test]
+    fn what_was_added_by_a_clock_that_was_far_ahead_takes_no_place() {
+        let (now, lasts) = (1_000_000, 1_000_000);
+        for (ahead, has_room) in [(0, false), (lasts, false), (lasts + 1, true)] {
+            let mut list = OpenList::default();
+            assert!(list.add(1, now + ahead + lasts, now + ahead, 1));
+            assert_eq!(list.add(2, now + lasts, now, 1), has_room, "{ahead}");
+        }
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use bursar_plugin::name_key;
 use bursar_plugin::prelude::*;
+use bursar_plugin::{is_far_ahead, name_key, rest_left_ms};
 
 use crate::refunds::Promise;
 use crate::restock::Restock;
@@ -203,10 +203,14 @@ impl History {
         quantity: Amount,
         now_ms: u64,
     ) -> Result<Self, Decline> {
-        if let (Some(cooldown_s), Some(last_ms)) = (offer.cooldown_s, self.last_ms) {
-            let ready_ms = last_ms.saturating_add(cooldown_s.saturating_mul(1000));
-            if now_ms < ready_ms {
-                let seconds = (ready_ms - now_ms).div_ceil(1000);
+        let rest_ms = offer.cooldown_s.unwrap_or(0).saturating_mul(1000);
+        // Where the clock was ahead, what it showed is forgotten.
+        let last_ms = self.last_ms;
+        let last_ms = last_ms.filter(|last_ms| !is_far_ahead(*last_ms, rest_ms, now_ms));
+        if let (Some(_), Some(last_ms)) = (offer.cooldown_s, last_ms) {
+            let left_ms = rest_left_ms(last_ms, rest_ms, now_ms);
+            if left_ms > 0 {
+                let seconds = left_ms.div_ceil(1000);
                 let message = format!("You can buy {} again in {seconds} s.", offer.item);
                 return Err(Decline::new("cooling_down", message));
             }
@@ -220,7 +224,7 @@ impl History {
             // A call keeps its own time when it has to run again, so a later one may be done before.
             Some(_) | None => Ok(Self {
                 count,
-                last_ms: self.last_ms.max(Some(now_ms)),
+                last_ms: last_ms.max(Some(now_ms)),
             }),
         }
     }

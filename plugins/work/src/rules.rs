@@ -1,6 +1,7 @@
 //! The rules of the job: plain functions, without the host.
 
 use bursar_plugin::prelude::*;
+use bursar_plugin::rest_left_ms;
 
 /// What the operator sets.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -43,12 +44,10 @@ pub(crate) struct Worked {
 impl Config {
     /// A new job, if the member has rested.
     pub(crate) fn begin(&self, before: Option<Shift>, now_ms: u64) -> Result<Shift, Decline> {
-        let rests_until = before.map(|shift| {
-            let rest = self.cooldown_s.saturating_mul(1000);
-            shift.last_ms.saturating_add(rest)
-        });
-        if let Some(until) = rests_until.filter(|until| now_ms < *until) {
-            let wait_s = (until - now_ms).div_ceil(1000);
+        let rest_ms = self.cooldown_s.saturating_mul(1000);
+        let left_ms = before.map(|shift| rest_left_ms(shift.last_ms, rest_ms, now_ms));
+        if let Some(left_ms) = left_ms.filter(|left_ms| *left_ms > 0) {
+            let wait_s = left_ms.div_ceil(1000);
             let message = format!("You need a rest: come back in {wait_s} s.");
             return Err(Decline::new("too_soon", message));
         }
@@ -107,6 +106,17 @@ mod tests {
             ("too_soon", "You need a rest: come back in 1 s.")
         );
         assert!(config.begin(Some(first), 65_000).is_ok());
+    }
+
+    #[test]
+    fn nobody_rests_until_a_time_that_was_shown_by_mistake() {
+        let config = config(1, 2);
+        let year = Some(Shift {
+            last_ms: 31_536_000_000,
+        });
+        let worked = config.begin(year, 5_000).expect("a job");
+        assert!(config.begin(Some(worked), 64_999).is_err());
+        assert!(config.begin(Some(worked), 65_000).is_ok());
     }
 
     #[test]
