@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bursar_ledger::Timestamp;
 use bursar_server::client::Response;
+use bursar_storage::TimeSource;
 use serde_json::{Value, json};
 
 use crate::patience::eventually;
@@ -29,7 +30,7 @@ async fn table_with_clock(bank: u64) -> (House, Guild, Arc<AtomicU64>) {
     let clock = Arc::new(AtomicU64::new(1_700_000_000_000));
     let hands = Arc::clone(&clock);
     let house = House::set_up(|setup| {
-        setup.clock = Arc::new(move || Timestamp(hands.load(Ordering::SeqCst)));
+        setup.clock = TimeSource::even(move || Timestamp(hands.load(Ordering::SeqCst)));
     });
     let (house, mut guild) = house.await.furnished(1).await;
     open_table(&mut guild, bank).await;

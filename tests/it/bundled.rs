@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bursar_ledger::Timestamp;
 use bursar_server::client::Response;
+use bursar_storage::TimeSource;
 use serde_json::{Value, json};
 
 use crate::race::{RACERS, crowded, race};
@@ -319,7 +320,7 @@ async fn auction_for(members: u64, config: Value, reserve: u64) -> (House, Guild
     let clock = Arc::new(AtomicU64::new(1_700_000_000_000));
     let hands = Arc::clone(&clock);
     let house = House::set_up(|setup| {
-        setup.clock = Arc::new(move || Timestamp(hands.load(Ordering::SeqCst)));
+        setup.clock = TimeSource::even(move || Timestamp(hands.load(Ordering::SeqCst)));
     });
     let (house, mut guild) = crowded(house.await, members).await;
     let sword = json!({"kind": "item", "name": "Sword", "max_supply": 1});

@@ -53,7 +53,7 @@ async fn about_to_flip() -> (tempfile::TempDir, PathBuf, CallResult) {
 /// Has the writer commit a result, as a host does.
 fn commit(file: &Path, result: CallResult) {
     let lock = FileLock::acquire(file).unwrap();
-    let storage = Storage::open(file, lock, clock::system(), render).unwrap();
+    let storage = Storage::open(file, lock, &clock::system(), render).unwrap();
     let submission = Submission {
         economy: "guild".parse().unwrap(),
         actor: "admin".into(),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bursar_ledger::{HOLD_SECONDS_MAX, Timestamp};
+use bursar_storage::TimeSource;
 use serde_json::{Value, json};
 
 use crate::patience::eventually;
@@ -127,10 +128,10 @@ async fn of_many_captures_of_one_hold_at_the_same_moment_exactly_one_wins() {
 }
 
 /// A clock that stands still until it is moved.
-fn standing_clock() -> (Arc<AtomicU64>, bursar_storage::Clock) {
+fn standing_clock() -> (Arc<AtomicU64>, TimeSource) {
     let now = Arc::new(AtomicU64::new(1_764_000_000_000));
     let read = Arc::clone(&now);
-    let clock = Arc::new(move || Timestamp(read.load(Ordering::SeqCst)));
+    let clock = TimeSource::even(move || Timestamp(read.load(Ordering::SeqCst)));
     (now, clock)
 }
 

@@ -8,6 +8,8 @@ mod support;
 // What is bounded, and what pages say of the sources.
 mod at_limits;
 mod limits;
+mod long;
+mod machine;
 mod named_tests;
 mod notices;
 
@@ -34,6 +36,8 @@ mod bombs;
 mod bounded;
 mod bundled;
 mod checklist;
+mod clock;
+mod clock_steps;
 mod coinflip;
 mod command_line;
 mod complaints;

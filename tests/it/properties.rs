@@ -96,7 +96,7 @@ impl Ask {
 
 fn open(path: &Path) -> Storage {
     let lock = FileLock::acquire(path).unwrap();
-    Storage::open(path, lock, clock::system(), render).unwrap()
+    Storage::open(path, lock, &clock::system(), render).unwrap()
 }
 
 fn ask(storage: &Storage, submission: Submission) -> Reply {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bursar_ledger::Timestamp;
 use bursar_server::serve::Setup;
+use bursar_storage::TimeSource;
 use serde_json::{Value, json};
 
 use crate::patience::eventually;
@@ -36,7 +37,7 @@ impl StandingClock {
     /// Looks for what is due every few milliseconds, in a server whose clock this is.
     fn drive(self: &Arc<Self>, setup: &mut Setup) {
         let hands = Arc::clone(self);
-        setup.clock = Arc::new(move || {
+        setup.clock = TimeSource::even(move || {
             hands.looks.fetch_add(1, Ordering::SeqCst);
             Timestamp(hands.now.load(Ordering::SeqCst))
         });

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bursar_ledger::{Seed, Timestamp};
+use bursar_storage::TimeSource;
 use serde_json::{Value, json};
 
 use crate::patience::eventually;
@@ -117,7 +118,7 @@ async fn a_seed_that_was_drawn_from_for_thirty_days_is_changed_and_revealed_by_i
     let clock = Arc::new(AtomicU64::new(1_700_000_000_000));
     let hands = Arc::clone(&clock);
     let house = House::set_up(|setup| {
-        setup.clock = Arc::new(move || Timestamp(hands.load(Ordering::SeqCst)));
+        setup.clock = TimeSource::even(move || Timestamp(hands.load(Ordering::SeqCst)));
     });
     let (house, mut guild) = house.await.furnished(1).await;
     open_coinflip(&mut guild).await;

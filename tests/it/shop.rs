@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bursar_ledger::Timestamp;
 use bursar_server::client::Response;
+use bursar_storage::TimeSource;
 use serde_json::{Value, json};
 
 use crate::patience::eventually;
@@ -166,7 +167,7 @@ async fn a_cooldown_ends_when_its_time_has_passed() {
     let now = Arc::new(AtomicU64::new(1_700_000_000_000));
     let clock = {
         let now = Arc::clone(&now);
-        Arc::new(move || Timestamp(now.load(Ordering::SeqCst)))
+        TimeSource::even(move || Timestamp(now.load(Ordering::SeqCst)))
     };
     let (house, mut guild) = House::set_up(|setup| setup.clock = clock)
         .await
@@ -373,7 +374,7 @@ async fn shop_with_clock(offer: Value, stock: u64) -> (House, Guild, Arc<AtomicU
     let clock = Arc::new(AtomicU64::new(20_000 * DAY_MS + DAY_MS / 2));
     let hands = Arc::clone(&clock);
     let house = House::set_up(|setup| {
-        setup.clock = Arc::new(move || Timestamp(hands.load(Ordering::SeqCst)));
+        setup.clock = TimeSource::even(move || Timestamp(hands.load(Ordering::SeqCst)));
         setup.schedules = Some(Duration::from_millis(10));
     });
     let (house, mut guild) = house.await.furnished(2).await;

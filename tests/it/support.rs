@@ -52,10 +52,33 @@ impl House {
     /// A server on a new file, set up as the story needs it.
     pub(crate) async fn set_up(change: impl FnOnce(&mut Setup)) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        Self::again(folder, String::new(), change).await
+    }
+
+    /// A server on the file that another one has left behind, if there is one.
+    pub(crate) async fn again(
+        folder: TempDir,
+        admin_key: String,
+        change: impl FnOnce(&mut Setup),
+    ) -> Self {
+        let setup = Self::setup(&folder.path().join("test.db"), change);
+        let mut house = Self::open(folder, setup.clone()).await;
+        house.setup = Some(setup);
+        if house.admin_key.is_empty() {
+            house.admin_key = admin_key;
+        }
+        house
+    }
+
+    /// How a server on a file is set up.
+    pub(crate) fn setup(database: &Path, change: impl FnOnce(&mut Setup)) -> Setup {
         let mut setup = Setup {
-            database: folder.path().join("test.db"),
+            database: database.to_owned(),
             listen: Some("127.0.0.1:0".parse().unwrap()),
-            socket: Some((folder.path().join("bots.sock"), SocketAccess::default())),
+            socket: Some((
+                database.with_file_name("bots.sock"),
+                SocketAccess::default(),
+            )),
             allow_plain_http: false,
             clock: clock::system(),
             ticks: clock::running(),
@@ -72,9 +95,7 @@ impl House {
             stop_patience: STOP_PATIENCE,
         };
         change(&mut setup);
-        let mut house = Self::open(folder, setup.clone()).await;
-        house.setup = Some(setup);
-        house
+        setup
     }
 
     async fn open(folder: TempDir, setup: Setup) -> Self {
@@ -117,13 +138,7 @@ impl House {
         let mut guild = Guild {
             client: house.client(&house.admin_key),
         };
-        guild.made(GUILD, json!({})).await;
-        guild
-            .made(&format!("{GUILD}/assets/coin"), currency())
-            .await;
-        for number in 1..=members {
-            guild.welcome(number).await;
-        }
+        guild.found(members).await;
         (house, guild)
     }
 
@@ -275,6 +290,15 @@ impl Guild {
         let answer = self.client.get(path).await.expect("an answer");
         described::check("GET", path, &answer);
         answer
+    }
+
+    /// Opens the guild: a currency, a few members with a purse each.
+    pub(crate) async fn found(&mut self, members: u64) {
+        self.made(GUILD, json!({})).await;
+        self.made(&format!("{GUILD}/assets/coin"), currency()).await;
+        for number in 1..=members {
+            self.welcome(number).await;
+        }
     }
 
     /// A new member, with a purse.

@@ -324,6 +324,22 @@ pub enum Act {
         /// All below this number.
         below: u64,
     },
+    /// Have the books go by another time, since the clock that they went by was wrong.
+    SetClock {
+        /// The time that they went by.
+        from: Timestamp,
+        /// The time that it is.
+        to: Timestamp,
+    },
+    /// Give open holds of plugins back the time in which nobody was served.
+    ExtendHolds {
+        /// The holds.
+        holds: Vec<HoldId>,
+        /// The last moment at which the server is known to have run.
+        from: Timestamp,
+        /// The moment at which it runs again.
+        until: Timestamp,
+    },
     /// Note that nonces were handed out to calls that will leave no record.
     BurnNonces {
         /// Which.
@@ -369,7 +385,7 @@ pub enum Act {
 
 impl Act {
     /// The kinds of all acts, in the order of the variants.
-    pub const KINDS: [&str; 29] = [
+    pub const KINDS: [&str; 31] = [
         "open_economy",
         "set_economy",
         "set_quotas",
@@ -393,6 +409,8 @@ impl Act {
         "set_client_seed",
         "rotate_seed",
         "reveal_seeds",
+        "set_clock",
+        "extend_holds",
         "burn_nonces",
         "set_key",
         "add_component",
@@ -427,6 +445,8 @@ impl Act {
             Self::SetClientSeed { .. } => "set_client_seed",
             Self::RotateSeed => "rotate_seed",
             Self::RevealSeeds { .. } => "reveal_seeds",
+            Self::SetClock { .. } => "set_clock",
+            Self::ExtendHolds { .. } => "extend_holds",
             Self::BurnNonces { .. } => "burn_nonces",
             Self::SetKey { .. } => "set_key",
             Self::AddComponent { .. } => "add_component",

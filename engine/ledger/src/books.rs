@@ -1,5 +1,6 @@
 //! The books of one economy, and the only way in which they change.
 
+mod clock;
 mod draws;
 mod holds;
 mod plugins;
@@ -9,7 +10,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-use imbl::OrdMap;
+use imbl::{OrdMap, Vector};
 
 use crate::access::ApiKey;
 use crate::account::{Account, AccountStatus, Balance};
@@ -28,6 +29,7 @@ use crate::plugin::{Component, Installation, Plugin};
 use crate::quota::Quotas;
 use crate::time::Timestamp;
 use crate::webhook::Webhook;
+pub use clock::StepBack;
 pub use draws::{ActiveSeed, ClientSeed, DrawBook, DrawChange, Drew, SeedView};
 pub(crate) use holds::Holds;
 pub(crate) use usage::Usage;
@@ -42,6 +44,8 @@ pub struct Books {
     pub(crate) seq: u64,
     pub(crate) head: Digest,
     pub(crate) recorded_at: Timestamp,
+    /// Where stamps went back, oldest first.
+    pub(crate) steps_back: Vector<StepBack>,
     pub(crate) assets: OrdMap<AssetId, Arc<Asset>>,
     pub(crate) accounts: OrdMap<AccountId, Arc<Account>>,
     pub(crate) holds: Holds,
@@ -116,6 +120,7 @@ impl Books {
             seq: 0,
             head: Digest::ZERO,
             recorded_at: opened_at,
+            steps_back: Vector::new(),
             assets: OrdMap::new(),
             accounts: OrdMap::new(),
             holds: Holds::default(),
@@ -351,6 +356,13 @@ impl Books {
             Change::HoldCaptured { hold, amount } => self.shrink_hold(*hold, Some(*amount))?,
             Change::HoldEnded { hold, .. } => self.shrink_hold(*hold, None)?,
             Change::HoldDeferred { hold, due_at } => self.defer_hold(*hold, *due_at)?,
+            Change::HoldExtended {
+                hold,
+                expires_at,
+                due_at,
+                outage_until,
+            } => self.extend_hold(*hold, *expires_at, *due_at, *outage_until)?,
+            Change::ClockSet { from, to } => self.set_clock(seq, *from, *to),
             Change::Draws(change) => self.apply_draws(change, seq, at)?,
             Change::Reversed { original, reversal } => self.tie_reversal(*original, *reversal),
             Change::AssetSet { asset, definition } => self.set_asset(asset, definition),

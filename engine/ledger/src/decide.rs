@@ -7,6 +7,7 @@
 
 mod accounts;
 mod calls;
+mod clock;
 mod draws;
 mod holds;
 mod money;
@@ -105,16 +106,19 @@ fn check_status(books: &Books, act: &Act) -> Result<(), Rejection> {
         | Act::ExpireHold { .. }
         | Act::RotateSeed
         | Act::RevealSeeds { .. }
+        | Act::ExtendHolds { .. }
         | Act::BurnNonces { .. } => match status {
             EconomyStatus::Open | EconomyStatus::Frozen => Ok(()),
             EconomyStatus::Closed => status.check_open(),
         },
-        // What is said of the economy is held against its status there. A call that has drawn finds out
+        // Time goes on in a closed economy, too: what is still recorded there, and what is exported. What
+        // is said of the economy is held against its status there. A call that has drawn finds out
         // that it cannot begin any more, and what it has drawn is kept all the same.
         Act::OpenEconomy { .. }
         | Act::SetEconomy { .. }
         | Act::RemoveWebhook { .. }
         | Act::ReplayWebhook { .. }
+        | Act::SetClock { .. }
         | Act::Call(_) => Ok(()),
     }
 }
@@ -153,6 +157,8 @@ fn in_books(books: &Books, at: Timestamp, act: &Act) -> Result<Verdict, Rejectio
         } => draws::set_client_seed(books, account, client_seed),
         Act::RotateSeed => draws::rotate(books),
         Act::RevealSeeds { below } => Ok(draws::reveal(books, *below)),
+        Act::SetClock { from, to } => Ok(clock::set(*from, *to)),
+        Act::ExtendHolds { holds, from, until } => Ok(clock::extend(books, holds, *from, *until)),
         Act::BurnNonces { nonces } => Ok(draws::burn(books, nonces)),
         Act::SetKey {
             key,

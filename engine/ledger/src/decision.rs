@@ -147,6 +147,24 @@ pub enum Change {
         /// When.
         due_at: Timestamp,
     },
+    /// A hold ends later, by the time in which nobody was served.
+    HoldExtended {
+        /// Which hold.
+        hold: HoldId,
+        /// From when on it cannot be captured any more.
+        expires_at: Timestamp,
+        /// When it is to be ended by its rule.
+        due_at: Timestamp,
+        /// The end of the outage that is made up for.
+        outage_until: Timestamp,
+    },
+    /// The books go by another time: holds and what is due move with it.
+    ClockSet {
+        /// The time that they went by.
+        from: Timestamp,
+        /// The time that they go by now.
+        to: Timestamp,
+    },
     /// Seeds, nonces, or what a call has drawn.
     Draws(DrawChange),
     /// A transfer was taken back.

@@ -97,6 +97,10 @@ pub struct Hold {
     /// long as the hold is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
+    /// The end of the last outage that it was given back. One that is found again, since the start that
+    /// gave it back was cut off, counts from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outage_until: Option<Timestamp>,
 }
 
 impl Hold {
@@ -117,6 +121,7 @@ impl Hold {
             on_expiry,
             plugin: None,
             seed: None,
+            outage_until: None,
         }
     }
 }

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use imbl::OrdMap;
+use imbl::{OrdMap, Vector};
 use serde::{Deserialize, Serialize};
 
 use crate::access::ApiKey;
 use crate::account::Account;
 use crate::asset::Asset;
-use crate::books::{Books, ClientSeed, DrawBook, SpendKey};
+use crate::books::{Books, ClientSeed, DrawBook, SpendKey, StepBack};
 use crate::digest::Digest;
 use crate::draw::{DrawOrigin, Seed};
 use crate::economy::{Day, EconomyStatus, Flow, Reversal};
@@ -35,6 +35,9 @@ pub enum Item {
         head: Digest,
         /// When that record was made.
         recorded_at: Timestamp,
+        /// Where stamps went back.
+        #[serde(default, skip_serializing_if = "Vector::is_empty")]
+        steps_back: Vector<StepBack>,
         /// What may be done in it.
         #[serde(default)]
         status: EconomyStatus,
@@ -81,6 +84,7 @@ impl Books {
             seq: self.seq,
             head: self.head,
             recorded_at: self.recorded_at,
+            steps_back: self.steps_back,
             status: self.status,
             draws: self.draws,
         };
@@ -152,11 +156,13 @@ impl Books {
                     seq,
                     head,
                     recorded_at,
+                    steps_back,
                     status,
                     draws,
                 },
             ) => {
                 let mut new = Self::new(seed, opened_at);
+                new.steps_back = steps_back;
                 new.status = status;
                 new.draws = draws;
                 new.seal(seq, recorded_at, head);

@@ -74,6 +74,7 @@ pub use amount::{Amount, Limit};
 pub use asset::{Asset, AssetKind, CurrencyId};
 pub use books::{
     ActiveSeed, Books, ClientSeed, DrawBook, DrawChange, Drew, Link, Links, Misfit, SeedView,
+    StepBack,
 };
 pub use call::{CallRequest, CallResult, Ending, SpendLimit};
 pub use decide::{Verdict, decide};

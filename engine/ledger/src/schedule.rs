@@ -65,6 +65,21 @@ pub struct Schedule {
 }
 
 impl Schedule {
+    /// The schedule where time is set from one moment to another. Due times are of the calendar: those
+    /// that are skipped were missed. Where time goes back, as much of it passes before the next run as
+    /// was left, and up to one interval more, so that none is run twice.
+    pub(crate) fn at_other_time(self, from: Timestamp, to: Timestamp) -> Self {
+        if to >= from {
+            return self;
+        }
+        let moved = self.next_due.moved(from, to);
+        let before = Timestamp(moved.0.saturating_sub(1));
+        Self {
+            next_due: self.rule.times.next_after(before),
+            ..self
+        }
+    }
+
     /// The first due time that is still to have its run at a moment: the next one, or a later one where
     /// it was missed. Of what is caught up with, what lies too far back is missed as well.
     pub fn first_wanted(&self, now: Timestamp) -> Timestamp {

@@ -72,6 +72,8 @@ impl Act {
             | Self::SwitchOffPlugin { .. }
             | Self::SkipDue { .. }
             | Self::SetClientSeed { .. }
+            | Self::SetClock { .. }
+            | Self::ExtendHolds { .. }
             | Self::RotateSeed
             | Self::RevealSeeds { .. }
             | Self::BurnNonces { .. }

@@ -15,6 +15,7 @@ mod words;
 mod account_limits;
 mod allowed;
 mod caps;
+mod clock;
 mod counts;
 mod effects;
 mod holds;

@@ -11,6 +11,16 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct Timestamp(pub u64);
 
+impl Timestamp {
+    /// The moment that is as far from `to` as this one is from `from`.
+    #[must_use]
+    pub fn moved(self, from: Self, to: Self) -> Self {
+        let after = self.0.saturating_sub(from.0);
+        let before = from.0.saturating_sub(self.0);
+        Self(to.0.saturating_add(after).saturating_sub(before))
+    }
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

@@ -22,6 +22,7 @@ impl Act {
             Self::Call(call) => call.transcript.facts().len(),
             Self::SetAccount { patch, .. } => patch.limits().saturating_add(1),
             Self::BurnNonces { nonces } => nonces.len(),
+            Self::ExtendHolds { holds, .. } => holds.len(),
             Self::OpenEconomy { .. }
             | Self::SetEconomy { .. }
             | Self::SetQuotas { .. }
@@ -38,6 +39,7 @@ impl Act {
             | Self::SwitchOffPlugin { .. }
             | Self::SkipDue { .. }
             | Self::SetClientSeed { .. }
+            | Self::SetClock { .. }
             | Self::RotateSeed
             | Self::RevealSeeds { .. }
             | Self::SetKey { .. }

@@ -2,6 +2,7 @@
 
 mod audit;
 mod backup;
+mod clock;
 mod component;
 mod demo;
 mod export;
@@ -63,6 +64,9 @@ enum Command {
     /// Show, raise and lower the quotas of an economy.
     #[command(subcommand)]
     Quota(quota::Quotas),
+    /// Show the time that a file goes by, and set it where the clock of the machine was wrong.
+    #[command(subcommand)]
+    Clock(clock::Clock),
     /// Work on plugins.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
@@ -104,6 +108,7 @@ impl Cli {
             Command::Import(import) => import.run(),
             Command::Key(key) => key.run(),
             Command::Quota(quota) => quota.run(),
+            Command::Clock(clock) => clock.run(),
             Command::Plugin(plugin) => plugin.run(),
             Command::CompileComponent { cpu_s } => return bursar_host::compile_for_parent(cpu_s),
             Command::Verify(verify) => verify.run(),

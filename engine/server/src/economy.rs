@@ -27,7 +27,7 @@ use std::time::Duration;
 use bursar_host::PluginHost;
 use bursar_ledger::{Act, Digest, EconomyId, PluginId};
 use bursar_storage::{
-    Answer, Clock, Failure, IdempotencyKey, Receiver, Render, Reply, Request, State, Storage,
+    Answer, Failure, IdempotencyKey, Receiver, Render, Reply, Request, State, Storage,
     StorageError, Stored, Submission,
 };
 use bytes::Bytes;
@@ -61,7 +61,6 @@ pub struct Bursar {
 struct Parts {
     storage: Storage,
     host: PluginHost,
-    clock: Clock,
     render: Render,
     system: EconomyId,
     calls: Calls,
@@ -91,7 +90,6 @@ impl Bursar {
     pub async fn new(
         storage: Storage,
         host: PluginHost,
-        clock: Clock,
         render: Render,
         bounds: CallBounds,
     ) -> Result<Self, NoAnswer> {
@@ -102,7 +100,6 @@ impl Bursar {
         let parts = Parts {
             storage,
             host,
-            clock,
             render,
             system,
             calls: Calls::new(bounds)?,

@@ -13,7 +13,7 @@ use std::time::Duration;
 use axum::Router;
 use bursar_host::{Cache, Compiler, Limits, PluginHost};
 use bursar_ledger::{IdError, KeyId, KeyMode, KeyPatch, Scope};
-use bursar_storage::{Clock, FileLock, Owner, Storage, StorageError, WriterState, beside};
+use bursar_storage::{FileLock, Owner, Storage, StorageError, TimeSource, WriterState, beside};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -60,7 +60,7 @@ pub struct Setup {
     /// Whether keys may cross a network in plain text.
     pub allow_plain_http: bool,
     /// Where the time comes from.
-    pub clock: Clock,
+    pub clock: TimeSource,
     /// Where time for rate limits comes from.
     pub ticks: Ticks,
     /// What a plugin's call may use up.
@@ -143,8 +143,8 @@ impl Server {
             Some((path, access)) => Some(Socket::bind(path.clone(), *access)?),
             None => None,
         };
-        let (database, clock) = (setup.database.clone(), Arc::clone(&setup.clock));
-        let open = move || Storage::open(&database, lock, clock, render);
+        let (database, time) = (setup.database.clone(), setup.clock.clone());
+        let open = move || Storage::open(&database, lock, &time, render);
         let storage = http_blocking(open).await??;
         let opened = storage.clone();
         let started = Self::start_on(storage, setup, tcp, owner_socket, socket).await;
@@ -164,7 +164,7 @@ impl Server {
     ) -> Result<Self, StartError> {
         let cache = open_cache(&setup.database);
         let host = PluginHost::new(setup.limits, setup.compiler, cache)?;
-        let bursar = Bursar::new(storage, host, setup.clock.clone(), render, setup.calls).await?;
+        let bursar = Bursar::new(storage, host, render, setup.calls).await?;
         bursar.bring_up().await?;
         let token = hex::encode(random::bytes());
         let owner = Owner {
@@ -175,7 +175,7 @@ impl Server {
         bursar.storage().announce(&owner)?;
         let admin_key = first_key(&bursar).await?;
         let stopping = watch::Sender::new(false);
-        let webhooks = Webhooks::new(bursar.clone(), setup.clock, setup.webhooks);
+        let webhooks = Webhooks::new(bursar.clone(), setup.webhooks);
         let api = Api::new(
             bursar.clone(),
             OwnerToken::new(&token),

@@ -18,7 +18,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bursar_ledger::{EconomyId, Webhook, WebhookId, WebhookUrl};
-use bursar_storage::{Clock, Delivery, WebhookPlace};
+use bursar_storage::{Delivery, WebhookPlace};
 use tokio::sync::{Notify, Semaphore};
 
 use crate::economy::Bursar;
@@ -42,7 +42,6 @@ pub struct Webhooks {
 
 struct Parts {
     bursar: Bursar,
-    clock: Clock,
     setup: WebhookSetup,
     sender: Sender,
     all: Semaphore,
@@ -55,11 +54,10 @@ struct Parts {
 
 impl Webhooks {
     /// Nothing is sent before [`Webhooks::run`].
-    pub fn new(bursar: Bursar, clock: Clock, setup: WebhookSetup) -> Self {
+    pub fn new(bursar: Bursar, setup: WebhookSetup) -> Self {
         let sender = Sender::new(&setup.trusted, setup.patience, setup.allow_private);
         let parts = Parts {
             bursar,
-            clock,
             setup,
             sender,
             all: Semaphore::new(ATTEMPTS_MAX),

@@ -56,15 +56,12 @@ pub enum ArchiveError {
     /// The input has no last line.
     #[error("the input ends after line {0}, before its last one: it was cut; nothing was imported")]
     Cut(u64),
-    /// A record is of a time to come; every later one of this file would have to be, too.
+    /// The newest record is of a time to come, and so would every later one of the economy be.
     #[error(
-        "line {line}: the record is later than the clock of this machine; set the clock, or wait. \
-         Nothing was imported"
+        "the newest record of `{0}` is later than the clock of this machine; nothing was imported. If this \
+         clock is right, run `bursar clock set` on the file that the lines come from, and export it again"
     )]
-    Future {
-        /// Which, counted from 1.
-        line: u64,
-    },
+    Future(EconomyId),
     /// Whoever takes the lines takes no more.
     #[error("the lines could not be passed on: {0}")]
     Io(#[from] io::Error),

@@ -28,6 +28,7 @@ pub(crate) use watch::Watch;
 use crate::by_account::OrderCheck;
 use crate::cancel::Cancel;
 use crate::checkpoint::{self, Checkpoint};
+use crate::clock::Mark;
 use crate::database::{Database, Statement};
 use crate::error::StorageError;
 use crate::keys::KeyIndex;
@@ -35,7 +36,7 @@ use crate::log::Log;
 use crate::state::State;
 use crate::subjects::{About, SubjectIndex};
 use crate::submission::Render;
-use crate::{rows, schema};
+use crate::{mark, rows, schema};
 use report::{Counts, P};
 
 /// Records that are read under one snapshot of the file, so that the write-ahead log can go on.
@@ -46,9 +47,15 @@ const BYTES_AT_ONCE: usize = 4 << 20;
 
 /// The state that a file says it is in.
 pub(crate) fn load(path: &Path) -> Result<State, StorageError> {
+    load_with_mark(path).map(|(state, _)| state)
+}
+
+/// The state that a file says it is in, and the mark of its clock.
+pub(crate) fn load_with_mark(path: &Path) -> Result<(State, Option<Mark>), StorageError> {
     let database = Database::open_reader(path)?;
     schema::check(&database)?;
-    checkpoint::load(&database).map(|(state, _)| state)
+    let (state, _) = checkpoint::load(&database)?;
+    Ok((state, mark::load(&database)?))
 }
 
 /// Checks a file that nobody has open, also one that would not be opened.

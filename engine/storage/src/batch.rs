@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use bursar_ledger::{Act, Decision, Digest, EconomyId, HoldId, Timestamp, Verdict, decide};
+use bursar_ledger::{Act, Books, Decision, Digest, EconomyId, HoldId, Timestamp, Verdict, decide};
 use bytes::Bytes;
 
 use crate::error::{Failure, StorageError};
@@ -178,7 +178,8 @@ impl Batch {
 
     fn decide(&mut self, submission: &Submission) -> Result<Reply, Trouble> {
         let books = self.state.books(&submission.economy);
-        let verdict = decide(books.map(|books| &**books), self.at, &submission.act);
+        let at = self.stamp(books.map(|books| &**books), &submission.act);
+        let verdict = decide(books.map(|books| &**books), at, &submission.act);
         let keyed = submission.key.is_some();
         let outcome = match &verdict {
             Verdict::Stale => return Ok(Reply::Stale),
@@ -194,8 +195,8 @@ impl Batch {
             Verdict::Broken(_) => Some(Outcome::Broken),
         };
         let Rendered { status, body } = match outcome {
-            None => self.render(submission, &verdict, None),
-            Some(outcome) => self.record(submission, &verdict, outcome)?,
+            None => self.render(submission, at, &verdict, None),
+            Some(outcome) => self.record(submission, at, &verdict, outcome)?,
         };
         Ok(Reply::Answered(Answer {
             status,
@@ -204,13 +205,29 @@ impl Batch {
         }))
     }
 
-    fn render(&self, submission: &Submission, verdict: &Verdict, seq: Option<u64>) -> Rendered {
+    /// The moment of an act: the batch's, and never before the economy's newest record, unless it is the
+    /// time itself that is set.
+    fn stamp(&self, books: Option<&Books>, act: &Act) -> Timestamp {
+        match (act, books) {
+            (Act::SetClock { to, .. }, _) => *to,
+            (_, Some(books)) => self.at.max(books.recorded_at()),
+            (_, None) => self.at,
+        }
+    }
+
+    fn render(
+        &self,
+        submission: &Submission,
+        at: Timestamp,
+        verdict: &Verdict,
+        seq: Option<u64>,
+    ) -> Rendered {
         let books = self.state.books(&submission.economy).map(|books| &**books);
         (self.render)(&Recorded {
             economy: &submission.economy,
             books,
-            seq: seq.or(books.map(bursar_ledger::Books::seq)).unwrap_or(0),
-            recorded_at: self.at,
+            seq: seq.or(books.map(Books::seq)).unwrap_or(0),
+            recorded_at: at,
             act: &submission.act,
             verdict,
         })
@@ -221,6 +238,7 @@ impl Batch {
     fn record(
         &mut self,
         submission: &Submission,
+        at: Timestamp,
         verdict: &Verdict,
         outcome: Outcome,
     ) -> Result<Rendered, Trouble> {
@@ -231,10 +249,10 @@ impl Batch {
         let economy = &submission.economy;
         let books = self
             .state
-            .books_mut(economy, decision.changes(), self.at)
+            .books_mut(economy, decision.changes(), at)
             .ok_or_else(|| bug("decided without books"))?;
         let (seq, previous) = (books.seq() + 1, books.head());
-        let links = books.apply(decision, seq, self.at, first).map_err(bug)?;
+        let links = books.apply(decision, seq, at, first).map_err(bug)?;
         let texts = read_back::write(submission, decision, books).map_err(bug)?;
         let numbered = decision.movements().iter().cloned().zip(links).zip(first..);
         let entries: Vec<Entry> = numbered
@@ -246,15 +264,15 @@ impl Batch {
             .collect();
         self.state.movement += entries.len() as u64;
         self.state.record = id;
-        self.state.recorded_at = self.at;
-        let rendered = self.render(submission, verdict, Some(seq));
+        self.state.recorded_at = at;
+        let rendered = self.render(submission, at, verdict, Some(seq));
         let mut record = Record {
             id,
             economy: economy.clone(),
             seq,
             epoch: self.epoch,
             version: VERSION.into(),
-            recorded_at: self.at,
+            recorded_at: at,
             kind: submission.act.kind().into(),
             actor: submission.actor.clone(),
             key: submission.key.as_ref().map(|key| key.as_str().into()),
@@ -269,7 +287,7 @@ impl Batch {
             hash: Digest::ZERO,
         };
         record.hash = record.compute_hash();
-        self.state.seal(economy, seq, self.at, record.hash);
+        self.state.seal(economy, seq, at, record.hash);
         if let Some(key) = &submission.key {
             self.keys
                 .insert((economy.clone(), key.clone()), self.appended.len());
@@ -296,12 +314,18 @@ fn kept(decision: &Decision, keyed: bool) -> bool {
 /// What the writer asks by itself when a hold's time is over.
 fn end_of_hold(economy: EconomyId, hold: HoldId) -> Submission {
     let path = format!("/v1/economies/{economy}/holds/{hold}");
+    let request = Request::new("EXPIRE", &path, &serde_json::Value::Null);
+    own_submission(economy, request, Act::ExpireHold { hold })
+}
+
+/// An act that nobody asks for but the file's own keeper.
+pub(crate) fn own_submission(economy: EconomyId, request: Request, act: Act) -> Submission {
     Submission {
         economy,
         actor: WRITER.into(),
         key: None,
-        request: Request::new("EXPIRE", &path, &serde_json::Value::Null),
-        act: Act::ExpireHold { hold },
+        request,
+        act,
         component: None,
     }
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use bursar_ledger::{AccountId, AssetId, EconomyId, Movement, Timestamp};
+use bursar_ledger::{AccountId, AssetId, EconomyId, Movement, StepBack, Timestamp};
 use libsql::Value as Cell;
 
 use crate::database::{Database, Statement, integer, text};
@@ -180,6 +180,8 @@ pub struct PastQuery {
     pub assets: Vec<AssetId>,
     /// The newest record of the economy.
     pub seq: u64,
+    /// Where its time went back, oldest first.
+    pub steps_back: Vec<StepBack>,
     /// After everything that was recorded up to this moment.
     pub at: Timestamp,
 }
@@ -256,9 +258,22 @@ impl Past {
         })
     }
 
-    /// The economy's newest record up to the moment. Along its records time never runs backwards.
+    /// The economy's newest record up to the moment. Between two records with which its time went back it
+    /// never does; where a moment came twice, the later record counts.
     fn newest_record(&mut self, query: &PastQuery) -> Result<u64> {
-        let (mut some, mut beyond) = (0, query.seq.saturating_add(1));
+        let mut beyond = query.seq.saturating_add(1);
+        for step in query.steps_back.iter().rev() {
+            if step.to <= query.at {
+                return self.newest_between(query, step.seq, beyond);
+            }
+            beyond = step.seq;
+        }
+        self.newest_between(query, 0, beyond)
+    }
+
+    /// The newest record up to the moment among some, of which the first is not beyond it.
+    fn newest_between(&mut self, query: &PastQuery, first: u64, beyond: u64) -> Result<u64> {
+        let (mut some, mut beyond) = (first, beyond);
         while beyond - some > 1 {
             let middle = some + (beyond - some) / 2;
             let found = self.record(&query.economy, middle)?;

@@ -10,6 +10,7 @@ use crate::archive::{self, ArchiveError, ImportReport, Importing};
 use crate::audit::{self, AuditReport, SeenHead};
 use crate::backup::{self, BackupError, BackupPlan, BackupReport};
 use crate::cancel::Cancel;
+use crate::clock::TimeSource;
 use crate::error::StorageError;
 use crate::journal::{FileJournal, Journal};
 use crate::lock::{FileLock, Tail, canonical};
@@ -18,6 +19,8 @@ use crate::record::Stored;
 use crate::request::IdempotencyKey;
 use crate::state::State;
 use crate::submission::Render;
+use crate::timekeeping::{self, ClockReport, ClockSetting};
+use crate::upkeep::leave_checkpoint;
 
 /// Said of a file of which the end may be missing.
 const MISSING_LOG: &str = "the file was not closed in order and has no write-ahead log beside it: if it was \
@@ -134,6 +137,33 @@ pub fn import_file(
         drop(std::fs::remove_file(&path));
     }
     imported
+}
+
+/// Says what time a file goes by that no process has open, beside that of the machine.
+pub fn clock_of_file(path: &Path, time: &TimeSource) -> Result<ClockReport, StorageError> {
+    let (path, _lock) = there(path)?;
+    let (state, mark) = audit::load_with_mark(&path)?;
+    Ok(timekeeping::report(mark, &state, time))
+}
+
+/// Has a file that no process has open go by the time of the machine from now on. Each economy in which
+/// something waits for a moment has a record of it, all of them in one txn.
+pub fn set_clock_of_file(
+    path: &Path,
+    time: &TimeSource,
+    render: Render,
+) -> Result<ClockSetting, StorageError> {
+    let (path, _lock) = there(path)?;
+    let mut journal = FileJournal::prepare(&path)?;
+    let state = journal.load()?;
+    let (state, setting) = timekeeping::set(&mut journal, state, time, render)?;
+    if setting.set {
+        leave_checkpoint(&mut journal, &state);
+    }
+    if let Err(error) = journal.close() {
+        tracing::warn!(%error, "the write-ahead log stays beside the file");
+    }
+    Ok(setting)
 }
 
 /// The one path of a file that must be there, and its lock.

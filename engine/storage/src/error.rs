@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::clock::ClockError;
 use crate::owner::Owner;
 
 /// The file could not be read or written as it must be.
@@ -101,6 +102,9 @@ pub enum StorageError {
         /// The path at which it was.
         path: PathBuf,
     },
+    /// The clock of the machine is far from the time of the file.
+    #[error(transparent)]
+    Clock(#[from] ClockError),
     /// A statement was given the wrong number of values: a bug here.
     #[error("a statement takes {expected} values and was given {given}")]
     Parameters {
@@ -168,6 +172,7 @@ impl StorageError {
             | Self::Linked { .. }
             | Self::Cancelled
             | Self::Gone { .. }
+            | Self::Clock(_)
             | Self::Parameters { .. } => false,
         }
     }

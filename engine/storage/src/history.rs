@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use bursar_ledger::{AccountId, Act, AssetId, EconomyId, Movement, Timestamp};
+use bursar_ledger::{AccountId, Act, AssetId, EconomyId, Movement, StepBack, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -104,10 +104,25 @@ pub struct HistoryQuery {
     pub account: AccountId,
     /// Which entries.
     pub filter: HistoryFilter,
+    /// Where the economy's time went back, oldest first.
+    pub steps_back: Vec<StepBack>,
     /// The movement to begin at: the account's newest, or where a page before this one ended.
     pub from: Option<u64>,
     /// How many entries; at most [`ENTRIES_MAX`].
     pub limit: usize,
+}
+
+impl HistoryQuery {
+    /// Whether everything from a step on is of a time before the one that is asked for.
+    fn is_over(&self, step: &Step) -> bool {
+        let Some(after) = self.filter.after else {
+            return false;
+        };
+        // Time goes back in an economy only where a step back is on record: before that it was later.
+        let older = self.steps_back.iter();
+        let mut older = older.filter(|it| it.seq <= step.seq);
+        step.recorded_at < after && older.all(|it| it.from < after)
+    }
 }
 
 /// A step of the chain, as it stands in the file: most steps are only passed by.
@@ -173,12 +188,7 @@ impl History {
             if step.economy != query.economy || !(given || got) {
                 return Ok(None);
             }
-            // Time never runs backwards in an economy: everything further on is older.
-            if query
-                .filter
-                .after
-                .is_some_and(|after| step.recorded_at < after)
-            {
+            if query.is_over(&step) {
                 page.next = None;
                 break;
             }
@@ -267,8 +277,7 @@ impl Step {
             // What was said is looked at last.
             reference: _,
             before,
-            // The walk ends there.
-            after: _,
+            after,
         } = filter;
         let posting = &self.entry.movement.posting;
         let other = if given {
@@ -280,6 +289,7 @@ impl Step {
             && counterparty.as_ref().is_none_or(|account| account == other)
             && kind.as_ref().is_none_or(|kind| *kind == self.kind)
             && before.is_none_or(|before| self.recorded_at < before)
+            && after.is_none_or(|after| self.recorded_at >= after)
     }
 
     fn into_entry(self, said: Arc<Said>) -> HistoryEntry {

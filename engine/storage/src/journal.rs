@@ -11,11 +11,13 @@ use bytes::Bytes;
 
 use crate::by_account::AccountOrder;
 use crate::checkpoint::{self, PiecesHash};
+use crate::clock::Mark;
 use crate::create::create;
 use crate::database::{Database, Statement, integer, optional, text};
 use crate::error::StorageError;
 use crate::keys::KeyIndex;
 use crate::lock::{FileIdentity, canonical};
+use crate::mark::{self, MarkTable};
 use crate::notes::{self, Note, NoteTable, Notes};
 use crate::reader::Readers;
 use crate::record::{Entry, Kept, Record, VERSION};
@@ -52,9 +54,9 @@ pub(crate) trait Journal {
     /// What a key stands for when this comes under it.
     fn find(&mut self, economy: &EconomyId, key: &str, asked: &Request) -> Result<Option<Kept>>;
 
-    /// Makes a batch durable, as one, with some notes beside it. After an error it is not known whether
-    /// it is.
-    fn append(&mut self, batch: &[Appended], notes: &[Note]) -> Result<()>;
+    /// Makes a batch durable, as one, with some notes and a mark beside it. After an error it is not known
+    /// whether it is.
+    fn append(&mut self, batch: &[Appended], notes: &[Note], mark: Option<&Mark>) -> Result<()>;
 
     /// Begins a checkpoint of a state, and says its number.
     fn begin_checkpoint(&mut self, state: &State) -> Result<u64>;
@@ -104,6 +106,7 @@ pub(crate) struct FileJournal {
     stamp: Stamp,
     /// Connections that are closed before this one: the last one removes the log.
     readers: Option<Arc<Readers>>,
+    marks: MarkTable,
     find_record: Statement,
     find_length: Statement,
     insert_record: Statement,
@@ -114,6 +117,7 @@ pub(crate) struct FileJournal {
 
 impl FileJournal {
     /// Opens the file, brings it to the newest schema and begins an epoch.
+    #[cfg(test)]
     pub(crate) fn open(path: &Path, at: Timestamp) -> Result<Self> {
         let mut journal = Self::prepare(path)?;
         journal.begin(at)?;
@@ -128,7 +132,8 @@ impl FileJournal {
         Ok(journal)
     }
 
-    fn begin(&mut self, at: Timestamp) -> Result<()> {
+    /// Begins an epoch of a file that was prepared.
+    pub(crate) fn begin(&mut self, at: Timestamp) -> Result<()> {
         self.txn(|journal| journal.begin_epoch(at))?;
         // Whoever copies the file without its log has a copy that says so.
         self.tidy().map(drop)
@@ -164,6 +169,7 @@ impl FileJournal {
             subjects: SubjectIndex::open(&database)?,
             accounts: AccountOrder::open(&database)?,
             notes: NoteTable::open(&database)?,
+            marks: MarkTable::open(&database)?,
             find_record: database.prepare(rows::FIND_STORED)?,
             find_length: database.prepare(rows::FIND_LENGTH)?,
             insert_record: database.prepare(
@@ -282,6 +288,11 @@ impl FileJournal {
         notes::load(&self.database).map(Notes::new)
     }
 
+    /// The mark that the file has.
+    pub(crate) fn load_mark(&self) -> Result<Option<Mark>> {
+        mark::load(&self.database)
+    }
+
     fn insert_entry(&mut self, record: u64, entry: &Entry) -> Result<()> {
         let posting = &entry.movement.posting;
         self.insert_movement.run(vec![
@@ -331,12 +342,13 @@ impl Journal for FileJournal {
         }))
     }
 
-    fn append(&mut self, batch: &[Appended], notes: &[Note]) -> Result<()> {
+    fn append(&mut self, batch: &[Appended], notes: &[Note], mark: Option<&Mark>) -> Result<()> {
         self.txn(|journal| {
             for appended in batch {
                 journal.insert(appended)?;
             }
-            journal.insert_notes(notes)
+            journal.insert_notes(notes)?;
+            mark.map_or(Ok(()), |mark| journal.marks.write(mark))
         })
     }
 

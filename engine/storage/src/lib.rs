@@ -21,6 +21,7 @@ mod batch;
 mod by_account;
 mod cancel;
 mod checkpoint;
+mod clock;
 mod closed;
 mod create;
 mod database;
@@ -35,6 +36,7 @@ mod lock;
 mod log;
 mod log_gate;
 mod log_origin;
+mod mark;
 mod news;
 mod notes;
 mod owner;
@@ -53,6 +55,7 @@ mod stamp;
 mod state;
 mod subjects;
 mod submission;
+mod timekeeping;
 mod turns;
 mod upkeep;
 mod writer;
@@ -77,7 +80,14 @@ pub use audit::{
 pub use backup::{BACKUP_WAL_BYTES_MAX, BackupError, BackupPlan, BackupReport};
 pub use by_account::{PastBalances, PastQuery};
 pub use cancel::Cancel;
-pub use closed::{ClosedFile, audit_file, back_up_file, export_file, import_file, load_file};
+pub use clock::{
+    CLOCK_FOLLOWED_MAX, CLOCK_SLEW_PPM, Clock, ClockError, ClockView, Mark, OUTAGE_MAX, Reading,
+    TimeSource,
+};
+pub use closed::{
+    ClosedFile, audit_file, back_up_file, clock_of_file, export_file, import_file, load_file,
+    set_clock_of_file,
+};
 pub use delivery::{DEAD_LETTERS_MAX, DeadLetter, Delivery, DeliveryError, WebhookPlace};
 pub use error::{Failure, NotOurs, StorageError};
 pub use events::{EVENTS_MAX, Event, EventRange};
@@ -99,6 +109,7 @@ pub use restore::{GoneRecords, RestoreReport, restore_file};
 pub use state::State;
 pub use subjects::{HoldHistory, SubjectRecord};
 pub use submission::{Answer, Receiver, Recorded, Render, Rendered, Reply, Submission};
+pub use timekeeping::{ClockReport, ClockSetting};
 pub use writer::{WORK_MAX, WriterState};
 
 use audit::{Against, Watch};
@@ -108,9 +119,6 @@ use reader::Readers;
 use submission::Job;
 use upkeep::Pace;
 use writer::{Shared, Writer};
-
-/// Where the time comes from.
-pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// Connections that read at the same time.
 const READERS: usize = 4;
@@ -127,6 +135,7 @@ struct Inner {
     readers: Arc<Readers>,
     /// Ends the copying of the file, which is one long read.
     closing: Cancel,
+    clock: Clock,
     render: Render,
     writer: Mutex<Option<JoinHandle<bool>>>,
     audits_cancelled: AtomicU64,
@@ -138,11 +147,12 @@ impl Storage {
     /// Opens a file, or makes it, under a lock that was taken before; starts the writer.
     ///
     /// The state is rebuilt from the newest checkpoint and the records after it, each checked as
-    /// it is applied; a file that does not add up is not opened.
+    /// it is applied; a file that does not add up is not opened, and neither is one whose time is far
+    /// from that of the machine.
     pub fn open(
         path: &Path,
         lock: FileLock,
-        clock: Clock,
+        time: &TimeSource,
         render: Render,
     ) -> Result<Self, StorageError> {
         let path = canonical(path);
@@ -153,23 +163,25 @@ impl Storage {
                  without, or the log was removed, its newest records are missing"
             );
         }
-        let mut journal = FileJournal::open(&path, clock())?;
+        let mut journal = FileJournal::prepare(&path)?;
         let state = journal.load()?;
+        let (state, clock) = timekeeping::begin(&mut journal, state, time, render)?;
         let readers = Arc::new(Readers::open(&path, READERS)?);
         journal.close_after(Arc::clone(&readers));
         let shared = Arc::new(Shared::new(state.clone(), journal.load_notes()?));
         let reopen = {
-            let (path, clock) = (journal.path().to_owned(), Arc::clone(&clock));
+            let (path, clock) = (journal.path().to_owned(), clock.clone());
             let (identity, readers) = (journal.identity().clone(), Arc::clone(&readers));
             Box::new(move || {
-                let mut journal = FileJournal::reopen(&identity, &path, clock())?;
+                let mut journal = FileJournal::reopen(&identity, &path, clock.now())?;
                 journal.close_after(Arc::clone(&readers));
                 Ok(journal)
             })
         };
         let pace = Pace::standard();
         let shared_with = Arc::clone(&shared);
-        let writer = Writer::new(shared_with, journal, reopen, state, clock, render, pace);
+        let kept = clock.clone();
+        let writer = Writer::new(shared_with, journal, reopen, state, kept, render, pace);
         let thread = std::thread::Builder::new().name("writer".into());
         let writer = thread
             .spawn(move || writer.run())
@@ -183,12 +195,18 @@ impl Storage {
                 shared,
                 readers,
                 closing: Cancel::new(),
+                clock,
                 render,
                 writer: Mutex::new(Some(writer)),
                 audits_cancelled: AtomicU64::new(0),
                 lock: Mutex::new(Some(lock)),
             }),
         })
+    }
+
+    /// The time of the file.
+    pub fn clock(&self) -> &Clock {
+        &self.inner.clock
     }
 
     /// Says beside the file how this process can be reached.
@@ -372,7 +390,10 @@ impl Storage {
         if matches!(audited, Err(StorageError::Cancelled)) {
             self.inner.audits_cancelled.fetch_add(1, Ordering::Relaxed);
         }
-        audited
+        audited.map(|report| AuditReport {
+            clock: Some(self.inner.clock.view()),
+            ..report
+        })
     }
 
     /// Audits that were cancelled since the file was opened.

@@ -12,9 +12,10 @@ pub(crate) const APPLICATION_ID: i64 = 0x4252_5352;
 
 /// Each is run once, in a txn of its own with the step of the stamp. Released ones are never
 /// edited.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("migrations/0001_journal.sql"),
     include_str!("migrations/0002_webhook_progress.sql"),
+    include_str!("migrations/0003_clock_mark.sql"),
 ];
 
 /// The stamp of a file.

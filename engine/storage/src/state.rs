@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use bursar_ledger::{Books, Change, Digest, EconomyId, HoldId, Item, Links, Seed, Timestamp};
+use bursar_ledger::{
+    Books, Change, Decision, Digest, EconomyId, HoldId, Item, Links, Seed, Timestamp,
+};
 use imbl::{OrdMap, OrdSet};
 
 use crate::error::StorageError;
@@ -18,7 +20,7 @@ pub struct State {
     pub(crate) record: u64,
     /// The newest movement in the file.
     pub(crate) movement: u64,
-    /// The latest moment of any record; no new one is before it.
+    /// When the newest record was made.
     pub(crate) recorded_at: Timestamp,
     /// When each economy's next hold falls due, and the same in the order of time.
     pub(crate) next_due: OrdMap<EconomyId, Timestamp>,
@@ -41,9 +43,10 @@ impl State {
         self.record
     }
 
-    /// The latest moment of any record.
-    pub fn recorded_at(&self) -> Timestamp {
-        self.recorded_at
+    /// The latest moment of any economy's newest record.
+    pub(crate) fn latest(&self) -> Timestamp {
+        let newest = self.economies.values().map(|books| books.recorded_at());
+        newest.max().unwrap_or_default()
     }
 
     /// The books to change, made if `changes` open the economy.
@@ -162,17 +165,14 @@ impl State {
         if record.seq != books.seq().wrapping_add(1) || record.previous != books.head() {
             return Err(damaged("it does not follow its economy's record before it"));
         }
-        // Between economies time may run backwards: one that was imported may be older.
-        if record.recorded_at < books.recorded_at() {
-            return Err(damaged("it is older than its economy's record before it"));
-        }
+        check_stamp(&decision, books.recorded_at(), record.recorded_at).map_err(damaged)?;
         let links = books
             .apply(&decision, record.seq, record.recorded_at, first)
             .map_err(|misfit| StorageError::damaged(record.id, misfit))?;
         self.seal(&record.economy, record.seq, record.recorded_at, record.hash);
         self.record = record.id;
         self.movement = self.movement.wrapping_add(links.len() as u64);
-        self.recorded_at = self.recorded_at.max(record.recorded_at);
+        self.recorded_at = record.recorded_at;
         Ok(links)
     }
 
@@ -209,5 +209,23 @@ impl State {
     /// The hash of an economy's newest record.
     pub fn head(&self, economy: &EconomyId) -> Option<Digest> {
         self.books(economy).map(|books| books.head())
+    }
+}
+
+/// A record is no older than its economy's record before it, unless it sets the clock: then it is of the
+/// time that it sets, and time went by one that was not before any record. (Between economies time may run
+/// backwards: one that was imported may be older.)
+fn check_stamp(decision: &Decision, before: Timestamp, at: Timestamp) -> Result<(), &'static str> {
+    let set = |change: &Change| {
+        if let Change::ClockSet { from, to } = change {
+            Some((*from, *to))
+        } else {
+            None
+        }
+    };
+    match decision.changes().iter().find_map(set) {
+        Some((from, to)) if from < before || to != at => Err("it sets a clock that was another"),
+        None if at < before => Err("it is older than its economy's record before it"),
+        Some(_) | None => Ok(()),
     }
 }

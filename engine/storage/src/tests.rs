@@ -19,6 +19,7 @@ mod portions;
 mod restored;
 mod rich;
 mod tampered;
+mod time;
 mod watched;
 
 use std::path::{Path, PathBuf};
@@ -49,14 +50,14 @@ fn render(recorded: &Recorded<'_>) -> Rendered {
     }
 }
 
-fn clock() -> Clock {
+fn time() -> TimeSource {
     let ticks = AtomicU64::new(1_000);
-    Arc::new(move || Timestamp(ticks.fetch_add(1, Ordering::Relaxed)))
+    TimeSource::even(move || Timestamp(ticks.fetch_add(1, Ordering::Relaxed)))
 }
 
 fn open(path: &Path) -> Storage {
     let lock = FileLock::acquire(path).expect("the lock");
-    Storage::open(path, lock, clock(), render).expect("the file opens")
+    Storage::open(path, lock, &time(), render).expect("the file opens")
 }
 
 /// A file with the guild of [`found`], open; it is deleted with its folder.

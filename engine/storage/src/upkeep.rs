@@ -40,6 +40,8 @@ const TIDY_EVERY: Duration = Duration::from_secs(1);
 const TIDY_WORK: u64 = 8 * WORK_MAX;
 /// The time after which notes are written if nothing else is committed.
 const NOTES_EVERY: Duration = Duration::from_secs(1);
+/// The time between two marks of the clock.
+const MARK_EVERY: Duration = Duration::from_secs(10);
 /// The pause before the second try to open a file that failed …
 const REOPEN_PAUSE: Duration = Duration::from_millis(50);
 /// … and before any.
@@ -48,6 +50,19 @@ const REOPEN_PAUSE_MAX: Duration = Duration::from_secs(2);
 /// Tries to open a file that failed before it is given up: some ten minutes, time to empty a full disk,
 /// and not for ever without anybody knowing.
 const REOPEN_TRIES: u32 = 300;
+
+/// Writes the state out, so that the next start need not follow what has just been written.
+pub(crate) fn leave_checkpoint<J: Journal>(journal: &mut J, state: &State) {
+    let mut write = || -> Result<(), StorageError> {
+        let mut checkpoint = Slices::begin(journal, state)?;
+        while !checkpoint.advance(journal, Pace::standard().written)? {}
+        Ok(())
+    };
+    if let Err(error) = write() {
+        // All of it is there; only the next start takes longer.
+        tracing::warn!(%error, "the last checkpoint was not written");
+    }
+}
 
 /// How often and in which portions the writer looks after the file.
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +90,8 @@ pub(crate) struct Pace {
     pub(crate) tidy_work: u64,
     /// The time after which notes of webhooks are written.
     pub(crate) notes_every: Duration,
+    /// The time between two marks of the clock.
+    pub(crate) mark_every: Duration,
     /// Frames (pages of 4 KiB) of the write-ahead log that may be left in it because somebody reads for
     /// long. Beyond, reads in slices make way.
     pub(crate) log_frames_left: u64,
@@ -115,6 +132,7 @@ impl Pace {
             tidy_every: TIDY_EVERY,
             tidy_work: TIDY_WORK,
             notes_every: NOTES_EVERY,
+            mark_every: MARK_EVERY,
             log_frames_left: LOG_FRAMES_LEFT_MAX,
             reopen_pause: REOPEN_PAUSE,
             reopen_pause_max: REOPEN_PAUSE_MAX,

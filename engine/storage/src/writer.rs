@@ -15,8 +15,8 @@ use arc_swap::ArcSwap;
 use bursar_ledger::{Act, EconomyId, Timestamp};
 use tokio::sync::watch;
 
-use crate::Clock;
 use crate::batch::{Batch, Replies};
+use crate::clock::{Clock, Mark};
 use crate::error::{Failure, StorageError};
 use crate::journal::{Appended, Journal};
 use crate::log_gate::LogGate;
@@ -92,7 +92,7 @@ impl Shared {
     }
 
     /// The moment before which everything is published that ever will be recorded there, as seen at
-    /// `now`. (A clock that is set back may still stamp a batch with an earlier moment.)
+    /// `now`.
     pub(crate) fn settled(&self, now: Timestamp) -> Timestamp {
         match self.in_hand.load(Ordering::SeqCst) {
             // The next batch asks the clock later than we did.
@@ -136,6 +136,9 @@ pub(crate) struct Writer<J> {
     tidying: Tidying,
     /// The time at which notes were last written.
     noted: Instant,
+    /// The time at which the mark was last written, or at which the file was opened: a server that does not
+    /// live for long has not served.
+    marked: Instant,
     /// How long the next attempt to open the file waits; nothing after work that went well.
     pause: Duration,
     /// Tries to open it since work last went well.
@@ -174,6 +177,7 @@ impl<J: Journal> Writer<J> {
             none_ended: false,
             tidying: Tidying::default(),
             noted: Instant::now(),
+            marked: Instant::now(),
             pause: Duration::ZERO,
             tries: 0,
             state,
@@ -262,6 +266,7 @@ impl<J: Journal> Writer<J> {
     /// The state after the batch, the economies that have moved in it, and the replies.
     fn write(&mut self, jobs: &[Job]) -> Result<(State, Vec<EconomyId>, Replies), StorageError> {
         let notes = self.due_notes();
+        let mark = self.due_mark();
         let at = self.stamp(jobs);
         self.shared.in_hand.store(at.0, Ordering::SeqCst);
         let journal = self.journal.as_mut().ok_or_else(closed)?;
@@ -271,8 +276,8 @@ impl<J: Journal> Writer<J> {
             |economy: &EconomyId, key: &str, asked: &Request| journal.find(economy, key, asked);
         let (batch, replies) = batch.end_holds().decide_all(&submissions, &mut find)?;
         if !batch.appended.is_empty() {
-            journal.append(&batch.appended, &notes)?;
-            self.wrote(&notes);
+            journal.append(&batch.appended, &notes, mark.as_ref())?;
+            self.wrote(&notes, mark.as_ref());
         }
         Ok((batch.state, moved(&batch.appended), replies))
     }
@@ -285,19 +290,30 @@ impl<J: Journal> Writer<J> {
         self.shared.notes.unwritten()
     }
 
-    fn wrote(&mut self, notes: &[Note]) {
+    /// The mark to write with the next txn, if it is time for one.
+    fn due_mark(&self) -> Option<Mark> {
+        (self.marked.elapsed() >= self.pace.mark_every).then(|| self.clock.mark())
+    }
+
+    fn wrote(&mut self, notes: &[Note], mark: Option<&Mark>) {
         if !notes.is_empty() {
             self.shared.notes.wrote(notes);
             self.noted = Instant::now();
         }
+        if mark.is_some() {
+            self.marked = Instant::now();
+        }
     }
 
-    /// Writes notes in a txn of their own: where requests come in, they go with a commit.
+    /// Writes notes and the mark in a txn of their own: where requests come in, they go with a commit.
     fn write_notes(&mut self) -> Result<(), StorageError> {
-        let notes = self.due_notes();
-        if let Some(journal) = self.journal.as_mut().filter(|_| !notes.is_empty()) {
-            journal.append(&[], &notes)?;
-            self.wrote(&notes);
+        let (notes, mark) = (self.due_notes(), self.due_mark());
+        if notes.is_empty() && mark.is_none() {
+            return Ok(());
+        }
+        if let Some(journal) = self.journal.as_mut() {
+            journal.append(&[], &notes, mark.as_ref())?;
+            self.wrote(&notes, mark.as_ref());
         }
         Ok(())
     }
@@ -315,19 +331,18 @@ impl<J: Journal> Writer<J> {
     fn until_due(&self) -> Duration {
         let due = self.state.next_due().filter(|_| !self.none_ended);
         due.map_or(Duration::MAX, |due_at| {
-            let now = (self.clock)().max(self.state.recorded_at);
+            let now = self.clock.now();
             Duration::from_millis(due_at.0.saturating_sub(now.0))
         })
     }
 
-    /// The batch's moment: it never decreases, and no call is recorded before its own time.
+    /// The batch's moment. No call is recorded before its own time, which is of the same clock.
     fn stamp(&self, jobs: &[Job]) -> Timestamp {
         let calls = jobs.iter().filter_map(|job| match &job.submission.act {
             Act::Call(result) => Some(result.request.now),
             _ => None,
         });
-        let now = (self.clock)().max(self.state.recorded_at);
-        calls.fold(now, Timestamp::max)
+        calls.fold(self.clock.now(), Timestamp::max)
     }
 
     /// Does the work between batches: a slice of a checkpoint, a look at the write-ahead log. It does one
@@ -460,10 +475,10 @@ impl<J: Journal> Writer<J> {
         let mut leave = || -> Result<(), StorageError> {
             loop {
                 let left = notes.unwritten();
+                journal.append(&[], &left, Some(&self.clock.mark()))?;
                 if left.is_empty() {
                     break;
                 }
-                journal.append(&[], &left)?;
                 notes.wrote(&left);
             }
             let mut checkpoint = match self.checkpoint.take() {

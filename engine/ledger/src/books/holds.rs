@@ -28,6 +28,15 @@ impl Holds {
         self.open.insert(id, hold).is_none()
     }
 
+    /// The same holds, each changed by a rule that leaves its place alone.
+    pub(crate) fn map(self, change: impl Fn(Hold) -> Hold) -> Self {
+        let mut changed = Self::default();
+        for (id, hold) in self.open {
+            changed.insert(id, Arc::new(change(Arc::unwrap_or_clone(hold))));
+        }
+        changed
+    }
+
     fn remove(&mut self, id: HoldId) -> Option<Hold> {
         let hold = Arc::unwrap_or_clone(self.open.remove(&id)?);
         let source = hold.reservation.posting().source.clone();
@@ -132,6 +141,24 @@ impl Books {
     pub(super) fn defer_hold(&mut self, id: HoldId, due_at: Timestamp) -> Result<(), Misfit> {
         let hold = self.holds.remove(id).ok_or(Misfit::Hold { hold: id })?;
         self.holds.insert(id, Arc::new(Hold { due_at, ..hold }));
+        Ok(())
+    }
+
+    pub(super) fn extend_hold(
+        &mut self,
+        id: HoldId,
+        expires_at: Timestamp,
+        due_at: Timestamp,
+        outage_until: Timestamp,
+    ) -> Result<(), Misfit> {
+        let hold = self.holds.remove(id).ok_or(Misfit::Hold { hold: id })?;
+        let extended = Hold {
+            expires_at,
+            due_at,
+            outage_until: Some(outage_until),
+            ..hold
+        };
+        self.holds.insert(id, Arc::new(extended));
         Ok(())
     }
 

@@ -165,6 +165,8 @@ pub(super) fn reuses_an_id(books: &Books, act: &Act) -> bool {
         | Act::RotateSeed
         | Act::RevealSeeds { .. }
         | Act::BurnNonces { .. }
+        | Act::SetClock { .. }
+        | Act::ExtendHolds { .. }
         | Act::SetKey { .. }
         | Act::AddComponent { .. }
         | Act::SetWebhook(_)

@@ -106,6 +106,8 @@ proptest! {
                 | Act::RotateSeed
                 | Act::RevealSeeds { .. }
                 | Act::BurnNonces { .. }
+                | Act::SetClock { .. }
+                | Act::ExtendHolds { .. }
                 | Act::SetKey { .. }
                 | Act::AddComponent { .. }
                 | Act::SetWebhook(_)
@@ -188,6 +190,8 @@ proptest! {
                 | Act::RotateSeed
                 | Act::RevealSeeds { .. }
                 | Act::BurnNonces { .. }
+                | Act::SetClock { .. }
+                | Act::ExtendHolds { .. }
                 | Act::SetKey { .. }
                 | Act::AddComponent { .. }
                 | Act::SetWebhook(_)

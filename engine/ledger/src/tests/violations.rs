@@ -174,6 +174,7 @@ fn more_held_than_there_is_is_found() {
             on_expiry: OnExpiry::Release,
             plugin: None,
             seed: None,
+            outage_until: None,
         };
         assert!(books.holds.insert(HoldId(Uuid::nil()), Arc::new(hold)));
     };

@@ -3,14 +3,16 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use bursar_storage::{HEADS_MAX, SeenHead, audit_file};
+use bursar_storage::{AuditReport, HEADS_MAX, SeenHead, audit_file, clock_of_file};
 use clap::Args;
 use serde_json::Value;
 
+use super::clock as file_clock;
 use super::owner::{Access, LONG_PATIENCE, access, check_there, owner_says};
 use super::progress::progress;
 use super::{CommandError, Done, block_on, style};
 use crate::client::Client;
+use crate::clock;
 use crate::http::render;
 
 /// Check every promise against every record of a file, also while it is being served.
@@ -40,8 +42,14 @@ impl Audit {
                 // The audit takes the lock again itself, for as long as it reads.
                 drop(lock);
                 let report = audit_file(&self.file, &self.heads, render, &mut progress("audited"));
-                serde_json::to_value(report.map_err(CommandError::new)?)
-                    .map_err(CommandError::new)?
+                let report = AuditReport {
+                    // Of a file that cannot be followed to its end nobody knows what time it goes by.
+                    clock: clock_of_file(&self.file, &clock::system())
+                        .ok()
+                        .map(|it| it.view),
+                    ..report.map_err(CommandError::new)?
+                };
+                serde_json::to_value(report).map_err(CommandError::new)?
             }
             Access::Theirs(client) => {
                 style::remark("The file is being served; its owner audits it.");
@@ -133,5 +141,12 @@ pub(super) fn print(report: &Value) {
             "An audit sees the records that are there. That none is missing at the end is told by a head \
              that you keep elsewhere: --head ECONOMY:HASH.",
         );
+    }
+    if let Some(clock) = report
+        .get("clock")
+        .filter(|it| !file_clock::is_followed(it))
+    {
+        style::complain(file_clock::advice());
+        file_clock::lines(clock).iter().for_each(style::note);
     }
 }

@@ -93,7 +93,7 @@ fn import_economy(file: &std::path::Path) -> Done {
         }
     }
     let importing = Importing {
-        at: clock::system()(),
+        time: clock::system(),
         system: SYSTEM.parse().map_err(CommandError::new)?,
         seed: random::seed(),
         actor: "owner".into(),
@@ -118,7 +118,7 @@ fn import_balances(
     meant: Meant,
 ) -> Done {
     check_there(&file)?;
-    let opening = Opening::read(list, economy, meant, clock::system()())?;
+    let opening = Opening::read(list, economy, meant, clock::wall())?;
     block_on(async {
         let mut checked = match access(&file)? {
             Access::Theirs(client) => {

@@ -229,10 +229,9 @@ impl File {
             Asked::Renew(key) => is_there(&keys_of(&state), key)?,
             Asked::Revoke { key, force } => may_revoke(&keys_of(&state), key, *force)?,
         }
-        let clock = clock::system();
-        let storage = Storage::open(&self.db, lock, clock.clone(), render);
+        let storage = Storage::open(&self.db, lock, &clock::system(), render);
         let storage = storage.map_err(CommandError::new)?;
-        let bursar = Bursar::new(storage, host()?, clock, render, CallBounds::standard()).await;
+        let bursar = Bursar::new(storage, host()?, render, CallBounds::standard()).await;
         let bursar = bursar.map_err(CommandError::new)?;
         let answer = answer_here(&bursar, asked).await;
         bursar.stop();

@@ -120,10 +120,9 @@ impl Economy {
         let Some(patch) = patch else {
             return Ok(shown);
         };
-        let clock = clock::system();
-        let storage = Storage::open(&self.db, lock, clock.clone(), render);
+        let storage = Storage::open(&self.db, lock, &clock::system(), render);
         let storage = storage.map_err(CommandError::new)?;
-        let bursar = Bursar::new(storage, host()?, clock, render, CallBounds::standard()).await;
+        let bursar = Bursar::new(storage, host()?, render, CallBounds::standard()).await;
         let bursar = bursar.map_err(CommandError::new)?;
         let body = json!(patch);
         let patch = QuotaPatch::try_from(patch).map_err(CommandError::new)?;
@@ -149,7 +148,7 @@ impl Economy {
                 self.economy
             ))
         })?;
-        Ok(quotas::shown(books, clock::system()()))
+        Ok(quotas::shown(books, clock::wall()))
     }
 }
 

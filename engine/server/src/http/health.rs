@@ -3,14 +3,14 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use bursar_storage::WriterState;
+use bursar_storage::{ClockView, WriterState};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::Api;
 use super::codes::Code;
 use super::problem::Problem;
 use super::route::{Resource, Route};
+use super::{Api, shapes};
 
 pub(super) fn routes() -> Resource {
     let healthz = Route::get("/healthz", healthz)
@@ -22,7 +22,12 @@ pub(super) fn routes() -> Resource {
         .answers::<Health>(StatusCode::OK, "It lives.")
         .no(StatusCode::SERVICE_UNAVAILABLE, &["unavailable"]);
     let readyz = Route::get("/readyz", readyz)
-        .called("get_readiness", "Whether requests are taken", "")
+        .called(
+            "get_readiness",
+            "Whether requests are taken",
+            "A clock of the machine that is far from the time of the file is a `warning`, and no reason to \
+             send requests elsewhere: money moves, and time goes on evenly.",
+        )
         .answers::<Readiness>(StatusCode::OK, "They are taken.")
         .no(StatusCode::SERVICE_UNAVAILABLE, &["unavailable"]);
     Resource {
@@ -51,7 +56,17 @@ enum Alive {
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Readiness {
     status: Ready,
+    /// The time.
+    #[schemars(with = "shapes::ClockView")]
+    clock: ClockView,
+    /// What somebody should look at; absent if there is nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<&'static str>,
 }
+
+/// The clock of the machine was set, or is wrong.
+const CLOCK_WARNING: &str = "the clock of the machine is far from the time of the file and is not \
+    followed: if it is right, stop the server, run `bursar clock set` and start it again";
 
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -77,8 +92,11 @@ pub(super) async fn healthz(State(api): State<Api>) -> Result<Json<Health>, Prob
 /// `GET /readyz`: requests are taken.
 pub(super) async fn readyz(State(api): State<Api>) -> Result<Json<Readiness>, Problem> {
     if api.bursar.storage().is_ready() {
+        let clock = api.bursar.storage().clock().view();
         return Ok(Json(Readiness {
             status: Ready::Ready,
+            clock,
+            warning: (!clock.followed).then_some(CLOCK_WARNING),
         }));
     }
     Err(Problem::new(

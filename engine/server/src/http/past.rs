@@ -100,6 +100,7 @@ pub(super) async fn read(
         newest: found.newest,
         assets: found.balances.keys().cloned().collect(),
         seq: books.seq(),
+        steps_back: books.steps_back().iter().copied().collect(),
         at,
     };
     let past = api.bursar.read(move |storage| storage.balances_at(&query));

@@ -125,6 +125,8 @@ fn applied(recorded: &Recorded<'_>, decision: &Decision) -> (StatusCode, Value) 
         | Act::RotateSeed
         | Act::RevealSeeds { .. }
         | Act::BurnNonces { .. }
+        | Act::SetClock { .. }
+        | Act::ExtendHolds { .. }
         | Act::SetWebhook(_)
         | Act::RemoveWebhook { .. }
         | Act::ReplayWebhook { .. } => {
@@ -287,6 +289,10 @@ fn changed(recorded: &Recorded<'_>, changed: bool) -> Value {
         Act::SkipDue { plugin, schedule } => {
             let skipped = books.schedule(plugin, schedule);
             skipped.map(|found| json!({ "next_due": found.next_due, "changed": changed }))
+        }
+        Act::SetClock { from, to } => Some(json!({ "from": from, "to": to, "changed": changed })),
+        Act::ExtendHolds { from, until, .. } => {
+            Some(json!({ "from": from, "until": until, "changed": changed }))
         }
         Act::BurnNonces { nonces } => Some(json!({ "nonces": nonces, "changed": changed })),
         Act::SetClientSeed { account, .. } => Some(put(wire::client_seed(account, books), changed)),

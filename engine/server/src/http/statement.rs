@@ -186,6 +186,7 @@ pub(super) async fn read(
         economy,
         account: account.clone(),
         filter: filter.clone(),
+        steps_back: books.steps_back().iter().copied().collect(),
         from,
         limit,
     };
@@ -260,6 +261,8 @@ fn origin(act: &Act, part: u32) -> Origin {
         | Act::RotateSeed
         | Act::RevealSeeds { .. }
         | Act::BurnNonces { .. }
+        | Act::SetClock { .. }
+        | Act::ExtendHolds { .. }
         | Act::SetKey { .. }
         | Act::AddComponent { .. }
         | Act::SetWebhook(_)

@@ -287,6 +287,8 @@ fn is_counted(change: &Change) -> bool {
         | Change::EconomyStatusSet { .. }
         | Change::QuotasSet { .. }
         | Change::HoldDeferred { .. }
+        | Change::HoldExtended { .. }
+        | Change::ClockSet { .. }
         | Change::Draws(
             DrawChange::Drew { .. }
             | DrawChange::NoncesBurned { .. }

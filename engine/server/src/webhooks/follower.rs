@@ -200,7 +200,7 @@ impl Follower {
             tried = self.attempt(at, event) => tried,
             _ = stopped(&mut stopping) => return Woken::Stopping,
         };
-        let now = (self.hooks.parts.clock)();
+        let now = self.hooks.parts.bursar.now();
         // It may have been told meanwhile to go on elsewhere: then this try does not count.
         if let Some(webhook) = self.webhook() {
             self.progress.catch_up(&webhook);
@@ -242,7 +242,7 @@ impl Follower {
         }
         let outcome = match Target::parse(&definition.url, parts.setup.allow_private) {
             Ok(target) => {
-                let message = Message::new(event, economy, &definition.secret, (parts.clock)());
+                let message = Message::new(event, economy, &definition.secret, parts.bursar.wall());
                 parts.sender.send(&target, &message).await
             }
             Err(error) => Outcome::Failed(error.to_string()),
@@ -283,7 +283,7 @@ impl Follower {
     fn error(&self, event: &Event, attempts: u32, what: &str) -> DeliveryError {
         let what: String = what.chars().take(ERROR_CHARS_MAX).collect();
         let (economy, id) = &self.progress.place;
-        let (seq, at) = (event.seq, (self.hooks.parts.clock)());
+        let (seq, at) = (event.seq, self.hooks.parts.bursar.now());
         tracing::info!(%economy, webhook = %id, seq, attempts, what, "a delivery failed");
         DeliveryError { at, seq, what }
     }
@@ -322,7 +322,7 @@ impl Follower {
             rotate: false,
         });
         let error = DeliveryError {
-            at: (self.hooks.parts.clock)(),
+            at: self.hooks.parts.bursar.now(),
             seq: at.done.saturating_add(1),
             what: what.into(),
         };

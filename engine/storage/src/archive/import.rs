@@ -14,6 +14,7 @@ use super::lines::Lines;
 use super::{ArchiveError, ClosingLine, ComponentLine, FORMAT, Line, OpeningLine, RecordLine};
 use crate::Request;
 use crate::batch::Batch;
+use crate::clock::{TimeSource, is_ahead};
 use crate::delivery::Delivery;
 use crate::error::{PRIMARY_CODE, SQLITE_CONSTRAINT, StorageError};
 use crate::journal::{Appended, FileJournal, Journal};
@@ -21,7 +22,8 @@ use crate::notes::Note;
 use crate::state::State;
 use crate::subjects::SubjectRow;
 use crate::submission::{Answer, Render, Reply, Submission};
-use crate::upkeep::{Pace, Slices};
+use crate::timekeeping;
+use crate::upkeep::leave_checkpoint;
 
 /// The largest number of an opening: far beyond what openings can come to, and far from what SQL
 /// counts to.
@@ -29,8 +31,8 @@ pub(crate) const EPOCH_MAX: u64 = 1 << 48;
 
 /// The moment, the randomness and the names that an import needs.
 pub struct Importing {
-    /// The time now; no record may be later.
-    pub at: Timestamp,
+    /// The clocks of the machine. The newest record may not be far ahead of the time of the file.
+    pub time: TimeSource,
     /// The economy in which components are recorded. It belongs to its file.
     pub system: EconomyId,
     /// The randomness of that economy, if it is opened now.
@@ -60,12 +62,14 @@ pub(crate) fn import(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<ImportReport, ArchiveError> {
     let mut state = journal.load()?;
+    let at = timekeeping::clock(journal, &state, &importing.time)?.now();
     let mut report = None;
     journal.txn(|journal| {
-        journal.begin_epoch(importing.at)?;
+        journal.begin_epoch(at)?;
         let mut importer = Importer {
             journal,
             importing,
+            at,
             state: &mut state,
             lines: Lines::new(input),
             components: 0,
@@ -74,23 +78,15 @@ pub(crate) fn import(
         report = Some(importer.read_all(progress)?);
         Ok::<_, ArchiveError>(())
     })?;
-    if let Err(error) = leave_checkpoint(journal, &state) {
-        // All of it is there; only the next start takes longer.
-        tracing::warn!(%error, "the checkpoint after the import was not written");
-    }
+    leave_checkpoint(journal, &state);
     report.ok_or(ArchiveError::Cut(0))
-}
-
-/// A start need not follow all of it once more.
-fn leave_checkpoint(journal: &mut FileJournal, state: &State) -> Result<(), StorageError> {
-    let mut checkpoint = Slices::begin(journal, state)?;
-    while !checkpoint.advance(journal, Pace::standard().written)? {}
-    Ok(())
 }
 
 struct Importer<'a> {
     journal: &'a mut FileJournal,
     importing: &'a Importing,
+    /// The time of the file.
+    at: Timestamp,
     state: &'a mut State,
     lines: Lines<'a>,
     components: u64,
@@ -202,10 +198,9 @@ impl Importer<'_> {
                 component,
             })
             .collect();
-        let at = self.importing.at.max(self.state.recorded_at());
         let batch = Batch::new(
             self.state.clone(),
-            at,
+            self.at,
             self.journal.epoch(),
             self.importing.render,
         );
@@ -223,11 +218,6 @@ impl Importer<'_> {
     }
 
     fn add_record(&mut self, economy: &EconomyId, line: RecordLine) -> Result<(), ArchiveError> {
-        if line.recorded_at > self.importing.at {
-            return Err(ArchiveError::Future {
-                line: self.lines.line,
-            });
-        }
         if line.epoch > EPOCH_MAX || line.epoch < self.epoch {
             return Err(self.lines.wrong("it names an opening that cannot be"));
         }
@@ -280,6 +270,11 @@ impl Importer<'_> {
                 .lines
                 .wrong("it counts other lines than there were: some are missing or were altered"));
         };
+        // What was recorded by a clock that was ahead is as it is, once that is set right on record. Where
+        // the clocks of two machines differ a little, the next start makes up for it.
+        if is_ahead(books.recorded_at(), self.at) {
+            return Err(ArchiveError::Future(economy));
+        }
         // Limits may have been lowered or forced; nothing else may be out of order.
         let wrong = check(&books)
             .into_iter()
@@ -303,7 +298,7 @@ impl Importer<'_> {
         }
         self.note_deliveries(&economy, &books)?;
         // No later opening of this file may come before one that a record names.
-        self.journal.pass_epoch(self.epoch, self.importing.at)?;
+        self.journal.pass_epoch(self.epoch, self.at)?;
         let head = books.head();
         Ok(ImportReport {
             economy,

@@ -6,6 +6,7 @@ use bursar_ledger::{Books, Digest, EconomyId};
 use serde::Serialize;
 
 use super::Auditor;
+use crate::clock::ClockView;
 use crate::state::State;
 
 /// Findings that are spelled out per promise; beyond, they are only counted.
@@ -26,6 +27,9 @@ pub struct AuditReport {
     pub economies: Vec<EconomyHead>,
     /// Accounts outside their limits because an operator changed the limits or forced a reversal.
     pub outside: Vec<Outside>,
+    /// The time of the file beside that of the machine, where it is known. It is no promise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock: Option<ClockView>,
     /// The heads that were looked for, and where they were found.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub heads: Vec<FoundHead>,
@@ -181,6 +185,7 @@ impl Auditor {
             promises,
             economies: heads,
             outside: self.outside,
+            clock: None,
             heads: found,
             caveats: Vec::new(),
         }

@@ -46,7 +46,7 @@ fn an_altered_journal_is_found_and_not_opened() {
          DELETE FROM checkpoints;",
     );
     let lock = FileLock::acquire(&path).expect("the lock");
-    let opened = Storage::open(&path, lock, clock(), render);
+    let opened = Storage::open(&path, lock, &time(), render);
     assert!(matches!(
         opened.err(),
         Some(StorageError::Damaged { record: 6, .. })
@@ -105,7 +105,7 @@ fn call(state: &State) -> Act {
     });
     let request: CallRequest = serde_json::from_value(request).expect("a call");
     let books = state.books(&guild()).expect("the economy");
-    let Err(refused) = Draft::open(books, &request, state.recorded_at()) else {
+    let Err(refused) = Draft::open(books, &request, books.recorded_at()) else {
         panic!("there is no such plugin");
     };
     Act::Call(Box::new(CallResult {

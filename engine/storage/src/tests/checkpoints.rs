@@ -135,7 +135,7 @@ fn a_journal_that_ends_before_its_checkpoint_is_not_opened() {
          DELETE FROM records WHERE id = 5; DELETE FROM movements; DELETE FROM keys;",
     );
     let lock = FileLock::acquire(&path).expect("the lock");
-    let opened = Storage::open(&path, lock, clock(), render);
+    let opened = Storage::open(&path, lock, &time(), render);
     assert!(matches!(
         opened.err(),
         Some(StorageError::Damaged { record: 5, .. })

@@ -171,7 +171,7 @@ fn a_link_to_a_file_leads_to_the_same_lock() {
         FileLock::acquire(&path),
         Err(StorageError::Busy { .. })
     ));
-    let storage = Storage::open(&link, lock, clock(), render).expect("the file opens");
+    let storage = Storage::open(&link, lock, &time(), render).expect("the file opens");
     found(&storage);
     let owner = Owner {
         pid: 42,

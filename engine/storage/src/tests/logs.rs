@@ -52,7 +52,7 @@ fn listing(folder: &Path) -> Vec<String> {
 }
 
 fn open_anyway(path: &Path) -> Result<Storage, StorageError> {
-    Storage::open(path, FileLock::acquire(path)?, clock(), render)
+    Storage::open(path, FileLock::acquire(path)?, &time(), render)
 }
 
 #[test]

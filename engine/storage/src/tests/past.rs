@@ -28,7 +28,7 @@ fn play(path: &Path, ordered_anyway: u64) -> (Arc<State>, BTreeMap<Timestamp, [i
         answered(receiver.blocking_recv().expect("an answer").expect("ok"));
         let state = shared.published.load_full();
         let balances = ["user:1", "user:2"].map(|account| posted(&state, account));
-        seen.insert(state.recorded_at(), balances);
+        seen.insert(state.recorded_at, balances);
     }
     shared.queue.close();
     thread.join().expect("it ends");
@@ -43,6 +43,7 @@ fn query(state: &State, account: &str, at: Timestamp) -> PastQuery {
         newest: books.account(&name(account)).expect("it is there").newest,
         assets: vec![name("coin")],
         seq: books.seq(),
+        steps_back: books.steps_back().iter().copied().collect(),
         at,
     }
 }

@@ -74,9 +74,9 @@ fn one_commit_ends_so_many_holds_and_the_next_one_the_rest() {
     let path = folder.path().join("guild.db");
     let now = Arc::new(AtomicU64::new(1_000));
     let read = Arc::clone(&now);
-    let clock: Clock = Arc::new(move || Timestamp(read.fetch_add(1, Ordering::Relaxed)));
+    let time = TimeSource::even(move || Timestamp(read.fetch_add(1, Ordering::Relaxed)));
     let lock = FileLock::acquire(&path).expect("the lock");
-    let storage = Storage::open(&path, lock, clock, render).expect("the file opens");
+    let storage = Storage::open(&path, lock, &time, render).expect("the file opens");
     found(&storage);
     answered(ask(&storage, Some("issue-2"), issue("user:1", 10_000)));
     let place = |number: usize| {

@@ -7,7 +7,8 @@ use std::time::Duration;
 use bursar_ledger::{EconomyId, Timestamp};
 use tokio::sync::oneshot;
 
-use super::{clock, guild};
+use super::{guild, time};
+use crate::clock::{Clock, Mark};
 use crate::error::{Failure, StorageError};
 use crate::journal::{Appended, FileJournal, Journal};
 use crate::notes::Note;
@@ -74,10 +75,19 @@ impl Journal for Watched {
     ) -> Result<Option<Kept>, StorageError> {
         self.file.find(economy, key, asked)
     }
-    fn append(&mut self, batch: &[Appended], notes: &[Note]) -> Result<(), StorageError> {
+    fn append(
+        &mut self,
+        batch: &[Appended],
+        notes: &[Note],
+        mark: Option<&Mark>,
+    ) -> Result<(), StorageError> {
+        if batch.is_empty() && notes.is_empty() {
+            // A mark alone is left at the end.
+            return self.file.append(batch, notes, mark);
+        }
         self.tell(Step::Batch(batch.len() as u64))?;
         self.tell(Step::Appending)?;
-        self.file.append(batch, notes)?;
+        self.file.append(batch, notes, mark)?;
         self.tell(Step::Appended)
     }
     fn begin_checkpoint(&mut self, state: &State) -> Result<u64, StorageError> {
@@ -138,6 +148,7 @@ pub(super) fn pace() -> Pace {
         tidy_every: Duration::ZERO,
         tidy_work: u64::MAX,
         notes_every: Duration::ZERO,
+        mark_every: Duration::MAX,
         log_frames_left: 100,
         reopen_pause: Duration::from_millis(1),
         reopen_pause_max: Duration::from_millis(2),
@@ -175,7 +186,8 @@ pub(super) fn prepare(
         watch,
     };
     let shared_with = Arc::clone(&shared);
-    let writer = Writer::new(shared_with, journal, reopen, state, clock(), render, pace);
+    let clock = Clock::begin(time());
+    let writer = Writer::new(shared_with, journal, reopen, state, clock, render, pace);
     (writer, shared)
 }
 

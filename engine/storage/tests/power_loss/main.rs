@@ -25,7 +25,8 @@ use bursar_ledger::{
     POSTINGS_MAX, Posting, Postings, Seed, Timestamp, TransferId, TransferRequest, Verdict,
 };
 use bursar_storage::{
-    Answer, FileLock, Receiver, Recorded, Rendered, Reply, Request, Storage, Submission, audit_file,
+    Answer, FileLock, Receiver, Recorded, Rendered, Reply, Request, Storage, Submission,
+    TimeSource, audit_file,
 };
 use serde_json::{Value, json};
 
@@ -61,8 +62,8 @@ fn open(folder: &Path) -> Result<Storage, String> {
     let path = folder.join(FILE);
     let lock = FileLock::acquire(&path).map_err(|error| format!("the lock: {error}"))?;
     let ticks = AtomicU64::new(1_000);
-    let clock = Arc::new(move || Timestamp(ticks.fetch_add(1, Ordering::Relaxed)));
-    Storage::open(&path, lock, clock, render).map_err(|error| format!("it does not open: {error}"))
+    let time = TimeSource::even(move || Timestamp(ticks.fetch_add(1, Ordering::Relaxed)));
+    Storage::open(&path, lock, &time, render).map_err(|error| format!("it does not open: {error}"))
 }
 
 fn submit(storage: &Storage, key: Option<&str>, body: &Value, act: Act) -> Receiver {

@@ -265,7 +265,7 @@ pub(super) async fn issue(
 
 /// Looks at what would become of some rows in a file that nobody serves.
 fn look(file: &ClosedFile, opening: &Opening, rows: &[Row]) -> Result<OpeningReport, CommandError> {
-    let now = clock::system()().max(file.state().recorded_at());
+    let now = clock::wall();
     let row = |row: &Row| OpeningRow {
         account: row.account.clone(),
         asset: row.asset.clone(),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::{Digest, EconomyName, SEGMENT};
+use super::{Digest, EconomyName, SEGMENT, Timestamp};
 
 shape!(AuditReport, |generator| json_schema!({
     "description": "What an audit found.",
@@ -19,12 +19,31 @@ shape!(AuditReport, |generator| json_schema!({
             "description": "Accounts outside of their limits, since an operator changed these or forced a reversal.",
             "type": "array", "items": generator.subschema_for::<Outside>(),
         },
+        "clock": generator.subschema_for::<ClockView>(),
         "heads": {
             "description": "The heads that were looked for; absent if none was.",
             "type": "array", "items": generator.subschema_for::<FoundHead>(),
         },
     },
     "required": ["ok", "records", "movements", "promises", "economies", "outside"],
+}));
+
+shape!(ClockView, |generator| json_schema!({
+    "description": "The time that records are stamped with, beside the clock of the machine.",
+    "type": "object",
+    "properties": {
+        "kept": generator.subschema_for::<Timestamp>(),
+        "wall": generator.subschema_for::<Timestamp>(),
+        "difference_ms": {
+            "description": "Milliseconds by which the machine is ahead; negative where it is behind.",
+            "type": "integer", "format": "int64",
+        },
+        "followed": {
+            "description": "Whether the difference is small enough to be made up for by itself.",
+            "type": "boolean",
+        },
+    },
+    "required": ["kept", "wall", "difference_ms", "followed"],
 }));
 
 shape!(Promise, |_generator| json_schema!({

@@ -1,0 +1,101 @@
+//! Books that go by another time from some record on.
+
+use std::sync::Arc;
+
+use imbl::{OrdMap, Vector};
+use serde::{Deserialize, Serialize};
+
+use super::Books;
+use crate::economy::Day;
+use crate::hold::Hold;
+use crate::plugin::{Installation, Plugin};
+use crate::time::Timestamp;
+
+/// A record with which an economy's stamps went back. Along the records between two of them they never
+/// decrease.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct StepBack {
+    /// The number of the record.
+    pub seq: u64,
+    /// The latest that any record before it may be.
+    pub from: Timestamp,
+    /// Its own stamp.
+    pub to: Timestamp,
+}
+
+impl Books {
+    /// The records with which stamps went back, oldest first.
+    pub fn steps_back(&self) -> &Vector<StepBack> {
+        &self.steps_back
+    }
+
+    /// Returns whether something in the books waits for a moment, or is of one that has not come, so that
+    /// it matters to them if time is set to another one.
+    pub fn depends_on_clock(&self, to: Timestamp) -> bool {
+        let schedules = |plugin: &Arc<Plugin>| !plugin.installation.schedules.is_empty();
+        self.recorded_at > to || self.holds_open() > 0 || self.plugins.values().any(schedules)
+    }
+
+    /// Moves all that waits for a moment, and has nothing be of a day that has not come.
+    pub(super) fn set_clock(&mut self, seq: u64, from: Timestamp, to: Timestamp) {
+        if to < from {
+            self.steps_back.push_back(StepBack { seq, from, to });
+        }
+        self.holds = std::mem::take(&mut self.holds).map(|hold| hold.at_other_time(from, to));
+        let installed = self.plugins.iter();
+        let moved = installed.map(|(id, plugin)| {
+            let plugin = Arc::new(with_schedules(plugin, from, to));
+            (id.clone(), plugin)
+        });
+        self.plugins = moved.collect();
+        self.opened_at = self.opened_at.min(to);
+        self.draws.active_since = self.draws.active_since.min(to);
+        self.count_for_today(Day::of(to));
+    }
+
+    /// Counts what was counted for days to come for this one: it happened before it, so nobody may do it
+    /// again today, and no day that comes begins with it.
+    fn count_for_today(&mut self, today: Day) {
+        for ((asset, day, plugin), flow) in std::mem::take(&mut self.flows) {
+            let sum = self.flows.entry((asset, day.min(today), plugin));
+            let sum = sum.or_default();
+            *sum = sum.and(flow);
+        }
+        let (spent, ahead) = std::mem::take(&mut self.spends)
+            .into_iter()
+            .partition::<OrdMap<_, _>, _>(|(day, _)| *day <= today);
+        self.spends = spent;
+        for (counter, amount) in ahead.into_iter().flat_map(|(_, counters)| counters) {
+            let counters = self.spends.entry(today).or_default();
+            let sum = counters.entry(counter).or_insert(0);
+            *sum = sum.saturating_add(amount);
+        }
+    }
+}
+
+impl Hold {
+    fn at_other_time(self, from: Timestamp, to: Timestamp) -> Self {
+        Self {
+            placed_at: self.placed_at.moved(from, to),
+            expires_at: self.expires_at.moved(from, to),
+            due_at: self.due_at.moved(from, to),
+            outage_until: self.outage_until.map(|until| until.moved(from, to)),
+            ..self
+        }
+    }
+}
+
+fn with_schedules(plugin: &Plugin, from: Timestamp, to: Timestamp) -> Plugin {
+    let moved = |installation: &Arc<Installation>| {
+        let mut installation = Installation::clone(installation);
+        for schedule in installation.schedules.values_mut() {
+            *schedule = schedule.at_other_time(from, to);
+        }
+        Arc::new(installation)
+    };
+    Plugin {
+        installation: moved(&plugin.installation),
+        previous: plugin.previous.as_ref().map(moved),
+        ..plugin.clone()
+    }
+}
