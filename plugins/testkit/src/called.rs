@@ -21,6 +21,14 @@ impl Called {
         }
     }
 
+    /// The plugin's reply, if the call was committed.
+    pub fn committed(&self) -> Option<&Value> {
+        match (&self.0.result.ending, &self.0.verdict) {
+            (Ending::Replied { reply }, Verdict::Applied(_)) => Some(reply),
+            (_, _) => None,
+        }
+    }
+
     /// The code of the plugin's no. Panics if it said no such thing.
     #[track_caller]
     pub fn declined(&self) -> &str {

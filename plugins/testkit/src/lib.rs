@@ -36,9 +36,9 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use bursar_host::{Compiler, Limits, LoadedPlugin, PluginHost};
 use bursar_ledger::{
-    AccountId, AccountPatch, Act, Amount, AssetKind, AssetPatch, CallId, CallRequest, Digest,
-    GrantChoice, IssueRequest, Limit, PluginId, PluginPatch, Posting, Seed, SpendLimit, Timestamp,
-    TransferId, Verdict,
+    AccountId, AccountPatch, AccountStatus, Act, Amount, AssetKind, AssetPatch, Authority, CallId,
+    CallRequest, Digest, GrantChoice, IssueRequest, Limit, Patch, PluginId, PluginPatch, Posting,
+    Postings, Seed, SpendLimit, Timestamp, TransferId, TransferRequest, Verdict,
 };
 use bursar_workbench::Workbench;
 use serde_json::{Value, json};
@@ -120,6 +120,34 @@ impl Economy {
         }
     }
 
+    /// Closes an account to payments for a while, or opens it again.
+    pub fn freeze(&mut self, account: &str, frozen: bool) {
+        let status = if frozen {
+            AccountStatus::Frozen
+        } else {
+            AccountStatus::Open
+        };
+        self.set(&Act::SetAccount {
+            account: named(account),
+            patch: AccountPatch {
+                status: Some(status),
+                ..AccountPatch::default()
+            },
+        });
+    }
+
+    /// Sets how much an account may have of an asset, or that it may have any amount.
+    pub fn ceiling(&mut self, account: &str, asset: &str, most: Option<u64>) {
+        let limit = |most| Limit::new(most).expect("a limit is at most 2^53 - 1");
+        self.set(&Act::SetAccount {
+            account: named(account),
+            patch: AccountPatch {
+                ceiling: Patch::Set([(named(asset), most.map(limit))].into()),
+                ..AccountPatch::default()
+            },
+        });
+    }
+
     /// Issues an amount to an account: a bankroll, a stock of items.
     pub fn issue(&mut self, account: &str, asset: &str, amount: u64) {
         self.set(&Act::Issue(IssueRequest {
@@ -127,6 +155,17 @@ impl Economy {
             account: named(account),
             asset: named(asset),
             amount: amount_of(amount),
+            cap: None,
+        }));
+    }
+
+    /// Moves an amount from one account to another, as a bot does.
+    pub fn transfer(&mut self, from: &str, to: &str, asset: &str, amount: u64) {
+        let postings = Postings::new(vec![posting(from, to, asset, amount)]);
+        self.set(&Act::Transfer(TransferRequest {
+            id: TransferId(Uuid::nil()),
+            postings: postings.expect("its accounts are two"),
+            authority: Authority::Bot,
             cap: None,
         }));
     }
@@ -167,6 +206,22 @@ impl Economy {
             }),
         });
         self.plugins.insert(id, plugin);
+    }
+
+    /// Gives a plugin another configuration, as an operator does while it is in use.
+    pub fn configure(&mut self, plugin: &str, config: Value) {
+        let plugin: PluginId = named(plugin);
+        let loaded = self.plugin(&plugin);
+        if let Err(error) = loaded.manifest().check_configuration(&config) {
+            panic!("it does not take its configuration: {error}");
+        }
+        self.set(&Act::SetPlugin {
+            plugin,
+            patch: Box::new(PluginPatch {
+                config: Some(config),
+                ..PluginPatch::default()
+            }),
+        });
     }
 
     /// The roles of whoever calls from now on.
@@ -233,6 +288,16 @@ impl Economy {
     /// What is held of a balance.
     pub fn held(&self, account: &str, asset: &str) -> u64 {
         self.account(account, asset).held.get()
+    }
+
+    /// Panics if the books are not as books must be, such as balances that do not sum to zero. No plugin can
+    /// bring that about, so it would be a fault of the ledger.
+    #[track_caller]
+    pub fn assert_sound(&self) {
+        let mut wrong = bursar_ledger::check(self.bench.books());
+        // A limit that was set below what an account has is no fault.
+        wrong.retain(|violation| !violation.is_of_limits());
+        assert!(wrong.is_empty(), "{wrong:?}");
     }
 
     /// What a plugin keeps, by key.
