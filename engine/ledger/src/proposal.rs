@@ -19,8 +19,8 @@ pub(crate) enum Step {
     Post(Posting),
     /// An amount to reserve.
     Place(HoldId, Box<Hold>),
-    /// Some of a hold, to be moved where it was meant to go.
-    Capture(HoldId, Posting),
+    /// Some of a hold, to be moved where it was meant to go, and whether nothing is left of it then.
+    Capture(HoldId, Posting, bool),
     /// What is left of a hold, to be given back.
     Release(HoldId, Arc<Hold>),
 }
@@ -29,7 +29,7 @@ impl Step {
     /// What has to be there and open for it. A hold can always be given back.
     fn posting(&self) -> Option<&Posting> {
         match self {
-            Self::Post(posting) | Self::Capture(_, posting) => Some(posting),
+            Self::Post(posting) | Self::Capture(_, posting, _) => Some(posting),
             Self::Place(_, hold) => Some(hold.reservation.posting()),
             Self::Release(..) => None,
         }
@@ -66,13 +66,17 @@ pub(crate) fn settle(
     for step in steps {
         match step {
             Step::Post(posting) => movements.push(scratch.post(posting, 0, Funds::Spendable)?),
-            Step::Capture(hold, posting) => {
+            Step::Capture(hold, posting, ends) => {
                 movements.push(scratch.capture(posting)?);
+                open = open.saturating_sub(usize::from(*ends));
                 let (hold, amount) = (*hold, posting.amount);
                 changes.push(Change::HoldCaptured { hold, amount });
             }
             Step::Place(hold, placed) => {
-                books.check_more(Quota::Holds, open, 1)?;
+                // A place that this call has freed it may take again, also where there are too many.
+                if open >= books.holds_open() {
+                    books.check_more(Quota::Holds, open, 1)?;
+                }
                 open = open.saturating_add(1);
                 scratch.reserve(placed.reservation.posting())?;
                 let (hold, placed) = (*hold, placed.clone());
@@ -80,6 +84,7 @@ pub(crate) fn settle(
             }
             Step::Release(id, released) => {
                 scratch.give_back(released.reservation.posting(), released.remaining);
+                open = open.saturating_sub(1);
                 let (hold, end) = (*id, HoldEnd::Released);
                 changes.push(Change::HoldEnded { hold, end });
             }

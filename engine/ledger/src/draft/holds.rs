@@ -98,8 +98,9 @@ impl Draft {
         }
         self.free(&posting, amount);
         self.shift(&posting);
-        self.holds.insert(id, left_of(&hold, amount));
-        self.steps.push(Step::Capture(id, posting));
+        let left = left_of(&hold, amount);
+        self.steps.push(Step::Capture(id, posting, left.is_none()));
+        self.holds.insert(id, left);
         Ok(Answer::Done)
     }
 

@@ -121,6 +121,33 @@ fn each_quota_ends_at_its_limit() {
     );
 }
 
+/// Whoever outbids another, or hands over what was held, takes a place that the same call has freed.
+#[test]
+fn a_call_that_ends_a_hold_may_place_another_where_there_is_room_for_no_more() {
+    check_shop(
+        "call A shop user:1; A hold stake user:1 -> plugin:shop coin 5; A reply
+         hold 1 user:1 -> user:2 coin 5
+         quota holds=1
+         call B shop user:1; B release A/0; B hold stake user:1 -> plugin:shop coin 6; B reply
+         call C shop user:1; C capture B/0 5; C hold stake plugin:shop -> user:1 coin 5; C reply
+         call D shop user:1; D capture B/0; D hold stake plugin:shop -> user:1 coin 6; D reply
+         used holds
+         call E shop user:1; E release D/0; E hold stake user:1 -> plugin:shop coin 1
+         E hold stake user:1 -> plugin:shop coin 1; E reply
+         violations",
+        &expect![[r#"
+            A reply: committed
+            quota holds=1: changed
+            B reply: committed
+            C reply: the economy has 2 open holds of at most 1, and this needs more: free some, or ask the operator to raise the quota `holds`
+            D reply: committed
+            used holds: holds 2 of 1
+            E reply: the economy has 2 open holds of at most 1, and this needs more: free some, or ask the operator to raise the quota `holds`
+            violations: none
+        "#]],
+    );
+}
+
 #[test]
 fn calls_end_at_the_limits_too() {
     check_shop(
