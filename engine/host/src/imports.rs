@@ -10,7 +10,7 @@ use bursar_ledger::{
     AccountId, Amount, Answer, Ask, AssetId, CALL_DRAWS_MAX, CALL_HOLDS_MAX, CALL_POSTINGS_MAX,
     CALL_READS_MAX, CALL_SECURES_MAX, CALL_WRITES_MAX, DRAW_BYTES_MAX, DRAW_LABEL_BYTES_MAX,
     DRAW_MIX_BYTES_MAX, HoldId, Posting, Refusal, SEGMENT_CHARS_MAX, SHUFFLE_MAX,
-    STATE_KEY_BYTES_MAX, STATE_VALUE_BYTES_MAX,
+    STATE_KEY_BYTES_MAX, STATE_VALUE_BYTES_MAX, Timestamp,
 };
 use wasmtime::Result;
 
@@ -78,6 +78,7 @@ fn refusal(refusal: Refusal) -> types::Refusal {
         Refusal::SameAccount
         | Refusal::NoHold { .. }
         | Refusal::NoHoldRule { .. }
+        | Refusal::NoSchedule { .. }
         | Refusal::HoldExceeded { .. }
         | Refusal::NoOrigin => types::Refusal::Other(refusal.to_string()),
         Refusal::InsufficientFunds => types::Refusal::InsufficientFunds,
@@ -416,6 +417,14 @@ impl call::Host for Guest {
             Answer::Text(text) => Ok(text.as_ref().into()),
             other => mismatch(&other),
         }
+    }
+
+    fn wake(&mut self, schedule: String, at: u64) -> Result<Result<(), types::Refusal>> {
+        count(&mut self.counts.writes, CALL_WRITES_MAX, "writes")?;
+        self.charge(FUEL_PER_REQUEST)?;
+        length(schedule.len(), SEGMENT_CHARS_MAX, "the name of a schedule")?;
+        let from = Timestamp(at);
+        self.done(Ask::Wake { schedule, from })
     }
 
     fn configuration(&mut self) -> Result<String> {

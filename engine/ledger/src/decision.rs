@@ -195,7 +195,7 @@ pub enum Change {
         #[serde(flatten)]
         why: Box<SwitchOff>,
     },
-    /// A due time of a schedule has had its run, or was left out.
+    /// A due time of a schedule has had its run, was left out, or has come forward.
     DueMoved {
         /// Of which plugin.
         plugin: PluginId,

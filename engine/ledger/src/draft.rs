@@ -59,6 +59,8 @@ pub struct Draft {
     kept: BTreeSet<HoldId>,
     placed: u8,
     writes: BTreeMap<Arc<str>, Option<Arc<str>>>,
+    /// The moments from which on runs of the plugin's schedules are wanted.
+    wakes: BTreeMap<String, Timestamp>,
     /// Where its draws come from, with the server seed, once that is known.
     origin: Option<(DrawOrigin, Seed)>,
     mixed: String,
@@ -107,6 +109,7 @@ impl Draft {
             kept: BTreeSet::new(),
             placed: 0,
             writes: BTreeMap::new(),
+            wakes: BTreeMap::new(),
             origin: None,
             mixed: String::new(),
             draws: 0,
@@ -181,6 +184,11 @@ impl Draft {
         })
     }
 
+    /// The schedules of which the call wants a run, and from when on.
+    pub(crate) fn wakes(&self) -> &BTreeMap<String, Timestamp> {
+        &self.wakes
+    }
+
     fn tell(&mut self, ask: &Ask) -> Answer {
         self.answer(ask).unwrap_or_else(Answer::Refused)
     }
@@ -220,7 +228,18 @@ impl Draft {
                 Ok(Answer::Done)
             }
             Ask::List { prefix, cursor } => Ok(Answer::Page(self.page(prefix, cursor.as_deref()))),
+            Ask::Wake { schedule, from } => self.wake(schedule, *from),
         }
+    }
+
+    fn wake(&mut self, schedule: &str, from: Timestamp) -> Result<Answer, Refusal> {
+        if !self.plugin.installation.schedules.contains_key(schedule) {
+            let schedule = schedule.into();
+            return Err(Refusal::NoSchedule { schedule });
+        }
+        let wanted = self.wakes.entry(schedule.into()).or_insert(from);
+        *wanted = from.min(*wanted);
+        Ok(Answer::Done)
     }
 
     fn is_own(&self, account: &AccountId) -> bool {

@@ -11,6 +11,7 @@ use crate::draw::{Draw, DrawOrigin, Seed};
 use crate::id::{AccountId, AssetId, HoldId};
 use crate::movement::Posting;
 use crate::rejection::Rejection;
+use crate::time::Timestamp;
 
 /// One thing that a call asks, in the order in which it asks.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -125,6 +126,13 @@ pub enum Ask {
         /// Where the page begins.
         cursor: Option<Arc<str>>,
     },
+    /// A run of one of the plugin's schedules.
+    Wake {
+        /// The schedule.
+        schedule: String,
+        /// The moment from which on it is wanted.
+        from: Timestamp,
+    },
 }
 
 impl Ask {
@@ -157,7 +165,8 @@ impl Ask {
             | Self::Get { .. }
             | Self::Set { .. }
             | Self::Delete { .. }
-            | Self::List { .. } => None,
+            | Self::List { .. }
+            | Self::Wake { .. } => None,
         }
     }
 
@@ -242,6 +251,12 @@ pub enum Refusal {
     NoHoldRule {
         /// Which.
         rule: String,
+    },
+    /// The installation has no such schedule.
+    #[error("the plugin has no schedule `{schedule}`")]
+    NoSchedule {
+        /// The name that was asked for.
+        schedule: String,
     },
     /// More than what is left of a hold.
     #[error("{left} are left of the hold {hold}")]

@@ -32,6 +32,14 @@ impl Times {
         (1..=SCHEDULE_SECONDS_MAX).contains(&self.every_s) && self.offset_s < self.every_s
     }
 
+    /// The first due time from a moment on that is still to come at another one. It lies as far ahead as
+    /// two due times may lie apart, and no farther.
+    pub fn first_from(&self, from: Timestamp, now: Timestamp) -> Timestamp {
+        let farthest = SCHEDULE_SECONDS_MAX.saturating_mul(1000);
+        let from = from.0.min(now.0.saturating_add(farthest));
+        self.next_after(Timestamp(from.saturating_sub(1).max(now.0)))
+    }
+
     /// The first due time after a moment.
     pub fn next_after(&self, moment: Timestamp) -> Timestamp {
         let every = self.every_s.saturating_mul(1000).max(1);
@@ -112,6 +120,22 @@ mod tests {
         assert_eq!(next(71_999_999), 72_000_000);
         assert_eq!(next(72_000_000), 158_400_000);
         assert_eq!(next(158_399_999), 158_400_000);
+    }
+
+    #[test]
+    fn a_wanted_run_is_at_a_due_time_to_come_and_not_beyond_all_time() {
+        let minutely = Times {
+            every_s: 60,
+            offset_s: 0,
+        };
+        let first = |from, now| minutely.first_from(Timestamp(from), Timestamp(now)).0;
+        assert_eq!(first(120_000, 5), 120_000);
+        assert_eq!(first(120_001, 5), 180_000);
+        assert_eq!(first(0, 120_000), 180_000, "what is now is not to come");
+        let farthest = SCHEDULE_SECONDS_MAX * 1000;
+        assert_eq!(first(farthest, 0), farthest);
+        assert_eq!(first(farthest + 60_000, 0), farthest);
+        assert_eq!(first(u64::MAX, 1), farthest + 60_000);
     }
 
     #[test]

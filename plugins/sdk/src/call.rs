@@ -266,6 +266,14 @@ impl<C> Call<C> {
         call::client_seed()
     }
 
+    /// Has one of the plugin's schedules run at the first of its times to come from a moment on. In a run of
+    /// that schedule this is when it is due next, also if that is later than it would be; in any other call it
+    /// is due then unless it is due earlier already. So a plugin need not be woken while there is nothing
+    /// to do. Counts as a write, and happens when the call commits.
+    pub fn wake(&self, schedule: &str, at_ms: u64) -> Result<(), Refusal> {
+        call::wake(schedule, at_ms)
+    }
+
     /// The member's roles, as the bot says; none in a scheduled run.
     pub fn roles(&self) -> Vec<String> {
         call::roles()

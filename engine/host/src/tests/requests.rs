@@ -202,6 +202,9 @@ fn counts_end_at_their_limits() {
     ends_at(CALL_WRITES_MAX, "writes", "key", |key| {
         format!("(call $host-state-delete {key})")
     });
+    ends_at(CALL_WRITES_MAX, "writes", "draw", |schedule| {
+        format!("(call $host-call-wake {schedule} (i64.const 0) (i32.const 64))")
+    });
     ends_at(CALL_DRAWS_MAX, "draws", "", |label| {
         format!("(drop (call $host-fair-below (i32.const 6) {label}))")
     });

@@ -79,7 +79,7 @@ fn ended(books: &Books, at: Timestamp, result: &CallResult) -> Result<Verdict, R
     let mut trace = drew(result);
     trace.extend(ran);
     match &result.ending {
-        Ending::Replied { .. } => replied(&draft, result, trace),
+        Ending::Replied { .. } => replied(books, at, &draft, result, trace),
         // The host takes a decline after a draw for a fault; what says otherwise is never committed.
         Ending::Declined { .. } if !draft.has_drawn() => Ok(Verdict::Declined(changed(trace))),
         Ending::Stopped(then) if result.transcript.ended_by() == Some(then) => {
@@ -95,7 +95,13 @@ fn ended(books: &Books, at: Timestamp, result: &CallResult) -> Result<Verdict, R
 
 /// What the call asked for happens, if the ledger agrees. After a draw the ledger has agreed before;
 /// what it does not agree to then, state beyond the quota, is the plugin's doing.
-fn replied(draft: &Draft, result: &CallResult, trace: Vec<Change>) -> Result<Verdict, Rejection> {
+fn replied(
+    books: &Books,
+    at: Timestamp,
+    draft: &Draft,
+    result: &CallResult,
+    trace: Vec<Change>,
+) -> Result<Verdict, Rejection> {
     match draft.settle() {
         Ok((movements, changes)) => {
             let mut changes = changes;
@@ -103,6 +109,7 @@ fn replied(draft: &Draft, result: &CallResult, trace: Vec<Change>) -> Result<Ver
             changes.extend(draft.writes());
             changes.extend(draft.budgets_spent());
             changes.extend(trace);
+            schedules::wake(books, at, &result.request, draft.wakes(), &mut changes);
             Ok(Verdict::Applied(Decision::new(movements, changes, true)))
         }
         Err(rejection) if draft.has_drawn() => rejected(rejection, void(draft, result, trace)),

@@ -67,6 +67,43 @@ pub(super) fn ran(books: &Books, at: Timestamp, request: &CallRequest) -> Option
     })
 }
 
+/// Moves what is due to where a call wants it. A run of the schedule itself says when the next one is due.
+/// Any other call brings it forward only: else members whose calls put it off could keep it from ever
+/// running.
+pub(super) fn wake(
+    books: &Books,
+    at: Timestamp,
+    request: &CallRequest,
+    wanted: &BTreeMap<String, Timestamp>,
+    changes: &mut Vec<Change>,
+) {
+    for (name, from) in wanted {
+        let Some(schedule) = books.schedule(&request.plugin, name) else {
+            continue;
+        };
+        let wanted = schedule.rule.times.first_from(*from, at);
+        let own = changes.iter_mut().find_map(|change| {
+            let Change::DueMoved {
+                schedule, next_due, ..
+            } = change
+            else {
+                return None;
+            };
+            (schedule == name).then_some(next_due)
+        });
+        if let Some(next_due) = own {
+            *next_due = wanted;
+        } else if wanted < schedule.next_due {
+            changes.push(Change::DueMoved {
+                plugin: request.plugin.clone(),
+                schedule: name.clone(),
+                due: schedule.next_due,
+                next_due: wanted,
+            });
+        }
+    }
+}
+
 /// Leaves out what was missed: all of it, or what is more than is made up for.
 pub(super) fn skip(books: &Books, at: Timestamp, plugin: &PluginId, name: &str) -> Verdict {
     let Some(schedule) = books.schedule(plugin, name) else {

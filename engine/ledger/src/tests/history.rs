@@ -533,6 +533,8 @@ pub(super) fn ask() -> impl Strategy<Value = Ask> + Clone {
             .prop_map(|(key, value)| Ask::Set { key, value: value.into() }),
         1 => key().prop_map(|key| Ask::Delete { key }),
         1 => key().prop_map(|prefix| Ask::List { prefix, cursor: None }),
+        1 => (select(["draw", "none"].map(String::from).to_vec()), 0..200_000_u64)
+            .prop_map(|(schedule, from)| Ask::Wake { schedule, from: Timestamp(from) }),
     ]
 }
 

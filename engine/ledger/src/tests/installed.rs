@@ -189,6 +189,38 @@ fn what_was_missed_is_left_out_or_made_up_for_as_the_rule_says() {
 }
 
 #[test]
+fn a_run_says_when_the_next_one_is_due_and_other_calls_bring_it_forward_only() {
+    check_bank(
+        "wait 60
+         call A bank plugin:bank due=60000 action=pay; A wake pay 600001; A reply
+         due bank
+         call B bank user:1; B wake pay 900000; B reply
+         due bank
+         call C bank user:1; C wake pay 300000; C wake pay 400000; C wake tidy 0; C wake none 0; C reply
+         due bank
+         call D bank user:1; D wake pay 120000; D decline
+         wait 240
+         call E bank plugin:bank due=300000 action=pay; E wake pay 900000
+         E pay plugin:bank -> user:1 coin 51; E reply
+         due bank
+         violations",
+        &expect![[r#"
+            A reply: committed
+            due bank: pay at 660000, tidy at 60000
+            B reply: committed
+            due bank: pay at 660000, tidy at 60000
+            C wake none 0: refused, the plugin has no schedule `none`
+            C reply: committed
+            due bank: pay at 300000, tidy at 60000
+            D decline: declined
+            E reply: on record, `plugin:bank` can spend 50 coin, and 51 are required
+            due bank: pay at 360000, tidy at 60000
+            violations: none
+        "#]],
+    );
+}
+
+#[test]
 fn what_is_due_stays_due_whatever_else_is_set() {
     check_bank(
         "wait 300

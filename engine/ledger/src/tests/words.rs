@@ -12,7 +12,7 @@ use crate::{
     Force, FuelClass, GrantChoice, Grants, HoldEnd, HoldId, HoldRequest, HoldRule, IssueRequest,
     KeyMode, KeyPatch, Limit, LimitsPatch, Missed, OnExpiry, Patch, PluginId, PluginPatch, Posting,
     Postings, Quota, QuotaPatch, ReversalRequest, ScheduleRule, Scope, Scopes, SpendLimit, Times,
-    TransferCap, TransferId, TransferRequest, Transfers, WebhookPatch, WebhookUrl,
+    Timestamp, TransferCap, TransferId, TransferRequest, Transfers, WebhookPatch, WebhookUrl,
 };
 
 use super::script::call_id;
@@ -317,6 +317,10 @@ impl<'a> Words<'a> {
             "list" => Ask::List {
                 prefix: words[0].into(),
                 cursor: self.named("from").map(Into::into),
+            },
+            "wake" => Ask::Wake {
+                schedule: words[0].into(),
+                from: Timestamp(id(words[1])),
             },
             unknown => panic!("no ask is called `{unknown}`"),
         }
