@@ -27,6 +27,7 @@ mod mixes;
 
 mod access;
 mod archive;
+mod auctions;
 mod audits;
 mod balances;
 mod batches;

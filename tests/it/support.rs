@@ -118,9 +118,15 @@ impl House {
 
     /// Stops the server in order and starts another one on the same file.
     pub(crate) async fn restarted(self) -> Self {
+        self.restarted_after(|| {}).await
+    }
+
+    /// Stops the server in order, and starts another one on the same file after something has happened.
+    pub(crate) async fn restarted_after(self, meanwhile: impl FnOnce()) -> Self {
         let setup = self.setup.clone().expect("how it was set up");
         let admin_key = self.admin_key.clone();
         let folder = self.left_behind().await;
+        meanwhile();
         let mut house = Self::open(folder, setup.clone()).await;
         house.setup = Some(setup);
         house.admin_key = admin_key;

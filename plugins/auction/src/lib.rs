@@ -1,15 +1,21 @@
 //! Auction: a thing goes to whoever bids most by the end.
 //!
 //! The thing is held on the seller's account for the auction, the highest bid on the bidder's; who is
-//! outbid has the bid back in the same call. After the end anybody settles it: the thing and the bid
-//! change sides, through `plugin:auction`. What nobody settles is free again by itself, and then nobody has
-//! won it.
+//! outbid has the bid back in the same call. The terms are those of the opening, whatever is configured
+//! later. After the end the lot is settled by itself, or by hand by anybody before that: the thing and the
+//! bid change sides, through `plugin:auction`. What finds no room on an account waits there to be
+//! collected. If one of the two accounts is closed to payments the lot waits for a week, and then both
+//! sides have their own back.
 
+mod replies;
 mod rules;
+mod settlement;
 
 use bursar_plugin::OpenList;
 use bursar_plugin::prelude::*;
-use rules::{Bid, Bidding, Config, Ended, Lot, Of, Open, Opened, Placed};
+use replies::{Bidding, Collected, Ended, Opened, Shown, Swept};
+use rules::{Bid, Config, Lot, Of, Open, Owed, Placed};
+use settlement::Outcome;
 
 bursar_plugin::plugin! {
     id: "auction",
@@ -20,24 +26,30 @@ bursar_plugin::plugin! {
     config: Config,
     actions: {
         open: "Puts something up for auction." => fn(Open) -> Opened,
+        look: "Shows a lot, its terms and its highest bid." => fn(Of) -> Shown,
         bid: "Bids for a lot." => fn(Bid) -> Bidding,
-        settle: "Ends an auction whose time is over." => fn(Of) -> Ended,
+        settle: "Ends an auction whose time is over, at once." => fn(Of) -> Ended,
         cancel: "Takes a lot of yours back that nobody has bid for." => fn(Of) -> Ended,
+        collect: "Takes what an auction had to put aside for you." => fn(NoArguments) -> Collected,
     },
     holds: {
-        lot: 2_678_400 s then release,
-        bid: 2_678_400 s then release,
+        lot: 5_184_000 s then release,
+        bid: 5_184_000 s then release,
+        handover: 60 s then release,
+    },
+    schedules: {
+        settle_due: "Settles auctions that are over." every 10 s from 0 s missed skip => fn() -> Swept,
     },
 }
 
 const NEXT: &str = "next";
-const OLDEST: &str = "oldest";
 
 fn open(call: &Call<Config>, open: Open) -> Result<Opened, Decline> {
     let (seller, house, now_ms) = (call.caller(), call.own_account(), call.now_ms());
     let times = call.config().times(&open, now_ms)?;
     let number = call.get::<u64>(NEXT)?.unwrap_or(1);
-    forget_ended(call, number)?;
+    // The price may have to be kept for the seller.
+    rules::owed_key(&seller, number)?;
     let open_key = rules::open_key(&seller)?;
     let lots = call.get::<OpenList>(&open_key)?.unwrap_or_default();
     call.set(&open_key, &rules::opened(lots, number, now_ms)?);
@@ -45,34 +57,48 @@ fn open(call: &Call<Config>, open: Open) -> Result<Opened, Decline> {
     call.set(NEXT, &number.saturating_add(1));
     let lot = Lot::new(seller, open, times, call.config(), hold);
     call.set(&rules::key(number), &lot);
+    settlement::file(call, number, &lot)?;
     Ok(Opened {
         lot: number,
         ends_ms: lot.ends_ms(),
     })
 }
 
+/// A lot that is still kept.
+fn find(call: &Call<Config>, number: u64) -> Result<Lot, Decline> {
+    if let Some(lot) = call.get::<Lot>(&rules::key(number))? {
+        return Ok(lot);
+    }
+    let next = call.get::<u64>(NEXT)?.unwrap_or(1);
+    Err(rules::no_lot(number, next))
+}
+
+fn look(call: &Call<Config>, of: Of) -> Result<Shown, Decline> {
+    find(call, of.lot)?.shown()
+}
+
 fn bid(call: &Call<Config>, bid: Bid) -> Result<Bidding, Decline> {
-    let (config, bidder, house) = (call.config(), call.caller(), call.own_account());
-    let key = rules::key(bid.lot);
-    let mut lot = call.get::<Lot>(&key)?.ok_or_else(rules::no_such_lot)?;
-    lot.check_bid(config, &bidder, bid.amount, call.now_ms())?;
-    if !is_there(call, &lot) {
+    let (bidder, house) = (call.caller(), call.own_account());
+    let mut lot = find(call, bid.lot)?;
+    lot.check_bid(&bidder, bid.amount, call.now_ms())?;
+    // What is won may have to be kept for the winner.
+    rules::owed_key(&bidder, bid.lot)?;
+    if !settlement::is_there(call, &lot) {
         return Err(rules::lot_gone());
     }
     if let Some(highest) = lot.highest() {
         call.release_if_open(&highest.hold)?;
     }
-    let hold = call.place_hold("bid", &bidder, &house, lot.bid_asset(config), bid.amount)?;
+    let hold = call.place_hold("bid", &bidder, &house, lot.bid_asset(), bid.amount)?;
     lot.take(
         Placed {
             bidder,
             amount: bid.amount,
             hold,
         },
-        config,
         call.now_ms(),
     );
-    call.set(&key, &lot);
+    call.set(&rules::key(bid.lot), &lot);
     Ok(Bidding {
         amount: bid.amount,
         ends_ms: lot.ends_ms(),
@@ -80,81 +106,36 @@ fn bid(call: &Call<Config>, bid: Bid) -> Result<Bidding, Decline> {
 }
 
 fn settle(call: &Call<Config>, of: Of) -> Result<Ended, Decline> {
-    let (config, house) = (call.config(), call.own_account());
-    let lot = call.get::<Lot>(&rules::key(of.lot))?;
-    let lot = lot.ok_or_else(rules::no_such_lot)?;
+    let lot = find(call, of.lot)?;
     // What is not there any more needs no end to wait for.
-    let is_there = is_there(call, &lot);
-    if is_there {
+    if settlement::is_there(call, &lot) {
         lot.check_over(call.now_ms())?;
     }
-    // Both are there, whole, or neither moves: a reply, so that what is left of either side is free.
-    let sold = lot.highest().filter(|highest| {
-        let left = call.hold_left(&highest.hold);
-        is_there && left == Some(highest.amount)
-    });
-    let Some(highest) = sold else {
-        give_back(call, of.lot, &lot)?;
-        return Ok(Ended::unsold());
-    };
-    call.capture_hold(lot.hold(), None)?;
-    call.capture_hold(&highest.hold, None)?;
-    call.transfer(&house, &highest.bidder, lot.asset(), lot.amount())?;
-    call.transfer(&house, lot.seller(), lot.bid_asset(config), highest.amount)?;
-    forget(call, of.lot, &lot)?;
-    Ok(Ended::sold(highest))
+    match settlement::end(call, of.lot, &lot)? {
+        Outcome::Over(ended) => Ok(ended),
+        Outcome::Blocked => Err(rules::blocked()),
+    }
 }
 
 fn cancel(call: &Call<Config>, of: Of) -> Result<Ended, Decline> {
-    let lot = call.get::<Lot>(&rules::key(of.lot))?;
-    let lot = lot.ok_or_else(rules::no_such_lot)?;
+    let lot = find(call, of.lot)?;
     lot.check_cancel(&call.caller())?;
-    give_back(call, of.lot, &lot)?;
+    settlement::give_back(call, of.lot, &lot)?;
     Ok(Ended::unsold())
 }
 
-/// Whether all of what is up for auction is still held for it. After its time, or when an admin has ended
-/// its hold or captured a part, it is not.
-fn is_there(call: &Call<Config>, lot: &Lot) -> bool {
-    call.hold_left(lot.hold()) == Some(lot.amount())
+fn collect(call: &Call<Config>, _: NoArguments) -> Result<Collected, Decline> {
+    let caller = call.caller();
+    let owed = call.keys(&rules::owed(&caller), None).keys;
+    let key = owed.first().ok_or_else(rules::nothing_owed)?;
+    let due = call.get::<Owed>(key)?.ok_or_else(rules::nothing_owed)?;
+    call.delete(key);
+    call.transfer(&call.own_account(), &caller, due.asset(), due.amount())?;
+    Ok(due.collected(owed.len() > 1))
 }
 
-/// Ends an auction in which nothing is sold: both sides have their own back.
-fn give_back(call: &Call<Config>, number: u64, lot: &Lot) -> Result<(), Decline> {
-    call.release_if_open(lot.hold())?;
-    if let Some(highest) = lot.highest() {
-        call.release_if_open(&highest.hold)?;
-    }
-    forget(call, number, lot)
-}
-
-/// Ends a few of the oldest auctions, if nobody has settled them while the lot was held. All lots are held
-/// as long, so they end in the order in which they were opened.
-fn forget_ended(call: &Call<Config>, next: u64) -> Result<(), Decline> {
-    let oldest = call.get::<u64>(OLDEST)?.unwrap_or(1);
-    let end = next.min(oldest.saturating_add(rules::FORGOTTEN));
-    let mut first_left = end;
-    for number in oldest..end {
-        if let Some(lot) = call.get::<Lot>(&rules::key(number))? {
-            if call.hold_left(lot.hold()).is_some() {
-                first_left = number;
-                break;
-            }
-            give_back(call, number, &lot)?;
-        }
-    }
-    call.set(OLDEST, &first_left);
-    Ok(())
-}
-
-/// Forgets a lot that is over, also among those that its seller has open.
-fn forget(call: &Call<Config>, number: u64, lot: &Lot) -> Result<(), Decline> {
-    call.delete(&rules::key(number));
-    // A lot that was opened before such lists were kept may be of a name too long for one.
-    match rules::open_key(lot.seller()) {
-        Ok(open_key) => OpenList::close(call, &open_key, number),
-        Err(_) => Ok(()),
-    }
+fn settle_due(call: &Call<Config>, _: u64) -> Result<Swept, Decline> {
+    settlement::sweep(call)
 }
 
 #[cfg(test)]
@@ -171,5 +152,7 @@ mod tests {
             let held_s = &manifest["holds"][rule]["expires_in_s"];
             assert_eq!(held_s.as_u64(), Some(rules::HELD_S), "{rule}");
         }
+        let schedule = &manifest["schedules"][0];
+        assert_eq!(schedule["name"], settlement::SETTLE);
     }
 }

@@ -1,35 +1,51 @@
 //! The rules of an auction: plain functions, without the host.
 
 use bursar_plugin::prelude::*;
-use bursar_plugin::{OpenList, member_key};
+use bursar_plugin::{OpenList, member_key, name_key};
+
+use crate::replies::{Collected, Shown};
 
 /// The longest auction as it is opened: 30 days.
 const LASTS_S_MAX: u64 = 30 * 24 * 60 * 60;
 
-/// How long lots and bids are held: as in the manifest, a day longer than that.
-pub(crate) const HELD_S: u64 = LASTS_S_MAX + 24 * 60 * 60;
+/// Seconds after its opening by which an auction is over, however late the last bid has come.
+const OVER_S: u64 = LASTS_S_MAX + DAY_S;
 
-/// Seconds that are left to settle the longest auction, however late the last bid has come: six hours.
-const SETTLE_S: u64 = 6 * 60 * 60;
+/// Seconds after its end for which a lot is tried again that cannot be settled: a week.
+const TRIED_S: u64 = 7 * DAY_S;
+
+/// How long lots and bids are held, as in the manifest: 60 days. That is three weeks longer than any lot may
+/// take to be settled, for the case that no server runs meanwhile.
+pub(crate) const HELD_S: u64 = 60 * DAY_S;
+
+const DAY_S: u64 = 24 * 60 * 60;
+
+/// Seconds after which lots that wait are looked at in any case.
+pub(crate) const QUIET_S: u64 = DAY_S;
+
+/// Seconds before a lot that could not be settled is tried again; each further time twice as many, up to a
+/// day.
+const TRY_AGAIN_S: u64 = 60;
+
+/// Lots that one run looks at. Each takes five writes at most, of which a call has sixteen.
+pub(crate) const SWEPT: usize = 3;
 
 /// Lots that a member has open at a time: with the longest names they take some 20 KB of what is kept for
 /// all.
 const OPEN_MAX: usize = 20;
 
-/// Lots that have ended which a new one forgets: more than it adds.
-pub(crate) const FORGOTTEN: u64 = 4;
-
 /// What the operator sets.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
-    /// What is bid in. Lots that are open when it changes go on in what they were opened with.
+    /// What is bid in. A lot keeps all of these terms from its opening to its end; others apply to lots
+    /// that are opened later.
     asset: Asset,
     /// By how much a bid has to pass the one before; 1 where absent.
     #[serde(default = "one")]
     increment: Amount,
     /// Seconds that an auction goes on at least after a bid; none where absent. However many bids there are,
-    /// it ends six hours before the lot is free again, which is 31 days after it was opened.
+    /// it ends 31 days after it was opened.
     #[serde(default)]
     extension_s: u64,
 }
@@ -71,47 +87,32 @@ pub(crate) struct Of {
     pub(crate) lot: u64,
 }
 
-/// An auction that has begun.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct Opened {
-    /// Its number.
-    pub(crate) lot: u64,
-    /// When it ends, in milliseconds since 1970 UTC.
-    pub(crate) ends_ms: u64,
+/// What waits on the plugin's account for a member.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Owed {
+    asset: Asset,
+    amount: Amount,
 }
 
-/// A bid that is the highest.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct Bidding {
-    /// How much.
-    pub(crate) amount: Amount,
-    /// When the auction ends now, in milliseconds since 1970 UTC.
-    pub(crate) ends_ms: u64,
-}
-
-/// An auction that is over.
-#[derive(Debug, PartialEq, Serialize, JsonSchema)]
-pub(crate) struct Ended {
-    /// Who has got it, if anybody has bid.
-    winner: Option<Account>,
-    /// What was paid for it.
-    price: Option<Amount>,
-}
-
-impl Ended {
-    /// Somebody has bid for it, and has it.
-    pub(crate) fn sold(to: &Placed) -> Self {
-        Self {
-            winner: Some(to.bidder.clone()),
-            price: Some(to.amount),
-        }
+impl Owed {
+    pub(crate) fn new(asset: &Asset, amount: Amount) -> Self {
+        let asset = asset.clone();
+        Self { asset, amount }
     }
 
-    /// Nobody has it.
-    pub(crate) fn unsold() -> Self {
-        Self {
-            winner: None,
-            price: None,
+    pub(crate) fn asset(&self) -> &Asset {
+        &self.asset
+    }
+
+    pub(crate) fn amount(&self) -> Amount {
+        self.amount
+    }
+
+    pub(crate) fn collected(self, more: bool) -> Collected {
+        Collected {
+            asset: self.asset,
+            amount: self.amount,
+            more,
         }
     }
 }
@@ -141,11 +142,23 @@ pub(crate) struct Lot {
     ends_ms: u64,
     hold: HoldId,
     highest: Option<Placed>,
-    /// What is bid in; what is configured for lots that were opened before it was kept.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    bid_asset: Option<Asset>,
-    /// Until when late bids make it go on; for lots that were opened before it was kept they do not.
-    #[serde(default)]
+    terms: Terms,
+    /// When it is looked at next; its place among the lots that wait.
+    looked_at_ms: u64,
+    /// How often it could not be settled.
+    tries: u32,
+}
+
+/// The terms of an auction, as they were configured when it was opened.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+struct Terms {
+    /// What is bid in.
+    asset: Asset,
+    /// By how much a bid has to pass the one before.
+    increment: Amount,
+    /// Seconds that the auction goes on at least after a bid.
+    extension_s: u64,
+    /// Until when late bids make it go on.
     last_end_ms: u64,
 }
 
@@ -154,8 +167,61 @@ pub(crate) fn key(number: u64) -> String {
     format!("l/{number}")
 }
 
-pub(crate) fn no_such_lot() -> Decline {
-    Decline::new("no_such_lot", "There is no such lot any more.")
+/// What keys of lots that wait to be looked at begin with.
+pub(crate) const WAITING: &str = "e/";
+
+/// Where a lot waits that is looked at at a time: in the order of these times.
+pub(crate) fn waiting_key(looked_at_ms: u64, number: u64) -> String {
+    format!("{WAITING}{looked_at_ms:020}/{number}")
+}
+
+/// The time and the lot of such a key.
+pub(crate) fn waiting(key: &str) -> Result<(u64, u64), Decline> {
+    let parts = key.strip_prefix(WAITING).and_then(|it| it.split_once('/'));
+    let parsed = parts.and_then(|(at, number)| Some((at.parse().ok()?, number.parse().ok()?)));
+    parsed.ok_or_else(|| Decline::new("bad_state", format!("`{key}` is the place of no lot.")))
+}
+
+/// What keys begin with of what waits for a member.
+pub(crate) fn owed(member: &Account) -> String {
+    format!("o/{member}/")
+}
+
+/// Where it is kept what waits for a member of a lot.
+pub(crate) fn owed_key(member: &Account, lot: u64) -> Result<String, Decline> {
+    name_key(format!("{}{lot}", owed(member)))
+}
+
+pub(crate) fn nothing_owed() -> Decline {
+    Decline::new("nothing_to_collect", "Nothing was put aside for you.")
+}
+
+/// A lot is not kept, of those that were opened before the next one.
+pub(crate) fn no_lot(number: u64, next: u64) -> Decline {
+    if (1..next).contains(&number) {
+        let message = "That auction is over, and was settled already.";
+        return Decline::new("already_settled", message);
+    }
+    Decline::new("no_such_lot", "There is no such lot.")
+}
+
+/// An account of the two can neither give nor take.
+pub(crate) fn blocked() -> Decline {
+    let message = "The account of the seller or of the winner is closed to payments at the moment. It is \
+        tried again by itself for a week, and then both have their own back.";
+    Decline::new("cannot_settle", message)
+}
+
+/// The line that the operator reads of a lot that could not be settled.
+pub(crate) fn waits(number: u64, lot: &Lot) -> String {
+    format!(
+        "lot {number} could not be settled {} times: {} or {} can neither give nor take",
+        lot.tries,
+        lot.seller,
+        lot.highest
+            .as_ref()
+            .map_or("nobody", |it| it.bidder.as_str()),
+    )
 }
 
 /// What is up for auction has been taken away from it.
@@ -179,7 +245,7 @@ pub(crate) fn opened(mut lots: OpenList, number: u64, now_ms: u64) -> Result<Ope
 }
 
 /// So many seconds later.
-fn after(now_ms: u64, seconds: u64) -> u64 {
+pub(crate) fn after(now_ms: u64, seconds: u64) -> u64 {
     now_ms.saturating_add(seconds.saturating_mul(1000))
 }
 
@@ -198,7 +264,7 @@ impl Config {
         }
         Ok(Times {
             ends_ms: after(now_ms, open.lasts_s),
-            last_end_ms: after(now_ms, HELD_S - SETTLE_S),
+            last_end_ms: after(now_ms, OVER_S),
         })
     }
 }
@@ -219,8 +285,62 @@ impl Lot {
             ends_ms: times.ends_ms,
             hold,
             highest: None,
-            bid_asset: Some(config.asset.clone()),
-            last_end_ms: times.last_end_ms,
+            terms: Terms {
+                asset: config.asset.clone(),
+                increment: config.increment,
+                extension_s: config.extension_s,
+                last_end_ms: times.last_end_ms,
+            },
+            looked_at_ms: times.ends_ms,
+            tries: 0,
+        }
+    }
+
+    /// When it is looked at next.
+    pub(crate) fn looked_at_ms(&self) -> u64 {
+        self.looked_at_ms
+    }
+
+    /// Has it looked at when it ends by now.
+    pub(crate) fn look_at_end(&mut self) {
+        self.looked_at_ms = self.ends_ms;
+    }
+
+    /// Has it looked at again after a while, since it could not be settled.
+    pub(crate) fn try_again(&mut self, now_ms: u64) {
+        let wait_s = TRY_AGAIN_S.saturating_mul(1 << self.tries.min(16));
+        self.tries = self.tries.saturating_add(1);
+        self.looked_at_ms = after(now_ms, wait_s.min(DAY_S));
+    }
+
+    /// Whether it was tried for long enough.
+    pub(crate) fn is_given_up(&self, now_ms: u64) -> bool {
+        now_ms >= after(self.ends_ms, TRIED_S)
+    }
+
+    /// The lot as members see it.
+    pub(crate) fn shown(self) -> Result<Shown, Decline> {
+        let next_bid = self.least()?;
+        let (highest, bidder) = self.highest.map(|it| (it.amount, it.bidder)).unzip();
+        Ok(Shown {
+            seller: self.seller,
+            asset: self.asset,
+            amount: self.amount,
+            bid_asset: self.terms.asset,
+            next_bid,
+            highest,
+            bidder,
+            ends_ms: self.ends_ms,
+            extension_s: self.terms.extension_s,
+            tries: self.tries,
+        })
+    }
+
+    /// The smallest bid that counts.
+    fn least(&self) -> Result<Amount, Decline> {
+        match &self.highest {
+            Some(highest) => Ok(highest.amount.checked_add(self.terms.increment)?),
+            None => Ok(self.reserve),
         }
     }
 
@@ -237,8 +357,8 @@ impl Lot {
     }
 
     /// What is bid in.
-    pub(crate) fn bid_asset<'a>(&'a self, config: &'a Config) -> &'a Asset {
-        self.bid_asset.as_ref().unwrap_or(&config.asset)
+    pub(crate) fn bid_asset(&self) -> &Asset {
+        &self.terms.asset
     }
 
     pub(crate) fn hold(&self) -> &HoldId {
@@ -256,7 +376,6 @@ impl Lot {
     /// Whether a bid counts.
     pub(crate) fn check_bid(
         &self,
-        config: &Config,
         bidder: &Account,
         amount: Amount,
         now_ms: u64,
@@ -270,12 +389,9 @@ impl Lot {
                 "You cannot bid for what you sell.",
             ));
         }
-        let least = match &self.highest {
-            Some(highest) => highest.amount.checked_add(config.increment)?,
-            None => self.reserve,
-        };
+        let least = self.least()?;
         if amount < least {
-            let message = format!("Bid at least {least} {}.", self.bid_asset(config));
+            let message = format!("Bid at least {least} {}.", self.bid_asset());
             return Err(Decline::new("bid_too_low", message));
         }
         Ok(())
@@ -283,8 +399,8 @@ impl Lot {
 
     /// Takes a bid as the highest. The auction goes on for a while after it, but not until the lot is held
     /// no longer: whoever bids most then would go away empty-handed.
-    pub(crate) fn take(&mut self, placed: Placed, config: &Config, now_ms: u64) {
-        let goes_on = after(now_ms, config.extension_s).min(self.last_end_ms);
+    pub(crate) fn take(&mut self, placed: Placed, now_ms: u64) {
+        let goes_on = after(now_ms, self.terms.extension_s).min(self.terms.last_end_ms);
         self.ends_ms = self.ends_ms.max(goes_on);
         self.highest = Some(placed);
     }
@@ -346,7 +462,7 @@ mod tests {
 
     fn bid(lot: &mut Lot, bidder: u32, units: u64, now_ms: u64) -> Result<(), &'static str> {
         let (bidder, amount) = (member(bidder), amount(units));
-        let checked = lot.check_bid(&config(), &bidder, amount, now_ms);
+        let checked = lot.check_bid(&bidder, amount, now_ms);
         checked.map_err(|decline| decline.code())?;
         let hold = hold();
         lot.take(
@@ -355,7 +471,6 @@ mod tests {
                 amount,
                 hold,
             },
-            &config(),
             now_ms,
         );
         Ok(())
@@ -369,7 +484,7 @@ mod tests {
         assert_eq!(bid(&mut lot, 3, 104, 0), Err("bid_too_low"));
         assert_eq!(bid(&mut lot, 3, 105, 0), Ok(()));
         assert_eq!(bid(&mut lot, 1, 200, 0), Err("bids_self"));
-        let ended = Ended::sold(lot.highest().expect("there are bids"));
+        let ended = crate::replies::Ended::sold(lot.highest().expect("there are bids"), Vec::new());
         assert_eq!(
             (ended.winner, ended.price),
             (Some(member(3)), Some(amount(105)))
@@ -405,7 +520,7 @@ mod tests {
     fn late_bids_leave_time_to_settle_before_the_lot_is_free() {
         let mut lot = lot();
         lot.ends_ms = after(0, LASTS_S_MAX);
-        let last_ms = after(0, HELD_S - SETTLE_S);
+        let last_ms = after(0, OVER_S);
         let mut placed = |now_ms| {
             let (bidder, amount, hold) = (member(2), amount(100), hold());
             let placed = Placed {
@@ -413,26 +528,63 @@ mod tests {
                 amount,
                 hold,
             };
-            lot.take(placed, &config(), now_ms);
+            lot.take(placed, now_ms);
             lot.ends_ms()
         };
         assert_eq!(placed(last_ms - 10_001), last_ms - 1);
         assert_eq!(placed(last_ms - 10_000), last_ms);
         assert_eq!(placed(last_ms - 1), last_ms);
+        // It is tried until it is given up.
+        const { assert!(OVER_S + TRIED_S + DAY_S < HELD_S) };
     }
 
     #[test]
-    fn a_lot_of_before_is_bid_for_in_what_is_configured_and_goes_on_no_longer() {
-        let mut old = serde_json::to_value(lot()).expect("JSON");
-        let members = old.as_object_mut().expect("an object");
-        members.remove("bid_asset").expect("it is kept");
-        members.remove("last_end_ms").expect("it is kept");
-        let mut old: Lot = serde_json::from_value(old).expect("a lot");
-        let gems: Config = serde_json::from_str(r#"{"asset": "gem"}"#).expect("one");
-        assert_eq!(old.bid_asset(&gems), &Asset::new("gem"));
-        assert_eq!(lot().bid_asset(&gems), &Asset::new("coin"));
-        assert_eq!(bid(&mut old, 2, 100, 59_999), Ok(()));
-        assert_eq!(old.ends_ms(), 60_000);
+    fn lots_wait_in_the_order_of_their_times() {
+        let keys = [(9, 7), (10, 1), (10, 2), (u64::MAX, 1)].map(|(at, number)| {
+            let key = waiting_key(at, number);
+            assert_eq!(waiting(&key), Ok((at, number)));
+            key
+        });
+        assert!(keys.is_sorted());
+        assert_eq!(waiting("e/no").expect_err("none").code(), "bad_state");
+    }
+
+    #[test]
+    fn a_lot_is_tried_later_and_later_and_not_for_ever() {
+        let mut lot = lot();
+        let (mut now_ms, mut waits) = (lot.ends_ms(), Vec::new());
+        while !lot.is_given_up(now_ms) {
+            lot.try_again(now_ms);
+            waits.push((lot.looked_at_ms() - now_ms) / 1000);
+            now_ms = lot.looked_at_ms();
+        }
+        assert_eq!(waits[..3], [60, 120, 240]);
+        assert_eq!((waits.len(), waits[waits.len() - 1]), (17, DAY_S));
+    }
+
+    #[test]
+    fn what_waits_for_a_member_is_kept_up_to_the_length_of_a_key() {
+        let named = |chars: usize| {
+            let name = format!("{}:{}", "a".repeat(64), "b".repeat(chars - 65));
+            name.parse::<Account>().expect("a name")
+        };
+        assert!(owed_key(&named(105), u64::MAX).is_ok());
+        let long = owed_key(&named(106), u64::MAX).expect_err("too long");
+        assert_eq!(long.code(), "name_too_long");
+    }
+
+    #[test]
+    fn lots_that_were_opened_are_told_from_those_that_never_were() {
+        let code = |number| no_lot(number, 3).code();
+        assert_eq!(
+            [code(0), code(1), code(2), code(3)],
+            [
+                "no_such_lot",
+                "already_settled",
+                "already_settled",
+                "no_such_lot"
+            ]
+        );
     }
 
     #[test]

@@ -1,0 +1,308 @@
+//! Auctions settle themselves when they end, whatever state the accounts of either side are in.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bursar_ledger::Timestamp;
+use bursar_server::bundled;
+use bursar_storage::TimeSource;
+use bursar_testkit::{Called, Economy, posting};
+use serde_json::{Value, json};
+
+use crate::support::{GUILD, Guild, House, decline_code};
+
+const DAY_S: u64 = 86_400;
+
+/// Four members with 100 coins each, the first of whom has ten swords.
+fn economy() -> Economy {
+    let bundled = bundled::PLUGINS.iter().find(|it| it.name == "auction");
+    let mut economy = Economy::new("auction");
+    for asset in ["coin", "item:sword"] {
+        economy.asset(asset);
+    }
+    for member in 1..=4 {
+        economy.member(&format!("user:{member}"), &[("coin", 100)]);
+    }
+    economy.issue("user:1", "item:sword", 10);
+    let config = json!({"asset": "coin", "extension_s": 30});
+    economy.install(bundled.expect("it is bundled").bytes, config);
+    economy
+}
+
+fn open(economy: &mut Economy, lasts_s: u64) -> u64 {
+    let lot = json!({"asset": "item:sword", "amount": 1, "reserve": 10, "lasts_s": lasts_s});
+    let opened = economy.call("user:1", "auction/open", lot);
+    opened.reply()["lot"].as_u64().expect("a number")
+}
+
+fn bid(economy: &mut Economy, member: &str, lot: u64, amount: u64) {
+    let bid = json!({"lot": lot, "amount": amount});
+    economy.call(member, "auction/bid", bid).reply();
+}
+
+fn settle(economy: &mut Economy, lot: u64) -> Called {
+    economy.call("user:4", "auction/settle", json!({ "lot": lot }))
+}
+
+/// What an account has of both assets, and that nothing of it is held.
+fn free(economy: &Economy, account: &str) -> [i64; 2] {
+    ["coin", "item:sword"].map(|asset| {
+        assert_eq!(economy.held(account, asset), 0, "{account} {asset}");
+        economy.balance(account, asset)
+    })
+}
+
+/// Of what was done by itself, what concerned lots.
+fn swept(runs: &[Called]) -> Vec<Value> {
+    let replies = runs.iter().map(|run| run.reply().clone());
+    let nothing = json!({"settled": [], "waiting": []});
+    replies.filter(|reply| *reply != nothing).collect()
+}
+
+fn sold(lot: u64, winner: &str, price: u64, to_collect: &[&str]) -> Value {
+    json!({"settled": [{"lot": lot, "winner": winner, "price": price, "to_collect": to_collect}],
+        "waiting": []})
+}
+
+#[test]
+fn a_won_auction_is_settled_by_itself_and_nothing_runs_while_nothing_ends() {
+    let mut economy = economy();
+    let lot = open(&mut economy, 7 * DAY_S);
+    bid(&mut economy, "user:2", lot, 50);
+    let runs = economy.wait(7 * DAY_S - 1);
+    assert!(swept(&runs).is_empty());
+    assert!(runs.len() <= 8, "one a day: {}", runs.len());
+    let runs = economy.wait(10);
+    assert_eq!(swept(&runs), [sold(lot, "user:2", 50, &[])]);
+    let [run] = runs.as_slice() else {
+        panic!("one was due: {runs:?}");
+    };
+    assert_eq!(
+        run.postings(),
+        [
+            posting("user:1", "plugin:auction", "item:sword", 1),
+            posting("user:2", "plugin:auction", "coin", 50),
+            posting("plugin:auction", "user:2", "item:sword", 1),
+            posting("plugin:auction", "user:1", "coin", 50),
+        ]
+    );
+    assert_eq!(free(&economy, "user:1"), [150, 9]);
+    assert_eq!(free(&economy, "user:2"), [50, 1]);
+    assert_eq!(settle(&mut economy, lot).declined(), "already_settled");
+    assert_eq!(settle(&mut economy, lot + 1).declined(), "no_such_lot");
+    let kept = economy.state("auction");
+    assert_eq!(
+        kept.keys().collect::<Vec<_>>(),
+        ["next"],
+        "all is forgotten"
+    );
+}
+
+#[test]
+fn an_auction_that_nobody_bid_for_gives_the_lot_back_by_itself() {
+    let mut economy = economy();
+    let lot = open(&mut economy, 60);
+    assert_eq!(economy.held("user:1", "item:sword"), 1);
+    let ended = json!({"lot": lot, "winner": null, "price": null, "to_collect": []});
+    let runs = economy.wait(70);
+    assert_eq!(swept(&runs), [json!({"settled": [ended], "waiting": []})]);
+    assert_eq!(free(&economy, "user:1"), [100, 10]);
+}
+
+#[test]
+fn a_late_bid_puts_the_settlement_off() {
+    let mut economy = economy();
+    let lot = open(&mut economy, 60);
+    economy.wait(59);
+    bid(&mut economy, "user:2", lot, 50);
+    assert!(swept(&economy.wait(29)).is_empty());
+    bid(&mut economy, "user:3", lot, 51);
+    assert!(swept(&economy.wait(29)).is_empty());
+    assert_eq!(swept(&economy.wait(11)), [sold(lot, "user:3", 51, &[])]);
+}
+
+#[test]
+fn lots_are_settled_a_few_at_a_time_until_all_are() {
+    let mut economy = economy();
+    for _ in 0..10 {
+        let lot = open(&mut economy, 60);
+        bid(&mut economy, "user:2", lot, 10);
+    }
+    let runs = economy.wait(100);
+    let settled = swept(&runs);
+    let each = settled
+        .iter()
+        .map(|it| it["settled"].as_array().expect("lots").len());
+    assert_eq!(each.collect::<Vec<_>>(), [3, 3, 3, 1]);
+    assert_eq!(free(&economy, "user:2"), [0, 10]);
+}
+
+/// A lot of each kind ends at one moment. What keeps the first from being settled is its own affair.
+#[test]
+fn a_frozen_winner_holds_up_nobody_else_and_has_a_week() {
+    let mut economy = economy();
+    let [blocked, other] = [60, 60].map(|lasts_s| open(&mut economy, lasts_s));
+    bid(&mut economy, "user:2", blocked, 50);
+    bid(&mut economy, "user:3", other, 40);
+    economy.freeze("user:2", true);
+    let runs = economy.wait(70);
+    let reply = &swept(&runs)[0];
+    assert_eq!(reply["waiting"], json!([blocked]));
+    assert_eq!(reply["settled"][0]["lot"], other);
+    assert_eq!(free(&economy, "user:3"), [60, 1]);
+    let told = format!(
+        "lot {blocked} could not be settled 1 times: user:1 or user:2 can neither give nor take"
+    );
+    assert!(
+        runs.iter().any(|run| run.log() == [told.clone()]),
+        "the operator reads of it"
+    );
+    assert_eq!(settle(&mut economy, blocked).declined(), "cannot_settle");
+    let look = economy.call("user:4", "auction/look", json!({"lot": blocked}));
+    assert_eq!(look.reply()["tries"], 1);
+    // As soon as it can be, it is settled.
+    economy.wait(DAY_S);
+    economy.freeze("user:2", false);
+    assert_eq!(
+        swept(&economy.wait(DAY_S)),
+        [sold(blocked, "user:2", 50, &[])]
+    );
+    assert_eq!(free(&economy, "user:1"), [190, 8]);
+}
+
+#[test]
+fn what_cannot_be_settled_for_a_week_is_given_back_to_both() {
+    for frozen in ["user:1", "user:2"] {
+        let mut economy = economy();
+        let lot = open(&mut economy, 60);
+        bid(&mut economy, "user:2", lot, 50);
+        economy.freeze(frozen, true);
+        let tries = swept(&economy.wait(7 * DAY_S + 50));
+        assert!(tries.iter().all(|it| it["waiting"] == json!([lot])));
+        assert!((10..25).contains(&tries.len()), "{} tries", tries.len());
+        let runs = economy.wait(DAY_S + 20);
+        assert_eq!(swept(&runs)[0]["settled"][0]["winner"], Value::Null);
+        assert_eq!(free(&economy, "user:1"), [100, 10]);
+        assert_eq!(free(&economy, "user:2"), [100, 0]);
+        assert_eq!(economy.state("auction").len(), 1, "all is forgotten");
+    }
+}
+
+/// Who could keep its account full would else keep what it has sold too cheaply, or bid for nothing.
+#[test]
+fn what_finds_no_room_is_put_aside_and_collected_later() {
+    let mut economy = economy();
+    let lot = open(&mut economy, 60);
+    bid(&mut economy, "user:2", lot, 50);
+    economy.ceiling("user:1", "coin", Some(100));
+    let runs = economy.wait(70);
+    assert_eq!(swept(&runs), [sold(lot, "user:2", 50, &["user:1"])]);
+    assert_eq!(free(&economy, "user:2"), [50, 1]);
+    assert_eq!(economy.balance("plugin:auction", "coin"), 50);
+    let full = economy.call("user:1", "auction/collect", json!({}));
+    assert!(full.rejected().contains("`user:1`"), "{}", full.rejected());
+    let nothing = economy.call("user:2", "auction/collect", json!({}));
+    assert_eq!(nothing.declined(), "nothing_to_collect");
+    economy.ceiling("user:1", "coin", None);
+    let collected = economy.call("user:1", "auction/collect", json!({}));
+    let told = json!({"asset": "coin", "amount": 50, "more": false});
+    assert_eq!(collected.reply(), &told);
+    assert_eq!(free(&economy, "user:1"), [150, 9]);
+    assert_eq!(economy.balance("plugin:auction", "coin"), 0);
+}
+
+/// A server on a clock that stands still until somebody moves it, with a lot of a minute that user:2 has
+/// bid 50 for.
+async fn lot_won() -> (House, Guild, Arc<AtomicU64>) {
+    let clock = Arc::new(AtomicU64::new(1_700_000_000_000));
+    let hands = Arc::clone(&clock);
+    let house = House::set_up(|setup| {
+        setup.clock = TimeSource::even(move || Timestamp(hands.load(Ordering::SeqCst)));
+        setup.schedules = Some(Duration::from_millis(10));
+    });
+    let (house, mut guild) = house.await.furnished(2).await;
+    let sword = json!({"kind": "item", "name": "Sword", "max_supply": 1});
+    guild
+        .made(&format!("{GUILD}/assets/item:sword"), sword)
+        .await;
+    guild.issue("user:1", "item:sword", 1).await;
+    let config = json!({"asset": "coin"});
+    guild.install("auction", "bundled:auction", config).await;
+    let lot = json!({"asset": "item:sword", "amount": 1, "reserve": 10, "lasts_s": 60});
+    let opened = guild.call("auction/open", "open", "user:1", lot).await;
+    assert_eq!(opened.status, 200, "{}", opened.json());
+    let bid = json!({"lot": 1, "amount": 50});
+    let bid = guild.call("auction/bid", "bid", "user:2", bid).await;
+    assert_eq!(bid.status, 200, "{}", bid.json());
+    (house, guild, clock)
+}
+
+/// What a member has, once nothing of it is held any more. Time goes on meanwhile.
+async fn free_at_last(guild: &mut Guild, clock: &AtomicU64, account: &str) -> [i64; 2] {
+    for _ in 0..1_000 {
+        let found = guild
+            .get(&format!("{GUILD}/accounts/{account}"))
+            .await
+            .json();
+        let of = |asset: &str, what: &str| found["balances"][asset][what].as_i64().unwrap_or(0);
+        if of("coin", "held") == 0 && of("item:sword", "held") == 0 {
+            return ["coin", "item:sword"].map(|asset| of(asset, "posted"));
+        }
+        clock.fetch_add(1_000, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("something is still held of {account}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_auction_that_ends_while_no_server_runs_is_settled_at_the_next_start() {
+    let (house, _, clock) = lot_won().await;
+    let twenty_days_pass = || {
+        clock.fetch_add(20 * DAY_S * 1000, Ordering::SeqCst);
+    };
+    let house = house.restarted_after(twenty_days_pass).await;
+    let mut guild = Guild {
+        client: house.admin(),
+    };
+    assert_eq!(free_at_last(&mut guild, &clock, "user:2").await, [950, 1]);
+    assert_eq!(free_at_last(&mut guild, &clock, "user:1").await, [1_050, 0]);
+    let by_hand = guild
+        .call("auction/settle", "s", "user:1", json!({"lot": 1}))
+        .await;
+    assert_eq!(decline_code(&by_hand), "already_settled");
+    house.close().await;
+}
+
+/// Nothing settles it for longer than anything is held: then everybody has their own back.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_auction_of_a_plugin_that_was_off_for_months_leaves_nothing_stuck() {
+    let (house, mut guild, clock) = lot_won().await;
+    let path = format!("{GUILD}/plugins/auction");
+    guild.made(&path, json!({"enabled": false})).await;
+    // An account that something is on cannot be closed, whatever is held of it.
+    let closed = guild
+        .put(
+            &format!("{GUILD}/accounts/user:1"),
+            json!({"status": "closed"}),
+        )
+        .await;
+    assert!(closed.status.is_client_error(), "{}", closed.json());
+    clock.fetch_add(70 * DAY_S * 1000, Ordering::SeqCst);
+    assert_eq!(free_at_last(&mut guild, &clock, "user:2").await, [1_000, 0]);
+    assert_eq!(free_at_last(&mut guild, &clock, "user:1").await, [1_000, 1]);
+    guild.made(&path, json!({"enabled": true})).await;
+    for number in 0..1_000 {
+        let key = format!("look {number}");
+        let look = guild
+            .call("auction/look", &key, "user:2", json!({"lot": 1}))
+            .await;
+        if decline_code(&look) == "already_settled" {
+            house.close().await;
+            return;
+        }
+        clock.fetch_add(1_000, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the lot is still there");
+}
