@@ -70,11 +70,18 @@ fn buy(call: &Call<Config>, buy: Buy) -> Result<Bought, Decline> {
         call.transfer(&caller, &till, asset, *amount)?;
     }
     call.transfer(&stock, &caller, &bought.item, quantity)?;
-    if let Some(promise) = offer.promise() {
-        let key = refunds::key(&caller)?;
-        let before = call.get::<Purchases>(&key)?.unwrap_or_default();
-        bought.purchase = Some(before.next());
-        call.set(&key, &before.with(&bought, promise, call.now_ms()));
+    let promise = offer.promise();
+    match refunds::key(&caller) {
+        Ok(key) => {
+            let mut purchases = call.get::<Purchases>(&key)?.unwrap_or_default();
+            if purchases.concern(&bought.item, promise) {
+                bought.purchase = purchases.add(&bought, promise, call.now_ms());
+                call.set(&key, &purchases);
+            }
+        }
+        // Of so long a name nothing is kept, and nothing is promised.
+        Err(_) if promise.is_none() => {}
+        Err(no) => return Err(no),
     }
     Ok(bought)
 }
@@ -86,6 +93,9 @@ fn refund(call: &Call<Config>, Refund { purchase }: Refund) -> Result<Refunded, 
     let mut purchases = call.get::<Purchases>(&key)?.unwrap_or_default();
     let purchase = purchases.take(purchase, call.now_ms())?;
     call.set(&key, &purchases);
+    if !call.has_at_least(&caller, purchase.item(), purchase.needed()?)? {
+        return Err(refunds::item_gone(&purchase));
+    }
     let counted = purchase.counted();
     let refunded = Refunded::from(purchase);
     let Refunded {
@@ -99,9 +109,6 @@ fn refund(call: &Call<Config>, Refund { purchase }: Refund) -> Result<Refunded, 
         && let Some(history) = call.get::<History>(&key)?
     {
         call.set(&key, &history.without(counted));
-    }
-    if !call.has_at_least(&caller, item, *quantity)? {
-        return Err(refunds::item_gone(*quantity, item));
     }
     call.transfer(&caller, &stock, item, *quantity)?;
     for (asset, amount) in paid {

@@ -40,7 +40,8 @@ pub(crate) struct Offer {
     /// When it is for sale, and to whom; always and to everybody where absent.
     #[serde(default)]
     terms: Terms,
-    /// Seconds in which a member can give a purchase back for what it paid; never where absent.
+    /// Seconds in which a member can give a purchase back for what it paid; never where absent. A purchase
+    /// keeps what was promised with it.
     refund_within_s: Option<u64>,
     /// What is put onto the shelf when a restock is due; nothing where absent.
     restock: Option<Restock>,
@@ -102,7 +103,8 @@ pub(crate) struct Bought {
     pub(crate) quantity: Amount,
     /// What was paid, per currency.
     pub(crate) paid: BTreeMap<Asset, Amount>,
-    /// Its number, by which it can be given back; absent where it cannot.
+    /// Its number, by which it can be given back; absent where it cannot: nothing is promised for it, or
+    /// the member has as many purchases open as the shop keeps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) purchase: Option<u64>,
 }
