@@ -80,6 +80,7 @@ mod shop;
 mod siege;
 mod statement;
 mod switched_off;
+mod terms;
 mod testkit;
 mod tour;
 mod transfers;

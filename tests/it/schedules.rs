@@ -133,7 +133,7 @@ async fn a_lottery_draws_once_when_it_is_due_and_the_winner_claims() {
     assert_eq!(due, NOON_MS + 8 * HOUR_MS);
     assert_eq!(
         status(&mut guild, "before").await,
-        json!({"round": 0, "tickets": 10, "pot": 100, "asset": "coin"})
+        json!({"round": 0, "tickets": 10, "pot": 100, "asset": "coin", "price": 10, "fee_permille": 100})
     );
     clock.looked_at().await;
     assert!(
@@ -144,7 +144,7 @@ async fn a_lottery_draws_once_when_it_is_due_and_the_winner_claims() {
     wait_for(&mut guild, due).await;
     assert_eq!(
         status(&mut guild, "after").await,
-        json!({"round": 1, "tickets": 0, "pot": 0, "asset": "coin"})
+        json!({"round": 1, "tickets": 0, "pot": 0, "asset": "coin", "price": 10, "fee_permille": 100})
     );
     assert_eq!(guild.posted("plugin:lottery:fees", "coin").await, 10);
     assert_eq!(guild.posted("plugin:lottery:prizes", "coin").await, 90);

@@ -254,11 +254,11 @@ fn calls_cost_what_they_always_cost() {
         coinflip/flip 31602
         daily/claim 32126
         dice/roll 31444
-        lottery/buy 93624
+        lottery/buy 94409
         slots/spin 60573
         work/work 46183
-        shop/buy 53835
+        shop/buy 57107
         trade/offer 64667
-        auction/open 64199"]]
+        auction/open 74900"]]
     .assert_eq(&burned.join("\n"));
 }

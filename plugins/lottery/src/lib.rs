@@ -2,7 +2,8 @@
 //!
 //! All that is paid for tickets is on `plugin:lottery:pot`; at the draw the operator's share goes to
 //! `plugin:lottery:fees`, the rest waits on `plugin:lottery:prizes` until the winner claims it, in the
-//! asset that it was won in. A round without tickets leaves the pot to the next one. The draw mixes in what
+//! asset that it was won in. The first ticket of a round fixes its terms: the asset, the price, the limit
+//! per member and the operator's share, whatever is configured before the draw. A round without tickets leaves the pot to the next one. The draw mixes in what
 //! every buyer has put into draws, so neither a buyer nor the house chooses alone.
 
 mod rules;
@@ -30,13 +31,14 @@ bursar_plugin::plugin! {
 const ROUND: &str = "round";
 
 fn buy(call: &Call<Config>, buy: Buy) -> Result<Bought, Decline> {
-    let (config, caller) = (call.config(), call.caller());
+    let caller = call.caller();
     let mut round = call.get::<Round>(ROUND)?.unwrap_or_default();
+    buy.check(&round)?;
     forget(call, &mut round);
+    let terms = round.terms(call.config())?;
     let owned_key = round.owned_key(&caller)?;
     let owned = call.get::<u64>(&owned_key)?.unwrap_or(0);
-    let owned = config.check(owned, buy.tickets())?;
-    let terms = round.terms(config);
+    let owned = terms.check(owned, buy.tickets())?;
     // Who has a ticket can win, and then a prize is kept.
     rules::prize_key(&caller, &terms.asset)?;
     let sold = round.sell(buy.tickets(), &terms, &caller, &call.client_seed())?;
@@ -54,21 +56,17 @@ fn buy(call: &Call<Config>, buy: Buy) -> Result<Bought, Decline> {
 
 fn status(call: &Call<Config>, _: NoArguments) -> Result<Status, Decline> {
     let round = call.get::<Round>(ROUND)?.unwrap_or_default();
-    let asset = round.terms(call.config()).asset;
-    let pot = call.balance(&call.own_sub_account("pot"), &asset)?;
-    Ok(round.status(pot.spendable, asset))
+    let terms = round.terms(call.config())?;
+    let pot = call.balance(&call.own_sub_account("pot"), &terms.asset)?;
+    Ok(round.status(pot.spendable, terms))
 }
 
 fn claim(call: &Call<Config>, _: NoArguments) -> Result<Claimed, Decline> {
     let (caller, prizes) = (call.caller(), call.own_sub_account("prizes"));
     let prefix = rules::prizes(&caller)?;
-    let mut won = call.keys(&prefix, None).keys;
-    let old_key = rules::old_prize_key(&caller);
-    if call.get::<Prize>(&old_key)?.is_some() {
-        won.push(old_key);
-    }
+    let won = call.keys(&prefix, None).keys;
     let (more, key) = (won.len() > 1, won.first().ok_or_else(rules::nothing_won)?);
-    let asset = rules::prize_asset(&prefix, key, call.config())?;
+    let asset = rules::prize_asset(&prefix, key)?;
     let prize = call.get::<Prize>(key)?.ok_or_else(rules::nothing_won)?;
     let amount = prize.amount();
     call.delete(key);
@@ -81,13 +79,14 @@ fn claim(call: &Call<Config>, _: NoArguments) -> Result<Claimed, Decline> {
 }
 
 fn draw(call: &Call<Config>, _: u64) -> Result<Drawn, Decline> {
-    let config = call.config();
     let mut round = call.get::<Round>(ROUND)?.unwrap_or_default();
     forget(call, &mut round);
-    let (tickets, asset) = (round.tickets()?, round.terms(config).asset);
+    let tickets = round.tickets()?;
+    let terms = round.terms(call.config())?;
+    let asset = terms.asset.clone();
     let [pot, prizes, fees] = ["pot", "prizes", "fees"].map(|sub| call.own_sub_account(sub));
     let held = call.balance(&pot, &asset)?.spendable;
-    let (prize, fee) = config.share(held)?;
+    let (prize, fee) = terms.share(held)?;
     if let Some(fee) = fee {
         call.transfer(&pot, &fees, &asset, fee)?;
     }
@@ -101,8 +100,7 @@ fn draw(call: &Call<Config>, _: u64) -> Result<Drawn, Decline> {
     let tickets_of = tickets_of.expect("a range is a range");
     let winner = tickets_of.expect("its key is there").owner();
     let prize_key = rules::prize_key(&winner, &asset);
-    // It was checked with the ticket, but for those that were sold before prizes had an asset.
-    let prize_key = prize_key.unwrap_or_else(|_| rules::old_prize_key(&winner));
+    let prize_key = prize_key.expect("it was checked with the ticket");
     let before = call.get::<Prize>(&prize_key).expect("a prize is a prize");
     let all = Prize::and(before, prize).expect("there is no more than there is");
     call.set(&prize_key, &all);

@@ -8,6 +8,9 @@ use bursar_plugin::name_key;
 use bursar_plugin::prelude::*;
 use sha2::{Digest, Sha256};
 
+/// The operator's share of a pot, in thousandths.
+const FEE_PERMILLE_MAX: u16 = 500;
+
 /// Tickets of one round.
 const TICKETS_MAX: u64 = 1_000_000_000;
 
@@ -19,9 +22,10 @@ pub(crate) const FORGOTTEN: usize = 8;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
-    /// What tickets cost, and what is won. A round that has begun ends in what it began with.
+    /// What tickets cost, and what is won. A round keeps all of these terms from its first ticket to its
+    /// draw; others apply from the next round on.
     asset: Asset,
-    /// What a ticket costs, from the next round on where tickets were sold already.
+    /// What a ticket costs.
     price: Amount,
     /// Tickets that a member may have in a round; any number where absent.
     per_member_limit: Option<u64>,
@@ -38,6 +42,8 @@ pub(crate) struct Buy {
     /// How many; one where absent.
     #[serde(default = "one")]
     tickets: Amount,
+    /// The round whose terms the member has seen; the present one where absent.
+    round: Option<u64>,
 }
 
 fn one() -> Amount {
@@ -47,6 +53,17 @@ fn one() -> Amount {
 impl Buy {
     pub(crate) fn tickets(self) -> u64 {
         self.tickets.get()
+    }
+
+    /// Whether it is meant for a round: another one may have other terms.
+    pub(crate) fn check(self, round: &Round) -> Result<(), Decline> {
+        match self.round {
+            Some(wanted) if wanted != round.number => {
+                let message = format!("Tickets are sold of round {} now.", round.number);
+                Err(Decline::new("another_round", message))
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 }
 
@@ -81,8 +98,9 @@ pub(crate) struct Status {
     tickets: u64,
     /// What is in the pot.
     pot: u64,
-    /// Of what.
-    asset: Asset,
+    /// The terms of the round, or those that its first ticket fixes.
+    #[serde(flatten)]
+    terms: Terms,
 }
 
 /// How a round ended.
@@ -108,23 +126,27 @@ pub(crate) struct Round {
     number: u64,
     sold: u64,
     /// A hash over all purchases and what the buyers have put into draws.
-    #[serde(default)]
     mixed: String,
-    /// What its tickets cost; nothing before the first is sold, and in rounds that began before that was
-    /// kept.
+    /// What its tickets were sold on; nothing before the first of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     terms: Option<Terms>,
     /// The first round of which there may still be keys to forget.
-    #[serde(default)]
     remembered: u64,
 }
 
-/// What a round's tickets cost, as it was when the first of them was sold: all have the same chance, in one
-/// pot.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+/// The terms of a round, as they were configured when its first ticket was sold: who pays for a ticket
+/// knows what becomes of the money, and all tickets have the same chance, in one pot.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Terms {
+    /// What tickets cost, and what is won.
     pub(crate) asset: Asset,
+    /// What a ticket costs.
     price: Amount,
+    /// Tickets that a member may have; any number where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    per_member_limit: Option<u64>,
+    /// The operator's share of the pot, in thousandths.
+    fee_permille: u16,
 }
 
 /// A range of tickets.
@@ -179,16 +201,20 @@ pub(crate) fn prize_key(member: &Account, asset: &Asset) -> Result<String, Decli
     name_key(format!("prize/{member}/{asset}"))
 }
 
-/// Where prizes were kept before their asset was.
-pub(crate) fn old_prize_key(member: &Account) -> String {
-    format!("prize/{member}")
+/// The asset of a prize, by the key that it is kept under.
+pub(crate) fn prize_asset(prefix: &str, key: &str) -> Result<Asset, Decline> {
+    let asset = key.strip_prefix(prefix).unwrap_or_default();
+    Ok(asset.parse()?)
 }
 
-/// The asset of a prize, by the key that it is kept under: an old one is of what is configured.
-pub(crate) fn prize_asset(prefix: &str, key: &str, config: &Config) -> Result<Asset, Decline> {
-    match key.strip_prefix(prefix) {
-        Some(asset) => Ok(asset.parse()?),
-        None => Ok(config.asset.clone()),
+impl Config {
+    fn terms(&self) -> Terms {
+        Terms {
+            asset: self.asset.clone(),
+            price: self.price,
+            per_member_limit: self.per_member_limit,
+            fee_permille: self.fee_permille,
+        }
     }
 }
 
@@ -197,9 +223,7 @@ impl Terms {
     pub(crate) fn cost(&self, tickets: u64) -> Result<Amount, Decline> {
         Ok(self.price.checked_mul(tickets)?)
     }
-}
 
-impl Config {
     /// How many tickets a member has with so many more, if it may.
     pub(crate) fn check(&self, owned: u64, more: u64) -> Result<u64, Decline> {
         let owned = owned.saturating_add(more);
@@ -214,10 +238,6 @@ impl Config {
 
     /// The prize and the operator's share of what is in the pot.
     pub(crate) fn share(&self, pot: u64) -> Result<(Amount, Option<Amount>), Decline> {
-        if self.fee_permille > 500 {
-            let message = "The operator's share is at most 500 thousandths.";
-            return Err(Decline::new("misconfigured", message));
-        }
         let fee = u128::from(pot) * u128::from(self.fee_permille) / 1000;
         let fee = u64::try_from(fee).unwrap_or(0);
         let prize = Amount::new(pot.saturating_sub(fee));
@@ -236,21 +256,25 @@ impl Round {
         &self.mixed
     }
 
-    /// What its tickets cost: what the first has cost, or what is configured.
-    pub(crate) fn terms(&self, config: &Config) -> Terms {
-        let configured = || Terms {
-            asset: config.asset.clone(),
-            price: config.price,
-        };
-        self.terms.clone().unwrap_or_else(configured)
+    /// Its terms: those of its first ticket, or the configured ones, which that ticket fixes.
+    pub(crate) fn terms(&self, config: &Config) -> Result<Terms, Decline> {
+        if let Some(terms) = &self.terms {
+            return Ok(terms.clone());
+        }
+        if config.fee_permille > FEE_PERMILLE_MAX {
+            let message =
+                format!("The operator's share is at most {FEE_PERMILLE_MAX} thousandths.");
+            return Err(Decline::new("misconfigured", message));
+        }
+        Ok(config.terms())
     }
 
-    pub(crate) fn status(&self, pot: u64, asset: Asset) -> Status {
+    pub(crate) fn status(&self, pot: u64, terms: Terms) -> Status {
         Status {
             round: self.number,
             tickets: self.sold,
             pot,
-            asset,
+            terms,
         }
     }
 
@@ -355,7 +379,7 @@ mod tests {
     }
 
     fn terms() -> Terms {
-        Round::default().terms(&config(""))
+        config("").terms()
     }
 
     fn member(number: u32) -> Account {
@@ -403,7 +427,9 @@ mod tests {
     #[test]
     fn the_pot_is_shared_to_the_unit() {
         let share = |permille: u16, pot| {
-            let shared = config(&format!(", \"fee_permille\": {permille}")).share(pot);
+            let config = config(&format!(", \"fee_permille\": {permille}"));
+            let terms = Round::default().terms(&config);
+            let shared = terms.and_then(|terms| terms.share(pot));
             let shared = shared.map(|(prize, fee)| (prize.get(), fee.map_or(0, Amount::get)));
             shared.map_err(|decline| decline.code())
         };
@@ -416,7 +442,7 @@ mod tests {
 
     #[test]
     fn tickets_end_at_their_limits() {
-        let limited = config(", \"per_member_limit\": 5");
+        let limited = config(", \"per_member_limit\": 5").terms();
         assert_eq!(limited.check(2, 3), Ok(5));
         assert_eq!(
             limited.check(2, 4).expect_err("too many").code(),
@@ -461,10 +487,7 @@ mod tests {
             let key = prize_key(&winner, &asset).expect("it is as long as it may be");
             let prize = Prize::and(None, Amount::new((1 << 53) - 1).expect("the most"));
             let prize = serde_json::to_string(&prize.expect("an amount")).expect("JSON");
-            let terms = Terms {
-                asset,
-                price: Amount::ONE,
-            };
+            let terms = Terms { asset, ..terms() };
             let before = Round {
                 number: 9,
                 ..Round::default()
@@ -481,24 +504,24 @@ mod tests {
 
     #[test]
     fn a_prize_is_of_the_asset_that_its_key_says() {
-        let (config, prefix) = (config(""), prizes(&member(1)).expect("it is short"));
-        let of = |key: &str| prize_asset(&prefix, key, &config).map_err(|no| no.code());
-        let gem = Asset::new("gem");
+        let (prefix, gem) = (prizes(&member(1)).expect("it is short"), Asset::new("gem"));
         let key = prize_key(&member(1), &gem).expect("it is short");
-        assert_eq!(of(&key), Ok(gem));
-        assert_eq!(of(&old_prize_key(&member(1))), Ok(Asset::new("coin")));
+        assert_eq!(prize_asset(&prefix, &key), Ok(gem));
     }
 
     #[test]
     fn a_round_ends_on_the_terms_that_it_began_with() {
-        let gems: Config = serde_json::from_str(r#"{"asset": "gem", "price": 2}"#).expect("one");
+        let text = r#"{"asset": "gem", "price": 2, "per_member_limit": 1, "fee_permille": 500}"#;
+        let gems: Config = serde_json::from_str(text).expect("a configuration");
         let sold = Round::default().sell(1, &terms(), &member(1), "");
         let sold = sold.expect("a ticket");
-        assert_eq!(sold.terms(&gems), terms());
-        assert_eq!(sold.next().terms(&gems).asset, Asset::new("gem"));
-        // What was kept before rounds had terms is read as it was meant.
-        let old: Round = serde_json::from_str(r#"{"number": 3, "sold": 5}"#).expect("a round");
-        assert_eq!(old.terms(&gems).cost(3), Ok(Amount::new(6).expect("six")));
+        let kept = sold.terms(&gems).expect("they are fixed");
+        assert_eq!(kept, terms());
+        let shared = kept.share(100).expect("there is something");
+        assert_eq!(shared, (Amount::new(100).expect("all of it"), None));
+        assert_eq!(kept.check(5, 5), Ok(10));
+        let next = sold.next().terms(&gems).expect("they are those configured");
+        assert_eq!(next, gems.terms());
     }
 
     #[test]
