@@ -81,6 +81,7 @@ mod siege;
 mod statement;
 mod switched_off;
 mod terms;
+mod terms_at_random;
 mod testkit;
 mod tour;
 mod transfers;
