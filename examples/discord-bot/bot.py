@@ -60,6 +60,8 @@ def explain(problem: Problem) -> str:
     """A no, as the member reads it."""
     body = problem.body
     match problem.code:
+        case "declined" if body["decline"]["code"] == "over_limit":
+            return "That takes more than you were told. Nothing has moved: ask for it again."
         case "declined":  # The plugin's own words, written for members.
             return str(body["decline"]["message"])
         case "insufficient_funds":
@@ -115,22 +117,70 @@ async def pay(
     )
 
 
+class Offer(discord.ui.View):
+    """Something that a member may buy at the price that it was shown, for a minute."""
+
+    def __init__(
+        self, key: str, caller: str, arguments: dict[str, Any], price: dict[str, int]
+    ) -> None:
+        super().__init__(timeout=60)
+        self.key = key
+        self.caller = caller
+        self.arguments = arguments
+        self.price = price
+
+    @discord.ui.button(label="Buy", style=discord.ButtonStyle.success)
+    async def accept(self, interaction: Interaction, _: discord.ui.Button[Offer]) -> None:
+        """Buys it. Whoever clicks twice asks twice under one key, and so buys once."""
+        await interaction.response.defer()
+        # No more leaves the member than they were shown, whatever it costs by now.
+        bought = await interaction.client.bursar.call(
+            self.key, "shop", "buy", self.caller, self.arguments, spend_limit=self.price
+        )
+        self.stop()
+        reply = bought["reply"]
+        goods, paid = f"{reply['quantity']} {name_of(reply['item'])}", in_words(reply["paid"])
+        text = f"You have {goods} for {paid}."
+        if "purchase" in reply:
+            text += f" It can be given back: it is your purchase {reply['purchase']}."
+        await interaction.edit_original_response(content=text, view=None)
+
+    @discord.ui.button(label="Leave it", style=discord.ButtonStyle.secondary)
+    async def decline(self, interaction: Interaction, _: discord.ui.Button[Offer]) -> None:
+        """Buys nothing."""
+        self.stop()
+        await interaction.response.edit_message(content="You have bought nothing.", view=None)
+
+    # The view's interactions are those of this bot, which the library's type does not know.
+    async def on_error(  # type: ignore[override]
+        self, interaction: Interaction, error: Exception, _: discord.ui.Item[Any]
+    ) -> None:
+        """What goes wrong with a button is told like what goes wrong with a command."""
+        await tell(interaction, error)
+
+
+def in_words(amounts: dict[str, int]) -> str:
+    """`50 coin and 1 gem`."""
+    return " and ".join(f"{amount:,} {name_of(asset)}" for asset, amount in amounts.items())
+
+
 @app_commands.command()
 @app_commands.guild_only()
 @app_commands.describe(item="What", quantity="How many; one if you do not say")
 async def buy(
     interaction: Interaction, item: str, quantity: app_commands.Range[int, 1, 1000] = 1
 ) -> None:
-    """Buys something in the shop."""
-    await interaction.response.defer()
+    """Shows what something costs in the shop, and buys it if you agree."""
+    # Only the member sees the offer, so nobody else can click on it.
+    await interaction.response.defer(ephemeral=True)
     bot = interaction.client
     caller = await account_of(bot, interaction.user)
     arguments = {"item": item, "quantity": quantity}
-    bought = await bot.bursar.call(str(interaction.id), "shop", "buy", caller, arguments)
-    reply = bought["reply"]
-    paid = " and ".join(f"{amount:,} {name_of(asset)}" for asset, amount in reply["paid"].items())
-    goods = f"{reply['quantity']} {name_of(reply['item'])}"
-    await interaction.followup.send(f"{interaction.user.mention} bought {goods} for {paid}.")
+    shown = await bot.bursar.preview("shop", "buy", caller, arguments)
+    reply = shown["reply"]
+    offer = Offer(str(interaction.id), caller, arguments, reply["paid"])
+    text = f"{reply['quantity']} {name_of(reply['item'])} for {in_words(reply['paid'])}?"
+    await interaction.followup.send(text, view=offer, ephemeral=True)
 
 
 @buy.autocomplete("item")
@@ -162,7 +212,9 @@ async def flip(
     caller = await account_of(bot, interaction.user)
     arguments = {"stake": stake, "side": side}
     # The coin cannot be thrown again: the same key draws the same side, whatever gets lost.
-    flipped = await bot.bursar.call(str(interaction.id), "coinflip", "flip", caller, arguments)
+    flipped = await bot.bursar.call(
+        str(interaction.id), "coinflip", "flip", caller, arguments, spend_limit={ASSET: stake}
+    )
     reply = flipped["reply"]
     end = f"and gets {reply['paid']:,}" if reply["won"] else f"and loses {stake:,}"
     await interaction.followup.send(
@@ -171,8 +223,13 @@ async def flip(
 
 
 async def on_error(interaction: Interaction, error: app_commands.AppCommandError) -> None:
-    """Every no and every failure of a command ends here, as one sentence."""
+    """Every no and every failure of a command ends here."""
     cause = error.original if isinstance(error, app_commands.CommandInvokeError) else error
+    await tell(interaction, cause)
+
+
+async def tell(interaction: Interaction, cause: Exception) -> None:
+    """Says in one sentence what went wrong."""
     if isinstance(cause, Problem):
         text = explain(cause)
     elif isinstance(cause, OutcomeUnknown):
@@ -182,7 +239,7 @@ async def on_error(interaction: Interaction, error: app_commands.AppCommandError
         log.error("interaction %s", interaction.id, exc_info=cause)
         text = "Something went wrong with this bot."
     if interaction.response.is_done():
-        await interaction.followup.send(text)
+        await interaction.followup.send(text, ephemeral=True)
     else:
         await interaction.response.send_message(text, ephemeral=True)
 

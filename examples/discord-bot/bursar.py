@@ -92,8 +92,18 @@ class Bursar:
         body: JSON = {"caller": caller, "arguments": dict(arguments)}
         if spend_limit is not None:
             body["spend_limit"] = dict(spend_limit)
-        path = f"plugins/{quote(plugin, safe='')}/actions/{quote(action, safe='')}"
-        return await self._ask("POST", path, body, key=key)
+        return await self._ask("POST", self._action(plugin, action), body, key=key)
+
+    async def preview(
+        self, plugin: str, action: str, caller: str, arguments: Mapping[str, Any]
+    ) -> JSON:
+        """What `call` would answer now. Nothing moves, so there is no key."""
+        body: JSON = {"caller": caller, "arguments": dict(arguments), "preview": True}
+        return await self._ask("POST", self._action(plugin, action), body)
+
+    @staticmethod
+    def _action(plugin: str, action: str) -> str:
+        return f"plugins/{quote(plugin, safe='')}/actions/{quote(action, safe='')}"
 
     async def _ask(
         self, method: str, path: str, body: JSON | None = None, *, key: str | None = None
