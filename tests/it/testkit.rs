@@ -252,12 +252,12 @@ fn calls_cost_what_they_always_cost() {
     expect![[r"
         blackjack/deal 87809
         coinflip/flip 31602
-        daily/claim 32126
+        daily/claim 32153
         dice/roll 31444
         lottery/buy 94409
         slots/spin 60573
         work/work 46183
-        shop/buy 57107
+        shop/buy 57170
         trade/offer 64667
         auction/open 74900"]]
     .assert_eq(&burned.join("\n"));
