@@ -174,6 +174,9 @@ async fn a_lottery_draws_once_when_it_is_due_and_the_winner_claims() {
     assert_eq!(claimed, 1);
     // A step back does not run it again, nor does a new start.
     clock.set(NOON_MS);
+    clock.looked_at().await;
+    assert_eq!(runs(&mut guild).await, ["applied"]);
+    clock.set(due);
     let house = house.restarted().await;
     let mut guild = Guild {
         client: house.admin(),
