@@ -33,7 +33,7 @@ pub(crate) struct Server {
     child: Child,
     pub(crate) address: String,
     pub(crate) key: String,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Server {
@@ -59,7 +59,7 @@ impl Server {
                     child,
                     address: address.into(),
                     key,
-                    _folder: folder,
+                    folder: folder,
                 };
             }
         }
@@ -69,6 +69,14 @@ impl Server {
     /// A connection with the admin key.
     pub(crate) fn client(&self) -> Client {
         Client::new(Address::Tcp(self.address.clone()), self.key.clone())
+    }
+
+    /// The size of the database and of its write-ahead log, in bytes.
+    pub(crate) fn file_bytes(&self) -> u64 {
+        let files = std::fs::read_dir(self.folder.path()).unwrap();
+        files
+            .map(|file| file.unwrap().metadata().unwrap().len())
+            .sum()
     }
 
     /// Resident memory in bytes.
