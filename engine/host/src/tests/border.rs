@@ -10,7 +10,7 @@ use super::interfaces::INTERFACES;
 use super::world::{fault, finish, replied};
 
 /// Every import as a call that goes well: `T` is a text, `A` a place for the answer.
-const CALLS: [(&str, &str); 24] = [
+const CALLS: [(&str, &str); 25] = [
     ("ledger-balance", "T T A"),
     ("ledger-has-at-least", "T T (i64.const 1) A"),
     ("ledger-transfer", "T T T (i64.const 1) A"),
@@ -35,6 +35,7 @@ const CALLS: [(&str, &str); 24] = [
     ("call-configuration", "A"),
     ("call-roles", "A"),
     ("call-client-seed", "A"),
+    ("call-wake", "T (i64.const 1) A"),
 ];
 
 /// Calls that have a text beside those: a line has a level before it.

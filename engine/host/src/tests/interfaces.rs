@@ -126,7 +126,7 @@ pub(super) const INTERFACES: [Interface; 5] = [
     },
     Interface {
         name: "call",
-        types: "",
+        types: LEDGER_TYPES,
         functions: &[
             ("action", "(result string)", "(param i32)"),
             ("caller", "(result string)", "(param i32)"),
@@ -135,6 +135,11 @@ pub(super) const INTERFACES: [Interface; 5] = [
             ("configuration", "(result string)", "(param i32)"),
             ("roles", "(result (list string))", "(param i32)"),
             ("client-seed", "(result string)", "(param i32)"),
+            (
+                "wake",
+                r#"(param "schedule" string) (param "at" u64) (result (result (error $refusal)))"#,
+                "(param i32 i32 i64 i32)",
+            ),
         ],
     },
     Interface {

@@ -386,7 +386,7 @@ fn hold() -> impl Strategy<Value = Act> + Clone {
         authority: Authority::Bot,
     });
     let expire = hold_id().prop_map(|hold| Act::ExpireHold { hold });
-    prop_oneof![6 => place, 4 => capture, 1 => release, 3 => expire]
+    prop_oneof![6 => place, 10 => capture, 1 => release, 3 => expire]
 }
 
 fn reversal() -> impl Strategy<Value = Act> + Clone {

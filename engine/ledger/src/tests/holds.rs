@@ -333,7 +333,7 @@ fn a_hold_that_is_placed_twice_does_not_fit() {
 #[test]
 fn an_account_with_an_open_hold_is_not_closed() {
     after_setup(
-        "account user:4 credit_limit=10
+        "account user:4 credit_limit=coin/10
          hold 1 user:4 -> user:2 coin 5
          account user:4 status=closed
          release 1

@@ -369,7 +369,7 @@ fn a_reservation_is_between_two_accounts() {
 fn what_can_be_spent_is_what_is_neither_held_nor_beyond_the_credit() {
     let world = World::after(
         "asset coin
-         account user:1 credit_limit=5
+         account user:1 credit_limit=coin/5
          account user:2
          issue user:1 coin 100
          hold 1 user:1 -> user:2 coin 30",
