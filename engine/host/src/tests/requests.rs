@@ -174,7 +174,7 @@ fn what_a_call_has_written_it_reads_back() {
     // The key is no JSON; what was read is in the log.
     let finished = finish(&guest);
     assert_eq!(messages(&finished), ["value"]);
-    assert!(fault_of(finished.ending).starts_with("its reply is not JSON"));
+    assert!(fault_of(finished.ending).starts_with("its reply cannot be read as JSON"));
     assert_eq!(finished.transcript.facts().len(), 5);
 }
 
