@@ -59,7 +59,7 @@ impl Server {
                     child,
                     address: address.into(),
                     key,
-                    folder: folder,
+                    folder,
                 };
             }
         }
