@@ -201,7 +201,13 @@ fn bodies_are_read_and_parsed_in_one_place() {
             let text = fs::read_to_string(&path).unwrap();
             let shipped = text.split("mod tests {").next().unwrap_or_default();
             let lines = shipped.lines().filter(|line| {
-                let parses = ["serde_json::from_", "Json::parse(", ".frame()", "to_bytes("];
+                let parses = [
+                    "serde_json::from_",
+                    "Json::parse(",
+                    "json::parse(",
+                    ".frame()",
+                    "to_bytes(",
+                ];
                 // Answers and cursors of ours are no bodies of requests.
                 let ours = ["answer.body", "made.body", "hex::decode"];
                 parses.iter().any(|word| line.contains(word))
@@ -212,12 +218,12 @@ fn bodies_are_read_and_parsed_in_one_place() {
     }
     found.sort();
     let expected = [
-        "batches.rs: let mut json = Json::parse(body)?;",
-        "extract.rs: let json = Json::parse(bytes)?;",
+        "batches.rs: let mut whole = json::parse(body)?;",
+        "extract.rs: let mut body = json::parse(bytes)?;",
         "extract.rs: while let Some(frame) = body.frame().await {",
         "intake.rs: && let Ok(Some(Ok(_))) = timeout_at(until, self.body.frame()).await",
         "intake.rs: match timeout_at(due, self.body.frame()).await {",
-        "json.rs: serde_json::from_slice(text)",
+        "json.rs: Json::parse(text).map_err(|error| {",
     ];
     assert_eq!(found, expected);
 }
