@@ -78,13 +78,13 @@ pub(crate) fn begin(
     let clock = beginning.clock()?;
     let now = clock.now();
     journal.begin(now)?;
-    if mark.is_none() {
-        journal.append(&[], &[], Some(&clock.mark()))?;
-    }
     let state = match beginning.outage(now, OUTAGE_MIN) {
         Some(outage) => make_up(journal, &state, outage, render)?,
         None => state,
     };
+    // A mark of another boot says nothing of the time since, and the next one in passing may come too late.
+    // The old one stands until the outage is made up for: it says where that began.
+    journal.append(&[], &[], Some(&clock.mark()))?;
     Ok((state, clock))
 }
 
