@@ -63,10 +63,12 @@ fn batch_parts(batch: &BatchRequest) -> usize {
 mod tests {
     use super::*;
     use crate::act::{Authority, TransferRequest, Transfers};
-    use crate::amount::Amount;
+    use crate::amount::{Amount, Limit};
     use crate::id::TransferId;
     use crate::limits::POSTINGS_MAX;
     use crate::movement::{Posting, Postings};
+    use crate::patch::Patch;
+    use crate::{AccountPatch, LimitsPatch};
 
     fn transfer(postings: usize) -> TransferRequest {
         let posting = Posting {
@@ -98,5 +100,22 @@ mod tests {
         };
         assert_eq!(batch(1).work(), ACT_WORK + 3 * POSTING_WORK);
         assert_eq!(batch(100).work(), ACT_WORK + 300 * POSTING_WORK);
+    }
+
+    #[test]
+    fn an_account_costs_more_the_more_limits_are_set() {
+        let account = |limits: Patch<LimitsPatch>| {
+            let patch = AccountPatch {
+                credit_limit: limits,
+                ..AccountPatch::default()
+            };
+            let account = "user:1".parse().expect("a name");
+            Act::SetAccount { account, patch }.work()
+        };
+        let coin = ("coin".parse().expect("a name"), Limit::new(5));
+        let limits: LimitsPatch = [coin].into_iter().collect();
+        assert_eq!(account(Patch::Keep), ACT_WORK + POSTING_WORK);
+        assert_eq!(account(Patch::Clear), ACT_WORK + POSTING_WORK);
+        assert_eq!(account(Patch::Set(limits)), ACT_WORK + 2 * POSTING_WORK);
     }
 }

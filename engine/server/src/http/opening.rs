@@ -69,16 +69,21 @@ pub(super) fn route() -> Route {
 #[serde(deny_unknown_fields)]
 pub(crate) struct OpeningBody {
     /// The name of the list; each row keeps it as its `reference`.
-    #[schemars(length(min = 1, max = 64))]
+    #[schemars(
+        length(min = 1, max = 64),
+        regex(pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$")
+    )]
     pub(crate) list: String,
     /// The rows. No account stands twice with the same asset.
     #[schemars(length(min = 1, max = 1024))]
     pub(crate) rows: Vec<OpeningRowBody>,
     /// Whether it is only said what would become of them.
     #[serde(default)]
+    #[schemars(with = "Option<bool>")]
     pub(crate) dry_run: bool,
     /// Whether a row is issued although another list has issued one for its account and asset.
     #[serde(default)]
+    #[schemars(with = "Option<bool>")]
     pub(crate) force: bool,
 }
 
