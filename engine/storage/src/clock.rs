@@ -316,6 +316,11 @@ impl Beginning {
         }
     }
 
+    /// Returns true if the mark is of the present boot of the machine.
+    pub(crate) fn is_of_this_boot(&self) -> bool {
+        self.same_boot
+    }
+
     /// The latest moment that the file knows of.
     pub(crate) fn last(&self) -> Timestamp {
         self.last

@@ -82,9 +82,11 @@ pub(crate) fn begin(
         Some(outage) => make_up(journal, &state, outage, render)?,
         None => state,
     };
-    // A mark of another boot says nothing of the time since, and the next one in passing may come too late.
-    // The old one stands until the outage is made up for: it says where that began.
-    journal.append(&[], &[], Some(&clock.mark()))?;
+    // Of this boot the next start is to know how long it was, also if this one is killed at once. Otherwise
+    // the mark stays: a server that does not live for long has not served.
+    if !beginning.is_of_this_boot() {
+        journal.append(&[], &[], Some(&clock.mark()))?;
+    }
     Ok((state, clock))
 }
 

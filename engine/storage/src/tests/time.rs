@@ -477,6 +477,21 @@ fn an_outage_that_a_start_was_cut_off_in_is_given_back_once() {
 }
 
 #[test]
+fn the_first_start_after_a_boot_leaves_a_mark_at_once() {
+    let machine = Machine::new();
+    let (_folder, path, storage) = folder_with_guild(&machine);
+    closed(storage);
+    vandalise(&path, "UPDATE clock_mark SET boot = 'the one before'");
+    machine.pass(HOUR_MS);
+    let storage = machine.opened(&path);
+    let kept = "SELECT kept FROM clock_mark WHERE boot = 'boot'";
+    let now = i64::try_from(NOW_MS + HOUR_MS).expect("it is small");
+    assert_eq!(count(&path, kept), now);
+    closed(storage);
+    all_promises_hold(&path);
+}
+
+#[test]
 fn a_mark_goes_with_a_commit_and_is_left_at_the_end() {
     let machine = Machine::new();
     let (_folder, path, storage) = folder_with_guild(&machine);
