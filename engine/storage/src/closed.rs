@@ -35,8 +35,7 @@ pub fn audit_file(
     render: Render,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<AuditReport, StorageError> {
-    let (path, lock) = there(path)?;
-    let tail = lock.check_log()?;
+    let (path, _lock, tail) = locked(path)?;
     let mut report = audit::audit_whole(&path, heads, render, progress)?;
     if tail == Tail::MayBeMissing {
         report.caveats.push(MISSING_LOG.into());
@@ -127,9 +126,7 @@ pub fn import_file(
     let imported = FileJournal::prepare(&path).map_err(ArchiveError::from);
     let imported = imported.and_then(|mut journal| {
         let report = archive::import(&mut journal, importing, input, progress)?;
-        if let Err(error) = journal.close() {
-            tracing::warn!(%error, "the write-ahead log stays beside the file");
-        }
+        close(journal);
         Ok(report)
     });
     if imported.is_err() && is_new {
@@ -160,14 +157,24 @@ pub fn set_clock_of_file(
     if setting.set {
         leave_checkpoint(&mut journal, &state);
     }
+    close(journal);
+    Ok(setting)
+}
+
+/// Closes a file in order. What is committed is committed, whatever becomes of that.
+fn close(journal: FileJournal) {
     if let Err(error) = journal.close() {
         tracing::warn!(%error, "the write-ahead log stays beside the file");
     }
-    Ok(setting)
 }
 
 /// The one path of a file that must be there, and its lock.
 pub(crate) fn there(path: &Path) -> Result<(PathBuf, FileLock), StorageError> {
+    locked(path).map(|(path, lock, _)| (path, lock))
+}
+
+/// The same, with what is known of the end of the file.
+fn locked(path: &Path) -> Result<(PathBuf, FileLock, Tail), StorageError> {
     if !path.exists() {
         let source = io::Error::from(io::ErrorKind::NotFound);
         return Err(StorageError::File {
@@ -177,6 +184,6 @@ pub(crate) fn there(path: &Path) -> Result<(PathBuf, FileLock), StorageError> {
     }
     let path = canonical(path);
     let lock = FileLock::acquire(&path)?;
-    lock.check_log()?;
-    Ok((path, lock))
+    let tail = lock.check_log()?;
+    Ok((path, lock, tail))
 }

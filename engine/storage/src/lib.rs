@@ -37,6 +37,7 @@ mod log;
 mod log_gate;
 mod log_origin;
 mod mark;
+mod names;
 mod news;
 mod notes;
 mod owner;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::error::StorageError;
 use crate::file_header;
 use crate::log_origin::{self, LogBeside};
+use crate::names::with_suffix;
 use crate::owner::Owner;
 
 /// How long somebody is waited for who has the lock and has not said how to reach them.
@@ -218,10 +219,7 @@ impl Drop for FileLock {
 /// A file that stands beside the database, such as `guild.db.lock`. By whichever path the database
 /// is named, it is the same.
 pub fn beside(database: &Path, suffix: &str) -> PathBuf {
-    let mut name = canonical(database).into_os_string();
-    name.push(".");
-    name.push(suffix);
-    name.into()
+    with_suffix(&canonical(database), &format!(".{suffix}"))
 }
 
 /// The one path of a file that may not be there yet: absolute, and through every symbolic link, so

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::StorageError;
 use crate::file_header::{self, FileHeader};
+use crate::names::with_suffix;
 use crate::stamp::Stamp;
 
 /// Bytes before the first frame.
@@ -34,16 +35,12 @@ pub(crate) enum LogBeside {
 
 /// The path of a file's write-ahead log.
 pub(crate) fn path_of(database: &Path) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push("-wal");
-    name.into()
+    with_suffix(database, "-wal")
 }
 
 /// The path of the index that SQLite keeps beside a log.
 pub(crate) fn index_of(database: &Path) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push("-shm");
-    name.into()
+    with_suffix(database, "-shm")
 }
 
 /// Makes sure that the log beside a file is the file's own, if there is one.

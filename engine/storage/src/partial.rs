@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::names::with_suffix;
+
 /// What is added to the name of a file that is not whole yet.
 const PARTIAL: &str = ".partial";
 
@@ -39,9 +41,7 @@ impl Partial {
 
     /// The path of a file that is to be at another one.
     pub(crate) fn path_of(to: &Path) -> PathBuf {
-        let mut name = to.as_os_str().to_owned();
-        name.push(PARTIAL);
-        name.into()
+        with_suffix(to, PARTIAL)
     }
 
     /// Gives the file its name, unless somebody has taken that meanwhile.
@@ -69,9 +69,7 @@ impl Drop for Partial {
         // After a rename there is nothing by this name.
         drop(std::fs::remove_file(&self.path));
         for companion in COMPANIONS {
-            let mut name = self.path.as_os_str().to_owned();
-            name.push(companion);
-            drop(std::fs::remove_file(name));
+            drop(std::fs::remove_file(with_suffix(&self.path, companion)));
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::backup::{self, BackupError, BackupPlan, BackupReport, file_error};
 use crate::cancel::Cancel;
 use crate::lock::{FileLock, Tail, canonical};
 use crate::log_origin;
+use crate::names::with_suffix;
 use crate::partial::{Partial, sync_folder};
 use crate::submission::Render;
 
@@ -93,9 +94,7 @@ pub fn restore_file(
 /// is the copy's.
 fn keep(file: &Path) -> io::Result<PathBuf> {
     for number in 1..=REPLACED_MAX {
-        let mut name = file.as_os_str().to_owned();
-        name.push(format!("{REPLACED}-{number}"));
-        let kept = PathBuf::from(name);
+        let kept = with_suffix(file, &format!("{REPLACED}-{number}"));
         let (log, kept_log) = (log_origin::path_of(file), log_origin::path_of(&kept));
         if kept.symlink_metadata().is_ok() || kept_log.symlink_metadata().is_ok() {
             continue;
