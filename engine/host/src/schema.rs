@@ -18,7 +18,7 @@ mod parts;
 mod pattern;
 mod steps;
 
-use bursar_ledger::{AMOUNT_MAX, check_document};
+use bursar_ledger::{AMOUNT_MAX, check_document, pointer_segment};
 use serde_json::Value;
 
 pub(crate) use self::compile::Place;
@@ -92,8 +92,7 @@ pub(crate) fn check_kept(value: &Value, bytes_max: usize) -> Result<(), SchemaEr
 fn inexact_number(value: &Value) -> Option<String> {
     let below = |name: String, value: &Value| {
         let rest = inexact_number(value)?;
-        let name = name.replace('~', "~0").replace('/', "~1");
-        Some(format!("/{name}{rest}"))
+        Some(pointer_segment(&name) + &rest)
     };
     match value {
         Value::Number(number) => {

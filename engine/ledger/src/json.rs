@@ -22,6 +22,7 @@ mod numbers;
 mod place;
 
 pub use numbers::check_numbers;
+pub use place::segment as pointer_segment;
 
 /// Characters of a member's name that an error repeats.
 const NAME_SHOWN_CHARS_MAX: usize = 64;

@@ -92,7 +92,7 @@ pub use id::{
 };
 pub use invariant::{Violation, check};
 pub use item::Item;
-pub use json::{Json, JsonError, check_numbers, read_strictly};
+pub use json::{Json, JsonError, check_numbers, pointer_segment, read_strictly};
 pub use key_limits::{RateLimit, RateLimitError, TransferCap, TransferCapError};
 pub use limits::*;
 pub use movement::{Movement, Posting, Postings, PostingsError};

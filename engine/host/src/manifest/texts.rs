@@ -1,6 +1,7 @@
 //! The texts of a manifest. They are shown to people in terminals, logs, pages and chats, so they have no
 //! character that is not seen: none that moves the cursor, turns the text around or hides in it.
 
+use bursar_ledger::pointer_segment;
 use serde_json::Value;
 
 use crate::limits::MANIFEST_VALUES_MAX;
@@ -31,7 +32,7 @@ fn walk(value: &Value, pointer: &str, may_have_lines: bool, findings: &mut Findi
             })
         }
         Value::Object(members) => members.iter().fold(1, |count, (name, value)| {
-            let pointer = format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
+            let pointer = format!("{pointer}{}", pointer_segment(name));
             check(name, &pointer, false, findings);
             // Descriptions are Markdown, of schemas too.
             let has_lines = matches!(name.as_str(), "description" | "$comment");

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 
+use bursar_ledger::pointer_segment;
 use serde_json::Value;
 
 use crate::limits::SHOWN_VALUE_BYTES_MAX;
@@ -76,8 +77,7 @@ impl<'a> Path<'a> {
         match self.segment {
             Segment::Top => {}
             Segment::Name(name) => {
-                pointer.push('/');
-                pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+                pointer.push_str(&pointer_segment(name));
             }
             Segment::Index(index) => {
                 pointer.push('/');

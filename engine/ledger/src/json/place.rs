@@ -84,11 +84,16 @@ impl Open {
             Self::Object(name) if name.is_empty() => String::new(),
             Self::Object(name) => {
                 let read = serde_json::from_slice::<String>(name).unwrap_or_default();
-                format!("/{}", read.replace('~', "~0").replace('/', "~1"))
+                segment(&read)
             }
             Self::List(item) => format!("/{item}"),
         }
     }
+}
+
+/// A member's name as a segment of a pointer, with the slash before it.
+pub fn segment(name: &str) -> String {
+    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
 /// The length of a string that begins here, its quotes included.

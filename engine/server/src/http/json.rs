@@ -1,6 +1,6 @@
 //! The JSON of a body: what cannot be read of it is a problem with a pointer to the place.
 
-use bursar_ledger::{JsonError, check_numbers};
+use bursar_ledger::{JsonError, check_numbers, pointer_segment};
 use serde::de::DeserializeOwned;
 
 pub(super) use bursar_ledger::Json;
@@ -43,18 +43,13 @@ pub(super) fn read<T: DeserializeOwned>(json: &Json<'_>) -> Result<T, Problem> {
 /// A path through a value as a JSON pointer (RFC 6901).
 fn pointer(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
-    let mut pointer = String::new();
-    for segment in path {
-        let segment = match segment {
-            Segment::Seq { index } => index.to_string(),
-            Segment::Map { key } => key.replace('~', "~0").replace('/', "~1"),
-            // An alternative of ours, not a place in the client's text.
-            Segment::Enum { .. } | Segment::Unknown => continue,
-        };
-        pointer.push('/');
-        pointer.push_str(&segment);
-    }
-    pointer
+    let segment = |segment: &Segment| match segment {
+        Segment::Seq { index } => format!("/{index}"),
+        Segment::Map { key } => pointer_segment(key),
+        // An alternative of ours, not a place in the client's text.
+        Segment::Enum { .. } | Segment::Unknown => String::new(),
+    };
+    path.iter().map(segment).collect()
 }
 
 #[cfg(test)]

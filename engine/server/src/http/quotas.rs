@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use bursar_ledger::{Act, Books, EconomyId, Quota, QuotaPatch, Scope, Timestamp};
+use bursar_ledger::{Act, Books, EconomyId, Quota, QuotaPatch, Scope, Timestamp, pointer_segment};
 use bursar_storage::{Answer, Request};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -68,7 +68,7 @@ impl QuotasBody {
     fn into_patch(self) -> Result<QuotaPatch, Problem> {
         let mut limits = BTreeMap::new();
         for (name, limit) in self.0 {
-            let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+            let pointer = pointer_segment(&name);
             let wrong = |detail| Problem::malformed(&pointer, detail);
             let quota = named(&name).map_err(wrong)?;
             limits.insert(quota, check(quota, limit).map_err(wrong)?);
