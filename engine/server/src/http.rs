@@ -66,6 +66,7 @@ pub(crate) use keys::{all as keys_of, is_reserved, write as write_key};
 pub use openapi::document as openapi;
 pub(crate) use opening::{
     LIST_CHARS_MAX, OPENING_ROWS_MAX, OpeningBody, OpeningReport, OpeningRowBody, RowReport,
+    is_list_name,
 };
 pub use problem::Problem;
 pub use render::render;

@@ -107,6 +107,44 @@ pub(crate) struct OpeningRowBody {
     pub(crate) memo: Option<String>,
 }
 
+impl From<OpeningRowBody> for OpeningRow {
+    fn from(body: OpeningRowBody) -> Self {
+        let OpeningRowBody {
+            account,
+            asset,
+            amount,
+            effective_at,
+            memo,
+        } = body;
+        Self {
+            account,
+            asset,
+            amount,
+            effective_at,
+            memo,
+        }
+    }
+}
+
+impl From<OpeningRow> for OpeningRowBody {
+    fn from(row: OpeningRow) -> Self {
+        let OpeningRow {
+            account,
+            asset,
+            amount,
+            effective_at,
+            memo,
+        } = row;
+        Self {
+            account,
+            asset,
+            amount,
+            effective_at,
+            memo,
+        }
+    }
+}
+
 /// What has become of rows, or would.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub(crate) struct OpeningReport {
@@ -182,13 +220,7 @@ async fn bring_in(
     caller.unchanged(&api)?;
     check(&body, api.bursar.now())?;
     let dry_run = body.dry_run;
-    let rows = body.rows.into_iter().map(|row| OpeningRow {
-        account: row.account,
-        asset: row.asset,
-        amount: row.amount,
-        effective_at: row.effective_at,
-        memo: row.memo,
-    });
+    let rows = body.rows.into_iter().map(Into::into);
     let list = OpeningList {
         economy: economy.clone(),
         list: body.list,
@@ -231,9 +263,13 @@ impl OpeningReport {
     }
 }
 
+/// Returns whether a list can have a name.
+pub(crate) fn is_list_name(name: &str) -> bool {
+    (1..=LIST_CHARS_MAX).contains(&name.chars().count()) && !name.chars().any(char::is_control)
+}
+
 fn check(body: &OpeningBody, now: Timestamp) -> Result<(), Problem> {
-    let chars = body.list.chars().count();
-    if !(1..=LIST_CHARS_MAX).contains(&chars) || body.list.chars().any(char::is_control) {
+    if !is_list_name(&body.list) {
         let detail = format!("a list has a name of 1 to {LIST_CHARS_MAX} characters that print");
         return Err(Problem::malformed("/list", detail));
     }

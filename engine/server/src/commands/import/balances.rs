@@ -16,7 +16,8 @@ use crate::commands::input;
 use crate::commands::progress::progress_each;
 use crate::economy::{OpeningList, OpeningRow, check_closed};
 use crate::http::{
-    LIST_CHARS_MAX, OPENING_ROWS_MAX, OpeningBody, OpeningReport, OpeningRowBody, RowReport, render,
+    LIST_CHARS_MAX, OPENING_ROWS_MAX, OpeningBody, OpeningReport, OpeningRowBody, RowReport,
+    is_list_name, render,
 };
 
 /// Bytes of a list.
@@ -60,9 +61,7 @@ impl Opening {
         let stem = file.file_stem().and_then(|stem| stem.to_str());
         let stem = stem.filter(|_| file.as_os_str() != "-").map(str::to_owned);
         let name = meant.name.or(stem).unwrap_or_default();
-        if !(1..=LIST_CHARS_MAX).contains(&name.chars().count())
-            || name.chars().any(char::is_control)
-        {
+        if !is_list_name(&name) {
             return Err(CommandError::new(format!(
                 "a list has a name of 1 to {LIST_CHARS_MAX} characters, by which it is known when it comes \
                  again: say --list NAME"
@@ -180,7 +179,13 @@ async fn check(file: &mut Checked, opening: &Opening) -> Result<Plan, CommandErr
 
 /// Adds a row to the plan, or says why it cannot be.
 fn judge(row: &Row, outcome: &RowReport, plan: &mut Plan) -> Result<(), String> {
-    let (account, asset, amount) = (&row.account, &row.asset, row.amount.get());
+    let OpeningRow {
+        account,
+        asset,
+        amount,
+        ..
+    } = &row.opening;
+    let amount = amount.get();
     match outcome {
         RowReport::Ready { makes_account } => {
             plan.accounts += u64::from(*makes_account);
@@ -266,21 +271,14 @@ pub(super) async fn issue(
 /// Looks at what would become of some rows in a file that nobody serves.
 fn look(file: &ClosedFile, opening: &Opening, rows: &[Row]) -> Result<OpeningReport, CommandError> {
     let now = clock::wall();
-    let row = |row: &Row| OpeningRow {
-        account: row.account.clone(),
-        asset: row.asset.clone(),
-        amount: row.amount,
-        effective_at: row.effective_at,
-        memo: row.memo.clone(),
-    };
     let list = OpeningList {
         economy: opening.economy.clone(),
         list: opening.name.clone(),
-        rows: rows.iter().map(row).collect(),
+        rows: rows.iter().map(|row| row.opening.clone()).collect(),
         force: opening.force,
     };
     let outcomes = check_closed(file, &list, render, now).map_err(CommandError::new)?;
-    let assets = rows.iter().map(|row| row.asset.clone()).collect();
+    let assets = rows.iter().map(|row| row.opening.asset.clone()).collect();
     let books = file.state().books(&opening.economy);
     let books = books.ok_or_else(|| CommandError::new("the economy is gone"))?;
     Ok(OpeningReport::of(outcomes, books, assets, now))
@@ -292,13 +290,7 @@ async fn ask(
     rows: &[Row],
     dry_run: bool,
 ) -> Result<OpeningReport, CommandError> {
-    let row = |row: &Row| OpeningRowBody {
-        account: row.account.clone(),
-        asset: row.asset.clone(),
-        amount: row.amount,
-        effective_at: row.effective_at,
-        memo: row.memo.clone(),
-    };
+    let row = |row: &Row| OpeningRowBody::from(row.opening.clone());
     let body = OpeningBody {
         list: opening.name.clone(),
         rows: rows.iter().map(row).collect(),

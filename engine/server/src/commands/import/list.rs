@@ -7,6 +7,7 @@ use bursar_ledger::{AccountId, Amount, AssetId, Timestamp};
 use csv::{ReaderBuilder, StringRecord, Trim};
 
 use super::fields;
+use crate::economy::OpeningRow;
 use crate::http::MEMO_CHARS_MAX;
 
 /// Rows in one list.
@@ -29,11 +30,7 @@ pub(super) struct List {
 pub(super) struct Row {
     /// Where it stands in the list.
     pub(super) line: u64,
-    pub(super) account: AccountId,
-    pub(super) asset: AssetId,
-    pub(super) amount: Amount,
-    pub(super) effective_at: Option<Timestamp>,
-    pub(super) memo: Option<String>,
+    pub(super) opening: OpeningRow,
 }
 
 /// What is wrong with a line.
@@ -119,14 +116,14 @@ impl Columns {
                 "a memo has {MEMO_CHARS_MAX} characters at most"
             )));
         }
-        Ok(Some(Row {
-            line,
+        let opening = OpeningRow {
             account,
             asset,
             amount,
             effective_at: effective_at.transpose().map_err(wrong)?,
             memo,
-        }))
+        };
+        Ok(Some(Row { line, opening }))
     }
 }
 
@@ -215,7 +212,8 @@ impl Merged {
             self.list.zeros += 1;
             return Ok(());
         };
-        let name = (row.account.clone(), row.asset.clone());
+        let Row { line, opening } = &row;
+        let name = (opening.account.clone(), opening.asset.clone());
         let before = self.places.get(&name).copied();
         let Some(first) = before.and_then(|place| self.list.rows.get_mut(place)) else {
             self.places.insert(name, self.list.rows.len());
@@ -223,26 +221,27 @@ impl Merged {
             return Ok(());
         };
         if !self.sum {
-            let (account, asset, line) = (&row.account, &row.asset, first.line);
+            let (account, asset, before) = (&opening.account, &opening.asset, first.line);
             let what = format!(
-                "`{account}` has {asset} in line {line} already; put both into one line, or say --sum"
+                "`{account}` has {asset} in line {before} already; put both into one line, or say --sum"
             );
-            return Err(Mistake::new(row.line, what));
+            return Err(Mistake::new(*line, what));
         }
-        let sum = first.amount.get().checked_add(row.amount.get());
+        let first = &mut first.opening;
+        let sum = first.amount.get().checked_add(opening.amount.get());
         let sum = sum.and_then(Amount::new);
         first.amount = sum.ok_or_else(|| {
             let what = "together with the lines before it is more than 9007199254740991";
-            Mistake::new(row.line, what)
+            Mistake::new(*line, what)
         })?;
         // What is not the same of all parts cannot be said of the sum.
         first.memo = first
             .memo
             .take()
-            .filter(|memo| Some(memo) == row.memo.as_ref());
+            .filter(|memo| Some(memo) == opening.memo.as_ref());
         first.effective_at = first
             .effective_at
-            .filter(|at| Some(*at) == row.effective_at);
+            .filter(|at| Some(*at) == opening.effective_at);
         Ok(())
     }
 }
@@ -283,11 +282,11 @@ mod tests {
                     coin,,user:2,9007199254740991,\n\
                     coin,,user:3,1,2024-02-29T10:00:00+01:00\n";
         let rows = read(list.as_bytes(), NOW, false).expect("a list").rows;
-        let dates: Vec<_> = rows.iter().map(|row| row.effective_at).collect();
+        let dates: Vec<_> = rows.iter().map(|row| row.opening.effective_at).collect();
         let day = 1_709_164_800_000;
         let nine = Timestamp(day + 9 * 3_600_000);
         assert_eq!(dates, [Some(Timestamp(day)), None, Some(nine)]);
-        let memos: Vec<_> = rows.iter().map(|row| row.memo.as_deref()).collect();
+        let memos: Vec<_> = rows.iter().map(|row| row.opening.memo.as_deref()).collect();
         assert_eq!(memos, [Some("from, before"), None, None]);
         let lines: Vec<_> = rows.iter().map(|row| row.line).collect();
         assert_eq!(lines, [2, 3, 4]);
@@ -356,7 +355,7 @@ mod tests {
             for row in &mut rows {
                 row.line = 0;
             }
-            rows.sort_by(|a, b| a.account.cmp(&b.account));
+            rows.sort_by(|a, b| a.opening.account.cmp(&b.opening.account));
             rows
         };
         for again in [
@@ -383,9 +382,13 @@ mod tests {
         assert_eq!(refused.len(), 1, "{refused:?}");
         assert!(refused[0].starts_with("4: ") && refused[0].contains("in line 2 already"));
         let summed = read(list.as_bytes(), NOW, true).expect("a list");
-        let amounts: Vec<_> = summed.rows.iter().map(|row| row.amount.get()).collect();
+        let amounts: Vec<_> = summed
+            .rows
+            .iter()
+            .map(|row| row.opening.amount.get())
+            .collect();
         assert_eq!((amounts, summed.zeros), (vec![11, 5], 1));
-        assert_eq!(summed.rows[0].memo, None);
+        assert_eq!(summed.rows[0].opening.memo, None);
         let most = "account,asset,amount\nuser:1,coin,9007199254740991\nuser:1,coin,1\n";
         let beyond = read(most.as_bytes(), NOW, true).expect_err("too much");
         assert_eq!(beyond.first().map(|it| it.line), Some(3));
