@@ -54,7 +54,7 @@ pub struct Account {
     /// What may be done with it.
     #[serde(skip_serializing_if = "AccountStatus::is_open", default)]
     pub status: AccountStatus,
-    /// How low and how high its balances may go.
+    /// The least and the most that its balances may be.
     #[serde(skip_serializing_if = "AccountLimits::is_empty", default)]
     pub limits: AccountLimits,
     /// Anything a bot wants to keep here, as JSON.
@@ -109,10 +109,10 @@ pub struct AccountPatch {
     /// What may be done with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<AccountStatus>,
-    /// How far below zero balances may go, by asset; cleared, none at all.
+    /// The most that balances may be below zero, by asset; cleared, none may.
     #[serde(skip_serializing_if = "Patch::is_keep")]
     pub credit_limit: Patch<LimitsPatch>,
-    /// How high balances may go, by asset; cleared, all as high as any.
+    /// The most that balances may be, by asset; cleared, as much as any.
     #[serde(skip_serializing_if = "Patch::is_keep")]
     pub ceiling: Patch<LimitsPatch>,
     /// Anything, as JSON; replaced as a whole.

@@ -17,10 +17,10 @@ use crate::id::AssetId;
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AccountLimits {
-    /// How far below zero a balance may go.
+    /// The most that a balance may be below zero.
     #[serde(skip_serializing_if = "OrdMap::is_empty")]
     credit_limit: OrdMap<CurrencyId, Amount>,
-    /// How high a balance may go.
+    /// The most that a balance may be.
     #[serde(skip_serializing_if = "OrdMap::is_empty")]
     ceiling: OrdMap<AssetId, Limit>,
 }
@@ -31,14 +31,14 @@ impl AccountLimits {
         self.credit_limit.is_empty() && self.ceiling.is_empty()
     }
 
-    /// How far below zero the balance in an asset may go.
+    /// Returns the most that the balance in an asset may be below zero.
     pub fn credit_limit(&self, asset: &AssetId) -> Limit {
         self.credit_limit
             .get(asset)
             .map_or(Limit::ZERO, |credit| credit.as_limit())
     }
 
-    /// How high the balance in an asset may go.
+    /// Returns the most that the balance in an asset may be.
     pub fn ceiling(&self, asset: &AssetId) -> Limit {
         self.ceiling.get(asset).copied().unwrap_or(Limit::MAX)
     }
@@ -76,10 +76,10 @@ impl AccountLimits {
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LimitsChange {
-    /// How far below zero a balance may go.
+    /// The most that a balance may be below zero.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub credit_limit: BTreeMap<CurrencyId, Option<Amount>>,
-    /// How high a balance may go.
+    /// The most that a balance may be.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub ceiling: BTreeMap<AssetId, Option<Limit>>,
 }

@@ -263,7 +263,7 @@ impl<'a> Scratch<'a> {
         Ok(after)
     }
 
-    /// How low the balance of a member may be at all. A thing that is owed could be there twice.
+    /// The least that the balance of a member may be at all. A thing that is owed could be there twice.
     fn lowest(&self, asset: &AssetId) -> i64 {
         match self.books.asset(asset).map(|asset| asset.kind) {
             Some(AssetKind::Currency) => BALANCE_MAX.saturating_neg(),

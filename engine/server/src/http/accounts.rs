@@ -85,12 +85,12 @@ pub(super) fn routes() -> Resource {
 pub(super) struct AccountBody {
     #[schemars(with = "Option<shapes::AccountStatus>")]
     status: Option<AccountStatus>,
-    /// How far below zero balances may go, by asset; removed, not at all. Only a currency can be owed:
-    /// an item never goes below zero.
+    /// The most that balances may be below zero, by asset; removed, 0. Only a currency can be owed: an item
+    /// never goes below zero.
     #[serde(default)]
     #[schemars(with = "Option<shapes::LimitsPatch>")]
     credit_limit: Patch<LimitsPatch>,
-    /// How high balances may go, by asset; removed, up to 2^53 − 1.
+    /// The most that balances may be, by asset; removed, 2^53 − 1.
     #[serde(default)]
     #[schemars(with = "Option<shapes::LimitsPatch>")]
     ceiling: Patch<LimitsPatch>,

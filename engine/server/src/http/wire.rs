@@ -180,11 +180,11 @@ pub(super) struct AccountView<'a> {
     id: &'a AccountId,
     #[schemars(with = "shapes::AccountStatus")]
     status: AccountStatus,
-    /// How far below zero balances may go, by asset; where an asset is absent, not at all.
+    /// The most that balances may be below zero, by asset; 0 where an asset is absent.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(with = "shapes::Limits")]
     credit_limit: BTreeMap<&'a AssetId, Amount>,
-    /// How high balances may go, by asset; 2^53 − 1 where an asset is absent.
+    /// The most that balances may be, by asset; 2^53 − 1 where an asset is absent.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(with = "shapes::Limits")]
     ceiling: BTreeMap<&'a AssetId, Limit>,
