@@ -574,23 +574,32 @@ pub(super) fn replied() -> Ending {
     }
 }
 
-fn ending() -> impl Strategy<Value = Ending> + Clone {
-    let declined = Ending::Declined {
+pub(super) fn declined() -> Ending {
+    Ending::Declined {
         code: "no".into(),
         message: "no".into(),
-    };
-    let faulted = Ending::Faulted {
+    }
+}
+
+pub(super) fn faulted() -> Ending {
+    Ending::Faulted {
         fault: "trap".into(),
-    };
-    let broken = Ending::Broken {
+    }
+}
+
+pub(super) fn broken(by_plugin: bool) -> Ending {
+    Ending::Broken {
         failure: "busy".into(),
-        by_plugin: true,
-    };
+        by_plugin,
+    }
+}
+
+fn ending() -> impl Strategy<Value = Ending> + Clone {
     prop_oneof![
         12 => Just(replied()),
-        2 => Just(declined),
-        2 => Just(faulted),
-        1 => Just(broken),
+        2 => Just(declined()),
+        2 => Just(faulted()),
+        1 => Just(broken(true)),
     ]
 }
 

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::history::{ask, draw, replied, reuses_an_id};
+use super::history::{ask, broken, declined, draw, faulted, replied, reuses_an_id};
 use super::script::{World, call_request, id};
 use crate::{
     AccountId, Act, Amount, Answer, Ask, AssetId, Books, CallRequest, CallResult, Caps, Change,
@@ -260,22 +260,11 @@ fn request() -> impl Strategy<Value = CallRequest> + Clone {
 }
 
 fn round() -> impl Strategy<Value = Step> + Clone {
-    let declined = Ending::Declined {
-        code: "no".into(),
-        message: "no".into(),
-    };
-    let faulted = Ending::Faulted {
-        fault: "trap".into(),
-    };
-    let broken = Ending::Broken {
-        failure: "busy".into(),
-        by_plugin: false,
-    };
     let ending = prop_oneof![
         8 => Just(replied()),
-        1 => Just(declined),
-        1 => Just(faulted),
-        4 => Just(broken),
+        1 => Just(declined()),
+        1 => Just(faulted()),
+        4 => Just(broken(false)),
     ];
     let source = prop_oneof![
         8 => Just(Source::Honest),

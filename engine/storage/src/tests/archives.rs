@@ -19,7 +19,7 @@ fn importing() -> Importing {
     }
 }
 
-fn exported(path: &Path) -> Vec<u8> {
+pub(super) fn exported(path: &Path) -> Vec<u8> {
     let mut lines = Vec::new();
     let mut take = |some: Vec<u8>| {
         lines.extend(some);

@@ -8,6 +8,7 @@ use bursar_ledger::{
     Grants, Hold, HoldId, HoldRequest, HoldRule, OnExpiry, PluginPatch,
 };
 
+use super::archives::exported;
 use super::*;
 use crate::timekeeping::{HOLDS_EXTENDED_MAX, OUTAGE_MIN};
 
@@ -505,16 +506,6 @@ fn a_mark_goes_with_a_commit_and_is_left_at_the_end() {
     let storage = machine.opened(&path);
     closed(storage);
     all_promises_hold(&path);
-}
-
-fn exported(path: &Path) -> Vec<u8> {
-    let mut lines = Vec::new();
-    let mut take = |some: Vec<u8>| {
-        lines.extend(some);
-        Ok(())
-    };
-    export_file(path, &guild(), &mut take, &mut |_, _| {}).expect("it is exported");
-    lines
 }
 
 fn importing(machine: &Machine) -> Importing {
