@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::guest::{Guest, times};
-use super::world::{checked, draft, fault, fault_of, finish, host, load, replied};
+use super::world::{checked, draft, fault, fault_of, finish, host, load, patient, replied};
 use crate::Limits;
 use crate::limits::{LOG_BYTES_MAX, REPLY_BYTES_MAX};
 
@@ -143,7 +143,7 @@ fn panic_of_the_host_within_an_import_costs_its_own_call_only() {
     ));
     // Where a call draws from is asked within its first draw, on the guest's stack.
     let run = |origin: crate::guest::Origin| {
-        let ran = || crate::call::run(&draws, &Limits::standard(), draft(), origin);
+        let ran = || crate::call::run(&draws, &patient(), draft(), origin);
         catch_unwind(AssertUnwindSafe(ran))
     };
     assert!(run(Box::new(|_| panic!("a bug"))).is_err());

@@ -4,9 +4,11 @@ use bursar_ledger::{DOCUMENT_DEPTH_MAX, Ending};
 use serde_json::json;
 
 use super::guest::{Guest, bytes};
-use super::world::{draft_with, ending, fault, fault_of, finish, host, load, origin, replied, run};
+use super::world::{
+    draft_with, ending, fault, fault_of, finish, host, load, origin, patient, replied, run,
+};
 use crate::limits::{ARGUMENTS_BYTES_MAX, DECLINE_BYTES_MAX, REPLY_BYTES_MAX};
-use crate::{CallFailure, Finished, Limits};
+use crate::{CallFailure, Finished};
 
 fn replying(reply: impl AsRef<[u8]>) -> Guest {
     let mut guest = Guest::new();
@@ -33,7 +35,7 @@ fn finish_with(guest: &Guest, from: &str, to: &str) -> Result<Finished, CallFail
     assert_eq!(text.matches(from).count(), 1, "`{from}` is there once");
     let checked = host().check(&bytes(&text.replace(from, to)));
     let checked = checked.unwrap_or_else(|report| panic!("{report}"));
-    run(&checked, &Limits::standard())
+    run(&checked, &patient())
 }
 
 /// JSON of exactly so many bytes.

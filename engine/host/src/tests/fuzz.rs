@@ -4,10 +4,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::guest::Guest;
 use super::mutants::mutant;
-use super::world::{host, run};
+use super::world::{host, patient, run};
+use crate::CallFailure;
 use crate::check::{check_contract, check_layer, check_sizes, check_validity};
 use crate::report::Report;
-use crate::{CallFailure, Limits};
 
 /// Mutants that are tried unless the environment names another number.
 const MUTANTS: u64 = 2_000;
@@ -73,7 +73,7 @@ fn damaged_component_gets_a_verdict_and_never_a_panic() {
         "some is not: {}",
         survivors.len()
     );
-    let limits = Limits::standard();
+    let limits = patient();
     for (number, bytes) in survivors.into_iter().take(SURVIVORS) {
         let ended = calmly(number, || {
             let checked = host().check(&bytes).ok()?;

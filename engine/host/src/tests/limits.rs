@@ -7,8 +7,8 @@ use wasmtime::UpdateDeadline;
 
 use super::guest::{Guest, times};
 use super::world::{
-    checked, draft, draft_granted, ending, fault, fault_of, finish, host, load, origin, replied,
-    run, run_draft, untimed,
+    checked, draft, draft_granted, ending, fault, fault_of, finish, host, load, origin, patient,
+    replied, run, run_draft, untimed,
 };
 use crate::call::store;
 use crate::cpu_time;
@@ -60,10 +60,7 @@ fn fuel_ends_at_what_a_call_needs() {
     let checked = checked(&working());
     let burned = run(&checked, &Limits::standard()).unwrap().fuel;
     let with = |fuel: u64| {
-        let limits = Limits {
-            fuel,
-            ..Limits::standard()
-        };
+        let limits = Limits { fuel, ..patient() };
         run(&checked, &limits).unwrap()
     };
     let whole = with(burned);
@@ -88,17 +85,14 @@ fn fuel_ends_at_what_a_call_needs() {
 #[test]
 fn requests_are_charged_up_to_the_same_limit() {
     let checked = checked(&Guest::doing(&times(10, "(drop (call $host-call-now))")));
-    let whole = run(&checked, &Limits::standard()).unwrap();
+    let whole = run(&checked, &patient()).unwrap();
     let charged = 10 * FUEL_PER_READ;
     assert!(
         whole.fuel > charged && whole.fuel < charged + 1_000,
         "{}",
         whole.fuel
     );
-    let within = |fuel: u64| Limits {
-        fuel,
-        ..Limits::standard()
-    };
+    let within = |fuel: u64| Limits { fuel, ..patient() };
     assert!(replied(&run(&checked, &within(charged)).unwrap().ending));
     let finished = run(&checked, &within(charged - 1)).unwrap();
     assert_eq!(
@@ -115,11 +109,7 @@ fn fuel_ends_where_its_class_says() {
         (FuelClass::Standard, 50_000_000),
         (FuelClass::Large, 500_000_000),
     ];
-    // So much of it takes a while on a busy machine.
-    let limits = Limits {
-        deadline: Duration::from_mins(2),
-        ..Limits::standard()
-    };
+    let limits = patient();
     let spinning = checked(&Guest::doing("(loop br 0)"));
     for (class, fuel) in classes {
         let ended = |checked: &Checked| run_draft(checked, &limits, draft_granted(class)).unwrap();
@@ -145,7 +135,7 @@ fn fuel_is_the_same_number_in_every_run() {
     let (busy, spinning) = (checked(&busy()), checked(&Guest::doing("(loop br 0)")));
     let limits = Limits {
         fuel: 300_000,
-        ..Limits::standard()
+        ..patient()
     };
     let first = run(&busy, &limits).unwrap();
     assert!(replied(&first.ending), "{:?}", first.ending);
@@ -165,8 +155,7 @@ fn price_of_a_call_is_what_it_was() {
 
 #[test]
 fn same_call_is_the_same_on_another_host() {
-    let hosts =
-        [(); 2].map(|()| PluginHost::new(Limits::standard(), Compiler::Here, None).unwrap());
+    let hosts = [(); 2].map(|()| PluginHost::new(patient(), Compiler::Here, None).unwrap());
     let mut trapping = busy();
     trapping.handle.push_str("(unreachable)");
     for guest in [&busy(), &trapping, &Guest::doing("(loop br 0)")] {
@@ -182,7 +171,7 @@ fn hasty() -> Limits {
     Limits {
         fuel: u64::MAX / 4,
         deadline: Duration::from_millis(30),
-        ..Limits::standard()
+        ..patient()
     }
 }
 
@@ -206,8 +195,8 @@ fn each_end_of_a_call_tells_the_processor_time_that_it_took() {
     };
     let before = cpu_time::of_this_thread();
     let told = [
-        cpu("", &Limits::standard()),
-        cpu("(loop br 0)", &Limits::standard()),
+        cpu("", &patient()),
+        cpu("(loop br 0)", &patient()),
         cpu("(loop br 0)", &hasty()),
     ];
     let used = cpu_time::of_this_thread().saturating_sub(before);
@@ -218,7 +207,7 @@ fn each_end_of_a_call_tells_the_processor_time_that_it_took() {
 
 #[test]
 fn call_that_has_drawn_goes_on_past_its_deadline_once() {
-    let limits = Limits::standard();
+    let limits = patient();
     let teller = Teller::Draft(Box::new(draft()));
     let mut guest = Store::called(teller, Box::new(origin), &limits);
     let met = |guest: &mut Store| matches!(guest.deadline_met(7), UpdateDeadline::Continue(7));
@@ -246,7 +235,7 @@ fn recursion_without_end_is_no_outcome() {
     let mut guest = Guest::doing("(call $deep)");
     guest.fields = "(func $deep (call $deep))".into();
     assert_eq!(
-        run(&checked(&guest), &Limits::standard()),
+        run(&checked(&guest), &patient()),
         Err(CallFailure::StackOverflow)
     );
     guest.describe = "(call $deep)".into();
@@ -366,14 +355,14 @@ fn nothing_of_a_call_is_left_for_the_next() {
     guest.fields = "(global $seen (mut i32) (i32.const 0)) (table $table 0 funcref)".into();
     let checked = checked(&guest);
     for _ in 0..50 {
-        let finished = run(&checked, &Limits::standard()).unwrap();
+        let finished = run(&checked, &patient()).unwrap();
         assert!(replied(&finished.ending), "{:?}", finished.ending);
     }
 }
 
 #[test]
 fn host_still_serves_after_many_hostile_calls() {
-    let host = PluginHost::new(Limits::standard(), Compiler::Here, None).unwrap();
+    let host = PluginHost::new(patient(), Compiler::Here, None).unwrap();
     let grow = "(loop $more (i32.store8 (i32.mul (memory.grow (i32.const 1)) (i32.const 65536))
         (i32.const 1)) (br $more))";
     let eater = load(&host, &Guest::doing(grow));
@@ -392,9 +381,9 @@ fn host_still_serves_after_many_hostile_calls() {
 
 #[test]
 fn call_for_which_there_is_no_room_is_no_outcome() {
-    let host = PluginHost::new(Limits::standard(), Compiler::Here, None).unwrap();
+    let host = PluginHost::new(patient(), Compiler::Here, None).unwrap();
     let checked = host.check(&Guest::new().bytes()).unwrap();
-    let limits = Limits::standard();
+    let limits = patient();
     let mut living = Vec::new();
     loop {
         let store = store(checked.pre.engine(), Store::describing(&limits), &limits);

@@ -10,7 +10,7 @@ use bursar_ledger::{
 
 use super::guest::Guest;
 use super::mixes::hostile;
-use super::world::{checked, draft, host, origin, replied, run};
+use super::world::{checked, draft, host, origin, patient, replied, run};
 use crate::limits::{
     DECLINE_BYTES_MAX, EXCERPT_CHARS_MAX, LOG_BYTES_MAX, LOG_LINES_MAX, REPLY_BYTES_MAX,
 };
@@ -93,7 +93,7 @@ fn assert_bounded(number: u64, finished: &Finished) {
 fn hostile_guests_end_within_their_bounds_and_leave_the_host_as_it_was() {
     let limits = Limits {
         fuel: FUEL,
-        ..Limits::standard()
+        ..patient()
     };
     let honest = checked(&Guest::new());
     let (mut let_in, mut kinds) = (0, [0; 4]);
@@ -127,7 +127,7 @@ fn hostile_guests_end_within_their_bounds_and_leave_the_host_as_it_was() {
         };
         kinds[kind] += 1;
         assert!(cpu < HANGS, "guest {number} hangs: {cpu:?}");
-        let answered = run(&honest, &Limits::standard()).unwrap();
+        let answered = run(&honest, &patient()).unwrap();
         assert!(
             replied(&answered.ending),
             "after guest {number}: {:?}",

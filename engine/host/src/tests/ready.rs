@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use bursar_ledger::Digest;
 
 use super::guest::Guest;
-use super::world::{draft, origin, replied};
+use super::world::{draft, origin, patient, replied};
 use crate::{Cache, Compiler, Limits, LoadedPlugin, NotReady, PluginHost};
 
 /// The longest that a compiler is waited for.
 const PATIENCE: Duration = Duration::from_mins(2);
 
 fn host_with(compiler: Compiler, cache: Option<Cache>) -> PluginHost {
-    PluginHost::new(Limits::standard(), compiler, cache).unwrap()
+    PluginHost::new(patient(), compiler, cache).unwrap()
 }
 
 fn wake(host: &PluginHost, bytes: &[u8]) -> Result<Arc<LoadedPlugin>, NotReady> {

@@ -4,9 +4,9 @@ use bursar_ledger::{AccountId, CallRequest, Ending, FuelClass, Timestamp, Transc
 use serde_json::{Value, json};
 
 use super::guest::Guest;
-use super::world::{NOW, checked, fault_of, finish};
+use super::world::{NOW, checked, fault_of, finish, patient};
 use crate::teller::Telling;
-use crate::{Checked, Limits, call};
+use crate::{Checked, call};
 
 /// A guest with a schedule that has the name of its action, and replies this.
 fn scheduled(reply: &str, schedule: &Value, action: &Value) -> Checked {
@@ -74,7 +74,7 @@ fn ending(plugin: &Checked) -> Ending {
     // Nothing was asked and told.
     let nothing: Transcript = finish(&Guest::new()).transcript;
     let telling = Telling::new(request, json!({}), FuelClass::Standard, &nothing);
-    let ran = call::repeat(plugin, &Limits::standard(), telling);
+    let ran = call::repeat(plugin, &patient(), telling);
     ran.unwrap().ending
 }
 
