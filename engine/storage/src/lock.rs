@@ -80,6 +80,14 @@ impl FileLock {
     /// Takes the lock of a database file, or says who has it. At the path is a file of ours, or nothing and
     /// one can be made: anything else is refused and left as it is, and no lock stays beside it.
     pub fn acquire(database: &Path) -> Result<Self, StorageError> {
+        Self::acquire_within(database, PATIENCE)
+    }
+
+    /// [`FileLock::acquire`], with so much patience for a process that has the lock and left no note.
+    pub(crate) fn acquire_within(
+        database: &Path,
+        patience: Duration,
+    ) -> Result<Self, StorageError> {
         let database = canonical(database);
         let path = beside(&database, "lock");
         let failed = |source| StorageError::File {
@@ -115,7 +123,7 @@ impl FileLock {
             }
             let owner = read_note(&mut file).map_err(failed)?;
             // Whoever has it without a word is just opening or closing the file.
-            if owner.is_some() || began.elapsed() > PATIENCE {
+            if owner.is_some() || began.elapsed() > patience {
                 return Err(StorageError::Busy {
                     path: database,
                     pid: owner.as_ref().map_or(0, |owner| owner.pid),

@@ -1,5 +1,7 @@
 //! The file and its lock: whose it is, under whichever name, and which files are left alone.
 
+use std::time::Duration;
+
 use super::*;
 use crate::error::StorageError;
 use crate::journal::FileJournal;
@@ -33,13 +35,14 @@ fn whoever_is_just_opening_or_closing_a_file_is_waited_for() {
     let path = folder.path().join("guild.db");
     // Without a note nobody can be asked.
     let held = FileLock::acquire(&path).expect("the lock");
-    let pause = std::time::Duration::from_millis(50);
-    let holder = std::thread::spawn(move || {
-        std::thread::sleep(pause);
+    let impatient = FileLock::acquire_within(&path, Duration::ZERO);
+    assert!(matches!(impatient, Err(StorageError::Busy { pid: 0, .. })));
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| FileLock::acquire_within(&path, Duration::MAX));
         drop(held);
+        let waited = waits.join().expect("it ends");
+        waited.expect("the lock, after a wait");
     });
-    FileLock::acquire(&path).expect("the lock, after a wait");
-    holder.join().expect("it ends");
 }
 
 #[test]
