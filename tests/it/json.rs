@@ -12,6 +12,7 @@ use proptest::test_runner::TestRunner;
 use serde_json::{Map, Value, json};
 
 use crate::described;
+use crate::long;
 use crate::openapi::{filled, operations};
 use crate::support::{GUILD, House, posting};
 
@@ -25,12 +26,12 @@ fn rounds() -> usize {
     cases.and_then(|cases| cases.parse().ok()).unwrap_or(48)
 }
 
-/// The same chances in each run.
+/// The same chances in each run with the same seed.
 struct Dice(TestRunner);
 
 impl Dice {
-    fn new() -> Self {
-        Self(TestRunner::deterministic())
+    fn new(seed: u64) -> Self {
+        Self(long::runner(seed, 0))
     }
 
     fn of<T>(&mut self, strategy: impl Strategy<Value = T>) -> T {
@@ -274,8 +275,13 @@ fn places(value: &Value, is_so: &dyn Fn(&Value) -> bool) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_member_that_stands_twice_is_refused_in_every_body_at_every_depth() {
+    for seed in long::seeds() {
+        check_members_twice(Dice::new(seed)).await;
+    }
+}
+
+async fn check_members_twice(mut dice: Dice) {
     let house = furnished().await;
-    let mut dice = Dice::new();
     for taker in takers() {
         let mut client = client(&house, &taker);
         for round in 0..rounds() {
@@ -302,8 +308,13 @@ async fn a_member_that_stands_twice_is_refused_in_every_body_at_every_depth() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_body_breaks_anything() {
+    for seed in long::seeds() {
+        check_broken_bodies(Dice::new(seed)).await;
+    }
+}
+
+async fn check_broken_bodies(mut dice: Dice) {
     let house = furnished().await;
-    let mut dice = Dice::new();
     for taker in takers().iter().filter(|taker| !taker.is_for_owner) {
         let mut client = client(&house, taker);
         for round in 0..rounds() {
@@ -445,8 +456,13 @@ fn altered(dice: &mut Dice, taker: &Taker, body: &Value) -> Option<Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_meaning_replays_and_another_meaning_never_does() {
+    for seed in long::seeds() {
+        check_meanings(Dice::new(seed)).await;
+    }
+}
+
+async fn check_meanings(mut dice: Dice) {
     let house = furnished().await;
-    let mut dice = Dice::new();
     let (mut same, mut other) = (0, 0);
     for taker in takers().iter().filter(|taker| taker.is_keyed) {
         let mut client = client(&house, taker);

@@ -8,10 +8,11 @@ use std::process::Output;
 use bursar_server::client::{Address, Client};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
-use proptest::test_runner::{Config, RngAlgorithm, TestRunner};
+use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 
 use crate::archive::{bursar, complained, said, text};
+use crate::long;
 use crate::support::{GUILD, Process, audited};
 
 /// A served file with a guild in it, and a folder for lists.
@@ -304,8 +305,10 @@ async fn a_row_that_was_refused_is_issued_once_nothing_is_in_its_way() {
         (refused.status.as_u16(), &*refused.code()),
         (403, "forbidden")
     );
+    let twice = json!({ "list": "x", "rows": [row, row] });
     let rows = vec![row; 1_025];
     for (wrong, pointer) in [
+        (twice, "/rows/1"),
         (json!({ "list": "", "rows": [] }), "/list"),
         (json!({ "list": "x".repeat(65), "rows": [] }), "/list"),
         (json!({ "list": "x", "rows": [] }), "/rows"),
@@ -373,15 +376,16 @@ fn written(rows: &Rows, form: u8) -> String {
 /// was taken, and never more.
 #[test]
 fn lists_however_they_are_edited_never_pay_anybody_twice() {
+    for seed in long::seeds() {
+        edit_lists(long::runner(seed, 0));
+    }
+}
+
+fn edit_lists(mut runner: TestRunner) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let mut lists = runtime.block_on(Lists::new());
-    let cases = 6;
-    let mut runner = TestRunner::new_with_rng(
-        Config::with_cases(cases),
-        proptest::test_runner::TestRng::deterministic_rng(RngAlgorithm::default()),
-    );
     let (mut taken, mut refused) = (0, 0);
-    for case in 0..cases {
+    for case in 0..6 {
         let edits = edits().new_tree(&mut runner).unwrap().current();
         let economy = format!("case-{case}");
         runtime.block_on(lists.open(&format!("/v1/economies/{economy}")));

@@ -20,6 +20,27 @@ fn asked() -> Option<Duration> {
     Some(Duration::from_mins(minutes))
 }
 
+/// Seeds of the cases to try: the first one, and further ones for as long as somebody asks.
+pub(crate) fn seeds() -> impl Iterator<Item = u64> {
+    let until = asked().map(|asked| Instant::now() + asked);
+    let goes_on = move || until.is_some_and(|until| Instant::now() < until);
+    (1_u64..).take_while(move |seed| *seed == 1 || goes_on())
+}
+
+/// A runner that has the same chances in each run.
+pub(crate) fn runner(seed: u64, cases: u32) -> TestRunner {
+    let config = Config {
+        cases,
+        // The seed stands in what is said of a failure.
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let random = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    TestRunner::new_with_rng(config, random)
+}
+
 /// Checks a property on `cases` values, or on so many again and again for as long as somebody asks.
 pub(crate) fn property<S: Strategy>(
     cases: u32,
@@ -28,23 +49,9 @@ pub(crate) fn property<S: Strategy>(
 ) where
     S::Value: Debug,
 {
-    let until = asked().map(|asked| Instant::now() + asked);
-    for seed in 1_u64.. {
-        let config = Config {
-            cases,
-            // The seed stands in what is said of a failure.
-            failure_persistence: None,
-            ..Config::default()
-        };
-        let mut bytes = [0; 32];
-        bytes[..8].copy_from_slice(&seed.to_le_bytes());
-        let random = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
-        let mut runner = TestRunner::new_with_rng(config, random);
-        if let Err(failed) = runner.run(values, &check) {
+    for seed in seeds() {
+        if let Err(failed) = runner(seed, cases).run(values, &check) {
             panic!("with seed {seed}: {failed}");
-        }
-        if until.is_none_or(|until| Instant::now() >= until) {
-            return;
         }
     }
 }
