@@ -2,12 +2,17 @@
 
 use std::fs::Permissions;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, prlimit};
+use bursar_server::{clock, http::render};
+use bursar_storage::{Reading, TimeSource, set_clock_of_file};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process_group, prlimit};
 use serde_json::json;
 
+use crate::patience::PATIENCE;
 use crate::support::{GUILD, Process, binary};
 
 /// How things stand when a block is run.
@@ -115,6 +120,20 @@ impl Night {
         std::fs::write(self.folder.path().join("newer.db"), bytes).unwrap();
     }
 
+    /// A copy of the file as a machine leaves it whose clock is a year ahead.
+    fn make_ahead(&self) {
+        let ahead = self.folder.path().join("ahead.db");
+        std::fs::copy(self.file(), &ahead).unwrap();
+        let year = Duration::from_hours(365 * 24);
+        let now = clock::system().read();
+        let machine = TimeSource::new("a machine that is ahead", move || Reading {
+            wall: now.wall + year,
+            ..now
+        });
+        let set = set_clock_of_file(&ahead, &machine, render).unwrap();
+        assert!(set.set);
+    }
+
     /// Brings about how things are to stand.
     async fn stand(&mut self, standing: Standing) {
         match standing {
@@ -163,7 +182,7 @@ impl Night {
     async fn ready(&self, status: u16) {
         let mut client = self.server.as_ref().unwrap().client("");
         while client.get("/readyz").await.unwrap().status != status {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
@@ -181,12 +200,21 @@ impl Night {
                 "URL",
                 format!("http://{}", url.map_or("", |url| url.as_str())),
             )
-            .stdin(Stdio::null());
-        let ran = tokio::task::spawn_blocking(move || shell.output().unwrap()).await;
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0);
+        let shell = shell.spawn().unwrap();
+        let group = Pid::from_child(&shell);
+        let ran = tokio::task::spawn_blocking(move || shell.wait_with_output().unwrap());
+        let line = block.line;
+        let Ok(ran) = tokio::time::timeout(PATIENCE, ran).await else {
+            kill_process_group(group, Signal::KILL).unwrap();
+            panic!("line {line} does not come to its end");
+        };
         let ran = ran.unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let (said, complained) = (text(&ran.stdout), text(&ran.stderr));
-        let line = block.line;
         assert!(ran.status.success(), "line {line}:\n{said}\n{complained}");
     }
 }
@@ -200,6 +228,9 @@ async fn every_step_of_the_operators_hour_works() {
         night.stand(block.standing).await;
         if block.script.contains("newer.db") {
             night.make_newer();
+        }
+        if block.script.contains("ahead.db") {
+            night.make_ahead();
         }
         night.run(block).await;
     }
