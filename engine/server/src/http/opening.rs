@@ -1,6 +1,6 @@
 //! Opening balances out of lists, in portions: what `bursar import --balances` asks of a file's owner.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Json as Answer;
 use axum::body::Body;
@@ -277,7 +277,12 @@ fn check(body: &OpeningBody, now: Timestamp) -> Result<(), Problem> {
         let detail = format!("1 to {OPENING_ROWS_MAX} rows");
         return Err(Problem::malformed("/rows", detail));
     }
+    let mut seen = BTreeSet::new();
     for (place, row) in body.rows.iter().enumerate() {
+        if !seen.insert((&row.account, &row.asset)) {
+            let detail = format!("`{}` stands twice with {}", row.account, row.asset);
+            return Err(Problem::malformed(&format!("/rows/{place}"), detail));
+        }
         let within = |problem: Problem| problem.within(&format!("/rows/{place}"));
         check_text("/memo", row.memo.as_ref(), MEMO_CHARS_MAX).map_err(within)?;
         check_effective(row.effective_at, now).map_err(within)?;
