@@ -34,7 +34,7 @@ CRATE = "engine/ledger"
 DECIDING = [
     "decide.rs", "decide/*.rs", "books.rs", "books/*.rs", "draft.rs", "draft/*.rs", "scratch.rs", "proposal.rs",
     "plugin.rs", "schedule.rs", "amount.rs", "account.rs", "hold.rs", "draw.rs", "fact.rs", "key_limits.rs",
-    "movement.rs", "economy.rs", "quota.rs", "call.rs",
+    "movement.rs", "economy.rs", "quota.rs", "call.rs", "account_limits.rs",
 ]  # fmt: skip
 
 RELATIONS = {
