@@ -12,10 +12,10 @@ use bursar_server::clock;
 use bursar_server::http::render;
 use bursar_storage::{Answer, FileLock, Reply, Request, Storage, Submission};
 use proptest::prelude::*;
-use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::long;
 use crate::support::audited;
 
 /// Accounts of a history; each begins with [`PURSE`].
@@ -224,13 +224,8 @@ impl Seen {
 #[test]
 fn any_interleaving_gives_each_key_one_answer() {
     let cases = ProptestConfig::default().cases / 8;
-    let config = ProptestConfig {
-        cases,
-        source_file: Some(file!()),
-        ..ProptestConfig::default()
-    };
     let seen = RefCell::new(Seen::default());
-    let ran = TestRunner::new(config).run(&asks(), |history| {
+    let ran = long::runner(1, cases).run(&asks(), |history| {
         let replies = check_history(&history)?;
         seen.borrow_mut().count(&replies);
         Ok(())
