@@ -46,4 +46,4 @@ pub use limits::{Limits, UPLOAD_BYTES_MAX, WORKERS_MAX};
 pub use manifest::{Action, Manifest, ManifestSchedule, Odds, Stake};
 pub use plugin::{Attempted, LoadedPlugin, PluginHost};
 pub use report::{Finding, NotReady, Place, Report};
-pub use schema::SchemaError;
+pub use schema::{Named, NamedValue, SchemaError};

@@ -18,7 +18,7 @@ use crate::limits::{
     ACTIONS_MAX, ARGUMENTS_BYTES_MAX, MANIFEST_BYTES_MAX, ODDS_MAX, REPLY_BYTES_MAX, TEXT_CHARS_MAX,
 };
 use crate::report::{Finding, Findings, Report};
-use crate::schema::{Patterns, Place, Schema, SchemaError, check_kept};
+use crate::schema::{NamedValue, Patterns, Place, Schema, SchemaError, check_kept};
 use crate::text::excerpt;
 
 /// An action that a plugin offers.
@@ -357,6 +357,14 @@ impl Manifest {
     pub fn check_configuration(&self, config: &Value) -> Result<(), SchemaError> {
         self.schemas.as_ref().map_or(Ok(()), |schemas| {
             schemas.configuration.check(config, DOCUMENT_BYTES_MAX)
+        })
+    }
+
+    /// Checks a configuration in the same way, and lists the accounts, assets and amounts that it names, each
+    /// value once: those with `format: account`, `asset` or `amount`, names of members included.
+    pub fn named_in_configuration(&self, config: &Value) -> Result<Vec<NamedValue>, SchemaError> {
+        self.schemas.as_ref().map_or(Ok(Vec::new()), |schemas| {
+            schemas.configuration.list(config, DOCUMENT_BYTES_MAX)
         })
     }
 

@@ -12,6 +12,7 @@ mod compile;
 mod dialect;
 mod error;
 mod evaluate;
+mod format;
 mod measure;
 mod number;
 mod parts;
@@ -26,6 +27,7 @@ pub(crate) use self::compile::Place;
 pub(crate) use self::dialect::KEYWORDS;
 pub use self::error::SchemaError;
 use self::evaluate::Evaluation;
+pub use self::format::{Named, NamedValue};
 use self::parts::Parts;
 pub(crate) use self::pattern::Patterns;
 use self::steps::Steps;
@@ -56,18 +58,33 @@ impl Schema {
         self.steps_of(value).1
     }
 
+    /// Checks a value in the same way, and lists the accounts, assets and amounts that it names.
+    pub(crate) fn list(
+        &self,
+        value: &Value,
+        bytes_max: usize,
+    ) -> Result<Vec<NamedValue>, SchemaError> {
+        check_kept(value, bytes_max)?;
+        let mut steps = Steps::new(SCHEMA_STEPS_MAX);
+        let listed = Evaluation::list(&self.parts, value, &mut steps);
+        listed.map_err(|error| error.unwrap_or_else(too_long))
+    }
+
     /// The steps that checking a value takes, and what comes of it.
     pub(crate) fn steps_of(&self, value: &Value) -> (usize, Result<(), SchemaError>) {
         let mut steps = Steps::new(SCHEMA_STEPS_MAX);
         let checked = Evaluation::run(&self.parts, value, &mut steps);
-        let too_long = || SchemaError {
-            pointer: String::new(),
-            message: format!(
-                "checking this takes more than {SCHEMA_STEPS_MAX} steps: send fewer values"
-            ),
-        };
         let checked = checked.map_err(|error| error.unwrap_or_else(too_long));
         (SCHEMA_STEPS_MAX - steps.left(), checked)
+    }
+}
+
+fn too_long() -> SchemaError {
+    SchemaError {
+        pointer: String::new(),
+        message: format!(
+            "checking this takes more than {SCHEMA_STEPS_MAX} steps: send fewer values"
+        ),
     }
 }
 

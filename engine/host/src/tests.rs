@@ -19,6 +19,7 @@ mod manifests;
 mod mixed;
 mod mixes;
 mod mutants;
+mod named;
 mod prices;
 mod ready;
 mod requests;

@@ -7,6 +7,7 @@ use serde_json::{Map, Number, Value};
 
 use super::dialect::{DRAFT, KEYWORDS, hint_for};
 use super::error::{Path, shown};
+use super::format::Format;
 use super::measure::measure;
 use super::parts::{
     ArrayCheck, Check, Combination, Members, NumberCheck, ObjectCheck, Part, PartId, Parts,
@@ -129,10 +130,11 @@ impl Builder<'_> {
 
     fn checks(&mut self, schema: Keywords<'_>) -> Vec<Check> {
         self.keywords(schema);
-        self.annotations(schema);
+        let format = self.annotations(schema);
         // What is cheap comes first, and what gives the plainest message.
         let mut checks = Vec::new();
         checks.extend(self.types(schema).map(Check::Type));
+        checks.extend(format.map(Check::Format));
         checks.extend(self.values(schema));
         self.numbers(schema, &mut checks);
         self.texts(schema, &mut checks);
@@ -153,8 +155,9 @@ impl Builder<'_> {
         }
     }
 
-    /// Checks the keywords that are for people and forms, and are never held against a value.
-    fn annotations(&mut self, schema: Keywords<'_>) {
+    /// Checks the keywords that are for people and forms, and are never held against a value. The formats of
+    /// names alone are.
+    fn annotations(&mut self, schema: Keywords<'_>) -> Option<Format> {
         for keyword in ["$comment", "title", "description"] {
             self.typed(schema, keyword, "a text", Value::as_str);
         }
@@ -162,9 +165,8 @@ impl Builder<'_> {
             self.typed(schema, keyword, "true or false", Value::as_bool);
         }
         self.typed(schema, "examples", "a list", Value::as_array);
-        if let Some(format) = self.typed(schema, "format", "a text", Value::as_str)
-            && format.len() > FORMAT_BYTES_MAX
-        {
+        let format = self.typed(schema, "format", "a text", Value::as_str);
+        if format.is_some_and(|format| format.len() > FORMAT_BYTES_MAX) {
             let message = format!("a format has at most {FORMAT_BYTES_MAX} bytes");
             let hint = "a format is a word such as `date`, for people and forms";
             self.wrong(&schema.at.member("format"), &message, hint);
@@ -183,6 +185,7 @@ impl Builder<'_> {
         } else {
             self.typed(schema, "$defs", "an object of schemas", Value::as_object);
         }
+        format.and_then(Format::by_name)
     }
 
     /// The value of a keyword, if it is there and of its type.

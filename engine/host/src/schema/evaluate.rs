@@ -1,5 +1,6 @@
 //! A value held against a schema: each part of the schema once for each value that it speaks of, and every
-//! step counted. Nothing is collected: the first thing that does not fit ends the check.
+//! step counted. No misfit is collected: the first thing that does not fit ends the check. What fits may be
+//! asked for the accounts, assets and amounts that it names.
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
@@ -7,12 +8,13 @@ use std::collections::HashSet;
 use serde_json::{Map, Number, Value};
 
 use super::error::{Path, SchemaError, shown};
+use super::format::{Format, NamedValue};
 use super::number;
 use super::parts::{
     ArrayCheck, Check, Combination, Members, NumberCheck, ObjectCheck, Part, PartId, Parts,
     TextCheck,
 };
-use super::steps::{Steps, Stop, of_lookup, of_text};
+use super::steps::{Steps, Stop, of_lookup, of_memory, of_text};
 use crate::text::excerpt;
 
 type Fit = Result<(), Stop>;
@@ -24,6 +26,8 @@ pub(super) struct Evaluation<'a> {
     /// The number of alternatives that are being tried, in which a misfit is no error.
     tries: usize,
     error: Option<SchemaError>,
+    /// The values of a format that were seen, where they are asked for.
+    named: Option<Vec<NamedValue>>,
 }
 
 impl<'a> Evaluation<'a> {
@@ -33,14 +37,36 @@ impl<'a> Evaluation<'a> {
         value: &Value,
         steps: &'a mut Steps,
     ) -> Result<(), Option<SchemaError>> {
-        let mut evaluation = Self {
+        let mut evaluation = Self::new(parts, steps);
+        let fits = evaluation.part(parts.root, value, &Path::TOP);
+        fits.map_err(|_| evaluation.error)
+    }
+
+    /// Checks a value, and lists what it names: each value with a format, in their order.
+    pub(super) fn list(
+        parts: &'a Parts,
+        value: &Value,
+        steps: &'a mut Steps,
+    ) -> Result<Vec<NamedValue>, Option<SchemaError>> {
+        let mut evaluation = Self::new(parts, steps);
+        evaluation.named = Some(Vec::new());
+        let fits = evaluation.part(parts.root, value, &Path::TOP);
+        fits.map_err(|_| evaluation.error)?;
+        // Several parts of a schema may speak of one value.
+        let mut listed = evaluation.named.unwrap_or_default();
+        let mut seen = HashSet::with_capacity(listed.len());
+        listed.retain(|value| seen.insert(value.clone()));
+        Ok(listed)
+    }
+
+    fn new(parts: &'a Parts, steps: &'a mut Steps) -> Self {
+        Self {
             parts,
             steps,
             tries: 0,
             error: None,
-        };
-        let fits = evaluation.part(parts.root, value, &Path::TOP);
-        fits.map_err(|_| evaluation.error)
+            named: None,
+        }
     }
 
     fn misfit(&mut self, path: &Path<'_>, message: impl FnOnce() -> String) -> Fit {
@@ -73,11 +99,17 @@ impl<'a> Evaluation<'a> {
         }
     }
 
-    /// Tells whether a value fits an alternative.
+    /// Tells whether a value fits an alternative. One that it does not fit says nothing of it.
     fn fits(&mut self, id: PartId, value: &Value, path: &Path<'_>) -> Result<bool, Stop> {
+        let before = self.named.as_ref().map_or(0, Vec::len);
         self.tries += 1;
         let fits = self.part(id, value, path);
         self.tries -= 1;
+        if fits.is_err()
+            && let Some(named) = &mut self.named
+        {
+            named.truncate(before);
+        }
         match fits {
             Ok(()) => Ok(true),
             Err(Stop::Misfit) => Ok(false),
@@ -96,6 +128,7 @@ impl<'a> Evaluation<'a> {
                 let same = self.same(only, value)?;
                 self.unless(same, path, || format!("{} was expected", shown(only)))
             }
+            Check::Format(format) => self.format(*format, value, path),
             // What is asked of another type than the value's asks nothing.
             Check::Number(check) => match value {
                 Value::Number(number) => self.number(check, number, path),
@@ -115,6 +148,28 @@ impl<'a> Evaluation<'a> {
             },
             Check::Combination(combination) => self.combination(combination, value, path),
         }
+    }
+
+    fn format(&mut self, format: Format, value: &Value, path: &Path<'_>) -> Fit {
+        self.steps.take(value.as_str().map_or(1, of_text))?;
+        let named = match format.read(value) {
+            Ok(named) => named,
+            Err(error) => {
+                return self.misfit(path, || {
+                    format!("{} is not {}: {error}", shown(value), format.what())
+                });
+            }
+        };
+        if let Some(named) = named
+            && let Some(list) = &mut self.named
+        {
+            let pointer = path.pointer();
+            // Other steps take time, and these take memory.
+            let bytes = size_of::<NamedValue>() + pointer.len();
+            self.steps.take(of_memory(bytes))?;
+            list.push(NamedValue { pointer, named });
+        }
+        Ok(())
     }
 
     fn one_of_these(&mut self, values: &[Value], value: &Value, path: &Path<'_>) -> Fit {
@@ -259,7 +314,7 @@ impl<'a> Evaluation<'a> {
             ObjectCheck::PropertyNames(part) => {
                 for name in members.keys() {
                     self.steps.take(of_text(name))?;
-                    self.part(*part, &Value::String(name.clone()), path)?;
+                    self.part(*part, &Value::String(name.clone()), &path.member(name))?;
                 }
                 Ok(())
             }
@@ -315,12 +370,15 @@ impl<'a> Evaluation<'a> {
                 .iter()
                 .try_for_each(|part| self.part(*part, value, path)),
             Combination::AnyOf(parts) => {
+                let mut fits = false;
                 for part in parts {
-                    if self.fits(*part, value, path)? {
-                        return Ok(());
+                    fits |= self.fits(*part, value, path)?;
+                    // Each alternative that fits may say what the value names.
+                    if fits && self.named.is_none() {
+                        break;
                     }
                 }
-                self.misfit(path, || {
+                self.unless(fits, path, || {
                     format!("{} fits none of the alternatives", shown(value))
                 })
             }

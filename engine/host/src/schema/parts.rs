@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Number, Value};
 
+use super::format::Format;
 use super::number::{is_whole, values_in};
 use super::pattern::Pattern;
 use super::steps::of_text;
@@ -38,6 +39,7 @@ pub(super) enum Check {
     Type(TypeSet),
     Enum(Vec<Value>),
     Const(Value),
+    Format(Format),
     Number(NumberCheck),
     Text(TextCheck),
     Array(ArrayCheck),
@@ -176,6 +178,7 @@ impl Check {
             | Self::Type(_)
             | Self::Enum(_)
             | Self::Const(_)
+            | Self::Format(_)
             | Self::Number(_)
             | Self::Text(_) => {}
         }
@@ -205,6 +208,7 @@ impl Check {
                 | ObjectCheck::PropertyNames(_),
             )
             | Self::Type(_)
+            | Self::Format(_)
             | Self::Number(_)
             | Self::Text(_)
             | Self::Array(_)

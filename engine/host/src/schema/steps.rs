@@ -42,6 +42,11 @@ pub(super) fn of_text(text: &str) -> usize {
     1 + text.len() / 64
 }
 
+/// Steps to keep so many bytes until the end of the check: memory is dearer than time.
+pub(super) fn of_memory(bytes: usize) -> usize {
+    1 + bytes / 8
+}
+
 /// Steps to find a name in a sorted list: a comparison for each halving.
 pub(super) fn of_lookup(name: &str, among: usize) -> usize {
     let halvings = among.checked_ilog2().unwrap_or(0) as usize;
