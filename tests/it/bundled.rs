@@ -51,8 +51,26 @@ async fn every_bundled_plugin_installs_by_name_and_says_what_it_is() {
         let keeps = !["coinflip", "dice", "slots"].contains(&name);
         let state_bytes = keeps.then_some(16 << 20);
         assert_eq!(plugin["grants"]["state_bytes"].as_u64(), state_bytes);
+        // Strict validators refuse a schema with a format that they do not know.
+        let mut formats = BTreeSet::new();
+        collect_formats(&plugin["manifest"], &mut formats);
+        let known = ["account", "amount", "asset"].into();
+        assert!(formats.is_subset(&known), "{name}: {formats:?}");
     }
     house.close().await;
+}
+
+/// All formats of a manifest's schemas.
+fn collect_formats<'v>(value: &'v Value, formats: &mut BTreeSet<&'v str>) {
+    formats.extend(value["format"].as_str());
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| collect_formats(item, formats)),
+        Value::Object(members) => {
+            let values = members.values();
+            values.for_each(|value| collect_formats(value, formats));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

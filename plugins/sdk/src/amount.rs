@@ -136,7 +136,12 @@ impl JsonSchema for Amount {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "integer", "minimum": 1, "maximum": AMOUNT_MAX })
+        json_schema!({
+            "type": "integer",
+            "format": "amount",
+            "minimum": 1,
+            "maximum": AMOUNT_MAX,
+        })
     }
 }
 

@@ -81,6 +81,7 @@ mod key;
 mod names;
 mod open;
 mod rest;
+mod schema;
 mod stakes;
 
 pub use amount::{Amount, AmountError};
@@ -101,6 +102,8 @@ pub use glue::{Fuel, HoldRule, Missed, Odds, OnExpiry, ScheduleInfo, Stake};
 
 #[doc(hidden)]
 pub use glue::{ActionInfo, Manifest, Permissions, answer, handle, run_schedule, scheduled};
+#[doc(hidden)]
+pub use schema::schema_of;
 #[doc(hidden)]
 pub use schemars;
 #[doc(hidden)]
@@ -255,10 +258,10 @@ macro_rules! plugin {
                     actions: vec![$($crate::ActionInfo {
                         name: stringify!($action),
                         description: $does,
-                        arguments: $crate::schemars::schema_for!($arguments),
-                        reply: $crate::schemars::schema_for!($reply),
+                        arguments: $crate::schema_of::<$arguments>(),
+                        reply: $crate::schema_of::<$reply>(),
                     }),+],
-                    configuration: $crate::schemars::schema_for!($config),
+                    configuration: $crate::schema_of::<$config>(),
                     permissions: $crate::Permissions::default()
                         $($(.$right($crate::__permission!($right $granted)))*)?,
                     holds: [$($((stringify!($hold), $crate::HoldRule {

@@ -13,6 +13,12 @@ const NAME_CHARS_MAX: usize = 128;
 const SEGMENTS_MAX: usize = 4;
 /// Characters in a segment.
 const SEGMENT_CHARS_MAX: usize = 64;
+/// The pattern of an asset's name, by which maps of them are known.
+pub(crate) const ASSET_PATTERN: &str =
+    "^[a-z0-9][a-z0-9._-]{0,63}(:[a-z0-9][a-z0-9._-]{0,63}){0,3}$";
+/// The pattern of an account's name.
+pub(crate) const ACCOUNT_PATTERN: &str =
+    "^(issuer:)?[a-z0-9][a-z0-9._-]{0,63}(:[a-z0-9][a-z0-9._-]{0,63}){0,3}$";
 /// Characters of a wrong name that a message repeats.
 const SHOWN_CHARS_MAX: usize = 64;
 
@@ -77,7 +83,10 @@ const fn is_account(name: &str) -> bool {
 
 /// Declares a name: a text that only its own rule can make.
 macro_rules! name {
-    ($(#[$doc:meta])* $name:ident, $what:literal, $is_one:ident, $example:literal) => {
+    (
+        $(#[$doc:meta])*
+        $name:ident, $what:literal, $is_one:ident, $pattern:ident, $chars_max:expr, $example:literal
+    ) => {
         $(#[$doc])*
         ///
         /// One to four segments joined by colons, 128 characters at most; a segment is 1 to 64 of
@@ -148,8 +157,9 @@ macro_rules! name {
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
                 json_schema!({
                     "type": "string",
-                    "pattern": "^[a-z0-9][a-z0-9._-]{0,63}(:[a-z0-9][a-z0-9._-]{0,63}){0,3}$",
-                    "maxLength": NAME_CHARS_MAX,
+                    "format": $what,
+                    "pattern": $pattern,
+                    "maxLength": $chars_max,
                     "examples": [$example],
                 })
             }
@@ -159,12 +169,14 @@ macro_rules! name {
 
 name! {
     /// An account, such as `user:81384788765712384` or `plugin:shop:till`.
-    Account, "account", is_account, "user:81384788765712384"
+    // An issuer's name is its asset's with a word before it.
+    Account, "account", is_account, ACCOUNT_PATTERN, "issuer:".len() + NAME_CHARS_MAX,
+    "user:81384788765712384"
 }
 
 name! {
     /// An asset, such as `coin` or `item:potion`.
-    Asset, "asset", is_asset, "item:potion"
+    Asset, "asset", is_asset, ASSET_PATTERN, NAME_CHARS_MAX, "item:potion"
 }
 
 #[cfg(test)]

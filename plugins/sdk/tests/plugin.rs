@@ -45,7 +45,9 @@ fn answer_pay(arguments: &str) -> Result<String, Decline> {
 #[test]
 fn the_manifest_has_the_fields_of_the_contract_and_no_other() {
     let manifest: Value = serde_json::from_str(&Component::describe()).expect("JSON");
-    let amount = json!({"type": "integer", "minimum": 1, "maximum": 9_007_199_254_740_991_u64});
+    let amount = json!({
+        "type": "integer", "format": "amount", "minimum": 1, "maximum": 9_007_199_254_740_991_u64,
+    });
     let schema = "https://json-schema.org/draft/2020-12/schema";
     let object = |title: &str, closed: bool| {
         let mut object = json!({
