@@ -99,7 +99,7 @@ pub use movement::{Movement, Posting, Postings, PostingsError};
 pub use patch::Patch;
 pub use plugin::{
     Caps, Component, ComponentChoice, FuelClass, GrantChoice, Grants, HoldRule, HoldRules,
-    Installation, Plugin, PluginPatch,
+    Installation, Need, Plugin, PluginPatch,
 };
 pub use quota::{Quota, QuotaPatch, QuotaTooHigh, Quotas, UnknownQuota};
 pub use rejection::{Class, Rejection, RejectionKind, Retry};

@@ -7,7 +7,7 @@ use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::amount::Limit;
+use crate::amount::{Amount, Limit};
 use crate::digest::Digest;
 use crate::hold::OnExpiry;
 use crate::id::{AccountId, AssetId};
@@ -267,6 +267,17 @@ pub(crate) fn entry_bytes(key: &str, value: Option<&Arc<str>>) -> usize {
     value.map_or(0, |value| key.len().saturating_add(value.len()))
 }
 
+/// A balance that a plugin says it needs, such as a bankroll: below it, calls will decline.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Need {
+    /// Whose balance.
+    pub account: AccountId,
+    /// In which asset.
+    pub asset: AssetId,
+    /// The least that is to be available.
+    pub at_least: Amount,
+}
+
 /// How a plugin is installed: what an operator has said, and what the component brings along.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Installation {
@@ -289,6 +300,9 @@ pub struct Installation {
     /// Whether a newer version takes its place by itself, if it asks for no more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub follow: bool,
+    /// What the component needs with this configuration, as it said when that was checked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<Need>,
 }
 
 impl Plugin {
@@ -346,12 +360,17 @@ pub struct PluginPatch {
     /// if it is followed and the new one asks for no more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub follows: Option<Digest>,
-    /// The version of the installation that was looked at before: one that was set since is not followed.
+    /// The version of the installation that was looked at before: one that was set since is not followed,
+    /// and does not take what was held against the configuration of then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub as_of: Option<u64>,
     /// The component against whose schema the configuration was held, if no other one is said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checked_against: Option<Digest>,
+    /// What the component needs with the configuration, as its own check said; nothing where another
+    /// component or configuration comes without.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<Need>,
 }
 
 /// A component, with what its manifest asks for.

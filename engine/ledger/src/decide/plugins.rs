@@ -11,7 +11,8 @@ use crate::decision::{Change, Decision};
 use crate::digest::Digest;
 use crate::id::{AccountId, PluginId};
 use crate::plugin::{
-    Component, ComponentChoice, GrantChoice, Grants, HoldRules, Installation, Plugin, PluginPatch,
+    Component, ComponentChoice, GrantChoice, Grants, HoldRules, Installation, Need, Plugin,
+    PluginPatch,
 };
 use crate::quota::Quota;
 use crate::rejection::Rejection;
@@ -55,14 +56,7 @@ pub(super) fn set_plugin(
             });
         }
     };
-    // What a configuration was held against must be what it is for.
-    if let (None, Some(checked)) = (&patch.component, patch.checked_against)
-        && checked != component
-    {
-        return Err(Rejection::PluginChanged {
-            plugin: plugin.clone(),
-        });
-    }
+    check_as_seen(plugin, patch, found, component)?;
     // Grants and the switch belong to the component that they were given to.
     let kept = present.filter(|_| !renewed || patch.follows.is_some());
     let grants = granted(patch, &requested, kept.map(|present| &present.grants))?;
@@ -88,6 +82,7 @@ pub(super) fn set_plugin(
         holds,
         schedules,
         follow,
+        needs: needed(patch, present),
     };
     if present == Some(&installation) {
         return Ok(Verdict::Unchanged);
@@ -107,6 +102,38 @@ pub(super) fn set_plugin(
         changes,
         creates,
     )))
+}
+
+/// What a configuration was held against must be what it is for; and a component must find the
+/// configuration that was held against it.
+fn check_as_seen(
+    plugin: &PluginId,
+    patch: &PluginPatch,
+    found: Option<&Arc<Plugin>>,
+    component: Digest,
+) -> Result<(), Rejection> {
+    let checked = patch.checked_against.filter(|_| patch.component.is_none());
+    let as_checked = checked.is_none_or(|checked| checked == component);
+    // One that follows has been held against what it looked at.
+    let looked_at = patch.as_of.filter(|_| patch.follows.is_none());
+    let as_seen =
+        looked_at.is_none_or(|version| found.is_some_and(|found| found.version == version));
+    if as_checked && as_seen {
+        return Ok(());
+    }
+    Err(Rejection::PluginChanged {
+        plugin: plugin.clone(),
+    })
+}
+
+/// What the component needs with the configuration, where neither stays as it is.
+fn needed(patch: &PluginPatch, present: Option<&Installation>) -> Vec<Need> {
+    match present {
+        Some(present) if patch.component.is_none() && patch.config.is_none() => {
+            present.needs.clone()
+        }
+        Some(_) | None => patch.needs.clone(),
+    }
 }
 
 fn configured(patch: &PluginPatch, present: Option<&Installation>) -> Arc<Value> {

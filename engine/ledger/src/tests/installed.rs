@@ -265,6 +265,41 @@ fn a_configuration_is_for_the_component_that_it_was_held_against() {
 }
 
 #[test]
+fn a_component_is_for_the_configuration_that_was_held_against_it() {
+    check_bank(
+        "plugin bank config={\"rate\":2}
+         plugin bank component=b as_of=6
+         plugin bank component=b as_of=8",
+        &expect![[r#"
+            plugin bank config={"rate":2}: changed
+            plugin bank component=b as_of=6: the plugin `bank` was changed a moment ago: look at it, and ask again
+            plugin bank component=b as_of=8: changed
+        "#]],
+    );
+}
+
+#[test]
+fn needs_are_those_of_the_component_with_its_configuration() {
+    let mut world = World::after(&format!(
+        "{BANK}
+         plugin bank config={{\"rate\":2}} needs=plugin:bank/coin/50"
+    ));
+    let needs = |world: &World| {
+        let bank = world.books.plugin(&id("bank")).expect("it is installed");
+        bank.installation.needs.len()
+    };
+    assert_eq!(needs(&world), 1);
+    world.run("plugin bank enabled=false");
+    assert_eq!(needs(&world), 1, "neither has changed");
+    world.run("plugin bank component=b");
+    assert_eq!(needs(&world), 0);
+    world.run("roll_back bank");
+    assert_eq!(needs(&world), 1);
+    world.run("plugin bank config={\"rate\":3}");
+    assert_eq!(needs(&world), 0);
+}
+
+#[test]
 fn a_newer_version_follows_if_it_may_and_asks_for_no_more() {
     check_bank(
         "plugin bank component=b follows=a

@@ -10,9 +10,10 @@ use crate::{
     AMOUNT_MAX, AccountId, AccountPatch, AccountStatus, Amount, Ask, AssetId, AssetKind,
     AssetPatch, Authority, BatchRequest, CaptureRequest, ComponentChoice, Digest, EconomyStatus,
     Force, FuelClass, GrantChoice, Grants, HoldEnd, HoldId, HoldRequest, HoldRule, IssueRequest,
-    KeyMode, KeyPatch, Limit, LimitsPatch, Missed, OnExpiry, Patch, PluginId, PluginPatch, Posting,
-    Postings, Quota, QuotaPatch, ReversalRequest, ScheduleRule, Scope, Scopes, SpendLimit, Times,
-    Timestamp, TransferCap, TransferId, TransferRequest, Transfers, WebhookPatch, WebhookUrl,
+    KeyMode, KeyPatch, Limit, LimitsPatch, Missed, Need, OnExpiry, Patch, PluginId, PluginPatch,
+    Posting, Postings, Quota, QuotaPatch, ReversalRequest, ScheduleRule, Scope, Scopes, SpendLimit,
+    Times, Timestamp, TransferCap, TransferId, TransferRequest, Transfers, WebhookPatch,
+    WebhookUrl,
 };
 
 use super::script::call_id;
@@ -140,6 +141,7 @@ impl<'a> Words<'a> {
             checked_against: self
                 .named("checked")
                 .map(|name| Digest::of(name.as_bytes())),
+            needs: list(self.named("needs")).map(need).collect(),
         }
     }
 
@@ -410,6 +412,16 @@ fn hold_rule(text: &str) -> (String, HoldRule) {
         },
     };
     (parts[0].into(), rule)
+}
+
+/// `plugin:bank/coin/50`: a balance that a plugin needs.
+fn need(text: &str) -> Need {
+    let parts: Vec<&str> = text.split('/').collect();
+    Need {
+        account: id(parts[0]),
+        asset: id(parts[1]),
+        at_least: amount(parts[2]),
+    }
 }
 
 /// `draw/60/skip`: due each so many seconds, and what becomes of due times that were missed.

@@ -170,6 +170,7 @@ async fn prepare(
         follows: None,
         as_of: None,
         checked_against: None,
+        needs: Vec::new(),
     };
     let impossible = |times: &&Times| !times.are_possible();
     if patch.schedules.values().any(|times| impossible(&times)) {
