@@ -240,8 +240,8 @@ fn refused_components() -> Vec<Vec<u8>> {
         "(component)",
         r#"(component (import "wasi:cli/run@0.2.6" (instance)) (import "evil:door/way" (instance)))"#,
         r#"(component
-            (import "bursar:plugin/cal@0.1.0" (instance))
-            (import "bursar:plugin/call@0.1.0" (instance
+            (import "bursar:plugin/cal@0.2.0" (instance))
+            (import "bursar:plugin/call@0.2.0" (instance
                 (export "now" (func (result s64)))
                 (export "colour" (func)))))"#,
         "(component (core module (func (result i32) i64.const 0)))",

@@ -50,7 +50,7 @@ fn component(manifest: &Value) -> Vec<u8> {
       (func (param "arguments" string) (result (result string (error $named))))))
   (instance $handler (instantiate $names (with "decline" (type $decline'))
     (with "describe" (func $describe)) (with "handle" (func $handle))))
-  (export "bursar:plugin/handler@0.1.0" (instance $handler)))"#
+  (export "bursar:plugin/handler@0.2.0" (instance $handler)))"#
     );
     wat::parse_str(text).unwrap()
 }

@@ -22,8 +22,8 @@ async fn a_refusal_says_place_types_and_the_nearest_name() {
     let (house, _) = House::with_guild(1).await;
     let strange = wat::parse_str(
         r#"(component
-            (import "bursar:plugin/cal@0.1.0" (instance))
-            (import "bursar:plugin/call@0.1.0" (instance
+            (import "bursar:plugin/cal@0.2.0" (instance))
+            (import "bursar:plugin/call@0.2.0" (instance
                 (export "now" (func (result s64)))
                 (export "colour" (func)))))"#,
     );
@@ -33,7 +33,7 @@ async fn a_refusal_says_place_types_and_the_nearest_name() {
         (422, "component_refused".into())
     );
     let findings = refused.json()["findings"].clone();
-    assert_eq!(findings[0]["nearest"], "bursar:plugin/call@0.1.0");
+    assert_eq!(findings[0]["nearest"], "bursar:plugin/call@0.2.0");
     assert_eq!(findings[1]["code"], "function_differs");
     assert_eq!(findings[1]["expected"], "now: func() -> u64;");
     assert_eq!(findings[1]["found"], "now: func() -> s64;");

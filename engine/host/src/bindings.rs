@@ -19,3 +19,28 @@ pub(crate) mod schedules {
         world: "schedules",
     });
 }
+
+/// What a plugin exports beside that checks its own configuration.
+pub(crate) mod configured {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "configured",
+    });
+}
+
+/// The first version of the contract. Its words are those of the present one.
+pub(crate) mod first {
+    wasmtime::component::bindgen!({
+        path: "../../wit/0.1.0",
+        world: "plugin",
+        imports: { default: trappable },
+        with: { "bursar:plugin/types@0.1.0": crate::bindings::bursar::plugin::types },
+    });
+
+    pub(crate) mod schedules {
+        wasmtime::component::bindgen!({
+            path: "../../wit/0.1.0",
+            world: "schedules",
+        });
+    }
+}

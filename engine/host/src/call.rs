@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use bursar_ledger::{
-    CallRequest, CallResult, Digest, Draft, DrawOrigin, Ending, Timestamp, Transcript,
-    check_document, read_strictly,
+    CallRequest, CallResult, Digest, Draft, DrawOrigin, Ending, Transcript, check_document,
+    read_strictly,
 };
 use serde_json::Value;
 use wasmtime::{Result, Store, Trap};
 
-use crate::bindings::exports::bursar::plugin::handler::Decline;
 use crate::check::Checked;
 use crate::cpu_time;
+use crate::exports::Decline;
 use crate::guest::{Bug, Fault, Guest, LogLine, Origin, Stopped};
 use crate::limits::{
     ARGUMENTS_BYTES_MAX, DEADLINES_AFTER_DRAW, DECLINE_BYTES_MAX, DECLINE_CODE_CHARS_MAX,
@@ -213,7 +213,7 @@ fn run_guest(
     let arguments = teller.call().arguments.to_string();
     let (action, due) = (teller.call().action.clone(), teller.call().due);
     let guest = Guest::called(teller, origin, limits);
-    let Ok(mut store) = store(plugin.pre.engine(), guest, limits) else {
+    let Ok(mut store) = store(plugin.exports.engine(), guest, limits) else {
         return (Err(Broken::Failed(CallFailure::Internal)), None);
     };
     let handled = if arguments.len() > ARGUMENTS_BYTES_MAX {
@@ -222,7 +222,10 @@ fn run_guest(
         ))
         .into())
     } else {
-        handle(plugin, &mut store, &action, &arguments, due)
+        match due {
+            None => plugin.exports.handle(&mut store, &arguments),
+            Some(due) => plugin.exports.run(&mut store, &action, due),
+        }
     };
     let burned = limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0));
     let mut guest = store.into_data();
@@ -241,33 +244,6 @@ fn run_guest(
         log: guest.take_log(),
     });
     (ran, Some(guest))
-}
-
-/// Has the guest do what is asked: an action, or what is due.
-fn handle(
-    plugin: &Checked,
-    store: &mut Store<Guest>,
-    action: &str,
-    arguments: &str,
-    due: Option<Timestamp>,
-) -> Result<std::result::Result<String, Decline>> {
-    let Some(due) = due else {
-        let instance = plugin.pre.instantiate(&mut *store)?;
-        return instance
-            .bursar_plugin_handler()
-            .call_handle(store, arguments);
-    };
-    let Some(schedules) = &plugin.schedules else {
-        return Err(Fault("it has no schedules".into()).into());
-    };
-    let instance = schedules.instantiate(&mut *store)?;
-    let ran = instance
-        .bursar_plugin_schedule()
-        .call_run(store, action, due.0)?;
-    Ok(ran.map_err(|no| Decline {
-        code: no.code,
-        message: no.message,
-    }))
 }
 
 /// How a broken call ended, unless it could not be brought to an end. A plugin that has drawn and then

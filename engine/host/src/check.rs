@@ -12,6 +12,7 @@ mod signature;
 mod sizes;
 mod validity;
 
+pub use self::contract::ContractVersion;
 pub(crate) use self::contract::check_contract;
 pub(crate) use self::layer::check_layer;
 pub(crate) use self::sizes::check_sizes;
@@ -19,9 +20,8 @@ pub(crate) use self::validity::check_validity;
 
 use wasmtime::component::{Component, Linker};
 
-use crate::bindings::PluginPre;
-use crate::bindings::schedules::SchedulesPre;
 use crate::call::{CallFailure, explain, store};
+use crate::exports::Exports;
 use crate::guest::Guest;
 use crate::limits::Limits;
 use crate::manifest::Manifest;
@@ -29,9 +29,7 @@ use crate::report::{Finding, NotReady};
 
 /// A component that may run here.
 pub struct Checked {
-    pub(crate) pre: PluginPre<Guest>,
-    /// The optional export, if it is there.
-    pub(crate) schedules: Option<SchedulesPre<Guest>>,
+    pub(crate) exports: Exports,
     pub(crate) manifest: Manifest,
 }
 
@@ -54,43 +52,37 @@ pub(crate) fn check(
     check_layer(bytes)?;
     check_sizes(bytes)?;
     check_validity(bytes)?;
-    check_contract(bytes)?;
+    let version = check_contract(bytes)?;
     let component = compile()?;
-    let pre = linker
+    let exports = linker
         .instantiate_pre(&component)
-        .and_then(PluginPre::new)
+        .and_then(|pre| Exports::new(pre, version))
         .map_err(|error| {
             let hint = "an interface has another shape than the one in wit/";
             Finding::new("link_failed", format!("{:#}", error.root_cause())).hint(hint)
         })?;
-    let manifest = describe(&pre, limits)?;
-    if describe(&pre, limits)? != manifest {
+    let manifest = describe(&exports, limits)?;
+    if describe(&exports, limits)? != manifest {
         let message = "`describe` says something else each time";
         return Err(Finding::new("manifest_unstable", message).into());
     }
     Manifest::check_size(&manifest)?;
     try_manifest(&manifest)?;
     let manifest = Manifest::parse(&manifest)?;
-    let schedules = SchedulesPre::new(pre.instance_pre().clone()).ok();
-    if schedules.is_none() && !manifest.schedules.is_empty() {
+    if !exports.has_schedules() && !manifest.schedules.is_empty() {
         let message = "the manifest names schedules, and `schedule` is not exported";
-        let hint =
-            "export `bursar:plugin/schedule@0.1.0`; the SDK does where `plugin!` has schedules";
+        let hint = format!(
+            "export `bursar:plugin/schedule@{version}`; the SDK does where `plugin!` has schedules"
+        );
         return Err(Finding::new("schedule_missing", message).hint(hint).into());
     }
-    Ok(Checked {
-        pre,
-        schedules,
-        manifest,
-    })
+    Ok(Checked { exports, manifest })
 }
 
 /// Asks a plugin for its manifest, in a fresh store.
-fn describe(pre: &PluginPre<Guest>, limits: &Limits) -> Result<String, NotReady> {
-    let described = store(pre.engine(), Guest::describing(limits), limits).and_then(|mut store| {
-        let instance = pre.instantiate(&mut store)?;
-        instance.bursar_plugin_handler().call_describe(&mut store)
-    });
+fn describe(exports: &Exports, limits: &Limits) -> Result<String, NotReady> {
+    let described = store(exports.engine(), Guest::describing(limits), limits)
+        .and_then(|mut store| exports.describe(&mut store));
     described.map_err(|error| {
         let why = match explain(&error) {
             Ok(fault) => fault,

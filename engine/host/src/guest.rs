@@ -1,5 +1,7 @@
 //! What the host keeps for a guest while it runs: its draft, what it has used up, what it said.
 
+use std::fmt;
+
 use bursar_ledger::{Answer, Ask, CallRequest, DrawOrigin, Rejection, shown};
 use serde::Serialize;
 use wasmtime::{Result, StoreLimits, StoreLimitsBuilder, UpdateDeadline};
@@ -63,10 +65,29 @@ pub(crate) struct Counts {
     pub(crate) mixed: usize,
 }
 
+/// The work of a guest while it runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Occupation {
+    Describing,
+    Checking,
+    Calling,
+}
+
+impl fmt::Display for Occupation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Describing => "describing itself",
+            Self::Checking => "checking a configuration",
+            Self::Calling => "being called",
+        })
+    }
+}
+
 /// What the host keeps for a guest while it runs.
 pub(crate) struct Guest {
-    /// None while it only describes itself.
+    /// None where it is not called, and may import nothing.
     pub(crate) teller: Option<Teller>,
+    occupation: Occupation,
     origin: Option<Origin>,
     pub(crate) counts: Counts,
     pub(crate) charged: u64,
@@ -83,15 +104,25 @@ pub(crate) struct Guest {
 impl Guest {
     /// A guest that is asked to describe itself.
     pub(crate) fn describing(limits: &Limits) -> Self {
-        Self::new(None, None, limits)
+        Self::new(None, None, Occupation::Describing, limits)
+    }
+
+    /// A guest that is asked to check a configuration.
+    pub(crate) fn checking(limits: &Limits) -> Self {
+        Self::new(None, None, Occupation::Checking, limits)
     }
 
     /// A guest that is called.
     pub(crate) fn called(teller: Teller, origin: Origin, limits: &Limits) -> Self {
-        Self::new(Some(teller), Some(origin), limits)
+        Self::new(Some(teller), Some(origin), Occupation::Calling, limits)
     }
 
-    fn new(teller: Option<Teller>, origin: Option<Origin>, limits: &Limits) -> Self {
+    fn new(
+        teller: Option<Teller>,
+        origin: Option<Origin>,
+        occupation: Occupation,
+        limits: &Limits,
+    ) -> Self {
         let store_limits = StoreLimitsBuilder::new()
             .memory_size(limits.memory_bytes)
             .table_elements(TABLE_ELEMENTS_MAX)
@@ -103,6 +134,7 @@ impl Guest {
             .build();
         Self {
             teller,
+            occupation,
             origin,
             counts: Counts::default(),
             charged: 0,
@@ -140,10 +172,11 @@ impl Guest {
         Ok(self.teller("asked for configuration")?.config().to_string())
     }
 
-    /// Who answers, unless the guest only describes itself: then what it did is a fault.
+    /// Who answers, unless the guest is not called: then what it did is a fault.
     fn teller(&mut self, did: &str) -> Result<&mut Teller> {
-        let describing = || Fault(format!("it {did} while describing itself")).into();
-        self.teller.as_mut().ok_or_else(describing)
+        let occupation = self.occupation;
+        let uncalled = || Fault(format!("it {did} while {occupation}")).into();
+        self.teller.as_mut().ok_or_else(uncalled)
     }
 
     /// What becomes of a guest whose time is over: once it has drawn it has so many ticks more.
@@ -172,6 +205,11 @@ impl Guest {
 
     /// Takes a line for the operator. It costs fuel whether there is room for it or not.
     pub(crate) fn write_line(&mut self, level: LogLevel, message: &str) -> Result<()> {
+        match self.occupation {
+            // A line that is written while the guest describes itself is charged for, and dropped.
+            Occupation::Describing | Occupation::Calling => {}
+            Occupation::Checking => drop(self.teller("wrote a line")?),
+        }
         let bytes = u64::try_from(message.len()).unwrap_or(u64::MAX);
         self.charge(FUEL_PER_LOG_LINE)?;
         self.charge(bytes.saturating_mul(FUEL_PER_LOG_BYTE))?;

@@ -3,6 +3,8 @@
 //! Nothing here decides. What cannot be asked at all, a name that is no name or an amount that is
 //! no amount, is a fault and ends the call; what the draft refuses goes back to the guest.
 
+mod first;
+
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -384,6 +386,25 @@ impl Guest {
 }
 
 impl call::Host for Guest {
+    // Both follow from the request, which a record keeps, and from nothing that changes: so they are no
+    // reads, and stand in no transcript.
+    fn name(&mut self) -> Result<String> {
+        self.charge(FUEL_PER_READ)?;
+        Ok(self.call()?.plugin.to_string())
+    }
+
+    fn own_account(&mut self, sub: Option<String>) -> Result<String> {
+        self.charge(FUEL_PER_READ)?;
+        let plugin = &self.call()?.plugin;
+        let Some(sub) = sub else {
+            return Ok(AccountId::of_plugin(plugin).to_string());
+        };
+        match AccountId::of_plugin_sub(plugin, &sub) {
+            Ok(account) => Ok(account.to_string()),
+            Err(error) => fault(format!("it asks for an account of its own: {error}")),
+        }
+    }
+
     fn action(&mut self) -> Result<String> {
         self.charge(FUEL_PER_READ)?;
         Ok(self.call()?.action.clone())

@@ -34,9 +34,11 @@ pub(crate) const SIGNATURE_CHARS_MAX: usize = 1_000;
 
 /// Threads on which guests may run at the same time.
 pub const WORKERS_MAX: usize = 23;
-/// Component instances that live at the same time: one a worker, and one for each component that is
-/// being checked.
-pub(crate) const SLOTS: usize = WORKERS_MAX + COMPONENTS_WAITING_MAX + 1;
+/// Configurations that may be checked at the same time.
+pub const CONFIGURATION_CHECKS_MAX: usize = 4;
+/// Component instances that live at the same time: one a worker, and one for each component and each
+/// configuration that is being checked.
+pub(crate) const SLOTS: usize = WORKERS_MAX + COMPONENTS_WAITING_MAX + 1 + CONFIGURATION_CHECKS_MAX;
 /// Components that are kept ready. Beyond, the longest unused one makes room, and is loaded again when it
 /// is called.
 pub(crate) const READY_MAX: usize = 256;
@@ -108,6 +110,12 @@ pub(crate) const REPLY_BYTES_MAX: usize = 16 * 1024;
 pub(crate) const DECLINE_BYTES_MAX: usize = 512;
 /// Characters in the code of a decline.
 pub(crate) const DECLINE_CODE_CHARS_MAX: usize = 64;
+/// Findings of a plugin about its configuration.
+pub(crate) const CONFIGURATION_FINDINGS_MAX: usize = 64;
+/// Balances that a plugin says it needs.
+pub(crate) const NEEDS_MAX: usize = 64;
+/// Bytes of the pointer and of the sentence of a finding about a configuration.
+pub(crate) const CONFIGURATION_TEXT_BYTES_MAX: usize = 512;
 /// Characters of a stranger's text that is repeated, as in a fault.
 pub(crate) const EXCERPT_CHARS_MAX: usize = 300;
 /// Lines that are kept of a call. Further ones are counted, and one last line says how many they were.

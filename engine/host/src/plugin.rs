@@ -6,16 +6,19 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bursar_ledger::{
-    Books, CallRequest, CallResult, Digest, Draft, DrawOrigin, Installation, Timestamp, Transcript,
+    Books, CallRequest, CallResult, Digest, Draft, DrawOrigin, Installation, PluginId, Timestamp,
+    Transcript,
 };
+use serde_json::Value;
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
 use crate::cache::Cache;
-use crate::call::{self, Finished, NotRepeated, Repeated, Unfinished};
-use crate::check::{Checked, check};
+use crate::call::{self, CallFailure, Finished, NotRepeated, Repeated, Unfinished};
+use crate::check::{Checked, ContractVersion, check};
 use crate::compiler::{self, Compiler};
 use crate::compiling::Compiling;
+use crate::configuration::{self, ConfigurationReport};
 use crate::guest::{Guest, LogLine};
 use crate::limits::{CHECK_STACK_BYTES, Limits, READY_MAX};
 use crate::manifest::Manifest;
@@ -296,6 +299,32 @@ impl LoadedPlugin {
     /// What the plugin says of itself.
     pub fn manifest(&self) -> &Manifest {
         &self.checked.manifest
+    }
+
+    /// The version of the contract that the component speaks.
+    pub fn contract(&self) -> ContractVersion {
+        self.checked.exports.version()
+    }
+
+    /// Whether the plugin spells the names of its own accounts by the id in its manifest. It then works
+    /// under no other name.
+    pub fn spells_its_name(&self) -> bool {
+        match self.contract() {
+            ContractVersion::First => true,
+            ContractVersion::Present => false,
+        }
+    }
+
+    /// Holds a configuration against the plugin, as it is installed, or is to be, under a name: against the
+    /// schema in its manifest, and by its own check. Blocks the thread for as long as the guest thinks, at
+    /// most until the deadline. The configuration alone decides what is found; whether the economy has what
+    /// it names is another question.
+    pub fn check_configuration(
+        &self,
+        name: &PluginId,
+        config: &Value,
+    ) -> Result<ConfigurationReport, CallFailure> {
+        configuration::check(&self.checked, &self.limits, name, config)
     }
 
     /// Runs a call again over the answers that it was given: with this configuration, this much fuel

@@ -6,6 +6,7 @@ use wasmtime::{
 };
 
 use crate::bindings::Plugin;
+use crate::bindings::first::bursar::plugin as first;
 use crate::guest::Guest;
 use crate::limits::{
     INSTANCE_BYTES_MAX, INSTANCES_MAX, Limits, MEMORIES_MAX, SLOTS, STACK_BYTES,
@@ -61,9 +62,15 @@ fn pool(limits: &Limits) -> PoolingAllocationConfig {
     pool
 }
 
-/// Everything that a guest can import: our interfaces, and nothing else.
+/// Everything that a guest can import: our interfaces in each version of the contract, and nothing else.
 pub(crate) fn linker(engine: &Engine) -> Result<Linker<Guest>> {
     let mut linker = Linker::new(engine);
     Plugin::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest| guest)?;
+    // One by one: the types of the first version are those of the present one, and are in there already.
+    first::ledger::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest| guest)?;
+    first::state::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest| guest)?;
+    first::fair::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest| guest)?;
+    first::call::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest| guest)?;
+    first::log::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest| guest)?;
     Ok(linker)
 }

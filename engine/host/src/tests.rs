@@ -6,6 +6,7 @@ mod allocations;
 mod answers;
 mod border;
 mod check;
+mod configuration;
 mod contract;
 mod counts;
 mod fuzz;

@@ -1,7 +1,11 @@
 //! Imports and exports, held against the contract in `wit/`: every function by its name and its type.
 //!
 //! wasmtime's linker would refuse the same, one thing at a time and in its own words.
+//!
+//! Each version of the contract is offered whole: a component speaks the version of the handler that it
+//! exports, and all that it imports is of that version.
 
+use std::fmt;
 use std::panic::catch_unwind;
 use std::sync::LazyLock;
 
@@ -15,29 +19,68 @@ use super::signature::{same, signatures};
 use crate::report::{Finding, Findings, Report};
 use crate::text::excerpt;
 
-/// What this server offers, and what it expects.
+/// A version of the contract that plugins may speak.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ContractVersion {
+    /// 0.1.0: a plugin spells its own id, and cannot check its configuration.
+    First,
+    /// 0.2.0.
+    Present,
+}
+
+impl fmt::Display for ContractVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::First => "0.1.0",
+            Self::Present => "0.2.0",
+        })
+    }
+}
+
+/// A contract that this server offers: what a plugin may import, and what it is to export.
 struct Contract {
+    version: ContractVersion,
     resolve: Resolve,
     package: PackageId,
     /// The interfaces that a plugin may import, by their full names.
     offered: Vec<(String, InterfaceId)>,
 }
 
-static CONTRACT: LazyLock<Contract> = LazyLock::new(|| {
-    let mut resolve = Resolve::new();
-    let text = include_str!("../../../../wit/plugin.wit");
-    let package = resolve.push_source("plugin.wit", text);
-    let package = package.expect("the generator of the bindings has read the same text");
-    let world = resolve.packages[package].worlds["plugin"];
-    let imports = interfaces(&resolve, &resolve.worlds[world].imports);
-    Contract {
-        offered: imports.collect(),
-        package,
-        resolve,
-    }
+/// The present contract, and those before it.
+static CONTRACTS: LazyLock<[Contract; 2]> = LazyLock::new(|| {
+    let present = include_str!("../../../../wit/plugin.wit");
+    let first = include_str!("../../../../wit/0.1.0/plugin.wit");
+    [
+        Contract::of(ContractVersion::Present, present),
+        Contract::of(ContractVersion::First, first),
+    ]
 });
 
 impl Contract {
+    fn of(version: ContractVersion, text: &str) -> Self {
+        let mut resolve = Resolve::new();
+        let package = resolve.push_source("plugin.wit", text);
+        let package = package.expect("the generator of the bindings has read the same text");
+        let world = resolve.packages[package].worlds["plugin"];
+        let imports = interfaces(&resolve, &resolve.worlds[world].imports);
+        Self {
+            version,
+            offered: imports.collect(),
+            package,
+            resolve,
+        }
+    }
+
+    /// The contract whose handler is exported; the present one if none is.
+    fn of_exports(exports: &[(String, InterfaceId)]) -> &'static Self {
+        let [present, ..] = &*CONTRACTS;
+        let spoken = |contract: &&Self| {
+            let (handler, _) = contract.interface("handler");
+            exports.iter().any(|(export, _)| *export == handler)
+        };
+        CONTRACTS.iter().find(spoken).unwrap_or(present)
+    }
+
     /// An interface of the package, with its full name.
     fn interface(&self, name: &str) -> (String, InterfaceId) {
         let full = self.resolve.id_of_name(self.package, name);
@@ -65,7 +108,7 @@ fn interfaces<'a>(
 }
 
 /// Imports against what there is, and exports against what must be there.
-pub(crate) fn check_contract(bytes: &[u8]) -> Result<(), Report> {
+pub(crate) fn check_contract(bytes: &[u8]) -> Result<ContractVersion, Report> {
     let DecodedWasm::Component(resolve, world) = read(bytes)? else {
         return Err(Finding::new("wit_package", "this is a WIT package, not a component").into());
     };
@@ -73,7 +116,8 @@ pub(crate) fn check_contract(bytes: &[u8]) -> Result<(), Report> {
     let component = Component::new(&resolve, world)?;
     component.check_imports(&mut findings);
     component.check_exports(&mut findings);
-    findings.report()
+    findings.report()?;
+    Ok(component.contract.version)
 }
 
 /// The decoder is made for what toolchains write: at some valid components it panics, which is their
@@ -92,6 +136,8 @@ fn read(bytes: &[u8]) -> Result<DecodedWasm, Report> {
 struct Component<'a> {
     resolve: &'a Resolve,
     world: &'a World,
+    exports: Vec<(String, InterfaceId)>,
+    /// The contract that it speaks.
     contract: &'static Contract,
 }
 
@@ -99,10 +145,13 @@ impl<'a> Component<'a> {
     fn new(resolve: &'a Resolve, world: WorldId) -> Result<Self, Report> {
         let world = resolve.worlds.get(world);
         let no_world = || Finding::new("invalid", "the component has no world of its own");
+        let world = world.ok_or_else(no_world)?;
+        let exports: Vec<_> = interfaces(resolve, &world.exports).collect();
         Ok(Self {
             resolve,
-            world: world.ok_or_else(no_world)?,
-            contract: &CONTRACT,
+            world,
+            contract: Contract::of_exports(&exports),
+            exports,
         })
     }
 
@@ -135,7 +184,14 @@ impl<'a> Component<'a> {
             names().find(|offer| without_version(offer) == without_version(name));
         if let Some(offer) = same_but_version {
             let (asked, have) = (excerpt(version(name)), version(offer));
-            let message = format!("{imports}, and this server offers version {have} of that");
+            let offered_too = CONTRACTS
+                .iter()
+                .any(|contract| contract.offered.iter().any(|(offer, _)| offer == name));
+            let message = if offered_too {
+                format!("{imports}, and beside its handler it may import version {have} of that")
+            } else {
+                format!("{imports}, and this server offers version {have} of that")
+            };
             return Finding::new("import_not_allowed", message)
                 .hint(format!("build it against {have}; offered are {list}"))
                 .instead(have, asked);
@@ -172,16 +228,21 @@ impl<'a> Component<'a> {
     }
 
     fn check_exports(&self, findings: &mut Findings) {
-        let exports: Vec<_> = interfaces(self.resolve, &self.world.exports).collect();
-        let export = |name: &str| exports.iter().find(|(export, _)| export == name);
+        let export = |name: &str| self.exports.iter().find(|(export, _)| export == name);
         let (handler, expected) = self.contract.interface("handler");
         match export(&handler) {
             Some((_, found)) => self.check_export(&handler, expected, *found, findings),
-            None => findings.add(no_handler(&handler, &exports)),
+            None => findings.add(no_handler(&handler, &self.exports)),
         }
-        let (schedule, expected) = self.contract.interface("schedule");
-        if let Some((_, found)) = export(&schedule) {
-            self.check_export(&schedule, expected, *found, findings);
+        let optional: &[&str] = match self.contract.version {
+            ContractVersion::First => &["schedule"],
+            ContractVersion::Present => &["schedule", "configuration"],
+        };
+        for name in optional {
+            let (name, expected) = self.contract.interface(name);
+            if let Some((_, found)) = export(&name) {
+                self.check_export(&name, expected, *found, findings);
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use super::interfaces::INTERFACES;
 use super::world::{fault, finish, replied};
 
 /// Every import as a call that goes well: `T` is a text, `A` a place for the answer.
-const CALLS: [(&str, &str); 25] = [
+const CALLS: [(&str, &str); 27] = [
     ("ledger-balance", "T T A"),
     ("ledger-has-at-least", "T T (i64.const 1) A"),
     ("ledger-transfer", "T T T (i64.const 1) A"),
@@ -28,6 +28,8 @@ const CALLS: [(&str, &str); 25] = [
     ("fair-mix", "T"),
     ("fair-shuffle", "(i32.const 6) T A"),
     ("fair-bytes", "(i32.const 6) T A"),
+    ("call-name", "A"),
+    ("call-own-account", "(i32.const 1) T A"),
     ("call-action", "A"),
     ("call-caller", "A"),
     ("call-now", ""),

@@ -8,7 +8,7 @@ fn every_stranger_among_the_imports_is_named() {
     let mut guest = Guest::doing("(drop (call $host-call-now))");
     guest.component_fields = r#"
         (import "wasi:cli/environment@0.2.0" (instance))
-        (import "bursar:plugin/secrets@0.1.0" (instance))
+        (import "bursar:plugin/secrets@0.2.0" (instance))
         (import "someone:else/thing" (instance))
         (import "bare-function" (func))"#
         .into();
@@ -28,7 +28,7 @@ fn every_stranger_among_the_imports_is_named() {
     assert!(hint.contains("there is no WASI here"), "{hint}");
     let (message, hint) = said(1);
     assert!(
-        message.contains("`bursar:plugin/secrets@0.1.0`"),
+        message.contains("`bursar:plugin/secrets@0.2.0`"),
         "{message}"
     );
     assert!(hint.contains("this server offers"), "{hint}");
@@ -40,27 +40,27 @@ fn every_stranger_among_the_imports_is_named() {
 #[test]
 fn another_version_of_the_contract_is_named_with_what_is_offered() {
     let guest = Guest::doing("(drop (call $host-call-now))");
-    for version in ["0.1.1", "0.2.0", "1.0.0"] {
+    for version in ["0.1.1", "0.2.1", "1.0.0"] {
         let text = guest
             .wat()
-            .replace("call@0.1.0", &format!("call@{version}"));
+            .replace("call@0.2.0", &format!("call@{version}"));
         let finding = finding(&bytes(&text));
         assert_eq!(finding.code, "import_not_allowed");
         assert!(finding.message.contains(version));
-        assert_eq!(finding.expected.as_deref(), Some("0.1.0"));
+        assert_eq!(finding.expected.as_deref(), Some("0.2.0"));
         assert_eq!(finding.found.as_deref(), Some(version));
         let hint = finding.hint.unwrap();
-        assert!(hint.contains("bursar:plugin/call@0.1.0"), "{hint}");
+        assert!(hint.contains("bursar:plugin/call@0.2.0"), "{hint}");
     }
 }
 
 #[test]
 fn component_without_the_handler_lacks_its_export() {
-    let other = Guest::new().wat().replace("handler@0.1.0", "handler@0.2.0");
+    let other = Guest::new().wat().replace("handler@0.2.0", "handler@0.3.0");
     for text in ["(component)", &other] {
         let finding = finding(&bytes(text));
         assert_eq!(finding.code, "export_missing");
-        assert!(finding.message.contains("`bursar:plugin/handler@0.1.0`"));
+        assert!(finding.message.contains("`bursar:plugin/handler@0.2.0`"));
     }
 }
 
@@ -78,21 +78,21 @@ fn misspelt_interface_is_told_the_one_that_was_meant() {
     let guest = Guest::doing("(drop (call $host-call-now))").wat();
     let misspelt = guest.replace("plugin/call@", "plugin/cal@");
     let nearest = finding(&bytes(&misspelt)).nearest;
-    assert_eq!(nearest.as_deref(), Some("bursar:plugin/call@0.1.0"));
+    assert_eq!(nearest.as_deref(), Some("bursar:plugin/call@0.2.0"));
     let misspelt = guest.replace("plugin/handler@", "plugin/handlers@");
     let finding = finding(&bytes(&misspelt));
     assert_eq!(finding.code, "export_missing");
     let nearest = finding.nearest;
-    assert_eq!(nearest.as_deref(), Some("bursar:plugin/handlers@0.1.0"));
+    assert_eq!(nearest.as_deref(), Some("bursar:plugin/handlers@0.2.0"));
 }
 
 #[test]
 fn handler_of_another_version_is_told_which() {
-    let text = Guest::new().wat().replace("handler@0.1.0", "handler@0.2.0");
+    let text = Guest::new().wat().replace("handler@0.2.0", "handler@0.3.0");
     let finding = finding(&bytes(&text));
     assert_eq!(finding.code, "export_missing");
     let versions = (finding.expected.as_deref(), finding.found.as_deref());
-    assert_eq!(versions, (Some("0.1.0"), Some("0.2.0")));
+    assert_eq!(versions, (Some("0.2.0"), Some("0.3.0")));
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn function_of_another_type_is_shown_with_both_types() {
     assert_eq!(finding.code, "function_differs");
     let message = finding.message;
     assert!(
-        message.contains("`now` of `bursar:plugin/call@0.1.0`"),
+        message.contains("`now` of `bursar:plugin/call@0.2.0`"),
         "{message}"
     );
     assert_eq!(finding.expected.as_deref(), Some("now: func() -> u64;"));
@@ -226,7 +226,7 @@ fn schedule_of_another_shape_is_refused_where_there_is_one() {
                  (func {params} (result (result string (error $named))))))
              (instance $schedule (instantiate $run-names (with \"decline\" (type $no))
                (with \"run\" (func $run))))
-             (export \"bursar:plugin/schedule@0.1.0\" (instance $schedule))"
+             (export \"bursar:plugin/schedule@0.2.0\" (instance $schedule))"
         );
         findings(&guest.bytes())
     };
@@ -249,7 +249,7 @@ fn function_that_the_contract_does_not_have_is_named_with_those_that_it_has() {
     assert!(
         finding
             .message
-            .contains("`know` of `bursar:plugin/call@0.1.0`")
+            .contains("`know` of `bursar:plugin/call@0.2.0`")
     );
     assert_eq!(finding.nearest.as_deref(), Some("now"));
     assert!(finding.hint.unwrap().contains("action, caller, now"));
@@ -261,7 +261,7 @@ fn type_that_unfolds_without_measure_is_shown_in_part() {
     let types: String = (1..12).map(pair).collect();
     let types = format!("(type $t0 (tuple u8 u8)) {types}");
     let text = format!(
-        "(component (import \"bursar:plugin/call@0.1.0\" (instance {types}
+        "(component (import \"bursar:plugin/call@0.2.0\" (instance {types}
             (export \"now\" (func (result $t11))))))"
     );
     let found = findings(&bytes(&text));
@@ -277,8 +277,59 @@ fn type_that_unfolds_without_measure_is_shown_in_part() {
 #[test]
 fn component_that_cannot_be_written_as_wit_is_invalid() {
     // Valid, and no function in WIT has the name of an interface: the decoder panics.
-    let text = r#"(component (import "bursar:plugin/call@0.1.0" (instance
+    let text = r#"(component (import "bursar:plugin/call@0.2.0" (instance
         (export "a:b/c" (func)))))"#;
     crate::check::check_validity(&bytes(text)).unwrap();
     assert_eq!(codes(&bytes(text)), ["invalid"]);
+}
+
+#[test]
+fn component_of_the_first_contract_is_let_in_beside_the_present_one() {
+    let mut guest = Guest::doing("(drop (call $host-call-now))");
+    guest.contract = "0.1.0";
+    assert_eq!(findings(&guest.bytes()), []);
+    // It had no such function.
+    let text = guest.wat().replace(
+        "(export \"now\"",
+        "(export \"name\" (func (result string))) (export \"now\"",
+    );
+    assert_eq!(codes(&bytes(&text)), ["function_not_offered"]);
+}
+
+#[test]
+fn imports_are_of_the_version_of_the_handler() {
+    let guest = Guest::doing("(drop (call $host-call-now))");
+    for (handler, call) in [("0.1.0", "0.2.0"), ("0.2.0", "0.1.0")] {
+        let mut guest = guest.clone();
+        guest.contract = call;
+        let imported = format!("handler@{call}");
+        let text = guest
+            .wat()
+            .replace(&imported, &format!("handler@{handler}"));
+        let finding = finding(&bytes(&text));
+        assert_eq!(finding.code, "import_not_allowed");
+        assert!(
+            finding.message.contains("beside its handler"),
+            "{}",
+            finding.message
+        );
+        assert_eq!(finding.expected.as_deref(), Some(handler));
+        assert_eq!(finding.found.as_deref(), Some(call));
+    }
+}
+
+#[test]
+fn check_of_another_shape_is_refused_where_there_is_one() {
+    let mut guest = Guest::new();
+    guest.reports((0, ["", "wrong"]), (0, ["user:1", "coin"], 1));
+    assert_eq!(findings(&guest.bytes()), []);
+    let renamed = guest.wat().replace("\"at-least\"", "\"at-most\"");
+    let finding = finding(&bytes(&renamed));
+    assert_eq!(finding.code, "function_differs");
+    assert!(
+        finding
+            .message
+            .contains("`check` of `bursar:plugin/configuration@0.2.0`")
+    );
+    assert!(finding.expected.unwrap().contains("at-least: u64"));
 }

@@ -8,7 +8,7 @@
 
 use std::fmt::{self, Write as _};
 
-use super::interfaces::{INTERFACES, Interface};
+use super::interfaces::{INTERFACES, Interface, SINCE_FIRST};
 
 /// Where the host's allocations begin; nothing is ever freed.
 const HEAP: usize = 512 * 1024;
@@ -50,7 +50,35 @@ const EXPORT: &str = r#"
       (func (param "arguments" string) (result (result string (error $named))))))
   (instance $handler (instantiate $names (with "decline" (type $decline'))
     (with "describe" (func $describe)) (with "handle" (func $handle))))
-  (export "bursar:plugin/handler@0.1.0" (instance $handler))"#;
+  (export "bursar:plugin/handler@CONTRACT" (instance $handler))"#;
+
+/// How the check of configurations is exported, in a component of its own for the same reason.
+const EXPORT_CHECK: &str = r#"
+  (type $finding' (record (field "pointer" string) (field "message" string)))
+  (type $need' (record (field "account" string) (field "asset" string) (field "at-least" u64)))
+  (type $report' (record (field "findings" (list $finding')) (field "needs" (list $need'))))
+  (func $check (param "plugin" string) (param "configuration" string) (result $report')
+    (canon lift (core func $main "check") (memory $base "memory")
+      (realloc (func $base "realloc"))))
+  (component $check-names
+    (type $finding' (record (field "pointer" string) (field "message" string)))
+    (import "finding" (type $finding (eq $finding')))
+    (type $need' (record (field "account" string) (field "asset" string) (field "at-least" u64)))
+    (import "need" (type $need (eq $need')))
+    (type $report' (record (field "findings" (list $finding)) (field "needs" (list $need))))
+    (import "report" (type $report (eq $report')))
+    (import "check" (func $check (param "plugin" string) (param "configuration" string)
+      (result $report)))
+    (export $a-finding "finding" (type $finding))
+    (export $a-need "need" (type $need))
+    (type $report-of-those (record (field "findings" (list $a-finding))
+      (field "needs" (list $a-need))))
+    (export $a-report "report" (type $report-of-those))
+    (export "check" (func $check)
+      (func (param "plugin" string) (param "configuration" string) (result $a-report))))
+  (instance $configuration (instantiate $check-names (with "finding" (type $finding'))
+    (with "need" (type $need')) (with "report" (type $report')) (with "check" (func $check))))
+  (export "bursar:plugin/configuration@CONTRACT" (instance $configuration))"#;
 
 /// Allocates upwards, aligned for everything.
 const REALLOC: &str = "
@@ -72,6 +100,11 @@ pub(super) struct Guest {
     pub(super) describe: String,
     /// What `handle` does: an expression of the type `i32`, where its answer is.
     pub(super) handle: String,
+    /// What `check` does with a configuration, if there is one: an expression of the type `i32`, where its
+    /// report is.
+    pub(super) check: Option<String>,
+    /// The version of the contract that it speaks.
+    pub(super) contract: &'static str,
     /// Further fields of the core module.
     pub(super) fields: String,
     /// Further fields of the component, before all others.
@@ -90,6 +123,8 @@ impl Guest {
             manifest: MANIFEST.into(),
             describe: String::new(),
             handle: String::new(),
+            check: None,
+            contract: "0.2.0",
             fields: String::new(),
             component_fields: String::new(),
             memory: "16".into(),
@@ -137,9 +172,39 @@ impl Guest {
         self.handle = format!("(call $decline {code} {message})");
     }
 
+    /// Has `check` report so many findings and needs, all of them the same.
+    pub(super) fn reports(&mut self, findings: (usize, [&str; 2]), needs: (usize, [&str; 2], u64)) {
+        let (count, texts) = findings;
+        let said = texts.map(|text| self.text(text));
+        let finding = record(&said, None);
+        self.align();
+        let all_findings = self.text(finding.repeat(count));
+        let (many, texts, at_least) = needs;
+        let named = texts.map(|text| self.text(text));
+        self.align();
+        let need = record(&named, Some(at_least));
+        let all_needs = self.text(need.repeat(many));
+        let report = [(all_findings.at, count), (all_needs.at, many)];
+        let stores = report.into_iter().zip([16, 24]).map(|((list, count), at)| {
+            format!(
+                "(i32.store (i32.const {at}) (i32.const {list}))
+                 (i32.store (i32.const {}) (i32.const {count}))",
+                at + 4
+            )
+        });
+        let stores: String = stores.collect();
+        self.check = Some(format!("{stores} (i32.const 16)"));
+    }
+
+    /// Has the next text lie where a list may lie.
+    fn align(&mut self) {
+        self.texts.resize(self.texts.len().next_multiple_of(8), 0);
+    }
+
     /// The component as text. It imports the interfaces of which its code calls something.
     pub(super) fn wat(&self) -> String {
-        let code = [&self.describe, &self.handle, &self.fields];
+        let check = self.check.clone().unwrap_or_default();
+        let code = [&self.describe, &self.handle, &check, &self.fields];
         let imported = |interface: &&Interface| {
             let call = format!("$host-{}-", interface.name);
             code.iter().any(|code| code.contains(&call))
@@ -148,6 +213,7 @@ impl Guest {
         for interface in INTERFACES.iter().filter(imported) {
             import(
                 interface,
+                self.contract,
                 &mut imports,
                 [&mut lowered, &mut given, &mut taken],
             );
@@ -159,6 +225,9 @@ impl Guest {
             ..
         } = self;
         let main = self.main(&taken);
+        let checks = self.check.is_some();
+        let exports = format!("{EXPORT}{}", if checks { EXPORT_CHECK } else { "" });
+        let exports = exports.replace("@CONTRACT", &format!("@{}", self.contract));
         format!(
             "(component {component_fields} {imports}
   (core module $base-module (memory (export \"memory\") {memory})
@@ -169,7 +238,7 @@ impl Guest {
   {main}
   (core instance $main (instantiate $main-module (with \"base\" (instance $base))
     (with \"host\" (instance {given}))))
-  {EXPORT})"
+  {exports})"
         )
     }
 
@@ -178,10 +247,18 @@ impl Guest {
             manifest,
             describe,
             handle,
+            check,
             fields,
             texts,
             ..
         } = self;
+        let check = check.as_ref().map(|check| {
+            format!(
+                "(func (export \"check\") (param $plugin i32) (param $plugin-length i32)
+      (param $config i32) (param $config-length i32) (result i32) (local $i i32) {check})"
+            )
+        });
+        let check = check.unwrap_or_default();
         let manifest_at = TEXTS + texts.len();
         assert!(
             manifest_at + manifest.len() <= HEAP,
@@ -216,6 +293,7 @@ impl Guest {
     (func (export \"handle\") (param $arguments i32) (param $length i32) (result i32)
       (local $i i32)
       {handle})
+    {check}
     {fields}
     (data (i32.const {TEXTS}) \"{data}\"))"
         )
@@ -227,8 +305,18 @@ impl Guest {
     }
 }
 
+/// A record of texts, and a number after them, as it lies in memory.
+fn record(texts: &[Text], number: Option<u64>) -> Vec<u8> {
+    let words = texts.iter().flat_map(|text| [text.at, text.length]);
+    let mut bytes: Vec<u8> = words
+        .flat_map(|word| u32::try_from(word).unwrap().to_le_bytes())
+        .collect();
+    bytes.extend(number.into_iter().flat_map(u64::to_le_bytes));
+    bytes
+}
+
 /// Declares an interface to the component, lowers its functions, and hands them to the core module.
-fn import(interface: &Interface, imports: &mut String, core: [&mut String; 3]) {
+fn import(interface: &Interface, contract: &str, imports: &mut String, core: [&mut String; 3]) {
     let Interface {
         name,
         types,
@@ -237,10 +325,13 @@ fn import(interface: &Interface, imports: &mut String, core: [&mut String; 3]) {
     let [lowered, given, taken] = core;
     write!(
         imports,
-        "\n  (import \"bursar:plugin/{name}@0.1.0\" (instance ${name} {types}"
+        "\n  (import \"bursar:plugin/{name}@{contract}\" (instance ${name} {types}"
     )
     .unwrap();
-    for (function, outer, inner) in *functions {
+    let offered = |function: &&(&str, &str, &str)| {
+        contract != "0.1.0" || !SINCE_FIRST.contains(&(name, function.0))
+    };
+    for (function, outer, inner) in functions.iter().filter(offered) {
         let full = format!("host-{name}-{function}");
         write!(imports, "\n    (export \"{function}\" (func {outer}))").unwrap();
         write!(

@@ -8,6 +8,10 @@ pub(super) struct Interface {
     pub(super) functions: &'static [(&'static str, &'static str, &'static str)],
 }
 
+/// Functions that the first version of the contract did not have yet.
+pub(super) const SINCE_FIRST: [(&str, &str); 3] =
+    [("call", "name"), ("call", "own-account"), ("call", "wake")];
+
 const LEDGER_TYPES: &str = r#"
     (type $posting' (record (field "source" string) (field "destination" string)
       (field "asset" string) (field "amount" u64)))
@@ -128,6 +132,12 @@ pub(super) const INTERFACES: [Interface; 5] = [
         name: "call",
         types: LEDGER_TYPES,
         functions: &[
+            ("name", "(result string)", "(param i32)"),
+            (
+                "own-account",
+                r#"(param "sub" (option string)) (result string)"#,
+                "(param i32 i32 i32 i32)",
+            ),
             ("action", "(result string)", "(param i32)"),
             ("caller", "(result string)", "(param i32)"),
             ("now", "(result u64)", "(result i64)"),

@@ -386,14 +386,18 @@ fn call_for_which_there_is_no_room_is_no_outcome() {
     let limits = patient();
     let mut living = Vec::new();
     loop {
-        let store = store(checked.pre.engine(), Store::describing(&limits), &limits);
+        let store = store(
+            checked.exports.engine(),
+            Store::describing(&limits),
+            &limits,
+        );
         let mut store = store.unwrap();
-        if checked.pre.instantiate(&mut store).is_err() {
+        if checked.exports.describe(&mut store).is_err() {
             break;
         }
         living.push(store);
     }
-    assert_eq!(living.len(), 32);
+    assert_eq!(living.len(), 36);
     assert_eq!(run(&checked, &limits), Err(CallFailure::Exhausted));
     living.pop();
     assert!(replied(&run(&checked, &limits).unwrap().ending));

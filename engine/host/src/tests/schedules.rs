@@ -42,7 +42,7 @@ fn scheduled(reply: &str, schedule: &Value, action: &Value) -> Checked {
              (result (result string (error $named))))))
          (instance $schedule (instantiate $run-names (with \"decline\" (type $no))
            (with \"run\" (func $run))))
-         (export \"bursar:plugin/schedule@0.1.0\" (instance $schedule))"
+         (export \"bursar:plugin/schedule@0.2.0\" (instance $schedule))"
     );
     checked(&guest)
 }

@@ -3,17 +3,14 @@
 
 use std::sync::Arc;
 
-use bursar_host::{LoadedPlugin, SchemaError};
+use bursar_host::{CONFIGURATION_CHECKS_MAX, LoadedPlugin, SchemaError};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::{Bursar, blocking};
 use crate::no_answer::NoAnswer;
 
-/// The most pieces of such work at the same time. Further ones wait, as their requests do.
-const CHECKS_MAX: usize = 4;
-
-/// The places for such work.
+/// The places for such work. What finds none waits, as its request does.
 pub(super) struct Checks {
     places: Arc<Semaphore>,
 }
@@ -21,7 +18,7 @@ pub(super) struct Checks {
 impl Default for Checks {
     fn default() -> Self {
         Self {
-            places: Arc::new(Semaphore::new(CHECKS_MAX)),
+            places: Arc::new(Semaphore::new(CONFIGURATION_CHECKS_MAX)),
         }
     }
 }
@@ -86,7 +83,7 @@ mod tests {
         let running = Arc::new(AtomicUsize::new(0));
         let mut ends = Vec::new();
         let mut works = Vec::new();
-        for _ in 0..CHECKS_MAX * 3 {
+        for _ in 0..CONFIGURATION_CHECKS_MAX * 3 {
             let (end, ended) = mpsc::channel::<()>();
             ends.push(end);
             let (checks, begun, running) = (checks.clone(), begun.clone(), running.clone());
@@ -101,20 +98,23 @@ mod tests {
             }));
         }
         let begins = thread::spawn(move || {
-            let first: Vec<usize> = begins.iter().take(CHECKS_MAX).collect();
+            let first: Vec<usize> = begins.iter().take(CONFIGURATION_CHECKS_MAX).collect();
             (first, begins)
         });
         while !begins.is_finished() {
             tokio::task::yield_now().await;
         }
         let (first, begins) = begins.join().unwrap();
-        assert_eq!(first.iter().max(), Some(&CHECKS_MAX));
+        assert_eq!(first.iter().max(), Some(&CONFIGURATION_CHECKS_MAX));
         assert!(begins.try_recv().is_err(), "the others wait for a place");
         drop(ends);
         for work in works {
             work.await.unwrap();
         }
         let most = begins.try_iter().max();
-        assert!(most.is_some_and(|most| most <= CHECKS_MAX), "{most:?}");
+        assert!(
+            most.is_some_and(|most| most <= CONFIGURATION_CHECKS_MAX),
+            "{most:?}"
+        );
     }
 }
