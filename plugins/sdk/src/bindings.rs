@@ -26,3 +26,15 @@ pub mod schedules {
         export_macro_name: "export_schedules",
     });
 }
+
+/// What a plugin exports beside that checks its own configuration.
+pub mod configured {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        world: "configured",
+        pub_export_macro: true,
+        default_bindings_module: "bursar_plugin::bindings::configured",
+        export_macro_name: "export_configured",
+        additional_derives: [PartialEq, Eq],
+    });
+}

@@ -1,5 +1,7 @@
 //! A call, as an action sees it: who asks, what is so, and what can be asked for.
 
+use std::cell::OnceCell;
+
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -42,15 +44,19 @@ impl HoldId {
 /// action may also go on. Breaking a limit ends the call as a fault and never returns here.
 #[derive(Debug)]
 pub struct Call<C> {
-    plugin: &'static str,
     config: C,
+    /// Asked for once: rules name it again and again.
+    own_account: OnceCell<Account>,
 }
 
 impl<C> Call<C> {
     /// A call of a plugin with its configuration, as the generated code makes it.
     #[doc(hidden)]
-    pub fn new(plugin: &'static str, config: C) -> Self {
-        Self { plugin, config }
+    pub fn new(config: C) -> Self {
+        Self {
+            config,
+            own_account: OnceCell::new(),
+        }
     }
 
     /// The operator's configuration.
@@ -77,20 +83,21 @@ impl<C> Call<C> {
         call::id()
     }
 
-    /// The plugin's first account: `plugin:{id}`.
-    pub fn own_account(&self) -> Account {
-        let name = format!("plugin:{}", self.plugin);
-        Account::try_from(name).expect("`plugin!` has checked the id")
+    /// The name under which the plugin is installed here. The same component may be installed under several.
+    pub fn name(&self) -> String {
+        call::name()
     }
 
-    /// A further account of the plugin's own, `plugin:{id}:{sub}`, as `plugin!` lists it.
-    ///
-    /// # Panics
-    ///
-    /// If `sub` is not one segment of a name.
+    /// The plugin's first account: `plugin:` and the name under which it is installed.
+    pub fn own_account(&self) -> Account {
+        let asked = || own_account(None);
+        self.own_account.get_or_init(asked).clone()
+    }
+
+    /// A further account of the plugin's own, such as `plugin:shop:till`, as `plugin!` lists it. Ends the
+    /// call as a fault if `sub` is not one segment of a name.
     pub fn own_sub_account(&self, sub: &str) -> Account {
-        let name = format!("plugin:{}:{sub}", self.plugin);
-        Account::try_from(name).expect("`sub` is one segment of a name")
+        own_account(Some(sub))
     }
 
     /// Reads a balance: the caller's, the plugin's own, or a granted one. Counts as a read, of
@@ -288,4 +295,9 @@ impl<C> Call<C> {
     pub fn log(&self, level: Level, message: &str) {
         log::write(level, message);
     }
+}
+
+fn own_account(sub: Option<&str>) -> Account {
+    let account = Account::try_from(call::own_account(sub));
+    account.expect("the host names accounts as the contract says")
 }

@@ -9,9 +9,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::bindings::bursar::plugin::{call, log};
+use crate::bindings::configured::exports::bursar::plugin::configuration;
 use crate::bindings::exports::bursar::plugin::handler;
 use crate::bindings::schedules::exports::bursar::plugin::schedule;
 use crate::call::Call;
+use crate::config_report::ConfigReport;
 use crate::decline::Decline;
 
 /// A manifest. Its fields are the contract with the host: no more, and none may be missing.
@@ -204,23 +206,21 @@ impl Manifest {
 
 /// Finds the action of the present call and has it answered.
 pub fn handle<C: DeserializeOwned>(
-    plugin: &'static str,
     find: impl FnOnce(&Call<C>, &str) -> Option<Result<String, Decline>>,
 ) -> Result<String, handler::Decline> {
     report_panics();
     let action = call::action();
-    let answer = find(&present(plugin)?, &action);
+    let answer = find(&present()?, &action);
     Ok(answer.unwrap_or_else(|| Err(unknown_action(&action)))?)
 }
 
 /// Finds the schedule that is due and has it run.
 pub fn run_schedule<C: DeserializeOwned>(
-    plugin: &'static str,
     name: &str,
     find: impl FnOnce(&Call<C>) -> Option<Result<String, Decline>>,
 ) -> Result<String, schedule::Decline> {
     report_panics();
-    let ran = present(plugin).and_then(|call| {
+    let ran = present().and_then(|call| {
         let unknown = || Decline::new("unknown_schedule", format!("There is no schedule {name}."));
         find(&call).unwrap_or_else(|| Err(unknown()))
     });
@@ -228,10 +228,24 @@ pub fn run_schedule<C: DeserializeOwned>(
 }
 
 /// The present call, with the operator's configuration.
-fn present<C: DeserializeOwned>(plugin: &'static str) -> Result<Call<C>, Decline> {
+fn present<C: DeserializeOwned>() -> Result<Call<C>, Decline> {
     let config = serde_json::from_str(&call::configuration())
         .map_err(|error| Decline::new("misconfigured", format!("The configuration: {error}.")))?;
-    Ok(Call::new(plugin, config))
+    Ok(Call::new(config))
+}
+
+/// Checks a configuration: that it can be read as what the plugin takes, and by the plugin's own rules.
+pub fn check_configuration<C: DeserializeOwned>(
+    plugin: &str,
+    configuration: &str,
+    check: impl FnOnce(&C, &mut ConfigReport),
+) -> configuration::Report {
+    let mut report = ConfigReport::new(plugin);
+    match serde_json::from_str(configuration) {
+        Ok(config) => check(&config, &mut report),
+        Err(error) => report.finding("", format!("it cannot be read: {error}")),
+    }
+    report.into_contract()
 }
 
 /// Runs a schedule, and writes its reply.

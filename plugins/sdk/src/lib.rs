@@ -75,6 +75,7 @@ mod amount;
 #[allow(missing_docs, reason = "the WIT package has the documentation")]
 pub mod bindings;
 mod call;
+mod config_report;
 mod decline;
 mod glue;
 mod key;
@@ -86,6 +87,7 @@ mod stakes;
 
 pub use amount::{Amount, AmountError};
 pub use call::{Call, HoldId, NoArguments, NoConfig};
+pub use config_report::{ConfigReport, pointer_segment};
 pub use decline::Decline;
 pub use key::{member_key, name_key};
 pub use names::{Account, Asset, NameError};
@@ -97,11 +99,14 @@ pub use stakes::Stakes;
 pub use bindings::bursar::plugin::log::Level;
 pub use bindings::bursar::plugin::state::Page;
 pub use bindings::bursar::plugin::types::{Amounts, Limit, Refusal};
+pub use bindings::configured::exports::bursar::plugin::configuration::{Finding, Need};
 
 pub use glue::{Fuel, HoldRule, Missed, Odds, OnExpiry, ScheduleInfo, Stake};
 
 #[doc(hidden)]
-pub use glue::{ActionInfo, Manifest, Permissions, answer, handle, run_schedule, scheduled};
+pub use glue::{
+    ActionInfo, Manifest, Permissions, answer, check_configuration, handle, run_schedule, scheduled,
+};
 #[doc(hidden)]
 pub use schema::schema_of;
 #[doc(hidden)]
@@ -112,8 +117,8 @@ pub use serde_json;
 /// Everything that a plugin usually needs.
 pub mod prelude {
     pub use crate::{
-        Account, Amount, Amounts, Asset, Call, Decline, HoldId, Level, NoArguments, NoConfig,
-        Refusal,
+        Account, Amount, Amounts, Asset, Call, ConfigReport, Decline, HoldId, Level, NoArguments,
+        NoConfig, Refusal,
     };
     pub use schemars::JsonSchema;
     pub use serde::{Deserialize, Serialize};
@@ -122,7 +127,8 @@ pub mod prelude {
 /// Declares a plugin: its manifest, and which function answers which action.
 ///
 /// The version is the package's. `accounts` are names of further accounts of the plugin's own:
-/// `"till"` is made at install as `plugin:{id}:till`. Each action is
+/// `"till"` is made at install as `plugin:{name}:till`, where `name` is what the operator installs it as:
+/// usually its id. Each action is
 /// `name: "what it does" => fn(Arguments) -> Reply`, answered by a function of the same name,
 /// `fn name(call: &Call<Config>, arguments: Arguments) -> Result<Reply, Decline>`; other types do
 /// not compile, nor do names that are none.
@@ -137,6 +143,12 @@ pub mod prelude {
 /// # struct Entered {}
 /// # #[derive(Serialize, JsonSchema)]
 /// # struct Drawn {}
+/// #[derive(Deserialize, JsonSchema)]
+/// struct Config {
+///     prize: Asset,
+///     winners: u32,
+/// }
+///
 /// bursar_plugin::plugin! {
 ///     id: "raffle",
 ///     description: "A raffle.",
@@ -149,7 +161,8 @@ pub mod prelude {
 ///         state_bytes: 16_777_216,
 ///         fuel: large,
 ///     },
-///     config: NoConfig,
+///     config: Config,
+///     check: check,
 ///     actions: {
 ///         enter: "Stakes a ticket." => fn(NoArguments) -> Entered,
 ///     },
@@ -164,17 +177,24 @@ pub mod prelude {
 ///     odds: odds(),
 /// }
 ///
-/// fn enter(call: &Call<NoConfig>, _: NoArguments) -> Result<Entered, Decline> {
+/// fn check(config: &Config, report: &mut ConfigReport) {
+///     if config.winners > 3 {
+///         report.finding("/winners", "there are three prizes: at most 3 can win");
+///     }
+///     report.need(&report.own_sub_account("pot"), &config.prize, Amount::new(3).unwrap());
+/// }
+///
+/// fn enter(call: &Call<Config>, _: NoArguments) -> Result<Entered, Decline> {
 ///     // …
 /// #   Ok(Entered {})
 /// }
 ///
-/// fn draw(call: &Call<NoConfig>, due_ms: u64) -> Result<Drawn, Decline> {
+/// fn draw(call: &Call<Config>, due_ms: u64) -> Result<Drawn, Decline> {
 ///     // …
 /// #   Ok(Drawn {})
 /// }
 ///
-/// fn tidy(call: &Call<NoConfig>, due_ms: u64) -> Result<Drawn, Decline> {
+/// fn tidy(call: &Call<Config>, due_ms: u64) -> Result<Drawn, Decline> {
 ///     // …
 /// #   Ok(Drawn {})
 /// }
@@ -185,7 +205,7 @@ pub mod prelude {
 ///         action: "enter",
 ///         description: "A ticket in a hundred wins ninety.",
 ///         arguments: json!({}),
-///         config: json!({}),
+///         config: json!({"prize": "coin", "winners": 1}),
 ///         stake,
 ///         returns_ppm: 900_000,
 ///         follow: None,
@@ -199,8 +219,16 @@ pub mod prelude {
 /// # assert_eq!(manifest["holds"]["stake"]["expires_in_s"], 3_600);
 /// # assert_eq!(manifest["schedules"][0]["offset_s"], 72_000);
 /// # assert_eq!(manifest["odds"][0]["returns_ppm"], 900_000);
+/// # use bursar_plugin::bindings::configured::exports::bursar::plugin::configuration;
+/// # let config = json!({"prize": "coin", "winners": 4}).to_string();
+/// # let report = <Component as configuration::Guest>::check("raffle".into(), config);
+/// # assert_eq!(report.findings[0].pointer, "/winners");
+/// # assert_eq!(report.needs[0].account, "plugin:raffle:pot");
 /// ```
 ///
+/// * `check` looks at a configuration before an operator's PUT is taken ([`ConfigReport`]): all that the schema
+///   cannot say, and what the plugin needs. It decides by the configuration alone, and can ask for nothing. A
+///   configuration that cannot be read as the type is refused also without it.
 /// * `permissions` are what a plugin needs beyond its own accounts and the caller's; the operator may grant
 ///   less. Accounts whose balances it may `read`; issuers that it may `credit`, which is to burn; accounts
 ///   that it may `debit`, which of an issuer is to issue. `state_bytes` are what its keys and values may have
@@ -226,6 +254,7 @@ macro_rules! plugin {
             $($right:ident: $granted:tt),* $(,)?
         },)?
         config: $config:ty,
+        $(check: $check:path,)?
         actions: {
             $($action:ident: $does:literal => fn($arguments:ty) -> $reply:ty),+ $(,)?
         } $(,)?
@@ -283,7 +312,7 @@ macro_rules! plugin {
             fn handle(
                 arguments: String,
             ) -> Result<String, $crate::bindings::exports::bursar::plugin::handler::Decline> {
-                $crate::handle::<$config>($id, |call, action| match action {
+                $crate::handle::<$config>(|call, action| match action {
                     $(stringify!($action) => {
                         Some($crate::answer::<$config, $arguments, $reply>(call, &arguments, $action))
                     })+
@@ -292,11 +321,26 @@ macro_rules! plugin {
             }
         }
 
+        impl $crate::bindings::configured::exports::bursar::plugin::configuration::Guest
+            for Component
+        {
+            fn check(
+                plugin: String,
+                configuration: String,
+            ) -> $crate::bindings::configured::exports::bursar::plugin::configuration::Report {
+                let check: fn(&$config, &mut $crate::ConfigReport) = $crate::__check!($($check)?);
+                $crate::check_configuration::<$config>(&plugin, &configuration, check)
+            }
+        }
+
         #[cfg(target_arch = "wasm32")]
         #[allow(unsafe_code, reason = "what the contract exports is called across the border")]
         mod component {
             use super::Component;
             $crate::bindings::export!(Component with_types_in $crate::bindings);
+            $crate::bindings::configured::export_configured!(
+                Component with_types_in $crate::bindings::configured
+            );
         }
 
         $(
@@ -308,7 +352,7 @@ macro_rules! plugin {
                 String,
                 $crate::bindings::schedules::exports::bursar::plugin::schedule::Decline,
             > {
-                $crate::run_schedule::<$config>($id, &name, |call| match name.as_str() {
+                $crate::run_schedule::<$config>(&name, |call| match name.as_str() {
                     $(stringify!($schedule) => {
                         Some($crate::scheduled::<$config, $ran>(call, due, $schedule))
                     })+
@@ -326,6 +370,18 @@ macro_rules! plugin {
             );
         }
         )?
+    };
+}
+
+/// The plugin's own check of a configuration; without one, whatever can be read is right.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __check {
+    () => {
+        |_, _| {}
+    };
+    ($check:path) => {
+        $check
     };
 }
 

@@ -39,7 +39,7 @@ fn rest(_: &Call<NoConfig>, _: NoArguments) -> Result<Paid, Decline> {
 }
 
 fn answer_pay(arguments: &str) -> Result<String, Decline> {
-    answer(&Call::new("probe", NoConfig {}), arguments, pay)
+    answer(&Call::new(NoConfig {}), arguments, pay)
 }
 
 #[test]
@@ -129,13 +129,13 @@ fn arguments_that_do_not_fit_are_declined_before_the_action_runs() {
 fn what_cannot_be_computed_and_what_an_action_declines_stay_apart() {
     let most = answer_pay(r#"{"amount": 9007199254740991}"#).expect_err("twice is too much");
     assert_eq!(most.code(), "amount_out_of_range");
-    let tired = answer(&Call::new("probe", NoConfig {}), "{}", rest).expect_err("it declines");
+    let tired = answer(&Call::new(NoConfig {}), "{}", rest).expect_err("it declines");
     assert_eq!((tired.code(), tired.message()), ("tired", "Not today."));
 }
 
 #[test]
 fn a_plugin_knows_its_own_accounts() {
-    let call = Call::new("probe", NoConfig {});
+    let call = Call::new(NoConfig {});
     assert_eq!(call.own_account().as_str(), "plugin:probe");
     assert_eq!(call.own_sub_account("till").as_str(), "plugin:probe:till");
 }
