@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use bursar_ledger::{AccountId, Amount, AssetId, Need, PluginId, shown};
+use bursar_ledger::{AccountId, Amount, AssetId, Need, PluginName, shown};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -48,7 +48,7 @@ impl ConfigurationReport {
 pub(crate) fn check(
     plugin: &Checked,
     limits: &Limits,
-    name: &PluginId,
+    name: &PluginName,
     config: &Value,
 ) -> Result<ConfigurationReport, CallFailure> {
     if let Err(error) = plugin.manifest.check_configuration(config) {

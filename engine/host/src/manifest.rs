@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bursar_ledger::{
     AccountId, Amount, AssetId, ComponentChoice, DOCUMENT_BYTES_MAX, Digest, Grants,
-    HOLD_RULES_MAX, HOLD_SECONDS_MAX, HoldRules, PLUGIN_ACCOUNTS_MAX, PluginId,
+    HOLD_RULES_MAX, HOLD_SECONDS_MAX, HoldRules, PLUGIN_ACCOUNTS_MAX, PluginName,
     SCHEDULE_SECONDS_MAX, SCHEDULES_MAX, ScheduleRule, read_strictly,
 };
 use serde::{Deserialize, Serialize};
@@ -88,7 +88,7 @@ pub struct Stake {
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
     /// Its id, under which it is installed.
-    pub id: PluginId,
+    pub id: PluginName,
     /// Its version.
     pub version: String,
     /// What it is, for people.
@@ -369,7 +369,7 @@ impl Manifest {
     }
 
     /// The component as an installation names it.
-    pub fn component_choice(&self, plugin: &PluginId, digest: Digest) -> ComponentChoice {
+    pub fn component_choice(&self, plugin: &PluginName, digest: Digest) -> ComponentChoice {
         // The names were checked when the manifest was read.
         let accounts = self.accounts.iter();
         let accounts = accounts.filter_map(|sub| AccountId::of_plugin_sub(plugin, sub).ok());

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bursar_ledger::{
-    Books, CallRequest, CallResult, Digest, Draft, DrawOrigin, Installation, PluginId, Timestamp,
+    Books, CallRequest, CallResult, Digest, Draft, DrawOrigin, Installation, PluginName, Timestamp,
     Transcript,
 };
 use serde_json::Value;
@@ -321,7 +321,7 @@ impl LoadedPlugin {
     /// it names is another question.
     pub fn check_configuration(
         &self,
-        name: &PluginId,
+        name: &PluginName,
         config: &Value,
     ) -> Result<ConfigurationReport, CallFailure> {
         configuration::check(&self.checked, &self.limits, name, config)

@@ -12,7 +12,7 @@ use crate::digest::Digest;
 use crate::draw::{ClientSeedText, Seed};
 use crate::economy::EconomyStatus;
 use crate::hold::{HoldEnd, OnExpiry, Reservation, expiry};
-use crate::id::{AccountId, AssetId, HoldId, KeyId, PluginId, TransferId, WebhookId};
+use crate::id::{AccountId, AssetId, HoldId, KeyId, PluginName, TransferId, WebhookId};
 use crate::key_limits::TransferCap;
 use crate::limits::{BATCH_POSTINGS_MAX, BATCH_TRANSFERS_MAX};
 use crate::movement::Postings;
@@ -278,24 +278,24 @@ pub enum Act {
     /// Install or change a plugin.
     SetPlugin {
         /// Which.
-        plugin: PluginId,
+        plugin: PluginName,
         /// What is said of it.
         patch: Box<PluginPatch>,
     },
     /// Take a plugin away. Its accounts stay, and each of its holds ends by its own rule.
     RemovePlugin {
         /// Which.
-        plugin: PluginId,
+        plugin: PluginName,
     },
     /// Install a plugin as it was before another component took its place.
     RollBackPlugin {
         /// Which.
-        plugin: PluginId,
+        plugin: PluginName,
     },
     /// Switch off a plugin whose calls keep failing. The server asks for it by itself.
     SwitchOffPlugin {
         /// The plugin.
-        plugin: PluginId,
+        plugin: PluginName,
         /// The version of the installation whose calls were counted; one that was set since stays on.
         as_of: u64,
         /// The reason.
@@ -304,7 +304,7 @@ pub enum Act {
     /// Leave due times of a schedule out that were missed, as its rule says.
     SkipDue {
         /// Of which plugin.
-        plugin: PluginId,
+        plugin: PluginName,
         /// Which schedule.
         schedule: String,
     },

@@ -22,7 +22,9 @@ use crate::document::Document;
 use crate::draw::{DrawOrigin, Seed};
 use crate::economy::{Day, EconomyStatus, Flow, Reversal};
 use crate::hold::Hold;
-use crate::id::{AccountId, AccountKind, AssetId, HoldId, KeyId, PluginId, TransferId, WebhookId};
+use crate::id::{
+    AccountId, AccountKind, AssetId, HoldId, KeyId, PluginName, TransferId, WebhookId,
+};
 use crate::limits::FLOW_DAYS_MAX;
 use crate::movement::Movement;
 use crate::plugin::{Component, Installation, Plugin};
@@ -51,7 +53,7 @@ pub struct Books {
     pub(crate) holds: Holds,
     pub(crate) reversals: OrdMap<TransferId, Reversal>,
     pub(crate) flows: OrdMap<FlowKey, Flow>,
-    pub(crate) plugins: OrdMap<PluginId, Arc<Plugin>>,
+    pub(crate) plugins: OrdMap<PluginName, Arc<Plugin>>,
     pub(crate) keys: OrdMap<KeyId, Arc<ApiKey>>,
     pub(crate) components: OrdMap<Digest, Arc<Component>>,
     pub(crate) webhooks: OrdMap<WebhookId, Arc<Webhook>>,
@@ -65,10 +67,10 @@ pub struct Books {
 }
 
 /// What a flow is of: an asset, on a day, by a plugin or by none.
-pub(crate) type FlowKey = (AssetId, Day, Option<PluginId>);
+pub(crate) type FlowKey = (AssetId, Day, Option<PluginName>);
 
 /// The plugin, the member and the asset of a budget's counter.
-pub(crate) type SpendKey = (PluginId, AccountId, AssetId);
+pub(crate) type SpendKey = (PluginName, AccountId, AssetId);
 
 /// Where the histories of a movement's two accounts went on before it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -100,7 +102,7 @@ pub enum Misfit {
     #[error("state is written for the plugin `{plugin}`, which is not installed")]
     Plugin {
         /// Which.
-        plugin: PluginId,
+        plugin: PluginName,
     },
 }
 
@@ -199,12 +201,12 @@ impl Books {
     }
 
     /// A plugin.
-    pub fn plugin(&self, plugin: &PluginId) -> Option<&Arc<Plugin>> {
+    pub fn plugin(&self, plugin: &PluginName) -> Option<&Arc<Plugin>> {
         self.plugins.get(plugin)
     }
 
     /// All plugins, by id.
-    pub fn plugins(&self) -> &OrdMap<PluginId, Arc<Plugin>> {
+    pub fn plugins(&self) -> &OrdMap<PluginName, Arc<Plugin>> {
         &self.plugins
     }
 
@@ -250,7 +252,7 @@ impl Books {
         &'a self,
         asset: &'a AssetId,
         from: Day,
-    ) -> impl Iterator<Item = (Day, Option<&'a PluginId>, Flow)> + 'a {
+    ) -> impl Iterator<Item = (Day, Option<&'a PluginName>, Flow)> + 'a {
         let flows = self.flows.range((asset.clone(), from, None)..);
         flows
             .take_while(move |((of, _, _), _)| of == asset)

@@ -10,7 +10,7 @@ use crate::amount::Limit;
 use crate::digest::Digest;
 use crate::draw::DrawOrigin;
 use crate::fact::Transcript;
-use crate::id::{AccountId, AssetId, CallId, PluginId};
+use crate::id::{AccountId, AssetId, CallId, PluginName};
 use crate::key_limits::TransferCap;
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
@@ -25,7 +25,7 @@ pub struct CallRequest {
     /// The call's id.
     pub id: CallId,
     /// The plugin that is called.
-    pub plugin: PluginId,
+    pub plugin: PluginName,
     /// The action that is asked for.
     pub action: String,
     /// The member on whose behalf it runs.

@@ -15,7 +15,7 @@ use crate::document::Document;
 use crate::draw::Seed;
 use crate::economy::{Day, EconomyStatus, Flow};
 use crate::hold::{Hold, HoldEnd};
-use crate::id::{AccountId, AssetId, HoldId, KeyId, PluginId, TransferId, WebhookId};
+use crate::id::{AccountId, AssetId, HoldId, KeyId, PluginName, TransferId, WebhookId};
 use crate::movement::Movement;
 use crate::plugin::{Component, Installation};
 use crate::quota::Quotas;
@@ -114,7 +114,7 @@ pub enum Change {
         asset: AssetId,
         /// By which plugin; by none where an operator or a bot did it.
         #[serde(skip_serializing_if = "Option::is_none", default)]
-        plugin: Option<PluginId>,
+        plugin: Option<PluginName>,
         /// How much came and how much left.
         #[serde(flatten)]
         flow: Flow,
@@ -177,7 +177,7 @@ pub enum Change {
     /// A plugin is so; its state stays.
     PluginSet {
         /// Which.
-        plugin: PluginId,
+        plugin: PluginName,
         /// How it is.
         #[serde(flatten)]
         installation: Box<Installation>,
@@ -185,12 +185,12 @@ pub enum Change {
     /// A plugin is gone. Its accounts stay; its holds are due, to end by their own rule.
     PluginRemoved {
         /// Which.
-        plugin: PluginId,
+        plugin: PluginName,
     },
     /// A plugin is off, since its calls kept failing.
     PluginSwitchedOff {
         /// The plugin.
-        plugin: PluginId,
+        plugin: PluginName,
         /// The reason.
         #[serde(flatten)]
         why: Box<SwitchOff>,
@@ -198,7 +198,7 @@ pub enum Change {
     /// A due time of a schedule has had its run, was left out, or has come forward.
     DueMoved {
         /// Of which plugin.
-        plugin: PluginId,
+        plugin: PluginName,
         /// Which schedule.
         schedule: String,
         /// What was due.
@@ -209,7 +209,7 @@ pub enum Change {
     /// So much has left a member in a day, of what a plugin may take.
     BudgetSpent {
         /// Whose budget.
-        plugin: PluginId,
+        plugin: PluginName,
         /// Whom it has left.
         account: AccountId,
         /// Of what.
@@ -222,7 +222,7 @@ pub enum Change {
     /// A key of a plugin's state has a value.
     StateSet {
         /// Whose state.
-        plugin: PluginId,
+        plugin: PluginName,
         /// Which key.
         key: Arc<str>,
         /// Which value.
@@ -231,7 +231,7 @@ pub enum Change {
     /// A key of a plugin's state is gone.
     StateDeleted {
         /// Whose state.
-        plugin: PluginId,
+        plugin: PluginName,
         /// Which key.
         key: Arc<str>,
     },

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::amount::Amount;
-use crate::id::PluginId;
+use crate::id::PluginName;
 use crate::limits::HOLD_SECONDS_MAX;
 use crate::movement::{Posting, PostingsError};
 use crate::time::Timestamp;
@@ -92,7 +92,7 @@ pub struct Hold {
     pub on_expiry: OnExpiry,
     /// The plugin that placed it, which alone may capture it or give it back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub plugin: Option<PluginId>,
+    pub plugin: Option<PluginName>,
     /// The server seed with which the game that it belongs to has drawn. That seed stays secret for as
     /// long as the hold is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -130,7 +130,7 @@ name! {
 
 name! {
     /// A plugin as it is installed in an economy. One segment.
-    PluginId, check_segment
+    PluginName, check_segment
 }
 
 name! {
@@ -188,7 +188,7 @@ impl AccountId {
     }
 
     /// Whether the account belongs to this plugin.
-    pub fn belongs_to(&self, plugin: &PluginId) -> bool {
+    pub fn belongs_to(&self, plugin: &PluginName) -> bool {
         self.kind() == AccountKind::Plugin(plugin.as_str())
     }
 
@@ -198,12 +198,12 @@ impl AccountId {
     }
 
     /// A plugin's first account.
-    pub fn of_plugin(plugin: &PluginId) -> Self {
+    pub fn of_plugin(plugin: &PluginName) -> Self {
         Self(format!("{PLUGIN}:{plugin}").into())
     }
 
     /// A plugin's further account, such as `plugin:shop:till`.
-    pub fn of_plugin_sub(plugin: &PluginId, sub: &str) -> Result<Self, IdError> {
+    pub fn of_plugin_sub(plugin: &PluginName, sub: &str) -> Result<Self, IdError> {
         check_segment(sub)?;
         format!("{PLUGIN}:{plugin}:{sub}").parse()
     }

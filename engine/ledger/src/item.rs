@@ -13,7 +13,7 @@ use crate::digest::Digest;
 use crate::draw::{DrawOrigin, Seed};
 use crate::economy::{Day, EconomyStatus, Flow, Reversal};
 use crate::hold::Hold;
-use crate::id::{AccountId, AssetId, HoldId, KeyId, PluginId, TransferId, WebhookId};
+use crate::id::{AccountId, AssetId, HoldId, KeyId, PluginName, TransferId, WebhookId};
 use crate::plugin::{Component, Plugin};
 use crate::quota::Quotas;
 use crate::time::Timestamp;
@@ -56,11 +56,11 @@ pub enum Item {
     /// What ties a transfer to its reversal.
     Reversal(TransferId, Reversal),
     /// What came and went of an asset on a day, by a plugin or by none.
-    Flow(AssetId, Day, Option<PluginId>, Flow),
+    Flow(AssetId, Day, Option<PluginName>, Flow),
     /// A plugin; its state follows in pieces of its own.
-    Plugin(PluginId, Arc<Plugin>),
+    Plugin(PluginName, Arc<Plugin>),
     /// A key of a plugin's state, after the plugin.
-    State(PluginId, Arc<str>, Arc<str>),
+    State(PluginName, Arc<str>, Arc<str>),
     /// An API key.
     Key(KeyId, Arc<ApiKey>),
     /// A component.
@@ -68,7 +68,7 @@ pub enum Item {
     /// What a call has drawn from that could not be brought to an end, by its key.
     Bound(Arc<str>, DrawOrigin),
     /// What has left a member on a day, by a plugin.
-    Spend(Day, PluginId, AccountId, AssetId, u64),
+    Spend(Day, PluginName, AccountId, AssetId, u64),
     /// What a member puts into draws.
     ClientSeed(AccountId, ClientSeed),
     /// A webhook.
@@ -212,7 +212,7 @@ fn spend_items(
     })
 }
 
-fn plugin_items(id: PluginId, plugin: &Plugin) -> impl Iterator<Item = Item> + Send + use<> {
+fn plugin_items(id: PluginName, plugin: &Plugin) -> impl Iterator<Item = Item> + Send + use<> {
     let state = plugin.state.clone();
     let bare = Plugin {
         state: OrdMap::new(),

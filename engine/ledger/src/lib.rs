@@ -87,7 +87,7 @@ pub use economy::{Day, EconomyStatus, Flow, Reversal};
 pub use fact::{Answer, Ask, Fact, Page, Refusal, Seen, Transcript};
 pub use hold::{Hold, HoldEnd, OnExpiry, Reservation};
 pub use id::{
-    AccountId, AccountKind, AssetId, CallId, EconomyId, HoldId, IdError, KeyId, PluginId,
+    AccountId, AccountKind, AssetId, CallId, EconomyId, HoldId, IdError, KeyId, PluginName,
     TransferId, WebhookId,
 };
 pub use invariant::{Violation, check};

@@ -6,7 +6,7 @@ use crate::amount::Amount;
 use crate::books::Books;
 use crate::decision::Change;
 use crate::hold::{Hold, HoldEnd};
-use crate::id::{AccountId, AssetId, HoldId, PluginId};
+use crate::id::{AccountId, AssetId, HoldId, PluginName};
 use crate::movement::{Movement, Posting};
 use crate::quota::Quota;
 use crate::rejection::Rejection;
@@ -52,7 +52,7 @@ pub(crate) enum Growth<'a> {
 pub(crate) fn settle(
     books: &Books,
     steps: &[Step],
-    plugin: &PluginId,
+    plugin: &PluginName,
     growth: &Growth<'_>,
 ) -> Result<Settled, Rejection> {
     let named: Vec<Posting> = steps.iter().filter_map(Step::posting).cloned().collect();

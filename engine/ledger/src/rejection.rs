@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::amount::{Amount, Limit};
 use crate::hold::HoldEnd;
-use crate::id::{AccountId, AssetId, HoldId, KeyId, PluginId, TransferId};
+use crate::id::{AccountId, AssetId, HoldId, KeyId, PluginName, TransferId};
 use crate::quota::Quota;
 
 pub use kind::{Class, RejectionKind, Retry};
@@ -48,7 +48,7 @@ pub enum Rejection {
         /// The hold.
         hold: HoldId,
         /// The plugin.
-        plugin: PluginId,
+        plugin: PluginName,
     },
     /// More than the key that asks may move in one request.
     #[error("this key moves at most {cap} {asset} in one request, and {asked} were asked")]
@@ -70,31 +70,31 @@ pub enum Rejection {
     #[error("the plugin `{plugin}` is disabled")]
     PluginDisabled {
         /// The plugin.
-        plugin: PluginId,
+        plugin: PluginName,
     },
     /// A plugin was to be installed without saying which component.
     #[error("the plugin `{plugin}` is not installed yet: say which `component`")]
     ComponentMissing {
         /// The plugin.
-        plugin: PluginId,
+        plugin: PluginName,
     },
     /// There is no component that was here before.
     #[error("the plugin `{plugin}` has no version from before")]
     NothingBefore {
         /// The plugin.
-        plugin: PluginId,
+        plugin: PluginName,
     },
     /// The plugin was changed while the request was read.
     #[error("the plugin `{plugin}` was changed a moment ago: look at it, and ask again")]
     PluginChanged {
         /// The plugin.
-        plugin: PluginId,
+        plugin: PluginName,
     },
     /// The plugin has no schedule of this name.
     #[error("the plugin `{plugin}` has no schedule `{schedule}`")]
     ScheduleUnknown {
         /// The plugin.
-        plugin: PluginId,
+        plugin: PluginName,
         /// What was named.
         schedule: String,
     },
@@ -284,7 +284,7 @@ pub enum Rejection {
     #[error("the plugin `{plugin}` would keep {bytes} bytes of state, of at most {most}")]
     StateQuota {
         /// The plugin.
-        plugin: PluginId,
+        plugin: PluginName,
         /// What it would keep.
         bytes: usize,
         /// What it may keep.
@@ -294,7 +294,7 @@ pub enum Rejection {
     #[error("`{plugin}` may move {most} {asset} a day by `{budget}`, and this would make {asked}")]
     BudgetExceeded {
         /// The plugin.
-        plugin: PluginId,
+        plugin: PluginName,
         /// Which budget: a member of its grants.
         budget: Cow<'static, str>,
         /// What would move.

@@ -8,7 +8,7 @@ use crate::asset::AssetKind;
 use crate::books::Books;
 use crate::decision::Change;
 use crate::economy::Flow;
-use crate::id::{AccountId, AssetId, PluginId};
+use crate::id::{AccountId, AssetId, PluginName};
 use crate::limits::BALANCE_MAX;
 use crate::movement::{Movement, Posting};
 use crate::quota::Quota;
@@ -146,7 +146,7 @@ impl<'a> Scratch<'a> {
     }
 
     /// What came into circulation and left it, as far as it did.
-    pub(crate) fn supply_moved(&self, plugin: Option<&PluginId>) -> Vec<Change> {
+    pub(crate) fn supply_moved(&self, plugin: Option<&PluginName>) -> Vec<Change> {
         let moved = self.flows.iter().map(|(asset, flow)| Change::SupplyMoved {
             asset: (*asset).clone(),
             plugin: plugin.cloned(),

@@ -19,7 +19,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bursar_ledger::{
-    AccountId, Digest, EconomyId, PluginId, SCHEDULES_MAX, SwitchOff, SwitchOffReason,
+    AccountId, Digest, EconomyId, PluginName, SCHEDULES_MAX, SwitchOff, SwitchOffReason,
 };
 
 use tally::{Tally, Window};
@@ -66,7 +66,7 @@ pub(crate) enum CallSource {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct CallEnd {
     /// Of which plugin, where.
-    pub(crate) of: (EconomyId, PluginId),
+    pub(crate) of: (EconomyId, PluginName),
     /// The version of the installation that ran.
     pub(crate) version: u64,
     /// The one who has asked for it.
@@ -81,7 +81,7 @@ pub(crate) struct CallEnd {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Trip {
     /// The plugin and its economy.
-    pub(crate) of: (EconomyId, PluginId),
+    pub(crate) of: (EconomyId, PluginName),
     /// The version of the installation whose calls were counted.
     pub(crate) as_of: u64,
     /// The reason.
@@ -94,7 +94,7 @@ pub(crate) struct Breaker {
     secret: [u8; 32],
     /// Processor time below which a deadline was the machine's doing.
     deadline_cpu_min: Duration,
-    watched: HashMap<(EconomyId, PluginId), Watched>,
+    watched: HashMap<(EconomyId, PluginName), Watched>,
 }
 
 /// The counts of one plugin.
@@ -160,7 +160,7 @@ impl Breaker {
     }
 
     /// Lets the plugin go that has been without a failed call for longest, if there is no room for another.
-    fn make_room(&mut self, of: &(EconomyId, PluginId)) {
+    fn make_room(&mut self, of: &(EconomyId, PluginName)) {
         if self.watched.len() < PLUGINS_WATCHED_MAX || self.watched.contains_key(of) {
             return;
         }

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bursar_host::PluginHost;
-use bursar_ledger::{Act, Digest, EconomyId, PluginId};
+use bursar_ledger::{Act, Digest, EconomyId, PluginName};
 use bursar_storage::{
     Answer, Failure, IdempotencyKey, Receiver, Render, Reply, Request, State, Storage,
     StorageError, Stored, Submission,
@@ -122,7 +122,7 @@ impl Bursar {
     }
 
     /// How often calls of a plugin met a conflict since the server has started.
-    pub fn conflicts(&self, economy: &EconomyId, plugin: &PluginId) -> ConflictCount {
+    pub fn conflicts(&self, economy: &EconomyId, plugin: &PluginName) -> ConflictCount {
         self.parts.conflicts.of(economy, plugin)
     }
 

@@ -1,7 +1,7 @@
 //! Why a request has no answer: what can keep it from being decided, in the words of no protocol.
 
 use bursar_host::{CallFailure, NotReady, Report, SchemaError};
-use bursar_ledger::{Digest, KeyId, PluginId};
+use bursar_ledger::{Digest, KeyId, PluginName};
 use bursar_storage::{Failure, StorageError};
 
 /// Nothing was decided, or it is not known what was; nothing is kept under the request's key.
@@ -24,10 +24,10 @@ pub enum NoAnswer {
     NoEconomy,
     /// The plugin is not installed.
     #[error("the plugin `{0}` is not installed in this economy")]
-    NoPlugin(PluginId),
+    NoPlugin(PluginName),
     /// The plugin has no such action.
     #[error("the plugin `{0}` has no such action")]
-    NoAction(PluginId),
+    NoAction(PluginName),
     /// No component has this digest.
     #[error("no component {0} is here")]
     NoComponent(Digest),

@@ -37,7 +37,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use bursar_host::{Compiler, Limits, LoadedPlugin, PluginHost};
 use bursar_ledger::{
     AccountId, AccountPatch, AccountStatus, Act, Amount, AssetKind, AssetPatch, Authority, CallId,
-    CallRequest, Digest, GrantChoice, IssueRequest, Limit, Patch, PluginId, PluginPatch, Posting,
+    CallRequest, Digest, GrantChoice, IssueRequest, Limit, Patch, PluginName, PluginPatch, Posting,
     Postings, Seed, SpendLimit, Timestamp, TransferId, TransferRequest, Verdict,
 };
 use bursar_workbench::Workbench;
@@ -72,7 +72,7 @@ pub fn posting(from: &str, to: &str, asset: &str, amount: u64) -> Posting {
 /// An economy in memory, with plugins in it.
 pub struct Economy {
     bench: Workbench,
-    plugins: BTreeMap<PluginId, Arc<LoadedPlugin>>,
+    plugins: BTreeMap<PluginName, Arc<LoadedPlugin>>,
     /// Calls so far; their ids follow from it.
     calls: u128,
     roles: Vec<String>,
@@ -210,7 +210,7 @@ impl Economy {
 
     /// Gives a plugin another configuration, as an operator does while it is in use.
     pub fn configure(&mut self, plugin: &str, config: Value) {
-        let plugin: PluginId = named(plugin);
+        let plugin: PluginName = named(plugin);
         let loaded = self.plugin(&plugin);
         if let Err(error) = loaded.manifest().check_configuration(&config) {
             panic!("it does not take its configuration: {error}");
@@ -315,13 +315,13 @@ impl Economy {
         found.balance(&named(asset))
     }
 
-    fn plugin(&self, plugin: &PluginId) -> Arc<LoadedPlugin> {
+    fn plugin(&self, plugin: &PluginName) -> Arc<LoadedPlugin> {
         let found = self.plugins.get(plugin);
         Arc::clone(found.unwrap_or_else(|| panic!("{plugin} is not installed")))
     }
 
     /// The earliest due time of any schedule.
-    fn next_due(&self) -> Option<(Timestamp, PluginId, String)> {
+    fn next_due(&self) -> Option<(Timestamp, PluginName, String)> {
         let installed = self.bench.books().plugins().iter();
         let due = installed.flat_map(|(plugin, found)| {
             let schedules = found.installation.schedules.iter();
@@ -332,7 +332,7 @@ impl Economy {
 
     fn request(
         &mut self,
-        plugin: &PluginId,
+        plugin: &PluginName,
         action: &str,
         caller: AccountId,
         arguments: Value,
@@ -372,7 +372,7 @@ impl Economy {
     }
 }
 
-fn split(action: &str) -> (PluginId, &str) {
+fn split(action: &str) -> (PluginName, &str) {
     let Some((plugin, action)) = action.split_once('/') else {
         panic!("`{action}` is not of the form plugin/action");
     };

@@ -10,7 +10,7 @@ use super::{Books, Misfit};
 use crate::call::CallRequest;
 use crate::digest::Digest;
 use crate::draw::{DrawOrigin, Seed};
-use crate::id::{AccountId, HoldId, PluginId};
+use crate::id::{AccountId, HoldId, PluginName};
 use crate::limits::{BOUND_NONCES_MAX, NONCES_AHEAD_MAX};
 use crate::time::Timestamp;
 
@@ -102,7 +102,7 @@ pub enum DrawChange {
     /// A call has drawn and then broken off.
     DrawBroken {
         /// Whose call.
-        plugin: PluginId,
+        plugin: PluginName,
         /// Whether that was once too often, and the plugin is off.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         paused: bool,
@@ -277,7 +277,7 @@ impl Books {
     }
 
     /// Counts a call that has drawn and then broken off. With the last one the plugin is off.
-    fn count_broken(&mut self, id: &PluginId, paused: bool) -> Result<(), Misfit> {
+    fn count_broken(&mut self, id: &PluginName, paused: bool) -> Result<(), Misfit> {
         let plugin = self.plugin_mut(id)?;
         plugin.broken_draws = plugin.broken_draws.saturating_add(1);
         if paused {

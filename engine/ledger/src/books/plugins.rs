@@ -6,7 +6,7 @@ use imbl::OrdMap;
 
 use super::{Books, FORGOTTEN, Misfit, SpendKey};
 use crate::economy::Day;
-use crate::id::{AccountId, AssetId, HoldId, PluginId};
+use crate::id::{AccountId, AssetId, HoldId, PluginName};
 use crate::plugin::{Plugin, entry_bytes, entry_cost};
 use crate::schedule::Schedule;
 use crate::switch_off::{SwitchOff, SwitchedOff};
@@ -14,7 +14,7 @@ use crate::time::Timestamp;
 
 impl Books {
     /// A schedule of an installed plugin, on or off.
-    pub fn schedule(&self, plugin: &PluginId, name: &str) -> Option<&Schedule> {
+    pub fn schedule(&self, plugin: &PluginName, name: &str) -> Option<&Schedule> {
         self.plugin(plugin)?.installation.schedules.get(name)
     }
 
@@ -22,7 +22,7 @@ impl Books {
     pub fn spent_on(
         &self,
         day: Day,
-        plugin: &PluginId,
+        plugin: &PluginName,
         account: &AccountId,
         asset: &AssetId,
     ) -> u64 {
@@ -45,7 +45,7 @@ impl Books {
     }
 
     /// What a plugin has issued of an asset on a day.
-    pub fn issued_on(&self, day: Day, plugin: &PluginId, asset: &AssetId) -> u64 {
+    pub fn issued_on(&self, day: Day, plugin: &PluginName, asset: &AssetId) -> u64 {
         let flow = self.flows.get(&(asset.clone(), day, Some(plugin.clone())));
         flow.map_or(0, |flow| flow.issued)
     }
@@ -76,7 +76,7 @@ impl Books {
     }
 
     /// A plugin to change, which must be there.
-    pub(super) fn plugin_mut(&mut self, id: &PluginId) -> Result<&mut Plugin, Misfit> {
+    pub(super) fn plugin_mut(&mut self, id: &PluginName) -> Result<&mut Plugin, Misfit> {
         let misfit = || Misfit::Plugin { plugin: id.clone() };
         self.plugins
             .get_mut(id)
@@ -85,7 +85,7 @@ impl Books {
     }
 
     /// Takes a plugin away. Its holds are due at once.
-    pub(super) fn remove_plugin(&mut self, id: &PluginId, at: Timestamp) -> Result<(), Misfit> {
+    pub(super) fn remove_plugin(&mut self, id: &PluginName, at: Timestamp) -> Result<(), Misfit> {
         let misfit = || Misfit::Plugin { plugin: id.clone() };
         let gone = self.plugins.remove(id).ok_or_else(misfit)?;
         self.usage.change_state(gone.state_cost(), 0);
@@ -101,7 +101,7 @@ impl Books {
     /// Switches a plugin off, and keeps why.
     pub(super) fn switch_off(
         &mut self,
-        id: &PluginId,
+        id: &PluginName,
         why: &SwitchOff,
         seq: u64,
         at: Timestamp,
@@ -116,7 +116,7 @@ impl Books {
 
     pub(super) fn move_due(
         &mut self,
-        id: &PluginId,
+        id: &PluginName,
         schedule: &str,
         next_due: Timestamp,
     ) -> Result<(), Misfit> {
@@ -128,7 +128,7 @@ impl Books {
 
     /// Puts a plugin in its place. The state that is there already stays, and so does why it was
     /// switched off, until it is on again.
-    pub(super) fn set_plugin(&mut self, id: &PluginId, plugin: Plugin) {
+    pub(super) fn set_plugin(&mut self, id: &PluginName, plugin: Plugin) {
         let plugin = match self.plugins.get(id) {
             Some(present) => Plugin {
                 state: present.state.clone(),
@@ -152,7 +152,7 @@ impl Books {
 
     pub(super) fn write_state(
         &mut self,
-        id: &PluginId,
+        id: &PluginName,
         key: &Arc<str>,
         value: Option<&Arc<str>>,
     ) -> Result<(), Misfit> {

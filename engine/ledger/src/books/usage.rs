@@ -8,7 +8,7 @@ use crate::account::{Account, Balance};
 use crate::asset::Asset;
 use crate::document::Document;
 use crate::economy::Day;
-use crate::id::{AccountId, AssetId, PluginId};
+use crate::id::{AccountId, AssetId, PluginName};
 use crate::plugin::entry_cost;
 use crate::quota::{Quota, Quotas};
 use crate::rejection::Rejection;
@@ -178,7 +178,12 @@ impl Books {
     }
 
     /// Puts back an entry of a plugin's state. False if it is there already, or the plugin is not.
-    pub(crate) fn restore_state(&mut self, id: &PluginId, key: Arc<str>, value: Arc<str>) -> bool {
+    pub(crate) fn restore_state(
+        &mut self,
+        id: &PluginName,
+        key: Arc<str>,
+        value: Arc<str>,
+    ) -> bool {
         let Some(plugin) = self.plugins.get_mut(id).map(Arc::make_mut) else {
             return false;
         };

@@ -7,7 +7,7 @@ use crate::call::{CallResult, Ending};
 use crate::decision::{Change, Decision};
 use crate::draft::Draft;
 use crate::hold::HoldEnd;
-use crate::id::PluginId;
+use crate::id::PluginName;
 use crate::limits::BROKEN_DRAWS_MAX;
 use crate::plugin::Plugin;
 use crate::rejection::Rejection;
@@ -162,7 +162,7 @@ fn void(draft: &Draft, result: &CallResult, mut changes: Vec<Change>) -> Vec<Cha
 }
 
 /// Counts a call that has drawn and broken off.
-fn break_off(plugin: &Plugin, id: &PluginId) -> Change {
+fn break_off(plugin: &Plugin, id: &PluginName) -> Change {
     let broken = plugin.broken_draws.saturating_add(1);
     Change::Draws(DrawChange::DrawBroken {
         plugin: id.clone(),

@@ -3,7 +3,7 @@
 use crate::act::{Authority, BatchRequest, IssueRequest, TransferRequest};
 use crate::books::Books;
 use crate::decision::{Change, Decision};
-use crate::id::{AccountId, AccountKind, PluginId};
+use crate::id::{AccountId, AccountKind, PluginName};
 use crate::key_limits::TransferCap;
 use crate::movement::Posting;
 use crate::rejection::Rejection;
@@ -101,7 +101,7 @@ pub(super) fn post_all(
     postings: &[Posting],
     funds: Funds,
     mut changes: Vec<Change>,
-    plugin: Option<&PluginId>,
+    plugin: Option<&PluginName>,
 ) -> Result<Verdict, Rejection> {
     check_places(books, postings, funds)?;
     let mut scratch = Scratch::new(books);

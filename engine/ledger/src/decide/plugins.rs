@@ -9,7 +9,7 @@ use crate::account_limits::LimitsChange;
 use crate::books::Books;
 use crate::decision::{Change, Decision};
 use crate::digest::Digest;
-use crate::id::{AccountId, PluginId};
+use crate::id::{AccountId, PluginName};
 use crate::plugin::{
     Component, ComponentChoice, GrantChoice, Grants, HoldRules, Installation, Need, Plugin,
     PluginPatch,
@@ -34,7 +34,7 @@ pub(super) fn add_component(books: &Books, digest: Digest, component: Component)
 pub(super) fn set_plugin(
     books: &Books,
     at: Timestamp,
-    plugin: &PluginId,
+    plugin: &PluginName,
     patch: &PluginPatch,
 ) -> Result<Verdict, Rejection> {
     let found = books.plugin(plugin);
@@ -107,7 +107,7 @@ pub(super) fn set_plugin(
 /// What a configuration was held against must be what it is for; and a component must find the
 /// configuration that was held against it.
 fn check_as_seen(
-    plugin: &PluginId,
+    plugin: &PluginName,
     patch: &PluginPatch,
     found: Option<&Arc<Plugin>>,
     component: Digest,
@@ -176,7 +176,7 @@ fn granted(
     }
 }
 
-pub(super) fn remove(books: &Books, plugin: &PluginId) -> Verdict {
+pub(super) fn remove(books: &Books, plugin: &PluginName) -> Verdict {
     if books.plugin(plugin).is_none() {
         return Verdict::Unchanged;
     }
@@ -186,7 +186,12 @@ pub(super) fn remove(books: &Books, plugin: &PluginId) -> Verdict {
 
 /// Switches a plugin off whose calls keep failing, unless it is off, gone, or was set since they were
 /// counted: an operator who has just switched it on again knows better.
-pub(super) fn switch_off(books: &Books, plugin: &PluginId, as_of: u64, why: &SwitchOff) -> Verdict {
+pub(super) fn switch_off(
+    books: &Books,
+    plugin: &PluginName,
+    as_of: u64,
+    why: &SwitchOff,
+) -> Verdict {
     let counted = books.plugin(plugin);
     if !counted.is_some_and(|found| found.version == as_of && found.installation.enabled) {
         return Verdict::Unchanged;
@@ -203,7 +208,7 @@ pub(super) fn switch_off(books: &Books, plugin: &PluginId, as_of: u64, why: &Swi
 pub(super) fn roll_back(
     books: &Books,
     at: Timestamp,
-    plugin: &PluginId,
+    plugin: &PluginName,
 ) -> Result<Verdict, Rejection> {
     let before = books
         .plugin(plugin)
@@ -224,7 +229,7 @@ pub(super) fn roll_back(
 }
 
 /// The accounts that come with an installation and are not there yet.
-fn own_accounts(books: &Books, plugin: &PluginId, patch: &PluginPatch) -> Vec<Change> {
+fn own_accounts(books: &Books, plugin: &PluginName, patch: &PluginPatch) -> Vec<Change> {
     let Some(choice) = &patch.component else {
         return Vec::new();
     };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::books::Books;
 use crate::call::CallRequest;
 use crate::decision::{Change, Decision};
-use crate::id::PluginId;
+use crate::id::PluginName;
 use crate::plugin::{Installation, PluginPatch};
 use crate::rejection::Rejection;
 use crate::schedule::{Schedule, ScheduleRule};
@@ -17,7 +17,7 @@ use super::Verdict;
 /// fell due while the plugin was off does not count.
 pub(super) fn scheduled(
     at: Timestamp,
-    plugin: &PluginId,
+    plugin: &PluginName,
     patch: &PluginPatch,
     present: Option<&Installation>,
     enabled: bool,
@@ -105,7 +105,7 @@ pub(super) fn wake(
 }
 
 /// Leaves out what was missed: all of it, or what is more than is made up for.
-pub(super) fn skip(books: &Books, at: Timestamp, plugin: &PluginId, name: &str) -> Verdict {
+pub(super) fn skip(books: &Books, at: Timestamp, plugin: &PluginName, name: &str) -> Verdict {
     let Some(schedule) = books.schedule(plugin, name) else {
         return Verdict::Unchanged;
     };

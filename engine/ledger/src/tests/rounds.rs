@@ -16,8 +16,8 @@ use super::script::{World, call_request, id};
 use crate::{
     AccountId, Act, Amount, Answer, Ask, AssetId, Books, CallRequest, CallResult, Caps, Change,
     Decision, Digest, Draft, DrawChange, DrawOrigin, Ending, FuelClass, Grants, Limit, Plugin,
-    PluginId, Posting, Refusal, Rejection, SpendLimit, Timestamp, Transcript, TransferCap, Verdict,
-    check, decide,
+    PluginName, Posting, Refusal, Rejection, SpendLimit, Timestamp, Transcript, TransferCap,
+    Verdict, check, decide,
 };
 
 const SETUP: &str = "
@@ -126,7 +126,7 @@ impl Round {
         let Some(name) = self.schedule else {
             return self.request.clone();
         };
-        let plugin: PluginId = id("shop");
+        let plugin: PluginName = id("shop");
         let due = books
             .schedule(&plugin, name)
             .map(|schedule| schedule.next_due);

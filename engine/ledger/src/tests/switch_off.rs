@@ -4,7 +4,7 @@ use expect_test::expect;
 
 use super::script::{World, id};
 use crate::{
-    Act, PluginId, SwitchOff, SwitchOffReason, SwitchedOff, Timestamp, Verdict, Violation, check,
+    Act, PluginName, SwitchOff, SwitchOffReason, SwitchedOff, Timestamp, Verdict, Violation, check,
 };
 
 const SETUP: &str = "
@@ -27,7 +27,7 @@ fn why() -> SwitchOff {
 }
 
 fn game(world: &World) -> &crate::Plugin {
-    let game: PluginId = id("game");
+    let game: PluginName = id("game");
     world.books.plugin(&game).expect("it is installed")
 }
 
@@ -169,7 +169,7 @@ fn what_is_kept_is_read_again_as_it_was() {
 #[test]
 fn a_plugin_that_is_on_and_marked_as_off_is_a_violation() {
     let mut world = World::after(SETUP);
-    let game: PluginId = id("game");
+    let game: PluginName = id("game");
     let mut marked = crate::Plugin::clone(world.books.plugin(&game).expect("it is installed"));
     let at = Timestamp(1);
     marked.switched_off = Some(SwitchedOff { why: why(), at }.into());

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::script::{World, id};
 use crate::{
-    Amount, AssetId, Balance, Books, EconomyStatus, Hold, HoldId, Limit, OnExpiry, PluginId,
+    Amount, AssetId, Balance, Books, EconomyStatus, Hold, HoldId, Limit, OnExpiry, PluginName,
     Posting, Reversal, Timestamp, TransferId, check,
 };
 
@@ -227,7 +227,7 @@ fn miscounted_state_is_found() {
     let plugin = |books: &mut Books, bytes: usize| {
         let plugin = books
             .plugins
-            .get_mut(&id::<PluginId>("shop"))
+            .get_mut(&id::<PluginName>("shop"))
             .expect("it is installed");
         Arc::make_mut(plugin).state_bytes = bytes;
     };

@@ -10,7 +10,7 @@ use crate::{
     AMOUNT_MAX, AccountId, AccountPatch, AccountStatus, Amount, Ask, AssetId, AssetKind,
     AssetPatch, Authority, BatchRequest, CaptureRequest, ComponentChoice, Digest, EconomyStatus,
     Force, FuelClass, GrantChoice, Grants, HoldEnd, HoldId, HoldRequest, HoldRule, IssueRequest,
-    KeyMode, KeyPatch, Limit, LimitsPatch, Missed, Need, OnExpiry, Patch, PluginId, PluginPatch,
+    KeyMode, KeyPatch, Limit, LimitsPatch, Missed, Need, OnExpiry, Patch, PluginName, PluginPatch,
     Posting, Postings, Quota, QuotaPatch, ReversalRequest, ScheduleRule, Scope, Scopes, SpendLimit,
     Times, Timestamp, TransferCap, TransferId, TransferRequest, Transfers, WebhookPatch,
     WebhookUrl,
@@ -115,7 +115,7 @@ impl<'a> Words<'a> {
     }
 
     pub(super) fn plugin_patch(&self) -> PluginPatch {
-        let plugin: PluginId = id(self.plain[1]);
+        let plugin: PluginName = id(self.plain[1]);
         let accounts = list(self.named("accounts"));
         let accounts = accounts.map(|sub| AccountId::of_plugin_sub(&plugin, sub).expect("a name"));
         PluginPatch {

@@ -42,7 +42,7 @@ impl Watch {
     }
 }
 
-fn plugin(number: usize) -> (EconomyId, PluginId) {
+fn plugin(number: usize) -> (EconomyId, PluginName) {
     let economy = format!("guild{number}").parse().unwrap();
     (economy, "shop".parse().unwrap())
 }

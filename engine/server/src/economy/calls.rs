@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use bursar_host::{Attempted, LoadedPlugin, Unfinished, WORKERS_MAX};
 use bursar_ledger::{
-    AccountId, Books, CallRequest, DrawOrigin, EconomyId, PluginId, SpendLimit, Timestamp,
+    AccountId, Books, CallRequest, DrawOrigin, EconomyId, PluginName, SpendLimit, Timestamp,
     TransferCap,
 };
 use bursar_storage::{Answer, Failure, IdempotencyKey};
@@ -92,7 +92,7 @@ pub(super) struct Calls {
     /// Calls under way, by key: the second of two waits for the answer of the first.
     flights: KeyedLocks<(EconomyId, IdempotencyKey)>,
     /// Where calls go that have met a conflict: one at a time, in order of arrival.
-    pub(super) lanes: KeyedLocks<(EconomyId, PluginId)>,
+    pub(super) lanes: KeyedLocks<(EconomyId, PluginName)>,
     /// Through which the calls of a plugin pass when they run, so that one can be alone.
     pub(super) gates: Gates,
 }
@@ -125,7 +125,7 @@ impl Calls {
 #[derive(Clone, Debug)]
 pub struct Calling {
     /// Which plugin.
-    pub plugin: PluginId,
+    pub plugin: PluginName,
     /// Which action.
     pub action: String,
     /// On whose behalf.
@@ -183,7 +183,7 @@ impl Bursar {
     pub(super) fn admit(
         &self,
         economy: &EconomyId,
-        plugin: &PluginId,
+        plugin: &PluginName,
         bytes: usize,
     ) -> Result<Place, NoAnswer> {
         let place = self.parts.calls.places.take(economy, plugin, bytes);
@@ -211,7 +211,7 @@ impl Bursar {
     pub(super) async fn on_worker<T: Send + 'static>(
         &self,
         economy: &EconomyId,
-        plugin: &PluginId,
+        plugin: &PluginName,
         until: Option<Instant>,
         work: impl FnOnce(&Self) -> Result<T, NoAnswer> + Send + 'static,
     ) -> Result<T, NoAnswer> {

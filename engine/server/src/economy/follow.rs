@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bursar_host::LoadedPlugin;
-use bursar_ledger::{Act, Books, Digest, EconomyId, Installation, Plugin, PluginId, PluginPatch};
+use bursar_ledger::{Act, Books, Digest, EconomyId, Installation, Plugin, PluginName, PluginPatch};
 use semver::Version;
 use serde_json::json;
 
@@ -69,7 +69,7 @@ impl Bursar {
     }
 
     /// The newest version of a plugin that was uploaded, if that is newer than a component of it.
-    pub fn newer_than(&self, plugin: &PluginId, present: Digest) -> Option<Digest> {
+    pub fn newer_than(&self, plugin: &PluginName, present: Digest) -> Option<Digest> {
         let before = self.version_of(present)?;
         let state = self.state();
         let known = state.books(self.system())?.components().iter();

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bursar_ledger::{EconomyId, PluginId};
+use bursar_ledger::{EconomyId, PluginName};
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
 /// A plugin in an economy.
-type Name = (EconomyId, PluginId);
+type Name = (EconomyId, PluginName);
 
 type Open = HashMap<Name, Arc<RwLock<()>>>;
 

@@ -88,7 +88,7 @@ impl HandedOut {
 #[cfg(test)]
 mod tests {
     use bursar_ledger::{
-        AccountPatch, Act, CallId, ClientSeedText, PluginId, Seed, Timestamp, Verdict,
+        AccountPatch, Act, CallId, ClientSeedText, PluginName, Seed, Timestamp, Verdict,
     };
     use bursar_workbench::Workbench;
     use serde_json::json;
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     fn request(key: &str) -> CallRequest {
-        let plugin: PluginId = "game".parse().expect("a name");
+        let plugin: PluginName = "game".parse().expect("a name");
         CallRequest {
             id: CallId(Uuid::nil()),
             plugin,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bursar_ledger::{EconomyId, PluginId};
+use bursar_ledger::{EconomyId, PluginName};
 
 use super::calls::CallBounds;
 
@@ -34,13 +34,13 @@ struct Taken {
 #[derive(Default)]
 struct TakenByEconomy {
     all: usize,
-    plugins: HashMap<PluginId, usize>,
+    plugins: HashMap<PluginName, usize>,
 }
 
 /// Places that a call has. They are free again when this is dropped.
 pub(super) struct Place {
     economy: EconomyId,
-    plugin: PluginId,
+    plugin: PluginName,
     count: usize,
     taken: Arc<Mutex<Taken>>,
 }
@@ -61,7 +61,7 @@ impl Places {
     pub(super) fn take(
         &self,
         economy: &EconomyId,
-        plugin: &PluginId,
+        plugin: &PluginName,
         bytes: usize,
     ) -> Option<Place> {
         let count = bytes.div_ceil(BYTES_PER_PLACE).max(1);
@@ -80,7 +80,7 @@ impl Taken {
         &mut self,
         bounds: &Bounds,
         economy: &EconomyId,
-        plugin: &PluginId,
+        plugin: &PluginName,
         count: usize,
     ) -> Option<()> {
         let of_economy = self.economies.get(economy);
@@ -103,7 +103,7 @@ impl Taken {
         Some(())
     }
 
-    fn leave(&mut self, economy: &EconomyId, plugin: &PluginId, count: usize) {
+    fn leave(&mut self, economy: &EconomyId, plugin: &PluginName, count: usize) {
         self.all -= count;
         if let Some(of_economy) = self.economies.get_mut(economy) {
             of_economy.all -= count;

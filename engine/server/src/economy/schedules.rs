@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bursar_ledger::{
-    AccountId, Act, Books, CallRequest, EconomyId, EconomyStatus, PluginId, Schedule, Timestamp,
+    AccountId, Act, Books, CallRequest, EconomyId, EconomyStatus, PluginName, Schedule, Timestamp,
 };
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -29,7 +29,7 @@ const PAUSE_MAX: Duration = Duration::from_mins(1);
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Place {
     economy: EconomyId,
-    plugin: PluginId,
+    plugin: PluginName,
     schedule: String,
 }
 

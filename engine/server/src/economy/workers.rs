@@ -8,14 +8,14 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bursar_host::thread_cpu_time;
-use bursar_ledger::{EconomyId, PluginId};
+use bursar_ledger::{EconomyId, PluginName};
 
 use fair_queue::{FairQueue, Place, Started, Took};
 
 /// Something to be done on a worker.
 type Job = Box<dyn FnOnce() + Send>;
 
-type Queue = FairQueue<EconomyId, PluginId, Job>;
+type Queue = FairQueue<EconomyId, PluginName, Job>;
 
 /// The line before the workers is full, or they are ending.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -23,7 +23,7 @@ type Queue = FairQueue<EconomyId, PluginId, Job>;
 pub(super) struct Busy;
 
 /// A job that was submitted.
-pub(super) type Submitted = Place<EconomyId, PluginId>;
+pub(super) type Submitted = Place<EconomyId, PluginName>;
 
 /// The niceness of workers above the rest of the process. Money moves first: with one core left,
 /// a transfer gets about nine times the time of a guest.
@@ -90,7 +90,7 @@ impl Workers {
     pub(super) fn submit(
         &self,
         economy: &EconomyId,
-        plugin: &PluginId,
+        plugin: &PluginName,
         job: Job,
     ) -> Result<Submitted, Busy> {
         let mut state = self.shared.open();
@@ -173,7 +173,7 @@ impl Shared {
     }
 }
 
-type Turn = Started<EconomyId, PluginId>;
+type Turn = Started<EconomyId, PluginName>;
 
 std::thread_local! {
     static ON_WORKER: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };

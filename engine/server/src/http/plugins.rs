@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use bursar_host::LoadedPlugin;
 use bursar_ledger::{
-    AccountId, Act, Digest, EconomyId, GrantChoice, Grants, Plugin, PluginId, PluginPatch,
+    AccountId, Act, Digest, EconomyId, GrantChoice, Grants, Plugin, PluginName, PluginPatch,
     ROLE_BYTES_MAX, ROLES_MAX, SCHEDULE_SECONDS_MAX, Scope, SpendLimit, Times,
 };
 use schemars::JsonSchema;
@@ -124,7 +124,7 @@ pub(super) async fn set(
 ) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Admin, &economy)?;
-    let plugin: PluginId = extract::name("plugin", &plugin)?;
+    let plugin: PluginName = extract::name("plugin", &plugin)?;
     let parsed = extract::json_patch::<PluginBody>(body).await?;
     caller.unchanged(&api)?;
     let patch = prepare(&api, &caller, &economy, &plugin, parsed.typed).await?;
@@ -142,7 +142,7 @@ async fn prepare(
     api: &Api,
     caller: &Caller,
     economy: &EconomyId,
-    plugin: &PluginId,
+    plugin: &PluginName,
     body: PluginBody,
 ) -> Result<PluginPatch, Problem> {
     let state = api.bursar.state();
@@ -222,7 +222,7 @@ pub(super) async fn remove(
 ) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Admin, &economy)?;
-    let plugin: PluginId = extract::name("plugin", &plugin)?;
+    let plugin: PluginName = extract::name("plugin", &plugin)?;
     check_installed(&api, &economy, &plugin)?;
     let route = format!("/v1/economies/{economy}/plugins/{plugin}");
     let nothing = Canonical::of(&json!({}));
@@ -247,7 +247,7 @@ pub(super) async fn roll_back(
 ) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Admin, &economy)?;
-    let plugin: PluginId = extract::name("plugin", &plugin)?;
+    let plugin: PluginName = extract::name("plugin", &plugin)?;
     check_installed(&api, &economy, &plugin)?;
     let key = extract::idempotency_key(&headers)?;
     let parsed = extract::json::<RollBackBody>(body).await?;
@@ -259,7 +259,7 @@ pub(super) async fn roll_back(
     Ok(extract::respond(api.bursar.act(asking, act).await?))
 }
 
-fn check_installed(api: &Api, economy: &EconomyId, plugin: &PluginId) -> Result<(), Problem> {
+fn check_installed(api: &Api, economy: &EconomyId, plugin: &PluginName) -> Result<(), Problem> {
     let state = api.bursar.state();
     let books = state.books(economy).ok_or(NoAnswer::NoEconomy)?;
     let found = books.plugin(plugin);
@@ -278,7 +278,7 @@ pub(super) async fn call(
 ) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Call, &economy)?;
-    let plugin: PluginId = extract::name("plugin", &plugin)?;
+    let plugin: PluginName = extract::name("plugin", &plugin)?;
     let state = api.bursar.state();
     let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
     books
@@ -337,7 +337,7 @@ struct Described {
 }
 
 impl Described {
-    async fn of(api: &Api, economy: &EconomyId, id: &PluginId, plugin: &Plugin) -> Self {
+    async fn of(api: &Api, economy: &EconomyId, id: &PluginName, plugin: &Plugin) -> Self {
         let component = plugin.installation.component;
         let newer = match api.bursar.newer_than(id, component) {
             Some(digest) => {
@@ -355,7 +355,7 @@ impl Described {
 
     /// An installed plugin with its manifest: enough to build slash commands from. One that does not
     /// load says why instead, and hides no other.
-    fn view(&self, id: &PluginId, plugin: &Plugin) -> Value {
+    fn view(&self, id: &PluginName, plugin: &Plugin) -> Value {
         let problem = self.loaded.as_ref().err();
         wire::to_json(DescribedView {
             plugin: wire::plugin(id, plugin),
@@ -382,7 +382,7 @@ pub(super) async fn read(
 ) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Read, &economy)?;
-    let id: PluginId = extract::name("plugin", &plugin)?;
+    let id: PluginName = extract::name("plugin", &plugin)?;
     let state = api.bursar.state();
     let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
     let found = books

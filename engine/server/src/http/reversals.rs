@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use bursar_ledger::{
-    Act, Force, HoldId, PluginId, Postings, REASON_CHARS_MAX, Reversal, ReversalRequest, Scope,
+    Act, Force, HoldId, PluginName, Postings, REASON_CHARS_MAX, Reversal, ReversalRequest, Scope,
     Timestamp, TransferId,
 };
 use bursar_storage::SubjectRecord;
@@ -221,7 +221,7 @@ struct RecordView<'a> {
     /// The plugin that was called.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "shapes::PluginName")]
-    plugin: Option<&'a PluginId>,
+    plugin: Option<&'a PluginName>,
     /// The hold of which it was captured.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "shapes::Uuid")]

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use bursar_ledger::{
-    AccountId, Act, AssetId, CallId, HoldId, PluginId, Scope, Timestamp, TransferId,
+    AccountId, Act, AssetId, CallId, HoldId, PluginName, Scope, Timestamp, TransferId,
 };
 use bursar_storage::{ENTRIES_MAX, HistoryEntry, HistoryFilter, HistoryPage, HistoryQuery};
 use schemars::JsonSchema;
@@ -325,7 +325,7 @@ struct EntryView<'a> {
     /// The plugin that was called.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "shapes::PluginName")]
-    plugin: Option<&'a PluginId>,
+    plugin: Option<&'a PluginName>,
 }
 
 fn entry<'a>(account: &AccountId, found: &'a HistoryEntry) -> EntryView<'a> {

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use bursar_ledger::{
     Account, AccountId, AccountStatus, Amount, Asset, AssetId, AssetKind, Balance, Books, Day,
-    Digest, Document, EconomyId, EconomyStatus, Flow, Limit, Movement, PluginId, Posting,
+    Digest, Document, EconomyId, EconomyStatus, Flow, Limit, Movement, PluginName, Posting,
     Timestamp,
 };
 use schemars::JsonSchema;
@@ -141,14 +141,14 @@ pub(super) struct FlowView<'a> {
     day_starts_at: Timestamp,
     /// The plugin by which it came and went; null for what keys issued and burned.
     #[schemars(with = "Option<shapes::PluginName>")]
-    plugin: Option<&'a PluginId>,
+    plugin: Option<&'a PluginName>,
     /// How much came into circulation.
     issued: u64,
     /// How much left it.
     burned: u64,
 }
 
-pub(super) fn flow(day: Day, plugin: Option<&PluginId>, flow: Flow) -> FlowView<'_> {
+pub(super) fn flow(day: Day, plugin: Option<&PluginName>, flow: Flow) -> FlowView<'_> {
     FlowView {
         day_starts_at: day.starts_at(),
         plugin,

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use bursar_host::{LoadedPlugin, NotRepeated, PluginHost};
-use bursar_ledger::{Digest, EconomyId, Ending, PluginId};
+use bursar_ledger::{Digest, EconomyId, Ending, PluginName};
 use bursar_storage::{PastCall, PastCalls};
 use bursar_workbench::rerun::{Difference, NoSubstitute, outcome_of, repeat, run_by};
 use clap::Args;
@@ -37,7 +37,7 @@ pub(in crate::commands) struct Replay {
     economy: EconomyId,
     /// The plugin
     #[arg(long)]
-    plugin: PluginId,
+    plugin: PluginName,
     /// One call only
     #[arg(long, value_name = "ID")]
     call: Option<Uuid>,

@@ -1,7 +1,7 @@
 //! Holds.
 
 use bursar_ledger::{
-    AccountId, Amount, AssetId, Hold, HoldEnd, HoldId, OnExpiry, PluginId, Timestamp,
+    AccountId, Amount, AssetId, Hold, HoldEnd, HoldId, OnExpiry, PluginName, Timestamp,
 };
 use bursar_storage::HoldHistory;
 use schemars::JsonSchema;
@@ -71,7 +71,7 @@ pub(in crate::http) struct HoldTerms<'a> {
     /// The plugin that placed it, and alone ends it before its time.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "shapes::PluginName")]
-    plugin: Option<&'a PluginId>,
+    plugin: Option<&'a PluginName>,
     /// When it ended; absent while it is open.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "shapes::Timestamp")]

@@ -3,7 +3,9 @@
 use bursar_host::Manifest;
 use std::collections::BTreeMap;
 
-use bursar_ledger::{Component, Digest, Grants, Installation, Missed, Plugin, PluginId, Timestamp};
+use bursar_ledger::{
+    Component, Digest, Grants, Installation, Missed, Plugin, PluginName, Timestamp,
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -17,7 +19,7 @@ use crate::http::{problem, shapes};
 #[schemars(rename = "Plugin")]
 pub(in crate::http) struct PluginView<'a> {
     #[schemars(with = "shapes::PluginName")]
-    id: &'a PluginId,
+    id: &'a PluginName,
     /// Which component runs.
     #[schemars(with = "shapes::Digest")]
     component: Digest,
@@ -50,7 +52,7 @@ pub(in crate::http) struct PluginView<'a> {
     state_bytes: usize,
 }
 
-pub(in crate::http) fn plugin<'a>(id: &'a PluginId, plugin: &'a Plugin) -> PluginView<'a> {
+pub(in crate::http) fn plugin<'a>(id: &'a PluginName, plugin: &'a Plugin) -> PluginView<'a> {
     let installation = &plugin.installation;
     PluginView {
         id,
@@ -140,7 +142,7 @@ pub(in crate::http) fn newer_version<'a>(
 #[schemars(rename = "PluginRemoved")]
 pub(in crate::http) struct RemovedPluginView<'a> {
     #[schemars(with = "shapes::PluginName")]
-    pub(in crate::http) id: &'a PluginId,
+    pub(in crate::http) id: &'a PluginName,
     #[schemars(extend("const" = true))]
     pub(in crate::http) removed: bool,
 }
