@@ -11,6 +11,7 @@ mod limits;
 mod long;
 mod machine;
 mod named_tests;
+mod names;
 mod notices;
 
 // The damage is the same as in the tests of the host, which knows no server.

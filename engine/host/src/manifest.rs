@@ -7,9 +7,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use bursar_ledger::{
-    AccountId, Amount, AssetId, ComponentChoice, DOCUMENT_BYTES_MAX, Digest, Grants,
-    HOLD_RULES_MAX, HOLD_SECONDS_MAX, HoldRules, PLUGIN_ACCOUNTS_MAX, PluginName,
-    SCHEDULE_SECONDS_MAX, SCHEDULES_MAX, ScheduleRule, read_strictly,
+    AccountId, Amount, AssetId, DOCUMENT_BYTES_MAX, Grants, HOLD_RULES_MAX, HOLD_SECONDS_MAX,
+    HoldRules, PLUGIN_ACCOUNTS_MAX, PluginId, SCHEDULE_SECONDS_MAX, SCHEDULES_MAX, ScheduleRule,
+    read_strictly,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -87,15 +87,16 @@ pub struct Stake {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// Its id, under which it is installed.
-    pub id: PluginName,
+    /// Its id, by which its versions are told from other plugins.
+    pub id: PluginId,
     /// Its version.
     pub version: String,
     /// What it is, for people.
     pub description: String,
     /// Its licence.
     pub license: String,
-    /// Its own accounts beside `plugin:{id}`: `till` means `plugin:{id}:till`.
+    /// Its own accounts beside `plugin:{name}`, of the name that it is installed under: `till` means
+    /// `plugin:{name}:till`.
     pub accounts: Vec<String>,
     /// What it offers.
     pub actions: Vec<Action>,
@@ -214,7 +215,7 @@ impl Manifest {
             )));
         }
         for sub in &self.accounts {
-            if let Err(error) = AccountId::of_plugin_sub(&self.id, sub) {
+            if let Err(error) = AccountId::of_plugin_sub(&self.id.as_name(), sub) {
                 findings.push(bad(format!(
                     "`{sub}` is not the name of an account: {error}"
                 )));
@@ -366,23 +367,5 @@ impl Manifest {
         self.schemas.as_ref().map_or(Ok(Vec::new()), |schemas| {
             schemas.configuration.list(config, DOCUMENT_BYTES_MAX)
         })
-    }
-
-    /// The component as an installation names it.
-    pub fn component_choice(&self, plugin: &PluginName, digest: Digest) -> ComponentChoice {
-        // The names were checked when the manifest was read.
-        let accounts = self.accounts.iter();
-        let accounts = accounts.filter_map(|sub| AccountId::of_plugin_sub(plugin, sub).ok());
-        ComponentChoice {
-            digest,
-            requested: self.permissions.clone(),
-            accounts: accounts.collect(),
-            holds: self.holds.clone(),
-            schedules: self
-                .schedules
-                .iter()
-                .map(|schedule| (schedule.name.clone(), schedule.rule))
-                .collect(),
-        }
     }
 }

@@ -6,8 +6,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bursar_ledger::{
-    Books, CallRequest, CallResult, Digest, Draft, DrawOrigin, Installation, PluginName, Timestamp,
-    Transcript,
+    AccountId, Books, CallRequest, CallResult, ComponentChoice, Digest, Draft, DrawOrigin, IdError,
+    Installation, PluginName, Timestamp, Transcript,
 };
 use serde_json::Value;
 use wasmtime::Engine;
@@ -299,6 +299,30 @@ impl LoadedPlugin {
     /// What the plugin says of itself.
     pub fn manifest(&self) -> &Manifest {
         &self.checked.manifest
+    }
+
+    /// The component as an installation under a name has it; an error where the name makes one of its
+    /// own accounts too long.
+    pub fn component_choice(
+        &self,
+        name: &PluginName,
+        digest: Digest,
+    ) -> Result<ComponentChoice, IdError> {
+        let manifest = self.manifest();
+        let accounts = manifest.accounts.iter();
+        let accounts = accounts.map(|sub| AccountId::of_plugin_sub(name, sub));
+        let schedules = manifest.schedules.iter();
+        Ok(ComponentChoice {
+            digest,
+            id: manifest.id.clone(),
+            name_is_fixed: self.spells_its_name(),
+            requested: manifest.permissions.clone(),
+            accounts: accounts.collect::<Result<_, _>>()?,
+            holds: manifest.holds.clone(),
+            schedules: schedules
+                .map(|schedule| (schedule.name.clone(), schedule.rule))
+                .collect(),
+        })
     }
 
     /// The version of the contract that the component speaks.

@@ -23,7 +23,7 @@ use crate::draw::{DrawOrigin, Seed};
 use crate::economy::{Day, EconomyStatus, Flow, Reversal};
 use crate::hold::Hold;
 use crate::id::{
-    AccountId, AccountKind, AssetId, HoldId, KeyId, PluginName, TransferId, WebhookId,
+    AccountId, AccountKind, AssetId, HoldId, KeyId, PluginId, PluginName, TransferId, WebhookId,
 };
 use crate::limits::FLOW_DAYS_MAX;
 use crate::movement::Movement;
@@ -54,6 +54,8 @@ pub struct Books {
     pub(crate) reversals: OrdMap<TransferId, Reversal>,
     pub(crate) flows: OrdMap<FlowKey, Flow>,
     pub(crate) plugins: OrdMap<PluginName, Arc<Plugin>>,
+    /// The id that each name stands for, also of plugins that are gone.
+    pub(crate) bound_names: OrdMap<PluginName, PluginId>,
     pub(crate) keys: OrdMap<KeyId, Arc<ApiKey>>,
     pub(crate) components: OrdMap<Digest, Arc<Component>>,
     pub(crate) webhooks: OrdMap<WebhookId, Arc<Webhook>>,
@@ -129,6 +131,7 @@ impl Books {
             reversals: OrdMap::new(),
             flows: OrdMap::new(),
             plugins: OrdMap::new(),
+            bound_names: OrdMap::new(),
             keys: OrdMap::new(),
             components: OrdMap::new(),
             webhooks: OrdMap::new(),
@@ -205,7 +208,7 @@ impl Books {
         self.plugins.get(plugin)
     }
 
-    /// All plugins, by id.
+    /// All plugins, by name.
     pub fn plugins(&self) -> &OrdMap<PluginName, Arc<Plugin>> {
         &self.plugins
     }

@@ -129,8 +129,25 @@ name! {
 }
 
 name! {
-    /// A plugin as it is installed in an economy. One segment.
+    /// The name under which a plugin is installed in an economy. One segment.
     PluginName, check_segment
+}
+
+name! {
+    /// The id that a plugin's manifest gives it. One segment.
+    PluginId, check_segment
+}
+
+impl PluginId {
+    /// The name under which a plugin is installed where the operator chooses no other.
+    pub fn as_name(&self) -> PluginName {
+        PluginName(Arc::clone(&self.0))
+    }
+
+    /// Whether this is also the name.
+    pub fn is(&self, name: &PluginName) -> bool {
+        self.0 == name.0
+    }
 }
 
 name! {
@@ -166,7 +183,7 @@ fn check_account(text: &str) -> Result<(), IdError> {
 pub enum AccountKind<'a> {
     /// Where an asset is born and destroyed; the only kind below zero without a credit limit.
     Issuer,
-    /// A plugin's own; the text is the plugin's id.
+    /// A plugin's own; the text is the name under which it is installed.
     Plugin(&'a str),
     /// Anyone else's: a member, a guild's treasury, a team.
     Open,

@@ -7,7 +7,7 @@ use crate::amount::Limit;
 use crate::asset::{AssetKind, CurrencyId};
 use crate::books::{Books, Usage};
 use crate::economy::{EconomyStatus, Reversal};
-use crate::id::{AccountId, AssetId, TransferId};
+use crate::id::{AccountId, AssetId, PluginId, PluginName, TransferId};
 use crate::limits::AMOUNT_MAX;
 use crate::quota::Quota;
 
@@ -132,6 +132,19 @@ pub enum Violation {
         /// The plugin.
         plugin: String,
     },
+    /// A name stands for another plugin than the one that is installed under it.
+    #[error(
+        "the name {plugin} stands for {}, and `{id}` is installed under it",
+        bound.as_ref().map_or_else(|| "no plugin".into(), |bound| format!("`{bound}`"))
+    )]
+    NameOfAnother {
+        /// The name.
+        plugin: PluginName,
+        /// The plugin that is installed.
+        id: PluginId,
+        /// The plugin that the name stands for.
+        bound: Option<PluginId>,
+    },
     /// A plugin's count of its state is wrong.
     #[error("the state of plugin {plugin} is {counted} bytes, not {recorded}")]
     StateMiscounted {
@@ -169,6 +182,7 @@ impl Violation {
             | Self::HeldMiscounted { .. }
             | Self::LooseReversal { .. }
             | Self::SwitchedOffAndOn { .. }
+            | Self::NameOfAnother { .. }
             | Self::StateMiscounted { .. }
             | Self::UsageMiscounted { .. } => false,
         }
@@ -292,10 +306,18 @@ fn check_limits(books: &Books) -> Vec<Violation> {
 
 fn check_plugins(books: &Books) -> Vec<Violation> {
     let mut found = Vec::new();
-    for (id, plugin) in books.plugins() {
+    for (name, plugin) in books.plugins() {
+        let id = &plugin.installation.id;
+        if books.bound_id(name) != Some(id) {
+            found.push(Violation::NameOfAnother {
+                plugin: name.clone(),
+                id: id.clone(),
+                bound: books.bound_id(name).cloned(),
+            });
+        }
         if plugin.switched_off.is_some() && plugin.installation.enabled {
             found.push(Violation::SwitchedOffAndOn {
-                plugin: id.to_string(),
+                plugin: name.to_string(),
             });
         }
         let entries = plugin.state.iter();
@@ -303,7 +325,7 @@ fn check_plugins(books: &Books) -> Vec<Violation> {
         let counted = sizes.fold(0, usize::saturating_add);
         if counted != plugin.state_bytes {
             found.push(Violation::StateMiscounted {
-                plugin: id.to_string(),
+                plugin: name.to_string(),
                 counted,
                 recorded: plugin.state_bytes,
             });

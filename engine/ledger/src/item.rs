@@ -13,7 +13,7 @@ use crate::digest::Digest;
 use crate::draw::{DrawOrigin, Seed};
 use crate::economy::{Day, EconomyStatus, Flow, Reversal};
 use crate::hold::Hold;
-use crate::id::{AccountId, AssetId, HoldId, KeyId, PluginName, TransferId, WebhookId};
+use crate::id::{AccountId, AssetId, HoldId, KeyId, PluginId, PluginName, TransferId, WebhookId};
 use crate::plugin::{Component, Plugin};
 use crate::quota::Quotas;
 use crate::time::Timestamp;
@@ -61,6 +61,8 @@ pub enum Item {
     Plugin(PluginName, Arc<Plugin>),
     /// A key of a plugin's state, after the plugin.
     State(PluginName, Arc<str>, Arc<str>),
+    /// The id that a plugin's name stands for, before the plugin if there is one.
+    BoundName(PluginName, PluginId),
     /// An API key.
     Key(KeyId, Arc<ApiKey>),
     /// A component.
@@ -128,6 +130,11 @@ impl Books {
                     .map(|((asset, day, plugin), flow)| Item::Flow(asset, day, plugin, flow)),
             )
             .chain(
+                self.bound_names
+                    .into_iter()
+                    .map(|(name, id)| Item::BoundName(name, id)),
+            )
+            .chain(
                 self.plugins
                     .into_iter()
                     .flat_map(|(id, plugin)| plugin_items(id, &plugin)),
@@ -179,6 +186,9 @@ impl Books {
             (Some(books), Item::Reversal(id, tie)) => books.reversals.insert(id, tie).is_none(),
             (Some(books), Item::Flow(asset, day, plugin, flow)) => {
                 books.flows.insert((asset, day, plugin), flow).is_none()
+            }
+            (Some(books), Item::BoundName(name, id)) => {
+                books.bound_names.insert(name, id).is_none()
             }
             (Some(books), Item::Plugin(id, plugin)) => books.plugins.insert(id, plugin).is_none(),
             (Some(books), Item::State(id, key, value)) => books.restore_state(&id, key, value),

@@ -87,8 +87,8 @@ pub use economy::{Day, EconomyStatus, Flow, Reversal};
 pub use fact::{Answer, Ask, Fact, Page, Refusal, Seen, Transcript};
 pub use hold::{Hold, HoldEnd, OnExpiry, Reservation};
 pub use id::{
-    AccountId, AccountKind, AssetId, CallId, EconomyId, HoldId, IdError, KeyId, PluginName,
-    TransferId, WebhookId,
+    AccountId, AccountKind, AssetId, CallId, EconomyId, HoldId, IdError, KeyId, PluginId,
+    PluginName, TransferId, WebhookId,
 };
 pub use invariant::{Violation, check};
 pub use item::Item;

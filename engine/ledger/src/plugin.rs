@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::amount::{Amount, Limit};
 use crate::digest::Digest;
 use crate::hold::OnExpiry;
-use crate::id::{AccountId, AssetId};
+use crate::id::{AccountId, AssetId, PluginId};
 use crate::limits::{
     BROKEN_DRAWS_MAX, HOLD_SECONDS_MAX, STATE_BYTES_GRANTED_MAX, STATE_BYTES_MAX, STATE_ENTRY_BYTES,
 };
@@ -281,6 +281,8 @@ pub struct Need {
 /// How a plugin is installed: what an operator has said, and what the component brings along.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Installation {
+    /// The id that its manifest names; the name that it is installed under has no other one.
+    pub id: PluginId,
     /// Which component runs.
     pub component: Digest,
     /// What its manifest asks for.
@@ -378,9 +380,14 @@ pub struct PluginPatch {
 pub struct ComponentChoice {
     /// Which component.
     pub digest: Digest,
+    /// The id that its manifest names.
+    pub id: PluginId,
+    /// Whether it spells its own accounts by that id, and so can have no other name.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub name_is_fixed: bool,
     /// What its manifest asks for.
     pub requested: Grants,
-    /// Its own accounts beside `plugin:{id}`.
+    /// Its own accounts beside `plugin:{name}`.
     pub accounts: Vec<AccountId>,
     /// How the holds end that it places.
     #[serde(default, skip_serializing_if = "HoldRules::is_empty")]

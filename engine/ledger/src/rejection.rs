@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::amount::{Amount, Limit};
 use crate::hold::HoldEnd;
-use crate::id::{AccountId, AssetId, HoldId, KeyId, PluginName, TransferId};
+use crate::id::{AccountId, AssetId, HoldId, KeyId, PluginId, PluginName, TransferId};
 use crate::quota::Quota;
 
 pub use kind::{Class, RejectionKind, Retry};
@@ -77,6 +77,30 @@ pub enum Rejection {
     ComponentMissing {
         /// The plugin.
         plugin: PluginName,
+    },
+    /// Another plugin was installed under the name, whose accounts are still there.
+    #[error(
+        "the name `{plugin}` stands for the plugin `{bound}`, also after that is uninstalled, since its \
+         accounts are kept: install `{id}` under another name"
+    )]
+    NameTaken {
+        /// The name.
+        plugin: PluginName,
+        /// The plugin that the name stands for.
+        bound: PluginId,
+        /// The plugin that was to be installed.
+        id: PluginId,
+    },
+    /// The component spells its own accounts by its manifest's id.
+    #[error(
+        "this component finds its accounts by its own id, `{id}`, and so cannot be installed as \
+         `{plugin}`: install it as `{id}`, or build it against version 0.2.0 of the contract"
+    )]
+    NameIsFixed {
+        /// The name.
+        plugin: PluginName,
+        /// The plugin, which has no other name.
+        id: PluginId,
     },
     /// There is no component that was here before.
     #[error("the plugin `{plugin}` has no version from before")]
@@ -329,6 +353,8 @@ impl Rejection {
             Self::ReservedAccount { .. } => RejectionKind::ReservedAccount,
             Self::PluginDisabled { .. } => RejectionKind::PluginDisabled,
             Self::ComponentMissing { .. } => RejectionKind::ComponentMissing,
+            Self::NameTaken { .. } => RejectionKind::NameTaken,
+            Self::NameIsFixed { .. } => RejectionKind::NameIsFixed,
             Self::NothingBefore { .. } => RejectionKind::NothingBefore,
             Self::PluginChanged { .. } => RejectionKind::PluginChanged,
             Self::ScheduleUnknown { .. } => RejectionKind::ScheduleUnknown,

@@ -36,6 +36,7 @@ mod fair;
 mod forged;
 mod games;
 mod installed;
+mod names;
 mod revealed;
 mod rooms;
 mod stakes;

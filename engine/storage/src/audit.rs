@@ -269,7 +269,9 @@ impl Auditor {
                     Some(_) | None => self.find(P::Limits, what),
                 }
             }
-            Violation::ForeignIssuer { .. } => self.find(P::Authority, what),
+            Violation::ForeignIssuer { .. } | Violation::NameOfAnother { .. } => {
+                self.find(P::Authority, what);
+            }
             Violation::LooseReversal { .. } => self.find(P::Explainable, what),
             Violation::OutOfRange { .. }
             | Violation::CreditOnItem { .. }

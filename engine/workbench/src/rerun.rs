@@ -154,8 +154,8 @@ fn substituted(
     } else {
         manifest.action(&request.action).is_some()
     };
-    if manifest.id != request.plugin || !known {
-        let named = format!("{}/{}", request.plugin, request.action);
+    if manifest.id != present.id || !known {
+        let named = format!("{}/{}", present.id, request.action);
         return Err(NoSubstitute::NotThere(named));
     }
     if !scheduled {
@@ -166,7 +166,8 @@ fn substituted(
     manifest
         .check_configuration(&present.config)
         .map_err(|error| NoSubstitute::Configuration(error.to_string()))?;
-    let choice = manifest.component_choice(&request.plugin, present.component);
+    let choice = substitute.component_choice(&request.plugin, present.component);
+    let choice = choice.map_err(|error| NoSubstitute::NotInstalled(error.to_string()))?;
     let grants = if choice.requested.narrows(&present.requested) {
         GrantChoice::Exactly(present.grants.narrowed_to(&choice.requested))
     } else {

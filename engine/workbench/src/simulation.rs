@@ -188,8 +188,9 @@ impl<'a> Table<'a> {
             member,
             calls: 0,
         };
-        let id = &plugin.manifest().id;
-        let choice = plugin.manifest().component_choice(id, Digest::ZERO);
+        let installed = plugin.manifest().id.as_name();
+        let choice = plugin.component_choice(&installed, Digest::ZERO);
+        let choice = choice.map_err(|error| NotPlayed::SetUp(error.to_string()))?;
         let set_up = [
             Act::SetAsset {
                 asset: odds.stake.asset.clone(),
@@ -204,7 +205,7 @@ impl<'a> Table<'a> {
                 patch: AccountPatch::default(),
             },
             Act::SetPlugin {
-                plugin: id.clone(),
+                plugin: installed.clone(),
                 patch: Box::new(PluginPatch {
                     component: Some(choice),
                     grants: Some(GrantChoice::Requested),
@@ -213,7 +214,7 @@ impl<'a> Table<'a> {
                     ..PluginPatch::default()
                 }),
             },
-            table.issue(AccountId::of_plugin(id))?,
+            table.issue(AccountId::of_plugin(&installed))?,
             table.issue(table.member.clone())?,
         ];
         for act in set_up {
@@ -263,7 +264,7 @@ impl<'a> Table<'a> {
         let request = CallRequest {
             // Ids of holds follow from the call's: the last byte is theirs.
             id: CallId(Uuid::from_u128(self.calls << 8)),
-            plugin: self.plugin.manifest().id.clone(),
+            plugin: self.plugin.manifest().id.as_name(),
             action,
             caller: self.member.clone(),
             arguments,

@@ -172,15 +172,27 @@ impl Economy {
 
     /// Installs a plugin under the id in its manifest, with all that it asks for.
     pub fn install(&mut self, component: &[u8], config: Value) {
-        self.install_with(component, config, GrantChoice::Requested);
+        self.install_with(component, None, config, GrantChoice::Requested);
+    }
+
+    /// Installs a plugin under another name, with all that it asks for. One component may be there under
+    /// several.
+    pub fn install_as(&mut self, name: &str, component: &[u8], config: Value) {
+        self.install_with(component, Some(named(name)), config, GrantChoice::Requested);
     }
 
     /// Installs a plugin with less than it asks for.
     pub fn install_granting(&mut self, component: &[u8], config: Value, grants: Grants) {
-        self.install_with(component, config, GrantChoice::Exactly(grants));
+        self.install_with(component, None, config, GrantChoice::Exactly(grants));
     }
 
-    fn install_with(&mut self, component: &[u8], config: Value, grants: GrantChoice) {
+    fn install_with(
+        &mut self,
+        component: &[u8],
+        name: Option<PluginName>,
+        config: Value,
+        grants: GrantChoice,
+    ) {
         let digest = Digest::of(component);
         // One after the other: a host turns away whom it finds too many before its compiler.
         let turn = LOADING.lock().unwrap_or_else(PoisonError::into_inner);
@@ -191,21 +203,23 @@ impl Economy {
         if let Err(error) = manifest.check_configuration(&config) {
             panic!("it does not take its configuration: {error}");
         }
-        let id = manifest.id.clone();
+        let name = name.unwrap_or_else(|| manifest.id.as_name());
         // Draws depend on the digest of the component that runs. Here they follow from the seed alone: a
         // test draws the same after each change of the plugin, and wherever it was built.
-        let digest = Digest::of(id.as_str().as_bytes());
+        let digest = Digest::of(manifest.id.as_str().as_bytes());
+        let choice = plugin.component_choice(&name, digest);
+        let choice = choice.unwrap_or_else(|error| panic!("`{name}` is too long: {error}"));
         self.set(&Act::SetPlugin {
-            plugin: id.clone(),
+            plugin: name.clone(),
             patch: Box::new(PluginPatch {
-                component: Some(manifest.component_choice(&id, digest)),
+                component: Some(choice),
                 grants: Some(grants),
                 config: Some(config),
                 enabled: Some(true),
                 ..PluginPatch::default()
             }),
         });
-        self.plugins.insert(id, plugin);
+        self.plugins.insert(name, plugin);
     }
 
     /// Gives a plugin another configuration, as an operator does while it is in use.

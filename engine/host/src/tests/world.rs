@@ -55,6 +55,8 @@ fn books_granting(requested: Grants) -> Books {
     let plugin = PluginPatch {
         component: Some(ComponentChoice {
             digest: Digest::ZERO,
+            id: id("tester"),
+            name_is_fixed: false,
             requested,
             accounts: Vec::new(),
             holds: [("stake".into(), stake())].into(),

@@ -6,8 +6,9 @@ use imbl::OrdMap;
 
 use super::{Books, FORGOTTEN, Misfit, SpendKey};
 use crate::economy::Day;
-use crate::id::{AccountId, AssetId, HoldId, PluginName};
-use crate::plugin::{Plugin, entry_bytes, entry_cost};
+use crate::id::{AccountId, AssetId, HoldId, PluginId, PluginName};
+use crate::plugin::{ComponentChoice, Plugin, entry_bytes, entry_cost};
+use crate::rejection::Rejection;
 use crate::schedule::Schedule;
 use crate::switch_off::{SwitchOff, SwitchedOff};
 use crate::time::Timestamp;
@@ -16,6 +17,30 @@ impl Books {
     /// A schedule of an installed plugin, on or off.
     pub fn schedule(&self, plugin: &PluginName, name: &str) -> Option<&Schedule> {
         self.plugin(plugin)?.installation.schedules.get(name)
+    }
+
+    /// The id that a name stands for, once a plugin was installed under it. What the accounts of that name
+    /// have stays there when the plugin goes, so no other one ever gets them.
+    pub fn bound_id(&self, name: &PluginName) -> Option<&PluginId> {
+        self.bound_names.get(name)
+    }
+
+    /// Checks that a component may be installed under a name.
+    pub fn check_name(&self, name: &PluginName, choice: &ComponentChoice) -> Result<(), Rejection> {
+        if let Some(bound) = self.bound_id(name).filter(|bound| **bound != choice.id) {
+            return Err(Rejection::NameTaken {
+                plugin: name.clone(),
+                bound: bound.clone(),
+                id: choice.id.clone(),
+            });
+        }
+        if choice.name_is_fixed && !choice.id.is(name) {
+            return Err(Rejection::NameIsFixed {
+                plugin: name.clone(),
+                id: choice.id.clone(),
+            });
+        }
+        Ok(())
     }
 
     /// What has left a member on a day by a plugin, as far as that is counted.
@@ -127,7 +152,7 @@ impl Books {
     }
 
     /// Puts a plugin in its place. The state that is there already stays, and so does why it was
-    /// switched off, until it is on again.
+    /// switched off, until it is on again. The name stands for its id from then on.
     pub(super) fn set_plugin(&mut self, id: &PluginName, plugin: Plugin) {
         let plugin = match self.plugins.get(id) {
             Some(present) => Plugin {
@@ -147,6 +172,8 @@ impl Books {
             },
             None => plugin,
         };
+        let bound = plugin.installation.id.clone();
+        self.bound_names.entry(id.clone()).or_insert(bound);
         self.plugins.insert(id.clone(), Arc::new(plugin));
     }
 

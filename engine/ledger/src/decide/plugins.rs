@@ -9,7 +9,7 @@ use crate::account_limits::LimitsChange;
 use crate::books::Books;
 use crate::decision::{Change, Decision};
 use crate::digest::Digest;
-use crate::id::{AccountId, PluginName};
+use crate::id::{AccountId, PluginId, PluginName};
 use crate::plugin::{
     Component, ComponentChoice, GrantChoice, Grants, HoldRules, Installation, Need, Plugin,
     PluginPatch,
@@ -44,21 +44,11 @@ pub(super) fn set_plugin(
         return Ok(Verdict::Unchanged);
     }
     let present = found.map(|found| &*found.installation);
-    let (component, requested, renewed) = match (&patch.component, present) {
-        (Some(choice), present) => {
-            let same = present.is_some_and(|present| present.component == choice.digest);
-            (choice.digest, choice.requested.clone(), !same)
-        }
-        (None, Some(present)) => (present.component, present.requested.clone(), false),
-        (None, None) => {
-            return Err(Rejection::ComponentMissing {
-                plugin: plugin.clone(),
-            });
-        }
-    };
+    let (id, component, requested) = chosen(books, plugin, patch, present)?;
     check_as_seen(plugin, patch, found, component)?;
     // Grants and the switch belong to the component that they were given to.
-    let kept = present.filter(|_| !renewed || patch.follows.is_some());
+    let renewed = |present: &Installation| present.component != component;
+    let kept = present.filter(|present| !renewed(present) || patch.follows.is_some());
     let grants = granted(patch, &requested, kept.map(|present| &present.grants))?;
     let config = configured(patch, present);
     let enabled = patch
@@ -74,6 +64,7 @@ pub(super) fn set_plugin(
     };
     let schedules = schedules::scheduled(at, plugin, patch, present, enabled)?;
     let installation = Installation {
+        id,
         component,
         requested,
         grants,
@@ -102,6 +93,29 @@ pub(super) fn set_plugin(
         changes,
         creates,
     )))
+}
+
+/// The component that is to run, with its plugin's id and what its manifest asks for: another one, or the
+/// one that is there.
+fn chosen(
+    books: &Books,
+    plugin: &PluginName,
+    patch: &PluginPatch,
+    present: Option<&Installation>,
+) -> Result<(PluginId, Digest, Grants), Rejection> {
+    match (&patch.component, present) {
+        (Some(choice), _) => {
+            books.check_name(plugin, choice)?;
+            Ok((choice.id.clone(), choice.digest, choice.requested.clone()))
+        }
+        (None, Some(present)) => {
+            let id = present.id.clone();
+            Ok((id, present.component, present.requested.clone()))
+        }
+        (None, None) => Err(Rejection::ComponentMissing {
+            plugin: plugin.clone(),
+        }),
+    }
 }
 
 /// What a configuration was held against must be what it is for; and a component must find the

@@ -53,6 +53,8 @@ pub enum RejectionKind {
     ReservedAccount,
     PluginDisabled,
     ComponentMissing,
+    NameTaken,
+    NameIsFixed,
     NothingBefore,
     PluginChanged,
     ScheduleUnknown,
@@ -85,7 +87,7 @@ pub enum RejectionKind {
 
 impl RejectionKind {
     /// All kinds, in the order of the variants.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 40] = [
         Self::EconomyFrozen,
         Self::EconomyClosed,
         Self::HoldsOpen,
@@ -96,6 +98,8 @@ impl RejectionKind {
         Self::ReservedAccount,
         Self::PluginDisabled,
         Self::ComponentMissing,
+        Self::NameTaken,
+        Self::NameIsFixed,
         Self::NothingBefore,
         Self::PluginChanged,
         Self::ScheduleUnknown,
@@ -140,6 +144,8 @@ impl RejectionKind {
             Self::ReservedAccount => ("reserved_account", Refused, Never),
             Self::PluginDisabled => ("plugin_disabled", Conflict, NewKey),
             Self::ComponentMissing => ("component_missing", Refused, Never),
+            Self::NameTaken => ("name_taken", Conflict, Never),
+            Self::NameIsFixed => ("name_is_fixed", Conflict, Never),
             Self::NothingBefore => ("nothing_before", Conflict, NewKey),
             Self::PluginChanged => ("plugin_changed", Conflict, NewKey),
             Self::ScheduleUnknown => ("schedule_unknown", Refused, Never),

@@ -12,13 +12,14 @@ use proptest::sample::select;
 use uuid::Uuid;
 
 use super::script::{World, call_id, call_request, id};
+use super::words::Words;
 use crate::{
     AMOUNT_MAX, AccountId, AccountPatch, AccountStatus, Act, Amount, Answer, Ask, AssetId,
-    AssetPatch, Authority, BatchRequest, Books, CallRequest, CallResult, CaptureRequest, Digest,
-    Draft, Ending, Force, GrantChoice, Grants, HoldId, HoldRequest, IssueRequest, KeyMode,
-    KeyPatch, Limit, LimitsPatch, OnExpiry, Patch, PluginPatch, Posting, Postings, Quota,
-    ReversalRequest, Scope, Scopes, SpendLimit, Timestamp, Transcript, TransferCap, TransferId,
-    TransferRequest, Transfers, Verdict,
+    AssetPatch, Authority, BatchRequest, Books, CallRequest, CallResult, CaptureRequest,
+    ComponentChoice, Digest, Draft, Ending, Force, GrantChoice, Grants, HoldId, HoldRequest,
+    IssueRequest, KeyMode, KeyPatch, Limit, LimitsPatch, OnExpiry, Patch, PluginName, PluginPatch,
+    Posting, Postings, Quota, ReversalRequest, Scope, Scopes, SpendLimit, Timestamp, Transcript,
+    TransferCap, TransferId, TransferRequest, Transfers, Verdict,
 };
 
 /// Keys of calls; from them follow the ids of the holds that they place.
@@ -34,12 +35,15 @@ pub(super) const SETUP: &str = "
     account user:3 ceiling=coin/60
     plugin shop component=a accounts=till grants=requested enabled=true holds=stake/5/capture \
         requests=read/user:2,debit/user:2,debit/issuer:coin,credit/issuer:coin
+    plugin market of=shop component=a accounts=till grants=requested enabled=true \
+        holds=stake/5/capture requests=read/user:2,debit/user:2,debit/issuer:coin,credit/issuer:coin
     issue user:1 coin 40
     issue user:1 item:crown 1
     issue user:2 coin 40
     issue user:2 gem 10
     issue user:3 gem 10
-    issue plugin:shop coin 40";
+    issue plugin:shop coin 40
+    issue plugin:market coin 40";
 
 /// One step of a history. A call is a plan: what comes of it depends on the books.
 #[derive(Clone, Debug)]
@@ -193,6 +197,8 @@ fn account() -> impl Strategy<Value = AccountId> + Clone {
         (1, "user:4"),
         (4, "plugin:shop"),
         (2, "plugin:shop:till"),
+        (2, "plugin:market"),
+        (1, "plugin:market:till"),
         (1, "issuer:coin"),
         (1, "issuer:gem"),
     ])
@@ -443,16 +449,42 @@ fn set_plugin() -> impl Strategy<Value = Act> + Clone {
         GrantChoice::Exactly(Grants::default()),
     ]);
     let enabled = proptest::bool::weighted(0.8);
-    (of(config), of(grants), of(enabled)).prop_map(|(config, grants, enabled)| {
+    let component = proptest::option::weighted(0.2, component());
+    let parts = (installed(), component, of(config), of(grants), of(enabled));
+    parts.prop_map(|(plugin, component, config, grants, enabled)| {
         let patch = PluginPatch {
+            component,
             grants,
             config,
             enabled,
             ..PluginPatch::default()
         };
         Act::SetPlugin {
-            plugin: id("shop"),
+            plugin,
             patch: Box::new(patch),
+        }
+    })
+}
+
+/// A name under which a plugin is, or may be.
+fn installed() -> impl Strategy<Value = PluginName> + Clone {
+    named(&[(6, "shop"), (3, "market"), (1, "stall")])
+}
+
+/// A version of the component that is there, or of another plugin.
+fn component() -> impl Strategy<Value = ComponentChoice> + Clone {
+    let digest = select(vec![Digest::of(b"a"), Digest::of(b"b")]);
+    let of = named(&[(3, "shop"), (1, "bank")]);
+    let fixed = proptest::bool::weighted(0.1);
+    (digest, of, fixed).prop_map(|(digest, of, name_is_fixed)| {
+        let first = SETUP.lines().find(|line| line.contains("plugin shop"));
+        let words = Words::of(first.expect("a shop is there"));
+        let choice = words.plugin_patch().component;
+        ComponentChoice {
+            digest,
+            id: of,
+            name_is_fixed,
+            ..choice.expect("it has a component")
         }
     })
 }
@@ -484,7 +516,7 @@ fn other() -> impl Strategy<Value = Act> + Clone {
         let (base, scale) = match quota {
             Quota::MetadataBytes => (0, 10),
             Quota::StateBytes => (0, 150),
-            Quota::Accounts | Quota::Balances => (7, 1),
+            Quota::Accounts | Quota::Balances => (9, 1),
             Quota::Assets
             | Quota::Plugins
             | Quota::Holds
@@ -562,9 +594,11 @@ pub(super) fn draw(range: u32) -> Ask {
 pub(super) fn request() -> impl Strategy<Value = CallRequest> + Clone {
     let spend = of(limit().prop_map(|most| SpendLimit::from([(id("coin"), most)])));
     let key = select(KEYS.to_vec());
-    (key, caller(), spend).prop_map(|(key, caller, spend_limit)| CallRequest {
+    let plugin = named::<PluginName>(&[(4, "shop"), (1, "market")]);
+    let parts = (key, plugin, caller(), spend);
+    parts.prop_map(|(key, plugin, caller, spend_limit)| CallRequest {
         spend_limit,
-        ..call_request(key, "shop", caller.as_str())
+        ..call_request(key, plugin.as_str(), caller.as_str())
     })
 }
 
@@ -623,6 +657,7 @@ pub(super) fn history() -> impl Strategy<Value = Vec<Step>> {
         1 => select(vec![
             Act::RemovePlugin { plugin: id("shop") },
             Act::RollBackPlugin { plugin: id("shop") },
+            Act::RemovePlugin { plugin: id("market") },
         ])
         .prop_map(Step::Act),
     ];

@@ -81,6 +81,8 @@ impl Model {
             "user:3",
             "plugin:shop",
             "plugin:shop:till",
+            "plugin:market",
+            "plugin:market:till",
         ];
         Self {
             balances: BTreeMap::from([
@@ -90,7 +92,8 @@ impl Model {
                 balance("user:2", "gem", 10),
                 balance("user:3", "gem", 10),
                 balance("plugin:shop", "coin", 40),
-                balance("issuer:coin", "coin", -120),
+                balance("plugin:market", "coin", 40),
+                balance("issuer:coin", "coin", -160),
                 balance("issuer:gem", "gem", -20),
                 balance("issuer:item:crown", CROWN, -1),
             ]),

@@ -1,6 +1,7 @@
 //! What holds over any history.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -12,8 +13,8 @@ use super::model::Model;
 use super::script::{World, call_request, id};
 use crate::{
     AccountId, AccountKind, AccountPatch, Act, Ask, AssetId, Books, CallRequest, Change, Decision,
-    DrawOrigin, Item, Limit, LimitsPatch, Patch, Posting, Quota, SpendLimit, Timestamp, Verdict,
-    Violation, check, decide,
+    DrawOrigin, Hold, HoldId, Item, Limit, LimitsPatch, Patch, PluginName, Posting, Quota,
+    SpendLimit, Timestamp, Verdict, Violation, check, decide,
 };
 
 type Place = (AccountId, AssetId);
@@ -56,6 +57,7 @@ fn outside(books: &Books) -> BTreeMap<Place, i64> {
         | Violation::LooseReversal { .. }
         | Violation::ClosedWithHolds { .. }
         | Violation::SwitchedOffAndOn { .. }
+        | Violation::NameOfAnother { .. }
         | Violation::UsageMiscounted { .. }
         | Violation::StateMiscounted { .. }) => panic!("{wrong}"),
     };
@@ -135,6 +137,43 @@ proptest! {
             let members = balances.filter(|(account, _)| !account.is_issuer());
             let had = members.map(|(_, account)| account.balance(&crown).posted.max(0));
             assert_eq!(had.sum::<i64>(), world.books.supply(&crown));
+        });
+    }
+
+    /// One component under two names: what is asked of one of them leaves the other as it is, with its
+    /// state, its holds and its counters, and takes nothing that the other has.
+    #[test]
+    fn names_of_one_component_leave_each_other_alone(steps in history()) {
+        play(&steps, |before, act, _, world| {
+            let Some(name) = plugin_of(act) else {
+                return;
+            };
+            for other in before.plugins().keys().filter(|other| *other != name) {
+                assert_eq!(own(before, other), own(&world.books, other), "{act:?}");
+                let is_call = matches!(act, Act::Call(_));
+                for (account, balances) in before.accounts() {
+                    if !account.belongs_to(other) || !is_call {
+                        continue;
+                    }
+                    let after = world.books.account(account).expect("accounts stay");
+                    for (asset, had) in &balances.balances {
+                        assert!(after.balance(asset).posted >= had.posted, "{account} {act:?}");
+                    }
+                }
+            }
+        });
+    }
+
+    /// A name stands for the plugin that was first installed under it, whatever happens to that.
+    #[test]
+    fn a_name_stands_for_one_plugin_for_ever(steps in history()) {
+        play(&steps, |before, _, _, world| {
+            for (name, id) in &before.bound_names {
+                assert_eq!(world.books.bound_id(name), Some(id));
+            }
+            for (name, plugin) in world.books.plugins() {
+                assert_eq!(world.books.bound_id(name), Some(&plugin.installation.id));
+            }
         });
     }
 
@@ -333,6 +372,54 @@ proptest! {
             (lost, won) => prop_assert_eq!(lost, won),
         }
     }
+}
+
+/// The plugin that an act is about, by its name.
+fn plugin_of(act: &Act) -> Option<&PluginName> {
+    match act {
+        Act::Call(result) => Some(&result.request.plugin),
+        Act::SetPlugin { plugin, .. }
+        | Act::RemovePlugin { plugin }
+        | Act::RollBackPlugin { plugin }
+        | Act::SwitchOffPlugin { plugin, .. }
+        | Act::SkipDue { plugin, .. } => Some(plugin),
+        Act::OpenEconomy { .. }
+        | Act::SetEconomy { .. }
+        | Act::SetQuotas { .. }
+        | Act::SetAsset { .. }
+        | Act::SetAccount { .. }
+        | Act::Transfer(_)
+        | Act::Batch(_)
+        | Act::Reverse(_)
+        | Act::PlaceHold(_)
+        | Act::CaptureHold(_)
+        | Act::ReleaseHold { .. }
+        | Act::ExpireHold { .. }
+        | Act::Issue(_)
+        | Act::Burn(_)
+        | Act::SetClientSeed { .. }
+        | Act::RotateSeed
+        | Act::RevealSeeds { .. }
+        | Act::BurnNonces { .. }
+        | Act::SetClock { .. }
+        | Act::ExtendHolds { .. }
+        | Act::SetKey { .. }
+        | Act::AddComponent { .. }
+        | Act::SetWebhook(_)
+        | Act::RemoveWebhook { .. }
+        | Act::ReplayWebhook { .. } => None,
+    }
+}
+
+/// All that a plugin has beside money: how it is installed, its state, its holds and its counters.
+fn own(books: &Books, name: &PluginName) -> impl PartialEq + Debug + use<> {
+    let holds = books.holds_after(None, None);
+    let holds = holds.filter(|(_, hold)| hold.plugin.as_ref() == Some(name));
+    let holds: Vec<(HoldId, Hold)> = holds.map(|(id, hold)| (id, Hold::clone(hold))).collect();
+    let issued = books.flows.iter();
+    let issued = issued.filter(|((_, _, by), _)| by.as_ref() == Some(name));
+    let issued: Vec<_> = issued.map(|(key, flow)| (key.clone(), *flow)).collect();
+    (books.plugin(name).cloned(), holds, issued)
 }
 
 /// The same books with other limits in gems; none where these can make a difference: where gems are

@@ -21,7 +21,7 @@ const SETUP: &str = "
     webhook first url=https://bot.example";
 
 /// One line for each rejection, in the order of the enum.
-const LADDER: [&str; 39] = [
+const LADDER: [&str; 41] = [
     "economy frozen; transfer user:1 -> user:2 coin 1",
     "economy closed; issue user:1 coin 1",
     "hold 1 user:1 -> user:2 coin 1; economy closed",
@@ -32,6 +32,8 @@ const LADDER: [&str; 39] = [
     "account plugin:shop credit_limit=coin/50",
     "call A off user:1; A reply",
     "plugin new enabled=true",
+    "plugin shop component=b of=bank",
+    "plugin market component=a of=shop fixed=true",
     "roll_back shop",
     "plugin shop config={} checked=b",
     "plugin shop times=none/60",
@@ -118,6 +120,8 @@ fn every_rejection_can_be_provoked() {
         reserved_account (Refused, Never): `plugin:shop` is made by the server, with the asset or the plugin
         plugin_disabled (Conflict, NewKey): the plugin `off` is disabled
         component_missing (Refused, Never): the plugin `new` is not installed yet: say which `component`
+        name_taken (Conflict, Never): the name `shop` stands for the plugin `shop`, also after that is uninstalled, since its accounts are kept: install `bank` under another name
+        name_is_fixed (Conflict, Never): this component finds its accounts by its own id, `shop`, and so cannot be installed as `market`: install it as `shop`, or build it against version 0.2.0 of the contract
         nothing_before (Conflict, NewKey): the plugin `shop` has no version from before
         plugin_changed (Conflict, NewKey): the plugin `shop` was changed a moment ago: look at it, and ask again
         schedule_unknown (Refused, Never): the plugin `shop` has no schedule `none`

@@ -223,6 +223,22 @@ fn reversals_tied_on_one_side_only_are_found() {
 }
 
 #[test]
+fn a_name_that_stands_for_another_plugin_is_found() {
+    check_broken(
+        |books| {
+            books.bound_names.insert(id("shop"), id("bank"));
+        },
+        &expect!["the name shop stands for `bank`, and `shop` is installed under it"],
+    );
+    check_broken(
+        |books| {
+            books.bound_names.remove(&id::<PluginName>("shop"));
+        },
+        &expect!["the name shop stands for no plugin, and `shop` is installed under it"],
+    );
+}
+
+#[test]
 fn miscounted_state_is_found() {
     let plugin = |books: &mut Books, bytes: usize| {
         let plugin = books

@@ -121,6 +121,8 @@ impl<'a> Words<'a> {
         PluginPatch {
             component: self.named("component").map(|name| ComponentChoice {
                 digest: Digest::of(name.as_bytes()),
+                id: id(self.named("of").unwrap_or(self.plain[1])),
+                name_is_fixed: self.named("fixed").is_some_and(id),
                 requested: grants(self.named("requests")),
                 accounts: accounts.collect(),
                 holds: list(self.named("holds")).map(hold_rule).collect(),

@@ -4,72 +4,104 @@
 use std::sync::Arc;
 
 use bursar_host::LoadedPlugin;
-use bursar_ledger::{Act, Books, Digest, EconomyId, Installation, Plugin, PluginName, PluginPatch};
+use bursar_ledger::{
+    Act, Books, Digest, EconomyId, Installation, Plugin, PluginId, PluginName, PluginPatch,
+};
 use semver::Version;
 use serde_json::json;
 
 use super::{Asking, Bursar};
 use crate::bundled;
+use crate::no_answer::NoAnswer;
 
 impl Bursar {
-    /// Installs a component wherever an older version of it is followed. Where it asks for more, or does
-    /// not take the configuration, the one before stays until the operator decides.
+    /// Installs a component wherever an older version of it is followed, under each of its names. Where it
+    /// asks for more, or does not take the configuration, the one before stays until the operator decides.
     pub(super) async fn follow(&self, actor: &str, loaded: &Arc<LoadedPlugin>, digest: Digest) {
         let state = self.state();
         for (economy, books) in state.economies() {
-            let Some(found) = self.followed(books, loaded, digest) else {
-                continue;
-            };
-            let (present, manifest) = (&found.installation, loaded.manifest());
-            let config = (*present.config).clone();
-            let checked = self.check_configuration(Arc::clone(loaded), config).await;
-            if !matches!(checked, Ok(Ok(()))) {
-                let why = "its configuration does not fit the newer version, which waits";
-                tracing::warn!(%economy, plugin = %manifest.id, why);
-                continue;
-            }
-            let patch = PluginPatch {
-                component: Some(manifest.component_choice(&manifest.id, digest)),
-                follows: Some(present.component),
-                as_of: Some(found.version),
-                ..PluginPatch::default()
-            };
-            let act = Act::SetPlugin {
-                plugin: manifest.id.clone(),
-                patch: Box::new(patch),
-            };
-            let asking = self.following(actor, economy, loaded, digest);
-            let id = &manifest.id;
-            match self.act(asking, act).await {
-                Ok(answer) => {
-                    tracing::info!(%economy, plugin = %id, status = answer.status, "a newer version came");
-                }
-                Err(problem) => {
-                    tracing::warn!(%economy, plugin = %id, %problem, "a newer version waits");
+            for (name, found) in self.followed(books, loaded, digest) {
+                if let Err(problem) = self
+                    .follow_here(actor, economy, name, found, loaded, digest)
+                    .await
+                {
+                    tracing::warn!(%economy, plugin = %name, %problem, "a newer version waits");
                 }
             }
         }
     }
 
-    /// The installation that a component is a newer version of, if it is to be followed.
+    /// Installs a newer version in the place of one that is followed.
+    async fn follow_here(
+        &self,
+        actor: &str,
+        economy: &EconomyId,
+        name: &PluginName,
+        found: &Plugin,
+        loaded: &Arc<LoadedPlugin>,
+        digest: Digest,
+    ) -> Result<(), NoAnswer> {
+        let present = &found.installation;
+        let config = (*present.config).clone();
+        let checked = self.check_configuration(Arc::clone(loaded), config).await?;
+        if checked.is_err() {
+            let why = "its configuration does not fit the newer version, which waits";
+            tracing::warn!(%economy, plugin = %name, why);
+            return Ok(());
+        }
+        let Ok(choice) = loaded.component_choice(name, digest) else {
+            let why = "its name makes accounts of the newer version too long, which waits";
+            tracing::warn!(%economy, plugin = %name, why);
+            return Ok(());
+        };
+        let patch = PluginPatch {
+            component: Some(choice),
+            follows: Some(present.component),
+            as_of: Some(found.version),
+            ..PluginPatch::default()
+        };
+        let act = Act::SetPlugin {
+            plugin: name.clone(),
+            patch: Box::new(patch),
+        };
+        let asking = self.following(actor, economy, name, digest);
+        let answer = self.act(asking, act).await?;
+        tracing::info!(%economy, plugin = %name, status = answer.status, "a newer version came");
+        Ok(())
+    }
+
+    /// The installations that a component is a newer version of, and that are to be followed.
     fn followed<'a>(
         &self,
         books: &'a Books,
         loaded: &LoadedPlugin,
         digest: Digest,
-    ) -> Option<&'a Plugin> {
+    ) -> Vec<(&'a PluginName, &'a Plugin)> {
         let manifest = loaded.manifest();
-        let found = books.plugin(&manifest.id)?;
-        let Installation {
-            follow, component, ..
-        } = &*found.installation;
-        let newer: Version = manifest.version.parse().ok()?;
-        let follows = *follow && *component != digest && newer > self.version_of(*component)?;
-        follows.then_some(found)
+        let Ok(newer) = manifest.version.parse::<Version>() else {
+            return Vec::new();
+        };
+        let follows = |found: &Plugin| {
+            let Installation {
+                id,
+                follow,
+                component,
+                ..
+            } = &*found.installation;
+            *id == manifest.id
+                && *follow
+                && *component != digest
+                && self
+                    .version_of(*component)
+                    .is_some_and(|present| newer > present)
+        };
+        let installed = books.plugins().iter();
+        let followed = installed.filter(|(_, found)| follows(found));
+        followed.map(|(name, found)| (name, &**found)).collect()
     }
 
     /// The newest version of a plugin that was uploaded, if that is newer than a component of it.
-    pub fn newer_than(&self, plugin: &PluginName, present: Digest) -> Option<Digest> {
+    pub fn newer_than(&self, plugin: &PluginId, present: Digest) -> Option<Digest> {
         let before = self.version_of(present)?;
         let state = self.state();
         let known = state.books(self.system())?.components().iter();
@@ -90,10 +122,9 @@ impl Bursar {
         &self,
         actor: &str,
         economy: &EconomyId,
-        loaded: &LoadedPlugin,
+        plugin: &PluginName,
         digest: Digest,
     ) -> Asking {
-        let plugin = &loaded.manifest().id;
         let path = format!("/v1/economies/{economy}/plugins/{plugin}");
         Asking {
             economy: economy.clone(),
@@ -106,10 +137,13 @@ impl Bursar {
         for bundled in bundled::PLUGINS {
             let digest = Digest::of(bundled.bytes);
             let state = self.state();
-            let mut installed = state.economies().values().flat_map(|books| books.plugins());
-            let behind = installed.any(|(id, plugin)| {
+            let mut installed = state
+                .economies()
+                .values()
+                .flat_map(|books| books.plugins().values());
+            let behind = installed.any(|plugin| {
                 let present = &plugin.installation;
-                id.as_str() == bundled.name && present.follow && present.component != digest
+                present.id.as_str() == bundled.name && present.follow && present.component != digest
             });
             if behind && let Err(problem) = self.add_bundled("bursar", bundled.name).await {
                 tracing::warn!(plugin = bundled.name, %problem, "a bundled plugin is not followed");

@@ -393,6 +393,8 @@ fn rejection(kind: RejectionKind) -> Terms {
         Kind::ReservedAccount => "The account is made by the server, with the asset or the plugin.",
         Kind::PluginDisabled => "The plugin is switched off, or was never switched on.",
         Kind::ComponentMissing => "A plugin that is not installed yet needs a `component`.",
+        Kind::NameTaken => "The name stands for the plugin `bound`, whose accounts are kept.",
+        Kind::NameIsFixed => "The component finds its accounts by its own `id` alone.",
         Kind::NothingBefore => "No other component was installed before this one.",
         Kind::PluginChanged => {
             "The plugin was changed while the request was read; look at it, and ask again."

@@ -182,19 +182,20 @@ async fn prepare(
         return Ok(patch);
     }
     let loaded = api.bursar.load(digest).await?;
-    let manifest = loaded.manifest();
-    if manifest.id != *plugin {
-        let detail = format!(
-            "the component is the plugin `{}`; install it as that",
-            manifest.id
-        );
-        return Err(Problem::malformed("/component", detail));
+    if let Some(digest) = chosen {
+        let choice = loaded.component_choice(plugin, digest).map_err(|error| {
+            let detail = format!("with this name an account of the plugin is none: {error}");
+            Problem::malformed("plugin", detail)
+        })?;
+        // Before anything is said of a configuration that may be meant for another plugin.
+        let named = books.check_name(plugin, &choice);
+        named.map_err(|no| Problem::rejected(&no))?;
+        patch.component = Some(choice);
     }
     let present = installed.map(|installed| &*installed.installation.config);
     let config = patch.config.as_ref().or(present);
     let config = config.cloned().unwrap_or_else(empty);
     patch.checked_against = Some(digest);
-    patch.component = chosen.map(|digest| manifest.component_choice(plugin, digest));
     let checked = api.bursar.check_configuration(loaded, config).await?;
     checked
         .map_err(|error| Problem::malformed(&format!("/config{}", error.pointer), error.message))?;
@@ -337,9 +338,9 @@ struct Described {
 }
 
 impl Described {
-    async fn of(api: &Api, economy: &EconomyId, id: &PluginName, plugin: &Plugin) -> Self {
+    async fn of(api: &Api, economy: &EconomyId, name: &PluginName, plugin: &Plugin) -> Self {
         let component = plugin.installation.component;
-        let newer = match api.bursar.newer_than(id, component) {
+        let newer = match api.bursar.newer_than(&plugin.installation.id, component) {
             Some(digest) => {
                 let loaded = api.bursar.load(digest).await.ok();
                 loaded.map(|newer| (digest, newer))
@@ -349,16 +350,16 @@ impl Described {
         Self {
             loaded: api.bursar.load(component).await,
             newer,
-            conflicts: api.bursar.conflicts(economy, id),
+            conflicts: api.bursar.conflicts(economy, name),
         }
     }
 
     /// An installed plugin with its manifest: enough to build slash commands from. One that does not
     /// load says why instead, and hides no other.
-    fn view(&self, id: &PluginName, plugin: &Plugin) -> Value {
+    fn view(&self, name: &PluginName, plugin: &Plugin) -> Value {
         let problem = self.loaded.as_ref().err();
         wire::to_json(DescribedView {
-            plugin: wire::plugin(id, plugin),
+            plugin: wire::plugin(name, plugin),
             manifest: self.loaded.as_ref().ok().map(|loaded| loaded.manifest()),
             problem: problem.map(|no_answer| Problem::from(no_answer).body()),
             conflicts: self.conflicts.into(),

@@ -283,8 +283,8 @@ fn changed(recorded: &Recorded<'_>, changed: bool) -> Value {
         | Act::Burn(_)
         | Act::Call(_) => None,
         Act::RemovePlugin { plugin } => {
-            let (id, removed) = (plugin, true);
-            Some(put(RemovedPluginView { id, removed }, changed))
+            let (name, removed) = (plugin, true);
+            Some(put(RemovedPluginView { name, removed }, changed))
         }
         Act::SkipDue { plugin, schedule } => {
             let skipped = books.schedule(plugin, schedule);

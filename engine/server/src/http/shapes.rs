@@ -82,6 +82,10 @@ shape!(PluginName, |_generator| segment(
     "A plugin, as it is installed in an economy."
 ));
 
+shape!(PluginId, |_generator| segment(
+    "A plugin, as its manifest names it."
+));
+
 shape!(KeyName, |_generator| segment("The name of an API key."));
 
 shape!(WebhookName, |_generator| segment(
@@ -246,6 +250,8 @@ shape!(ProblemMembers, |generator| json_schema!({
         "by": generator.subschema_for::<Uuid>(),
         "of": generator.subschema_for::<Uuid>(),
         "plugin": generator.subschema_for::<PluginName>(),
+        "id": generator.subschema_for::<PluginId>(),
+        "bound": generator.subschema_for::<PluginId>(),
         "call": {
             "description": "The call that came to this: `GET …/calls/{call}` is its receipt.",
             "type": "string", "format": "uuid",

@@ -172,6 +172,8 @@ fn two_postings() -> Act {
 fn install() -> Act {
     let choice = ComponentChoice {
         digest: Digest::of(COMPONENT),
+        id: name("shop"),
+        name_is_fixed: false,
         requested: Grants::default(),
         accounts: Vec::new(),
         holds: [].into(),

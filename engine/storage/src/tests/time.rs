@@ -108,6 +108,8 @@ fn play(storage: &Storage, stakes: usize) {
     };
     let choice = ComponentChoice {
         digest: Digest::of(b"a game"),
+        id: name("game"),
+        name_is_fixed: false,
         requested: Grants::default(),
         accounts: Vec::new(),
         holds: [("stake".to_owned(), stake)].into(),

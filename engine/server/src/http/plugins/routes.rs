@@ -37,8 +37,10 @@ fn set_route() -> Route {
         .called(
             "set_plugin",
             "Install or change a plugin",
-            "A new one needs `component`. Grants belong to a component: with another one they \
-             start afresh. Absent members stay.",
+            "A new one needs `component`. The name is yours to choose: a component may be installed \
+             several times under different names, each with accounts, state, grants and a \
+             configuration of its own. A name stays with the plugin that was installed under it first. \
+             Grants belong to a component: with another one they start afresh. Absent members stay.",
         )
         .needs(Scope::Admin)
         .body::<PluginBody>(
@@ -65,7 +67,10 @@ fn set_route() -> Route {
                 "schedule_unknown",
             ],
         )
-        .no(StatusCode::CONFLICT, &["plugin_changed"])
+        .no(
+            StatusCode::CONFLICT,
+            &["plugin_changed", "name_taken", "name_is_fixed"],
+        )
         .writes()
 }
 

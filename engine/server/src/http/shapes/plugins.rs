@@ -6,7 +6,7 @@ use bursar_ledger::{SCHEDULE_SECONDS_MAX, STATE_BYTES_GRANTED_MAX};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
-use super::{AccountName, ActionName, Limit, PluginName};
+use super::{AccountName, ActionName, Limit, PluginId};
 
 shape!(Grants, |generator| {
     let accounts = json!({
@@ -80,12 +80,12 @@ shape!(Manifest, |generator| json_schema!({
     "description": "What a plugin says of itself: enough to build slash commands from.",
     "type": "object",
     "properties": {
-        "id": generator.subschema_for::<PluginName>(),
+        "id": generator.subschema_for::<PluginId>(),
         "version": { "type": "string" },
         "description": { "type": "string" },
         "license": { "type": "string" },
         "accounts": {
-            "description": "Its own accounts beside `plugin:{id}`.",
+            "description": "Its own accounts beside `plugin:{name}`.",
             "type": "array", "items": { "type": "string" },
         },
         "actions": { "type": "array", "items": generator.subschema_for::<Action>() },

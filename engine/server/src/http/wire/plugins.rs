@@ -4,7 +4,7 @@ use bursar_host::Manifest;
 use std::collections::BTreeMap;
 
 use bursar_ledger::{
-    Component, Digest, Grants, Installation, Missed, Plugin, PluginName, Timestamp,
+    Component, Digest, Grants, Installation, Missed, Plugin, PluginId, PluginName, Timestamp,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -18,8 +18,12 @@ use crate::http::{problem, shapes};
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Plugin")]
 pub(in crate::http) struct PluginView<'a> {
+    /// The name under which it is installed, which is in its path and in the names of its accounts.
     #[schemars(with = "shapes::PluginName")]
-    id: &'a PluginName,
+    name: &'a PluginName,
+    /// The plugin that it is, as its manifest says.
+    #[schemars(with = "shapes::PluginId")]
+    plugin: &'a PluginId,
     /// Which component runs.
     #[schemars(with = "shapes::Digest")]
     component: Digest,
@@ -52,10 +56,11 @@ pub(in crate::http) struct PluginView<'a> {
     state_bytes: usize,
 }
 
-pub(in crate::http) fn plugin<'a>(id: &'a PluginName, plugin: &'a Plugin) -> PluginView<'a> {
+pub(in crate::http) fn plugin<'a>(name: &'a PluginName, plugin: &'a Plugin) -> PluginView<'a> {
     let installation = &plugin.installation;
     PluginView {
-        id,
+        name,
+        plugin: &installation.id,
         component: installation.component,
         enabled: installation.enabled,
         requested: &installation.requested,
@@ -142,7 +147,7 @@ pub(in crate::http) fn newer_version<'a>(
 #[schemars(rename = "PluginRemoved")]
 pub(in crate::http) struct RemovedPluginView<'a> {
     #[schemars(with = "shapes::PluginName")]
-    pub(in crate::http) id: &'a PluginName,
+    pub(in crate::http) name: &'a PluginName,
     #[schemars(extend("const" = true))]
     pub(in crate::http) removed: bool,
 }
