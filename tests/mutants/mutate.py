@@ -33,8 +33,9 @@ CRATE = "engine/ledger"
 # What decides: what may be done, what it does, and what follows from it.
 DECIDING = [
     "decide.rs", "decide/*.rs", "books.rs", "books/*.rs", "draft.rs", "draft/*.rs", "scratch.rs", "proposal.rs",
-    "plugin.rs", "schedule.rs", "amount.rs", "account.rs", "hold.rs", "draw.rs", "fact.rs", "key_limits.rs",
-    "movement.rs", "economy.rs", "quota.rs", "call.rs", "account_limits.rs",
+    "plugin.rs", "grants.rs", "grants/*.rs", "pattern.rs", "budget.rs", "schedule.rs", "amount.rs", "account.rs",
+    "hold.rs", "draw.rs", "fact.rs", "key_limits.rs", "movement.rs", "economy.rs", "quota.rs", "call.rs",
+    "account_limits.rs",
 ]  # fmt: skip
 
 RELATIONS = {

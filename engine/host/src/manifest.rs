@@ -7,8 +7,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use bursar_ledger::{
-    AccountId, Amount, AssetId, DOCUMENT_BYTES_MAX, Grants, HOLD_RULES_MAX, HOLD_SECONDS_MAX,
-    HoldRules, PLUGIN_ACCOUNTS_MAX, PluginId, SCHEDULE_SECONDS_MAX, SCHEDULES_MAX, ScheduleRule,
+    AccountId, Amount, AssetId, DOCUMENT_BYTES_MAX, HOLD_RULES_MAX, HOLD_SECONDS_MAX, HoldRules,
+    PLUGIN_ACCOUNTS_MAX, Permissions, PluginId, SCHEDULE_SECONDS_MAX, SCHEDULES_MAX, ScheduleRule,
     read_strictly,
 };
 use serde::{Deserialize, Serialize};
@@ -102,8 +102,8 @@ pub struct Manifest {
     pub actions: Vec<Action>,
     /// JSON Schema of its configuration.
     pub configuration: Value,
-    /// What it asks for beside its own accounts and the caller's.
-    pub permissions: Grants,
+    /// What it asks for beside its own accounts and the caller's. Patterns are only wished for.
+    pub permissions: Permissions,
     /// How its holds end, by kind.
     #[serde(default, skip_serializing_if = "HoldRules::is_empty")]
     pub holds: HoldRules,

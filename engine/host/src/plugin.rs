@@ -316,7 +316,7 @@ impl LoadedPlugin {
             digest,
             id: manifest.id.clone(),
             name_is_fixed: self.spells_its_name(),
-            requested: manifest.permissions.clone(),
+            requested: manifest.permissions.requested(),
             accounts: accounts.collect::<Result<_, _>>()?,
             holds: manifest.holds.clone(),
             schedules: schedules

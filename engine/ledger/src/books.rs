@@ -16,6 +16,7 @@ use crate::access::ApiKey;
 use crate::account::{Account, AccountStatus, Balance};
 use crate::account_limits::LimitsChange;
 use crate::asset::Asset;
+use crate::budget::BudgetCounter;
 use crate::decision::{Change, Decision};
 use crate::digest::Digest;
 use crate::document::Document;
@@ -62,17 +63,14 @@ pub struct Books {
     pub(crate) draws: DrawBook,
     pub(crate) bound_origins: OrdMap<Arc<str>, DrawOrigin>,
     pub(crate) client_seeds: OrdMap<AccountId, ClientSeed>,
-    /// The amounts that have left members by plugins, by day. Days that are over go.
-    pub(crate) spends: OrdMap<Day, OrdMap<SpendKey, u64>>,
+    /// The amounts that plugins have taken, by day. Days that are over go.
+    pub(crate) spends: OrdMap<Day, OrdMap<BudgetCounter, u64>>,
     pub(crate) quotas: Quotas,
     pub(crate) usage: Usage,
 }
 
 /// What a flow is of: an asset, on a day, by a plugin or by none.
 pub(crate) type FlowKey = (AssetId, Day, Option<PluginName>);
-
-/// The plugin, the member and the asset of a budget's counter.
-pub(crate) type SpendKey = (PluginName, AccountId, AssetId);
 
 /// Where the histories of a movement's two accounts went on before it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -390,15 +388,10 @@ impl Books {
                 ..
             } => self.move_due(plugin, schedule, *next_due)?,
             Change::BudgetSpent {
-                plugin,
-                account,
-                asset,
+                counter,
                 day,
                 amount,
-            } => {
-                let counter = (plugin.clone(), account.clone(), asset.clone());
-                self.count_spend(*day, counter, *amount);
-            }
+            } => self.count_spend(*day, counter, *amount),
             Change::StateSet { plugin, key, value } => {
                 self.write_state(plugin, key, Some(value))?;
             }

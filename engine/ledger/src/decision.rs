@@ -10,6 +10,7 @@ use crate::account_limits::LimitsChange;
 use crate::amount::Amount;
 use crate::asset::Asset;
 use crate::books::DrawChange;
+use crate::budget::BudgetCounter;
 use crate::digest::Digest;
 use crate::document::Document;
 use crate::draw::Seed;
@@ -206,14 +207,11 @@ pub enum Change {
         /// What is due next.
         next_due: Timestamp,
     },
-    /// So much has left a member in a day, of what a plugin may take.
+    /// So much was taken in a day, of what a plugin may take.
     BudgetSpent {
-        /// Whose budget.
-        plugin: PluginName,
-        /// Whom it has left.
-        account: AccountId,
-        /// Of what.
-        asset: AssetId,
+        /// Where it is counted.
+        #[serde(flatten)]
+        counter: BudgetCounter,
         /// On which day.
         day: Day,
         /// How much more.

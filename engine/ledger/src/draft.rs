@@ -9,6 +9,7 @@ mod budgets;
 mod draws;
 mod holds;
 mod money;
+mod rights;
 mod state;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,6 +52,10 @@ pub struct Draft {
     deltas: BTreeMap<Place, Delta>,
     /// What has left the caller so far, or is newly held of it.
     spent: BTreeMap<AssetId, u64>,
+    /// What was taken by patterns, gross.
+    drawn: BTreeMap<Place, u64>,
+    /// What may be paid back to accounts that were debited by a grant.
+    owed_back: BTreeMap<Place, u64>,
     /// What is left of the amounts secured.
     secured: BTreeMap<Place, u64>,
     /// Holds as this call leaves them; none where one has ended.
@@ -104,6 +109,8 @@ impl Draft {
             steps: Vec::new(),
             deltas: BTreeMap::new(),
             spent: BTreeMap::new(),
+            drawn: BTreeMap::new(),
+            owed_back: BTreeMap::new(),
             secured: BTreeMap::new(),
             holds: BTreeMap::new(),
             kept: BTreeSet::new(),
@@ -282,7 +289,13 @@ impl Draft {
         Ok(found.spendable_after(asset, delta.posted.saturating_sub(delta.held)))
     }
 
-    /// How much was kept for the caller in an asset, all together.
+    /// What may be paid back to an account that this call has debited by a grant.
+    fn owed_back(&self, account: &AccountId, asset: &AssetId) -> u64 {
+        let place = (account.clone(), asset.clone());
+        self.owed_back.get(&place).copied().unwrap_or(0)
+    }
+
+    /// How much was kept for the time after a draw in an asset, all together.
     fn all_secured(&self, asset: &AssetId) -> i64 {
         let of_asset = self
             .secured
@@ -292,12 +305,15 @@ impl Draft {
         i64::try_from(sum).unwrap_or(i64::MAX)
     }
 
-    /// What may still come to an account after a draw: secured amounts and kept holds.
+    /// What may still come to an account after a draw: secured amounts and kept holds. An account that
+    /// was debited gets at most that much back.
     fn promised(&self, account: &AccountId, asset: &AssetId) -> i64 {
+        let secured = self.all_secured(asset);
         let secured = if self.is_caller(account) {
-            self.all_secured(asset)
+            secured
         } else {
-            0
+            let back = i64::try_from(self.owed_back(account, asset));
+            secured.min(back.unwrap_or(i64::MAX))
         };
         let kept = self.kept.iter().filter_map(|hold| self.find_hold(*hold));
         let to_it = kept.filter(|hold| {

@@ -221,7 +221,7 @@ pub enum Refusal {
     /// The plugin was not granted this.
     #[error("the plugin has no grant to {what}")]
     NotGranted {
-        /// What it would have to be granted.
+        /// What it would have to be granted, and how an operator does that.
         what: String,
     },
     /// More than may leave the caller in this call.
@@ -270,7 +270,10 @@ pub enum Refusal {
     #[error("there is nothing to draw from")]
     NoOrigin,
     /// A draw has been made.
-    #[error("after a draw only secured amounts move, to the caller or to the plugin itself")]
+    #[error(
+        "after a draw only secured amounts move: to the caller, to the plugin itself, or back to where a \
+         grant let this call take as much"
+    )]
     AfterDraw,
     /// More than was secured.
     #[error("more than what was secured")]

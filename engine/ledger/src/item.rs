@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::access::ApiKey;
 use crate::account::Account;
 use crate::asset::Asset;
-use crate::books::{Books, ClientSeed, DrawBook, SpendKey, StepBack};
+use crate::books::{Books, ClientSeed, DrawBook, StepBack};
+use crate::budget::BudgetCounter;
 use crate::digest::Digest;
 use crate::draw::{DrawOrigin, Seed};
 use crate::economy::{Day, EconomyStatus, Flow, Reversal};
@@ -69,8 +70,8 @@ pub enum Item {
     Component(Digest, Arc<Component>),
     /// What a call has drawn from that could not be brought to an end, by its key.
     Bound(Arc<str>, DrawOrigin),
-    /// What has left a member on a day, by a plugin.
-    Spend(Day, PluginName, AccountId, AssetId, u64),
+    /// What a plugin has taken on a day, by its counter.
+    Spend(Day, BudgetCounter, u64),
     /// What a member puts into draws.
     ClientSeed(AccountId, ClientSeed),
     /// A webhook.
@@ -199,9 +200,9 @@ impl Books {
             (Some(books), Item::Bound(key, origin)) => {
                 books.bound_origins.insert(key, origin).is_none()
             }
-            (Some(books), Item::Spend(day, plugin, account, asset, amount)) => {
+            (Some(books), Item::Spend(day, counter, amount)) => {
                 let counters = books.spends.entry(day).or_default();
-                counters.insert((plugin, account, asset), amount).is_none()
+                counters.insert(counter, amount).is_none()
             }
             (Some(books), Item::ClientSeed(account, seed)) => {
                 books.client_seeds.insert(account, seed).is_none()
@@ -214,12 +215,10 @@ impl Books {
 }
 
 fn spend_items(
-    (day, counters): (Day, OrdMap<SpendKey, u64>),
+    (day, counters): (Day, OrdMap<BudgetCounter, u64>),
 ) -> impl Iterator<Item = Item> + Send + use<> {
     let counters = counters.into_iter();
-    counters.map(move |((plugin, account, asset), amount)| {
-        Item::Spend(day, plugin, account, asset, amount)
-    })
+    counters.map(move |(counter, amount)| Item::Spend(day, counter, amount))
 }
 
 fn plugin_items(id: PluginName, plugin: &Plugin) -> impl Iterator<Item = Item> + Send + use<> {

@@ -29,6 +29,7 @@ mod act;
 mod amount;
 mod asset;
 mod books;
+mod budget;
 mod call;
 mod decide;
 mod decision;
@@ -38,6 +39,7 @@ mod draft;
 mod draw;
 mod economy;
 mod fact;
+mod grants;
 mod hold;
 mod id;
 mod invariant;
@@ -47,6 +49,7 @@ mod key_limits;
 mod limits;
 mod movement;
 mod patch;
+mod pattern;
 mod plugin;
 mod proposal;
 mod quota;
@@ -76,6 +79,7 @@ pub use books::{
     ActiveSeed, Books, ClientSeed, DrawBook, DrawChange, Drew, Link, Links, Misfit, SeedView,
     StepBack,
 };
+pub use budget::{Budget, BudgetCounter, Payer};
 pub use call::{CallRequest, CallResult, Ending, SpendLimit};
 pub use decide::{Verdict, decide};
 pub use decision::{Change, Decision};
@@ -85,6 +89,10 @@ pub use draft::Draft;
 pub use draw::{ClientSeedError, ClientSeedText, Draw, DrawOrigin, Seed};
 pub use economy::{Day, EconomyStatus, Flow, Reversal};
 pub use fact::{Answer, Ask, Fact, Page, Refusal, Seen, Transcript};
+pub use grants::{
+    Caps, Excess, FuelClass, GrantChoice, Grants, PatternCaps, PatternGrant, Patterns,
+    PatternsError, Permissions, WantedDebit,
+};
 pub use hold::{Hold, HoldEnd, OnExpiry, Reservation};
 pub use id::{
     AccountId, AccountKind, AssetId, CallId, EconomyId, HoldId, IdError, KeyId, PluginId,
@@ -97,9 +105,9 @@ pub use key_limits::{RateLimit, RateLimitError, TransferCap, TransferCapError};
 pub use limits::*;
 pub use movement::{Movement, Posting, Postings, PostingsError};
 pub use patch::Patch;
+pub use pattern::{AccountPattern, PatternError};
 pub use plugin::{
-    Caps, Component, ComponentChoice, FuelClass, GrantChoice, Grants, HoldRule, HoldRules,
-    Installation, Need, Plugin, PluginPatch,
+    Component, ComponentChoice, HoldRule, HoldRules, Installation, Need, Plugin, PluginPatch,
 };
 pub use quota::{Quota, QuotaPatch, QuotaTooHigh, Quotas, UnknownQuota};
 pub use rejection::{Class, Rejection, RejectionKind, Retry};

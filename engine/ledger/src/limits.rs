@@ -102,6 +102,9 @@ pub const ROLE_BYTES_MAX: usize = 64;
 /// Kinds of holds of one plugin.
 pub const HOLD_RULES_MAX: usize = 16;
 
+/// Patterns of accounts that one plugin may be granted, and as many that its manifest may ask for.
+pub const GRANT_PATTERNS_MAX: usize = 8;
+
 /// Schedules of one plugin.
 pub const SCHEDULES_MAX: usize = 8;
 

@@ -1,19 +1,18 @@
 //! Plugins as the books know them: what is installed, what it was granted, and its own state.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::amount::{Amount, Limit};
+use crate::amount::Amount;
 use crate::digest::Digest;
+use crate::grants::{GrantChoice, Grants};
 use crate::hold::OnExpiry;
 use crate::id::{AccountId, AssetId, PluginId};
-use crate::limits::{
-    BROKEN_DRAWS_MAX, HOLD_SECONDS_MAX, STATE_BYTES_GRANTED_MAX, STATE_BYTES_MAX, STATE_ENTRY_BYTES,
-};
+use crate::limits::{BROKEN_DRAWS_MAX, HOLD_SECONDS_MAX, STATE_ENTRY_BYTES};
 use crate::schedule::{Schedule, ScheduleRule, Times};
 use crate::switch_off::SwitchedOff;
 use crate::time::Timestamp;
@@ -29,65 +28,6 @@ pub struct Component {
     pub version: String,
     /// When it was uploaded.
     pub added_at: Timestamp,
-}
-
-/// What the operator allows a plugin beyond its own accounts and the caller's.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Grants {
-    /// Accounts whose balances it may read.
-    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
-    pub read: BTreeSet<AccountId>,
-    /// Issuer accounts that it may credit, that is, burn on. Any other account needs no grant.
-    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
-    pub credit: BTreeSet<AccountId>,
-    /// Accounts that it may debit; an issuer here means that it may issue.
-    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
-    pub debit: BTreeSet<AccountId>,
-    /// The most that may leave the caller in one call, per asset; an asset that is not named here
-    /// may not leave at all. Without it there is no such cap.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub spend_per_call: Option<Caps>,
-    /// The most that may leave one member in a day (of UTC), per asset; as above.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub spend_per_member_per_day: Option<Caps>,
-    /// The most that may be issued in a day (of UTC), per asset; as above.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub issue_per_day: Option<Caps>,
-    /// Bytes of state that it may keep; 1 MiB where absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub state_bytes: Option<u64>,
-    /// How much it may compute in one call.
-    #[serde(skip_serializing_if = "FuelClass::is_standard")]
-    pub fuel: FuelClass,
-}
-
-/// The most that may move, per asset; of one that is not named, nothing.
-pub type Caps = BTreeMap<AssetId, Limit>;
-
-/// How much a plugin may compute in one call.
-#[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum FuelClass {
-    /// A fifth of the standard.
-    Small,
-    /// What a shop or a game needs, many times over.
-    #[default]
-    Standard,
-    /// Ten times the standard.
-    Large,
-}
-
-impl FuelClass {
-    #[allow(
-        clippy::trivially_copy_pass_by_ref,
-        reason = "serde hands over a reference"
-    )]
-    fn is_standard(&self) -> bool {
-        *self == Self::Standard
-    }
 }
 
 /// How holds of one kind end, as the manifest says: fixed before the first of them is placed.
@@ -109,116 +49,6 @@ impl HoldRule {
 
 /// The kinds of holds that a plugin places, by name.
 pub type HoldRules = BTreeMap<String, HoldRule>;
-
-impl Grants {
-    /// Whether every account in here could be granted.
-    pub fn is_grantable(&self) -> bool {
-        self.credit.iter().all(AccountId::is_issuer)
-            && self.state_quota() <= STATE_BYTES_GRANTED_MAX
-    }
-
-    /// Bytes of state that the plugin may keep.
-    pub fn state_quota(&self) -> u64 {
-        self.state_bytes.unwrap_or(STATE_BYTES_MAX)
-    }
-
-    /// Whether everything here is also in `wider`.
-    pub fn narrows(&self, wider: &Self) -> bool {
-        self.read.is_subset(&wider.read)
-            && self.credit.is_subset(&wider.credit)
-            && self.debit.is_subset(&wider.debit)
-            && self.state_quota() <= wider.state_quota()
-            && self.fuel <= wider.fuel
-            && self.all_caps(wider).into_iter().all(within)
-    }
-
-    /// Each kind of caps, here and in other grants.
-    fn all_caps<'a>(&'a self, other: &'a Self) -> [(Option<&'a Caps>, Option<&'a Caps>); 3] {
-        [
-            (&self.spend_per_call, &other.spend_per_call),
-            (
-                &self.spend_per_member_per_day,
-                &other.spend_per_member_per_day,
-            ),
-            (&self.issue_per_day, &other.issue_per_day),
-        ]
-        .map(|(mine, others)| (mine.as_ref(), others.as_ref()))
-    }
-
-    /// These grants with the caps of `requested` where they have none of their own: who does not
-    /// speak of caps does not lift them, and who does not speak of quotas means the usual ones at most.
-    pub(crate) fn capped_as(self, requested: &Self) -> Self {
-        let asked = requested.clone();
-        let quota = asked.state_quota();
-        let fuel = if self.fuel.is_standard() {
-            asked.fuel.min(self.fuel)
-        } else {
-            self.fuel
-        };
-        Self {
-            spend_per_call: self.spend_per_call.or(asked.spend_per_call),
-            spend_per_member_per_day: self
-                .spend_per_member_per_day
-                .or(asked.spend_per_member_per_day),
-            issue_per_day: self.issue_per_day.or(asked.issue_per_day),
-            state_bytes: self
-                .state_bytes
-                .or((quota < STATE_BYTES_MAX).then_some(quota)),
-            fuel,
-            ..self
-        }
-    }
-
-    /// What is in these grants and in others.
-    #[must_use]
-    pub fn narrowed_to(&self, other: &Self) -> Self {
-        let [spend_per_call, spend_per_member_per_day, issue_per_day] =
-            self.all_caps(other).map(lower_caps);
-        let quota = self.state_quota().min(other.state_quota());
-        Self {
-            read: self.read.intersection(&other.read).cloned().collect(),
-            credit: self.credit.intersection(&other.credit).cloned().collect(),
-            debit: self.debit.intersection(&other.debit).cloned().collect(),
-            spend_per_call,
-            spend_per_member_per_day,
-            issue_per_day,
-            state_bytes: (quota != STATE_BYTES_MAX).then_some(quota),
-            fuel: self.fuel.min(other.fuel),
-        }
-    }
-}
-
-/// Whether caps let nothing through that wider ones do not. A cap on an asset that is not named is 0;
-/// without caps there is none.
-fn within((caps, wider): (Option<&Caps>, Option<&Caps>)) -> bool {
-    let Some(most) = wider else {
-        return true;
-    };
-    let below =
-        |(asset, cap): (&AssetId, &Limit)| *cap <= most.get(asset).copied().unwrap_or_default();
-    caps.is_some_and(|caps| caps.iter().all(below))
-}
-
-/// The lower of two caps for each asset; what only one of them names is 0 in the other.
-fn lower_caps((caps, others): (Option<&Caps>, Option<&Caps>)) -> Option<Caps> {
-    let (Some(caps), Some(others)) = (caps, others) else {
-        return caps.or(others).cloned();
-    };
-    let named = caps.iter();
-    let named =
-        named.filter_map(|(asset, cap)| Some((asset.clone(), (*cap).min(*others.get(asset)?))));
-    Some(named.collect())
-}
-
-/// How the operator answers what a plugin asks for.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum GrantChoice {
-    /// All that the manifest asks for.
-    Requested,
-    /// This, which must not be more than the manifest asks for.
-    Exactly(Grants),
-}
 
 /// A plugin as it is installed in one economy.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -400,17 +230,6 @@ pub struct ComponentChoice {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn state_is_granted_up_to_its_largest_quota() {
-        let granting = |bytes: u64| Grants {
-            state_bytes: Some(bytes),
-            ..Grants::default()
-        };
-        assert!(granting(STATE_BYTES_GRANTED_MAX).is_grantable());
-        assert!(!granting(STATE_BYTES_GRANTED_MAX + 1).is_grantable());
-        assert_eq!(Grants::default().state_quota(), STATE_BYTES_MAX);
-    }
 
     #[test]
     fn holds_of_a_plugin_live_from_a_second_to_a_leap_year() {

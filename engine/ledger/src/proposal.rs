@@ -15,8 +15,8 @@ use crate::scratch::{Funds, Scratch, check_places};
 /// One thing that a call asks for.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
-    /// A movement.
-    Post(Posting),
+    /// A movement, and what it may use up.
+    Post(Posting, Funds),
     /// An amount to reserve.
     Place(HoldId, Box<Hold>),
     /// Some of a hold, to be moved where it was meant to go, and whether nothing is left of it then.
@@ -29,7 +29,7 @@ impl Step {
     /// What has to be there and open for it. A hold can always be given back.
     fn posting(&self) -> Option<&Posting> {
         match self {
-            Self::Post(posting) | Self::Capture(_, posting, _) => Some(posting),
+            Self::Post(posting, _) | Self::Capture(_, posting, _) => Some(posting),
             Self::Place(_, hold) => Some(hold.reservation.posting()),
             Self::Release(..) => None,
         }
@@ -65,7 +65,7 @@ pub(crate) fn settle(
     let mut open = books.holds_open();
     for step in steps {
         match step {
-            Step::Post(posting) => movements.push(scratch.post(posting, 0, Funds::Spendable)?),
+            Step::Post(posting, funds) => movements.push(scratch.post(posting, 0, *funds)?),
             Step::Capture(hold, posting, ends) => {
                 movements.push(scratch.capture(posting)?);
                 open = open.saturating_sub(usize::from(*ends));

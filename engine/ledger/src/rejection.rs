@@ -7,8 +7,10 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use crate::amount::{Amount, Limit};
+use crate::budget::Budget;
 use crate::hold::HoldEnd;
 use crate::id::{AccountId, AssetId, HoldId, KeyId, PluginId, PluginName, TransferId};
+use crate::pattern::AccountPattern;
 use crate::quota::Quota;
 
 pub use kind::{Class, RejectionKind, Retry};
@@ -123,8 +125,13 @@ pub enum Rejection {
         schedule: String,
     },
     /// A grant is wider than what the plugin's manifest asks for.
-    #[error("a grant can narrow what the manifest asks for, not widen it")]
-    GrantTooWide,
+    #[error("`grants.{member}` is wider than what the manifest asks for: {asks}")]
+    GrantTooWide {
+        /// The member of the grants that is wider.
+        member: Cow<'static, str>,
+        /// What the manifest asks for of it, in words.
+        asks: String,
+    },
     /// Too many server seeds wait for games to end.
     #[error("{most} server seeds are not revealed yet: games that have drawn from them are open")]
     SeedsHidden {
@@ -271,7 +278,8 @@ pub enum Rejection {
         account: AccountId,
         /// What was to move.
         asset: AssetId,
-        /// What the account can spend: posted − held + credit limit.
+        /// What the account can spend: posted − held + credit limit, or without the credit where a
+        /// plugin takes it by a pattern.
         available: u64,
         /// What it would have had to spend.
         required: Amount,
@@ -314,18 +322,30 @@ pub enum Rejection {
         /// What it may keep.
         most: usize,
     },
-    /// A plugin would move more in a day than it was granted.
-    #[error("`{plugin}` may move {most} {asset} a day by `{budget}`, and this would make {asked}")]
+    /// A plugin would move more in a day, or in a call by a pattern, than it was granted.
+    #[error(
+        "`{plugin}` may move {most} {asset}{} {} by `{}`, and this would make {asked}{}",
+        beneath(accounts.as_ref(), account.as_ref()),
+        budget.period(),
+        budget.name(),
+        account.as_ref().map_or(String::new(), |account| format!(" of `{account}`"))
+    )]
     BudgetExceeded {
         /// The plugin.
         plugin: PluginName,
-        /// Which budget: a member of its grants.
-        budget: Cow<'static, str>,
+        /// The budget: a member of its grants.
+        budget: Budget,
+        /// The pattern whose budget it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        accounts: Option<AccountPattern>,
+        /// The account of the pattern that it is counted of.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<AccountId>,
         /// What would move.
         asset: AssetId,
         /// How much of it may.
         most: Limit,
-        /// How much would have moved that day, all together.
+        /// How much would have moved, all together.
         asked: u64,
     },
     /// A transfer of a batch is refused, and with it all of them.
@@ -336,6 +356,15 @@ pub enum Rejection {
         /// Why.
         rejection: Box<Rejection>,
     },
+}
+
+/// The accounts of a budget, after an amount: each of a pattern's, or all of them.
+fn beneath(accounts: Option<&AccountPattern>, account: Option<&AccountId>) -> String {
+    match (accounts, account) {
+        (Some(accounts), Some(_)) => format!(" of each of `{accounts}`"),
+        (Some(accounts), None) => format!(" of all of `{accounts}`"),
+        (None, _) => String::new(),
+    }
 }
 
 impl Rejection {
@@ -358,7 +387,7 @@ impl Rejection {
             Self::NothingBefore { .. } => RejectionKind::NothingBefore,
             Self::PluginChanged { .. } => RejectionKind::PluginChanged,
             Self::ScheduleUnknown { .. } => RejectionKind::ScheduleUnknown,
-            Self::GrantTooWide => RejectionKind::GrantTooWide,
+            Self::GrantTooWide { .. } => RejectionKind::GrantTooWide,
             Self::SeedsHidden { .. } => RejectionKind::SeedsHidden,
             Self::KeyExists { .. } => RejectionKind::KeyExists,
             Self::KeyRevoked { .. } => RejectionKind::KeyRevoked,

@@ -19,6 +19,8 @@ use crate::rejection::Rejection;
 pub(crate) enum Funds {
     /// What the account can spend: what is neither held nor beyond its floor.
     Spendable,
+    /// What the account has: what is neither held nor credit.
+    Unborrowed,
     /// What is held, too: it was reserved for this.
     Held,
     /// Whatever the account's limits are: an admin wants it, and has said why. Only items stay above
@@ -239,10 +241,12 @@ impl<'a> Scratch<'a> {
             .expect("accounts were found a rung above");
         let balance = account.balance(asset);
         let delta = before.saturating_sub(balance.posted);
+        let held = self.held.get(&(source, asset)).copied().unwrap_or(0);
         let available = match funds {
-            Funds::Spendable => {
-                let held = self.held.get(&(source, asset)).copied().unwrap_or(0);
-                account.spendable_after(asset, delta.saturating_sub(held))
+            Funds::Spendable => account.spendable_after(asset, delta.saturating_sub(held)),
+            Funds::Unborrowed => {
+                let had = balance.available().saturating_add(delta);
+                had.saturating_sub(held).try_into().unwrap_or(0)
             }
             Funds::Held => {
                 account.spendable_after(asset, delta.saturating_add(balance.held.signed()))
@@ -298,7 +302,7 @@ impl<'a> Scratch<'a> {
         let ceiling = match (destination.is_issuer(), funds) {
             (true, _) => Limit::ZERO,
             (false, Funds::Forced) => Limit::MAX,
-            (false, Funds::Spendable | Funds::Held) => self
+            (false, Funds::Spendable | Funds::Unborrowed | Funds::Held) => self
                 .books
                 .account(destination)
                 .map_or(Limit::MAX, |account| account.limits.ceiling(asset)),

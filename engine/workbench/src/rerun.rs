@@ -6,8 +6,8 @@ use std::fmt;
 
 use bursar_host::{LoadedPlugin, NotRepeated};
 use bursar_ledger::{
-    Act, Books, CallRequest, CallResult, Change, Ending, GrantChoice, Installation, PluginPatch,
-    Posting, Rejection, Timestamp, Verdict,
+    Act, Books, CallRequest, CallResult, Change, Ending, GrantChoice, Grants, Installation,
+    PluginPatch, Posting, Rejection, Timestamp, Verdict,
 };
 use serde_json::Value;
 
@@ -169,13 +169,17 @@ fn substituted(
     let choice = substitute.component_choice(&request.plugin, present.component);
     let choice = choice.map_err(|error| NoSubstitute::NotInstalled(error.to_string()))?;
     let grants = if choice.requested.narrows(&present.requested) {
-        GrantChoice::Exactly(present.grants.narrowed_to(&choice.requested))
+        present.grants.narrowed_to(&choice.requested)
     } else {
-        GrantChoice::Requested
+        // Nobody asks for patterns, so they stay.
+        Grants {
+            patterns: present.grants.patterns.clone(),
+            ..choice.requested.clone()
+        }
     };
     Ok(PluginPatch {
         component: Some(choice),
-        grants: Some(grants),
+        grants: Some(GrantChoice::Exactly(Box::new(grants))),
         ..PluginPatch::default()
     })
 }

@@ -183,7 +183,12 @@ impl Economy {
 
     /// Installs a plugin with less than it asks for.
     pub fn install_granting(&mut self, component: &[u8], config: Value, grants: Grants) {
-        self.install_with(component, None, config, GrantChoice::Exactly(grants));
+        self.install_with(
+            component,
+            None,
+            config,
+            GrantChoice::Exactly(Box::new(grants)),
+        );
     }
 
     fn install_with(

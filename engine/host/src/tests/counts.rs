@@ -1,8 +1,8 @@
 //! Counts and sizes of what a call asks for and of what a manifest lists, each at its bound and one beyond.
 
 use bursar_ledger::{
-    CALL_HOLDS_MAX, CALL_POSTINGS_MAX, DRAW_BYTES_MAX, DRAW_MIX_BYTES_MAX, HOLD_RULES_MAX,
-    PLUGIN_ACCOUNTS_MAX, SCHEDULES_MAX, SHUFFLE_MAX,
+    CALL_HOLDS_MAX, CALL_POSTINGS_MAX, DRAW_BYTES_MAX, DRAW_MIX_BYTES_MAX, GRANT_PATTERNS_MAX,
+    HOLD_RULES_MAX, PLUGIN_ACCOUNTS_MAX, SCHEDULES_MAX, SHUFFLE_MAX,
 };
 use serde_json::{Map, Value, json};
 
@@ -139,7 +139,12 @@ fn lists_of_a_manifest_end_at_their_limits() {
         });
         vec![odds; count].into()
     };
-    let lists: [(&str, List<'_>, usize, &str); 4] = [
+    let patterns = |count: usize| {
+        let all =
+            (0..count).map(|number| json!({ "accounts": format!("team{number}:*"), "read": true }));
+        json!({ "patterns": all.collect::<Value>() })
+    };
+    let lists: [(&str, List<'_>, usize, &str); 5] = [
         (
             "accounts",
             &accounts,
@@ -154,6 +159,12 @@ fn lists_of_a_manifest_end_at_their_limits() {
             "at most 8 schedules",
         ),
         ("odds", &odds, ODDS_MAX, "at most 16 odds"),
+        (
+            "permissions",
+            &patterns,
+            GRANT_PATTERNS_MAX,
+            "at most 8 patterns",
+        ),
     ];
     for (member, list, most, expected) in lists {
         assert_eq!(found(member, list(most)), [""; 0], "{member}");

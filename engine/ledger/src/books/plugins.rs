@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use imbl::OrdMap;
 
-use super::{Books, FORGOTTEN, Misfit, SpendKey};
+use super::{Books, FORGOTTEN, Misfit};
+use crate::budget::BudgetCounter;
 use crate::economy::Day;
-use crate::id::{AccountId, AssetId, HoldId, PluginId, PluginName};
+use crate::id::{AssetId, HoldId, PluginId, PluginName};
 use crate::plugin::{ComponentChoice, Plugin, entry_bytes, entry_cost};
 use crate::rejection::Rejection;
 use crate::schedule::Schedule;
@@ -43,18 +44,11 @@ impl Books {
         Ok(())
     }
 
-    /// What has left a member on a day by a plugin, as far as that is counted.
-    pub fn spent_on(
-        &self,
-        day: Day,
-        plugin: &PluginName,
-        account: &AccountId,
-        asset: &AssetId,
-    ) -> u64 {
-        let counter = (plugin.clone(), account.clone(), asset.clone());
+    /// What a counter has counted on a day.
+    pub fn spent_on(&self, day: Day, counter: &BudgetCounter) -> u64 {
         let counters = self.spends.get(&day);
         counters
-            .and_then(|counters| counters.get(&counter).copied())
+            .and_then(|counters| counters.get(counter).copied())
             .unwrap_or(0)
     }
 
@@ -64,7 +58,7 @@ impl Books {
     }
 
     /// Returns whether a counter of a day is there.
-    pub(crate) fn counts_spend(&self, day: Day, counter: &SpendKey) -> bool {
+    pub(crate) fn counts_spend(&self, day: Day, counter: &BudgetCounter) -> bool {
         let counters = self.spends.get(&day);
         counters.is_some_and(|counters| counters.contains_key(counter))
     }
@@ -75,10 +69,10 @@ impl Books {
         flow.map_or(0, |flow| flow.issued)
     }
 
-    pub(super) fn count_spend(&mut self, day: Day, counter: SpendKey, amount: u64) {
+    pub(super) fn count_spend(&mut self, day: Day, counter: &BudgetCounter, amount: u64) {
         self.forget_spends(day);
         let sum = self.spends.entry(day).or_default();
-        let sum = sum.entry(counter).or_insert(0);
+        let sum = sum.entry(counter.clone()).or_insert(0);
         *sum = sum.saturating_add(amount);
     }
 
@@ -91,7 +85,7 @@ impl Books {
         let Some(counters) = self.spends.get_mut(&oldest).filter(|_| oldest < before) else {
             return;
         };
-        let over: Vec<SpendKey> = counters.keys().take(FORGOTTEN).cloned().collect();
+        let over: Vec<BudgetCounter> = counters.keys().take(FORGOTTEN).cloned().collect();
         for counter in over {
             counters.remove(&counter);
         }

@@ -9,10 +9,10 @@ use crate::account_limits::LimitsChange;
 use crate::books::Books;
 use crate::decision::{Change, Decision};
 use crate::digest::Digest;
+use crate::grants::{Excess, GrantChoice, Grants};
 use crate::id::{AccountId, PluginId, PluginName};
 use crate::plugin::{
-    Component, ComponentChoice, GrantChoice, Grants, HoldRules, Installation, Need, Plugin,
-    PluginPatch,
+    Component, ComponentChoice, HoldRules, Installation, Need, Plugin, PluginPatch,
 };
 use crate::quota::Quota;
 use crate::rejection::Rejection;
@@ -177,16 +177,18 @@ fn granted(
 ) -> Result<Grants, Rejection> {
     let grants = match (&patch.grants, kept) {
         (Some(GrantChoice::Requested), _) => requested.clone(),
-        (Some(GrantChoice::Exactly(grants)), _) => grants.clone().capped_as(requested),
+        (Some(GrantChoice::Exactly(grants)), _) => Grants::clone(grants).capped_as(requested),
         // A newer version that follows may ask for less: it keeps what it asks for.
         (None, Some(kept)) if patch.follows.is_some() => kept.narrowed_to(requested),
         (None, Some(kept)) => kept.clone(),
         (None, None) => Grants::default().capped_as(requested),
     };
-    if grants.narrows(requested) {
-        Ok(grants)
-    } else {
-        Err(Rejection::GrantTooWide)
+    match grants.excess_over(requested) {
+        None => Ok(grants),
+        Some(Excess { member, asks }) => Err(Rejection::GrantTooWide {
+            member: member.into(),
+            asks,
+        }),
     }
 }
 

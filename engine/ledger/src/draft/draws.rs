@@ -1,6 +1,7 @@
 //! Draws of a call: made from an origin that was fixed at the first of them.
 
 use super::Draft;
+use crate::amount::Amount;
 use crate::draw::{Draw, DrawOrigin};
 use crate::fact::{Answer, Ask, Refusal};
 use crate::proposal::Growth;
@@ -21,7 +22,34 @@ impl Draft {
     /// Checks that everything that may come of the call, whatever is drawn, has its room.
     fn check_draw(&self) -> Result<(), Rejection> {
         self.settle()?;
+        self.check_ways_back()?;
         self.check_state_after_draw()
+    }
+
+    /// Checks that what a grant has let this call take can be paid back, as far as anything is secured for
+    /// that: an account that was above its ceiling would not take it.
+    fn check_ways_back(&self) -> Result<(), Rejection> {
+        for (account, asset) in self.owed_back.keys() {
+            let Some(back) = u64::try_from(self.promised(account, asset)).ok() else {
+                continue;
+            };
+            let Some((back, found)) = Amount::new(back).zip(self.books.account(account)) else {
+                continue;
+            };
+            let delta = self.delta(account, asset).posted;
+            let posted = found.balance(asset).posted.saturating_add(delta);
+            let ceiling = found.limits.ceiling(asset);
+            if posted.saturating_add(back.signed()) > ceiling.signed() {
+                return Err(Rejection::CeilingExceeded {
+                    account: account.clone(),
+                    asset: asset.clone(),
+                    ceiling,
+                    posted,
+                    amount: back,
+                });
+            }
+        }
+        Ok(())
     }
 
     /// The balances for which the call needs room. Of what was secured any may go to the caller. What

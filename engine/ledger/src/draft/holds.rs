@@ -38,7 +38,7 @@ impl Draft {
             let rule = rule.into();
             return Err(Refusal::NoHoldRule { rule });
         };
-        self.check_debit(posting)?;
+        self.check_hold(posting)?;
         // What does not exist yet cannot be reserved, nor be burned later.
         if let Some(issuer) = [&posting.source, &posting.destination]
             .into_iter()

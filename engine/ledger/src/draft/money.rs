@@ -1,5 +1,6 @@
 //! What a plugin may move, and what it secures for the time after a draw.
 
+use super::rights::DebitRight;
 use super::{Draft, Place};
 use crate::amount::Amount;
 use crate::fact::{Answer, Refusal, Seen};
@@ -9,12 +10,7 @@ use crate::proposal::Step;
 
 impl Draft {
     pub(super) fn balance(&self, account: &AccountId, asset: &AssetId) -> Result<Seen, Refusal> {
-        let granted = self.plugin.installation.grants.read.contains(account);
-        if !(self.is_own(account) || self.is_caller(account) || granted) {
-            return Err(Refusal::NotGranted {
-                what: format!("read `{account}`"),
-            });
-        }
+        self.check_read(account)?;
         let found = self.find(account, asset)?;
         let (balance, delta) = (found.balance(asset), self.delta(account, asset));
         let held = balance.held.signed().saturating_add(delta.held);
@@ -26,10 +22,11 @@ impl Draft {
     }
 
     pub(super) fn transfer(&mut self, posting: &Posting) -> Result<Answer, Refusal> {
-        self.check_debit(posting)?;
+        let right = self.right_to_debit(posting)?;
         self.check_issuers(posting)?;
+        let pays_back = self.pays_back(posting);
         let stays_here = self.is_own(&posting.destination) || self.is_caller(&posting.destination);
-        if self.has_drawn() && !(self.is_own(&posting.source) && stays_here) {
+        if self.has_drawn() && !(self.is_own(&posting.source) && (stays_here || pays_back)) {
             return Err(Refusal::AfterDraw);
         }
         self.find(&posting.source, &posting.asset)?;
@@ -43,9 +40,41 @@ impl Draft {
         if let Some(spent) = spent {
             self.spent.insert(posting.asset.clone(), spent);
         }
+        self.note_debit(right, posting);
         self.shift(posting);
-        self.steps.push(Step::Post(posting.clone()));
+        self.steps.push(Step::Post(posting.clone(), right.funds()));
         Ok(Answer::Done)
+    }
+
+    /// Returns whether a posting gives back no more than what a grant has let this call take.
+    fn pays_back(&self, posting: &Posting) -> bool {
+        let owed = self.owed_back(&posting.destination, &posting.asset);
+        self.is_own(&posting.source) && posting.amount.get() <= owed
+    }
+
+    /// Counts what a grant lets this call take, and what comes back of it. An issuer is owed nothing:
+    /// to burn takes a grant of its own.
+    fn note_debit(&mut self, right: DebitRight, posting: &Posting) {
+        let Posting {
+            source,
+            destination,
+            asset,
+            amount,
+        } = posting;
+        let place = |account: &AccountId| (account.clone(), asset.clone());
+        if right == DebitRight::Pattern {
+            let drawn = self.drawn.entry(place(source)).or_default();
+            *drawn = drawn.saturating_add(amount.get());
+        }
+        if right.is_granted() && !source.is_issuer() {
+            let owed = self.owed_back.entry(place(source)).or_default();
+            *owed = owed.saturating_add(amount.get());
+        }
+        if self.is_own(source)
+            && let Some(owed) = self.owed_back.get_mut(&place(destination))
+        {
+            *owed = owed.saturating_sub(amount.get());
+        }
     }
 
     pub(super) fn shift(&mut self, posting: &Posting) {
@@ -54,46 +83,6 @@ impl Draft {
         source.posted = source.posted.saturating_sub(amount);
         let destination = self.delta_mut(&posting.destination, &posting.asset);
         destination.posted = destination.posted.saturating_add(amount);
-    }
-
-    /// A plugin debits its own accounts, the caller's, and granted ones.
-    pub(super) fn check_debit(&self, posting: &Posting) -> Result<(), Refusal> {
-        let source = &posting.source;
-        if *source == posting.destination {
-            return Err(Refusal::SameAccount);
-        }
-        let granted = self.plugin.installation.grants.debit.contains(source);
-        if !(self.is_own(source) || self.is_caller(source) || granted) {
-            return Err(Refusal::NotGranted {
-                what: format!("debit `{source}`"),
-            });
-        }
-        Ok(())
-    }
-
-    /// It credits any account, but an issuer only with a grant.
-    fn check_issuers(&self, posting: &Posting) -> Result<(), Refusal> {
-        let Posting {
-            source,
-            destination,
-            asset,
-            ..
-        } = posting;
-        if destination.is_issuer() && !self.plugin.installation.grants.credit.contains(destination)
-        {
-            return Err(Refusal::NotGranted {
-                what: format!("credit `{destination}`"),
-            });
-        }
-        // An issuer's account is of its own asset: with it no other can be made.
-        let of_another =
-            |account: &&AccountId| account.is_issuer() && **account != AccountId::issuer(asset);
-        if let Some(issuer) = [source, destination].into_iter().find(of_another) {
-            return Err(Refusal::NotGranted {
-                what: format!("move {asset} on `{issuer}`"),
-            });
-        }
-        Ok(())
     }
 
     /// What stays secured where the posting takes from. Whatever is secured is kept for the draw: it
@@ -110,13 +99,15 @@ impl Draft {
             if self.has_drawn() {
                 return Err(Refusal::NotSecured);
             }
-            if self.promised(destination, asset) > 0 {
+            if !self.pays_back(posting) && self.promised(destination, asset) > 0 {
                 self.check_room(destination, asset, amount.signed())?;
             }
             return Ok(None);
         };
-        // What is paid out of the secured amounts needs the room that was checked for it: the caller's.
-        if !self.is_caller(destination) && self.promised(destination, asset) > 0 {
+        // What is paid out of the secured amounts needs the room that was checked for it: the caller's, and
+        // that of what was taken before.
+        let has_room = self.is_caller(destination) || self.pays_back(posting);
+        if !has_room && self.promised(destination, asset) > 0 {
             self.check_room(destination, asset, amount.signed())?;
         }
         let left = secured.checked_sub(amount.get());
@@ -134,7 +125,7 @@ impl Draft {
         }
         if !self.is_own(account) {
             return Err(Refusal::NotGranted {
-                what: format!("secure on `{account}`"),
+                what: format!("secure on `{account}`, which is no account of its own"),
             });
         }
         let spendable = self.spendable(account, asset)?;

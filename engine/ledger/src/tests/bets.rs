@@ -48,12 +48,12 @@ fn nothing_of_others_moves_after_a_draw() {
          A reply",
         &expect![[r#"
             A draw 1: drew 0
-            A pay user:1 -> plugin:shop coin 1: refused, after a draw only secured amounts move, to the caller or to the plugin itself
-            A pay user:2 -> user:1 coin 1: refused, after a draw only secured amounts move, to the caller or to the plugin itself
-            A pay issuer:coin -> user:1 coin 1: refused, after a draw only secured amounts move, to the caller or to the plugin itself
-            A pay plugin:shop -> user:2 coin 1: refused, after a draw only secured amounts move, to the caller or to the plugin itself
-            A pay plugin:shop -> issuer:coin coin 1: refused, after a draw only secured amounts move, to the caller or to the plugin itself
-            A secure plugin:shop coin 1: refused, after a draw only secured amounts move, to the caller or to the plugin itself
+            A pay user:1 -> plugin:shop coin 1: refused, after a draw only secured amounts move: to the caller, to the plugin itself, or back to where a grant let this call take as much
+            A pay user:2 -> user:1 coin 1: refused, after a draw only secured amounts move: to the caller, to the plugin itself, or back to where a grant let this call take as much
+            A pay issuer:coin -> user:1 coin 1: refused, after a draw only secured amounts move: to the caller, to the plugin itself, or back to where a grant let this call take as much
+            A pay plugin:shop -> user:2 coin 1: refused, after a draw only secured amounts move: to the caller, to the plugin itself, or back to where a grant let this call take as much
+            A pay plugin:shop -> issuer:coin coin 1: refused, after a draw only secured amounts move: to the caller, to the plugin itself, or back to where a grant let this call take as much
+            A secure plugin:shop coin 1: refused, after a draw only secured amounts move: to the caller, to the plugin itself, or back to where a grant let this call take as much
             A pay plugin:shop -> user:1 gem 1: refused, more than what was secured
             A pay plugin:shop:till -> user:1 coin 1: refused, more than what was secured
             A pay plugin:shop -> user:1 coin 21: refused, more than what was secured
@@ -98,8 +98,8 @@ fn secured_amount_must_be_there() {
             A secure plugin:shop coin 101: refused, the account cannot cover the amount
             A secure plugin:shop coin 41: refused, the account cannot cover the amount
             A secure plugin:shop gem 1: refused, the account cannot cover the amount
-            A secure user:1 coin 1: refused, the plugin has no grant to secure on `user:1`
-            A secure plugin:shopping coin 1: refused, the plugin has no grant to secure on `plugin:shopping`
+            A secure user:1 coin 1: refused, the plugin has no grant to secure on `user:1`, which is no account of its own
+            A secure plugin:shopping coin 1: refused, the plugin has no grant to secure on `plugin:shopping`, which is no account of its own
             A secure plugin:shop coin 11: refused, the account cannot cover the amount
         "#]],
     );

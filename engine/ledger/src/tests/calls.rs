@@ -51,10 +51,10 @@ fn plugin_debits_only_itself_and_its_caller() {
          balance plugin:shop:till coin
          balance plugin:shopping coin",
         &expect![[r#"
-            A pay user:2 -> user:1 coin 1: refused, the plugin has no grant to debit `user:2`
-            A pay plugin:shopping -> user:1 coin 1: refused, the plugin has no grant to debit `plugin:shopping`
-            A pay issuer:coin -> user:1 coin 1: refused, the plugin has no grant to debit `issuer:coin`
-            A pay user:1 -> issuer:coin coin 1: refused, the plugin has no grant to credit `issuer:coin`
+            A pay user:2 -> user:1 coin 1: refused, the plugin has no grant to debit `user:2`: an operator grants it by {"accounts": "user:*", "debit": {"per_call": {…}, "per_member_per_day": {…}, "per_day": {…}}} in `grants.patterns`
+            A pay plugin:shopping -> user:1 coin 1: refused, the plugin has no grant to debit `plugin:shopping`: an operator can grant it once the manifest asks for it, in `permissions.debit`
+            A pay issuer:coin -> user:1 coin 1: refused, the plugin has no grant to debit `issuer:coin`: an operator can grant it once the manifest asks for it, in `permissions.debit`
+            A pay user:1 -> issuer:coin coin 1: refused, the plugin has no grant to credit `issuer:coin`: an operator can grant it once the manifest asks for it, in `permissions.credit`
             A reply: committed
             balance user:1 coin: 90
             balance user:2 coin: 105
@@ -102,10 +102,10 @@ fn plugin_reads_only_itself_and_its_caller() {
             A balance plugin:shop:till coin: posted 0, held 0, spendable 0
             A has user:1 gem 5: yes
             A has user:1 gem 6: no
-            A balance user:2 coin: refused, the plugin has no grant to read `user:2`
-            A has user:2 coin 1: refused, the plugin has no grant to read `user:2`
-            A balance plugin:shopping coin: refused, the plugin has no grant to read `plugin:shopping`
-            A balance issuer:coin coin: refused, the plugin has no grant to read `issuer:coin`
+            A balance user:2 coin: refused, the plugin has no grant to read `user:2`: an operator grants it by {"accounts": "user:*", "read": true} in `grants.patterns`
+            A has user:2 coin 1: refused, the plugin has no grant to read `user:2`: an operator grants it by {"accounts": "user:*", "read": true} in `grants.patterns`
+            A balance plugin:shopping coin: refused, the plugin has no grant to read `plugin:shopping`: an operator can grant it once the manifest asks for it, in `permissions.read`
+            A balance issuer:coin coin: refused, the plugin has no grant to read `issuer:coin`: an operator can grant it once the manifest asks for it, in `permissions.read`
         "#]],
     );
 }
@@ -130,11 +130,11 @@ fn grants_open_what_they_name() {
         &expect![[r#"
             A balance user:2 coin: posted 100, held 0, spendable 100
             A has user:2 coin 100: yes
-            A pay issuer:coin -> user:1 gem 1: refused, the plugin has no grant to move gem on `issuer:coin`
-            A pay user:1 -> issuer:coin gem 1: refused, the plugin has no grant to move gem on `issuer:coin`
-            A pay issuer:gem -> user:1 gem 1: refused, the plugin has no grant to debit `issuer:gem`
-            A pay user:1 -> issuer:gem gem 1: refused, the plugin has no grant to credit `issuer:gem`
-            A balance issuer:coin coin: refused, the plugin has no grant to read `issuer:coin`
+            A pay issuer:coin -> user:1 gem 1: refused, the plugin has no grant to move gem on `issuer:coin`, which issues another asset
+            A pay user:1 -> issuer:coin gem 1: refused, the plugin has no grant to move gem on `issuer:coin`, which issues another asset
+            A pay issuer:gem -> user:1 gem 1: refused, the plugin has no grant to debit `issuer:gem`: an operator can grant it once the manifest asks for it, in `permissions.debit`
+            A pay user:1 -> issuer:gem gem 1: refused, the plugin has no grant to credit `issuer:gem`: an operator can grant it once the manifest asks for it, in `permissions.credit`
+            A balance issuer:coin coin: refused, the plugin has no grant to read `issuer:coin`: an operator can grant it once the manifest asks for it, in `permissions.read`
             A reply: committed
             balance user:1 coin: 607
             balance issuer:coin coin: -900
@@ -174,10 +174,10 @@ fn missing_grant_hides_whether_an_account_exists() {
          A secure plugin:shop:none coin 1
          A reply",
         &expect![[r#"
-            A balance user:9 coin: refused, the plugin has no grant to read `user:9`
-            A balance user:9 nothing: refused, the plugin has no grant to read `user:9`
-            A pay user:9 -> user:1 coin 1: refused, the plugin has no grant to debit `user:9`
-            A secure plugin:other coin 1: refused, the plugin has no grant to secure on `plugin:other`
+            A balance user:9 coin: refused, the plugin has no grant to read `user:9`: an operator grants it by {"accounts": "user:*", "read": true} in `grants.patterns`
+            A balance user:9 nothing: refused, the plugin has no grant to read `user:9`: an operator grants it by {"accounts": "user:*", "read": true} in `grants.patterns`
+            A pay user:9 -> user:1 coin 1: refused, the plugin has no grant to debit `user:9`: an operator grants it by {"accounts": "user:*", "debit": {"per_call": {…}, "per_member_per_day": {…}, "per_day": {…}}} in `grants.patterns`
+            A secure plugin:other coin 1: refused, the plugin has no grant to secure on `plugin:other`, which is no account of its own
             A balance user:1 nothing: refused, the economy has no asset `nothing`
             A balance plugin:shop:none coin: refused, the economy has no account `plugin:shop:none`
             A pay user:1 -> user:9 coin 1: refused, the economy has no account `user:9`

@@ -1,7 +1,7 @@
 //! Clocks that are set on record, and outages that are given back.
 
 use super::script::{World, id};
-use crate::{AccountId, Act, Day, Hold, HoldId, Timestamp, Verdict};
+use crate::{AccountId, Act, BudgetCounter, Day, Hold, HoldId, Payer, Timestamp, Verdict};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -103,11 +103,12 @@ fn what_was_counted_for_a_day_to_come_counts_for_today() {
     world.run("issue user:2 coin 5");
     assert_eq!(world.said, "A reply: committed\nB reply: committed\n");
     let member: AccountId = id("user:1");
-    let spent = |world: &World, day| {
-        world
-            .books
-            .spent_on(Day(day), &id("bank"), &member, &id("coin"))
+    let counter = BudgetCounter {
+        plugin: id("bank"),
+        payer: Payer::Caller(member),
+        asset: id("coin"),
     };
+    let spent = |world: &World, day| world.books.spent_on(Day(day), &counter);
     assert_eq!(spent(&world, 2), 10);
     let today = spent(&world, 0);
     let at = world.at().0;

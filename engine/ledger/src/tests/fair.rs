@@ -392,8 +392,8 @@ fn a_stake_that_was_secured_is_captured_or_released_after_the_draw() {
             B capture A/1: refused, more than what was secured
             B capture A/0 11: refused, 10 are left of the hold 559aead0-8264-d579-5d39-09718cdd05aa
             B capture A/0: refused, no open hold of the plugin's is 559aead0-8264-d579-5d39-09718cdd05aa
-            B hold stake user:1 -> plugin:game coin 1: refused, after a draw only secured amounts move, to the caller or to the plugin itself
-            B keep A/1: refused, after a draw only secured amounts move, to the caller or to the plugin itself
+            B hold stake user:1 -> plugin:game coin 1: refused, after a draw only secured amounts move: to the caller, to the plugin itself, or back to where a grant let this call take as much
+            B keep A/1: refused, after a draw only secured amounts move: to the caller, to the plugin itself, or back to where a grant let this call take as much
             B reply: committed
             balance user:1 coin: 96
             balance plugin:game coin: 104, held 15
@@ -495,7 +495,7 @@ fn draws_of_all_kinds_are_made_again_and_what_is_mixed_counts() {
         &expect![[r#"
             A seed: user:1
             A draw 6: drew 1
-            A mix late: refused, after a draw only secured amounts move, to the caller or to the plugin itself
+            A mix late: refused, after a draw only secured amounts move: to the caller, to the plugin itself, or back to where a grant let this call take as much
             A shuffle 5: drew [0, 4, 2, 3, 1]
             A bytes 4: drew e0ef4d4f
             A reply: committed

@@ -102,8 +102,8 @@ fn a_plugin_holds_what_it_may_debit_and_by_rules_that_are_there() {
          A reply",
         &expect![[r#"
             A hold none user:1 -> user:2 coin 1: refused, the manifest has no kind of hold `none`
-            A hold offer user:2 -> user:1 gem 1: refused, the plugin has no grant to debit `user:2`
-            A hold offer issuer:coin -> user:1 coin 1: refused, the plugin has no grant to debit `issuer:coin`
+            A hold offer user:2 -> user:1 gem 1: refused, the plugin has no grant to debit `user:2`: an operator grants it by {"accounts": "user:*", "debit": {"per_call": {…}, "per_member_per_day": {…}, "per_day": {…}}} in `grants.patterns`
+            A hold offer issuer:coin -> user:1 coin 1: refused, the plugin has no grant to debit `issuer:coin`: an operator can grant it once the manifest asks for it, in `permissions.debit`
             A hold offer user:1 -> issuer:coin coin 1: refused, the plugin has no grant to hold anything of or for `issuer:coin`
             A hold offer user:1 -> user:1 coin 1: refused, a movement has two different accounts
             A hold offer user:1 -> user:9 coin 1: refused, the economy has no account `user:9`

@@ -16,9 +16,9 @@ use super::words::Words;
 use crate::{
     AMOUNT_MAX, AccountId, AccountPatch, AccountStatus, Act, Amount, Answer, Ask, AssetId,
     AssetPatch, Authority, BatchRequest, Books, CallRequest, CallResult, CaptureRequest,
-    ComponentChoice, Digest, Draft, Ending, Force, GrantChoice, Grants, HoldId, HoldRequest,
-    IssueRequest, KeyMode, KeyPatch, Limit, LimitsPatch, OnExpiry, Patch, PluginName, PluginPatch,
-    Posting, Postings, Quota, ReversalRequest, Scope, Scopes, SpendLimit, Timestamp, Transcript,
+    ComponentChoice, Digest, Draft, Ending, Force, GrantChoice, HoldId, HoldRequest, IssueRequest,
+    KeyMode, KeyPatch, Limit, LimitsPatch, OnExpiry, Patch, PluginName, PluginPatch, Posting,
+    Postings, Quota, ReversalRequest, Scope, Scopes, SpendLimit, Timestamp, Transcript,
     TransferCap, TransferId, TransferRequest, Transfers, Verdict,
 };
 
@@ -446,7 +446,7 @@ fn set_plugin() -> impl Strategy<Value = Act> + Clone {
     let grants = select(vec![
         GrantChoice::Requested,
         GrantChoice::Requested,
-        GrantChoice::Exactly(Grants::default()),
+        GrantChoice::Exactly(Box::default()),
     ]);
     let enabled = proptest::bool::weighted(0.8);
     let component = proptest::option::weighted(0.2, component());

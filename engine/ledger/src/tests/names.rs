@@ -46,8 +46,8 @@ fn two_names_of_one_component_have_nothing_in_common() {
             state market: k=2
             balance plugin:shop:till coin: 7
             balance plugin:market:till coin: 3
-            C pay plugin:shop:till -> user:1 coin 1: refused, the plugin has no grant to debit `plugin:shop:till`
-            C balance plugin:shop coin: refused, the plugin has no grant to read `plugin:shop`
+            C pay plugin:shop:till -> user:1 coin 1: refused, the plugin has no grant to debit `plugin:shop:till`: an operator can grant it once the manifest asks for it, in `permissions.debit`
+            C balance plugin:shop coin: refused, the plugin has no grant to read `plugin:shop`: an operator can grant it once the manifest asks for it, in `permissions.read`
             D reply: committed
             E capture D/0: refused, no open hold of the plugin's is 3f39d5c3-48e5-b79d-06e8-42c114e6cc56
             E release D/0: refused, no open hold of the plugin's is 3f39d5c3-48e5-b79d-06e8-42c114e6cc56

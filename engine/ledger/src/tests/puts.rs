@@ -5,7 +5,7 @@ use expect_test::expect;
 use super::script::{World, check, id};
 use crate::{
     AccountId, Act, AssetPatch, Change, Digest, Grants, KeyDefinition, KeyMode, KeyPatch, Patch,
-    Scope, Scopes, Seed, Timestamp, Verdict, decide,
+    PatternCaps, Scope, Scopes, Seed, Timestamp, Verdict, decide,
 };
 
 #[test]
@@ -176,10 +176,10 @@ fn grants_narrow_what_the_manifest_asks() {
             plugin shop grants=debit/issuer:coin: changed
             plugin shop grants=requested: changed
             plugin shop grants=none: changed
-            plugin shop grants=debit/user:1: a grant can narrow what the manifest asks for, not widen it
-            plugin shop grants=read/user:2: a grant can narrow what the manifest asks for, not widen it
-            plugin shop grants=credit/user:1: a grant can narrow what the manifest asks for, not widen it
-            plugin bank component=a grants=read/user:1: a grant can narrow what the manifest asks for, not widen it
+            plugin shop grants=debit/user:1: `grants.debit` is wider than what the manifest asks for: it does not ask for `user:1`; {"accounts": "user:*", "debit": {"per_call": {…}, "per_member_per_day": {…}, "per_day": {…}}} in `grants.patterns` needs no asking
+            plugin shop grants=read/user:2: `grants.read` is wider than what the manifest asks for: it does not ask for `user:2`; {"accounts": "user:*", "read": true} in `grants.patterns` needs no asking
+            plugin shop grants=credit/user:1: `grants.credit` is wider than what the manifest asks for: it does not ask for `user:1`
+            plugin bank component=a grants=read/user:1: `grants.read` is wider than what the manifest asks for: it does not ask for `user:1`; {"accounts": "user:*", "read": true} in `grants.patterns` needs no asking
         "#]],
     );
 }
@@ -238,7 +238,7 @@ fn new_configuration_keeps_the_plugins_state() {
 
 #[test]
 fn only_issuers_need_a_credit_grant() {
-    let credit = |account: &str| Grants {
+    let credit = |account: &str| Grants::<PatternCaps> {
         credit: [id(account)].into(),
         ..Grants::default()
     };

@@ -125,7 +125,7 @@ fn every_rejection_can_be_provoked() {
         nothing_before (Conflict, NewKey): the plugin `shop` has no version from before
         plugin_changed (Conflict, NewKey): the plugin `shop` was changed a moment ago: look at it, and ask again
         schedule_unknown (Refused, Never): the plugin `shop` has no schedule `none`
-        grant_too_wide (Refused, Never): a grant can narrow what the manifest asks for, not widen it
+        grant_too_wide (Refused, Never): `grants.debit` is wider than what the manifest asks for: it does not ask for `user:2`; {"accounts": "user:*", "debit": {"per_call": {…}, "per_member_per_day": {…}, "per_day": {…}}} in `grants.patterns` needs no asking
         seeds_hidden (Conflict, NewKey): 64 server seeds are not revealed yet: games that have drawn from them are open
         key_exists (Conflict, Never): there is a key `old` already
         key_revoked (Conflict, NewKey): the key `dead` is revoked

@@ -7,13 +7,13 @@ use std::str::FromStr;
 use uuid::Uuid;
 
 use crate::{
-    AMOUNT_MAX, AccountId, AccountPatch, AccountStatus, Amount, Ask, AssetId, AssetKind,
-    AssetPatch, Authority, BatchRequest, CaptureRequest, ComponentChoice, Digest, EconomyStatus,
-    Force, FuelClass, GrantChoice, Grants, HoldEnd, HoldId, HoldRequest, HoldRule, IssueRequest,
-    KeyMode, KeyPatch, Limit, LimitsPatch, Missed, Need, OnExpiry, Patch, PluginName, PluginPatch,
-    Posting, Postings, Quota, QuotaPatch, ReversalRequest, ScheduleRule, Scope, Scopes, SpendLimit,
-    Times, Timestamp, TransferCap, TransferId, TransferRequest, Transfers, WebhookPatch,
-    WebhookUrl,
+    AMOUNT_MAX, AccountId, AccountPatch, AccountPattern, AccountStatus, Amount, Ask, AssetId,
+    AssetKind, AssetPatch, Authority, BatchRequest, Caps, CaptureRequest, ComponentChoice, Digest,
+    EconomyStatus, Force, FuelClass, GrantChoice, Grants, HoldEnd, HoldId, HoldRequest, HoldRule,
+    IssueRequest, KeyMode, KeyPatch, Limit, LimitsPatch, Missed, Need, OnExpiry, Patch,
+    PatternCaps, PatternGrant, PluginName, PluginPatch, Posting, Postings, Quota, QuotaPatch,
+    ReversalRequest, ScheduleRule, Scope, Scopes, SpendLimit, Times, Timestamp, TransferCap,
+    TransferId, TransferRequest, Transfers, WebhookPatch, WebhookUrl,
 };
 
 use super::script::call_id;
@@ -130,7 +130,7 @@ impl<'a> Words<'a> {
             }),
             grants: self.named("grants").map(|text| match text {
                 "requested" => GrantChoice::Requested,
-                exactly => GrantChoice::Exactly(grants(Some(exactly))),
+                exactly => GrantChoice::Exactly(Box::new(grants(Some(exactly)))),
             }),
             config: self.named("config").map(json),
             enabled: self.named("enabled").map(id),
@@ -458,9 +458,11 @@ fn hold_of(text: &str) -> HoldId {
     call_id(call).hold(id(index))
 }
 
-/// `debit/issuer:coin,read/user:2,spend/coin/10`, or `none`.
+/// `debit/issuer:coin,read/user:2,spend/coin/10`, or `none`. By patterns `look/user:*`, and with the caps of a
+/// call, of a member and of a day `take/user:*/coin/10/20/30`.
 fn grants(text: Option<&str>) -> Grants {
     let mut grants = Grants::default();
+    let mut patterns: Vec<PatternGrant> = Vec::new();
     for grant in list(text) {
         let (right, what) = grant.split_once('/').expect("right/what");
         match right {
@@ -480,6 +482,22 @@ fn grants(text: Option<&str>) -> Grants {
                 .get_or_insert_default()
                 .extend([capped(what)]),
             "state" => grants.state_bytes = Some(id(what)),
+            "look" => by_pattern(&mut patterns, what).read = true,
+            "take" => {
+                let parts: Vec<&str> = what.split('/').collect();
+                let none = || PatternCaps {
+                    per_call: Caps::new(),
+                    per_member_per_day: Caps::new(),
+                    per_day: Caps::new(),
+                };
+                let caps = &mut by_pattern(&mut patterns, parts[0]).debit;
+                let caps = caps.get_or_insert_with(none);
+                if let [_, asset, call, member, day] = parts[..] {
+                    caps.per_call.insert(id(asset), limit(call));
+                    caps.per_member_per_day.insert(id(asset), limit(member));
+                    caps.per_day.insert(id(asset), limit(day));
+                }
+            }
             "fuel" => {
                 grants.fuel = match what {
                     "small" => FuelClass::Small,
@@ -491,5 +509,21 @@ fn grants(text: Option<&str>) -> Grants {
             unknown => panic!("no right is called `{unknown}`"),
         }
     }
+    grants.patterns = patterns.try_into().expect("patterns that can be granted");
     grants
+}
+
+/// The grant by a pattern, a new one if there is none yet.
+fn by_pattern<'a>(patterns: &'a mut Vec<PatternGrant>, pattern: &str) -> &'a mut PatternGrant {
+    let accounts: AccountPattern = id(pattern);
+    let known = patterns.iter().position(|grant| grant.accounts == accounts);
+    let index = known.unwrap_or(patterns.len());
+    if known.is_none() {
+        patterns.push(PatternGrant {
+            accounts,
+            read: false,
+            debit: None,
+        });
+    }
+    &mut patterns[index]
 }

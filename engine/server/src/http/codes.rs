@@ -400,7 +400,7 @@ fn rejection(kind: RejectionKind) -> Terms {
             "The plugin was changed while the request was read; look at it, and ask again."
         }
         Kind::ScheduleUnknown => "The plugin has no schedule of this name.",
-        Kind::GrantTooWide => "A grant narrows what the manifest asks for, and cannot widen it.",
+        Kind::GrantTooWide => "The grant is wider than what the manifest `asks` for of `member`.",
         Kind::SeedsHidden => {
             "As many server seeds as may wait for games to end, `most`, are not revealed yet."
         }
@@ -434,8 +434,8 @@ fn rejection(kind: RejectionKind) -> Terms {
         Kind::CeilingExceeded => "`account` may hold `ceiling` of `asset`, and would have more.",
         Kind::StateQuota => "The plugin would keep more state than it may.",
         Kind::BudgetExceeded => {
-            "The plugin may move `most` of `asset` a day by `budget`, and this would make \
-             `asked`."
+            "The plugin may move `most` of `asset` by `budget`, and this would make `asked`. A \
+             pattern is named as `accounts`, and a member of it as `account`."
         }
     };
     Terms {

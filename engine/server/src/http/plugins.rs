@@ -3,6 +3,7 @@
 mod routes;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -15,7 +16,8 @@ use bursar_ledger::{
     ROLE_BYTES_MAX, ROLES_MAX, SCHEDULE_SECONDS_MAX, Scope, SpendLimit, Times,
 };
 use schemars::JsonSchema;
-use serde::de::Error as _;
+use serde::de::value::{Error as ValueError, MapAccessDeserializer};
+use serde::de::{Error as DeError, IntoDeserializer, MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
@@ -55,27 +57,43 @@ pub(super) struct PluginBody {
     schedules: Option<BTreeMap<String, Times>>,
 }
 
-/// `"requested"`, or the grants themselves.
+/// `"requested"`, or the grants themselves: what is requested, narrowed, and any patterns.
 #[derive(JsonSchema)]
 #[schemars(untagged)]
 enum GrantBody {
     Word(Requested),
-    Exactly(#[schemars(with = "shapes::Grants")] Grants),
+    Exactly(#[schemars(with = "shapes::Grants")] Box<Grants>),
 }
 
 impl<'de> Deserialize<'de> for GrantBody {
-    // What serde derives for this reads a list as an object.
+    // What serde derives for this reads a list as an object, and names no place in the object.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = Value::deserialize(deserializer)?;
-        let read = match &value {
-            Value::Object(_) => Grants::deserialize(&value).map(Self::Exactly),
-            _ => Requested::deserialize(&value).map(Self::Word),
-        };
-        read.map_err(|error| {
-            D::Error::custom(format!(
-                "grants are \"requested\" or an object that narrows what is requested: {error}"
-            ))
-        })
+        deserializer.deserialize_any(GrantVisitor)
+    }
+}
+
+/// Reads a word, or an object from where it stands in the body.
+struct GrantVisitor;
+
+impl<'de> Visitor<'de> for GrantVisitor {
+    type Value = GrantBody;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "\"requested\", or an object with grants: what is requested, narrowed, and `patterns`",
+        )
+    }
+
+    fn visit_str<E: DeError>(self, word: &str) -> Result<GrantBody, E> {
+        let unknown = |_: ValueError| E::invalid_value(Unexpected::Str(word), &self);
+        Requested::deserialize(word.into_deserializer())
+            .map(GrantBody::Word)
+            .map_err(unknown)
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, members: M) -> Result<GrantBody, M::Error> {
+        let grants = Grants::deserialize(MapAccessDeserializer::new(members))?;
+        Ok(GrantBody::Exactly(Box::new(grants)))
     }
 }
 

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use bursar_ledger::{AMOUNT_MAX, NAME_CHARS_MAX, POSTINGS_MAX};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::{Value, json};
 
 use super::extract::NUMBER_MAX;
 
@@ -124,6 +125,14 @@ shape!(AccountName, |_generator| json_schema!({
     "maxLength": ISSUER_CHARS_MAX,
 }));
 
+shape!(PatternName, |_generator| json_schema!({
+    "description": "All accounts beneath a name: one to three segments as they are, and a last `*` for one or \
+                    more further ones. Accounts of issuers and plugins are beneath none.",
+    "type": "string",
+    "pattern": format!("^(?!(issuer|plugin):)(?!.{{{}}}){SEGMENT}(:{SEGMENT}){{0,2}}:\\*$", NAME_CHARS_MAX + 3),
+    "maxLength": NAME_CHARS_MAX + 2,
+}));
+
 shape!(IdempotencyKey, |_generator| json_schema!({
     "description": "Names one intent: the same in each try, another for each intent. A UUID, or \
                     the id of a Discord interaction.",
@@ -208,65 +217,98 @@ impl JsonSchema for Postings {
     }
 }
 
-shape!(ProblemMembers, |generator| json_schema!({
-    "type": "object",
-    "properties": {
-        "pointer": {
-            "description": "Leads to what cannot be read in the body (RFC 6901).",
-            "type": "string",
+shape!(ProblemMembers, |generator| {
+    let mut members = problem_members(generator);
+    let properties = members.ensure_object().get_mut("properties");
+    if let Some(Value::Object(properties)) = properties {
+        properties.extend(grant_members(generator));
+    }
+    members
+});
+
+/// What problems about grants have more.
+fn grant_members(generator: &mut SchemaGenerator) -> [(String, Value); 4] {
+    let text = |description: &str| json!({ "description": description, "type": "string" });
+    let accounts = generator.subschema_for::<PatternName>().to_value();
+    [
+        (
+            "budget",
+            text("The member of the grants that sets a budget which is used up."),
+        ),
+        ("accounts", accounts),
+        (
+            "member",
+            text("The member that never changes, or that is wider than what is asked for."),
+        ),
+        (
+            "asks",
+            text("What the manifest asks for of that member of the grants."),
+        ),
+    ]
+    .map(|(name, schema)| (name.to_owned(), schema))
+}
+
+fn problem_members(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "properties": {
+            "pointer": {
+                "description": "Leads to what cannot be read in the body (RFC 6901).",
+                "type": "string",
+            },
+            "parameter": { "description": "The parameter of the query.", "type": "string" },
+            "scope": generator.subschema_for::<KeyScope>(),
+            "field": {
+                "description": "Where two requests of one key differ: a pointer into the body, \
+                                `method` or `path`.",
+                "type": "string",
+            },
+            "missing": { "description": "What something new needs.", "type": "string" },
+            "account": generator.subschema_for::<AccountName>(),
+            "asset": generator.subschema_for::<AssetName>(),
+            "available": {
+                "description": "What the account can spend, its credit included.",
+                "type": "integer", "format": "int64", "minimum": 0,
+            },
+            "required": generator.subschema_for::<Amount>(),
+            "amount": generator.subschema_for::<Amount>(),
+            "posted": generator.subschema_for::<Units>(),
+            "ceiling": generator.subschema_for::<Limit>(),
+            "supply": generator.subschema_for::<Units>(),
+            "max_supply": generator.subschema_for::<Limit>(),
+            "cap": generator.subschema_for::<Limit>(),
+            "asked": generator.subschema_for::<Limit>(),
+            "index": {
+                "description": "Which transfer of an atomic batch is refused, counted from 0.",
+                "type": "integer", "minimum": 0,
+            },
+            "hold": generator.subschema_for::<Uuid>(),
+            "remaining": generator.subschema_for::<Amount>(),
+            "ended": { "description": "How a hold ended, if that is known.", "type": "string" },
+            "open": { "description": "How many holds are open.", "type": "integer", "minimum": 0 },
+            "most": { "description": "How many there may be.", "type": "integer", "minimum": 0 },
+            "transfer": generator.subschema_for::<Uuid>(),
+            "by": generator.subschema_for::<Uuid>(),
+            "of": generator.subschema_for::<Uuid>(),
+            "plugin": generator.subschema_for::<PluginName>(),
+            "id": generator.subschema_for::<PluginId>(),
+            "bound": generator.subschema_for::<PluginId>(),
+            "call": {
+                "description": "The call that came to this: `GET …/calls/{call}` is its receipt.",
+                "type": "string", "format": "uuid",
+            },
+            "fuel": { "description": "What the call used up.", "type": "integer", "format": "int64" },
+            "decline": {
+                "description": "The plugin's no, in its own words.",
+                "type": "object",
+                "properties": { "code": { "type": "string" }, "message": { "type": "string" } },
+                "required": ["code", "message"],
+            },
+            "fault": { "description": "How the plugin misbehaved.", "type": "string" },
+            "findings": { "type": "array", "items": generator.subschema_for::<Finding>() },
+            "position": generator.subschema_for::<Position>(),
+            "head": generator.subschema_for::<Position>(),
         },
-        "parameter": { "description": "The parameter of the query.", "type": "string" },
-        "scope": generator.subschema_for::<KeyScope>(),
-        "field": {
-            "description": "Where two requests of one key differ: a pointer into the body, \
-                            `method` or `path`.",
-            "type": "string",
-        },
-        "missing": { "description": "What something new needs.", "type": "string" },
-        "account": generator.subschema_for::<AccountName>(),
-        "asset": generator.subschema_for::<AssetName>(),
-        "available": {
-            "description": "What the account can spend, its credit included.",
-            "type": "integer", "format": "int64", "minimum": 0,
-        },
-        "required": generator.subschema_for::<Amount>(),
-        "amount": generator.subschema_for::<Amount>(),
-        "posted": generator.subschema_for::<Units>(),
-        "ceiling": generator.subschema_for::<Limit>(),
-        "supply": generator.subschema_for::<Units>(),
-        "max_supply": generator.subschema_for::<Limit>(),
-        "cap": generator.subschema_for::<Limit>(),
-        "asked": generator.subschema_for::<Limit>(),
-        "index": {
-            "description": "Which transfer of an atomic batch is refused, counted from 0.",
-            "type": "integer", "minimum": 0,
-        },
-        "hold": generator.subschema_for::<Uuid>(),
-        "remaining": generator.subschema_for::<Amount>(),
-        "ended": { "description": "How a hold ended, if that is known.", "type": "string" },
-        "open": { "description": "How many holds are open.", "type": "integer", "minimum": 0 },
-        "most": { "description": "How many there may be.", "type": "integer", "minimum": 0 },
-        "transfer": generator.subschema_for::<Uuid>(),
-        "by": generator.subschema_for::<Uuid>(),
-        "of": generator.subschema_for::<Uuid>(),
-        "plugin": generator.subschema_for::<PluginName>(),
-        "id": generator.subschema_for::<PluginId>(),
-        "bound": generator.subschema_for::<PluginId>(),
-        "call": {
-            "description": "The call that came to this: `GET …/calls/{call}` is its receipt.",
-            "type": "string", "format": "uuid",
-        },
-        "fuel": { "description": "What the call used up.", "type": "integer", "format": "int64" },
-        "decline": {
-            "description": "The plugin's no, in its own words.",
-            "type": "object",
-            "properties": { "code": { "type": "string" }, "message": { "type": "string" } },
-            "required": ["code", "message"],
-        },
-        "fault": { "description": "How the plugin misbehaved.", "type": "string" },
-        "findings": { "type": "array", "items": generator.subschema_for::<Finding>() },
-        "position": generator.subschema_for::<Position>(),
-        "head": generator.subschema_for::<Position>(),
-    },
-    "additionalProperties": true,
-}));
+        "additionalProperties": true,
+    })
+}

@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-use bursar_ledger::{SCHEDULE_SECONDS_MAX, STATE_BYTES_GRANTED_MAX};
+use bursar_ledger::{GRANT_PATTERNS_MAX, SCHEDULE_SECONDS_MAX, STATE_BYTES_GRANTED_MAX};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
-use super::{AccountName, ActionName, Limit, PluginId};
+use super::{AccountName, ActionName, Limit, PatternName, PluginId};
 
 shape!(Grants, |generator| {
     let accounts = json!({
@@ -25,6 +25,12 @@ shape!(Grants, |generator| {
         "type": "object",
         "properties": {
             "read": read, "credit": credit, "debit": debit,
+            "patterns": {
+                "description": "Accounts of members that it may read and debit by patterns. They are granted \
+                                only where they are written out, whatever the manifest asks for.",
+                "type": "array", "maxItems": GRANT_PATTERNS_MAX,
+                "items": generator.subschema_for::<PatternGrant>(),
+            },
             "spend_per_call": {
                 "description": "The most that may leave the caller in one call, for each asset; \
                                 of one that is not named, nothing. Absent: no such cap.",
@@ -51,6 +57,64 @@ shape!(Grants, |generator| {
         "additionalProperties": false,
     })
 });
+
+shape!(PatternGrant, |generator| json_schema!({
+    "description": "What a plugin may do with all accounts of a pattern: one of `read` and `debit` at least.",
+    "type": "object",
+    "properties": {
+        "accounts": generator.subschema_for::<PatternName>(),
+        "read": { "description": "Whether it may read their balances.", "type": "boolean" },
+        "debit": generator.subschema_for::<PatternCaps>(),
+    },
+    "required": ["accounts"],
+    "additionalProperties": false,
+}));
+
+shape!(PatternCaps, |generator| {
+    let mut capped = |about: &str| {
+        json!({
+            "description": about, "type": "object",
+            "additionalProperties": generator.subschema_for::<Limit>(),
+        })
+    };
+    let per_call = capped("The most in one call, of all of them together.");
+    let per_member_per_day = capped("The most of one of them in a day (of UTC).");
+    let per_day = capped("The most in a day (of UTC), of all of them together.");
+    json_schema!({
+        "description": "The most that a plugin may take of the accounts of a pattern, for each asset; of one \
+                        that is not named, nothing. It takes no credit and places no holds.",
+        "type": ["object", "null"],
+        "properties": {
+            "per_call": per_call, "per_member_per_day": per_member_per_day, "per_day": per_day,
+        },
+        "required": ["per_call", "per_member_per_day", "per_day"],
+        "additionalProperties": false,
+    })
+});
+
+shape!(PatternWish, |generator| json_schema!({
+    "description": "A pattern that a plugin would like to be granted. The operator writes it out, with caps.",
+    "type": "object",
+    "properties": {
+        "accounts": generator.subschema_for::<PatternName>(),
+        "read": { "type": "boolean" },
+        "debit": { "type": "boolean", "const": true },
+    },
+    "required": ["accounts"],
+}));
+
+shape!(Permissions, |generator| json_schema!({
+    "description": "What a manifest asks for beyond the plugin's own accounts and the caller's: members as of \
+                    grants, and patterns that are only wished for.",
+    "type": "object",
+    "properties": {
+        "patterns": {
+            "type": "array", "maxItems": GRANT_PATTERNS_MAX,
+            "items": generator.subschema_for::<PatternWish>(),
+        },
+    },
+    "additionalProperties": true,
+}));
 
 fn caps(generator: &mut SchemaGenerator, about: &str) -> Value {
     json!({
@@ -93,7 +157,7 @@ shape!(Manifest, |generator| json_schema!({
             "description": "JSON Schema of its configuration.",
             "type": ["object", "boolean"],
         },
-        "permissions": generator.subschema_for::<Grants>(),
+        "permissions": generator.subschema_for::<Permissions>(),
         "holds": { "description": "How its holds end, by kind.", "type": "object" },
         "schedules": {
             "description": "What it does by itself, and when.",

@@ -4,7 +4,8 @@ use bursar_host::Manifest;
 use std::collections::BTreeMap;
 
 use bursar_ledger::{
-    Component, Digest, Grants, Installation, Missed, Plugin, PluginId, PluginName, Timestamp,
+    Component, Digest, Grants, Installation, Missed, Permissions, Plugin, PluginId, PluginName,
+    Timestamp,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -29,7 +30,7 @@ pub(in crate::http) struct PluginView<'a> {
     component: Digest,
     /// Whether it may be called.
     enabled: bool,
-    /// What its manifest asks for.
+    /// What its manifest asks for, and `"requested"` grants: patterns are not among it.
     #[schemars(with = "shapes::Grants")]
     requested: &'a Grants,
     /// What it was granted.
@@ -123,8 +124,8 @@ pub(in crate::http) struct NewerVersionView<'a> {
     component: Digest,
     version: &'a str,
     /// What its manifest asks for.
-    #[schemars(with = "shapes::Grants")]
-    requested: &'a Grants,
+    #[schemars(with = "shapes::Permissions")]
+    requested: &'a Permissions,
     /// Whether that is more than what the installed one asks for: then it never follows by itself.
     asks_for_more: bool,
 }
@@ -138,7 +139,7 @@ pub(in crate::http) fn newer_version<'a>(
         component,
         version: &manifest.version,
         requested: &manifest.permissions,
-        asks_for_more: !manifest.permissions.narrows(installed),
+        asks_for_more: !manifest.permissions.requested().narrows(installed),
     }
 }
 

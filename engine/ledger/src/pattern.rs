@@ -1,0 +1,181 @@
+//! Patterns of accounts: all accounts beneath a name, as an operator writes them.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{AccountId, AccountKind, IdError};
+use crate::limits::SEGMENTS_MAX;
+
+/// The last segment of a pattern, which stands for one or more segments of a name.
+const REST: &str = "*";
+
+/// All accounts beneath a name, such as `user:*`: `user:1` and `user:1:savings`, and not `user`.
+///
+/// One or more segments as they are, and a last `*` for one or more further segments. The accounts of
+/// issuers and plugins are beneath no pattern.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct AccountPattern {
+    /// The segments before the `*`, each with its colon.
+    prefix: Arc<str>,
+}
+
+/// The reason that a text is no pattern.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PatternError {
+    /// The text does not end with a segment that is `*`, after others.
+    #[error("a pattern ends with `:*` after one or more segments, as in `user:*`")]
+    NoRest,
+    /// No account can have so many segments.
+    #[error("a pattern has at most {} segments before its `*`", SEGMENTS_MAX - 1)]
+    Segments,
+    /// The accounts beneath it are made by the server.
+    #[error("a pattern does not begin with `{0}`: grants name such accounts one by one")]
+    Reserved(&'static str),
+    /// The segments before the `*` are no name.
+    #[error(transparent)]
+    Name(#[from] IdError),
+}
+
+impl AccountPattern {
+    /// Returns whether the account is beneath the pattern.
+    pub fn matches(&self, account: &AccountId) -> bool {
+        account.as_str().starts_with(&*self.prefix)
+    }
+
+    /// The narrowest pattern that an account is beneath; none for issuers, plugins and names of one
+    /// segment.
+    pub fn around(account: &AccountId) -> Option<Self> {
+        match account.kind() {
+            AccountKind::Open => {
+                let (parent, _) = account.as_str().rsplit_once(':')?;
+                format!("{parent}:{REST}").parse().ok()
+            }
+            AccountKind::Issuer | AccountKind::Plugin(_) => None,
+        }
+    }
+}
+
+impl FromStr for AccountPattern {
+    type Err = PatternError;
+
+    fn from_str(text: &str) -> Result<Self, PatternError> {
+        let prefix = text.strip_suffix(REST).ok_or(PatternError::NoRest)?;
+        let parent = prefix.strip_suffix(':').ok_or(PatternError::NoRest)?;
+        let first = parent.split(':').next().unwrap_or(parent);
+        let reserved = ["issuer", "plugin"];
+        if let Some(reserved) = reserved.into_iter().find(|reserved| first == *reserved) {
+            return Err(PatternError::Reserved(reserved));
+        }
+        parent.parse::<AccountId>()?;
+        if parent.split(':').count() >= SEGMENTS_MAX {
+            return Err(PatternError::Segments);
+        }
+        Ok(Self {
+            prefix: prefix.into(),
+        })
+    }
+}
+
+impl TryFrom<String> for AccountPattern {
+    type Error = PatternError;
+
+    fn try_from(text: String) -> Result<Self, PatternError> {
+        text.parse()
+    }
+}
+
+impl From<AccountPattern> for String {
+    fn from(pattern: AccountPattern) -> Self {
+        pattern.to_string()
+    }
+}
+
+impl fmt::Display for AccountPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{REST}", self.prefix)
+    }
+}
+
+impl fmt::Debug for AccountPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::NAME_CHARS_MAX;
+
+    fn pattern(text: &str) -> AccountPattern {
+        text.parse().expect("a pattern")
+    }
+
+    fn matches(text: &str, account: &str) -> bool {
+        pattern(text).matches(&account.parse().expect("an account"))
+    }
+
+    #[test]
+    fn pattern_reaches_one_or_more_further_segments_and_nothing_else() {
+        for beneath in ["user:1", "user:1:savings", "user:a:b:c"] {
+            assert!(matches("user:*", beneath), "{beneath}");
+        }
+        for beside in ["user", "users:1", "use:1", "guild:user:1", "issuer:user:1"] {
+            assert!(!matches("user:*", beside), "{beside}");
+        }
+        assert!(matches("guild:1:*", "guild:1:user:2"));
+        assert!(!matches("guild:1:*", "guild:12:user:2"));
+        assert!(!matches("guild:1:*", "guild:1"));
+    }
+
+    #[test]
+    fn pattern_is_some_segments_and_a_star() {
+        for text in ["user:*", "a:b:c:*", "0:*", "issuers:*", "a:issuer:*"] {
+            assert_eq!(pattern(text).to_string(), text);
+        }
+        let refused = |text: &str| text.parse::<AccountPattern>().expect_err(text);
+        for text in [
+            "", "*", "user", "user:", "user*", "user:1", "user:*:1", "user:**",
+        ] {
+            assert!(
+                matches!(refused(text), PatternError::NoRest | PatternError::Name(_)),
+                "{text}"
+            );
+        }
+        for text in [":*", "User:*", "user::*", "*:*", "us*r:*"] {
+            assert!(matches!(refused(text), PatternError::Name(_)), "{text}");
+        }
+        assert_eq!(refused("issuer:*"), PatternError::Reserved("issuer"));
+        assert_eq!(refused("plugin:shop:*"), PatternError::Reserved("plugin"));
+    }
+
+    #[test]
+    fn pattern_ends_where_names_end() {
+        assert_eq!(pattern("a:b:c:*").to_string(), "a:b:c:*");
+        assert_eq!(
+            "a:b:c:d:*".parse::<AccountPattern>(),
+            Err(PatternError::Segments)
+        );
+        let segment = "a".repeat(64);
+        let longest = format!("{segment}:{}", "b".repeat(NAME_CHARS_MAX - 65));
+        assert!(format!("{longest}:*").parse::<AccountPattern>().is_ok());
+        assert!(format!("{longest}b:*").parse::<AccountPattern>().is_err());
+    }
+
+    #[test]
+    fn narrowest_pattern_around_an_account() {
+        let around = |account: &str| {
+            let account: AccountId = account.parse().expect("an account");
+            AccountPattern::around(&account).map(String::from)
+        };
+        assert_eq!(around("user:1"), Some("user:*".into()));
+        assert_eq!(around("a:b:c:d"), Some("a:b:c:*".into()));
+        for none in ["treasury", "plugin:shop:till", "issuer:coin"] {
+            assert_eq!(around(none), None, "{none}");
+        }
+    }
+}

@@ -1,0 +1,394 @@
+//! Random histories of a plugin that takes by patterns, with and without draws. What it takes is counted here
+//! once more, from the records alone: no cap is ever exceeded, and no account is ever run into debt by it.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::test_runner::{Config, TestRunner};
+
+use super::script::{World, id};
+use crate::{
+    AccountId, AccountKind, AccountPattern, AssetId, Books, Caps, Decision, Grants, PluginName,
+    check,
+};
+
+const SETUP: &str = "
+    asset coin
+    asset gem
+    account user:1
+    account user:2 credit_limit=coin/40
+    account user:3
+    account user:vip:1 credit_limit=coin/40
+    plugin rob component=a requests=debit/user:3 enabled=true \
+        grants=take/user:*/coin/20/30/60,take/user:*/gem/5/9/9
+    issue user:1 coin 60
+    issue user:1 gem 20
+    issue user:2 coin 60
+    issue user:2 gem 20
+    issue user:3 coin 60
+    issue user:vip:1 coin 60
+    issue plugin:rob coin 30";
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// What others do between two calls.
+const LINES: [&str; 22] = [
+    "wait 86400",
+    "wait 40000",
+    "plugin rob grants=take/user:*/coin/20/30/60,take/user:*/gem/5/9/9",
+    "plugin rob grants=take/user:*/coin/20/30/60,take/user:*/gem/5/9/9",
+    "plugin rob grants=take/user:*/coin/30/30/40,take/user:vip:*/coin/12/20/25",
+    "plugin rob grants=take/user:vip:*/coin/30/40/50",
+    "plugin rob grants=debit/user:3,take/user:*/coin/9/12/30",
+    "plugin rob grants=requested",
+    "account user:1 ceiling=coin/60",
+    "account user:1 ceiling=coin/30",
+    "account user:1 ceiling=coin/null",
+    "account user:2 credit_limit=coin/10",
+    "account user:2 credit_limit=coin/40",
+    "transfer user:2 -> user:3 coin 50",
+    "transfer user:3 -> user:2 coin 30",
+    "transfer user:vip:1 -> user:3 coin 45",
+    "issue user:vip:1 coin 20",
+    "hold 1 user:1 -> user:3 coin 25",
+    "release 1",
+    "capture 1 5",
+    "burn plugin:rob coin 10",
+    "issue plugin:rob coin 30",
+];
+
+/// One step of a history.
+#[derive(Clone, Debug)]
+enum Step {
+    Line(&'static str),
+    Theft(Theft),
+    /// The oldest call that waits ends.
+    End,
+}
+
+/// A call that takes, perhaps draws, and perhaps gives back.
+#[derive(Clone, Debug)]
+struct Theft {
+    caller: &'static str,
+    takes: Vec<(&'static str, &'static str, u64)>,
+    /// What is secured before a draw, if it draws.
+    secures: Option<u64>,
+    gives_back: bool,
+    waits: bool,
+}
+
+fn theft() -> impl Strategy<Value = Step> {
+    let victim = select(vec!["user:1", "user:2", "user:2", "user:3", "user:vip:1"]);
+    let take = (
+        victim,
+        select(vec!["coin", "coin", "coin", "gem"]),
+        1..=14_u64,
+    );
+    let take = take.prop_map(|(victim, asset, amount)| {
+        let amount = if asset == "gem" {
+            1 + amount / 4
+        } else {
+            amount
+        };
+        (victim, asset, amount)
+    });
+    let caller = select(vec!["user:1", "user:2", "user:3"]);
+    (
+        caller,
+        vec(take, 1..4),
+        proptest::option::weighted(0.6, 1..=30_u64),
+        any::<bool>(),
+        proptest::bool::weighted(0.3),
+    )
+        .prop_map(|(caller, takes, secures, gives_back, waits)| {
+            Step::Theft(Theft {
+                caller,
+                takes,
+                secures,
+                gives_back,
+                waits,
+            })
+        })
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let line = select(LINES.to_vec()).prop_map(Step::Line);
+    vec(
+        prop_oneof![3 => line, 5 => theft(), 1 => Just(Step::End)],
+        1..40,
+    )
+}
+
+/// How often each kind of thing was seen, over all histories.
+#[derive(Default)]
+struct Seen(BTreeMap<&'static str, u64>);
+
+impl Seen {
+    fn count(&mut self, what: &'static str) {
+        *self.0.entry(what).or_default() += 1;
+    }
+}
+
+/// What was taken so far, counted from the records.
+#[derive(Default)]
+struct Watch {
+    of_accounts: BTreeMap<(u64, AccountId, AssetId), u64>,
+    of_patterns: BTreeMap<(u64, AccountPattern, AssetId), u64>,
+}
+
+fn check_cap(caps: &Caps, asset: &AssetId, taken: u64) {
+    let most = caps.get(asset).copied().unwrap_or_default().get();
+    assert!(taken <= most, "{taken} {asset}, of at most {most}");
+}
+
+impl Watch {
+    fn look(&mut self, before: &Books, caller: &AccountId, decision: &Decision, at: u64) -> u64 {
+        let rob: PluginName = id("rob");
+        let plugin = before.plugin(&rob).expect("it has committed");
+        let grants: &Grants = &plugin.installation.grants;
+        let day = at / DAY_MS;
+        let mut in_call: BTreeMap<(AccountPattern, AssetId), u64> = BTreeMap::new();
+        let mut taken = 0;
+        for movement in decision.movements() {
+            let (source, asset) = (&movement.posting.source, &movement.posting.asset);
+            let by_name = source == caller || grants.debit.contains(source);
+            if by_name || source.kind() != AccountKind::Open {
+                continue;
+            }
+            let amount = movement.posting.amount.get();
+            taken += 1;
+            let held = before.account(source).expect("it pays").balance(asset).held;
+            let left = movement.source_after - i64::try_from(held.get()).expect("a limit");
+            assert!(left >= 0, "{source} was run into debt: {left} {asset}");
+            let of_account = (day, source.clone(), asset.clone());
+            let of_account = self.of_accounts.entry(of_account).or_default();
+            *of_account += amount;
+            let mut bound = false;
+            for grant in grants.patterns.as_slice() {
+                let Some(caps) = grant
+                    .debit
+                    .as_ref()
+                    .filter(|_| grant.accounts.matches(source))
+                else {
+                    continue;
+                };
+                bound = true;
+                check_cap(&caps.per_member_per_day, asset, *of_account);
+                let place = (grant.accounts.clone(), asset.clone());
+                let sum = in_call.entry(place.clone()).or_default();
+                *sum += amount;
+                check_cap(&caps.per_call, asset, *sum);
+                let of_all = self.of_patterns.entry((day, place.0, place.1)).or_default();
+                *of_all += amount;
+                check_cap(&caps.per_day, asset, *of_all);
+            }
+            assert!(bound, "{source} is beneath no pattern");
+        }
+        taken
+    }
+}
+
+/// A history as it is played.
+struct Play<'a> {
+    world: World,
+    watch: Watch,
+    seen: &'a mut Seen,
+    /// Calls that have not ended yet: their names and callers.
+    waiting: Vec<(String, AccountId)>,
+    calls: u32,
+}
+
+impl Play<'_> {
+    /// Runs a line, and gives what was said of it.
+    fn run(&mut self, line: &str) -> String {
+        let before = self.world.said.len();
+        self.world.run(line);
+        self.world.said[before..].to_owned()
+    }
+
+    fn steal(&mut self, theft: &Theft) {
+        self.calls += 1;
+        let name = format!("R{}", self.calls);
+        let said = self.run(&format!("call {name} rob {}", theft.caller));
+        assert_eq!(said, "", "a call begins");
+        let mut owed: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+        for (victim, asset, amount) in &theft.takes {
+            let take = format!("{name} pay {victim} -> plugin:rob {asset} {amount}");
+            if self.run(&take).is_empty() && *victim != theft.caller {
+                *owed.entry((victim, asset)).or_default() += amount;
+            }
+        }
+        if let Some(secures) = theft.secures {
+            let mut secured = BTreeMap::new();
+            for (asset, amount) in [("coin", secures), ("gem", secures / 6 + 1)] {
+                let secure = format!("{name} secure plugin:rob {asset} {amount}");
+                if self.run(&secure).is_empty() {
+                    secured.insert(asset, amount);
+                }
+            }
+            let drawn = self.run(&format!("{name} draw 2"));
+            if drawn.contains("ends, ") {
+                self.seen.count(if drawn.contains("may hold") {
+                    "ended before a draw for want of room"
+                } else {
+                    "ended before a draw"
+                });
+                self.end(&name, "stop", &id(theft.caller));
+                return;
+            }
+            let back = ways_back(&name, &owed, secured);
+            self.check_both_ways(&name, &back);
+            if theft.gives_back {
+                for line in &back {
+                    assert_eq!(self.run(line), "", "what was taken goes back");
+                    self.seen.count("given back after a draw");
+                }
+            }
+        }
+        if theft.waits {
+            self.waiting.push((name, id(theft.caller)));
+        } else {
+            self.end(&name, "reply", &id(theft.caller));
+        }
+    }
+
+    /// Whether a call commits does not depend on what it gives back after its draw.
+    fn check_both_ways(&self, name: &str, back: &[String]) {
+        let reply = format!("{name} reply");
+        let (mut keeps, mut gives) = (self.world.clone(), self.world.clone());
+        for line in back {
+            gives.run(line);
+        }
+        for world in [&mut keeps, &mut gives] {
+            world.run(&reply);
+            let committed = format!("{reply}: committed\n");
+            assert!(world.said.ends_with(&committed), "{}", world.said);
+        }
+    }
+
+    fn end(&mut self, name: &str, how: &str, caller: &AccountId) {
+        let (before, at) = (self.world.books.clone(), self.world.at().0);
+        let records = self.world.decisions.len();
+        let said = self.run(&format!("{name} {how}"));
+        if said.ends_with("committed\n") {
+            let decision = self.world.decisions[records..].first();
+            let decision = decision.expect("it is on record");
+            if self.watch.look(&before, caller, decision, at) > 0 {
+                self.seen.count("taken by patterns");
+            }
+        }
+        for (what, words) in [
+            (
+                "refused by the cap of a call",
+                "by `patterns.debit.per_call`",
+            ),
+            (
+                "refused by the cap of a member",
+                "by `patterns.debit.per_member_per_day`",
+            ),
+            ("refused by the cap of a day", "by `patterns.debit.per_day`"),
+            ("refused for want of funds", "can spend"),
+            ("gone stale", ": stale"),
+        ] {
+            if said.contains(words) {
+                self.seen.count(what);
+            }
+        }
+        let wrong = check(&self.world.books);
+        assert!(
+            wrong.iter().all(crate::Violation::is_of_limits),
+            "{wrong:?}"
+        );
+    }
+}
+
+/// The lines that give back all that is owed, as far as it was secured.
+fn ways_back<'a>(
+    name: &str,
+    owed: &BTreeMap<(&str, &'a str), u64>,
+    mut secured: BTreeMap<&'a str, u64>,
+) -> Vec<String> {
+    let mut lines = Vec::new();
+    for ((victim, asset), taken) in owed {
+        let Some(left) = secured.get_mut(asset) else {
+            continue;
+        };
+        let amount = (*taken).min(*left);
+        *left -= amount;
+        if amount > 0 {
+            lines.push(format!(
+                "{name} pay plugin:rob -> {victim} {asset} {amount}"
+            ));
+        }
+    }
+    lines
+}
+
+fn play(steps: &[Step], seen: &mut Seen) {
+    let mut play = Play {
+        world: World::after(SETUP),
+        watch: Watch::default(),
+        seen,
+        waiting: Vec::new(),
+        calls: 0,
+    };
+    for step in steps {
+        match step {
+            // An id of a hold is used once.
+            Step::Line("hold 1 user:1 -> user:3 coin 25") if play.world.books.holds_open() > 0 => {}
+            Step::Line(line) => drop(play.run(line)),
+            Step::Theft(theft) => play.steal(theft),
+            Step::End if play.waiting.is_empty() => {}
+            Step::End => {
+                let (name, caller) = play.waiting.remove(0);
+                play.end(&name, "reply", &caller);
+            }
+        }
+    }
+    for (name, caller) in std::mem::take(&mut play.waiting) {
+        play.end(&name, "reply", &caller);
+    }
+}
+
+#[test]
+fn any_history_of_thefts_keeps_caps_and_takes_no_credit() {
+    let config = Config::with_source_file(file!());
+    let cases = u64::from(config.cases);
+    let seen = RefCell::new(Seen::default());
+    let mut runner = TestRunner::new(config);
+    let ran = runner.run(&steps(), |steps| {
+        play(&steps, &mut seen.borrow_mut());
+        Ok(())
+    });
+    ran.unwrap_or_else(|failure| panic!("{failure}"));
+    let Seen(seen) = seen.into_inner();
+    if cases < COUNTED_FROM {
+        return;
+    }
+    for (what, least) in LEAST {
+        let times = seen.get(what).copied().unwrap_or(0);
+        assert!(
+            times * 100 >= least * cases,
+            "{what}: {times} times in {cases} histories, {seen:#?}"
+        );
+    }
+}
+
+/// Fewer histories may be without something by chance.
+const COUNTED_FROM: u64 = 64;
+
+/// How many times at least in a hundred histories.
+const LEAST: [(&str, u64); 9] = [
+    ("taken by patterns", 100),
+    ("given back after a draw", 50),
+    ("ended before a draw", 20),
+    ("ended before a draw for want of room", 1),
+    ("refused by the cap of a call", 10),
+    ("refused by the cap of a member", 10),
+    ("refused by the cap of a day", 10),
+    ("refused for want of funds", 10),
+    ("gone stale", 10),
+];
