@@ -242,10 +242,23 @@ impl<C> Call<C> {
         paid.expect("what was secured for the caller is not refused");
     }
 
+    /// Pays back, out of what was [secured](Call::secure) on the plugin's first account, to an account that
+    /// this call has debited by a grant before the draw: at most what was taken of it. A rule that draws takes
+    /// the largest loss before the draw, and gives the rest back with this. Counts as a transfer.
+    ///
+    /// # Panics
+    ///
+    /// If less than that was taken of the account, or is left of what was secured.
+    pub fn pay_back(&self, account: &Account, asset: &Asset, amount: Amount) {
+        let paid = self.transfer(&self.own_account(), account, asset, amount);
+        paid.expect("what was secured and taken before is not refused");
+    }
+
     /// Draws a number from 0 to `n` − 1, each equally likely; `n` is at least 1, and the label has
     /// at most 64 bytes. At most 64 draws in one call.
     ///
-    /// From the first draw on the call can neither decline nor take anything of a member's.
+    /// From the first draw on the call can neither decline nor take anything of a member's. It pays the caller,
+    /// the plugin's own accounts, and back to where it has taken.
     pub fn below(&self, n: u32, label: &str) -> u32 {
         fair::below(n, label)
     }

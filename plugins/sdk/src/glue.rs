@@ -147,12 +147,28 @@ pub enum Fuel {
     Large,
 }
 
+/// Accounts that a plugin would like to read or debit by a pattern. An operator who agrees writes the
+/// pattern into the grants, with the caps of each debit.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct PatternWish {
+    /// The pattern: segments, and a last `*` for one or more further ones.
+    pub accounts: &'static str,
+    /// To read their balances.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub read: bool,
+    /// To debit them.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub debit: bool,
+}
+
 /// What a plugin asks for beyond its own accounts and the caller's. The operator may grant less.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Permissions {
     read: &'static [&'static str],
     credit: &'static [&'static str],
     debit: &'static [&'static str],
+    #[serde(skip_serializing_if = "<[PatternWish]>::is_empty")]
+    patterns: &'static [PatternWish],
     #[serde(skip_serializing_if = "Option::is_none")]
     state_bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -176,6 +192,12 @@ impl Permissions {
     #[must_use]
     pub fn debit(self, debit: &'static [&'static str]) -> Self {
         Self { debit, ..self }
+    }
+
+    /// The same, and the wish to read or debit accounts by patterns.
+    #[must_use]
+    pub fn patterns(self, patterns: &'static [PatternWish]) -> Self {
+        Self { patterns, ..self }
     }
 
     /// The same, and to keep so many bytes of state; without it, as many as 1 MiB has.

@@ -101,7 +101,7 @@ pub use bindings::bursar::plugin::state::Page;
 pub use bindings::bursar::plugin::types::{Amounts, Limit, Refusal};
 pub use bindings::configured::exports::bursar::plugin::configuration::{Finding, Need};
 
-pub use glue::{Fuel, HoldRule, Missed, Odds, OnExpiry, ScheduleInfo, Stake};
+pub use glue::{Fuel, HoldRule, Missed, Odds, OnExpiry, PatternWish, ScheduleInfo, Stake};
 
 #[doc(hidden)]
 pub use glue::{
@@ -158,6 +158,7 @@ pub mod prelude {
 ///         read: ["guild:treasury"],
 ///         credit: ["issuer:ticket"],
 ///         debit: ["issuer:coin"],
+///         patterns: ["user:*": read debit, "team:*": read],
 ///         state_bytes: 16_777_216,
 ///         fuel: large,
 ///     },
@@ -215,6 +216,9 @@ pub mod prelude {
 /// # let manifest: bursar_plugin::serde_json::Value =
 /// #     bursar_plugin::serde_json::from_str(&Component::describe()).expect("JSON");
 /// # assert_eq!(manifest["permissions"]["state_bytes"], 16_777_216);
+/// # let wishes = &manifest["permissions"]["patterns"];
+/// # assert_eq!(wishes[0]["debit"], true);
+/// # assert_eq!(wishes[1].to_string(), r#"{"accounts":"team:*","read":true}"#);
 /// # assert_eq!(manifest["permissions"]["fuel"], "large");
 /// # assert_eq!(manifest["holds"]["stake"]["expires_in_s"], 3_600);
 /// # assert_eq!(manifest["schedules"][0]["offset_s"], 72_000);
@@ -233,7 +237,9 @@ pub mod prelude {
 ///   less. Accounts whose balances it may `read`; issuers that it may `credit`, which is to burn; accounts
 ///   that it may `debit`, which of an issuer is to issue. `state_bytes` are what its keys and values may have
 ///   together in one economy: 1 MiB where absent, 64 MiB at most. `fuel` is what it may compute in one call:
-///   `small`, `standard` as where absent, or `large` ([`Fuel`]).
+///   `small`, `standard` as where absent, or `large` ([`Fuel`]). `patterns` are only wishes, shown to the
+///   operator: `["user:*": read debit]` would read and debit any account beneath `user`. The operator writes
+///   each out, with its caps.
 /// * `holds` are the kinds of holds that [`Call::place_hold`] places: how many seconds they live, up to a leap
 ///   year, and whether what is left then is captured or released.
 /// * `schedules` are what the plugin does by itself, at multiples of so many seconds since 1970-01-01 UTC,
@@ -405,6 +411,16 @@ macro_rules! __permission {
     };
     (state_bytes $bytes:literal) => {
         $bytes
+    };
+    (patterns [$($accounts:literal: $($right:ident)+),* $(,)?]) => {
+        &[$($crate::PatternWish {
+            $($right: true,)+
+            ..$crate::PatternWish {
+                accounts: $accounts,
+                read: false,
+                debit: false,
+            }
+        }),*]
     };
     ($accounts:ident [$($name:literal),* $(,)?]) => {
         &[$($name),*]
