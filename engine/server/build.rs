@@ -9,8 +9,9 @@ use std::process::{Command, exit};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 
-/// The plugins that the binary carries. The villain is for the demo.
-const PLUGINS: [&str; 11] = [
+/// The plugins that the binary carries, and two guests: the villain is for the demo as well, and what robs is
+/// for the tests alone.
+const PLUGINS: [&str; 12] = [
     "shop",
     "coinflip",
     "daily",
@@ -21,6 +22,7 @@ const PLUGINS: [&str; 11] = [
     "work",
     "trade",
     "auction",
+    "rob",
     "villain",
 ];
 

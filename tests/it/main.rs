@@ -75,6 +75,7 @@ mod receiver;
 mod replay;
 mod restored;
 mod reversals;
+mod robberies;
 mod schedules;
 mod seeds;
 mod shop;

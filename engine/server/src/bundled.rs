@@ -40,6 +40,10 @@ pub const PLUGINS: &[Bundled] = bundled![
 /// installed by name.
 pub const VILLAIN: &[u8] = built!("villain");
 
+/// A component that takes of members by a pattern. Tests upload it; nothing of the binary does, so it is not
+/// in there.
+pub const ROB: &[u8] = built!("rob");
+
 /// A bundled plugin by name.
 pub fn find(name: &str) -> Option<&'static Bundled> {
     PLUGINS.iter().find(|bundled| bundled.name == name)
