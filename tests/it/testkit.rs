@@ -250,15 +250,15 @@ fn calls_cost_what_they_always_cost() {
         burned.push(format!("{action} {}", called.fuel()));
     }
     expect![[r"
-        blackjack/deal 87809
-        coinflip/flip 31602
-        daily/claim 32153
-        dice/roll 31444
-        lottery/buy 94409
-        slots/spin 60573
-        work/work 46183
-        shop/buy 57170
-        trade/offer 64667
-        auction/open 74900"]]
+        blackjack/deal 89849
+        coinflip/flip 33609
+        daily/claim 34356
+        dice/roll 33680
+        lottery/buy 95567
+        slots/spin 62586
+        work/work 47693
+        shop/buy 60613
+        trade/offer 64683
+        auction/open 76983"]]
     .assert_eq(&burned.join("\n"));
 }
