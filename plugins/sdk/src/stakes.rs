@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::amount::Amount;
+use crate::config_report::ConfigReport;
 use crate::decline::Decline;
 use crate::names::Asset;
 
@@ -37,6 +38,27 @@ impl Stakes {
         }
         Ok(())
     }
+
+    /// Reports limits between which there is no stake, at the place of the larger one.
+    pub fn report(&self, pointer_of_max: &str, report: &mut ConfigReport) {
+        if let (Some(least), Some(most)) = (self.min, self.max)
+            && least > most
+        {
+            let message = format!("the largest stake, {most}, is below the smallest, {least}");
+            report.finding(pointer_of_max, message);
+        }
+    }
+
+    /// The smallest stake that is taken.
+    pub fn smallest(&self) -> Amount {
+        self.min.unwrap_or(Amount::ONE)
+    }
+
+    /// The stake that a house is to be able to pay a win of: the largest one where there is one, or else
+    /// the smallest.
+    pub fn to_cover(&self) -> Amount {
+        self.max.unwrap_or(self.smallest())
+    }
 }
 
 #[cfg(test)]
@@ -58,5 +80,34 @@ mod tests {
         assert_eq!(check(Some(5), Some(9), 10), Err("stake_too_large"));
         assert_eq!(check(None, None, 1 << 52), Ok(()));
         assert_eq!(check(Some(5), Some(4), 4), Err("misconfigured"));
+    }
+
+    #[test]
+    fn limits_that_cross_are_found() {
+        let amount = |units| Amount::new(units).expect("an amount");
+        let found = |min: Option<u64>, max: Option<u64>| {
+            let (min, max) = (min.map(amount), max.map(amount));
+            let mut report = ConfigReport::new("dice");
+            Stakes { min, max }.report("/stakes/max", &mut report);
+            let pointers = report.findings.into_iter().map(|finding| finding.pointer);
+            pointers.collect::<Vec<_>>()
+        };
+        assert_eq!(found(Some(5), Some(4)), ["/stakes/max"]);
+        for (min, max) in [(Some(5), Some(5)), (Some(5), None), (None, Some(1))] {
+            assert_eq!(found(min, max), [""; 0]);
+        }
+    }
+
+    #[test]
+    fn a_house_covers_the_largest_stake_that_is_known() {
+        let amount = |units| Amount::new(units).expect("an amount");
+        let stakes = |min: Option<u64>, max: Option<u64>| {
+            let (min, max) = (min.map(amount), max.map(amount));
+            let stakes = Stakes { min, max };
+            (stakes.smallest().get(), stakes.to_cover().get())
+        };
+        assert_eq!(stakes(Some(5), Some(9)), (5, 9));
+        assert_eq!(stakes(Some(5), None), (5, 5));
+        assert_eq!(stakes(None, None), (1, 1));
     }
 }
