@@ -237,9 +237,9 @@ async fn a_reward_in_another_asset_is_paid_and_cannot_be_issued() {
     let refused = guild.put(&path, body(true)).await;
     assert_eq!(
         (refused.status.as_u16(), refused.code()),
-        (400, "malformed".into())
+        (422, "configuration_refused".into())
     );
-    assert_eq!(refused.json()["pointer"], "/config/issue");
+    assert_eq!(refused.json()["findings"][0]["pointer"], "/issue");
     guild.made(&path, body(false)).await;
     guild.issue("plugin:daily", "gem", 5).await;
     let claimed = call(&mut guild, "daily/claim", "paid", json!({})).await;

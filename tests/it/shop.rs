@@ -264,7 +264,9 @@ async fn what_does_not_fit_the_manifest_is_named_by_a_pointer() {
     }
     let config = json!({"config": {"items": [{"item": "item:potion", "price": {}}]}});
     let refused = guild.put(&format!("{GUILD}/plugins/shop"), config).await;
-    assert_eq!(refused.json()["pointer"], "/config/items/0/price");
+    assert_eq!(refused.code(), "configuration_refused");
+    let finding = &refused.json()["findings"][0];
+    assert_eq!(finding["pointer"], "/items/0/price");
     // None of it used the key up.
     assert_eq!(buy(&mut guild, "k", "user:1").await.status, 200);
     house.close().await;

@@ -429,8 +429,9 @@ proptest! {
 
     #[test]
     fn the_shop_gives_back_what_was_paid_for_what_is_still_there(steps in prop::collection::vec(shop(), 1..80)) {
-        let mut economy = with("shop", shop_config(10, true));
+        let mut economy = with("shop", json!({"items": []}));
         economy.asset("item:potion");
+        economy.configure("shop", shop_config(10, true));
         economy.member("user:sink", &[]);
         economy.issue("plugin:shop", "item:potion", 1_000);
         let (mut purses, mut now_s, mut price) = (Purses::new(), 0, 10);

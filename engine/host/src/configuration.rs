@@ -4,6 +4,7 @@
 //! without imports, so what it says is the same each time; what it says is kept within bounds here.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use bursar_ledger::{AccountId, Amount, AssetId, Need, PluginName, shown};
 use serde::Serialize;
@@ -14,6 +15,7 @@ use crate::call::{CallFailure, explain, store};
 use crate::check::Checked;
 use crate::guest::Guest;
 use crate::limits::{CONFIGURATION_FINDINGS_MAX, CONFIGURATION_TEXT_BYTES_MAX, Limits, NEEDS_MAX};
+use crate::schema::NamedValue;
 use crate::text::excerpt;
 
 /// Something in a configuration that is wrong.
@@ -25,6 +27,17 @@ pub struct ConfigurationFinding {
     pub message: String,
 }
 
+impl fmt::Display for ConfigurationFinding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { pointer, message } = self;
+        if pointer.is_empty() {
+            write!(f, "{message}")
+        } else {
+            write!(f, "at {pointer}: {message}")
+        }
+    }
+}
+
 /// All that a plugin and its schema say of a configuration. One with findings is refused.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ConfigurationReport {
@@ -32,13 +45,15 @@ pub struct ConfigurationReport {
     pub findings: Vec<ConfigurationFinding>,
     /// Balances without which calls will decline, each account and asset once.
     pub needs: Vec<Need>,
+    /// The accounts, assets and amounts that the configuration names, as the schema says.
+    pub named: Vec<NamedValue>,
 }
 
 impl ConfigurationReport {
     fn refused(pointer: String, message: String) -> Self {
         Self {
             findings: vec![ConfigurationFinding { pointer, message }],
-            needs: Vec::new(),
+            ..Self::default()
         }
     }
 }
@@ -51,18 +66,18 @@ pub(crate) fn check(
     name: &PluginName,
     config: &Value,
 ) -> Result<ConfigurationReport, CallFailure> {
-    if let Err(error) = plugin.manifest.check_configuration(config) {
-        return Ok(ConfigurationReport::refused(error.pointer, error.message));
-    }
+    let named = match plugin.manifest.named_in_configuration(config) {
+        Ok(named) => named,
+        Err(error) => return Ok(ConfigurationReport::refused(error.pointer, error.message)),
+    };
     let said =
         store(plugin.exports.engine(), Guest::checking(limits), limits).and_then(|mut store| {
             let exports = &plugin.exports;
             exports.check(&mut store, name.as_str(), &config.to_string())
         });
     let fault = match said {
-        Ok(None) => return Ok(ConfigurationReport::default()),
-        Ok(Some(said)) => match read(said) {
-            Ok(report) => return Ok(report),
+        Ok(said) => match said.map_or_else(|| Ok(ConfigurationReport::default()), read) {
+            Ok(report) => return Ok(ConfigurationReport { named, ..report }),
             Err(fault) => fault,
         },
         Err(error) => match explain(&error) {
@@ -78,7 +93,8 @@ pub(crate) fn check(
         "the plugin could not check its configuration, so it is not taken: {}",
         excerpt(&fault)
     );
-    Ok(ConfigurationReport::refused(String::new(), message))
+    let refused = ConfigurationReport::refused(String::new(), message);
+    Ok(ConfigurationReport { named, ..refused })
 }
 
 /// Reads a plugin's report; one that breaks the contract is a fault.
@@ -112,6 +128,7 @@ fn read(said: contract::Report) -> Result<ConfigurationReport, String> {
                 at_least,
             })
             .collect(),
+        named: Vec::new(),
     })
 }
 

@@ -1,6 +1,6 @@
 //! Why a request has no answer: what can keep it from being decided, in the words of no protocol.
 
-use bursar_host::{CallFailure, NotReady, Report, SchemaError};
+use bursar_host::{CallFailure, ConfigurationFinding, NotReady, Report, SchemaError};
 use bursar_ledger::{Digest, KeyId, PluginName};
 use bursar_storage::{Failure, StorageError};
 
@@ -42,6 +42,12 @@ pub enum NoAnswer {
     /// The arguments do not fit the action's schema.
     #[error("{}", .0.message)]
     Arguments(SchemaError),
+    /// A configuration is not taken.
+    #[error("the configuration is not taken: {}; `findings` has all that was found", .0[0])]
+    ConfigurationRefused(Vec<ConfigurationFinding>),
+    /// A plugin's check of its configuration could not be run to its end.
+    #[error("the plugin could not be asked about its configuration ({0}); ask again")]
+    CheckFailed(CallFailure),
     /// A component cannot run here.
     #[error("the component cannot run here; see the findings")]
     Refused(Report),

@@ -3,9 +3,10 @@
 //! Each act is decided and applied, and each call run and committed, as a server does it. Only who
 //! comes first is decided by whoever uses it, so no call ever runs twice.
 //!
-//! [`simulation`] plays games on it, [`rerun`] runs calls of a journal again, and the test kit of
+//! [`configuration`] holds what an operator sets against a plugin and an economy, [`simulation`] plays games on it, [`rerun`] runs calls of a journal again, and the test kit of
 //! plugin authors stands on it.
 
+pub mod configuration;
 pub mod rerun;
 pub mod simulation;
 

@@ -163,9 +163,11 @@ fn substituted(
             .check_arguments(&request.action, &request.arguments)
             .map_err(|error| NoSubstitute::Arguments(error.to_string()))?;
     }
-    manifest
-        .check_configuration(&present.config)
-        .map_err(|error| NoSubstitute::Configuration(error.to_string()))?;
+    let checked = substitute.check_configuration(&request.plugin, &present.config);
+    let checked = checked.map_err(|error| NoSubstitute::Configuration(error.to_string()))?;
+    if let Some(finding) = checked.findings.first() {
+        return Err(NoSubstitute::Configuration(finding.to_string()));
+    }
     let choice = substitute.component_choice(&request.plugin, present.component);
     let choice = choice.map_err(|error| NoSubstitute::NotInstalled(error.to_string()))?;
     let grants = if choice.requested.narrows(&present.requested) {

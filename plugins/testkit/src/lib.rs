@@ -40,11 +40,12 @@ use bursar_ledger::{
     CallRequest, Digest, GrantChoice, IssueRequest, Limit, Patch, PluginName, PluginPatch, Posting,
     Postings, Seed, SpendLimit, Timestamp, TransferId, TransferRequest, Verdict,
 };
-use bursar_workbench::Workbench;
+use bursar_workbench::{Workbench, configuration};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-pub use bursar_ledger::Grants;
+pub use bursar_host::{ConfigurationFinding, ConfigurationReport};
+pub use bursar_ledger::{Grants, Need};
 pub use called::Called;
 
 /// When an economy begins: 2026-01-01 at midnight, UTC.
@@ -191,6 +192,40 @@ impl Economy {
         );
     }
 
+    /// What is found in a configuration, before it is taken: by the schema, by the plugin's own check, and
+    /// because this economy does not have an account or an asset that it names; and what the plugin needs.
+    #[track_caller]
+    pub fn check(&self, component: &[u8], config: &Value) -> ConfigurationReport {
+        let plugin = load(component);
+        let name = plugin.manifest().id.as_name();
+        self.checked(&plugin, &name, config)
+    }
+
+    #[track_caller]
+    fn checked(
+        &self,
+        plugin: &LoadedPlugin,
+        name: &PluginName,
+        config: &Value,
+    ) -> ConfigurationReport {
+        let checked = configuration::check(plugin, self.bench.books(), name, config);
+        checked.unwrap_or_else(|failure| panic!("its check was not brought to an end: {failure}"))
+    }
+
+    /// What a plugin needs with its configuration. Panics if the configuration is not taken, and says why.
+    #[track_caller]
+    fn taken(&self, plugin: &LoadedPlugin, name: &PluginName, config: &Value) -> Vec<Need> {
+        let report = self.checked(plugin, name, config);
+        let findings: Vec<_> = report.findings.iter().map(ToString::to_string).collect();
+        assert!(
+            findings.is_empty(),
+            "it does not take its configuration: {}",
+            findings.join("; ")
+        );
+        report.needs
+    }
+
+    #[track_caller]
     fn install_with(
         &mut self,
         component: &[u8],
@@ -198,17 +233,10 @@ impl Economy {
         config: Value,
         grants: GrantChoice,
     ) {
-        let digest = Digest::of(component);
-        // One after the other: a host turns away whom it finds too many before its compiler.
-        let turn = LOADING.lock().unwrap_or_else(PoisonError::into_inner);
-        let plugin = HOST.load(digest, component);
-        drop(turn);
-        let plugin = plugin.unwrap_or_else(|report| panic!("it is not let in: {report}"));
+        let plugin = load(component);
         let manifest = plugin.manifest();
-        if let Err(error) = manifest.check_configuration(&config) {
-            panic!("it does not take its configuration: {error}");
-        }
         let name = name.unwrap_or_else(|| manifest.id.as_name());
+        let needs = self.taken(&plugin, &name, &config);
         // Draws depend on the digest of the component that runs. Here they follow from the seed alone: a
         // test draws the same after each change of the plugin, and wherever it was built.
         let digest = Digest::of(manifest.id.as_str().as_bytes());
@@ -221,23 +249,36 @@ impl Economy {
                 grants: Some(grants),
                 config: Some(config),
                 enabled: Some(true),
+                needs,
                 ..PluginPatch::default()
             }),
         });
         self.plugins.insert(name, plugin);
     }
 
+    /// What a plugin said that it needs with its configuration: account, asset and the least that is to be
+    /// available.
+    pub fn needs(&self, plugin: &str) -> Vec<(String, String, u64)> {
+        let found = self.bench.books().plugin(&named(plugin));
+        let found = found.unwrap_or_else(|| panic!("{plugin} is not installed"));
+        let needs = found.installation.needs.iter();
+        let plain = |need: &Need| {
+            let (account, asset) = (need.account.to_string(), need.asset.to_string());
+            (account, asset, need.at_least.get())
+        };
+        needs.map(plain).collect()
+    }
+
     /// Gives a plugin another configuration, as an operator does while it is in use.
     pub fn configure(&mut self, plugin: &str, config: Value) {
         let plugin: PluginName = named(plugin);
         let loaded = self.plugin(&plugin);
-        if let Err(error) = loaded.manifest().check_configuration(&config) {
-            panic!("it does not take its configuration: {error}");
-        }
+        let needs = self.taken(&loaded, &plugin, &config);
         self.set(&Act::SetPlugin {
             plugin,
             patch: Box::new(PluginPatch {
                 config: Some(config),
+                needs,
                 ..PluginPatch::default()
             }),
         });
@@ -389,6 +430,14 @@ impl Economy {
             no => panic!("{no:?}"),
         }
     }
+}
+
+#[track_caller]
+fn load(component: &[u8]) -> Arc<LoadedPlugin> {
+    // One after the other: a host turns away whom it finds too many before its compiler.
+    let _turn = LOADING.lock().unwrap_or_else(PoisonError::into_inner);
+    let plugin = HOST.load(Digest::of(component), component);
+    plugin.unwrap_or_else(|report| panic!("it is not let in: {report}"))
 }
 
 fn split(action: &str) -> (PluginName, &str) {

@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use bursar_host::{CONFIGURATION_CHECKS_MAX, LoadedPlugin, SchemaError};
+use bursar_host::{CONFIGURATION_CHECKS_MAX, LoadedPlugin};
+use bursar_ledger::{EconomyId, Need, PluginName};
+use bursar_workbench::configuration;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
@@ -41,14 +43,26 @@ impl Checks {
 }
 
 impl Bursar {
-    /// Holds a configuration against a plugin's schema.
+    /// Holds a configuration against a plugin and against the economy; gives what the plugin needs with it.
     pub async fn check_configuration(
         &self,
+        economy: &EconomyId,
+        name: &PluginName,
         plugin: Arc<LoadedPlugin>,
         config: Value,
-    ) -> Result<Result<(), SchemaError>, NoAnswer> {
-        self.beside(move || plugin.manifest().check_configuration(&config))
-            .await
+    ) -> Result<Vec<Need>, NoAnswer> {
+        let (state, economy, name) = (self.state(), economy.clone(), name.clone());
+        let checked = self.beside(move || {
+            let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
+            let checked = configuration::check(&plugin, books, &name, &config);
+            checked.map_err(NoAnswer::CheckFailed)
+        });
+        let checked = checked.await??;
+        if checked.findings.is_empty() {
+            Ok(checked.needs)
+        } else {
+            Err(NoAnswer::ConfigurationRefused(checked.findings))
+        }
     }
 
     /// Does work whose size plugins decide, beside the threads that serve requests.

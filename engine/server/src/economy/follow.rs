@@ -43,12 +43,8 @@ impl Bursar {
     ) -> Result<(), NoAnswer> {
         let present = &found.installation;
         let config = (*present.config).clone();
-        let checked = self.check_configuration(Arc::clone(loaded), config).await?;
-        if checked.is_err() {
-            let why = "its configuration does not fit the newer version, which waits";
-            tracing::warn!(%economy, plugin = %name, why);
-            return Ok(());
-        }
+        let checked = self.check_configuration(economy, name, Arc::clone(loaded), config);
+        let needs = checked.await?;
         let Ok(choice) = loaded.component_choice(name, digest) else {
             let why = "its name makes accounts of the newer version too long, which waits";
             tracing::warn!(%economy, plugin = %name, why);
@@ -58,6 +54,7 @@ impl Bursar {
             component: Some(choice),
             follows: Some(present.component),
             as_of: Some(found.version),
+            needs,
             ..PluginPatch::default()
         };
         let act = Act::SetPlugin {

@@ -38,6 +38,7 @@ pub enum Code {
     RateLimited,
     IdempotencyKeyReused,
     ComponentRefused,
+    ConfigurationRefused,
     Declined,
     PluginFault,
     BackupExists,
@@ -64,7 +65,7 @@ pub(super) struct Terms {
 
 impl Code {
     /// All codes of the server's own, in the order of the variants.
-    const ALL: [Self; 40] = [
+    const ALL: [Self; 41] = [
         Self::Malformed,
         Self::IdempotencyKeyMissing,
         Self::IdempotencyKeyMalformed,
@@ -91,6 +92,7 @@ impl Code {
         Self::RateLimited,
         Self::IdempotencyKeyReused,
         Self::ComponentRefused,
+        Self::ConfigurationRefused,
         Self::Declined,
         Self::PluginFault,
         Self::BackupExists,
@@ -270,6 +272,12 @@ impl Code {
                 Never,
                 "The component may not run here; `findings` say why, with hints.",
             ),
+            Self::ConfigurationRefused => (
+                "configuration_refused",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                Never,
+                "The configuration is not taken; `findings` name each place in it, and what is wrong.",
+            ),
             Self::Declined => (
                 "declined",
                 StatusCode::UNPROCESSABLE_ENTITY,
@@ -348,7 +356,7 @@ impl Code {
                 "call_failed",
                 StatusCode::SERVICE_UNAVAILABLE,
                 SameKey,
-                "The call could not be brought to an end; nothing has moved.",
+                "The plugin could not be brought to an end; nothing has moved.",
             ),
             Self::Internal => (
                 "internal",

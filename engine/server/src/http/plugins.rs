@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use bursar_host::LoadedPlugin;
 use bursar_ledger::{
-    AccountId, Act, Digest, EconomyId, GrantChoice, Grants, Plugin, PluginName, PluginPatch,
+    AccountId, Act, Books, Digest, EconomyId, GrantChoice, Grants, Plugin, PluginName, PluginPatch,
     ROLE_BYTES_MAX, ROLES_MAX, SCHEDULE_SECONDS_MAX, Scope, SpendLimit, Times,
 };
 use schemars::JsonSchema;
@@ -214,9 +214,11 @@ async fn prepare(
     let config = patch.config.as_ref().or(present);
     let config = config.cloned().unwrap_or_else(empty);
     patch.checked_against = Some(digest);
-    let checked = api.bursar.check_configuration(loaded, config).await?;
-    checked
-        .map_err(|error| Problem::malformed(&format!("/config{}", error.pointer), error.message))?;
+    if patch.component.is_some() && patch.config.is_none() {
+        patch.as_of = installed.map(|installed| installed.version);
+    }
+    let checked = (api.bursar).check_configuration(economy, plugin, loaded, config);
+    patch.needs = checked.await?;
     Ok(patch)
 }
 
@@ -374,10 +376,16 @@ impl Described {
 
     /// An installed plugin with its manifest: enough to build slash commands from. One that does not
     /// load says why instead, and hides no other.
-    fn view(&self, name: &PluginName, plugin: &Plugin) -> Value {
+    fn view(
+        &self,
+        economy: &EconomyId,
+        books: &Books,
+        name: &PluginName,
+        plugin: &Plugin,
+    ) -> Value {
         let problem = self.loaded.as_ref().err();
         wire::to_json(DescribedView {
-            plugin: wire::plugin(name, plugin),
+            plugin: wire::plugin(economy, books, name, plugin),
             manifest: self.loaded.as_ref().ok().map(|loaded| loaded.manifest()),
             problem: problem.map(|no_answer| Problem::from(no_answer).body()),
             conflicts: self.conflicts.into(),
@@ -407,12 +415,10 @@ pub(super) async fn read(
     let found = books
         .plugin(&id)
         .ok_or_else(|| NoAnswer::NoPlugin(id.clone()))?;
-    let (described, plugin) = (
-        Described::of(&api, &economy, &id, found).await,
-        found.clone(),
-    );
+    let described = Described::of(&api, &economy, &id, found).await;
+    let (books, plugin) = (books.clone(), found.clone());
     // Manifests are as large as plugins make them.
-    let written = move || described.view(&id, &plugin).to_string();
+    let written = move || described.view(&economy, &books, &id, &plugin).to_string();
     Ok(json_response(api.bursar.beside(written).await?))
 }
 
@@ -431,10 +437,11 @@ pub(super) async fn list(
         let described = Described::of(&api, &economy, id, plugin).await;
         all.push((id.clone(), plugin.clone(), described));
     }
+    let books = books.clone();
     let written = move || {
         let views = all
             .iter()
-            .map(|(id, plugin, described)| described.view(id, plugin));
+            .map(|(id, plugin, described)| described.view(&economy, &books, id, plugin));
         let plugins = views.collect();
         wire::to_json(PluginList { plugins }).to_string()
     };

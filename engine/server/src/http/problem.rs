@@ -209,8 +209,13 @@ impl From<&NoAnswer> for Problem {
             | NoAnswer::Unreadable(_)
             | NoAnswer::NoCompiler => Self::new(Code::Unavailable, detail),
             NoAnswer::Conflict => Self::new(Code::Conflict, detail),
-            NoAnswer::CallFailed(_) | NoAnswer::NotLoaded | NoAnswer::NotRun => {
-                Self::new(Code::CallFailed, detail)
+            NoAnswer::CallFailed(_)
+            | NoAnswer::CheckFailed(_)
+            | NoAnswer::NotLoaded
+            | NoAnswer::NotRun => Self::new(Code::CallFailed, detail),
+            NoAnswer::ConfigurationRefused(findings) => {
+                let findings = serde_json::to_value(findings).unwrap_or_default();
+                Self::new(Code::ConfigurationRefused, detail).with("findings", findings)
             }
             NoAnswer::KeyReused { field } => {
                 Self::new(Code::IdempotencyKeyReused, detail).with("field", field.as_str())

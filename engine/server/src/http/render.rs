@@ -252,9 +252,12 @@ fn changed(recorded: &Recorded<'_>, changed: bool) -> Value {
             .map(|found| put(wire::account(account, found), changed)),
         Act::SetPlugin { plugin, .. }
         | Act::RollBackPlugin { plugin }
-        | Act::SwitchOffPlugin { plugin, .. } => books
-            .plugin(plugin)
-            .map(|found| put(wire::plugin(plugin, found), changed)),
+        | Act::SwitchOffPlugin { plugin, .. } => books.plugin(plugin).map(|found| {
+            put(
+                wire::plugin(recorded.economy, books, plugin, found),
+                changed,
+            )
+        }),
         Act::SetKey { key, .. } => books
             .key(key)
             .map(|found| put(wire::key(key, found), changed)),

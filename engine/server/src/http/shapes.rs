@@ -217,6 +217,21 @@ impl JsonSchema for Postings {
     }
 }
 
+shape!(ConfigurationFinding, |_generator| json_schema!({
+    "description": "Something in a configuration that is wrong.",
+    "type": "object",
+    "properties": {
+        "pointer": {
+            "description": "The place, as a JSON pointer into the configuration (RFC 6901); empty for \
+                            all of it.",
+            "type": "string",
+        },
+        "message": { "description": "What is wrong, for the operator.", "type": "string" },
+    },
+    "required": ["pointer", "message"],
+    "additionalProperties": false,
+}));
+
 shape!(ProblemMembers, |generator| {
     let mut members = problem_members(generator);
     let properties = members.ensure_object().get_mut("properties");
@@ -305,7 +320,13 @@ fn problem_members(generator: &mut SchemaGenerator) -> Schema {
                 "required": ["code", "message"],
             },
             "fault": { "description": "How the plugin misbehaved.", "type": "string" },
-            "findings": { "type": "array", "items": generator.subschema_for::<Finding>() },
+            "findings": {
+                "type": "array",
+                "items": { "anyOf": [
+                    generator.subschema_for::<Finding>(),
+                    generator.subschema_for::<ConfigurationFinding>(),
+                ]},
+            },
             "position": generator.subschema_for::<Position>(),
             "head": generator.subschema_for::<Position>(),
         },

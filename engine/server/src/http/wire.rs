@@ -4,6 +4,7 @@
 
 mod holds;
 mod keys;
+mod needs;
 mod plugins;
 mod quotas;
 mod seeds;

@@ -61,6 +61,7 @@ fn set_route() -> Route {
                 "component_not_found",
                 "component_missing",
                 "component_refused",
+                "configuration_refused",
                 "economy_closed",
                 "grant_too_wide",
                 "quota_reached",
@@ -71,6 +72,7 @@ fn set_route() -> Route {
             StatusCode::CONFLICT,
             &["plugin_changed", "name_taken", "name_is_fixed"],
         )
+        .no(StatusCode::SERVICE_UNAVAILABLE, &["call_failed"])
         .writes()
 }
 

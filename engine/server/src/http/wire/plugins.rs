@@ -4,13 +4,14 @@ use bursar_host::Manifest;
 use std::collections::BTreeMap;
 
 use bursar_ledger::{
-    Component, Digest, Grants, Installation, Missed, Permissions, Plugin, PluginId, PluginName,
-    Timestamp,
+    Books, Component, Digest, EconomyId, Grants, Installation, Missed, Permissions, Plugin,
+    PluginId, PluginName, Timestamp,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::needs::{NeedView, needs};
 use super::switched_off::{SwitchedOffView, switched_off};
 use crate::economy::ConflictCount;
 use crate::http::{problem, shapes};
@@ -55,9 +56,18 @@ pub(in crate::http) struct PluginView<'a> {
     switched_off: Option<SwitchedOffView<'a>>,
     /// Bytes of its own keys and values together.
     state_bytes: usize,
+    /// Balances that it needs with its configuration, as it said when that was set, and what is there now.
+    /// Where one is not met, calls will decline.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    needs: Vec<NeedView<'a>>,
 }
 
-pub(in crate::http) fn plugin<'a>(name: &'a PluginName, plugin: &'a Plugin) -> PluginView<'a> {
+pub(in crate::http) fn plugin<'a>(
+    economy: &EconomyId,
+    books: &Books,
+    name: &'a PluginName,
+    plugin: &'a Plugin,
+) -> PluginView<'a> {
     let installation = &plugin.installation;
     PluginView {
         name,
@@ -73,6 +83,7 @@ pub(in crate::http) fn plugin<'a>(name: &'a PluginName, plugin: &'a Plugin) -> P
         broken_draws: plugin.broken_draws,
         switched_off: switched_off(plugin),
         state_bytes: plugin.state_bytes,
+        needs: needs(economy, books, installation),
     }
 }
 
