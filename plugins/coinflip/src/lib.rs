@@ -15,6 +15,7 @@ bursar_plugin::plugin! {
     license: "Apache-2.0 OR MIT",
     accounts: [],
     config: Config,
+    check: Config::check_configuration,
     actions: {
         flip: "Bets a stake on heads or tails: a win, one in two, pays the stake twice."
             => fn(Flip) -> Flipped,

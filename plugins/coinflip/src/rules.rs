@@ -56,10 +56,30 @@ impl Side {
 }
 
 impl Config {
+    fn stakes(&self) -> Stakes {
+        Stakes {
+            min: self.min_stake,
+            max: self.max_stake,
+        }
+    }
+
+    /// Reports limits that leave no bet, and the bankroll that the largest one takes.
+    pub(crate) fn check_configuration(&self, report: &mut ConfigReport) {
+        let stakes = self.stakes();
+        stakes.report("/max_stake", report);
+        if stakes.smallest().checked_mul(2).is_err() {
+            report.finding(
+                "/min_stake",
+                "no house could pay even the smallest stake twice",
+            );
+        }
+        // The stake itself is in the bankroll before the coin is thrown.
+        report.need(&report.own_account(), &self.asset, stakes.to_cover());
+    }
+
     /// What a win pays, if the stake is within the limits.
     pub(crate) fn payout(&self, stake: Amount) -> Result<Amount, Decline> {
-        let (min, max) = (self.min_stake, self.max_stake);
-        Stakes { min, max }.check(stake, &self.asset)?;
+        self.stakes().check(stake, &self.asset)?;
         let too_large = |_| Decline::new("stake_too_large", "No house could pay that twice.");
         stake.checked_mul(2).map_err(too_large)
     }
@@ -127,6 +147,40 @@ mod tests {
             payout(4).expect_err("no stake fits").code(),
             "misconfigured"
         );
+    }
+
+    fn report(config: &str) -> ConfigReport {
+        let config: Config = serde_json::from_str(config).expect("a configuration");
+        let mut report = ConfigReport::new("flip");
+        config.check_configuration(&mut report);
+        report
+    }
+
+    #[test]
+    fn limits_that_leave_no_bet_are_found() {
+        let pointers = |config: &str| {
+            let findings = report(config).findings.into_iter();
+            findings.map(|finding| finding.pointer).collect::<Vec<_>>()
+        };
+        let crossed = r#"{"asset": "coin", "min_stake": 5, "max_stake": 4}"#;
+        assert_eq!(pointers(crossed), ["/max_stake"]);
+        let beyond = r#"{"asset": "coin", "min_stake": 4503599627370496}"#;
+        assert_eq!(pointers(beyond), ["/min_stake"]);
+        let last = r#"{"asset": "coin", "min_stake": 4503599627370495}"#;
+        assert_eq!(pointers(last), [""; 0]);
+    }
+
+    #[test]
+    fn the_bankroll_is_to_cover_the_largest_stake() {
+        for (config, at_least) in [
+            (r#"{"asset": "gem", "min_stake": 5, "max_stake": 50}"#, 50),
+            (r#"{"asset": "gem", "min_stake": 5}"#, 5),
+            (r#"{"asset": "gem"}"#, 1),
+        ] {
+            let [need] = <[_; 1]>::try_from(report(config).needs).expect("one need");
+            let said = (&*need.account, &*need.asset, need.at_least);
+            assert_eq!(said, ("plugin:flip", "gem", at_least));
+        }
     }
 
     /// Both sides once: what comes back is what is stated.
