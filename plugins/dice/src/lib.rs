@@ -14,6 +14,7 @@ bursar_plugin::plugin! {
     license: "Apache-2.0 OR MIT",
     accounts: [],
     config: Config,
+    check: Config::check_configuration,
     actions: {
         roll: "Bets a stake that the number drawn is below `under`." => fn(Roll) -> Rolled,
     },

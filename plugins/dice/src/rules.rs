@@ -10,6 +10,10 @@ pub(crate) const FACES: u32 = 100;
 /// The edge that a house may keep, in thousandths.
 const EDGE_MAX: u16 = 200;
 
+/// The numbers to stay below.
+const UNDER_MIN: u32 = 2;
+const UNDER_MAX: u32 = 98;
+
 /// What the operator sets.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -45,7 +49,7 @@ impl TryFrom<u32> for Under {
     type Error = &'static str;
 
     fn try_from(under: u32) -> Result<Self, Self::Error> {
-        if (2..=98).contains(&under) {
+        if (UNDER_MIN..=UNDER_MAX).contains(&under) {
             Ok(Self(under))
         } else {
             Err("`under` is 2 to 98")
@@ -76,6 +80,35 @@ pub(crate) struct Rolled {
 }
 
 impl Config {
+    /// Reports limits that leave no bet, and the bankroll that the largest one takes at the longest odds.
+    pub(crate) fn check_configuration(&self, report: &mut ConfigReport) {
+        if self.edge_permille > EDGE_MAX {
+            let message = format!("the edge is at most {EDGE_MAX} thousandths");
+            report.finding("/edge_permille", message);
+            return;
+        }
+        self.stakes.report("/stakes/max", report);
+        if self.pays(self.stakes.smallest(), UNDER_MAX).is_none() {
+            report.finding(
+                "/stakes/min",
+                "no house could pay a win of even the smallest stake",
+            );
+        }
+        // The stake itself is in the bankroll before the die is cast. What no house could pay is no bet.
+        let stake = self.stakes.to_cover();
+        let most = self.pays(stake, UNDER_MIN).map_or(0, Amount::get);
+        if let Some(bank) = Amount::new(most.saturating_sub(stake.get())) {
+            report.need(&report.own_account(), &self.asset, bank);
+        }
+    }
+
+    /// A stake's worth at a chance of so many in a hundred, less the edge and rounded down.
+    fn pays(&self, stake: Amount, under: u32) -> Option<Amount> {
+        let kept = u128::from(1000 - self.edge_permille) * u128::from(FACES);
+        let payout = u128::from(stake.get()) * kept / (1000 * u128::from(under));
+        u64::try_from(payout).ok().and_then(Amount::new)
+    }
+
     /// What a win pays: as much as leaves the house its edge on average, rounded down.
     pub(crate) fn payout(&self, stake: Amount, under: Under) -> Result<Amount, Decline> {
         if self.edge_permille > EDGE_MAX {
@@ -83,11 +116,8 @@ impl Config {
             return Err(Decline::new("misconfigured", message));
         }
         self.stakes.check(stake, &self.asset)?;
-        let kept = u128::from(1000 - self.edge_permille) * u128::from(FACES);
-        let payout = u128::from(stake.get()) * kept / (1000 * u128::from(under.get()));
-        let payout = u64::try_from(payout).ok().and_then(Amount::new);
-        let payout = payout
-            .ok_or_else(|| Decline::new("stake_too_large", "No house could pay a win of that."))?;
+        let too_large = || Decline::new("stake_too_large", "No house could pay a win of that.");
+        let payout = self.pays(stake, under.get()).ok_or_else(too_large)?;
         if payout <= stake {
             let message = "A win would pay no more than the stake: stake more, or bet lower.";
             return Err(Decline::new("pays_nothing", message));
@@ -163,6 +193,39 @@ mod tests {
             payout(&config(""), (1 << 53) - 1, 50),
             Err("stake_too_large")
         );
+    }
+
+    fn report(more: &str) -> ConfigReport {
+        let mut report = ConfigReport::new("bones");
+        config(more).check_configuration(&mut report);
+        report
+    }
+
+    #[test]
+    fn limits_that_leave_no_bet_are_found() {
+        let pointers = |more: &str| {
+            let findings = report(more).findings.into_iter();
+            findings.map(|finding| finding.pointer).collect::<Vec<_>>()
+        };
+        let crossed = ", \"stakes\": {\"min\": 5, \"max\": 4}";
+        assert_eq!(pointers(crossed), ["/stakes/max"]);
+        assert_eq!(pointers(", \"edge_permille\": 201"), ["/edge_permille"]);
+        let unpaid = ", \"stakes\": {\"min\": 9007199254740991}";
+        assert_eq!(pointers(unpaid), ["/stakes/min"]);
+        assert_eq!(pointers(", \"stakes\": {\"min\": 5}"), [""; 0]);
+    }
+
+    #[test]
+    fn the_bankroll_is_to_cover_the_largest_stake_at_the_longest_odds() {
+        for (more, at_least) in [
+            (", \"stakes\": {\"max\": 1000}", 48_500),
+            (", \"stakes\": {\"min\": 10}", 485),
+            ("", 48),
+        ] {
+            let [need] = <[_; 1]>::try_from(report(more).needs).expect("one need");
+            let said = (&*need.account, &*need.asset, need.at_least);
+            assert_eq!(said, ("plugin:bones", "coin", at_least));
+        }
     }
 
     /// Every face once: what comes back is what is stated.
