@@ -24,6 +24,7 @@ bursar_plugin::plugin! {
     accounts: [],
     permissions: { state_bytes: 16_777_216 },
     config: Config,
+    check: Config::check_configuration,
     actions: {
         deal: "Stakes an amount on two cards against the dealer's one." => fn(Deal) -> Round,
         hit: "Takes another card." => fn(NoArguments) -> Round,

@@ -1,7 +1,7 @@
 //! The rules of the game: plain functions, without the host.
 
-use bursar_plugin::Stakes;
 use bursar_plugin::prelude::*;
+use bursar_plugin::{AmountError, Stakes};
 
 use crate::cards::{Card, Hand};
 use crate::strategy::Advice;
@@ -109,16 +109,34 @@ pub(crate) fn dealer_draws(player: &Hand, dealer: &Hand) -> bool {
 }
 
 impl Config {
+    /// Reports limits that leave no bet, and the bank that the largest one takes.
+    pub(crate) fn check_configuration(&self, report: &mut ConfigReport) {
+        self.stakes.report("/stakes/max", report);
+        if self.stakes.smallest().checked_mul(4).is_err() {
+            let message = "no house could pay even the smallest stake twice, doubled";
+            report.finding("/stakes/min", message);
+        }
+        // What no house could pay is no bet.
+        if let Ok(bank) = needed_for(self.stakes.to_cover()) {
+            report.need(&report.own_account(), &self.asset, bank);
+        }
+    }
+
     /// What the bank has to have for a stake, if that is within the limits: what a natural pays.
     pub(crate) fn needed(&self, stake: Amount) -> Result<Amount, Decline> {
         self.stakes.check(stake, &self.asset)?;
         let too_large =
             |_| Decline::new("stake_too_large", "No house could pay that twice, doubled.");
         stake.checked_mul(4).map_err(too_large)?;
-        match bonus(stake) {
-            Some(bonus) => Ok(stake.checked_add(bonus)?),
-            None => Ok(stake),
-        }
+        Ok(needed_for(stake)?)
+    }
+}
+
+/// What a natural pays for a stake.
+fn needed_for(stake: Amount) -> Result<Amount, AmountError> {
+    match bonus(stake) {
+        Some(bonus) => stake.checked_add(bonus),
+        None => Ok(stake),
     }
 }
 
@@ -249,6 +267,34 @@ pub(crate) mod tests {
         assert_eq!((bonus(amount(1)), bonus(amount(2))), (None, Amount::new(1)));
         let config: Config = serde_json::from_str(r#"{"asset": "coin"}"#).expect("one");
         assert_eq!(config.needed(amount(1)), Ok(amount(1)));
+    }
+
+    fn report(stakes: &str) -> ConfigReport {
+        let text = format!("{{\"asset\": \"coin\", \"stakes\": {stakes}}}");
+        let config: Config = serde_json::from_str(&text).expect("a configuration");
+        let mut report = ConfigReport::new("cards");
+        config.check_configuration(&mut report);
+        report
+    }
+
+    #[test]
+    fn limits_that_leave_no_bet_are_found() {
+        let pointers = |stakes: &str| {
+            let findings = report(stakes).findings.into_iter();
+            findings.map(|finding| finding.pointer).collect::<Vec<_>>()
+        };
+        assert_eq!(pointers(r#"{"min": 5, "max": 4}"#), ["/stakes/max"]);
+        assert_eq!(pointers(r#"{"min": 2251799813685248}"#), ["/stakes/min"]);
+        assert_eq!(pointers(r#"{"min": 2251799813685247}"#), [""; 0]);
+    }
+
+    #[test]
+    fn the_bank_is_to_cover_a_natural_of_the_largest_stake() {
+        for (stakes, at_least) in [(r#"{"max": 100}"#, 150), (r#"{"min": 5}"#, 7), ("{}", 1)] {
+            let [need] = <[_; 1]>::try_from(report(stakes).needs).expect("one need");
+            let said = (&*need.account, &*need.asset, need.at_least);
+            assert_eq!(said, ("plugin:cards", "coin", at_least));
+        }
     }
 
     #[test]
