@@ -14,6 +14,7 @@ bursar_plugin::plugin! {
     license: "Apache-2.0 OR MIT",
     accounts: [],
     config: Config,
+    check: Config::check_configuration,
     actions: {
         spin: "Bets a stake on three reels." => fn(Spin) -> Spun,
         table: "Says what pays, and what a spin returns on average." => fn(NoArguments) -> Table,

@@ -2,7 +2,7 @@
 
 use bursar_plugin::prelude::*;
 use bursar_plugin::serde_json::{Value, json};
-use bursar_plugin::{Odds, Stake, Stakes};
+use bursar_plugin::{AmountError, Odds, Stake, Stakes};
 
 /// Symbols on a reel.
 const SYMBOLS_MAX: usize = 32;
@@ -101,6 +101,41 @@ fn misconfigured(message: String) -> Decline {
 }
 
 impl Config {
+    /// Reports what makes no reel and no bet, and the bankroll that the largest win takes.
+    pub(crate) fn check_configuration(&self, report: &mut ConfigReport) {
+        if let Err(no_reel) = self.reel() {
+            report.finding("/symbols", no_reel.message());
+        }
+        for (index, symbol) in self.symbols.iter().enumerate() {
+            let before = &self.symbols[..index];
+            if before.iter().any(|other| other.name == symbol.name) {
+                let message = "another symbol has this name, and nobody could tell them apart";
+                report.finding(format!("/symbols/{index}/name"), message);
+            }
+            for (member, times) in [("three", symbol.three), ("two", symbol.two)] {
+                if times > PAYS_MAX {
+                    let message = format!("nothing pays more than {PAYS_MAX} times the stake");
+                    report.finding(format!("/symbols/{index}/{member}"), message);
+                }
+            }
+        }
+        let times = self.most_times();
+        if times == 0 {
+            report.finding("/symbols", "something has to pay");
+        }
+        self.stakes.report("/stakes/max", report);
+        if (1..=PAYS_MAX).contains(&times) && self.jackpot(self.stakes.smallest()).is_err() {
+            let message = "no house could pay the jackpot of even the smallest stake";
+            report.finding("/stakes/min", message);
+        }
+        // The stake itself is in the bankroll before the reels turn. What no house could pay is no bet.
+        let stake = self.stakes.to_cover();
+        let most = self.jackpot(stake).map_or(0, Amount::get);
+        if let Some(bank) = Amount::new(most.saturating_sub(stake.get())) {
+            report.need(&report.own_account(), &self.asset, bank);
+        }
+    }
+
     /// The reel that the weights make.
     pub(crate) fn reel(&self) -> Result<Reel, Decline> {
         if !(2..=SYMBOLS_MAX).contains(&self.symbols.len()) {
@@ -136,7 +171,12 @@ impl Config {
         }
         let too_large =
             |_| Decline::new("stake_too_large", "No house could pay the jackpot of that.");
-        stake.checked_mul(times).map_err(too_large)
+        self.jackpot(stake).map_err(too_large)
+    }
+
+    /// The most that a stake can win.
+    fn jackpot(&self, stake: Amount) -> Result<Amount, AmountError> {
+        stake.checked_mul(self.most_times())
     }
 
     /// How many times the stake three stops pay.
@@ -258,6 +298,75 @@ mod tests {
             let places = (0..reel.turns()).filter(|place| reel.symbol(*place) == Stop(number));
             assert_eq!(places.count(), symbol.weight as usize);
         }
+    }
+
+    fn report(value: Value) -> ConfigReport {
+        let mut report = ConfigReport::new("bandit");
+        config(value).check_configuration(&mut report);
+        report
+    }
+
+    #[test]
+    fn what_makes_no_reel_and_no_bet_is_found() {
+        let pointers = |symbols: Value, stakes: Value| {
+            let value = json!({"asset": "coin", "symbols": symbols, "stakes": stakes});
+            let findings = report(value).findings.into_iter();
+            findings.map(|finding| finding.pointer).collect::<Vec<_>>()
+        };
+        let symbol = |name: &str, weight: u32, three: u64, two: u64| json!({"name": name, "weight": weight, "three": three, "two": two});
+        let good = || json!([symbol("a", 1, 5, 1), symbol("b", 1, 0, 0)]);
+        assert_eq!(pointers(good(), json!({})), [""; 0]);
+        let cases = [
+            (json!([symbol("a", 1, 5, 1)]), "/symbols"),
+            (
+                json!([symbol("a", 0, 5, 1), symbol("b", 1, 0, 0)]),
+                "/symbols",
+            ),
+            (
+                json!([symbol("a", 10_000, 5, 1), symbol("b", 1, 0, 0)]),
+                "/symbols",
+            ),
+            (
+                json!([symbol("a", 1, 0, 0), symbol("b", 1, 0, 0)]),
+                "/symbols",
+            ),
+            (
+                json!([symbol("a", 1, 5, 1), symbol("a", 1, 0, 0)]),
+                "/symbols/1/name",
+            ),
+            (
+                json!([symbol("a", 1, 100_001, 1), symbol("b", 1, 0, 0)]),
+                "/symbols/0/three",
+            ),
+            (
+                json!([symbol("a", 1, 1, 0), symbol("b", 1, 0, 100_001)]),
+                "/symbols/1/two",
+            ),
+        ];
+        for (symbols, pointer) in cases {
+            assert_eq!(pointers(symbols, json!({})), [pointer]);
+        }
+        let crossed = json!({"min": 5, "max": 4});
+        assert_eq!(pointers(good(), crossed), ["/stakes/max"]);
+        let unpaid = json!({"min": 1_u64 << 51});
+        assert_eq!(pointers(good(), unpaid), ["/stakes/min"]);
+    }
+
+    #[test]
+    fn the_bankroll_is_to_cover_the_jackpot_of_the_largest_stake() {
+        let needs = |stakes: Value| {
+            let mut value = example();
+            value["stakes"] = stakes;
+            let [need] = <[_; 1]>::try_from(report(value).needs).expect("one need");
+            assert_eq!((&*need.account, &*need.asset), ("plugin:bandit", "coin"));
+            need.at_least
+        };
+        assert_eq!(needs(json!({"max": 10})), 1_490);
+        assert_eq!(needs(json!({})), 149);
+        let evens = json!({"asset": "coin", "symbols": [
+            {"name": "a", "weight": 1, "three": 1}, {"name": "b", "weight": 1},
+        ]});
+        assert_eq!(report(evens).needs, [], "the stake pays that");
     }
 
     #[test]
