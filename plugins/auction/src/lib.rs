@@ -24,6 +24,7 @@ bursar_plugin::plugin! {
     accounts: [],
     permissions: { state_bytes: 16_777_216 },
     config: Config,
+    check: Config::check_configuration,
     actions: {
         open: "Puts something up for auction." => fn(Open) -> Opened,
         look: "Shows a lot, its terms and its highest bid." => fn(Of) -> Shown,

@@ -250,6 +250,15 @@ pub(crate) fn after(now_ms: u64, seconds: u64) -> u64 {
 }
 
 impl Config {
+    /// Reports an extension that is longer than any auction.
+    pub(crate) fn check_configuration(&self, report: &mut ConfigReport) {
+        if self.extension_s > LASTS_S_MAX {
+            let message =
+                format!("an auction lasts at most {LASTS_S_MAX} s, and so does its extension");
+            report.finding("/extension_s", message);
+        }
+    }
+
     /// When an auction ends that begins now.
     pub(crate) fn times(&self, open: &Open, now_ms: u64) -> Result<Times, Decline> {
         if !(1..=LASTS_S_MAX).contains(&open.lasts_s) {
@@ -446,6 +455,20 @@ mod tests {
     fn config() -> Config {
         let text = r#"{"asset": "coin", "increment": 5, "extension_s": 10}"#;
         serde_json::from_str(text).expect("a configuration")
+    }
+
+    #[test]
+    fn an_extension_that_is_longer_than_any_auction_is_found() {
+        let pointers = |extension_s: u64| {
+            let mut report = ConfigReport::new("auction");
+            let text = format!(r#"{{"asset": "coin", "extension_s": {extension_s}}}"#);
+            let config: Config = serde_json::from_str(&text).expect("a configuration");
+            config.check_configuration(&mut report);
+            let findings = report.findings.into_iter();
+            findings.map(|finding| finding.pointer).collect::<Vec<_>>()
+        };
+        assert_eq!(pointers(LASTS_S_MAX), [""; 0]);
+        assert_eq!(pointers(LASTS_S_MAX + 1), ["/extension_s"]);
     }
 
     fn open(asset: &str, lasts_s: u64) -> Open {
