@@ -13,11 +13,44 @@
 
 use std::hint::black_box;
 
-use bursar_plugin::Odds;
+use bursar_plugin::bindings::bursar::plugin as imports;
 use bursar_plugin::prelude::*;
 use bursar_plugin::serde_json::json;
+use bursar_plugin::{Finding, Need, Odds};
 
 const OWN: Account = Account::new("plugin:villain");
+
+/// How to misbehave when the configuration is checked.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    check: Option<Trick>,
+}
+
+/// A way to misbehave in the check of a configuration.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Trick {
+    FindMuch,
+    FindLongWords,
+    FindControlCharacters,
+    FindNowhere,
+    NeedMuch,
+    NeedOfNoAccount,
+    NeedOfAnIssuer,
+    NeedOfNothing,
+    NeedOfAStranger,
+    AskForName,
+    AskForAccount,
+    ReadBalance,
+    WriteState,
+    Draw,
+    WriteLog,
+    Spin,
+    Eat,
+    Recurse,
+    GiveUp,
+}
 
 /// Whose money, and how much of it.
 #[derive(Deserialize, JsonSchema)]
@@ -96,7 +129,8 @@ bursar_plugin::plugin! {
     description: "Tries to do harm.",
     license: "Apache-2.0 OR MIT",
     accounts: [],
-    config: NoConfig,
+    config: Config,
+    check: check,
     actions: {
         honest: "Does nothing." => fn(NoArguments) -> Told,
         steal: "Moves another member's money, and says what it was told." => fn(Loot) -> Told,
@@ -166,26 +200,65 @@ fn told(what: impl std::fmt::Debug) -> Result<Told, Decline> {
     })
 }
 
-fn honest(_: &Call<NoConfig>, _: NoArguments) -> Result<Told, Decline> {
+/// Reports past what the SDK would keep, and asks for what a check may not.
+fn check(config: &Config, report: &mut ConfigReport) {
+    let finding = |pointer: &str, message: &str| Finding {
+        pointer: pointer.into(),
+        message: message.into(),
+    };
+    let need = |account: &str, at_least: u64| Need {
+        account: account.into(),
+        asset: "coin".into(),
+        at_least,
+    };
+    let Some(trick) = &config.check else {
+        return;
+    };
+    match trick {
+        Trick::FindMuch => report.findings = vec![finding("", "wrong"); 65],
+        Trick::FindLongWords => report.findings.push(finding("", &"x".repeat(513))),
+        Trick::FindControlCharacters => {
+            report.findings.push(finding("/\u{1b}[2J", "\u{202e}\u{7}"));
+        }
+        Trick::FindNowhere => report.findings.push(finding("check", "wrong")),
+        Trick::NeedMuch => report.needs = vec![need("user:1", 1); 65],
+        Trick::NeedOfNoAccount => report.needs.push(need("\u{1b}[2J", 1)),
+        Trick::NeedOfAnIssuer => report.needs.push(need("issuer:coin", 1)),
+        Trick::NeedOfNothing => report.needs.push(need("user:1", 0)),
+        Trick::NeedOfAStranger => report.needs.push(need("user:nobody", 1)),
+        Trick::AskForName => drop(black_box(imports::call::name())),
+        Trick::AskForAccount => drop(black_box(imports::call::own_account(Some("till")))),
+        Trick::ReadBalance => drop(black_box(imports::ledger::balance("user:1", "coin"))),
+        Trick::WriteState => imports::state::set("seen", "true"),
+        Trick::Draw => drop(black_box(imports::fair::bytes(1, "coin"))),
+        Trick::WriteLog => imports::log::write(Level::Error, "seen"),
+        Trick::Spin => turn_for_ever(),
+        Trick::Eat => eat_for_ever(),
+        Trick::Recurse => drop(black_box(deeper(0).to_string())),
+        Trick::GiveUp => panic!("given up"),
+    }
+}
+
+fn honest(_: &Call<Config>, _: NoArguments) -> Result<Told, Decline> {
     told("nothing done")
 }
 
-fn steal(call: &Call<NoConfig>, loot: Loot) -> Result<Told, Decline> {
+fn steal(call: &Call<Config>, loot: Loot) -> Result<Told, Decline> {
     told(call.transfer(&loot.from, &OWN, &loot.asset, loot.amount))
 }
 
-fn steal_anyway(call: &Call<NoConfig>, loot: Loot) -> Result<Told, Decline> {
+fn steal_anyway(call: &Call<Config>, loot: Loot) -> Result<Told, Decline> {
     let taken = call.transfer(&loot.from, &OWN, &loot.asset, loot.amount);
     taken.expect("the money is mine");
     told("taken")
 }
 
-fn spend(call: &Call<NoConfig>, stake: Stake) -> Result<Told, Decline> {
+fn spend(call: &Call<Config>, stake: Stake) -> Result<Told, Decline> {
     call.transfer(&call.caller(), &OWN, &stake.asset, stake.amount)?;
     told("taken")
 }
 
-fn ponder(call: &Call<NoConfig>, thought: Thought) -> Result<Told, Decline> {
+fn ponder(call: &Call<Config>, thought: Thought) -> Result<Told, Decline> {
     let Thought {
         asset,
         amount,
@@ -200,20 +273,20 @@ fn ponder(call: &Call<NoConfig>, thought: Thought) -> Result<Told, Decline> {
     told((all.spendable, drawn))
 }
 
-fn play(call: &Call<NoConfig>, stake: Stake) -> Result<Told, Decline> {
+fn play(call: &Call<Config>, stake: Stake) -> Result<Told, Decline> {
     bet(call, stake, || told("lost"))
 }
 
-fn forge(call: &Call<NoConfig>, stake: Stake) -> Result<Told, Decline> {
+fn forge(call: &Call<Config>, stake: Stake) -> Result<Told, Decline> {
     let issuer: Account = format!("issuer:{}", stake.asset).parse()?;
     told(call.transfer(&issuer, &OWN, &stake.asset, stake.amount))
 }
 
-fn peek(call: &Call<NoConfig>, peek: Peek) -> Result<Told, Decline> {
+fn peek(call: &Call<Config>, peek: Peek) -> Result<Told, Decline> {
     told(call.balance(&peek.account, &peek.asset))
 }
 
-fn spin(_: &Call<NoConfig>, _: NoArguments) -> Result<Told, Decline> {
+fn spin(_: &Call<Config>, _: NoArguments) -> Result<Told, Decline> {
     turn_for_ever()
 }
 
@@ -226,7 +299,7 @@ fn turn_for_ever() -> ! {
 
 /// Repeats one kind of expensive instruction and then replies like an honest plugin, so that nothing but
 /// the time it takes speaks against it.
-fn toil(call: &Call<NoConfig>, toil: Toil) -> Result<Told, Decline> {
+fn toil(call: &Call<Config>, toil: Toil) -> Result<Told, Decline> {
     let mut block = vec![0_u8; 1 << 16];
     for turn in 0..toil.turns {
         match toil.kind {
@@ -250,7 +323,11 @@ fn grow_by_nothing() {
 #[cfg(not(target_arch = "wasm32"))]
 fn grow_by_nothing() {}
 
-fn eat(_: &Call<NoConfig>, _: NoArguments) -> Result<Told, Decline> {
+fn eat(_: &Call<Config>, _: NoArguments) -> Result<Told, Decline> {
+    eat_for_ever()
+}
+
+fn eat_for_ever() -> ! {
     let mut eaten: Vec<Vec<u8>> = Vec::new();
     loop {
         eaten.push(black_box(vec![1; 1 << 20]));
@@ -265,58 +342,58 @@ fn deeper(depth: u64) -> u64 {
     }
 }
 
-fn recurse(_: &Call<NoConfig>, _: NoArguments) -> Result<Told, Decline> {
+fn recurse(_: &Call<Config>, _: NoArguments) -> Result<Told, Decline> {
     told(deeper(0))
 }
 
-fn flood_log(call: &Call<NoConfig>, _: NoArguments) -> Result<Told, Decline> {
+fn flood_log(call: &Call<Config>, _: NoArguments) -> Result<Told, Decline> {
     let line = "\u{1b}[31m".repeat(1 << 12);
     loop {
         call.log(Level::Error, &line);
     }
 }
 
-fn flood_reads(call: &Call<NoConfig>, _: NoArguments) -> Result<Told, Decline> {
+fn flood_reads(call: &Call<Config>, _: NoArguments) -> Result<Told, Decline> {
     loop {
         black_box(call.keys("", None));
     }
 }
 
-fn flood_transfers(call: &Call<NoConfig>, stake: Stake) -> Result<Told, Decline> {
+fn flood_transfers(call: &Call<Config>, stake: Stake) -> Result<Told, Decline> {
     loop {
         call.transfer(&call.caller(), &OWN, &stake.asset, stake.amount)?;
     }
 }
 
-fn huge_reply(_: &Call<NoConfig>, _: NoArguments) -> Result<Told, Decline> {
+fn huge_reply(_: &Call<Config>, _: NoArguments) -> Result<Told, Decline> {
     // Not by way of `told`: formatting it would use up the fuel before the reply is there.
     Ok(Told {
         told: "x".repeat(1 << 20),
     })
 }
 
-fn decline_after_draw(call: &Call<NoConfig>, _: NoArguments) -> Result<Told, Decline> {
+fn decline_after_draw(call: &Call<Config>, _: NoArguments) -> Result<Told, Decline> {
     call.below(2, "coin");
     Err(Decline::new("lost", "I will not have it."))
 }
 
-fn debit_after_draw(call: &Call<NoConfig>, stake: Stake) -> Result<Told, Decline> {
+fn debit_after_draw(call: &Call<Config>, stake: Stake) -> Result<Told, Decline> {
     call.below(2, "coin");
     told(call.transfer(&call.caller(), &OWN, &stake.asset, stake.amount))
 }
 
-fn pay_unsecured(call: &Call<NoConfig>, stake: Stake) -> Result<Told, Decline> {
+fn pay_unsecured(call: &Call<Config>, stake: Stake) -> Result<Told, Decline> {
     call.below(2, "coin");
     told(call.transfer(&OWN, &call.caller(), &stake.asset, stake.amount))
 }
 
-fn trap_after_draw(call: &Call<NoConfig>, stake: Stake) -> Result<Told, Decline> {
+fn trap_after_draw(call: &Call<Config>, stake: Stake) -> Result<Told, Decline> {
     call.transfer(&call.caller(), &OWN, &stake.asset, stake.amount)?;
     let drawn = call.below(2, "coin");
     panic!("drew {drawn}");
 }
 
-fn write_and_trap(call: &Call<NoConfig>, stake: Stake) -> Result<Told, Decline> {
+fn write_and_trap(call: &Call<Config>, stake: Stake) -> Result<Told, Decline> {
     call.set("seen", &true);
     call.transfer(&call.caller(), &OWN, &stake.asset, stake.amount)?;
     panic!("and away");
@@ -324,7 +401,7 @@ fn write_and_trap(call: &Call<NoConfig>, stake: Stake) -> Result<Told, Decline> 
 
 /// Bets at even odds, and pays a win. What becomes of a loss is another matter.
 fn bet(
-    call: &Call<NoConfig>,
+    call: &Call<Config>,
     stake: Stake,
     lost: fn() -> Result<Told, Decline>,
 ) -> Result<Told, Decline> {
@@ -338,25 +415,25 @@ fn bet(
     told("won")
 }
 
-fn trap_if_lost(call: &Call<NoConfig>, stake: Stake) -> Result<Told, Decline> {
+fn trap_if_lost(call: &Call<Config>, stake: Stake) -> Result<Told, Decline> {
     bet(call, stake, || panic!("no loss"))
 }
 
-fn decline_if_lost(call: &Call<NoConfig>, stake: Stake) -> Result<Told, Decline> {
+fn decline_if_lost(call: &Call<Config>, stake: Stake) -> Result<Told, Decline> {
     bet(call, stake, || {
         Err(Decline::new("lost", "I will not have it."))
     })
 }
 
-fn spin_if_lost(call: &Call<NoConfig>, stake: Stake) -> Result<Told, Decline> {
+fn spin_if_lost(call: &Call<Config>, stake: Stake) -> Result<Told, Decline> {
     bet(call, stake, || turn_for_ever())
 }
 
-fn recurse_if_lost(call: &Call<NoConfig>, stake: Stake) -> Result<Told, Decline> {
+fn recurse_if_lost(call: &Call<Config>, stake: Stake) -> Result<Told, Decline> {
     bet(call, stake, || told(deeper(0)))
 }
 
-fn slowly(call: &Call<NoConfig>, _: NoArguments) -> Result<Told, Decline> {
+fn slowly(call: &Call<Config>, _: NoArguments) -> Result<Told, Decline> {
     let slow = call.get::<bool>("slow")?.unwrap_or(false);
     let drawn = call.below(1_000_000, "number");
     if slow {
@@ -365,32 +442,32 @@ fn slowly(call: &Call<NoConfig>, _: NoArguments) -> Result<Told, Decline> {
     told(drawn)
 }
 
-fn take_time(call: &Call<NoConfig>, pace: Pace) -> Result<Told, Decline> {
+fn take_time(call: &Call<Config>, pace: Pace) -> Result<Told, Decline> {
     call.set("slow", &pace.slow);
     told(pace.slow)
 }
 
-fn stake(call: &Call<NoConfig>, stake: Stake) -> Result<Told, Decline> {
+fn stake(call: &Call<Config>, stake: Stake) -> Result<Told, Decline> {
     let hold = call.place_hold("stake", &call.caller(), &OWN, &stake.asset, stake.amount)?;
     Ok(Told {
         told: hold.as_str().into(),
     })
 }
 
-fn draw_for(call: &Call<NoConfig>, game: Game) -> Result<Told, Decline> {
+fn draw_for(call: &Call<Config>, game: Game) -> Result<Told, Decline> {
     call.secure_hold(&game.hold)?;
     let drawn = call.below(2, "coin");
     panic!("drew {drawn}");
 }
 
-fn hoard_for(call: &Call<NoConfig>, game: Game) -> Result<Told, Decline> {
+fn hoard_for(call: &Call<Config>, game: Game) -> Result<Told, Decline> {
     call.secure_hold(&game.hold)?;
     let drawn = call.below(2, "coin");
     call.set("hoard", &drawn);
     told(drawn)
 }
 
-fn tick(call: &Call<NoConfig>, _: u64) -> Result<Told, Decline> {
+fn tick(call: &Call<Config>, _: u64) -> Result<Told, Decline> {
     let ticks = call.get::<u64>("ticks")?.unwrap_or(0) + 1;
     call.set("ticks", &ticks);
     told(ticks.to_string())
