@@ -43,6 +43,7 @@ mod clock_steps;
 mod coinflip;
 mod command_line;
 mod complaints;
+mod configurations;
 mod conflicts;
 mod crash;
 mod crowds;

@@ -77,6 +77,34 @@ async fn a_newer_version_follows_and_an_older_one_does_not() {
     house.close().await;
 }
 
+/// The first version took whatever fits its schema; the newer one looks at it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_version_waits_while_it_finds_something_in_the_configuration() {
+    let first = include_bytes!("../museum/0.1.0-first/coinflip.wasm");
+    let coinflip = bundled::PLUGINS.iter().find(|it| it.name == "coinflip");
+    let bytes = coinflip.unwrap().bytes;
+    let path = format!("{GUILD}/plugins/coinflip");
+    let (house, mut guild) = House::with_guild(1).await;
+    let old = upload(&mut guild, first.to_vec()).await["component"].clone();
+    let crossed = json!({"asset": "coin", "min_stake": 5, "max_stake": 4});
+    let set = json!({
+        "component": old, "grants": "requested", "config": crossed, "enabled": true, "follow": true,
+    });
+    guild.made(&path, set).await;
+    upload(&mut guild, version_of(bytes, *b"0.1.1")).await;
+    assert_eq!(guild.get(&path).await.json()["component"], old, "it waits");
+    let config = json!({"asset": "coin", "min_stake": 5, "max_stake": 50});
+    guild.made(&path, json!({ "config": config })).await;
+    let newer = upload(&mut guild, version_of(bytes, *b"0.1.2")).await;
+    let followed = guild.get(&path).await.json();
+    assert_eq!(followed["component"], newer["component"]);
+    assert_eq!(
+        followed["needs"][0]["at_least"], 50,
+        "it says what it needs"
+    );
+    house.close().await;
+}
+
 /// A command that writes one record is no start of a service.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_is_made_on_a_file_lets_no_newer_version_in() {
