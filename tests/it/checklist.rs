@@ -110,6 +110,16 @@ tests/answers.rs reply_with_a_whole_number_that_is_not_exact_is_a_fault
 
 # an old contract as a way around grants
 it/museum.rs a_component_of_the_first_contract_moves_nothing_that_is_not_granted
+it/museum.rs a_component_of_the_second_contract_moves_nothing_that_is_not_granted
+tests/contract.rs imports_are_of_the_version_of_the_handler
+
+# a check of configurations that asks, spins, floods or writes to terminals
+tests/configuration.rs a_check_may_import_nothing
+tests/configuration.rs a_check_that_misbehaves_refuses_the_configuration
+tests/configuration.rs findings_and_needs_end_at_their_limits
+tests/configuration.rs texts_of_a_finding_end_at_their_limit
+tests/configuration.rs a_finding_is_shown_without_characters_that_do_not_print
+it/configurations.rs a_check_that_means_harm_refuses_its_configuration_and_nothing_else
 
 # grants that grow with a new version
 ledger/puts.rs another_component_starts_without_grants

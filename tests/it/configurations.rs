@@ -197,7 +197,7 @@ fn unknown_names_are_counted_beyond_a_limit() {
 }
 
 /// How the villain misbehaves in its check, and a part of what is said of it.
-const TRICKS: [(&str, &str); 17] = [
+pub(crate) const TRICKS: [(&str, &str); 17] = [
     ("find_much", "its report has more than 64 findings"),
     (
         "find_long_words",

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::configurations::TRICKS;
 use crate::patience::{PATIENCE, PAUSE};
 use crate::support::{GUILD, Process, audited, currency, upload};
 
@@ -102,6 +103,20 @@ async fn attack(server: &Process, key: &str, round: u64, preview: bool) {
             assert!(
                 [200, 409, 422, 502, 503].contains(&status),
                 "{action}: {}",
+                answer.json()
+            );
+        });
+    }
+    for (check, _) in TRICKS {
+        let mut client = server.client(key);
+        attackers.spawn(async move {
+            let body = json!({"config": {"check": check}});
+            let answer = client.put(&format!("{GUILD}/plugins/villain"), &body).await;
+            let answer = answer.unwrap();
+            // Where it takes too long on a machine that is busy, it is no finding.
+            assert!(
+                ["configuration_refused", "call_failed"].contains(&&*answer.code()),
+                "{check}: {}",
                 answer.json()
             );
         });
