@@ -29,6 +29,14 @@ impl Called {
         }
     }
 
+    /// The code of the plugin's no, if it said no.
+    pub fn decline_code(&self) -> Option<&str> {
+        let Ending::Declined { code, .. } = &self.0.result.ending else {
+            return None;
+        };
+        Some(code)
+    }
+
     /// The code of the plugin's no. Panics if it said no such thing.
     #[track_caller]
     pub fn declined(&self) -> &str {
