@@ -44,6 +44,7 @@ mod coinflip;
 mod command_line;
 mod complaints;
 mod configurations;
+mod configured_at_random;
 mod conflicts;
 mod crash;
 mod crowds;

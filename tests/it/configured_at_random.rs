@@ -1,0 +1,308 @@
+//! Random configurations of bundled plugins: one is refused before it is taken, or no call ever learns that
+//! it is wrong. What the plugin says that it needs is enough for the stake that it speaks of.
+
+use bursar_server::bundled;
+use bursar_testkit::{Called, Economy};
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::strategy::Union;
+use proptest::test_runner::TestCaseError;
+use serde_json::{Value, json};
+
+use crate::long;
+
+/// Amounts around which rules change their mind: small ones, and those of which a multiple is none.
+const AMOUNTS: [u64; 10] = [
+    1,
+    2,
+    5,
+    10,
+    100,
+    1 << 44,
+    1 << 50,
+    1 << 51,
+    1 << 52,
+    (1 << 53) - 1,
+];
+
+/// Assets of which the last is in no economy.
+const ASSETS: [&str; 3] = ["coin", "item:sword", "gem"];
+
+/// What members and houses have before anything is needed.
+const PURSE: u64 = 1 << 45;
+
+/// A plugin with a configuration, and calls of it.
+#[derive(Clone, Debug)]
+struct Case {
+    plugin: &'static str,
+    config: Value,
+    calls: Vec<(&'static str, Value)>,
+}
+
+fn amount() -> impl Strategy<Value = u64> + Clone {
+    select(&AMOUNTS[..])
+}
+
+fn asset() -> impl Strategy<Value = &'static str> + Clone {
+    select(&ASSETS[..])
+}
+
+/// Members that are there are set.
+fn object(members: impl IntoIterator<Item = (&'static str, Option<Value>)>) -> Value {
+    let there = members.into_iter();
+    let there = there.filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    Value::Object(there.collect())
+}
+
+fn maybe() -> impl Strategy<Value = Option<u64>> {
+    prop::option::of(amount())
+}
+
+fn stakes() -> impl Strategy<Value = Value> {
+    (maybe(), maybe()).prop_map(|(min, max)| {
+        object([("min", min.map(Value::from)), ("max", max.map(Value::from))])
+    })
+}
+
+fn bet(action: &'static str, more: BoxedStrategy<Value>) -> BoxedStrategy<(&'static str, Value)> {
+    let bet = (amount(), more).prop_map(move |(stake, mut arguments)| {
+        arguments["stake"] = stake.into();
+        (action, arguments)
+    });
+    bet.boxed()
+}
+
+fn of_game(
+    plugin: &'static str,
+    config: BoxedStrategy<Value>,
+    call: BoxedStrategy<(&'static str, Value)>,
+) -> BoxedStrategy<Case> {
+    let calls = prop::collection::vec(call, 1..8);
+    let case = (config, calls).prop_map(move |(config, calls)| Case {
+        plugin,
+        config,
+        calls,
+    });
+    case.boxed()
+}
+
+fn coinflip() -> BoxedStrategy<Case> {
+    let config = (asset(), maybe(), maybe()).prop_map(|(asset, min, max)| {
+        object([
+            ("asset", Some(asset.into())),
+            ("min_stake", min.map(Value::from)),
+            ("max_stake", max.map(Value::from)),
+        ])
+    });
+    let side = select(&["heads", "tails"][..]);
+    let side = side.prop_map(|side| json!({ "side": side }));
+    of_game(
+        "coinflip",
+        config.boxed(),
+        bet("coinflip/flip", side.boxed()),
+    )
+}
+
+fn dice() -> BoxedStrategy<Case> {
+    let edge = prop::option::of(select(&[0, 10, 200, 201][..]));
+    let config = (asset(), edge, stakes()).prop_map(|(asset, edge, stakes)| {
+        object([
+            ("asset", Some(asset.into())),
+            ("edge_permille", edge.map(Value::from)),
+            ("stakes", Some(stakes)),
+        ])
+    });
+    let under = select(&[2, 50, 98][..]).prop_map(|under| json!({ "under": under }));
+    of_game("dice", config.boxed(), bet("dice/roll", under.boxed()))
+}
+
+fn blackjack() -> BoxedStrategy<Case> {
+    let config = (asset(), stakes());
+    let config = config.prop_map(|(asset, stakes)| json!({"asset": asset, "stakes": stakes}));
+    let play = select(&["blackjack/hit", "blackjack/stand", "blackjack/double"][..]);
+    let call = Union::new([
+        bet("blackjack/deal", Just(json!({})).boxed()),
+        play.prop_map(|action| (action, json!({}))).boxed(),
+    ]);
+    of_game("blackjack", config.boxed(), call.boxed())
+}
+
+fn slots() -> BoxedStrategy<Case> {
+    // Most of what is drawn is right, or hardly any paytable would be.
+    let times = || prop_oneof![20 => select(&[0, 1, 2, 100, 100_000][..]), 1 => Just(100_001)];
+    let weight =
+        prop_oneof![20 => select(&[1, 2, 4_000][..]), 1 => select(&[0, 9_999, 10_001][..])];
+    let symbol = (weight, times(), times(), prop::bool::weighted(0.05));
+    let symbols = prop::collection::vec(symbol, 1..4).prop_map(|symbols| {
+        let symbols = symbols.into_iter().enumerate();
+        let symbols = symbols.map(|(index, (weight, three, two, has_anothers_name))| {
+            let name = if has_anothers_name { 0 } else { index }.to_string();
+            json!({"name": name, "weight": weight, "three": three, "two": two})
+        });
+        symbols.collect::<Vec<_>>()
+    });
+    let config = (asset(), symbols, stakes());
+    let config = config.prop_map(
+        |(asset, symbols, stakes)| json!({"asset": asset, "symbols": symbols, "stakes": stakes}),
+    );
+    let call = Union::new([
+        bet("slots/spin", Just(json!({})).boxed()),
+        Just(("slots/table", json!({}))).boxed(),
+    ]);
+    of_game("slots", config.boxed(), call.boxed())
+}
+
+fn auction() -> BoxedStrategy<Case> {
+    let extension = prop::option::of(select(&[0, 60, 2_592_000, 2_592_001, u64::MAX >> 11][..]));
+    let config = (asset(), maybe(), extension).prop_map(|(asset, increment, extension)| {
+        object([
+            ("asset", Some(asset.into())),
+            ("increment", increment.map(Value::from)),
+            ("extension_s", extension.map(Value::from)),
+        ])
+    });
+    let known = select(&ASSETS[..2]);
+    let open = (known, amount(), 1..=2_592_000_u64).prop_map(|(asset, reserve, lasts_s)| {
+        let lot = json!({"asset": asset, "amount": 1, "reserve": reserve, "lasts_s": lasts_s});
+        ("auction/open", lot)
+    });
+    let bid = amount().prop_map(|amount| ("auction/bid", json!({"lot": 1, "amount": amount})));
+    let of = select(&["auction/look", "auction/settle", "auction/cancel"][..]);
+    let of = of.prop_map(|action| (action, json!({"lot": 1})));
+    let call = Union::new([open.boxed(), bid.boxed(), of.boxed()]);
+    of_game("auction", config.boxed(), call.boxed())
+}
+
+fn component(name: &str) -> &'static [u8] {
+    let bundled = bundled::PLUGINS.iter().find(|it| it.name == name);
+    bundled.expect("it is bundled").bytes
+}
+
+fn economy() -> Economy {
+    let mut economy = Economy::new("configured");
+    for asset in &ASSETS[..2] {
+        economy.asset(asset);
+    }
+    economy.member("user:1", &[("coin", PURSE), ("item:sword", PURSE)]);
+    economy
+}
+
+/// A call that has learned nothing of a wrong configuration.
+fn is_configured(called: &Called) -> Result<(), TestCaseError> {
+    let wrong = ["misconfigured", "unknown_asset", "unknown_account"];
+    match (called.committed(), called.decline_code()) {
+        (Some(_), _) => {}
+        (None, Some(code)) => prop_assert!(!wrong.contains(&code), "{code}"),
+        // Panics at a fault.
+        (None, None) => {
+            let no = called.rejected();
+            prop_assert!(!no.contains("no such"), "{no}");
+        }
+    }
+    Ok(())
+}
+
+fn check(case: &Case) -> Result<bool, TestCaseError> {
+    let mut economy = economy();
+    let report = economy.check(component(case.plugin), &case.config);
+    if !report.findings.is_empty() {
+        return Ok(false);
+    }
+    economy.install(component(case.plugin), case.config.clone());
+    for (account, asset, at_least) in economy.needs(case.plugin) {
+        // What is left of all that there can be of it.
+        let room = (1 << 53) - 1 - PURSE;
+        economy.issue(&account, &asset, at_least.min(room));
+    }
+    for (action, arguments) in &case.calls {
+        is_configured(&economy.call("user:1", action, arguments.clone()))?;
+    }
+    economy.assert_sound();
+    Ok(true)
+}
+
+/// Checks many configurations, of which enough are taken and enough refused.
+fn each_is_refused_or_right(cases: &BoxedStrategy<Case>) {
+    let (taken, refused) = (std::cell::Cell::new(0_u32), std::cell::Cell::new(0_u32));
+    long::property(200, cases, |case| {
+        let count = if check(&case)? { &taken } else { &refused };
+        count.set(count.get() + 1);
+        Ok(())
+    });
+    assert!(
+        taken.get() >= 10 && refused.get() >= 10,
+        "{taken:?} {refused:?}"
+    );
+}
+
+#[test]
+fn no_coin_is_flipped_by_a_wrong_configuration() {
+    each_is_refused_or_right(&coinflip());
+}
+
+#[test]
+fn no_die_is_cast_by_a_wrong_configuration() {
+    each_is_refused_or_right(&dice());
+}
+
+#[test]
+fn no_card_is_dealt_by_a_wrong_configuration() {
+    each_is_refused_or_right(&blackjack());
+}
+
+#[test]
+fn no_reel_turns_by_a_wrong_configuration() {
+    each_is_refused_or_right(&slots());
+}
+
+#[test]
+fn nothing_is_up_for_auction_by_a_wrong_configuration() {
+    each_is_refused_or_right(&auction());
+}
+
+/// One unit less than what is needed, and the largest stake is declined.
+#[test]
+fn what_is_needed_is_enough_for_the_largest_stake_and_no_less_is() {
+    let games = [
+        (
+            "coinflip",
+            "coinflip/flip",
+            json!({"asset": "coin", "max_stake": 50}),
+            json!({"stake": 50, "side": "heads"}),
+        ),
+        (
+            "dice",
+            "dice/roll",
+            json!({"asset": "coin", "stakes": {"max": 50}}),
+            json!({"stake": 50, "under": 2}),
+        ),
+        (
+            "blackjack",
+            "blackjack/deal",
+            json!({"asset": "coin", "stakes": {"max": 50}}),
+            json!({"stake": 50}),
+        ),
+        (
+            "slots",
+            "slots/spin",
+            json!({"asset": "coin", "stakes": {"max": 50}, "symbols": [
+                {"name": "a", "weight": 1, "three": 30}, {"name": "b", "weight": 9},
+            ]}),
+            json!({"stake": 50}),
+        ),
+    ];
+    for (plugin, action, config, arguments) in games {
+        for short in [1, 0] {
+            let mut economy = economy();
+            economy.install(component(plugin), config.clone());
+            let [(account, asset, at_least)] = <[_; 1]>::try_from(economy.needs(plugin)).unwrap();
+            economy.issue(&account, &asset, at_least - short);
+            let called = economy.call("user:1", action, arguments.clone());
+            assert_eq!(called.committed().is_some(), short == 0, "{plugin} {short}");
+            if short == 1 {
+                let poor = ["house_cannot_cover", "bank_too_small"];
+                assert!(poor.contains(&called.declined()), "{plugin}");
+            }
+        }
+    }
+}
