@@ -29,6 +29,7 @@ const ROUTES: &str = "
     GET …/events none read
     GET …/plugins none read
     GET …/plugins/coinflip none read
+    GET …/plugins/coinflip/revisions none read
     GET …/outcomes/k none read
     PUT …/accounts/user:1 none transfer
     PUT …/accounts/user:1 limit admin

@@ -94,10 +94,13 @@ async fn what_is_said_of_assets_and_accounts_ends_at_its_limits() {
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_end_at_their_limits() {
     let (house, mut guild) = House::with_guild(1).await;
+    let config = json!({"asset": "coin"});
+    guild.install("coinflip", "bundled:coinflip", config).await;
     for (path, most) in [
         ("assets/coin/holders?limit", 1_000),
         ("assets/coin/flows?days", 366),
         ("seeds?limit", 200),
+        ("plugins/coinflip/revisions?limit", 20),
         ("holds?limit", 200),
         ("accounts/user:1/statement?limit", 200),
         ("events?limit", 500),

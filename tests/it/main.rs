@@ -77,6 +77,7 @@ mod receiver;
 mod replay;
 mod restored;
 mod reversals;
+mod revisions;
 mod robberies;
 mod schedules;
 mod seeds;

@@ -1,9 +1,13 @@
 //! Names of plugins: the operator chooses them, and what an installation has goes by its name.
 
+use bursar_server::client::Response;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use crate::support::{GUILD, Guild, House};
+use crate::patience::eventually;
+use crate::receipts::verify;
+use crate::replay::replay;
+use crate::support::{GUILD, Guild, House, audited, decline_code, let_in_villain};
 
 /// A shop of version 0.1.0 of the contract: it spells `plugin:shop` itself.
 const OLD_SHOP: &[u8] = include_bytes!("../museum/0.1.0-first/shop.wasm");
@@ -77,5 +81,278 @@ async fn a_name_stays_with_its_plugin_after_an_uninstall_and_a_restart() {
     );
     guild.made(&shop, installation).await;
     assert_eq!(guild.posted("plugin:shop:till", "coin").await, 5);
+    house.close().await;
+}
+
+/// A shop that sells potions at a price, under a name.
+async fn open_shop(guild: &mut Guild, name: &str, price: u64, more: Value) {
+    let mut offer = json!({
+        "item": "item:potion", "price": {"coin": price}, "per_member_limit": 1,
+        "refund_within_s": 3600,
+    });
+    let offer_members = offer.as_object_mut().unwrap();
+    offer_members.extend(more.as_object().unwrap().clone());
+    let config = json!({ "items": [offer] });
+    guild.install(name, "bundled:shop", config).await;
+    guild
+        .issue(&format!("plugin:{name}"), "item:potion", 3)
+        .await;
+}
+
+async fn buy(guild: &mut Guild, shop: &str, key: &str, member: &str) -> Response {
+    let wanted = json!({"item": "item:potion"});
+    guild
+        .call(&format!("{shop}/buy"), key, member, wanted)
+        .await
+}
+
+/// What stands on the shelf of a shop, and what is in its till.
+async fn shelf_and_till(guild: &mut Guild, shop: &str) -> [i64; 2] {
+    let shelf = guild.posted(&format!("plugin:{shop}"), "item:potion").await;
+    let till = guild.posted(&format!("plugin:{shop}:till"), "coin").await;
+    [shelf, till]
+}
+
+async fn two_shops() -> (House, Guild) {
+    let (house, mut guild) = House::with_guild(2).await;
+    let potion = json!({"kind": "item", "name": "Potion"});
+    guild
+        .made(&format!("{GUILD}/assets/item:potion"), potion)
+        .await;
+    open_shop(&mut guild, "shop", 50, json!({})).await;
+    open_shop(&mut guild, "market", 10, json!({"restock": {"to": 3}})).await;
+    (house, guild)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_shops_of_one_component_sell_take_back_and_restock_apart() {
+    let (house, mut guild) = two_shops().await;
+    let listed = guild.get(&format!("{GUILD}/plugins")).await.json();
+    let named: Vec<[&Value; 3]> = listed["plugins"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|plugin| [&plugin["name"], &plugin["plugin"], &plugin["component"]])
+        .collect();
+    assert_eq!(
+        named.iter().map(|plugin| plugin[0]).collect::<Vec<_>>(),
+        ["market", "shop"]
+    );
+    assert!(
+        named
+            .iter()
+            .all(|plugin| plugin[1] == "shop" && plugin[2] == named[0][2])
+    );
+    for (shop, paid) in [("shop", 50), ("market", 10)] {
+        let bought = buy(&mut guild, shop, &format!("{shop} 1"), "user:1").await;
+        assert_eq!(
+            bought.json()["reply"]["paid"],
+            json!({"coin": paid}),
+            "{}",
+            bought.json()
+        );
+        // The limit of one is not the limit of the other.
+        let more = buy(&mut guild, shop, &format!("{shop} 2"), "user:1").await;
+        assert_eq!(decline_code(&more), "limit_reached", "{}", more.json());
+        assert_eq!(shelf_and_till(&mut guild, shop).await, [2, paid]);
+    }
+    assert_eq!(guild.posted("user:1", "coin").await, 940);
+    // Each shop knows its own purchases, by numbers of its own.
+    let back = guild
+        .call("market/refund", "back", "user:1", json!({"purchase": 1}))
+        .await;
+    assert_eq!(back.status, 200, "{}", back.json());
+    assert_eq!(guild.posted("user:1", "coin").await, 950);
+    assert_eq!(shelf_and_till(&mut guild, "market").await, [3, 0]);
+    assert_eq!(shelf_and_till(&mut guild, "shop").await, [2, 50]);
+    // The market's shelf is filled up when that is due, and the shop's is not.
+    let bought = buy(&mut guild, "market", "market 3", "user:2").await;
+    assert_eq!(bought.status, 200, "{}", bought.json());
+    guild
+        .issue("plugin:market:storeroom", "item:potion", 9)
+        .await;
+    guild.issue("plugin:shop:storeroom", "item:potion", 9).await;
+    let often = json!({"schedules": {"restock": {"every_s": 1}}});
+    guild.made(&format!("{GUILD}/plugins/market"), often).await;
+    eventually("the market's shelf is full", async || {
+        let shelf = guild.posted("plugin:market", "item:potion").await;
+        (shelf == 3).then_some(())
+    })
+    .await;
+    assert_eq!(
+        guild.posted("plugin:market:storeroom", "item:potion").await,
+        8
+    );
+    assert_eq!(
+        guild.posted("plugin:shop:storeroom", "item:potion").await,
+        9
+    );
+    assert_eq!(shelf_and_till(&mut guild, "shop").await, [2, 50]);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn receipts_and_replay_know_calls_by_the_name_that_was_called() {
+    let (house, mut guild) = two_shops().await;
+    let mut receipts = Vec::new();
+    for shop in ["shop", "market"] {
+        let bought = buy(&mut guild, shop, shop, "user:1").await.json();
+        let call = bought["call"].as_str().unwrap();
+        let receipt = guild.get(&format!("{GUILD}/calls/{call}")).await.json();
+        let installed = guild.get(&format!("{GUILD}/plugins/{shop}")).await.json();
+        assert_eq!(receipt["call"]["request"]["plugin"], shop);
+        assert_eq!(receipt["installation"]["id"], "shop");
+        assert_eq!(receipt["call"]["component"], installed["component"]);
+        receipts.push(receipt);
+    }
+    let limit = buy(&mut guild, "market", "more", "user:1").await;
+    assert_eq!(decline_code(&limit), "limit_reached");
+    let folder = house.left_behind().await;
+    audited(&folder.path().join("test.db"));
+    for receipt in &mut receipts {
+        let (code, said) = verify(folder.path(), receipt, &[]);
+        assert_eq!(code, Some(0), "{said}");
+        // Under the other name it would have asked for other accounts.
+        let name = &mut receipt["call"]["request"]["plugin"];
+        *name = json!(if name == "shop" { "market" } else { "shop" });
+        let (code, said) = verify(folder.path(), receipt, &[]);
+        assert_eq!(code, Some(1), "{said}");
+    }
+    let file = folder.path().join("test.db");
+    for (shop, calls) in [("shop", 1), ("market", 2)] {
+        let (code, said) = replay(&file, shop, &[]);
+        assert_eq!(code, Some(0), "{said}");
+        assert!(
+            said.contains(&format!("{calls} calls come to the same, 0")),
+            "{said}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_shop_is_uninstalled_and_the_other_sells_on() {
+    let (house, mut guild) = two_shops().await;
+    for shop in ["shop", "market"] {
+        assert_eq!(buy(&mut guild, shop, shop, "user:1").await.status, 200);
+    }
+    let market = format!("{GUILD}/plugins/market");
+    let shop_before = guild.get(&format!("{GUILD}/plugins/shop")).await.json();
+    let removed = guild
+        .client
+        .send("DELETE", &market, None, Bytes::new())
+        .await;
+    assert_eq!(removed.unwrap().status, 200);
+    let gone = buy(&mut guild, "market", "gone", "user:2").await;
+    assert_eq!(gone.code(), "plugin_not_found");
+    assert_eq!(
+        guild.get(&format!("{GUILD}/plugins/shop")).await.json(),
+        shop_before
+    );
+    assert_eq!(buy(&mut guild, "shop", "on", "user:2").await.status, 200);
+    let limit = buy(&mut guild, "shop", "more", "user:1").await;
+    assert_eq!(decline_code(&limit), "limit_reached", "the shop remembers");
+    assert_eq!(
+        shelf_and_till(&mut guild, "market").await,
+        [2, 10],
+        "accounts stay"
+    );
+    // Another plugin does not get them, and the same one has them again, with nothing in its head.
+    let other = json!({"component": "bundled:coinflip", "config": {"asset": "coin"}});
+    assert_eq!(guild.put(&market, other).await.code(), "name_taken");
+    let config =
+        json!({"items": [{"item": "item:potion", "price": {"coin": 10}, "per_member_limit": 1}]});
+    guild.install("market", "bundled:shop", config).await;
+    let bought = buy(&mut guild, "market", "anew", "user:1").await;
+    assert_eq!(bought.status, 200, "{}", bought.json());
+    assert_eq!(shelf_and_till(&mut guild, "market").await, [1, 20]);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn holds_draws_and_seeds_go_by_the_name() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let_in_villain(&mut guild).await;
+    let villain = guild.get(&format!("{GUILD}/plugins/villain")).await.json();
+    let component = villain["component"].as_str().unwrap().to_owned();
+    guild.install("rogue", &component, json!({})).await;
+    let stake = json!({"asset": "coin", "amount": 100});
+    for name in ["villain", "rogue"] {
+        let staked = guild
+            .call(&format!("{name}/stake"), name, "user:1", stake.clone())
+            .await;
+        let hold = staked.json()["reply"]["told"].as_str().unwrap().to_owned();
+        let hold = guild.get(&format!("{GUILD}/holds/{hold}")).await.json();
+        assert_eq!(
+            (&hold["plugin"], &hold["to"]),
+            (&json!(name), &json!(format!("plugin:{name}"))),
+            "{hold}"
+        );
+    }
+    for (name, most) in [("red", 10), ("blue", 20)] {
+        let config = json!({"asset": "coin", "max_stake": most});
+        guild.install(name, "bundled:coinflip", config).await;
+        guild.issue(&format!("plugin:{name}"), "coin", 500).await;
+    }
+    let mut calls = Vec::new();
+    for (nonce, name) in [(1, "red"), (2, "blue"), (3, "red")] {
+        let bet = json!({"stake": 10, "side": "heads"});
+        let flipped = guild
+            .call(
+                &format!("{name}/flip"),
+                &format!("flip {nonce}"),
+                "user:1",
+                bet,
+            )
+            .await;
+        let flipped = flipped.json();
+        assert_eq!(flipped["draws"]["nonce"], nonce, "{flipped}");
+        calls.push(flipped["call"].as_str().unwrap().to_owned());
+    }
+    let rogue = format!("{GUILD}/plugins/rogue");
+    for path in [rogue, format!("{GUILD}/plugins/villain")] {
+        let removed = guild.client.send("DELETE", &path, None, Bytes::new()).await;
+        assert_eq!(removed.unwrap().status, 200);
+    }
+    guild.post("seeds/rotate", "now", json!({})).await;
+    let folder = tempfile::tempdir().unwrap();
+    for call in calls {
+        let path = format!("{GUILD}/calls/{call}");
+        let public = eventually("the seed is public", async || {
+            let receipt = guild.get(&path).await.json();
+            receipt["seed"]["seed"].is_string().then_some(receipt)
+        });
+        let (code, said) = verify(folder.path(), &public.await, &[]);
+        assert_eq!(code, Some(0), "{said}");
+    }
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_is_switched_off_and_the_other_one_is_not() {
+    let (house, mut guild) = House::with_guild(6).await;
+    let_in_villain(&mut guild).await;
+    let villain = guild.get(&format!("{GUILD}/plugins/villain")).await.json();
+    let component = villain["component"].as_str().unwrap().to_owned();
+    guild.install("rogue", &component, json!({})).await;
+    let mut off = false;
+    for number in 0..400 {
+        let caller = format!("user:{}", number % 6 + 1);
+        let key = format!("spin {number}");
+        let spun = guild.call("rogue/spin", &key, &caller, json!({})).await;
+        if spun.code() == "plugin_disabled" {
+            off = true;
+            break;
+        }
+    }
+    assert!(off, "it is switched off");
+    let rogue = guild.get(&format!("{GUILD}/plugins/rogue")).await.json();
+    assert_eq!(rogue["switched_off"]["reason"], "faults");
+    let villain = guild.get(&format!("{GUILD}/plugins/villain")).await.json();
+    assert_eq!(
+        (&villain["enabled"], &villain["switched_off"]),
+        (&json!(true), &Value::Null)
+    );
+    let honest = guild.call("villain/honest", "k", "user:1", json!({})).await;
+    assert_eq!(honest.status, 200, "{}", honest.json());
     house.close().await;
 }

@@ -50,7 +50,7 @@ fn villain_in(folder: &Path) -> String {
 }
 
 /// Runs `bursar verify` on a receipt, and gives what it says.
-fn verify(folder: &Path, receipt: &Value, more: &[&str]) -> (Option<i32>, String) {
+pub(crate) fn verify(folder: &Path, receipt: &Value, more: &[&str]) -> (Option<i32>, String) {
     let file = folder.join("receipt.json");
     std::fs::write(&file, receipt.to_string()).unwrap();
     let output: Output = Command::new(binary())

@@ -142,7 +142,11 @@ async fn the_version_before_comes_back_and_an_uninstalled_plugin_is_gone() {
     let_in_villain(&mut guild).await;
     let first = guild.get(PLUGIN).await.json()["component"].clone();
     let none = guild
-        .post("plugins/villain/rollback", "r0", json!({}))
+        .post(
+            "plugins/villain/rollback",
+            "r0",
+            json!({"what": "component"}),
+        )
         .await;
     assert_eq!(
         (none.status.as_u16(), none.code()),
@@ -154,7 +158,11 @@ async fn the_version_before_comes_back_and_an_uninstalled_plugin_is_gone() {
         .await;
     guild.made(PLUGIN, json!({"follow": true})).await;
     let back = guild
-        .post("plugins/villain/rollback", "r1", json!({}))
+        .post(
+            "plugins/villain/rollback",
+            "r1",
+            json!({"what": "component"}),
+        )
         .await;
     assert_eq!(back.status, 200, "{}", back.json());
     assert_eq!(

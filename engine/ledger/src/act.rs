@@ -17,7 +17,7 @@ use crate::key_limits::TransferCap;
 use crate::limits::{BATCH_POSTINGS_MAX, BATCH_TRANSFERS_MAX};
 use crate::movement::Postings;
 use crate::patch::Patch;
-use crate::plugin::PluginPatch;
+use crate::plugin::{PluginPatch, RollBack};
 use crate::quota::QuotaPatch;
 use crate::switch_off::SwitchOff;
 use crate::time::Timestamp;
@@ -287,10 +287,13 @@ pub enum Act {
         /// Which.
         plugin: PluginName,
     },
-    /// Install a plugin as it was before another component took its place.
+    /// Install a plugin as it was before another component took its place, or give it a configuration back
+    /// that it had.
     RollBackPlugin {
         /// Which.
         plugin: PluginName,
+        /// What goes back.
+        what: RollBack,
     },
     /// Switch off a plugin whose calls keep failing. The server asks for it by itself.
     SwitchOffPlugin {

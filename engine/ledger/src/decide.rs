@@ -145,7 +145,7 @@ fn in_books(books: &Books, at: Timestamp, act: &Act) -> Result<Verdict, Rejectio
         Act::Burn(request) => money::burn(books, request),
         Act::SetPlugin { plugin, patch } => plugins::set_plugin(books, at, plugin, patch),
         Act::RemovePlugin { plugin } => Ok(plugins::remove(books, plugin)),
-        Act::RollBackPlugin { plugin } => plugins::roll_back(books, at, plugin),
+        Act::RollBackPlugin { plugin, what } => plugins::roll_back(books, at, plugin, what),
         Act::SwitchOffPlugin { plugin, as_of, why } => {
             Ok(plugins::switch_off(books, plugin, *as_of, why))
         }

@@ -108,6 +108,7 @@ pub use patch::Patch;
 pub use pattern::{AccountPattern, PatternError};
 pub use plugin::{
     Component, ComponentChoice, HoldRule, HoldRules, Installation, Need, Plugin, PluginPatch,
+    Revision, RollBack,
 };
 pub use quota::{Quota, QuotaPatch, QuotaTooHigh, Quotas, UnknownQuota};
 pub use rejection::{Class, Rejection, RejectionKind, Retry};

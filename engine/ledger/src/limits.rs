@@ -130,7 +130,10 @@ pub const SCHEDULE_SECONDS_MAX: u64 = 366 * 24 * 60 * 60;
 /// Keys in one page of a plugin's state.
 pub const STATE_PAGE_KEYS_MAX: usize = 64;
 
-/// Sub-accounts that a plugin may ask for beside `plugin:{id}`.
+/// Revisions of how a plugin is installed that are told.
+pub const REVISIONS_MAX: usize = 100;
+
+/// Sub-accounts that a plugin may ask for beside `plugin:{name}`.
 pub const PLUGIN_ACCOUNTS_MAX: usize = 8;
 
 /// Levels of objects and arrays within each other in a document: metadata, a configuration, the

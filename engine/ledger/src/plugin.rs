@@ -12,7 +12,7 @@ use crate::digest::Digest;
 use crate::grants::{GrantChoice, Grants};
 use crate::hold::OnExpiry;
 use crate::id::{AccountId, AssetId, PluginId};
-use crate::limits::{BROKEN_DRAWS_MAX, HOLD_SECONDS_MAX, STATE_ENTRY_BYTES};
+use crate::limits::{BROKEN_DRAWS_MAX, HOLD_SECONDS_MAX, REVISIONS_MAX, STATE_ENTRY_BYTES};
 use crate::schedule::{Schedule, ScheduleRule, Times};
 use crate::switch_off::SwitchedOff;
 use crate::time::Timestamp;
@@ -69,6 +69,10 @@ pub struct Plugin {
     /// The record that last changed any of the above. A call that ran under another version has
     /// learned something that is no longer true.
     pub version: u64,
+    /// The records that have changed how it is installed, the newest last: those that are told, and one more
+    /// to compare the oldest of them with.
+    #[serde(default)]
+    pub history: Arc<[Revision]>,
     /// Its own keys and values.
     #[serde(default)]
     pub state: OrdMap<Arc<str>, Arc<str>>,
@@ -137,7 +141,42 @@ pub struct Installation {
     pub needs: Vec<Need>,
 }
 
+/// A record that has changed how a plugin is installed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Revision {
+    /// Its number in the economy's journal.
+    pub seq: u64,
+    /// The record that says how the plugin is installed: this one, or an earlier one if this one has only
+    /// switched it off.
+    pub set_by: u64,
+}
+
 impl Plugin {
+    /// The revisions that are told, the newest first, each with the one before it.
+    pub fn revisions(&self) -> impl Iterator<Item = (Revision, Option<Revision>)> + '_ {
+        let newest_first = self.history.iter().rev().copied();
+        let before = newest_first.clone().skip(1).map(Some).chain([None]);
+        newest_first.zip(before).take(REVISIONS_MAX)
+    }
+
+    /// A revision that is told.
+    pub fn revision(&self, seq: u64) -> Option<Revision> {
+        let mut told = self.revisions().map(|(revision, _)| revision);
+        told.find(|revision| revision.seq == seq)
+    }
+
+    /// The revisions with a further one: it says how the plugin is installed, or has switched it off.
+    pub(crate) fn revised(&self, seq: u64, sets: bool) -> Arc<[Revision]> {
+        let newest = self.history.last();
+        let set_by = match newest {
+            Some(newest) if !sets => newest.set_by,
+            Some(_) | None => seq,
+        };
+        let over = self.history.len().saturating_sub(REVISIONS_MAX);
+        let kept = self.history.iter().skip(over).copied();
+        kept.chain([Revision { seq, set_by }]).collect()
+    }
+
     /// A plugin that is installed with record number `version`, and has no state.
     pub(crate) fn new(installation: Installation, version: u64) -> Self {
         Self {
@@ -146,6 +185,11 @@ impl Plugin {
             broken_draws: 0,
             switched_off: None,
             version,
+            history: [Revision {
+                seq: version,
+                set_by: version,
+            }]
+            .into(),
             state: OrdMap::new(),
             state_bytes: 0,
         }
@@ -203,6 +247,22 @@ pub struct PluginPatch {
     /// component or configuration comes without.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<Need>,
+}
+
+/// The part of an installation that goes back.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RollBack {
+    /// The component, with the grants, the configuration and the switch that it had.
+    Component,
+    /// The configuration, for the component that is there now.
+    Configuration {
+        /// The revision that has made it so; none if no other configuration was there before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<u64>,
+        /// The configuration as the journal has it, and what came of holding it against the component.
+        patch: Box<PluginPatch>,
+    },
 }
 
 /// A component, with what its manifest asks for.

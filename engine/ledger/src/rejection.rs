@@ -104,11 +104,22 @@ pub enum Rejection {
         /// The plugin, which has no other name.
         id: PluginId,
     },
-    /// There is no component that was here before.
-    #[error("the plugin `{plugin}` has no version from before")]
+    /// There is no component, or no configuration, that was here before.
+    #[error("nothing of the plugin `{plugin}` is there from before, to which it could go back")]
     NothingBefore {
         /// The plugin.
         plugin: PluginName,
+    },
+    /// The plugin has no such revision, or not any more.
+    #[error(
+        "the plugin `{plugin}` has no revision {revision}, or it is too old: GET …/plugins/{plugin}/revisions \
+         lists those that are there"
+    )]
+    RevisionUnknown {
+        /// The plugin.
+        plugin: PluginName,
+        /// What was named.
+        revision: u64,
     },
     /// The plugin was changed while the request was read.
     #[error("the plugin `{plugin}` was changed a moment ago: look at it, and ask again")]
@@ -385,6 +396,7 @@ impl Rejection {
             Self::NameTaken { .. } => RejectionKind::NameTaken,
             Self::NameIsFixed { .. } => RejectionKind::NameIsFixed,
             Self::NothingBefore { .. } => RejectionKind::NothingBefore,
+            Self::RevisionUnknown { .. } => RejectionKind::RevisionUnknown,
             Self::PluginChanged { .. } => RejectionKind::PluginChanged,
             Self::ScheduleUnknown { .. } => RejectionKind::ScheduleUnknown,
             Self::GrantTooWide { .. } => RejectionKind::GrantTooWide,

@@ -39,6 +39,7 @@ mod installed;
 mod names;
 mod patterns;
 mod revealed;
+mod revisions;
 mod rooms;
 mod stakes;
 mod staleness;

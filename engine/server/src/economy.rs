@@ -157,6 +157,20 @@ impl Bursar {
         self.act_with(asking, act, None).await
     }
 
+    /// The answer that a request's key stands for already, for a request that takes much to understand.
+    pub async fn answered_before(&self, asking: &Asking) -> Result<Option<Answer>, NoAnswer> {
+        let Some(key) = asking.key.clone() else {
+            return Ok(None);
+        };
+        let (economy, request) = (asking.economy.clone(), asking.request.clone());
+        let compared = self.read(move |storage| {
+            let stored = storage.stored(&economy, &key)?;
+            Ok(stored.map(|stored| stored.answer_to(&request)))
+        });
+        let answer = compared.await?.transpose();
+        answer.map_err(|field| NoAnswer::KeyReused { field })
+    }
+
     /// Sends several acts to the writer, in this order, each as if it were alone. Nothing is waited
     /// for; that is [`Bursar::answers`].
     pub fn send_all(&self, asks: Vec<(Asking, Act)>) -> Vec<Sent> {

@@ -33,6 +33,7 @@ use crate::database::{Database, Statement};
 use crate::error::StorageError;
 use crate::keys::KeyIndex;
 use crate::log::Log;
+use crate::revisions::Revisions;
 use crate::state::State;
 use crate::subjects::{About, SubjectIndex};
 use crate::submission::Render;
@@ -145,6 +146,7 @@ struct Auditor {
     keys: KeyIndex,
     subjects: SubjectIndex,
     about: About,
+    revisions: Revisions,
     order: OrderCheck,
     find_component: Statement,
     findings: BTreeMap<u8, Vec<String>>,
@@ -167,6 +169,7 @@ impl Auditor {
             keys: KeyIndex::open(database)?,
             subjects: SubjectIndex::open(database)?,
             about: About::open(database)?,
+            revisions: Revisions::open(database)?,
             order: OrderCheck::open(database)?,
             find_component: database.prepare("SELECT bytes FROM components WHERE digest = ?1")?,
             findings: BTreeMap::new(),

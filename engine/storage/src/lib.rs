@@ -50,6 +50,7 @@ mod receipts;
 mod record;
 mod request;
 mod restore;
+mod revisions;
 mod rows;
 mod schema;
 mod stamp;
@@ -69,7 +70,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use bursar_ledger::{CallId, Digest, EconomyId, HoldId, Movement, Timestamp, TransferId};
+use bursar_ledger::{
+    CallId, Digest, EconomyId, HoldId, Movement, PluginName, Timestamp, TransferId,
+};
 use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 
@@ -107,6 +110,7 @@ pub use receipts::CallRecord;
 pub use record::{Outcome, Stored};
 pub use request::{IdempotencyKey, KEY_CHARS_MAX, KeyError, Request};
 pub use restore::{GoneRecords, RestoreReport, restore_file};
+pub use revisions::RevisionRecord;
 pub use state::State;
 pub use subjects::{HoldHistory, SubjectRecord};
 pub use submission::{Answer, Receiver, Recorded, Render, Rendered, Reply, Submission};
@@ -357,6 +361,17 @@ impl Storage {
         call: CallId,
     ) -> Result<Option<CallRecord>, StorageError> {
         self.inner.readers.call(economy, call)
+    }
+
+    /// A record that has changed how a plugin is installed; none if the economy has no such record. Blocks
+    /// for one small read.
+    pub fn revision(
+        &self,
+        economy: &EconomyId,
+        plugin: &PluginName,
+        seq: u64,
+    ) -> Result<Option<RevisionRecord>, StorageError> {
+        self.inner.readers.revision(economy, plugin, seq)
     }
 
     /// What an account had at a moment. Blocks for small reads, and for the walk along what is not in

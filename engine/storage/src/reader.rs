@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
-use bursar_ledger::{CallId, Digest, EconomyId, HoldId, Movement, SubjectId};
+use bursar_ledger::{CallId, Digest, EconomyId, HoldId, Movement, PluginName, SubjectId};
 use bytes::Bytes;
 
 use crate::by_account::{Past, PastBalances, PastQuery};
@@ -20,6 +20,7 @@ use crate::history::{History, HistoryPage, HistoryQuery};
 use crate::keys::KeyIndex;
 use crate::receipts::{CallRecord, Receipts};
 use crate::record::Stored;
+use crate::revisions::{RevisionRecord, Revisions};
 use crate::rows;
 use crate::subjects::{About, HoldHistory, SubjectRecord};
 
@@ -40,6 +41,7 @@ struct Reader {
     about: About,
     past: Past,
     receipts: Receipts,
+    revisions: Revisions,
 }
 
 impl Readers {
@@ -117,6 +119,16 @@ impl Readers {
         let mut lent = self.any()?;
         let reader = &mut *lent;
         reader.receipts.call(&mut reader.about, economy, call)
+    }
+
+    /// A record that has changed how a plugin is installed.
+    pub(crate) fn revision(
+        &self,
+        economy: &EconomyId,
+        plugin: &PluginName,
+        seq: u64,
+    ) -> Result<Option<RevisionRecord>, StorageError> {
+        self.any()?.revisions.read(economy, plugin, seq)
     }
 
     /// What an account had at a moment.
@@ -208,6 +220,7 @@ impl Reader {
             about: About::open(&database)?,
             past: Past::open(path)?,
             receipts: Receipts::open(&database)?,
+            revisions: Revisions::open(&database)?,
         })
     }
 }

@@ -17,6 +17,7 @@ mod notes;
 mod past;
 mod portions;
 mod restored;
+mod revisions;
 mod rich;
 mod tampered;
 mod time;

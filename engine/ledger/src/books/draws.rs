@@ -271,17 +271,18 @@ impl Books {
                 account,
                 client_seed,
             } => self.set_client_seed(account, client_seed, seq),
-            DrawChange::DrawBroken { plugin, paused } => self.count_broken(plugin, *paused)?,
+            DrawChange::DrawBroken { plugin, paused } => self.count_broken(plugin, *paused, seq)?,
         }
         Ok(())
     }
 
     /// Counts a call that has drawn and then broken off. With the last one the plugin is off.
-    fn count_broken(&mut self, id: &PluginName, paused: bool) -> Result<(), Misfit> {
+    fn count_broken(&mut self, id: &PluginName, paused: bool, seq: u64) -> Result<(), Misfit> {
         let plugin = self.plugin_mut(id)?;
         plugin.broken_draws = plugin.broken_draws.saturating_add(1);
         if paused {
             Arc::make_mut(&mut plugin.installation).enabled = false;
+            plugin.history = plugin.revised(seq, false);
         }
         Ok(())
     }

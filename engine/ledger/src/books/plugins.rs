@@ -127,6 +127,7 @@ impl Books {
     ) -> Result<(), Misfit> {
         let plugin = self.plugin_mut(id)?;
         Arc::make_mut(&mut plugin.installation).enabled = false;
+        plugin.history = plugin.revised(seq, false);
         plugin.version = seq;
         let why = why.clone();
         plugin.switched_off = Some(Arc::new(SwitchedOff { why, at }));
@@ -150,6 +151,7 @@ impl Books {
     pub(super) fn set_plugin(&mut self, id: &PluginName, plugin: Plugin) {
         let plugin = match self.plugins.get(id) {
             Some(present) => Plugin {
+                history: present.revised(plugin.version, true),
                 state: present.state.clone(),
                 state_bytes: present.state_bytes,
                 switched_off: if plugin.installation.enabled {

@@ -12,7 +12,7 @@ use crate::digest::Digest;
 use crate::grants::{Excess, GrantChoice, Grants};
 use crate::id::{AccountId, PluginId, PluginName};
 use crate::plugin::{
-    Component, ComponentChoice, HoldRules, Installation, Need, Plugin, PluginPatch,
+    Component, ComponentChoice, HoldRules, Installation, Need, Plugin, PluginPatch, RollBack,
 };
 use crate::quota::Quota;
 use crate::rejection::Rejection;
@@ -219,9 +219,35 @@ pub(super) fn switch_off(
     Verdict::Applied(Decision::change(change, false))
 }
 
+/// A part of an installation as it was before.
+pub(super) fn roll_back(
+    books: &Books,
+    at: Timestamp,
+    plugin: &PluginName,
+    what: &RollBack,
+) -> Result<Verdict, Rejection> {
+    match what {
+        RollBack::Component => roll_back_component(books, at, plugin),
+        RollBack::Configuration { to, patch } => {
+            let nothing = || Rejection::NothingBefore {
+                plugin: plugin.clone(),
+            };
+            let to = to.ok_or_else(nothing)?;
+            let found = books.plugin(plugin).ok_or_else(nothing)?;
+            if found.revision(to).is_none() {
+                return Err(Rejection::RevisionUnknown {
+                    plugin: plugin.clone(),
+                    revision: to,
+                });
+            }
+            set_plugin(books, at, plugin, patch)
+        }
+    }
+}
+
 /// As it was before another component took its place: component, grants, configuration and switch. What
 /// was due meanwhile is not made up for, and the version that was sent away does not come back by itself.
-pub(super) fn roll_back(
+fn roll_back_component(
     books: &Books,
     at: Timestamp,
     plugin: &PluginName,

@@ -56,6 +56,7 @@ pub enum RejectionKind {
     NameTaken,
     NameIsFixed,
     NothingBefore,
+    RevisionUnknown,
     PluginChanged,
     ScheduleUnknown,
     GrantTooWide,
@@ -87,7 +88,7 @@ pub enum RejectionKind {
 
 impl RejectionKind {
     /// All kinds, in the order of the variants.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 41] = [
         Self::EconomyFrozen,
         Self::EconomyClosed,
         Self::HoldsOpen,
@@ -101,6 +102,7 @@ impl RejectionKind {
         Self::NameTaken,
         Self::NameIsFixed,
         Self::NothingBefore,
+        Self::RevisionUnknown,
         Self::PluginChanged,
         Self::ScheduleUnknown,
         Self::GrantTooWide,
@@ -147,6 +149,7 @@ impl RejectionKind {
             Self::NameTaken => ("name_taken", Conflict, Never),
             Self::NameIsFixed => ("name_is_fixed", Conflict, Never),
             Self::NothingBefore => ("nothing_before", Conflict, NewKey),
+            Self::RevisionUnknown => ("revision_unknown", Refused, Never),
             Self::PluginChanged => ("plugin_changed", Conflict, NewKey),
             Self::ScheduleUnknown => ("schedule_unknown", Refused, Never),
             Self::GrantTooWide => ("grant_too_wide", Refused, Never),

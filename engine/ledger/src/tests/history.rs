@@ -18,7 +18,7 @@ use crate::{
     AssetPatch, Authority, BatchRequest, Books, CallRequest, CallResult, CaptureRequest,
     ComponentChoice, Digest, Draft, Ending, Force, GrantChoice, HoldId, HoldRequest, IssueRequest,
     KeyMode, KeyPatch, Limit, LimitsPatch, OnExpiry, Patch, PluginName, PluginPatch, Posting,
-    Postings, Quota, ReversalRequest, Scope, Scopes, SpendLimit, Timestamp, Transcript,
+    Postings, Quota, ReversalRequest, RollBack, Scope, Scopes, SpendLimit, Timestamp, Transcript,
     TransferCap, TransferId, TransferRequest, Transfers, Verdict,
 };
 
@@ -656,7 +656,10 @@ pub(super) fn history() -> impl Strategy<Value = Vec<Step>> {
         2 => other().prop_map(Step::Act),
         1 => select(vec![
             Act::RemovePlugin { plugin: id("shop") },
-            Act::RollBackPlugin { plugin: id("shop") },
+            Act::RollBackPlugin {
+                plugin: id("shop"),
+                what: RollBack::Component,
+            },
             Act::RemovePlugin { plugin: id("market") },
         ])
         .prop_map(Step::Act),

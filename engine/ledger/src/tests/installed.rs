@@ -31,7 +31,7 @@ fn the_component_before_comes_back_with_all_that_it_had() {
          roll_back bank
          call D bank user:1; D hold bid user:1 -> plugin:bank coin 1",
         &expect![[r#"
-            roll_back bank: the plugin `bank` has no version from before
+            roll_back bank: nothing of the plugin `bank` is there from before, to which it could go back
             A reply: committed
             plugin bank component=b config={"rate":2} grants=requested enabled=true: changed
             B get k: v
@@ -585,7 +585,7 @@ fn only_another_component_can_be_sent_away() {
          roll_back bank",
         &expect![[r#"
             plugin bank component=a config={"fee":1}: changed
-            roll_back bank: the plugin `bank` has no version from before
+            roll_back bank: nothing of the plugin `bank` is there from before, to which it could go back
         "#]],
     );
 }

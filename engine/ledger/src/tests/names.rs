@@ -144,7 +144,7 @@ fn a_name_stays_with_its_plugin_also_when_that_is_gone() {
             remove_plugin market: changed
             plugin market of=bank component=b: the name `market` stands for the plugin `shop`, also after that is uninstalled, since its accounts are kept: install `bank` under another name
             plugin market component=b: the name `market` stands for the plugin `shop`, also after that is uninstalled, since its accounts are kept: install `market` under another name
-            roll_back market: the plugin `market` has no version from before
+            roll_back market: nothing of the plugin `market` is there from before, to which it could go back
             balance plugin:market coin: 10
         "#]],
     );

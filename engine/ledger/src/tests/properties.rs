@@ -380,7 +380,7 @@ fn plugin_of(act: &Act) -> Option<&PluginName> {
         Act::Call(result) => Some(&result.request.plugin),
         Act::SetPlugin { plugin, .. }
         | Act::RemovePlugin { plugin }
-        | Act::RollBackPlugin { plugin }
+        | Act::RollBackPlugin { plugin, .. }
         | Act::SwitchOffPlugin { plugin, .. }
         | Act::SkipDue { plugin, .. } => Some(plugin),
         Act::OpenEconomy { .. }

@@ -21,7 +21,7 @@ const SETUP: &str = "
     webhook first url=https://bot.example";
 
 /// One line for each rejection, in the order of the enum.
-const LADDER: [&str; 41] = [
+const LADDER: [&str; 42] = [
     "economy frozen; transfer user:1 -> user:2 coin 1",
     "economy closed; issue user:1 coin 1",
     "hold 1 user:1 -> user:2 coin 1; economy closed",
@@ -35,6 +35,7 @@ const LADDER: [&str; 41] = [
     "plugin shop component=b of=bank",
     "plugin market component=a of=shop fixed=true",
     "roll_back shop",
+    "roll_back shop to=9 config={}",
     "plugin shop config={} checked=b",
     "plugin shop times=none/60",
     "plugin shop grants=debit/user:2",
@@ -122,7 +123,8 @@ fn every_rejection_can_be_provoked() {
         component_missing (Refused, Never): the plugin `new` is not installed yet: say which `component`
         name_taken (Conflict, Never): the name `shop` stands for the plugin `shop`, also after that is uninstalled, since its accounts are kept: install `bank` under another name
         name_is_fixed (Conflict, Never): this component finds its accounts by its own id, `shop`, and so cannot be installed as `market`: install it as `shop`, or build it against version 0.2.0 of the contract
-        nothing_before (Conflict, NewKey): the plugin `shop` has no version from before
+        nothing_before (Conflict, NewKey): nothing of the plugin `shop` is there from before, to which it could go back
+        revision_unknown (Refused, Never): the plugin `shop` has no revision 9, or it is too old: GET …/plugins/shop/revisions lists those that are there
         plugin_changed (Conflict, NewKey): the plugin `shop` was changed a moment ago: look at it, and ask again
         schedule_unknown (Refused, Never): the plugin `shop` has no schedule `none`
         grant_too_wide (Refused, Never): `grants.debit` is wider than what the manifest asks for: it does not ask for `user:2`; {"accounts": "user:*", "debit": {"per_call": {…}, "per_member_per_day": {…}, "per_day": {…}}} in `grants.patterns` needs no asking

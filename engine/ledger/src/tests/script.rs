@@ -390,6 +390,7 @@ fn put(verb: &str, words: &Words<'_>) -> Option<Act> {
         },
         "roll_back" => Act::RollBackPlugin {
             plugin: id(words.plain[1]),
+            what: words.roll_back(),
         },
         "skip_due" => Act::SkipDue {
             plugin: id(words.plain[1]),

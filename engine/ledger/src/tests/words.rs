@@ -12,8 +12,8 @@ use crate::{
     EconomyStatus, Force, FuelClass, GrantChoice, Grants, HoldEnd, HoldId, HoldRequest, HoldRule,
     IssueRequest, KeyMode, KeyPatch, Limit, LimitsPatch, Missed, Need, OnExpiry, Patch,
     PatternCaps, PatternGrant, PluginName, PluginPatch, Posting, Postings, Quota, QuotaPatch,
-    ReversalRequest, ScheduleRule, Scope, Scopes, SpendLimit, Times, Timestamp, TransferCap,
-    TransferId, TransferRequest, Transfers, WebhookPatch, WebhookUrl,
+    ReversalRequest, RollBack, ScheduleRule, Scope, Scopes, SpendLimit, Times, Timestamp,
+    TransferCap, TransferId, TransferRequest, Transfers, WebhookPatch, WebhookUrl,
 };
 
 use super::script::call_id;
@@ -144,6 +144,17 @@ impl<'a> Words<'a> {
                 .named("checked")
                 .map(|name| Digest::of(name.as_bytes())),
             needs: list(self.named("needs")).map(need).collect(),
+        }
+    }
+
+    /// `roll_back shop`, or `roll_back shop to=3 config={} checked=a`
+    pub(super) fn roll_back(&self) -> RollBack {
+        if self.named("config").is_none() {
+            return RollBack::Component;
+        }
+        RollBack::Configuration {
+            to: self.named("to").map(id),
+            patch: Box::new(self.plugin_patch()),
         }
     }
 

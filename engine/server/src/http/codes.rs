@@ -403,7 +403,8 @@ fn rejection(kind: RejectionKind) -> Terms {
         Kind::ComponentMissing => "A plugin that is not installed yet needs a `component`.",
         Kind::NameTaken => "The name stands for the plugin `bound`, whose accounts are kept.",
         Kind::NameIsFixed => "The component finds its accounts by its own `id` alone.",
-        Kind::NothingBefore => "No other component was installed before this one.",
+        Kind::NothingBefore => "No other component or configuration was there before.",
+        Kind::RevisionUnknown => "The plugin has no such revision, or it is too old.",
         Kind::PluginChanged => {
             "The plugin was changed while the request was read; look at it, and ask again."
         }

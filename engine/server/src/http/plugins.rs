@@ -1,5 +1,8 @@
 //! Plugins: installed by PUT, listed with what a bot needs to show them, called by POST.
 
+mod changes;
+mod revisions;
+mod rollback;
 mod routes;
 
 use std::collections::BTreeMap;
@@ -249,34 +252,6 @@ pub(super) async fn remove(
     let nothing = Canonical::of(&json!({}));
     let asking = extract::asking(&caller, economy, None, "DELETE", &route, &nothing);
     let act = Act::RemovePlugin { plugin };
-    Ok(extract::respond(api.bursar.act(asking, act).await?))
-}
-
-/// A rollback says nothing.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RollBackBody {}
-
-/// `POST …/plugins/{plugin}/rollback`
-pub(super) async fn roll_back(
-    State(api): State<Api>,
-    caller: Caller,
-    Path((economy, plugin)): Path<(String, String)>,
-    _: Asked<Nothing>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Problem> {
-    let economy = extract::economy(&economy)?;
-    caller.require(Scope::Admin, &economy)?;
-    let plugin: PluginName = extract::name("plugin", &plugin)?;
-    check_installed(&api, &economy, &plugin)?;
-    let key = extract::idempotency_key(&headers)?;
-    let parsed = extract::json::<RollBackBody>(body).await?;
-    caller.unchanged(&api)?;
-    let route = format!("/v1/economies/{economy}/plugins/{plugin}/rollback");
-    let body = &parsed.canonical;
-    let asking = extract::asking(&caller, economy, Some(key), "POST", &route, body);
-    let act = Act::RollBackPlugin { plugin };
     Ok(extract::respond(api.bursar.act(asking, act).await?))
 }
 

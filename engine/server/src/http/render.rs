@@ -251,7 +251,7 @@ fn changed(recorded: &Recorded<'_>, changed: bool) -> Value {
             .account(account)
             .map(|found| put(wire::account(account, found), changed)),
         Act::SetPlugin { plugin, .. }
-        | Act::RollBackPlugin { plugin }
+        | Act::RollBackPlugin { plugin, .. }
         | Act::SwitchOffPlugin { plugin, .. } => books.plugin(plugin).map(|found| {
             put(
                 wire::plugin(recorded.economy, books, plugin, found),

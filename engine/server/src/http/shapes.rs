@@ -241,11 +241,13 @@ shape!(ProblemMembers, |generator| {
     members
 });
 
-/// What problems about grants have more.
-fn grant_members(generator: &mut SchemaGenerator) -> [(String, Value); 4] {
+/// What problems about grants and revisions have more.
+fn grant_members(generator: &mut SchemaGenerator) -> [(String, Value); 5] {
     let text = |description: &str| json!({ "description": description, "type": "string" });
     let accounts = generator.subschema_for::<PatternName>().to_value();
+    let revision = generator.subschema_for::<Number>().to_value();
     [
+        ("revision", revision),
         (
             "budget",
             text("The member of the grants that sets a budget which is used up."),

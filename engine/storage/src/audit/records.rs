@@ -2,7 +2,7 @@
 
 use bursar_ledger::{
     AccountId, Act, Amount, Answer, AssetId, CallRequest, Change, Component, Decision, Digest,
-    Ending, IssueRequest, OnExpiry, Postings, SpendLimit, Verdict, decide,
+    Ending, IssueRequest, OnExpiry, Postings, RollBack, SpendLimit, Verdict, decide,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -31,6 +31,7 @@ impl Auditor {
         self.heads.pass(record);
         self.check_identity(record, &act)?;
         self.check_subjects(record, &act)?;
+        self.check_what_came_back(record, &act)?;
         for entry in &record.entries {
             if !self.order.agrees(&record.economy, entry)? {
                 let what = format!("movement {} differs in the order of accounts", entry.number);
@@ -95,6 +96,38 @@ impl Auditor {
                 let what = format!("record {} takes back what never was", record.id);
                 self.find(P::Authority, what);
             }
+        }
+        Ok(())
+    }
+
+    /// A configuration that comes back is the one that an earlier record says.
+    fn check_what_came_back(&mut self, record: &Record, act: &Act) -> Result<(), StorageError> {
+        let Act::RollBackPlugin {
+            plugin,
+            what: RollBack::Configuration { to, patch },
+        } = act
+        else {
+            return Ok(());
+        };
+        if record.outcome != Outcome::Applied {
+            return Ok(());
+        }
+        let books = self.state.books(&record.economy);
+        let installed = books.and_then(|books| books.plugin(plugin));
+        let revision = installed
+            .zip(*to)
+            .and_then(|(found, to)| found.revision(to));
+        let said = match revision {
+            Some(revision) => self
+                .revisions
+                .read(&record.economy, plugin, revision.set_by)?,
+            None => None,
+        };
+        let was = said.and_then(|said| said.installation);
+        let was = was.map(|was| Value::clone(&was.config));
+        if was.is_none() || was != patch.config {
+            let what = format!("record {} gives back what never was", record.id);
+            self.find(P::Authority, what);
         }
         Ok(())
     }
@@ -295,6 +328,7 @@ fn is_what_was_asked(record: &Record, act: &Act) -> bool {
             read::<Amount>(asked("amount")) == capture.amount && names(&request, &capture.hold)
         }
         Act::ReleaseHold { hold, .. } => names(&request, hold),
+        Act::RollBackPlugin { what, .. } => is_what_goes_back(asked("what"), asked("to"), what),
         Act::Reverse(reversal) => {
             let forced = reversal.force.as_ref().map(|force| force.reason.as_str());
             names(&request, &reversal.original)
@@ -341,6 +375,18 @@ fn names(request: &Value, id: &impl std::fmt::Display) -> bool {
     let mut segments = path.unwrap_or_default().split('/');
     let id = id.to_string();
     segments.any(|segment| segment == id)
+}
+
+/// Whether a rollback is of the part that was named, and of the revision if one was.
+fn is_what_goes_back(asked: Option<&Value>, revision: Option<&Value>, what: &RollBack) -> bool {
+    let asked = asked.and_then(Value::as_str);
+    match what {
+        RollBack::Component => asked == Some("component"),
+        RollBack::Configuration { to, .. } => {
+            let named = read::<u64>(revision);
+            asked == Some("configuration") && named.is_none_or(|named| Some(named) == *to)
+        }
+    }
 }
 
 /// A part of a request as the server has read it: what can be written in two ways is one value.

@@ -448,7 +448,8 @@ fn take_time(call: &Call<Config>, pace: Pace) -> Result<Told, Decline> {
 }
 
 fn stake(call: &Call<Config>, stake: Stake) -> Result<Told, Decline> {
-    let hold = call.place_hold("stake", &call.caller(), &OWN, &stake.asset, stake.amount)?;
+    let own = call.own_account();
+    let hold = call.place_hold("stake", &call.caller(), &own, &stake.asset, stake.amount)?;
     Ok(Told {
         told: hold.as_str().into(),
     })

@@ -4,9 +4,7 @@ use axum::http::StatusCode;
 use bursar_ledger::Scope;
 use serde_json::json;
 
-use super::{
-    CallBody, PluginBody, PluginList, RollBackBody, call, list, read, remove, roll_back, set,
-};
+use super::{CallBody, PluginBody, PluginList, call, list, read, remove, revisions, rollback, set};
 use crate::http::extract::Preview;
 use crate::http::render::CallAnswer;
 use crate::http::route::{Resource, Route};
@@ -25,7 +23,8 @@ pub(in crate::http) fn routes() -> Resource {
             read_route(),
             list_route(),
             remove_route(),
-            roll_back_route(),
+            rollback::route(),
+            revisions::route(),
             call_route(),
             calls::route(),
         ],
@@ -112,27 +111,6 @@ fn remove_route() -> Route {
         .no(StatusCode::NOT_FOUND, &["plugin_not_found"])
         .no(StatusCode::UNPROCESSABLE_ENTITY, &["economy_closed"])
         .writes()
-}
-
-fn roll_back_route() -> Route {
-    Route::post(
-        "/v1/economies/{economy}/plugins/{plugin}/rollback",
-        roll_back,
-    )
-    .called(
-        "roll_back_plugin",
-        "Go back to the component before",
-        "With the grants, the configuration and the switch that it had; what the plugin keeps \
-             stays. Once more, and it is as it was.",
-    )
-    .needs(Scope::Admin)
-    .body::<RollBackBody>("back", json!({}))
-    .keyed()
-    .answers::<Put<PluginView<'static>>>(StatusCode::OK, "The plugin as it is now.")
-    .no(StatusCode::NOT_FOUND, &["plugin_not_found"])
-    .no(StatusCode::CONFLICT, &["nothing_before"])
-    .no(StatusCode::UNPROCESSABLE_ENTITY, &["economy_closed"])
-    .writes()
 }
 
 fn call_route() -> Route {

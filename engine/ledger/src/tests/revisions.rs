@@ -1,0 +1,120 @@
+//! The revisions of a plugin: which records have changed how it is installed, and the way back.
+
+use expect_test::expect;
+
+use super::script::{World, check, id};
+use crate::{PluginName, REVISIONS_MAX, Revision};
+
+const SHOP: &str = "
+    asset coin
+    account user:1
+    plugin shop component=a config={\"price\":1} enabled=true schedules=pay/60/catch_up
+";
+
+fn told(world: &World) -> Vec<Revision> {
+    let shop: PluginName = id("shop");
+    let plugin = world.books.plugin(&shop).expect("it is installed");
+    plugin.revisions().map(|(revision, _)| revision).collect()
+}
+
+#[test]
+fn what_changes_an_installation_is_a_revision_and_nothing_else_is() {
+    let mut world = World::after(SHOP);
+    let installed = world.books.seq();
+    world.run(
+        "plugin shop enabled=true
+         call A shop user:1; A set k v; A reply
+         wait 60
+         skip_due shop pay
+         issue plugin:shop coin 5",
+    );
+    let only = |seq, set_by| Revision { seq, set_by };
+    assert_eq!(told(&world), [only(installed, installed)]);
+    world.run("plugin shop config={\"price\":2}");
+    let changed = world.books.seq();
+    assert_eq!(
+        told(&world),
+        [only(changed, changed), only(installed, installed)]
+    );
+}
+
+/// A game that breaks off too often is switched off by its own calls.
+#[test]
+fn what_only_switches_it_off_names_the_record_that_says_the_rest() {
+    let mut world = World::after(SHOP);
+    let installed = world.books.seq();
+    world.run(
+        "issue plugin:shop coin 5
+         call A shop user:1; A secure plugin:shop coin 1; A draw 2; A fault
+         call B shop user:1; B secure plugin:shop coin 1; B draw 2; B fault
+         call C shop user:1; C secure plugin:shop coin 1; C draw 2; C fault",
+    );
+    let off = world.books.seq();
+    let expected = [
+        Revision {
+            seq: off,
+            set_by: installed,
+        },
+        Revision {
+            seq: installed,
+            set_by: installed,
+        },
+    ];
+    assert_eq!(told(&world), expected);
+}
+
+#[test]
+fn so_many_revisions_are_told_and_the_oldest_of_them_can_be_gone_back_to() {
+    let mut world = World::after(SHOP);
+    let installed = world.books.seq();
+    for price in 1..REVISIONS_MAX {
+        world.run(&format!("plugin shop config={{\"price\":{}}}", price + 1));
+    }
+    assert_eq!(told(&world).len(), REVISIONS_MAX);
+    let oldest = told(&world).pop().expect("there are some");
+    assert_eq!(oldest.seq, installed, "all of them are there");
+    let mut at_the_limit = world.clone();
+    at_the_limit.run(&format!(
+        "roll_back shop to={installed} config={{\"price\":1}}"
+    ));
+    assert!(at_the_limit.rejections.is_empty());
+    world.run("plugin shop config={\"price\":0}");
+    assert_eq!(told(&world).len(), REVISIONS_MAX);
+    world.run(&format!(
+        "roll_back shop to={installed} config={{\"price\":1}}"
+    ));
+    assert_eq!(
+        world.rejections.pop().map(|no| no.kind().code()),
+        Some("revision_unknown")
+    );
+    // What the oldest one that is told has changed can still be said.
+    let shop: PluginName = id("shop");
+    let plugin = world.books.plugin(&shop).expect("it is installed");
+    let (_, before) = plugin.revisions().last().expect("there are some");
+    assert_eq!(before.map(|before| before.seq), Some(installed));
+}
+
+#[test]
+fn a_configuration_comes_back_and_the_rest_stays() {
+    check(
+        &format!(
+            "{SHOP}
+             roll_back shop config={{\"price\":1}}
+             plugin shop config={{\"price\":2}} enabled=false
+             roll_back shop to=4 config={{\"price\":1}} checked=a
+             roll_back shop to=4 config={{\"price\":1}} checked=a
+             plugin shop component=b
+             roll_back shop to=5 config={{\"price\":2}} checked=a
+             roll_back none to=5 config={{\"price\":2}} checked=a"
+        ),
+        &expect![[r#"
+            roll_back shop config={"price":1}: nothing of the plugin `shop` is there from before, to which it could go back
+            plugin shop config={"price":2} enabled=false: changed
+            roll_back shop to=4 config={"price":1} checked=a: changed
+            roll_back shop to=4 config={"price":1} checked=a: unchanged
+            plugin shop component=b: changed
+            roll_back shop to=5 config={"price":2} checked=a: the plugin `shop` was changed a moment ago: look at it, and ask again
+            roll_back none to=5 config={"price":2} checked=a: nothing of the plugin `none` is there from before, to which it could go back
+        "#]],
+    );
+}

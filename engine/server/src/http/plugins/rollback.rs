@@ -1,0 +1,167 @@
+//! Plugins as they were before: the component, or the configuration.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use bursar_ledger::{Act, EconomyId, Plugin, PluginName, PluginPatch, RollBack, Scope};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::http::auth::Caller;
+use crate::http::extract::{Asked, Nothing, Path};
+use crate::http::problem::Problem;
+use crate::http::route::Route;
+use crate::http::wire::{PluginView, Put};
+use crate::http::{Api, extract, shapes};
+use crate::no_answer::NoAnswer;
+
+pub(super) fn route() -> Route {
+    Route::post(
+        "/v1/economies/{economy}/plugins/{plugin}/rollback",
+        roll_back,
+    )
+    .called(
+        "roll_back_plugin",
+        "Go back to the component or the configuration before",
+        "`component`: the one before, with the grants, the configuration and the switch that it had. \
+         `configuration`: the one before the present one, or that of the revision `to`, for the component \
+         that is there now, which must take it. What the plugin keeps stays. Once more, and it is as it was.",
+    )
+    .needs(Scope::Admin)
+    .body::<RollBackBody>("component", json!({ "what": "component" }))
+    .or_body("configuration", json!({ "what": "configuration", "to": 12 }))
+    .keyed()
+    .answers::<Put<PluginView<'static>>>(StatusCode::OK, "The plugin as it is now.")
+    .no(StatusCode::NOT_FOUND, &["plugin_not_found"])
+    .no(StatusCode::CONFLICT, &["nothing_before", "plugin_changed"])
+    .no(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        &["economy_closed", "revision_unknown"],
+    )
+    .reads_the_file()
+    .writes()
+}
+
+/// What goes back.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RollBackBody {
+    #[schemars(with = "RollBackWhat")]
+    what: Option<RollBackWhat>,
+    /// The revision that has made the configuration so; the one before the present one where absent.
+    #[schemars(with = "Option<shapes::Number>")]
+    to: Option<u64>,
+}
+
+/// The part of a plugin that goes back.
+#[derive(Deserialize, JsonSchema, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+enum RollBackWhat {
+    Component,
+    Configuration,
+}
+
+/// `POST …/plugins/{plugin}/rollback`
+async fn roll_back(
+    State(api): State<Api>,
+    caller: Caller,
+    Path((economy, plugin)): Path<(String, String)>,
+    _: Asked<Nothing>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let economy = extract::economy(&economy)?;
+    caller.require(Scope::Admin, &economy)?;
+    let plugin: PluginName = extract::name("plugin", &plugin)?;
+    super::check_installed(&api, &economy, &plugin)?;
+    let key = extract::idempotency_key(&headers)?;
+    let parsed = extract::json::<RollBackBody>(body).await?;
+    caller.unchanged(&api)?;
+    let RollBackBody { what, to } = parsed.typed;
+    let what = what.ok_or_else(|| {
+        let detail = "say what goes back: \"component\" or \"configuration\"";
+        Problem::malformed("/what", detail)
+    })?;
+    let route = format!("/v1/economies/{economy}/plugins/{plugin}/rollback");
+    let body = &parsed.canonical;
+    let asking = extract::asking(&caller, economy.clone(), Some(key), "POST", &route, body);
+    // What was answered once is not looked into again.
+    if let Some(answer) = api.bursar.answered_before(&asking).await? {
+        return Ok(extract::respond(answer));
+    }
+    let what = match (what, to) {
+        (RollBackWhat::Component, None) => RollBack::Component,
+        (RollBackWhat::Component, Some(_)) => {
+            let detail = "a component goes back to the one before; `to` is for a configuration";
+            return Err(Problem::malformed("/to", detail));
+        }
+        (RollBackWhat::Configuration, to) => configuration(&api, &economy, &plugin, to).await?,
+    };
+    let act = Act::RollBackPlugin { plugin, what };
+    Ok(extract::respond(api.bursar.act(asking, act).await?))
+}
+
+/// The configuration that comes back, held against the component that is there.
+async fn configuration(
+    api: &Api,
+    economy: &EconomyId,
+    name: &PluginName,
+    to: Option<u64>,
+) -> Result<RollBack, Problem> {
+    let state = api.bursar.state();
+    let books = state.books(economy).ok_or(NoAnswer::NoEconomy)?;
+    let found = books.plugin(name);
+    let found = found.ok_or_else(|| NoAnswer::NoPlugin(name.clone()))?;
+    let Some((to, config)) = find(api, economy, name, found, to).await? else {
+        // The ledger says why not.
+        let patch = Box::default();
+        return Ok(RollBack::Configuration { to, patch });
+    };
+    let component = found.installation.component;
+    let loaded = api.bursar.load(component).await?;
+    let checked = api
+        .bursar
+        .check_configuration(loaded, config.clone())
+        .await?;
+    checked.map_err(|error| Problem::malformed(&error.pointer, error.message))?;
+    let patch = PluginPatch {
+        config: Some(config),
+        checked_against: Some(component),
+        as_of: Some(found.version),
+        ..PluginPatch::default()
+    };
+    Ok(RollBack::Configuration {
+        to: Some(to),
+        patch: Box::new(patch),
+    })
+}
+
+/// The configuration of a revision; without one of the newest revision in which it was another one.
+async fn find(
+    api: &Api,
+    economy: &EconomyId,
+    name: &PluginName,
+    found: &Plugin,
+    to: Option<u64>,
+) -> Result<Option<(u64, Value)>, Problem> {
+    let told = found.revisions().map(|(revision, _)| revision);
+    let told: Vec<_> = told
+        .filter(|revision| to.is_none_or(|to| revision.seq == to))
+        .collect();
+    let (economy, name, present) = (economy.clone(), name.clone(), found.installation.clone());
+    let read = api.bursar.read(move |storage| {
+        for revision in told {
+            let record = storage.revision(&economy, &name, revision.set_by)?;
+            let Some(then) = record.and_then(|record| record.installation) else {
+                continue;
+            };
+            if to.is_some() || then.config != present.config {
+                return Ok(Some((revision.seq, Value::clone(&then.config))));
+            }
+        }
+        Ok(None)
+    });
+    Ok(read.await?)
+}

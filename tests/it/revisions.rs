@@ -1,0 +1,198 @@
+//! Revisions of a plugin over HTTP: who has changed what, and the way back.
+
+use serde_json::{Value, json};
+
+use crate::support::{GUILD, Guild, House, let_in_villain};
+
+const COINFLIP: &str = "/v1/economies/guild/plugins/coinflip";
+
+async fn revisions(guild: &mut Guild, query: &str) -> Vec<Value> {
+    let page = guild.get(&format!("{COINFLIP}/revisions{query}")).await;
+    assert_eq!(page.status, 200, "{}", page.json());
+    page.json()["revisions"].as_array().unwrap().clone()
+}
+
+/// A coinflip whose highest stake was 10, 20 and 30.
+async fn three_stakes(guild: &mut Guild) {
+    let config = json!({"asset": "coin", "max_stake": 10});
+    guild.install("coinflip", "bundled:coinflip", config).await;
+    for most in [20, 30] {
+        let config = json!({"asset": "coin", "max_stake": most});
+        guild.made(COINFLIP, json!({ "config": config })).await;
+    }
+}
+
+async fn max_stake(guild: &mut Guild) -> Value {
+    guild.get(COINFLIP).await.json()["config"]["max_stake"].clone()
+}
+
+async fn roll_back(guild: &mut Guild, key: &str, body: Value) -> bursar_server::client::Response {
+    guild.post("plugins/coinflip/rollback", key, body).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_change_of_settings_is_told_with_who_and_what() {
+    let (house, mut guild) = House::with_guild(1).await;
+    three_stakes(&mut guild).await;
+    guild
+        .made(COINFLIP, json!({"enabled": false, "follow": true}))
+        .await;
+    // Neither what changes nothing nor a call is a revision.
+    guild.made(COINFLIP, json!({"follow": true})).await;
+    let told = revisions(&mut guild, "").await;
+    let changes: Vec<&Value> = told.iter().map(|revision| &revision["changes"]).collect();
+    assert_eq!(changes.len(), 4, "{told:?}");
+    assert_eq!(
+        *changes[0],
+        json!([
+            {"pointer": "/enabled", "from": true, "to": false},
+            {"pointer": "/follow", "from": false, "to": true},
+        ])
+    );
+    let stakes =
+        |from: u64, to: u64| json!([{"pointer": "/config/max_stake", "from": from, "to": to}]);
+    assert_eq!([changes[1], changes[2]], [&stakes(20, 30), &stakes(10, 20)]);
+    let installed = changes[3].as_array().unwrap();
+    let config = installed
+        .iter()
+        .find(|change| change["pointer"] == "/config")
+        .unwrap();
+    assert_eq!(
+        *config,
+        json!({"pointer": "/config", "to": {"asset": "coin", "max_stake": 10}})
+    );
+    let actor = guild.events().await[0]["actor"].clone();
+    for revision in &told {
+        assert_eq!(
+            (&revision["request"], &revision["actor"]),
+            (&json!("PUT"), &actor)
+        );
+        assert!(revision["at"].is_u64());
+    }
+    // Page by page it is the same.
+    let first = revisions(&mut guild, "?limit=1").await;
+    assert_eq!(first, told[..1]);
+    let before = first[0]["revision"].as_u64().unwrap();
+    let rest = revisions(&mut guild, &format!("?limit=20&before={before}")).await;
+    assert_eq!(rest, told[1..]);
+    let beyond = guild.get(&format!("{COINFLIP}/revisions?limit=21")).await;
+    assert_eq!(
+        (beyond.status.as_u16(), beyond.code()),
+        (400, "malformed".into())
+    );
+    let none = guild.get(&format!("{GUILD}/plugins/none/revisions")).await;
+    assert_eq!(
+        (none.status.as_u16(), none.code()),
+        (404, "plugin_not_found".into())
+    );
+    house.close().await;
+}
+
+/// What the server or the plugin's own calls have done to it is told, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_was_switched_off_says_so_in_its_revisions() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let_in_villain(&mut guild).await;
+    for number in 0..3 {
+        let bet = json!({"asset": "coin", "amount": 1});
+        let key = format!("k{number}");
+        guild
+            .call("villain/trap_after_draw", &key, "user:1", bet)
+            .await;
+    }
+    let villain = format!("{GUILD}/plugins/villain");
+    guild.made(&villain, json!({"enabled": true})).await;
+    let page = guild.get(&format!("{villain}/revisions")).await.json();
+    let told = page["revisions"].as_array().unwrap();
+    let switched = |from: bool| json!([{"pointer": "/enabled", "from": from, "to": !from}]);
+    assert_eq!(
+        [&told[0]["changes"], &told[1]["changes"]],
+        [&switched(false), &switched(true)]
+    );
+    assert_eq!([&told[0]["request"], &told[1]["request"]], ["PUT", "POST"]);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_goes_back_and_forth_and_to_any_revision_that_is_told() {
+    let (house, mut guild) = House::with_guild(1).await;
+    three_stakes(&mut guild).await;
+    guild.made(COINFLIP, json!({"enabled": false})).await;
+    let told = revisions(&mut guild, "").await;
+    let undo = json!({"what": "configuration"});
+    let back = roll_back(&mut guild, "r1", undo.clone()).await;
+    assert_eq!(back.status, 200, "{}", back.json());
+    assert_eq!(
+        (&back.json()["config"]["max_stake"], &back.json()["changed"]),
+        (&json!(20), &json!(true))
+    );
+    assert_eq!(back.json()["enabled"], false, "the switch stays");
+    let again = roll_back(&mut guild, "r1", undo.clone()).await;
+    assert!(again.replayed && again.body == back.body);
+    roll_back(&mut guild, "r2", undo).await;
+    assert_eq!(max_stake(&mut guild).await, 30);
+    let first = told.last().unwrap()["revision"].clone();
+    let to_first = json!({"what": "configuration", "to": first});
+    let back = roll_back(&mut guild, "r3", to_first.clone()).await;
+    assert_eq!(back.json()["config"]["max_stake"], 10, "{}", back.json());
+    let unchanged = roll_back(&mut guild, "r4", to_first).await;
+    assert_eq!(unchanged.json()["changed"], false, "{}", unchanged.json());
+    let newest = revisions(&mut guild, "?limit=1").await;
+    assert_eq!(newest[0]["request"], "POST");
+    assert_eq!(
+        newest[0]["changes"],
+        json!([{"pointer": "/config/max_stake", "from": 30, "to": 10}])
+    );
+    // It is the same after a restart, from the checkpoint and from the journal.
+    let told = revisions(&mut guild, "?limit=20").await;
+    let house = house.restarted().await;
+    let mut guild = Guild {
+        client: house.admin(),
+    };
+    assert_eq!(revisions(&mut guild, "?limit=20").await, told);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_says_what_goes_back_and_what_cannot() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let config = json!({"asset": "coin"});
+    guild.install("coinflip", "bundled:coinflip", config).await;
+    let absent = roll_back(&mut guild, "k1", json!({})).await;
+    assert_eq!(
+        (absent.status.as_u16(), &absent.json()["pointer"]),
+        (400, &json!("/what"))
+    );
+    let detail = absent.json()["detail"].as_str().unwrap().to_owned();
+    assert!(
+        detail.contains("component") && detail.contains("configuration"),
+        "{detail}"
+    );
+    let beside = json!({"what": "component", "to": 1});
+    let beside = roll_back(&mut guild, "k2", beside).await;
+    assert_eq!(
+        (beside.status.as_u16(), &beside.json()["pointer"]),
+        (400, &json!("/to"))
+    );
+    for what in ["component", "configuration"] {
+        let key = format!("none {what}");
+        let none = roll_back(&mut guild, &key, json!({ "what": what })).await;
+        assert_eq!(
+            (none.status.as_u16(), none.code()),
+            (409, "nothing_before".into())
+        );
+        let again = roll_back(&mut guild, &key, json!({ "what": what })).await;
+        assert!(again.replayed && again.body == none.body);
+    }
+    let unknown = json!({"what": "configuration", "to": 1});
+    let unknown = roll_back(&mut guild, "k3", unknown).await;
+    assert_eq!(
+        (
+            unknown.status.as_u16(),
+            unknown.code(),
+            &unknown.json()["revision"]
+        ),
+        (422, "revision_unknown".into(), &json!(1))
+    );
+    house.close().await;
+}
