@@ -196,3 +196,148 @@ async fn a_rollback_says_what_goes_back_and_what_cannot() {
     );
     house.close().await;
 }
+
+async fn tried(guild: &mut Guild, plugin: &str, body: Value) -> bursar_server::client::Response {
+    let path = format!("{GUILD}/plugins/{plugin}?preview=true");
+    let answer = guild.client.put(&path, &body).await.unwrap();
+    crate::described::check("PUT", &format!("{GUILD}/plugins/{plugin}"), &answer);
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preview_of_an_installation_says_what_it_would_be_and_installs_nothing() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let events = guild.events().await.len();
+    let components = guild.get("/v1/components").await.json();
+    let install = json!({
+        "component": "bundled:coinflip", "config": {"asset": "coin"}, "enabled": true,
+    });
+    let new = tried(&mut guild, "coinflip", install.clone()).await;
+    assert_eq!(new.status, 200, "{}", new.json());
+    let new = new.json();
+    assert_eq!(
+        (&new["preview"], &new["changed"]),
+        (&json!(true), &json!(true))
+    );
+    let changes = new["changes"].as_array().unwrap();
+    let pointers: Vec<&str> = changes
+        .iter()
+        .map(|change| change["pointer"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        pointers,
+        [
+            "/component",
+            "/config",
+            "/enabled",
+            "/follow",
+            "/grants",
+            "/schedules"
+        ]
+    );
+    assert_eq!(
+        changes[1],
+        json!({"pointer": "/config", "to": {"asset": "coin"}})
+    );
+    // What is wrong is found, all of it, and nothing is refused.
+    let wrong = json!({"component": "bundled:coinflip", "config": {"asset": "gem"}});
+    let wrong = tried(&mut guild, "coinflip", wrong).await;
+    assert_eq!(wrong.status, 200, "{}", wrong.json());
+    assert_eq!(
+        wrong.json()["findings"][0]["pointer"],
+        "/asset",
+        "{}",
+        wrong.json()
+    );
+    assert_eq!(guild.get(COINFLIP).await.code(), "plugin_not_found");
+    assert_eq!(guild.get("/v1/components").await.json(), components);
+    assert_eq!(guild.events().await.len(), events, "nothing is recorded");
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preview_of_a_change_says_what_it_would_change_and_changes_nothing() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let install = json!({
+        "component": "bundled:coinflip", "config": {"asset": "coin"}, "enabled": true,
+    });
+    guild.made(COINFLIP, install.clone()).await;
+    let events = guild.events().await.len();
+    let same = tried(&mut guild, "coinflip", install).await.json();
+    assert_eq!(
+        (&same["changed"], &same["changes"]),
+        (&json!(false), &json!([]))
+    );
+    let other = json!({"config": {"asset": "coin", "max_stake": 5}, "enabled": false});
+    let other = tried(&mut guild, "coinflip", other).await.json();
+    assert_eq!(
+        other["changes"],
+        json!([
+            {"pointer": "/config/max_stake", "to": 5},
+            {"pointer": "/enabled", "from": true, "to": false},
+        ])
+    );
+    // What the ledger refuses is refused as it would be.
+    let wide = json!({"grants": {"debit": ["user:1"]}});
+    let wide = tried(&mut guild, "coinflip", wide).await;
+    assert_eq!(
+        (wide.status.as_u16(), wide.code()),
+        (422, "grant_too_wide".into())
+    );
+    let taken = json!({"component": "bundled:shop", "config": {"items": []}});
+    let taken = tried(&mut guild, "coinflip", taken).await;
+    assert_eq!(
+        (taken.status.as_u16(), taken.code()),
+        (409, "name_taken".into())
+    );
+    assert_eq!(guild.events().await.len(), events, "nothing is recorded");
+    assert_eq!(
+        guild.get(COINFLIP).await.json()["config"],
+        json!({"asset": "coin"})
+    );
+    house.close().await;
+}
+
+/// A configuration that the component does not take any more does not come back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_that_comes_back_is_checked_like_one_that_is_put() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let old = include_bytes!("../museum/0.1.0-first/shop.wasm");
+    let uploaded = guild
+        .client
+        .send("POST", "/v1/components", None, (&old[..]).into())
+        .await;
+    let old = uploaded.unwrap().json()["component"].clone();
+    let potion = json!({"kind": "item", "name": "Potion"});
+    guild
+        .made(&format!("{GUILD}/assets/item:potion"), potion)
+        .await;
+    let shop = format!("{GUILD}/plugins/shop");
+    let sold = |more: Value| {
+        let mut offer = json!({"item": "item:potion", "price": {"coin": 50}});
+        offer
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        json!({"items": [offer]})
+    };
+    let config = sold(json!({"restock": {"to": 3}}));
+    guild.install("shop", "bundled:shop", config).await;
+    let before = json!({"component": old, "config": sold(json!({})), "enabled": true});
+    guild.made(&shop, before).await;
+    let back = guild
+        .post(
+            "plugins/shop/rollback",
+            "k",
+            json!({"what": "configuration"}),
+        )
+        .await;
+    assert_eq!(
+        (back.status.as_u16(), back.code()),
+        (422, "configuration_refused".into()),
+        "{}",
+        back.json()
+    );
+    assert_eq!(guild.get(&shop).await.json()["config"], sold(json!({})));
+    house.close().await;
+}

@@ -8,7 +8,7 @@ use bursar_storage::Answer;
 use bytes::Bytes;
 
 use super::{Bursar, blocking, unreadable};
-use crate::bundled;
+use crate::bundled::{self, Bundled};
 use crate::no_answer::NoAnswer;
 
 impl Bursar {
@@ -61,16 +61,18 @@ impl Bursar {
         Ok(added)
     }
 
+    /// The digest of a bundled plugin, which is made ready to run and not registered.
+    pub async fn ready_bundled(&self, name: &str) -> Result<Digest, NoAnswer> {
+        let bytes = bundled_called(name)?.bytes;
+        let digest = Digest::of(bytes);
+        let host = self.parts.host.clone();
+        blocking(move || host.load(digest, bytes)).await??;
+        Ok(digest)
+    }
+
     /// The digest of a bundled plugin, which is registered if it is not yet.
     pub async fn add_bundled(&self, actor: &str, name: &str) -> Result<Digest, NoAnswer> {
-        let Some(bundled) = bundled::find(name) else {
-            let names: Vec<_> = bundled::PLUGINS
-                .iter()
-                .map(|bundled| bundled.name)
-                .collect();
-            let (name, known) = (name.into(), names.join(", "));
-            return Err(NoAnswer::NotBundled { name, known });
-        };
+        let bundled = bundled_called(name)?;
         let digest = Digest::of(bundled.bytes);
         let known = self.state().books(self.system()).cloned();
         if !known.is_some_and(|system| system.components().contains_key(&digest)) {
@@ -79,4 +81,13 @@ impl Bursar {
         }
         Ok(digest)
     }
+}
+
+fn bundled_called(name: &str) -> Result<&'static Bundled, NoAnswer> {
+    bundled::find(name).ok_or_else(|| {
+        let names = bundled::PLUGINS.iter().map(|bundled| bundled.name);
+        let known = names.collect::<Vec<_>>().join(", ");
+        let name = name.into();
+        NoAnswer::NotBundled { name, known }
+    })
 }

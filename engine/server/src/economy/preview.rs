@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use bursar_ledger::{Act, Books, CallRequest, EconomyId, Timestamp};
+use bursar_ledger::{Act, Books, CallRequest, EconomyId, Timestamp, Verdict};
 use bursar_storage::{Answer, Recorded, Render};
 use bursar_workbench::Workbench;
 use serde_json::Value;
@@ -84,6 +84,14 @@ impl Bursar {
         previewed
             .await
             .unwrap_or(Err(NoAnswer::Bug("the preview broke off")))
+    }
+
+    /// What would follow from an act in these books, and the books after it. Nothing is answered.
+    pub fn try_act(&self, books: &Books, act: &Act) -> (Verdict, Books) {
+        let at = self.now().max(books.recorded_at());
+        let mut bench = Workbench::over(books.clone(), at);
+        let verdict = bench.act(act);
+        (verdict, bench.into_books())
     }
 
     /// The time that the next record would have; it will have no earlier one.

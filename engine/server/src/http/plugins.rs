@@ -1,6 +1,7 @@
 //! Plugins: installed by PUT, listed with what a bot needs to show them, called by POST.
 
 mod changes;
+mod preview;
 mod revisions;
 mod rollback;
 mod routes;
@@ -140,7 +141,7 @@ pub(super) async fn set(
     State(api): State<Api>,
     caller: Caller,
     Path((economy, plugin)): Path<(String, String)>,
-    _: Asked<Nothing>,
+    Asked(asked): Asked<Preview>,
     body: Body,
 ) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;
@@ -148,7 +149,22 @@ pub(super) async fn set(
     let plugin: PluginName = extract::name("plugin", &plugin)?;
     let parsed = extract::json_patch::<PluginBody>(body).await?;
     caller.unchanged(&api)?;
-    let patch = prepare(&api, &caller, &economy, &plugin, parsed.typed).await?;
+    let chosen = match &parsed.typed.component {
+        Some(text) => Some(component(&api, &caller, text, asked.preview).await?),
+        None => None,
+    };
+    let prepared = prepare(&api, &economy, &plugin, parsed.typed, chosen).await?;
+    if asked.preview {
+        return preview::preview(&api, economy, plugin, prepared).await;
+    }
+    let Prepared {
+        mut patch,
+        unchecked,
+    } = prepared;
+    if let Some((loaded, config)) = unchecked {
+        let checked = (api.bursar).check_configuration(&economy, &plugin, loaded, config);
+        patch.needs = checked.await?;
+    }
     let route = format!("/v1/economies/{economy}/plugins/{plugin}");
     let asking = extract::asking(&caller, economy, None, "PUT", &route, &parsed.canonical);
     let act = Act::SetPlugin {
@@ -158,21 +174,23 @@ pub(super) async fn set(
     Ok(extract::respond(api.bursar.act(asking, act).await?))
 }
 
-/// Finds the component that a PUT means and checks the configuration against its schema.
+/// A PUT as it is understood, and the configuration that is still to be checked, if there is one.
+struct Prepared {
+    patch: PluginPatch,
+    unchecked: Option<(Arc<LoadedPlugin>, Value)>,
+}
+
+/// Finds out what a PUT means for the component that is chosen, or that is there.
 async fn prepare(
     api: &Api,
-    caller: &Caller,
     economy: &EconomyId,
     plugin: &PluginName,
     body: PluginBody,
-) -> Result<PluginPatch, Problem> {
+    chosen: Option<Digest>,
+) -> Result<Prepared, Problem> {
     let state = api.bursar.state();
     let books = state.books(economy).ok_or(NoAnswer::NoEconomy)?;
     let installed = books.plugin(plugin);
-    let chosen = match &body.component {
-        Some(text) => Some(component(api, caller, text).await?),
-        None => None,
-    };
     let digest = chosen.or(installed.map(|installed| installed.installation.component));
     let Some(digest) = digest else {
         let detail = "a new plugin needs `component`: \"bundled:NAME\" or the digest of an upload";
@@ -200,7 +218,8 @@ async fn prepare(
     }
     // A component that this version no longer runs can still be switched off.
     if chosen.is_none() && patch.config.is_none() {
-        return Ok(patch);
+        let unchecked = None;
+        return Ok(Prepared { patch, unchecked });
     }
     let loaded = api.bursar.load(digest).await?;
     if let Some(digest) = chosen {
@@ -220,14 +239,23 @@ async fn prepare(
     if patch.component.is_some() && patch.config.is_none() {
         patch.as_of = installed.map(|installed| installed.version);
     }
-    let checked = (api.bursar).check_configuration(economy, plugin, loaded, config);
-    patch.needs = checked.await?;
-    Ok(patch)
+    let unchecked = Some((loaded, config));
+    Ok(Prepared { patch, unchecked })
 }
 
-async fn component(api: &Api, caller: &Caller, text: &str) -> Result<Digest, Problem> {
+/// The component that a text means. A bundled one is registered, unless that is only tried.
+async fn component(
+    api: &Api,
+    caller: &Caller,
+    text: &str,
+    preview: bool,
+) -> Result<Digest, Problem> {
     if let Some(name) = text.strip_prefix("bundled:") {
-        return Ok(api.bursar.add_bundled(&caller.actor, name).await?);
+        return Ok(if preview {
+            api.bursar.ready_bundled(name).await?
+        } else {
+            api.bursar.add_bundled(&caller.actor, name).await?
+        });
     }
     text.parse().map_err(|_| {
         Problem::malformed(

@@ -25,6 +25,7 @@ use serde_json::Value;
 use super::shapes;
 pub(super) use holds::{HoldLeftView, HoldStatus, HoldTerms, HoldView, hold, past_hold};
 pub(super) use keys::{KeyView, WithSecret, key};
+pub(super) use needs::{NeedView, needs};
 pub(super) use plugins::{
     ComponentView, DescribedView, PluginView, RemovedPluginView, component, newer_version, plugin,
 };

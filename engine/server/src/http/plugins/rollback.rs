@@ -38,8 +38,9 @@ pub(super) fn route() -> Route {
     .no(StatusCode::CONFLICT, &["nothing_before", "plugin_changed"])
     .no(
         StatusCode::UNPROCESSABLE_ENTITY,
-        &["economy_closed", "revision_unknown"],
+        &["configuration_refused", "economy_closed", "revision_unknown"],
     )
+    .no(StatusCode::SERVICE_UNAVAILABLE, &["call_failed"])
     .reads_the_file()
     .writes()
 }
@@ -121,15 +122,15 @@ async fn configuration(
     };
     let component = found.installation.component;
     let loaded = api.bursar.load(component).await?;
-    let checked = api
+    let needs = api
         .bursar
-        .check_configuration(loaded, config.clone())
+        .check_configuration(economy, name, loaded, config.clone())
         .await?;
-    checked.map_err(|error| Problem::malformed(&error.pointer, error.message))?;
     let patch = PluginPatch {
         config: Some(config),
         checked_against: Some(component),
         as_of: Some(found.version),
+        needs,
         ..PluginPatch::default()
     };
     Ok(RollBack::Configuration {

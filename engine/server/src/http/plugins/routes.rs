@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 use bursar_ledger::Scope;
 use serde_json::json;
 
+use super::preview::PutAnswer;
 use super::{CallBody, PluginBody, PluginList, call, list, read, remove, revisions, rollback, set};
 use crate::http::extract::Preview;
 use crate::http::render::CallAnswer;
@@ -39,8 +40,10 @@ fn set_route() -> Route {
             "A new one needs `component`. The name is yours to choose: a component may be installed \
              several times under different names, each with accounts, state, grants and a \
              configuration of its own. A name stays with the plugin that was installed under it first. \
-             Grants belong to a component: with another one they start afresh. Absent members stay.",
+             Grants belong to a component: with another one they start afresh. Absent members stay. \
+             With `preview` it is only tried.",
         )
+        .query::<Preview>()
         .needs(Scope::Admin)
         .body::<PluginBody>(
             "shop",
@@ -53,7 +56,10 @@ fn set_route() -> Route {
         )
         .or_body("on_again", json!({ "enabled": true }))
         .answers::<Put<PluginView<'static>>>(StatusCode::CREATED, "The plugin is new here.")
-        .answers::<Put<PluginView<'static>>>(StatusCode::OK, "The plugin was here.")
+        .answers::<PutAnswer>(
+            StatusCode::OK,
+            "The plugin was here, or what would have changed: it was a preview.",
+        )
         .no(
             StatusCode::UNPROCESSABLE_ENTITY,
             &[

@@ -48,7 +48,7 @@ struct FundBody<'a> {
     amount: Amount,
 }
 
-pub(super) fn needs<'a>(
+pub(in crate::http) fn needs<'a>(
     economy: &EconomyId,
     books: &Books,
     installation: &'a Installation,
