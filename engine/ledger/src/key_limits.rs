@@ -42,10 +42,22 @@ impl TransferCap {
 
     /// Refuses what one request would move beyond the cap: the first asset of which that is so.
     pub(crate) fn check(&self, postings: &[Posting]) -> Result<(), Rejection> {
+        self.check_more(&mut BTreeMap::new(), postings)
+    }
+
+    /// The same of a part of a request, with what its other parts so far have moved.
+    pub(crate) fn check_more<'a>(
+        &self,
+        moved: &mut BTreeMap<&'a AssetId, u64>,
+        postings: &'a [Posting],
+    ) -> Result<(), Rejection> {
+        for Posting { asset, amount, .. } in postings {
+            let sum = moved.entry(asset).or_default();
+            *sum = sum.saturating_add(amount.get());
+        }
         for Posting { asset, .. } in postings {
             let cap = self.0.get(asset).copied().unwrap_or(Limit::ZERO);
-            let same = postings.iter().filter(|posting| posting.asset == *asset);
-            let asked = same.fold(0_u64, |sum, one| sum.saturating_add(one.amount.get()));
+            let asked = moved.get(asset).copied().unwrap_or(0);
             if asked > cap.get() {
                 // A sum beyond all amounts is told as the largest of them.
                 let asked = Limit::new(asked.min(AMOUNT_MAX)).unwrap_or(Limit::MAX);

@@ -1,5 +1,7 @@
 //! What moves money: transfers, one by one or as a batch, issue and burn.
 
+use std::collections::BTreeMap;
+
 use crate::act::{Authority, BatchRequest, IssueRequest, TransferRequest};
 use crate::books::Books;
 use crate::decision::{Change, Decision};
@@ -18,16 +20,20 @@ pub(super) fn transfer(books: &Books, request: &TransferRequest) -> Result<Verdi
     post_all(books, postings, Funds::Spendable, Vec::new(), None)
 }
 
-/// All or none: each transfer climbs the rungs on what those before it have left.
+/// All or none: each transfer climbs the rungs on what those before it have left. The batch is one request,
+/// so the cap of the key that asks is for all of them together.
 pub(super) fn batch(books: &Books, request: &BatchRequest) -> Result<Verdict, Rejection> {
     let mut scratch = Scratch::new(books);
     let mut movements = Vec::new();
+    let mut moved = BTreeMap::new();
     let transfers = request.transfers.as_slice().iter();
     for (part, (index, transfer)) in (0..).zip(transfers.enumerate()) {
         let postings = transfer.postings.as_slice();
         let mut post = || {
             check_authority(postings, transfer.authority)?;
-            check_cap(request.cap.as_ref(), postings)?;
+            if let Some(cap) = &request.cap {
+                cap.check_more(&mut moved, postings)?;
+            }
             check_places(books, postings, Funds::Spendable)?;
             scratch.post_all(postings, part, Funds::Spendable)
         };

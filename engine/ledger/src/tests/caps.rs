@@ -79,19 +79,23 @@ fn smallest_of_cap_limit_and_grant_holds_in_a_call() {
     );
 }
 
-/// The cap holds for each transfer of a batch by itself.
+/// An atomic batch is one request: the cap is for all of its transfers together.
 #[test]
-fn key_moves_its_cap_in_each_transfer_of_a_batch() {
+fn key_moves_its_cap_in_a_batch_as_a_whole() {
     check(
         "asset coin
          account user:1
          account user:2
          issue user:1 coin 100
-         batch user:1 -> user:2 coin 5, user:1 -> user:2 coin 6 cap=coin/5
-         batch user:1 -> user:2 coin 5, user:1 -> user:2 coin 5 cap=coin/5
+         batch user:1 -> user:2 coin 5, user:1 -> user:2 coin 6 cap=coin/10
+         batch user:1 -> user:2 coin 5, user:2 -> user:1 coin 6 cap=coin/10
+         batch user:1 -> user:2 coin 11, user:1 -> user:2 coin 1 cap=coin/10
+         batch user:1 -> user:2 coin 5, user:1 -> user:2 coin 5 cap=coin/10
          balance user:2 coin",
         &expect![[r#"
-            batch user:1 -> user:2 coin 5, user:1 -> user:2 coin 6 cap=coin/5: transfer 1: this key moves at most 5 coin in one request, and 6 were asked
+            batch user:1 -> user:2 coin 5, user:1 -> user:2 coin 6 cap=coin/10: transfer 1: this key moves at most 10 coin in one request, and 11 were asked
+            batch user:1 -> user:2 coin 5, user:2 -> user:1 coin 6 cap=coin/10: transfer 1: this key moves at most 10 coin in one request, and 11 were asked
+            batch user:1 -> user:2 coin 11, user:1 -> user:2 coin 1 cap=coin/10: transfer 0: this key moves at most 10 coin in one request, and 11 were asked
             balance user:2 coin: 10
         "#]],
     );

@@ -223,12 +223,11 @@ impl Model {
 
     pub(super) fn batch(&mut self, request: &BatchRequest) -> bool {
         let before = self.balances.clone();
-        let all = request.transfers.as_slice().iter().all(|transfer| {
-            self.transfer(&TransferRequest {
-                cap: request.cap.clone(),
-                ..transfer.clone()
-            })
-        });
+        let transfers = request.transfers.as_slice();
+        let postings = transfers.iter().flat_map(|one| one.postings.as_slice());
+        let postings: Vec<_> = postings.cloned().collect();
+        let all = Self::is_within(request.cap.as_ref(), &plain(&postings))
+            && transfers.iter().all(|transfer| self.transfer(transfer));
         if !all {
             self.balances = before;
         }
