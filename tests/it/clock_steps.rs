@@ -133,7 +133,11 @@ impl World {
         });
         for account in ["user:1", "user:2"] {
             let (account, patch) = (name(account), AccountPatch::default());
-            world.act(Act::SetAccount { account, patch });
+            world.act(Act::SetAccount {
+                account,
+                patch,
+                admission: None,
+            });
         }
         world.issue();
         world

@@ -396,6 +396,20 @@ async fn a_key_is_made_with_its_limits() {
         let first = ["key", "create", "--db", db, "--scope", "transfer"];
         bursar(&[&first[..], more].concat())
     };
+    let admits = [
+        "--admits",
+        "user:*",
+        "--admits-metadata",
+        "--name",
+        "greeter",
+    ];
+    said(&create(&admits));
+    let listed = said(&bursar(&["key", "list", "--db", db]));
+    let shown = r#"admits {"accounts":"user:*","metadata":true}"#;
+    assert!(listed.contains(shown), "{listed}");
+    for wrong in [&["--admits", "user:1"][..], &["--admits-metadata"]] {
+        assert!(!create(wrong).status.success(), "{wrong:?}");
+    }
     let limits = ["--transfer-cap", "coin=100,gem=0", "--rate-limit", "10/60"];
     let made = create(&[&limits[..], &["--name", "bot"]].concat());
     assert!(made.status.success());

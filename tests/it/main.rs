@@ -27,6 +27,7 @@ mod interfaces;
 mod mixes;
 
 mod access;
+mod admission;
 mod archive;
 mod auctions;
 mod audits;

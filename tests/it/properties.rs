@@ -128,6 +128,7 @@ fn found(storage: &Storage) {
         acts.push(Act::SetAccount {
             account,
             patch: AccountPatch::default(),
+            admission: None,
         });
         acts.push(Act::Issue(IssueRequest {
             id: TransferId(Uuid::now_v7()),

@@ -8,6 +8,7 @@ use crate::digest::Digest;
 use crate::id::EconomyId;
 use crate::key_limits::{RateLimit, TransferCap};
 use crate::patch::Patch;
+use crate::pattern::AccountPattern;
 use crate::time::Timestamp;
 
 /// What a key allows.
@@ -51,6 +52,18 @@ impl Scope {
 /// The scopes of one key.
 pub type Scopes = BTreeSet<Scope>;
 
+/// The accounts that a key with the scope `call` may open, so that a bot which only calls plugins can admit
+/// members. It travels with each act, so that a record explains itself whatever becomes of the key.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Admission {
+    /// The accounts: new ones, without limits.
+    pub accounts: AccountPattern,
+    /// Whether they may have metadata.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub metadata: bool,
+}
+
 /// What is to become of a key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -79,9 +92,15 @@ pub struct KeyPatch {
     /// How often it may ask; cleared, as often as it likes.
     #[serde(skip_serializing_if = "Patch::is_keep")]
     pub rate_limit: Patch<RateLimit>,
+    /// The accounts that it may open to call plugins for; cleared, none.
+    #[serde(skip_serializing_if = "Patch::is_keep")]
+    pub admits: Patch<Admission>,
     /// Whether it is no longer good for anything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revoked: Option<bool>,
+    /// Whether it may be the last admin key of every economy that becomes less.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub force: bool,
 }
 
 /// What a key may do, and where.
@@ -98,6 +117,9 @@ pub struct KeyDefinition {
     /// How often it may ask; as often as it likes where absent.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub rate_limit: Option<RateLimit>,
+    /// The accounts that it may open to call plugins for; none where absent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub admits: Option<Admission>,
     /// Whether it is no longer good for anything. It stays in the books: records name it.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub revoked: bool,
@@ -110,6 +132,11 @@ impl KeyDefinition {
             scopes: BTreeSet::from([Scope::Admin]),
             ..Self::default()
         }
+    }
+
+    /// Returns whether the key allows everything everywhere.
+    pub fn is_admin(&self) -> bool {
+        self.scopes.contains(&Scope::Admin) && self.economies.is_none() && !self.revoked
     }
 
     /// Whether the key allows this somewhere.

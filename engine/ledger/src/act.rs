@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::access::{KeyMode, KeyPatch};
+use crate::access::{Admission, KeyMode, KeyPatch};
 use crate::account::AccountPatch;
 use crate::amount::{Amount, Limit};
 use crate::asset::AssetKind;
@@ -96,7 +96,7 @@ impl TryFrom<Vec<TransferRequest>> for Transfers {
 pub struct BatchRequest {
     /// The transfers. None has a cap of its own.
     pub transfers: Transfers,
-    /// The most that each of them may move, by the key that asks.
+    /// The most that all of them together may move, by the key that asks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cap: Option<TransferCap>,
 }
@@ -244,6 +244,9 @@ pub enum Act {
         account: AccountId,
         /// What is said of it.
         patch: AccountPatch,
+        /// What the key may open, if it may do no more than that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        admission: Option<Box<Admission>>,
     },
     /// Move money between accounts.
     Transfer(TransferRequest),
@@ -353,7 +356,7 @@ pub enum Act {
         /// Which.
         key: KeyId,
         /// What is said of it.
-        patch: KeyPatch,
+        patch: Box<KeyPatch>,
         /// SHA-256 of a secret, used if the key is new or gets another one.
         secret_hash: Digest,
         /// What is to become of it.

@@ -129,7 +129,11 @@ fn in_books(books: &Books, at: Timestamp, act: &Act) -> Result<Verdict, Rejectio
         Act::SetEconomy { status } => puts::set_economy(books, *status),
         Act::SetQuotas { patch } => Ok(quotas::set(books, patch)),
         Act::SetAsset { asset, patch } => puts::set_asset(books, asset, patch),
-        Act::SetAccount { account, patch } => accounts::set_account(books, account, patch),
+        Act::SetAccount {
+            account,
+            patch,
+            admission,
+        } => accounts::set_account(books, account, patch, admission.as_deref()),
         Act::Transfer(request) => money::transfer(books, request),
         Act::Batch(request) => money::batch(books, request),
         Act::Reverse(request) => reversals::reverse(books, request),

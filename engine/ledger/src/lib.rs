@@ -66,7 +66,7 @@ mod work;
 #[cfg(test)]
 mod tests;
 
-pub use access::{ApiKey, KeyDefinition, KeyMode, KeyPatch, Scope, Scopes};
+pub use access::{Admission, ApiKey, KeyDefinition, KeyMode, KeyPatch, Scope, Scopes};
 pub use account::{Account, AccountPatch, AccountStatus, Balance};
 pub use account_limits::{AccountLimits, LimitsChange, LimitsPatch};
 pub use act::{

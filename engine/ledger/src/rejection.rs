@@ -68,6 +68,18 @@ pub enum Rejection {
         /// The reserved name.
         account: AccountId,
     },
+    /// More than what a key may do about accounts that only admits members.
+    #[error(
+        "this key opens accounts beneath `{accounts}` and does no more about `{account}`: {missing}"
+    )]
+    NotAdmitted {
+        /// The account.
+        account: AccountId,
+        /// The accounts that the key may open.
+        accounts: AccountPattern,
+        /// What the key lacks for more, in words.
+        missing: Cow<'static, str>,
+    },
     /// The plugin has been switched off, or was never switched on.
     #[error("the plugin `{plugin}` is disabled")]
     PluginDisabled {
@@ -158,6 +170,14 @@ pub enum Rejection {
     /// The key is revoked: another secret would be good for nothing.
     #[error("the key `{key}` is revoked")]
     KeyRevoked {
+        /// The key.
+        key: KeyId,
+    },
+    /// No key would be left that allows everything everywhere.
+    #[error(
+        "`{key}` is the last admin key of every economy: make another one first, or say `\"force\": true`"
+    )]
+    LastAdminKey {
         /// The key.
         key: KeyId,
     },
@@ -391,6 +411,7 @@ impl Rejection {
             Self::PluginHold { .. } => RejectionKind::PluginHold,
             Self::TransferCap { .. } => RejectionKind::TransferCap,
             Self::ReservedAccount { .. } => RejectionKind::ReservedAccount,
+            Self::NotAdmitted { .. } => RejectionKind::NotAdmitted,
             Self::PluginDisabled { .. } => RejectionKind::PluginDisabled,
             Self::ComponentMissing { .. } => RejectionKind::ComponentMissing,
             Self::NameTaken { .. } => RejectionKind::NameTaken,
@@ -403,6 +424,7 @@ impl Rejection {
             Self::SeedsHidden { .. } => RejectionKind::SeedsHidden,
             Self::KeyExists { .. } => RejectionKind::KeyExists,
             Self::KeyRevoked { .. } => RejectionKind::KeyRevoked,
+            Self::LastAdminKey { .. } => RejectionKind::LastAdminKey,
             Self::KeyIncomplete { .. } => RejectionKind::KeyIncomplete,
             Self::WebhookIncomplete { .. } => RejectionKind::WebhookIncomplete,
             Self::AssetNotFound { .. } => RejectionKind::AssetNotFound,

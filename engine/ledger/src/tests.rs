@@ -13,6 +13,7 @@ mod script;
 mod words;
 
 mod account_limits;
+mod admission;
 mod allowed;
 mod caps;
 mod clock;

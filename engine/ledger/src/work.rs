@@ -110,7 +110,12 @@ mod tests {
                 ..AccountPatch::default()
             };
             let account = "user:1".parse().expect("a name");
-            Act::SetAccount { account, patch }.work()
+            Act::SetAccount {
+                account,
+                patch,
+                admission: None,
+            }
+            .work()
         };
         let coin = ("coin".parse().expect("a name"), Limit::new(5));
         let limits: LimitsPatch = [coin].into_iter().collect();

@@ -181,6 +181,7 @@ fn founding() -> Vec<Act> {
     let account = |id| Act::SetAccount {
         account: name(id),
         patch: AccountPatch::default(),
+        admission: None,
     };
     vec![
         Act::OpenEconomy {

@@ -203,6 +203,7 @@ impl<'a> Table<'a> {
             Act::SetAccount {
                 account: table.member.clone(),
                 patch: AccountPatch::default(),
+                admission: None,
             },
             Act::SetPlugin {
                 plugin: installed.clone(),

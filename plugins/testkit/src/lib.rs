@@ -115,6 +115,7 @@ impl Economy {
         self.set(&Act::SetAccount {
             account: named(account),
             patch: AccountPatch::default(),
+            admission: None,
         });
         for (asset, amount) in has {
             self.issue(account, asset, *amount);
@@ -134,6 +135,7 @@ impl Economy {
                 status: Some(status),
                 ..AccountPatch::default()
             },
+            admission: None,
         });
     }
 
@@ -146,6 +148,7 @@ impl Economy {
                 ceiling: Patch::Set([(named(asset), most.map(limit))].into()),
                 ..AccountPatch::default()
             },
+            admission: None,
         });
     }
 

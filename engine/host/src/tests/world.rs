@@ -84,6 +84,7 @@ fn books_granting(requested: Grants) -> Books {
         Act::SetAccount {
             account: member(),
             patch: AccountPatch::default(),
+            admission: None,
         },
         Act::SetPlugin {
             plugin: id("tester"),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::access::Admission;
 use crate::account::{Account, AccountPatch, AccountStatus, Balance};
 use crate::account_limits::{LimitsChange, LimitsPatch};
 use crate::amount::{Amount, Limit};
@@ -21,6 +22,7 @@ pub(super) fn set_account(
     books: &Books,
     account: &AccountId,
     patch: &AccountPatch,
+    admission: Option<&Admission>,
 ) -> Result<Verdict, Rejection> {
     match account.kind() {
         AccountKind::Open => {}
@@ -31,6 +33,9 @@ pub(super) fn set_account(
         }
     }
     let found = books.account(account).map(|found| &**found);
+    if let Some(admission) = admission {
+        check_admission(admission, account, found.is_some(), patch)?;
+    }
     let new = Account::default();
     let present = found.unwrap_or(&new);
     let status = patch.status.unwrap_or(present.status);
@@ -48,6 +53,12 @@ pub(super) fn set_account(
         return Ok(Verdict::Unchanged);
     }
     let creates = found.is_none();
+    if let Some(admission) = admission
+        && !creates
+    {
+        let missing = "to change an account takes the scope `transfer`, and `admin` for limits";
+        return Err(not_admitted(admission, account, missing));
+    }
     books.check_more(
         Quota::Accounts,
         books.accounts().len(),
@@ -62,6 +73,39 @@ pub(super) fn set_account(
         metadata,
     };
     Ok(Verdict::Applied(Decision::change(change, creates)))
+}
+
+/// Refuses what is more than a new account, open and without limits. One that is there may be asked for as
+/// it is.
+fn check_admission(
+    admission: &Admission,
+    account: &AccountId,
+    is_there: bool,
+    patch: &AccountPatch,
+) -> Result<(), Rejection> {
+    let has_limits = !patch.credit_limit.is_keep() || !patch.ceiling.is_keep();
+    let has_status = patch.status.is_some_and(|status| !status.is_open());
+    let has_metadata = matches!(patch.metadata, Patch::Set(_));
+    let missing = if !admission.accounts.matches(account) {
+        "an account that is not beneath it takes the scope `transfer`"
+    } else if is_there {
+        return Ok(());
+    } else if has_limits || has_status {
+        "limits and a status take the scope `admin`"
+    } else if has_metadata && !admission.metadata {
+        "metadata takes `\"metadata\": true` in the key's `admits`, or the scope `transfer`"
+    } else {
+        return Ok(());
+    };
+    Err(not_admitted(admission, account, missing))
+}
+
+fn not_admitted(admission: &Admission, account: &AccountId, missing: &'static str) -> Rejection {
+    Rejection::NotAdmitted {
+        account: account.clone(),
+        accounts: admission.accounts.clone(),
+        missing: missing.into(),
+    }
 }
 
 /// The asset that a limit is of.

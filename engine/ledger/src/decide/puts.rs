@@ -155,8 +155,12 @@ pub(super) fn set_key(
         economies: patch.economies.clone().over(before.economies),
         transfer_cap: patch.transfer_cap.clone().over(before.transfer_cap),
         rate_limit: patch.rate_limit.clone().over(before.rate_limit),
+        admits: patch.admits.clone().over(before.admits),
         revoked: patch.revoked.unwrap_or(before.revoked),
     };
+    if !patch.force && !definition.is_admin() {
+        check_admin_left(books, key)?;
+    }
     let (secret_hash, created_at) = match present {
         Some(present) if new_secret.mode != KeyMode::Rotate => {
             if present.definition == definition {
@@ -180,6 +184,18 @@ pub(super) fn set_key(
         change,
         present.is_none(),
     )))
+}
+
+/// Refuses to take from a key what no other one allows then: everything, everywhere.
+fn check_admin_left(books: &Books, key: &KeyId) -> Result<(), Rejection> {
+    let mut admins = books
+        .keys()
+        .iter()
+        .filter(|(_, key)| key.definition.is_admin());
+    match (admins.next(), admins.next()) {
+        (Some((last, _)), None) if last == key => Err(Rejection::LastAdminKey { key: key.clone() }),
+        (_, _) => Ok(()),
+    }
 }
 
 /// The secret that a key gets if it is new, or if it is to have another one.

@@ -10,6 +10,8 @@ pub enum Class {
     Refused,
     /// It contradicts how things stand, not a rule.
     Conflict,
+    /// It is more than the key allows.
+    Forbidden,
 }
 
 /// Whether asking again can help. Never whether it is safe: with the same key it always is.
@@ -51,6 +53,7 @@ pub enum RejectionKind {
     PluginHold,
     TransferCap,
     ReservedAccount,
+    NotAdmitted,
     PluginDisabled,
     ComponentMissing,
     NameTaken,
@@ -63,6 +66,7 @@ pub enum RejectionKind {
     SeedsHidden,
     KeyExists,
     KeyRevoked,
+    LastAdminKey,
     KeyIncomplete,
     WebhookIncomplete,
     AssetNotFound,
@@ -88,7 +92,7 @@ pub enum RejectionKind {
 
 impl RejectionKind {
     /// All kinds, in the order of the variants.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 43] = [
         Self::EconomyFrozen,
         Self::EconomyClosed,
         Self::HoldsOpen,
@@ -97,6 +101,7 @@ impl RejectionKind {
         Self::PluginHold,
         Self::TransferCap,
         Self::ReservedAccount,
+        Self::NotAdmitted,
         Self::PluginDisabled,
         Self::ComponentMissing,
         Self::NameTaken,
@@ -109,6 +114,7 @@ impl RejectionKind {
         Self::SeedsHidden,
         Self::KeyExists,
         Self::KeyRevoked,
+        Self::LastAdminKey,
         Self::KeyIncomplete,
         Self::WebhookIncomplete,
         Self::AssetNotFound,
@@ -133,7 +139,7 @@ impl RejectionKind {
     ];
 
     fn terms(self) -> (&'static str, Class, Retry) {
-        use Class::{Conflict, Refused};
+        use Class::{Conflict, Forbidden, Refused};
         use Retry::{Never, NewKey};
         match self {
             Self::EconomyFrozen => ("economy_frozen", Refused, NewKey),
@@ -143,6 +149,7 @@ impl RejectionKind {
             Self::PluginAccount => ("plugin_account", Refused, Never),
             Self::PluginHold => ("plugin_hold", Refused, Never),
             Self::TransferCap => ("transfer_cap", Refused, NewKey),
+            Self::NotAdmitted => ("not_admitted", Forbidden, Never),
             Self::ReservedAccount => ("reserved_account", Refused, Never),
             Self::PluginDisabled => ("plugin_disabled", Conflict, NewKey),
             Self::ComponentMissing => ("component_missing", Refused, Never),
@@ -156,6 +163,7 @@ impl RejectionKind {
             Self::SeedsHidden => ("seeds_hidden", Conflict, NewKey),
             Self::KeyExists => ("key_exists", Conflict, Never),
             Self::KeyRevoked => ("key_revoked", Conflict, NewKey),
+            Self::LastAdminKey => ("last_admin_key", Conflict, NewKey),
             Self::KeyIncomplete => ("key_incomplete", Refused, Never),
             Self::WebhookIncomplete => ("webhook_incomplete", Refused, Never),
             Self::AssetNotFound => ("asset_not_found", Refused, NewKey),

@@ -134,7 +134,7 @@ fn key_keeps_its_limits_until_told() {
     let mut put = |patch: KeyPatch| {
         let act = Act::SetKey {
             key: id("bot"),
-            patch,
+            patch: Box::new(patch),
             secret_hash: Digest::of(b"secret"),
             mode: KeyMode::Put,
         };

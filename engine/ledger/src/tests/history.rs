@@ -49,7 +49,7 @@ pub(super) const SETUP: &str = "
 #[derive(Clone, Debug)]
 pub(super) enum Step {
     Act(Act),
-    Call(Plan),
+    Call(Box<Plan>),
 }
 
 #[derive(Clone, Debug)]
@@ -332,6 +332,7 @@ fn set_account() -> impl Strategy<Value = Act> + Clone {
                 ceiling,
                 metadata,
             },
+            admission: None,
         }
     })
 }
@@ -492,10 +493,10 @@ fn component() -> impl Strategy<Value = ComponentChoice> + Clone {
 fn other() -> impl Strategy<Value = Act> + Clone {
     let key = select(Scope::ALL.to_vec()).prop_map(|scope| Act::SetKey {
         key: id("bot"),
-        patch: KeyPatch {
+        patch: Box::new(KeyPatch {
             scopes: Some(Scopes::from([scope])),
             ..KeyPatch::default()
-        },
+        }),
         secret_hash: Digest::of(b"secret"),
         mode: KeyMode::Put,
     });
@@ -650,7 +651,7 @@ pub(super) fn plan() -> impl Strategy<Value = Plan> + Clone {
 pub(super) fn history() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         10 => money().prop_map(Step::Act),
-        8 => plan().prop_map(Step::Call),
+        8 => plan().prop_map(|plan| Step::Call(Box::new(plan))),
         1 => set_asset().prop_map(Step::Act),
         1 => set_plugin().prop_map(Step::Act),
         2 => other().prop_map(Step::Act),

@@ -214,7 +214,7 @@ proptest! {
                 Act::ExpireHold { hold } => model.expire(*hold),
                 Act::Issue(request) => model.issue(request, true),
                 Act::Burn(request) => model.issue(request, false),
-                Act::SetAccount { account, patch } => model.set_account(account.as_str(), patch),
+                Act::SetAccount { account, patch, .. } => model.set_account(account.as_str(), patch),
                 Act::OpenEconomy { .. }
                 | Act::SetEconomy { .. }
                 | Act::SetQuotas { .. }
@@ -445,6 +445,7 @@ fn with_limits_in_gems(books: &Books, credit: u64, ceiling: u64) -> Option<Books
                 ceiling: limits(ceiling),
                 ..AccountPatch::default()
             },
+            admission: None,
         };
         let verdict = decide(Some(&limited), books.recorded_at(), &act);
         let applied = |decision| limited.apply(decision, books.seq(), books.recorded_at(), 1);

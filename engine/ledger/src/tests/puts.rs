@@ -251,10 +251,10 @@ fn key_keeps_its_secret_when_its_scopes_change() {
     let mut world = World::after("");
     let set = |scope: Scope, secret: &[u8]| Act::SetKey {
         key: id("bot"),
-        patch: KeyPatch {
+        patch: Box::new(KeyPatch {
             scopes: Some(Scopes::from([scope])),
             ..KeyPatch::default()
-        },
+        }),
         secret_hash: Digest::of(secret),
         mode: KeyMode::Put,
     };
@@ -284,7 +284,7 @@ fn key_keeps_what_is_absent_and_widens_only_when_told() {
     let mut world = World::after("");
     let set = |patch: KeyPatch, mode: KeyMode, secret: &str| Act::SetKey {
         key: id("bot"),
-        patch,
+        patch: Box::new(patch),
         secret_hash: Digest::of(secret.as_bytes()),
         mode,
     };

@@ -21,7 +21,7 @@ const SETUP: &str = "
     webhook first url=https://bot.example";
 
 /// One line for each rejection, in the order of the enum.
-const LADDER: [&str; 42] = [
+const LADDER: [&str; 44] = [
     "economy frozen; transfer user:1 -> user:2 coin 1",
     "economy closed; issue user:1 coin 1",
     "hold 1 user:1 -> user:2 coin 1; economy closed",
@@ -30,6 +30,7 @@ const LADDER: [&str; 42] = [
     "call A shop user:1; A hold stake user:1 -> user:2 coin 1; A reply; release A/0",
     "transfer user:1 -> user:2 coin 6 cap=coin/5",
     "account plugin:shop credit_limit=coin/50",
+    "account user:2 ceiling=coin/9 admits=user:*",
     "call A off user:1; A reply",
     "plugin new enabled=true",
     "plugin shop component=b of=bank",
@@ -42,6 +43,7 @@ const LADDER: [&str; 42] = [
     "MOST SEEDS; rotate",
     "key old mode=create",
     "key dead mode=rotate",
+    "key boss scopes=admin; key boss revoked=true",
     "key bot",
     "webhook new",
     "transfer user:1 -> user:2 gem 1",
@@ -119,6 +121,7 @@ fn every_rejection_can_be_provoked() {
         plugin_hold (Refused, Never): the hold 559aead0-8264-d579-5d39-09718cdd05aa belongs to the plugin `shop`: ending it needs the scope `admin`
         transfer_cap (Refused, NewKey): this key moves at most 5 coin in one request, and 6 were asked
         reserved_account (Refused, Never): `plugin:shop` is made by the server, with the asset or the plugin
+        not_admitted (Forbidden, Never): this key opens accounts beneath `user:*` and does no more about `user:2`: to change an account takes the scope `transfer`, and `admin` for limits
         plugin_disabled (Conflict, NewKey): the plugin `off` is disabled
         component_missing (Refused, Never): the plugin `new` is not installed yet: say which `component`
         name_taken (Conflict, Never): the name `shop` stands for the plugin `shop`, also after that is uninstalled, since its accounts are kept: install `bank` under another name
@@ -131,6 +134,7 @@ fn every_rejection_can_be_provoked() {
         seeds_hidden (Conflict, NewKey): 64 server seeds are not revealed yet: games that have drawn from them are open
         key_exists (Conflict, Never): there is a key `old` already
         key_revoked (Conflict, NewKey): the key `dead` is revoked
+        last_admin_key (Conflict, NewKey): `boss` is the last admin key of every economy: make another one first, or say `"force": true`
         key_incomplete (Refused, Never): a new key needs `scopes`
         webhook_incomplete (Refused, Never): a new webhook needs `url`
         asset_not_found (Refused, NewKey): the economy has no asset `gem`

@@ -14,6 +14,7 @@
 //! A pay user:1 -> plugin:shop coin 5      asks; then `A reply`, `A decline`, `A fault` or `A break`
 //! A hold stake user:1 -> plugin:shop coin 5; B capture A/0 3; B keep A/0; B release A/0; B left A/0
 //! client_seed user:1 luck; rotate; reveal 2; burn_nonces 3; seeds; origin user:1
+//! account user:1 admits=user:* metadata={} admits_metadata=true     by a key that opens accounts and no more
 //! quota holds=5 accounts=null             then `used holds accounts`
 //! wait 60                                 a minute passes; `wait_ms 1` a millisecond
 //! balance user:1 coin                     also `state shop` and `violations`
@@ -374,6 +375,7 @@ fn put(verb: &str, words: &Words<'_>) -> Option<Act> {
         "account" => Act::SetAccount {
             account: id(words.plain[1]),
             patch: words.account_patch(),
+            admission: words.admission().map(Box::new),
         },
         "plugin" => Act::SetPlugin {
             plugin: id(words.plain[1]),
@@ -381,7 +383,7 @@ fn put(verb: &str, words: &Words<'_>) -> Option<Act> {
         },
         "key" => Act::SetKey {
             key: id(words.plain[1]),
-            patch: words.key_patch(),
+            patch: Box::new(words.key_patch()),
             secret_hash: Digest::of(b"secret"),
             mode: words.key_mode(),
         },

@@ -7,10 +7,10 @@ use std::str::FromStr;
 use uuid::Uuid;
 
 use crate::{
-    AMOUNT_MAX, AccountId, AccountPatch, AccountPattern, AccountStatus, Amount, Ask, AssetId,
-    AssetKind, AssetPatch, Authority, BatchRequest, Caps, CaptureRequest, ComponentChoice, Digest,
-    EconomyStatus, Force, FuelClass, GrantChoice, Grants, HoldEnd, HoldId, HoldRequest, HoldRule,
-    IssueRequest, KeyMode, KeyPatch, Limit, LimitsPatch, Missed, Need, OnExpiry, Patch,
+    AMOUNT_MAX, AccountId, AccountPatch, AccountPattern, AccountStatus, Admission, Amount, Ask,
+    AssetId, AssetKind, AssetPatch, Authority, BatchRequest, Caps, CaptureRequest, ComponentChoice,
+    Digest, EconomyStatus, Force, FuelClass, GrantChoice, Grants, HoldEnd, HoldId, HoldRequest,
+    HoldRule, IssueRequest, KeyMode, KeyPatch, Limit, LimitsPatch, Missed, Need, OnExpiry, Patch,
     PatternCaps, PatternGrant, PluginName, PluginPatch, Posting, Postings, Quota, QuotaPatch,
     ReversalRequest, RollBack, ScheduleRule, Scope, Scopes, SpendLimit, Times, Timestamp,
     TransferCap, TransferId, TransferRequest, Transfers, WebhookPatch, WebhookUrl,
@@ -73,13 +73,20 @@ impl<'a> Words<'a> {
     }
 
     pub(super) fn key_patch(&self) -> KeyPatch {
-        let scopes = self
-            .named("scopes")
-            .map(|_read| Scopes::from([Scope::Read]));
+        let scopes = self.named("scopes").map(|scope| match scope {
+            "admin" => Scopes::from([Scope::Admin]),
+            _read => Scopes::from([Scope::Read]),
+        });
         let revoked = self.named("revoked").map(|revoked| revoked == "true");
         KeyPatch {
             scopes,
             revoked,
+            economies: self.member("economies", |text| list(Some(text)).map(id).collect()),
+            admits: self.member("admits", |accounts| Admission {
+                accounts: id(accounts),
+                metadata: false,
+            }),
+            force: self.named("force").is_some(),
             ..KeyPatch::default()
         }
     }
@@ -99,6 +106,13 @@ impl<'a> Words<'a> {
             Some("rotate") => KeyMode::Rotate,
             _put => KeyMode::Put,
         }
+    }
+
+    pub(super) fn admission(&self) -> Option<Admission> {
+        self.named("admits").map(|accounts| Admission {
+            accounts: id(accounts),
+            metadata: self.named("admits_metadata").is_some(),
+        })
     }
 
     pub(super) fn account_patch(&self) -> AccountPatch {

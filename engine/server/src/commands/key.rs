@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use bursar_ledger::{
-    AssetId, EconomyId, KeyId, KeyMode, KeyPatch, Limit, Patch, RateLimit, Scope, TransferCap,
+    AccountPattern, Admission, AssetId, EconomyId, KeyId, KeyMode, KeyPatch, Limit, Patch,
+    RateLimit, Scope, TransferCap,
 };
 use bursar_storage::{Answer, FileLock, Storage, load_file};
 use clap::{Args, Subcommand};
@@ -51,6 +52,12 @@ pub(super) struct Create {
     /// How often it may ask, as REQUESTS/SECONDS
     #[arg(long, value_parser = rate, value_name = "REQUESTS/SECONDS")]
     rate_limit: Option<RateLimit>,
+    /// The accounts that it may open with the scope call, as in user:*; new ones, without limits
+    #[arg(long, value_name = "PATTERN")]
+    admits: Option<AccountPattern>,
+    /// Lets it give the accounts that it opens metadata
+    #[arg(long, requires = "admits")]
+    admits_metadata: bool,
     /// A name for it, as it will stand in the journal
     #[arg(long)]
     name: Option<KeyId>,
@@ -153,7 +160,7 @@ fn line(key: &Value) -> String {
         })
     };
     let id = key.get("id").and_then(Value::as_str).unwrap_or_default();
-    let limits = ["transfer_cap", "rate_limit"].map(|name| {
+    let limits = ["transfer_cap", "rate_limit", "admits"].map(|name| {
         let limit = key.get(name);
         limit.map_or(String::new(), |limit| format!("  {name} {limit}"))
     });
@@ -188,7 +195,12 @@ impl Create {
                 Patch::Set(cap(self.transfer_cap)?)
             },
             rate_limit: self.rate_limit.map_or(Patch::Keep, Patch::Set),
+            admits: self.admits.map_or(Patch::Keep, |accounts| {
+                let metadata = self.admits_metadata;
+                Patch::Set(Admission { accounts, metadata })
+            }),
             revoked: None,
+            force: false,
         };
         let made = self.file.ask(Asked::Make(id, patch)).await?;
         Ok(secret(&made)?.into())
@@ -300,9 +312,10 @@ async fn answer_here(bursar: &Bursar, asked: Asked) -> Result<Answer, NoAnswer> 
     let (id, patch, mode) = match asked {
         Asked::Make(id, patch) => (id, patch, KeyMode::Create),
         Asked::Renew(id) => (id, KeyPatch::default(), KeyMode::Rotate),
-        Asked::Revoke { key, .. } => {
+        Asked::Revoke { key, force } => {
             let patch = KeyPatch {
                 revoked: Some(true),
+                force,
                 ..KeyPatch::default()
             };
             (key, patch, KeyMode::Put)
@@ -330,7 +343,10 @@ async fn ask_owner(mut client: Client, asked: Asked) -> Result<Value, CommandErr
     let (method, route, body) = match asked {
         Asked::Make(id, patch) => ("POST", format!("/v1/keys/{id}"), json!(patch)),
         Asked::Renew(id) => ("PUT", format!("/v1/keys/{id}/secret"), json!({})),
-        Asked::Revoke { key, .. } => ("PUT", format!("/v1/keys/{key}"), json!({ "revoked": true })),
+        Asked::Revoke { key, force } => {
+            let body = json!({ "revoked": true, "force": force });
+            ("PUT", format!("/v1/keys/{key}"), body)
+        }
     };
     let sent = client.send(method, &route, None, body.to_string().into());
     let answer = sent.await.map_err(CommandError::new)?;

@@ -124,6 +124,7 @@ mod tests {
         let member = Act::SetAccount {
             account: "user:1".parse().expect("a name"),
             patch: AccountPatch::default(),
+            admission: None,
         };
         act(&mut bench, &member);
         ("guild".parse().expect("a name"), bench)

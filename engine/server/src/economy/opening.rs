@@ -275,6 +275,7 @@ impl OpeningList {
             let act = Act::SetAccount {
                 account: row.account.clone(),
                 patch: AccountPatch::default(),
+                admission: None,
             };
             asks.push((asking(None, Request::new("PUT", &path, &json!({}))), act));
         }

@@ -29,7 +29,9 @@ pub(super) fn routes() -> Resource {
             "Absent members stay. Limits are per asset and merged: an asset that is absent keeps its \
              limit, `null` removes it, and `null` instead of all assets removes them all. `null` \
              clears the metadata. An account may be PUT before every command: what is already so \
-             stays so. All but `metadata` needs the scope `admin`.",
+             stays so. All but `metadata` needs the scope `admin`. A key with the scope `call` that \
+             `admits` members opens new accounts beneath its pattern, without limits, and hears of \
+             one that is there, and is asked for as it is, that nothing `changed`.",
         )
         .needs(Scope::Transfer)
         .body::<AccountBody>("as_it_is", json!({}))
@@ -44,6 +46,7 @@ pub(super) fn routes() -> Resource {
             "id": "user:1", "status": "open", "credit_limit": { "coin": 100 }, "changed": false,
             "balances": { "coin": { "posted": 200, "held": 0, "available": 200 } },
         }))
+        .no(StatusCode::FORBIDDEN, &["not_admitted"])
         .no(StatusCode::CONFLICT, &["account_not_empty"])
         .no(
             StatusCode::UNPROCESSABLE_ENTITY,
@@ -138,19 +141,22 @@ pub(super) async fn set(
     body: Body,
 ) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;
-    caller.require(Scope::Transfer, &economy)?;
+    let admission = caller.require_account(&economy)?;
     let account: AccountId = extract::name("account", &account)?;
     let parsed = extract::json_patch::<AccountBody>(body).await?;
     caller.unchanged(&api)?;
-    caller.require(parsed.typed.needs(), &economy)?;
+    if admission.is_none() {
+        caller.require(parsed.typed.needs(), &economy)?;
+    }
     let patch = parsed.typed.into_patch()?;
     let route = format!("/v1/economies/{economy}/accounts/{account}");
     let asking = extract::asking(&caller, economy, None, "PUT", &route, &parsed.canonical);
-    Ok(extract::respond(
-        api.bursar
-            .act(asking, Act::SetAccount { account, patch })
-            .await?,
-    ))
+    let act = Act::SetAccount {
+        account,
+        patch,
+        admission: admission.map(Box::new),
+    };
+    Ok(extract::respond(api.bursar.act(asking, act).await?))
 }
 
 /// `GET …/accounts/{account}`

@@ -3,7 +3,7 @@
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use bursar_ledger::{Digest, EconomyId, KeyDefinition, KeyId, Scope, TransferCap};
+use bursar_ledger::{Admission, Digest, EconomyId, KeyDefinition, KeyId, Scope, TransferCap};
 use subtle::ConstantTimeEq;
 
 use super::problem::Problem;
@@ -62,6 +62,23 @@ impl Caller {
             return Err(NoAnswer::NoEconomy.into());
         }
         self.require_scope(scope)
+    }
+
+    /// Asks for the right to open an account: the scope `transfer`, or a key with the scope `call` that admits
+    /// members. Such a key says what it may open, and may do nothing else about accounts.
+    pub(super) fn require_account(
+        &self,
+        economy: &EconomyId,
+    ) -> Result<Option<Admission>, Problem> {
+        if self.allows(Scope::Call)
+            && !self.allows(Scope::Transfer)
+            && self.sees(economy)
+            && let Some(admits) = &self.definition.admits
+        {
+            return Ok(Some(admits.clone()));
+        }
+        self.require(Scope::Transfer, economy)?;
+        Ok(None)
     }
 
     /// Asks for a scope in all economies, for what concerns the whole server.

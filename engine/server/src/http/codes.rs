@@ -379,6 +379,7 @@ pub(super) fn status(class: Class) -> StatusCode {
     match class {
         Class::Refused => StatusCode::UNPROCESSABLE_ENTITY,
         Class::Conflict => StatusCode::CONFLICT,
+        Class::Forbidden => StatusCode::FORBIDDEN,
     }
 }
 
@@ -388,9 +389,7 @@ fn rejection(kind: RejectionKind) -> Terms {
         Kind::EconomyFrozen => "Nothing moves in the economy until an admin opens it again.",
         Kind::EconomyClosed => "The economy is closed, for ever.",
         Kind::HoldsOpen => "An economy is closed when no holds are open; `open` says how many are.",
-        Kind::IssuerAccount => {
-            "A transfer names an issuer; only issue, burn and granted plugins do."
-        }
+        Kind::IssuerAccount => "Only issue, burn and granted plugins name an issuer.",
         Kind::PluginAccount => "Debiting a plugin's account needs the scope `admin`.",
         Kind::PluginHold => {
             "A hold that a plugin has placed is ended by it, or with the scope `admin`."
@@ -398,6 +397,7 @@ fn rejection(kind: RejectionKind) -> Terms {
         Kind::TransferCap => {
             "The key moves at most `cap` of `asset` in one request, and `asked` is more."
         }
+        Kind::NotAdmitted => "The key opens accounts beneath `accounts`, and does no more.",
         Kind::ReservedAccount => "The account is made by the server, with the asset or the plugin.",
         Kind::PluginDisabled => "The plugin is switched off, or was never switched on.",
         Kind::ComponentMissing => "A plugin that is not installed yet needs a `component`.",
@@ -415,6 +415,7 @@ fn rejection(kind: RejectionKind) -> Terms {
         }
         Kind::KeyExists => "There is an API key of this name already.",
         Kind::KeyRevoked => "The API key is revoked: another secret would be good for nothing.",
+        Kind::LastAdminKey => "It is the last admin key of every economy; `force` ends it still.",
         Kind::KeyIncomplete => "A new API key needs the member that is `missing`.",
         Kind::WebhookIncomplete => "A new webhook needs the member that is `missing`.",
         Kind::AssetNotFound => "The economy has no such asset; make it with PUT.",

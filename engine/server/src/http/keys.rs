@@ -9,7 +9,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use bursar_ledger::{
-    Act, EconomyId, KeyId, KeyMode, KeyPatch, Patch, RateLimit, Scope, Scopes, TransferCap,
+    Act, Admission, EconomyId, KeyId, KeyMode, KeyPatch, Patch, RateLimit, Scope, Scopes,
+    TransferCap,
 };
 use bursar_storage::Answer;
 use schemars::JsonSchema;
@@ -54,7 +55,8 @@ fn set_route() -> Route {
             "set_key",
             "Make or change an API key",
             "A new key needs `scopes`; its secret is in the first answer only. A key is ended by \
-             `revoked`, and stays listed, since records name it.",
+             `revoked`, and stays listed, since records name it. The last admin key of every economy \
+             is ended, bound or given less only with `force`.",
         )
         .needs_everywhere(Scope::Admin)
         .body::<KeyBody>("my_bot", body())
@@ -65,12 +67,17 @@ fn set_route() -> Route {
                 "rate_limit": { "requests": 60, "per_s": 60 },
             }),
         )
+        .or_body(
+            "that_admits_members",
+            json!({ "scopes": ["read", "call"], "admits": { "accounts": "user:*", "metadata": true } }),
+        )
         .or_body("end_it", json!({ "revoked": true }))
         .answers::<Written>(
             StatusCode::CREATED,
             "The key is new, and here is its secret.",
         )
         .answers::<Written>(StatusCode::OK, "The key was there; its secret stays.")
+        .no(StatusCode::CONFLICT, &["last_admin_key"])
         .no(StatusCode::UNPROCESSABLE_ENTITY, &["key_incomplete"])
         .writes()
 }
@@ -142,8 +149,16 @@ pub(super) struct KeyBody {
     #[serde(default)]
     #[schemars(with = "Option<shapes::RateLimit>")]
     rate_limit: Patch<RateLimit>,
+    /// The accounts that it may open with the scope `call`; cleared, none.
+    #[serde(default)]
+    #[schemars(with = "Option<shapes::Admission>")]
+    admits: Patch<Admission>,
     /// Whether it is good for nothing any more.
     revoked: Option<bool>,
+    /// Whether the last admin key of every economy may become less by this.
+    #[serde(default)]
+    #[schemars(with = "Option<bool>")]
+    force: bool,
 }
 
 /// What a body says of a key.
@@ -154,7 +169,9 @@ async fn read_patch(body: Body) -> Result<KeyPatch, Problem> {
         economies,
         transfer_cap,
         rate_limit,
+        admits,
         revoked,
+        force,
     } = parsed.typed;
     if scopes.as_ref().is_some_and(Scopes::is_empty) {
         return Err(Problem::malformed(
@@ -167,7 +184,9 @@ async fn read_patch(body: Body) -> Result<KeyPatch, Problem> {
         economies,
         transfer_cap,
         rate_limit,
+        admits,
         revoked,
+        force,
     })
 }
 
@@ -253,7 +272,7 @@ pub(crate) async fn write(
     let secret = Secret::new(id.clone(), random::bytes());
     let act = Act::SetKey {
         key: id,
-        patch,
+        patch: Box::new(patch),
         secret_hash: secret.hash(),
         mode,
     };

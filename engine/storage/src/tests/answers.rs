@@ -163,6 +163,7 @@ fn set_metadata(depth: u32) -> Submission {
     let act = Act::SetAccount {
         account: name("user:1"),
         patch,
+        admission: None,
     };
     Submission {
         request: Request::new("PUT", "/test", &body),

@@ -36,7 +36,15 @@ pub(super) fn furnish(storage: &Storage) {
         ..AccountPatch::default()
     };
     let account = name("user:2");
-    answered(ask(storage, None, Act::SetAccount { account, patch }));
+    answered(ask(
+        storage,
+        None,
+        Act::SetAccount {
+            account,
+            patch,
+            admission: None,
+        },
+    ));
     answered(ask(storage, None, install()));
     answered(ask(storage, Some("stock"), issue("plugin:shop", 40)));
     let reply = Ending::Replied {
@@ -122,10 +130,10 @@ fn hold_and_reverse(storage: &Storage) {
 fn in_system(storage: &Storage) {
     let key = Act::SetKey {
         key: name("bot"),
-        patch: KeyPatch {
+        patch: Box::new(KeyPatch {
             scopes: Some([Scope::Read].into()),
             ..KeyPatch::default()
-        },
+        }),
         secret_hash: Digest::of(b"a secret"),
         mode: KeyMode::Put,
     };

@@ -97,6 +97,7 @@ fn found(storage: &Storage) {
     let account = |id| Act::SetAccount {
         account: name(id),
         patch: AccountPatch::default(),
+        admission: None,
     };
     for act in [
         Act::OpenEconomy {

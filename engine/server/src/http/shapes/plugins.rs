@@ -70,6 +70,18 @@ shape!(PatternGrant, |generator| json_schema!({
     "additionalProperties": false,
 }));
 
+shape!(Admission, |generator| json_schema!({
+    "description": "The accounts that a key with the scope `call` may open, so that a bot which only calls plugins \
+                    can admit members: new ones, without limits.",
+    "type": "object",
+    "properties": {
+        "accounts": generator.subschema_for::<PatternName>(),
+        "metadata": { "description": "Whether they may have metadata.", "type": "boolean" },
+    },
+    "required": ["accounts"],
+    "additionalProperties": false,
+}));
+
 shape!(PatternCaps, |generator| {
     let mut capped = |about: &str| {
         json!({

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use bursar_ledger::{ApiKey, EconomyId, KeyId, RateLimit, Scopes, Timestamp, TransferCap};
+use bursar_ledger::{
+    Admission, ApiKey, EconomyId, KeyId, RateLimit, Scopes, Timestamp, TransferCap,
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -30,6 +32,10 @@ pub(in crate::http) struct KeyView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "shapes::RateLimit")]
     rate_limit: Option<RateLimit>,
+    /// The accounts that it may open with the scope `call`; none where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "shapes::Admission")]
+    admits: Option<&'a Admission>,
     /// Whether it is good for nothing any more.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     revoked: bool,
@@ -43,6 +49,7 @@ pub(in crate::http) fn key<'a>(id: &'a KeyId, key: &'a ApiKey) -> KeyView<'a> {
         economies: key.definition.economies.as_ref(),
         transfer_cap: key.definition.transfer_cap.as_ref(),
         rate_limit: key.definition.rate_limit,
+        admits: key.definition.admits.as_ref(),
         revoked: key.definition.revoked,
     }
 }
