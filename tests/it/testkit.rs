@@ -50,6 +50,76 @@ fn a_purchase_replies_and_moves_what_it_says() {
     );
 }
 
+/// An offer with all that an offer can say.
+fn full_offer(number: usize) -> Value {
+    let mut offer = json!({
+        "item": format!("item:potion-of-strength-{number}"),
+        "price": {"coin": 5_000, "gem": 25, "token:season": 3},
+        "per_member_limit": 10, "cooldown_s": 3_600, "refund_within_s": 86_400,
+        "terms": {
+            "from_ms": 1_600_000_000_000_u64, "until_ms": 9_007_199_254_740_991_u64,
+            "role": "113847887657123840", "item": "item:card-of-members",
+        },
+    });
+    if number < 16 {
+        offer["restock"] = json!({"to": 100});
+    }
+    offer
+}
+
+#[test]
+fn a_shop_sells_as_many_items_as_its_schema_allows() {
+    let mut economy = Economy::new("a large shop");
+    for asset in ["coin", "gem", "token:season", "item:card-of-members"] {
+        economy.asset(asset);
+    }
+    let offers: Vec<Value> = (0..256).map(full_offer).collect();
+    let last = offers[255]["item"].as_str().unwrap().to_owned();
+    economy.asset(&last);
+    let has = [
+        ("coin", 5_000),
+        ("gem", 25),
+        ("token:season", 3),
+        ("item:card-of-members", 1),
+    ];
+    economy.member("user:1", &has);
+    economy.roles(&["113847887657123840"]);
+    economy.install(component("shop"), json!({ "items": offers }));
+    economy.issue("plugin:shop", &last, 1);
+    let bought = economy.call("user:1", "shop/buy", json!({ "item": last }));
+    assert_eq!(bought.reply()["purchase"], 1);
+    // Reading such a configuration leaves most of a call's fuel.
+    assert!(bought.fuel() < 50_000_000 / 2, "{}", bought.fuel());
+}
+
+#[test]
+fn a_role_has_a_price_of_its_own() {
+    let mut economy = a_shop();
+    economy.issue("user:1", "coin", 1000);
+    economy.configure(
+        "shop",
+        json!({"items": [
+            {"item": "item:potion", "price": {"coin": 50}, "per_member_limit": 3},
+            {"item": "item:potion", "price": {"coin": 40}, "terms": {"role": "vip"}},
+            {"item": "item:potion", "price": {"coin": 30}, "terms": {"role": "mod"}},
+        ]}),
+    );
+    let paid = |economy: &mut Economy, roles: &[&str]| {
+        economy.roles(roles);
+        let potion = json!({"item": "item:potion"});
+        economy.call("user:1", "shop/buy", potion)
+    };
+    assert_eq!(paid(&mut economy, &[]).reply()["paid"]["coin"], 50);
+    assert_eq!(paid(&mut economy, &["mod"]).reply()["paid"]["coin"], 30);
+    assert_eq!(
+        paid(&mut economy, &["mod", "vip"]).reply()["paid"]["coin"],
+        40
+    );
+    // The three were one item's, and only one of the prices has a limit.
+    assert_eq!(paid(&mut economy, &[]).declined(), "limit_reached");
+    assert_eq!(paid(&mut economy, &["vip"]).reply()["paid"]["coin"], 40);
+}
+
 #[test]
 fn what_the_ledger_refuses_is_rejected_and_moves_nothing() {
     let mut economy = a_shop();
@@ -106,7 +176,7 @@ fn time_ends_holds_and_runs_what_is_due_once_each() {
     assert!(economy.wait(1).is_empty());
 }
 
-/// An item that is not there, or offered twice, is the operator's to mend; the others are sold meanwhile.
+/// An item that is not there, or has two levels, is the operator's to mend; the others are sold meanwhile.
 #[test]
 fn what_cannot_be_restocked_keeps_nothing_else_from_the_shelves() {
     let offer = |item| json!({"item": item, "price": {"coin": 1}, "restock": {"to": 5}});
@@ -126,8 +196,7 @@ fn what_cannot_be_restocked_keeps_nothing_else_from_the_shelves() {
     assert_eq!(
         restocked.log(),
         [
-            "item:twice is not restocked: The configuration offers item:twice twice.",
-            "item:twice is not restocked: The configuration offers item:twice twice.",
+            "item:twice is not restocked: The configuration restocks item:twice to two levels.",
         ]
     );
 }

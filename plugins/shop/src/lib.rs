@@ -13,6 +13,7 @@ mod restock;
 mod rules;
 mod terms;
 
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 
 use bursar_plugin::prelude::*;
@@ -39,21 +40,24 @@ bursar_plugin::plugin! {
 }
 
 fn buy(call: &Call<Config>, buy: Buy) -> Result<Bought, Decline> {
-    let offer = call.config().find(&buy.item)?;
+    let now_ms = call.now_ms();
+    // Asked for once, and only where an offer is for a role.
+    let roles = LazyCell::new(|| call.roles());
+    let offer = call.config().find(&buy.item, now_ms, |role| {
+        roles.iter().any(|has| has == role)
+    })?;
     let (caller, quantity) = (call.caller(), buy.quantity());
     let (stock, till) = (call.own_account(), call.own_sub_account("till"));
-    offer
-        .terms()
-        .check(call.now_ms(), |role| call.has_role(role))?;
     if let Some(item) = offer.terms().item()
         && !call.has_at_least(&caller, item, Amount::ONE)?
     {
         return Err(terms::item_required(item));
     }
-    if offer.remembers() {
+    let counted = call.config().remembers(&buy.item);
+    if counted {
         let key = rules::history_key(&buy.item, &caller)?;
         let before = call.get::<History>(&key)?.unwrap_or_default();
-        call.set(&key, &before.with(offer, quantity, call.now_ms())?);
+        call.set(&key, &before.with(offer, quantity, now_ms)?);
     }
     // A yes or no, not the balance: what is left changes with each purchase, this seldom does.
     if !call.has_at_least(&stock, &buy.item, quantity)? {
@@ -70,12 +74,12 @@ fn buy(call: &Call<Config>, buy: Buy) -> Result<Bought, Decline> {
         call.transfer(&caller, &till, asset, *amount)?;
     }
     call.transfer(&stock, &caller, &bought.item, quantity)?;
-    let promise = offer.promise();
+    let promise = offer.promise(counted);
     match refunds::key(&caller) {
         Ok(key) => {
             let mut purchases = call.get::<Purchases>(&key)?.unwrap_or_default();
             if purchases.concern(&bought.item, promise) {
-                bought.purchase = purchases.add(&bought, promise, call.now_ms());
+                bought.purchase = purchases.add(&bought, promise, now_ms);
                 call.set(&key, &purchases);
             }
         }
@@ -136,9 +140,12 @@ fn restock(call: &Call<Config>, _: u64) -> Result<Restocked, Decline> {
 }
 
 /// Puts onto the shelf what is missing of an item, as far as it is in the storeroom.
-fn fill_up(call: &Call<Config>, item: &Asset, level: Restock) -> Result<Option<Amount>, Decline> {
-    // What is offered twice has no level.
-    call.config().find(item)?;
+fn fill_up(
+    call: &Call<Config>,
+    item: &Asset,
+    level: Option<Restock>,
+) -> Result<Option<Amount>, Decline> {
+    let level = level.ok_or_else(|| restock::two_levels(item))?;
     let (shelf, storeroom) = (call.own_account(), call.own_sub_account("storeroom"));
     let on_shelf = call.balance(&shelf, item)?.spendable;
     let in_store = call.balance(&storeroom, item)?.spendable;

@@ -30,6 +30,12 @@ pub(crate) fn skipped(item: &Asset, no: &Decline) -> String {
     format!("{item} is not restocked: {}", no.message())
 }
 
+/// Two offers of an item say how far it is restocked.
+pub(crate) fn two_levels(item: &Asset) -> Decline {
+    let message = format!("The configuration restocks {item} to two levels.");
+    Decline::new("misconfigured", message)
+}
+
 impl Restock {
     /// How many are missing on the shelf, as far as the storeroom has them.
     pub(crate) fn missing(self, on_shelf: u64, in_store: u64) -> Option<Amount> {
@@ -50,9 +56,15 @@ impl Restocked {
 }
 
 impl Config {
-    /// The items that are restocked.
-    pub(crate) fn restocked(&self) -> Result<Vec<(&Asset, Restock)>, Decline> {
-        let restocked: Vec<_> = self.levels().collect();
+    /// The items that are restocked. One with two levels has none.
+    pub(crate) fn restocked(&self) -> Result<BTreeMap<&Asset, Option<Restock>>, Decline> {
+        let mut restocked = BTreeMap::new();
+        for (item, level) in self.levels() {
+            let known = restocked.entry(item);
+            known
+                .and_modify(|known| *known = None)
+                .or_insert(Some(level));
+        }
         if restocked.len() > ITEMS_MAX {
             let count = restocked.len();
             let message =
@@ -103,6 +115,21 @@ mod tests {
         };
         assert_eq!(restocked(&offers(ITEMS_MAX)), Ok(ITEMS_MAX));
         assert_eq!(restocked(&offers(ITEMS_MAX + 1)), Err("misconfigured"));
+    }
+
+    #[test]
+    fn an_item_with_two_levels_has_none_and_one_of_its_offers_may_say_it() {
+        let plain = r#"{"item": "a", "price": {"coin": 1}, "terms": {"role": "vip"}}"#;
+        let text = format!(
+            r#"{{"items": [{}, {plain}, {}, {}]}}"#,
+            offer("a"),
+            offer("b"),
+            offer("b")
+        );
+        let config: Config = serde_json::from_str(&text).expect("a configuration");
+        let restocked = config.restocked().expect("few items");
+        let of = |item| restocked[&Asset::new(item)].map(|level| level.to.get());
+        assert_eq!([of("a"), of("b")], [Some(5), None]);
     }
 
     #[test]

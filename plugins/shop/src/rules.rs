@@ -1,16 +1,18 @@
 //! The shop's rules: plain functions, without the host.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bursar_plugin::prelude::*;
 use bursar_plugin::{is_far_ahead, name_key, rest_left_ms};
 
 use crate::refunds::Promise;
 use crate::restock::Restock;
-use crate::terms::Terms;
+use crate::terms::{Terms, role_required};
 
 /// Most of one item in one purchase.
 const QUANTITY_MAX: u64 = 1000;
+/// Most offers.
+const OFFERS_MAX: usize = 256;
 /// Most currencies in one price. With the item itself they stay within a call's 16 transfers.
 const CURRENCIES_MAX: usize = 8;
 
@@ -18,12 +20,14 @@ const CURRENCIES_MAX: usize = 8;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
-    /// What is for sale; each item once.
-    #[schemars(length(max = 256))]
+    /// What is for sale: each item once for everybody, and once for each role that has a price of its own.
+    /// The first offer of an item whose role the buyer has applies, in this order, or else the one without a
+    /// role; one that is not for sale at the moment only where no other applies.
+    #[schemars(length(max = OFFERS_MAX))]
     items: Vec<Offer>,
 }
 
-/// One item for sale.
+/// One item for sale, at the price of one role or of everybody.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Offer {
@@ -43,7 +47,8 @@ pub(crate) struct Offer {
     /// Seconds in which a member can give a purchase back for what it paid; never where absent. A purchase
     /// keeps what was promised with it.
     refund_within_s: Option<u64>,
-    /// What is put onto the shelf when a restock is due; nothing where absent.
+    /// What is put onto the shelf when a restock is due; nothing where absent. Of the offers of one item at
+    /// most one says it.
     restock: Option<Restock>,
 }
 
@@ -126,19 +131,52 @@ impl Buy {
 }
 
 impl Config {
-    /// The one offer for an item.
-    pub(crate) fn find(&self, item: &Asset) -> Result<&Offer, Decline> {
-        let mut offers = self.items.iter().filter(|offer| offer.item == *item);
-        let unknown = || Decline::new("unknown_item", format!("The shop does not sell {item}."));
-        let offer = offers.next().ok_or_else(unknown)?;
-        if offers.next().is_some() {
-            let message = format!("The configuration offers {item} twice.");
-            return Err(Decline::new("misconfigured", message));
+    /// The offer of an item that applies to a buyer now: the first one whose role the buyer has, or else the
+    /// one for everybody. One that is not for sale at the moment is passed over if there is another.
+    pub(crate) fn find(
+        &self,
+        item: &Asset,
+        now_ms: u64,
+        has_role: impl Fn(&str) -> bool,
+    ) -> Result<&Offer, Decline> {
+        let offers = self.offers(item)?;
+        let has = |offer: &&&Offer| offer.terms.role().is_some_and(&has_role);
+        let everybody = |offer: &&&Offer| offer.terms.role().is_none();
+        let applying = offers.iter().filter(has);
+        let applying: Vec<_> = applying.chain(offers.iter().filter(everybody)).collect();
+        let on_sale = |offer: &&&&Offer| offer.terms.check_time(now_ms).is_ok();
+        match applying.iter().find(on_sale).or(applying.first()) {
+            Some(offer) => offer.terms.check_time(now_ms).map(|()| **offer),
+            None => Err(role_required(
+                offers.iter().filter_map(|offer| offer.terms.role()),
+            )),
         }
-        Ok(offer)
     }
 
-    /// The items that have a level to be restocked to.
+    /// All offers of an item: at least one, and no two for the same buyers.
+    fn offers(&self, item: &Asset) -> Result<Vec<&Offer>, Decline> {
+        let offers = self.items.iter().filter(|offer| offer.item == *item);
+        let offers: Vec<_> = offers.collect();
+        if offers.is_empty() {
+            let message = format!("The shop does not sell {item}.");
+            return Err(Decline::new("unknown_item", message));
+        }
+        let mut roles = BTreeSet::new();
+        if offers.iter().all(|offer| roles.insert(offer.terms.role())) {
+            return Ok(offers);
+        }
+        let message = format!("The configuration offers {item} twice to the same members.");
+        Err(Decline::new("misconfigured", message))
+    }
+
+    /// Whether anything must be remembered of who bought an item: also of a purchase that no limit speaks of,
+    /// since another offer of the item may apply to the next.
+    pub(crate) fn remembers(&self, item: &Asset) -> bool {
+        let mut offers = self.items.iter().filter(|offer| offer.item == *item);
+        offers.any(|offer| offer.per_member_limit.is_some() || offer.cooldown_s.is_some())
+    }
+
+    /// The levels to be restocked to, each with its item.
     pub(crate) fn levels(&self) -> impl Iterator<Item = (&Asset, Restock)> {
         let items = self.items.iter();
         items.filter_map(|offer| Some((&offer.item, offer.restock?)))
@@ -146,20 +184,14 @@ impl Config {
 }
 
 impl Offer {
-    /// Whether anything must be remembered of who bought it.
-    pub(crate) fn remembers(&self) -> bool {
-        self.per_member_limit.is_some() || self.cooldown_s.is_some()
-    }
-
     /// When it is for sale, and to whom.
     pub(crate) fn terms(&self) -> &Terms {
         &self.terms
     }
 
     /// What is promised with a purchase, if it can be given back.
-    pub(crate) fn promise(&self) -> Option<Promise> {
+    pub(crate) fn promise(&self, counted: bool) -> Option<Promise> {
         let within_s = self.refund_within_s.filter(|seconds| *seconds > 0)?;
-        let counted = self.remembers();
         Some(Promise { within_s, counted })
     }
 
@@ -265,7 +297,9 @@ mod tests {
     #[test]
     fn a_member_buys_up_to_the_limit_and_no_more() {
         let config = potion();
-        let offer = config.find(&Asset::new("item:potion")).expect("on offer");
+        let offer = config
+            .find(&Asset::new("item:potion"), 0, |_| false)
+            .expect("on offer");
         let three = History::default()
             .with(offer, units(3), 0)
             .expect("three are allowed");
@@ -282,7 +316,9 @@ mod tests {
     #[test]
     fn the_cooldown_ends_on_its_millisecond() {
         let config = potion();
-        let offer = config.find(&Asset::new("item:potion")).expect("on offer");
+        let offer = config
+            .find(&Asset::new("item:potion"), 0, |_| false)
+            .expect("on offer");
         let first = History::default()
             .with(offer, units(1), 5_000)
             .expect("the first");
@@ -298,7 +334,7 @@ mod tests {
     fn what_is_not_sold_or_sold_twice_is_declined() {
         let code = |config: &Config, item| {
             config
-                .find(&Asset::new(item))
+                .find(&Asset::new(item), 0, |_| false)
                 .map(|_| ())
                 .expect_err("no")
                 .code()
@@ -310,10 +346,88 @@ mod tests {
         assert_eq!(code(&twice, "a"), "misconfigured");
     }
 
+    /// The price of `a` for a buyer with these roles at a moment, or the code of the decline.
+    fn price_for(offers: &str, roles: &[&str], now_ms: u64) -> Result<u64, &'static str> {
+        let config = config(offers);
+        let found = config.find(&Asset::new("a"), now_ms, |role| roles.contains(&role));
+        let price = found.map(|offer| offer.price[&Asset::new("coin")].get());
+        price.map_err(|decline| decline.code())
+    }
+
+    #[test]
+    fn the_first_offer_whose_role_a_member_has_applies_or_the_one_for_everybody() {
+        let offers = r#"[
+            {"item": "a", "price": {"coin": 9}},
+            {"item": "a", "price": {"coin": 5}, "terms": {"role": "vip"}},
+            {"item": "b", "price": {"coin": 1}, "terms": {"role": "other"}},
+            {"item": "a", "price": {"coin": 7}, "terms": {"role": "mod"}}
+        ]"#;
+        let price = |roles: &[&str]| price_for(offers, roles, 0);
+        assert_eq!(price(&[]), Ok(9));
+        assert_eq!(price(&["other"]), Ok(9));
+        assert_eq!(price(&["mod"]), Ok(7));
+        assert_eq!(price(&["vip"]), Ok(5));
+        assert_eq!(
+            price(&["mod", "vip"]),
+            Ok(5),
+            "in the order of the configuration"
+        );
+    }
+
+    #[test]
+    fn members_without_a_role_that_an_item_is_sold_to_are_told_so() {
+        let offers = r#"[
+            {"item": "a", "price": {"coin": 5}, "terms": {"role": "vip"}},
+            {"item": "a", "price": {"coin": 7}, "terms": {"role": "mod"}}
+        ]"#;
+        assert_eq!(price_for(offers, &["x"], 0), Err("role_required"));
+        let twice = r#"[
+            {"item": "a", "price": {"coin": 5}, "terms": {"role": "vip"}},
+            {"item": "a", "price": {"coin": 7}, "terms": {"role": "vip"}}
+        ]"#;
+        assert_eq!(price_for(twice, &["vip"], 0), Err("misconfigured"));
+    }
+
+    #[test]
+    fn an_offer_that_is_not_for_sale_now_gives_way_to_one_that_is() {
+        let offers = r#"[
+            {"item": "a", "price": {"coin": 5}, "terms": {"role": "vip", "until_ms": 1000}},
+            {"item": "a", "price": {"coin": 9}, "terms": {"from_ms": 500}}
+        ]"#;
+        let price = |roles: &[&str], now_ms| price_for(offers, roles, now_ms);
+        assert_eq!(price(&["vip"], 999), Ok(5));
+        assert_eq!(price(&["vip"], 1000), Ok(9));
+        assert_eq!(price(&[], 499), Err("not_yet_for_sale"));
+        let over = r#"[{"item": "a", "price": {"coin": 5}, "terms": {"until_ms": 1000}}]"#;
+        assert_eq!(price_for(over, &[], 1000), Err("sale_over"));
+    }
+
+    #[test]
+    fn what_any_offer_of_an_item_limits_is_counted_in_all_of_them() {
+        let config = config(
+            r#"[
+                {"item": "a", "price": {"coin": 5}, "terms": {"role": "vip"}},
+                {"item": "a", "price": {"coin": 9}, "per_member_limit": 2},
+                {"item": "b", "price": {"coin": 9}}
+            ]"#,
+        );
+        let a = Asset::new("a");
+        assert!(config.remembers(&a) && !config.remembers(&Asset::new("b")));
+        let vip = config.find(&a, 0, |_| true).expect("on offer");
+        let five = History::default().with(vip, units(5), 0).expect("no limit");
+        let plain = config.find(&a, 0, |_| false).expect("on offer");
+        let more = five
+            .with(plain, units(1), 0)
+            .expect_err("five are more than two");
+        assert_eq!(more.code(), "limit_reached");
+    }
+
     #[test]
     fn a_price_is_multiplied_in_each_currency() {
         let config = config(r#"[{"item": "a", "price": {"coin": 50, "gem": 2}}]"#);
-        let offer = config.find(&Asset::new("a")).expect("on offer");
+        let offer = config
+            .find(&Asset::new("a"), 0, |_| false)
+            .expect("on offer");
         let cost = offer.cost(units(3)).expect("a cost");
         assert_eq!(
             cost.into_iter().collect::<Vec<_>>(),
@@ -327,7 +441,9 @@ mod tests {
     #[test]
     fn a_price_beyond_all_money_is_declined() {
         let config = config(r#"[{"item": "a", "price": {"coin": 9007199254740991}}]"#);
-        let offer = config.find(&Asset::new("a")).expect("on offer");
+        let offer = config
+            .find(&Asset::new("a"), 0, |_| false)
+            .expect("on offer");
         assert!(offer.cost(units(1)).is_ok());
         let too_much = offer.cost(units(2)).expect_err("too much");
         assert_eq!(too_much.code(), "amount_out_of_range");
@@ -341,7 +457,9 @@ mod tests {
                 r#"[{{"item": "a", "price": {{{}}}}}]"#,
                 price.join(",")
             ));
-            let offer = config.find(&Asset::new("a")).expect("on offer");
+            let offer = config
+                .find(&Asset::new("a"), 0, |_| false)
+                .expect("on offer");
             offer.cost(units(1)).map_err(|decline| decline.code()).err()
         };
         assert_eq!([code(1), code(CURRENCIES_MAX)], [None, None]);
@@ -375,7 +493,9 @@ mod tests {
     #[test]
     fn purchases_that_overtake_each_other_only_wait_where_there_is_a_cooldown() {
         let config = config(r#"[{"item": "a", "price": {"coin": 1}, "per_member_limit": 2}]"#);
-        let offer = config.find(&Asset::new("a")).expect("on offer");
+        let offer = config
+            .find(&Asset::new("a"), 0, |_| false)
+            .expect("on offer");
         let later = History::default().with(offer, units(1), 2000);
         let both = later.expect("the first").with(offer, units(1), 1999);
         assert_eq!(both.expect("the second").last_ms, Some(2000));
@@ -385,7 +505,9 @@ mod tests {
     fn a_cooldown_beyond_all_time_never_ends() {
         let text = r#"[{"item": "a", "price": {"coin": 1}, "cooldown_s": 18446744073709551615}]"#;
         let config = config(text);
-        let offer = config.find(&Asset::new("a")).expect("on offer");
+        let offer = config
+            .find(&Asset::new("a"), 0, |_| false)
+            .expect("on offer");
         let first = History::default().with(offer, units(1), 7);
         let again = first
             .expect("the first")
@@ -410,7 +532,9 @@ mod tests {
     #[test]
     fn what_was_given_back_counts_no_longer_but_was_the_last() {
         let config = potion();
-        let offer = config.find(&Asset::new("item:potion")).expect("on offer");
+        let offer = config
+            .find(&Asset::new("item:potion"), 0, |_| false)
+            .expect("on offer");
         let three = History::default()
             .with(offer, units(3), 5_000)
             .expect("three");
@@ -444,8 +568,10 @@ mod tests {
     #[test]
     fn a_configuration_of_before_has_neither_refunds_nor_restocks() {
         let refunds = |config: &Config, item| {
-            let offer = config.find(&Asset::new(item)).expect("on offer");
-            offer.promise().map(|promise| promise.within_s)
+            let offer = config
+                .find(&Asset::new(item), 0, |_| false)
+                .expect("on offer");
+            offer.promise(false).map(|promise| promise.within_s)
         };
         assert_eq!(refunds(&potion(), "item:potion"), None);
         assert_eq!(potion().levels().count(), 0);
