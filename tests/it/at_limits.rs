@@ -1,6 +1,8 @@
 //! Bounds of requests over HTTP, each at the bound and one beyond, on one server.
 
-use bursar_ledger::{DOCUMENT_BYTES_MAX, POSTINGS_MAX, ROLE_BYTES_MAX, ROLES_MAX};
+use bursar_ledger::{
+    CONFIG_BYTES_MAX, DOCUMENT_BYTES_MAX, POSTINGS_MAX, ROLE_BYTES_MAX, ROLES_MAX,
+};
 use bursar_server::client::Response;
 use bursar_server::webhooks::WebhookSetup;
 use serde_json::{Value, json};
@@ -149,6 +151,41 @@ async fn bodies_end_at_their_limits() {
         guild.client = house.admin();
     }
     assert_eq!(guild.coins(2).await, [998, 1002]);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_ends_at_its_limit_and_so_does_the_request() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let config = |bytes: usize| {
+        let with = |role: &str| {
+            let terms = json!({ "role": role });
+            json!({ "items": [{ "item": "item:a", "price": { "coin": 1 }, "terms": terms }] })
+        };
+        let config = with(&"r".repeat(bytes - with("").to_string().len()));
+        assert_eq!(config.to_string().len(), bytes);
+        config
+    };
+    let path = format!("{GUILD}/plugins/shop");
+    let body = json!({ "component": "bundled:shop", "config": config(CONFIG_BYTES_MAX) });
+    guild.made(&path, body).await;
+    let beyond = json!({ "config": config(CONFIG_BYTES_MAX + 1) });
+    let refused = guild.put(&path, beyond).await;
+    assert_malformed(&refused, &path);
+    assert_eq!(refused.json()["pointer"], "/config");
+    // What is installed is read back from the file as it was sent.
+    let house = house.restarted().await;
+    let mut guild = Guild {
+        client: house.admin(),
+    };
+    let shop = guild.get(&path).await.json();
+    assert_eq!(shop["config"], config(CONFIG_BYTES_MAX));
+    let body = json!({ "enabled": false });
+    for (bytes, status) in [(192 << 10, 200), ((192 << 10) + 1, 413)] {
+        let body = padded(&body, bytes);
+        let sent = guild.client.send("PUT", &path, None, body.into()).await;
+        assert_eq!(sent.expect("an answer").status, status);
+    }
     house.close().await;
 }
 

@@ -195,9 +195,7 @@ fn what_cannot_be_restocked_keeps_nothing_else_from_the_shelves() {
     assert_eq!(economy.balance("plugin:shop", "item:twice"), 0);
     assert_eq!(
         restocked.log(),
-        [
-            "item:twice is not restocked: The configuration restocks item:twice to two levels.",
-        ]
+        ["item:twice is not restocked: The configuration restocks item:twice to two levels.",]
     );
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use bursar_ledger::{Answer, Ask, CallRequest, DrawOrigin, Rejection, shown};
+use bursar_ledger::{Answer, Ask, CallRequest, Document, DrawOrigin, Rejection, shown};
 use serde::Serialize;
 use wasmtime::{Result, StoreLimits, StoreLimitsBuilder, UpdateDeadline};
 
@@ -167,9 +167,9 @@ impl Guest {
         Ok(self.teller("asked about a call")?.call())
     }
 
-    /// The operator's configuration, as JSON.
-    pub(crate) fn configuration_text(&mut self) -> Result<String> {
-        Ok(self.teller("asked for configuration")?.config().to_string())
+    /// The operator's configuration.
+    pub(crate) fn configuration(&mut self) -> Result<&Document> {
+        Ok(self.teller("asked for configuration")?.config())
     }
 
     /// Who answers, unless the guest is not called: then what it did is a fault.

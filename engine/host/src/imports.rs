@@ -450,9 +450,9 @@ impl call::Host for Guest {
 
     fn configuration(&mut self) -> Result<String> {
         self.charge(FUEL_PER_READ)?;
-        let text = self.configuration_text()?;
-        self.charge_bytes(text.len())?;
-        Ok(text)
+        let text = self.configuration()?.clone();
+        self.charge_bytes(text.bytes())?;
+        Ok(text.as_str().into())
     }
 }
 

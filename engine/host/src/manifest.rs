@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bursar_ledger::{
-    AccountId, Amount, AssetId, DOCUMENT_BYTES_MAX, HOLD_RULES_MAX, HOLD_SECONDS_MAX, HoldRules,
+    AccountId, Amount, AssetId, CONFIG_BYTES_MAX, HOLD_RULES_MAX, HOLD_SECONDS_MAX, HoldRules,
     PLUGIN_ACCOUNTS_MAX, Permissions, PluginId, SCHEDULE_SECONDS_MAX, SCHEDULES_MAX, ScheduleRule,
     read_strictly,
 };
@@ -357,7 +357,7 @@ impl Manifest {
     /// Whether a configuration fits the plugin's schema.
     pub fn check_configuration(&self, config: &Value) -> Result<(), SchemaError> {
         self.schemas.as_ref().map_or(Ok(()), |schemas| {
-            schemas.configuration.check(config, DOCUMENT_BYTES_MAX)
+            schemas.configuration.check(config, CONFIG_BYTES_MAX)
         })
     }
 
@@ -365,7 +365,7 @@ impl Manifest {
     /// value once: those with `format: account`, `asset` or `amount`, names of members included.
     pub fn named_in_configuration(&self, config: &Value) -> Result<Vec<NamedValue>, SchemaError> {
         self.schemas.as_ref().map_or(Ok(Vec::new()), |schemas| {
-            schemas.configuration.list(config, DOCUMENT_BYTES_MAX)
+            schemas.configuration.list(config, CONFIG_BYTES_MAX)
         })
     }
 }

@@ -359,7 +359,7 @@ impl LoadedPlugin {
         installation: &Installation,
         transcript: &Transcript,
     ) -> Result<Repeated, NotRepeated> {
-        let config = (*installation.config).clone();
+        let config = installation.config.clone();
         let fuel = installation.grants.fuel;
         let telling = Telling::new(request, config, fuel, transcript);
         call::repeat(&self.checked, &self.limits, telling)

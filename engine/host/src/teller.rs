@@ -2,8 +2,9 @@
 
 use std::vec;
 
-use bursar_ledger::{Answer, Ask, CallRequest, Draft, DrawOrigin, Fact, FuelClass, Transcript};
-use serde_json::Value;
+use bursar_ledger::{
+    Answer, Ask, CallRequest, Document, Draft, DrawOrigin, Fact, FuelClass, Transcript,
+};
 use wasmtime::Result;
 
 /// A guest that is run again has asked something else than it did before.
@@ -24,7 +25,7 @@ pub(crate) enum Teller {
 #[derive(Debug)]
 pub(crate) struct Telling {
     request: CallRequest,
-    config: Value,
+    config: Document,
     fuel: FuelClass,
     facts: vec::IntoIter<Fact>,
     told: usize,
@@ -34,7 +35,7 @@ pub(crate) struct Telling {
 impl Telling {
     pub(crate) fn new(
         request: CallRequest,
-        config: Value,
+        config: Document,
         fuel: FuelClass,
         transcript: &Transcript,
     ) -> Self {
@@ -99,7 +100,7 @@ impl Teller {
         }
     }
 
-    pub(crate) fn config(&self) -> &Value {
+    pub(crate) fn config(&self) -> &Document {
         match self {
             Self::Draft(draft) => draft.config(),
             Self::Record(telling) => &telling.config,

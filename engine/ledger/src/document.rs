@@ -18,6 +18,11 @@ impl Document {
         Self(value.to_string().into())
     }
 
+    /// The value that it is of.
+    pub fn value(&self) -> Value {
+        serde_json::from_str(&self.0).expect("it was written from a value")
+    }
+
     /// The document as compact JSON.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -29,10 +34,15 @@ impl Document {
     }
 }
 
+impl From<Value> for Document {
+    fn from(value: Value) -> Self {
+        Self::new(&value)
+    }
+}
+
 impl Serialize for Document {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let value: Value = serde_json::from_str(&self.0).map_err(serde::ser::Error::custom)?;
-        value.serialize(serializer)
+        self.value().serialize(serializer)
     }
 }
 

@@ -21,6 +21,7 @@ use crate::books::Books;
 use crate::call::CallRequest;
 use crate::decision::Change;
 use crate::digest::Digest;
+use crate::document::Document;
 use crate::draw::{DrawOrigin, Seed};
 use crate::fact::{Answer, Ask, Fact, Refusal, Transcript};
 use crate::hold::Hold;
@@ -139,7 +140,7 @@ impl Draft {
     }
 
     /// The operator's configuration of the plugin.
-    pub fn config(&self) -> &serde_json::Value {
+    pub fn config(&self) -> &Document {
         &self.plugin.installation.config
     }
 

@@ -140,8 +140,11 @@ pub const PLUGIN_ACCOUNTS_MAX: usize = 8;
 /// arguments of a call and its reply. They are kept inside of records, which must be read again.
 pub const DOCUMENT_DEPTH_MAX: usize = 32;
 
-/// Bytes of the metadata of an account or an asset, and of a plugin's configuration, as JSON.
+/// Bytes of the metadata of an account or an asset, as JSON.
 pub const DOCUMENT_BYTES_MAX: usize = 16 * 1024;
+
+/// Bytes of a plugin's configuration, as JSON: 256 offers of a shop with all that they can say take half of it.
+pub const CONFIG_BYTES_MAX: usize = 128 * 1024;
 
 /// Work of a record, whatever is in it: the unit is about 10 µs of the writer's thread.
 pub const ACT_WORK: u64 = 2;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::amount::Amount;
 use crate::digest::Digest;
+use crate::document::Document;
 use crate::grants::{GrantChoice, Grants};
 use crate::hold::OnExpiry;
 use crate::id::{AccountId, AssetId, PluginId};
@@ -124,7 +124,7 @@ pub struct Installation {
     /// What it was granted. Grants belong to a component: another one starts without.
     pub grants: Grants,
     /// The operator's configuration.
-    pub config: Arc<Value>,
+    pub config: Document,
     /// Whether it may be called.
     pub enabled: bool,
     /// How the holds end that it places.
@@ -222,7 +222,7 @@ pub struct PluginPatch {
     pub grants: Option<GrantChoice>,
     /// Another configuration.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub config: Option<Value>,
+    pub config: Option<Document>,
     /// On or off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,

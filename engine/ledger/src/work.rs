@@ -3,12 +3,13 @@
 //! it, so that a request of 64 postings counts for more than one of a single posting.
 
 use crate::act::{Act, BatchRequest};
+use crate::document::Document;
 use crate::limits::{ACT_WORK, POSTING_WORK};
 
 impl Act {
     /// The work of the act: [`ACT_WORK`] for its record, and [`POSTING_WORK`] for each posting,
-    /// each transfer of a batch, each limit of an account and each question of a call that is asked
-    /// again.
+    /// each transfer of a batch, each limit of an account, each half KiB of a configuration and each
+    /// question of a call that is asked again.
     pub fn work(&self) -> u64 {
         ACT_WORK.saturating_add(POSTING_WORK.saturating_mul(self.parts()))
     }
@@ -21,6 +22,11 @@ impl Act {
             Self::Reverse(reversal) => reversal.postings.as_slice().len(),
             Self::Call(call) => call.transcript.facts().len(),
             Self::SetAccount { patch, .. } => patch.limits().saturating_add(1),
+            // A configuration is written several times: what was asked, what was decided and what is answered.
+            Self::SetPlugin { patch, .. } => {
+                let bytes = patch.config.as_ref().map_or(0, Document::bytes);
+                1_usize.saturating_add(bytes / 512)
+            }
             Self::BurnNonces { nonces } => nonces.len(),
             Self::ExtendHolds { holds, .. } => holds.len(),
             Self::OpenEconomy { .. }
@@ -33,7 +39,6 @@ impl Act {
             | Self::ExpireHold { .. }
             | Self::Issue(_)
             | Self::Burn(_)
-            | Self::SetPlugin { .. }
             | Self::RemovePlugin { .. }
             | Self::RollBackPlugin { .. }
             | Self::SwitchOffPlugin { .. }
@@ -65,10 +70,10 @@ mod tests {
     use crate::act::{Authority, TransferRequest, Transfers};
     use crate::amount::{Amount, Limit};
     use crate::id::TransferId;
-    use crate::limits::POSTINGS_MAX;
+    use crate::limits::{CONFIG_BYTES_MAX, POSTINGS_MAX};
     use crate::movement::{Posting, Postings};
     use crate::patch::Patch;
-    use crate::{AccountPatch, LimitsPatch};
+    use crate::{AccountPatch, LimitsPatch, PluginPatch};
 
     fn transfer(postings: usize) -> TransferRequest {
         let posting = Posting {
@@ -100,6 +105,26 @@ mod tests {
         };
         assert_eq!(batch(1).work(), ACT_WORK + 3 * POSTING_WORK);
         assert_eq!(batch(100).work(), ACT_WORK + 300 * POSTING_WORK);
+    }
+
+    #[test]
+    fn a_plugin_costs_more_the_larger_its_configuration_is() {
+        let plugin = |config: Option<usize>| {
+            let document = |bytes: usize| Document::new(&"c".repeat(bytes - 2).into());
+            let patch = PluginPatch {
+                config: config.map(document),
+                ..PluginPatch::default()
+            };
+            let plugin = "shop".parse().expect("a name");
+            let patch = Box::new(patch);
+            Act::SetPlugin { plugin, patch }.work()
+        };
+        assert_eq!(plugin(None), ACT_WORK + POSTING_WORK);
+        assert_eq!(plugin(Some(511)), ACT_WORK + POSTING_WORK);
+        assert_eq!(
+            plugin(Some(CONFIG_BYTES_MAX)),
+            ACT_WORK + 257 * POSTING_WORK
+        );
     }
 
     #[test]

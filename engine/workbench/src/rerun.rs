@@ -163,7 +163,7 @@ fn substituted(
             .check_arguments(&request.action, &request.arguments)
             .map_err(|error| NoSubstitute::Arguments(error.to_string()))?;
     }
-    let checked = substitute.check_configuration(&request.plugin, &present.config);
+    let checked = substitute.check_configuration(&request.plugin, &present.config.value());
     let checked = checked.map_err(|error| NoSubstitute::Configuration(error.to_string()))?;
     if let Some(finding) = checked.findings.first() {
         return Err(NoSubstitute::Configuration(finding.to_string()));

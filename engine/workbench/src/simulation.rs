@@ -6,7 +6,8 @@ use std::thread;
 use bursar_host::{LoadedPlugin, Odds};
 use bursar_ledger::{
     AccountId, AccountPatch, Act, Amount, AssetId, AssetKind, AssetPatch, CallId, CallRequest,
-    Digest, Ending, GrantChoice, IssueRequest, PluginPatch, Seed, Timestamp, TransferId, Verdict,
+    Digest, Document, Ending, GrantChoice, IssueRequest, PluginPatch, Seed, Timestamp, TransferId,
+    Verdict,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -210,7 +211,7 @@ impl<'a> Table<'a> {
                 patch: Box::new(PluginPatch {
                     component: Some(choice),
                     grants: Some(GrantChoice::Requested),
-                    config: Some(odds.config.clone()),
+                    config: Some(Document::new(&odds.config)),
                     enabled: Some(true),
                     ..PluginPatch::default()
                 }),

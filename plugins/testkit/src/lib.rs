@@ -37,8 +37,9 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use bursar_host::{Compiler, Limits, LoadedPlugin, PluginHost};
 use bursar_ledger::{
     AccountId, AccountPatch, AccountStatus, Act, Amount, AssetKind, AssetPatch, Authority, CallId,
-    CallRequest, Digest, GrantChoice, IssueRequest, Limit, Patch, PluginName, PluginPatch, Posting,
-    Postings, Seed, SpendLimit, Timestamp, TransferId, TransferRequest, Verdict,
+    CallRequest, Digest, Document, GrantChoice, IssueRequest, Limit, Patch, PluginName,
+    PluginPatch, Posting, Postings, Seed, SpendLimit, Timestamp, TransferId, TransferRequest,
+    Verdict,
 };
 use bursar_workbench::{Workbench, configuration};
 use serde_json::{Value, json};
@@ -250,7 +251,7 @@ impl Economy {
             patch: Box::new(PluginPatch {
                 component: Some(choice),
                 grants: Some(grants),
-                config: Some(config),
+                config: Some(Document::from(config)),
                 enabled: Some(true),
                 needs,
                 ..PluginPatch::default()
@@ -280,7 +281,7 @@ impl Economy {
         self.set(&Act::SetPlugin {
             plugin,
             patch: Box::new(PluginPatch {
-                config: Some(config),
+                config: Some(Document::from(config)),
                 needs,
                 ..PluginPatch::default()
             }),

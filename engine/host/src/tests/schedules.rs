@@ -1,6 +1,6 @@
 //! The work that a plugin does by itself, and its replies.
 
-use bursar_ledger::{AccountId, CallRequest, Ending, FuelClass, Timestamp, Transcript};
+use bursar_ledger::{AccountId, CallRequest, Document, Ending, FuelClass, Timestamp, Transcript};
 use serde_json::{Value, json};
 
 use super::guest::Guest;
@@ -73,7 +73,12 @@ fn ending(plugin: &Checked) -> Ending {
     };
     // Nothing was asked and told.
     let nothing: Transcript = finish(&Guest::new()).transcript;
-    let telling = Telling::new(request, json!({}), FuelClass::Standard, &nothing);
+    let telling = Telling::new(
+        request,
+        Document::new(&json!({})),
+        FuelClass::Standard,
+        &nothing,
+    );
     let ran = call::repeat(plugin, &patient(), telling);
     ran.unwrap().ending
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bursar_ledger::{
     AccountId, AccountPatch, Act, Amount, AssetKind, AssetPatch, Books, CallRequest,
-    ComponentChoice, Digest, Draft, DrawOrigin, Ending, FuelClass, GrantChoice, Grants, HoldRule,
-    IssueRequest, OnExpiry, PluginPatch, Seed, Timestamp, Verdict, decide,
+    ComponentChoice, Digest, Document, Draft, DrawOrigin, Ending, FuelClass, GrantChoice, Grants,
+    HoldRule, IssueRequest, OnExpiry, PluginPatch, Seed, Timestamp, Verdict, decide,
 };
 use serde_json::{Value, json};
 
@@ -63,7 +63,7 @@ fn books_granting(requested: Grants) -> Books {
             schedules: [].into(),
         }),
         grants: Some(GrantChoice::Requested),
-        config: Some(json!({"greeting": "Hi"})),
+        config: Some(Document::new(&json!({"greeting": "Hi"}))),
         enabled: Some(true),
         ..PluginPatch::default()
     };

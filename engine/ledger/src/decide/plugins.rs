@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::account::AccountStatus;
 use crate::account_limits::LimitsChange;
 use crate::books::Books;
 use crate::decision::{Change, Decision};
 use crate::digest::Digest;
+use crate::document::Document;
 use crate::grants::{Excess, GrantChoice, Grants};
 use crate::id::{AccountId, PluginId, PluginName};
 use crate::plugin::{
@@ -150,11 +151,11 @@ fn needed(patch: &PluginPatch, present: Option<&Installation>) -> Vec<Need> {
     }
 }
 
-fn configured(patch: &PluginPatch, present: Option<&Installation>) -> Arc<Value> {
+fn configured(patch: &PluginPatch, present: Option<&Installation>) -> Document {
     match (&patch.config, present) {
-        (Some(config), _) => Arc::new(config.clone()),
-        (None, Some(present)) => Arc::clone(&present.config),
-        (None, None) => Arc::new(json!({})),
+        (Some(config), _) => config.clone(),
+        (None, Some(present)) => present.config.clone(),
+        (None, None) => Document::new(&json!({})),
     }
 }
 

@@ -16,10 +16,10 @@ use super::words::Words;
 use crate::{
     AMOUNT_MAX, AccountId, AccountPatch, AccountStatus, Act, Amount, Answer, Ask, AssetId,
     AssetPatch, Authority, BatchRequest, Books, CallRequest, CallResult, CaptureRequest,
-    ComponentChoice, Digest, Draft, Ending, Force, GrantChoice, HoldId, HoldRequest, IssueRequest,
-    KeyMode, KeyPatch, Limit, LimitsPatch, OnExpiry, Patch, PluginName, PluginPatch, Posting,
-    Postings, Quota, ReversalRequest, RollBack, Scope, Scopes, SpendLimit, Timestamp, Transcript,
-    TransferCap, TransferId, TransferRequest, Transfers, Verdict,
+    ComponentChoice, Digest, Document, Draft, Ending, Force, GrantChoice, HoldId, HoldRequest,
+    IssueRequest, KeyMode, KeyPatch, Limit, LimitsPatch, OnExpiry, Patch, PluginName, PluginPatch,
+    Posting, Postings, Quota, ReversalRequest, RollBack, Scope, Scopes, SpendLimit, Timestamp,
+    Transcript, TransferCap, TransferId, TransferRequest, Transfers, Verdict,
 };
 
 /// Keys of calls; from them follow the ids of the holds that they place.
@@ -443,7 +443,8 @@ fn set_asset() -> impl Strategy<Value = Act> + Clone {
 }
 
 fn set_plugin() -> impl Strategy<Value = Act> + Clone {
-    let config = (0..3_u8).prop_map(|price| serde_json::json!({ "price": price }));
+    let config = |price: u8| Document::new(&serde_json::json!({ "price": price }));
+    let config = (0..3_u8).prop_map(config);
     let grants = select(vec![
         GrantChoice::Requested,
         GrantChoice::Requested,

@@ -9,11 +9,11 @@ use uuid::Uuid;
 use crate::{
     AMOUNT_MAX, AccountId, AccountPatch, AccountPattern, AccountStatus, Admission, Amount, Ask,
     AssetId, AssetKind, AssetPatch, Authority, BatchRequest, Caps, CaptureRequest, ComponentChoice,
-    Digest, EconomyStatus, Force, FuelClass, GrantChoice, Grants, HoldEnd, HoldId, HoldRequest,
-    HoldRule, IssueRequest, KeyMode, KeyPatch, Limit, LimitsPatch, Missed, Need, OnExpiry, Patch,
-    PatternCaps, PatternGrant, PluginName, PluginPatch, Posting, Postings, Quota, QuotaPatch,
-    ReversalRequest, RollBack, ScheduleRule, Scope, Scopes, SpendLimit, Times, Timestamp,
-    TransferCap, TransferId, TransferRequest, Transfers, WebhookPatch, WebhookUrl,
+    Digest, Document, EconomyStatus, Force, FuelClass, GrantChoice, Grants, HoldEnd, HoldId,
+    HoldRequest, HoldRule, IssueRequest, KeyMode, KeyPatch, Limit, LimitsPatch, Missed, Need,
+    OnExpiry, Patch, PatternCaps, PatternGrant, PluginName, PluginPatch, Posting, Postings, Quota,
+    QuotaPatch, ReversalRequest, RollBack, ScheduleRule, Scope, Scopes, SpendLimit, Times,
+    Timestamp, TransferCap, TransferId, TransferRequest, Transfers, WebhookPatch, WebhookUrl,
 };
 
 use super::script::call_id;
@@ -146,7 +146,7 @@ impl<'a> Words<'a> {
                 "requested" => GrantChoice::Requested,
                 exactly => GrantChoice::Exactly(Box::new(grants(Some(exactly)))),
             }),
-            config: self.named("config").map(json),
+            config: self.named("config").map(|text| Document::new(&json(text))),
             enabled: self.named("enabled").map(id),
             follow: self.named("follow").map(id),
             schedules: list(self.named("times")).map(times_of).collect(),

@@ -42,7 +42,7 @@ impl Bursar {
         digest: Digest,
     ) -> Result<(), NoAnswer> {
         let present = &found.installation;
-        let config = (*present.config).clone();
+        let config = present.config.value();
         let checked = self.check_configuration(economy, name, Arc::clone(loaded), config);
         let needs = checked.await?;
         let Ok(choice) = loaded.component_choice(name, digest) else {

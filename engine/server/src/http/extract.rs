@@ -146,7 +146,15 @@ pub(super) fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> Result<Parsed<T>, Pro
 
 /// Reads the JSON body of a PUT, in which `null` takes away what can be taken away.
 pub(super) async fn json_patch<T: DeserializeOwned>(body: Body) -> Result<Parsed<T>, Problem> {
-    parse(&read(body, BODY_BYTES_MAX).await?, Nulls::Kept)
+    json_patch_of(body, BODY_BYTES_MAX).await
+}
+
+/// Reads the JSON body of a PUT of at most so many bytes.
+pub(super) async fn json_patch_of<T: DeserializeOwned>(
+    body: Body,
+    bytes_max: usize,
+) -> Result<Parsed<T>, Problem> {
+    parse(&read(body, bytes_max).await?, Nulls::Kept)
 }
 
 /// Reads the JSON body of a PUT that may be missing.

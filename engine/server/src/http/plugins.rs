@@ -16,8 +16,9 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use bursar_host::LoadedPlugin;
 use bursar_ledger::{
-    AccountId, Act, Books, Digest, EconomyId, GrantChoice, Grants, Plugin, PluginName, PluginPatch,
-    ROLE_BYTES_MAX, ROLES_MAX, SCHEDULE_SECONDS_MAX, Scope, SpendLimit, Times,
+    AccountId, Act, Books, CONFIG_BYTES_MAX, Digest, Document, EconomyId, GrantChoice, Grants,
+    Plugin, PluginName, PluginPatch, ROLE_BYTES_MAX, ROLES_MAX, SCHEDULE_SECONDS_MAX, Scope,
+    SpendLimit, Times,
 };
 use schemars::JsonSchema;
 use serde::de::value::{Error as ValueError, MapAccessDeserializer};
@@ -26,7 +27,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
 use super::auth::Caller;
-use super::extract::{Asked, Canonical, Nothing, Path, Preview};
+use super::extract::{Asked, BODY_BYTES_MAX, Canonical, Nothing, Path, Preview};
 use super::problem::Problem;
 use super::wire::DescribedView;
 use super::{Api, extract, shapes, wire};
@@ -34,6 +35,9 @@ use crate::economy::{Calling, ConflictCount};
 use crate::no_answer::NoAnswer;
 
 pub(super) use routes::routes;
+
+/// Bytes of the body of a PUT of a plugin: a configuration, and what else a body may say.
+pub(super) const PLUGIN_BODY_BYTES_MAX: usize = CONFIG_BYTES_MAX + BODY_BYTES_MAX;
 
 /// The plugins of an economy.
 #[derive(Serialize, JsonSchema)]
@@ -147,7 +151,7 @@ pub(super) async fn set(
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Admin, &economy)?;
     let plugin: PluginName = extract::name("plugin", &plugin)?;
-    let parsed = extract::json_patch::<PluginBody>(body).await?;
+    let parsed = extract::json_patch_of::<PluginBody>(body, PLUGIN_BODY_BYTES_MAX).await?;
     caller.unchanged(&api)?;
     let chosen = match &parsed.typed.component {
         Some(text) => Some(component(&api, &caller, text, asked.preview).await?),
@@ -202,7 +206,7 @@ async fn prepare(
             GrantBody::Word(Requested::Requested) => GrantChoice::Requested,
             GrantBody::Exactly(grants) => GrantChoice::Exactly(grants),
         }),
-        config: body.config,
+        config: body.config.as_ref().map(Document::new),
         enabled: body.enabled,
         follow: body.follow,
         schedules: body.schedules.unwrap_or_default(),
@@ -232,9 +236,8 @@ async fn prepare(
         named.map_err(|no| Problem::rejected(&no))?;
         patch.component = Some(choice);
     }
-    let present = installed.map(|installed| &*installed.installation.config);
-    let config = patch.config.as_ref().or(present);
-    let config = config.cloned().unwrap_or_else(empty);
+    let present = || Some(installed?.installation.config.value());
+    let config = body.config.or_else(present).unwrap_or_else(empty);
     patch.checked_against = Some(digest);
     if patch.component.is_some() && patch.config.is_none() {
         patch.as_of = installed.map(|installed| installed.version);

@@ -209,6 +209,13 @@ impl Route {
         self
     }
 
+    /// The body may be larger than others.
+    pub(super) fn of_bytes(mut self, bytes_max: usize) -> Self {
+        let body = self.operation.body.as_mut();
+        body.expect("the body is said before").bytes_max = bytes_max;
+        self
+    }
+
     /// The body may be missing.
     pub(super) fn or_no_body(mut self) -> Self {
         let body = self.operation.body.as_mut();

@@ -124,7 +124,7 @@ impl Auditor {
             None => None,
         };
         let was = said.and_then(|said| said.installation);
-        let was = was.map(|was| Value::clone(&was.config));
+        let was = was.map(|was| was.config.clone());
         if was.is_none() || was != patch.config {
             let what = format!("record {} gives back what never was", record.id);
             self.find(P::Authority, what);

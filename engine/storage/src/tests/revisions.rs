@@ -1,6 +1,6 @@
 //! Revisions of plugins in the journal, and configurations that come back.
 
-use bursar_ledger::{ComponentChoice, Digest, Grants, PluginName, PluginPatch, RollBack};
+use bursar_ledger::{ComponentChoice, Digest, Document, Grants, PluginName, PluginPatch, RollBack};
 use serde_json::Value;
 
 use super::*;
@@ -23,7 +23,7 @@ fn installed(config: Value) -> Act {
         plugin: shop(),
         patch: Box::new(PluginPatch {
             component: Some(choice),
-            config: Some(config),
+            config: Some(Document::from(config)),
             ..PluginPatch::default()
         }),
     }
@@ -35,7 +35,7 @@ fn back_to(to: u64, config: Value) -> Act {
         what: RollBack::Configuration {
             to: Some(to),
             patch: Box::new(PluginPatch {
-                config: Some(config),
+                config: Some(Document::from(config)),
                 ..PluginPatch::default()
             }),
         },
@@ -63,7 +63,7 @@ fn a_revision_is_read_with_the_installation_that_it_has_made() {
     let found = read(first).expect("the record is there");
     assert_eq!((found.seq, found.actor.as_str()), (first, "test"));
     let installation = found.installation.expect("it says how");
-    assert_eq!(*installation.config, json!({ "price": 1 }));
+    assert_eq!(installation.config.as_str(), r#"{"price":1}"#);
     let other = read(1).expect("the record is there");
     assert!(other.installation.is_none(), "it is about something else");
     assert!(read(first + 100).is_none());

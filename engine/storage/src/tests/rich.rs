@@ -1,8 +1,8 @@
 //! A file with every kind of record in it: money, puts, keys, a component, a plugin and its calls.
 
 use bursar_ledger::{
-    Ask, BatchRequest, CallRequest, CallResult, CaptureRequest, ComponentChoice, Digest, Draft,
-    Ending, GrantChoice, Grants, HoldId, HoldRequest, KeyMode, KeyPatch, OnExpiry, Patch,
+    Ask, BatchRequest, CallRequest, CallResult, CaptureRequest, ComponentChoice, Digest, Document,
+    Draft, Ending, GrantChoice, Grants, HoldId, HoldRequest, KeyMode, KeyPatch, OnExpiry, Patch,
     PluginPatch, ReversalRequest, Scope, Transfers,
 };
 use bytes::Bytes;
@@ -192,7 +192,7 @@ fn install() -> Act {
         patch: Box::new(PluginPatch {
             component: Some(choice),
             grants: Some(GrantChoice::Requested),
-            config: Some(json!({ "price": 2 })),
+            config: Some(Document::new(&json!({ "price": 2 }))),
             enabled: Some(true),
             ..PluginPatch::default()
         }),

@@ -41,7 +41,7 @@ pub(in crate::http) fn settings(installation: &Installation, enabled: bool) -> V
     });
     json!({
         "component": installation.component,
-        "config": *installation.config,
+        "config": installation.config.value(),
         "grants": wire::to_json(&installation.grants),
         "enabled": enabled,
         "follow": installation.follow,

@@ -4,10 +4,10 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use bursar_ledger::{Act, EconomyId, Plugin, PluginName, PluginPatch, RollBack, Scope};
+use bursar_ledger::{Act, Document, EconomyId, Plugin, PluginName, PluginPatch, RollBack, Scope};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::http::auth::Caller;
 use crate::http::extract::{Asked, Nothing, Path};
@@ -124,7 +124,7 @@ async fn configuration(
     let loaded = api.bursar.load(component).await?;
     let needs = api
         .bursar
-        .check_configuration(economy, name, loaded, config.clone())
+        .check_configuration(economy, name, loaded, config.value())
         .await?;
     let patch = PluginPatch {
         config: Some(config),
@@ -146,7 +146,7 @@ async fn find(
     name: &PluginName,
     found: &Plugin,
     to: Option<u64>,
-) -> Result<Option<(u64, Value)>, Problem> {
+) -> Result<Option<(u64, Document)>, Problem> {
     let told = found.revisions().map(|(revision, _)| revision);
     let told: Vec<_> = told
         .filter(|revision| to.is_none_or(|to| revision.seq == to))
@@ -159,7 +159,7 @@ async fn find(
                 continue;
             };
             if to.is_some() || then.config != present.config {
-                return Ok(Some((revision.seq, Value::clone(&then.config))));
+                return Ok(Some((revision.seq, then.config.clone())));
             }
         }
         Ok(None)

@@ -5,7 +5,10 @@ use bursar_ledger::Scope;
 use serde_json::json;
 
 use super::preview::PutAnswer;
-use super::{CallBody, PluginBody, PluginList, call, list, read, remove, revisions, rollback, set};
+use super::{
+    CallBody, PLUGIN_BODY_BYTES_MAX, PluginBody, PluginList, call, list, read, remove, revisions,
+    rollback, set,
+};
 use crate::http::extract::Preview;
 use crate::http::render::CallAnswer;
 use crate::http::route::{Resource, Route};
@@ -55,6 +58,7 @@ fn set_route() -> Route {
             }),
         )
         .or_body("on_again", json!({ "enabled": true }))
+        .of_bytes(PLUGIN_BODY_BYTES_MAX)
         .answers::<Put<PluginView<'static>>>(StatusCode::CREATED, "The plugin is new here.")
         .answers::<PutAnswer>(
             StatusCode::OK,

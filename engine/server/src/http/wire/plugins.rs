@@ -4,8 +4,8 @@ use bursar_host::Manifest;
 use std::collections::BTreeMap;
 
 use bursar_ledger::{
-    Books, Component, Digest, EconomyId, Grants, Installation, Missed, Permissions, Plugin,
-    PluginId, PluginName, Timestamp,
+    Books, Component, Digest, Document, EconomyId, Grants, Installation, Missed, Permissions,
+    Plugin, PluginId, PluginName, Timestamp,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -39,7 +39,7 @@ pub(in crate::http) struct PluginView<'a> {
     grants: &'a Grants,
     /// The operator's configuration, as the manifest's schema has it.
     #[schemars(with = "Value")]
-    config: &'a Value,
+    config: &'a Document,
     /// Whether a newer version takes its place by itself, if it asks for no more.
     follow: bool,
     /// The component that was here before, to which it can be rolled back.
