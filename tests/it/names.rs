@@ -1,13 +1,15 @@
 //! Names of plugins: the operator chooses them, and what an installation has goes by its name.
 
+use bursar_ledger::NAME_CHARS_MAX;
 use bursar_server::client::Response;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use crate::manifests::{component, manifest};
 use crate::patience::eventually;
 use crate::receipts::verify;
 use crate::replay::replay;
-use crate::support::{GUILD, Guild, House, audited, decline_code, let_in_villain};
+use crate::support::{GUILD, Guild, House, audited, decline_code, let_in_villain, upload};
 
 /// A shop of version 0.1.0 of the contract: it spells `plugin:shop` itself.
 const OLD_SHOP: &[u8] = include_bytes!("../museum/0.1.0-first/shop.wasm");
@@ -354,5 +356,32 @@ async fn a_name_is_switched_off_and_the_other_one_is_not() {
     );
     let honest = guild.call("villain/honest", "k", "user:1", json!({})).await;
     assert_eq!(honest.status, 200, "{}", honest.json());
+    house.close().await;
+}
+
+/// The name of an account has 128 characters at most, and the plugin's name is a part of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_makes_an_account_too_long_is_refused() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let sub = "s".repeat(NAME_CHARS_MAX - "plugin::".len() - 63);
+    let mut manifest = manifest("/accounts", json!([sub]));
+    manifest["schedules"] = json!([]);
+    let bytes = component(&manifest);
+    let uploaded = upload(house.admin(), bytes).await;
+    assert_eq!(uploaded.status, 201, "{}", uploaded.json());
+    let installation = json!({"component": uploaded.json()["component"]});
+    let named = |chars: usize| "n".repeat(chars);
+    let path = |chars| format!("{GUILD}/plugins/{}", named(chars));
+    guild.made(&path(63), installation.clone()).await;
+    let longest = format!("plugin:{}:{sub}", named(63));
+    assert_eq!(longest.len(), NAME_CHARS_MAX);
+    let account = guild.get(&format!("{GUILD}/accounts/{longest}")).await;
+    assert_eq!(account.status, 200);
+    let beyond = guild.put(&path(64), installation).await;
+    assert_eq!(
+        (beyond.status.as_u16(), beyond.code()),
+        (400, "malformed".into())
+    );
+    assert_eq!(guild.get(&path(64)).await.code(), "plugin_not_found");
     house.close().await;
 }

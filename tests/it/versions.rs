@@ -105,6 +105,52 @@ async fn a_newer_version_waits_while_it_finds_something_in_the_configuration() {
     house.close().await;
 }
 
+/// Versions go by the id of the manifest: it comes under each name that follows, and waits under the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_version_comes_under_each_name_that_follows() {
+    let (house, mut guild) = House::with_guild(1).await;
+    let_in_villain(&mut guild).await;
+    let first = guild.get(PLUGIN).await.json()["component"].clone();
+    for name in ["rogue", "rascal"] {
+        let component = first.as_str().unwrap();
+        guild.install(name, component, json!({})).await;
+    }
+    let path = |name: &str| format!("{GUILD}/plugins/{name}");
+    for name in ["villain", "rogue"] {
+        guild.made(&path(name), json!({"follow": true})).await;
+    }
+    let newer = upload(&mut guild, version(*b"0.2.1")).await["component"].clone();
+    for name in ["villain", "rogue"] {
+        let followed = guild.get(&path(name)).await.json();
+        assert_eq!(
+            (
+                &followed["component"],
+                &followed["previous"],
+                &followed["enabled"]
+            ),
+            (&newer, &first, &json!(true)),
+            "{name}"
+        );
+        let page = guild
+            .get(&format!("{}/revisions?limit=1", path(name)))
+            .await
+            .json();
+        let told = &page["revisions"][0];
+        assert_eq!(told["request"], "FOLLOW", "{name}");
+        assert_eq!(
+            told["changes"],
+            json!([{"pointer": "/component", "from": first, "to": newer}]),
+            "{name}"
+        );
+    }
+    let waits = guild.get(&path("rascal")).await.json();
+    assert_eq!(
+        (&waits["component"], &waits["newer"]["component"]),
+        (&first, &newer)
+    );
+    house.close().await;
+}
+
 /// A command that writes one record is no start of a service.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_is_made_on_a_file_lets_no_newer_version_in() {

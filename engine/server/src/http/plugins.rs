@@ -228,8 +228,9 @@ async fn prepare(
     let loaded = api.bursar.load(digest).await?;
     if let Some(digest) = chosen {
         let choice = loaded.component_choice(plugin, digest).map_err(|error| {
-            let detail = format!("with this name an account of the plugin is none: {error}");
-            Problem::malformed("plugin", detail)
+            let detail =
+                format!("under this name the plugin has an account that cannot be: {error}");
+            Problem::malformed("", detail)
         })?;
         // Before anything is said of a configuration that may be meant for another plugin.
         let named = books.check_name(plugin, &choice);
