@@ -16,6 +16,7 @@ bursar_plugin::plugin! {
     // Something is remembered of each member.
     permissions: { state_bytes: 16_777_216 },
     config: Config,
+    check: Config::check_configuration,
     actions: {
         work: "Does a job for its pay." => fn(NoArguments) -> Worked,
     },

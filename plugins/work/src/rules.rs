@@ -42,6 +42,14 @@ pub(crate) struct Worked {
 }
 
 impl Config {
+    /// Reports a range without a pay, and the purse that the best pay takes.
+    pub(crate) fn check_configuration(&self, report: &mut ConfigReport) {
+        if let Err(no_range) = self.range() {
+            report.finding("/pay_max", no_range.message());
+        }
+        report.need(&report.own_account(), &self.asset, self.most());
+    }
+
     /// A new job, if the member has rested.
     pub(crate) fn begin(&self, before: Option<Shift>, now_ms: u64) -> Result<Shift, Decline> {
         let rest_ms = self.cooldown_s.saturating_mul(1000);
@@ -134,6 +142,24 @@ mod tests {
         let code = |min, max| config(min, max).range().expect_err("no range").code();
         assert_eq!(code(5, 4), "misconfigured");
         assert_eq!(code(1, 1 + u64::from(u32::MAX)), "misconfigured");
+    }
+
+    #[test]
+    fn a_range_without_a_pay_is_found() {
+        let report = |min, max| {
+            let mut report = ConfigReport::new("jobs");
+            config(min, max).check_configuration(&mut report);
+            report
+        };
+        for (min, max) in [(5, 4), (1, 1 + u64::from(u32::MAX))] {
+            let [finding] = <[_; 1]>::try_from(report(min, max).findings).expect("one finding");
+            assert_eq!(finding.pointer, "/pay_max");
+        }
+        let fine = report(5, 50);
+        assert_eq!(fine.findings, []);
+        let [need] = <[_; 1]>::try_from(fine.needs).expect("one need");
+        let said = (&*need.account, &*need.asset, need.at_least);
+        assert_eq!(said, ("plugin:jobs", "coin", 50), "the best pay");
     }
 
     #[test]
