@@ -18,6 +18,7 @@ bursar_plugin::plugin! {
     accounts: ["pot", "prizes", "fees"],
     permissions: { state_bytes: 16_777_216 },
     config: Config,
+    check: Config::check_configuration,
     actions: {
         buy: "Buys tickets of the present round." => fn(Buy) -> Bought,
         claim: "Takes what you have won." => fn(NoArguments) -> Claimed,

@@ -247,6 +247,22 @@ impl Terms {
     }
 }
 
+impl Config {
+    /// Reports terms on which nobody could take part, or of which too much would be kept.
+    pub(crate) fn check_configuration(&self, report: &mut ConfigReport) {
+        if self.fee_permille > FEE_PERMILLE_MAX {
+            let message = format!("the operator's share is at most {FEE_PERMILLE_MAX} thousandths");
+            report.finding("/fee_permille", message);
+        }
+        if self.per_member_limit == Some(0) {
+            report.finding(
+                "/per_member_limit",
+                "nobody could buy a ticket: leave it out, or say 1 or more",
+            );
+        }
+    }
+}
+
 impl Round {
     pub(crate) fn number(&self) -> u64 {
         self.number
@@ -376,6 +392,21 @@ mod tests {
     fn config(more: &str) -> Config {
         let text = format!("{{\"asset\": \"coin\", \"price\": 10{more}}}");
         serde_json::from_str(&text).expect("a configuration")
+    }
+
+    #[test]
+    fn terms_on_which_nobody_could_take_part_are_found() {
+        let pointers = |more: &str| {
+            let mut report = ConfigReport::new("raffle");
+            config(more).check_configuration(&mut report);
+            assert_eq!(report.needs, []);
+            let findings = report.findings.into_iter();
+            findings.map(|finding| finding.pointer).collect::<Vec<_>>()
+        };
+        assert_eq!(pointers(", \"fee_permille\": 501"), ["/fee_permille"]);
+        assert_eq!(pointers(", \"per_member_limit\": 0"), ["/per_member_limit"]);
+        let edges = ", \"fee_permille\": 500, \"per_member_limit\": 1";
+        assert_eq!(pointers(edges), [""; 0]);
     }
 
     fn terms() -> Terms {
