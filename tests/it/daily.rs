@@ -141,6 +141,16 @@ fn a_day_on_which_clocks_are_set_back_is_longer() {
 
 #[test]
 fn a_time_zone_that_nobody_knows_is_the_operators_mistake() {
-    let wrong = json!({"time_zone": "Europe/Entenhausen"});
-    assert_eq!(claims(&wrong, &[0])[0].declined(), "misconfigured");
+    let bundled = bundled::PLUGINS.iter().find(|it| it.name == "daily");
+    let component = bundled.expect("it is bundled").bytes;
+    let mut economy = Economy::new("daily");
+    economy.asset("coin");
+    let config = |zone: &str| json!({"asset": "coin", "amount": 5, "time_zone": zone});
+    let unknown = economy.check(component, &config("Europe/Entenhausen"));
+    assert_eq!(
+        unknown.findings[0].to_string(),
+        "at /time_zone: There is no time zone `Europe/Entenhausen`."
+    );
+    let known = economy.check(component, &config("Europe/Berlin"));
+    assert_eq!(known.findings, []);
 }

@@ -17,6 +17,7 @@ bursar_plugin::plugin! {
     // Something is remembered of each member.
     permissions: { debit: ["issuer:coin"], state_bytes: 16_777_216 },
     config: Config,
+    check: Config::check_configuration,
     actions: {
         claim: "Takes the reward of the day." => fn(NoArguments) -> Claimed,
     },

@@ -103,6 +103,27 @@ pub(crate) struct Claimed {
 }
 
 impl Config {
+    /// Reports a calendar that is none and rewards that cannot be, and the purse that the largest takes.
+    pub(crate) fn check_configuration(&self, report: &mut ConfigReport) {
+        if let Err(no_zone) = self.zone() {
+            let pointer = match self.utc_offset_min {
+                Some(_) => "/utc_offset_min",
+                None => "/time_zone",
+            };
+            report.finding(pointer, no_zone.message());
+        }
+        if self.issue && self.asset != ISSUED {
+            report.finding("/issue", format!("only {ISSUED} can be issued"));
+        }
+        match self.reward(self.streak_max) {
+            Ok(largest) if !self.issue => {
+                report.need(&report.own_account(), &self.asset, largest);
+            }
+            Ok(_) => {}
+            Err(too_large) => report.finding("/streak_bonus", too_large.message()),
+        }
+    }
+
     /// Whether the reward is issued.
     pub(crate) fn issues(&self) -> bool {
         self.issue
@@ -314,6 +335,45 @@ mod tests {
             "You had it already. Come back in 23 h.",
             "the day has no more"
         );
+    }
+
+    fn report(more: &str) -> ConfigReport {
+        let mut report = ConfigReport::new("bonus");
+        config(more).check_configuration(&mut report);
+        report
+    }
+
+    #[test]
+    fn what_would_be_wrong_with_each_claim_is_found() {
+        let wrong = [
+            (", \"time_zone\": \"Europe/Berln\"", "/time_zone"),
+            (
+                ", \"time_zone\": \"Europe/Berlin\", \"utc_offset_min\": 60",
+                "/utc_offset_min",
+            ),
+            (", \"utc_offset_min\": 841", "/utc_offset_min"),
+            (", \"streak_bonus\": 9007199254740991", "/streak_bonus"),
+        ];
+        for (more, pointer) in wrong {
+            let [finding] = <[_; 1]>::try_from(report(more).findings).expect("one finding");
+            assert_eq!(finding.pointer, pointer);
+        }
+        let gem = r#"{"asset": "gem", "amount": 1, "issue": true}"#;
+        let gem: Config = serde_json::from_str(gem).expect("a configuration");
+        let mut report = ConfigReport::new("bonus");
+        gem.check_configuration(&mut report);
+        assert_eq!(report.findings[0].pointer, "/issue");
+    }
+
+    #[test]
+    fn a_reward_that_is_paid_needs_the_largest_one() {
+        let seventh = report(", \"streak_bonus\": 10");
+        assert_eq!(seventh.findings, []);
+        let [need] = <[_; 1]>::try_from(seventh.needs).expect("one need");
+        let said = (&*need.account, &*need.asset, need.at_least);
+        assert_eq!(said, ("plugin:bonus", "coin", 160));
+        let issued = report(", \"issue\": true");
+        assert_eq!((issued.findings, issued.needs), (vec![], vec![]));
     }
 
     #[test]
