@@ -37,6 +37,8 @@ struct Case {
     plugin: &'static str,
     config: Value,
     calls: Vec<(&'static str, Value)>,
+    /// Seconds that pass after each call.
+    rest_s: u64,
 }
 
 fn amount() -> impl Strategy<Value = u64> + Clone {
@@ -82,6 +84,7 @@ fn of_game(
         plugin,
         config,
         calls,
+        rest_s: 0,
     });
     case.boxed()
 }
@@ -173,6 +176,74 @@ fn auction() -> BoxedStrategy<Case> {
     of_game("auction", config.boxed(), call.boxed())
 }
 
+/// A plugin with one action and no arguments, once a day.
+fn a_day(
+    plugin: &'static str,
+    config: BoxedStrategy<Value>,
+    action: &'static str,
+) -> BoxedStrategy<Case> {
+    let case = of_game(plugin, config, Just((action, json!({}))).boxed());
+    let case = case.prop_map(|case| Case {
+        rest_s: 86_400,
+        ..case
+    });
+    case.boxed()
+}
+
+fn work() -> BoxedStrategy<Case> {
+    let config = (asset(), amount(), amount()).prop_map(|(asset, least, most)| {
+        json!({"asset": asset, "pay_min": least, "pay_max": most, "cooldown_s": 60})
+    });
+    a_day("work", config.boxed(), "work/work")
+}
+
+fn daily() -> BoxedStrategy<Case> {
+    let bonus = select(&[0_u64, 1, 1 << 50, (1 << 53) - 1][..]);
+    let streak = select(&[0, 1, 2, 7, u32::MAX][..]);
+    let zone = prop::option::weighted(0.3, select(&["Europe/Berlin", "Europe/Berln"][..]));
+    let offset = prop::option::weighted(0.3, select(&[0, 840, 841][..]));
+    let money = (asset(), amount(), bonus, streak, any::<bool>());
+    let config = (money, zone, offset).prop_map(|(money, zone, offset)| {
+        let (asset, amount, bonus, streak, issue) = money;
+        object([
+            ("asset", Some(asset.into())),
+            ("amount", Some(amount.into())),
+            ("streak_bonus", Some(bonus.into())),
+            ("streak_max", Some(streak.into())),
+            ("issue", Some(issue.into())),
+            ("time_zone", zone.map(Value::from)),
+            ("utc_offset_min", offset.map(Value::from)),
+        ])
+    });
+    a_day("daily", config.boxed(), "daily/claim")
+}
+
+fn lottery() -> BoxedStrategy<Case> {
+    let most = prop::option::of(select(&[0, 1, 5][..]));
+    let fee = select(&[0, 1, 500, 501][..]);
+    let config = (asset(), amount(), most, fee).prop_map(|(asset, price, most, fee)| {
+        object([
+            ("asset", Some(asset.into())),
+            ("price", Some(price.into())),
+            ("per_member_limit", most.map(Value::from)),
+            ("fee_permille", Some(fee.into())),
+        ])
+    });
+    let call = Union::new([
+        amount()
+            .prop_map(|tickets| ("lottery/buy", json!({ "tickets": tickets })))
+            .boxed(),
+        Just(("lottery/status", json!({}))).boxed(),
+        Just(("lottery/claim", json!({}))).boxed(),
+    ]);
+    let case = of_game("lottery", config.boxed(), call.boxed());
+    let case = case.prop_map(|case| Case {
+        rest_s: 43_200,
+        ..case
+    });
+    case.boxed()
+}
+
 fn component(name: &str) -> &'static [u8] {
     let bundled = bundled::PLUGINS.iter().find(|it| it.name == name);
     bundled.expect("it is bundled").bytes
@@ -216,6 +287,7 @@ fn check(case: &Case) -> Result<bool, TestCaseError> {
     }
     for (action, arguments) in &case.calls {
         is_configured(&economy.call("user:1", action, arguments.clone()))?;
+        economy.wait(case.rest_s);
     }
     economy.assert_sound();
     Ok(true)
@@ -258,6 +330,21 @@ fn no_reel_turns_by_a_wrong_configuration() {
 #[test]
 fn nothing_is_up_for_auction_by_a_wrong_configuration() {
     each_is_refused_or_right(&auction());
+}
+
+#[test]
+fn no_job_is_done_by_a_wrong_configuration() {
+    each_is_refused_or_right(&work());
+}
+
+#[test]
+fn no_reward_is_claimed_by_a_wrong_configuration() {
+    each_is_refused_or_right(&daily());
+}
+
+#[test]
+fn no_ticket_is_sold_by_a_wrong_configuration() {
+    each_is_refused_or_right(&lottery());
 }
 
 /// One unit less than what is needed, and the largest stake is declined.

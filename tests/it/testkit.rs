@@ -319,11 +319,11 @@ fn calls_cost_what_they_always_cost() {
     expect![[r"
         blackjack/deal 89849
         coinflip/flip 33609
-        daily/claim 34356
+        daily/claim 34424
         dice/roll 33716
         lottery/buy 95567
         slots/spin 62590
-        work/work 47693
+        work/work 47712
         shop/buy 60613
         trade/offer 64683
         auction/open 76983"]]
