@@ -323,8 +323,21 @@ async fn a_configuration_that_comes_back_is_checked_like_one_that_is_put() {
     };
     let config = sold(json!({"restock": {"to": 3}}));
     guild.install("shop", "bundled:shop", config).await;
+    guild.made(&shop, json!({"config": sold(json!({}))})).await;
+    let undo = json!({"what": "configuration"});
+    let undone = guild
+        .post("plugins/shop/rollback", "undone", undo.clone())
+        .await;
+    assert_eq!(undone.status, 200, "{}", undone.json());
     let before = json!({"component": old, "config": sold(json!({})), "enabled": true});
     guild.made(&shop, before).await;
+    // What was answered once is answered again, whatever the plugin takes by now.
+    let again = guild.post("plugins/shop/rollback", "undone", undo).await;
+    assert!(
+        again.replayed && again.body == undone.body,
+        "{}",
+        again.json()
+    );
     let back = guild
         .post(
             "plugins/shop/rollback",
