@@ -562,6 +562,30 @@ fn a_way_back_that_has_no_room_ends_the_call_before_its_draw() {
     );
 }
 
+/// What a caller has paid itself is owed back to nobody: its room is kept for what was secured.
+#[test]
+fn what_the_caller_has_paid_is_owed_back_to_nobody() {
+    check_gang(
+        "account user:1 ceiling=coin/100
+         issue plugin:rob:till coin 10
+         call A rob user:1
+         A pay user:1 -> plugin:rob coin 10
+         A secure plugin:rob coin 10
+         A pay plugin:rob:till -> user:1 coin 10
+         A draw 2
+         A pay plugin:rob -> user:1 coin 10
+         A reply
+         balance user:1 coin",
+        &expect![[r#"
+            account user:1 ceiling=coin/100: changed
+            A pay plugin:rob:till -> user:1 coin 10: refused, the account that would get it has no room for the amount
+            A draw 2: drew 0
+            A reply: committed
+            balance user:1 coin: 100
+        "#]],
+    );
+}
+
 /// The ceiling is lowered while the call runs: it runs again, and ends before its draw.
 #[test]
 fn a_ceiling_that_changes_makes_the_call_run_again() {
