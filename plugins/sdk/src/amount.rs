@@ -20,16 +20,26 @@ const AMOUNT_MAX: u64 = (1 << 53) - 1;
 /// let price = Amount::new(50).expect("50 is an amount");
 /// assert_eq!(price.checked_mul(3).map(Amount::get), Ok(150));
 /// assert!(price.checked_mul(0).is_err());
+/// // A fee of 3 % of 50 is 1: half a coin is nobody's.
+/// assert_eq!(price.percent_rounded_down(3).map(Amount::get), Ok(1));
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Amount(u64);
 
-/// A sum or a product is not an amount. The text names both sides of it.
+/// A sum, a difference, a product or a share is not an amount. The text names both sides of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct AmountError {
     left: u64,
-    operator: char,
+    operator: Operator,
     right: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Operator {
+    Plus,
+    Minus,
+    Times,
+    Percent,
 }
 
 impl Amount {
@@ -52,21 +62,39 @@ impl Amount {
 
     /// This and another amount together, or an error that names the sum.
     pub fn checked_add(self, other: Self) -> Result<Self, AmountError> {
-        let sum = self.0.checked_add(other.0).and_then(Self::new);
-        sum.ok_or(AmountError {
-            left: self.0,
-            operator: '+',
-            right: other.0,
-        })
+        let sum = self.0.checked_add(other.0);
+        self.amount_of(sum, Operator::Plus, other.0)
+    }
+
+    /// This amount without another one, or an error that names the difference: nothing is no amount.
+    pub fn checked_sub(self, other: Self) -> Result<Self, AmountError> {
+        let difference = self.0.checked_sub(other.0);
+        self.amount_of(difference, Operator::Minus, other.0)
     }
 
     /// So many times this amount, or an error that names the product.
     pub fn checked_mul(self, factor: u64) -> Result<Self, AmountError> {
-        let product = self.0.checked_mul(factor).and_then(Self::new);
-        product.ok_or(AmountError {
+        let product = self.0.checked_mul(factor);
+        self.amount_of(product, Operator::Times, factor)
+    }
+
+    /// So many hundredths of this amount, rounded down, or an error that names them: a share of less than one
+    /// unit is nothing, and nothing is no amount.
+    pub fn percent_rounded_down(self, percent: u64) -> Result<Self, AmountError> {
+        let share = u128::from(self.0) * u128::from(percent) / 100;
+        self.amount_of(u64::try_from(share).ok(), Operator::Percent, percent)
+    }
+
+    fn amount_of(
+        self,
+        units: Option<u64>,
+        operator: Operator,
+        right: u64,
+    ) -> Result<Self, AmountError> {
+        units.and_then(Self::new).ok_or(AmountError {
             left: self.0,
-            operator: '×',
-            right: factor,
+            operator,
+            right,
         })
     }
 }
@@ -78,10 +106,13 @@ impl fmt::Display for AmountError {
             operator,
             right,
         } = self;
-        write!(
-            f,
-            "{left} {operator} {right} is not an amount: amounts are 1 to {AMOUNT_MAX}"
-        )
+        match operator {
+            Operator::Plus => write!(f, "{left} + {right}")?,
+            Operator::Minus => write!(f, "{left} − {right}")?,
+            Operator::Times => write!(f, "{left} × {right}")?,
+            Operator::Percent => write!(f, "{right} % of {left}")?,
+        }
+        write!(f, " is not an amount: amounts are 1 to {AMOUNT_MAX}")
     }
 }
 
@@ -167,6 +198,34 @@ mod tests {
         assert_eq!(MOST.checked_mul(1), Ok(MOST));
         assert!(MOST.checked_mul(0).is_err());
         assert!(MOST.checked_mul(u64::MAX).is_err());
+    }
+
+    #[test]
+    fn a_difference_is_an_amount_or_none() {
+        let [two, three] = [Amount(2), Amount(3)];
+        assert_eq!(three.checked_sub(two), Ok(Amount::ONE));
+        assert_eq!(MOST.checked_sub(Amount::ONE), Ok(Amount(AMOUNT_MAX - 1)));
+        for (left, right) in [(two, two), (two, three)] {
+            assert!(left.checked_sub(right).is_err());
+        }
+        let error = two.checked_sub(three).expect_err("less than nothing");
+        assert!(error.to_string().starts_with("2 − 3 is not"), "{error}");
+    }
+
+    #[test]
+    fn a_share_is_rounded_down_and_never_to_nothing() {
+        let share = |units, percent| Amount(units).percent_rounded_down(percent).map(Amount::get);
+        assert_eq!(share(199, 50), Ok(99));
+        assert_eq!(share(100, 1), Ok(1));
+        assert!(share(99, 1).is_err());
+        assert!(share(99, 0).is_err());
+        assert_eq!(share(AMOUNT_MAX, 100), Ok(AMOUNT_MAX));
+        assert!(share(AMOUNT_MAX, 101).is_err());
+        assert!(share(AMOUNT_MAX, u64::MAX).is_err());
+        let error = Amount(99)
+            .percent_rounded_down(1)
+            .expect_err("less than one");
+        assert!(error.to_string().starts_with("1 % of 99 is not"), "{error}");
     }
 
     #[test]

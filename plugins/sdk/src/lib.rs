@@ -58,9 +58,18 @@
 //!
 //! Build it with `cargo build --release --target wasm32-unknown-unknown` and
 //! `linker = "wasm-component-ld"`, as `examples/first-plugin` does; what comes out is a component
-//! that imports nothing but the contract. There is no clock, no randomness, no file and no network:
-//! `std::time` and `std::env` panic, [`Call::now_ms`] and [`Call::below`] are there instead. Where a plugin
-//! keeps a moment, [`rest_left_ms`] tells how long it is to be waited for, also after the operator has set
+//! that imports nothing but the contract. There is no clock, no randomness, no file and no network, and what
+//! the standard library has for them compiles all the same:
+//!
+//! | in a component | is | instead |
+//! |---|---|---|
+//! | `std::time::Instant::now`, `SystemTime::now` | a panic: the call is a fault | [`Call::now_ms`] |
+//! | `std::thread::sleep`, `std::env::vars` | a panic | |
+//! | `std::env::var`, `std::env::args` | nothing | the plugin's configuration |
+//! | `std::fs`, `std::net`, `std::thread::spawn`, `std::env::current_dir` | an error | |
+//! | `println!`, `eprintln!` | lost | [`Call::log`] |
+//!
+//! Draws are [`Call::below`]'s. Where a plugin keeps a moment, [`rest_left_ms`] tells how long it is to be waited for, also after the operator has set
 //! a clock back that was ahead.
 //!
 //! Rules are best kept as plain functions and tested natively. Outside a component there is no
@@ -79,7 +88,8 @@ mod config_report;
 mod decline;
 mod glue;
 mod key;
-mod names;
+#[doc(hidden)]
+pub mod names;
 mod open;
 mod rest;
 mod schema;
@@ -248,7 +258,24 @@ pub mod prelude {
 /// * `odds` say what a game returns on average ([`Odds`]); `bursar plugin check --simulate` plays it, and
 ///   compares.
 ///
-/// The macro declares a type named `Component` where it stands, once in a crate.
+/// The macro declares a type named `Component` where it stands, once in a crate. A name that is none does not
+/// compile, and the error says which one: `` `User 1` in `read` of `permissions` is not the name of an account ``.
+///
+/// ```compile_fail
+/// # use bursar_plugin::prelude::*;
+/// # #[derive(Serialize, JsonSchema)]
+/// # struct Looked {}
+/// # fn look(_: &Call<NoConfig>, _: NoArguments) -> Result<Looked, Decline> { Ok(Looked {}) }
+/// bursar_plugin::plugin! {
+///     id: "spy",
+///     description: "Looks.",
+///     license: "MIT",
+///     accounts: [],
+///     permissions: { read: ["User 1"] },
+///     config: NoConfig,
+///     actions: { look: "Looks." => fn(NoArguments) -> Looked },
+/// }
+/// ```
 #[macro_export]
 macro_rules! plugin {
     (
@@ -278,9 +305,14 @@ macro_rules! plugin {
         pub struct Component;
 
         // What is not a name does not compile.
-        const _: $crate::Account = $crate::Account::new(concat!("plugin:", $id));
-        $(const _: $crate::Account = $crate::Account::new(concat!("plugin:", $id, ":", $account));)*
+        $crate::__require!(is_segment($id), "the `id`", "one segment of a name");
+        $($crate::__require!(is_segment($account), "`accounts`", "one segment of a name");)*
         $($($crate::__names!($right $granted);)*)?
+        $($crate::__require!(is_word(stringify!($action)), "`actions`", "the name of an action");)+
+        $($($crate::__require!(is_word(stringify!($hold)), "`holds`", "the name of a hold");)+)?
+        $($($crate::__require!(
+            is_word(stringify!($schedule)), "`schedules`", "the name of a schedule"
+        );)+)?
 
         impl $crate::bindings::exports::bursar::plugin::handler::Guest for Component {
             fn describe() -> String {
@@ -391,14 +423,38 @@ macro_rules! __check {
     };
 }
 
+/// A name that is checked when the plugin is compiled: the error says which one it is, and where it stands.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __require {
+    ($is_one:ident($($name:tt)+), $place:literal, $what:literal) => {
+        const _: () = $crate::names::require(
+            $crate::names::$is_one($($name)+),
+            concat!("`", $($name)+, "` in ", $place, " is not ", $what),
+        );
+    };
+}
+
 /// Names of accounts that are asked for, checked when the plugin is compiled.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __names {
-    (read [$($name:literal),* $(,)?]) => { $crate::__names!(accounts $($name)*); };
-    (credit [$($name:literal),* $(,)?]) => { $crate::__names!(accounts $($name)*); };
-    (debit [$($name:literal),* $(,)?]) => { $crate::__names!(accounts $($name)*); };
-    (accounts $($name:literal)*) => { $(const _: $crate::Account = $crate::Account::new($name);)* };
+    (read [$($name:literal),* $(,)?]) => {
+        $($crate::__require!(
+            is_account_name($name), "`read` of `permissions`", "the name of an account"
+        );)*
+    };
+    (credit [$($name:literal),* $(,)?]) => {
+        $($crate::__require!(
+            is_issuer_name($name), "`credit` of `permissions`",
+            "an issuer (`issuer:coin`), and any other account is credited without permission"
+        );)*
+    };
+    (debit [$($name:literal),* $(,)?]) => {
+        $($crate::__require!(
+            is_account_name($name), "`debit` of `permissions`", "the name of an account"
+        );)*
+    };
     ($other:ident $value:tt) => {};
 }
 

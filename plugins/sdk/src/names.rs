@@ -81,6 +81,60 @@ const fn is_account(name: &str) -> bool {
     }
 }
 
+/// Whether a text is one segment of a name, such as a plugin's id.
+#[doc(hidden)]
+pub const fn is_segment(name: &str) -> bool {
+    is_path(name.as_bytes()) && !has_colon(name.as_bytes())
+}
+
+const fn has_colon(name: &[u8]) -> bool {
+    let mut next = 0;
+    while next < name.len() {
+        if name[next] == b':' {
+            return true;
+        }
+        next += 1;
+    }
+    false
+}
+
+/// Whether a text is the name of an account.
+#[doc(hidden)]
+pub const fn is_account_name(name: &str) -> bool {
+    is_account(name)
+}
+
+/// Whether a text is the name of an issuer.
+#[doc(hidden)]
+pub const fn is_issuer_name(name: &str) -> bool {
+    is_account(name) && matches!(name.as_bytes().split_first_chunk(), Some((b"issuer:", _)))
+}
+
+/// Whether a text is the name of an action, a schedule or a kind of hold.
+#[doc(hidden)]
+pub const fn is_word(name: &str) -> bool {
+    let name = name.as_bytes();
+    let mut next = 0;
+    while next < name.len() {
+        if !matches!(name[next], b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-') {
+            return false;
+        }
+        next += 1;
+    }
+    !name.is_empty() && name.len() <= SEGMENT_CHARS_MAX
+}
+
+/// Stops the compiler with a message where something in `plugin!` is not as it should be. The message is put
+/// together by the macro, which knows what was written and where: a constant cannot.
+///
+/// # Panics
+///
+/// If it is not so.
+#[doc(hidden)]
+pub const fn require(is_so: bool, message: &str) {
+    assert!(is_so, "{}", message);
+}
+
 /// Declares a name: a text that only its own rule can make.
 macro_rules! name {
     (
@@ -237,6 +291,29 @@ mod tests {
                 .shown
                 .len()
                 <= 64
+        );
+    }
+
+    #[test]
+    fn the_words_of_a_manifest_end_at_their_limits() {
+        assert!(is_segment("shop-2.0") && is_segment(&"a".repeat(SEGMENT_CHARS_MAX)));
+        for wrong in ["", "a:b", "Shop", "-a", &"a".repeat(SEGMENT_CHARS_MAX + 1)] {
+            assert!(!is_segment(wrong), "{wrong}");
+        }
+        assert!(is_word("_buy-2") && is_word(&"a".repeat(SEGMENT_CHARS_MAX)));
+        for wrong in ["", "a.b", "Buy", &"a".repeat(SEGMENT_CHARS_MAX + 1)] {
+            assert!(!is_word(wrong), "{wrong}");
+        }
+        assert!(is_issuer_name("issuer:coin") && !is_issuer_name("user:1"));
+        assert!(!is_issuer_name("issuer:"));
+    }
+
+    #[test]
+    #[should_panic(expected = "`User 1` in `read` of `permissions`")]
+    fn a_wrong_name_stops_the_compiler_with_its_own_text() {
+        require(
+            is_account_name("User 1"),
+            "`User 1` in `read` of `permissions` is not the name of an account",
         );
     }
 
