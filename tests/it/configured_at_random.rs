@@ -244,6 +244,56 @@ fn lottery() -> BoxedStrategy<Case> {
     case.boxed()
 }
 
+fn trade() -> BoxedStrategy<Case> {
+    let config = select(&["{}", r#"{"asset": "coin"}"#][..]);
+    let config = config.prop_map(|text| serde_json::from_str::<Value>(text).unwrap());
+    let known = || select(&ASSETS[..2]);
+    let offer = (known(), amount(), known(), amount()).prop_map(|(give, gives, want, wants)| {
+        let offer = json!({"to": "user:2", "give": {give: gives}, "want": {want: wants}});
+        ("trade/offer", offer)
+    });
+    let of = select(&["trade/accept", "trade/withdraw"][..]);
+    let of = of.prop_map(|action| (action, json!({"trade": 1})));
+    let call = Union::new([offer.boxed(), of.boxed()]);
+    of_game("trade", config.boxed(), call.boxed())
+}
+
+fn shop() -> BoxedStrategy<Case> {
+    // Mostly of what is there, or hardly any list of offers would be right.
+    let known = || prop_oneof![8 => select(&ASSETS[..2]), 1 => Just(ASSETS[2])];
+    let role = prop::option::of(select(&["vip", "mod"][..]));
+    let moment = || prop::option::weighted(0.2, select(&[0, 5, 1 << 50][..]));
+    let offer = (
+        known(),
+        known(),
+        amount(),
+        role,
+        moment(),
+        moment(),
+        maybe(),
+    );
+    let offer = offer.prop_map(|(item, asset, price, role, from, until, restock)| {
+        let terms = object([
+            ("role", role.map(Value::from)),
+            ("from_ms", from.map(|moment: u64| moment.into())),
+            ("until_ms", until.map(|moment: u64| moment.into())),
+        ]);
+        object([
+            ("item", Some(item.into())),
+            ("price", Some(json!({ asset: price }))),
+            ("terms", Some(terms)),
+            ("restock", restock.map(|to| json!({ "to": to }))),
+        ])
+    });
+    let items = prop::collection::vec(offer, 0..4);
+    let items = items.prop_map(|items| json!({ "items": items }));
+    let buy = (select(&ASSETS[..2]), 1..1_000_u64)
+        .prop_map(|(item, quantity)| ("shop/buy", json!({"item": item, "quantity": quantity})));
+    let refund = Just(("shop/refund", json!({"purchase": 1})));
+    let call = Union::new([buy.boxed(), refund.boxed()]);
+    of_game("shop", items.boxed(), call.boxed())
+}
+
 fn component(name: &str) -> &'static [u8] {
     let bundled = bundled::PLUGINS.iter().find(|it| it.name == name);
     bundled.expect("it is bundled").bytes
@@ -255,6 +305,7 @@ fn economy() -> Economy {
         economy.asset(asset);
     }
     economy.member("user:1", &[("coin", PURSE), ("item:sword", PURSE)]);
+    economy.member("user:2", &[]);
     economy
 }
 
@@ -345,6 +396,16 @@ fn no_reward_is_claimed_by_a_wrong_configuration() {
 #[test]
 fn no_ticket_is_sold_by_a_wrong_configuration() {
     each_is_refused_or_right(&lottery());
+}
+
+#[test]
+fn nothing_is_swapped_by_a_wrong_configuration() {
+    each_is_refused_or_right(&trade());
+}
+
+#[test]
+fn nothing_is_sold_by_a_wrong_configuration() {
+    each_is_refused_or_right(&shop());
 }
 
 /// One unit less than what is needed, and the largest stake is declined.

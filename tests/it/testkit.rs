@@ -176,26 +176,17 @@ fn time_ends_holds_and_runs_what_is_due_once_each() {
     assert!(economy.wait(1).is_empty());
 }
 
-/// An item that is not there, or has two levels, is the operator's to mend; the others are sold meanwhile.
 #[test]
-fn what_cannot_be_restocked_keeps_nothing_else_from_the_shelves() {
+fn what_cannot_be_sold_or_restocked_is_refused_before_it_is_taken() {
     let offer = |item| json!({"item": item, "price": {"coin": 1}, "restock": {"to": 5}});
-    let items = ["item:twice", "item:potion", "item:twice"].map(offer);
-    let mut economy = with("shop", json!({ "items": [] }));
-    economy.asset("item:twice");
-    economy.configure("shop", json!({ "items": items }));
-    for item in ["item:potion", "item:twice"] {
-        economy.issue("plugin:shop:storeroom", item, 3);
-    }
-    let due = economy.wait(86_400);
-    let [restocked] = due.as_slice() else {
-        panic!("once a day: {due:?}");
-    };
-    assert_eq!(restocked.reply(), &json!({"items": {"item:potion": 3}}));
-    assert_eq!(economy.balance("plugin:shop", "item:twice"), 0);
+    let items = ["item:ghost", "item:potion", "item:potion"].map(offer);
+    let economy = a_shop();
+    let report = economy.check(component("shop"), &json!({ "items": items }));
+    let findings = report.findings.iter();
+    let pointers: Vec<_> = findings.map(|finding| &*finding.pointer).collect();
     assert_eq!(
-        restocked.log(),
-        ["item:twice is not restocked: The configuration restocks item:twice to two levels.",]
+        pointers,
+        ["/items/2/item", "/items/2/restock", "/items/0/item"]
     );
 }
 

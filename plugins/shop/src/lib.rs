@@ -8,6 +8,7 @@
 //! What the operator issues to `plugin:shop:storeroom` comes onto the shelves by itself, up to a level per
 //! item. So the shop needs no grant to issue anything: what there can ever be is in the storeroom.
 
+mod check;
 mod refunds;
 mod restock;
 mod rules;
@@ -29,6 +30,7 @@ bursar_plugin::plugin! {
     // Limits, cooldowns and refunds are remembered of each member.
     permissions: { state_bytes: 16_777_216 },
     config: Config,
+    check: Config::check_configuration,
     actions: {
         buy: "Buys an item at the shop's price." => fn(Buy) -> Bought,
         refund: "Gives a purchase back for what was paid." => fn(Refund) -> Refunded,

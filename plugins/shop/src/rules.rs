@@ -24,7 +24,7 @@ pub(crate) struct Config {
     /// The first offer of an item whose role the buyer has applies, in this order, or else the one without a
     /// role; one that is not for sale at the moment only where no other applies.
     #[schemars(length(max = OFFERS_MAX))]
-    items: Vec<Offer>,
+    pub(crate) items: Vec<Offer>,
 }
 
 /// One item for sale, at the price of one role or of everybody.
@@ -32,7 +32,7 @@ pub(crate) struct Config {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Offer {
     /// The item.
-    item: Asset,
+    pub(crate) item: Asset,
     /// What one of it costs, per currency: in one to eight of them.
     // `length` is for texts and lists; of a map schemars would drop it without a word.
     #[schemars(extend("minProperties" = 1, "maxProperties" = CURRENCIES_MAX))]
@@ -49,7 +49,7 @@ pub(crate) struct Offer {
     refund_within_s: Option<u64>,
     /// What is put onto the shelf when a restock is due; nothing where absent. Of the offers of one item at
     /// most one says it.
-    restock: Option<Restock>,
+    pub(crate) restock: Option<Restock>,
 }
 
 /// What a member asks for.

@@ -33,6 +33,15 @@ impl Terms {
         Ok(())
     }
 
+    /// Whether there is a moment at which it is for sale.
+    pub(crate) fn has_time(&self) -> bool {
+        match (self.from_ms, self.until_ms) {
+            (Some(from_ms), Some(until_ms)) => from_ms < until_ms,
+            (None, Some(until_ms)) => until_ms > 0,
+            (Some(_) | None, None) => true,
+        }
+    }
+
     /// The role that the member must have.
     pub(crate) fn role(&self) -> Option<&str> {
         self.role.as_deref()

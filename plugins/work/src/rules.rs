@@ -17,7 +17,8 @@ pub(crate) struct Config {
     cooldown_s: u64,
     /// What there is to do; for the reply.
     #[serde(default)]
-    #[schemars(length(max = 100))]
+    // A reply has room for one of them.
+    #[schemars(length(max = 100), inner(length(max = 200)))]
     jobs: Vec<String>,
 }
 
