@@ -315,7 +315,7 @@ fn calls_cost_what_they_always_cost() {
         lottery/buy 95567
         slots/spin 62590
         work/work 47712
-        shop/buy 60613
+        shop/buy 59786
         trade/offer 64683
         auction/open 76983"]]
     .assert_eq(&burned.join("\n"));
