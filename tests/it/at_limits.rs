@@ -166,6 +166,8 @@ async fn a_configuration_ends_at_its_limit_and_so_does_the_request() {
         assert_eq!(config.to_string().len(), bytes);
         config
     };
+    let item = json!({ "kind": "item", "name": "A" });
+    guild.made(&format!("{GUILD}/assets/item:a"), item).await;
     let path = format!("{GUILD}/plugins/shop");
     let body = json!({ "component": "bundled:shop", "config": config(CONFIG_BYTES_MAX) });
     guild.made(&path, body).await;

@@ -262,25 +262,35 @@ fn ended(runs: &[Called]) -> &Value {
 
 #[test]
 fn late_bids_prolong_an_auction_for_so_long_and_no_longer() {
-    let config = json!({"asset": "coin", "extension_s": 40 * DAY_S});
+    let config = json!({"asset": "coin", "extension_s": 30 * DAY_S});
     let mut economy = with("auction", config);
     let ends_ms = open(&mut economy, 60).reply()["ends_ms"]
         .as_u64()
         .expect("a time");
-    let lasts_s = 31 * DAY_S;
-    let last_ms = ends_ms - 60_000 + lasts_s * 1000;
-    assert_eq!(bid(&mut economy, "user:2", 50).reply()["ends_ms"], last_ms);
-    economy.wait(lasts_s - 1);
-    assert_eq!(bid(&mut economy, "user:3", 51).reply()["ends_ms"], last_ms);
+    let after = |days: u64| json!(ends_ms - 60_000 + days * DAY_S * 1000);
+    assert_eq!(
+        bid(&mut economy, "user:2", 50).reply()["ends_ms"],
+        after(30)
+    );
+    economy.wait(30 * DAY_S - 1);
+    assert_eq!(
+        bid(&mut economy, "user:3", 51).reply()["ends_ms"],
+        after(31)
+    );
+    economy.wait(DAY_S);
+    assert_eq!(
+        bid(&mut economy, "user:2", 52).reply()["ends_ms"],
+        after(31)
+    );
     assert_eq!(settle(&mut economy).declined(), "not_over");
     let runs = economy.wait(1);
-    assert_eq!(ended(&runs)["winner"], "user:3");
+    assert_eq!(ended(&runs)["winner"], "user:2");
     assert_eq!(
-        bid(&mut economy, "user:2", 52).declined(),
+        bid(&mut economy, "user:3", 53).declined(),
         "already_settled"
     );
-    assert_eq!(economy.balance("user:3", "item:potion"), 1001);
-    assert_eq!(economy.balance("user:1", "coin"), 1051);
+    assert_eq!(economy.balance("user:2", "item:potion"), 1001);
+    assert_eq!(economy.balance("user:1", "coin"), 1052);
 }
 
 #[test]
