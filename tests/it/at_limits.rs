@@ -173,8 +173,9 @@ async fn a_configuration_ends_at_its_limit_and_so_does_the_request() {
     guild.made(&path, body).await;
     let beyond = json!({ "config": config(CONFIG_BYTES_MAX + 1) });
     let refused = guild.put(&path, beyond).await;
-    assert_malformed(&refused, &path);
-    assert_eq!(refused.json()["pointer"], "/config");
+    assert_eq!(refused.code(), "configuration_refused");
+    let message = format!("this has at most {CONFIG_BYTES_MAX} bytes as JSON");
+    assert_eq!(refused.json()["findings"][0]["message"], message);
     // What is installed is read back from the file as it was sent.
     let house = house.restarted().await;
     let mut guild = Guild {
