@@ -132,10 +132,3 @@ fn what_cannot_be_computed_and_what_an_action_declines_stay_apart() {
     let tired = answer(&Call::new(NoConfig {}), "{}", rest).expect_err("it declines");
     assert_eq!((tired.code(), tired.message()), ("tired", "Not today."));
 }
-
-#[test]
-fn a_plugin_knows_its_own_accounts() {
-    let call = Call::new(NoConfig {});
-    assert_eq!(call.own_account().as_str(), "plugin:probe");
-    assert_eq!(call.own_sub_account("till").as_str(), "plugin:probe:till");
-}
