@@ -43,7 +43,7 @@ pub enum NoAnswer {
     #[error("{}", .0.message)]
     Arguments(SchemaError),
     /// A configuration is not taken.
-    #[error("the configuration is not taken: {}; `findings` has all that was found", .0[0])]
+    #[error("the configuration is not taken; `findings` has all that is wrong, first {}", .0[0])]
     ConfigurationRefused(Vec<ConfigurationFinding>),
     /// A plugin's check of its configuration could not be run to its end.
     #[error("the plugin could not be asked about its configuration ({0}); ask again")]
