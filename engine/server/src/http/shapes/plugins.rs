@@ -82,12 +82,18 @@ shape!(Admission, |generator| json_schema!({
     "additionalProperties": false,
 }));
 
+shape!(AssetCaps, |generator| json_schema!({
+    "description": "The most that may move, by asset.",
+    "type": "object",
+    "additionalProperties": generator.subschema_for::<Limit>(),
+}));
+
 shape!(PatternCaps, |generator| {
-    let mut capped = |about: &str| {
-        json!({
-            "description": about, "type": "object",
-            "additionalProperties": generator.subschema_for::<Limit>(),
-        })
+    let caps = generator.subschema_for::<AssetCaps>();
+    let capped = |about: &str| {
+        let mut caps = caps.clone();
+        caps.insert("description".into(), json!(about));
+        caps
     };
     let per_call = capped("The most in one call, of all of them together.");
     let per_member_per_day = capped("The most of one of them in a day (of UTC).");
