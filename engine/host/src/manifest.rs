@@ -1,24 +1,25 @@
 //! A plugin's manifest: what it says of itself, checked before anybody believes it.
 
+mod members;
+mod relations;
+mod schemas;
+mod shape;
 mod texts;
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
 use bursar_ledger::{
-    AccountId, Amount, AssetId, CONFIG_BYTES_MAX, HOLD_RULES_MAX, HOLD_SECONDS_MAX, HoldRules,
-    PLUGIN_ACCOUNTS_MAX, Permissions, PluginId, SCHEDULE_SECONDS_MAX, SCHEDULES_MAX, ScheduleRule,
+    Amount, AssetId, CONFIG_BYTES_MAX, HoldRules, Permissions, PluginId, ScheduleRule,
     read_strictly,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::limits::{
-    ACTIONS_MAX, ARGUMENTS_BYTES_MAX, MANIFEST_BYTES_MAX, ODDS_MAX, REPLY_BYTES_MAX, TEXT_CHARS_MAX,
-};
+use self::schemas::Schemas;
+use crate::limits::{ARGUMENTS_BYTES_MAX, MANIFEST_BYTES_MAX, REPLY_BYTES_MAX};
 use crate::report::{Finding, Findings, Report};
-use crate::schema::{NamedValue, Patterns, Place, Schema, SchemaError, check_kept};
+use crate::schema::{NamedValue, SchemaError, check_kept};
 use crate::text::excerpt;
 
 /// An action that a plugin offers.
@@ -117,14 +118,6 @@ pub struct Manifest {
     schemas: Option<Arc<Schemas>>,
 }
 
-#[derive(Debug)]
-struct Schemas {
-    configuration: Schema,
-    actions: Vec<(String, Schema, Schema)>,
-    /// Replies of schedules that have a schema.
-    schedules: Vec<(String, Schema)>,
-}
-
 /// The task that a guest was asked to do. An action and a schedule may have the same name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Task<'a> {
@@ -143,12 +136,6 @@ fn unreadable(error: &impl fmt::Display) -> Finding {
     bad(format!("`describe`: {error}"))
 }
 
-/// Whether a text is the name of an action, a schedule or a kind of hold.
-fn is_word(name: &str) -> bool {
-    let speaks = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b);
-    !name.is_empty() && name.len() <= 64 && name.bytes().all(speaks)
-}
-
 impl Manifest {
     /// Checks that a manifest is not too long to be read.
     pub(crate) fn check_size(text: &str) -> Result<(), Report> {
@@ -161,162 +148,22 @@ impl Manifest {
     /// Reads a manifest, or says everything that is wrong with it.
     pub(crate) fn parse(text: &str) -> Result<Self, Report> {
         Self::check_size(text)?;
-        // Texts come first: what is said of the rest may repeat them.
         let value: Value = read_strictly(text.as_bytes()).map_err(|error| unreadable(&error))?;
         let mut findings = Findings::default();
         texts::check_texts(&value, &mut findings);
-        findings.report()?;
-        drop(value);
-        let mut manifest: Self = serde_json::from_str(text).map_err(|error| unreadable(&error))?;
-        let mut findings = Findings::default();
-        findings.extend(manifest.check_words());
-        findings.extend(manifest.check_accounts());
-        findings.extend(manifest.check_rules());
-        manifest.schemas = manifest.compile_schemas(&mut findings).map(Arc::new);
-        findings.report()?;
-        Ok(manifest)
-    }
-
-    fn check_words(&self) -> Vec<Finding> {
-        let mut findings = Vec::new();
-        let texts = [&self.version, &self.description, &self.license];
-        let descriptions = (self.actions.iter().map(|action| &action.description))
-            .chain(self.schedules.iter().map(|schedule| &schedule.description))
-            .chain(self.odds.iter().map(|odds| &odds.description));
-        if texts
-            .into_iter()
-            .chain(descriptions)
-            .any(|text| text.chars().count() > TEXT_CHARS_MAX)
-        {
-            findings.push(bad(format!(
-                "a text has more than {TEXT_CHARS_MAX} characters"
-            )));
-        }
-        if self.actions.is_empty() || self.actions.len() > ACTIONS_MAX {
-            findings.push(bad(format!("a plugin has 1 to {ACTIONS_MAX} actions")));
-        }
-        let mut names = BTreeSet::new();
-        for Action { name, .. } in &self.actions {
-            if !is_word(name) {
-                findings.push(bad(format!("`{name}` is not the name of an action")));
-            }
-            if !names.insert(name) {
-                findings.push(bad(format!("the action `{name}` is there twice")));
-            }
-        }
-        findings
-    }
-
-    fn check_accounts(&self) -> Vec<Finding> {
-        let mut findings = Vec::new();
-        if self.accounts.len() > PLUGIN_ACCOUNTS_MAX {
-            findings.push(bad(format!(
-                "a plugin has at most {PLUGIN_ACCOUNTS_MAX} accounts"
-            )));
-        }
-        for sub in &self.accounts {
-            if let Err(error) = AccountId::of_plugin_sub(&self.id.as_name(), sub) {
-                findings.push(bad(format!(
-                    "`{sub}` is not the name of an account: {error}"
-                )));
-            }
-        }
-        if !self.permissions.is_grantable() {
-            findings.push(
-                bad("`credit` asks for an account that is no issuer")
-                    .hint("crediting any other account needs no permission"),
-            );
-        }
-        findings
-    }
-
-    /// Holds, schedules and odds.
-    fn check_rules(&self) -> Vec<Finding> {
-        let mut findings = Vec::new();
-        if self.holds.len() > HOLD_RULES_MAX {
-            findings.push(bad(format!(
-                "a plugin has at most {HOLD_RULES_MAX} kinds of holds"
-            )));
-        }
-        for (name, rule) in &self.holds {
-            if !is_word(name) {
-                findings.push(bad(format!("`{name}` is not the name of a kind of hold")));
-            }
-            if !rule.is_possible() {
-                let message = format!("holds of the kind `{name}` live 1 to {HOLD_SECONDS_MAX} s");
-                findings.push(bad(message));
-            }
-        }
-        if self.schedules.len() > SCHEDULES_MAX {
-            findings.push(bad(format!(
-                "a plugin has at most {SCHEDULES_MAX} schedules"
-            )));
-        }
-        let mut names = BTreeSet::new();
-        for ManifestSchedule { name, rule, .. } in &self.schedules {
-            if !is_word(name) {
-                findings.push(bad(format!("`{name}` is not the name of a schedule")));
-            }
-            if !names.insert(name) {
-                findings.push(bad(format!("the schedule `{name}` is there twice")));
-            }
-            if !rule.times.are_possible() {
-                let message = format!(
-                    "the schedule `{name}`: every 1 to {SCHEDULE_SECONDS_MAX} s, from less than that"
-                );
-                findings.push(bad(message));
-            }
-        }
-        if self.odds.len() > ODDS_MAX {
-            findings.push(bad(format!("a plugin states at most {ODDS_MAX} odds")));
-        }
-        for odds in &self.odds {
-            if self.action(&odds.action).is_none() {
-                let message = format!("odds are stated of `{}`, which is no action", odds.action);
-                findings.push(bad(message));
-            }
-        }
-        findings
-    }
-
-    /// Makes all schemas ready. `None` if anything was found in one of them.
-    fn compile_schemas(&self, findings: &mut Findings) -> Option<Schemas> {
-        let mut patterns = Patterns::default();
-        let mut compile = |what: &str, pointer: &str, schema: &Value| {
-            let place = Place { what, pointer };
-            Schema::compile(schema, place, &mut patterns, findings)
+        // What is found in schemas may repeat their texts: so these come first.
+        let may_be_repeated = findings.kept().is_empty();
+        members::MANIFEST.check(&value, &mut findings);
+        relations::check_relations(&value, &mut findings);
+        let schemas = if may_be_repeated {
+            Schemas::compile(&value, &mut findings)
+        } else {
+            None
         };
-        let configuration = compile("the configuration", "/configuration", &self.configuration);
-        let mut complete = true;
-        let mut actions = Vec::with_capacity(self.actions.len());
-        for (index, action) in self.actions.iter().enumerate() {
-            let (name, at) = (&action.name, format!("/actions/{index}"));
-            let what = format!("`{name}`'s arguments");
-            let arguments = compile(&what, &format!("{at}/arguments"), &action.arguments);
-            let what = format!("`{name}`'s reply");
-            let reply = compile(&what, &format!("{at}/reply"), &action.reply);
-            match (arguments, reply) {
-                (Some(arguments), Some(reply)) => actions.push((name.clone(), arguments, reply)),
-                (Some(_) | None, _) => complete = false,
-            }
-        }
-        let mut schedules = Vec::with_capacity(self.schedules.len());
-        for (index, schedule) in self.schedules.iter().enumerate() {
-            let Some(reply) = &schedule.reply else {
-                continue;
-            };
-            let what = format!("the reply of the schedule `{}`", schedule.name);
-            match compile(&what, &format!("/schedules/{index}/reply"), reply) {
-                Some(reply) => schedules.push((schedule.name.clone(), reply)),
-                None => complete = false,
-            }
-        }
-        let configuration = configuration.filter(|_| complete)?;
-        Some(Schemas {
-            configuration,
-            actions,
-            schedules,
-        })
+        findings.report()?;
+        let mut manifest = Self::deserialize(&value).map_err(|error| unreadable(&error))?;
+        manifest.schemas = schemas.map(Arc::new);
+        Ok(manifest)
     }
 
     /// An action by its name.
@@ -324,15 +171,11 @@ impl Manifest {
         self.actions.iter().find(|action| action.name == name)
     }
 
-    fn schemas_of(&self, action: &str) -> Option<(&Schema, &Schema)> {
-        let schemas = self.schemas.as_ref()?;
-        let found = schemas.actions.iter().find(|(name, _, _)| name == action)?;
-        Some((&found.1, &found.2))
-    }
-
     /// Whether arguments fit the action's schema.
     pub fn check_arguments(&self, action: &str, arguments: &Value) -> Result<(), SchemaError> {
-        self.schemas_of(action).map_or(Ok(()), |(schema, _)| {
+        let schemas = self.schemas.as_ref();
+        let schema = schemas.and_then(|schemas| schemas.arguments_of(action));
+        schema.map_or(Ok(()), |schema| {
             schema.check(arguments, ARGUMENTS_BYTES_MAX)
         })
     }
@@ -340,15 +183,8 @@ impl Manifest {
     /// Checks that a reply fits the schema of what was asked. A schedule without a schema may reply any
     /// JSON that records keep.
     pub(crate) fn check_reply(&self, task: Task<'_>, reply: &Value) -> Result<(), SchemaError> {
-        let schema = match task {
-            Task::Action(name) => self.schemas_of(name).map(|(_, reply)| reply),
-            Task::Schedule(name) => {
-                let schedules = self.schemas.iter().flat_map(|schemas| &schemas.schedules);
-                let mut schedules = schedules.filter(|(known, _)| known == name);
-                schedules.next().map(|(_, reply)| reply)
-            }
-        };
-        match schema {
+        let schemas = self.schemas.as_ref();
+        match schemas.and_then(|schemas| schemas.reply_to(task)) {
             Some(schema) => schema.check(reply, REPLY_BYTES_MAX),
             None => check_kept(reply, REPLY_BYTES_MAX),
         }
@@ -357,7 +193,7 @@ impl Manifest {
     /// Whether a configuration fits the plugin's schema.
     pub fn check_configuration(&self, config: &Value) -> Result<(), SchemaError> {
         self.schemas.as_ref().map_or(Ok(()), |schemas| {
-            schemas.configuration.check(config, CONFIG_BYTES_MAX)
+            schemas.configuration().check(config, CONFIG_BYTES_MAX)
         })
     }
 
@@ -365,7 +201,7 @@ impl Manifest {
     /// value once: those with `format: account`, `asset` or `amount`, names of members included.
     pub fn named_in_configuration(&self, config: &Value) -> Result<Vec<NamedValue>, SchemaError> {
         self.schemas.as_ref().map_or(Ok(Vec::new()), |schemas| {
-            schemas.configuration.list(config, CONFIG_BYTES_MAX)
+            schemas.configuration().list(config, CONFIG_BYTES_MAX)
         })
     }
 }

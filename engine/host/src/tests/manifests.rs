@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 
 use super::check::codes;
 use super::guest::{Guest, MANIFEST};
-use crate::limits::{ACTIONS_MAX, MANIFEST_BYTES_MAX, MANIFEST_VALUES_MAX, TEXT_CHARS_MAX};
+use crate::limits::{
+    ACTIONS_MAX, FINDINGS_OF_A_KIND_MAX, MANIFEST_BYTES_MAX, MANIFEST_VALUES_MAX, TEXT_CHARS_MAX,
+};
 use crate::manifest::{Manifest, Task};
 
 /// A manifest with some members set.
@@ -62,18 +64,24 @@ fn bad_manifest_is_found_in_the_check() {
 
 #[test]
 fn unknown_member_is_refused() {
-    refuses(&[("/scopes", json!([]))], "unknown field `scopes`");
+    refuses(
+        &[("/scopes", json!([]))],
+        "`scopes` is not a member of the manifest",
+    );
     refuses(
         &[("/actions/0/returns", json!({}))],
-        "unknown field `returns`",
+        "`returns` is not a member of an action",
     );
-    refuses(&[("/permissions/all", json!(true))], "unknown field `all`");
+    refuses(
+        &[("/permissions/all", json!(true))],
+        "`all` is not a member of the permissions",
+    );
 }
 
 #[test]
 fn id_is_one_segment() {
     accepts(&[("/id", json!("a"))]);
-    for id in ["", "Shop", "a:b", "a b", "a\u{202e}b", &"a".repeat(65)] {
+    for id in ["", "Shop", "a:b", "a b", &"a".repeat(65)] {
         assert_eq!(
             messages(&manifest(&[("/id", json!(id))])).len(),
             1,
@@ -142,13 +150,22 @@ fn accounts_are_segments_and_few() {
             "is not the name of an account",
         );
     }
+    let (id, sub) = ("i".repeat(64), "s".repeat(64 - 7));
+    accepts(&[("/id", json!(id)), ("/accounts", json!([sub[1..]]))]);
+    refuses(
+        &[("/id", json!(id)), ("/accounts", json!([sub]))],
+        "at most 128 characters",
+    );
 }
 
 #[test]
 fn permission_to_credit_is_for_issuers() {
     accepts(&[("/permissions/credit", json!(["issuer:coin"]))]);
     accepts(&[("/permissions/debit", json!(["user:2", "issuer:coin"]))]);
-    refuses(&[("/permissions/credit", json!(["user:2"]))], "no issuer");
+    refuses(
+        &[("/permissions/credit", json!(["user:2"]))],
+        "`user:2` is not the name of an issuer",
+    );
 }
 
 #[test]
@@ -180,17 +197,130 @@ fn schemas_are_schemas() {
     }
 }
 
+/// The places of what is found in a manifest, each with the beginning of what is said of it.
+fn places(text: &str) -> Vec<(String, String)> {
+    let report = Manifest::parse(text).unwrap_err();
+    let findings = report.findings.into_iter();
+    findings
+        .map(|finding| {
+            assert!(finding.message.len() < 400, "{finding}");
+            (finding.pointer.unwrap_or_default(), finding.message)
+        })
+        .collect()
+}
+
 #[test]
-fn everything_that_is_wrong_is_said_at_once() {
-    let text = manifest(&[
-        ("/version", json!("v".repeat(TEXT_CHARS_MAX + 1))),
-        ("/accounts", json!(["Till", "a b"])),
+fn everything_that_is_wrong_is_said_at_once_with_its_place() {
+    let mut broken = serde_json::from_str::<Value>(&manifest(&[
+        ("/accounts", json!(["Till", 7])),
         ("/actions/0/name", json!("Act")),
         ("/actions/0/reply", json!({"type": 1})),
         ("/configuration", json!({"type": 1})),
-        ("/permissions/credit", json!(["user:1"])),
+        (
+            "/permissions",
+            json!({"credit": ["user:1"], "spend_per_call": {"A": -1}, "fuel": "huge"}),
+        ),
+        ("/holds", json!({"bet": {"expires_in_s": 0}})),
+        ("/licence", json!("MIT")),
+        ("/odds", json!(null)),
+    ]))
+    .unwrap();
+    broken.as_object_mut().unwrap().remove("license");
+    let found = places(&broken.to_string());
+    let expected = [
+        ("/license", "the manifest has no member `license`"),
+        ("/accounts/0", "`Till` is not the name of an account"),
+        ("/accounts/1", "`7` is not the name of an account"),
+        ("/actions/0/name", "`Act` is not the name of an action"),
+        (
+            "/permissions/credit/0",
+            "`user:1` is not the name of an issuer",
+        ),
+        (
+            "/permissions/spend_per_call/A",
+            "`A` is not the name of an asset",
+        ),
+        (
+            "/permissions/spend_per_call/A",
+            "`-1` is not a whole number from 0",
+        ),
+        (
+            "/permissions/fuel",
+            "`\"huge\"` is not one of `small`, `standard`, `large`",
+        ),
+        (
+            "/holds/bet/expires_in_s",
+            "`0` is not a whole number from 1",
+        ),
+        (
+            "/holds/bet/on_expiry",
+            "a kind of hold has no member `on_expiry`",
+        ),
+        ("/odds", "`null` is not a list of odds"),
+        ("/licence", "`licence` is not a member of the manifest"),
+        ("/configuration/type", "the schema of the configuration: "),
+        ("/actions/0/reply/type", "the schema of action 0's reply: "),
+    ];
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for ((at, message), (place, begins)) in found.iter().zip(expected) {
+        assert_eq!(at, place, "{message}");
+        assert!(message.starts_with(begins), "{message}");
+    }
+    let report = Manifest::parse(&broken.to_string()).unwrap_err();
+    let near = report.findings.into_iter().find_map(|found| found.nearest);
+    assert_eq!(near.as_deref(), Some("license"));
+}
+
+#[test]
+fn parts_of_a_manifest_fit_each_other() {
+    let schedule = |name: &str, every_s: u64, offset_s: u64| {
+        json!({"name": name, "description": "", "missed": "skip", "every_s": every_s,
+            "offset_s": offset_s})
+    };
+    let odds = |action: &str| {
+        json!({"action": action, "description": "", "arguments": {}, "config": {},
+            "stake": {"asset": "coin", "amount": 1}, "returns_ppm": 1})
+    };
+    accepts(&[
+        ("/schedules", json!([schedule("a", 60, 59)])),
+        ("/odds", json!([odds("act")])),
     ]);
-    assert_eq!(messages(&text).len(), 7, "{:?}", messages(&text));
+    let text = manifest(&[
+        (
+            "/schedules",
+            json!([schedule("a", 60, 60), schedule("a", 60, 0)]),
+        ),
+        ("/odds", json!([odds("act"), odds("acts")])),
+        (
+            "/permissions/patterns",
+            json!([
+                {"accounts": "user:*", "read": true}, {"accounts": "user:*", "debit": true},
+                {"accounts": "team:*", "read": false}, {"accounts": "guild:*", "debit": false},
+            ]),
+        ),
+    ]);
+    let found = places(&text);
+    let places: Vec<&str> = found.iter().map(|(place, _)| place.as_str()).collect();
+    let expected = [
+        "/permissions/patterns/3/debit",
+        "/schedules/1/name",
+        "/permissions/patterns/1/accounts",
+        "/permissions/patterns/2",
+        "/schedules/0/offset_s",
+        "/odds/1/action",
+    ];
+    assert_eq!(places, expected, "{found:#?}");
+}
+
+#[test]
+fn of_many_faults_of_a_manifest_a_few_are_said_and_how_many_more() {
+    let mut wrong: Value = serde_json::from_str(MANIFEST).unwrap();
+    for number in 0..FINDINGS_OF_A_KIND_MAX + 3 {
+        wrong[format!("member{number:02}")] = json!(1);
+    }
+    let found = messages(&wrong.to_string());
+    assert_eq!(found.len(), FINDINGS_OF_A_KIND_MAX + 1);
+    assert_eq!(found.last().unwrap(), "and 3 more of this kind");
 }
 
 #[test]
@@ -238,9 +368,11 @@ fn texts_have_no_character_that_is_not_seen() {
         "/description",
         json!("A **guest**.\n\nIt acts: 👩\u{200d}💻"),
     )]);
-    // Nothing that is found later repeats such a text.
-    let text = manifest(&[("/id", json!("\u{1b}[2K")), ("/none", json!(1))]);
-    assert_eq!(messages(&text), ["a text has the character U+001B"]);
+    // What else is found repeats such a text with escapes.
+    let text = manifest(&[("/id", json!("\u{1b}[2K")), ("/none\u{202e}", json!(1))]);
+    let messages = messages(&text);
+    assert_eq!(messages.len(), 4, "{messages:?}");
+    assert!(messages.iter().all(|message| message.is_ascii()));
 }
 
 #[test]
@@ -249,6 +381,11 @@ fn what_is_found_repeats_little_of_what_the_manifest_says() {
     let text = manifest(&[
         ("/actions/0/name", json!(long)),
         ("/accounts", json!([long])),
+    ]);
+    assert!(messages(&text).iter().all(|message| message.len() < 400));
+    let text = manifest(&[
+        ("/actions/0/name", json!(long)),
+        ("/actions/0/reply", json!({"type": 1})),
     ]);
     assert!(messages(&text).iter().all(|message| message.len() < 400));
     let text = manifest(&[(&format!("/{long}"), json!(1))]);
