@@ -156,9 +156,7 @@ pub(super) struct KeyBody {
     /// Whether it is good for nothing any more.
     revoked: Option<bool>,
     /// Whether the last admin key of every economy may become less by this.
-    #[serde(default)]
-    #[schemars(with = "Option<bool>")]
-    force: bool,
+    force: Option<bool>,
 }
 
 /// What a body says of a key.
@@ -186,7 +184,7 @@ async fn read_patch(body: Body) -> Result<KeyPatch, Problem> {
         rate_limit,
         admits,
         revoked,
-        force,
+        force: force.unwrap_or(false),
     })
 }
 
