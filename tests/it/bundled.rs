@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bursar_host::{Manifest, discord_warnings};
 use bursar_ledger::Timestamp;
 use bursar_server::client::Response;
 use bursar_storage::TimeSource;
@@ -56,6 +57,17 @@ async fn every_bundled_plugin_installs_by_name_and_says_what_it_is() {
         collect_formats(&plugin["manifest"], &mut formats);
         let known = ["account", "amount", "asset"].into();
         assert!(formats.is_subset(&known), "{name}: {formats:?}");
+        // A bot can make its commands from them, but for the two sides of a trade.
+        let manifest: Manifest = serde_json::from_value(plugin["manifest"].clone()).unwrap();
+        let warnings = discord_warnings(&manifest).into_iter();
+        let places: Vec<_> = warnings.filter_map(|warning| warning.pointer).collect();
+        let baskets: &[&str] = match name {
+            "trade" => &["give", "want"],
+            _ => &[],
+        };
+        let options = "/actions/0/arguments/properties";
+        let baskets: Vec<_> = baskets.iter().map(|it| format!("{options}/{it}")).collect();
+        assert_eq!(places, baskets, "{name}");
     }
     house.close().await;
 }

@@ -467,3 +467,16 @@ fn a_socket_lets_in_whom_its_mode_and_group_say() {
         );
     }
 }
+
+#[test]
+fn a_component_that_discord_cannot_show_may_run_with_warnings() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("villain.wasm");
+    std::fs::write(&file, bundled::VILLAIN).unwrap();
+    let checked = bursar(&["plugin", "check", text(&file)]);
+    assert!(checked.status.success());
+    let said = said(&checked);
+    assert!(said.contains("villain 0.1.0 may run"), "{said}");
+    let warning = "  ! discord_cannot_show: 30 actions: Discord shows 25\n        at /actions\n";
+    assert!(said.contains(warning), "{said}");
+}

@@ -9,6 +9,7 @@ mod check;
 mod configuration;
 mod contract;
 mod counts;
+mod discord;
 mod fuzz;
 mod guest;
 mod hostile;

@@ -18,8 +18,8 @@ use rules::{Config, Deal, Game, Outcome, Round};
 
 bursar_plugin::plugin! {
     id: "blackjack",
-    description: "Blackjack: the dealer stands on all 17s, 21 with the first two cards pays three to two, \
-        rounded down. An abandoned game is lost after an hour.",
+    description: "The dealer stands on all 17s, a blackjack pays 3:2, rounded down; \
+        a hand left for an hour is lost.",
     license: "Apache-2.0 OR MIT",
     accounts: [],
     permissions: { state_bytes: 16_777_216 },

@@ -16,6 +16,7 @@ use bursar_ledger::{Shown, ShownJson};
 use serde_json::Value;
 
 const GOOD: Style = AnsiColor::Green.on_default().bold();
+const CAUTION: Style = AnsiColor::Yellow.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const TITLE: Style = Style::new().bold();
 const FAINT: Style = Style::new().dimmed();
@@ -37,6 +38,11 @@ pub(super) fn tick(ok: bool, text: impl Display) {
     } else {
         anstream::println!("  {BAD}✗{BAD:#} {}", Shown(text));
     }
+}
+
+/// Something to look at, though it held.
+pub(super) fn warning(text: impl Display) {
+    anstream::println!("  {CAUTION}!{CAUTION:#} {}", Shown(text));
 }
 
 /// A line that explains the one above it.

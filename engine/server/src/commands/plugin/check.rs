@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use bursar_host::{LoadedPlugin, NotReady};
+use bursar_host::{LoadedPlugin, NotReady, discord_warnings};
 use bursar_ledger::Seed;
 use bursar_workbench::simulation;
 use clap::Args;
@@ -52,6 +52,12 @@ impl Check {
                 style::note(format!("component {}", component.digest()));
                 for action in &manifest.actions {
                     style::note(format!("action {}: {}", action.name, action.description));
+                }
+                for warning in discord_warnings(manifest) {
+                    let warning = warning.to_string();
+                    let mut lines = warning.lines();
+                    lines.next().into_iter().for_each(style::warning);
+                    lines.for_each(style::note);
                 }
                 if self.simulate {
                     return self.play(&plugin);

@@ -1,0 +1,263 @@
+//! The parts of a manifest that Discord cannot show as slash commands.
+//!
+//! A bot can make its commands from manifests: one of each plugin, with a subcommand for each action and an
+//! option for each argument. [Discord's bounds][1] are narrower than those of a manifest. Nothing is refused for
+//! that, since a plugin may be for a game or a page; its author hears of it before the members do.
+//!
+//! [1]: https://discord.com/developers/docs/interactions/application-commands
+
+use std::collections::BTreeSet;
+use std::iter;
+
+use bursar_ledger::pointer_segment;
+use serde_json::{Map, Value};
+
+use crate::manifest::{Action, Manifest};
+use crate::report::{Finding, Findings};
+use crate::text::excerpt;
+
+/// Subcommands of a command.
+pub(crate) const SUBCOMMANDS_MAX: usize = 25;
+/// Options of a subcommand.
+pub(crate) const OPTIONS_MAX: usize = 25;
+/// Choices of an option.
+pub(crate) const CHOICES_MAX: usize = 25;
+/// Characters of the name of a command or an option.
+pub(crate) const COMMAND_NAME_CHARS_MAX: usize = 32;
+/// Characters of a description.
+pub(crate) const DESCRIPTION_CHARS_MAX: usize = 100;
+/// Characters of a choice.
+pub(crate) const CHOICE_CHARS_MAX: usize = 100;
+
+/// Lists what Discord cannot show of a manifest that was checked, each with its place. No component is refused
+/// for it.
+pub fn discord_warnings(manifest: &Manifest) -> Vec<Finding> {
+    let mut warnings = Warnings::default();
+    warnings.name("/id", manifest.id.as_str());
+    warnings.description("/description", Some(&manifest.description));
+    warnings.count(
+        "/actions",
+        "actions",
+        manifest.actions.len(),
+        SUBCOMMANDS_MAX,
+    );
+    for (index, action) in manifest.actions.iter().enumerate() {
+        warnings.action(&format!("/actions/{index}"), action);
+    }
+    match warnings.0.report() {
+        Ok(()) => Vec::new(),
+        Err(report) => report.findings,
+    }
+}
+
+#[derive(Default)]
+struct Warnings(Findings);
+
+impl Warnings {
+    fn add(&mut self, pointer: &str, message: impl AsRef<str>) {
+        let warning = Finding::new("discord_cannot_show", excerpt(message.as_ref()));
+        self.0.add(warning.pointer(pointer));
+    }
+
+    fn name(&mut self, pointer: &str, name: &str) {
+        if !is_command_name(name) {
+            let message = format!(
+                "the name `{name}`: Discord takes 1 to {COMMAND_NAME_CHARS_MAX} lower-case letters, digits, `_` and `-`"
+            );
+            self.add(pointer, message);
+        }
+    }
+
+    fn description(&mut self, pointer: &str, description: Option<&str>) {
+        match description.map_or(0, |text| text.chars().count()) {
+            0 => {
+                let message = format!(
+                    "it has no description: Discord wants one of 1 to {DESCRIPTION_CHARS_MAX} characters"
+                );
+                self.add(pointer, message);
+            }
+            1..=DESCRIPTION_CHARS_MAX => {}
+            length => {
+                let message = format!(
+                    "a description of {length} characters: Discord shows {DESCRIPTION_CHARS_MAX}"
+                );
+                self.add(pointer, message);
+            }
+        }
+    }
+
+    fn count(&mut self, pointer: &str, kind: &str, count: usize, most: usize) {
+        if count > most {
+            self.add(pointer, format!("{count} {kind}: Discord shows {most}"));
+        }
+    }
+
+    fn action(&mut self, at: &str, action: &Action) {
+        self.name(&format!("{at}/name"), &action.name);
+        self.description(&format!("{at}/description"), Some(&action.description));
+        let at = format!("{at}/arguments");
+        let definitions = Definitions::of(&action.arguments);
+        let schema = definitions.resolve(&action.arguments);
+        let types = definitions.types(schema);
+        if !types.is_empty() && !types.contains("object") {
+            self.add(
+                &at,
+                "the arguments are no object: Discord has options with names",
+            );
+        }
+        let has_members =
+            |schema: &Value| !members(definitions.resolve(schema), "properties").is_empty();
+        for keyword in ["allOf", "anyOf", "oneOf"] {
+            if branches(schema, keyword).iter().any(has_members) {
+                let message =
+                    format!("arguments within `{keyword}`: Discord has one list of options");
+                self.add(&at, message);
+            }
+        }
+        let others = schema.get("additionalProperties");
+        if others.is_some_and(Value::is_object) || !members(schema, "patternProperties").is_empty()
+        {
+            self.add(
+                &at,
+                "arguments of any name: Discord has one list of options",
+            );
+        }
+        let options = members(schema, "properties");
+        self.count(&at, "options", options.len(), OPTIONS_MAX);
+        for (name, option) in options {
+            let at = format!("{at}/properties{}", pointer_segment(name));
+            self.name(&at, name);
+            self.option(&at, option, definitions);
+        }
+    }
+
+    fn option(&mut self, at: &str, option: &Value, definitions: Definitions<'_>) {
+        let own = option.get("description");
+        let description = own.or_else(|| definitions.resolve(option).get("description"));
+        self.description(at, description.and_then(Value::as_str));
+        let mut types = definitions.types(option);
+        types.remove("null");
+        if types.contains("number") {
+            types.remove("integer");
+        }
+        let types: Vec<_> = types.into_iter().collect();
+        match types[..] {
+            ["boolean" | "integer" | "number" | "string"] => {}
+            [] => self.add(at, "it has no type: an option has one"),
+            [one] => {
+                let message =
+                    format!("its type is `{one}`: Discord has texts, numbers, and yes or no");
+                self.add(at, message);
+            }
+            [..] => {
+                let message = format!("its types are `{}`: an option has one", types.join("`, `"));
+                self.add(at, message);
+            }
+        }
+        let choices = definitions.choices(option).unwrap_or_default();
+        self.count(at, "choices", choices.len(), CHOICES_MAX);
+        let is_shown = |text: &str| (1..=CHOICE_CHARS_MAX).contains(&text.chars().count());
+        let mut texts = choices.into_iter().filter_map(Value::as_str);
+        if let Some(text) = texts.find(|text| !is_shown(text)) {
+            let message = format!(
+                "a choice of {} characters: Discord takes 1 to {CHOICE_CHARS_MAX}",
+                text.chars().count()
+            );
+            self.add(at, message);
+        }
+    }
+}
+
+/// Checks a name by [Discord's rule][1]: letters and digits of any script, but in lower case where they have one.
+///
+/// [1]: https://discord.com/developers/docs/interactions/application-commands#application-command-object-application-command-naming
+fn is_command_name(name: &str) -> bool {
+    let is_taken = |c: char| {
+        // All of Devanagari and Thai, whose signs of vowels and tones are no letters.
+        let has_signs = matches!(c, '\u{900}'..='\u{97f}' | '\u{e00}'..='\u{e7f}');
+        (c.is_alphanumeric() || has_signs || "-_'".contains(c)) && c.to_lowercase().eq([c])
+    };
+    (1..=COMMAND_NAME_CHARS_MAX).contains(&name.chars().count()) && name.chars().all(is_taken)
+}
+
+/// The definitions to which the references of one schema lead. A schema that was checked has no reference in a
+/// circle, and few parts with all of them written out.
+#[derive(Clone, Copy)]
+struct Definitions<'a>(Option<&'a Map<String, Value>>);
+
+impl<'a> Definitions<'a> {
+    fn of(schema: &'a Value) -> Self {
+        Self(schema.get("$defs").and_then(Value::as_object))
+    }
+
+    fn target(self, schema: &Value) -> Option<&'a Value> {
+        let reference = schema.get("$ref")?.as_str()?;
+        self.0?.get(reference.strip_prefix("#/$defs/")?)
+    }
+
+    /// The schema at the end of all references.
+    fn resolve(self, schema: &'a Value) -> &'a Value {
+        iter::successors(Some(schema), |schema| self.target(schema))
+            .last()
+            .unwrap_or(schema)
+    }
+
+    /// The types that a schema names, or that its values have.
+    fn types(self, schema: &'a Value) -> BTreeSet<&'a str> {
+        match schema.get("type") {
+            Some(Value::Array(types)) => types.iter().filter_map(Value::as_str).collect(),
+            Some(one) => one.as_str().into_iter().collect(),
+            None => match (self.choices(schema), self.target(schema)) {
+                (Some(choices), _) => choices.into_iter().map(type_of).collect(),
+                (None, Some(target)) => self.types(target),
+                (None, None) => ["allOf", "anyOf", "oneOf"]
+                    .into_iter()
+                    .flat_map(|keyword| branches(schema, keyword))
+                    .flat_map(|branch| self.types(branch))
+                    .collect(),
+            },
+        }
+    }
+
+    /// The values that a schema lists, if it does.
+    fn choices(self, schema: &'a Value) -> Option<Vec<&'a Value>> {
+        if let Some(values) = schema.get("enum").and_then(Value::as_array) {
+            return Some(values.iter().filter(|value| !value.is_null()).collect());
+        }
+        if let Some(value) = schema.get("const") {
+            return Some(vec![value]);
+        }
+        if let Some(target) = self.target(schema) {
+            return self.choices(target);
+        }
+        if schema.get("type").is_some_and(|it| it == "null") {
+            return Some(Vec::new());
+        }
+        let mut alternatives = ["anyOf", "oneOf"].into_iter();
+        let alternatives = alternatives.find_map(|keyword| schema.get(keyword)?.as_array())?;
+        let values: Option<Vec<_>> = alternatives.iter().map(|it| self.choices(it)).collect();
+        Some(values?.concat())
+    }
+}
+
+fn type_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_f64() => "number",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+fn branches<'a>(schema: &'a Value, keyword: &str) -> &'a [Value] {
+    let branches = schema.get(keyword).and_then(Value::as_array);
+    branches.map_or(&[], Vec::as_slice)
+}
+
+fn members<'a>(schema: &'a Value, keyword: &str) -> Vec<(&'a String, &'a Value)> {
+    let members = schema.get(keyword).and_then(Value::as_object);
+    members.into_iter().flatten().collect()
+}
