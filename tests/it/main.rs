@@ -66,6 +66,7 @@ mod json;
 mod key_limits;
 mod lists;
 mod malformed;
+mod manifest_schema;
 mod manifests;
 mod museum;
 mod openapi;

@@ -229,6 +229,7 @@ const FILES: &[Mistake] = &[
     ),
     ("plugin check none.wasm", 1, "none.wasm"),
     ("plugin check notes.txt", 1, ""),
+    ("plugin schema notes.txt", 2, "unexpected argument"),
     (
         "plugin replay typo.db --economy guild --plugin shop",
         1,

@@ -1,6 +1,7 @@
 //! A plugin's manifest: what it says of itself, checked before anybody believes it.
 
 mod members;
+mod published;
 mod relations;
 mod schemas;
 mod shape;
@@ -137,6 +138,12 @@ fn unreadable(error: &impl fmt::Display) -> Finding {
 }
 
 impl Manifest {
+    /// The JSON Schema of manifests, made of the shapes that they are checked by. A manifest that does not
+    /// fit it is refused; of one that does, more is checked.
+    pub fn schema() -> Value {
+        published::schema()
+    }
+
     /// Checks that a manifest is not too long to be read.
     pub(crate) fn check_size(text: &str) -> Result<(), Report> {
         if text.len() > MANIFEST_BYTES_MAX {

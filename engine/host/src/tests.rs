@@ -23,6 +23,7 @@ mod mixes;
 mod mutants;
 mod named;
 mod prices;
+mod published;
 mod ready;
 mod requests;
 mod schedules;

@@ -27,6 +27,13 @@ const fn optional(name: &'static str, shape: &'static Shape, about: &'static str
     }
 }
 
+const SEGMENT: &str = "^[a-z0-9][a-z0-9._-]{0,63}$";
+const WORD: &str = "^[a-z0-9_-]{1,64}$";
+const ASSET_RULE: &str = "^[a-z0-9][a-z0-9._-]{0,63}(:[a-z0-9][a-z0-9._-]{0,63}){0,3}$";
+const ACCOUNT_RULE: &str = "^(issuer:)?[a-z0-9][a-z0-9._-]{0,63}(:[a-z0-9][a-z0-9._-]{0,63}){0,3}$";
+const ISSUER_RULE: &str = "^issuer:[a-z0-9][a-z0-9._-]{0,63}(:[a-z0-9][a-z0-9._-]{0,63}){0,3}$";
+const PATTERN_RULE: &str = r"^[a-z0-9][a-z0-9._-]{0,63}(:[a-z0-9][a-z0-9._-]{0,63}){0,2}:\*$";
+
 /// A manifest.
 pub(super) static MANIFEST: Shape = Shape::Object(Object {
     what: "the manifest",
@@ -292,37 +299,44 @@ static STAKE: Shape = Shape::Object(Object {
 
 static ID: Name = Name {
     what: "the id of a plugin",
+    pattern: SEGMENT,
     check: |text| reason(text.parse::<PluginId>()),
 };
 
 static OWN_ACCOUNT: Name = Name {
     what: "the name of an account of the plugin's own",
+    pattern: SEGMENT,
     // One segment, as an id.
     check: |text| reason(text.parse::<PluginId>()),
 };
 
 static ACTION: Name = Name {
     what: "the name of an action",
+    pattern: WORD,
     check: word,
 };
 
 static SCHEDULE: Name = Name {
     what: "the name of a schedule",
+    pattern: WORD,
     check: word,
 };
 
 static KIND: Name = Name {
     what: "the name of a kind of hold",
+    pattern: WORD,
     check: word,
 };
 
 static ACCOUNT: Name = Name {
     what: "the name of an account",
+    pattern: ACCOUNT_RULE,
     check: |text| reason(text.parse::<AccountId>()),
 };
 
 static ISSUER: Name = Name {
     what: "the name of an issuer",
+    pattern: ISSUER_RULE,
     check: |text| {
         let account = text
             .parse::<AccountId>()
@@ -336,11 +350,13 @@ static ISSUER: Name = Name {
 
 static ASSET: Name = Name {
     what: "the name of an asset",
+    pattern: ASSET_RULE,
     check: |text| reason(text.parse::<AssetId>()),
 };
 
 static PATTERN: Name = Name {
     what: "a pattern of accounts",
+    pattern: PATTERN_RULE,
     check: |text| reason(text.parse::<AccountPattern>()),
 };
 

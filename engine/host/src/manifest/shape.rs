@@ -38,6 +38,8 @@ pub(super) enum Shape {
 pub(super) struct Name {
     /// A name for it, as in "`x` is not …".
     pub(super) what: &'static str,
+    /// The rule as a regular expression. It may let through what the rule does not.
+    pub(super) pattern: &'static str,
     /// The rule; says what is wrong with a text.
     pub(super) check: fn(&str) -> Result<(), String>,
 }

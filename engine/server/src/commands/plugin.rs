@@ -2,6 +2,7 @@
 
 mod check;
 mod replay;
+mod schema;
 
 use clap::Subcommand;
 
@@ -13,6 +14,8 @@ pub(super) enum Plugin {
     Check(check::Check),
     /// Run recorded calls again, by the component that ran or by another one.
     Replay(replay::Replay),
+    /// Print the JSON Schema of manifests.
+    Schema(schema::Schema),
 }
 
 impl Plugin {
@@ -20,6 +23,7 @@ impl Plugin {
         match self {
             Self::Check(check) => check.run(),
             Self::Replay(replay) => replay.run(),
+            Self::Schema(schema) => schema.run(),
         }
     }
 }
