@@ -94,6 +94,42 @@ fn schedules_run_within_an_interval_where_time_goes_back_and_keep_their_times_wh
     );
 }
 
+/// What has left `user:1` by the bank on a day.
+fn spent(world: &World, day: u64) -> u64 {
+    let member: AccountId = id("user:1");
+    let counter = BudgetCounter {
+        plugin: id("bank"),
+        payer: Payer::Caller(member),
+        asset: id("coin"),
+    };
+    world.books.spent_on(Day(day), &counter)
+}
+
+#[test]
+fn what_was_counted_for_today_stays_so() {
+    let mut world = World::after(BANK);
+    world.run("wait 1000; call A bank user:1; A pay user:1 -> plugin:bank coin 10; A reply");
+    let at = world.at().0;
+    for to in [at - 1, at + DAY_MS] {
+        set(&mut world, at, to);
+        assert_eq!((spent(&world, 0), spent(&world, 1)), (10, 0));
+    }
+}
+
+#[test]
+fn books_in_which_nothing_waits_depend_on_the_clock_until_their_last_record() {
+    let world = World::after("asset coin; wait 1000; account user:1");
+    let last = world.books.recorded_at().0;
+    let depends = |to: u64| world.books.depends_on_clock(Timestamp(to));
+    assert!(depends(last - 1));
+    assert!(!depends(last) && !depends(last + 1));
+    let mut world = World::after("asset coin; account user:1; account user:2; issue user:1 coin 5");
+    world.run("hold 7 user:1 -> user:2 coin 3 for=60");
+    assert!(world.books.depends_on_clock(Timestamp(u64::MAX)));
+    let world = World::after(BANK);
+    assert!(world.books.depends_on_clock(Timestamp(u64::MAX)));
+}
+
 #[test]
 fn what_was_counted_for_a_day_to_come_counts_for_today() {
     let mut world = World::after(BANK);
@@ -102,13 +138,6 @@ fn what_was_counted_for_a_day_to_come_counts_for_today() {
     world.run(&format!("wait 172800; call B bank user:1; B {pay} B reply"));
     world.run("issue user:2 coin 5");
     assert_eq!(world.said, "A reply: committed\nB reply: committed\n");
-    let member: AccountId = id("user:1");
-    let counter = BudgetCounter {
-        plugin: id("bank"),
-        payer: Payer::Caller(member),
-        asset: id("coin"),
-    };
-    let spent = |world: &World, day| world.books.spent_on(Day(day), &counter);
     assert_eq!(spent(&world, 2), 10);
     let today = spent(&world, 0);
     let at = world.at().0;
