@@ -33,8 +33,8 @@ notices: target
 deny:
 	tests/supply/run
 
-## Hold a running server against its own description: schemathesis, and a client made of it. Takes
-## Python 3.11 or later, and fetches both once.
+## Hold a running server against its own description: schemathesis, and a client made of it; and the bundled
+## plugins' schemas against ajv. Takes Python 3.11 or later and Node.js 18 or later, and fetches all three once.
 conformance: target
 	$(CARGO) build --locked --workspace --bin bursar
 	tests/conformance/run
