@@ -91,6 +91,24 @@ mod tests {
     }
 
     #[test]
+    fn an_account_costs_more_the_more_limits_it_is_given() {
+        let limits = |names: &[&str]| {
+            let limits = names.iter().map(|name| {
+                let asset = name.parse().expect("a name");
+                (asset, Some(Limit::ZERO))
+            });
+            Patch::Set(limits.collect::<LimitsPatch>())
+        };
+        let patch = AccountPatch {
+            credit_limit: limits(&["coin"]),
+            ceiling: limits(&["coin", "gem", "token"]),
+            ..AccountPatch::default()
+        };
+        assert_eq!(patch.limits(), 4);
+        assert_eq!(AccountPatch::default().limits(), 0);
+    }
+
+    #[test]
     fn an_act_costs_more_the_more_it_moves() {
         let one = Act::Transfer(transfer(1)).work();
         let most = Act::Transfer(transfer(POSTINGS_MAX)).work();

@@ -1,7 +1,9 @@
 //! Clocks that are set on record, and outages that are given back.
 
 use super::script::{World, id};
-use crate::{AccountId, Act, BudgetCounter, Day, Hold, HoldId, Payer, Timestamp, Verdict};
+use crate::{
+    AccountId, Act, Books, BudgetCounter, Day, Hold, HoldId, Payer, Seed, Timestamp, Verdict,
+};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -41,6 +43,7 @@ fn what_waits_moves_with_the_time_that_is_set() {
         let before = holds(&world);
         assert!(matches!(set(&mut world, at, to), Verdict::Applied(_)));
         let moved = |moment: Timestamp| moment.0.saturating_add_signed(by);
+        assert_eq!((before.len(), holds(&world).len()), (1, 1));
         for ((_, was), (_, is)) in before.iter().zip(holds(&world)) {
             assert_eq!(is.placed_at.0, moved(was.placed_at));
             assert_eq!(is.expires_at.0, moved(was.expires_at));
@@ -103,6 +106,26 @@ fn spent(world: &World, day: u64) -> u64 {
         asset: id("coin"),
     };
     world.books.spent_on(Day(day), &counter)
+}
+
+#[test]
+fn nothing_was_before_a_time_that_is_set_back() {
+    let mut world = World::after(BANK);
+    world.books = Books::new(Seed::new([1; 32]), Timestamp(5_000));
+    let opened = |world: &World| world.books.opened_at().0;
+    set(&mut world, 5_000, 9_000);
+    assert_eq!(opened(&world), 5_000);
+    set(&mut world, 9_000, 3_000);
+    assert_eq!(opened(&world), 3_000);
+    let mut world = World::after(BANK);
+    world.run("wait 5000; rotate");
+    let since = |world: &World| world.books.active_seed().since.0;
+    let rotated = since(&world);
+    let at = world.at().0;
+    set(&mut world, at, at + 1_000);
+    assert_eq!(since(&world), rotated);
+    set(&mut world, at, rotated - 1_000);
+    assert_eq!(since(&world), rotated - 1_000);
 }
 
 #[test]

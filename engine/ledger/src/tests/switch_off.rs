@@ -54,6 +54,8 @@ fn why_a_plugin_is_off_is_kept_until_it_is_on_again() {
     assert_eq!(kept(&world), Some(off.clone()));
     assert!(!game(&world).installation.enabled);
     assert_ne!(game(&world).version, as_of, "its settings have changed");
+    let revisions = game(&world).revisions().map(|(revision, _)| revision.seq);
+    assert_eq!(revisions.collect::<Vec<_>>(), [world.books.seq(), as_of]);
     // What an operator sets while it is off does not hide why it is.
     world.run("plugin game config={\"a\":1}");
     assert_eq!(kept(&world), Some(off.clone()));
