@@ -139,6 +139,28 @@ mod tests {
     }
 
     #[test]
+    fn where_time_goes_back_as_much_of_it_passes_before_the_next_run() {
+        let next = |from, to| {
+            let rule = ScheduleRule {
+                times: Times {
+                    every_s: 60,
+                    offset_s: 0,
+                },
+                missed: Missed::Skip,
+            };
+            let next_due = Timestamp(120_000);
+            let schedule = Schedule { rule, next_due };
+            let moved = schedule.at_other_time(Timestamp(from), Timestamp(to));
+            moved.next_due.0
+        };
+        assert_eq!(next(100_000, 100_000), 120_000);
+        assert_eq!(next(100_000, 200_000), 120_000, "what is skipped is missed");
+        assert_eq!(next(100_000, 40_000), 60_000);
+        assert_eq!(next(100_000, 40_001), 120_000);
+        assert_eq!(next(100_000, 39_999), 60_000);
+    }
+
+    #[test]
     fn what_is_missed_is_left_out_and_what_is_made_up_for_has_an_end() {
         let wanted = |missed, next_due, now| {
             let times = Times {
