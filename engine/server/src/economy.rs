@@ -162,7 +162,18 @@ impl Bursar {
         let Some(key) = asking.key.clone() else {
             return Ok(None);
         };
-        let (economy, request) = (asking.economy.clone(), asking.request.clone());
+        self.kept(asking.economy.clone(), key, asking.request.clone())
+            .await
+    }
+
+    /// The answer that is kept under a key, if the request is the one that was answered. Both may be long:
+    /// they are compared here, beside the writer.
+    async fn kept(
+        &self,
+        economy: EconomyId,
+        key: IdempotencyKey,
+        request: Request,
+    ) -> Result<Option<Answer>, NoAnswer> {
         let compared = self.read(move |storage| {
             let stored = storage.stored(&economy, &key)?;
             Ok(stored.map(|stored| stored.answer_to(&request)))
@@ -230,8 +241,7 @@ impl Bursar {
         }
     }
 
-    /// In what a request differs from the one that its key stands for. Both may be long: it is found
-    /// out here, beside the writer.
+    /// The answer to a request whose key is in use, or in what it differs from the one that the key stands for.
     async fn difference(&self, asked: Asked) -> Result<Answer, NoAnswer> {
         let Asked {
             economy,
@@ -239,15 +249,8 @@ impl Bursar {
             request,
         } = asked;
         let key = key.ok_or(NoAnswer::Bug("without a key none can be reused"))?;
-        let compared = self.read(move |storage| {
-            let stored = storage.stored(&economy, &key)?;
-            Ok(stored.map(|stored| stored.answer_to(&request)))
-        });
-        match compared.await? {
-            Some(Ok(answer)) => Ok(answer),
-            Some(Err(field)) => Err(NoAnswer::KeyReused { field }),
-            None => Err(NoAnswer::Bug("a key stands for a request that is not kept")),
-        }
+        let kept = self.kept(economy, key, request).await?;
+        kept.ok_or(NoAnswer::Bug("a key stands for a request that is not kept"))
     }
 
     /// The answer that is kept under a key. Blocks for one small read.
