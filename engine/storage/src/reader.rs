@@ -118,7 +118,8 @@ impl Readers {
     ) -> Result<Option<CallRecord>, StorageError> {
         let mut lent = self.any()?;
         let reader = &mut *lent;
-        reader.receipts.call(&mut reader.about, economy, call)
+        let (about, revisions) = (&mut reader.about, &mut reader.revisions);
+        reader.receipts.call(about, revisions, economy, call)
     }
 
     /// A record that has changed how a plugin is installed.

@@ -9,6 +9,7 @@ use libsql::Value as Cell;
 use crate::database::{Database, Statement, integer, text};
 use crate::error::StorageError;
 use crate::record::Outcome;
+use crate::revisions::Revisions;
 use crate::rows;
 use crate::subjects::{About, HoldHistory};
 
@@ -48,7 +49,6 @@ pub struct CallRecord {
 pub(crate) struct Receipts {
     call: Statement,
     movements: Statement,
-    changes: Statement,
 }
 
 impl Receipts {
@@ -68,9 +68,6 @@ impl Receipts {
                         source_previous, destination_previous, part
                  FROM movements WHERE id >= ?1 ORDER BY id",
             )?,
-            changes: database.prepare(
-                "SELECT id, CAST(changes AS BLOB) FROM records WHERE economy = ?1 AND seq = ?2",
-            )?,
         })
     }
 
@@ -78,6 +75,7 @@ impl Receipts {
     pub(crate) fn call(
         &mut self,
         about: &mut About,
+        revisions: &mut Revisions,
         economy: &EconomyId,
         id: CallId,
     ) -> Result<Option<CallRecord>> {
@@ -117,7 +115,10 @@ impl Receipts {
             let history = about.hold_before(economy, hold, record)?;
             read.holds.extend(history.map(|history| (hold, history)));
         }
-        read.installation = self.installation(economy, &read.call)?;
+        // The transcript names the record by which the plugin was installed.
+        let installed = read.call.transcript.version();
+        let installed = revisions.read(economy, &read.call.request.plugin, installed)?;
+        read.installation = installed.and_then(|record| record.installation);
         Ok(Some(read))
     }
 
@@ -131,31 +132,5 @@ impl Receipts {
             Ok(owner == record)
         })?;
         Ok(movements)
-    }
-
-    /// How the plugin was installed: by the record whose number the call's transcript names.
-    fn installation(
-        &mut self,
-        economy: &EconomyId,
-        call: &CallResult,
-    ) -> Result<Option<Installation>> {
-        let values = vec![text(economy.as_str()), integer(call.transcript.version())];
-        let changes = self.changes.first(values, |row| {
-            let record = rows::count(row, 0, 0)?;
-            let changes: Vec<Change> = serde_json::from_str(&rows::string(row, 1, record)?)
-                .map_err(|error| StorageError::damaged(record, error))?;
-            Ok(changes)
-        })?;
-        let set = changes
-            .into_iter()
-            .flatten()
-            .find_map(|change| match change {
-                Change::PluginSet {
-                    plugin,
-                    installation,
-                } if plugin == call.request.plugin => Some(*installation),
-                _ => None,
-            });
-        Ok(set)
     }
 }
