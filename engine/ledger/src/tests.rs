@@ -9,6 +9,7 @@
     reason = "expect-test writes them when it updates what is expected"
 )]
 
+mod counted;
 mod script;
 mod words;
 

@@ -1,7 +1,6 @@
 //! Random histories of games: draws, runs that are due, budgets, caps and classes of fuel, with two members
 //! and two assets. What is drawn, spent and issued is counted here once more, from the records alone.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -9,8 +8,8 @@ use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
+use super::counted::{Seen, check_histories};
 use super::history::{ask, broken, declined, draw, faulted, replied, reuses_an_id};
 use super::script::{World, call_request, id};
 use crate::{
@@ -311,16 +310,6 @@ struct Watch {
     spent: BTreeMap<(u64, AccountId, AssetId), u64>,
     issued: BTreeMap<(u64, AssetId), u64>,
     due: BTreeMap<String, Timestamp>,
-}
-
-/// How often each kind of thing was seen, over all histories.
-#[derive(Default)]
-struct Seen(BTreeMap<&'static str, u64>);
-
-impl Seen {
-    fn count(&mut self, what: &'static str) {
-        *self.0.entry(what).or_default() += 1;
-    }
 }
 
 fn shop(books: &Books) -> Option<&Arc<Plugin>> {
@@ -679,34 +668,10 @@ fn look_at_call(
 /// what was granted; a due time has one run. And all of that really happens in these histories.
 #[test]
 fn any_history_of_games_keeps_draws_and_budgets() {
-    let config = Config::with_source_file(file!());
-    let cases = u64::from(config.cases);
-    let seen = RefCell::new(Seen::default());
-    // The same histories in each run, since it is counted what happens in them.
-    let random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
-    let mut runner = TestRunner::new_with_rng(config, random);
-    let ran = runner.run(&steps(), |steps| {
-        play(&steps, &mut seen.borrow_mut());
-        Ok(())
-    });
-    ran.unwrap_or_else(|failure| panic!("{failure}"));
-    let Seen(seen) = seen.into_inner();
-    if cases < COUNTED_FROM {
-        return;
-    }
-    // How many times at least in a hundred histories.
-    for (what, least) in LEAST {
-        let times = seen.get(what).copied().unwrap_or(0);
-        assert!(
-            times * 100 >= least * cases,
-            "{what}: {times} times in {cases} histories, {seen:#?}"
-        );
-    }
+    check_histories(file!(), &steps(), |steps, seen| play(steps, seen), &LEAST);
 }
 
-/// Fewer histories may be without something by chance.
-const COUNTED_FROM: u64 = 64;
-
+/// How many times at least in a hundred histories.
 const LEAST: [(&str, u64); 21] = [
     ("calls applied", 100),
     ("games applied", 50),

@@ -1,14 +1,13 @@
 //! Random histories of a plugin that takes by patterns, with and without draws. What it takes is counted here
 //! once more, from the records alone: no cap is ever exceeded, and no account is ever run into debt by it.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
-use proptest::test_runner::{Config, TestRunner};
 
+use super::counted::{Seen, check_histories};
 use super::script::{World, id};
 use crate::{
     AccountId, AccountKind, AccountPattern, AssetId, Books, Caps, Decision, Grants, PluginName,
@@ -120,16 +119,6 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         prop_oneof![3 => line, 5 => theft(), 1 => Just(Step::End)],
         1..40,
     )
-}
-
-/// How often each kind of thing was seen, over all histories.
-#[derive(Default)]
-struct Seen(BTreeMap<&'static str, u64>);
-
-impl Seen {
-    fn count(&mut self, what: &'static str) {
-        *self.0.entry(what).or_default() += 1;
-    }
 }
 
 /// What was taken so far, counted from the records.
@@ -355,30 +344,8 @@ fn play(steps: &[Step], seen: &mut Seen) {
 
 #[test]
 fn any_history_of_thefts_keeps_caps_and_takes_no_credit() {
-    let config = Config::with_source_file(file!());
-    let cases = u64::from(config.cases);
-    let seen = RefCell::new(Seen::default());
-    let mut runner = TestRunner::new(config);
-    let ran = runner.run(&steps(), |steps| {
-        play(&steps, &mut seen.borrow_mut());
-        Ok(())
-    });
-    ran.unwrap_or_else(|failure| panic!("{failure}"));
-    let Seen(seen) = seen.into_inner();
-    if cases < COUNTED_FROM {
-        return;
-    }
-    for (what, least) in LEAST {
-        let times = seen.get(what).copied().unwrap_or(0);
-        assert!(
-            times * 100 >= least * cases,
-            "{what}: {times} times in {cases} histories, {seen:#?}"
-        );
-    }
+    check_histories(file!(), &steps(), |steps, seen| play(steps, seen), &LEAST);
 }
-
-/// Fewer histories may be without something by chance.
-const COUNTED_FROM: u64 = 64;
 
 /// How many times at least in a hundred histories.
 const LEAST: [(&str, u64); 9] = [

@@ -1,0 +1,51 @@
+//! Properties that also count what happens in their histories, so that what is checked over them means something.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use proptest::strategy::Strategy;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+/// Histories from which on it is counted: fewer may be without something by chance.
+const COUNTED_FROM: u64 = 64;
+
+/// How often each kind of thing was seen, over all histories.
+#[derive(Default)]
+pub(super) struct Seen(BTreeMap<&'static str, u64>);
+
+impl Seen {
+    pub(super) fn count(&mut self, what: &'static str) {
+        *self.0.entry(what).or_default() += 1;
+    }
+}
+
+/// Plays random histories, the same in each run, and checks that each thing was seen so many times at least in
+/// a hundred of them. `source` is the file of the property.
+pub(super) fn check_histories<S: Strategy>(
+    source: &'static str,
+    histories: &S,
+    play: impl Fn(&S::Value, &mut Seen),
+    least: &[(&str, u64)],
+) {
+    let config = Config::with_source_file(source);
+    let cases = u64::from(config.cases);
+    let seen = RefCell::new(Seen::default());
+    let random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    let mut runner = TestRunner::new_with_rng(config, random);
+    let ran = runner.run(histories, |history| {
+        play(&history, &mut seen.borrow_mut());
+        Ok(())
+    });
+    ran.unwrap_or_else(|failure| panic!("{failure}"));
+    let Seen(seen) = seen.into_inner();
+    if cases < COUNTED_FROM {
+        return;
+    }
+    for (what, least) in least {
+        let times = seen.get(what).copied().unwrap_or(0);
+        assert!(
+            times * 100 >= least * cases,
+            "{what}: {times} times in {cases} histories, {seen:#?}"
+        );
+    }
+}
