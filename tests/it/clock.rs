@@ -62,6 +62,16 @@ async fn until_drawn(guild: &mut Guild, draws: usize) {
     due.await;
 }
 
+/// Waits until no draw is due: one that is still due when time passes on to the next would be left out.
+async fn until_none_is_due(guild: &mut Guild, machine: &Machine) {
+    let none = eventually("no draw is due", async || {
+        let lottery = guild.get(&format!("{GUILD}/plugins/lottery")).await.json();
+        let next_due = lottery["schedules"]["draw"]["next_due"].as_u64().unwrap();
+        (next_due > machine.wall_ms()).then_some(())
+    });
+    none.await;
+}
+
 /// A guild in which everything waits for something: a job, a reward, a lottery.
 async fn open_guild(guild: &mut Guild) {
     let config = json!({"asset": "coin", "pay_min": 1, "pay_max": 1, "cooldown_s": 1});
@@ -127,8 +137,10 @@ async fn nothing_waits_for_a_clock_that_was_a_year_ahead() {
     did(&mut guild, "work/work", "work rested").await;
     machine.pass(1_000);
     until_ended(&mut guild, &held).await;
+    until_none_is_due(&mut guild, &machine).await;
     machine.pass(2_000);
     until_drawn(&mut guild, 1).await;
+    until_none_is_due(&mut guild, &machine).await;
     machine.pass(2_000);
     until_drawn(&mut guild, 2).await;
     let events = guild.events().await;

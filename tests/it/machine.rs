@@ -33,6 +33,12 @@ impl Machine {
         })
     }
 
+    /// The time that its wall clock shows, in milliseconds since 1970.
+    pub(crate) fn wall_ms(&self) -> u64 {
+        let wall = self.reading.lock().unwrap().wall;
+        u64::try_from(wall.as_millis()).unwrap()
+    }
+
     fn change(&self, change: impl FnOnce(&mut Reading)) {
         change(&mut self.reading.lock().unwrap());
     }
