@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{GUILD, Guild, House, let_in_villain};
+use crate::support::{GUILD, Guild, House, break_off_after_draws, let_in_villain};
 
 const COINFLIP: &str = "/v1/economies/guild/plugins/coinflip";
 
@@ -93,13 +93,7 @@ async fn each_change_of_settings_is_told_with_who_and_what() {
 async fn a_plugin_that_was_switched_off_says_so_in_its_revisions() {
     let (house, mut guild) = House::with_guild(1).await;
     let_in_villain(&mut guild).await;
-    for number in 0..3 {
-        let bet = json!({"asset": "coin", "amount": 1});
-        let key = format!("k{number}");
-        guild
-            .call("villain/trap_after_draw", &key, "user:1", bet)
-            .await;
-    }
+    break_off_after_draws(&mut guild, 3).await;
     let villain = format!("{GUILD}/plugins/villain");
     guild.made(&villain, json!({"enabled": true})).await;
     let page = guild.get(&format!("{villain}/revisions")).await.json();

@@ -254,6 +254,17 @@ pub(crate) async fn let_in_villain(guild: &mut Guild) {
     guild.install("villain", &digest, json!({})).await;
 }
 
+/// Has the villain break off so many of the first member's calls after their draws.
+pub(crate) async fn break_off_after_draws(guild: &mut Guild, times: usize) {
+    for number in 0..times {
+        let bet = json!({"asset": "coin", "amount": 1});
+        let key = format!("k{number}");
+        guild
+            .call("villain/trap_after_draw", &key, "user:1", bet)
+            .await;
+    }
+}
+
 /// The plugin's own code in a decline; empty if it is none.
 pub(crate) fn decline_code(answer: &Response) -> String {
     answer.json()["decline"]["code"]

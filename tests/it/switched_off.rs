@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{GUILD, Guild, House, let_in_villain};
+use crate::support::{GUILD, Guild, House, break_off_after_draws, let_in_villain};
 
 const PLUGIN: &str = "/v1/economies/guild/plugins/villain";
 
@@ -107,13 +107,7 @@ async fn previews_switch_nothing_off() {
 async fn a_game_that_breaks_off_after_draws_says_so() {
     let (house, mut guild) = House::with_guild(1).await;
     let_in_villain(&mut guild).await;
-    for number in 0..3 {
-        let bet = json!({"asset": "coin", "amount": 1});
-        let key = format!("k{number}");
-        guild
-            .call("villain/trap_after_draw", &key, "user:1", bet)
-            .await;
-    }
+    break_off_after_draws(&mut guild, 3).await;
     let off = plugin(&mut guild).await;
     assert_eq!(
         (&off["enabled"], &off["broken_draws"]),
