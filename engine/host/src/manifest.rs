@@ -197,14 +197,7 @@ impl Manifest {
         }
     }
 
-    /// Whether a configuration fits the plugin's schema.
-    pub fn check_configuration(&self, config: &Value) -> Result<(), SchemaError> {
-        self.schemas.as_ref().map_or(Ok(()), |schemas| {
-            schemas.configuration().check(config, CONFIG_BYTES_MAX)
-        })
-    }
-
-    /// Checks a configuration in the same way, and lists the accounts, assets and amounts that it names, each
+    /// Checks that a configuration fits its schema, and lists the accounts, assets and amounts that it names, each
     /// value once: those with `format: account`, `asset` or `amount`, names of members included.
     pub fn named_in_configuration(&self, config: &Value) -> Result<Vec<NamedValue>, SchemaError> {
         self.schemas.as_ref().map_or(Ok(Vec::new()), |schemas| {

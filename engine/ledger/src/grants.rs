@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::amount::Limit;
 use crate::id::{AccountId, AssetId};
-use crate::limits::{STATE_BYTES_GRANTED_MAX, STATE_BYTES_MAX};
+use crate::limits::STATE_BYTES_MAX;
 
 pub use patterns::{PatternCaps, PatternGrant, Patterns, PatternsError, WantedDebit};
 pub(crate) use patterns::{grant_of_debit, grant_of_read};
@@ -123,12 +123,6 @@ impl<D> Default for Grants<D> {
 }
 
 impl<D> Grants<D> {
-    /// Returns whether every account in here could be granted.
-    pub fn is_grantable(&self) -> bool {
-        self.credit.iter().all(AccountId::is_issuer)
-            && self.state_quota() <= STATE_BYTES_GRANTED_MAX
-    }
-
     /// Bytes of state that the plugin may keep.
     pub fn state_quota(&self) -> u64 {
         self.state_bytes.unwrap_or(STATE_BYTES_MAX)
@@ -325,13 +319,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn state_is_granted_up_to_its_largest_quota() {
-        let granting = |bytes: u64| Grants::<PatternCaps> {
-            state_bytes: Some(bytes),
-            ..Grants::default()
-        };
-        assert!(granting(STATE_BYTES_GRANTED_MAX).is_grantable());
-        assert!(!granting(STATE_BYTES_GRANTED_MAX + 1).is_grantable());
+    fn state_has_a_quota_where_none_is_asked_for() {
         assert_eq!(Permissions::default().state_quota(), STATE_BYTES_MAX);
     }
 }

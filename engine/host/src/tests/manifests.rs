@@ -1,5 +1,6 @@
 //! What a plugin may say of itself.
 
+use bursar_ledger::STATE_BYTES_GRANTED_MAX;
 use serde_json::{Value, json};
 
 use super::check::codes;
@@ -155,6 +156,17 @@ fn accounts_are_segments_and_few() {
     refuses(
         &[("/id", json!(id)), ("/accounts", json!([sub]))],
         "at most 128 characters",
+    );
+}
+
+#[test]
+fn state_is_asked_for_up_to_what_can_be_granted() {
+    let asking = |bytes: u64| [("/permissions/state_bytes", json!(bytes))];
+    accepts(&asking(STATE_BYTES_GRANTED_MAX));
+    let beyond = messages(&manifest(&asking(STATE_BYTES_GRANTED_MAX + 1)));
+    assert_eq!(
+        beyond,
+        ["`67108865` is not a whole number from 0 to 67108864"]
     );
 }
 
@@ -332,7 +344,7 @@ fn value_is_checked_against_its_schema_and_its_place_is_named() {
         ("/actions/0/arguments", shape),
     ]);
     let manifest = Manifest::parse(&text).unwrap();
-    manifest.check_configuration(&json!({"n": 1})).unwrap();
+    manifest.named_in_configuration(&json!({"n": 1})).unwrap();
     manifest.check_arguments("act", &json!({"n": 1})).unwrap();
     // A reply was not restricted.
     manifest
@@ -342,7 +354,7 @@ fn value_is_checked_against_its_schema_and_its_place_is_named() {
         .check_arguments("act", &json!({"n": "1"}))
         .unwrap_err();
     assert_eq!(error.pointer, "/n");
-    let error = manifest.check_configuration(&json!({})).unwrap_err();
+    let error = manifest.named_in_configuration(&json!({})).unwrap_err();
     assert_eq!(error.pointer, "");
     assert!(error.to_string().starts_with("its top: "), "{error}");
 }
@@ -405,7 +417,7 @@ fn pattern_ends_whatever_it_is_given() {
     let pattern = |pattern: &str| manifest(&[("/configuration/pattern", json!(pattern))]);
     let text = json!("a".repeat(5_000) + "b");
     let slow = Manifest::parse(&pattern("^(a+)+$")).unwrap();
-    slow.check_configuration(&text).unwrap_err();
+    slow.named_in_configuration(&text).unwrap_err();
     let backtracking = messages(&pattern("(?=a)(a+)+\\1$"));
     assert!(
         backtracking[0].contains("no regular expression"),

@@ -5,7 +5,7 @@ use expect_test::expect;
 use super::script::{World, check, id};
 use crate::{
     AccountId, Act, AssetPatch, Change, Digest, Grants, KeyDefinition, KeyMode, KeyPatch, Patch,
-    PatternCaps, Scope, Scopes, Seed, Timestamp, Verdict, decide,
+    Scope, Scopes, Seed, Timestamp, Verdict, decide,
 };
 
 #[test]
@@ -234,16 +234,6 @@ fn new_configuration_keeps_the_plugins_state() {
             violations: none
         "#]],
     );
-}
-
-#[test]
-fn only_issuers_need_a_credit_grant() {
-    let credit = |account: &str| Grants::<PatternCaps> {
-        credit: [id(account)].into(),
-        ..Grants::default()
-    };
-    assert!(credit("issuer:coin").is_grantable());
-    assert!(!credit("user:1").is_grantable());
 }
 
 #[test]
