@@ -20,7 +20,7 @@ pub(crate) mod schedules {
     });
 }
 
-/// What a plugin exports beside that checks its own configuration.
+/// The optional export of a plugin that checks its own configuration.
 pub(crate) mod configured {
     wasmtime::component::bindgen!({
         path: "../../wit",

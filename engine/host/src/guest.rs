@@ -172,7 +172,7 @@ impl Guest {
         Ok(self.teller("asked for configuration")?.config())
     }
 
-    /// Who answers, unless the guest is not called: then what it did is a fault.
+    /// The teller of a guest that is called. For one that is not, asking is a fault.
     fn teller(&mut self, did: &str) -> Result<&mut Teller> {
         let occupation = self.occupation;
         let uncalled = || Fault(format!("it {did} while {occupation}")).into();

@@ -104,7 +104,7 @@ pub struct Manifest {
     pub actions: Vec<Action>,
     /// JSON Schema of its configuration.
     pub configuration: Value,
-    /// What it asks for beside its own accounts and the caller's. Patterns are only wished for.
+    /// Permissions beyond its own accounts and the caller's. Patterns are only wished for.
     pub permissions: Permissions,
     /// How its holds end, by kind.
     #[serde(default, skip_serializing_if = "HoldRules::is_empty")]

@@ -330,8 +330,8 @@ impl LoadedPlugin {
         self.checked.exports.version()
     }
 
-    /// Whether the plugin spells the names of its own accounts by the id in its manifest. It then works
-    /// under no other name.
+    /// Returns whether the plugin spells the names of its own accounts by the id in its manifest. It then
+    /// works under no other name.
     pub fn spells_its_name(&self) -> bool {
         match self.contract() {
             ContractVersion::First => true,

@@ -1,4 +1,4 @@
-//! What the parts of a manifest have to do with each other.
+//! Rules between the parts of a manifest: names that stand once, references, numbers that bound others.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use super::shape::is_word;
 use crate::report::Findings;
 
 /// Checks names that may stand only once, names that refer to others, and numbers that depend on others.
-/// What has not the right shape is passed over: it is found by its shape.
+/// Parts of a wrong shape are passed over here, since their shape is found to be wrong elsewhere.
 pub(super) fn check_relations(manifest: &Value, findings: &mut Findings) {
     check_once(manifest, "actions", "action", findings);
     check_once(manifest, "schedules", "schedule", findings);

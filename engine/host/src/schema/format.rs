@@ -30,7 +30,7 @@ pub enum Named {
 pub struct NamedValue {
     /// The place of the value, as a JSON pointer. The name of a member has the pointer of the member.
     pub pointer: String,
-    /// What it names.
+    /// The account, the asset or the amount.
     pub named: Named,
 }
 
@@ -45,8 +45,8 @@ impl Format {
         }
     }
 
-    /// What a value names. A value of another type names nothing, nor does a number that is no amount:
-    /// `type`, `minimum` and `maximum` speak of those.
+    /// Reads the name or the amount that a value is. A value of another type is none, nor is a number that
+    /// is no amount: `type`, `minimum` and `maximum` speak of those.
     pub(super) fn read(self, value: &Value) -> Result<Option<Named>, IdError> {
         let text = value.as_str();
         match self {
