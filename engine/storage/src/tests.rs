@@ -28,8 +28,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bursar_ledger::{
-    AccountPatch, Act, Amount, AssetKind, AssetPatch, Authority, EconomyId, IssueRequest, Posting,
-    Postings, Seed, Timestamp, TransferId, TransferRequest, Verdict,
+    AccountPatch, Act, Amount, AssetKind, AssetPatch, Authority, ComponentChoice, Digest,
+    EconomyId, Grants, IssueRequest, Posting, Postings, Seed, Timestamp, TransferId,
+    TransferRequest, Verdict,
 };
 use serde_json::json;
 
@@ -59,6 +60,19 @@ fn time() -> TimeSource {
 fn open(path: &Path) -> Storage {
     let lock = FileLock::acquire(path).expect("the lock");
     Storage::open(path, lock, &time(), render).expect("the file opens")
+}
+
+/// A component of these bytes, with the id of a plugin, that asks for nothing.
+fn component(bytes: &[u8], id: &str) -> ComponentChoice {
+    ComponentChoice {
+        digest: Digest::of(bytes),
+        id: name(id),
+        name_is_fixed: false,
+        requested: Grants::default(),
+        accounts: Vec::new(),
+        holds: [].into(),
+        schedules: [].into(),
+    }
 }
 
 /// A file with the guild of [`found`], open; it is deleted with its folder.

@@ -1,6 +1,6 @@
 //! Revisions of plugins in the journal, and configurations that come back.
 
-use bursar_ledger::{ComponentChoice, Digest, Document, Grants, PluginName, PluginPatch, RollBack};
+use bursar_ledger::{Document, PluginName, PluginPatch, RollBack};
 use serde_json::Value;
 
 use super::*;
@@ -10,15 +10,7 @@ fn shop() -> PluginName {
 }
 
 fn installed(config: Value) -> Act {
-    let choice = ComponentChoice {
-        digest: Digest::of(b"a shop"),
-        id: name("shop"),
-        name_is_fixed: false,
-        requested: Grants::default(),
-        accounts: Vec::new(),
-        holds: [].into(),
-        schedules: [].into(),
-    };
+    let choice = component(b"a shop", "shop");
     Act::SetPlugin {
         plugin: shop(),
         patch: Box::new(PluginPatch {

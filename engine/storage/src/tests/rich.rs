@@ -1,9 +1,9 @@
 //! A file with every kind of record in it: money, puts, keys, a component, a plugin and its calls.
 
 use bursar_ledger::{
-    Ask, BatchRequest, CallRequest, CallResult, CaptureRequest, ComponentChoice, Digest, Document,
-    Draft, Ending, GrantChoice, Grants, HoldId, HoldRequest, KeyMode, KeyPatch, OnExpiry, Patch,
-    PluginPatch, ReversalRequest, Scope, Transfers,
+    Ask, BatchRequest, CallRequest, CallResult, CaptureRequest, Document, Draft, Ending,
+    GrantChoice, HoldId, HoldRequest, KeyMode, KeyPatch, OnExpiry, Patch, PluginPatch,
+    ReversalRequest, Scope, Transfers,
 };
 use bytes::Bytes;
 
@@ -178,15 +178,7 @@ fn two_postings() -> Act {
 }
 
 fn install() -> Act {
-    let choice = ComponentChoice {
-        digest: Digest::of(COMPONENT),
-        id: name("shop"),
-        name_is_fixed: false,
-        requested: Grants::default(),
-        accounts: Vec::new(),
-        holds: [].into(),
-        schedules: [].into(),
-    };
+    let choice = component(COMPONENT, "shop");
     Act::SetPlugin {
         plugin: name("shop"),
         patch: Box::new(PluginPatch {

@@ -4,8 +4,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use bursar_ledger::{
-    Ask, Books, CallRequest, CallResult, ComponentChoice, Digest, Draft, Ending, GrantChoice,
-    Grants, Hold, HoldId, HoldRequest, HoldRule, OnExpiry, PluginPatch,
+    Ask, Books, CallRequest, CallResult, Draft, Ending, GrantChoice, Hold, HoldId, HoldRequest,
+    HoldRule, OnExpiry, PluginPatch,
 };
 
 use super::archives::exported;
@@ -107,13 +107,8 @@ fn play(storage: &Storage, stakes: usize) {
         on_expiry: OnExpiry::Capture,
     };
     let choice = ComponentChoice {
-        digest: Digest::of(b"a game"),
-        id: name("game"),
-        name_is_fixed: false,
-        requested: Grants::default(),
-        accounts: Vec::new(),
         holds: [("stake".to_owned(), stake)].into(),
-        schedules: [].into(),
+        ..component(b"a game", "game")
     };
     let add = Act::AddComponent {
         digest: Digest::of(b"a game"),
