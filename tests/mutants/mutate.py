@@ -437,8 +437,9 @@ def main():
     reasons = accepted()
     stale = [key for key in reasons if key not in known]
     began = time.monotonic()
-    if run(workspace.binary, workspace.crate, 0, 600, options.cases) is not None:
-        sys.exit("the tests fail without any change")
+    failed = run(workspace.binary, workspace.crate, 0, 600, options.cases)
+    if failed is not None:
+        sys.exit(f"the tests fail without any change: {failed}")
     once = time.monotonic() - began
     tried = [mutant for mutant in workspace.mutants if mutant.key not in reasons]
     if options.only:

@@ -44,7 +44,7 @@ pub(super) fn check_histories<S: Strategy>(
     for (what, least) in least {
         let times = seen.get(what).copied().unwrap_or(0);
         assert!(
-            times * 100 >= least * cases,
+            times >= least * cases / 100,
             "{what}: {times} times in {cases} histories, {seen:#?}"
         );
     }
