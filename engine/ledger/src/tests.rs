@@ -47,6 +47,7 @@ mod stakes;
 mod staleness;
 mod state;
 mod switch_off;
+mod wakes;
 
 mod books;
 mod violations;

@@ -269,11 +269,13 @@ fn a_component_is_for_the_configuration_that_was_held_against_it() {
     check_bank(
         "plugin bank config={\"rate\":2}
          plugin bank component=b as_of=6
-         plugin bank component=b as_of=8",
+         plugin bank component=b as_of=8
+         plugin other component=b as_of=8",
         &expect![[r#"
             plugin bank config={"rate":2}: changed
             plugin bank component=b as_of=6: the plugin `bank` was changed a moment ago: look at it, and ask again
             plugin bank component=b as_of=8: changed
+            plugin other component=b as_of=8: the plugin `other` was changed a moment ago: look at it, and ask again
         "#]],
     );
 }
