@@ -9,7 +9,7 @@ use std::process::{Command, exit};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 
-/// The plugins that the binary carries, and two guests: the villain is for the demo as well, and what robs is
+/// The plugins that the binary carries, and two guests: `malicious` is for the demo as well, and `rob` is
 /// for the tests alone.
 const PLUGINS: [&str; 12] = [
     "shop",
@@ -23,7 +23,7 @@ const PLUGINS: [&str; 12] = [
     "trade",
     "auction",
     "rob",
-    "villain",
+    "malicious",
 ];
 
 fn main() {

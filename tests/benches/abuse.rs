@@ -70,7 +70,7 @@ fn of(name: &'static str, ask: impl Fn(u64, u64) -> Raw + Send + Sync + 'static)
 
 /// A call of the hostile plugin, by many members in turn.
 fn call(name: &'static str, action: &'static str, arguments: &Value) -> Abuse {
-    let ask: Ask = calls("bad", &format!("villain/{action}"), arguments.clone());
+    let ask: Ask = calls("bad", &format!("malicious/{action}"), arguments.clone());
     of(name, move |connection, number| {
         let (path, body) = ask(connection + number, number);
         post(path, &body)

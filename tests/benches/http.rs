@@ -123,7 +123,7 @@ async fn echo(listener: TcpListener) {
     axum::serve(listener, router).await.unwrap();
 }
 
-/// Opens the guild: members with purses, a shop with stock, a villain.
+/// Opens the guild: members with purses, a shop with stock, a malicious plugin.
 async fn furnish(client: &mut Client) {
     let put = async |client: &mut Client, path: &str, body: Value| {
         let made = client.put(path, &body).await.unwrap();
@@ -172,25 +172,25 @@ async fn furnish(client: &mut Client) {
     });
     put(client, &format!("{GUILD}/plugins/coinflip"), coinflip).await;
     issue(client, "plugin:coinflip", "coin").await;
-    let bytes = bytes::Bytes::from_static(bundled::VILLAIN);
+    let bytes = bytes::Bytes::from_static(bundled::MALICIOUS);
     let uploaded = client
         .send("POST", "/v1/components", None, bytes)
         .await
         .unwrap()
         .json();
-    let villain = json!({
+    let malicious = json!({
         "component": uploaded["component"], "grants": "requested", "enabled": true,
     });
-    put(client, &format!("{GUILD}/plugins/villain"), villain).await;
+    put(client, &format!("{GUILD}/plugins/malicious"), malicious).await;
 }
 
-/// Calls the villain until told to stop; says how many calls it was given.
+/// Calls the malicious plugin until told to stop; says how many calls it was given.
 async fn torment(address: String, key: String, stop: Arc<AtomicBool>) -> u64 {
     let mut client = Client::new(Address::Tcp(address), key);
     let mut calls = 0;
     while !stop.load(Ordering::Relaxed) {
         let body = json!({ "caller": "user:1", "arguments": {} });
-        let path = format!("{GUILD}/plugins/villain/actions/spin");
+        let path = format!("{GUILD}/plugins/malicious/actions/spin");
         let answer = client
             .post(&path, &uuid::Uuid::now_v7().to_string(), &body)
             .await
@@ -312,13 +312,13 @@ fn main() {
         clients.block_on(async {
             quiet.push(measure(&address, &key, 8, &transfers()).await.at(990));
             let stop = Arc::new(AtomicBool::new(false));
-            let mut villains = JoinSet::new();
+            let mut attackers = JoinSet::new();
             for _ in 0..8 {
-                villains.spawn(torment(address.clone(), key.clone(), Arc::clone(&stop)));
+                attackers.spawn(torment(address.clone(), key.clone(), Arc::clone(&stop)));
             }
             tormented.push(measure(&address, &key, 8, &transfers()).await.at(990));
             stop.store(true, Ordering::Relaxed);
-            suffered += villains.join_all().await.iter().sum::<u64>();
+            suffered += attackers.join_all().await.iter().sum::<u64>();
         });
     }
     let (quiet, tormented) = (median(quiet), median(tormented));

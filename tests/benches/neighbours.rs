@@ -66,7 +66,11 @@ impl Bench {
         // So many turns that each call ends within its fuel, as the first try tells.
         for kind in ["count", "grow_by_nothing", "fill", "log"] {
             let turns = self.turns_within_budget(kind).await;
-            let toil = calls("bad", "villain/toil", json!({"kind": kind, "turns": turns}));
+            let toil = calls(
+                "bad",
+                "malicious/toil",
+                json!({"kind": kind, "turns": turns}),
+            );
             let (mut alone, mut beside) = (Vec::new(), Vec::new());
             let (mut quiet, mut loud) = (Vec::new(), Vec::new());
             let (mut good, mut all) = (0, 0);
@@ -94,7 +98,7 @@ impl Bench {
     /// The most turns of a kind of work that still end in a reply, to within a tenth.
     async fn turns_within_budget(&self, kind: &str) -> u64 {
         let mut client = self.server.client();
-        let path = format!("{}/plugins/villain/actions/toil", economy("bad"));
+        let path = format!("{}/plugins/malicious/actions/toil", economy("bad"));
         let (mut works, mut fails) = (1_u64, 1_u64 << 31);
         while fails - works > (works / 10).max(1) {
             let turns = (works.checked_mul(fails).unwrap())

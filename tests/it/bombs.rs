@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde_json::json;
 
 use crate::mutants::mutant;
-use crate::support::{GUILD, House, Process, audited, binary, currency, let_in_villain, upload};
+use crate::support::{GUILD, House, Process, audited, binary, currency, install_malicious, upload};
 
 const COINFLIP: &[u8] = include_bytes!("../museum/0.1.0-first/coinflip.wasm");
 
@@ -65,7 +65,7 @@ fn bomb() -> Vec<u8> {
     module.extend(section(3, &[1, 0]));
     module.extend(section(10, &code));
     // A plugin as any other, with that module in it.
-    [bundled::VILLAIN, &section(1, &module)].concat()
+    [bundled::MALICIOUS, &section(1, &module)].concat()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,7 +78,7 @@ async fn a_component_that_is_costly_to_compile_costs_its_own_upload_only() {
     let house = House::set_up(|setup| setup.compiler = impatient).await;
     let (house, mut guild) = house.furnished(2).await;
     // Within the same bound the same plugin without it compiles.
-    let_in_villain(&mut guild).await;
+    install_malicious(&mut guild).await;
     let bomb = tokio::spawn(upload(house.admin(), bomb()));
     let mut meanwhile = 0;
     while !bomb.is_finished() {
@@ -86,7 +86,7 @@ async fn a_component_that_is_costly_to_compile_costs_its_own_upload_only() {
         let paid = guild.transfer(&key, "user:1", "user:2", 1).await;
         assert_eq!(paid.status, 201, "{}", paid.json());
         let key = format!("{key} played");
-        let played = guild.call("villain/honest", &key, "user:1", json!({}));
+        let played = guild.call("malicious/honest", &key, "user:1", json!({}));
         assert_eq!(played.await.status, 200);
         meanwhile += 1;
         tokio::task::yield_now().await;

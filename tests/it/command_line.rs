@@ -70,7 +70,7 @@ fn every_game_returns_what_it_states() {
 #[test]
 fn a_game_that_states_better_or_worse_odds_than_it_has_fails_the_check() {
     let folder = tempfile::tempdir().unwrap();
-    let checked = simulated(folder.path(), "villain", bundled::VILLAIN, "3000");
+    let checked = simulated(folder.path(), "malicious", bundled::MALICIOUS, "3000");
     let said = said(&checked);
     assert_eq!(checked.status.code(), Some(1), "{said}");
     // The same game three times, of which one is stated as it is: only what is false is held against it.
@@ -249,7 +249,7 @@ fn refused_components() -> Vec<Vec<u8>> {
     ];
     let locals = "i32 ".repeat(50_001);
     let greedy = format!("(component (core module (func $greedy (local {locals}))))");
-    let mut cut = bundled::VILLAIN.to_vec();
+    let mut cut = bundled::MALICIOUS.to_vec();
     cut.truncate(cut.len() / 2);
     let bare: [&[u8]; 3] = [b"hello", b"(component)", b"\x7fELF\x02\x01"];
     let written = texts.into_iter().chain([greedy.as_str()]);
@@ -471,12 +471,12 @@ fn a_socket_lets_in_whom_its_mode_and_group_say() {
 #[test]
 fn a_component_that_discord_cannot_show_may_run_with_warnings() {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("villain.wasm");
-    std::fs::write(&file, bundled::VILLAIN).unwrap();
+    let file = folder.path().join("malicious.wasm");
+    std::fs::write(&file, bundled::MALICIOUS).unwrap();
     let checked = bursar(&["plugin", "check", text(&file)]);
     assert!(checked.status.success());
     let said = said(&checked);
-    assert!(said.contains("villain 0.1.0 may run"), "{said}");
+    assert!(said.contains("malicious 0.1.0 may run"), "{said}");
     let warning = "  ! discord_cannot_show: 30 actions: Discord shows 25\n        at /actions\n";
     assert!(said.contains(warning), "{said}");
 }

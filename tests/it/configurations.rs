@@ -126,15 +126,15 @@ async fn what_a_plugin_needs_is_told_with_the_request_that_adds_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_check_that_means_harm_refuses_its_configuration_and_nothing_else() {
     let (house, mut guild) = House::with_guild(1).await;
-    let path = format!("{GUILD}/plugins/villain");
-    let bytes = Bytes::from_static(bundled::VILLAIN);
+    let path = format!("{GUILD}/plugins/malicious");
+    let bytes = Bytes::from_static(bundled::MALICIOUS);
     let uploaded = guild
         .client
         .send("POST", "/v1/components", None, bytes)
         .await
         .unwrap();
-    let villain = uploaded.json()["component"].clone();
-    let body = |check: &str| json!({"component": villain, "config": {"check": check}});
+    let malicious = uploaded.json()["component"].clone();
+    let body = |check: &str| json!({"component": malicious, "config": {"check": check}});
     let fault = |check: &str| {
         let (_, why) = TRICKS.iter().find(|(name, _)| *name == check).unwrap();
         *why
@@ -154,21 +154,23 @@ async fn a_check_that_means_harm_refuses_its_configuration_and_nothing_else() {
         refused(&answer),
         [("/\\u{1b}[2J".to_owned(), "\\u{202e}\\u{7}".to_owned())]
     );
-    let stranger = guild.put(&path, body("need_of_a_stranger")).await;
+    let stranger = guild.put(&path, body("need_of_unknown_account")).await;
     let (pointer, message) = &refused(&stranger)[0];
     assert!(
         pointer.is_empty() && message.contains("no account `user:nobody`"),
         "{message}"
     );
     assert_eq!(guild.get(&path).await.code(), "plugin_not_found");
-    // The house still stands, and even the villain is let in once it is set as it should be.
+    // The house still stands, and even the malicious plugin is let in once it is set as it should be.
     guild
         .made(
             &path,
-            json!({"component": villain, "enabled": true, "config": {}}),
+            json!({"component": malicious, "enabled": true, "config": {}}),
         )
         .await;
-    let honest = guild.call("villain/honest", "k", "user:1", json!({})).await;
+    let honest = guild
+        .call("malicious/honest", "k", "user:1", json!({}))
+        .await;
     assert_eq!(honest.status, 200);
     house.close().await;
 }
@@ -196,7 +198,7 @@ fn unknown_names_are_counted_beyond_a_limit() {
     );
 }
 
-/// How the villain misbehaves in its check, and a part of what is said of it.
+/// How the malicious plugin misbehaves in its check, and a part of what is said of it.
 pub(crate) const TRICKS: [(&str, &str); 17] = [
     ("find_much", "its report has more than 64 findings"),
     (

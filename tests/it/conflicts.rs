@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::support::{GUILD, House, let_in_villain};
+use crate::support::{GUILD, House, install_malicious};
 
 /// Issues to a member, one coin after the other, until it is told to stop. Says how many there were.
 fn coins_that_rain(house: &House, going: &Arc<AtomicBool>) -> JoinSet<u64> {
@@ -39,7 +39,7 @@ async fn a_call_that_is_overtaken_in_every_try_is_given_up_and_moves_nothing() {
         (setup.limits.fuel, setup.limits.deadline) = (1 << 40, Duration::from_mins(5));
     });
     let (house, mut guild) = house.await.furnished(1).await;
-    let_in_villain(&mut guild).await;
+    install_malicious(&mut guild).await;
     let thought = json!({"asset": "coin", "amount": 10, "turns": 20_000_000});
     let going = Arc::new(AtomicBool::new(true));
     let clouds = coins_that_rain(&house, &going);
@@ -47,7 +47,7 @@ async fn a_call_that_is_overtaken_in_every_try_is_given_up_and_moves_nothing() {
     let (mut committed, mut given_up) = (0, None);
     for number in 0..20 {
         let key = format!("k{number}");
-        let answer = guild.call("villain/ponder", &key, "user:1", thought.clone());
+        let answer = guild.call("malicious/ponder", &key, "user:1", thought.clone());
         let answer = answer.await;
         if answer.status != 200 {
             given_up = Some((key, answer));
@@ -64,13 +64,16 @@ async fn a_call_that_is_overtaken_in_every_try_is_given_up_and_moves_nothing() {
     );
     let kept = guild.get(&format!("{GUILD}/outcomes/{key}")).await;
     assert_eq!(kept.code(), "outcome_not_found");
-    let plugin = guild.get(&format!("{GUILD}/plugins/villain")).await.json();
+    let plugin = guild
+        .get(&format!("{GUILD}/plugins/malicious"))
+        .await
+        .json();
     let conflicts = &plugin["conflicts"];
     assert_eq!(conflicts["given_up"], 1);
     // The first of its eight tries was none of those again.
     assert!(conflicts["ran_again"].as_u64() >= Some(7), "{conflicts}");
     let taken = 10 * committed;
-    assert_eq!(guild.posted("plugin:villain", "coin").await, taken);
+    assert_eq!(guild.posted("plugin:malicious", "coin").await, taken);
     let left = 1_000 + i64::try_from(fallen).unwrap() - taken;
     assert_eq!(guild.posted("user:1", "coin").await, left);
 
@@ -80,10 +83,12 @@ async fn a_call_that_is_overtaken_in_every_try_is_given_up_and_moves_nothing() {
         panic!("one call has drawn for nothing: {events:?}");
     };
     let nonce = &broken["answer"]["draws"]["nonce"];
-    let other = guild.call("villain/ponder", "other", "user:1", thought.clone());
+    let other = guild.call("malicious/ponder", "other", "user:1", thought.clone());
     let other = other.await.json();
     assert!(other["draws"]["nonce"].as_u64() > nonce.as_u64());
-    let again = guild.call("villain/ponder", &key, "user:1", thought).await;
+    let again = guild
+        .call("malicious/ponder", &key, "user:1", thought)
+        .await;
     assert_eq!(again.status, 200, "{}", again.json());
     assert_eq!(&again.json()["draws"]["nonce"], nonce);
     house.close().await;

@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::race::crowded;
-use crate::support::{GUILD, Guild, House, currency, let_in_villain};
+use crate::support::{GUILD, Guild, House, currency, install_malicious};
 
 /// The economy next door.
 const OTHER: &str = "/v1/economies/other";
@@ -122,10 +122,10 @@ async fn who_waits_longer_than_the_bound_is_turned_away_and_the_key_is_free() {
         (setup.calls.workers, setup.calls.wait) = (1, Duration::from_millis(100));
     });
     let (house, mut guild) = house.await.furnished(1).await;
-    let_in_villain(&mut guild).await;
+    install_malicious(&mut guild).await;
     let body = json!({"caller": "user:1", "arguments": {}});
     let spin = |number| {
-        let path = "plugins/villain/actions/spin".into();
+        let path = "plugins/malicious/actions/spin".into();
         (path, format!("spin {number}"), body.clone())
     };
     let answers = house.at_once((0..4).map(spin).collect()).await;

@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::{House, Process, audited, let_in_villain};
+use crate::support::{House, Process, audited, install_malicious};
 
 #[test]
 fn a_process_whose_file_is_gone_ends_with_a_code_of_its_own_and_says_why() {
@@ -85,11 +85,11 @@ async fn a_guest_that_does_not_return_does_not_keep_the_server() {
     .await
     .furnished(1)
     .await;
-    let_in_villain(&mut guild).await;
+    install_malicious(&mut guild).await;
     let call = json!({ "caller": "user:1", "arguments": {} });
     let (mut bot, asked) = (house.admin(), call.clone());
     let calling = tokio::spawn(async move {
-        let path = "/v1/economies/guild/plugins/villain/actions/spin";
+        let path = "/v1/economies/guild/plugins/malicious/actions/spin";
         let spins = |answer: &Response| answer.code() != "overloaded";
         while !bot
             .post(path, "spin", &asked)
@@ -100,7 +100,7 @@ async fn a_guest_that_does_not_return_does_not_keep_the_server() {
     });
     // Once somebody else is turned away the guest has the one place.
     let mut other = house.admin();
-    let honest = "/v1/economies/guild/plugins/villain/actions/honest";
+    let honest = "/v1/economies/guild/plugins/malicious/actions/honest";
     while other.post(honest, "k", &call).await.unwrap().code() != "overloaded" {}
     let (folder, ended) = house.stopped().await;
     let Ended::Late { left } = ended else {

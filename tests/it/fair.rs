@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::patience::eventually;
-use crate::support::{GUILD, Guild, House, Process, audited, decline_code, let_in_villain};
+use crate::support::{GUILD, Guild, House, Process, audited, decline_code, install_malicious};
 
 async fn open_table(guild: &mut Guild) {
     let config = json!({"asset": "coin"});
@@ -178,17 +178,17 @@ async fn a_call_that_draws_is_one_record_and_so_one_commit() {
     assert_eq!(records_with(20).await, records_with(0).await + 20);
 }
 
-/// Plays a bet of the villain's until it has lost three times; says the answers, and how many won.
+/// Plays a bet of the malicious plugin until it has lost three times; says the answers, and how many won.
 async fn play(trick: &str) -> (House, Guild, Vec<Response>, u64) {
     let (house, mut guild) = House::with_guild(1).await;
-    let_in_villain(&mut guild).await;
-    guild.issue("plugin:villain", "coin", 100_000).await;
+    install_malicious(&mut guild).await;
+    guild.issue("plugin:malicious", "coin", 100_000).await;
     let (mut lost, mut won) = (Vec::new(), 0);
     for number in 0..200 {
         let bet = json!({"asset": "coin", "amount": 10});
         let answer = guild
             .call(
-                &format!("villain/{trick}"),
+                &format!("malicious/{trick}"),
                 &format!("k{number}"),
                 "user:1",
                 bet,
@@ -223,7 +223,7 @@ async fn no_way_out(trick: &str, said: &str) {
     assert_eq!(guild.posted("user:1", "coin").await, coins);
     let bet = json!({"asset": "coin", "amount": 10});
     let off = guild
-        .call(&format!("villain/{trick}"), "off", "user:1", bet)
+        .call(&format!("malicious/{trick}"), "off", "user:1", bet)
         .await;
     assert_eq!(off.code(), "plugin_disabled");
     open_table(&mut guild).await;
@@ -252,14 +252,14 @@ async fn a_plugin_that_overflows_its_stack_when_it_has_lost_is_at_fault() {
     no_way_out("recurse_if_lost", "stack overflowed after a draw").await;
 }
 
-/// A house in which a call runs into its deadline long before it is out of fuel, with the villain in it.
+/// A house in which a call runs into its deadline long before it is out of fuel, with the malicious plugin in it.
 async fn hasty() -> (House, Guild) {
     let house = House::set_up(|setup| {
         setup.limits.deadline = Duration::from_millis(60);
         setup.limits.fuel = 1 << 40;
     });
     let (house, mut guild) = house.await.furnished(1).await;
-    let_in_villain(&mut guild).await;
+    install_malicious(&mut guild).await;
     (house, guild)
 }
 
@@ -268,9 +268,11 @@ async fn a_deadline_after_a_draw_burns_the_nonce_and_the_same_key_draws_the_same
     let (house, mut guild) = hasty().await;
     let pace = |slow: bool| json!({ "slow": slow });
     guild
-        .call("villain/take_time", "slow", "user:1", pace(true))
+        .call("malicious/take_time", "slow", "user:1", pace(true))
         .await;
-    let late = guild.call("villain/slowly", "k", "user:1", json!({})).await;
+    let late = guild
+        .call("malicious/slowly", "k", "user:1", json!({}))
+        .await;
     assert_eq!(
         (late.status.as_u16(), late.code()),
         (503, "call_failed".into())
@@ -279,11 +281,11 @@ async fn a_deadline_after_a_draw_burns_the_nonce_and_the_same_key_draws_the_same
     assert_eq!(kept.code(), "outcome_not_found", "a failure is no outcome");
     assert_tells_nothing(&mut guild).await;
     guild
-        .call("villain/take_time", "fast", "user:1", pace(false))
+        .call("malicious/take_time", "fast", "user:1", pace(false))
         .await;
     // Another key is another nonce; meanwhile the member changes what it puts in.
     let other = guild
-        .call("villain/slowly", "other", "user:1", json!({}))
+        .call("malicious/slowly", "other", "user:1", json!({}))
         .await
         .json();
     assert_eq!(other["draws"]["nonce"], 2);
@@ -291,7 +293,9 @@ async fn a_deadline_after_a_draw_burns_the_nonce_and_the_same_key_draws_the_same
     guild
         .made(&path, json!({"client_seed": "better luck"}))
         .await;
-    let again = guild.call("villain/slowly", "k", "user:1", json!({})).await;
+    let again = guild
+        .call("malicious/slowly", "k", "user:1", json!({}))
+        .await;
     assert_eq!(again.status, 200, "{}", again.json());
     let draws = again.json()["draws"].clone();
     assert_eq!(
@@ -302,7 +306,9 @@ async fn a_deadline_after_a_draw_burns_the_nonce_and_the_same_key_draws_the_same
     let mut guild = Guild {
         client: house.admin(),
     };
-    let replayed = guild.call("villain/slowly", "k", "user:1", json!({})).await;
+    let replayed = guild
+        .call("malicious/slowly", "k", "user:1", json!({}))
+        .await;
     assert!(replayed.replayed && replayed.body == again.body);
     house.close().await;
 }
@@ -312,13 +318,13 @@ async fn a_deadline_after_a_draw_burns_the_nonce_and_the_same_key_draws_the_same
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plugin_that_runs_into_its_deadline_when_it_has_lost_is_switched_off() {
     let (house, mut guild) = hasty().await;
-    guild.issue("plugin:villain", "coin", 100_000).await;
+    guild.issue("plugin:malicious", "coin", 100_000).await;
     let bet = |amount: u64| json!({"asset": "coin", "amount": amount});
     let (mut lost, mut won) = (Vec::new(), 0);
     while lost.len() < 3 {
         let key = format!("k{}", lost.len() + won);
         let answer = guild
-            .call("villain/spin_if_lost", &key, "user:1", bet(10))
+            .call("malicious/spin_if_lost", &key, "user:1", bet(10))
             .await;
         match answer.status.as_u16() {
             200 => won += 1,
@@ -331,13 +337,13 @@ async fn a_plugin_that_runs_into_its_deadline_when_it_has_lost_is_switched_off()
     let coins = 1000 + 10 * i64::try_from(won).unwrap();
     assert_eq!(guild.posted("user:1", "coin").await, coins);
     let off = guild
-        .call("villain/spin_if_lost", "off", "user:1", bet(10))
+        .call("malicious/spin_if_lost", "off", "user:1", bet(10))
         .await;
     assert_eq!(off.code(), "plugin_disabled");
-    let path = format!("{GUILD}/plugins/villain");
+    let path = format!("{GUILD}/plugins/malicious");
     guild.made(&path, json!({"enabled": true})).await;
     let again = guild
-        .call("villain/spin_if_lost", &lost[0], "user:1", bet(10))
+        .call("malicious/spin_if_lost", &lost[0], "user:1", bet(10))
         .await;
     assert_eq!(
         again.code(),
@@ -345,7 +351,7 @@ async fn a_plugin_that_runs_into_its_deadline_when_it_has_lost_is_switched_off()
         "the same bet is lost as before"
     );
     guild
-        .call("villain/spin_if_lost", &lost[0], "user:1", bet(11))
+        .call("malicious/spin_if_lost", &lost[0], "user:1", bet(11))
         .await;
     open_table(&mut guild).await;
     let nonces = u64::try_from(won).unwrap() + 3;
@@ -374,9 +380,16 @@ async fn assert_tells_nothing(guild: &mut Guild) {
 async fn a_burned_nonce_is_kept_for_its_key_across_a_restart() {
     let (house, mut guild) = hasty().await;
     guild
-        .call("villain/take_time", "slow", "user:1", json!({"slow": true}))
+        .call(
+            "malicious/take_time",
+            "slow",
+            "user:1",
+            json!({"slow": true}),
+        )
         .await;
-    let late = guild.call("villain/slowly", "k", "user:1", json!({})).await;
+    let late = guild
+        .call("malicious/slowly", "k", "user:1", json!({}))
+        .await;
     assert_eq!(late.code(), "call_failed");
     let house = house.restarted().await;
     let mut guild = Guild {
@@ -384,19 +397,19 @@ async fn a_burned_nonce_is_kept_for_its_key_across_a_restart() {
     };
     guild
         .call(
-            "villain/take_time",
+            "malicious/take_time",
             "fast",
             "user:1",
             json!({"slow": false}),
         )
         .await;
     let again = guild
-        .call("villain/slowly", "k", "user:1", json!({}))
+        .call("malicious/slowly", "k", "user:1", json!({}))
         .await
         .json();
     assert_eq!(again["draws"]["nonce"], 1);
     let other = guild
-        .call("villain/slowly", "other", "user:1", json!({}))
+        .call("malicious/slowly", "other", "user:1", json!({}))
         .await
         .json();
     assert_eq!(other["draws"]["nonce"], 2);
@@ -406,10 +419,10 @@ async fn a_burned_nonce_is_kept_for_its_key_across_a_restart() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_game_that_breaks_off_after_its_draw_gives_the_stake_back_and_not_before() {
     let (house, mut guild) = House::with_guild(1).await;
-    let_in_villain(&mut guild).await;
+    install_malicious(&mut guild).await;
     let staked = guild
         .call(
-            "villain/stake",
+            "malicious/stake",
             "s",
             "user:1",
             json!({"asset": "coin", "amount": 100}),
@@ -425,7 +438,7 @@ async fn a_game_that_breaks_off_after_its_draw_gives_the_stake_back_and_not_befo
             open["plugin"].clone(),
             open["on_expiry"].clone()
         ),
-        (json!("open"), json!("villain"), json!("capture"))
+        (json!("open"), json!("malicious"), json!("capture"))
     );
     // A bot without the scope for it cannot give a losing member its stake back.
     let key = json!({"scopes": ["transfer"], "economies": ["guild"]});
@@ -441,7 +454,7 @@ async fn a_game_that_breaks_off_after_its_draw_gives_the_stake_back_and_not_befo
     );
     // Rotated out, the seed stays hidden until the game is over.
     let broken = guild
-        .call("villain/draw_for", "d", "user:1", json!({"hold": hold}))
+        .call("malicious/draw_for", "d", "user:1", json!({"hold": hold}))
         .await;
     assert_eq!(broken.code(), "plugin_fault");
     let ended = guild.get(&path).await.json();
@@ -509,7 +522,7 @@ async fn die_among_draws(process: &mut Process, admin_key: &str, death: usize) -
     for number in 0..16 {
         let (action, arguments) = if number % 4 == 0 {
             let thought = json!({"asset": "coin", "amount": 1, "turns": 500_000});
-            ("villain/actions/ponder", thought)
+            ("malicious/actions/ponder", thought)
         } else {
             let bet = json!({"stake": 1, "side": "heads"});
             ("coinflip/actions/flip", bet)
@@ -536,7 +549,7 @@ async fn die_among_draws(process: &mut Process, admin_key: &str, death: usize) -
 async fn a_death_between_draw_and_commit_leaves_no_draw_unaccounted_for() {
     let (house, mut guild) = House::with_guild(1).await;
     open_table(&mut guild).await;
-    let_in_villain(&mut guild).await;
+    install_malicious(&mut guild).await;
     let (file, admin_key) = (house.file(), house.admin_key.clone());
     let folder = house.left_behind().await;
     let mut told = BTreeSet::new();

@@ -9,11 +9,11 @@ use bursar_server::client::Response;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::support::{GUILD, Guild, House, decline_code, let_in_villain};
+use crate::support::{GUILD, Guild, House, decline_code, install_malicious};
 
 async fn trick(guild: &mut Guild, name: &str, arguments: Value) -> Response {
     guild
-        .call(&format!("villain/{name}"), name, "user:1", arguments)
+        .call(&format!("malicious/{name}"), name, "user:1", arguments)
         .await
 }
 
@@ -28,8 +28,8 @@ fn fault(answer: &Response) -> String {
 /// Plays tricks of which each must end as a fault that says so, and in nothing else.
 async fn all_are_faults(tricks: &[(&str, Value, &str)]) {
     let (house, mut guild) = House::with_guild(2).await;
-    let_in_villain(&mut guild).await;
-    guild.issue("plugin:villain", "coin", 500).await;
+    install_malicious(&mut guild).await;
+    guild.issue("plugin:malicious", "coin", 500).await;
     for (name, arguments, expected) in tricks {
         let answer = trick(&mut guild, name, arguments.clone()).await;
         let fault = fault(&answer);
@@ -41,13 +41,16 @@ async fn all_are_faults(tricks: &[(&str, Value, &str)]) {
         );
     }
     assert_eq!(guild.coins(2).await, [1000, 1000]);
-    assert_eq!(guild.posted("plugin:villain", "coin").await, 500);
-    let state = guild.get(&format!("{GUILD}/plugins/villain")).await.json();
+    assert_eq!(guild.posted("plugin:malicious", "coin").await, 500);
+    let state = guild
+        .get(&format!("{GUILD}/plugins/malicious"))
+        .await
+        .json();
     assert_eq!(
         state["state_bytes"], 0,
         "nothing of what a fault wrote is kept"
     );
-    // The house still stands, and even the villain is served.
+    // The house still stands, and even the malicious plugin is served.
     let honest = trick(&mut guild, "honest", json!({})).await;
     assert_eq!(honest.status, 200);
     house.close().await;
@@ -88,8 +91,8 @@ async fn a_plugin_that_breaks_off_takes_nothing_along() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_not_granted_is_refused_to_its_face() {
     let (house, mut guild) = House::with_guild(2).await;
-    let_in_villain(&mut guild).await;
-    guild.issue("plugin:villain", "coin", 500).await;
+    install_malicious(&mut guild).await;
+    guild.issue("plugin:malicious", "coin", 500).await;
     let refused = [
         (
             "steal",
@@ -114,14 +117,14 @@ async fn what_was_not_granted_is_refused_to_its_face() {
         assert!(told.contains(expected), "{name}: {}", answer.json());
     }
     assert_eq!(guild.coins(2).await, [1000, 1000]);
-    assert_eq!(guild.posted("plugin:villain", "coin").await, 500);
+    assert_eq!(guild.posted("plugin:malicious", "coin").await, 500);
     house.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stack_that_overflows_is_no_outcome_and_leaves_the_key_free() {
     let (house, mut guild) = House::with_guild(1).await;
-    let_in_villain(&mut guild).await;
+    install_malicious(&mut guild).await;
     let answer = trick(&mut guild, "recurse", json!({})).await;
     assert_eq!(
         (answer.status.as_u16(), answer.code()),
@@ -136,20 +139,20 @@ async fn a_stack_that_overflows_is_no_outcome_and_leaves_the_key_free() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_member_and_the_operator_limit_what_a_plugin_may_take() {
     let (house, mut guild) = House::with_guild(1).await;
-    let_in_villain(&mut guild).await;
+    install_malicious(&mut guild).await;
     let spend =
         |limit: Value| json!({"caller": "user:1", "arguments": coins(10), "spend_limit": limit});
-    let path = "plugins/villain/actions/spend";
+    let path = "plugins/malicious/actions/spend";
     let over = guild.post(path, "a", spend(json!({"coin": 9}))).await;
     assert_eq!(decline_code(&over), "over_limit");
     let grants = json!({"grants": {"spend_per_call": {"coin": 9}}});
     guild
-        .made(&format!("{GUILD}/plugins/villain"), grants)
+        .made(&format!("{GUILD}/plugins/malicious"), grants)
         .await;
     let over = guild.post(path, "b", spend(json!({"coin": 10}))).await;
     assert_eq!(decline_code(&over), "over_limit");
     guild
-        .made(&format!("{GUILD}/plugins/villain"), json!({"grants": {}}))
+        .made(&format!("{GUILD}/plugins/malicious"), json!({"grants": {}}))
         .await;
     let within = guild.post(path, "c", spend(json!({"coin": 10}))).await;
     assert_eq!(within.status, 200);
@@ -160,14 +163,14 @@ async fn a_member_and_the_operator_limit_what_a_plugin_may_take() {
 #[tokio::test(flavor = "multi_thread")]
 async fn grants_can_narrow_what_is_requested_and_never_widen_it() {
     let (house, mut guild) = House::with_guild(1).await;
-    let_in_villain(&mut guild).await;
+    install_malicious(&mut guild).await;
     for wider in [
         json!({"debit": ["issuer:coin"]}),
         json!({"read": ["user:1"]}),
         json!({"credit": ["issuer:coin"]}),
         json!({"fuel": "large"}),
     ] {
-        let path = format!("{GUILD}/plugins/villain");
+        let path = format!("{GUILD}/plugins/malicious");
         let refused = guild.put(&path, json!({"grants": wider})).await;
         assert_eq!(
             (refused.status.as_u16(), refused.code()),
@@ -181,17 +184,17 @@ async fn grants_can_narrow_what_is_requested_and_never_widen_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plugin_thinks_no_longer_than_the_fuel_that_was_granted() {
     let (house, mut guild) = House::with_guild(1).await;
-    let_in_villain(&mut guild).await;
+    install_malicious(&mut guild).await;
     let think = async |guild: &mut Guild, key: &str, turns: u64| {
         let thought = json!({"asset": "coin", "amount": 1, "turns": turns});
-        guild.call("villain/ponder", key, "user:1", thought).await
+        guild.call("malicious/ponder", key, "user:1", thought).await
     };
     // About 20 million units: more than a small amount of fuel, and less than the standard one.
     let probe = think(&mut guild, "probe", 10_000).await.json();
     let turns = 20_000_000 * 10_000 / probe["fuel"].as_u64().unwrap();
     assert_eq!(think(&mut guild, "standard", turns).await.status, 200);
     let grants = json!({"grants": {"fuel": "small"}});
-    let path = format!("{GUILD}/plugins/villain");
+    let path = format!("{GUILD}/plugins/malicious");
     guild.made(&path, grants).await;
     let stopped = think(&mut guild, "small", turns).await;
     assert_eq!(fault(&stopped), "it ran out of fuel");
@@ -204,14 +207,14 @@ async fn a_plugin_thinks_no_longer_than_the_fuel_that_was_granted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_is_made_for_a_member_and_for_no_one_else() {
     let (house, mut guild) = House::with_guild(1).await;
-    let_in_villain(&mut guild).await;
+    install_malicious(&mut guild).await;
     for (caller, code) in [
         ("issuer:coin", "reserved_account"),
-        ("plugin:villain", "reserved_account"),
+        ("plugin:malicious", "reserved_account"),
         ("user:404", "account_not_found"),
     ] {
         let refused = guild
-            .call("villain/honest", caller, caller, json!({}))
+            .call("malicious/honest", caller, caller, json!({}))
             .await;
         assert_eq!(
             (refused.status.as_u16(), refused.code()),
@@ -260,8 +263,8 @@ async fn an_import_outside_the_contract_is_refused_by_its_name() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_component_is_refused_with_a_word_of_what_it_is() {
     let (house, mut guild) = House::with_guild(1).await;
-    let mut cut = bundled::VILLAIN.to_vec();
-    cut.truncate(bundled::VILLAIN.len() / 2);
+    let mut cut = bundled::MALICIOUS.to_vec();
+    cut.truncate(bundled::MALICIOUS.len() / 2);
     let uploads = [
         (b"hello".to_vec(), "not_wasm"),
         (Vec::new(), "not_wasm"),
@@ -287,12 +290,12 @@ async fn what_is_no_component_is_refused_with_a_word_of_what_it_is() {
     house.close().await;
 }
 
-/// Many calls of the villain's that think as long as they may, at the same moment.
+/// Many calls of the malicious plugin that think as long as they may, at the same moment.
 fn spins(count: usize) -> Vec<(String, String, Value)> {
     let body = json!({"caller": "user:1", "arguments": {}});
     let spin = |number| {
         (
-            "plugins/villain/actions/spin".into(),
+            "plugins/malicious/actions/spin".into(),
             format!("spin {number}"),
             body.clone(),
         )
@@ -304,7 +307,7 @@ fn spins(count: usize) -> Vec<(String, String, Value)> {
 async fn calls_beyond_their_bounds_are_turned_away_and_leave_their_key_free() {
     let house = House::set_up(|setup| setup.calls.calls_per_economy = 4).await;
     let (house, mut guild) = house.furnished(1).await;
-    let_in_villain(&mut guild).await;
+    install_malicious(&mut guild).await;
     let answers = house.at_once(spins(32)).await;
     let turned_away: Vec<usize> = (0..answers.len())
         .filter(|place| answers[*place].code() == "overloaded")
@@ -331,20 +334,24 @@ async fn calls_beyond_their_bounds_are_turned_away_and_leave_their_key_free() {
 async fn economies_take_turns_at_the_workers() {
     let house = House::set_up(|setup| setup.calls.workers = 1).await;
     let (house, mut guild) = house.furnished(1).await;
-    let_in_villain(&mut guild).await;
+    install_malicious(&mut guild).await;
     guild.made("/v1/economies/other", json!({})).await;
     guild
         .made("/v1/economies/other/accounts/user:1", json!({}))
         .await;
-    let digest = guild.get(&format!("{GUILD}/plugins/villain")).await.json()["component"].clone();
-    let villain = json!({"component": digest, "enabled": true});
+    let digest = guild
+        .get(&format!("{GUILD}/plugins/malicious"))
+        .await
+        .json()["component"]
+        .clone();
+    let malicious = json!({"component": digest, "enabled": true});
     guild
-        .made("/v1/economies/other/plugins/villain", villain)
+        .made("/v1/economies/other/plugins/malicious", malicious)
         .await;
     let other = async {
         let mut client = house.admin();
         let body = json!({"caller": "user:1", "arguments": {}});
-        let path = "/v1/economies/other/plugins/villain/actions/honest";
+        let path = "/v1/economies/other/plugins/malicious/actions/honest";
         let answer = client.post(path, "k", &body).await.unwrap();
         let seq = client.get(GUILD).await.unwrap().json()["seq"]
             .as_u64()
@@ -372,7 +379,7 @@ async fn plugins_of_an_economy_leave_each_other_places_and_turns() {
         (setup.calls.calls_per_economy, setup.calls.calls_per_plugin) = (10, 8);
     });
     let (house, mut guild) = house.await.furnished(1).await;
-    let_in_villain(&mut guild).await;
+    install_malicious(&mut guild).await;
     let config = json!({"asset": "coin"});
     guild.install("coinflip", "bundled:coinflip", config).await;
     guild.issue("plugin:coinflip", "coin", 1_000).await;
@@ -382,7 +389,7 @@ async fn plugins_of_an_economy_leave_each_other_places_and_turns() {
         let (mut client, going) = (house.admin(), Arc::clone(&going));
         crowd.spawn(async move {
             let body = json!({"caller": "user:1", "arguments": {}});
-            let path = format!("{GUILD}/plugins/villain/actions/spin");
+            let path = format!("{GUILD}/plugins/malicious/actions/spin");
             let mut turned_away = 0;
             for round in 0.. {
                 if !going.load(Ordering::SeqCst) {
@@ -408,7 +415,10 @@ async fn plugins_of_an_economy_leave_each_other_places_and_turns() {
     let spun = seq(&mut guild).await - before - 10;
     going.store(false, Ordering::SeqCst);
     let turned_away: u64 = crowd.join_all().await.iter().sum();
-    assert!(turned_away > 0, "the villain has had all of its places");
+    assert!(
+        turned_away > 0,
+        "the malicious plugin has had all of its places"
+    );
     assert!(spun < 40, "a flip waited for several spins: {spun} in all");
     house.close().await;
 }
@@ -416,7 +426,7 @@ async fn plugins_of_an_economy_leave_each_other_places_and_turns() {
 #[tokio::test(flavor = "multi_thread")]
 async fn stopping_does_not_wait_for_every_call_that_waits() {
     let (house, mut guild) = House::with_guild(1).await;
-    let_in_villain(&mut guild).await;
+    install_malicious(&mut guild).await;
     for (path, key, body) in spins(40) {
         let mut client = house.admin();
         tokio::spawn(async move {
@@ -433,12 +443,12 @@ async fn stopping_does_not_wait_for_every_call_that_waits() {
 async fn a_preview_keeps_its_place_when_nobody_waits_for_it() {
     let house = House::set_up(|setup| setup.calls.calls_per_economy = 4).await;
     let (house, mut guild) = house.furnished(1).await;
-    let_in_villain(&mut guild).await;
+    install_malicious(&mut guild).await;
     let body = json!({"caller": "user:1", "arguments": {}, "preview": true});
     let mut turned_away = 0;
     for _ in 0..40 {
         let (mut client, body) = (house.admin(), body.clone());
-        let path = format!("{GUILD}/plugins/villain/actions/spin");
+        let path = format!("{GUILD}/plugins/malicious/actions/spin");
         let asked = async move { client.post(&path, "k", &body).await };
         // Given up long before a spin ends.
         let patience = std::time::Duration::from_millis(2);

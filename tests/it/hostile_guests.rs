@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use crate::mixes::hostile;
-use crate::support::{GUILD, House, let_in_villain, upload};
+use crate::support::{GUILD, House, install_malicious, upload};
 
 /// Guests that are tried unless the environment names another number.
 const GUESTS: u64 = 6;
@@ -24,7 +24,7 @@ fn guests() -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_guests_are_answered_and_cost_nobody_else_anything() {
     let (house, mut guild) = House::with_guild(2).await;
-    let_in_villain(&mut guild).await;
+    install_malicious(&mut guild).await;
     let mut let_in = 0;
     // Other guests than those of the host's own tests.
     for number in 1_000_000..1_000_000 + guests() {
@@ -49,7 +49,7 @@ async fn hostile_guests_are_answered_and_cost_nobody_else_anything() {
         assert_eq!(guild.get(&path).await.status, 200, "after guest {number}");
         let key = format!("honest {number}");
         let honest = guild
-            .call("villain/honest", &key, "user:1", json!({}))
+            .call("malicious/honest", &key, "user:1", json!({}))
             .await;
         assert_eq!(
             honest.status,

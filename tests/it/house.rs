@@ -159,7 +159,7 @@ fn arrows_between_rooms_only_point_down() {
         ("bursar-slots", &["bursar-plugin"]),
         ("bursar-work", &["bursar-plugin"]),
         ("bursar-rob", &["bursar-plugin"]),
-        ("bursar-villain", &["bursar-plugin"]),
+        ("bursar-malicious", &["bursar-plugin"]),
         ("bursar-tests", &["bursar-server"]),
     ];
     let named = named(&metadata());

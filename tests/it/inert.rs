@@ -162,16 +162,16 @@ async fn log_of_a_flood(format: &str) -> (String, usize) {
         &["--log-format", format],
     );
     let mut client = server.client(&server.admin_key.clone().unwrap());
-    let villain = upload(
+    let malicious = upload(
         server.client(&server.admin_key.clone().unwrap()),
-        bursar_server::bundled::VILLAIN,
+        bursar_server::bundled::MALICIOUS,
     );
-    let digest = villain.await.json()["component"].clone();
+    let digest = malicious.await.json()["component"].clone();
     let plugin = json!({"component": digest, "grants": "requested", "config": {}, "enabled": true});
     for (path, body) in [
         (GUILD.to_owned(), json!({})),
         (format!("{GUILD}/accounts/user:1"), json!({})),
-        (format!("{GUILD}/plugins/villain"), plugin),
+        (format!("{GUILD}/plugins/malicious"), plugin),
     ] {
         assert_eq!(
             client.put(&path, &body).await.unwrap().status,
@@ -180,7 +180,7 @@ async fn log_of_a_flood(format: &str) -> (String, usize) {
         );
     }
     for number in 0..CALLS {
-        let path = format!("{GUILD}/plugins/villain/actions/flood_log");
+        let path = format!("{GUILD}/plugins/malicious/actions/flood_log");
         let body = json!({"caller": "user:1", "arguments": {}});
         let answer = client
             .post(&path, &format!("k{number}"), &body)
@@ -203,12 +203,12 @@ fn assert_log_is_inert(log: &str) {
 async fn a_flood_in_a_log_of_lines_is_cut_off_counted_and_inert() {
     let (log, lines) = log_of_a_flood("text").await;
     assert_log_is_inert(&log);
-    let of_plugin = |line: &&str| line.contains(" plugin economy=guild plugin=villain ");
+    let of_plugin = |line: &&str| line.contains(" plugin economy=guild plugin=malicious ");
     let written = log.lines().filter(of_plugin).count();
     let told: usize = log
         .lines()
         .filter(|line| line.contains("were dropped: they came faster"))
-        .filter(|line| line.contains("about=\"guild/villain\""))
+        .filter(|line| line.contains("about=\"guild/malicious\""))
         .filter_map(|line| line.rsplit_once("lines=")?.1.parse::<usize>().ok())
         .sum();
     assert!(written > 0 && told > 0, "{written} written, {told} dropped");
@@ -226,7 +226,7 @@ async fn a_flood_in_a_log_of_json_is_cut_off_and_inert() {
     let of_plugin = |line: &&Value| line["fields"]["message"] == "plugin";
     let written = read.iter().filter(of_plugin).count();
     assert!(written > 0 && written < lines, "{written} of {lines}");
-    let told = |line: &Value| line["fields"]["about"] == "guild/villain";
+    let told = |line: &Value| line["fields"]["about"] == "guild/malicious";
     assert!(read.iter().any(told), "and told");
 }
 

@@ -10,7 +10,7 @@ use bursar_server::bundled;
 use bursar_server::client::Response;
 use serde_json::{Value, json};
 
-use crate::support::{Guild, House, Process, audited, binary, let_in_villain, upload};
+use crate::support::{Guild, House, Process, audited, binary, install_malicious, upload};
 
 /// A component of one function that says this manifest of itself.
 pub(crate) fn component(manifest: &Value) -> Vec<u8> {
@@ -93,7 +93,7 @@ async fn pays_and_plays(guild: &mut Guild, key: &str) {
     assert_eq!(paid.status, 201, "{}", paid.json());
     let key = format!("{key} played");
     let played = guild
-        .call("villain/honest", &key, "user:1", json!({}))
+        .call("malicious/honest", &key, "user:1", json!({}))
         .await;
     assert_eq!(played.status, 200, "{}", played.json());
 }
@@ -102,7 +102,7 @@ async fn pays_and_plays(guild: &mut Guild, key: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_schema_that_would_never_end_is_refused_wherever_it_stands() {
     let (house, mut guild) = House::with_guild(2).await;
-    let_in_villain(&mut guild).await;
+    install_malicious(&mut guild).await;
     let endless = (0..40).fold(
         json!({"type": "object"}),
         |below, _| json!({"allOf": [below], "unevaluatedProperties": {"type": "integer"}}),
@@ -135,7 +135,7 @@ async fn patterns_of_unicode_classes_take_no_memory_to_speak_of() {
     let file = folder.path().join("test.db");
     let server = Process::serve(&file);
     let key = server.admin_key.clone().unwrap();
-    let whole = upload(server.client(&key), bundled::VILLAIN).await;
+    let whole = upload(server.client(&key), bundled::MALICIOUS).await;
     assert_eq!(whole.status, 201);
     let before = server.resident_bytes();
     for place in SCHEMAS {
@@ -214,12 +214,12 @@ fn compiler_within(limit: &str, kib: u64) -> Compiler {
 async fn a_limit_of_the_machine_below_the_compilers_own_is_no_fault_of_the_component() {
     // Less than the compiler's own bound, and enough for this one.
     let house = House::set_up(|setup| setup.compiler = compiler_within("-d", 1 << 20)).await;
-    let uploaded = upload(house.admin(), bundled::VILLAIN).await;
+    let uploaded = upload(house.admin(), bundled::MALICIOUS).await;
     assert_eq!(uploaded.status, 201, "{}", uploaded.json());
     house.close().await;
     for (limit, kib) in [("-d", 24 << 10), ("-v", 256 << 10)] {
         let house = House::set_up(|setup| setup.compiler = compiler_within(limit, kib)).await;
-        let failed = upload(house.admin(), bundled::VILLAIN).await;
+        let failed = upload(house.admin(), bundled::MALICIOUS).await;
         assert_eq!(
             (failed.status.as_u16(), failed.code()),
             (503, "unavailable".into()),
@@ -248,7 +248,7 @@ async fn a_manifest_is_read_by_the_child_first() {
     let house = House::set_up(|setup| setup.compiler = compiler).await;
     let read = || std::fs::read_to_string(&log).unwrap_or_default();
     let (house, mut guild) = house.furnished(2).await;
-    let_in_villain(&mut guild).await;
+    install_malicious(&mut guild).await;
     assert_eq!(read(), "cm", "compiled, and its manifest read");
     let cache = house.file().with_extension("db.cache");
     let kept = std::fs::read_dir(&cache).unwrap();

@@ -9,7 +9,7 @@ use crate::manifests::{component, manifest};
 use crate::patience::eventually;
 use crate::receipts::verify;
 use crate::replay::replay;
-use crate::support::{GUILD, Guild, House, audited, decline_code, let_in_villain, upload};
+use crate::support::{GUILD, Guild, House, audited, decline_code, install_malicious, upload};
 
 /// A shop of version 0.1.0 of the contract: it spells `plugin:shop` itself.
 const OLD_SHOP: &[u8] = include_bytes!("../museum/0.1.0-first/shop.wasm");
@@ -273,12 +273,15 @@ async fn one_shop_is_uninstalled_and_the_other_sells_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn holds_draws_and_seeds_go_by_the_name() {
     let (house, mut guild) = House::with_guild(1).await;
-    let_in_villain(&mut guild).await;
-    let villain = guild.get(&format!("{GUILD}/plugins/villain")).await.json();
-    let component = villain["component"].as_str().unwrap().to_owned();
+    install_malicious(&mut guild).await;
+    let malicious = guild
+        .get(&format!("{GUILD}/plugins/malicious"))
+        .await
+        .json();
+    let component = malicious["component"].as_str().unwrap().to_owned();
     guild.install("rogue", &component, json!({})).await;
     let stake = json!({"asset": "coin", "amount": 100});
-    for name in ["villain", "rogue"] {
+    for name in ["malicious", "rogue"] {
         let staked = guild
             .call(&format!("{name}/stake"), name, "user:1", stake.clone())
             .await;
@@ -311,7 +314,7 @@ async fn holds_draws_and_seeds_go_by_the_name() {
         calls.push(flipped["call"].as_str().unwrap().to_owned());
     }
     let rogue = format!("{GUILD}/plugins/rogue");
-    for path in [rogue, format!("{GUILD}/plugins/villain")] {
+    for path in [rogue, format!("{GUILD}/plugins/malicious")] {
         let removed = guild.client.send("DELETE", &path, None, Bytes::new()).await;
         assert_eq!(removed.unwrap().status, 200);
     }
@@ -332,9 +335,12 @@ async fn holds_draws_and_seeds_go_by_the_name() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_is_switched_off_and_the_other_one_is_not() {
     let (house, mut guild) = House::with_guild(6).await;
-    let_in_villain(&mut guild).await;
-    let villain = guild.get(&format!("{GUILD}/plugins/villain")).await.json();
-    let component = villain["component"].as_str().unwrap().to_owned();
+    install_malicious(&mut guild).await;
+    let malicious = guild
+        .get(&format!("{GUILD}/plugins/malicious"))
+        .await
+        .json();
+    let component = malicious["component"].as_str().unwrap().to_owned();
     guild.install("rogue", &component, json!({})).await;
     let mut off = false;
     for number in 0..400 {
@@ -349,12 +355,17 @@ async fn a_name_is_switched_off_and_the_other_one_is_not() {
     assert!(off, "it is switched off");
     let rogue = guild.get(&format!("{GUILD}/plugins/rogue")).await.json();
     assert_eq!(rogue["switched_off"]["reason"], "faults");
-    let villain = guild.get(&format!("{GUILD}/plugins/villain")).await.json();
+    let malicious = guild
+        .get(&format!("{GUILD}/plugins/malicious"))
+        .await
+        .json();
     assert_eq!(
-        (&villain["enabled"], &villain["switched_off"]),
+        (&malicious["enabled"], &malicious["switched_off"]),
         (&json!(true), &Value::Null)
     );
-    let honest = guild.call("villain/honest", "k", "user:1", json!({})).await;
+    let honest = guild
+        .call("malicious/honest", "k", "user:1", json!({}))
+        .await;
     assert_eq!(honest.status, 200, "{}", honest.json());
     house.close().await;
 }

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use bursar_server::client::Response;
 use serde_json::{Value, json};
 
-use crate::support::{GUILD, Guild, House, binary, let_in_villain};
+use crate::support::{GUILD, Guild, House, binary, install_malicious};
 
 /// A coinflip and a purchase, and their calls.
 async fn played() -> (House, Guild, String, String) {
@@ -42,10 +42,10 @@ async fn receipt(guild: &mut Guild, call: &str) -> Value {
     answer.json()
 }
 
-/// A file of the villain's component.
-fn villain_in(folder: &Path) -> String {
-    let file = folder.join("villain.wasm");
-    std::fs::write(&file, bursar_server::bundled::VILLAIN).unwrap();
+/// A file with the component of the malicious plugin.
+fn malicious_in(folder: &Path) -> String {
+    let file = folder.join("malicious.wasm");
+    std::fs::write(&file, bursar_server::bundled::MALICIOUS).unwrap();
     file.to_str().unwrap().to_owned()
 }
 
@@ -128,23 +128,25 @@ async fn what_the_ledger_refuses_names_its_call() {
     house.close().await;
 }
 
-/// A villain that may keep one byte, and has a stake of the member's at hand: its hold is answered.
-async fn let_in_poor_villain(guild: &mut Guild) -> String {
-    let_in_villain(guild).await;
-    guild.issue("plugin:villain", "coin", 10_000).await;
+/// Installs the malicious plugin with one byte of state and a stake of the member's; returns the hold.
+async fn install_malicious_with_a_stake(guild: &mut Guild) -> String {
+    install_malicious(guild).await;
+    guild.issue("plugin:malicious", "coin", 10_000).await;
     let grants = json!({"grants": {"state_bytes": 1}});
     guild
-        .made(&format!("{GUILD}/plugins/villain"), grants)
+        .made(&format!("{GUILD}/plugins/malicious"), grants)
         .await;
     let stake = json!({"asset": "coin", "amount": 10});
-    let staked = guild.call("villain/stake", "stake", "user:1", stake).await;
+    let staked = guild
+        .call("malicious/stake", "stake", "user:1", stake)
+        .await;
     staked.json()["reply"]["told"].as_str().unwrap().to_owned()
 }
 
 /// Receipts of what the ledger refuses, in each way in which a call ends that it may refuse: with the ways.
 async fn refused() -> Vec<(&'static str, &'static str, Value)> {
     let (house, mut guild) = House::with_guild(1).await;
-    let hold = let_in_poor_villain(&mut guild).await;
+    let hold = install_malicious_with_a_stake(&mut guild).await;
     let bet = json!({"asset": "coin", "amount": 2000});
     let mut receipts = Vec::new();
     for (action, arguments, code, ending) in [
@@ -165,7 +167,7 @@ async fn refused() -> Vec<(&'static str, &'static str, Value)> {
                 .made(&format!("{GUILD}/accounts/user:1"), frozen)
                 .await;
         }
-        let path = format!("villain/{action}");
+        let path = format!("malicious/{action}");
         let refused = guild.call(&path, action, "user:1", arguments).await;
         assert_eq!(refused.code(), code, "{action}: {}", refused.json());
         let call = refused.json()["call"].as_str().expect("a call").to_owned();
@@ -181,7 +183,7 @@ async fn refused() -> Vec<(&'static str, &'static str, Value)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_ledger_refuses_verifies() {
     let folder = tempfile::tempdir().unwrap();
-    let component = villain_in(folder.path());
+    let component = malicious_in(folder.path());
     for (action, ending, receipt) in refused().await {
         assert_eq!(receipt["outcome"], "rejected", "{action}");
         assert!(receipt["call"]["ending"][ending].is_object(), "{action}");
@@ -203,11 +205,11 @@ async fn what_the_ledger_refuses_verifies() {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_what_has_not_drawn_may_be_refused_however_it_ended() {
     let (house, mut guild) = House::with_guild(1).await;
-    let_in_villain(&mut guild).await;
+    install_malicious(&mut guild).await;
     let stake = json!({"asset": "coin", "amount": 10});
     let mut receipts = Vec::new();
     for (action, code) in [("write_and_trap", 0), ("trap_after_draw", 1)] {
-        let path = format!("villain/{action}");
+        let path = format!("malicious/{action}");
         let ended = guild.call(&path, action, "user:1", stake.clone()).await;
         assert_eq!(ended.code(), "plugin_fault");
         let call = ended.json()["call"].as_str().expect("a call").to_owned();
@@ -216,7 +218,7 @@ async fn only_what_has_not_drawn_may_be_refused_however_it_ended() {
     }
     house.close().await;
     let folder = tempfile::tempdir().unwrap();
-    let component = villain_in(folder.path());
+    let component = malicious_in(folder.path());
     for (action, expected, receipt) in receipts {
         let refused = altered(&receipt, "/outcome", json!("rejected"));
         let (code, said) = verify(folder.path(), &refused, &["--component", &component]);
@@ -396,20 +398,20 @@ async fn whatever_is_altered_of_a_hold_shows() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_void_round_gives_back_is_what_it_had_secured() {
     let (house, mut guild) = House::with_guild(1).await;
-    let hold = let_in_poor_villain(&mut guild).await;
+    let hold = install_malicious_with_a_stake(&mut guild).await;
     let path = format!("holds/{hold}/capture");
     let part = guild.post(&path, "part", json!({"amount": 4})).await;
     assert_eq!(part.status, 201, "{}", part.json());
     let game = json!({"hold": hold});
     let refused = guild
-        .call("villain/hoard_for", "h", "user:1", game)
+        .call("malicious/hoard_for", "h", "user:1", game)
         .await
         .json();
     guild.post("seeds/rotate", "r", json!({})).await;
     let receipt = receipt(&mut guild, refused["call"].as_str().unwrap()).await;
     assert_eq!(receipt["holds"][0]["left"]["amount"], 6);
     let folder = tempfile::tempdir().unwrap();
-    let component = villain_in(folder.path());
+    let component = malicious_in(folder.path());
     let verify = |receipt: &Value| verify(folder.path(), receipt, &["--component", &component]);
     let (code, said) = verify(&receipt);
     assert_eq!(code, Some(0), "{said}");
@@ -429,9 +431,9 @@ async fn what_a_void_round_gives_back_is_what_it_had_secured() {
 
 /// Of a million numbers another one is drawn.
 async fn whatever_a_draw_comes_from_shows(guild: &mut Guild, folder: &Path) {
-    let_in_villain(guild).await;
+    install_malicious(guild).await;
     let called = guild
-        .call("villain/slowly", "draw", "user:1", json!({}))
+        .call("malicious/slowly", "draw", "user:1", json!({}))
         .await
         .json();
     guild.post("seeds/rotate", "again", json!({})).await;
@@ -462,10 +464,10 @@ async fn whatever_a_draw_comes_from_shows(guild: &mut Guild, folder: &Path) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_came_to_nothing_has_a_receipt_too() {
     let (house, mut guild) = House::with_guild(1).await;
-    let_in_villain(&mut guild).await;
+    install_malicious(&mut guild).await;
     let stake = json!({"asset": "coin", "amount": 10});
     let folder = tempfile::tempdir().unwrap();
-    let component = villain_in(folder.path());
+    let component = malicious_in(folder.path());
     for (action, arguments, outcome) in [
         ("trap_after_draw", stake.clone(), "faulted"),
         ("write_and_trap", stake.clone(), "faulted"),
@@ -474,7 +476,7 @@ async fn a_call_that_came_to_nothing_has_a_receipt_too() {
         ("stake", stake, "applied"),
     ] {
         let ended = guild
-            .call(&format!("villain/{action}"), action, "user:1", arguments)
+            .call(&format!("malicious/{action}"), action, "user:1", arguments)
             .await;
         let call = ended.json()["call"].as_str().expect("a call").to_owned();
         guild

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{GUILD, Guild, House, break_off_after_draws, let_in_villain};
+use crate::support::{GUILD, Guild, House, break_off_after_draws, install_malicious};
 
 const COINFLIP: &str = "/v1/economies/guild/plugins/coinflip";
 
@@ -92,11 +92,11 @@ async fn each_change_of_settings_is_told_with_who_and_what() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plugin_that_was_switched_off_says_so_in_its_revisions() {
     let (house, mut guild) = House::with_guild(1).await;
-    let_in_villain(&mut guild).await;
+    install_malicious(&mut guild).await;
     break_off_after_draws(&mut guild, 3).await;
-    let villain = format!("{GUILD}/plugins/villain");
-    guild.made(&villain, json!({"enabled": true})).await;
-    let page = guild.get(&format!("{villain}/revisions")).await.json();
+    let malicious = format!("{GUILD}/plugins/malicious");
+    guild.made(&malicious, json!({"enabled": true})).await;
+    let page = guild.get(&format!("{malicious}/revisions")).await.json();
     let told = page["revisions"].as_array().unwrap();
     let switched = |from: bool| json!([{"pointer": "/enabled", "from": from, "to": !from}]);
     assert_eq!(

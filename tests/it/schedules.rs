@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::patience::eventually;
 use crate::race::{crowded, race};
-use crate::support::{GUILD, Guild, House, Process, audited, decline_code, let_in_villain};
+use crate::support::{GUILD, Guild, House, Process, audited, decline_code, install_malicious};
 
 /// Noon of some day; the lottery draws at eight in the evening.
 const NOON_MS: u64 = 20_000 * DAY_MS + 12 * HOUR_MS;
@@ -256,8 +256,8 @@ async fn a_thousand_missed_times_are_made_up_for_in_order_each_once() {
     let clock = StandingClock::at(NOON_MS);
     let house = House::set_up(|setup| clock.drive(setup));
     let (house, mut guild) = house.await.furnished(1).await;
-    let_in_villain(&mut guild).await;
-    let path = format!("{GUILD}/plugins/villain");
+    install_malicious(&mut guild).await;
+    let path = format!("{GUILD}/plugins/malicious");
     guild
         .made(&path, json!({"schedules": {"tick": {"every_s": 60}}}))
         .await;
@@ -281,8 +281,8 @@ async fn a_thousand_missed_times_are_made_up_for_in_order_each_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_due_time_has_one_run_also_over_kill_9() {
     let (house, mut guild) = House::with_guild(1).await;
-    let_in_villain(&mut guild).await;
-    let path = format!("{GUILD}/plugins/villain");
+    install_malicious(&mut guild).await;
+    let path = format!("{GUILD}/plugins/malicious");
     guild
         .made(&path, json!({"schedules": {"tick": {"every_s": 1}}}))
         .await;

@@ -11,7 +11,7 @@ use crate::configurations::TRICKS;
 use crate::patience::{PATIENCE, PAUSE};
 use crate::support::{GUILD, Process, audited, currency, upload};
 
-/// Every action of the villain's that is no fair play, with its arguments.
+/// Every action of the malicious plugin that is no fair play, with its arguments.
 fn tricks() -> Vec<(&'static str, Value)> {
     let coins = json!({"asset": "coin", "amount": 10});
     let loot = json!({"from": "user:2", "asset": "coin", "amount": 100});
@@ -44,7 +44,7 @@ fn tricks() -> Vec<(&'static str, Value)> {
 /// Uploads of which none may run.
 fn refused_uploads() -> Vec<Vec<u8>> {
     let text = |text: &str| wat::parse_str(text).unwrap();
-    let mut cut = bundled::VILLAIN.to_vec();
+    let mut cut = bundled::MALICIOUS.to_vec();
     cut.truncate(cut.len() / 3);
     let instances = "(core instance (instantiate $m))".repeat(10_000);
     let locals = "i32 ".repeat(50_001);
@@ -63,11 +63,11 @@ fn refused_uploads() -> Vec<Vec<u8>> {
 
 async fn furnish(client: &mut Client) {
     let digest = {
-        let bytes = bytes::Bytes::from_static(bundled::VILLAIN);
+        let bytes = bytes::Bytes::from_static(bundled::MALICIOUS);
         let uploaded = client.send("POST", "/v1/components", None, bytes).await;
         uploaded.unwrap().json()["component"].clone()
     };
-    let villain = json!({
+    let malicious = json!({
         "component": digest, "grants": "requested", "config": {}, "enabled": true,
     });
     for (path, body) in [
@@ -75,12 +75,12 @@ async fn furnish(client: &mut Client) {
         (format!("{GUILD}/assets/coin"), currency()),
         (format!("{GUILD}/accounts/user:1"), json!({})),
         (format!("{GUILD}/accounts/user:2"), json!({})),
-        (format!("{GUILD}/plugins/villain"), villain),
+        (format!("{GUILD}/plugins/malicious"), malicious),
     ] {
         let made = client.put(&path, &body).await.unwrap();
         assert_eq!(made.status, 201, "{path}: {}", made.json());
     }
-    for account in ["user:1", "user:2", "plugin:villain"] {
+    for account in ["user:1", "user:2", "plugin:malicious"] {
         let body = json!({"account": account, "asset": "coin", "amount": 1_000});
         let issued = client.post(&format!("{GUILD}/issue"), account, &body).await;
         assert_eq!(issued.unwrap().status, 201);
@@ -93,7 +93,7 @@ async fn attack(server: &Process, key: &str, round: u64, preview: bool) {
     for (action, arguments) in tricks() {
         let mut client = server.client(key);
         attackers.spawn(async move {
-            let path = format!("{GUILD}/plugins/villain/actions/{action}");
+            let path = format!("{GUILD}/plugins/malicious/actions/{action}");
             let key = format!("{round} {preview} {action}");
             let body = json!({"caller": "user:1", "arguments": arguments, "preview": preview});
             let answer = client.post(&path, &key, &body).await.unwrap();
@@ -111,7 +111,9 @@ async fn attack(server: &Process, key: &str, round: u64, preview: bool) {
         let mut client = server.client(key);
         attackers.spawn(async move {
             let body = json!({"config": {"check": check}});
-            let answer = client.put(&format!("{GUILD}/plugins/villain"), &body).await;
+            let answer = client
+                .put(&format!("{GUILD}/plugins/malicious"), &body)
+                .await;
             let answer = answer.unwrap();
             // Where it takes too long on a machine that is busy, it is no finding.
             assert!(
@@ -150,7 +152,7 @@ async fn head(client: &mut Client) -> Value {
 /// What the members and the plugin have.
 async fn coins(client: &mut Client) -> Vec<i64> {
     let mut coins = Vec::new();
-    for account in ["user:1", "user:2", "plugin:villain"] {
+    for account in ["user:1", "user:2", "plugin:malicious"] {
         let path = format!("{GUILD}/accounts/{account}");
         let account = client.get(&path).await.unwrap().json();
         coins.push(account["balances"]["coin"]["posted"].as_i64().unwrap());
@@ -187,7 +189,7 @@ async fn after_every_trick_at_once_the_house_is_what_it_was() {
         "and none is made"
     );
     let again = json!({"enabled": true});
-    let path = format!("{GUILD}/plugins/villain");
+    let path = format!("{GUILD}/plugins/malicious");
     assert_eq!(client.put(&path, &again).await.unwrap().status, 200);
     let honest = json!({"caller": "user:1", "arguments": {}});
     let path = format!("{path}/actions/honest");

@@ -241,9 +241,9 @@ pub(crate) async fn upload(client: Client, bytes: impl Into<Bytes>) -> Response 
     answer
 }
 
-/// Uploads the villain and installs it with all that it asks for, which is nothing.
-pub(crate) async fn let_in_villain(guild: &mut Guild) {
-    let bytes = Bytes::from_static(bursar_server::bundled::VILLAIN);
+/// Uploads the malicious plugin and installs it with all that it asks for, which is nothing.
+pub(crate) async fn install_malicious(guild: &mut Guild) {
+    let bytes = Bytes::from_static(bursar_server::bundled::MALICIOUS);
     let uploaded = guild
         .client
         .send("POST", "/v1/components", None, bytes)
@@ -251,16 +251,16 @@ pub(crate) async fn let_in_villain(guild: &mut Guild) {
     let uploaded = uploaded.unwrap();
     assert_eq!(uploaded.status, 201, "{}", uploaded.json());
     let digest = uploaded.json()["component"].as_str().unwrap().to_owned();
-    guild.install("villain", &digest, json!({})).await;
+    guild.install("malicious", &digest, json!({})).await;
 }
 
-/// Has the villain break off so many of the first member's calls after their draws.
+/// Has the malicious plugin break off so many of the first member's calls after their draws.
 pub(crate) async fn break_off_after_draws(guild: &mut Guild, times: usize) {
     for number in 0..times {
         let bet = json!({"asset": "coin", "amount": 1});
         let key = format!("k{number}");
         guild
-            .call("villain/trap_after_draw", &key, "user:1", bet)
+            .call("malicious/trap_after_draw", &key, "user:1", bet)
             .await;
     }
 }

@@ -3,9 +3,9 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{GUILD, Guild, House, break_off_after_draws, let_in_villain};
+use crate::support::{GUILD, Guild, House, break_off_after_draws, install_malicious};
 
-const PLUGIN: &str = "/v1/economies/guild/plugins/villain";
+const PLUGIN: &str = "/v1/economies/guild/plugins/malicious";
 
 /// Calls until the plugin is off: how many calls that took, if so many are enough.
 async fn calls_until_off(guild: &mut Guild, action: &str, members: u64, most: u64) -> Option<u64> {
@@ -13,7 +13,7 @@ async fn calls_until_off(guild: &mut Guild, action: &str, members: u64, most: u6
         let caller = format!("user:{}", number % members + 1);
         let key = format!("{action} {number}");
         let answer = guild
-            .call(&format!("villain/{action}"), &key, &caller, json!({}))
+            .call(&format!("malicious/{action}"), &key, &caller, json!({}))
             .await;
         if answer.code() == "plugin_disabled" {
             return Some(number);
@@ -34,7 +34,7 @@ async fn plugin(guild: &mut Guild) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plugin_that_faults_for_everybody_is_switched_off_with_a_reason() {
     let (house, mut guild) = House::with_guild(6).await;
-    let_in_villain(&mut guild).await;
+    install_malicious(&mut guild).await;
     assert_eq!(plugin(&mut guild).await["switched_off"], Value::Null);
     let calls = calls_until_off(&mut guild, "spin", 6, 400).await;
     let calls = calls.expect("it is switched off");
@@ -66,13 +66,13 @@ async fn a_plugin_that_faults_for_everybody_is_switched_off_with_a_reason() {
     };
     assert_eq!(plugin(&mut guild).await["switched_off"], why);
     let off = guild
-        .call("villain/honest", "off", "user:1", json!({}))
+        .call("malicious/honest", "off", "user:1", json!({}))
         .await;
     assert_eq!(off.code(), "plugin_disabled");
     guild.made(PLUGIN, json!({"enabled": true})).await;
     assert_eq!(plugin(&mut guild).await["switched_off"], Value::Null);
     let honest = guild
-        .call("villain/honest", "on", "user:1", json!({}))
+        .call("malicious/honest", "on", "user:1", json!({}))
         .await;
     assert_eq!(honest.status, 200);
     house.close().await;
@@ -82,7 +82,7 @@ async fn a_plugin_that_faults_for_everybody_is_switched_off_with_a_reason() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_few_members_whose_calls_fault_switch_nothing_off() {
     let (house, mut guild) = House::with_guild(4).await;
-    let_in_villain(&mut guild).await;
+    install_malicious(&mut guild).await;
     assert_eq!(calls_until_off(&mut guild, "spin", 4, 120).await, None);
     assert_eq!(plugin(&mut guild).await["enabled"], true);
     house.close().await;
@@ -92,11 +92,13 @@ async fn a_few_members_whose_calls_fault_switch_nothing_off() {
 #[tokio::test(flavor = "multi_thread")]
 async fn previews_switch_nothing_off() {
     let (house, mut guild) = House::with_guild(6).await;
-    let_in_villain(&mut guild).await;
+    install_malicious(&mut guild).await;
     for number in 0..120 {
         let caller = format!("user:{}", number % 6 + 1);
         let body = json!({"caller": caller, "arguments": {}, "preview": true});
-        guild.post("plugins/villain/actions/spin", "p", body).await;
+        guild
+            .post("plugins/malicious/actions/spin", "p", body)
+            .await;
     }
     assert_eq!(plugin(&mut guild).await["enabled"], true);
     house.close().await;
@@ -106,7 +108,7 @@ async fn previews_switch_nothing_off() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_game_that_breaks_off_after_draws_says_so() {
     let (house, mut guild) = House::with_guild(1).await;
-    let_in_villain(&mut guild).await;
+    install_malicious(&mut guild).await;
     break_off_after_draws(&mut guild, 3).await;
     let off = plugin(&mut guild).await;
     assert_eq!(

@@ -9,12 +9,12 @@ use bursar_server::bundled;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::support::{Guild, House, binary, let_in_villain, upload};
+use crate::support::{Guild, House, binary, install_malicious, upload};
 
-/// The villain with a number in a section that means nothing: as many components as one likes.
-fn villain(number: u8) -> Vec<u8> {
+/// The malicious component with a number in a section that means nothing: as many components as one likes.
+fn malicious(number: u8) -> Vec<u8> {
     // A custom section of three bytes, whose name is `n`.
-    [bundled::VILLAIN, &[0, 3, 1, b'n', number]].concat()
+    [bundled::MALICIOUS, &[0, 3, 1, b'n', number]].concat()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -69,7 +69,7 @@ async fn eight_uploads_wait_for_the_compiler_and_one_more_is_turned_away() {
     let (house, mut guild) = house.furnished(2).await;
     let mut uploads = JoinSet::new();
     for number in 0..10 {
-        uploads.spawn(upload(house.admin(), villain(number)));
+        uploads.spawn(upload(house.admin(), malicious(number)));
     }
     // One is compiled and eight wait; none of them can have an answer yet.
     let turned_away = uploads.join_next().await.unwrap().unwrap();
@@ -87,7 +87,7 @@ async fn eight_uploads_wait_for_the_compiler_and_one_more_is_turned_away() {
     while let Some(uploaded) = uploads.join_next().await {
         assert_eq!(uploaded.unwrap().status, 201);
     }
-    let again = upload(house.admin(), villain(9)).await;
+    let again = upload(house.admin(), malicious(9)).await;
     assert!(again.status.is_success(), "there is room again");
     house.close().await;
 }
@@ -96,7 +96,7 @@ async fn eight_uploads_wait_for_the_compiler_and_one_more_is_turned_away() {
 async fn a_compiler_that_does_not_start_is_the_servers_failure() {
     let missing = Compiler::child("/nowhere/bursar".into(), Vec::new());
     let house = House::set_up(|setup| setup.compiler = missing).await;
-    let failed = upload(house.admin(), bundled::VILLAIN).await;
+    let failed = upload(house.admin(), bundled::MALICIOUS).await;
     assert_eq!(
         (failed.status.as_u16(), failed.code()),
         (503, "unavailable".into())
@@ -113,13 +113,15 @@ async fn a_compiler_that_does_not_start_is_the_servers_failure() {
 }
 
 async fn honest(guild: &mut Guild, key: &str) -> bursar_server::client::Response {
-    guild.call("villain/honest", key, "user:1", json!({})).await
+    guild
+        .call("malicious/honest", key, "user:1", json!({}))
+        .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn code_that_was_altered_on_disk_is_made_anew_at_the_next_start() {
     let (house, mut guild) = House::with_guild(1).await;
-    let_in_villain(&mut guild).await;
+    install_malicious(&mut guild).await;
     let cache = house.file().with_extension("db.cache");
     let codes = || {
         let files = std::fs::read_dir(&cache).unwrap();

@@ -3,17 +3,17 @@
 use std::path::Path;
 use std::process::Command;
 
-use bursar_server::bundled::{self, VILLAIN};
+use bursar_server::bundled::{self, MALICIOUS};
 use serde_json::{Value, json};
 
 use crate::patience::eventually;
-use crate::support::{GUILD, Guild, House, Process, audited, binary, let_in_villain};
+use crate::support::{GUILD, Guild, House, Process, audited, binary, install_malicious};
 
-const PLUGIN: &str = "/v1/economies/guild/plugins/villain";
+const PLUGIN: &str = "/v1/economies/guild/plugins/malicious";
 
-/// The villain as another version of itself.
+/// The malicious component as another version of itself.
 fn version(newer: [u8; 5]) -> Vec<u8> {
-    version_of(VILLAIN, newer)
+    version_of(MALICIOUS, newer)
 }
 
 /// A component as another version of itself: names of interfaces have an `@` before theirs.
@@ -45,7 +45,7 @@ async fn upload(guild: &mut Guild, component: Vec<u8>) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_newer_version_follows_and_an_older_one_does_not() {
     let (house, mut guild) = House::with_guild(1).await;
-    let_in_villain(&mut guild).await;
+    install_malicious(&mut guild).await;
     let first = guild.get(PLUGIN).await.json()["component"].clone();
     assert_eq!(guild.get(PLUGIN).await.json()["newer"], Value::Null);
     let unasked = upload(&mut guild, version(*b"0.1.1")).await;
@@ -72,7 +72,9 @@ async fn a_newer_version_follows_and_an_older_one_does_not() {
         guild.get(PLUGIN).await.json()["component"],
         newer["component"]
     );
-    let works = guild.call("villain/honest", "k", "user:1", json!({})).await;
+    let works = guild
+        .call("malicious/honest", "k", "user:1", json!({}))
+        .await;
     assert_eq!(works.status, 200);
     house.close().await;
 }
@@ -109,18 +111,18 @@ async fn a_newer_version_waits_while_it_finds_something_in_the_configuration() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_newer_version_comes_under_each_name_that_follows() {
     let (house, mut guild) = House::with_guild(1).await;
-    let_in_villain(&mut guild).await;
+    install_malicious(&mut guild).await;
     let first = guild.get(PLUGIN).await.json()["component"].clone();
     for name in ["rogue", "rascal"] {
         let component = first.as_str().unwrap();
         guild.install(name, component, json!({})).await;
     }
     let path = |name: &str| format!("{GUILD}/plugins/{name}");
-    for name in ["villain", "rogue"] {
+    for name in ["malicious", "rogue"] {
         guild.made(&path(name), json!({"follow": true})).await;
     }
     let newer = upload(&mut guild, version(*b"0.2.1")).await["component"].clone();
-    for name in ["villain", "rogue"] {
+    for name in ["malicious", "rogue"] {
         let followed = guild.get(&path(name)).await.json();
         assert_eq!(
             (
@@ -185,11 +187,11 @@ async fn a_key_that_is_made_on_a_file_lets_no_newer_version_in() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_version_before_comes_back_and_an_uninstalled_plugin_is_gone() {
     let (house, mut guild) = House::with_guild(1).await;
-    let_in_villain(&mut guild).await;
+    install_malicious(&mut guild).await;
     let first = guild.get(PLUGIN).await.json()["component"].clone();
     let none = guild
         .post(
-            "plugins/villain/rollback",
+            "plugins/malicious/rollback",
             "r0",
             json!({"what": "component"}),
         )
@@ -200,12 +202,12 @@ async fn the_version_before_comes_back_and_an_uninstalled_plugin_is_gone() {
     );
     let newer = upload(&mut guild, version(*b"0.2.0")).await["component"].clone();
     guild
-        .install("villain", newer.as_str().unwrap(), json!({}))
+        .install("malicious", newer.as_str().unwrap(), json!({}))
         .await;
     guild.made(PLUGIN, json!({"follow": true})).await;
     let back = guild
         .post(
-            "plugins/villain/rollback",
+            "plugins/malicious/rollback",
             "r1",
             json!({"what": "component"}),
         )
@@ -225,7 +227,7 @@ async fn the_version_before_comes_back_and_an_uninstalled_plugin_is_gone() {
     );
     let stake = json!({"asset": "coin", "amount": 100});
     let staked = guild
-        .call("villain/stake", "s", "user:1", stake)
+        .call("malicious/stake", "s", "user:1", stake)
         .await
         .json();
     let hold = staked["reply"]["told"].as_str().unwrap().to_owned();
@@ -242,9 +244,11 @@ async fn the_version_before_comes_back_and_an_uninstalled_plugin_is_gone() {
         (hold["status"] == "expired").then_some(())
     });
     expired.await;
-    assert_eq!(guild.posted("plugin:villain", "coin").await, 100);
+    assert_eq!(guild.posted("plugin:malicious", "coin").await, 100);
     assert_eq!(guild.coins(1).await, [900]);
-    let gone = guild.call("villain/honest", "k", "user:1", json!({})).await;
+    let gone = guild
+        .call("malicious/honest", "k", "user:1", json!({}))
+        .await;
     assert_eq!(gone.code(), "plugin_not_found");
     house.close().await;
 }

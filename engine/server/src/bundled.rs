@@ -38,7 +38,7 @@ pub const PLUGINS: &[Bundled] = bundled![
 
 /// A component that tries to do harm. The demo uploads it like anybody would; it cannot be
 /// installed by name.
-pub const VILLAIN: &[u8] = built!("villain");
+pub const MALICIOUS: &[u8] = built!("malicious");
 
 /// A component that takes of members by a pattern. Tests upload it; nothing of the binary does, so it is not
 /// in there.

@@ -125,13 +125,13 @@ pub(crate) async fn furnish(server: &Server, name: &str) {
     });
     put(&mut client, &format!("{base}/plugins/shop"), shop).await;
     issue(&mut client, &base, "plugin:shop", "potion").await;
-    let bytes = Bytes::from_static(bundled::VILLAIN);
+    let bytes = Bytes::from_static(bundled::MALICIOUS);
     let mut uploader = server.client().with_patience(Duration::from_mins(5));
     let sent = uploader.send("POST", "/v1/components", None, bytes).await;
-    let villain = json!({
+    let malicious = json!({
         "component": sent.unwrap().json()["component"], "grants": "requested", "enabled": true,
     });
-    put(&mut client, &format!("{base}/plugins/villain"), villain).await;
+    put(&mut client, &format!("{base}/plugins/malicious"), malicious).await;
 }
 
 /// Puts something that must be accepted.

@@ -31,7 +31,7 @@ pub(super) async fn all(stage: &mut Stage) -> Told {
     last_item(stage).await?;
     double_clicks(stage).await?;
     stakes::told(stage).await?;
-    villain(stage).await?;
+    malicious_plugin(stage).await?;
     coinflip(stage).await?;
     sudden_death(stage).await?;
     books_are_right(stage).await
@@ -213,9 +213,9 @@ async fn double_clicks(stage: &mut Stage) -> Told {
     Ok(())
 }
 
-async fn villain(stage: &mut Stage) -> Told {
+async fn malicious_plugin(stage: &mut Stage) -> Told {
     style::title("A hostile plugin is installed");
-    let bytes = bytes::Bytes::from_static(bundled::VILLAIN);
+    let bytes = bytes::Bytes::from_static(bundled::MALICIOUS);
     let uploaded = stage
         .client
         .send("POST", "/v1/components", None, bytes)
@@ -227,12 +227,12 @@ async fn villain(stage: &mut Stage) -> Told {
         .unwrap_or_default();
     let install = json!({"component": component, "grants": "requested", "enabled": true});
     stage
-        .make(&format!("{GUILD}/plugins/villain"), install)
+        .make(&format!("{GUILD}/plugins/malicious"), install)
         .await?;
     let victim = stage.posted("user:6", "coin").await?;
     let loot = json!({"from": "user:6", "asset": "coin", "amount": 100});
     let tried = stage
-        .call("villain/steal", "v1", "user:7", loot.clone())
+        .call("malicious/steal", "v1", "user:7", loot.clone())
         .await?
         .json();
     let told = tried
@@ -257,7 +257,7 @@ async fn villain(stage: &mut Stage) -> Told {
     ];
     for (trick, arguments, what) in tricks {
         let answer = stage
-            .call(&format!("villain/{trick}"), trick, "user:7", arguments)
+            .call(&format!("malicious/{trick}"), trick, "user:7", arguments)
             .await?;
         let answer_json = answer.json();
         let fault = answer_json
@@ -272,11 +272,11 @@ async fn villain(stage: &mut Stage) -> Told {
     }
     let (after, loot) = (
         stage.posted("user:6", "coin").await?,
-        stage.posted("plugin:villain", "coin").await?,
+        stage.posted("plugin:malicious", "coin").await?,
     );
     stage.check(
         (after, loot) == (victim, 0),
-        format!("user:6 still has {after} coins, the villain has {loot}"),
+        format!("user:6 still has {after} coins, the malicious plugin has {loot}"),
     );
     Ok(())
 }

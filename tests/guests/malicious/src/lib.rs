@@ -18,7 +18,7 @@ use bursar_plugin::prelude::*;
 use bursar_plugin::serde_json::json;
 use bursar_plugin::{Finding, Need, Odds};
 
-const OWN: Account = Account::new("plugin:villain");
+const OWN: Account = Account::new("plugin:malicious");
 
 /// How to misbehave when the configuration is checked.
 #[derive(Deserialize, JsonSchema)]
@@ -39,7 +39,7 @@ enum Trick {
     NeedOfNoAccount,
     NeedOfAnIssuer,
     NeedOfNothing,
-    NeedOfAStranger,
+    NeedOfUnknownAccount,
     AskForName,
     AskForAccount,
     ReadBalance,
@@ -125,7 +125,7 @@ struct Told {
 }
 
 bursar_plugin::plugin! {
-    id: "villain",
+    id: "malicious",
     description: "Tries to do harm.",
     license: "Apache-2.0 OR MIT",
     accounts: [],
@@ -225,7 +225,7 @@ fn check(config: &Config, report: &mut ConfigReport) {
         Trick::NeedOfNoAccount => report.needs.push(need("\u{1b}[2J", 1)),
         Trick::NeedOfAnIssuer => report.needs.push(need("issuer:coin", 1)),
         Trick::NeedOfNothing => report.needs.push(need("user:1", 0)),
-        Trick::NeedOfAStranger => report.needs.push(need("user:nobody", 1)),
+        Trick::NeedOfUnknownAccount => report.needs.push(need("user:nobody", 1)),
         Trick::AskForName => drop(black_box(imports::call::name())),
         Trick::AskForAccount => drop(black_box(imports::call::own_account(Some("till")))),
         Trick::ReadBalance => drop(black_box(imports::ledger::balance("user:1", "coin"))),
