@@ -1,0 +1,199 @@
+//! The text files of the workspace, and the crate to which each belongs.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+
+/// A text file.
+pub(super) struct Source {
+    /// The path from the root of the workspace, with slashes.
+    pub(super) path: String,
+    pub(super) text: String,
+}
+
+/// Rust sources, in the order of their paths.
+pub(super) static RUST: LazyLock<Vec<Source>> = LazyLock::new(|| {
+    let is_rust = |path: &str| Path::new(path).extension().is_some_and(|end| end == "rs");
+    ["engine", "plugins", "tests", "examples"]
+        .iter()
+        .flat_map(|folder| read(folder, is_rust))
+        .collect()
+});
+
+pub(super) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned()
+}
+
+/// Reads the files of a folder whose path fits. Skips what is built and what is hidden.
+pub(super) fn read(folder: &str, fits: impl Fn(&str) -> bool) -> Vec<Source> {
+    let mut paths = Vec::new();
+    walk(&root().join(folder), &mut paths);
+    let mut sources = Vec::new();
+    for path in paths {
+        let name = path.strip_prefix(root()).unwrap().display().to_string();
+        if fits(&name) {
+            let text = std::fs::read_to_string(&path).unwrap();
+            sources.push(Source { path: name, text });
+        }
+    }
+    sources.sort_by(|one, other| one.path.cmp(&other.path));
+    sources
+}
+
+fn walk(folder: &Path, paths: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let is_skipped = name.starts_with('.') || name == "target" || name == "node_modules";
+        if path.is_dir() && !is_skipped {
+            walk(&path, paths);
+        } else if path.is_file() {
+            paths.push(path);
+        }
+    }
+}
+
+/// The crate of a file, by its folder: `engine/ledger`, `plugins/shop`, `tests`; for a page outside all crates its
+/// own path or folder.
+pub(super) fn crate_of(path: &str) -> &str {
+    let segments = if path.starts_with("engine/") || path.starts_with("plugins/") {
+        2
+    } else {
+        1
+    };
+    prefix(path, segments)
+}
+
+/// The crate of a file; in the server, the folder below `src`, since its parts are rewritten one after the other.
+pub(super) fn part_of(path: &str) -> &str {
+    if path.starts_with("engine/server/src/") && path.matches('/').count() > 3 {
+        prefix(path, 4)
+    } else {
+        crate_of(path)
+    }
+}
+
+fn prefix(path: &str, segments: usize) -> &str {
+    path.match_indices('/')
+        .nth(segments - 1)
+        .map_or(path, |(end, _)| &path[..end])
+}
+
+/// Adds up figures of files by crate or part.
+pub(super) fn sum<'a>(
+    figures: impl IntoIterator<Item = (&'a str, usize)>,
+) -> BTreeMap<String, usize> {
+    let mut sums = BTreeMap::new();
+    for (name, figure) in figures {
+        *sums.entry(name.to_owned()).or_default() += figure;
+    }
+    sums
+}
+
+/// The tokens of a source file.
+pub(super) fn tokens(source: &Source) -> TokenStream {
+    source
+        .text
+        .parse()
+        .unwrap_or_else(|error| panic!("{}: {error}", source.path))
+}
+
+/// Removes items that are compiled only for tests.
+pub(super) fn without_tests(stream: TokenStream) -> TokenStream {
+    let mut kept: Vec<TokenTree> = Vec::new();
+    let mut tokens = stream.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        let is_test = is_hash(&token) && tokens.peek().is_some_and(is_cfg_test);
+        if is_test {
+            while is_attribute(&kept) {
+                kept.truncate(kept.len() - 2);
+            }
+            tokens.next();
+            let ends = |token: &TokenTree| match token {
+                TokenTree::Punct(punct) => punct.as_char() == ';',
+                TokenTree::Group(group) => group.delimiter() == Delimiter::Brace,
+                _ => false,
+            };
+            tokens.find(ends);
+        } else if let TokenTree::Group(group) = token {
+            let mut inner = Group::new(group.delimiter(), without_tests(group.stream()));
+            inner.set_span(group.span());
+            kept.push(inner.into());
+        } else {
+            kept.push(token);
+        }
+    }
+    kept.into_iter().collect()
+}
+
+fn is_hash(token: &TokenTree) -> bool {
+    matches!(token, TokenTree::Punct(punct) if punct.as_char() == '#')
+}
+
+fn is_attribute(tokens: &[TokenTree]) -> bool {
+    let [.., hash, TokenTree::Group(group)] = tokens else {
+        return false;
+    };
+    is_hash(hash) && group.delimiter() == Delimiter::Bracket
+}
+
+fn is_cfg_test(token: &TokenTree) -> bool {
+    let TokenTree::Group(attribute) = token else {
+        return false;
+    };
+    let text = attribute.stream().to_string().replace(' ', "");
+    attribute.delimiter() == Delimiter::Bracket
+        && (text == "cfg(test)" || text.starts_with("cfg(all(test,"))
+}
+
+#[test]
+fn files_belong_to_crates() {
+    for (path, name, part) in [
+        ("engine/ledger/src/act.rs", "engine/ledger", "engine/ledger"),
+        (
+            "engine/server/src/http/api/route.rs",
+            "engine/server",
+            "engine/server/src/http",
+        ),
+        (
+            "engine/server/src/http.rs",
+            "engine/server",
+            "engine/server",
+        ),
+        ("plugins/sdk/src/lib.rs", "plugins/sdk", "plugins/sdk"),
+        ("tests/it/house.rs", "tests", "tests"),
+        ("README.md", "README.md", "README.md"),
+    ] {
+        assert_eq!(crate_of(path), name);
+        assert_eq!(part_of(path), part);
+    }
+    assert!(RUST.len() > 300, "{} files", RUST.len());
+}
+
+#[test]
+fn items_for_tests_are_removed() {
+    let source = "
+        /// Runs.
+        fn runs() { #[cfg(test)] hook(); go(); }
+        /// Tests.
+        #[allow(unused)]
+        #[cfg(test)]
+        mod tests;
+        #[cfg(test)]
+        mod more { fn inner() {} }
+        #[cfg(not(test))]
+        struct Real;
+    ";
+    let kept = without_tests(source.parse().unwrap()).to_string();
+    for present in ["Runs", "go", "Real"] {
+        assert!(kept.contains(present), "{kept}");
+    }
+    for absent in ["hook", "Tests", "unused", "tests", "inner"] {
+        assert!(!kept.contains(absent), "{kept}");
+    }
+}
