@@ -1,6 +1,7 @@
 //! Rules for the sources themselves: dependencies, files, names, language and pages.
 
 mod dependencies;
+mod docs;
 mod files;
 mod pages;
 mod ratchet;
