@@ -6,3 +6,4 @@ mod files;
 mod pages;
 mod ratchet;
 mod source;
+mod words;

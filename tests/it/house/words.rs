@@ -1,0 +1,132 @@
+//! Words that no text of the workspace has, each with the plain words to use instead.
+
+use super::source::Source;
+use super::{ratchet, source};
+
+/// Words and phrases that a reader stumbles over. A space stands for any space, line break or underscore.
+const WORDS: [(&str, &str); 41] = [
+    ("a bug", "an internal error"),
+    ("a no", "a rejection"),
+    ("a yes", "a success"),
+    ("afresh", "again"),
+    ("anew", "again, or rebuilt"),
+    ("anybody", "anyone"),
+    ("are told", "receive, or are notified"),
+    ("asks of", "requests from"),
+    ("at hand", "available"),
+    ("beneath", "below"),
+    ("bombs", "compile limits"),
+    ("break off", "abort"),
+    ("breaking off", "aborting"),
+    ("breaks off", "aborts"),
+    ("broke off", "aborted, or was truncated"),
+    ("broken off", "aborted, or truncated"),
+    ("came to nothing", "had no effect"),
+    ("come of", "the result of"),
+    ("come to nothing", "have no effect"),
+    ("comes of", "the result of"),
+    ("comes to", "becomes, or results in"),
+    ("everybody", "everyone, or all"),
+    ("furnished", "with members"),
+    ("good for nothing", "no longer valid"),
+    ("in the making", "that is being built"),
+    ("is told", "receives, or is notified"),
+    ("museum", "compatibility"),
+    ("nobody", "no one"),
+    ("purse", "balance"),
+    ("siege", "soak test"),
+    ("somebody", "someone"),
+    ("stranger", "an untrusted party"),
+    ("strangers", "untrusted parties"),
+    ("thinks", "runs"),
+    ("unless said", "by default"),
+    ("unless told", "by default"),
+    ("villain", "malicious"),
+    ("was told", "received, or was notified"),
+    ("were told", "received, or were notified"),
+    ("whoever", "the one who, or anyone who"),
+    ("wishes", "requests"),
+];
+
+/// Files that must say such words: this list, texts of others, and what is released and never edited.
+const EXEMPT: [&str; 2] = ["tests/it/house/words.rs", "THIRD-PARTY.md"];
+
+fn files() -> Vec<Source> {
+    let fits = |path: &str| {
+        let is_text = [
+            ".rs",
+            ".md",
+            ".py",
+            ".toml",
+            "Makefile",
+            "/run",
+            "wit/plugin.wit",
+        ]
+        .iter()
+        .any(|end| path.ends_with(end));
+        is_text && !EXEMPT.contains(&path)
+    };
+    source::read("", fits)
+}
+
+/// A text in one line and in lower case, without the marks of comments.
+fn plain(text: &str) -> String {
+    let line = |line: &str| {
+        line.trim_start()
+            .trim_start_matches(['/', '!', '#', '*', ';', '>'])
+            .to_lowercase()
+    };
+    let lines: Vec<String> = text.lines().map(line).collect();
+    let words = lines.join(" ").replace('_', " ");
+    words.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// How often a word or a phrase stands in a plain text, alone and not as a part of another word.
+fn count(text: &str, word: &str) -> usize {
+    let is_part = |letter: char| letter.is_alphanumeric() || letter == '-';
+    text.match_indices(word)
+        .filter(|(start, _)| {
+            let before = text[..*start].chars().next_back();
+            let after = text[start + word.len()..].chars().next();
+            !before.is_some_and(is_part) && !after.is_some_and(is_part)
+        })
+        .count()
+}
+
+#[test]
+fn texts_are_in_plain_words() {
+    let files = files();
+    assert!(files.len() > 400, "{} files", files.len());
+    let mut found = Vec::new();
+    for file in &files {
+        let text = plain(&file.text);
+        for (word, instead) in WORDS {
+            let times = count(&text, word);
+            if times > 0 {
+                println!("{}: {times} × {word:?}; say: {instead}", file.path);
+                found.push((source::crate_of(&file.path), times));
+            }
+        }
+    }
+    ratchet::hold("words", &source::sum(found));
+}
+
+#[test]
+fn words_are_found_where_they_stand_alone() {
+    let text = plain(
+        "/// Nobody is told: it comes\n    /// to  nothing.\n# a\n# no\nfn nobody_waits() {}\n\
+         // renobody a no-op, a novel; Banew, anew.\n",
+    );
+    for (word, times) in [
+        ("nobody", 2),
+        ("is told", 1),
+        ("comes to", 1),
+        ("a no", 1),
+        ("anew", 1),
+        ("purse", 0),
+    ] {
+        assert_eq!(count(&text, word), times, "{word}: {text}");
+    }
+    assert!(WORDS.is_sorted());
+    assert!(WORDS.iter().all(|(word, _)| plain(word) == *word));
+}
