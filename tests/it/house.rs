@@ -3,6 +3,7 @@
 mod dependencies;
 mod docs;
 mod files;
+mod names;
 mod pages;
 mod ratchet;
 mod source;

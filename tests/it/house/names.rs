@@ -1,0 +1,101 @@
+//! Names of types: each stands for one thing in all crates.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use syn::Item;
+
+use super::{ratchet, source};
+
+/// Names that stand for more than one type, each with the reason.
+const ALLOWED: [(&str, &str); 0] = [];
+
+/// Adds the names of the types in a list of items, those of inner modules too.
+fn types(items: &[Item], found: &mut Vec<String>) {
+    for item in items {
+        let name = match item {
+            Item::Struct(item) => &item.ident,
+            Item::Enum(item) => &item.ident,
+            Item::Union(item) => &item.ident,
+            Item::Trait(item) => &item.ident,
+            Item::Type(item) => &item.ident,
+            Item::Mod(module) => {
+                if let Some((_, items)) = &module.content {
+                    types(items, found);
+                }
+                continue;
+            }
+            _ => continue,
+        };
+        found.push(name.to_string());
+    }
+}
+
+fn types_of(text: &str) -> Vec<String> {
+    let stream = source::without_tests(text.parse().unwrap());
+    let file: syn::File = syn::parse2(stream).unwrap();
+    let mut found = Vec::new();
+    types(&file.items, &mut found);
+    found
+}
+
+/// The names that are defined more than once, with the files that do.
+fn twice<'a>(
+    definitions: impl Iterator<Item = (&'a str, String)>,
+) -> BTreeMap<String, Vec<&'a str>> {
+    let mut places: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for (file, name) in definitions {
+        places.entry(name).or_default().push(file);
+    }
+    places.retain(|_, files| files.len() > 1);
+    places
+}
+
+/// True for files that are compiled for tests only.
+fn is_test(path: &str) -> bool {
+    path.starts_with("tests/")
+        || path.contains("/tests/")
+        || path.contains("/benches/")
+        || path.ends_with("/tests.rs")
+}
+
+#[test]
+fn one_name_stands_for_one_type() {
+    let definitions = source::RUST
+        .iter()
+        .filter(|source| !is_test(&source.path))
+        .flat_map(|source| {
+            let names = types_of(&source.text);
+            names.into_iter().map(|name| (source.path.as_str(), name))
+        });
+    let mut found = BTreeMap::new();
+    for (name, files) in twice(definitions) {
+        if ALLOWED.iter().any(|(allowed, _)| *allowed == name) {
+            continue;
+        }
+        println!("{name}: {}", files.join(", "));
+        found.insert(name, files.len());
+    }
+    ratchet::hold("names", &found);
+}
+
+#[test]
+fn names_that_are_allowed_twice_are_there_twice() {
+    let names: BTreeSet<&str> = ALLOWED.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names.len(), ALLOWED.len());
+}
+
+#[test]
+fn types_of_one_name_are_found() {
+    let one = "struct Act; mod inner { enum Act { One } pub type Alias = u8; } fn Free() {}";
+    let other = "#[cfg(test)] struct Alias; trait Alias {} impl Act for u8 { type Error = u8; }";
+    assert_eq!(types_of(one), ["Act", "Act", "Alias"]);
+    assert_eq!(types_of(other), ["Alias"]);
+    let mut definitions = Vec::new();
+    for (file, text) in [("one.rs", one), ("other.rs", other)] {
+        definitions.extend(types_of(text).into_iter().map(|name| (file, name)));
+    }
+    let twice = twice(definitions.into_iter());
+    assert_eq!(twice["Act"], ["one.rs", "one.rs"]);
+    assert_eq!(twice["Alias"], ["one.rs", "other.rs"]);
+    assert_eq!(twice.len(), 2);
+}
