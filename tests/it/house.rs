@@ -1,8 +1,12 @@
 //! Rules for the sources themselves: dependencies, files, names, language and pages.
 
+#![expect(clippy::print_stdout, reason = "figures are shown where tests print")]
+
+mod cycles;
 mod dependencies;
 mod docs;
 mod files;
+mod modules;
 mod names;
 mod pages;
 mod ratchet;
