@@ -20,12 +20,12 @@ pub(crate) use self::validity::check_validity;
 
 use wasmtime::component::{Component, Linker};
 
-use crate::call::{CallFailure, explain, store};
-use crate::exports::Exports;
-use crate::guest::Guest;
 use crate::limits::Limits;
 use crate::manifest::Manifest;
 use crate::report::{Finding, NotReady};
+use crate::run::call::{CallFailure, explain, store};
+use crate::run::exports::Exports;
+use crate::run::guest::Guest;
 
 /// A component that may run here.
 pub struct Checked {

@@ -10,11 +10,11 @@ use bursar_ledger::{AccountId, Amount, AssetId, Need, PluginName, shown};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::bindings::configured::exports::bursar::plugin::configuration as contract;
-use crate::call::{CallFailure, explain, store};
 use crate::check::Checked;
-use crate::guest::Guest;
 use crate::limits::{CONFIGURATION_FINDINGS_MAX, CONFIGURATION_TEXT_BYTES_MAX, Limits, NEEDS_MAX};
+use crate::run::bindings::configured::exports::bursar::plugin::configuration as contract;
+use crate::run::call::{CallFailure, explain, store};
+use crate::run::guest::Guest;
 use crate::schema::NamedValue;
 use crate::text::excerpt;
 

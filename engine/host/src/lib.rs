@@ -13,42 +13,32 @@
 //!
 //! This crate knows no database, no network and no SQL.
 
-mod bindings;
-mod cache;
-mod call;
 mod check;
-mod compiler;
-mod compiling;
+mod compile;
 mod configuration;
-mod cpu_time;
 mod discord;
-mod exports;
-mod guest;
-mod imports;
 mod limits;
 mod manifest;
 mod plugin;
-mod prices;
 mod report;
+mod run;
 mod sandbox;
 mod schema;
-mod teller;
 mod text;
-mod ticker;
 
 #[cfg(test)]
 mod tests;
 
-pub use cache::Cache;
-pub use call::{CallFailure, Finished, NotRepeated, Repeated, Unfinished};
 pub use check::{Checked, ContractVersion};
-pub use compiler::{Compiler, compile_for_parent};
+pub use compile::cache::Cache;
+pub use compile::compiler::{Compiler, compile_for_parent};
 pub use configuration::{ConfigurationFinding, ConfigurationReport};
-pub use cpu_time::of_this_thread as thread_cpu_time;
 pub use discord::discord_warnings;
-pub use guest::{LogLevel, LogLine};
 pub use limits::{CONFIGURATION_CHECKS_MAX, Limits, UPLOAD_BYTES_MAX, WORKERS_MAX};
 pub use manifest::{Action, Manifest, ManifestSchedule, Odds, Stake};
 pub use plugin::{Attempted, LoadedPlugin, PluginHost};
 pub use report::{Finding, NotReady, Place, Report};
+pub use run::call::{CallFailure, Finished, NotRepeated, Repeated, Unfinished};
+pub use run::cpu_time::of_this_thread as thread_cpu_time;
+pub use run::guest::{LogLevel, LogLine};
 pub use schema::{Named, NamedValue, SchemaError};

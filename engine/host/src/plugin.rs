@@ -13,19 +13,19 @@ use serde_json::Value;
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
-use crate::cache::Cache;
-use crate::call::{self, CallFailure, Finished, NotRepeated, Repeated, Unfinished};
 use crate::check::{Checked, ContractVersion, check};
-use crate::compiler::{self, Compiler};
-use crate::compiling::Compiling;
+use crate::compile::cache::Cache;
+use crate::compile::compiler::{self, Compiler};
+use crate::compile::queue::Compiling;
 use crate::configuration::{self, ConfigurationReport};
-use crate::guest::{Guest, LogLine};
 use crate::limits::{CHECK_STACK_BYTES, Limits, READY_MAX};
 use crate::manifest::Manifest;
 use crate::report::{Finding, NotReady};
+use crate::run::call::{self, CallFailure, Finished, NotRepeated, Repeated, Unfinished};
+use crate::run::guest::{Guest, LogLine};
+use crate::run::responder::Telling;
+use crate::run::ticker::Ticker;
 use crate::sandbox;
-use crate::teller::Telling;
-use crate::ticker::Ticker;
 
 /// Checks components and keeps them ready. Clones share everything.
 #[derive(Clone)]

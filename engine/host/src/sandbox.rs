@@ -5,14 +5,14 @@ use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Result,
 };
 
-use crate::bindings::Plugin;
-use crate::bindings::first::bursar::plugin as first;
-use crate::guest::Guest;
 use crate::limits::{
     INSTANCE_BYTES_MAX, INSTANCES_MAX, Limits, MEMORIES_MAX, SLOTS, STACK_BYTES,
     TABLE_ELEMENTS_MAX, TABLES_MAX,
 };
-use crate::prices::prices;
+use crate::run::bindings::Plugin;
+use crate::run::bindings::first::bursar::plugin as first;
+use crate::run::fuel_prices::prices;
+use crate::run::guest::Guest;
 
 /// Bytes of each memory and table that stay mapped between calls. Resetting a page that is there
 /// costs less than fetching a new one: 11 µs a call instead of 40 were measured.

@@ -3,23 +3,23 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::access::{Admission, KeyMode, KeyPatch};
 use crate::account::AccountPatch;
 use crate::amount::{Amount, Limit};
 use crate::asset::AssetKind;
-use crate::call::CallResult;
+use crate::call::request::CallResult;
 use crate::digest::Digest;
 use crate::draw::{ClientSeedText, Seed};
 use crate::economy::EconomyStatus;
 use crate::hold::{HoldEnd, OnExpiry, Reservation, expiry};
 use crate::id::{AccountId, AssetId, HoldId, KeyId, PluginName, TransferId, WebhookId};
-use crate::key_limits::TransferCap;
+use crate::key::definition::{Admission, KeyMode, KeyPatch};
+use crate::key::limits::TransferCap;
 use crate::limits::{BATCH_POSTINGS_MAX, BATCH_TRANSFERS_MAX};
 use crate::movement::Postings;
 use crate::patch::Patch;
-use crate::plugin::{PluginPatch, RollBack};
+use crate::plugin::installation::{PluginPatch, RollBack};
+use crate::plugin::switch_off::SwitchOff;
 use crate::quota::QuotaPatch;
-use crate::switch_off::SwitchOff;
 use crate::time::Timestamp;
 use crate::webhook::WebhookRequest;
 

@@ -12,11 +12,9 @@ use std::sync::Arc;
 
 use imbl::{OrdMap, Vector};
 
-use crate::access::ApiKey;
 use crate::account::{Account, AccountStatus, Balance};
 use crate::account_limits::LimitsChange;
 use crate::asset::Asset;
-use crate::budget::BudgetCounter;
 use crate::decision::{Change, Decision};
 use crate::digest::Digest;
 use crate::document::Document;
@@ -26,9 +24,11 @@ use crate::hold::Hold;
 use crate::id::{
     AccountId, AccountKind, AssetId, HoldId, KeyId, PluginId, PluginName, TransferId, WebhookId,
 };
+use crate::key::definition::ApiKey;
 use crate::limits::FLOW_DAYS_MAX;
 use crate::movement::Movement;
-use crate::plugin::{Component, Installation, Plugin};
+use crate::plugin::budget::BudgetCounter;
+use crate::plugin::installation::{Component, Installation, Plugin};
 use crate::quota::Quotas;
 use crate::time::Timestamp;
 use crate::webhook::Webhook;

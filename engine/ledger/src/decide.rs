@@ -12,20 +12,20 @@ mod draws;
 mod holds;
 mod money;
 mod plugins;
-mod puts;
 mod quotas;
 mod reversals;
 mod schedules;
+pub(crate) mod settings;
 mod webhooks;
 
 use crate::act::Act;
 use crate::books::Books;
 use crate::decision::Decision;
 use crate::economy::EconomyStatus;
-use crate::plugin::Component;
+use crate::plugin::installation::Component;
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
-use puts::NewSecret;
+use settings::NewSecret;
 
 /// What follows from an act.
 #[derive(Clone, PartialEq, Debug)]
@@ -68,7 +68,7 @@ impl Verdict {
 /// Decides an act against the books, or against the absence of an economy.
 pub fn decide(books: Option<&Books>, at: Timestamp, act: &Act) -> Verdict {
     let verdict = match (books, act) {
-        (None, Act::OpenEconomy { seed }) => Ok(puts::open_economy(*seed)),
+        (None, Act::OpenEconomy { seed }) => Ok(settings::open_economy(*seed)),
         (None, _) => Ok(Verdict::NoEconomy),
         (Some(books), act) => check_status(books, act).and_then(|()| in_books(books, at, act)),
     };
@@ -126,9 +126,9 @@ fn check_status(books: &Books, act: &Act) -> Result<(), Rejection> {
 fn in_books(books: &Books, at: Timestamp, act: &Act) -> Result<Verdict, Rejection> {
     match act {
         Act::OpenEconomy { .. } => Ok(Verdict::Unchanged),
-        Act::SetEconomy { status } => puts::set_economy(books, *status),
+        Act::SetEconomy { status } => settings::set_economy(books, *status),
         Act::SetQuotas { patch } => Ok(quotas::set(books, patch)),
-        Act::SetAsset { asset, patch } => puts::set_asset(books, asset, patch),
+        Act::SetAsset { asset, patch } => settings::set_asset(books, asset, patch),
         Act::SetAccount {
             account,
             patch,
@@ -171,7 +171,7 @@ fn in_books(books: &Books, at: Timestamp, act: &Act) -> Result<Verdict, Rejectio
             mode,
         } => {
             let (hash, mode) = (*secret_hash, *mode);
-            puts::set_key(books, at, key, patch, NewSecret { hash, mode })
+            settings::set_key(books, at, key, patch, NewSecret { hash, mode })
         }
         Act::AddComponent {
             digest,

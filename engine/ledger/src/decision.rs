@@ -4,23 +4,23 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::access::ApiKey;
 use crate::account::AccountStatus;
 use crate::account_limits::LimitsChange;
 use crate::amount::Amount;
 use crate::asset::Asset;
 use crate::books::DrawChange;
-use crate::budget::BudgetCounter;
 use crate::digest::Digest;
 use crate::document::Document;
 use crate::draw::Seed;
 use crate::economy::{Day, EconomyStatus, Flow};
 use crate::hold::{Hold, HoldEnd};
 use crate::id::{AccountId, AssetId, HoldId, KeyId, PluginName, TransferId, WebhookId};
+use crate::key::definition::ApiKey;
 use crate::movement::Movement;
-use crate::plugin::{Component, Installation};
+use crate::plugin::budget::BudgetCounter;
+use crate::plugin::installation::{Component, Installation};
+use crate::plugin::switch_off::SwitchOff;
 use crate::quota::Quotas;
-use crate::switch_off::SwitchOff;
 use crate::time::Timestamp;
 use crate::webhook::WebhookDefinition;
 

@@ -22,51 +22,41 @@
     clippy::indexing_slicing
 )]
 
-mod access;
 mod account;
 mod account_limits;
 mod act;
 mod amount;
 mod asset;
 mod books;
-mod budget;
 mod call;
+mod checkpoint_entry;
 mod decide;
 mod decision;
 mod digest;
 mod document;
-mod draft;
 mod draw;
 mod economy;
-mod fact;
-mod grants;
 mod hold;
 mod id;
 mod invariant;
-mod item;
 mod json;
-mod key_limits;
+mod key;
 mod limits;
 mod movement;
 mod patch;
-mod pattern;
 mod plugin;
-mod proposal;
 mod quota;
 mod rejection;
-mod schedule;
-mod scratch;
 mod subject;
-mod switch_off;
 mod text;
 mod time;
 mod webhook;
 mod work;
+mod working_balances;
 
 #[cfg(test)]
 mod tests;
 
-pub use access::{Admission, ApiKey, KeyDefinition, KeyMode, KeyPatch, Scope, Scopes};
 pub use account::{Account, AccountPatch, AccountStatus, Balance};
 pub use account_limits::{AccountLimits, LimitsChange, LimitsPatch};
 pub use act::{
@@ -79,42 +69,43 @@ pub use books::{
     ActiveSeed, Books, ClientSeed, DrawBook, DrawChange, Drew, Link, Links, Misfit, SeedView,
     StepBack,
 };
-pub use budget::{Budget, BudgetCounter, Payer};
-pub use call::{CallRequest, CallResult, Ending, SpendLimit};
+pub use call::draft::Draft;
+pub use call::request::{CallRequest, CallResult, Ending, SpendLimit};
+pub use call::transcript::{Answer, Ask, Fact, Page, Refusal, Seen, Transcript};
+pub use checkpoint_entry::Item;
 pub use decide::{Verdict, decide};
 pub use decision::{Change, Decision};
 pub use digest::{Digest, Sha256Writer};
 pub use document::{Document, DocumentError, check_document};
-pub use draft::Draft;
 pub use draw::{ClientSeedError, ClientSeedText, Draw, DrawOrigin, Seed};
 pub use economy::{Day, EconomyStatus, Flow, Reversal};
-pub use fact::{Answer, Ask, Fact, Page, Refusal, Seen, Transcript};
-pub use grants::{
-    Caps, Excess, FuelClass, GrantChoice, Grants, PatternCaps, PatternGrant, Patterns,
-    PatternsError, Permissions, WantedDebit,
-};
 pub use hold::{Hold, HoldEnd, OnExpiry, Reservation};
 pub use id::{
     AccountId, AccountKind, AssetId, CallId, EconomyId, HoldId, IdError, KeyId, PluginId,
     PluginName, TransferId, WebhookId,
 };
 pub use invariant::{Violation, check};
-pub use item::Item;
 pub use json::{Json, JsonError, check_numbers, pointer_segment, read_strictly};
-pub use key_limits::{RateLimit, RateLimitError, TransferCap, TransferCapError};
+pub use key::definition::{Admission, ApiKey, KeyDefinition, KeyMode, KeyPatch, Scope, Scopes};
+pub use key::limits::{RateLimit, RateLimitError, TransferCap, TransferCapError};
 pub use limits::*;
 pub use movement::{Movement, Posting, Postings, PostingsError};
 pub use patch::Patch;
-pub use pattern::{AccountPattern, PatternError};
-pub use plugin::{
+pub use plugin::account_pattern::{AccountPattern, PatternError};
+pub use plugin::budget::{Budget, BudgetCounter, Payer};
+pub use plugin::grants::{
+    Caps, Excess, FuelClass, GrantChoice, Grants, PatternCaps, PatternGrant, Patterns,
+    PatternsError, Permissions, WantedDebit,
+};
+pub use plugin::installation::{
     Component, ComponentChoice, HoldRule, HoldRules, Installation, Need, Plugin, PluginPatch,
     Revision, RollBack,
 };
+pub use plugin::schedule::{Missed, Schedule, ScheduleRule, Times};
+pub use plugin::switch_off::{SwitchOff, SwitchOffReason, SwitchedOff};
 pub use quota::{Quota, QuotaPatch, QuotaTooHigh, Quotas, UnknownQuota};
 pub use rejection::{Class, Rejection, RejectionKind, Retry};
-pub use schedule::{Missed, Schedule, ScheduleRule, Times};
 pub use subject::{Subject, SubjectId};
-pub use switch_off::{SwitchOff, SwitchOffReason, SwitchedOff};
 pub use text::{Shown, ShownJson, prints, shown};
 pub use time::Timestamp;
 pub use webhook::{

@@ -7,10 +7,10 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use crate::amount::{Amount, Limit};
-use crate::budget::Budget;
 use crate::hold::HoldEnd;
 use crate::id::{AccountId, AssetId, HoldId, KeyId, PluginId, PluginName, TransferId};
-use crate::pattern::AccountPattern;
+use crate::plugin::account_pattern::AccountPattern;
+use crate::plugin::budget::Budget;
 use crate::quota::Quota;
 
 pub use kind::{Class, RejectionKind, Retry};

@@ -13,9 +13,9 @@ use bursar_ledger::EconomyId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use crate::economy::blocking;
 use crate::keyed_locks::{KeyedGuard, KeyedLocks};
-use crate::no_answer::NoAnswer;
+use crate::service::blocking;
+use crate::service::error::NoAnswer;
 
 /// Bytes of memory that a byte of a body costs at most while its request is under way: the body, what
 /// was read from it, the acts made of it, and their canonical texts.

@@ -5,16 +5,15 @@
 //! before the look-up is never stored under the key.
 
 mod accounts;
+pub(crate) mod api;
 mod assets;
 mod audit;
 mod auth;
 mod backup;
 mod batches;
 mod calls;
-mod codes;
 mod components;
 mod cursor;
-mod docs;
 mod economies;
 mod events;
 mod export;
@@ -24,7 +23,6 @@ mod holds;
 mod intake;
 mod json;
 mod keys;
-mod openapi;
 mod opening;
 mod outcomes;
 mod past;
@@ -35,14 +33,11 @@ pub(crate) mod quotas;
 mod rate;
 mod render;
 mod reversals;
-mod route;
 mod seeds;
-mod shapes;
 mod statement;
 mod streams;
 mod transfers;
 mod webhooks;
-mod wire;
 
 use std::sync::Arc;
 
@@ -55,22 +50,22 @@ use tokio::sync::{Semaphore, watch};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::bodies::Bodies;
-use crate::economy::Bursar;
 use crate::rate::Rates;
+use crate::service::Bursar;
 use crate::webhooks::Webhooks;
+use api::codes::Code;
+pub use api::openapi::document as openapi;
+use api::route::Resource;
 pub use auth::OwnerToken;
 pub(crate) use backup::BackupBody;
-use codes::Code;
 pub(crate) use events::body as event_body;
 pub(crate) use keys::{all as keys_of, is_reserved, write as write_key};
-pub use openapi::document as openapi;
 pub(crate) use opening::{
     LIST_CHARS_MAX, OPENING_ROWS_MAX, OpeningBody, OpeningReport, OpeningRowBody, RowReport,
     is_list_name,
 };
 pub use problem::Problem;
 pub use render::render;
-use route::Resource;
 pub(crate) use transfers::MEMO_CHARS_MAX;
 
 /// What handlers share.
@@ -112,7 +107,7 @@ impl Api {
 
     /// All routes.
     pub fn router(self) -> Router {
-        route::router(resources(), &self.bodies)
+        api::route::router(resources(), &self.bodies)
             .fallback(no_route)
             .method_not_allowed_fallback(no_method)
             .layer(DefaultBodyLimit::disable())
@@ -140,7 +135,7 @@ fn resources() -> Vec<Resource> {
         keys::routes(),
         components::routes(),
         health::routes(),
-        docs::routes(),
+        api::docs::routes(),
     ]
 }
 

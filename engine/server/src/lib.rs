@@ -10,6 +10,7 @@
 //!
 //! Time is read in `clock`, randomness in `random`, the environment in `config`, and nowhere else.
 
+pub mod api_keys;
 pub mod bodies;
 mod breaker;
 pub mod bundled;
@@ -17,14 +18,12 @@ pub mod client;
 pub mod clock;
 pub mod commands;
 pub mod config;
-pub mod economy;
 pub mod http;
 mod keyed_locks;
-pub mod keys;
 mod logs;
-pub mod no_answer;
 pub mod random;
 mod rate;
 pub mod receipt;
 pub mod serve;
+pub mod service;
 pub mod webhooks;

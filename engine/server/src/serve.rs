@@ -1,7 +1,7 @@
 //! A running server: its start, the first key, and the orderly end.
 
-mod door;
-mod ending;
+pub(crate) mod connections;
+pub(crate) mod shutdown;
 mod sockets;
 
 use std::io;
@@ -20,15 +20,15 @@ use tokio::task::JoinSet;
 
 use crate::bodies::Bodies;
 use crate::clock::Ticks;
-use crate::economy::{Bursar, CallBounds};
 use crate::http::{Api, OwnerToken, render};
-use crate::no_answer::NoAnswer;
 use crate::rate::Rates;
+use crate::service::error::NoAnswer;
+use crate::service::{Bursar, CallBounds};
 use crate::webhooks::{WebhookSetup, Webhooks};
 use crate::{http, random};
-use door::Door;
-pub use ending::Ended;
-use ending::Ending;
+use connections::Door;
+pub use shutdown::Ended;
+use shutdown::Ending;
 pub(crate) use sockets::group_id;
 use sockets::{OWNER_ONLY, Socket};
 pub use sockets::{SocketAccess, SocketMode, SocketModeError};
@@ -264,7 +264,7 @@ impl Server {
 async fn http_blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, StartError> {
-    Ok(crate::economy::blocking(work).await?)
+    Ok(crate::service::blocking(work).await?)
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {

@@ -21,8 +21,8 @@ use bursar_ledger::{EconomyId, Webhook, WebhookId, WebhookUrl};
 use bursar_storage::{Delivery, WebhookPlace};
 use tokio::sync::{Notify, Semaphore};
 
-use crate::economy::Bursar;
 use crate::keyed_locks::KeyedLocks;
+use crate::service::Bursar;
 pub use address::{AddressError, Target};
 use attempt::Sender;
 use progress::Progress;

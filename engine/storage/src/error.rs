@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::clock::ClockError;
-use crate::owner::Owner;
+use crate::file::owner::Owner;
+use crate::time::clock::ClockError;
 
 /// The file could not be read or written as it must be.
 #[derive(Debug, thiserror::Error)]

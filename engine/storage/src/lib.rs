@@ -14,53 +14,26 @@
 //! This crate knows nothing of HTTP or of plugins; what an answer says is rendered by a function
 //! that is handed in, since the answer is kept in the txn of its effects.
 
-mod archive;
-mod audit;
-mod backup;
-mod batch;
-mod by_account;
 mod cancel;
 mod checkpoint;
-mod clock;
-mod closed;
-mod create;
+mod commit;
 mod database;
-mod delivery;
 mod error;
-mod events;
-mod file_header;
-mod history;
+mod file;
+mod index;
 mod journal;
-mod keys;
-mod lock;
 mod log;
-mod log_gate;
-mod log_origin;
-mod mark;
-mod names;
 mod news;
-mod notes;
-mod owner;
-mod partial;
-mod past_calls;
-mod queue;
-mod read_back;
-mod reader;
-mod receipts;
+mod query;
 mod record;
 mod request;
-mod restore;
-mod revisions;
+mod roundtrip;
 mod rows;
 mod schema;
-mod stamp;
 mod state;
-mod subjects;
-mod submission;
-mod timekeeping;
-mod turns;
-mod upkeep;
-mod writer;
+mod time;
+mod tools;
+mod webhooks;
 
 #[cfg(test)]
 mod tests;
@@ -76,54 +49,54 @@ use bursar_ledger::{
 use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 
-pub use archive::{ArchiveError, ImportReport, Importing, LINE_BYTES_MAX};
-pub use audit::{
-    AUDIT_WAL_BYTES_MAX, AuditReport, EconomyHead, FoundHead, HEADS_MAX, HeadError, Outside,
-    Promise, SeenHead,
-};
-pub use backup::{BACKUP_WAL_BYTES_MAX, BackupError, BackupPlan, BackupReport};
-pub use by_account::{PastBalances, PastQuery};
 pub use cancel::Cancel;
-pub use clock::{
-    CLOCK_FOLLOWED_MAX, CLOCK_SLEW_PPM, Clock, ClockError, ClockView, Mark, OUTAGE_MAX, Reading,
-    TimeSource,
-};
-pub use closed::{
-    ClosedFile, audit_file, back_up_file, clock_of_file, export_file, import_file, load_file,
-    set_clock_of_file,
-};
-pub use delivery::{DEAD_LETTERS_MAX, DeadLetter, Delivery, DeliveryError, WebhookPlace};
-pub use error::{Failure, NotOurs, StorageError};
-pub use events::{EVENTS_MAX, Event, EventRange};
-pub use history::{
-    ENTRIES_MAX, HistoryEntry, HistoryFilter, HistoryPage, HistoryQuery, STEPS_MAX, Said,
-};
-pub use lock::{FileLock, beside, canonical};
-pub use news::EconomyNews;
-pub use owner::Owner;
-pub use past_calls::{PastCall, PastCalls};
-pub use queue::{
+pub use commit::queue::{
     QUEUE_BYTES_MAX, QUEUE_BYTES_PER_ECONOMY_MAX, QUEUE_MAX, QUEUE_PER_ECONOMY_MAX, QUEUE_WORK_MAX,
     QUEUE_WORK_PER_ECONOMY_MAX,
 };
-pub use receipts::CallRecord;
+pub use commit::submission::{Answer, Receiver, Recorded, Render, Rendered, Reply, Submission};
+pub use commit::writer::{WORK_MAX, WriterState};
+pub use error::{Failure, NotOurs, StorageError};
+pub use file::lock::{FileLock, beside, canonical};
+pub use file::owner::Owner;
+pub use index::account_history::{PastBalances, PastQuery};
+pub use index::subjects::{HoldHistory, SubjectRecord};
+pub use news::EconomyNews;
+pub use query::events::{EVENTS_MAX, Event, EventRange};
+pub use query::history::{
+    ENTRIES_MAX, HistoryEntry, HistoryFilter, HistoryPage, HistoryQuery, STEPS_MAX, Said,
+};
+pub use query::past_calls::{PastCall, PastCalls};
+pub use query::receipts::CallRecord;
+pub use query::revisions::RevisionRecord;
 pub use record::{Outcome, Stored};
 pub use request::{IdempotencyKey, KEY_CHARS_MAX, KeyError, Request};
-pub use restore::{GoneRecords, RestoreReport, restore_file};
-pub use revisions::RevisionRecord;
 pub use state::State;
-pub use subjects::{HoldHistory, SubjectRecord};
-pub use submission::{Answer, Receiver, Recorded, Render, Rendered, Reply, Submission};
-pub use timekeeping::{ClockReport, ClockSetting};
-pub use writer::{WORK_MAX, WriterState};
+pub use time::clock::{
+    CLOCK_FOLLOWED_MAX, CLOCK_SLEW_PPM, Clock, ClockError, ClockView, Mark, OUTAGE_MAX, Reading,
+    TimeSource,
+};
+pub use time::timekeeping::{ClockReport, ClockSetting};
+pub use tools::archive::{ArchiveError, ImportReport, Importing, LINE_BYTES_MAX};
+pub use tools::audit::{
+    AUDIT_WAL_BYTES_MAX, AuditReport, EconomyHead, FoundHead, HEADS_MAX, HeadError, Outside,
+    Promise, SeenHead,
+};
+pub use tools::backup::{BACKUP_WAL_BYTES_MAX, BackupError, BackupPlan, BackupReport};
+pub use tools::offline::{
+    ClosedFile, audit_file, back_up_file, clock_of_file, export_file, import_file, load_file,
+    set_clock_of_file,
+};
+pub use tools::restore::{GoneRecords, RestoreReport, restore_file};
+pub use webhooks::delivery::{DEAD_LETTERS_MAX, DeadLetter, Delivery, DeliveryError, WebhookPlace};
 
-use audit::{Against, Watch};
+use commit::maintenance::Pace;
+use commit::submission::Job;
+use commit::writer::{Shared, Writer};
+use file::lock::Tail;
 use journal::{FileJournal, Journal};
-use lock::Tail;
-use reader::Readers;
-use submission::Job;
-use upkeep::Pace;
-use writer::{Shared, Writer};
+use query::reader::Readers;
+use tools::audit::{Against, Watch};
 
 /// Connections that read at the same time.
 const READERS: usize = 4;
@@ -170,7 +143,7 @@ impl Storage {
         }
         let mut journal = FileJournal::prepare(&path)?;
         let state = journal.load()?;
-        let (state, clock) = timekeeping::begin(&mut journal, state, time, render)?;
+        let (state, clock) = time::timekeeping::begin(&mut journal, state, time, render)?;
         let readers = Arc::new(Readers::open(&path, READERS)?);
         journal.close_after(Arc::clone(&readers));
         let shared = Arc::new(Shared::new(state.clone(), journal.load_notes()?));
@@ -402,7 +375,7 @@ impl Storage {
             wal_bytes_max: AUDIT_WAL_BYTES_MAX,
         };
         let path = &self.inner.path;
-        let audited = audit::audit(path, &against, &watch, self.inner.render, progress);
+        let audited = tools::audit::audit(path, &against, &watch, self.inner.render, progress);
         if matches!(audited, Err(StorageError::Cancelled)) {
             self.inner.audits_cancelled.fetch_add(1, Ordering::Relaxed);
         }
@@ -425,7 +398,7 @@ impl Storage {
         plan: BackupPlan,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<BackupReport, BackupError> {
-        let source = backup::Source {
+        let source = tools::backup::Source {
             path: &self.inner.path,
             published: &self.state(),
             cancel: &self.inner.closing,
@@ -443,7 +416,7 @@ impl Storage {
         take: &mut dyn FnMut(Vec<u8>) -> std::io::Result<()>,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<(), ArchiveError> {
-        archive::export(&self.inner.path, &self.state(), economy, take, progress)
+        tools::archive::export(&self.inner.path, &self.state(), economy, take, progress)
     }
 
     /// Returns the state of the writer; it changes once, when the writer ends.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::cancel::Cancel;
 use crate::database::Database;
-use crate::log_origin;
+use crate::file::log_origin;
 
 /// The time between two looks at the write-ahead log.
 const LOOK_EVERY: Duration = Duration::from_millis(10);

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::database::Database;
 use crate::error::StorageError;
+use crate::file::stamp::Stamp;
 use crate::rows;
-use crate::stamp::Stamp;
 
 /// "BRSR": marks the file as ours.
 pub(crate) const APPLICATION_ID: i64 = 0x4252_5352;

@@ -142,8 +142,8 @@ fn panic_of_the_host_within_an_import_costs_its_own_call_only() {
         "(drop (call $host-fair-below (i32.const 6) (i32.const 0) (i32.const 0)))",
     ));
     // Where a call draws from is asked within its first draw, on the guest's stack.
-    let run = |origin: crate::guest::Origin| {
-        let ran = || crate::call::run(&draws, &patient(), draft(), origin);
+    let run = |origin: crate::run::guest::Origin| {
+        let ran = || crate::run::call::run(&draws, &patient(), draft(), origin);
         catch_unwind(AssertUnwindSafe(ran))
     };
     assert!(run(Box::new(|_| panic!("a bug"))).is_err());

@@ -10,11 +10,11 @@ use super::world::{
     checked, draft, draft_granted, ending, fault, fault_of, finish, host, load, origin, patient,
     replied, run, run_draft, untimed,
 };
-use crate::call::store;
-use crate::cpu_time;
-use crate::guest::Guest as Store;
 use crate::limits::{FUEL_PER_READ, INSTANCES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
-use crate::teller::Teller;
+use crate::run::call::store;
+use crate::run::cpu_time;
+use crate::run::guest::Guest as Store;
+use crate::run::responder::Teller;
 use crate::{CallFailure, Checked, Compiler, Limits, NotReady, PluginHost};
 
 /// Pages of 64 KiB in the memory that a call may have.
@@ -188,7 +188,7 @@ fn call_that_runs_into_its_deadline_is_no_outcome() {
 fn each_end_of_a_call_tells_the_processor_time_that_it_took() {
     let cpu = |guest: &str, limits: &Limits| {
         let checked = checked(&Guest::doing(guest));
-        match crate::call::run(&checked, limits, draft(), Box::new(origin)) {
+        match crate::run::call::run(&checked, limits, draft(), Box::new(origin)) {
             Ok(finished) => finished.cpu,
             Err(unfinished) => unfinished.cpu,
         }

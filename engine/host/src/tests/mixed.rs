@@ -14,7 +14,8 @@ use super::world::{checked, draft, host, origin, patient, replied, run};
 use crate::limits::{
     DECLINE_BYTES_MAX, EXCERPT_CHARS_MAX, LOG_BYTES_MAX, LOG_LINES_MAX, REPLY_BYTES_MAX,
 };
-use crate::{CallFailure, Finished, Limits, call};
+use crate::run::call;
+use crate::{CallFailure, Finished, Limits};
 
 /// Guests that are tried unless the environment names another number.
 const GUESTS: u64 = 60;

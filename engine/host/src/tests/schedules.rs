@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 
 use super::guest::Guest;
 use super::world::{NOW, checked, fault_of, finish, patient};
-use crate::teller::Telling;
-use crate::{Checked, call};
+use crate::Checked;
+use crate::run::call;
+use crate::run::responder::Telling;
 
 /// A guest with a schedule that has the name of its action, and replies this.
 fn scheduled(reply: &str, schedule: &Value, action: &Value) -> Checked {

@@ -11,7 +11,8 @@ use bursar_ledger::{
 use serde_json::{Value, json};
 
 use super::guest::Guest;
-use crate::{CallFailure, Checked, Compiler, Finished, Limits, LoadedPlugin, PluginHost, call};
+use crate::run::call;
+use crate::{CallFailure, Checked, Compiler, Finished, Limits, LoadedPlugin, PluginHost};
 
 /// The moment of every call.
 pub(super) const NOW: u64 = 1_700_000_000_000;

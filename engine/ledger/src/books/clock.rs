@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Books;
 use crate::economy::Day;
 use crate::hold::Hold;
-use crate::plugin::{Installation, Plugin};
+use crate::plugin::installation::{Installation, Plugin};
 use crate::time::Timestamp;
 
 /// A record with which an economy's stamps went back. Along the records between two of them they never

@@ -7,7 +7,7 @@ use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 
 use super::{Books, Misfit};
-use crate::call::CallRequest;
+use crate::call::request::CallRequest;
 use crate::digest::Digest;
 use crate::draw::{DrawOrigin, Seed};
 use crate::id::{AccountId, HoldId, PluginName};

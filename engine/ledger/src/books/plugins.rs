@@ -5,13 +5,13 @@ use std::sync::Arc;
 use imbl::OrdMap;
 
 use super::{Books, FORGOTTEN, Misfit};
-use crate::budget::BudgetCounter;
 use crate::economy::Day;
 use crate::id::{AssetId, HoldId, PluginId, PluginName};
-use crate::plugin::{ComponentChoice, Plugin, entry_bytes, entry_cost};
+use crate::plugin::budget::BudgetCounter;
+use crate::plugin::installation::{ComponentChoice, Plugin, entry_bytes, entry_cost};
+use crate::plugin::schedule::Schedule;
+use crate::plugin::switch_off::{SwitchOff, SwitchedOff};
 use crate::rejection::Rejection;
-use crate::schedule::Schedule;
-use crate::switch_off::{SwitchOff, SwitchedOff};
 use crate::time::Timestamp;
 
 impl Books {

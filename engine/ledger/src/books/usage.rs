@@ -9,7 +9,7 @@ use crate::asset::Asset;
 use crate::document::Document;
 use crate::economy::Day;
 use crate::id::{AccountId, AssetId, PluginName};
-use crate::plugin::entry_cost;
+use crate::plugin::installation::entry_cost;
 use crate::quota::{Quota, Quotas};
 use crate::rejection::Rejection;
 use crate::time::Timestamp;

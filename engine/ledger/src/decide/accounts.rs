@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::access::Admission;
 use crate::account::{Account, AccountPatch, AccountStatus, Balance};
 use crate::account_limits::{LimitsChange, LimitsPatch};
 use crate::amount::{Amount, Limit};
@@ -10,13 +9,14 @@ use crate::asset::{Asset, CurrencyId};
 use crate::books::Books;
 use crate::decision::{Change, Decision};
 use crate::id::{AccountId, AccountKind, AssetId};
+use crate::key::definition::Admission;
 use crate::limits::ACCOUNT_LIMITS_MAX;
 use crate::patch::Patch;
 use crate::quota::Quota;
 use crate::rejection::Rejection;
 
 use super::Verdict;
-use super::puts::document;
+use super::settings::document;
 
 pub(super) fn set_account(
     books: &Books,

@@ -3,13 +3,13 @@
 //! A call that has drawn always leaves a record, however it ends: what was drawn is never thrown away.
 
 use crate::books::{Books, DrawChange, Drew};
-use crate::call::{CallResult, Ending};
+use crate::call::draft::Draft;
+use crate::call::request::{CallResult, Ending};
 use crate::decision::{Change, Decision};
-use crate::draft::Draft;
 use crate::hold::HoldEnd;
 use crate::id::PluginName;
 use crate::limits::BROKEN_DRAWS_MAX;
-use crate::plugin::Plugin;
+use crate::plugin::installation::Plugin;
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
 

@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 
 use super::Verdict;
 use super::money::{check_authority, check_cap, post_all};
-use crate::scratch::{Funds, Scratch, check_places};
+use crate::working_balances::{Funds, Scratch, check_places};
 
 /// How long the first further try waits, if a hold cannot be captured when its time is over.
 const FIRST_DEFERRAL_MS: u64 = 60 * 1000;

@@ -6,12 +6,12 @@ use crate::act::{Authority, BatchRequest, IssueRequest, TransferRequest};
 use crate::books::Books;
 use crate::decision::{Change, Decision};
 use crate::id::{AccountId, AccountKind, PluginName};
-use crate::key_limits::TransferCap;
+use crate::key::limits::TransferCap;
 use crate::movement::Posting;
 use crate::rejection::Rejection;
 
 use super::Verdict;
-use crate::scratch::{Funds, Scratch, accounts, check_places};
+use crate::working_balances::{Funds, Scratch, accounts, check_places};
 
 pub(super) fn transfer(books: &Books, request: &TransferRequest) -> Result<Verdict, Rejection> {
     let postings = request.postings.as_slice();

@@ -10,14 +10,14 @@ use crate::books::Books;
 use crate::decision::{Change, Decision};
 use crate::digest::Digest;
 use crate::document::Document;
-use crate::grants::{Excess, GrantChoice, Grants};
 use crate::id::{AccountId, PluginId, PluginName};
-use crate::plugin::{
+use crate::plugin::grants::{Excess, GrantChoice, Grants};
+use crate::plugin::installation::{
     Component, ComponentChoice, HoldRules, Installation, Need, Plugin, PluginPatch, RollBack,
 };
+use crate::plugin::switch_off::SwitchOff;
 use crate::quota::Quota;
 use crate::rejection::Rejection;
-use crate::switch_off::SwitchOff;
 use crate::time::Timestamp;
 
 use super::{Verdict, schedules};

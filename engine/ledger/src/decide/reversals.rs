@@ -9,7 +9,7 @@ use crate::rejection::Rejection;
 
 use super::Verdict;
 use super::money::{check_authority, check_cap, post_all};
-use crate::scratch::Funds;
+use crate::working_balances::Funds;
 
 pub(super) fn reverse(books: &Books, request: &ReversalRequest) -> Result<Verdict, Rejection> {
     let postings = request.postings.as_slice();

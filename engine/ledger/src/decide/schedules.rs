@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::books::Books;
-use crate::call::CallRequest;
+use crate::call::request::CallRequest;
 use crate::decision::{Change, Decision};
 use crate::id::PluginName;
-use crate::plugin::{Installation, PluginPatch};
+use crate::plugin::installation::{Installation, PluginPatch};
+use crate::plugin::schedule::{Schedule, ScheduleRule};
 use crate::rejection::Rejection;
-use crate::schedule::{Schedule, ScheduleRule};
 use crate::time::Timestamp;
 
 use super::Verdict;

@@ -12,7 +12,7 @@ use super::owner::{Access, LONG_PATIENCE, access, check_there, owner_says};
 use super::progress::progress;
 use super::{CommandError, Done, block_on, style};
 use crate::client::Client;
-use crate::economy::SYSTEM;
+use crate::service::SYSTEM;
 
 /// Write an economy's journal to standard output, as lines of JSON.
 #[derive(Args, Debug)]

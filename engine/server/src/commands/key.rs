@@ -17,9 +17,9 @@ use serde_json::{Value, json};
 use super::owner::{Access, access, check_there, owner_says};
 use super::{CommandError, Done, block_on, host, style};
 use crate::client::Client;
-use crate::economy::{Bursar, CallBounds};
 use crate::http::{is_reserved, keys_of, render, write_key};
-use crate::no_answer::NoAnswer;
+use crate::service::error::NoAnswer;
+use crate::service::{Bursar, CallBounds};
 use crate::{clock, random};
 use names::Names;
 

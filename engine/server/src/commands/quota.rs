@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use super::owner::{Access, access, check_there, owner_says};
 use super::{CommandError, Done, block_on, host, style};
 use crate::clock;
-use crate::economy::{Bursar, CallBounds, SYSTEM};
 use crate::http::{quotas, render};
+use crate::service::{Bursar, CallBounds, SYSTEM};
 
 #[derive(Subcommand, Debug)]
 pub(super) enum Quotas {

@@ -17,11 +17,11 @@ use super::{CommandError, Done, LAST_PATIENCE, block_on, style};
 use crate::bodies::{Bodies, BodyBounds};
 use crate::clock;
 use crate::config::{LogFormat, start_logs};
-use crate::economy::CallBounds;
 use crate::logs::{DROPS_TOLD_EVERY, LogRation};
 use crate::serve::{
     Ended, STOP_PATIENCE, Server, Setup, SocketAccess, SocketMode, StartError, group_id,
 };
+use crate::service::CallBounds;
 use crate::webhooks::WebhookSetup;
 
 /// The time between two looks for due times of schedules.

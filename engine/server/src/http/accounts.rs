@@ -10,14 +10,15 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::api::codes::Code;
+use super::api::route::{Resource, Route};
+use super::api::views::{AccountView, Put};
+use super::api::{schemas, views};
 use super::auth::Caller;
-use super::codes::Code;
 use super::extract::{Asked, Nothing, Path};
 use super::problem::Problem;
-use super::route::{Resource, Route};
-use super::wire::{AccountView, Put};
-use super::{Api, extract, past, shapes, statement, wire};
-use crate::no_answer::NoAnswer;
+use super::{Api, extract, past, statement};
+use crate::service::error::NoAnswer;
 
 const ACCOUNT: &str = "/v1/economies/{economy}/accounts/{account}";
 
@@ -86,20 +87,20 @@ pub(super) fn routes() -> Resource {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AccountBody {
-    #[schemars(with = "Option<shapes::AccountStatus>")]
+    #[schemars(with = "Option<schemas::AccountStatus>")]
     status: Option<AccountStatus>,
     /// The most that balances may be below zero, by asset; removed, 0. Only a currency can be owed: an item
     /// never goes below zero.
     #[serde(default)]
-    #[schemars(with = "Option<shapes::LimitsPatch>")]
+    #[schemars(with = "Option<schemas::LimitsPatch>")]
     credit_limit: Patch<LimitsPatch>,
     /// The most that balances may be, by asset; removed, 2^53 − 1.
     #[serde(default)]
-    #[schemars(with = "Option<shapes::LimitsPatch>")]
+    #[schemars(with = "Option<schemas::LimitsPatch>")]
     ceiling: Patch<LimitsPatch>,
     /// Replaced as a whole.
     #[serde(default)]
-    #[schemars(with = "Option<shapes::Document>")]
+    #[schemars(with = "Option<schemas::Document>")]
     metadata: Patch<Value>,
 }
 
@@ -171,7 +172,7 @@ pub(super) async fn read(
     let state = api.bursar.state();
     let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
     let found = books.account(&id).ok_or_else(|| no_account(&id))?;
-    Ok(Json(wire::to_json(wire::account(&id, found))))
+    Ok(Json(views::to_json(views::account(&id, found))))
 }
 
 /// The problem of an account in the path that is not there.

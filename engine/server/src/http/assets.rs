@@ -12,15 +12,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::api::codes::Code;
+use super::api::route::{Resource, Route};
+use super::api::views::{AssetView, Put};
+use super::api::{schemas, views};
 use super::auth::Caller;
-use super::codes::Code;
 use super::extract::{Asked, Nothing, Path};
 use super::problem::Problem;
-use super::route::{Resource, Route};
-use super::wire::{AssetView, Put};
-use super::{Api, extract, shapes, wire};
-use crate::economy::blocking;
-use crate::no_answer::NoAnswer;
+use super::{Api, extract};
+use crate::service::blocking;
+use crate::service::error::NoAnswer;
 
 /// Characters in an asset's name.
 const NAME_CHARS_MAX: usize = 64;
@@ -110,7 +111,7 @@ fn holders_route() -> Route {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AssetBody {
-    #[schemars(with = "Option<shapes::AssetKind>")]
+    #[schemars(with = "Option<schemas::AssetKind>")]
     kind: Option<AssetKind>,
     /// The name that people read.
     #[schemars(length(min = 1, max = 64))]
@@ -124,11 +125,11 @@ pub(super) struct AssetBody {
     decimals: Option<u8>,
     /// The most that may be in circulation; cleared, 2^53 − 1.
     #[serde(default)]
-    #[schemars(with = "Option<shapes::Limit>")]
+    #[schemars(with = "Option<schemas::Limit>")]
     max_supply: Patch<Limit>,
     /// Replaced as a whole.
     #[serde(default)]
-    #[schemars(with = "Option<shapes::Document>")]
+    #[schemars(with = "Option<schemas::Document>")]
     metadata: Patch<Value>,
 }
 
@@ -141,7 +142,7 @@ struct AssetList<'a> {
 /// Who has most of an asset.
 #[derive(Serialize, JsonSchema)]
 struct Holders<'a> {
-    #[schemars(with = "shapes::AssetName")]
+    #[schemars(with = "schemas::AssetName")]
     asset: &'a AssetId,
     holders: Vec<Holder>,
 }
@@ -149,9 +150,9 @@ struct Holders<'a> {
 /// One who has some of it.
 #[derive(Serialize, JsonSchema)]
 struct Holder {
-    #[schemars(with = "shapes::AccountName")]
+    #[schemars(with = "schemas::AccountName")]
     account: AccountId,
-    #[schemars(with = "shapes::Units")]
+    #[schemars(with = "schemas::Units")]
     posted: i64,
 }
 
@@ -232,7 +233,7 @@ pub(super) async fn read(
     let state = api.bursar.state();
     let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
     let found = books.asset(&id).ok_or_else(|| no_asset(&id))?;
-    Ok(Json(wire::to_json(wire::asset(&id, found, books))))
+    Ok(Json(views::to_json(views::asset(&id, found, books))))
 }
 
 /// How many holders are asked for.
@@ -275,7 +276,7 @@ pub(super) async fn holders_of(
     };
     let ranked = ranked.into_iter();
     let holders = ranked.map(|(account, posted)| Holder { account, posted });
-    Ok(Json(wire::to_json(Holders {
+    Ok(Json(views::to_json(Holders {
         asset: &id,
         holders: holders.collect(),
     })))
@@ -299,8 +300,8 @@ pub(super) async fn list(
     let assets = books
         .assets()
         .iter()
-        .map(|(id, asset)| wire::asset(id, asset, books));
-    Ok(Json(wire::to_json(AssetList {
+        .map(|(id, asset)| views::asset(id, asset, books));
+    Ok(Json(views::to_json(AssetList {
         assets: assets.collect(),
     })))
 }

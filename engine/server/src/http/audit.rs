@@ -13,14 +13,15 @@ use schemars::JsonSchema;
 
 use tokio::sync::Semaphore;
 
+use super::api::codes::Code;
+use super::api::route::{Resource, Route};
+use super::api::schemas;
 use super::auth::Caller;
-use super::codes::Code;
 use super::extract::{Asked, Path, wrong_query};
 use super::problem::Problem;
-use super::route::{Resource, Route};
-use super::{Api, extract, shapes};
-use crate::economy::blocking;
-use crate::no_answer::NoAnswer;
+use super::{Api, extract};
+use crate::service::blocking;
+use crate::service::error::NoAnswer;
 
 /// Audits at the same time.
 const AUDITS_MAX: usize = 1;
@@ -41,7 +42,7 @@ pub(super) fn routes() -> Resource {
         )
         .needs_everywhere(Scope::Admin)
         .query::<AuditQuery>()
-        .answers::<shapes::AuditReport>(StatusCode::OK, "What was found; see `ok`.")
+        .answers::<schemas::AuditReport>(StatusCode::OK, "What was found; see `ok`.")
         .no(
             StatusCode::SERVICE_UNAVAILABLE,
             &["audit_running", "unavailable"],
@@ -54,7 +55,7 @@ pub(super) fn routes() -> Resource {
         )
         .needs_everywhere(Scope::Admin)
         .query::<AuditQuery>()
-        .answers::<shapes::AuditReport>(StatusCode::OK, "What was found; see `ok`.")
+        .answers::<schemas::AuditReport>(StatusCode::OK, "What was found; see `ok`.")
         .no(
             StatusCode::SERVICE_UNAVAILABLE,
             &["audit_running", "unavailable"],
@@ -73,7 +74,7 @@ struct AuditQuery {
     /// Heads that were seen before, each said as a parameter of its own: each must still be a
     /// record's.
     #[serde(rename = "head")]
-    #[schemars(with = "Vec<shapes::SeenHead>", length(max = 64))]
+    #[schemars(with = "Vec<schemas::SeenHead>", length(max = 64))]
     _head: Vec<String>,
 }
 

@@ -8,8 +8,8 @@ use subtle::ConstantTimeEq;
 
 use super::problem::Problem;
 use super::{Api, rate};
-use crate::keys::Secret;
-use crate::no_answer::NoAnswer;
+use crate::api_keys::Secret;
+use crate::service::error::NoAnswer;
 
 /// Who asks with the owner's token, as records name it.
 const OWNER: &str = "owner";

@@ -14,13 +14,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::Api;
+use super::api::codes::Code;
+use super::api::route::Route;
+use super::api::schemas;
 use super::auth::Caller;
-use super::codes::Code;
 use super::extract::{self, Asked, Nothing};
 use super::problem::Problem;
-use super::route::Route;
-use super::{Api, shapes};
-use crate::economy::blocking;
+use crate::service::blocking;
 
 pub(super) fn route() -> Route {
     Route::post("/v1/backup", make)
@@ -32,7 +33,7 @@ pub(super) fn route() -> Route {
         )
         .needs_the_owner()
         .body::<BackupBody>("nightly", json!({ "path": "/var/backups/bursar.db" }))
-        .answers::<shapes::BackupReport>(StatusCode::OK, "The copy, verified.")
+        .answers::<schemas::BackupReport>(StatusCode::OK, "The copy, verified.")
         .no(StatusCode::CONFLICT, &["backup_exists"])
         .no(
             StatusCode::INTERNAL_SERVER_ERROR,

@@ -21,14 +21,15 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use super::Api;
+use super::api::schemas;
 use super::auth::Caller;
 use super::extract::{self, Asked, Canonical, Path, Preview};
 use super::json::{self, Json};
 use super::problem::Problem;
 use super::transfers::{Submitted, TransferBody, submit};
-use super::{Api, shapes};
-use crate::economy::Asking;
-use crate::no_answer::NoAnswer;
+use crate::service::Asking;
+use crate::service::error::NoAnswer;
 
 pub(super) use routes::route;
 
@@ -71,10 +72,10 @@ impl<'de> Deserialize<'de> for Items {
 #[serde(deny_unknown_fields)]
 struct BatchItem {
     /// Its own key: each transfer of an independent batch has one, and none of an atomic one.
-    #[schemars(with = "Option<shapes::IdempotencyKey>")]
+    #[schemars(with = "Option<schemas::IdempotencyKey>")]
     idempotency_key: Option<String>,
     /// What is to move, in this order.
-    #[schemars(with = "shapes::Postings")]
+    #[schemars(with = "schemas::Postings")]
     postings: Postings,
     /// Why, for people.
     #[schemars(length(max = 256))]
@@ -83,10 +84,10 @@ struct BatchItem {
     #[schemars(length(max = 128))]
     reference: Option<String>,
     /// Anything that you want to keep with it, up to 4 KiB.
-    #[schemars(with = "Option<shapes::Document>")]
+    #[schemars(with = "Option<schemas::Document>")]
     metadata: Option<Value>,
     /// When it took effect elsewhere; it is kept and shown, and means nothing to the rules.
-    #[schemars(with = "Option<shapes::Timestamp>")]
+    #[schemars(with = "Option<schemas::Timestamp>")]
     effective_at: Option<Timestamp>,
 }
 

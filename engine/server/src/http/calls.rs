@@ -8,14 +8,15 @@ use schemars::JsonSchema;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::api::codes::Code;
+use super::api::route::Route;
+use super::api::{schemas, views};
 use super::auth::Caller;
-use super::codes::Code;
 use super::extract::Path;
 use super::problem::Problem;
-use super::route::Route;
-use super::{Api, extract, shapes, wire};
-use crate::no_answer::NoAnswer;
+use super::{Api, extract};
 use crate::receipt::{Receipt, ReceiptSeed};
+use crate::service::error::NoAnswer;
 
 pub(super) fn route() -> Route {
     Route::get("/v1/economies/{economy}/calls/{call}", read)
@@ -38,7 +39,7 @@ pub(super) fn route() -> Route {
 #[schemars(rename = "Receipt")]
 struct ReceiptView {
     #[serde(rename = "economy")]
-    #[schemars(with = "shapes::EconomyName")]
+    #[schemars(with = "schemas::EconomyName")]
     _economy: (),
     /// Its number in the economy's journal.
     #[serde(rename = "seq")]
@@ -47,17 +48,17 @@ struct ReceiptView {
     #[serde(rename = "version")]
     _version: String,
     #[serde(rename = "recorded_at")]
-    #[schemars(with = "shapes::Timestamp")]
+    #[schemars(with = "schemas::Timestamp")]
     _recorded_at: (),
     /// The hash of the record, which covers all before it.
     #[serde(rename = "hash")]
-    #[schemars(with = "shapes::Digest")]
+    #[schemars(with = "schemas::Digest")]
     _hash: (),
     /// Who asked: the name of an API key.
     #[serde(rename = "actor")]
     _actor: String,
     #[serde(rename = "idempotency_key", skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "shapes::IdempotencyKey")]
+    #[schemars(with = "schemas::IdempotencyKey")]
     _key: Option<()>,
     /// How it ended.
     #[serde(rename = "outcome")]
@@ -76,7 +77,7 @@ struct ReceiptView {
     _holds: Option<()>,
     /// What moved.
     #[serde(rename = "postings")]
-    #[schemars(with = "Vec<shapes::Posting>")]
+    #[schemars(with = "Vec<schemas::Posting>")]
     _postings: (),
     /// What else changed: holds, the plugin's keys, what was drawn.
     #[serde(rename = "changes")]
@@ -92,11 +93,11 @@ struct ReceiptView {
 #[schemars(rename = "ReceiptHold")]
 struct ReceiptHoldView {
     #[serde(rename = "hold")]
-    #[schemars(with = "shapes::Uuid")]
+    #[schemars(with = "schemas::Uuid")]
     _hold: (),
     /// The posting that captures all that was left of it.
     #[serde(rename = "left")]
-    #[schemars(with = "shapes::Posting")]
+    #[schemars(with = "schemas::Posting")]
     _left: (),
 }
 
@@ -124,5 +125,5 @@ async fn read(
         commitment: known.commitment,
         seed: known.revealed,
     });
-    Ok(Json(wire::to_json(Receipt::new(economy, record, seed))))
+    Ok(Json(views::to_json(Receipt::new(economy, record, seed))))
 }

@@ -11,11 +11,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::api::route::{Resource, Route};
+use super::api::views::{ComponentView, Put};
+use super::api::{schemas, views};
 use super::auth::Caller;
 use super::problem::Problem;
-use super::route::{Resource, Route};
-use super::wire::{ComponentView, Put};
-use super::{Api, extract, shapes, wire};
+use super::{Api, extract};
 
 pub(super) fn routes() -> Resource {
     let add = Route::post("/v1/components", add)
@@ -26,7 +27,7 @@ pub(super) fn routes() -> Resource {
              component, so this may be repeated.",
         )
         .needs_everywhere(Scope::Admin)
-        .bytes::<shapes::Bytes>(BYTES, UPLOAD_BYTES_MAX)
+        .bytes::<schemas::Bytes>(BYTES, UPLOAD_BYTES_MAX)
         .answers::<Put<ComponentView<'static>>>(StatusCode::CREATED, "The component is new.")
         .answers::<Put<ComponentView<'static>>>(StatusCode::OK, "The component was there.")
         .no(StatusCode::UNPROCESSABLE_ENTITY, &["component_refused"])
@@ -75,8 +76,8 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller) -> Result<Json<
     let state = api.bursar.state();
     let books = state.books(api.bursar.system());
     let components = books.into_iter().flat_map(|books| books.components());
-    let components = components.map(|(digest, known)| wire::component(digest, known));
-    Ok(Json(wire::to_json(ComponentList {
+    let components = components.map(|(digest, known)| views::component(digest, known));
+    Ok(Json(views::to_json(ComponentList {
         components: components.collect(),
     })))
 }

@@ -10,14 +10,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::api::route::{Resource, Route};
+use super::api::views::{EconomyView, OpenedView, Put};
+use super::api::{schemas, views};
 use super::auth::Caller;
 use super::extract::{Asked, Nothing, Parsed, Path};
 use super::problem::Problem;
-use super::route::{Resource, Route};
-use super::wire::{EconomyView, OpenedView, Put};
-use super::{Api, extract, quotas, shapes, wire};
-use crate::no_answer::NoAnswer;
+use super::{Api, extract, quotas};
 use crate::random;
+use crate::service::error::NoAnswer;
 
 const ECONOMY: &str = "/v1/economies/{economy}";
 
@@ -105,7 +106,7 @@ pub(super) async fn open(
 #[derive(Deserialize, JsonSchema, Default)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EconomyBody {
-    #[schemars(with = "Option<shapes::EconomyStatus>")]
+    #[schemars(with = "Option<schemas::EconomyStatus>")]
     status: Option<EconomyStatus>,
 }
 
@@ -119,7 +120,7 @@ pub(super) async fn read(
     caller.require(Scope::Read, &id)?;
     let state = api.bursar.state();
     let books = state.books(&id).ok_or(NoAnswer::NoEconomy)?;
-    Ok(Json(wire::to_json(wire::economy(&id, books))))
+    Ok(Json(views::to_json(views::economy(&id, books))))
 }
 
 /// `GET /v1/economies`
@@ -129,8 +130,8 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller) -> Result<Json<
         .economies()
         .iter()
         .filter(|(id, _)| *id != api.bursar.system() && caller.require(Scope::Read, id).is_ok())
-        .map(|(id, books)| wire::economy(id, books));
-    Ok(Json(wire::to_json(EconomyList {
+        .map(|(id, books)| views::economy(id, books));
+    Ok(Json(views::to_json(EconomyList {
         economies: visible.collect(),
     })))
 }

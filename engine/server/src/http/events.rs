@@ -22,14 +22,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::watch;
 
+use super::Api;
+use super::api::route::{Resource, Route};
+use super::api::{schemas, views};
 use super::auth::Caller;
 use super::extract::{self, Asked, Path, wrong_query};
 use super::position::Position;
 use super::problem::Problem;
-use super::route::{Resource, Route};
 use super::streams::StreamPlace;
-use super::{Api, shapes, wire};
-use crate::no_answer::NoAnswer;
+use crate::service::error::NoAnswer;
 
 /// Events in a page where nothing is said.
 const EVENTS: usize = 100;
@@ -52,13 +53,13 @@ pub(super) fn routes() -> Resource {
         )
         .needs(Scope::Read)
         .query::<EventsQuery>()
-        .header::<shapes::Position>(
+        .header::<schemas::Position>(
             "Last-Event-ID",
             "The id of the last event that was dealt with: a stream goes on after it. Pages use \
              `after`.",
         )
         .answers::<EventPage<'static>>(StatusCode::OK, "A page, or a stream.")
-        .answers_as::<shapes::Stream>(StatusCode::OK, "text/event-stream", "A stream.")
+        .answers_as::<schemas::Stream>(StatusCode::OK, "text/event-stream", "A stream.")
         .no(
             StatusCode::CONFLICT,
             &["position_past_head", "history_changed"],
@@ -79,7 +80,7 @@ pub(super) fn routes() -> Resource {
 pub(super) struct EventsQuery {
     /// Only events after this one: `next_after` of the page before, or the number of an event.
     #[serde(default)]
-    #[schemars(with = "shapes::Position")]
+    #[schemars(with = "schemas::Position")]
     after: Option<String>,
     /// Events in the page.
     #[serde(default = "events")]
@@ -144,7 +145,7 @@ pub(super) async fn read(
         next_after: next.to_string(),
         head,
     };
-    Ok(Json(wire::to_json(body)).into_response())
+    Ok(Json(views::to_json(body)).into_response())
 }
 
 fn wants_stream(headers: &HeaderMap) -> bool {
@@ -168,7 +169,7 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<Position>, Problem> {
 struct EventPage<'a> {
     events: Vec<EventView<'a>>,
     /// What to say as `after` for the next page.
-    #[schemars(with = "shapes::Position")]
+    #[schemars(with = "schemas::Position")]
     next_after: String,
     head: Head,
 }
@@ -178,7 +179,7 @@ struct EventPage<'a> {
 #[schemars(rename = "EventHead")]
 struct Head {
     seq: u64,
-    #[schemars(with = "shapes::Digest")]
+    #[schemars(with = "schemas::Digest")]
     hash: Digest,
 }
 
@@ -189,9 +190,9 @@ struct EventView<'a> {
     /// Its number in the economy, without gaps.
     seq: u64,
     /// The value of `after` to read on after it, with the number and a part of the hash.
-    #[schemars(with = "shapes::Position")]
+    #[schemars(with = "schemas::Position")]
     position: String,
-    #[schemars(with = "shapes::Timestamp")]
+    #[schemars(with = "schemas::Timestamp")]
     recorded_at: Timestamp,
     /// What kind of act it was, such as `transfer` or `call`.
     kind: &'a str,
@@ -200,7 +201,7 @@ struct EventView<'a> {
     /// Who asked: the name of an API key.
     actor: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "shapes::IdempotencyKey")]
+    #[schemars(with = "schemas::IdempotencyKey")]
     idempotency_key: Option<&'a str>,
     /// What was asked: method, path and body.
     #[schemars(with = "Value")]
@@ -209,17 +210,17 @@ struct EventView<'a> {
     #[schemars(with = "Value")]
     answer: &'a Value,
     /// The hash of the record, which covers all before it.
-    #[schemars(with = "shapes::Digest")]
+    #[schemars(with = "schemas::Digest")]
     hash: Digest,
     /// Whose event it is: told to webhooks only.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "shapes::EconomyName")]
+    #[schemars(with = "schemas::EconomyName")]
     economy: Option<&'a EconomyId>,
 }
 
 /// An event as it is sent to a webhook, which is told the economy, too.
 pub(crate) fn body(event: &Event, economy: &EconomyId) -> Value {
-    wire::to_json(EventView {
+    views::to_json(EventView {
         economy: Some(economy),
         ..self::event(event)
     })
@@ -276,7 +277,7 @@ impl Followed {
             let data = sse::Event::default()
                 .id(Position::of_event(&next).to_string())
                 .event(next.kind.clone())
-                .data(wire::to_json(event(&next)).to_string());
+                .data(views::to_json(event(&next)).to_string());
             Some((Ok(data), followed))
         })
     }

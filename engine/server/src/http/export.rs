@@ -10,12 +10,13 @@ use bursar_ledger::Scope;
 use futures_util::stream::unfold;
 use tokio::sync::mpsc;
 
+use super::api::route::{Resource, Route};
+use super::api::schemas;
 use super::auth::Caller;
 use super::extract::{self, Asked, Nothing, Path};
 use super::problem::Problem;
-use super::route::{Resource, Route};
-use super::{Api, backup, shapes};
-use crate::no_answer::NoAnswer;
+use super::{Api, backup};
+use crate::service::error::NoAnswer;
 
 /// Exports at the same time: each has a thread of its own, and reads the whole journal.
 pub(super) const EXPORTS_MAX: usize = 4;
@@ -38,7 +39,7 @@ pub(super) fn routes() -> Resource {
              line.",
         )
         .needs(Scope::Admin)
-        .answers_as::<shapes::Lines>(StatusCode::OK, NDJSON, "The lines.")
+        .answers_as::<schemas::Lines>(StatusCode::OK, NDJSON, "The lines.")
         .no(StatusCode::SERVICE_UNAVAILABLE, &["overloaded"]);
     Resource {
         name: "archive",

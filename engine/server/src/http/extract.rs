@@ -17,12 +17,12 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::Api;
+use super::api::codes::Code;
 use super::auth::Caller;
-use super::codes::Code;
 use super::intake::Unread;
 use super::json;
 use super::problem::{PROBLEM_JSON, Problem};
-use crate::economy::{Asking, SYSTEM};
+use crate::service::{Asking, SYSTEM};
 
 /// Bytes in the body of a request, but for an upload.
 pub(super) const BODY_BYTES_MAX: usize = 64 * 1024;

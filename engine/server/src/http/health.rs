@@ -7,10 +7,11 @@ use bursar_storage::{ClockView, WriterState};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::codes::Code;
+use super::Api;
+use super::api::codes::Code;
+use super::api::route::{Resource, Route};
+use super::api::schemas;
 use super::problem::Problem;
-use super::route::{Resource, Route};
-use super::{Api, shapes};
 
 pub(super) fn routes() -> Resource {
     let healthz = Route::get("/healthz", healthz)
@@ -57,7 +58,7 @@ enum Alive {
 pub(super) struct Readiness {
     status: Ready,
     /// The time.
-    #[schemars(with = "shapes::ClockView")]
+    #[schemars(with = "schemas::ClockView")]
     clock: ClockView,
     /// What somebody should look at; absent if there is nothing.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -17,15 +17,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::api::codes::Code;
+use super::api::views::HoldView;
+use super::api::{schemas, views};
 use super::auth::Caller;
-use super::codes::Code;
 use super::extract::{Asked, Parsed, Path, Preview, wrong_query as wrong};
 use super::problem::Problem;
 use super::transfers::{MoneyRequest, Submitted, Words, authority, perform, submit};
-use super::wire::HoldView;
-use super::{Api, cursor, extract, shapes, wire};
-use crate::no_answer::NoAnswer;
+use super::{Api, cursor, extract};
 use crate::random;
+use crate::service::error::NoAnswer;
 
 pub(super) use routes::{CONFLICTS, REFUSALS, routes};
 
@@ -40,19 +41,19 @@ const HOLDS_PAGE_MAX: usize = 200;
 #[serde(deny_unknown_fields)]
 pub(super) struct HoldBody {
     /// The account on which it is reserved.
-    #[schemars(with = "shapes::AccountName")]
+    #[schemars(with = "schemas::AccountName")]
     from: AccountId,
     /// The account that gets what is captured.
-    #[schemars(with = "shapes::AccountName")]
+    #[schemars(with = "schemas::AccountName")]
     to: AccountId,
-    #[schemars(with = "shapes::AssetName")]
+    #[schemars(with = "schemas::AssetName")]
     asset: AssetId,
-    #[schemars(with = "shapes::Amount")]
+    #[schemars(with = "schemas::Amount")]
     amount: Amount,
-    #[schemars(with = "shapes::HoldSeconds")]
+    #[schemars(with = "schemas::HoldSeconds")]
     expires_in_s: u64,
     #[serde(default)]
-    #[schemars(with = "Option<shapes::OnExpiry>")]
+    #[schemars(with = "Option<schemas::OnExpiry>")]
     on_expiry: OnExpiry,
     /// Why, for people.
     #[schemars(length(max = 256))]
@@ -61,7 +62,7 @@ pub(super) struct HoldBody {
     #[schemars(length(max = 128))]
     reference: Option<String>,
     /// Anything that you want to keep with it, up to 4 KiB.
-    #[schemars(with = "Option<shapes::Document>")]
+    #[schemars(with = "Option<schemas::Document>")]
     metadata: Option<Value>,
 }
 
@@ -70,7 +71,7 @@ pub(super) struct HoldBody {
 #[serde(deny_unknown_fields)]
 pub(super) struct CaptureBody {
     /// How much; all that is left where it is not said.
-    #[schemars(with = "Option<shapes::Amount>")]
+    #[schemars(with = "Option<schemas::Amount>")]
     amount: Option<Amount>,
     /// Why, for people.
     #[schemars(length(max = 256))]
@@ -79,7 +80,7 @@ pub(super) struct CaptureBody {
     #[schemars(length(max = 128))]
     reference: Option<String>,
     /// Anything that you want to keep with it, up to 4 KiB.
-    #[schemars(with = "Option<shapes::Document>")]
+    #[schemars(with = "Option<schemas::Document>")]
     metadata: Option<Value>,
 }
 
@@ -233,7 +234,7 @@ async fn history(api: &Api, economy: &EconomyId, hold: HoldId) -> Result<HoldHis
 #[serde(deny_unknown_fields, default)]
 pub(super) struct HoldsQuery {
     /// Only holds on this account or for it.
-    #[schemars(with = "shapes::AccountName")]
+    #[schemars(with = "schemas::AccountName")]
     account: Option<String>,
     /// Holds in the page; 50 unless said.
     #[schemars(with = "usize", range(min = 1, max = 200))]
@@ -304,8 +305,8 @@ pub(super) async fn list(
             account: account.clone(),
         })
     });
-    let holds = page.iter().map(|(id, hold)| wire::hold(*id, hold));
-    Ok(Json(wire::to_json(HoldList {
+    let holds = page.iter().map(|(id, hold)| views::hold(*id, hold));
+    Ok(Json(views::to_json(HoldList {
         holds: holds.collect(),
         next_cursor,
     })))
@@ -323,8 +324,8 @@ pub(super) async fn read(
     let state = api.bursar.state();
     let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
     if let Some(hold) = books.hold(id) {
-        return Ok(Json(wire::to_json(wire::hold(id, hold))));
+        return Ok(Json(views::to_json(views::hold(id, hold))));
     }
     let history = history(&api, &economy, id).await?;
-    Ok(Json(wire::to_json(wire::past_hold(id, &history))))
+    Ok(Json(views::to_json(views::past_hold(id, &history))))
 }

@@ -19,7 +19,7 @@ use hyper::body::Body as _;
 use tokio::time::{Instant, timeout_at};
 
 use crate::bodies::{Admitted, Bodies, SMALL_BODY_BYTES_MAX};
-use crate::economy::SYSTEM;
+use crate::service::SYSTEM;
 
 /// The time a client has to send a body, once it is admitted.
 const BODY_PATIENCE: Duration = Duration::from_secs(10);

@@ -17,17 +17,18 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::api::codes::Code;
+use super::api::route::{Resource, Route};
+use super::api::views::{KeyView, Put, WithSecret};
+use super::api::{schemas, views};
 use super::auth::Caller;
-use super::codes::Code;
 use super::extract::{Asked, Nothing, Path};
 use super::problem::Problem;
-use super::route::{Resource, Route};
-use super::wire::{KeyView, Put, WithSecret};
-use super::{Api, extract, shapes, wire};
-use crate::economy::{Bursar, SYSTEM};
-use crate::keys::Secret;
-use crate::no_answer::NoAnswer;
+use super::{Api, extract};
+use crate::api_keys::Secret;
 use crate::random;
+use crate::service::error::NoAnswer;
+use crate::service::{Bursar, SYSTEM};
 
 /// Names under which the journal keeps what the server and its owner do by themselves.
 const RESERVED: [&str; 2] = ["bursar", "owner"];
@@ -135,23 +136,23 @@ struct KeyList<'a> {
 #[serde(deny_unknown_fields)]
 pub(super) struct KeyBody {
     /// What the key allows.
-    #[schemars(with = "Option<Vec<shapes::KeyScope>>", length(min = 1))]
+    #[schemars(with = "Option<Vec<schemas::KeyScope>>", length(min = 1))]
     scopes: Option<Scopes>,
     /// The economies in which it is good; cleared, all of them.
     #[serde(default)]
-    #[schemars(with = "Option<Vec<shapes::EconomyName>>")]
+    #[schemars(with = "Option<Vec<schemas::EconomyName>>")]
     economies: Patch<BTreeSet<EconomyId>>,
     /// The most that one request with it may move; cleared, any amount.
     #[serde(default)]
-    #[schemars(with = "Option<shapes::TransferCap>")]
+    #[schemars(with = "Option<schemas::TransferCap>")]
     transfer_cap: Patch<TransferCap>,
     /// How often it may ask; cleared, as often as it likes.
     #[serde(default)]
-    #[schemars(with = "Option<shapes::RateLimit>")]
+    #[schemars(with = "Option<schemas::RateLimit>")]
     rate_limit: Patch<RateLimit>,
     /// The accounts that it may open with the scope `call`; cleared, none.
     #[serde(default)]
-    #[schemars(with = "Option<shapes::Admission>")]
+    #[schemars(with = "Option<schemas::Admission>")]
     admits: Patch<Admission>,
     /// Whether it is good for nothing any more.
     revoked: Option<bool>,
@@ -283,7 +284,7 @@ pub(crate) async fn write(
     }
     let view: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     let key = Some(secret.reveal());
-    let body = wire::to_json(WithSecret { view, key }).to_string();
+    let body = views::to_json(WithSecret { view, key }).to_string();
     Ok(Answer {
         body: body.into(),
         ..answer
@@ -301,7 +302,7 @@ pub(crate) fn all(state: &bursar_storage::State) -> Value {
     let system: Option<EconomyId> = SYSTEM.parse().ok();
     let books = system.and_then(|system| state.books(&system).cloned());
     let keys = books.iter().flat_map(|books| books.keys());
-    wire::to_json(KeyList {
-        keys: keys.map(|(id, key)| wire::key(id, key)).collect(),
+    views::to_json(KeyList {
+        keys: keys.map(|(id, key)| views::key(id, key)).collect(),
     })
 }

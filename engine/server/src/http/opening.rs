@@ -11,14 +11,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::Api;
+use super::api::route::{JSON, Route};
+use super::api::schemas;
 use super::auth::Caller;
 use super::extract::{self, Asked, Nothing, Path};
 use super::problem::Problem;
-use super::route::{JSON, Route};
 use super::transfers::{MEMO_CHARS_MAX, check_effective, check_text};
-use super::{Api, shapes};
-use crate::economy::{OpeningList, OpeningRow, RowOutcome};
-use crate::no_answer::NoAnswer;
+use crate::service::error::NoAnswer;
+use crate::service::{OpeningList, OpeningRow, RowOutcome};
 
 /// Rows in one request.
 pub(crate) const OPENING_ROWS_MAX: usize = 1_024;
@@ -91,15 +92,15 @@ pub(crate) struct OpeningBody {
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OpeningRowBody {
-    #[schemars(with = "shapes::AccountName")]
+    #[schemars(with = "schemas::AccountName")]
     pub(crate) account: AccountId,
-    #[schemars(with = "shapes::AssetName")]
+    #[schemars(with = "schemas::AssetName")]
     pub(crate) asset: AssetId,
-    #[schemars(with = "shapes::Amount")]
+    #[schemars(with = "schemas::Amount")]
     pub(crate) amount: Amount,
     /// When it was so, elsewhere.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<shapes::Timestamp>")]
+    #[schemars(with = "Option<schemas::Timestamp>")]
     pub(crate) effective_at: Option<Timestamp>,
     /// Why, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -151,10 +152,10 @@ pub(crate) struct OpeningReport {
     /// One outcome for each row.
     pub(crate) rows: Vec<RowReport>,
     /// How much may still be issued of each asset that the rows name and that is there.
-    #[schemars(with = "BTreeMap<String, shapes::Limit>")]
+    #[schemars(with = "BTreeMap<String, schemas::Limit>")]
     pub(crate) assets_left: BTreeMap<AssetId, u64>,
     /// How many accounts may still be made.
-    #[schemars(with = "shapes::Limit")]
+    #[schemars(with = "schemas::Limit")]
     pub(crate) accounts_left: u64,
 }
 
@@ -174,7 +175,7 @@ pub(crate) enum RowReport {
     /// This list had it issued before, with another amount; nothing has moved.
     Differs {
         /// What was issued.
-        #[schemars(with = "shapes::Amount")]
+        #[schemars(with = "schemas::Amount")]
         issued: u64,
     },
     /// Another list had a row of this account and asset issued; nothing has moved.
@@ -182,7 +183,7 @@ pub(crate) enum RowReport {
         /// The name of that list.
         list: String,
         /// What was issued.
-        #[schemars(with = "shapes::Amount")]
+        #[schemars(with = "schemas::Amount")]
         issued: u64,
     },
     /// The ledger refuses it.

@@ -6,15 +6,15 @@ use axum::response::Response;
 use bursar_ledger::Scope;
 use bursar_storage::{Answer, IdempotencyKey};
 
+use super::api::codes::Code;
+use super::api::route::Route;
 use super::auth::Caller;
-use super::codes::Code;
 use super::extract::Path;
 use super::problem::Problem;
 use super::render::{KeptCreated, KeptDone};
-use super::route::Route;
 use super::{Api, extract, holds, reversals, transfers};
-use crate::economy::blocking;
-use crate::no_answer::NoAnswer;
+use crate::service::blocking;
+use crate::service::error::NoAnswer;
 
 pub(super) fn route() -> Route {
     Route::get("/v1/economies/{economy}/outcomes/{idempotency_key}", read)

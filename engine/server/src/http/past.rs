@@ -12,13 +12,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::Api;
 use super::accounts::no_account;
+use super::api::route::Route;
+use super::api::{schemas, views};
 use super::auth::Caller;
 use super::extract::{self, Asked, Path, wrong_query};
 use super::problem::Problem;
-use super::route::Route;
-use super::{Api, shapes, wire};
-use crate::no_answer::NoAnswer;
+use crate::service::error::NoAnswer;
 
 /// How long the end of a commit is waited for before the next look.
 const COMMIT_PAUSE: Duration = Duration::from_millis(2);
@@ -46,7 +47,7 @@ pub(super) fn route() -> Route {
 #[serde(deny_unknown_fields)]
 pub(super) struct Moment {
     /// A moment that has passed.
-    #[schemars(with = "shapes::Timestamp")]
+    #[schemars(with = "schemas::Timestamp")]
     at: u64,
 }
 
@@ -54,14 +55,14 @@ pub(super) struct Moment {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "PastBalances")]
 struct PastView<'a> {
-    #[schemars(with = "shapes::AccountName")]
+    #[schemars(with = "schemas::AccountName")]
     account: &'a AccountId,
-    #[schemars(with = "shapes::Timestamp")]
+    #[schemars(with = "schemas::Timestamp")]
     at: Timestamp,
     /// The newest record up to that moment; 0 if there was none.
     seq: u64,
     /// What was posted, by asset.
-    #[schemars(with = "BTreeMap<String, shapes::Units>")]
+    #[schemars(with = "BTreeMap<String, schemas::Units>")]
     balances: &'a BTreeMap<AssetId, i64>,
 }
 
@@ -105,7 +106,7 @@ pub(super) async fn read(
     };
     let past = api.bursar.read(move |storage| storage.balances_at(&query));
     let past = past.await?;
-    Ok(Json(wire::to_json(PastView {
+    Ok(Json(views::to_json(PastView {
         account: &account,
         at,
         seq: past.seq,

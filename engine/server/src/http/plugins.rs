@@ -26,13 +26,14 @@ use serde::de::{Error as DeError, IntoDeserializer, MapAccess, Unexpected, Visit
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
+use super::api::views::DescribedView;
+use super::api::{schemas, views};
 use super::auth::Caller;
 use super::extract::{Asked, BODY_BYTES_MAX, Canonical, Nothing, Path, Preview};
 use super::problem::Problem;
-use super::wire::DescribedView;
-use super::{Api, extract, shapes, wire};
-use crate::economy::{Calling, ConflictCount};
-use crate::no_answer::NoAnswer;
+use super::{Api, extract};
+use crate::service::error::NoAnswer;
+use crate::service::{Calling, ConflictCount};
 
 pub(super) use routes::routes;
 
@@ -61,7 +62,7 @@ pub(super) struct PluginBody {
     /// Whether a newer version takes its place by itself when it is uploaded, if it asks for no more.
     follow: Option<bool>,
     /// Other times of its schedules, by name.
-    #[schemars(with = "Option<BTreeMap<String, shapes::Times>>")]
+    #[schemars(with = "Option<BTreeMap<String, schemas::Times>>")]
     schedules: Option<BTreeMap<String, Times>>,
 }
 
@@ -70,7 +71,7 @@ pub(super) struct PluginBody {
 #[schemars(untagged)]
 enum GrantBody {
     Word(Requested),
-    Exactly(#[schemars(with = "shapes::Grants")] Box<Grants>),
+    Exactly(#[schemars(with = "schemas::Grants")] Box<Grants>),
 }
 
 impl<'de> Deserialize<'de> for GrantBody {
@@ -118,7 +119,7 @@ enum Requested {
 #[serde(deny_unknown_fields)]
 pub(super) struct CallBody {
     /// The member on whose behalf it runs.
-    #[schemars(with = "shapes::AccountName")]
+    #[schemars(with = "schemas::AccountName")]
     caller: AccountId,
     /// As the manifest's schema has them.
     #[serde(default = "empty")]
@@ -128,7 +129,7 @@ pub(super) struct CallBody {
     #[schemars(with = "Option<Vec<String>>", length(max = 64))]
     roles: Vec<String>,
     /// The most that may leave the caller, by asset; of one that is not named, nothing.
-    #[schemars(with = "Option<BTreeMap<String, shapes::Limit>>")]
+    #[schemars(with = "Option<BTreeMap<String, schemas::Limit>>")]
     spend_limit: Option<SpendLimit>,
     /// Whether it is only asked what would happen.
     #[serde(default)]
@@ -391,14 +392,14 @@ impl Described {
         plugin: &Plugin,
     ) -> Value {
         let problem = self.loaded.as_ref().err();
-        wire::to_json(DescribedView {
-            plugin: wire::plugin(economy, books, name, plugin),
+        views::to_json(DescribedView {
+            plugin: views::plugin(economy, books, name, plugin),
             manifest: self.loaded.as_ref().ok().map(|loaded| loaded.manifest()),
             problem: problem.map(|no_answer| Problem::from(no_answer).body()),
             conflicts: self.conflicts.into(),
             newer: self.newer.as_ref().map(|(digest, newer)| {
                 let requested = &plugin.installation.requested;
-                wire::newer_version(*digest, newer.manifest(), requested)
+                views::newer_version(*digest, newer.manifest(), requested)
             }),
         })
     }
@@ -450,7 +451,7 @@ pub(super) async fn list(
             .iter()
             .map(|(id, plugin, described)| described.view(&economy, &books, id, plugin));
         let plugins = views.collect();
-        wire::to_json(PluginList { plugins }).to_string()
+        views::to_json(PluginList { plugins }).to_string()
     };
     Ok(json_response(api.bursar.beside(written).await?))
 }

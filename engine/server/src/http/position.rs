@@ -12,7 +12,7 @@ use bursar_storage::Event;
 use serde::{Deserialize, Serialize};
 
 use super::Api;
-use super::codes::Code;
+use super::api::codes::Code;
 use super::extract::NUMBER_MAX;
 use super::problem::Problem;
 

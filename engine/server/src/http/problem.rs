@@ -10,9 +10,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::codes::{self, Code, Terms};
-use super::{shapes, wire};
-use crate::no_answer::NoAnswer;
+use super::api::codes::{self, Code, Terms};
+use super::api::{schemas, views};
+use crate::service::error::NoAnswer;
 
 /// Seconds after which a client that was turned away may ask again.
 const RETRY_AFTER_S: u64 = 1;
@@ -129,7 +129,7 @@ impl Problem {
 
     /// The body.
     pub fn body(&self) -> Value {
-        wire::to_json(ProblemBody {
+        views::to_json(ProblemBody {
             kind: format!("urn:bursar:problem:{}", self.code),
             title: self.status.canonical_reason().unwrap_or("Problem"),
             status: self.status.as_u16(),
@@ -157,10 +157,10 @@ pub(super) struct ProblemBody<'a> {
     code: &'a str,
     /// What is wrong and what to do about it, for people.
     detail: &'a str,
-    #[schemars(with = "shapes::Retry")]
+    #[schemars(with = "schemas::Retry")]
     retry: Retry,
     #[serde(flatten)]
-    #[schemars(with = "shapes::ProblemMembers")]
+    #[schemars(with = "schemas::ProblemMembers")]
     members: &'a Map<String, Value>,
 }
 

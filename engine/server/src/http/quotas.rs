@@ -13,14 +13,15 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::api::route::Route;
+use super::api::views::{Put, QuotasView};
+use super::api::{schemas, views};
 use super::auth::Caller;
 use super::extract::{Asked, Nothing, Path};
 use super::problem::Problem;
-use super::route::Route;
-use super::wire::{Put, QuotasView};
-use super::{Api, extract, shapes, wire};
-use crate::economy::{Asking, Bursar};
-use crate::no_answer::NoAnswer;
+use super::{Api, extract};
+use crate::service::error::NoAnswer;
+use crate::service::{Asking, Bursar};
 
 const QUOTAS: &str = "/v1/economies/{economy}/quotas";
 
@@ -62,7 +63,7 @@ pub(super) fn set_route() -> Route {
 /// The quotas to change.
 #[derive(Deserialize, JsonSchema)]
 #[serde(transparent)]
-struct QuotasBody(#[schemars(with = "shapes::QuotaLimits")] BTreeMap<String, Option<u64>>);
+struct QuotasBody(#[schemars(with = "schemas::QuotaLimits")] BTreeMap<String, Option<u64>>);
 
 impl QuotasBody {
     fn into_patch(self) -> Result<QuotaPatch, Problem> {
@@ -108,16 +109,16 @@ async fn read(
     caller.require(Scope::Read, &economy)?;
     let state = api.bursar.state();
     let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
-    let mut view = wire::quotas(books, api.bursar.now());
+    let mut view = views::quotas(books, api.bursar.now());
     if let Some(streams) = view.quotas.get_mut(Quota::Streams.name()) {
         streams.used = Some(api.streams.used(&economy));
     }
-    Ok(Json(wire::to_json(view)))
+    Ok(Json(views::to_json(view)))
 }
 
 /// The quotas of some books, as a file that nobody serves has them: no stream is open.
 pub(crate) fn shown(books: &Books, now: Timestamp) -> Value {
-    wire::to_json(wire::quotas(books, now))
+    views::to_json(views::quotas(books, now))
 }
 
 /// `PUT …/quotas`

@@ -3,7 +3,7 @@
 //! This runs on the writer's thread and in the audit, which must get the same bytes: it depends on
 //! nothing but what it is given.
 
-mod views;
+mod bodies;
 
 use axum::http::StatusCode;
 use bursar_ledger::{
@@ -14,10 +14,12 @@ use bursar_storage::{Recorded, Rendered};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::codes::Code;
+use super::api::codes::Code;
+use super::api::views::{
+    self, HoldLeftView, HoldStatus, Put, RemovedPluginView, RemovedWebhookView,
+};
 use super::problem::Problem;
-use super::wire::{self, HoldLeftView, HoldStatus, Put, RemovedPluginView, RemovedWebhookView};
-pub(super) use views::*;
+pub(super) use bodies::*;
 
 /// Renders an answer.
 pub fn render(recorded: &Recorded<'_>) -> Rendered {
@@ -52,7 +54,9 @@ fn of_call(problem: Problem, recorded: &Recorded<'_>) -> Problem {
     };
     let problem = problem.with("call", call.request.id.to_string());
     match call.origin.as_ref().zip(recorded.books) {
-        Some((origin, books)) => problem.with("draws", wire::to_json(wire::origin(origin, books))),
+        Some((origin, books)) => {
+            problem.with("draws", views::to_json(views::origin(origin, books)))
+        }
         None => problem,
     }
 }
@@ -80,18 +84,18 @@ fn applied(recorded: &Recorded<'_>, decision: &Decision) -> (StatusCode, Value) 
     match recorded.act {
         Act::Transfer(request) => (
             StatusCode::CREATED,
-            wire::to_json(transfer(recorded, decision, request.id)),
+            views::to_json(transfer(recorded, decision, request.id)),
         ),
         Act::Issue(request) | Act::Burn(request) => (
             StatusCode::CREATED,
-            wire::to_json(transfer(recorded, decision, request.id)),
+            views::to_json(transfer(recorded, decision, request.id)),
         ),
         Act::Batch(request) => (
             StatusCode::CREATED,
             batch(recorded, decision, request.transfers.as_slice()),
         ),
         Act::Reverse(request) => {
-            let made = wire::to_json(ReversalView {
+            let made = views::to_json(ReversalView {
                 transfer: transfer(recorded, decision, request.id),
                 reverses: request.original,
             });
@@ -99,7 +103,7 @@ fn applied(recorded: &Recorded<'_>, decision: &Decision) -> (StatusCode, Value) 
         }
         Act::PlaceHold(request) => (StatusCode::CREATED, hold(recorded, request.id)),
         Act::CaptureHold(request) => {
-            let made = wire::to_json(CaptureView {
+            let made = views::to_json(CaptureView {
                 transfer: transfer(recorded, decision, request.id),
                 hold: hold_left(recorded, decision, request.hold),
             });
@@ -149,7 +153,7 @@ fn transfer<'a>(
         id,
         seq: recorded.seq,
         recorded_at: recorded.recorded_at,
-        movements: wire::movements(decision.movements()),
+        movements: views::movements(decision.movements()),
     }
 }
 
@@ -162,11 +166,11 @@ fn batch(recorded: &Recorded<'_>, decision: &Decision, requests: &[TransferReque
         movements = rest;
         BatchedView {
             id: request.id,
-            movements: wire::movements(own),
+            movements: views::movements(own),
         }
     });
     let transfers = made.collect();
-    wire::to_json(BatchView {
+    views::to_json(BatchView {
         seq: recorded.seq,
         recorded_at: recorded.recorded_at,
         transfers,
@@ -178,8 +182,8 @@ fn hold(recorded: &Recorded<'_>, id: HoldId) -> Value {
     let placed = recorded.books.and_then(|books| books.hold(id));
     let (seq, recorded_at) = (recorded.seq, recorded.recorded_at);
     let view = placed.map(|hold| {
-        wire::to_json(PlacedView {
-            hold: wire::hold(id, hold),
+        views::to_json(PlacedView {
+            hold: views::hold(id, hold),
             seq,
             recorded_at,
         })
@@ -189,10 +193,10 @@ fn hold(recorded: &Recorded<'_>, id: HoldId) -> Value {
 
 /// A hold that was released, or whose time is over.
 fn ended_hold(recorded: &Recorded<'_>, decision: &Decision, id: HoldId) -> Value {
-    wire::to_json(ReleaseView {
+    views::to_json(ReleaseView {
         seq: recorded.seq,
         recorded_at: recorded.recorded_at,
-        movements: wire::movements(decision.movements()),
+        movements: views::movements(decision.movements()),
         hold: hold_left(recorded, decision, id),
     })
 }
@@ -222,16 +226,16 @@ fn call(recorded: &Recorded<'_>, decision: &Decision, result: &CallResult) -> Va
     } else {
         &Value::Null
     };
-    wire::to_json(CallView {
+    views::to_json(CallView {
         call: result.request.id,
         seq: recorded.seq,
         recorded_at: recorded.recorded_at,
         came: CameOf {
             outcome: Committed::Committed,
             reply,
-            transfer: wire::movements(decision.movements()),
+            transfer: views::movements(decision.movements()),
             draws: (result.origin.as_ref().zip(recorded.books))
-                .map(|(origin, books)| wire::origin(origin, books)),
+                .map(|(origin, books)| views::origin(origin, books)),
             fuel: result.fuel,
         },
     })
@@ -241,40 +245,40 @@ fn call(recorded: &Recorded<'_>, decision: &Decision, result: &CallResult) -> Va
 fn changed(recorded: &Recorded<'_>, changed: bool) -> Value {
     let view = recorded.books.and_then(|books| match recorded.act {
         Act::OpenEconomy { .. } | Act::SetEconomy { .. } => {
-            Some(put(wire::opened(recorded.economy, books), changed))
+            Some(put(views::opened(recorded.economy, books), changed))
         }
-        Act::SetQuotas { .. } => Some(put(wire::quotas(books, recorded.recorded_at), changed)),
+        Act::SetQuotas { .. } => Some(put(views::quotas(books, recorded.recorded_at), changed)),
         Act::SetAsset { asset, .. } => books
             .asset(asset)
-            .map(|found| put(wire::asset(asset, found, books), changed)),
+            .map(|found| put(views::asset(asset, found, books), changed)),
         Act::SetAccount { account, .. } => books
             .account(account)
-            .map(|found| put(wire::account(account, found), changed)),
+            .map(|found| put(views::account(account, found), changed)),
         Act::SetPlugin { plugin, .. }
         | Act::RollBackPlugin { plugin, .. }
         | Act::SwitchOffPlugin { plugin, .. } => books.plugin(plugin).map(|found| {
             put(
-                wire::plugin(recorded.economy, books, plugin, found),
+                views::plugin(recorded.economy, books, plugin, found),
                 changed,
             )
         }),
         Act::SetKey { key, .. } => books
             .key(key)
-            .map(|found| put(wire::key(key, found), changed)),
+            .map(|found| put(views::key(key, found), changed)),
         Act::AddComponent { digest, .. } => books
             .components()
             .get(digest)
-            .map(|found| put(wire::component(digest, found), changed)),
+            .map(|found| put(views::component(digest, found), changed)),
         Act::SetWebhook(request) => books
             .webhook(&request.webhook)
-            .map(|found| put(wire::webhook(&request.webhook, found), changed)),
+            .map(|found| put(views::webhook(&request.webhook, found), changed)),
         Act::RemoveWebhook { webhook } => {
             let (id, removed) = (webhook, true);
             Some(put(RemovedWebhookView { id, removed }, changed))
         }
         Act::ReplayWebhook { webhook, .. } => books
             .webhook(webhook)
-            .map(|found| put(wire::webhook(webhook, found), changed)),
+            .map(|found| put(views::webhook(webhook, found), changed)),
         Act::Transfer(_)
         | Act::Batch(_)
         | Act::Reverse(_)
@@ -298,12 +302,14 @@ fn changed(recorded: &Recorded<'_>, changed: bool) -> Value {
             Some(json!({ "from": from, "until": until, "changed": changed }))
         }
         Act::BurnNonces { nonces } => Some(json!({ "nonces": nonces, "changed": changed })),
-        Act::SetClientSeed { account, .. } => Some(put(wire::client_seed(account, books), changed)),
-        Act::RotateSeed | Act::RevealSeeds { .. } => Some(put(wire::active_seed(books), changed)),
+        Act::SetClientSeed { account, .. } => {
+            Some(put(views::client_seed(account, books), changed))
+        }
+        Act::RotateSeed | Act::RevealSeeds { .. } => Some(put(views::active_seed(books), changed)),
     });
     view.unwrap_or_else(|| json!({ "changed": changed }))
 }
 
 fn put(view: impl Serialize, changed: bool) -> Value {
-    wire::to_json(Put { view, changed })
+    views::to_json(Put { view, changed })
 }

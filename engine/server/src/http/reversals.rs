@@ -15,17 +15,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::api::codes::Code;
+use super::api::route::Route;
+use super::api::views::MovementsView;
+use super::api::{schemas, views};
 use super::auth::Caller;
-use super::codes::Code;
 use super::extract::{Asked, Parsed, Path, Preview};
 use super::problem::Problem;
 use super::render::{ReversalPreview, ReversalView};
-use super::route::Route;
 use super::transfers::{Submitted, Words, authority, check_text, moves_money, submit};
-use super::wire::MovementsView;
-use super::{Api, extract, shapes, statement, wire};
-use crate::no_answer::NoAnswer;
+use super::{Api, extract, statement};
 use crate::random;
+use crate::service::error::NoAnswer;
 
 /// What may contradict how a transfer stands.
 pub(super) const CONFLICTS: &[&str] = &["already_reversed", "reversal_final"];
@@ -85,7 +86,7 @@ pub(super) struct ReversalBody {
     #[schemars(length(max = 128))]
     reference: Option<String>,
     /// Anything that you want to keep with it, up to 4 KiB.
-    #[schemars(with = "Option<shapes::Document>")]
+    #[schemars(with = "Option<schemas::Document>")]
     metadata: Option<Value>,
 }
 
@@ -177,7 +178,7 @@ pub(super) async fn read(
     let of = economy.clone();
     let made = api.bursar.read(move |storage| storage.transfer(&of, id));
     let made = made.await?.ok_or_else(|| not_found(id))?;
-    Ok(Json(wire::to_json(view(id, &made, books.reversal(id)))))
+    Ok(Json(views::to_json(view(id, &made, books.reversal(id)))))
 }
 
 fn transfer_id(text: &str) -> Result<TransferId, Problem> {
@@ -193,11 +194,11 @@ fn not_found(transfer: TransferId) -> Problem {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "TransferRecord")]
 struct RecordView<'a> {
-    #[schemars(with = "shapes::Uuid")]
+    #[schemars(with = "schemas::Uuid")]
     id: TransferId,
     /// The record in the economy's journal.
     seq: u64,
-    #[schemars(with = "shapes::Timestamp")]
+    #[schemars(with = "schemas::Timestamp")]
     recorded_at: Timestamp,
     /// What kind of act it came of.
     #[schemars(extend("enum" = statement::KINDS))]
@@ -207,7 +208,7 @@ struct RecordView<'a> {
     #[serde(flatten)]
     movements: MovementsView<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "shapes::IdempotencyKey")]
+    #[schemars(with = "schemas::IdempotencyKey")]
     idempotency_key: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
@@ -216,23 +217,23 @@ struct RecordView<'a> {
     #[schemars(with = "Option<String>")]
     reference: Option<&'a Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<shapes::Document>")]
+    #[schemars(with = "Option<schemas::Document>")]
     metadata: Option<&'a Value>,
     /// The plugin that was called.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "shapes::PluginName")]
+    #[schemars(with = "schemas::PluginName")]
     plugin: Option<&'a PluginName>,
     /// The hold of which it was captured.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "shapes::Uuid")]
+    #[schemars(with = "schemas::Uuid")]
     hold: Option<HoldId>,
     /// The transfer that took it back.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "shapes::Uuid")]
+    #[schemars(with = "schemas::Uuid")]
     reversed_by: Option<TransferId>,
     /// The transfer that it took back.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "shapes::Uuid")]
+    #[schemars(with = "schemas::Uuid")]
     reverses: Option<TransferId>,
 }
 
@@ -250,7 +251,7 @@ fn view(id: TransferId, made: &SubjectRecord, reversal: Option<Reversal>) -> Rec
         recorded_at: made.recorded_at,
         kind: made.act.kind(),
         actor: &made.actor,
-        movements: wire::movements(&made.movements),
+        movements: views::movements(&made.movements),
         idempotency_key: made.key.as_deref(),
         memo: said("memo"),
         reference: said("reference"),

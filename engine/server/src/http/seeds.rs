@@ -10,13 +10,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::api::route::{Resource, Route};
+use super::api::views::{ActiveSeedView, ClientSeedView, Put, SeedView};
+use super::api::{schemas, views};
 use super::auth::Caller;
 use super::extract::{Asked, Nothing, Path, wrong_query as wrong};
 use super::problem::Problem;
-use super::route::{Resource, Route};
-use super::wire::{ActiveSeedView, ClientSeedView, Put, SeedView};
-use super::{Api, extract, shapes, wire};
-use crate::no_answer::NoAnswer;
+use super::{Api, extract};
+use crate::service::error::NoAnswer;
 
 const SEEDS: &str = "/v1/economies/{economy}/seeds";
 const CLIENT_SEED: &str = "/v1/economies/{economy}/accounts/{account}/client-seed";
@@ -96,7 +97,7 @@ pub(super) fn routes() -> Resource {
 #[serde(deny_unknown_fields, default)]
 struct SeedsQuery {
     /// Only seeds with a lower number: the last of the page before.
-    #[schemars(with = "shapes::Number")]
+    #[schemars(with = "schemas::Number")]
     before: Option<u64>,
     /// Seeds in the page; 50 unless said.
     #[schemars(with = "usize", range(min = 1, max = 200))]
@@ -133,8 +134,8 @@ async fn list(
     };
     let numbers = (1..=first.min(newest)).rev().take(limit);
     let known = numbers.filter_map(|number| books.server_seed(number));
-    Ok(Json(wire::to_json(SeedList {
-        seeds: known.map(|known| wire::seed(&known, active)).collect(),
+    Ok(Json(views::to_json(SeedList {
+        seeds: known.map(|known| views::seed(&known, active)).collect(),
     })))
 }
 
@@ -189,7 +190,7 @@ async fn read(
     if books.account(&account).is_none() {
         return Err(super::accounts::no_account(&account));
     }
-    Ok(Json(wire::to_json(wire::client_seed(&account, books))))
+    Ok(Json(views::to_json(views::client_seed(&account, books))))
 }
 
 /// What a member puts into its draws.

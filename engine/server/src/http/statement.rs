@@ -12,13 +12,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::accounts::no_account;
+use super::api::route::Route;
+use super::api::{schemas, views};
 use super::auth::Caller;
 use super::extract::{self, Asked, Path, wrong_query as wrong};
 use super::position::Position;
 use super::problem::Problem;
-use super::route::Route;
-use super::{Api, cursor, shapes, wire};
-use crate::no_answer::NoAnswer;
+use super::{Api, cursor};
+use crate::service::error::NoAnswer;
 
 /// Entries in a page where nothing is said.
 const ENTRIES: usize = 50;
@@ -73,10 +74,10 @@ pub(super) struct StatementQuery {
     #[schemars(with = "usize", range(min = 1, max = 200))]
     limit: Option<usize>,
     /// Only what moved of this asset.
-    #[schemars(with = "shapes::AssetName")]
+    #[schemars(with = "schemas::AssetName")]
     asset: Option<String>,
     /// Only what moved between the account and this one.
-    #[schemars(with = "shapes::AccountName")]
+    #[schemars(with = "schemas::AccountName")]
     counterparty: Option<String>,
     /// Only what came of this kind of act.
     #[schemars(with = "String", extend("enum" = KINDS))]
@@ -85,10 +86,10 @@ pub(super) struct StatementQuery {
     #[schemars(with = "String")]
     reference: Option<String>,
     /// Only what was recorded before this moment.
-    #[schemars(with = "shapes::Timestamp")]
+    #[schemars(with = "schemas::Timestamp")]
     before: Option<u64>,
     /// Only what was recorded after this moment.
-    #[schemars(with = "shapes::Timestamp")]
+    #[schemars(with = "schemas::Timestamp")]
     after: Option<u64>,
 }
 
@@ -199,7 +200,7 @@ pub(super) async fn read(
 /// A page of what moved on an account.
 #[derive(Serialize, JsonSchema)]
 struct Statement<'a> {
-    #[schemars(with = "shapes::AccountName")]
+    #[schemars(with = "schemas::AccountName")]
     account: &'a AccountId,
     entries: Vec<EntryView<'a>>,
     /// Where the next page begins; null after the last.
@@ -217,7 +218,7 @@ fn statement(
         let filter = filter.clone();
         cursor::seal(&Cursor { next, seen, filter })
     });
-    wire::to_json(Statement {
+    views::to_json(Statement {
         account,
         entries: entries.collect(),
         next_cursor,
@@ -277,25 +278,25 @@ fn origin(act: &Act, part: u32) -> Origin {
 struct EntryView<'a> {
     /// The record in the economy's journal.
     seq: u64,
-    #[schemars(with = "shapes::Timestamp")]
+    #[schemars(with = "schemas::Timestamp")]
     recorded_at: Timestamp,
     /// What kind of act it came of.
     #[schemars(extend("enum" = KINDS))]
     kind: &'static str,
-    #[schemars(with = "shapes::AssetName")]
+    #[schemars(with = "schemas::AssetName")]
     asset: &'a AssetId,
     /// How the balance changed.
-    #[schemars(with = "shapes::Units")]
+    #[schemars(with = "schemas::Units")]
     change: i64,
     /// What is posted since.
-    #[schemars(with = "shapes::Units")]
+    #[schemars(with = "schemas::Units")]
     balance: i64,
-    #[schemars(with = "shapes::AccountName")]
+    #[schemars(with = "schemas::AccountName")]
     counterparty: &'a AccountId,
     /// Who asked: the name of an API key.
     actor: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "shapes::IdempotencyKey")]
+    #[schemars(with = "schemas::IdempotencyKey")]
     idempotency_key: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
@@ -304,27 +305,27 @@ struct EntryView<'a> {
     #[schemars(with = "Option<String>")]
     reference: Option<&'a Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<shapes::Document>")]
+    #[schemars(with = "Option<schemas::Document>")]
     metadata: Option<&'a Value>,
     /// When it took effect elsewhere, as whoever asked has said.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<shapes::Timestamp>")]
+    #[schemars(with = "Option<schemas::Timestamp>")]
     effective_at: Option<&'a Value>,
     /// The transfer that it was part of.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "shapes::Uuid")]
+    #[schemars(with = "schemas::Uuid")]
     transfer: Option<TransferId>,
     /// The call that it was part of.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "shapes::Uuid")]
+    #[schemars(with = "schemas::Uuid")]
     call: Option<CallId>,
     /// The hold whose time was over.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "shapes::Uuid")]
+    #[schemars(with = "schemas::Uuid")]
     hold: Option<HoldId>,
     /// The plugin that was called.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "shapes::PluginName")]
+    #[schemars(with = "schemas::PluginName")]
     plugin: Option<&'a PluginName>,
 }
 

@@ -7,7 +7,7 @@ use bursar_ledger::{Books, EconomyId, Quota, Rejection};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::problem::Problem;
-use crate::no_answer::NoAnswer;
+use crate::service::error::NoAnswer;
 
 /// Streams at the same time, of all economies together.
 const STREAMS_MAX: usize = 256;

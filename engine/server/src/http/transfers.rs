@@ -15,12 +15,13 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::api::schemas;
 use super::auth::Caller;
 use super::extract::{Asked, Canonical, Parsed, Path, Preview};
 use super::problem::Problem;
-use super::{Api, extract, shapes};
-use crate::economy::Asking;
+use super::{Api, extract};
 use crate::random;
+use crate::service::Asking;
 
 pub(super) use routes::{CONFLICTS, REFUSALS, moves_money, routes};
 
@@ -85,7 +86,7 @@ pub(super) fn authority(caller: &Caller) -> Authority {
 #[serde(deny_unknown_fields)]
 pub(super) struct TransferBody {
     /// What is to move, in this order.
-    #[schemars(with = "shapes::Postings")]
+    #[schemars(with = "schemas::Postings")]
     pub(super) postings: Postings,
     /// Why, for people.
     #[schemars(length(max = 256))]
@@ -94,10 +95,10 @@ pub(super) struct TransferBody {
     #[schemars(length(max = 128))]
     pub(super) reference: Option<String>,
     /// Anything that you want to keep with it, up to 4 KiB.
-    #[schemars(with = "Option<shapes::Document>")]
+    #[schemars(with = "Option<schemas::Document>")]
     pub(super) metadata: Option<Value>,
     /// When it took effect elsewhere; it is kept and shown, and means nothing to the rules.
-    #[schemars(with = "Option<shapes::Timestamp>")]
+    #[schemars(with = "Option<schemas::Timestamp>")]
     pub(super) effective_at: Option<Timestamp>,
 }
 
@@ -106,17 +107,17 @@ pub(super) struct TransferBody {
 #[serde(deny_unknown_fields)]
 pub(super) struct IssueBody {
     /// The account on the other side of the issuer.
-    #[schemars(with = "shapes::AccountName")]
+    #[schemars(with = "schemas::AccountName")]
     account: AccountId,
-    #[schemars(with = "shapes::AssetName")]
+    #[schemars(with = "schemas::AssetName")]
     asset: AssetId,
-    #[schemars(with = "shapes::Amount")]
+    #[schemars(with = "schemas::Amount")]
     amount: Amount,
     /// Why, for people.
     #[schemars(length(max = 256))]
     memo: Option<String>,
     /// When it took effect elsewhere; it is kept and shown, and means nothing to the rules.
-    #[schemars(with = "Option<shapes::Timestamp>")]
+    #[schemars(with = "Option<schemas::Timestamp>")]
     effective_at: Option<Timestamp>,
 }
 

@@ -19,14 +19,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::api::codes::Code;
+use super::api::views::{DeliveryView, Put, WebhookReadView, WebhookView};
+use super::api::{schemas, views};
 use super::auth::Caller;
-use super::codes::Code;
 use super::extract::{Asked, Canonical, Nothing, Path};
 use super::problem::Problem;
-use super::wire::{DeliveryView, Put, WebhookReadView, WebhookView};
-use super::{Api, extract, shapes, wire};
-use crate::no_answer::NoAnswer;
+use super::{Api, extract};
 use crate::random;
+use crate::service::error::NoAnswer;
 use crate::webhooks::signature::reveal;
 
 pub(super) use routes::routes;
@@ -35,11 +36,11 @@ pub(super) use routes::routes;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WebhookBody {
-    #[schemars(with = "Option<shapes::WebhookUrl>")]
+    #[schemars(with = "Option<schemas::WebhookUrl>")]
     url: Option<WebhookUrl>,
     /// Which events are sent; cleared, all of them.
     #[serde(default)]
-    #[schemars(with = "Option<Vec<shapes::EventKind>>", length(min = 1))]
+    #[schemars(with = "Option<Vec<schemas::EventKind>>", length(min = 1))]
     kinds: Patch<BTreeSet<EventKind>>,
     /// Whether anything is sent.
     enabled: Option<bool>,
@@ -51,7 +52,7 @@ pub(super) struct WebhookBody {
 #[schemars(rename = "ReplayBody")]
 pub(super) struct ReplayBody {
     /// Everything after this event is sent again.
-    #[schemars(with = "shapes::Number")]
+    #[schemars(with = "schemas::Number")]
     after: u64,
 }
 
@@ -63,7 +64,7 @@ struct Written<'a> {
     #[serde(flatten)]
     #[schemars(with = "Put<WebhookView<'static>>")]
     kept: Value,
-    #[schemars(with = "shapes::WebhookUrl")]
+    #[schemars(with = "schemas::WebhookUrl")]
     url: &'a WebhookUrl,
     /// The secret with which everything is signed: here and nowhere else. Absent if it stayed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,11 +86,11 @@ struct LetterView {
     #[serde(rename = "seq")]
     _seq: u64,
     #[serde(rename = "kind")]
-    #[schemars(with = "shapes::EventKind")]
+    #[schemars(with = "schemas::EventKind")]
     _kind: String,
     /// When it was given up.
     #[serde(rename = "at")]
-    #[schemars(with = "shapes::Timestamp")]
+    #[schemars(with = "schemas::Timestamp")]
     _at: Timestamp,
     #[serde(rename = "attempts")]
     _attempts: u32,
@@ -111,7 +112,7 @@ struct DeadLetters<'a> {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "WebhookReplay")]
 struct Replayed<'a> {
-    #[schemars(with = "shapes::WebhookName")]
+    #[schemars(with = "schemas::WebhookName")]
     id: &'a WebhookId,
     delivery: DeliveryView<'a>,
 }
@@ -225,7 +226,7 @@ async fn write(
     if kept.get("changed") == Some(&Value::Bool(true)) {
         api.webhooks.changed(&economy, &id);
     }
-    let written = wire::to_json(Written {
+    let written = views::to_json(Written {
         kept,
         url: &webhook.definition.url,
         secret: is_new.then(|| reveal(&secret)),
@@ -265,7 +266,7 @@ pub(super) async fn list(
     let webhooks = all
         .map(|(id, webhook)| view(&api, &economy, id, webhook))
         .collect();
-    Ok(Json(wire::to_json(WebhookList { webhooks })))
+    Ok(Json(views::to_json(WebhookList { webhooks })))
 }
 
 /// `GET …/webhooks/{webhook}`
@@ -288,7 +289,7 @@ pub(super) async fn dead_letters(
     let (economy, id) = named(&caller, &names)?;
     let webhook = find(&api, &economy, &id)?;
     let letters = api.webhooks.delivery(&economy, &id, &webhook).dead;
-    Ok(Json(wire::to_json(DeadLetters {
+    Ok(Json(views::to_json(DeadLetters {
         dead_letters: &letters,
         most: DEAD_LETTERS_MAX,
     })))
@@ -332,9 +333,9 @@ pub(super) async fn replay(
     let delivery = api.webhooks.delivery(&economy, &id, &webhook);
     let replayed = Replayed {
         id: &id,
-        delivery: wire::delivery(&delivery),
+        delivery: views::delivery(&delivery),
     };
-    Ok(Json(wire::to_json(replayed)).into_response())
+    Ok(Json(views::to_json(replayed)).into_response())
 }
 
 fn named(caller: &Caller, names: &(String, String)) -> Result<(EconomyId, WebhookId), Problem> {
@@ -359,9 +360,9 @@ fn find(
 
 fn view(api: &Api, economy: &EconomyId, id: &WebhookId, webhook: &Webhook) -> Value {
     let delivery: Delivery = api.webhooks.delivery(economy, id, webhook);
-    wire::to_json(WebhookReadView {
-        webhook: wire::webhook(id, webhook),
+    views::to_json(WebhookReadView {
+        webhook: views::webhook(id, webhook),
         url: &webhook.definition.url,
-        delivery: wire::delivery(&delivery),
+        delivery: views::delivery(&delivery),
     })
 }

@@ -14,8 +14,8 @@ use super::Webhooks;
 use super::address::Target;
 use super::attempt::{Message, Outcome};
 use super::progress::{Cursor, Progress};
-use crate::economy::Asking;
 use crate::random;
+use crate::service::Asking;
 
 /// Events that may be delivered while the file does not have their note: as many come again at most
 /// after a crash.

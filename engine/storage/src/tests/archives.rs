@@ -4,7 +4,7 @@ use std::io::{BufReader, Read};
 
 use super::rich::{furnish, system};
 use super::*;
-use crate::archive::EPOCH_MAX;
+use crate::tools::archive::EPOCH_MAX;
 
 /// Later than anything that these tests record.
 const NOW: Timestamp = Timestamp(30_000);
@@ -92,7 +92,10 @@ fn an_economy_is_the_same_in_another_file() {
         let storage = open(&to);
         assert_eq!(
             posted(&storage.state(), "user:2"),
-            posted(&crate::audit::load(&path).expect("a state"), "user:2")
+            posted(
+                &crate::tools::audit::load(&path).expect("a state"),
+                "user:2"
+            )
         );
         let again = answered(ask(&storage, Some("pay"), transfer("user:1", "user:2", 30)));
         assert!(again.replayed, "{again:?}");

@@ -3,7 +3,7 @@
 use super::failures::send;
 use super::watched::{pace, prepare};
 use super::*;
-use crate::audit::{self, Against, Watch};
+use crate::tools::audit::{self, Against, Watch};
 
 /// Adds so many records to the guild, in few commits.
 fn pay_many(storage: &Storage, count: usize) {

@@ -10,12 +10,12 @@ use bursar_ledger::{
 use super::failures::send;
 use super::watched::{Step, pace, prepare, push};
 use super::*;
-use crate::batch::{Batch, HOLDS_ENDED_MAX};
+use crate::commit::batch::{Batch, HOLDS_ENDED_MAX};
+use crate::commit::maintenance::{Pace, Portion, Tidying};
+use crate::commit::submission::Submission;
+use crate::commit::writer::{Shared, WORK_MAX};
 use crate::journal::{FileJournal, Journal};
 use crate::request::Request;
-use crate::submission::Submission;
-use crate::upkeep::{Pace, Portion, Tidying};
-use crate::writer::{Shared, WORK_MAX};
 
 /// A batch of so many transfers of one coin.
 fn batch(transfers: usize) -> Act {

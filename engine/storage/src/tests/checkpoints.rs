@@ -8,8 +8,8 @@ use bursar_ledger::Item;
 use super::watched::{Step, pace, prepare, push};
 use super::*;
 use crate::checkpoint::{self, Checkpoint};
+use crate::commit::maintenance::Pace;
 use crate::journal::{FileJournal, Journal};
-use crate::upkeep::Pace;
 
 #[test]
 fn a_start_from_a_checkpoint_and_from_the_first_record_are_equal() {

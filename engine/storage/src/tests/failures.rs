@@ -4,9 +4,9 @@ use std::sync::Mutex;
 
 use super::watched::{Step, pace, prepare, push};
 use super::*;
+use crate::commit::writer::Shared;
 use crate::error::StorageError;
 use crate::journal::FileJournal;
-use crate::writer::Shared;
 
 pub(super) fn disk_full() -> StorageError {
     StorageError::File {

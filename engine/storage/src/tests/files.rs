@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::error::StorageError;
+use crate::file::lock::{LINKS_MAX, canonical};
 use crate::journal::FileJournal;
-use crate::lock::{LINKS_MAX, canonical};
 
 #[test]
 fn a_second_process_is_told_who_owns_the_file() {

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::watched::{pace, prepare};
 use super::*;
+use crate::commit::maintenance::Pace;
 use crate::error::StorageError;
-use crate::file_header;
-use crate::log_origin::{self, path_of};
-use crate::upkeep::Pace;
+use crate::file::header;
+use crate::file::log_origin::{self, path_of};
 
 /// The bytes of a file and of its log, as a process leaves them that is killed.
 #[derive(Clone)]

@@ -7,7 +7,7 @@ use bursar_ledger::WebhookReplay;
 use super::failures::{disk_full, rebuilt, send};
 use super::watched::{Step, pace, prepare};
 use super::*;
-use crate::notes::{NOTES_AT_ONCE, Notes};
+use crate::webhooks::notes::{NOTES_AT_ONCE, Notes};
 
 fn place(webhook: &str) -> WebhookPlace {
     (guild(), name(webhook))

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::watched::{pace, prepare, push};
 use super::*;
-use crate::by_account::Past;
-use crate::upkeep::Pace;
+use crate::commit::maintenance::Pace;
+use crate::index::account_history::Past;
 
 /// Plays some transfers; gives the state, and both balances at each moment.
 fn play(path: &Path, ordered_anyway: u64) -> (Arc<State>, BTreeMap<Timestamp, [i64; 2]>) {

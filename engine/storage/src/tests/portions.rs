@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU64;
 use bursar_ledger::{HoldId, HoldRequest, OnExpiry};
 
 use super::*;
-use crate::batch::HOLDS_ENDED_MAX;
+use crate::commit::batch::HOLDS_ENDED_MAX;
 
 /// Submits transfers and waits for their answers only then, so that they share their commits.
 fn pay(storage: &Storage, keys: std::ops::Range<usize>, path: &str) {

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::error::StorageError;
-use crate::log_origin::path_of;
-use crate::restore::REPLACED_MAX;
+use crate::file::log_origin::path_of;
+use crate::tools::restore::REPLACED_MAX;
 
 const PLAN: BackupPlan = BackupPlan {
     audit: true,

@@ -10,7 +10,7 @@ use bursar_ledger::{
 
 use super::archives::exported;
 use super::*;
-use crate::timekeeping::{HOLDS_EXTENDED_MAX, OUTAGE_MIN};
+use crate::time::timekeeping::{HOLDS_EXTENDED_MAX, OUTAGE_MIN};
 
 /// A moment of 2023, in milliseconds.
 const NOW_MS: u64 = 1_700_000_000_000;

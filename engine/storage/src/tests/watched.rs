@@ -8,16 +8,16 @@ use bursar_ledger::{EconomyId, Timestamp};
 use tokio::sync::oneshot;
 
 use super::{guild, time};
-use crate::clock::{Clock, Mark};
+use crate::commit::maintenance::{Pace, Portion};
+use crate::commit::submission::{Job, Receiver, Render, Submission};
+use crate::commit::writer::{Shared, Writer};
 use crate::error::{Failure, StorageError};
 use crate::journal::{Appended, FileJournal, Journal};
-use crate::notes::Note;
 use crate::record::Kept;
 use crate::request::Request;
 use crate::state::State;
-use crate::submission::{Job, Receiver, Render, Submission};
-use crate::upkeep::{Pace, Portion};
-use crate::writer::{Shared, Writer};
+use crate::time::clock::{Clock, Mark};
+use crate::webhooks::notes::Note;
 
 /// What the writer is about to do, or has just done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -14,11 +14,11 @@ use crate::client::Client;
 use crate::clock;
 use crate::commands::input;
 use crate::commands::progress::progress_each;
-use crate::economy::{OpeningList, OpeningRow, check_closed};
 use crate::http::{
     LIST_CHARS_MAX, OPENING_ROWS_MAX, OpeningBody, OpeningReport, OpeningRowBody, RowReport,
     is_list_name, render,
 };
+use crate::service::{OpeningList, OpeningRow, check_closed};
 
 /// Bytes of a list.
 const LIST_BYTES_MAX: u64 = 64 << 20;

@@ -7,8 +7,8 @@ use bursar_ledger::{AccountId, Amount, AssetId, Timestamp};
 use csv::{ReaderBuilder, StringRecord, Trim};
 
 use super::fields;
-use crate::economy::OpeningRow;
 use crate::http::MEMO_CHARS_MAX;
+use crate::service::OpeningRow;
 
 /// Rows in one list.
 const ROWS_MAX: usize = 1_000_000;

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::client::Client;
 use crate::commands::CommandError;
 use crate::commands::owner::owner_says;
-use crate::economy::SYSTEM;
+use crate::service::SYSTEM;
 
 /// Names that are told where one was not found.
 const NAMES_SHOWN: usize = 10;

@@ -9,13 +9,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::no_asset;
+use crate::http::api::route::Route;
+use crate::http::api::views::FlowView;
+use crate::http::api::{schemas, views};
 use crate::http::auth::Caller;
 use crate::http::extract::{Asked, Path};
 use crate::http::problem::Problem;
-use crate::http::route::Route;
-use crate::http::wire::FlowView;
-use crate::http::{Api, extract, shapes, wire};
-use crate::no_answer::NoAnswer;
+use crate::http::{Api, extract};
+use crate::service::error::NoAnswer;
 
 /// Days that a request is about, if it does not say.
 const DAYS: u64 = 30;
@@ -56,10 +57,10 @@ fn days() -> u64 {
 /// What came into circulation and what left it.
 #[derive(Serialize, JsonSchema)]
 struct Circulation<'a> {
-    #[schemars(with = "shapes::AssetName")]
+    #[schemars(with = "schemas::AssetName")]
     asset: &'a AssetId,
     /// How much of it is in circulation.
-    #[schemars(with = "shapes::Units")]
+    #[schemars(with = "schemas::Units")]
     supply: i64,
     flows: Vec<FlowView<'a>>,
 }
@@ -86,8 +87,8 @@ async fn flows_of(
     let from = Day::of(api.bursar.now()).before(days - 1);
     let flows = books
         .flows(&id, from)
-        .map(|(day, plugin, flow)| wire::flow(day, plugin, flow));
-    Ok(Json(wire::to_json(Circulation {
+        .map(|(day, plugin, flow)| views::flow(day, plugin, flow));
+    Ok(Json(views::to_json(Circulation {
         asset: &id,
         supply: books.supply(&id),
         flows: flows.collect(),

@@ -6,10 +6,10 @@ use schemars::JsonSchema;
 use serde_json::json;
 
 use super::{BATCH_BYTES_MAX, BatchBody, transfer};
+use crate::http::api::route::{JSON, Route};
 use crate::http::extract::Preview;
 use crate::http::problem::ProblemBody;
 use crate::http::render::{BatchPreview, BatchView, TransferPreview, TransferView};
-use crate::http::route::{JSON, Route};
 use crate::http::transfers::REFUSALS;
 
 pub(in crate::http) fn route() -> Route {

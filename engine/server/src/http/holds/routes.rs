@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 
 use super::{CaptureBody, HoldBody, HoldList, HoldsQuery, ReleaseBody};
 use super::{capture, list, place, read, release};
+use crate::http::api::route::{Resource, Route};
+use crate::http::api::views::HoldView;
 use crate::http::extract::Preview;
 use crate::http::render::{CaptureView, EndPreview, HoldPreview, PlacedView, ReleaseAnswer};
-use crate::http::route::{Resource, Route};
 use crate::http::transfers::{self, moves_money};
-use crate::http::wire::HoldView;
 
 /// What the ledger may refuse of a hold, beside what it may refuse of a transfer.
 pub(in crate::http) const REFUSALS: &[&str] = &["hold_exceeded"];

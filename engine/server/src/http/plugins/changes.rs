@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::http::wire;
+use crate::http::api::views;
 
 /// Entries for one member of an installation; with more it is told as a whole.
 const CHANGES_MAX: usize = 256;
@@ -42,7 +42,7 @@ pub(in crate::http) fn settings(installation: &Installation, enabled: bool) -> V
     json!({
         "component": installation.component,
         "config": installation.config.value(),
-        "grants": wire::to_json(&installation.grants),
+        "grants": views::to_json(&installation.grants),
         "enabled": enabled,
         "follow": installation.follow,
         "schedules": schedules.collect::<Map<_, _>>(),
@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     fn told(from: &Value, to: &Value) -> Value {
-        wire::to_json(changes(Some(from), Some(to)))
+        views::to_json(changes(Some(from), Some(to)))
     }
 
     #[test]

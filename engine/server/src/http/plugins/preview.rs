@@ -9,10 +9,11 @@ use serde_json::Value;
 
 use super::Prepared;
 use super::changes::{ChangeView, changes, settings};
+use crate::http::Api;
+use crate::http::api::views::{NeedView, PluginView, Put};
+use crate::http::api::{schemas, views};
 use crate::http::problem::Problem;
-use crate::http::wire::{NeedView, PluginView, Put};
-use crate::http::{Api, shapes, wire};
-use crate::no_answer::NoAnswer;
+use crate::service::error::NoAnswer;
 
 /// What a PUT would come to.
 #[derive(Serialize, JsonSchema)]
@@ -25,7 +26,7 @@ pub(super) struct PluginPreview<'a> {
     /// In what the plugin would differ from how it is.
     changes: Vec<ChangeView>,
     /// All that is wrong with the configuration. With any of it the PUT is refused.
-    #[schemars(with = "Vec<shapes::ConfigurationFinding>")]
+    #[schemars(with = "Vec<schemas::ConfigurationFinding>")]
     findings: &'a [ConfigurationFinding],
     /// Balances that it would need, and what is there now; empty where anything was found.
     needs: Vec<NeedView<'a>>,
@@ -99,7 +100,7 @@ fn written(
     let was: Option<Value> = before.plugin(name).map(|plugin| set(plugin));
     let is = after.plugin(name);
     let changes = changes(was.as_ref(), is.map(|plugin| set(plugin)).as_ref());
-    let needs = is.map(|plugin| wire::needs(economy, after, &plugin.installation));
+    let needs = is.map(|plugin| views::needs(economy, after, &plugin.installation));
     let view = PluginPreview {
         preview: true,
         changed: !changes.is_empty(),
@@ -107,5 +108,5 @@ fn written(
         findings,
         needs: needs.unwrap_or_default(),
     };
-    wire::to_json(view).to_string()
+    views::to_json(view).to_string()
 }

@@ -12,12 +12,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::changes::{ChangeView, changes, settings};
+use crate::http::api::route::Route;
+use crate::http::api::{schemas, views};
 use crate::http::auth::Caller;
 use crate::http::extract::{Asked, Path, wrong_query as wrong};
 use crate::http::problem::Problem;
-use crate::http::route::Route;
-use crate::http::{Api, extract, shapes, wire};
-use crate::no_answer::NoAnswer;
+use crate::http::{Api, extract};
+use crate::service::error::NoAnswer;
 
 /// Revisions in a page where nothing is said.
 const PAGE: usize = 10;
@@ -49,7 +50,7 @@ pub(super) fn route() -> Route {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RevisionsQuery {
     /// Only revisions with a lower number: the last of the page before.
-    #[schemars(with = "shapes::Number")]
+    #[schemars(with = "schemas::Number")]
     before: Option<u64>,
     /// Revisions in the page; 10 unless said.
     #[schemars(with = "usize", range(min = 1, max = 20))]
@@ -67,9 +68,9 @@ struct RevisionList {
 #[schemars(rename = "PluginRevision")]
 struct RevisionView {
     /// Its number in the economy's journal.
-    #[schemars(with = "shapes::Number")]
+    #[schemars(with = "schemas::Number")]
     revision: u64,
-    #[schemars(with = "shapes::Timestamp")]
+    #[schemars(with = "schemas::Timestamp")]
     at: Timestamp,
     /// Who asked: the name of an API key, or `bursar` for the server itself.
     actor: String,
@@ -122,7 +123,7 @@ async fn revisions(
     let written = move || {
         let views = told.iter().filter_map(|told| view(told, &records));
         let revisions = views.collect();
-        wire::to_json(RevisionList { revisions }).to_string()
+        views::to_json(RevisionList { revisions }).to_string()
     };
     Ok(super::json_response(api.bursar.beside(written).await?))
 }

@@ -9,13 +9,14 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::http::api::route::Route;
+use crate::http::api::schemas;
+use crate::http::api::views::{PluginView, Put};
 use crate::http::auth::Caller;
 use crate::http::extract::{Asked, Nothing, Path};
 use crate::http::problem::Problem;
-use crate::http::route::Route;
-use crate::http::wire::{PluginView, Put};
-use crate::http::{Api, extract, shapes};
-use crate::no_answer::NoAnswer;
+use crate::http::{Api, extract};
+use crate::service::error::NoAnswer;
 
 pub(super) fn route() -> Route {
     Route::post(
@@ -52,7 +53,7 @@ pub(super) struct RollBackBody {
     #[schemars(with = "RollBackWhat")]
     what: Option<RollBackWhat>,
     /// The revision that has made the configuration so; the one before the present one where absent.
-    #[schemars(with = "Option<shapes::Number>")]
+    #[schemars(with = "Option<schemas::Number>")]
     to: Option<u64>,
 }
 

@@ -9,10 +9,10 @@ use super::{
     CallBody, PLUGIN_BODY_BYTES_MAX, PluginBody, PluginList, call, list, read, remove, revisions,
     rollback, set,
 };
+use crate::http::api::route::{Resource, Route};
+use crate::http::api::views::{DescribedView, PluginView, Put, RemovedPluginView};
 use crate::http::extract::Preview;
 use crate::http::render::CallAnswer;
-use crate::http::route::{Resource, Route};
-use crate::http::wire::{DescribedView, PluginView, Put, RemovedPluginView};
 use crate::http::{calls, transfers};
 
 const PLUGIN: &str = "/v1/economies/{economy}/plugins/{plugin}";

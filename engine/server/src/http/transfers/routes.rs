@@ -6,9 +6,9 @@ use schemars::JsonSchema;
 use serde_json::json;
 
 use super::{IssueBody, TransferBody, burn, issue, transfer};
+use crate::http::api::route::{Resource, Route};
 use crate::http::extract::Preview;
 use crate::http::render::{TransferPreview, TransferView};
-use crate::http::route::{Resource, Route};
 use crate::http::{batches, opening, outcomes, reversals};
 
 /// What the ledger may refuse of whatever moves money.

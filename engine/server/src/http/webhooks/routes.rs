@@ -6,8 +6,8 @@ use serde_json::json;
 
 use super::{DeadLetters, ReplayBody, Replayed, WebhookBody, WebhookList, Written};
 use super::{dead_letters, list, read, remove, replay, rotate, set};
-use crate::http::route::{Resource, Route};
-use crate::http::wire::{Put, RemovedWebhookView, WebhookReadView};
+use crate::http::api::route::{Resource, Route};
+use crate::http::api::views::{Put, RemovedWebhookView, WebhookReadView};
 
 const WEBHOOK: &str = "/v1/economies/{economy}/webhooks/{webhook}";
 

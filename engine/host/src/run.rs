@@ -1,0 +1,11 @@
+//! TODO-DOC
+
+pub(crate) mod bindings;
+pub(crate) mod call;
+pub(crate) mod cpu_time;
+pub(crate) mod exports;
+pub(crate) mod fuel_prices;
+pub(crate) mod guest;
+pub(crate) mod imports;
+pub(crate) mod responder;
+pub(crate) mod ticker;

@@ -1,0 +1,179 @@
+//! What a plugin does with holds: its own, of this call and of earlier ones.
+
+use std::sync::Arc;
+
+use super::Draft;
+use crate::amount::Amount;
+use crate::call::proposal::{Step, left_of};
+use crate::call::transcript::{Answer, Refusal};
+use crate::hold::{Hold, Reservation};
+use crate::id::HoldId;
+use crate::movement::Posting;
+
+impl Draft {
+    /// An open hold of this plugin's, as the call leaves it. Past its time it is open no longer.
+    pub(super) fn find_hold(&self, hold: HoldId) -> Option<&Arc<Hold>> {
+        let found = match self.holds.get(&hold) {
+            Some(changed) => changed.as_ref(),
+            None => self.books.hold(hold),
+        };
+        let own = Some(&self.call.plugin);
+        found.filter(|hold| hold.plugin.as_ref() == own && hold.expires_at > self.at)
+    }
+
+    fn open_hold(&self, hold: HoldId) -> Result<Arc<Hold>, Refusal> {
+        let found = self.find_hold(hold).map(Arc::clone);
+        found.ok_or(Refusal::NoHold { hold })
+    }
+
+    pub(super) fn hold_left(&self, hold: HoldId) -> Option<Amount> {
+        self.find_hold(hold).map(|hold| hold.remaining)
+    }
+
+    pub(super) fn place_hold(&mut self, rule: &str, posting: &Posting) -> Result<Answer, Refusal> {
+        if self.has_drawn() {
+            return Err(Refusal::AfterDraw);
+        }
+        let Some(rule) = self.plugin.installation.holds.get(rule).copied() else {
+            let rule = rule.into();
+            return Err(Refusal::NoHoldRule { rule });
+        };
+        self.check_hold(posting)?;
+        // What does not exist yet cannot be reserved, nor be burned later.
+        if let Some(issuer) = [&posting.source, &posting.destination]
+            .into_iter()
+            .find(|account| account.is_issuer())
+        {
+            return Err(Refusal::NotGranted {
+                what: format!("hold anything of or for `{issuer}`"),
+            });
+        }
+        self.find(&posting.source, &posting.asset)?;
+        self.find(&posting.destination, &posting.asset)?;
+        let secured = self.secured_after(posting)?;
+        let spent = self.spent_after(&posting.source, &posting.asset, posting.amount)?;
+        let reservation = Reservation::try_from(posting.clone());
+        let reservation = reservation.map_err(|_| Refusal::SameAccount)?;
+        self.check_room(
+            &posting.destination,
+            &posting.asset,
+            posting.amount.signed(),
+        )?;
+        // From here on nothing is refused.
+        if let Some((place, left)) = secured {
+            self.secured.insert(place, left);
+        }
+        if let Some(spent) = spent {
+            self.spent.insert(posting.asset.clone(), spent);
+        }
+        let id = self.call.id.hold(self.placed);
+        self.placed = self.placed.saturating_add(1);
+        let placed = Hold::placed(&reservation, self.at, rule.expires_in_s, rule.on_expiry);
+        let plugin = Some(self.call.plugin.clone());
+        let placed = Hold { plugin, ..placed };
+        let delta = self.delta_mut(&posting.source, &posting.asset);
+        delta.held = delta.held.saturating_add(posting.amount.signed());
+        self.steps.push(Step::Place(id, Box::new(placed.clone())));
+        self.holds.insert(id, Some(Arc::new(placed)));
+        self.kept.insert(id);
+        Ok(Answer::Placed(id))
+    }
+
+    pub(super) fn capture_hold(
+        &mut self,
+        id: HoldId,
+        amount: Option<Amount>,
+    ) -> Result<Answer, Refusal> {
+        let hold = self.open_hold(id)?;
+        self.check_kept(id)?;
+        let amount = amount.unwrap_or(hold.remaining);
+        if amount > hold.remaining {
+            let left = hold.remaining;
+            return Err(Refusal::HoldExceeded { hold: id, left });
+        }
+        let posting = hold.reservation.part(amount);
+        // A hold that was not kept fills room that may be promised to others.
+        if !self.kept.contains(&id) && self.promised(&posting.destination, &posting.asset) > 0 {
+            self.check_room(&posting.destination, &posting.asset, amount.signed())?;
+        }
+        self.free(&posting, amount);
+        self.shift(&posting);
+        let left = left_of(&hold, amount);
+        self.steps.push(Step::Capture(id, posting, left.is_none()));
+        self.holds.insert(id, left);
+        Ok(Answer::Done)
+    }
+
+    pub(super) fn release_hold(&mut self, id: HoldId) -> Result<Answer, Refusal> {
+        let hold = self.open_hold(id)?;
+        self.check_kept(id)?;
+        self.free(hold.reservation.posting(), hold.remaining);
+        self.holds.insert(id, None);
+        self.steps.push(Step::Release(id, hold));
+        Ok(Answer::Done)
+    }
+
+    /// Whether a hold can be captured must not turn out after the draw. One cannot where an operator has
+    /// taken away what it stands on.
+    pub(super) fn secure_hold(&mut self, id: HoldId) -> Result<Answer, Refusal> {
+        if self.has_drawn() {
+            return Err(Refusal::AfterDraw);
+        }
+        let hold = self.open_hold(id)?;
+        if self.kept.contains(&id) {
+            return Ok(Answer::Done);
+        }
+        let posting = hold.reservation.posting();
+        let source = self.find(&posting.source, &posting.asset)?;
+        if !source.status.is_open() {
+            return Err(Refusal::NoRoom);
+        }
+        let moved = self.delta(&posting.source, &posting.asset).posted;
+        let reserved = source.balance(&posting.asset).held.signed();
+        let there = source.spendable_after(&posting.asset, moved.saturating_add(reserved));
+        if there < self.kept_from(posting).saturating_add(hold.remaining.get()) {
+            return Err(Refusal::InsufficientFunds);
+        }
+        self.check_room(
+            &posting.destination,
+            &posting.asset,
+            hold.remaining.signed(),
+        )?;
+        self.kept.insert(id);
+        Ok(Answer::Done)
+    }
+
+    /// What is left of all kept holds of a balance.
+    fn kept_from(&self, of: &Posting) -> u64 {
+        let kept = self.kept.iter().filter_map(|id| self.find_hold(*id));
+        let from_there = kept.filter(|hold| {
+            let posting = hold.reservation.posting();
+            posting.source == of.source && posting.asset == of.asset
+        });
+        from_there.fold(0, |sum, hold| sum.saturating_add(hold.remaining.get()))
+    }
+
+    fn check_kept(&self, hold: HoldId) -> Result<(), Refusal> {
+        if self.has_drawn() && !self.kept.contains(&hold) {
+            return Err(Refusal::NotSecured);
+        }
+        Ok(())
+    }
+
+    fn free(&mut self, posting: &Posting, amount: Amount) {
+        let delta = self.delta_mut(&posting.source, &posting.asset);
+        delta.held = delta.held.saturating_sub(amount.signed());
+    }
+
+    /// Holds of earlier calls that this one has secured, and left open in the books as they are.
+    pub(crate) fn secured_holds(&self) -> impl Iterator<Item = (HoldId, &Arc<Hold>)> + '_ {
+        let kept = self.kept.iter();
+        kept.filter_map(|id| Some((*id, self.books.hold(*id)?)))
+    }
+
+    /// Holds that stay open, placed or secured by this call.
+    pub(crate) fn open_holds(&self) -> impl Iterator<Item = (HoldId, &Arc<Hold>)> + '_ {
+        let kept = self.kept.iter();
+        kept.filter_map(|id| Some((*id, self.find_hold(*id)?)))
+    }
+}

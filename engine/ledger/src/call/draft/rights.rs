@@ -1,0 +1,135 @@
+//! What a plugin may touch: its own accounts, the caller's, and granted ones. Whoever is refused hears how an
+//! operator would grant it.
+
+use super::Draft;
+use crate::call::transcript::Refusal;
+use crate::id::AccountId;
+use crate::movement::Posting;
+use crate::plugin::grants::{grant_of_debit, grant_of_read};
+use crate::working_balances::Funds;
+
+/// The right by which a plugin debits an account.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum DebitRight {
+    /// The account is the plugin's own.
+    Own,
+    /// The account is the caller's.
+    Caller,
+    /// The account is granted by its name.
+    Name,
+    /// The account is granted by a pattern.
+    Pattern,
+}
+
+impl DebitRight {
+    /// What a debit may use up. By a pattern a plugin takes of members who have not asked for it: it must
+    /// not run them into debt.
+    pub(super) fn funds(self) -> Funds {
+        match self {
+            Self::Own | Self::Caller | Self::Name => Funds::Spendable,
+            Self::Pattern => Funds::Unborrowed,
+        }
+    }
+
+    /// Returns whether an operator has granted it.
+    pub(super) fn is_granted(self) -> bool {
+        match self {
+            Self::Own | Self::Caller => false,
+            Self::Name | Self::Pattern => true,
+        }
+    }
+}
+
+impl Draft {
+    /// A plugin reads balances of its own accounts, the caller's, and granted ones.
+    pub(super) fn check_read(&self, account: &AccountId) -> Result<(), Refusal> {
+        let grants = &self.plugin.installation.grants;
+        let granted = grants.read.contains(account) || grants.patterns.lets_read(account);
+        if self.is_own(account) || self.is_caller(account) || granted {
+            return Ok(());
+        }
+        let asked = self.plugin.installation.requested.read.contains(account);
+        Err(missing("read", account, asked, grant_of_read(account)))
+    }
+
+    /// A plugin debits its own accounts, the caller's, and granted ones.
+    pub(super) fn right_to_debit(&self, posting: &Posting) -> Result<DebitRight, Refusal> {
+        let source = &posting.source;
+        if *source == posting.destination {
+            return Err(Refusal::SameAccount);
+        }
+        let grants = &self.plugin.installation.grants;
+        if self.is_own(source) {
+            return Ok(DebitRight::Own);
+        }
+        if self.is_caller(source) {
+            return Ok(DebitRight::Caller);
+        }
+        if grants.debit.contains(source) {
+            return Ok(DebitRight::Name);
+        }
+        if grants.patterns.debits(source).next().is_some() {
+            return Ok(DebitRight::Pattern);
+        }
+        let asked = self.plugin.installation.requested.debit.contains(source);
+        Err(missing("debit", source, asked, grant_of_debit(source)))
+    }
+
+    /// A hold reserves what may be debited, but for what only a pattern lets a plugin take: its caps are
+    /// counted of what leaves an account, and a hold may leave it on another day.
+    pub(super) fn check_hold(&self, posting: &Posting) -> Result<(), Refusal> {
+        match self.right_to_debit(posting)? {
+            DebitRight::Own | DebitRight::Caller | DebitRight::Name => Ok(()),
+            DebitRight::Pattern => Err(Refusal::NotGranted {
+                what: format!(
+                    "hold anything of `{}`: a pattern lets it transfer, and place no holds",
+                    posting.source
+                ),
+            }),
+        }
+    }
+
+    /// A plugin credits any account, but an issuer only with a grant.
+    pub(super) fn check_issuers(&self, posting: &Posting) -> Result<(), Refusal> {
+        let Posting {
+            source,
+            destination,
+            asset,
+            ..
+        } = posting;
+        let installation = &self.plugin.installation;
+        if destination.is_issuer() && !installation.grants.credit.contains(destination) {
+            let asked = installation.requested.credit.contains(destination);
+            return Err(missing("credit", destination, asked, None));
+        }
+        // An issuer's account is of its own asset: with it no other can be made.
+        let of_another =
+            |account: &&AccountId| account.is_issuer() && **account != AccountId::issuer(asset);
+        if let Some(issuer) = [source, destination].into_iter().find(of_another) {
+            return Err(Refusal::NotGranted {
+                what: format!("move {asset} on `{issuer}`, which issues another asset"),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The refusal of a right, with what an operator would write so that the plugin has it: the name where the
+/// manifest asks for it, or else a grant by pattern.
+fn missing(
+    right: &'static str,
+    account: &AccountId,
+    asked: bool,
+    by_pattern: Option<String>,
+) -> Refusal {
+    let how = match (asked, by_pattern) {
+        (true, _) => format!("an operator grants it by \"{account}\" in `grants.{right}`"),
+        (false, Some(grant)) => format!("an operator grants it by {grant} in `grants.patterns`"),
+        (false, None) => format!(
+            "an operator can grant it once the manifest asks for it, in `permissions.{right}`"
+        ),
+    };
+    Refusal::NotGranted {
+        what: format!("{right} `{account}`: {how}"),
+    }
+}

@@ -1,0 +1,202 @@
+//! A plugin's call: what was asked of the plugin, and how it ended.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::amount::Limit;
+use crate::call::transcript::Transcript;
+use crate::digest::Digest;
+use crate::draw::DrawOrigin;
+use crate::id::{AccountId, AssetId, CallId, PluginName};
+use crate::key::limits::TransferCap;
+use crate::rejection::Rejection;
+use crate::time::Timestamp;
+
+/// The most that may leave the caller in one call, per asset. An asset that it does not name may
+/// not leave at all.
+pub type SpendLimit = BTreeMap<AssetId, Limit>;
+
+/// One call, as the host runs it and the ledger commits it. It is the same in every try.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct CallRequest {
+    /// The call's id.
+    pub id: CallId,
+    /// The plugin that is called.
+    pub plugin: PluginName,
+    /// The action that is asked for.
+    pub action: String,
+    /// The member on whose behalf it runs.
+    pub caller: AccountId,
+    /// The action's arguments.
+    pub arguments: Value,
+    /// The caller's roles, as the bot says.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub roles: Vec<String>,
+    /// The due time for which it runs, if nobody asked for it but the clock.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub due: Option<Timestamp>,
+    /// The most that may leave the caller.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub spend_limit: Option<SpendLimit>,
+    /// The most that the key that asks may move: a further limit on what leaves the caller.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cap: Option<TransferCap>,
+    /// The request's idempotency key. Draws depend on it, so that a later try with the same key
+    /// draws the same.
+    pub key: String,
+    /// The call's own time.
+    pub now: Timestamp,
+}
+
+impl CallRequest {
+    /// Under what its draws are kept, if it cannot be brought to an end. A member draws what it has drawn
+    /// under a key before, if it asks for the same: else it could bet again on what it has heard of.
+    pub fn draw_key(&self) -> Arc<str> {
+        let asked = format!("{} {} {}", self.plugin, self.action, self.arguments);
+        let asked = Digest::of(asked.as_bytes());
+        format!("{} {} {asked}", self.caller, self.key).into()
+    }
+}
+
+/// How a call ended.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// The plugin replied: what it asked for is to be committed.
+    Replied {
+        /// Its reply.
+        reply: Value,
+    },
+    /// The plugin said no.
+    Declined {
+        /// Its code, for programs.
+        code: String,
+        /// Its sentence, for the member.
+        message: String,
+    },
+    /// The plugin misbehaved, in a way that would repeat itself.
+    Faulted {
+        /// What it did, for the operator.
+        fault: String,
+    },
+    /// The call could not begin; the ledger says why.
+    NotRun(Rejection),
+    /// The call ended before its first draw: what it had asked for by then cannot be.
+    Stopped(Rejection),
+    /// The call has drawn and could not be brought to an end. What was drawn is kept for another try
+    /// with the same key.
+    Broken {
+        /// What went wrong, which depends on the machine and the moment.
+        failure: String,
+        /// Whether the plugin may have brought it about, to be rid of what it had drawn.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        by_plugin: bool,
+    },
+}
+
+/// A call that has ended and waits to be committed.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct CallResult {
+    /// What was asked of the plugin.
+    pub request: CallRequest,
+    /// Which component ran.
+    pub component: Digest,
+    /// What it learned and asked, in order.
+    pub transcript: Transcript,
+    /// How it ended.
+    pub ending: Ending,
+    /// Fuel that it burned.
+    pub fuel: u64,
+    /// Where its draws come from, if it has drawn in any try.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<DrawOrigin>,
+}
+
+impl CallResult {
+    /// Whether the plugin has run to an end, to which it comes whenever it runs again.
+    pub fn has_run(&self) -> bool {
+        match self.ending {
+            Ending::Replied { .. }
+            | Ending::Declined { .. }
+            | Ending::Faulted { .. }
+            | Ending::Stopped(_) => true,
+            Ending::NotRun(_) | Ending::Broken { .. } => false,
+        }
+    }
+
+    /// A call that could not begin.
+    pub fn not_run(request: CallRequest, component: Digest, why: Rejection) -> Self {
+        Self {
+            request,
+            component,
+            transcript: Transcript::default(),
+            ending: Ending::NotRun(why),
+            fuel: 0,
+            origin: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn request() -> CallRequest {
+        CallRequest {
+            id: CallId(Uuid::nil()),
+            plugin: "coinflip".parse().expect("a name"),
+            action: "flip".into(),
+            caller: "user:1".parse().expect("a name"),
+            arguments: json!({"side": "heads"}),
+            roles: Vec::new(),
+            due: None,
+            spend_limit: None,
+            cap: None,
+            key: "k".into(),
+            now: Timestamp(0),
+        }
+    }
+
+    /// Else whoever has heard of tails could bet on it, under the key that draws it again.
+    #[test]
+    fn only_the_same_bet_draws_the_same_under_a_key() {
+        let first = request().draw_key();
+        let later = CallRequest {
+            id: CallId(Uuid::max()),
+            now: Timestamp(7),
+            ..request()
+        };
+        assert_eq!(later.draw_key(), first, "a later try is the same bet");
+        let others = [
+            CallRequest {
+                arguments: json!({"side": "tails"}),
+                ..request()
+            },
+            CallRequest {
+                action: "double".into(),
+                ..request()
+            },
+            CallRequest {
+                plugin: "dice".parse().expect("a name"),
+                ..request()
+            },
+            CallRequest {
+                caller: "user:2".parse().expect("a name"),
+                ..request()
+            },
+            CallRequest {
+                key: "other".into(),
+                ..request()
+            },
+        ];
+        for other in others {
+            assert_ne!(other.draw_key(), first, "{other:?}");
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! The books in pieces, for a checkpoint: small enough to write a few at a time between batches.
+
+use std::sync::Arc;
+
+use imbl::{OrdMap, Vector};
+use serde::{Deserialize, Serialize};
+
+use crate::account::Account;
+use crate::asset::Asset;
+use crate::books::{Books, ClientSeed, DrawBook, StepBack};
+use crate::digest::Digest;
+use crate::draw::{DrawOrigin, Seed};
+use crate::economy::{Day, EconomyStatus, Flow, Reversal};
+use crate::hold::Hold;
+use crate::id::{AccountId, AssetId, HoldId, KeyId, PluginId, PluginName, TransferId, WebhookId};
+use crate::key::definition::ApiKey;
+use crate::plugin::budget::BudgetCounter;
+use crate::plugin::installation::{Component, Plugin};
+use crate::quota::Quotas;
+use crate::time::Timestamp;
+use crate::webhook::Webhook;
+
+/// One piece of the books.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Item {
+    /// The economy itself; always the first piece.
+    Economy {
+        /// Its randomness.
+        seed: Seed,
+        /// When it was opened.
+        opened_at: Timestamp,
+        /// The number of its newest record.
+        seq: u64,
+        /// The hash of that record.
+        head: Digest,
+        /// When that record was made.
+        recorded_at: Timestamp,
+        /// Where stamps went back.
+        #[serde(default, skip_serializing_if = "Vector::is_empty")]
+        steps_back: Vector<StepBack>,
+        /// What may be done in it.
+        #[serde(default)]
+        status: EconomyStatus,
+        /// Its server seeds and nonces.
+        #[serde(default)]
+        draws: DrawBook,
+    },
+    /// The quotas that an operator has set, if there are any.
+    Quotas(Box<Quotas>),
+    /// An asset.
+    Asset(AssetId, Arc<Asset>),
+    /// An account with its balances.
+    Account(AccountId, Arc<Account>),
+    /// An open hold, after the account that it stands on.
+    Hold(HoldId, Arc<Hold>),
+    /// What ties a transfer to its reversal.
+    Reversal(TransferId, Reversal),
+    /// What came and went of an asset on a day, by a plugin or by none.
+    Flow(AssetId, Day, Option<PluginName>, Flow),
+    /// A plugin; its state follows in pieces of its own.
+    Plugin(PluginName, Arc<Plugin>),
+    /// A key of a plugin's state, after the plugin.
+    State(PluginName, Arc<str>, Arc<str>),
+    /// The id that a plugin's name stands for, before the plugin if there is one.
+    BoundName(PluginName, PluginId),
+    /// An API key.
+    Key(KeyId, Arc<ApiKey>),
+    /// A component.
+    Component(Digest, Arc<Component>),
+    /// What a call has drawn from that could not be brought to an end, by its key.
+    Bound(Arc<str>, DrawOrigin),
+    /// What a plugin has taken on a day, by its counter.
+    Spend(Day, BudgetCounter, u64),
+    /// What a member puts into draws.
+    ClientSeed(AccountId, ClientSeed),
+    /// A webhook.
+    Webhook(WebhookId, Arc<Webhook>),
+}
+
+impl Books {
+    /// The books in pieces, made one by one as they are asked for.
+    pub fn into_items(self) -> impl Iterator<Item = Item> + Send {
+        let economy = Item::Economy {
+            seed: self.seed,
+            opened_at: self.opened_at,
+            seq: self.seq,
+            head: self.head,
+            recorded_at: self.recorded_at,
+            steps_back: self.steps_back,
+            status: self.status,
+            draws: self.draws,
+        };
+        let quotas = (!self.quotas.is_empty()).then(|| Item::Quotas(Box::new(self.quotas)));
+        std::iter::once(economy)
+            .chain(quotas)
+            .chain(
+                self.bound_origins
+                    .into_iter()
+                    .map(|(key, origin)| Item::Bound(key, origin)),
+            )
+            .chain(self.spends.into_iter().flat_map(spend_items))
+            .chain(
+                self.client_seeds
+                    .into_iter()
+                    .map(|(account, seed)| Item::ClientSeed(account, seed)),
+            )
+            .chain(
+                self.assets
+                    .into_iter()
+                    .map(|(id, asset)| Item::Asset(id, asset)),
+            )
+            .chain(
+                self.accounts
+                    .into_iter()
+                    .map(|(id, account)| Item::Account(id, account)),
+            )
+            .chain(
+                self.holds
+                    .into_pieces()
+                    .map(|(id, hold)| Item::Hold(id, hold)),
+            )
+            .chain(
+                self.reversals
+                    .into_iter()
+                    .map(|(id, tie)| Item::Reversal(id, tie)),
+            )
+            .chain(
+                self.flows
+                    .into_iter()
+                    .map(|((asset, day, plugin), flow)| Item::Flow(asset, day, plugin, flow)),
+            )
+            .chain(
+                self.bound_names
+                    .into_iter()
+                    .map(|(name, id)| Item::BoundName(name, id)),
+            )
+            .chain(
+                self.plugins
+                    .into_iter()
+                    .flat_map(|(id, plugin)| plugin_items(id, &plugin)),
+            )
+            .chain(self.keys.into_iter().map(|(id, key)| Item::Key(id, key)))
+            .chain(
+                self.components
+                    .into_iter()
+                    .map(|(id, known)| Item::Component(id, known)),
+            )
+            .chain(
+                self.webhooks
+                    .into_iter()
+                    .map(|(id, webhook)| Item::Webhook(id, webhook)),
+            )
+    }
+
+    /// Puts a further piece in its place. False if the piece fits nowhere.
+    pub fn restore(books: &mut Option<Self>, item: Item) -> bool {
+        match (books.as_mut(), item) {
+            (
+                None,
+                Item::Economy {
+                    seed,
+                    opened_at,
+                    seq,
+                    head,
+                    recorded_at,
+                    steps_back,
+                    status,
+                    draws,
+                },
+            ) => {
+                let mut new = Self::new(seed, opened_at);
+                new.steps_back = steps_back;
+                new.status = status;
+                new.draws = draws;
+                new.seal(seq, recorded_at, head);
+                *books = Some(new);
+                true
+            }
+            (None, _) | (Some(_), Item::Economy { .. }) => false,
+            (Some(books), Item::Quotas(quotas)) => {
+                std::mem::replace(&mut books.quotas, *quotas).is_empty()
+            }
+            (Some(books), Item::Asset(id, asset)) => books.restore_asset(id, asset),
+            (Some(books), Item::Account(id, account)) => books.restore_account(id, account),
+            (Some(books), Item::Hold(id, hold)) => books.restore_hold(id, hold),
+            (Some(books), Item::Reversal(id, tie)) => books.reversals.insert(id, tie).is_none(),
+            (Some(books), Item::Flow(asset, day, plugin, flow)) => {
+                books.flows.insert((asset, day, plugin), flow).is_none()
+            }
+            (Some(books), Item::BoundName(name, id)) => {
+                books.bound_names.insert(name, id).is_none()
+            }
+            (Some(books), Item::Plugin(id, plugin)) => books.plugins.insert(id, plugin).is_none(),
+            (Some(books), Item::State(id, key, value)) => books.restore_state(&id, key, value),
+            (Some(books), Item::Key(id, key)) => books.keys.insert(id, key).is_none(),
+            (Some(books), Item::Component(id, known)) => {
+                books.components.insert(id, known).is_none()
+            }
+            (Some(books), Item::Bound(key, origin)) => {
+                books.bound_origins.insert(key, origin).is_none()
+            }
+            (Some(books), Item::Spend(day, counter, amount)) => {
+                let counters = books.spends.entry(day).or_default();
+                counters.insert(counter, amount).is_none()
+            }
+            (Some(books), Item::ClientSeed(account, seed)) => {
+                books.client_seeds.insert(account, seed).is_none()
+            }
+            (Some(books), Item::Webhook(id, webhook)) => {
+                books.webhooks.insert(id, webhook).is_none()
+            }
+        }
+    }
+}
+
+fn spend_items(
+    (day, counters): (Day, OrdMap<BudgetCounter, u64>),
+) -> impl Iterator<Item = Item> + Send + use<> {
+    let counters = counters.into_iter();
+    counters.map(move |(counter, amount)| Item::Spend(day, counter, amount))
+}
+
+fn plugin_items(id: PluginName, plugin: &Plugin) -> impl Iterator<Item = Item> + Send + use<> {
+    let state = plugin.state.clone();
+    let bare = Plugin {
+        state: OrdMap::new(),
+        ..plugin.clone()
+    };
+    let first = Item::Plugin(id.clone(), Arc::new(bare));
+    let rest = state
+        .into_iter()
+        .map(move |(key, value)| Item::State(id.clone(), key, value));
+    std::iter::once(first).chain(rest)
+}

@@ -1,0 +1,4 @@
+//! TODO-DOC
+
+pub(crate) mod definition;
+pub(crate) mod limits;

@@ -1,0 +1,8 @@
+//! TODO-DOC
+
+pub(crate) mod codes;
+pub(crate) mod docs;
+pub(crate) mod openapi;
+pub(crate) mod route;
+pub(crate) mod schemas;
+pub(crate) mod views;

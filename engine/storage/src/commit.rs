@@ -1,0 +1,9 @@
+//! TODO-DOC
+
+pub(crate) mod batch;
+pub(crate) mod fair_order;
+pub(crate) mod log_gate;
+pub(crate) mod maintenance;
+pub(crate) mod queue;
+pub(crate) mod submission;
+pub(crate) mod writer;

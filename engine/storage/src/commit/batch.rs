@@ -1,0 +1,341 @@
+//! One batch: the pure middle of the writer. Requests go in; records, replies and the state as it
+//! will be come out, and nothing has been written yet.
+
+use std::collections::{BTreeSet, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use bursar_ledger::{Act, Books, Decision, Digest, EconomyId, HoldId, Timestamp, Verdict, decide};
+use bytes::Bytes;
+
+use crate::commit::submission::{Answer, Recorded, Render, Rendered, Reply, Submission};
+use crate::error::{Failure, StorageError};
+use crate::index::subjects::SubjectRow;
+use crate::journal::Appended;
+use crate::record::{Entry, Kept, Outcome, Record, Stored, VERSION};
+use crate::request::{IdempotencyKey, Request};
+use crate::roundtrip;
+use crate::state::State;
+
+/// Looks a key up in what was committed before.
+pub(crate) type Find<'a> =
+    dyn FnMut(&EconomyId, &str, &Request) -> Result<Option<Kept>, StorageError> + 'a;
+
+/// What comes of each request of a batch.
+pub(crate) type Replies = Vec<Result<Reply, Failure>>;
+
+/// Holds that are ended in one batch; more wait for the next. They are less than half of the work of
+/// a commit, beside that of its requests.
+pub(crate) const HOLDS_ENDED_MAX: usize = 128;
+
+/// Who asks, in records of what the writer does by itself.
+const WRITER: &str = "bursar";
+
+/// Why a request could not be decided.
+#[derive(Debug)]
+enum Trouble {
+    /// The journal could not say whether its key was used before.
+    Journal(StorageError),
+    /// We are wrong.
+    Bug(String),
+}
+
+/// A batch in the making.
+#[derive(Clone)]
+pub(crate) struct Batch {
+    /// The state with everything so far applied.
+    pub(crate) state: State,
+    /// What is to be appended.
+    pub(crate) appended: Vec<Appended>,
+    /// Which record of this batch a key led to.
+    keys: HashMap<(EconomyId, IdempotencyKey), usize>,
+    at: Timestamp,
+    epoch: u64,
+    render: Render,
+}
+
+impl Batch {
+    pub(crate) fn new(state: State, at: Timestamp, epoch: u64, render: Render) -> Self {
+        Self {
+            state,
+            appended: Vec::new(),
+            keys: HashMap::new(),
+            at,
+            epoch,
+            render,
+        }
+    }
+
+    /// Ends the holds that are due, in the order in which they fell due, as far as one batch goes.
+    /// It comes before any request. A hold that cannot be ended, which only a bug or a strange journal
+    /// can bring about, keeps its economy's others waiting and nobody else's.
+    pub(crate) fn end_holds(mut self) -> Self {
+        let mut passed = BTreeSet::new();
+        for _ in 0..HOLDS_ENDED_MAX {
+            let Some((economy, hold)) = self.state.first_due(self.at, &passed) else {
+                break;
+            };
+            let (state, records) = (self.state.clone(), self.appended.len());
+            let ended = catch_unwind(AssertUnwindSafe(|| {
+                self.decide(&end_of_hold(economy.clone(), hold))
+            }));
+            let recorded = self.state.record > state.record;
+            if !(matches!(ended, Ok(Ok(_))) && recorded) {
+                tracing::error!(%economy, %hold, "a hold could not be ended; it stays as it is");
+                self.state = state;
+                self.appended.truncate(records);
+                passed.insert(economy);
+            }
+        }
+        self
+    }
+
+    /// Decides requests in order. A bug that one of them meets is its own misfortune: nothing of it
+    /// happens, and the others are decided as if it had never been there.
+    pub(crate) fn decide_all(
+        self,
+        submissions: &[&Submission],
+        find: &mut Find<'_>,
+    ) -> Result<(Self, Replies), StorageError> {
+        let mut together = self.clone();
+        let decided = catch_unwind(AssertUnwindSafe(|| {
+            let each = submissions.iter();
+            each.map(|submission| together.process(submission, find).map(Ok))
+                .collect::<Result<Replies, Trouble>>()
+        }));
+        match decided {
+            Ok(Ok(replies)) => Ok((together, replies)),
+            Ok(Err(Trouble::Journal(error))) if concerns_all(&error) => Err(error),
+            Ok(Err(_)) | Err(_) => self.decide_apart(submissions, find),
+        }
+    }
+
+    /// The same, with a way back before each request. It costs a copy of every part of the state
+    /// that a request touches, so it is taken only if something went wrong.
+    fn decide_apart(
+        mut self,
+        submissions: &[&Submission],
+        find: &mut Find<'_>,
+    ) -> Result<(Self, Replies), StorageError> {
+        let mut replies = Replies::with_capacity(submissions.len());
+        for submission in submissions {
+            let (state, records) = (self.state.clone(), self.appended.len());
+            let decided = catch_unwind(AssertUnwindSafe(|| self.process(submission, find)));
+            let (failure, what) = match decided {
+                Ok(Ok(reply)) => {
+                    replies.push(Ok(reply));
+                    continue;
+                }
+                Ok(Err(Trouble::Journal(error))) if concerns_all(&error) => return Err(error),
+                Ok(Err(Trouble::Journal(error))) => (Failure::Unknown, error.to_string()),
+                Ok(Err(Trouble::Bug(what))) => (Failure::Bug, what),
+                Err(_) => (Failure::Bug, "a rule panicked".into()),
+            };
+            let (economy, kind) = (&submission.economy, submission.act.kind());
+            tracing::error!(%economy, kind, what, "a bug was met in a request; nothing of it stays");
+            self.state = state;
+            self.appended.truncate(records);
+            self.keys.retain(|_, record| *record < records);
+            replies.push(Err(failure));
+        }
+        Ok((self, replies))
+    }
+
+    /// Decides one request. After an error the batch is half changed.
+    fn process(&mut self, submission: &Submission, find: &mut Find<'_>) -> Result<Reply, Trouble> {
+        if let Some(key) = &submission.key {
+            // The key comes before every rule, so that a replay never gets another answer.
+            let (economy, request) = (&submission.economy, &submission.request);
+            let kept = match self.kept_here(economy, key, request) {
+                Some(kept) => Some(kept),
+                None => find(economy, key.as_str(), request).map_err(Trouble::Journal)?,
+            };
+            match kept {
+                Some(Kept::Same(stored)) => return Ok(Reply::Answered(stored.replay())),
+                Some(Kept::Other) => return Ok(Reply::KeyReused),
+                None => {}
+            }
+        }
+        self.decide(submission)
+    }
+
+    fn kept_here(
+        &self,
+        economy: &EconomyId,
+        key: &IdempotencyKey,
+        request: &Request,
+    ) -> Option<Kept> {
+        let index = self.keys.get(&(economy.clone(), key.clone()))?;
+        let record = &self.appended.get(*index)?.record;
+        if record.request != request.as_str() {
+            return Some(Kept::Other);
+        }
+        Some(Kept::Same(Stored {
+            request: record.request.clone(),
+            status: record.status,
+            body: record.answer.clone(),
+        }))
+    }
+
+    fn decide(&mut self, submission: &Submission) -> Result<Reply, Trouble> {
+        let books = self.state.books(&submission.economy);
+        let at = self.stamp(books.map(|books| &**books), &submission.act);
+        let verdict = decide(books.map(|books| &**books), at, &submission.act);
+        let keyed = submission.key.is_some();
+        let outcome = match &verdict {
+            Verdict::Stale => return Ok(Reply::Stale),
+            Verdict::NoEconomy => return Ok(Reply::NoEconomy),
+            Verdict::Unchanged => None,
+            Verdict::Applied(_) => Some(Outcome::Applied),
+            // Without a key there is nobody to keep a refusal for.
+            Verdict::Rejected(_) => keyed.then_some(Outcome::Rejected),
+            // What was drawn is kept in any case.
+            Verdict::RejectedWith(..) => Some(Outcome::Rejected),
+            Verdict::Declined(decision) => kept(decision, keyed).then_some(Outcome::Declined),
+            Verdict::Faulted(decision) => kept(decision, keyed).then_some(Outcome::Faulted),
+            Verdict::Broken(_) => Some(Outcome::Broken),
+        };
+        let Rendered { status, body } = match outcome {
+            None => self.render(submission, at, &verdict, None),
+            Some(outcome) => self.record(submission, at, &verdict, outcome)?,
+        };
+        Ok(Reply::Answered(Answer {
+            status,
+            body: body.into(),
+            replayed: false,
+        }))
+    }
+
+    /// The moment of an act: the batch's, and never before the economy's newest record, unless it is the
+    /// time itself that is set.
+    fn stamp(&self, books: Option<&Books>, act: &Act) -> Timestamp {
+        match (act, books) {
+            (Act::SetClock { to, .. }, _) => *to,
+            (_, Some(books)) => self.at.max(books.recorded_at()),
+            (_, None) => self.at,
+        }
+    }
+
+    fn render(
+        &self,
+        submission: &Submission,
+        at: Timestamp,
+        verdict: &Verdict,
+        seq: Option<u64>,
+    ) -> Rendered {
+        let books = self.state.books(&submission.economy).map(|books| &**books);
+        (self.render)(&Recorded {
+            economy: &submission.economy,
+            books,
+            seq: seq.or(books.map(Books::seq)).unwrap_or(0),
+            recorded_at: at,
+            act: &submission.act,
+            verdict,
+        })
+    }
+
+    /// Applies a verdict to the state and writes its record. What is applied here has been decided
+    /// against this very state: that it does not fit is a bug.
+    fn record(
+        &mut self,
+        submission: &Submission,
+        at: Timestamp,
+        verdict: &Verdict,
+        outcome: Outcome,
+    ) -> Result<Rendered, Trouble> {
+        let nothing = Decision::default();
+        let decision = verdict.decision().unwrap_or(&nothing);
+        let id = self.state.record + 1;
+        let first = self.state.movement + 1;
+        let economy = &submission.economy;
+        let books = self
+            .state
+            .books_mut(economy, decision.changes(), at)
+            .ok_or_else(|| bug("decided without books"))?;
+        let (seq, previous) = (books.seq() + 1, books.head());
+        let links = books.apply(decision, seq, at, first).map_err(bug)?;
+        let texts = roundtrip::write(submission, decision, books).map_err(bug)?;
+        let numbered = decision.movements().iter().cloned().zip(links).zip(first..);
+        let entries: Vec<Entry> = numbered
+            .map(|((movement, link), number)| Entry {
+                number,
+                movement,
+                link,
+            })
+            .collect();
+        self.state.movement += entries.len() as u64;
+        self.state.record = id;
+        self.state.recorded_at = at;
+        let rendered = self.render(submission, at, verdict, Some(seq));
+        let mut record = Record {
+            id,
+            economy: economy.clone(),
+            seq,
+            epoch: self.epoch,
+            version: VERSION.into(),
+            recorded_at: at,
+            kind: submission.act.kind().into(),
+            actor: submission.actor.clone(),
+            key: submission.key.as_ref().map(|key| key.as_str().into()),
+            request: submission.request.as_str().into(),
+            act: texts.act,
+            outcome,
+            changes: texts.changes,
+            entries,
+            status: rendered.status,
+            answer: Bytes::from(rendered.body.clone()),
+            previous,
+            hash: Digest::ZERO,
+        };
+        record.hash = record.compute_hash();
+        self.state.seal(economy, seq, at, record.hash);
+        if let Some(key) = &submission.key {
+            self.keys
+                .insert((economy.clone(), key.clone()), self.appended.len());
+        }
+        let component = match (&submission.act, verdict) {
+            (Act::AddComponent { .. }, Verdict::Applied(_)) => submission.component.clone(),
+            _ => None,
+        };
+        let subjects = SubjectRow::of(&submission.act, outcome, &record.entries);
+        self.appended.push(Appended {
+            record,
+            component,
+            subjects,
+        });
+        Ok(rendered)
+    }
+}
+
+/// Whether a call that came to nothing leaves a record.
+fn kept(decision: &Decision, keyed: bool) -> bool {
+    keyed || !decision.changes().is_empty()
+}
+
+/// What the writer asks by itself when a hold's time is over.
+fn end_of_hold(economy: EconomyId, hold: HoldId) -> Submission {
+    let path = format!("/v1/economies/{economy}/holds/{hold}");
+    let request = Request::new("EXPIRE", &path, &serde_json::Value::Null);
+    own_submission(economy, request, Act::ExpireHold { hold })
+}
+
+/// An act that nobody asks for but the file's own keeper.
+pub(crate) fn own_submission(economy: EconomyId, request: Request, act: Act) -> Submission {
+    Submission {
+        economy,
+        actor: WRITER.into(),
+        key: None,
+        request,
+        act,
+        component: None,
+    }
+}
+
+fn bug(what: impl std::fmt::Display) -> Trouble {
+    Trouble::Bug(what.to_string())
+}
+
+/// Whether a failed look for one key says something about the whole file. A record that is damaged
+/// says something about its own key only.
+fn concerns_all(error: &StorageError) -> bool {
+    !matches!(error, StorageError::Damaged { .. })
+}

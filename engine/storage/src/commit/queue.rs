@@ -1,0 +1,446 @@
+//! The bounded queue before the writer: bounded in requests and in bytes, in all and per economy, and
+//! served in turns by work, so that one busy community cannot make the others wait.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bursar_ledger::EconomyId;
+
+use crate::commit::fair_order::Turns;
+use crate::error::Failure;
+
+/// Requests that may wait, of all economies together.
+pub const QUEUE_MAX: usize = 16_384;
+
+/// Requests that may wait in one economy.
+pub const QUEUE_PER_ECONOMY_MAX: usize = 8_192;
+
+/// Bytes of requests that may wait, of all economies together. Small requests meet the bound on
+/// their number first; this one is for large bodies and uploads.
+pub const QUEUE_BYTES_MAX: usize = 64 << 20;
+
+/// Bytes of requests that may wait in one economy. The largest upload is smaller.
+pub const QUEUE_BYTES_PER_ECONOMY_MAX: usize = 32 << 20;
+
+/// Work of requests that may wait, of all economies together: some five seconds, so that whoever is
+/// let in has an answer while it is still waited for.
+pub const QUEUE_WORK_MAX: u64 = 512 << 10;
+
+/// Work of requests that may wait in one economy. The largest atomic batch is less.
+pub const QUEUE_WORK_PER_ECONOMY_MAX: u64 = 256 << 10;
+
+/// The cost of a request while it waits, and when it is served.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Weight {
+    /// Bytes that it holds in memory.
+    pub(crate) bytes: usize,
+    /// Work that it makes for the writer.
+    pub(crate) work: u64,
+}
+
+/// Requests that wait for the writer.
+pub(crate) struct Queue<T> {
+    waiting: Mutex<Waiting<T>>,
+    changed: Condvar,
+}
+
+struct Waiting<T> {
+    economies: BTreeMap<EconomyId, Line<T>>,
+    /// The turns of the economies; each economy that waits is here once.
+    turns: Turns,
+    count: usize,
+    bytes: usize,
+    work: u64,
+    gate: Gate,
+}
+
+/// The requests that wait in one economy, each with its weight.
+struct Line<T> {
+    requests: VecDeque<(Weight, T)>,
+    bytes: usize,
+    work: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gate {
+    /// Requests come in.
+    Open,
+    /// Nothing comes in for now: the state is being rebuilt.
+    Shut,
+    /// Nothing comes in any more; what waits is still served.
+    Closed,
+}
+
+/// What the writer found.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Taken<T> {
+    /// Some requests, in the order in which they are to be served.
+    Batch(Vec<T>),
+    /// Nothing within the time given.
+    Idle,
+    /// Nothing, and nothing will ever come.
+    Finished,
+}
+
+impl<T> Queue<T> {
+    pub(crate) fn new() -> Self {
+        let waiting = Waiting {
+            economies: BTreeMap::new(),
+            turns: Turns::default(),
+            count: 0,
+            bytes: 0,
+            work: 0,
+            gate: Gate::Open,
+        };
+        Self {
+            waiting: Mutex::new(waiting),
+            changed: Condvar::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting<T>> {
+        // A panic elsewhere leaves the queue whole: every change to it is one short section.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets a request wait, if there is room.
+    pub(crate) fn push(
+        &self,
+        economy: &EconomyId,
+        weight: Weight,
+        request: T,
+    ) -> Result<(), Failure> {
+        let mut waiting = self.lock();
+        if waiting.gate != Gate::Open {
+            return Err(Failure::Unavailable);
+        }
+        if !waiting.has_room(economy, weight) {
+            return Err(Failure::Overloaded);
+        }
+        waiting.add(economy, weight, request);
+        drop(waiting);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// Takes requests of up to so much work together, or one that is more by itself, economies in
+    /// turn; waits for the first.
+    pub(crate) fn take(&self, work_max: u64, patience: Duration) -> Taken<T> {
+        let mut waiting = self.lock();
+        waiting.turns.catch_up();
+        if waiting.count == 0 && waiting.gate != Gate::Closed {
+            let idle =
+                |waiting: &mut Waiting<T>| waiting.count == 0 && waiting.gate != Gate::Closed;
+            waiting = self
+                .changed
+                .wait_timeout_while(waiting, patience, idle)
+                .map_or_else(|poisoned| poisoned.into_inner().0, |(waiting, _)| waiting);
+        }
+        let batch = waiting.take(work_max);
+        match (batch.is_empty(), waiting.gate) {
+            (false, _) => Taken::Batch(batch),
+            (true, Gate::Closed) => Taken::Finished,
+            (true, Gate::Open | Gate::Shut) => Taken::Idle,
+        }
+    }
+
+    /// Shuts the gate and takes out everything that waits.
+    pub(crate) fn shut(&self) -> Vec<T> {
+        let mut waiting = self.lock();
+        if waiting.gate == Gate::Open {
+            waiting.gate = Gate::Shut;
+        }
+        waiting.take(u64::MAX)
+    }
+
+    /// Opens the gate again.
+    pub(crate) fn reopen(&self) {
+        let mut waiting = self.lock();
+        if waiting.gate == Gate::Shut {
+            waiting.gate = Gate::Open;
+        }
+    }
+
+    /// Waits for a time, or until the queue is closed; says whether it is.
+    pub(crate) fn rest(&self, pause: Duration) -> bool {
+        let goes_on = |waiting: &mut Waiting<T>| waiting.gate != Gate::Closed;
+        let waiting = self
+            .changed
+            .wait_timeout_while(self.lock(), pause, goes_on)
+            .map_or_else(|poisoned| poisoned.into_inner().0, |(waiting, _)| waiting);
+        waiting.gate == Gate::Closed
+    }
+
+    /// Lets nothing in any more.
+    pub(crate) fn close(&self) {
+        self.lock().gate = Gate::Closed;
+        self.changed.notify_all();
+    }
+
+    /// Whether requests come in.
+    pub(crate) fn is_open(&self) -> bool {
+        self.lock().gate == Gate::Open
+    }
+}
+
+impl<T> Waiting<T> {
+    /// Returns whether a request fits, beside all and beside its economy's.
+    fn has_room(&self, economy: &EconomyId, weight: Weight) -> bool {
+        let line = self.economies.get(economy);
+        let (requests, bytes, work) = line.map_or((0, 0, 0), |line| {
+            (line.requests.len(), line.bytes, line.work)
+        });
+        let fits = |held: usize, most: usize| most.saturating_sub(held) >= weight.bytes;
+        let is_done = |held: u64, most: u64| most.saturating_sub(held) >= weight.work;
+        self.count < QUEUE_MAX
+            && requests < QUEUE_PER_ECONOMY_MAX
+            && fits(self.bytes, QUEUE_BYTES_MAX)
+            && fits(bytes, QUEUE_BYTES_PER_ECONOMY_MAX)
+            && is_done(self.work, QUEUE_WORK_MAX)
+            && is_done(work, QUEUE_WORK_PER_ECONOMY_MAX)
+    }
+
+    fn add(&mut self, economy: &EconomyId, weight: Weight, request: T) {
+        if !self.economies.contains_key(economy) {
+            self.turns.join(economy.clone());
+        }
+        let line = self.economies.entry(economy.clone()).or_default();
+        line.requests.push_back((weight, request));
+        line.bytes += weight.bytes;
+        line.work += weight.work;
+        self.count += 1;
+        self.bytes += weight.bytes;
+        self.work += weight.work;
+    }
+
+    fn take(&mut self, work_max: u64) -> Vec<T> {
+        let (mut batch, mut taken) = (Vec::new(), 0_u64);
+        while let Some(economy) = self.turns.first().cloned() {
+            let line = self.economies.entry(economy.clone()).or_default();
+            let work = line.requests.front().map_or(0, |(weight, _)| weight.work);
+            if !batch.is_empty() && taken.saturating_add(work) > work_max {
+                break;
+            }
+            if let Some((weight, request)) = line.requests.pop_front() {
+                batch.push(request);
+                line.bytes -= weight.bytes;
+                line.work -= weight.work;
+                self.bytes -= weight.bytes;
+                self.work -= weight.work;
+                taken = taken.saturating_add(work);
+            }
+            let waits = !line.requests.is_empty();
+            if !waits {
+                self.economies.remove(&economy);
+            }
+            self.turns.served(work, waits);
+        }
+        self.count -= batch.len();
+        batch
+    }
+}
+
+impl<T> Default for Line<T> {
+    fn default() -> Self {
+        Self {
+            requests: VecDeque::new(),
+            bytes: 0,
+            work: 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn economy(name: &str) -> EconomyId {
+        name.parse().expect("a name")
+    }
+
+    /// A request of so many bytes, and of the least work.
+    fn sized(bytes: usize) -> Weight {
+        Weight { bytes, work: 1 }
+    }
+
+    /// A small request of so much work.
+    fn of_work(work: u64) -> Weight {
+        Weight { bytes: 1, work }
+    }
+
+    #[test]
+    fn economies_are_served_in_turn() {
+        let queue = Queue::new();
+        for (name, request) in [("a", 1), ("a", 2), ("a", 3), ("b", 4), ("b", 5), ("c", 6)] {
+            queue
+                .push(&economy(name), sized(1), request)
+                .expect("there is room");
+        }
+        assert_eq!(
+            queue.take(4, Duration::ZERO),
+            Taken::Batch(vec![1, 4, 6, 2])
+        );
+        assert_eq!(queue.take(4, Duration::ZERO), Taken::Batch(vec![5, 3]));
+        assert_eq!(queue.take(4, Duration::ZERO), Taken::Idle);
+    }
+
+    #[test]
+    fn one_economy_fills_its_own_line_only() {
+        let queue = Queue::new();
+        for request in 0..QUEUE_PER_ECONOMY_MAX {
+            assert_eq!(queue.push(&economy("a"), sized(1), request), Ok(()));
+        }
+        assert_eq!(
+            queue.push(&economy("a"), sized(1), 0),
+            Err(Failure::Overloaded)
+        );
+        assert_eq!(queue.push(&economy("b"), sized(1), 0), Ok(()));
+    }
+
+    #[test]
+    fn the_whole_queue_is_bounded() {
+        let queue = Queue::new();
+        for request in 0..QUEUE_MAX {
+            assert_eq!(
+                queue.push(&economy(&format!("e{}", request % 4)), sized(1), request),
+                Ok(())
+            );
+        }
+        assert_eq!(
+            queue.push(&economy("z"), sized(1), 0),
+            Err(Failure::Overloaded)
+        );
+    }
+
+    #[test]
+    fn a_closed_queue_serves_what_waits_and_then_finishes() {
+        let queue = Queue::new();
+        queue
+            .push(&economy("a"), sized(1), 1)
+            .expect("there is room");
+        queue.close();
+        assert_eq!(
+            queue.push(&economy("a"), sized(1), 2),
+            Err(Failure::Unavailable)
+        );
+        assert_eq!(queue.take(4, Duration::ZERO), Taken::Batch(vec![1]));
+        assert_eq!(queue.take(4, Duration::ZERO), Taken::Finished);
+    }
+
+    #[test]
+    fn one_economys_bytes_fill_its_own_line_only() {
+        let queue = Queue::new();
+        let half = QUEUE_BYTES_PER_ECONOMY_MAX / 2;
+        assert_eq!(queue.push(&economy("a"), sized(half), 1), Ok(()));
+        assert_eq!(
+            queue.push(&economy("a"), sized(half + 1), 2),
+            Err(Failure::Overloaded)
+        );
+        assert_eq!(queue.push(&economy("a"), sized(half), 3), Ok(()));
+        assert_eq!(
+            queue.push(&economy("a"), sized(1), 4),
+            Err(Failure::Overloaded)
+        );
+        assert_eq!(queue.push(&economy("b"), sized(1), 5), Ok(()));
+        let taken = queue.take(9, Duration::ZERO);
+        let expected = Taken::Batch(vec![1, 5, 3]);
+        assert_eq!(taken, expected, "who is refused leaves nothing behind");
+        let all = QUEUE_BYTES_PER_ECONOMY_MAX;
+        assert_eq!(
+            queue.push(&economy("a"), sized(all), 6),
+            Ok(()),
+            "room again"
+        );
+    }
+
+    #[test]
+    fn a_batch_ends_at_its_work_but_for_a_request_that_is_more_by_itself() {
+        let queue = Queue::new();
+        for (work, request) in [(5, 1), (5, 2), (1, 3), (11, 4), (10, 5), (1, 6)] {
+            assert_eq!(queue.push(&economy("a"), of_work(work), request), Ok(()));
+        }
+        let taken: Vec<_> = (0..5).map(|_| queue.take(10, Duration::ZERO)).collect();
+        let expected = [vec![1, 2], vec![3], vec![4], vec![5], vec![6]].map(Taken::Batch);
+        assert_eq!(taken, expected);
+    }
+
+    #[test]
+    fn requests_beside_a_bulk_of_others_are_in_the_next_batch() {
+        let queue = Queue::new();
+        for number in 0..3_000 {
+            assert_eq!(queue.push(&economy("bulk"), of_work(66), number), Ok(()));
+        }
+        queue.take(1_000, Duration::ZERO);
+        for number in 0..100 {
+            let request = 10_000 + number;
+            assert_eq!(queue.push(&economy("small"), of_work(3), request), Ok(()));
+        }
+        let Taken::Batch(batch) = queue.take(1_000, Duration::ZERO) else {
+            panic!("there are requests");
+        };
+        let small = batch.iter().filter(|request| **request >= 10_000).count();
+        assert_eq!(small, 100, "{batch:?}");
+        assert_eq!(batch.len() - small, 10, "what is left goes to the bulk");
+    }
+
+    #[test]
+    fn a_giant_is_followed_by_the_others_before_the_next_one() {
+        let queue = Queue::new();
+        queue
+            .push(&economy("giant"), of_work(40_000), 1)
+            .expect("room");
+        assert_eq!(queue.take(1_000, Duration::ZERO), Taken::Batch(vec![1]));
+        // While it is being committed both send something: the giant first.
+        queue
+            .push(&economy("giant"), of_work(40_000), 2)
+            .expect("room");
+        queue.push(&economy("small"), of_work(3), 3).expect("room");
+        assert_eq!(queue.take(1_000, Duration::ZERO), Taken::Batch(vec![3]));
+        assert_eq!(queue.take(1_000, Duration::ZERO), Taken::Batch(vec![2]));
+    }
+
+    #[test]
+    fn the_whole_queue_is_bounded_in_bytes() {
+        let queue = Queue::new();
+        let quarter = QUEUE_BYTES_MAX / 4;
+        for (name, bytes) in [
+            ("a", quarter),
+            ("b", quarter),
+            ("c", quarter),
+            ("d", quarter - 1),
+        ] {
+            assert_eq!(queue.push(&economy(name), sized(bytes), 0), Ok(()));
+        }
+        assert_eq!(
+            queue.push(&economy("e"), sized(2), 0),
+            Err(Failure::Overloaded)
+        );
+        assert_eq!(queue.push(&economy("e"), sized(1), 0), Ok(()));
+        assert_eq!(
+            queue.push(&economy("f"), sized(1), 0),
+            Err(Failure::Overloaded)
+        );
+    }
+
+    #[test]
+    fn the_work_that_waits_is_bounded_in_all_and_in_each_economy() {
+        let queue = Queue::new();
+        let most = QUEUE_WORK_PER_ECONOMY_MAX;
+        assert_eq!(queue.push(&economy("a"), of_work(most - 1), 0), Ok(()));
+        let beyond = queue.push(&economy("a"), of_work(2), 0);
+        assert_eq!(beyond, Err(Failure::Overloaded));
+        assert_eq!(queue.push(&economy("a"), of_work(1), 0), Ok(()));
+        let rest = QUEUE_WORK_MAX - most;
+        assert_eq!(queue.push(&economy("b"), of_work(rest - 1), 0), Ok(()));
+        let beyond = queue.push(&economy("c"), of_work(2), 0);
+        assert_eq!(beyond, Err(Failure::Overloaded));
+        assert_eq!(queue.push(&economy("c"), of_work(1), 0), Ok(()));
+        assert!(matches!(queue.take(most, Duration::ZERO), Taken::Batch(_)));
+        assert_eq!(
+            queue.push(&economy("c"), of_work(2), 0),
+            Ok(()),
+            "room again"
+        );
+    }
+}

@@ -1,0 +1,543 @@
+//! The one writer: an OS thread of its own that takes the whole queue at once, decides it, makes it
+//! durable with one fsync, publishes the state and sends all answers.
+//!
+//! A bug that one request meets ends that request alone. If a commit fails, nothing of the batch is
+//! published. Everybody in it is told to ask again with the same key, nobody is let in, and the
+//! state is rebuilt from disk before anything else happens: the disk alone knows whether the batch
+//! is there. A failed fsync is never tried again.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use bursar_ledger::{Act, EconomyId, Timestamp};
+use tokio::sync::watch;
+
+use crate::commit::batch::{Batch, Replies};
+use crate::commit::log_gate::LogGate;
+use crate::commit::maintenance::{Pace, Slices, Tidying};
+use crate::commit::queue::{Queue, Taken};
+use crate::commit::submission::{Job, Render, Submission};
+use crate::error::{Failure, StorageError};
+use crate::journal::{Appended, Journal};
+use crate::news::News;
+use crate::request::Request;
+use crate::state::State;
+use crate::time::clock::{Clock, Mark};
+use crate::webhooks::notes::{Note, Notes};
+
+/// Work of the requests in one commit, but for one that is more by itself. The work of an act is in
+/// units of about 10 µs, so a commit lasts some 10 ms, and nobody waits longer for somebody else's.
+pub const WORK_MAX: u64 = 1_024;
+
+/// How long the writer sleeps when there is nothing to do.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The time that the writer sleeps while a slice of a long read is about to end.
+const GATE_PATIENCE: Duration = Duration::from_millis(1);
+
+/// Opens the journal again after a failure.
+pub(crate) type Reopen<J> = Box<dyn FnMut() -> Result<J, StorageError> + Send>;
+
+/// What the writer shares with everyone else.
+pub(crate) struct Shared {
+    pub(crate) queue: Queue<Job>,
+    pub(crate) published: ArcSwap<State>,
+    /// The gate at which long reads make way for the write-ahead log.
+    pub(crate) log_gate: LogGate,
+    /// The progress of webhooks.
+    pub(crate) notes: Notes,
+    /// Wakes those who follow an economy.
+    pub(crate) news: Arc<News>,
+    /// The moment of the batch that is being decided and is not published yet.
+    in_hand: AtomicU64,
+    /// The state of the writer.
+    pub(crate) writer: watch::Sender<WriterState>,
+    /// True if the writer is to end without a last checkpoint.
+    hurried: AtomicBool,
+}
+
+/// The state of the writer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WriterState {
+    /// It works, or tries to open a file again that failed.
+    Working,
+    /// It was closed, and has ended.
+    Closed,
+    /// It has ended although nobody closed it, and takes no requests any more: the file is not what it
+    /// was, or could not be opened again for long, or the writer met a bug.
+    GaveUp,
+}
+
+/// No batch is in hand.
+const NONE_IN_HAND: u64 = 0;
+
+/// A batch is about to get its moment.
+const STAMPING: u64 = 1;
+
+impl Shared {
+    pub(crate) fn new(state: State, notes: Notes) -> Self {
+        Self {
+            queue: Queue::new(),
+            notes,
+            log_gate: LogGate::default(),
+            news: Arc::default(),
+            in_hand: AtomicU64::new(NONE_IN_HAND),
+            writer: watch::Sender::new(WriterState::Working),
+            hurried: AtomicBool::new(false),
+            published: ArcSwap::from_pointee(state),
+        }
+    }
+
+    /// The moment before which everything is published that ever will be recorded there, as seen at
+    /// `now`.
+    pub(crate) fn settled(&self, now: Timestamp) -> Timestamp {
+        match self.in_hand.load(Ordering::SeqCst) {
+            // The next batch asks the clock later than we did.
+            NONE_IN_HAND => now,
+            STAMPING => self.published.load().recorded_at,
+            stamp => now.min(Timestamp(stamp)),
+        }
+    }
+
+    /// Has the writer leave out the last checkpoint.
+    pub(crate) fn hurry(&self) {
+        self.hurried.store(true, Ordering::SeqCst);
+    }
+
+    /// Publishes a state, and wakes those who follow one of the economies that have moved.
+    fn publish(&self, state: &State, moved: &[EconomyId]) {
+        self.published.store(Arc::new(state.clone()));
+        self.news.tell(state, moved);
+    }
+}
+
+pub(crate) struct Writer<J> {
+    shared: Arc<Shared>,
+    /// None after a failure, until the file has been opened again.
+    journal: Option<J>,
+    reopen: Reopen<J>,
+    state: State,
+    clock: Clock,
+    render: Render,
+    pace: Pace,
+    checkpoint: Option<Slices>,
+    /// The record that the newest checkpoint stands at, closed or on its way.
+    checkpointed: u64,
+    has_old_pieces: bool,
+    /// Whether movements are being put in the order of accounts.
+    ordering: bool,
+    /// The newest movement before the last look at them.
+    movement_before: u64,
+    /// Whether the last look for holds whose time is over ended none.
+    none_ended: bool,
+    tidying: Tidying,
+    /// The time at which notes were last written.
+    noted: Instant,
+    /// The time at which the mark was last written, or at which the file was opened: a server that does not
+    /// live for long has not served.
+    marked: Instant,
+    /// How long the next attempt to open the file waits; nothing after work that went well.
+    pause: Duration,
+    /// Tries to open it since work last went well.
+    tries: u32,
+}
+
+/// The outcome of a failure.
+enum Recovered {
+    /// The state is rebuilt, and requests are taken again.
+    Rebuilt,
+    /// The queue was closed before that.
+    Closed,
+    /// It never can be rebuilt, or could not be for long.
+    GaveUp,
+}
+
+impl<J: Journal> Writer<J> {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        journal: J,
+        reopen: Reopen<J>,
+        state: State,
+        clock: Clock,
+        render: Render,
+        pace: Pace,
+    ) -> Self {
+        Self {
+            shared,
+            checkpointed: journal.checkpointed(),
+            journal: Some(journal),
+            reopen,
+            checkpoint: None,
+            has_old_pieces: true,
+            ordering: false,
+            movement_before: state.movement,
+            none_ended: false,
+            tidying: Tidying::default(),
+            noted: Instant::now(),
+            marked: Instant::now(),
+            pause: Duration::ZERO,
+            tries: 0,
+            state,
+            clock,
+            render,
+            pace,
+        }
+    }
+
+    /// Works until the queue is closed and empty. False if the file was given up.
+    pub(crate) fn run(mut self) -> bool {
+        let mut last = LastOrders {
+            shared: Arc::clone(&self.shared),
+            ended: WriterState::GaveUp,
+        };
+        loop {
+            let busy = self.checkpoint.is_some() || self.has_old_pieces || self.ordering;
+            let patience = if busy {
+                Duration::ZERO
+            } else if self.shared.log_gate.is_wanted() {
+                GATE_PATIENCE
+            } else {
+                self.until_due().min(PATIENCE)
+            };
+            let taken = self.shared.queue.take(WORK_MAX, patience);
+            let idle = matches!(taken, Taken::Idle);
+            let worked = match taken {
+                Taken::Batch(jobs) => {
+                    self.none_ended = false;
+                    self.commit(jobs)
+                }
+                // Holds end also while nobody asks for anything.
+                Taken::Idle if self.until_due().is_zero() => self.end_holds(),
+                Taken::Idle => Ok(()),
+                Taken::Finished => {
+                    let finished = self.finish();
+                    last.ended = WriterState::Closed;
+                    return finished;
+                }
+            };
+            let done = worked.and_then(|()| self.upkeep(idle));
+            if let Err(error) = done {
+                match self.recover(&error) {
+                    Recovered::Rebuilt => {}
+                    Recovered::Closed => {
+                        last.ended = WriterState::Closed;
+                        return false;
+                    }
+                    Recovered::GaveUp => return false,
+                }
+            }
+        }
+    }
+
+    /// Decides a batch, makes it durable, publishes, and answers.
+    fn commit(&mut self, jobs: Vec<Job>) -> Result<(), StorageError> {
+        // A panic in the journal leaves a txn of which nobody knows how far it came.
+        self.shared.in_hand.store(STAMPING, Ordering::SeqCst);
+        let written = catch_unwind(AssertUnwindSafe(|| self.write(&jobs)));
+        let written =
+            written.unwrap_or_else(|_| Err(StorageError::damaged(0, "a commit panicked")));
+        match written {
+            Ok((state, moved, replies)) => {
+                let work = jobs.iter().map(|job| job.submission.weight().work);
+                self.tidying.add(work.fold(0, u64::saturating_add));
+                self.state = state;
+                self.pause = Duration::ZERO;
+                self.tries = 0;
+                self.shared.publish(&self.state, &moved);
+                self.shared.in_hand.store(NONE_IN_HAND, Ordering::SeqCst);
+                for (job, reply) in jobs.into_iter().zip(replies) {
+                    job.finish(reply);
+                }
+                Ok(())
+            }
+            Err(error) => {
+                // Nobody may come in between the failure and the rebuilt state.
+                let shut_out = self.shared.queue.shut();
+                refuse(jobs, Failure::Unknown);
+                refuse(shut_out, Failure::Unavailable);
+                Err(error)
+            }
+        }
+    }
+
+    /// The state after the batch, the economies that have moved in it, and the replies.
+    fn write(&mut self, jobs: &[Job]) -> Result<(State, Vec<EconomyId>, Replies), StorageError> {
+        let notes = self.due_notes();
+        let mark = self.due_mark();
+        let at = self.stamp(jobs);
+        self.shared.in_hand.store(at.0, Ordering::SeqCst);
+        let journal = self.journal.as_mut().ok_or_else(closed)?;
+        let batch = Batch::new(self.state.clone(), at, journal.epoch(), self.render);
+        let submissions: Vec<&Submission> = jobs.iter().map(|job| &job.submission).collect();
+        let mut find =
+            |economy: &EconomyId, key: &str, asked: &Request| journal.find(economy, key, asked);
+        let (batch, replies) = batch.end_holds().decide_all(&submissions, &mut find)?;
+        if !batch.appended.is_empty() {
+            journal.append(&batch.appended, &notes, mark.as_ref())?;
+            self.wrote(&notes, mark.as_ref());
+        }
+        Ok((batch.state, moved(&batch.appended), replies))
+    }
+
+    /// Notes to write with the next txn.
+    fn due_notes(&self) -> Vec<Note> {
+        if self.noted.elapsed() < self.pace.notes_every {
+            return Vec::new();
+        }
+        self.shared.notes.unwritten()
+    }
+
+    /// The mark to write with the next txn, if it is time for one.
+    fn due_mark(&self) -> Option<Mark> {
+        (self.marked.elapsed() >= self.pace.mark_every).then(|| self.clock.mark())
+    }
+
+    fn wrote(&mut self, notes: &[Note], mark: Option<&Mark>) {
+        if !notes.is_empty() {
+            self.shared.notes.wrote(notes);
+            self.noted = Instant::now();
+        }
+        if mark.is_some() {
+            self.marked = Instant::now();
+        }
+    }
+
+    /// Writes notes and the mark in a txn of their own: where requests come in, they go with a commit.
+    fn write_notes(&mut self) -> Result<(), StorageError> {
+        let (notes, mark) = (self.due_notes(), self.due_mark());
+        if notes.is_empty() && mark.is_none() {
+            return Ok(());
+        }
+        if let Some(journal) = self.journal.as_mut() {
+            journal.append(&[], &notes, mark.as_ref())?;
+            self.wrote(&notes, mark.as_ref());
+        }
+        Ok(())
+    }
+
+    /// Commits a batch of nothing but holds whose time is over.
+    fn end_holds(&mut self) -> Result<(), StorageError> {
+        let before = self.state.record;
+        let ended = self.commit(Vec::new());
+        self.none_ended = self.state.record == before;
+        ended
+    }
+
+    /// How long it is until the next hold falls due. One that could not be ended waits for the next
+    /// request: trying without a pause would only spin.
+    fn until_due(&self) -> Duration {
+        let due = self.state.next_due().filter(|_| !self.none_ended);
+        due.map_or(Duration::MAX, |due_at| {
+            let now = self.clock.now();
+            Duration::from_millis(due_at.0.saturating_sub(now.0))
+        })
+    }
+
+    /// The batch's moment. No call is recorded before its own time, which is of the same clock.
+    fn stamp(&self, jobs: &[Job]) -> Timestamp {
+        let calls = jobs.iter().filter_map(|job| match &job.submission.act {
+            Act::Call(result) => Some(result.request.now),
+            _ => None,
+        });
+        calls.fold(self.clock.now(), Timestamp::max)
+    }
+
+    /// Does the work between batches: a slice of a checkpoint, a look at the write-ahead log. It does one
+    /// kind at a time, so that the sum is bounded too, but for the order of accounts, which must keep up
+    /// with what is committed.
+    fn upkeep(&mut self, idle: bool) -> Result<(), StorageError> {
+        if idle {
+            self.write_notes()?;
+        }
+        let Some(journal) = self.journal.as_mut() else {
+            return Ok(());
+        };
+        let gate = &self.shared.log_gate;
+        if gate.is_granted() || self.tidying.is_next(&self.pace) {
+            gate.settle(journal.tidy()? > self.pace.log_frames_left);
+        } else {
+            self.advance_checkpoint()?;
+        }
+        self.order_movements(idle)
+    }
+
+    /// Writes a slice of the checkpoint that is due, or removes one of those before it.
+    fn advance_checkpoint(&mut self) -> Result<(), StorageError> {
+        let Some(journal) = self.journal.as_mut() else {
+            return Ok(());
+        };
+        let tail = self.state.record.saturating_sub(self.checkpointed);
+        if let Some(checkpoint) = self.checkpoint.as_mut() {
+            if checkpoint.advance(journal, self.pace.written)? {
+                self.checkpoint = None;
+                self.has_old_pieces = true;
+            }
+        } else if self.has_old_pieces {
+            self.has_old_pieces = journal.remove_old_pieces(self.pace.removed)?;
+        } else if tail >= self.pace.checkpoint_records {
+            self.checkpoint = Some(Slices::begin(journal, &self.state)?);
+            self.checkpointed = self.state.record;
+        }
+        Ok(())
+    }
+
+    /// Puts a slice of the movements that have gathered into the order of accounts.
+    fn order_movements(&mut self, idle: bool) -> Result<(), StorageError> {
+        let Some(journal) = self.journal.as_mut() else {
+            return Ok(());
+        };
+        let gathered = self.state.movement.saturating_sub(journal.ordered());
+        self.ordering = gathered >= self.pace.ordered_anyway
+            || (idle && gathered >= self.pace.ordered_when_idle);
+        if self.ordering {
+            let came = self.state.movement.saturating_sub(self.movement_before);
+            journal.order_movements(self.pace.ordered(gathered, came))?;
+        }
+        self.movement_before = self.state.movement;
+        Ok(())
+    }
+
+    /// Rebuilds the state from disk, and tries again for a while: a full disk may be emptied, a lock
+    /// may be released. Nobody is let in meanwhile.
+    fn recover(&mut self, error: &StorageError) -> Recovered {
+        tracing::error!(%error, "work on the file failed; rebuilding the state from disk");
+        refuse(self.shared.queue.shut(), Failure::Unavailable);
+        self.checkpoint = None;
+        // The old connection goes first: there is never more than one that writes.
+        self.journal = None;
+        // A file that opens and then fails again, as on a disk that is nearly full, is not hurried.
+        if !self.pause.is_zero() && self.shared.queue.rest(self.pause) {
+            return Recovered::Closed;
+        }
+        self.lengthen_pause();
+        loop {
+            if self.tries >= self.pace.reopen_tries {
+                let tries = self.tries;
+                tracing::error!(
+                    tries,
+                    "work on the file went on failing; giving the file up"
+                );
+                return Recovered::GaveUp;
+            }
+            self.tries = self.tries.saturating_add(1);
+            let error = match self.rebuild() {
+                Ok(()) => return Recovered::Rebuilt,
+                Err(error) => error,
+            };
+            if !error.may_heal() {
+                tracing::error!(%error, "the state cannot be rebuilt; giving the file up");
+                return Recovered::GaveUp;
+            }
+            let pause_ms = self.pause.as_millis();
+            tracing::warn!(%error, pause_ms, "the state could not be rebuilt yet; trying again");
+            if self.shared.queue.rest(self.pause) {
+                return Recovered::Closed;
+            }
+            self.lengthen_pause();
+        }
+    }
+
+    fn lengthen_pause(&mut self) {
+        let longer = self.pause.saturating_mul(2).max(self.pace.reopen_pause);
+        self.pause = longer.min(self.pace.reopen_pause_max);
+    }
+
+    fn rebuild(&mut self) -> Result<(), StorageError> {
+        let mut journal = (self.reopen)()?;
+        let state = journal.load()?;
+        if state.record < self.state.record {
+            let what = "it was acknowledged, and is not in the file any more";
+            return Err(StorageError::damaged(self.state.record, what));
+        }
+        self.state = state;
+        self.checkpointed = journal.checkpointed();
+        self.has_old_pieces = true;
+        self.journal = Some(journal);
+        self.shared.publish(&self.state, &[]);
+        self.shared.news.tell_all(&self.state);
+        self.shared.in_hand.store(NONE_IN_HAND, Ordering::SeqCst);
+        let record = self.state.record;
+        tracing::warn!(record, "the state is rebuilt; taking requests again");
+        self.shared.queue.reopen();
+        Ok(())
+    }
+
+    /// Leaves a fresh checkpoint behind, so that the next start is quick.
+    fn finish(mut self) -> bool {
+        let Some(mut journal) = self.journal.take() else {
+            return false;
+        };
+        let shared = Arc::clone(&self.shared);
+        let notes = &shared.notes;
+        let mut leave = || -> Result<(), StorageError> {
+            loop {
+                let left = notes.unwritten();
+                journal.append(&[], &left, Some(&self.clock.mark()))?;
+                if left.is_empty() {
+                    break;
+                }
+                notes.wrote(&left);
+            }
+            let mut checkpoint = match self.checkpoint.take() {
+                Some(checkpoint) => checkpoint,
+                None if self.state.record == self.checkpointed => return Ok(()),
+                None => Slices::begin(&mut journal, &self.state)?,
+            };
+            let hurried = || self.shared.hurried.load(Ordering::SeqCst);
+            while !hurried() && !checkpoint.advance(&mut journal, self.pace.written)? {}
+            if hurried() {
+                tracing::warn!("no checkpoint is left behind; the next start takes longer");
+            }
+            Ok(())
+        };
+        if let Err(error) = leave() {
+            // Everything acknowledged is in the journal; only the next start takes longer.
+            tracing::warn!(%error, "the last checkpoint was not written");
+        }
+        if let Err(error) = journal.close() {
+            tracing::warn!(%error, "the write-ahead log could not be brought into the file and stays beside it");
+        }
+        true
+    }
+}
+
+/// Closes the queue however the writer ends, also if it breaks off in a panic: nobody is to wait for
+/// an answer that will not come, and whoever runs the process is to know.
+struct LastOrders {
+    shared: Arc<Shared>,
+    ended: WriterState,
+}
+
+impl Drop for LastOrders {
+    fn drop(&mut self) {
+        let queue = &self.shared.queue;
+        queue.close();
+        refuse(queue.shut(), Failure::Unavailable);
+        self.shared.writer.send_replace(self.ended);
+    }
+}
+
+/// The economies of some records, each once where records of one stand side by side.
+fn moved(appended: &[Appended]) -> Vec<EconomyId> {
+    let economies = appended.iter().map(|appended| &appended.record.economy);
+    let mut moved: Vec<EconomyId> = Vec::new();
+    for economy in economies {
+        if moved.last() != Some(economy) {
+            moved.push(economy.clone());
+        }
+    }
+    moved
+}
+
+fn refuse(jobs: Vec<Job>, failure: Failure) {
+    for job in jobs {
+        job.finish(Err(failure));
+    }
+}
+
+fn closed() -> StorageError {
+    StorageError::damaged(0, "the journal is closed")
+}

@@ -1,0 +1,9 @@
+//! TODO-DOC
+
+pub(crate) mod create;
+pub(crate) mod header;
+pub(crate) mod lock;
+pub(crate) mod log_origin;
+pub(crate) mod names;
+pub(crate) mod owner;
+pub(crate) mod stamp;

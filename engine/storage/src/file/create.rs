@@ -1,0 +1,27 @@
+//! A new file: it has its name once it is whole, so that a file without a byte is nobody's.
+
+use std::path::Path;
+
+use crate::database::Database;
+use crate::error::StorageError;
+use crate::schema;
+use crate::tools::partial::Partial;
+
+/// Makes a file of ours at a path where nothing is. Whoever calls this has the lock of the file.
+pub(crate) fn create(path: &Path) -> Result<(), StorageError> {
+    let failed = |source| StorageError::File {
+        path: path.to_owned(),
+        source,
+    };
+    // For its owner's eyes only; SQLite gives its companions the same mode.
+    let partial = Partial::make_anew(path).map_err(failed)?;
+    let database = Database::open_new(&partial.path)?;
+    schema::migrate(&database)?;
+    let stamp = schema::stamp(&database)?;
+    let stamp = stamp.with_generation(database.random()?).sql();
+    database.batch(&format!(
+        "PRAGMA user_version = {stamp}; PRAGMA journal_mode = WAL"
+    ))?;
+    drop(database);
+    partial.publish(path).map_err(failed)
+}

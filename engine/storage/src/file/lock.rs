@@ -1,0 +1,253 @@
+//! One process per file: a lock beside it, with a note on how to reach whoever holds it.
+
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::error::StorageError;
+use crate::file::header;
+use crate::file::log_origin::{self, LogBeside};
+use crate::file::names::with_suffix;
+use crate::file::owner::Owner;
+
+/// How long somebody is waited for who has the lock and has not said how to reach them.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long between two looks at the lock.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Symbolic links that are followed from one to the next, as many as the operating system follows.
+pub(crate) const LINKS_MAX: usize = 40;
+
+/// The identity of the file at a path. It is told without opening the file: closing any handle on it would
+/// take away the locks that this process's connections have.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct FileIdentity {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl FileIdentity {
+    /// The file that is at a path now.
+    pub(crate) fn of(path: &Path) -> Result<Self, StorageError> {
+        let found = std::fs::metadata(path).map_err(|source| match source.kind() {
+            std::io::ErrorKind::NotFound => StorageError::Gone { path: path.into() },
+            _ => StorageError::File {
+                path: path.into(),
+                source,
+            },
+        })?;
+        Ok(Self {
+            path: path.into(),
+            device: found.dev(),
+            inode: found.ino(),
+        })
+    }
+
+    /// Makes sure that it is still there.
+    pub(crate) fn check(&self) -> Result<(), StorageError> {
+        if Self::of(&self.path)? == *self {
+            return Ok(());
+        }
+        Err(StorageError::Gone {
+            path: self.path.clone(),
+        })
+    }
+}
+
+/// The right to open a file. The operating system takes it back when the process ends, however it
+/// ends; where that was not in order the lock file stays and means nothing by itself.
+#[derive(Debug)]
+pub struct FileLock {
+    file: File,
+    path: PathBuf,
+    database: PathBuf,
+}
+
+/// The newest records of a file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Tail {
+    /// They are there.
+    Whole,
+    /// The file was not closed in order, and they may have been in a write-ahead log that is not beside it.
+    MayBeMissing,
+}
+
+impl FileLock {
+    /// Takes the lock of a database file, or says who has it. At the path is a file of ours, or nothing and
+    /// one can be made: anything else is refused and left as it is, and no lock stays beside it.
+    pub fn acquire(database: &Path) -> Result<Self, StorageError> {
+        Self::acquire_within(database, PATIENCE)
+    }
+
+    /// [`FileLock::acquire`], with so much patience for a process that has the lock and left no note.
+    pub(crate) fn acquire_within(
+        database: &Path,
+        patience: Duration,
+    ) -> Result<Self, StorageError> {
+        let database = canonical(database);
+        let path = beside(&database, "lock");
+        let failed = |source| StorageError::File {
+            path: path.clone(),
+            source,
+        };
+        // A file that somebody serves in this process must not be opened; it has a lock.
+        if !path.exists() {
+            header::read(&database)?;
+        }
+        let mut file = open_lock(&path)?;
+        let began = Instant::now();
+        loop {
+            match file.try_lock() {
+                // Whoever had it has removed it meanwhile, and somebody else may have another one.
+                Ok(()) if !is_at(&file, &path) => {
+                    file = open_lock(&path)?;
+                    continue;
+                }
+                Ok(()) => {
+                    file.set_len(0).map_err(failed)?;
+                    let lock = Self {
+                        file,
+                        path,
+                        database,
+                    };
+                    header::read(&lock.database)?;
+                    has_one_name(&lock.database)?;
+                    return Ok(lock);
+                }
+                Err(TryLockError::Error(source)) => return Err(failed(source)),
+                Err(TryLockError::WouldBlock) => {}
+            }
+            let owner = read_note(&mut file).map_err(failed)?;
+            // Whoever has it without a word is just opening or closing the file.
+            if owner.is_some() || began.elapsed() > patience {
+                return Err(StorageError::Busy {
+                    path: database,
+                    pid: owner.as_ref().map_or(0, |owner| owner.pid),
+                    owner: owner.map(Box::new),
+                });
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    /// Makes sure that the write-ahead log beside the file is the file's own, before SQLite plays it.
+    pub(crate) fn check_log(&self) -> Result<Tail, StorageError> {
+        let Some(header) = header::read(&self.database)? else {
+            return Ok(Tail::Whole);
+        };
+        let beside = log_origin::check(&self.database, header)?;
+        if header.stamp.is_open() && beside == LogBeside::Absent {
+            return Ok(Tail::MayBeMissing);
+        }
+        Ok(Tail::Whole)
+    }
+
+    /// The file that it is the lock of.
+    pub(crate) fn database(&self) -> &Path {
+        &self.database
+    }
+
+    /// Says how the owner can be reached.
+    pub fn announce(&mut self, owner: &Owner) -> Result<(), StorageError> {
+        let failed = |source| StorageError::File {
+            path: self.path.clone(),
+            source,
+        };
+        let note = serde_json::to_vec(owner).unwrap_or_default();
+        self.file.set_len(0).map_err(failed)?;
+        self.file.seek(SeekFrom::Start(0)).map_err(failed)?;
+        self.file.write_all(&note).map_err(failed)?;
+        self.file.sync_all().map_err(failed)
+    }
+}
+
+/// Opens a lock file, or makes it.
+fn open_lock(path: &Path) -> Result<File, StorageError> {
+    let opened = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .mode(0o600)
+        .open(path);
+    opened.map_err(|source| StorageError::ClosedFolder {
+        folder: path.parent().unwrap_or(Path::new("/")).to_owned(),
+        source,
+    })
+}
+
+/// Returns whether an open file is the one at a path.
+fn is_at(file: &File, path: &Path) -> bool {
+    let ids = |found: Metadata| (found.dev(), found.ino());
+    let (opened, there) = (file.metadata().map(ids), path.metadata().map(ids));
+    matches!((opened, there), (Ok(opened), Ok(there)) if opened == there)
+}
+
+/// A file with a second name (a hard link) would have a second lock and, worse, a second write-ahead
+/// log, so it is not opened at all.
+///
+/// A lock on the database file itself would be shared by both names, and is no way out: a handle to
+/// it of ours must never be closed while SQLite has the file open, since that takes away every lock
+/// of SQLite's in this process, and some network file systems keep both kinds of locks in one.
+fn has_one_name(database: &Path) -> Result<(), StorageError> {
+    match database.metadata().map(|found| found.nlink()) {
+        Ok(names) if names > 1 => Err(StorageError::Linked {
+            path: database.to_owned(),
+            names,
+        }),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+fn read_note(file: &mut File) -> std::io::Result<Option<Owner>> {
+    let mut note = String::new();
+    file.seek(SeekFrom::Start(0))?;
+    file.read_to_string(&mut note)?;
+    Ok(serde_json::from_str(&note).ok())
+}
+
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        // SQLite leaves an empty log and its index behind where nobody could write.
+        let log = log_origin::path_of(&self.database);
+        if log.metadata().is_ok_and(|log| log.len() == 0) {
+            drop(std::fs::remove_file(&log));
+            drop(std::fs::remove_file(log_origin::index_of(&self.database)));
+        }
+        // A note that outlives its owner would only mislead. Whoever waits for this lock looks for it again.
+        drop(self.file.set_len(0));
+        drop(std::fs::remove_file(&self.path));
+    }
+}
+
+/// A file that stands beside the database, such as `guild.db.lock`. By whichever path the database
+/// is named, it is the same.
+pub fn beside(database: &Path, suffix: &str) -> PathBuf {
+    with_suffix(&canonical(database), &format!(".{suffix}"))
+}
+
+/// The one path of a file that may not be there yet: absolute, and through every symbolic link, so
+/// that two spellings of it cannot take two locks.
+pub fn canonical(file: &Path) -> PathBuf {
+    let mut path = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    for _ in 0..LINKS_MAX {
+        if let Ok(canonical) = path.canonicalize() {
+            return canonical;
+        }
+        let Some((folder, name)) = path.parent().zip(path.file_name()) else {
+            return path;
+        };
+        let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+        path = folder.join(name);
+        // A link to a file that is not there yet: the file will be made where it points.
+        match path.read_link() {
+            Ok(target) => path = folder.join(target),
+            Err(_) => return path,
+        }
+    }
+    path
+}

@@ -1,0 +1,145 @@
+//! What is written must be readable again: a record that no start could read would keep the whole
+//! file from being opened, for ever.
+//!
+//! `serde_json` reads text that is nested 127 deep and writes any depth, and a document lies deeper in
+//! a record than in the request that brought it. So whatever carries documents of a client or of a
+//! guest is read back before it is appended, as a start, a checkpoint and the audit will read it.
+//! Money carries none, and does not pay for this.
+
+use std::sync::Arc;
+
+use bursar_ledger::{Act, Books, Change, Decision, Item, Plugin};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::commit::submission::Submission;
+
+/// The depth of nesting that `serde_json` reads.
+const NESTING_MAX: usize = 127;
+
+/// The texts of a record that are read again as values.
+pub(crate) struct Texts {
+    pub(crate) act: String,
+    pub(crate) changes: String,
+}
+
+/// Writes what was decided upon and what changes, and makes sure that it can be read. `books` are
+/// the books after it.
+pub(crate) fn write(
+    submission: &Submission,
+    decision: &Decision,
+    books: &Books,
+) -> Result<Texts, String> {
+    if nesting(submission.request.as_str()) > NESTING_MAX {
+        return Err("the request is nested too deep to be read again".into());
+    }
+    let texts = Texts {
+        act: to_json(&submission.act)?,
+        changes: to_json(&decision.changes())?,
+    };
+    if carries_documents(&submission.act) {
+        same(&submission.act, &texts.act, "the act")?;
+        same(&decision.changes().to_vec(), &texts.changes, "the changes")?;
+        for change in decision.changes() {
+            check_piece(change, books)?;
+        }
+    }
+    Ok(texts)
+}
+
+/// Whether an act is of a kind that may carry documents. Any kind that is not known to be money is.
+fn carries_documents(act: &Act) -> bool {
+    !matches!(
+        act,
+        Act::Transfer(_)
+            | Act::Batch(_)
+            | Act::Reverse(_)
+            | Act::PlaceHold(_)
+            | Act::CaptureHold(_)
+            | Act::ReleaseHold { .. }
+            | Act::ExpireHold { .. }
+            | Act::Issue(_)
+            | Act::Burn(_)
+    )
+}
+
+/// A document lies at another depth in a checkpoint than in the record that set it.
+fn check_piece(change: &Change, books: &Books) -> Result<(), String> {
+    let item = match change {
+        Change::AssetSet { asset, .. } => books
+            .asset(asset)
+            .map(|known| Item::Asset(asset.clone(), Arc::clone(known))),
+        Change::AccountSet { account, .. } => books
+            .account(account)
+            .map(|known| Item::Account(account.clone(), Arc::clone(known))),
+        Change::PluginSet { plugin, .. } => books.plugin(plugin).map(|known| {
+            let bare = Plugin {
+                state: imbl::OrdMap::new(),
+                ..(**known).clone()
+            };
+            Item::Plugin(plugin.clone(), Arc::new(bare))
+        }),
+        // No other change holds a document.
+        _ => None,
+    };
+    item.map_or(Ok(()), |item| {
+        same(&item, &to_json(&item)?, "its piece of a checkpoint")
+    })
+}
+
+fn to_json(value: &impl Serialize) -> Result<String, String> {
+    serde_json::to_string(value).map_err(|error| error.to_string())
+}
+
+fn same<T: DeserializeOwned + PartialEq>(value: &T, text: &str, what: &str) -> Result<(), String> {
+    match serde_json::from_str::<T>(text) {
+        Ok(read) if read == *value => Ok(()),
+        Ok(_) => Err(format!("{what} would be read as something else")),
+        Err(error) => Err(format!("{what} could not be read again: {error}")),
+    }
+}
+
+/// How deep arrays and objects lie in each other in a JSON text.
+fn nesting(json: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let (mut in_string, mut escaped) = (false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nesting_is_counted_outside_of_strings() {
+        for (json, depth) in [
+            ("1", 0),
+            ("[]", 1),
+            (r#"{"a":[1],"b":[[2]]}"#, 3),
+            (r#"["[[", "\"[[", "\\"]"#, 1),
+        ] {
+            assert_eq!(nesting(json), depth, "{json}");
+        }
+    }
+
+    #[test]
+    fn the_bound_on_nesting_is_the_readers_own() {
+        let deep = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let reads = |text: &str| serde_json::from_str::<serde_json::Value>(text).is_ok();
+        assert!(reads(&deep(NESTING_MAX)));
+        assert!(!reads(&deep(NESTING_MAX + 1)));
+    }
+}

@@ -1,0 +1,5 @@
+//! TODO-DOC
+
+pub(crate) mod clock;
+pub(crate) mod mark;
+pub(crate) mod timekeeping;

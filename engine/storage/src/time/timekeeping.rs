@@ -1,0 +1,204 @@
+//! What the opening of a file does about time: it begins the clock, and makes up for an outage.
+
+use std::time::Duration;
+
+use bursar_ledger::{Act, EconomyId, EconomyStatus, HoldId, Timestamp};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::commit::batch::{Batch, own_submission};
+use crate::commit::submission::{Render, Reply, Submission};
+use crate::error::StorageError;
+use crate::journal::{FileJournal, Journal};
+use crate::request::Request;
+use crate::state::State;
+use crate::time::clock::{Beginning, Clock, ClockView, Mark, Outage, TimeSource};
+
+/// The shortest time without service that is made up for. A restart is no outage, and a process that was
+/// killed has left a mark of up to ten seconds before.
+pub(crate) const OUTAGE_MIN: Duration = Duration::from_secs(20);
+
+/// Holds that one record gives an outage back.
+pub(crate) const HOLDS_EXTENDED_MAX: usize = 512;
+
+/// What is known of a file's time.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct ClockReport {
+    /// The time that the file would go on with, and that of the machine.
+    #[serde(flatten)]
+    pub view: ClockView,
+    /// The latest moment that the file knows of.
+    pub last: Timestamp,
+    /// The last mark that was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mark: Option<Mark>,
+}
+
+/// What became of a file whose clock was to be set.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct ClockSetting {
+    /// The time that the file went by, and that of the machine.
+    #[serde(flatten)]
+    pub view: ClockView,
+    /// Whether time was set: where the difference is small, it is made up for by itself.
+    pub set: bool,
+    /// The economies that have a record of it, since something in them waits for a moment.
+    pub economies: u64,
+}
+
+/// What a file says of its time.
+pub(crate) fn report(mark: Option<Mark>, state: &State, source: &TimeSource) -> ClockReport {
+    let beginning = Beginning::new(source, mark.as_ref(), state.latest());
+    ClockReport {
+        view: beginning.view(),
+        last: beginning.last(),
+        mark,
+    }
+}
+
+/// The clock of a file in which something is only added beside what waits.
+pub(crate) fn clock(
+    journal: &FileJournal,
+    state: &State,
+    source: &TimeSource,
+) -> Result<Clock, StorageError> {
+    let mark = journal.load_mark()?;
+    Ok(Beginning::new(source, mark.as_ref(), state.latest()).clock()?)
+}
+
+/// Begins an opening of a file: its clock, its epoch, and what is made up for.
+pub(crate) fn begin(
+    journal: &mut FileJournal,
+    state: State,
+    source: &TimeSource,
+    render: Render,
+) -> Result<(State, Clock), StorageError> {
+    let mark = journal.load_mark()?;
+    let beginning = Beginning::new(source, mark.as_ref(), state.latest());
+    let clock = beginning.clock()?;
+    let now = clock.now();
+    journal.begin(now)?;
+    let state = match beginning.outage(now, OUTAGE_MIN) {
+        Some(outage) => make_up(journal, &state, outage, render)?,
+        None => state,
+    };
+    // Of this boot the next start is to know how long it was, also if this one is killed at once. Otherwise
+    // the mark stays: a server that does not live for long has not served.
+    if !beginning.is_of_this_boot() {
+        journal.append(&[], &[], Some(&clock.mark()))?;
+    }
+    Ok((state, clock))
+}
+
+/// Takes the clock of the machine at its word: from here on the file goes by it, and all that waits for a
+/// moment waits as long as before.
+pub(crate) fn set(
+    journal: &mut FileJournal,
+    state: State,
+    source: &TimeSource,
+    render: Render,
+) -> Result<(State, ClockSetting), StorageError> {
+    let mark = journal.load_mark()?;
+    let beginning = Beginning::new(source, mark.as_ref(), state.latest());
+    let view = beginning.view();
+    if view.followed {
+        let setting = ClockSetting {
+            view,
+            set: false,
+            economies: 0,
+        };
+        return Ok((state, setting));
+    }
+    let (from, clock) = (beginning.known(), beginning.adopted());
+    let to = clock.now();
+    journal.begin(to)?;
+    let state = match beginning.outage(from, OUTAGE_MIN) {
+        Some(outage) => make_up(journal, &state, outage, render)?,
+        None => state,
+    };
+    let concerned = state.economies().iter();
+    let concerned = concerned.filter(|(_, books)| books.depends_on_clock(to));
+    let acts = concerned.map(|(economy, _)| {
+        let request = Request::new("SET", "/clock", &json!({ "from": from, "to": to }));
+        own_submission(economy.clone(), request, Act::SetClock { from, to })
+    });
+    let acts: Vec<Submission> = acts.collect();
+    // All of them in one txn: what was set in half of a file could not be told from what was not.
+    let state = record(journal, state, to, &acts, Some(&clock.mark()), render)?;
+    let setting = ClockSetting {
+        view,
+        set: true,
+        economies: acts.len() as u64,
+    };
+    Ok((state, setting))
+}
+
+/// Gives open holds of plugins an outage back, in portions. Each hold knows how much of it it has got, so
+/// that a start that is cut off is gone on with by the next.
+fn make_up(
+    journal: &mut FileJournal,
+    state: &State,
+    Outage { from, until }: Outage,
+    render: Render,
+) -> Result<State, StorageError> {
+    let (mut made_up, before) = (state.clone(), state.record);
+    for (economy, books) in state.economies() {
+        if books.status() == EconomyStatus::Closed {
+            continue;
+        }
+        let holds = books.holds_after(None, None);
+        let of_plugins = holds.filter(|(_, hold)| hold.plugin.is_some());
+        let of_plugins: Vec<HoldId> = of_plugins.map(|(id, _)| id).collect();
+        for portion in of_plugins.chunks(HOLDS_EXTENDED_MAX) {
+            let act = extension(economy, portion, from, until);
+            made_up = record(journal, made_up, until, &[act], None, render)?;
+        }
+    }
+    let records = made_up.record.saturating_sub(before);
+    if records > 0 {
+        let outage_ms = until.0.saturating_sub(from.0);
+        tracing::info!(
+            outage_ms,
+            records,
+            "open games were given back the time without a server"
+        );
+    }
+    Ok(made_up)
+}
+
+fn extension(
+    economy: &EconomyId,
+    holds: &[HoldId],
+    from: Timestamp,
+    until: Timestamp,
+) -> Submission {
+    let path = format!("/v1/economies/{economy}/holds");
+    let request = Request::new("EXTEND", &path, &json!({ "from": from, "until": until }));
+    let act = Act::ExtendHolds {
+        holds: holds.to_vec(),
+        from,
+        until,
+    };
+    own_submission(economy.clone(), request, act)
+}
+
+/// Decides and commits acts of the keeper's own, before anybody else has a say.
+fn record(
+    journal: &mut FileJournal,
+    state: State,
+    at: Timestamp,
+    acts: &[Submission],
+    mark: Option<&Mark>,
+    render: Render,
+) -> Result<State, StorageError> {
+    let batch = Batch::new(state, at, journal.epoch(), render);
+    let acts: Vec<&Submission> = acts.iter().collect();
+    let (batch, replies) = batch.decide_all(&acts, &mut |_, _, _| Ok(None))?;
+    let answered = |reply: &Result<Reply, _>| matches!(reply, Ok(Reply::Answered(_)));
+    if !replies.iter().all(answered) {
+        let what = "time could not be set on record, which is a bug; the log says more";
+        return Err(StorageError::damaged(batch.state.record, what));
+    }
+    journal.append(&batch.appended, &[], mark)?;
+    Ok(batch.state)
+}

@@ -1,0 +1,8 @@
+//! TODO-DOC
+
+pub(crate) mod archive;
+pub(crate) mod audit;
+pub(crate) mod backup;
+pub(crate) mod offline;
+pub(crate) mod partial;
+pub(crate) mod restore;

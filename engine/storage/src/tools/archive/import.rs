@@ -1,0 +1,309 @@
+//! An economy's journal into a file: every record is checked as at a start, and all of it is one txn.
+
+use std::io::BufRead;
+use std::sync::Arc;
+
+use bursar_ledger::{
+    Act, Books, Digest, EconomyId, Json, Seed, Timestamp, Webhook, WebhookId, check,
+};
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::lines::Lines;
+use super::{ArchiveError, ClosingLine, ComponentLine, FORMAT, Line, OpeningLine, RecordLine};
+use crate::Request;
+use crate::commit::batch::Batch;
+use crate::commit::maintenance::leave_checkpoint;
+use crate::commit::submission::{Answer, Render, Reply, Submission};
+use crate::error::{PRIMARY_CODE, SQLITE_CONSTRAINT, StorageError};
+use crate::index::subjects::SubjectRow;
+use crate::journal::{Appended, FileJournal, Journal};
+use crate::state::State;
+use crate::time::clock::{TimeSource, is_ahead};
+use crate::time::timekeeping;
+use crate::webhooks::delivery::Delivery;
+use crate::webhooks::notes::Note;
+
+/// The largest number of an opening: far beyond what openings can come to, and far from what SQL
+/// counts to.
+pub(crate) const EPOCH_MAX: u64 = 1 << 48;
+
+/// The moment, the randomness and the names that an import needs.
+pub struct Importing {
+    /// The clocks of the machine. The newest record may not be far ahead of the time of the file.
+    pub time: TimeSource,
+    /// The economy in which components are recorded. It belongs to its file.
+    pub system: EconomyId,
+    /// The randomness of that economy, if it is opened now.
+    pub seed: Seed,
+    /// Who imports, as records of components name it.
+    pub actor: String,
+    /// How answers are put into words.
+    pub render: Render,
+}
+
+/// What was imported.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct ImportReport {
+    /// Its name.
+    pub economy: EconomyId,
+    /// How many records it has.
+    pub records: u64,
+    /// The hash of the newest: the same as where it came from.
+    pub head: Digest,
+}
+
+/// Reads lines into a journal that nobody else has open.
+pub(crate) fn import(
+    journal: &mut FileJournal,
+    importing: &Importing,
+    input: &mut dyn BufRead,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<ImportReport, ArchiveError> {
+    let mut state = journal.load()?;
+    let at = timekeeping::clock(journal, &state, &importing.time)?.now();
+    let mut report = None;
+    journal.txn(|journal| {
+        journal.begin_epoch(at)?;
+        let mut importer = Importer {
+            journal,
+            importing,
+            at,
+            state: &mut state,
+            lines: Lines::new(input),
+            components: 0,
+            epoch: 0,
+        };
+        report = Some(importer.read_all(progress)?);
+        Ok::<_, ArchiveError>(())
+    })?;
+    leave_checkpoint(journal, &state);
+    report.ok_or(ArchiveError::Cut(0))
+}
+
+struct Importer<'a> {
+    journal: &'a mut FileJournal,
+    importing: &'a Importing,
+    /// The time of the file.
+    at: Timestamp,
+    state: &'a mut State,
+    lines: Lines<'a>,
+    components: u64,
+    /// The newest opening of the other file that a record names.
+    epoch: u64,
+}
+
+impl Importer<'_> {
+    fn read_all(
+        &mut self,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<ImportReport, ArchiveError> {
+        let economy = self.opening()?;
+        let mut next = self.lines.next()?;
+        while let Some(Line::Component(component)) = next {
+            self.add_component(&component)?;
+            next = self.lines.next()?;
+        }
+        let mut records = 0;
+        while let Some(Line::Record(record)) = next {
+            self.add_record(&economy, *record)?;
+            records += 1;
+            progress(records, 0);
+            next = self.lines.next()?;
+        }
+        match next {
+            Some(Line::End(closing)) => self.close(economy, records, &closing),
+            Some(Line::Economy(_) | Line::Component(_) | Line::Record(_)) => {
+                Err(self.lines.wrong("it is out of order"))
+            }
+            None => Err(ArchiveError::Cut(self.lines.line)),
+        }
+    }
+
+    fn opening(&mut self) -> Result<EconomyId, ArchiveError> {
+        let Some(Line::Economy(OpeningLine {
+            format,
+            version,
+            economy,
+        })) = self.lines.next()?
+        else {
+            return Err(self.lines.wrong("this is not the first line of an export"));
+        };
+        if format != FORMAT {
+            let what = format!(
+                "its format is {format}, and this version knows {FORMAT}: use bursar {version}"
+            );
+            return Err(self.lines.wrong(what));
+        }
+        if economy == self.importing.system {
+            return Err(ArchiveError::Reserved(economy));
+        }
+        if self.state.books(&economy).is_some() {
+            return Err(ArchiveError::Exists(economy));
+        }
+        Ok(economy)
+    }
+
+    /// Registers a component, unless it is here already, as a server does.
+    fn add_component(&mut self, line: &ComponentLine) -> Result<(), ArchiveError> {
+        let bytes = line.decoded().map_err(|what| self.lines.wrong(what))?;
+        self.components += 1;
+        let act = Act::AddComponent {
+            digest: line.digest,
+            bytes: bytes.len() as u64,
+            name: line.name.clone(),
+            version: line.version.clone(),
+        };
+        let component = Some((line.digest, Bytes::from(bytes)));
+        let body = json!({ "component": line.digest });
+        if !self.record_in_system(vec![(act, component)], &body)? {
+            return Err(self.lines.wrong("the component cannot be registered"));
+        }
+        Ok(())
+    }
+
+    /// Where it came from, webhooks were sent what had happened there: here they go on after it.
+    fn note_deliveries(&mut self, economy: &EconomyId, books: &Books) -> Result<(), ArchiveError> {
+        let note = |(id, webhook): (&WebhookId, &Arc<Webhook>)| {
+            let delivery = Delivery {
+                done: books.seq(),
+                ..Delivery::new(webhook.start())
+            };
+            Note::of((economy.clone(), id.clone()), delivery)
+        };
+        let notes: Vec<Note> = books.webhooks().iter().map(note).collect();
+        Ok(self.journal.insert_notes(&notes)?)
+    }
+
+    /// Decides and records something in the reserved economy, as a server does. False if it was
+    /// refused.
+    fn record_in_system(
+        &mut self,
+        mut acts: Vec<(Act, Option<(Digest, Bytes)>)>,
+        body: &Value,
+    ) -> Result<bool, ArchiveError> {
+        if self.state.books(&self.importing.system).is_none() {
+            let seed = self.importing.seed;
+            acts.insert(0, (Act::OpenEconomy { seed }, None));
+        }
+        let submissions: Vec<Submission> = acts
+            .into_iter()
+            .map(|(act, component)| Submission {
+                economy: self.importing.system.clone(),
+                actor: self.importing.actor.clone(),
+                key: None,
+                request: Request::new("IMPORT", "/", body),
+                act,
+                component,
+            })
+            .collect();
+        let batch = Batch::new(
+            self.state.clone(),
+            self.at,
+            self.journal.epoch(),
+            self.importing.render,
+        );
+        let asked: Vec<&Submission> = submissions.iter().collect();
+        let (batch, replies) = batch.decide_all(&asked, &mut |_, _, _| Ok(None))?;
+        let done = |reply: &Result<Reply, _>| matches!(reply, Ok(Reply::Answered(Answer { status, .. })) if *status < 300);
+        if !replies.iter().all(done) {
+            return Ok(false);
+        }
+        for appended in &batch.appended {
+            self.journal.insert(appended)?;
+        }
+        *self.state = batch.state;
+        Ok(true)
+    }
+
+    fn add_record(&mut self, economy: &EconomyId, line: RecordLine) -> Result<(), ArchiveError> {
+        if line.epoch > EPOCH_MAX || line.epoch < self.epoch {
+            return Err(self.lines.wrong("it names an opening that cannot be"));
+        }
+        self.epoch = line.epoch;
+        let record = line.into_record(economy.clone());
+        let mut record = record.map_err(|what| self.lines.wrong(what))?;
+        // What another reader reads differently proves nothing.
+        for text in [&record.request, &record.act, &record.changes] {
+            Json::parse(text.as_bytes()).map_err(|error| self.lines.wrong(error))?;
+        }
+        // What could not be read again could never be audited.
+        let act: Act = serde_json::from_str(&record.act)
+            .map_err(|error| self.lines.wrong(format!("its act: {error}")))?;
+        match self.state.adopt(&mut record) {
+            Ok(()) => {}
+            Err(StorageError::Damaged { what, .. }) => return Err(self.lines.wrong(what)),
+            Err(error) => return Err(error.into()),
+        }
+        let subjects = SubjectRow::of(&act, record.outcome, &record.entries);
+        let appended = Appended {
+            record,
+            component: None,
+            subjects,
+        };
+        self.journal.insert(&appended).map_err(|error| match error {
+            StorageError::Database(libsql::Error::SqliteFailure(code, _))
+                if code & PRIMARY_CODE == SQLITE_CONSTRAINT =>
+            {
+                self.lines.wrong("its idempotency key was used before")
+            }
+            other => other.into(),
+        })
+    }
+
+    fn close(
+        &mut self,
+        economy: EconomyId,
+        records: u64,
+        closing: &ClosingLine,
+    ) -> Result<ImportReport, ArchiveError> {
+        let digest = self.lines.digest();
+        let books = self.state.books(&economy).cloned();
+        let Some(books) = books.filter(|books| {
+            closing.records == records
+                && closing.components == self.components
+                && closing.head == books.head()
+                && closing.digest == digest
+        }) else {
+            return Err(self
+                .lines
+                .wrong("it counts other lines than there were: some are missing or were altered"));
+        };
+        // What was recorded by a clock that was ahead is as it is, once that is set right on record. Where
+        // the clocks of two machines differ a little, the next start makes up for it.
+        if is_ahead(books.recorded_at(), self.at) {
+            return Err(ArchiveError::Future(economy));
+        }
+        // Limits may have been lowered or forced; nothing else may be out of order.
+        let wrong = check(&books)
+            .into_iter()
+            .find(|violation| !violation.is_of_limits());
+        if let Some(violation) = wrong {
+            return Err(self.lines.wrong(violation));
+        }
+        if self.lines.next()?.is_some() {
+            return Err(self.lines.wrong("it comes after the last line"));
+        }
+        for (id, plugin) in books.plugins() {
+            let mut known = self.state.economies().values();
+            if !known.any(|books| {
+                books
+                    .components()
+                    .contains_key(&plugin.installation.component)
+            }) {
+                let what = format!("the component of the plugin `{id}` is in no line before it");
+                return Err(self.lines.wrong(what));
+            }
+        }
+        self.note_deliveries(&economy, &books)?;
+        // No later opening of this file may come before one that a record names.
+        self.journal.pass_epoch(self.epoch, self.at)?;
+        let head = books.head();
+        Ok(ImportReport {
+            economy,
+            records,
+            head,
+        })
+    }
+}

@@ -1,0 +1,323 @@
+//! The audit: every promise, checked against every record from the first.
+//!
+//! It rebuilds the state from nothing but the journal and compares. Records of this version are
+//! decided once more and rendered once more, and must give the same effects and the same bytes;
+//! records of another version are taken at their word, since a new version must not change history.
+//!
+//! It reads in slices, each of its own moment of the file, and makes way for the write-ahead log
+//! between two: records never change, so the slices fit together.
+
+mod heads;
+mod records;
+mod report;
+mod scan;
+mod tables;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use bursar_ledger::{AccountId, AssetId, AssetKind, Books, EconomyId, Violation, check};
+
+pub use heads::{HEADS_MAX, HeadError, SeenHead};
+pub(crate) use report::heads_of;
+pub use report::{AuditReport, EconomyHead, FoundHead, Outside, Promise};
+pub use watch::AUDIT_WAL_BYTES_MAX;
+pub(crate) use watch::Watch;
+
+use crate::cancel::Cancel;
+use crate::checkpoint::{self, Checkpoint};
+use crate::commit::submission::Render;
+use crate::database::{Database, Statement};
+use crate::error::StorageError;
+use crate::index::account_history::OrderCheck;
+use crate::index::idempotency_keys::KeyIndex;
+use crate::index::subjects::{About, SubjectIndex};
+use crate::log::Log;
+use crate::query::revisions::Revisions;
+use crate::state::State;
+use crate::time::clock::Mark;
+use crate::time::mark;
+use crate::{rows, schema};
+use report::{Counts, P};
+
+/// Records that are read under one snapshot of the file, so that the write-ahead log can go on.
+const RECORDS_AT_ONCE: u64 = 1_000;
+
+/// Bytes of what was asked, decided and answered in them, but for one record that is larger.
+const BYTES_AT_ONCE: usize = 4 << 20;
+
+/// The state that a file says it is in.
+pub(crate) fn load(path: &Path) -> Result<State, StorageError> {
+    load_with_mark(path).map(|(state, _)| state)
+}
+
+/// The state that a file says it is in, and the mark of its clock.
+pub(crate) fn load_with_mark(path: &Path) -> Result<(State, Option<Mark>), StorageError> {
+    let database = Database::open_reader(path)?;
+    schema::check(&database)?;
+    let (state, _) = checkpoint::load(&database)?;
+    Ok((state, mark::load(&database)?))
+}
+
+/// Checks a file that nobody has open, also one that would not be opened.
+pub(crate) fn audit_whole(
+    path: &Path,
+    heads: &[SeenHead],
+    render: Render,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<AuditReport, StorageError> {
+    let loaded = match load(path) {
+        Ok(state) => Ok(state),
+        Err(error @ StorageError::Damaged { .. }) => Err(error),
+        Err(error) => return Err(error),
+    };
+    let state = loaded.as_ref().ok();
+    let cancel = Cancel::new();
+    let watch = Watch::alone(&cancel);
+    let mut report = audit(path, &Against { state, heads }, &watch, render, progress)?;
+    if let Err(error) = loaded {
+        report.add(P::Durable, &format!("the file does not open: {error}"));
+    }
+    Ok(report)
+}
+
+/// What an audit is held against.
+pub(crate) struct Against<'a> {
+    /// The state in use, up to whose record is read; none for a file that is in no use and whose own
+    /// end cannot be followed.
+    pub(crate) state: Option<&'a State>,
+    /// Heads that somebody has seen before.
+    pub(crate) heads: &'a [SeenHead],
+}
+
+/// Checks a file. `progress` is told after each record.
+pub(crate) fn audit(
+    path: &Path,
+    against: &Against<'_>,
+    watch: &Watch<'_>,
+    render: Render,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<AuditReport, StorageError> {
+    let database = Database::open_reader(path)?;
+    let mut auditor = Auditor::new(&database, render, against.heads)?;
+    let last = match against.state {
+        Some(state) => state.record,
+        None => rows::unsigned(database.number("SELECT coalesce(max(id), 0) FROM records")?)?,
+    };
+    let slice = watch.enter()?;
+    let newest = checkpoint::newest(&database)?;
+    drop(slice);
+    let checkpoint = match newest {
+        Checkpoint::Absent => None,
+        Checkpoint::Sound(state) => Some(state),
+        Checkpoint::Unsound { record, what } => {
+            auditor.find(
+                P::Durable,
+                format!("the checkpoint at record {record}: {what}"),
+            );
+            None
+        }
+    };
+    let mut whole = true;
+    while whole && auditor.state.record < last {
+        let mut done = |record| progress(record, last);
+        whole = auditor.read_some(&database, last, checkpoint.as_ref(), watch, &mut done)?;
+    }
+    // What comes after a record that cannot be followed says nothing.
+    if whole {
+        if against.state.is_some_and(|state| auditor.state != *state) {
+            let what = "the state in use differs from the one that the journal gives";
+            auditor.find(P::Durable, what);
+        }
+        auditor.check_tables(&database, watch)?;
+        auditor.check_heads();
+    }
+    auditor.check_books();
+    auditor.check_pages(&database, watch, &Log::of(path, watch.wal_bytes_max))?;
+    Ok(auditor.report())
+}
+
+struct Auditor {
+    state: State,
+    render: Render,
+    /// The opening of its file that wrote an economy's newest record.
+    epochs: BTreeMap<EconomyId, u64>,
+    heads: heads::Heads,
+    keys: KeyIndex,
+    subjects: SubjectIndex,
+    about: About,
+    revisions: Revisions,
+    order: OrderCheck,
+    find_component: Statement,
+    findings: BTreeMap<u8, Vec<String>>,
+    /// The record that last changed an account's limits, or moved it outside of them by force.
+    limits_set: BTreeMap<(EconomyId, AccountId, AssetId), u64>,
+    outside: Vec<Outside>,
+    checkpoint_met: Option<u64>,
+    /// True if the pages of the file were checked; false if too much was written meanwhile.
+    pages_checked: bool,
+    counts: Counts,
+}
+
+impl Auditor {
+    fn new(database: &Database, render: Render, seen: &[SeenHead]) -> Result<Self, StorageError> {
+        Ok(Self {
+            state: State::default(),
+            render,
+            epochs: BTreeMap::new(),
+            heads: heads::Heads::new(seen),
+            keys: KeyIndex::open(database)?,
+            subjects: SubjectIndex::open(database)?,
+            about: About::open(database)?,
+            revisions: Revisions::open(database)?,
+            order: OrderCheck::open(database)?,
+            find_component: database.prepare("SELECT bytes FROM components WHERE digest = ?1")?,
+            findings: BTreeMap::new(),
+            limits_set: BTreeMap::new(),
+            outside: Vec::new(),
+            checkpoint_met: None,
+            pages_checked: false,
+            counts: Counts::default(),
+        })
+    }
+
+    fn find(&mut self, promise: P, what: impl std::fmt::Display) {
+        self.findings
+            .entry(promise as u8)
+            .or_default()
+            .push(what.to_string());
+    }
+
+    /// Reads the next records. False if the journal ended early or cannot be followed any further.
+    fn read_some(
+        &mut self,
+        database: &Database,
+        last: u64,
+        checkpoint: Option<&State>,
+        watch: &Watch<'_>,
+        done: &mut dyn FnMut(u64),
+    ) -> Result<bool, StorageError> {
+        let (from, movement) = (self.state.record, self.state.movement);
+        let (mut broken, mut bytes) = (false, 0_usize);
+        let _slice = watch.enter()?;
+        let read = rows::each_record(database, from, movement, |record| {
+            if let Err(error) = self.check_record(&record) {
+                self.find(P::Explainable, error);
+                broken = true;
+                return Ok(false);
+            }
+            if let Some(checkpoint) = checkpoint.filter(|it| it.record == self.state.record) {
+                self.checkpoint_met = Some(checkpoint.record);
+                if self.state != *checkpoint {
+                    self.find(P::Durable, "the newest checkpoint differs from the journal");
+                }
+            }
+            bytes += record.request.len() + record.act.len() + record.answer.len();
+            done(record.id);
+            let room = record.id - from < RECORDS_AT_ONCE && bytes < BYTES_AT_ONCE;
+            Ok(record.id < last && room && !watch.must_pause())
+        });
+        match read {
+            Ok(()) if !broken && self.state.record == from => {
+                let first = from.saturating_add(1);
+                self.find(
+                    P::Durable,
+                    format!("record {first} is missing, and all after it"),
+                );
+                Ok(false)
+            }
+            Ok(()) => Ok(!broken),
+            Err(error @ StorageError::Damaged { .. }) => {
+                self.find(P::Explainable, error);
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn check_books(&mut self) {
+        let economies = self.state.economies.clone();
+        for (economy, books) in &economies {
+            for violation in check(books) {
+                self.judge(economy, books, violation);
+            }
+        }
+    }
+
+    fn judge(&mut self, economy: &EconomyId, books: &Books, violation: Violation) {
+        let what = format!("{economy}: {violation}");
+        match violation {
+            Violation::NotConserved { .. } | Violation::UnknownAsset { .. } => {
+                self.find(P::Conservation, what);
+            }
+            // Neither a limit nor an admin can have wanted that.
+            Violation::BelowFloor { ref asset, .. } if is_item(books, asset) => {
+                self.find(P::Limits, what);
+            }
+            Violation::BelowFloor { account, asset, .. }
+            | Violation::AboveCeiling { account, asset, .. }
+            | Violation::OverHeld { account, asset, .. } => {
+                let place = (economy.clone(), account, asset);
+                match self.limits_set.get(&place) {
+                    // The movements themselves were decided again; only new limits can explain it,
+                    // or a reversal that was forced.
+                    Some(seq) if books.account(&place.1).is_some() => {
+                        let (economy, explained_by_seq) = (economy.clone(), *seq);
+                        self.outside.push(Outside {
+                            economy,
+                            what,
+                            explained_by_seq,
+                        });
+                    }
+                    Some(_) | None => self.find(P::Limits, what),
+                }
+            }
+            Violation::ForeignIssuer { .. } | Violation::NameOfAnother { .. } => {
+                self.find(P::Authority, what);
+            }
+            Violation::LooseReversal { .. } => self.find(P::Explainable, what),
+            Violation::OutOfRange { .. }
+            | Violation::CreditOnItem { .. }
+            | Violation::LimitWithoutBalance { .. }
+            | Violation::HeldMiscounted { .. }
+            | Violation::ClosedWithHolds { .. }
+            | Violation::SwitchedOffAndOn { .. }
+            | Violation::UsageMiscounted { .. }
+            | Violation::StateMiscounted { .. } => self.find(P::Limits, what),
+        }
+    }
+
+    /// Checks the pages of the file, in one statement. Where too much is written meanwhile they stay
+    /// unchecked, and the report says so: a backup can be checked instead.
+    fn check_pages(
+        &mut self,
+        database: &Database,
+        watch: &Watch<'_>,
+        log: &Log,
+    ) -> Result<(), StorageError> {
+        let mut check = database.prepare("PRAGMA integrity_check(10)")?;
+        let said = watch.long_statement(database, log, || {
+            let mut said = Vec::new();
+            check.each(Vec::new(), |row| {
+                said.push(row.get::<String>(0)?);
+                Ok(true)
+            })?;
+            Ok(said)
+        })?;
+        self.pages_checked = said.is_some();
+        for line in said
+            .unwrap_or_default()
+            .into_iter()
+            .filter(|line| line != "ok")
+        {
+            self.find(P::Durable, line);
+        }
+        Ok(())
+    }
+}
+
+fn is_item(books: &Books, asset: &AssetId) -> bool {
+    let found = books.asset(asset);
+    found.is_some_and(|found| found.kind == AssetKind::Item)
+}

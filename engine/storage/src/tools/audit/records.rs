@@ -1,0 +1,395 @@
+//! One record under every light: who asked for what, whether it follows, whether it is all there.
+
+use bursar_ledger::{
+    AccountId, Act, Amount, Answer, AssetId, CallRequest, Change, Component, Decision, Digest,
+    Ending, IssueRequest, OnExpiry, Postings, RollBack, SpendLimit, Verdict, decide,
+};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::Auditor;
+use super::report::P;
+use crate::commit::submission::Recorded;
+use crate::error::StorageError;
+use crate::index::subjects::SubjectRow;
+use crate::record::{Outcome, Record, VERSION};
+use crate::rows;
+
+impl Auditor {
+    /// Checks the next record in every way, and applies it.
+    pub(super) fn check_record(&mut self, record: &Record) -> Result<(), StorageError> {
+        let act: Act = serde_json::from_str(&record.act)
+            .map_err(|error| StorageError::damaged(record.id, format!("its act: {error}")))?;
+        let before = self
+            .state
+            .books(&record.economy)
+            .map(|books| (**books).clone());
+        let verdict = decide(before.as_ref(), record.recorded_at, &act);
+        self.count(record, &act);
+        self.check_effects(record, &act);
+        self.state.replay(record)?;
+        self.heads.pass(record);
+        self.check_identity(record, &act)?;
+        self.check_subjects(record, &act)?;
+        self.check_what_came_back(record, &act)?;
+        for entry in &record.entries {
+            if !self.order.agrees(&record.economy, entry)? {
+                let what = format!("movement {} differs in the order of accounts", entry.number);
+                self.find(P::Durable, what);
+            }
+        }
+        if record.version == VERSION {
+            self.counts.decided += 1;
+            self.check_verdict(record, &verdict)?;
+            self.check_answer(record, &act, &verdict);
+        }
+        let decision = record.decision()?;
+        for change in decision.changes() {
+            match change {
+                Change::AccountSet {
+                    account, limits, ..
+                } => {
+                    for asset in limits.assets() {
+                        let place = (record.economy.clone(), account.clone(), asset.clone());
+                        self.limits_set.insert(place, record.seq);
+                    }
+                }
+                Change::ComponentAdded { digest, component } => {
+                    self.check_component(record, digest, component)?;
+                }
+                _ => {}
+            }
+        }
+        if let Act::Reverse(request) = &act
+            && request.force.is_some()
+        {
+            // Whoever is outside of its limits by this has it to thank for it.
+            let touched = record.entries.iter().map(|entry| &entry.movement.posting);
+            for posting in touched {
+                for account in [&posting.source, &posting.destination] {
+                    let place = (
+                        record.economy.clone(),
+                        account.clone(),
+                        posting.asset.clone(),
+                    );
+                    self.limits_set.insert(place, record.seq);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The record is found by what it is about; and what it takes back is what there was.
+    fn check_subjects(&mut self, record: &Record, act: &Act) -> Result<(), StorageError> {
+        for row in SubjectRow::of(act, record.outcome, &record.entries) {
+            self.counts.subjects += 1;
+            if !self.subjects.has(&row, record.id)? {
+                let what = format!("record {} is not found by what it is about", record.id);
+                self.find(P::Explainable, what);
+            }
+        }
+        if let (Act::Reverse(request), Outcome::Applied) = (act, record.outcome) {
+            let moved = self.about.moved(&record.economy, request.original.into())?;
+            let postings = moved.into_iter().map(|movement| movement.posting);
+            let taken = Postings::new(postings.collect()).map(|made| made.reversed());
+            if taken.as_ref() != Ok(&request.postings) {
+                let what = format!("record {} takes back what never was", record.id);
+                self.find(P::Authority, what);
+            }
+        }
+        Ok(())
+    }
+
+    /// A configuration that comes back is the one that an earlier record says.
+    fn check_what_came_back(&mut self, record: &Record, act: &Act) -> Result<(), StorageError> {
+        let Act::RollBackPlugin {
+            plugin,
+            what: RollBack::Configuration { to, patch },
+        } = act
+        else {
+            return Ok(());
+        };
+        if record.outcome != Outcome::Applied {
+            return Ok(());
+        }
+        let books = self.state.books(&record.economy);
+        let installed = books.and_then(|books| books.plugin(plugin));
+        let revision = installed
+            .zip(*to)
+            .and_then(|(found, to)| found.revision(to));
+        let said = match revision {
+            Some(revision) => self
+                .revisions
+                .read(&record.economy, plugin, revision.set_by)?,
+            None => None,
+        };
+        let was = said.and_then(|said| said.installation);
+        let was = was.map(|was| was.config.clone());
+        if was.is_none() || was != patch.config {
+            let what = format!("record {} gives back what never was", record.id);
+            self.find(P::Authority, what);
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, record: &Record, act: &Act) {
+        self.counts.movements += record.entries.len() as u64;
+        if let Act::Call(call) = act {
+            let facts = call.transcript.facts();
+            self.counts.calls += 1;
+            self.counts.facts += facts.len() as u64;
+            self.counts.draws += u64::from(call.transcript.draws());
+            let refused = |fact: &bursar_ledger::Fact| matches!(fact.answer, Answer::Refused(_));
+            if matches!(call.ending, Ending::Faulted { .. }) || facts.iter().any(refused) {
+                self.counts.harmless += 1;
+            }
+        }
+    }
+
+    /// What was refused, declined or faulted has moved and changed nothing, but that what a call has
+    /// drawn is used up, and that a due time has had its run.
+    fn check_effects(&mut self, record: &Record, act: &Act) {
+        let traces = matches!(
+            act,
+            Act::Call(call) if call.origin.is_some() || call.request.due.is_some()
+        );
+        let empty = record.entries.is_empty() && (traces || record.changes == "[]");
+        match record.outcome {
+            Outcome::Applied => {}
+            Outcome::Rejected | Outcome::Declined | Outcome::Faulted | Outcome::Broken if empty => {
+            }
+            Outcome::Rejected | Outcome::Declined | Outcome::Broken => {
+                self.find(
+                    P::AllOrNothing,
+                    format!("record {} was refused and moved", record.id),
+                );
+            }
+            Outcome::Faulted => {
+                self.find(
+                    P::Contained,
+                    format!("record {} is a fault and moved", record.id),
+                );
+            }
+        }
+    }
+
+    /// Who asked, under which key, for what: all of it is there and agrees.
+    fn check_identity(&mut self, record: &Record, act: &Act) -> Result<(), StorageError> {
+        if record.actor.is_empty() || record.kind != act.kind() {
+            self.find(
+                P::Explainable,
+                format!("record {} does not say who asked what", record.id),
+            );
+        }
+        let newest = self.epochs.insert(record.economy.clone(), record.epoch);
+        if newest.is_some_and(|newest| newest > record.epoch) {
+            let what = format!(
+                "record {} comes from an earlier opening than the one before it",
+                record.id
+            );
+            self.find(P::Explainable, what);
+        }
+        if !is_what_was_asked(record, act) {
+            let what = format!(
+                "record {} decided upon something that was not asked",
+                record.id
+            );
+            self.find(P::Explainable, what);
+        }
+        if let Some(key) = &record.key {
+            self.counts.keyed += 1;
+            match self.keys.find(&record.economy, key) {
+                Ok(Some(found)) if found == record.id => {}
+                Ok(_) | Err(StorageError::Damaged { .. }) => {
+                    let what = format!("the key of record {} leads elsewhere", record.id);
+                    self.find(P::ExactlyOnce, what);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// The bytes of a component are kept, and are those that its digest names.
+    fn check_component(
+        &mut self,
+        record: &Record,
+        digest: &Digest,
+        component: &Component,
+    ) -> Result<(), StorageError> {
+        self.counts.components += 1;
+        let bytes = self
+            .find_component
+            .first(vec![rows::blob(digest)], |row| Ok(row.get::<Vec<u8>>(0)?))?;
+        let wrong = match bytes {
+            None => "is missing",
+            Some(bytes) if Digest::of(&bytes) != *digest => "is not what was uploaded",
+            Some(bytes) if bytes.len() as u64 != component.bytes => "has another size",
+            Some(_) => return Ok(()),
+        };
+        let what = format!("the component {digest} of record {} {wrong}", record.id);
+        self.find(P::Durable, what);
+        Ok(())
+    }
+
+    /// Decided again, it comes to the same.
+    fn check_verdict(&mut self, record: &Record, verdict: &Verdict) -> Result<(), StorageError> {
+        let kept = record.decision()?;
+        let nothing = Decision::default();
+        let decided = verdict.decision().unwrap_or(&nothing);
+        let same_end = matches!(
+            (verdict, record.outcome),
+            (Verdict::Applied(_), Outcome::Applied)
+                | (
+                    Verdict::Rejected(_) | Verdict::RejectedWith(..),
+                    Outcome::Rejected
+                )
+                | (Verdict::Declined(_), Outcome::Declined)
+                | (Verdict::Faulted(_), Outcome::Faulted)
+                | (Verdict::Broken(_), Outcome::Broken)
+        );
+        let same_effects =
+            decided.movements() == kept.movements() && decided.changes() == kept.changes();
+        if !(same_end && same_effects) {
+            let promise = if record.kind == "call" {
+                P::Serializable
+            } else {
+                P::Limits
+            };
+            self.find(
+                promise,
+                format!("record {} would be decided otherwise", record.id),
+            );
+            if record.kind == "call" {
+                self.find(
+                    P::Deterministic,
+                    format!("the call in record {} differs", record.id),
+                );
+            }
+            self.find(
+                P::Authority,
+                format!("record {} did not follow the rules", record.id),
+            );
+        }
+        Ok(())
+    }
+
+    /// Rendered again, it is the same answer, byte for byte.
+    fn check_answer(&mut self, record: &Record, act: &Act, verdict: &Verdict) {
+        let books = self.state.books(&record.economy).map(|books| &**books);
+        // The books are sealed by now; the answer was rendered a moment before, and may not say so.
+        let rendered = (self.render)(&Recorded {
+            economy: &record.economy,
+            books,
+            seq: record.seq,
+            recorded_at: record.recorded_at,
+            act,
+            verdict,
+        });
+        if rendered.status != record.status || rendered.body.as_bytes() != &record.answer[..] {
+            let what = format!(
+                "the answer in record {} is not what it stands for",
+                record.id
+            );
+            self.find(P::ExactlyOnce, what);
+        }
+    }
+}
+
+/// Whether what was decided upon is what the client asked for, as far as money goes. What comes
+/// without a key is no client's: every request that moves something has one.
+fn is_what_was_asked(record: &Record, act: &Act) -> bool {
+    let request: Value = serde_json::from_str(&record.request).unwrap_or_default();
+    let asked = |member: &str| request.get("body").and_then(|body| body.get(member));
+    match act {
+        Act::Transfer(transfer) => {
+            read::<Postings>(asked("postings")).as_ref() == Some(&transfer.postings)
+        }
+        _ if record.key.is_none() => true,
+        Act::Batch(batch) => {
+            let decided = batch.transfers.as_slice().iter();
+            let decided = decided.map(|transfer| Some(transfer.postings.clone()));
+            let asked = asked("transfers").and_then(Value::as_array);
+            let asked = asked.into_iter().flatten();
+            asked
+                .map(|transfer| read::<Postings>(transfer.get("postings")))
+                .eq(decided)
+        }
+        Act::PlaceHold(hold) => {
+            let posting = hold.reservation.posting();
+            read::<AccountId>(asked("from")).as_ref() == Some(&posting.source)
+                && read::<AccountId>(asked("to")).as_ref() == Some(&posting.destination)
+                && read::<AssetId>(asked("asset")).as_ref() == Some(&posting.asset)
+                && read::<Amount>(asked("amount")).as_ref() == Some(&posting.amount)
+                && read::<u64>(asked("expires_in_s")).as_ref() == Some(&hold.expires_in_s)
+                && read::<OnExpiry>(asked("on_expiry")).unwrap_or_default() == hold.on_expiry
+        }
+        Act::CaptureHold(capture) => {
+            read::<Amount>(asked("amount")) == capture.amount && names(&request, &capture.hold)
+        }
+        Act::ReleaseHold { hold, .. } => names(&request, hold),
+        Act::RollBackPlugin { what, .. } => is_what_goes_back(asked("what"), asked("to"), what),
+        Act::Reverse(reversal) => {
+            let forced = reversal.force.as_ref().map(|force| force.reason.as_str());
+            names(&request, &reversal.original)
+                && (forced.is_none() || asked("reason").and_then(Value::as_str) == forced)
+                && asked("force").and_then(Value::as_bool).unwrap_or(false) == forced.is_some()
+        }
+        Act::Issue(IssueRequest {
+            account,
+            asset,
+            amount,
+            ..
+        })
+        | Act::Burn(IssueRequest {
+            account,
+            asset,
+            amount,
+            ..
+        }) => {
+            read::<AccountId>(asked("account")).as_ref() == Some(account)
+                && read::<AssetId>(asked("asset")).as_ref() == Some(asset)
+                && read::<Amount>(asked("amount")).as_ref() == Some(amount)
+        }
+        Act::Call(call) => {
+            let CallRequest {
+                caller,
+                arguments,
+                roles,
+                spend_limit,
+                ..
+            } = &call.request;
+            // Absent arguments are none, and an absent limit is the same as `null`.
+            read::<AccountId>(asked("caller")).as_ref() == Some(caller)
+                && *asked("arguments").unwrap_or(&json!({})) == *arguments
+                && read::<Vec<String>>(asked("roles")).unwrap_or_default() == *roles
+                && read::<SpendLimit>(asked("spend_limit")) == *spend_limit
+        }
+        _ => true,
+    }
+}
+
+/// Whether the path of a request leads to this.
+fn names(request: &Value, id: &impl std::fmt::Display) -> bool {
+    let path = request.get("path").and_then(Value::as_str);
+    let mut segments = path.unwrap_or_default().split('/');
+    let id = id.to_string();
+    segments.any(|segment| segment == id)
+}
+
+/// Whether a rollback is of the part that was named, and of the revision if one was.
+fn is_what_goes_back(asked: Option<&Value>, revision: Option<&Value>, what: &RollBack) -> bool {
+    let asked = asked.and_then(Value::as_str);
+    match what {
+        RollBack::Component => asked == Some("component"),
+        RollBack::Configuration { to, .. } => {
+            let named = read::<u64>(revision);
+            asked == Some("configuration") && named.is_none_or(|named| Some(named) == *to)
+        }
+    }
+}
+
+/// A part of a request as the server has read it: what can be written in two ways is one value.
+fn read<T: DeserializeOwned>(part: Option<&Value>) -> Option<T> {
+    part.and_then(|part| T::deserialize(part).ok())
+}

@@ -1,0 +1,70 @@
+//! The reasons for which an audit makes way while it reads: its caller waits for it no more, or the
+//! write-ahead log needs room.
+
+use std::sync::mpsc;
+use std::thread;
+
+use crate::cancel::Cancel;
+use crate::commit::log_gate::{LogGate, Slice};
+use crate::database::Database;
+use crate::error::StorageError;
+use crate::log::{Ended, Log};
+
+/// Bytes to which the write-ahead log may grow while the pages of a file are checked, which is one
+/// statement and cannot be read in slices.
+pub const AUDIT_WAL_BYTES_MAX: u64 = 256 << 20;
+
+/// The means to end an audit, and to ask it to pause.
+pub(crate) struct Watch<'a> {
+    pub(crate) cancel: &'a Cancel,
+    /// None where nobody writes to the file meanwhile.
+    pub(crate) gate: Option<&'a LogGate>,
+    /// Bytes to which the log may grow: [`AUDIT_WAL_BYTES_MAX`].
+    pub(crate) wal_bytes_max: u64,
+}
+
+impl<'a> Watch<'a> {
+    /// An audit of a file that nobody writes to.
+    pub(crate) fn alone(cancel: &'a Cancel) -> Self {
+        Self {
+            cancel,
+            gate: None,
+            wal_bytes_max: AUDIT_WAL_BYTES_MAX,
+        }
+    }
+
+    /// Begins a slice of a read.
+    pub(crate) fn enter(&self) -> Result<Option<Slice<'a>>, StorageError> {
+        let slice = self.gate.map(LogGate::enter);
+        self.cancel.check().map(|()| slice)
+    }
+
+    /// Returns whether the slice is to end before its time.
+    pub(crate) fn must_pause(&self) -> bool {
+        self.cancel.is_cancelled() || self.gate.is_some_and(LogGate::is_wanted)
+    }
+
+    /// Runs one long statement. It is broken off if the audit is cancelled, or if the log grows too
+    /// large meanwhile: then it gives none.
+    pub(crate) fn long_statement<T>(
+        &self,
+        database: &Database,
+        log: &Log,
+        run: impl FnOnce() -> Result<T, StorageError>,
+    ) -> Result<Option<T>, StorageError> {
+        self.cancel.check()?;
+        let (done, is_done) = mpsc::channel::<()>();
+        let (result, ended) = thread::scope(|scope| {
+            let cancel = self.cancel;
+            let watching = scope.spawn(move || log.watch(&is_done, database, cancel));
+            let result = run();
+            drop(done);
+            (result, watching.join().unwrap_or_default())
+        });
+        match ended {
+            Some(Ended::Cancelled) => Err(StorageError::Cancelled),
+            Some(Ended::Grown(_)) => Ok(None),
+            None => result.map(Some),
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! A copy of a file, taken while the file is used: of one moment, and verified before it has its name.
+//!
+//! The copy is made by `VACUUM INTO` on a connection that cannot write. While it runs, the
+//! write-ahead log cannot begin anew, so it grows with what is committed meanwhile; beyond a limit
+//! the copy is given up, so that a slow disk for backups never fills that of the money.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+
+use bursar_ledger::{Digest, EconomyId};
+use serde::Serialize;
+
+use crate::cancel::Cancel;
+use crate::checkpoint;
+use crate::commit::submission::Render;
+use crate::database::{Database, Statement, integer, text};
+use crate::error::{PRIMARY_CODE, SQLITE_FULL, StorageError};
+use crate::file::header::STAMP_AT;
+use crate::file::lock::canonical;
+use crate::file::stamp::Stamp;
+use crate::log::{Ended, Log};
+use crate::state::State;
+use crate::tools::audit::{self, Against, EconomyHead, Watch};
+use crate::tools::partial::Partial;
+use crate::{rows, schema};
+
+/// Bytes to which the write-ahead log may grow while a copy is made.
+pub const BACKUP_WAL_BYTES_MAX: u64 = 1 << 30;
+
+/// How a copy is made.
+#[derive(Clone, Copy, Debug)]
+pub struct BackupPlan {
+    /// Whether each record is decided again, too, or only applied and compared.
+    pub audit: bool,
+    /// Bytes to which the write-ahead log may grow meanwhile: [`BACKUP_WAL_BYTES_MAX`].
+    pub wal_bytes_max: u64,
+}
+
+/// A copy that is there and verified.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct BackupReport {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its size.
+    pub bytes: u64,
+    /// How many records it has.
+    pub records: u64,
+    /// Whether each record was decided again.
+    pub audited: bool,
+    /// The economies, with the hash that covers all their records.
+    pub economies: Vec<EconomyHead>,
+}
+
+/// Why there is no copy. Nothing of it stays, and the file is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// There is something by that name.
+    #[error("{0} is there already; a backup overwrites nothing: name another path, or remove it")]
+    Exists(PathBuf),
+    /// A file cannot take its own place.
+    #[error("{0} is the file itself; name a backup of it")]
+    Itself(PathBuf),
+    /// A path that SQL cannot say.
+    #[error("the path of a backup must be UTF-8")]
+    Path,
+    /// The disk has no room for it.
+    #[error("there is no room for the copy at {0}; free some, or name a path on another disk")]
+    NoRoom(PathBuf),
+    /// The log grew beyond its limit.
+    #[error(
+        "the copy was given up: meanwhile the write-ahead log grew to {wal_bytes} bytes, and may \
+         have {wal_bytes_max}. Try again when less is going on, or to a faster disk"
+    )]
+    Behind {
+        /// How large it was.
+        wal_bytes: u64,
+        /// How large it may be.
+        wal_bytes_max: u64,
+    },
+    /// It is not what it was made of.
+    #[error(
+        "the copy does not hold what it must, and was removed: {0}; run `bursar audit` on the file"
+    )]
+    Unsound(String),
+    /// The copy could not be written.
+    #[error("{path}: {source}")]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The file or its copy could not be read.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// What is copied, and what it is held against.
+pub(crate) struct Source<'a> {
+    pub(crate) path: &'a Path,
+    /// What was published before the copy was begun: all of it is in the copy.
+    pub(crate) published: &'a State,
+    /// Ends the copying: the file is to be closed.
+    pub(crate) cancel: &'a Cancel,
+    pub(crate) render: Render,
+}
+
+impl Source<'_> {
+    /// Makes a copy at a path where nothing is.
+    pub(crate) fn back_up(
+        &self,
+        to: &Path,
+        plan: BackupPlan,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<BackupReport, BackupError> {
+        let to = canonical(to);
+        if to.symlink_metadata().is_ok() {
+            return Err(BackupError::Exists(to));
+        }
+        let partial = Partial::make(&to);
+        let partial = partial.map_err(|source| file_error(&Partial::path_of(&to), source))?;
+        let report = self.fill(&partial, plan, progress)?;
+        partial
+            .publish(&to)
+            .map_err(|source| file_error(&to, source))?;
+        Ok(BackupReport { path: to, ..report })
+    }
+
+    /// Fills a file that has not its name yet, and verifies it.
+    pub(crate) fn fill(
+        &self,
+        partial: &Partial,
+        plan: BackupPlan,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<BackupReport, BackupError> {
+        let path = &partial.path;
+        let stamp = self.copy(path, plan.wal_bytes_max)?;
+        let failed = |source| file_error(path, source);
+        let written = OpenOptions::new().write(true).open(path).map_err(failed)?;
+        // SQLite has not this file open, and no page of it has a checksum.
+        written
+            .write_all_at(&stamp.bytes(), STAMP_AT as u64)
+            .map_err(failed)?;
+        written.sync_all().map_err(failed)?;
+        let bytes = written.metadata().map_err(failed)?.len();
+        drop(written);
+        let state = self.verify(path, plan.audit, progress)?;
+        Ok(BackupReport {
+            path: path.clone(),
+            bytes,
+            records: state.record,
+            audited: plan.audit,
+            economies: audit::heads_of(&state),
+        })
+    }
+
+    /// Copies the file, and says the stamp of the copy: no log of the file's is to be taken for the copy's.
+    fn copy(&self, partial: &Path, wal_bytes_max: u64) -> Result<Stamp, BackupError> {
+        let name = partial.to_str().ok_or(BackupError::Path)?;
+        let database = Database::open_reader(self.path)?;
+        let stamp = schema::stamp(&database)?.with_open(false);
+        let stamp = stamp.with_generation(database.random()?);
+        let mut copy = database.prepare("VACUUM INTO ?1")?;
+        let log = Log::of(self.path, wal_bytes_max);
+        let (done, is_done) = mpsc::channel::<()>();
+        let (copied, grown) = std::thread::scope(|scope| {
+            let (log, database) = (&log, &database);
+            let watch = scope.spawn(move || log.watch(&is_done, database, self.cancel));
+            let copied = copy.run(vec![text(name)]);
+            drop(done);
+            (copied, watch.join().unwrap_or_default())
+        });
+        match (copied, grown) {
+            (_, Some(Ended::Grown(wal_bytes))) => Err(BackupError::Behind {
+                wal_bytes,
+                wal_bytes_max,
+            }),
+            (_, Some(Ended::Cancelled)) => Err(StorageError::Cancelled.into()),
+            (Err(error), None) => Err(told(error, partial)),
+            (Ok(()), None) => Ok(stamp),
+        }
+    }
+
+    /// Reads the copy from the first record on, and holds its heads against the file's.
+    fn verify(
+        &self,
+        copy: &Path,
+        audit: bool,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<State, BackupError> {
+        let database = Database::open_reader(copy)?;
+        schema::check(&database)?;
+        let state = checkpoint::load(&database).map_err(unsound)?;
+        let state = state.0;
+        if audit {
+            let against = Against {
+                state: Some(&state),
+                heads: &[],
+            };
+            let cancel = Cancel::new();
+            let watch = Watch::alone(&cancel);
+            let report = audit::audit(copy, &against, &watch, self.render, progress)?;
+            let findings = report.promises.iter().flat_map(|promise| &promise.findings);
+            if let Some(finding) = findings.into_iter().next() {
+                return Err(BackupError::Unsound(finding.clone()));
+            }
+        } else if replayed(&database, state.record, progress).map_err(unsound)? != state {
+            return Err(BackupError::Unsound(
+                "its checkpoint is not its journal's".into(),
+            ));
+        }
+        let original = Database::open_reader(self.path)?;
+        let (mut here, mut there) = (find_hash(&original)?, find_hash(&database)?);
+        for (find, heads) in [(&mut here, &state), (&mut there, self.published)] {
+            for (economy, books) in heads.economies() {
+                if hash(find, economy, books.seq())? != Some(books.head()) {
+                    let what = format!("record {} of `{economy}` is another one", books.seq());
+                    return Err(BackupError::Unsound(what));
+                }
+            }
+        }
+        Ok(state)
+    }
+}
+
+/// The state that the journal gives, from nothing but its records.
+fn replayed(
+    database: &Database,
+    last: u64,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<State, StorageError> {
+    let mut state = State::default();
+    rows::each_record(database, 0, 0, |record| {
+        state.replay(&record)?;
+        progress(state.record, last);
+        Ok(true)
+    })?;
+    Ok(state)
+}
+
+fn find_hash(database: &Database) -> Result<Statement, StorageError> {
+    database.prepare("SELECT hash FROM records WHERE economy = ?1 AND seq = ?2")
+}
+
+fn hash(
+    find: &mut Statement,
+    economy: &EconomyId,
+    seq: u64,
+) -> Result<Option<Digest>, StorageError> {
+    let values = vec![text(economy.as_str()), integer(seq)];
+    find.first(values, |row| rows::digest(row, 0, 0))
+}
+
+fn unsound(error: StorageError) -> BackupError {
+    match error {
+        StorageError::Damaged { .. } => BackupError::Unsound(error.to_string()),
+        other => other.into(),
+    }
+}
+
+/// Why SQLite could not write the copy.
+fn told(error: StorageError, partial: &Path) -> BackupError {
+    match error {
+        StorageError::Database(libsql::Error::SqliteFailure(code, _))
+            if code & PRIMARY_CODE == SQLITE_FULL =>
+        {
+            BackupError::NoRoom(partial.to_owned())
+        }
+        other => other.into(),
+    }
+}
+
+pub(crate) fn file_error(path: &Path, source: io::Error) -> BackupError {
+    match source.kind() {
+        io::ErrorKind::AlreadyExists => BackupError::Exists(path.to_owned()),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            BackupError::NoRoom(path.to_owned())
+        }
+        _ => BackupError::File {
+            path: path.to_owned(),
+            source,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_named_as_such() {
+        let path = Path::new("/backups/guild.db.partial");
+        let full = libsql::Error::SqliteFailure(SQLITE_FULL, "database or disk is full".into());
+        let from_sqlite = told(full.into(), path);
+        let from_system = file_error(path, io::ErrorKind::StorageFull.into());
+        for error in [from_sqlite, from_system] {
+            assert!(
+                matches!(&error, BackupError::NoRoom(at) if at == path),
+                "{error:?}"
+            );
+            assert!(error.to_string().contains("free some"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! A file brought back from a backup: a verified copy takes the place of the file that is there, which is kept
+//! beside it with its write-ahead log.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use bursar_ledger::EconomyId;
+
+use crate::cancel::Cancel;
+use crate::commit::submission::Render;
+use crate::file::lock::{FileLock, Tail, canonical};
+use crate::file::log_origin;
+use crate::file::names::with_suffix;
+use crate::tools::audit;
+use crate::tools::backup::{self, BackupError, BackupPlan, BackupReport, file_error};
+use crate::tools::partial::{Partial, sync_folder};
+
+/// What is added to the name of a file that was replaced, before the number that makes it another one.
+const REPLACED: &str = ".replaced";
+
+/// Files that were replaced, beside one file.
+pub(crate) const REPLACED_MAX: u32 = 1_000;
+
+/// A file that was brought back.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RestoreReport {
+    /// The file, as a backup's report tells it.
+    pub file: BackupReport,
+    /// The file that was there before, under its new name.
+    pub replaced: Option<PathBuf>,
+    /// What the file that was there before had beyond the backup, or had of another history.
+    pub gone: Vec<GoneRecords>,
+    /// True if the backup was not closed in order and has no log beside it, so that its newest records may
+    /// be missing.
+    pub may_lack_records: bool,
+}
+
+/// Records of an economy that only the replaced file has.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GoneRecords {
+    /// Its name.
+    pub economy: EconomyId,
+    /// The number of its newest record before; 0 if the file did not have it.
+    pub before: u64,
+    /// The number of its newest record now; 0 if the backup does not have it.
+    pub now: u64,
+}
+
+/// Puts a verified copy of a backup at a path. Both files are open in no process. If anything fails, the file
+/// at the path is as it was.
+pub fn restore_file(
+    backup: &Path,
+    to: &Path,
+    plan: BackupPlan,
+    render: Render,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<RestoreReport, BackupError> {
+    let (backup, to) = (canonical(backup), canonical(to));
+    if backup == to {
+        return Err(BackupError::Itself(to));
+    }
+    let backup_lock = FileLock::acquire(&backup)?;
+    let tail = backup_lock.check_log()?;
+    // A log of another file is no reason to leave the file as it is: it goes with what is replaced.
+    let lock = FileLock::acquire(&to)?;
+    let is_there = to.exists();
+    let before = if is_there && lock.check_log().is_ok() {
+        audit::load(&to).ok()
+    } else {
+        None
+    };
+    let partial = Partial::make_anew(&to);
+    let partial = partial.map_err(|source| file_error(&Partial::path_of(&to), source))?;
+    let source = backup::Source {
+        path: &backup,
+        published: &audit::load(&backup)?,
+        cancel: &Cancel::new(),
+        render,
+    };
+    let file = source.fill(&partial, plan, progress)?;
+    let kept = is_there.then(|| keep(&to)).transpose();
+    let kept = kept.map_err(|source| file_error(&to, source))?;
+    put(partial, &to).map_err(|source| file_error(&to, source))?;
+    let gone = before.map(|before| gone(&audit::heads_of(&before), &file));
+    Ok(RestoreReport {
+        file: BackupReport { path: to, ..file },
+        replaced: kept,
+        gone: gone.unwrap_or_default(),
+        may_lack_records: tail == Tail::MayBeMissing,
+    })
+}
+
+/// Gives the file and its log a second name each. From now on it is opened by neither, until the first name
+/// is the copy's.
+fn keep(file: &Path) -> io::Result<PathBuf> {
+    for number in 1..=REPLACED_MAX {
+        let kept = with_suffix(file, &format!("{REPLACED}-{number}"));
+        let (log, kept_log) = (log_origin::path_of(file), log_origin::path_of(&kept));
+        if kept.symlink_metadata().is_ok() || kept_log.symlink_metadata().is_ok() {
+            continue;
+        }
+        let linked = std::fs::hard_link(file, &kept);
+        let linked = linked.and_then(|()| match std::fs::hard_link(&log, &kept_log) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            linked => linked,
+        });
+        if let Err(error) = linked {
+            drop(std::fs::remove_file(&kept));
+            return Err(error);
+        }
+        sync_folder(file)?;
+        return Ok(kept);
+    }
+    Err(io::Error::other(format!(
+        "{REPLACED_MAX} replaced files are kept beside it; remove some"
+    )))
+}
+
+/// Puts a copy in its place. A start between the two steps finds the log of another file, and refuses it.
+fn put(partial: Partial, to: &Path) -> io::Result<()> {
+    partial.replace(to)?;
+    for companion in [log_origin::path_of(to), log_origin::index_of(to)] {
+        match std::fs::remove_file(companion) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    sync_folder(to)
+}
+
+/// What one file had that the other one has not.
+fn gone(before: &[audit::EconomyHead], now: &BackupReport) -> Vec<GoneRecords> {
+    let mut gone = Vec::new();
+    for head in before {
+        let same = |other: &&audit::EconomyHead| other.economy == head.economy;
+        let now = now.economies.iter().find(same);
+        if now.is_none_or(|now| now.head != head.head) {
+            gone.push(GoneRecords {
+                economy: head.economy.clone(),
+                before: head.seq,
+                now: now.map_or(0, |now| now.seq),
+            });
+        }
+    }
+    gone
+}

@@ -1,0 +1,4 @@
+//! TODO-DOC
+
+pub(crate) mod delivery;
+pub(crate) mod notes;
