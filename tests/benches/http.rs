@@ -19,10 +19,10 @@ use std::time::{Duration, Instant};
 use axum::Json;
 use axum::routing::post;
 use bursar_host::Limits;
-use bursar_server::bodies::{Bodies, BodyBounds};
+use bursar_server::bodies::{BodyBounds, BodyLimiter};
 use bursar_server::client::{Address, Client};
-use bursar_server::economy::CallBounds;
 use bursar_server::serve::{Server, Setup};
+use bursar_server::service::CallBounds;
 use bursar_server::webhooks::WebhookSetup;
 use bursar_server::{bundled, clock};
 use bursar_testkit::Economy;
@@ -212,7 +212,7 @@ fn start(runtime: &Runtime, file: std::path::PathBuf) -> (String, String, onesho
         limits: Limits::standard(),
         compiler: bursar_host::Compiler::Here,
         calls: CallBounds::standard(),
-        bodies: Arc::new(Bodies::new(BodyBounds::standard())),
+        bodies: Arc::new(BodyLimiter::new(BodyBounds::standard())),
         schedules: Some(Duration::from_secs(1)),
         webhooks: WebhookSetup::standard(),
         stop_patience: bursar_server::serve::STOP_PATIENCE,

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bursar_server::bodies::{Bodies, BodyBounds, SMALL_BODY_BYTES_MAX};
+use bursar_server::bodies::{BodyBounds, BodyLimiter, SMALL_BODY_BYTES_MAX};
 use bursar_server::client::Response;
 use bytes::Bytes;
 use serde_json::json;
@@ -28,8 +28,8 @@ fn batch(key: &str, bytes: usize) -> Bytes {
 }
 
 /// A guild whose server has this room, and the room.
-async fn with_room(bounds: BodyBounds) -> (House, Guild, Arc<Bodies>) {
-    let bodies = Arc::new(Bodies::new(bounds));
+async fn with_room(bounds: BodyBounds) -> (House, Guild, Arc<BodyLimiter>) {
+    let bodies = Arc::new(BodyLimiter::new(bounds));
     let room = Arc::clone(&bodies);
     let house = House::set_up(|setup| setup.bodies = room).await;
     let (house, guild) = house.furnished(2).await;
@@ -55,10 +55,10 @@ fn turned_away(answer: &Response) -> bool {
 async fn large_bodies_at_once_stay_within_their_room_and_each_is_answered() {
     let (house, mut guild, bodies) = with_room(BodyBounds::standard()).await;
     let bytes = 8 << 20;
-    let mut asking = JoinSet::new();
+    let mut context = JoinSet::new();
     for number in 0..12 {
         let mut client = house.admin().with_patience(Duration::from_mins(2));
-        asking.spawn(async move {
+        context.spawn(async move {
             let body = batch(&format!("k{number}"), bytes);
             client
                 .send("POST", BATCH, None, body)
@@ -66,7 +66,7 @@ async fn large_bodies_at_once_stay_within_their_room_and_each_is_answered() {
                 .expect("an answer")
         });
     }
-    let answers = asking.join_all().await;
+    let answers = context.join_all().await;
     let done = answers.iter().filter(|answer| answer.status == 200).count();
     let away = answers.iter().filter(|answer| turned_away(answer)).count();
     assert_eq!(done + away, 12, "each has an answer");

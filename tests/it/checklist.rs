@@ -81,7 +81,7 @@ tests/sizes.rs instances_that_double_with_each_component_are_counted_before_they
 tests/sizes.rs types_within_types_end_before_the_stack_does
 
 # machine code that was forged or altered
-cache.rs code_that_was_altered_or_exchanged_is_not_loaded
+compile/cache.rs code_that_was_altered_or_exchanged_is_not_loaded
 tests/ready.rs code_that_was_altered_in_the_cache_is_made_anew
 it/uploads.rs code_that_was_altered_on_disk_is_made_anew_at_the_next_start
 tests/check.rs what_is_no_component_is_named_for_what_it_is
@@ -91,7 +91,7 @@ tests/ready.rs code_of_another_engine_is_made_anew
 
 # a panic of the host within an import
 tests/abuse.rs panic_of_the_host_within_an_import_costs_its_own_call_only
-server/economy/workers/tests.rs a_panic_costs_its_own_job_only
+server/service/workers/tests.rs a_panic_costs_its_own_job_only
 
 # data of another call
 tests/abuse.rs nothing_of_one_call_is_left_for_the_next_guest
@@ -213,7 +213,7 @@ ledger/fair.rs a_seed_stays_hidden_while_a_game_is_open_that_has_drawn_from_it
 ledger/fair.rs a_hold_from_before_the_first_draw_hides_the_seed_too
 
 # a seed that is used too long, or never revealed
-server/economy/seeds.rs seeds_are_changed_after_so_many_draws_or_so_long
+server/service/seeds.rs seeds_are_changed_after_so_many_draws_or_so_long
 it/seeds.rs a_seed_that_was_drawn_from_for_thirty_days_is_changed_and_revealed_by_itself
 
 # draws in an order that nobody sees

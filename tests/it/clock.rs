@@ -10,7 +10,7 @@ use bursar_server::clock;
 use bursar_server::http::render;
 use bursar_server::serve::{Server, StartError};
 use bursar_storage::{
-    Importing, Reading, StorageError, TimeSource, export_file, import_file, set_clock_of_file,
+    ImportContext, Reading, StorageError, TimeSource, export_file, import_file, set_clock_of_file,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -167,7 +167,7 @@ fn moved(folder: &TempDir, machine: &Machine) {
     let file = folder.path().join("test.db");
     let guild = "guild".parse().unwrap();
     export_file(&file, &guild, &mut take, &mut |_, _| {}).unwrap();
-    let importing = Importing {
+    let importing = ImportContext {
         time: machine.source(),
         system: "system".parse().unwrap(),
         seed: bursar_ledger::Seed::new([3; 32]),

@@ -8,8 +8,8 @@ use bursar_ledger::{
 };
 use bursar_server::http::render;
 use bursar_storage::{
-    CLOCK_FOLLOWED_MAX, CLOCK_SLEW_PPM, FileLock, Importing, Reply, Request, Storage, StorageError,
-    Submission, export_file, import_file, set_clock_of_file,
+    CLOCK_FOLLOWED_MAX, CLOCK_SLEW_PPM, FileLock, ImportContext, Reply, Request, Storage,
+    StorageError, Submission, export_file, import_file, set_clock_of_file,
 };
 use proptest::prelude::*;
 use serde_json::Value;
@@ -302,7 +302,7 @@ impl World {
             Ok(())
         };
         export_file(&self.file, &name("guild"), &mut take, &mut |_, _| {}).unwrap();
-        let importing = Importing {
+        let importing = ImportContext {
             time: self.machine.source(),
             system: name("system"),
             seed: Seed::new([3; 32]),

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use bursar_ledger::{Act, Ask, CallResult};
+use bursar_ledger::{Act, CallResult, HostRequest};
 use bursar_server::clock;
 use bursar_server::http::render;
 use bursar_storage::{FileLock, Reply, Request, Storage, Submission};
@@ -77,7 +77,7 @@ fn without_its_stake(result: &CallResult) -> CallResult {
     let facts = result.transcript.facts().iter();
     let paid = facts
         .enumerate()
-        .find(|(_, fact)| matches!(fact.ask, Ask::Transfer(_)));
+        .find(|(_, fact)| matches!(fact.ask, HostRequest::Transfer(_)));
     let (place, _) = paid.unwrap();
     let facts = &mut text["transcript"]["facts"];
     facts.as_array_mut().unwrap().remove(place);

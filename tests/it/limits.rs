@@ -78,10 +78,13 @@ const NO_LIMITS: &[(&str, &str)] = &[
         "storage::stamp::GENERATIONS",
         "part of the format of a file",
     ),
-    ("storage::file_header::HEADER_BYTES", "a format of SQLite"),
-    ("storage::file_header::STAMP_AT", "a format of SQLite"),
-    ("storage::file_header::PAGE_BYTES_AT", "a format of SQLite"),
-    ("storage::file_header::APPLICATION_AT", "a format of SQLite"),
+    ("storage::file::header::HEADER_BYTES", "a format of SQLite"),
+    ("storage::file::header::STAMP_AT", "a format of SQLite"),
+    ("storage::file::header::PAGE_BYTES_AT", "a format of SQLite"),
+    (
+        "storage::file::header::APPLICATION_AT",
+        "a format of SQLite",
+    ),
     (
         "storage::log_origin::LOG_HEADER_BYTES",
         "a format of SQLite",

@@ -298,5 +298,5 @@ fn schemas_are_checked_in_two_files_of_the_server_alone() {
         }
     }
     checking.sort();
-    assert_eq!(checking, ["economy/calls.rs", "economy/checks.rs"]);
+    assert_eq!(checking, ["service/calls.rs", "service/checks.rs"]);
 }

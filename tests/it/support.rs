@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bursar_host::{Compiler, Limits};
-use bursar_server::bodies::{Bodies, BodyBounds};
+use bursar_server::bodies::{BodyBounds, BodyLimiter};
 use bursar_server::client::{Address, Client, Response};
 use bursar_server::clock;
-use bursar_server::economy::CallBounds;
 use bursar_server::http::render;
 use bursar_server::serve::{Ended, STOP_PATIENCE, Server, Setup, SocketAccess};
+use bursar_server::service::CallBounds;
 use bursar_server::webhooks::WebhookSetup;
 use bursar_storage::{AuditReport, Storage, audit_file};
 use bytes::Bytes;
@@ -89,7 +89,7 @@ impl House {
                 wait: Duration::from_mins(10),
                 ..CallBounds::standard()
             },
-            bodies: Arc::new(Bodies::new(BodyBounds::standard())),
+            bodies: Arc::new(BodyLimiter::new(BodyBounds::standard())),
             schedules: Some(Duration::from_secs(1)),
             webhooks: WebhookSetup::standard(),
             stop_patience: STOP_PATIENCE,

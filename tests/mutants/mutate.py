@@ -32,10 +32,10 @@ CRATE = "engine/ledger"
 
 # What decides: what may be done, what it does, and what follows from it.
 DECIDING = [
-    "decide.rs", "decide/*.rs", "books.rs", "books/*.rs", "draft.rs", "draft/*.rs", "scratch.rs", "proposal.rs",
-    "plugin.rs", "grants.rs", "grants/*.rs", "pattern.rs", "budget.rs", "schedule.rs", "amount.rs", "account.rs",
-    "hold.rs", "draw.rs", "fact.rs", "key_limits.rs", "movement.rs", "economy.rs", "quota.rs", "call.rs",
-    "account_limits.rs",
+    "decide.rs", "decide/*.rs", "books.rs", "books/*.rs", "call/*.rs", "call/draft/*.rs", "plugin/installation.rs",
+    "plugin/grants.rs", "plugin/grants/*.rs", "plugin/account_pattern.rs", "plugin/budget.rs", "plugin/schedule.rs",
+    "working_balances.rs", "amount.rs", "account.rs", "account_limits.rs", "hold.rs", "draw.rs", "movement.rs",
+    "economy.rs", "quota.rs", "key/limits.rs",
 ]  # fmt: skip
 
 RELATIONS = {

@@ -22,18 +22,18 @@ use wasmtime::component::{Component, Linker};
 
 use crate::limits::Limits;
 use crate::manifest::Manifest;
-use crate::report::{Finding, NotReady};
+use crate::report::{Finding, LoadError};
 use crate::run::call::{CallFailure, explain, store};
 use crate::run::exports::Exports;
 use crate::run::guest::Guest;
 
 /// A component that may run here.
-pub struct Checked {
+pub struct CheckedComponent {
     pub(crate) exports: Exports,
     pub(crate) manifest: Manifest,
 }
 
-impl Checked {
+impl CheckedComponent {
     /// What the plugin says of itself.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
@@ -45,10 +45,10 @@ impl Checked {
 pub(crate) fn check(
     linker: &Linker<Guest>,
     limits: &Limits,
-    compile: impl FnOnce() -> Result<Component, NotReady>,
-    try_manifest: impl FnOnce(&str) -> Result<(), NotReady>,
+    compile: impl FnOnce() -> Result<Component, LoadError>,
+    try_manifest: impl FnOnce(&str) -> Result<(), LoadError>,
     bytes: &[u8],
-) -> Result<Checked, NotReady> {
+) -> Result<CheckedComponent, LoadError> {
     check_layer(bytes)?;
     check_sizes(bytes)?;
     check_validity(bytes)?;
@@ -76,11 +76,11 @@ pub(crate) fn check(
         );
         return Err(Finding::new("schedule_missing", message).hint(hint).into());
     }
-    Ok(Checked { exports, manifest })
+    Ok(CheckedComponent { exports, manifest })
 }
 
 /// Asks a plugin for its manifest, in a fresh store.
-fn describe(exports: &Exports, limits: &Limits) -> Result<String, NotReady> {
+fn describe(exports: &Exports, limits: &Limits) -> Result<String, LoadError> {
     let described = store(exports.engine(), Guest::describing(limits), limits)
         .and_then(|mut store| exports.describe(&mut store));
     described.map_err(|error| {
@@ -90,7 +90,7 @@ fn describe(exports: &Exports, limits: &Limits) -> Result<String, NotReady> {
             // How busy the machine is says nothing about the component.
             Err(
                 failure @ (CallFailure::Deadline | CallFailure::Exhausted | CallFailure::Internal),
-            ) => return NotReady::Failed(format!("`describe` could not be run: {failure}")),
+            ) => return LoadError::Failed(format!("`describe` could not be run: {failure}")),
         };
         let message = format!("`describe` did not answer: {why}");
         Finding::new("describe_failed", message).into()

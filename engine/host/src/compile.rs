@@ -1,4 +1,4 @@
-//! TODO-DOC
+//! Compilation of components: the child process, the cache of machine code, and the queue.
 
 pub(crate) mod cache;
 pub(crate) mod compiler;

@@ -10,7 +10,7 @@ use bursar_ledger::{AccountId, Amount, AssetId, Need, PluginName, shown};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::check::Checked;
+use crate::check::CheckedComponent;
 use crate::limits::{CONFIGURATION_FINDINGS_MAX, CONFIGURATION_TEXT_BYTES_MAX, Limits, NEEDS_MAX};
 use crate::run::bindings::configured::exports::bursar::plugin::configuration as contract;
 use crate::run::call::{CallFailure, explain, store};
@@ -61,7 +61,7 @@ impl ConfigurationReport {
 /// Holds a configuration against a plugin that is installed, or is to be, under this name. A plugin that
 /// misbehaves in its own check refuses the configuration; one that could not be run here is a failure.
 pub(crate) fn check(
-    plugin: &Checked,
+    plugin: &CheckedComponent,
     limits: &Limits,
     name: &PluginName,
     config: &Value,

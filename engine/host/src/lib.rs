@@ -29,16 +29,16 @@ mod text;
 #[cfg(test)]
 mod tests;
 
-pub use check::{Checked, ContractVersion};
+pub use check::{CheckedComponent, ContractVersion};
 pub use compile::cache::Cache;
 pub use compile::compiler::{Compiler, compile_for_parent};
 pub use configuration::{ConfigurationFinding, ConfigurationReport};
 pub use discord::discord_warnings;
 pub use limits::{CONFIGURATION_CHECKS_MAX, Limits, UPLOAD_BYTES_MAX, WORKERS_MAX};
 pub use manifest::{Action, Manifest, ManifestSchedule, Odds, Stake};
-pub use plugin::{Attempted, LoadedPlugin, PluginHost};
-pub use report::{Finding, NotReady, Place, Report};
-pub use run::call::{CallFailure, Finished, NotRepeated, Repeated, Unfinished};
+pub use plugin::{CallAttempt, LoadedPlugin, PluginHost};
+pub use report::{Finding, LoadError, Report, UploadLocation};
+pub use run::call::{CallFailure, CallOutcome, FailedCall, ReplayError, ReplayedCall};
 pub use run::cpu_time::of_this_thread as thread_cpu_time;
 pub use run::guest::{LogLevel, LogLine};
-pub use schema::{Named, NamedValue, SchemaError};
+pub use schema::{NameFormat, NamedValue, SchemaError};

@@ -13,17 +13,17 @@ use serde_json::Value;
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
-use crate::check::{Checked, ContractVersion, check};
+use crate::check::{CheckedComponent, ContractVersion, check};
 use crate::compile::cache::Cache;
 use crate::compile::compiler::{self, Compiler};
-use crate::compile::queue::Compiling;
+use crate::compile::queue::CompileQueue;
 use crate::configuration::{self, ConfigurationReport};
 use crate::limits::{CHECK_STACK_BYTES, Limits, READY_MAX};
 use crate::manifest::Manifest;
-use crate::report::{Finding, NotReady};
-use crate::run::call::{self, CallFailure, Finished, NotRepeated, Repeated, Unfinished};
+use crate::report::{Finding, LoadError};
+use crate::run::call::{self, CallFailure, CallOutcome, FailedCall, ReplayError, ReplayedCall};
 use crate::run::guest::{Guest, LogLine};
-use crate::run::responder::Telling;
+use crate::run::responder::TranscriptReplay;
 use crate::run::ticker::Ticker;
 use crate::sandbox;
 
@@ -39,7 +39,7 @@ struct Inner {
     limits: Limits,
     compiler: Compiler,
     cache: Option<Cache>,
-    compiling: Compiling,
+    compiling: CompileQueue,
     ready: RwLock<HashMap<Digest, Ready>>,
     /// Counts uses, so that the longest unused one is known.
     uses: AtomicU64,
@@ -53,9 +53,13 @@ struct Ready {
 
 impl PluginHost {
     /// Sets up the sandbox. A process has one. What is compiled is kept in the cache, if there is one.
-    pub fn new(limits: Limits, compiler: Compiler, cache: Option<Cache>) -> Result<Self, NotReady> {
+    pub fn new(
+        limits: Limits,
+        compiler: Compiler,
+        cache: Option<Cache>,
+    ) -> Result<Self, LoadError> {
         let failed =
-            |what: &str| NotReady::Failed(format!("the sandbox could not be set up: {what}"));
+            |what: &str| LoadError::Failed(format!("the sandbox could not be set up: {what}"));
         let engine = sandbox::engine(&limits).map_err(|error| failed(&format!("{error:#}")))?;
         let linker = sandbox::linker(&engine).map_err(|error| failed(&format!("{error:#}")))?;
         let ticker = Ticker::start(engine.clone()).map_err(|error| failed(&error.to_string()))?;
@@ -66,7 +70,7 @@ impl PluginHost {
             limits,
             compiler,
             cache,
-            compiling: Compiling::default(),
+            compiling: CompileQueue::default(),
             ready,
             uses: AtomicU64::new(0),
             _ticker: ticker,
@@ -78,7 +82,7 @@ impl PluginHost {
 
     /// Whether a component may run here. Takes seconds for an interpreter; not for a request's
     /// thread.
-    pub fn check(&self, bytes: &[u8]) -> Result<Checked, NotReady> {
+    pub fn check(&self, bytes: &[u8]) -> Result<CheckedComponent, LoadError> {
         let otherwise = || {
             let _turn = self.inner.compiling.turn();
             // Someone before may have had the same component compiled.
@@ -106,9 +110,9 @@ impl PluginHost {
     fn check_with(
         &self,
         bytes: &[u8],
-        otherwise: impl FnOnce() -> Result<Component, NotReady> + Send,
-        try_manifest: impl FnOnce(&str) -> Result<(), NotReady> + Send,
-    ) -> Result<Checked, NotReady> {
+        otherwise: impl FnOnce() -> Result<Component, LoadError> + Send,
+        try_manifest: impl FnOnce(&str) -> Result<(), LoadError> + Send,
+    ) -> Result<CheckedComponent, LoadError> {
         let Inner {
             engine,
             linker,
@@ -133,7 +137,7 @@ impl PluginHost {
                 .spawn_scoped(scope, || {
                     check(linker, limits, compile, try_manifest, bytes)
                 })
-                .map_err(|error| NotReady::Failed(format!("no thread to check it on: {error}")))?;
+                .map_err(|error| LoadError::Failed(format!("no thread to check it on: {error}")))?;
             let gave_up = |_| Err(Finding::new("check_failed", "the check gave up on it").into());
             checking.join().unwrap_or_else(gave_up)
         })
@@ -141,7 +145,7 @@ impl PluginHost {
 
     /// Makes a component ready to run. Takes as long as the check, and as the checks of those that
     /// came before; refused where too many wait already.
-    pub fn load(&self, digest: Digest, bytes: &[u8]) -> Result<Arc<LoadedPlugin>, NotReady> {
+    pub fn load(&self, digest: Digest, bytes: &[u8]) -> Result<Arc<LoadedPlugin>, LoadError> {
         if let Some(plugin) = self.get(&digest) {
             return Ok(plugin);
         }
@@ -155,7 +159,7 @@ impl PluginHost {
     /// Makes a component ready again that was ready before. No request waits for the compiler here:
     /// where nothing is in the cache, it is compiled beside, for the next one who asks. `bytes` are only
     /// asked for where they are needed: not of what is being compiled, nor of what may not run.
-    pub fn wake<B: AsRef<[u8]>, E: From<NotReady>>(
+    pub fn load_cached<B: AsRef<[u8]>, E: From<LoadError>>(
         &self,
         digest: Digest,
         bytes: impl FnOnce() -> Result<B, E>,
@@ -165,23 +169,23 @@ impl PluginHost {
         }
         self.inner.compiling.look_up(&digest)?;
         let bytes = bytes()?;
-        let compiling = || Err(NotReady::Compiling);
-        let trying = |_: &str| Err(NotReady::Compiling);
+        let compiling = || Err(LoadError::Compiling);
+        let trying = |_: &str| Err(LoadError::Compiling);
         match self.check_with(bytes.as_ref(), compiling, trying) {
             Ok(checked) => Ok(self.keep_ready(digest, checked)),
-            Err(NotReady::Compiling) => {
-                self.compile_beside(digest, bytes.as_ref().to_vec())?;
-                Err(NotReady::Compiling.into())
+            Err(LoadError::Compiling) => {
+                self.compile_in_background(digest, bytes.as_ref().to_vec())?;
+                Err(LoadError::Compiling.into())
             }
-            Err(NotReady::Refused(report)) => {
+            Err(LoadError::Refused(report)) => {
                 self.inner.compiling.end(digest, Some(report.clone()));
-                Err(NotReady::Refused(report).into())
+                Err(LoadError::Refused(report).into())
             }
-            Err(other @ (NotReady::Busy | NotReady::Failed(_))) => Err(other.into()),
+            Err(other @ (LoadError::Busy | LoadError::Failed(_))) => Err(other.into()),
         }
     }
 
-    fn compile_beside(&self, digest: Digest, bytes: Vec<u8>) -> Result<(), NotReady> {
+    fn compile_in_background(&self, digest: Digest, bytes: Vec<u8>) -> Result<(), LoadError> {
         if !self.inner.compiling.begin(digest)? {
             return Ok(());
         }
@@ -193,8 +197,8 @@ impl PluginHost {
                 Err(problem) => {
                     tracing::error!(component = %digest, %problem, "a component does not load");
                     match problem {
-                        NotReady::Refused(report) => Some(report),
-                        NotReady::Busy | NotReady::Compiling | NotReady::Failed(_) => None,
+                        LoadError::Refused(report) => Some(report),
+                        LoadError::Busy | LoadError::Compiling | LoadError::Failed(_) => None,
                     }
                 }
             };
@@ -203,12 +207,12 @@ impl PluginHost {
         if let Err(error) = started {
             self.inner.compiling.end(digest, None);
             let why = format!("no thread to compile it on: {error}");
-            return Err(NotReady::Failed(why));
+            return Err(LoadError::Failed(why));
         }
         Ok(())
     }
 
-    fn keep_ready(&self, digest: Digest, checked: Checked) -> Arc<LoadedPlugin> {
+    fn keep_ready(&self, digest: Digest, checked: CheckedComponent) -> Arc<LoadedPlugin> {
         let plugin = Arc::new(LoadedPlugin {
             checked,
             limits: self.inner.limits,
@@ -241,7 +245,7 @@ impl PluginHost {
     }
 
     /// Machine code for a component that has passed all stages before.
-    fn compile(&self, bytes: &[u8]) -> Result<Component, NotReady> {
+    fn compile(&self, bytes: &[u8]) -> Result<Component, LoadError> {
         let Inner {
             engine,
             compiler,
@@ -280,7 +284,7 @@ impl PluginHost {
 
 /// A call that was tried: what is to be committed, and what the plugin wrote for the operator.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Attempted {
+pub struct CallAttempt {
     /// What is to be committed.
     pub result: CallResult,
     /// What the plugin wrote. It may tell what was drawn.
@@ -291,7 +295,7 @@ pub struct Attempted {
 
 /// A component that is ready to run.
 pub struct LoadedPlugin {
-    checked: Checked,
+    checked: CheckedComponent,
     limits: Limits,
 }
 
@@ -358,10 +362,10 @@ impl LoadedPlugin {
         request: CallRequest,
         installation: &Installation,
         transcript: &Transcript,
-    ) -> Result<Repeated, NotRepeated> {
+    ) -> Result<ReplayedCall, ReplayError> {
         let config = installation.config.clone();
         let fuel = installation.grants.fuel;
-        let telling = Telling::new(request, config, fuel, transcript);
+        let telling = TranscriptReplay::new(request, config, fuel, transcript);
         call::repeat(&self.checked, &self.limits, telling)
     }
 
@@ -373,7 +377,7 @@ impl LoadedPlugin {
         request: CallRequest,
         at: Timestamp,
         origin: impl FnOnce(&CallRequest) -> DrawOrigin + Send + 'static,
-    ) -> Result<Attempted, Box<Unfinished>> {
+    ) -> Result<CallAttempt, Box<FailedCall>> {
         let draft = match Draft::open(books, &request, at) {
             Ok(draft) => draft,
             Err(no) => {
@@ -381,7 +385,7 @@ impl LoadedPlugin {
                 let component =
                     installed.map_or(Digest::ZERO, |plugin| plugin.installation.component);
                 let result = CallResult::not_run(request, component, no);
-                return Ok(Attempted {
+                return Ok(CallAttempt {
                     result,
                     log: Vec::new(),
                     cpu: Duration::ZERO,
@@ -393,7 +397,7 @@ impl LoadedPlugin {
         let log = std::mem::take(&mut finished.log);
         let cpu = finished.cpu;
         let result = finished.into_result(request, component);
-        Ok(Attempted { result, log, cpu })
+        Ok(CallAttempt { result, log, cpu })
     }
 
     /// Runs one action over a draft, to its end. Blocks the thread for as long as the guest thinks,
@@ -402,7 +406,7 @@ impl LoadedPlugin {
         &self,
         draft: Draft,
         origin: impl FnOnce(&CallRequest) -> DrawOrigin + Send + 'static,
-    ) -> Result<Finished, Box<Unfinished>> {
+    ) -> Result<CallOutcome, Box<FailedCall>> {
         let origin = Box::new(origin);
         call::run(&self.checked, &self.limits, draft, origin)
     }

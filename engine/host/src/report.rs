@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use bursar_ledger::Shown;
+use bursar_ledger::Printable;
 use serde::Serialize;
 
 use crate::limits::FINDINGS_OF_A_KIND_MAX;
@@ -23,7 +23,7 @@ pub struct Finding {
     pub pointer: Option<String>,
     /// Where it stands in the upload.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub place: Option<Place>,
+    pub place: Option<UploadLocation>,
     /// What the contract has there: a type in WIT, or a version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected: Option<String>,
@@ -37,7 +37,7 @@ pub struct Finding {
 
 /// A place in an upload.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct Place {
+pub struct UploadLocation {
     /// How many bytes are before it.
     pub byte: u64,
     /// The index of the function that it is in, in its module.
@@ -86,7 +86,7 @@ impl Finding {
     }
 
     /// Says where it is.
-    pub(crate) fn at(self, place: Place) -> Self {
+    pub(crate) fn at(self, place: UploadLocation) -> Self {
         Self {
             place: Some(place),
             ..self
@@ -111,7 +111,7 @@ impl Finding {
     }
 }
 
-impl Place {
+impl UploadLocation {
     pub(crate) fn byte(at: impl TryInto<u64>) -> Self {
         Self {
             byte: at.try_into().unwrap_or(u64::MAX),
@@ -154,7 +154,7 @@ impl From<Finding> for Report {
 
 /// Why a component is not ready to run.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum NotReady {
+pub enum LoadError {
     /// The component may not run here.
     #[error(transparent)]
     Refused(#[from] Report),
@@ -169,7 +169,7 @@ pub enum NotReady {
     Failed(String),
 }
 
-impl From<Finding> for NotReady {
+impl From<Finding> for LoadError {
     fn from(finding: Finding) -> Self {
         Self::Refused(finding.into())
     }
@@ -228,7 +228,7 @@ impl Extend<Finding> for Findings {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for UploadLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "at byte {:#x}", self.byte)?;
         if let Some(function) = self.function {
@@ -244,9 +244,9 @@ impl fmt::Display for Place {
 /// Several lines: what is wrong, and beneath it what is known of it.
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.code, Shown(&self.message))?;
+        write!(f, "{}: {}", self.code, Printable(&self.message))?;
         if let Some(pointer) = &self.pointer {
-            write!(f, "\n    at {}", Shown(pointer))?;
+            write!(f, "\n    at {}", Printable(pointer))?;
         }
         if let Some(place) = &self.place {
             write!(f, "\n    {place}")?;
@@ -255,15 +255,15 @@ impl fmt::Display for Finding {
             if let Some(wit) = wit {
                 write!(f, "\n    {what}")?;
                 for line in wit.split('\n') {
-                    write!(f, "\n        {}", Shown(line))?;
+                    write!(f, "\n        {}", Printable(line))?;
                 }
             }
         }
         if let Some(nearest) = &self.nearest {
-            write!(f, "\n    did you mean `{}`?", Shown(nearest))?;
+            write!(f, "\n    did you mean `{}`?", Printable(nearest))?;
         }
         if let Some(hint) = &self.hint {
-            write!(f, "\n    {}", Shown(hint))?;
+            write!(f, "\n    {}", Printable(hint))?;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! TODO-DOC
+//! Runs of components: the sandboxed guest, the host functions, and the answers to them.
 
 pub(crate) mod bindings;
 pub(crate) mod call;

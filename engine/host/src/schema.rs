@@ -27,7 +27,7 @@ pub(crate) use self::compile::Place;
 pub(crate) use self::dialect::KEYWORDS;
 pub use self::error::SchemaError;
 use self::evaluate::Evaluation;
-pub use self::format::{Named, NamedValue};
+pub use self::format::{NameFormat, NamedValue};
 use self::parts::Parts;
 pub(crate) use self::pattern::Patterns;
 use self::steps::Steps;

@@ -12,13 +12,13 @@ use crate::draw::{ClientSeedText, Seed};
 use crate::economy::EconomyStatus;
 use crate::hold::{HoldEnd, OnExpiry, Reservation, expiry};
 use crate::id::{AccountId, AssetId, HoldId, KeyId, PluginName, TransferId, WebhookId};
-use crate::key::definition::{Admission, KeyMode, KeyPatch};
+use crate::key::definition::{CallerAdmission, KeyMode, KeyPatch};
 use crate::key::limits::TransferCap;
 use crate::limits::{BATCH_POSTINGS_MAX, BATCH_TRANSFERS_MAX};
 use crate::movement::Postings;
 use crate::patch::Patch;
-use crate::plugin::installation::{PluginPatch, RollBack};
-use crate::plugin::switch_off::SwitchOff;
+use crate::plugin::installation::{PluginPatch, RollbackTarget};
+use crate::plugin::switch_off::SwitchOffEvidence;
 use crate::quota::QuotaPatch;
 use crate::time::Timestamp;
 use crate::webhook::WebhookRequest;
@@ -246,7 +246,7 @@ pub enum Act {
         patch: AccountPatch,
         /// What the key may open, if it may do no more than that.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        admission: Option<Box<Admission>>,
+        admission: Option<Box<CallerAdmission>>,
     },
     /// Move money between accounts.
     Transfer(TransferRequest),
@@ -296,7 +296,7 @@ pub enum Act {
         /// Which.
         plugin: PluginName,
         /// What goes back.
-        what: RollBack,
+        what: RollbackTarget,
     },
     /// Switch off a plugin whose calls keep failing. The server asks for it by itself.
     SwitchOffPlugin {
@@ -305,7 +305,7 @@ pub enum Act {
         /// The version of the installation whose calls were counted; one that was set since stays on.
         as_of: u64,
         /// The reason.
-        why: Box<SwitchOff>,
+        why: Box<SwitchOffEvidence>,
     },
     /// Leave due times of a schedule out that were missed, as its rule says.
     SkipDue {

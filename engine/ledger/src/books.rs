@@ -33,7 +33,7 @@ use crate::quota::Quotas;
 use crate::time::Timestamp;
 use crate::webhook::Webhook;
 pub use clock::StepBack;
-pub use draws::{ActiveSeed, ClientSeed, DrawBook, DrawChange, Drew, SeedView};
+pub use draws::{ActiveSeed, ClientSeed, DrawBook, DrawChange, DrawUse, SeedView};
 pub(crate) use holds::Holds;
 pub(crate) use usage::Usage;
 
@@ -74,7 +74,7 @@ pub(crate) type FlowKey = (AssetId, Day, Option<PluginName>);
 
 /// Where the histories of a movement's two accounts went on before it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Link {
+pub struct HistoryLink {
     /// The number of the source's movement before this one.
     pub source_previous: Option<u64>,
     /// The number of the destination's movement before this one.
@@ -83,7 +83,7 @@ pub struct Link {
 
 /// An effect that does not fit the books.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Misfit {
+pub enum ApplyError {
     /// A movement does not meet the balance that it says it leaves behind.
     #[error("a movement of {asset} does not fit the balance of `{account}`")]
     Balance {
@@ -110,7 +110,7 @@ pub enum Misfit {
 const FORGOTTEN: usize = 64;
 
 /// The links of a decision's movements, in order.
-pub type Links = Vec<Link>;
+pub type HistoryLinks = Vec<HistoryLink>;
 
 impl Books {
     /// The books of an economy that has just been opened.
@@ -291,7 +291,7 @@ impl Books {
         seq: u64,
         at: Timestamp,
         first_movement: u64,
-    ) -> Result<Links, Misfit> {
+    ) -> Result<HistoryLinks, ApplyError> {
         // An asset's issuer and a plugin's accounts come with the change that makes them.
         for change in decision.changes() {
             self.apply_change(change, seq, at)?;
@@ -309,12 +309,16 @@ impl Books {
         self.head = head;
     }
 
-    fn apply_movement(&mut self, movement: &Movement, number: u64) -> Result<Link, Misfit> {
+    fn apply_movement(
+        &mut self,
+        movement: &Movement,
+        number: u64,
+    ) -> Result<HistoryLink, ApplyError> {
         let posting = &movement.posting;
         let amount = posting.amount.signed();
         let asset = &posting.asset;
         let mut post = |account: &AccountId, by: i64, after: i64| {
-            let misfit = || Misfit::Balance {
+            let misfit = || ApplyError::Balance {
                 account: account.clone(),
                 asset: asset.clone(),
             };
@@ -339,13 +343,13 @@ impl Books {
             movement.source_after,
         )?;
         let destination_previous = post(&posting.destination, amount, movement.destination_after)?;
-        Ok(Link {
+        Ok(HistoryLink {
             source_previous,
             destination_previous,
         })
     }
 
-    fn apply_change(&mut self, change: &Change, seq: u64, at: Timestamp) -> Result<(), Misfit> {
+    fn apply_change(&mut self, change: &Change, seq: u64, at: Timestamp) -> Result<(), ApplyError> {
         match change {
             Change::EconomyOpened { seed } => (self.seed, self.opened_at) = (*seed, at),
             Change::EconomyStatusSet { status } => self.status = *status,

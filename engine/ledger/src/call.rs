@@ -1,4 +1,4 @@
-//! TODO-DOC
+//! Calls of plugins: the request, the draft that answers it, its transcript and what it proposes.
 
 pub(crate) mod draft;
 pub(crate) mod proposal;

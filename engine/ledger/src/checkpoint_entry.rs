@@ -19,11 +19,12 @@ use crate::plugin::installation::{Component, Plugin};
 use crate::quota::Quotas;
 use crate::time::Timestamp;
 use crate::webhook::Webhook;
+use CheckpointEntry as Entry;
 
 /// One piece of the books.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Item {
+pub enum CheckpointEntry {
     /// The economy itself; always the first piece.
     Economy {
         /// Its randomness.
@@ -80,8 +81,8 @@ pub enum Item {
 
 impl Books {
     /// The books in pieces, made one by one as they are asked for.
-    pub fn into_items(self) -> impl Iterator<Item = Item> + Send {
-        let economy = Item::Economy {
+    pub fn into_items(self) -> impl Iterator<Item = CheckpointEntry> + Send {
+        let economy = Entry::Economy {
             seed: self.seed,
             opened_at: self.opened_at,
             seq: self.seq,
@@ -91,74 +92,74 @@ impl Books {
             status: self.status,
             draws: self.draws,
         };
-        let quotas = (!self.quotas.is_empty()).then(|| Item::Quotas(Box::new(self.quotas)));
+        let quotas = (!self.quotas.is_empty()).then(|| Entry::Quotas(Box::new(self.quotas)));
         std::iter::once(economy)
             .chain(quotas)
             .chain(
                 self.bound_origins
                     .into_iter()
-                    .map(|(key, origin)| Item::Bound(key, origin)),
+                    .map(|(key, origin)| Entry::Bound(key, origin)),
             )
             .chain(self.spends.into_iter().flat_map(spend_items))
             .chain(
                 self.client_seeds
                     .into_iter()
-                    .map(|(account, seed)| Item::ClientSeed(account, seed)),
+                    .map(|(account, seed)| Entry::ClientSeed(account, seed)),
             )
             .chain(
                 self.assets
                     .into_iter()
-                    .map(|(id, asset)| Item::Asset(id, asset)),
+                    .map(|(id, asset)| Entry::Asset(id, asset)),
             )
             .chain(
                 self.accounts
                     .into_iter()
-                    .map(|(id, account)| Item::Account(id, account)),
+                    .map(|(id, account)| Entry::Account(id, account)),
             )
             .chain(
                 self.holds
                     .into_pieces()
-                    .map(|(id, hold)| Item::Hold(id, hold)),
+                    .map(|(id, hold)| Entry::Hold(id, hold)),
             )
             .chain(
                 self.reversals
                     .into_iter()
-                    .map(|(id, tie)| Item::Reversal(id, tie)),
+                    .map(|(id, tie)| Entry::Reversal(id, tie)),
             )
             .chain(
                 self.flows
                     .into_iter()
-                    .map(|((asset, day, plugin), flow)| Item::Flow(asset, day, plugin, flow)),
+                    .map(|((asset, day, plugin), flow)| Entry::Flow(asset, day, plugin, flow)),
             )
             .chain(
                 self.bound_names
                     .into_iter()
-                    .map(|(name, id)| Item::BoundName(name, id)),
+                    .map(|(name, id)| Entry::BoundName(name, id)),
             )
             .chain(
                 self.plugins
                     .into_iter()
                     .flat_map(|(id, plugin)| plugin_items(id, &plugin)),
             )
-            .chain(self.keys.into_iter().map(|(id, key)| Item::Key(id, key)))
+            .chain(self.keys.into_iter().map(|(id, key)| Entry::Key(id, key)))
             .chain(
                 self.components
                     .into_iter()
-                    .map(|(id, known)| Item::Component(id, known)),
+                    .map(|(id, known)| Entry::Component(id, known)),
             )
             .chain(
                 self.webhooks
                     .into_iter()
-                    .map(|(id, webhook)| Item::Webhook(id, webhook)),
+                    .map(|(id, webhook)| Entry::Webhook(id, webhook)),
             )
     }
 
     /// Puts a further piece in its place. False if the piece fits nowhere.
-    pub fn restore(books: &mut Option<Self>, item: Item) -> bool {
+    pub fn restore(books: &mut Option<Self>, item: CheckpointEntry) -> bool {
         match (books.as_mut(), item) {
             (
                 None,
-                Item::Economy {
+                CheckpointEntry::Economy {
                     seed,
                     opened_at,
                     seq,
@@ -177,37 +178,45 @@ impl Books {
                 *books = Some(new);
                 true
             }
-            (None, _) | (Some(_), Item::Economy { .. }) => false,
-            (Some(books), Item::Quotas(quotas)) => {
+            (None, _) | (Some(_), CheckpointEntry::Economy { .. }) => false,
+            (Some(books), CheckpointEntry::Quotas(quotas)) => {
                 std::mem::replace(&mut books.quotas, *quotas).is_empty()
             }
-            (Some(books), Item::Asset(id, asset)) => books.restore_asset(id, asset),
-            (Some(books), Item::Account(id, account)) => books.restore_account(id, account),
-            (Some(books), Item::Hold(id, hold)) => books.restore_hold(id, hold),
-            (Some(books), Item::Reversal(id, tie)) => books.reversals.insert(id, tie).is_none(),
-            (Some(books), Item::Flow(asset, day, plugin, flow)) => {
+            (Some(books), CheckpointEntry::Asset(id, asset)) => books.restore_asset(id, asset),
+            (Some(books), CheckpointEntry::Account(id, account)) => {
+                books.restore_account(id, account)
+            }
+            (Some(books), CheckpointEntry::Hold(id, hold)) => books.restore_hold(id, hold),
+            (Some(books), CheckpointEntry::Reversal(id, tie)) => {
+                books.reversals.insert(id, tie).is_none()
+            }
+            (Some(books), CheckpointEntry::Flow(asset, day, plugin, flow)) => {
                 books.flows.insert((asset, day, plugin), flow).is_none()
             }
-            (Some(books), Item::BoundName(name, id)) => {
+            (Some(books), CheckpointEntry::BoundName(name, id)) => {
                 books.bound_names.insert(name, id).is_none()
             }
-            (Some(books), Item::Plugin(id, plugin)) => books.plugins.insert(id, plugin).is_none(),
-            (Some(books), Item::State(id, key, value)) => books.restore_state(&id, key, value),
-            (Some(books), Item::Key(id, key)) => books.keys.insert(id, key).is_none(),
-            (Some(books), Item::Component(id, known)) => {
+            (Some(books), CheckpointEntry::Plugin(id, plugin)) => {
+                books.plugins.insert(id, plugin).is_none()
+            }
+            (Some(books), CheckpointEntry::State(id, key, value)) => {
+                books.restore_state(&id, key, value)
+            }
+            (Some(books), CheckpointEntry::Key(id, key)) => books.keys.insert(id, key).is_none(),
+            (Some(books), CheckpointEntry::Component(id, known)) => {
                 books.components.insert(id, known).is_none()
             }
-            (Some(books), Item::Bound(key, origin)) => {
+            (Some(books), CheckpointEntry::Bound(key, origin)) => {
                 books.bound_origins.insert(key, origin).is_none()
             }
-            (Some(books), Item::Spend(day, counter, amount)) => {
+            (Some(books), CheckpointEntry::Spend(day, counter, amount)) => {
                 let counters = books.spends.entry(day).or_default();
                 counters.insert(counter, amount).is_none()
             }
-            (Some(books), Item::ClientSeed(account, seed)) => {
+            (Some(books), CheckpointEntry::ClientSeed(account, seed)) => {
                 books.client_seeds.insert(account, seed).is_none()
             }
-            (Some(books), Item::Webhook(id, webhook)) => {
+            (Some(books), CheckpointEntry::Webhook(id, webhook)) => {
                 books.webhooks.insert(id, webhook).is_none()
             }
         }
@@ -216,20 +225,23 @@ impl Books {
 
 fn spend_items(
     (day, counters): (Day, OrdMap<BudgetCounter, u64>),
-) -> impl Iterator<Item = Item> + Send + use<> {
+) -> impl Iterator<Item = CheckpointEntry> + Send + use<> {
     let counters = counters.into_iter();
-    counters.map(move |(counter, amount)| Item::Spend(day, counter, amount))
+    counters.map(move |(counter, amount)| CheckpointEntry::Spend(day, counter, amount))
 }
 
-fn plugin_items(id: PluginName, plugin: &Plugin) -> impl Iterator<Item = Item> + Send + use<> {
+fn plugin_items(
+    id: PluginName,
+    plugin: &Plugin,
+) -> impl Iterator<Item = CheckpointEntry> + Send + use<> {
     let state = plugin.state.clone();
     let bare = Plugin {
         state: OrdMap::new(),
         ..plugin.clone()
     };
-    let first = Item::Plugin(id.clone(), Arc::new(bare));
+    let first = CheckpointEntry::Plugin(id.clone(), Arc::new(bare));
     let rest = state
         .into_iter()
-        .map(move |(key, value)| Item::State(id.clone(), key, value));
+        .map(move |(key, value)| CheckpointEntry::State(id.clone(), key, value));
     std::iter::once(first).chain(rest)
 }

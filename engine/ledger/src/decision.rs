@@ -19,7 +19,7 @@ use crate::key::definition::ApiKey;
 use crate::movement::Movement;
 use crate::plugin::budget::BudgetCounter;
 use crate::plugin::installation::{Component, Installation};
-use crate::plugin::switch_off::SwitchOff;
+use crate::plugin::switch_off::SwitchOffEvidence;
 use crate::quota::Quotas;
 use crate::time::Timestamp;
 use crate::webhook::WebhookDefinition;
@@ -194,7 +194,7 @@ pub enum Change {
         plugin: PluginName,
         /// The reason.
         #[serde(flatten)]
-        why: Box<SwitchOff>,
+        why: Box<SwitchOffEvidence>,
     },
     /// A due time of a schedule has had its run, was left out, or has come forward.
     DueMoved {

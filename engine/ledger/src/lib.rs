@@ -66,13 +66,15 @@ pub use act::{
 pub use amount::{Amount, Limit};
 pub use asset::{Asset, AssetKind, CurrencyId};
 pub use books::{
-    ActiveSeed, Books, ClientSeed, DrawBook, DrawChange, Drew, Link, Links, Misfit, SeedView,
-    StepBack,
+    ActiveSeed, ApplyError, Books, ClientSeed, DrawBook, DrawChange, DrawUse, HistoryLink,
+    HistoryLinks, SeedView, StepBack,
 };
 pub use call::draft::Draft;
-pub use call::request::{CallRequest, CallResult, Ending, SpendLimit};
-pub use call::transcript::{Answer, Ask, Fact, Page, Refusal, Seen, Transcript};
-pub use checkpoint_entry::Item;
+pub use call::request::{CallEnding, CallRequest, CallResult, SpendLimit};
+pub use call::transcript::{
+    Exchange, HostRequest, HostResponse, Refusal, StatePage, Transcript, VisibleBalance,
+};
+pub use checkpoint_entry::CheckpointEntry;
 pub use decide::{Verdict, decide};
 pub use decision::{Change, Decision};
 pub use digest::{Digest, Sha256Writer};
@@ -86,7 +88,9 @@ pub use id::{
 };
 pub use invariant::{Violation, check};
 pub use json::{Json, JsonError, check_numbers, pointer_segment, read_strictly};
-pub use key::definition::{Admission, ApiKey, KeyDefinition, KeyMode, KeyPatch, Scope, Scopes};
+pub use key::definition::{
+    ApiKey, CallerAdmission, KeyDefinition, KeyMode, KeyPatch, Scope, Scopes,
+};
 pub use key::limits::{RateLimit, RateLimitError, TransferCap, TransferCapError};
 pub use limits::*;
 pub use movement::{Movement, Posting, Postings, PostingsError};
@@ -95,18 +99,18 @@ pub use plugin::account_pattern::{AccountPattern, PatternError};
 pub use plugin::budget::{Budget, BudgetCounter, Payer};
 pub use plugin::grants::{
     Caps, Excess, FuelClass, GrantChoice, Grants, PatternCaps, PatternGrant, Patterns,
-    PatternsError, Permissions, WantedDebit,
+    PatternsError, Permissions, RequestedDebit,
 };
 pub use plugin::installation::{
     Component, ComponentChoice, HoldRule, HoldRules, Installation, Need, Plugin, PluginPatch,
-    Revision, RollBack,
+    Revision, RollbackTarget,
 };
-pub use plugin::schedule::{Missed, Schedule, ScheduleRule, Times};
-pub use plugin::switch_off::{SwitchOff, SwitchOffReason, SwitchedOff};
+pub use plugin::schedule::{MissedPolicy, Schedule, ScheduleRule, ScheduleTimes};
+pub use plugin::switch_off::{ActiveSwitchOff, SwitchOffEvidence, SwitchOffReason};
 pub use quota::{Quota, QuotaPatch, QuotaTooHigh, Quotas, UnknownQuota};
-pub use rejection::{Class, Rejection, RejectionKind, Retry};
+pub use rejection::{Rejection, RejectionClass, RejectionKind, Retry};
 pub use subject::{Subject, SubjectId};
-pub use text::{Shown, ShownJson, prints, shown};
+pub use text::{Printable, PrintableJson, prints, shown};
 pub use time::Timestamp;
 pub use webhook::{
     EventKind, EventKindError, Webhook, WebhookDefinition, WebhookPatch, WebhookReplay,

@@ -13,7 +13,7 @@ use crate::plugin::account_pattern::AccountPattern;
 use crate::plugin::budget::Budget;
 use crate::quota::Quota;
 
-pub use kind::{Class, RejectionKind, Retry};
+pub use kind::{RejectionClass, RejectionKind, Retry};
 
 /// Why an act was refused; nothing changed. The first that applies, from the top, is the answer, and
 /// of the reasons about money the first that applies to the first posting that has one.
@@ -450,7 +450,7 @@ impl Rejection {
     }
 
     /// A rule's no, or a contradiction.
-    pub fn class(&self) -> Class {
+    pub fn class(&self) -> RejectionClass {
         self.kind().class()
     }
 

@@ -2,7 +2,7 @@
 //!
 //! A name, a fault or a line of a list may carry whatever its author liked: escape sequences that colour or
 //! overwrite what stands beside it, characters that turn the direction of reading around or take no room.
-//! Shown through here, each of them is an escape, which does nothing.
+//! Printable through here, each of them is an escape, which does nothing.
 
 use std::fmt::{self, Display, Write};
 
@@ -29,9 +29,9 @@ pub fn shown(character: char) -> impl Iterator<Item = char> {
 
 /// A text that others wrote, as it may be shown, on one line.
 #[derive(Clone, Copy, Debug)]
-pub struct Shown<T>(pub T);
+pub struct Printable<T>(pub T);
 
-impl<T: Display> Display for Shown<T> {
+impl<T: Display> Display for Printable<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(Escaping(f), "{}", self.0)
     }
@@ -54,9 +54,9 @@ impl Write for Escaping<'_, '_> {
 
 /// A JSON text whose strings have escapes for what does not print. It reads as the same value.
 #[derive(Clone, Copy, Debug)]
-pub struct ShownJson<'a>(pub &'a str);
+pub struct PrintableJson<'a>(pub &'a str);
 
-impl Display for ShownJson<'_> {
+impl Display for PrintableJson<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut units = [0; 2];
         for character in self.0.chars() {
@@ -85,13 +85,13 @@ mod tests {
     #[test]
     fn what_does_not_print_is_an_escape() {
         let text = "it's \"fine\" \\ ü 商店 \u{1f600}";
-        assert_eq!(Shown(text).to_string(), text);
+        assert_eq!(Printable(text).to_string(), text);
         assert_eq!(
-            Shown("a\u{202e}b\u{1b}[31m\n").to_string(),
+            Printable("a\u{202e}b\u{1b}[31m\n").to_string(),
             "a\\u{202e}b\\u{1b}[31m\\n"
         );
         for character in KINDS.chars() {
-            let shown = Shown(character).to_string();
+            let shown = Printable(character).to_string();
             assert!(shown.is_ascii() && shown.starts_with('\\'), "{shown}");
             assert_eq!(super::shown(character).collect::<String>(), shown);
         }
@@ -100,15 +100,18 @@ mod tests {
     #[test]
     fn pieces_of_a_text_are_escaped_like_the_whole() {
         let whole = format!("a{KINDS}b");
-        let pieces: String = whole.chars().map(|one| Shown(one).to_string()).collect();
-        assert_eq!(Shown(&whole).to_string(), pieces);
+        let pieces: String = whole
+            .chars()
+            .map(|one| Printable(one).to_string())
+            .collect();
+        assert_eq!(Printable(&whole).to_string(), pieces);
     }
 
     #[test]
     fn json_reads_as_the_same_value() {
         let value =
             serde_json::json!({ "text": format!("a{KINDS}b\"\\ü\u{1f600}"), "n": [1, null] });
-        let shown = ShownJson(&value.to_string()).to_string();
+        let shown = PrintableJson(&value.to_string()).to_string();
         assert!(shown.chars().all(prints), "{shown}");
         let read: serde_json::Value = serde_json::from_str(&shown).expect("it is JSON");
         assert_eq!(read, value);

@@ -81,7 +81,7 @@ pub(crate) fn check_places(
 }
 
 /// Balances as they are after the postings so far.
-pub(crate) struct Scratch<'a> {
+pub(crate) struct WorkingBalances<'a> {
     books: &'a Books,
     posted: BTreeMap<(&'a AccountId, &'a AssetId), i64>,
     /// What more is held than in the books.
@@ -93,7 +93,7 @@ pub(crate) struct Scratch<'a> {
     is_metered: bool,
 }
 
-impl<'a> Scratch<'a> {
+impl<'a> WorkingBalances<'a> {
     pub(crate) fn new(books: &'a Books) -> Self {
         Self {
             books,

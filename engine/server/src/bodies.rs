@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use crate::keyed_locks::{KeyedGuard, KeyedLocks};
 use crate::service::blocking;
-use crate::service::error::NoAnswer;
+use crate::service::error::ServiceError;
 
 /// Bytes of memory that a byte of a body costs at most while its request is under way: the body, what
 /// was read from it, the acts made of it, and their canonical texts.
@@ -73,7 +73,7 @@ impl BodyBounds {
 }
 
 /// Room for bodies.
-pub struct Bodies {
+pub struct BodyLimiter {
     small: Pool,
     large: Pool,
     patience: Duration,
@@ -97,14 +97,14 @@ struct Pool {
 }
 
 /// Room for one body. It is free again when this is dropped.
-pub struct Admitted {
+pub struct BodyPermit {
     bytes: usize,
     count: Arc<Count>,
     _in_all: OwnedSemaphorePermit,
     _of_economy: KeyedGuard<EconomyId>,
 }
 
-impl Bodies {
+impl BodyLimiter {
     /// So much room.
     pub fn new(bounds: BodyBounds) -> Self {
         Self {
@@ -127,14 +127,14 @@ impl Bodies {
     }
 
     /// Waits for room for a body of an economy's; none if there is none in time, or if too many wait.
-    pub async fn admit(&self, economy: &EconomyId, bytes: usize) -> Option<Admitted> {
+    pub async fn admit(&self, economy: &EconomyId, bytes: usize) -> Option<BodyPermit> {
         let small = bytes <= SMALL_BODY_BYTES_MAX;
         let pool = if small { &self.small } else { &self.large };
         let room = timeout(self.patience, pool.enter(economy, bytes));
         let (in_all, of_economy) = room.await.ok()??;
         let held = self.count.held.fetch_add(bytes, Ordering::SeqCst) + bytes;
         self.count.peak.fetch_max(held, Ordering::SeqCst);
-        Some(Admitted {
+        Some(BodyPermit {
             bytes,
             count: Arc::clone(&self.count),
             _in_all: in_all,
@@ -148,7 +148,7 @@ impl Bodies {
         &self,
         bytes: usize,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, NoAnswer> {
+    ) -> Result<T, ServiceError> {
         if bytes <= SMALL_BODY_BYTES_MAX {
             return Ok(work());
         }
@@ -190,7 +190,7 @@ impl Pool {
     }
 }
 
-impl Drop for Admitted {
+impl Drop for BodyPermit {
     fn drop(&mut self) {
         self.count.held.fetch_sub(self.bytes, Ordering::SeqCst);
     }
@@ -200,14 +200,14 @@ impl Drop for Admitted {
 mod tests {
     use super::*;
 
-    fn bodies(waiting: usize) -> Bodies {
+    fn bodies(waiting: usize) -> BodyLimiter {
         let pool = |bytes| PoolBounds {
             bytes,
             bytes_per_economy: bytes / 2,
             waiting,
             waiting_per_economy: waiting,
         };
-        Bodies::new(BodyBounds {
+        BodyLimiter::new(BodyBounds {
             small: pool(4 * SMALL_BODY_BYTES_MAX),
             large: pool(4 << 20),
             patience: Duration::from_millis(1),
@@ -264,7 +264,7 @@ mod tests {
 
     #[tokio::test]
     async fn few_wait_and_whoever_waits_is_let_in_when_there_is_room() {
-        let bodies = Arc::new(Bodies {
+        let bodies = Arc::new(BodyLimiter {
             patience: Duration::from_mins(1),
             ..bodies(1)
         });

@@ -19,7 +19,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bursar_ledger::{
-    AccountId, Digest, EconomyId, PluginName, SCHEDULES_MAX, SwitchOff, SwitchOffReason,
+    AccountId, Digest, EconomyId, PluginName, SCHEDULES_MAX, SwitchOffEvidence, SwitchOffReason,
 };
 
 use tally::{Tally, Window};
@@ -85,7 +85,7 @@ pub(crate) struct Trip {
     /// The version of the installation whose calls were counted.
     pub(crate) as_of: u64,
     /// The reason.
-    pub(crate) why: SwitchOff,
+    pub(crate) why: SwitchOffEvidence,
 }
 
 /// Calls of all plugins of which any has failed lately.
@@ -197,7 +197,7 @@ impl Watched {
         schedule: String,
         verdict: CallVerdict,
         cpu: Duration,
-    ) -> Option<SwitchOff> {
+    ) -> Option<SwitchOffEvidence> {
         if verdict == CallVerdict::Good {
             self.schedules.remove(&schedule);
             return None;

@@ -26,7 +26,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use bursar_host::{Compiler, Limits, PluginHost};
-use bursar_ledger::{Seed, Shown};
+use bursar_ledger::{Printable, Seed};
 use clap::{Parser, Subcommand};
 
 /// An economy engine: one service owns the money, plugins can only ask for it.
@@ -91,7 +91,7 @@ impl Cli {
         Self::try_parse().unwrap_or_else(|error| {
             // What cannot be read is repeated, and may be the name of a file: so it is read again, as it
             // may be shown.
-            let shown = std::env::args_os().map(|it| Shown(it.to_string_lossy()).to_string());
+            let shown = std::env::args_os().map(|it| Printable(it.to_string_lossy()).to_string());
             Self::try_parse_from(shown).map_or_else(|error| error.exit(), |_| error.exit())
         })
     }

@@ -49,9 +49,9 @@ use axum::response::{IntoResponse, Response};
 use tokio::sync::{Semaphore, watch};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::bodies::Bodies;
+use crate::bodies::BodyLimiter;
 use crate::rate::Rates;
-use crate::service::Bursar;
+use crate::service::Service;
 use crate::webhooks::Webhooks;
 use api::codes::Code;
 pub use api::openapi::document as openapi;
@@ -71,29 +71,29 @@ pub(crate) use transfers::MEMO_CHARS_MAX;
 /// What handlers share.
 #[derive(Clone)]
 pub struct Api {
-    bursar: Bursar,
+    service: Service,
     owner: Arc<OwnerToken>,
     streams: Arc<streams::Streams>,
     exports: Arc<Semaphore>,
     audits: Arc<Semaphore>,
     rates: Arc<Rates>,
     webhooks: Webhooks,
-    bodies: Arc<Bodies>,
+    bodies: Arc<BodyLimiter>,
     ending: watch::Receiver<bool>,
 }
 
 impl Api {
     /// The API of a running service, until `ending`.
     pub fn new(
-        bursar: Bursar,
+        service: Service,
         owner: OwnerToken,
         rates: Rates,
         webhooks: Webhooks,
-        bodies: Arc<Bodies>,
+        bodies: Arc<BodyLimiter>,
         ending: watch::Receiver<bool>,
     ) -> Self {
         Self {
-            bursar,
+            service,
             owner: Arc::new(owner),
             streams: Arc::new(streams::Streams::new()),
             exports: Arc::new(Semaphore::new(export::EXPORTS_MAX)),

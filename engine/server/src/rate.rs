@@ -32,7 +32,7 @@ type Limiter = RateLimiter<NotKeyed, InMemoryState, Running, StateInformationMid
 
 /// How a key stands after it has asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Standing {
+pub struct RateStatus {
     /// The limit.
     pub limit: RateLimit,
     /// How many more requests would be let through at once.
@@ -54,7 +54,7 @@ impl Rates {
     }
 
     /// Counts a request of a key.
-    pub fn ask(&self, key: &KeyId, limit: RateLimit) -> Standing {
+    pub fn ask(&self, key: &KeyId, limit: RateLimit) -> RateStatus {
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         if keys.get(key).is_none_or(|kept| kept.limit != limit) {
             let limiter = limiter(limit, Running(self.ticks.clone()));
@@ -66,7 +66,7 @@ impl Rates {
 }
 
 impl Kept {
-    fn ask(&self) -> Standing {
+    fn ask(&self) -> RateStatus {
         let limit = self.limit;
         match self.limiter.check() {
             Ok(snapshot) => {
@@ -74,7 +74,7 @@ impl Kept {
                 let gone = u64::from(limit.requests().saturating_sub(remaining));
                 let period = u64::from(limit.per_s());
                 let reset_s = (gone * period).div_ceil(u64::from(limit.requests()));
-                Standing {
+                RateStatus {
                     limit,
                     remaining,
                     reset_s,
@@ -85,7 +85,7 @@ impl Kept {
                 let wait = not_until.wait_time_from(self.limiter.clock().now());
                 // A whole second that is enough; never none, or a client would ask again at once.
                 let reset_s = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-                Standing {
+                RateStatus {
                     limit,
                     remaining: 0,
                     reset_s: reset_s.max(1),
@@ -163,7 +163,7 @@ mod tests {
         let (rates, pass) = rates();
         let limit = RateLimit::new(3, 6).expect("a limit");
         let ask = || rates.ask(&key("bot"), limit);
-        let told = |standing: Standing| (standing.admitted, standing.remaining, standing.reset_s);
+        let told = |standing: RateStatus| (standing.admitted, standing.remaining, standing.reset_s);
         assert_eq!(told(ask()), (true, 2, 2));
         assert_eq!(told(ask()), (true, 1, 4));
         assert_eq!(told(ask()), (true, 0, 6));

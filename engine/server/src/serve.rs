@@ -18,17 +18,17 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::bodies::Bodies;
+use crate::bodies::BodyLimiter;
 use crate::clock::Ticks;
 use crate::http::{Api, OwnerToken, render};
 use crate::rate::Rates;
-use crate::service::error::NoAnswer;
-use crate::service::{Bursar, CallBounds};
+use crate::service::error::ServiceError;
+use crate::service::{CallBounds, Service};
 use crate::webhooks::{WebhookSetup, Webhooks};
 use crate::{http, random};
-use connections::Door;
+use connections::ConnectionServer;
 pub use shutdown::Ended;
-use shutdown::Ending;
+use shutdown::Shutdown;
 pub(crate) use sockets::group_id;
 use sockets::{OWNER_ONLY, Socket};
 pub use sockets::{SocketAccess, SocketMode, SocketModeError};
@@ -70,7 +70,7 @@ pub struct Setup {
     /// How many calls there may be at the same time.
     pub calls: CallBounds,
     /// Room for the bodies of requests.
-    pub bodies: Arc<Bodies>,
+    pub bodies: Arc<BodyLimiter>,
     /// How webhooks are served.
     pub webhooks: WebhookSetup,
     /// How often is looked at what plugins do by themselves; never, where nothing is to run.
@@ -101,10 +101,10 @@ pub enum StartError {
     PlainHttp(SocketAddr),
     /// The plugin host cannot be set up.
     #[error("the plugin host cannot be set up: {0}")]
-    Host(#[from] bursar_host::NotReady),
+    Host(#[from] bursar_host::LoadError),
     /// The service could not be put together.
     #[error("the service cannot start: {0}")]
-    Service(#[from] NoAnswer),
+    Service(#[from] ServiceError),
     /// A name of our own is none: a bug.
     #[error("a name of our own is none: {0}")]
     Name(#[from] IdError),
@@ -112,7 +112,7 @@ pub enum StartError {
 
 /// A server that has begun to listen.
 pub struct Server {
-    bursar: Bursar,
+    service: Service,
     router: Router,
     webhooks: Webhooks,
     schedules: Option<Duration>,
@@ -164,20 +164,20 @@ impl Server {
     ) -> Result<Self, StartError> {
         let cache = open_cache(&setup.database);
         let host = PluginHost::new(setup.limits, setup.compiler, cache)?;
-        let bursar = Bursar::new(storage, host, render, setup.calls).await?;
-        bursar.bring_up().await?;
+        let service = Service::new(storage, host, render, setup.calls).await?;
+        service.bring_up().await?;
         let token = hex::encode(random::bytes());
         let owner = Owner {
             pid: std::process::id(),
             socket: owner_socket.path.clone(),
             token: token.clone(),
         };
-        bursar.storage().announce(&owner)?;
-        let admin_key = first_key(&bursar).await?;
+        service.storage().announce(&owner)?;
+        let admin_key = first_key(&service).await?;
         let stopping = watch::Sender::new(false);
-        let webhooks = Webhooks::new(bursar.clone(), setup.webhooks);
+        let webhooks = Webhooks::new(service.clone(), setup.webhooks);
         let api = Api::new(
-            bursar.clone(),
+            service.clone(),
             OwnerToken::new(&token),
             Rates::new(setup.ticks),
             webhooks.clone(),
@@ -186,7 +186,7 @@ impl Server {
         );
         let router = api.router();
         Ok(Self {
-            bursar,
+            service,
             router,
             webhooks,
             schedules: setup.schedules,
@@ -208,7 +208,7 @@ impl Server {
 
     /// The file that is served.
     pub fn storage(&self) -> &Storage {
-        self.bursar.storage()
+        self.service.storage()
     }
 
     /// The admin key, if this start has made the file. It is not kept anywhere.
@@ -221,7 +221,7 @@ impl Server {
     pub async fn run(self, stop: impl Future<Output = ()>) -> Ended {
         let stopping = self.stopping;
         let stopped = stopping.subscribe();
-        let door = Door::new(self.router, CONNECTIONS_MAX);
+        let door = ConnectionServer::new(self.router, CONNECTIONS_MAX);
         // The owner's commands get in however many bots there are.
         let back_door = door.beside(OWNER_CONNECTIONS_MAX);
         let mut listeners = JoinSet::new();
@@ -242,11 +242,11 @@ impl Server {
         }
         let mut background = JoinSet::new();
         background.spawn(self.webhooks.run(stopped.clone()));
-        let bursar = self.bursar;
-        background.spawn(bursar.clone().keep_seeds(SEEDS_SWEEP, stopped.clone()));
-        let schedules = bursar.clone();
+        let service = self.service;
+        background.spawn(service.clone().keep_seeds(SEEDS_SWEEP, stopped.clone()));
+        let schedules = service.clone();
         background.spawn(schedules.keep_schedules(self.schedules, stopped.clone()));
-        let mut writer = bursar.storage().writer();
+        let mut writer = service.storage().writer();
         tokio::select! {
             () = stop => tracing::info!("stopping: ending requests under way"),
             _ = writer.wait_for(|writer| *writer == WriterState::GaveUp) => {
@@ -254,10 +254,10 @@ impl Server {
             }
         }
         stopping.send_replace(true);
-        let ending = Ending::begin(self.stop_patience);
+        let ending = Shutdown::begin(self.stop_patience);
         ending.listeners(listeners, door).await;
         drop(sockets);
-        ending.close(background, bursar).await
+        ending.close(background, service).await
     }
 }
 
@@ -296,10 +296,10 @@ fn open_cache(database: &Path) -> Option<Cache> {
 }
 
 /// A new file gets an admin key, which is shown once.
-async fn first_key(bursar: &Bursar) -> Result<Option<String>, StartError> {
-    let state = bursar.state();
+async fn first_key(service: &Service) -> Result<Option<String>, StartError> {
+    let state = service.state();
     let has_keys = state
-        .books(bursar.system())
+        .books(service.system())
         .is_some_and(|system| !system.keys().is_empty());
     if has_keys {
         return Ok(None);
@@ -309,7 +309,7 @@ async fn first_key(bursar: &Bursar) -> Result<Option<String>, StartError> {
         scopes: Some([Scope::Admin].into()),
         ..KeyPatch::default()
     };
-    let made = http::write_key(bursar, "bursar", id, patch, KeyMode::Create).await?;
+    let made = http::write_key(service, "bursar", id, patch, KeyMode::Create).await?;
     let made: serde_json::Value = serde_json::from_slice(&made.body).unwrap_or_default();
     Ok(made
         .get("key")

@@ -28,16 +28,16 @@ use std::time::Duration;
 use bursar_host::PluginHost;
 use bursar_ledger::{Act, Digest, EconomyId, PluginName};
 use bursar_storage::{
-    Answer, Failure, IdempotencyKey, Receiver, Render, Reply, Request, State, Storage,
-    StorageError, Stored, Submission,
+    Answer, IdempotencyKey, Receiver, Render, Reply, Request, State, Storage, StorageError,
+    StoredAnswer, Submission, SubmitError,
 };
 use bytes::Bytes;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::service::error::NoAnswer;
+use crate::service::error::ServiceError;
 use calls::Calls;
-pub use calls::{CallBounds, Calling};
+pub use calls::{CallBounds, CallCommand};
 use checks::Checks;
 pub use conflicts::ConflictCount;
 use conflicts::Conflicts;
@@ -55,7 +55,7 @@ pub const SYSTEM: &str = "system";
 
 /// Everything that answers requests. Cloning shares it.
 #[derive(Clone)]
-pub struct Bursar {
+pub struct Service {
     parts: Arc<Parts>,
 }
 
@@ -74,7 +74,7 @@ struct Parts {
 
 /// Who asks, for what, under which key.
 #[derive(Clone, Debug)]
-pub struct Asking {
+pub struct RequestContext {
     /// Whose books it is for.
     pub economy: EconomyId,
     /// The API key that asks.
@@ -85,15 +85,15 @@ pub struct Asking {
     pub request: Request,
 }
 
-impl Bursar {
+impl Service {
     /// Puts the rooms together, over a file with its reserved economy. What a service does when it begins is
-    /// [`Bursar::bring_up`]'s.
+    /// [`Service::bring_up`]'s.
     pub async fn new(
         storage: Storage,
         host: PluginHost,
         render: Render,
         bounds: CallBounds,
-    ) -> Result<Self, NoAnswer> {
+    ) -> Result<Self, ServiceError> {
         let system = SYSTEM
             .parse()
             .expect("the name of the system economy is a name");
@@ -110,11 +110,11 @@ impl Bursar {
             follower_reads: FollowerReads::new(),
             breakers,
         };
-        let bursar = Self {
+        let service = Self {
             parts: Arc::new(parts),
         };
-        bursar.open_system().await?;
-        Ok(bursar)
+        service.open_system().await?;
+        Ok(service)
     }
 
     /// The newest published state.
@@ -154,16 +154,19 @@ impl Bursar {
     }
 
     /// Has an act decided and committed, and waits for its answer.
-    pub async fn act(&self, asking: Asking, act: Act) -> Result<Answer, NoAnswer> {
-        self.act_with(asking, act, None).await
+    pub async fn act(&self, context: RequestContext, act: Act) -> Result<Answer, ServiceError> {
+        self.act_with(context, act, None).await
     }
 
     /// The answer that a request's key stands for already, for a request that takes much to understand.
-    pub async fn answered_before(&self, asking: &Asking) -> Result<Option<Answer>, NoAnswer> {
-        let Some(key) = asking.key.clone() else {
+    pub async fn answered_before(
+        &self,
+        context: &RequestContext,
+    ) -> Result<Option<Answer>, ServiceError> {
+        let Some(key) = context.key.clone() else {
             return Ok(None);
         };
-        self.kept(asking.economy.clone(), key, asking.request.clone())
+        self.kept(context.economy.clone(), key, context.request.clone())
             .await
     }
 
@@ -174,25 +177,25 @@ impl Bursar {
         economy: EconomyId,
         key: IdempotencyKey,
         request: Request,
-    ) -> Result<Option<Answer>, NoAnswer> {
+    ) -> Result<Option<Answer>, ServiceError> {
         let compared = self.read(move |storage| {
             let stored = storage.stored(&economy, &key)?;
             Ok(stored.map(|stored| stored.answer_to(&request)))
         });
         let answer = compared.await?.transpose();
-        answer.map_err(|field| NoAnswer::KeyReused { field })
+        answer.map_err(|field| ServiceError::KeyReused { field })
     }
 
     /// Sends several acts to the writer, in this order, each as if it were alone. Nothing is waited
-    /// for; that is [`Bursar::answers`].
-    pub fn send_all(&self, asks: Vec<(Asking, Act)>) -> Vec<Sent> {
+    /// for; that is [`Service::answers`].
+    pub fn send_all(&self, asks: Vec<(RequestContext, Act)>) -> Vec<Sent> {
         // After one that finds no room none is sent, so that the order holds.
         let (mut sent, mut full) = (Vec::with_capacity(asks.len()), None);
-        for (asking, act) in asks {
-            let asked = Asked::of(&asking);
+        for (context, act) in asks {
+            let asked = PendingRequest::of(&context);
             let submitted = match full {
                 Some(failure) => Err(failure),
-                None => self.parts.storage.submit(submission(asking, act, None)),
+                None => self.parts.storage.submit(submission(context, act, None)),
             };
             full = submitted.as_ref().err().copied();
             sent.push(Sent { asked, submitted });
@@ -202,7 +205,7 @@ impl Bursar {
 
     /// The answers to what was sent, in the same order. Each may take its time after the one before it:
     /// many at once are many commits, and a writer that answers is a writer that works.
-    pub async fn answers(&self, sent: Vec<Sent>) -> Vec<Result<Answer, NoAnswer>> {
+    pub async fn answers(&self, sent: Vec<Sent>) -> Vec<Result<Answer, ServiceError>> {
         let mut deadline = Instant::now() + ANSWER_PATIENCE;
         let mut answers = Vec::with_capacity(sent.len());
         for Sent { asked, submitted } in sent {
@@ -223,35 +226,37 @@ impl Bursar {
 
     async fn act_with(
         &self,
-        asking: Asking,
+        context: RequestContext,
         act: Act,
         component: Option<(Digest, Bytes)>,
-    ) -> Result<Answer, NoAnswer> {
-        let asked = Asked::of(&asking);
-        let reply = self.submit(submission(asking, act, component)).await?;
+    ) -> Result<Answer, ServiceError> {
+        let asked = PendingRequest::of(&context);
+        let reply = self.submit(submission(context, act, component)).await?;
         self.answered(asked, reply).await
     }
 
     /// What a plain act comes to.
-    async fn answered(&self, asked: Asked, reply: Reply) -> Result<Answer, NoAnswer> {
+    async fn answered(&self, asked: PendingRequest, reply: Reply) -> Result<Answer, ServiceError> {
         match reply {
             Reply::Answered(answer) => Ok(answer),
             Reply::KeyReused => self.difference(asked).await,
-            Reply::NoEconomy => Err(NoAnswer::NoEconomy),
-            Reply::Stale => Err(NoAnswer::Bug("only a call can be stale")),
+            Reply::NoEconomy => Err(ServiceError::NoEconomy),
+            Reply::Stale => Err(ServiceError::Bug("only a call can be stale")),
         }
     }
 
     /// The answer to a request whose key is in use, or in what it differs from the one that the key stands for.
-    async fn difference(&self, asked: Asked) -> Result<Answer, NoAnswer> {
-        let Asked {
+    async fn difference(&self, asked: PendingRequest) -> Result<Answer, ServiceError> {
+        let PendingRequest {
             economy,
             key,
             request,
         } = asked;
-        let key = key.ok_or(NoAnswer::Bug("without a key none can be reused"))?;
+        let key = key.ok_or(ServiceError::Bug("without a key none can be reused"))?;
         let kept = self.kept(economy, key, request).await?;
-        kept.ok_or(NoAnswer::Bug("a key stands for a request that is not kept"))
+        kept.ok_or(ServiceError::Bug(
+            "a key stands for a request that is not kept",
+        ))
     }
 
     /// The answer that is kept under a key. Blocks for one small read.
@@ -259,7 +264,7 @@ impl Bursar {
         &self,
         economy: &EconomyId,
         key: &IdempotencyKey,
-    ) -> Result<Option<Stored>, NoAnswer> {
+    ) -> Result<Option<StoredAnswer>, ServiceError> {
         self.parts.storage.stored(economy, key).map_err(unreadable)
     }
 
@@ -267,24 +272,30 @@ impl Bursar {
     pub async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Storage) -> Result<T, StorageError> + Send + 'static,
-    ) -> Result<T, NoAnswer> {
+    ) -> Result<T, ServiceError> {
         let storage = self.parts.storage.clone();
         let read = blocking(move || read(&storage)).await?;
         read.map_err(unreadable)
     }
 
-    async fn submit(&self, submission: Submission) -> Result<Reply, NoAnswer> {
+    async fn submit(&self, submission: Submission) -> Result<Reply, ServiceError> {
         self.receive(self.parts.storage.submit(submission)).await
     }
 
     /// Waits for what the writer makes of something that was sent.
-    async fn receive(&self, sent: Result<Receiver, Failure>) -> Result<Reply, NoAnswer> {
+    async fn receive(&self, sent: Result<Receiver, SubmitError>) -> Result<Reply, ServiceError> {
         received(sent?, Instant::now() + ANSWER_PATIENCE).await
     }
 
     /// An act upon the reserved economy.
-    pub fn system_asking(&self, actor: &str, method: &str, path: &str, body: &Value) -> Asking {
-        Asking {
+    pub fn system_context(
+        &self,
+        actor: &str,
+        method: &str,
+        path: &str,
+        body: &Value,
+    ) -> RequestContext {
+        RequestContext {
             economy: self.parts.system.clone(),
             actor: actor.into(),
             key: None,
@@ -293,44 +304,50 @@ impl Bursar {
     }
 
     /// What the server asks of an economy by itself.
-    fn own_asking(&self, economy: &EconomyId, method: &str, path: &str, body: &Value) -> Asking {
-        Asking {
+    fn own_context(
+        &self,
+        economy: &EconomyId,
+        method: &str,
+        path: &str,
+        body: &Value,
+    ) -> RequestContext {
+        RequestContext {
             economy: economy.clone(),
-            ..self.system_asking("bursar", method, path, body)
+            ..self.system_context("bursar", method, path, body)
         }
     }
 }
 
 /// An act that was sent to the writer, if there was room.
 pub struct Sent {
-    asked: Asked,
-    submitted: Result<Receiver, Failure>,
+    asked: PendingRequest,
+    submitted: Result<Receiver, SubmitError>,
 }
 
 /// What is kept of a request while it is under way, to find out what became of its key.
-struct Asked {
+struct PendingRequest {
     economy: EconomyId,
     key: Option<IdempotencyKey>,
     request: Request,
 }
 
-impl Asked {
-    fn of(asking: &Asking) -> Self {
+impl PendingRequest {
+    fn of(context: &RequestContext) -> Self {
         Self {
-            economy: asking.economy.clone(),
-            key: asking.key.clone(),
-            request: asking.request.clone(),
+            economy: context.economy.clone(),
+            key: context.key.clone(),
+            request: context.request.clone(),
         }
     }
 }
 
-fn submission(asking: Asking, act: Act, component: Option<(Digest, Bytes)>) -> Submission {
-    let Asking {
+fn submission(context: RequestContext, act: Act, component: Option<(Digest, Bytes)>) -> Submission {
+    let RequestContext {
         economy,
         actor,
         key,
         request,
-    } = asking;
+    } = context;
     Submission {
         economy,
         actor,
@@ -341,23 +358,23 @@ fn submission(asking: Asking, act: Act, component: Option<(Digest, Bytes)>) -> S
     }
 }
 
-async fn received(receiver: Receiver, deadline: Instant) -> Result<Reply, NoAnswer> {
+async fn received(receiver: Receiver, deadline: Instant) -> Result<Reply, ServiceError> {
     match tokio::time::timeout_at(deadline, receiver).await {
         Ok(Ok(reply)) => Ok(reply?),
         // The writer ended without an answer, or is taking too long.
-        Ok(Err(_)) | Err(_) => Err(Failure::Unknown.into()),
+        Ok(Err(_)) | Err(_) => Err(SubmitError::Unknown.into()),
     }
 }
 
 /// Runs what blocks on a thread where it may.
 pub async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, NoAnswer> {
+) -> Result<T, ServiceError> {
     let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|_| NoAnswer::Bug("the work broke off; nothing has moved"))
+    done.map_err(|_| ServiceError::Bug("the work broke off; nothing has moved"))
 }
 
-fn unreadable(error: StorageError) -> NoAnswer {
+fn unreadable(error: StorageError) -> ServiceError {
     tracing::error!(%error, "a read failed");
-    NoAnswer::Unreadable(error)
+    ServiceError::Unreadable(error)
 }

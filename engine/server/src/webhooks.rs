@@ -22,7 +22,7 @@ use bursar_storage::{Delivery, WebhookPlace};
 use tokio::sync::{Notify, Semaphore};
 
 use crate::keyed_locks::KeyedLocks;
-use crate::service::Bursar;
+use crate::service::Service;
 pub use address::{AddressError, Target};
 use attempt::Sender;
 use progress::Progress;
@@ -41,7 +41,7 @@ pub struct Webhooks {
 }
 
 struct Parts {
-    bursar: Bursar,
+    service: Service,
     setup: WebhookSetup,
     sender: Sender,
     all: Semaphore,
@@ -54,10 +54,10 @@ struct Parts {
 
 impl Webhooks {
     /// Nothing is sent before [`Webhooks::run`].
-    pub fn new(bursar: Bursar, setup: WebhookSetup) -> Self {
+    pub fn new(service: Service, setup: WebhookSetup) -> Self {
         let sender = Sender::new(&setup.trusted, setup.patience, setup.allow_private);
         let parts = Parts {
-            bursar,
+            service,
             setup,
             sender,
             all: Semaphore::new(ATTEMPTS_MAX),
@@ -106,10 +106,10 @@ impl Webhooks {
     /// The progress of a webhook by its last note.
     fn noted(&self, place: &WebhookPlace, webhook: &Webhook) -> Delivery {
         let start = webhook.start();
-        let noted = self.parts.bursar.storage().delivery(place);
+        let noted = self.parts.service.storage().delivery(place);
         let noted = noted.filter(|noted| noted.since == start.seq);
         let mut delivery = noted.map_or_else(|| Delivery::new(start), |noted| (*noted).clone());
-        let state = self.parts.bursar.state();
+        let state = self.parts.service.state();
         let newest = state.books(&place.0).map_or(0, |books| books.seq());
         if delivery.done > newest {
             let (economy, webhook) = place;

@@ -4,7 +4,7 @@
 //! every piece, and the record at which it stands must be the journal's. One that does not add up
 //! is passed over: the state is rebuilt from the first record, which takes longer and is as good.
 
-use bursar_ledger::{Digest, EconomyId, Item, Sha256Writer, Timestamp};
+use bursar_ledger::{CheckpointEntry, Digest, EconomyId, Sha256Writer, Timestamp};
 
 use crate::database::{Database, integer};
 use crate::error::StorageError;
@@ -160,7 +160,7 @@ impl Closing {
             let economy: EconomyId = name
                 .parse()
                 .map_err(|error| damaged(format!("piece {count}: {error}")))?;
-            let item: Item = serde_json::from_str(&text)
+            let item: CheckpointEntry = serde_json::from_str(&text)
                 .map_err(|error| damaged(format!("piece {count}: {error}")))?;
             if state.restore(&economy, item) {
                 Ok(true)

@@ -1,4 +1,4 @@
-//! TODO-DOC
+//! The way of a request to the disk: the queue, the writer, and the maintenance between its commits.
 
 pub(crate) mod batch;
 pub(crate) mod fair_order;

@@ -44,7 +44,7 @@ pub enum StorageError {
         /// Which path.
         path: PathBuf,
         /// What is there instead.
-        reason: NotOurs,
+        reason: ForeignFile,
     },
     /// The write-ahead log beside the file is another file's, or the same file's of another time.
     #[error(
@@ -117,7 +117,7 @@ pub enum StorageError {
 
 /// The reason that no file of ours can be at a path.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum NotOurs {
+pub enum ForeignFile {
     /// A folder.
     #[error("it is a folder; name a database file in it, as in {}", .0.join("bursar.db").display())]
     Folder(PathBuf),
@@ -196,7 +196,7 @@ const SQLITE_NOTADB: i32 = 26;
 /// Why a request got no answer. Nothing of it is known to have happened, and asking again with the
 /// same key is always safe.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Failure {
+pub enum SubmitError {
     /// The queue is full.
     #[error("too many requests are waiting")]
     Overloaded,

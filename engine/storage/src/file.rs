@@ -1,4 +1,4 @@
-//! TODO-DOC
+//! The file itself: its header, its lock, and the files next to it.
 
 pub(crate) mod create;
 pub(crate) mod header;

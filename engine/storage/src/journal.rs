@@ -16,11 +16,11 @@ use crate::error::StorageError;
 use crate::file::create::create;
 use crate::file::lock::{FileIdentity, canonical};
 use crate::file::stamp::Stamp;
-use crate::index::account_history::AccountOrder;
+use crate::index::account_history::AccountHistoryIndex;
 use crate::index::idempotency_keys::KeyIndex;
 use crate::index::subjects::{SubjectIndex, SubjectRow};
 use crate::query::reader::Readers;
-use crate::record::{Entry, Kept, Record, VERSION};
+use crate::record::{Entry, KeyLookup, Record, VERSION};
 use crate::request::Request;
 use crate::state::State;
 use crate::time::clock::Mark;
@@ -32,7 +32,7 @@ type Result<T> = std::result::Result<T, StorageError>;
 
 /// A record that is to be appended, with the component bytes that come with it.
 #[derive(Clone, Debug)]
-pub(crate) struct Appended {
+pub(crate) struct NewRecord {
     pub(crate) record: Record,
     pub(crate) component: Option<(Digest, Bytes)>,
     /// Under which ids it is to be found.
@@ -52,11 +52,16 @@ pub(crate) trait Journal {
     fn epoch(&self) -> u64;
 
     /// What a key stands for when this comes under it.
-    fn find(&mut self, economy: &EconomyId, key: &str, asked: &Request) -> Result<Option<Kept>>;
+    fn find(
+        &mut self,
+        economy: &EconomyId,
+        key: &str,
+        asked: &Request,
+    ) -> Result<Option<KeyLookup>>;
 
     /// Makes a batch durable, as one, with some notes and a mark beside it. After an error it is not known
     /// whether it is.
-    fn append(&mut self, batch: &[Appended], notes: &[Note], mark: Option<&Mark>) -> Result<()>;
+    fn append(&mut self, batch: &[NewRecord], notes: &[Note], mark: Option<&Mark>) -> Result<()>;
 
     /// Begins a checkpoint of a state, and says its number.
     fn begin_checkpoint(&mut self, state: &State) -> Result<u64>;
@@ -101,7 +106,7 @@ pub(crate) struct FileJournal {
     pieces_hash: Option<PiecesHash>,
     keys: KeyIndex,
     subjects: SubjectIndex,
-    accounts: AccountOrder,
+    accounts: AccountHistoryIndex,
     notes: NoteTable,
     stamp: Stamp,
     /// Connections that are closed before this one: the last one removes the log.
@@ -167,7 +172,7 @@ impl FileJournal {
             readers: None,
             keys: KeyIndex::open(&database)?,
             subjects: SubjectIndex::open(&database)?,
-            accounts: AccountOrder::open(&database)?,
+            accounts: AccountHistoryIndex::open(&database)?,
             notes: NoteTable::open(&database)?,
             marks: MarkTable::open(&database)?,
             find_record: database.prepare(rows::FIND_STORED)?,
@@ -259,7 +264,7 @@ impl FileJournal {
     }
 
     /// Writes a record, in a txn.
-    pub(crate) fn insert(&mut self, appended: &Appended) -> Result<()> {
+    pub(crate) fn insert(&mut self, appended: &NewRecord) -> Result<()> {
         let record = &appended.record;
         if let Some((digest, bytes)) = &appended.component {
             let values = vec![rows::blob(digest), libsql::Value::Blob(bytes.to_vec())];
@@ -326,23 +331,28 @@ impl Journal for FileJournal {
         self.epoch
     }
 
-    fn find(&mut self, economy: &EconomyId, key: &str, asked: &Request) -> Result<Option<Kept>> {
+    fn find(
+        &mut self,
+        economy: &EconomyId,
+        key: &str,
+        asked: &Request,
+    ) -> Result<Option<KeyLookup>> {
         let Some(record) = self.keys.find(economy, key)? else {
             return Ok(None);
         };
         // A request of another length is another one, however long it is to read.
         if rows::request_bytes(&mut self.find_length, record)? != asked.as_str().len() as u64 {
-            return Ok(Some(Kept::Other));
+            return Ok(Some(KeyLookup::Other));
         }
         let stored = rows::stored(&mut self.find_record, record)?;
         Ok(Some(if stored.request == asked.as_str() {
-            Kept::Same(stored)
+            KeyLookup::Same(stored)
         } else {
-            Kept::Other
+            KeyLookup::Other
         }))
     }
 
-    fn append(&mut self, batch: &[Appended], notes: &[Note], mark: Option<&Mark>) -> Result<()> {
+    fn append(&mut self, batch: &[NewRecord], notes: &[Note], mark: Option<&Mark>) -> Result<()> {
         self.txn(|journal| {
             for appended in batch {
                 journal.insert(appended)?;

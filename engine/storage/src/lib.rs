@@ -54,9 +54,11 @@ pub use commit::queue::{
     QUEUE_BYTES_MAX, QUEUE_BYTES_PER_ECONOMY_MAX, QUEUE_MAX, QUEUE_PER_ECONOMY_MAX, QUEUE_WORK_MAX,
     QUEUE_WORK_PER_ECONOMY_MAX,
 };
-pub use commit::submission::{Answer, Receiver, Recorded, Render, Rendered, Reply, Submission};
+pub use commit::submission::{
+    ActOutcome, Answer, Receiver, Render, RenderedAnswer, Reply, Submission,
+};
 pub use commit::writer::{WORK_MAX, WriterState};
-pub use error::{Failure, NotOurs, StorageError};
+pub use error::{ForeignFile, StorageError, SubmitError};
 pub use file::lock::{FileLock, beside, canonical};
 pub use file::owner::Owner;
 pub use index::account_history::{PastBalances, PastQuery};
@@ -64,12 +66,12 @@ pub use index::subjects::{HoldHistory, SubjectRecord};
 pub use news::EconomyNews;
 pub use query::events::{EVENTS_MAX, Event, EventRange};
 pub use query::history::{
-    ENTRIES_MAX, HistoryEntry, HistoryFilter, HistoryPage, HistoryQuery, STEPS_MAX, Said,
+    ENTRIES_MAX, HistoryEntry, HistoryFilter, HistoryPage, HistoryQuery, RecordContext, STEPS_MAX,
 };
 pub use query::past_calls::{PastCall, PastCalls};
 pub use query::receipts::CallRecord;
 pub use query::revisions::RevisionRecord;
-pub use record::{Outcome, Stored};
+pub use record::{Outcome, StoredAnswer};
 pub use request::{IdempotencyKey, KEY_CHARS_MAX, KeyError, Request};
 pub use state::State;
 pub use time::clock::{
@@ -77,26 +79,26 @@ pub use time::clock::{
     TimeSource,
 };
 pub use time::timekeeping::{ClockReport, ClockSetting};
-pub use tools::archive::{ArchiveError, ImportReport, Importing, LINE_BYTES_MAX};
+pub use tools::archive::{ArchiveError, ImportContext, ImportReport, LINE_BYTES_MAX};
 pub use tools::audit::{
-    AUDIT_WAL_BYTES_MAX, AuditReport, EconomyHead, FoundHead, HEADS_MAX, HeadError, Outside,
+    AUDIT_WAL_BYTES_MAX, AuditReport, EconomyHead, FoundHead, HEADS_MAX, HeadError, LimitBreach,
     Promise, SeenHead,
 };
 pub use tools::backup::{BACKUP_WAL_BYTES_MAX, BackupError, BackupPlan, BackupReport};
 pub use tools::offline::{
-    ClosedFile, audit_file, back_up_file, clock_of_file, export_file, import_file, load_file,
+    OfflineFile, audit_file, back_up_file, clock_of_file, export_file, import_file, load_file,
     set_clock_of_file,
 };
-pub use tools::restore::{GoneRecords, RestoreReport, restore_file};
+pub use tools::restore::{LostRecords, RestoreReport, restore_file};
 pub use webhooks::delivery::{DEAD_LETTERS_MAX, DeadLetter, Delivery, DeliveryError, WebhookPlace};
 
-use commit::maintenance::Pace;
-use commit::submission::Job;
+use commit::maintenance::MaintenanceConfig;
+use commit::submission::QueuedSubmission;
 use commit::writer::{Shared, Writer};
 use file::lock::Tail;
 use journal::{FileJournal, Journal};
 use query::reader::Readers;
-use tools::audit::{Against, Watch};
+use tools::audit::{AuditInput, Watch};
 
 /// Connections that read at the same time.
 const READERS: usize = 4;
@@ -156,7 +158,7 @@ impl Storage {
                 Ok(journal)
             })
         };
-        let pace = Pace::standard();
+        let pace = MaintenanceConfig::standard();
         let shared_with = Arc::clone(&shared);
         let kept = clock.clone();
         let writer = Writer::new(shared_with, journal, reopen, state, kept, render, pace);
@@ -195,13 +197,13 @@ impl Storage {
 
     /// Puts a request into the queue. The reply arrives after its commit; dropping the receiver
     /// does not take the request back.
-    pub fn submit(&self, submission: Submission) -> Result<Receiver, Failure> {
+    pub fn submit(&self, submission: Submission) -> Result<Receiver, SubmitError> {
         let (respond, receiver) = oneshot::channel();
         let (economy, weight) = (submission.economy.clone(), submission.weight());
         self.inner.shared.queue.push(
             &economy,
             weight,
-            Job {
+            QueuedSubmission {
                 submission,
                 respond,
             },
@@ -288,7 +290,7 @@ impl Storage {
         &self,
         economy: &EconomyId,
         key: &IdempotencyKey,
-    ) -> Result<Option<Stored>, StorageError> {
+    ) -> Result<Option<StoredAnswer>, StorageError> {
         self.inner.readers.stored(economy, key.as_str())
     }
 
@@ -368,7 +370,7 @@ impl Storage {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<AuditReport, StorageError> {
         let state = Some(&*self.state());
-        let against = Against { state, heads };
+        let against = AuditInput { state, heads };
         let watch = Watch {
             cancel,
             gate: Some(&self.inner.shared.log_gate),

@@ -1,4 +1,4 @@
-//! TODO-DOC
+//! Reads of the journal that run beside the writer.
 
 pub(crate) mod events;
 pub(crate) mod history;

@@ -1,6 +1,8 @@
 //! One record of the journal: what was asked, what was decided, what changed, and the hash of it.
 
-use bursar_ledger::{Change, Decision, Digest, EconomyId, Link, Movement, Sha256Writer, Timestamp};
+use bursar_ledger::{
+    Change, Decision, Digest, EconomyId, HistoryLink, Movement, Sha256Writer, Timestamp,
+};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -57,13 +59,13 @@ impl Outcome {
 pub(crate) struct Entry {
     pub(crate) number: u64,
     pub(crate) movement: Movement,
-    pub(crate) link: Link,
+    pub(crate) link: HistoryLink,
 }
 
 impl Entry {
     /// A movement that has no place in a file yet.
     pub(crate) fn unplaced(movement: Movement) -> Self {
-        let link = Link {
+        let link = HistoryLink {
             source_previous: None,
             destination_previous: None,
         };
@@ -148,16 +150,16 @@ impl Record {
 
 /// What a key stands for, as far as the request that comes under it again needs to know.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Kept {
+pub(crate) enum KeyLookup {
     /// The same request: this is its answer.
-    Same(Stored),
+    Same(StoredAnswer),
     /// Another one.
     Other,
 }
 
 /// An answer that was given before.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Stored {
+pub struct StoredAnswer {
     /// What was asked, in its canonical text.
     pub request: String,
     /// The answer's status.

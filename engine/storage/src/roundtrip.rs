@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use bursar_ledger::{Act, Books, Change, Decision, Item, Plugin};
+use bursar_ledger::{Act, Books, Change, CheckpointEntry, Decision, Plugin};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -68,16 +68,16 @@ fn check_piece(change: &Change, books: &Books) -> Result<(), String> {
     let item = match change {
         Change::AssetSet { asset, .. } => books
             .asset(asset)
-            .map(|known| Item::Asset(asset.clone(), Arc::clone(known))),
+            .map(|known| CheckpointEntry::Asset(asset.clone(), Arc::clone(known))),
         Change::AccountSet { account, .. } => books
             .account(account)
-            .map(|known| Item::Account(account.clone(), Arc::clone(known))),
+            .map(|known| CheckpointEntry::Account(account.clone(), Arc::clone(known))),
         Change::PluginSet { plugin, .. } => books.plugin(plugin).map(|known| {
             let bare = Plugin {
                 state: imbl::OrdMap::new(),
                 ..(**known).clone()
             };
-            Item::Plugin(plugin.clone(), Arc::new(bare))
+            CheckpointEntry::Plugin(plugin.clone(), Arc::new(bare))
         }),
         // No other change holds a document.
         _ => None,

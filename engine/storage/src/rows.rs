@@ -2,13 +2,13 @@
 
 use std::collections::VecDeque;
 
-use bursar_ledger::{Amount, Digest, Link, Movement, Posting, Timestamp};
+use bursar_ledger::{Amount, Digest, HistoryLink, Movement, Posting, Timestamp};
 use libsql::{Row, Value};
 use serde::Serialize;
 
 use crate::database::{Database, Statement, integer, optional, text};
 use crate::error::StorageError;
-use crate::record::{Entry, Outcome, Record, Stored};
+use crate::record::{Entry, Outcome, Record, StoredAnswer};
 
 type Result<T> = std::result::Result<T, StorageError>;
 
@@ -64,9 +64,9 @@ pub(crate) fn request_bytes(find: &mut Statement, record: u64) -> Result<u64> {
 }
 
 /// The answer of a record.
-pub(crate) fn stored(find: &mut Statement, record: u64) -> Result<Stored> {
+pub(crate) fn stored(find: &mut Statement, record: u64) -> Result<StoredAnswer> {
     let stored = find.first(vec![integer(record)], |row| {
-        Ok(Stored {
+        Ok(StoredAnswer {
             request: string(row, 0, record)?,
             status: status(row, 1, record)?,
             body: string(row, 2, record)?.into(),
@@ -323,7 +323,7 @@ pub(crate) fn read_entry(row: &Row) -> Result<(u64, Entry)> {
         source_after: number(row, 6, record)?,
         destination_after: number(row, 7, record)?,
     };
-    let link = Link {
+    let link = HistoryLink {
         source_previous: previous(8)?,
         destination_previous: previous(9)?,
     };

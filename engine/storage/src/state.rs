@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bursar_ledger::{
-    Books, Change, Decision, Digest, EconomyId, HoldId, Item, Links, Seed, Timestamp,
+    Books, Change, CheckpointEntry, Decision, Digest, EconomyId, HistoryLinks, HoldId, Seed,
+    Timestamp,
 };
 use imbl::{OrdMap, OrdSet};
 
@@ -152,7 +153,7 @@ impl State {
     }
 
     /// Applies a record after its economy's newest one. After an error the state is half changed.
-    fn follow(&mut self, record: &Record) -> Result<Links, StorageError> {
+    fn follow(&mut self, record: &Record) -> Result<HistoryLinks, StorageError> {
         let damaged = |what: &str| StorageError::damaged(record.id, what);
         if record.compute_hash() != record.hash {
             return Err(damaged("its hash is not that of its content"));
@@ -185,9 +186,9 @@ impl State {
     }
 
     /// Puts a piece of a checkpoint in its place.
-    pub(crate) fn restore(&mut self, economy: &EconomyId, item: Item) -> bool {
+    pub(crate) fn restore(&mut self, economy: &EconomyId, item: CheckpointEntry) -> bool {
         let mut books = self.economies.remove(economy).map(Arc::unwrap_or_clone);
-        let is_hold = matches!(item, Item::Hold(..));
+        let is_hold = matches!(item, CheckpointEntry::Hold(..));
         let fits = Books::restore(&mut books, item);
         if let Some(books) = books {
             self.economies.insert(economy.clone(), Arc::new(books));
@@ -199,7 +200,7 @@ impl State {
     }
 
     /// The pieces of a checkpoint, made one by one as they are asked for.
-    pub(crate) fn into_pieces(self) -> impl Iterator<Item = (EconomyId, Item)> + Send {
+    pub(crate) fn into_pieces(self) -> impl Iterator<Item = (EconomyId, CheckpointEntry)> + Send {
         self.economies.into_iter().flat_map(|(economy, books)| {
             let items = Arc::unwrap_or_clone(books).into_items();
             items.map(move |item| (economy.clone(), item))

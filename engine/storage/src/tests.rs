@@ -37,7 +37,7 @@ use serde_json::json;
 use crate::database::Database;
 use crate::*;
 
-fn render(recorded: &Recorded<'_>) -> Rendered {
+fn render(recorded: &ActOutcome<'_>) -> RenderedAnswer {
     let status = match recorded.verdict {
         Verdict::Applied(_) => 201,
         Verdict::Unchanged => 200,
@@ -46,7 +46,7 @@ fn render(recorded: &Recorded<'_>) -> Rendered {
         Verdict::Broken(_) => 503,
         Verdict::Stale | Verdict::NoEconomy => 500,
     };
-    Rendered {
+    RenderedAnswer {
         status,
         body: json!({ "seq": recorded.seq }).to_string(),
     }

@@ -1,4 +1,4 @@
-//! TODO-DOC
+//! The time of a file.
 
 pub(crate) mod clock;
 pub(crate) mod mark;

@@ -1,4 +1,4 @@
-//! TODO-DOC
+//! Work on whole files: audit, backup, restore, export and import.
 
 pub(crate) mod archive;
 pub(crate) mod audit;

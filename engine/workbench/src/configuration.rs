@@ -3,7 +3,9 @@
 //! Accounts and assets are never removed, so what an economy has now it has whenever the configuration is
 //! recorded.
 
-use bursar_host::{CallFailure, ConfigurationFinding, ConfigurationReport, LoadedPlugin, Named};
+use bursar_host::{
+    CallFailure, ConfigurationFinding, ConfigurationReport, LoadedPlugin, NameFormat,
+};
 use bursar_ledger::{AccountId, AssetId, Books, Digest, PluginName};
 use serde_json::Value;
 
@@ -29,11 +31,11 @@ pub fn check(
         }
     }
     // What the configuration names has a place of its own already.
-    let is_told = |named: &Named| report.named.iter().any(|value| value.named == *named);
+    let is_told = |named: &NameFormat| report.named.iter().any(|value| value.named == *named);
     for need in &report.needs {
         let names = [
-            Named::Account(need.account.clone()),
-            Named::Asset(need.asset.clone()),
+            NameFormat::Account(need.account.clone()),
+            NameFormat::Asset(need.asset.clone()),
         ];
         let untold = names.iter().filter(|named| !is_told(named));
         let missing = untold.filter_map(|named| economy.lacks(named));
@@ -77,11 +79,11 @@ impl<'a> Economy<'a> {
     }
 
     /// Says that the economy does not have what is named, and what to do.
-    fn lacks(&self, named: &Named) -> Option<String> {
+    fn lacks(&self, named: &NameFormat) -> Option<String> {
         match named {
-            Named::Account(account) => self.lacks_account(account),
-            Named::Asset(asset) => self.lacks_asset(asset),
-            Named::Amount(_) => None,
+            NameFormat::Account(account) => self.lacks_account(account),
+            NameFormat::Asset(asset) => self.lacks_asset(asset),
+            NameFormat::Amount(_) => None,
         }
     }
 

@@ -10,7 +10,7 @@ pub mod configuration;
 pub mod rerun;
 pub mod simulation;
 
-use bursar_host::{Attempted, CallFailure, LoadedPlugin, LogLine};
+use bursar_host::{CallAttempt, CallFailure, LoadedPlugin, LogLine};
 use bursar_ledger::{
     Act, Books, CallRequest, CallResult, Digest, DrawOrigin, HoldId, Seed, Timestamp, Verdict,
     decide,
@@ -25,7 +25,7 @@ pub struct Workbench {
 
 /// A call that was run, and what came of it.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Called {
+pub struct CallRun {
     /// What was asked, learned and answered.
     pub result: CallResult,
     /// What the ledger made of it.
@@ -90,14 +90,14 @@ impl Workbench {
         plugin: &LoadedPlugin,
         request: CallRequest,
         origin: Option<DrawOrigin>,
-    ) -> Result<Called, CallFailure> {
+    ) -> Result<CallRun, CallFailure> {
         let next = self.books.next_nonce();
         let fresh = || self.books.draw_origin(&request.caller, next);
         let origin = origin.unwrap_or_else(fresh);
         let attempted = plugin.attempt(&self.books, request, self.now, move |_| origin);
-        let Attempted { result, log, .. } = attempted.map_err(|unfinished| unfinished.failure)?;
+        let CallAttempt { result, log, .. } = attempted.map_err(|unfinished| unfinished.failure)?;
         let verdict = self.act(&Act::Call(Box::new(result.clone())));
-        Ok(Called {
+        Ok(CallRun {
             result,
             verdict,
             log,

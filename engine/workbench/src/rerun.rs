@@ -4,9 +4,9 @@
 
 use std::fmt;
 
-use bursar_host::{LoadedPlugin, NotRepeated};
+use bursar_host::{LoadedPlugin, ReplayError};
 use bursar_ledger::{
-    Act, Books, CallRequest, CallResult, Change, Ending, GrantChoice, Grants, Installation,
+    Act, Books, CallEnding, CallRequest, CallResult, Change, GrantChoice, Grants, Installation,
     PluginPatch, Posting, Rejection, Timestamp, Verdict,
 };
 use serde_json::Value;
@@ -15,7 +15,7 @@ use crate::Workbench;
 
 /// What a call came to, as far as it shows.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Outcome {
+pub struct RerunOutcome {
     /// How it ended.
     pub end: End,
     /// What moved.
@@ -43,7 +43,7 @@ pub enum End {
 
 /// Why a component cannot be put in the place of the one that ran.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum NoSubstitute {
+pub enum SubstituteError {
     /// It is another plugin, or does not have what was called.
     #[error("it has no `{0}`")]
     NotThere(String),
@@ -71,7 +71,7 @@ pub struct Difference {
 
 /// A call that has come to an end once more, over the answers that it was given.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Repetition {
+pub struct Rerun {
     /// In what it differs, its cost included; nothing if it went as it did.
     pub differences: Vec<Difference>,
     /// What the plugin burned.
@@ -83,24 +83,24 @@ pub fn repeat(
     plugin: &LoadedPlugin,
     installation: &Installation,
     call: &CallResult,
-) -> Result<Repetition, NotRepeated> {
+) -> Result<Rerun, ReplayError> {
     let repeated = plugin.repeat(call.request.clone(), installation, &call.transcript)?;
-    let written = |ending: &Ending| serde_json::json!(ending).to_string();
+    let written = |ending: &CallEnding| serde_json::json!(ending).to_string();
     let compared = [
         ("end", written(&call.ending), written(&repeated.ending)),
         ("fuel", call.fuel.to_string(), repeated.fuel.to_string()),
     ];
-    Ok(Repetition {
+    Ok(Rerun {
         differences: Difference::among(compared),
         fuel: repeated.fuel,
     })
 }
 
 /// What came of a call, decided again on the books of then.
-pub fn outcome_of(books: &Books, at: Timestamp, call: &CallResult) -> Outcome {
+pub fn outcome_of(books: &Books, at: Timestamp, call: &CallResult) -> RerunOutcome {
     let mut bench = Workbench::over(books.clone(), at);
     let verdict = bench.act(&Act::Call(Box::new(call.clone())));
-    Outcome::of(call, &verdict)
+    RerunOutcome::of(call, &verdict)
 }
 
 /// What would have come of a call if another component had run. It is granted what the one that ran was
@@ -110,7 +110,7 @@ pub fn run_by(
     books: &Books,
     at: Timestamp,
     call: &CallResult,
-) -> Result<Outcome, NoSubstitute> {
+) -> Result<RerunOutcome, SubstituteError> {
     let request = &call.request;
     let mut bench = Workbench::over(books.clone(), at);
     if let Some(present) = books.plugin(&request.plugin) {
@@ -121,14 +121,14 @@ pub fn run_by(
         };
         match bench.act(&act) {
             Verdict::Applied(_) | Verdict::Unchanged => {}
-            Verdict::Rejected(no) => return Err(NoSubstitute::NotInstalled(no.to_string())),
-            no => return Err(NoSubstitute::NotInstalled(format!("{no:?}"))),
+            Verdict::Rejected(no) => return Err(SubstituteError::NotInstalled(no.to_string())),
+            no => return Err(SubstituteError::NotInstalled(format!("{no:?}"))),
         }
     }
     let called = bench.call(substitute, request.clone(), call.origin.clone());
     Ok(match called {
-        Ok(called) => Outcome::of(&called.result, &called.verdict),
-        Err(failure) => Outcome {
+        Ok(called) => RerunOutcome::of(&called.result, &called.verdict),
+        Err(failure) => RerunOutcome {
             end: End::Failed(failure.to_string()),
             postings: Vec::new(),
             changes: Vec::new(),
@@ -143,7 +143,7 @@ fn substituted(
     substitute: &LoadedPlugin,
     request: &CallRequest,
     present: &Installation,
-) -> Result<PluginPatch, NoSubstitute> {
+) -> Result<PluginPatch, SubstituteError> {
     let manifest = substitute.manifest();
     let scheduled = request.due.is_some();
     let known = if scheduled {
@@ -156,20 +156,20 @@ fn substituted(
     };
     if manifest.id != present.id || !known {
         let named = format!("{}/{}", present.id, request.action);
-        return Err(NoSubstitute::NotThere(named));
+        return Err(SubstituteError::NotThere(named));
     }
     if !scheduled {
         manifest
             .check_arguments(&request.action, &request.arguments)
-            .map_err(|error| NoSubstitute::Arguments(error.to_string()))?;
+            .map_err(|error| SubstituteError::Arguments(error.to_string()))?;
     }
     let checked = substitute.check_configuration(&request.plugin, &present.config.value());
-    let checked = checked.map_err(|error| NoSubstitute::Configuration(error.to_string()))?;
+    let checked = checked.map_err(|error| SubstituteError::Configuration(error.to_string()))?;
     if let Some(finding) = checked.findings.first() {
-        return Err(NoSubstitute::Configuration(finding.to_string()));
+        return Err(SubstituteError::Configuration(finding.to_string()));
     }
     let choice = substitute.component_choice(&request.plugin, present.component);
-    let choice = choice.map_err(|error| NoSubstitute::NotInstalled(error.to_string()))?;
+    let choice = choice.map_err(|error| SubstituteError::NotInstalled(error.to_string()))?;
     let grants = if choice.requested.narrows(&present.requested) {
         present.grants.narrowed_to(&choice.requested)
     } else {
@@ -186,7 +186,7 @@ fn substituted(
     })
 }
 
-impl Outcome {
+impl RerunOutcome {
     fn of(call: &CallResult, verdict: &Verdict) -> Self {
         let decision = verdict.decision();
         let movements = decision.map_or(&[][..], |decision| decision.movements());
@@ -243,16 +243,16 @@ impl Difference {
 }
 
 impl End {
-    fn of(ending: &Ending, verdict: &Verdict) -> Self {
+    fn of(ending: &CallEnding, verdict: &Verdict) -> Self {
         if let Verdict::Rejected(no) | Verdict::RejectedWith(no, _) = verdict {
             return Self::Rejected(no.clone());
         }
         match ending.clone() {
-            Ending::Replied { reply } => Self::Committed(reply),
-            Ending::Declined { code, message } => Self::Declined(code, message),
-            Ending::Faulted { fault } => Self::Faulted(fault),
-            Ending::NotRun(no) | Ending::Stopped(no) => Self::Rejected(no),
-            Ending::Broken { failure, .. } => Self::Failed(failure),
+            CallEnding::Replied { reply } => Self::Committed(reply),
+            CallEnding::Declined { code, message } => Self::Declined(code, message),
+            CallEnding::Faulted { fault } => Self::Faulted(fault),
+            CallEnding::NotRun(no) | CallEnding::Stopped(no) => Self::Rejected(no),
+            CallEnding::Broken { failure, .. } => Self::Failed(failure),
         }
     }
 }

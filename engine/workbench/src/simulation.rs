@@ -5,9 +5,9 @@ use std::thread;
 
 use bursar_host::{LoadedPlugin, Odds};
 use bursar_ledger::{
-    AccountId, AccountPatch, Act, Amount, AssetId, AssetKind, AssetPatch, CallId, CallRequest,
-    Digest, Document, Ending, GrantChoice, IssueRequest, PluginPatch, Seed, Timestamp, TransferId,
-    Verdict,
+    AccountId, AccountPatch, Act, Amount, AssetId, AssetKind, AssetPatch, CallEnding, CallId,
+    CallRequest, Digest, Document, GrantChoice, IssueRequest, PluginPatch, Seed, Timestamp,
+    TransferId, Verdict,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -32,7 +32,7 @@ const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
 /// Why a game cannot be played.
 #[derive(Debug, thiserror::Error)]
-pub enum NotPlayed {
+pub enum SimulationError {
     /// The books do not take something.
     #[error("the game cannot be set up: {0}")]
     SetUp(String),
@@ -43,7 +43,7 @@ pub enum NotPlayed {
 
 /// What many rounds have come to. Amounts are in units of the stake's asset.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Played {
+pub struct SimulationResult {
     /// How many rounds.
     pub rounds: u64,
     /// What came back on average, in millionths of the stake.
@@ -58,7 +58,7 @@ pub struct Played {
     pub worst_for_house: i64,
 }
 
-impl Played {
+impl SimulationResult {
     /// Whether what a plugin states can be true.
     pub fn agrees_with(&self, stated_ppm: u64) -> bool {
         // A return that is stated as a whole number may be rounded by one.
@@ -96,12 +96,12 @@ impl Tally {
         }
     }
 
-    fn of(self, rounds: u64) -> Played {
+    fn of(self, rounds: u64) -> SimulationResult {
         #[allow(clippy::cast_precision_loss, reason = "rounds are far below 2^53")]
         let count = rounds.max(1) as f64;
         let mean = self.returned / count;
         let deviation = (self.squares / count - mean * mean).max(0.0).sqrt();
-        Played {
+        SimulationResult {
             rounds,
             returned_ppm: mean * 1e6,
             // 3.29 deviations of the mean are passed once in a thousand runs.
@@ -120,7 +120,7 @@ pub fn play(
     rounds: u64,
     seed: Seed,
     tell: impl FnMut(u64) + Send,
-) -> Result<Played, NotPlayed> {
+) -> Result<SimulationResult, SimulationError> {
     let told = Mutex::new((0_u64, tell));
     let tell = |more: u64| {
         let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
@@ -134,7 +134,7 @@ pub fn play(
             .map(|lane| scope.spawn(move || play_lane(plugin, odds, rounds, (seed, lane), tell)))
             .collect();
         let joined = lanes.into_iter().map(|lane| {
-            let gave_up = |_| NotPlayed::Ended("a bug, in one of the lanes".into());
+            let gave_up = |_| SimulationError::Ended("a bug, in one of the lanes".into());
             lane.join().map_err(gave_up).flatten()
         });
         joined.collect::<Result<Vec<Tally>, _>>()
@@ -152,7 +152,7 @@ fn play_lane(
     rounds: u64,
     (seed, lane): (Seed, usize),
     tell: &(impl Fn(u64) + Sync),
-) -> Result<Tally, NotPlayed> {
+) -> Result<Tally, SimulationError> {
     let lane = lane as u64;
     let mut table = Table::set(plugin, odds, seed.server_seed(lane))?;
     #[allow(clippy::cast_precision_loss, reason = "stakes are far below 2^53")]
@@ -179,9 +179,9 @@ struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    fn set(plugin: &'a LoadedPlugin, odds: &'a Odds, seed: Seed) -> Result<Self, NotPlayed> {
+    fn set(plugin: &'a LoadedPlugin, odds: &'a Odds, seed: Seed) -> Result<Self, SimulationError> {
         let name = |text: &str| text.parse::<AccountId>();
-        let member = name("user:1").map_err(|error| NotPlayed::SetUp(error.to_string()))?;
+        let member = name("user:1").map_err(|error| SimulationError::SetUp(error.to_string()))?;
         let mut table = Self {
             plugin,
             odds,
@@ -191,7 +191,7 @@ impl<'a> Table<'a> {
         };
         let installed = plugin.manifest().id.as_name();
         let choice = plugin.component_choice(&installed, Digest::ZERO);
-        let choice = choice.map_err(|error| NotPlayed::SetUp(error.to_string()))?;
+        let choice = choice.map_err(|error| SimulationError::SetUp(error.to_string()))?;
         let set_up = [
             Act::SetAsset {
                 asset: odds.stake.asset.clone(),
@@ -220,13 +220,13 @@ impl<'a> Table<'a> {
             table.issue(table.member.clone())?,
         ];
         for act in set_up {
-            committed(table.bench.act(&act)).map_err(NotPlayed::SetUp)?;
+            committed(table.bench.act(&act)).map_err(SimulationError::SetUp)?;
         }
         Ok(table)
     }
 
-    fn issue(&self, account: AccountId) -> Result<Act, NotPlayed> {
-        let amount = Amount::new(PURSE).ok_or(NotPlayed::SetUp("no purse".into()))?;
+    fn issue(&self, account: AccountId) -> Result<Act, SimulationError> {
+        let amount = Amount::new(PURSE).ok_or(SimulationError::SetUp("no purse".into()))?;
         Ok(Act::Issue(IssueRequest {
             id: TransferId(Uuid::nil()),
             account,
@@ -242,7 +242,7 @@ impl<'a> Table<'a> {
     }
 
     /// One round to its end: what the member has won or lost.
-    fn round(&mut self) -> Result<i64, NotPlayed> {
+    fn round(&mut self) -> Result<i64, SimulationError> {
         let asset = self.odds.stake.asset.clone();
         let before = self.has(&asset);
         let (mut action, mut arguments) = (self.odds.action.clone(), self.odds.arguments.clone());
@@ -256,12 +256,12 @@ impl<'a> Table<'a> {
             action = next["action"].as_str().unwrap_or_default().into();
             arguments = next.get("arguments").cloned().unwrap_or_else(|| json!({}));
         }
-        Err(NotPlayed::Ended(format!(
+        Err(SimulationError::Ended(format!(
             "more than {CALLS_MAX} calls in a round"
         )))
     }
 
-    fn call(&mut self, action: String, arguments: Value) -> Result<Value, NotPlayed> {
+    fn call(&mut self, action: String, arguments: Value) -> Result<Value, SimulationError> {
         self.calls = self.calls.wrapping_add(1);
         let request = CallRequest {
             // Ids of holds follow from the call's: the last byte is theirs.
@@ -278,11 +278,14 @@ impl<'a> Table<'a> {
             now: NOW,
         };
         let called = self.bench.call(self.plugin, request, None);
-        let called = called.map_err(|failure| NotPlayed::Ended(failure.to_string()))?;
-        let Ending::Replied { reply } = called.result.ending else {
-            return Err(NotPlayed::Ended(format!("{:?}", called.result.ending)));
+        let called = called.map_err(|failure| SimulationError::Ended(failure.to_string()))?;
+        let CallEnding::Replied { reply } = called.result.ending else {
+            return Err(SimulationError::Ended(format!(
+                "{:?}",
+                called.result.ending
+            )));
         };
-        committed(called.verdict).map_err(NotPlayed::Ended)?;
+        committed(called.verdict).map_err(SimulationError::Ended)?;
         Ok(reply)
     }
 }

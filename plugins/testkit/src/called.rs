@@ -1,14 +1,14 @@
 //! A call that was made, to look at.
 
-use bursar_ledger::{Decision, Ending, Posting, Verdict};
+use bursar_ledger::{CallEnding, Decision, Posting, Verdict};
 use serde_json::Value;
 
 /// A call that was made: how it ended, and what came of it.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Called(bursar_workbench::Called);
+pub struct Called(bursar_workbench::CallRun);
 
 impl Called {
-    pub(crate) fn new(called: bursar_workbench::Called) -> Self {
+    pub(crate) fn new(called: bursar_workbench::CallRun) -> Self {
         Self(called)
     }
 
@@ -16,7 +16,7 @@ impl Called {
     #[track_caller]
     pub fn reply(&self) -> &Value {
         match (&self.0.result.ending, &self.0.verdict) {
-            (Ending::Replied { reply }, Verdict::Applied(_)) => reply,
+            (CallEnding::Replied { reply }, Verdict::Applied(_)) => reply,
             (ending, verdict) => panic!("it was not committed: {ending:?}, {verdict:?}"),
         }
     }
@@ -24,14 +24,14 @@ impl Called {
     /// The plugin's reply, if the call was committed.
     pub fn committed(&self) -> Option<&Value> {
         match (&self.0.result.ending, &self.0.verdict) {
-            (Ending::Replied { reply }, Verdict::Applied(_)) => Some(reply),
+            (CallEnding::Replied { reply }, Verdict::Applied(_)) => Some(reply),
             (_, _) => None,
         }
     }
 
     /// The code of the plugin's no, if it said no.
     pub fn decline_code(&self) -> Option<&str> {
-        let Ending::Declined { code, .. } = &self.0.result.ending else {
+        let CallEnding::Declined { code, .. } = &self.0.result.ending else {
             return None;
         };
         Some(code)
@@ -41,7 +41,7 @@ impl Called {
     #[track_caller]
     pub fn declined(&self) -> &str {
         match &self.0.result.ending {
-            Ending::Declined { code, .. } => code,
+            CallEnding::Declined { code, .. } => code,
             ending => panic!("it was not declined: {ending:?}"),
         }
     }
@@ -50,7 +50,7 @@ impl Called {
     #[track_caller]
     pub fn sentence(&self) -> &str {
         match &self.0.result.ending {
-            Ending::Declined { message, .. } => message,
+            CallEnding::Declined { message, .. } => message,
             ending => panic!("it was not declined: {ending:?}"),
         }
     }
@@ -59,7 +59,7 @@ impl Called {
     #[track_caller]
     pub fn fault(&self) -> &str {
         match &self.0.result.ending {
-            Ending::Faulted { fault } => fault,
+            CallEnding::Faulted { fault } => fault,
             ending => panic!("it is no fault: {ending:?}"),
         }
     }

@@ -5,7 +5,7 @@
 
 use wasmparser::{BinaryReaderError, CanonicalFunction, CanonicalOption, SectionLimited};
 
-use crate::report::{Finding, Findings, Place};
+use crate::report::{Finding, Findings, UploadLocation};
 
 /// Looks at the options of every function that is lifted or lowered.
 pub(super) fn check_options(
@@ -21,7 +21,7 @@ pub(super) fn check_options(
             continue;
         };
         let found = options.iter().copied().filter_map(check_option);
-        findings.extend(found.map(|finding| finding.at(Place::byte(at))));
+        findings.extend(found.map(|finding| finding.at(UploadLocation::byte(at))));
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ use crate::limits::{
     INSTANCES_MAX, LOCALS_MAX, NESTING_MAX, PARTS_MAX, TABLE_ELEMENTS_MAX, TYPES_BYTES_MAX,
     TYPES_MAX,
 };
-use crate::report::{Finding, Findings, Place, Report};
+use crate::report::{Finding, Findings, Report, UploadLocation};
 
 /// Sizes, counts and options of everything in a component.
 pub(crate) fn check_sizes(bytes: &[u8]) -> Result<(), Report> {
@@ -166,7 +166,7 @@ impl Walk {
     }
 
     fn find(&mut self, found: Option<Finding>, at: usize) {
-        let found = found.map(|finding| finding.at(Place::byte(at)));
+        let found = found.map(|finding| finding.at(UploadLocation::byte(at)));
         self.findings.extend(found);
     }
 
@@ -210,7 +210,7 @@ impl Walk {
                 BRANCHES_MAX,
             ),
         ];
-        let place = || Place::byte(range.start).in_function(index);
+        let place = || UploadLocation::byte(range.start).in_function(index);
         let found = found.into_iter().flatten();
         self.findings
             .extend(found.map(|finding| finding.at(place())));

@@ -2,7 +2,7 @@
 
 use wasmparser::{BinaryReaderError, Validator, WasmFeatures};
 
-use crate::report::{Finding, Place, Report};
+use crate::report::{Finding, Report, UploadLocation};
 
 /// Validity, with the features that the engine has.
 pub(crate) fn check_validity(bytes: &[u8]) -> Result<(), Report> {
@@ -30,5 +30,5 @@ pub(super) fn invalid(error: &BinaryReaderError) -> Finding {
     let hint = "it uses a feature that is off here, or it is damaged";
     Finding::new("invalid", message)
         .hint(hint)
-        .at(Place::byte(error.offset()))
+        .at(UploadLocation::byte(error.offset()))
 }

@@ -27,7 +27,7 @@ use wasmtime::component::Component;
 pub use self::child::compile_for_parent;
 use self::work::{Bound, LOWERED, MACHINE_FAILED, Work};
 use crate::limits::{ARTIFACT_BYTES_MAX, COMPILE_CPU_S, COMPILE_WALL, MANIFEST_CPU_S};
-use crate::report::{Finding, NotReady, Report};
+use crate::report::{Finding, LoadError, Report};
 
 /// How often is looked whether the child has ended.
 const LOOK: Duration = Duration::from_millis(2);
@@ -64,7 +64,7 @@ impl Compiler {
     }
 
     /// Machine code for a component, or why there is none.
-    pub(crate) fn compile(&self, engine: &Engine, bytes: &[u8]) -> Result<Vec<u8>, NotReady> {
+    pub(crate) fn compile(&self, engine: &Engine, bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
         match self {
             Self::Here => Ok(here(engine, bytes)?),
             Self::Child {
@@ -76,7 +76,7 @@ impl Compiler {
     }
 
     /// Finds out that reading a manifest comes to an end within its bounds, whatever is found in it.
-    pub(crate) fn try_manifest(&self, manifest: &str) -> Result<(), NotReady> {
+    pub(crate) fn try_manifest(&self, manifest: &str) -> Result<(), LoadError> {
         match self {
             Self::Here => Ok(()),
             Self::Child {
@@ -117,7 +117,7 @@ pub(crate) fn load(engine: &Engine, artifact: &[u8]) -> Result<Component, Report
 }
 
 /// A child that does not start says nothing about the component.
-fn start(program: &Path, arguments: &[String], cpu_s: u64) -> Result<Child, NotReady> {
+fn start(program: &Path, arguments: &[String], cpu_s: u64) -> Result<Child, LoadError> {
     let started = Command::new(program)
         .args(arguments)
         .arg(cpu_s.to_string())
@@ -126,7 +126,7 @@ fn start(program: &Path, arguments: &[String], cpu_s: u64) -> Result<Child, NotR
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn();
-    started.map_err(|error| NotReady::Failed(format!("the compiler does not start: {error}")))
+    started.map_err(|error| LoadError::Failed(format!("the compiler does not start: {error}")))
 }
 
 fn in_child(
@@ -135,7 +135,7 @@ fn in_child(
     cpu_s: u64,
     work: Work,
     bytes: &[u8],
-) -> Result<Vec<u8>, NotReady> {
+) -> Result<Vec<u8>, LoadError> {
     let mut child = start(program, arguments, cpu_s)?;
     let (input, output) = (child.stdin.take(), child.stdout.take());
     let complaints = child.stderr.take();
@@ -162,13 +162,13 @@ fn in_child(
             }
             Err(error) => {
                 // Without its threads the child would wait for ever.
-                end(&mut child, Ended::ByOthers);
+                end(&mut child, ChildExit::ByOthers);
                 Err(error)
             }
         }
     });
     let (ended, artifact, complaint) = served
-        .map_err(|error| NotReady::Failed(format!("no thread to serve the compiler: {error}")))?;
+        .map_err(|error| LoadError::Failed(format!("no thread to serve the compiler: {error}")))?;
     judge(work, ended, artifact, &String::from_utf8_lossy(&complaint))
 }
 
@@ -186,7 +186,7 @@ fn read(from: Option<impl Read>, most: u64) -> Vec<u8> {
 
 /// How a child ended, or that it was made to.
 #[derive(Clone, Copy)]
-enum Ended {
+enum ChildExit {
     Well,
     /// It says why.
     Badly,
@@ -203,31 +203,33 @@ enum Ended {
     Stalled,
 }
 
-fn wait(child: &mut Child) -> Ended {
+fn wait(child: &mut Child) -> ChildExit {
     let started = Instant::now();
     loop {
         match child.try_wait() {
-            Ok(Some(status)) if status.success() => return Ended::Well,
+            Ok(Some(status)) if status.success() => return ChildExit::Well,
             Ok(Some(status)) => {
                 return match status.signal().map(Signal::from_named_raw) {
-                    None if status.code() == Some(MACHINE_FAILED.into()) => Ended::MachineFailed,
-                    None => Ended::Badly,
-                    Some(Some(Signal::XCPU)) => Ended::TooLate,
-                    Some(Some(Signal::INT | Signal::TERM | Signal::HUP | Signal::KILL)) => {
-                        Ended::ByOthers
+                    None if status.code() == Some(MACHINE_FAILED.into()) => {
+                        ChildExit::MachineFailed
                     }
-                    Some(_) => Ended::Killed,
+                    None => ChildExit::Badly,
+                    Some(Some(Signal::XCPU)) => ChildExit::TooLate,
+                    Some(Some(Signal::INT | Signal::TERM | Signal::HUP | Signal::KILL)) => {
+                        ChildExit::ByOthers
+                    }
+                    Some(_) => ChildExit::Killed,
                 };
             }
-            Err(_) => return end(child, Ended::ByOthers),
-            Ok(None) if started.elapsed() > COMPILE_WALL => return end(child, Ended::Stalled),
+            Err(_) => return end(child, ChildExit::ByOthers),
+            Ok(None) if started.elapsed() > COMPILE_WALL => return end(child, ChildExit::Stalled),
             Ok(None) => std::thread::sleep(LOOK),
         }
     }
 }
 
 /// Ends a child that would not end by itself.
-fn end(child: &mut Child, as_what: Ended) -> Ended {
+fn end(child: &mut Child, as_what: ChildExit) -> ChildExit {
     drop(child.kill());
     drop(child.wait());
     as_what
@@ -235,10 +237,10 @@ fn end(child: &mut Child, as_what: Ended) -> Ended {
 
 fn judge(
     work: Work,
-    ended: Ended,
+    ended: ChildExit,
     artifact: Vec<u8>,
     complaint: &str,
-) -> Result<Vec<u8>, NotReady> {
+) -> Result<Vec<u8>, LoadError> {
     let size = u64::try_from(artifact.len()).unwrap_or(u64::MAX);
     let lines = complaint.lines();
     let (lowered, said): (Vec<&str>, Vec<&str>) = lines.partition(|line| line.starts_with(LOWERED));
@@ -246,32 +248,32 @@ fn judge(
     // Where a limit of the machine's is lower than the child's own, it is not known which one it met.
     let met = |bound| match lowered.first() {
         None => Err(work.met(bound).into()),
-        Some(limit) => Err(NotReady::Failed(format!(
+        Some(limit) => Err(LoadError::Failed(format!(
             "the compiler ran into a limit of this machine: {}",
             limit.trim_start_matches(LOWERED)
         ))),
     };
     match ended {
-        Ended::Well if size <= ARTIFACT_BYTES_MAX => Ok(artifact),
-        Ended::Well => {
+        ChildExit::Well if size <= ARTIFACT_BYTES_MAX => Ok(artifact),
+        ChildExit::Well => {
             let message = format!("it compiles to more than {ARTIFACT_BYTES_MAX} bytes of code");
             Err(Finding::new("compiles_too_large", message).into())
         }
-        Ended::TooLate => met(Bound::Time),
-        Ended::Killed => met(Bound::Memory),
-        Ended::MachineFailed => {
+        ChildExit::TooLate => met(Bound::Time),
+        ChildExit::Killed => met(Bound::Memory),
+        ChildExit::MachineFailed => {
             let lowered = lowered.join("; ");
             let why = format!("the compiler could not work: {} {lowered}", said.trim());
-            Err(NotReady::Failed(why.trim_end().into()))
+            Err(LoadError::Failed(why.trim_end().into()))
         }
-        Ended::Badly if said.trim().is_empty() => {
+        ChildExit::Badly if said.trim().is_empty() => {
             Err(failed("the compiler does not say why").into())
         }
-        Ended::Badly => Err(failed(said.trim()).into()),
-        Ended::ByOthers => Err(NotReady::Failed("the compiler was ended by others".into())),
-        Ended::Stalled => {
+        ChildExit::Badly => Err(failed(said.trim()).into()),
+        ChildExit::ByOthers => Err(LoadError::Failed("the compiler was ended by others".into())),
+        ChildExit::Stalled => {
             let why = "the compiler came to no end: the machine may be too busy";
-            Err(NotReady::Failed(why.into()))
+            Err(LoadError::Failed(why.into()))
         }
     }
 }
@@ -282,7 +284,7 @@ mod tests {
     use crate::limits::Limits;
     use crate::sandbox;
 
-    fn not_compiled_by(program: &str, arguments: &[&str]) -> NotReady {
+    fn not_compiled_by(program: &str, arguments: &[&str]) -> LoadError {
         let arguments = arguments.iter().map(|argument| (*argument).into());
         let compiler = Compiler::child(program.into(), arguments.collect());
         let engine = sandbox::engine(&Limits::standard()).expect("an engine");
@@ -294,7 +296,7 @@ mod tests {
 
     fn compiled_by(program: &str, arguments: &[&str]) -> Finding {
         match not_compiled_by(program, arguments) {
-            NotReady::Refused(mut report) => report.findings.remove(0),
+            LoadError::Refused(mut report) => report.findings.remove(0),
             other => panic!("not about the component: {other}"),
         }
     }
@@ -303,7 +305,7 @@ mod tests {
     fn a_compiler_that_does_not_start_says_nothing_about_the_component() {
         for program in ["/nowhere/bursar", "/"] {
             let missing = not_compiled_by(program, &[]);
-            let NotReady::Failed(why) = missing else {
+            let LoadError::Failed(why) = missing else {
                 panic!("it is the component's: {missing}");
             };
             assert!(why.contains("does not start"), "{why}");
@@ -331,7 +333,7 @@ mod tests {
             // A shell cannot end by a signal that was ignored before it began, as under nohup.
             let kill = format!("kill -{signal} $$");
             let ended = not_compiled_by("/usr/bin/env", &["--default-signal", "sh", "-c", &kill]);
-            assert!(matches!(ended, NotReady::Failed(_)), "{signal}: {ended}");
+            assert!(matches!(ended, LoadError::Failed(_)), "{signal}: {ended}");
         }
     }
 
@@ -340,7 +342,7 @@ mod tests {
         let lowered = format!("echo '{LOWERED}1048576 (RLIMIT_DATA)' >&2;");
         for ended in ["kill -ABRT $$", "kill -SEGV $$", "kill -XCPU $$", "exit 75"] {
             let failed = not_compiled_by("/bin/sh", &["-c", &format!("{lowered} {ended}")]);
-            let NotReady::Failed(why) = failed else {
+            let LoadError::Failed(why) = failed else {
                 panic!("{ended} is the component's: {failed}");
             };
             assert!(why.contains("1048576 (RLIMIT_DATA)"), "{ended}: {why}");
@@ -352,7 +354,7 @@ mod tests {
         );
         assert_eq!(refused.message, "no");
         let failed = not_compiled_by("/bin/sh", &["-c", "echo 'no memory' >&2; exit 75"]);
-        assert!(matches!(failed, NotReady::Failed(why) if why.contains("no memory")));
+        assert!(matches!(failed, LoadError::Failed(why) if why.contains("no memory")));
     }
 
     #[test]
@@ -364,13 +366,13 @@ mod tests {
         assert_eq!(tried("exit 0"), Ok(()));
         for (ended, expected) in [("ABRT", "more memory"), ("XCPU", "more time")] {
             let refused = tried(&format!("kill -{ended} $$"));
-            let Err(NotReady::Refused(report)) = refused else {
+            let Err(LoadError::Refused(report)) = refused else {
                 panic!("{ended}: {refused:?}");
             };
             assert_eq!(report.findings[0].code, "manifest_too_costly");
             assert!(report.findings[0].message.contains(expected), "{report}");
         }
-        assert!(matches!(tried("kill -KILL $$"), Err(NotReady::Failed(_))));
+        assert!(matches!(tried("kill -KILL $$"), Err(LoadError::Failed(_))));
         // The child is told what it is to do, and gets the manifest as it is.
         assert_eq!(tried("test \"$(cat)\" = 'm{}' || kill -ABRT $$"), Ok(()));
         assert_eq!(Compiler::Here.try_manifest("{}"), Ok(()));

@@ -9,11 +9,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bursar_ledger::Digest;
 
 use crate::limits::COMPONENTS_WAITING_MAX;
-use crate::report::{NotReady, Report};
+use crate::report::{LoadError, Report};
 
 /// The queue before the compiler.
 #[derive(Default)]
-pub(crate) struct Compiling {
+pub(crate) struct CompileQueue {
     /// How many have a place: the one that is compiled, and those that wait.
     places: Mutex<usize>,
     turn: Mutex<()>,
@@ -24,22 +24,22 @@ pub(crate) struct Compiling {
 }
 
 /// A place in the queue; free again when it is dropped.
-pub(crate) struct Place<'a>(&'a Compiling);
+pub(crate) struct QueuePermit<'a>(&'a CompileQueue);
 
 /// A component's own turn.
 pub(crate) struct Turn<'a> {
     _turn: MutexGuard<'a, ()>,
 }
 
-impl Compiling {
+impl CompileQueue {
     /// A place in the queue, unless all are taken.
-    pub(crate) fn place(&self) -> Result<Place<'_>, NotReady> {
+    pub(crate) fn place(&self) -> Result<QueuePermit<'_>, LoadError> {
         let mut places = open(&self.places);
         if *places > COMPONENTS_WAITING_MAX {
-            return Err(NotReady::Busy);
+            return Err(LoadError::Busy);
         }
         *places += 1;
-        Ok(Place(self))
+        Ok(QueuePermit(self))
     }
 
     /// Waits for the compiler to be free.
@@ -50,16 +50,16 @@ impl Compiling {
     }
 
     /// An error if a component is being compiled unattended, or is known not to run here.
-    pub(crate) fn look_up(&self, component: &Digest) -> Result<(), NotReady> {
+    pub(crate) fn look_up(&self, component: &Digest) -> Result<(), LoadError> {
         match open(&self.unattended).get(component) {
-            Some(None) => Err(NotReady::Compiling),
+            Some(None) => Err(LoadError::Compiling),
             Some(Some(refused)) => Err(refused.clone().into()),
             None => Ok(()),
         }
     }
 
     /// Notes that a component is compiled unattended, unless too many are. False if it already is.
-    pub(crate) fn begin(&self, component: Digest) -> Result<bool, NotReady> {
+    pub(crate) fn begin(&self, component: Digest) -> Result<bool, LoadError> {
         let mut unattended = open(&self.unattended);
         match unattended.get(&component) {
             Some(None) => return Ok(false),
@@ -68,7 +68,7 @@ impl Compiling {
         }
         let running = unattended.values().filter(|refused| refused.is_none());
         if running.count() >= COMPONENTS_WAITING_MAX {
-            return Err(NotReady::Busy);
+            return Err(LoadError::Busy);
         }
         unattended.insert(component, None);
         Ok(true)
@@ -85,7 +85,7 @@ impl Compiling {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for QueuePermit<'_> {
     fn drop(&mut self) {
         let mut places = open(&self.0.places);
         *places = places.saturating_sub(1);
@@ -104,11 +104,11 @@ mod tests {
 
     #[test]
     fn one_is_compiled_and_few_wait() {
-        let compiling = Compiling::default();
+        let compiling = CompileQueue::default();
         let mut places: Vec<_> = (0..=COMPONENTS_WAITING_MAX)
             .map(|_| compiling.place().expect("there is a place"))
             .collect();
-        assert_eq!(compiling.place().err(), Some(NotReady::Busy));
+        assert_eq!(compiling.place().err(), Some(LoadError::Busy));
         places.pop();
         assert!(compiling.place().is_ok(), "a place that was left is free");
         let turn = compiling.turn();
@@ -119,11 +119,11 @@ mod tests {
 
     #[test]
     fn what_is_compiled_unattended_is_compiled_once() {
-        let (compiling, component) = (Compiling::default(), Digest::of(b"component"));
+        let (compiling, component) = (CompileQueue::default(), Digest::of(b"component"));
         assert_eq!(compiling.look_up(&component), Ok(()));
         assert_eq!(compiling.begin(component), Ok(true));
         assert_eq!(compiling.begin(component), Ok(false));
-        assert_eq!(compiling.look_up(&component), Err(NotReady::Compiling));
+        assert_eq!(compiling.look_up(&component), Err(LoadError::Compiling));
         compiling.end(component, None);
         assert_eq!(compiling.begin(component), Ok(true));
         let refused = Report::from(Finding::new("describe_failed", "it will not"));
@@ -134,13 +134,13 @@ mod tests {
 
     #[test]
     fn few_are_compiled_unattended() {
-        let compiling = Compiling::default();
+        let compiling = CompileQueue::default();
         let component = |number: usize| Digest::of(&number.to_be_bytes());
         for number in 0..COMPONENTS_WAITING_MAX {
             assert_eq!(compiling.begin(component(number)), Ok(true));
         }
         let next = component(COMPONENTS_WAITING_MAX);
-        assert_eq!(compiling.begin(next), Err(NotReady::Busy));
+        assert_eq!(compiling.begin(next), Err(LoadError::Busy));
         compiling.end(component(0), None);
         assert_eq!(compiling.begin(next), Ok(true));
     }

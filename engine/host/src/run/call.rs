@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use bursar_ledger::{
-    CallRequest, CallResult, Digest, Draft, DrawOrigin, Ending, Transcript, check_document,
+    CallEnding, CallRequest, CallResult, Digest, Draft, DrawOrigin, Transcript, check_document,
     read_strictly,
 };
 use serde_json::Value;
 use wasmtime::{Result, Store, Trap};
 
-use crate::check::Checked;
+use crate::check::CheckedComponent;
 use crate::limits::{
     ARGUMENTS_BYTES_MAX, DEADLINES_AFTER_DRAW, DECLINE_BYTES_MAX, DECLINE_CODE_CHARS_MAX,
     HANDLES_MAX, Limits, REPLY_BYTES_MAX,
@@ -18,16 +18,16 @@ use crate::manifest::{Manifest, Task};
 use crate::run::cpu_time;
 use crate::run::exports::Decline;
 use crate::run::guest::{Bug, Fault, Guest, LogLine, Origin, Stopped};
-use crate::run::responder::{Diverged, Teller, Telling};
+use crate::run::responder::{Divergence, Responder, TranscriptReplay};
 use crate::text::excerpt;
 
 /// A call that has come to an end.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Finished {
+pub struct CallOutcome {
     /// What it learned and asked.
     pub transcript: Transcript,
     /// How it ended: a reply, a decline, a fault, or before its first draw. The same in every run.
-    pub ending: Ending,
+    pub ending: CallEnding,
     /// Where its draws come from, if it has drawn.
     pub origin: Option<DrawOrigin>,
     /// What it burned: the guest's fuel and what its requests cost.
@@ -38,7 +38,7 @@ pub struct Finished {
     pub cpu: Duration,
 }
 
-impl Finished {
+impl CallOutcome {
     /// The call as it is to be committed.
     pub fn into_result(self, request: CallRequest, component: Digest) -> CallResult {
         CallResult {
@@ -55,7 +55,7 @@ impl Finished {
 /// A call that could not be brought to an end. What it learned and drew is not told: whoever asked could
 /// still think better of it.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Unfinished {
+pub struct FailedCall {
     /// Why.
     pub failure: CallFailure,
     /// Where its draws come from, if it has drawn.
@@ -103,17 +103,17 @@ pub(crate) fn store(
 
 /// Runs one call to its end.
 pub(crate) fn run(
-    plugin: &Checked,
+    plugin: &CheckedComponent,
     limits: &Limits,
     draft: Draft,
     origin: Origin,
-) -> std::result::Result<Finished, Box<Unfinished>> {
+) -> std::result::Result<CallOutcome, Box<FailedCall>> {
     let begun = cpu_time::of_this_thread();
-    let teller = Teller::Draft(Box::new(draft));
+    let teller = Responder::Draft(Box::new(draft));
     let (ran, guest) = run_guest(plugin, limits, teller, origin);
     let cpu = cpu_time::of_this_thread().saturating_sub(begun);
     let Some(teller) = guest.and_then(|guest| guest.teller) else {
-        return Err(Box::new(Unfinished {
+        return Err(Box::new(FailedCall {
             failure: CallFailure::Internal,
             origin: None,
             cpu,
@@ -121,7 +121,7 @@ pub(crate) fn run(
     };
     let origin = teller.origin().cloned();
     match ran {
-        Ok(ran) => Ok(Finished {
+        Ok(ran) => Ok(CallOutcome {
             origin,
             transcript: teller.close(),
             ending: ran.ending,
@@ -129,7 +129,7 @@ pub(crate) fn run(
             log: ran.log,
             cpu,
         }),
-        Err(broken) => Err(Box::new(Unfinished {
+        Err(broken) => Err(Box::new(FailedCall {
             failure: broken.failure(),
             origin,
             cpu,
@@ -139,9 +139,9 @@ pub(crate) fn run(
 
 /// What a call came to that was run again.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Repeated {
+pub struct ReplayedCall {
     /// How it ended.
-    pub ending: Ending,
+    pub ending: CallEnding,
     /// What it burned.
     pub fuel: u64,
     /// What it wrote for the operator.
@@ -150,7 +150,7 @@ pub struct Repeated {
 
 /// Why a call does not go as it did before.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum NotRepeated {
+pub enum ReplayError {
     /// It asks something else.
     #[error("{0}")]
     Diverged(String),
@@ -167,19 +167,19 @@ pub enum NotRepeated {
 
 /// Runs a call again, over the answers that it was given.
 pub(crate) fn repeat(
-    plugin: &Checked,
+    plugin: &CheckedComponent,
     limits: &Limits,
-    telling: Telling,
-) -> std::result::Result<Repeated, NotRepeated> {
-    let teller = Teller::Record(Box::new(telling));
+    telling: TranscriptReplay,
+) -> std::result::Result<ReplayedCall, ReplayError> {
+    let teller = Responder::Record(Box::new(telling));
     let nowhere: Origin = Box::new(|_| unreachable!("a record says what was drawn"));
     let (ran, guest) = run_guest(plugin, limits, teller, nowhere);
     let ran = ran.map_err(|broken| match broken {
-        Broken::Diverged(what) => NotRepeated::Diverged(what),
-        Broken::Failed(failure) => NotRepeated::Failed(failure),
+        RunError::Diverged(what) => ReplayError::Diverged(what),
+        RunError::Failed(failure) => ReplayError::Failed(failure),
     })?;
     match guest.and_then(|guest| guest.teller) {
-        Some(Teller::Record(telling)) if telling.untold() > 0 => Err(NotRepeated::Early {
+        Some(Responder::Record(telling)) if telling.untold() > 0 => Err(ReplayError::Early {
             left: telling.untold(),
         }),
         _ => Ok(ran),
@@ -187,12 +187,12 @@ pub(crate) fn repeat(
 }
 
 /// Why a run came to no end.
-enum Broken {
+enum RunError {
     Failed(CallFailure),
     Diverged(String),
 }
 
-impl Broken {
+impl RunError {
     fn failure(self) -> CallFailure {
         match self {
             Self::Failed(failure) => failure,
@@ -204,17 +204,17 @@ impl Broken {
 
 /// One run of a guest, and what is kept of it.
 fn run_guest(
-    plugin: &Checked,
+    plugin: &CheckedComponent,
     limits: &Limits,
-    teller: Teller,
+    teller: Responder,
     origin: Origin,
-) -> (std::result::Result<Repeated, Broken>, Option<Guest>) {
+) -> (std::result::Result<ReplayedCall, RunError>, Option<Guest>) {
     let limits = &limits.with_fuel(teller.fuel());
     let arguments = teller.call().arguments.to_string();
     let (action, due) = (teller.call().action.clone(), teller.call().due);
     let guest = Guest::called(teller, origin, limits);
     let Ok(mut store) = store(plugin.exports.engine(), guest, limits) else {
-        return (Err(Broken::Failed(CallFailure::Internal)), None);
+        return (Err(RunError::Failed(CallFailure::Internal)), None);
     };
     let handled = if arguments.len() > ARGUMENTS_BYTES_MAX {
         Err(Fault(format!(
@@ -229,7 +229,7 @@ fn run_guest(
     };
     let burned = limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0));
     let mut guest = store.into_data();
-    let drew = guest.teller.as_ref().is_some_and(Teller::has_drawn);
+    let drew = guest.teller.as_ref().is_some_and(Responder::has_drawn);
     let task = match due {
         None => Task::Action(&action),
         Some(_) => Task::Schedule(&action),
@@ -238,7 +238,7 @@ fn run_guest(
         Ok(answer) => Ok(judge(answer, &plugin.manifest, task, drew)),
         Err(error) => broke(&error, drew),
     };
-    let ran = ending.map(|ending| Repeated {
+    let ran = ending.map(|ending| ReplayedCall {
         ending,
         fuel: burned.saturating_add(guest.charged),
         log: guest.take_log(),
@@ -248,19 +248,19 @@ fn run_guest(
 
 /// How a broken call ended, unless it could not be brought to an end. A plugin that has drawn and then
 /// calls itself without end does so to be rid of what it drew: that is its fault.
-fn broke(error: &wasmtime::Error, drew: bool) -> std::result::Result<Ending, Broken> {
+fn broke(error: &wasmtime::Error, drew: bool) -> std::result::Result<CallEnding, RunError> {
     if let Some(Stopped(rejection)) = error.downcast_ref() {
-        return Ok(Ending::Stopped(rejection.clone()));
+        return Ok(CallEnding::Stopped(rejection.clone()));
     }
-    if let Some(Diverged(what)) = error.downcast_ref() {
-        return Err(Broken::Diverged(what.clone()));
+    if let Some(Divergence(what)) = error.downcast_ref() {
+        return Err(RunError::Diverged(what.clone()));
     }
     let fault = match explain(error) {
         Err(CallFailure::StackOverflow) if drew => "its stack overflowed after a draw".into(),
         Ok(fault) => fault,
-        Err(failure) => return Err(Broken::Failed(failure)),
+        Err(failure) => return Err(RunError::Failed(failure)),
     };
-    Ok(Ending::Faulted {
+    Ok(CallEnding::Faulted {
         fault: excerpt(&fault),
     })
 }
@@ -271,13 +271,13 @@ fn judge(
     manifest: &Manifest,
     task: Task<'_>,
     drew: bool,
-) -> Ending {
+) -> CallEnding {
     let judged = match answer {
         Ok(reply) => judge_reply(&reply, manifest, task),
         Err(_) if drew => Err("it declined after a draw".into()),
         Err(decline) => judge_decline(decline),
     };
-    judged.unwrap_or_else(|fault| Ending::Faulted {
+    judged.unwrap_or_else(|fault| CallEnding::Faulted {
         fault: excerpt(&fault),
     })
 }
@@ -286,7 +286,7 @@ fn judge_reply(
     reply: &str,
     manifest: &Manifest,
     task: Task<'_>,
-) -> std::result::Result<Ending, String> {
+) -> std::result::Result<CallEnding, String> {
     if reply.len() > REPLY_BYTES_MAX {
         return Err(format!(
             "its reply has {} bytes, of at most {REPLY_BYTES_MAX}",
@@ -300,10 +300,10 @@ fn judge_reply(
     manifest
         .check_reply(task, &reply)
         .map_err(|error| format!("its reply does not fit its schema at {error}"))?;
-    Ok(Ending::Replied { reply })
+    Ok(CallEnding::Replied { reply })
 }
 
-fn judge_decline(decline: Decline) -> std::result::Result<Ending, String> {
+fn judge_decline(decline: Decline) -> std::result::Result<CallEnding, String> {
     let Decline { code, message } = decline;
     let speaks = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
     if code.is_empty() || code.len() > DECLINE_CODE_CHARS_MAX || !code.bytes().all(speaks) {
@@ -314,7 +314,7 @@ fn judge_decline(decline: Decline) -> std::result::Result<Ending, String> {
             "the sentence of its decline has more than {DECLINE_BYTES_MAX} bytes"
         ));
     }
-    Ok(Ending::Declined { code, message })
+    Ok(CallEnding::Declined { code, message })
 }
 
 /// What a broken call was: a fault, the same in every run, or a failure of ours.

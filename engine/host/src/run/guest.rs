@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use bursar_ledger::{Answer, Ask, CallRequest, Document, DrawOrigin, Rejection, shown};
+use bursar_ledger::{
+    CallRequest, Document, DrawOrigin, HostRequest, HostResponse, Rejection, shown,
+};
 use serde::Serialize;
 use wasmtime::{Result, StoreLimits, StoreLimitsBuilder, UpdateDeadline};
 
@@ -10,7 +12,7 @@ use crate::limits::{
     FUEL_PER_LOG_BYTE, FUEL_PER_LOG_LINE, INSTANCES_MAX, LOG_BYTES_MAX, LOG_LINE_OVERHEAD_BYTES,
     LOG_LINES_MAX, Limits, MEMORIES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX,
 };
-use crate::run::responder::Teller;
+use crate::run::responder::Responder;
 
 /// How loud a line of a plugin's is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -86,7 +88,7 @@ impl fmt::Display for Occupation {
 /// What the host keeps for a guest while it runs.
 pub(crate) struct Guest {
     /// None where it is not called, and may import nothing.
-    pub(crate) teller: Option<Teller>,
+    pub(crate) teller: Option<Responder>,
     occupation: Occupation,
     origin: Option<Origin>,
     pub(crate) counts: Counts,
@@ -113,12 +115,12 @@ impl Guest {
     }
 
     /// A guest that is called.
-    pub(crate) fn called(teller: Teller, origin: Origin, limits: &Limits) -> Self {
+    pub(crate) fn called(teller: Responder, origin: Origin, limits: &Limits) -> Self {
         Self::new(Some(teller), Some(origin), Occupation::Calling, limits)
     }
 
     fn new(
-        teller: Option<Teller>,
+        teller: Option<Responder>,
         origin: Option<Origin>,
         occupation: Occupation,
         limits: &Limits,
@@ -148,12 +150,12 @@ impl Guest {
     }
 
     /// Asks the draft.
-    pub(crate) fn ask(&mut self, ask: Ask) -> Result<Answer> {
+    pub(crate) fn ask(&mut self, ask: HostRequest) -> Result<HostResponse> {
         self.teller("asked for something")?.perform(ask)
     }
 
     /// Has the draft draw. The first draw takes a nonce, unless the call cannot commit anyway.
-    pub(crate) fn ask_draw(&mut self, ask: Ask) -> Result<Answer> {
+    pub(crate) fn ask_draw(&mut self, ask: HostRequest) -> Result<HostResponse> {
         let mut origin = self.origin.take();
         let teller = self.teller("drew")?;
         teller.draw_from(|call| origin.take().map(|origin| origin(call)));
@@ -173,7 +175,7 @@ impl Guest {
     }
 
     /// The teller of a guest that is called. For one that is not, asking is a fault.
-    fn teller(&mut self, did: &str) -> Result<&mut Teller> {
+    fn teller(&mut self, did: &str) -> Result<&mut Responder> {
         let occupation = self.occupation;
         let uncalled = || Fault(format!("it {did} while {occupation}")).into();
         self.teller.as_mut().ok_or_else(uncalled)
@@ -181,7 +183,7 @@ impl Guest {
 
     /// What becomes of a guest whose time is over: once it has drawn it has so many ticks more.
     pub(crate) fn deadline_met(&mut self, ticks: u64) -> UpdateDeadline {
-        let has_drawn = self.teller.as_ref().is_some_and(Teller::has_drawn);
+        let has_drawn = self.teller.as_ref().is_some_and(Responder::has_drawn);
         if has_drawn && !self.has_more_time {
             self.has_more_time = true;
             return UpdateDeadline::Continue(ticks);

@@ -9,9 +9,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use bursar_ledger::{
-    AccountId, Amount, Answer, Ask, AssetId, CALL_DRAWS_MAX, CALL_HOLDS_MAX, CALL_POSTINGS_MAX,
-    CALL_READS_MAX, CALL_SECURES_MAX, CALL_WRITES_MAX, DRAW_BYTES_MAX, DRAW_LABEL_BYTES_MAX,
-    DRAW_MIX_BYTES_MAX, HoldId, Posting, Refusal, SEGMENT_CHARS_MAX, SHUFFLE_MAX,
+    AccountId, Amount, AssetId, CALL_DRAWS_MAX, CALL_HOLDS_MAX, CALL_POSTINGS_MAX, CALL_READS_MAX,
+    CALL_SECURES_MAX, CALL_WRITES_MAX, DRAW_BYTES_MAX, DRAW_LABEL_BYTES_MAX, DRAW_MIX_BYTES_MAX,
+    HoldId, HostRequest, HostResponse, Posting, Refusal, SEGMENT_CHARS_MAX, SHUFFLE_MAX,
     STATE_KEY_BYTES_MAX, STATE_VALUE_BYTES_MAX, Timestamp,
 };
 use wasmtime::Result;
@@ -91,15 +91,15 @@ fn refusal(refusal: Refusal) -> types::Refusal {
 }
 
 /// The draft answers each question with the kind of answer that belongs to it.
-fn mismatch<T>(answer: &Answer) -> Result<T> {
+fn mismatch<T>(answer: &HostResponse) -> Result<T> {
     Err(Bug(format!("the draft answered with {answer:?}")).into())
 }
 
 impl Guest {
-    fn done(&mut self, ask: Ask) -> Result<Result<(), types::Refusal>> {
+    fn done(&mut self, ask: HostRequest) -> Result<Result<(), types::Refusal>> {
         match self.ask(ask)? {
-            Answer::Done => Ok(Ok(())),
-            Answer::Refused(no) => Ok(Err(refusal(no))),
+            HostResponse::Done => Ok(Ok(())),
+            HostResponse::Refused(no) => Ok(Err(refusal(no))),
             other => mismatch(&other),
         }
     }
@@ -136,13 +136,13 @@ impl ledger::Host for Guest {
         self.read()?;
         let account: AccountId = name("account", &account)?;
         let asset: AssetId = name("asset", &asset)?;
-        match self.ask(Ask::Balance { account, asset })? {
-            Answer::Balance(seen) => Ok(Ok(types::Amounts {
+        match self.ask(HostRequest::Balance { account, asset })? {
+            HostResponse::Balance(seen) => Ok(Ok(types::Amounts {
                 posted: seen.posted,
                 held: seen.held,
                 spendable: seen.spendable,
             })),
-            Answer::Refused(no) => Ok(Err(refusal(no))),
+            HostResponse::Refused(no) => Ok(Err(refusal(no))),
             other => mismatch(&other),
         }
     }
@@ -157,13 +157,13 @@ impl ledger::Host for Guest {
         let account: AccountId = name("account", &account)?;
         let asset: AssetId = name("asset", &asset)?;
         let amount = amount(units)?;
-        match self.ask(Ask::HasAtLeast {
+        match self.ask(HostRequest::HasAtLeast {
             account,
             asset,
             amount,
         })? {
-            Answer::Whether(whether) => Ok(Ok(whether)),
-            Answer::Refused(no) => Ok(Err(refusal(no))),
+            HostResponse::Bool(whether) => Ok(Ok(whether)),
+            HostResponse::Refused(no) => Ok(Err(refusal(no))),
             other => mismatch(&other),
         }
     }
@@ -172,7 +172,7 @@ impl ledger::Host for Guest {
         count(&mut self.counts.postings, CALL_POSTINGS_MAX, "transfers")?;
         self.charge(FUEL_PER_REQUEST)?;
         let posting = asked(&posting)?;
-        self.done(Ask::Transfer(posting))
+        self.done(HostRequest::Transfer(posting))
     }
 
     fn place_hold(
@@ -184,9 +184,9 @@ impl ledger::Host for Guest {
         self.charge(FUEL_PER_REQUEST)?;
         length(rule.len(), SEGMENT_CHARS_MAX, "the name of a kind of hold")?;
         let posting = asked(&posting)?;
-        match self.ask(Ask::PlaceHold { rule, posting })? {
-            Answer::Placed(hold) => Ok(Ok(hold.to_string())),
-            Answer::Refused(no) => Ok(Err(refusal(no))),
+        match self.ask(HostRequest::PlaceHold { rule, posting })? {
+            HostResponse::Placed(hold) => Ok(Ok(hold.to_string())),
+            HostResponse::Refused(no) => Ok(Err(refusal(no))),
             other => mismatch(&other),
         }
     }
@@ -200,21 +200,21 @@ impl ledger::Host for Guest {
         self.charge(FUEL_PER_REQUEST)?;
         let hold = hold_id(&hold)?;
         let amount = units.map(amount).transpose()?;
-        self.done(Ask::CaptureHold { hold, amount })
+        self.done(HostRequest::CaptureHold { hold, amount })
     }
 
     fn release_hold(&mut self, hold: String) -> Result<Result<(), types::Refusal>> {
         count(&mut self.counts.postings, CALL_POSTINGS_MAX, "transfers")?;
         self.charge(FUEL_PER_REQUEST)?;
         let hold = hold_id(&hold)?;
-        self.done(Ask::ReleaseHold { hold })
+        self.done(HostRequest::ReleaseHold { hold })
     }
 
     fn hold_left(&mut self, hold: String) -> Result<Option<u64>> {
         self.read()?;
         let hold = hold_id(&hold)?;
-        match self.ask(Ask::HoldLeft { hold })? {
-            Answer::Left(left) => Ok(left.map(Amount::get)),
+        match self.ask(HostRequest::HoldLeft { hold })? {
+            HostResponse::Left(left) => Ok(left.map(Amount::get)),
             other => mismatch(&other),
         }
     }
@@ -239,8 +239,8 @@ impl state::Host for Guest {
     fn get(&mut self, key: String) -> Result<Option<String>> {
         self.read()?;
         state_key(&key)?;
-        match self.ask(Ask::Get { key: key.into() })? {
-            Answer::Value(value) => {
+        match self.ask(HostRequest::Get { key: key.into() })? {
+            HostResponse::Value(value) => {
                 self.charge_bytes(value.as_ref().map_or(0, |value| value.len()))?;
                 Ok(value.map(|value| value.as_ref().into()))
             }
@@ -250,7 +250,7 @@ impl state::Host for Guest {
 
     fn set(&mut self, key: String, value: String) -> Result<()> {
         self.write(&key, &value)?;
-        self.ask(Ask::Set {
+        self.ask(HostRequest::Set {
             key: key.into(),
             value: value.into(),
         })
@@ -259,7 +259,7 @@ impl state::Host for Guest {
 
     fn delete(&mut self, key: String) -> Result<()> {
         self.write(&key, "")?;
-        self.ask(Ask::Delete { key: key.into() }).map(drop)
+        self.ask(HostRequest::Delete { key: key.into() }).map(drop)
     }
 
     fn list(&mut self, prefix: String, cursor: Option<String>) -> Result<state::Page> {
@@ -270,11 +270,11 @@ impl state::Host for Guest {
             STATE_KEY_BYTES_MAX,
             "a cursor",
         )?;
-        match self.ask(Ask::List {
+        match self.ask(HostRequest::List {
             prefix: prefix.into(),
             cursor: cursor.map(Into::into),
         })? {
-            Answer::Page(page) => {
+            HostResponse::Page(page) => {
                 self.charge_bytes(page.keys.iter().map(|key| key.len()).sum())?;
                 let text = |key: &Arc<str>| key.as_ref().to_owned();
                 Ok(state::Page {
@@ -302,7 +302,7 @@ impl fair::Host for Guest {
         self.charge(FUEL_PER_REQUEST)?;
         let account = name("account", &account)?;
         let asset = name("asset", &asset)?;
-        self.done(Ask::Secure {
+        self.done(HostRequest::Secure {
             account,
             asset,
             amount: amount(units)?,
@@ -313,8 +313,8 @@ impl fair::Host for Guest {
         if n == 0 {
             return fault("a draw below 0: there is nothing to draw");
         }
-        match self.draw(label.len(), Ask::Draw { range: n, label })? {
-            Answer::Drawn(drawn) => Ok(drawn),
+        match self.draw(label.len(), HostRequest::Draw { range: n, label })? {
+            HostResponse::Drawn(drawn) => Ok(drawn),
             other => mismatch(&other),
         }
     }
@@ -327,7 +327,7 @@ impl fair::Host for Guest {
         )?;
         self.charge(FUEL_PER_REQUEST)?;
         let hold = hold_id(&hold)?;
-        self.done(Ask::SecureHold { hold })
+        self.done(HostRequest::SecureHold { hold })
     }
 
     fn mix(&mut self, text: String) -> Result<()> {
@@ -339,7 +339,7 @@ impl fair::Host for Guest {
             DRAW_MIX_BYTES_MAX,
             "mixed into draws: text",
         )?;
-        match self.done(Ask::Mix { text })? {
+        match self.done(HostRequest::Mix { text })? {
             Ok(()) => Ok(()),
             Err(_) => fault("it mixes into draws after the first of them"),
         }
@@ -350,8 +350,8 @@ impl fair::Host for Guest {
             return fault(format!("a shuffle of {n}: it takes 1 to {SHUFFLE_MAX}"));
         }
         self.charge(u64::from(n).saturating_mul(FUEL_PER_SHUFFLED))?;
-        match self.draw(label.len(), Ask::Shuffle { count: n, label })? {
-            Answer::Shuffled(order) => Ok(order),
+        match self.draw(label.len(), HostRequest::Shuffle { count: n, label })? {
+            HostResponse::Shuffled(order) => Ok(order),
             other => mismatch(&other),
         }
     }
@@ -362,8 +362,8 @@ impl fair::Host for Guest {
                 "a draw of {n} bytes: it takes 1 to {DRAW_BYTES_MAX}"
             ));
         }
-        match self.draw(label.len(), Ask::Bytes { count: n, label })? {
-            Answer::Bytes(digits) => {
+        match self.draw(label.len(), HostRequest::Bytes { count: n, label })? {
+            HostResponse::Bytes(digits) => {
                 let bytes = hex::decode(&digits);
                 bytes.map_err(|_| Bug(format!("the draft drew {digits:?}")).into())
             }
@@ -374,12 +374,12 @@ impl fair::Host for Guest {
 
 impl Guest {
     /// Draws, if the call may. Its first draw fixes where all of its draws come from.
-    fn draw(&mut self, label_bytes: usize, ask: Ask) -> Result<Answer> {
+    fn draw(&mut self, label_bytes: usize, ask: HostRequest) -> Result<HostResponse> {
         count(&mut self.counts.draws, CALL_DRAWS_MAX, "draws")?;
         self.charge(FUEL_PER_REQUEST)?;
         length(label_bytes, DRAW_LABEL_BYTES_MAX, "a label")?;
         match self.ask_draw(ask)? {
-            Answer::Ends(rejection) => Err(Stopped(rejection).into()),
+            HostResponse::Ends(rejection) => Err(Stopped(rejection).into()),
             answer => Ok(answer),
         }
     }
@@ -434,8 +434,8 @@ impl call::Host for Guest {
 
     fn client_seed(&mut self) -> Result<String> {
         self.read()?;
-        match self.ask(Ask::ClientSeed)? {
-            Answer::Text(text) => Ok(text.as_ref().into()),
+        match self.ask(HostRequest::ClientSeed)? {
+            HostResponse::Text(text) => Ok(text.as_ref().into()),
             other => mismatch(&other),
         }
     }
@@ -445,7 +445,7 @@ impl call::Host for Guest {
         self.charge(FUEL_PER_REQUEST)?;
         length(schedule.len(), SEGMENT_CHARS_MAX, "the name of a schedule")?;
         let from = Timestamp(at);
-        self.done(Ask::Wake { schedule, from })
+        self.done(HostRequest::Wake { schedule, from })
     }
 
     fn configuration(&mut self) -> Result<String> {

@@ -3,36 +3,37 @@
 use std::vec;
 
 use bursar_ledger::{
-    Answer, Ask, CallRequest, Document, Draft, DrawOrigin, Fact, FuelClass, Transcript,
+    CallRequest, Document, Draft, DrawOrigin, Exchange, FuelClass, HostRequest, HostResponse,
+    Transcript,
 };
 use wasmtime::Result;
 
 /// A guest that is run again has asked something else than it did before.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct Diverged(pub(crate) String);
+pub(crate) struct Divergence(pub(crate) String);
 
 /// Who answers a guest.
 #[derive(Debug)]
-pub(crate) enum Teller {
+pub(crate) enum Responder {
     /// A call in progress.
     Draft(Box<Draft>),
     /// One that has ended, and is run again.
-    Record(Box<Telling>),
+    Record(Box<TranscriptReplay>),
 }
 
 /// What is told once more.
 #[derive(Debug)]
-pub(crate) struct Telling {
+pub(crate) struct TranscriptReplay {
     request: CallRequest,
     config: Document,
     fuel: FuelClass,
-    facts: vec::IntoIter<Fact>,
+    facts: vec::IntoIter<Exchange>,
     told: usize,
     draws: usize,
 }
 
-impl Telling {
+impl TranscriptReplay {
     pub(crate) fn new(
         request: CallRequest,
         config: Document,
@@ -54,26 +55,26 @@ impl Telling {
         self.facts.len()
     }
 
-    fn answer(&mut self, ask: &Ask) -> Result<Answer> {
+    fn answer(&mut self, ask: &HostRequest) -> Result<HostResponse> {
         let number = self.told;
         self.told = self.told.saturating_add(1);
         let Some(fact) = self.facts.next() else {
             let what = format!("it asks a {number}th thing, and the record has no more: {ask:?}");
-            return Err(Diverged(what).into());
+            return Err(Divergence(what).into());
         };
         if fact.ask != *ask {
             let (asked, kept) = (format!("{ask:?}"), format!("{:?}", fact.ask));
             let what = format!("as number {number} it asks {asked}, and the record has {kept}");
-            return Err(Diverged(what).into());
+            return Err(Divergence(what).into());
         }
         self.draws = self.draws.saturating_add(usize::from(fact.is_draw()));
         Ok(fact.answer)
     }
 }
 
-impl Teller {
+impl Responder {
     /// Asks one thing.
-    pub(crate) fn perform(&mut self, ask: Ask) -> Result<Answer> {
+    pub(crate) fn perform(&mut self, ask: HostRequest) -> Result<HostResponse> {
         match self {
             Self::Draft(draft) => Ok(draft.perform(ask)),
             Self::Record(telling) => telling.answer(&ask),

@@ -16,7 +16,7 @@ pub(super) enum Format {
 
 /// Something of an economy that a value names. The economy need not have it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub enum Named {
+pub enum NameFormat {
     /// An account.
     Account(AccountId),
     /// An asset.
@@ -31,7 +31,7 @@ pub struct NamedValue {
     /// The place of the value, as a JSON pointer. The name of a member has the pointer of the member.
     pub pointer: String,
     /// The account, the asset or the amount.
-    pub named: Named,
+    pub named: NameFormat,
 }
 
 impl Format {
@@ -47,16 +47,18 @@ impl Format {
 
     /// Reads the name or the amount that a value is. A value of another type is none, nor is a number that
     /// is no amount: `type`, `minimum` and `maximum` speak of those.
-    pub(super) fn read(self, value: &Value) -> Result<Option<Named>, IdError> {
+    pub(super) fn read(self, value: &Value) -> Result<Option<NameFormat>, IdError> {
         let text = value.as_str();
         match self {
             Self::Account => text
-                .map(|name| name.parse().map(Named::Account))
+                .map(|name| name.parse().map(NameFormat::Account))
                 .transpose(),
-            Self::Asset => text.map(|name| name.parse().map(Named::Asset)).transpose(),
+            Self::Asset => text
+                .map(|name| name.parse().map(NameFormat::Asset))
+                .transpose(),
             Self::Amount => {
                 let amount = value.as_u64().and_then(Amount::new);
-                Ok(amount.map(Named::Amount))
+                Ok(amount.map(NameFormat::Amount))
             }
         }
     }

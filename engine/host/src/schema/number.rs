@@ -7,17 +7,17 @@ use serde_json::{Number, Value};
 
 /// A number as it is compared: exactly, whatever it was written as.
 #[derive(Clone, Copy, Debug)]
-enum Exact {
+enum ExactNumber {
     Whole(i128),
     Float(f64),
 }
 
-fn exact(number: &Number) -> Exact {
+fn exact(number: &Number) -> ExactNumber {
     if let Some(whole) = number.as_u64() {
-        return Exact::Whole(whole.into());
+        return ExactNumber::Whole(whole.into());
     }
     if let Some(whole) = number.as_i64() {
-        return Exact::Whole(whole.into());
+        return ExactNumber::Whole(whole.into());
     }
     let float = number.as_f64().unwrap_or(f64::NAN);
     // Every float without a fraction in this range is a whole number of 128 bits.
@@ -26,26 +26,26 @@ fn exact(number: &Number) -> Exact {
             clippy::cast_possible_truncation,
             reason = "it has no fraction and fits"
         )]
-        return Exact::Whole(float as i128);
+        return ExactNumber::Whole(float as i128);
     }
-    Exact::Float(float)
+    ExactNumber::Float(float)
 }
 
 /// Tells whether a number has no fraction.
 pub(super) fn is_whole(number: &Number) -> bool {
     match exact(number) {
-        Exact::Whole(_) => true,
-        Exact::Float(float) => float.fract() == 0.0,
+        ExactNumber::Whole(_) => true,
+        ExactNumber::Float(float) => float.fract() == 0.0,
     }
 }
 
 /// Compares two numbers.
 pub(super) fn compare(a: &Number, b: &Number) -> Ordering {
     match (exact(a), exact(b)) {
-        (Exact::Whole(a), Exact::Whole(b)) => a.cmp(&b),
-        (Exact::Float(a), Exact::Float(b)) => a.total_cmp(&b),
-        (Exact::Whole(a), Exact::Float(b)) => against_float(a, b),
-        (Exact::Float(a), Exact::Whole(b)) => against_float(b, a).reverse(),
+        (ExactNumber::Whole(a), ExactNumber::Whole(b)) => a.cmp(&b),
+        (ExactNumber::Float(a), ExactNumber::Float(b)) => a.total_cmp(&b),
+        (ExactNumber::Whole(a), ExactNumber::Float(b)) => against_float(a, b),
+        (ExactNumber::Float(a), ExactNumber::Whole(b)) => against_float(b, a).reverse(),
     }
 }
 
@@ -66,20 +66,20 @@ fn against_float(whole: i128, float: f64) -> Ordering {
 /// Tells whether a number is a multiple of a whole number.
 pub(super) fn is_multiple(number: &Number, of: u64) -> bool {
     match exact(number) {
-        Exact::Whole(whole) => whole % i128::from(of) == 0,
+        ExactNumber::Whole(whole) => whole % i128::from(of) == 0,
         #[allow(
             clippy::cast_precision_loss,
             reason = "it is at most 2^53 - 1, and so exact"
         )]
-        Exact::Float(float) => float.fract() == 0.0 && float % (of as f64) == 0.0,
+        ExactNumber::Float(float) => float.fract() == 0.0 && float % (of as f64) == 0.0,
     }
 }
 
 /// Writes a number so that equal numbers are equal texts.
 pub(super) fn write_canonical(number: &Number, to: &mut String) {
     match exact(number) {
-        Exact::Whole(whole) => to.push_str(&whole.to_string()),
-        Exact::Float(float) => to.push_str(&float.to_string()),
+        ExactNumber::Whole(whole) => to.push_str(&whole.to_string()),
+        ExactNumber::Float(float) => to.push_str(&float.to_string()),
     }
 }
 

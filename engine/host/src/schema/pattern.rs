@@ -30,7 +30,7 @@ pub(crate) struct Pattern {
 
 /// The reason that a text is no pattern here, and a hint about what to write instead.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct BadPattern {
+pub(crate) struct PatternSyntaxError {
     pub(crate) message: String,
     pub(crate) hint: &'static str,
 }
@@ -38,18 +38,18 @@ pub(crate) struct BadPattern {
 /// The patterns of a manifest. The same pattern is compiled once, however often it is used.
 #[derive(Default, Debug)]
 pub(crate) struct Patterns {
-    known: BTreeMap<String, Result<Arc<Pattern>, BadPattern>>,
+    known: BTreeMap<String, Result<Arc<Pattern>, PatternSyntaxError>>,
     program_bytes: usize,
 }
 
 impl Patterns {
     /// The compiled form of a pattern.
-    pub(crate) fn compile(&mut self, text: &str) -> Result<Arc<Pattern>, BadPattern> {
+    pub(crate) fn compile(&mut self, text: &str) -> Result<Arc<Pattern>, PatternSyntaxError> {
         if let Some(known) = self.known.get(text) {
             return known.clone();
         }
         if self.known.len() >= PATTERNS_MAX {
-            return Err(BadPattern {
+            return Err(PatternSyntaxError {
                 message: format!("a manifest has at most {PATTERNS_MAX} different patterns"),
                 hint: "the same pattern may be used many times and counts once",
             });
@@ -62,10 +62,10 @@ impl Patterns {
         compiled
     }
 
-    fn admit(&mut self, pattern: Pattern) -> Result<Arc<Pattern>, BadPattern> {
+    fn admit(&mut self, pattern: Pattern) -> Result<Arc<Pattern>, PatternSyntaxError> {
         let sum = self.program_bytes.saturating_add(pattern.program_bytes());
         if sum > PATTERNS_PROGRAM_BYTES_MAX {
-            return Err(BadPattern {
+            return Err(PatternSyntaxError {
                 message: format!(
                     "the patterns of a manifest compile to at most {PATTERNS_PROGRAM_BYTES_MAX} \
                      bytes together, and this one exceeds them"
@@ -88,9 +88,9 @@ const SMALLER: &str = "counted repetitions such as {1,200} and classes such as \
                        `minLength` and `maxLength` for lengths";
 
 impl Pattern {
-    fn compile(text: &str) -> Result<Self, BadPattern> {
+    fn compile(text: &str) -> Result<Self, PatternSyntaxError> {
         if text.len() > PATTERN_BYTES_MAX {
-            return Err(BadPattern {
+            return Err(PatternSyntaxError {
                 message: format!("a pattern has at most {PATTERN_BYTES_MAX} bytes"),
                 hint: "use an `enum`, or check the rest in the plugin",
             });
@@ -105,13 +105,13 @@ impl Pattern {
             )
             .build(&translated)
             .map_err(|error| match error.size_limit() {
-                Some(_) => BadPattern {
+                Some(_) => PatternSyntaxError {
                     message: format!(
                         "the pattern compiles to more than {PATTERN_PROGRAM_BYTES_MAX} bytes"
                     ),
                     hint: SMALLER,
                 },
-                None => BadPattern {
+                None => PatternSyntaxError {
                     message: "this is no regular expression".into(),
                     hint: translate::DIALECT,
                 },

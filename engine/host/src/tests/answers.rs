@@ -1,6 +1,6 @@
 //! What a guest may answer, and how it may cross the border.
 
-use bursar_ledger::{DOCUMENT_DEPTH_MAX, Ending};
+use bursar_ledger::{CallEnding, DOCUMENT_DEPTH_MAX};
 use serde_json::json;
 
 use super::guest::{Guest, bytes};
@@ -8,7 +8,7 @@ use super::world::{
     draft_with, ending, fault, fault_of, finish, host, load, origin, patient, replied, run,
 };
 use crate::limits::{ARGUMENTS_BYTES_MAX, DECLINE_BYTES_MAX, REPLY_BYTES_MAX};
-use crate::{CallFailure, Finished};
+use crate::{CallFailure, CallOutcome};
 
 fn replying(reply: impl AsRef<[u8]>) -> Guest {
     let mut guest = Guest::new();
@@ -30,7 +30,7 @@ fn answering(handle: &str) -> Guest {
 }
 
 /// Calls a component that is a guest's text with one thing in it replaced.
-fn finish_with(guest: &Guest, from: &str, to: &str) -> Result<Finished, CallFailure> {
+fn finish_with(guest: &Guest, from: &str, to: &str) -> Result<CallOutcome, CallFailure> {
     let text = guest.wat();
     assert_eq!(text.matches(from).count(), 1, "`{from}` is there once");
     let checked = host().check(&bytes(&text.replace(from, to)));
@@ -48,7 +48,7 @@ fn reply_is_the_json_that_the_guest_says() {
     let reply = json!({"a": [1, null, "\u{20ac}"], "most": 9_007_199_254_740_991_u64});
     assert_eq!(
         ending(&replying(reply.to_string())),
-        Ending::Replied { reply }
+        CallEnding::Replied { reply }
     );
 }
 
@@ -122,11 +122,11 @@ fn decline_ends_at_its_limits() {
     let (code, message) = longest.clone();
     assert_eq!(
         ending(&declining(&code, &message)),
-        Ending::Declined { code, message }
+        CallEnding::Declined { code, message }
     );
     assert_eq!(
         ending(&declining("sold_out_2", "")),
-        Ending::Declined {
+        CallEnding::Declined {
             code: "sold_out_2".into(),
             message: String::new()
         }
@@ -270,7 +270,7 @@ fn arguments_reach_the_guest_and_end_at_their_limit() {
         .run(draft_with(json!({"a": "\u{20ac}"})), origin)
         .unwrap();
     let reply = json!({"a": "\u{20ac}"});
-    assert_eq!(finished.ending, Ending::Replied { reply });
+    assert_eq!(finished.ending, CallEnding::Replied { reply });
 
     let plugin = load(&host(), &Guest::new());
     let arguments = |bytes: usize| json!("a".repeat(bytes - 2));

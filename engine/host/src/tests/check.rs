@@ -3,13 +3,13 @@
 use super::guest::{Guest, bytes};
 use super::world::host;
 use crate::limits::UPLOAD_BYTES_MAX;
-use crate::report::{Finding, NotReady, Place, Report};
+use crate::report::{Finding, LoadError, Report, UploadLocation};
 
 /// What an upload is refused for.
 pub(super) fn findings(bytes: &[u8]) -> Vec<Finding> {
     match host().check(bytes) {
         Ok(_) => Vec::new(),
-        Err(NotReady::Refused(Report { findings })) => findings,
+        Err(LoadError::Refused(Report { findings })) => findings,
         Err(other) => panic!("not about the component: {other}"),
     }
 }
@@ -221,7 +221,7 @@ fn refusal_is_plain_text_with_its_hint() {
 fn refusal_as_text_has_all_that_is_known() {
     let finding = Finding::new("function_differs", "it imports `now` with another type")
         .hint("generate the bindings anew")
-        .at(Place::byte(31_u32).in_function(7))
+        .at(UploadLocation::byte(31_u32).in_function(7))
         .instead("now: func() -> u64;", "now: func() -> t;\nrecord t { }")
         .nearest("know", ["then", "now"]);
     let text = "function_differs: it imports `now` with another type

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bursar_ledger::{Amount, Ending, Need};
+use bursar_ledger::{Amount, CallEnding, Need};
 use serde_json::json;
 
 use super::guest::Guest;
@@ -260,7 +260,7 @@ fn accounts_of_a_plugin_follow_its_name() {
         );
         ending(&guest)
     };
-    let said = |account: &str| Ending::Replied {
+    let said = |account: &str| CallEnding::Replied {
         reply: json!(account),
     };
     assert_eq!(account(""), said("plugin:tester"));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bursar_ledger::{Ask, FuelClass};
+use bursar_ledger::{FuelClass, HostRequest};
 use wasmtime::UpdateDeadline;
 
 use super::guest::{Guest, times};
@@ -14,15 +14,15 @@ use crate::limits::{FUEL_PER_READ, INSTANCES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX
 use crate::run::call::store;
 use crate::run::cpu_time;
 use crate::run::guest::Guest as Store;
-use crate::run::responder::Teller;
-use crate::{CallFailure, Checked, Compiler, Limits, NotReady, PluginHost};
+use crate::run::responder::Responder;
+use crate::{CallFailure, CheckedComponent, Compiler, Limits, LoadError, PluginHost};
 
 /// Pages of 64 KiB in the memory that a call may have.
 const PAGES: usize = Limits::standard().memory_bytes / 65_536;
 
 /// The code and the text of what the check finds in a guest.
 fn refusal(guest: &Guest) -> (&'static str, String) {
-    let Err(NotReady::Refused(report)) = host().check(&guest.bytes()) else {
+    let Err(LoadError::Refused(report)) = host().check(&guest.bytes()) else {
         panic!("it is let in");
     };
     let finding = &report.findings[0];
@@ -112,7 +112,8 @@ fn fuel_ends_where_its_class_says() {
     let limits = patient();
     let spinning = checked(&Guest::doing("(loop br 0)"));
     for (class, fuel) in classes {
-        let ended = |checked: &Checked| run_draft(checked, &limits, draft_granted(class)).unwrap();
+        let ended =
+            |checked: &CheckedComponent| run_draft(checked, &limits, draft_granted(class)).unwrap();
         let spun = ended(&spinning);
         assert!((fuel..fuel + 20).contains(&spun.fuel), "{}", spun.fuel);
         assert_eq!(fault_of(spun.ending), "it ran out of fuel");
@@ -208,12 +209,14 @@ fn each_end_of_a_call_tells_the_processor_time_that_it_took() {
 #[test]
 fn call_that_has_drawn_goes_on_past_its_deadline_once() {
     let limits = patient();
-    let teller = Teller::Draft(Box::new(draft()));
+    let teller = Responder::Draft(Box::new(draft()));
     let mut guest = Store::called(teller, Box::new(origin), &limits);
     let met = |guest: &mut Store| matches!(guest.deadline_met(7), UpdateDeadline::Continue(7));
     assert!(!met(&mut guest), "it has not drawn yet");
     let label = "coin".into();
-    guest.ask_draw(Ask::Draw { range: 2, label }).unwrap();
+    guest
+        .ask_draw(HostRequest::Draw { range: 2, label })
+        .unwrap();
     assert!(met(&mut guest));
     assert!(!met(&mut guest), "it has had its time");
 }
@@ -224,7 +227,7 @@ fn description_that_runs_into_its_deadline_says_nothing_about_the_component() {
     let mut guest = Guest::new();
     guest.describe = "(loop br 0) unreachable".into();
     let failed = host.check(&guest.bytes()).err().unwrap();
-    let NotReady::Failed(why) = failed else {
+    let LoadError::Failed(why) = failed else {
         panic!("it is the component's: {failed}");
     };
     assert!(why.contains("deadline"), "{why}");

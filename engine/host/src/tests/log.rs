@@ -5,7 +5,7 @@ use super::world::{fault_of, finish, replied};
 use crate::limits::{
     FUEL_PER_LOG_BYTE, FUEL_PER_LOG_LINE, LOG_BYTES_MAX, LOG_LINE_OVERHEAD_BYTES, LOG_LINES_MAX,
 };
-use crate::{Finished, Limits, LogLevel};
+use crate::{CallOutcome, Limits, LogLevel};
 
 /// A guest that says this to the log, as it is and at a level.
 fn logging(level: u8, message: impl AsRef<[u8]>) -> Guest {
@@ -17,7 +17,7 @@ fn logging(level: u8, message: impl AsRef<[u8]>) -> Guest {
     guest
 }
 
-fn messages(finished: &Finished) -> Vec<&str> {
+fn messages(finished: &CallOutcome) -> Vec<&str> {
     let lines = finished.log.iter();
     lines.map(|line| line.message.as_str()).collect()
 }

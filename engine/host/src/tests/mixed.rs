@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bursar_ledger::{
     CALL_DRAWS_MAX, CALL_HOLDS_MAX, CALL_POSTINGS_MAX, CALL_READS_MAX, CALL_SECURES_MAX,
-    CALL_WRITES_MAX, Ending, prints,
+    CALL_WRITES_MAX, CallEnding, prints,
 };
 
 use super::guest::Guest;
@@ -15,7 +15,7 @@ use crate::limits::{
     DECLINE_BYTES_MAX, EXCERPT_CHARS_MAX, LOG_BYTES_MAX, LOG_LINES_MAX, REPLY_BYTES_MAX,
 };
 use crate::run::call;
-use crate::{CallFailure, Finished, Limits};
+use crate::{CallFailure, CallOutcome, Limits};
 
 /// Guests that are tried unless the environment names another number.
 const GUESTS: u64 = 60;
@@ -51,7 +51,7 @@ const FACTS_MAX: usize = CALL_READS_MAX
     + 4_096;
 
 /// Insists on every bound of a call that has come to an end.
-fn assert_bounded(number: u64, finished: &Finished) {
+fn assert_bounded(number: u64, finished: &CallOutcome) {
     assert!(
         finished.fuel <= 2 * FUEL + LAST_CHARGE,
         "guest {number}: {} fuel",
@@ -70,21 +70,21 @@ fn assert_bounded(number: u64, finished: &Finished) {
     );
     assert!(texts.flat_map(str::chars).all(prints), "guest {number}");
     match &finished.ending {
-        Ending::Replied { reply } => {
+        CallEnding::Replied { reply } => {
             assert!(reply.to_string().len() <= REPLY_BYTES_MAX, "guest {number}");
         }
-        Ending::Declined { message, .. } => {
+        CallEnding::Declined { message, .. } => {
             assert!(message.len() <= DECLINE_BYTES_MAX, "guest {number}");
         }
-        Ending::Faulted { fault } => {
+        CallEnding::Faulted { fault } => {
             assert!(
                 fault.chars().count() <= EXCERPT_CHARS_MAX + 1,
                 "guest {number}: {fault}"
             );
             assert!(fault.chars().all(prints), "guest {number}: {fault}");
         }
-        Ending::Stopped(_) => {}
-        never @ (Ending::NotRun(_) | Ending::Broken { .. }) => {
+        CallEnding::Stopped(_) => {}
+        never @ (CallEnding::NotRun(_) | CallEnding::Broken { .. }) => {
             panic!("guest {number}: no end of a run: {never:?}")
         }
     }
@@ -108,12 +108,12 @@ fn hostile_guests_end_within_their_bounds_and_leave_the_host_as_it_was() {
             Ok(finished) => {
                 assert_bounded(number, &finished);
                 let kind = match finished.ending {
-                    Ending::Replied { .. } => 0,
-                    Ending::Declined { .. } => 1,
-                    Ending::Faulted { .. }
-                    | Ending::Stopped(_)
-                    | Ending::NotRun(_)
-                    | Ending::Broken { .. } => 2,
+                    CallEnding::Replied { .. } => 0,
+                    CallEnding::Declined { .. } => 1,
+                    CallEnding::Faulted { .. }
+                    | CallEnding::Stopped(_)
+                    | CallEnding::NotRun(_)
+                    | CallEnding::Broken { .. } => 2,
                 };
                 (kind, finished.cpu)
             }

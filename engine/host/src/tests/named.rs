@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::allocations::peak_of;
 use super::schemas::accepts;
 use crate::limits::SCHEMA_STEPS_MAX;
-use crate::{Named, NamedValue};
+use crate::{NameFormat, NamedValue};
 
 /// What a value names under a schema, as `pointer format text`.
 fn listed(schema: &Value, value: &Value) -> Vec<String> {
@@ -13,9 +13,9 @@ fn listed(schema: &Value, value: &Value) -> Vec<String> {
     let listed = listed.unwrap_or_else(|error| panic!("{value}: {error}"));
     let written = listed.into_iter().map(|NamedValue { pointer, named }| {
         let (format, text) = match named {
-            Named::Account(account) => ("account", account.to_string()),
-            Named::Asset(asset) => ("asset", asset.to_string()),
-            Named::Amount(amount) => ("amount", amount.to_string()),
+            NameFormat::Account(account) => ("account", account.to_string()),
+            NameFormat::Asset(asset) => ("asset", asset.to_string()),
+            NameFormat::Amount(amount) => ("amount", amount.to_string()),
         };
         format!("{pointer} {format} {text}")
     });

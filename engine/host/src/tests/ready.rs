@@ -7,7 +7,7 @@ use bursar_ledger::Digest;
 
 use super::guest::Guest;
 use super::world::{draft, origin, patient, replied};
-use crate::{Cache, Compiler, Limits, LoadedPlugin, NotReady, PluginHost};
+use crate::{Cache, Compiler, Limits, LoadError, LoadedPlugin, PluginHost};
 
 /// The longest that a compiler is waited for.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -16,21 +16,21 @@ fn host_with(compiler: Compiler, cache: Option<Cache>) -> PluginHost {
     PluginHost::new(patient(), compiler, cache).unwrap()
 }
 
-fn wake(host: &PluginHost, bytes: &[u8]) -> Result<Arc<LoadedPlugin>, NotReady> {
-    host.wake(Digest::of(bytes), || Ok(bytes))
+fn load_cached(host: &PluginHost, bytes: &[u8]) -> Result<Arc<LoadedPlugin>, LoadError> {
+    host.load_cached(Digest::of(bytes), || Ok(bytes))
 }
 
 /// The bytes of a component of which all is known.
-fn unread() -> Result<Vec<u8>, NotReady> {
+fn unread() -> Result<Vec<u8>, LoadError> {
     panic!("its bytes are not read again")
 }
 
 /// Wakes a component again and again until it is no more being compiled.
-fn woken(host: &PluginHost, bytes: &[u8]) -> Result<(), NotReady> {
+fn woken(host: &PluginHost, bytes: &[u8]) -> Result<(), LoadError> {
     let began = Instant::now();
     while began.elapsed() < PATIENCE {
-        match wake(host, bytes) {
-            Err(NotReady::Compiling) => std::thread::yield_now(),
+        match load_cached(host, bytes) {
+            Err(LoadError::Compiling) => std::thread::yield_now(),
             other => return other.map(drop),
         }
     }
@@ -42,8 +42,8 @@ fn component_that_is_woken_is_compiled_while_nobody_waits() {
     let host = host_with(Compiler::Here, None);
     let bytes = Guest::new().bytes();
     let digest = Digest::of(&bytes);
-    let first = wake(&host, &bytes).err();
-    assert_eq!(first, Some(NotReady::Compiling));
+    let first = load_cached(&host, &bytes).err();
+    assert_eq!(first, Some(LoadError::Compiling));
     woken(&host, &bytes).unwrap();
     let plugin = host.get(&digest).unwrap();
     assert!(replied(&plugin.run(draft(), origin).unwrap().ending));
@@ -55,11 +55,11 @@ fn component_that_is_woken_and_may_not_run_is_refused_once_that_is_known() {
     let mut guest = Guest::new();
     guest.describe = "(unreachable)".into();
     let bytes = guest.bytes();
-    let Err(NotReady::Refused(report)) = woken(&host, &bytes) else {
+    let Err(LoadError::Refused(report)) = woken(&host, &bytes) else {
         panic!("it is not refused");
     };
     assert_eq!(report.findings[0].code, "describe_failed");
-    let again = host.wake(Digest::of(&bytes), unread).err();
+    let again = host.load_cached(Digest::of(&bytes), unread).err();
     assert_eq!(again, Some(report.into()), "and is not compiled again");
 }
 
@@ -76,9 +76,9 @@ fn component_that_is_being_compiled_is_not_checked_again() {
     let waiting = Compiler::child("/bin/sh".into(), vec!["-c".into(), wait]);
     let host = host_with(waiting, None);
     let bytes = Guest::new().bytes();
-    assert_eq!(wake(&host, &bytes).err(), Some(NotReady::Compiling));
-    let again = host.wake(Digest::of(&bytes), unread).err();
-    assert_eq!(again, Some(NotReady::Compiling));
+    assert_eq!(load_cached(&host, &bytes).err(), Some(LoadError::Compiling));
+    let again = host.load_cached(Digest::of(&bytes), unread).err();
+    assert_eq!(again, Some(LoadError::Compiling));
     std::fs::write(&gate, "").unwrap();
 }
 
@@ -86,8 +86,11 @@ fn component_that_is_being_compiled_is_not_checked_again() {
 fn component_that_is_refused_before_the_compiler_is_read_once() {
     let host = host_with(Compiler::Here, None);
     let bytes = b"no component";
-    let refused = wake(&host, bytes).err().unwrap();
-    assert_eq!(host.wake(Digest::of(bytes), unread).err(), Some(refused));
+    let refused = load_cached(&host, bytes).err().unwrap();
+    assert_eq!(
+        host.load_cached(Digest::of(bytes), unread).err(),
+        Some(refused)
+    );
 }
 
 #[test]
@@ -100,11 +103,11 @@ fn component_whose_code_is_kept_wakes_without_a_compiler() {
     before.load(digest, &bytes).unwrap();
     let missing = || Compiler::child("/nowhere/bursar".into(), Vec::new());
     let host = host_with(missing(), cache());
-    assert!(wake(&host, &bytes).is_ok());
+    assert!(load_cached(&host, &bytes).is_ok());
     assert!(host.get(&digest).is_some());
     let without = host_with(missing(), None);
     let failed = without.load(digest, &bytes).err().unwrap();
-    assert!(matches!(failed, NotReady::Failed(_)), "{failed}");
+    assert!(matches!(failed, LoadError::Failed(_)), "{failed}");
 }
 
 #[test]
@@ -126,12 +129,12 @@ fn code_that_was_altered_in_the_cache_is_made_anew() {
     altered[middle] ^= 1;
     std::fs::write(&code, &altered).unwrap();
     let host = host_with(Compiler::Here, cache());
-    let asleep = wake(&host, &bytes).err();
-    assert_eq!(asleep, Some(NotReady::Compiling), "it is not loaded");
+    let asleep = load_cached(&host, &bytes).err();
+    assert_eq!(asleep, Some(LoadError::Compiling), "it is not loaded");
     let plugin = host.load(digest, &bytes).unwrap();
     assert!(replied(&plugin.run(draft(), origin).unwrap().ending));
     // What was made anew is kept again.
-    assert!(wake(&host_with(Compiler::Here, cache()), &bytes).is_ok());
+    assert!(load_cached(&host_with(Compiler::Here, cache()), &bytes).is_ok());
 }
 
 #[test]
@@ -148,7 +151,7 @@ fn code_of_another_engine_is_made_anew() {
     let asleep = || {
         let missing = Compiler::child("/nowhere/bursar".into(), Vec::new());
         let host = host_with(missing, Some(cache.clone()));
-        wake(&host, &bytes).err() == Some(NotReady::Compiling)
+        load_cached(&host, &bytes).err() == Some(LoadError::Compiling)
     };
     assert!(asleep(), "it has another name");
     let host = || host_with(Compiler::Here, Some(cache.clone()));

@@ -1,14 +1,14 @@
 //! What a guest asks of the host: what it is told, and what it cannot ask at all.
 
 use bursar_ledger::{
-    Answer, Ask, CALL_DRAWS_MAX, CALL_POSTINGS_MAX, CALL_READS_MAX, CALL_SECURES_MAX,
-    CALL_WRITES_MAX, DRAW_LABEL_BYTES_MAX, Refusal, STATE_KEY_BYTES_MAX, STATE_VALUE_BYTES_MAX,
-    Seen,
+    CALL_DRAWS_MAX, CALL_POSTINGS_MAX, CALL_READS_MAX, CALL_SECURES_MAX, CALL_WRITES_MAX,
+    DRAW_LABEL_BYTES_MAX, HostRequest, HostResponse, Refusal, STATE_KEY_BYTES_MAX,
+    STATE_VALUE_BYTES_MAX, VisibleBalance,
 };
 
 use super::guest::{Guest, times};
 use super::world::{NOW, ending, fault, fault_of, finish, replied};
-use crate::Finished;
+use crate::CallOutcome;
 
 /// A guest that writes the answer to a question, a text, to the log.
 fn telling(statements: &str) -> Guest {
@@ -18,7 +18,7 @@ fn telling(statements: &str) -> Guest {
 const TELL: &str =
     "(call $host-log-write (i32.const 1) (i32.load (i32.const 64)) (i32.load (i32.const 68)))";
 
-fn messages(finished: &Finished) -> Vec<&str> {
+fn messages(finished: &CallOutcome) -> Vec<&str> {
     let lines = finished.log.iter();
     lines.map(|line| line.message.as_str()).collect()
 }
@@ -106,16 +106,19 @@ fn guest_is_told_what_the_transcript_says() {
     assert!(replied(&finished.ending), "{:?}", finished.ending);
     let facts = finished.transcript.facts();
     let answers: Vec<_> = facts.iter().map(|fact| fact.answer.clone()).collect();
-    let seen = Seen {
+    let seen = VisibleBalance {
         posted: 1_000,
         held: 0,
         spendable: 1_000,
     };
-    assert_eq!(answers, [Answer::Balance(seen), Answer::Whether(false)]);
+    assert_eq!(
+        answers,
+        [HostResponse::Balance(seen), HostResponse::Bool(false)]
+    );
 }
 
 /// What a guest is told when it asks for a transfer: the case of the refusal, and its text.
-fn refused(case: u8, guest: &Guest) -> Finished {
+fn refused(case: u8, guest: &Guest) -> CallOutcome {
     // A refusal is the second case of the answer.
     let look = format!(
         "(if (i32.ne (i32.load8_u (i32.const 64)) (i32.const 1)) (then unreachable))
@@ -142,7 +145,7 @@ fn refusal_goes_back_to_the_guest_and_the_call_goes_on() {
     let facts = finished.transcript.facts();
     assert!(matches!(
         &facts[0].answer,
-        Answer::Refused(Refusal::NotGranted { .. })
+        HostResponse::Refused(Refusal::NotGranted { .. })
     ));
     for (destination, asset, case, said) in [
         ("user:9", "coin", 0, "user:9"),
@@ -256,7 +259,9 @@ fn state_ends_at_its_limits() {
     let finished = set(STATE_KEY_BYTES_MAX, STATE_VALUE_BYTES_MAX);
     assert!(replied(&finished.ending));
     let asked = &finished.transcript.facts()[0].ask;
-    assert!(matches!(asked, Ask::Set { key, value } if key.len() == 128 && value.len() == 4096));
+    assert!(
+        matches!(asked, HostRequest::Set { key, value } if key.len() == 128 && value.len() == 4096)
+    );
     assert!(replied(&set(1, 0).ending));
     let faults = [
         (0, 1, "an empty key"),
@@ -333,7 +338,7 @@ fn amounts_are_whole_numbers_from_1_to_the_most() {
     for amount in [1, most] {
         let finished = finish(&transferring("user:1", "plugin:tester", "coin", amount));
         assert!(replied(&finished.ending));
-        assert_eq!(finished.transcript.facts()[0].answer, Answer::Done);
+        assert_eq!(finished.transcript.facts()[0].answer, HostResponse::Done);
     }
     for amount in [0, most + 1, u64::MAX] {
         let expected = format!("{amount} is not an amount: amounts are 1 to 2^53 - 1");

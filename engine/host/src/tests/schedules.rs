@@ -1,16 +1,18 @@
 //! The work that a plugin does by itself, and its replies.
 
-use bursar_ledger::{AccountId, CallRequest, Document, Ending, FuelClass, Timestamp, Transcript};
+use bursar_ledger::{
+    AccountId, CallEnding, CallRequest, Document, FuelClass, Timestamp, Transcript,
+};
 use serde_json::{Value, json};
 
 use super::guest::Guest;
 use super::world::{NOW, checked, fault_of, finish, patient};
-use crate::Checked;
+use crate::CheckedComponent;
 use crate::run::call;
-use crate::run::responder::Telling;
+use crate::run::responder::TranscriptReplay;
 
 /// A guest with a schedule that has the name of its action, and replies this.
-fn scheduled(reply: &str, schedule: &Value, action: &Value) -> Checked {
+fn scheduled(reply: &str, schedule: &Value, action: &Value) -> CheckedComponent {
     let mut guest = Guest::new();
     let mut manifest: Value = serde_json::from_str(&guest.manifest).unwrap();
     manifest["schedules"] = json!([schedule]);
@@ -58,7 +60,7 @@ fn schedule(reply: Option<Value>) -> Value {
 }
 
 /// Returns how a run of what is due ends.
-fn ending(plugin: &Checked) -> Ending {
+fn ending(plugin: &CheckedComponent) -> CallEnding {
     let request = CallRequest {
         id: serde_json::from_value(json!("01890000-0000-7000-8000-00000000000a")).unwrap(),
         plugin: "tester".parse().unwrap(),
@@ -74,7 +76,7 @@ fn ending(plugin: &Checked) -> Ending {
     };
     // Nothing was asked and told.
     let nothing: Transcript = finish(&Guest::new()).transcript;
-    let telling = Telling::new(
+    let telling = TranscriptReplay::new(
         request,
         Document::new(&json!({})),
         FuelClass::Standard,
@@ -89,14 +91,14 @@ fn schedule_is_not_held_against_the_action_of_its_name() {
     let action = json!({"type": "integer"});
     let free = scheduled(r#"{"drawn": true}"#, &schedule(None), &action);
     let reply = json!({"drawn": true});
-    assert_eq!(ending(&free), Ending::Replied { reply });
+    assert_eq!(ending(&free), CallEnding::Replied { reply });
 }
 
 #[test]
 fn schedule_is_held_against_a_schema_of_its_own() {
     let (own, action) = (json!({"required": ["drawn"]}), json!({"type": "integer"}));
     let good = scheduled(r#"{"drawn": true}"#, &schedule(Some(own.clone())), &action);
-    assert!(matches!(ending(&good), Ending::Replied { .. }));
+    assert!(matches!(ending(&good), CallEnding::Replied { .. }));
     let bad = scheduled("3", &schedule(Some(json!({"type": "object"}))), &action);
     let fault = fault_of(ending(&bad));
     assert!(

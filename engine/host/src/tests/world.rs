@@ -4,15 +4,17 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bursar_ledger::{
-    AccountId, AccountPatch, Act, Amount, AssetKind, AssetPatch, Books, CallRequest,
-    ComponentChoice, Digest, Document, Draft, DrawOrigin, Ending, FuelClass, GrantChoice, Grants,
-    HoldRule, IssueRequest, OnExpiry, PluginPatch, Seed, Timestamp, Verdict, decide,
+    AccountId, AccountPatch, Act, Amount, AssetKind, AssetPatch, Books, CallEnding, CallRequest,
+    ComponentChoice, Digest, Document, Draft, DrawOrigin, FuelClass, GrantChoice, Grants, HoldRule,
+    IssueRequest, OnExpiry, PluginPatch, Seed, Timestamp, Verdict, decide,
 };
 use serde_json::{Value, json};
 
 use super::guest::Guest;
 use crate::run::call;
-use crate::{CallFailure, Checked, Compiler, Finished, Limits, LoadedPlugin, PluginHost};
+use crate::{
+    CallFailure, CallOutcome, CheckedComponent, Compiler, Limits, LoadedPlugin, PluginHost,
+};
 
 /// The moment of every call.
 pub(super) const NOW: u64 = 1_700_000_000_000;
@@ -145,7 +147,7 @@ pub(super) fn draft() -> Draft {
 }
 
 /// A guest that has passed the check.
-pub(super) fn checked(guest: &Guest) -> Checked {
+pub(super) fn checked(guest: &Guest) -> CheckedComponent {
     let checked = host().check(&guest.bytes());
     checked.unwrap_or_else(|report| panic!("{report}"))
 }
@@ -158,23 +160,23 @@ pub(super) fn load(host: &PluginHost, guest: &Guest) -> Arc<LoadedPlugin> {
 }
 
 /// Calls a checked guest within these limits.
-pub(super) fn run(checked: &Checked, limits: &Limits) -> Result<Finished, CallFailure> {
+pub(super) fn run(checked: &CheckedComponent, limits: &Limits) -> Result<CallOutcome, CallFailure> {
     run_draft(checked, limits, draft())
 }
 
 /// Has a checked guest do a call within these limits.
 pub(super) fn run_draft(
-    checked: &Checked,
+    checked: &CheckedComponent,
     limits: &Limits,
     draft: Draft,
-) -> Result<Finished, CallFailure> {
+) -> Result<CallOutcome, CallFailure> {
     let ran = call::run(checked, limits, draft, Box::new(origin));
     ran.map(untimed).map_err(|unfinished| unfinished.failure)
 }
 
 /// A call without the time that it took: in nothing else do two runs of it differ.
-pub(super) fn untimed(finished: Finished) -> Finished {
-    Finished {
+pub(super) fn untimed(finished: CallOutcome) -> CallOutcome {
+    CallOutcome {
         cpu: Duration::ZERO,
         ..finished
     }
@@ -194,12 +196,12 @@ fn stake() -> HoldRule {
 }
 
 /// Calls a guest once, to its end.
-pub(super) fn finish(guest: &Guest) -> Finished {
+pub(super) fn finish(guest: &Guest) -> CallOutcome {
     run(&checked(guest), &patient()).unwrap()
 }
 
 /// How one call of a guest ends.
-pub(super) fn ending(guest: &Guest) -> Ending {
+pub(super) fn ending(guest: &Guest) -> CallEnding {
     finish(guest).ending
 }
 
@@ -209,14 +211,14 @@ pub(super) fn fault(guest: &Guest) -> String {
 }
 
 /// The fault that an ending is.
-pub(super) fn fault_of(ending: Ending) -> String {
+pub(super) fn fault_of(ending: CallEnding) -> String {
     match ending {
-        Ending::Faulted { fault } => fault,
+        CallEnding::Faulted { fault } => fault,
         other => panic!("not a fault: {other:?}"),
     }
 }
 
 /// Whether a call replied.
-pub(super) fn replied(ending: &Ending) -> bool {
-    matches!(ending, Ending::Replied { .. })
+pub(super) fn replied(ending: &CallEnding) -> bool {
+    matches!(ending, CallEnding::Replied { .. })
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 
-use super::{Books, Misfit};
+use super::{ApplyError, Books};
 use crate::call::request::CallRequest;
 use crate::digest::Digest;
 use crate::draw::{DrawOrigin, Seed};
@@ -75,7 +75,7 @@ pub enum DrawChange {
         key: Arc<str>,
         /// From where, and how often.
         #[serde(flatten)]
-        drew: Drew,
+        drew: DrawUse,
     },
     /// Nonces were handed out, and nobody is left who could use them.
     NoncesBurned {
@@ -256,7 +256,7 @@ impl Books {
         change: &DrawChange,
         seq: u64,
         at: Timestamp,
-    ) -> Result<(), Misfit> {
+    ) -> Result<(), ApplyError> {
         match change {
             DrawChange::HoldDrew { hold, seed } => self.mark_hold(*hold, *seed)?,
             DrawChange::Drew { key, drew } => self.record_draws(key, drew),
@@ -277,7 +277,7 @@ impl Books {
     }
 
     /// Counts a call that has drawn and then broken off. With the last one the plugin is off.
-    fn count_broken(&mut self, id: &PluginName, paused: bool, seq: u64) -> Result<(), Misfit> {
+    fn count_broken(&mut self, id: &PluginName, paused: bool, seq: u64) -> Result<(), ApplyError> {
         let plugin = self.plugin_mut(id)?;
         plugin.broken_draws = plugin.broken_draws.saturating_add(1);
         if paused {
@@ -298,7 +298,7 @@ impl Books {
         draws.next_nonce = nonce.saturating_add(1);
     }
 
-    fn record_draws(&mut self, key: &Arc<str>, drew: &Drew) {
+    fn record_draws(&mut self, key: &Arc<str>, drew: &DrawUse) {
         self.spend_nonce(drew.origin.nonce);
         if drew.origin.seed == self.draws.active {
             let made = self.draws.active_draws;
@@ -361,7 +361,7 @@ impl DrawBook {
 
 /// That a call has drawn, in a record's changes.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Drew {
+pub struct DrawUse {
     /// From where.
     #[serde(flatten)]
     pub origin: DrawOrigin,
@@ -422,7 +422,7 @@ mod tests {
         for nonce in 1..=most + 1 {
             let key: Arc<str> = nonce.to_string().into();
             let origin = books.draw_origin(&member(), nonce);
-            let drew = Drew {
+            let drew = DrawUse {
                 origin,
                 draws: 1,
                 bound: true,

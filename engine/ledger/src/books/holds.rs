@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
 
-use super::{Books, Misfit};
+use super::{ApplyError, Books};
 use crate::account::Balance;
 use crate::amount::{Amount, Limit};
 use crate::hold::{Hold, Reservation};
@@ -108,9 +108,9 @@ impl Books {
         self.holds.insert(id, hold)
     }
 
-    pub(super) fn place_hold(&mut self, id: HoldId, hold: Hold) -> Result<(), Misfit> {
+    pub(super) fn place_hold(&mut self, id: HoldId, hold: Hold) -> Result<(), ApplyError> {
         if self.hold(id).is_some() {
-            return Err(Misfit::Hold { hold: id });
+            return Err(ApplyError::Hold { hold: id });
         }
         self.reserve(id, &hold.reservation, |held| {
             held.checked_add(hold.remaining.get())
@@ -119,14 +119,14 @@ impl Books {
         // room of a quota.
         let posting = hold.reservation.posting();
         self.change_balance(&posting.destination, &posting.asset, Some)
-            .ok_or(Misfit::Hold { hold: id })?;
+            .ok_or(ApplyError::Hold { hold: id })?;
         self.holds.insert(id, Arc::new(hold));
         Ok(())
     }
 
     /// Takes some of a hold away, or all that is left of it.
-    pub(super) fn shrink_hold(&mut self, id: HoldId, by: Option<Amount>) -> Result<(), Misfit> {
-        let misfit = || Misfit::Hold { hold: id };
+    pub(super) fn shrink_hold(&mut self, id: HoldId, by: Option<Amount>) -> Result<(), ApplyError> {
+        let misfit = || ApplyError::Hold { hold: id };
         let hold = self.holds.remove(id).ok_or_else(misfit)?;
         let by = by.unwrap_or(hold.remaining);
         let left = hold.remaining.get().checked_sub(by.get());
@@ -138,8 +138,8 @@ impl Books {
         Ok(())
     }
 
-    pub(super) fn defer_hold(&mut self, id: HoldId, due_at: Timestamp) -> Result<(), Misfit> {
-        let hold = self.holds.remove(id).ok_or(Misfit::Hold { hold: id })?;
+    pub(super) fn defer_hold(&mut self, id: HoldId, due_at: Timestamp) -> Result<(), ApplyError> {
+        let hold = self.holds.remove(id).ok_or(ApplyError::Hold { hold: id })?;
         self.holds.insert(id, Arc::new(Hold { due_at, ..hold }));
         Ok(())
     }
@@ -150,8 +150,8 @@ impl Books {
         expires_at: Timestamp,
         due_at: Timestamp,
         outage_until: Timestamp,
-    ) -> Result<(), Misfit> {
-        let hold = self.holds.remove(id).ok_or(Misfit::Hold { hold: id })?;
+    ) -> Result<(), ApplyError> {
+        let hold = self.holds.remove(id).ok_or(ApplyError::Hold { hold: id })?;
         let extended = Hold {
             expires_at,
             due_at,
@@ -163,8 +163,8 @@ impl Books {
     }
 
     /// Notes that the game has drawn to which a hold belongs.
-    pub(super) fn mark_hold(&mut self, id: HoldId, seed: u64) -> Result<(), Misfit> {
-        let hold = self.holds.remove(id).ok_or(Misfit::Hold { hold: id })?;
+    pub(super) fn mark_hold(&mut self, id: HoldId, seed: u64) -> Result<(), ApplyError> {
+        let hold = self.holds.remove(id).ok_or(ApplyError::Hold { hold: id })?;
         let seed = Some(hold.seed.map_or(seed, |first| first.min(seed)));
         self.holds.insert(id, Arc::new(Hold { seed, ..hold }));
         Ok(())
@@ -176,13 +176,13 @@ impl Books {
         id: HoldId,
         reservation: &Reservation,
         change: impl FnOnce(u64) -> Option<u64>,
-    ) -> Result<(), Misfit> {
+    ) -> Result<(), ApplyError> {
         let posting = reservation.posting();
         let reserved = |balance: Balance| {
             let held = change(balance.held.get()).and_then(Limit::new)?;
             Some(Balance { held, ..balance })
         };
         self.change_balance(&posting.source, &posting.asset, reserved)
-            .ok_or(Misfit::Hold { hold: id })
+            .ok_or(ApplyError::Hold { hold: id })
     }
 }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use imbl::OrdMap;
 
-use super::{Books, FORGOTTEN, Misfit};
+use super::{ApplyError, Books, FORGOTTEN};
 use crate::economy::Day;
 use crate::id::{AssetId, HoldId, PluginId, PluginName};
 use crate::plugin::budget::BudgetCounter;
 use crate::plugin::installation::{ComponentChoice, Plugin, entry_bytes, entry_cost};
 use crate::plugin::schedule::Schedule;
-use crate::plugin::switch_off::{SwitchOff, SwitchedOff};
+use crate::plugin::switch_off::{ActiveSwitchOff, SwitchOffEvidence};
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
 
@@ -95,8 +95,8 @@ impl Books {
     }
 
     /// A plugin to change, which must be there.
-    pub(super) fn plugin_mut(&mut self, id: &PluginName) -> Result<&mut Plugin, Misfit> {
-        let misfit = || Misfit::Plugin { plugin: id.clone() };
+    pub(super) fn plugin_mut(&mut self, id: &PluginName) -> Result<&mut Plugin, ApplyError> {
+        let misfit = || ApplyError::Plugin { plugin: id.clone() };
         self.plugins
             .get_mut(id)
             .map(Arc::make_mut)
@@ -104,8 +104,12 @@ impl Books {
     }
 
     /// Takes a plugin away. Its holds are due at once.
-    pub(super) fn remove_plugin(&mut self, id: &PluginName, at: Timestamp) -> Result<(), Misfit> {
-        let misfit = || Misfit::Plugin { plugin: id.clone() };
+    pub(super) fn remove_plugin(
+        &mut self,
+        id: &PluginName,
+        at: Timestamp,
+    ) -> Result<(), ApplyError> {
+        let misfit = || ApplyError::Plugin { plugin: id.clone() };
         let gone = self.plugins.remove(id).ok_or_else(misfit)?;
         self.usage.change_state(gone.state_cost(), 0);
         let holds = self.holds_after(None, None);
@@ -121,16 +125,16 @@ impl Books {
     pub(super) fn switch_off(
         &mut self,
         id: &PluginName,
-        why: &SwitchOff,
+        why: &SwitchOffEvidence,
         seq: u64,
         at: Timestamp,
-    ) -> Result<(), Misfit> {
+    ) -> Result<(), ApplyError> {
         let plugin = self.plugin_mut(id)?;
         Arc::make_mut(&mut plugin.installation).enabled = false;
         plugin.history = plugin.revised(seq, false);
         plugin.version = seq;
         let why = why.clone();
-        plugin.switched_off = Some(Arc::new(SwitchedOff { why, at }));
+        plugin.switched_off = Some(Arc::new(ActiveSwitchOff { why, at }));
         Ok(())
     }
 
@@ -139,9 +143,9 @@ impl Books {
         id: &PluginName,
         schedule: &str,
         next_due: Timestamp,
-    ) -> Result<(), Misfit> {
+    ) -> Result<(), ApplyError> {
         let schedules = &mut Arc::make_mut(&mut self.plugin_mut(id)?.installation).schedules;
-        let misfit = || Misfit::Plugin { plugin: id.clone() };
+        let misfit = || ApplyError::Plugin { plugin: id.clone() };
         schedules.get_mut(schedule).ok_or_else(misfit)?.next_due = next_due;
         Ok(())
     }
@@ -178,7 +182,7 @@ impl Books {
         id: &PluginName,
         key: &Arc<str>,
         value: Option<&Arc<str>>,
-    ) -> Result<(), Misfit> {
+    ) -> Result<(), ApplyError> {
         let plugin = self.plugin_mut(id)?;
         let before = match value {
             Some(value) => plugin.state.insert(Arc::clone(key), Arc::clone(value)),

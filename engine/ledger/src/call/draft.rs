@@ -18,9 +18,9 @@ use std::sync::Arc;
 use crate::account::Account;
 use crate::amount::Amount;
 use crate::books::Books;
-use crate::call::proposal::{Settled, Step, settle};
+use crate::call::proposal::{Settlement, Step, settle};
 use crate::call::request::CallRequest;
-use crate::call::transcript::{Answer, Ask, Fact, Refusal, Transcript};
+use crate::call::transcript::{Exchange, HostRequest, HostResponse, Refusal, Transcript};
 use crate::decision::Change;
 use crate::digest::Digest;
 use crate::document::Document;
@@ -48,7 +48,7 @@ pub struct Draft {
     plugin: Arc<Plugin>,
     /// The moment as of which it looks at the books. The guest sees the call's own time instead.
     at: Timestamp,
-    facts: Vec<Fact>,
+    facts: Vec<Exchange>,
     steps: Vec<Step>,
     deltas: BTreeMap<Place, Delta>,
     /// What has left the caller so far, or is newly held of it.
@@ -145,9 +145,9 @@ impl Draft {
     }
 
     /// Asks one thing, and remembers what was told.
-    pub fn perform(&mut self, ask: Ask) -> Answer {
+    pub fn perform(&mut self, ask: HostRequest) -> HostResponse {
         let answer = self.tell(&ask);
-        self.facts.push(Fact {
+        self.facts.push(Exchange {
             ask,
             answer: answer.clone(),
         });
@@ -169,7 +169,7 @@ impl Draft {
     }
 
     /// What becomes of the books if all that was asked for so far happens.
-    pub(crate) fn settle(&self) -> Result<Settled, Rejection> {
+    pub(crate) fn settle(&self) -> Result<Settlement, Rejection> {
         let growth = self.growth();
         let settled = settle(&self.books, &self.steps, &self.call.plugin, &growth)?;
         self.check_budgets()?;
@@ -197,57 +197,65 @@ impl Draft {
         &self.wakes
     }
 
-    fn tell(&mut self, ask: &Ask) -> Answer {
-        self.answer(ask).unwrap_or_else(Answer::Refused)
+    fn tell(&mut self, ask: &HostRequest) -> HostResponse {
+        self.answer(ask).unwrap_or_else(HostResponse::Refused)
     }
 
-    fn answer(&mut self, ask: &Ask) -> Result<Answer, Refusal> {
+    fn answer(&mut self, ask: &HostRequest) -> Result<HostResponse, Refusal> {
         match ask {
-            Ask::Balance { account, asset } => self.balance(account, asset).map(Answer::Balance),
-            Ask::HasAtLeast {
+            HostRequest::Balance { account, asset } => {
+                self.balance(account, asset).map(HostResponse::Balance)
+            }
+            HostRequest::HasAtLeast {
                 account,
                 asset,
                 amount,
             } => {
                 let seen = self.balance(account, asset)?;
-                Ok(Answer::Whether(seen.spendable >= amount.get()))
+                Ok(HostResponse::Bool(seen.spendable >= amount.get()))
             }
-            Ask::Transfer(posting) => self.transfer(posting),
-            Ask::PlaceHold { rule, posting } => self.place_hold(rule, posting),
-            Ask::CaptureHold { hold, amount } => self.capture_hold(*hold, *amount),
-            Ask::ReleaseHold { hold } => self.release_hold(*hold),
-            Ask::HoldLeft { hold } => Ok(Answer::Left(self.hold_left(*hold))),
-            Ask::SecureHold { hold } => self.secure_hold(*hold),
-            Ask::Secure {
+            HostRequest::Transfer(posting) => self.transfer(posting),
+            HostRequest::PlaceHold { rule, posting } => self.place_hold(rule, posting),
+            HostRequest::CaptureHold { hold, amount } => self.capture_hold(*hold, *amount),
+            HostRequest::ReleaseHold { hold } => self.release_hold(*hold),
+            HostRequest::HoldLeft { hold } => Ok(HostResponse::Left(self.hold_left(*hold))),
+            HostRequest::SecureHold { hold } => self.secure_hold(*hold),
+            HostRequest::Secure {
                 account,
                 asset,
                 amount,
             } => self.secure(account, asset, *amount),
-            Ask::Draw { .. } | Ask::Shuffle { .. } | Ask::Bytes { .. } => self.draw(ask),
-            Ask::Mix { text } => self.mix(text),
-            Ask::ClientSeed => Ok(Answer::Text(self.books.client_seed(&self.call.caller))),
-            Ask::Get { key } => Ok(Answer::Value(self.value(key))),
-            Ask::Set { key, value } => {
+            HostRequest::Draw { .. } | HostRequest::Shuffle { .. } | HostRequest::Bytes { .. } => {
+                self.draw(ask)
+            }
+            HostRequest::Mix { text } => self.mix(text),
+            HostRequest::ClientSeed => Ok(HostResponse::Text(
+                self.books.client_seed(&self.call.caller),
+            )),
+            HostRequest::Get { key } => Ok(HostResponse::Value(self.value(key))),
+            HostRequest::Set { key, value } => {
                 self.writes.insert(Arc::clone(key), Some(Arc::clone(value)));
-                Ok(Answer::Done)
+                Ok(HostResponse::Done)
             }
-            Ask::Delete { key } => {
+            HostRequest::Delete { key } => {
                 self.writes.insert(Arc::clone(key), None);
-                Ok(Answer::Done)
+                Ok(HostResponse::Done)
             }
-            Ask::List { prefix, cursor } => Ok(Answer::Page(self.page(prefix, cursor.as_deref()))),
-            Ask::Wake { schedule, from } => self.wake(schedule, *from),
+            HostRequest::List { prefix, cursor } => {
+                Ok(HostResponse::Page(self.page(prefix, cursor.as_deref())))
+            }
+            HostRequest::Wake { schedule, from } => self.wake(schedule, *from),
         }
     }
 
-    fn wake(&mut self, schedule: &str, from: Timestamp) -> Result<Answer, Refusal> {
+    fn wake(&mut self, schedule: &str, from: Timestamp) -> Result<HostResponse, Refusal> {
         if !self.plugin.installation.schedules.contains_key(schedule) {
             let schedule = schedule.into();
             return Err(Refusal::NoSchedule { schedule });
         }
         let wanted = self.wakes.entry(schedule.into()).or_insert(from);
         *wanted = from.min(*wanted);
-        Ok(Answer::Done)
+        Ok(HostResponse::Done)
     }
 
     fn is_own(&self, account: &AccountId) -> bool {

@@ -10,7 +10,7 @@ use crate::id::{AccountId, AssetId, HoldId, PluginName};
 use crate::movement::{Movement, Posting};
 use crate::quota::Quota;
 use crate::rejection::Rejection;
-use crate::working_balances::{Funds, Scratch, check_places};
+use crate::working_balances::{Funds, WorkingBalances, check_places};
 
 /// One thing that a call asks for.
 #[derive(Clone, Debug)]
@@ -37,7 +37,7 @@ impl Step {
 }
 
 /// What comes of some steps: movements, and other changes.
-pub(crate) type Settled = (Vec<Movement>, Vec<Change>);
+pub(crate) type Settlement = (Vec<Movement>, Vec<Change>);
 
 /// The balances for which a call needs room of the quota.
 #[derive(Clone, Debug)]
@@ -54,12 +54,12 @@ pub(crate) fn settle(
     steps: &[Step],
     plugin: &PluginName,
     growth: &Growth<'_>,
-) -> Result<Settled, Rejection> {
+) -> Result<Settlement, Rejection> {
     let named: Vec<Posting> = steps.iter().filter_map(Step::posting).cloned().collect();
     check_places(books, &named, Funds::Spendable)?;
     let mut scratch = match growth {
-        Growth::Metered(_) => Scratch::new(books),
-        Growth::HadRoom => Scratch::unmetered(books),
+        Growth::Metered(_) => WorkingBalances::new(books),
+        Growth::HadRoom => WorkingBalances::unmetered(books),
     };
     let (mut movements, mut changes) = (Vec::new(), Vec::new());
     let mut open = books.holds_open();

@@ -64,7 +64,7 @@ impl CallRequest {
 /// How a call ended.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Ending {
+pub enum CallEnding {
     /// The plugin replied: what it asked for is to be committed.
     Replied {
         /// Its reply.
@@ -107,7 +107,7 @@ pub struct CallResult {
     /// What it learned and asked, in order.
     pub transcript: Transcript,
     /// How it ended.
-    pub ending: Ending,
+    pub ending: CallEnding,
     /// Fuel that it burned.
     pub fuel: u64,
     /// Where its draws come from, if it has drawn in any try.
@@ -119,11 +119,11 @@ impl CallResult {
     /// Whether the plugin has run to an end, to which it comes whenever it runs again.
     pub fn has_run(&self) -> bool {
         match self.ending {
-            Ending::Replied { .. }
-            | Ending::Declined { .. }
-            | Ending::Faulted { .. }
-            | Ending::Stopped(_) => true,
-            Ending::NotRun(_) | Ending::Broken { .. } => false,
+            CallEnding::Replied { .. }
+            | CallEnding::Declined { .. }
+            | CallEnding::Faulted { .. }
+            | CallEnding::Stopped(_) => true,
+            CallEnding::NotRun(_) | CallEnding::Broken { .. } => false,
         }
     }
 
@@ -133,7 +133,7 @@ impl CallResult {
             request,
             component,
             transcript: Transcript::default(),
-            ending: Ending::NotRun(why),
+            ending: CallEnding::NotRun(why),
             fuel: 0,
             origin: None,
         }

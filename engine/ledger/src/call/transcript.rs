@@ -16,7 +16,7 @@ use crate::time::Timestamp;
 /// One thing that a call asks, in the order in which it asks.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Ask {
+pub enum HostRequest {
     /// How much an account has.
     Balance {
         /// Whose balance.
@@ -135,21 +135,21 @@ pub enum Ask {
     },
 }
 
-impl Ask {
+impl HostRequest {
     /// What is drawn, if that is what it asks.
-    pub(crate) fn drawn(&self, draw: &Draw<'_>) -> Option<Answer> {
+    pub(crate) fn drawn(&self, draw: &Draw<'_>) -> Option<HostResponse> {
         match self {
             Self::Draw { range, label } => {
                 let draw = Draw { label, ..*draw };
-                Some(Answer::Drawn(draw.below(*range)))
+                Some(HostResponse::Drawn(draw.below(*range)))
             }
             Self::Shuffle { count, label } => {
                 let draw = Draw { label, ..*draw };
-                Some(Answer::Shuffled(draw.shuffle(*count)))
+                Some(HostResponse::Shuffled(draw.shuffle(*count)))
             }
             Self::Bytes { count, label } => {
                 let draw = Draw { label, ..*draw };
-                Some(Answer::Bytes(hex::encode(draw.bytes(*count))))
+                Some(HostResponse::Bytes(hex::encode(draw.bytes(*count))))
             }
             Self::Balance { .. }
             | Self::HasAtLeast { .. }
@@ -181,7 +181,7 @@ impl Ask {
 
 /// A balance as a plugin sees it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Seen {
+pub struct VisibleBalance {
     /// The sum of all postings.
     pub posted: i64,
     /// What holds have reserved.
@@ -192,7 +192,7 @@ pub struct Seen {
 
 /// A page of a plugin's keys.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Page {
+pub struct StatePage {
     /// The keys, ascending.
     pub keys: Vec<Arc<str>>,
     /// Where the next page begins.
@@ -283,11 +283,12 @@ pub enum Refusal {
 /// What a call is told.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Answer {
+pub enum HostResponse {
     /// A balance.
-    Balance(Seen),
-    /// Yes or no.
-    Whether(bool),
+    Balance(VisibleBalance),
+    /// An answer to a yes-or-no question.
+    #[serde(rename = "whether")]
+    Bool(bool),
     /// A hold is to be placed.
     Placed(HoldId),
     /// What is left of a hold, if it is open.
@@ -307,24 +308,27 @@ pub enum Answer {
     /// A value, or none.
     Value(Option<Arc<str>>),
     /// A page of keys.
-    Page(Page),
+    Page(StatePage),
     /// No.
     Refused(Refusal),
 }
 
 /// One thing asked and told.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Fact {
+pub struct Exchange {
     /// What was asked.
-    pub ask: Ask,
+    pub ask: HostRequest,
     /// What was told.
-    pub answer: Answer,
+    pub answer: HostResponse,
 }
 
-impl Fact {
+impl Exchange {
     /// Whether something was drawn.
     pub fn is_draw(&self) -> bool {
-        let refused = matches!(self.answer, Answer::Refused(_) | Answer::Ends(_));
+        let refused = matches!(
+            self.answer,
+            HostResponse::Refused(_) | HostResponse::Ends(_)
+        );
         self.ask.is_draw() && !refused
     }
 }
@@ -333,16 +337,16 @@ impl Fact {
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Transcript {
     version: u64,
-    facts: Vec<Fact>,
+    facts: Vec<Exchange>,
 }
 
 impl Transcript {
-    pub(crate) fn new(version: u64, facts: Vec<Fact>) -> Self {
+    pub(crate) fn new(version: u64, facts: Vec<Exchange>) -> Self {
         Self { version, facts }
     }
 
     /// Everything asked and told, in order.
-    pub fn facts(&self) -> &[Fact] {
+    pub fn facts(&self) -> &[Exchange] {
         &self.facts
     }
 
@@ -352,12 +356,12 @@ impl Transcript {
             .facts
             .iter()
             .filter_map(|fact| match (&fact.ask, &fact.answer) {
-                (Ask::PlaceHold { .. }, Answer::Placed(hold))
+                (HostRequest::PlaceHold { .. }, HostResponse::Placed(hold))
                 | (
-                    Ask::CaptureHold { hold, .. }
-                    | Ask::ReleaseHold { hold }
-                    | Ask::SecureHold { hold },
-                    Answer::Done,
+                    HostRequest::CaptureHold { hold, .. }
+                    | HostRequest::ReleaseHold { hold }
+                    | HostRequest::SecureHold { hold },
+                    HostResponse::Done,
                 ) => Some(*hold),
                 (_, _) => None,
             });
@@ -367,19 +371,19 @@ impl Transcript {
     /// Why the call ended before its first draw, if it did.
     pub(crate) fn ended_by(&self) -> Option<&Rejection> {
         match &self.facts.last()?.answer {
-            Answer::Ends(rejection) => Some(rejection),
-            Answer::Balance(_)
-            | Answer::Whether(_)
-            | Answer::Placed(_)
-            | Answer::Left(_)
-            | Answer::Done
-            | Answer::Drawn(_)
-            | Answer::Shuffled(_)
-            | Answer::Bytes(_)
-            | Answer::Text(_)
-            | Answer::Value(_)
-            | Answer::Page(_)
-            | Answer::Refused(_) => None,
+            HostResponse::Ends(rejection) => Some(rejection),
+            HostResponse::Balance(_)
+            | HostResponse::Bool(_)
+            | HostResponse::Placed(_)
+            | HostResponse::Left(_)
+            | HostResponse::Done
+            | HostResponse::Drawn(_)
+            | HostResponse::Shuffled(_)
+            | HostResponse::Bytes(_)
+            | HostResponse::Text(_)
+            | HostResponse::Value(_)
+            | HostResponse::Page(_)
+            | HostResponse::Refused(_) => None,
         }
     }
 
@@ -393,7 +397,7 @@ impl Transcript {
     pub fn draws_from(&self, server_seed: &Seed, component: &Digest, origin: &DrawOrigin) -> bool {
         let (mut mixed, mut index) = (String::new(), 0_u32);
         self.facts.iter().all(|fact| {
-            if let (Ask::Mix { text }, Answer::Done) = (&fact.ask, &fact.answer) {
+            if let (HostRequest::Mix { text }, HostResponse::Done) = (&fact.ask, &fact.answer) {
                 mixed.push_str(text);
             }
             if !fact.is_draw() {

@@ -9,7 +9,7 @@ use crate::asset::{Asset, CurrencyId};
 use crate::books::Books;
 use crate::decision::{Change, Decision};
 use crate::id::{AccountId, AccountKind, AssetId};
-use crate::key::definition::Admission;
+use crate::key::definition::CallerAdmission;
 use crate::limits::ACCOUNT_LIMITS_MAX;
 use crate::patch::Patch;
 use crate::quota::Quota;
@@ -22,7 +22,7 @@ pub(super) fn set_account(
     books: &Books,
     account: &AccountId,
     patch: &AccountPatch,
-    admission: Option<&Admission>,
+    admission: Option<&CallerAdmission>,
 ) -> Result<Verdict, Rejection> {
     match account.kind() {
         AccountKind::Open => {}
@@ -78,7 +78,7 @@ pub(super) fn set_account(
 /// Refuses what is more than a new account, open and without limits. One that is there may be asked for as
 /// it is.
 fn check_admission(
-    admission: &Admission,
+    admission: &CallerAdmission,
     account: &AccountId,
     is_there: bool,
     patch: &AccountPatch,
@@ -100,7 +100,11 @@ fn check_admission(
     Err(not_admitted(admission, account, missing))
 }
 
-fn not_admitted(admission: &Admission, account: &AccountId, missing: &'static str) -> Rejection {
+fn not_admitted(
+    admission: &CallerAdmission,
+    account: &AccountId,
+    missing: &'static str,
+) -> Rejection {
     Rejection::NotAdmitted {
         account: account.clone(),
         accounts: admission.accounts.clone(),

@@ -2,9 +2,9 @@
 //!
 //! A call that has drawn always leaves a record, however it ends: what was drawn is never thrown away.
 
-use crate::books::{Books, DrawChange, Drew};
+use crate::books::{Books, DrawChange, DrawUse};
 use crate::call::draft::Draft;
-use crate::call::request::{CallResult, Ending};
+use crate::call::request::{CallEnding, CallResult};
 use crate::decision::{Change, Decision};
 use crate::hold::HoldEnd;
 use crate::id::PluginName;
@@ -27,12 +27,12 @@ pub(super) fn call(
         return Ok(Verdict::Stale);
     }
     match &result.ending {
-        Ending::Broken { by_plugin, .. } => Ok(broken(books, result, *by_plugin)),
-        Ending::NotRun(then) => not_run(books, at, result, then),
-        Ending::Replied { .. }
-        | Ending::Declined { .. }
-        | Ending::Faulted { .. }
-        | Ending::Stopped(_) => ended(books, at, result),
+        CallEnding::Broken { by_plugin, .. } => Ok(broken(books, result, *by_plugin)),
+        CallEnding::NotRun(then) => not_run(books, at, result, then),
+        CallEnding::Replied { .. }
+        | CallEnding::Declined { .. }
+        | CallEnding::Faulted { .. }
+        | CallEnding::Stopped(_) => ended(books, at, result),
     }
 }
 
@@ -79,17 +79,17 @@ fn ended(books: &Books, at: Timestamp, result: &CallResult) -> Result<Verdict, R
     let mut trace = drew(result);
     trace.extend(ran);
     match &result.ending {
-        Ending::Replied { .. } => replied(books, at, &draft, result, trace),
+        CallEnding::Replied { .. } => replied(books, at, &draft, result, trace),
         // The host takes a decline after a draw for a fault; what says otherwise is never committed.
-        Ending::Declined { .. } if !draft.has_drawn() => Ok(Verdict::Declined(changed(trace))),
-        Ending::Stopped(then) if result.transcript.ended_by() == Some(then) => {
+        CallEnding::Declined { .. } if !draft.has_drawn() => Ok(Verdict::Declined(changed(trace))),
+        CallEnding::Stopped(then) if result.transcript.ended_by() == Some(then) => {
             rejected(then.clone(), trace)
         }
-        Ending::Faulted { .. } => Ok(Verdict::Faulted(changed(void(&draft, result, trace)))),
-        Ending::Declined { .. }
-        | Ending::Stopped(_)
-        | Ending::NotRun(_)
-        | Ending::Broken { .. } => Ok(Verdict::Stale),
+        CallEnding::Faulted { .. } => Ok(Verdict::Faulted(changed(void(&draft, result, trace)))),
+        CallEnding::Declined { .. }
+        | CallEnding::Stopped(_)
+        | CallEnding::NotRun(_)
+        | CallEnding::Broken { .. } => Ok(Verdict::Stale),
     }
 }
 
@@ -138,7 +138,7 @@ fn drew(result: &CallResult) -> Vec<Change> {
 fn drew_from(result: &CallResult, bound: bool) -> Option<Change> {
     let origin = result.origin.clone()?;
     let (key, draws) = (result.request.draw_key(), result.transcript.draws());
-    let drew = Drew {
+    let drew = DrawUse {
         origin,
         draws,
         bound,

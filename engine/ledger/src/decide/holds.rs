@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 
 use super::Verdict;
 use super::money::{check_authority, check_cap, post_all};
-use crate::working_balances::{Funds, Scratch, check_places};
+use crate::working_balances::{Funds, WorkingBalances, check_places};
 
 /// How long the first further try waits, if a hold cannot be captured when its time is over.
 const FIRST_DEFERRAL_MS: u64 = 60 * 1000;
@@ -30,7 +30,7 @@ pub(super) fn place(
     check_cap(request.cap.as_ref(), postings)?;
     check_places(books, postings, Funds::Spendable)?;
     books.check_more(Quota::Holds, books.holds_open(), 1)?;
-    Scratch::new(books).reserve(request.reservation.posting())?;
+    WorkingBalances::new(books).reserve(request.reservation.posting())?;
     // From here on nothing may fail.
     let (hold, on_expiry) = (request.id, request.on_expiry);
     let placed = Hold::placed(&request.reservation, at, request.expires_in_s, on_expiry);

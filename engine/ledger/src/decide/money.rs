@@ -11,7 +11,7 @@ use crate::movement::Posting;
 use crate::rejection::Rejection;
 
 use super::Verdict;
-use crate::working_balances::{Funds, Scratch, accounts, check_places};
+use crate::working_balances::{Funds, WorkingBalances, accounts, check_places};
 
 pub(super) fn transfer(books: &Books, request: &TransferRequest) -> Result<Verdict, Rejection> {
     let postings = request.postings.as_slice();
@@ -23,7 +23,7 @@ pub(super) fn transfer(books: &Books, request: &TransferRequest) -> Result<Verdi
 /// All or none: each transfer climbs the rungs on what those before it have left. The batch is one request,
 /// so the cap of the key that asks is for all of them together.
 pub(super) fn batch(books: &Books, request: &BatchRequest) -> Result<Verdict, Rejection> {
-    let mut scratch = Scratch::new(books);
+    let mut scratch = WorkingBalances::new(books);
     let mut movements = Vec::new();
     let mut moved = BTreeMap::new();
     let transfers = request.transfers.as_slice().iter();
@@ -110,7 +110,7 @@ pub(super) fn post_all(
     plugin: Option<&PluginName>,
 ) -> Result<Verdict, Rejection> {
     check_places(books, postings, funds)?;
-    let mut scratch = Scratch::new(books);
+    let mut scratch = WorkingBalances::new(books);
     let movements = scratch.post_all(postings, 0, funds)?;
     // From here on nothing may fail.
     changes.extend(scratch.supply_moved(plugin));

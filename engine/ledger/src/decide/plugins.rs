@@ -13,9 +13,9 @@ use crate::document::Document;
 use crate::id::{AccountId, PluginId, PluginName};
 use crate::plugin::grants::{Excess, GrantChoice, Grants};
 use crate::plugin::installation::{
-    Component, ComponentChoice, HoldRules, Installation, Need, Plugin, PluginPatch, RollBack,
+    Component, ComponentChoice, HoldRules, Installation, Need, Plugin, PluginPatch, RollbackTarget,
 };
-use crate::plugin::switch_off::SwitchOff;
+use crate::plugin::switch_off::SwitchOffEvidence;
 use crate::quota::Quota;
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
@@ -207,7 +207,7 @@ pub(super) fn switch_off(
     books: &Books,
     plugin: &PluginName,
     as_of: u64,
-    why: &SwitchOff,
+    why: &SwitchOffEvidence,
 ) -> Verdict {
     let counted = books.plugin(plugin);
     if !counted.is_some_and(|found| found.version == as_of && found.installation.enabled) {
@@ -225,11 +225,11 @@ pub(super) fn roll_back(
     books: &Books,
     at: Timestamp,
     plugin: &PluginName,
-    what: &RollBack,
+    what: &RollbackTarget,
 ) -> Result<Verdict, Rejection> {
     match what {
-        RollBack::Component => roll_back_component(books, at, plugin),
-        RollBack::Configuration { to, patch } => {
+        RollbackTarget::Component => roll_back_component(books, at, plugin),
+        RollbackTarget::Configuration { to, patch } => {
             let nothing = || Rejection::NothingBefore {
                 plugin: plugin.clone(),
             };

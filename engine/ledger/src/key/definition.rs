@@ -56,7 +56,7 @@ pub type Scopes = BTreeSet<Scope>;
 /// members. It travels with each act, so that a record explains itself whatever becomes of the key.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Admission {
+pub struct CallerAdmission {
     /// The accounts: new ones, without limits.
     pub accounts: AccountPattern,
     /// Whether they may have metadata.
@@ -94,7 +94,7 @@ pub struct KeyPatch {
     pub rate_limit: Patch<RateLimit>,
     /// The accounts that it may open to call plugins for; cleared, none.
     #[serde(skip_serializing_if = "Patch::is_keep")]
-    pub admits: Patch<Admission>,
+    pub admits: Patch<CallerAdmission>,
     /// Whether it is no longer good for anything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revoked: Option<bool>,
@@ -119,7 +119,7 @@ pub struct KeyDefinition {
     pub rate_limit: Option<RateLimit>,
     /// The accounts that it may open to call plugins for; none where absent.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub admits: Option<Admission>,
+    pub admits: Option<CallerAdmission>,
     /// Whether it is no longer good for anything. It stays in the books: records name it.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub revoked: bool,

@@ -11,7 +11,7 @@ use crate::amount::Limit;
 use crate::id::{AccountId, AssetId};
 use crate::limits::STATE_BYTES_MAX;
 
-pub use patterns::{PatternCaps, PatternGrant, Patterns, PatternsError, WantedDebit};
+pub use patterns::{PatternCaps, PatternGrant, Patterns, PatternsError, RequestedDebit};
 pub(crate) use patterns::{grant_of_debit, grant_of_read};
 
 /// What the operator allows a plugin beyond its own accounts and the caller's. `D` is what is said of a
@@ -58,7 +58,7 @@ pub struct Grants<D = PatternCaps> {
 
 /// What a manifest asks for. Its patterns are wishes: shown to the operator, and granted by nothing but
 /// the operator's own words.
-pub type Permissions = Grants<WantedDebit>;
+pub type Permissions = Grants<RequestedDebit>;
 
 /// The most that may move, per asset; of one that is not named, nothing.
 pub type Caps = BTreeMap<AssetId, Limit>;

@@ -13,8 +13,8 @@ use crate::hold::OnExpiry;
 use crate::id::{AccountId, AssetId, PluginId};
 use crate::limits::{BROKEN_DRAWS_MAX, HOLD_SECONDS_MAX, REVISIONS_MAX, STATE_ENTRY_BYTES};
 use crate::plugin::grants::{GrantChoice, Grants};
-use crate::plugin::schedule::{Schedule, ScheduleRule, Times};
-use crate::plugin::switch_off::SwitchedOff;
+use crate::plugin::schedule::{Schedule, ScheduleRule, ScheduleTimes};
+use crate::plugin::switch_off::ActiveSwitchOff;
 use crate::time::Timestamp;
 
 /// A component that was uploaded, as the reserved economy `system` knows it.
@@ -65,7 +65,7 @@ pub struct Plugin {
     /// The reason that the server has switched it off, since its calls kept failing, and the time; until it
     /// is on again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub switched_off: Option<Arc<SwitchedOff>>,
+    pub switched_off: Option<Arc<ActiveSwitchOff>>,
     /// The record that last changed any of the above. A call that ran under another version has
     /// learned something that is no longer true.
     pub version: u64,
@@ -231,7 +231,7 @@ pub struct PluginPatch {
     pub follow: Option<bool>,
     /// Other times of its schedules.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub schedules: BTreeMap<String, Times>,
+    pub schedules: BTreeMap<String, ScheduleTimes>,
     /// The component whose newer version this is: it takes its place, with all that it was granted, only
     /// if it is followed and the new one asks for no more.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -252,7 +252,7 @@ pub struct PluginPatch {
 /// The part of an installation that goes back.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum RollBack {
+pub enum RollbackTarget {
     /// The component, with the grants, the configuration and the switch that it had.
     Component,
     /// The configuration, for the component that is there now.

@@ -8,7 +8,7 @@ use crate::time::Timestamp;
 /// What becomes of due times that passed while nothing ran.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Missed {
+pub enum MissedPolicy {
     /// Each has its run, one after the other.
     CatchUp,
     /// They are left out.
@@ -18,7 +18,7 @@ pub enum Missed {
 /// When a schedule is due: at every multiple of `every_s` since 1970-01-01 UTC, `offset_s` later.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Times {
+pub struct ScheduleTimes {
     /// Seconds from one due time to the next: 1 to [`SCHEDULE_SECONDS_MAX`].
     pub every_s: u64,
     /// Seconds after each multiple; less than `every_s`.
@@ -26,7 +26,7 @@ pub struct Times {
     pub offset_s: u64,
 }
 
-impl Times {
+impl ScheduleTimes {
     /// Whether there are such times.
     pub fn are_possible(&self) -> bool {
         (1..=SCHEDULE_SECONDS_MAX).contains(&self.every_s) && self.offset_s < self.every_s
@@ -57,9 +57,9 @@ impl Times {
 pub struct ScheduleRule {
     /// When it is due.
     #[serde(flatten)]
-    pub times: Times,
+    pub times: ScheduleTimes,
     /// What becomes of due times that were missed.
-    pub missed: Missed,
+    pub missed: MissedPolicy,
 }
 
 /// A schedule as it is installed.
@@ -93,9 +93,9 @@ impl Schedule {
     pub fn first_wanted(&self, now: Timestamp) -> Timestamp {
         let ScheduleRule { times, missed } = self.rule;
         let from = match missed {
-            Missed::Skip if times.next_after(self.next_due) > now => return self.next_due,
-            Missed::Skip => now,
-            Missed::CatchUp => {
+            MissedPolicy::Skip if times.next_after(self.next_due) > now => return self.next_due,
+            MissedPolicy::Skip => now,
+            MissedPolicy::CatchUp => {
                 let every = times.every_s.saturating_mul(1000);
                 let made_up = every.saturating_mul(SCHEDULE_CATCH_UP_MAX);
                 Timestamp(now.0.saturating_sub(made_up))
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn due_times_are_multiples_with_an_offset() {
-        let daily = Times {
+        let daily = ScheduleTimes {
             every_s: 86_400,
             offset_s: 72_000,
         };
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_wanted_run_is_at_a_due_time_to_come_and_not_beyond_all_time() {
-        let minutely = Times {
+        let minutely = ScheduleTimes {
             every_s: 60,
             offset_s: 0,
         };
@@ -142,11 +142,11 @@ mod tests {
     fn where_time_goes_back_as_much_of_it_passes_before_the_next_run() {
         let next = |from, to| {
             let rule = ScheduleRule {
-                times: Times {
+                times: ScheduleTimes {
                     every_s: 60,
                     offset_s: 0,
                 },
-                missed: Missed::Skip,
+                missed: MissedPolicy::Skip,
             };
             let next_due = Timestamp(120_000);
             let schedule = Schedule { rule, next_due };
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn what_is_missed_is_left_out_and_what_is_made_up_for_has_an_end() {
         let wanted = |missed, next_due, now| {
-            let times = Times {
+            let times = ScheduleTimes {
                 every_s: 60,
                 offset_s: 0,
             };
@@ -174,18 +174,29 @@ mod tests {
             };
             schedule.first_wanted(Timestamp(now)).0
         };
-        assert_eq!(wanted(Missed::Skip, 60_000, 0), 60_000, "nothing is due");
-        assert_eq!(wanted(Missed::Skip, 60_000, 119_999), 60_000, "it is late");
-        assert_eq!(wanted(Missed::Skip, 60_000, 120_000), 180_000);
+        assert_eq!(
+            wanted(MissedPolicy::Skip, 60_000, 0),
+            60_000,
+            "nothing is due"
+        );
+        assert_eq!(
+            wanted(MissedPolicy::Skip, 60_000, 119_999),
+            60_000,
+            "it is late"
+        );
+        assert_eq!(wanted(MissedPolicy::Skip, 60_000, 120_000), 180_000);
         let most = SCHEDULE_CATCH_UP_MAX * 60_000;
-        assert_eq!(wanted(Missed::CatchUp, 60_000, 0), 60_000);
-        assert_eq!(wanted(Missed::CatchUp, 60_000, 59_999 + most), 60_000);
-        assert_eq!(wanted(Missed::CatchUp, 60_000, 60_000 + most), 120_000);
+        assert_eq!(wanted(MissedPolicy::CatchUp, 60_000, 0), 60_000);
+        assert_eq!(wanted(MissedPolicy::CatchUp, 60_000, 59_999 + most), 60_000);
+        assert_eq!(
+            wanted(MissedPolicy::CatchUp, 60_000, 60_000 + most),
+            120_000
+        );
     }
 
     #[test]
     fn times_end_at_their_limits() {
-        let are = |every_s, offset_s| Times { every_s, offset_s }.are_possible();
+        let are = |every_s, offset_s| ScheduleTimes { every_s, offset_s }.are_possible();
         assert!(!are(0, 0));
         assert!(are(1, 0));
         assert!(!are(60, 60));

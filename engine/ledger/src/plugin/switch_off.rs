@@ -22,7 +22,7 @@ pub enum SwitchOffReason {
 
 /// The calls for which a plugin is switched off.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct SwitchOff {
+pub struct SwitchOffEvidence {
     /// The behaviour that it kept up.
     #[serde(flatten)]
     pub reason: SwitchOffReason,
@@ -40,10 +40,10 @@ pub struct SwitchOff {
 
 /// A plugin's being switched off, as the books keep it until the plugin is switched on again.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct SwitchedOff {
+pub struct ActiveSwitchOff {
     /// The reason.
     #[serde(flatten)]
-    pub why: SwitchOff,
+    pub why: SwitchOffEvidence,
     /// Since when.
     pub at: Timestamp,
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 /// What kind of no a rejection is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Class {
+pub enum RejectionClass {
     /// A rule of money or authority refuses it.
     Refused,
     /// It contradicts how things stand, not a rule.
@@ -138,8 +138,8 @@ impl RejectionKind {
         Self::BudgetExceeded,
     ];
 
-    fn terms(self) -> (&'static str, Class, Retry) {
-        use Class::{Conflict, Forbidden, Refused};
+    fn terms(self) -> (&'static str, RejectionClass, Retry) {
+        use RejectionClass::{Conflict, Forbidden, Refused};
         use Retry::{Never, NewKey};
         match self {
             Self::EconomyFrozen => ("economy_frozen", Refused, NewKey),
@@ -194,7 +194,7 @@ impl RejectionKind {
     }
 
     /// A rule's no, or a contradiction.
-    pub fn class(self) -> Class {
+    pub fn class(self) -> RejectionClass {
         self.terms().1
     }
 

@@ -2,7 +2,8 @@
 
 use super::script::{World, id};
 use crate::{
-    Amount, Books, Change, Decision, Digest, Item, Link, Misfit, Movement, Posting, Seed, Timestamp,
+    Amount, ApplyError, Books, Change, CheckpointEntry, Decision, Digest, HistoryLink, Movement,
+    Posting, Seed, Timestamp,
 };
 
 const SETUP: &str = "
@@ -31,7 +32,7 @@ fn movement(
     }
 }
 
-fn apply(movements: &[Movement], changes: &[Change]) -> Result<Vec<Link>, Misfit> {
+fn apply(movements: &[Movement], changes: &[Change]) -> Result<Vec<HistoryLink>, ApplyError> {
     let mut books = World::after(SETUP).books;
     let decision = Decision::recorded(movements.to_vec(), changes.to_vec());
     books.apply(&decision, 99, Timestamp(99), 50)
@@ -39,7 +40,7 @@ fn apply(movements: &[Movement], changes: &[Change]) -> Result<Vec<Link>, Misfit
 
 #[test]
 fn movement_links_to_the_accounts_last_ones() {
-    let link = |source_previous, destination_previous| Link {
+    let link = |source_previous, destination_previous| HistoryLink {
         source_previous,
         destination_previous,
     };
@@ -65,7 +66,7 @@ fn movement_links_to_the_accounts_last_ones() {
 #[test]
 fn movement_must_meet_the_balances_it_names() {
     let misfit = |account: &str| {
-        Err(Misfit::Balance {
+        Err(ApplyError::Balance {
             account: id(account),
             asset: id("coin"),
         })
@@ -90,7 +91,7 @@ fn state_needs_an_installed_plugin() {
         key: "k".into(),
     };
     for change in [set, deleted] {
-        let misfit = Misfit::Plugin { plugin: id("shop") };
+        let misfit = ApplyError::Plugin { plugin: id("shop") };
         assert_eq!(apply(&[], &[change]), Err(misfit));
     }
 }
@@ -137,9 +138,9 @@ fn every_piece_fits_in_one_place_once() {
          A set k v
          A reply",
     );
-    let items: Vec<Item> = world.books.clone().into_items().collect();
+    let items: Vec<CheckpointEntry> = world.books.clone().into_items().collect();
     for item in &items {
-        let opens = matches!(item, Item::Economy { .. });
+        let opens = matches!(item, CheckpointEntry::Economy { .. });
         assert_eq!(Books::restore(&mut None, item.clone()), opens, "{item:?}");
     }
     let mut books = None;
@@ -149,7 +150,7 @@ fn every_piece_fits_in_one_place_once() {
     }
     assert_eq!(books, Some(world.books.clone()));
 
-    let stray = Item::State(id("none"), "k".into(), "v".into());
+    let stray = CheckpointEntry::State(id("none"), "k".into(), "v".into());
     assert!(!Books::restore(&mut books, stray));
 }
 

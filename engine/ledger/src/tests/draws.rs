@@ -4,7 +4,9 @@ use expect_test::expect;
 
 use super::script::{World, call_request, id};
 use crate::draw::below;
-use crate::{Answer, Ask, ClientSeedText, DRAW_BYTES_MAX, Digest, Draft, Draw, Seed, Timestamp};
+use crate::{
+    ClientSeedText, DRAW_BYTES_MAX, Digest, Draft, Draw, HostRequest, HostResponse, Seed, Timestamp,
+};
 
 const SEED: [u8; 32] = [42; 32];
 
@@ -106,7 +108,7 @@ fn call_numbers_its_draws_from_zero() {
     draft.draw_from(world.books.draw_origin(&request.caller, 1));
     let server_seed = world.books.seed().server_seed(1);
     for (index, range) in [(0, 6), (1, 1_000), (2, u32::MAX), (3, 6)] {
-        let ask = Ask::Draw {
+        let ask = HostRequest::Draw {
             range,
             label: "draw".into(),
         };
@@ -121,7 +123,7 @@ fn call_numbers_its_draws_from_zero() {
             index,
         }
         .below(range);
-        assert_eq!(draft.perform(ask), Answer::Drawn(drawn));
+        assert_eq!(draft.perform(ask), HostResponse::Drawn(drawn));
     }
 }
 

@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use super::script::{World, id};
-use crate::{Act, Amount, CallResult, Decision, Digest, Ending, Rejection, Verdict, decide};
+use crate::{Act, Amount, CallEnding, CallResult, Decision, Digest, Rejection, Verdict, decide};
 
 const GAME: &str = "
     asset coin
@@ -43,7 +43,7 @@ fn played() -> (World, CallResult) {
          A capture P/0 2
          A set known no",
     );
-    let ending = Ending::Replied { reply: json!({}) };
+    let ending = CallEnding::Replied { reply: json!({}) };
     let result = world.end("A", ending);
     assert_eq!(result.transcript.facts().len(), 14);
     (world, result)
@@ -267,10 +267,10 @@ fn an_ending_that_does_not_follow_is_not_believed() {
         required: amount(10),
     };
     for ending in [
-        Ending::Stopped(poor.clone()),
-        Ending::Stopped(Rejection::PluginDisabled { plugin }),
-        Ending::NotRun(poor),
-        Ending::Declined {
+        CallEnding::Stopped(poor.clone()),
+        CallEnding::Stopped(Rejection::PluginDisabled { plugin }),
+        CallEnding::NotRun(poor),
+        CallEnding::Declined {
             code: "no".into(),
             message: "no".into(),
         },
@@ -295,7 +295,7 @@ fn a_call_is_stopped_only_by_what_stopped_it() {
         available: 95,
         required: amount(101),
     };
-    let result = world.end("A", Ending::Stopped(told.clone()));
+    let result = world.end("A", CallEnding::Stopped(told.clone()));
     assert_eq!(verdict(&world, &result), Verdict::Rejected(told));
     let stopped = |ending| {
         let result = CallResult {
@@ -306,7 +306,7 @@ fn a_call_is_stopped_only_by_what_stopped_it() {
     };
     let plugin = id("game");
     let other = Rejection::PluginDisabled { plugin };
-    assert_eq!(stopped(Ending::Stopped(other)), Verdict::Stale);
+    assert_eq!(stopped(CallEnding::Stopped(other)), Verdict::Stale);
 }
 
 /// What is kept of a call that broke off is what it has drawn, and nothing that somebody would have liked
@@ -315,7 +315,7 @@ fn a_call_is_stopped_only_by_what_stopped_it() {
 fn a_call_that_broke_off_is_kept_with_its_own_draws_alone() {
     let (world, result) = played();
     let broken = CallResult {
-        ending: Ending::Broken {
+        ending: CallEnding::Broken {
             failure: "busy".into(),
             by_plugin: false,
         },
@@ -362,7 +362,7 @@ fn a_run_that_is_not_due_is_not_believed() {
          wait 60
          call A game plugin:game due=60000 action=deal",
     );
-    let ending = Ending::Replied { reply: json!({}) };
+    let ending = CallEnding::Replied { reply: json!({}) };
     let result = world.end("A", ending);
     assert!(matches!(verdict(&world, &result), Verdict::Applied(_)));
     for (pointer, lie) in [
@@ -390,14 +390,14 @@ fn a_result_says_whether_the_plugin_has_run_to_an_end() {
     let plugin = id("game");
     let off = Rejection::PluginDisabled { plugin };
     let text = String::new;
-    assert!(has_run(Ending::Replied { reply: json!({}) }));
-    assert!(has_run(Ending::Faulted { fault: text() }));
-    assert!(has_run(Ending::Stopped(off.clone())));
-    assert!(has_run(Ending::Declined {
+    assert!(has_run(CallEnding::Replied { reply: json!({}) }));
+    assert!(has_run(CallEnding::Faulted { fault: text() }));
+    assert!(has_run(CallEnding::Stopped(off.clone())));
+    assert!(has_run(CallEnding::Declined {
         code: text(),
         message: text()
     }));
-    assert!(!has_run(Ending::Broken {
+    assert!(!has_run(CallEnding::Broken {
         failure: text(),
         by_plugin: true
     }));

@@ -14,12 +14,13 @@ use uuid::Uuid;
 use super::script::{World, call_id, call_request, id};
 use super::words::Words;
 use crate::{
-    AMOUNT_MAX, AccountId, AccountPatch, AccountStatus, Act, Amount, Answer, Ask, AssetId,
-    AssetPatch, Authority, BatchRequest, Books, CallRequest, CallResult, CaptureRequest,
-    ComponentChoice, Digest, Document, Draft, Ending, Force, GrantChoice, HoldId, HoldRequest,
-    IssueRequest, KeyMode, KeyPatch, Limit, LimitsPatch, OnExpiry, Patch, PluginName, PluginPatch,
-    Posting, Postings, Quota, ReversalRequest, RollBack, Scope, Scopes, SpendLimit, Timestamp,
-    Transcript, TransferCap, TransferId, TransferRequest, Transfers, Verdict,
+    AMOUNT_MAX, AccountId, AccountPatch, AccountStatus, Act, Amount, AssetId, AssetPatch,
+    Authority, BatchRequest, Books, CallEnding, CallRequest, CallResult, CaptureRequest,
+    ComponentChoice, Digest, Document, Draft, Force, GrantChoice, HoldId, HoldRequest, HostRequest,
+    HostResponse, IssueRequest, KeyMode, KeyPatch, Limit, LimitsPatch, OnExpiry, Patch, PluginName,
+    PluginPatch, Posting, Postings, Quota, ReversalRequest, RollbackTarget, Scope, Scopes,
+    SpendLimit, Timestamp, Transcript, TransferCap, TransferId, TransferRequest, Transfers,
+    Verdict,
 };
 
 /// Keys of calls; from them follow the ids of the holds that they place.
@@ -55,8 +56,8 @@ pub(super) enum Step {
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
     pub(super) request: CallRequest,
-    pub(super) asks: Vec<Ask>,
-    pub(super) ending: Ending,
+    pub(super) asks: Vec<HostRequest>,
+    pub(super) ending: CallEnding,
     /// Whether it ran on books from before the last change.
     pub(super) late: bool,
 }
@@ -76,7 +77,7 @@ impl Plan {
         let mut draft = match Draft::open(snapshot, &self.request, at) {
             Ok(draft) => draft,
             Err(no) => {
-                let ending = Ending::NotRun(no);
+                let ending = CallEnding::NotRun(no);
                 return result(Digest::ZERO, Transcript::default(), ending, None);
             }
         };
@@ -87,17 +88,17 @@ impl Plan {
                 let bound = snapshot.bound_origin(&self.request).cloned();
                 draft.draw_from(bound.unwrap_or_else(fresh));
             }
-            if let Answer::Ends(rejection) = draft.perform(ask.clone()) {
-                stopped = Some(Ending::Stopped(rejection));
+            if let HostResponse::Ends(rejection) = draft.perform(ask.clone()) {
+                stopped = Some(CallEnding::Stopped(rejection));
                 break;
             }
         }
-        let declined = matches!(self.ending, Ending::Declined { .. });
+        let declined = matches!(self.ending, CallEnding::Declined { .. });
         let ending = stopped.unwrap_or_else(|| {
-            let broken = matches!(self.ending, Ending::Broken { .. });
+            let broken = matches!(self.ending, CallEnding::Broken { .. });
             if declined && draft.has_drawn() {
                 let fault = "it declined after a draw".into();
-                Ending::Faulted { fault }
+                CallEnding::Faulted { fault }
             } else if broken && draft.origin().is_none() {
                 // What has drawn nothing leaves no record.
                 replied()
@@ -145,7 +146,7 @@ pub(super) fn reuses_an_id(books: &Books, act: &Act) -> bool {
         Act::Call(result) => {
             let mut facts = result.transcript.facts().iter();
             facts.any(
-                |fact| matches!(fact.answer, Answer::Placed(hold) if books.hold(hold).is_some()),
+                |fact| matches!(fact.answer, HostResponse::Placed(hold) if books.hold(hold).is_some()),
             )
         }
         Act::OpenEconomy { .. }
@@ -545,30 +546,30 @@ fn other() -> impl Strategy<Value = Act> + Clone {
     ]
 }
 
-pub(super) fn ask() -> impl Strategy<Value = Ask> + Clone {
+pub(super) fn ask() -> impl Strategy<Value = HostRequest> + Clone {
     let key = || select(["a", "ab", "b"].map(Arc::<str>::from).to_vec());
     prop_oneof![
-        2 => (account(), asset()).prop_map(|(account, asset)| Ask::Balance { account, asset }),
+        2 => (account(), asset()).prop_map(|(account, asset)| HostRequest::Balance { account, asset }),
         2 => (account(), asset(), amount())
-            .prop_map(|(account, asset, amount)| Ask::HasAtLeast { account, asset, amount }),
-        4 => posting().prop_map(Ask::Transfer),
+            .prop_map(|(account, asset, amount)| HostRequest::HasAtLeast { account, asset, amount }),
+        4 => posting().prop_map(HostRequest::Transfer),
         1 => secure(),
         1 => (1..=6_u32).prop_map(draw),
-        1 => (1..=6_u32).prop_map(|count| Ask::Shuffle { count, label: "deck".into() }),
-        3 => posting().prop_map(|posting| Ask::PlaceHold { rule: "stake".into(), posting }),
+        1 => (1..=6_u32).prop_map(|count| HostRequest::Shuffle { count, label: "deck".into() }),
+        3 => posting().prop_map(|posting| HostRequest::PlaceHold { rule: "stake".into(), posting }),
         2 => (placed(), of(amount()))
-            .prop_map(|(hold, amount)| Ask::CaptureHold { hold, amount }),
-        1 => placed().prop_map(|hold| Ask::ReleaseHold { hold }),
-        1 => placed().prop_map(|hold| Ask::SecureHold { hold }),
-        1 => placed().prop_map(|hold| Ask::HoldLeft { hold }),
-        1 => Just(Ask::ClientSeed),
-        1 => key().prop_map(|key| Ask::Get { key }),
+            .prop_map(|(hold, amount)| HostRequest::CaptureHold { hold, amount }),
+        1 => placed().prop_map(|hold| HostRequest::ReleaseHold { hold }),
+        1 => placed().prop_map(|hold| HostRequest::SecureHold { hold }),
+        1 => placed().prop_map(|hold| HostRequest::HoldLeft { hold }),
+        1 => Just(HostRequest::ClientSeed),
+        1 => key().prop_map(|key| HostRequest::Get { key }),
         2 => (key(), "[x-z]{0,4}")
-            .prop_map(|(key, value)| Ask::Set { key, value: value.into() }),
-        1 => key().prop_map(|key| Ask::Delete { key }),
-        1 => key().prop_map(|prefix| Ask::List { prefix, cursor: None }),
+            .prop_map(|(key, value)| HostRequest::Set { key, value: value.into() }),
+        1 => key().prop_map(|key| HostRequest::Delete { key }),
+        1 => key().prop_map(|prefix| HostRequest::List { prefix, cursor: None }),
         1 => (select(["draw", "none"].map(String::from).to_vec()), 0..200_000_u64)
-            .prop_map(|(schedule, from)| Ask::Wake { schedule, from: Timestamp(from) }),
+            .prop_map(|(schedule, from)| HostRequest::Wake { schedule, from: Timestamp(from) }),
     ]
 }
 
@@ -577,17 +578,17 @@ fn placed() -> impl Strategy<Value = HoldId> + Clone {
     (select(KEYS.to_vec()), 0..2_u8).prop_map(|(key, index)| call_id(key).hold(index))
 }
 
-pub(super) fn secure() -> impl Strategy<Value = Ask> + Clone {
+pub(super) fn secure() -> impl Strategy<Value = HostRequest> + Clone {
     let own = named(&[(2, "plugin:shop"), (1, "plugin:shop:till")]);
-    (own, asset(), amount()).prop_map(|(account, asset, amount)| Ask::Secure {
+    (own, asset(), amount()).prop_map(|(account, asset, amount)| HostRequest::Secure {
         account,
         asset,
         amount,
     })
 }
 
-pub(super) fn draw(range: u32) -> Ask {
-    Ask::Draw {
+pub(super) fn draw(range: u32) -> HostRequest {
+    HostRequest::Draw {
         range,
         label: "draw".into(),
     }
@@ -604,33 +605,33 @@ pub(super) fn request() -> impl Strategy<Value = CallRequest> + Clone {
     })
 }
 
-pub(super) fn replied() -> Ending {
-    Ending::Replied {
+pub(super) fn replied() -> CallEnding {
+    CallEnding::Replied {
         reply: serde_json::json!({"ok": true}),
     }
 }
 
-pub(super) fn declined() -> Ending {
-    Ending::Declined {
+pub(super) fn declined() -> CallEnding {
+    CallEnding::Declined {
         code: "no".into(),
         message: "no".into(),
     }
 }
 
-pub(super) fn faulted() -> Ending {
-    Ending::Faulted {
+pub(super) fn faulted() -> CallEnding {
+    CallEnding::Faulted {
         fault: "trap".into(),
     }
 }
 
-pub(super) fn broken(by_plugin: bool) -> Ending {
-    Ending::Broken {
+pub(super) fn broken(by_plugin: bool) -> CallEnding {
+    CallEnding::Broken {
         failure: "busy".into(),
         by_plugin,
     }
 }
 
-fn ending() -> impl Strategy<Value = Ending> + Clone {
+fn ending() -> impl Strategy<Value = CallEnding> + Clone {
     prop_oneof![
         12 => Just(replied()),
         2 => Just(declined()),
@@ -660,7 +661,7 @@ pub(super) fn history() -> impl Strategy<Value = Vec<Step>> {
             Act::RemovePlugin { plugin: id("shop") },
             Act::RollBackPlugin {
                 plugin: id("shop"),
-                what: RollBack::Component,
+                what: RollbackTarget::Component,
             },
             Act::RemovePlugin { plugin: id("market") },
         ])

@@ -4,7 +4,7 @@ use expect_test::expect;
 
 use super::script::{World, check, id};
 use crate::books::Holds;
-use crate::{AccountId, HOLD_SECONDS_MAX, HoldId, Misfit};
+use crate::{AccountId, ApplyError, HOLD_SECONDS_MAX, HoldId};
 
 const SETUP: &str = "
     asset coin
@@ -326,7 +326,10 @@ fn a_hold_that_is_placed_twice_does_not_fit() {
     let hold = HoldId(uuid::Uuid::from_u128(1));
     let mut books = world.books.clone();
     let (seq, at) = (books.seq() + 1, world.at());
-    assert_eq!(books.apply(&placed, seq, at, 1), Err(Misfit::Hold { hold }));
+    assert_eq!(
+        books.apply(&placed, seq, at, 1),
+        Err(ApplyError::Hold { hold })
+    );
 }
 
 /// An account that has nothing may still have reserved some of its credit.

@@ -12,9 +12,9 @@ use super::history::{
 use super::model::Model;
 use super::script::{World, call_request, id};
 use crate::{
-    AccountId, AccountKind, AccountPatch, Act, Ask, AssetId, Books, CallRequest, Change, Decision,
-    DrawOrigin, Hold, HoldId, Item, Limit, LimitsPatch, Patch, PluginName, Posting, Quota,
-    SpendLimit, Timestamp, Verdict, Violation, check, decide,
+    AccountId, AccountKind, AccountPatch, Act, AssetId, Books, CallRequest, Change,
+    CheckpointEntry, Decision, DrawOrigin, Hold, HoldId, HostRequest, Limit, LimitsPatch, Patch,
+    PluginName, Posting, Quota, SpendLimit, Timestamp, Verdict, Violation, check, decide,
 };
 
 type Place = (AccountId, AssetId);
@@ -285,7 +285,7 @@ proptest! {
         let books = play(&steps, |_, _, _, _| {}).books;
         let mut rebuilt = None;
         for item in books.clone().into_items() {
-            let item: Item = through_json(&item);
+            let item: CheckpointEntry = through_json(&item);
             prop_assert!(Books::restore(&mut rebuilt, item));
         }
         prop_assert_eq!(rebuilt, Some(books));
@@ -354,8 +354,8 @@ proptest! {
         let mut world = play(&steps, |_, _, _, _| {});
         world.run("plugin shop enabled=true");
         let books = &world.books;
-                let before = |asks: Vec<Ask>| asks.into_iter().filter(|ask| !ask.is_draw());
-        let lost: Vec<Ask> = before(stakes)
+                let before = |asks: Vec<HostRequest>| asks.into_iter().filter(|ask| !ask.is_draw());
+        let lost: Vec<HostRequest> = before(stakes)
             .chain(secures.clone())
             .chain(before(later))
             .chain([draw(2)])
@@ -466,8 +466,8 @@ fn origin(act: &Act) -> Option<&DrawOrigin> {
 }
 
 /// Pays to the caller what was secured.
-fn payout(secure: &Ask, caller: &AccountId) -> Option<Ask> {
-    let Ask::Secure {
+fn payout(secure: &HostRequest, caller: &AccountId) -> Option<HostRequest> {
+    let HostRequest::Secure {
         account,
         asset,
         amount,
@@ -475,7 +475,7 @@ fn payout(secure: &Ask, caller: &AccountId) -> Option<Ask> {
     else {
         return None;
     };
-    Some(Ask::Transfer(Posting {
+    Some(HostRequest::Transfer(Posting {
         source: account.clone(),
         destination: caller.clone(),
         asset: asset.clone(),

@@ -3,7 +3,7 @@
 use expect_test::expect;
 
 use super::script::{World, call_request, id};
-use crate::{AccountId, Ask, Change, Draft, DrawChange, Timestamp};
+use crate::{AccountId, Change, Draft, DrawChange, HostRequest, Timestamp};
 
 const GAME: &str = "
     asset coin
@@ -217,7 +217,7 @@ fn a_call_draws_from_where_it_has_begun() {
     draft.draw_from(origin(1));
     draft.draw_from(origin(2));
     assert_eq!(draft.origin(), Some(&origin(2)), "nothing is drawn yet");
-    draft.perform(Ask::Draw {
+    draft.perform(HostRequest::Draw {
         range: 6,
         label: "die".into(),
     });

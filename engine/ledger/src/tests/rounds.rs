@@ -13,10 +13,10 @@ use super::counted::{Seen, check_histories};
 use super::history::{ask, broken, declined, draw, faulted, replied, reuses_an_id};
 use super::script::{World, call_request, id};
 use crate::{
-    AccountId, Act, Amount, Answer, Ask, AssetId, Books, CallRequest, CallResult, Caps, Change,
-    Decision, Digest, Draft, DrawChange, DrawOrigin, Ending, FuelClass, Grants, Limit, Plugin,
-    PluginName, Posting, Refusal, Rejection, SpendLimit, Timestamp, Transcript, TransferCap,
-    Verdict, check, decide,
+    AccountId, Act, Amount, AssetId, Books, CallEnding, CallRequest, CallResult, Caps, Change,
+    Decision, Digest, Draft, DrawChange, DrawOrigin, FuelClass, Grants, HostRequest, HostResponse,
+    Limit, Plugin, PluginName, Posting, Refusal, Rejection, SpendLimit, Timestamp, Transcript,
+    TransferCap, Verdict, check, decide,
 };
 
 const SETUP: &str = "
@@ -88,8 +88,8 @@ struct Round {
     request: CallRequest,
     /// The schedule by which it runs, if nobody asks for it.
     schedule: Option<&'static str>,
-    asks: Vec<Ask>,
-    ending: Ending,
+    asks: Vec<HostRequest>,
+    ending: CallEnding,
     source: Source,
     /// True if it ran on books from before the last change.
     late: bool,
@@ -150,23 +150,23 @@ impl Round {
             if ask.is_draw() && draft.awaits_origin() {
                 draft.draw_from(self.origin(&request, books));
             }
-            if let Answer::Ends(rejection) = draft.perform(ask.clone()) {
-                ending = Ending::Stopped(rejection);
+            if let HostResponse::Ends(rejection) = draft.perform(ask.clone()) {
+                ending = CallEnding::Stopped(rejection);
                 break;
             }
         }
         let (drawn, component) = (draft.has_drawn(), draft.component());
         let ending = match ending {
-            Ending::Declined { .. } if drawn => Ending::Faulted {
+            CallEnding::Declined { .. } if drawn => CallEnding::Faulted {
                 fault: "it declined after a draw".into(),
             },
-            Ending::Broken { .. } if !drawn => replied(),
-            kept @ (Ending::Replied { .. }
-            | Ending::Declined { .. }
-            | Ending::Faulted { .. }
-            | Ending::Stopped(_)
-            | Ending::NotRun(_)
-            | Ending::Broken { .. }) => kept,
+            CallEnding::Broken { .. } if !drawn => replied(),
+            kept @ (CallEnding::Replied { .. }
+            | CallEnding::Declined { .. }
+            | CallEnding::Faulted { .. }
+            | CallEnding::Stopped(_)
+            | CallEnding::NotRun(_)
+            | CallEnding::Broken { .. }) => kept,
         };
         CallResult {
             origin: draft.origin().cloned(),
@@ -217,20 +217,20 @@ fn between(from: &[&str], to: &[&str]) -> impl Strategy<Value = Posting> + Clone
     })
 }
 
-fn asks() -> impl Strategy<Value = Vec<Ask>> + Clone {
-    let secure = (asset(), 1..=9_u64).prop_map(|(asset, amount)| Ask::Secure {
+fn asks() -> impl Strategy<Value = Vec<HostRequest>> + Clone {
+    let secure = (asset(), 1..=9_u64).prop_map(|(asset, amount)| HostRequest::Secure {
         account: id("plugin:shop"),
         asset,
         amount: Amount::new(amount).expect("an amount"),
     });
     let one = prop_oneof![
-        3 => payment().prop_map(Ask::Transfer),
-        3 => posting().prop_map(Ask::Transfer),
-        1 => payment().prop_map(|posting| Ask::PlaceHold { rule: "stake".into(), posting }),
-        1 => posting().prop_map(|posting| Ask::PlaceHold { rule: "stake".into(), posting }),
+        3 => payment().prop_map(HostRequest::Transfer),
+        3 => posting().prop_map(HostRequest::Transfer),
+        1 => payment().prop_map(|posting| HostRequest::PlaceHold { rule: "stake".into(), posting }),
+        1 => posting().prop_map(|posting| HostRequest::PlaceHold { rule: "stake".into(), posting }),
         2 => secure,
         4 => (2..=6_u32).prop_map(draw),
-        1 => "[a-c]{1,60}".prop_map(|value| Ask::Set { key: "k".into(), value: value.into() }),
+        1 => "[a-c]{1,60}".prop_map(|value| HostRequest::Set { key: "k".into(), value: value.into() }),
         3 => ask(),
     ];
     vec(one, 1..7)
@@ -618,8 +618,12 @@ fn look_at_call(
     at: Timestamp,
     seen: &mut Seen,
 ) {
-    let refused =
-        |fact: &crate::Fact| matches!(&fact.answer, Answer::Refused(Refusal::OverLimit { .. }));
+    let refused = |fact: &crate::Exchange| {
+        matches!(
+            &fact.answer,
+            HostResponse::Refused(Refusal::OverLimit { .. })
+        )
+    };
     if result.transcript.facts().iter().any(refused) {
         seen.count("refused beyond a cap");
     }

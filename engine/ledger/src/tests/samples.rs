@@ -11,7 +11,7 @@ use proptest::test_runner::TestRunner;
 use super::history::{SETUP, history, money, play, reuses_an_id};
 use super::quotas::refused_for;
 use super::script::World;
-use crate::{Act, Ending, Verdict};
+use crate::{Act, CallEnding, Verdict};
 
 /// Histories that are looked at: as many as a property has by default, the same in every run.
 const CASES: usize = 256;
@@ -65,7 +65,7 @@ fn histories_have_enough_of_everything() {
                 if result.transcript.draws() > 0 {
                     tally.count("games");
                 }
-                if matches!(result.ending, Ending::Stopped(_)) {
+                if matches!(result.ending, CallEnding::Stopped(_)) {
                     tally.count("stopped before a draw");
                 }
             }

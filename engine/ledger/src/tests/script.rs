@@ -29,9 +29,10 @@ use uuid::Uuid;
 
 use super::words::{Words, spend_limit};
 use crate::{
-    Act, ActiveSeed, Answer, Ask, AssetKind, AssetPatch, Authority, Books, CallId, CallRequest,
-    CallResult, Decision, Digest, Draft, DrawOrigin, Ending, Limit, Page, Quota, Rejection, Seed,
-    Timestamp, Transcript, Verdict, WebhookRequest, WebhookSecret, check as violations, decide,
+    Act, ActiveSeed, AssetKind, AssetPatch, Authority, Books, CallEnding, CallId, CallRequest,
+    CallResult, Decision, Digest, Draft, DrawOrigin, HostRequest, HostResponse, Limit, Quota,
+    Rejection, Seed, StatePage, Timestamp, Transcript, Verdict, WebhookRequest, WebhookSecret,
+    check as violations, decide,
 };
 
 pub(super) use super::words::id;
@@ -126,7 +127,7 @@ impl World {
     }
 
     /// Ends a call that is under way, and gives what is to be committed.
-    pub(super) fn end(&mut self, call: &str, ending: Ending) -> CallResult {
+    pub(super) fn end(&mut self, call: &str, ending: CallEnding) -> CallResult {
         let run = self.calls.remove(call);
         match run.unwrap_or_else(|| panic!("no call `{call}` is under way")) {
             Run::Open(draft) => CallResult {
@@ -142,7 +143,7 @@ impl World {
                 component: Digest::ZERO,
                 origin: None,
                 transcript: Transcript::default(),
-                ending: Ending::NotRun(rejection),
+                ending: CallEnding::NotRun(rejection),
                 fuel: 0,
             },
         }
@@ -268,25 +269,25 @@ impl World {
 
     fn call_line(&mut self, call: &str, words: &Words<'_>) -> Option<String> {
         let ending = match words.plain[1] {
-            "reply" => Ending::Replied {
+            "reply" => CallEnding::Replied {
                 reply: serde_json::json!({}),
             },
-            "decline" => Ending::Declined {
+            "decline" => CallEnding::Declined {
                 code: "no".into(),
                 message: "no".into(),
             },
             "stop" => match self.calls.get(call) {
                 Some(Run::Open(draft)) => {
                     let transcript = draft.clone().close();
-                    Ending::Stopped(transcript.ended_by().expect("it ends").clone())
+                    CallEnding::Stopped(transcript.ended_by().expect("it ends").clone())
                 }
                 Some(Run::Refused(..)) | None => panic!("no call `{call}` is under way"),
             },
-            "break" => Ending::Broken {
+            "break" => CallEnding::Broken {
                 failure: "the machine was busy".into(),
                 by_plugin: words.plain.get(2) == Some(&"plugin"),
             },
-            "fault" => Ending::Faulted {
+            "fault" => CallEnding::Faulted {
                 fault: "trap".into(),
             },
             _ask => return self.ask(call, words.ask()),
@@ -301,7 +302,7 @@ impl World {
         Some(outcome(&verdict))
     }
 
-    fn ask(&mut self, call: &str, ask: Ask) -> Option<String> {
+    fn ask(&mut self, call: &str, ask: HostRequest) -> Option<String> {
         match self.calls.get_mut(call) {
             Some(Run::Open(draft)) => {
                 if ask.is_draw() && draft.awaits_origin() {
@@ -461,28 +462,28 @@ fn outcome(verdict: &Verdict) -> String {
     }
 }
 
-fn said(answer: &Answer) -> Option<String> {
+fn said(answer: &HostResponse) -> Option<String> {
     Some(match answer {
-        Answer::Done | Answer::Placed(_) => return None,
-        Answer::Balance(seen) => format!(
+        HostResponse::Done | HostResponse::Placed(_) => return None,
+        HostResponse::Balance(seen) => format!(
             "posted {}, held {}, spendable {}",
             seen.posted, seen.held, seen.spendable
         ),
-        Answer::Whether(true) => "yes".into(),
-        Answer::Whether(false) => "no".into(),
-        Answer::Drawn(drawn) => format!("drew {drawn}"),
-        Answer::Shuffled(order) => format!("drew {order:?}"),
-        Answer::Bytes(digits) => format!("drew {digits}"),
-        Answer::Text(text) => text.as_ref().into(),
-        Answer::Left(left) => left.map_or("ended".into(), |left| format!("{left} left")),
-        Answer::Ends(rejection) => format!("ends, {rejection}"),
-        Answer::Value(value) => value.as_deref().unwrap_or("absent").into(),
-        Answer::Page(page) => page_said(page),
-        Answer::Refused(refusal) => format!("refused, {refusal}"),
+        HostResponse::Bool(true) => "yes".into(),
+        HostResponse::Bool(false) => "no".into(),
+        HostResponse::Drawn(drawn) => format!("drew {drawn}"),
+        HostResponse::Shuffled(order) => format!("drew {order:?}"),
+        HostResponse::Bytes(digits) => format!("drew {digits}"),
+        HostResponse::Text(text) => text.as_ref().into(),
+        HostResponse::Left(left) => left.map_or("ended".into(), |left| format!("{left} left")),
+        HostResponse::Ends(rejection) => format!("ends, {rejection}"),
+        HostResponse::Value(value) => value.as_deref().unwrap_or("absent").into(),
+        HostResponse::Page(page) => page_said(page),
+        HostResponse::Refused(refusal) => format!("refused, {refusal}"),
     })
 }
 
-fn page_said(Page { keys, next }: &Page) -> String {
+fn page_said(StatePage { keys, next }: &StatePage) -> String {
     let shown = match keys.as_slice() {
         [first, .., last] if keys.len() > 8 => {
             format!("{} keys from {first} to {last}", keys.len())

@@ -4,7 +4,7 @@ use expect_test::{Expect, expect};
 
 use super::script::World;
 use super::state::sets;
-use crate::{Act, Digest, Ending, STATE_PAGE_KEYS_MAX, Verdict};
+use crate::{Act, CallEnding, Digest, STATE_PAGE_KEYS_MAX, Verdict};
 
 const SHOP: &str = "
     asset coin
@@ -339,7 +339,7 @@ fn call_that_could_not_begin_still_cannot() {
 fn result_of_another_component_is_stale() {
     let mut world = World::after(SHOP);
     world.run("call A shop user:1; A balance user:1 coin");
-    let ending = Ending::Replied {
+    let ending = CallEnding::Replied {
         reply: serde_json::json!({}),
     };
     let mut result = world.end("A", ending);

@@ -4,7 +4,8 @@ use expect_test::expect;
 
 use super::script::{World, id};
 use crate::{
-    Act, PluginName, SwitchOff, SwitchOffReason, SwitchedOff, Timestamp, Verdict, Violation, check,
+    Act, ActiveSwitchOff, PluginName, SwitchOffEvidence, SwitchOffReason, Timestamp, Verdict,
+    Violation, check,
 };
 
 const SETUP: &str = "
@@ -15,8 +16,8 @@ const SETUP: &str = "
     issue plugin:game coin 100
 ";
 
-fn why() -> SwitchOff {
-    SwitchOff {
+fn why() -> SwitchOffEvidence {
+    SwitchOffEvidence {
         reason: SwitchOffReason::Faults,
         calls: 20,
         faults: 18,
@@ -40,7 +41,7 @@ fn switch_off(world: &mut World, as_of: u64) -> Verdict {
 }
 
 /// Returns what is kept of the reason that the game is off.
-fn kept(world: &World) -> Option<SwitchedOff> {
+fn kept(world: &World) -> Option<ActiveSwitchOff> {
     game(world).switched_off.as_deref().cloned()
 }
 
@@ -50,7 +51,7 @@ fn why_a_plugin_is_off_is_kept_until_it_is_on_again() {
     let as_of = game(&world).version;
     let at = world.at();
     assert!(matches!(switch_off(&mut world, as_of), Verdict::Applied(_)));
-    let off = SwitchedOff { why: why(), at };
+    let off = ActiveSwitchOff { why: why(), at };
     assert_eq!(kept(&world), Some(off.clone()));
     assert!(!game(&world).installation.enabled);
     assert_ne!(game(&world).version, as_of, "its settings have changed");
@@ -149,13 +150,13 @@ fn stakes_in_a_game_that_its_operator_has_switched_off_end_by_their_own_rule() {
 
 #[test]
 fn what_is_kept_is_read_again_as_it_was() {
-    let schedule = SwitchOff {
+    let schedule = SwitchOffEvidence {
         reason: SwitchOffReason::Schedule {
             schedule: "restock".into(),
         },
         ..why()
     };
-    let kept = SwitchedOff {
+    let kept = ActiveSwitchOff {
         why: schedule,
         at: Timestamp(7),
     };
@@ -164,7 +165,7 @@ fn what_is_kept_is_read_again_as_it_was() {
         r#"{"reason":"schedule","schedule":"restock","calls":20,"faults":18,"deadlines":1,"callers":7,"cpu_ms":1200,"at":7}"#
     ]]
     .assert_eq(&text);
-    let read: SwitchedOff = serde_json::from_str(&text).expect("it is what was written");
+    let read: ActiveSwitchOff = serde_json::from_str(&text).expect("it is what was written");
     assert_eq!(read, kept);
 }
 
@@ -174,7 +175,7 @@ fn a_plugin_that_is_on_and_marked_as_off_is_a_violation() {
     let game: PluginName = id("game");
     let mut marked = crate::Plugin::clone(world.books.plugin(&game).expect("it is installed"));
     let at = Timestamp(1);
-    marked.switched_off = Some(SwitchedOff { why: why(), at }.into());
+    marked.switched_off = Some(ActiveSwitchOff { why: why(), at }.into());
     world.books.plugins.insert(game.clone(), marked.into());
     let plugin = game.to_string();
     assert_eq!(

@@ -7,13 +7,14 @@ use std::str::FromStr;
 use uuid::Uuid;
 
 use crate::{
-    AMOUNT_MAX, AccountId, AccountPatch, AccountPattern, AccountStatus, Admission, Amount, Ask,
-    AssetId, AssetKind, AssetPatch, Authority, BatchRequest, Caps, CaptureRequest, ComponentChoice,
+    AMOUNT_MAX, AccountId, AccountPatch, AccountPattern, AccountStatus, Amount, AssetId, AssetKind,
+    AssetPatch, Authority, BatchRequest, CallerAdmission, Caps, CaptureRequest, ComponentChoice,
     Digest, Document, EconomyStatus, Force, FuelClass, GrantChoice, Grants, HoldEnd, HoldId,
-    HoldRequest, HoldRule, IssueRequest, KeyMode, KeyPatch, Limit, LimitsPatch, Missed, Need,
-    OnExpiry, Patch, PatternCaps, PatternGrant, PluginName, PluginPatch, Posting, Postings, Quota,
-    QuotaPatch, ReversalRequest, RollBack, ScheduleRule, Scope, Scopes, SpendLimit, Times,
-    Timestamp, TransferCap, TransferId, TransferRequest, Transfers, WebhookPatch, WebhookUrl,
+    HoldRequest, HoldRule, HostRequest, IssueRequest, KeyMode, KeyPatch, Limit, LimitsPatch,
+    MissedPolicy, Need, OnExpiry, Patch, PatternCaps, PatternGrant, PluginName, PluginPatch,
+    Posting, Postings, Quota, QuotaPatch, ReversalRequest, RollbackTarget, ScheduleRule,
+    ScheduleTimes, Scope, Scopes, SpendLimit, Timestamp, TransferCap, TransferId, TransferRequest,
+    Transfers, WebhookPatch, WebhookUrl,
 };
 
 use super::script::call_id;
@@ -82,7 +83,7 @@ impl<'a> Words<'a> {
             scopes,
             revoked,
             economies: self.member("economies", |text| list(Some(text)).map(id).collect()),
-            admits: self.member("admits", |accounts| Admission {
+            admits: self.member("admits", |accounts| CallerAdmission {
                 accounts: id(accounts),
                 metadata: false,
             }),
@@ -108,8 +109,8 @@ impl<'a> Words<'a> {
         }
     }
 
-    pub(super) fn admission(&self) -> Option<Admission> {
-        self.named("admits").map(|accounts| Admission {
+    pub(super) fn admission(&self) -> Option<CallerAdmission> {
+        self.named("admits").map(|accounts| CallerAdmission {
             accounts: id(accounts),
             metadata: self.named("admits_metadata").is_some(),
         })
@@ -162,11 +163,11 @@ impl<'a> Words<'a> {
     }
 
     /// `roll_back shop`, or `roll_back shop to=3 config={} checked=a`
-    pub(super) fn roll_back(&self) -> RollBack {
+    pub(super) fn roll_back(&self) -> RollbackTarget {
         if self.named("config").is_none() {
-            return RollBack::Component;
+            return RollbackTarget::Component;
         }
-        RollBack::Configuration {
+        RollbackTarget::Configuration {
             to: self.named("to").map(id),
             patch: Box::new(self.plugin_patch()),
         }
@@ -282,72 +283,72 @@ impl<'a> Words<'a> {
         caps.map(|caps| caps.try_into().expect("a cap"))
     }
 
-    pub(super) fn ask(&self) -> Ask {
+    pub(super) fn ask(&self) -> HostRequest {
         let words = &self.plain[2..];
         match self.plain[1] {
-            "balance" => Ask::Balance {
+            "balance" => HostRequest::Balance {
                 account: id(words[0]),
                 asset: id(words[1]),
             },
-            "has" => Ask::HasAtLeast {
+            "has" => HostRequest::HasAtLeast {
                 account: id(words[0]),
                 asset: id(words[1]),
                 amount: amount(words[2]),
             },
-            "pay" => Ask::Transfer(posting(words)),
-            "hold" => Ask::PlaceHold {
+            "pay" => HostRequest::Transfer(posting(words)),
+            "hold" => HostRequest::PlaceHold {
                 rule: words[0].into(),
                 posting: posting(&words[1..]),
             },
-            "capture" => Ask::CaptureHold {
+            "capture" => HostRequest::CaptureHold {
                 hold: hold_of(words[0]),
                 amount: words.get(1).map(|units| amount(units)),
             },
-            "release" => Ask::ReleaseHold {
+            "release" => HostRequest::ReleaseHold {
                 hold: hold_of(words[0]),
             },
-            "left" => Ask::HoldLeft {
+            "left" => HostRequest::HoldLeft {
                 hold: hold_of(words[0]),
             },
-            "keep" => Ask::SecureHold {
+            "keep" => HostRequest::SecureHold {
                 hold: hold_of(words[0]),
             },
-            "shuffle" => Ask::Shuffle {
+            "shuffle" => HostRequest::Shuffle {
                 count: id(words[0]),
                 label: "draw".into(),
             },
-            "bytes" => Ask::Bytes {
+            "bytes" => HostRequest::Bytes {
                 count: id(words[0]),
                 label: "draw".into(),
             },
-            "mix" => Ask::Mix {
+            "mix" => HostRequest::Mix {
                 text: words[0].into(),
             },
-            "seed" => Ask::ClientSeed,
-            "secure" => Ask::Secure {
+            "seed" => HostRequest::ClientSeed,
+            "secure" => HostRequest::Secure {
                 account: id(words[0]),
                 asset: id(words[1]),
                 amount: amount(words[2]),
             },
-            "draw" => Ask::Draw {
+            "draw" => HostRequest::Draw {
                 range: id(words[0]),
                 label: "draw".into(),
             },
-            "get" => Ask::Get {
+            "get" => HostRequest::Get {
                 key: words[0].into(),
             },
-            "set" => Ask::Set {
+            "set" => HostRequest::Set {
                 key: words[0].into(),
                 value: value(words[1]).into(),
             },
-            "delete" => Ask::Delete {
+            "delete" => HostRequest::Delete {
                 key: words[0].into(),
             },
-            "list" => Ask::List {
+            "list" => HostRequest::List {
                 prefix: words[0].into(),
                 cursor: self.named("from").map(Into::into),
             },
-            "wake" => Ask::Wake {
+            "wake" => HostRequest::Wake {
                 schedule: words[0].into(),
                 from: Timestamp(id(words[1])),
             },
@@ -455,22 +456,22 @@ fn need(text: &str) -> Need {
 fn schedule_rule(text: &str) -> (String, ScheduleRule) {
     let parts: Vec<&str> = text.split('/').collect();
     let rule = ScheduleRule {
-        times: Times {
+        times: ScheduleTimes {
             every_s: id(parts[1]),
             offset_s: 0,
         },
         missed: match parts[2] {
-            "skip" => Missed::Skip,
-            _catch_up => Missed::CatchUp,
+            "skip" => MissedPolicy::Skip,
+            _catch_up => MissedPolicy::CatchUp,
         },
     };
     (parts[0].into(), rule)
 }
 
 /// `draw/120`: other times of a schedule.
-fn times_of(text: &str) -> (String, Times) {
+fn times_of(text: &str) -> (String, ScheduleTimes) {
     let (name, every_s) = text.split_once('/').expect("name/seconds");
-    let times = Times {
+    let times = ScheduleTimes {
         every_s: id(every_s),
         offset_s: 0,
     };

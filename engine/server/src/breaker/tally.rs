@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bursar_ledger::{SwitchOff, SwitchOffReason};
+use bursar_ledger::{SwitchOffEvidence, SwitchOffReason};
 
 use super::{
     CALLERS_KEPT_MAX, CALLERS_MIN, CALLS_MIN, CPU_MIN, CallVerdict, FAULT_CPU_MIN, WINDOW,
@@ -54,8 +54,8 @@ impl Tally {
     }
 
     /// Returns the counts that are kept when these calls switch their plugin off.
-    pub(super) fn switch_off(&self, reason: SwitchOffReason, callers: usize) -> SwitchOff {
-        SwitchOff {
+    pub(super) fn switch_off(&self, reason: SwitchOffReason, callers: usize) -> SwitchOffEvidence {
+        SwitchOffEvidence {
             reason,
             calls: self.calls,
             faults: self.faults,
@@ -114,7 +114,7 @@ impl Window {
         verdict: CallVerdict,
         cpu: Duration,
         now: Duration,
-    ) -> Option<SwitchOff> {
+    ) -> Option<SwitchOffEvidence> {
         self.move_on(now);
         self.newer.count(caller, verdict, cpu);
         let all = self.older.all.and(self.newer.all);

@@ -22,7 +22,12 @@ impl Watch {
         }
     }
 
-    fn end(&mut self, source: CallSource, verdict: CallVerdict, cpu_ms: u64) -> Option<SwitchOff> {
+    fn end(
+        &mut self,
+        source: CallSource,
+        verdict: CallVerdict,
+        cpu_ms: u64,
+    ) -> Option<SwitchOffEvidence> {
         let end = CallEnd {
             of: plugin(0),
             version: 1,
@@ -33,11 +38,16 @@ impl Watch {
         self.breaker.note(end, self.now).map(|trip| trip.why)
     }
 
-    fn call(&mut self, caller: usize, verdict: CallVerdict, cpu_ms: u64) -> Option<SwitchOff> {
+    fn call(
+        &mut self,
+        caller: usize,
+        verdict: CallVerdict,
+        cpu_ms: u64,
+    ) -> Option<SwitchOffEvidence> {
         self.end(member(caller), verdict, cpu_ms)
     }
 
-    fn run(&mut self, verdict: CallVerdict, cpu_ms: u64) -> Option<SwitchOff> {
+    fn run(&mut self, verdict: CallVerdict, cpu_ms: u64) -> Option<SwitchOffEvidence> {
         self.end(CallSource::Schedule("tidy".into()), verdict, cpu_ms)
     }
 }

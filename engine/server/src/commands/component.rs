@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
-use bursar_host::{LoadedPlugin, NotReady, PluginHost, UPLOAD_BYTES_MAX};
+use bursar_host::{LoadError, LoadedPlugin, PluginHost, UPLOAD_BYTES_MAX};
 use bursar_ledger::Digest;
 
 use super::{CommandError, input};
@@ -48,7 +48,7 @@ impl Component {
     }
 
     /// Makes it ready to run, unless it may not.
-    pub(super) fn load(&self, host: &PluginHost) -> Result<Arc<LoadedPlugin>, NotReady> {
+    pub(super) fn load(&self, host: &PluginHost) -> Result<Arc<LoadedPlugin>, LoadError> {
         host.load(self.digest, &self.bytes)
     }
 

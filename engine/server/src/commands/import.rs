@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use bursar_host::Limits;
 use bursar_ledger::EconomyId;
-use bursar_storage::{ClosedFile, Importing, State, import_file};
+use bursar_storage::{ImportContext, OfflineFile, State, import_file};
 use clap::Args;
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 use super::owner::{Access, LONG_PATIENCE, access, check_there};
 use super::progress::progress;
 use super::{CommandError, Done, block_on, style};
-use crate::bodies::{Bodies, BodyBounds};
+use crate::bodies::{BodyBounds, BodyLimiter};
 use crate::client::{Client, Response};
 use crate::http::render;
 use crate::serve::{Ended, STOP_PATIENCE, Server, Setup};
@@ -92,7 +92,7 @@ fn import_economy(file: &std::path::Path) -> Done {
             )));
         }
     }
-    let importing = Importing {
+    let importing = ImportContext {
         time: clock::system(),
         system: SYSTEM.parse().map_err(CommandError::new)?,
         seed: random::seed(),
@@ -127,7 +127,7 @@ fn import_balances(
                 Checked::Served(client)
             }
             Access::Ours(lock) => {
-                let closed = ClosedFile::open(lock).map_err(CommandError::new)?;
+                let closed = OfflineFile::open(lock).map_err(CommandError::new)?;
                 check_file(closed.state(), &opening)?;
                 Checked::Closed(closed)
             }
@@ -203,7 +203,7 @@ async fn served_meanwhile(
         limits: Limits::standard(),
         compiler: super::compiler()?,
         calls: CallBounds::standard(),
-        bodies: Arc::new(Bodies::new(BodyBounds::standard())),
+        bodies: Arc::new(BodyLimiter::new(BodyBounds::standard())),
         schedules: None,
         webhooks: WebhookSetup::silent(),
         stop_patience: STOP_PATIENCE,

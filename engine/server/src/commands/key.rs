@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use bursar_ledger::{
-    AccountPattern, Admission, AssetId, EconomyId, KeyId, KeyMode, KeyPatch, Limit, Patch,
+    AccountPattern, AssetId, CallerAdmission, EconomyId, KeyId, KeyMode, KeyPatch, Limit, Patch,
     RateLimit, Scope, TransferCap,
 };
 use bursar_storage::{Answer, FileLock, Storage, load_file};
@@ -18,8 +18,8 @@ use super::owner::{Access, access, check_there, owner_says};
 use super::{CommandError, Done, block_on, host, style};
 use crate::client::Client;
 use crate::http::{is_reserved, keys_of, render, write_key};
-use crate::service::error::NoAnswer;
-use crate::service::{Bursar, CallBounds};
+use crate::service::error::ServiceError;
+use crate::service::{CallBounds, Service};
 use crate::{clock, random};
 use names::Names;
 
@@ -197,7 +197,7 @@ impl Create {
             rate_limit: self.rate_limit.map_or(Patch::Keep, Patch::Set),
             admits: self.admits.map_or(Patch::Keep, |accounts| {
                 let metadata = self.admits_metadata;
-                Patch::Set(Admission { accounts, metadata })
+                Patch::Set(CallerAdmission { accounts, metadata })
             }),
             revoked: None,
             force: false,
@@ -235,7 +235,7 @@ impl File {
                 return Err(CommandError::new(KEY_EXISTS));
             }
             Asked::Make(key, _) if is_reserved(key) => {
-                return Err(CommandError::new(NoAnswer::ReservedKey(key.clone())));
+                return Err(CommandError::new(ServiceError::ReservedKey(key.clone())));
             }
             Asked::Make(_, patch) => Names::of(&state).check(patch)?,
             Asked::Renew(key) => is_there(&keys_of(&state), key)?,
@@ -243,10 +243,10 @@ impl File {
         }
         let storage = Storage::open(&self.db, lock, &clock::system(), render);
         let storage = storage.map_err(CommandError::new)?;
-        let bursar = Bursar::new(storage, host()?, render, CallBounds::standard()).await;
-        let bursar = bursar.map_err(CommandError::new)?;
-        let answer = answer_here(&bursar, asked).await;
-        bursar.stop();
+        let service = Service::new(storage, host()?, render, CallBounds::standard()).await;
+        let service = service.map_err(CommandError::new)?;
+        let answer = answer_here(&service, asked).await;
+        service.stop();
         understood(&answer.map_err(CommandError::new)?)
     }
 
@@ -308,7 +308,7 @@ fn may_revoke(listed: &Value, name: &KeyId, force: bool) -> Result<(), CommandEr
     )))
 }
 
-async fn answer_here(bursar: &Bursar, asked: Asked) -> Result<Answer, NoAnswer> {
+async fn answer_here(service: &Service, asked: Asked) -> Result<Answer, ServiceError> {
     let (id, patch, mode) = match asked {
         Asked::Make(id, patch) => (id, patch, KeyMode::Create),
         Asked::Renew(id) => (id, KeyPatch::default(), KeyMode::Rotate),
@@ -321,7 +321,7 @@ async fn answer_here(bursar: &Bursar, asked: Asked) -> Result<Answer, NoAnswer> 
             (key, patch, KeyMode::Put)
         }
     };
-    write_key(bursar, "owner", id, patch, mode).await
+    write_key(service, "owner", id, patch, mode).await
 }
 
 fn understood(answer: &Answer) -> Result<Value, CommandError> {

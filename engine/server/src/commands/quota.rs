@@ -13,7 +13,7 @@ use super::owner::{Access, access, check_there, owner_says};
 use super::{CommandError, Done, block_on, host, style};
 use crate::clock;
 use crate::http::{quotas, render};
-use crate::service::{Bursar, CallBounds, SYSTEM};
+use crate::service::{CallBounds, SYSTEM, Service};
 
 #[derive(Subcommand, Debug)]
 pub(super) enum Quotas {
@@ -122,16 +122,16 @@ impl Economy {
         };
         let storage = Storage::open(&self.db, lock, &clock::system(), render);
         let storage = storage.map_err(CommandError::new)?;
-        let bursar = Bursar::new(storage, host()?, render, CallBounds::standard()).await;
-        let bursar = bursar.map_err(CommandError::new)?;
+        let service = Service::new(storage, host()?, render, CallBounds::standard()).await;
+        let service = service.map_err(CommandError::new)?;
         let body = json!(patch);
         let patch = QuotaPatch::try_from(patch).map_err(CommandError::new)?;
-        let answer = quotas::write(&bursar, "owner", self.economy.clone(), patch, |route| {
+        let answer = quotas::write(&service, "owner", self.economy.clone(), patch, |route| {
             Request::new("PUT", route, &body)
         })
         .await;
-        let shown = self.shown(&bursar.state());
-        bursar.stop();
+        let shown = self.shown(&service.state());
+        service.stop();
         let answer = answer.map_err(CommandError::new)?;
         if answer.status < 300 {
             return shown;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use bursar_storage::{GoneRecords, RestoreReport, restore_file};
+use bursar_storage::{LostRecords, RestoreReport, restore_file};
 use clap::Args;
 
 use super::owner::{Access, access, check_there};
@@ -76,7 +76,7 @@ fn print(report: &RestoreReport) {
             "The file that was there is {replaced}. Remove it once you need it no more."
         ));
     }
-    for GoneRecords {
+    for LostRecords {
         economy,
         before,
         now,

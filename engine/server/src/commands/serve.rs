@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use super::listen::address;
 use super::{CommandError, Done, LAST_PATIENCE, block_on, style};
-use crate::bodies::{Bodies, BodyBounds};
+use crate::bodies::{BodyBounds, BodyLimiter};
 use crate::clock;
 use crate::config::{LogFormat, start_logs};
 use crate::logs::{DROPS_TOLD_EVERY, LogRation};
@@ -103,7 +103,7 @@ impl Serve {
             limits: Limits::standard(),
             compiler: super::compiler()?,
             calls: CallBounds::standard(),
-            bodies: Arc::new(Bodies::new(BodyBounds::standard())),
+            bodies: Arc::new(BodyLimiter::new(BodyBounds::standard())),
             schedules: Some(SCHEDULES_SWEEP),
             stop_patience,
             webhooks: WebhookSetup {

@@ -12,7 +12,7 @@
 use std::fmt::Display;
 
 use anstyle::{AnsiColor, Style};
-use bursar_ledger::{Shown, ShownJson};
+use bursar_ledger::{Printable, PrintableJson};
 use serde_json::Value;
 
 const GOOD: Style = AnsiColor::Green.on_default().bold();
@@ -23,44 +23,44 @@ const FAINT: Style = Style::new().dimmed();
 
 /// A line.
 pub(super) fn say(text: impl Display) {
-    anstream::println!("{}", Shown(text));
+    anstream::println!("{}", Printable(text));
 }
 
 /// A heading.
 pub(super) fn title(text: impl Display) {
-    anstream::println!("\n{TITLE}{}{TITLE:#}", Shown(text));
+    anstream::println!("\n{TITLE}{}{TITLE:#}", Printable(text));
 }
 
 /// Something that held, or did not.
 pub(super) fn tick(ok: bool, text: impl Display) {
     if ok {
-        anstream::println!("  {GOOD}✓{GOOD:#} {}", Shown(text));
+        anstream::println!("  {GOOD}✓{GOOD:#} {}", Printable(text));
     } else {
-        anstream::println!("  {BAD}✗{BAD:#} {}", Shown(text));
+        anstream::println!("  {BAD}✗{BAD:#} {}", Printable(text));
     }
 }
 
 /// Something to look at, though it held.
 pub(super) fn warning(text: impl Display) {
-    anstream::println!("  {CAUTION}!{CAUTION:#} {}", Shown(text));
+    anstream::println!("  {CAUTION}!{CAUTION:#} {}", Printable(text));
 }
 
 /// A line that explains the one above it.
 pub(super) fn note(text: impl Display) {
-    anstream::println!("    {FAINT}{}{FAINT:#}", Shown(text));
+    anstream::println!("    {FAINT}{}{FAINT:#}", Printable(text));
 }
 
 /// Something to know that is not an answer.
 pub(super) fn remark(text: impl Display) {
-    anstream::eprintln!("{}", Shown(text));
+    anstream::eprintln!("{}", Printable(text));
 }
 
 /// Why it did not go well.
 pub(super) fn complain(text: impl Display) {
-    anstream::eprintln!("{BAD}error:{BAD:#} {}", Shown(text));
+    anstream::eprintln!("{BAD}error:{BAD:#} {}", Printable(text));
 }
 
 /// A value, for programs: as JSON on one line, in which what does not print is an escape of JSON's.
 pub(super) fn value(value: &Value) {
-    anstream::println!("{}", ShownJson(&value.to_string()));
+    anstream::println!("{}", PrintableJson(&value.to_string()));
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use bursar_host::NotRepeated;
+use bursar_host::ReplayError;
 use bursar_ledger::{Digest, Seed};
 use bursar_workbench::rerun::{Difference, repeat};
 use clap::Args;
@@ -124,10 +124,10 @@ impl Verify {
                 repetition.fuel
             )),
             Ok(repetition) => Checked::Fails(otherwise(&repetition.differences)),
-            Err(strays @ (NotRepeated::Diverged(_) | NotRepeated::Early { .. })) => {
+            Err(strays @ (ReplayError::Diverged(_) | ReplayError::Early { .. })) => {
                 Checked::Fails(format!("the component does not run so: {strays}"))
             }
-            Err(NotRepeated::Failed(failure)) => Checked::Open(format!("the run: {failure}")),
+            Err(ReplayError::Failed(failure)) => Checked::Open(format!("the run: {failure}")),
         })
     }
 

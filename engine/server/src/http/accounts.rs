@@ -15,16 +15,16 @@ use super::api::route::{Resource, Route};
 use super::api::views::{AccountView, Put};
 use super::api::{schemas, views};
 use super::auth::Caller;
-use super::extract::{Asked, Nothing, Path};
+use super::extract::{Nothing, Path, Query};
 use super::problem::Problem;
 use super::{Api, extract, past, statement};
-use crate::service::error::NoAnswer;
+use crate::service::error::ServiceError;
 
 const ACCOUNT: &str = "/v1/economies/{economy}/accounts/{account}";
 
 pub(super) fn routes() -> Resource {
     let set = Route::put(ACCOUNT, set)
-        .called(
+        .operation(
             "set_account",
             "Open or change an account",
             "Absent members stay. Limits are per asset and merged: an asset that is absent keeps its \
@@ -43,13 +43,13 @@ pub(super) fn routes() -> Resource {
         )
         .answers::<Put<AccountView<'static>>>(StatusCode::CREATED, "The account is new.")
         .answers::<Put<AccountView<'static>>>(StatusCode::OK, "The account was there.")
-        .like(json!({
+        .example(json!({
             "id": "user:1", "status": "open", "credit_limit": { "coin": 100 }, "changed": false,
             "balances": { "coin": { "posted": 200, "held": 0, "available": 200 } },
         }))
-        .no(StatusCode::FORBIDDEN, &["not_admitted"])
-        .no(StatusCode::CONFLICT, &["account_not_empty"])
-        .no(
+        .error(StatusCode::FORBIDDEN, &["not_admitted"])
+        .error(StatusCode::CONFLICT, &["account_not_empty"])
+        .error(
             StatusCode::UNPROCESSABLE_ENTITY,
             &[
                 "reserved_account",
@@ -64,18 +64,18 @@ pub(super) fn routes() -> Resource {
         )
         .writes();
     let read = Route::get(ACCOUNT, read)
-        .called(
+        .operation(
             "get_account",
             "Read an account",
             "The account, with what it has of each asset.",
         )
         .needs(Scope::Read)
         .answers::<AccountView<'static>>(StatusCode::OK, "The account.")
-        .like(json!({
+        .example(json!({
             "id": "user:1", "status": "open", "credit_limit": { "coin": 100 },
             "balances": { "coin": { "posted": 200, "held": 0, "available": 200 } },
         }))
-        .no(StatusCode::NOT_FOUND, &["account_not_found"]);
+        .error(StatusCode::NOT_FOUND, &["account_not_found"]);
     Resource {
         name: "accounts",
         about: "Accounts hold balances, one for each asset.",
@@ -138,7 +138,7 @@ pub(super) async fn set(
     State(api): State<Api>,
     caller: Caller,
     Path((economy, account)): Path<(String, String)>,
-    _: Asked<Nothing>,
+    _: Query<Nothing>,
     body: Body,
 ) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;
@@ -151,13 +151,14 @@ pub(super) async fn set(
     }
     let patch = parsed.typed.into_patch()?;
     let route = format!("/v1/economies/{economy}/accounts/{account}");
-    let asking = extract::asking(&caller, economy, None, "PUT", &route, &parsed.canonical);
+    let context =
+        extract::request_context(&caller, economy, None, "PUT", &route, &parsed.canonical);
     let act = Act::SetAccount {
         account,
         patch,
         admission: admission.map(Box::new),
     };
-    Ok(extract::respond(api.bursar.act(asking, act).await?))
+    Ok(extract::respond(api.service.act(context, act).await?))
 }
 
 /// `GET …/accounts/{account}`
@@ -169,8 +170,8 @@ pub(super) async fn read(
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Read, &economy)?;
     let id: AccountId = extract::name("account", &account)?;
-    let state = api.bursar.state();
-    let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
+    let state = api.service.state();
+    let books = state.books(&economy).ok_or(ServiceError::NoEconomy)?;
     let found = books.account(&id).ok_or_else(|| no_account(&id))?;
     Ok(Json(views::to_json(views::account(&id, found))))
 }

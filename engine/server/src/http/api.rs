@@ -1,4 +1,4 @@
-//! TODO-DOC
+//! The description of the API: routes, schemas, codes, views and pages.
 
 pub(crate) mod codes;
 pub(crate) mod docs;

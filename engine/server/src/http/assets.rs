@@ -17,11 +17,11 @@ use super::api::route::{Resource, Route};
 use super::api::views::{AssetView, Put};
 use super::api::{schemas, views};
 use super::auth::Caller;
-use super::extract::{Asked, Nothing, Path};
+use super::extract::{Nothing, Path, Query};
 use super::problem::Problem;
 use super::{Api, extract};
 use crate::service::blocking;
-use crate::service::error::NoAnswer;
+use crate::service::error::ServiceError;
 
 /// Characters in an asset's name.
 const NAME_CHARS_MAX: usize = 64;
@@ -54,7 +54,7 @@ pub(super) fn routes() -> Resource {
 
 fn set_route() -> Route {
     Route::put(ASSET, set)
-        .called(
+        .operation(
             "set_asset",
             "Make or change an asset",
             "A new asset needs `kind` and `name`. `kind` and `decimals` never change. Absent members \
@@ -65,26 +65,26 @@ fn set_route() -> Route {
         .or_body("item", json!({ "kind": "item", "name": "Potion" }))
         .answers::<Put<AssetView<'static>>>(StatusCode::CREATED, "The asset is new.")
         .answers::<Put<AssetView<'static>>>(StatusCode::OK, "The asset was there.")
-        .like(json!({
+        .example(json!({
             "id": "coin", "kind": "currency", "name": "Coin", "decimals": 0, "supply": 200,
             "changed": false,
         }))
-        .no(StatusCode::CONFLICT, &["asset_fixed"])
-        .no(StatusCode::UNPROCESSABLE_ENTITY, &["asset_incomplete", "economy_closed", "quota_reached", "supply_limit"])
+        .error(StatusCode::CONFLICT, &["asset_fixed"])
+        .error(StatusCode::UNPROCESSABLE_ENTITY, &["asset_incomplete", "economy_closed", "quota_reached", "supply_limit"])
         .writes()
 }
 
 fn read_route() -> Route {
     Route::get(ASSET, read)
-        .called("get_asset", "Read an asset", "The asset, with its supply.")
+        .operation("get_asset", "Read an asset", "The asset, with its supply.")
         .needs(Scope::Read)
         .answers::<AssetView<'static>>(StatusCode::OK, "The asset.")
-        .no(StatusCode::NOT_FOUND, &["asset_not_found"])
+        .error(StatusCode::NOT_FOUND, &["asset_not_found"])
 }
 
 fn list_route() -> Route {
     Route::get("/v1/economies/{economy}/assets", list)
-        .called(
+        .operation(
             "list_assets",
             "List assets",
             "All assets of the economy, with their supply.",
@@ -95,7 +95,7 @@ fn list_route() -> Route {
 
 fn holders_route() -> Route {
     Route::get("/v1/economies/{economy}/assets/{asset}/holders", holders_of)
-        .called(
+        .operation(
             "list_holders",
             "Who has most of an asset",
             "A leaderboard: members who have some of it, the richest first.",
@@ -103,8 +103,8 @@ fn holders_route() -> Route {
         .needs(Scope::Read)
         .query::<HoldersQuery>()
         .answers::<Holders<'static>>(StatusCode::OK, "The holders.")
-        .like(json!({ "asset": "coin", "holders": [{ "account": "user:1", "posted": 170 }] }))
-        .no(StatusCode::NOT_FOUND, &["asset_not_found"])
+        .example(json!({ "asset": "coin", "holders": [{ "account": "user:1", "posted": 170 }] }))
+        .error(StatusCode::NOT_FOUND, &["asset_not_found"])
 }
 
 /// What a PUT says of an asset.
@@ -203,7 +203,7 @@ pub(super) async fn set(
     State(api): State<Api>,
     caller: Caller,
     Path((economy, asset)): Path<(String, String)>,
-    _: Asked<Nothing>,
+    _: Query<Nothing>,
     body: Body,
 ) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;
@@ -213,10 +213,11 @@ pub(super) async fn set(
     caller.unchanged(&api)?;
     let patch = parsed.typed.into_patch()?;
     let route = format!("/v1/economies/{economy}/assets/{asset}");
-    let asking = extract::asking(&caller, economy, None, "PUT", &route, &parsed.canonical);
+    let context =
+        extract::request_context(&caller, economy, None, "PUT", &route, &parsed.canonical);
     Ok(extract::respond(
-        api.bursar
-            .act(asking, Act::SetAsset { asset, patch })
+        api.service
+            .act(context, Act::SetAsset { asset, patch })
             .await?,
     ))
 }
@@ -230,8 +231,8 @@ pub(super) async fn read(
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Read, &economy)?;
     let id: AssetId = extract::name("asset", &asset)?;
-    let state = api.bursar.state();
-    let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
+    let state = api.service.state();
+    let books = state.books(&economy).ok_or(ServiceError::NoEconomy)?;
     let found = books.asset(&id).ok_or_else(|| no_asset(&id))?;
     Ok(Json(views::to_json(views::asset(&id, found, books))))
 }
@@ -255,18 +256,21 @@ pub(super) async fn holders_of(
     State(api): State<Api>,
     caller: Caller,
     Path((economy, asset)): Path<(String, String)>,
-    query: Asked<HoldersQuery>,
+    query: Query<HoldersQuery>,
 ) -> Result<Json<Value>, Problem> {
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Read, &economy)?;
     let id: AssetId = extract::name("asset", &asset)?;
-    let Asked(HoldersQuery { limit }) = query;
+    let Query(HoldersQuery { limit }) = query;
     if !(1..=HOLDERS_MAX).contains(&limit) {
         let detail = format!("1 to {HOLDERS_MAX} holders can be asked for");
         return Err(extract::wrong_query("limit", &detail));
     }
-    let state = api.bursar.state();
-    let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?.clone();
+    let state = api.service.state();
+    let books = state
+        .books(&economy)
+        .ok_or(ServiceError::NoEconomy)?
+        .clone();
     if books.asset(&id).is_none() {
         return Err(no_asset(&id));
     }
@@ -295,8 +299,8 @@ pub(super) async fn list(
 ) -> Result<Json<Value>, Problem> {
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Read, &economy)?;
-    let state = api.bursar.state();
-    let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
+    let state = api.service.state();
+    let books = state.books(&economy).ok_or(ServiceError::NoEconomy)?;
     let assets = books
         .assets()
         .iter()

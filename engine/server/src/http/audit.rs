@@ -17,11 +17,11 @@ use super::api::codes::Code;
 use super::api::route::{Resource, Route};
 use super::api::schemas;
 use super::auth::Caller;
-use super::extract::{Asked, Path, wrong_query};
+use super::extract::{Path, Query, wrong_query};
 use super::problem::Problem;
 use super::{Api, extract};
 use crate::service::blocking;
-use crate::service::error::NoAnswer;
+use crate::service::error::ServiceError;
 
 /// Audits at the same time.
 const AUDITS_MAX: usize = 1;
@@ -33,7 +33,7 @@ pub(super) fn place() -> Semaphore {
 
 pub(super) fn routes() -> Resource {
     let of_economy = Route::get("/v1/economies/{economy}/audit", of_economy)
-        .called(
+        .operation(
             "audit_economy",
             "Audit an economy",
             "Every promise, checked now against every record from the first, beside the work that \
@@ -43,12 +43,12 @@ pub(super) fn routes() -> Resource {
         .needs_everywhere(Scope::Admin)
         .query::<AuditQuery>()
         .answers::<schemas::AuditReport>(StatusCode::OK, "What was found; see `ok`.")
-        .no(
+        .error(
             StatusCode::SERVICE_UNAVAILABLE,
             &["audit_running", "unavailable"],
         );
     let all = Route::get("/v1/audit", all)
-        .called(
+        .operation(
             "audit_all",
             "Audit the whole file",
             "Every promise, checked now. One audit runs at a time, and ends when its client leaves.",
@@ -56,7 +56,7 @@ pub(super) fn routes() -> Resource {
         .needs_everywhere(Scope::Admin)
         .query::<AuditQuery>()
         .answers::<schemas::AuditReport>(StatusCode::OK, "What was found; see `ok`.")
-        .no(
+        .error(
             StatusCode::SERVICE_UNAVAILABLE,
             &["audit_running", "unavailable"],
         );
@@ -79,9 +79,9 @@ struct AuditQuery {
 }
 
 /// What is said in the query: `head`, as often as heads were seen before.
-type Query = Asked<Vec<(String, String)>>;
+type HeadsQuery = Query<Vec<(String, String)>>;
 
-fn heads(Asked(query): Query, of: Option<&EconomyId>) -> Result<Vec<SeenHead>, Problem> {
+fn heads(Query(query): HeadsQuery, of: Option<&EconomyId>) -> Result<Vec<SeenHead>, Problem> {
     if query.len() > HEADS_MAX {
         return Err(wrong_query(
             "head",
@@ -118,8 +118,8 @@ impl Drop for CancelOnDrop {
 
 async fn audit(api: &Api, heads: Vec<SeenHead>) -> Result<AuditReport, Problem> {
     let place = api.audits.clone().try_acquire_owned();
-    let place = place.map_err(|_| NoAnswer::AuditRunning)?;
-    let (storage, cancel) = (api.bursar.storage().clone(), Cancel::new());
+    let place = place.map_err(|_| ServiceError::AuditRunning)?;
+    let (storage, cancel) = (api.service.storage().clone(), Cancel::new());
     // The place is free again when the work has ended, which is later than the wait for it.
     let on_drop = CancelOnDrop(cancel.clone());
     let audited = blocking(move || {
@@ -149,7 +149,7 @@ async fn audit(api: &Api, heads: Vec<SeenHead>) -> Result<AuditReport, Problem> 
 pub(super) async fn all(
     State(api): State<Api>,
     caller: Caller,
-    query: Query,
+    query: HeadsQuery,
 ) -> Result<Json<AuditReport>, Problem> {
     caller.require_everywhere(Scope::Admin)?;
     Ok(Json(audit(&api, heads(query, None)?).await?))
@@ -161,12 +161,12 @@ pub(super) async fn of_economy(
     State(api): State<Api>,
     caller: Caller,
     Path(economy): Path<String>,
-    query: Query,
+    query: HeadsQuery,
 ) -> Result<Json<AuditReport>, Problem> {
     let economy: EconomyId = extract::economy(&economy)?;
     caller.require_everywhere(Scope::Admin)?;
-    if api.bursar.state().books(&economy).is_none() {
-        return Err(NoAnswer::NoEconomy.into());
+    if api.service.state().books(&economy).is_none() {
+        return Err(ServiceError::NoEconomy.into());
     }
     let heads = heads(query, Some(&economy))?;
     let mut report = audit(&api, heads).await?;

@@ -3,13 +3,13 @@
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use bursar_ledger::{Admission, Digest, EconomyId, KeyDefinition, KeyId, Scope, TransferCap};
+use bursar_ledger::{CallerAdmission, Digest, EconomyId, KeyDefinition, KeyId, Scope, TransferCap};
 use subtle::ConstantTimeEq;
 
 use super::problem::Problem;
 use super::{Api, rate};
 use crate::api_keys::Secret;
-use crate::service::error::NoAnswer;
+use crate::service::error::ServiceError;
 
 /// Who asks with the owner's token, as records name it.
 const OWNER: &str = "owner";
@@ -59,7 +59,7 @@ impl Caller {
     /// Asks for a scope in an economy. An economy that the key may not see is not there.
     pub(super) fn require(&self, scope: Scope, economy: &EconomyId) -> Result<(), Problem> {
         if !self.sees(economy) {
-            return Err(NoAnswer::NoEconomy.into());
+            return Err(ServiceError::NoEconomy.into());
         }
         self.require_scope(scope)
     }
@@ -69,7 +69,7 @@ impl Caller {
     pub(super) fn require_account(
         &self,
         economy: &EconomyId,
-    ) -> Result<Option<Admission>, Problem> {
+    ) -> Result<Option<CallerAdmission>, Problem> {
         if self.allows(Scope::Call)
             && !self.allows(Scope::Transfer)
             && self.sees(economy)
@@ -108,8 +108,8 @@ impl Caller {
         let Proof::Secret(id, secret_hash) = &self.proof else {
             return Ok(());
         };
-        let state = api.bursar.state();
-        let system = state.books(api.bursar.system());
+        let state = api.service.state();
+        let system = state.books(api.service.system());
         match system.and_then(|system| system.key(id)) {
             Some(key) if key.secret_hash == *secret_hash && key.definition == self.definition => {
                 Ok(())
@@ -123,8 +123,8 @@ impl Caller {
         let Proof::Secret(id, secret_hash) = &self.proof else {
             return true;
         };
-        let state = api.bursar.state();
-        let system = state.books(api.bursar.system());
+        let state = api.service.state();
+        let system = state.books(api.service.system());
         system.and_then(|system| system.key(id)).is_some_and(|key| {
             let now = &key.definition;
             let same = key.secret_hash == *secret_hash && !now.revoked;
@@ -169,9 +169,9 @@ impl FromRequestParts<Api> for Caller {
             });
         }
         let secret = Secret::parse(token).ok_or_else(Problem::unauthorized)?;
-        let state = api.bursar.state();
+        let state = api.service.state();
         let kept = state
-            .books(api.bursar.system())
+            .books(api.service.system())
             .and_then(|system| system.key(secret.id()));
         // An unknown id takes as long as a wrong secret.
         let hash = kept.map_or(Digest::ZERO, |key| key.secret_hash);

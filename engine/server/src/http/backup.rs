@@ -19,13 +19,13 @@ use super::api::codes::Code;
 use super::api::route::Route;
 use super::api::schemas;
 use super::auth::Caller;
-use super::extract::{self, Asked, Nothing};
+use super::extract::{self, Nothing, Query};
 use super::problem::Problem;
 use crate::service::blocking;
 
 pub(super) fn route() -> Route {
     Route::post("/v1/backup", make)
-        .called(
+        .operation(
             "make_backup",
             "A verified copy of the file",
             "What `bursar backup` asks of a file that is served. It names a path on the server's \
@@ -34,13 +34,13 @@ pub(super) fn route() -> Route {
         .needs_the_owner()
         .body::<BackupBody>("nightly", json!({ "path": "/var/backups/bursar.db" }))
         .answers::<schemas::BackupReport>(StatusCode::OK, "The copy, verified.")
-        .no(StatusCode::CONFLICT, &["backup_exists"])
-        .no(
+        .error(StatusCode::CONFLICT, &["backup_exists"])
+        .error(
             StatusCode::INTERNAL_SERVER_ERROR,
             &["backup_failed", "backup_unsound"],
         )
-        .no(StatusCode::SERVICE_UNAVAILABLE, &["backup_behind"])
-        .no(StatusCode::INSUFFICIENT_STORAGE, &["no_room"])
+        .error(StatusCode::SERVICE_UNAVAILABLE, &["backup_behind"])
+        .error(StatusCode::INSUFFICIENT_STORAGE, &["no_room"])
 }
 
 /// What is asked for.
@@ -70,7 +70,7 @@ impl BackupBody {
 pub(super) async fn make(
     State(api): State<Api>,
     caller: Caller,
-    _: Asked<Nothing>,
+    _: Query<Nothing>,
     body: Body,
 ) -> Result<Json<BackupReport>, Problem> {
     caller.require_owner()?;
@@ -80,7 +80,7 @@ pub(super) async fn make(
         let detail = "an absolute path: the server does not know where you stand";
         return Err(Problem::malformed("/path", detail));
     }
-    let storage = api.bursar.storage().clone();
+    let storage = api.service.storage().clone();
     let plan = asked.plan();
     let made = blocking(move || storage.back_up(&asked.path, plan, &mut |_, _| {})).await?;
     made.map(Json).map_err(|error| refused(&error))

@@ -24,12 +24,12 @@ use serde_json::Value;
 use super::Api;
 use super::api::schemas;
 use super::auth::Caller;
-use super::extract::{self, Asked, Canonical, Path, Preview};
+use super::extract::{self, Canonical, Path, Preview, Query};
 use super::json::{self, Json};
 use super::problem::Problem;
 use super::transfers::{Submitted, TransferBody, submit};
-use crate::service::Asking;
-use crate::service::error::NoAnswer;
+use crate::service::RequestContext;
+use crate::service::error::ServiceError;
 
 pub(super) use routes::route;
 
@@ -96,7 +96,7 @@ pub(super) async fn transfer(
     State(api): State<Api>,
     caller: Caller,
     Path(economy): Path<String>,
-    Asked(preview): Asked<Preview>,
+    Query(preview): Query<Preview>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -108,23 +108,23 @@ pub(super) async fn transfer(
     let reading = Reading {
         economy: economy.clone(),
         caller: caller.clone(),
-        now: api.bursar.now(),
+        now: api.service.now(),
     };
     let read = api.bodies.work(bytes, move || reading.read(&body)).await;
     match read?? {
         Batch::Independent(asks) => {
             let answers = if preview.preview {
                 let acts = asks.into_iter().map(|(_, act)| act).collect();
-                let answers = api.bursar.preview_all(&economy, acts).await?;
+                let answers = api.service.preview_all(&economy, acts).await?;
                 answers.into_iter().map(Ok).collect()
             } else {
                 // Nothing ran so far; from here on everything does, in this order.
-                let bursar = api.bursar.clone();
+                let service = api.service.clone();
                 let sent = api
                     .bodies
-                    .work(bytes, move || bursar.send_all(asks))
+                    .work(bytes, move || service.send_all(asks))
                     .await?;
-                api.bursar.answers(sent).await
+                api.service.answers(sent).await
             };
             Ok(api.bodies.work(bytes, move || respond(&answers)).await?)
         }
@@ -135,7 +135,7 @@ pub(super) async fn transfer(
 /// The outcome of reading a body.
 enum Batch {
     /// Transfers that share a request and nothing else.
-    Independent(Vec<(Asking, Act)>),
+    Independent(Vec<(RequestContext, Act)>),
     /// One act.
     Atomic(Submitted),
 }
@@ -200,19 +200,19 @@ impl Reading {
     }
 
     /// A transfer as if it were sent alone: its key is none of its body.
-    fn independent(&self, mut item: Json<'_>) -> Result<(Asking, Act), Problem> {
+    fn independent(&self, mut item: Json<'_>) -> Result<(RequestContext, Act), Problem> {
         let typed: BatchItem = json::read(&item)?;
         let key = typed.key()?;
         item.take("idempotency_key");
         let path = format!("/v1/economies/{}/transfers", self.economy);
-        let asking = Asking {
+        let context = RequestContext {
             economy: self.economy.clone(),
             actor: self.caller.actor.clone(),
             key: Some(key),
             request: Request::new("POST", &path, &item),
         };
         let request = typed.into_request(&self.caller, self.now)?;
-        Ok((asking, Act::Transfer(request)))
+        Ok((context, Act::Transfer(request)))
     }
 
     /// A transfer of an atomic batch. The cap stands once in the batch, not in each of its transfers.
@@ -255,7 +255,7 @@ impl BatchItem {
 }
 
 /// The answers in the order of the transfers, each body byte for byte as it is kept.
-fn respond(answers: &[Result<Answer, NoAnswer>]) -> Response {
+fn respond(answers: &[Result<Answer, ServiceError>]) -> Response {
     let mut text = Vec::from(br#"{"results":["#);
     for (index, answer) in answers.iter().enumerate() {
         let problem;

@@ -16,11 +16,11 @@ use super::extract::Path;
 use super::problem::Problem;
 use super::{Api, extract};
 use crate::receipt::{Receipt, ReceiptSeed};
-use crate::service::error::NoAnswer;
+use crate::service::error::ServiceError;
 
 pub(super) fn route() -> Route {
     Route::get("/v1/economies/{economy}/calls/{call}", read)
-        .called(
+        .operation(
             "get_call",
             "Read the receipt of a call",
             "All that it takes to run the call again: the component and its configuration, what was \
@@ -30,7 +30,7 @@ pub(super) fn route() -> Route {
         )
         .needs(Scope::Read)
         .answers::<ReceiptView>(StatusCode::OK, "The receipt.")
-        .no(StatusCode::NOT_FOUND, &["call_not_found"])
+        .error(StatusCode::NOT_FOUND, &["call_not_found"])
         .reads_the_file()
 }
 
@@ -110,10 +110,10 @@ async fn read(
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Read, &economy)?;
     let id = extract::name::<Uuid>("call", &call).map(CallId)?;
-    let state = api.bursar.state();
-    let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
+    let state = api.service.state();
+    let books = state.books(&economy).ok_or(ServiceError::NoEconomy)?;
     let of = economy.clone();
-    let read = api.bursar.read(move |storage| storage.call(&of, id));
+    let read = api.service.read(move |storage| storage.call(&of, id));
     let record = read.await?.ok_or_else(|| {
         let detail = format!("the economy has no call {id}");
         Problem::new(Code::CallNotFound, detail)

@@ -20,7 +20,7 @@ use super::{Api, extract};
 
 pub(super) fn routes() -> Resource {
     let add = Route::post("/v1/components", add)
-        .called(
+        .operation(
             "add_component",
             "Upload a component",
             "The bytes of a `.wasm`, checked before anything runs. The same bytes are the same \
@@ -30,10 +30,10 @@ pub(super) fn routes() -> Resource {
         .bytes::<schemas::Bytes>(BYTES, UPLOAD_BYTES_MAX)
         .answers::<Put<ComponentView<'static>>>(StatusCode::CREATED, "The component is new.")
         .answers::<Put<ComponentView<'static>>>(StatusCode::OK, "The component was there.")
-        .no(StatusCode::UNPROCESSABLE_ENTITY, &["component_refused"])
+        .error(StatusCode::UNPROCESSABLE_ENTITY, &["component_refused"])
         .writes();
     let list = Route::get("/v1/components", list)
-        .called(
+        .operation(
             "list_components",
             "List components",
             "All components that were uploaded.",
@@ -66,15 +66,15 @@ pub(super) async fn add(
     let bytes = extract::read(body, UPLOAD_BYTES_MAX).await?;
     caller.unchanged(&api)?;
     Ok(extract::respond(
-        api.bursar.add_component(&caller.actor, bytes).await?,
+        api.service.add_component(&caller.actor, bytes).await?,
     ))
 }
 
 /// `GET /v1/components`
 pub(super) async fn list(State(api): State<Api>, caller: Caller) -> Result<Json<Value>, Problem> {
     caller.require_everywhere(Scope::Admin)?;
-    let state = api.bursar.state();
-    let books = state.books(api.bursar.system());
+    let state = api.service.state();
+    let books = state.books(api.service.system());
     let components = books.into_iter().flat_map(|books| books.components());
     let components = components.map(|(digest, known)| views::component(digest, known));
     Ok(Json(views::to_json(ComponentList {

@@ -14,17 +14,17 @@ use super::api::route::{Resource, Route};
 use super::api::views::{EconomyView, OpenedView, Put};
 use super::api::{schemas, views};
 use super::auth::Caller;
-use super::extract::{Asked, Nothing, Parsed, Path};
+use super::extract::{Nothing, Parsed, Path, Query};
 use super::problem::Problem;
 use super::{Api, extract, quotas};
 use crate::random;
-use crate::service::error::NoAnswer;
+use crate::service::error::ServiceError;
 
 const ECONOMY: &str = "/v1/economies/{economy}";
 
 pub(super) fn routes() -> Resource {
     let open = Route::put(ECONOMY, open)
-        .called(
+        .operation(
             "open_economy",
             "Open an economy, or change its status",
             "The body may be missing: one that is there stays as it is. Frozen, it is read and \
@@ -37,14 +37,14 @@ pub(super) fn routes() -> Resource {
         .or_no_body()
         .answers::<Put<OpenedView<'static>>>(StatusCode::CREATED, "The economy is new.")
         .answers::<Put<OpenedView<'static>>>(StatusCode::OK, "The economy was there.")
-        .like(json!({
+        .example(json!({
             "id": "guild", "status": "open", "opened_at": 1_764_025_200_000_u64, "changed": false,
         }))
-        .no(StatusCode::CONFLICT, &["holds_open"])
-        .no(StatusCode::UNPROCESSABLE_ENTITY, &["economy_closed"])
+        .error(StatusCode::CONFLICT, &["holds_open"])
+        .error(StatusCode::UNPROCESSABLE_ENTITY, &["economy_closed"])
         .writes();
     let read = Route::get(ECONOMY, read)
-        .called(
+        .operation(
             "get_economy",
             "Read an economy",
             "The economy, with its newest record.",
@@ -52,7 +52,7 @@ pub(super) fn routes() -> Resource {
         .needs(Scope::Read)
         .answers::<EconomyView<'static>>(StatusCode::OK, "The economy.");
     let list = Route::get("/v1/economies", list)
-        .called(
+        .operation(
             "list_economies",
             "List economies",
             "The economies that the key may read.",
@@ -77,7 +77,7 @@ pub(super) async fn open(
     State(api): State<Api>,
     caller: Caller,
     Path(economy): Path<String>,
-    _: Asked<Nothing>,
+    _: Query<Nothing>,
     body: Body,
 ) -> Result<Response, Problem> {
     let id = extract::economy(&economy)?;
@@ -85,18 +85,18 @@ pub(super) async fn open(
     let Parsed { typed, canonical } = extract::json_patch_or_nothing::<EconomyBody>(body).await?;
     caller.unchanged(&api)?;
     let route = format!("/v1/economies/{id}");
-    let asking = extract::asking(&caller, id, None, "PUT", &route, &canonical);
+    let context = extract::request_context(&caller, id, None, "PUT", &route, &canonical);
     let open = Act::OpenEconomy {
         seed: random::seed(),
     };
-    let opened = api.bursar.act(asking.clone(), open).await?;
+    let opened = api.service.act(context.clone(), open).await?;
     let is_new = opened.status == StatusCode::CREATED.as_u16();
     match typed.status {
         None => Ok(extract::respond(opened)),
         // So it is, if it was opened just now.
         Some(EconomyStatus::Open) if is_new => Ok(extract::respond(opened)),
         Some(status) => {
-            let set = api.bursar.act(asking, Act::SetEconomy { status }).await?;
+            let set = api.service.act(context, Act::SetEconomy { status }).await?;
             Ok(extract::respond(set))
         }
     }
@@ -118,18 +118,18 @@ pub(super) async fn read(
 ) -> Result<Json<Value>, Problem> {
     let id = extract::economy(&economy)?;
     caller.require(Scope::Read, &id)?;
-    let state = api.bursar.state();
-    let books = state.books(&id).ok_or(NoAnswer::NoEconomy)?;
+    let state = api.service.state();
+    let books = state.books(&id).ok_or(ServiceError::NoEconomy)?;
     Ok(Json(views::to_json(views::economy(&id, books))))
 }
 
 /// `GET /v1/economies`
 pub(super) async fn list(State(api): State<Api>, caller: Caller) -> Result<Json<Value>, Problem> {
-    let state = api.bursar.state();
+    let state = api.service.state();
     let visible = state
         .economies()
         .iter()
-        .filter(|(id, _)| *id != api.bursar.system() && caller.require(Scope::Read, id).is_ok())
+        .filter(|(id, _)| *id != api.service.system() && caller.require(Scope::Read, id).is_ok())
         .map(|(id, books)| views::economy(id, books));
     Ok(Json(views::to_json(EconomyList {
         economies: visible.collect(),

@@ -26,11 +26,11 @@ use super::Api;
 use super::api::route::{Resource, Route};
 use super::api::{schemas, views};
 use super::auth::Caller;
-use super::extract::{self, Asked, Path, wrong_query};
+use super::extract::{self, Path, Query, wrong_query};
 use super::position::Position;
 use super::problem::Problem;
 use super::streams::StreamPlace;
-use crate::service::error::NoAnswer;
+use crate::service::error::ServiceError;
 
 /// Events in a page where nothing is said.
 const EVENTS: usize = 100;
@@ -43,7 +43,7 @@ const UNBUFFERED: (HeaderName, HeaderValue) = (
 
 pub(super) fn routes() -> Resource {
     let read = Route::get("/v1/economies/{economy}/events", read)
-        .called(
+        .operation(
             "list_events",
             "Every record in order",
             "What was asked and what was answered, with the balances after. Numbers have no gaps. \
@@ -60,12 +60,12 @@ pub(super) fn routes() -> Resource {
         )
         .answers::<EventPage<'static>>(StatusCode::OK, "A page, or a stream.")
         .answers_as::<schemas::Stream>(StatusCode::OK, "text/event-stream", "A stream.")
-        .no(
+        .error(
             StatusCode::CONFLICT,
             &["position_past_head", "history_changed"],
         )
-        .no(StatusCode::UNPROCESSABLE_ENTITY, &["quota_reached"])
-        .no(StatusCode::SERVICE_UNAVAILABLE, &["overloaded"])
+        .error(StatusCode::UNPROCESSABLE_ENTITY, &["quota_reached"])
+        .error(StatusCode::SERVICE_UNAVAILABLE, &["overloaded"])
         .reads_the_file();
     Resource {
         name: "events",
@@ -97,7 +97,7 @@ pub(super) async fn read(
     State(api): State<Api>,
     caller: Caller,
     Path(economy): Path<String>,
-    Asked(EventsQuery { after, limit }): Asked<EventsQuery>,
+    Query(EventsQuery { after, limit }): Query<EventsQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;
@@ -111,8 +111,8 @@ pub(super) async fn read(
         let detail = format!("a page has 1 to {EVENTS_MAX} events");
         return Err(wrong_query("limit", &detail));
     }
-    let state = api.bursar.state();
-    let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
+    let state = api.service.state();
+    let books = state.books(&economy).ok_or(ServiceError::NoEconomy)?;
     if wants_stream(&headers) {
         let after = last.unwrap_or(after);
         after.check(&api, &economy, books).await?;
@@ -131,7 +131,7 @@ pub(super) async fn read(
         upto: head.seq,
         bytes_max: usize::MAX,
     };
-    let page = api.bursar.read({
+    let page = api.service.read({
         let economy = economy.clone();
         move |storage| storage.events(&economy, range, limit)
     });
@@ -261,11 +261,11 @@ impl Followed {
         Self {
             api: api.clone(),
             caller,
-            news: api.bursar.storage().follow(&economy),
+            news: api.service.storage().follow(&economy),
             economy,
             after,
             ready: VecDeque::new(),
-            keys: api.bursar.storage().follow(api.bursar.system()),
+            keys: api.service.storage().follow(api.service.system()),
             ending: api.ending.clone(),
             _place: place,
         }
@@ -302,7 +302,7 @@ impl Followed {
             let upto = self.news.newest();
             if upto > self.after {
                 let after = self.after;
-                let page = self.api.bursar.follow_events(&self.economy, after, upto);
+                let page = self.api.service.follow_events(&self.economy, after, upto);
                 self.ready = page.await.ok()?.into();
                 // A number that is published and is not there: the client comes back and is told.
                 self.ready.front()?;

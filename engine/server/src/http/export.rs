@@ -13,10 +13,10 @@ use tokio::sync::mpsc;
 use super::api::route::{Resource, Route};
 use super::api::schemas;
 use super::auth::Caller;
-use super::extract::{self, Asked, Nothing, Path};
+use super::extract::{self, Nothing, Path, Query};
 use super::problem::Problem;
 use super::{Api, backup};
-use crate::service::error::NoAnswer;
+use crate::service::error::ServiceError;
 
 /// Exports at the same time: each has a thread of its own, and reads the whole journal.
 pub(super) const EXPORTS_MAX: usize = 4;
@@ -32,7 +32,7 @@ const NDJSON: &str = "application/x-ndjson";
 
 pub(super) fn routes() -> Resource {
     let export = Route::get("/v1/economies/{economy}/export", read)
-        .called(
+        .operation(
             "export_economy",
             "An economy's journal as lines of JSON",
             "All its history, streamed, for `bursar import`. A stream that broke off has no last \
@@ -40,7 +40,7 @@ pub(super) fn routes() -> Resource {
         )
         .needs(Scope::Admin)
         .answers_as::<schemas::Lines>(StatusCode::OK, NDJSON, "The lines.")
-        .no(StatusCode::SERVICE_UNAVAILABLE, &["overloaded"]);
+        .error(StatusCode::SERVICE_UNAVAILABLE, &["overloaded"]);
     Resource {
         name: "archive",
         about: "An economy as lines of JSON, and the file as a verified copy.",
@@ -53,16 +53,16 @@ pub(super) async fn read(
     State(api): State<Api>,
     caller: Caller,
     Path(economy): Path<String>,
-    _: Asked<Nothing>,
+    _: Query<Nothing>,
 ) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Admin, &economy)?;
-    if api.bursar.state().books(&economy).is_none() {
-        return Err(NoAnswer::NoEconomy.into());
+    if api.service.state().books(&economy).is_none() {
+        return Err(ServiceError::NoEconomy.into());
     }
     let place = api.exports.clone().try_acquire_owned();
-    let place = place.map_err(|_| NoAnswer::TooManyExports)?;
-    let storage = api.bursar.storage().clone();
+    let place = place.map_err(|_| ServiceError::TooManyExports)?;
+    let storage = api.service.storage().clone();
     let (sender, receiver) = mpsc::channel::<io::Result<Bytes>>(CHUNKS_WAITING);
     tokio::task::spawn_blocking(move || {
         let _place = place;

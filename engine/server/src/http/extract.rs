@@ -22,7 +22,7 @@ use super::auth::Caller;
 use super::intake::Unread;
 use super::json;
 use super::problem::{PROBLEM_JSON, Problem};
-use crate::service::{Asking, SYSTEM};
+use crate::service::{RequestContext, SYSTEM};
 
 /// Bytes in the body of a request, but for an upload.
 pub(super) const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -192,9 +192,9 @@ fn parse<T: DeserializeOwned>(bytes: &[u8], nulls: Nulls) -> Result<Parsed<T>, P
 }
 
 /// What is asked for in the query; parameters that are not known are a problem.
-pub(super) struct Asked<T>(pub(super) T);
+pub(super) struct Query<T>(pub(super) T);
 
-impl<T: DeserializeOwned> FromRequestParts<Api> for Asked<T> {
+impl<T: DeserializeOwned> FromRequestParts<Api> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
@@ -287,16 +287,16 @@ fn unquoted(text: &str) -> Option<String> {
 }
 
 /// Who asks, for what: the parts of a request that the journal keeps.
-pub(super) fn asking(
+pub(super) fn request_context(
     caller: &Caller,
     economy: EconomyId,
     key: Option<IdempotencyKey>,
     method: &str,
     path: &str,
     body: &Canonical,
-) -> Asking {
+) -> RequestContext {
     let request = body.request(method, path);
-    Asking {
+    RequestContext {
         economy,
         actor: caller.actor.clone(),
         key,

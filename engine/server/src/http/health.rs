@@ -15,22 +15,22 @@ use super::problem::Problem;
 
 pub(super) fn routes() -> Resource {
     let healthz = Route::get("/healthz", healthz)
-        .called(
+        .operation(
             "get_health",
             "Whether the process lives",
             "It does not if its writer gave the file up: then it ends by itself, with code 70.",
         )
         .answers::<Health>(StatusCode::OK, "It lives.")
-        .no(StatusCode::SERVICE_UNAVAILABLE, &["unavailable"]);
+        .error(StatusCode::SERVICE_UNAVAILABLE, &["unavailable"]);
     let readyz = Route::get("/readyz", readyz)
-        .called(
+        .operation(
             "get_readiness",
             "Whether requests are taken",
             "A clock of the machine that is far from the time of the file is a `warning`, and no reason to \
              send requests elsewhere: money moves, and time goes on evenly.",
         )
         .answers::<Readiness>(StatusCode::OK, "They are taken.")
-        .no(StatusCode::SERVICE_UNAVAILABLE, &["unavailable"]);
+        .error(StatusCode::SERVICE_UNAVAILABLE, &["unavailable"]);
     Resource {
         name: "health",
         about: "For whoever watches the process.",
@@ -78,7 +78,7 @@ enum Ready {
 
 /// `GET /healthz`: the process lives.
 pub(super) async fn healthz(State(api): State<Api>) -> Result<Json<Health>, Problem> {
-    match *api.bursar.storage().writer().borrow() {
+    match *api.service.storage().writer().borrow() {
         WriterState::Working | WriterState::Closed => Ok(Json(Health {
             status: Alive::Alive,
             version: env!("CARGO_PKG_VERSION"),
@@ -92,8 +92,8 @@ pub(super) async fn healthz(State(api): State<Api>) -> Result<Json<Health>, Prob
 
 /// `GET /readyz`: requests are taken.
 pub(super) async fn readyz(State(api): State<Api>) -> Result<Json<Readiness>, Problem> {
-    if api.bursar.storage().is_ready() {
-        let clock = api.bursar.storage().clock().view();
+    if api.service.storage().is_ready() {
+        let clock = api.service.storage().clock().view();
         return Ok(Json(Readiness {
             status: Ready::Ready,
             clock,

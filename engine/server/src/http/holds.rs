@@ -21,12 +21,12 @@ use super::api::codes::Code;
 use super::api::views::HoldView;
 use super::api::{schemas, views};
 use super::auth::Caller;
-use super::extract::{Asked, Parsed, Path, Preview, wrong_query as wrong};
+use super::extract::{Parsed, Path, Preview, Query, wrong_query as wrong};
 use super::problem::Problem;
 use super::transfers::{MoneyRequest, Submitted, Words, authority, perform, submit};
 use super::{Api, cursor, extract};
 use crate::random;
-use crate::service::error::NoAnswer;
+use crate::service::error::ServiceError;
 
 pub(super) use routes::{CONFLICTS, REFUSALS, routes};
 
@@ -136,14 +136,14 @@ type OfHold = (
     State<Api>,
     Caller,
     Path<(String, String)>,
-    Asked<Preview>,
+    Query<Preview>,
     HeaderMap,
     Body,
 );
 
 /// `POST …/holds/{hold}/capture`
 pub(super) async fn capture(
-    (State(api), caller, Path((economy, hold)), Asked(preview), headers, body): OfHold,
+    (State(api), caller, Path((economy, hold)), Query(preview), headers, body): OfHold,
 ) -> Result<Response, Problem> {
     let (economy, hold) = names(&caller, &economy, &hold)?;
     let Parsed { typed, canonical } = extract::json::<CaptureBody>(body).await?;
@@ -173,7 +173,7 @@ pub(super) async fn capture(
 
 /// `POST …/holds/{hold}/release`
 pub(super) async fn release(
-    (State(api), caller, Path((economy, hold)), Asked(preview), headers, body): OfHold,
+    (State(api), caller, Path((economy, hold)), Query(preview), headers, body): OfHold,
 ) -> Result<Response, Problem> {
     let (economy, hold) = names(&caller, &economy, &hold)?;
     let Parsed { typed, canonical } = extract::json::<ReleaseBody>(body).await?;
@@ -210,8 +210,8 @@ fn hold_id(text: &str) -> Result<HoldId, Problem> {
 /// How a hold ended, if it has; a problem if there never was one. What is open is in the state, and
 /// what has ended is in the journal.
 async fn known(api: &Api, economy: &EconomyId, hold: HoldId) -> Result<Option<HoldEnd>, Problem> {
-    let state = api.bursar.state();
-    let books = state.books(economy).ok_or(NoAnswer::NoEconomy)?;
+    let state = api.service.state();
+    let books = state.books(economy).ok_or(ServiceError::NoEconomy)?;
     if books.hold(hold).is_some() {
         return Ok(None);
     }
@@ -222,7 +222,9 @@ async fn known(api: &Api, economy: &EconomyId, hold: HoldId) -> Result<Option<Ho
 /// What the journal says of a hold.
 async fn history(api: &Api, economy: &EconomyId, hold: HoldId) -> Result<HoldHistory, Problem> {
     let economy = economy.clone();
-    let read = api.bursar.read(move |storage| storage.hold(&economy, hold));
+    let read = api
+        .service
+        .read(move |storage| storage.hold(&economy, hold));
     read.await?.ok_or_else(|| {
         let detail = format!("the economy has no hold {hold}");
         Problem::new(Code::HoldNotFound, detail)
@@ -265,7 +267,7 @@ pub(super) async fn list(
     State(api): State<Api>,
     caller: Caller,
     Path(economy): Path<String>,
-    Asked(query): Asked<HoldsQuery>,
+    Query(query): Query<HoldsQuery>,
 ) -> Result<Json<Value>, Problem> {
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Read, &economy)?;
@@ -290,8 +292,8 @@ pub(super) async fn list(
             (opened.account, Some(opened.after))
         }
     };
-    let state = api.bursar.state();
-    let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
+    let state = api.service.state();
+    let books = state.books(&economy).ok_or(ServiceError::NoEconomy)?;
     let mut found = books.holds_after(account.as_ref(), after);
     let page: Vec<(HoldId, &Hold)> = found
         .by_ref()
@@ -321,8 +323,8 @@ pub(super) async fn read(
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Read, &economy)?;
     let id = hold_id(&hold)?;
-    let state = api.bursar.state();
-    let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
+    let state = api.service.state();
+    let books = state.books(&economy).ok_or(ServiceError::NoEconomy)?;
     if let Some(hold) = books.hold(id) {
         return Ok(Json(views::to_json(views::hold(id, hold))));
     }

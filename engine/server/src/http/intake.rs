@@ -18,7 +18,7 @@ use http_body_util::BodyExt;
 use hyper::body::Body as _;
 use tokio::time::{Instant, timeout_at};
 
-use crate::bodies::{Admitted, Bodies, SMALL_BODY_BYTES_MAX};
+use crate::bodies::{BodyLimiter, BodyPermit, SMALL_BODY_BYTES_MAX};
 use crate::service::SYSTEM;
 
 /// The time a client has to send a body, once it is admitted.
@@ -48,19 +48,19 @@ pub(super) enum Unread {
 /// The state with which routes admit bodies.
 #[derive(Clone)]
 pub(super) struct Intake {
-    bodies: Arc<Bodies>,
+    bodies: Arc<BodyLimiter>,
     bytes_max: usize,
 }
 
 impl Intake {
     /// For a route whose bodies have at most so many bytes.
-    pub(super) fn new(bodies: Arc<Bodies>, bytes_max: usize) -> Self {
+    pub(super) fn new(bodies: Arc<BodyLimiter>, bytes_max: usize) -> Self {
         Self { bodies, bytes_max }
     }
 }
 
 /// Keeps the room of a body until its request is answered.
-type Room = Arc<Mutex<Option<Admitted>>>;
+type Room = Arc<Mutex<Option<BodyPermit>>>;
 
 /// Has the body of a request admitted when it is first looked at.
 pub(super) async fn admit(State(intake): State<Intake>, request: Request, next: Next) -> Response {

@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use bursar_ledger::{
-    Act, Admission, EconomyId, KeyId, KeyMode, KeyPatch, Patch, RateLimit, Scope, Scopes,
+    Act, CallerAdmission, EconomyId, KeyId, KeyMode, KeyPatch, Patch, RateLimit, Scope, Scopes,
     TransferCap,
 };
 use bursar_storage::Answer;
@@ -22,13 +22,13 @@ use super::api::route::{Resource, Route};
 use super::api::views::{KeyView, Put, WithSecret};
 use super::api::{schemas, views};
 use super::auth::Caller;
-use super::extract::{Asked, Nothing, Path};
+use super::extract::{Nothing, Path, Query};
 use super::problem::Problem;
 use super::{Api, extract};
 use crate::api_keys::Secret;
 use crate::random;
-use crate::service::error::NoAnswer;
-use crate::service::{Bursar, SYSTEM};
+use crate::service::error::ServiceError;
+use crate::service::{SYSTEM, Service};
 
 /// Names under which the journal keeps what the server and its owner do by themselves.
 const RESERVED: [&str; 2] = ["bursar", "owner"];
@@ -52,7 +52,7 @@ fn body() -> Value {
 
 fn set_route() -> Route {
     Route::put(KEY, set)
-        .called(
+        .operation(
             "set_key",
             "Make or change an API key",
             "A new key needs `scopes`; its secret is in the first answer only. A key is ended by \
@@ -78,14 +78,14 @@ fn set_route() -> Route {
             "The key is new, and here is its secret.",
         )
         .answers::<Written>(StatusCode::OK, "The key was there; its secret stays.")
-        .no(StatusCode::CONFLICT, &["last_admin_key"])
-        .no(StatusCode::UNPROCESSABLE_ENTITY, &["key_incomplete"])
+        .error(StatusCode::CONFLICT, &["last_admin_key"])
+        .error(StatusCode::UNPROCESSABLE_ENTITY, &["key_incomplete"])
         .writes()
 }
 
 fn create_route() -> Route {
     Route::post(KEY, create)
-        .called(
+        .operation(
             "create_key",
             "Make an API key",
             "The key must not be there, so that nobody changes one by mistake. It takes no \
@@ -95,28 +95,28 @@ fn create_route() -> Route {
         .needs_everywhere(Scope::Admin)
         .body::<KeyBody>("my_bot", body())
         .answers::<Written>(StatusCode::CREATED, "The key, with its secret.")
-        .no(StatusCode::CONFLICT, &["key_exists"])
-        .no(StatusCode::UNPROCESSABLE_ENTITY, &["key_incomplete"])
+        .error(StatusCode::CONFLICT, &["key_exists"])
+        .error(StatusCode::UNPROCESSABLE_ENTITY, &["key_incomplete"])
         .writes()
 }
 
 fn rotate_route() -> Route {
     Route::put("/v1/keys/{key}/secret", rotate)
-        .called(
+        .operation(
             "rotate_key",
             "Give an API key another secret",
             "The secret before is good for nothing from then on. It takes no body.",
         )
         .needs_everywhere(Scope::Admin)
         .answers::<Written>(StatusCode::OK, "The key, with its new secret.")
-        .no(StatusCode::NOT_FOUND, &["key_not_found"])
-        .no(StatusCode::CONFLICT, &["key_revoked"])
+        .error(StatusCode::NOT_FOUND, &["key_not_found"])
+        .error(StatusCode::CONFLICT, &["key_revoked"])
         .writes()
 }
 
 fn list_route() -> Route {
     Route::get("/v1/keys", list)
-        .called(
+        .operation(
             "list_keys",
             "List API keys",
             "All keys, without anything of their secrets.",
@@ -153,7 +153,7 @@ pub(super) struct KeyBody {
     /// The accounts that it may open with the scope `call`; cleared, none.
     #[serde(default)]
     #[schemars(with = "Option<schemas::Admission>")]
-    admits: Patch<Admission>,
+    admits: Patch<CallerAdmission>,
     /// Whether it is good for nothing any more.
     revoked: Option<bool>,
     /// Whether the last admin key of every economy may become less by this.
@@ -190,22 +190,22 @@ async fn read_patch(body: Body) -> Result<KeyPatch, Problem> {
 }
 
 /// `PUT /v1/keys/{key}`
-pub(super) async fn set(asked: Asking) -> Result<Response, Problem> {
+pub(super) async fn set(asked: KeyRequest) -> Result<Response, Problem> {
     write_asked(asked, KeyMode::Put).await
 }
 
 /// `POST /v1/keys/{key}`: makes a key that must not be there, so that nobody changes one by mistake.
 /// It needs no idempotency key: a second try is told that the key is there, and can give it another
 /// secret.
-pub(super) async fn create(asked: Asking) -> Result<Response, Problem> {
+pub(super) async fn create(asked: KeyRequest) -> Result<Response, Problem> {
     write_asked(asked, KeyMode::Create).await
 }
 
 /// A request that says what a key is to be.
-type Asking = (State<Api>, Caller, Path<String>, Asked<Nothing>, Body);
+type KeyRequest = (State<Api>, Caller, Path<String>, Query<Nothing>, Body);
 
 async fn write_asked(
-    (State(api), caller, Path(key), _, body): Asking,
+    (State(api), caller, Path(key), _, body): KeyRequest,
     mode: KeyMode,
 ) -> Result<Response, Problem> {
     caller.require_everywhere(Scope::Admin)?;
@@ -213,7 +213,7 @@ async fn write_asked(
     let patch = read_patch(body).await?;
     caller.unchanged(&api)?;
     Ok(extract::respond(
-        write(&api.bursar, &caller.actor, id, patch, mode).await?,
+        write(&api.service, &caller.actor, id, patch, mode).await?,
     ))
 }
 
@@ -223,19 +223,19 @@ pub(super) async fn rotate(
     State(api): State<Api>,
     caller: Caller,
     Path(key): Path<String>,
-    _: Asked<Nothing>,
+    _: Query<Nothing>,
 ) -> Result<Response, Problem> {
     caller.require_everywhere(Scope::Admin)?;
     let id: KeyId = extract::name("key", &key)?;
-    let state = api.bursar.state();
-    let system = state.books(api.bursar.system());
+    let state = api.service.state();
+    let system = state.books(api.service.system());
     if system.and_then(|system| system.key(&id)).is_none() {
         let detail = format!("there is no key `{id}`");
         return Err(Problem::new(Code::KeyNotFound, detail));
     }
     Ok(extract::respond(
         write(
-            &api.bursar,
+            &api.service,
             &caller.actor,
             id,
             KeyPatch::default(),
@@ -252,14 +252,14 @@ pub(crate) fn is_reserved(id: &KeyId) -> bool {
 
 /// Does with a key what `mode` says. The answer has its secret if that is new.
 pub(crate) async fn write(
-    bursar: &Bursar,
+    service: &Service,
     actor: &str,
     id: KeyId,
     patch: KeyPatch,
     mode: KeyMode,
-) -> Result<Answer, NoAnswer> {
+) -> Result<Answer, ServiceError> {
     if is_reserved(&id) {
-        return Err(NoAnswer::ReservedKey(id));
+        return Err(ServiceError::ReservedKey(id));
     }
     let (method, route) = match mode {
         KeyMode::Put => ("PUT", format!("/v1/keys/{id}")),
@@ -267,7 +267,7 @@ pub(crate) async fn write(
         KeyMode::Rotate => ("PUT", format!("/v1/keys/{id}/secret")),
     };
     let body = serde_json::to_value(&patch).unwrap_or_default();
-    let asking = bursar.system_asking(actor, method, &route, &body);
+    let context = service.system_context(actor, method, &route, &body);
     let secret = Secret::new(id.clone(), random::bytes());
     let act = Act::SetKey {
         key: id,
@@ -275,7 +275,7 @@ pub(crate) async fn write(
         secret_hash: secret.hash(),
         mode,
     };
-    let answer = bursar.act(asking, act).await?;
+    let answer = service.act(context, act).await?;
     let created = answer.status == axum::http::StatusCode::CREATED.as_u16();
     let rotated = mode == KeyMode::Rotate && answer.status == axum::http::StatusCode::OK.as_u16();
     // A key that was there keeps its secret, and nobody here knows it.
@@ -294,7 +294,7 @@ pub(crate) async fn write(
 /// `GET /v1/keys`
 pub(super) async fn list(State(api): State<Api>, caller: Caller) -> Result<Json<Value>, Problem> {
     caller.require_everywhere(Scope::Admin)?;
-    Ok(Json(all(&api.bursar.state())))
+    Ok(Json(all(&api.service.state())))
 }
 
 /// All keys of a file, without anything of their secrets.

@@ -15,10 +15,10 @@ use super::Api;
 use super::api::route::{JSON, Route};
 use super::api::schemas;
 use super::auth::Caller;
-use super::extract::{self, Asked, Nothing, Path};
+use super::extract::{self, Nothing, Path, Query};
 use super::problem::Problem;
 use super::transfers::{MEMO_CHARS_MAX, check_effective, check_text};
-use crate::service::error::NoAnswer;
+use crate::service::error::ServiceError;
 use crate::service::{OpeningList, OpeningRow, RowOutcome};
 
 /// Rows in one request.
@@ -32,7 +32,7 @@ pub(crate) const LIST_CHARS_MAX: usize = 64;
 
 pub(super) fn route() -> Route {
     Route::post("/v1/economies/{economy}/opening-balances", bring_in)
-        .called(
+        .operation(
             "issue_opening_balances",
             "Issue opening balances",
             "What `bursar import --balances` asks of a file that is served. Each account gets what a \
@@ -54,7 +54,7 @@ pub(super) fn route() -> Route {
         )
         .bytes::<OpeningBody>(JSON, OPENING_BYTES_MAX)
         .answers::<OpeningReport>(StatusCode::OK, "One outcome for each row, in the same order.")
-        .like(json!({
+        .example(json!({
             "rows": [
                 { "outcome": "issued" },
                 { "outcome": "differs", "issued": 30 },
@@ -211,7 +211,7 @@ async fn bring_in(
     State(api): State<Api>,
     caller: Caller,
     Path(economy): Path<String>,
-    _: Asked<Nothing>,
+    _: Query<Nothing>,
     body: Body,
 ) -> Result<Answer<OpeningReport>, Problem> {
     caller.require_owner()?;
@@ -219,7 +219,7 @@ async fn bring_in(
     let bytes = extract::read(body, OPENING_BYTES_MAX).await?;
     let body: OpeningBody = extract::parsed(&bytes)?.typed;
     caller.unchanged(&api)?;
-    check(&body, api.bursar.now())?;
+    check(&body, api.service.now())?;
     let dry_run = body.dry_run;
     let rows = body.rows.into_iter().map(Into::into);
     let list = OpeningList {
@@ -230,13 +230,13 @@ async fn bring_in(
     };
     let assets: Vec<AssetId> = list.rows.iter().map(|row| row.asset.clone()).collect();
     let outcomes = if dry_run {
-        api.bursar.check_opening(list).await?
+        api.service.check_opening(list).await?
     } else {
-        api.bursar.issue_opening(list).await?
+        api.service.issue_opening(list).await?
     };
-    let state = api.bursar.state();
-    let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
-    let report = OpeningReport::of(outcomes, books, assets, api.bursar.now());
+    let state = api.service.state();
+    let books = state.books(&economy).ok_or(ServiceError::NoEconomy)?;
+    let report = OpeningReport::of(outcomes, books, assets, api.service.now());
     Ok(Answer(report))
 }
 

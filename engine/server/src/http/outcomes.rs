@@ -14,11 +14,11 @@ use super::problem::Problem;
 use super::render::{KeptCreated, KeptDone};
 use super::{Api, extract, holds, reversals, transfers};
 use crate::service::blocking;
-use crate::service::error::NoAnswer;
+use crate::service::error::ServiceError;
 
 pub(super) fn route() -> Route {
     Route::get("/v1/economies/{economy}/outcomes/{idempotency_key}", read)
-        .called(
+        .operation(
             "get_outcome",
             "The answer that is kept under a key",
             "For a client that lost it: the same status and the same body, byte for byte, be it a \
@@ -30,14 +30,14 @@ pub(super) fn route() -> Route {
             StatusCode::OK,
             "What was done: a call, or the release of a hold.",
         )
-        .no(StatusCode::NOT_FOUND, &["outcome_not_found"])
-        .no(StatusCode::CONFLICT, transfers::CONFLICTS)
-        .no(StatusCode::CONFLICT, holds::CONFLICTS)
-        .no(StatusCode::CONFLICT, reversals::CONFLICTS)
-        .no(StatusCode::UNPROCESSABLE_ENTITY, &["declined"])
-        .no(StatusCode::UNPROCESSABLE_ENTITY, transfers::REFUSALS)
-        .no(StatusCode::UNPROCESSABLE_ENTITY, holds::REFUSALS)
-        .no(StatusCode::BAD_GATEWAY, &["plugin_fault"])
+        .error(StatusCode::NOT_FOUND, &["outcome_not_found"])
+        .error(StatusCode::CONFLICT, transfers::CONFLICTS)
+        .error(StatusCode::CONFLICT, holds::CONFLICTS)
+        .error(StatusCode::CONFLICT, reversals::CONFLICTS)
+        .error(StatusCode::UNPROCESSABLE_ENTITY, &["declined"])
+        .error(StatusCode::UNPROCESSABLE_ENTITY, transfers::REFUSALS)
+        .error(StatusCode::UNPROCESSABLE_ENTITY, holds::REFUSALS)
+        .error(StatusCode::BAD_GATEWAY, &["plugin_fault"])
         .repeats()
 }
 
@@ -49,11 +49,11 @@ pub(super) async fn read(
 ) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Read, &economy)?;
-    if api.bursar.state().books(&economy).is_none() {
-        return Err(NoAnswer::NoEconomy.into());
+    if api.service.state().books(&economy).is_none() {
+        return Err(ServiceError::NoEconomy.into());
     }
     let key: IdempotencyKey = extract::name("idempotency key", &key)?;
-    let storage = api.bursar.storage().clone();
+    let storage = api.service.storage().clone();
     let stored = blocking(move || storage.stored(&economy, &key)).await?;
     let stored = stored.map_err(|_| Problem::bug("the file could not be read"))?;
     let stored = stored

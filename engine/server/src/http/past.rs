@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use bursar_ledger::{AccountId, AssetId, Scope, Timestamp};
-use bursar_storage::{Failure, PastQuery};
+use bursar_storage::{PastQuery, SubmitError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -17,16 +17,16 @@ use super::accounts::no_account;
 use super::api::route::Route;
 use super::api::{schemas, views};
 use super::auth::Caller;
-use super::extract::{self, Asked, Path, wrong_query};
+use super::extract::{self, Path, Query, wrong_query};
 use super::problem::Problem;
-use crate::service::error::NoAnswer;
+use crate::service::error::ServiceError;
 
 /// How long the end of a commit is waited for before the next look.
 const COMMIT_PAUSE: Duration = Duration::from_millis(2);
 
 pub(super) fn route() -> Route {
     Route::get("/v1/economies/{economy}/accounts/{account}/balances", read)
-        .called(
+        .operation(
             "get_past_balances",
             "What an account had at a moment of the past",
             "What was posted after everything that was recorded up to that moment. What has passed \
@@ -35,10 +35,10 @@ pub(super) fn route() -> Route {
         .needs(Scope::Read)
         .query::<Moment>()
         .answers::<PastView<'static>>(StatusCode::OK, "The balances.")
-        .like(json!({
+        .example(json!({
             "account": "user:1", "at": 1_764_025_200_000_u64, "seq": 7, "balances": { "coin": 170 },
         }))
-        .no(StatusCode::NOT_FOUND, &["account_not_found"])
+        .error(StatusCode::NOT_FOUND, &["account_not_found"])
         .reads_the_file()
 }
 
@@ -72,26 +72,26 @@ pub(super) async fn read(
     State(api): State<Api>,
     caller: Caller,
     Path((economy, account)): Path<(String, String)>,
-    Asked(Moment { at }): Asked<Moment>,
+    Query(Moment { at }): Query<Moment>,
 ) -> Result<Json<Value>, Problem> {
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Read, &economy)?;
     let account: AccountId = extract::name("account", &account)?;
     let at = Timestamp(extract::number("at", at)?);
-    let now = api.bursar.now();
+    let now = api.service.now();
     if at >= now {
         let detail = "a moment that has passed, in milliseconds since 1970-01-01 UTC";
         return Err(wrong_query("at", detail));
     }
     // What is being committed at this moment may belong before it.
-    while at >= api.bursar.storage().settled(now) {
-        if !api.bursar.storage().is_ready() {
-            return Err(NoAnswer::Writer(Failure::Unavailable).into());
+    while at >= api.service.storage().settled(now) {
+        if !api.service.storage().is_ready() {
+            return Err(ServiceError::Writer(SubmitError::Unavailable).into());
         }
         tokio::time::sleep(COMMIT_PAUSE).await;
     }
-    let state = api.bursar.state();
-    let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
+    let state = api.service.state();
+    let books = state.books(&economy).ok_or(ServiceError::NoEconomy)?;
     let found = books
         .account(&account)
         .ok_or_else(|| no_account(&account))?;
@@ -104,7 +104,7 @@ pub(super) async fn read(
         steps_back: books.steps_back().iter().copied().collect(),
         at,
     };
-    let past = api.bursar.read(move |storage| storage.balances_at(&query));
+    let past = api.service.read(move |storage| storage.balances_at(&query));
     let past = past.await?;
     Ok(Json(views::to_json(PastView {
         account: &account,

@@ -17,8 +17,8 @@ use axum::response::{IntoResponse, Response};
 use bursar_host::LoadedPlugin;
 use bursar_ledger::{
     AccountId, Act, Books, CONFIG_BYTES_MAX, Digest, Document, EconomyId, GrantChoice, Grants,
-    Plugin, PluginName, PluginPatch, ROLE_BYTES_MAX, ROLES_MAX, SCHEDULE_SECONDS_MAX, Scope,
-    SpendLimit, Times,
+    Plugin, PluginName, PluginPatch, ROLE_BYTES_MAX, ROLES_MAX, SCHEDULE_SECONDS_MAX,
+    ScheduleTimes, Scope, SpendLimit,
 };
 use schemars::JsonSchema;
 use serde::de::value::{Error as ValueError, MapAccessDeserializer};
@@ -29,11 +29,11 @@ use serde_json::{Value, json};
 use super::api::views::DescribedView;
 use super::api::{schemas, views};
 use super::auth::Caller;
-use super::extract::{Asked, BODY_BYTES_MAX, Canonical, Nothing, Path, Preview};
+use super::extract::{BODY_BYTES_MAX, Canonical, Nothing, Path, Preview, Query};
 use super::problem::Problem;
 use super::{Api, extract};
-use crate::service::error::NoAnswer;
-use crate::service::{Calling, ConflictCount};
+use crate::service::error::ServiceError;
+use crate::service::{CallCommand, ConflictCount};
 
 pub(super) use routes::routes;
 
@@ -63,7 +63,7 @@ pub(super) struct PluginBody {
     follow: Option<bool>,
     /// Other times of its schedules, by name.
     #[schemars(with = "Option<BTreeMap<String, schemas::Times>>")]
-    schedules: Option<BTreeMap<String, Times>>,
+    schedules: Option<BTreeMap<String, ScheduleTimes>>,
 }
 
 /// `"requested"`, or the grants themselves: what is requested, narrowed, and any patterns.
@@ -146,7 +146,7 @@ pub(super) async fn set(
     State(api): State<Api>,
     caller: Caller,
     Path((economy, plugin)): Path<(String, String)>,
-    Asked(asked): Asked<Preview>,
+    Query(asked): Query<Preview>,
     body: Body,
 ) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;
@@ -167,16 +167,17 @@ pub(super) async fn set(
         unchecked,
     } = prepared;
     if let Some((loaded, config)) = unchecked {
-        let checked = (api.bursar).check_configuration(&economy, &plugin, loaded, config);
+        let checked = (api.service).check_configuration(&economy, &plugin, loaded, config);
         patch.needs = checked.await?;
     }
     let route = format!("/v1/economies/{economy}/plugins/{plugin}");
-    let asking = extract::asking(&caller, economy, None, "PUT", &route, &parsed.canonical);
+    let context =
+        extract::request_context(&caller, economy, None, "PUT", &route, &parsed.canonical);
     let act = Act::SetPlugin {
         plugin,
         patch: Box::new(patch),
     };
-    Ok(extract::respond(api.bursar.act(asking, act).await?))
+    Ok(extract::respond(api.service.act(context, act).await?))
 }
 
 /// A PUT as it is understood, and the configuration that is still to be checked, if there is one.
@@ -193,8 +194,8 @@ async fn prepare(
     body: PluginBody,
     chosen: Option<Digest>,
 ) -> Result<Prepared, Problem> {
-    let state = api.bursar.state();
-    let books = state.books(economy).ok_or(NoAnswer::NoEconomy)?;
+    let state = api.service.state();
+    let books = state.books(economy).ok_or(ServiceError::NoEconomy)?;
     let installed = books.plugin(plugin);
     let digest = chosen.or(installed.map(|installed| installed.installation.component));
     let Some(digest) = digest else {
@@ -216,7 +217,7 @@ async fn prepare(
         checked_against: None,
         needs: Vec::new(),
     };
-    let impossible = |times: &&Times| !times.are_possible();
+    let impossible = |times: &&ScheduleTimes| !times.are_possible();
     if patch.schedules.values().any(|times| impossible(&times)) {
         let detail = format!("every 1 to {SCHEDULE_SECONDS_MAX} s, from less than that");
         return Err(Problem::malformed("/schedules", detail));
@@ -226,7 +227,7 @@ async fn prepare(
         let unchecked = None;
         return Ok(Prepared { patch, unchecked });
     }
-    let loaded = api.bursar.load(digest).await?;
+    let loaded = api.service.load(digest).await?;
     if let Some(digest) = chosen {
         let choice = loaded.component_choice(plugin, digest).map_err(|error| {
             let detail =
@@ -257,9 +258,9 @@ async fn component(
 ) -> Result<Digest, Problem> {
     if let Some(name) = text.strip_prefix("bundled:") {
         return Ok(if preview {
-            api.bursar.ready_bundled(name).await?
+            api.service.ready_bundled(name).await?
         } else {
-            api.bursar.add_bundled(&caller.actor, name).await?
+            api.service.add_bundled(&caller.actor, name).await?
         });
     }
     text.parse().map_err(|_| {
@@ -275,7 +276,7 @@ pub(super) async fn remove(
     State(api): State<Api>,
     caller: Caller,
     Path((economy, plugin)): Path<(String, String)>,
-    _: Asked<Nothing>,
+    _: Query<Nothing>,
 ) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Admin, &economy)?;
@@ -283,16 +284,16 @@ pub(super) async fn remove(
     check_installed(&api, &economy, &plugin)?;
     let route = format!("/v1/economies/{economy}/plugins/{plugin}");
     let nothing = Canonical::of(&json!({}));
-    let asking = extract::asking(&caller, economy, None, "DELETE", &route, &nothing);
+    let context = extract::request_context(&caller, economy, None, "DELETE", &route, &nothing);
     let act = Act::RemovePlugin { plugin };
-    Ok(extract::respond(api.bursar.act(asking, act).await?))
+    Ok(extract::respond(api.service.act(context, act).await?))
 }
 
 fn check_installed(api: &Api, economy: &EconomyId, plugin: &PluginName) -> Result<(), Problem> {
-    let state = api.bursar.state();
-    let books = state.books(economy).ok_or(NoAnswer::NoEconomy)?;
+    let state = api.service.state();
+    let books = state.books(economy).ok_or(ServiceError::NoEconomy)?;
     let found = books.plugin(plugin);
-    found.ok_or_else(|| NoAnswer::NoPlugin(plugin.clone()))?;
+    found.ok_or_else(|| ServiceError::NoPlugin(plugin.clone()))?;
     Ok(())
 }
 
@@ -301,18 +302,18 @@ pub(super) async fn call(
     State(api): State<Api>,
     caller: Caller,
     Path((economy, plugin, action)): Path<(String, String, String)>,
-    Asked(asked): Asked<Preview>,
+    Query(asked): Query<Preview>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Call, &economy)?;
     let plugin: PluginName = extract::name("plugin", &plugin)?;
-    let state = api.bursar.state();
-    let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
+    let state = api.service.state();
+    let books = state.books(&economy).ok_or(ServiceError::NoEconomy)?;
     books
         .plugin(&plugin)
-        .ok_or_else(|| NoAnswer::NoPlugin(plugin.clone()))?;
+        .ok_or_else(|| ServiceError::NoPlugin(plugin.clone()))?;
     let parsed = extract::json::<CallBody>(body).await?;
     caller.unchanged(&api)?;
     let CallBody {
@@ -324,7 +325,7 @@ pub(super) async fn call(
     } = parsed.typed;
     check_roles(&roles)?;
     let route = format!("/v1/economies/{economy}/plugins/{plugin}/actions/{action}");
-    let calling = Calling {
+    let calling = CallCommand {
         plugin,
         action,
         caller: member,
@@ -334,13 +335,13 @@ pub(super) async fn call(
         cap: caller.transfer_cap(),
     };
     if preview || asked.preview {
-        let previewed = api.bursar.preview_call(economy, calling).await?;
+        let previewed = api.service.preview_call(economy, calling).await?;
         return Ok(extract::respond(previewed));
     }
     let key = extract::idempotency_key(&headers)?;
     let body = &parsed.canonical;
-    let asking = extract::asking(&caller, economy, Some(key), "POST", &route, body);
-    Ok(extract::respond(api.bursar.call(asking, calling).await?))
+    let context = extract::request_context(&caller, economy, Some(key), "POST", &route, body);
+    Ok(extract::respond(api.service.call(context, calling).await?))
 }
 
 fn check_roles(roles: &[String]) -> Result<(), Problem> {
@@ -360,7 +361,7 @@ fn check_roles(roles: &[String]) -> Result<(), Problem> {
 
 /// The facts shown of an installed plugin beside what the books have of it.
 struct Described {
-    loaded: Result<Arc<LoadedPlugin>, NoAnswer>,
+    loaded: Result<Arc<LoadedPlugin>, ServiceError>,
     newer: Option<(Digest, Arc<LoadedPlugin>)>,
     conflicts: ConflictCount,
 }
@@ -368,17 +369,17 @@ struct Described {
 impl Described {
     async fn of(api: &Api, economy: &EconomyId, name: &PluginName, plugin: &Plugin) -> Self {
         let component = plugin.installation.component;
-        let newer = match api.bursar.newer_than(&plugin.installation.id, component) {
+        let newer = match api.service.newer_than(&plugin.installation.id, component) {
             Some(digest) => {
-                let loaded = api.bursar.load(digest).await.ok();
+                let loaded = api.service.load(digest).await.ok();
                 loaded.map(|newer| (digest, newer))
             }
             None => None,
         };
         Self {
-            loaded: api.bursar.load(component).await,
+            loaded: api.service.load(component).await,
             newer,
-            conflicts: api.bursar.conflicts(economy, name),
+            conflicts: api.service.conflicts(economy, name),
         }
     }
 
@@ -418,16 +419,16 @@ pub(super) async fn read(
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Read, &economy)?;
     let id: PluginName = extract::name("plugin", &plugin)?;
-    let state = api.bursar.state();
-    let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
+    let state = api.service.state();
+    let books = state.books(&economy).ok_or(ServiceError::NoEconomy)?;
     let found = books
         .plugin(&id)
-        .ok_or_else(|| NoAnswer::NoPlugin(id.clone()))?;
+        .ok_or_else(|| ServiceError::NoPlugin(id.clone()))?;
     let described = Described::of(&api, &economy, &id, found).await;
     let (books, plugin) = (books.clone(), found.clone());
     // Manifests are as large as plugins make them.
     let written = move || described.view(&economy, &books, &id, &plugin).to_string();
-    Ok(json_response(api.bursar.beside(written).await?))
+    Ok(json_response(api.service.beside(written).await?))
 }
 
 /// `GET …/plugins`
@@ -438,8 +439,8 @@ pub(super) async fn list(
 ) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Read, &economy)?;
-    let state = api.bursar.state();
-    let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
+    let state = api.service.state();
+    let books = state.books(&economy).ok_or(ServiceError::NoEconomy)?;
     let mut all = Vec::new();
     for (id, plugin) in books.plugins() {
         let described = Described::of(&api, &economy, id, plugin).await;
@@ -453,5 +454,5 @@ pub(super) async fn list(
         let plugins = views.collect();
         views::to_json(PluginList { plugins }).to_string()
     };
-    Ok(json_response(api.bursar.beside(written).await?))
+    Ok(json_response(api.service.beside(written).await?))
 }

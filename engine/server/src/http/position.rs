@@ -82,7 +82,7 @@ impl Position {
         } else {
             let (economy, seq) = (economy.clone(), self.seq);
             let read = api
-                .bursar
+                .service
                 .read(move |storage| storage.record_hash(&economy, seq));
             read.await?
         };

@@ -5,14 +5,14 @@ use std::borrow::Cow;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bursar_ledger::{Rejection, Retry};
-use bursar_storage::Failure;
+use bursar_storage::SubmitError;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::api::codes::{self, Code, Terms};
 use super::api::{schemas, views};
-use crate::service::error::NoAnswer;
+use crate::service::error::ServiceError;
 
 /// Seconds after which a client that was turned away may ask again.
 const RETRY_AFTER_S: u64 = 1;
@@ -184,59 +184,59 @@ impl JsonSchema for ProblemCode {
     }
 }
 
-impl From<NoAnswer> for Problem {
-    fn from(no_answer: NoAnswer) -> Self {
+impl From<ServiceError> for Problem {
+    fn from(no_answer: ServiceError) -> Self {
         Self::from(&no_answer)
     }
 }
 
-impl From<&NoAnswer> for Problem {
-    fn from(no_answer: &NoAnswer) -> Self {
+impl From<&ServiceError> for Problem {
+    fn from(no_answer: &ServiceError) -> Self {
         let detail = no_answer.to_string();
         match no_answer {
-            NoAnswer::Writer(Failure::Overloaded)
-            | NoAnswer::Busy
-            | NoAnswer::CompilerBusy
-            | NoAnswer::Compiling
-            | NoAnswer::TooManyStreams
-            | NoAnswer::TooManyExports => Self::new(Code::Overloaded, detail),
-            NoAnswer::AuditRunning => Self {
+            ServiceError::Writer(SubmitError::Overloaded)
+            | ServiceError::Busy
+            | ServiceError::CompilerBusy
+            | ServiceError::Compiling
+            | ServiceError::TooManyStreams
+            | ServiceError::TooManyExports => Self::new(Code::Overloaded, detail),
+            ServiceError::AuditRunning => Self {
                 retry_after_s: Some(AUDIT_RETRY_AFTER_S),
                 ..Self::new(Code::AuditRunning, detail)
             },
-            NoAnswer::Writer(Failure::Unknown) => Self::new(Code::OutcomeUnknown, detail),
-            NoAnswer::Writer(Failure::Unavailable)
-            | NoAnswer::Unreadable(_)
-            | NoAnswer::NoCompiler => Self::new(Code::Unavailable, detail),
-            NoAnswer::Conflict => Self::new(Code::Conflict, detail),
-            NoAnswer::CallFailed(_)
-            | NoAnswer::CheckFailed(_)
-            | NoAnswer::NotLoaded
-            | NoAnswer::NotRun => Self::new(Code::CallFailed, detail),
-            NoAnswer::ConfigurationRefused(findings) => {
+            ServiceError::Writer(SubmitError::Unknown) => Self::new(Code::OutcomeUnknown, detail),
+            ServiceError::Writer(SubmitError::Unavailable)
+            | ServiceError::Unreadable(_)
+            | ServiceError::NoCompiler => Self::new(Code::Unavailable, detail),
+            ServiceError::Conflict => Self::new(Code::Conflict, detail),
+            ServiceError::CallFailed(_)
+            | ServiceError::CheckFailed(_)
+            | ServiceError::NotLoaded
+            | ServiceError::NotRun => Self::new(Code::CallFailed, detail),
+            ServiceError::ConfigurationRefused(findings) => {
                 let findings = serde_json::to_value(findings).unwrap_or_default();
                 Self::new(Code::ConfigurationRefused, detail).with("findings", findings)
             }
-            NoAnswer::KeyReused { field } => {
+            ServiceError::KeyReused { field } => {
                 Self::new(Code::IdempotencyKeyReused, detail).with("field", field.as_str())
             }
-            NoAnswer::NoEconomy => Self::new(Code::EconomyNotFound, detail),
-            NoAnswer::NoPlugin(_) => Self::new(Code::PluginNotFound, detail),
-            NoAnswer::NoAction(_) => Self::new(Code::ActionNotFound, detail),
+            ServiceError::NoEconomy => Self::new(Code::EconomyNotFound, detail),
+            ServiceError::NoPlugin(_) => Self::new(Code::PluginNotFound, detail),
+            ServiceError::NoAction(_) => Self::new(Code::ActionNotFound, detail),
             // No path names a component, only a body does.
-            NoAnswer::NoComponent(_) => {
+            ServiceError::NoComponent(_) => {
                 Self::new(Code::ComponentNotFound, detail).with("pointer", "/component")
             }
-            NoAnswer::ReservedKey(_) => Self::malformed("", detail),
-            NoAnswer::NotBundled { .. } => Self::malformed("/component", detail),
-            NoAnswer::Arguments(error) => {
+            ServiceError::ReservedKey(_) => Self::malformed("", detail),
+            ServiceError::NotBundled { .. } => Self::malformed("/component", detail),
+            ServiceError::Arguments(error) => {
                 Self::malformed(&format!("/arguments{}", error.pointer), detail)
             }
-            NoAnswer::Refused(report) => {
+            ServiceError::Refused(report) => {
                 let findings = serde_json::to_value(&report.findings).unwrap_or_default();
                 Self::new(Code::ComponentRefused, detail).with("findings", findings)
             }
-            NoAnswer::Writer(Failure::Bug) | NoAnswer::Bug(_) => Self::bug(detail),
+            ServiceError::Writer(SubmitError::Bug) | ServiceError::Bug(_) => Self::bug(detail),
         }
     }
 }

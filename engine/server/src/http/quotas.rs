@@ -17,11 +17,11 @@ use super::api::route::Route;
 use super::api::views::{Put, QuotasView};
 use super::api::{schemas, views};
 use super::auth::Caller;
-use super::extract::{Asked, Nothing, Path};
+use super::extract::{Nothing, Path, Query};
 use super::problem::Problem;
 use super::{Api, extract};
-use crate::service::error::NoAnswer;
-use crate::service::{Asking, Bursar};
+use crate::service::error::ServiceError;
+use crate::service::{RequestContext, Service};
 
 const QUOTAS: &str = "/v1/economies/{economy}/quotas";
 
@@ -30,7 +30,7 @@ const EDITS_MAX: usize = 3;
 
 pub(super) fn read_route() -> Route {
     Route::get(QUOTAS, read)
-        .called(
+        .operation(
             "get_quotas",
             "Get quotas",
             "The most that the economy may keep of each kind, and the amount that it keeps. What is \
@@ -38,14 +38,14 @@ pub(super) fn read_route() -> Route {
         )
         .needs(Scope::Read)
         .answers::<QuotasView>(StatusCode::OK, "The quotas.")
-        .like(json!({ "quotas": { "accounts": {
+        .example(json!({ "quotas": { "accounts": {
             "limit": 250_000, "used": 12, "default": 250_000, "max": 20_000_000,
         }}}))
 }
 
 pub(super) fn set_route() -> Route {
     Route::put(QUOTAS, set)
-        .called(
+        .operation(
             "set_quotas",
             "Raise or lower quotas",
             "For whoever runs the server: a key that is bound to economies cannot change their quotas. \
@@ -56,7 +56,7 @@ pub(super) fn set_route() -> Route {
         .body::<QuotasBody>("more_members", json!({ "accounts": 500_000 }))
         .or_body("as_at_first", json!({ "accounts": null, "holds": null }))
         .answers::<Put<QuotasView>>(StatusCode::OK, "The quotas.")
-        .no(StatusCode::UNPROCESSABLE_ENTITY, &["economy_closed"])
+        .error(StatusCode::UNPROCESSABLE_ENTITY, &["economy_closed"])
         .writes()
 }
 
@@ -103,13 +103,13 @@ async fn read(
     State(api): State<Api>,
     caller: Caller,
     Path(economy): Path<String>,
-    _: Asked<Nothing>,
+    _: Query<Nothing>,
 ) -> Result<Json<Value>, Problem> {
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Read, &economy)?;
-    let state = api.bursar.state();
-    let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
-    let mut view = views::quotas(books, api.bursar.now());
+    let state = api.service.state();
+    let books = state.books(&economy).ok_or(ServiceError::NoEconomy)?;
+    let mut view = views::quotas(books, api.service.now());
     if let Some(streams) = view.quotas.get_mut(Quota::Streams.name()) {
         streams.used = Some(api.streams.used(&economy));
     }
@@ -126,7 +126,7 @@ async fn set(
     State(api): State<Api>,
     caller: Caller,
     Path(economy): Path<String>,
-    _: Asked<Nothing>,
+    _: Query<Nothing>,
     body: Body,
 ) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;
@@ -135,7 +135,7 @@ async fn set(
     let parsed = extract::json_patch::<QuotasBody>(body).await?;
     caller.unchanged(&api)?;
     let patch = parsed.typed.into_patch()?;
-    let answer = write(&api.bursar, &caller.actor, economy, patch, |route| {
+    let answer = write(&api.service, &caller.actor, economy, patch, |route| {
         parsed.canonical.request("PUT", route)
     })
     .await?;
@@ -144,20 +144,20 @@ async fn set(
 
 /// Changes quotas on behalf of an operator, by a request to the route that it is given.
 pub(crate) async fn write(
-    bursar: &Bursar,
+    service: &Service,
     actor: &str,
     economy: EconomyId,
     patch: QuotaPatch,
     request: impl FnOnce(&str) -> Request,
-) -> Result<Answer, NoAnswer> {
+) -> Result<Answer, ServiceError> {
     let route = format!("/v1/economies/{economy}/quotas");
-    let asking = Asking {
+    let context = RequestContext {
         economy,
         actor: actor.into(),
         key: None,
         request: request(&route),
     };
-    bursar.act(asking, Act::SetQuotas { patch }).await
+    service.act(context, Act::SetQuotas { patch }).await
 }
 
 #[cfg(test)]

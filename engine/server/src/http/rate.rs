@@ -10,11 +10,11 @@ use bursar_ledger::{KeyId, RateLimit};
 
 use super::Api;
 use super::problem::Problem;
-use crate::rate::Standing;
+use crate::rate::RateStatus;
 
 /// Where authentication leaves how the key stands, for the answer on its way out.
 #[derive(Clone, Default)]
-struct Told(Arc<OnceLock<Standing>>);
+struct Told(Arc<OnceLock<RateStatus>>);
 
 /// Counts a request of a key, and turns it away if it is one too many.
 pub(super) fn ask(parts: &Parts, api: &Api, key: &KeyId, limit: RateLimit) -> Result<(), Problem> {
@@ -40,7 +40,7 @@ pub(super) async fn tell(mut request: Request, next: Next) -> Response<axum::bod
     response
 }
 
-fn write(headers: &mut HeaderMap, standing: &Standing) {
+fn write(headers: &mut HeaderMap, standing: &RateStatus) {
     let (requests, per_s) = (standing.limit.requests(), standing.limit.per_s());
     let (remaining, reset) = (standing.remaining, standing.reset_s);
     let fields = [

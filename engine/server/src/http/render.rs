@@ -7,10 +7,10 @@ mod bodies;
 
 use axum::http::StatusCode;
 use bursar_ledger::{
-    Act, CallResult, Change, Decision, Ending, HoldEnd, HoldId, TransferId, TransferRequest,
+    Act, CallEnding, CallResult, Change, Decision, HoldEnd, HoldId, TransferId, TransferRequest,
     Verdict,
 };
-use bursar_storage::{Recorded, Rendered};
+use bursar_storage::{ActOutcome, RenderedAnswer};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ use super::problem::Problem;
 pub(super) use bodies::*;
 
 /// Renders an answer.
-pub fn render(recorded: &Recorded<'_>) -> Rendered {
+pub fn render(recorded: &ActOutcome<'_>) -> RenderedAnswer {
     let (status, body) = match recorded.verdict {
         Verdict::Applied(decision) => applied(recorded, decision),
         Verdict::Unchanged => (StatusCode::OK, changed(recorded, false)),
@@ -36,7 +36,7 @@ pub fn render(recorded: &Recorded<'_>) -> Rendered {
         // Neither reaches a client: a stale call runs again, a missing economy is a 404 of its path.
         Verdict::Stale | Verdict::NoEconomy => no(&Problem::bug("this has no answer")),
     };
-    Rendered {
+    RenderedAnswer {
         status: status.as_u16(),
         body: body.to_string(),
     }
@@ -48,7 +48,7 @@ fn no(problem: &Problem) -> (StatusCode, Value) {
 
 /// A no to a call names the call, so that its receipt is found whoever has said no; and if it has drawn,
 /// from where: nothing that was drawn is hidden.
-fn of_call(problem: Problem, recorded: &Recorded<'_>) -> Problem {
+fn of_call(problem: Problem, recorded: &ActOutcome<'_>) -> Problem {
     let Act::Call(call) = recorded.act else {
         return problem;
     };
@@ -64,14 +64,14 @@ fn of_call(problem: Problem, recorded: &Recorded<'_>) -> Problem {
 /// How a call ended that moved nothing.
 fn ended(call: &CallResult) -> Problem {
     let problem = match &call.ending {
-        Ending::Declined { code, message } => Problem::new(Code::Declined, message.clone())
+        CallEnding::Declined { code, message } => Problem::new(Code::Declined, message.clone())
             .with("decline", json!({ "code": code, "message": message })),
-        Ending::Faulted { fault } => {
+        CallEnding::Faulted { fault } => {
             let detail = "the plugin misbehaved and was stopped; nothing has moved";
             Problem::new(Code::PluginFault, detail).with("fault", fault.clone())
         }
-        Ending::Broken { failure, .. } => Problem::new(Code::CallFailed, failure.clone()),
-        Ending::Replied { .. } | Ending::NotRun(_) | Ending::Stopped(_) => {
+        CallEnding::Broken { failure, .. } => Problem::new(Code::CallFailed, failure.clone()),
+        CallEnding::Replied { .. } | CallEnding::NotRun(_) | CallEnding::Stopped(_) => {
             Problem::bug("this is no refusal")
         }
     };
@@ -80,7 +80,7 @@ fn ended(call: &CallResult) -> Problem {
         .with("fuel", call.fuel)
 }
 
-fn applied(recorded: &Recorded<'_>, decision: &Decision) -> (StatusCode, Value) {
+fn applied(recorded: &ActOutcome<'_>, decision: &Decision) -> (StatusCode, Value) {
     match recorded.act {
         Act::Transfer(request) => (
             StatusCode::CREATED,
@@ -145,7 +145,7 @@ fn applied(recorded: &Recorded<'_>, decision: &Decision) -> (StatusCode, Value) 
 }
 
 fn transfer<'a>(
-    recorded: &Recorded<'_>,
+    recorded: &ActOutcome<'_>,
     decision: &'a Decision,
     id: TransferId,
 ) -> TransferView<'a> {
@@ -158,7 +158,7 @@ fn transfer<'a>(
 }
 
 /// The transfers of a batch, each with its own postings and what is there after it.
-fn batch(recorded: &Recorded<'_>, decision: &Decision, requests: &[TransferRequest]) -> Value {
+fn batch(recorded: &ActOutcome<'_>, decision: &Decision, requests: &[TransferRequest]) -> Value {
     let mut movements = decision.movements();
     let made = requests.iter().map(|request| {
         let (own, rest) =
@@ -178,7 +178,7 @@ fn batch(recorded: &Recorded<'_>, decision: &Decision, requests: &[TransferReque
 }
 
 /// A hold that was placed.
-fn hold(recorded: &Recorded<'_>, id: HoldId) -> Value {
+fn hold(recorded: &ActOutcome<'_>, id: HoldId) -> Value {
     let placed = recorded.books.and_then(|books| books.hold(id));
     let (seq, recorded_at) = (recorded.seq, recorded.recorded_at);
     let view = placed.map(|hold| {
@@ -192,7 +192,7 @@ fn hold(recorded: &Recorded<'_>, id: HoldId) -> Value {
 }
 
 /// A hold that was released, or whose time is over.
-fn ended_hold(recorded: &Recorded<'_>, decision: &Decision, id: HoldId) -> Value {
+fn ended_hold(recorded: &ActOutcome<'_>, decision: &Decision, id: HoldId) -> Value {
     views::to_json(ReleaseView {
         seq: recorded.seq,
         recorded_at: recorded.recorded_at,
@@ -202,7 +202,7 @@ fn ended_hold(recorded: &Recorded<'_>, decision: &Decision, id: HoldId) -> Value
 }
 
 /// What is left of a hold, and how it ended if it has.
-fn hold_left(recorded: &Recorded<'_>, decision: &Decision, id: HoldId) -> HoldLeftView {
+fn hold_left(recorded: &ActOutcome<'_>, decision: &Decision, id: HoldId) -> HoldLeftView {
     let open = recorded.books.and_then(|books| books.hold(id));
     let ended = decision.changes().iter().find_map(|change| match change {
         Change::HoldEnded { end, .. } => Some(*end),
@@ -220,8 +220,8 @@ fn hold_left(recorded: &Recorded<'_>, decision: &Decision, id: HoldId) -> HoldLe
     }
 }
 
-fn call(recorded: &Recorded<'_>, decision: &Decision, result: &CallResult) -> Value {
-    let reply = if let Ending::Replied { reply } = &result.ending {
+fn call(recorded: &ActOutcome<'_>, decision: &Decision, result: &CallResult) -> Value {
+    let reply = if let CallEnding::Replied { reply } = &result.ending {
         reply
     } else {
         &Value::Null
@@ -242,7 +242,7 @@ fn call(recorded: &Recorded<'_>, decision: &Decision, result: &CallResult) -> Va
 }
 
 /// What a PUT has made, or left as it was.
-fn changed(recorded: &Recorded<'_>, changed: bool) -> Value {
+fn changed(recorded: &ActOutcome<'_>, changed: bool) -> Value {
     let view = recorded.books.and_then(|books| match recorded.act {
         Act::OpenEconomy { .. } | Act::SetEconomy { .. } => {
             Some(put(views::opened(recorded.economy, books), changed))

@@ -20,20 +20,20 @@ use super::api::route::Route;
 use super::api::views::MovementsView;
 use super::api::{schemas, views};
 use super::auth::Caller;
-use super::extract::{Asked, Parsed, Path, Preview};
+use super::extract::{Parsed, Path, Preview, Query};
 use super::problem::Problem;
 use super::render::{ReversalPreview, ReversalView};
 use super::transfers::{Submitted, Words, authority, check_text, moves_money, submit};
 use super::{Api, extract, statement};
 use crate::random;
-use crate::service::error::NoAnswer;
+use crate::service::error::ServiceError;
 
 /// What may contradict how a transfer stands.
 pub(super) const CONFLICTS: &[&str] = &["already_reversed", "reversal_final"];
 
 pub(super) fn read_route() -> Route {
     Route::get("/v1/economies/{economy}/transfers/{transfer}", read)
-        .called(
+        .operation(
             "get_transfer",
             "Read a transfer",
             "What a transfer, an issue, a capture or a call has moved, and whether it was taken \
@@ -41,7 +41,7 @@ pub(super) fn read_route() -> Route {
         )
         .needs(Scope::Read)
         .answers::<RecordView<'static>>(StatusCode::OK, "The transfer.")
-        .no(StatusCode::NOT_FOUND, &["transfer_not_found"])
+        .error(StatusCode::NOT_FOUND, &["transfer_not_found"])
         .reads_the_file()
 }
 
@@ -50,7 +50,7 @@ pub(super) fn reverse_route() -> Route {
         "/v1/economies/{economy}/transfers/{transfer}/reverse",
         reverse,
     )
-    .called(
+    .operation(
         "reverse_transfer",
         "Take a transfer back",
         "By a new one that is linked with it, once. Where the money is gone an admin may force it, \
@@ -63,8 +63,8 @@ pub(super) fn reverse_route() -> Route {
         json!({ "force": true, "reason": "the item was bought with stolen money" }),
     )
     .answers::<ReversalView<'static>>(StatusCode::CREATED, "What has moved.")
-    .no(StatusCode::NOT_FOUND, &["transfer_not_found"])
-    .no(StatusCode::CONFLICT, CONFLICTS);
+    .error(StatusCode::NOT_FOUND, &["transfer_not_found"])
+    .error(StatusCode::CONFLICT, CONFLICTS);
     moves_money::<ReversalPreview>(route)
 }
 
@@ -126,7 +126,7 @@ pub(super) async fn reverse(
     State(api): State<Api>,
     caller: Caller,
     Path((economy, transfer)): Path<(String, String)>,
-    Asked(preview): Asked<Preview>,
+    Query(preview): Query<Preview>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -137,14 +137,16 @@ pub(super) async fn reverse(
     caller.unchanged(&api)?;
     typed.check()?;
     let force = typed.force()?;
-    if api.bursar.state().books(&economy).is_none() {
-        return Err(NoAnswer::NoEconomy.into());
+    if api.service.state().books(&economy).is_none() {
+        return Err(ServiceError::NoEconomy.into());
     }
     if force.is_some() {
         caller.require(Scope::Admin, &economy)?;
     }
     let of = economy.clone();
-    let moved = api.bursar.read(move |storage| storage.moved(&of, original));
+    let moved = api
+        .service
+        .read(move |storage| storage.moved(&of, original));
     let postings = moved.await?.into_iter().map(|movement| movement.posting);
     let postings = Postings::new(postings.collect()).map_err(|_| not_found(original))?;
     let act = Act::Reverse(Box::new(ReversalRequest {
@@ -173,10 +175,10 @@ pub(super) async fn read(
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Read, &economy)?;
     let id = transfer_id(&transfer)?;
-    let state = api.bursar.state();
-    let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
+    let state = api.service.state();
+    let books = state.books(&economy).ok_or(ServiceError::NoEconomy)?;
     let of = economy.clone();
-    let made = api.bursar.read(move |storage| storage.transfer(&of, id));
+    let made = api.service.read(move |storage| storage.transfer(&of, id));
     let made = made.await?.ok_or_else(|| not_found(id))?;
     Ok(Json(views::to_json(view(id, &made, books.reversal(id)))))
 }

@@ -14,10 +14,10 @@ use super::api::route::{Resource, Route};
 use super::api::views::{ActiveSeedView, ClientSeedView, Put, SeedView};
 use super::api::{schemas, views};
 use super::auth::Caller;
-use super::extract::{Asked, Nothing, Path, wrong_query as wrong};
+use super::extract::{Nothing, Path, Query, wrong_query as wrong};
 use super::problem::Problem;
 use super::{Api, extract};
-use crate::service::error::NoAnswer;
+use crate::service::error::ServiceError;
 
 const SEEDS: &str = "/v1/economies/{economy}/seeds";
 const CLIENT_SEED: &str = "/v1/economies/{economy}/accounts/{account}/client-seed";
@@ -30,7 +30,7 @@ const PAGE_MAX: usize = 200;
 
 pub(super) fn routes() -> Resource {
     let list = Route::get(SEEDS, list)
-        .called(
+        .operation(
             "list_seeds",
             "List server seeds",
             "The newest first: the next one, which is committed to, the active one, and those from \
@@ -40,7 +40,7 @@ pub(super) fn routes() -> Resource {
         .query::<SeedsQuery>()
         .answers::<SeedList>(StatusCode::OK, "A page.");
     let rotate = Route::post("/v1/economies/{economy}/seeds/rotate", rotate)
-        .called(
+        .operation(
             "rotate_seed",
             "Draw from the next server seed",
             "The seed before it is made public as soon as no game is open that has drawn from it. \
@@ -50,20 +50,20 @@ pub(super) fn routes() -> Resource {
         .body::<RotateBody>("now", json!({}))
         .keyed()
         .answers::<Put<ActiveSeedView>>(StatusCode::OK, "What draws are made from now.")
-        .no(StatusCode::CONFLICT, &["seeds_hidden"])
-        .no(StatusCode::UNPROCESSABLE_ENTITY, &["economy_closed"])
+        .error(StatusCode::CONFLICT, &["seeds_hidden"])
+        .error(StatusCode::UNPROCESSABLE_ENTITY, &["economy_closed"])
         .writes();
     let read = Route::get(CLIENT_SEED, read)
-        .called(
+        .operation(
             "get_client_seed",
             "Read what a member puts into its draws",
             "With the commitment that it is drawn with.",
         )
         .needs(Scope::Read)
         .answers::<ClientSeedView<'static>>(StatusCode::OK, "The client seed.")
-        .no(StatusCode::NOT_FOUND, &["account_not_found"]);
+        .error(StatusCode::NOT_FOUND, &["account_not_found"]);
     let set = Route::put(CLIENT_SEED, set)
-        .called(
+        .operation(
             "set_client_seed",
             "Put something else into a member's draws",
             "Chosen after the server seed was committed to, it makes sure that the house could not \
@@ -72,7 +72,7 @@ pub(super) fn routes() -> Resource {
         .needs(Scope::Call)
         .body::<ClientSeedBody>("luck", json!({ "client_seed": "seven is my number" }))
         .answers::<Put<ClientSeedView<'static>>>(StatusCode::OK, "The client seed.")
-        .no(
+        .error(
             StatusCode::UNPROCESSABLE_ENTITY,
             &[
                 "account_closed",
@@ -115,7 +115,7 @@ async fn list(
     State(api): State<Api>,
     caller: Caller,
     Path(economy): Path<String>,
-    Asked(query): Asked<SeedsQuery>,
+    Query(query): Query<SeedsQuery>,
 ) -> Result<Json<Value>, Problem> {
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Read, &economy)?;
@@ -124,8 +124,8 @@ async fn list(
         let detail = format!("a page has 1 to {PAGE_MAX} seeds");
         return Err(wrong("limit", &detail));
     }
-    let state = api.bursar.state();
-    let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
+    let state = api.service.state();
+    let books = state.books(&economy).ok_or(ServiceError::NoEconomy)?;
     let active = books.active_seed().number;
     let newest = active.saturating_add(1);
     let first = match query.before {
@@ -149,7 +149,7 @@ async fn rotate(
     State(api): State<Api>,
     caller: Caller,
     Path(economy): Path<String>,
-    _: Asked<Nothing>,
+    _: Query<Nothing>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -160,7 +160,7 @@ async fn rotate(
     caller.unchanged(&api)?;
     let route = format!("/v1/economies/{economy}/seeds/rotate");
     let canonical = &parsed.canonical;
-    let asking = extract::asking(
+    let context = extract::request_context(
         &caller,
         economy.clone(),
         Some(key),
@@ -168,9 +168,9 @@ async fn rotate(
         &route,
         canonical,
     );
-    let rotated = api.bursar.act(asking, Act::RotateSeed).await?;
+    let rotated = api.service.act(context, Act::RotateSeed).await?;
     // What cannot be public yet becomes so when the last game has ended.
-    if let Err(problem) = api.bursar.reveal_seeds(&economy).await {
+    if let Err(problem) = api.service.reveal_seeds(&economy).await {
         tracing::warn!(%economy, %problem, "seeds are not revealed yet");
     }
     Ok(extract::respond(rotated))
@@ -185,8 +185,8 @@ async fn read(
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Read, &economy)?;
     let account: AccountId = extract::name("account", &account)?;
-    let state = api.bursar.state();
-    let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
+    let state = api.service.state();
+    let books = state.books(&economy).ok_or(ServiceError::NoEconomy)?;
     if books.account(&account).is_none() {
         return Err(super::accounts::no_account(&account));
     }
@@ -207,7 +207,7 @@ async fn set(
     State(api): State<Api>,
     caller: Caller,
     Path((economy, account)): Path<(String, String)>,
-    _: Asked<Nothing>,
+    _: Query<Nothing>,
     body: Body,
 ) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;
@@ -220,10 +220,11 @@ async fn set(
         Problem::malformed("/client_seed", detail)
     })?;
     let route = format!("/v1/economies/{economy}/accounts/{account}/client-seed");
-    let asking = extract::asking(&caller, economy, None, "PUT", &route, &parsed.canonical);
+    let context =
+        extract::request_context(&caller, economy, None, "PUT", &route, &parsed.canonical);
     let act = Act::SetClientSeed {
         account,
         client_seed,
     };
-    Ok(extract::respond(api.bursar.act(asking, act).await?))
+    Ok(extract::respond(api.service.act(context, act).await?))
 }

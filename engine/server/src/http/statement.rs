@@ -15,11 +15,11 @@ use super::accounts::no_account;
 use super::api::route::Route;
 use super::api::{schemas, views};
 use super::auth::Caller;
-use super::extract::{self, Asked, Path, wrong_query as wrong};
+use super::extract::{self, Path, Query, wrong_query as wrong};
 use super::position::Position;
 use super::problem::Problem;
 use super::{Api, cursor};
-use crate::service::error::NoAnswer;
+use crate::service::error::ServiceError;
 
 /// Entries in a page where nothing is said.
 const ENTRIES: usize = 50;
@@ -38,7 +38,7 @@ pub(super) const KINDS: [&str; 8] = [
 
 pub(super) fn route() -> Route {
     Route::get("/v1/economies/{economy}/accounts/{account}/statement", read)
-        .called(
+        .operation(
             "get_statement",
             "What moved on an account",
             "Newest first, with the balance after each movement. Filters are said with the first \
@@ -47,7 +47,7 @@ pub(super) fn route() -> Route {
         .needs(Scope::Read)
         .query::<StatementQuery>()
         .answers::<Statement<'static>>(StatusCode::OK, "A page.")
-        .like(json!({
+        .example(json!({
             "account": "user:1", "next_cursor": null,
             "entries": [{
                 "seq": 7, "recorded_at": 1_764_025_200_000_u64, "kind": "transfer", "asset": "coin",
@@ -55,8 +55,8 @@ pub(super) fn route() -> Route {
                 "idempotency_key": "pay-1", "transfer": "0199d0a0-5b7e-7c1d-8f00-3f6f2d1f9a0f",
             }],
         }))
-        .no(StatusCode::NOT_FOUND, &["account_not_found"])
-        .no(
+        .error(StatusCode::NOT_FOUND, &["account_not_found"])
+        .error(
             StatusCode::CONFLICT,
             &["position_past_head", "history_changed"],
         )
@@ -156,15 +156,15 @@ pub(super) async fn read(
     State(api): State<Api>,
     caller: Caller,
     Path((economy, account)): Path<(String, String)>,
-    Asked(query): Asked<StatementQuery>,
+    Query(query): Query<StatementQuery>,
 ) -> Result<Json<Value>, Problem> {
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Read, &economy)?;
     let account: AccountId = extract::name("account", &account)?;
     let limit = query.limit()?;
     let asked = query.filter()?;
-    let state = api.bursar.state();
-    let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
+    let state = api.service.state();
+    let books = state.books(&economy).ok_or(ServiceError::NoEconomy)?;
     let found = books
         .account(&account)
         .ok_or_else(|| no_account(&account))?;
@@ -191,7 +191,7 @@ pub(super) async fn read(
         from,
         limit,
     };
-    let page = api.bursar.read(move |storage| storage.history(&query));
+    let page = api.service.read(move |storage| storage.history(&query));
     let page = page.await?.ok_or_else(no_cursor)?;
     let seen = Position::of_head(books);
     Ok(Json(statement(&account, &page, seen, &filter)))

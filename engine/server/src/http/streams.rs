@@ -7,7 +7,7 @@ use bursar_ledger::{Books, EconomyId, Quota, Rejection};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::problem::Problem;
-use crate::service::error::NoAnswer;
+use crate::service::error::ServiceError;
 
 /// Streams at the same time, of all economies together.
 const STREAMS_MAX: usize = 256;
@@ -46,7 +46,7 @@ impl Streams {
             return Err(Problem::rejected(&full));
         }
         let of_all = Arc::clone(&self.all).try_acquire_owned();
-        let of_all = of_all.map_err(|_| NoAnswer::TooManyStreams)?;
+        let of_all = of_all.map_err(|_| ServiceError::TooManyStreams)?;
         open.insert(economy.clone(), used.saturating_add(1));
         Ok(StreamPlace {
             economy: economy.clone(),

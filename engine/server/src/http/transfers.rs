@@ -17,11 +17,11 @@ use serde_json::Value;
 
 use super::api::schemas;
 use super::auth::Caller;
-use super::extract::{Asked, Canonical, Parsed, Path, Preview};
+use super::extract::{Canonical, Parsed, Path, Preview, Query};
 use super::problem::Problem;
 use super::{Api, extract};
 use crate::random;
-use crate::service::Asking;
+use crate::service::RequestContext;
 
 pub(super) use routes::{CONFLICTS, REFUSALS, moves_money, routes};
 
@@ -198,14 +198,14 @@ pub(super) type MoneyRequest = (
     State<Api>,
     Caller,
     Path<String>,
-    Asked<Preview>,
+    Query<Preview>,
     HeaderMap,
     Body,
 );
 
 /// Performs or previews the act that `read` makes of the body.
 pub(super) async fn perform<B: DeserializeOwned>(
-    (State(api), caller, Path(economy), Asked(preview), headers, body): MoneyRequest,
+    (State(api), caller, Path(economy), Query(preview), headers, body): MoneyRequest,
     scope: Scope,
     route: &str,
     read: fn(B, &Caller, Timestamp) -> Result<Act, Problem>,
@@ -215,7 +215,7 @@ pub(super) async fn perform<B: DeserializeOwned>(
     let Parsed { typed, canonical } = extract::json::<B>(body).await?;
     caller.unchanged(&api)?;
     let submitted = Submitted {
-        act: read(typed, &caller, api.bursar.now())?,
+        act: read(typed, &caller, api.service.now())?,
         route: format!("/v1/economies/{economy}/{route}"),
         economy,
         canonical,
@@ -246,16 +246,16 @@ pub(super) async fn submit(
         act,
     } = submitted;
     if preview {
-        return Ok(extract::respond(api.bursar.preview(&economy, act).await?));
+        return Ok(extract::respond(api.service.preview(&economy, act).await?));
     }
     let key = extract::idempotency_key(headers)?;
     let bytes = canonical.len();
     let request = move || canonical.request("POST", &route);
-    let asking = Asking {
+    let context = RequestContext {
         economy,
         actor: caller.actor.clone(),
         key: Some(key),
         request: api.bodies.work(bytes, request).await?,
     };
-    Ok(extract::respond(api.bursar.act(asking, act).await?))
+    Ok(extract::respond(api.service.act(context, act).await?))
 }

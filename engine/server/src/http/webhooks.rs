@@ -23,11 +23,11 @@ use super::api::codes::Code;
 use super::api::views::{DeliveryView, Put, WebhookReadView, WebhookView};
 use super::api::{schemas, views};
 use super::auth::Caller;
-use super::extract::{Asked, Canonical, Nothing, Path};
+use super::extract::{Canonical, Nothing, Path, Query};
 use super::problem::Problem;
 use super::{Api, extract};
 use crate::random;
-use crate::service::error::NoAnswer;
+use crate::service::error::ServiceError;
 use crate::webhooks::signature::reveal;
 
 pub(super) use routes::routes;
@@ -122,7 +122,7 @@ type OfOne = (
     State<Api>,
     Caller,
     Path<(String, String)>,
-    Asked<Nothing>,
+    Query<Nothing>,
     Body,
 );
 
@@ -208,14 +208,14 @@ async fn write(
     let secret = WebhookSecret::new(random::bytes());
     let tail = if rotate { "/secret" } else { "" };
     let route = format!("/v1/economies/{economy}/webhooks/{id}{tail}");
-    let asking = extract::asking(caller, economy.clone(), None, "PUT", &route, &recorded);
+    let context = extract::request_context(caller, economy.clone(), None, "PUT", &route, &recorded);
     let act = Act::SetWebhook(WebhookRequest {
         webhook: id.clone(),
         patch,
         secret,
         rotate,
     });
-    let answer = api.bursar.act(asking, act).await?;
+    let answer = api.service.act(context, act).await?;
     let is_success = (200..300).contains(&answer.status);
     let Some(webhook) = find(api, &economy, &id).ok().filter(|_| is_success) else {
         return Ok(extract::respond(answer));
@@ -243,11 +243,12 @@ pub(super) async fn remove(
     find(&api, &economy, &id)?;
     let route = format!("/v1/economies/{economy}/webhooks/{id}");
     let nothing = Canonical::of(&json!({}));
-    let asking = extract::asking(&caller, economy.clone(), None, "DELETE", &route, &nothing);
+    let context =
+        extract::request_context(&caller, economy.clone(), None, "DELETE", &route, &nothing);
     let act = Act::RemoveWebhook {
         webhook: id.clone(),
     };
-    let answer = api.bursar.act(asking, act).await?;
+    let answer = api.service.act(context, act).await?;
     api.webhooks.changed(&economy, &id);
     Ok(extract::respond(answer))
 }
@@ -260,8 +261,8 @@ pub(super) async fn list(
 ) -> Result<Json<Value>, Problem> {
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Admin, &economy)?;
-    let state = api.bursar.state();
-    let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
+    let state = api.service.state();
+    let books = state.books(&economy).ok_or(ServiceError::NoEconomy)?;
     let all = books.webhooks().iter();
     let webhooks = all
         .map(|(id, webhook)| view(&api, &economy, id, webhook))
@@ -304,7 +305,7 @@ pub(super) async fn replay(
     find(&api, &economy, &id)?;
     let ReplayBody { after } = extract::json::<ReplayBody>(body).await?.typed;
     caller.unchanged(&api)?;
-    let state = api.bursar.state();
+    let state = api.service.state();
     let newest = state.books(&economy).map_or(0, |books| books.seq());
     if after > newest {
         let detail = format!("the newest event is {newest}; `after` is a number up to that");
@@ -312,7 +313,7 @@ pub(super) async fn replay(
     }
     let route = format!("/v1/economies/{economy}/webhooks/{id}/replay");
     let body = json!({ "after": after });
-    let asking = extract::asking(
+    let context = extract::request_context(
         &caller,
         economy.clone(),
         None,
@@ -324,7 +325,7 @@ pub(super) async fn replay(
         webhook: id.clone(),
         after,
     };
-    let answer = api.bursar.act(asking, act).await?;
+    let answer = api.service.act(context, act).await?;
     api.webhooks.changed(&economy, &id);
     if !(200..300).contains(&answer.status) {
         return Ok(extract::respond(answer));
@@ -350,8 +351,8 @@ fn find(
     economy: &EconomyId,
     id: &WebhookId,
 ) -> Result<std::sync::Arc<Webhook>, Problem> {
-    let state = api.bursar.state();
-    let books = state.books(economy).ok_or(NoAnswer::NoEconomy)?;
+    let state = api.service.state();
+    let books = state.books(economy).ok_or(ServiceError::NoEconomy)?;
     books.webhook(id).cloned().ok_or_else(|| {
         let detail = format!("there is no webhook `{id}`");
         Problem::new(Code::WebhookNotFound, detail)

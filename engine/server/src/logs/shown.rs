@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::io::{self, Write};
 
-use bursar_ledger::{Shown, ShownJson};
+use bursar_ledger::{Printable, PrintableJson};
 use tracing::field::Field;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::{FieldFn, FormatFields, Writer, debug_fn};
@@ -21,7 +21,7 @@ impl std::fmt::Display for Printed<'_> {
 pub(super) fn escaped_fields() -> impl for<'a> FormatFields<'a> + Send + Sync + 'static {
     let write: FieldFn<_> = debug_fn(
         |writer: &mut Writer<'_>, field: &Field, value: &dyn Debug| {
-            let value = Shown(Printed(value));
+            let value = Printable(Printed(value));
             match field.name() {
                 "message" => write!(writer, "{value}"),
                 name => write!(writer, " {name}={value}"),
@@ -49,7 +49,8 @@ pub(super) struct EscapingWriter<W>(W);
 impl<W: Write> Write for EscapingWriter<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(line);
-        self.0.write_all(ShownJson(&text).to_string().as_bytes())?;
+        self.0
+            .write_all(PrintableJson(&text).to_string().as_bytes())?;
         Ok(line.len())
     }
 

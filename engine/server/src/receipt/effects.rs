@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bursar_ledger::{
-    Amount, Answer, Ask, CallResult, Change, DrawChange, Drew, Ending, Fact, Hold, HoldEnd, HoldId,
-    Posting, Reservation,
+    Amount, CallEnding, CallResult, Change, DrawChange, DrawUse, Exchange, Hold, HoldEnd, HoldId,
+    HostRequest, HostResponse, Posting, Reservation,
 };
 use bursar_storage::Outcome;
 
@@ -58,17 +58,19 @@ pub(super) fn check(receipt: &Receipt) -> Result<(), EffectsError> {
 fn can_come_of(call: &CallResult, outcome: Outcome) -> bool {
     use Outcome::{Applied, Broken, Declined, Faulted, Rejected};
     match (&call.ending, outcome) {
-        (Ending::Replied { .. }, Applied | Rejected)
-        | (Ending::Declined { .. }, Declined)
-        | (Ending::Faulted { .. }, Faulted)
-        | (Ending::NotRun(_) | Ending::Stopped(_), Rejected)
-        | (Ending::Broken { .. }, Broken) => true,
-        (Ending::Declined { .. } | Ending::Faulted { .. }, Rejected) => call.origin.is_none(),
-        (Ending::Replied { .. }, Declined | Faulted | Broken)
-        | (Ending::Declined { .. }, Applied | Faulted | Broken)
-        | (Ending::Faulted { .. }, Applied | Declined | Broken)
-        | (Ending::NotRun(_) | Ending::Stopped(_), Applied | Declined | Faulted | Broken)
-        | (Ending::Broken { .. }, Applied | Rejected | Declined | Faulted) => false,
+        (CallEnding::Replied { .. }, Applied | Rejected)
+        | (CallEnding::Declined { .. }, Declined)
+        | (CallEnding::Faulted { .. }, Faulted)
+        | (CallEnding::NotRun(_) | CallEnding::Stopped(_), Rejected)
+        | (CallEnding::Broken { .. }, Broken) => true,
+        (CallEnding::Declined { .. } | CallEnding::Faulted { .. }, Rejected) => {
+            call.origin.is_none()
+        }
+        (CallEnding::Replied { .. }, Declined | Faulted | Broken)
+        | (CallEnding::Declined { .. }, Applied | Faulted | Broken)
+        | (CallEnding::Faulted { .. }, Applied | Declined | Broken)
+        | (CallEnding::NotRun(_) | CallEnding::Stopped(_), Applied | Declined | Faulted | Broken)
+        | (CallEnding::Broken { .. }, Applied | Rejected | Declined | Faulted) => false,
     }
 }
 
@@ -118,22 +120,30 @@ impl<'a> Asked<'a> {
         Ok(asked)
     }
 
-    fn take(&mut self, fact: &'a Fact) -> Result<(), EffectsError> {
+    fn take(&mut self, fact: &'a Exchange) -> Result<(), EffectsError> {
         match (&fact.ask, &fact.answer) {
-            (Ask::Transfer(posting), Answer::Done) => self.postings.push(posting.clone()),
-            (Ask::PlaceHold { rule, posting }, Answer::Placed(hold)) => {
+            (HostRequest::Transfer(posting), HostResponse::Done) => {
+                self.postings.push(posting.clone());
+            }
+            (HostRequest::PlaceHold { rule, posting }, HostResponse::Placed(hold)) => {
                 self.place(*hold, rule, posting)?;
             }
-            (Ask::CaptureHold { hold, amount }, Answer::Done) => self.capture(*hold, *amount)?,
-            (Ask::ReleaseHold { hold }, Answer::Done) => self.release(*hold),
-            (Ask::SecureHold { hold }, Answer::Done) if !self.placed.contains(hold) => {
+            (HostRequest::CaptureHold { hold, amount }, HostResponse::Done) => {
+                self.capture(*hold, *amount)?;
+            }
+            (HostRequest::ReleaseHold { hold }, HostResponse::Done) => self.release(*hold),
+            (HostRequest::SecureHold { hold }, HostResponse::Done)
+                if !self.placed.contains(hold) =>
+            {
                 self.secured.insert(*hold);
             }
-            (Ask::HoldLeft { hold }, Answer::Left(Some(told))) => self.check_left(*hold, *told)?,
-            (Ask::Set { key, value }, Answer::Done) => {
+            (HostRequest::HoldLeft { hold }, HostResponse::Left(Some(told))) => {
+                self.check_left(*hold, *told)?;
+            }
+            (HostRequest::Set { key, value }, HostResponse::Done) => {
                 self.writes.insert(Arc::clone(key), Some(Arc::clone(value)));
             }
-            (Ask::Delete { key }, Answer::Done) => {
+            (HostRequest::Delete { key }, HostResponse::Done) => {
                 self.writes.insert(Arc::clone(key), None);
             }
             // What was only asked about, and what was refused.
@@ -241,14 +251,14 @@ fn released(hold: HoldId) -> Change {
 /// this one did not come to an end, or waits until it can run.
 fn drew(call: &CallResult) -> Option<Change> {
     let bound = match call.ending {
-        Ending::Broken { .. } => true,
-        Ending::NotRun(_) => call.request.due.is_some(),
-        Ending::Replied { .. }
-        | Ending::Declined { .. }
-        | Ending::Faulted { .. }
-        | Ending::Stopped(_) => false,
+        CallEnding::Broken { .. } => true,
+        CallEnding::NotRun(_) => call.request.due.is_some(),
+        CallEnding::Replied { .. }
+        | CallEnding::Declined { .. }
+        | CallEnding::Faulted { .. }
+        | CallEnding::Stopped(_) => false,
     };
-    let drew = Drew {
+    let drew = DrawUse {
         origin: call.origin.clone()?,
         draws: call.transcript.draws(),
         bound,
@@ -260,11 +270,11 @@ fn drew(call: &CallResult) -> Option<Change> {
 /// Whether the plugin has drawn and come to an end of its own.
 fn has_played(call: &CallResult) -> bool {
     match call.ending {
-        Ending::Replied { .. } | Ending::Faulted { .. } => call.transcript.draws() > 0,
-        Ending::Declined { .. }
-        | Ending::NotRun(_)
-        | Ending::Stopped(_)
-        | Ending::Broken { .. } => false,
+        CallEnding::Replied { .. } | CallEnding::Faulted { .. } => call.transcript.draws() > 0,
+        CallEnding::Declined { .. }
+        | CallEnding::NotRun(_)
+        | CallEnding::Stopped(_)
+        | CallEnding::Broken { .. } => false,
     }
 }
 

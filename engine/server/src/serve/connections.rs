@@ -61,13 +61,13 @@ impl Listener for UnixListener {
 
 /// What every connection needs.
 #[derive(Clone)]
-pub(super) struct Door {
+pub(super) struct ConnectionServer {
     router: Router,
     places: Arc<Semaphore>,
     graceful: Arc<GracefulShutdown>,
 }
 
-impl Door {
+impl ConnectionServer {
     /// A door behind which there is room for so many connections; more wait outside.
     pub(super) fn new(router: Router, places: usize) -> Self {
         Self {

@@ -7,8 +7,8 @@ use bursar_storage::{Storage, WriterState};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
-use super::connections::Door;
-use crate::service::{Bursar, blocking};
+use super::connections::ConnectionServer;
+use crate::service::{Service, blocking};
 
 /// The end of a server.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -25,12 +25,12 @@ pub enum Ended {
 }
 
 /// An end that has begun.
-pub(super) struct Ending {
+pub(super) struct Shutdown {
     begun: Instant,
     patience: Duration,
 }
 
-impl Ending {
+impl Shutdown {
     /// Begins to end, within a time.
     pub(super) fn begin(patience: Duration) -> Self {
         Self {
@@ -46,7 +46,7 @@ impl Ending {
 
     /// Lets nobody in any more, and requests under way end, within half of the time. Clients that do
     /// not read or do not finish what they send are cut off then; they have no answer.
-    pub(super) async fn listeners(&self, mut listeners: JoinSet<()>, door: Door) {
+    pub(super) async fn listeners(&self, mut listeners: JoinSet<()>, door: ConnectionServer) {
         let until = self.eighths(4);
         let joined = async { while listeners.join_next().await.is_some() {} };
         if timeout_at(until, joined).await.is_err() {
@@ -60,7 +60,7 @@ impl Ending {
     }
 
     /// Ends what goes on beside requests, then calls, then the writer.
-    pub(super) async fn close(self, mut background: JoinSet<()>, bursar: Bursar) -> Ended {
+    pub(super) async fn close(self, mut background: JoinSet<()>, service: Service) -> Ended {
         let mut left = Vec::new();
         // What was delivered is noted before the file is closed.
         let ended = async {
@@ -74,13 +74,13 @@ impl Ending {
             left.push("webhooks, seeds or schedules");
             background.abort_all();
         }
-        let calls = bursar.clone();
+        let calls = service.clone();
         let ended = blocking(move || calls.end_calls());
         let ended = timeout_at(self.eighths(6), ended).await;
         if !matches!(ended, Ok(Ok(true))) {
             left.push("a plugin's call");
         }
-        let storage = bursar.storage();
+        let storage = service.storage();
         let mut closed = self.close_file(storage).await;
         if closed {
             // The writer has ended: this only gives the file back.

@@ -5,16 +5,16 @@
 //! plugin's own calls can overtake it. However it ends, what was drawn in any of them is on record then; and nothing that
 //! could tell of it has left the process before.
 
-use bursar_host::{Attempted, CallFailure, LogLine, Unfinished};
+use bursar_host::{CallAttempt, CallFailure, FailedCall, LogLine};
 use bursar_ledger::{
-    Act, Books, CallRequest, CallResult, Digest, DrawOrigin, EconomyId, Ending, Transcript,
+    Act, Books, CallEnding, CallRequest, CallResult, Digest, DrawOrigin, EconomyId, Transcript,
 };
-use bursar_storage::{Failure, Receiver, Reply, Stored};
+use bursar_storage::{Receiver, Reply, StoredAnswer, SubmitError};
 use tokio::time::{Instant, timeout_at};
 
 use super::switch_off::{Run, verdict_of, verdict_of_failure};
-use super::{Asking, Bursar, submission};
-use crate::service::error::NoAnswer;
+use super::{RequestContext, Service, submission};
+use crate::service::error::ServiceError;
 
 /// How often a call runs before it is given up as a conflict: once freely, then in its lane.
 const TRIES_MAX: usize = 8;
@@ -24,50 +24,50 @@ const TRIES_MAX: usize = 8;
 const ALONE_FROM: usize = 3;
 
 /// What one try of a call came to.
-enum Tried {
+enum AttemptOutcome {
     /// Its key had an answer before.
-    Known(Stored),
+    Known(StoredAnswer),
     /// It could not be brought to an end.
-    Unfinished(Box<Unfinished>, Run),
+    Unfinished(Box<FailedCall>, Run),
     /// It has ended, and the writer has it.
-    Sent(Sent),
+    Sent(SentCall),
 }
 
 /// A call that was sent to the writer.
-struct Sent {
+struct SentCall {
     /// Where its draws come from, if it has drawn in this try or an earlier one.
     origin: Option<DrawOrigin>,
-    ending: Ending,
+    ending: CallEnding,
     /// What the plugin wrote for the operator. It may tell what was drawn.
     log: Vec<LogLine>,
     run: Run,
-    reply: Result<Receiver, Failure>,
+    reply: Result<Receiver, SubmitError>,
 }
 
-impl Bursar {
+impl Service {
     /// Runs a call until it commits, as long as it is wanted. It waits `until` then to be begun, and before
     /// its first draw to be begun again.
     pub(super) async fn try_until_it_commits(
         &self,
-        asking: &Asking,
+        context: &RequestContext,
         call: CallRequest,
         until: Instant,
         wanted: &(dyn Fn(&Books) -> bool + Send + Sync),
-    ) -> Result<Reply, NoAnswer> {
+    ) -> Result<Reply, ServiceError> {
         let mut drawn = None;
-        let tried = self.tries(asking, &call, until, wanted, &mut drawn).await;
+        let tried = self.tries(context, &call, until, wanted, &mut drawn).await;
         match (&tried, drawn) {
-            (Ok(Reply::Answered(_)), _) => self.parts.nonces.forget(&asking.economy, &call),
+            (Ok(Reply::Answered(_)), _) => self.parts.nonces.forget(&context.economy, &call),
             (Ok(Reply::Stale | Reply::KeyReused | Reply::NoEconomy) | Err(_), None) => {}
             (Ok(Reply::Stale | Reply::KeyReused | Reply::NoEconomy), Some(origin)) => {
-                let ending = Ending::Broken {
+                let ending = CallEnding::Broken {
                     failure: "it was not wanted any more".into(),
                     by_plugin: false,
                 };
-                self.keep_draws(asking, call, origin, ending).await;
+                self.keep_draws(context, call, origin, ending).await;
             }
             (Err(problem), Some(origin)) => {
-                self.keep_draws(asking, call, origin, broken_by(problem))
+                self.keep_draws(context, call, origin, broken_by(problem))
                     .await;
             }
         }
@@ -76,13 +76,13 @@ impl Bursar {
 
     async fn tries(
         &self,
-        asking: &Asking,
+        context: &RequestContext,
         call: &CallRequest,
         until: Instant,
         wanted: &(dyn Fn(&Books) -> bool + Send + Sync),
         drawn: &mut Option<DrawOrigin>,
-    ) -> Result<Reply, NoAnswer> {
-        let (economy, conflicts) = (&asking.economy, &self.parts.conflicts);
+    ) -> Result<Reply, ServiceError> {
+        let (economy, conflicts) = (&context.economy, &self.parts.conflicts);
         let calls = &self.parts.calls;
         let name = (economy.clone(), call.plugin.clone());
         let mut _lane = None;
@@ -102,14 +102,14 @@ impl Bursar {
             } else {
                 no_later(until, calls.gates.pass_alone(&name)).await?
             };
-            let tried = self.try_once(asking, call, attempt, until, drawn.clone());
+            let tried = self.try_once(context, call, attempt, until, drawn.clone());
             let sent = match tried.await? {
-                Tried::Known(stored) => {
-                    let answer = stored.answer_to(&asking.request);
-                    let answer = answer.map_err(|field| NoAnswer::KeyReused { field })?;
+                AttemptOutcome::Known(stored) => {
+                    let answer = stored.answer_to(&context.request);
+                    let answer = answer.map_err(|field| ServiceError::KeyReused { field })?;
                     return Ok(Reply::Answered(answer));
                 }
-                Tried::Unfinished(unfinished, run) => {
+                AttemptOutcome::Unfinished(unfinished, run) => {
                     tracing::warn!(
                         %economy, plugin = %call.plugin, call = %call.id,
                         failure = %unfinished.failure, "a call could not be brought to an end"
@@ -118,9 +118,9 @@ impl Bursar {
                     *drawn = unfinished.origin.or_else(|| drawn.take());
                     let verdict = verdict_of_failure(unfinished.failure);
                     self.count_end(economy, call, verdict, run).await;
-                    return Err(NoAnswer::CallFailed(unfinished.failure));
+                    return Err(ServiceError::CallFailed(unfinished.failure));
                 }
-                Tried::Sent(sent) => sent,
+                AttemptOutcome::Sent(sent) => sent,
             };
             *drawn = sent.origin;
             match self.receive(sent.reply).await? {
@@ -136,7 +136,7 @@ impl Bursar {
                 reply @ (Reply::KeyReused | Reply::NoEconomy) => return Ok(reply),
             }
             let state = self.state();
-            let books = state.books(economy).ok_or(NoAnswer::NoEconomy)?;
+            let books = state.books(economy).ok_or(ServiceError::NoEconomy)?;
             if !wanted(books) {
                 return Ok(Reply::Stale);
             }
@@ -150,52 +150,52 @@ impl Bursar {
             %economy, plugin = %call.plugin, call = %call.id, "gave up after conflicts"
         );
         conflicts.count_given_up(economy, &call.plugin);
-        Err(NoAnswer::Conflict)
+        Err(ServiceError::Conflict)
     }
 
     /// One try of a call. The key is looked up before the first; what the plugin comes to goes to the
     /// writer from the worker itself, without waiting for anybody.
     async fn try_once(
         &self,
-        asking: &Asking,
+        context: &RequestContext,
         call: &CallRequest,
         attempt: usize,
         until: Option<Instant>,
         drawn: Option<DrawOrigin>,
-    ) -> Result<Tried, NoAnswer> {
-        let (of, asking, request) = (asking.economy.clone(), asking.clone(), call.clone());
-        let work = move |bursar: &Self| {
-            let economy = asking.economy.clone();
-            if let Some(key) = asking.key.as_ref().filter(|_| attempt == 0)
-                && let Some(stored) = bursar.look_up(&economy, key)?
+    ) -> Result<AttemptOutcome, ServiceError> {
+        let (of, context, request) = (context.economy.clone(), context.clone(), call.clone());
+        let work = move |service: &Self| {
+            let economy = context.economy.clone();
+            if let Some(key) = context.key.as_ref().filter(|_| attempt == 0)
+                && let Some(stored) = service.look_up(&economy, key)?
             {
-                return Ok(Tried::Known(stored));
+                return Ok(AttemptOutcome::Known(stored));
             }
-            let state = bursar.state();
-            let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
+            let state = service.state();
+            let books = state.books(&economy).ok_or(ServiceError::NoEconomy)?;
             let version = books
                 .plugin(&request.plugin)
                 .map_or(0, |found| found.version);
-            let (first, nonces) = (drawn.clone(), bursar.clone());
+            let (first, nonces) = (drawn.clone(), service.clone());
             let draw_from = move |books: &Books, request: &CallRequest| {
                 first.unwrap_or_else(|| nonces.parts.nonces.origin(&economy, books, request))
             };
-            let Attempted {
+            let CallAttempt {
                 mut result,
                 log,
                 cpu,
-            } = match bursar.run_here(books, request, draw_from)? {
+            } = match service.run_here(books, request, draw_from)? {
                 Ok(attempted) => attempted,
                 Err(unfinished) => {
                     let cpu = unfinished.cpu;
-                    return Ok(Tried::Unfinished(unfinished, Run { version, cpu }));
+                    return Ok(AttemptOutcome::Unfinished(unfinished, Run { version, cpu }));
                 }
             };
             result.origin = result.origin.or(drawn);
             let (origin, ending) = (result.origin.clone(), result.ending.clone());
             let act = Act::Call(Box::new(result));
-            let reply = bursar.parts.storage.submit(submission(asking, act, None));
-            Ok(Tried::Sent(Sent {
+            let reply = service.parts.storage.submit(submission(context, act, None));
+            Ok(AttemptOutcome::Sent(SentCall {
                 origin,
                 ending,
                 log,
@@ -210,15 +210,15 @@ impl Bursar {
     /// try with its key draws the same.
     async fn keep_draws(
         &self,
-        asking: &Asking,
+        context: &RequestContext,
         call: CallRequest,
         origin: DrawOrigin,
-        ending: Ending,
+        ending: CallEnding,
     ) {
-        let economy = &asking.economy;
-        let keyless = Asking {
+        let economy = &context.economy;
+        let keyless = RequestContext {
             key: None,
-            ..asking.clone()
+            ..context.clone()
         };
         let result = CallResult {
             request: call.clone(),
@@ -243,8 +243,8 @@ impl Bursar {
     async fn burn(&self, economy: &EconomyId, call: &CallRequest, origin: &DrawOrigin) {
         self.parts.nonces.forget(economy, call);
         let nonces = vec![origin.nonce];
-        let asking = self.seeds_asking(economy, "BURN");
-        if let Err(problem) = self.act(asking, Act::BurnNonces { nonces }).await {
+        let context = self.seeds_asking(economy, "BURN");
+        if let Err(problem) = self.act(context, Act::BurnNonces { nonces }).await {
             tracing::warn!(%economy, %problem, "a nonce is burned at the next start");
         }
     }
@@ -254,11 +254,11 @@ impl Bursar {
 async fn no_later<T>(
     until: Option<Instant>,
     waiting: impl Future<Output = T>,
-) -> Result<T, NoAnswer> {
+) -> Result<T, ServiceError> {
     match until {
         Some(until) => {
             let waited = timeout_at(until, waiting).await;
-            waited.map_err(|_| NoAnswer::Busy)
+            waited.map_err(|_| ServiceError::Busy)
         }
         None => Ok(waiting.await),
     }
@@ -266,28 +266,28 @@ async fn no_later<T>(
 
 /// How a call has ended that has drawn and has no answer. A plugin can think until its deadline, or read
 /// what somebody else keeps changing, only when it has lost: so either counts like a fault.
-fn broken_by(problem: &NoAnswer) -> Ending {
+fn broken_by(problem: &ServiceError) -> CallEnding {
     let (failure, by_plugin) = match problem {
-        NoAnswer::CallFailed(failure) => {
+        ServiceError::CallFailed(failure) => {
             let by_plugin = match failure {
                 CallFailure::Deadline | CallFailure::StackOverflow => true,
                 CallFailure::Exhausted | CallFailure::Internal => false,
             };
             (failure.to_string(), by_plugin)
         }
-        NoAnswer::Conflict => (problem.to_string(), true),
+        ServiceError::Conflict => (problem.to_string(), true),
         problem => (problem.to_string(), false),
     };
-    Ending::Broken { failure, by_plugin }
+    CallEnding::Broken { failure, by_plugin }
 }
 
 /// What a plugin has to say to the operator: once it is on record.
-fn tell(economy: &EconomyId, call: &CallRequest, ending: &Ending, log: &[LogLine]) {
+fn tell(economy: &EconomyId, call: &CallRequest, ending: &CallEnding, log: &[LogLine]) {
     let (plugin, id) = (&call.plugin, call.id);
     for LogLine { level, message } in log {
         tracing::info!(%economy, %plugin, call = %id, ?level, line = %message, "plugin");
     }
-    if let Ending::Faulted { fault } = ending {
+    if let CallEnding::Faulted { fault } = ending {
         tracing::warn!(%economy, %plugin, call = %id, %fault, "plugin fault");
     }
 }

@@ -12,7 +12,7 @@ use super::calls::CallBounds;
 const BYTES_PER_PLACE: usize = 1_024;
 
 /// Places that calls take and leave.
-pub(super) struct Places {
+pub(super) struct CallLimiter {
     bounds: Bounds,
     taken: Arc<Mutex<Taken>>,
 }
@@ -45,7 +45,7 @@ pub(super) struct Place {
     taken: Arc<Mutex<Taken>>,
 }
 
-impl Places {
+impl CallLimiter {
     pub(super) fn new(bounds: &CallBounds) -> Self {
         Self {
             bounds: Bounds {
@@ -135,23 +135,23 @@ fn open(taken: &Mutex<Taken>) -> MutexGuard<'_, Taken> {
 mod tests {
     use super::*;
 
-    fn places(all: usize, per_economy: usize, per_plugin: usize) -> Places {
+    fn places(all: usize, per_economy: usize, per_plugin: usize) -> CallLimiter {
         let bounds = CallBounds {
             calls: all,
             calls_per_economy: per_economy,
             calls_per_plugin: per_plugin,
             ..CallBounds::standard()
         };
-        Places::new(&bounds)
+        CallLimiter::new(&bounds)
     }
 
-    fn take(places: &Places, economy: &str, plugin: &str, bytes: usize) -> Option<Place> {
+    fn take(places: &CallLimiter, economy: &str, plugin: &str, bytes: usize) -> Option<Place> {
         let (economy, plugin) = (economy.parse(), plugin.parse());
         places.take(&economy.expect("a name"), &plugin.expect("a name"), bytes)
     }
 
     /// Takes places of one byte until there is no more.
-    fn fill(places: &Places, economy: &str, plugin: &str) -> Vec<Place> {
+    fn fill(places: &CallLimiter, economy: &str, plugin: &str) -> Vec<Place> {
         std::iter::from_fn(|| take(places, economy, plugin, 1)).collect()
     }
 

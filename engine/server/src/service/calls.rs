@@ -13,23 +13,23 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bursar_host::{Attempted, LoadedPlugin, Unfinished, WORKERS_MAX};
+use bursar_host::{CallAttempt, FailedCall, LoadedPlugin, WORKERS_MAX};
 use bursar_ledger::{
     AccountId, Books, CallRequest, DrawOrigin, EconomyId, PluginName, SpendLimit, Timestamp,
     TransferCap,
 };
-use bursar_storage::{Answer, Failure, IdempotencyKey};
+use bursar_storage::{Answer, IdempotencyKey, SubmitError};
 use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
-use super::call_limits::{Place, Places};
+use super::call_limits::{CallLimiter, Place};
 use super::gates::Gates;
 use super::workers::{Busy, Workers};
-use super::{Asked, Asking, Bursar};
+use super::{PendingRequest, RequestContext, Service};
 use crate::keyed_locks::KeyedLocks;
 use crate::random;
-use crate::service::error::NoAnswer;
+use crate::service::error::ServiceError;
 
 /// Threads on which plugins run, also on a machine with fewer cores: who has a single one is waited for.
 const WORKERS_MIN: usize = 2;
@@ -87,10 +87,10 @@ const STOP_PATIENCE: Duration = Duration::from_secs(5);
 /// What calls share.
 pub(super) struct Calls {
     workers: Workers,
-    places: Places,
+    places: CallLimiter,
     wait: Duration,
     /// Calls under way, by key: the second of two waits for the answer of the first.
-    flights: KeyedLocks<(EconomyId, IdempotencyKey)>,
+    in_flight: KeyedLocks<(EconomyId, IdempotencyKey)>,
     /// Where calls go that have met a conflict: one at a time, in order of arrival.
     pub(super) lanes: KeyedLocks<(EconomyId, PluginName)>,
     /// Through which the calls of a plugin pass when they run, so that one can be alone.
@@ -98,13 +98,13 @@ pub(super) struct Calls {
 }
 
 impl Calls {
-    pub(super) fn new(bounds: CallBounds) -> Result<Self, NoAnswer> {
+    pub(super) fn new(bounds: CallBounds) -> Result<Self, ServiceError> {
         Ok(Self {
             workers: Workers::start(bounds.workers, bounds.calls)
-                .map_err(|_| NoAnswer::Bug("no threads for guests can be started"))?,
-            places: Places::new(&bounds),
+                .map_err(|_| ServiceError::Bug("no threads for guests can be started"))?,
+            places: CallLimiter::new(&bounds),
             wait: bounds.wait,
-            flights: KeyedLocks::new(1),
+            in_flight: KeyedLocks::new(1),
             lanes: KeyedLocks::new(1),
             gates: Gates::new(),
         })
@@ -123,7 +123,7 @@ impl Calls {
 
 /// A call that is asked for.
 #[derive(Clone, Debug)]
-pub struct Calling {
+pub struct CallCommand {
     /// Which plugin.
     pub plugin: PluginName,
     /// Which action.
@@ -140,7 +140,7 @@ pub struct Calling {
     pub cap: Option<TransferCap>,
 }
 
-impl Calling {
+impl CallCommand {
     /// The call as the host runs it: the same in every try.
     pub(super) fn into_request(self, key: &str, now: Timestamp) -> CallRequest {
         CallRequest {
@@ -159,24 +159,28 @@ impl Calling {
     }
 }
 
-impl Bursar {
+impl Service {
     /// Runs an action of a plugin and commits what it asked for.
     ///
     /// It goes on even if whoever asked does not wait: a connection that drops must not decide
     /// whether a bet is kept.
-    pub async fn call(&self, asking: Asking, calling: Calling) -> Result<Answer, NoAnswer> {
-        let Some(key) = asking.key.clone() else {
-            return Err(NoAnswer::Bug("a call has a key"));
+    pub async fn call(
+        &self,
+        context: RequestContext,
+        calling: CallCommand,
+    ) -> Result<Answer, ServiceError> {
+        let Some(key) = context.key.clone() else {
+            return Err(ServiceError::Bug("a call has a key"));
         };
-        let bytes = asking.request.as_str().len();
-        let place = self.admit(&asking.economy, &calling.plugin, bytes)?;
-        let bursar = self.clone();
+        let bytes = context.request.as_str().len();
+        let place = self.admit(&context.economy, &calling.plugin, bytes)?;
+        let service = self.clone();
         let call = tokio::spawn(async move {
             let _place = place;
-            bursar.call_to_the_end(asking, key, calling).await
+            service.call_to_the_end(context, key, calling).await
         });
         call.await
-            .unwrap_or_else(|_| Err(NoAnswer::Bug("the call broke off; ask again")))
+            .unwrap_or_else(|_| Err(ServiceError::Bug("the call broke off; ask again")))
     }
 
     /// A place for a call whose request has so many bytes, before anything of it is kept.
@@ -185,25 +189,25 @@ impl Bursar {
         economy: &EconomyId,
         plugin: &PluginName,
         bytes: usize,
-    ) -> Result<Place, NoAnswer> {
+    ) -> Result<Place, ServiceError> {
         let place = self.parts.calls.places.take(economy, plugin, bytes);
-        place.ok_or(NoAnswer::Busy)
+        place.ok_or(ServiceError::Busy)
     }
 
     async fn call_to_the_end(
         &self,
-        asking: Asking,
+        context: RequestContext,
         key: IdempotencyKey,
-        calling: Calling,
-    ) -> Result<Answer, NoAnswer> {
+        calling: CallCommand,
+    ) -> Result<Answer, ServiceError> {
         let until = self.parts.calls.patience();
-        let flight = (asking.economy.clone(), key.clone());
-        let _flight = self.parts.calls.flights.enter(flight).await;
+        let flight = (context.economy.clone(), key.clone());
+        let _in_flight = self.parts.calls.in_flight.enter(flight).await;
         let call = calling.into_request(key.as_str(), self.now());
         let reply = self
-            .try_until_it_commits(&asking, call, until, &|_| true)
+            .try_until_it_commits(&context, call, until, &|_| true)
             .await?;
-        self.answered(Asked::of(&asking), reply).await
+        self.answered(PendingRequest::of(&context), reply).await
     }
 
     /// Has something done on a worker, when it is the turn of a plugin and its economy. If that is not
@@ -213,30 +217,34 @@ impl Bursar {
         economy: &EconomyId,
         plugin: &PluginName,
         until: Option<Instant>,
-        work: impl FnOnce(&Self) -> Result<T, NoAnswer> + Send + 'static,
-    ) -> Result<T, NoAnswer> {
+        work: impl FnOnce(&Self) -> Result<T, ServiceError> + Send + 'static,
+    ) -> Result<T, ServiceError> {
         let (respond, mut done) = oneshot::channel();
-        let bursar = self.clone();
+        let service = self.clone();
         let job = move || {
-            let bug = Err(NoAnswer::Bug("a bug was met in a call; nothing has moved"));
-            let worked = catch_unwind(AssertUnwindSafe(|| work(&bursar)));
+            let bug = Err(ServiceError::Bug(
+                "a bug was met in a call; nothing has moved",
+            ));
+            let worked = catch_unwind(AssertUnwindSafe(|| work(&service)));
             drop(respond.send(worked.unwrap_or(bug)));
         };
         let workers = &self.parts.calls.workers;
         let submitted = workers.submit(economy, plugin, Box::new(job));
-        let submitted = submitted.map_err(|Busy| NoAnswer::Busy)?;
+        let submitted = submitted.map_err(|Busy| ServiceError::Busy)?;
         let in_time = match until {
             Some(until) => timeout_at(until, &mut done).await.ok(),
             None => None,
         };
         let done = match in_time {
             Some(done) => done,
-            None if until.is_some() && workers.take_back(&submitted) => return Err(NoAnswer::Busy),
+            None if until.is_some() && workers.take_back(&submitted) => {
+                return Err(ServiceError::Busy);
+            }
             // It may wait, or it has begun: then it comes to an end.
             None => done.await,
         };
         // Without an answer the job was dropped: the service is ending.
-        done.unwrap_or(Err(NoAnswer::Writer(Failure::Unavailable)))
+        done.unwrap_or(Err(ServiceError::Writer(SubmitError::Unavailable)))
     }
 
     /// Runs a call over these books, on this very thread. `draw_from` says where draws come from, if it
@@ -246,18 +254,18 @@ impl Bursar {
         books: &Arc<Books>,
         request: CallRequest,
         draw_from: impl FnOnce(&Books, &CallRequest) -> DrawOrigin + Send + 'static,
-    ) -> Result<Ended, NoAnswer> {
+    ) -> Result<Ended, ServiceError> {
         let component = books
             .plugin(&request.plugin)
             .map(|plugin| plugin.installation.component)
-            .ok_or_else(|| NoAnswer::NoPlugin(request.plugin.clone()))?;
+            .ok_or_else(|| ServiceError::NoPlugin(request.plugin.clone()))?;
         let plugin = self
             .loaded(&component)
             .map_err(|no_answer| match no_answer {
-                NoAnswer::Compiling | NoAnswer::CompilerBusy => no_answer,
+                ServiceError::Compiling | ServiceError::CompilerBusy => no_answer,
                 no_answer => {
                     tracing::error!(plugin = %request.plugin, problem = %no_answer, "does not load");
-                    NoAnswer::NotLoaded
+                    ServiceError::NotLoaded
                 }
             })?;
         check_fits(&plugin, &request)?;
@@ -268,19 +276,19 @@ impl Bursar {
 }
 
 /// How a call has ended, unless it could not be brought to an end.
-pub(super) type Ended = Result<Attempted, Box<Unfinished>>;
+pub(super) type Ended = Result<CallAttempt, Box<FailedCall>>;
 
 /// Whether the plugin has such an action, and takes such arguments.
-fn check_fits(plugin: &LoadedPlugin, request: &CallRequest) -> Result<(), NoAnswer> {
+fn check_fits(plugin: &LoadedPlugin, request: &CallRequest) -> Result<(), ServiceError> {
     let manifest = plugin.manifest();
     if request.due.is_some() {
         // What is due is in the books because the manifest names it.
         return Ok(());
     }
     if manifest.action(&request.action).is_none() {
-        return Err(NoAnswer::NoAction(request.plugin.clone()));
+        return Err(ServiceError::NoAction(request.plugin.clone()));
     }
     manifest
         .check_arguments(&request.action, &request.arguments)
-        .map_err(NoAnswer::Arguments)
+        .map_err(ServiceError::Arguments)
 }

@@ -9,8 +9,8 @@ use bursar_workbench::configuration;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use super::{Bursar, blocking};
-use crate::service::error::NoAnswer;
+use super::{Service, blocking};
+use crate::service::error::ServiceError;
 
 /// The places for such work. What finds none waits, as its request does.
 pub(super) struct Checks {
@@ -31,9 +31,10 @@ impl Checks {
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, NoAnswer> {
+    ) -> Result<T, ServiceError> {
         let place = Arc::clone(&self.places).acquire_owned().await;
-        let place = place.map_err(|_| NoAnswer::Bug("the places for checks are never closed"))?;
+        let place =
+            place.map_err(|_| ServiceError::Bug("the places for checks are never closed"))?;
         blocking(move || {
             let _place = place;
             work()
@@ -42,7 +43,7 @@ impl Checks {
     }
 }
 
-impl Bursar {
+impl Service {
     /// Holds a configuration against a plugin and against the economy; gives what the plugin needs with it.
     pub async fn check_configuration(
         &self,
@@ -50,18 +51,18 @@ impl Bursar {
         name: &PluginName,
         plugin: Arc<LoadedPlugin>,
         config: Value,
-    ) -> Result<Vec<Need>, NoAnswer> {
+    ) -> Result<Vec<Need>, ServiceError> {
         let (state, economy, name) = (self.state(), economy.clone(), name.clone());
         let checked = self.beside(move || {
-            let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
+            let books = state.books(&economy).ok_or(ServiceError::NoEconomy)?;
             let checked = configuration::check(&plugin, books, &name, &config);
-            checked.map_err(NoAnswer::CheckFailed)
+            checked.map_err(ServiceError::CheckFailed)
         });
         let checked = checked.await??;
         if checked.findings.is_empty() {
             Ok(checked.needs)
         } else {
-            Err(NoAnswer::ConfigurationRefused(checked.findings))
+            Err(ServiceError::ConfigurationRefused(checked.findings))
         }
     }
 
@@ -69,7 +70,7 @@ impl Bursar {
     pub async fn beside<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, NoAnswer> {
+    ) -> Result<T, ServiceError> {
         self.parts.checks.run(work).await
     }
 }

@@ -1,15 +1,15 @@
 //! Why a request has no answer: what can keep it from being decided, in the words of no protocol.
 
-use bursar_host::{CallFailure, ConfigurationFinding, NotReady, Report, SchemaError};
+use bursar_host::{CallFailure, ConfigurationFinding, LoadError, Report, SchemaError};
 use bursar_ledger::{Digest, KeyId, PluginName};
-use bursar_storage::{Failure, StorageError};
+use bursar_storage::{StorageError, SubmitError};
 
 /// Nothing was decided, or it is not known what was; nothing is kept under the request's key.
 #[derive(Debug, thiserror::Error)]
-pub enum NoAnswer {
+pub enum ServiceError {
     /// The writer did not take it, or its commit is not known.
     #[error("{0}; ask again with the same key")]
-    Writer(#[from] Failure),
+    Writer(#[from] SubmitError),
     /// The file could not be read.
     #[error("the file could not be read; ask again with the same key")]
     Unreadable(#[from] StorageError),
@@ -92,13 +92,13 @@ pub enum NoAnswer {
     Bug(&'static str),
 }
 
-impl From<NotReady> for NoAnswer {
-    fn from(not_ready: NotReady) -> Self {
+impl From<LoadError> for ServiceError {
+    fn from(not_ready: LoadError) -> Self {
         match not_ready {
-            NotReady::Refused(report) => Self::Refused(report),
-            NotReady::Busy => Self::CompilerBusy,
-            NotReady::Compiling => Self::Compiling,
-            NotReady::Failed(why) => {
+            LoadError::Refused(report) => Self::Refused(report),
+            LoadError::Busy => Self::CompilerBusy,
+            LoadError::Compiling => Self::Compiling,
+            LoadError::Failed(why) => {
                 tracing::error!(%why, "a component could not be compiled");
                 Self::NoCompiler
             }

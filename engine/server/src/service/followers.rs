@@ -7,9 +7,9 @@ use bursar_ledger::EconomyId;
 use bursar_storage::{Event, EventRange};
 use tokio::sync::Semaphore;
 
-use super::Bursar;
+use super::Service;
 use crate::keyed_locks::KeyedLocks;
-use crate::service::error::NoAnswer;
+use crate::service::error::ServiceError;
 
 /// Reads of followers at the same time, of all economies together: half of the connections that read.
 const FOLLOWER_READS_MAX: usize = 2;
@@ -39,7 +39,7 @@ impl FollowerReads {
     }
 }
 
-impl Bursar {
+impl Service {
     /// The next events of an economy for somebody who follows it, read in turn with the followers of
     /// other economies.
     pub async fn follow_events(
@@ -47,7 +47,7 @@ impl Bursar {
         economy: &EconomyId,
         after: u64,
         upto: u64,
-    ) -> Result<Vec<Event>, NoAnswer> {
+    ) -> Result<Vec<Event>, ServiceError> {
         let reads = &self.parts.follower_reads;
         let _here = reads.per_economy.enter(economy.clone()).await;
         let _place = reads.all.acquire().await;

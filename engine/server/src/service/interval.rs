@@ -1,24 +1,24 @@
-//! What is looked after now and then, until the service ends.
+//! A timer for work that is repeated until the service stops.
 
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Interval, MissedTickBehavior};
+use tokio::time::MissedTickBehavior;
 
-/// Rounds at some distance, as long as the service runs. One that takes long delays the next.
-pub(super) struct Rounds {
-    ticks: Interval,
+/// Ticks at a fixed interval until the service stops. A tick that is missed delays the next.
+pub(super) struct Interval {
+    ticks: tokio::time::Interval,
     stopping: watch::Receiver<bool>,
 }
 
-impl Rounds {
+impl Interval {
     pub(super) fn every(distance: Duration, stopping: watch::Receiver<bool>) -> Self {
         let mut ticks = tokio::time::interval(distance);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self { ticks, stopping }
     }
 
-    /// Waits for the next round. False if there is none, since the service ends.
+    /// Waits for the next tick. Returns false once the service stops.
     pub(super) async fn next(&mut self) -> bool {
         tokio::select! {
             _ = self.ticks.tick() => true,

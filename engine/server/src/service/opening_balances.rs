@@ -10,14 +10,14 @@ use bursar_ledger::{
     Timestamp,
 };
 use bursar_storage::{
-    Answer, ClosedFile, IdempotencyKey, KEY_CHARS_MAX, Render, Request, StorageError, Stored,
+    Answer, IdempotencyKey, KEY_CHARS_MAX, OfflineFile, Render, Request, StorageError, StoredAnswer,
 };
 use serde_json::{Map, Value, json};
 
 use super::preview::would_be;
-use super::{Asking, Bursar};
+use super::{RequestContext, Service};
 use crate::random;
-use crate::service::error::NoAnswer;
+use crate::service::error::ServiceError;
 
 /// Refusals of one row that are kept, each under a key of its own: whatever was in its way may be put right.
 const REFUSALS_MAX: u32 = 64;
@@ -94,15 +94,15 @@ enum Known {
 struct Planned {
     place: usize,
     makes_account: bool,
-    asks: Vec<(Asking, Act)>,
+    asks: Vec<(RequestContext, Act)>,
 }
 
 /// The answer that is kept under a key.
-type Lookup<'a> = dyn FnMut(&IdempotencyKey) -> Result<Option<Stored>, StorageError> + 'a;
+type Lookup<'a> = dyn FnMut(&IdempotencyKey) -> Result<Option<StoredAnswer>, StorageError> + 'a;
 
-impl Bursar {
+impl Service {
     /// Says what would become of each row now, each after those before it. Nothing is written.
-    pub async fn check_opening(&self, list: OpeningList) -> Result<Vec<RowOutcome>, NoAnswer> {
+    pub async fn check_opening(&self, list: OpeningList) -> Result<Vec<RowOutcome>, ServiceError> {
         let economy = list.economy.clone();
         let (outcomes, planned) = self.plan_opening(list).await?;
         let answers = self.preview_all(&economy, acts_of(&planned)).await?;
@@ -110,7 +110,7 @@ impl Bursar {
     }
 
     /// Issues each row that was not yet. An answer that is missing may come by asking again.
-    pub async fn issue_opening(&self, list: OpeningList) -> Result<Vec<RowOutcome>, NoAnswer> {
+    pub async fn issue_opening(&self, list: OpeningList) -> Result<Vec<RowOutcome>, ServiceError> {
         let (mut outcomes, planned) = self.plan_opening(list).await?;
         let (mut asks, mut places) = (Vec::new(), Vec::new());
         for row in planned {
@@ -121,7 +121,9 @@ impl Bursar {
         for (place, count) in places {
             let mut outcome = RowOutcome::Issued;
             for answer in answers.by_ref().take(count) {
-                if let Err(no_answer @ (NoAnswer::Writer(_) | NoAnswer::Unreadable(_))) = answer {
+                if let Err(no_answer @ (ServiceError::Writer(_) | ServiceError::Unreadable(_))) =
+                    answer
+                {
                     return Err(no_answer);
                 }
                 outcome = outcome_after(outcome, answer);
@@ -134,9 +136,9 @@ impl Bursar {
     async fn plan_opening(
         &self,
         list: OpeningList,
-    ) -> Result<(Vec<RowOutcome>, Vec<Planned>), NoAnswer> {
+    ) -> Result<(Vec<RowOutcome>, Vec<Planned>), ServiceError> {
         let state = self.state();
-        let books = state.books(&list.economy).ok_or(NoAnswer::NoEconomy)?;
+        let books = state.books(&list.economy).ok_or(ServiceError::NoEconomy)?;
         let books = Arc::clone(books);
         self.read(move |storage| list.plan(&books, &mut |key| storage.stored(&list.economy, key)))
             .await
@@ -145,13 +147,13 @@ impl Bursar {
 
 /// Says what would become of each row of a list in a file that nobody serves.
 pub fn check_closed(
-    file: &ClosedFile,
+    file: &OfflineFile,
     list: &OpeningList,
     render: Render,
     now: Timestamp,
-) -> Result<Vec<RowOutcome>, NoAnswer> {
+) -> Result<Vec<RowOutcome>, ServiceError> {
     let books = file.state().books(&list.economy);
-    let books = books.ok_or(NoAnswer::NoEconomy)?;
+    let books = books.ok_or(ServiceError::NoEconomy)?;
     let (outcomes, planned) = list.plan(books, &mut |key| file.stored(&list.economy, key))?;
     let (mut books, mut answers) = (Books::clone(books), Vec::new());
     for act in &acts_of(&planned) {
@@ -192,7 +194,7 @@ fn settle(outcomes: &mut [RowOutcome], place: usize, outcome: RowOutcome) {
 }
 
 /// What becomes of a row after one more answer to what was sent for it.
-fn outcome_after(outcome: RowOutcome, answer: Result<Answer, NoAnswer>) -> RowOutcome {
+fn outcome_after(outcome: RowOutcome, answer: Result<Answer, ServiceError>) -> RowOutcome {
     let detail = match answer {
         Ok(answer) if answer.status < 300 => return outcome,
         Ok(answer) => {
@@ -261,9 +263,9 @@ impl OpeningList {
         row: &OpeningRow,
         key: IdempotencyKey,
         makes_account: bool,
-    ) -> Vec<(Asking, Act)> {
+    ) -> Vec<(RequestContext, Act)> {
         let economy = &self.economy;
-        let asking = |key, request| Asking {
+        let context = |key, request| RequestContext {
             economy: economy.clone(),
             actor: ACTOR.into(),
             key,
@@ -277,7 +279,7 @@ impl OpeningList {
                 patch: AccountPatch::default(),
                 admission: None,
             };
-            asks.push((asking(None, Request::new("PUT", &path, &json!({}))), act));
+            asks.push((context(None, Request::new("PUT", &path, &json!({}))), act));
         }
         let path = format!("/v1/economies/{economy}/opening-balances");
         let issue = IssueRequest {
@@ -288,7 +290,7 @@ impl OpeningList {
             cap: None,
         };
         let request = Request::new("POST", &path, &self.words(row));
-        asks.push((asking(Some(key), request), Act::Issue(issue)));
+        asks.push((context(Some(key), request), Act::Issue(issue)));
         asks
     }
 
@@ -315,7 +317,7 @@ struct Before {
 }
 
 impl Before {
-    fn of(stored: &Stored) -> Self {
+    fn of(stored: &StoredAnswer) -> Self {
         let request: Value = serde_json::from_str(&stored.request).unwrap_or_default();
         let said = |name: &str| request.pointer(&format!("/body/{name}"));
         let list = said("reference").and_then(Value::as_str);
@@ -340,7 +342,7 @@ impl Before {
 fn done_or_key(
     text: &str,
     stored: &mut Lookup<'_>,
-) -> Result<Result<IdempotencyKey, Stored>, StorageError> {
+) -> Result<Result<IdempotencyKey, StoredAnswer>, StorageError> {
     let mut refusals = 0;
     loop {
         let key = key(text, refusals);
@@ -383,7 +385,7 @@ mod tests {
             let mut stored = |_: &IdempotencyKey| {
                 let refused = left > 0;
                 left = left.saturating_sub(1);
-                Ok(refused.then(|| Stored {
+                Ok(refused.then(|| StoredAnswer {
                     request: String::new(),
                     status: 422,
                     body: Bytes::new(),

@@ -7,23 +7,23 @@
 use std::sync::Arc;
 
 use bursar_ledger::{Act, Books, CallRequest, EconomyId, Timestamp, Verdict};
-use bursar_storage::{Answer, Recorded, Render};
+use bursar_storage::{ActOutcome, Answer, Render};
 use bursar_workbench::Workbench;
 use serde_json::Value;
 
-use super::{Bursar, Calling, blocking};
+use super::{CallCommand, Service, blocking};
 use crate::random;
-use crate::service::error::NoAnswer;
+use crate::service::error::ServiceError;
 
 /// The key of a call that has none. Draws depend on it, and on the seed that is thrown away.
 const NO_KEY: &str = "preview";
 
-impl Bursar {
+impl Service {
     /// What an act would come to now.
-    pub async fn preview(&self, economy: &EconomyId, act: Act) -> Result<Answer, NoAnswer> {
+    pub async fn preview(&self, economy: &EconomyId, act: Act) -> Result<Answer, ServiceError> {
         let answers = self.preview_all(economy, vec![act]).await?;
         let answer = answers.into_iter().next();
-        answer.ok_or(NoAnswer::Bug("one act has one answer"))
+        answer.ok_or(ServiceError::Bug("one act has one answer"))
     }
 
     /// What several acts would come to now, each after those before it. A large batch is much to
@@ -32,14 +32,14 @@ impl Bursar {
         &self,
         economy: &EconomyId,
         acts: Vec<Act>,
-    ) -> Result<Vec<Answer>, NoAnswer> {
-        let (bursar, economy) = (self.clone(), economy.clone());
+    ) -> Result<Vec<Answer>, ServiceError> {
+        let (service, economy) = (self.clone(), economy.clone());
         let decided = blocking(move || {
-            let state = bursar.state();
-            let mut books = Books::clone(state.books(&economy).ok_or(NoAnswer::NoEconomy)?);
+            let state = service.state();
+            let mut books = Books::clone(state.books(&economy).ok_or(ServiceError::NoEconomy)?);
             let mut answers = Vec::with_capacity(acts.len());
             for act in &acts {
-                let (answer, after) = bursar.would_be(&economy, books, act);
+                let (answer, after) = service.would_be(&economy, books, act);
                 answers.push(answer);
                 books = after;
             }
@@ -53,37 +53,38 @@ impl Bursar {
     pub async fn preview_call(
         &self,
         economy: EconomyId,
-        calling: Calling,
-    ) -> Result<Answer, NoAnswer> {
+        calling: CallCommand,
+    ) -> Result<Answer, ServiceError> {
         let bytes = calling.arguments.to_string().len();
         let place = self.admit(&economy, &calling.plugin, bytes)?;
-        let bursar = self.clone();
+        let service = self.clone();
         let until = self.parts.calls.patience();
         let call = calling.into_request(NO_KEY, self.now());
         let previewed = tokio::spawn(async move {
             let _place = place;
             let (of, plugin, seed) = (economy.clone(), call.plugin.clone(), random::seed());
-            let work = move |bursar: &Self| {
-                let state = bursar.state();
-                let books = state.books(&of).ok_or(NoAnswer::NoEconomy)?;
+            let work = move |service: &Self| {
+                let state = service.state();
+                let books = state.books(&of).ok_or(ServiceError::NoEconomy)?;
                 let books = Arc::new(books.with_seed(seed));
                 let draw_from = |books: &Books, request: &CallRequest| {
                     books.draw_origin(&request.caller, books.next_nonce())
                 };
-                let ended = bursar.run_here(&books, call, draw_from)?;
+                let ended = service.run_here(&books, call, draw_from)?;
                 Ok((ended, books))
             };
-            let previewed = bursar.on_worker(&economy, &plugin, Some(until), work);
+            let previewed = service.on_worker(&economy, &plugin, Some(until), work);
             let (ended, books) = previewed.await?;
-            let attempted = ended.map_err(|unfinished| NoAnswer::CallFailed(unfinished.failure))?;
+            let attempted =
+                ended.map_err(|unfinished| ServiceError::CallFailed(unfinished.failure))?;
             let act = Act::Call(Box::new(attempted.result));
             let books = Arc::unwrap_or_clone(books);
-            let (answer, _) = bursar.would_be(&economy, books, &act);
+            let (answer, _) = service.would_be(&economy, books, &act);
             Ok(answer)
         });
         previewed
             .await
-            .unwrap_or(Err(NoAnswer::Bug("the preview broke off")))
+            .unwrap_or(Err(ServiceError::Bug("the preview broke off")))
     }
 
     /// What would follow from an act in these books, and the books after it. Nothing is answered.
@@ -123,7 +124,7 @@ pub(super) fn would_be(
     let mut bench = Workbench::over(books, at);
     let verdict = bench.act(act);
     let books = bench.into_books();
-    let rendered = render(&Recorded {
+    let rendered = render(&ActOutcome {
         economy,
         books: Some(&books),
         seq: books.seq(),

@@ -14,10 +14,10 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::Bursar;
-use super::interval::Rounds;
+use super::Service;
+use super::interval::Interval;
 use crate::random;
-use crate::service::error::NoAnswer;
+use crate::service::error::ServiceError;
 
 /// The pause before something that failed is tried again; each further one is twice as long.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -27,13 +27,13 @@ const PAUSE_MAX: Duration = Duration::from_mins(1);
 
 /// One schedule of one plugin.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct Place {
+struct ScheduleKey {
     economy: EconomyId,
     plugin: PluginName,
     schedule: String,
 }
 
-impl Place {
+impl ScheduleKey {
     /// Where it would be, if it could be asked for.
     fn path(&self) -> String {
         let Self {
@@ -48,24 +48,24 @@ impl Place {
 /// What is under way, and what has failed: until when it rests, and for how long.
 #[derive(Default)]
 struct Progress {
-    running: HashSet<Place>,
-    resting: HashMap<Place, (Instant, Duration)>,
+    running: HashSet<ScheduleKey>,
+    resting: HashMap<ScheduleKey, (Instant, Duration)>,
 }
 
-impl Bursar {
+impl Service {
     /// Runs what is due, until `stopping`. What is under way then is left to the next start.
     pub async fn keep_schedules(self, every: Option<Duration>, stopping: watch::Receiver<bool>) {
         let Some(every) = every else {
             return;
         };
         let progress = Arc::new(Mutex::new(Progress::default()));
-        let mut rounds = Rounds::every(every, stopping);
+        let mut rounds = Interval::every(every, stopping);
         while rounds.next().await {
             for place in self.due() {
                 if !start(&progress, &place) {
                     continue;
                 }
-                let (bursar, progress) = (self.clone(), Arc::clone(&progress));
+                let (service, progress) = (self.clone(), Arc::clone(&progress));
                 tokio::spawn(async move {
                     let mut under_way = UnderWay {
                         progress,
@@ -73,9 +73,9 @@ impl Bursar {
                         went_well: false,
                     };
                     let place = &under_way.place;
-                    let ran = bursar.run_due(place).await;
+                    let ran = service.run_due(place).await;
                     if let Err(problem) = &ran {
-                        let Place {
+                        let ScheduleKey {
                             economy,
                             plugin,
                             schedule,
@@ -89,7 +89,7 @@ impl Bursar {
     }
 
     /// The schedules that are due.
-    fn due(&self) -> Vec<Place> {
+    fn due(&self) -> Vec<ScheduleKey> {
         let (state, now) = (self.state(), self.now());
         let open = state.economies().iter();
         let open = open.filter(|(_, books)| books.status() == EconomyStatus::Open);
@@ -100,7 +100,7 @@ impl Bursar {
             for (plugin, installed) in installed.filter(|(_, installed)| installed.enabled) {
                 let late = installed.schedules.iter();
                 let late = late.filter(|(_, schedule)| schedule.next_due <= now);
-                due.extend(late.map(|(schedule, _)| Place {
+                due.extend(late.map(|(schedule, _)| ScheduleKey {
                     economy: economy.clone(),
                     plugin: plugin.clone(),
                     schedule: schedule.clone(),
@@ -111,7 +111,7 @@ impl Bursar {
     }
 
     /// Runs a schedule until nothing of it is due.
-    async fn run_due(&self, place: &Place) -> Result<(), NoAnswer> {
+    async fn run_due(&self, place: &ScheduleKey) -> Result<(), ServiceError> {
         loop {
             let now = self.now();
             let Some(schedule) = self.look_at(place).filter(|found| found.next_due <= now) else {
@@ -124,12 +124,12 @@ impl Bursar {
             }
             let moved = self.look_at(place).map(|found| found.next_due);
             if moved == Some(schedule.next_due) {
-                return Err(NoAnswer::NotRun);
+                return Err(ServiceError::NotRun);
             }
         }
     }
 
-    fn look_at(&self, place: &Place) -> Option<Schedule> {
+    fn look_at(&self, place: &ScheduleKey) -> Option<Schedule> {
         let state = self.state();
         let books = state.books(&place.economy)?;
         let enabled = books.plugin(&place.plugin)?.installation.enabled;
@@ -137,26 +137,26 @@ impl Bursar {
         enabled.then_some(*schedule)
     }
 
-    async fn skip(&self, place: &Place) -> Result<(), NoAnswer> {
+    async fn skip(&self, place: &ScheduleKey) -> Result<(), ServiceError> {
         let act = Act::SkipDue {
             plugin: place.plugin.clone(),
             schedule: place.schedule.clone(),
         };
-        let asking = self.own_asking(&place.economy, "SKIP", &place.path(), &Value::Null);
-        self.act(asking, act).await?;
+        let context = self.own_context(&place.economy, "SKIP", &place.path(), &Value::Null);
+        self.act(context, act).await?;
         Ok(())
     }
 
     /// One due time. It has no idempotency key: the books know whether it has had its run.
-    async fn run_once(&self, place: &Place, due: Timestamp) -> Result<(), NoAnswer> {
+    async fn run_once(&self, place: &ScheduleKey, due: Timestamp) -> Result<(), ServiceError> {
         let _place = self.admit(&place.economy, &place.plugin, 0)?;
         let until = self.parts.calls.patience();
-        let Place {
+        let ScheduleKey {
             economy,
             plugin,
             schedule,
         } = place;
-        let asking = self.own_asking(economy, "SCHEDULE", &place.path(), &json!({ "due": due }));
+        let context = self.own_context(economy, "SCHEDULE", &place.path(), &json!({ "due": due }));
         let call = CallRequest {
             id: random::call_id(),
             plugin: plugin.clone(),
@@ -178,14 +178,14 @@ impl Bursar {
                 schedule.is_some_and(|schedule| schedule.next_due == due)
             }
         };
-        self.try_until_it_commits(&asking, call, until, &stays)
+        self.try_until_it_commits(&context, call, until, &stays)
             .await?;
         Ok(())
     }
 }
 
 /// Whether a schedule may run now. It is under way from then on.
-fn start(progress: &Mutex<Progress>, place: &Place) -> bool {
+fn start(progress: &Mutex<Progress>, place: &ScheduleKey) -> bool {
     let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
     let rests = progress.resting.get(place);
     if rests.is_some_and(|(until, _)| *until > Instant::now()) {
@@ -197,7 +197,7 @@ fn start(progress: &Mutex<Progress>, place: &Place) -> bool {
 /// What runs, until this is dropped: also by a panic, after which it rests like anything that fails.
 struct UnderWay {
     progress: Arc<Mutex<Progress>>,
-    place: Place,
+    place: ScheduleKey,
     went_well: bool,
 }
 

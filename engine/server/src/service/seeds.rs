@@ -6,9 +6,9 @@ use bursar_ledger::{Act, ActiveSeed, Books, EconomyId, EconomyStatus};
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::interval::Rounds;
-use super::{Asking, Bursar};
-use crate::service::error::NoAnswer;
+use super::interval::Interval;
+use super::{RequestContext, Service};
+use crate::service::error::ServiceError;
 
 /// Draws after which a server seed is changed.
 const DRAWS_MAX: u64 = 100_000;
@@ -16,13 +16,13 @@ const DRAWS_MAX: u64 = 100_000;
 /// Milliseconds after which a server seed is changed that was drawn from: 30 days.
 const AGE_MAX_MS: u64 = 30 * 24 * 60 * 60 * 1000;
 
-impl Bursar {
+impl Service {
     /// Makes the server seeds of an economy public from which no draw is made any more, and none is
     /// under way, and which no open game has drawn from.
-    pub async fn reveal_seeds(&self, economy: &EconomyId) -> Result<(), NoAnswer> {
+    pub async fn reveal_seeds(&self, economy: &EconomyId) -> Result<(), ServiceError> {
         let below = {
             let state = self.state();
-            let books = state.books(economy).ok_or(NoAnswer::NoEconomy)?;
+            let books = state.books(economy).ok_or(ServiceError::NoEconomy)?;
             let under_way = self.parts.nonces.first_seed(economy, books);
             let active = books.active_seed().number;
             let hidden = books.first_hidden_seed();
@@ -44,7 +44,7 @@ impl Bursar {
 
     /// Looks after all seeds, now and then, until `stopping`.
     pub async fn keep_seeds(self, every: Duration, stopping: watch::Receiver<bool>) {
-        let mut rounds = Rounds::every(every, stopping);
+        let mut rounds = Interval::every(every, stopping);
         while rounds.next().await {
             let state = self.state();
             for (economy, books) in state.economies() {
@@ -55,7 +55,7 @@ impl Bursar {
         }
     }
 
-    async fn keep_seed(&self, economy: &EconomyId, books: &Books) -> Result<(), NoAnswer> {
+    async fn keep_seed(&self, economy: &EconomyId, books: &Books) -> Result<(), ServiceError> {
         if books.status() == EconomyStatus::Closed {
             return Ok(());
         }
@@ -68,9 +68,9 @@ impl Bursar {
         self.reveal_seeds(economy).await
     }
 
-    pub(super) fn seeds_asking(&self, economy: &EconomyId, what: &str) -> Asking {
+    pub(super) fn seeds_asking(&self, economy: &EconomyId, what: &str) -> RequestContext {
         let path = format!("/v1/economies/{economy}/seeds");
-        self.own_asking(economy, what, &path, &Value::Null)
+        self.own_context(economy, what, &path, &Value::Null)
     }
 }
 

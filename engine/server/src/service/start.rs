@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 use bursar_ledger::{Act, Digest, EconomyStatus};
 use serde_json::Value;
 
-use super::{Bursar, blocking};
+use super::{Service, blocking};
 use crate::random;
-use crate::service::error::NoAnswer;
+use crate::service::error::ServiceError;
 
-impl Bursar {
+impl Service {
     /// Settles what the end before has left, lets bundled plugins of a newer version take the place of
     /// those that are to follow, and compiles what is installed. Takes seconds for each component that is
     /// not in the cache.
-    pub async fn bring_up(&self) -> Result<(), NoAnswer> {
+    pub async fn bring_up(&self) -> Result<(), ServiceError> {
         self.burn_nonces().await?;
         self.follow_bundled().await;
         self.prepare_plugins().await;
@@ -21,11 +21,11 @@ impl Bursar {
     }
 
     /// Opens the reserved economy, if the file is new.
-    pub(super) async fn open_system(&self) -> Result<(), NoAnswer> {
+    pub(super) async fn open_system(&self) -> Result<(), ServiceError> {
         if self.state().books(self.system()).is_none() {
-            let asking = self.system_asking("bursar", "START", "/", &Value::Null);
+            let context = self.system_context("bursar", "START", "/", &Value::Null);
             self.act(
-                asking,
+                context,
                 Act::OpenEconomy {
                     seed: random::seed(),
                 },
@@ -37,7 +37,7 @@ impl Bursar {
 
     /// Records the nonces that were handed out before the last end and left no record: nobody is left
     /// who could use them.
-    async fn burn_nonces(&self) -> Result<(), NoAnswer> {
+    async fn burn_nonces(&self) -> Result<(), ServiceError> {
         for (economy, books) in self.state().economies() {
             let nonces: Vec<u64> = books.open_nonces().collect();
             if nonces.is_empty() || books.status() == EconomyStatus::Closed {
@@ -63,10 +63,10 @@ impl Bursar {
             })
             .collect();
         for component in installed {
-            let bursar = self.clone();
+            let service = self.clone();
             let prepared = blocking(move || {
-                let bytes = bursar.bytes_of(&component)?;
-                bursar.parts.host.load(component, &bytes)?;
+                let bytes = service.bytes_of(&component)?;
+                service.parts.host.load(component, &bytes)?;
                 Ok(())
             });
             if let Err(problem) = prepared.await.and_then(|prepared| prepared) {

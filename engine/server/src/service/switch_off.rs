@@ -7,11 +7,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bursar_host::CallFailure;
-use bursar_ledger::{Act, CallRequest, EconomyId, Ending};
+use bursar_ledger::{Act, CallEnding, CallRequest, EconomyId};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::Bursar;
+use super::Service;
 use crate::breaker::{Breaker, CallEnd, CallSource, CallVerdict, Trip};
 use crate::random;
 
@@ -47,13 +47,13 @@ pub(super) struct Run {
 }
 
 /// Returns the verdict of an ending on its plugin; nothing, if the plugin has not run to it.
-pub(super) fn verdict_of(ending: &Ending) -> Option<CallVerdict> {
+pub(super) fn verdict_of(ending: &CallEnding) -> Option<CallVerdict> {
     match ending {
-        Ending::Replied { .. } | Ending::Declined { .. } | Ending::Stopped(_) => {
+        CallEnding::Replied { .. } | CallEnding::Declined { .. } | CallEnding::Stopped(_) => {
             Some(CallVerdict::Good)
         }
-        Ending::Faulted { .. } => Some(CallVerdict::Fault),
-        Ending::NotRun(_) | Ending::Broken { .. } => None,
+        CallEnding::Faulted { .. } => Some(CallVerdict::Fault),
+        CallEnding::NotRun(_) | CallEnding::Broken { .. } => None,
     }
 }
 
@@ -66,7 +66,7 @@ pub(super) fn verdict_of_failure(failure: CallFailure) -> Option<CallVerdict> {
     }
 }
 
-impl Bursar {
+impl Service {
     /// Counts how a call ended. With the one that is once too many, its plugin is off when this returns.
     pub(super) async fn count_end(
         &self,
@@ -102,14 +102,14 @@ impl Bursar {
         } = trip;
         let path = format!("/v1/economies/{economy}/plugins/{plugin}");
         let body = serde_json::to_value(&why).unwrap_or(Value::Null);
-        let asking = self.own_asking(&economy, "SWITCH_OFF", &path, &body);
+        let context = self.own_context(&economy, "SWITCH_OFF", &path, &body);
         let act = Act::SwitchOffPlugin {
             plugin: plugin.clone(),
             as_of,
             why: Box::new(why),
         };
         let why = json!(body);
-        match self.act(asking, act).await {
+        match self.act(context, act).await {
             Ok(_) => tracing::warn!(
                 %economy, %plugin, %why,
                 "a plugin was switched off, since its calls keep failing; look at its faults, then \

@@ -10,11 +10,11 @@ use bursar_ledger::{
 use semver::Version;
 use serde_json::json;
 
-use super::{Asking, Bursar};
+use super::{RequestContext, Service};
 use crate::bundled;
-use crate::service::error::NoAnswer;
+use crate::service::error::ServiceError;
 
-impl Bursar {
+impl Service {
     /// Installs a component wherever an older version of it is followed, under each of its names. Where it
     /// asks for more, or does not take the configuration, the one before stays until the operator decides.
     pub(super) async fn follow(&self, actor: &str, loaded: &Arc<LoadedPlugin>, digest: Digest) {
@@ -40,7 +40,7 @@ impl Bursar {
         found: &Plugin,
         loaded: &Arc<LoadedPlugin>,
         digest: Digest,
-    ) -> Result<(), NoAnswer> {
+    ) -> Result<(), ServiceError> {
         let present = &found.installation;
         let config = present.config.value();
         let checked = self.check_configuration(economy, name, Arc::clone(loaded), config);
@@ -61,8 +61,8 @@ impl Bursar {
             plugin: name.clone(),
             patch: Box::new(patch),
         };
-        let asking = self.following(actor, economy, name, digest);
-        let answer = self.act(asking, act).await?;
+        let context = self.following(actor, economy, name, digest);
+        let answer = self.act(context, act).await?;
         tracing::info!(%economy, plugin = %name, status = answer.status, "a newer version came");
         Ok(())
     }
@@ -121,11 +121,11 @@ impl Bursar {
         economy: &EconomyId,
         plugin: &PluginName,
         digest: Digest,
-    ) -> Asking {
+    ) -> RequestContext {
         let path = format!("/v1/economies/{economy}/plugins/{plugin}");
-        Asking {
+        RequestContext {
             economy: economy.clone(),
-            ..self.system_asking(actor, "FOLLOW", &path, &json!({ "component": digest }))
+            ..self.system_context(actor, "FOLLOW", &path, &json!({ "component": digest }))
         }
     }
 

@@ -15,7 +15,7 @@ use super::address::Target;
 use super::attempt::{Message, Outcome};
 use super::progress::{Cursor, Progress};
 use crate::random;
-use crate::service::Asking;
+use crate::service::RequestContext;
 
 /// Events that may be delivered while the file does not have their note: as many come again at most
 /// after a crash.
@@ -75,7 +75,7 @@ impl Follower {
             since: progress.cursor().since,
             born: progress.born,
             ready: VecDeque::new(),
-            news: hooks.parts.bursar.storage().follow(&progress.place.0),
+            news: hooks.parts.service.storage().follow(&progress.place.0),
             progress,
             hooks: hooks.clone(),
             stopping,
@@ -120,7 +120,7 @@ impl Follower {
     }
 
     fn webhook(&self) -> Option<Arc<Webhook>> {
-        self.webhook_in(&self.hooks.parts.bursar.state())
+        self.webhook_in(&self.hooks.parts.service.state())
     }
 
     fn webhook_in(&self, state: &State) -> Option<Arc<Webhook>> {
@@ -132,7 +132,7 @@ impl Follower {
     /// Looks at the webhook as it is now, and at no more events than were read at once: what is
     /// changed meanwhile, and the end of the server, are seen at the next look.
     async fn next(&mut self) -> Next {
-        let state = self.hooks.parts.bursar.state();
+        let state = self.hooks.parts.service.state();
         let Some(webhook) = self.webhook_in(&state) else {
             return Next::Gone;
         };
@@ -181,7 +181,7 @@ impl Follower {
     /// Reads further events. False if that was not possible.
     async fn read(&mut self, after: u64, upto: u64) -> bool {
         let economy = &self.progress.place.0;
-        let read = self.hooks.parts.bursar.follow_events(economy, after, upto);
+        let read = self.hooks.parts.service.follow_events(economy, after, upto);
         match read.await {
             Ok(events) if !events.is_empty() => {
                 self.ready = events.into();
@@ -200,7 +200,7 @@ impl Follower {
             tried = self.attempt(at, event) => tried,
             _ = stopped(&mut stopping) => return Woken::Stopping,
         };
-        let now = self.hooks.parts.bursar.now();
+        let now = self.hooks.parts.service.now();
         // It may have been told meanwhile to go on elsewhere: then this try does not count.
         if let Some(webhook) = self.webhook() {
             self.progress.catch_up(&webhook);
@@ -242,7 +242,8 @@ impl Follower {
         }
         let outcome = match Target::parse(&definition.url, parts.setup.allow_private) {
             Ok(target) => {
-                let message = Message::new(event, economy, &definition.secret, parts.bursar.wall());
+                let message =
+                    Message::new(event, economy, &definition.secret, parts.service.wall());
                 parts.sender.send(&target, &message).await
             }
             Err(error) => Outcome::Failed(error.to_string()),
@@ -283,7 +284,7 @@ impl Follower {
     fn error(&self, event: &Event, attempts: u32, what: &str) -> DeliveryError {
         let what: String = what.chars().take(ERROR_CHARS_MAX).collect();
         let (economy, id) = &self.progress.place;
-        let (seq, at) = (event.seq, self.hooks.parts.bursar.now());
+        let (seq, at) = (event.seq, self.hooks.parts.service.now());
         tracing::info!(%economy, webhook = %id, seq, attempts, what, "a delivery failed");
         DeliveryError { at, seq, what }
     }
@@ -304,9 +305,9 @@ impl Follower {
             return Next::Again;
         }
         let (economy, id) = &self.progress.place;
-        let bursar = &self.hooks.parts.bursar;
+        let service = &self.hooks.parts.service;
         let path = format!("/v1/economies/{economy}/webhooks/{id}");
-        let asking = Asking {
+        let context = RequestContext {
             economy: economy.clone(),
             actor: "bursar".into(),
             key: None,
@@ -322,11 +323,11 @@ impl Follower {
             rotate: false,
         });
         let error = DeliveryError {
-            at: self.hooks.parts.bursar.now(),
+            at: self.hooks.parts.service.now(),
             seq: at.done.saturating_add(1),
             what: what.into(),
         };
-        match bursar.act(asking, act).await {
+        match service.act(context, act).await {
             Ok(answer) if answer.status < 300 => {
                 tracing::warn!(%economy, webhook = %id, what, "a webhook is switched off");
                 self.progress.stopped(at, error);
@@ -343,7 +344,7 @@ impl Follower {
 
     /// Notes how far it has come, unless that was done a moment ago.
     fn keep_pace(&mut self) {
-        let storage = self.hooks.parts.bursar.storage();
+        let storage = self.hooks.parts.service.storage();
         if storage.is_delivery_written(&self.progress.place) {
             self.in_note = 0;
         }
@@ -355,14 +356,14 @@ impl Follower {
 
     fn note(&mut self) {
         self.noted_at = Some(Instant::now());
-        self.progress.note(self.hooks.parts.bursar.storage());
+        self.progress.note(self.hooks.parts.service.storage());
         self.in_note += std::mem::take(&mut self.since_note);
     }
 
     /// Waits until the file has a note of all that was delivered, so that a crash repeats no more.
     async fn wait_for_the_file(&mut self) -> Woken {
         self.note();
-        let storage = self.hooks.parts.bursar.storage();
+        let storage = self.hooks.parts.service.storage();
         tokio::select! {
             () = storage.until_delivery_written(&self.progress.place) => {}
             _ = stopped(&mut self.stopping) => return Woken::Stopping,

@@ -69,7 +69,7 @@ impl Webhooks {
         running: &mut Running,
         tasks: &mut JoinSet<(WebhookPlace, u64)>,
     ) {
-        let state = self.parts.bursar.state();
+        let state = self.parts.service.state();
         for (economy, books) in state.economies() {
             for (id, webhook) in books.webhooks() {
                 let (place, born) = ((economy.clone(), id.clone()), webhook.born);
@@ -108,17 +108,17 @@ impl Webhooks {
 
     /// Drops what is noted of webhooks that are not there any more.
     fn forget_the_gone(&self) {
-        let bursar = &self.parts.bursar;
-        for place in bursar.storage().noted_webhooks() {
+        let service = &self.parts.service;
+        for place in service.storage().noted_webhooks() {
             let (economy, webhook) = &place;
             // Of the newest state: a webhook that is made now has no note before it is there.
-            let state = bursar.state();
+            let state = service.state();
             let books = state.books(economy);
             if books.is_some_and(|books| books.webhook(webhook).is_some()) {
                 continue;
             }
             self.known().remove(&place);
-            bursar.storage().note_delivery(&place, None);
+            service.storage().note_delivery(&place, None);
         }
     }
 }

@@ -7,21 +7,21 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use bursar_ledger::{Act, Books, Decision, Digest, EconomyId, HoldId, Timestamp, Verdict, decide};
 use bytes::Bytes;
 
-use crate::commit::submission::{Answer, Recorded, Render, Rendered, Reply, Submission};
-use crate::error::{Failure, StorageError};
+use crate::commit::submission::{ActOutcome, Answer, Render, RenderedAnswer, Reply, Submission};
+use crate::error::{StorageError, SubmitError};
 use crate::index::subjects::SubjectRow;
-use crate::journal::Appended;
-use crate::record::{Entry, Kept, Outcome, Record, Stored, VERSION};
+use crate::journal::NewRecord;
+use crate::record::{Entry, KeyLookup, Outcome, Record, StoredAnswer, VERSION};
 use crate::request::{IdempotencyKey, Request};
 use crate::roundtrip;
 use crate::state::State;
 
 /// Looks a key up in what was committed before.
 pub(crate) type Find<'a> =
-    dyn FnMut(&EconomyId, &str, &Request) -> Result<Option<Kept>, StorageError> + 'a;
+    dyn FnMut(&EconomyId, &str, &Request) -> Result<Option<KeyLookup>, StorageError> + 'a;
 
 /// What comes of each request of a batch.
-pub(crate) type Replies = Vec<Result<Reply, Failure>>;
+pub(crate) type Replies = Vec<Result<Reply, SubmitError>>;
 
 /// Holds that are ended in one batch; more wait for the next. They are less than half of the work of
 /// a commit, beside that of its requests.
@@ -32,7 +32,7 @@ const WRITER: &str = "bursar";
 
 /// Why a request could not be decided.
 #[derive(Debug)]
-enum Trouble {
+enum BatchError {
     /// The journal could not say whether its key was used before.
     Journal(StorageError),
     /// We are wrong.
@@ -45,7 +45,7 @@ pub(crate) struct Batch {
     /// The state with everything so far applied.
     pub(crate) state: State,
     /// What is to be appended.
-    pub(crate) appended: Vec<Appended>,
+    pub(crate) appended: Vec<NewRecord>,
     /// Which record of this batch a key led to.
     keys: HashMap<(EconomyId, IdempotencyKey), usize>,
     at: Timestamp,
@@ -100,11 +100,11 @@ impl Batch {
         let decided = catch_unwind(AssertUnwindSafe(|| {
             let each = submissions.iter();
             each.map(|submission| together.process(submission, find).map(Ok))
-                .collect::<Result<Replies, Trouble>>()
+                .collect::<Result<Replies, BatchError>>()
         }));
         match decided {
             Ok(Ok(replies)) => Ok((together, replies)),
-            Ok(Err(Trouble::Journal(error))) if concerns_all(&error) => Err(error),
+            Ok(Err(BatchError::Journal(error))) if concerns_all(&error) => Err(error),
             Ok(Err(_)) | Err(_) => self.decide_apart(submissions, find),
         }
     }
@@ -125,10 +125,10 @@ impl Batch {
                     replies.push(Ok(reply));
                     continue;
                 }
-                Ok(Err(Trouble::Journal(error))) if concerns_all(&error) => return Err(error),
-                Ok(Err(Trouble::Journal(error))) => (Failure::Unknown, error.to_string()),
-                Ok(Err(Trouble::Bug(what))) => (Failure::Bug, what),
-                Err(_) => (Failure::Bug, "a rule panicked".into()),
+                Ok(Err(BatchError::Journal(error))) if concerns_all(&error) => return Err(error),
+                Ok(Err(BatchError::Journal(error))) => (SubmitError::Unknown, error.to_string()),
+                Ok(Err(BatchError::Bug(what))) => (SubmitError::Bug, what),
+                Err(_) => (SubmitError::Bug, "a rule panicked".into()),
             };
             let (economy, kind) = (&submission.economy, submission.act.kind());
             tracing::error!(%economy, kind, what, "a bug was met in a request; nothing of it stays");
@@ -141,17 +141,21 @@ impl Batch {
     }
 
     /// Decides one request. After an error the batch is half changed.
-    fn process(&mut self, submission: &Submission, find: &mut Find<'_>) -> Result<Reply, Trouble> {
+    fn process(
+        &mut self,
+        submission: &Submission,
+        find: &mut Find<'_>,
+    ) -> Result<Reply, BatchError> {
         if let Some(key) = &submission.key {
             // The key comes before every rule, so that a replay never gets another answer.
             let (economy, request) = (&submission.economy, &submission.request);
             let kept = match self.kept_here(economy, key, request) {
                 Some(kept) => Some(kept),
-                None => find(economy, key.as_str(), request).map_err(Trouble::Journal)?,
+                None => find(economy, key.as_str(), request).map_err(BatchError::Journal)?,
             };
             match kept {
-                Some(Kept::Same(stored)) => return Ok(Reply::Answered(stored.replay())),
-                Some(Kept::Other) => return Ok(Reply::KeyReused),
+                Some(KeyLookup::Same(stored)) => return Ok(Reply::Answered(stored.replay())),
+                Some(KeyLookup::Other) => return Ok(Reply::KeyReused),
                 None => {}
             }
         }
@@ -163,20 +167,20 @@ impl Batch {
         economy: &EconomyId,
         key: &IdempotencyKey,
         request: &Request,
-    ) -> Option<Kept> {
+    ) -> Option<KeyLookup> {
         let index = self.keys.get(&(economy.clone(), key.clone()))?;
         let record = &self.appended.get(*index)?.record;
         if record.request != request.as_str() {
-            return Some(Kept::Other);
+            return Some(KeyLookup::Other);
         }
-        Some(Kept::Same(Stored {
+        Some(KeyLookup::Same(StoredAnswer {
             request: record.request.clone(),
             status: record.status,
             body: record.answer.clone(),
         }))
     }
 
-    fn decide(&mut self, submission: &Submission) -> Result<Reply, Trouble> {
+    fn decide(&mut self, submission: &Submission) -> Result<Reply, BatchError> {
         let books = self.state.books(&submission.economy);
         let at = self.stamp(books.map(|books| &**books), &submission.act);
         let verdict = decide(books.map(|books| &**books), at, &submission.act);
@@ -194,7 +198,7 @@ impl Batch {
             Verdict::Faulted(decision) => kept(decision, keyed).then_some(Outcome::Faulted),
             Verdict::Broken(_) => Some(Outcome::Broken),
         };
-        let Rendered { status, body } = match outcome {
+        let RenderedAnswer { status, body } = match outcome {
             None => self.render(submission, at, &verdict, None),
             Some(outcome) => self.record(submission, at, &verdict, outcome)?,
         };
@@ -221,9 +225,9 @@ impl Batch {
         at: Timestamp,
         verdict: &Verdict,
         seq: Option<u64>,
-    ) -> Rendered {
+    ) -> RenderedAnswer {
         let books = self.state.books(&submission.economy).map(|books| &**books);
-        (self.render)(&Recorded {
+        (self.render)(&ActOutcome {
             economy: &submission.economy,
             books,
             seq: seq.or(books.map(Books::seq)).unwrap_or(0),
@@ -241,7 +245,7 @@ impl Batch {
         at: Timestamp,
         verdict: &Verdict,
         outcome: Outcome,
-    ) -> Result<Rendered, Trouble> {
+    ) -> Result<RenderedAnswer, BatchError> {
         let nothing = Decision::default();
         let decision = verdict.decision().unwrap_or(&nothing);
         let id = self.state.record + 1;
@@ -297,7 +301,7 @@ impl Batch {
             _ => None,
         };
         let subjects = SubjectRow::of(&submission.act, outcome, &record.entries);
-        self.appended.push(Appended {
+        self.appended.push(NewRecord {
             record,
             component,
             subjects,
@@ -330,8 +334,8 @@ pub(crate) fn own_submission(economy: EconomyId, request: Request, act: Act) -> 
     }
 }
 
-fn bug(what: impl std::fmt::Display) -> Trouble {
-    Trouble::Bug(what.to_string())
+fn bug(what: impl std::fmt::Display) -> BatchError {
+    BatchError::Bug(what.to_string())
 }
 
 /// Whether a failed look for one key says something about the whole file. A record that is damaged

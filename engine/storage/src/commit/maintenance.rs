@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use bursar_ledger::{EconomyId, Item};
+use bursar_ledger::{CheckpointEntry, EconomyId};
 
 use crate::commit::writer::WORK_MAX;
 use crate::error::StorageError;
@@ -55,7 +55,7 @@ const REOPEN_TRIES: u32 = 300;
 pub(crate) fn leave_checkpoint<J: Journal>(journal: &mut J, state: &State) {
     let mut write = || -> Result<(), StorageError> {
         let mut checkpoint = Slices::begin(journal, state)?;
-        while !checkpoint.advance(journal, Pace::standard().written)? {}
+        while !checkpoint.advance(journal, MaintenanceConfig::standard().written)? {}
         Ok(())
     };
     if let Err(error) = write() {
@@ -66,7 +66,7 @@ pub(crate) fn leave_checkpoint<J: Journal>(journal: &mut J, state: &State) {
 
 /// How often and in which portions the writer looks after the file.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Pace {
+pub(crate) struct MaintenanceConfig {
     /// Records after which the state is written out again.
     pub(crate) checkpoint_records: u64,
     /// The portion of a checkpoint that is written between two batches.
@@ -111,7 +111,7 @@ pub(crate) struct Portion {
     pub(crate) bytes: usize,
 }
 
-impl Pace {
+impl MaintenanceConfig {
     /// As it is in earnest.
     pub(crate) fn standard() -> Self {
         Self {
@@ -180,7 +180,7 @@ impl Tidying {
     }
 
     /// Returns whether it is to be done now; it is never done twice in a row, so that something else is.
-    pub(crate) fn is_next(&mut self, pace: &Pace) -> bool {
+    pub(crate) fn is_next(&mut self, pace: &MaintenanceConfig) -> bool {
         let due = self.at.elapsed() >= pace.tidy_every || self.work >= pace.tidy_work;
         let was_last = std::mem::take(&mut self.was_last);
         if !due || was_last {
@@ -198,7 +198,7 @@ impl Tidying {
 pub(crate) struct Slices {
     checkpoint: u64,
     written: u64,
-    pieces: Box<dyn Iterator<Item = (EconomyId, Item)> + Send>,
+    pieces: Box<dyn Iterator<Item = (EconomyId, CheckpointEntry)> + Send>,
 }
 
 impl Slices {

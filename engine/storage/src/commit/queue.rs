@@ -8,7 +8,7 @@ use std::time::Duration;
 use bursar_ledger::EconomyId;
 
 use crate::commit::fair_order::Turns;
-use crate::error::Failure;
+use crate::error::SubmitError;
 
 /// Requests that may wait, of all economies together.
 pub const QUEUE_MAX: usize = 16_384;
@@ -110,13 +110,13 @@ impl<T> Queue<T> {
         economy: &EconomyId,
         weight: Weight,
         request: T,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), SubmitError> {
         let mut waiting = self.lock();
         if waiting.gate != Gate::Open {
-            return Err(Failure::Unavailable);
+            return Err(SubmitError::Unavailable);
         }
         if !waiting.has_room(economy, weight) {
-            return Err(Failure::Overloaded);
+            return Err(SubmitError::Overloaded);
         }
         waiting.add(economy, weight, request);
         drop(waiting);
@@ -293,7 +293,7 @@ mod tests {
         }
         assert_eq!(
             queue.push(&economy("a"), sized(1), 0),
-            Err(Failure::Overloaded)
+            Err(SubmitError::Overloaded)
         );
         assert_eq!(queue.push(&economy("b"), sized(1), 0), Ok(()));
     }
@@ -309,7 +309,7 @@ mod tests {
         }
         assert_eq!(
             queue.push(&economy("z"), sized(1), 0),
-            Err(Failure::Overloaded)
+            Err(SubmitError::Overloaded)
         );
     }
 
@@ -322,7 +322,7 @@ mod tests {
         queue.close();
         assert_eq!(
             queue.push(&economy("a"), sized(1), 2),
-            Err(Failure::Unavailable)
+            Err(SubmitError::Unavailable)
         );
         assert_eq!(queue.take(4, Duration::ZERO), Taken::Batch(vec![1]));
         assert_eq!(queue.take(4, Duration::ZERO), Taken::Finished);
@@ -335,12 +335,12 @@ mod tests {
         assert_eq!(queue.push(&economy("a"), sized(half), 1), Ok(()));
         assert_eq!(
             queue.push(&economy("a"), sized(half + 1), 2),
-            Err(Failure::Overloaded)
+            Err(SubmitError::Overloaded)
         );
         assert_eq!(queue.push(&economy("a"), sized(half), 3), Ok(()));
         assert_eq!(
             queue.push(&economy("a"), sized(1), 4),
-            Err(Failure::Overloaded)
+            Err(SubmitError::Overloaded)
         );
         assert_eq!(queue.push(&economy("b"), sized(1), 5), Ok(()));
         let taken = queue.take(9, Duration::ZERO);
@@ -414,12 +414,12 @@ mod tests {
         }
         assert_eq!(
             queue.push(&economy("e"), sized(2), 0),
-            Err(Failure::Overloaded)
+            Err(SubmitError::Overloaded)
         );
         assert_eq!(queue.push(&economy("e"), sized(1), 0), Ok(()));
         assert_eq!(
             queue.push(&economy("f"), sized(1), 0),
-            Err(Failure::Overloaded)
+            Err(SubmitError::Overloaded)
         );
     }
 
@@ -429,12 +429,12 @@ mod tests {
         let most = QUEUE_WORK_PER_ECONOMY_MAX;
         assert_eq!(queue.push(&economy("a"), of_work(most - 1), 0), Ok(()));
         let beyond = queue.push(&economy("a"), of_work(2), 0);
-        assert_eq!(beyond, Err(Failure::Overloaded));
+        assert_eq!(beyond, Err(SubmitError::Overloaded));
         assert_eq!(queue.push(&economy("a"), of_work(1), 0), Ok(()));
         let rest = QUEUE_WORK_MAX - most;
         assert_eq!(queue.push(&economy("b"), of_work(rest - 1), 0), Ok(()));
         let beyond = queue.push(&economy("c"), of_work(2), 0);
-        assert_eq!(beyond, Err(Failure::Overloaded));
+        assert_eq!(beyond, Err(SubmitError::Overloaded));
         assert_eq!(queue.push(&economy("c"), of_work(1), 0), Ok(()));
         assert!(matches!(queue.take(most, Duration::ZERO), Taken::Batch(_)));
         assert_eq!(

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use crate::commit::queue::Weight;
-use crate::error::Failure;
-use crate::record::Stored;
+use crate::error::SubmitError;
+use crate::record::StoredAnswer;
 use crate::request::{IdempotencyKey, Request};
 
 /// Work of each whole KiB of a request, beside that of its act: it is hashed and written.
@@ -70,7 +70,7 @@ pub enum Reply {
     NoEconomy,
 }
 
-impl Stored {
+impl StoredAnswer {
     /// The answer once more, if the request is the one that it was given to; else the first member in
     /// which they differ: a JSON pointer into the body, or `method` or `path`.
     pub fn answer_to(self, request: &Request) -> Result<Answer, String> {
@@ -91,7 +91,7 @@ impl Stored {
 
 /// What came of an act, for whoever renders the answer.
 #[derive(Debug)]
-pub struct Recorded<'a> {
+pub struct ActOutcome<'a> {
     /// Whose books.
     pub economy: &'a EconomyId,
     /// The books right after it.
@@ -108,7 +108,7 @@ pub struct Recorded<'a> {
 
 /// An answer in the making.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Rendered {
+pub struct RenderedAnswer {
     /// The HTTP status.
     pub status: u16,
     /// The body, as JSON.
@@ -117,20 +117,20 @@ pub struct Rendered {
 
 /// Puts what came of an act into the words of the API. It runs on the writer's thread, since the
 /// answer is kept in the txn of its effects.
-pub type Render = fn(&Recorded<'_>) -> Rendered;
+pub type Render = fn(&ActOutcome<'_>) -> RenderedAnswer;
 
 /// Where a reply will arrive.
-pub type Receiver = oneshot::Receiver<Result<Reply, Failure>>;
+pub type Receiver = oneshot::Receiver<Result<Reply, SubmitError>>;
 
 /// A submission with the way back.
-pub(crate) struct Job {
+pub(crate) struct QueuedSubmission {
     pub(crate) submission: Submission,
-    pub(crate) respond: oneshot::Sender<Result<Reply, Failure>>,
+    pub(crate) respond: oneshot::Sender<Result<Reply, SubmitError>>,
 }
 
-impl Job {
+impl QueuedSubmission {
     /// Sends the reply. Whoever asked may have gone; the commit stands all the same.
-    pub(crate) fn finish(self, reply: Result<Reply, Failure>) {
+    pub(crate) fn finish(self, reply: Result<Reply, SubmitError>) {
         drop(self.respond.send(reply));
     }
 }

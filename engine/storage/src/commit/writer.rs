@@ -17,11 +17,11 @@ use tokio::sync::watch;
 
 use crate::commit::batch::{Batch, Replies};
 use crate::commit::log_gate::LogGate;
-use crate::commit::maintenance::{Pace, Slices, Tidying};
+use crate::commit::maintenance::{MaintenanceConfig, Slices, Tidying};
 use crate::commit::queue::{Queue, Taken};
-use crate::commit::submission::{Job, Render, Submission};
-use crate::error::{Failure, StorageError};
-use crate::journal::{Appended, Journal};
+use crate::commit::submission::{QueuedSubmission, Render, Submission};
+use crate::error::{StorageError, SubmitError};
+use crate::journal::{Journal, NewRecord};
 use crate::news::News;
 use crate::request::Request;
 use crate::state::State;
@@ -43,7 +43,7 @@ pub(crate) type Reopen<J> = Box<dyn FnMut() -> Result<J, StorageError> + Send>;
 
 /// What the writer shares with everyone else.
 pub(crate) struct Shared {
-    pub(crate) queue: Queue<Job>,
+    pub(crate) queue: Queue<QueuedSubmission>,
     pub(crate) published: ArcSwap<State>,
     /// The gate at which long reads make way for the write-ahead log.
     pub(crate) log_gate: LogGate,
@@ -122,7 +122,7 @@ pub(crate) struct Writer<J> {
     state: State,
     clock: Clock,
     render: Render,
-    pace: Pace,
+    pace: MaintenanceConfig,
     checkpoint: Option<Slices>,
     /// The record that the newest checkpoint stands at, closed or on its way.
     checkpointed: u64,
@@ -163,7 +163,7 @@ impl<J: Journal> Writer<J> {
         state: State,
         clock: Clock,
         render: Render,
-        pace: Pace,
+        pace: MaintenanceConfig,
     ) -> Self {
         Self {
             shared,
@@ -189,7 +189,7 @@ impl<J: Journal> Writer<J> {
 
     /// Works until the queue is closed and empty. False if the file was given up.
     pub(crate) fn run(mut self) -> bool {
-        let mut last = LastOrders {
+        let mut last = CloseOnDrop {
             shared: Arc::clone(&self.shared),
             ended: WriterState::GaveUp,
         };
@@ -233,7 +233,7 @@ impl<J: Journal> Writer<J> {
     }
 
     /// Decides a batch, makes it durable, publishes, and answers.
-    fn commit(&mut self, jobs: Vec<Job>) -> Result<(), StorageError> {
+    fn commit(&mut self, jobs: Vec<QueuedSubmission>) -> Result<(), StorageError> {
         // A panic in the journal leaves a txn of which nobody knows how far it came.
         self.shared.in_hand.store(STAMPING, Ordering::SeqCst);
         let written = catch_unwind(AssertUnwindSafe(|| self.write(&jobs)));
@@ -256,15 +256,18 @@ impl<J: Journal> Writer<J> {
             Err(error) => {
                 // Nobody may come in between the failure and the rebuilt state.
                 let shut_out = self.shared.queue.shut();
-                refuse(jobs, Failure::Unknown);
-                refuse(shut_out, Failure::Unavailable);
+                refuse(jobs, SubmitError::Unknown);
+                refuse(shut_out, SubmitError::Unavailable);
                 Err(error)
             }
         }
     }
 
     /// The state after the batch, the economies that have moved in it, and the replies.
-    fn write(&mut self, jobs: &[Job]) -> Result<(State, Vec<EconomyId>, Replies), StorageError> {
+    fn write(
+        &mut self,
+        jobs: &[QueuedSubmission],
+    ) -> Result<(State, Vec<EconomyId>, Replies), StorageError> {
         let notes = self.due_notes();
         let mark = self.due_mark();
         let at = self.stamp(jobs);
@@ -337,7 +340,7 @@ impl<J: Journal> Writer<J> {
     }
 
     /// The batch's moment. No call is recorded before its own time, which is of the same clock.
-    fn stamp(&self, jobs: &[Job]) -> Timestamp {
+    fn stamp(&self, jobs: &[QueuedSubmission]) -> Timestamp {
         let calls = jobs.iter().filter_map(|job| match &job.submission.act {
             Act::Call(result) => Some(result.request.now),
             _ => None,
@@ -404,7 +407,7 @@ impl<J: Journal> Writer<J> {
     /// may be released. Nobody is let in meanwhile.
     fn recover(&mut self, error: &StorageError) -> Recovered {
         tracing::error!(%error, "work on the file failed; rebuilding the state from disk");
-        refuse(self.shared.queue.shut(), Failure::Unavailable);
+        refuse(self.shared.queue.shut(), SubmitError::Unavailable);
         self.checkpoint = None;
         // The old connection goes first: there is never more than one that writes.
         self.journal = None;
@@ -506,22 +509,22 @@ impl<J: Journal> Writer<J> {
 
 /// Closes the queue however the writer ends, also if it breaks off in a panic: nobody is to wait for
 /// an answer that will not come, and whoever runs the process is to know.
-struct LastOrders {
+struct CloseOnDrop {
     shared: Arc<Shared>,
     ended: WriterState,
 }
 
-impl Drop for LastOrders {
+impl Drop for CloseOnDrop {
     fn drop(&mut self) {
         let queue = &self.shared.queue;
         queue.close();
-        refuse(queue.shut(), Failure::Unavailable);
+        refuse(queue.shut(), SubmitError::Unavailable);
         self.shared.writer.send_replace(self.ended);
     }
 }
 
 /// The economies of some records, each once where records of one stand side by side.
-fn moved(appended: &[Appended]) -> Vec<EconomyId> {
+fn moved(appended: &[NewRecord]) -> Vec<EconomyId> {
     let economies = appended.iter().map(|appended| &appended.record.economy);
     let mut moved: Vec<EconomyId> = Vec::new();
     for economy in economies {
@@ -532,7 +535,7 @@ fn moved(appended: &[Appended]) -> Vec<EconomyId> {
     moved
 }
 
-fn refuse(jobs: Vec<Job>, failure: Failure) {
+fn refuse(jobs: Vec<QueuedSubmission>, failure: SubmitError) {
     for job in jobs {
         job.finish(Err(failure));
     }

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
-use crate::error::{NotOurs, StorageError};
+use crate::error::{ForeignFile, StorageError};
 use crate::file::stamp::Stamp;
 use crate::schema;
 
@@ -46,25 +46,25 @@ pub(crate) fn read(path: &Path) -> Result<Option<FileHeader>, StorageError> {
             if folder.is_dir() {
                 return Ok(None);
             }
-            return Err(not_ours(NotOurs::NoFolder(folder.to_owned())));
+            return Err(not_ours(ForeignFile::NoFolder(folder.to_owned())));
         }
         Err(source) => return Err(failed(source)),
     };
     if found.is_dir() {
-        return Err(not_ours(NotOurs::Folder(path.to_owned())));
+        return Err(not_ours(ForeignFile::Folder(path.to_owned())));
     }
     if !found.is_file() {
-        return Err(not_ours(NotOurs::NotAFile));
+        return Err(not_ours(ForeignFile::NotAFile));
     }
     if found.len() == 0 {
-        return Err(not_ours(NotOurs::Empty));
+        return Err(not_ours(ForeignFile::Empty));
     }
     let mut bytes = [0; HEADER_BYTES];
     let mut file = File::open(path).map_err(failed)?;
     match file.read_exact(&mut bytes) {
         Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
-            return Err(not_ours(NotOurs::NotADatabase));
+            return Err(not_ours(ForeignFile::NotADatabase));
         }
         Err(source) => return Err(failed(source)),
     }
@@ -76,13 +76,13 @@ pub(crate) fn read(path: &Path) -> Result<Option<FileHeader>, StorageError> {
     Ok(Some(header))
 }
 
-fn parse(bytes: &[u8; HEADER_BYTES]) -> Result<FileHeader, NotOurs> {
+fn parse(bytes: &[u8; HEADER_BYTES]) -> Result<FileHeader, ForeignFile> {
     if !bytes.starts_with(MAGIC) {
-        return Err(NotOurs::NotADatabase);
+        return Err(ForeignFile::NotADatabase);
     }
     let application = u32::from_be_bytes(word(bytes, APPLICATION_AT));
     if i64::from(application) != schema::APPLICATION_ID {
-        return Err(NotOurs::OtherProgram(application));
+        return Err(ForeignFile::OtherProgram(application));
     }
     let [high, low, ..] = word(bytes, PAGE_BYTES_AT);
     Ok(FileHeader {

@@ -32,14 +32,14 @@ impl Row {
 }
 
 /// Fills the table.
-pub(crate) struct AccountOrder {
+pub(crate) struct AccountHistoryIndex {
     read: Statement,
     insert: Statement,
     note: Statement,
     ordered: u64,
 }
 
-impl AccountOrder {
+impl AccountHistoryIndex {
     pub(crate) fn open(database: &Database) -> Result<Self> {
         Ok(Self {
             read: database.prepare(
@@ -108,12 +108,12 @@ pub(crate) fn upto(database: &Database) -> Result<u64> {
 }
 
 /// Holds the table against the movements.
-pub(crate) struct OrderCheck {
+pub(crate) struct AccountHistoryCheck {
     find: Statement,
     upto: u64,
 }
 
-impl OrderCheck {
+impl AccountHistoryCheck {
     pub(crate) fn open(database: &Database) -> Result<Self> {
         Ok(Self {
             find: database.prepare(

@@ -53,7 +53,7 @@ pub struct HistoryFilter {
 
 /// What a record says beside its movements. Of a batch that is much, and it has many of them.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Said {
+pub struct RecordContext {
     /// What was asked, as JSON: method, path and body.
     pub request: Value,
     /// What was decided upon.
@@ -74,7 +74,7 @@ pub struct HistoryEntry {
     /// The idempotency key under which it was asked.
     pub key: Option<String>,
     /// What was asked and decided upon: the same for all movements of a record.
-    pub said: Arc<Said>,
+    pub said: Arc<RecordContext>,
     /// What moved, and what was there after it.
     pub movement: Movement,
 }
@@ -142,7 +142,7 @@ pub(crate) struct History {
     find: Statement,
     find_said: Statement,
     /// What the record that was looked at last says.
-    said: Option<(u64, Arc<Said>)>,
+    said: Option<(u64, Arc<RecordContext>)>,
 }
 
 impl History {
@@ -245,7 +245,7 @@ impl History {
         Ok(said.and_then(Value::as_str) == Some(reference))
     }
 
-    fn said(&mut self, record: u64) -> Result<Arc<Said>, StorageError> {
+    fn said(&mut self, record: u64) -> Result<Arc<RecordContext>, StorageError> {
         if let Some((of, said)) = &self.said
             && *of == record
         {
@@ -255,7 +255,7 @@ impl History {
             let damaged = |error| StorageError::damaged(record, error);
             let request = rows::string(row, 0, record)?;
             let act = rows::string(row, 1, record)?;
-            Ok(Said {
+            Ok(RecordContext {
                 bytes: request.len() + act.len(),
                 request: serde_json::from_str(&request).map_err(damaged)?,
                 act: serde_json::from_str(&act).map_err(damaged)?,
@@ -292,7 +292,7 @@ impl Step {
             && after.is_none_or(|after| self.recorded_at >= after)
     }
 
-    fn into_entry(self, said: Arc<Said>) -> HistoryEntry {
+    fn into_entry(self, said: Arc<RecordContext>) -> HistoryEntry {
         HistoryEntry {
             seq: self.seq,
             recorded_at: self.recorded_at,

@@ -21,7 +21,7 @@ use crate::query::events::{Event, EventRange, Events};
 use crate::query::history::{History, HistoryPage, HistoryQuery};
 use crate::query::receipts::{CallRecord, Receipts};
 use crate::query::revisions::{RevisionRecord, Revisions};
-use crate::record::Stored;
+use crate::record::StoredAnswer;
 use crate::rows;
 
 /// Connections that read, and nothing else. Calls block for the time of one small read.
@@ -66,7 +66,7 @@ impl Readers {
         &self,
         economy: &EconomyId,
         key: &str,
-    ) -> Result<Option<Stored>, StorageError> {
+    ) -> Result<Option<StoredAnswer>, StorageError> {
         let mut lent = self.any()?;
         let reader = &mut *lent;
         match reader.keys.find(economy, key)? {

@@ -77,7 +77,7 @@ fn a_refusal_is_kept_and_disturbs_no_neighbour() {
 }
 
 /// An answer that a bug keeps from being rendered, for everything that burns.
-fn render_or_panic(recorded: &Recorded<'_>) -> Rendered {
+fn render_or_panic(recorded: &ActOutcome<'_>) -> RenderedAnswer {
     assert!(
         !matches!(recorded.act, Act::Burn(_)),
         "a bug that burning meets"
@@ -89,7 +89,7 @@ fn render_or_panic(recorded: &Recorded<'_>) -> Rendered {
 fn in_one_batch(
     path: &std::path::Path,
     submissions: Vec<Submission>,
-) -> Vec<Result<Reply, Failure>> {
+) -> Vec<Result<Reply, SubmitError>> {
     let commits = Arc::new(Mutex::new(0));
     let counted = Arc::clone(&commits);
     let watch = move |_: &crate::commit::writer::Shared, step| {
@@ -136,7 +136,7 @@ fn a_bug_that_one_request_meets_disturbs_no_neighbour() {
         told,
         [
             Ok((201, false)),
-            Err(Failure::Bug),
+            Err(SubmitError::Bug),
             Ok((201, true)),
             Ok((201, false))
         ]
@@ -195,7 +195,12 @@ fn what_could_not_be_read_again_is_not_written() {
         .collect();
     assert_eq!(
         told,
-        [Err(Failure::Bug), Ok(201), Err(Failure::Bug), Ok(201)]
+        [
+            Err(SubmitError::Bug),
+            Ok(201),
+            Err(SubmitError::Bug),
+            Ok(201)
+        ]
     );
     // Once from the checkpoint that was left behind, and once from the first record.
     open(&path).close();

@@ -9,8 +9,8 @@ use crate::tools::archive::EPOCH_MAX;
 /// Later than anything that these tests record.
 const NOW: Timestamp = Timestamp(30_000);
 
-fn importing() -> Importing {
-    Importing {
+fn importing() -> ImportContext {
+    ImportContext {
         time: TimeSource::even(|| NOW),
         system: system(),
         seed: Seed::new([9; 32]),
@@ -109,7 +109,7 @@ fn an_economy_is_the_same_in_another_file() {
         // And on to a third one, with what was written here.
         let third = folder.path().join("third.db");
         let lines = exported(&to);
-        let later = Importing {
+        let later = ImportContext {
             time: TimeSource::even(|| Timestamp(40_000)),
             ..importing()
         };

@@ -1,6 +1,6 @@
 //! What the audit finds, and that it finds nothing else.
 
-use bursar_ledger::{CallRequest, CallResult, Digest, Draft, Ending};
+use bursar_ledger::{CallEnding, CallRequest, CallResult, Digest, Draft};
 use bytes::Bytes;
 use serde_json::Value;
 
@@ -112,7 +112,7 @@ fn call(state: &State) -> Act {
         request,
         component: Digest::ZERO,
         transcript: serde_json::from_value(json!({ "version": 0, "facts": [] })).expect("empty"),
-        ending: Ending::NotRun(refused),
+        ending: CallEnding::NotRun(refused),
         fuel: 0,
         origin: None,
     }))
@@ -205,7 +205,7 @@ fn only_a_file_of_ours_and_of_now_is_audited() {
         Some(StorageError::NotOurs { reason, .. }) => reason,
         other => panic!("{other:?}"),
     };
-    assert_eq!(reason(audit()), NotOurs::OtherProgram(7));
+    assert_eq!(reason(audit()), ForeignFile::OtherProgram(7));
     std::fs::write(&path, "").expect("written");
-    assert_eq!(reason(audit()), NotOurs::Empty);
+    assert_eq!(reason(audit()), ForeignFile::Empty);
 }

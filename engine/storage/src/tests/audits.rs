@@ -3,7 +3,7 @@
 use super::failures::send;
 use super::watched::{pace, prepare};
 use super::*;
-use crate::tools::audit::{self, Against, Watch};
+use crate::tools::audit::{self, AuditInput, Watch};
 
 /// Adds so many records to the guild, in few commits.
 fn pay_many(storage: &Storage, count: usize) {
@@ -70,7 +70,7 @@ fn the_log_begins_anew_while_a_file_is_audited_and_written() {
     let (mut most, mut written) = (0, 0);
     let state = shared.published.load_full();
     let cancel = Cancel::new();
-    let against = Against {
+    let against = AuditInput {
         state: Some(&state),
         heads: &[],
     };

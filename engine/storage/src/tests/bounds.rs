@@ -11,7 +11,7 @@ use super::failures::send;
 use super::watched::{Step, pace, prepare, push};
 use super::*;
 use crate::commit::batch::{Batch, HOLDS_ENDED_MAX};
-use crate::commit::maintenance::{Pace, Portion, Tidying};
+use crate::commit::maintenance::{MaintenanceConfig, Portion, Tidying};
 use crate::commit::submission::Submission;
 use crate::commit::writer::{Shared, WORK_MAX};
 use crate::journal::{FileJournal, Journal};
@@ -129,7 +129,7 @@ fn holds_that_are_due_end_in_portions() {
 }
 
 /// Returns the steps of a writer between commits while requests went on waiting.
-fn upkeep(pace: Pace, acts: Vec<Act>) -> Vec<Step> {
+fn upkeep(pace: MaintenanceConfig, acts: Vec<Act>) -> Vec<Step> {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("guild.db");
     founded(&path);
@@ -153,7 +153,7 @@ fn upkeep(pace: Pace, acts: Vec<Act>) -> Vec<Step> {
 
 #[test]
 fn movements_are_ordered_in_portions_however_many_came_at_once() {
-    let often = Pace {
+    let often = MaintenanceConfig {
         ordered_anyway: 1,
         ordered_most: 5,
         ..pace()
@@ -169,7 +169,7 @@ fn movements_are_ordered_in_portions_however_many_came_at_once() {
 
 #[test]
 fn the_order_of_accounts_keeps_up_with_what_comes() {
-    let pace = Pace::standard();
+    let pace = MaintenanceConfig::standard();
     let most = WORK_MAX;
     assert!(pace.ordered(200_000, most) > most, "of any commit");
     assert_eq!(pace.ordered(200_000, 10), pace.ordered_least);
@@ -181,7 +181,7 @@ fn the_order_of_accounts_keeps_up_with_what_comes() {
 
 #[test]
 fn a_slice_of_a_checkpoint_ends_at_its_bytes() {
-    let often = |bytes| Pace {
+    let often = |bytes| MaintenanceConfig {
         checkpoint_records: 1,
         written: Portion { pieces: 9, bytes },
         ..pace()
@@ -243,7 +243,7 @@ fn old_pieces_are_removed_up_to_a_size() {
 
 #[test]
 fn the_log_is_copied_into_the_file_after_so_much_work() {
-    let pace = Pace {
+    let pace = MaintenanceConfig {
         tidy_every: std::time::Duration::MAX,
         tidy_work: 10,
         ..pace()

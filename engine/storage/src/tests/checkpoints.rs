@@ -3,12 +3,12 @@
 use std::sync::Mutex;
 use std::sync::mpsc;
 
-use bursar_ledger::Item;
+use bursar_ledger::CheckpointEntry;
 
 use super::watched::{Step, pace, prepare, push};
 use super::*;
 use crate::checkpoint::{self, Checkpoint};
-use crate::commit::maintenance::Pace;
+use crate::commit::maintenance::MaintenanceConfig;
 use crate::journal::{FileJournal, Journal};
 
 #[test]
@@ -110,7 +110,7 @@ fn a_checkpoint_of_another_moment_is_passed_over() {
 /// The pieces of a state, as they are written.
 fn pieces(state: &State) -> Vec<(EconomyId, String)> {
     let pieces = state.clone().into_pieces();
-    let text = |item: &Item| serde_json::to_string(item).expect("JSON");
+    let text = |item: &CheckpointEntry| serde_json::to_string(item).expect("JSON");
     pieces
         .map(|(economy, item)| (economy, text(&item)))
         .collect()
@@ -171,7 +171,7 @@ fn write_out_beside_requests(path: &Path) -> (Vec<Step>, Vec<i64>, Arc<State>) {
     let (counted, mut sent, mut closed) = (path.to_owned(), 0, false);
     let old = "SELECT count(*) FROM checkpoint_pieces
                WHERE checkpoint < (SELECT max(id) FROM checkpoints WHERE pieces IS NOT NULL)";
-    let often = Pace {
+    let often = MaintenanceConfig {
         checkpoint_records: 4,
         ..pace()
     };
@@ -243,7 +243,7 @@ fn a_process_that_ends_in_the_middle_of_a_checkpoint_loses_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("guild.db");
     founded(&path);
-    let often = Pace {
+    let often = MaintenanceConfig {
         checkpoint_records: 1,
         ..pace()
     };

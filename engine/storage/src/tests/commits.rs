@@ -1,6 +1,6 @@
 //! What a request costs the disk: one commit, however much comes of it.
 
-use bursar_ledger::Ending;
+use bursar_ledger::CallEnding;
 
 use super::failures::send;
 use super::rich;
@@ -26,7 +26,7 @@ fn a_call_that_draws_is_one_commit() {
     let thread = std::thread::spawn(move || writer.run());
     for number in 1..=10 {
         let key = format!("draw {number}");
-        let reply = Ending::Replied {
+        let reply = CallEnding::Replied {
             reply: json!({ "won": true }),
         };
         let call = rich::call(&shared.published.load(), &key, reply);

@@ -26,7 +26,7 @@ pub(super) fn rebuilt(shared: &Shared) {
     }
 }
 
-pub(super) fn send(shared: &Shared, key: &str, act: Act) -> Result<Reply, Failure> {
+pub(super) fn send(shared: &Shared, key: &str, act: Act) -> Result<Reply, SubmitError> {
     let receiver = push(shared, submission(Some(key), act)).expect("requests are taken");
     receiver.blocking_recv().expect("an answer")
 }
@@ -47,7 +47,7 @@ fn commit_that_fails(at: Step) -> (i64, Answer) {
     });
     let thread = std::thread::spawn(move || writer.run());
     send(&shared, "first", ten()).expect("the first commit works");
-    assert_eq!(send(&shared, "second", ten()), Err(Failure::Unknown));
+    assert_eq!(send(&shared, "second", ten()), Err(SubmitError::Unknown));
     rebuilt(&shared);
     let before_retry = posted(&shared.published.load(), "user:2");
     let again = answered(send(&shared, "second", ten()).expect("it works again"));
@@ -99,7 +99,7 @@ fn a_file_that_cannot_be_opened_again_at_once_is_tried_until_it_can() {
         Ok(())
     });
     let thread = std::thread::spawn(move || writer.run());
-    assert_eq!(send(&shared, "k", ten()), Err(Failure::Unknown));
+    assert_eq!(send(&shared, "k", ten()), Err(SubmitError::Unknown));
     rebuilt(&shared);
     assert_eq!(tries.load(Ordering::SeqCst), 4);
     answered(send(&shared, "k", ten()).expect("it works again"));
@@ -125,10 +125,10 @@ fn a_file_that_will_never_be_right_again_is_given_up() {
             _ => Ok(()),
         });
         let thread = std::thread::spawn(move || writer.run());
-        assert_eq!(send(&shared, "k", ten()), Err(Failure::Unknown));
+        assert_eq!(send(&shared, "k", ten()), Err(SubmitError::Unknown));
         assert!(!thread.join().expect("the writer ends"));
         let refused = push(&shared, submission(Some("k"), ten()));
-        assert_eq!(refused.err(), Some(Failure::Unavailable));
+        assert_eq!(refused.err(), Some(SubmitError::Unavailable));
         assert_eq!(*shared.writer.borrow(), WriterState::GaveUp);
     }
 }
@@ -159,7 +159,7 @@ fn tries_that_fail(count: u32) -> WriterState {
         _ => Ok(()),
     });
     let thread = std::thread::spawn(move || writer.run());
-    assert_eq!(send(&shared, "k", ten()), Err(Failure::Unknown));
+    assert_eq!(send(&shared, "k", ten()), Err(SubmitError::Unknown));
     while !shared.queue.is_open() && *shared.writer.borrow() == WriterState::Working {
         std::thread::yield_now();
     }
@@ -235,7 +235,7 @@ fn a_file_that_lost_what_was_acknowledged_is_given_up() {
     });
     let thread = std::thread::spawn(move || writer.run());
     send(&shared, "first", ten()).expect("the first commit works");
-    assert_eq!(send(&shared, "second", ten()), Err(Failure::Unknown));
+    assert_eq!(send(&shared, "second", ten()), Err(SubmitError::Unknown));
     assert!(!thread.join().expect("the writer ends"));
     assert_eq!(*shared.writer.borrow(), WriterState::GaveUp);
     assert_eq!(
@@ -259,7 +259,7 @@ fn closing_does_not_wait_for_a_file_that_stays_away() {
         _ => Ok(()),
     });
     let thread = std::thread::spawn(move || writer.run());
-    assert_eq!(send(&shared, "k", ten()), Err(Failure::Unknown));
+    assert_eq!(send(&shared, "k", ten()), Err(SubmitError::Unknown));
     assert!(!thread.join().expect("the writer ends"));
     assert_eq!(*shared.writer.borrow(), WriterState::Closed);
 }
@@ -303,10 +303,10 @@ fn a_writer_that_breaks_off_leaves_nobody_waiting() {
     let receiver = caught.lock().expect("whole").take().expect("a receiver");
     assert_eq!(
         receiver.blocking_recv().expect("an answer"),
-        Err(Failure::Unavailable)
+        Err(SubmitError::Unavailable)
     );
     let refused = push(&shared, submission(Some("k"), ten()));
-    assert_eq!(refused.err(), Some(Failure::Unavailable));
+    assert_eq!(refused.err(), Some(SubmitError::Unavailable));
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn another_programs_file_is_left_alone() {
     let StorageError::NotOurs { reason, .. } = refused else {
         panic!("{refused}");
     };
-    assert_eq!(reason, NotOurs::OtherProgram(0));
+    assert_eq!(reason, ForeignFile::OtherProgram(0));
     assert_eq!(std::fs::read(&path).expect("the file"), bytes);
     assert_eq!(std::fs::read_dir(&folder).expect("the folder").count(), 1);
     assert!(matches!(
@@ -78,12 +78,12 @@ fn what_is_no_file_of_ours_has_no_lock() {
     std::fs::write(&short, "notes").expect("a file");
     let away = folder.join("away");
     for (path, reason) in [
-        (folder.clone(), NotOurs::Folder(folder.clone())),
-        (away.join("guild.db"), NotOurs::NoFolder(away.clone())),
-        ("/dev/null".into(), NotOurs::NotAFile),
-        (empty, NotOurs::Empty),
-        (text, NotOurs::NotADatabase),
-        (short, NotOurs::NotADatabase),
+        (folder.clone(), ForeignFile::Folder(folder.clone())),
+        (away.join("guild.db"), ForeignFile::NoFolder(away.clone())),
+        ("/dev/null".into(), ForeignFile::NotAFile),
+        (empty, ForeignFile::Empty),
+        (text, ForeignFile::NotADatabase),
+        (short, ForeignFile::NotADatabase),
     ] {
         match FileLock::acquire(&path) {
             Err(StorageError::NotOurs { reason: found, .. }) => assert_eq!(found, reason),

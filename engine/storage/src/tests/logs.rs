@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::watched::{pace, prepare};
 use super::*;
-use crate::commit::maintenance::Pace;
+use crate::commit::maintenance::MaintenanceConfig;
 use crate::error::StorageError;
 use crate::file::header;
 use crate::file::log_origin::{self, path_of};
@@ -75,15 +75,15 @@ fn an_orderly_end_leaves_one_file() {
 }
 
 /// A writer that copies its log into the file at the start and at the end only.
-fn one_log() -> Pace {
-    Pace {
+fn one_log() -> MaintenanceConfig {
+    MaintenanceConfig {
         tidy_every: Duration::MAX,
         ..pace()
     }
 }
 
 /// What a file and its log were at many moments of an opening.
-fn moments(path: &Path, opening: u8, pace: Pace) -> Vec<Left> {
+fn moments(path: &Path, opening: u8, pace: MaintenanceConfig) -> Vec<Left> {
     let (writer, shared) = prepare(path, render, pace, |_, _| Ok(()));
     let thread = std::thread::spawn(move || writer.run());
     let mut moments = Vec::new();
@@ -160,7 +160,7 @@ fn a_log_that_is_torn_anywhere_is_still_its_files() {
         let mut torn = left.clone();
         torn.log.truncate(bytes);
         let path = torn.mixed(&torn, other.path());
-        let header = file_header::read(&path)
+        let header = header::read(&path)
             .expect("it is there")
             .expect("a file of ours");
         assert!(log_origin::check(&path, header).is_ok(), "{bytes} bytes");

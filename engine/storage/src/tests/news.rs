@@ -115,7 +115,7 @@ fn a_state_that_is_rebuilt_wakes_who_has_missed_a_commit() {
     assert!(!poll(&mut wait, &wakes));
     let thread = std::thread::spawn(move || writer.run());
     let lost = send(&shared, "pay", transfer("user:1", "user:2", 1));
-    assert_eq!(lost, Err(Failure::Unknown));
+    assert_eq!(lost, Err(SubmitError::Unknown));
     rebuilt(&shared);
     assert_eq!(wakes.count(), 1);
     assert!(poll(&mut wait, &wakes));

@@ -122,7 +122,7 @@ fn a_note_whose_commit_failed_is_written_with_another() {
     let receiver = super::watched::push(&shared, pay).expect("there is room");
     let thread = std::thread::spawn(move || writer.run());
     let lost = receiver.blocking_recv().expect("an answer");
-    assert_eq!(lost, Err(Failure::Unknown));
+    assert_eq!(lost, Err(SubmitError::Unknown));
     rebuilt(&shared);
     answered(send(&shared, "again", transfer("user:1", "user:2", 1)).expect("a reply"));
     pollster::block_on(shared.notes.until_written(&place("bot")));

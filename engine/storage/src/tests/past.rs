@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use super::watched::{pace, prepare, push};
 use super::*;
-use crate::commit::maintenance::Pace;
+use crate::commit::maintenance::MaintenanceConfig;
 use crate::index::account_history::Past;
 
 /// Plays some transfers; gives the state, and both balances at each moment.
 fn play(path: &Path, ordered_anyway: u64) -> (Arc<State>, BTreeMap<Timestamp, [i64; 2]>) {
     founded(path);
-    let pace = Pace {
+    let pace = MaintenanceConfig {
         ordered_anyway,
         ..pace()
     };

@@ -1,6 +1,6 @@
 //! Revisions of plugins in the journal, and configurations that come back.
 
-use bursar_ledger::{Document, PluginName, PluginPatch, RollBack};
+use bursar_ledger::{Document, PluginName, PluginPatch, RollbackTarget};
 use serde_json::Value;
 
 use super::*;
@@ -24,7 +24,7 @@ fn installed(config: Value) -> Act {
 fn back_to(to: u64, config: Value) -> Act {
     Act::RollBackPlugin {
         plugin: shop(),
-        what: RollBack::Configuration {
+        what: RollbackTarget::Configuration {
             to: Some(to),
             patch: Box::new(PluginPatch {
                 config: Some(Document::from(config)),

@@ -1,8 +1,8 @@
 //! A file with every kind of record in it: money, puts, keys, a component, a plugin and its calls.
 
 use bursar_ledger::{
-    Ask, BatchRequest, CallRequest, CallResult, CaptureRequest, Document, Draft, Ending,
-    GrantChoice, HoldId, HoldRequest, KeyMode, KeyPatch, OnExpiry, Patch, PluginPatch,
+    BatchRequest, CallEnding, CallRequest, CallResult, CaptureRequest, Document, Draft,
+    GrantChoice, HoldId, HoldRequest, HostRequest, KeyMode, KeyPatch, OnExpiry, Patch, PluginPatch,
     ReversalRequest, Scope, Transfers,
 };
 use bytes::Bytes;
@@ -47,14 +47,14 @@ pub(super) fn furnish(storage: &Storage) {
     ));
     answered(ask(storage, None, install()));
     answered(ask(storage, Some("stock"), issue("plugin:shop", 40)));
-    let reply = Ending::Replied {
+    let reply = CallEnding::Replied {
         reply: json!({ "won": true }),
     };
-    let decline = Ending::Declined {
+    let decline = CallEnding::Declined {
         code: "sold_out".into(),
         message: "none left".into(),
     };
-    let fault = Ending::Faulted {
+    let fault = CallEnding::Faulted {
         fault: "out of fuel".into(),
     };
     for (key, ending) in [("call", reply), ("no", decline), ("bad", fault)] {
@@ -192,7 +192,7 @@ fn install() -> Act {
 }
 
 /// A call as the host ends it: it takes a price, writes, secures and draws.
-pub(super) fn call(state: &State, key: &str, ending: Ending) -> Act {
+pub(super) fn call(state: &State, key: &str, ending: CallEnding) -> Act {
     let request = json!({
         "id": "00000000-0000-0000-0000-000000000000",
         "plugin": "shop", "action": "buy", "caller": "user:1", "arguments": { "item": "potion" },
@@ -205,20 +205,20 @@ pub(super) fn call(state: &State, key: &str, ending: Ending) -> Act {
         Act::Transfer(request) => request.postings.as_slice().to_vec(),
         other => panic!("no transfer: {other:?}"),
     };
-    draft.perform(Ask::Transfer(price.first().expect("one").clone()));
-    draft.perform(Ask::Set {
+    draft.perform(HostRequest::Transfer(price.first().expect("one").clone()));
+    draft.perform(HostRequest::Set {
         key: "sold".into(),
         value: key.into(),
     });
-    if matches!(ending, Ending::Replied { .. }) {
+    if matches!(ending, CallEnding::Replied { .. }) {
         let amount = Amount::new(1).expect("an amount");
-        draft.perform(Ask::Secure {
+        draft.perform(HostRequest::Secure {
             account: name("plugin:shop"),
             asset: name("coin"),
             amount,
         });
         draft.draw_from(books.draw_origin(&request.caller, books.next_nonce()));
-        draft.perform(Ask::Draw {
+        draft.perform(HostRequest::Draw {
             range: 6,
             label: "die".into(),
         });

@@ -4,8 +4,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use bursar_ledger::{
-    Ask, Books, CallRequest, CallResult, Draft, Ending, GrantChoice, Hold, HoldId, HoldRequest,
-    HoldRule, OnExpiry, PluginPatch,
+    Books, CallEnding, CallRequest, CallResult, Draft, GrantChoice, Hold, HoldId, HoldRequest,
+    HoldRule, HostRequest, OnExpiry, PluginPatch,
 };
 
 use super::archives::exported;
@@ -151,7 +151,7 @@ fn bet(books: &Books, key: &str, number: usize, count: usize) -> Act {
     let request: CallRequest = serde_json::from_value(request).expect("a call");
     let mut draft = Draft::open(books, &request, books.recorded_at()).expect("the call begins");
     for _ in 0..count {
-        draft.perform(Ask::PlaceHold {
+        draft.perform(HostRequest::PlaceHold {
             rule: "stake".into(),
             posting: Posting {
                 source: name("user:1"),
@@ -166,7 +166,7 @@ fn bet(books: &Books, key: &str, number: usize, count: usize) -> Act {
         component: draft.component(),
         origin: None,
         transcript: draft.close(),
-        ending: Ending::Replied { reply: json!({}) },
+        ending: CallEnding::Replied { reply: json!({}) },
         fuel: 9,
     }))
 }
@@ -505,8 +505,8 @@ fn a_mark_goes_with_a_commit_and_is_left_at_the_end() {
     all_promises_hold(&path);
 }
 
-fn importing(machine: &Machine) -> Importing {
-    Importing {
+fn importing(machine: &Machine) -> ImportContext {
+    ImportContext {
         time: machine.source.clone(),
         system: name("system"),
         seed: Seed::new([9; 32]),

@@ -8,12 +8,12 @@ use bursar_ledger::{EconomyId, Timestamp};
 use tokio::sync::oneshot;
 
 use super::{guild, time};
-use crate::commit::maintenance::{Pace, Portion};
-use crate::commit::submission::{Job, Receiver, Render, Submission};
+use crate::commit::maintenance::{MaintenanceConfig, Portion};
+use crate::commit::submission::{QueuedSubmission, Receiver, Render, Submission};
 use crate::commit::writer::{Shared, Writer};
-use crate::error::{Failure, StorageError};
-use crate::journal::{Appended, FileJournal, Journal};
-use crate::record::Kept;
+use crate::error::{StorageError, SubmitError};
+use crate::journal::{FileJournal, Journal, NewRecord};
+use crate::record::KeyLookup;
 use crate::request::Request;
 use crate::state::State;
 use crate::time::clock::{Clock, Mark};
@@ -72,12 +72,12 @@ impl Journal for Watched {
         economy: &EconomyId,
         key: &str,
         asked: &Request,
-    ) -> Result<Option<Kept>, StorageError> {
+    ) -> Result<Option<KeyLookup>, StorageError> {
         self.file.find(economy, key, asked)
     }
     fn append(
         &mut self,
-        batch: &[Appended],
+        batch: &[NewRecord],
         notes: &[Note],
         mark: Option<&Mark>,
     ) -> Result<(), StorageError> {
@@ -129,8 +129,8 @@ impl Journal for Watched {
 }
 
 /// In small portions, and without long pauses.
-pub(super) fn pace() -> Pace {
-    Pace {
+pub(super) fn pace() -> MaintenanceConfig {
+    MaintenanceConfig {
         checkpoint_records: u64::MAX,
         written: Portion {
             pieces: 2,
@@ -160,7 +160,7 @@ pub(super) fn pace() -> Pace {
 pub(super) fn prepare(
     path: &Path,
     render: Render,
-    pace: Pace,
+    pace: MaintenanceConfig,
     watch: impl FnMut(&Shared, Step) -> Result<(), StorageError> + Send + 'static,
 ) -> (Writer<Watched>, Arc<Shared>) {
     let mut file = FileJournal::open(path, Timestamp(1)).expect("the file");
@@ -192,10 +192,10 @@ pub(super) fn prepare(
 }
 
 /// Lets a request wait for the writer.
-pub(super) fn push(shared: &Shared, submission: Submission) -> Result<Receiver, Failure> {
+pub(super) fn push(shared: &Shared, submission: Submission) -> Result<Receiver, SubmitError> {
     let (respond, receiver) = oneshot::channel();
     let weight = submission.weight();
-    let job = Job {
+    let job = QueuedSubmission {
         submission,
         respond,
     };

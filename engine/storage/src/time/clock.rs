@@ -139,7 +139,7 @@ struct KeptTime {
 
 /// What a look at the wall clock has found that somebody should know.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Finding {
+enum ClockFinding {
     /// It is not followed, or is further away than it was told.
     Away(ClockView),
     /// It is followed again.
@@ -168,7 +168,7 @@ impl KeptTime {
     }
 
     /// Looks at the wall clock, if it is time to.
-    fn look(&mut self, reading: Reading) -> Option<Finding> {
+    fn look(&mut self, reading: Reading) -> Option<ClockFinding> {
         if reading.elapsed.saturating_sub(self.elapsed) < CLOCK_LOOK_EVERY {
             return None;
         }
@@ -180,12 +180,12 @@ impl KeptTime {
         if view.followed {
             self.behind = reading.wall.saturating_sub(self.kept);
             self.ahead = self.kept.saturating_sub(reading.wall);
-            return self.told_ms.take().map(|_| Finding::Back(view));
+            return self.told_ms.take().map(|_| ClockFinding::Back(view));
         }
         let further = |told: i64| told.abs_diff(view.difference_ms) > millis(CLOCK_FOLLOWED_MAX);
         if self.told_ms.is_none_or(further) {
             self.told_ms = Some(view.difference_ms);
-            return Some(Finding::Away(view));
+            return Some(ClockFinding::Away(view));
         }
         None
     }
@@ -238,7 +238,7 @@ impl Clock {
         drop(kept);
         match found {
             None => {}
-            Some(Finding::Away(ClockView {
+            Some(ClockFinding::Away(ClockView {
                 kept,
                 wall,
                 difference_ms,
@@ -248,7 +248,7 @@ impl Clock {
                 "the clock of the machine was set; time goes on here as it passes. Where the machine is \
                  right now, stop the server, run `bursar clock set` and start it again"
             ),
-            Some(Finding::Back(ClockView { difference_ms, .. })) => tracing::warn!(
+            Some(ClockFinding::Back(ClockView { difference_ms, .. })) => tracing::warn!(
                 difference_ms,
                 "the clock of the machine is right again, and is followed"
             ),

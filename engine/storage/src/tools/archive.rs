@@ -22,7 +22,7 @@ pub(crate) use export::export;
 #[cfg(test)]
 pub(crate) use import::EPOCH_MAX;
 pub(crate) use import::import;
-pub use import::{ImportReport, Importing};
+pub use import::{ImportContext, ImportReport};
 
 use crate::error::StorageError;
 use crate::record::{Entry, Outcome, Record};

@@ -21,7 +21,7 @@ use bursar_ledger::{AccountId, AssetId, AssetKind, Books, EconomyId, Violation, 
 
 pub use heads::{HEADS_MAX, HeadError, SeenHead};
 pub(crate) use report::heads_of;
-pub use report::{AuditReport, EconomyHead, FoundHead, Outside, Promise};
+pub use report::{AuditReport, EconomyHead, FoundHead, LimitBreach, Promise};
 pub use watch::AUDIT_WAL_BYTES_MAX;
 pub(crate) use watch::Watch;
 
@@ -30,7 +30,7 @@ use crate::checkpoint::{self, Checkpoint};
 use crate::commit::submission::Render;
 use crate::database::{Database, Statement};
 use crate::error::StorageError;
-use crate::index::account_history::OrderCheck;
+use crate::index::account_history::AccountHistoryCheck;
 use crate::index::idempotency_keys::KeyIndex;
 use crate::index::subjects::{About, SubjectIndex};
 use crate::log::Log;
@@ -75,7 +75,7 @@ pub(crate) fn audit_whole(
     let state = loaded.as_ref().ok();
     let cancel = Cancel::new();
     let watch = Watch::alone(&cancel);
-    let mut report = audit(path, &Against { state, heads }, &watch, render, progress)?;
+    let mut report = audit(path, &AuditInput { state, heads }, &watch, render, progress)?;
     if let Err(error) = loaded {
         report.add(P::Durable, &format!("the file does not open: {error}"));
     }
@@ -83,7 +83,7 @@ pub(crate) fn audit_whole(
 }
 
 /// What an audit is held against.
-pub(crate) struct Against<'a> {
+pub(crate) struct AuditInput<'a> {
     /// The state in use, up to whose record is read; none for a file that is in no use and whose own
     /// end cannot be followed.
     pub(crate) state: Option<&'a State>,
@@ -94,7 +94,7 @@ pub(crate) struct Against<'a> {
 /// Checks a file. `progress` is told after each record.
 pub(crate) fn audit(
     path: &Path,
-    against: &Against<'_>,
+    against: &AuditInput<'_>,
     watch: &Watch<'_>,
     render: Render,
     progress: &mut dyn FnMut(u64, u64),
@@ -148,12 +148,12 @@ struct Auditor {
     subjects: SubjectIndex,
     about: About,
     revisions: Revisions,
-    order: OrderCheck,
+    order: AccountHistoryCheck,
     find_component: Statement,
     findings: BTreeMap<u8, Vec<String>>,
     /// The record that last changed an account's limits, or moved it outside of them by force.
     limits_set: BTreeMap<(EconomyId, AccountId, AssetId), u64>,
-    outside: Vec<Outside>,
+    outside: Vec<LimitBreach>,
     checkpoint_met: Option<u64>,
     /// True if the pages of the file were checked; false if too much was written meanwhile.
     pages_checked: bool,
@@ -171,7 +171,7 @@ impl Auditor {
             subjects: SubjectIndex::open(database)?,
             about: About::open(database)?,
             revisions: Revisions::open(database)?,
-            order: OrderCheck::open(database)?,
+            order: AccountHistoryCheck::open(database)?,
             find_component: database.prepare("SELECT bytes FROM components WHERE digest = ?1")?,
             findings: BTreeMap::new(),
             limits_set: BTreeMap::new(),
@@ -264,7 +264,7 @@ impl Auditor {
                     // or a reversal that was forced.
                     Some(seq) if books.account(&place.1).is_some() => {
                         let (economy, explained_by_seq) = (economy.clone(), *seq);
-                        self.outside.push(Outside {
+                        self.outside.push(LimitBreach {
                             economy,
                             what,
                             explained_by_seq,

@@ -23,7 +23,7 @@ use crate::file::lock::canonical;
 use crate::file::stamp::Stamp;
 use crate::log::{Ended, Log};
 use crate::state::State;
-use crate::tools::audit::{self, Against, EconomyHead, Watch};
+use crate::tools::audit::{self, AuditInput, EconomyHead, Watch};
 use crate::tools::partial::Partial;
 use crate::{rows, schema};
 
@@ -196,7 +196,7 @@ impl Source<'_> {
         let state = checkpoint::load(&database).map_err(unsound)?;
         let state = state.0;
         if audit {
-            let against = Against {
+            let against = AuditInput {
                 state: Some(&state),
                 heads: &[],
             };

@@ -13,12 +13,12 @@ use crate::error::StorageError;
 use crate::file::lock::{FileLock, Tail, canonical};
 use crate::journal::{FileJournal, Journal};
 use crate::query::reader::Readers;
-use crate::record::Stored;
+use crate::record::StoredAnswer;
 use crate::request::IdempotencyKey;
 use crate::state::State;
 use crate::time::clock::TimeSource;
 use crate::time::timekeeping::{self, ClockReport, ClockSetting};
-use crate::tools::archive::{self, ArchiveError, ImportReport, Importing};
+use crate::tools::archive::{self, ArchiveError, ImportContext, ImportReport};
 use crate::tools::audit::{self, AuditReport, SeenHead};
 use crate::tools::backup::{self, BackupError, BackupPlan, BackupReport};
 
@@ -51,13 +51,13 @@ pub fn load_file(lock: &FileLock) -> Result<State, StorageError> {
 
 /// A file that no process has open, to look at. It stays locked for as long as this lives, and nothing of it
 /// changes.
-pub struct ClosedFile {
+pub struct OfflineFile {
     state: State,
     readers: Readers,
     _lock: FileLock,
 }
 
-impl ClosedFile {
+impl OfflineFile {
     /// Opens a file that must be there.
     pub fn open(lock: FileLock) -> Result<Self, StorageError> {
         Ok(Self {
@@ -77,7 +77,7 @@ impl ClosedFile {
         &self,
         economy: &EconomyId,
         key: &IdempotencyKey,
-    ) -> Result<Option<Stored>, StorageError> {
+    ) -> Result<Option<StoredAnswer>, StorageError> {
         self.readers.stored(economy, key.as_str())
     }
 }
@@ -115,7 +115,7 @@ pub fn export_file(
 /// there. Either all of it is there afterwards, or nothing is.
 pub fn import_file(
     path: &Path,
-    importing: &Importing,
+    importing: &ImportContext,
     input: &mut dyn BufRead,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<ImportReport, ArchiveError> {

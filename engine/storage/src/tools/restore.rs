@@ -29,7 +29,7 @@ pub struct RestoreReport {
     /// The file that was there before, under its new name.
     pub replaced: Option<PathBuf>,
     /// What the file that was there before had beyond the backup, or had of another history.
-    pub gone: Vec<GoneRecords>,
+    pub gone: Vec<LostRecords>,
     /// True if the backup was not closed in order and has no log beside it, so that its newest records may
     /// be missing.
     pub may_lack_records: bool,
@@ -37,7 +37,7 @@ pub struct RestoreReport {
 
 /// Records of an economy that only the replaced file has.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct GoneRecords {
+pub struct LostRecords {
     /// Its name.
     pub economy: EconomyId,
     /// The number of its newest record before; 0 if the file did not have it.
@@ -129,13 +129,13 @@ fn put(partial: Partial, to: &Path) -> io::Result<()> {
 }
 
 /// What one file had that the other one has not.
-fn gone(before: &[audit::EconomyHead], now: &BackupReport) -> Vec<GoneRecords> {
+fn gone(before: &[audit::EconomyHead], now: &BackupReport) -> Vec<LostRecords> {
     let mut gone = Vec::new();
     for head in before {
         let same = |other: &&audit::EconomyHead| other.economy == head.economy;
         let now = now.economies.iter().find(same);
         if now.is_none_or(|now| now.head != head.head) {
-            gone.push(GoneRecords {
+            gone.push(LostRecords {
                 economy: head.economy.clone(),
                 before: head.seq,
                 now: now.map_or(0, |now| now.seq),

@@ -25,7 +25,7 @@ use bursar_ledger::{
     POSTINGS_MAX, Posting, Postings, Seed, Timestamp, TransferId, TransferRequest, Verdict,
 };
 use bursar_storage::{
-    Answer, FileLock, Receiver, Recorded, Rendered, Reply, Request, Storage, Submission,
+    ActOutcome, Answer, FileLock, Receiver, RenderedAnswer, Reply, Request, Storage, Submission,
     TimeSource, audit_file,
 };
 use serde_json::{Value, json};
@@ -38,13 +38,13 @@ const FILE: &str = "guild.db";
 /// The longest that anything here is waited for.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-fn render(recorded: &Recorded<'_>) -> Rendered {
+fn render(recorded: &ActOutcome<'_>) -> RenderedAnswer {
     let status = match recorded.verdict {
         Verdict::Applied(_) | Verdict::Unchanged => 200,
         Verdict::Rejected(_) | Verdict::RejectedWith(..) | Verdict::Declined(_) => 422,
         Verdict::Faulted(_) | Verdict::Broken(_) | Verdict::Stale | Verdict::NoEconomy => 500,
     };
-    Rendered {
+    RenderedAnswer {
         status,
         body: json!({ "seq": recorded.seq }).to_string(),
     }

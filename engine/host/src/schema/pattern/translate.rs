@@ -8,7 +8,7 @@ use regex_syntax::ast::{
     SpecialLiteralKind, Visitor,
 };
 
-use super::BadPattern;
+use super::PatternSyntaxError;
 use crate::limits::PATTERN_NESTING_MAX;
 
 /// The elements of which patterns are made.
@@ -30,13 +30,13 @@ const CATEGORIES: [&str; 36] = [
 ];
 
 /// The pattern for the engine.
-pub(super) fn translate(pattern: &str) -> Result<String, BadPattern> {
+pub(super) fn translate(pattern: &str) -> Result<String, PatternSyntaxError> {
     let parsed = ParserBuilder::new()
         .nest_limit(PATTERN_NESTING_MAX)
         .build()
         .parse(pattern);
     // The error's kind speaks of the language, and repeats nothing of the pattern.
-    let parsed = parsed.map_err(|error| BadPattern {
+    let parsed = parsed.map_err(|error| PatternSyntaxError {
         message: format!("this is no regular expression: {}", error.kind()),
         hint: DIALECT,
     })?;
@@ -53,9 +53,9 @@ struct Translation<'a> {
     edits: Vec<(usize, usize, String)>,
 }
 
-fn refused<T>(what: &str, hint: &'static str) -> Result<T, BadPattern> {
+fn refused<T>(what: &str, hint: &'static str) -> Result<T, PatternSyntaxError> {
     let message = format!("the pattern has {what}");
-    Err(BadPattern { message, hint })
+    Err(PatternSyntaxError { message, hint })
 }
 
 impl Translation<'_> {
@@ -77,7 +77,7 @@ impl Translation<'_> {
         self.edit(&class.span, format!("[{not}{characters}]"));
     }
 
-    fn literal(literal: &Literal) -> Result<(), BadPattern> {
+    fn literal(literal: &Literal) -> Result<(), PatternSyntaxError> {
         const ESCAPES: &str = "escape punctuation by \\, and any character as \\uHHHH or \\u{H}";
         match literal.kind {
             LiteralKind::Verbatim
@@ -102,7 +102,7 @@ impl Translation<'_> {
         }
     }
 
-    fn category(&self, class: &ClassUnicode) -> Result<(), BadPattern> {
+    fn category(&self, class: &ClassUnicode) -> Result<(), PatternSyntaxError> {
         let known = match &class.kind {
             ClassUnicodeKind::Named(name) => CATEGORIES.contains(&name.as_str()),
             ClassUnicodeKind::OneLetter(_) | ClassUnicodeKind::NamedValue { .. } => false,
@@ -122,7 +122,7 @@ impl Translation<'_> {
         )
     }
 
-    fn repetition(&self, repetition: &ast::Repetition) -> Result<(), BadPattern> {
+    fn repetition(&self, repetition: &ast::Repetition) -> Result<(), PatternSyntaxError> {
         match &*repetition.ast {
             Ast::Repetition(_) | Ast::Assertion(_) => refused(
                 "a repetition of a repetition or of an anchor",
@@ -160,9 +160,9 @@ impl Translation<'_> {
 
 impl Visitor for Translation<'_> {
     type Output = String;
-    type Err = BadPattern;
+    type Err = PatternSyntaxError;
 
-    fn finish(mut self) -> Result<String, BadPattern> {
+    fn finish(mut self) -> Result<String, PatternSyntaxError> {
         self.edits.sort();
         let (mut translated, mut at) = (String::new(), 0);
         for (start, end, text) in &self.edits {
@@ -174,7 +174,7 @@ impl Visitor for Translation<'_> {
         Ok(translated)
     }
 
-    fn visit_pre(&mut self, ast: &Ast) -> Result<(), BadPattern> {
+    fn visit_pre(&mut self, ast: &Ast) -> Result<(), PatternSyntaxError> {
         match ast {
             Ast::Flags(_) => refused("flags", "there are none: write [Aa] for either case"),
             Ast::Literal(literal) => Self::literal(literal),
@@ -226,7 +226,7 @@ impl Visitor for Translation<'_> {
         }
     }
 
-    fn visit_class_set_item_pre(&mut self, item: &ClassSetItem) -> Result<(), BadPattern> {
+    fn visit_class_set_item_pre(&mut self, item: &ClassSetItem) -> Result<(), PatternSyntaxError> {
         match item {
             ClassSetItem::Literal(literal) => Self::literal(literal),
             ClassSetItem::Range(range) => {
@@ -248,7 +248,7 @@ impl Visitor for Translation<'_> {
     fn visit_class_set_binary_op_pre(
         &mut self,
         _: &ast::ClassSetBinaryOp,
-    ) -> Result<(), BadPattern> {
+    ) -> Result<(), PatternSyntaxError> {
         refused(
             "&&, -- or ~~ within a class",
             "name such a character once, and - at the end: [&~-]",

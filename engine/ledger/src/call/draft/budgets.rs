@@ -16,13 +16,13 @@ use crate::rejection::Rejection;
 
 /// A budget, and of whom it is counted.
 #[derive(Clone, Copy)]
-struct Counted<'a> {
+struct BudgetUse<'a> {
     budget: Budget,
     accounts: Option<&'a AccountPattern>,
     account: Option<&'a AccountId>,
 }
 
-impl<'a> Counted<'a> {
+impl<'a> BudgetUse<'a> {
     /// A budget that is no pattern's.
     fn of_all(budget: Budget) -> Self {
         Self {
@@ -47,7 +47,7 @@ impl Draft {
         let (books, plugin) = (&self.books, &self.call.plugin);
         let grants = &self.plugin.installation.grants;
         if let Some(caps) = &grants.spend_per_member_per_day {
-            let counted = Counted::of_all(Budget::SpendPerMemberPerDay);
+            let counted = BudgetUse::of_all(Budget::SpendPerMemberPerDay);
             let caller = Payer::Caller(self.call.caller.clone());
             for (asset, amount) in &self.spent {
                 let before = self.spent_before(day, &caller, asset);
@@ -55,7 +55,7 @@ impl Draft {
             }
         }
         if let Some(caps) = &grants.issue_per_day {
-            let counted = Counted::of_all(Budget::IssuePerDay);
+            let counted = BudgetUse::of_all(Budget::IssuePerDay);
             for (asset, amount) in self.issued() {
                 let before = books.issued_on(day, plugin, &asset);
                 self.check_cap(counted, caps, &asset, before.saturating_add(amount))?;
@@ -81,16 +81,16 @@ impl Draft {
     ) -> Result<(), Rejection> {
         let together = self.drawn_by(accounts);
         for (asset, sum) in &together {
-            let counted = Counted::by(accounts, Budget::PatternPerCall);
+            let counted = BudgetUse::by(accounts, Budget::PatternPerCall);
             self.check_cap(counted, &caps.per_call, asset, *sum)?;
         }
         let of_pattern = self.drawn.iter();
         let of_pattern = of_pattern.filter(|((account, _), _)| accounts.matches(account));
         for ((account, asset), amount) in of_pattern {
             let before = self.spent_before(day, &Payer::Account(account.clone()), asset);
-            let counted = Counted {
+            let counted = BudgetUse {
                 account: Some(account),
-                ..Counted::by(accounts, Budget::PatternPerMemberPerDay)
+                ..BudgetUse::by(accounts, Budget::PatternPerMemberPerDay)
             };
             let asked = before.saturating_add(*amount);
             self.check_cap(counted, &caps.per_member_per_day, asset, asked)?;
@@ -98,7 +98,7 @@ impl Draft {
         let payer = Payer::Pattern(accounts.clone());
         for (asset, sum) in &together {
             let before = self.spent_before(day, &payer, asset);
-            let counted = Counted::by(accounts, Budget::PatternPerDay);
+            let counted = BudgetUse::by(accounts, Budget::PatternPerDay);
             self.check_cap(counted, &caps.per_day, asset, before.saturating_add(*sum))?;
         }
         Ok(())
@@ -106,7 +106,7 @@ impl Draft {
 
     fn check_cap(
         &self,
-        counted: Counted<'_>,
+        counted: BudgetUse<'_>,
         caps: &Caps,
         asset: &AssetId,
         asked: u64,

@@ -3,7 +3,7 @@
 use super::Draft;
 use crate::amount::Amount;
 use crate::call::proposal::Growth;
-use crate::call::transcript::{Answer, Ask, Refusal};
+use crate::call::transcript::{HostRequest, HostResponse, Refusal};
 use crate::draw::{Draw, DrawOrigin};
 use crate::rejection::Rejection;
 
@@ -76,11 +76,11 @@ impl Draft {
         self.origin.as_ref().map(|(origin, _)| origin)
     }
 
-    pub(super) fn draw(&mut self, ask: &Ask) -> Result<Answer, Refusal> {
+    pub(super) fn draw(&mut self, ask: &HostRequest) -> Result<HostResponse, Refusal> {
         if !self.has_drawn()
             && let Err(rejection) = self.check_draw()
         {
-            return Ok(Answer::Ends(rejection));
+            return Ok(HostResponse::Ends(rejection));
         }
         let (origin, server_seed) = self.origin.as_ref().ok_or(Refusal::NoOrigin)?;
         let answer = ask.drawn(&Draw {
@@ -96,11 +96,11 @@ impl Draft {
         answer.ok_or(Refusal::NoOrigin)
     }
 
-    pub(super) fn mix(&mut self, text: &str) -> Result<Answer, Refusal> {
+    pub(super) fn mix(&mut self, text: &str) -> Result<HostResponse, Refusal> {
         if self.has_drawn() {
             return Err(Refusal::AfterDraw);
         }
         self.mixed.push_str(text);
-        Ok(Answer::Done)
+        Ok(HostResponse::Done)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Draft;
 use crate::amount::Amount;
 use crate::call::proposal::{Step, left_of};
-use crate::call::transcript::{Answer, Refusal};
+use crate::call::transcript::{HostResponse, Refusal};
 use crate::hold::{Hold, Reservation};
 use crate::id::HoldId;
 use crate::movement::Posting;
@@ -30,7 +30,11 @@ impl Draft {
         self.find_hold(hold).map(|hold| hold.remaining)
     }
 
-    pub(super) fn place_hold(&mut self, rule: &str, posting: &Posting) -> Result<Answer, Refusal> {
+    pub(super) fn place_hold(
+        &mut self,
+        rule: &str,
+        posting: &Posting,
+    ) -> Result<HostResponse, Refusal> {
         if self.has_drawn() {
             return Err(Refusal::AfterDraw);
         }
@@ -76,14 +80,14 @@ impl Draft {
         self.steps.push(Step::Place(id, Box::new(placed.clone())));
         self.holds.insert(id, Some(Arc::new(placed)));
         self.kept.insert(id);
-        Ok(Answer::Placed(id))
+        Ok(HostResponse::Placed(id))
     }
 
     pub(super) fn capture_hold(
         &mut self,
         id: HoldId,
         amount: Option<Amount>,
-    ) -> Result<Answer, Refusal> {
+    ) -> Result<HostResponse, Refusal> {
         let hold = self.open_hold(id)?;
         self.check_kept(id)?;
         let amount = amount.unwrap_or(hold.remaining);
@@ -101,27 +105,27 @@ impl Draft {
         let left = left_of(&hold, amount);
         self.steps.push(Step::Capture(id, posting, left.is_none()));
         self.holds.insert(id, left);
-        Ok(Answer::Done)
+        Ok(HostResponse::Done)
     }
 
-    pub(super) fn release_hold(&mut self, id: HoldId) -> Result<Answer, Refusal> {
+    pub(super) fn release_hold(&mut self, id: HoldId) -> Result<HostResponse, Refusal> {
         let hold = self.open_hold(id)?;
         self.check_kept(id)?;
         self.free(hold.reservation.posting(), hold.remaining);
         self.holds.insert(id, None);
         self.steps.push(Step::Release(id, hold));
-        Ok(Answer::Done)
+        Ok(HostResponse::Done)
     }
 
     /// Whether a hold can be captured must not turn out after the draw. One cannot where an operator has
     /// taken away what it stands on.
-    pub(super) fn secure_hold(&mut self, id: HoldId) -> Result<Answer, Refusal> {
+    pub(super) fn secure_hold(&mut self, id: HoldId) -> Result<HostResponse, Refusal> {
         if self.has_drawn() {
             return Err(Refusal::AfterDraw);
         }
         let hold = self.open_hold(id)?;
         if self.kept.contains(&id) {
-            return Ok(Answer::Done);
+            return Ok(HostResponse::Done);
         }
         let posting = hold.reservation.posting();
         let source = self.find(&posting.source, &posting.asset)?;
@@ -140,7 +144,7 @@ impl Draft {
             hold.remaining.signed(),
         )?;
         self.kept.insert(id);
-        Ok(Answer::Done)
+        Ok(HostResponse::Done)
     }
 
     /// What is left of all kept holds of a balance.

@@ -4,24 +4,28 @@ use super::rights::DebitRight;
 use super::{Draft, Place};
 use crate::amount::Amount;
 use crate::call::proposal::Step;
-use crate::call::transcript::{Answer, Refusal, Seen};
+use crate::call::transcript::{HostResponse, Refusal, VisibleBalance};
 use crate::id::{AccountId, AssetId};
 use crate::movement::Posting;
 
 impl Draft {
-    pub(super) fn balance(&self, account: &AccountId, asset: &AssetId) -> Result<Seen, Refusal> {
+    pub(super) fn balance(
+        &self,
+        account: &AccountId,
+        asset: &AssetId,
+    ) -> Result<VisibleBalance, Refusal> {
         self.check_read(account)?;
         let found = self.find(account, asset)?;
         let (balance, delta) = (found.balance(asset), self.delta(account, asset));
         let held = balance.held.signed().saturating_add(delta.held);
-        Ok(Seen {
+        Ok(VisibleBalance {
             posted: balance.posted.saturating_add(delta.posted),
             held: u64::try_from(held).unwrap_or(0),
             spendable: self.spendable(account, asset)?,
         })
     }
 
-    pub(super) fn transfer(&mut self, posting: &Posting) -> Result<Answer, Refusal> {
+    pub(super) fn transfer(&mut self, posting: &Posting) -> Result<HostResponse, Refusal> {
         let right = self.right_to_debit(posting)?;
         self.check_issuers(posting)?;
         let pays_back = self.pays_back(posting);
@@ -43,7 +47,7 @@ impl Draft {
         self.note_debit(right, posting);
         self.shift(posting);
         self.steps.push(Step::Post(posting.clone(), right.funds()));
-        Ok(Answer::Done)
+        Ok(HostResponse::Done)
     }
 
     /// Returns whether a posting gives back no more than what a grant has let this call take.
@@ -119,7 +123,7 @@ impl Draft {
         account: &AccountId,
         asset: &AssetId,
         amount: Amount,
-    ) -> Result<Answer, Refusal> {
+    ) -> Result<HostResponse, Refusal> {
         if self.has_drawn() {
             return Err(Refusal::AfterDraw);
         }
@@ -141,6 +145,6 @@ impl Draft {
         }
         self.check_room(&self.call.caller, asset, amount.signed())?;
         self.secured.insert(place, secured);
-        Ok(Answer::Done)
+        Ok(HostResponse::Done)
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Draft;
-use crate::call::transcript::Page;
+use crate::call::transcript::StatePage;
 use crate::limits::{
     CALL_WRITES_MAX, STATE_AFTER_DRAW_BYTES, STATE_ENTRY_BYTES, STATE_KEY_BYTES_MAX,
     STATE_PAGE_KEYS_MAX, STATE_VALUE_BYTES_MAX,
@@ -24,7 +24,7 @@ impl Draft {
         }
     }
 
-    pub(super) fn page(&self, prefix: &str, cursor: Option<&str>) -> Page {
+    pub(super) fn page(&self, prefix: &str, cursor: Option<&str>) -> StatePage {
         let from: Arc<str> = cursor
             .filter(|cursor| *cursor > prefix)
             .unwrap_or(prefix)
@@ -55,7 +55,7 @@ impl Draft {
         keys.sort_unstable();
         let next = keys.get(STATE_PAGE_KEYS_MAX).cloned();
         keys.truncate(STATE_PAGE_KEYS_MAX);
-        Page { keys, next }
+        StatePage { keys, next }
     }
 
     /// Checks that what the call writes fits beside what the plugin keeps, and beside what all plugins of

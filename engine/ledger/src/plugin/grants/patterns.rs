@@ -38,15 +38,15 @@ pub struct PatternCaps {
 /// A manifest's wish to debit accounts by a pattern. It is written as `true`, without caps: these are the
 /// operator's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct WantedDebit;
+pub struct RequestedDebit;
 
-impl Serialize for WantedDebit {
+impl Serialize for RequestedDebit {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_bool(true)
     }
 }
 
-impl<'de> Deserialize<'de> for WantedDebit {
+impl<'de> Deserialize<'de> for RequestedDebit {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if bool::deserialize(deserializer)? {
             return Ok(Self);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use bursar_ledger::{AssetId, EconomyId, Timestamp};
-use bursar_storage::ClosedFile;
+use bursar_storage::OfflineFile;
 
 use super::list::{self, List, Mistake, Row};
 use super::{CommandError, detail, style};
@@ -106,7 +106,7 @@ pub(super) enum Checked {
     /// Its owner is asked.
     Served(Client),
     /// Nobody serves it.
-    Closed(ClosedFile),
+    Closed(OfflineFile),
 }
 
 /// Checks all rows, and says what is to be done. Nothing changes.
@@ -269,7 +269,11 @@ pub(super) async fn issue(
 }
 
 /// Looks at what would become of some rows in a file that nobody serves.
-fn look(file: &ClosedFile, opening: &Opening, rows: &[Row]) -> Result<OpeningReport, CommandError> {
+fn look(
+    file: &OfflineFile,
+    opening: &Opening,
+    rows: &[Row],
+) -> Result<OpeningReport, CommandError> {
     let now = clock::wall();
     let list = OpeningList {
         economy: opening.economy.clone(),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use bursar_host::{LoadedPlugin, NotReady, discord_warnings};
+use bursar_host::{LoadError, LoadedPlugin, discord_warnings};
 use bursar_ledger::Seed;
 use bursar_workbench::simulation;
 use clap::Args;
@@ -64,7 +64,7 @@ impl Check {
                 }
                 Ok(ExitCode::SUCCESS)
             }
-            Err(NotReady::Refused(report)) => {
+            Err(LoadError::Refused(report)) => {
                 style::tick(false, format!("{} may not run", self.file.display()));
                 for line in report.to_string().lines() {
                     style::note(line);

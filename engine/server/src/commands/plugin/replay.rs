@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use bursar_host::{LoadedPlugin, NotRepeated, PluginHost};
-use bursar_ledger::{Digest, EconomyId, Ending, PluginName};
+use bursar_host::{LoadedPlugin, PluginHost, ReplayError};
+use bursar_ledger::{CallEnding, Digest, EconomyId, PluginName};
 use bursar_storage::{PastCall, PastCalls};
-use bursar_workbench::rerun::{Difference, NoSubstitute, outcome_of, repeat, run_by};
+use bursar_workbench::rerun::{Difference, SubstituteError, outcome_of, repeat, run_by};
 use clap::Args;
 use uuid::Uuid;
 
@@ -138,26 +138,26 @@ fn by_itself(originals: &mut Originals<'_>, past: &PastCall, tally: &mut Tally) 
             tally.burned(call.fuel, repetition.fuel);
             Ran::to(repetition.differences, "now")
         }
-        Err(strays @ (NotRepeated::Diverged(_) | NotRepeated::Early { .. })) => {
+        Err(strays @ (ReplayError::Diverged(_) | ReplayError::Early { .. })) => {
             Ran::Differs(vec![strays.to_string()])
         }
-        Err(NotRepeated::Failed(failure)) => Ran::Not(failure.to_string()),
+        Err(ReplayError::Failed(failure)) => Ran::Not(failure.to_string()),
     }
 }
 
 /// Runs a call by another component, on the books of then.
 fn by_another(substitute: &LoadedPlugin, past: &PastCall, tally: &mut Tally) -> Ran {
-    if matches!(past.call.ending, Ending::Broken { .. }) {
+    if matches!(past.call.ending, CallEnding::Broken { .. }) {
         return Ran::Never;
     }
     let was = outcome_of(&past.books, past.recorded_at, &past.call);
     let would_be = match run_by(substitute, &past.books, past.recorded_at, &past.call) {
         Ok(would_be) => would_be,
         // The members would have been told so.
-        Err(why @ (NoSubstitute::NotThere(_) | NoSubstitute::Arguments(_))) => {
+        Err(why @ (SubstituteError::NotThere(_) | SubstituteError::Arguments(_))) => {
             return Ran::Differs(vec![why.to_string()]);
         }
-        Err(why @ (NoSubstitute::Configuration(_) | NoSubstitute::NotInstalled(_))) => {
+        Err(why @ (SubstituteError::Configuration(_) | SubstituteError::NotInstalled(_))) => {
             return Ran::Not(why.to_string());
         }
     };

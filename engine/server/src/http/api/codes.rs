@@ -5,7 +5,7 @@
 //! described here is all that can be answered.
 
 use axum::http::StatusCode;
-use bursar_ledger::{Class, RejectionKind, Retry};
+use bursar_ledger::{RejectionClass, RejectionKind, Retry};
 use serde_json::{Value, json};
 
 /// A code of the server's own, from the request itself to the state of the world.
@@ -375,11 +375,11 @@ impl Code {
 }
 
 /// The status of a rejection.
-pub(crate) fn status(class: Class) -> StatusCode {
+pub(crate) fn status(class: RejectionClass) -> StatusCode {
     match class {
-        Class::Refused => StatusCode::UNPROCESSABLE_ENTITY,
-        Class::Conflict => StatusCode::CONFLICT,
-        Class::Forbidden => StatusCode::FORBIDDEN,
+        RejectionClass::Refused => StatusCode::UNPROCESSABLE_ENTITY,
+        RejectionClass::Conflict => StatusCode::CONFLICT,
+        RejectionClass::Forbidden => StatusCode::FORBIDDEN,
     }
 }
 
@@ -540,6 +540,6 @@ mod tests {
     #[test]
     fn the_page_of_codes_is_this_table() {
         let page = format!("{}{}", include_str!("codes.md"), table());
-        expect_test::expect_file!["../../../../docs/codes.md"].assert_eq(&page);
+        expect_test::expect_file!["../../../../../docs/codes.md"].assert_eq(&page);
     }
 }

@@ -26,14 +26,14 @@ static PAGE: LazyLock<String> = LazyLock::new(|| page::render(&document()));
 
 pub(crate) fn routes() -> Resource {
     let document = Route::get("/openapi.json", document_of_api)
-        .called(
+        .operation(
             "get_openapi",
             "This description",
             "The API as OpenAPI 3.1, made of its code.",
         )
         .answers::<schemas::Document>(StatusCode::OK, "The document.");
     let page = Route::get("/docs", page_of_api)
-        .called(
+        .operation(
             "get_docs",
             "This description, for reading",
             "A page that needs no network.",

@@ -16,7 +16,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::Value;
 
 use super::schemas::IdempotencyHeader;
-use crate::bodies::Bodies;
+use crate::bodies::BodyLimiter;
 use crate::http::Api;
 use crate::http::extract::BODY_BYTES_MAX;
 use crate::http::intake::{self, Intake};
@@ -137,7 +137,7 @@ impl Route {
     }
 
     /// Its name in clients, what it does in a few words, and in sentences.
-    pub(crate) fn called(
+    pub(crate) fn operation(
         mut self,
         id: &'static str,
         summary: &'static str,
@@ -240,16 +240,16 @@ impl Route {
     pub(crate) fn keyed(mut self) -> Self {
         self.operation.keyed = true;
         self.repeats()
-            .no(StatusCode::BAD_REQUEST, &KEY_UNREADABLE)
-            .no(StatusCode::UNPROCESSABLE_ENTITY, &KEY_REUSED)
+            .error(StatusCode::BAD_REQUEST, &KEY_UNREADABLE)
+            .error(StatusCode::UNPROCESSABLE_ENTITY, &KEY_REUSED)
     }
 
     /// It takes an idempotency key where the body asks for something that is kept under one.
     pub(crate) fn keyed_if(self, description: &'static str) -> Self {
         self.header::<IdempotencyHeader>(KEY, description)
             .repeats()
-            .no(StatusCode::BAD_REQUEST, &KEY_UNREADABLE)
-            .no(StatusCode::UNPROCESSABLE_ENTITY, &KEY_REUSED)
+            .error(StatusCode::BAD_REQUEST, &KEY_UNREADABLE)
+            .error(StatusCode::UNPROCESSABLE_ENTITY, &KEY_REUSED)
     }
 
     /// It may answer what was answered before.
@@ -285,7 +285,7 @@ impl Route {
     }
 
     /// What the answer that was said last looks like.
-    pub(crate) fn like(mut self, example: Value) -> Self {
+    pub(crate) fn example(mut self, example: Value) -> Self {
         if let Some(answer) = self.operation.answers.last_mut() {
             answer.example = Some(example);
         }
@@ -293,19 +293,19 @@ impl Route {
     }
 
     /// It may say no, with one of these codes.
-    pub(crate) fn no(mut self, status: StatusCode, codes: &'static [&'static str]) -> Self {
+    pub(crate) fn error(mut self, status: StatusCode, codes: &'static [&'static str]) -> Self {
         self.operation.problems.push((status, codes));
         self
     }
 
     /// It waits for the writer, which may have no room or not know whether it wrote.
     pub(crate) fn writes(self) -> Self {
-        self.no(StatusCode::SERVICE_UNAVAILABLE, &NOT_WRITTEN)
+        self.error(StatusCode::SERVICE_UNAVAILABLE, &NOT_WRITTEN)
     }
 
     /// It reads the file.
     pub(crate) fn reads_the_file(self) -> Self {
-        self.no(StatusCode::SERVICE_UNAVAILABLE, &UNREADABLE)
+        self.error(StatusCode::SERVICE_UNAVAILABLE, &UNREADABLE)
     }
 }
 
@@ -318,7 +318,7 @@ const NOT_WRITTEN: [&str; 3] = ["overloaded", "outcome_unknown", "unavailable"];
 const UNREADABLE: [&str; 1] = ["unavailable"];
 
 /// All routes of these resources. Where a route takes a body, its bytes are admitted first.
-pub(crate) fn router(resources: Vec<Resource>, bodies: &Arc<Bodies>) -> Router<Api> {
+pub(crate) fn router(resources: Vec<Resource>, bodies: &Arc<BodyLimiter>) -> Router<Api> {
     let routes = resources.into_iter().flat_map(|resource| resource.routes);
     routes.fold(Router::new(), |router, route| {
         let handler = match &route.operation.body {

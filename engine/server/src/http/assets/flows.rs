@@ -13,17 +13,17 @@ use crate::http::api::route::Route;
 use crate::http::api::views::FlowView;
 use crate::http::api::{schemas, views};
 use crate::http::auth::Caller;
-use crate::http::extract::{Asked, Path};
+use crate::http::extract::{Path, Query};
 use crate::http::problem::Problem;
 use crate::http::{Api, extract};
-use crate::service::error::NoAnswer;
+use crate::service::error::ServiceError;
 
 /// Days that a request is about, if it does not say.
 const DAYS: u64 = 30;
 
 pub(super) fn route() -> Route {
     Route::get("/v1/economies/{economy}/assets/{asset}/flows", flows_of)
-        .called(
+        .operation(
             "list_flows",
             "What came into circulation and what left it",
             "By day (UTC) and by plugin; days on which nothing did are left out.",
@@ -31,13 +31,13 @@ pub(super) fn route() -> Route {
         .needs(Scope::Read)
         .query::<FlowsQuery>()
         .answers::<Circulation<'static>>(StatusCode::OK, "The flows.")
-        .like(json!({
+        .example(json!({
             "asset": "coin", "supply": 200,
             "flows": [{
                 "day_starts_at": 1_764_028_800_000_u64, "plugin": null, "issued": 200, "burned": 0,
             }],
         }))
-        .no(StatusCode::NOT_FOUND, &["asset_not_found"])
+        .error(StatusCode::NOT_FOUND, &["asset_not_found"])
 }
 
 /// How many days are asked for.
@@ -70,7 +70,7 @@ async fn flows_of(
     State(api): State<Api>,
     caller: Caller,
     Path((economy, asset)): Path<(String, String)>,
-    Asked(FlowsQuery { days }): Asked<FlowsQuery>,
+    Query(FlowsQuery { days }): Query<FlowsQuery>,
 ) -> Result<Json<Value>, Problem> {
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Read, &economy)?;
@@ -79,12 +79,12 @@ async fn flows_of(
         let detail = format!("1 to {FLOW_DAYS_MAX} days are asked for");
         return Err(extract::wrong_query("days", &detail));
     }
-    let state = api.bursar.state();
-    let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
+    let state = api.service.state();
+    let books = state.books(&economy).ok_or(ServiceError::NoEconomy)?;
     if books.asset(&id).is_none() {
         return Err(no_asset(&id));
     }
-    let from = Day::of(api.bursar.now()).before(days - 1);
+    let from = Day::of(api.service.now()).before(days - 1);
     let flows = books
         .flows(&id, from)
         .map(|(day, plugin, flow)| views::flow(day, plugin, flow));

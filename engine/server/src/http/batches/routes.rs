@@ -14,7 +14,7 @@ use crate::http::transfers::REFUSALS;
 
 pub(in crate::http) fn route() -> Route {
     Route::post("/v1/economies/{economy}/transfers/batch", transfer)
-        .called(
+        .operation(
             "create_transfer_batch",
             "Many transfers in one request",
             "`independent`: each has its own idempotency key, its own fate and its own answer, and \
@@ -52,7 +52,7 @@ pub(in crate::http) fn route() -> Route {
             StatusCode::OK,
             "An independent batch: one answer for each, in the same order. Or a preview.",
         )
-        .no(StatusCode::UNPROCESSABLE_ENTITY, REFUSALS)
+        .error(StatusCode::UNPROCESSABLE_ENTITY, REFUSALS)
         .writes()
 }
 

@@ -45,7 +45,7 @@ fn example() -> Value {
 
 fn place_route() -> Route {
     let route = Route::post("/v1/economies/{economy}/holds", place)
-        .called(
+        .operation(
             "place_hold",
             "Reserve an amount",
             "It stays on the account and cannot be spent, until it is captured, released, or its \
@@ -72,7 +72,7 @@ fn place_route() -> Route {
 
 fn list_route() -> Route {
     Route::get("/v1/economies/{economy}/holds", list)
-        .called(
+        .operation(
             "list_holds",
             "List open holds",
             "The oldest first. The account is said with the first page; `next_cursor` has it in \
@@ -81,26 +81,26 @@ fn list_route() -> Route {
         .needs(Scope::Read)
         .query::<HoldsQuery>()
         .answers::<HoldList<'static>>(StatusCode::OK, "A page.")
-        .like(json!({ "holds": [example()], "next_cursor": null }))
+        .example(json!({ "holds": [example()], "next_cursor": null }))
 }
 
 fn read_route() -> Route {
     Route::get("/v1/economies/{economy}/holds/{hold}", read)
-        .called(
+        .operation(
             "get_hold",
             "Read a hold",
             "The hold, also when it has ended.",
         )
         .needs(Scope::Read)
         .answers::<HoldView<'static>>(StatusCode::OK, "The hold.")
-        .like(example())
-        .no(StatusCode::NOT_FOUND, &["hold_not_found"])
+        .example(example())
+        .error(StatusCode::NOT_FOUND, &["hold_not_found"])
         .reads_the_file()
 }
 
 fn capture_route() -> Route {
     let route = Route::post("/v1/economies/{economy}/holds/{hold}/capture", capture)
-        .called(
+        .operation(
             "capture_hold",
             "Capture a hold, or a part of it",
             "It moves where it was meant to go, as a transfer; what is left stays reserved. Without \
@@ -110,15 +110,15 @@ fn capture_route() -> Route {
         .body::<CaptureBody>("all_of_it", json!({}))
         .or_body("a_part", json!({ "amount": 5 }))
         .answers::<CaptureView<'static>>(StatusCode::CREATED, "What has moved.")
-        .no(StatusCode::NOT_FOUND, &["hold_not_found"])
-        .no(StatusCode::CONFLICT, CONFLICTS)
-        .no(StatusCode::UNPROCESSABLE_ENTITY, &["hold_exceeded"]);
+        .error(StatusCode::NOT_FOUND, &["hold_not_found"])
+        .error(StatusCode::CONFLICT, CONFLICTS)
+        .error(StatusCode::UNPROCESSABLE_ENTITY, &["hold_exceeded"]);
     moves_money::<EndPreview>(route)
 }
 
 fn release_route() -> Route {
     Route::post("/v1/economies/{economy}/holds/{hold}/release", release)
-        .called(
+        .operation(
             "release_hold",
             "Release a hold",
             "What is left of it can be spent again.",
@@ -128,8 +128,8 @@ fn release_route() -> Route {
         .body::<ReleaseBody>("all_of_it", json!({}))
         .keyed()
         .answers::<ReleaseAnswer>(StatusCode::OK, "How it ended, or would end.")
-        .no(StatusCode::NOT_FOUND, &["hold_not_found"])
-        .no(StatusCode::CONFLICT, CONFLICTS)
-        .no(StatusCode::UNPROCESSABLE_ENTITY, transfers::REFUSALS)
+        .error(StatusCode::NOT_FOUND, &["hold_not_found"])
+        .error(StatusCode::CONFLICT, CONFLICTS)
+        .error(StatusCode::UNPROCESSABLE_ENTITY, transfers::REFUSALS)
         .writes()
 }

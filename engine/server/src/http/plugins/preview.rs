@@ -13,7 +13,7 @@ use crate::http::Api;
 use crate::http::api::views::{NeedView, PluginView, Put};
 use crate::http::api::{schemas, views};
 use crate::http::problem::Problem;
-use crate::service::error::NoAnswer;
+use crate::service::error::ServiceError;
 
 /// What a PUT would come to.
 #[derive(Serialize, JsonSchema)]
@@ -53,22 +53,22 @@ pub(super) async fn preview(
     } = prepared;
     let mut findings = Vec::new();
     if let Some((loaded, config)) = unchecked {
-        let checked = (api.bursar).check_configuration(&economy, &plugin, loaded, config);
+        let checked = (api.service).check_configuration(&economy, &plugin, loaded, config);
         match checked.await {
             Ok(needs) => patch.needs = needs,
-            Err(NoAnswer::ConfigurationRefused(found)) => findings = found,
+            Err(ServiceError::ConfigurationRefused(found)) => findings = found,
             Err(other) => return Err(other.into()),
         }
     }
-    let state = api.bursar.state();
-    let books = Books::clone(state.books(&economy).ok_or(NoAnswer::NoEconomy)?);
+    let state = api.service.state();
+    let books = Books::clone(state.books(&economy).ok_or(ServiceError::NoEconomy)?);
     let act = Act::SetPlugin {
         plugin: plugin.clone(),
         patch: Box::new(patch),
     };
-    let bursar = api.bursar.clone();
+    let service = api.service.clone();
     let tried = move || {
-        let (verdict, after) = bursar.try_act(&books, &act);
+        let (verdict, after) = service.try_act(&books, &act);
         match verdict {
             Verdict::Applied(_) | Verdict::Unchanged => {
                 Ok(written(&economy, &plugin, &books, &after, &findings))
@@ -82,7 +82,7 @@ pub(super) async fn preview(
             | Verdict::NoEconomy => Err(Problem::bug("a PUT does not end like this")),
         }
     };
-    let answer = api.bursar.beside(tried).await??;
+    let answer = api.service.beside(tried).await??;
     Ok(super::json_response(answer))
 }
 

@@ -15,10 +15,10 @@ use super::changes::{ChangeView, changes, settings};
 use crate::http::api::route::Route;
 use crate::http::api::{schemas, views};
 use crate::http::auth::Caller;
-use crate::http::extract::{Asked, Path, wrong_query as wrong};
+use crate::http::extract::{Path, Query, wrong_query as wrong};
 use crate::http::problem::Problem;
 use crate::http::{Api, extract};
-use crate::service::error::NoAnswer;
+use crate::service::error::ServiceError;
 
 /// Revisions in a page where nothing is said.
 const PAGE: usize = 10;
@@ -31,7 +31,7 @@ pub(super) fn route() -> Route {
         "/v1/economies/{economy}/plugins/{plugin}/revisions",
         revisions,
     )
-    .called(
+    .operation(
         "list_plugin_revisions",
         "List revisions of a plugin",
         "The newest first: each change of its component, grants, configuration, switch, schedules, and of \
@@ -41,7 +41,7 @@ pub(super) fn route() -> Route {
     .needs(Scope::Read)
     .query::<RevisionsQuery>()
     .answers::<RevisionList>(StatusCode::OK, "A page.")
-    .no(StatusCode::NOT_FOUND, &["plugin_not_found"])
+    .error(StatusCode::NOT_FOUND, &["plugin_not_found"])
     .reads_the_file()
 }
 
@@ -93,7 +93,7 @@ async fn revisions(
     State(api): State<Api>,
     caller: Caller,
     Path((economy, plugin)): Path<(String, String)>,
-    Asked(query): Asked<RevisionsQuery>,
+    Query(query): Query<RevisionsQuery>,
 ) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Read, &economy)?;
@@ -106,15 +106,15 @@ async fn revisions(
     let before = query.before;
     let before = before.map(|before| extract::number("before", before));
     let before = before.transpose()?;
-    let state = api.bursar.state();
-    let books = state.books(&economy).ok_or(NoAnswer::NoEconomy)?;
+    let state = api.service.state();
+    let books = state.books(&economy).ok_or(ServiceError::NoEconomy)?;
     let found = books.plugin(&name);
-    let found = found.ok_or_else(|| NoAnswer::NoPlugin(name.clone()))?;
+    let found = found.ok_or_else(|| ServiceError::NoPlugin(name.clone()))?;
     let told = found.revisions();
     let told = told.map(|(revision, before)| Told { revision, before });
     let told = told.filter(|told| before.is_none_or(|before| told.revision.seq < before));
     let told: Vec<Told> = told.take(limit).collect();
-    let read = api.bursar.read(move |storage| {
+    let read = api.service.read(move |storage| {
         let records = records_of(storage, &economy, &name, &told)?;
         Ok((told, records))
     });
@@ -125,7 +125,7 @@ async fn revisions(
         let revisions = views.collect();
         views::to_json(RevisionList { revisions }).to_string()
     };
-    Ok(super::json_response(api.bursar.beside(written).await?))
+    Ok(super::json_response(api.service.beside(written).await?))
 }
 
 /// The records that revisions are told from, by their numbers.

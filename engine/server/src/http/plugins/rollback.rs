@@ -4,7 +4,9 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use bursar_ledger::{Act, Document, EconomyId, Plugin, PluginName, PluginPatch, RollBack, Scope};
+use bursar_ledger::{
+    Act, Document, EconomyId, Plugin, PluginName, PluginPatch, RollbackTarget, Scope,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
@@ -13,17 +15,17 @@ use crate::http::api::route::Route;
 use crate::http::api::schemas;
 use crate::http::api::views::{PluginView, Put};
 use crate::http::auth::Caller;
-use crate::http::extract::{Asked, Nothing, Path};
+use crate::http::extract::{Nothing, Path, Query};
 use crate::http::problem::Problem;
 use crate::http::{Api, extract};
-use crate::service::error::NoAnswer;
+use crate::service::error::ServiceError;
 
 pub(super) fn route() -> Route {
     Route::post(
         "/v1/economies/{economy}/plugins/{plugin}/rollback",
         roll_back,
     )
-    .called(
+    .operation(
         "roll_back_plugin",
         "Go back to the component or the configuration before",
         "`component`: the one before, with the grants, the configuration and the switch that it had. \
@@ -35,13 +37,13 @@ pub(super) fn route() -> Route {
     .or_body("configuration", json!({ "what": "configuration", "to": 12 }))
     .keyed()
     .answers::<Put<PluginView<'static>>>(StatusCode::OK, "The plugin as it is now.")
-    .no(StatusCode::NOT_FOUND, &["plugin_not_found"])
-    .no(StatusCode::CONFLICT, &["nothing_before", "plugin_changed"])
-    .no(
+    .error(StatusCode::NOT_FOUND, &["plugin_not_found"])
+    .error(StatusCode::CONFLICT, &["nothing_before", "plugin_changed"])
+    .error(
         StatusCode::UNPROCESSABLE_ENTITY,
         &["configuration_refused", "economy_closed", "revision_unknown"],
     )
-    .no(StatusCode::SERVICE_UNAVAILABLE, &["call_failed"])
+    .error(StatusCode::SERVICE_UNAVAILABLE, &["call_failed"])
     .reads_the_file()
     .writes()
 }
@@ -70,7 +72,7 @@ async fn roll_back(
     State(api): State<Api>,
     caller: Caller,
     Path((economy, plugin)): Path<(String, String)>,
-    _: Asked<Nothing>,
+    _: Query<Nothing>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -88,13 +90,14 @@ async fn roll_back(
     })?;
     let route = format!("/v1/economies/{economy}/plugins/{plugin}/rollback");
     let body = &parsed.canonical;
-    let asking = extract::asking(&caller, economy.clone(), Some(key), "POST", &route, body);
+    let context =
+        extract::request_context(&caller, economy.clone(), Some(key), "POST", &route, body);
     // What was answered once is not looked into again.
-    if let Some(answer) = api.bursar.answered_before(&asking).await? {
+    if let Some(answer) = api.service.answered_before(&context).await? {
         return Ok(extract::respond(answer));
     }
     let what = match (what, to) {
-        (RollBackWhat::Component, None) => RollBack::Component,
+        (RollBackWhat::Component, None) => RollbackTarget::Component,
         (RollBackWhat::Component, Some(_)) => {
             let detail = "a component goes back to the one before; `to` is for a configuration";
             return Err(Problem::malformed("/to", detail));
@@ -102,7 +105,7 @@ async fn roll_back(
         (RollBackWhat::Configuration, to) => configuration(&api, &economy, &plugin, to).await?,
     };
     let act = Act::RollBackPlugin { plugin, what };
-    Ok(extract::respond(api.bursar.act(asking, act).await?))
+    Ok(extract::respond(api.service.act(context, act).await?))
 }
 
 /// The configuration that comes back, held against the component that is there.
@@ -111,20 +114,20 @@ async fn configuration(
     economy: &EconomyId,
     name: &PluginName,
     to: Option<u64>,
-) -> Result<RollBack, Problem> {
-    let state = api.bursar.state();
-    let books = state.books(economy).ok_or(NoAnswer::NoEconomy)?;
+) -> Result<RollbackTarget, Problem> {
+    let state = api.service.state();
+    let books = state.books(economy).ok_or(ServiceError::NoEconomy)?;
     let found = books.plugin(name);
-    let found = found.ok_or_else(|| NoAnswer::NoPlugin(name.clone()))?;
+    let found = found.ok_or_else(|| ServiceError::NoPlugin(name.clone()))?;
     let Some((to, config)) = find(api, economy, name, found, to).await? else {
         // The ledger says why not.
         let patch = Box::default();
-        return Ok(RollBack::Configuration { to, patch });
+        return Ok(RollbackTarget::Configuration { to, patch });
     };
     let component = found.installation.component;
-    let loaded = api.bursar.load(component).await?;
+    let loaded = api.service.load(component).await?;
     let needs = api
-        .bursar
+        .service
         .check_configuration(economy, name, loaded, config.value())
         .await?;
     let patch = PluginPatch {
@@ -134,7 +137,7 @@ async fn configuration(
         needs,
         ..PluginPatch::default()
     };
-    Ok(RollBack::Configuration {
+    Ok(RollbackTarget::Configuration {
         to: Some(to),
         patch: Box::new(patch),
     })
@@ -153,7 +156,7 @@ async fn find(
         .filter(|revision| to.is_none_or(|to| revision.seq == to))
         .collect();
     let (economy, name, present) = (economy.clone(), name.clone(), found.installation.clone());
-    let read = api.bursar.read(move |storage| {
+    let read = api.service.read(move |storage| {
         for revision in told {
             let record = storage.revision(&economy, &name, revision.set_by)?;
             let Some(then) = record.and_then(|record| record.installation) else {

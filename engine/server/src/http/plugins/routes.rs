@@ -37,7 +37,7 @@ pub(in crate::http) fn routes() -> Resource {
 
 fn set_route() -> Route {
     Route::put(PLUGIN, set)
-        .called(
+        .operation(
             "set_plugin",
             "Install or change a plugin",
             "A new one needs `component`. The name is yours to choose: a component may be installed \
@@ -64,7 +64,7 @@ fn set_route() -> Route {
             StatusCode::OK,
             "The plugin was here, or what would have changed: it was a preview.",
         )
-        .no(
+        .error(
             StatusCode::UNPROCESSABLE_ENTITY,
             &[
                 "component_not_found",
@@ -77,29 +77,29 @@ fn set_route() -> Route {
                 "schedule_unknown",
             ],
         )
-        .no(
+        .error(
             StatusCode::CONFLICT,
             &["plugin_changed", "name_taken", "name_is_fixed"],
         )
-        .no(StatusCode::SERVICE_UNAVAILABLE, &["call_failed"])
+        .error(StatusCode::SERVICE_UNAVAILABLE, &["call_failed"])
         .writes()
 }
 
 fn read_route() -> Route {
     Route::get(PLUGIN, read)
-        .called(
+        .operation(
             "get_plugin",
             "Read a plugin",
             "The plugin with its manifest: enough to build slash commands from.",
         )
         .needs(Scope::Read)
         .answers::<DescribedView<'static>>(StatusCode::OK, "The plugin.")
-        .no(StatusCode::NOT_FOUND, &["plugin_not_found"])
+        .error(StatusCode::NOT_FOUND, &["plugin_not_found"])
 }
 
 fn list_route() -> Route {
     Route::get("/v1/economies/{economy}/plugins", list)
-        .called(
+        .operation(
             "list_plugins",
             "List plugins",
             "All plugins of the economy, with their manifests.",
@@ -110,7 +110,7 @@ fn list_route() -> Route {
 
 fn remove_route() -> Route {
     Route::delete(PLUGIN, remove)
-        .called(
+        .operation(
             "remove_plugin",
             "Uninstall a plugin",
             "Its accounts stay with what they have, its own keys go. Each hold that it has placed is \
@@ -118,8 +118,8 @@ fn remove_route() -> Route {
         )
         .needs(Scope::Admin)
         .answers::<Put<RemovedPluginView<'static>>>(StatusCode::OK, "It is gone.")
-        .no(StatusCode::NOT_FOUND, &["plugin_not_found"])
-        .no(StatusCode::UNPROCESSABLE_ENTITY, &["economy_closed"])
+        .error(StatusCode::NOT_FOUND, &["plugin_not_found"])
+        .error(StatusCode::UNPROCESSABLE_ENTITY, &["economy_closed"])
         .writes()
 }
 
@@ -128,7 +128,7 @@ fn call_route() -> Route {
         "/v1/economies/{economy}/plugins/{plugin}/actions/{action}",
         call,
     )
-    .called(
+    .operation(
         "call_action",
         "Call an action of a plugin",
         "The plugin runs, asks for what is to move, and all of it commits, or nothing. With \
@@ -145,7 +145,7 @@ fn call_route() -> Route {
     )
     .keyed()
     .answers::<CallAnswer>(StatusCode::OK, "What came of it, or would come of it.")
-    .like(json!({
+    .example(json!({
         "call": "0199d0a0-5b7e-7c1d-8f00-3f6f2d1f9a10", "outcome": "committed", "seq": 10,
         "recorded_at": 1_764_025_205_000_u64, "fuel": 290_431,
         "reply": { "item": "item:potion", "quantity": 1, "paid": { "coin": 50 } },
@@ -160,15 +160,15 @@ fn call_route() -> Route {
             },
         },
     }))
-    .no(
+    .error(
         StatusCode::NOT_FOUND,
         &["plugin_not_found", "action_not_found"],
     )
-    .no(StatusCode::CONFLICT, transfers::CONFLICTS)
-    .no(StatusCode::UNPROCESSABLE_ENTITY, &["declined"])
-    .no(StatusCode::UNPROCESSABLE_ENTITY, transfers::REFUSALS)
-    .no(StatusCode::BAD_GATEWAY, &["plugin_fault"])
-    .no(
+    .error(StatusCode::CONFLICT, transfers::CONFLICTS)
+    .error(StatusCode::UNPROCESSABLE_ENTITY, &["declined"])
+    .error(StatusCode::UNPROCESSABLE_ENTITY, transfers::REFUSALS)
+    .error(StatusCode::BAD_GATEWAY, &["plugin_fault"])
+    .error(
         StatusCode::SERVICE_UNAVAILABLE,
         &["conflict", "call_failed"],
     )

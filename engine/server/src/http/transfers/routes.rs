@@ -62,13 +62,13 @@ pub(in crate::http) fn moves_money<P: JsonSchema>(route: Route) -> Route {
             StatusCode::OK,
             "What would have happened: it was a preview.",
         )
-        .no(StatusCode::UNPROCESSABLE_ENTITY, REFUSALS)
+        .error(StatusCode::UNPROCESSABLE_ENTITY, REFUSALS)
         .writes()
 }
 
 fn transfer_route() -> Route {
     let route = Route::post("/v1/economies/{economy}/transfers", transfer)
-        .called(
+        .operation(
             "create_transfer",
             "Transfer between accounts",
             "All postings move, in this order, or none. Issuers cannot be named, and a plugin's \
@@ -82,7 +82,7 @@ fn transfer_route() -> Route {
             ]}),
         )
         .answers::<TransferView<'static>>(StatusCode::CREATED, "What has moved.")
-        .like(json!({
+        .example(json!({
             "id": "0199d0a0-5b7e-7c1d-8f00-3f6f2d1f9a0f", "seq": 7,
             "recorded_at": 1_764_025_200_000_u64,
             "postings": [{ "from": "user:1", "to": "user:2", "asset": "coin", "amount": 30 }],
@@ -93,7 +93,7 @@ fn transfer_route() -> Route {
 
 fn issue_route() -> Route {
     let route = Route::post("/v1/economies/{economy}/issue", issue)
-        .called(
+        .operation(
             "issue",
             "Bring some of an asset into circulation",
             "From the asset's issuer to an account, up to the asset's maximum supply.",
@@ -113,7 +113,7 @@ fn issue_route() -> Route {
 
 fn burn_route() -> Route {
     let route = Route::post("/v1/economies/{economy}/burn", burn)
-        .called(
+        .operation(
             "burn",
             "Take some of an asset out of circulation",
             "From an account back to the asset's issuer.",

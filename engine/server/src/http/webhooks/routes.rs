@@ -30,7 +30,7 @@ pub(in crate::http) fn routes() -> Resource {
 
 fn set_route() -> Route {
     Route::put(WEBHOOK, set)
-        .called(
+        .operation(
             "set_webhook",
             "Make or change a webhook",
             "A new one needs `url`, begins with the event after its own, and its secret is in the \
@@ -47,7 +47,7 @@ fn set_route() -> Route {
             "The webhook is new, and here is its secret.",
         )
         .answers::<Written<'static>>(StatusCode::OK, "The webhook was there; its secret stays.")
-        .no(
+        .error(
             StatusCode::UNPROCESSABLE_ENTITY,
             &["economy_closed", "quota_reached", "webhook_incomplete"],
         )
@@ -56,33 +56,33 @@ fn set_route() -> Route {
 
 fn read_route() -> Route {
     Route::get(WEBHOOK, read)
-        .called(
+        .operation(
             "get_webhook",
             "Read a webhook",
             "The webhook, with how far it has come.",
         )
         .needs(Scope::Admin)
         .answers::<WebhookReadView<'static>>(StatusCode::OK, "The webhook.")
-        .no(StatusCode::NOT_FOUND, &["webhook_not_found"])
+        .error(StatusCode::NOT_FOUND, &["webhook_not_found"])
 }
 
 fn remove_route() -> Route {
     Route::delete(WEBHOOK, remove)
-        .called(
+        .operation(
             "remove_webhook",
             "Remove a webhook",
             "Nothing is sent any more, and its dead letters are gone.",
         )
         .needs(Scope::Admin)
         .answers::<Put<RemovedWebhookView<'static>>>(StatusCode::OK, "It is gone.")
-        .no(StatusCode::NOT_FOUND, &["webhook_not_found"])
-        .no(StatusCode::UNPROCESSABLE_ENTITY, &["economy_closed"])
+        .error(StatusCode::NOT_FOUND, &["webhook_not_found"])
+        .error(StatusCode::UNPROCESSABLE_ENTITY, &["economy_closed"])
         .writes()
 }
 
 fn list_route() -> Route {
     Route::get("/v1/economies/{economy}/webhooks", list)
-        .called(
+        .operation(
             "list_webhooks",
             "List webhooks",
             "All webhooks of the economy, with how far they have come.",
@@ -93,15 +93,15 @@ fn list_route() -> Route {
 
 fn rotate_route() -> Route {
     Route::put("/v1/economies/{economy}/webhooks/{webhook}/secret", rotate)
-        .called(
+        .operation(
             "rotate_webhook",
             "Give a webhook another secret",
             "Everything is signed with it from then on. It takes no body.",
         )
         .needs(Scope::Admin)
         .answers::<Written<'static>>(StatusCode::OK, "The webhook, with its new secret.")
-        .no(StatusCode::NOT_FOUND, &["webhook_not_found"])
-        .no(StatusCode::UNPROCESSABLE_ENTITY, &["economy_closed"])
+        .error(StatusCode::NOT_FOUND, &["webhook_not_found"])
+        .error(StatusCode::UNPROCESSABLE_ENTITY, &["economy_closed"])
         .writes()
 }
 
@@ -110,19 +110,19 @@ fn dead_letters_route() -> Route {
         "/v1/economies/{economy}/webhooks/{webhook}/dead-letters",
         dead_letters,
     )
-    .called(
+    .operation(
         "list_dead_letters",
         "What a webhook has given up",
         "Events that were not accepted however often they were sent, oldest first.",
     )
     .needs(Scope::Admin)
     .answers::<DeadLetters<'static>>(StatusCode::OK, "The dead letters.")
-    .no(StatusCode::NOT_FOUND, &["webhook_not_found"])
+    .error(StatusCode::NOT_FOUND, &["webhook_not_found"])
 }
 
 fn replay_route() -> Route {
     Route::post("/v1/economies/{economy}/webhooks/{webhook}/replay", replay)
-        .called(
+        .operation(
             "replay_webhook",
             "Send events again",
             "Everything after an event is sent again, and the list of dead letters begins anew. It \
@@ -132,6 +132,6 @@ fn replay_route() -> Route {
         .needs(Scope::Admin)
         .body::<ReplayBody>("from_the_first", json!({ "after": 0 }))
         .answers::<Replayed<'static>>(StatusCode::OK, "Where it goes on.")
-        .no(StatusCode::NOT_FOUND, &["webhook_not_found"])
+        .error(StatusCode::NOT_FOUND, &["webhook_not_found"])
         .writes()
 }

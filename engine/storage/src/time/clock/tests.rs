@@ -130,8 +130,8 @@ fn each_step_is_told_once_and_so_is_the_way_back() {
             machine.pass(2 * SECOND);
             let finding = kept.look(machine.source().read());
             found.extend(finding.map(|finding| match finding {
-                Finding::Away(view) => view.difference_ms,
-                Finding::Back(_) => 0,
+                ClockFinding::Away(view) => view.difference_ms,
+                ClockFinding::Back(_) => 0,
             }));
         }
     };

@@ -18,7 +18,7 @@ use crate::commit::maintenance::leave_checkpoint;
 use crate::commit::submission::{Answer, Render, Reply, Submission};
 use crate::error::{PRIMARY_CODE, SQLITE_CONSTRAINT, StorageError};
 use crate::index::subjects::SubjectRow;
-use crate::journal::{Appended, FileJournal, Journal};
+use crate::journal::{FileJournal, Journal, NewRecord};
 use crate::state::State;
 use crate::time::clock::{TimeSource, is_ahead};
 use crate::time::timekeeping;
@@ -30,7 +30,7 @@ use crate::webhooks::notes::Note;
 pub(crate) const EPOCH_MAX: u64 = 1 << 48;
 
 /// The moment, the randomness and the names that an import needs.
-pub struct Importing {
+pub struct ImportContext {
     /// The clocks of the machine. The newest record may not be far ahead of the time of the file.
     pub time: TimeSource,
     /// The economy in which components are recorded. It belongs to its file.
@@ -57,7 +57,7 @@ pub struct ImportReport {
 /// Reads lines into a journal that nobody else has open.
 pub(crate) fn import(
     journal: &mut FileJournal,
-    importing: &Importing,
+    importing: &ImportContext,
     input: &mut dyn BufRead,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<ImportReport, ArchiveError> {
@@ -84,7 +84,7 @@ pub(crate) fn import(
 
 struct Importer<'a> {
     journal: &'a mut FileJournal,
-    importing: &'a Importing,
+    importing: &'a ImportContext,
     /// The time of the file.
     at: Timestamp,
     state: &'a mut State,
@@ -237,7 +237,7 @@ impl Importer<'_> {
             Err(error) => return Err(error.into()),
         }
         let subjects = SubjectRow::of(&act, record.outcome, &record.entries);
-        let appended = Appended {
+        let appended = NewRecord {
             record,
             component: None,
             subjects,

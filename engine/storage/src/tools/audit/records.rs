@@ -1,15 +1,15 @@
 //! One record under every light: who asked for what, whether it follows, whether it is all there.
 
 use bursar_ledger::{
-    AccountId, Act, Amount, Answer, AssetId, CallRequest, Change, Component, Decision, Digest,
-    Ending, IssueRequest, OnExpiry, Postings, RollBack, SpendLimit, Verdict, decide,
+    AccountId, Act, Amount, AssetId, CallEnding, CallRequest, Change, Component, Decision, Digest,
+    HostResponse, IssueRequest, OnExpiry, Postings, RollbackTarget, SpendLimit, Verdict, decide,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::Auditor;
 use super::report::P;
-use crate::commit::submission::Recorded;
+use crate::commit::submission::ActOutcome;
 use crate::error::StorageError;
 use crate::index::subjects::SubjectRow;
 use crate::record::{Outcome, Record, VERSION};
@@ -104,7 +104,7 @@ impl Auditor {
     fn check_what_came_back(&mut self, record: &Record, act: &Act) -> Result<(), StorageError> {
         let Act::RollBackPlugin {
             plugin,
-            what: RollBack::Configuration { to, patch },
+            what: RollbackTarget::Configuration { to, patch },
         } = act
         else {
             return Ok(());
@@ -139,8 +139,9 @@ impl Auditor {
             self.counts.calls += 1;
             self.counts.facts += facts.len() as u64;
             self.counts.draws += u64::from(call.transcript.draws());
-            let refused = |fact: &bursar_ledger::Fact| matches!(fact.answer, Answer::Refused(_));
-            if matches!(call.ending, Ending::Faulted { .. }) || facts.iter().any(refused) {
+            let refused =
+                |fact: &bursar_ledger::Exchange| matches!(fact.answer, HostResponse::Refused(_));
+            if matches!(call.ending, CallEnding::Faulted { .. }) || facts.iter().any(refused) {
                 self.counts.harmless += 1;
             }
         }
@@ -278,7 +279,7 @@ impl Auditor {
     fn check_answer(&mut self, record: &Record, act: &Act, verdict: &Verdict) {
         let books = self.state.books(&record.economy).map(|books| &**books);
         // The books are sealed by now; the answer was rendered a moment before, and may not say so.
-        let rendered = (self.render)(&Recorded {
+        let rendered = (self.render)(&ActOutcome {
             economy: &record.economy,
             books,
             seq: record.seq,
@@ -378,11 +379,15 @@ fn names(request: &Value, id: &impl std::fmt::Display) -> bool {
 }
 
 /// Whether a rollback is of the part that was named, and of the revision if one was.
-fn is_what_goes_back(asked: Option<&Value>, revision: Option<&Value>, what: &RollBack) -> bool {
+fn is_what_goes_back(
+    asked: Option<&Value>,
+    revision: Option<&Value>,
+    what: &RollbackTarget,
+) -> bool {
     let asked = asked.and_then(Value::as_str);
     match what {
-        RollBack::Component => asked == Some("component"),
-        RollBack::Configuration { to, .. } => {
+        RollbackTarget::Component => asked == Some("component"),
+        RollbackTarget::Configuration { to, .. } => {
             let named = read::<u64>(revision);
             asked == Some("configuration") && named.is_none_or(|named| Some(named) == *to)
         }

@@ -26,7 +26,7 @@ pub struct AuditReport {
     /// The economies, with the hash that covers all their records.
     pub economies: Vec<EconomyHead>,
     /// Accounts outside their limits because an operator changed the limits or forced a reversal.
-    pub outside: Vec<Outside>,
+    pub outside: Vec<LimitBreach>,
     /// The time of the file beside that of the machine, where it is known. It is no promise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clock: Option<ClockView>,
@@ -77,7 +77,7 @@ pub struct FoundHead {
 
 /// An account outside its limits, and why that may be.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct Outside {
+pub struct LimitBreach {
     /// Whose books.
     pub economy: EconomyId,
     /// How it is outside.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bursar_ledger::{
-    Admission, ApiKey, EconomyId, KeyId, RateLimit, Scopes, Timestamp, TransferCap,
+    ApiKey, CallerAdmission, EconomyId, KeyId, RateLimit, Scopes, Timestamp, TransferCap,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -35,7 +35,7 @@ pub(crate) struct KeyView<'a> {
     /// The accounts that it may open with the scope `call`; none where absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "schemas::Admission")]
-    admits: Option<&'a Admission>,
+    admits: Option<&'a CallerAdmission>,
     /// Whether it is good for nothing any more.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     revoked: bool,

@@ -4,7 +4,7 @@ use bursar_host::Manifest;
 use std::collections::BTreeMap;
 
 use bursar_ledger::{
-    Books, Component, Digest, Document, EconomyId, Grants, Installation, Missed, Permissions,
+    Books, Component, Digest, Document, EconomyId, Grants, Installation, MissedPolicy, Permissions,
     Plugin, PluginId, PluginName, Timestamp,
 };
 use schemars::JsonSchema;
@@ -174,7 +174,7 @@ struct ScheduleView {
     /// Seconds from each multiple of that since 1970 UTC to the due time.
     offset_s: u64,
     #[schemars(with = "schemas::Missed")]
-    missed: Missed,
+    missed: MissedPolicy,
     /// The next due time that has not had its run.
     #[schemars(with = "schemas::Timestamp")]
     next_due: Timestamp,
