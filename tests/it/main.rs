@@ -70,7 +70,6 @@ mod manifest_schema;
 mod manifests;
 mod museum;
 mod openapi;
-mod operations;
 mod properties;
 mod quotas;
 mod race;

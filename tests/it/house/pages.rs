@@ -1,25 +1,48 @@
-//! Pages: their length, and statements in them that the sources must agree with.
+//! Pages: their length, their links, and statements in them that the sources must agree with.
 
-use std::collections::BTreeMap;
+mod links;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use bursar_host::Limits;
 use bursar_ledger::{STATE_BYTES_GRANTED_MAX, STATE_BYTES_MAX};
 
 use super::{ratchet, source};
 use crate::named_tests;
+use crate::support::House;
 
 /// Lines of pages that are read from top to bottom.
 const LINES_MAX: [(&str, usize); 2] = [("README.md", 180), ("ARCHITECTURE.md", 250)];
 
+fn page(path: &str) -> String {
+    let file = source::root().join(path);
+    std::fs::read_to_string(file).unwrap_or_else(|wrong| panic!("{path}: {wrong}"))
+}
+
+/// Returns the paths of all pages from the root of the repository.
+fn all() -> Vec<String> {
+    let mut pages = Vec::new();
+    for folder in ["", "docs", "examples/first-plugin", "examples/discord-bot"] {
+        for entry in std::fs::read_dir(source::root().join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "md") {
+                let path = path.strip_prefix(source::root()).unwrap();
+                pages.push(path.display().to_string());
+            }
+        }
+    }
+    pages.sort();
+    pages
+}
+
 #[test]
 fn pages_are_short_enough_to_be_read() {
     let mut long = BTreeMap::new();
-    for (page, most) in LINES_MAX {
-        let text = std::fs::read_to_string(source::root().join(page)).unwrap();
-        let lines = text.lines().count();
-        println!("{page}: {lines} of {most} lines");
+    for (path, most) in LINES_MAX {
+        let lines = page(path).lines().count();
+        println!("{path}: {lines} of {most} lines");
         if lines > most {
-            long.insert(page.to_owned(), lines);
+            long.insert(path.to_owned(), lines);
         }
     }
     ratchet::hold("pages", &long);
@@ -27,70 +50,81 @@ fn pages_are_short_enough_to_be_read() {
 
 #[test]
 fn the_readmes_commands_are_in_the_makefile() {
-    let readme = std::fs::read_to_string(source::root().join("README.md")).unwrap();
-    let makefile = std::fs::read_to_string(source::root().join("Makefile")).unwrap();
+    let readme = page("README.md");
+    let makefile = page("Makefile");
     for command in ["demo", "test"] {
         assert!(readme.contains(&format!("make {command}")));
         assert!(makefile.contains(&format!("\n{command}: ")));
     }
 }
 
-/// It is what people copy, and nothing else compiles what stands in the README.
+/// Nothing else compiles the plugin that the pages show.
 #[test]
-fn the_readmes_plugin_is_the_example() {
-    let readme = std::fs::read_to_string(source::root().join("README.md")).unwrap();
-    let example = source::root().join("examples/first-plugin/src/lib.rs");
-    let example = std::fs::read_to_string(example).unwrap();
-    assert!(readme.contains(&format!("\n```rust\n{example}```\n")));
+fn the_plugin_in_the_pages_is_the_example() {
+    let example = page("examples/first-plugin/src/lib.rs");
+    assert!(page("docs/plugins.md").contains(&format!("\n```rust\n{example}```\n")));
+    let readme = page("README.md");
+    let (_, rule) = readme.split_once("\n```rust\n").unwrap();
+    let (rule, _) = rule.split_once("```\n").unwrap();
+    assert!(
+        rule.starts_with("fn tip(") && example.ends_with(rule),
+        "{rule}"
+    );
 }
 
 /// A row after an empty line is a table of its own, without a head, and shown as text.
 #[test]
 fn every_table_has_a_head() {
-    for page in [
-        "README.md",
-        "ARCHITECTURE.md",
-        "CONTRIBUTING.md",
-        "docs/limits.md",
-    ] {
-        let text = std::fs::read_to_string(source::root().join(page)).unwrap();
+    for path in all() {
+        let text = page(&path);
         let lines: Vec<&str> = text.lines().collect();
         let is_row = |line: usize| lines[line].starts_with('|');
         for line in (1..lines.len()).filter(|line| is_row(*line) && !is_row(line - 1)) {
             assert!(
                 lines[line + 1].starts_with("|---"),
-                "{page}: {}",
+                "{path}: {}",
                 lines[line]
+            );
+            let mut rows = (line..lines.len()).take_while(|line| is_row(*line));
+            let cells = cells(lines[line]);
+            let wrong = rows.find(|row| self::cells(lines[*row]) != cells);
+            assert_eq!(
+                wrong.map(|row| lines[row]),
+                None,
+                "{path} has a row of other cells"
             );
         }
     }
 }
 
+/// Counts the cells of a row; `\\|` does not end one.
+fn cells(row: &str) -> usize {
+    row.replace("\\|", "").matches('|').count()
+}
+
 #[test]
-fn the_readme_says_what_a_plugin_may_be_granted() {
-    let readme = std::fs::read_to_string(source::root().join("README.md")).unwrap();
+fn the_plugins_page_says_what_a_plugin_may_be_granted() {
+    let plugins = page("docs/plugins.md");
     let row = |of: &str| {
         let begins = format!("| {of} | ");
-        let row = readme.lines().find(|line| line.starts_with(&begins));
+        let row = plugins.lines().find(|line| line.starts_with(&begins));
         row.unwrap_or_else(|| panic!("no row of {of}"))
     };
     for bytes in [STATE_BYTES_MAX, STATE_BYTES_GRANTED_MAX] {
-        let said = format!("{} MiB", bytes >> 20);
-        assert!(row("a plugin's state").contains(&said), "{said}");
+        let expected = format!("{} MiB", bytes >> 20);
+        assert!(row("a plugin's state").contains(&expected), "{expected}");
     }
     let standard = Limits::standard().fuel;
     for fuel in [standard / 5, standard, standard * 10] {
-        let said = format!("{} million", fuel / 1_000_000);
-        assert!(row("a call").contains(&said), "{said}");
+        let expected = format!("{} million", fuel / 1_000_000);
+        assert!(row("a call").contains(&expected), "{expected}");
     }
 }
 
-/// A yes in the comparison that nothing shows would be a boast.
+/// Bursar claims no feature that no test shows.
 #[test]
 fn every_yes_of_the_comparison_names_a_test_that_is_there() {
-    let readme = std::fs::read_to_string(source::root().join("README.md")).unwrap();
-    let (_, comparison) = readme.split_once("## How it compares").unwrap();
-    let (comparison, _) = comparison.split_once("\n## ").unwrap();
+    let comparison = page("docs/comparison.md");
     let mut yes = 0;
     for row in comparison.lines().filter(|line| line.starts_with("| ")) {
         let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
@@ -99,15 +133,48 @@ fn every_yes_of_the_comparison_names_a_test_that_is_there() {
             ["Bursar", "yes", "partly", "no"].contains(&cells[1]) && !cells[2].is_empty(),
             "{row}"
         );
-        if cells[1] != "yes" {
-            continue;
+        if cells[1] == "yes" {
+            shown_by(cells[2]).unwrap_or_else(|wrong| panic!("{row}\n{wrong}"));
+            yes += 1;
         }
-        let shown: Vec<&str> = cells[2].split('`').collect();
-        let [_, file, _, test, _] = shown[..] else {
-            panic!("{row} names no test");
-        };
-        named_tests::find(file, test).unwrap_or_else(|wrong| panic!("{row}\n{wrong}"));
-        yes += 1;
     }
     assert!(yes > 25, "{yes}");
+}
+
+/// Looks for the test that a cell names, as in `` `holds.rs`: `a_hold_ends` ``.
+fn shown_by(cell: &str) -> Result<(), String> {
+    let parts: Vec<&str> = cell.split('`').collect();
+    let ["", file, ": ", test, ""] = parts[..] else {
+        return Err(format!("{cell} names no test"));
+    };
+    named_tests::find(file, test)
+}
+
+/// The audit of a file has the numbers and names of the promises.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_promise_names_tests_that_are_there() {
+    let report = House::new().await.close().await;
+    let text = page("docs/promises.md");
+    let readme = page("README.md");
+    let mut sections = text.split("\n## ").skip(1);
+    for promise in &report.promises {
+        let section = sections.next().unwrap_or_default();
+        let heading = format!("{}. {}", promise.number, promise.name);
+        let (found, body) = section.split_once('\n').unwrap();
+        assert_eq!(found, heading);
+        assert!(
+            readme.contains(&format!("\n{}. [{}](", promise.number, promise.name)),
+            "{heading} is not in the README"
+        );
+        let rows: BTreeSet<&str> = body
+            .lines()
+            .filter(|line| line.starts_with("| `"))
+            .collect();
+        assert!(rows.len() >= 3, "{heading}: {} tests", rows.len());
+        for row in rows {
+            let cell = row.split('|').nth(1).unwrap().trim();
+            shown_by(cell).unwrap_or_else(|wrong| panic!("{heading}: {wrong}"));
+        }
+    }
+    assert_eq!(sections.next(), None);
 }

@@ -37,7 +37,7 @@ async fn tell() -> Done {
     let (held, failed) = stage.score();
     if failed == 0 {
         style::title(format!("All {held} checks held, in {seconds:.1} s."));
-        style::say("Next: `bursar serve`, and the tour in README.md.");
+        style::say("Next: `bursar serve`, and the five minutes with curl in README.md.");
         return Ok(ExitCode::SUCCESS);
     }
     style::title(format!(

@@ -21,7 +21,7 @@ pub struct AuditReport {
     pub records: u64,
     /// Movements checked.
     pub movements: u64,
-    /// The promises, in the order of the README.
+    /// The promises, in the order of `docs/promises.md`.
     pub promises: Vec<Promise>,
     /// The economies, with the hash that covers all their records.
     pub economies: Vec<EconomyHead>,
@@ -41,7 +41,7 @@ pub struct AuditReport {
 /// One promise.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Promise {
-    /// Its number in the README.
+    /// Its number in `docs/promises.md`.
     pub number: u8,
     /// Its name.
     pub name: String,
@@ -86,7 +86,7 @@ pub struct LimitBreach {
     pub explained_by_seq: u64,
 }
 
-/// The promises, as the README numbers them.
+/// The promises, as `docs/promises.md` numbers them.
 const NAMES: [&str; 10] = [
     "Conservation",
     "Floors and ceilings",

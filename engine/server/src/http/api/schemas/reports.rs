@@ -47,7 +47,7 @@ shape!(ClockView, |generator| json_schema!({
 }));
 
 shape!(Promise, |_generator| json_schema!({
-    "description": "One promise of the README.",
+    "description": "A promise of `docs/promises.md`.",
     "type": "object",
     "properties": {
         "number": { "type": "integer", "minimum": 1 },
