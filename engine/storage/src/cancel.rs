@@ -1,31 +1,31 @@
-//! Cancelling long work from another thread.
+//! Cancellation of long work from another thread.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::StorageError;
 
-/// Ends long work at its next step. Clones share it.
+/// A flag that cancels long work at its next step. Clones share it.
 #[derive(Clone, Default, Debug)]
 pub struct Cancel(Arc<AtomicBool>);
 
 impl Cancel {
-    /// Work that goes on until it is cancelled.
+    /// Creates a flag that is not set.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Asks the work to end.
+    /// Cancels the work.
     pub fn cancel(&self) {
         self.0.store(true, Ordering::Release);
     }
 
-    /// Returns whether the work is to end.
+    /// Returns true if the work is cancelled.
     pub fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
 
-    /// Goes on, or ends the work.
+    /// Fails with [`StorageError::Cancelled`] if the work is cancelled.
     pub(crate) fn check(&self) -> Result<(), StorageError> {
         if self.is_cancelled() {
             return Err(StorageError::Cancelled);

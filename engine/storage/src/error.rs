@@ -1,36 +1,36 @@
-//! What can go wrong with a file, and what can go wrong with a request to it.
+//! Errors of files, and of submissions to them.
 
 use std::path::PathBuf;
 
 use crate::file::owner::Owner;
 use crate::time::clock::ClockError;
 
-/// The file could not be read or written as it must be.
+/// An error of a database file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StorageError {
     /// libSQL reported an error.
-    #[error("the database: {0}")]
+    #[error("database error: {0}")]
     Database(#[from] libsql::Error),
     /// The lock file or the database file could not be opened.
     #[error("{path}: {source}")]
     File {
-        /// Which file.
+        /// The path of the file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
     /// Another process owns the file.
     #[error("{path} is owned by process {pid}")]
     Busy {
-        /// Which file.
+        /// The path of the file.
         path: PathBuf,
         /// The process that owns it.
         pid: u32,
-        /// How to reach it, if it has said so.
+        /// The address of that process, if it has announced one.
         owner: Option<Box<Owner>>,
     },
-    /// The file was written by a later version.
+    /// A newer version wrote the file.
     #[error("the file has schema {found}, and this version knows {known}: use a newer bursar")]
     TooNew {
         /// The file's schema.
@@ -38,107 +38,107 @@ pub enum StorageError {
         /// The newest schema that this version knows.
         known: i64,
     },
-    /// At the path is no file of ours, and none can be made there.
+    /// The path holds something other than a Bursar database, and none can be created there.
     #[error("{path}: {reason}")]
     NotOurs {
-        /// Which path.
+        /// The path.
         path: PathBuf,
-        /// What is there instead.
+        /// The reason.
         reason: ForeignFile,
     },
-    /// The write-ahead log beside the file is another file's, or the same file's of another time.
+    /// The write-ahead log next to the file belongs to another file, or to an earlier copy of this one.
     #[error(
-        "{log} is not the write-ahead log of {path}: it stayed there when the file was replaced, and \
-         would destroy it. `bursar restore` replaces a file with its log; if {path} is the one to keep \
-         as it is, move the log away"
+        "{log} is not the write-ahead log of {path}: it remained there when the file was replaced, and \
+         would destroy it. `bursar restore` replaces a file and its log; to keep {path} as it is, move the \
+         log away"
     )]
     ForeignLog {
         /// The file.
         path: PathBuf,
-        /// The log beside it.
+        /// The write-ahead log next to it.
         log: PathBuf,
     },
-    /// The folder cannot be written to.
+    /// The folder is not writable.
     #[error(
-        "the folder {folder} cannot be written to ({source}), and a database needs it for its lock and \
-         its write-ahead log"
+        "the folder {folder} is not writable ({source}); a database needs it for its lock and its \
+         write-ahead log"
     )]
     ClosedFolder {
-        /// Which folder.
+        /// The folder.
         folder: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// The file was closed while something still read it.
+    /// The file was closed during a read.
     #[error("the file is closed")]
     Closed,
-    /// The file is some other program's database.
+    /// The file is a database of another program.
     #[error("the file is not a bursar database (application id {0:#x})")]
     Foreign(i64),
-    /// What the file says cannot be so.
+    /// The file is inconsistent.
     #[error("the journal is damaged at record {record}: {what}")]
     Damaged {
-        /// The record at which it shows.
+        /// The record at which the damage was found.
         record: u64,
-        /// What is wrong.
+        /// A description of the damage.
         what: String,
     },
     /// The work was cancelled.
-    #[error("it was cancelled, since nobody waits for it any more")]
+    #[error("cancelled, because the client no longer waits for the result")]
     Cancelled,
-    /// The file has more than one name. Its write-ahead log belongs to one of them only, so that
-    /// whoever comes by another name would not see the newest commits, and would destroy them.
-    #[error("{path} has {names} names (hard links), and may have one: remove the others")]
+    /// The file has several hard links. Its write-ahead log belongs to one name only, so a process that opens
+    /// the file by another name would miss the newest commits and destroy them.
+    #[error("{path} has {names} names (hard links) and may have only one: remove the others")]
     Linked {
-        /// The name by which it was to be opened.
+        /// The name that was to be opened.
         path: PathBuf,
-        /// How many it has.
+        /// The number of its names.
         names: u64,
     },
-    /// At the path is no file any more, or another one than was opened: what is committed would be
-    /// lost with the process.
-    #[error("{path} is not the file that was opened: it was removed, moved or replaced")]
+    /// The path holds no file any more, or another one than was opened, so later commits would be lost when
+    /// the process ends.
+    #[error("{path} is no longer the file that was opened: it was removed, moved or replaced")]
     Gone {
-        /// The path at which it was.
+        /// The path of the opened file.
         path: PathBuf,
     },
-    /// The clock of the machine is far from the time of the file.
+    /// The clock of the machine is far from the clock of the file.
     #[error(transparent)]
     Clock(#[from] ClockError),
-    /// A statement was given the wrong number of values: a bug here.
-    #[error("a statement takes {expected} values and was given {given}")]
+    /// Internal error: a statement received the wrong number of values.
+    #[error("internal error: a statement takes {expected} values and received {given}")]
     Parameters {
-        /// How many it takes.
+        /// The number of values that it takes.
         expected: usize,
-        /// How many it was given.
+        /// The number of values that it received.
         given: usize,
     },
 }
 
-/// The reason that no file of ours can be at a path.
+/// The reason that a path holds no Bursar database.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ForeignFile {
     /// A folder.
     #[error("it is a folder; name a database file in it, as in {}", .0.join("bursar.db").display())]
     Folder(PathBuf),
     /// The folder of the file is not there.
-    #[error("the folder {} is not there; make it, or name a file in another one", .0.display())]
+    #[error("the folder {} does not exist; create it, or name a file in another folder", .0.display())]
     NoFolder(PathBuf),
-    /// A device, a socket or the like.
+    /// A device, a socket or another special file.
     #[error("it is not a regular file; name a database file")]
     NotAFile,
-    /// A file of no bytes.
+    /// An empty file.
     #[error(
-        "it is empty, so it is not a database; if nothing of yours belongs in it, remove it, and \
-         `bursar serve` makes a new one"
+        "it is empty, so it is not a database; if you do not need it, remove it, and `bursar serve` creates \
+         a new one"
     )]
     Empty,
-    /// Some other kind of file.
-    #[error("it is not a database; name a file that bursar has made")]
+    /// A file of another format.
+    #[error("it is not a database; name a file that bursar has created")]
     NotADatabase,
     /// The database of another program.
     #[error(
-        "it is a database of another program (application id {0:#x}); name a file that bursar has made"
+        "it is a database of another program (application id {0:#x}); name a file that bursar has created"
     )]
     OtherProgram(u32),
 }
@@ -151,8 +151,8 @@ impl StorageError {
         }
     }
 
-    /// Whether it may pass by itself: a full disk, a file that another tool has locked for a moment.
-    /// What the file says, it says for ever.
+    /// Returns true if a later attempt may succeed, as after a full disk or a lock that another tool held.
+    /// Damage does not go away.
     pub(crate) fn may_heal(&self) -> bool {
         match self {
             Self::Database(libsql::Error::SqliteFailure(code, _)) => {
@@ -178,35 +178,36 @@ impl StorageError {
     }
 }
 
-/// The part of SQLite's result codes that says what kind of failure it is.
+/// A mask for the primary result code of SQLite (<https://www.sqlite.org/rescode.html>).
 pub(crate) const PRIMARY_CODE: i32 = 0xff;
 
-/// A row would be there twice.
+/// A constraint failed: the row exists already.
 pub(crate) const SQLITE_CONSTRAINT: i32 = 19;
 
-/// The disk has no room.
+/// The disk is full.
 pub(crate) const SQLITE_FULL: i32 = 13;
 
-/// A page of the file is not what it must be.
+/// The file is malformed.
 const SQLITE_CORRUPT: i32 = 11;
 
 /// The file is not a database.
 const SQLITE_NOTADB: i32 = 26;
 
-/// Why a request got no answer. Nothing of it is known to have happened, and asking again with the
-/// same key is always safe.
+/// The reason that a submission has no answer. Sending the request again with the same idempotency key is
+/// always safe.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum SubmitError {
     /// The queue is full.
     #[error("too many requests are waiting")]
     Overloaded,
-    /// The commit failed, or its result is not known.
+    /// The commit failed, or its result is unknown.
     #[error("it is not known whether the request was committed")]
     Unknown,
-    /// The writer takes no work: it is stopping, or rebuilding its state from disk.
-    #[error("the service is not taking requests at the moment")]
+    /// The writer is stopping, or rebuilding its state from disk.
+    #[error("the service does not accept requests at the moment")]
     Unavailable,
-    /// Deciding it met a bug. Its neighbours were served; asking again will meet the same bug.
-    #[error("a bug was met; nothing of it happened")]
+    /// The decision failed by an internal error. The rest of the batch was committed. A retry will fail in the
+    /// same way.
+    #[error("internal error: the request was not executed")]
     Bug,
 }

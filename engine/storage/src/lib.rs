@@ -1,18 +1,21 @@
-//! The room that remembers: a journal in one libSQL file, its one writer, and the published state.
+//! Durable storage of economies: a journal in one libSQL file, its single writer, and the published state.
 //!
-//! * The **state** ([`State`]) is in memory. The writer alone changes it, and after each commit
-//!   publishes it as an immutable snapshot that shares what did not change. Readers take the newest
-//!   snapshot without a lock and without SQL.
-//! * The **journal** is the truth: every change of state is a record with what was asked, what was
-//!   decided upon and what changed. Starting is the newest checkpoint plus the records after it,
-//!   applied and checked, never decided again.
-//! * **Durable** means fsynced: an answer is sent after its commit, in WAL mode with
-//!   `synchronous = FULL`. After `kill -9` nothing acknowledged is missing and nothing is half
-//!   there. After a power loss the same holds as far as the disk keeps what it says it has written.
-//! * **One process** owns a file, by a lock beside it; one connection in it writes.
+//! [`Storage::open`] opens a file and starts its writer. [`Storage::submit`] queues a [`Submission`] and
+//! returns a receiver for its [`Reply`]; the reads are methods of [`Storage`] too.
 //!
-//! This crate knows nothing of HTTP or of plugins; what an answer says is rendered by a function
-//! that is handed in, since the answer is kept in the txn of its effects.
+//! * The **state** ([`State`]) is in memory. Only the writer changes it. After each commit the writer
+//!   publishes an immutable snapshot that shares all unchanged parts with its predecessor. Readers load the
+//!   newest snapshot without a lock and without SQL.
+//! * The **journal** is authoritative. Each change of state is a record of the request, the act and the
+//!   effects. A start loads the newest checkpoint and applies the effects of later records. It checks them
+//!   but never decides anything again.
+//! * **Durable** means synced: an answer is sent after its commit, in WAL mode with `synchronous = FULL`.
+//!   After `kill -9`, every acknowledged change is there, and no change is there in part. After a power loss
+//!   the same holds if the disk keeps what it has reported as written.
+//! * **One process** owns a file, through a lock file next to it, and one connection writes to it.
+//!
+//! This crate knows nothing of HTTP or of plugins. A function that the caller passes in ([`Render`]) renders
+//! answers, because an answer is stored in the transaction of its effects.
 
 mod cancel;
 mod checkpoint;
@@ -100,10 +103,10 @@ use journal::{FileJournal, Journal};
 use query::reader::Readers;
 use tools::audit::{AuditInput, Watch};
 
-/// Connections that read at the same time.
+/// The number of connections that read at the same time.
 const READERS: usize = 4;
 
-/// An open file. Clones share it.
+/// An open database file and its writer. Clones share them.
 #[derive(Clone)]
 pub struct Storage {
     inner: Arc<Inner>,
@@ -113,22 +116,21 @@ struct Inner {
     path: PathBuf,
     shared: Arc<Shared>,
     readers: Arc<Readers>,
-    /// Ends the copying of the file, which is one long read.
+    /// Cancels backups, each of which is one long read.
     closing: Cancel,
     clock: Clock,
     render: Render,
     writer: Mutex<Option<JoinHandle<bool>>>,
     audits_cancelled: AtomicU64,
-    /// None once the file is closed.
+    /// `None` once the file is closed.
     lock: Mutex<Option<FileLock>>,
 }
 
 impl Storage {
-    /// Opens a file, or makes it, under a lock that was taken before; starts the writer.
+    /// Opens or creates a file under a lock that the caller holds, and starts the writer.
     ///
-    /// The state is rebuilt from the newest checkpoint and the records after it, each checked as
-    /// it is applied; a file that does not add up is not opened, and neither is one whose time is far
-    /// from that of the machine.
+    /// Rebuilds the state from the newest checkpoint and the records after it, and checks each record as it
+    /// applies it. Fails if the file is inconsistent or if its clock is far from the clock of the machine.
     pub fn open(
         path: &Path,
         lock: FileLock,
@@ -139,8 +141,8 @@ impl Storage {
         if lock.check_log()? == Tail::MayBeMissing {
             let file = path.display();
             tracing::warn!(
-                "{file} was not closed in order and has no write-ahead log beside it: if it was copied \
-                 without, or the log was removed, its newest records are missing"
+                "{file} was not closed properly and has no write-ahead log next to it: its newest records \
+                 are missing if it was copied without its log or if the log was removed"
             );
         }
         let mut journal = FileJournal::prepare(&path)?;
@@ -150,8 +152,10 @@ impl Storage {
         journal.close_after(Arc::clone(&readers));
         let shared = Arc::new(Shared::new(state.clone(), journal.load_notes()?));
         let reopen = {
-            let (path, clock) = (journal.path().to_owned(), clock.clone());
-            let (identity, readers) = (journal.identity().clone(), Arc::clone(&readers));
+            let path = journal.path().to_owned();
+            let clock = clock.clone();
+            let identity = journal.identity().clone();
+            let readers = Arc::clone(&readers);
             Box::new(move || {
                 let mut journal = FileJournal::reopen(&identity, &path, clock.now())?;
                 journal.close_after(Arc::clone(&readers));
@@ -184,22 +188,23 @@ impl Storage {
         })
     }
 
-    /// The time of the file.
+    /// Returns the clock of the file.
     pub fn clock(&self) -> &Clock {
         &self.inner.clock
     }
 
-    /// Says beside the file how this process can be reached.
+    /// Records in the lock file how this process can be reached.
     pub fn announce(&self, owner: &Owner) -> Result<(), StorageError> {
         let mut lock = open(&self.inner.lock);
         lock.as_mut().map_or(Ok(()), |lock| lock.announce(owner))
     }
 
-    /// Puts a request into the queue. The reply arrives after its commit; dropping the receiver
-    /// does not take the request back.
+    /// Queues a submission for the writer. The reply arrives after the commit. Dropping the receiver does
+    /// not withdraw the submission.
     pub fn submit(&self, submission: Submission) -> Result<Receiver, SubmitError> {
         let (respond, receiver) = oneshot::channel();
-        let (economy, weight) = (submission.economy.clone(), submission.weight());
+        let economy = submission.economy.clone();
+        let weight = submission.weight();
         self.inner.shared.queue.push(
             &economy,
             weight,
@@ -211,7 +216,7 @@ impl Storage {
         Ok(receiver)
     }
 
-    /// Up to `limit` events of an economy, in order, at most [`EVENTS_MAX`]. Blocks for one read.
+    /// Returns up to `limit` events of an economy in order, at most [`EVENTS_MAX`]. Blocks for one read.
     pub fn events(
         &self,
         economy: &EconomyId,
@@ -221,12 +226,13 @@ impl Storage {
         self.inner.readers.events(economy, range, limit)
     }
 
-    /// Reads of events since the file was opened: those who follow a silent economy cause none.
+    /// Returns the number of event reads since the file was opened. Following an economy without new records
+    /// causes none.
     pub fn event_reads(&self) -> u64 {
         self.inner.readers.event_reads()
     }
 
-    /// The hash of a record, if the economy has it. Blocks for one small read.
+    /// Returns the hash of a record, or `None` if the economy has no such record. Blocks for one small read.
     pub fn record_hash(
         &self,
         economy: &EconomyId,
@@ -235,57 +241,55 @@ impl Storage {
         self.inner.readers.record_hash(economy, seq)
     }
 
-    /// Follows an economy: the news say when it has a new published record, and are silent when
-    /// another one has.
+    /// Subscribes to new published records of one economy.
     pub fn follow(&self, economy: &EconomyId) -> EconomyNews {
         let shared = &self.inner.shared;
         let published = || shared.published.load_full();
         shared.news.follow(economy, published)
     }
 
-    /// Returns the progress of a webhook by its last note.
+    /// Returns the noted progress of a webhook.
     pub fn delivery(&self, place: &WebhookPlace) -> Option<Arc<Delivery>> {
         self.inner.shared.notes.get(place)
     }
 
-    /// The webhooks that there is a note of, in all economies.
+    /// Returns every webhook with a progress note, in all economies.
     pub fn noted_webhooks(&self) -> Vec<WebhookPlace> {
         self.inner.shared.notes.places()
     }
 
-    /// Notes how far a webhook has come, or that it is not there any more. The file has it a moment
-    /// later; a note that is lost in a crash makes events be delivered again.
+    /// Notes the progress of a webhook, or removes its note. The note reaches the file with a later commit.
+    /// If a crash loses it, events are delivered again.
     pub fn note_delivery(&self, place: &WebhookPlace, delivery: Option<Delivery>) {
         self.inner.shared.notes.set(place, delivery);
     }
 
-    /// Returns whether the file has the last note of a webhook.
+    /// Returns true if the last note of a webhook is in the file.
     pub fn is_delivery_written(&self, place: &WebhookPlace) -> bool {
         self.inner.shared.notes.is_written(place)
     }
 
-    /// Waits until the file has the last note of a webhook.
+    /// Waits until the last note of a webhook is in the file.
     pub async fn until_delivery_written(&self, place: &WebhookPlace) {
         self.inner.shared.notes.until_written(place).await;
     }
 
-    /// The moment before which nothing will be recorded any more that is not published, as seen at
-    /// `now`.
+    /// Returns, as of `now`, the time before which no further record will be published.
     pub fn settled(&self, now: Timestamp) -> Timestamp {
         self.inner.shared.settled(now)
     }
 
-    /// The newest published state.
+    /// Returns the newest published state.
     pub fn state(&self) -> Arc<State> {
         self.inner.shared.published.load_full()
     }
 
-    /// Whether requests are taken.
+    /// Returns true if the queue accepts submissions.
     pub fn is_ready(&self) -> bool {
         self.inner.shared.queue.is_open()
     }
 
-    /// The committed answer to a key. Blocks for one small read.
+    /// Returns the committed answer of an idempotency key. Blocks for one small read.
     pub fn stored(
         &self,
         economy: &EconomyId,
@@ -294,14 +298,15 @@ impl Storage {
         self.inner.readers.stored(economy, key.as_str())
     }
 
-    /// A page of an account's history, newest first; none if it is to begin at what is no movement of
-    /// that account. Blocks for at most [`STEPS_MAX`] small reads.
+    /// Returns a page of an account's history, newest first, or `None` if the query starts at a movement of
+    /// another account. Blocks for at most [`STEPS_MAX`] small reads.
     pub fn history(&self, query: &HistoryQuery) -> Result<Option<HistoryPage>, StorageError> {
         self.inner.readers.history(query)
     }
 
-    /// The record that has made a transfer, with what it moved; none if the economy never had it. What
-    /// a call or the end of a hold has moved is a transfer of the same id. Blocks for a few small reads.
+    /// Returns the record of a transfer and its movements, or `None` if the economy has no such transfer. The
+    /// movements of a call, or of the end of a hold, are a transfer with the same id. Blocks for a few small
+    /// reads.
     pub fn transfer(
         &self,
         economy: &EconomyId,
@@ -310,7 +315,8 @@ impl Storage {
         self.inner.readers.transfer(economy, transfer.into())
     }
 
-    /// What a transfer has moved; nothing, if the economy never had it. Blocks for a few small reads.
+    /// Returns the movements of a transfer, which are empty if the economy has no such transfer. Blocks for a
+    /// few small reads.
     pub fn moved(
         &self,
         economy: &EconomyId,
@@ -319,7 +325,7 @@ impl Storage {
         self.inner.readers.moved(economy, transfer.into())
     }
 
-    /// What became of a hold; none if the economy never had it. Blocks for a few small reads.
+    /// Returns the history of a hold, or `None` if the economy has no such hold. Blocks for a few small reads.
     pub fn hold(
         &self,
         economy: &EconomyId,
@@ -328,8 +334,7 @@ impl Storage {
         self.inner.readers.hold(economy, hold)
     }
 
-    /// The record of a call, however it ended; none if the economy has no such call. Blocks for a few
-    /// small reads.
+    /// Returns the record of a call, or `None` if the economy has no such call. Blocks for a few small reads.
     pub fn call(
         &self,
         economy: &EconomyId,
@@ -338,8 +343,8 @@ impl Storage {
         self.inner.readers.call(economy, call)
     }
 
-    /// A record that has changed how a plugin is installed; none if the economy has no such record. Blocks
-    /// for one small read.
+    /// Returns a record that changed the installation of a plugin, or `None` if the economy has no such
+    /// record. Blocks for one small read.
     pub fn revision(
         &self,
         economy: &EconomyId,
@@ -349,20 +354,20 @@ impl Storage {
         self.inner.readers.revision(economy, plugin, seq)
     }
 
-    /// What an account had at a moment. Blocks for small reads, and for the walk along what is not in
-    /// the order of accounts yet.
+    /// Returns the balances of an account at a moment in the past. Blocks for a few small reads, and for a walk
+    /// over the movements that the account history index does not contain yet.
     pub fn balances_at(&self, query: &PastQuery) -> Result<PastBalances, StorageError> {
         self.inner.readers.balances_at(query)
     }
 
-    /// The bytes of a component. Blocks for one read.
+    /// Returns the bytes of a component. Blocks for one read.
     pub fn component(&self, digest: &Digest) -> Result<Option<Bytes>, StorageError> {
         self.inner.readers.component(digest)
     }
 
-    /// Checks every promise against every record, beside the work that goes on, and looks for the
-    /// heads that somebody has seen before. Blocks, for a time that grows with the journal, or until
-    /// it is cancelled; `progress` is told records done and in all, after each.
+    /// Audits the file while it is in use: checks every promise against every record and looks for the
+    /// given heads. Blocks for a time that grows with the journal, or until `cancel` is set. `progress`
+    /// receives the number of audited records and the total.
     pub fn audit(
         &self,
         heads: &[SeenHead],
@@ -387,13 +392,13 @@ impl Storage {
         })
     }
 
-    /// Audits that were cancelled since the file was opened.
+    /// Returns the number of audits that were cancelled since the file was opened.
     pub fn audits_cancelled(&self) -> u64 {
         self.inner.audits_cancelled.load(Ordering::Relaxed)
     }
 
-    /// Makes a copy of the file at a path where nothing is, beside the work that goes on. Blocks, for
-    /// a time that grows with the file; `progress` is told records verified and in all.
+    /// Copies the file to an unused path while it is in use, and verifies the copy. Blocks for a time that
+    /// grows with the file. `progress` receives the number of verified records and the total.
     pub fn back_up(
         &self,
         to: &Path,
@@ -409,9 +414,9 @@ impl Storage {
         source.back_up(to, plan, progress)
     }
 
-    /// Writes an economy's journal out as lines of JSON, as it is now, beside the work that goes on.
-    /// `take` is given some whole lines at a time, and blocks for as long as it likes; `progress` is
-    /// told records done and in all.
+    /// Exports an economy's journal as lines of JSON, up to its newest record, while the file is in use.
+    /// `take` receives whole lines and may block. `progress` receives the number of exported records and the
+    /// total.
     pub fn export(
         &self,
         economy: &EconomyId,
@@ -421,25 +426,25 @@ impl Storage {
         tools::archive::export(&self.inner.path, &self.state(), economy, take, progress)
     }
 
-    /// Returns the state of the writer; it changes once, when the writer ends.
+    /// Returns a subscription to the state of the writer, which changes once, when the writer ends.
     pub fn writer(&self) -> watch::Receiver<WriterState> {
         self.inner.shared.writer.subscribe()
     }
 
-    /// Stops taking requests, and ends copies of the file that are being made. Requests that wait are
-    /// served, a checkpoint is written, and then the writer ends.
+    /// Begins the shutdown: rejects new submissions and cancels backups. The writer commits the queued
+    /// submissions, writes a checkpoint and ends.
     pub fn begin_close(&self) {
         self.inner.closing.cancel();
         self.inner.shared.queue.close();
     }
 
-    /// Has a writer that is closing leave out what only makes the next start quicker.
+    /// Makes a closing writer skip the work that only speeds up the next start.
     pub fn hurry(&self) {
         self.inner.shared.hurry();
     }
 
-    /// Stops taking requests, serves those that wait, writes a checkpoint, ends the writer and gives
-    /// the file back. Blocks until that is done. False if the file had been given up before.
+    /// Shuts down: commits the queued submissions, writes a checkpoint, ends the writer and releases the
+    /// file. Blocks until that is done. Returns false if the writer had already given the file up.
     pub fn close(&self) -> bool {
         self.begin_close();
         let writer = open(&self.inner.writer).take();
@@ -450,6 +455,6 @@ impl Storage {
 }
 
 fn open<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What is kept here is whole at any time.
+    // No holder leaves the value half changed, so a poisoned lock is safe to use.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

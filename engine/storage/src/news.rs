@@ -1,8 +1,8 @@
-//! News of economies: wakes those who follow an economy when it has a new record, and nobody else.
+//! Notifications of new records, by economy.
 //!
-//! A channel is made with the first follower of an economy and removed with its last, so that the
-//! table never has more entries than there are followers. A commit looks up the economies that it has
-//! moved; followers of all others are neither woken nor counted.
+//! The first follower of an economy creates its channel, and the last one removes it, so the table never has more
+//! entries than there are followers. A commit wakes the followers of the economies that it changed, and no
+//! others.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,13 +14,13 @@ use crate::state::State;
 
 type Channels = HashMap<EconomyId, watch::Sender<u64>>;
 
-/// The channels of all economies that are followed.
+/// The channels of all economies with followers.
 #[derive(Default)]
 pub(crate) struct News {
     channels: Mutex<Channels>,
 }
 
-/// The number of one economy's newest published record, which can be waited for.
+/// A subscription to the number of an economy's newest published record.
 pub struct EconomyNews {
     economy: EconomyId,
     newest: watch::Receiver<u64>,
@@ -28,8 +28,8 @@ pub struct EconomyNews {
 }
 
 impl News {
-    /// Follows an economy from what is published now. `published` is called under the lock: what is
-    /// published before is seen by it, and what is published after finds the channel.
+    /// Subscribes to an economy. `published` is called under the lock, so that every record is either in the
+    /// state that it returns or sent to the channel.
     pub(crate) fn follow(
         self: &Arc<Self>,
         economy: &EconomyId,
@@ -47,7 +47,7 @@ impl News {
         }
     }
 
-    /// Tells those who follow one of `moved` of its newest record.
+    /// Sends the newest record numbers of the economies `moved` to their followers.
     pub(crate) fn tell<'a>(&self, state: &State, moved: impl IntoIterator<Item = &'a EconomyId>) {
         let channels = self.channels();
         if channels.is_empty() {
@@ -60,14 +60,14 @@ impl News {
         }
     }
 
-    /// Tells all followers of the newest record of their economy, after the state was read from disk.
+    /// Sends the newest record number of each economy to its followers, after the state was reloaded from disk.
     pub(crate) fn tell_all(&self, state: &State) {
         for (economy, channel) in &*self.channels() {
             tell(channel, newest(state, economy));
         }
     }
 
-    /// Economies that somebody follows.
+    /// Returns the number of economies with followers.
     #[cfg(test)]
     pub(crate) fn followed(&self) -> usize {
         self.channels().len()
@@ -80,7 +80,7 @@ impl News {
 }
 
 impl EconomyNews {
-    /// The number of the newest published record; 0 if the economy has none.
+    /// Returns the number of the newest published record, or 0 if the economy has none.
     pub fn newest(&self) -> u64 {
         *self.newest.borrow()
     }
@@ -109,7 +109,7 @@ fn newest(state: &State, economy: &EconomyId) -> u64 {
     state.books(economy).map_or(0, |books| books.seq())
 }
 
-/// Wakes receivers only if the number rises.
+/// Wakes receivers only if the number increases.
 fn tell(channel: &watch::Sender<u64>, newest: u64) {
     channel.send_if_modified(|known| {
         let rises = newest > *known;

@@ -1,4 +1,4 @@
-//! One record of the journal: what was asked, what was decided, what changed, and the hash of it.
+//! Records of the journal, and their hashes.
 
 use bursar_ledger::{
     Change, Decision, Digest, EconomyId, HistoryLink, Movement, Sha256Writer, Timestamp,
@@ -8,22 +8,22 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::StorageError;
 
-/// This version of bursar, as records name it.
+/// The version of Bursar that new records carry.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// How an act ended, as a record says it.
+/// The outcome of an act, as a record states it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// It happened.
+    /// The act took effect.
     Applied,
-    /// The ledger said no.
+    /// The ledger rejected the act.
     Rejected,
-    /// The plugin said no.
+    /// The plugin declined the call.
     Declined,
-    /// The plugin misbehaved.
+    /// The call was a fault of the plugin.
     Faulted,
-    /// A call has drawn and could not be brought to an end.
+    /// The call failed after a draw.
     Broken,
 }
 
@@ -36,7 +36,7 @@ impl Outcome {
         Self::Broken,
     ];
 
-    /// Its word in the journal.
+    /// Returns the name that records use.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Applied => "applied",
@@ -63,7 +63,7 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// A movement that has no place in a file yet.
+    /// Creates an entry that has no number and no links yet.
     pub(crate) fn unplaced(movement: Movement) -> Self {
         let link = HistoryLink {
             source_previous: None,
@@ -77,14 +77,14 @@ impl Entry {
     }
 }
 
-/// A record, as it is written and read.
+/// A record.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Record {
     pub(crate) id: u64,
     pub(crate) economy: EconomyId,
     pub(crate) seq: u64,
     pub(crate) epoch: u64,
-    /// Which version of bursar wrote it. The audit decides again what its own version wrote.
+    /// The version of Bursar that wrote the record. The audit repeats the decisions of its own version only.
     pub(crate) version: String,
     pub(crate) recorded_at: Timestamp,
     pub(crate) kind: String,
@@ -102,10 +102,10 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// The hash over everything that the record says within its economy, and over the hash of the
-    /// economy's record before it. Numbers that belong to the file (`id`, movement numbers and
-    /// links) are left out, so that an economy keeps its hashes in another file; they are checked
-    /// by counting.
+    /// Computes the hash over the hash of the economy's previous record and over everything that this record
+    /// says within its economy. It leaves out the numbers that belong to the file (`id`, movement numbers and
+    /// links), so that an economy keeps its hashes when it moves to another file; those numbers are checked by
+    /// counting.
     pub(crate) fn compute_hash(&self) -> Digest {
         let mut hash = Sha256Writer::new("bursar-record-1");
         hash.text(self.previous.as_bytes());
@@ -135,7 +135,7 @@ impl Record {
         hash.finish()
     }
 
-    /// The record's effects.
+    /// Returns the effects of the record.
     pub(crate) fn decision(&self) -> Result<Decision, StorageError> {
         let changes: Vec<Change> = serde_json::from_str(&self.changes)
             .map_err(|error| StorageError::damaged(self.id, format!("its changes: {error}")))?;
@@ -148,22 +148,22 @@ impl Record {
     }
 }
 
-/// What a key stands for, as far as the request that comes under it again needs to know.
+/// The result of looking an idempotency key up with a request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum KeyLookup {
-    /// The same request: this is its answer.
+    /// The key belongs to the same request, which has this answer.
     Same(StoredAnswer),
-    /// Another one.
+    /// The key belongs to another request.
     Other,
 }
 
-/// An answer that was given before.
+/// An answer in the journal, with its request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StoredAnswer {
-    /// What was asked, in its canonical text.
+    /// The canonical text of the request.
     pub request: String,
-    /// The answer's status.
+    /// The HTTP status.
     pub status: u16,
-    /// The answer's body, byte for byte.
+    /// The body.
     pub body: Bytes,
 }

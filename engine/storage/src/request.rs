@@ -1,4 +1,4 @@
-//! What a client asked, and under which key: the exactly-once vocabulary.
+//! Canonical requests and idempotency keys.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,16 +7,16 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 
-/// Characters in an idempotency key.
+/// The maximum length of an idempotency key in characters.
 pub const KEY_CHARS_MAX: usize = 128;
 
-/// Names one intent of a client within one economy, for ever: 1 to [`KEY_CHARS_MAX`] printable
-/// ASCII characters.
+/// An idempotency key, which names one intent of a client within one economy permanently: 1 to [`KEY_CHARS_MAX`]
+/// printable ASCII characters.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct IdempotencyKey(Arc<str>);
 
 impl IdempotencyKey {
-    /// The key as text.
+    /// Returns the key as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -28,7 +28,7 @@ impl fmt::Display for IdempotencyKey {
     }
 }
 
-/// A text is not an idempotency key.
+/// The error for a text that is not an idempotency key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("an idempotency key has 1 to {KEY_CHARS_MAX} printable ASCII characters")]
 pub struct KeyError;
@@ -45,11 +45,10 @@ impl FromStr for IdempotencyKey {
     }
 }
 
-/// What a client asked, in one canonical text: method, path and body, members sorted, absent
-/// members absent.
+/// A request as one canonical text of method, path and body. Members are sorted, and absent members stay absent.
 ///
-/// The request itself is kept with its answer, not a digest of each member: what must be the same
-/// is there to compare, and to read.
+/// The journal stores the request itself and not a digest, so that a repeated key can be answered with the first
+/// difference, and so that people can read the request later.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Request(Arc<str>);
 
@@ -62,28 +61,27 @@ struct Envelope<'a, B> {
 }
 
 impl Request {
-    /// The canonical text of a request. The members of the body's objects are in the order of their
-    /// names.
+    /// Creates the canonical text of a request. The members of all objects in the body are sorted by name.
     pub fn new(method: &str, path: &str, body: &impl Serialize) -> Self {
         let envelope = Envelope { body, method, path };
         let text = serde_json::to_string(&envelope);
         Self(text.expect("what was read as JSON can be written").into())
     }
 
-    /// The canonical text of a request whose body is there as canonical JSON.
+    /// Creates the canonical text of a request whose body is canonical JSON already.
     pub fn with_body(method: &str, path: &str, body: &str) -> Self {
         let text = |text: &str| Value::from(text).to_string();
         let (method, path) = (text(method), text(path));
         Self(format!(r#"{{"body":{body},"method":{method},"path":{path}}}"#).into())
     }
 
-    /// The canonical text.
+    /// Returns the canonical text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The first member in which this request differs from one that was kept, as a JSON pointer
-    /// into the body, or `method` or `path`; none if they are the same.
+    /// Returns the first difference from a stored request: a JSON pointer into the body (RFC 6901), or `method` or
+    /// `path`. Returns `None` if they are equal.
     pub fn difference(&self, kept: &str) -> Option<String> {
         if *self.0 == *kept {
             return None;
@@ -110,7 +108,7 @@ impl Request {
     }
 }
 
-/// What a client said of one transfer: of a batch, the part that is about it.
+/// Returns the client's texts about one transfer. For a batch, these are the texts of that part.
 pub(crate) fn words<'a>(request: &'a Value, kind: &str, part: u32) -> Option<&'a Value> {
     let body = request.get("body")?;
     if kind == "batch" {

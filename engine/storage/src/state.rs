@@ -1,4 +1,4 @@
-//! All books of one file, as one value with structural sharing.
+//! The state of a file: the books of all its economies, with structural sharing.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use imbl::{OrdMap, OrdSet};
 use crate::error::StorageError;
 use crate::record::Record;
 
-/// The state after some record: what is published after each commit, and what a checkpoint keeps.
-/// Cloning it costs a few pointers.
+/// The state of a file after a record. The writer publishes it after each commit, and a checkpoint stores it.
+/// Cloning is cheap.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct State {
     pub(crate) economies: OrdMap<EconomyId, Arc<Books>>,
@@ -21,36 +21,36 @@ pub struct State {
     pub(crate) record: u64,
     /// The newest movement in the file.
     pub(crate) movement: u64,
-    /// When the newest record was made.
+    /// The time of the newest record.
     pub(crate) recorded_at: Timestamp,
-    /// When each economy's next hold falls due, and the same in the order of time.
+    /// The time at which each economy's next hold expires, by economy and by time.
     pub(crate) next_due: OrdMap<EconomyId, Timestamp>,
     pub(crate) by_due: OrdSet<(Timestamp, EconomyId)>,
 }
 
 impl State {
-    /// The books of an economy.
+    /// Returns the books of an economy.
     pub fn books(&self, economy: &EconomyId) -> Option<&Arc<Books>> {
         self.economies.get(economy)
     }
 
-    /// All economies, by name.
+    /// Returns all economies in the order of their names.
     pub fn economies(&self) -> &OrdMap<EconomyId, Arc<Books>> {
         &self.economies
     }
 
-    /// How many records the file has.
+    /// Returns the number of records in the file.
     pub fn records(&self) -> u64 {
         self.record
     }
 
-    /// The latest moment of any economy's newest record.
+    /// Returns the latest time of any economy's newest record.
     pub(crate) fn latest(&self) -> Timestamp {
         let newest = self.economies.values().map(|books| books.recorded_at());
         newest.max().unwrap_or_default()
     }
 
-    /// The books to change, made if `changes` open the economy.
+    /// Returns the books to change, and creates them if `changes` open the economy.
     pub(crate) fn books_mut(
         &mut self,
         economy: &EconomyId,
@@ -72,7 +72,7 @@ impl State {
         self.economies.get_mut(economy).map(Arc::make_mut)
     }
 
-    /// Closes a record in its economy's books: its number, its moment and its hash.
+    /// Enters the number, the time and the hash of a record into its economy's books.
     pub(crate) fn seal(&mut self, economy: &EconomyId, seq: u64, at: Timestamp, hash: Digest) {
         if let Some(books) = self.economies.get_mut(economy) {
             Arc::make_mut(books).seal(seq, at, hash);
@@ -80,12 +80,12 @@ impl State {
         self.note_due(economy);
     }
 
-    /// When the next hold of this file falls due.
+    /// Returns the time at which the next hold of the file expires.
     pub(crate) fn next_due(&self) -> Option<Timestamp> {
         self.by_due.get_min().map(|(due_at, _)| *due_at)
     }
 
-    /// The hold that was due first at a moment, in no economy that is to be passed by.
+    /// Returns the hold that expired first by `now`, except in economies to skip.
     pub(crate) fn first_due(
         &self,
         at: Timestamp,
@@ -99,7 +99,7 @@ impl State {
         Some((economy.clone(), hold))
     }
 
-    /// Keeps in mind when an economy's next hold falls due.
+    /// Updates the time at which an economy's next hold expires.
     fn note_due(&mut self, economy: &EconomyId) {
         let next = self.books(economy).and_then(|books| books.next_due());
         if self.next_due.get(economy).copied() == next {
@@ -114,8 +114,7 @@ impl State {
         }
     }
 
-    /// Applies a record that the journal has kept, and checks that it fits: its place, its links,
-    /// the balances that it leaves behind, and its hash.
+    /// Applies a record of the journal and checks it: its numbers, its links, the balances after it and its hash.
     pub(crate) fn replay(&mut self, record: &Record) -> Result<(), StorageError> {
         let damaged = |what: &str| StorageError::damaged(record.id, what);
         let (next, first) = (self.next_record(), self.next_movement());
@@ -139,8 +138,8 @@ impl State {
         Ok(())
     }
 
-    /// Applies a record of another file's journal as the next of this one, with the same checks, and
-    /// gives it its numbers and links here.
+    /// Applies a record of another file's journal with the checks of [`State::replay`], and assigns it the next
+    /// numbers and links of this file.
     pub(crate) fn adopt(&mut self, record: &mut Record) -> Result<(), StorageError> {
         let (next, first) = (self.next_record(), self.next_movement());
         record.id = next;
@@ -152,7 +151,7 @@ impl State {
         Ok(())
     }
 
-    /// Applies a record after its economy's newest one. After an error the state is half changed.
+    /// Applies a record after its economy's newest one. The state is partly changed after an error.
     fn follow(&mut self, record: &Record) -> Result<HistoryLinks, StorageError> {
         let damaged = |what: &str| StorageError::damaged(record.id, what);
         if record.compute_hash() != record.hash {
@@ -185,7 +184,7 @@ impl State {
         self.movement.wrapping_add(1)
     }
 
-    /// Puts a piece of a checkpoint in its place.
+    /// Restores an entry of a checkpoint.
     pub(crate) fn restore(&mut self, economy: &EconomyId, item: CheckpointEntry) -> bool {
         let mut books = self.economies.remove(economy).map(Arc::unwrap_or_clone);
         let is_hold = matches!(item, CheckpointEntry::Hold(..));
@@ -199,7 +198,7 @@ impl State {
         fits
     }
 
-    /// The pieces of a checkpoint, made one by one as they are asked for.
+    /// Returns the entries of a checkpoint, which are created lazily.
     pub(crate) fn into_pieces(self) -> impl Iterator<Item = (EconomyId, CheckpointEntry)> + Send {
         self.economies.into_iter().flat_map(|(economy, books)| {
             let items = Arc::unwrap_or_clone(books).into_items();
@@ -207,15 +206,15 @@ impl State {
         })
     }
 
-    /// The hash of an economy's newest record.
+    /// Returns the hash of an economy's newest record.
     pub fn head(&self, economy: &EconomyId) -> Option<Digest> {
         self.books(economy).map(|books| books.head())
     }
 }
 
-/// A record is no older than its economy's record before it, unless it sets the clock: then it is of the
-/// time that it sets, and time went by one that was not before any record. (Between economies time may run
-/// backwards: one that was imported may be older.)
+/// Checks the time of a record. It must not be before the economy's previous record, unless the record sets the
+/// clock: then it must be the time that the record sets, and the time before must not be before any record. Times of
+/// different economies are independent, because an imported economy may be older.
 fn check_stamp(decision: &Decision, before: Timestamp, at: Timestamp) -> Result<(), &'static str> {
     let set = |change: &Change| {
         if let Change::ClockSet { from, to } = change {

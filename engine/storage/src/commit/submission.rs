@@ -1,4 +1,4 @@
-//! What goes to the writer, and what comes back.
+//! Submissions to the writer, and the replies to them.
 
 use bursar_ledger::{Act, Books, Digest, EconomyId, Timestamp, Verdict};
 use bytes::Bytes;
@@ -9,29 +9,30 @@ use crate::error::SubmitError;
 use crate::record::StoredAnswer;
 use crate::request::{IdempotencyKey, Request};
 
-/// Work of each whole KiB of a request, beside that of its act: it is hashed and written.
+/// Work units per whole KiB of a request, in addition to the work of its act, for hashing and writing it.
 const KIBIBYTE_WORK: u64 = 1;
 
-/// One request, ready to be decided.
+/// A request for the writer.
 #[derive(Clone, Debug)]
 pub struct Submission {
-    /// Whose books it is for.
+    /// The economy.
     pub economy: EconomyId,
-    /// Who asks: the id of an API key.
+    /// The id of the API key that sent it.
     pub actor: String,
-    /// The key under which its answer is kept. A PUT needs none: asking twice is asking once.
+    /// The idempotency key under which its answer is stored. A PUT needs none, because repeating it changes
+    /// nothing.
     pub key: Option<IdempotencyKey>,
-    /// What the client asked.
+    /// The canonical request of the client.
     pub request: Request,
-    /// What is to be decided.
+    /// The act to decide.
     pub act: Act,
-    /// The bytes of a component that is to be registered.
+    /// The digest and the bytes of a component that the act registers.
     pub component: Option<(Digest, Bytes)>,
 }
 
 impl Submission {
-    /// Returns its weight in the queue: the bytes that the client sent, and the work that they and the
-    /// act make. What else a submission holds is bounded by the ledger's limits.
+    /// Returns the weight in the queue: the bytes that the client sent, and the work of the act and of those
+    /// bytes. The limits of the ledger bound everything else in a submission.
     pub(crate) fn weight(&self) -> Weight {
         let component = self.component.as_ref();
         let component = component.map_or(0, |(_, bytes)| bytes.len());
@@ -50,29 +51,29 @@ impl Submission {
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
-    /// The body, byte for byte the same each time.
+    /// The body, which is the same byte for byte each time.
     pub body: Bytes,
-    /// Whether it was given before, under the same key.
+    /// True if the answer is a replay of an earlier one under the same key.
     pub replayed: bool,
 }
 
-/// What came of a submission. All but an answer leave no trace.
+/// The result of a submission. Only an answer leaves a record.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Reply {
-    /// It was decided, now or before.
+    /// The answer, decided now or earlier.
     Answered(Answer),
-    /// Its key stands for another request. In what they differ is told by the stored one, which the
-    /// writer has no time to look into.
+    /// The key belongs to another request. The writer does not compare the two; [`StoredAnswer::answer_to`]
+    /// finds the difference.
     KeyReused,
-    /// What the call learned is no longer true; it is to run again.
+    /// The transcript of the call does not hold any more; the call has to run again.
     Stale,
-    /// There is no such economy.
+    /// The economy does not exist.
     NoEconomy,
 }
 
 impl StoredAnswer {
-    /// The answer once more, if the request is the one that it was given to; else the first member in
-    /// which they differ: a JSON pointer into the body, or `method` or `path`.
+    /// Replays the answer if `request` is the request that it answered. Returns the first difference
+    /// otherwise: a JSON pointer into the body, or `method` or `path`.
     pub fn answer_to(self, request: &Request) -> Result<Answer, String> {
         match request.difference(&self.request) {
             Some(field) => Err(field),
@@ -89,24 +90,24 @@ impl StoredAnswer {
     }
 }
 
-/// What came of an act, for whoever renders the answer.
+/// An act and its verdict, from which the answer is rendered.
 #[derive(Debug)]
 pub struct ActOutcome<'a> {
-    /// Whose books.
+    /// The economy.
     pub economy: &'a EconomyId,
-    /// The books right after it.
+    /// The books after the act.
     pub books: Option<&'a Books>,
-    /// The number of its record; of the newest one if it left none.
+    /// The number of its record, or of the newest record if it left none.
     pub seq: u64,
-    /// When it was recorded.
+    /// The time of the record.
     pub recorded_at: Timestamp,
-    /// What was decided upon.
+    /// The act.
     pub act: &'a Act,
-    /// What was decided.
+    /// The verdict.
     pub verdict: &'a Verdict,
 }
 
-/// An answer in the making.
+/// A rendered answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RenderedAnswer {
     /// The HTTP status.
@@ -115,21 +116,21 @@ pub struct RenderedAnswer {
     pub body: String,
 }
 
-/// Puts what came of an act into the words of the API. It runs on the writer's thread, since the
-/// answer is kept in the txn of its effects.
+/// Renders the answer to an act. It runs on the writer's thread, because the answer is stored in the
+/// transaction of its effects.
 pub type Render = fn(&ActOutcome<'_>) -> RenderedAnswer;
 
-/// Where a reply will arrive.
+/// The receiver of a reply.
 pub type Receiver = oneshot::Receiver<Result<Reply, SubmitError>>;
 
-/// A submission with the way back.
+/// A submission in the queue, with the sender of its reply.
 pub(crate) struct QueuedSubmission {
     pub(crate) submission: Submission,
     pub(crate) respond: oneshot::Sender<Result<Reply, SubmitError>>,
 }
 
 impl QueuedSubmission {
-    /// Sends the reply. Whoever asked may have gone; the commit stands all the same.
+    /// Sends the reply. The commit stands even if the receiver was dropped.
     pub(crate) fn finish(self, reply: Result<Reply, SubmitError>) {
         drop(self.respond.send(reply));
     }

@@ -1,4 +1,4 @@
-//! One process per file: a lock beside it, with a note on how to reach whoever holds it.
+//! The lock file, which gives one process the file and holds the address of that process.
 
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -12,17 +12,17 @@ use crate::file::log_origin::{self, LogBeside};
 use crate::file::names::with_suffix;
 use crate::file::owner::Owner;
 
-/// How long somebody is waited for who has the lock and has not said how to reach them.
+/// The longest wait for a process that holds the lock without having announced an address.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How long between two looks at the lock.
+/// The time between two attempts to take the lock.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Symbolic links that are followed from one to the next, as many as the operating system follows.
+/// The maximum length of a chain of symbolic links, which is the limit of Linux as well.
 pub(crate) const LINKS_MAX: usize = 40;
 
-/// The identity of the file at a path. It is told without opening the file: closing any handle on it would
-/// take away the locks that this process's connections have.
+/// The identity of the file at a path. It is read without opening the file, because closing any handle on the
+/// file drops all POSIX locks of this process on it (<https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_>).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct FileIdentity {
     path: PathBuf,
@@ -31,7 +31,7 @@ pub(crate) struct FileIdentity {
 }
 
 impl FileIdentity {
-    /// The file that is at a path now.
+    /// Returns the identity of the file that is at a path now.
     pub(crate) fn of(path: &Path) -> Result<Self, StorageError> {
         let found = std::fs::metadata(path).map_err(|source| match source.kind() {
             std::io::ErrorKind::NotFound => StorageError::Gone { path: path.into() },
@@ -47,7 +47,7 @@ impl FileIdentity {
         })
     }
 
-    /// Makes sure that it is still there.
+    /// Checks that the file is still at its path.
     pub(crate) fn check(&self) -> Result<(), StorageError> {
         if Self::of(&self.path)? == *self {
             return Ok(());
@@ -58,8 +58,8 @@ impl FileIdentity {
     }
 }
 
-/// The right to open a file. The operating system takes it back when the process ends, however it
-/// ends; where that was not in order the lock file stays and means nothing by itself.
+/// The lock of a file, which gives the right to open it. The operating system releases it when the process ends in
+/// any way. A lock file that remains then means nothing by itself.
 #[derive(Debug)]
 pub struct FileLock {
     file: File,
@@ -67,23 +67,23 @@ pub struct FileLock {
     database: PathBuf,
 }
 
-/// The newest records of a file.
+/// The state of a file's newest records.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Tail {
-    /// They are there.
+    /// They are present.
     Whole,
-    /// The file was not closed in order, and they may have been in a write-ahead log that is not beside it.
+    /// The file was not closed properly, and a write-ahead log that is missing may have held them.
     MayBeMissing,
 }
 
 impl FileLock {
-    /// Takes the lock of a database file, or says who has it. At the path is a file of ours, or nothing and
-    /// one can be made: anything else is refused and left as it is, and no lock stays beside it.
+    /// Takes the lock of a database file, or names its owner. Rejects a path that holds anything other than a
+    /// Bursar database, without changing it, and a path where none can be created. No lock file remains then.
     pub fn acquire(database: &Path) -> Result<Self, StorageError> {
         Self::acquire_within(database, PATIENCE)
     }
 
-    /// [`FileLock::acquire`], with so much patience for a process that has the lock and left no note.
+    /// Takes the lock as [`FileLock::acquire`] does, with a given wait for an owner without an address.
     pub(crate) fn acquire_within(
         database: &Path,
         patience: Duration,
@@ -134,7 +134,7 @@ impl FileLock {
         }
     }
 
-    /// Makes sure that the write-ahead log beside the file is the file's own, before SQLite plays it.
+    /// Checks that the write-ahead log next to the file belongs to it, before SQLite applies it.
     pub(crate) fn check_log(&self) -> Result<Tail, StorageError> {
         let Some(header) = header::read(&self.database)? else {
             return Ok(Tail::Whole);
@@ -146,12 +146,12 @@ impl FileLock {
         Ok(Tail::Whole)
     }
 
-    /// The file that it is the lock of.
+    /// Returns the path of the locked file.
     pub(crate) fn database(&self) -> &Path {
         &self.database
     }
 
-    /// Says how the owner can be reached.
+    /// Writes the address of the owner.
     pub fn announce(&mut self, owner: &Owner) -> Result<(), StorageError> {
         let failed = |source| StorageError::File {
             path: self.path.clone(),
@@ -165,7 +165,7 @@ impl FileLock {
     }
 }
 
-/// Opens a lock file, or makes it.
+/// Opens or creates a lock file.
 fn open_lock(path: &Path) -> Result<File, StorageError> {
     let opened = OpenOptions::new()
         .create(true)
@@ -180,19 +180,18 @@ fn open_lock(path: &Path) -> Result<File, StorageError> {
     })
 }
 
-/// Returns whether an open file is the one at a path.
+/// Returns true if an open file is the one at a path.
 fn is_at(file: &File, path: &Path) -> bool {
     let ids = |found: Metadata| (found.dev(), found.ino());
     let (opened, there) = (file.metadata().map(ids), path.metadata().map(ids));
     matches!((opened, there), (Ok(opened), Ok(there)) if opened == there)
 }
 
-/// A file with a second name (a hard link) would have a second lock and, worse, a second write-ahead
-/// log, so it is not opened at all.
+/// Rejects a file with several hard links, because each name would have its own lock and its own write-ahead log.
 ///
-/// A lock on the database file itself would be shared by both names, and is no way out: a handle to
-/// it of ours must never be closed while SQLite has the file open, since that takes away every lock
-/// of SQLite's in this process, and some network file systems keep both kinds of locks in one.
+/// A lock on the database file itself would be shared by all names, but it is no solution: closing another handle
+/// to the file drops the POSIX locks of SQLite in this process, and some network file systems do not separate
+/// POSIX locks from `flock` locks.
 fn has_one_name(database: &Path) -> Result<(), StorageError> {
     match database.metadata().map(|found| found.nlink()) {
         Ok(names) if names > 1 => Err(StorageError::Linked {
@@ -224,14 +223,14 @@ impl Drop for FileLock {
     }
 }
 
-/// A file that stands beside the database, such as `guild.db.lock`. By whichever path the database
-/// is named, it is the same.
+/// Returns the path of a companion file such as `guild.db.lock`, which does not depend on the path by which the
+/// database is named.
 pub fn beside(database: &Path, suffix: &str) -> PathBuf {
     with_suffix(&canonical(database), &format!(".{suffix}"))
 }
 
-/// The one path of a file that may not be there yet: absolute, and through every symbolic link, so
-/// that two spellings of it cannot take two locks.
+/// Returns the absolute path of a file that may not exist yet, with all symbolic links resolved, so that two
+/// spellings of one path cannot take two locks.
 pub fn canonical(file: &Path) -> PathBuf {
     let mut path = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     for _ in 0..LINKS_MAX {

@@ -1,17 +1,17 @@
-//! How a command reaches the process that owns a file.
+//! The address of the process that owns a file.
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// How a command reaches the process that owns a file.
+/// The process that owns a file, and the address at which commands reach it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Owner {
-    /// The process.
+    /// The process id.
     pub pid: u32,
-    /// Its Unix socket.
+    /// The path of its Unix socket.
     pub socket: PathBuf,
-    /// A bearer token with scope `admin`, valid while the process lives. The lock file can be read
-    /// only by the user who runs it.
+    /// A bearer token with the scope `admin` that is valid while the process lives. Only the user that runs the
+    /// process can read the lock file.
     pub token: String,
 }

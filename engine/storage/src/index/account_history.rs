@@ -1,8 +1,7 @@
-//! Movements in the order of accounts: what makes any moment of an account's past quick to reach.
+//! The account history index: movements in the order of accounts, for balances at any moment of the past.
 //!
-//! Nothing in this order is written while money moves. Beside the chain of an account's movements
-//! there is a table, filled in portions when the writer has nothing else to do, or when too much has
-//! gathered; what is not in it yet is the newest part of the chain, and is walked.
+//! No commit of movements writes to the index. The writer fills it in portions when it is idle, or when too many
+//! movements are missing. A read walks the newest part of an account's chain, which is not in the index yet.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +15,7 @@ use crate::rows;
 
 type Result<T> = std::result::Result<T, StorageError>;
 
-/// What each side of a movement has after it.
+/// A row of the index: one side of a movement, with the balance after it.
 struct Row {
     economy: String,
     account: String,
@@ -31,7 +30,7 @@ impl Row {
     }
 }
 
-/// Fills the table.
+/// The writer of the index.
 pub(crate) struct AccountHistoryIndex {
     read: Statement,
     insert: Statement,
@@ -58,12 +57,12 @@ impl AccountHistoryIndex {
         })
     }
 
-    /// The newest movement that is in the table, as all before it are.
+    /// The newest movement in the index. All movements before it are in the index too.
     pub(crate) fn ordered(&self) -> u64 {
         self.ordered
     }
 
-    /// Adds the next movements, in a txn of the caller's; says up to which all are in it then.
+    /// Adds the next movements in the caller's transaction, and returns the newest movement that is in it.
     pub(crate) fn add(&mut self, most: u64) -> Result<u64> {
         let (mut rows, mut last) = (Vec::new(), self.ordered);
         let values = vec![integer(self.ordered), integer(most)];
@@ -96,18 +95,18 @@ impl AccountHistoryIndex {
         Ok(last)
     }
 
-    /// That the txn is committed.
+    /// Notes that the transaction is committed.
     pub(crate) fn added(&mut self, upto: u64) {
         self.ordered = upto;
     }
 }
 
-/// Up to which movement the table goes.
+/// Reads the newest movement in the index.
 pub(crate) fn upto(database: &Database) -> Result<u64> {
     rows::unsigned(database.number("SELECT movement FROM account_movements_upto")?)
 }
 
-/// Holds the table against the movements.
+/// The check of the index against the movements, for the audit.
 pub(crate) struct AccountHistoryCheck {
     find: Statement,
     upto: u64,
@@ -124,19 +123,19 @@ impl AccountHistoryCheck {
         })
     }
 
-    /// Up to which movement the table is filled.
+    /// Returns the newest movement in the index.
     pub(crate) fn upto(&self) -> u64 {
         self.upto
     }
 
-    /// Returns the number of rows too many (negative: too few) in the table, if so many rows of it are of
-    /// movements up to that one.
+    /// Returns the number of surplus rows in the index (negative if rows are missing), given the number of rows
+    /// up to its newest movement.
     pub(crate) fn surplus(&self, rows: u64) -> i64 {
         let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         signed(rows).saturating_sub(signed(self.upto.saturating_mul(2)))
     }
 
-    /// Whether both sides of a movement stand in the table as they must, if they are due there.
+    /// Returns true if the index has both sides of a movement, or does not have to have them yet.
     pub(crate) fn agrees(&mut self, economy: &EconomyId, entry: &Entry) -> Result<bool> {
         if entry.number > self.upto {
             return Ok(true);
@@ -167,35 +166,35 @@ impl AccountHistoryCheck {
     }
 }
 
-/// Whose balances, and when.
+/// A query for the balances of an account at a moment in the past.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PastQuery {
-    /// Whose books.
+    /// The economy.
     pub economy: EconomyId,
-    /// Which account.
+    /// The account.
     pub account: AccountId,
     /// The account's newest movement.
     pub newest: Option<u64>,
-    /// The assets that are asked about.
+    /// The requested assets.
     pub assets: Vec<AssetId>,
     /// The newest record of the economy.
     pub seq: u64,
-    /// Where its time went back, oldest first.
+    /// The records at which the economy's clock was set back, oldest first.
     pub steps_back: Vec<StepBack>,
-    /// After everything that was recorded up to this moment.
+    /// The moment. Everything that was recorded up to it counts.
     pub at: Timestamp,
 }
 
-/// What an account had at a moment.
+/// The balances of an account at a moment in the past.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct PastBalances {
-    /// The newest record up to that moment; 0 if the economy had none.
+    /// The newest record up to that moment, or 0 if the economy had none.
     pub seq: u64,
-    /// What was posted of each asset.
+    /// The posted balance of each asset.
     pub posted: BTreeMap<AssetId, i64>,
 }
 
-/// Reads the past.
+/// A reader of past balances.
 pub(crate) struct Past {
     database: Database,
     record_at: Statement,
@@ -225,7 +224,7 @@ impl Past {
         })
     }
 
-    /// What the account had at the moment that is asked about.
+    /// Returns the balances.
     pub(crate) fn balances(&mut self, query: &PastQuery) -> Result<PastBalances> {
         let seq = self.newest_record(query)?;
         let mut found = PastBalances {
@@ -258,8 +257,8 @@ impl Past {
         })
     }
 
-    /// The economy's newest record up to the moment. Between two records with which its time went back it
-    /// never does; where a moment came twice, the later record counts.
+    /// Returns the economy's newest record up to the moment. Time never decreases between two records that set the
+    /// clock back; if a moment came twice, the later record counts.
     fn newest_record(&mut self, query: &PastQuery) -> Result<u64> {
         let mut beyond = query.seq.saturating_add(1);
         for step in query.steps_back.iter().rev() {
@@ -271,7 +270,7 @@ impl Past {
         self.newest_between(query, 0, beyond)
     }
 
-    /// The newest record up to the moment among some, of which the first is not beyond it.
+    /// Returns the newest record up to the moment in a range whose first record is not later.
     fn newest_between(&mut self, query: &PastQuery, first: u64, beyond: u64) -> Result<u64> {
         let (mut some, mut beyond) = (first, beyond);
         while beyond - some > 1 {
@@ -288,7 +287,7 @@ impl Past {
         Ok(some)
     }
 
-    /// The newest movement up to a record. Movements are numbered in the order of their records.
+    /// Returns the newest movement up to a record. Movements are numbered in the order of their records.
     fn newest_movement(&mut self, record: u64, newest: u64) -> Result<u64> {
         let (mut some, mut beyond) = (0, newest.saturating_add(1));
         while beyond - some > 1 {
@@ -307,7 +306,7 @@ impl Past {
         Ok(some)
     }
 
-    /// Looks through the part of the account's chain that is not in the table yet.
+    /// Walks the part of the account's chain that is not in the index yet.
     fn walk(
         &mut self,
         query: &PastQuery,

@@ -1,7 +1,7 @@
 //! The exact index of all idempotency keys ever used.
 //!
-//! It has an interface of its own, of two questions, since it is what grows with every request for
-//! ever: today a table with a unique index, which costs more the more random keys there are.
+//! It has a narrow interface, because it grows with every request and has to be replaceable. Today it is a table
+//! with a unique index, whose cost grows with the number of random keys.
 
 use bursar_ledger::EconomyId;
 
@@ -9,7 +9,7 @@ use crate::database::{Database, Statement, integer, text};
 use crate::error::StorageError;
 use crate::rows;
 
-/// Every key, and the record that it led to.
+/// The index from idempotency keys to records.
 pub(crate) struct KeyIndex {
     find: Statement,
     insert: Statement,
@@ -24,7 +24,7 @@ impl KeyIndex {
         })
     }
 
-    /// The record that a key led to.
+    /// Returns the record of a key.
     pub(crate) fn find(
         &mut self,
         economy: &EconomyId,
@@ -34,8 +34,8 @@ impl KeyIndex {
         self.find.first(values, |row| rows::unsigned(row.get(0)?))
     }
 
-    /// Binds a key to a record, in the txn of that record. A key that is bound already is an error:
-    /// the index is the last line against paying twice.
+    /// Binds a key to a record, in the transaction of that record. Fails if the key is bound already: the index is
+    /// the last defence against paying twice.
     pub(crate) fn insert(
         &mut self,
         economy: &EconomyId,

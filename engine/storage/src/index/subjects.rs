@@ -1,7 +1,6 @@
-//! Records by what they are about: the ids of transfers, holds and calls.
+//! The index from the ids of transfers, holds and calls to their records.
 //!
-//! Ids are made in the order of time, so new rows of the index are neighbours, and what became of
-//! something is mostly written soon after it.
+//! Ids are UUIDs of version 7 (RFC 9562), which sort by time, so new rows of the index are neighbours.
 
 use bursar_ledger::{
     Act, Change, EconomyId, Hold, HoldEnd, HoldId, Movement, SubjectId, Timestamp,
@@ -17,7 +16,7 @@ use crate::rows;
 
 type Result<T> = std::result::Result<T, StorageError>;
 
-/// A row of the index: what a record is about, and the first movement of it if something moved.
+/// A row of the index: a subject of a record, and its first movement if it has one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct SubjectRow {
     pub(crate) id: SubjectId,
@@ -25,7 +24,7 @@ pub(crate) struct SubjectRow {
 }
 
 impl SubjectRow {
-    /// The rows of a record.
+    /// Returns the rows of a record.
     pub(crate) fn of(act: &Act, outcome: Outcome, entries: &[Entry]) -> Vec<Self> {
         let found = match (outcome, act) {
             // A call is asked about however it ended; of all else only what happened has an id.
@@ -52,7 +51,7 @@ impl SubjectRow {
     }
 }
 
-/// Writes the index, and looks single rows up.
+/// The writer of the index.
 pub(crate) struct SubjectIndex {
     insert: Statement,
     find: Statement,
@@ -68,7 +67,7 @@ impl SubjectIndex {
         })
     }
 
-    /// Adds a row, in the txn of its record.
+    /// Adds a row in the transaction of its record.
     pub(crate) fn insert(&mut self, row: &SubjectRow, record: u64) -> Result<()> {
         self.insert.run(vec![
             Cell::Blob(row.id.to_vec()),
@@ -77,7 +76,7 @@ impl SubjectIndex {
         ])
     }
 
-    /// Whether the index has a row as it must be.
+    /// Returns true if the index has the row.
     pub(crate) fn has(&mut self, row: &SubjectRow, record: u64) -> Result<bool> {
         let values = vec![Cell::Blob(row.id.to_vec()), integer(record)];
         let found = self
@@ -88,41 +87,41 @@ impl SubjectIndex {
     }
 }
 
-/// The record that has made a transfer.
+/// The record of a transfer.
 #[derive(Clone, PartialEq, Debug)]
 pub struct SubjectRecord {
     /// The record's number in its economy.
     pub seq: u64,
-    /// When it was recorded.
+    /// The time of the record.
     pub recorded_at: Timestamp,
-    /// Who asked: the id of an API key.
+    /// The id of the API key that sent the request.
     pub actor: String,
-    /// The idempotency key under which it was asked.
+    /// The idempotency key of the request.
     pub key: Option<String>,
-    /// What was asked, as JSON: method, path and body.
+    /// The canonical request as JSON: method, path and body.
     pub request: Value,
-    /// What was decided upon.
+    /// The act.
     pub act: Act,
-    /// What moved as a part of the subject, and what was there after it.
+    /// The movements of the transfer, with the balances after them.
     pub movements: Vec<Movement>,
 }
 
 impl SubjectRecord {
-    /// What the client said of the transfer.
+    /// Returns the client's texts about the transfer.
     pub fn words(&self) -> Option<&Value> {
         let part = self.movements.first().map_or(0, |movement| movement.part);
         words(&self.request, self.act.kind(), part)
     }
 }
 
-/// What became of a hold.
+/// The history of a hold.
 #[derive(Clone, PartialEq, Debug)]
 pub struct HoldHistory {
     /// The hold as it was placed.
     pub placed: Hold,
-    /// How much of it was captured, all together.
+    /// The total captured amount.
     pub captured: u64,
-    /// How and when it ended, if it has.
+    /// The end of the hold and its time, if it has ended.
     pub ended: Option<(HoldEnd, Timestamp)>,
 }
 
@@ -142,7 +141,7 @@ impl HoldHistory {
         }
     }
 
-    /// What a record's change made of it. An end that moved something moved all that was left.
+    /// Applies a change of a record. An end with a movement captured all that was left.
     fn change(history: &mut Option<Self>, id: HoldId, change: &Change, at: Timestamp, moved: bool) {
         match (change, history) {
             (Change::HoldPlaced { hold, placed }, history) if *hold == id => {
@@ -162,7 +161,7 @@ impl HoldHistory {
     }
 }
 
-/// Finds the records that are about something.
+/// A reader of records by subject.
 pub(crate) struct About {
     maker: Statement,
     record: Statement,
@@ -202,7 +201,7 @@ impl About {
         })
     }
 
-    /// What a transfer has moved; nothing if the economy has no such transfer.
+    /// Returns the movements of a transfer, which are empty if the economy has no such transfer.
     pub(crate) fn moved(&mut self, economy: &EconomyId, id: SubjectId) -> Result<Vec<Movement>> {
         match self.maker(economy, id)? {
             Some((record, first)) => self.movements_from(record, first),
@@ -210,7 +209,7 @@ impl About {
         }
     }
 
-    /// The record that has made a transfer.
+    /// The record of a transfer.
     pub(crate) fn transfer(
         &mut self,
         economy: &EconomyId,
@@ -236,7 +235,7 @@ impl About {
         })
     }
 
-    /// What became of a hold; none if the economy never had it.
+    /// Returns the history of a hold, or `None` if the economy has no such hold.
     pub(crate) fn hold(
         &mut self,
         economy: &EconomyId,
@@ -245,7 +244,7 @@ impl About {
         self.hold_before(economy, hold, u64::MAX)
     }
 
-    /// What had become of a hold before a record; none if the economy did not have it by then.
+    /// Returns the history of a hold before a record, or `None` if the economy did not have it then.
     pub(crate) fn hold_before(
         &mut self,
         economy: &EconomyId,
@@ -280,7 +279,7 @@ impl About {
         })
     }
 
-    /// The movements of one part of a record.
+    /// Returns the movements of one part of a record.
     fn movements_from(&mut self, record: u64, first: u64) -> Result<Vec<Movement>> {
         let mut movements: Vec<Movement> = Vec::new();
         self.movements.each(vec![integer(first)], |row| {

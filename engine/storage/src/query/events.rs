@@ -1,4 +1,4 @@
-//! What happened in an economy, in order: its records, as somebody who follows it sees them.
+//! Events: the records of an economy in order, as followers see them.
 
 use bursar_ledger::{Digest, EconomyId, Timestamp};
 use serde_json::Value;
@@ -7,54 +7,53 @@ use crate::database::{Database, Statement, integer, text};
 use crate::error::StorageError;
 use crate::rows;
 
-/// Events in one page.
+/// The maximum number of events in one page.
 pub const EVENTS_MAX: usize = 500;
 
-/// Bytes of what was asked and answered in one page, but for one event that is larger by itself.
+/// The maximum size of the requests and answers in one page in bytes, unless a single event is larger.
 const PAGE_BYTES_MAX: usize = 1 << 20;
 
-/// One record, as an event.
+/// A record as an event.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Event {
-    /// Its number in the economy, without gaps.
+    /// The record's number in its economy. Numbers have no gaps.
     pub seq: u64,
-    /// When it was recorded.
+    /// The time of the record.
     pub recorded_at: Timestamp,
-    /// What kind of act it was.
+    /// The kind of the act.
     pub kind: String,
-    /// How it ended: `applied`, `rejected`, `declined` or `faulted`.
+    /// The outcome: `applied`, `rejected`, `declined` or `faulted`.
     pub outcome: String,
-    /// Who asked: the id of an API key.
+    /// The id of the API key that sent the request.
     pub actor: String,
-    /// The idempotency key under which it was asked.
+    /// The idempotency key of the request.
     pub key: Option<String>,
-    /// What was asked, as JSON: method, path and body.
+    /// The canonical request as JSON: method, path and body.
     pub request: Value,
-    /// What was answered, as JSON: for what moved money, the postings and the balances after.
+    /// The answer as JSON. The answer to a movement of money has the postings and the balances after it.
     pub answer: Value,
     /// The hash of the record, which covers all records before it.
     pub hash: Digest,
 }
 
-/// Events of an economy by their numbers.
+/// A range of events by their numbers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct EventRange {
-    /// The number before the first.
+    /// The number before the first event.
     pub after: u64,
-    /// The number of the last. What is committed and not yet published is not to be shown: it may
-    /// still be unknown to those who are asked next.
+    /// The number of the last event. It must not exceed the published state, because another read could still
+    /// miss an event that is committed and not yet published.
     pub upto: u64,
-    /// Bytes of what was asked and answered in them, but for one event that is larger by itself; at most
-    /// a mebibyte.
+    /// The maximum size of the requests and answers in bytes, unless a single event is larger; at most 1 MiB.
     pub bytes_max: usize,
 }
 
-/// Beyond what SQL counts there is no record.
+/// Converts a record number to an SQL integer. No record has a larger number.
 fn countable(seq: u64) -> u64 {
     seq.min(i64::MAX.unsigned_abs())
 }
 
-/// Finds the records of an economy by their order.
+/// A reader of an economy's records by their numbers.
 pub(crate) struct Events {
     find: Statement,
     find_hash: Statement,
@@ -74,7 +73,7 @@ impl Events {
         })
     }
 
-    /// The hash of a record, if the economy has it.
+    /// Returns the hash of a record, or `None` if the economy has no such record.
     pub(crate) fn hash(
         &mut self,
         economy: &EconomyId,
@@ -84,7 +83,7 @@ impl Events {
         self.find_hash.first(values, |row| rows::digest(row, 0, 0))
     }
 
-    /// Up to `limit` events of a range, at most [`EVENTS_MAX`].
+    /// Returns up to `limit` events of a range, at most [`EVENTS_MAX`].
     pub(crate) fn between(
         &mut self,
         economy: &EconomyId,

@@ -1,8 +1,8 @@
-//! An account's history, newest first: a walk along the chain of its movements.
+//! The history of an account, newest first.
 //!
-//! Each movement names the one before it on either of its accounts, and the newest is known from
-//! the state. So a page costs one look-up a step and no index that would have to be kept while
-//! money moves. What was written never changes, so a place in the chain stays a place in the chain.
+//! Each movement links to the previous movement of both of its accounts, and the state holds the newest
+//! movement of each account. A page therefore costs one lookup per step, and no index has to be updated while
+//! money moves. Movements never change, so a position in the chain stays valid.
 
 use std::sync::Arc;
 
@@ -16,71 +16,71 @@ use crate::record::Entry;
 use crate::request::words;
 use crate::rows;
 
-/// Steps of one page. A page with narrow filters over a long history may end here with fewer
-/// entries than were asked for; the next one goes on from there.
+/// The maximum number of steps of one page. A page with narrow filters may end here with fewer entries than
+/// requested; the next page continues from there.
 pub const STEPS_MAX: usize = 2_000;
 
-/// Bytes of what was asked and decided in the records of one page, but for one that is larger by
-/// itself; the next page goes on from there.
+/// The maximum size of the requests and acts in one page in bytes, unless a single record is larger. The next page
+/// continues from there.
 const PAGE_BYTES_MAX: usize = 4 << 20;
 
-/// Entries in one page.
+/// The maximum number of entries in one page.
 pub const ENTRIES_MAX: usize = 200;
 
-/// Which entries are wanted; all of them where nothing is said.
+/// A filter of history entries. The default matches all.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HistoryFilter {
-    /// Movements of this asset.
+    /// Matches movements of this asset.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asset: Option<AssetId>,
-    /// Movements from or to this account.
+    /// Matches movements from or to this account.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub counterparty: Option<AccountId>,
-    /// Movements by this kind of act, as [`Act::kind`] names it.
+    /// Matches movements of this kind of act, as [`Act::kind`] names it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// Movements of requests with this `reference`.
+    /// Matches movements whose request has this `reference`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
-    /// Movements before this moment.
+    /// Matches movements before this time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<Timestamp>,
-    /// Movements at this moment or after it.
+    /// Matches movements at or after this time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<Timestamp>,
 }
 
-/// What a record says beside its movements. Of a batch that is much, and it has many of them.
+/// The request and the act of a record, shared by the entries of its movements.
 #[derive(Clone, PartialEq, Debug)]
 pub struct RecordContext {
-    /// What was asked, as JSON: method, path and body.
+    /// The canonical request as JSON: method, path and body.
     pub request: Value,
-    /// What was decided upon.
+    /// The act.
     pub act: Act,
-    /// How long both are as text.
+    /// The length of both as text in bytes.
     bytes: usize,
 }
 
-/// One movement of an account's history.
+/// An entry of an account's history.
 #[derive(Clone, PartialEq, Debug)]
 pub struct HistoryEntry {
     /// The record's number in its economy.
     pub seq: u64,
-    /// When it was recorded.
+    /// The time of the record.
     pub recorded_at: Timestamp,
-    /// Who asked: the id of an API key.
+    /// The id of the API key that sent the request.
     pub actor: String,
-    /// The idempotency key under which it was asked.
+    /// The idempotency key of the request.
     pub key: Option<String>,
-    /// What was asked and decided upon: the same for all movements of a record.
+    /// The request and the act.
     pub said: Arc<RecordContext>,
-    /// What moved, and what was there after it.
+    /// The movement, with the balances after it.
     pub movement: Movement,
 }
 
 impl HistoryEntry {
-    /// What the client said of the movement.
+    /// Returns the client's texts about the movement.
     pub fn words(&self) -> Option<&Value> {
         words(&self.said.request, self.said.act.kind(), self.movement.part)
     }
@@ -91,29 +91,29 @@ impl HistoryEntry {
 pub struct HistoryPage {
     /// The entries, newest first.
     pub entries: Vec<HistoryEntry>,
-    /// The movement that the next page begins at; none at the end.
+    /// The movement at which the next page starts, or `None` at the end.
     pub next: Option<u64>,
 }
 
-/// Whose history, which entries of it, and from where on.
+/// A query for a page of an account's history.
 #[derive(Clone, Debug)]
 pub struct HistoryQuery {
-    /// Whose books.
+    /// The economy.
     pub economy: EconomyId,
-    /// Whose history.
+    /// The account.
     pub account: AccountId,
-    /// Which entries.
+    /// The filter.
     pub filter: HistoryFilter,
-    /// Where the economy's time went back, oldest first.
+    /// The records at which the economy's clock was set back, oldest first.
     pub steps_back: Vec<StepBack>,
-    /// The movement to begin at: the account's newest, or where a page before this one ended.
+    /// The movement at which the page starts: the account's newest, or the one that an earlier page returned.
     pub from: Option<u64>,
-    /// How many entries; at most [`ENTRIES_MAX`].
+    /// The maximum number of entries, at most [`ENTRIES_MAX`].
     pub limit: usize,
 }
 
 impl HistoryQuery {
-    /// Whether everything from a step on is of a time before the one that is asked for.
+    /// Returns true if all movements from a step on are older than the filter's start.
     fn is_over(&self, step: &Step) -> bool {
         let Some(after) = self.filter.after else {
             return false;
@@ -125,7 +125,7 @@ impl HistoryQuery {
     }
 }
 
-/// A step of the chain, as it stands in the file: most steps are only passed by.
+/// A step of the chain, not yet parsed, because most steps match no filter.
 struct Step {
     record: u64,
     economy: EconomyId,
@@ -137,11 +137,11 @@ struct Step {
     entry: Entry,
 }
 
-/// Finds movements by their number.
+/// A reader of movements by their numbers.
 pub(crate) struct History {
     find: Statement,
     find_said: Statement,
-    /// What the record that was looked at last says.
+    /// The context of the record that was read last.
     said: Option<(u64, Arc<RecordContext>)>,
 }
 
@@ -164,7 +164,7 @@ impl History {
         })
     }
 
-    /// A page; none if `from` is no movement of this account.
+    /// Returns a page, or `None` if `from` is no movement of this account.
     pub(crate) fn page(
         &mut self,
         query: &HistoryQuery,
@@ -234,7 +234,7 @@ impl History {
             })
     }
 
-    /// Whether what was said of a movement has the reference that is wanted.
+    /// Returns true if a movement has the `reference` of the filter.
     fn refers(&mut self, step: &Step, filter: &HistoryFilter) -> Result<bool, StorageError> {
         let Some(reference) = &filter.reference else {
             return Ok(true);

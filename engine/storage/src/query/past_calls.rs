@@ -1,5 +1,5 @@
-//! Calls of the past, each with the books that it was committed upon: what it takes to run them again,
-//! by the component that ran or by another one.
+//! Recorded calls, each with the books before it, which suffices to run them again with the same component or with
+//! another one.
 
 use std::path::Path;
 
@@ -13,30 +13,29 @@ use crate::state::State;
 use crate::tools::offline::there;
 use crate::{rows, schema};
 
-/// A call in the journal.
+/// A recorded call.
 #[derive(Clone, Debug)]
 pub struct PastCall {
-    /// Its number in the economy.
+    /// The record's number in its economy.
     pub seq: u64,
-    /// The version of bursar that wrote it, and so of the engine that ran the plugin.
+    /// The version of Bursar that wrote the record and ran the plugin.
     pub version: String,
-    /// When it was recorded.
+    /// The time of the record.
     pub recorded_at: Timestamp,
-    /// What was asked of the plugin, what it learned and asked, and how it ended.
+    /// The call with its transcript and its end.
     pub call: CallResult,
-    /// The books that it was committed upon.
+    /// The books before the record.
     pub books: Books,
 }
 
-/// A file that no process has open, to read its calls in order. The file stays locked for as long as
-/// this lives.
+/// A reader of the calls of a file that no other process has open. The file stays locked while this value lives.
 pub struct PastCalls {
     database: Database,
     _lock: FileLock,
 }
 
 impl PastCalls {
-    /// Opens a file that must be there.
+    /// Opens an existing file.
     pub fn open(path: &Path) -> Result<Self, StorageError> {
         let (path, lock) = there(path)?;
         let database = Database::open_reader(&path)?;
@@ -47,7 +46,7 @@ impl PastCalls {
         })
     }
 
-    /// The bytes of a component that was uploaded.
+    /// Returns the bytes of an uploaded component.
     pub fn component(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StorageError> {
         let mut find = self
             .database
@@ -55,11 +54,11 @@ impl PastCalls {
         find.first(vec![rows::blob(digest)], |row| Ok(row.get::<Vec<u8>>(0)?))
     }
 
-    /// Goes through the file from its first record and hands over each call of an economy, until
-    /// `take` says no. `progress` hears how many records were read, of how many. An economy that is
-    /// not there has no calls.
+    /// Reads the file from its first record and passes each call of an economy to `take`, until it returns
+    /// false. `progress` receives the number of records that were read and the total. An economy that does not
+    /// exist has no calls.
     ///
-    /// Each record is checked as at a start; one that does not follow ends it.
+    /// Checks each record as a start does, and fails at the first inconsistent one.
     pub fn each(
         &self,
         economy: &EconomyId,

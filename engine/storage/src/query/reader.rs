@@ -1,8 +1,8 @@
-//! Reads of what is too old or too large for the state: answers by key, component bytes, histories.
+//! Reads of data that is too old or too large for the state: answers by key, component bytes, histories.
 //!
-//! These connections cannot write, so none of them can checkpoint the write-ahead log under the
-//! writer. Each read is short statements, a page of a history at most 2,000 of them; none keeps its
-//! snapshot of the file open between two.
+//! These connections are read-only, so none of them can checkpoint the write-ahead log while the writer uses
+//! it. A read is a few short statements, or at most 2,000 for a page of a history, and holds no snapshot of the
+//! file between them.
 
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
@@ -24,9 +24,9 @@ use crate::query::revisions::{RevisionRecord, Revisions};
 use crate::record::StoredAnswer;
 use crate::rows;
 
-/// Connections that read, and nothing else. Calls block for the time of one small read.
+/// A pool of read-only connections. Each call blocks for one small read.
 pub(crate) struct Readers {
-    /// None once they are closed.
+    /// `None` once they are closed.
     each: Vec<Mutex<Option<Reader>>>,
     turn: AtomicUsize,
     event_reads: AtomicU64,
@@ -54,14 +54,14 @@ impl Readers {
         })
     }
 
-    /// Closes all of them; each is waited for while it reads. Whoever asks later is told so.
+    /// Waits for reads in progress and closes all connections. Later reads fail with [`StorageError::Closed`].
     pub(crate) fn close(&self) {
         for reader in &self.each {
             *reader.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
     }
 
-    /// The answer that a key led to.
+    /// Returns the answer of an idempotency key.
     pub(crate) fn stored(
         &self,
         economy: &EconomyId,
@@ -75,7 +75,7 @@ impl Readers {
         }
     }
 
-    /// The bytes of a component.
+    /// Returns the bytes of a component.
     pub(crate) fn component(&self, digest: &Digest) -> Result<Option<Bytes>, StorageError> {
         let values = vec![rows::blob(digest)];
         self.any()?
@@ -83,7 +83,7 @@ impl Readers {
             .first(values, |row| Ok(row.get::<Vec<u8>>(0)?.into()))
     }
 
-    /// The record that has made a transfer.
+    /// Returns the record of a transfer.
     pub(crate) fn transfer(
         &self,
         economy: &EconomyId,
@@ -92,7 +92,7 @@ impl Readers {
         self.any()?.about.transfer(economy, id)
     }
 
-    /// What a transfer has moved.
+    /// Returns the movements of a transfer.
     pub(crate) fn moved(
         &self,
         economy: &EconomyId,
@@ -101,7 +101,7 @@ impl Readers {
         self.any()?.about.moved(economy, id)
     }
 
-    /// What became of a hold.
+    /// Returns the history of a hold.
     pub(crate) fn hold(
         &self,
         economy: &EconomyId,
@@ -110,7 +110,7 @@ impl Readers {
         self.any()?.about.hold(economy, hold)
     }
 
-    /// The record of a call.
+    /// Returns the record of a call.
     pub(crate) fn call(
         &self,
         economy: &EconomyId,
@@ -122,7 +122,7 @@ impl Readers {
         reader.receipts.call(about, revisions, economy, call)
     }
 
-    /// A record that has changed how a plugin is installed.
+    /// Returns a record that changed the installation of a plugin.
     pub(crate) fn revision(
         &self,
         economy: &EconomyId,
@@ -132,12 +132,12 @@ impl Readers {
         self.any()?.revisions.read(economy, plugin, seq)
     }
 
-    /// What an account had at a moment.
+    /// Returns the balances of an account at a moment in the past.
     pub(crate) fn balances_at(&self, query: &PastQuery) -> Result<PastBalances, StorageError> {
         self.any()?.past.balances(query)
     }
 
-    /// Events of an economy, in order.
+    /// Returns events of an economy in order.
     pub(crate) fn events(
         &self,
         economy: &EconomyId,
@@ -148,12 +148,12 @@ impl Readers {
         self.any()?.events.between(economy, range, limit)
     }
 
-    /// Reads of events so far.
+    /// Returns the number of event reads so far.
     pub(crate) fn event_reads(&self) -> u64 {
         self.event_reads.load(Ordering::Relaxed)
     }
 
-    /// The hash of a record, if the economy has it.
+    /// Returns the hash of a record, or `None` if the economy has no such record.
     pub(crate) fn record_hash(
         &self,
         economy: &EconomyId,
@@ -162,8 +162,7 @@ impl Readers {
         self.any()?.events.hash(economy, seq)
     }
 
-    /// A page of an account's history; none if it is to begin at what is no movement of the
-    /// account.
+    /// Returns a page of an account's history, or `None` if the query starts at a movement of another account.
     pub(crate) fn history(
         &self,
         query: &HistoryQuery,
@@ -171,7 +170,7 @@ impl Readers {
         self.any()?.history.page(query)
     }
 
-    /// A free reader, or the wait for the first one.
+    /// Returns a free reader, and waits for one if necessary.
     fn any(&self) -> Result<Lent<'_>, StorageError> {
         // A reader resets its statements before each use, so a panic leaves nothing behind.
         let free = self.each.iter().find_map(|reader| match reader.try_lock() {
@@ -192,7 +191,7 @@ impl Readers {
     }
 }
 
-/// A reader for the time of one read.
+/// A reader that returns to the pool when it is dropped.
 struct Lent<'a>(MutexGuard<'a, Option<Reader>>);
 
 impl Deref for Lent<'_> {

@@ -1,4 +1,4 @@
-//! What the journal says of one call: all that it takes to run it again.
+//! The journal's data of one call, which suffices to run it again.
 
 use bursar_ledger::{
     Act, CallId, CallResult, Change, Digest, EconomyId, HoldId, Installation, Movement, SubjectId,
@@ -18,34 +18,33 @@ type Result<T> = std::result::Result<T, StorageError>;
 /// The record of a call.
 #[derive(Clone, PartialEq, Debug)]
 pub struct CallRecord {
-    /// Its number in the economy.
+    /// The record's number in its economy.
     pub seq: u64,
-    /// The version of bursar that wrote it, and so of the engine that ran the plugin.
+    /// The version of Bursar that wrote the record and ran the plugin.
     pub version: String,
-    /// When it was recorded.
+    /// The time of the record.
     pub recorded_at: Timestamp,
-    /// Who asked: the id of an API key.
+    /// The id of the API key that sent the request.
     pub actor: String,
-    /// The idempotency key under which it was asked.
+    /// The idempotency key of the request.
     pub key: Option<String>,
-    /// What came of it.
+    /// The outcome.
     pub outcome: Outcome,
-    /// What was asked of the plugin, what it learned and asked, and how it ended.
+    /// The call with its transcript and its end.
     pub call: CallResult,
-    /// What changed, beside movements.
+    /// The changes other than movements.
     pub changes: Vec<Change>,
-    /// What moved.
+    /// The movements.
     pub movements: Vec<Movement>,
-    /// The holds of earlier calls that it captured, gave back or secured, with what had become of each
-    /// before it.
+    /// The holds of earlier calls that the call captured, released or secured, each as it was before the call.
     pub holds: Vec<(HoldId, HoldHistory)>,
     /// The hash of the record, which covers all records before it.
     pub hash: Digest,
-    /// How the plugin was installed when it ran; none if it did not.
+    /// The installation of the plugin at the time, or `None` if the plugin did not run.
     pub installation: Option<Installation>,
 }
 
-/// Finds the records of calls.
+/// A reader of the records of calls.
 pub(crate) struct Receipts {
     call: Statement,
     movements: Statement,
@@ -71,7 +70,7 @@ impl Receipts {
         })
     }
 
-    /// The record of a call, however it ended; none if the economy has no such call.
+    /// Returns the record of a call, or `None` if the economy has no such call.
     pub(crate) fn call(
         &mut self,
         about: &mut About,

@@ -1,4 +1,4 @@
-//! How a plugin was installed by some record, and who has asked for it.
+//! Revisions of plugins, as the journal has them.
 
 use bursar_ledger::{Change, EconomyId, Installation, PluginName, Timestamp};
 use serde_json::Value;
@@ -7,22 +7,22 @@ use crate::database::{Database, Statement, integer, text};
 use crate::error::StorageError;
 use crate::rows;
 
-/// A record that has changed how a plugin is installed.
+/// A record that changed the installation of a plugin.
 #[derive(Clone, PartialEq, Debug)]
 pub struct RevisionRecord {
-    /// Its number in the economy.
+    /// The record's number in its economy.
     pub seq: u64,
-    /// When it was recorded.
+    /// The time of the record.
     pub recorded_at: Timestamp,
-    /// Who asked: the id of an API key.
+    /// The id of the API key that sent the request.
     pub actor: String,
-    /// What was asked, as JSON: method, path and body.
+    /// The canonical request as JSON: method, path and body.
     pub request: Value,
-    /// How the plugin is installed from then on; none if the record does not say it.
+    /// The installation after the record, or `None` if the record does not state it.
     pub installation: Option<Installation>,
 }
 
-/// Finds records by which plugins were installed.
+/// A reader of revisions.
 pub(crate) struct Revisions {
     find: Statement,
 }
@@ -37,7 +37,7 @@ impl Revisions {
         Ok(Self { find })
     }
 
-    /// A record of an economy, with what it says of a plugin; none if there is no such record.
+    /// Returns a record with its change of a plugin, or `None` if the economy has no such record.
     pub(crate) fn read(
         &mut self,
         economy: &EconomyId,
@@ -62,7 +62,7 @@ impl Revisions {
     }
 }
 
-/// How a plugin is installed by a change, if it is about that.
+/// Returns the installation that a change states, if any.
 fn set(change: Change, of: &PluginName) -> Option<Installation> {
     match change {
         Change::PluginSet {

@@ -79,7 +79,7 @@ fn an_economy_is_the_same_in_another_file() {
         // The system economy is opened with the component.
         let audit = all_promises_hold(&to);
         assert_eq!(audit.records, others + 2 + report.records);
-        let decided = format!("{} records decided again", audit.records);
+        let decided = format!("{} decisions repeated", audit.records);
         assert!(
             audit
                 .promises

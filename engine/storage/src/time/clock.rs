@@ -1,12 +1,12 @@
-//! The time that a file goes by.
+//! The clock of a file.
 //!
-//! It begins with the wall clock and goes on by the time that has elapsed, also while the machine was
-//! suspended. A small difference from the wall clock is made up for slowly; a larger one is told and not
-//! followed, since nobody can know here which of the two is right. So no stamp is ever before an older one,
+//! It starts at the wall clock and then follows elapsed time, including time in suspend. It corrects a small
+//! difference from the wall clock slowly. It reports a larger one and ignores it, because the process cannot
+//! know which of the two is right. So no timestamp is ever before an older one,
 //! and nothing that waits ends early or late because a clock was set.
 //!
-//! A [`Mark`] is written now and then. By it a start knows for how long nobody was served, and whether the
-//! wall clock can be right.
+//! A [`Mark`] is written periodically. It tells the next start how long the service was down and if the wall
+//! clock can be right.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,37 +15,38 @@ use std::time::Duration;
 use bursar_ledger::Timestamp;
 use serde::Serialize;
 
-/// The difference from the wall clock up to which it is followed, slowly.
+/// The largest difference from the wall clock that is corrected, slowly.
 pub const CLOCK_FOLLOWED_MAX: Duration = Duration::from_mins(1);
 
-/// How much faster or slower than elapsed time the kept time goes while it follows: 500 millionths.
+/// The rate of correction relative to elapsed time, in parts per million. 500 is the maximum rate of the NTP
+/// reference implementation as well (RFC 5905, section 11.3).
 pub const CLOCK_SLEW_PPM: u32 = 500;
 
-/// The time between two looks at the wall clock.
+/// The time between two comparisons with the wall clock.
 const CLOCK_LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// The longest time without service that a start on a machine that was booted since believes.
+/// The longest downtime that a start accepts on a machine that was rebooted meanwhile.
 pub const OUTAGE_MAX: Duration = Duration::from_hours(31 * 24);
 
-/// What the clocks of a machine say at one moment.
+/// A reading of a machine's clocks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Reading {
     /// The wall clock: the time since 1970-01-01 UTC.
     pub wall: Duration,
-    /// The time since the machine was booted, suspended or not.
+    /// The time since boot, including time in suspend.
     pub elapsed: Duration,
 }
 
 /// The clocks of a machine.
 #[derive(Clone)]
 pub struct TimeSource {
-    /// What tells this boot of the machine from others; empty where that cannot be known.
+    /// The id of this boot of the machine, or an empty text if it is unknown.
     boot: Arc<str>,
     read: Arc<dyn Fn() -> Reading + Send + Sync>,
 }
 
 impl TimeSource {
-    /// The clocks of a machine since it was booted, as `boot` names it.
+    /// Creates a source for the clocks of a machine during the boot `boot`.
     pub fn new(boot: &str, read: impl Fn() -> Reading + Send + Sync + 'static) -> Self {
         Self {
             boot: boot.into(),
@@ -53,7 +54,7 @@ impl TimeSource {
         }
     }
 
-    /// Clocks that agree: the wall clock shows what has elapsed.
+    /// Creates a source whose wall clock agrees with elapsed time.
     pub fn even(read: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         Self::new("even", move || {
             let wall = Duration::from_millis(read().0);
@@ -76,29 +77,29 @@ impl fmt::Debug for TimeSource {
     }
 }
 
-/// What a file knows of the time at which it was last served. A note and no record.
+/// The time at which a file was last served. It is a note next to the journal and no record.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Mark {
-    /// The kept time.
+    /// The time of the file's clock.
     pub kept: Timestamp,
     /// The wall clock.
     pub wall: Timestamp,
-    /// The boot of the machine; empty where that was not known.
+    /// The id of the boot, or an empty text if it was unknown.
     pub boot: String,
-    /// Milliseconds since then.
+    /// The time since that boot in milliseconds.
     pub elapsed_ms: u64,
 }
 
-/// The kept time beside the wall clock.
+/// A file's clock compared with the wall clock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct ClockView {
-    /// The time that records are stamped with.
+    /// The time of the file's clock, which records carry.
     pub kept: Timestamp,
-    /// The time that the machine shows.
+    /// The time of the wall clock.
     pub wall: Timestamp,
-    /// Milliseconds by which the machine is ahead of it.
+    /// The milliseconds by which the wall clock is ahead.
     pub difference_ms: i64,
-    /// Whether the difference is small enough to be made up for.
+    /// True if the difference is small enough to be corrected.
     pub followed: bool,
 }
 
@@ -115,34 +116,34 @@ impl ClockView {
     }
 }
 
-/// The time of an open file. Clones share it.
+/// The clock of an open file. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Clock {
     source: TimeSource,
     kept: Arc<Mutex<KeptTime>>,
 }
 
-/// Kept time from an anchor on. The anchor is laid anew at each look at the wall clock.
+/// The time of a file since an anchor, which each comparison with the wall clock replaces.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct KeptTime {
-    /// The kept time at the anchor.
+    /// The time of the file at the anchor.
     kept: Duration,
     /// The elapsed time at the anchor.
     elapsed: Duration,
-    /// What is to be made up for since then.
+    /// The time to gain since the anchor.
     behind: Duration,
-    /// What is to be waited for since then.
+    /// The time to lose since the anchor.
     ahead: Duration,
-    /// The difference from the wall clock in milliseconds that was last told; none while it is followed.
+    /// The last reported difference from the wall clock in milliseconds, or `None` while it is corrected.
     told_ms: Option<i64>,
 }
 
-/// What a look at the wall clock has found that somebody should know.
+/// A finding of a comparison with the wall clock, for the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum ClockFinding {
-    /// It is not followed, or is further away than it was told.
+    /// The difference is too large to be corrected, or has grown since it was reported.
     Away(ClockView),
-    /// It is followed again.
+    /// The difference is corrected again.
     Back(ClockView),
 }
 
@@ -157,7 +158,7 @@ impl KeptTime {
         }
     }
 
-    /// The kept time after so much has elapsed. It never decreases as that grows.
+    /// Returns the time of the file for an elapsed time. It never decreases as the elapsed time grows.
     fn at(&self, elapsed: Duration) -> Duration {
         let passed = elapsed.saturating_sub(self.elapsed);
         let most = passed * CLOCK_SLEW_PPM / 1_000_000;
@@ -167,7 +168,7 @@ impl KeptTime {
             .saturating_sub(self.ahead.min(most))
     }
 
-    /// Looks at the wall clock, if it is time to.
+    /// Compares with the wall clock if the interval has passed.
     fn look(&mut self, reading: Reading) -> Option<ClockFinding> {
         if reading.elapsed.saturating_sub(self.elapsed) < CLOCK_LOOK_EVERY {
             return None;
@@ -200,25 +201,25 @@ impl Clock {
         }
     }
 
-    /// The clock of a file that knows nothing of time.
+    /// Creates the clock of a new file.
     #[cfg(test)]
     pub(crate) fn begin(source: TimeSource) -> Self {
         let wall = source.read().wall;
         Self::new(source, wall)
     }
 
-    /// The kept time now. It never decreases.
+    /// Returns the current time of the file. It never decreases.
     pub fn now(&self) -> Timestamp {
         stamp(self.advance().0)
     }
 
-    /// The kept time beside the wall clock.
+    /// A file's clock compared with the wall clock.
     pub fn view(&self) -> ClockView {
         let (kept, reading) = self.advance();
         ClockView::new(kept, reading.wall)
     }
 
-    /// What to write down of this moment.
+    /// Creates the mark of this moment.
     pub(crate) fn mark(&self) -> Mark {
         let (kept, reading) = self.advance();
         Mark {
@@ -245,12 +246,12 @@ impl Clock {
                 ..
             })) => tracing::error!(
                 %kept, %wall, difference_ms,
-                "the clock of the machine was set; time goes on here as it passes. Where the machine is \
-                 right now, stop the server, run `bursar clock set` and start it again"
+                "the clock of the machine was set; the clock of the file ignores that and follows elapsed \
+                 time. If the machine is right now, stop the server, run `bursar clock set` and start it again"
             ),
             Some(ClockFinding::Back(ClockView { difference_ms, .. })) => tracing::warn!(
                 difference_ms,
-                "the clock of the machine is right again, and is followed"
+                "the clock of the machine agrees again and is followed"
             ),
         }
         (now, reading)
@@ -262,22 +263,22 @@ impl Clock {
     }
 }
 
-/// What is known of the time as a file is opened.
+/// The knowledge of the time when a file is opened.
 #[derive(Clone, Debug)]
 pub(crate) struct Beginning {
     source: TimeSource,
-    /// The latest moment that the file knows of.
+    /// The latest time in the file.
     last: Timestamp,
-    /// The last moment at which it is known to have been served.
+    /// The last time at which the file was served.
     served: Timestamp,
-    /// The time that it is by all that the file knows; none if it knows nothing.
+    /// The current time as derived from the file, or `None` if the file holds no time.
     expected: Option<Duration>,
     reading: Reading,
-    /// Whether that is more than a guess: the machine was not booted since the mark.
+    /// True if that time is exact, because the machine was not rebooted since the mark.
     same_boot: bool,
 }
 
-/// Time in which nobody was served.
+/// A period without service.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Outage {
     pub(crate) from: Timestamp,
@@ -285,7 +286,7 @@ pub(crate) struct Outage {
 }
 
 impl Beginning {
-    /// What the file's mark and its newest record say, held against the clocks.
+    /// Derives the time from the file's mark, its newest record and the clocks of the machine.
     pub(crate) fn new(source: &TimeSource, mark: Option<&Mark>, newest: Timestamp) -> Self {
         let reading = source.read();
         let last = mark.map_or(newest, |mark| mark.kept.max(newest));
@@ -316,28 +317,28 @@ impl Beginning {
         }
     }
 
-    /// Returns true if the mark is of the present boot of the machine.
+    /// Returns true if the mark was written during the present boot of the machine.
     pub(crate) fn is_of_this_boot(&self) -> bool {
         self.same_boot
     }
 
-    /// The latest moment that the file knows of.
+    /// The latest time in the file.
     pub(crate) fn last(&self) -> Timestamp {
         self.last
     }
 
-    /// The kept time as it would go on, beside the wall clock.
+    /// Compares the time with which the file would continue with the wall clock.
     pub(crate) fn view(&self) -> ClockView {
         ClockView::new(self.kept(), self.reading.wall)
     }
 
-    /// The kept time with which the file goes on.
+    /// Returns the time with which the file continues.
     fn kept(&self) -> Duration {
         self.expected.unwrap_or(self.reading.wall)
     }
 
-    /// The time from which the repair counts: after another boot nobody knows for how long the file lay
-    /// there, and what is not known does not count.
+    /// Returns the time from which `clock set` counts. After a reboot the length of the downtime is unknown, so
+    /// it does not count.
     pub(crate) fn known(&self) -> Timestamp {
         if self.same_boot {
             stamp(self.kept())
@@ -346,7 +347,7 @@ impl Beginning {
         }
     }
 
-    /// The clock from here on, if the wall clock can be right.
+    /// Starts the clock, if the wall clock can be right.
     pub(crate) fn clock(&self) -> Result<Clock, ClockError> {
         let view = self.view();
         if view.followed {
@@ -358,12 +359,12 @@ impl Beginning {
         })
     }
 
-    /// The clock that takes the wall clock at its word.
+    /// Starts the clock at the wall clock, without a check.
     pub(crate) fn adopted(&self) -> Clock {
         Clock::new(self.source.clone(), self.reading.wall)
     }
 
-    /// The time in which nobody was served, if it is long enough to be told from a restart.
+    /// Returns the period without service, if it is longer than a restart takes.
     pub(crate) fn outage(&self, until: Timestamp, least: Duration) -> Option<Outage> {
         let outage = Outage {
             from: self.served,
@@ -374,12 +375,12 @@ impl Beginning {
     }
 }
 
-/// The clock of the machine is far from the time that the file knows of.
+/// The error for a machine whose clock is far from the time of the file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ClockError {
-    /// The time that the file would go on with, and that of the machine.
+    /// The time with which the file would continue, and the time of the machine.
     pub view: ClockView,
-    /// The latest moment that the file knows of.
+    /// The latest time in the file.
     pub last: Timestamp,
 }
 
@@ -405,7 +406,7 @@ impl fmt::Display for ClockError {
 
 impl std::error::Error for ClockError {}
 
-/// A span of time for people.
+/// Formats a duration for people.
 fn apart(ms: u64) -> String {
     let seconds = ms / 1_000;
     match seconds {
@@ -416,7 +417,7 @@ fn apart(ms: u64) -> String {
     }
 }
 
-/// Whether a moment lies further ahead of the time than is made up for.
+/// Returns true if a time is further ahead than a correction can follow.
 pub(crate) fn is_ahead(moment: Timestamp, now: Timestamp) -> bool {
     moment > now && !is_followed(now, moment)
 }

@@ -1,4 +1,4 @@
-//! What the opening of a file does about time: it begins the clock, and makes up for an outage.
+//! The work on time when a file is opened: starting its clock, and extending holds by an outage.
 
 use std::time::Duration;
 
@@ -14,39 +14,39 @@ use crate::request::Request;
 use crate::state::State;
 use crate::time::clock::{Beginning, Clock, ClockView, Mark, Outage, TimeSource};
 
-/// The shortest time without service that is made up for. A restart is no outage, and a process that was
-/// killed has left a mark of up to ten seconds before.
+/// The shortest outage by which holds are extended. A restart is no outage, and the last mark of a killed process
+/// is up to ten seconds old.
 pub(crate) const OUTAGE_MIN: Duration = Duration::from_secs(20);
 
-/// Holds that one record gives an outage back.
+/// The maximum number of holds that one record extends.
 pub(crate) const HOLDS_EXTENDED_MAX: usize = 512;
 
-/// What is known of a file's time.
+/// The clock of a file, as a command reports it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct ClockReport {
-    /// The time that the file would go on with, and that of the machine.
+    /// The time with which the file would continue, and the time of the machine.
     #[serde(flatten)]
     pub view: ClockView,
-    /// The latest moment that the file knows of.
+    /// The latest time in the file.
     pub last: Timestamp,
     /// The last mark that was written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mark: Option<Mark>,
 }
 
-/// What became of a file whose clock was to be set.
+/// The result of setting a file's clock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct ClockSetting {
-    /// The time that the file went by, and that of the machine.
+    /// The earlier time of the file, and the time of the machine.
     #[serde(flatten)]
     pub view: ClockView,
-    /// Whether time was set: where the difference is small, it is made up for by itself.
+    /// True if the clock was set. A small difference is left to the automatic correction.
     pub set: bool,
-    /// The economies that have a record of it, since something in them waits for a moment.
+    /// The economies with a record of the change, which are those with a pending deadline.
     pub economies: u64,
 }
 
-/// What a file says of its time.
+/// Reads the time of a file.
 pub(crate) fn report(mark: Option<Mark>, state: &State, source: &TimeSource) -> ClockReport {
     let beginning = Beginning::new(source, mark.as_ref(), state.latest());
     ClockReport {
@@ -56,7 +56,7 @@ pub(crate) fn report(mark: Option<Mark>, state: &State, source: &TimeSource) -> 
     }
 }
 
-/// The clock of a file in which something is only added beside what waits.
+/// Starts the clock of a file for work that adds records without pending deadlines.
 pub(crate) fn clock(
     journal: &FileJournal,
     state: &State,
@@ -66,7 +66,7 @@ pub(crate) fn clock(
     Ok(Beginning::new(source, mark.as_ref(), state.latest()).clock()?)
 }
 
-/// Begins an opening of a file: its clock, its epoch, and what is made up for.
+/// Starts the clock and the epoch of an opened file, and extends holds by an outage.
 pub(crate) fn begin(
     journal: &mut FileJournal,
     state: State,
@@ -90,8 +90,7 @@ pub(crate) fn begin(
     Ok((state, clock))
 }
 
-/// Takes the clock of the machine at its word: from here on the file goes by it, and all that waits for a
-/// moment waits as long as before.
+/// Sets the clock of a file to the clock of the machine. Each pending deadline keeps its remaining time.
 pub(crate) fn set(
     journal: &mut FileJournal,
     state: State,
@@ -133,8 +132,8 @@ pub(crate) fn set(
     Ok((state, setting))
 }
 
-/// Gives open holds of plugins an outage back, in portions. Each hold knows how much of it it has got, so
-/// that a start that is cut off is gone on with by the next.
+/// Extends the open holds of plugins by an outage, in portions. Each hold stores how far it was extended, so
+/// that the next start continues where an interrupted one stopped.
 fn make_up(
     journal: &mut FileJournal,
     state: &State,
@@ -160,7 +159,7 @@ fn make_up(
         tracing::info!(
             outage_ms,
             records,
-            "open games were given back the time without a server"
+            "the holds of open games were extended by the outage"
         );
     }
     Ok(made_up)
@@ -182,7 +181,7 @@ fn extension(
     own_submission(economy.clone(), request, act)
 }
 
-/// Decides and commits acts of the keeper's own, before anybody else has a say.
+/// Decides and commits acts of the server itself, before it accepts any request.
 fn record(
     journal: &mut FileJournal,
     state: State,
@@ -196,7 +195,7 @@ fn record(
     let (batch, replies) = batch.decide_all(&acts, &mut |_, _, _| Ok(None))?;
     let answered = |reply: &Result<Reply, _>| matches!(reply, Ok(Reply::Answered(_)));
     if !replies.iter().all(answered) {
-        let what = "time could not be set on record, which is a bug; the log says more";
+        let what = "internal error: the change of the clock could not be recorded; see the log";
         return Err(StorageError::damaged(batch.state.record, what));
     }
     journal.append(&batch.appended, &[], mark)?;

@@ -1,9 +1,9 @@
-//! An economy's journal as lines of JSON, with which it moves to another file.
+//! The export format: an economy's journal as lines of JSON, which can be imported into another file.
 //!
-//! The first line says which economy it is, then come the components that its plugins need, then its
-//! records with everything that their hashes cover, and the last line says how many there were and
-//! which head they end in: so whatever is cut, altered or out of order shows. Numbers that belong to
-//! a file (of records, of movements, links) are not in it.
+//! The first line names the economy. The components of its plugins follow, then its records with
+//! everything that their hashes cover. The last line holds the number of lines and the head of the journal,
+//! so that missing, altered and reordered lines are detected. Numbers that belong to a file (of records,
+//! of movements, links) are left out.
 
 mod export;
 mod import;
@@ -27,50 +27,52 @@ pub use import::{ImportContext, ImportReport};
 use crate::error::StorageError;
 use crate::record::{Entry, Outcome, Record};
 
-/// The format of the lines.
+/// The version of the export format.
 const FORMAT: u32 = 1;
 
-/// Bytes in one line: a component of the largest size, in base64, and more.
+/// The maximum length of a line in bytes, which exceeds the largest component in base64.
 pub const LINE_BYTES_MAX: u64 = 48 << 20;
 
-/// Why an economy is not exported or imported. After a failed import the file is as it was.
+/// An error of an export or an import. A failed import leaves the file unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
-    /// There is no such economy.
+    /// The economy does not exist.
     #[error("the file has no economy `{0}`")]
     NoEconomy(EconomyId),
-    /// The economy is there already.
-    #[error("the file has an economy `{0}` already: import it into another file")]
+    /// The economy exists already.
+    #[error("the file already has an economy `{0}`: import it into another file")]
     Exists(EconomyId),
-    /// The economy belongs to the file itself.
-    #[error("`{0}` belongs to its file, and is not moved to another")]
+    /// The economy is reserved for the file itself.
+    #[error("`{0}` is reserved for its file and cannot be moved to another")]
     Reserved(EconomyId),
-    /// A line says what cannot be.
+    /// A line is invalid.
     #[error("line {line}: {what}; nothing was imported")]
     Line {
-        /// Which, counted from 1.
+        /// The number of the line, counted from 1.
         line: u64,
-        /// What is wrong with it.
+        /// A description of the error.
         what: String,
     },
-    /// The input has no last line.
-    #[error("the input ends after line {0}, before its last one: it was cut; nothing was imported")]
+    /// The input ends without a closing line.
+    #[error(
+        "the input is truncated after line {0}: its closing line is missing; nothing was imported"
+    )]
     Cut(u64),
-    /// The newest record is of a time to come, and so would every later one of the economy be.
+    /// The time of the newest record is in the future, and so every later record would be.
     #[error(
         "the newest record of `{0}` is later than the clock of this machine; nothing was imported. If this \
          clock is right, run `bursar clock set` on the file that the lines come from, and export it again"
     )]
     Future(EconomyId),
-    /// Whoever takes the lines takes no more.
-    #[error("the lines could not be passed on: {0}")]
+    /// The output of the export failed.
+    #[error("the lines could not be written: {0}")]
     Io(#[from] io::Error),
-    /// The file could not be read or written.
+    /// The database file could not be read or written.
     #[error(transparent)]
     Storage(#[from] StorageError),
 }
 
-/// One line.
+/// A line of an export.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "line", rename_all = "snake_case")]
 enum Line {
@@ -85,7 +87,7 @@ enum Line {
 #[serde(deny_unknown_fields)]
 struct OpeningLine {
     format: u32,
-    /// Which version wrote the lines; each record says which version wrote it.
+    /// The version of Bursar that exported. Each record names the version that wrote it.
     version: String,
     economy: EconomyId,
 }
@@ -97,16 +99,16 @@ struct ComponentLine {
     digest: Digest,
     name: String,
     version: String,
-    /// In base64.
+    /// The bytes in base64.
     bytes: String,
 }
 
-/// A record: everything that its hash covers.
+/// A record with everything that its hash covers.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RecordLine {
     seq: u64,
-    /// Which opening of the file that it was written to.
+    /// The epoch of the original file in which it was written.
     epoch: u64,
     version: String,
     recorded_at: Timestamp,
@@ -145,11 +147,11 @@ struct ClosingLine {
     records: u64,
     components: u64,
     head: Digest,
-    /// Over all lines before it, byte by byte.
+    /// The hash of the bytes of all lines before this one.
     digest: Digest,
 }
 
-/// Covers lines.
+/// Creates the hash of the lines.
 fn lines_hash() -> Sha256Writer {
     Sha256Writer::new("bursar-export-1")
 }
@@ -204,7 +206,7 @@ impl RecordLine {
         })
     }
 
-    /// The record, without numbers and links of any file.
+    /// Converts the line to a record without the numbers and links of a file.
     fn into_record(self, economy: EconomyId) -> Result<Record, String> {
         let outcome = Outcome::parse(&self.outcome).ok_or("an unknown outcome")?;
         let entries = self.movements.into_iter().map(MovementLine::into_entry);

@@ -1,8 +1,8 @@
-//! A copy of a file, taken while the file is used: of one moment, and verified before it has its name.
+//! Backups: a copy of one moment of a file that may be in use, verified before it gets its name.
 //!
-//! The copy is made by `VACUUM INTO` on a connection that cannot write. While it runs, the
-//! write-ahead log cannot begin anew, so it grows with what is committed meanwhile; beyond a limit
-//! the copy is given up, so that a slow disk for backups never fills that of the money.
+//! `VACUUM INTO` on a read-only connection makes the copy. While it runs, the write-ahead log cannot restart
+//! and grows with each commit (<https://www.sqlite.org/wal.html#avoiding_excessively_large_wal_files>). Beyond
+//! a limit the backup is aborted, so that a slow disk for backups never fills the disk of the database.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -27,70 +27,68 @@ use crate::tools::audit::{self, AuditInput, EconomyHead, Watch};
 use crate::tools::partial::Partial;
 use crate::{rows, schema};
 
-/// Bytes to which the write-ahead log may grow while a copy is made.
+/// The maximum size of the write-ahead log in bytes during a backup.
 pub const BACKUP_WAL_BYTES_MAX: u64 = 1 << 30;
 
-/// How a copy is made.
+/// The options of a backup.
 #[derive(Clone, Copy, Debug)]
 pub struct BackupPlan {
-    /// Whether each record is decided again, too, or only applied and compared.
+    /// True to repeat the decision of each record as well, and not only apply and compare it.
     pub audit: bool,
-    /// Bytes to which the write-ahead log may grow meanwhile: [`BACKUP_WAL_BYTES_MAX`].
+    /// The maximum size of the write-ahead log in bytes meanwhile, by default [`BACKUP_WAL_BYTES_MAX`].
     pub wal_bytes_max: u64,
 }
 
-/// A copy that is there and verified.
+/// A verified backup.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct BackupReport {
-    /// Where it is.
+    /// The path of the copy.
     pub path: PathBuf,
-    /// Its size.
+    /// The size of the copy in bytes.
     pub bytes: u64,
-    /// How many records it has.
+    /// The number of its records.
     pub records: u64,
-    /// Whether each record was decided again.
+    /// True if the decision of each record was repeated.
     pub audited: bool,
-    /// The economies, with the hash that covers all their records.
+    /// The economies, each with the hash that covers all its records.
     pub economies: Vec<EconomyHead>,
 }
 
-/// Why there is no copy. Nothing of it stays, and the file is as it was.
+/// An error of a backup. A failed backup leaves no file behind and the database unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
-    /// There is something by that name.
-    #[error("{0} is there already; a backup overwrites nothing: name another path, or remove it")]
+    /// The target exists.
+    #[error("{0} exists already and a backup overwrites nothing: name another path, or remove it")]
     Exists(PathBuf),
-    /// A file cannot take its own place.
-    #[error("{0} is the file itself; name a backup of it")]
+    /// The backup to restore is the database file itself.
+    #[error("{0} is the database file itself; name a backup of it")]
     Itself(PathBuf),
-    /// A path that SQL cannot say.
+    /// The target path is not UTF-8.
     #[error("the path of a backup must be UTF-8")]
     Path,
-    /// The disk has no room for it.
-    #[error("there is no room for the copy at {0}; free some, or name a path on another disk")]
+    /// The disk is full.
+    #[error("the disk is full at {0}; free some space, or name a path on another disk")]
     NoRoom(PathBuf),
-    /// The log grew beyond its limit.
+    /// The write-ahead log exceeded its limit.
     #[error(
-        "the copy was given up: meanwhile the write-ahead log grew to {wal_bytes} bytes, and may \
-         have {wal_bytes_max}. Try again when less is going on, or to a faster disk"
+        "the backup was aborted because the write-ahead log grew to {wal_bytes} bytes, and the limit is \
+         {wal_bytes_max}. Try again at a quieter time, or with a faster disk"
     )]
     Behind {
-        /// How large it was.
+        /// The size of the log in bytes.
         wal_bytes: u64,
-        /// How large it may be.
+        /// The limit in bytes.
         wal_bytes_max: u64,
     },
-    /// It is not what it was made of.
-    #[error(
-        "the copy does not hold what it must, and was removed: {0}; run `bursar audit` on the file"
-    )]
+    /// The copy differs from the file.
+    #[error("the copy differs from the file and was removed: {0}; run `bursar audit` on the file")]
     Unsound(String),
     /// The copy could not be written.
     #[error("{path}: {source}")]
     File {
-        /// Which file.
+        /// The path of the file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// The file or its copy could not be read.
@@ -98,18 +96,18 @@ pub enum BackupError {
     Storage(#[from] StorageError),
 }
 
-/// What is copied, and what it is held against.
+/// The source of a backup, and the state that the copy is compared with.
 pub(crate) struct Source<'a> {
     pub(crate) path: &'a Path,
-    /// What was published before the copy was begun: all of it is in the copy.
+    /// The state that was published before the copy began. The copy contains all of it.
     pub(crate) published: &'a State,
-    /// Ends the copying: the file is to be closed.
+    /// Cancels the copy when the file is closed.
     pub(crate) cancel: &'a Cancel,
     pub(crate) render: Render,
 }
 
 impl Source<'_> {
-    /// Makes a copy at a path where nothing is.
+    /// Copies the file to an unused path and verifies the copy.
     pub(crate) fn back_up(
         &self,
         to: &Path,
@@ -129,7 +127,7 @@ impl Source<'_> {
         Ok(BackupReport { path: to, ..report })
     }
 
-    /// Fills a file that has not its name yet, and verifies it.
+    /// Fills a partial file and verifies it.
     pub(crate) fn fill(
         &self,
         partial: &Partial,
@@ -157,7 +155,8 @@ impl Source<'_> {
         })
     }
 
-    /// Copies the file, and says the stamp of the copy: no log of the file's is to be taken for the copy's.
+    /// Copies the file and returns the stamp of the copy. The stamp differs from that of the file, so that the
+    /// write-ahead log of one is never applied to the other.
     fn copy(&self, partial: &Path, wal_bytes_max: u64) -> Result<Stamp, BackupError> {
         let name = partial.to_str().ok_or(BackupError::Path)?;
         let database = Database::open_reader(self.path)?;
@@ -184,7 +183,7 @@ impl Source<'_> {
         }
     }
 
-    /// Reads the copy from the first record on, and holds its heads against the file's.
+    /// Reads the copy from the first record and compares its heads with those of the file.
     fn verify(
         &self,
         copy: &Path,
@@ -209,7 +208,7 @@ impl Source<'_> {
             }
         } else if replayed(&database, state.record, progress).map_err(unsound)? != state {
             return Err(BackupError::Unsound(
-                "its checkpoint is not its journal's".into(),
+                "its checkpoint does not match its journal".into(),
             ));
         }
         let original = Database::open_reader(self.path)?;
@@ -217,7 +216,7 @@ impl Source<'_> {
         for (find, heads) in [(&mut here, &state), (&mut there, self.published)] {
             for (economy, books) in heads.economies() {
                 if hash(find, economy, books.seq())? != Some(books.head()) {
-                    let what = format!("record {} of `{economy}` is another one", books.seq());
+                    let what = format!("record {} of `{economy}` differs", books.seq());
                     return Err(BackupError::Unsound(what));
                 }
             }
@@ -226,7 +225,7 @@ impl Source<'_> {
     }
 }
 
-/// The state that the journal gives, from nothing but its records.
+/// Rebuilds the state from the records alone.
 fn replayed(
     database: &Database,
     last: u64,
@@ -261,7 +260,7 @@ fn unsound(error: StorageError) -> BackupError {
     }
 }
 
-/// Why SQLite could not write the copy.
+/// Classifies an error of SQLite while it writes the copy.
 fn told(error: StorageError, partial: &Path) -> BackupError {
     match error {
         StorageError::Database(libsql::Error::SqliteFailure(code, _))

@@ -1,5 +1,5 @@
-//! What is done with a file that no process has open: each takes the lock of the file for as long as it
-//! works, so that nobody opens it meanwhile.
+//! Work on files that no process has open. Each function holds the lock of the file while it works, so that no
+//! process opens it meanwhile.
 
 use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
@@ -22,13 +22,13 @@ use crate::tools::archive::{self, ArchiveError, ImportContext, ImportReport};
 use crate::tools::audit::{self, AuditReport, SeenHead};
 use crate::tools::backup::{self, BackupError, BackupPlan, BackupReport};
 
-/// Said of a file of which the end may be missing.
-const MISSING_LOG: &str = "the file was not closed in order and has no write-ahead log beside it: if it was \
+/// A warning about a file whose newest records may be missing.
+const MISSING_LOG: &str = "the file was not closed properly and has no write-ahead log next to it: if it was \
      copied without, or the log was removed, its newest records are missing. `bursar backup` makes copies \
      that are whole";
 
-/// Checks every promise against every record of a file that no process has open, and looks for the
-/// heads that somebody has seen before.
+/// Audits a file that no process has open: checks every promise against every record and looks for the given
+/// heads.
 pub fn audit_file(
     path: &Path,
     heads: &[SeenHead],
@@ -43,14 +43,13 @@ pub fn audit_file(
     Ok(report)
 }
 
-/// The state of a file whose lock is held, to look at; nothing of it changes.
+/// Loads the state of a locked file without changing the file.
 pub fn load_file(lock: &FileLock) -> Result<State, StorageError> {
     lock.check_log()?;
     audit::load(lock.database())
 }
 
-/// A file that no process has open, to look at. It stays locked for as long as this lives, and nothing of it
-/// changes.
+/// A read-only view of a file that no process has open. The file stays locked while this value lives.
 pub struct OfflineFile {
     state: State,
     readers: Readers,
@@ -58,7 +57,7 @@ pub struct OfflineFile {
 }
 
 impl OfflineFile {
-    /// Opens a file that must be there.
+    /// Opens an existing file.
     pub fn open(lock: FileLock) -> Result<Self, StorageError> {
         Ok(Self {
             state: load_file(&lock)?,
@@ -67,12 +66,12 @@ impl OfflineFile {
         })
     }
 
-    /// The state that the file is in.
+    /// Returns the state of the file.
     pub fn state(&self) -> &State {
         &self.state
     }
 
-    /// The committed answer to a key.
+    /// Returns the committed answer of an idempotency key.
     pub fn stored(
         &self,
         economy: &EconomyId,
@@ -82,7 +81,7 @@ impl OfflineFile {
     }
 }
 
-/// Makes a copy of a file that no process has open, at a path where nothing is.
+/// Copies a file that no process has open to an unused path, and verifies the copy.
 pub fn back_up_file(
     path: &Path,
     to: &Path,
@@ -100,7 +99,7 @@ pub fn back_up_file(
     source.back_up(to, plan, progress)
 }
 
-/// Writes an economy's journal out of a file that no process has open.
+/// Exports an economy's journal from a file that no process has open.
 pub fn export_file(
     path: &Path,
     economy: &EconomyId,
@@ -111,8 +110,8 @@ pub fn export_file(
     archive::export(&path, &audit::load(&path)?, economy, take, progress)
 }
 
-/// Reads an economy's journal into a file that no process has open; the file is made if it is not
-/// there. Either all of it is there afterwards, or nothing is.
+/// Imports an economy's journal into a file that no process has open, and creates the file if it does not
+/// exist. Imports all of the journal or, on an error, nothing.
 pub fn import_file(
     path: &Path,
     importing: &ImportContext,
@@ -136,15 +135,15 @@ pub fn import_file(
     imported
 }
 
-/// Says what time a file goes by that no process has open, beside that of the machine.
+/// Compares the clock of a file that no process has open with the clock of the machine.
 pub fn clock_of_file(path: &Path, time: &TimeSource) -> Result<ClockReport, StorageError> {
     let (path, _lock) = there(path)?;
     let (state, mark) = audit::load_with_mark(&path)?;
     Ok(timekeeping::report(mark, &state, time))
 }
 
-/// Has a file that no process has open go by the time of the machine from now on. Each economy in which
-/// something waits for a moment has a record of it, all of them in one txn.
+/// Sets the clock of a file that no process has open to the clock of the machine. Each economy with a pending
+/// deadline gets a record of the change; all records are one transaction.
 pub fn set_clock_of_file(
     path: &Path,
     time: &TimeSource,
@@ -161,19 +160,19 @@ pub fn set_clock_of_file(
     Ok(setting)
 }
 
-/// Closes a file in order. What is committed is committed, whatever becomes of that.
+/// Closes a file. Its commits stand even if that fails.
 fn close(journal: FileJournal) {
     if let Err(error) = journal.close() {
-        tracing::warn!(%error, "the write-ahead log stays beside the file");
+        tracing::warn!(%error, "the write-ahead log remains next to the file");
     }
 }
 
-/// The one path of a file that must be there, and its lock.
+/// Returns the canonical path of an existing file, and its lock.
 pub(crate) fn there(path: &Path) -> Result<(PathBuf, FileLock), StorageError> {
     locked(path).map(|(path, lock, _)| (path, lock))
 }
 
-/// The same, with what is known of the end of the file.
+/// Returns the canonical path of an existing file, its lock, and the state of its newest records.
 fn locked(path: &Path) -> Result<(PathBuf, FileLock, Tail), StorageError> {
     if !path.exists() {
         let source = io::Error::from(io::ErrorKind::NotFound);

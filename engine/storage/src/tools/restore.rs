@@ -1,5 +1,5 @@
-//! A file brought back from a backup: a verified copy takes the place of the file that is there, which is kept
-//! beside it with its write-ahead log.
+//! Restoring a file from a backup. A verified copy replaces the file, which is kept next to it together with its
+//! write-ahead log.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,39 +15,39 @@ use crate::tools::audit;
 use crate::tools::backup::{self, BackupError, BackupPlan, BackupReport, file_error};
 use crate::tools::partial::{Partial, sync_folder};
 
-/// What is added to the name of a file that was replaced, before the number that makes it another one.
+/// The suffix of a replaced file, before its number.
 const REPLACED: &str = ".replaced";
 
-/// Files that were replaced, beside one file.
+/// The maximum number of replaced files next to one file.
 pub(crate) const REPLACED_MAX: u32 = 1_000;
 
-/// A file that was brought back.
+/// The result of a restore.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RestoreReport {
-    /// The file, as a backup's report tells it.
+    /// The restored file.
     pub file: BackupReport,
-    /// The file that was there before, under its new name.
+    /// The new name of the replaced file.
     pub replaced: Option<PathBuf>,
-    /// What the file that was there before had beyond the backup, or had of another history.
+    /// The records that only the replaced file has.
     pub gone: Vec<LostRecords>,
-    /// True if the backup was not closed in order and has no log beside it, so that its newest records may
-    /// be missing.
+    /// True if the backup was not closed properly and has no log next to it, so that its newest records may be
+    /// missing.
     pub may_lack_records: bool,
 }
 
 /// Records of an economy that only the replaced file has.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LostRecords {
-    /// Its name.
+    /// The name of the economy.
     pub economy: EconomyId,
-    /// The number of its newest record before; 0 if the file did not have it.
+    /// The number of its newest record in the replaced file, or 0 if that file did not have the economy.
     pub before: u64,
-    /// The number of its newest record now; 0 if the backup does not have it.
+    /// The number of its newest record in the backup, or 0 if the backup does not have the economy.
     pub now: u64,
 }
 
-/// Puts a verified copy of a backup at a path. Both files are open in no process. If anything fails, the file
-/// at the path is as it was.
+/// Replaces a file with a verified copy of a backup. No process may have either file open. The file is unchanged
+/// if anything fails.
 pub fn restore_file(
     backup: &Path,
     to: &Path,
@@ -90,8 +90,8 @@ pub fn restore_file(
     })
 }
 
-/// Gives the file and its log a second name each. From now on it is opened by neither, until the first name
-/// is the copy's.
+/// Gives the file and its log a second name each. A file with two names cannot be opened, until the copy takes
+/// over the first name.
 fn keep(file: &Path) -> io::Result<PathBuf> {
     for number in 1..=REPLACED_MAX {
         let kept = with_suffix(file, &format!("{REPLACED}-{number}"));
@@ -112,11 +112,11 @@ fn keep(file: &Path) -> io::Result<PathBuf> {
         return Ok(kept);
     }
     Err(io::Error::other(format!(
-        "{REPLACED_MAX} replaced files are kept beside it; remove some"
+        "there are already {REPLACED_MAX} replaced files next to it; remove some"
     )))
 }
 
-/// Puts a copy in its place. A start between the two steps finds the log of another file, and refuses it.
+/// Moves a copy into place. A start between the two steps finds the log of another file and rejects it.
 fn put(partial: Partial, to: &Path) -> io::Result<()> {
     partial.replace(to)?;
     for companion in [log_origin::path_of(to), log_origin::index_of(to)] {
@@ -128,7 +128,7 @@ fn put(partial: Partial, to: &Path) -> io::Result<()> {
     sync_folder(to)
 }
 
-/// What one file had that the other one has not.
+/// Returns the records that one file has and the other lacks.
 fn gone(before: &[audit::EconomyHead], now: &BackupReport) -> Vec<LostRecords> {
     let mut gone = Vec::new();
     for head in before {

@@ -1,60 +1,61 @@
-//! The progress of a webhook. It is a note beside the journal and no part of it: a record of it would be
-//! an event, which has to be sent in turn.
+//! The progress of a webhook. It is stored next to the journal and not in it, because each record is an event that
+//! the webhook would have to deliver in turn.
 
 use bursar_ledger::{EconomyId, Timestamp, WebhookId, WebhookReplay};
 use serde::{Deserialize, Serialize};
 
-/// Events of one webhook that were given up and not yet looked after. With the last one the webhook is
-/// switched off, so that none is forgotten.
+/// The maximum number of dead letters of one webhook. When it is reached the webhook is switched off, so that no
+/// event is lost.
 pub const DEAD_LETTERS_MAX: usize = 100;
 
 /// A webhook of an economy.
 pub type WebhookPlace = (EconomyId, WebhookId);
 
-/// An attempt that failed.
+/// A failed attempt.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct DeliveryError {
     /// The time of the attempt.
     pub at: Timestamp,
     /// The event that was to be delivered.
     pub seq: u64,
-    /// A description of what went wrong.
+    /// A description of the error.
     pub what: String,
 }
 
-/// An event that was given up after its last attempt.
+/// An event whose last attempt failed.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct DeadLetter {
     /// The event.
     pub seq: u64,
     /// The kind of the event.
     pub kind: String,
-    /// The time at which it was given up.
+    /// The time of the last attempt.
     pub at: Timestamp,
-    /// The number of attempts to deliver it.
+    /// The number of attempts.
     pub attempts: u32,
-    /// A description of what went wrong the last time.
+    /// A description of the last error.
     pub error: String,
 }
 
 /// The progress of a webhook.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Delivery {
-    /// The record from which this counts: the one that made the webhook, or that last told it where to
-    /// go on. It tells the note from one of another webhook of the name.
+    /// The record that created the webhook or last set its position. It distinguishes this note from one of an
+    /// earlier webhook with the same name.
     pub since: u64,
-    /// Up to here every event was delivered, given up, or is of a kind that is not sent.
+    /// The newest event up to which every event was delivered, became a dead letter, or is of a kind that the
+    /// webhook does not send.
     pub done: u64,
-    /// The number of failed attempts to deliver the event after that.
+    /// The number of failed attempts to deliver the next event.
     #[serde(skip_serializing_if = "is_zero", default)]
     pub failures: u32,
-    /// The time at which an event was last accepted.
+    /// The time of the last successful delivery.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub last_success: Option<Timestamp>,
-    /// The newest attempt that failed.
+    /// The newest failed attempt.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub last_error: Option<DeliveryError>,
-    /// The events that were given up, oldest first; at most [`DEAD_LETTERS_MAX`].
+    /// The dead letters, oldest first, at most [`DEAD_LETTERS_MAX`].
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub dead: Vec<DeadLetter>,
 }
@@ -68,7 +69,7 @@ fn is_zero(number: &u32) -> bool {
 }
 
 impl Delivery {
-    /// Nothing was sent yet.
+    /// Creates the progress of a webhook that has sent nothing.
     pub fn new(start: WebhookReplay) -> Self {
         Self {
             since: start.seq,
@@ -80,7 +81,7 @@ impl Delivery {
         }
     }
 
-    /// Returns whether no further event can be given up.
+    /// Returns true if there is no room for another dead letter.
     pub fn is_full(&self) -> bool {
         self.dead.len() >= DEAD_LETTERS_MAX
     }

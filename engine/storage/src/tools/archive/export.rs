@@ -1,4 +1,4 @@
-//! An economy's journal out of a file, while the file is used.
+//! Export of an economy's journal from a file that may be in use.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -15,14 +15,14 @@ use crate::record::{Record, VERSION};
 use crate::state::State;
 use crate::{rows, schema};
 
-/// Records that are read under one snapshot of the file. Nobody is waited for meanwhile, so that the
-/// write-ahead log can go on however slowly lines are taken.
+/// The number of records that are read under one snapshot. The export holds no snapshot while it writes
+/// lines out, so that a slow reader does not keep the write-ahead log from restarting.
 const RECORDS_AT_ONCE: u64 = 1_000;
 
-/// Bytes of what was asked, decided and answered in them, but for one record that is larger.
+/// The maximum size in bytes of the records that are read at once, unless a single record is larger.
 const BYTES_AT_ONCE: usize = 4 << 20;
 
-/// Writes an economy out as it is in `state`.
+/// Exports an economy up to its newest record in `state`.
 pub(crate) fn export(
     path: &Path,
     state: &State,
@@ -98,7 +98,7 @@ fn component(
     Ok(ComponentLine::new(*digest, name, version, &bytes))
 }
 
-/// How far the journal has been read.
+/// The position of an export in the journal.
 struct Exporter<'a> {
     economy: &'a EconomyId,
     until: &'a Books,
@@ -109,8 +109,8 @@ struct Exporter<'a> {
 }
 
 impl Exporter<'_> {
-    /// The lines of the next records. The whole journal goes by, since what moved stands in the order
-    /// of the file and not of its economies.
+    /// Returns the lines of the next records. It reads the whole journal, because movements are stored in the
+    /// order of the file and not by economy.
     fn read_some(&mut self, database: &Database) -> Result<Vec<Line>, StorageError> {
         let (from, mut lines, mut bytes) = (self.record, Vec::new(), 0);
         rows::each_record(database, from, self.movement, |record| {
@@ -132,7 +132,7 @@ impl Exporter<'_> {
         Ok(lines)
     }
 
-    /// What is damaged is not passed on.
+    /// Checks a record, so that a damaged record is not exported.
     fn check(&mut self, record: &Record) -> Result<(), StorageError> {
         let follows = record.seq == self.seq.saturating_add(1) && record.previous == self.head;
         if !follows || record.compute_hash() != record.hash {

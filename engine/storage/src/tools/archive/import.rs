@@ -1,4 +1,5 @@
-//! An economy's journal into a file: every record is checked as at a start, and all of it is one txn.
+//! Import of an economy's journal into a file. Each record is checked as at a start, and the import is one
+//! transaction.
 
 use std::io::BufRead;
 use std::sync::Arc;
@@ -25,36 +26,35 @@ use crate::time::timekeeping;
 use crate::webhooks::delivery::Delivery;
 use crate::webhooks::notes::Note;
 
-/// The largest number of an opening: far beyond what openings can come to, and far from what SQL
-/// counts to.
+/// The largest accepted epoch, far above any real number of openings and far below the range of SQL integers.
 pub(crate) const EPOCH_MAX: u64 = 1 << 48;
 
-/// The moment, the randomness and the names that an import needs.
+/// The clocks, the randomness and the names that an import needs.
 pub struct ImportContext {
-    /// The clocks of the machine. The newest record may not be far ahead of the time of the file.
+    /// The clocks of the machine. The newest record must not be far ahead of the clock of the file.
     pub time: TimeSource,
-    /// The economy in which components are recorded. It belongs to its file.
+    /// The reserved economy in which components are recorded.
     pub system: EconomyId,
-    /// The randomness of that economy, if it is opened now.
+    /// The seed of the reserved economy, used if the import has to open it.
     pub seed: Seed,
-    /// Who imports, as records of components name it.
+    /// The actor that the records of imported components name.
     pub actor: String,
-    /// How answers are put into words.
+    /// The function that renders answers.
     pub render: Render,
 }
 
-/// What was imported.
+/// The result of an import.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct ImportReport {
-    /// Its name.
+    /// The name of the economy.
     pub economy: EconomyId,
-    /// How many records it has.
+    /// The number of its records.
     pub records: u64,
-    /// The hash of the newest: the same as where it came from.
+    /// The hash of its newest record, which equals the hash in the original file.
     pub head: Digest,
 }
 
-/// Reads lines into a journal that nobody else has open.
+/// Imports lines into a journal that no other process has open.
 pub(crate) fn import(
     journal: &mut FileJournal,
     importing: &ImportContext,
@@ -85,12 +85,12 @@ pub(crate) fn import(
 struct Importer<'a> {
     journal: &'a mut FileJournal,
     importing: &'a ImportContext,
-    /// The time of the file.
+    /// The clock of the file.
     at: Timestamp,
     state: &'a mut State,
     lines: Lines<'a>,
     components: u64,
-    /// The newest opening of the other file that a record names.
+    /// The largest epoch that an imported record names.
     epoch: u64,
 }
 
@@ -145,7 +145,7 @@ impl Importer<'_> {
         Ok(economy)
     }
 
-    /// Registers a component, unless it is here already, as a server does.
+    /// Registers a component as a server does, unless the file has it.
     fn add_component(&mut self, line: &ComponentLine) -> Result<(), ArchiveError> {
         let bytes = line.decoded().map_err(|what| self.lines.wrong(what))?;
         self.components += 1;
@@ -163,7 +163,7 @@ impl Importer<'_> {
         Ok(())
     }
 
-    /// Where it came from, webhooks were sent what had happened there: here they go on after it.
+    /// Marks all imported events as delivered, because the original file has sent them to the webhooks.
     fn note_deliveries(&mut self, economy: &EconomyId, books: &Books) -> Result<(), ArchiveError> {
         let note = |(id, webhook): (&WebhookId, &Arc<Webhook>)| {
             let delivery = Delivery {
@@ -176,8 +176,8 @@ impl Importer<'_> {
         Ok(self.journal.insert_notes(&notes)?)
     }
 
-    /// Decides and records something in the reserved economy, as a server does. False if it was
-    /// refused.
+    /// Decides and records an act in the reserved economy, as a server does. Returns false if it was
+    /// rejected.
     fn record_in_system(
         &mut self,
         mut acts: Vec<(Act, Option<(Digest, Bytes)>)>,

@@ -1,4 +1,4 @@
-//! Lines as they are read: counted, bounded, and hashed.
+//! A reader of lines that counts, bounds and hashes them.
 
 use std::io::{BufRead, Read};
 
@@ -7,10 +7,10 @@ use serde::Deserialize;
 
 use super::{ArchiveError, LINE_BYTES_MAX, Line, lines_hash};
 
-/// Lines, counted as they are read.
+/// The lines of an import.
 pub(super) struct Lines<'a> {
     input: &'a mut dyn BufRead,
-    /// How many were read.
+    /// The number of lines that were read.
     pub(super) line: u64,
     hash: Sha256Writer,
     /// The newest line, which the hash does not cover yet.
@@ -27,7 +27,7 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// The next line; none at the end of the input.
+    /// Returns the next line, or `None` at the end of the input.
     pub(super) fn next(&mut self) -> Result<Option<Line>, ArchiveError> {
         let mut text = Vec::new();
         let mut limited = (&mut *self.input).take(LINE_BYTES_MAX + 1);
@@ -50,12 +50,12 @@ impl<'a> Lines<'a> {
         Ok(Some(line))
     }
 
-    /// Over all lines before the newest.
+    /// Returns the hash of all lines before the newest.
     pub(super) fn digest(&mut self) -> Digest {
         std::mem::replace(&mut self.hash, lines_hash()).finish()
     }
 
-    /// Something wrong with the newest line.
+    /// Creates an error of the newest line.
     pub(super) fn wrong(&self, what: impl std::fmt::Display) -> ArchiveError {
         ArchiveError::Line {
             line: self.line,

@@ -1,7 +1,7 @@
-//! Heads that somebody has seen before: each must be the hash of a record that is still there.
+//! Heads that were recorded outside the file. Each must be the hash of a record that still exists.
 //!
-//! A chain shows what was altered in it, and not that its end was cut off or all of it written anew.
-//! Whoever has kept a head elsewhere can tell.
+//! A hash chain reveals an altered record, but not a removed end or a chain that was rewritten from the
+//! start. A head that is kept elsewhere reveals both.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,13 +13,13 @@ use super::Auditor;
 use super::report::{FoundHead, P};
 use crate::record::Record;
 
-/// Heads that one audit looks for.
+/// The maximum number of heads that one audit looks for.
 pub const HEADS_MAX: usize = 64;
 
-/// A head as it was shown: by an event, an audit, an economy or a backup.
+/// A head that an event, an audit, an economy or a backup has reported earlier.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct SeenHead {
-    /// Whose it was; any economy's where it is not said.
+    /// The economy, or `None` for any.
     pub economy: Option<EconomyId>,
     /// The hash.
     pub hash: Digest,
@@ -34,7 +34,7 @@ impl fmt::Display for SeenHead {
     }
 }
 
-/// A text is not a head.
+/// The error for a text that is not a head.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("a head is ECONOMY:HASH or HASH, with a hash of 64 lower-case hexadecimal digits")]
 pub struct HeadError;
@@ -52,7 +52,7 @@ impl FromStr for SeenHead {
     }
 }
 
-/// The heads that are looked for while records go by: one look-up a record, however many there are.
+/// The heads to look for. Each record costs one lookup, regardless of their number.
 pub(super) struct Heads {
     seen: BTreeMap<Digest, Vec<FoundHead>>,
 }
@@ -70,7 +70,7 @@ impl Heads {
         Self { seen: heads }
     }
 
-    /// Looks at a record that goes by.
+    /// Compares a record with the heads.
     pub(super) fn pass(&mut self, record: &Record) {
         for head in self.seen.get_mut(&record.hash).into_iter().flatten() {
             let economy = head.economy.get_or_insert_with(|| record.economy.clone());
@@ -80,14 +80,14 @@ impl Heads {
         }
     }
 
-    /// All heads, and where they were found.
+    /// Returns all heads and the records that have them.
     pub(super) fn found(&self) -> Vec<FoundHead> {
         self.seen.values().flatten().cloned().collect()
     }
 }
 
 impl Auditor {
-    /// A head that no record has is the end of something that is no longer there.
+    /// Describes each head that no record has.
     pub(super) fn check_heads(&mut self) {
         for FoundHead { economy, head, .. } in
             self.heads.found().iter().filter(|it| it.seq.is_none())
@@ -96,8 +96,8 @@ impl Auditor {
                 .as_ref()
                 .map_or_else(|| "any economy".into(), |it| format!("`{it}`"));
             let what = format!(
-                "no record of {whose} has the hash {head}, which was seen before: \
-                 records were removed, or all of them written anew"
+                "no record of {whose} has the hash {head}, which was reported before: \
+                 records were removed, or all of them were rewritten"
             );
             self.find(P::Explainable, what);
         }

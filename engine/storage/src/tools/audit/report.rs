@@ -1,4 +1,4 @@
-//! What an audit says: the promises by number, what was counted, what was found.
+//! The report of an audit: the promises by number, the counts and the findings.
 
 use std::sync::Arc;
 
@@ -9,80 +9,80 @@ use super::Auditor;
 use crate::state::State;
 use crate::time::clock::ClockView;
 
-/// Findings that are spelled out per promise; beyond, they are only counted.
+/// The maximum number of findings in full per promise. Further ones are only counted.
 const FINDINGS_MAX: usize = 20;
 
-/// What an audit found.
+/// The report of an audit.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct AuditReport {
-    /// Whether every promise holds.
+    /// True if every promise holds.
     pub ok: bool,
-    /// Records checked.
+    /// The number of checked records.
     pub records: u64,
-    /// Movements checked.
+    /// The number of checked movements.
     pub movements: u64,
     /// The promises, in the order of `docs/promises.md`.
     pub promises: Vec<Promise>,
-    /// The economies, with the hash that covers all their records.
+    /// The economies, each with the hash that covers all its records.
     pub economies: Vec<EconomyHead>,
     /// Accounts outside their limits because an operator changed the limits or forced a reversal.
     pub outside: Vec<LimitBreach>,
-    /// The time of the file beside that of the machine, where it is known. It is no promise.
+    /// The clock of the file and that of the machine, if known. This is no promise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clock: Option<ClockView>,
-    /// The heads that were looked for, and where they were found.
+    /// The given heads and the records that have them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub heads: Vec<FoundHead>,
-    /// What the audit cannot rule out in this file, though every promise holds for what is in it.
+    /// Risks that the audit cannot rule out, although every promise holds for the contents of the file.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub caveats: Vec<String>,
 }
 
-/// One promise.
+/// A promise and the result of its check.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Promise {
-    /// Its number in `docs/promises.md`.
+    /// The number in `docs/promises.md`.
     pub number: u8,
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Whether it holds.
+    /// True if it holds.
     pub ok: bool,
-    /// What was checked.
+    /// The extent of the check.
     pub checked: String,
-    /// What was found, the first 20.
+    /// The findings, at most 20 in full.
     pub findings: Vec<String>,
 }
 
-/// An economy at the end of its journal.
+/// The head of an economy's journal.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct EconomyHead {
-    /// Its name.
+    /// The name.
     pub economy: EconomyId,
-    /// How many records it has.
+    /// The number of its records.
     pub seq: u64,
-    /// The hash of the newest, which covers all before it.
+    /// The hash of its newest record, which covers all records before it.
     pub head: Digest,
 }
 
-/// A head that was seen before.
+/// A given head and the record that has it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct FoundHead {
-    /// Whose it is said to be, or was found to be.
+    /// The economy that was given or found.
     pub economy: Option<EconomyId>,
     /// The hash.
     pub head: Digest,
-    /// The record that has it; none if there is none.
+    /// The record that has the hash, or `None`.
     pub seq: Option<u64>,
 }
 
-/// An account outside its limits, and why that may be.
+/// An account outside its limits, and the record that allowed it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct LimitBreach {
-    /// Whose books.
+    /// The economy.
     pub economy: EconomyId,
-    /// How it is outside.
+    /// A description of the breach.
     pub what: String,
-    /// The record that last changed the account's limits, or was forced on it.
+    /// The record that last changed the account's limits, or that was forced.
     pub explained_by_seq: u64,
 }
 
@@ -100,7 +100,7 @@ const NAMES: [&str; 10] = [
     "Explainable",
 ];
 
-/// A promise by its number.
+/// The number of a promise.
 #[derive(Clone, Copy)]
 pub(super) enum P {
     Conservation = 1,
@@ -115,7 +115,7 @@ pub(super) enum P {
     Explainable,
 }
 
-/// What has been counted on the way.
+/// The counts of an audit.
 #[derive(Default)]
 pub(super) struct Counts {
     pub(super) movements: u64,
@@ -129,7 +129,7 @@ pub(super) struct Counts {
     pub(super) components: u64,
 }
 
-/// The economies of a state, and where their journals end in it.
+/// Returns the heads of all economies of a state.
 pub(crate) fn heads_of(state: &State) -> Vec<EconomyHead> {
     let head = |(economy, books): (&EconomyId, &Arc<Books>)| EconomyHead {
         economy: economy.clone(),
@@ -152,7 +152,7 @@ impl AuditReport {
 }
 
 impl Auditor {
-    /// All of it, once everything is checked.
+    /// Completes the report.
     pub(super) fn report(mut self) -> AuditReport {
         let checked = self.describe();
         let promises: Vec<Promise> = NAMES
@@ -213,23 +213,23 @@ impl Auditor {
             |at| format!("checkpoint at record {at}"),
         );
         let pages = if self.pages_checked {
-            "pages sound"
+            "pages intact"
         } else {
-            "pages not looked at, since too much was written meanwhile: audit a backup of the file"
+            "pages not checked, because too much was written meanwhile: audit a backup of the file"
         };
         [
             format!("{assets} assets in {economies} economies sum to zero"),
             format!("{movements} movements, {accounts} accounts"),
             format!("{keyed} keys lead to {keyed} answers, byte for byte"),
-            format!("{records} records in order, none with half its effects"),
+            format!("{records} records in order, each with all of its effects"),
             format!(
-                "state rebuilt from record 1, {checkpoint}, {components} components whole, \
+                "state rebuilt from record 1, {checkpoint}, {components} components intact, \
                  {pages}"
             ),
-            format!("{decided} records decided again by the same rules"),
-            format!("{calls} calls, {facts} things asked and told, repeated against the books"),
-            format!("{draws} draws made again"),
-            format!("{harmless} faults and refused requests of plugins left no trace"),
+            format!("{decided} decisions repeated with the same result"),
+            format!("{calls} calls with {facts} exchanges repeated against the books"),
+            format!("{draws} draws repeated"),
+            format!("{harmless} faults and rejected calls of plugins without effect"),
             format!("{records} hashes follow from their predecessors"),
         ]
     }
