@@ -1,4 +1,4 @@
-//! Names of types: each stands for one thing in all crates.
+//! Names of types. Each name stands for one type in all crates.
 
 use std::collections::BTreeMap;
 
@@ -7,9 +7,25 @@ use syn::Item;
 use super::{ratchet, source};
 
 /// Names that stand for more than one type, each with the reason.
-const ALLOWED: [(&str, &str); 0] = [];
+const ALLOWED: [(&str, &str); 8] = [
+    ("Amount", SDK),
+    (
+        "Config",
+        "each plugin has a configuration of its own, and never sees that of another",
+    ),
+    ("HoldRule", SDK),
+    ("Manifest", SDK),
+    ("Odds", SDK),
+    ("OnExpiry", SDK),
+    ("Permissions", SDK),
+    ("Stake", SDK),
+];
 
-/// Adds the names of the types in a list of items, those of inner modules too.
+/// The reason that a name of the engine is one of the SDK as well.
+const SDK: &str =
+    "the guest has its own type for the thing, because the SDK links nothing of the engine";
+
+/// Adds the names of the types in a list of items and in its inner modules.
 fn types(items: &[Item], found: &mut Vec<String>) {
     for item in items {
         let name = match item {
@@ -38,7 +54,7 @@ fn types_of(text: &str) -> Vec<String> {
     found
 }
 
-/// The names that are defined more than once, with the files that do.
+/// Returns the names that are defined more than once, with the files that define them.
 fn twice<'a>(
     definitions: impl Iterator<Item = (&'a str, String)>,
 ) -> BTreeMap<String, Vec<&'a str>> {
@@ -75,7 +91,7 @@ fn one_name_stands_for_one_type() {
         println!("{name}: {}", files.join(", "));
     }
     let figures = found.into_iter().map(|(name, files)| (name, files.len()));
-    ratchet::hold("names", &figures.collect());
+    ratchet::check("names", &figures.collect());
 }
 
 #[test]
