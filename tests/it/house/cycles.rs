@@ -1,7 +1,7 @@
-//! Dependencies between the files of a crate: they have no cycle.
+//! Dependencies between the files of a crate, which must have no cycle.
 //!
 //! A file depends on another one if its code names an item that the other one defines. A declaration `mod child;` is no
-//! dependency, nor is `pub use child::Item;` unless the file also uses the item. Methods are not looked at.
+//! dependency, nor is `pub use child::Item;` unless the file also uses the item. Calls of methods are not seen.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::modules::{Edges, Tree};
 use super::{dependencies, ratchet, source};
 
-/// The edges of a graph that lie on a cycle.
+/// Returns the edges of a graph that lie on a cycle.
 fn on_cycles(edges: &Edges) -> Edges {
     let mut next: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (from, to) in edges.keys() {
@@ -35,7 +35,7 @@ fn on_cycles(edges: &Edges) -> Edges {
         .collect()
 }
 
-/// The first file of each library, binary and test binary.
+/// Returns the first file of each library, binary and test binary.
 fn roots() -> Vec<String> {
     let metadata = dependencies::metadata();
     let targets = metadata["packages"]
@@ -80,10 +80,10 @@ fn files_do_not_depend_on_each_other_in_a_cycle() {
     let found = found
         .iter()
         .map(|(file, edges)| (source::crate_of(file), *edges));
-    ratchet::hold("cycles", &source::sum(found));
+    ratchet::check("cycles", &source::sum(found));
 }
 
-/// The edges between files of a small crate, as `from -> to: names`.
+/// Returns the edges between files of a small crate, as `from -> to: names`.
 fn edges(files: &[(&str, &str)]) -> Vec<String> {
     let read = |path: &Path| {
         let file = files.iter().find(|(name, _)| Path::new(name) == path);
@@ -136,7 +136,7 @@ fn uses_and_paths_are_dependencies() {
 }
 
 #[test]
-fn what_a_parent_reexports_it_may_use_as_well() {
+fn reexported_items_that_a_parent_uses_are_dependencies() {
     let parent = "mod child; pub use child::Item; pub struct Parent(Item);";
     let child = "use super::Parent; pub struct Item;";
     let found = edges(&[("src/lib.rs", parent), ("src/child.rs", child)]);
@@ -147,7 +147,7 @@ fn what_a_parent_reexports_it_may_use_as_well() {
 }
 
 #[test]
-fn tests_inner_modules_and_globs_are_read() {
+fn test_modules_are_skipped_and_globs_are_followed() {
     let found = edges(&[
         (
             "src/lib.rs",

@@ -25,7 +25,7 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-/// Everything that a package links when it is built alone: dependencies of dependencies too, but
+/// Returns all packages that a package links when it is built alone: dependencies of dependencies too, but
 /// none that only build or test it.
 fn linked(package: &str) -> BTreeSet<String> {
     let output = Command::new(env!("CARGO"))
@@ -53,7 +53,7 @@ fn linked(package: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// The dependencies that each package of this workspace names in its own manifest.
+/// Returns the dependencies that each package of this workspace names in its own manifest.
 fn direct(metadata: &Value) -> BTreeMap<String, BTreeSet<String>> {
     let members: BTreeSet<String> = metadata["workspace_members"]
         .as_array()

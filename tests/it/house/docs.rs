@@ -1,21 +1,21 @@
-//! How documentation comments open, tuples that are bound at once, and how many comments there are.
+//! Counters of documentation comments by their opening, of tuples that are bound at once, and of comments.
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 use super::{ratchet, source};
 
-/// Words with which no documentation comment opens: it would be a question or a clause, not a noun or a verb.
+/// Words that open a question or a clause. Documentation opens with a noun or a verb instead.
 const OPENINGS: [&str; 10] = [
     "What", "Who", "Whose", "Which", "Whether", "How", "Where", "When", "Why", "The same",
 ];
 
-/// Documentation comments in a hundred that may open with one of `OPENINGS`.
+/// The share of documentation comments that may open with one of `OPENINGS`, in per cent.
 const OPENINGS_PERCENT_MAX: usize = 1;
 
-/// Lines of code for which three tuples may be bound at once.
+/// The number of lines in which three tuples may be bound at once.
 const TUPLES_LINES: usize = 10_000;
 
-/// The first line of each documentation comment, with its line number.
+/// Finds the first line of each documentation comment, with its line number.
 fn documentation(stream: TokenStream, found: &mut Vec<(usize, String)>) {
     // The kind of the last documentation line at this level, to join lines to one comment.
     let mut last = None;
@@ -68,7 +68,7 @@ fn opens_badly(comment: &str) -> bool {
     })
 }
 
-/// The lines of statements that bind a tuple of names to a tuple of values.
+/// Finds the lines of statements that bind a tuple of names to a tuple of values.
 fn tuples(stream: TokenStream, found: &mut Vec<usize>) {
     let tokens: Vec<TokenTree> = stream.into_iter().collect();
     for (index, token) in tokens.iter().enumerate() {
@@ -106,7 +106,7 @@ fn is_tuple(token: &TokenTree) -> bool {
     group.delimiter() == Delimiter::Parenthesis && group.stream().into_iter().any(is_comma)
 }
 
-/// The lines of code of a text, and of comments that are no documentation.
+/// Counts the lines of code in a text, and the lines of comments that are not documentation.
 fn lines(text: &str) -> (usize, usize) {
     let mut code = 0;
     let mut comments = 0;
@@ -148,7 +148,7 @@ fn documentation_opens_with_a_noun_or_a_verb() {
         println!("{part}: {bad} of {comments} comments open badly ({share:.1} %)");
     }
     bad.retain(|part, bad| *bad * 100 > all[part] * OPENINGS_PERCENT_MAX);
-    ratchet::hold("openings", &bad);
+    ratchet::check("openings", &bad);
 }
 
 #[test]
@@ -168,10 +168,10 @@ fn values_are_bound_one_by_one() {
     let code = source::sum(code);
     let mut found = source::sum(found);
     found.retain(|name, lets| *lets * TUPLES_LINES > 3 * code[name]);
-    ratchet::hold("tuples", &found);
+    ratchet::check("tuples", &found);
 }
 
-/// Figures only: a comment is worth its line at a hard place, and no share of them says whether it stands there.
+/// Prints the share of comments and judges nothing: a share does not tell a useful comment from a useless one.
 #[test]
 fn comments_are_counted() {
     let mut code = Vec::new();

@@ -1,4 +1,4 @@
-//! The modules of a crate with their items and imports, to find which file uses an item of which other file.
+//! The modules of a crate with their items and imports, from which the dependencies between files follow.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -12,10 +12,10 @@ use super::source;
 /// Dependencies between files, each with the names that are used.
 pub(super) type Edges = BTreeMap<(String, String), BTreeSet<String>>;
 
-/// Segments of a path that is followed; imports that name each other would grow it for ever.
+/// The number of segments of a path that is followed. Imports that name each other would make it grow for ever.
 const SEGMENTS_MAX: usize = 16;
 
-/// Places that a search has visited: imports may lead back to where they began.
+/// Modules and paths that a search has visited. Imports may lead back to them.
 type Visited = BTreeSet<(usize, Vec<String>)>;
 
 /// The modules of one crate. The first one is its root.
@@ -30,7 +30,7 @@ struct Module {
     children: BTreeMap<String, usize>,
     definitions: BTreeSet<String>,
     imports: Vec<Import>,
-    /// Paths in the code outside `use` declarations, those of one segment too.
+    /// Paths in the code outside `use` declarations, including paths of one segment.
     paths: BTreeSet<Vec<String>>,
 }
 
@@ -41,11 +41,11 @@ struct Import {
     is_reexport: bool,
 }
 
-/// Reads a file by its path; none if there is no such file.
+/// A function that reads a file by its path, or returns `None` if there is no such file.
 type Read<'a> = dyn Fn(&Path) -> Option<String> + 'a;
 
 impl Tree {
-    /// Reads a crate from its first file on.
+    /// Reads a crate, beginning with its first file.
     pub(super) fn load(root: &Path, read: &Read<'_>) -> Self {
         let mut tree = Self {
             modules: Vec::new(),
@@ -142,7 +142,7 @@ impl Tree {
         self.load_file(&path, &inner, Some(parent), read)
     }
 
-    /// The dependencies between files.
+    /// Returns the dependencies between files.
     pub(super) fn edges(&self) -> Edges {
         let mut edges = Edges::new();
         for (index, module) in self.modules.iter().enumerate() {
@@ -186,7 +186,7 @@ impl Tree {
         self.find(module, rest, visited)
     }
 
-    /// Follows a path from the names of a module: its own, those of children, and those that are imported.
+    /// Follows a path from the names in a module: its own items, its children and its imports.
     fn find(&self, index: usize, path: &[String], visited: &mut Visited) -> Option<Target> {
         let Some((first, rest)) = path.split_first() else {
             return Some(Target::Module(index));

@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 
 use super::source;
 
-/// Compares figures above their limit with a list. Panics if one is above its figure in the list, or not listed.
-pub(super) fn hold(list: &str, found: &BTreeMap<String, usize>) {
+/// Compares figures above their limit with a list. Fails if a figure is not listed, or higher than in the list.
+pub(super) fn check(list: &str, found: &BTreeMap<String, usize>) {
     let path = source::root().join(format!("tests/it/house/ratchet/{list}.txt"));
     let text = std::fs::read_to_string(&path).unwrap_or_default();
     let listed = parse(&text);

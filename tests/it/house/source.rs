@@ -29,7 +29,7 @@ pub(super) fn root() -> PathBuf {
         .to_owned()
 }
 
-/// Reads the files of a folder whose path fits. Skips what is built and what is hidden.
+/// Reads the files of a folder whose path fits. Skips build output and hidden files.
 pub(super) fn read(folder: &str, fits: impl Fn(&str) -> bool) -> Vec<Source> {
     let mut paths = Vec::new();
     walk(&root().join(folder), &mut paths);
@@ -58,8 +58,8 @@ fn walk(folder: &Path, paths: &mut Vec<PathBuf>) {
     }
 }
 
-/// The crate of a file, by its folder: `engine/ledger`, `plugins/shop`, `tests`; for a page outside all crates its
-/// own path or folder.
+/// Returns the crate of a file by its folder, such as `engine/ledger` or `tests`. A page outside all crates counts by
+/// its own path or folder.
 pub(super) fn crate_of(path: &str) -> &str {
     let segments = if path.starts_with("engine/") || path.starts_with("plugins/") {
         2
@@ -69,7 +69,7 @@ pub(super) fn crate_of(path: &str) -> &str {
     prefix(path, segments)
 }
 
-/// The crate of a file; in the server, the folder below `src`, since its parts are rewritten one after the other.
+/// Returns the crate of a file, or in the server the folder below `src`, since its parts are rewritten one by one.
 pub(super) fn part_of(path: &str) -> &str {
     if path.starts_with("engine/server/src/") && path.matches('/').count() > 3 {
         prefix(path, 4)
@@ -95,7 +95,7 @@ pub(super) fn sum<'a>(
     sums
 }
 
-/// The tokens of a source file.
+/// Returns the tokens of a source file.
 pub(super) fn tokens(source: &Source) -> TokenStream {
     source
         .text

@@ -1,9 +1,9 @@
-//! Words that no text of the workspace has, each with the plain words to use instead.
+//! Words that no text of the workspace contains, each with the plain words to use instead.
 
 use super::source::Source;
 use super::{ratchet, source};
 
-/// Words and phrases that a reader stumbles over. A space stands for any space, line break or underscore.
+/// Words and phrases that make a sentence hard to read. A space stands for any space, line break or underscore.
 const WORDS: [(&str, &str); 41] = [
     ("a bug", "an internal error"),
     ("a no", "a rejection"),
@@ -73,7 +73,7 @@ fn files() -> Vec<Source> {
     source::read("", fits)
 }
 
-/// A text in one line and in lower case, without the marks of comments.
+/// Returns a text in one line and in lower case, without comment marks.
 fn plain(text: &str) -> String {
     let line = |line: &str| {
         line.trim_start()
@@ -85,7 +85,7 @@ fn plain(text: &str) -> String {
     words.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// How often a word or a phrase stands in a plain text, alone and not as a part of another word.
+/// Counts a word or a phrase in a plain text. Parts of other words do not count.
 fn count(text: &str, word: &str) -> usize {
     let is_part = |letter: char| letter.is_alphanumeric() || letter == '-';
     text.match_indices(word)
@@ -112,7 +112,7 @@ fn texts_are_in_plain_words() {
             }
         }
     }
-    ratchet::hold("words", &source::sum(found));
+    ratchet::check("words", &source::sum(found));
 }
 
 #[test]
