@@ -1,4 +1,4 @@
-//! Amounts: whole numbers within one bound, checked when they are read and when they are computed.
+//! Amounts: positive whole numbers up to 2^53 − 1, checked when they are read and when they are computed.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,7 +12,7 @@ const AMOUNT_MAX: u64 = (1 << 53) - 1;
 
 /// An amount in an asset's smallest unit: a whole number from 1 to 2^53 − 1.
 ///
-/// It cannot be added with `+`: a sum that is no amount has to be answered.
+/// There is no `+`: a sum may be too large, so each computation returns a result.
 ///
 /// ```
 /// use bursar_plugin::Amount;
@@ -20,13 +20,13 @@ const AMOUNT_MAX: u64 = (1 << 53) - 1;
 /// let price = Amount::new(50).expect("50 is an amount");
 /// assert_eq!(price.checked_mul(3).map(Amount::get), Ok(150));
 /// assert!(price.checked_mul(0).is_err());
-/// // A fee of 3 % of 50 is 1: half a coin is nobody's.
+/// // 3 % of 50 is 1.5, which is rounded down.
 /// assert_eq!(price.percent_rounded_down(3).map(Amount::get), Ok(1));
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Amount(u64);
 
-/// A sum, a difference, a product or a share is not an amount. The text names both sides of it.
+/// The error of a sum, a difference, a product or a share that is not an amount. Its text names both operands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct AmountError {
     left: u64,
@@ -46,7 +46,7 @@ impl Amount {
     /// The smallest amount: 1.
     pub const ONE: Self = Self(1);
 
-    /// An amount, unless the number is zero or above 2^53 − 1.
+    /// Creates an amount. Returns `None` for zero and for numbers above 2^53 − 1.
     pub const fn new(units: u64) -> Option<Self> {
         if units >= 1 && units <= AMOUNT_MAX {
             Some(Self(units))
@@ -55,31 +55,31 @@ impl Amount {
         }
     }
 
-    /// The number of smallest units.
+    /// Returns the amount as a number of smallest units.
     pub const fn get(self) -> u64 {
         self.0
     }
 
-    /// This and another amount together, or an error that names the sum.
+    /// Adds another amount.
     pub fn checked_add(self, other: Self) -> Result<Self, AmountError> {
         let sum = self.0.checked_add(other.0);
         self.amount_of(sum, Operator::Plus, other.0)
     }
 
-    /// This amount without another one, or an error that names the difference: nothing is no amount.
+    /// Subtracts another amount. Equal amounts are an error, since zero is not an amount.
     pub fn checked_sub(self, other: Self) -> Result<Self, AmountError> {
         let difference = self.0.checked_sub(other.0);
         self.amount_of(difference, Operator::Minus, other.0)
     }
 
-    /// So many times this amount, or an error that names the product.
+    /// Multiplies the amount by a factor.
     pub fn checked_mul(self, factor: u64) -> Result<Self, AmountError> {
         let product = self.0.checked_mul(factor);
         self.amount_of(product, Operator::Times, factor)
     }
 
-    /// So many hundredths of this amount, rounded down, or an error that names them: a share of less than one
-    /// unit is nothing, and nothing is no amount.
+    /// Returns a percentage of the amount, rounded down. A share of less than one unit is an error, since zero
+    /// is not an amount.
     pub fn percent_rounded_down(self, percent: u64) -> Result<Self, AmountError> {
         let share = u128::from(self.0) * u128::from(percent) / 100;
         self.amount_of(u64::try_from(share).ok(), Operator::Percent, percent)
@@ -142,7 +142,7 @@ impl<'de> Deserialize<'de> for Amount {
     }
 }
 
-/// Says the same of zero, of minus one, of a fraction and of a text: what an amount is.
+/// Reads an amount. The error message names the range for every wrong input, such as 0, −1, 1.5 or a text.
 struct AmountVisitor;
 
 impl Visitor<'_> for AmountVisitor {
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_difference_is_an_amount_or_none() {
+    fn a_difference_of_zero_or_less_is_an_error() {
         let [two, three] = [Amount(2), Amount(3)];
         assert_eq!(three.checked_sub(two), Ok(Amount::ONE));
         assert_eq!(MOST.checked_sub(Amount::ONE), Ok(Amount(AMOUNT_MAX - 1)));
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_share_is_rounded_down_and_never_to_nothing() {
+    fn a_share_is_rounded_down_and_zero_is_an_error() {
         let share = |units, percent| Amount(units).percent_rounded_down(percent).map(Amount::get);
         assert_eq!(share(199, 50), Ok(99));
         assert_eq!(share(100, 1), Ok(1));
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn what_overflows_is_named() {
+    fn the_error_of_an_overflow_names_the_operands() {
         let error = MOST.checked_mul(2).expect_err("too much");
         assert_eq!(
             error.to_string(),
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_no_amount_is_told_what_one_is() {
+    fn the_error_of_a_wrong_amount_names_the_range() {
         for wrong in [
             "0",
             "-1",
@@ -249,8 +249,8 @@ mod tests {
             "null",
         ] {
             let error = serde_json::from_str::<Amount>(wrong).expect_err(wrong);
-            let helps = "a whole number from 1 to 9007199254740991";
-            assert!(error.to_string().contains(helps), "{wrong}: {error}");
+            let expected = "a whole number from 1 to 9007199254740991";
+            assert!(error.to_string().contains(expected), "{wrong}: {error}");
         }
         assert_eq!(
             serde_json::from_str::<Amount>("9007199254740991").expect("the most"),

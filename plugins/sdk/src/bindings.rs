@@ -1,4 +1,4 @@
-//! The contract in `wit/`, as Rust: generated, and all of it public.
+//! The contract in `wit/` as generated Rust code. All of it is public.
 #![allow(
     unsafe_code,
     missing_docs,
@@ -6,7 +6,7 @@
     clippy::all,
     clippy::pedantic,
     clippy::allow_attributes_without_reason,
-    reason = "generated from the documented WIT package; crossing the border needs unsafe code"
+    reason = "generated from the documented WIT package; calls across the component's boundary need unsafe code"
 )]
 
 wit_bindgen::generate!({
@@ -16,7 +16,7 @@ wit_bindgen::generate!({
     default_bindings_module: "bursar_plugin::bindings",
 });
 
-/// What a plugin with schedules exports beside.
+/// The additional export of a plugin with schedules.
 pub mod schedules {
     wit_bindgen::generate!({
         path: "../../wit",
@@ -27,7 +27,7 @@ pub mod schedules {
     });
 }
 
-/// What a plugin exports beside that checks its own configuration.
+/// The additional export of a plugin that checks its configuration.
 pub mod configured {
     wit_bindgen::generate!({
         path: "../../wit",

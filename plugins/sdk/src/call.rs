@@ -1,4 +1,4 @@
-//! A call, as an action sees it: who asks, what is so, and what can be asked for.
+//! The call that an action runs in: its caller, its time, and its requests to the host.
 
 use std::cell::OnceCell;
 
@@ -22,7 +22,7 @@ pub struct NoConfig {}
 #[serde(deny_unknown_fields)]
 pub struct NoArguments {}
 
-/// The id of a hold, to be kept in the plugin's state until a later call captures or releases it.
+/// The id of a hold. Store it in the plugin's state, so that a later call can capture or release the hold.
 #[derive(
     Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema,
 )]
@@ -31,26 +31,26 @@ pub struct NoArguments {}
 pub struct HoldId(String);
 
 impl HoldId {
-    /// The id as text.
+    /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// The call that an action answers. `C` is the type of the plugin's configuration.
+/// The call that an action runs in. `C` is the type of the plugin's configuration.
 ///
-/// What an action asks for happens, all together, when it has returned `Ok` and every rule of the
-/// ledger has agreed. A refusal ([`Refusal`]) leaves the call as it was: `?` declines it, and an
-/// action may also go on. Breaking a limit ends the call as a fault and never returns here.
+/// The requests of an action take effect together, after it has returned `Ok` and the ledger has accepted
+/// them. A request that returns a [`Refusal`] has no effect: `?` declines the call, and the action may also
+/// continue. A request beyond a limit ends the call as a fault and does not return.
 #[derive(Debug)]
 pub struct Call<C> {
     config: C,
-    /// Asked for once: rules name it again and again.
+    /// The plugin's own account, read from the host once because rules use it repeatedly.
     own_account: OnceCell<Account>,
 }
 
 impl<C> Call<C> {
-    /// A call of a plugin with its configuration, as the generated code makes it.
+    /// Creates a call from a configuration, for the generated code.
     #[doc(hidden)]
     pub fn new(config: C) -> Self {
         Self {
@@ -59,58 +59,58 @@ impl<C> Call<C> {
         }
     }
 
-    /// The operator's configuration.
+    /// Returns the operator's configuration.
     pub fn config(&self) -> &C {
         &self.config
     }
 
-    /// The member on whose behalf the plugin runs: never an issuer. In a scheduled run it is the plugin's
-    /// own account.
+    /// Returns the member on whose behalf the plugin runs, which is never an issuer. In a scheduled run it is
+    /// the plugin's own account.
     pub fn caller(&self) -> Account {
         let caller = Account::try_from(call::caller());
-        caller.expect("the host names accounts as the contract says")
+        caller.expect("the host returns valid names of accounts")
     }
 
-    /// The call's own time, in milliseconds since 1970-01-01 UTC. It does not pass. It may be a little
-    /// before that of a call that was committed earlier, and far before it where the operator has set back
-    /// a clock that was ahead: [`crate::rest_left_ms`] minds both.
+    /// Returns the call's time in milliseconds since 1970-01-01 UTC, which is constant during the call.
+    ///
+    /// It may be slightly earlier than the time of a call that was committed before, and much earlier after
+    /// the operator has set back a clock that was ahead. [`crate::rest_left_ms`] handles both.
     pub fn now_ms(&self) -> u64 {
         call::now()
     }
 
-    /// The call's id, the same in every try.
+    /// Returns the call's id, which is equal in every attempt.
     pub fn id(&self) -> String {
         call::id()
     }
 
-    /// The name under which the plugin is installed here. The same component may be installed under several.
+    /// Returns the name under which the plugin is installed. One component may be installed under several names.
     pub fn name(&self) -> String {
         call::name()
     }
 
-    /// The plugin's first account: `plugin:` and the name under which it is installed.
+    /// Returns the plugin's first account: `plugin:` and the name under which it is installed.
     pub fn own_account(&self) -> Account {
-        let asked = || own_account(None);
-        self.own_account.get_or_init(asked).clone()
+        self.own_account.get_or_init(|| own_account(None)).clone()
     }
 
-    /// A further account of the plugin's own, such as `plugin:shop:till`, as `plugin!` lists it. Ends the
-    /// call as a fault if `sub` is not one segment of a name.
+    /// Returns one of the plugin's further accounts, such as `plugin:shop:till` for `till`. `plugin!` lists them.
+    /// If `sub` is not one segment of a name, the call ends as a fault.
     pub fn own_sub_account(&self, sub: &str) -> Account {
         own_account(Some(sub))
     }
 
-    /// Reads a balance: the caller's, the plugin's own, or a granted one. Counts as a read, of
-    /// which a call has 64.
+    /// Reads a balance of the caller, of the plugin's own accounts or of a granted account.
     ///
-    /// If it changes before the call commits, the call runs again; [`Call::has_at_least`] makes
-    /// that rare.
+    /// Counts as a read; a call has 64. If the balance changes before the call commits, the call runs again.
+    /// That happens far less often with [`Call::has_at_least`].
     pub fn balance(&self, account: &Account, asset: &Asset) -> Result<Amounts, Refusal> {
         ledger::balance(account.as_str(), asset.as_str())
     }
 
-    /// Whether an account could spend an amount: the caller's, the plugin's own, or a granted one.
-    /// The call runs again only if this answer changes. Counts as a read.
+    /// Returns whether the caller, one of the plugin's own accounts or a granted account could spend an amount.
+    ///
+    /// Counts as a read. The call runs again only if this result changes before it commits.
     pub fn has_at_least(
         &self,
         account: &Account,
@@ -120,11 +120,11 @@ impl<C> Call<C> {
         ledger::has_at_least(account.as_str(), asset.as_str(), amount.get())
     }
 
-    /// Asks for a movement from one account to another; at most 16 in one call.
+    /// Requests a movement from one account to another; at most 16 in one call.
     ///
-    /// All movements of a call are one transfer, in the order asked. Whether the source can pay is
-    /// decided when the call commits, and the ledger then says what is there and what is required:
-    /// no rule here need repeat it. A transfer from an account to itself is refused, as
+    /// All movements of a call form one transfer and are posted in the requested order. The ledger checks at
+    /// the commit that the source can pay, and its error names the available and the required amount. A plugin
+    /// therefore need not check this itself. A movement from an account to itself is refused as
     /// [`Refusal::Other`].
     pub fn transfer(
         &self,
@@ -141,8 +141,9 @@ impl<C> Call<C> {
         })
     }
 
-    /// Reserves an amount for a later call, for instance a stake: as one of the `holds` that `plugin!`
-    /// lists, which says how long it lives and what becomes of it then. At most 16 in one call.
+    /// Requests a hold, which reserves an amount such as a stake for a later call; at most 16 in one call.
+    ///
+    /// `rule` is one of the `holds` that `plugin!` lists. It sets the lifetime of the hold and its end.
     pub fn place_hold(
         &self,
         rule: &str,
@@ -160,19 +161,21 @@ impl<C> Call<C> {
         ledger::place_hold(rule, &posting).map(HoldId)
     }
 
-    /// Moves what a hold of this plugin's reserves to where it was meant to go: a part of it, or all
-    /// that is left. Counts as a transfer.
+    /// Requests to move the reserved amount of a hold, or a part of it, to the destination of the hold.
+    ///
+    /// This plugin must have placed the hold. `None` captures all that is left. Counts as a transfer.
     pub fn capture_hold(&self, hold: &HoldId, amount: Option<Amount>) -> Result<(), Refusal> {
         ledger::capture_hold(&hold.0, amount.map(Amount::get))
     }
 
-    /// Gives back what is left of a hold of this plugin's. Counts as a transfer.
+    /// Requests to release the rest of a hold that this plugin has placed. Counts as a transfer.
     pub fn release_hold(&self, hold: &HoldId) -> Result<(), Refusal> {
         ledger::release_hold(&hold.0)
     }
 
-    /// Gives back what is left of a hold of this plugin's, if anything is: one that has ended is free
-    /// already. Counts as a read, and as a transfer where something is left.
+    /// Releases the rest of a hold that this plugin has placed, unless the hold has ended.
+    ///
+    /// Counts as a read, and as a transfer if the hold is open.
     pub fn release_if_open(&self, hold: &HoldId) -> Result<(), Refusal> {
         match self.hold_left(hold) {
             Some(_) => self.release_hold(hold),
@@ -180,21 +183,21 @@ impl<C> Call<C> {
         }
     }
 
-    /// What is left of a hold of this plugin's; none once it has ended. Counts as a read.
+    /// Returns the rest of a hold that this plugin has placed, or `None` once the hold has ended. Counts as a read.
     pub fn hold_left(&self, hold: &HoldId) -> Option<Amount> {
         ledger::hold_left(&hold.0).and_then(Amount::new)
     }
 
-    /// Keeps a hold of an earlier call at hand before the first draw, so that it can be captured or
-    /// released after it. At most 16 in one call, secured amounts included.
+    /// Secures a hold of an earlier call before the first draw, so that it can be captured or released after the
+    /// draw. At most 16 in one call, secured amounts included.
     pub fn secure_hold(&self, hold: &HoldId) -> Result<(), Refusal> {
         fair::secure_hold(&hold.0)
     }
 
-    /// The value of a key of the plugin's state; none if the key is not there. Counts as a read.
+    /// Reads the value of a key of the plugin's state; `None` if the key does not exist. Counts as a read.
     ///
-    /// A value that is not what is expected is declined as `bad_state`: another version of the
-    /// plugin may have written it.
+    /// A value that does not fit the type is declined as `bad_state`: another version of the plugin may have
+    /// written it.
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Decline> {
         let value = state::get(key).map(|text| serde_json::from_str(&text));
         value
@@ -202,69 +205,76 @@ impl<C> Call<C> {
             .map_err(|error| Decline::new("bad_state", format!("The state of {key}: {error}.")))
     }
 
-    /// Sets a key of the plugin's state, of 1 to 128 bytes, to a value of at most 4,096 bytes as
-    /// JSON; at most 16 writes in one call.
+    /// Sets a key of the plugin's state to a value; at most 16 writes in one call.
+    ///
+    /// A key has 1 to 128 bytes, a value at most 4,096 bytes as JSON.
     ///
     /// # Panics
     ///
-    /// If the value cannot be JSON: a map has keys that are not text.
+    /// If the value cannot be written as JSON, such as a map whose keys are not text.
     pub fn set<T: Serialize>(&self, key: &str, value: &T) {
-        let text = serde_json::to_string(value).expect("a state is JSON");
+        let text =
+            serde_json::to_string(value).expect("a value of the state can be written as JSON");
         state::set(key, &text);
     }
 
-    /// Removes a key of the plugin's state; one that is not there stays so. Counts as a write.
+    /// Removes a key of the plugin's state. A missing key is ignored. Counts as a write.
     pub fn delete(&self, key: &str) {
         state::delete(key);
     }
 
-    /// Up to 64 keys of the plugin's state that begin with a prefix, in ascending order, and where
-    /// the next page begins. Counts as a read.
+    /// Returns up to 64 keys of the plugin's state that begin with a prefix, in ascending order, and the start of
+    /// the next page. Counts as a read.
     pub fn keys(&self, prefix: &str, cursor: Option<&str>) -> Page {
         state::list(prefix, cursor)
     }
 
-    /// Secures an amount of one of the plugin's own accounts before the first draw: the most that
-    /// may be paid out of it in this call. At most 16 in one call.
+    /// Secures an amount of one of the plugin's own accounts before the first draw. The call can pay at most this
+    /// amount from the account after the draw. At most 16 in one call.
     pub fn secure(&self, account: &Account, asset: &Asset, amount: Amount) -> Result<(), Refusal> {
         fair::secure(account.as_str(), asset.as_str(), amount.get())
     }
 
-    /// Pays the caller out of what was [secured](Call::secure) on the plugin's first account. The amount
-    /// is there, and so is the caller's room for it, whatever was drawn: so this is not refused, and
-    /// there is nothing to decline when nothing may. Counts as a transfer.
+    /// Pays the caller from the amount that was [secured](Call::secure) on the plugin's first account.
+    ///
+    /// The secured amount is available, and the caller's account can take it, so the host does not refuse this
+    /// payment. It can therefore be made after a draw, when a call may no longer decline. Counts as a transfer.
     ///
     /// # Panics
     ///
-    /// If less than that is left of what was secured; or in a scheduled run, whose caller is that account.
+    /// If less than the amount is left of the secured amount, or in a scheduled run, whose caller is the plugin's
+    /// own account.
     pub fn pay_secured(&self, asset: &Asset, amount: Amount) {
         let paid = self.transfer(&self.own_account(), &self.caller(), asset, amount);
-        paid.expect("what was secured for the caller is not refused");
+        paid.expect("a payment from a secured amount to the caller is not refused");
     }
 
-    /// Pays back, out of what was [secured](Call::secure) on the plugin's first account, to an account that
-    /// this call has debited by a grant before the draw: at most what was taken of it. A rule that draws takes
-    /// the largest loss before the draw, and gives the rest back with this. Counts as a transfer.
+    /// Pays an account back from the amount that was [secured](Call::secure) on the plugin's first account.
+    ///
+    /// This call must have debited the account by a grant before the draw, by at least the amount. A rule that
+    /// draws debits the largest possible loss before the draw and pays the difference back with this method.
+    /// Counts as a transfer.
     ///
     /// # Panics
     ///
-    /// If less than that was taken of the account, or is left of what was secured.
+    /// If the call has debited the account by less, or if less is left of the secured amount.
     pub fn pay_back(&self, account: &Account, asset: &Asset, amount: Amount) {
         let paid = self.transfer(&self.own_account(), account, asset, amount);
-        paid.expect("what was secured and taken before is not refused");
+        paid.expect("a payment back from a secured amount is not refused");
     }
 
-    /// Draws a number from 0 to `n` − 1, each equally likely; `n` is at least 1, and the label has
-    /// at most 64 bytes. At most 64 draws in one call.
+    /// Draws a number from 0 to `n` − 1, each equally likely; at most 64 draws in one call.
     ///
-    /// From the first draw on the call can neither decline nor take anything of a member's. It pays the caller,
-    /// the plugin's own accounts, and back to where it has taken.
+    /// `n` is at least 1. The label has at most 64 bytes and names the draw in the record of the call.
+    ///
+    /// After the first draw the call can neither decline nor debit a member. It can only pay the caller, the
+    /// plugin's own accounts, and accounts that it has debited by a grant before.
     pub fn below(&self, n: u32, label: &str) -> u32 {
         fair::below(n, label)
     }
 
-    /// Draws an order of the numbers from 0 to `n` − 1, each order equally likely; `n` is 1 to 1,024.
-    /// Counts as a draw.
+    /// Draws an order of the numbers from 0 to `n` − 1, each order equally likely. `n` is 1 to 1,024. Counts as a
+    /// draw.
     pub fn shuffle(&self, n: u32, label: &str) -> Vec<u32> {
         fair::shuffle(n, label)
     }
@@ -274,37 +284,40 @@ impl<C> Call<C> {
         fair::bytes(n, label)
     }
 
-    /// Mixes a text into all draws of this call, before the first one: what several players have
-    /// said, so that none of them, nor the house, chooses alone. At most 4,096 bytes in one call.
+    /// Mixes a text into all draws of this call, before the first one; at most 4,096 bytes in one call.
+    ///
+    /// If the text combines inputs of several players, neither one of them nor the operator can choose the draws
+    /// alone.
     pub fn mix(&self, text: &str) {
         fair::mix(text);
     }
 
-    /// What the caller has put into draws; the name of the account until it says otherwise. Counts
-    /// as a read.
+    /// Returns the caller's client seed, which is part of each draw. It is the name of the account until the
+    /// member sets another one. Counts as a read.
     pub fn client_seed(&self) -> String {
         call::client_seed()
     }
 
-    /// Has one of the plugin's schedules run at the first of its times to come from a moment on. In a run of
-    /// that schedule this is when it is due next, also if that is later than it would be; in any other call it
-    /// is due then unless it is due earlier already. So a plugin need not be woken while there is nothing
-    /// to do. Counts as a write, and happens when the call commits.
+    /// Requests that one of the plugin's schedules run at its first regular time at or after `at_ms`.
+    ///
+    /// In a run of that schedule this sets the next due time, which may be later than the regular one. In any
+    /// other call it can only make the due time earlier. A plugin can therefore let a schedule rest while there
+    /// is nothing to do. The request takes effect at the commit and counts as a write.
     pub fn wake(&self, schedule: &str, at_ms: u64) -> Result<(), Refusal> {
         call::wake(schedule, at_ms)
     }
 
-    /// The member's roles, as the bot says; none in a scheduled run.
+    /// Returns the member's roles as the bot has sent them. There are none in a scheduled run.
     pub fn roles(&self) -> Vec<String> {
         call::roles()
     }
 
-    /// Whether the bot says that the member has a role.
+    /// Returns whether the bot has sent a role for the member.
     pub fn has_role(&self, role: &str) -> bool {
         self.roles().iter().any(|has| has == role)
     }
 
-    /// Writes a line for the operator. Of one call 8,192 bytes are kept; the rest is dropped.
+    /// Writes a line to the operator's log. At most 8,192 bytes of one call are kept; the rest is dropped.
     pub fn log(&self, level: Level, message: &str) {
         log::write(level, message);
     }
@@ -312,5 +325,5 @@ impl<C> Call<C> {
 
 fn own_account(sub: Option<&str>) -> Account {
     let account = Account::try_from(call::own_account(sub));
-    account.expect("the host names accounts as the contract says")
+    account.expect("the host returns valid names of accounts")
 }

@@ -1,20 +1,20 @@
-//! What a plugin says of a configuration before it is taken.
+//! The report of a plugin's check of its configuration.
 
 use crate::amount::Amount;
 use crate::bindings::configured::exports::bursar::plugin::configuration::{Finding, Need, Report};
 use crate::names::{Account, Asset};
 
-/// Findings of a report; a report with more of them would be a fault.
+/// The largest number of findings in a report. More would be a fault.
 const FINDINGS_MAX: usize = 64;
-/// Needs of a report.
+/// The largest number of needs in a report. More would be a fault.
 const NEEDS_MAX: usize = 64;
-/// Bytes of a finding's sentence.
+/// The largest sentence of a finding, in bytes.
 const FINDING_BYTES_MAX: usize = 512;
 
-/// What a plugin finds wrong in a configuration, and what it needs to work with it.
+/// The errors of a configuration (findings) and the balances that the plugin needs to work with it (needs).
 ///
-/// A configuration with findings is refused, with all of them at once. Needs refuse nothing: the operator
-/// is told what is missing, and the request that adds it.
+/// A configuration with findings is rejected, and the response lists all of them. A configuration with needs
+/// is accepted: the response names the missing balances and the requests that add them.
 ///
 /// ```
 /// use bursar_plugin::prelude::*;
@@ -29,16 +29,16 @@ const FINDING_BYTES_MAX: usize = 512;
 #[derive(Clone, Debug)]
 pub struct ConfigReport {
     plugin: String,
-    /// Everything that is wrong.
+    /// The errors of the configuration.
     pub findings: Vec<Finding>,
-    /// Balances without which calls will decline.
+    /// Balances that the plugin needs; without them calls decline.
     pub needs: Vec<Need>,
-    /// Findings beyond those that a report may have.
+    /// The number of findings that did not fit into the report.
     left_out: usize,
 }
 
 impl ConfigReport {
-    /// An empty report, for a plugin that is installed under this name, or is to be.
+    /// Creates an empty report for a plugin with this name of installation.
     pub fn new(plugin: &str) -> Self {
         Self {
             plugin: plugin.into(),
@@ -48,13 +48,13 @@ impl ConfigReport {
         }
     }
 
-    /// The plugin's first account: `plugin:` and the name under which it is installed.
+    /// Returns the plugin's first account: `plugin:` and the name under which it is installed.
     pub fn own_account(&self) -> Account {
         let account = Account::try_from(format!("plugin:{}", self.plugin));
-        account.expect("a plugin is installed under one segment of a name")
+        account.expect("the name of an installation is one segment of a name")
     }
 
-    /// A further account of the plugin's own, as `plugin!` lists it.
+    /// Returns one of the plugin's further accounts. `plugin!` lists them.
     ///
     /// # Panics
     ///
@@ -64,15 +64,17 @@ impl ConfigReport {
         account.expect("`sub` is one segment of a name")
     }
 
-    /// Says that something is wrong: where, as a JSON pointer into the configuration (empty for all of it),
-    /// and a sentence for the operator. A report has 64 findings; the last of them counts those beyond. Of
-    /// a sentence 512 bytes are kept.
+    /// Adds an error: a JSON pointer into the configuration, empty for the whole, and a sentence for the operator.
+    ///
+    /// A report has 64 findings. If there are more, the last one counts the rest. A sentence is cut after 512
+    /// bytes.
     pub fn finding(&mut self, pointer: impl Into<String>, message: impl Into<String>) {
         if self.findings.len() == FINDINGS_MAX {
             self.left_out += 1;
             return;
         }
-        let (pointer, mut message) = (pointer.into(), message.into());
+        let pointer = pointer.into();
+        let mut message = message.into();
         if message.len() > FINDING_BYTES_MAX {
             let end = message.floor_char_boundary(FINDING_BYTES_MAX - '…'.len_utf8());
             message.truncate(end);
@@ -81,14 +83,16 @@ impl ConfigReport {
         self.findings.push(Finding { pointer, message });
     }
 
-    /// Says that calls will decline unless so much of an asset is available on an account. Of several
-    /// amounts for the same account and asset the largest counts; 64 different ones are kept, the first.
+    /// Adds a balance that the plugin needs: the smallest available amount of an asset on an account.
+    ///
+    /// The largest of several amounts for one account and asset counts. A report keeps the first 64 pairs of
+    /// account and asset.
     pub fn need(&mut self, account: &Account, asset: &Asset, at_least: Amount) {
         let at_least = at_least.get();
         let same =
             |need: &&mut Need| need.account == account.as_str() && need.asset == asset.as_str();
-        if let Some(known) = self.needs.iter_mut().find(same) {
-            known.at_least = known.at_least.max(at_least);
+        if let Some(need) = self.needs.iter_mut().find(same) {
+            need.at_least = need.at_least.max(at_least);
         } else if self.needs.len() < NEEDS_MAX {
             self.needs.push(Need {
                 account: account.to_string(),
@@ -98,7 +102,7 @@ impl ConfigReport {
         }
     }
 
-    /// The report as the contract has it.
+    /// Converts the report to the type of the contract.
     pub(crate) fn into_contract(self) -> Report {
         let Self {
             mut findings,
@@ -117,7 +121,7 @@ impl ConfigReport {
     }
 }
 
-/// A member's name as a segment of a JSON pointer, with the slash before it: `a/b` is `/a~1b`.
+/// Returns the name of a JSON member as a segment of a JSON pointer (RFC 6901), with its slash: `/a~1b` for `a/b`.
 pub fn pointer_segment(name: &str) -> String {
     format!("/{}", name.replace('~', "~0").replace('/', "~1"))
 }
@@ -138,12 +142,12 @@ mod tests {
         report.finding("/items/64", "wrong");
         let beyond = report.into_contract().findings;
         assert_eq!(beyond.len(), FINDINGS_MAX);
-        let said = &beyond[FINDINGS_MAX - 1].message;
-        assert_eq!(said, "2 more findings are left out");
+        let last = &beyond[FINDINGS_MAX - 1].message;
+        assert_eq!(last, "2 more findings are left out");
     }
 
     #[test]
-    fn a_sentence_ends_at_its_limit() {
+    fn a_sentence_is_cut_at_its_limit() {
         let mut report = ConfigReport::new("shop");
         let most = "ü".repeat(FINDING_BYTES_MAX / 2);
         report.finding("", most.clone());

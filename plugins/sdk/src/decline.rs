@@ -1,4 +1,4 @@
-//! A plugin's own no, and the host's no turned into one.
+//! The error of an action, and its conversions from other errors.
 
 use crate::amount::AmountError;
 use crate::bindings::bursar::plugin::types::Refusal;
@@ -6,10 +6,10 @@ use crate::bindings::exports::bursar::plugin::handler;
 use crate::bindings::schedules::exports::bursar::plugin::schedule;
 use crate::names::NameError;
 
-/// Bytes of a sentence; the host takes a longer one for a fault.
+/// The largest sentence, in bytes. A longer one is a fault.
 const MESSAGE_BYTES_MAX: usize = 512;
 
-/// A plugin's no: a code for programs, and a sentence that the member reads. Nothing moves.
+/// The error of an action: a code for programs and a sentence for the member. A declined call changes nothing.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Decline {
     code: &'static str,
@@ -17,26 +17,27 @@ pub struct Decline {
 }
 
 impl Decline {
-    /// A no. The code is 1 to 64 of `[a-z0-9_]`; the host takes another one for a fault. A
-    /// sentence of more than 512 bytes is cut there: it may repeat what a member wrote.
+    /// Creates an error. The code is 1 to 64 of `[a-z0-9_]`; any other code is a fault.
+    ///
+    /// The sentence is cut after 512 bytes, since it may repeat a member's input.
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
         let mut message = message.into();
         message.truncate(message.floor_char_boundary(MESSAGE_BYTES_MAX));
         Self { code, message }
     }
 
-    /// The code.
+    /// Returns the code.
     pub fn code(&self) -> &'static str {
         self.code
     }
 
-    /// The sentence.
+    /// Returns the sentence.
     pub fn message(&self) -> &str {
         &self.message
     }
 }
 
-/// What the host refuses, a plugin usually declines: `?` does it.
+/// Converts a refusal of the host, so that `?` declines the call.
 impl From<Refusal> for Decline {
     fn from(refusal: Refusal) -> Self {
         let (code, message) = match refusal {
@@ -52,13 +53,13 @@ impl From<Refusal> for Decline {
                     limit.asked, limit.asset, limit.most
                 ),
             ),
-            // Only `secure` says so, of an account of the plugin's: what others cannot pay shows
-            // when the call commits, as the ledger's rejection.
+            // Only `secure` returns this, for an account of the plugin. If another account cannot pay, the
+            // ledger rejects the call at the commit.
             Refusal::InsufficientFunds => {
-                ("house_cannot_cover", "The house cannot cover that.".into())
+                ("house_cannot_cover", "The bank cannot cover that.".into())
             }
-            Refusal::NoRoom => ("no_room", "Your account has no room for that.".into()),
-            Refusal::AfterDraw => ("after_draw", "Nothing moves any more after a draw.".into()),
+            Refusal::NoRoom => ("no_room", "Your account cannot take that much.".into()),
+            Refusal::AfterDraw => ("after_draw", "That cannot move after a draw.".into()),
             Refusal::NotSecured => (
                 "not_secured",
                 "That was not secured before the draw.".into(),
@@ -69,14 +70,14 @@ impl From<Refusal> for Decline {
     }
 }
 
-/// A sum or a product that is no amount is declined as `amount_out_of_range`.
+/// Converts a failed computation to a decline with the code `amount_out_of_range`.
 impl From<AmountError> for Decline {
     fn from(error: AmountError) -> Self {
         Self::new("amount_out_of_range", format!("{error}."))
     }
 }
 
-/// A text that should have been a name is declined as `bad_name`.
+/// Converts an invalid name to a decline with the code `bad_name`.
 impl From<NameError> for Decline {
     fn from(error: NameError) -> Self {
         Self::new("bad_name", format!("{error}."))
@@ -106,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sentence_is_cut_where_the_host_would_call_it_a_fault() {
+    fn a_sentence_is_cut_at_the_limit_of_the_contract() {
         let whole = Decline::new("a", "x".repeat(MESSAGE_BYTES_MAX));
         assert_eq!(whole.message().len(), MESSAGE_BYTES_MAX);
         let cut = Decline::new("a", "é".repeat(MESSAGE_BYTES_MAX));
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_host_refuses_becomes_a_sentence_for_the_member() {
+    fn a_refusal_becomes_a_sentence_for_the_member() {
         let decline = Decline::from(Refusal::NotGranted("debit `user:6`".into()));
         assert_eq!(
             (decline.code(), decline.message()),

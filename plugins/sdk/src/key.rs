@@ -1,13 +1,15 @@
-//! Keys of a plugin's state that names are a part of.
+//! Keys of a plugin's state that contain names.
 
 use crate::decline::Decline;
 use crate::names::Account;
 
-/// Bytes of a key, as the contract has it; a longer one is a fault.
+/// The largest key, in bytes. A longer one is a fault by the contract.
 const KEY_BYTES_MAX: usize = 128;
 
-/// A key of the plugin's state, unless the names in it make it longer than the contract allows: that is
-/// declined as `name_too_long`, since a name that was cut or hashed might be somebody else's.
+/// Checks the length of a key that contains names, and returns the key.
+///
+/// A key that is longer than the contract allows is declined as `name_too_long`. Cutting or hashing the name
+/// instead could give two members one key.
 ///
 /// ```
 /// let key = bursar_plugin::name_key("member/user:1".into());
@@ -21,9 +23,10 @@ pub fn name_key(key: String) -> Result<String, Decline> {
     Ok(key)
 }
 
-/// Where a plugin keeps something of a member, unless [the name is too long](name_key) for that.
+/// Returns the key of a member's value: the prefix, a slash and the member's name.
 ///
-/// A slash is in no name, so no two members share a key.
+/// No name contains a slash, so no two members share a key. A name that is too long is declined, as by
+/// [`name_key`].
 ///
 /// ```
 /// use bursar_plugin::{Account, member_key};

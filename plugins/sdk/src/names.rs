@@ -1,4 +1,4 @@
-//! Names of accounts and assets: checked when they are made, so that rules need not.
+//! Names of accounts and assets, which are checked when they are created.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,56 +7,61 @@ use std::str::FromStr;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-/// Characters in a name.
+/// The largest number of characters in a name.
 const NAME_CHARS_MAX: usize = 128;
-/// Segments in a name.
+/// The largest number of segments in a name.
 const SEGMENTS_MAX: usize = 4;
-/// Characters in a segment.
+/// The largest number of characters in a segment.
 const SEGMENT_CHARS_MAX: usize = 64;
-/// The pattern of an asset's name, by which maps of them are known.
+/// The pattern of an asset's name. The schema recognises maps by assets by it.
 pub(crate) const ASSET_PATTERN: &str =
     "^[a-z0-9][a-z0-9._-]{0,63}(:[a-z0-9][a-z0-9._-]{0,63}){0,3}$";
-/// The pattern of an account's name.
+/// The pattern of an account's name. The schema recognises maps by accounts by it.
 pub(crate) const ACCOUNT_PATTERN: &str =
     "^(issuer:)?[a-z0-9][a-z0-9._-]{0,63}(:[a-z0-9][a-z0-9._-]{0,63}){0,3}$";
-/// Characters of a wrong name that a message repeats.
+/// The largest number of characters of a wrong name that an error message repeats.
 const SHOWN_CHARS_MAX: usize = 64;
 
-/// A text is not a name.
+/// The error of a text that is not a name.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NameError {
-    what: &'static str,
+    kind: &'static str,
     shown: String,
 }
 
 impl NameError {
-    fn new(what: &'static str, text: &str) -> Self {
+    fn new(kind: &'static str, text: &str) -> Self {
         let shown = text.chars().take(SHOWN_CHARS_MAX);
         let shown = shown.flat_map(char::escape_default).collect();
-        Self { what, shown }
+        Self { kind, shown }
     }
 }
 
 impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { what, shown } = self;
-        write!(f, "`{shown}` is not the name of an {what}")
+        let Self { kind, shown } = self;
+        write!(f, "`{shown}` is not the name of an {kind}")
     }
 }
 
 impl std::error::Error for NameError {}
 
-/// Whether the bytes are one to four segments joined by colons.
+/// Returns whether the bytes are one to four segments joined by colons.
 const fn is_path(name: &[u8]) -> bool {
     if name.len() > NAME_CHARS_MAX {
         return false;
     }
-    let (mut next, mut segments, mut in_segment) = (0, 1, 0);
+    let mut next = 0;
+    let mut segments = 1;
+    let mut in_segment = 0;
     while next < name.len() {
         match name[next] {
             b'a'..=b'z' | b'0'..=b'9' => in_segment += 1,
             b'.' | b'_' | b'-' if in_segment > 0 => in_segment += 1,
-            b':' if in_segment > 0 => (segments, in_segment) = (segments + 1, 0),
+            b':' if in_segment > 0 => {
+                segments += 1;
+                in_segment = 0;
+            }
             _ => return false,
         }
         if in_segment > SEGMENT_CHARS_MAX {
@@ -71,8 +76,10 @@ const fn is_asset(name: &str) -> bool {
     is_path(name.as_bytes())
 }
 
-/// As the ledger has it: an issuer's name is its asset's after `issuer:`, and so may be longer than
-/// the others, and the two words that names of the server's begin with are no names alone.
+/// Returns whether a text is the name of an account, by the rules of the ledger.
+///
+/// The name of an issuer is `issuer:` and the name of its asset, so it may be longer than other names. The
+/// prefixes `issuer` and `plugin` are not names by themselves.
 const fn is_account(name: &str) -> bool {
     let name = name.as_bytes();
     match name.split_first_chunk() {
@@ -81,7 +88,7 @@ const fn is_account(name: &str) -> bool {
     }
 }
 
-/// Whether a text is one segment of a name, such as a plugin's id.
+/// Returns whether a text is one segment of a name, such as a plugin's id.
 #[doc(hidden)]
 pub const fn is_segment(name: &str) -> bool {
     is_path(name.as_bytes()) && !has_colon(name.as_bytes())
@@ -98,19 +105,19 @@ const fn has_colon(name: &[u8]) -> bool {
     false
 }
 
-/// Whether a text is the name of an account.
+/// Returns whether a text is the name of an account.
 #[doc(hidden)]
 pub const fn is_account_name(name: &str) -> bool {
     is_account(name)
 }
 
-/// Whether a text is the name of an issuer.
+/// Returns whether a text is the name of an issuer.
 #[doc(hidden)]
 pub const fn is_issuer_name(name: &str) -> bool {
     is_account(name) && matches!(name.as_bytes().split_first_chunk(), Some((b"issuer:", _)))
 }
 
-/// Whether a text is the name of an action, a schedule or a kind of hold.
+/// Returns whether a text is the name of an action, a schedule or a kind of hold.
 #[doc(hidden)]
 pub const fn is_word(name: &str) -> bool {
     let name = name.as_bytes();
@@ -124,22 +131,23 @@ pub const fn is_word(name: &str) -> bool {
     !name.is_empty() && name.len() <= SEGMENT_CHARS_MAX
 }
 
-/// Stops the compiler with a message where something in `plugin!` is not as it should be. The message is put
-/// together by the macro, which knows what was written and where: a constant cannot.
+/// Fails the compilation with a message if a condition of `plugin!` does not hold.
+///
+/// The macro writes the message, since a constant function cannot format one.
 ///
 /// # Panics
 ///
-/// If it is not so.
+/// If the condition does not hold.
 #[doc(hidden)]
-pub const fn require(is_so: bool, message: &str) {
-    assert!(is_so, "{}", message);
+pub const fn require(holds: bool, message: &str) {
+    assert!(holds, "{}", message);
 }
 
-/// Declares a name: a text that only its own rule can make.
+/// Declares the type of a name, whose values always satisfy the rule of the name.
 macro_rules! name {
     (
         $(#[$doc:meta])*
-        $name:ident, $what:literal, $is_one:ident, $pattern:ident, $chars_max:expr, $example:literal
+        $name:ident, $kind:literal, $is_valid:ident, $pattern:ident, $chars_max:expr, $example:literal
     ) => {
         $(#[$doc])*
         ///
@@ -150,8 +158,7 @@ macro_rules! name {
         pub struct $name(Cow<'static, str>);
 
         impl $name {
-            /// A name that is written in the code. Use it in a `const`: then what is not a name
-            /// does not compile.
+            /// Creates a name from a literal. In a `const`, a text that is not a name does not compile.
             ///
             /// ```compile_fail
             #[doc = concat!("const WRONG: bursar_plugin::", stringify!($name), " =")]
@@ -163,11 +170,11 @@ macro_rules! name {
             ///
             /// If the text is not a name.
             pub const fn new(name: &'static str) -> Self {
-                assert!($is_one(name), concat!("this is not the name of an ", $what));
+                assert!($is_valid(name), concat!("this is not the name of an ", $kind));
                 Self(Cow::Borrowed(name))
             }
 
-            /// The name as text.
+            /// Returns the name as text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -185,10 +192,10 @@ macro_rules! name {
             type Error = NameError;
 
             fn try_from(name: String) -> Result<Self, NameError> {
-                if $is_one(&name) {
+                if $is_valid(&name) {
                     Ok(Self(Cow::Owned(name)))
                 } else {
-                    Err(NameError::new($what, &name))
+                    Err(NameError::new($kind, &name))
                 }
             }
         }
@@ -211,7 +218,7 @@ macro_rules! name {
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
                 json_schema!({
                     "type": "string",
-                    "format": $what,
+                    "format": $kind,
                     "pattern": $pattern,
                     "maxLength": $chars_max,
                     "examples": [$example],
@@ -222,14 +229,14 @@ macro_rules! name {
 }
 
 name! {
-    /// An account, such as `user:81384788765712384` or `plugin:shop:till`.
-    // An issuer's name is its asset's with a word before it.
+    /// The name of an account, such as `user:81384788765712384` or `plugin:shop:till`.
+    // An issuer's name is the name of its asset with a prefix, so it may be longer.
     Account, "account", is_account, ACCOUNT_PATTERN, "issuer:".len() + NAME_CHARS_MAX,
     "user:81384788765712384"
 }
 
 name! {
-    /// An asset, such as `coin` or `item:potion`.
+    /// The name of an asset, such as `coin` or `item:potion`.
     Asset, "asset", is_asset, ASSET_PATTERN, NAME_CHARS_MAX, "item:potion"
 }
 
@@ -255,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_lower_case_ascii_without_tricks() {
+    fn names_are_lower_case_ascii() {
         for wrong in [
             "", ":", "a:", ":a", "a::b", "A", "a b", "-a", "a:.b", "é", "a\n", "a/b",
         ] {
@@ -265,14 +272,14 @@ mod tests {
     }
 
     #[test]
-    fn an_issuer_may_be_as_long_as_its_asset_and_a_word() {
+    fn an_issuer_may_be_as_long_as_its_asset_and_the_prefix() {
         assert!("issuer:a:b:c:d".parse::<Account>().is_ok());
         assert!("issuer:".parse::<Account>().is_err());
         assert!("user:a:b:c:d".parse::<Account>().is_err());
     }
 
     #[test]
-    fn what_the_host_would_call_a_fault_is_no_account() {
+    fn the_reserved_prefixes_are_not_accounts() {
         for reserved in ["issuer", "plugin"] {
             assert!(reserved.parse::<Account>().is_err(), "{reserved}");
             assert!(reserved.parse::<Asset>().is_ok(), "{reserved}");
@@ -280,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_name_is_refused_when_it_is_read_and_shown_without_its_tricks() {
+    fn a_wrong_name_is_rejected_when_it_is_read_and_escaped_in_the_error() {
         let error = serde_json::from_str::<Account>(r#""user:\u001b[31m""#).expect_err("no name");
         let expected = r"`user:\u{1b}[31m` is not the name of an account";
         assert!(error.to_string().starts_with(expected), "{error}");
@@ -295,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn the_words_of_a_manifest_end_at_their_limits() {
+    fn the_names_in_a_manifest_end_at_their_limits() {
         assert!(is_segment("shop-2.0") && is_segment(&"a".repeat(SEGMENT_CHARS_MAX)));
         for wrong in ["", "a:b", "Shop", "-a", &"a".repeat(SEGMENT_CHARS_MAX + 1)] {
             assert!(!is_segment(wrong), "{wrong}");
@@ -310,7 +317,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "`User 1` in `read` of `permissions`")]
-    fn a_wrong_name_stops_the_compiler_with_its_own_text() {
+    fn a_wrong_name_in_a_manifest_fails_the_compilation() {
         require(
             is_account_name("User 1"),
             "`User 1` in `read` of `permissions` is not the name of an account",
@@ -318,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_written_as_plain_text() {
+    fn a_name_is_serialised_as_plain_text() {
         const POTION: Asset = Asset::new("item:potion");
         assert_eq!(
             serde_json::to_string(&POTION).expect("text"),

@@ -1,4 +1,4 @@
-//! What a member has open at a time: the same question wherever something waits for somebody else.
+//! Lists of a member's open offers, lots and the like, with a limit per member.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,37 +6,41 @@ use crate::call::Call;
 use crate::decline::Decline;
 use crate::rest::is_far_ahead;
 
-/// Numbers of what a member has open, each until a time: a value of the plugin's state, by which it keeps
-/// one member from filling that state for all.
+/// A member's open items, such as offers or lots, each with a number and an end.
+///
+/// It is stored as one value of the plugin's state and limits the items of one member, so that no member can
+/// fill the state of the plugin for all others.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct OpenList(Vec<Open>);
+pub struct OpenList(Vec<OpenItem>);
 
-/// Something that is open.
+/// An item that is open until a time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-struct Open {
+struct OpenItem {
     number: u64,
     until_ms: u64,
 }
 
 impl OpenList {
-    /// Adds what is open until a time, unless `most` are open already. What is over by now counts no
-    /// longer, and is forgotten, and so is what is open for far longer than what is added: it was added by a
-    /// clock that was ahead.
+    /// Adds an item that is open until a time, unless `most` items are open. Returns whether it was added.
+    ///
+    /// Items that have ended are removed first. Items that end far later than the added one are removed as
+    /// well: they were added while the clock was ahead.
     pub fn add(&mut self, number: u64, until_ms: u64, now_ms: u64, most: usize) -> bool {
         let lasts_ms = until_ms.saturating_sub(now_ms);
         self.0.retain(|open| {
             now_ms < open.until_ms && !is_far_ahead(open.until_ms, lasts_ms, until_ms)
         });
-        let has_room = self.0.len() < most;
-        if has_room {
-            self.0.push(Open { number, until_ms });
+        let has_place = self.0.len() < most;
+        if has_place {
+            self.0.push(OpenItem { number, until_ms });
         }
-        has_room
+        has_place
     }
 
-    /// Takes out of the list under a key what is not open any more, and forgets the list with the last.
-    /// A number that is not on it stays so, and so does a list that is not there. One read, one write.
+    /// Removes an item from the list that is stored under a key, and deletes the list if it is then empty.
+    ///
+    /// An item or a list that does not exist is ignored. This is one read and one write.
     pub fn close<C>(call: &Call<C>, key: &str, number: u64) -> Result<(), Decline> {
         if let Some(mut list) = call.get::<Self>(key)? {
             if list.remove(number) {
@@ -48,7 +52,7 @@ impl OpenList {
         Ok(())
     }
 
-    /// Takes out what is not open any more; says whether anything is left.
+    /// Removes an item. Returns whether any item is left.
     fn remove(&mut self, number: u64) -> bool {
         self.0.retain(|open| open.number != number);
         !self.0.is_empty()
@@ -60,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_has_so_many_places_and_no_more() {
+    fn a_list_is_limited_to_its_number_of_items() {
         let mut list = OpenList::default();
         assert!(list.add(1, 100, 0, 2));
         assert!(list.add(2, 200, 0, 2));
@@ -70,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_over_counts_to_its_millisecond() {
+    fn an_item_counts_until_the_millisecond_of_its_end() {
         let mut list = OpenList::default();
         assert!(list.add(1, 100, 0, 1));
         assert!(!list.add(2, 200, 99, 1));
@@ -78,17 +82,18 @@ mod tests {
     }
 
     #[test]
-    fn what_was_added_by_a_clock_that_was_far_ahead_takes_no_place() {
-        let (now, lasts) = (1_000_000, 1_000_000);
-        for (ahead, has_room) in [(0, false), (lasts, false), (lasts + 1, true)] {
+    fn an_item_that_was_added_by_a_clock_far_ahead_is_removed() {
+        let now = 1_000_000;
+        let lasts = 1_000_000;
+        for (ahead, is_added) in [(0, false), (lasts, false), (lasts + 1, true)] {
             let mut list = OpenList::default();
             assert!(list.add(1, now + ahead + lasts, now + ahead, 1));
-            assert_eq!(list.add(2, now + lasts, now, 1), has_room, "{ahead}");
+            assert_eq!(list.add(2, now + lasts, now, 1), is_added, "{ahead}");
         }
     }
 
     #[test]
-    fn nothing_is_left_once_all_of_it_was_taken_out() {
+    fn a_list_is_empty_after_all_items_are_removed() {
         let mut list = OpenList::default();
         assert!(list.add(1, 100, 0, 2) && list.add(2, 100, 0, 2));
         assert!(list.remove(1));

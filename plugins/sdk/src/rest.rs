@@ -1,20 +1,22 @@
-//! Pauses between one thing and the next: the same question wherever a plugin keeps a moment.
+//! Pauses that begin at a stored time, such as cooldowns.
 //!
-//! Time never goes back in a plugin's calls, but where an operator has set the clock, since it was ahead.
-//! What was kept until then is of a time that has not come.
+//! Time goes back in a plugin's calls only after an operator has set back a clock that was ahead. Times that
+//! were stored before then lie in the future.
 
-/// How far a kept moment may lie ahead because calls overtake each other: each keeps its own time while it
-/// waits for its turn.
+/// The milliseconds that a stored time may lie ahead because calls overtake each other. A call keeps its own
+/// time while it waits for its turn.
 const OVERTAKEN_MS: u64 = 5 * 60 * 1000;
 
-/// Milliseconds that are left of a pause that began at a kept moment; 0 once it is over. A moment that has
-/// not come counts as now, and not at all if it lies further ahead than the pause lasts: nobody waits for a
-/// time that was shown by mistake.
+/// Returns the milliseconds that are left of a pause since a stored time; 0 once the pause is over.
+///
+/// A stored time in the future counts as now. If it lies further ahead than the pause lasts, a wrong clock
+/// has written it, and there is no pause.
 ///
 /// ```
 /// use bursar_plugin::rest_left_ms;
 ///
-/// let (noon, hour) = (43_200_000, 3_600_000);
+/// let noon = 43_200_000;
+/// let hour = 3_600_000;
 /// assert_eq!(rest_left_ms(noon, hour, noon + 1), hour - 1);
 /// assert_eq!(rest_left_ms(noon, hour, noon + hour), 0);
 /// assert_eq!(rest_left_ms(noon + 1, hour, noon), hour);
@@ -27,10 +29,10 @@ pub fn rest_left_ms(began_ms: u64, lasts_ms: u64, now_ms: u64) -> u64 {
     lasts_ms.saturating_sub(now_ms.saturating_sub(began_ms))
 }
 
-/// Whether a moment that was kept lies further ahead than what began at it lasts, so that it was shown by
-/// mistake.
-pub fn is_far_ahead(kept_ms: u64, lasts_ms: u64, now_ms: u64) -> bool {
-    kept_ms.saturating_sub(now_ms) > lasts_ms.max(OVERTAKEN_MS)
+/// Returns whether a stored time lies further in the future than the pause or the item that began at it
+/// lasts. A wrong clock has then written it.
+pub fn is_far_ahead(stored_ms: u64, lasts_ms: u64, now_ms: u64) -> bool {
+    stored_ms.saturating_sub(now_ms) > lasts_ms.max(OVERTAKEN_MS)
 }
 
 #[cfg(test)]
@@ -38,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_that_is_far_ahead_counts_no_longer_and_a_near_one_as_now() {
+    fn a_time_far_ahead_is_ignored_and_a_near_one_counts_as_now() {
         let ahead =
             |ahead_ms, lasts_ms| rest_left_ms(OVERTAKEN_MS + ahead_ms, lasts_ms, OVERTAKEN_MS);
         assert_eq!(
@@ -53,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rest_beyond_all_time_never_ends() {
+    fn a_pause_beyond_the_largest_time_never_ends() {
         assert_eq!(rest_left_ms(1, u64::MAX, u64::MAX), 1);
         assert_eq!(rest_left_ms(u64::MAX, u64::MAX, 0), u64::MAX);
     }

@@ -1,8 +1,8 @@
-//! Schemas of a plugin's types, as a manifest has them: JSON Schema that every validator reads alike.
+//! The JSON Schemas of a plugin's types in its manifest.
 //!
-//! What schemars makes of Rust's types is changed in two places. Its formats for numbers (`uint32`) are
-//! Rust's own, and strict validators refuse a format that they do not know: bounds say as much. And a map
-//! by assets or accounts has a pattern for its names, where a form or a bot is to know of what they are.
+//! They differ from the output of schemars in two ways. Formats such as `uint32` become bounds, since strict
+//! validators reject formats that they do not know. The keys of a map by assets or accounts get the schema of
+//! a name in place of a pattern, so that forms and bots know the kind of name.
 
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
@@ -11,27 +11,27 @@ use serde_json::{Map, Value, json};
 
 use crate::names::{Account, Asset};
 
-/// The schema of a type.
+/// Returns the JSON Schema of a type.
 pub fn schema_of<T: JsonSchema>() -> Schema {
-    let settings = SchemaSettings::draft2020_12().with_transform(RecursiveTransform(plain));
+    let settings = SchemaSettings::draft2020_12().with_transform(RecursiveTransform(standardise));
     settings.into_generator().into_root_schema_for::<T>()
 }
 
-/// Writes one schema in the words of JSON Schema.
-fn plain(schema: &mut Schema) {
+/// Replaces the parts of one schema that are specific to Rust.
+fn standardise(schema: &mut Schema) {
     if let Some(schema) = schema.as_object_mut() {
         bound_numbers(schema);
-        name_members(schema);
+        describe_keys(schema);
     }
 }
 
-/// Writes bounds in place of the formats of Rust's numbers.
+/// Replaces the format of a Rust integer by bounds.
 fn bound_numbers(schema: &mut Map<String, Value>) {
     let format = schema.get("format").and_then(Value::as_str);
     let (least, most) = match format.unwrap_or_default() {
         "int32" => (Some(json!(i32::MIN)), Some(json!(i32::MAX))),
         "uint32" => (Some(json!(u32::MIN)), Some(json!(u32::MAX))),
-        // These have bounds already, or none that a JSON number has.
+        // Schemars writes the bounds of these types, or they have none within the range of JSON numbers.
         "int8" | "int16" | "int64" | "int128" | "int" | "uint8" | "uint16" | "uint64"
         | "uint128" | "uint" | "float" | "double" => (None, None),
         _ => return,
@@ -44,10 +44,10 @@ fn bound_numbers(schema: &mut Map<String, Value>) {
     }
 }
 
-/// Writes the names of a map's members as names, where they are those of assets or accounts.
-fn name_members(schema: &mut Map<String, Value>) {
+/// Replaces the pattern of a map's keys by the schema of a name, if the keys are assets or accounts.
+fn describe_keys(schema: &mut Map<String, Value>) {
     let patterns = schema.get("patternProperties").and_then(Value::as_object);
-    let Some((pattern, values)) = patterns.and_then(|patterns| only(patterns)) else {
+    let Some((pattern, values)) = patterns.and_then(|patterns| single(patterns)) else {
         return;
     };
     let names = [schema_of_name::<Account>(), schema_of_name::<Asset>()];
@@ -61,7 +61,7 @@ fn name_members(schema: &mut Map<String, Value>) {
     schema.insert("additionalProperties".into(), values);
 }
 
-fn only(members: &Map<String, Value>) -> Option<(&String, &Value)> {
+fn single(members: &Map<String, Value>) -> Option<(&String, &Value)> {
     let mut members = members.iter();
     members.next().filter(|_| members.next().is_none())
 }
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
     use crate::amount::Amount;
 
-    fn written<T: JsonSchema>() -> Value {
+    fn schema<T: JsonSchema>() -> Value {
         let mut schema = schema_of::<T>().to_value();
         let members = schema.as_object_mut().expect("an object");
         members.remove("$schema");
@@ -88,34 +88,34 @@ mod tests {
     }
 
     #[test]
-    fn numbers_have_bounds_and_no_format_of_rust() {
+    fn numbers_have_bounds_instead_of_rust_formats() {
         assert_eq!(
-            written::<u8>(),
+            schema::<u8>(),
             json!({"type": "integer", "minimum": 0, "maximum": 255})
         );
         assert_eq!(
-            written::<u32>(),
+            schema::<u32>(),
             json!({"type": "integer", "minimum": 0, "maximum": 4_294_967_295_u32})
         );
         assert_eq!(
-            written::<i32>(),
+            schema::<i32>(),
             json!({"type": "integer", "minimum": i32::MIN, "maximum": i32::MAX})
         );
-        assert_eq!(written::<u64>(), json!({"type": "integer", "minimum": 0}));
-        assert_eq!(written::<f64>(), json!({"type": "number"}));
-        let within = written::<Vec<Option<u32>>>();
+        assert_eq!(schema::<u64>(), json!({"type": "integer", "minimum": 0}));
+        assert_eq!(schema::<f64>(), json!({"type": "number"}));
+        let within = schema::<Vec<Option<u32>>>();
         assert!(!within.to_string().contains("format"), "{within}");
     }
 
     #[test]
-    fn a_bound_that_an_author_wrote_stays() {
+    fn the_bound_of_an_author_is_kept() {
         #[derive(JsonSchema)]
         struct Shares {
             #[schemars(range(max = 100))]
-            #[allow(dead_code, reason = "its schema is looked at")]
+            #[allow(dead_code, reason = "only its schema is used")]
             percent: u32,
         }
-        let shares = written::<Shares>();
+        let shares = schema::<Shares>();
         assert_eq!(
             shares["properties"]["percent"],
             json!({"type": "integer", "minimum": 0, "maximum": 100})
@@ -123,21 +123,21 @@ mod tests {
     }
 
     #[test]
-    fn names_and_amounts_say_what_they_are() {
-        assert_eq!(written::<Account>()["format"], "account");
-        assert_eq!(written::<Asset>()["format"], "asset");
-        assert_eq!(written::<Amount>()["format"], "amount");
+    fn names_and_amounts_have_a_format() {
+        assert_eq!(schema::<Account>()["format"], "account");
+        assert_eq!(schema::<Asset>()["format"], "asset");
+        assert_eq!(schema::<Amount>()["format"], "amount");
     }
 
     #[test]
-    fn a_map_by_names_says_of_what_they_are() {
-        let prices = written::<BTreeMap<Asset, Amount>>();
+    fn the_keys_of_a_map_by_names_have_a_format() {
+        let prices = schema::<BTreeMap<Asset, Amount>>();
         assert_eq!(prices["propertyNames"]["format"], "asset");
         assert_eq!(prices["additionalProperties"]["format"], "amount");
         assert_eq!(prices.get("patternProperties"), None);
-        let shares = written::<BTreeMap<Account, Amount>>();
+        let shares = schema::<BTreeMap<Account, Amount>>();
         assert_eq!(shares["propertyNames"]["format"], "account");
-        let other = written::<BTreeMap<u32, Amount>>();
+        let other = schema::<BTreeMap<u32, Amount>>();
         assert!(other.get("patternProperties").is_some(), "{other}");
     }
 }

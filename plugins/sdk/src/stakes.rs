@@ -1,4 +1,4 @@
-//! What a game takes as a stake: the same question in all of them.
+//! The range of stakes that a game accepts.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,24 +8,26 @@ use crate::config_report::ConfigReport;
 use crate::decline::Decline;
 use crate::names::Asset;
 
-/// The stakes that a game takes, as a part of its configuration.
+/// The range of stakes that a game accepts, as a part of its configuration.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Stakes {
-    /// The smallest stake; 1 where absent.
+    /// The smallest stake; 1 if absent.
     pub min: Option<Amount>,
-    /// The largest stake; as much as the house can cover where absent.
+    /// The largest stake. If absent, only the bank limits it.
     pub max: Option<Amount>,
 }
 
 impl Stakes {
-    /// Whether a stake is within the limits: declined as `stake_too_small` or `stake_too_large`, and
-    /// as `misconfigured` if no stake can be.
+    /// Checks that a stake is in the range.
+    ///
+    /// It declines as `stake_too_small` or `stake_too_large`, and as `misconfigured` if the range is empty.
     pub fn check(&self, stake: Amount, asset: &Asset) -> Result<(), Decline> {
         if let (Some(least), Some(most)) = (self.min, self.max)
             && least > most
         {
-            let message = format!("The configuration takes stakes from {least} to {most}: none.");
+            let message =
+                format!("The configuration is wrong: it allows stakes from {least} to {most}.");
             return Err(Decline::new("misconfigured", message));
         }
         if let Some(least) = self.min.filter(|least| stake < *least) {
@@ -39,7 +41,7 @@ impl Stakes {
         Ok(())
     }
 
-    /// Reports limits between which there is no stake, at the place of the larger one.
+    /// Reports an empty range, at the pointer of the largest stake.
     pub fn report(&self, pointer_of_max: &str, report: &mut ConfigReport) {
         if let (Some(least), Some(most)) = (self.min, self.max)
             && least > most
@@ -49,13 +51,12 @@ impl Stakes {
         }
     }
 
-    /// The smallest stake that is taken.
+    /// Returns the smallest stake.
     pub fn smallest(&self) -> Amount {
         self.min.unwrap_or(Amount::ONE)
     }
 
-    /// The stake that a house is to be able to pay a win of: the largest one where there is one, or else
-    /// the smallest.
+    /// Returns the stake whose win the bank must cover: the largest stake, or the smallest if there is no largest.
     pub fn to_cover(&self) -> Amount {
         self.max.unwrap_or(self.smallest())
     }
@@ -70,9 +71,10 @@ mod tests {
         let amount = |units| Amount::new(units).expect("an amount");
         let coin = Asset::new("coin");
         let check = |min: Option<u64>, max: Option<u64>, stake| {
-            let (min, max) = (min.map(amount), max.map(amount));
-            let checked = Stakes { min, max }.check(amount(stake), &coin);
-            checked.map_err(|decline| decline.code())
+            let min = min.map(amount);
+            let max = max.map(amount);
+            let result = Stakes { min, max }.check(amount(stake), &coin);
+            result.map_err(|decline| decline.code())
         };
         assert_eq!(check(Some(5), Some(9), 4), Err("stake_too_small"));
         assert_eq!(check(Some(5), Some(9), 5), Ok(()));
@@ -83,26 +85,28 @@ mod tests {
     }
 
     #[test]
-    fn limits_that_cross_are_found() {
+    fn an_empty_range_is_reported() {
         let amount = |units| Amount::new(units).expect("an amount");
-        let found = |min: Option<u64>, max: Option<u64>| {
-            let (min, max) = (min.map(amount), max.map(amount));
+        let pointers = |min: Option<u64>, max: Option<u64>| {
+            let min = min.map(amount);
+            let max = max.map(amount);
             let mut report = ConfigReport::new("dice");
             Stakes { min, max }.report("/stakes/max", &mut report);
-            let pointers = report.findings.into_iter().map(|finding| finding.pointer);
-            pointers.collect::<Vec<_>>()
+            let findings = report.findings.into_iter();
+            findings.map(|finding| finding.pointer).collect::<Vec<_>>()
         };
-        assert_eq!(found(Some(5), Some(4)), ["/stakes/max"]);
+        assert_eq!(pointers(Some(5), Some(4)), ["/stakes/max"]);
         for (min, max) in [(Some(5), Some(5)), (Some(5), None), (None, Some(1))] {
-            assert_eq!(found(min, max), [""; 0]);
+            assert_eq!(pointers(min, max), [""; 0]);
         }
     }
 
     #[test]
-    fn a_house_covers_the_largest_stake_that_is_known() {
+    fn the_bank_covers_the_largest_configured_stake() {
         let amount = |units| Amount::new(units).expect("an amount");
         let stakes = |min: Option<u64>, max: Option<u64>| {
-            let (min, max) = (min.map(amount), max.map(amount));
+            let min = min.map(amount);
+            let max = max.map(amount);
             let stakes = Stakes { min, max };
             (stakes.smallest().get(), stakes.to_cover().get())
         };

@@ -1,8 +1,8 @@
-//! What `plugin!` makes of types and functions, as far as no host is needed.
+//! The output of `plugin!` for types and functions, without a host.
 
 use bursar_plugin::bindings::exports::bursar::plugin::handler::Guest;
 use bursar_plugin::prelude::*;
-use bursar_plugin::{answer, serde_json};
+use bursar_plugin::{run_action, serde_json};
 use serde_json::{Value, json};
 
 #[derive(Deserialize, JsonSchema)]
@@ -12,34 +12,34 @@ struct Pay {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct Paid {
+struct Payment {
     amount: Amount,
 }
 
 bursar_plugin::plugin! {
     id: "probe",
-    description: "Is looked at.",
+    description: "A plugin for tests.",
     license: "MIT",
     accounts: ["till"],
     permissions: { read: ["guild:treasury"], debit: ["issuer:coin"] },
     config: NoConfig,
     actions: {
-        pay: "Pays." => fn(Pay) -> Paid,
-        rest: "Does nothing." => fn(NoArguments) -> Paid,
+        pay: "Pays." => fn(Pay) -> Payment,
+        rest: "Does nothing." => fn(NoArguments) -> Payment,
     },
 }
 
-fn pay(_: &Call<NoConfig>, Pay { amount }: Pay) -> Result<Paid, Decline> {
+fn pay(_: &Call<NoConfig>, Pay { amount }: Pay) -> Result<Payment, Decline> {
     let amount = amount.checked_mul(2)?;
-    Ok(Paid { amount })
+    Ok(Payment { amount })
 }
 
-fn rest(_: &Call<NoConfig>, _: NoArguments) -> Result<Paid, Decline> {
+fn rest(_: &Call<NoConfig>, _: NoArguments) -> Result<Payment, Decline> {
     Err(Decline::new("tired", "Not today."))
 }
 
-fn answer_pay(arguments: &str) -> Result<String, Decline> {
-    answer(&Call::new(NoConfig {}), arguments, pay)
+fn run_pay(arguments: &str) -> Result<String, Decline> {
+    run_action(&Call::new(NoConfig {}), arguments, pay)
 }
 
 #[test]
@@ -59,49 +59,46 @@ fn the_manifest_has_the_fields_of_the_contract_and_no_other() {
         }
         object
     };
-    let nothing = |title: &str, does: &str| {
+    let empty_object = |title: &str, description: &str| {
         json!({
-            "$schema": schema, "title": title, "description": does, "type": "object",
+            "$schema": schema, "title": title, "description": description, "type": "object",
             "additionalProperties": false,
         })
     };
-    let no_arguments = nothing(
+    let no_arguments = empty_object(
         "NoArguments",
         "The arguments of an action that takes none: `{}`.",
     );
     let expected = json!({
         "id": "probe",
         "version": env!("CARGO_PKG_VERSION"),
-        "description": "Is looked at.",
+        "description": "A plugin for tests.",
         "license": "MIT",
         "accounts": ["till"],
         "actions": [
             {
                 "name": "pay", "description": "Pays.",
-                "arguments": object("Pay", true), "reply": object("Paid", false),
+                "arguments": object("Pay", true), "reply": object("Payment", false),
             },
             {
                 "name": "rest", "description": "Does nothing.",
-                "arguments": no_arguments, "reply": object("Paid", false),
+                "arguments": no_arguments, "reply": object("Payment", false),
             },
         ],
-        "configuration": nothing("NoConfig", "The configuration of a plugin that has none: `{}`."),
+        "configuration": empty_object("NoConfig", "The configuration of a plugin that has none: `{}`."),
         "permissions": {"read": ["guild:treasury"], "credit": [], "debit": ["issuer:coin"]},
     });
     assert_eq!(manifest, expected);
 }
 
 #[test]
-fn a_plugin_describes_itself_in_the_same_words_each_time() {
+fn a_manifest_is_equal_each_time() {
     assert_eq!(Component::describe(), Component::describe());
 }
 
 #[test]
 fn an_action_gets_its_arguments_and_gives_its_reply() {
-    assert_eq!(
-        answer_pay(r#"{"amount": 5}"#),
-        Ok(r#"{"amount":10}"#.into())
-    );
+    assert_eq!(run_pay(r#"{"amount": 5}"#), Ok(r#"{"amount":10}"#.into()));
 }
 
 #[test]
@@ -113,22 +110,19 @@ fn arguments_that_do_not_fit_are_declined_before_the_action_runs() {
         r#"{"amount": 1, "more": 2}"#,
         "[1, 2]",
     ] {
-        assert_eq!(answer_pay(wrong).expect_err(wrong).code(), "bad_arguments");
+        assert_eq!(run_pay(wrong).expect_err(wrong).code(), "bad_arguments");
     }
     let long = format!("{{\"amount\": 1, \"{}\": 2}}", "x".repeat(10_000));
     assert_eq!(
-        answer_pay(&long)
-            .expect_err("unknown field")
-            .message()
-            .len(),
+        run_pay(&long).expect_err("unknown field").message().len(),
         512
     );
 }
 
 #[test]
-fn what_cannot_be_computed_and_what_an_action_declines_stay_apart() {
-    let most = answer_pay(r#"{"amount": 9007199254740991}"#).expect_err("twice is too much");
-    assert_eq!(most.code(), "amount_out_of_range");
-    let tired = answer(&Call::new(NoConfig {}), "{}", rest).expect_err("it declines");
+fn a_failed_computation_and_a_decline_have_their_own_codes() {
+    let too_large = run_pay(r#"{"amount": 9007199254740991}"#).expect_err("twice is too much");
+    assert_eq!(too_large.code(), "amount_out_of_range");
+    let tired = run_action(&Call::new(NoConfig {}), "{}", rest).expect_err("it declines");
     assert_eq!((tired.code(), tired.message()), ("tired", "Not today."));
 }

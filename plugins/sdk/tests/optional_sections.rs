@@ -1,8 +1,5 @@
-//! What `plugin!` makes of the words that a plugin may add: permissions, holds, schedules, odds.
-#![allow(
-    clippy::unnecessary_wraps,
-    reason = "every action has the one shape, also where it needs less"
-)]
+//! The output of `plugin!` for its optional sections: permissions, holds, schedules and odds.
+#![allow(clippy::unnecessary_wraps, reason = "every action has this signature")]
 
 use bursar_plugin::bindings::exports::bursar::plugin::handler::Guest;
 use bursar_plugin::prelude::*;
@@ -10,39 +7,39 @@ use bursar_plugin::{Odds, Stake, serde_json};
 use serde_json::{Value, json};
 
 #[derive(Serialize, JsonSchema)]
-struct Drawn {}
+struct Draw {}
 
 bursar_plugin::plugin! {
     id: "probe",
-    description: "Is looked at.",
+    description: "A plugin for tests.",
     license: "MIT",
     accounts: [],
     permissions: { debit: ["issuer:coin"], state_bytes: 4096, fuel: large },
     config: NoConfig,
     actions: {
-        rest: "Does nothing." => fn(NoArguments) -> Drawn,
+        rest: "Does nothing." => fn(NoArguments) -> Draw,
     },
     holds: {
         stake: 3600 s then capture,
         bid: 86400 s then release,
     },
     schedules: {
-        draw: "Draws." every 86400 s from 72000 s missed catch_up => fn() -> Drawn,
-        tidy: "Tidies." every 60 s from 0 s missed skip => fn() -> Drawn,
+        draw: "Draws." every 86400 s from 72000 s missed catch_up => fn() -> Draw,
+        tidy: "Tidies." every 60 s from 0 s missed skip => fn() -> Draw,
     },
     odds: odds(),
 }
 
-fn rest(_: &Call<NoConfig>, _: NoArguments) -> Result<Drawn, Decline> {
-    Ok(Drawn {})
+fn rest(_: &Call<NoConfig>, _: NoArguments) -> Result<Draw, Decline> {
+    Ok(Draw {})
 }
 
-fn draw(_: &Call<NoConfig>, _: u64) -> Result<Drawn, Decline> {
-    Ok(Drawn {})
+fn draw(_: &Call<NoConfig>, _: u64) -> Result<Draw, Decline> {
+    Ok(Draw {})
 }
 
-fn tidy(_: &Call<NoConfig>, _: u64) -> Result<Drawn, Decline> {
-    Ok(Drawn {})
+fn tidy(_: &Call<NoConfig>, _: u64) -> Result<Draw, Decline> {
+    Ok(Draw {})
 }
 
 fn odds() -> Vec<Odds> {
@@ -61,7 +58,7 @@ fn odds() -> Vec<Odds> {
 }
 
 #[test]
-fn each_word_is_in_the_manifest_as_the_contract_has_it() {
+fn each_optional_section_is_in_the_manifest() {
     let manifest: Value = serde_json::from_str(&Component::describe()).expect("JSON");
     let expected = json!({
         "permissions": {
