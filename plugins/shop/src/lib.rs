@@ -1,118 +1,125 @@
-//! A shop: items at fixed prices in one or more currencies, from a stock that runs out.
+//! A shop with fixed prices in one or more currencies and a finite stock.
 //!
-//! The stock is the shop's own balance of the item, so it cannot be oversold; the operator issues
-//! it to `plugin:shop`. Income goes to `plugin:shop:till`, out of which refunds are paid. A limit and a
-//! cooldown per member hold under any concurrency, since what was read of them must still be true when
-//! the purchase commits.
+//! The stock is the shop's own balance of each item, so the shop cannot oversell it. The operator issues items
+//! to `plugin:shop`. Income goes to `plugin:shop:till`, which also pays refunds. Limits and cooldowns per member
+//! hold under any concurrency, since a purchase commits only if the history that it has read is unchanged.
 //!
-//! What the operator issues to `plugin:shop:storeroom` comes onto the shelves by itself, up to a level per
-//! item. So the shop needs no grant to issue anything: what there can ever be is in the storeroom.
+//! A schedule moves items from `plugin:shop:storeroom` to the shelf, up to a level per item. The shop therefore
+//! needs no permission to issue items: the operator issues all of them to the storeroom.
 
 mod check;
+mod config;
+mod history;
+mod purchase;
 mod refunds;
 mod restock;
-mod rules;
 mod terms;
 
 use std::cell::LazyCell;
 use std::collections::BTreeMap;
 
 use bursar_plugin::prelude::*;
-use refunds::{Purchases, Refund, Refunded};
-use restock::{Restock, Restocked};
-use rules::{Bought, Buy, Config, History};
+use config::{Config, RestockLevel};
+use history::PurchaseHistory;
+use purchase::{BuyArguments, BuyReply};
+use refunds::{Purchases, RefundArguments, RefundReply};
+use restock::RestockReply;
 
 bursar_plugin::plugin! {
     id: "shop",
-    description: "Sells items at fixed prices from finite stock, with limits per member and refunds.",
+    description: "Sells items at fixed prices from a finite stock, with limits per member and refunds.",
     license: "Apache-2.0 OR MIT",
     accounts: ["till", "storeroom"],
-    // Limits, cooldowns and refunds are remembered of each member.
+    // The state has the limits, cooldowns and refunds of each member.
     permissions: { state_bytes: 16_777_216 },
     config: Config,
     check: Config::check_configuration,
     actions: {
-        buy: "Buys an item at the shop's price." => fn(Buy) -> Bought,
-        refund: "Gives a purchase back for what was paid." => fn(Refund) -> Refunded,
+        buy: "Buys an item at the shop's price." => fn(BuyArguments) -> BuyReply,
+        refund: "Returns a purchase and refunds its price." => fn(RefundArguments) -> RefundReply,
     },
     schedules: {
-        restock: "Fills the shelves up from the storeroom." every 86_400 s from 0 s missed skip
-            => fn() -> Restocked,
+        restock: "Fills the shelves from the storeroom." every 86_400 s from 0 s missed skip
+            => fn() -> RestockReply,
     },
 }
 
-fn buy(call: &Call<Config>, buy: Buy) -> Result<Bought, Decline> {
+fn buy(call: &Call<Config>, arguments: BuyArguments) -> Result<BuyReply, Decline> {
     let now_ms = call.now_ms();
-    // Asked for once, and only where an offer is for a role.
+    // Read once, and only if an offer is for a role.
     let roles = LazyCell::new(|| call.roles());
-    let offer = call.config().find(&buy.item, now_ms, |role| {
+    let offer = call.config().find(&arguments.item, now_ms, |role| {
         roles.iter().any(|has| has == role)
     })?;
-    let (caller, quantity) = (call.caller(), buy.quantity());
-    let (stock, till) = (call.own_account(), call.own_sub_account("till"));
+    let caller = call.caller();
+    let quantity = arguments.quantity();
+    let stock = call.own_account();
+    let till = call.own_sub_account("till");
     if let Some(item) = offer.terms().item()
         && !call.has_at_least(&caller, item, Amount::ONE)?
     {
         return Err(terms::item_required(item));
     }
-    let counted = call.config().remembers(&buy.item);
+    let counted = call.config().counts(&arguments.item);
     if counted {
-        let key = rules::history_key(&buy.item, &caller)?;
-        let before = call.get::<History>(&key)?.unwrap_or_default();
-        call.set(&key, &before.with(offer, quantity, now_ms)?);
+        let key = history::history_key(&arguments.item, &caller)?;
+        let history = call.get::<PurchaseHistory>(&key)?.unwrap_or_default();
+        call.set(&key, &history.with(offer, quantity, now_ms)?);
     }
-    // A yes or no, not the balance: what is left changes with each purchase, this seldom does.
-    if !call.has_at_least(&stock, &buy.item, quantity)? {
-        return Err(rules::out_of_stock(&buy.item));
+    // `has_at_least` instead of `balance`: the balance changes with each purchase, which would make concurrent
+    // purchases run again; this result changes seldom.
+    if !call.has_at_least(&stock, &arguments.item, quantity)? {
+        return Err(purchase::out_of_stock(&arguments.item));
     }
-    let mut bought = Bought {
+    let mut bought = BuyReply {
         paid: offer.cost(quantity)?,
-        item: buy.item,
+        item: arguments.item,
         quantity,
         purchase: None,
     };
     for (asset, amount) in &bought.paid {
-        // Whether the member can pay is the ledger's to say: it names what is there and what is not.
+        // The ledger checks that the member can pay, and its error names the missing amount.
         call.transfer(&caller, &till, asset, *amount)?;
     }
     call.transfer(&stock, &caller, &bought.item, quantity)?;
-    let promise = offer.promise(counted);
+    let promise = offer.refund_promise(counted);
     match refunds::key(&caller) {
         Ok(key) => {
             let mut purchases = call.get::<Purchases>(&key)?.unwrap_or_default();
-            if purchases.concern(&bought.item, promise) {
+            if purchases.are_changed_by(&bought.item, promise) {
                 bought.purchase = purchases.add(&bought, promise, now_ms);
                 call.set(&key, &purchases);
             }
         }
-        // Of so long a name nothing is kept, and nothing is promised.
+        // The member's name is too long for a key, so purchases are not recorded; none is needed here.
         Err(_) if promise.is_none() => {}
-        Err(no) => return Err(no),
+        Err(decline) => return Err(decline),
     }
     Ok(bought)
 }
 
-fn refund(call: &Call<Config>, Refund { purchase }: Refund) -> Result<Refunded, Decline> {
+fn refund(call: &Call<Config>, arguments: RefundArguments) -> Result<RefundReply, Decline> {
     let caller = call.caller();
-    let (stock, till) = (call.own_account(), call.own_sub_account("till"));
+    let stock = call.own_account();
+    let till = call.own_sub_account("till");
     let key = refunds::key(&caller)?;
     let mut purchases = call.get::<Purchases>(&key)?.unwrap_or_default();
-    let purchase = purchases.take(purchase, call.now_ms())?;
+    let purchase = purchases.take(arguments.purchase, call.now_ms())?;
     call.set(&key, &purchases);
     if !call.has_at_least(&caller, purchase.item(), purchase.needed()?)? {
         return Err(refunds::item_gone(&purchase));
     }
     let counted = purchase.counted();
-    let refunded = Refunded::from(purchase);
-    let Refunded {
+    let refunded = RefundReply::from(purchase);
+    let RefundReply {
         item,
         quantity,
         paid,
     } = &refunded;
-    // What was bought while nothing was remembered is not in the count, and so not taken off it.
+    // An uncounted purchase is not in the count, so it is not removed from it.
     if let Some(counted) = counted
-        && let Ok(key) = rules::history_key(item, &caller)
-        && let Some(history) = call.get::<History>(&key)?
+        && let Ok(key) = history::history_key(item, &caller)
+        && let Some(history) = call.get::<PurchaseHistory>(&key)?
     {
         call.set(&key, &history.without(counted));
     }
@@ -126,7 +133,7 @@ fn refund(call: &Call<Config>, Refund { purchase }: Refund) -> Result<Refunded, 
     Ok(refunded)
 }
 
-fn restock(call: &Call<Config>, _: u64) -> Result<Restocked, Decline> {
+fn restock(call: &Call<Config>, _: u64) -> Result<RestockReply, Decline> {
     let mut items = BTreeMap::new();
     for (item, level) in call.config().restocked()? {
         match fill_up(call, item, level) {
@@ -134,21 +141,22 @@ fn restock(call: &Call<Config>, _: u64) -> Result<Restocked, Decline> {
                 items.insert(item.clone(), missing);
             }
             Ok(None) => {}
-            // One item that is wrong in the configuration is no reason to sell none of the others.
-            Err(no) => call.log(Level::Warn, &restock::skipped(item, &no)),
+            // A wrong item in the configuration does not keep the others from being restocked.
+            Err(reason) => call.log(Level::Warn, &restock::skipped(item, &reason)),
         }
     }
-    Restocked { items }.check()
+    RestockReply { items }.check()
 }
 
-/// Puts onto the shelf what is missing of an item, as far as it is in the storeroom.
+/// Moves the missing units of an item from the storeroom to the shelf. Returns their number.
 fn fill_up(
     call: &Call<Config>,
     item: &Asset,
-    level: Option<Restock>,
+    level: Option<RestockLevel>,
 ) -> Result<Option<Amount>, Decline> {
     let level = level.ok_or_else(|| restock::two_levels(item))?;
-    let (shelf, storeroom) = (call.own_account(), call.own_sub_account("storeroom"));
+    let shelf = call.own_account();
+    let storeroom = call.own_sub_account("storeroom");
     let on_shelf = call.balance(&shelf, item)?.spendable;
     let in_store = call.balance(&storeroom, item)?.spendable;
     let missing = level.missing(on_shelf, in_store);

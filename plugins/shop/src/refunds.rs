@@ -1,55 +1,48 @@
-//! What can be given back: each purchase with what was paid for it, for as long as was promised then.
+//! Refunds: the purchases of a member that can still be returned.
 //!
-//! Items of a kind are alike, so a rule says which purchase those are of that a member still has: what was
-//! bought first is used first. A purchase can be given back while the member has as many of the item as
-//! were bought with it and after it; so nobody gives back for an old price what was bought for a new one.
+//! Units of an item are alike, so a rule decides to which purchase a member's units belong: the units that were
+//! bought first are used first. A purchase can be returned while the member has as many units as were bought
+//! with it and after it. A member can therefore not return units that were bought at a new price for an old
+//! price.
 
 use std::collections::BTreeMap;
 
 use bursar_plugin::prelude::*;
 use bursar_plugin::{member_key, serde_json};
 
-use crate::rules::Bought;
+use crate::config::RefundPromise;
+use crate::purchase::BuyReply;
 
-/// Purchases of one member that can be given back at a time. Whoever has more of them open buys without
-/// that promise, and the reply says so: what was promised before stays.
-pub(crate) const KEPT_MAX: usize = 24;
+/// The largest number of purchases of one member that can be returned at a time. Further purchases have no
+/// refund, as their reply shows; earlier promises stay.
+pub(crate) const OPEN_MAX: usize = 24;
 
-/// Bytes of a value of the plugin's state, as the contract has it; a longer one is a fault.
+/// The largest value of the plugin's state, in bytes. A longer one is a fault by the contract.
 const VALUE_BYTES_MAX: usize = 4096;
 
-/// Bytes that a purchase may still grow by, as more is bought: `,"since":` and the longest number.
+/// The bytes by which a stored purchase can grow: `,"since":` and the longest number.
 const SINCE_BYTES: usize = 29;
 
-/// What a member gives back.
+/// The arguments of `refund`.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Refund {
-    /// The number of the purchase, as the reply to it said.
+pub(crate) struct RefundArguments {
+    /// The number of the purchase, from the reply to `buy`.
     pub(crate) purchase: u64,
 }
 
-/// What was given back, and for what.
+/// The reply to `refund`.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct Refunded {
-    /// The item that is the shop's again.
+pub(crate) struct RefundReply {
+    /// The returned item.
     pub(crate) item: Asset,
-    /// How many of it.
+    /// The number of returned units.
     pub(crate) quantity: Amount,
-    /// What was paid for it, and came back, per currency.
+    /// The refunded price, per currency.
     pub(crate) paid: BTreeMap<Asset, Amount>,
 }
 
-/// What was promised with a purchase.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Promise {
-    /// Seconds in which it can be given back.
-    pub(crate) within_s: u64,
-    /// Whether it was counted against what a member may buy.
-    pub(crate) counted: bool,
-}
-
-/// A purchase that can be given back.
+/// A stored purchase that can be returned.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(crate) struct Purchase {
     number: u64,
@@ -57,40 +50,43 @@ pub(crate) struct Purchase {
     quantity: Amount,
     paid: BTreeMap<Asset, Amount>,
     until_ms: u64,
-    /// What was never counted takes nothing off the count when it is given back.
+    /// `true` if the purchase was counted towards the member's limit. A refund of an uncounted purchase leaves
+    /// the count as it is.
     counted: bool,
-    /// How many of the item the member has bought since, on whatever terms, and not given back.
-    #[serde(default, skip_serializing_if = "is_none")]
+    /// The number of units of the item that the member has bought later by any offer and not returned.
+    #[serde(default, skip_serializing_if = "is_zero")]
     since: u64,
 }
 
 #[allow(
     clippy::trivially_copy_pass_by_ref,
-    reason = "serde hands fields over by reference"
+    reason = "serde passes fields by reference"
 )]
-fn is_none(units: &u64) -> bool {
+fn is_zero(units: &u64) -> bool {
     *units == 0
 }
 
-/// What the shop keeps of a member: its purchases that can be given back, the oldest first, and the number
-/// of the newest. No number comes twice, so that a refund which was asked for late meets no other purchase.
+/// A member's purchases that can be returned, the oldest first.
+///
+/// No number is used twice, so that a late refund request cannot return another purchase.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Purchases {
+    /// The number of the newest purchase.
     made: u64,
     open: Vec<Purchase>,
 }
 
-/// Where that is kept.
+/// Returns the key of a member's purchases.
 pub(crate) fn key(member: &Account) -> Result<String, Decline> {
     member_key("paid", member)
 }
 
 fn not_refundable(number: u64) -> Decline {
-    let message = format!("You have no purchase {number} that can be given back any more.");
+    let message = format!("You have no purchase {number} that can still be returned.");
     Decline::new("not_refundable", message)
 }
 
-/// The member has sold, used or given away what it would have to give back.
+/// Declines a refund of units that the member has sold, used or given away.
 pub(crate) fn item_gone(purchase: &Purchase) -> Decline {
     let Purchase {
         quantity,
@@ -99,18 +95,18 @@ pub(crate) fn item_gone(purchase: &Purchase) -> Decline {
         ..
     } = purchase;
     let message = match since {
-        0 => format!("You do not have {quantity} {item} to give back."),
+        0 => format!("You do not have {quantity} {item} to return."),
         since => format!(
-            "You do not have {quantity} {item} of that purchase any more: you have bought {since} since, \
-             and what was bought first is used first."
+            "You no longer have {quantity} {item} of that purchase: you have bought {since} since, and units \
+             that were bought first are used first."
         ),
     };
     Decline::new("item_gone", message)
 }
 
-/// The operator has taken out of the till what would have to be paid back.
+/// Declines a refund that the till cannot pay.
 pub(crate) fn till_too_small(asset: &Asset) -> Decline {
-    let message = format!("There is not enough {asset} in the till to pay that back.");
+    let message = format!("The till does not have enough {asset} for the refund.");
     Decline::new("till_too_small", message)
 }
 
@@ -119,7 +115,7 @@ impl Purchase {
         &self.item
     }
 
-    /// How many of the item the member has, if those of this purchase are still among them.
+    /// Returns the number of units that the member must have, so that the units of this purchase are among them.
     pub(crate) fn needed(&self) -> Result<Amount, Decline> {
         match Amount::new(self.since) {
             Some(since) => Ok(self.quantity.checked_add(since)?),
@@ -127,13 +123,13 @@ impl Purchase {
         }
     }
 
-    /// How many of its item count no longer once it is given back.
+    /// Returns the number of units to remove from the member's count after a refund.
     pub(crate) fn counted(&self) -> Option<Amount> {
         self.counted.then_some(self.quantity)
     }
 }
 
-impl From<Purchase> for Refunded {
+impl From<Purchase> for RefundReply {
     fn from(purchase: Purchase) -> Self {
         let Purchase {
             item,
@@ -150,25 +146,26 @@ impl From<Purchase> for Refunded {
 }
 
 impl Purchases {
-    /// Whether anything has to be kept of a purchase of an item: it can be given back, or another one of
-    /// the item can.
-    pub(crate) fn concern(&self, item: &Asset, promise: Option<Promise>) -> bool {
+    /// Returns whether a purchase of an item changes the list: it can be returned, or an earlier purchase of the
+    /// item can.
+    pub(crate) fn are_changed_by(&self, item: &Asset, promise: Option<RefundPromise>) -> bool {
         promise.is_some() || self.open.iter().any(|purchase| purchase.item == *item)
     }
 
-    /// Takes down a purchase, and hands back its number if it can be given back: if that is promised, and
-    /// there is a place for it. What is too old goes.
+    /// Records a purchase and removes purchases whose time is over. Returns the number of the purchase if it can
+    /// be returned: a refund is promised, and the list has a place.
     pub(crate) fn add(
         &mut self,
-        bought: &Bought,
-        promise: Option<Promise>,
+        bought: &BuyReply,
+        promise: Option<RefundPromise>,
         now_ms: u64,
     ) -> Option<u64> {
         self.open.retain(|purchase| now_ms < purchase.until_ms);
-        for before in self.of(&bought.item) {
-            before.since = before.since.saturating_add(bought.quantity.get());
+        for earlier in self.of(&bought.item) {
+            earlier.since = earlier.since.saturating_add(bought.quantity.get());
         }
-        let (promise, number) = (promise?, self.made.saturating_add(1));
+        let promise = promise?;
+        let number = self.made.saturating_add(1);
         self.open.push(Purchase {
             number,
             item: bought.item.clone(),
@@ -179,7 +176,7 @@ impl Purchases {
             since: 0,
         });
         let reserved = self.open.len().saturating_mul(SINCE_BYTES);
-        if self.open.len() > KEPT_MAX || self.bytes().saturating_add(reserved) > VALUE_BYTES_MAX {
+        if self.open.len() > OPEN_MAX || self.bytes().saturating_add(reserved) > VALUE_BYTES_MAX {
             self.open.pop();
             return None;
         }
@@ -193,11 +190,11 @@ impl Purchases {
     }
 
     fn bytes(&self) -> usize {
-        let text = serde_json::to_string(self).expect("names and numbers are JSON");
+        let text = serde_json::to_string(self).expect("names and numbers can be written as JSON");
         text.len()
     }
 
-    /// Takes a purchase out, if it can still be given back.
+    /// Removes a purchase that can still be returned, and returns it.
     pub(crate) fn take(&mut self, number: u64, now_ms: u64) -> Result<Purchase, Decline> {
         let found = self
             .open
@@ -206,9 +203,9 @@ impl Purchases {
         let taken = self
             .open
             .remove(found.ok_or_else(|| not_refundable(number))?);
-        let before = self.of(&taken.item);
-        for before in before.filter(|before| before.number < number) {
-            before.since = before.since.saturating_sub(taken.quantity.get());
+        let earlier = self.of(&taken.item).filter(|other| other.number < number);
+        for earlier in earlier {
+            earlier.since = earlier.since.saturating_sub(taken.quantity.get());
         }
         Ok(taken)
     }
@@ -222,8 +219,8 @@ mod tests {
         Amount::new(units).expect("an amount")
     }
 
-    fn bought(price: u64) -> Bought {
-        Bought {
+    fn bought(price: u64) -> BuyReply {
+        BuyReply {
             item: Asset::new("item:potion"),
             quantity: units(2),
             paid: [(Asset::new("coin"), units(price))].into(),
@@ -231,8 +228,8 @@ mod tests {
         }
     }
 
-    fn lasting(within_s: u64) -> Promise {
-        Promise {
+    fn lasting(within_s: u64) -> RefundPromise {
+        RefundPromise {
             within_s,
             counted: true,
         }
@@ -244,18 +241,18 @@ mod tests {
         paid.map_err(|decline| decline.code())
     }
 
-    /// How many of the item a member must have to give a purchase back.
+    /// The number of units that a member must have to return a purchase.
     fn needed(purchases: &Purchases, number: u64) -> u64 {
         let taken = purchases.clone().take(number, 0).expect("it is open");
         taken.needed().expect("so many can be").get()
     }
 
     #[test]
-    fn a_purchase_is_given_back_once_for_what_was_paid() {
+    fn a_purchase_is_returned_once_for_its_price() {
         let mut purchases = Purchases::default();
         assert_eq!(purchases.add(&bought(50), Some(lasting(60)), 0), Some(1));
         assert_eq!(purchases.add(&bought(70), Some(lasting(60)), 0), Some(2));
-        let first = Refunded::from(purchases.take(1, 0).expect("the first"));
+        let first = RefundReply::from(purchases.take(1, 0).expect("the first"));
         assert_eq!(first.paid[&Asset::new("coin")], units(50));
         assert_eq!(
             (first.item, first.quantity),
@@ -267,34 +264,34 @@ mod tests {
     }
 
     #[test]
-    fn what_was_bought_first_is_used_first() {
+    fn units_that_were_bought_first_are_used_first() {
         let mut purchases = Purchases::default();
         for price in [100, 50, 30] {
             purchases.add(&bought(price), Some(lasting(60)), 0);
         }
         assert_eq!([1, 2, 3].map(|it| needed(&purchases, it)), [6, 4, 2]);
-        // What the shop has back was not used.
+        // Returned units do not count as used.
         purchases.take(2, 0).expect("it is open");
         assert_eq!([1, 3].map(|it| needed(&purchases, it)), [4, 2]);
-        // What cannot be given back counts as well, and other items do not.
+        // Purchases without a refund count as well, and other items do not.
         assert_eq!(purchases.add(&bought(10), None, 0), None);
-        let sword = Bought {
+        let sword = BuyReply {
             item: Asset::new("item:sword"),
             ..bought(1)
         };
         purchases.add(&sword, Some(lasting(60)), 0);
         assert_eq!([1, 3, 4].map(|it| needed(&purchases, it)), [6, 4, 2]);
-        assert!(purchases.concern(&bought(1).item, None));
-        assert!(!purchases.concern(&Asset::new("item:bow"), None));
+        assert!(purchases.are_changed_by(&bought(1).item, None));
+        assert!(!purchases.are_changed_by(&Asset::new("item:bow"), None));
     }
 
     #[test]
-    fn the_time_for_it_ends_on_its_millisecond_as_it_was_promised() {
+    fn a_refund_ends_on_its_millisecond_as_promised() {
         let mut purchases = Purchases::default();
         purchases.add(&bought(50), Some(lasting(60)), 5);
         assert_eq!(code(&purchases, 1, 60_004), Ok(50));
         assert_eq!(code(&purchases, 1, 60_005), Err("not_refundable"));
-        // What is bought under other rules changes nothing of it.
+        // A later purchase with another promise does not change it.
         purchases.add(&bought(50), Some(lasting(0)), 6);
         assert_eq!(code(&purchases, 1, 60_004), Ok(50));
         assert_eq!(code(&purchases, 2, 6), Err("not_refundable"));
@@ -304,9 +301,9 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_counted_counts_no_longer_when_it_is_given_back() {
+    fn only_a_counted_purchase_is_removed_from_the_count() {
         let promise = |counted| {
-            Some(Promise {
+            Some(RefundPromise {
                 within_s: 60,
                 counted,
             })
@@ -319,19 +316,19 @@ mod tests {
     }
 
     #[test]
-    fn a_full_record_keeps_what_was_promised_and_takes_no_more() {
+    fn a_full_list_keeps_its_promises_and_adds_none() {
         let mut purchases = Purchases::default();
-        for number in 1..=KEPT_MAX as u64 {
+        for number in 1..=OPEN_MAX as u64 {
             let added = purchases.add(&bought(50), Some(lasting(60)), 0);
             assert_eq!(added, Some(number));
         }
         assert_eq!(purchases.add(&bought(60), Some(lasting(60)), 0), None);
         assert_eq!(code(&purchases, 1, 0), Ok(50));
-        // It is bought all the same, and what is used first is another's.
-        assert_eq!(needed(&purchases, KEPT_MAX as u64), 4);
-        // Room is made by giving back, and by time; no number comes twice.
+        // It is bought nevertheless, and counts for the earlier purchases.
+        assert_eq!(needed(&purchases, OPEN_MAX as u64), 4);
+        // A refund and the time make a place. No number is used twice.
         purchases.take(1, 0).expect("it is open");
-        let next = KEPT_MAX as u64 + 1;
+        let next = OPEN_MAX as u64 + 1;
         assert_eq!(purchases.add(&bought(60), Some(lasting(90)), 0), Some(next));
         assert_eq!(
             purchases.add(&bought(70), Some(lasting(60)), 60_000),
@@ -341,27 +338,27 @@ mod tests {
     }
 
     #[test]
-    fn purchases_with_the_longest_names_fit_into_a_value_one_or_more_of_them() {
+    fn purchases_with_the_longest_names_fit_into_a_value() {
         let name = |number: usize| {
             let name = format!("{}:{}{number}", "a".repeat(64), "b".repeat(62));
             name.parse::<Asset>().expect("a name")
         };
         let most = units((1 << 53) - 1);
-        let long = Bought {
+        let long = BuyReply {
             item: name(9),
             quantity: units(1000),
             paid: (0..8).map(|number| (name(number), most)).collect(),
             purchase: None,
         };
         let mut purchases = Purchases {
-            made: u64::MAX - KEPT_MAX as u64,
+            made: u64::MAX - OPEN_MAX as u64,
             ..Purchases::default()
         };
-        for _ in 0..KEPT_MAX {
+        for _ in 0..OPEN_MAX {
             purchases.add(&long, Some(lasting(u64::MAX)), 0);
         }
-        assert_eq!(purchases.open.len(), 2, "a third has no room");
-        // They fit as well when as much was bought since as can be counted.
+        assert_eq!(purchases.open.len(), 2, "a third one does not fit");
+        // They still fit with the largest count of later units.
         for purchase in &mut purchases.open {
             purchase.since = u64::MAX;
         }

@@ -1,51 +1,42 @@
-//! What comes onto the shelves when it is due, from the storeroom.
+//! Restocking: the scheduled transfer of items from the storeroom to the shelf.
 
 use std::collections::BTreeMap;
 
 use bursar_plugin::prelude::*;
 
-use crate::rules::Config;
+use crate::config::{Config, RestockLevel};
 
-/// Items that are restocked: as many as a call has transfers. Each takes two reads, of which a call has
-/// four times as many.
+/// The largest number of restocked items. Each takes one of a call's 16 transfers and two of its 64 reads.
 pub(crate) const ITEMS_MAX: usize = 16;
 
-/// Up to which level an item is restocked.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Restock {
-    /// How many are for sale then. What is there beyond that stays.
-    to: Amount,
-}
-
-/// What was put onto the shelves.
+/// The reply of the schedule `restock`.
 #[derive(Debug, PartialEq, Serialize, JsonSchema)]
-pub(crate) struct Restocked {
-    /// How many of each item.
+pub(crate) struct RestockReply {
+    /// The number of units that were moved to the shelf, per item.
     pub(crate) items: BTreeMap<Asset, Amount>,
 }
 
-/// What the operator is told of an item that could not be restocked.
-pub(crate) fn skipped(item: &Asset, no: &Decline) -> String {
-    format!("{item} is not restocked: {}", no.message())
+/// Returns the log line for an item that could not be restocked.
+pub(crate) fn skipped(item: &Asset, reason: &Decline) -> String {
+    format!("{item} is not restocked: {}", reason.message())
 }
 
-/// Two offers of an item say how far it is restocked.
+/// Declines an item that two offers restock.
 pub(crate) fn two_levels(item: &Asset) -> Decline {
     let message = format!("The configuration restocks {item} to two levels.");
     Decline::new("misconfigured", message)
 }
 
-impl Restock {
-    /// How many are missing on the shelf, as far as the storeroom has them.
+impl RestockLevel {
+    /// Returns the number of units that are missing on the shelf and available in the storeroom.
     pub(crate) fn missing(self, on_shelf: u64, in_store: u64) -> Option<Amount> {
         let missing = self.to.get().saturating_sub(on_shelf);
         Amount::new(missing.min(in_store))
     }
 }
 
-impl Restocked {
-    /// Nothing was missing, or there was nothing to fill it up from.
+impl RestockReply {
+    /// Declines a run that has moved nothing.
     pub(crate) fn check(self) -> Result<Self, Decline> {
         if self.items.is_empty() {
             let message = "No item is below its level and in the storeroom.";
@@ -56,19 +47,20 @@ impl Restocked {
 }
 
 impl Config {
-    /// The items that are restocked. One with two levels has none.
-    pub(crate) fn restocked(&self) -> Result<BTreeMap<&Asset, Option<Restock>>, Decline> {
+    /// Returns the restocked items, each with its level. An item with two levels has `None`.
+    pub(crate) fn restocked(&self) -> Result<BTreeMap<&Asset, Option<RestockLevel>>, Decline> {
         let mut restocked = BTreeMap::new();
         for (item, level) in self.levels() {
-            let known = restocked.entry(item);
-            known
-                .and_modify(|known| *known = None)
+            let entry = restocked.entry(item);
+            entry
+                .and_modify(|level| *level = None)
                 .or_insert(Some(level));
         }
         if restocked.len() > ITEMS_MAX {
             let count = restocked.len();
-            let message =
-                format!("The configuration restocks {count} items; {ITEMS_MAX} are the most.");
+            let message = format!(
+                "The configuration restocks {count} items; at most {ITEMS_MAX} are allowed."
+            );
             return Err(Decline::new("misconfigured", message));
         }
         Ok(restocked)
@@ -79,16 +71,18 @@ impl Config {
 mod tests {
     use super::*;
 
-    fn to(level: u64) -> Restock {
+    fn to(level: u64) -> RestockLevel {
         let to = Amount::new(level).expect("an amount");
-        Restock { to }
+        RestockLevel { to }
     }
 
     fn restocked(offers: &[String]) -> Result<usize, &'static str> {
         let text = format!("{{\"items\": [{}]}}", offers.join(","));
         let config: Config = serde_json::from_str(&text).expect("a configuration");
         let restocked = config.restocked();
-        restocked.map(|items| items.len()).map_err(|no| no.code())
+        restocked
+            .map(|items| items.len())
+            .map_err(|decline| decline.code())
     }
 
     fn offer(item: &str) -> String {
@@ -96,12 +90,12 @@ mod tests {
     }
 
     #[test]
-    fn a_shelf_is_filled_up_to_its_level_as_far_as_there_is_something() {
+    fn a_shelf_is_filled_to_its_level_from_the_available_units() {
         let missing = |on_shelf, in_store| to(10).missing(on_shelf, in_store).map(Amount::get);
         assert_eq!(missing(0, 100), Some(10));
         assert_eq!(missing(9, 100), Some(1));
         assert_eq!(missing(10, 100), None);
-        assert_eq!(missing(11, 100), None, "nothing is taken away");
+        assert_eq!(missing(11, 100), None, "nothing is removed");
         assert_eq!(missing(4, 5), Some(5));
         assert_eq!(missing(4, 0), None);
     }
@@ -118,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_with_two_levels_has_none_and_one_of_its_offers_may_say_it() {
+    fn an_item_with_two_levels_is_not_restocked() {
         let plain = r#"{"item": "a", "price": {"coin": 1}, "terms": {"role": "vip"}}"#;
         let text = format!(
             r#"{{"items": [{}, {plain}, {}, {}]}}"#,
@@ -133,31 +127,31 @@ mod tests {
     }
 
     #[test]
-    fn items_without_a_level_are_left_alone() {
+    fn items_without_a_level_are_not_restocked() {
         let plain = r#"{"item": "plain", "price": {"coin": 1}}"#.to_owned();
         assert_eq!(restocked(&[plain.clone(), offer("a")]), Ok(1));
         assert_eq!(restocked(&[plain]), Ok(0));
     }
 
     #[test]
-    fn the_operator_is_told_which_item_was_left_out_and_why() {
-        let no = Decline::from(Refusal::UnknownAsset("item:ghost".into()));
+    fn the_log_names_a_skipped_item_and_the_reason() {
+        let reason = Decline::from(Refusal::UnknownAsset("item:ghost".into()));
         assert_eq!(
-            skipped(&Asset::new("item:ghost"), &no),
+            skipped(&Asset::new("item:ghost"), &reason),
             "item:ghost is not restocked: There is no item:ghost here."
         );
     }
 
     #[test]
-    fn a_run_in_which_nothing_moves_says_so() {
-        let none = Restocked {
+    fn a_run_that_moves_nothing_is_declined() {
+        let none = RestockReply {
             items: BTreeMap::new(),
         };
         assert_eq!(
             none.check().expect_err("nothing").code(),
             "nothing_to_restock"
         );
-        let some = Restocked {
+        let some = RestockReply {
             items: [(Asset::new("a"), Amount::ONE)].into(),
         };
         assert!(some.check().is_ok());
