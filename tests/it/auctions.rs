@@ -7,7 +7,7 @@ use std::time::Duration;
 use bursar_ledger::Timestamp;
 use bursar_server::bundled;
 use bursar_storage::TimeSource;
-use bursar_testkit::{Called, Economy, posting};
+use bursar_testkit::{Economy, TestCall, posting};
 use serde_json::{Value, json};
 
 use crate::support::{GUILD, Guild, House, decline_code};
@@ -41,7 +41,7 @@ fn bid(economy: &mut Economy, member: &str, lot: u64, amount: u64) {
     economy.call(member, "auction/bid", bid).reply();
 }
 
-fn settle(economy: &mut Economy, lot: u64) -> Called {
+fn settle(economy: &mut Economy, lot: u64) -> TestCall {
     economy.call("user:4", "auction/settle", json!({ "lot": lot }))
 }
 
@@ -54,7 +54,7 @@ fn free(economy: &Economy, account: &str) -> [i64; 2] {
 }
 
 /// Of what was done by itself, what concerned lots.
-fn swept(runs: &[Called]) -> Vec<Value> {
+fn swept(runs: &[TestCall]) -> Vec<Value> {
     let replies = runs.iter().map(|run| run.reply().clone());
     let nothing = json!({"settled": [], "waiting": []});
     replies.filter(|reply| *reply != nothing).collect()
@@ -152,7 +152,7 @@ fn a_frozen_winner_holds_up_nobody_else_and_has_a_week() {
     assert_eq!(reply["settled"][0]["lot"], other);
     assert_eq!(free(&economy, "user:3"), [60, 1]);
     let told = format!(
-        "lot {blocked} could not be settled 1 times: user:1 or user:2 can neither give nor take"
+        "lot {blocked} could not be settled 1 times: user:1 or user:2 cannot pay or receive"
     );
     assert!(
         runs.iter().any(|run| run.log() == [told.clone()]),

@@ -1,37 +1,47 @@
-//! Auction: a thing goes to whoever bids most by the end.
+//! An auction: the highest bid at the end wins a lot.
 //!
-//! The thing is held on the seller's account for the auction, the highest bid on the bidder's; who is
-//! outbid has the bid back in the same call. The terms are those of the opening, whatever is configured
-//! later. After the end the lot is settled by itself, or by hand by anybody before that: the thing and the
-//! bid change sides, through `plugin:auction`. What finds no room on an account waits there to be
-//! collected. If one of the two accounts is closed to payments the lot waits for a week, and then both
-//! sides have their own back.
+//! The lot is held on the seller's account, the highest bid on the bidder's. A higher bid releases the previous
+//! one in the same call. A lot keeps the terms of its opening, even if the configuration changes.
+//!
+//! After the end a schedule settles the lot; any member may also settle it at once. The lot and the price change
+//! sides through `plugin:auction`. If an account is full, its part stays on `plugin:auction` until the member
+//! collects it. If an account cannot pay or receive, the settlement is tried again for a week; then the lot and the bid are
+//! released.
 
+mod arguments;
+mod config;
+mod debt;
+mod lot;
+mod lots;
 mod replies;
-mod rules;
 mod settlement;
+mod times;
 
+use arguments::{BidArguments, LotArguments, OpenArguments};
 use bursar_plugin::OpenList;
 use bursar_plugin::prelude::*;
-use replies::{Bidding, Collected, Ended, Opened, Shown, Swept};
-use rules::{Bid, Config, Lot, Of, Open, Owed, Placed};
-use settlement::Outcome;
+use config::Config;
+use debt::Debt;
+use lot::{Lot, PlacedBid};
+use replies::{BidReply, CollectReply, LotResult, LotView, OpenReply, SettleDueReply};
+use settlement::SettlementOutcome;
 
 bursar_plugin::plugin! {
     id: "auction",
-    description: "Things go to whoever bids most.",
+    description: "Auctions of items: the highest bid wins.",
     license: "Apache-2.0 OR MIT",
     accounts: [],
     permissions: { state_bytes: 16_777_216 },
     config: Config,
     check: Config::check_configuration,
     actions: {
-        open: "Puts something up for auction." => fn(Open) -> Opened,
-        look: "Shows a lot, its terms and its highest bid." => fn(Of) -> Shown,
-        bid: "Bids for a lot." => fn(Bid) -> Bidding,
-        settle: "Ends an auction whose time is over, at once." => fn(Of) -> Ended,
-        cancel: "Takes a lot of yours back that nobody has bid for." => fn(Of) -> Ended,
-        collect: "Takes what an auction had to put aside for you." => fn(NoArguments) -> Collected,
+        open: "Puts a lot up for auction." => fn(OpenArguments) -> OpenReply,
+        look: "Shows a lot, its terms and its highest bid." => fn(LotArguments) -> LotView,
+        bid: "Bids for a lot." => fn(BidArguments) -> BidReply,
+        settle: "Settles an auction that is over." => fn(LotArguments) -> LotResult,
+        cancel: "Cancels your own lot, if it has no bids." => fn(LotArguments) -> LotResult,
+        collect: "Collects what an auction owes you, since your account was full."
+            => fn(NoArguments) -> CollectReply,
     },
     holds: {
         lot: 5_184_000 s then release,
@@ -39,104 +49,111 @@ bursar_plugin::plugin! {
         handover: 60 s then release,
     },
     schedules: {
-        settle_due: "Settles auctions that are over." every 10 s from 0 s missed skip => fn() -> Swept,
+        settle_due: "Settles auctions that are over." every 10 s from 0 s missed skip
+            => fn() -> SettleDueReply,
     },
 }
 
+/// The key of the number of the next lot.
 const NEXT: &str = "next";
 
-fn open(call: &Call<Config>, open: Open) -> Result<Opened, Decline> {
-    let (seller, house, now_ms) = (call.caller(), call.own_account(), call.now_ms());
-    let times = call.config().times(&open, now_ms)?;
+fn open(call: &Call<Config>, arguments: OpenArguments) -> Result<OpenReply, Decline> {
+    let seller = call.caller();
+    let own = call.own_account();
+    let now_ms = call.now_ms();
+    let times = call.config().times(&arguments, now_ms)?;
     let number = call.get::<u64>(NEXT)?.unwrap_or(1);
-    // The price may have to be kept for the seller.
-    rules::owed_key(&seller, number)?;
-    let open_key = rules::open_key(&seller)?;
-    let lots = call.get::<OpenList>(&open_key)?.unwrap_or_default();
-    call.set(&open_key, &rules::opened(lots, number, now_ms)?);
-    let hold = call.place_hold("lot", &seller, &house, &open.asset, open.amount)?;
+    // The settlement may store the price as a debt, so the key must fit.
+    debt::key(&seller, number)?;
+    let open_key = lots::open_key(&seller)?;
+    let open = call.get::<OpenList>(&open_key)?.unwrap_or_default();
+    call.set(&open_key, &lots::add_open(open, number, now_ms)?);
+    let hold = call.place_hold("lot", &seller, &own, &arguments.asset, arguments.amount)?;
     call.set(NEXT, &number.saturating_add(1));
-    let lot = Lot::new(seller, open, times, call.config(), hold);
-    call.set(&rules::key(number), &lot);
-    settlement::file(call, number, &lot)?;
-    Ok(Opened {
+    let lot = Lot::new(seller, arguments, times, call.config(), hold);
+    call.set(&lots::key(number), &lot);
+    settlement::schedule_check(call, number, &lot)?;
+    Ok(OpenReply {
         lot: number,
         ends_ms: lot.ends_ms(),
     })
 }
 
-/// A lot that is still kept.
+/// Reads a lot.
 fn find(call: &Call<Config>, number: u64) -> Result<Lot, Decline> {
-    if let Some(lot) = call.get::<Lot>(&rules::key(number))? {
+    if let Some(lot) = call.get::<Lot>(&lots::key(number))? {
         return Ok(lot);
     }
     let next = call.get::<u64>(NEXT)?.unwrap_or(1);
-    Err(rules::no_lot(number, next))
+    Err(lots::not_found(number, next))
 }
 
-fn look(call: &Call<Config>, of: Of) -> Result<Shown, Decline> {
-    find(call, of.lot)?.shown()
+fn look(call: &Call<Config>, arguments: LotArguments) -> Result<LotView, Decline> {
+    find(call, arguments.lot)?.view()
 }
 
-fn bid(call: &Call<Config>, bid: Bid) -> Result<Bidding, Decline> {
-    let (bidder, house) = (call.caller(), call.own_account());
-    let mut lot = find(call, bid.lot)?;
-    lot.check_bid(&bidder, bid.amount, call.now_ms())?;
-    // What is won may have to be kept for the winner.
-    rules::owed_key(&bidder, bid.lot)?;
-    if !settlement::is_there(call, &lot) {
-        return Err(rules::lot_gone());
+fn bid(call: &Call<Config>, arguments: BidArguments) -> Result<BidReply, Decline> {
+    let BidArguments {
+        lot: number,
+        amount,
+    } = arguments;
+    let bidder = call.caller();
+    let own = call.own_account();
+    let mut lot = find(call, number)?;
+    lot.check_bid(&bidder, amount, call.now_ms())?;
+    // The settlement may store the won lot as a debt, so the key must fit.
+    debt::key(&bidder, number)?;
+    if !settlement::is_available(call, &lot) {
+        return Err(lot::lot_gone());
     }
     if let Some(highest) = lot.highest() {
         call.release_if_open(&highest.hold)?;
     }
-    let hold = call.place_hold("bid", &bidder, &house, lot.bid_asset(), bid.amount)?;
-    lot.take(
-        Placed {
-            bidder,
-            amount: bid.amount,
-            hold,
-        },
-        call.now_ms(),
-    );
-    call.set(&rules::key(bid.lot), &lot);
-    Ok(Bidding {
-        amount: bid.amount,
+    let hold = call.place_hold("bid", &bidder, &own, lot.bid_asset(), amount)?;
+    let bid = PlacedBid {
+        bidder,
+        amount,
+        hold,
+    };
+    lot.accept(bid, call.now_ms());
+    call.set(&lots::key(number), &lot);
+    Ok(BidReply {
+        amount,
         ends_ms: lot.ends_ms(),
     })
 }
 
-fn settle(call: &Call<Config>, of: Of) -> Result<Ended, Decline> {
-    let lot = find(call, of.lot)?;
-    // What is not there any more needs no end to wait for.
-    if settlement::is_there(call, &lot) {
+fn settle(call: &Call<Config>, arguments: LotArguments) -> Result<LotResult, Decline> {
+    let lot = find(call, arguments.lot)?;
+    // A lot that is no longer available can be settled before the end.
+    if settlement::is_available(call, &lot) {
         lot.check_over(call.now_ms())?;
     }
-    match settlement::end(call, of.lot, &lot)? {
-        Outcome::Over(ended) => Ok(ended),
-        Outcome::Blocked => Err(rules::blocked()),
+    match settlement::settle(call, arguments.lot, &lot)? {
+        SettlementOutcome::Over(result) => Ok(result),
+        SettlementOutcome::Blocked => Err(lot::blocked()),
     }
 }
 
-fn cancel(call: &Call<Config>, of: Of) -> Result<Ended, Decline> {
-    let lot = find(call, of.lot)?;
+fn cancel(call: &Call<Config>, arguments: LotArguments) -> Result<LotResult, Decline> {
+    let lot = find(call, arguments.lot)?;
     lot.check_cancel(&call.caller())?;
-    settlement::give_back(call, of.lot, &lot)?;
-    Ok(Ended::unsold())
+    settlement::release(call, arguments.lot, &lot)?;
+    Ok(LotResult::unsold())
 }
 
-fn collect(call: &Call<Config>, _: NoArguments) -> Result<Collected, Decline> {
+fn collect(call: &Call<Config>, _: NoArguments) -> Result<CollectReply, Decline> {
     let caller = call.caller();
-    let owed = call.keys(&rules::owed(&caller), None).keys;
-    let key = owed.first().ok_or_else(rules::nothing_owed)?;
-    let due = call.get::<Owed>(key)?.ok_or_else(rules::nothing_owed)?;
+    let debts = call.keys(&debt::prefix(&caller), None).keys;
+    let key = debts.first().ok_or_else(debt::nothing_owed)?;
+    let debt = call.get::<Debt>(key)?.ok_or_else(debt::nothing_owed)?;
     call.delete(key);
-    call.transfer(&call.own_account(), &caller, due.asset(), due.amount())?;
-    Ok(due.collected(owed.len() > 1))
+    call.transfer(&call.own_account(), &caller, debt.asset(), debt.amount())?;
+    Ok(debt.collected(debts.len() > 1))
 }
 
-fn settle_due(call: &Call<Config>, _: u64) -> Result<Swept, Decline> {
-    settlement::sweep(call)
+fn settle_due(call: &Call<Config>, _: u64) -> Result<SettleDueReply, Decline> {
+    settlement::settle_due(call)
 }
 
 #[cfg(test)]
@@ -147,11 +164,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lots_and_bids_are_held_for_as_long_as_the_rules_say() {
+    fn the_manifest_has_the_lifetime_of_holds_and_the_name_of_the_schedule() {
         let manifest: Value = serde_json::from_str(&Component::describe()).expect("JSON");
         for rule in ["lot", "bid"] {
             let held_s = &manifest["holds"][rule]["expires_in_s"];
-            assert_eq!(held_s.as_u64(), Some(rules::HELD_S), "{rule}");
+            assert_eq!(held_s.as_u64(), Some(times::HELD_S), "{rule}");
         }
         let schedule = &manifest["schedules"][0];
         assert_eq!(schedule["name"], settlement::SETTLE);

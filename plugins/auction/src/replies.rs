@@ -1,49 +1,47 @@
-//! What the auction tells: plain types.
+//! The replies of the auction's actions.
 
 use bursar_plugin::prelude::*;
 
-use crate::rules::Placed;
-
-/// An auction that has begun.
+/// The reply to `open`.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct Opened {
-    /// Its number.
+pub(crate) struct OpenReply {
+    /// The number of the lot.
     pub(crate) lot: u64,
-    /// When it ends, in milliseconds since 1970 UTC.
+    /// The end of the auction, in milliseconds since 1970 UTC.
     pub(crate) ends_ms: u64,
 }
 
-/// A bid that is the highest.
+/// The reply to `bid`.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct Bidding {
-    /// How much.
+pub(crate) struct BidReply {
+    /// The amount of the bid, which is now the highest.
     pub(crate) amount: Amount,
-    /// When the auction ends now, in milliseconds since 1970 UTC.
+    /// The new end of the auction, in milliseconds since 1970 UTC.
     pub(crate) ends_ms: u64,
 }
 
-/// An auction that is over.
+/// The result of an auction.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-pub(crate) struct Ended {
-    /// Who has got it, if anybody has bid.
+pub(crate) struct LotResult {
+    /// The winner; null if the lot was not sold.
     pub(crate) winner: Option<Account>,
-    /// What was paid for it.
+    /// The price that was paid; null if the lot was not sold.
     pub(crate) price: Option<Amount>,
-    /// Those of the two whose account had no room: they have to collect what is theirs.
+    /// The seller or the winner, if that account was full: they have to collect their part.
     to_collect: Vec<Account>,
 }
 
-impl Ended {
-    /// Somebody has bid for it, and has it.
-    pub(crate) fn sold(to: &Placed, to_collect: Vec<Account>) -> Self {
+impl LotResult {
+    /// Creates the result of a lot that was sold.
+    pub(crate) fn sold(winner: &Account, price: Amount, to_collect: Vec<Account>) -> Self {
         Self {
-            winner: Some(to.bidder.clone()),
-            price: Some(to.amount),
+            winner: Some(winner.clone()),
+            price: Some(price),
             to_collect,
         }
     }
 
-    /// Nobody has it.
+    /// Creates the result of a lot that was not sold.
     pub(crate) fn unsold() -> Self {
         Self {
             winner: None,
@@ -53,67 +51,67 @@ impl Ended {
     }
 }
 
-/// A lot and what has come of it.
+/// A lot and its result.
 #[derive(Debug, PartialEq, Serialize, JsonSchema)]
-struct Settled {
-    /// Its number.
+struct SettledLot {
+    /// The number of the lot.
     lot: u64,
-    /// How it ended.
+    /// The result of the auction.
     #[serde(flatten)]
-    ended: Ended,
+    result: LotResult,
 }
 
-/// What was done about lots whose time had come.
+/// The reply of the schedule `settle_due`.
 #[derive(Debug, Default, PartialEq, Serialize, JsonSchema)]
-pub(crate) struct Swept {
-    /// Those that are over.
-    settled: Vec<Settled>,
-    /// Those that are tried again later, since an account can neither give nor take.
+pub(crate) struct SettleDueReply {
+    /// The lots that are over.
+    settled: Vec<SettledLot>,
+    /// The lots that are tried again later, since an account cannot pay or receive.
     waiting: Vec<u64>,
 }
 
-impl Swept {
-    pub(crate) fn settled(&mut self, lot: u64, ended: Ended) {
-        self.settled.push(Settled { lot, ended });
+impl SettleDueReply {
+    pub(crate) fn add_settled(&mut self, lot: u64, result: LotResult) {
+        self.settled.push(SettledLot { lot, result });
     }
 
-    pub(crate) fn waits(&mut self, lot: u64) {
+    pub(crate) fn add_waiting(&mut self, lot: u64) {
         self.waiting.push(lot);
     }
 }
 
-/// A lot as members see it.
+/// The reply to `look`.
 #[derive(Debug, PartialEq, Serialize, JsonSchema)]
-pub(crate) struct Shown {
-    /// Who sells it.
+pub(crate) struct LotView {
+    /// The seller.
     pub(crate) seller: Account,
-    /// What is up for auction.
+    /// The asset for sale.
     pub(crate) asset: Asset,
-    /// How much of it.
+    /// The amount for sale.
     pub(crate) amount: Amount,
-    /// What is bid in.
+    /// The asset of bids.
     pub(crate) bid_asset: Asset,
-    /// The smallest bid that counts now.
+    /// The smallest bid that is accepted now.
     pub(crate) next_bid: Amount,
-    /// The highest bid so far.
+    /// The highest bid; null if there is none.
     pub(crate) highest: Option<Amount>,
-    /// Who has bid it.
+    /// The highest bidder; null if there is none.
     pub(crate) bidder: Option<Account>,
-    /// When the auction ends, in milliseconds since 1970 UTC.
+    /// The end of the auction, in milliseconds since 1970 UTC.
     pub(crate) ends_ms: u64,
-    /// Seconds that it goes on at least after a bid.
+    /// The seconds for which the auction continues at least after a bid.
     pub(crate) extension_s: u64,
-    /// How often it could not be settled.
+    /// The number of attempts to settle the lot that were blocked.
     pub(crate) tries: u32,
 }
 
-/// What was collected.
+/// The reply to `collect`.
 #[derive(Debug, PartialEq, Serialize, JsonSchema)]
-pub(crate) struct Collected {
-    /// Of what.
+pub(crate) struct CollectReply {
+    /// The collected asset.
     pub(crate) asset: Asset,
-    /// How much.
+    /// The collected amount.
     pub(crate) amount: Amount,
-    /// Whether there is more to collect.
+    /// `true` if there is more to collect.
     pub(crate) more: bool,
 }

@@ -1,162 +1,183 @@
-//! What becomes of lots that are over, by themselves or by hand.
+//! The settlement of lots that are over.
 //!
-//! Lots wait in the order in which they are to be looked at, each under a key with that time. A lot that
-//! was prolonged is found at its first end and put back; one that cannot be settled yet is put back to be
-//! tried again, later and later, and in the end both sides have their own back.
+//! Each lot waits for its next check under a key with the time of the check. A lot whose auction was extended is
+//! found at its first end and waits again until its new end. A lot whose settlement is blocked waits again with
+//! growing pauses. After a week the lot and the bid are released.
 
 use bursar_plugin::OpenList;
 use bursar_plugin::prelude::*;
 
-use crate::replies::{Ended, Swept};
-use crate::rules::{self, Config, Lot, Owed, Placed};
+use crate::config::Config;
+use crate::debt::{self, Debt};
+use crate::lot::{self, Lot, PlacedBid};
+use crate::lots;
+use crate::replies::{LotResult, SettleDueReply};
+use crate::times::{QUIET_S, after};
 
-/// The schedule that settles lots.
+/// The largest number of lots that one run checks. Each takes at most five of a call's 16 writes.
+const LOTS_PER_RUN: usize = 3;
+
+/// The name of the schedule that settles lots.
 pub(crate) const SETTLE: &str = "settle_due";
 
-/// What came of trying to end an auction.
-pub(crate) enum Outcome {
-    /// It is over and forgotten.
-    Over(Ended),
-    /// An account can neither give nor take at the moment.
+/// The outcome of an attempt to settle a lot.
+pub(crate) enum SettlementOutcome {
+    /// The auction is over, and the lot is deleted.
+    Over(LotResult),
+    /// An account cannot pay or receive at the moment.
     Blocked,
 }
 
-/// Puts a lot in its place among those that wait, and sees to it that it is looked at in time.
-pub(crate) fn file(call: &Call<Config>, number: u64, lot: &Lot) -> Result<(), Decline> {
-    call.set(&rules::waiting_key(lot.looked_at_ms(), number), &number);
-    Ok(call.wake(SETTLE, lot.looked_at_ms())?)
+/// Stores the key of a waiting lot, and wakes the schedule at its next check.
+pub(crate) fn schedule_check(call: &Call<Config>, number: u64, lot: &Lot) -> Result<(), Decline> {
+    call.set(&lots::waiting_key(lot.next_check_ms(), number), &number);
+    Ok(call.wake(SETTLE, lot.next_check_ms())?)
 }
 
-/// Whether all of what is up for auction is still held for it. After its time, or when an admin has ended
-/// its hold or captured a part, it is not.
-pub(crate) fn is_there(call: &Call<Config>, lot: &Lot) -> bool {
+/// Returns whether the whole lot is still held. It is not after the hold has expired, or after an admin has
+/// ended the hold or captured a part of it.
+pub(crate) fn is_available(call: &Call<Config>, lot: &Lot) -> bool {
     call.hold_left(lot.hold()) == Some(lot.amount())
 }
 
-/// Ends an auction whose time is over, or whose lot is gone.
-pub(crate) fn end(call: &Call<Config>, number: u64, lot: &Lot) -> Result<Outcome, Decline> {
-    // Both are there, whole, or neither moves, so that what is left of either side is free.
-    let sold = lot.highest().filter(|highest| {
-        let left = call.hold_left(&highest.hold);
-        is_there(call, lot) && left == Some(highest.amount)
-    });
-    let Some(highest) = sold else {
-        give_back(call, number, lot)?;
-        return Ok(Outcome::Over(Ended::unsold()));
-    };
-    // Neither account may be closed to payments, nor have lost to an admin what is held on it. Otherwise
-    // the ledger would refuse the call, and with it all that the call does for other lots.
-    let holds = [lot.hold(), &highest.hold];
-    if holds.iter().any(|hold| call.secure_hold(hold).is_err()) {
-        if lot.is_given_up(call.now_ms()) {
-            give_back(call, number, lot)?;
-            return Ok(Outcome::Over(Ended::unsold()));
-        }
-        return Ok(Outcome::Blocked);
-    }
-    change_sides(call, number, lot, highest).map(Outcome::Over)
-}
-
-fn change_sides(
+/// Settles a lot whose time is over, or which is no longer available.
+pub(crate) fn settle(
     call: &Call<Config>,
     number: u64,
     lot: &Lot,
-    highest: &Placed,
-) -> Result<Ended, Decline> {
+) -> Result<SettlementOutcome, Decline> {
+    // The lot is sold only if both holds are whole. Otherwise the rest of both is released.
+    let sold = lot.highest().filter(|highest| {
+        let left = call.hold_left(&highest.hold);
+        is_available(call, lot) && left == Some(highest.amount)
+    });
+    let Some(highest) = sold else {
+        release(call, number, lot)?;
+        return Ok(SettlementOutcome::Over(LotResult::unsold()));
+    };
+    // Both accounts must be open and still have the amounts that are held. Otherwise the ledger would reject
+    // the whole call, including the settlement of other lots.
+    let holds = [lot.hold(), &highest.hold];
+    if holds.iter().any(|hold| call.secure_hold(hold).is_err()) {
+        if lot.is_given_up(call.now_ms()) {
+            release(call, number, lot)?;
+            return Ok(SettlementOutcome::Over(LotResult::unsold()));
+        }
+        return Ok(SettlementOutcome::Blocked);
+    }
+    exchange(call, number, lot, highest).map(SettlementOutcome::Over)
+}
+
+/// Moves the lot to the winner and the price to the seller, and deletes the lot.
+fn exchange(
+    call: &Call<Config>,
+    number: u64,
+    lot: &Lot,
+    highest: &PlacedBid,
+) -> Result<LotResult, Decline> {
     call.capture_hold(lot.hold(), None)?;
     call.capture_hold(&highest.hold, None)?;
     let bidder = &highest.bidder;
-    let won = Owed::new(lot.asset(), lot.amount());
-    let price = Owed::new(lot.bid_asset(), highest.amount);
-    let mut owed = Vec::new();
+    let won = Debt::new(lot.asset(), lot.amount());
+    let price = Debt::new(lot.bid_asset(), highest.amount);
+    let mut to_collect = Vec::new();
     for (member, due) in [(bidder, won), (lot.seller(), price)] {
-        if !hand_over(call, member, &due)? {
-            call.set(&rules::owed_key(member, number)?, &due);
-            owed.push(member.clone());
+        if !pay(call, member, &due)? {
+            call.set(&debt::key(member, number)?, &due);
+            to_collect.push(member.clone());
         }
     }
-    forget(call, number, lot)?;
-    Ok(Ended::sold(highest, owed))
+    delete(call, number, lot)?;
+    Ok(LotResult::sold(bidder, highest.amount, to_collect))
 }
 
-/// Pays a member out of the plugin's account, if the member's account has room.
+/// Pays a member from the plugin's account. Returns `false` if the member's account is full.
 ///
-/// Whether it has shows when a hold for it is placed. A transfer would be refused at the commit only, with
-/// all else that the call does: whoever fills its account could keep every lot from being settled.
-fn hand_over(call: &Call<Config>, member: &Account, due: &Owed) -> Result<bool, Decline> {
-    let house = call.own_account();
-    match call.place_hold("handover", &house, member, due.asset(), due.amount()) {
+/// A hold for the member shows this at once. A transfer would be rejected only at the commit, together with the
+/// rest of the call, so that one full account would block the settlement of all lots.
+fn pay(call: &Call<Config>, member: &Account, due: &Debt) -> Result<bool, Decline> {
+    let own = call.own_account();
+    match call.place_hold("handover", &own, member, due.asset(), due.amount()) {
         Ok(hold) => {
             call.capture_hold(&hold, None)?;
             Ok(true)
         }
         Err(Refusal::NoRoom) => Ok(false),
-        Err(no) => Err(no.into()),
+        Err(refusal) => Err(refusal.into()),
     }
 }
 
-/// Ends an auction in which nothing is sold: both sides have their own back.
-pub(crate) fn give_back(call: &Call<Config>, number: u64, lot: &Lot) -> Result<(), Decline> {
+/// Releases the lot and the highest bid, and deletes the lot.
+pub(crate) fn release(call: &Call<Config>, number: u64, lot: &Lot) -> Result<(), Decline> {
     call.release_if_open(lot.hold())?;
     if let Some(highest) = lot.highest() {
         call.release_if_open(&highest.hold)?;
     }
-    forget(call, number, lot)
+    delete(call, number, lot)
 }
 
-/// Forgets a lot that is over, also among those that its seller has open.
-fn forget(call: &Call<Config>, number: u64, lot: &Lot) -> Result<(), Decline> {
-    call.delete(&rules::key(number));
-    call.delete(&rules::waiting_key(lot.looked_at_ms(), number));
-    OpenList::close(call, &rules::open_key(lot.seller())?, number)
+/// Deletes a lot, also from the open lots of its seller.
+fn delete(call: &Call<Config>, number: u64, lot: &Lot) -> Result<(), Decline> {
+    call.delete(&lots::key(number));
+    call.delete(&lots::waiting_key(lot.next_check_ms(), number));
+    OpenList::close(call, &lots::open_key(lot.seller())?, number)
 }
 
-/// Looks at the lots whose time has come: a few in each run, since a call has only so many writes. The next
-/// run is due when the next lot is.
-pub(crate) fn sweep(call: &Call<Config>) -> Result<Swept, Decline> {
+/// Checks the lots that are due and schedules the next run.
+///
+/// One run checks a few lots, since the writes of a call are limited.
+pub(crate) fn settle_due(call: &Call<Config>) -> Result<SettleDueReply, Decline> {
     let now_ms = call.now_ms();
-    let mut swept = Swept::default();
+    let mut reply = SettleDueReply::default();
     for key in call
-        .keys(rules::WAITING, None)
+        .keys(lots::WAITING, None)
         .keys
         .iter()
-        .take(rules::SWEPT)
+        .take(LOTS_PER_RUN)
     {
-        let (looked_at_ms, number) = rules::waiting(key)?;
-        if looked_at_ms > now_ms {
+        let (next_check_ms, number) = lots::parse_waiting_key(key)?;
+        if next_check_ms > now_ms {
             break;
         }
-        look_at(call, number, key, &mut swept)?;
+        check_lot(call, number, key, &mut reply)?;
     }
-    let waiting = call.keys(rules::WAITING, None).keys;
-    let next = waiting.first().map(|key| rules::waiting(key)).transpose()?;
-    let next_ms = next.map_or(u64::MAX, |(looked_at_ms, _)| looked_at_ms);
-    call.wake(SETTLE, next_ms.min(rules::after(now_ms, rules::QUIET_S)))?;
-    Ok(swept)
+    let waiting = call.keys(lots::WAITING, None).keys;
+    let next = waiting.first().map(|key| lots::parse_waiting_key(key));
+    let next_ms = next
+        .transpose()?
+        .map_or(u64::MAX, |(next_check_ms, _)| next_check_ms);
+    call.wake(SETTLE, next_ms.min(after(now_ms, QUIET_S)))?;
+    Ok(reply)
 }
 
-fn look_at(call: &Call<Config>, number: u64, key: &str, swept: &mut Swept) -> Result<(), Decline> {
-    let Some(mut lot) = call.get::<Lot>(&rules::key(number))? else {
+/// Checks one waiting lot: settles it, or lets it wait for its next check.
+fn check_lot(
+    call: &Call<Config>,
+    number: u64,
+    key: &str,
+    reply: &mut SettleDueReply,
+) -> Result<(), Decline> {
+    let Some(mut lot) = call.get::<Lot>(&lots::key(number))? else {
         call.delete(key);
         return Ok(());
     };
     let now_ms = call.now_ms();
-    if is_there(call, &lot) && lot.check_over(now_ms).is_err() {
-        lot.look_at_end();
+    if is_available(call, &lot) && lot.check_over(now_ms).is_err() {
+        lot.check_at_end();
     } else {
-        match end(call, number, &lot)? {
-            Outcome::Over(ended) => {
-                swept.settled(number, ended);
+        match settle(call, number, &lot)? {
+            SettlementOutcome::Over(result) => {
+                reply.add_settled(number, result);
                 return Ok(());
             }
-            Outcome::Blocked => {
+            SettlementOutcome::Blocked => {
                 lot.try_again(now_ms);
-                call.log(Level::Warn, &rules::waits(number, &lot));
-                swept.waits(number);
+                call.log(Level::Warn, &lot::blocked_line(number, &lot));
+                reply.add_waiting(number);
             }
         }
     }
     call.delete(key);
-    call.set(&rules::key(number), &lot);
-    file(call, number, &lot)
+    call.set(&lots::key(number), &lot);
+    schedule_check(call, number, &lot)
 }
