@@ -232,7 +232,7 @@ it/coinflip.rs a_preview_of_a_flip_tells_nothing_of_the_flip
 ledger/draws.rs seed_is_text_and_never_shown
 
 # a round of many in which one of them, or the house, chooses
-plugins/lottery/src/rules.rs what_is_mixed_depends_on_every_buyer
+plugins/lottery/src/round.rs the_mixed_text_depends_on_every_buyer
 it/schedules.rs a_lottery_draws_once_when_it_is_due_and_the_winner_claims
 ";
 
