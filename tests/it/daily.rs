@@ -2,7 +2,7 @@
 //! members live.
 
 use bursar_server::bundled;
-use bursar_testkit::{Called, Economy};
+use bursar_testkit::{Economy, TestCall};
 use serde_json::{Value, json};
 
 const HOUR_S: u64 = 3_600;
@@ -15,7 +15,7 @@ const OCTOBER_24: u64 = (31 + 28 + 31 + 30 + 31 + 30 + 31 + 31 + 30 + 23) * DAY_
 
 /// A member's claims at these moments, in seconds after the economy began. The reward is 100, and 10 more
 /// with each further day in a row.
-fn claims(more: &Value, moments: &[u64]) -> Vec<Called> {
+fn claims(more: &Value, moments: &[u64]) -> Vec<TestCall> {
     let mut config = json!({"asset": "coin", "amount": 100, "streak_bonus": 10});
     let all = config.as_object_mut().unwrap();
     all.extend(more.as_object().unwrap().clone());
@@ -98,7 +98,8 @@ fn who_claims_too_early_is_told_how_long_to_wait() {
         let claims = claims(&more, &[0, moment]);
         claims[1].sentence().to_owned()
     };
-    let sentence = |wait: &str| format!("You had it already. Come back in {wait}.");
+    let sentence =
+        |wait: &str| format!("You have already claimed your reward. Come back in {wait}.");
     assert_eq!(told(json!({}), 10), sentence("24 h"));
     assert_eq!(told(json!({}), HOUR_S + 60), sentence("22 h 59 min"));
     assert_eq!(told(json!({}), DAY_S - 1), sentence("1 s"));

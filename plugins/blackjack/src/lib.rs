@@ -1,12 +1,12 @@
-//! Blackjack against the house: a game of several calls whose win can always be paid.
+//! Blackjack against the bank: a game of several calls whose win can always be paid.
 //!
-//! The bank is `plugin:blackjack`; the operator issues or transfers to it. A deal holds the stake of the
-//! member and as much of the bank's for the member, so a bank that is emptied meanwhile owes nothing. Both
-//! holds end by the manifest's rules if nobody plays on: the stake goes to the bank, its share is free
-//! again. So there is nothing to be won by waiting.
+//! The bank is `plugin:blackjack`; the operator fills it. `deal` holds the stake of the member and an equal share
+//! of the bank, so that the bank can pay even if it is emptied during the game. Both holds expire by the rules of
+//! the manifest if the member does not continue: the stake goes to the bank, and the share is released. A member
+//! therefore gains nothing by waiting.
 //!
-//! Cards come from a deck without end, and the dealer's second card is drawn when the member stands: there
-//! is no hidden card that anybody could read.
+//! The deck is infinite, and the dealer's second card is drawn when the member stands. No hidden card exists that
+//! could be read from the state.
 
 mod cards;
 mod rules;
@@ -14,23 +14,23 @@ mod strategy;
 
 use bursar_plugin::prelude::*;
 use cards::{Card, Hand};
-use rules::{Config, Deal, Game, Outcome, Round};
+use rules::{Config, Deal, Game, RoundOutcome, RoundReply};
 
 bursar_plugin::plugin! {
     id: "blackjack",
-    description: "The dealer stands on all 17s, a blackjack pays 3:2, rounded down; \
-        a hand left for an hour is lost.",
+    description: "The dealer stands on all 17s, blackjack pays 3:2 rounded down, \
+        a game left for an hour is lost.",
     license: "Apache-2.0 OR MIT",
     accounts: [],
     permissions: { state_bytes: 16_777_216 },
     config: Config,
     check: Config::check_configuration,
     actions: {
-        deal: "Stakes an amount on two cards against the dealer's one." => fn(Deal) -> Round,
-        hit: "Takes another card." => fn(NoArguments) -> Round,
-        stand: "Takes no more cards: the dealer plays." => fn(NoArguments) -> Round,
-        double: "Stakes as much again on exactly one more card." => fn(NoArguments) -> Round,
-        look: "Shows the game that is open." => fn(NoArguments) -> Round,
+        deal: "Stakes an amount on two cards against one card of the dealer." => fn(Deal) -> RoundReply,
+        hit: "Takes another card." => fn(NoArguments) -> RoundReply,
+        stand: "Takes no more cards, and the dealer plays." => fn(NoArguments) -> RoundReply,
+        double: "Doubles the stake for exactly one more card." => fn(NoArguments) -> RoundReply,
+        look: "Shows your open game." => fn(NoArguments) -> RoundReply,
     },
     holds: {
         stake: 3_600 s then capture,
@@ -39,14 +39,17 @@ bursar_plugin::plugin! {
     odds: strategy::odds(),
 }
 
-fn deal(call: &Call<Config>, Deal { stake }: Deal) -> Result<Round, Decline> {
-    let (config, caller, bank) = (call.config(), call.caller(), call.own_account());
-    let (asset, needed) = (&config.asset, config.needed(stake)?);
+fn deal(call: &Call<Config>, Deal { stake }: Deal) -> Result<RoundReply, Decline> {
+    let config = call.config();
+    let caller = call.caller();
+    let bank = call.own_account();
+    let asset = &config.asset;
+    let needed = config.needed(stake)?;
     let key = rules::key(&caller)?;
-    if let Some(before) = call.get::<Game>(&key)? {
-        give_up(call, &before)?;
+    if let Some(previous) = call.get::<Game>(&key)? {
+        abandon(call, &previous)?;
     }
-    // The ledger would say no as well, but of an account that the member knows nothing of.
+    // The ledger would reject this too, but its message would name an account that the member does not know.
     if !call.has_at_least(&bank, asset, needed)? {
         return Err(rules::bank_too_small());
     }
@@ -63,10 +66,9 @@ fn deal(call: &Call<Config>, Deal { stake }: Deal) -> Result<Round, Decline> {
         player: Hand::default(),
         dealer: Card::of(0),
     };
-    // It takes the same room whatever the cards are, so it is known before the first of them whether there
-    // is room for the game.
+    // The stored game has a constant length, so a full state fails here, before the first draw.
     call.set(&key, &game);
-    // From here on nothing may decline: there are cards on the table.
+    // From here on the call must not decline: cards are drawn.
     game.player.take(draw(call, "player", 1));
     game.player.take(draw(call, "player", 2));
     game.dealer = draw(call, "dealer", 1);
@@ -75,12 +77,12 @@ fn deal(call: &Call<Config>, Deal { stake }: Deal) -> Result<Round, Decline> {
         return Ok(finish(call, &game, false));
     }
     call.set(&key, &game);
-    Ok(game.goes_on())
+    Ok(game.open_round())
 }
 
-fn hit(call: &Call<Config>, _: NoArguments) -> Result<Round, Decline> {
-    let (key, mut game) = secured(call)?;
-    // From here on nothing may decline.
+fn hit(call: &Call<Config>, _: NoArguments) -> Result<RoundReply, Decline> {
+    let (key, mut game) = secured_game(call)?;
+    // From here on the call must not decline.
     game.player
         .take(draw(call, "player", game.player.count() + 1));
     if game.player.is_full() {
@@ -88,60 +90,60 @@ fn hit(call: &Call<Config>, _: NoArguments) -> Result<Round, Decline> {
         return Ok(finish(call, &game, false));
     }
     call.set(&key, &game);
-    Ok(game.goes_on())
+    Ok(game.open_round())
 }
 
-fn stand(call: &Call<Config>, _: NoArguments) -> Result<Round, Decline> {
-    let (key, game) = secured(call)?;
-    // From here on nothing may decline.
+fn stand(call: &Call<Config>, _: NoArguments) -> Result<RoundReply, Decline> {
+    let (key, game) = secured_game(call)?;
+    // From here on the call must not decline.
     call.delete(&key);
     Ok(finish(call, &game, false))
 }
 
-fn double(call: &Call<Config>, _: NoArguments) -> Result<Round, Decline> {
-    let (key, mut game) = secured(call)?;
+fn double(call: &Call<Config>, _: NoArguments) -> Result<RoundReply, Decline> {
+    let (key, mut game) = secured_game(call)?;
     game.check_double()?;
-    let (caller, bank) = (call.caller(), call.own_account());
-    let most = game.doubled_win()?;
+    let caller = call.caller();
+    let bank = call.own_account();
+    let win = game.doubled_win()?;
     call.transfer(&caller, &bank, &game.asset, game.stake)?;
-    // Who is told no here still has the game, and the bank's share in it.
-    if !call.has_at_least(&bank, &game.asset, most)? {
+    // A decline here leaves the game open, with the bank's share in it.
+    if !call.has_at_least(&bank, &game.asset, win)? {
         return Err(rules::bank_too_small());
     }
-    call.secure(&bank, &game.asset, most)?;
-    // From here on nothing may decline.
+    call.secure(&bank, &game.asset, win)?;
+    // From here on the call must not decline.
     game.player
         .take(draw(call, "player", game.player.count() + 1));
     call.delete(&key);
     Ok(finish(call, &game, true))
 }
 
-fn look(call: &Call<Config>, _: NoArguments) -> Result<Round, Decline> {
+fn look(call: &Call<Config>, _: NoArguments) -> Result<RoundReply, Decline> {
     let game = call.get::<Game>(&rules::key(&call.caller())?)?;
     let open = game.filter(|game| is_open(call, game));
-    Ok(open.ok_or_else(rules::no_game)?.goes_on())
+    Ok(open.ok_or_else(rules::no_game)?.open_round())
 }
 
-/// Whether a game can be played on: both sides are still there, whole. After its time, or when an admin
-/// has ended one of its holds, it cannot.
+/// Returns whether a game can continue: both holds are whole. They are not after they have expired, or after an
+/// admin has ended one of them.
 fn is_open(call: &Call<Config>, game: &Game) -> bool {
     let whole = |hold| call.hold_left(hold) == Some(game.stake);
     whole(&game.stake_hold) && whole(&game.share_hold)
 }
 
-/// Makes room for another game, unless there is one to be played on. What an admin has left of it goes
-/// back to either side.
-fn give_up(call: &Call<Config>, before: &Game) -> Result<(), Decline> {
-    if is_open(call, before) {
+/// Declines if the previous game can continue; otherwise releases the rest of its holds.
+fn abandon(call: &Call<Config>, previous: &Game) -> Result<(), Decline> {
+    if is_open(call, previous) {
         return Err(rules::game_open());
     }
-    call.release_if_open(&before.stake_hold)?;
-    call.release_if_open(&before.share_hold)?;
+    call.release_if_open(&previous.stake_hold)?;
+    call.release_if_open(&previous.share_hold)?;
     Ok(())
 }
 
-/// The caller's open game and where it is kept, with both its holds at hand for the time after the draw.
-fn secured(call: &Call<Config>) -> Result<(String, Game), Decline> {
+/// Returns the key of the caller's open game and the game, with both holds secured for the time after a draw.
+fn secured_game(call: &Call<Config>) -> Result<(String, Game), Decline> {
     let key = rules::key(&call.caller())?;
     let game = call.get::<Game>(&key)?;
     let game = game.filter(|game| is_open(call, game));
@@ -151,27 +153,29 @@ fn secured(call: &Call<Config>) -> Result<(String, Game), Decline> {
     Ok((key, game))
 }
 
-fn draw(call: &Call<Config>, whose: &str, number: usize) -> Card {
-    Card::of(call.below(cards::RANKS, &format!("{whose} {number}")))
+/// Draws a card of the player or the dealer.
+fn draw(call: &Call<Config>, side: &str, number: usize) -> Card {
+    Card::of(call.below(cards::RANKS, &format!("{side} {number}")))
 }
 
-/// Plays the dealer's cards, and sends what is at stake where they say.
-fn finish(call: &Call<Config>, game: &Game, doubled: bool) -> Round {
+/// Draws the dealer's cards, ends the holds by the outcome and pays what is due beyond them.
+fn finish(call: &Call<Config>, game: &Game, doubled: bool) -> RoundReply {
     let mut dealer = Hand::from(game.dealer);
     while rules::dealer_draws(&game.player, &dealer) {
         dealer.take(draw(call, "dealer", dealer.count() + 1));
     }
-    let outcome = Outcome::of(&game.player, &dealer);
-    let ended = end_holds(call, game, outcome);
-    ended.expect("a hold that was placed or secured before the draw is not refused");
+    let outcome = RoundOutcome::of(&game.player, &dealer);
+    let result = end_holds(call, game, outcome);
+    result.expect("ending a hold that was placed or secured before the draw is not refused");
     if let Some(extra) = game.extra(outcome, doubled) {
         call.pay_secured(&game.asset, extra);
     }
-    game.over(&dealer, outcome, doubled)
+    game.finished_round(&dealer, outcome, doubled)
 }
 
-fn end_holds(call: &Call<Config>, game: &Game, outcome: Outcome) -> Result<(), Refusal> {
-    if outcome == Outcome::Lost {
+/// Captures or releases both holds by the outcome.
+fn end_holds(call: &Call<Config>, game: &Game, outcome: RoundOutcome) -> Result<(), Refusal> {
+    if outcome == RoundOutcome::Lost {
         call.capture_hold(&game.stake_hold, None)?;
     } else {
         call.release_hold(&game.stake_hold)?;

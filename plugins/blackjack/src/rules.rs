@@ -1,4 +1,4 @@
-//! The rules of the game: plain functions, without the host.
+//! The rules of blackjack, without the host.
 
 use bursar_plugin::prelude::*;
 use bursar_plugin::{AmountError, Stakes};
@@ -6,98 +6,103 @@ use bursar_plugin::{AmountError, Stakes};
 use crate::cards::{Card, Hand};
 use crate::strategy::Advice;
 
-/// Points from which on the dealer stands, also with an ace that counts eleven.
+/// The points from which the dealer stands, even if an ace counts 11.
 const DEALER_STANDS: u8 = 17;
 
-/// What the operator sets.
+/// The configuration, which the operator writes.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
-    /// What is staked. Games that are open when it changes go on in what they began with.
+    /// The asset of stakes. An open game keeps its asset when this changes.
     pub(crate) asset: Asset,
-    /// What it takes as a stake, before it is doubled.
+    /// The range of stakes, before doubling.
     #[serde(default)]
     stakes: Stakes,
 }
 
-/// A bet.
+/// The arguments of `deal`.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Deal {
-    /// What is staked.
+    /// The amount of the stake.
     pub(crate) stake: Amount,
 }
 
-/// How a round ended.
+/// The outcome of a round.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
-pub(crate) enum Outcome {
-    // With texts of their own they would not be an `enum` in the schema.
+pub(crate) enum RoundOutcome {
+    // No doc comments on the variants: schemars would then not write them as an `enum`.
     Natural,
     Won,
     Push,
     Lost,
 }
 
-/// How a round stands.
+/// The reply to each action: the current state of a round.
 #[derive(Debug, PartialEq, Serialize, JsonSchema)]
-pub(crate) struct Round {
+pub(crate) struct RoundReply {
     /// The member's cards; `T` is a ten.
     player: Vec<Card>,
-    /// What they count.
+    /// The points of the member's cards.
     player_points: u8,
     /// The dealer's cards: one until the member stands.
     dealer: Vec<Card>,
-    /// What they count.
+    /// The points of the dealer's cards.
     dealer_points: u8,
-    /// What is staked on it.
+    /// The stake, doubled if the member has doubled it.
     staked: Amount,
-    /// How it ended; nothing while it goes on. A natural is 21 with the first two cards.
-    outcome: Option<Outcome>,
-    /// What came back of the stake and was won with it.
+    /// The outcome; null while the round is open. A natural is 21 with the first two cards.
+    outcome: Option<RoundOutcome>,
+    /// The amount that the member gets back, including the stake; 0 while the round is open.
     paid: u64,
-    /// What the odds that are stated do next; nothing once it is over.
+    /// The next move of the strategy behind the stated odds; null once the round is over.
     next: Option<Advice>,
 }
 
-/// A game as it is kept.
+/// A stored game.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(crate) struct Game {
     pub(crate) asset: Asset,
     pub(crate) stake: Amount,
-    /// What the member loses.
+    /// The hold of the member's stake, which the bank wins.
     pub(crate) stake_hold: HoldId,
-    /// As much of the bank's, which the member wins.
+    /// The hold of the bank's equal share, which the member wins.
     pub(crate) share_hold: HoldId,
     pub(crate) player: Hand,
     pub(crate) dealer: Card,
 }
 
-/// Where a member's game is kept.
+/// Returns the key of a member's game.
 pub(crate) fn key(member: &Account) -> Result<String, Decline> {
     bursar_plugin::member_key("g", member)
 }
 
+/// Declines `deal` while the member has an open game.
 pub(crate) fn game_open() -> Decline {
     Decline::new("game_open", "You have a game open: hit, stand or double.")
 }
 
+/// Declines a move of a member without an open game.
 pub(crate) fn no_game() -> Decline {
     Decline::new("no_game", "You have no game open: deal one.")
 }
 
+/// Declines a stake whose win the bank cannot pay.
 pub(crate) fn bank_too_small() -> Decline {
     Decline::new("bank_too_small", "The bank cannot cover that.")
 }
 
-/// What a natural pays beyond the stake: half of it, rounded down.
+/// Returns the bonus of a natural beyond a normal win: half of the stake, rounded down.
 pub(crate) fn bonus(stake: Amount) -> Option<Amount> {
     Amount::new(stake.get() / 2)
 }
 
-/// Whether the dealer takes another card. It plays against a hand that can still win, and against a
-/// natural only for one of its own.
+/// Returns whether the dealer takes another card.
+///
+/// The dealer draws nothing against a bust hand. Against a natural it draws a second card only if that could
+/// make a natural of its own.
 pub(crate) fn dealer_draws(player: &Hand, dealer: &Hand) -> bool {
     if player.is_bust() {
         false
@@ -109,30 +114,35 @@ pub(crate) fn dealer_draws(player: &Hand, dealer: &Hand) -> bool {
 }
 
 impl Config {
-    /// Reports limits that leave no bet, and the bank that the largest one takes.
+    /// Reports limits that allow no bet, and the balance that the largest stake needs.
     pub(crate) fn check_configuration(&self, report: &mut ConfigReport) {
         self.stakes.report("/stakes/max", report);
         if self.stakes.smallest().checked_mul(4).is_err() {
-            let message = "no house could pay even the smallest stake twice, doubled";
+            let message = "four times the smallest stake exceeds the largest amount";
             report.finding("/stakes/min", message);
         }
-        // What no house could pay is no bet.
+        // A stake whose win exceeds the largest amount is declined, so it needs no balance.
         if let Ok(bank) = needed_for(self.stakes.to_cover()) {
             report.need(&report.own_account(), &self.asset, bank);
         }
     }
 
-    /// What the bank has to have for a stake, if that is within the limits: what a natural pays.
+    /// Returns the balance that the bank needs for a stake: the win of a natural. Declines a stake outside the
+    /// limits.
     pub(crate) fn needed(&self, stake: Amount) -> Result<Amount, Decline> {
         self.stakes.check(stake, &self.asset)?;
-        let too_large =
-            |_| Decline::new("stake_too_large", "No house could pay that twice, doubled.");
+        let too_large = |_| {
+            Decline::new(
+                "stake_too_large",
+                "Four times that stake exceeds the largest amount.",
+            )
+        };
         stake.checked_mul(4).map_err(too_large)?;
         Ok(needed_for(stake)?)
     }
 }
 
-/// What a natural pays for a stake.
+/// Returns the win of a natural for a stake.
 fn needed_for(stake: Amount) -> Result<Amount, AmountError> {
     match bonus(stake) {
         Some(bonus) => stake.checked_add(bonus),
@@ -140,8 +150,8 @@ fn needed_for(stake: Amount) -> Result<Amount, AmountError> {
     }
 }
 
-impl Outcome {
-    /// How two hands end when neither side takes another card.
+impl RoundOutcome {
+    /// Returns the outcome of two final hands.
     pub(crate) fn of(player: &Hand, dealer: &Hand) -> Self {
         if player.is_bust() {
             return Self::Lost;
@@ -165,44 +175,44 @@ impl Outcome {
 }
 
 impl Game {
-    /// Whether the stake can be doubled: only on the first two cards.
+    /// Declines to double the stake after the first two cards.
     pub(crate) fn check_double(&self) -> Result<(), Decline> {
         if self.player.count() == 2 {
             return Ok(());
         }
-        let message = "A stake is doubled on the first two cards only.";
+        let message = "A stake can be doubled only on the first two cards.";
         Err(Decline::new("too_late_to_double", message))
     }
 
-    /// What is paid beside the holds if the doubled stake wins: what was put in for it, and as much.
+    /// Returns the payment beyond the holds if a doubled stake wins: the second stake and an equal win.
     pub(crate) fn doubled_win(&self) -> Result<Amount, Decline> {
         Ok(self.stake.checked_mul(2)?)
     }
 
-    /// What the bank pays beside the holds.
-    pub(crate) fn extra(&self, outcome: Outcome, doubled: bool) -> Option<Amount> {
+    /// Returns the payment of the bank beyond the holds.
+    pub(crate) fn extra(&self, outcome: RoundOutcome, doubled: bool) -> Option<Amount> {
         match (outcome, doubled) {
-            (Outcome::Natural, _) => bonus(self.stake),
-            (Outcome::Won, true) => self.doubled_win().ok(),
-            (Outcome::Push, true) => Some(self.stake),
-            (Outcome::Won | Outcome::Push, false) | (Outcome::Lost, _) => None,
+            (RoundOutcome::Natural, _) => bonus(self.stake),
+            (RoundOutcome::Won, true) => self.doubled_win().ok(),
+            (RoundOutcome::Push, true) => Some(self.stake),
+            (RoundOutcome::Won | RoundOutcome::Push, false) | (RoundOutcome::Lost, _) => None,
         }
     }
 
-    /// What came back to the member in all: from the hold of the stake, of the bank, and beside them.
-    fn paid(&self, outcome: Outcome, doubled: bool) -> u64 {
+    /// Returns the total that the member gets back: from both holds and beyond them.
+    fn paid(&self, outcome: RoundOutcome, doubled: bool) -> u64 {
         let held = match outcome {
-            Outcome::Lost => 0,
-            Outcome::Push => 1,
-            Outcome::Won | Outcome::Natural => 2,
+            RoundOutcome::Lost => 0,
+            RoundOutcome::Push => 1,
+            RoundOutcome::Won | RoundOutcome::Natural => 2,
         };
         let extra = self.extra(outcome, doubled).map_or(0, Amount::get);
         self.stake.get().saturating_mul(held).saturating_add(extra)
     }
 
-    /// The round as it stands while it goes on.
-    pub(crate) fn goes_on(&self) -> Round {
-        Round {
+    /// Returns the reply for an open round.
+    pub(crate) fn open_round(&self) -> RoundReply {
+        RoundReply {
             player: self.player.cards().to_vec(),
             player_points: self.player.points(),
             dealer: vec![self.dealer],
@@ -214,10 +224,15 @@ impl Game {
         }
     }
 
-    /// The round at its end.
-    pub(crate) fn over(&self, dealer: &Hand, outcome: Outcome, doubled: bool) -> Round {
+    /// Returns the reply for a finished round.
+    pub(crate) fn finished_round(
+        &self,
+        dealer: &Hand,
+        outcome: RoundOutcome,
+        doubled: bool,
+    ) -> RoundReply {
         let twice = self.doubled_win().ok().filter(|_| doubled);
-        Round {
+        RoundReply {
             player: self.player.cards().to_vec(),
             player_points: self.player.points(),
             dealer_points: dealer.points(),
@@ -235,7 +250,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::cards::tests::hand;
 
-    /// A game with a stake of 10 on some cards.
+    /// A game with a stake of 10 and these cards.
     pub(crate) fn game(player: &str, dealer: char) -> Game {
         let id = "00000000-0000-7000-8000-000000000000";
         let id: HoldId = serde_json::from_value(id.into()).expect("an id");
@@ -278,7 +293,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn limits_that_leave_no_bet_are_found() {
+    fn limits_that_allow_no_bet_are_reported() {
         let pointers = |stakes: &str| {
             let findings = report(stakes).findings.into_iter();
             findings.map(|finding| finding.pointer).collect::<Vec<_>>()
@@ -289,46 +304,46 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_bank_is_to_cover_a_natural_of_the_largest_stake() {
+    fn the_bank_needs_the_win_of_a_natural_with_the_largest_stake() {
         for (stakes, at_least) in [(r#"{"max": 100}"#, 150), (r#"{"min": 5}"#, 7), ("{}", 1)] {
             let [need] = <[_; 1]>::try_from(report(stakes).needs).expect("one need");
-            let said = (&*need.account, &*need.asset, need.at_least);
-            assert_eq!(said, ("plugin:cards", "coin", at_least));
+            let need = (&*need.account, &*need.asset, need.at_least);
+            assert_eq!(need, ("plugin:cards", "coin", at_least));
         }
     }
 
     #[test]
     fn stakes_end_at_their_limits() {
         assert_eq!(needed(4), Err("stake_too_small"));
-        // Four times this is the largest amount but three.
-        let most = (1 << 51) - 1;
-        assert_eq!(needed(most), Ok(most + most / 2));
-        assert_eq!(needed(most + 1), Err("stake_too_large"));
+        // Four times this is the largest amount less 3.
+        let largest = (1 << 51) - 1;
+        assert_eq!(needed(largest), Ok(largest + largest / 2));
+        assert_eq!(needed(largest + 1), Err("stake_too_large"));
     }
 
     #[test]
     fn the_higher_hand_wins_unless_it_is_bust() {
-        let of = |player, dealer| Outcome::of(&hand(player), &hand(dealer));
-        assert_eq!(of("T9", "T8"), Outcome::Won);
-        assert_eq!(of("T9", "9K"), Outcome::Push);
-        assert_eq!(of("T8", "T9"), Outcome::Lost);
-        assert_eq!(of("T2", "T6T"), Outcome::Won);
-        assert_eq!(of("T6T", "T"), Outcome::Lost);
+        let of = |player, dealer| RoundOutcome::of(&hand(player), &hand(dealer));
+        assert_eq!(of("T9", "T8"), RoundOutcome::Won);
+        assert_eq!(of("T9", "9K"), RoundOutcome::Push);
+        assert_eq!(of("T8", "T9"), RoundOutcome::Lost);
+        assert_eq!(of("T2", "T6T"), RoundOutcome::Won);
+        assert_eq!(of("T6T", "T"), RoundOutcome::Lost);
         assert_eq!(
             of("T6T", "T6T"),
-            Outcome::Lost,
-            "who is bust first has lost"
+            RoundOutcome::Lost,
+            "the member is bust first"
         );
     }
 
     #[test]
     fn a_natural_beats_21_of_three_cards_on_either_side() {
-        let of = |player, dealer| Outcome::of(&hand(player), &hand(dealer));
-        assert_eq!(of("AK", "777"), Outcome::Natural);
-        assert_eq!(of("AK", "5"), Outcome::Natural);
-        assert_eq!(of("777", "AK"), Outcome::Lost);
-        assert_eq!(of("AK", "QA"), Outcome::Push);
-        assert_eq!(of("777", "678"), Outcome::Push);
+        let of = |player, dealer| RoundOutcome::of(&hand(player), &hand(dealer));
+        assert_eq!(of("AK", "777"), RoundOutcome::Natural);
+        assert_eq!(of("AK", "5"), RoundOutcome::Natural);
+        assert_eq!(of("777", "AK"), RoundOutcome::Lost);
+        assert_eq!(of("AK", "QA"), RoundOutcome::Push);
+        assert_eq!(of("777", "678"), RoundOutcome::Push);
     }
 
     #[test]
@@ -337,15 +352,12 @@ pub(crate) mod tests {
         assert!(draws("T9", "T6"));
         assert!(!draws("T9", "T7"));
         assert!(draws("T9", "A5"));
-        assert!(!draws("T9", "A6"), "an ace as eleven counts as well");
-        assert!(
-            !draws("T6T", "T"),
-            "nobody plays against a hand that is bust"
-        );
+        assert!(!draws("T9", "A6"), "an ace may count 11");
+        assert!(!draws("T6T", "T"), "no draw against a bust hand");
     }
 
     #[test]
-    fn against_a_natural_the_dealer_draws_for_one_of_its_own_only() {
+    fn against_a_natural_the_dealer_draws_only_for_a_natural() {
         let draws = |dealer| dealer_draws(&hand("AK"), &hand(dealer));
         assert_eq!(
             ["A", "T", "9", "A5", "TT"].map(draws),
@@ -354,8 +366,8 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_round_pays_what_its_holds_and_the_bank_give() {
-        use Outcome::{Lost, Natural, Push, Won};
+    fn a_round_pays_from_its_holds_and_the_bank() {
+        use RoundOutcome::{Lost, Natural, Push, Won};
         let game = game("AK", '5');
         let pays = |outcome, doubled| {
             let extra = game.extra(outcome, doubled).map_or(0, Amount::get);
@@ -375,15 +387,15 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_game_takes_the_same_room_whatever_is_drawn() {
-        let room = |game| serde_json::to_string(&game).expect("JSON").len();
-        assert_eq!(room(game("AK", '5')), room(game("A23A23A", 'T')));
-        assert_eq!(room(game("AK", '5')), room(game("", 'A')), "none yet");
+    fn a_stored_game_has_constant_length() {
+        let length = |game| serde_json::to_string(&game).expect("JSON").len();
+        assert_eq!(length(game("AK", '5')), length(game("A23A23A", 'T')));
+        assert_eq!(length(game("AK", '5')), length(game("", 'A')), "no cards");
     }
 
     #[test]
-    fn bots_find_the_outcomes_as_choices_in_the_schema() {
-        let outcome = serde_json::to_value(schemars::schema_for!(Outcome)).expect("JSON");
+    fn the_schema_lists_the_outcomes() {
+        let outcome = serde_json::to_value(schemars::schema_for!(RoundOutcome)).expect("JSON");
         assert_eq!(
             outcome["enum"],
             serde_json::json!(["natural", "won", "push", "lost"])

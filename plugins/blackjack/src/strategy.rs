@@ -1,4 +1,4 @@
-//! How the odds that are stated are played: the best that there is with these rules.
+//! The strategy behind the stated odds, which is optimal for these rules.
 
 use bursar_plugin::prelude::*;
 use bursar_plugin::serde_json::json;
@@ -6,18 +6,18 @@ use bursar_plugin::{Odds, Stake};
 
 use crate::cards::{Card, Hand};
 
-/// What a member can do.
+/// A move of the member.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub(crate) enum Move {
-    // With texts of their own they would not be an `enum` in the schema.
+    // No doc comments on the variants: schemars would then not write them as an `enum`.
     Hit,
     Stand,
     Double,
 }
 
-/// What to do next, as a call: a simulation of the odds follows it.
+/// The recommended next call, which a simulation of the odds makes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 #[schemars(inline)]
 pub(crate) struct Advice {
@@ -26,10 +26,11 @@ pub(crate) struct Advice {
 }
 
 impl Advice {
-    /// What is best with a hand that takes another card, against the dealer's first.
+    /// Returns the best move with a hand against the dealer's first card.
     pub(crate) fn on(player: &Hand, dealer: Card) -> Self {
-        // As points, an ace is below two: against it one plays as against a ten.
-        let (points, against) = (player.points(), dealer.points());
+        // An ace of the dealer counts 1 here, so no range below matches it, as for a ten.
+        let points = player.points();
+        let against = dealer.points();
         let doubles = match (player.is_soft(), points) {
             (false, 9) | (true, 17 | 18) => (3..=6).contains(&against),
             (false, 10 | 11) => (2..=9).contains(&against),
@@ -57,12 +58,12 @@ impl Advice {
     }
 }
 
-/// What a round returns that is played as each reply says.
+/// Returns the stated odds of a round that is played by this strategy.
 pub(crate) fn odds() -> Vec<Odds> {
     vec![Odds {
         action: "deal",
-        description: "An even stake, played as `next` says, which is the best: in parts of the first \
-            stake.",
+        description: "An even stake, played by the optimal strategy in `next`. The return is relative to \
+            the first stake.",
         arguments: json!({"stake": 10}),
         config: json!({"asset": "coin"}),
         stake: Stake {
@@ -82,10 +83,10 @@ mod tests {
     use crate::cards::RANKS;
     use crate::cards::tests::hand;
     use crate::rules::tests::game;
-    use crate::rules::{Config, Deal, Outcome, dealer_draws};
+    use crate::rules::{Config, Deal, RoundOutcome, dealer_draws};
 
-    /// All that matters of a hand for what becomes of it: points, whether an ace counts eleven, and
-    /// whether it has one card, two, or more.
+    /// The properties of a hand that decide its value: the points, whether an ace counts 11, and whether it has
+    /// one card, two, or more.
     type Kind = (u8, bool, usize);
 
     fn kind(hand: &Hand) -> Kind {
@@ -102,7 +103,7 @@ mod tests {
         (0..RANKS).map(Card::of)
     }
 
-    /// What is won on average, in stakes, by the rules and over all cards: each hand once.
+    /// The exact average wins in stakes, computed over all cards and cached for each kind of hand.
     #[derive(Default)]
     struct Exact {
         stood: BTreeMap<(Kind, Kind), f64>,
@@ -114,27 +115,27 @@ mod tests {
             cards().map(value).sum::<f64>() / f64::from(RANKS)
         }
 
-        /// When the member takes no more cards. A stake that is not doubled; twice this if it is.
+        /// Returns the average win of a single stake if the member stands.
         fn stand(&mut self, player: &Hand, dealer: &Hand) -> f64 {
-            let place = (kind(player), kind(dealer));
-            if let Some(known) = self.stood.get(&place) {
-                return *known;
+            let hands = (kind(player), kind(dealer));
+            if let Some(cached) = self.stood.get(&hands) {
+                return *cached;
             }
             let won = if dealer_draws(player, dealer) {
                 Self::mean(|card| self.stand(player, &with(dealer, card)))
             } else {
-                match Outcome::of(player, dealer) {
-                    Outcome::Natural => 1.5,
-                    Outcome::Won => 1.0,
-                    Outcome::Push => 0.0,
-                    Outcome::Lost => -1.0,
+                match RoundOutcome::of(player, dealer) {
+                    RoundOutcome::Natural => 1.5,
+                    RoundOutcome::Won => 1.0,
+                    RoundOutcome::Push => 0.0,
+                    RoundOutcome::Lost => -1.0,
                 }
             };
-            self.stood.insert(place, won);
+            self.stood.insert(hands, won);
             won
         }
 
-        /// When the member does this, and what is advised after it.
+        /// Returns the average win of a move that is followed by the strategy.
         fn value(&mut self, action: Move, player: &Hand, dealer: Card) -> f64 {
             let shown = Hand::from(dealer);
             match action {
@@ -144,28 +145,29 @@ mod tests {
             }
         }
 
+        /// Returns the average win of the strategy.
         fn advised(&mut self, player: &Hand, dealer: Card) -> f64 {
             if player.is_full() {
                 return self.stand(player, &Hand::from(dealer));
             }
-            let place = (kind(player), kind(&Hand::from(dealer)));
-            if let Some(known) = self.advised.get(&place) {
-                return *known;
+            let hands = (kind(player), kind(&Hand::from(dealer)));
+            if let Some(cached) = self.advised.get(&hands) {
+                return *cached;
             }
             let value = self.value(Advice::on(player, dealer).action, player, dealer);
-            self.advised.insert(place, value);
+            self.advised.insert(hands, value);
             value
         }
     }
 
-    /// Every hand that can be dealt, against every card: what comes back is what is stated.
+    /// The average win over all hands and all cards of the dealer equals the stated return.
     #[test]
-    fn the_stated_odds_are_those_of_the_rules() {
+    fn the_stated_odds_follow_from_the_rules() {
         for odds in odds() {
             let config: Config = serde_json::from_value(odds.config).expect("a configuration");
             let deal: Deal = serde_json::from_value(odds.arguments).expect("a bet");
             assert_eq!(deal.stake.get(), odds.stake.amount);
-            // Of an even stake, half of it is half of it.
+            // An even stake has no rounding in its bonus.
             let needed = config.needed(deal.stake).expect("a stake");
             assert_eq!(2 * needed.get(), 3 * odds.stake.amount);
             let mut exact = Exact::default();
@@ -181,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_else_is_better_than_what_is_advised() {
+    fn no_move_is_better_than_the_advised_one() {
         let mut exact = Exact::default();
         let mut hands: BTreeMap<Kind, Hand> = BTreeMap::new();
         let mut grown: Vec<Hand> = cards().map(Hand::from).collect();
@@ -192,14 +194,14 @@ mod tests {
                 }
             }
         }
-        // With two cards hard 4 to 20 and soft 12 to 20, with more of them from 6 and 13 on.
+        // With two cards: hard 4 to 20 and soft 12 to 20. With more cards: hard 6 to 20 and soft 13 to 20.
         assert_eq!(hands.len(), 17 + 9 + 15 + 8);
         for player in hands.values() {
             for dealer in cards() {
                 let advised = exact.advised(player, dealer);
-                let mut can = vec![Move::Hit, Move::Stand];
-                can.extend((player.count() == 2).then_some(Move::Double));
-                for other in can {
+                let mut moves = vec![Move::Hit, Move::Stand];
+                moves.extend((player.count() == 2).then_some(Move::Double));
+                for other in moves {
                     let value = exact.value(other, player, dealer);
                     assert!(
                         value <= advised + 1e-9,
@@ -211,10 +213,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_paid_is_what_the_odds_count_with() {
+    fn a_doubled_round_pays_as_the_odds_assume() {
         let game = game("65", '5');
-        for (outcome, stakes) in [(Outcome::Won, 4), (Outcome::Push, 2), (Outcome::Lost, 0)] {
-            let round = serde_json::to_value(game.over(&hand("T7"), outcome, true)).expect("JSON");
+        for (outcome, stakes) in [
+            (RoundOutcome::Won, 4),
+            (RoundOutcome::Push, 2),
+            (RoundOutcome::Lost, 0),
+        ] {
+            let round = serde_json::to_value(game.finished_round(&hand("T7"), outcome, true))
+                .expect("JSON");
             assert_eq!(
                 (&round["staked"], &round["paid"]),
                 (&json!(20), &json!(stakes * 10))
@@ -223,13 +230,17 @@ mod tests {
     }
 
     #[test]
-    fn the_simulation_finds_its_next_call() {
-        let round = serde_json::to_value(game("65", '5').goes_on()).expect("JSON");
+    fn the_reply_has_the_next_call_of_the_simulation() {
+        let round = serde_json::to_value(game("65", '5').open_round()).expect("JSON");
         let follow = odds()[0].follow.expect("a pointer");
         let next = round.pointer(follow).expect("a call");
         assert_eq!(*next, json!({"action": "double", "arguments": {}}));
-        let over = game("65", '5').over(&hand("57"), Outcome::Lost, false);
-        let over = serde_json::to_value(over).expect("JSON");
-        assert!(over.pointer(follow).is_some_and(serde_json::Value::is_null));
+        let finished = game("65", '5').finished_round(&hand("57"), RoundOutcome::Lost, false);
+        let finished = serde_json::to_value(finished).expect("JSON");
+        assert!(
+            finished
+                .pointer(follow)
+                .is_some_and(serde_json::Value::is_null)
+        );
     }
 }

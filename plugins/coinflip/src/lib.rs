@@ -1,41 +1,42 @@
-//! Heads or tails against the house: double or nothing, at even odds.
+//! Heads or tails against the bank: double or nothing, at even odds.
 //!
-//! The house's bankroll is `plugin:coinflip`; the operator issues or transfers to it. The stake and
-//! the house's side are secured before the draw, so that whether a bet stands never depends on how
-//! it ends.
+//! The bank is `plugin:coinflip`; the operator fills it. The stake and the payout are secured before the draw, so
+//! that a bet is accepted or declined independently of its result.
 
 mod rules;
 
 use bursar_plugin::prelude::*;
-use rules::{Config, Flip, Flipped, Side};
+use rules::{CoinSide, Config, Flip, FlipReply};
 
 bursar_plugin::plugin! {
     id: "coinflip",
-    description: "Heads or tails: double or nothing at even odds, without an edge for the house.",
+    description: "Heads or tails: double or nothing at even odds, without a house edge.",
     license: "Apache-2.0 OR MIT",
     accounts: [],
     config: Config,
     check: Config::check_configuration,
     actions: {
-        flip: "Bets a stake on heads or tails: a win, one in two, pays the stake twice."
-            => fn(Flip) -> Flipped,
+        flip: "Bets a stake on heads or tails. A win, one in two, pays twice the stake."
+            => fn(Flip) -> FlipReply,
     },
     odds: rules::odds(),
 }
 
-fn flip(call: &Call<Config>, Flip { stake, side }: Flip) -> Result<Flipped, Decline> {
-    let (config, caller, bankroll) = (call.config(), call.caller(), call.own_account());
+fn flip(call: &Call<Config>, Flip { stake, side }: Flip) -> Result<FlipReply, Decline> {
+    let config = call.config();
+    let caller = call.caller();
+    let bank = call.own_account();
     let payout = config.payout(stake)?;
-    call.transfer(&caller, &bankroll, &config.asset, stake)?;
-    call.secure(&bankroll, &config.asset, payout)?;
-    // From here on nothing may decline: the coin is in the air.
-    let landed = Side::of(call.below(2, "side"));
-    let won = landed == side;
+    call.transfer(&caller, &bank, &config.asset, stake)?;
+    call.secure(&bank, &config.asset, payout)?;
+    // From here on the call must not decline: the draw is made.
+    let drawn = CoinSide::of(call.below(2, "side"));
+    let won = drawn == side;
     if won {
         call.pay_secured(&config.asset, payout);
     }
-    Ok(Flipped {
-        side: landed,
+    Ok(FlipReply {
+        side: drawn,
         won,
         paid: if won { payout.get() } else { 0 },
     })

@@ -1,18 +1,18 @@
-//! The rules of the game: plain functions, without the host.
+//! The rules of the coin flip, without the host.
 
 use bursar_plugin::prelude::*;
 use bursar_plugin::serde_json::json;
 use bursar_plugin::{Odds, Stake, Stakes};
 
-/// What the operator sets.
+/// The configuration, which the operator writes.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
-    /// What is staked.
+    /// The asset of stakes.
     pub(crate) asset: Asset,
-    /// The smallest stake; 1 where absent.
+    /// The smallest stake; 1 if absent.
     min_stake: Option<Amount>,
-    /// The largest stake; as much as the bankroll covers where absent.
+    /// The largest stake. If absent, only the bank limits it.
     max_stake: Option<Amount>,
 }
 
@@ -20,36 +20,36 @@ pub(crate) struct Config {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
-pub(crate) enum Side {
-    // With texts of their own they would not be an `enum` in the schema, and bots read their
-    // choices from that.
+pub(crate) enum CoinSide {
+    // No doc comments on the variants: schemars would then not write them as an `enum`, from which bots read
+    // the choices.
     Heads,
     Tails,
 }
 
-/// A bet.
+/// The arguments of `flip`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Flip {
-    /// What is staked.
+    /// The amount of the stake.
     pub(crate) stake: Amount,
-    /// The side that wins.
-    pub(crate) side: Side,
+    /// The side to bet on.
+    pub(crate) side: CoinSide,
 }
 
-/// How it ended.
+/// The reply to `flip`.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct Flipped {
-    /// The side that came up.
-    pub(crate) side: Side,
-    /// Whether that was the side that was bet on.
+pub(crate) struct FlipReply {
+    /// The drawn side.
+    pub(crate) side: CoinSide,
+    /// `true` if the bet has won.
     pub(crate) won: bool,
-    /// What was paid out: twice the stake, or nothing.
+    /// The payout: twice the stake, or 0.
     pub(crate) paid: u64,
 }
 
-impl Side {
-    /// The side that a draw below 2 means.
+impl CoinSide {
+    /// Returns the side for a draw of 0 or 1.
     pub(crate) fn of(drawn: u32) -> Self {
         if drawn == 0 { Self::Heads } else { Self::Tails }
     }
@@ -63,29 +63,34 @@ impl Config {
         }
     }
 
-    /// Reports limits that leave no bet, and the bankroll that the largest one takes.
+    /// Reports limits that allow no bet, and the balance that the largest stake needs.
     pub(crate) fn check_configuration(&self, report: &mut ConfigReport) {
         let stakes = self.stakes();
         stakes.report("/max_stake", report);
         if stakes.smallest().checked_mul(2).is_err() {
             report.finding(
                 "/min_stake",
-                "no house could pay even the smallest stake twice",
+                "twice the smallest stake exceeds the largest amount",
             );
         }
-        // The stake itself is in the bankroll before the coin is thrown.
+        // The stake is in the bank before the draw, so the bank needs one stake to pay two.
         report.need(&report.own_account(), &self.asset, stakes.to_cover());
     }
 
-    /// What a win pays, if the stake is within the limits.
+    /// Returns the payout of a win. Declines a stake outside the limits.
     pub(crate) fn payout(&self, stake: Amount) -> Result<Amount, Decline> {
         self.stakes().check(stake, &self.asset)?;
-        let too_large = |_| Decline::new("stake_too_large", "No house could pay that twice.");
+        let too_large = |_| {
+            Decline::new(
+                "stake_too_large",
+                "Twice that stake exceeds the largest amount.",
+            )
+        };
         stake.checked_mul(2).map_err(too_large)
     }
 }
 
-/// What a flip returns, for the check to play.
+/// Returns the stated odds of a flip.
 pub(crate) fn odds() -> Vec<Odds> {
     vec![Odds {
         action: "flip",
@@ -136,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_that_cross_are_the_operators_mistake() {
+    fn an_empty_range_of_stakes_is_declined_as_misconfigured() {
         let payout = |most: u64| {
             let text = format!(r#"{{"asset": "coin", "min_stake": 5, "max_stake": {most}}}"#);
             let config: Config = serde_json::from_str(&text).expect("a configuration");
@@ -157,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_that_leave_no_bet_are_found() {
+    fn limits_that_allow_no_bet_are_reported() {
         let pointers = |config: &str| {
             let findings = report(config).findings.into_iter();
             findings.map(|finding| finding.pointer).collect::<Vec<_>>()
@@ -171,26 +176,28 @@ mod tests {
     }
 
     #[test]
-    fn the_bankroll_is_to_cover_the_largest_stake() {
+    fn the_bank_needs_the_largest_stake() {
         for (config, at_least) in [
             (r#"{"asset": "gem", "min_stake": 5, "max_stake": 50}"#, 50),
             (r#"{"asset": "gem", "min_stake": 5}"#, 5),
             (r#"{"asset": "gem"}"#, 1),
         ] {
             let [need] = <[_; 1]>::try_from(report(config).needs).expect("one need");
-            let said = (&*need.account, &*need.asset, need.at_least);
-            assert_eq!(said, ("plugin:flip", "gem", at_least));
+            let need = (&*need.account, &*need.asset, need.at_least);
+            assert_eq!(need, ("plugin:flip", "gem", at_least));
         }
     }
 
-    /// Both sides once: what comes back is what is stated.
+    /// The average payout over both sides equals the stated return.
     #[test]
-    fn the_stated_odds_are_those_of_the_rules() {
+    fn the_stated_odds_follow_from_the_rules() {
         for odds in odds() {
             let config: Config = serde_json::from_value(odds.config).expect("a configuration");
             let flip: Flip = serde_json::from_value(odds.arguments).expect("a bet");
             let payout = config.payout(flip.stake).expect("a payout").get();
-            let won = [0, 1].iter().filter(|drawn| Side::of(**drawn) == flip.side);
+            let won = [0, 1]
+                .iter()
+                .filter(|drawn| CoinSide::of(**drawn) == flip.side);
             let returned = won.count() as u64 * payout;
             assert_eq!(
                 returned * 1_000_000 / (2 * odds.stake.amount),
@@ -200,12 +207,15 @@ mod tests {
     }
 
     #[test]
-    fn each_draw_is_one_side_of_the_coin() {
-        assert_eq!([Side::of(0), Side::of(1)], [Side::Heads, Side::Tails]);
+    fn each_draw_is_one_side() {
+        assert_eq!(
+            [CoinSide::of(0), CoinSide::of(1)],
+            [CoinSide::Heads, CoinSide::Tails]
+        );
     }
 
     #[test]
-    fn bots_find_the_sides_as_choices_in_the_schema() {
+    fn the_schema_lists_the_sides() {
         let flip = serde_json::to_value(schemars::schema_for!(Flip)).expect("JSON");
         let side = &flip["properties"]["side"]["enum"];
         assert_eq!(*side, serde_json::json!(["heads", "tails"]));

@@ -1,33 +1,34 @@
-//! Daily: a reward once a day, more with each day in a row.
+//! A daily reward that grows with each consecutive day.
 //!
-//! It is paid from `plugin:daily`, which the operator fills; or, if it is in `coin`, the configuration says
-//! so and the grant is there, it is issued. That a member claims once holds under any concurrency: what was read
-//! of the last claim must still be true when the next one commits.
+//! The reward is paid from `plugin:daily`, which the operator fills. A reward in `coin` can be issued instead, if
+//! the configuration asks for it and the operator grants it. A member cannot claim twice at the same time: a
+//! claim commits only if the history that it has read is unchanged.
 
 mod rules;
 
 use bursar_plugin::prelude::*;
-use rules::{Claimed, Config, History};
+use rules::{ClaimHistory, ClaimReply, Config};
 
 bursar_plugin::plugin! {
     id: "daily",
-    description: "A reward a day, with a streak.",
+    description: "A daily reward that grows with each consecutive day.",
     license: "Apache-2.0 OR MIT",
     accounts: [],
-    // Something is remembered of each member.
+    // The state has the history of each member.
     permissions: { debit: ["issuer:coin"], state_bytes: 16_777_216 },
     config: Config,
     check: Config::check_configuration,
     actions: {
-        claim: "Takes the reward of the day." => fn(NoArguments) -> Claimed,
+        claim: "Claims the reward of the day." => fn(NoArguments) -> ClaimReply,
     },
 }
 
-fn claim(call: &Call<Config>, _: NoArguments) -> Result<Claimed, Decline> {
-    let (config, caller) = (call.config(), call.caller());
+fn claim(call: &Call<Config>, _: NoArguments) -> Result<ClaimReply, Decline> {
+    let config = call.config();
+    let caller = call.caller();
     let key = rules::key(&caller)?;
-    let before = call.get::<History>(&key)?;
-    let history = config.next(before, call.now_ms())?;
+    let previous = call.get::<ClaimHistory>(&key)?;
+    let history = config.next(previous, call.now_ms())?;
     call.set(&key, &history);
     let amount = config.reward(history.streak())?;
     let source = if config.issues() {
@@ -36,7 +37,7 @@ fn claim(call: &Call<Config>, _: NoArguments) -> Result<Claimed, Decline> {
         call.own_account()
     };
     call.transfer(&source, &caller, &config.asset, amount)?;
-    Ok(Claimed {
+    Ok(ClaimReply {
         amount,
         streak: history.streak(),
     })
@@ -50,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_can_be_issued_is_what_the_manifest_asks_for() {
+    fn the_manifest_requests_the_asset_that_can_be_issued() {
         let manifest: Value = serde_json::from_str(&Component::describe()).expect("JSON");
         let issuer = format!("issuer:{}", rules::ISSUED);
         assert_eq!(manifest["permissions"]["debit"], json!([issuer]));

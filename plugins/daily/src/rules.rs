@@ -1,4 +1,4 @@
-//! The rules of the reward: plain functions, without the host.
+//! The rules of the daily reward, without the host.
 
 use bursar_plugin::is_far_ahead;
 use bursar_plugin::prelude::*;
@@ -7,62 +7,63 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::{Offset, TimeZone, TimeZoneDatabase};
 
+/// The milliseconds of 24 hours.
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// The one asset that can be issued: the manifest asks for its issuer. A permission names accounts, and
-/// nobody can ask for that of an asset which is chosen only with the configuration.
+/// The only asset that can be issued. The manifest requests to debit its issuer; a manifest cannot request the
+/// issuer of an asset that is chosen later in the configuration.
 pub(crate) const ISSUED: Asset = Asset::new("coin");
 
-/// Minutes between UTC and the clocks of members, at most.
+/// The largest offset of the members' clocks from UTC, in minutes.
 const OFFSET_MIN_MAX: i32 = 14 * 60;
 
-/// What a day is.
+/// The definition of a day.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
-enum Mode {
-    // Texts of their own would keep them from being an `enum` in the schema.
+enum DayMode {
+    // No doc comments on the variants: schemars would then not write them as an `enum`.
     #[default]
     Calendar,
     Rolling,
 }
 
-/// What the operator sets.
+/// The configuration, which the operator writes.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-// Whoever configures it is told so at once, and not each member with each claim.
-#[schemars(extend("if" = of_another_asset(), "then" = is_not_issued()))]
+// The schema rejects a wrong configuration at once, instead of each claim of a member.
+#[schemars(extend("if" = asset_cannot_be_issued(), "then" = is_not_issued()))]
 pub(crate) struct Config {
-    /// What is given.
+    /// The asset of the reward.
     pub(crate) asset: Asset,
-    /// How much on the first day.
+    /// The reward on the first day.
     amount: Amount,
-    /// How much more with each further day in a row; none where absent.
+    /// The increase with each further consecutive day; 0 if absent.
     #[serde(default)]
     streak_bonus: u64,
-    /// Up to how many days in a row count; 7 where absent.
+    /// The largest number of consecutive days that count; 7 if absent.
     #[serde(default = "week")]
     streak_max: u32,
-    /// Days that may be left out without losing the streak; none where absent.
+    /// The number of days that a member may miss without losing the streak; 0 if absent.
     #[serde(default)]
     grace_days: u32,
-    /// `calendar`: once a day of the calendar. `rolling`: once in 24 hours.
+    /// `calendar`: once each calendar day. `rolling`: once in 24 hours.
     #[serde(default)]
-    mode: Mode,
-    /// Where the members' calendar is, as in the IANA database: `Europe/Berlin`. Its days are as long as
-    /// they are there, also when clocks change. The database is this version's own.
+    mode: DayMode,
+    /// The time zone of the members' calendar in the IANA database, such as `Europe/Berlin`. Days are longer or
+    /// shorter there when clocks change. The database is part of this version of the plugin.
     time_zone: Option<String>,
-    /// Instead of a time zone, minutes by which the members' clocks are ahead of UTC: −840 to 840. It
-    /// does not change with the season; 0 where absent.
+    /// In place of a time zone, the minutes by which the members' clocks are ahead of UTC: −840 to 840. It does
+    /// not change with the season; 0 if absent.
     #[schemars(range(min = -840, max = 840))]
     utc_offset_min: Option<i32>,
-    /// Whether the reward is issued, which takes the grant to debit `issuer:coin`, rather than paid from
-    /// the plugin's own account. Only `coin` can be: a reward in another asset is always paid.
+    /// `true` issues the reward, which needs the permission to debit `issuer:coin`; otherwise the plugin's own
+    /// account pays it. Only `coin` can be issued.
     #[serde(default)]
     issue: bool,
 }
 
-fn of_another_asset() -> Value {
+fn asset_cannot_be_issued() -> Value {
     json!({"properties": {"asset": {"not": {"const": ISSUED.as_str()}}}})
 }
 
@@ -74,43 +75,43 @@ fn week() -> u32 {
     7
 }
 
-/// What is remembered of a member.
+/// The last claim of a member and the length of the streak.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub(crate) struct History {
+pub(crate) struct ClaimHistory {
     last_ms: u64,
     streak: u32,
 }
 
-impl History {
-    /// Days in a row, this one among them.
+impl ClaimHistory {
+    /// Returns the number of consecutive days, including the last claim.
     pub(crate) fn streak(self) -> u32 {
         self.streak
     }
 }
 
-/// Where that is kept.
+/// Returns the key of a member's history.
 pub(crate) fn key(member: &Account) -> Result<String, Decline> {
     bursar_plugin::member_key("m", member)
 }
 
-/// What was given.
+/// The reply to `claim`.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct Claimed {
-    /// How much.
+pub(crate) struct ClaimReply {
+    /// The amount of the reward.
     pub(crate) amount: Amount,
-    /// Days in a row, this one among them.
+    /// The number of consecutive days, including this one.
     pub(crate) streak: u32,
 }
 
 impl Config {
-    /// Reports a calendar that is none and rewards that cannot be, and the purse that the largest takes.
+    /// Reports an invalid calendar and invalid rewards, and the balance that the largest reward needs.
     pub(crate) fn check_configuration(&self, report: &mut ConfigReport) {
-        if let Err(no_zone) = self.zone() {
+        if let Err(invalid) = self.zone() {
             let pointer = match self.utc_offset_min {
                 Some(_) => "/utc_offset_min",
                 None => "/time_zone",
             };
-            report.finding(pointer, no_zone.message());
+            report.finding(pointer, invalid.message());
         }
         if self.issue && self.asset != ISSUED {
             report.finding("/issue", format!("only {ISSUED} can be issued"));
@@ -124,66 +125,76 @@ impl Config {
         }
     }
 
-    /// Whether the reward is issued.
+    /// Returns whether the reward is issued.
     pub(crate) fn issues(&self) -> bool {
         self.issue
     }
 
-    /// What is given on so many days in a row.
+    /// Returns the reward on a consecutive day.
     pub(crate) fn reward(&self, streak: u32) -> Result<Amount, Decline> {
         let days = u64::from(streak.min(self.streak_max.max(1)).saturating_sub(1));
         let more = days.checked_mul(self.streak_bonus);
         let sum = more.and_then(|more| self.amount.get().checked_add(more));
-        let beyond = || Decline::new("misconfigured", "The reward is more than there can be.");
+        let beyond = || {
+            Decline::new(
+                "misconfigured",
+                "The reward is larger than the largest amount.",
+            )
+        };
         sum.and_then(Amount::new).ok_or_else(beyond)
     }
 
-    /// The history after a claim, if one is due; otherwise when the next is.
-    pub(crate) fn next(&self, before: Option<History>, now_ms: u64) -> Result<History, Decline> {
+    /// Returns the history after a claim, or declines a claim that is too early.
+    pub(crate) fn next(
+        &self,
+        previous: Option<ClaimHistory>,
+        now_ms: u64,
+    ) -> Result<ClaimHistory, Decline> {
         let zone = self.zone()?;
-        let first = History {
+        let first = ClaimHistory {
             last_ms: now_ms,
             streak: 1,
         };
-        let Some(before) = before else {
+        let Some(previous) = previous else {
             return Ok(first);
         };
-        if is_far_ahead(before.last_ms, DAY_MS, now_ms) {
-            // The clock was ahead when it was given: which day that was nobody knows.
-            let streak = before.streak;
-            return Ok(History { streak, ..first });
+        if is_far_ahead(previous.last_ms, DAY_MS, now_ms) {
+            // The clock was ahead at the last claim, so its day is unknown. The streak is kept.
+            let streak = previous.streak;
+            return Ok(ClaimHistory { streak, ..first });
         }
         let (passed, again_ms) = match self.mode {
-            Mode::Calendar => {
-                let (then, now) = (day(&zone, before.last_ms)?, day(&zone, now_ms)?);
-                let passed = then.until(now).map_or(0, |span| span.get_days());
-                // A clock that was set back is no further day.
+            DayMode::Calendar => {
+                let last = day(&zone, previous.last_ms)?;
+                let now = day(&zone, now_ms)?;
+                let passed = last.until(now).map_or(0, |span| span.get_days());
+                // Negative after a clock was set back, which counts as no day.
                 let passed = u64::try_from(passed).unwrap_or(0);
-                (passed, next_starts_ms(&zone, then)?)
+                (passed, next_day_ms(&zone, last)?)
             }
-            Mode::Rolling => {
-                let passed = now_ms.saturating_sub(before.last_ms) / DAY_MS;
-                (passed, before.last_ms.saturating_add(DAY_MS))
+            DayMode::Rolling => {
+                let passed = now_ms.saturating_sub(previous.last_ms) / DAY_MS;
+                (passed, previous.last_ms.saturating_add(DAY_MS))
             }
         };
         if passed == 0 {
             return Err(already_claimed(again_ms.saturating_sub(now_ms)));
         }
-        let kept = passed <= u64::from(self.grace_days).saturating_add(1);
-        let streak = if kept {
-            before.streak.saturating_add(1)
+        let continues = passed <= u64::from(self.grace_days).saturating_add(1);
+        let streak = if continues {
+            previous.streak.saturating_add(1)
         } else {
             1
         };
-        Ok(History { streak, ..first })
+        Ok(ClaimHistory { streak, ..first })
     }
 
-    /// The members' clocks.
+    /// Returns the time zone of the members' clocks.
     fn zone(&self) -> Result<TimeZone, Decline> {
         let misconfigured = |message: String| Decline::new("misconfigured", message);
         match (&self.time_zone, self.utc_offset_min) {
             (Some(_), Some(_)) => {
-                let message = "A calendar has a time zone or an offset, not both.";
+                let message = "Set a time zone or an offset, not both.";
                 Err(misconfigured(message.into()))
             }
             (Some(name), None) => {
@@ -196,7 +207,7 @@ impl Config {
                     let message = format!("Clocks are at most {OFFSET_MIN_MAX} minutes from UTC.");
                     return Err(misconfigured(message));
                 }
-                let too_far = |_| misconfigured("No clock is so far from UTC.".into());
+                let too_far = |_| misconfigured("The offset from UTC is too large.".into());
                 let offset = Offset::from_seconds(offset * 60).map_err(too_far)?;
                 Ok(TimeZone::fixed(offset))
             }
@@ -204,29 +215,29 @@ impl Config {
     }
 }
 
-/// Which day of the members' calendar a moment is in.
-fn day(zone: &TimeZone, moment_ms: u64) -> Result<Date, Decline> {
-    let moment = i64::try_from(moment_ms).map_err(|_| no_such_day())?;
-    let moment = Timestamp::from_millisecond(moment).map_err(|_| no_such_day())?;
-    Ok(zone.to_datetime(moment).date())
+/// Returns the day of a time in the members' calendar.
+fn day(zone: &TimeZone, time_ms: u64) -> Result<Date, Decline> {
+    let time = i64::try_from(time_ms).map_err(|_| invalid_day())?;
+    let time = Timestamp::from_millisecond(time).map_err(|_| invalid_day())?;
+    Ok(zone.to_datetime(time).date())
 }
 
-/// When the day after one begins: at midnight, or when the clocks are set forward over it.
-fn next_starts_ms(zone: &TimeZone, day: Date) -> Result<u64, Decline> {
-    let next = day.tomorrow().map_err(|_| no_such_day())?;
+/// Returns the start of the day after a day: midnight, or the time to which clocks are set forward over it.
+fn next_day_ms(zone: &TimeZone, day: Date) -> Result<u64, Decline> {
+    let next = day.tomorrow().map_err(|_| invalid_day())?;
     let starts = zone.to_timestamp(next.at(0, 0, 0, 0));
-    let starts_ms = starts.map_err(|_| no_such_day())?.as_millisecond();
-    u64::try_from(starts_ms).map_err(|_| no_such_day())
+    let starts_ms = starts.map_err(|_| invalid_day())?.as_millisecond();
+    u64::try_from(starts_ms).map_err(|_| invalid_day())
 }
 
-/// The reward of the day is taken; another one is there after a wait.
+/// Declines a second claim of a day, with the time until the next one.
 fn already_claimed(wait_ms: u64) -> Decline {
     let wait = in_words(wait_ms);
-    let message = format!("You had it already. Come back in {wait}.");
+    let message = format!("You have already claimed your reward. Come back in {wait}.");
     Decline::new("already_claimed", message)
 }
 
-/// How long a wait is: never less than it takes, and no finer than a member can use.
+/// Formats a duration for members, rounded up to seconds or minutes.
 fn in_words(wait_ms: u64) -> String {
     let seconds = wait_ms.div_ceil(1000);
     let minutes = seconds.div_ceil(60);
@@ -238,8 +249,9 @@ fn in_words(wait_ms: u64) -> String {
     }
 }
 
-fn no_such_day() -> Decline {
-    Decline::new("misconfigured", "The clock is beyond every calendar.")
+/// Declines a time outside the calendar.
+fn invalid_day() -> Decline {
+    Decline::new("misconfigured", "The time is outside the calendar.")
 }
 
 #[cfg(test)]
@@ -253,14 +265,14 @@ mod tests {
         serde_json::from_str(&text).expect("a configuration")
     }
 
-    /// Claims at these hours, and says the streaks; 0 where it was declined.
+    /// The streaks of claims at these hours; 0 for a declined claim.
     fn streaks(config: &Config, hours: &[u64]) -> Vec<u32> {
-        let mut before = None;
+        let mut previous = None;
         let claims = hours
             .iter()
-            .map(|hour| match config.next(before, hour * HOUR_MS) {
+            .map(|hour| match config.next(previous, hour * HOUR_MS) {
                 Ok(history) => {
-                    before = Some(history);
+                    previous = Some(history);
                     history.streak()
                 }
                 Err(decline) => {
@@ -285,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reward_that_was_given_by_a_clock_far_ahead_keeps_nobody_from_the_next() {
+    fn a_reward_from_a_clock_far_ahead_does_not_block_the_next() {
         for mode in ["calendar", "rolling"] {
             let config = config(&format!(", \"mode\": \"{mode}\""));
             let year = 365 * 24;
@@ -304,11 +316,11 @@ mod tests {
 
     /// Clocks in Berlin were set forward at 1:00 UTC on 2026-03-29, and back on 2026-10-25.
     #[test]
-    fn days_are_as_long_as_they_are_where_the_members_live() {
+    fn days_follow_the_time_zone_of_the_members() {
         let berlin = config(", \"time_zone\": \"Europe/Berlin\"");
         let hour = |text: &str| {
-            let moment: Timestamp = text.parse().expect("a moment");
-            u64::try_from(moment.as_second()).expect("it is after 1970") / 3600
+            let time: Timestamp = text.parse().expect("a time");
+            u64::try_from(time.as_second()).expect("it is after 1970") / 3600
         };
         let spring = [
             "2026-03-28T22:00Z",
@@ -332,8 +344,8 @@ mod tests {
             .expect_err("too early");
         assert_eq!(
             early.message(),
-            "You had it already. Come back in 23 h.",
-            "the day has no more"
+            "You have already claimed your reward. Come back in 23 h.",
+            "the day has 23 hours"
         );
     }
 
@@ -344,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_be_wrong_with_each_claim_is_found() {
+    fn errors_that_would_fail_each_claim_are_reported() {
         let wrong = [
             (", \"time_zone\": \"Europe/Berln\"", "/time_zone"),
             (
@@ -366,18 +378,18 @@ mod tests {
     }
 
     #[test]
-    fn a_reward_that_is_paid_needs_the_largest_one() {
+    fn a_paid_reward_needs_the_balance_of_the_largest() {
         let seventh = report(", \"streak_bonus\": 10");
         assert_eq!(seventh.findings, []);
         let [need] = <[_; 1]>::try_from(seventh.needs).expect("one need");
-        let said = (&*need.account, &*need.asset, need.at_least);
-        assert_eq!(said, ("plugin:bonus", "coin", 160));
+        let need = (&*need.account, &*need.asset, need.at_least);
+        assert_eq!(need, ("plugin:bonus", "coin", 160));
         let issued = report(", \"issue\": true");
         assert_eq!((issued.findings, issued.needs), (vec![], vec![]));
     }
 
     #[test]
-    fn a_calendar_has_one_clock_that_is_there() {
+    fn a_calendar_has_one_valid_clock() {
         for wrong in [
             ", \"time_zone\": \"Europe/Entenhausen\"",
             ", \"time_zone\": \"Europe/Berlin\", \"utc_offset_min\": 60",
@@ -412,25 +424,25 @@ mod tests {
     }
 
     #[test]
-    fn who_asks_too_early_is_told_how_long_to_wait() {
-        let told = |mode: &str, at_ms: u64| {
+    fn an_early_claim_is_declined_with_the_time_to_wait() {
+        let message = |mode: &str, at_ms: u64| {
             let config = config(mode);
             let first = config.next(None, 5 * HOUR_MS).expect("the first");
             let early = config.next(Some(first), at_ms).expect_err("too early");
             early.message().to_owned()
         };
         assert_eq!(
-            told("", 23 * HOUR_MS),
-            "You had it already. Come back in 1 h."
+            message("", 23 * HOUR_MS),
+            "You have already claimed your reward. Come back in 1 h."
         );
         assert_eq!(
-            told(r#", "mode": "rolling""#, 5 * HOUR_MS + 1),
-            "You had it already. Come back in 24 h."
+            message(r#", "mode": "rolling""#, 5 * HOUR_MS + 1),
+            "You have already claimed your reward. Come back in 24 h."
         );
     }
 
     #[test]
-    fn a_wait_is_never_told_shorter_than_it_is() {
+    fn a_wait_is_rounded_up() {
         let hour = 3_600_000;
         let waits = [
             (1, "1 s"),
@@ -450,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_the_operators_mistake() {
+    fn invalid_values_are_declined_as_misconfigured() {
         let far = config(", \"utc_offset_min\": 841");
         assert_eq!(
             far.next(None, 0).expect_err("too far").code(),

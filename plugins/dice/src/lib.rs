@@ -1,38 +1,40 @@
-//! Dice: a number below a hundred is drawn, and pays if it is below the one that was bet on: the less
-//! likely, the more.
+//! A die with a hundred faces: a bet wins if the drawn number is below the number of the bet. A less likely win
+//! pays more.
 //!
-//! The stake and the payout are in the bankroll, `plugin:dice`, before anything is drawn.
+//! The stake and the payout are secured in the bank, `plugin:dice`, before the draw.
 
 mod rules;
 
 use bursar_plugin::prelude::*;
-use rules::{Config, Roll, Rolled};
+use rules::{Config, Roll, RollReply};
 
 bursar_plugin::plugin! {
     id: "dice",
-    description: "Bet that a number from 0 to 99 falls below yours: the less likely, the more it pays.",
+    description: "Bet that a drawn number from 0 to 99 is below yours. A less likely win pays more.",
     license: "Apache-2.0 OR MIT",
     accounts: [],
     config: Config,
     check: Config::check_configuration,
     actions: {
-        roll: "Bets a stake that the number drawn is below `under`." => fn(Roll) -> Rolled,
+        roll: "Bets a stake that the drawn number is below `under`." => fn(Roll) -> RollReply,
     },
     odds: rules::odds(),
 }
 
-fn roll(call: &Call<Config>, Roll { stake, under }: Roll) -> Result<Rolled, Decline> {
-    let (config, caller, bankroll) = (call.config(), call.caller(), call.own_account());
+fn roll(call: &Call<Config>, Roll { stake, under }: Roll) -> Result<RollReply, Decline> {
+    let config = call.config();
+    let caller = call.caller();
+    let bank = call.own_account();
     let payout = config.payout(stake, under)?;
-    call.transfer(&caller, &bankroll, &config.asset, stake)?;
-    call.secure(&bankroll, &config.asset, payout)?;
-    // From here on nothing may decline: the die is cast.
+    call.transfer(&caller, &bank, &config.asset, stake)?;
+    call.secure(&bank, &config.asset, payout)?;
+    // From here on the call must not decline: the draw is made.
     let number = call.below(rules::FACES, "roll");
     let won = number < under.get();
     if won {
         call.pay_secured(&config.asset, payout);
     }
-    Ok(Rolled {
+    Ok(RollReply {
         number,
         won,
         paid: if won { payout.get() } else { 0 },

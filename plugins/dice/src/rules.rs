@@ -1,30 +1,32 @@
-//! The rules of the game: plain functions, without the host.
+//! The rules of the die, without the host.
 
 use bursar_plugin::prelude::*;
 use bursar_plugin::serde_json::json;
 use bursar_plugin::{Odds, Stake, Stakes};
 
-/// Faces of the die.
+/// The number of faces of the die.
 pub(crate) const FACES: u32 = 100;
 
-/// The edge that a house may keep, in thousandths.
+/// The largest house edge, in thousandths.
 const EDGE_MAX: u16 = 200;
 
-/// The numbers to stay below.
+/// The smallest number of a bet.
 const UNDER_MIN: u32 = 2;
+
+/// The largest number of a bet.
 const UNDER_MAX: u32 = 98;
 
-/// What the operator sets.
+/// The configuration, which the operator writes.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
-    /// What is staked.
+    /// The asset of stakes.
     pub(crate) asset: Asset,
-    /// What the house keeps on average, in thousandths of the stakes: 0 to 200, 10 where absent.
+    /// The house edge: the average part of a stake that the bank keeps, in thousandths: 0 to 200, 10 if absent.
     #[serde(default = "edge")]
     #[schemars(range(min = 0, max = 200))]
     edge_permille: u16,
-    /// What it takes as a stake.
+    /// The range of stakes.
     #[serde(default)]
     stakes: Stakes,
 }
@@ -33,7 +35,7 @@ fn edge() -> u16 {
     10
 }
 
-/// A number to stay below: 2 to 98.
+/// The number of a bet: 2 to 98.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "u32")]
 #[schemars(inline)]
@@ -57,30 +59,30 @@ impl TryFrom<u32> for Under {
     }
 }
 
-/// A bet.
+/// The arguments of `roll`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Roll {
-    /// What is staked.
+    /// The amount of the stake.
     pub(crate) stake: Amount,
-    /// The number drawn has to be below this one: 2 to 98.
+    /// The number of the bet, 2 to 98. A drawn number below it wins.
     #[schemars(range(min = 2, max = 98))]
     pub(crate) under: Under,
 }
 
-/// How it ended.
+/// The reply to `roll`.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct Rolled {
-    /// The number drawn, 0 to 99.
+pub(crate) struct RollReply {
+    /// The drawn number, 0 to 99.
     pub(crate) number: u32,
-    /// Whether it was below.
+    /// `true` if the bet has won.
     pub(crate) won: bool,
-    /// What was paid out, or nothing.
+    /// The payout, or 0.
     pub(crate) paid: u64,
 }
 
 impl Config {
-    /// Reports limits that leave no bet, and the bankroll that the largest one takes at the longest odds.
+    /// Reports limits that allow no bet, and the balance that the largest stake needs at the longest odds.
     pub(crate) fn check_configuration(&self, report: &mut ConfigReport) {
         if self.edge_permille > EDGE_MAX {
             let message = format!("the edge is at most {EDGE_MAX} thousandths");
@@ -88,45 +90,53 @@ impl Config {
             return;
         }
         self.stakes.report("/stakes/max", report);
-        if self.pays(self.stakes.smallest(), UNDER_MAX).is_none() {
+        if self.win(self.stakes.smallest(), UNDER_MAX).is_none() {
             report.finding(
                 "/stakes/min",
-                "no house could pay a win of even the smallest stake",
+                "a win with the smallest stake exceeds the largest amount",
             );
         }
-        // The stake itself is in the bankroll before the die is cast. What no house could pay is no bet.
+        // The stake is in the bank before the draw. A bet whose win exceeds the largest amount is declined.
         let stake = self.stakes.to_cover();
-        let most = self.pays(stake, UNDER_MIN).map_or(0, Amount::get);
+        let most = self.win(stake, UNDER_MIN).map_or(0, Amount::get);
         if let Some(bank) = Amount::new(most.saturating_sub(stake.get())) {
             report.need(&report.own_account(), &self.asset, bank);
         }
     }
 
-    /// A stake's worth at a chance of so many in a hundred, less the edge and rounded down.
-    fn pays(&self, stake: Amount, under: u32) -> Option<Amount> {
-        let kept = u128::from(1000 - self.edge_permille) * u128::from(FACES);
-        let payout = u128::from(stake.get()) * kept / (1000 * u128::from(under));
+    /// Returns the payout for a chance of `under` in a hundred, less the house edge and rounded down.
+    fn win(&self, stake: Amount, under: u32) -> Option<Amount> {
+        let factor = u128::from(1000 - self.edge_permille) * u128::from(FACES);
+        let payout = u128::from(stake.get()) * factor / (1000 * u128::from(under));
         u64::try_from(payout).ok().and_then(Amount::new)
     }
 
-    /// What a win pays: as much as leaves the house its edge on average, rounded down.
+    /// Returns the payout of a win. Declines a bet outside the limits, and one that could not win more than its
+    /// stake.
     pub(crate) fn payout(&self, stake: Amount, under: Under) -> Result<Amount, Decline> {
         if self.edge_permille > EDGE_MAX {
-            let message = format!("The configuration has an edge of more than {EDGE_MAX}.");
+            let message =
+                format!("The configuration has a house edge of more than {EDGE_MAX} thousandths.");
             return Err(Decline::new("misconfigured", message));
         }
         self.stakes.check(stake, &self.asset)?;
-        let too_large = || Decline::new("stake_too_large", "No house could pay a win of that.");
-        let payout = self.pays(stake, under.get()).ok_or_else(too_large)?;
+        let too_large = || {
+            Decline::new(
+                "stake_too_large",
+                "A win with that stake exceeds the largest amount.",
+            )
+        };
+        let payout = self.win(stake, under.get()).ok_or_else(too_large)?;
         if payout <= stake {
-            let message = "A win would pay no more than the stake: stake more, or bet lower.";
+            let message =
+                "A win would pay no more than the stake: stake more, or bet on a lower number.";
             return Err(Decline::new("pays_nothing", message));
         }
         Ok(payout)
     }
 }
 
-/// What a roll returns, for the check to play.
+/// Returns the stated odds of a roll.
 pub(crate) fn odds() -> Vec<Odds> {
     let bet = |under: u32, returns_ppm, description| Odds {
         action: "roll",
@@ -141,7 +151,11 @@ pub(crate) fn odds() -> Vec<Odds> {
         follow: None,
     };
     vec![
-        bet(50, 990_000, "An even bet, at an edge of one in a hundred."),
+        bet(
+            50,
+            990_000,
+            "One in two, with a house edge of one in a hundred.",
+        ),
         bet(10, 990_000, "One in ten."),
     ]
 }
@@ -156,14 +170,14 @@ mod tests {
     }
 
     fn payout(config: &Config, stake: u64, under: u32) -> Result<u64, &'static str> {
-        let under = Under::try_from(under).expect("a number to stay below");
+        let under = Under::try_from(under).expect("a number of a bet");
         let stake = Amount::new(stake).expect("an amount");
         let payout = config.payout(stake, under).map(Amount::get);
         payout.map_err(|decline| decline.code())
     }
 
     #[test]
-    fn a_win_pays_what_its_chance_is_worth_less_the_edge() {
+    fn a_win_pays_by_its_chance_less_the_edge() {
         assert_eq!(payout(&config(""), 1000, 50), Ok(1980));
         assert_eq!(payout(&config(""), 1000, 2), Ok(49_500));
         assert_eq!(payout(&config(""), 1000, 98), Ok(1010));
@@ -202,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_that_leave_no_bet_are_found() {
+    fn limits_that_allow_no_bet_are_reported() {
         let pointers = |more: &str| {
             let findings = report(more).findings.into_iter();
             findings.map(|finding| finding.pointer).collect::<Vec<_>>()
@@ -216,21 +230,21 @@ mod tests {
     }
 
     #[test]
-    fn the_bankroll_is_to_cover_the_largest_stake_at_the_longest_odds() {
+    fn the_bank_needs_the_win_of_the_largest_stake_at_the_longest_odds() {
         for (more, at_least) in [
             (", \"stakes\": {\"max\": 1000}", 48_500),
             (", \"stakes\": {\"min\": 10}", 485),
             ("", 48),
         ] {
             let [need] = <[_; 1]>::try_from(report(more).needs).expect("one need");
-            let said = (&*need.account, &*need.asset, need.at_least);
-            assert_eq!(said, ("plugin:bones", "coin", at_least));
+            let need = (&*need.account, &*need.asset, need.at_least);
+            assert_eq!(need, ("plugin:bones", "coin", at_least));
         }
     }
 
-    /// Every face once: what comes back is what is stated.
+    /// The average payout over all faces equals the stated return.
     #[test]
-    fn the_stated_odds_are_those_of_the_rules() {
+    fn the_stated_odds_follow_from_the_rules() {
         for odds in odds() {
             let config: Config = serde_json::from_value(odds.config).expect("a configuration");
             let roll: Roll = serde_json::from_value(odds.arguments).expect("a bet");

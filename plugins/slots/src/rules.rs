@@ -1,98 +1,98 @@
-//! The rules of the game: plain functions, without the host.
+//! The rules of the slot machine, without the host.
 
 use bursar_plugin::prelude::*;
 use bursar_plugin::serde_json::{Value, json};
 use bursar_plugin::{AmountError, Odds, Stake, Stakes};
 
-/// Symbols on a reel.
+/// The largest number of symbols on a reel.
 const SYMBOLS_MAX: usize = 32;
 
-/// Turns of a reel, all symbols together.
-const TURNS_MAX: u32 = 10_000;
+/// The largest number of positions of a reel, which is the sum of all weights.
+const POSITIONS_MAX: u32 = 10_000;
 
-/// Times the stake that a spin may pay.
+/// The largest payout of a spin, in multiples of the stake.
 const PAYS_MAX: u64 = 100_000;
 
-/// What the operator sets.
+/// The configuration, which the operator writes.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
-    /// What is staked.
+    /// The asset of stakes.
     pub(crate) asset: Asset,
-    /// The symbols of each reel, and what they pay.
+    /// The symbols of each reel with their payouts.
     #[schemars(length(min = 2, max = 32))]
     symbols: Vec<Symbol>,
-    /// What it takes as a stake.
+    /// The range of stakes.
     #[serde(default)]
     stakes: Stakes,
 }
 
-/// A symbol of each reel.
+/// A symbol of the reels.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Symbol {
-    /// What is shown.
+    /// The name of the symbol.
     #[schemars(length(min = 1, max = 32))]
     name: String,
-    /// How often it is on the reel.
+    /// The number of positions of the symbol on a reel.
     #[schemars(range(min = 1, max = 10000))]
     weight: u32,
-    /// What three of them pay, in times of the stake.
+    /// The payout for three of them, in multiples of the stake.
     #[serde(default)]
     three: u64,
-    /// What exactly the first two pay.
+    /// The payout if exactly the first two reels show it, in multiples of the stake.
     #[serde(default)]
     two: u64,
 }
 
-/// A bet.
+/// The arguments of `spin`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Spin {
-    /// What is staked.
+    /// The amount of the stake.
     pub(crate) stake: Amount,
 }
 
-/// How it ended.
+/// The reply to `spin`.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct Spun {
-    /// Where the reels came to rest.
+pub(crate) struct SpinReply {
+    /// The names of the three drawn symbols.
     pub(crate) reels: [String; 3],
-    /// What was paid out, or nothing.
+    /// The payout, or 0.
     pub(crate) paid: u64,
 }
 
-/// What pays.
+/// The reply to `table`: the paytable.
 #[derive(Debug, PartialEq, Serialize, JsonSchema)]
-pub(crate) struct Table {
-    /// The symbols, with their weights and what they pay in times of the stake.
+pub(crate) struct TableReply {
+    /// The symbols with their weights and their payouts in multiples of the stake.
     symbols: Vec<Value>,
-    /// What a spin returns on average, in millionths of the stake, rounded down.
+    /// The average return of a spin, in millionths of the stake, rounded down.
     returns_ppm: u64,
 }
 
-/// Where a reel comes to rest: the number of a symbol.
+/// The drawn symbol of one reel, as its index in the configuration.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Stop(usize);
+pub(crate) struct ReelStop(usize);
 
-/// A reel: each symbol as often as its weight says.
+/// A reel: the weights of its symbols.
 pub(crate) struct Reel(Vec<u32>);
 
 impl Reel {
-    /// How many places it can come to rest in.
-    pub(crate) fn turns(&self) -> u32 {
+    /// Returns the number of positions.
+    pub(crate) fn positions(&self) -> u32 {
         self.0.iter().sum()
     }
 
-    /// The symbol at a place.
-    pub(crate) fn symbol(&self, mut place: u32) -> Stop {
+    /// Returns the symbol at a position.
+    pub(crate) fn symbol(&self, mut position: u32) -> ReelStop {
         for (number, weight) in self.0.iter().enumerate() {
-            match place.checked_sub(*weight) {
-                Some(rest) => place = rest,
-                None => return Stop(number),
+            match position.checked_sub(*weight) {
+                Some(rest) => position = rest,
+                None => return ReelStop(number),
             }
         }
-        Stop(0)
+        ReelStop(0)
     }
 }
 
@@ -101,34 +101,34 @@ fn misconfigured(message: String) -> Decline {
 }
 
 impl Config {
-    /// Reports what makes no reel and no bet, and the bankroll that the largest win takes.
+    /// Reports invalid reels, payouts and limits, and the balance that the largest win needs.
     pub(crate) fn check_configuration(&self, report: &mut ConfigReport) {
-        if let Err(no_reel) = self.reel() {
-            report.finding("/symbols", no_reel.message());
+        if let Err(invalid) = self.reel() {
+            report.finding("/symbols", invalid.message());
         }
         for (index, symbol) in self.symbols.iter().enumerate() {
-            let before = &self.symbols[..index];
-            if before.iter().any(|other| other.name == symbol.name) {
-                let message = "another symbol has this name, and nobody could tell them apart";
+            let earlier = &self.symbols[..index];
+            if earlier.iter().any(|other| other.name == symbol.name) {
+                let message = "another symbol has this name";
                 report.finding(format!("/symbols/{index}/name"), message);
             }
             for (member, times) in [("three", symbol.three), ("two", symbol.two)] {
                 if times > PAYS_MAX {
-                    let message = format!("nothing pays more than {PAYS_MAX} times the stake");
+                    let message = format!("a payout is at most {PAYS_MAX} times the stake");
                     report.finding(format!("/symbols/{index}/{member}"), message);
                 }
             }
         }
         let times = self.most_times();
         if times == 0 {
-            report.finding("/symbols", "something has to pay");
+            report.finding("/symbols", "at least one symbol must have a payout");
         }
         self.stakes.report("/stakes/max", report);
         if (1..=PAYS_MAX).contains(&times) && self.jackpot(self.stakes.smallest()).is_err() {
-            let message = "no house could pay the jackpot of even the smallest stake";
+            let message = "the jackpot of the smallest stake exceeds the largest amount";
             report.finding("/stakes/min", message);
         }
-        // The stake itself is in the bankroll before the reels turn. What no house could pay is no bet.
+        // The stake is in the bank before the draw. A bet whose jackpot exceeds the largest amount is declined.
         let stake = self.stakes.to_cover();
         let most = self.jackpot(stake).map_or(0, Amount::get);
         if let Some(bank) = Amount::new(most.saturating_sub(stake.get())) {
@@ -136,7 +136,7 @@ impl Config {
         }
     }
 
-    /// The reel that the weights make.
+    /// Returns the reel, and declines invalid weights.
     pub(crate) fn reel(&self) -> Result<Reel, Decline> {
         if !(2..=SYMBOLS_MAX).contains(&self.symbols.len()) {
             return Err(misconfigured(format!(
@@ -144,14 +144,16 @@ impl Config {
             )));
         }
         let weights: Vec<u32> = self.symbols.iter().map(|symbol| symbol.weight).collect();
-        let turns: u64 = weights.iter().map(|weight| u64::from(*weight)).sum();
-        if weights.contains(&0) || turns > u64::from(TURNS_MAX) {
-            let message = format!("Weights are 1 and more, and {TURNS_MAX} together at most.");
+        let positions: u64 = weights.iter().map(|weight| u64::from(*weight)).sum();
+        if weights.contains(&0) || positions > u64::from(POSITIONS_MAX) {
+            let message =
+                format!("Each weight is at least 1, and their sum at most {POSITIONS_MAX}.");
             return Err(misconfigured(message));
         }
         Ok(Reel(weights))
     }
 
+    /// Returns the largest payout, in multiples of the stake.
     fn most_times(&self) -> u64 {
         let pays = self
             .symbols
@@ -160,27 +162,30 @@ impl Config {
         pays.max().unwrap_or(0)
     }
 
-    /// Whether a stake can be taken, and the most that it can win.
+    /// Returns the largest win of a stake. Declines a stake outside the limits.
     pub(crate) fn check(&self, stake: Amount) -> Result<Amount, Decline> {
         self.stakes.check(stake, &self.asset)?;
         let times = self.most_times();
         if !(1..=PAYS_MAX).contains(&times) {
-            let message =
-                format!("Something pays, and nothing more than {PAYS_MAX} times the stake.");
+            let message = format!("The largest payout must be 1 to {PAYS_MAX} times the stake.");
             return Err(misconfigured(message));
         }
-        let too_large =
-            |_| Decline::new("stake_too_large", "No house could pay the jackpot of that.");
+        let too_large = |_| {
+            Decline::new(
+                "stake_too_large",
+                "The jackpot of that stake exceeds the largest amount.",
+            )
+        };
         self.jackpot(stake).map_err(too_large)
     }
 
-    /// The most that a stake can win.
+    /// Returns the largest win of a stake.
     fn jackpot(&self, stake: Amount) -> Result<Amount, AmountError> {
         stake.checked_mul(self.most_times())
     }
 
-    /// How many times the stake three stops pay.
-    fn times(&self, [left, middle, right]: [Stop; 3]) -> u64 {
+    /// Returns the payout of three stops, in multiples of the stake.
+    fn times(&self, [left, middle, right]: [ReelStop; 3]) -> u64 {
         let symbol = self.symbols.get(left.0).filter(|_| left == middle);
         symbol.map_or(0, |symbol| {
             if middle == right {
@@ -191,42 +196,42 @@ impl Config {
         })
     }
 
-    /// What three stops pay.
-    pub(crate) fn pays(&self, stops: [Stop; 3], stake: Amount) -> Option<Amount> {
+    /// Returns the payout of three stops, if there is one.
+    pub(crate) fn pays(&self, stops: [ReelStop; 3], stake: Amount) -> Option<Amount> {
         stake
             .get()
             .checked_mul(self.times(stops))
             .and_then(Amount::new)
     }
 
-    /// What is shown of a stop.
-    pub(crate) fn name(&self, stop: Stop) -> String {
+    /// Returns the name of the symbol at a stop.
+    pub(crate) fn name(&self, stop: ReelStop) -> String {
         let symbol = self.symbols.get(stop.0);
         symbol.map(|symbol| symbol.name.clone()).unwrap_or_default()
     }
 
-    /// The paytable, and what it returns.
-    pub(crate) fn table(&self) -> Result<Table, Decline> {
-        let turns = u128::from(self.reel()?.turns());
+    /// Returns the paytable and the average return.
+    pub(crate) fn table(&self) -> Result<TableReply, Decline> {
+        let positions = u128::from(self.reel()?.positions());
         let returned = self.symbols.iter().map(|symbol| {
             let weight = u128::from(symbol.weight);
             let three = weight * u128::from(symbol.three);
-            let two = (turns - weight) * u128::from(symbol.two);
+            let two = (positions - weight) * u128::from(symbol.two);
             weight * weight * (three + two)
         });
-        let returned = returned.sum::<u128>() * 1_000_000 / (turns * turns * turns);
+        let returned = returned.sum::<u128>() * 1_000_000 / positions.pow(3);
         let symbols = self
             .symbols
             .iter()
             .map(|symbol| bursar_plugin::serde_json::to_value(symbol).expect("a symbol is JSON"));
-        Ok(Table {
+        Ok(TableReply {
             symbols: symbols.collect(),
             returns_ppm: u64::try_from(returned).unwrap_or(u64::MAX),
         })
     }
 }
 
-/// A paytable to begin with: it returns about 97 of 100.
+/// Returns an example of a configuration, which returns about 97 %.
 pub(crate) fn example() -> Value {
     json!({
         "asset": "coin",
@@ -240,11 +245,11 @@ pub(crate) fn example() -> Value {
     })
 }
 
-/// What a spin returns, for the check to play.
+/// Returns the stated odds of a spin.
 pub(crate) fn odds() -> Vec<Odds> {
     vec![Odds {
         action: "spin",
-        description: "The paytable of the documentation.",
+        description: "The example paytable of the documentation.",
         arguments: json!({"stake": 10}),
         config: example(),
         stake: Stake {
@@ -256,7 +261,7 @@ pub(crate) fn odds() -> Vec<Odds> {
     }]
 }
 
-/// What the example returns, rounded down.
+/// The average return of the example, in millionths, rounded down.
 const RETURNS_PPM: u64 = 971_875;
 
 #[cfg(test)]
@@ -267,36 +272,37 @@ mod tests {
         serde_json::from_value(value).expect("a configuration")
     }
 
-    /// Every place of every reel once: what comes back is what is stated.
+    /// The average payout over all positions of all reels equals the stated return.
     #[test]
-    fn the_stated_return_is_that_of_the_rules() {
+    fn the_stated_return_follows_from_the_rules() {
         let config = config(example());
         let reel = config.reel().expect("a reel");
-        let turns = reel.turns();
+        let positions = reel.positions();
         let mut times = 0;
-        for left in 0..turns {
-            for middle in 0..turns {
-                for right in 0..turns {
-                    times += config.times([left, middle, right].map(|place| reel.symbol(place)));
+        for left in 0..positions {
+            for middle in 0..positions {
+                for right in 0..positions {
+                    times += config.times([left, middle, right].map(|stop| reel.symbol(stop)));
                 }
             }
         }
-        let returned = times * 1_000_000 / u64::from(turns).pow(3);
+        let returned = times * 1_000_000 / u64::from(positions).pow(3);
         assert_eq!(config.table().expect("a table").returns_ppm, returned);
         assert_eq!(odds()[0].returns_ppm, returned);
         assert!(
             (900_000..1_000_000).contains(&returned),
-            "the house lives, and so do members"
+            "the bank keeps a small part"
         );
     }
 
     #[test]
-    fn each_symbol_comes_up_as_often_as_its_weight_says() {
+    fn each_symbol_has_as_many_positions_as_its_weight() {
         let config = config(example());
         let reel = config.reel().expect("a reel");
         for (number, symbol) in config.symbols.iter().enumerate() {
-            let places = (0..reel.turns()).filter(|place| reel.symbol(*place) == Stop(number));
-            assert_eq!(places.count(), symbol.weight as usize);
+            let positions = 0..reel.positions();
+            let found = positions.filter(|position| reel.symbol(*position) == ReelStop(number));
+            assert_eq!(found.count(), symbol.weight as usize);
         }
     }
 
@@ -307,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_reel_and_no_bet_is_found() {
+    fn invalid_reels_and_limits_are_reported() {
         let pointers = |symbols: Value, stakes: Value| {
             let value = json!({"asset": "coin", "symbols": symbols, "stakes": stakes});
             let findings = report(value).findings.into_iter();
@@ -353,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bankroll_is_to_cover_the_jackpot_of_the_largest_stake() {
+    fn the_bank_needs_the_jackpot_of_the_largest_stake() {
         let needs = |stakes: Value| {
             let mut value = example();
             value["stakes"] = stakes;
@@ -366,7 +372,7 @@ mod tests {
         let evens = json!({"asset": "coin", "symbols": [
             {"name": "a", "weight": 1, "three": 1}, {"name": "b", "weight": 1},
         ]});
-        assert_eq!(report(evens).needs, [], "the stake pays that");
+        assert_eq!(report(evens).needs, [], "the stake pays a win");
     }
 
     #[test]
@@ -378,8 +384,8 @@ mod tests {
         };
         let code = |config: Config, stake: u64| {
             let stake = Amount::new(stake).expect("an amount");
-            let checked = config.reel().and_then(|_| config.check(stake));
-            checked.map(Amount::get).map_err(|decline| decline.code())
+            let result = config.reel().and_then(|_| config.check(stake));
+            result.map(Amount::get).map_err(|decline| decline.code())
         };
         assert_eq!(code(with(9_999, 100_000), 1), Ok(100_000));
         assert_eq!(code(with(10_000, 1), 1), Err("misconfigured"));

@@ -1,91 +1,91 @@
-//! The rules of the job: plain functions, without the host.
+//! The rules of paid jobs, without the host.
 
 use bursar_plugin::prelude::*;
 use bursar_plugin::rest_left_ms;
 
-/// What the operator sets.
+/// The configuration, which the operator writes.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
-    /// What is paid.
+    /// The asset of the pay.
     pub(crate) asset: Asset,
-    /// The least that a job pays.
+    /// The smallest pay of a job.
     pay_min: Amount,
-    /// The most that a job pays.
+    /// The largest pay of a job.
     pay_max: Amount,
-    /// Seconds that a member rests between two jobs.
+    /// The seconds between two jobs of one member.
     cooldown_s: u64,
-    /// What there is to do; for the reply.
+    /// The names of jobs, from which one is drawn for the reply.
     #[serde(default)]
-    // A reply has room for one of them.
+    // One of them must fit into a reply.
     #[schemars(length(max = 100), inner(length(max = 200)))]
     jobs: Vec<String>,
 }
 
-/// What is remembered of a member.
+/// The last job of a member.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub(crate) struct Shift {
+pub(crate) struct LastJob {
     last_ms: u64,
 }
 
-/// Where that is kept.
+/// Returns the key of a member's last job.
 pub(crate) fn key(member: &Account) -> Result<String, Decline> {
     bursar_plugin::member_key("m", member)
 }
 
-/// What was done.
+/// The reply to `work`.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct Worked {
-    /// The job, if the configuration names any.
+pub(crate) struct WorkReply {
+    /// The name of the job; null if the configuration has no names.
     pub(crate) job: Option<String>,
-    /// What it paid.
+    /// The pay.
     pub(crate) pay: Amount,
 }
 
 impl Config {
-    /// Reports a range without a pay, and the purse that the best pay takes.
+    /// Reports an invalid range, and the balance that the largest pay needs.
     pub(crate) fn check_configuration(&self, report: &mut ConfigReport) {
-        if let Err(no_range) = self.range() {
-            report.finding("/pay_max", no_range.message());
+        if let Err(invalid) = self.range() {
+            report.finding("/pay_max", invalid.message());
         }
         report.need(&report.own_account(), &self.asset, self.most());
     }
 
-    /// A new job, if the member has rested.
-    pub(crate) fn begin(&self, before: Option<Shift>, now_ms: u64) -> Result<Shift, Decline> {
+    /// Starts a job, and declines one within the cooldown.
+    pub(crate) fn begin(&self, last: Option<LastJob>, now_ms: u64) -> Result<LastJob, Decline> {
         let rest_ms = self.cooldown_s.saturating_mul(1000);
-        let left_ms = before.map(|shift| rest_left_ms(shift.last_ms, rest_ms, now_ms));
+        let left_ms = last.map(|job| rest_left_ms(job.last_ms, rest_ms, now_ms));
         if let Some(left_ms) = left_ms.filter(|left_ms| *left_ms > 0) {
             let wait_s = left_ms.div_ceil(1000);
             let message = format!("You need a rest: come back in {wait_s} s.");
             return Err(Decline::new("too_soon", message));
         }
-        Ok(Shift { last_ms: now_ms })
+        Ok(LastJob { last_ms: now_ms })
     }
 
-    /// How many different pays there are.
+    /// Returns the number of different pays, and declines an invalid range.
     pub(crate) fn range(&self) -> Result<u32, Decline> {
         let range = self.pay_max.get().checked_sub(self.pay_min.get());
         let range = range.and_then(|range| u32::try_from(range + 1).ok());
-        let wrong = || {
-            let message = "`pay_max` is at least `pay_min`, and less than 2^32 above it.";
+        let invalid = || {
+            let message = "`pay_max` is at least `pay_min` and less than `pay_min` + 2^32.";
             Decline::new("misconfigured", message)
         };
-        range.ok_or_else(wrong)
+        range.ok_or_else(invalid)
     }
 
-    /// The most that a job pays.
+    /// Returns the largest pay.
     pub(crate) fn most(&self) -> Amount {
         self.pay_max
     }
 
-    /// The pay that a draw below [`range`](Self::range) means.
+    /// Returns the pay for a draw below [`range`](Self::range).
     pub(crate) fn pay(&self, drawn: u32) -> Amount {
         let pay = self.pay_min.get().checked_add(u64::from(drawn));
         pay.and_then(Amount::new).unwrap_or(self.pay_max)
     }
 
-    /// One of the jobs, if there are any.
+    /// Draws the name of a job, if there are any.
     pub(crate) fn job(&self, draw: impl FnOnce(u32) -> u32) -> Option<String> {
         let jobs = u32::try_from(self.jobs.len())
             .ok()
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rest_ends_to_the_millisecond() {
+    fn the_cooldown_ends_on_its_millisecond() {
         let config = config(1, 2);
         let first = config.begin(None, 5_000).expect("the first job");
         let early = config.begin(Some(first), 64_999).expect_err("too soon");
@@ -118,9 +118,9 @@ mod tests {
     }
 
     #[test]
-    fn nobody_rests_until_a_time_that_was_shown_by_mistake() {
+    fn a_time_from_a_wrong_clock_does_not_start_a_cooldown() {
         let config = config(1, 2);
-        let year = Some(Shift {
+        let year = Some(LastJob {
             last_ms: 31_536_000_000,
         });
         let worked = config.begin(year, 5_000).expect("a job");
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn pays_are_those_of_the_range() {
+    fn the_pay_is_in_the_range() {
         let config = config(10, 12);
         assert_eq!(config.range(), Ok(3));
         assert_eq!([0, 1, 2].map(|drawn| config.pay(drawn).get()), [10, 11, 12]);
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_without_a_pay_is_found() {
+    fn an_invalid_range_is_reported() {
         let report = |min, max| {
             let mut report = ConfigReport::new("jobs");
             config(min, max).check_configuration(&mut report);
@@ -159,12 +159,12 @@ mod tests {
         let fine = report(5, 50);
         assert_eq!(fine.findings, []);
         let [need] = <[_; 1]>::try_from(fine.needs).expect("one need");
-        let said = (&*need.account, &*need.asset, need.at_least);
-        assert_eq!(said, ("plugin:jobs", "coin", 50), "the best pay");
+        let need = (&*need.account, &*need.asset, need.at_least);
+        assert_eq!(need, ("plugin:jobs", "coin", 50), "the largest pay");
     }
 
     #[test]
-    fn a_job_is_drawn_from_those_there_are() {
+    fn a_job_is_drawn_from_the_configured_names() {
         assert_eq!(config(1, 2).job(|jobs| jobs - 1), Some("sow".into()));
         let none: Config = serde_json::from_str(
             r#"{"asset": "coin", "pay_min": 1, "pay_max": 2, "cooldown_s": 60}"#,
