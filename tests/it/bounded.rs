@@ -2,7 +2,7 @@
 //! is won, offered or sold is what was agreed, whatever the operator says later.
 
 use bursar_server::bundled;
-use bursar_testkit::{Called, Economy, Grants, posting};
+use bursar_testkit::{Economy, Grants, TestCall, posting};
 use serde_json::{Value, json};
 
 const DAY_S: u64 = 86_400;
@@ -46,7 +46,7 @@ fn room(economy: &Economy, plugin: &str) -> u64 {
     bytes.sum::<usize>() as u64
 }
 
-fn buy(economy: &mut Economy, member: &str, tickets: u64) -> Called {
+fn buy(economy: &mut Economy, member: &str, tickets: u64) -> TestCall {
     let bought = economy.call(member, "lottery/buy", json!({ "tickets": tickets }));
     bought.reply();
     bought
@@ -180,7 +180,7 @@ fn who_has_too_long_a_name_for_a_reward_or_a_job_is_told_so() {
     }
 }
 
-fn offer(economy: &mut Economy, member: &str) -> Called {
+fn offer(economy: &mut Economy, member: &str) -> TestCall {
     let gift = json!({"to": "user:3", "give": {"coin": 1}});
     economy.call(member, "trade/offer", gift)
 }
@@ -240,21 +240,21 @@ fn what_is_wanted_for_an_offer_has_to_exist() {
     economy.call("user:1", "trade/offer", want("gem")).reply();
 }
 
-fn open(economy: &mut Economy, lasts_s: u64) -> Called {
+fn open(economy: &mut Economy, lasts_s: u64) -> TestCall {
     let lot = json!({"asset": "item:potion", "amount": 1, "reserve": 50, "lasts_s": lasts_s});
     economy.call("user:1", "auction/open", lot)
 }
 
-fn bid(economy: &mut Economy, member: &str, amount: u64) -> Called {
+fn bid(economy: &mut Economy, member: &str, amount: u64) -> TestCall {
     economy.call(member, "auction/bid", json!({"lot": 1, "amount": amount}))
 }
 
-fn settle(economy: &mut Economy) -> Called {
+fn settle(economy: &mut Economy) -> TestCall {
     economy.call("user:3", "auction/settle", json!({"lot": 1}))
 }
 
 /// How the only lot ended by itself.
-fn ended(runs: &[Called]) -> &Value {
+fn ended(runs: &[TestCall]) -> &Value {
     let lots = runs.iter().map(|run| &run.reply()["settled"][0]);
     let mut lots = lots.filter(|lot| !lot.is_null());
     lots.next().expect("it was settled")

@@ -2,7 +2,7 @@
 //! it is wrong. What the plugin says that it needs is enough for the stake that it speaks of.
 
 use bursar_server::bundled;
-use bursar_testkit::{Called, Economy};
+use bursar_testkit::{Economy, TestCall};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::Union;
@@ -310,7 +310,7 @@ fn economy() -> Economy {
 }
 
 /// A call that has learned nothing of a wrong configuration.
-fn is_configured(called: &Called) -> Result<(), TestCaseError> {
+fn is_configured(called: &TestCall) -> Result<(), TestCaseError> {
     let wrong = ["misconfigured", "unknown_asset", "unknown_account"];
     match (called.committed(), called.decline_code()) {
         (Some(_), _) => {}

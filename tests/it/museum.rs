@@ -1,7 +1,7 @@
 //! Components that were built against the contract as it was: they go on working as they are.
 
 use bursar_server::client::Response;
-use bursar_testkit::{Called, Economy};
+use bursar_testkit::{Economy, TestCall};
 use bytes::Bytes;
 use expect_test::expect;
 use serde_json::json;
@@ -149,7 +149,7 @@ async fn moves_nothing(shop: &'static [u8], coinflip: &'static [u8]) {
 }
 
 /// One call, in a line: its reply to the byte or how it declined, what it moved, what it burned.
-fn line(action: &str, called: &Called, replies: bool) -> String {
+fn line(action: &str, called: &TestCall, replies: bool) -> String {
     let end = if replies {
         called.reply().to_string()
     } else {

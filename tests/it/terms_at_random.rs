@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bursar_server::bundled;
-use bursar_testkit::{Called, Economy};
+use bursar_testkit::{Economy, TestCall};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::ValueTree;
@@ -326,7 +326,7 @@ fn blackjack_config(gems: bool) -> Value {
 type OpenHand = Option<(&'static str, i64, u64)>;
 
 /// What came of a call of blackjack: the hand as it is now, and what is settled.
-fn played(called: &Called, purses: &mut Purses, hand: &mut OpenHand) {
+fn played(called: &TestCall, purses: &mut Purses, hand: &mut OpenHand) {
     let Some(round) = called.committed() else {
         return;
     };

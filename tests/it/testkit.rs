@@ -1,7 +1,7 @@
 //! The test kit of plugin authors, on components that are built like theirs; and what calls cost.
 
 use bursar_server::bundled;
-use bursar_testkit::{Called, Economy, Grants, posting};
+use bursar_testkit::{Economy, Grants, TestCall, posting};
 use expect_test::expect;
 use serde_json::{Value, json};
 
@@ -193,7 +193,7 @@ fn what_cannot_be_sold_or_restocked_is_refused_before_it_is_taken() {
 }
 
 /// What comes of a claim of a reward that has to be issued, with more or less granted.
-fn claimed(grant: impl FnOnce(&mut Economy, Value)) -> Called {
+fn claimed(grant: impl FnOnce(&mut Economy, Value)) -> TestCall {
     let mut economy = Economy::new("daily");
     economy.asset("coin");
     economy.member("user:1", &[]);
@@ -222,13 +222,13 @@ fn what_was_not_granted_is_refused() {
 }
 
 #[test]
-#[should_panic(expected = "it does not take its configuration")]
+#[should_panic(expected = "the configuration is wrong")]
 fn a_wrong_configuration_is_told_at_once() {
     with("coinflip", json!({"coin": "asset"}));
 }
 
 /// One call of a plugin that moves something between members.
-fn between_members(action: &str, config: Value, arguments: Value) -> Called {
+fn between_members(action: &str, config: Value, arguments: Value) -> TestCall {
     let (name, _) = action.split_once('/').expect("a plugin and its action");
     let mut economy = with(name, config);
     economy.member("user:2", &[]);
@@ -317,7 +317,7 @@ fn calls_cost_what_they_always_cost() {
         lottery/buy 95567
         slots/spin 62590
         work/work 47712
-        shop/buy 59786
+        shop/buy 59778
         trade/offer 64683
         auction/open 76983"]]
     .assert_eq(&burned.join("\n"));

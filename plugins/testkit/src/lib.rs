@@ -1,8 +1,8 @@
-//! Test a plugin as it is built, against an economy in memory.
+//! Test a built plugin in an economy in memory.
 //!
-//! The component, the sandbox and the ledger are the real ones: what is let in here is let in by a
-//! server, what a call costs here it costs there, and no rule of money can be forgotten. Nothing is
-//! written down. An economy is made from a seed, so the same test draws the same cards each time.
+//! The component, the sandbox and the ledger are the real ones. A component that loads here also loads on a
+//! server, a call uses the same fuel, and all rules of the ledger apply. Nothing is written to disk. An economy is
+//! created from a seed, so a test has equal draws in each run.
 //!
 //! ```no_run
 //! use bursar_testkit::{Economy, posting};
@@ -15,19 +15,19 @@
 //! let component = std::fs::read("target/wasm32-unknown-unknown/release/first_plugin.wasm").unwrap();
 //! economy.install(&component, json!({"asset": "coin"}));
 //!
-//! let tipped = economy.call("user:1", "tip/tip", json!({"to": "user:2", "amount": 5}));
-//! assert_eq!(tipped.reply()["thanks"], "user:2 thanks user:1 for 5 coin.");
-//! assert_eq!(tipped.postings(), [posting("user:1", "user:2", "coin", 5)]);
+//! let result = economy.call("user:1", "tip/tip", json!({"to": "user:2", "amount": 5}));
+//! assert_eq!(result.reply()["thanks"], "user:2 thanks user:1 for 5 coin.");
+//! assert_eq!(result.postings(), [posting("user:1", "user:2", "coin", 5)]);
 //! assert_eq!(economy.balance("user:1", "coin"), 95);
 //!
-//! let poor = economy.call("user:2", "tip/tip", json!({"to": "user:1", "amount": 6}));
-//! assert_eq!(poor.rejected(), "`user:2` can spend 5 coin, and 6 are required");
+//! let rejected = economy.call("user:2", "tip/tip", json!({"to": "user:1", "amount": 6}));
+//! assert_eq!(rejected.rejected(), "`user:2` can spend 5 coin, and 6 are required");
 //! ```
 //!
-//! What cannot be meant panics and says why: a component that is not let in, an account that is not
-//! there, an amount of 0. What a plugin or the ledger says no to does not: ask the [`Called`].
+//! A mistake in a test panics with the reason, such as a component that does not load, a missing account or an
+//! amount of 0. A decline of the plugin or a rejection of the ledger does not panic: [`TestCall`] has it.
 
-mod called;
+mod test_call;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -47,42 +47,43 @@ use uuid::Uuid;
 
 pub use bursar_host::{ConfigurationFinding, ConfigurationReport};
 pub use bursar_ledger::{Grants, Need};
-pub use called::Called;
+pub use test_call::TestCall;
 
-/// When an economy begins: 2026-01-01 at midnight, UTC.
+/// The start time of an economy: 2026-01-01 at midnight, UTC, in milliseconds since 1970.
 pub const BEGIN_MS: u64 = 1_767_225_600_000;
 
-/// One sandbox for all tests of a process. It compiles in this very process: whoever tests a component
-/// has written it.
+/// The sandbox of all tests of a process. It compiles in this process, since the author of a test trusts the
+/// component.
 static HOST: LazyLock<PluginHost> = LazyLock::new(|| {
     let host = PluginHost::new(Limits::standard(), Compiler::Here, None);
     host.unwrap_or_else(|report| panic!("{report}"))
 });
 
+/// Allows one component to be loaded at a time.
 static LOADING: Mutex<()> = Mutex::new(());
 
-/// A movement, to compare with those of a call.
+/// Creates a posting to compare with those of a call.
 pub fn posting(from: &str, to: &str, asset: &str, amount: u64) -> Posting {
     Posting {
-        source: named(from),
-        destination: named(to),
-        asset: named(asset),
+        source: parse(from),
+        destination: parse(to),
+        asset: parse(asset),
         amount: amount_of(amount),
     }
 }
 
-/// An economy in memory, with plugins in it.
+/// An economy in memory with installed plugins.
 pub struct Economy {
     bench: Workbench,
     plugins: BTreeMap<PluginName, Arc<LoadedPlugin>>,
-    /// Calls so far; their ids follow from it.
+    /// The number of calls so far, from which their ids follow.
     calls: u128,
     roles: Vec<String>,
     spend_limit: Option<SpendLimit>,
 }
 
 impl Economy {
-    /// An empty economy. Everything that is drawn in it follows from the seed, which is any text.
+    /// Creates an empty economy. All draws follow from the seed, which is any text.
     pub fn new(seed: &str) -> Self {
         let seed = Seed::new(*Digest::of(seed.as_bytes()).as_bytes());
         Self {
@@ -94,7 +95,7 @@ impl Economy {
         }
     }
 
-    /// Makes an asset: an item if its name begins with `item:`, or else a currency.
+    /// Creates an asset: an item if its name begins with `item:`, otherwise a currency.
     pub fn asset(&mut self, asset: &str) {
         let kind = if asset.starts_with("item:") {
             AssetKind::Item
@@ -102,7 +103,7 @@ impl Economy {
             AssetKind::Currency
         };
         self.set(&Act::SetAsset {
-            asset: named(asset),
+            asset: parse(asset),
             patch: AssetPatch {
                 kind: Some(kind),
                 name: Some(asset.into()),
@@ -111,19 +112,19 @@ impl Economy {
         });
     }
 
-    /// Makes an account that has so much.
-    pub fn member(&mut self, account: &str, has: &[(&str, u64)]) {
+    /// Creates an account with these balances.
+    pub fn member(&mut self, account: &str, balances: &[(&str, u64)]) {
         self.set(&Act::SetAccount {
-            account: named(account),
+            account: parse(account),
             patch: AccountPatch::default(),
             admission: None,
         });
-        for (asset, amount) in has {
+        for (asset, amount) in balances {
             self.issue(account, asset, *amount);
         }
     }
 
-    /// Closes an account to payments for a while, or opens it again.
+    /// Freezes an account, or opens it again.
     pub fn freeze(&mut self, account: &str, frozen: bool) {
         let status = if frozen {
             AccountStatus::Frozen
@@ -131,7 +132,7 @@ impl Economy {
             AccountStatus::Open
         };
         self.set(&Act::SetAccount {
-            account: named(account),
+            account: parse(account),
             patch: AccountPatch {
                 status: Some(status),
                 ..AccountPatch::default()
@@ -140,53 +141,53 @@ impl Economy {
         });
     }
 
-    /// Sets how much an account may have of an asset, or that it may have any amount.
+    /// Sets the largest balance of an asset on an account. `None` removes the ceiling.
     pub fn ceiling(&mut self, account: &str, asset: &str, most: Option<u64>) {
         let limit = |most| Limit::new(most).expect("a limit is at most 2^53 - 1");
         self.set(&Act::SetAccount {
-            account: named(account),
+            account: parse(account),
             patch: AccountPatch {
-                ceiling: Patch::Set([(named(asset), most.map(limit))].into()),
+                ceiling: Patch::Set([(parse(asset), most.map(limit))].into()),
                 ..AccountPatch::default()
             },
             admission: None,
         });
     }
 
-    /// Issues an amount to an account: a bankroll, a stock of items.
+    /// Issues an amount to an account, such as a stock of items.
     pub fn issue(&mut self, account: &str, asset: &str, amount: u64) {
         self.set(&Act::Issue(IssueRequest {
             id: TransferId(Uuid::nil()),
-            account: named(account),
-            asset: named(asset),
+            account: parse(account),
+            asset: parse(asset),
             amount: amount_of(amount),
             cap: None,
         }));
     }
 
-    /// Moves an amount from one account to another, as a bot does.
+    /// Transfers an amount from one account to another, with the authority of a bot.
     pub fn transfer(&mut self, from: &str, to: &str, asset: &str, amount: u64) {
         let postings = Postings::new(vec![posting(from, to, asset, amount)]);
         self.set(&Act::Transfer(TransferRequest {
             id: TransferId(Uuid::nil()),
-            postings: postings.expect("its accounts are two"),
+            postings: postings.expect("the two accounts differ"),
             authority: Authority::Bot,
             cap: None,
         }));
     }
 
-    /// Installs a plugin under the id in its manifest, with all that it asks for.
+    /// Installs a plugin under the id in its manifest, with all permissions that it requests.
     pub fn install(&mut self, component: &[u8], config: Value) {
         self.install_with(component, None, config, GrantChoice::Requested);
     }
 
-    /// Installs a plugin under another name, with all that it asks for. One component may be there under
-    /// several.
+    /// Installs a plugin under another name, with all permissions that it requests. One component may be installed
+    /// under several names.
     pub fn install_as(&mut self, name: &str, component: &[u8], config: Value) {
-        self.install_with(component, Some(named(name)), config, GrantChoice::Requested);
+        self.install_with(component, Some(parse(name)), config, GrantChoice::Requested);
     }
 
-    /// Installs a plugin with less than it asks for.
+    /// Installs a plugin with other permissions than it requests.
     pub fn install_granting(&mut self, component: &[u8], config: Value, grants: Grants) {
         self.install_with(
             component,
@@ -196,34 +197,40 @@ impl Economy {
         );
     }
 
-    /// What is found in a configuration, before it is taken: by the schema, by the plugin's own check, and
-    /// because this economy does not have an account or an asset that it names; and what the plugin needs.
+    /// Checks a configuration without installing it.
+    ///
+    /// The report has the findings of the schema and of the plugin's own check, names of accounts and assets that
+    /// this economy does not have, and the balances that the plugin needs.
     #[track_caller]
     pub fn check(&self, component: &[u8], config: &Value) -> ConfigurationReport {
         let plugin = load(component);
         let name = plugin.manifest().id.as_name();
-        self.checked(&plugin, &name, config)
+        self.report(&plugin, &name, config)
     }
 
     #[track_caller]
-    fn checked(
+    fn report(
         &self,
         plugin: &LoadedPlugin,
         name: &PluginName,
         config: &Value,
     ) -> ConfigurationReport {
-        let checked = configuration::check(plugin, self.bench.books(), name, config);
-        checked.unwrap_or_else(|failure| panic!("its check was not brought to an end: {failure}"))
+        let result = configuration::check(plugin, self.bench.books(), name, config);
+        result.unwrap_or_else(|failure| panic!("the check of the configuration failed: {failure}"))
     }
 
-    /// What a plugin needs with its configuration. Panics if the configuration is not taken, and says why.
+    /// Returns the balances that a plugin needs with a configuration.
+    ///
+    /// # Panics
+    ///
+    /// If the check of the configuration has findings.
     #[track_caller]
-    fn taken(&self, plugin: &LoadedPlugin, name: &PluginName, config: &Value) -> Vec<Need> {
-        let report = self.checked(plugin, name, config);
+    fn checked_needs(&self, plugin: &LoadedPlugin, name: &PluginName, config: &Value) -> Vec<Need> {
+        let report = self.report(plugin, name, config);
         let findings: Vec<_> = report.findings.iter().map(ToString::to_string).collect();
         assert!(
             findings.is_empty(),
-            "it does not take its configuration: {}",
+            "the configuration is wrong: {}",
             findings.join("; ")
         );
         report.needs
@@ -240,9 +247,9 @@ impl Economy {
         let plugin = load(component);
         let manifest = plugin.manifest();
         let name = name.unwrap_or_else(|| manifest.id.as_name());
-        let needs = self.taken(&plugin, &name, &config);
-        // Draws depend on the digest of the component that runs. Here they follow from the seed alone: a
-        // test draws the same after each change of the plugin, and wherever it was built.
+        let needs = self.checked_needs(&plugin, &name, &config);
+        // Draws depend on the digest of the component. A digest of the id keeps the draws of a test equal after
+        // each change of the plugin and on each machine.
         let digest = Digest::of(manifest.id.as_str().as_bytes());
         let choice = plugin.component_choice(&name, digest);
         let choice = choice.unwrap_or_else(|error| panic!("`{name}` is too long: {error}"));
@@ -260,24 +267,24 @@ impl Economy {
         self.plugins.insert(name, plugin);
     }
 
-    /// What a plugin said that it needs with its configuration: account, asset and the least that is to be
-    /// available.
+    /// Returns the balances that a plugin needs with its configuration: account, asset and smallest amount.
     pub fn needs(&self, plugin: &str) -> Vec<(String, String, u64)> {
-        let found = self.bench.books().plugin(&named(plugin));
+        let found = self.bench.books().plugin(&parse(plugin));
         let found = found.unwrap_or_else(|| panic!("{plugin} is not installed"));
         let needs = found.installation.needs.iter();
-        let plain = |need: &Need| {
-            let (account, asset) = (need.account.to_string(), need.asset.to_string());
+        let as_text = |need: &Need| {
+            let account = need.account.to_string();
+            let asset = need.asset.to_string();
             (account, asset, need.at_least.get())
         };
-        needs.map(plain).collect()
+        needs.map(as_text).collect()
     }
 
-    /// Gives a plugin another configuration, as an operator does while it is in use.
+    /// Changes the configuration of an installed plugin.
     pub fn configure(&mut self, plugin: &str, config: Value) {
-        let plugin: PluginName = named(plugin);
+        let plugin: PluginName = parse(plugin);
         let loaded = self.plugin(&plugin);
-        let needs = self.taken(&loaded, &plugin, &config);
+        let needs = self.checked_needs(&loaded, &plugin, &config);
         self.set(&Act::SetPlugin {
             plugin,
             patch: Box::new(PluginPatch {
@@ -288,22 +295,22 @@ impl Economy {
         });
     }
 
-    /// The roles of whoever calls from now on.
+    /// Sets the roles of the callers from now on.
     pub fn roles(&mut self, roles: &[&str]) {
         self.roles = roles.iter().map(|role| (*role).into()).collect();
     }
 
-    /// The most that may leave the caller in each call from now on; none lifts it.
+    /// Sets the spend limit of each call from now on. `None` removes it.
     pub fn spend_limit(&mut self, limit: Option<&[(&str, u64)]>) {
-        let capped = |(asset, most): &(&str, u64)| {
+        let parse_limit = |(asset, most): &(&str, u64)| {
             let most = Limit::new(*most);
-            (named(asset), most.expect("a limit is at most 2^53 - 1"))
+            (parse(asset), most.expect("a limit is at most 2^53 - 1"))
         };
-        self.spend_limit = limit.map(|limit| limit.iter().map(capped).collect());
+        self.spend_limit = limit.map(|limit| limit.iter().map(parse_limit).collect());
     }
 
-    /// Calls an action, `plugin/action`, on behalf of a member.
-    pub fn call(&mut self, caller: &str, action: &str, arguments: Value) -> Called {
+    /// Calls an action, written as `plugin/action`, on behalf of a member.
+    pub fn call(&mut self, caller: &str, action: &str, arguments: Value) -> TestCall {
         let (plugin, action) = split(action);
         let loaded = self.plugin(&plugin);
         let manifest = loaded.manifest();
@@ -312,71 +319,75 @@ impl Economy {
             "{plugin} has no action {action}"
         );
         if let Err(error) = manifest.check_arguments(action, &arguments) {
-            panic!("{action} does not take these arguments: {error}");
+            panic!("the arguments do not fit {action}: {error}");
         }
         let request = CallRequest {
             roles: self.roles.clone(),
             spend_limit: self.spend_limit.clone(),
-            ..self.request(&plugin, action, named(caller), arguments)
+            ..self.request(&plugin, action, parse(caller), arguments)
         };
         self.run(request)
     }
 
-    /// Lets time pass. Holds end by their rule, and what plugins do by themselves is done, each due
-    /// time once and in order; what was done is handed back.
-    pub fn wait(&mut self, seconds: u64) -> Vec<Called> {
+    /// Advances the time. Holds expire, and schedules run once for each due time and in order. Returns the results
+    /// of the runs.
+    pub fn wait(&mut self, seconds: u64) -> Vec<TestCall> {
         let end = Timestamp(
             self.bench
                 .now()
                 .0
                 .saturating_add(seconds.saturating_mul(1000)),
         );
-        let mut done = Vec::new();
+        let mut results = Vec::new();
         while let Some((due, plugin, schedule)) = self.next_due().filter(|(due, ..)| *due <= end) {
             self.bench.go_on_to(due);
             let request = CallRequest {
                 due: Some(due),
                 ..self.request(&plugin, &schedule, AccountId::of_plugin(&plugin), json!({}))
             };
-            done.push(self.run(request));
+            results.push(self.run(request));
         }
         self.bench.go_on_to(end);
-        done
+        results
     }
 
-    /// What an account has of an asset, with what is held of it.
+    /// Returns the posted balance of an account, including held amounts.
     pub fn balance(&self, account: &str, asset: &str) -> i64 {
         self.account(account, asset).posted
     }
 
-    /// What is held of a balance.
+    /// Returns the held part of a balance.
     pub fn held(&self, account: &str, asset: &str) -> u64 {
         self.account(account, asset).held.get()
     }
 
-    /// Panics if the books are not as books must be, such as balances that do not sum to zero. No plugin can
-    /// bring that about, so it would be a fault of the ledger.
+    /// Checks the invariants of the books, for instance that the balances of an asset sum to zero.
+    ///
+    /// # Panics
+    ///
+    /// If an invariant does not hold. No plugin can cause this: it is an error of the ledger.
     #[track_caller]
     pub fn assert_sound(&self) {
-        let mut wrong = bursar_ledger::check(self.bench.books());
-        // A limit that was set below what an account has is no fault.
-        wrong.retain(|violation| !violation.is_of_limits());
-        assert!(wrong.is_empty(), "{wrong:?}");
+        let mut violations = bursar_ledger::check(self.bench.books());
+        // A limit may be set below the balance of an account.
+        violations.retain(|violation| !violation.is_of_limits());
+        assert!(violations.is_empty(), "{violations:?}");
     }
 
-    /// What a plugin keeps, by key.
+    /// Returns the keys and values of a plugin's state.
     pub fn state(&self, plugin: &str) -> BTreeMap<String, String> {
-        let found = self.bench.books().plugin(&named(plugin));
+        let found = self.bench.books().plugin(&parse(plugin));
         let found = found.unwrap_or_else(|| panic!("{plugin} is not installed"));
-        let kept = found.state.iter();
-        kept.map(|(key, value)| (key.to_string(), value.to_string()))
+        let state = found.state.iter();
+        state
+            .map(|(key, value)| (key.to_string(), value.to_string()))
             .collect()
     }
 
     fn account(&self, account: &str, asset: &str) -> bursar_ledger::Balance {
-        let found = self.bench.books().account(&named(account));
+        let found = self.bench.books().account(&parse(account));
         let found = found.unwrap_or_else(|| panic!("there is no account {account}"));
-        found.balance(&named(asset))
+        found.balance(&parse(asset))
     }
 
     fn plugin(&self, plugin: &PluginName) -> Arc<LoadedPlugin> {
@@ -384,7 +395,7 @@ impl Economy {
         Arc::clone(found.unwrap_or_else(|| panic!("{plugin} is not installed")))
     }
 
-    /// The earliest due time of any schedule.
+    /// Returns the earliest due time of all schedules.
     fn next_due(&self) -> Option<(Timestamp, PluginName, String)> {
         let installed = self.bench.books().plugins().iter();
         let due = installed.flat_map(|(plugin, found)| {
@@ -403,7 +414,7 @@ impl Economy {
     ) -> CallRequest {
         self.calls = self.calls.wrapping_add(1);
         CallRequest {
-            // Ids of holds follow from the call's: the last byte is theirs.
+            // The ids of holds follow from the id of the call: they differ in the last byte.
             id: CallId(Uuid::from_u128(self.calls << 8)),
             plugin: plugin.clone(),
             action: action.into(),
@@ -418,40 +429,40 @@ impl Economy {
         }
     }
 
-    fn run(&mut self, request: CallRequest) -> Called {
+    fn run(&mut self, request: CallRequest) -> TestCall {
         let plugin = self.plugin(&request.plugin);
         match self.bench.call(&plugin, request, None) {
-            Ok(called) => Called::new(called),
-            Err(failure) => panic!("the call could not be brought to an end: {failure}"),
+            Ok(result) => TestCall::new(result),
+            Err(failure) => panic!("the call failed: {failure}"),
         }
     }
 
-    /// Something that a test takes for granted.
+    /// Applies a setup step of a test, which must not be rejected.
     fn set(&mut self, act: &Act) {
         match self.bench.act(act) {
             Verdict::Applied(_) | Verdict::Unchanged => {}
-            Verdict::Rejected(no) => panic!("{no}"),
-            no => panic!("{no:?}"),
+            Verdict::Rejected(rejection) => panic!("{rejection}"),
+            other => panic!("{other:?}"),
         }
     }
 }
 
 #[track_caller]
 fn load(component: &[u8]) -> Arc<LoadedPlugin> {
-    // One after the other: a host turns away whom it finds too many before its compiler.
+    // One at a time: a host rejects components while too many others wait for its compiler.
     let _turn = LOADING.lock().unwrap_or_else(PoisonError::into_inner);
     let plugin = HOST.load(Digest::of(component), component);
-    plugin.unwrap_or_else(|report| panic!("it is not let in: {report}"))
+    plugin.unwrap_or_else(|report| panic!("the component is rejected: {report}"))
 }
 
 fn split(action: &str) -> (PluginName, &str) {
     let Some((plugin, action)) = action.split_once('/') else {
-        panic!("`{action}` is not of the form plugin/action");
+        panic!("`{action}` does not have the form plugin/action");
     };
-    (named(plugin), action)
+    (parse(plugin), action)
 }
 
-fn named<T: FromStr<Err: Display>>(name: &str) -> T {
+fn parse<T: FromStr<Err: Display>>(name: &str) -> T {
     name.parse()
         .unwrap_or_else(|error| panic!("`{name}`: {error}"))
 }
