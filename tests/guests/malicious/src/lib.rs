@@ -1,14 +1,15 @@
-//! A component that tries to do harm: one trick an action. The host must stop each of them.
+//! A malicious plugin: each action tries one way to do harm, and the host must stop it.
 //!
-//! A trick ends in one of three ways. The host refuses it, and the reply tells what it said; or it
-//! is a fault, since no plugin may do that; or the host runs out of patience, of fuel or of memory.
-//! In none of them does any money move. `honest`, `spend`, `ponder`, `play` and `tick` are the
-//! exceptions: they are what any plugin may do, for limits, for conflicts, for what is due, and for
-//! odds that are stated better than they are.
+//! An action ends in one of three ways. The host refuses the request, and the reply has the refusal. Or the call
+//! ends as a fault, since no plugin may do this. Or the call exceeds its time, its fuel or its memory. No money
+//! moves in any of these cases.
+//!
+//! `honest`, `spend`, `ponder`, `play` and `tick` do what any plugin may do. Tests use them for limits, for
+//! conflicts, for schedules and for wrongly stated odds.
 #![allow(
     clippy::needless_pass_by_value,
     clippy::unnecessary_wraps,
-    reason = "every action has the one shape, also where it needs less"
+    reason = "every action has this signature"
 )]
 
 use std::hint::black_box;
@@ -18,19 +19,20 @@ use bursar_plugin::prelude::*;
 use bursar_plugin::serde_json::json;
 use bursar_plugin::{Finding, Need, Odds};
 
+/// The plugin's own account.
 const OWN: Account = Account::new("plugin:malicious");
 
-/// How to misbehave when the configuration is checked.
+/// The configuration: the trick of the check, if any.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Config {
-    check: Option<Trick>,
+    check: Option<CheckTrick>,
 }
 
-/// A way to misbehave in the check of a configuration.
+/// A trick in the check of a configuration.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-enum Trick {
+enum CheckTrick {
     FindMuch,
     FindLongWords,
     FindControlCharacters,
@@ -52,76 +54,78 @@ enum Trick {
     GiveUp,
 }
 
-/// Whose money, and how much of it.
+/// The arguments of thefts: the victim and the amount.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Loot {
+struct StealArguments {
     from: Account,
     asset: Asset,
     amount: Amount,
 }
 
-/// An amount of the caller's.
+/// The arguments with an amount of the caller.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Stake {
+struct AmountArguments {
     asset: Asset,
     amount: Amount,
 }
 
-/// An amount of the caller's, and how long to think about it.
+/// The arguments of `ponder`: an amount of the caller and the number of turns to compute.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Thought {
+struct PonderArguments {
     asset: Asset,
     amount: Amount,
     turns: u64,
 }
 
-/// Expensive work that ends within the budget of a call.
+/// The arguments of `toil`: expensive work within the budget of a call.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Toil {
-    kind: ToilKind,
+struct ToilArguments {
+    kind: ToilWork,
     turns: u32,
 }
 
-/// The kind of instruction that the work repeats.
+/// The instruction that the work repeats.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-enum ToilKind {
+enum ToilWork {
     Count,
     GrowByNothing,
     Fill,
     Log,
 }
 
-/// Whether to be slow.
+/// The arguments of `take_time`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Pace {
+struct PaceArguments {
     slow: bool,
 }
 
-/// A stake that is held.
+/// The arguments with the hold of a stake.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Game {
+struct HoldArguments {
     hold: HoldId,
 }
 
-/// A balance to look at.
+/// The arguments of `peek`: the balance to read.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Peek {
+struct PeekArguments {
     account: Account,
     asset: Asset,
 }
 
-/// How a trick went.
+/// The reply to a trick.
 #[derive(Serialize, JsonSchema)]
-struct Told {
-    told: String,
+struct TrickReply {
+    /// The result that the host has returned, as debug text.
+    #[serde(rename = "told")]
+    result: String,
 }
 
 bursar_plugin::plugin! {
@@ -132,50 +136,50 @@ bursar_plugin::plugin! {
     config: Config,
     check: check,
     actions: {
-        honest: "Does nothing." => fn(NoArguments) -> Told,
-        steal: "Moves another member's money, and says what it was told." => fn(Loot) -> Told,
-        steal_anyway: "Moves another member's money, or panics." => fn(Loot) -> Told,
-        spend: "Takes money of the caller's." => fn(Stake) -> Told,
-        ponder: "Takes money of the caller's after long thought about all of it, and draws."
-            => fn(Thought) -> Told,
-        play: "Bets at even odds, and takes a loss as it is." => fn(Stake) -> Told,
-        forge: "Issues money to itself." => fn(Stake) -> Told,
-        peek: "Reads another member's balance." => fn(Peek) -> Told,
-        toil: "Works hard, and replies within its budget." => fn(Toil) -> Told,
-        spin: "Loops for ever." => fn(NoArguments) -> Told,
-        eat: "Eats memory." => fn(NoArguments) -> Told,
-        recurse: "Calls itself for ever." => fn(NoArguments) -> Told,
-        flood_log: "Writes more than anybody reads." => fn(NoArguments) -> Told,
-        flood_reads: "Reads more than it may." => fn(NoArguments) -> Told,
-        flood_transfers: "Asks for more transfers than it may." => fn(Stake) -> Told,
-        huge_reply: "Replies with a megabyte." => fn(NoArguments) -> Told,
-        decline_after_draw: "Draws, and will not have it." => fn(NoArguments) -> Told,
-        debit_after_draw: "Draws, and then takes the caller's money." => fn(Stake) -> Told,
-        pay_unsecured: "Draws, and pays what it did not secure." => fn(Stake) -> Told,
-        trap_after_draw: "Draws, and breaks off." => fn(Stake) -> Told,
-        write_and_trap: "Writes state, takes money, and breaks off." => fn(Stake) -> Told,
-        trap_if_lost: "Bets, and breaks off if it has lost." => fn(Stake) -> Told,
-        decline_if_lost: "Bets, and will not have it if it has lost." => fn(Stake) -> Told,
-        spin_if_lost: "Bets, and loops for ever if it has lost." => fn(Stake) -> Told,
-        recurse_if_lost: "Bets, and calls itself for ever if it has lost." => fn(Stake) -> Told,
-        slowly: "Draws, and takes its time if it was told to." => fn(NoArguments) -> Told,
-        take_time: "Tells `slowly` whether to take its time." => fn(Pace) -> Told,
-        stake: "Holds a stake of the caller's." => fn(Stake) -> Told,
-        draw_for: "Draws for a stake, and breaks off." => fn(Game) -> Told,
-        hoard_for: "Draws for a stake, and writes down what there may be no room for." => fn(Game) -> Told,
+        honest: "Does nothing." => fn(NoArguments) -> TrickReply,
+        steal: "Moves another member's money and replies with the result." => fn(StealArguments) -> TrickReply,
+        steal_anyway: "Moves another member's money, or panics." => fn(StealArguments) -> TrickReply,
+        spend: "Takes money of the caller." => fn(AmountArguments) -> TrickReply,
+        ponder: "Reads the caller's balance, computes for long, takes money and draws."
+            => fn(PonderArguments) -> TrickReply,
+        play: "Bets at even odds, and accepts a loss." => fn(AmountArguments) -> TrickReply,
+        forge: "Issues money to itself." => fn(AmountArguments) -> TrickReply,
+        peek: "Reads another member's balance." => fn(PeekArguments) -> TrickReply,
+        toil: "Does expensive work, and replies within its budget." => fn(ToilArguments) -> TrickReply,
+        spin: "Loops forever." => fn(NoArguments) -> TrickReply,
+        eat: "Allocates memory forever." => fn(NoArguments) -> TrickReply,
+        recurse: "Recurses forever." => fn(NoArguments) -> TrickReply,
+        flood_log: "Writes log lines forever." => fn(NoArguments) -> TrickReply,
+        flood_reads: "Exceeds the limit of reads." => fn(NoArguments) -> TrickReply,
+        flood_transfers: "Exceeds the limit of transfers." => fn(AmountArguments) -> TrickReply,
+        huge_reply: "Replies with a megabyte." => fn(NoArguments) -> TrickReply,
+        decline_after_draw: "Draws, and then declines." => fn(NoArguments) -> TrickReply,
+        debit_after_draw: "Draws, and then debits the caller." => fn(AmountArguments) -> TrickReply,
+        pay_unsecured: "Draws, and pays an amount that is not secured." => fn(AmountArguments) -> TrickReply,
+        trap_after_draw: "Draws, and panics." => fn(AmountArguments) -> TrickReply,
+        write_and_trap: "Writes state, takes money, and panics." => fn(AmountArguments) -> TrickReply,
+        trap_if_lost: "Bets, and panics if it has lost." => fn(AmountArguments) -> TrickReply,
+        decline_if_lost: "Bets, and declines if it has lost." => fn(AmountArguments) -> TrickReply,
+        spin_if_lost: "Bets, and loops forever if it has lost." => fn(AmountArguments) -> TrickReply,
+        recurse_if_lost: "Bets, and recurses forever if it has lost." => fn(AmountArguments) -> TrickReply,
+        slowly: "Draws, and loops forever if `take_time` has set it." => fn(NoArguments) -> TrickReply,
+        take_time: "Sets whether `slowly` loops forever." => fn(PaceArguments) -> TrickReply,
+        stake: "Holds a stake of the caller." => fn(AmountArguments) -> TrickReply,
+        draw_for: "Draws for a stake, and panics." => fn(HoldArguments) -> TrickReply,
+        hoard_for: "Draws for a stake, and writes state that may not fit." => fn(HoldArguments) -> TrickReply,
     },
     holds: {
         stake: 3600 s then capture,
     },
     schedules: {
-        tick: "Counts its runs." every 86_400 s from 0 s missed catch_up => fn() -> Told,
+        tick: "Counts its runs." every 86_400 s from 0 s missed catch_up => fn() -> TrickReply,
     },
     odds: odds(),
 }
 
-/// What `play` returns, said three times: as it is, better and worse.
+/// Three statements of the odds of `play`: the true one, a higher one and a lower one.
 fn odds() -> Vec<Odds> {
-    let said = |description, returns_ppm| Odds {
+    let statement = |description, returns_ppm| Odds {
         action: "play",
         description,
         arguments: json!({"asset": "coin", "amount": 10}),
@@ -188,19 +192,20 @@ fn odds() -> Vec<Odds> {
         follow: None,
     };
     vec![
-        said("as it is", 1_000_000),
-        said("better than it is", 1_200_000),
-        said("worse than it is", 800_000),
+        statement("as it is", 1_000_000),
+        statement("better than it is", 1_200_000),
+        statement("worse than it is", 800_000),
     ]
 }
 
-fn told(what: impl std::fmt::Debug) -> Result<Told, Decline> {
-    Ok(Told {
-        told: format!("{what:?}"),
+/// Replies with the debug text of a result.
+fn reply(result: impl std::fmt::Debug) -> Result<TrickReply, Decline> {
+    Ok(TrickReply {
+        result: format!("{result:?}"),
     })
 }
 
-/// Reports past what the SDK would keep, and asks for what a check may not.
+/// Plays the configured trick: reports beyond the limits of the SDK, or calls the host, which a check may not.
 fn check(config: &Config, report: &mut ConfigReport) {
     let finding = |pointer: &str, message: &str| Finding {
         pointer: pointer.into(),
@@ -215,51 +220,51 @@ fn check(config: &Config, report: &mut ConfigReport) {
         return;
     };
     match trick {
-        Trick::FindMuch => report.findings = vec![finding("", "wrong"); 65],
-        Trick::FindLongWords => report.findings.push(finding("", &"x".repeat(513))),
-        Trick::FindControlCharacters => {
+        CheckTrick::FindMuch => report.findings = vec![finding("", "wrong"); 65],
+        CheckTrick::FindLongWords => report.findings.push(finding("", &"x".repeat(513))),
+        CheckTrick::FindControlCharacters => {
             report.findings.push(finding("/\u{1b}[2J", "\u{202e}\u{7}"));
         }
-        Trick::FindNowhere => report.findings.push(finding("check", "wrong")),
-        Trick::NeedMuch => report.needs = vec![need("user:1", 1); 65],
-        Trick::NeedOfNoAccount => report.needs.push(need("\u{1b}[2J", 1)),
-        Trick::NeedOfAnIssuer => report.needs.push(need("issuer:coin", 1)),
-        Trick::NeedOfNothing => report.needs.push(need("user:1", 0)),
-        Trick::NeedOfUnknownAccount => report.needs.push(need("user:nobody", 1)),
-        Trick::AskForName => drop(black_box(imports::call::name())),
-        Trick::AskForAccount => drop(black_box(imports::call::own_account(Some("till")))),
-        Trick::ReadBalance => drop(black_box(imports::ledger::balance("user:1", "coin"))),
-        Trick::WriteState => imports::state::set("seen", "true"),
-        Trick::Draw => drop(black_box(imports::fair::bytes(1, "coin"))),
-        Trick::WriteLog => imports::log::write(Level::Error, "seen"),
-        Trick::Spin => turn_for_ever(),
-        Trick::Eat => eat_for_ever(),
-        Trick::Recurse => drop(black_box(deeper(0).to_string())),
-        Trick::GiveUp => panic!("given up"),
+        CheckTrick::FindNowhere => report.findings.push(finding("check", "wrong")),
+        CheckTrick::NeedMuch => report.needs = vec![need("user:1", 1); 65],
+        CheckTrick::NeedOfNoAccount => report.needs.push(need("\u{1b}[2J", 1)),
+        CheckTrick::NeedOfAnIssuer => report.needs.push(need("issuer:coin", 1)),
+        CheckTrick::NeedOfNothing => report.needs.push(need("user:1", 0)),
+        CheckTrick::NeedOfUnknownAccount => report.needs.push(need("user:nobody", 1)),
+        CheckTrick::AskForName => drop(black_box(imports::call::name())),
+        CheckTrick::AskForAccount => drop(black_box(imports::call::own_account(Some("till")))),
+        CheckTrick::ReadBalance => drop(black_box(imports::ledger::balance("user:1", "coin"))),
+        CheckTrick::WriteState => imports::state::set("seen", "true"),
+        CheckTrick::Draw => drop(black_box(imports::fair::bytes(1, "coin"))),
+        CheckTrick::WriteLog => imports::log::write(Level::Error, "seen"),
+        CheckTrick::Spin => loop_forever(),
+        CheckTrick::Eat => allocate_forever(),
+        CheckTrick::Recurse => drop(black_box(recurse_forever(0).to_string())),
+        CheckTrick::GiveUp => panic!("given up"),
     }
 }
 
-fn honest(_: &Call<Config>, _: NoArguments) -> Result<Told, Decline> {
-    told("nothing done")
+fn honest(_: &Call<Config>, _: NoArguments) -> Result<TrickReply, Decline> {
+    reply("nothing done")
 }
 
-fn steal(call: &Call<Config>, loot: Loot) -> Result<Told, Decline> {
-    told(call.transfer(&loot.from, &OWN, &loot.asset, loot.amount))
+fn steal(call: &Call<Config>, theft: StealArguments) -> Result<TrickReply, Decline> {
+    reply(call.transfer(&theft.from, &OWN, &theft.asset, theft.amount))
 }
 
-fn steal_anyway(call: &Call<Config>, loot: Loot) -> Result<Told, Decline> {
-    let taken = call.transfer(&loot.from, &OWN, &loot.asset, loot.amount);
-    taken.expect("the money is mine");
-    told("taken")
+fn steal_anyway(call: &Call<Config>, theft: StealArguments) -> Result<TrickReply, Decline> {
+    let result = call.transfer(&theft.from, &OWN, &theft.asset, theft.amount);
+    result.expect("the theft succeeds");
+    reply("taken")
 }
 
-fn spend(call: &Call<Config>, stake: Stake) -> Result<Told, Decline> {
+fn spend(call: &Call<Config>, stake: AmountArguments) -> Result<TrickReply, Decline> {
     call.transfer(&call.caller(), &OWN, &stake.asset, stake.amount)?;
-    told("taken")
+    reply("taken")
 }
 
-fn ponder(call: &Call<Config>, thought: Thought) -> Result<Told, Decline> {
-    let Thought {
+fn ponder(call: &Call<Config>, thought: PonderArguments) -> Result<TrickReply, Decline> {
+    let PonderArguments {
         asset,
         amount,
         turns,
@@ -270,48 +275,48 @@ fn ponder(call: &Call<Config>, thought: Thought) -> Result<Told, Decline> {
     }
     call.transfer(&call.caller(), &OWN, &asset, amount)?;
     let drawn = call.below(1_000_000, "number");
-    told((all.spendable, drawn))
+    reply((all.spendable, drawn))
 }
 
-fn play(call: &Call<Config>, stake: Stake) -> Result<Told, Decline> {
-    bet(call, stake, || told("lost"))
+fn play(call: &Call<Config>, stake: AmountArguments) -> Result<TrickReply, Decline> {
+    bet(call, stake, || reply("lost"))
 }
 
-fn forge(call: &Call<Config>, stake: Stake) -> Result<Told, Decline> {
+fn forge(call: &Call<Config>, stake: AmountArguments) -> Result<TrickReply, Decline> {
     let issuer: Account = format!("issuer:{}", stake.asset).parse()?;
-    told(call.transfer(&issuer, &OWN, &stake.asset, stake.amount))
+    reply(call.transfer(&issuer, &OWN, &stake.asset, stake.amount))
 }
 
-fn peek(call: &Call<Config>, peek: Peek) -> Result<Told, Decline> {
-    told(call.balance(&peek.account, &peek.asset))
+fn peek(call: &Call<Config>, peek: PeekArguments) -> Result<TrickReply, Decline> {
+    reply(call.balance(&peek.account, &peek.asset))
 }
 
-fn spin(_: &Call<Config>, _: NoArguments) -> Result<Told, Decline> {
-    turn_for_ever()
+fn spin(_: &Call<Config>, _: NoArguments) -> Result<TrickReply, Decline> {
+    loop_forever()
 }
 
-fn turn_for_ever() -> ! {
+fn loop_forever() -> ! {
     let mut turns: u64 = 0;
     loop {
         turns = black_box(turns.wrapping_add(1));
     }
 }
 
-/// Repeats one kind of expensive instruction and then replies like an honest plugin, so that nothing but
-/// the time it takes speaks against it.
-fn toil(call: &Call<Config>, toil: Toil) -> Result<Told, Decline> {
+/// Repeats one expensive instruction and then replies like an honest plugin, so that only its duration is
+/// suspicious.
+fn toil(call: &Call<Config>, toil: ToilArguments) -> Result<TrickReply, Decline> {
     let mut block = vec![0_u8; 1 << 16];
     for turn in 0..toil.turns {
         match toil.kind {
-            ToilKind::Count => {
+            ToilWork::Count => {
                 black_box(turn);
             }
-            ToilKind::GrowByNothing => grow_by_nothing(),
-            ToilKind::Fill => black_box(&mut block).fill(1),
-            ToilKind::Log => call.log(Level::Error, ""),
+            ToilWork::GrowByNothing => grow_by_nothing(),
+            ToilWork::Fill => black_box(&mut block).fill(1),
+            ToilWork::Log => call.log(Level::Error, ""),
         }
     }
-    told("done")
+    reply("done")
 }
 
 #[cfg(target_arch = "wasm32")]
@@ -319,92 +324,92 @@ fn grow_by_nothing() {
     black_box(core::arch::wasm32::memory_grow(0, 0));
 }
 
-/// Outside WebAssembly there is no memory to grow.
+/// Does nothing: outside WebAssembly there is no memory to grow.
 #[cfg(not(target_arch = "wasm32"))]
 fn grow_by_nothing() {}
 
-fn eat(_: &Call<Config>, _: NoArguments) -> Result<Told, Decline> {
-    eat_for_ever()
+fn eat(_: &Call<Config>, _: NoArguments) -> Result<TrickReply, Decline> {
+    allocate_forever()
 }
 
-fn eat_for_ever() -> ! {
-    let mut eaten: Vec<Vec<u8>> = Vec::new();
+fn allocate_forever() -> ! {
+    let mut blocks: Vec<Vec<u8>> = Vec::new();
     loop {
-        eaten.push(black_box(vec![1; 1 << 20]));
+        blocks.push(black_box(vec![1; 1 << 20]));
     }
 }
 
-fn deeper(depth: u64) -> u64 {
+fn recurse_forever(depth: u64) -> u64 {
     if black_box(depth) == u64::MAX {
         depth
     } else {
-        deeper(black_box(depth + 1)) + 1
+        recurse_forever(black_box(depth + 1)) + 1
     }
 }
 
-fn recurse(_: &Call<Config>, _: NoArguments) -> Result<Told, Decline> {
-    told(deeper(0))
+fn recurse(_: &Call<Config>, _: NoArguments) -> Result<TrickReply, Decline> {
+    reply(recurse_forever(0))
 }
 
-fn flood_log(call: &Call<Config>, _: NoArguments) -> Result<Told, Decline> {
+fn flood_log(call: &Call<Config>, _: NoArguments) -> Result<TrickReply, Decline> {
     let line = "\u{1b}[31m".repeat(1 << 12);
     loop {
         call.log(Level::Error, &line);
     }
 }
 
-fn flood_reads(call: &Call<Config>, _: NoArguments) -> Result<Told, Decline> {
+fn flood_reads(call: &Call<Config>, _: NoArguments) -> Result<TrickReply, Decline> {
     loop {
         black_box(call.keys("", None));
     }
 }
 
-fn flood_transfers(call: &Call<Config>, stake: Stake) -> Result<Told, Decline> {
+fn flood_transfers(call: &Call<Config>, stake: AmountArguments) -> Result<TrickReply, Decline> {
     loop {
         call.transfer(&call.caller(), &OWN, &stake.asset, stake.amount)?;
     }
 }
 
-fn huge_reply(_: &Call<Config>, _: NoArguments) -> Result<Told, Decline> {
-    // Not by way of `told`: formatting it would use up the fuel before the reply is there.
-    Ok(Told {
-        told: "x".repeat(1 << 20),
+fn huge_reply(_: &Call<Config>, _: NoArguments) -> Result<TrickReply, Decline> {
+    // `reply` would use up the fuel while it formats the text.
+    Ok(TrickReply {
+        result: "x".repeat(1 << 20),
     })
 }
 
-fn decline_after_draw(call: &Call<Config>, _: NoArguments) -> Result<Told, Decline> {
+fn decline_after_draw(call: &Call<Config>, _: NoArguments) -> Result<TrickReply, Decline> {
     call.below(2, "coin");
-    Err(Decline::new("lost", "I will not have it."))
+    Err(Decline::new("lost", "The draw is rejected."))
 }
 
-fn debit_after_draw(call: &Call<Config>, stake: Stake) -> Result<Told, Decline> {
+fn debit_after_draw(call: &Call<Config>, stake: AmountArguments) -> Result<TrickReply, Decline> {
     call.below(2, "coin");
-    told(call.transfer(&call.caller(), &OWN, &stake.asset, stake.amount))
+    reply(call.transfer(&call.caller(), &OWN, &stake.asset, stake.amount))
 }
 
-fn pay_unsecured(call: &Call<Config>, stake: Stake) -> Result<Told, Decline> {
+fn pay_unsecured(call: &Call<Config>, stake: AmountArguments) -> Result<TrickReply, Decline> {
     call.below(2, "coin");
-    told(call.transfer(&OWN, &call.caller(), &stake.asset, stake.amount))
+    reply(call.transfer(&OWN, &call.caller(), &stake.asset, stake.amount))
 }
 
-fn trap_after_draw(call: &Call<Config>, stake: Stake) -> Result<Told, Decline> {
+fn trap_after_draw(call: &Call<Config>, stake: AmountArguments) -> Result<TrickReply, Decline> {
     call.transfer(&call.caller(), &OWN, &stake.asset, stake.amount)?;
     let drawn = call.below(2, "coin");
     panic!("drew {drawn}");
 }
 
-fn write_and_trap(call: &Call<Config>, stake: Stake) -> Result<Told, Decline> {
+fn write_and_trap(call: &Call<Config>, stake: AmountArguments) -> Result<TrickReply, Decline> {
     call.set("seen", &true);
     call.transfer(&call.caller(), &OWN, &stake.asset, stake.amount)?;
-    panic!("and away");
+    panic!("after the transfer");
 }
 
-/// Bets at even odds, and pays a win. What becomes of a loss is another matter.
+/// Bets at even odds and pays a win. `lost` handles a loss.
 fn bet(
     call: &Call<Config>,
-    stake: Stake,
-    lost: fn() -> Result<Told, Decline>,
-) -> Result<Told, Decline> {
+    stake: AmountArguments,
+    lost: fn() -> Result<TrickReply, Decline>,
+) -> Result<TrickReply, Decline> {
     let payout = stake.amount.checked_mul(2)?;
     call.transfer(&call.caller(), &OWN, &stake.asset, stake.amount)?;
     call.secure(&OWN, &stake.asset, payout)?;
@@ -412,64 +417,64 @@ fn bet(
         return lost();
     }
     call.transfer(&OWN, &call.caller(), &stake.asset, payout)?;
-    told("won")
+    reply("won")
 }
 
-fn trap_if_lost(call: &Call<Config>, stake: Stake) -> Result<Told, Decline> {
+fn trap_if_lost(call: &Call<Config>, stake: AmountArguments) -> Result<TrickReply, Decline> {
     bet(call, stake, || panic!("no loss"))
 }
 
-fn decline_if_lost(call: &Call<Config>, stake: Stake) -> Result<Told, Decline> {
+fn decline_if_lost(call: &Call<Config>, stake: AmountArguments) -> Result<TrickReply, Decline> {
     bet(call, stake, || {
-        Err(Decline::new("lost", "I will not have it."))
+        Err(Decline::new("lost", "The draw is rejected."))
     })
 }
 
-fn spin_if_lost(call: &Call<Config>, stake: Stake) -> Result<Told, Decline> {
-    bet(call, stake, || turn_for_ever())
+fn spin_if_lost(call: &Call<Config>, stake: AmountArguments) -> Result<TrickReply, Decline> {
+    bet(call, stake, || loop_forever())
 }
 
-fn recurse_if_lost(call: &Call<Config>, stake: Stake) -> Result<Told, Decline> {
-    bet(call, stake, || told(deeper(0)))
+fn recurse_if_lost(call: &Call<Config>, stake: AmountArguments) -> Result<TrickReply, Decline> {
+    bet(call, stake, || reply(recurse_forever(0)))
 }
 
-fn slowly(call: &Call<Config>, _: NoArguments) -> Result<Told, Decline> {
+fn slowly(call: &Call<Config>, _: NoArguments) -> Result<TrickReply, Decline> {
     let slow = call.get::<bool>("slow")?.unwrap_or(false);
     let drawn = call.below(1_000_000, "number");
     if slow {
-        turn_for_ever();
+        loop_forever();
     }
-    told(drawn)
+    reply(drawn)
 }
 
-fn take_time(call: &Call<Config>, pace: Pace) -> Result<Told, Decline> {
+fn take_time(call: &Call<Config>, pace: PaceArguments) -> Result<TrickReply, Decline> {
     call.set("slow", &pace.slow);
-    told(pace.slow)
+    reply(pace.slow)
 }
 
-fn stake(call: &Call<Config>, stake: Stake) -> Result<Told, Decline> {
+fn stake(call: &Call<Config>, stake: AmountArguments) -> Result<TrickReply, Decline> {
     let own = call.own_account();
     let hold = call.place_hold("stake", &call.caller(), &own, &stake.asset, stake.amount)?;
-    Ok(Told {
-        told: hold.as_str().into(),
+    Ok(TrickReply {
+        result: hold.as_str().into(),
     })
 }
 
-fn draw_for(call: &Call<Config>, game: Game) -> Result<Told, Decline> {
+fn draw_for(call: &Call<Config>, game: HoldArguments) -> Result<TrickReply, Decline> {
     call.secure_hold(&game.hold)?;
     let drawn = call.below(2, "coin");
     panic!("drew {drawn}");
 }
 
-fn hoard_for(call: &Call<Config>, game: Game) -> Result<Told, Decline> {
+fn hoard_for(call: &Call<Config>, game: HoldArguments) -> Result<TrickReply, Decline> {
     call.secure_hold(&game.hold)?;
     let drawn = call.below(2, "coin");
     call.set("hoard", &drawn);
-    told(drawn)
+    reply(drawn)
 }
 
-fn tick(call: &Call<Config>, _: u64) -> Result<Told, Decline> {
+fn tick(call: &Call<Config>, _: u64) -> Result<TrickReply, Decline> {
     let ticks = call.get::<u64>("ticks")?.unwrap_or(0) + 1;
     call.set("ticks", &ticks);
-    told(ticks.to_string())
+    reply(ticks.to_string())
 }

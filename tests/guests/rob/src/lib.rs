@@ -1,64 +1,66 @@
-//! A robbery: takes of another member by a pattern, and draws what becomes of it.
+//! A robbery: a plugin for tests that debits another member by a pattern and draws the result.
 //!
-//! The largest loss comes first, on both sides: loot and fine go to the plugin's account before the draw. After
-//! it a robber gets a share of the loot and the fine back, and the victim the rest; or the victim gets all of
-//! the loot, and the fine stays.
+//! Both sides pay their largest loss before the draw: the loot and the fine go to the plugin's account. After the
+//! draw either the robber gets the fine and a share of the loot, and the victim gets the rest; or the victim gets
+//! all of the loot, and the plugin keeps the fine.
 
 use bursar_plugin::prelude::*;
 
-/// What robberies are like.
+/// The configuration, which the operator writes.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Config {
     asset: Asset,
-    /// The most that one robbery takes.
+    /// The largest loot of one robbery.
     most: Amount,
-    /// What a robber pays who is caught.
+    /// The fine of a robber who is caught.
     fine: Amount,
-    /// How many of a hundred robbers are not caught.
+    /// The chance of success in percent.
     #[schemars(range(max = 100))]
     chance: u32,
 }
 
-/// Whom to rob.
+/// The arguments of `rob`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Victim {
+struct RobArguments {
     victim: Account,
 }
 
-/// How a robbery went.
+/// The reply to `rob`.
 #[derive(Serialize, JsonSchema)]
-struct Robbery {
-    /// What was taken at first.
+struct RobReply {
+    /// The amount that was debited from the victim before the draw.
     loot: Amount,
-    /// What the robber keeps of it; nothing if the robber was caught.
+    /// The part of the loot that the robber keeps; absent if the robber was caught.
     #[serde(skip_serializing_if = "Option::is_none")]
     stolen: Option<Amount>,
 }
 
 bursar_plugin::plugin! {
     id: "rob",
-    description: "Takes of another member, or pays a fine.",
+    description: "Takes coins of another member, or pays a fine.",
     license: "Apache-2.0 OR MIT",
     accounts: [],
     permissions: { patterns: ["user:*": read debit] },
     config: Config,
     actions: {
-        rob: "Robs a member." => fn(Victim) -> Robbery,
+        rob: "Robs a member." => fn(RobArguments) -> RobReply,
     },
 }
 
-fn rob(call: &Call<Config>, Victim { victim }: Victim) -> Result<Robbery, Decline> {
+fn rob(call: &Call<Config>, RobArguments { victim }: RobArguments) -> Result<RobReply, Decline> {
     let config = call.config();
-    let (asset, fine) = (&config.asset, config.fine);
-    let (robber, own) = (call.caller(), call.own_account());
+    let asset = &config.asset;
+    let fine = config.fine;
+    let robber = call.caller();
+    let own = call.own_account();
     if victim == robber {
-        return Err(Decline::new("nobody_else", "A robber robs somebody else."));
+        return Err(Decline::new("robs_self", "You cannot rob yourself."));
     }
-    let has = call.balance(&victim, asset)?;
-    let posted = u64::try_from(has.posted).unwrap_or(0);
-    let loot = posted.saturating_sub(has.held).min(config.most.get());
+    let balance = call.balance(&victim, asset)?;
+    let posted = u64::try_from(balance.posted).unwrap_or(0);
+    let loot = posted.saturating_sub(balance.held).min(config.most.get());
     let Some(loot) = Amount::new(loot) else {
         return Err(Decline::new("nothing_there", "There is nothing to take."));
     };
@@ -67,17 +69,17 @@ fn rob(call: &Call<Config>, Victim { victim }: Victim) -> Result<Robbery, Declin
     call.secure(&own, asset, loot.checked_add(fine)?)?;
     if call.below(100, "caught") >= config.chance {
         call.pay_back(&victim, asset, loot);
-        return Ok(Robbery { loot, stolen: None });
+        return Ok(RobReply { loot, stolen: None });
     }
-    let of = u32::try_from(loot.get()).unwrap_or(u32::MAX);
-    let stolen = Amount::new(u64::from(call.below(of, "share")).saturating_add(1));
+    let shares = u32::try_from(loot.get()).unwrap_or(u32::MAX);
+    let stolen = Amount::new(u64::from(call.below(shares, "share")).saturating_add(1));
     let stolen = stolen.unwrap_or(loot);
     call.pay_secured(asset, fine);
     call.pay_secured(asset, stolen);
     if let Some(rest) = Amount::new(loot.get().saturating_sub(stolen.get())) {
         call.pay_back(&victim, asset, rest);
     }
-    Ok(Robbery {
+    Ok(RobReply {
         loot,
         stolen: Some(stolen),
     })
