@@ -1,8 +1,8 @@
 """A Discord bot with an economy: /balance, /pay, /buy and /flip.
 
-The bot keeps no money and no rules. It says who asks for what, under the interaction's id as the
-idempotency key; Bursar does the rest. A member who clicks twice makes two interactions, and so asks
-twice; one interaction that is handled twice, or whose answer was lost, pays once.
+The bot stores no money and has no rules. It sends each command to Bursar with the interaction's id
+as the idempotency key. An interaction that is handled twice, or whose response was lost, pays
+once. Two clicks of a member are two interactions, so they pay twice.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ Interaction = discord.Interaction["Bot"]
 
 
 class Bot(discord.Client):
-    """The bot, with its one connection to Bursar."""
+    """The bot with its connection to Bursar."""
 
     def __init__(self, bursar: Bursar) -> None:
-        # A plugin's words are shown to members; none of them may call everyone.
+        # Members see texts of plugins, which must not mention @everyone or roles.
         mentions = discord.AllowedMentions(everyone=False, roles=False, users=True)
         super().__init__(intents=discord.Intents.default(), allowed_mentions=mentions)
         self.bursar = bursar
@@ -45,44 +45,44 @@ class Bot(discord.Client):
 
 
 async def account_of(bot: Bot, member: discord.abc.User) -> str:
-    """A member's account. Asking for it again changes nothing, so nobody has to sign up."""
+    """Returns a member's account, and creates it if it does not exist."""
     account = f"user:{member.id}"
     await bot.bursar.open_account(account)
     return account
 
 
 def name_of(asset: str) -> str:
-    """`item:potion` as people read it."""
+    """Returns the name of an asset for members: `potion` for `item:potion`."""
     return asset.removeprefix("item:")
 
 
 def explain(problem: Problem) -> str:
-    """A no, as the member reads it."""
+    """Returns the sentence for a member about a rejected request."""
     body = problem.body
     match problem.code:
         case "declined" if body["decline"]["code"] == "over_limit":
-            return "That takes more than you were told. Nothing has moved: ask for it again."
-        case "declined":  # The plugin's own words, written for members.
+            return "The price has changed, and nothing was paid. Use the command again."
+        case "declined":  # The plugin's sentence, which is written for members.
             return str(body["decline"]["message"])
         case "insufficient_funds":
             have, need, what = body["available"], body["required"], name_of(body["asset"])
             return f"That takes {need:,} {what}, and you have {have:,}."
         case "ceiling_exceeded":
-            return "There is no room for that in the account it would go to."
+            return "The account that would get it is full."
         case "malformed" if body.get("pointer") == "/arguments/item":
             return "The shop does not sell that."
         case "plugin_disabled" | "plugin_not_found":
-            return "That is closed at the moment."
+            return "That is not available at the moment."
         case "plugin_fault":
-            return "Something went wrong there, and the operator can see what. Nothing has moved."
-    log.error("unexpected: %s %s: %s", problem.status, problem.code, problem)
-    return "That did not work. Nothing has moved."
+            return "That failed, and nothing was paid. The operator can find the error in the log."
+    log.error("unexpected response: %s %s: %s", problem.status, problem.code, problem)
+    return "That failed, and nothing was paid."
 
 
 @app_commands.command()
 @app_commands.guild_only()
 async def balance(interaction: Interaction) -> None:
-    """What you have."""
+    """Shows your balance."""
     await interaction.response.defer(ephemeral=True)
     bot = interaction.client
     balances = await bot.bursar.balances(await account_of(bot, interaction.user))
@@ -91,25 +91,27 @@ async def balance(interaction: Interaction) -> None:
         for asset, amounts in sorted(balances.items())
         if amounts["posted"] != 0
     ]
-    await interaction.followup.send("\n".join(lines) or "Nothing yet.", ephemeral=True)
+    await interaction.followup.send("\n".join(lines) or "You have nothing yet.", ephemeral=True)
 
 
 @app_commands.command()
 @app_commands.guild_only()
-@app_commands.describe(member="Who gets it", amount="How much")
+@app_commands.describe(member="The member to pay", amount="The amount")
 async def pay(
     interaction: Interaction,
     member: discord.Member,
     amount: app_commands.Range[int, 1, AMOUNT_MAX],
 ) -> None:
-    """Gives another member some of yours."""
+    """Pays another member."""
     if member.id == interaction.user.id:
-        await interaction.response.send_message("You have that already.", ephemeral=True)
+        await interaction.response.send_message("You cannot pay yourself.", ephemeral=True)
         return
-    # Discord waits three seconds for a first word, and a quarter of an hour for the rest.
+    # Discord waits 3 seconds for the first response and 15 minutes for the rest:
+    # https://discord.com/developers/docs/interactions/receiving-and-responding
     await interaction.response.defer()
     bot = interaction.client
-    source, destination = await account_of(bot, interaction.user), await account_of(bot, member)
+    source = await account_of(bot, interaction.user)
+    destination = await account_of(bot, member)
     posting = {"from": source, "to": destination, "asset": ASSET, "amount": amount}
     await bot.bursar.transfer(str(interaction.id), [posting], memo="/pay")
     await interaction.followup.send(
@@ -118,7 +120,7 @@ async def pay(
 
 
 class Offer(discord.ui.View):
-    """Something that a member may buy at the price that it was shown, for a minute."""
+    """An offer that a member can buy for a minute at the price that it shows."""
 
     def __init__(
         self, key: str, caller: str, arguments: dict[str, Any], price: dict[str, int]
@@ -131,47 +133,47 @@ class Offer(discord.ui.View):
 
     @discord.ui.button(label="Buy", style=discord.ButtonStyle.success)
     async def accept(self, interaction: Interaction, _: discord.ui.Button[Offer]) -> None:
-        """Buys it. Whoever clicks twice asks twice under one key, and so buys once."""
+        """Buys the offer. Two clicks have one idempotency key, so they buy once."""
         await interaction.response.defer()
-        # No more leaves the member than they were shown, whatever it costs by now.
+        # The member never pays more than the price that was shown, even if it has risen.
         bought = await interaction.client.bursar.call(
             self.key, "shop", "buy", self.caller, self.arguments, spend_limit=self.price
         )
         self.stop()
         reply = bought["reply"]
-        goods, paid = f"{reply['quantity']} {name_of(reply['item'])}", in_words(reply["paid"])
-        text = f"You have {goods} for {paid}."
+        goods = f"{reply['quantity']} {name_of(reply['item'])}"
+        text = f"You have bought {goods} for {format_amounts(reply['paid'])}."
         if "purchase" in reply:
-            text += f" It can be given back: it is your purchase {reply['purchase']}."
+            text += f" You can return it: it is your purchase {reply['purchase']}."
         await interaction.edit_original_response(content=text, view=None)
 
-    @discord.ui.button(label="Leave it", style=discord.ButtonStyle.secondary)
+    @discord.ui.button(label="Cancel", style=discord.ButtonStyle.secondary)
     async def decline(self, interaction: Interaction, _: discord.ui.Button[Offer]) -> None:
-        """Buys nothing."""
+        """Cancels the offer."""
         self.stop()
         await interaction.response.edit_message(content="You have bought nothing.", view=None)
 
-    # The view's interactions are those of this bot, which the library's type does not know.
+    # The view's interactions belong to this bot, which the library's type does not express.
     async def on_error(  # type: ignore[override]
         self, interaction: Interaction, error: Exception, _: discord.ui.Item[Any]
     ) -> None:
-        """What goes wrong with a button is told like what goes wrong with a command."""
-        await tell(interaction, error)
+        """Reports an error of a button like an error of a command."""
+        await report(interaction, error)
 
 
-def in_words(amounts: dict[str, int]) -> str:
-    """`50 coin and 1 gem`."""
+def format_amounts(amounts: dict[str, int]) -> str:
+    """Returns amounts as text, such as `50 coin and 1 gem`."""
     return " and ".join(f"{amount:,} {name_of(asset)}" for asset, amount in amounts.items())
 
 
 @app_commands.command()
 @app_commands.guild_only()
-@app_commands.describe(item="What", quantity="How many; one if you do not say")
+@app_commands.describe(item="The item", quantity="The number of units; 1 by default")
 async def buy(
     interaction: Interaction, item: str, quantity: app_commands.Range[int, 1, 1000] = 1
 ) -> None:
-    """Shows what something costs in the shop, and buys it if you agree."""
-    # Only the member sees the offer, so nobody else can click on it.
+    """Shows the price of an item in the shop, and buys it if you confirm."""
+    # Only the member sees the offer, so no other member can click on it.
     await interaction.response.defer(ephemeral=True)
     bot = interaction.client
     caller = await account_of(bot, interaction.user)
@@ -179,24 +181,24 @@ async def buy(
     shown = await bot.bursar.preview("shop", "buy", caller, arguments)
     reply = shown["reply"]
     offer = Offer(str(interaction.id), caller, arguments, reply["paid"])
-    text = f"{reply['quantity']} {name_of(reply['item'])} for {in_words(reply['paid'])}?"
+    text = f"Buy {reply['quantity']} {name_of(reply['item'])} for {format_amounts(reply['paid'])}?"
     await interaction.followup.send(text, view=offer, ephemeral=True)
 
 
 @buy.autocomplete("item")
 async def items(interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
-    """What the shop sells, from its configuration."""
-    async with asyncio.timeout(2):  # Later than that Discord does not listen.
+    """Returns the items of the shop's configuration that contain the typed text."""
+    async with asyncio.timeout(2):  # Discord ignores later choices.
         shop = await interaction.client.bursar.plugin("shop")
     names: list[str] = [offer["item"] for offer in shop["config"]["items"]]
-    # Discord shows 25 choices of at most 100 characters.
+    # Discord shows at most 25 choices of at most 100 characters.
     fitting = [name for name in names if typed.lower() in name and len(name) <= 100]
     return [app_commands.Choice(name=name_of(name), value=name) for name in fitting[:25]]
 
 
 @app_commands.command()
 @app_commands.guild_only()
-@app_commands.describe(stake="How much you bet", side="What you bet on")
+@app_commands.describe(stake="The stake", side="The side to bet on")
 @app_commands.choices(
     side=[
         app_commands.Choice(name="heads", value="heads"),
@@ -206,12 +208,12 @@ async def items(interaction: Interaction, typed: str) -> list[app_commands.Choic
 async def flip(
     interaction: Interaction, stake: app_commands.Range[int, 1, AMOUNT_MAX], side: str
 ) -> None:
-    """Bets on a coin, double or nothing."""
+    """Bets on a coin flip: double or nothing."""
     await interaction.response.defer()
     bot = interaction.client
     caller = await account_of(bot, interaction.user)
     arguments = {"stake": stake, "side": side}
-    # The coin cannot be thrown again: the same key draws the same side, whatever gets lost.
+    # A retry cannot draw again: the same idempotency key always draws the same side.
     flipped = await bot.bursar.call(
         str(interaction.id), "coinflip", "flip", caller, arguments, spend_limit={ASSET: stake}
     )
@@ -223,21 +225,21 @@ async def flip(
 
 
 async def on_error(interaction: Interaction, error: app_commands.AppCommandError) -> None:
-    """Every no and every failure of a command ends here."""
+    """Handles every rejection and every error of a command."""
     cause = error.original if isinstance(error, app_commands.CommandInvokeError) else error
-    await tell(interaction, cause)
+    await report(interaction, cause)
 
 
-async def tell(interaction: Interaction, cause: Exception) -> None:
-    """Says in one sentence what went wrong."""
+async def report(interaction: Interaction, cause: Exception) -> None:
+    """Sends the member one sentence about an error."""
     if isinstance(cause, Problem):
         text = explain(cause)
     elif isinstance(cause, OutcomeUnknown):
         log.warning("interaction %s: %s", interaction.id, cause)
-        text = "No answer came in time. Look at /balance in a moment before you try again."
+        text = "There was no response in time. Look at /balance before you try again."
     else:
         log.error("interaction %s", interaction.id, exc_info=cause)
-        text = "Something went wrong with this bot."
+        text = "This bot has an error."
     if interaction.response.is_done():
         await interaction.followup.send(text, ephemeral=True)
     else:
@@ -245,7 +247,7 @@ async def tell(interaction: Interaction, cause: Exception) -> None:
 
 
 async def main() -> None:
-    """Runs until it is stopped."""
+    """Runs the bot until it is stopped."""
     discord.utils.setup_logging()
     url = os.environ.get("BURSAR_URL", "http://127.0.0.1:7777")
     economy = os.environ.get("BURSAR_ECONOMY", "guild")

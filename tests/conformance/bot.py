@@ -74,14 +74,14 @@ async def offered(number, bursar):
     """Uses `/buy`, and hands back the two buttons that the member sees."""
     asked = Interaction(number, bursar)
     await bot.buy.callback(asked, "item:potion", 1)
-    assert asked.said == [f"1 potion for {PRICE} coin?"], asked.said
+    assert asked.said == [f"Buy 1 potion for {PRICE} coin?"], asked.said
     return asked.views[0]
 
 
 async def click(offer, how, number, bursar):
     """Clicks one of them, and hands back what the member reads."""
     clicked = Interaction(number, bursar)
-    button = {"Buy": offer.accept, "Leave it": offer.decline}[how]
+    button = {"Buy": offer.accept, "Cancel": offer.decline}[how]
     try:
         await button.callback(clicked)
     except Exception as error:  # As the library does with it.
@@ -104,18 +104,18 @@ async def main():
 
         offer = await offered(1, bursar)
         assert await coins(bursar) == 100, "what is shown is not paid"
-        assert await click(offer, "Leave it", 2, bursar) == ["You have bought nothing."]
+        assert await click(offer, "Cancel", 2, bursar) == ["You have bought nothing."]
         assert await coins(bursar) == 100
 
         offer = await offered(3, bursar)
         await sell_for(session, DEARER)
         said = await click(offer, "Buy", 4, bursar)
-        assert said == ["That takes more than you were told. Nothing has moved: ask for it again."]
+        assert said == ["The price has changed, and nothing was paid. Use the command again."]
         assert await coins(bursar) == 100, "a price that was not shown is not paid"
 
         await sell_for(session, PRICE)
         offer = await offered(5, bursar)
-        told = "You have 1 potion for 50 coin. It can be given back: it is your purchase 1."
+        told = "You have bought 1 potion for 50 coin. You can return it: it is your purchase 1."
         # Whoever clicks twice has two interactions, and buys once.
         assert await click(offer, "Buy", 6, bursar) == [told]
         assert await click(offer, "Buy", 7, bursar) == [told]

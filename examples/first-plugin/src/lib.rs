@@ -2,11 +2,11 @@
 
 use bursar_plugin::prelude::*;
 
-/// What the operator sets.
+/// The configuration, which the operator writes.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Config {
-    /// What tips are paid in.
+    /// The asset that tips are paid in.
     asset: Asset,
 }
 
@@ -14,15 +14,15 @@ struct Config {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Tip {
-    /// Who gets it.
+    /// The member who gets the tip.
     to: Account,
-    /// How much.
+    /// The amount of the tip.
     amount: Amount,
 }
 
 /// The reply to `tip`.
 #[derive(Serialize, JsonSchema)]
-struct Tipped {
+struct TipReply {
     /// A sentence for the channel.
     thanks: String,
 }
@@ -34,17 +34,18 @@ bursar_plugin::plugin! {
     accounts: [],
     config: Config,
     actions: {
-        tip: "Gives another member some of yours." => fn(Tip) -> Tipped,
+        tip: "Pays another member." => fn(Tip) -> TipReply,
     },
 }
 
-fn tip(call: &Call<Config>, tip: Tip) -> Result<Tipped, Decline> {
-    let (from, asset) = (call.caller(), &call.config().asset);
+fn tip(call: &Call<Config>, tip: Tip) -> Result<TipReply, Decline> {
+    let from = call.caller();
+    let asset = &call.config().asset;
     if tip.to == from {
-        return Err(Decline::new("tips_self", "A tip is for somebody else."));
+        return Err(Decline::new("tips_self", "You cannot tip yourself."));
     }
     call.transfer(&from, &tip.to, asset, tip.amount)?;
-    Ok(Tipped {
+    Ok(TipReply {
         thanks: format!("{} thanks {from} for {} {asset}.", tip.to, tip.amount),
     })
 }
