@@ -3,13 +3,15 @@
 mod links;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
 
 use bursar_host::Limits;
 use bursar_ledger::{STATE_BYTES_GRANTED_MAX, STATE_BYTES_MAX};
+use serde_json::Value;
 
 use super::{ratchet, source};
 use crate::named_tests;
-use crate::support::House;
+use crate::support::{House, binary};
 
 /// Lines of pages that are read from top to bottom.
 const LINES_MAX: [(&str, usize); 2] = [("README.md", 180), ("ARCHITECTURE.md", 250)];
@@ -55,6 +57,41 @@ fn the_readmes_commands_are_in_the_makefile() {
     for command in ["demo", "test"] {
         assert!(readme.contains(&format!("make {command}")));
         assert!(makefile.contains(&format!("\n{command}: ")));
+    }
+}
+
+#[test]
+fn every_route_is_in_the_page_of_the_api() {
+    let text = page("docs/api.md");
+    let description: Value = serde_json::from_str(&page("engine/server/openapi.json")).unwrap();
+    for path in description["paths"].as_object().unwrap().keys() {
+        let shown = path.replace("/v1/economies/{economy}", "…");
+        let mut found = text.match_indices(&shown);
+        let is_shown = found.any(|(start, _)| {
+            let rest = &text[start + shown.len()..];
+            rest.starts_with(['`', '?', ',', ' '])
+        });
+        assert!(is_shown, "{path} is not in docs/api.md");
+    }
+}
+
+#[test]
+fn every_command_is_in_the_page_of_operations() {
+    let text = page("docs/operations.md");
+    let help = Command::new(binary()).arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let (_, commands) = help.split_once("Commands:\n").unwrap();
+    let (commands, _) = commands.split_once("\n\n").unwrap();
+    let names = commands
+        .lines()
+        .filter_map(|line| line.split_whitespace().next());
+    assert!(names.clone().count() > 10, "{commands}");
+    for name in names {
+        assert!(
+            text.contains(&format!("`bursar {name} "))
+                || text.contains(&format!("`bursar {name}`")),
+            "{name} is not in docs/operations.md"
+        );
     }
 }
 

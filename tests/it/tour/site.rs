@@ -50,6 +50,14 @@ impl Site {
             folder.path().join("guild.db"),
         )
         .unwrap();
+        // Without it each page would compile the shop again.
+        let cache = folder.path().join("guild.db.cache");
+        std::fs::create_dir(&cache).unwrap();
+        std::fs::set_permissions(&cache, Permissions::from_mode(0o700)).unwrap();
+        for entry in std::fs::read_dir(start.folder.path().join("guild.db.cache")).unwrap() {
+            let entry = entry.unwrap();
+            std::fs::copy(entry.path(), cache.join(entry.file_name())).unwrap();
+        }
         let mut site = Self::in_folder(folder, start.key.clone());
         site.server = Some(site.serve().await);
         site
