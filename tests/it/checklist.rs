@@ -180,7 +180,7 @@ ledger/draws.rs die_falls_evenly
 ledger/draws.rs every_card_comes_up_first_as_often
 
 # a house that picks both seeds
-ledger/fair.rs a_client_seed_counts_as_the_members_own_after_the_commitment
+ledger/nonces.rs a_client_seed_counts_as_the_members_own_after_the_commitment
 it/fair.rs a_member_puts_in_a_seed_of_its_own_and_says_so_again_for_a_new_commitment
 
 # a next seed that is committed to only when the client seed is known
@@ -195,7 +195,7 @@ it/fair.rs a_plugin_that_overflows_its_stack_when_it_has_lost_is_at_fault
 it/fair.rs a_deadline_after_a_draw_burns_the_nonce_and_the_same_key_draws_the_same
 it/fair.rs a_death_between_draw_and_commit_leaves_no_draw_unaccounted_for
 ledger/fair.rs a_call_that_broke_off_draws_the_same_again_under_its_key
-ledger/fair.rs nonces_are_used_once_and_in_order_and_gaps_are_burned
+ledger/nonces.rs nonces_are_used_once_and_in_order_and_gaps_are_burned
 
 # a bet that stands only if it is won
 it/fair.rs a_member_with_no_money_draws_nothing
@@ -209,8 +209,8 @@ ledger/fair.rs a_member_who_has_spent_it_meanwhile_is_told_so_and_the_nonce_is_u
 
 # a seed that is revealed while a hand is open
 it/seeds.rs a_seed_stays_hidden_until_the_hand_that_was_dealt_from_it_is_over
-ledger/fair.rs a_seed_stays_hidden_while_a_game_is_open_that_has_drawn_from_it
-ledger/fair.rs a_hold_from_before_the_first_draw_hides_the_seed_too
+ledger/nonces.rs a_seed_stays_hidden_while_a_game_is_open_that_has_drawn_from_it
+ledger/nonces.rs a_hold_from_before_the_first_draw_hides_the_seed_too
 
 # a seed that is used too long, or never revealed
 server/service/seeds.rs seeds_are_changed_after_so_many_draws_or_so_long
@@ -218,7 +218,7 @@ it/seeds.rs a_seed_that_was_drawn_from_for_thirty_days_is_changed_and_revealed_b
 
 # draws in an order that nobody sees
 ledger/draws.rs call_numbers_its_draws_from_zero
-ledger/fair.rs draws_of_all_kinds_are_made_again_and_what_is_mixed_counts
+ledger/nonces.rs draws_of_all_kinds_are_made_again_and_what_is_mixed_counts
 it/receipts.rs whatever_is_altered_in_a_receipt_shows
 
 # another plugin that reads the same draw otherwise

@@ -1,4 +1,4 @@
-//! What the ledger promises: as scripts, as tables, and over random histories.
+//! Tests of the ledger: scripts, tables and properties over random histories.
 #![allow(
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
@@ -39,7 +39,10 @@ mod forged;
 mod games;
 mod installed;
 mod names;
+mod newer_versions;
+mod nonces;
 mod patterns;
+mod patterns_with_draws;
 mod revealed;
 mod revisions;
 mod rooms;

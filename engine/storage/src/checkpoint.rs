@@ -69,7 +69,8 @@ pub(crate) fn load(database: &Database) -> Result<(State, u64)> {
             (State::default(), record)
         }
     };
-    let (checkpointed, movement) = (state.record, state.movement);
+    let checkpointed = state.record;
+    let movement = state.movement;
     rows::each_record(database, checkpointed, movement, |record| {
         state.replay(&record)?;
         Ok(true)
@@ -154,7 +155,8 @@ impl Closing {
         )?;
         let mut count: u64 = 0;
         read.each(vec![integer(self.id)], |row| {
-            let (name, text) = (rows::string(row, 0, 0)?, rows::string(row, 1, 0)?);
+            let name = rows::string(row, 0, 0)?;
+            let text = rows::string(row, 1, 0)?;
             hash.add(&name, &text);
             count += 1;
             let economy: EconomyId = name

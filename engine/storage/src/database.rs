@@ -128,7 +128,8 @@ impl Database {
 
 impl Statement {
     fn ready(&self, values: &[Value]) -> Result<()> {
-        let (expected, given) = (self.statement.parameter_count(), values.len());
+        let expected = self.statement.parameter_count();
+        let given = values.len();
         if expected != given {
             return Err(StorageError::Parameters { expected, given });
         }

@@ -389,7 +389,8 @@ impl Journal for FileJournal {
                 if let Some(hash) = journal.pieces_hash.as_mut() {
                     hash.add(economy.as_str(), item);
                 }
-                let (economy, item) = (text(economy.as_str()), text(item.as_str()));
+                let economy = text(economy.as_str());
+                let item = text(item.as_str());
                 let values = vec![integer(checkpoint), integer(ordinal), economy, item];
                 journal.insert_piece.run(values)?;
             }
@@ -412,7 +413,8 @@ impl Journal for FileJournal {
              WHERE checkpoint < (SELECT max(id) FROM checkpoints WHERE pieces IS NOT NULL)
              ORDER BY checkpoint, ordinal LIMIT ?1",
         )?;
-        let (mut last, mut bytes) = (None, 0);
+        let mut last = None;
+        let mut bytes = 0;
         find.each(vec![integer(portion.pieces as u64)], |row| {
             last = Some((rows::unsigned(row.get(0)?)?, rows::unsigned(row.get(1)?)?));
             bytes += rows::unsigned(row.get(2)?)?;
@@ -446,7 +448,8 @@ impl Journal for FileJournal {
         self.identity.check()?;
         let mut copy = self.database.prepare("PRAGMA wal_checkpoint(PASSIVE)")?;
         let copied = copy.first(Vec::new(), |row| {
-            let (frames, copied) = (row.get::<i64>(1)?, row.get::<i64>(2)?);
+            let frames = row.get::<i64>(1)?;
+            let copied = row.get::<i64>(2)?;
             Ok(if copied < frames { frames } else { 0 })
         })?;
         rows::unsigned(copied.unwrap_or_default())

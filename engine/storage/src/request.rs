@@ -71,7 +71,8 @@ impl Request {
     /// Creates the canonical text of a request whose body is canonical JSON already.
     pub fn with_body(method: &str, path: &str, body: &str) -> Self {
         let text = |text: &str| Value::from(text).to_string();
-        let (method, path) = (text(method), text(path));
+        let method = text(method);
+        let path = text(path);
         Self(format!(r#"{{"body":{body},"method":{method},"path":{path}}}"#).into())
     }
 
@@ -87,17 +88,16 @@ impl Request {
             return None;
         }
         let parse = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
-        let (here, there) = (parse(&self.0), parse(kept));
+        let here = parse(&self.0);
+        let there = parse(kept);
         for name in ["method", "path"] {
             if here.get(name) != there.get(name) {
                 return Some(name.into());
             }
         }
         let body = |value: &Value| value.get("body").and_then(Value::as_object).cloned();
-        let (here, there) = (
-            body(&here).unwrap_or_default(),
-            body(&there).unwrap_or_default(),
-        );
+        let here = body(&here).unwrap_or_default();
+        let there = body(&there).unwrap_or_default();
         let names = here.keys().chain(there.keys());
         let mut different = names.filter(|name| here.get(*name) != there.get(*name));
         Some(

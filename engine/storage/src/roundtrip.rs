@@ -101,8 +101,10 @@ fn same<T: DeserializeOwned + PartialEq>(value: &T, text: &str, what: &str) -> R
 
 /// How deep arrays and objects lie in each other in a JSON text.
 fn nesting(json: &str) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0);
-    let (mut in_string, mut escaped) = (false, false);
+    let mut depth = 0_usize;
+    let mut deepest = 0;
+    let mut in_string = false;
+    let mut escaped = false;
     for byte in json.bytes() {
         match byte {
             _ if escaped => escaped = false,

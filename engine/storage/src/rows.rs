@@ -172,7 +172,8 @@ impl EntryReader {
     }
 
     fn fill(&mut self) -> Result<()> {
-        let (ready, broken) = (&mut self.ready, &mut self.broken);
+        let ready = &mut self.ready;
+        let broken = &mut self.broken;
         let values = vec![integer(self.last), integer(Self::AT_ONCE as u64)];
         self.statement.each(values, |row| {
             match read_entry(row) {

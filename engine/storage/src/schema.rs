@@ -32,7 +32,8 @@ pub(crate) fn migrate(database: &Database) -> Result<(), StorageError> {
         check(database)?;
     }
     let mut stamp = stamp(database)?;
-    let (found, known) = (stamp.schema(), newest());
+    let found = stamp.schema();
+    let known = newest();
     for (version, sql) in (1..=known)
         .zip(MIGRATIONS)
         .filter(|(version, _)| *version > found)
@@ -57,7 +58,8 @@ pub(crate) fn check(database: &Database) -> Result<(), StorageError> {
     if application != APPLICATION_ID {
         return Err(StorageError::Foreign(application));
     }
-    let (found, known) = (stamp(database)?.schema(), newest());
+    let found = stamp(database)?.schema();
+    let known = newest();
     if found > known {
         return Err(StorageError::TooNew { found, known });
     }
@@ -69,7 +71,8 @@ pub(crate) fn check(database: &Database) -> Result<(), StorageError> {
 pub(crate) fn difference(database: &Database) -> Result<Option<String>, StorageError> {
     let ours = Database::in_memory()?;
     migrate(&ours)?;
-    let (ours, found) = (parts(&ours)?, parts(database)?);
+    let ours = parts(&ours)?;
+    let found = parts(database)?;
     let missing = ours.difference(&found).next();
     let foreign = found.difference(&ours).next();
     Ok(match (missing, foreign) {

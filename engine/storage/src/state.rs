@@ -117,7 +117,8 @@ impl State {
     /// Applies a record of the journal and checks it: its numbers, its links, the balances after it and its hash.
     pub(crate) fn replay(&mut self, record: &Record) -> Result<(), StorageError> {
         let damaged = |what: &str| StorageError::damaged(record.id, what);
-        let (next, first) = (self.next_record(), self.next_movement());
+        let next = self.next_record();
+        let first = self.next_movement();
         if record.id != next {
             return Err(StorageError::damaged(next, "it is missing"));
         }
@@ -141,7 +142,8 @@ impl State {
     /// Applies a record of another file's journal with the checks of [`State::replay`], and assigns it the next
     /// numbers and links of this file.
     pub(crate) fn adopt(&mut self, record: &mut Record) -> Result<(), StorageError> {
-        let (next, first) = (self.next_record(), self.next_movement());
+        let next = self.next_record();
+        let first = self.next_movement();
         record.id = next;
         let links = self.follow(record)?;
         for ((entry, link), number) in record.entries.iter_mut().zip(links).zip(first..) {

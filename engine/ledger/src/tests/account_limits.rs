@@ -257,7 +257,8 @@ fn limits_that_cannot_be_are_found() {
     // As a record would say that the ledger did not make.
     let limits = r#"{"credit_limit":{"item:crown":5}}"#;
     account.limits = serde_json::from_str(limits).expect("limits");
-    let (user, crown) = (id("user:1"), id("item:crown"));
+    let user = id("user:1");
+    let crown = id("item:crown");
     assert_eq!(
         violations(&world.books),
         [

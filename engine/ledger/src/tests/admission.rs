@@ -4,7 +4,7 @@ use expect_test::expect;
 
 use super::script::check;
 
-/// What such a key may open: new accounts of its pattern, and nothing that is more.
+/// A key that admits accounts opens new accounts of its pattern, and changes nothing else.
 #[test]
 fn a_key_that_admits_members_opens_new_accounts_and_no_more() {
     check(

@@ -1,4 +1,4 @@
-//! What must still be allowed: the limits of one member, or of one asset, are not another's.
+//! Requests that must be allowed: a limit of one member or asset does not bind another.
 
 use expect_test::{Expect, expect};
 
@@ -92,7 +92,7 @@ fn budgets_count_each_member_and_each_asset_by_itself() {
     );
 }
 
-/// What is kept for one member takes no room of another's, nor room for another asset.
+/// Room that is reserved for one member binds neither another member nor another asset.
 #[test]
 fn room_that_is_kept_is_one_balances() {
     check_shop(

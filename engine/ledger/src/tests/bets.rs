@@ -105,7 +105,7 @@ fn secured_amount_must_be_there() {
     );
 }
 
-/// What was secured before a draw must not be spent elsewhere before it either.
+/// A secured amount cannot be spent elsewhere before the draw either.
 #[test]
 fn only_secured_amounts_leave_a_secured_balance() {
     check_shop(

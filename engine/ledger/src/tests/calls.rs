@@ -158,7 +158,7 @@ fn issuing_plugin_meets_the_supply_limit() {
     );
 }
 
-/// What a plugin may not touch, it is not told about either.
+/// A plugin learns nothing about accounts that it may not debit.
 #[test]
 fn missing_grant_hides_whether_an_account_exists() {
     check_shop(

@@ -1,4 +1,4 @@
-//! What a key may move in one request, and how often it may ask: at each bound and one beyond.
+//! Transfer caps and rate limits of keys, at each limit and one beyond.
 
 use std::collections::BTreeMap;
 
@@ -189,7 +189,8 @@ fn cap_names_64_assets_and_amounts_in_bounds() {
 
 #[test]
 fn rate_has_bounds_on_either_side() {
-    let (requests, seconds) = (RATE_REQUESTS_MAX, RATE_PERIOD_S_MAX);
+    let requests = RATE_REQUESTS_MAX;
+    let seconds = RATE_PERIOD_S_MAX;
     assert!(RateLimit::new(1, 1).is_ok());
     let rate = RateLimit::new(5, 10).expect("a rate");
     assert_eq!((rate.requests(), rate.per_s()), (5, 10));

@@ -87,7 +87,8 @@ fn schedules_run_within_an_interval_where_time_goes_back_and_keep_their_times_wh
     );
     world.run("wait 1000000; skip_due bank tidy");
     let at = world.at().0;
-    let (left, to) = (due(&world, "tidy") - at, 30_000);
+    let left = due(&world, "tidy") - at;
+    let to = 30_000;
     set(&mut world, at, to);
     let next = due(&world, "tidy");
     assert_eq!(next % 3_600_000, 0);
@@ -97,7 +98,7 @@ fn schedules_run_within_an_interval_where_time_goes_back_and_keep_their_times_wh
     );
 }
 
-/// What has left `user:1` by the bank on a day.
+/// Returns the amount that the bank has taken from `user:1` on a day.
 fn spent(world: &World, day: u64) -> u64 {
     let member: AccountId = id("user:1");
     let counter = BudgetCounter {
@@ -195,7 +196,8 @@ fn an_outage_is_given_back_once_and_to_games_only() {
         let by = |hold: &Hold| if hold.plugin.is_some() { by } else { 0 };
         before.iter().map(|(_, hold)| by(hold)).collect()
     };
-    let (from, until) = (world.at().0, world.at().0 + 7_000);
+    let from = world.at().0;
+    let until = world.at().0 + 7_000;
     assert!(matches!(
         world.act(&extend(from, until)),
         Verdict::Applied(_)

@@ -9,7 +9,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 /// Histories from which on it is counted: fewer may be without something by chance.
 const COUNTED_FROM: u64 = 64;
 
-/// How often each kind of thing was seen, over all histories.
+/// The number of occurrences of each event over all histories.
 #[derive(Default)]
 pub(super) struct Seen(BTreeMap<&'static str, u64>);
 

@@ -1,4 +1,4 @@
-//! What is counted beside the balances: flows, holders, budgets of days that are over, and what quotas count.
+//! Counts other than balances: flows, holders, budgets of past days and quota usage.
 
 use expect_test::expect;
 

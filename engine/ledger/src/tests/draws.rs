@@ -26,7 +26,8 @@ fn draw<'a>(server_seed: &'a Seed, component: &'a Digest) -> Draw<'a> {
 /// Draws are recorded and made again in later versions, so they must never come out otherwise.
 #[test]
 fn draws_are_the_same_for_ever() {
-    let (seed, component) = (Seed::new(SEED), Digest::of(b"coinflip"));
+    let seed = Seed::new(SEED);
+    let component = Digest::of(b"coinflip");
     let draw = draw(&seed, &component);
     let die = |index| Draw { index, ..draw }.below(6);
     expect![[r#"
@@ -53,8 +54,10 @@ fn draws_are_the_same_for_ever() {
 
 #[test]
 fn whatever_differs_draws_otherwise() {
-    let (seed, component) = (Seed::new(SEED), Digest::of(b"coinflip"));
-    let (other_seed, other) = (Seed::new([43; 32]), Digest::of(b"dice"));
+    let seed = Seed::new(SEED);
+    let component = Digest::of(b"coinflip");
+    let other_seed = Seed::new([43; 32]);
+    let other = Digest::of(b"dice");
     let draw = draw(&seed, &component);
     let others = [
         draw,
@@ -129,7 +132,8 @@ fn call_numbers_its_draws_from_zero() {
 
 #[test]
 fn draw_stays_below_its_range() {
-    let (seed, component) = (Seed::new(SEED), Digest::ZERO);
+    let seed = Seed::new(SEED);
+    let component = Digest::ZERO;
     let draw = draw(&seed, &component);
     let below = |index, range| Draw { index, ..draw }.below(range);
     for index in 0..1_000 {
@@ -163,7 +167,8 @@ fn words_that_would_favour_small_numbers_are_passed_over() {
 /// thousand. The seed is fixed, so this one always passes or never.
 #[test]
 fn die_falls_evenly() {
-    let (seed, component) = (Seed::new(SEED), Digest::ZERO);
+    let seed = Seed::new(SEED);
+    let component = Digest::ZERO;
     let draw = draw(&seed, &component);
     let mut faces = [0_u64; 6];
     for index in 0..60_000 {
@@ -177,7 +182,8 @@ fn die_falls_evenly() {
 /// Each card is as likely at the top as any other: a byte taken modulo 52 would favour the first four.
 #[test]
 fn every_card_comes_up_first_as_often() {
-    let (seed, component) = (Seed::new(SEED), Digest::ZERO);
+    let seed = Seed::new(SEED);
+    let component = Digest::ZERO;
     let draw = draw(&seed, &component);
     let mut firsts = [0_u64; 52];
     for index in 0..52_000 {
@@ -198,7 +204,8 @@ fn every_card_comes_up_first_as_often() {
 
 #[test]
 fn as_many_bytes_are_drawn_as_are_asked_for() {
-    let (seed, component) = (Seed::new(SEED), Digest::ZERO);
+    let seed = Seed::new(SEED);
+    let component = Digest::ZERO;
     let draw = draw(&seed, &component);
     let most = draw.bytes(DRAW_BYTES_MAX);
     for count in 0..=DRAW_BYTES_MAX {

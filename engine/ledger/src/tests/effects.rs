@@ -73,7 +73,8 @@ fn a_hold_and_a_reversal_change_themselves_alone() {
     let end = HoldEnd::Released;
     assert_eq!(released, [Change::HoldEnded { hold, end }]);
     let reversed = changes_of(&mut world, "reverse 3 of=2 user:2 -> user:1 coin 10");
-    let (original, reversal) = (TransferId(number(2)), TransferId(number(3)));
+    let original = TransferId(number(2));
+    let reversal = TransferId(number(3));
     assert_eq!(reversed, [Change::Reversed { original, reversal }]);
 }
 

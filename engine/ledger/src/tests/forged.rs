@@ -255,7 +255,7 @@ fn another_installation_or_component_is_not_believed() {
     }
 }
 
-/// Whoever has lost would like another end: none that the transcript does not lead to is taken.
+/// A call's end is rejected if its transcript does not lead to it, so that a loser cannot change the end.
 #[test]
 fn an_ending_that_does_not_follow_is_not_believed() {
     let (world, result) = played();
@@ -309,7 +309,7 @@ fn a_call_is_stopped_only_by_what_stopped_it() {
     assert_eq!(stopped(CallEnding::Stopped(other)), Verdict::Stale);
 }
 
-/// What is kept of a call that broke off is what it has drawn, and nothing that somebody would have liked
+/// The record of an aborted call holds its draws, and no effect that a forger could add
 /// it to draw.
 #[test]
 fn a_call_that_broke_off_is_kept_with_its_own_draws_alone() {

@@ -325,7 +325,8 @@ fn a_hold_that_is_placed_twice_does_not_fit() {
     let placed = world.decisions.last().expect("a record").clone();
     let hold = HoldId(uuid::Uuid::from_u128(1));
     let mut books = world.books.clone();
-    let (seq, at) = (books.seq() + 1, world.at());
+    let seq = books.seq() + 1;
+    let at = world.at();
     assert_eq!(
         books.apply(&placed, seq, at, 1),
         Err(ApplyError::Hold { hold })

@@ -40,7 +40,7 @@ const MOST: i128 = (1 << 53) - 1;
 /// The only item.
 const CROWN: &str = "item:crown";
 
-/// How a movement is judged.
+/// The rule that a movement follows.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Rule {
     Spend,
@@ -60,7 +60,8 @@ fn allowed(postings: &[Posting], authority: Authority) -> bool {
 
 fn plain(postings: &[Posting]) -> Vec<(&str, &str, &str, u64)> {
     let plain = postings.iter().map(|p| {
-        let (source, destination) = (p.source.as_str(), p.destination.as_str());
+        let source = p.source.as_str();
+        let destination = p.destination.as_str();
         (source, destination, p.asset.as_str(), p.amount.get())
     });
     plain.collect()
@@ -122,7 +123,7 @@ impl Model {
         self.balances.get(&place).copied().unwrap_or(0)
     }
 
-    /// How low and how high a balance may be, if there is such a balance.
+    /// Returns the lowest and the highest allowed balance, if the account has the balance.
     fn bounds(&self, account: &str, asset: &str) -> Option<(i128, i128)> {
         let supply = *self.supplies.get(asset)?;
         if let Some(issued) = account.strip_prefix("issuer:") {
@@ -135,7 +136,7 @@ impl Model {
         there.then_some((-credit, ceiling))
     }
 
-    /// Whether a key with a cap may move as much: all that it moves of an asset counts, whatever
+    /// Returns true if a key's cap allows the movements: all movements of an asset count, whatever
     /// comes back.
     fn is_within(cap: Option<&TransferCap>, postings: &[(&str, &str, &str, u64)]) -> bool {
         let mut moved: BTreeMap<&str, i128> = BTreeMap::new();
@@ -166,10 +167,8 @@ impl Model {
         let before = self.balances.clone();
         for (source, destination, asset, amount) in postings {
             let units = i128::from(*amount);
-            let (given, got) = (
-                self.balance(source, asset) - units,
-                self.balance(destination, asset) + units,
-            );
+            let given = self.balance(source, asset) - units;
+            let got = self.balance(destination, asset) + units;
             let kept = match force {
                 Rule::Spend => given - self.held(source, asset),
                 Rule::Capture | Rule::Force => given,
@@ -200,7 +199,8 @@ impl Model {
     }
 
     pub(super) fn issue(&mut self, request: &IssueRequest, issues: bool) -> bool {
-        let (account, asset) = (request.account.as_str(), request.asset.as_str());
+        let account = request.account.as_str();
+        let asset = request.asset.as_str();
         let origin = format!("issuer:{asset}");
         let (source, destination) = if issues {
             (origin.as_str(), account)
@@ -332,7 +332,7 @@ impl Model {
         self.holds.remove(&id).is_some()
     }
 
-    /// What is due is ended, or tried again later: something happens either way.
+    /// Ends expired holds, or tries again later.
     pub(super) fn expire(&mut self, id: HoldId) -> bool {
         let Some(held) = self.holds.get(&id).cloned() else {
             return false;

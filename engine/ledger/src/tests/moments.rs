@@ -50,7 +50,7 @@ fn a_hold_expires_in_the_millisecond_in_which_its_time_is_over() {
     .assert_eq(&world.said);
 }
 
-/// What a game sees of its stakes ends in that millisecond too: it and the ledger agree.
+/// A hold expires for the game in the same millisecond as for the ledger.
 #[test]
 fn a_plugin_has_its_stake_until_the_millisecond_before_it_expires() {
     let mut world =

@@ -1,4 +1,4 @@
-//! What holds over any history.
+//! Properties over random histories.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -19,7 +19,7 @@ use crate::{
 
 type Place = (AccountId, AssetId);
 
-/// How far each balance is outside its limits. Anything else that is wrong fails at once.
+/// Returns the distance of each balance outside its limits. Fails at any other violation.
 fn outside(books: &Books) -> BTreeMap<Place, i64> {
     let available = |account: &AccountId, asset: &AssetId| {
         let account = books.account(account).expect("it has a balance");
@@ -198,7 +198,8 @@ proptest! {
 
     #[test]
     fn bookkeeper_agrees_on_every_act(acts in vec(money(), 1..60)) {
-        let (mut world, mut model) = (World::after(SETUP), Model::after_setup());
+        let mut world = World::after(SETUP);
+        let mut model = Model::after_setup();
         for act in &acts {
             if reuses_an_id(&world.books, act) {
                 continue;
@@ -318,7 +319,7 @@ proptest! {
         }
     }
 
-    /// What leaves the caller never exceeds the call's own limit.
+    /// The caller never pays more than the spend limit of the call.
     #[test]
     fn spend_limit_holds_whatever_is_asked(
         most in 0..60_u64,
@@ -341,7 +342,7 @@ proptest! {
         }
     }
 
-    /// Whether a bet can commit does not depend on what is drawn: paying out all that was secured
+    /// A bet commits regardless of its draws: paying out all that was secured
     /// and keeping it all are both possible, or neither, whatever was asked for on the way.
     #[test]
     fn win_commits_where_a_loss_commits(
@@ -363,7 +364,8 @@ proptest! {
         let payouts = secures.into_iter().filter_map(|secure| payout(&secure, &request.caller));
         let won = lost.iter().cloned().chain(payouts).collect();
         let verdict = |asks| {
-            let (request, ending) = (request.clone(), replied());
+            let request = request.clone();
+            let ending = replied();
             let plan = Plan { request, asks, ending, late: false };
             decide(Some(books), books.recorded_at(), &plan.act(books))
         };
@@ -422,7 +424,7 @@ fn own(books: &Books, name: &PluginName) -> impl PartialEq + Debug + use<> {
     (books.plugin(name).cloned(), holds, issued)
 }
 
-/// The same books with other limits in gems; none where these can make a difference: where gems are
+/// Returns the books with other limits in gems, or `None` if these could matter: if gems are
 /// held, or balances are few.
 fn with_limits_in_gems(books: &Books, credit: u64, ceiling: u64) -> Option<Books> {
     let gem: AssetId = id("gem");
@@ -457,7 +459,7 @@ fn with_limits_in_gems(books: &Books, credit: u64, ceiling: u64) -> Option<Books
     Some(limited)
 }
 
-/// Where a call has drawn from.
+/// Returns the origin of a call's draws.
 fn origin(act: &Act) -> Option<&DrawOrigin> {
     let Act::Call(result) = act else {
         return None;

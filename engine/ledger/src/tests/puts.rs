@@ -184,7 +184,7 @@ fn grants_narrow_what_the_manifest_asks() {
     );
 }
 
-/// What was granted to one component was never granted to another.
+/// A grant to one component is no grant to another.
 #[test]
 fn another_component_starts_without_grants() {
     let mut world = World::after(

@@ -121,7 +121,7 @@ fn each_quota_ends_at_its_limit() {
     );
 }
 
-/// Whoever outbids another, or hands over what was held, takes a place that the same call has freed.
+/// A call that outbids a hold, or captures one, may use the room that it frees.
 #[test]
 fn a_call_that_ends_a_hold_may_place_another_where_there_is_room_for_no_more() {
     check_shop(
@@ -352,7 +352,7 @@ fn a_new_balance_of_a_source_needs_room() {
     );
 }
 
-/// What goes to the plugin's own accounts after a draw had no room before, and needs none.
+/// A payment to the plugin's own accounts after a draw needs no reserved room.
 #[test]
 fn a_full_economy_does_not_make_a_round_void() {
     check_shop(
@@ -458,14 +458,15 @@ proptest! {
         });
     }
 
-    /// Whatever a quota refuses would have made it grow.
+    /// A quota rejects only acts that would have increased its usage.
     #[test]
     fn only_growth_is_refused(steps in history()) {
         play(&steps, |before, act, verdict, _| {
             let Some(quota) = refused_for(verdict).filter(|_| !has_drawn(act)) else {
                 return;
             };
-            let (at, mut after) = (Timestamp(1_000 + before.seq()), unlimited(before));
+            let at = Timestamp(1_000 + before.seq());
+            let mut after = unlimited(before);
             if let Verdict::Applied(decision) = decide(Some(&after), at, act) {
                 let seq = before.seq() + 1;
                 after.apply(&decision, seq, at, 1).expect("it fits");

@@ -108,7 +108,8 @@ fn every_rejection_can_be_provoked() {
     assert_eq!(rejections.each_ref().map(code).as_slice(), codes());
 
     let describe = |no: &Rejection| {
-        let (class, retry) = (no.class(), no.retry());
+        let class = no.class();
+        let retry = no.retry();
         format!("{} ({class:?}, {retry:?}): {no}\n", code(no))
     };
     let described: String = rejections.iter().map(describe).collect();

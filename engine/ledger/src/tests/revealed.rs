@@ -80,7 +80,7 @@ fn a_public_seed_is_told_and_a_hidden_one_is_not() {
     assert_eq!(told(&world, 4), None);
 }
 
-/// What a call drew that cannot begin any more is used up: nobody may wait and draw the same again.
+/// The draws of a call that can no longer begin are used up, so that no member can wait and draw them again.
 #[test]
 fn what_could_not_begin_after_its_draw_draws_anew() {
     let mut world = World::after(GAME);
@@ -188,7 +188,7 @@ fn the_active_seed_counts_its_own_draws_and_its_own_time() {
     assert_eq!(active(&world), (2, rotated, 1));
 }
 
-/// What a game asks for after its first draw cannot end it before its second one.
+/// Requests after the first draw cannot end a call before its second draw.
 #[test]
 fn a_game_draws_on_whatever_it_has_written_since() {
     let mut world = World::after(GAME);
@@ -225,7 +225,7 @@ fn a_call_draws_from_where_it_has_begun() {
     assert_eq!(draft.origin(), Some(&origin(2)));
 }
 
-/// What a plugin has mixed into its draws is part of where they come from, also where the call broke off.
+/// The text that a plugin mixes into its draws is part of their origin, also if the call aborts.
 #[test]
 fn a_call_that_broke_off_after_mixing_is_kept() {
     let mut world = World::after(GAME);

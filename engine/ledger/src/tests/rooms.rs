@@ -68,7 +68,7 @@ fn a_capture_does_not_fill_the_room_of_a_win() {
     );
 }
 
-/// What is paid out of a secured balance to somebody else does not fill what was promised to that one.
+/// A payment from a secured balance to a third account does not use the room that is reserved for the caller.
 #[test]
 fn a_secured_amount_does_not_fill_the_room_of_a_stake() {
     check_table(
@@ -91,7 +91,7 @@ fn a_secured_amount_does_not_fill_the_room_of_a_stake() {
     );
 }
 
-/// Where nothing is promised the ledger decides at the commit, and says what is wrong in its own words.
+/// Without secured amounts the ledger decides at the commit, with its own rejection.
 #[test]
 fn what_has_no_room_where_nothing_is_promised_is_refused_at_the_commit() {
     check_table(

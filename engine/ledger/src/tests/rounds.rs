@@ -1,22 +1,21 @@
 //! Random histories of games: draws, runs that are due, budgets, caps and classes of fuel, with two members
 //! and two assets. What is drawn, spent and issued is counted here once more, from the records alone.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+mod watch;
 
 use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
+use watch::{Watch, check_now, shop};
 
 use super::counted::{Seen, check_histories};
 use super::history::{ask, broken, declined, draw, faulted, replied, reuses_an_id};
 use super::script::{World, call_request, id};
 use crate::{
-    AccountId, Act, Amount, AssetId, Books, CallEnding, CallRequest, CallResult, Caps, Change,
-    Decision, Digest, Draft, DrawChange, DrawOrigin, FuelClass, Grants, HostRequest, HostResponse,
-    Limit, Plugin, PluginName, Posting, Refusal, Rejection, SpendLimit, Timestamp, Transcript,
-    TransferCap, Verdict, check, decide,
+    AccountId, Act, Amount, AssetId, Books, CallEnding, CallRequest, CallResult, Digest, Draft,
+    DrawOrigin, FuelClass, HostRequest, HostResponse, Limit, PluginName, Posting, Refusal,
+    Rejection, SpendLimit, Timestamp, Transcript, TransferCap, Verdict, decide,
 };
 
 const SETUP: &str = "
@@ -38,7 +37,7 @@ spend/gem/4,daily/coin/36,daily/gem/5,issue/coin/25,state/600,fuel/large
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// What others do between two calls.
+/// Acts between two calls.
 const LINES: [(u32, &str); 24] = [
     (6, "wait 1"),
     (6, "wait 31"),
@@ -95,7 +94,7 @@ struct Round {
     late: bool,
 }
 
-/// Where a host says that a call draws from.
+/// The origin that the host gives for a call's draws.
 #[derive(Clone, Copy, Debug)]
 enum Source {
     /// From where the books say.
@@ -155,7 +154,8 @@ impl Round {
                 break;
             }
         }
-        let (drawn, component) = (draft.has_drawn(), draft.component());
+        let drawn = draft.has_drawn();
+        let component = draft.component();
         let ending = match ending {
             CallEnding::Declined { .. } if drawn => CallEnding::Faulted {
                 fault: "it declined after a draw".into(),
@@ -189,7 +189,7 @@ fn posting() -> impl Strategy<Value = Posting> + Clone {
     between(&names, &names)
 }
 
-/// What a member pays.
+/// A payment by a member.
 fn payment() -> impl Strategy<Value = Posting> + Clone {
     between(&["user:1", "user:2"], &["plugin:shop", "user:3"])
 }
@@ -295,273 +295,14 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     vec(prop_oneof![2 => line, 3 => round()], 1..40)
 }
 
-/// The use that was made of a nonce.
-#[derive(Clone, PartialEq, Debug)]
-enum Used {
-    Up,
-    /// By a call that broke off: another try with its key draws from there again.
-    Bound(Arc<str>, DrawOrigin),
-}
-
-/// What has happened so far, counted from the records.
-#[derive(Default)]
-struct Watch {
-    nonces: BTreeMap<u64, Used>,
-    spent: BTreeMap<(u64, AccountId, AssetId), u64>,
-    issued: BTreeMap<(u64, AssetId), u64>,
-    due: BTreeMap<String, Timestamp>,
-}
-
-fn shop(books: &Books) -> Option<&Arc<Plugin>> {
-    books.plugin(&id("shop"))
-}
-
-fn within(caps: Option<&Caps>, asset: &AssetId, amount: u64) -> bool {
-    let most = |caps: &Caps| caps.get(asset).copied().unwrap_or_default().get();
-    caps.is_none_or(|caps| amount <= most(caps))
-}
-
-impl Watch {
-    /// Looks at what a record has changed.
-    fn look(&mut self, before: &Books, decision: &Decision, at: Timestamp, seen: &mut Seen) {
-        for change in decision.changes() {
-            if let Change::Draws(change) = change {
-                self.look_at_draws(before, change, seen);
-            }
-            if let Change::DueMoved {
-                schedule,
-                due,
-                next_due,
-                ..
-            } = change
-            {
-                assert!(
-                    *due <= at && due < next_due,
-                    "{schedule} ran before its time"
-                );
-                let last = self.due.insert(schedule.clone(), *due);
-                assert!(
-                    last.is_none_or(|last| last < *due),
-                    "{schedule} ran twice at {due:?}"
-                );
-            }
-        }
-    }
-
-    fn look_at_draws(&mut self, before: &Books, change: &DrawChange, seen: &mut Seen) {
-        match change {
-            DrawChange::Drew { key, drew } => {
-                self.look_at_draw(before, key, &drew.origin, drew.bound, seen);
-            }
-            DrawChange::NoncesBurned { nonces } => {
-                for nonce in nonces {
-                    let used = self.nonces.insert(*nonce, Used::Up);
-                    assert_eq!(used, None, "nonce {nonce} was burned after its use");
-                    seen.count("nonces burned");
-                }
-            }
-            DrawChange::SeedRotated { .. } => seen.count("rotations"),
-            DrawChange::SeedsRevealed { below } => {
-                seen.count("seeds revealed");
-                for used in self.nonces.values_mut() {
-                    if matches!(used, Used::Bound(_, origin) if origin.seed < *below) {
-                        *used = Used::Up;
-                        seen.count("broken calls whose seed became public");
-                    }
-                }
-            }
-            DrawChange::HoldDrew { .. }
-            | DrawChange::ClientSeedSet { .. }
-            | DrawChange::DrawBroken { .. } => {}
-        }
-    }
-
-    fn look_at_draw(
-        &mut self,
-        before: &Books,
-        key: &Arc<str>,
-        origin: &DrawOrigin,
-        bound: bool,
-        seen: &mut Seen,
-    ) {
-        seen.count("draws recorded");
-        let server_seed = before
-            .server_seed(origin.seed)
-            .expect("it was committed to");
-        assert_eq!(
-            server_seed.revealed, None,
-            "a draw from a public seed: {origin:?}"
-        );
-        assert!(
-            origin.seed <= before.active_seed().number,
-            "a draw from a later seed"
-        );
-        match self.nonces.get(&origin.nonce) {
-            None => {}
-            Some(Used::Bound(by, from)) if (by, from) == (key, origin) => {
-                seen.count("draws made again under their key");
-            }
-            Some(used) => panic!("nonce {} twice: {used:?}, and by {key}", origin.nonce),
-        }
-        let used = if bound {
-            Used::Bound(Arc::clone(key), origin.clone())
-        } else {
-            Used::Up
-        };
-        self.nonces.insert(origin.nonce, used);
-    }
-
-    /// Holds what a call has spent and issued against everything that limits it.
-    fn look_at_money(
-        &mut self,
-        before: &Books,
-        request: &CallRequest,
-        decision: &Decision,
-        at: Timestamp,
-        seen: &mut Seen,
-    ) {
-        let plugin = shop(before).expect("it ran");
-        let grants = &plugin.installation.grants;
-        let day = at.0 / DAY_MS;
-        for (asset, amount) in issued(decision) {
-            let sum = self.issued.entry((day, asset.clone())).or_default();
-            *sum += amount;
-            assert!(
-                within(grants.issue_per_day.as_ref(), &asset, *sum),
-                "{sum} {asset} issued"
-            );
-            seen.count("issued within a budget");
-        }
-        if request.due.is_some() {
-            return;
-        }
-        for (asset, amount) in spent(before, &request.caller, decision) {
-            let cap = request.cap.as_ref().map(TransferCap::caps);
-            for caps in [
-                request.spend_limit.as_ref(),
-                cap,
-                grants.spend_per_call.as_ref(),
-            ] {
-                assert!(
-                    within(caps, &asset, amount),
-                    "{amount} {asset} in one call: {caps:?}"
-                );
-            }
-            let place = (day, request.caller.clone(), asset.clone());
-            let sum = self.spent.entry(place).or_default();
-            *sum += amount;
-            let daily = grants.spend_per_member_per_day.as_ref();
-            assert!(
-                within(daily, &asset, *sum),
-                "{sum} {asset} in a day: {daily:?}"
-            );
-            seen.count(if asset == id("gem") {
-                "gems spent within a budget"
-            } else {
-                "coins spent within a budget"
-            });
-        }
-    }
-}
-
-fn issued(decision: &Decision) -> BTreeMap<AssetId, u64> {
-    let mut sums = BTreeMap::new();
-    for movement in decision.movements() {
-        if movement.posting.source.is_issuer() {
-            let sum = sums.entry(movement.posting.asset.clone()).or_insert(0);
-            *sum += movement.posting.amount.get();
-        }
-    }
-    sums
-}
-
-/// What has left a member, or is newly held of it: captures of holds do not count again.
-fn spent(before: &Books, caller: &AccountId, decision: &Decision) -> BTreeMap<AssetId, u64> {
-    let mut sums: BTreeMap<AssetId, u64> = BTreeMap::new();
-    let mut placed = BTreeMap::new();
-    for movement in decision.movements() {
-        if movement.posting.source == *caller {
-            *sums.entry(movement.posting.asset.clone()).or_default() +=
-                movement.posting.amount.get();
-        }
-    }
-    let mut captured: BTreeMap<AssetId, u64> = BTreeMap::new();
-    for change in decision.changes() {
-        if let Change::HoldPlaced { hold, placed: new } = change {
-            let posting = new.reservation.posting().clone();
-            if posting.source == *caller {
-                *sums.entry(posting.asset.clone()).or_default() += posting.amount.get();
-            }
-            placed.insert(*hold, posting);
-        }
-        if let Change::HoldCaptured { hold, amount } = change {
-            let known = before.hold(*hold);
-            let known = known.map(|hold| hold.reservation.posting().clone());
-            let posting = known.or_else(|| placed.get(hold).cloned());
-            let posting = posting.expect("what is captured was placed");
-            if posting.source == *caller {
-                *captured.entry(posting.asset).or_default() += amount.get();
-            }
-        }
-    }
-    for (asset, amount) in captured {
-        let sum = sums.get_mut(&asset).expect("what is captured moves");
-        *sum -= amount;
-    }
-    sums.retain(|_, sum| *sum > 0);
-    sums
-}
-
-/// What must be true of seeds, nonces and grants after every step.
-fn check_now(books: &Books, watch: &Watch) {
-    assert_eq!(check(books), [], "the books are well");
-    let hidden = books.first_hidden_seed();
-    for (key, origin) in &books.bound_origins {
-        assert!(
-            origin.seed >= hidden,
-            "{key} is bound to a public seed: {origin:?}"
-        );
-    }
-    for (hold, open) in books.holds_after(None, None) {
-        assert!(
-            open.seed.is_none_or(|seed| seed >= hidden),
-            "{hold} is open, and its seed public"
-        );
-    }
-    for nonce in books.open_nonces() {
-        assert_eq!(
-            watch.nonces.get(&nonce),
-            None,
-            "nonce {nonce} is used and open"
-        );
-    }
-    assert!(watch.nonces.keys().all(|nonce| *nonce < books.next_nonce()));
-    if let Some(plugin) = shop(books) {
-        let Grants {
-            state_bytes, fuel, ..
-        } = &plugin.installation.grants;
-        let requested = &plugin.installation.requested;
-        assert!(*fuel <= requested.fuel, "more fuel than it asks for");
-        let most = requested.state_bytes.expect("it asks for a quota");
-        assert!(
-            state_bytes.is_some_and(|bytes| bytes <= most),
-            "more state than it asks for"
-        );
-        let kept = plugin
-            .state
-            .iter()
-            .map(|(key, value)| key.len() + value.len());
-        assert!(kept.sum::<usize>() as u64 <= most);
-    }
-}
-
 /// Plays a history, and looks at everything that happens.
 fn play(steps: &[Step], seen: &mut Seen) {
     let mut world = World::after(SETUP);
     let mut watch = Watch::default();
     let mut earlier = (world.books.clone(), world.at());
     for step in steps {
-        let (before, at) = (world.books.clone(), world.at());
+        let before = world.books.clone();
+        let at = world.at();
         let (act, verdict) = match step {
             Step::Line("expire_due") => {
                 let Some(hold) = before.holds_due(at).next() else {
@@ -675,7 +416,7 @@ fn any_history_of_games_keeps_draws_and_budgets() {
     check_histories(file!(), &steps(), |steps, seen| play(steps, seen), &LEAST);
 }
 
-/// How many times at least in a hundred histories.
+/// The minimum number of occurrences in a hundred histories.
 const LEAST: [(&str, u64); 21] = [
     ("calls applied", 100),
     ("games applied", 50),

@@ -24,7 +24,7 @@ fn sample<S: Strategy>(strategy: S, mut look: impl FnMut(S::Value)) {
     }
 }
 
-/// How often each thing was seen.
+/// The number of occurrences of each outcome.
 #[derive(Default, Debug)]
 struct Tally(BTreeMap<String, usize>);
 

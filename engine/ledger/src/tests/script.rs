@@ -22,17 +22,19 @@
 //!
 //! An act that makes something, and an ask that is simply done, say nothing. All else is said.
 
+mod output;
+
 use std::collections::BTreeMap;
 
 use expect_test::Expect;
+use output::{listed, outcome, said};
 use uuid::Uuid;
 
 use super::words::{Words, spend_limit};
 use crate::{
     Act, ActiveSeed, AssetKind, AssetPatch, Authority, Books, CallEnding, CallId, CallRequest,
-    CallResult, Decision, Digest, Draft, DrawOrigin, HostRequest, HostResponse, Limit, Quota,
-    Rejection, Seed, StatePage, Timestamp, Transcript, Verdict, WebhookRequest, WebhookSecret,
-    check as violations, decide,
+    CallResult, Decision, Digest, Draft, DrawOrigin, HostRequest, Limit, Quota, Rejection, Seed,
+    Timestamp, Transcript, Verdict, WebhookRequest, WebhookSecret, check as violations, decide,
 };
 
 pub(super) use super::words::id;
@@ -53,7 +55,7 @@ pub(super) struct World {
     /// Milliseconds that have passed beside one for each record.
     waited: u64,
     calls: BTreeMap<String, Run>,
-    /// Where calls draw from that have left no record yet.
+    /// The origins of draws of calls without a record.
     origins: BTreeMap<String, DrawOrigin>,
     next_nonce: u64,
 }
@@ -116,7 +118,8 @@ impl World {
 
     /// Applies a decision as the next record.
     pub(super) fn apply(&mut self, decision: Decision) {
-        let (seq, at) = (self.books.seq() + 1, self.at());
+        let seq = self.books.seq() + 1;
+        let at = self.at();
         let links = self
             .books
             .apply(&decision, seq, at, self.movements + 1)
@@ -206,7 +209,7 @@ impl World {
         Some(outcome(&verdict))
     }
 
-    /// What is only looked at: what is due, seeds, and from where a member would draw.
+    /// Runs a line that only reads: due schedules, seeds, and the origin of a member's next draw.
     fn told(&self, words: &Words<'_>) -> Option<String> {
         match *words.plain.first()? {
             "due" => {
@@ -352,7 +355,7 @@ pub(super) fn call_id(name: &str) -> CallId {
     CallId(Uuid::from_bytes(*id))
 }
 
-/// What says how something is to be.
+/// Parses a line that sets something.
 fn put(verb: &str, words: &Words<'_>) -> Option<Act> {
     Some(match verb {
         "asset" => Act::SetAsset {
@@ -425,7 +428,7 @@ fn put(verb: &str, words: &Words<'_>) -> Option<Act> {
     })
 }
 
-/// What moves money, or reserves it.
+/// Parses a line that moves or reserves money.
 fn money(verb: &str, words: &Words<'_>) -> Option<Act> {
     Some(match verb {
         "batch" => Act::Batch(words.batch()),
@@ -446,61 +449,4 @@ fn money(verb: &str, words: &Words<'_>) -> Option<Act> {
         "admin_transfer" => Act::Transfer(words.transfer(Authority::Admin)),
         _other => return None,
     })
-}
-
-fn outcome(verdict: &Verdict) -> String {
-    match verdict {
-        Verdict::Applied(_) => "committed".into(),
-        Verdict::Unchanged => "unchanged".into(),
-        Verdict::Rejected(rejection) => rejection.to_string(),
-        Verdict::RejectedWith(rejection, _) => format!("on record, {rejection}"),
-        Verdict::Declined(_) => "declined".into(),
-        Verdict::Faulted(_) => "faulted".into(),
-        Verdict::Broken(_) => "broken".into(),
-        Verdict::Stale => "stale".into(),
-        Verdict::NoEconomy => "no economy".into(),
-    }
-}
-
-fn said(answer: &HostResponse) -> Option<String> {
-    Some(match answer {
-        HostResponse::Done | HostResponse::Placed(_) => return None,
-        HostResponse::Balance(seen) => format!(
-            "posted {}, held {}, spendable {}",
-            seen.posted, seen.held, seen.spendable
-        ),
-        HostResponse::Bool(true) => "yes".into(),
-        HostResponse::Bool(false) => "no".into(),
-        HostResponse::Drawn(drawn) => format!("drew {drawn}"),
-        HostResponse::Shuffled(order) => format!("drew {order:?}"),
-        HostResponse::Bytes(digits) => format!("drew {digits}"),
-        HostResponse::Text(text) => text.as_ref().into(),
-        HostResponse::Left(left) => left.map_or("ended".into(), |left| format!("{left} left")),
-        HostResponse::Ends(rejection) => format!("ends, {rejection}"),
-        HostResponse::Value(value) => value.as_deref().unwrap_or("absent").into(),
-        HostResponse::Page(page) => page_said(page),
-        HostResponse::Refused(refusal) => format!("refused, {refusal}"),
-    })
-}
-
-fn page_said(StatePage { keys, next }: &StatePage) -> String {
-    let shown = match keys.as_slice() {
-        [first, .., last] if keys.len() > 8 => {
-            format!("{} keys from {first} to {last}", keys.len())
-        }
-        few => listed(few, " "),
-    };
-    next.as_ref()
-        .map_or(shown.clone(), |next| format!("{shown}, next {next}"))
-}
-
-fn listed(items: &[impl AsRef<str>], between: &str) -> String {
-    match items {
-        [] => "none".into(),
-        some => some
-            .iter()
-            .map(AsRef::as_ref)
-            .collect::<Vec<_>>()
-            .join(between),
-    }
 }

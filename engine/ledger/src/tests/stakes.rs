@@ -79,7 +79,7 @@ fn what_is_not_there_is_refused_before_anything_else_of_it() {
     );
 }
 
-/// What is secured is all that leaves that balance, also where it is reserved before it leaves.
+/// A secured amount bounds all debits of that balance, including holds on it.
 #[test]
 fn what_is_held_of_a_secured_balance_is_taken_from_what_is_secured() {
     check_table(

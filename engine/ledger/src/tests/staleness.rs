@@ -1,4 +1,4 @@
-//! What a call learned must still be true when it commits, declines or faults.
+//! Stale calls: every response that a call received must still hold when it commits, declines or faults.
 
 use expect_test::{Expect, expect};
 
@@ -20,7 +20,7 @@ const SHOP: &str = "
     S set price 5
     S reply";
 
-/// What becomes of a call that asked something, after something else has happened meanwhile; once
+/// Checks the end of a call that made a request, after another act in between; once
 /// for each way in which a call ends, or once for all if they come to the same.
 fn after(setup: &str, call: &str, meanwhile: &str) -> String {
     let mut before = World::after(SHOP);
@@ -253,7 +253,7 @@ fn secured_amount_must_still_be_there() {
     );
 }
 
-/// Whatever happens meanwhile, and however often a call is tried under the same key.
+/// The draws of a call stay the same under its key, whatever happens between its attempts.
 #[test]
 fn draw_is_the_same_in_every_try() {
     let mut world = World::after(SHOP);

@@ -133,7 +133,8 @@ fn page_ends_at_its_limit() {
 
 #[test]
 fn page_is_full_whatever_the_call_wrote() {
-    let (full, dense) = (sets("A", STATE_PAGE_KEYS_MAX * 2), sets("B", 3));
+    let full = sets("A", STATE_PAGE_KEYS_MAX * 2);
+    let dense = sets("B", 3);
     check_shop(
         &format!(
             "call A shop user:1

@@ -33,7 +33,7 @@ const SETUP: &str = "
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// What others do between two calls.
+/// Acts between two calls.
 const LINES: [&str; 22] = [
     "wait 86400",
     "wait 40000",
@@ -73,7 +73,7 @@ enum Step {
 struct Theft {
     caller: &'static str,
     takes: Vec<(&'static str, &'static str, u64)>,
-    /// What is secured before a draw, if it draws.
+    /// The amount that is secured before a draw, if the call draws.
     secures: Option<u64>,
     gives_back: bool,
     waits: bool,
@@ -121,7 +121,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     )
 }
 
-/// What was taken so far, counted from the records.
+/// The debits so far, counted from the records.
 #[derive(Default)]
 struct Watch {
     of_accounts: BTreeMap<(u64, AccountId, AssetId), u64>,
@@ -142,7 +142,8 @@ impl Watch {
         let mut in_call: BTreeMap<(AccountPattern, AssetId), u64> = BTreeMap::new();
         let mut taken = 0;
         for movement in decision.movements() {
-            let (source, asset) = (&movement.posting.source, &movement.posting.asset);
+            let source = &movement.posting.source;
+            let asset = &movement.posting.asset;
             let by_name = source == caller || grants.debit.contains(source);
             if by_name || source.kind() != AccountKind::Open {
                 continue;
@@ -244,10 +245,11 @@ impl Play<'_> {
         }
     }
 
-    /// Whether a call commits does not depend on what it gives back after its draw.
+    /// Checks that a call commits regardless of its payments back after the draw.
     fn check_both_ways(&self, name: &str, back: &[String]) {
         let reply = format!("{name} reply");
-        let (mut keeps, mut gives) = (self.world.clone(), self.world.clone());
+        let mut keeps = self.world.clone();
+        let mut gives = self.world.clone();
         for line in back {
             gives.run(line);
         }
@@ -259,7 +261,8 @@ impl Play<'_> {
     }
 
     fn end(&mut self, name: &str, how: &str, caller: &AccountId) {
-        let (before, at) = (self.world.books.clone(), self.world.at().0);
+        let before = self.world.books.clone();
+        let at = self.world.at().0;
         let records = self.world.decisions.len();
         let said = self.run(&format!("{name} {how}"));
         if said.ends_with("committed\n") {
@@ -347,7 +350,7 @@ fn any_history_of_thefts_keeps_caps_and_takes_no_credit() {
     check_histories(file!(), &steps(), |steps, seen| play(steps, seen), &LEAST);
 }
 
-/// How many times at least in a hundred histories.
+/// The minimum number of occurrences in a hundred histories.
 const LEAST: [(&str, u64); 9] = [
     ("taken by patterns", 100),
     ("given back after a draw", 50),

@@ -74,7 +74,8 @@ impl Batch {
             let Some((economy, hold)) = self.state.first_due(self.at, &passed) else {
                 break;
             };
-            let (state, records) = (self.state.clone(), self.appended.len());
+            let state = self.state.clone();
+            let records = self.appended.len();
             let ended = catch_unwind(AssertUnwindSafe(|| {
                 self.decide(&end_of_hold(economy.clone(), hold))
             }));
@@ -118,7 +119,8 @@ impl Batch {
     ) -> Result<(Self, Replies), StorageError> {
         let mut replies = Replies::with_capacity(submissions.len());
         for submission in submissions {
-            let (state, records) = (self.state.clone(), self.appended.len());
+            let state = self.state.clone();
+            let records = self.appended.len();
             let decided = catch_unwind(AssertUnwindSafe(|| self.process(submission, find)));
             let (failure, what) = match decided {
                 Ok(Ok(reply)) => {
@@ -130,7 +132,8 @@ impl Batch {
                 Ok(Err(BatchError::Bug(what))) => (SubmitError::Bug, what),
                 Err(_) => (SubmitError::Bug, "a rule panicked".into()),
             };
-            let (economy, kind) = (&submission.economy, submission.act.kind());
+            let economy = &submission.economy;
+            let kind = submission.act.kind();
             tracing::error!(%economy, kind, what, "a bug was met in a request; nothing of it stays");
             self.state = state;
             self.appended.truncate(records);
@@ -148,7 +151,8 @@ impl Batch {
     ) -> Result<Reply, BatchError> {
         if let Some(key) = &submission.key {
             // The key comes before every rule, so that a replay never gets another answer.
-            let (economy, request) = (&submission.economy, &submission.request);
+            let economy = &submission.economy;
+            let request = &submission.request;
             let kept = match self.kept_here(economy, key, request) {
                 Some(kept) => Some(kept),
                 None => find(economy, key.as_str(), request).map_err(BatchError::Journal)?,
@@ -255,7 +259,8 @@ impl Batch {
             .state
             .books_mut(economy, decision.changes(), at)
             .ok_or_else(|| bug("decided without books"))?;
-        let (seq, previous) = (books.seq() + 1, books.head());
+        let seq = books.seq() + 1;
+        let previous = books.head();
         let links = books.apply(decision, seq, at, first).map_err(bug)?;
         let texts = roundtrip::write(submission, decision, books).map_err(bug)?;
         let numbered = decision.movements().iter().cloned().zip(links).zip(first..);

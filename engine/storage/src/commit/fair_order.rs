@@ -91,7 +91,8 @@ mod tests {
             turns.served(each, true);
             *work.entry(first.to_string()).or_default() += each;
         }
-        let (bulk, small) = (work["bulk"], work["small"]);
+        let bulk = work["bulk"];
+        let small = work["small"];
         assert!(bulk.abs_diff(small) <= 66, "{work:?}");
     }
 

@@ -217,7 +217,8 @@ impl Slices {
         journal: &mut impl Journal,
         portion: Portion,
     ) -> Result<bool, StorageError> {
-        let (mut slice, mut bytes) = (Vec::new(), 0);
+        let mut slice = Vec::new();
+        let mut bytes = 0;
         while slice.len() < portion.pieces && bytes < portion.bytes {
             let Some((economy, item)) = self.pieces.next() else {
                 break;

@@ -215,7 +215,8 @@ impl<T> Waiting<T> {
     }
 
     fn take(&mut self, work_max: u64) -> Vec<T> {
-        let (mut batch, mut taken) = (Vec::new(), 0_u64);
+        let mut batch = Vec::new();
+        let mut taken = 0_u64;
         while let Some(economy) = self.turns.first().cloned() {
             let line = self.economies.entry(economy.clone()).or_default();
             let work = line.requests.front().map_or(0, |(weight, _)| weight.work);

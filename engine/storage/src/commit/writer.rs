@@ -310,7 +310,8 @@ impl<J: Journal> Writer<J> {
 
     /// Writes notes and the mark in a txn of their own: where requests come in, they go with a commit.
     fn write_notes(&mut self) -> Result<(), StorageError> {
-        let (notes, mark) = (self.due_notes(), self.due_mark());
+        let notes = self.due_notes();
+        let mark = self.due_mark();
         if notes.is_empty() && mark.is_none() {
             return Ok(());
         }

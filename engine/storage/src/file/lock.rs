@@ -183,7 +183,8 @@ fn open_lock(path: &Path) -> Result<File, StorageError> {
 /// Returns true if an open file is the one at a path.
 fn is_at(file: &File, path: &Path) -> bool {
     let ids = |found: Metadata| (found.dev(), found.ino());
-    let (opened, there) = (file.metadata().map(ids), path.metadata().map(ids));
+    let opened = file.metadata().map(ids);
+    let there = path.metadata().map(ids);
     matches!((opened, there), (Ok(opened), Ok(there)) if opened == there)
 }
 

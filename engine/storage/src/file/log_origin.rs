@@ -90,7 +90,8 @@ fn is_own(mut log: impl Read, file: FileHeader) -> std::io::Result<bool> {
     }
     let mut page = vec![0; page_bytes as usize];
     let mut head = [0; FRAME_HEADER_BYTES];
-    let (mut stamp, mut is_first) = (None::<Stamp>, true);
+    let mut stamp = None::<Stamp>;
+    let mut is_first = true;
     while fill(&mut log, &mut head)? && fill(&mut log, &mut page)? {
         let [number, committed, first, second, sum_1, sum_2] = words(&head, u32::from_be_bytes);
         sum.add(head.get(..8).unwrap_or_default(), order);

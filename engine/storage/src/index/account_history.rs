@@ -64,7 +64,8 @@ impl AccountHistoryIndex {
 
     /// Adds the next movements in the caller's transaction, and returns the newest movement that is in it.
     pub(crate) fn add(&mut self, most: u64) -> Result<u64> {
-        let (mut rows, mut last) = (Vec::new(), self.ordered);
+        let mut rows = Vec::new();
+        let mut last = self.ordered;
         let values = vec![integer(self.ordered), integer(most)];
         self.read.each(values, |row| {
             let movement = rows::unsigned(row.get(0)?)?;
@@ -272,7 +273,8 @@ impl Past {
 
     /// Returns the newest record up to the moment in a range whose first record is not later.
     fn newest_between(&mut self, query: &PastQuery, first: u64, beyond: u64) -> Result<u64> {
-        let (mut some, mut beyond) = (first, beyond);
+        let mut some = first;
+        let mut beyond = beyond;
         while beyond - some > 1 {
             let middle = some + (beyond - some) / 2;
             let found = self.record(&query.economy, middle)?;
@@ -289,7 +291,8 @@ impl Past {
 
     /// Returns the newest movement up to a record. Movements are numbered in the order of their records.
     fn newest_movement(&mut self, record: u64, newest: u64) -> Result<u64> {
-        let (mut some, mut beyond) = (0, newest.saturating_add(1));
+        let mut some = 0;
+        let mut beyond = newest.saturating_add(1);
         while beyond - some > 1 {
             let middle = some + (beyond - some) / 2;
             let values = vec![integer(middle)];

@@ -91,9 +91,11 @@ impl Events {
         limit: usize,
     ) -> Result<Vec<Event>, StorageError> {
         let limit = integer(limit.min(EVENTS_MAX) as u64);
-        let (mut events, mut bytes) = (Vec::new(), 0_usize);
+        let mut events = Vec::new();
+        let mut bytes = 0_usize;
         let bytes_max = range.bytes_max.min(PAGE_BYTES_MAX);
-        let (after, upto) = (countable(range.after), countable(range.upto));
+        let after = countable(range.after);
+        let upto = countable(range.upto);
         let values = vec![text(economy.as_str()), integer(after), integer(upto), limit];
         self.find.each(values, |row| {
             let record = rows::count(row, 9, 0)?;
@@ -102,7 +104,8 @@ impl Events {
                 bytes = bytes.saturating_add(text.len());
                 serde_json::from_str(&text).map_err(|error| StorageError::damaged(record, error))
             };
-            let (request, answer) = (json(6)?, json(7)?);
+            let request = json(6)?;
+            let answer = json(7)?;
             if bytes > bytes_max && !events.is_empty() {
                 return Ok(false);
             }

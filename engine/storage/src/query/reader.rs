@@ -118,7 +118,8 @@ impl Readers {
     ) -> Result<Option<CallRecord>, StorageError> {
         let mut lent = self.any()?;
         let reader = &mut *lent;
-        let (about, revisions) = (&mut reader.about, &mut reader.revisions);
+        let about = &mut reader.about;
+        let revisions = &mut reader.revisions;
         reader.receipts.call(about, revisions, economy, call)
     }
 

@@ -160,7 +160,8 @@ fn joined(lines: &[&[u8]]) -> Vec<u8> {
 #[test]
 fn what_is_cut_altered_or_out_of_order_changes_nothing() {
     let (folder, _, lines) = furnished();
-    let (new, old) = (folder.path().join("new.db"), folder.path().join("old.db"));
+    let new = folder.path().join("new.db");
+    let old = folder.path().join("old.db");
     other(&old);
     let before = content(&old);
     let refused = |text: &[u8], how: &str| {

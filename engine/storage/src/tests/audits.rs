@@ -67,7 +67,8 @@ fn the_log_begins_anew_while_a_file_is_audited_and_written() {
     log.push("-wal");
     let frames = || std::fs::metadata(&log).map_or(0, |found| found.len() / 4096);
     let before = frames();
-    let (mut most, mut written) = (0, 0);
+    let mut most = 0;
+    let mut written = 0;
     let state = shared.published.load_full();
     let cancel = Cancel::new();
     let against = AuditInput {

@@ -69,7 +69,8 @@ fn is_the_journal(report: &BackupReport, path: &Path, storage: &Storage) {
     let found = report.path.metadata().expect("it is there");
     assert_eq!(found.permissions().mode() & 0o777, 0o600);
     assert_eq!(report.bytes, found.len());
-    let (here, there) = (path, &report.path);
+    let here = path;
+    let there = &report.path;
     assert_eq!(
         records(there, report.records),
         records(here, report.records)

@@ -220,7 +220,8 @@ fn old_pieces_are_removed_up_to_a_size() {
     };
     let before = old();
     assert!(before > 2);
-    let (pieces, bytes) = (usize::MAX >> 1, 1);
+    let pieces = usize::MAX >> 1;
+    let bytes = 1;
     assert!(
         journal
             .remove_old_pieces(Portion { pieces, bytes })

@@ -168,7 +168,9 @@ fn write_out_beside_requests(path: &Path) -> (Vec<Step>, Vec<i64>, Arc<State>) {
     let steps = Arc::new(Mutex::new((Vec::new(), Vec::new())));
     let seen = Arc::clone(&steps);
     let (done, is_done) = mpsc::channel();
-    let (counted, mut sent, mut closed) = (path.to_owned(), 0, false);
+    let counted = path.to_owned();
+    let mut sent = 0;
+    let mut closed = false;
     let old = "SELECT count(*) FROM checkpoint_pieces
                WHERE checkpoint < (SELECT max(id) FROM checkpoints WHERE pieces IS NOT NULL)";
     let often = MaintenanceConfig {

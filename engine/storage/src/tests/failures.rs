@@ -81,7 +81,8 @@ fn a_file_that_cannot_be_opened_again_at_once_is_tried_until_it_can() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("guild.db");
     founded(&path);
-    let (mut commits, tries) = (0, Arc::new(AtomicU64::new(0)));
+    let mut commits = 0;
+    let tries = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&tries);
     let (writer, shared) = prepare(&path, render, pace(), move |shared, step| {
         if step == Step::Appending {
@@ -138,7 +139,8 @@ fn tries_that_fail(count: u32) -> WriterState {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("guild.db");
     founded(&path);
-    let (mut commits, mut tries) = (0, 0);
+    let mut commits = 0;
+    let mut tries = 0;
     let (writer, shared) = prepare(&path, render, pace(), move |_, step| match step {
         Step::Appending => {
             commits += 1;

@@ -71,7 +71,8 @@ fn another_programs_file_is_left_alone() {
 fn what_is_no_file_of_ours_has_no_lock() {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path().canonicalize().expect("it is there");
-    let (empty, text) = (folder.join("empty.db"), folder.join("notes.txt"));
+    let empty = folder.join("empty.db");
+    let text = folder.join("notes.txt");
     std::fs::write(&empty, "").expect("a file");
     std::fs::write(&text, "notes ".repeat(99)).expect("a file");
     let short = folder.join("short.txt");

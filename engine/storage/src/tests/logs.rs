@@ -95,7 +95,8 @@ fn moments(path: &Path, opening: u8, pace: MaintenanceConfig) -> Vec<Left> {
         let receiver = super::watched::push(&shared, asked).expect("room");
         answered(receiver.blocking_recv().expect("an answer").expect("ok"));
         // The writer may copy the log meanwhile: what is read then is what a kill leaves only if it did not.
-        let (before, records) = (Left::of(path, 0), shared.published.load().records());
+        let before = Left::of(path, 0);
+        let records = shared.published.load().records();
         let after = Left::of(path, records);
         if before.file == after.file && before.log == after.log {
             moments.push(after);
@@ -119,7 +120,8 @@ fn a_file_is_opened_with_the_log_of_its_own_time_only() {
     let second = moments(&path, 2, one_log());
     assert!(first.len() > 3 && second.len() > 3, "moments are seen");
     let all: Vec<Left> = first.into_iter().chain(second).collect();
-    let (mut own, mut foreign) = (0, 0);
+    let mut own = 0;
+    let mut foreign = 0;
     for (at, file) in all.iter().enumerate() {
         for (of, log) in all.iter().enumerate() {
             let mixed = file.mixed(log, other.path());

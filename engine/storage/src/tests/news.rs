@@ -58,7 +58,8 @@ fn a_commit_wakes_who_follows_its_economy_and_nobody_else() {
         .iter_mut()
         .map(|news| Box::pin(news.beyond(5)) as Waiting<'_>)
         .collect();
-    let (undisturbed, woken) = (Arc::new(Wakes::default()), Arc::new(Wakes::default()));
+    let undisturbed = Arc::new(Wakes::default());
+    let woken = Arc::new(Wakes::default());
     assert!(!silent.iter_mut().any(|wait| poll(wait, &undisturbed)));
     assert!(!moved.iter_mut().any(|wait| poll(wait, &woken)));
     for number in 0..50 {

@@ -169,7 +169,9 @@ pub(super) fn prepare(
     let shared = Arc::new(Shared::new(state.clone(), notes));
     let watch: Watch = Arc::new(Mutex::new(watch));
     let reopen = {
-        let (path, shared, watch) = (path.to_owned(), Arc::clone(&shared), Arc::clone(&watch));
+        let path = path.to_owned();
+        let shared = Arc::clone(&shared);
+        let watch = Arc::clone(&watch);
         let identity = file.identity().clone();
         Box::new(move || {
             tell(&watch, &shared, Step::Reopening)?;

@@ -105,7 +105,8 @@ pub struct ClockView {
 
 impl ClockView {
     fn new(kept: Duration, wall: Duration) -> Self {
-        let (kept, wall) = (stamp(kept), stamp(wall));
+        let kept = stamp(kept);
+        let wall = stamp(wall);
         let difference = i128::from(wall.0) - i128::from(kept.0);
         Self {
             kept,

@@ -108,7 +108,8 @@ pub(crate) fn set(
         };
         return Ok((state, setting));
     }
-    let (from, clock) = (beginning.known(), beginning.adopted());
+    let from = beginning.known();
+    let clock = beginning.adopted();
     let to = clock.now();
     journal.begin(to)?;
     let state = match beginning.outage(from, OUTAGE_MIN) {
@@ -140,7 +141,8 @@ fn make_up(
     Outage { from, until }: Outage,
     render: Render,
 ) -> Result<State, StorageError> {
-    let (mut made_up, before) = (state.clone(), state.record);
+    let mut made_up = state.clone();
+    let before = state.record;
     for (economy, books) in state.economies() {
         if books.status() == EconomyStatus::Closed {
             continue;

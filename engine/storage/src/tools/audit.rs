@@ -198,8 +198,10 @@ impl Auditor {
         watch: &Watch<'_>,
         done: &mut dyn FnMut(u64),
     ) -> Result<bool, StorageError> {
-        let (from, movement) = (self.state.record, self.state.movement);
-        let (mut broken, mut bytes) = (false, 0_usize);
+        let from = self.state.record;
+        let movement = self.state.movement;
+        let mut broken = false;
+        let mut bytes = 0_usize;
         let _slice = watch.enter()?;
         let read = rows::each_record(database, from, movement, |record| {
             if let Err(error) = self.check_record(&record) {
@@ -263,7 +265,8 @@ impl Auditor {
                     // The movements themselves were decided again; only new limits can explain it,
                     // or a reversal that was forced.
                     Some(seq) if books.account(&place.1).is_some() => {
-                        let (economy, explained_by_seq) = (economy.clone(), *seq);
+                        let economy = economy.clone();
+                        let explained_by_seq = *seq;
                         self.outside.push(LimitBreach {
                             economy,
                             what,

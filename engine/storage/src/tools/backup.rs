@@ -166,7 +166,8 @@ impl Source<'_> {
         let log = Log::of(self.path, wal_bytes_max);
         let (done, is_done) = mpsc::channel::<()>();
         let (copied, grown) = std::thread::scope(|scope| {
-            let (log, database) = (&log, &database);
+            let log = &log;
+            let database = &database;
             let watch = scope.spawn(move || log.watch(&is_done, database, self.cancel));
             let copied = copy.run(vec![text(name)]);
             drop(done);
@@ -212,7 +213,8 @@ impl Source<'_> {
             ));
         }
         let original = Database::open_reader(self.path)?;
-        let (mut here, mut there) = (find_hash(&original)?, find_hash(&database)?);
+        let mut here = find_hash(&original)?;
+        let mut there = find_hash(&database)?;
         for (find, heads) in [(&mut here, &state), (&mut there, self.published)] {
             for (economy, books) in heads.economies() {
                 if hash(find, economy, books.seq())? != Some(books.head()) {

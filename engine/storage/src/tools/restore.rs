@@ -55,7 +55,8 @@ pub fn restore_file(
     render: Render,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<RestoreReport, BackupError> {
-    let (backup, to) = (canonical(backup), canonical(to));
+    let backup = canonical(backup);
+    let to = canonical(to);
     if backup == to {
         return Err(BackupError::Itself(to));
     }
@@ -95,7 +96,8 @@ pub fn restore_file(
 fn keep(file: &Path) -> io::Result<PathBuf> {
     for number in 1..=REPLACED_MAX {
         let kept = with_suffix(file, &format!("{REPLACED}-{number}"));
-        let (log, kept_log) = (log_origin::path_of(file), log_origin::path_of(&kept));
+        let log = log_origin::path_of(file);
+        let kept_log = log_origin::path_of(&kept);
         if kept.symlink_metadata().is_ok() || kept_log.symlink_metadata().is_ok() {
             continue;
         }

@@ -172,7 +172,8 @@ impl Change {
                     }
                     return;
                 }
-                let (mut at, mut left) = (*at, &written[..]);
+                let mut at = *at;
+                let mut left = &written[..];
                 while !left.is_empty() {
                     let to_boundary = place(SECTOR - at % SECTOR).min(left.len());
                     let (sector, rest) = left.split_at(to_boundary);
@@ -193,7 +194,8 @@ impl Change {
 }
 
 fn overwrite(bytes: &mut Vec<u8>, at: u64, written: &[u8]) {
-    let (from, to) = (place(at), place(at) + written.len());
+    let from = place(at);
+    let to = place(at) + written.len();
     if bytes.len() < to {
         bytes.resize(to, 0);
     }

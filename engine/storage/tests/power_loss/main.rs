@@ -313,7 +313,8 @@ impl Run {
         moments: &BTreeSet<usize>,
         fates: impl Fn(usize) -> Vec<Fate>,
     ) -> (Vec<String>, usize) {
-        let (mut wrong, mut looked) = (Vec::new(), 0);
+        let mut wrong = Vec::new();
+        let mut looked = 0;
         let (path, bytes) = self.made.clone();
         let mut disk = Disk::with(path, bytes);
         for asked in 0..=self.ops.len() {
@@ -380,7 +381,8 @@ fn a_file_that_is_never_synced_loses_what_was_acknowledged() {
     for op in &mut run.ops {
         if let Op::Sync { path } = op {
             // In the place of a sync, so that the moments of acknowledgement stay where they are.
-            let (path, syncs_folder) = (path.clone(), false);
+            let path = path.clone();
+            let syncs_folder = false;
             *op = Op::Open { path, syncs_folder };
         }
     }

@@ -237,6 +237,7 @@ fn an_outage_is_longer_than_a_restart() {
     };
     let until = NOW_MS + ms(least);
     assert_eq!(outage(until), None);
-    let (from, until) = (Timestamp(NOW_MS), Timestamp(until + 1));
+    let from = Timestamp(NOW_MS);
+    let until = Timestamp(until + 1);
     assert_eq!(outage(until.0), Some(Outage { from, until }));
 }

@@ -94,7 +94,8 @@ fn component(
     let mut find = database.prepare("SELECT bytes FROM components WHERE digest = ?1")?;
     let bytes = find.first(vec![rows::blob(digest)], |row| rows::bytes(row, 0, 0))?;
     let bytes = bytes.ok_or_else(missing)?;
-    let (name, version) = (known.name.clone(), known.version.clone());
+    let name = known.name.clone();
+    let version = known.version.clone();
     Ok(ComponentLine::new(*digest, name, version, &bytes))
 }
 
@@ -112,7 +113,9 @@ impl Exporter<'_> {
     /// Returns the lines of the next records. It reads the whole journal, because movements are stored in the
     /// order of the file and not by economy.
     fn read_some(&mut self, database: &Database) -> Result<Vec<Line>, StorageError> {
-        let (from, mut lines, mut bytes) = (self.record, Vec::new(), 0);
+        let from = self.record;
+        let mut lines = Vec::new();
+        let mut bytes = 0;
         rows::each_record(database, from, self.movement, |record| {
             self.record = record.id;
             let newest = record.entries.last().map(|entry| entry.number);

@@ -180,7 +180,8 @@ fn scan_keys(
     trusted: u64,
 ) -> Result<(u64, Option<i64>), StorageError> {
     let scan = key_rows(upto, trusted);
-    let (mut count, mut planted) = (0, None::<i64>);
+    let mut count = 0;
+    let mut planted = None::<i64>;
     scan.run(database, watch, |row, first| {
         let record = rows::number(row, first, 0)?;
         count += u64::from(rows::number(row, first + 1, 0)? != 0);
