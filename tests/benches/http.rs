@@ -1,15 +1,15 @@
-//! Speed, as ratios within one run: machines differ, and so do their neighbours.
+//! Throughput and latency as ratios within one run, because machines and their other load differ.
 //!
-//! * A durable transfer per request against a handler that parses the same body and answers.
-//! * A shop purchase and a coinflip against a plain transfer; and what either takes without HTTP and
-//!   without a disk: opened, run, decided and applied in memory.
-//! * The time of a transfer while a hostile plugin burns its whole budget in every call, against
-//!   the time without it.
+//! * A durable transfer per request, compared with a handler that parses the same body and responds.
+//! * A shop purchase and a coinflip, compared with a plain transfer; and both without HTTP and disk: opened,
+//!   run, decided and applied in memory.
+//! * The latency of a transfer while a malicious plugin uses its whole fuel in every call, compared with the
+//!   latency without it.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::cast_precision_loss,
-    reason = "a benchmark prints, and has failed where it cannot go on"
+    reason = "a benchmark prints, and fails by a panic"
 )]
 
 use std::sync::Arc;
@@ -34,15 +34,15 @@ use tokio::task::JoinSet;
 
 const GUILD: &str = "/v1/economies/guild";
 const MEMBERS: u64 = 64;
-/// How long each measurement takes.
+/// The duration of each measurement.
 const SPAN: Duration = Duration::from_secs(3);
-/// How often each is repeated, taking turns.
+/// The rounds of each measurement, in turn with the others.
 const ROUNDS: usize = 5;
 
-/// What is asked, again and again, by one of the connections.
-type Ask = Arc<dyn Fn(u64, u64) -> (String, Value) + Send + Sync>;
+/// A function that returns a request by the number of its connection and its number there.
+type RequestFn = Arc<dyn Fn(u64, u64) -> (String, Value) + Send + Sync>;
 
-/// How long each request took, over all connections.
+/// The latencies of all requests of a measurement.
 struct Measured {
     times: Vec<Duration>,
     span: Duration,
@@ -59,17 +59,17 @@ impl Measured {
     }
 }
 
-async fn measure(address: &str, key: &str, connections: u64, ask: &Ask) -> Measured {
+async fn measure(address: &str, key: &str, connections: u64, request: &RequestFn) -> Measured {
     let began = Instant::now();
     let mut load = JoinSet::new();
     for connection in 0..connections {
         let mut client = Client::new(Address::Tcp(address.into()), key);
-        let ask = Arc::clone(ask);
+        let request = Arc::clone(request);
         load.spawn(async move {
             let mut times = Vec::new();
             let mut number = 0;
             while began.elapsed() < SPAN {
-                let (path, body) = ask(connection, number);
+                let (path, body) = request(connection, number);
                 let id = uuid::Uuid::now_v7().to_string();
                 let sent = Instant::now();
                 let answer = client.post(&path, &id, &body).await.unwrap();
@@ -91,7 +91,7 @@ fn median(mut numbers: Vec<f64>) -> f64 {
     numbers[numbers.len() / 2]
 }
 
-fn transfers() -> Ask {
+fn transfers() -> RequestFn {
     Arc::new(|connection, number| {
         let from = (connection * 7 + number) % MEMBERS;
         let posting = json!({
@@ -107,7 +107,7 @@ fn transfers() -> Ask {
     })
 }
 
-fn calls(action: &'static str, arguments: Value) -> Ask {
+fn calls(action: &'static str, arguments: Value) -> RequestFn {
     Arc::new(move |connection, _| {
         let caller = format!("user:{}", connection % MEMBERS);
         let body = json!({ "caller": caller, "arguments": arguments });
@@ -115,7 +115,7 @@ fn calls(action: &'static str, arguments: Value) -> Ask {
     })
 }
 
-/// Parses the same body and answers.
+/// Serves a handler that parses the same body and responds.
 async fn echo(listener: TcpListener) {
     let handler =
         |Json(body): Json<Value>| async move { Json(json!({ "postings": body["postings"] })) };
@@ -123,8 +123,8 @@ async fn echo(listener: TcpListener) {
     axum::serve(listener, router).await.unwrap();
 }
 
-/// Opens the guild: members with purses, a shop with stock, a malicious plugin.
-async fn furnish(client: &mut Client) {
+/// Creates the economy: members with money, a shop with stock, and the malicious plugin.
+async fn create_economy(client: &mut Client) {
     let put = async |client: &mut Client, path: &str, body: Value| {
         let made = client.put(path, &body).await.unwrap();
         assert!(made.status.is_success(), "{path}: {}", made.json());
@@ -184,8 +184,8 @@ async fn furnish(client: &mut Client) {
     put(client, &format!("{GUILD}/plugins/malicious"), malicious).await;
 }
 
-/// Calls the malicious plugin until told to stop; says how many calls it was given.
-async fn torment(address: String, key: String, stop: Arc<AtomicBool>) -> u64 {
+/// Calls the malicious plugin until stopped. Returns the number of calls.
+async fn call_malicious(address: String, key: String, stop: Arc<AtomicBool>) -> u64 {
     let mut client = Client::new(Address::Tcp(address), key);
     let mut calls = 0;
     while !stop.load(Ordering::Relaxed) {
@@ -218,16 +218,14 @@ fn start(runtime: &Runtime, file: std::path::PathBuf) -> (String, String, onesho
         stop_patience: bursar_server::serve::STOP_PATIENCE,
     };
     let server = runtime.block_on(Server::start(setup)).unwrap();
-    let (address, key) = (
-        server.address().unwrap().to_string(),
-        server.admin_key().unwrap().into(),
-    );
+    let address = server.address().unwrap().to_string();
+    let key = server.admin_key().unwrap().into();
     let (stop, stopped) = oneshot::channel();
     runtime.spawn(server.run(async { drop(stopped.await) }));
     (address, key, stop)
 }
 
-/// How long single calls take in memory, one after the other.
+/// Measures single calls in memory, one after the other.
 fn in_memory(name: &str, action: &str, config: Value, arguments: &Value) {
     let mut economy = Economy::new("bench");
     economy.asset("coin");
@@ -262,40 +260,56 @@ fn main() {
     let offers = json!({"items": [{"item": "item:potion", "price": {"coin": 1}}]});
     in_memory("shop", "shop/buy", offers, &potion);
     in_memory("coinflip", "coinflip/flip", json!({"asset": "coin"}), &bet);
-    // Server and clients have threads of their own, as they would in two processes.
-    let (service, clients) = (Runtime::new().unwrap(), Runtime::new().unwrap());
+    // Server and clients have separate threads, as in two processes.
+    let service = Runtime::new().unwrap();
+    let clients = Runtime::new().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let (address, key, _stop) = start(&service, folder.path().join("bench.db"));
     let listener = service.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
     let echo_address = listener.local_addr().unwrap().to_string();
     service.spawn(echo(listener));
-    clients.block_on(furnish(&mut Client::new(
+    clients.block_on(create_economy(&mut Client::new(
         Address::Tcp(address.clone()),
         key.clone(),
     )));
+    measure_throughput(&clients, &address, &echo_address, &key, &bet);
+    measure_latency(&clients, &address, &key);
+}
 
+/// Measures transfers, purchases and flips per second, and the handler that only parses.
+fn measure_throughput(
+    clients: &Runtime,
+    address: &str,
+    echo_address: &str,
+    key: &str,
+    bet: &Value,
+) {
     let buy = calls("shop/actions/buy", json!({ "item": "potion" }));
-    let flip = calls("coinflip/actions/flip", bet);
-    let (mut parses, mut pays) = (Vec::new(), Vec::new());
-    let (mut buys, mut flips) = (Vec::new(), Vec::new());
+    let flip = calls("coinflip/actions/flip", bet.clone());
+    let mut parses = Vec::new();
+    let mut pays = Vec::new();
+    let mut buys = Vec::new();
+    let mut flips = Vec::new();
     for _ in 0..ROUNDS {
         clients.block_on(async {
             parses.push(
-                measure(&echo_address, &key, 64, &transfers())
+                measure(echo_address, key, 64, &transfers())
                     .await
                     .per_second(),
             );
-            pays.push(measure(&address, &key, 64, &transfers()).await.per_second());
-            buys.push(measure(&address, &key, 64, &buy).await.per_second());
-            flips.push(measure(&address, &key, 64, &flip).await.per_second());
+            pays.push(measure(address, key, 64, &transfers()).await.per_second());
+            buys.push(measure(address, key, 64, &buy).await.per_second());
+            flips.push(measure(address, key, 64, &flip).await.per_second());
         });
     }
-    let (parses, pays) = (median(parses), median(pays));
-    let (buys, flips) = (median(buys), median(flips));
+    let parses = median(parses);
+    let pays = median(pays);
+    let buys = median(buys);
+    let flips = median(flips);
     println!("64 connections, median of {ROUNDS} rounds of {SPAN:?}, taking turns");
-    println!("  parse and answer  {parses:>8.0} /s");
+    println!("  parse and respond {parses:>8.0} /s");
     println!(
-        "  durable transfer  {pays:>8.0} /s   {:.2} of parse and answer",
+        "  durable transfer  {pays:>8.0} /s   {:.2} of parse and respond",
         pays / parses
     );
     println!(
@@ -306,26 +320,36 @@ fn main() {
         "  coinflip          {flips:>8.0} /s   {:.2} of a transfer",
         flips / pays
     );
+}
 
-    let (mut quiet, mut tormented, mut suffered) = (Vec::new(), Vec::new(), 0);
+/// Measures the latency of transfers with and without calls of the malicious plugin.
+fn measure_latency(clients: &Runtime, address: &str, key: &str) {
+    let mut quiet = Vec::new();
+    let mut attacked = Vec::new();
+    let mut stopped = 0;
     for _ in 0..ROUNDS {
         clients.block_on(async {
-            quiet.push(measure(&address, &key, 8, &transfers()).await.at(990));
+            quiet.push(measure(address, key, 8, &transfers()).await.at(990));
             let stop = Arc::new(AtomicBool::new(false));
             let mut attackers = JoinSet::new();
             for _ in 0..8 {
-                attackers.spawn(torment(address.clone(), key.clone(), Arc::clone(&stop)));
+                attackers.spawn(call_malicious(
+                    address.to_owned(),
+                    key.to_owned(),
+                    Arc::clone(&stop),
+                ));
             }
-            tormented.push(measure(&address, &key, 8, &transfers()).await.at(990));
+            attacked.push(measure(address, key, 8, &transfers()).await.at(990));
             stop.store(true, Ordering::Relaxed);
-            suffered += attackers.join_all().await.iter().sum::<u64>();
+            stopped += attackers.join_all().await.iter().sum::<u64>();
         });
     }
-    let (quiet, tormented) = (median(quiet), median(tormented));
-    println!("8 connections that transfer, 8 that call a plugin which loops for ever");
-    println!("  p99 of a transfer without it {quiet:.2} ms, with it {tormented:.2} ms");
+    let quiet = median(quiet);
+    let attacked = median(attacked);
+    println!("8 connections that transfer, 8 that call a plugin with an endless loop");
+    println!("  p99 of a transfer without it {quiet:.2} ms, with it {attacked:.2} ms");
     println!(
-        "  ratio {:.2}; {suffered} calls were stopped",
-        tormented / quiet
+        "  ratio {:.2}; {stopped} calls were stopped",
+        attacked / quiet
     );
 }

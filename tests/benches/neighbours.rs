@@ -1,15 +1,15 @@
-//! The cost of one economy to another, as ratios within one run: a plugin that works as hard as it may,
-//! idle event streams, and bulk batches, each beside an economy that goes about its business.
+//! The effect of one economy on another, as ratios within one run: a plugin that uses all its fuel, idle
+//! event streams, and bulk batches, each together with ordinary load of another economy.
 //!
-//! `BURSAR_BENCH_SECONDS` is the span of each measurement (3), `BURSAR_BENCH_ROUNDS` how often each is
-//! taken in turn with its quiet twin (5).
+//! `BURSAR_BENCH_SECONDS` is the duration of each measurement (3), `BURSAR_BENCH_ROUNDS` the number of rounds
+//! of each measurement in turn with the one without the load (5).
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::disallowed_methods,
     clippy::too_many_lines,
     clippy::similar_names,
-    reason = "a benchmark prints, and has failed where it cannot go on"
+    reason = "a benchmark prints, and fails by a panic"
 )]
 
 mod load;
@@ -22,16 +22,16 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use load::{
-    Ask, Background, Server, calls, clients, economy, furnish, measure, median, posting, put,
-    setting, transfers,
+    Background, RequestFn, Server, calls, clients, create_economy, economy, measure, median,
+    posting, put, setting, transfers,
 };
 
-/// Callers of the plugin that works as hard as it may.
+/// Callers of the plugin that uses all its fuel.
 const CALLERS: u64 = 20;
-/// Event streams that are open, and the economies that they belong to.
+/// Open event streams, and the economies they belong to.
 const STREAMS: u64 = 256;
 const SILENT_ECONOMIES: u64 = 8;
-/// Transfers of a bulk batch, and those of one in which each transfer has many postings.
+/// Transfers of a bulk batch, and of one whose transfers have many postings.
 const BULK_TRANSFERS: u64 = 8_000;
 const WIDE_TRANSFERS: u64 = 1_900;
 const WIDE_POSTINGS: u64 = 64;
@@ -43,27 +43,25 @@ struct Bench {
 }
 
 impl Bench {
-    async fn rate(&self, connections: u64, ask: &Ask) -> f64 {
-        measure(&self.server, connections, self.span, ask)
+    async fn rate(&self, connections: u64, request: &RequestFn) -> f64 {
+        measure(&self.server, connections, self.span, request)
             .await
             .per_second()
     }
 
-    async fn p99(&self, connections: u64, ask: &Ask) -> f64 {
-        measure(&self.server, connections, self.span, ask)
+    async fn p99(&self, connections: u64, request: &RequestFn) -> f64 {
+        measure(&self.server, connections, self.span, request)
             .await
             .at(990)
     }
 
-    /// Purchases and transfers of one economy, alone and beside callers of a hard-working plugin of
+    /// Measures purchases and transfers of one economy with and without callers of an expensive plugin of
     /// another one.
     async fn beside_hard_work(&self) {
         println!("{CALLERS} callers of a plugin that burns its budget, in another economy");
-        let (buy, pay) = (
-            calls("good", "shop/buy", json!({"item": "potion"})),
-            transfers("good"),
-        );
-        // So many turns that each call ends within its fuel, as the first try tells.
+        let buy = calls("good", "shop/buy", json!({"item": "potion"}));
+        let pay = transfers("good");
+        // The number of turns keeps each call within its fuel.
         for kind in ["count", "grow_by_nothing", "fill", "log"] {
             let turns = self.turns_within_budget(kind).await;
             let toil = calls(
@@ -71,9 +69,12 @@ impl Bench {
                 "malicious/toil",
                 json!({"kind": kind, "turns": turns}),
             );
-            let (mut alone, mut beside) = (Vec::new(), Vec::new());
-            let (mut quiet, mut loud) = (Vec::new(), Vec::new());
-            let (mut good, mut all) = (0, 0);
+            let mut alone = Vec::new();
+            let mut beside = Vec::new();
+            let mut quiet = Vec::new();
+            let mut loud = Vec::new();
+            let mut good = 0;
+            let mut all = 0;
             for _ in 0..self.rounds {
                 alone.push(self.rate(16, &buy).await);
                 quiet.push(self.p99(8, &pay).await);
@@ -84,8 +85,10 @@ impl Bench {
                 good += well;
                 all += sent;
             }
-            let (alone, beside) = (median(alone), median(beside));
-            let (quiet, loud) = (median(quiet), median(loud));
+            let alone = median(alone);
+            let beside = median(beside);
+            let quiet = median(quiet);
+            let loud = median(loud);
             println!(
                 "  {kind:<16} {turns:>9} turns: purchases {alone:>6.0} → {beside:>6.0} /s = {:.2}; \
                  p99 of transfers {quiet:>6.2} → {loud:>6.2} ms = {:.2}; {good} of {all} calls replied",
@@ -95,16 +98,17 @@ impl Bench {
         }
     }
 
-    /// The most turns of a kind of work that still end in a reply, to within a tenth.
+    /// Finds the largest number of turns, within a tenth, that still ends in a reply.
     async fn turns_within_budget(&self, kind: &str) -> u64 {
         let mut client = self.server.client();
         let path = format!("{}/plugins/malicious/actions/toil", economy("bad"));
-        let (mut works, mut fails) = (1_u64, 1_u64 << 31);
+        let mut works = 1_u64;
+        let mut fails = 1_u64 << 31;
         while fails - works > (works / 10).max(1) {
             let turns = (works.checked_mul(fails).unwrap())
                 .isqrt()
                 .clamp(works + 1, fails - 1);
-            // A preview leaves no record and counts for no switch.
+            // A preview is not recorded and does not count towards disabling the plugin.
             let body = json!({
                 "caller": "user:1", "preview": true, "arguments": {"kind": kind, "turns": turns},
             });
@@ -119,7 +123,7 @@ impl Bench {
         works
     }
 
-    /// Transfers of one economy, with and without idle event streams of silent ones.
+    /// Measures transfers of one economy with and without idle event streams of others.
     async fn beside_idle_streams(&self) {
         println!("{STREAMS} idle event streams of other economies");
         for number in 0..SILENT_ECONOMIES {
@@ -131,7 +135,8 @@ impl Bench {
             .await;
         }
         let pay = transfers("good");
-        let (mut alone, mut beside) = (Vec::new(), Vec::new());
+        let mut alone = Vec::new();
+        let mut beside = Vec::new();
         for _ in 0..self.rounds {
             alone.push(self.rate(64, &pay).await);
             let mut streams = Vec::new();
@@ -142,7 +147,8 @@ impl Bench {
             beside.push(self.rate(64, &pay).await);
             drop(streams);
         }
-        let (alone, beside) = (median(alone), median(beside));
+        let alone = median(alone);
+        let beside = median(beside);
         println!(
             "  transfers {alone:.0} → {beside:.0} /s = {:.2}",
             beside / alone
@@ -151,7 +157,8 @@ impl Bench {
 
     async fn open_stream(&self, name: &str) -> TcpStream {
         let mut stream = TcpStream::connect(&self.server.address).await.unwrap();
-        let (path, key) = (economy(name), &self.server.key);
+        let path = economy(name);
+        let key = &self.server.key;
         let request = format!(
             "GET {path}/events HTTP/1.1\r\nhost: bursar\r\nauthorization: Bearer {key}\r\n\
              accept: text/event-stream\r\n\r\n"
@@ -163,11 +170,11 @@ impl Bench {
         stream
     }
 
-    /// The slowest transfers of one economy, beside another one that sends bulk batches.
+    /// Measures the slowest transfers of one economy while another one sends bulk batches.
     async fn beside_bulk(&self) {
         println!("p99 of a transfer beside one client that sends bulk batches in another economy");
         let pay = transfers("good");
-        let bulk: [(&str, Ask); 3] = [
+        let bulk: [(&str, RequestFn); 3] = [
             ("independent", batches("independent", BULK_TRANSFERS, 1)),
             ("atomic", batches("atomic", BULK_TRANSFERS, 1)),
             (
@@ -175,36 +182,41 @@ impl Bench {
                 batches("independent", WIDE_TRANSFERS, WIDE_POSTINGS),
             ),
         ];
-        for (name, ask) in bulk {
-            let (mut quiet, mut loud, mut single) = (Vec::new(), Vec::new(), Vec::new());
-            let (mut good, mut all) = (0, 0);
+        for (name, request) in bulk {
+            let mut quiet = Vec::new();
+            let mut loud = Vec::new();
+            let mut single = Vec::new();
+            let mut good = 0;
+            let mut all = 0;
             for _ in 0..self.rounds {
                 quiet.push(self.p99(8, &pay).await);
-                let (path, body) = ask(0, 0);
+                let (path, body) = request(0, 0);
                 let id = uuid::Uuid::now_v7().to_string();
                 let sent = Instant::now();
                 let mut client = self.server.client();
                 let answer = client.post(&path, &id, &body).await.unwrap();
                 assert!(answer.status.is_success(), "{}", answer.json());
                 single.push(sent.elapsed().as_secs_f64() * 1e3);
-                let load = Background::start(&self.server, 1, &ask);
+                let load = Background::start(&self.server, 1, &request);
                 loud.push(self.p99(8, &pay).await);
                 let (well, sent) = load.stop().await;
                 good += well;
                 all += sent;
             }
-            let (quiet, loud, single) = (median(quiet), median(loud), median(single));
+            let quiet = median(quiet);
+            let loud = median(loud);
+            let single = median(single);
             println!(
                 "  {name:<16} {quiet:>7.2} → {loud:>7.2} ms = {:>5.1}; one batch alone {single:.0} ms; \
-                 {good} of {all} batches went well",
+                 {good} of {all} batches succeeded",
                 loud / quiet
             );
         }
     }
 }
 
-/// Bulk batches of one economy: so many transfers with so many postings each.
-fn batches(mode: &'static str, transfers: u64, postings: u64) -> Ask {
+/// Returns bulk batches of this many transfers with this many postings each.
+fn batches(mode: &'static str, transfers: u64, postings: u64) -> RequestFn {
     let path = format!("{}/transfers/batch", economy("bad"));
     Arc::new(move |connection, number| {
         let transfer = |place: u64| {
@@ -231,8 +243,8 @@ fn main() {
         rounds: setting("BURSAR_BENCH_ROUNDS", 5).max(1),
     };
     clients().block_on(async {
-        furnish(&bench.server, "good").await;
-        furnish(&bench.server, "bad").await;
+        create_economy(&bench.server, "good").await;
+        create_economy(&bench.server, "bad").await;
         let only = std::env::var("BURSAR_BENCH_ONLY").unwrap_or_default();
         if only.is_empty() || only == "work" {
             bench.beside_hard_work().await;

@@ -1,9 +1,9 @@
-//! A server in a process of its own and the load on it, for the benchmarks about neighbours.
+//! A server process and load on it, for the benchmarks of abuse and of neighbouring economies.
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,
     clippy::zombie_processes,
-    reason = "a benchmark has failed where it cannot go on"
+    reason = "a benchmark fails by a panic"
 )]
 #![allow(dead_code, reason = "each benchmark uses a part of it")]
 
@@ -25,10 +25,10 @@ use tokio::task::JoinSet;
 /// Members of each economy.
 pub(crate) const MEMBERS: u64 = 64;
 
-/// A request, by the number of its connection and its own number there.
-pub(crate) type Ask = Arc<dyn Fn(u64, u64) -> (String, Value) + Send + Sync>;
+/// A function that returns a request by the number of its connection and its number there.
+pub(crate) type RequestFn = Arc<dyn Fn(u64, u64) -> (String, Value) + Send + Sync>;
 
-/// A served file that goes away with this value.
+/// A server process on a temporary file; both end when the value is dropped.
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: String,
@@ -37,7 +37,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Serves a new file on a free port, with its log thrown away.
+    /// Serves a new file on a free port without a log.
     pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_bursar-under-test"))
@@ -66,12 +66,12 @@ impl Server {
         panic!("the server did not start");
     }
 
-    /// A connection with the admin key.
+    /// Returns a client with the admin key.
     pub(crate) fn client(&self) -> Client {
         Client::new(Address::Tcp(self.address.clone()), self.key.clone())
     }
 
-    /// The size of the database and of its write-ahead log, in bytes.
+    /// Returns the size of the database and its write-ahead log in bytes.
     pub(crate) fn file_bytes(&self) -> u64 {
         let files = std::fs::read_dir(self.folder.path()).unwrap();
         files
@@ -79,7 +79,7 @@ impl Server {
             .sum()
     }
 
-    /// Resident memory in bytes.
+    /// Returns the resident memory of the server in bytes.
     pub(crate) fn resident_bytes(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -96,13 +96,13 @@ impl Drop for Server {
     }
 }
 
-/// The path of an economy.
+/// Returns the path of an economy.
 pub(crate) fn economy(name: &str) -> String {
     format!("/v1/economies/{name}")
 }
 
-/// Opens an economy: an asset, members with money, a shop with stock, and the hostile plugin.
-pub(crate) async fn furnish(server: &Server, name: &str) {
+/// Creates an economy: an asset, members with money, a shop with stock, and the malicious plugin.
+pub(crate) async fn create_economy(server: &Server, name: &str) {
     let mut client = server.client();
     let base = economy(name);
     put(&mut client, &base, json!({})).await;
@@ -134,7 +134,7 @@ pub(crate) async fn furnish(server: &Server, name: &str) {
     put(&mut client, &format!("{base}/plugins/malicious"), malicious).await;
 }
 
-/// Puts something that must be accepted.
+/// Sends a `PUT` that must succeed.
 pub(crate) async fn put(client: &mut Client, path: &str, body: Value) {
     let made = client.put(path, &body).await.unwrap();
     assert!(made.status.is_success(), "{path}: {}", made.json());
@@ -148,8 +148,8 @@ async fn issue(client: &mut Client, base: &str, account: &str, asset: &str) {
     assert_eq!(issued.status, 201, "{}", issued.json());
 }
 
-/// A transfer of one posting.
-pub(crate) fn transfers(name: &str) -> Ask {
+/// Returns transfers of one posting each.
+pub(crate) fn transfers(name: &str) -> RequestFn {
     let path = format!("{}/transfers", economy(name));
     Arc::new(move |connection, number| {
         let body = json!({ "postings": [posting(connection * 7 + number, number)] });
@@ -157,15 +157,15 @@ pub(crate) fn transfers(name: &str) -> Ask {
     })
 }
 
-/// One unit from a member to another.
+/// Returns a posting of one unit between two members.
 pub(crate) fn posting(from: u64, number: u64) -> Value {
     let from = from % MEMBERS;
     let to = (from + 1 + number % 5) % MEMBERS;
     json!({"from": format!("user:{from}"), "to": format!("user:{to}"), "asset": "coin", "amount": 1})
 }
 
-/// A call of an action, on behalf of one member a connection.
-pub(crate) fn calls(name: &str, action: &str, arguments: Value) -> Ask {
+/// Returns calls of an action, on behalf of one member per connection.
+pub(crate) fn calls(name: &str, action: &str, arguments: Value) -> RequestFn {
     let (plugin, action) = action.split_once('/').unwrap();
     let path = format!("{}/plugins/{plugin}/actions/{action}", economy(name));
     Arc::new(move |connection, _| {
@@ -177,41 +177,43 @@ pub(crate) fn calls(name: &str, action: &str, arguments: Value) -> Ask {
     })
 }
 
-/// The times of all requests of a measurement.
+/// The latencies of all requests of a measurement.
 pub(crate) struct Measured {
     times: Vec<Duration>,
     span: Duration,
 }
 
 impl Measured {
-    /// Requests a second.
+    /// Returns the requests per second.
     #[allow(clippy::cast_precision_loss, reason = "printed with few digits")]
     pub(crate) fn per_second(&self) -> f64 {
         self.times.len() as f64 / self.span.as_secs_f64()
     }
 
-    /// A quantile of the times in milliseconds, by thousandths.
+    /// Returns a quantile of the latencies in milliseconds, given in thousandths.
     pub(crate) fn at(&self, per_mille: usize) -> f64 {
         let place = (self.times.len() * per_mille / 1000).min(self.times.len() - 1);
         self.times[place].as_secs_f64() * 1e3
     }
 }
 
-/// Sends requests over so many connections, each waiting for its answer. All must succeed.
+/// Sends requests on several connections, each waiting for its response. All must succeed.
 pub(crate) async fn measure(
     server: &Server,
     connections: u64,
     span: Duration,
-    ask: &Ask,
+    request: &RequestFn,
 ) -> Measured {
     let began = Instant::now();
     let mut load = JoinSet::new();
     for connection in 0..connections {
-        let (mut client, ask) = (server.client(), Arc::clone(ask));
+        let mut client = server.client();
+        let request = Arc::clone(request);
         load.spawn(async move {
-            let (mut times, mut number) = (Vec::new(), 0);
+            let mut times = Vec::new();
+            let mut number = 0;
             while began.elapsed() < span {
-                let (path, body) = ask(connection, number);
+                let (path, body) = request(connection, number);
                 let id = uuid::Uuid::now_v7().to_string();
                 let sent = Instant::now();
                 let answer = client.post(&path, &id, &body).await.unwrap();
@@ -228,7 +230,7 @@ pub(crate) async fn measure(
     Measured { times, span }
 }
 
-/// Load that goes on until it is stopped, whatever it is answered.
+/// Load that continues until stopped, whatever the responses are.
 pub(crate) struct Background {
     stop: Arc<AtomicBool>,
     good: Arc<AtomicU64>,
@@ -237,8 +239,8 @@ pub(crate) struct Background {
 }
 
 impl Background {
-    /// Sends the same kind of request over so many connections.
-    pub(crate) fn start(server: &Server, connections: u64, ask: &Ask) -> Self {
+    /// Sends requests on several connections.
+    pub(crate) fn start(server: &Server, connections: u64, request: &RequestFn) -> Self {
         let mut background = Self {
             stop: Arc::default(),
             good: Arc::default(),
@@ -246,13 +248,15 @@ impl Background {
             running: JoinSet::new(),
         };
         for connection in 0..connections {
-            let (mut client, ask) = (server.client(), Arc::clone(ask));
+            let mut client = server.client();
+            let request = Arc::clone(request);
             let stop = Arc::clone(&background.stop);
-            let (good, all) = (Arc::clone(&background.good), Arc::clone(&background.all));
+            let good = Arc::clone(&background.good);
+            let all = Arc::clone(&background.all);
             background.running.spawn(async move {
                 let mut number = 0;
                 while !stop.load(Ordering::Relaxed) {
-                    let (path, body) = ask(connection, number);
+                    let (path, body) = request(connection, number);
                     let id = uuid::Uuid::now_v7().to_string();
                     let answer = client.post(&path, &id, &body).await;
                     all.fetch_add(1, Ordering::Relaxed);
@@ -266,7 +270,7 @@ impl Background {
         background
     }
 
-    /// Stops and says how many requests went well, of how many.
+    /// Stops the load and returns the number of successful and of all requests.
     pub(crate) async fn stop(self) -> (u64, u64) {
         self.stop.store(true, Ordering::Relaxed);
         self.running.join_all().await;
@@ -277,18 +281,18 @@ impl Background {
     }
 }
 
-/// The middle one.
+/// Returns the median.
 pub(crate) fn median(mut numbers: Vec<f64>) -> f64 {
     numbers.sort_unstable_by(f64::total_cmp);
     numbers[numbers.len() / 2]
 }
 
-/// Threads for the clients.
+/// Returns a runtime for the clients.
 pub(crate) fn clients() -> Runtime {
     Runtime::new().unwrap()
 }
 
-/// A number from the environment.
+/// Reads a number from the environment.
 pub(crate) fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| {
         text.parse()
