@@ -1,6 +1,6 @@
-"""The example bot's `/buy`, against a running server: what is shown is the most that is paid.
+"""Tests the example bot's `/buy` against a running server: the displayed price is the most that is paid.
 
-Only Discord's side is stood in for: what the bot is handed when somebody uses a command or clicks.
+Only Discord is replaced: the interactions that the bot receives for a command or a click.
 """
 
 import asyncio
@@ -16,29 +16,30 @@ from bursar import Bursar  # noqa: E402
 
 ECONOMY = "bot"
 GUILD = f"{os.environ['URL']}/v1/economies/{ECONOMY}"
-PRICE, DEARER = 50, 60
+PRICE = 50
+RAISED_PRICE = 60
 
 
 class Interaction:
-    """What Discord hands to the bot, and what the bot says."""
+    """An interaction from Discord that records the bot's messages."""
 
     def __init__(self, number, bursar):
         self.id = number
         self.user = SimpleNamespace(id=7)
         self.client = SimpleNamespace(bursar=bursar)
-        self.said = []
+        self.messages = []
         self.views = []
         self.response = SimpleNamespace(
-            defer=self.nothing, is_done=lambda: True, edit_message=self.say
+            defer=self.ignore, is_done=lambda: True, edit_message=self.send
         )
-        self.followup = SimpleNamespace(send=self.say)
-        self.edit_original_response = self.say
+        self.followup = SimpleNamespace(send=self.send)
+        self.edit_original_response = self.send
 
-    async def nothing(self, **_):
+    async def ignore(self, **_):
         pass
 
-    async def say(self, text=None, *, content=None, view=None, ephemeral=False):
-        self.said.append(text or content)
+    async def send(self, text=None, *, content=None, view=None, ephemeral=False):
+        self.messages.append(text or content)
         self.views.append(view)
 
 
@@ -60,7 +61,7 @@ async def issue(session, account, asset, amount):
         assert answer.status == 201, await answer.text()
 
 
-async def furnish(session):
+async def create_economy(session):
     await put(session, "", {})
     await put(session, "/assets/coin", {"kind": "currency", "name": "Coin"})
     await put(session, "/assets/item:potion", {"kind": "item", "name": "Potion"})
@@ -70,23 +71,23 @@ async def furnish(session):
     await issue(session, "user:7", "coin", 100)
 
 
-async def offered(number, bursar):
-    """Uses `/buy`, and hands back the two buttons that the member sees."""
-    asked = Interaction(number, bursar)
-    await bot.buy.callback(asked, "item:potion", 1)
-    assert asked.said == [f"Buy 1 potion for {PRICE} coin?"], asked.said
-    return asked.views[0]
+async def request_offer(number, bursar):
+    """Uses `/buy` and returns the view with its two buttons."""
+    interaction = Interaction(number, bursar)
+    await bot.buy.callback(interaction, "item:potion", 1)
+    assert interaction.messages == [f"Buy 1 potion for {PRICE} coin?"], interaction.messages
+    return interaction.views[0]
 
 
-async def click(offer, how, number, bursar):
-    """Clicks one of them, and hands back what the member reads."""
-    clicked = Interaction(number, bursar)
-    button = {"Buy": offer.accept, "Cancel": offer.decline}[how]
+async def click(offer, label, number, bursar):
+    """Clicks a button and returns the bot's messages."""
+    interaction = Interaction(number, bursar)
+    button = {"Buy": offer.accept, "Cancel": offer.decline}[label]
     try:
-        await button.callback(clicked)
-    except Exception as error:  # As the library does with it.
-        await offer.on_error(clicked, error, button)
-    return clicked.said
+        await button.callback(interaction)
+    except Exception as error:  # As discord.py does.
+        await offer.on_error(interaction, error, button)
+    return interaction.messages
 
 
 async def coins(bursar):
@@ -100,27 +101,27 @@ async def main():
         aiohttp.ClientSession(headers=headers) as session,
         Bursar(os.environ["URL"], key, ECONOMY) as bursar,
     ):
-        await furnish(session)
+        await create_economy(session)
 
-        offer = await offered(1, bursar)
-        assert await coins(bursar) == 100, "what is shown is not paid"
+        offer = await request_offer(1, bursar)
+        assert await coins(bursar) == 100, "displaying a price pays nothing"
         assert await click(offer, "Cancel", 2, bursar) == ["You have bought nothing."]
         assert await coins(bursar) == 100
 
-        offer = await offered(3, bursar)
-        await sell_for(session, DEARER)
-        said = await click(offer, "Buy", 4, bursar)
-        assert said == ["The price has changed, and nothing was paid. Use the command again."]
-        assert await coins(bursar) == 100, "a price that was not shown is not paid"
+        offer = await request_offer(3, bursar)
+        await sell_for(session, RAISED_PRICE)
+        messages = await click(offer, "Buy", 4, bursar)
+        assert messages == ["The price has changed, and nothing was paid. Use the command again."]
+        assert await coins(bursar) == 100, "a price that was not displayed is not paid"
 
         await sell_for(session, PRICE)
-        offer = await offered(5, bursar)
-        told = "You have bought 1 potion for 50 coin. You can return it: it is your purchase 1."
-        # Whoever clicks twice has two interactions, and buys once.
-        assert await click(offer, "Buy", 6, bursar) == [told]
-        assert await click(offer, "Buy", 7, bursar) == [told]
+        offer = await request_offer(5, bursar)
+        expected = "You have bought 1 potion for 50 coin. You can return it: it is your purchase 1."
+        # Two clicks are two interactions and one purchase.
+        assert await click(offer, "Buy", 6, bursar) == [expected]
+        assert await click(offer, "Buy", 7, bursar) == [expected]
         assert await coins(bursar) == 50
 
 
 asyncio.run(main())
-print("The bot shows a price, and no more than that is paid.")
+print("The price that the bot displays is the most that is paid.")

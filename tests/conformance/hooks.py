@@ -1,4 +1,4 @@
-"""What schemathesis is to ask otherwise."""
+"""Changes to the requests that schemathesis generates."""
 
 import hashlib
 import json
@@ -10,24 +10,24 @@ import schemathesis
 
 KEY = re.compile(r"[!#-~]([ -~]{0,126}[!-~])?")
 
-# The largest whole number that every reader of JSON has exactly.
+# The largest whole number that every JSON parser represents exactly.
 EXACT_MAX = 2**53 - 1
 
-# The beginning of the run, as a timestamp.
+# The start of the run, in milliseconds since 1970.
 STARTED_MS = int(time.time() * 1000)
 
 # Members that are free documents.
 FREE = ("metadata", "arguments", "config")
 
-# The intents that were asked for under each key.
-intents = {}
+# The requests sent under each key.
+requests = {}
 
 
 @schemathesis.hook
 def map_body(context, body):
-    """Writes whole numbers as whole numbers.
+    """Writes whole numbers without decimals.
 
-    To JSON Schema 5.0 is an integer too. To Bursar it is a float, and nothing in the money path is.
+    JSON Schema accepts 5.0 as an integer. Bursar refuses it, because amounts are never floats.
     """
     return whole(body)
 
@@ -35,32 +35,32 @@ def map_body(context, body):
 @schemathesis.hook
 def before_call(context, case, kwargs):
     if withheld(case) == "Authorization":
-        # It is refused as it is; a case that is changed here would be sent with its key after all.
+        # The case must stay unchanged: a changed case would be sent with the key.
         return
-    stay_here(case)
-    keep_apart(case)
+    keep_local(case)
+    avoid_conflicting_members(case)
     keep_exact(case.body)
     keep_past(case.body)
     key = (case.headers or {}).get("Idempotency-Key")
     if isinstance(key, str) and KEY.fullmatch(key):
-        number = number_of_intent(key, case)
+        number = number_of_request(key, case)
         if number > 0:
             case.headers["Idempotency-Key"] = f"{key[:100]}-{number}"
     else:
-        ask_in_earnest(case)
+        require_key(case)
 
 
 def withheld(case):
-    """The parameter that is left out on purpose, if there is one."""
+    """Returns the parameter that schemathesis omits on purpose, if any."""
     phase = case.meta.phase.data if case.meta else None
     return getattr(phase, "parameter", None)
 
 
-def stay_here(case):
-    """Keeps what is asked for from reaching beyond the run.
+def keep_local(case):
+    """Limits the effects of requests to this run.
 
-    A backup is written where the run keeps its data, whatever path was thought of. No webhook leads
-    to a machine. The economy in which everything else is tried is not frozen or closed.
+    Backups are written to the run's own folder, whatever the path. Webhooks lead to an invalid host. The economy
+    of all other requests is not frozen or closed.
     """
     body = case.body
     if not isinstance(body, dict):
@@ -76,8 +76,8 @@ def stay_here(case):
         body["status"] = "open"
 
 
-def keep_apart(case):
-    """Keeps members together only where they may stand together, which the schema does not say."""
+def avoid_conflicting_members(case):
+    """Removes members that exclude each other, which the schema cannot express."""
     body = case.body
     if not isinstance(body, dict):
         return
@@ -85,15 +85,15 @@ def keep_apart(case):
         body.pop("to", None)
     rows = body.get("rows")
     if case.path.endswith("/opening-balances") and isinstance(rows, list):
-        # No account stands twice with the same asset.
+        # An account and an asset occur only once.
         places = [json.dumps([row.get("account"), row.get("asset")]) if isinstance(row, dict) else None for row in rows]
         body["rows"] = [row for at, row in enumerate(rows) if places[at] is None or places[at] not in places[:at]]
 
 
 def keep_exact(value, free=False):
-    """Keeps whole numbers in free documents where every reader has them exactly.
+    """Keeps whole numbers in free documents within the exact range.
 
-    Others are refused, which no schema of a free document says.
+    Larger numbers are refused, which no schema of a free document expresses.
     """
     members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for name, member in list(members):
@@ -105,9 +105,9 @@ def keep_exact(value, free=False):
 
 
 def keep_past(value):
-    """Keeps moments of rows and transfers in the past.
+    """Keeps effective times of rows and transfers in the past.
 
-    Later ones are refused, and no schema knows what time it is.
+    Future times are refused, which no schema can express.
     """
     if isinstance(value, dict):
         at = value.get("effective_at")
@@ -117,19 +117,19 @@ def keep_past(value):
         keep_past(member)
 
 
-def number_of_intent(key, case):
-    """Each intent gets a key of its own.
+def number_of_request(key, case):
+    """Returns a number that gives each different request its own key.
 
-    The examples are tried with many bodies; under one key all but the first would be refused before
-    anything is looked at. Repeating a request still repeats its key.
+    The examples are sent with many bodies; under one key all but the first would be refused immediately. A repeated
+    request still repeats its key.
     """
-    known = intents.setdefault(key, {})
-    intent = json.dumps([case.path, case.path_parameters, case.body], sort_keys=True, default=str)
-    return known.setdefault(intent, len(known))
+    known = requests.setdefault(key, {})
+    request = json.dumps([case.path, case.path_parameters, case.body], sort_keys=True, default=str)
+    return known.setdefault(request, len(known))
 
 
-def ask_in_earnest(case):
-    """Where no key is needed none is looked at: by previews, and by independent batches."""
+def require_key(case):
+    """Changes requests that need no key, previews and independent batches, into ones that do."""
     if case.query and case.query.get("preview") in (True, "true"):
         case.query["preview"] = "false"
     if isinstance(case.body, dict) and case.body.get("preview") is True:

@@ -1,5 +1,5 @@
-// Compiles all schemas of the bundled plugins' manifests as bots and forms would: with ajv, in strict mode, and
-// no formats but the three that docs/plugins.md names. A warning fails as an error does.
+// Compiles all schemas of the bundled plugins' manifests as bots and forms do: with ajv in strict mode, and only
+// the three formats that docs/plugins.md names. Warnings are errors.
 //
 //     URL=… KEY=… node schemas.mjs FOLDER_WITH_NODE_MODULES
 
@@ -9,7 +9,7 @@ import { resolve } from "node:path";
 const { default: Ajv } = createRequire(resolve(process.argv[2], "package.json"))("ajv/dist/2020");
 
 const ECONOMY = "/v1/economies/schemas";
-// A configuration that each plugin takes.
+// A valid configuration of each plugin.
 const CONFIGS = {
   auction: { asset: "coin" },
   blackjack: { asset: "coin" },
@@ -31,25 +31,25 @@ const CONFIGS = {
 };
 
 async function send(method, path, body) {
-  const answer = await fetch(process.env.URL + path, {
+  const response = await fetch(process.env.URL + path, {
     method,
     headers: { authorization: `Bearer ${process.env.KEY}`, "content-type": "application/json" },
     body: body && JSON.stringify(body),
   });
-  return [answer.status, await answer.json()];
+  return [response.status, await response.json()];
 }
 
 async function expect(method, path, body) {
-  const [status, answer] = await send(method, path, body);
-  if (status >= 300) throw new Error(`${method} ${path}: ${status} ${JSON.stringify(answer)}`);
-  return answer;
+  const [status, response] = await send(method, path, body);
+  if (status >= 300) throw new Error(`${method} ${path}: ${status} ${JSON.stringify(response)}`);
+  return response;
 }
 
-// Each schema by itself: as a bot has it that compiles what it needs.
+// Compiles one schema by itself, as a bot does.
 function compile(place, schema) {
   const warnings = [];
-  const heard = (...words) => warnings.push(words.join(" "));
-  const ajv = new Ajv({ strict: true, logger: { log: heard, warn: heard, error: heard } });
+  const collect = (...words) => warnings.push(words.join(" "));
+  const ajv = new Ajv({ strict: true, logger: { log: collect, warn: collect, error: collect } });
   for (const format of ["account", "asset", "amount"]) ajv.addFormat(format, true);
   try {
     const fits = ajv.compile(schema);
@@ -66,11 +66,11 @@ await expect("PUT", ECONOMY, {});
 await expect("PUT", `${ECONOMY}/assets/coin`, { kind: "currency", name: "Coin" });
 await expect("PUT", `${ECONOMY}/assets/item:potion`, { kind: "item", name: "Potion" });
 
-// The refusal of a name that is none says which there are.
+// The error for an unknown name lists the bundled plugins.
 const [, { detail }] = await send("PUT", `${ECONOMY}/plugins/none`, { component: "bundled:none" });
 const bundled = detail.slice(detail.lastIndexOf(": ") + 2).split(", ").sort().join();
 if (bundled !== Object.keys(CONFIGS).sort().join()) {
-  throw new Error(`each bundled plugin has a configuration here: ${detail}`);
+  throw new Error(`CONFIGS must have every bundled plugin: ${detail}`);
 }
 
 for (const [name, config] of Object.entries(CONFIGS)) {
@@ -79,7 +79,7 @@ for (const [name, config] of Object.entries(CONFIGS)) {
   const { manifest } = await expect("GET", path);
   const fits = compile(`${name}: configuration`, manifest.configuration);
   if (!fits(config)) {
-    console.error(`  ${name}: ajv refuses a configuration that the server takes: ${JSON.stringify(fits.errors)}`);
+    console.error(`  ${name}: ajv refuses a configuration that the server accepts: ${JSON.stringify(fits.errors)}`);
     process.exitCode = 1;
   }
   let count = 1;

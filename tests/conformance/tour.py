@@ -1,7 +1,6 @@
-"""The tour of the README, played with a client that was generated from the API's description.
+"""The requests of the README's tour, made with a client generated from the API's description.
 
-Whoever has nothing but the document gets this far. It also furnishes the economy on which
-schemathesis goes on.
+They show that the description alone is enough. They also create the economy that schemathesis uses.
 """
 
 import os
@@ -70,11 +69,11 @@ def buy(member, key):
     )
 
 
-def open_the_guild():
+def create_the_economy():
     assert get_readiness.sync_detailed(client=client).status_code == 200
     assert open_economy.sync_detailed(GUILD, client=client).status_code == 201
-    again = open_economy.sync_detailed(GUILD, client=client)
-    assert (again.status_code, again.parsed.changed) == (200, False)
+    repeated = open_economy.sync_detailed(GUILD, client=client)
+    assert (repeated.status_code, repeated.parsed.changed) == (200, False)
     coin = AssetBody(kind=AssetKind.CURRENCY, name="Coin")
     potion = AssetBody(kind=AssetKind.ITEM, name="Potion")
     assert set_asset.sync(GUILD, "coin", client=client, body=coin).changed
@@ -89,18 +88,18 @@ def pay_once():
     issued = issue.sync(GUILD, client=client, body=welcome, idempotency_key="welcome-1")
     assert issued.balances["user:1"]["coin"] == 200
     payment = TransferBody(postings=[posting("user:1", "user:2", 30)])
-    asked = {"client": client, "body": payment}
-    would = create_transfer.sync(GUILD, **asked, preview=True, idempotency_key="ignored")
-    assert isinstance(would, TransferPreview) and would.balances["user:2"]["coin"] == 30
-    first = create_transfer.sync_detailed(GUILD, **asked, idempotency_key="pay-1")
-    again = create_transfer.sync_detailed(GUILD, **asked, idempotency_key="pay-1")
+    request = {"client": client, "body": payment}
+    preview = create_transfer.sync(GUILD, **request, preview=True, idempotency_key="ignored")
+    assert isinstance(preview, TransferPreview) and preview.balances["user:2"]["coin"] == 30
+    first = create_transfer.sync_detailed(GUILD, **request, idempotency_key="pay-1")
+    replayed = create_transfer.sync_detailed(GUILD, **request, idempotency_key="pay-1")
     assert isinstance(first.parsed, Transfer) and first.parsed.balances["user:1"]["coin"] == 170
-    assert first.status_code == again.status_code == 201
-    assert first.content == again.content
+    assert first.status_code == replayed.status_code == 201
+    assert first.content == replayed.content
     assert "idempotency-replayed" not in first.headers
-    assert again.headers["idempotency-replayed"] == "true"
-    kept = get_outcome.sync_detailed(GUILD, "pay-1", client=client)
-    assert kept.content == first.content
+    assert replayed.headers["idempotency-replayed"] == "true"
+    outcome = get_outcome.sync_detailed(GUILD, "pay-1", client=client)
+    assert outcome.content == first.content
     other = TransferBody(postings=[posting("user:1", "user:2", 31)])
     reused = create_transfer.sync(GUILD, client=client, body=other, idempotency_key="pay-1")
     assert isinstance(reused, Problem)
@@ -135,29 +134,30 @@ def shop():
     issue.sync(GUILD, client=client, body=stock, idempotency_key="stock-1")
     manifest = get_plugin.sync(GUILD, "shop", client=client).manifest
     assert "buy" in [action.name for action in manifest.actions]
-    asked = CallBody(caller="user:1", arguments={"item": "item:potion"}, preview=True)
-    would = call_action.sync(
-        GUILD, "shop", "buy", client=client, body=asked, idempotency_key="ignored"
+    request = CallBody(caller="user:1", arguments={"item": "item:potion"}, preview=True)
+    preview = call_action.sync(
+        GUILD, "shop", "buy", client=client, body=request, idempotency_key="ignored"
     )
-    assert isinstance(would, CallPreview) and would.preview
-    bought, twice = buy("user:1", "click-1"), buy("user:1", "click-1")
-    assert isinstance(bought.parsed, Call) and bought.content == twice.content
+    assert isinstance(preview, CallPreview) and preview.preview
+    bought = buy("user:1", "click-1")
+    repeated = buy("user:1", "click-1")
+    assert isinstance(bought.parsed, Call) and bought.content == repeated.content
     assert bought.parsed.reply["paid"] == {"coin": 50}
     assert bought.parsed.transfer.balances["plugin:shop:till"]["coin"] == 50
     assert balance("user:1", "coin") == 120
     assert balance("user:1", "item:potion") == 1
 
 
-def a_no():
+def see_rejections():
     refused = buy("user:2", "click-2")
     problem = refused.parsed
     assert refused.status_code == 422 and isinstance(problem, Problem)
     assert (problem.code, problem.retry) == ("insufficient_funds", Retry.NEW_KEY)
     assert (problem.account, problem.available, problem.required) == ("user:2", 30, 50)
-    nobody = get_account.sync_detailed(GUILD, "user:99", client=client)
-    assert (nobody.status_code, nobody.parsed.code) == (404, "account_not_found")
-    stranger = AuthenticatedClient(base_url=os.environ["URL"], token="bursar_x_y")
-    assert list_economies.sync_detailed(client=stranger).status_code == 401
+    unknown = get_account.sync_detailed(GUILD, "user:99", client=client)
+    assert (unknown.status_code, unknown.parsed.code) == (404, "account_not_found")
+    unauthorized = AuthenticatedClient(base_url=os.environ["URL"], token="bursar_x_y")
+    assert list_economies.sync_detailed(client=unauthorized).status_code == 401
 
 
 def read_the_books():
@@ -178,27 +178,27 @@ def read_the_books():
     assert audit.ok and len(audit.promises) == 10
 
 
-def hold_and_take_back():
+def hold_and_reverse():
     bid = HoldBody(from_="user:1", to="user:2", asset="coin", amount=20, expires_in_s=60)
     hold = place_hold.sync(GUILD, client=client, body=bid, idempotency_key="bid-1")
     assert (hold.status, hold.remaining) == (HoldStatus.OPEN, 20)
-    asked = {"client": client, "body": CaptureBody(), "idempotency_key": "won-1"}
-    captured = capture_hold.sync(GUILD, hold.id, **asked)
+    request = {"client": client, "body": CaptureBody(), "idempotency_key": "won-1"}
+    captured = capture_hold.sync(GUILD, hold.id, **request)
     assert captured.hold.status == HoldStatus.CAPTURED
     assert captured.balances["user:2"]["coin"] == 50
     assert get_hold.sync(GUILD, hold.id, client=client).captured == 20
-    asked = {"client": client, "body": ReversalBody(), "idempotency_key": "back-1"}
-    back = reverse_transfer.sync(GUILD, captured.id, **asked)
-    assert (back.reverses, back.balances["user:1"]["coin"]) == (captured.id, 120)
-    assert get_transfer.sync(GUILD, captured.id, client=client).reversed_by == back.id
+    request = {"client": client, "body": ReversalBody(), "idempotency_key": "back-1"}
+    reversal = reverse_transfer.sync(GUILD, captured.id, **request)
+    assert (reversal.reverses, reversal.balances["user:1"]["coin"]) == (captured.id, 120)
+    assert get_transfer.sync(GUILD, captured.id, client=client).reversed_by == reversal.id
 
 
-def a_key_for_the_bot():
+def create_a_key_for_a_bot():
     body = KeyBody(scopes=[KeyScope.READ], economies=[GUILD])
-    made = set_key.sync("reader", client=client, body=body)
-    assert made.changed
+    created = set_key.sync("reader", client=client, body=body)
+    assert created.changed
     assert [key.id for key in list_keys.sync(client=client).keys] == ["admin", "reader"]
-    bot = AuthenticatedClient(base_url=os.environ["URL"], token=made.key)
+    bot = AuthenticatedClient(base_url=os.environ["URL"], token=created.key)
     assert get_account.sync(GUILD, "user:1", client=bot).id == "user:1"
     payment = TransferBody(postings=[posting("user:1", "user:2", 1)])
     refused = create_transfer.sync(GUILD, client=bot, body=payment, idempotency_key="theft")
@@ -206,14 +206,14 @@ def a_key_for_the_bot():
 
 
 for step in [
-    open_the_guild,
+    create_the_economy,
     pay_once,
     pay_many,
     shop,
-    a_no,
+    see_rejections,
     read_the_books,
-    hold_and_take_back,
-    a_key_for_the_bot,
+    hold_and_reverse,
+    create_a_key_for_a_bot,
 ]:
     step()
     print(f"  {step.__name__.replace('_', ' ')}")

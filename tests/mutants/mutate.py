@@ -1,12 +1,11 @@
-"""Mutation testing of the rules that decide about money: each small change of them has to fail a test.
+"""Mutation testing of the ledger: each small change to the code that decides about money must fail a test.
 
-All changes are built into one test binary and switched on one at a time by an environment variable, so that
-one takes the time of a test run and not of a build. A change that no test notices is printed, unless
-survivors.txt says why none can.
+All changes are built into one test binary, and an environment variable activates one of them. A change therefore
+takes the time of a test run and not of a build. A change that fails no test is printed, unless survivors.txt
+gives the reason why no test can fail.
 
-Which changes there are follows from how the ledger is written: it has no operators on amounts but methods
-(`saturating_add`), and its checks are steps of a ladder that end with `?`, so leaving out a step is a change
-as well.
+The kinds of changes follow the style of the ledger: arithmetic on amounts uses methods (`saturating_add`), and
+checks are statements that end with `?`, so removing a statement is a change as well.
 """
 
 import argparse
@@ -30,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 CRATE = "engine/ledger"
 
-# What decides: what may be done, what it does, and what follows from it.
+# The files that decide requests and apply their effects.
 DECIDING = [
     "decide.rs", "decide/*.rs", "books.rs", "books/*.rs", "call/*.rs", "call/draft/*.rs", "plugin/installation.rs",
     "plugin/grants.rs", "plugin/grants/*.rs", "plugin/account_pattern.rs", "plugin/budget.rs", "plugin/schedule.rs",
@@ -53,7 +52,7 @@ METHODS = {
 NEGATED = {"is_empty", "contains", "contains_key", "is_issuer", "is_own", "is_caller", "has_drawn", "is_open",
            "belongs_to", "starts_with", "is_draw", "narrows"}  # fmt: skip
 
-# The value that a function gives instead of what it works out, by what it returns.
+# Values that replace a function's result, by its return type.
 RESULTS = [
     (r"bool", ["true", "false"]),
     (r"(u8|u16|u32|u64|i64|usize)", ["0"]),
@@ -89,7 +88,7 @@ class Mutant:
 
 
 class Rewriter:
-    """Builds the changes of one file into its text."""
+    """Inserts all changes into the text of one file."""
 
     def __init__(self, file, text, first, dropped):
         self.file, self.bytes = file, text.encode()
@@ -101,7 +100,7 @@ class Rewriter:
         return self.bytes[node.start_byte : node.end_byte].decode()
 
     def new(self, node, before, after):
-        """A change, or none if it does not compile."""
+        """Returns the number of a new change, or None if it does not compile."""
         number = self.next
         self.next += 1
         if number in self.dropped:
@@ -112,7 +111,7 @@ class Rewriter:
         return number
 
     def choose(self, node, original, variants):
-        """An expression that is one of its variants where that is switched on."""
+        """Returns an expression that evaluates to the active variant."""
         for before, after, code in variants:
             number = self.new(node, before, after)
             if number is not None:
@@ -123,7 +122,7 @@ class Rewriter:
         return original
 
     def children(self, node, replaced=None):
-        """The node's text with its children rewritten."""
+        """Returns the node's text with its children rewritten."""
         out, at = [], node.start_byte
         for child in node.children:
             out.append(self.bytes[at : child.start_byte].decode())
@@ -152,7 +151,7 @@ class Rewriter:
         return rewrite(node) if rewrite else self.children(node)
 
     def items(self, node):
-        """Items, but for those that are only there for tests."""
+        """Rewrites items, except those compiled only for tests."""
         replaced, tests = {}, False
         for child in node.children:
             if child.type == "attribute_item":
@@ -219,7 +218,7 @@ class Rewriter:
         return self.choose(node, self.children(node), [(text, text[1:], text[1:])])
 
     def condition(self, node):
-        """A condition that always holds, or never."""
+        """Changes a condition to true or false."""
         text = self.text(node)
         return self.choose(node, self.render(node), [(text, "true", "true"), (text, "false", "false")])
 
@@ -278,7 +277,7 @@ class Rewriter:
         return self.choose(node, text, [(f"{text} in {around}", more, more)])
 
     def rewrite_expression_statement(self, node):
-        """A statement that is left out."""
+        """Removes a statement."""
         inner = node.named_children[0]
         text = self.text(node)
         if inner.type not in ("call_expression", "try_expression", "assignment_expression", "compound_assignment_expr"):
@@ -290,11 +289,11 @@ class Rewriter:
         return f"\n/*<{number}*/if !crate::mutation::is({number}) {{\n{original}\n}}/*{number}>*/\n"
 
 
-SWITCH = '''//! Changes that are built in, of which one is switched on.
+SWITCH = '''//! The switch of the changes that are built in.
 
 use std::sync::OnceLock;
 
-/// True if a change is switched on.
+/// Returns true if a change is active.
 pub(crate) fn is(number: u32) -> bool {
     static ON: OnceLock<u32> = OnceLock::new();
     let read = || std::env::var("BURSAR_MUTANT").ok()?.parse().ok();
@@ -304,7 +303,7 @@ pub(crate) fn is(number: u32) -> bool {
 
 
 class Workspace:
-    """A copy of the crate with all changes in it."""
+    """A copy of the crate with all changes."""
 
     def __init__(self, work):
         self.folder, self.target = work / "workspace", work / "target"
@@ -320,7 +319,7 @@ class Workspace:
         manifest = (ROOT / "Cargo.toml").read_text()
         for name in ("members", "default-members"):
             manifest = re.sub(rf"(?ms)^{name} = \[.*?\]", f'{name} = ["{CRATE}"]', manifest)
-        # What is not built here needs no profile.
+        # Profiles of packages that are not built here are removed.
         manifest = re.sub(r"(?m)^\[profile\.dev\.package\.(?!\"\*\").*\]\nopt-level = 2\n", "", manifest)
         manifest = manifest.replace("[profile.dev]\n", "[profile.dev]\nopt-level = 1\n")
         (self.folder / "Cargo.toml").write_text(manifest)
@@ -331,7 +330,7 @@ class Workspace:
             lib.write("\nmod mutation;\n")
         self.mutants, number = [], 1
         files = sorted({file for pattern in DECIDING for file in source.glob(pattern)})
-        assert len(files) > 20, "the deciding files are where they were"
+        assert len(files) > 20, "the patterns of DECIDING match the files"
         for file in files:
             name = str(file.relative_to(source))
             text = file.read_text()
@@ -357,7 +356,7 @@ class Workspace:
         return errors
 
     def covering(self, file, byte):
-        """The innermost change around a place in a rewritten file."""
+        """Returns the innermost change at a position in a rewritten file."""
         text = (self.folder / file).read_bytes()
         found = None
         for begin in re.finditer(rb"/\*<(\d+)\*/", text):
@@ -368,7 +367,7 @@ class Workspace:
         return found[0] if found else None
 
     def build(self):
-        """Builds, and leaves out what does not compile."""
+        """Builds, and drops changes that do not compile."""
         for _ in range(12):
             self.write()
             errors = self.cargo()
@@ -381,23 +380,23 @@ class Workspace:
                     if number is not None:
                         self.dropped.add(number)
             if len(self.dropped) == before:
-                sys.exit("it does not build:\n" + "\n".join(error["rendered"] for error in errors))
+                sys.exit("the changed ledger does not build:\n" + "\n".join(error["rendered"] for error in errors))
             print(f"{len(self.dropped)} changes do not compile", file=sys.stderr)
-        sys.exit("it does not build after many tries")
+        sys.exit("the changed ledger does not build after 12 attempts")
 
 
-def run(binary, folder, number, patience, cases):
-    """True if a test notices the change: it fails, or does not end."""
+def run(binary, folder, number, timeout, cases):
+    """Returns the name of a test that fails with the change, or the exit of a run that crashes or hangs; else None."""
     environment = {**os.environ, "BURSAR_MUTANT": str(number), "PROPTEST_CASES": str(cases),
                    "PROPTEST_MAX_SHRINK_ITERS": "0", "RUST_BACKTRACE": "0"}  # fmt: skip
     command = [binary, "--test-threads", "1", "--skip", "tests::samples"]
     tests = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                              start_new_session=True)  # fmt: skip
-    timer = threading.Timer(patience, lambda: os.killpg(tests.pid, signal.SIGKILL))
+    timer = threading.Timer(timeout, lambda: os.killpg(tests.pid, signal.SIGKILL))
     timer.start()
     noticed = None
     for line in tests.stdout:
-        # The name of the test, and how it ended; a panic may have printed between.
+        # The line has the name of the test and its result; a panic may print between them.
         if line.rstrip().endswith(b"FAILED"):
             noticed = line.decode(errors="replace").split(" ... ")[0].strip()
             os.killpg(tests.pid, signal.SIGKILL)
@@ -406,12 +405,12 @@ def run(binary, folder, number, patience, cases):
     ended = tests.wait()
     timer.cancel()
     if noticed is None and ended != 0:
-        noticed = f"it ended with {ended}"
+        noticed = f"the tests ended with {ended}"
     return noticed
 
 
 def accepted():
-    """Changes that no test can notice, each under its reason."""
+    """Returns the changes that cannot fail a test, with their reasons."""
     reasons, reason = {}, None
     for line in (HERE / "survivors.txt").read_text().splitlines():
         if line.startswith("# "):
@@ -424,11 +423,11 @@ def accepted():
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("work", type=Path)
-    parser.add_argument("--tried", type=int, help="how many changes are tried; all without it")
-    parser.add_argument("--seed", default="1", help="which ones")
+    parser.add_argument("--tried", type=int, help="the number of changes to try; default: all")
+    parser.add_argument("--seed", default="1", help="the seed that selects the changes")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--cases", type=int, default=64, help="random histories of each property")
-    parser.add_argument("--only", nargs="*", help="files of the ledger")
+    parser.add_argument("--cases", type=int, default=64, help="random cases of each property")
+    parser.add_argument("--only", nargs="*", help="files of the ledger to change")
     options = parser.parse_args()
 
     workspace = Workspace(options.work.resolve())
@@ -446,20 +445,20 @@ def main():
         tried = [mutant for mutant in tried if mutant.file in options.only]
     if options.tried is not None and options.tried < len(tried):
         tried = random.Random(options.seed).sample(tried, options.tried)
-    print(f"{len(workspace.mutants)} changes, {len(reasons)} of them accepted; {len(tried)} are tried, {once:.0f} s a run at most")
-    patience = 30 + 10 * once
+    print(f"{len(workspace.mutants)} changes, {len(reasons)} of them accepted; trying {len(tried)}, at most {once:.0f} s each")
+    timeout = 30 + 10 * once
     survivors = []
 
     def attempt(mutant):
-        return mutant, run(workspace.binary, workspace.crate, mutant.number, patience, options.cases)
+        return mutant, run(workspace.binary, workspace.crate, mutant.number, timeout, options.cases)
 
     with ThreadPoolExecutor(options.jobs) as pool:
         for mutant, noticed in pool.map(attempt, tried):
             if noticed is None:
                 survivors.append(mutant)
-                print(f"not noticed: {mutant}", flush=True)
+                print(f"no test fails: {mutant}", flush=True)
     for key in stale:
-        print(f"survivors.txt names a change that is not there: {key}")
+        print(f"survivors.txt names a change that does not exist: {key}")
     print(f"{len(tried) - len(survivors)} of {len(tried)} changes fail a test, in {time.monotonic() - began:.0f} s")
     sys.exit(1 if survivors or stale else 0)
 
