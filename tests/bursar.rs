@@ -1,4 +1,5 @@
-//! `bursar`, for the tests that need a process: what `engine/server/src/main.rs` is, and no more.
+//! The `bursar` binary for tests that need a process. It does what `engine/server/src/main.rs` does and
+//! nothing else.
 
 use std::process::ExitCode;
 

@@ -1,11 +1,11 @@
-//! Keys open what they name and nothing else.
+//! API keys allow exactly the routes of their scopes and economies.
 
 use serde_json::{Value, json};
 
-use crate::support::{GUILD, House, currency, posting};
+use crate::support::{GUILD, TestServer, currency, posting};
 
-/// Every route: its method, its path (`…` stands for the guild), which body, and the scope that it
-/// asks for.
+/// Every route: its method, its path (`…` stands for the economy), the name of its body, and the scope it
+/// requires.
 const ROUTES: &str = "
     GET … none read
     GET …/quotas none read
@@ -63,7 +63,7 @@ const ROUTES: &str = "
     GET /v1/components none admin
     POST /v1/components none admin";
 
-/// The routes as method, path, body and scope.
+/// Returns the routes as method, path, body and scope.
 fn routes() -> Vec<(&'static str, String, Value, &'static str)> {
     let body = |name: &str| match name {
         "limit" => json!({"credit_limit": {"coin": 5}}),
@@ -86,56 +86,56 @@ fn routes() -> Vec<(&'static str, String, Value, &'static str)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_route_asks_for_its_scope() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn every_route_requires_its_scope() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     guild
         .install("coinflip", "bundled:coinflip", json!({"asset": "coin"}))
         .await;
     let routes = routes();
     for scope in ["read", "transfer", "call", "issue", "admin"] {
-        let made = guild
+        let created = guild
             .put(
                 &format!("/v1/keys/only-{scope}"),
                 json!({"scopes": [scope]}),
             )
             .await;
-        let key = made.json()["key"].as_str().unwrap().to_owned();
+        let key = created.json()["key"].as_str().unwrap().to_owned();
         for (number, (method, path, body, needs)) in routes.iter().enumerate() {
             let idempotency = format!("{scope} {number}");
             let key_header = (*method == "POST").then_some(idempotency.as_str());
-            let mut client = house.client(&key);
+            let mut client = server.client(&key);
             let sent = client.send(method, path, key_header, body.to_string().into());
             let status = sent.await.unwrap().status.as_u16();
             let allowed = scope == *needs || scope == "admin";
             assert_eq!(status != 403, allowed, "{scope} {method} {path}: {status}");
         }
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_key_there_is_nothing() {
-    let (house, _guild) = House::with_guild(1).await;
+async fn requests_without_a_valid_key_are_unauthorized() {
+    let (server, _guild) = TestServer::with_guild(1).await;
     let wrong_secret = format!("bursar_admin_{}", "0".repeat(64));
     for key in ["", "nonsense", &wrong_secret, "bursar_nobody_00"] {
-        let answer = house.client(key).get(GUILD).await.unwrap();
+        let response = server.client(key).get(GUILD).await.unwrap();
         assert_eq!(
-            (answer.status.as_u16(), answer.code()),
+            (response.status.as_u16(), response.code()),
             (401, "unauthorized".into()),
             "{key}"
         );
     }
-    assert_eq!(house.client("").get("/healthz").await.unwrap().status, 200);
-    assert_eq!(house.client("").get("/readyz").await.unwrap().status, 200);
-    house.close().await;
+    assert_eq!(server.client("").get("/healthz").await.unwrap().status, 200);
+    assert_eq!(server.client("").get("/readyz").await.unwrap().status, 200);
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_of_one_economy_cannot_tell_that_another_exists() {
-    let (house, mut guild) = House::with_guild(1).await;
-    guild.made("/v1/economies/other", json!({})).await;
+async fn a_key_of_one_economy_cannot_see_whether_another_exists() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
+    guild.put_ok("/v1/economies/other", json!({})).await;
     guild
-        .made("/v1/economies/other/assets/coin", currency())
+        .put_ok("/v1/economies/other/assets/coin", currency())
         .await;
     let scopes = json!(["read", "transfer", "call", "issue"]);
     let key = guild
@@ -146,13 +146,13 @@ async fn a_key_of_one_economy_cannot_tell_that_another_exists() {
         .await;
     let key = key.json()["key"].as_str().unwrap().to_owned();
     for path in ["/v1/economies/other", "/v1/economies/none"] {
-        let answer = house.client(&key).get(path).await.unwrap();
+        let response = server.client(&key).get(path).await.unwrap();
         assert_eq!(
-            (answer.status.as_u16(), answer.code()),
+            (response.status.as_u16(), response.code()),
             (404, "economy_not_found".into())
         );
     }
-    let foreign = house
+    let foreign = server
         .client(&key)
         .post(
             "/v1/economies/other/transfers",
@@ -162,14 +162,14 @@ async fn a_key_of_one_economy_cannot_tell_that_another_exists() {
         .await
         .unwrap();
     assert_eq!(foreign.code(), "economy_not_found");
-    let seen = house
+    let seen = server
         .client(&key)
         .get("/v1/economies")
         .await
         .unwrap()
         .json();
     assert_eq!(seen["economies"].as_array().unwrap().len(), 1);
-    // The same idempotency key in two economies is two keys.
+    // An idempotency key is separate in each economy.
     guild.transfer("k", "user:1", "user:404", 1).await;
     let there = guild
         .client
@@ -181,25 +181,25 @@ async fn a_key_of_one_economy_cannot_tell_that_another_exists() {
         .await
         .unwrap();
     assert!(!there.replayed);
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_servers_own_economy_is_closed_to_clients() {
-    let (house, mut guild) = House::with_guild(1).await;
-    let asked = guild
+async fn clients_cannot_use_the_servers_own_economy() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
+    let refused = guild
         .put("/v1/economies/system/assets/coin", currency())
         .await;
     assert_eq!(
-        (asked.status.as_u16(), asked.code()),
+        (refused.status.as_u16(), refused.code()),
         (403, "forbidden".into())
     );
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_secret_of_a_key_is_shown_once_and_never_written() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn the_secret_of_a_key_is_shown_once_and_never_stored() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     let first = guild
         .put("/v1/keys/bot", json!({"scopes": ["read"]}))
         .await
@@ -218,9 +218,10 @@ async fn the_secret_of_a_key_is_shown_once_and_never_written() {
             .to_string()
             .contains("secret")
     );
-    let (secrets, file) = ([key, house.admin_key.clone()], house.file());
+    let secrets = [key, server.admin_key.clone()];
+    let file = server.file();
     assert_eq!(
-        house.client(&secrets[0]).get(GUILD).await.unwrap().status,
+        server.client(&secrets[0]).get(GUILD).await.unwrap().status,
         200
     );
     for suffix in ["", "-wal"] {
@@ -232,18 +233,18 @@ async fn the_secret_of_a_key_is_shown_once_and_never_written() {
             assert!(!bytes.windows(secret.len()).any(|window| window == secret));
         }
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_admin_of_one_economy_has_no_say_over_the_server() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn an_admin_key_of_one_economy_cannot_administer_the_server() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     let bound = json!({"scopes": ["admin"], "economies": ["guild"]});
     let key = guild.put("/v1/keys/mayor", bound).await.json()["key"]
         .as_str()
         .unwrap()
         .to_owned();
-    let mut mayor = house.client(&key);
+    let mut mayor = server.client(&key);
     assert_eq!(
         mayor
             .put(&format!("{GUILD}/assets/gem"), &currency())
@@ -264,15 +265,15 @@ async fn an_admin_of_one_economy_has_no_say_over_the_server() {
         mayor.get("/v1/audit").await,
         mayor.get(&format!("{GUILD}/audit")).await,
     ];
-    for answer in refused {
-        assert_eq!(answer.unwrap().code(), "forbidden");
+    for response in refused {
+        assert_eq!(response.unwrap().code(), "forbidden");
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_journals_own_names_are_no_names_for_keys() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn names_that_the_journal_uses_are_refused_for_keys() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     for name in ["owner", "bursar"] {
         let refused = guild
             .put(&format!("/v1/keys/{name}"), json!({"scopes": ["read"]}))
@@ -282,18 +283,18 @@ async fn the_journals_own_names_are_no_names_for_keys() {
             (400, "malformed".into())
         );
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_is_rotated_revoked_and_given_back_at_once() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn rotating_revoking_and_restoring_a_key_take_effect_immediately() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     let bound = json!({"scopes": ["read"], "economies": ["guild"]});
-    let secret = |answer: Value| answer["key"].as_str().unwrap().to_owned();
+    let secret = |response: Value| response["key"].as_str().unwrap().to_owned();
     let first = secret(guild.put("/v1/keys/bot", bound).await.json());
     let second = secret(guild.put("/v1/keys/bot/secret", json!({})).await.json());
     assert_ne!(first, second);
-    let status = async |key: &str| house.client(key).get(GUILD).await.unwrap().status.as_u16();
+    let status = async |key: &str| server.client(key).get(GUILD).await.unwrap().status.as_u16();
     assert_eq!((status(&first).await, status(&second).await), (401, 200));
 
     let revoked = guild
@@ -314,7 +315,9 @@ async fn a_key_is_rotated_revoked_and_given_back_at_once() {
         (&json!(true), &json!(["guild"]))
     );
 
-    guild.made("/v1/keys/bot", json!({"revoked": false})).await;
+    guild
+        .put_ok("/v1/keys/bot", json!({"revoked": false}))
+        .await;
     assert_eq!(status(&second).await, 200);
     let none = guild.put("/v1/keys/nobody/secret", json!({})).await;
     assert_eq!(
@@ -326,36 +329,40 @@ async fn a_key_is_rotated_revoked_and_given_back_at_once() {
         (incomplete.status.as_u16(), incomplete.code()),
         (422, "key_incomplete".into())
     );
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_put_of_a_key_widens_it_only_when_told() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn a_put_of_a_key_changes_only_the_members_it_names() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     let bound = json!({"scopes": ["read"], "economies": ["guild"]});
-    guild.made("/v1/keys/bot", bound).await;
+    guild.put_ok("/v1/keys/bot", bound).await;
     let more = guild
         .put("/v1/keys/bot", json!({"scopes": ["read", "call"]}))
         .await
         .json();
-    assert_eq!(more["economies"], json!(["guild"]), "what is absent stays");
+    assert_eq!(
+        more["economies"],
+        json!(["guild"]),
+        "an absent member keeps its value"
+    );
     let everywhere = guild
         .put("/v1/keys/bot", json!({"economies": null}))
         .await
         .json();
     assert_eq!(everywhere.get("economies"), None);
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_is_there_is_not_made_again() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn an_existing_key_is_not_created_again() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     let body = json!({"scopes": ["read"]});
-    let made = guild
+    let created = guild
         .client
         .send("POST", "/v1/keys/bot", None, body.to_string().into())
         .await;
-    assert_eq!(made.unwrap().status, 201);
+    assert_eq!(created.unwrap().status, 201);
     let everything = json!({"scopes": ["admin"]}).to_string();
     let refused = guild
         .client
@@ -374,30 +381,30 @@ async fn a_key_that_is_there_is_not_made_again() {
         .find(|key| key["id"] == "bot")
         .unwrap();
     assert_eq!(bot["scopes"], json!(["read"]));
-    guild.made("/v1/keys/bot", json!({"revoked": true})).await;
+    guild.put_ok("/v1/keys/bot", json!({"revoked": true})).await;
     let refused = guild.put("/v1/keys/bot/secret", json!({})).await;
     assert_eq!(
         (refused.status.as_u16(), refused.code()),
         (409, "key_revoked".into())
     );
-    house.close().await;
+    server.close().await;
 }
 
-/// The head of a request comes in with a key that is good; its body takes its time.
+/// The key is valid when the head of the request arrives and revoked before the body is complete.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_is_revoked_while_the_body_arrives_moves_nothing() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::time::timeout;
 
-    use crate::patience::PATIENCE;
+    use crate::wait::PATIENCE;
 
-    let (house, mut guild) = House::with_guild(2).await;
-    let made = guild
+    let (server, mut guild) = TestServer::with_guild(2).await;
+    let created = guild
         .put("/v1/keys/bot", json!({"scopes": ["transfer"]}))
         .await;
-    let key = made.json()["key"].as_str().unwrap().to_owned();
+    let key = created.json()["key"].as_str().unwrap().to_owned();
     let body = posting("user:1", "user:2", 999).to_string();
-    let mut slow = tokio::net::TcpStream::connect(house.address())
+    let mut slow = tokio::net::TcpStream::connect(server.address())
         .await
         .unwrap();
     let head = format!(
@@ -407,17 +414,17 @@ async fn a_key_that_is_revoked_while_the_body_arrives_moves_nothing() {
         body.len()
     );
     slow.write_all(head.as_bytes()).await.unwrap();
-    // The server asks for a body when it has looked at the head, and at the key in it.
-    let mut go_on = [0; 25];
-    let asked = timeout(PATIENCE, slow.read_exact(&mut go_on)).await;
-    asked.expect("the server asks for the body").unwrap();
-    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    // The server sends 100 Continue after it has checked the head and the key in it.
+    let mut interim = [0; 25];
+    let read = timeout(PATIENCE, slow.read_exact(&mut interim)).await;
+    read.expect("the server sends 100 Continue").unwrap();
+    assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
     slow.write_all(&body.as_bytes()[..5]).await.unwrap();
-    guild.made("/v1/keys/bot", json!({"revoked": true})).await;
+    guild.put_ok("/v1/keys/bot", json!({"revoked": true})).await;
     slow.write_all(&body.as_bytes()[5..]).await.unwrap();
-    let mut answer = String::new();
-    slow.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
-    assert_eq!(guild.coins(2).await, [1000, 1000]);
-    house.close().await;
+    let mut response = String::new();
+    slow.read_to_string(&mut response).await.unwrap();
+    assert!(response.starts_with("HTTP/1.1 401"), "{response}");
+    assert_eq!(guild.coin_balances(2).await, [1000, 1000]);
+    server.close().await;
 }

@@ -1,29 +1,29 @@
-//! Keys that admit members, batches under a key's cap, and the last key that allows everything.
+//! Keys that admit members, transfer caps in atomic batches, and the last admin key.
 
 use bursar_server::client::{Client, Response};
 use serde_json::{Value, json};
 
-use crate::support::{GUILD, Guild, House};
+use crate::support::{GUILD, GuildClient, TestServer};
 
-async fn made(house: &House, guild: &mut Guild, name: &str, body: Value) -> Client {
+async fn made(server: &TestServer, guild: &mut GuildClient, name: &str, body: Value) -> Client {
     let made = guild.put(&format!("/v1/keys/{name}"), body).await;
     assert!(made.status.is_success(), "{}", made.json());
     let secret = made.json()["key"].as_str().expect("a secret").to_owned();
-    house.client(&secret)
+    server.client(&secret)
 }
 
 async fn put(bot: &mut Client, account: &str, body: Value) -> Response {
     let path = format!("{GUILD}/accounts/{account}");
-    bot.put(&path, &body).await.expect("an answer")
+    bot.put(&path, &body).await.expect("a response")
 }
 
-/// A bot that only calls plugins admits its members, and does nothing else about accounts.
+/// A bot that only calls plugins can open accounts of its members and cannot change accounts otherwise.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_calls_plugins_opens_accounts_of_its_pattern_and_no_more() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn a_key_with_admits_opens_accounts_of_its_pattern_only() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     let admits = json!({"accounts": "user:*"});
     let body = json!({"scopes": ["call"], "admits": admits});
-    let mut bot = made(&house, &mut guild, "bot", body).await;
+    let mut bot = made(&server, &mut guild, "bot", body).await;
     let opened = put(&mut bot, "user:2", json!({})).await;
     assert_eq!(opened.status, 201, "{}", opened.json());
     let again = put(&mut bot, "user:2", json!({})).await;
@@ -85,32 +85,32 @@ async fn a_key_that_calls_plugins_opens_accounts_of_its_pattern_and_no_more() {
         put(&mut bot, "user:3", named).await.json()["changed"],
         false
     );
-    guild.made("/v1/keys/bot", json!({"admits": null})).await;
+    guild.put_ok("/v1/keys/bot", json!({"admits": null})).await;
     let without = put(&mut bot, "user:4", json!({})).await;
     assert_eq!(
         (without.status.as_u16(), without.code()),
         (403, "forbidden".into())
     );
-    house.close().await;
+    server.close().await;
 }
 
-/// What a key admits adds nothing to what other scopes allow, and takes nothing of it.
+/// `admits` neither adds to nor removes from what other scopes allow.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_key_admits_neither_widens_nor_narrows_other_scopes() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn admits_does_not_change_what_other_scopes_allow() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     let admits = json!({"accounts": "user:*"});
     let body = json!({"scopes": ["read"], "admits": admits});
-    let mut reader = made(&house, &mut guild, "reader", body).await;
+    let mut reader = made(&server, &mut guild, "reader", body).await;
     assert_eq!(
         put(&mut reader, "user:2", json!({})).await.code(),
         "forbidden"
     );
     let body = json!({"scopes": ["call", "transfer"], "admits": admits});
-    let mut bot = made(&house, &mut guild, "bot", body).await;
+    let mut bot = made(&server, &mut guild, "bot", body).await;
     let team = put(&mut bot, "team:1", json!({"metadata": {"name": "Red"}})).await;
     assert_eq!(team.status, 201, "{}", team.json());
     let body = json!({"scopes": ["call"], "economies": ["other"], "admits": admits});
-    let mut elsewhere = made(&house, &mut guild, "elsewhere", body).await;
+    let mut elsewhere = made(&server, &mut guild, "elsewhere", body).await;
     let unseen = put(&mut elsewhere, "user:2", json!({})).await;
     assert_eq!(
         (unseen.status.as_u16(), unseen.code()),
@@ -132,15 +132,15 @@ async fn what_a_key_admits_neither_widens_nor_narrows_other_scopes() {
             (400, &json!(pointer))
         );
     }
-    house.close().await;
+    server.close().await;
 }
 
-/// An atomic batch is one request: what a key moves in it is all that its transfers move.
+/// An atomic batch is one request, so the cap applies to the sum of its transfers.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_moves_its_cap_in_an_atomic_batch_and_not_one_more() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn the_transfer_cap_of_a_key_bounds_an_atomic_batch_exactly() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let body = json!({"scopes": ["transfer"], "transfer_cap": {"coin": 20}});
-    let mut bot = made(&house, &mut guild, "bot", body).await;
+    let mut bot = made(&server, &mut guild, "bot", body).await;
     let batch = |amounts: [u64; 2]| {
         let transfers = amounts.map(|amount| {
             let posting =
@@ -162,14 +162,14 @@ async fn a_key_moves_its_cap_in_an_atomic_batch_and_not_one_more() {
     );
     let at = bot.post(&path, "at", &batch([10, 10])).await.unwrap();
     assert_eq!(at.status, 201, "{}", at.json());
-    assert_eq!(guild.coins(2).await, [980, 1020]);
-    house.close().await;
+    assert_eq!(guild.coin_balances(2).await, [980, 1020]);
+    server.close().await;
 }
 
-/// Whoever ends the last key that allows everything would have to go to the machine for another one.
+/// Without an admin key a new one could only be created on the server's machine.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_last_admin_key_is_ended_only_by_force() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn the_last_admin_key_is_revoked_only_by_force() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     let keys = guild.get("/v1/keys").await.json();
     let admin = keys["keys"][0]["id"].as_str().unwrap().to_owned();
     let path = format!("/v1/keys/{admin}");
@@ -187,14 +187,14 @@ async fn the_last_admin_key_is_ended_only_by_force() {
         );
         assert_eq!(refused.json()["key"], admin.as_str());
     }
-    let second = made(&house, &mut guild, "second", json!({"scopes": ["admin"]})).await;
-    guild.made(&path, json!({"revoked": true})).await;
-    let mut guild = Guild { client: second };
+    let second = made(&server, &mut guild, "second", json!({"scopes": ["admin"]})).await;
+    guild.put_ok(&path, json!({"revoked": true})).await;
+    let mut guild = GuildClient { client: second };
     let last = guild.put("/v1/keys/second", json!({"revoked": true})).await;
     assert_eq!(last.code(), "last_admin_key");
     guild
-        .made("/v1/keys/second", json!({"revoked": true, "force": true}))
+        .put_ok("/v1/keys/second", json!({"revoked": true, "force": true}))
         .await;
     assert_eq!(guild.get("/v1/keys").await.status, 401);
-    house.close().await;
+    server.close().await;
 }

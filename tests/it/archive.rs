@@ -1,5 +1,4 @@
-//! Keeping and moving an economy: backups, heads that were seen before, export and import, as an
-//! operator meets them.
+//! Backups, known heads, export and import of an economy, as an operator uses them.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -8,8 +7,9 @@ use bursar_server::client::{Address, Client};
 use bursar_storage::HEADS_MAX;
 use serde_json::{Value, json};
 
-use crate::patience::eventually;
-use crate::support::{GUILD, House, Process, audited, binary, posting};
+use crate::server_process::{ServerProcess, binary};
+use crate::support::{GUILD, TestServer, audited, posting};
+use crate::wait::eventually;
 
 pub(crate) fn bursar(arguments: &[&str]) -> Output {
     let mut command = Command::new(binary());
@@ -17,20 +17,21 @@ pub(crate) fn bursar(arguments: &[&str]) -> Output {
     command.output().unwrap()
 }
 
-pub(crate) fn fed(arguments: &[&str], input: &Path) -> Output {
+pub(crate) fn bursar_with_input(arguments: &[&str], input: &Path) -> Output {
     let input = std::fs::File::open(input).unwrap();
     let mut command = Command::new(binary());
     command.args(arguments).stdin(Stdio::from(input));
     command.output().unwrap()
 }
 
-pub(crate) fn said(output: &Output) -> String {
-    let (out, err) = (&output.stdout, String::from_utf8_lossy(&output.stderr));
+pub(crate) fn stdout_of(output: &Output) -> String {
+    let out = &output.stdout;
+    let err = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{err}");
     String::from_utf8(out.clone()).unwrap()
 }
 
-pub(crate) fn complained(output: &Output) -> String {
+pub(crate) fn stderr_of(output: &Output) -> String {
     assert!(!output.status.success());
     String::from_utf8(output.stderr.clone()).unwrap()
 }
@@ -40,8 +41,8 @@ pub(crate) fn text(path: &Path) -> &str {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_audit_looks_for_heads_that_were_seen_before() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn an_audit_checks_heads_that_were_seen_before() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let events = guild.get(&format!("{GUILD}/events?limit=500")).await.json();
     let hash = events["events"][2]["hash"].as_str().unwrap().to_owned();
     let newest = events["head"]["hash"].as_str().unwrap().to_owned();
@@ -89,10 +90,10 @@ async fn an_audit_looks_for_heads_that_were_seen_before() {
     assert_eq!(guild.get(&many(HEADS_MAX)).await.status, 200);
     assert_eq!(guild.get(&many(HEADS_MAX + 1)).await.status, 400);
 
-    // The command asks the owner, and the file itself once it is closed.
-    let file = house.file();
+    // The command sends the request to the serving process, and reads the file itself if it is not served.
+    let file = server.file();
     let head = format!("guild:{newest}");
-    let shown = said(&bursar(&[
+    let shown = stdout_of(&bursar(&[
         "audit",
         text(&file),
         "--head",
@@ -104,24 +105,22 @@ async fn an_audit_looks_for_heads_that_were_seen_before() {
     let cut = bursar(&["audit", text(&file), "--head", &"0".repeat(64)]);
     assert!(!cut.status.success());
     assert!(
-        complained(&bursar(&["audit", text(&file), "--head", "guild"])).contains("ECONOMY:HASH")
+        stderr_of(&bursar(&["audit", text(&file), "--head", "guild"])).contains("ECONOMY:HASH")
     );
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_backup_of_a_served_file_is_served_in_its_place() {
+async fn a_backup_of_a_served_file_can_replace_the_original() {
     let folder = tempfile::tempdir().unwrap();
-    let (file, copy) = (
-        folder.path().join("guild.db"),
-        folder.path().join("copy.db"),
-    );
-    let mut server = Process::serve(&file);
+    let file = folder.path().join("guild.db");
+    let copy = folder.path().join("copy.db");
+    let mut server = ServerProcess::serve(&file);
     let admin = server.admin_key.clone().unwrap();
     let mut client = Client::new(Address::Tcp(server.address.clone()), &admin);
     furnish(&mut client).await;
 
-    // Whoever has a key only may not name a path on the server's disk.
+    // An API key may not choose a path on the server's disk.
     let body = json!({ "path": copy }).to_string();
     let refused = client
         .send("POST", "/v1/backup", None, body.into())
@@ -133,23 +132,23 @@ async fn a_backup_of_a_served_file_is_served_in_its_place() {
     );
     assert!(!copy.exists());
 
-    let shown = said(&bursar(&["backup", text(&file), text(&copy)]));
+    let shown = stdout_of(&bursar(&["backup", text(&file), text(&copy)]));
     assert!(
         shown.contains("every promise holds") && shown.contains("guild:"),
         "{shown}"
     );
-    let again = complained(&bursar(&["backup", text(&file), text(&copy)]));
+    let again = stderr_of(&bursar(&["backup", text(&file), text(&copy)]));
     assert!(again.contains("overwrites nothing"), "{again}");
     let quick = folder.path().join("quick.db");
     assert!(
-        said(&bursar(&["backup", text(&file), text(&quick), "--quick"]))
+        stdout_of(&bursar(&["backup", text(&file), text(&quick), "--quick"]))
             .contains("every record fits")
     );
 
     // The original is lost; a server is started on the copy.
     pay(&mut client, "lost", 1).await;
     server.kill();
-    let server = Process::serve(&copy);
+    let server = ServerProcess::serve(&copy);
     let mut client = Client::new(Address::Tcp(server.address.clone()), &admin);
     let account = client
         .get(&format!("{GUILD}/accounts/user:2"))
@@ -163,14 +162,13 @@ async fn a_backup_of_a_served_file_is_served_in_its_place() {
     for file in [&file, &copy, &quick] {
         audited(file);
     }
-    // A file that nobody serves is copied by the command itself.
+    // A file that is not served is copied by the command itself.
     let third = folder.path().join("third.db");
-    said(&bursar(&["backup", text(&copy), text(&third)]));
+    stdout_of(&bursar(&["backup", text(&copy), text(&third)]));
     audited(&third);
     let none = folder.path().join("none.db");
     assert!(
-        complained(&bursar(&["backup", text(&none), text(&third)]))
-            .contains("name a database file")
+        stderr_of(&bursar(&["backup", text(&none), text(&third)])).contains("name a database file")
     );
 }
 
@@ -215,11 +213,11 @@ async fn pay(client: &mut Client, key: &str, amount: u64) -> bursar_server::clie
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_economy_moves_to_another_file_with_its_plugins() {
-    let (house, mut guild) = House::with_guild(2).await;
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let config = json!({ "items": [{ "item": "item:potion", "price": { "coin": 50 } }] });
     let item = json!({ "kind": "item", "name": "Potion" });
     guild
-        .made(&format!("{GUILD}/assets/item:potion"), item)
+        .put_ok(&format!("{GUILD}/assets/item:potion"), item)
         .await;
     guild.install("shop", "bundled:shop", config).await;
     guild.issue("plugin:shop", "item:potion", 10).await;
@@ -231,21 +229,24 @@ async fn an_economy_moves_to_another_file_with_its_plugins() {
 
     let folder = tempfile::tempdir().unwrap();
     let lines = folder.path().join("guild.jsonl");
-    let exported = said(&bursar(&[
+    let exported = stdout_of(&bursar(&[
         "export",
-        text(&house.file()),
+        text(&server.file()),
         "--economy",
         "guild",
     ]));
     std::fs::write(&lines, &exported).unwrap();
-    let missing = complained(&bursar(&[
+    let missing = stderr_of(&bursar(&[
         "export",
-        text(&house.file()),
+        text(&server.file()),
         "--economy",
         "nobody",
     ]));
     assert!(missing.contains("no such economy"), "{missing}");
-    let into_served = complained(&fed(&["import", text(&house.file())], &lines));
+    let into_served = stderr_of(&bursar_with_input(
+        &["import", text(&server.file())],
+        &lines,
+    ));
     assert!(
         into_served.contains("stop the server first"),
         "{into_served}"
@@ -255,24 +256,21 @@ async fn an_economy_moves_to_another_file_with_its_plugins() {
         .unwrap()
         .to_owned();
     let copy = folder.path().join("copy.db");
-    said(&bursar(&["backup", text(&house.file()), text(&copy)]));
-    let alone = said(&bursar(&["export", text(&copy), "--economy", "guild"]));
-    assert_eq!(
-        alone, exported,
-        "the owner and the file itself say the same"
-    );
-    house.close().await;
+    stdout_of(&bursar(&["backup", text(&server.file()), text(&copy)]));
+    let alone = stdout_of(&bursar(&["export", text(&copy), "--economy", "guild"]));
+    assert_eq!(alone, exported, "served and unserved exports are equal");
+    server.close().await;
 
     let other = folder.path().join("other.db");
-    let told = said(&fed(&["import", text(&other)], &lines));
-    assert!(told.contains(&head), "{told}");
-    assert!(complained(&fed(&["import", text(&other)], &lines)).contains("already"));
+    let message = stdout_of(&bursar_with_input(&["import", text(&other)], &lines));
+    assert!(message.contains(&head), "{message}");
+    assert!(stderr_of(&bursar_with_input(&["import", text(&other)], &lines)).contains("already"));
     assert_eq!(
-        said(&bursar(&["export", text(&other), "--economy", "guild"])),
+        stdout_of(&bursar(&["export", text(&other), "--economy", "guild"])),
         exported
     );
 
-    let server = Process::serve(&other);
+    let server = ServerProcess::serve(&other);
     let admin = server.admin_key.clone().expect("keys belong to their file");
     let mut client = Client::new(Address::Tcp(server.address.clone()), &admin);
     let path = format!("{GUILD}/plugins/shop/actions/buy");
@@ -287,13 +285,13 @@ async fn an_economy_moves_to_another_file_with_its_plugins() {
     audited(&other);
 }
 
-/// Asks for an export, and reads no more than that it has begun.
-async fn begun(house: &House) -> tokio::net::TcpStream {
+/// Requests an export and reads only the status line.
+async fn begun(server: &TestServer) -> tokio::net::TcpStream {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let mut stream = tokio::net::TcpStream::connect(house.address())
+    let mut stream = tokio::net::TcpStream::connect(server.address())
         .await
         .unwrap();
-    let key = &house.admin_key;
+    let key = &server.admin_key;
     let request = format!(
         "GET {GUILD}/export HTTP/1.1\r\nHost: bursar\r\nAuthorization: Bearer {key}\r\n\r\n"
     );
@@ -305,9 +303,9 @@ async fn begun(house: &House) -> tokio::net::TcpStream {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn so_many_exports_are_under_way_and_one_more_is_turned_away() {
-    let (house, mut guild) = House::with_guild(2).await;
-    // More than waits on its way to a client that does not read.
+async fn a_fifth_concurrent_export_is_refused() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
+    // More than is buffered for a client that does not read.
     let metadata = json!({ "note": "n".repeat(800) });
     let transfers: Vec<Value> = (0..8_000)
         .map(|n| {
@@ -322,9 +320,9 @@ async fn so_many_exports_are_under_way_and_one_more_is_turned_away() {
         guild.post("transfers/batch", "unused", batch).await.status,
         200
     );
-    let mut places = Vec::new();
+    let mut exports = Vec::new();
     for _ in 0..4 {
-        places.push(begun(&house).await);
+        exports.push(begun(&server).await);
     }
     let path = format!("{GUILD}/export");
     let refused = guild.get(&path).await;
@@ -332,12 +330,12 @@ async fn so_many_exports_are_under_way_and_one_more_is_turned_away() {
         (refused.status.as_u16(), &*refused.code()),
         (503, "overloaded")
     );
-    places.pop();
-    let answer = eventually("there is room for an export again", async || {
-        let answer = guild.get(&path).await;
-        (answer.status == 200).then_some(answer)
+    exports.pop();
+    let response = eventually("an export slot is free again", async || {
+        let response = guild.get(&path).await;
+        (response.status == 200).then_some(response)
     });
-    assert!(answer.await.body.ends_with(b"}\n"));
-    drop(places);
-    house.close().await;
+    assert!(response.await.body.ends_with(b"}\n"));
+    drop(exports);
+    server.close().await;
 }

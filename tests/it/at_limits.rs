@@ -1,4 +1,4 @@
-//! Bounds of requests over HTTP, each at the bound and one beyond, on one server.
+//! Bounds of requests over HTTP, each tested at the bound and one beyond, on one server.
 
 use bursar_ledger::{
     CONFIG_BYTES_MAX, DOCUMENT_BYTES_MAX, POSTINGS_MAX, ROLE_BYTES_MAX, ROLES_MAX,
@@ -9,33 +9,33 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
-use crate::support::{GUILD, Guild, House, posting};
+use crate::support::{GUILD, GuildClient, TestServer, posting};
 
-/// A document of so many bytes.
+/// Returns a document of this many bytes.
 fn document(bytes: usize) -> Value {
     let document = json!({ "text": "x".repeat(bytes - 11) });
     assert_eq!(document.to_string().len(), bytes);
     document
 }
 
-/// A transfer with one more member.
+/// Returns a transfer with one further member.
 fn transfer(member: &str, value: Value) -> Value {
     let mut body = posting("user:1", "user:2", 1);
     body[member] = value;
     body
 }
 
-fn assert_malformed(answer: &Response, place: &str) {
-    assert_eq!(answer.status, 400, "{place}: {}", answer.json());
-    assert_eq!(answer.code(), "malformed", "{place}");
+fn assert_malformed(response: &Response, place: &str) {
+    assert_eq!(response.status, 400, "{place}: {}", response.json());
+    assert_eq!(response.code(), "malformed", "{place}");
 }
 
-/// Makes a value of so many characters, bytes or parts.
+/// A function that returns a value of a given number of characters, bytes or parts.
 type OfSize<'a> = &'a dyn Fn(usize) -> Value;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn texts_and_documents_of_transfers_end_at_their_limits() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn texts_and_documents_of_transfers_are_bounded_exactly() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let members: [(&str, OfSize<'_>, usize); 4] = [
         ("memo", &|length| json!("é".repeat(length)), 256),
         ("reference", &|length| json!("r".repeat(length)), 128),
@@ -58,12 +58,12 @@ async fn texts_and_documents_of_transfers_end_at_their_limits() {
         assert_malformed(&beyond, member);
         assert_eq!(beyond.json()["pointer"], format!("/{member}"));
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_said_of_assets_and_accounts_ends_at_its_limits() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn members_of_assets_and_accounts_are_bounded_exactly() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     let asset = |member: &str, value: Value| {
         let mut body = json!({ "kind": "item", "name": "Gem" });
         body[member] = value;
@@ -78,24 +78,26 @@ async fn what_is_said_of_assets_and_accounts_ends_at_its_limits() {
     let of = |decimals: u8| asset("decimals", json!(decimals));
     puts.push((path("decimals"), "decimals", of(15), of(16)));
     let of = |bytes| asset("metadata", document(bytes));
-    let (at, beyond) = (of(DOCUMENT_BYTES_MAX), of(DOCUMENT_BYTES_MAX + 1));
+    let at = of(DOCUMENT_BYTES_MAX);
+    let beyond = of(DOCUMENT_BYTES_MAX + 1);
     puts.push((path("metadata"), "metadata", at, beyond));
     let of = |bytes| json!({ "metadata": document(bytes) });
-    let (at, beyond) = (of(DOCUMENT_BYTES_MAX), of(DOCUMENT_BYTES_MAX + 1));
+    let at = of(DOCUMENT_BYTES_MAX);
+    let beyond = of(DOCUMENT_BYTES_MAX + 1);
     let account = format!("{GUILD}/accounts/user:1");
     puts.push((account, "metadata", at, beyond));
     for (path, member, at, beyond) in puts {
-        guild.made(&path, at).await;
+        guild.put_ok(&path, at).await;
         let refused = guild.put(&path, beyond).await;
         assert_malformed(&refused, &path);
         assert_eq!(refused.json()["pointer"], format!("/{member}"));
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pages_end_at_their_limits() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn page_sizes_are_bounded_exactly() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     let config = json!({"asset": "coin"});
     guild.install("coinflip", "bundled:coinflip", config).await;
     for (path, most) in [
@@ -114,24 +116,24 @@ async fn pages_end_at_their_limits() {
             assert_malformed(&refused, path);
         }
     }
-    house.close().await;
+    server.close().await;
 }
 
-/// A body of so many bytes: spaces at its end change nothing.
+/// Returns a body of this many bytes: trailing spaces change nothing.
 fn padded(body: &Value, bytes: usize) -> String {
     let body = body.to_string();
     format!("{body}{}", " ".repeat(bytes - body.len()))
 }
 
-async fn post(guild: &mut Guild, path: &str, key: Option<&str>, body: String) -> Response {
+async fn post(guild: &mut GuildClient, path: &str, key: Option<&str>, body: String) -> Response {
     let path = format!("{GUILD}/{path}");
     let sent = guild.client.send("POST", &path, key, body.into()).await;
-    sent.expect("an answer")
+    sent.expect("a response")
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bodies_end_at_their_limits() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn request_bodies_are_bounded_exactly() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let one = posting("user:1", "user:2", 1);
     let mut item = one.clone();
     item["idempotency_key"] = json!("one of a batch");
@@ -147,16 +149,16 @@ async fn bodies_end_at_their_limits() {
             (beyond.status.as_u16(), beyond.code()),
             (413, "too_large".into())
         );
-        // A connection whose body was not read is closed.
-        guild.client = house.admin();
+        // The server closes a connection whose body it did not read.
+        guild.client = server.admin();
     }
-    assert_eq!(guild.coins(2).await, [998, 1002]);
-    house.close().await;
+    assert_eq!(guild.coin_balances(2).await, [998, 1002]);
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_configuration_ends_at_its_limit_and_so_does_the_request() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn configurations_and_their_requests_are_bounded_exactly() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     let config = |bytes: usize| {
         let with = |role: &str| {
             let terms = json!({ "role": role });
@@ -167,19 +169,19 @@ async fn a_configuration_ends_at_its_limit_and_so_does_the_request() {
         config
     };
     let item = json!({ "kind": "item", "name": "A" });
-    guild.made(&format!("{GUILD}/assets/item:a"), item).await;
+    guild.put_ok(&format!("{GUILD}/assets/item:a"), item).await;
     let path = format!("{GUILD}/plugins/shop");
     let body = json!({ "component": "bundled:shop", "config": config(CONFIG_BYTES_MAX) });
-    guild.made(&path, body).await;
+    guild.put_ok(&path, body).await;
     let beyond = json!({ "config": config(CONFIG_BYTES_MAX + 1) });
     let refused = guild.put(&path, beyond).await;
     assert_eq!(refused.code(), "configuration_refused");
     let message = format!("this has at most {CONFIG_BYTES_MAX} bytes as JSON");
     assert_eq!(refused.json()["findings"][0]["message"], message);
-    // What is installed is read back from the file as it was sent.
-    let house = house.restarted().await;
-    let mut guild = Guild {
-        client: house.admin(),
+    // After a restart the configuration is read from the file and equals what was sent.
+    let server = server.restart().await;
+    let mut guild = GuildClient {
+        client: server.admin(),
     };
     let shop = guild.get(&path).await.json();
     assert_eq!(shop["config"], config(CONFIG_BYTES_MAX));
@@ -187,14 +189,14 @@ async fn a_configuration_ends_at_its_limit_and_so_does_the_request() {
     for (bytes, status) in [(192 << 10, 200), ((192 << 10) + 1, 413)] {
         let body = padded(&body, bytes);
         let sent = guild.client.send("PUT", &path, None, body.into()).await;
-        assert_eq!(sent.expect("an answer").status, status);
+        assert_eq!(sent.expect("a response").status, status);
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn roles_of_a_call_end_at_their_limits() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn roles_of_a_call_are_bounded_exactly() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     let call = |roles: Vec<String>| json!({ "caller": "user:1", "arguments": {}, "roles": roles });
     let named = |bytes: usize| vec!["r".repeat(bytes)];
     let many = |count: usize| (0..count).map(|number| format!("role {number}")).collect();
@@ -206,48 +208,48 @@ async fn roles_of_a_call_end_at_their_limits() {
         (named(1), named(0)),
         (many(ROLES_MAX), many(ROLES_MAX + 1)),
     ] {
-        // What can be read goes on, to an action that is not there.
+        // A well-formed call reaches the lookup of the action, which does not exist.
         let at = guild.post(path, "at", call(at)).await;
         assert_eq!(at.code(), "action_not_found");
         assert_malformed(&guild.post(path, "beyond", call(beyond)).await, path);
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_economy_has_sixteen_webhooks_and_not_one_more() {
-    let house = House::set_up(|setup| setup.webhooks = WebhookSetup::silent()).await;
-    let (house, mut guild) = house.furnished(1).await;
+async fn an_economy_has_at_most_sixteen_webhooks() {
+    let server = TestServer::with_setup(|setup| setup.webhooks = WebhookSetup::silent()).await;
+    let (server, mut guild) = server.with_members(1).await;
     let path = |number: usize| format!("{GUILD}/webhooks/hook-{number}");
     let url = json!({ "url": "https://receiver.invalid/" });
     for number in 0..16 {
-        guild.made(&path(number), url.clone()).await;
+        guild.put_ok(&path(number), url.clone()).await;
     }
     let full = guild.put(&path(16), url.clone()).await;
     assert_eq!(full.code(), "quota_reached", "{}", full.json());
-    // One that is there can still be changed.
-    guild.made(&path(0), url).await;
-    house.close().await;
+    // An existing webhook can still be changed.
+    guild.put_ok(&path(0), url).await;
+    server.close().await;
 }
 
-/// The status line of a request whose head has so many bytes.
-async fn with_head(house: &House, bytes: usize) -> String {
-    let mut connection = TcpStream::connect(house.address()).await.unwrap();
+/// Sends a request with a head of this many bytes and returns the status line.
+async fn with_head(server: &TestServer, bytes: usize) -> String {
+    let mut connection = TcpStream::connect(server.address()).await.unwrap();
     let begin = "GET /healthz HTTP/1.1\r\nHost: bursar\r\nConnection: close\r\nX: ";
     let head = format!("{begin}{}\r\n\r\n", "x".repeat(bytes - begin.len() - 4));
-    // The server may close the connection before it has read all of it.
+    // The server may close the connection before it has read everything.
     drop(connection.write_all(head.as_bytes()).await);
     let mut lines = BufReader::new(connection).lines();
     lines.next_line().await.unwrap().unwrap_or_default()
 }
 
-/// Without a bound of its own a connection would keep 400 KiB, and anybody can open thousands.
+/// Without this bound a connection could hold 400 KiB, and any client can open thousands.
 #[tokio::test(flavor = "multi_thread")]
-async fn heads_end_at_their_limit() {
-    let house = House::new().await;
+async fn request_heads_are_bounded() {
+    let server = TestServer::new().await;
     let most = 32 << 10;
-    assert!(with_head(&house, most).await.contains("200"));
-    // hyper looks at the bound between two reads, so it takes more than one byte beyond.
-    assert!(with_head(&house, 2 * most).await.contains("431"));
-    house.close().await;
+    assert!(with_head(&server, most).await.contains("200"));
+    // hyper checks the bound between two reads, so one byte beyond is not enough.
+    assert!(with_head(&server, 2 * most).await.contains("431"));
+    server.close().await;
 }

@@ -1,4 +1,4 @@
-//! Auctions settle themselves when they end, whatever state the accounts of either side are in.
+//! Auctions are settled by their schedule, whatever the state of either side's accounts.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,11 +10,11 @@ use bursar_storage::TimeSource;
 use bursar_testkit::{Economy, TestCall, posting};
 use serde_json::{Value, json};
 
-use crate::support::{GUILD, Guild, House, decline_code};
+use crate::support::{GUILD, GuildClient, TestServer, decline_code};
 
 const DAY_S: u64 = 86_400;
 
-/// Four members with 100 coins each, the first of whom has ten swords.
+/// Creates four members with 100 coins each; the first also has ten swords.
 fn economy() -> Economy {
     let bundled = bundled::PLUGINS.iter().find(|it| it.name == "auction");
     let mut economy = Economy::new("auction");
@@ -45,7 +45,7 @@ fn settle(economy: &mut Economy, lot: u64) -> TestCall {
     economy.call("user:4", "auction/settle", json!({ "lot": lot }))
 }
 
-/// What an account has of both assets, and that nothing of it is held.
+/// Returns an account's balance of both assets and asserts that nothing of it is held.
 fn free(economy: &Economy, account: &str) -> [i64; 2] {
     ["coin", "item:sword"].map(|asset| {
         assert_eq!(economy.held(account, asset), 0, "{account} {asset}");
@@ -53,7 +53,7 @@ fn free(economy: &Economy, account: &str) -> [i64; 2] {
     })
 }
 
-/// Of what was done by itself, what concerned lots.
+/// Returns the replies of scheduled runs that concerned lots.
 fn swept(runs: &[TestCall]) -> Vec<Value> {
     let replies = runs.iter().map(|run| run.reply().clone());
     let nothing = json!({"settled": [], "waiting": []});
@@ -66,7 +66,7 @@ fn sold(lot: u64, winner: &str, price: u64, to_collect: &[&str]) -> Value {
 }
 
 #[test]
-fn a_won_auction_is_settled_by_itself_and_nothing_runs_while_nothing_ends() {
+fn a_won_auction_is_settled_by_its_schedule_and_not_before() {
     let mut economy = economy();
     let lot = open(&mut economy, 7 * DAY_S);
     bid(&mut economy, "user:2", lot, 50);
@@ -91,16 +91,16 @@ fn a_won_auction_is_settled_by_itself_and_nothing_runs_while_nothing_ends() {
     assert_eq!(free(&economy, "user:2"), [50, 1]);
     assert_eq!(settle(&mut economy, lot).declined(), "already_settled");
     assert_eq!(settle(&mut economy, lot + 1).declined(), "no_such_lot");
-    let kept = economy.state("auction");
+    let state = economy.state("auction");
     assert_eq!(
-        kept.keys().collect::<Vec<_>>(),
+        state.keys().collect::<Vec<_>>(),
         ["next"],
-        "all is forgotten"
+        "the state is empty"
     );
 }
 
 #[test]
-fn an_auction_that_nobody_bid_for_gives_the_lot_back_by_itself() {
+fn an_auction_without_bids_returns_the_lot_by_its_schedule() {
     let mut economy = economy();
     let lot = open(&mut economy, 60);
     assert_eq!(economy.held("user:1", "item:sword"), 1);
@@ -111,7 +111,7 @@ fn an_auction_that_nobody_bid_for_gives_the_lot_back_by_itself() {
 }
 
 #[test]
-fn a_late_bid_puts_the_settlement_off() {
+fn a_late_bid_postpones_the_settlement() {
     let mut economy = economy();
     let lot = open(&mut economy, 60);
     economy.wait(59);
@@ -123,7 +123,7 @@ fn a_late_bid_puts_the_settlement_off() {
 }
 
 #[test]
-fn lots_are_settled_a_few_at_a_time_until_all_are() {
+fn ended_lots_are_settled_in_runs_of_a_few() {
     let mut economy = economy();
     for _ in 0..10 {
         let lot = open(&mut economy, 60);
@@ -138,9 +138,9 @@ fn lots_are_settled_a_few_at_a_time_until_all_are() {
     assert_eq!(free(&economy, "user:2"), [0, 10]);
 }
 
-/// A lot of each kind ends at one moment. What keeps the first from being settled is its own affair.
+/// Two lots end at the same time. The first cannot be settled, which must not affect the second.
 #[test]
-fn a_frozen_winner_holds_up_nobody_else_and_has_a_week() {
+fn a_frozen_winner_delays_only_its_own_lot() {
     let mut economy = economy();
     let [blocked, other] = [60, 60].map(|lasts_s| open(&mut economy, lasts_s));
     bid(&mut economy, "user:2", blocked, 50);
@@ -151,17 +151,17 @@ fn a_frozen_winner_holds_up_nobody_else_and_has_a_week() {
     assert_eq!(reply["waiting"], json!([blocked]));
     assert_eq!(reply["settled"][0]["lot"], other);
     assert_eq!(free(&economy, "user:3"), [60, 1]);
-    let told = format!(
+    let expected = format!(
         "lot {blocked} could not be settled 1 times: user:1 or user:2 cannot pay or receive"
     );
     assert!(
-        runs.iter().any(|run| run.log() == [told.clone()]),
-        "the operator reads of it"
+        runs.iter().any(|run| run.log() == [expected.clone()]),
+        "the log names the lot"
     );
     assert_eq!(settle(&mut economy, blocked).declined(), "cannot_settle");
     let look = economy.call("user:4", "auction/look", json!({"lot": blocked}));
     assert_eq!(look.reply()["tries"], 1);
-    // As soon as it can be, it is settled.
+    // It is settled as soon as that is possible.
     economy.wait(DAY_S);
     economy.freeze("user:2", false);
     assert_eq!(
@@ -172,7 +172,7 @@ fn a_frozen_winner_holds_up_nobody_else_and_has_a_week() {
 }
 
 #[test]
-fn what_cannot_be_settled_for_a_week_is_given_back_to_both() {
+fn a_lot_that_cannot_be_settled_for_a_week_is_returned_to_both_sides() {
     for frozen in ["user:1", "user:2"] {
         let mut economy = economy();
         let lot = open(&mut economy, 60);
@@ -185,13 +185,13 @@ fn what_cannot_be_settled_for_a_week_is_given_back_to_both() {
         assert_eq!(swept(&runs)[0]["settled"][0]["winner"], Value::Null);
         assert_eq!(free(&economy, "user:1"), [100, 10]);
         assert_eq!(free(&economy, "user:2"), [100, 0]);
-        assert_eq!(economy.state("auction").len(), 1, "all is forgotten");
+        assert_eq!(economy.state("auction").len(), 1, "the state is empty");
     }
 }
 
-/// Who could keep its account full would else keep what it has sold too cheaply, or bid for nothing.
+/// Otherwise a seller or bidder could cancel an auction by keeping the own account full.
 #[test]
-fn what_finds_no_room_is_put_aside_and_collected_later() {
+fn amounts_above_a_ceiling_are_kept_until_collected() {
     let mut economy = economy();
     let lot = open(&mut economy, 60);
     bid(&mut economy, "user:2", lot, 50);
@@ -206,25 +206,24 @@ fn what_finds_no_room_is_put_aside_and_collected_later() {
     assert_eq!(nothing.declined(), "nothing_to_collect");
     economy.ceiling("user:1", "coin", None);
     let collected = economy.call("user:1", "auction/collect", json!({}));
-    let told = json!({"asset": "coin", "amount": 50, "more": false});
-    assert_eq!(collected.reply(), &told);
+    let expected = json!({"asset": "coin", "amount": 50, "more": false});
+    assert_eq!(collected.reply(), &expected);
     assert_eq!(free(&economy, "user:1"), [150, 9]);
     assert_eq!(economy.balance("plugin:auction", "coin"), 0);
 }
 
-/// A server on a clock that stands still until somebody moves it, with a lot of a minute that user:2 has
-/// bid 50 for.
-async fn lot_won() -> (House, Guild, Arc<AtomicU64>) {
+/// Starts a server on a clock that a test moves, with a lot of a minute for which user:2 has bid 50.
+async fn lot_won() -> (TestServer, GuildClient, Arc<AtomicU64>) {
     let clock = Arc::new(AtomicU64::new(1_700_000_000_000));
     let hands = Arc::clone(&clock);
-    let house = House::set_up(|setup| {
+    let server = TestServer::with_setup(|setup| {
         setup.clock = TimeSource::even(move || Timestamp(hands.load(Ordering::SeqCst)));
         setup.schedules = Some(Duration::from_millis(10));
     });
-    let (house, mut guild) = house.await.furnished(2).await;
+    let (server, mut guild) = server.await.with_members(2).await;
     let sword = json!({"kind": "item", "name": "Sword", "max_supply": 1});
     guild
-        .made(&format!("{GUILD}/assets/item:sword"), sword)
+        .put_ok(&format!("{GUILD}/assets/item:sword"), sword)
         .await;
     guild.issue("user:1", "item:sword", 1).await;
     let config = json!({"asset": "coin"});
@@ -235,11 +234,11 @@ async fn lot_won() -> (House, Guild, Arc<AtomicU64>) {
     let bid = json!({"lot": 1, "amount": 50});
     let bid = guild.call("auction/bid", "bid", "user:2", bid).await;
     assert_eq!(bid.status, 200, "{}", bid.json());
-    (house, guild, clock)
+    (server, guild, clock)
 }
 
-/// What a member has, once nothing of it is held any more. Time goes on meanwhile.
-async fn free_at_last(guild: &mut Guild, clock: &AtomicU64, account: &str) -> [i64; 2] {
+/// Returns a member's balances once nothing of them is held, and advances the clock meanwhile.
+async fn free_at_last(guild: &mut GuildClient, clock: &AtomicU64, account: &str) -> [i64; 2] {
     for _ in 0..1_000 {
         let found = guild
             .get(&format!("{GUILD}/accounts/{account}"))
@@ -252,18 +251,18 @@ async fn free_at_last(guild: &mut Guild, clock: &AtomicU64, account: &str) -> [i
         clock.fetch_add(1_000, Ordering::SeqCst);
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("something is still held of {account}");
+    panic!("{account} still has holds");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_auction_that_ends_while_no_server_runs_is_settled_at_the_next_start() {
-    let (house, _, clock) = lot_won().await;
+    let (server, _, clock) = lot_won().await;
     let twenty_days_pass = || {
         clock.fetch_add(20 * DAY_S * 1000, Ordering::SeqCst);
     };
-    let house = house.restarted_after(twenty_days_pass).await;
-    let mut guild = Guild {
-        client: house.admin(),
+    let server = server.restart_after(twenty_days_pass).await;
+    let mut guild = GuildClient {
+        client: server.admin(),
     };
     assert_eq!(free_at_last(&mut guild, &clock, "user:2").await, [950, 1]);
     assert_eq!(free_at_last(&mut guild, &clock, "user:1").await, [1_050, 0]);
@@ -271,16 +270,16 @@ async fn an_auction_that_ends_while_no_server_runs_is_settled_at_the_next_start(
         .call("auction/settle", "s", "user:1", json!({"lot": 1}))
         .await;
     assert_eq!(decline_code(&by_hand), "already_settled");
-    house.close().await;
+    server.close().await;
 }
 
-/// Nothing settles it for longer than anything is held: then everybody has their own back.
+/// Nothing settles the lot for longer than anything can be held, so both sides get their own back.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_auction_of_a_plugin_that_was_off_for_months_leaves_nothing_stuck() {
-    let (house, mut guild, clock) = lot_won().await;
+async fn an_auction_of_a_disabled_plugin_releases_everything_in_the_end() {
+    let (server, mut guild, clock) = lot_won().await;
     let path = format!("{GUILD}/plugins/auction");
-    guild.made(&path, json!({"enabled": false})).await;
-    // An account that something is on cannot be closed, whatever is held of it.
+    guild.put_ok(&path, json!({"enabled": false})).await;
+    // An account with holds cannot be closed.
     let closed = guild
         .put(
             &format!("{GUILD}/accounts/user:1"),
@@ -291,18 +290,18 @@ async fn an_auction_of_a_plugin_that_was_off_for_months_leaves_nothing_stuck() {
     clock.fetch_add(70 * DAY_S * 1000, Ordering::SeqCst);
     assert_eq!(free_at_last(&mut guild, &clock, "user:2").await, [1_000, 0]);
     assert_eq!(free_at_last(&mut guild, &clock, "user:1").await, [1_000, 1]);
-    guild.made(&path, json!({"enabled": true})).await;
+    guild.put_ok(&path, json!({"enabled": true})).await;
     for number in 0..1_000 {
         let key = format!("look {number}");
         let look = guild
             .call("auction/look", &key, "user:2", json!({"lot": 1}))
             .await;
         if decline_code(&look) == "already_settled" {
-            house.close().await;
+            server.close().await;
             return;
         }
         clock.fetch_add(1_000, Ordering::SeqCst);
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("the lot is still there");
+    panic!("the lot still exists");
 }

@@ -1,4 +1,4 @@
-//! Audits over HTTP: one at a time, and none that nobody waits for.
+//! Audits over HTTP: one runs at a time, and an abandoned one is cancelled.
 
 use std::time::Duration;
 
@@ -6,15 +6,15 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::archive::{bursar, complained, said, text};
-use crate::support::{GUILD, Guild, House, posting};
+use crate::archive::{bursar, stderr_of, stdout_of, text};
+use crate::support::{GUILD, GuildClient, TestServer, posting};
 
-/// The longest time that a test waits for something that must come.
+/// The longest wait for an expected event.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// A guild with enough records that an audit of it takes a while.
-async fn long_audited() -> (House, Guild) {
-    let (house, mut guild) = House::with_guild(2).await;
+/// Creates an economy with so many records that an audit of it takes a while.
+async fn long_audited() -> (TestServer, GuildClient) {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     for batch in 0..3 {
         let transfers: Vec<Value> = (0..4000)
             .map(|number| {
@@ -28,20 +28,20 @@ async fn long_audited() -> (House, Guild) {
         let paid = guild.post("transfers/batch", "unused", body).await;
         assert_eq!(paid.status, 200);
     }
-    (house, guild)
+    (server, guild)
 }
 
-/// Begins an audit, and waits until it is under way.
-async fn begun(house: &House, guild: &mut Guild) -> TcpStream {
+/// Starts an audit and waits until it is running.
+async fn begun(server: &TestServer, guild: &mut GuildClient) -> TcpStream {
     let head = format!(
         "GET {GUILD}/audit HTTP/1.1\r\nHost: bursar\r\nAuthorization: Bearer {}\r\n\r\n",
-        house.admin_key
+        server.admin_key
     );
     let under_way = tokio::time::timeout(PATIENCE, async {
         loop {
-            let mut connection = TcpStream::connect(house.address()).await.unwrap();
+            let mut connection = TcpStream::connect(server.address()).await.unwrap();
             connection.write_all(head.as_bytes()).await.unwrap();
-            // The other one may come first: then it runs, and this one is told to come back.
+            // The audit below may start first; then it runs, and this one is refused and sent again.
             if guild.get("/v1/audit").await.code() == "audit_running" {
                 return connection;
             }
@@ -52,11 +52,11 @@ async fn begun(house: &House, guild: &mut Guild) -> TcpStream {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_audit_ends_when_its_client_leaves() {
-    let (house, mut guild) = long_audited().await;
-    let connection = begun(&house, &mut guild).await;
+    let (server, mut guild) = long_audited().await;
+    let connection = begun(&server, &mut guild).await;
     drop(connection);
     let ended = tokio::time::timeout(PATIENCE, async {
-        while house.storage.audits_cancelled() == 0 {
+        while server.storage.audits_cancelled() == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     });
@@ -69,14 +69,17 @@ async fn an_audit_ends_when_its_client_leaves() {
             }
         }
     });
-    assert_eq!(next.await.expect("there is room again").json()["ok"], true);
-    house.close().await;
+    assert_eq!(
+        next.await.expect("another audit can run").json()["ok"],
+        true
+    );
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_audit_runs_at_a_time() {
-    let (house, mut guild) = long_audited().await;
-    let connection = begun(&house, &mut guild).await;
+    let (server, mut guild) = long_audited().await;
+    let connection = begun(&server, &mut guild).await;
     let second = guild.get(&format!("{GUILD}/audit")).await;
     assert_eq!(
         (second.status.as_u16(), &*second.code()),
@@ -84,19 +87,19 @@ async fn one_audit_runs_at_a_time() {
     );
     assert_eq!(second.json()["retry"], "same_key");
     assert_eq!(second.retry_after, Some(5));
-    // The command hears the same from the owner of the file.
-    let told = complained(&bursar(&["audit", text(&house.file())]));
-    assert!(told.contains("an audit is under way"), "{told}");
+    // The command gets the same response from the serving process.
+    let message = stderr_of(&bursar(&["audit", text(&server.file())]));
+    assert!(message.contains("an audit is under way"), "{message}");
     drop(connection);
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_stops_waits_for_no_audit() {
-    let (house, mut guild) = long_audited().await;
-    let _connection = begun(&house, &mut guild).await;
-    let file = house.file();
-    let folder = house.left_behind().await;
-    said(&bursar(&["audit", text(&file)]));
+async fn a_stopping_server_does_not_wait_for_an_audit() {
+    let (server, mut guild) = long_audited().await;
+    let _connection = begun(&server, &mut guild).await;
+    let file = server.file();
+    let folder = server.into_folder().await;
+    stdout_of(&bursar(&["audit", text(&file)]));
     drop(folder);
 }

@@ -1,8 +1,8 @@
-//! Many transfers in one request: each with its own key, its own fate and its own answer.
+//! Many transfers in one request: each with its own key and response, or all as one.
 
 use serde_json::{Value, json};
 
-use crate::support::{House, posting};
+use crate::support::{TestServer, posting};
 
 fn item(key: &str, from: &str, to: &str, amount: u64) -> Value {
     let mut item = posting(from, to, amount);
@@ -15,8 +15,8 @@ fn batch(items: &[Value]) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_transfer_of_a_batch_has_its_own_fate_in_order() {
-    let (house, mut guild) = House::with_guild(3).await;
+async fn transfers_of_an_independent_batch_succeed_or_fail_separately_in_order() {
+    let (server, mut guild) = TestServer::with_guild(3).await;
     let items = vec![
         item("a", "user:1", "user:2", 1000),
         item("b", "user:1", "user:2", 1),
@@ -25,11 +25,11 @@ async fn each_transfer_of_a_batch_has_its_own_fate_in_order() {
         item("a", "user:1", "user:2", 1000),
         item("a", "user:1", "user:2", 999),
     ];
-    let made = guild
+    let created = guild
         .post("transfers/batch", "ignored", batch(&items))
         .await;
-    assert_eq!(made.status, 200, "{}", made.json());
-    let results = made.json()["results"].as_array().unwrap().clone();
+    assert_eq!(created.status, 200, "{}", created.json());
+    let results = created.json()["results"].as_array().unwrap().clone();
     let codes: Vec<&str> = results
         .iter()
         .map(|result| result["body"]["code"].as_str().unwrap_or(""))
@@ -48,9 +48,9 @@ async fn each_transfer_of_a_batch_has_its_own_fate_in_order() {
         results[4]["body"], results[0]["body"],
         "a key twice in one batch is a replay"
     );
-    assert_eq!(guild.coins(3).await, [0, 0, 3000]);
+    assert_eq!(guild.coin_balances(3).await, [0, 0, 3000]);
 
-    // The same once more, and one of them singly: nothing moves again.
+    // A repetition of the batch, and of one transfer alone, moves nothing.
     let again = guild
         .post("transfers/batch", "ignored", batch(&items))
         .await
@@ -58,17 +58,17 @@ async fn each_transfer_of_a_batch_has_its_own_fate_in_order() {
     assert_eq!(again["results"][2]["body"], results[2]["body"]);
     assert_eq!(
         again["results"][1]["replayed"], true,
-        "a refusal is kept as well"
+        "a rejection is stored as well"
     );
     let single = guild.transfer("c", "user:2", "user:3", 2000).await;
     assert!(single.replayed && single.json() == results[2]["body"]);
-    assert_eq!(guild.coins(3).await, [0, 0, 3000]);
-    house.close().await;
+    assert_eq!(guild.coin_balances(3).await, [0, 0, 3000]);
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_with_one_malformed_transfer_runs_none() {
-    let (house, mut guild) = House::with_guild(2).await;
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let good = || item("a", "user:1", "user:2", 1);
     let mut memo = item("b", "user:1", "user:2", 1);
     memo["memo"] = json!("x".repeat(257));
@@ -103,17 +103,14 @@ async fn a_batch_with_one_malformed_transfer_runs_none() {
     let unknown = guild
         .post("transfers/batch", "k", batch(&[good(), key]))
         .await;
-    assert_eq!(
-        unknown.status, 400,
-        "members that are not known are refused"
-    );
-    assert_eq!(guild.coins(2).await, [1000, 1000]);
-    house.close().await;
+    assert_eq!(unknown.status, 400, "unknown members are refused");
+    assert_eq!(guild.coin_balances(2).await, [1000, 1000]);
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_batch_ends_at_8192_transfers() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn a_batch_has_at_most_8192_transfers() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let items = |count: usize| {
         let item = |number| item(&format!("k{number}"), "user:1", "user:2", 1);
         batch(&(0..count).map(item).collect::<Vec<_>>())
@@ -124,11 +121,11 @@ async fn a_batch_ends_at_8192_transfers() {
         (400, &json!("/transfers"))
     );
     guild.issue("user:1", "coin", 10_000).await;
-    let made = guild.post("transfers/batch", "k", items(8192)).await.json();
-    let results = made["results"].as_array().unwrap();
+    let created = guild.post("transfers/batch", "k", items(8192)).await.json();
+    let results = created["results"].as_array().unwrap();
     assert!(results.iter().all(|result| result["status"] == 201));
-    assert_eq!(guild.coins(2).await, [2808, 9192]);
-    house.close().await;
+    assert_eq!(guild.coin_balances(2).await, [2808, 9192]);
+    server.close().await;
 }
 
 fn atomic(items: &[Value]) -> Value {
@@ -136,24 +133,24 @@ fn atomic(items: &[Value]) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_atomic_batch_happens_as_a_whole_under_one_key() {
-    let (house, mut guild) = House::with_guild(3).await;
+async fn an_atomic_batch_is_applied_as_a_whole_under_one_key() {
+    let (server, mut guild) = TestServer::with_guild(3).await;
     let mut first = posting("user:1", "user:2", 1000);
     first["memo"] = json!("first");
     let mut second = posting("user:2", "user:3", 2000);
     second["reference"] = json!("order-2");
     let items = [first, second];
-    let made = guild.post("transfers/batch", "all", atomic(&items)).await;
-    assert_eq!(made.status, 201, "{}", made.json());
-    let transfers = made.json()["transfers"].as_array().unwrap().clone();
+    let created = guild.post("transfers/batch", "all", atomic(&items)).await;
+    assert_eq!(created.status, 201, "{}", created.json());
+    let transfers = created.json()["transfers"].as_array().unwrap().clone();
     assert_eq!(transfers.len(), 2);
     assert_eq!(transfers[0]["balances"]["user:2"]["coin"], 2000);
     assert_eq!(transfers[1]["balances"]["user:2"]["coin"], 0);
     let again = guild.post("transfers/batch", "all", atomic(&items)).await;
-    assert!(again.replayed && again.body == made.body);
-    assert_eq!(guild.coins(3).await, [0, 0, 3000]);
+    assert!(again.replayed && again.body == created.body);
+    assert_eq!(guild.coin_balances(3).await, [0, 0, 3000]);
 
-    // Each transfer has its own id, its own words, and can be taken back by itself.
+    // Each transfer has its own id and texts and can be reversed separately.
     let id = transfers[1]["id"].as_str().unwrap();
     let path = format!("{}/transfers/{id}", crate::support::GUILD);
     let seen = guild.get(&path).await.json();
@@ -170,13 +167,13 @@ async fn an_atomic_batch_happens_as_a_whole_under_one_key() {
         .post(&format!("transfers/{id}/reverse"), "back", json!({}))
         .await;
     assert_eq!(back.status, 201, "{}", back.json());
-    assert_eq!(guild.coins(3).await, [0, 2000, 1000]);
-    house.close().await;
+    assert_eq!(guild.coin_balances(3).await, [0, 2000, 1000]);
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_in_an_atomic_batch_names_the_first_and_keeps_all_from_happening() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn a_rejected_atomic_batch_names_the_first_failing_transfer_and_moves_nothing() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let items = [
         posting("user:1", "user:2", 600),
         posting("user:1", "user:2", 401),
@@ -193,27 +190,27 @@ async fn a_refusal_in_an_atomic_batch_names_the_first_and_keeps_all_from_happeni
     );
     guild.issue("user:1", "coin", 999).await;
     let again = guild.post("transfers/batch", "all", atomic(&items)).await;
-    assert!(again.replayed, "the refusal is kept under the key");
-    assert_eq!(guild.coins(2).await, [1999, 1000]);
-    house.close().await;
+    assert!(again.replayed, "the rejection is stored under the key");
+    assert_eq!(guild.coin_balances(2).await, [1999, 1000]);
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_atomic_batch_ends_at_8192_transfers() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn an_atomic_batch_has_at_most_8192_transfers() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     guild.issue("user:1", "coin", 10_000).await;
     let items = |count: usize| atomic(&vec![posting("user:1", "user:2", 1); count]);
     let refused = guild.post("transfers/batch", "k", items(8193)).await;
     assert_eq!(refused.status, 400);
-    let made = guild.post("transfers/batch", "k", items(8192)).await;
-    assert_eq!(made.status, 201);
-    assert_eq!(guild.coins(2).await, [2808, 9192]);
-    house.close().await;
+    let created = guild.post("transfers/batch", "k", items(8192)).await;
+    assert_eq!(created.status, 201);
+    assert_eq!(guild.coin_balances(2).await, [2808, 9192]);
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_preview_of_a_batch_shows_each_transfer_after_those_before_it() {
-    let (house, mut guild) = House::with_guild(3).await;
+    let (server, mut guild) = TestServer::with_guild(3).await;
     let items = [
         item("a", "user:1", "user:2", 1000),
         item("b", "user:2", "user:3", 2000),
@@ -239,6 +236,6 @@ async fn a_preview_of_a_batch_shows_each_transfer_after_those_before_it() {
         (preview.code(), &preview.json()["index"]),
         ("insufficient_funds".into(), &json!(1))
     );
-    assert_eq!(guild.coins(3).await, [1000, 1000, 1000]);
-    house.close().await;
+    assert_eq!(guild.coin_balances(3).await, [1000, 1000, 1000]);
+    server.close().await;
 }

@@ -1,4 +1,4 @@
-//! The bundled blackjack: a game of several calls, in which nobody's money is ever in doubt.
+//! The bundled blackjack: a game of several calls whose money is always held or settled.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,15 +9,15 @@ use bursar_server::client::Response;
 use bursar_storage::TimeSource;
 use serde_json::{Value, json};
 
-use crate::patience::eventually;
-use crate::support::{GUILD, Guild, House, decline_code};
+use crate::support::{GUILD, GuildClient, TestServer, decline_code};
+use crate::wait::eventually;
 
 const BANK: &str = "plugin:blackjack";
 
-/// How long a game is open, in milliseconds.
+/// The time that a game stays open, in milliseconds.
 const GAME_MS: u64 = 3_600_000;
 
-async fn open_table(guild: &mut Guild, bank: u64) {
+async fn open_table(guild: &mut GuildClient, bank: u64) {
     let config = json!({"asset": "coin", "stakes": {"max": 500}});
     guild
         .install("blackjack", "bundled:blackjack", config)
@@ -25,37 +25,37 @@ async fn open_table(guild: &mut Guild, bank: u64) {
     guild.issue(BANK, "coin", bank).await;
 }
 
-/// A table whose clock stands still until somebody moves it.
-async fn table_with_clock(bank: u64) -> (House, Guild, Arc<AtomicU64>) {
+/// Starts a table on a clock that a test moves.
+async fn table_with_clock(bank: u64) -> (TestServer, GuildClient, Arc<AtomicU64>) {
     let clock = Arc::new(AtomicU64::new(1_700_000_000_000));
     let hands = Arc::clone(&clock);
-    let house = House::set_up(|setup| {
+    let server = TestServer::with_setup(|setup| {
         setup.clock = TimeSource::even(move || Timestamp(hands.load(Ordering::SeqCst)));
     });
-    let (house, mut guild) = house.await.furnished(1).await;
+    let (server, mut guild) = server.await.with_members(1).await;
     open_table(&mut guild, bank).await;
-    (house, guild, clock)
+    (server, guild, clock)
 }
 
-async fn act(guild: &mut Guild, action: &str, key: &str) -> Response {
+async fn act(guild: &mut GuildClient, action: &str, key: &str) -> Response {
     let action = format!("blackjack/{action}");
     guild.call(&action, key, "user:1", json!({})).await
 }
 
-async fn deal(guild: &mut Guild, key: &str, stake: u64) -> Response {
+async fn deal(guild: &mut GuildClient, key: &str, stake: u64) -> Response {
     let bet = json!({ "stake": stake });
     guild.call("blackjack/deal", key, "user:1", bet).await
 }
 
-/// The reply of a call that went well.
-fn reply(answer: &Response) -> Value {
-    assert_eq!(answer.status, 200, "{}", answer.json());
-    answer.json()["reply"].clone()
+/// Returns the reply of a committed call.
+fn reply(response: &Response) -> Value {
+    assert_eq!(response.status, 200, "{}", response.json());
+    response.json()["reply"].clone()
 }
 
-/// Deals until a game is open, with a stake of 10. What a natural has won goes back to the bank, so that
-/// both sides have what they had before.
-async fn open_game(guild: &mut Guild, key: &str) -> Value {
+/// Deals with a stake of 10 until a game is open. Winnings of a natural are paid back, so that both balances
+/// are as before.
+async fn open_game(guild: &mut GuildClient, key: &str) -> Value {
     for number in 0..20 {
         let dealt = reply(&deal(guild, &format!("{key} {number}"), 10).await);
         if dealt["outcome"].is_null() {
@@ -70,8 +70,8 @@ async fn open_game(guild: &mut Guild, key: &str) -> Value {
     panic!("twenty naturals in a row");
 }
 
-/// What an account has of the coin: posted and held.
-async fn coins(guild: &mut Guild, account: &str) -> (i64, i64) {
+/// Returns the posted and held coins of an account.
+async fn coins(guild: &mut GuildClient, account: &str) -> (i64, i64) {
     let account = guild
         .get(&format!("{GUILD}/accounts/{account}"))
         .await
@@ -81,16 +81,17 @@ async fn coins(guild: &mut Guild, account: &str) -> (i64, i64) {
     (read("posted"), read("held"))
 }
 
-/// Waits until what is held of both sides has ended by itself.
-async fn wait_until_nothing_is_held(guild: &mut Guild) {
+/// Waits until the holds of both sides have expired.
+async fn wait_until_nothing_is_held(guild: &mut GuildClient) {
     let ended = eventually("the holds of a game end", async || {
-        let (member, bank) = (coins(guild, "user:1").await, coins(guild, BANK).await);
+        let member = coins(guild, "user:1").await;
+        let bank = coins(guild, BANK).await;
         (member.1 == 0 && bank.1 == 0).then_some(())
     });
     ended.await;
 }
 
-/// What cards count, told by somebody who has not read the plugin.
+/// Counts the points of cards, independently of the plugin's code.
 fn points(cards: &Value) -> u64 {
     let cards = cards.as_array().unwrap().iter();
     let cards: Vec<&str> = cards.map(|card| card.as_str().unwrap()).collect();
@@ -110,7 +111,7 @@ fn points(cards: &Value) -> u64 {
     }
 }
 
-/// How a round ends and what it pays for each 2 that were staked at first, by its cards alone.
+/// Returns the outcome of a round and its payout for each 2 first staked, computed from the cards.
 fn by_the_cards(round: &Value, doubled: bool) -> (&'static str, u64) {
     let [player, dealer] = ["player", "dealer"].map(|side| points(&round[side]));
     let natural = |side: &str, points| points == 21 && round[side].as_array().unwrap().len() == 2;
@@ -126,7 +127,7 @@ fn by_the_cards(round: &Value, doubled: bool) -> (&'static str, u64) {
     }
 }
 
-/// The dealer draws up to 17 and stands on it, and only against who can still win.
+/// Asserts that the dealer draws up to 17, stands on 17, and draws only if the player can still win.
 fn check_dealer(round: &Value) {
     let drawn = round["dealer"].as_array().unwrap();
     let natural = round["player"].as_array().unwrap().len() == 2 && points(&round["player"]) == 21;
@@ -145,21 +146,24 @@ fn check_dealer(round: &Value) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_ending_comes_up_and_pays_what_the_cards_say() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn every_outcome_occurs_and_pays_by_its_cards() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     open_table(&mut guild, 10_000).await;
-    let (mut seen, mut member) = (BTreeSet::new(), 1000_i64);
-    // Four endings, and three of a doubled stake. The rarest of them, a doubled push, comes more than once
-    // in two hundred rounds: so many rounds are without it once in a million runs.
+    let mut seen = BTreeSet::new();
+    let mut member = 1000_i64;
+    // There are four outcomes, and three with a doubled stake. The rarest, a doubled push, occurs more than
+    // once in two hundred rounds; this many rounds miss it once in a million runs.
     for round in 0..3_000 {
-        let (mut action, mut calls, mut doubled) = ("deal".to_owned(), 0, false);
+        let mut action = "deal".to_owned();
+        let mut calls = 0;
+        let mut doubled = false;
         let ended = loop {
             let key = format!("{round} {calls}");
-            let answer = match action.as_str() {
+            let response = match action.as_str() {
                 "deal" => deal(&mut guild, &key, 5).await,
                 other => act(&mut guild, other, &key).await,
             };
-            let reply = reply(&answer);
+            let reply = reply(&response);
             calls += 1;
             if reply["next"].is_null() {
                 break reply;
@@ -175,7 +179,7 @@ async fn every_ending_comes_up_and_pays_what_the_cards_say() {
         let (outcome, pays) = by_the_cards(&ended, doubled);
         check_dealer(&ended);
         assert_eq!(ended["outcome"], outcome, "{ended}");
-        // Of five, a natural pays seven and a half: seven.
+        // A natural pays seven and a half for five, rounded down to seven.
         let pays = pays * 5 / 2;
         assert_eq!(ended["paid"], pays, "{ended}");
         assert_eq!(ended["staked"], if doubled { 10 } else { 5 });
@@ -188,12 +192,12 @@ async fn every_ending_comes_up_and_pays_what_the_cards_say() {
         }
     }
     assert_eq!(seen.len(), 7, "{seen:?}");
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_abandoned_game_is_lost_and_the_bank_has_its_share_back() {
-    let (house, mut guild, clock) = table_with_clock(100).await;
+async fn an_abandoned_game_is_lost_and_releases_the_banks_share() {
+    let (server, mut guild, clock) = table_with_clock(100).await;
     let open = open_game(&mut guild, "a").await;
     assert_eq!(coins(&mut guild, "user:1").await, (1000, 10));
     assert_eq!(coins(&mut guild, BANK).await, (100, 10));
@@ -208,12 +212,12 @@ async fn an_abandoned_game_is_lost_and_the_bank_has_its_share_back() {
     assert_eq!(coins(&mut guild, "user:1").await, (990, 0));
     assert_eq!(coins(&mut guild, BANK).await, (110, 0));
     open_game(&mut guild, "another").await;
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bank_that_cannot_pay_a_natural_deals_no_cards() {
-    let (house, mut guild) = House::with_guild(1).await;
+    let (server, mut guild) = TestServer::with_guild(1).await;
     open_table(&mut guild, 14).await;
     for number in 0..5 {
         let refused = deal(&mut guild, &format!("poor {number}"), 10).await;
@@ -226,20 +230,20 @@ async fn a_bank_that_cannot_pay_a_natural_deals_no_cards() {
     assert_eq!(
         dealt.json()["draws"]["nonce"],
         1,
-        "nothing was drawn before"
+        "no nonce was used before"
     );
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_win_is_paid_from_a_bank_that_was_emptied_meanwhile() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn a_win_is_paid_although_the_bank_was_emptied_during_the_game() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     open_table(&mut guild, 15).await;
     guild
-        .made(&format!("{GUILD}/accounts/guild:vault"), json!({}))
+        .put_ok(&format!("{GUILD}/accounts/guild:vault"), json!({}))
         .await;
-    // Who always stands wins more than a third of all rounds: sixty without a win come once in ten
-    // billion runs.
+    // A player who always stands wins more than a third of all rounds: sixty rounds without a win occur once
+    // in ten billion runs.
     for round in 0..60 {
         open_game(&mut guild, &format!("deal {round}")).await;
         let emptied = guild
@@ -249,18 +253,23 @@ async fn a_win_is_paid_from_a_bank_that_was_emptied_meanwhile() {
         let more = guild
             .transfer(&format!("more {round}"), BANK, "guild:vault", 1)
             .await;
-        assert_eq!(more.code(), "insufficient_funds", "its share is reserved");
+        assert_eq!(
+            more.code(),
+            "insufficient_funds",
+            "the bank's share is held"
+        );
         let before = coins(&mut guild, "user:1").await.0;
         let ended = reply(&act(&mut guild, "stand", &format!("stand {round}")).await);
         if ended["outcome"] == "won" {
             assert_eq!(coins(&mut guild, "user:1").await, (before + 10, 0));
             assert_eq!(coins(&mut guild, BANK).await, (0, 0));
-            house.close().await;
+            server.close().await;
             return;
         }
-        // What the bank has won leaves it again, and it begins with fifteen.
+        // The bank's winnings are removed, so that it starts each round with fifteen.
         let has = coins(&mut guild, BANK).await.0.unsigned_abs();
-        let (from, to) = ("guild:vault", BANK);
+        let from = "guild:vault";
+        let to = BANK;
         let (from, to, much) = if has > 15 {
             (to, from, has - 15)
         } else {
@@ -276,11 +285,11 @@ async fn a_win_is_paid_from_a_bank_that_was_emptied_meanwhile() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_double_that_somebody_cannot_pay_leaves_the_game_as_it_is() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn a_double_that_is_not_covered_leaves_the_game_unchanged() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     open_table(&mut guild, 19).await;
     let open = open_game(&mut guild, "a").await;
-    // Of 19 the game has 10; to double takes 10 more.
+    // The game holds 10 of the bank's 19 coins; a double needs 10 more.
     let refused = act(&mut guild, "double", "bank").await;
     assert_eq!(decline_code(&refused), "bank_too_small");
     assert_eq!(reply(&act(&mut guild, "look", "after bank").await), open);
@@ -298,14 +307,14 @@ async fn a_double_that_somebody_cannot_pay_leaves_the_game_as_it_is() {
     let doubled = reply(&guild.post(path, "at the limit", limit).await);
     assert_eq!(doubled["player"].as_array().unwrap().len(), 3);
     assert_eq!(doubled["staked"], 20);
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stake_is_doubled_on_the_first_two_cards_only() {
-    let (house, mut guild) = House::with_guild(1).await;
+    let (server, mut guild) = TestServer::with_guild(1).await;
     open_table(&mut guild, 10_000).await;
-    // A third card ends fewer than half of all games, so that all forty end once in a million million runs.
+    // A third card ends fewer than half of all games: forty in a row end once in a million million runs.
     for round in 0..40 {
         open_game(&mut guild, &format!("deal {round}")).await;
         let hit = reply(&act(&mut guild, "hit", &format!("hit {round}")).await);
@@ -313,7 +322,7 @@ async fn a_stake_is_doubled_on_the_first_two_cards_only() {
             let late = act(&mut guild, "double", "late").await;
             assert_eq!(decline_code(&late), "too_late_to_double");
             assert_eq!(reply(&act(&mut guild, "look", "look").await), hit);
-            house.close().await;
+            server.close().await;
             return;
         }
     }
@@ -322,7 +331,7 @@ async fn a_stake_is_doubled_on_the_first_two_cards_only() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_member_has_one_game_however_often_it_deals() {
-    let (house, mut guild) = House::with_guild(2).await;
+    let (server, mut guild) = TestServer::with_guild(2).await;
     open_table(&mut guild, 10_000).await;
     let ask = |number| {
         let body = json!({"caller": "user:1", "arguments": {"stake": 10}});
@@ -332,26 +341,26 @@ async fn a_member_has_one_game_however_often_it_deals() {
             body,
         )
     };
-    let answers = house.at_once((0..32).map(ask).collect()).await;
-    let open = answers
+    let responses = server.post_concurrently((0..32).map(ask).collect()).await;
+    let open = responses
         .iter()
-        .filter(|answer| answer.status == 200 && answer.json()["reply"]["outcome"].is_null());
+        .filter(|response| response.status == 200 && response.json()["reply"]["outcome"].is_null());
     assert_eq!(open.count(), 1);
     let again = deal(&mut guild, "again", 10).await;
     assert_eq!(decline_code(&again), "game_open");
     assert_eq!(coins(&mut guild, "user:1").await.1, 10);
     assert_eq!(coins(&mut guild, BANK).await.1, 10);
-    // Somebody else's game is another one.
+    // Another member's game is separate.
     let other = guild
         .call("blackjack/stand", "other", "user:2", json!({}))
         .await;
     assert_eq!(decline_code(&other), "no_game");
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_drawn_for_a_stake_that_is_not_allowed_or_not_there() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn no_card_is_drawn_for_a_stake_that_is_not_allowed_or_not_covered() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     open_table(&mut guild, 10_000).await;
     let bet = |limit: Value| json!({"caller": "user:1", "arguments": {"stake": 10}, "spend_limit": limit});
     let path = "plugins/blackjack/actions/deal";
@@ -364,25 +373,30 @@ async fn nothing_is_drawn_for_a_stake_that_is_not_allowed_or_not_there() {
     guild.transfer("poor", "user:1", BANK, 990).await;
     let poor = deal(&mut guild, "too poor", 11).await;
     assert_eq!(poor.code(), "insufficient_funds");
-    // A win of 10 and the 5 more of a natural need room beside the 10 that are there.
+    // A win of 10 and the 5 more of a natural must fit below the ceiling together with the 10 coins that
+    // remain.
     let account = format!("{GUILD}/accounts/user:1");
-    guild.made(&account, json!({"ceiling": {"coin": 24}})).await;
+    guild
+        .put_ok(&account, json!({"ceiling": {"coin": 24}}))
+        .await;
     let full = deal(&mut guild, "full", 10).await;
     assert_eq!(decline_code(&full), "no_room");
-    guild.made(&account, json!({"ceiling": {"coin": 25}})).await;
+    guild
+        .put_ok(&account, json!({"ceiling": {"coin": 25}}))
+        .await;
     let dealt = guild.post(path, "first", bet(json!({"coin": 10}))).await;
     assert_eq!(dealt.status, 200, "{}", dealt.json());
     assert_eq!(dealt.json()["draws"]["nonce"], 1);
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_there_is_no_room_for_a_game_nothing_is_drawn() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn no_card_is_drawn_if_the_state_quota_has_no_room_for_the_game() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     open_table(&mut guild, 10_000).await;
     let path = format!("{GUILD}/plugins/blackjack");
     guild
-        .made(&path, json!({"grants": {"state_bytes": 100}}))
+        .put_ok(&path, json!({"grants": {"state_bytes": 100}}))
         .await;
     for number in 0..5 {
         let full = deal(&mut guild, &format!("full {number}"), 10).await;
@@ -394,20 +408,20 @@ async fn where_there_is_no_room_for_a_game_nothing_is_drawn() {
         (&json!(0), &json!(true))
     );
     assert_eq!(coins(&mut guild, "user:1").await, (1000, 0));
-    guild.made(&path, json!({"grants": "requested"})).await;
+    guild.put_ok(&path, json!({"grants": "requested"})).await;
     let dealt = deal(&mut guild, "room", 10).await;
     assert_eq!(dealt.status, 200, "{}", dealt.json());
     assert_eq!(
         dealt.json()["draws"]["nonce"],
         1,
-        "nothing was drawn before"
+        "no nonce was used before"
     );
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn uninstalled_in_the_middle_of_a_game_it_ends_by_the_rule_of_its_holds() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn a_game_of_an_uninstalled_plugin_ends_by_the_rule_of_its_holds() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     open_table(&mut guild, 100).await;
     open_game(&mut guild, "a").await;
     let path = format!("{GUILD}/plugins/blackjack");
@@ -422,12 +436,12 @@ async fn uninstalled_in_the_middle_of_a_game_it_ends_by_the_rule_of_its_holds() 
     let gone = act(&mut guild, "stand", "gone").await;
     assert_eq!(decline_code(&gone), "no_game");
     open_game(&mut guild, "another").await;
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_game_of_which_an_admin_has_ended_a_hold_is_over_and_blocks_no_other() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn a_game_whose_hold_was_released_by_an_admin_is_over() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     open_table(&mut guild, 100).await;
     for (number, account) in ["user:1", BANK].into_iter().enumerate() {
         open_game(&mut guild, &format!("game {number}")).await;
@@ -450,24 +464,30 @@ async fn a_game_of_which_an_admin_has_ended_a_hold_is_over_and_blocks_no_other()
     assert_eq!(
         coins(&mut guild, BANK).await,
         (100, 10),
-        "nothing is left behind"
+        "no earlier hold remains"
     );
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_game_goes_on_in_what_it_began_with() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn a_game_continues_in_the_asset_it_began_with() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     open_table(&mut guild, 100).await;
     let gem = json!({"kind": "currency", "name": "Gem"});
-    guild.made(&format!("{GUILD}/assets/gem"), gem).await;
+    guild.put_ok(&format!("{GUILD}/assets/gem"), gem).await;
     open_game(&mut guild, "a").await;
     let path = format!("{GUILD}/plugins/blackjack");
-    guild.made(&path, json!({"config": {"asset": "gem"}})).await;
+    guild
+        .put_ok(&path, json!({"config": {"asset": "gem"}}))
+        .await;
     let ended = reply(&act(&mut guild, "stand", "stand").await);
     let paid = ended["paid"].as_i64().unwrap();
     assert_eq!(coins(&mut guild, "user:1").await, (990 + paid, 0));
     let refused = deal(&mut guild, "gems", 10).await;
-    assert_eq!(decline_code(&refused), "bank_too_small", "it has no gems");
-    house.close().await;
+    assert_eq!(
+        decline_code(&refused),
+        "bank_too_small",
+        "the bank has no gems"
+    );
+    server.close().await;
 }

@@ -1,5 +1,5 @@
-//! Bodies have room before they are read: so much in all, a share for each economy, and a word for who
-//! finds none.
+//! Memory for request bodies: it is reserved before a body is read, with a share for each economy, and
+//! requests beyond it are refused.
 
 use std::fs;
 use std::path::Path;
@@ -14,11 +14,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::support::{GUILD, Guild, House, posting};
+use crate::support::{GUILD, GuildClient, TestServer, posting};
 
 const BATCH: &str = "/v1/economies/guild/transfers/batch";
 
-/// A batch of one transfer, with blanks up to so many bytes.
+/// Returns a batch of one transfer, padded with spaces to this many bytes.
 fn batch(key: &str, bytes: usize) -> Bytes {
     let mut item = posting("user:1", "user:2", 1);
     item["idempotency_key"] = json!(key);
@@ -27,112 +27,124 @@ fn batch(key: &str, bytes: usize) -> Bytes {
     text.into()
 }
 
-/// A guild whose server has this room, and the room.
-async fn with_room(bounds: BodyBounds) -> (House, Guild, Arc<BodyLimiter>) {
+/// Starts a server with these bounds of body memory, and returns the memory.
+async fn with_body_memory(bounds: BodyBounds) -> (TestServer, GuildClient, Arc<BodyLimiter>) {
     let bodies = Arc::new(BodyLimiter::new(bounds));
     let room = Arc::clone(&bodies);
-    let house = House::set_up(|setup| setup.bodies = room).await;
-    let (house, guild) = house.furnished(2).await;
-    (house, guild, bodies)
+    let server = TestServer::with_setup(|setup| setup.bodies = room).await;
+    let (server, guild) = server.with_members(2).await;
+    (server, guild, bodies)
 }
 
-/// Nobody waits for long.
-fn impatient() -> BodyBounds {
+/// Returns the standard bounds with a very short wait.
+fn with_short_wait() -> BodyBounds {
     BodyBounds {
         patience: Duration::from_millis(1),
         ..BodyBounds::standard()
     }
 }
 
-fn turned_away(answer: &Response) -> bool {
-    answer.status == 503
-        && answer.code() == "overloaded"
-        && answer.json()["retry"] == "same_key"
-        && answer.retry_after.is_some()
+fn is_overloaded(response: &Response) -> bool {
+    response.status == 503
+        && response.code() == "overloaded"
+        && response.json()["retry"] == "same_key"
+        && response.retry_after.is_some()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn large_bodies_at_once_stay_within_their_room_and_each_is_answered() {
-    let (house, mut guild, bodies) = with_room(BodyBounds::standard()).await;
+async fn concurrent_large_bodies_stay_within_their_memory_and_each_is_answered() {
+    let (server, mut guild, bodies) = with_body_memory(BodyBounds::standard()).await;
     let bytes = 8 << 20;
-    let mut context = JoinSet::new();
+    let mut requests = JoinSet::new();
     for number in 0..12 {
-        let mut client = house.admin().with_patience(Duration::from_mins(2));
-        context.spawn(async move {
+        let mut client = server.admin().with_patience(Duration::from_mins(2));
+        requests.spawn(async move {
             let body = batch(&format!("k{number}"), bytes);
             client
                 .send("POST", BATCH, None, body)
                 .await
-                .expect("an answer")
+                .expect("a response")
         });
     }
-    let answers = context.join_all().await;
-    let done = answers.iter().filter(|answer| answer.status == 200).count();
-    let away = answers.iter().filter(|answer| turned_away(answer)).count();
-    assert_eq!(done + away, 12, "each has an answer");
-    assert!(done >= 2, "as many as there is room for");
+    let responses = requests.join_all().await;
+    let done = responses
+        .iter()
+        .filter(|response| response.status == 200)
+        .count();
+    let away = responses
+        .iter()
+        .filter(|response| is_overloaded(response))
+        .count();
+    assert_eq!(done + away, 12, "each has a response");
+    assert!(done >= 2, "at least as many as fit");
     let share = BodyBounds::standard().large.bytes_per_economy;
     let small = BodyBounds::standard().small.bytes_per_economy;
     assert!(bodies.peak() >= bytes && bodies.peak() <= share + small);
     let moved = i64::try_from(done).unwrap();
-    assert_eq!(guild.coins(2).await, [1000 - moved, 1000 + moved]);
-    assert_eq!(bodies.held(), 0, "all room is free again");
-    house.close().await;
+    assert_eq!(guild.coin_balances(2).await, [1000 - moved, 1000 + moved]);
+    assert_eq!(bodies.held(), 0, "all memory is released");
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_there_is_no_room_for_large_bodies_small_ones_are_served() {
-    let (house, mut guild, bodies) = with_room(impatient()).await;
-    let (guilds, other) = ("guild".parse().unwrap(), "other".parse().unwrap());
+async fn small_bodies_are_served_if_the_memory_for_large_ones_is_used_up() {
+    let (server, mut guild, bodies) = with_body_memory(with_short_wait()).await;
+    let guilds = "guild".parse().unwrap();
+    let other = "other".parse().unwrap();
     let half = BodyBounds::standard().large.bytes_per_economy;
-    let share = bodies.admit(&guilds, half).await.expect("there is room");
-    let mut client = house.admin();
+    let share = bodies.admit(&guilds, half).await.expect("memory is free");
+    let mut client = server.admin();
     let large = batch("large", SMALL_BODY_BYTES_MAX + 1);
     let refused = client
         .send("POST", BATCH, None, large.clone())
         .await
         .unwrap();
     assert!(
-        turned_away(&refused),
-        "its share is taken: {}",
+        is_overloaded(&refused),
+        "the economy's share is used up: {}",
         refused.json()
     );
-    let rest = bodies.admit(&other, half).await.expect("there is room");
+    let rest = bodies.admit(&other, half).await.expect("memory is free");
     drop(share);
     let most = bodies.admit(&guilds, half - SMALL_BODY_BYTES_MAX).await;
     let refused = client
         .send("POST", BATCH, None, large.clone())
         .await
         .unwrap();
-    assert!(turned_away(&refused), "all is taken: {}", refused.json());
+    assert!(
+        is_overloaded(&refused),
+        "all memory is used up: {}",
+        refused.json()
+    );
     let small = batch("small", SMALL_BODY_BYTES_MAX);
     let small = client.send("POST", BATCH, None, small).await.unwrap();
     assert_eq!(small.status, 200, "{}", small.json());
     let single = guild.transfer("single", "user:1", "user:2", 1).await;
     assert_eq!(single.status, 201);
     drop((rest, most));
-    let made = client.send("POST", BATCH, None, large).await.unwrap();
-    assert_eq!(made.status, 200, "{}", made.json());
-    house.close().await;
+    let created = client.send("POST", BATCH, None, large).await.unwrap();
+    assert_eq!(created.status, 200, "{}", created.json());
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn small_bodies_of_one_economy_leave_room_for_those_of_others() {
-    let (house, mut guild, bodies) = with_room(impatient()).await;
-    guild.made("/v1/economies/other", json!({})).await;
+async fn small_bodies_of_one_economy_leave_memory_for_other_economies() {
+    let (server, mut guild, bodies) = with_body_memory(with_short_wait()).await;
+    guild.put_ok("/v1/economies/other", json!({})).await;
     let share = BodyBounds::standard().small.bytes_per_economy;
-    let (economy, mut held) = ("guild".parse().unwrap(), Vec::new());
+    let economy = "guild".parse().unwrap();
+    let mut held = Vec::new();
     for _ in 0..share / SMALL_BODY_BYTES_MAX {
         let room = bodies.admit(&economy, SMALL_BODY_BYTES_MAX);
-        held.push(room.await.expect("there is room"));
+        held.push(room.await.expect("memory is free"));
     }
     let refused = guild.transfer("k", "user:1", "user:2", 1).await;
-    assert!(turned_away(&refused), "{}", refused.json());
+    assert!(is_overloaded(&refused), "{}", refused.json());
     guild
-        .made("/v1/economies/other/accounts/user:1", json!({}))
+        .put_ok("/v1/economies/other/accounts/user:1", json!({}))
         .await;
-    // Whoever may not ask is told so, and takes no room.
-    let mut stranger = house.client("bsk_nobody_0000");
+    // A request without a valid key is refused before it reserves memory.
+    let mut stranger = server.client("bsk_nobody_0000");
     let path = format!("{GUILD}/transfers");
     let refused = stranger
         .post(&path, "k", &posting("user:1", "user:2", 1))
@@ -140,51 +152,51 @@ async fn small_bodies_of_one_economy_leave_room_for_those_of_others() {
     assert_eq!(refused.unwrap().status, 401);
     drop(held);
     assert_eq!(guild.transfer("k", "user:1", "user:2", 1).await.status, 201);
-    house.close().await;
+    server.close().await;
 }
 
-/// Sends a head and a body as they are, and gives the first line of the answer.
-async fn raw(house: &House, head: &str, body: &[u8]) -> String {
-    let mut stream = TcpStream::connect(house.address()).await.unwrap();
-    let key = &house.admin_key;
+/// Sends a head and a body unchanged and returns the status line.
+async fn raw(server: &TestServer, head: &str, body: &[u8]) -> String {
+    let mut stream = TcpStream::connect(server.address()).await.unwrap();
+    let key = &server.admin_key;
     let head = format!("{head}\r\nHost: x\r\nAuthorization: Bearer {key}\r\n\r\n");
     stream.write_all(head.as_bytes()).await.unwrap();
     stream.write_all(body).await.unwrap();
-    let mut answer = vec![0; 4096];
-    let read = tokio::time::timeout(Duration::from_mins(1), stream.read(&mut answer));
-    let read = read.await.expect("an answer").unwrap();
-    let answer = String::from_utf8_lossy(&answer[..read]).into_owned();
-    answer.lines().next().unwrap_or_default().to_owned()
+    let mut response = vec![0; 4096];
+    let read = tokio::time::timeout(Duration::from_mins(1), stream.read(&mut response));
+    let read = read.await.expect("a response").unwrap();
+    let response = String::from_utf8_lossy(&response[..read]).into_owned();
+    response.lines().next().unwrap_or_default().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_of_a_length_that_is_not_said_counts_as_the_most_that_its_route_takes() {
-    let (house, _guild, bodies) = with_room(BodyBounds::standard()).await;
-    assert!(bodies.peak() < 1_000, "only small bodies so far");
+async fn a_body_of_unknown_length_counts_as_the_maximum_of_its_route() {
+    let (server, _guild, bodies) = with_body_memory(BodyBounds::standard()).await;
+    assert!(bodies.peak() < 1_000, "only small bodies were read so far");
     let head = format!("PUT {GUILD}/accounts/user:7 HTTP/1.1\r\nTransfer-Encoding: chunked");
-    let answer = raw(&house, &head, b"2\r\n{}\r\n0\r\n\r\n").await;
-    assert_eq!(answer, "HTTP/1.1 201 Created");
+    let response = raw(&server, &head, b"2\r\n{}\r\n0\r\n\r\n").await;
+    assert_eq!(response, "HTTP/1.1 201 Created");
     assert_eq!(bodies.peak(), 64 << 10);
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_that_says_to_be_too_large_is_refused_before_it_is_read() {
-    let (house, _guild, bodies) = with_room(BodyBounds::standard()).await;
+async fn a_body_with_a_too_large_content_length_is_refused_before_it_is_read() {
+    let (server, _guild, bodies) = with_body_memory(BodyBounds::standard()).await;
     let before = bodies.peak();
     let head = |bytes: usize| format!("POST {BATCH} HTTP/1.1\r\nContent-Length: {bytes}");
     let waits = format!("{}\r\nExpect: 100-continue", head((8 << 20) + 1));
-    let beyond = raw(&house, &waits, b"").await;
+    let beyond = raw(&server, &waits, b"").await;
     assert_eq!(beyond, "HTTP/1.1 413 Payload Too Large");
-    let beyond = raw(&house, &head((8 << 20) + 1), &batch("k", (8 << 20) + 1)).await;
+    let beyond = raw(&server, &head((8 << 20) + 1), &batch("k", (8 << 20) + 1)).await;
     assert_eq!(beyond, "HTTP/1.1 413 Payload Too Large");
     assert_eq!(bodies.peak(), before, "nothing was admitted");
-    let most = raw(&house, &head(8 << 20), &batch("k", 8 << 20)).await;
+    let most = raw(&server, &head(8 << 20), &batch("k", 8 << 20)).await;
     assert_eq!(most, "HTTP/1.1 200 OK");
-    house.close().await;
+    server.close().await;
 }
 
-/// The text of a body is looked at in one place, whatever its route: else somebody parses it again.
+/// Bodies are parsed in one place for all routes; otherwise another parser could accept other bodies.
 #[test]
 fn bodies_are_read_and_parsed_in_one_place() {
     let http = Path::new(env!("CARGO_MANIFEST_DIR")).join("../engine/server/src/http");
@@ -208,7 +220,7 @@ fn bodies_are_read_and_parsed_in_one_place() {
                     ".frame()",
                     "to_bytes(",
                 ];
-                // Answers and cursors of ours are no bodies of requests.
+                // The server's own responses and cursors are no request bodies.
                 let ours = ["answer.body", "made.body", "hex::decode"];
                 parses.iter().any(|word| line.contains(word))
                     && !ours.iter().any(|word| line.contains(word))

@@ -1,19 +1,18 @@
-//! What a component can do to the process that it runs in, how a fair draw can be unfair after all, and
-//! the tests that each of it has.
+//! Risks of running untrusted components, pitfalls of fair draws, and the tests of each.
 //!
-//! A list beside the tests would age: these are held against them.
+//! The named tests must exist, so the lists cannot become outdated.
 
 use crate::named_tests;
 
-/// Risks, each with the tests that show what becomes of it: a file, of the host unless it is a story, the
-/// ledger's, the server's or a plugin's, and a name in it.
+/// Risks with their tests: a file and a test name. A file is in the host crate unless it begins with `it`,
+/// `ledger`, `server` or `plugins`.
 const RISKS: &str = "
 # an endless loop
 tests/limits.rs fuel_ends_at_what_a_call_needs
 tests/limits.rs fuel_ends_where_its_class_says
-it/hostile.rs a_plugin_thinks_no_longer_than_the_fuel_that_was_granted
+it/hostile.rs a_call_uses_no_more_fuel_than_granted
 tests/limits.rs call_that_runs_into_its_deadline_is_no_outcome
-it/hostile.rs what_never_ends_or_never_stops_growing_is_stopped
+it/hostile.rs endless_loops_and_unbounded_growth_are_stopped
 
 # an endless start function
 tests/check.rs start_function_is_bounded_like_any_other
@@ -21,7 +20,7 @@ tests/check.rs plugin_that_cannot_describe_itself_is_refused
 
 # deep recursion
 tests/limits.rs recursion_without_end_is_no_outcome
-it/hostile.rs a_stack_that_overflows_is_no_outcome_and_leaves_the_key_free
+it/hostile.rs a_stack_overflow_is_no_outcome_and_leaves_the_key_free
 
 # growth of memory, and of two memories at once
 tests/limits.rs memory_grows_to_its_limit_and_not_beyond
@@ -51,7 +50,7 @@ tests/answers.rs text_that_lies_outside_of_memory_is_a_fault
 tests/answers.rs text_that_is_not_utf8_is_a_fault
 tests/answers.rs answer_that_lies_outside_of_memory_or_askew_is_a_fault
 
-# an allocator that lies, or calls the host
+# an allocator that returns wrong addresses, or calls the host
 tests/answers.rs allocation_that_is_none_is_a_fault
 tests/answers.rs guest_asks_nothing_while_the_host_writes_into_its_memory
 
@@ -60,16 +59,16 @@ tests/abuse.rs flood_of_terminal_codes_is_kept_short_and_inert
 tests/log.rs log_is_kept_up_to_its_bytes
 tests/log.rs flood_of_log_lines_uses_up_the_fuel
 tests/log.rs log_lines_have_a_level_and_no_control_characters
-it/inert.rs a_flood_in_a_log_of_lines_is_cut_off_counted_and_inert
-it/inert.rs no_command_shows_what_a_terminal_acts_upon
+it/terminal_output.rs a_flood_in_a_text_log_is_limited_counted_and_escaped
+it/terminal_output.rs no_command_prints_terminal_control_characters
 
 # ten million cheap imports
 tests/abuse.rs ten_million_cheap_requests_use_up_the_fuel
 tests/requests.rs counts_end_at_their_limits
 
-# a component that is costly to compile
-it/bombs.rs a_component_that_is_costly_to_compile_costs_its_own_upload_only
-it/uploads.rs eight_uploads_wait_for_the_compiler_and_one_more_is_turned_away
+# a component that is expensive to compile
+it/compile_limits.rs a_component_that_compiles_slowly_delays_only_its_own_upload
+it/uploads.rs eight_uploads_wait_for_the_compiler_and_another_is_refused
 tests/sizes.rs sizes_end_at_their_limits
 tests/sizes.rs counts_of_a_module_end_at_their_limits
 tests/sizes.rs blocks_within_blocks_end_at_their_limit
@@ -83,7 +82,7 @@ tests/sizes.rs types_within_types_end_before_the_stack_does
 # machine code that was forged or altered
 compile/cache.rs code_that_was_altered_or_exchanged_is_not_loaded
 tests/ready.rs code_that_was_altered_in_the_cache_is_made_anew
-it/uploads.rs code_that_was_altered_on_disk_is_made_anew_at_the_next_start
+it/uploads.rs code_that_was_altered_on_disk_is_recompiled_at_the_next_start
 tests/check.rs what_is_no_component_is_named_for_what_it_is
 
 # machine code of another engine
@@ -100,145 +99,146 @@ tests/limits.rs nothing_of_a_call_is_left_for_the_next
 # a clock to measure the machine with
 tests/abuse.rs time_does_not_pass_within_a_call
 
-# effects in part
-it/hostile.rs a_plugin_that_breaks_off_takes_nothing_along
-it/siege.rs after_every_trick_at_once_the_house_is_what_it_was
+# partial effects
+it/hostile.rs a_plugin_that_traps_moves_nothing
+it/soak.rs all_attacks_at_once_leave_books_and_memory_unchanged
 
-# amounts that are none
+# invalid amounts
 tests/requests.rs amounts_are_whole_numbers_from_1_to_the_most
 tests/answers.rs reply_with_a_whole_number_that_is_not_exact_is_a_fault
 
-# an old contract as a way around grants
-it/museum.rs a_component_of_the_first_contract_moves_nothing_that_is_not_granted
-it/museum.rs a_component_of_the_second_contract_moves_nothing_that_is_not_granted
+# an earlier contract that bypasses grants
+it/compat.rs a_component_of_the_first_contract_moves_nothing_that_is_not_granted
+it/compat.rs a_component_of_the_second_contract_moves_nothing_that_is_not_granted
 tests/contract.rs imports_are_of_the_version_of_the_handler
 
-# a check of configurations that asks, spins, floods or writes to terminals
+# a check of configurations that calls the host, loops, floods or writes control characters
 tests/configuration.rs a_check_may_import_nothing
 tests/configuration.rs a_check_that_misbehaves_refuses_the_configuration
 tests/configuration.rs findings_and_needs_end_at_their_limits
 tests/configuration.rs texts_of_a_finding_end_at_their_limit
 tests/configuration.rs a_finding_is_shown_without_characters_that_do_not_print
-it/configurations.rs a_check_that_means_harm_refuses_its_configuration_and_nothing_else
+it/configurations.rs a_malicious_check_refuses_only_its_own_configuration
 
 # grants that grow with a new version
 ledger/puts.rs another_component_starts_without_grants
-it/hostile.rs grants_can_narrow_what_is_requested_and_never_widen_it
+it/hostile.rs grants_can_narrow_the_requested_permissions_and_never_widen_them
 
-# others' money and others' balances
+# money and balances of other accounts
 ledger/calls.rs grants_open_what_they_name
 ledger/calls.rs missing_grant_hides_whether_an_account_exists
-it/hostile.rs what_was_not_granted_is_refused_to_its_face
-it/hostile.rs a_call_is_made_for_a_member_and_for_no_one_else
-it/hostile.rs a_member_and_the_operator_limit_what_a_plugin_may_take
+it/hostile.rs requests_without_a_grant_are_refused_during_the_call
+it/hostile.rs a_call_can_be_made_only_for_an_existing_member
+it/hostile.rs spend_limits_of_the_caller_and_the_operator_both_apply
 
 # another draw after a loss
-it/fair.rs a_plugin_that_traps_when_it_has_lost_leaves_a_record_and_is_switched_off
-it/fair.rs a_deadline_after_a_draw_burns_the_nonce_and_the_same_key_draws_the_same
+it/fair_faults.rs a_plugin_that_traps_after_losing_is_recorded_and_disabled
+it/fair_faults.rs a_deadline_after_a_draw_burns_the_nonce_and_the_same_key_draws_the_same
 
-# what differs from run to run, and from machine to machine
+# differences between runs and between machines
 tests/abuse.rs not_a_number_has_the_same_bits_in_every_run
 tests/limits.rs fuel_is_the_same_number_in_every_run
 tests/limits.rs same_call_is_the_same_on_another_host
 
-# ids that look like others
+# ids that imitate others
 tests/manifests.rs id_is_one_segment
 tests/sizes.rs name_of_a_function_plays_no_tricks
 tests/answers.rs what_is_told_of_a_fault_is_short_and_shows_no_tricks
 
-# schemas that unfold without end
+# schemas that expand without end
 tests/schemas.rs schema_that_refers_to_itself_is_refused
 tests/schemas.rs parts_end_at_their_limit_with_references_written_out
 tests/schemas.rs depth_ends_at_its_limit_with_references_written_out
 tests/schemas.rs value_takes_as_many_steps_as_there_are_and_no_more
 tests/manifests.rs pattern_ends_whatever_it_is_given
 
-# one plugin in everybody's place
-it/hostile.rs calls_beyond_their_bounds_are_turned_away_and_leave_their_key_free
-it/hostile.rs economies_take_turns_at_the_workers
-it/hostile.rs plugins_of_an_economy_leave_each_other_places_and_turns
+# one plugin that uses all resources
+it/hostile.rs calls_beyond_the_queue_bounds_are_refused_and_leave_their_key_free
+it/hostile.rs workers_serve_economies_in_turn
+it/hostile.rs one_plugin_cannot_use_all_call_slots_of_its_economy
 tests/limits.rs call_for_which_there_is_no_room_is_no_outcome
 
-# texts in other encodings, and functions that do not wait
+# texts in other encodings, and async functions
 tests/sizes.rs texts_cross_the_border_as_utf8_alone
 tests/sizes.rs functions_that_are_async_are_refused_by_that_name
 tests/answers.rs what_runs_after_the_answer_is_bounded_too
 
-# a price of computing that drifts
+# fuel prices that change
 tests/limits.rs price_of_a_call_is_what_it_was
 
-# bytes that nobody has thought of
+# random bytes
 tests/fuzz.rs damaged_component_gets_a_verdict_and_never_a_panic
-it/bombs.rs damaged_components_go_through_the_compiler_and_leave_nothing_behind
+it/compile_limits.rs damaged_components_pass_through_the_compiler_without_leaking_memory
 ";
 
-/// Ways in which draws can be less fair than they look, with their tests in the same way.
+/// Pitfalls of fair draws with their tests, in the format of [`RISKS`].
 const PITFALLS: &str = "
-# small numbers that come up more often, since a word is taken modulo the range
+# small numbers that are more likely because a word is reduced modulo the range
 ledger/draws.rs words_that_would_favour_small_numbers_are_passed_over
 ledger/draws.rs die_falls_evenly
 ledger/draws.rs every_card_comes_up_first_as_often
 
-# a house that picks both seeds
+# an operator who chooses both seeds
 ledger/nonces.rs a_client_seed_counts_as_the_members_own_after_the_commitment
-it/fair.rs a_member_puts_in_a_seed_of_its_own_and_says_so_again_for_a_new_commitment
+it/fair.rs a_client_seed_counts_as_the_members_own_until_the_next_commitment
 
-# a next seed that is committed to only when the client seed is known
-it/fair.rs a_seed_is_committed_to_before_and_fits_when_it_is_revealed
-it/seeds.rs a_seed_stays_hidden_until_the_hand_that_was_dealt_from_it_is_over
+# a next seed that is committed to only after the client seed is known
+it/fair.rs a_seed_is_committed_to_before_its_draws_and_matches_when_revealed
+it/seeds.rs a_seed_stays_hidden_until_the_hand_dealt_from_it_is_over
 
-# a loss that is broken off, and drawn again
-it/fair.rs a_plugin_that_traps_when_it_has_lost_leaves_a_record_and_is_switched_off
-it/fair.rs a_plugin_that_declines_when_it_has_lost_leaves_a_record_and_is_switched_off
-it/fair.rs a_plugin_that_loops_when_it_has_lost_leaves_a_record_and_is_switched_off
-it/fair.rs a_plugin_that_overflows_its_stack_when_it_has_lost_is_at_fault
-it/fair.rs a_deadline_after_a_draw_burns_the_nonce_and_the_same_key_draws_the_same
-it/fair.rs a_death_between_draw_and_commit_leaves_no_draw_unaccounted_for
+# a loss that is aborted and drawn again
+it/fair_faults.rs a_plugin_that_traps_after_losing_is_recorded_and_disabled
+it/fair_faults.rs a_plugin_that_declines_after_losing_is_recorded_and_disabled
+it/fair_faults.rs a_plugin_that_loops_after_losing_is_recorded_and_disabled
+it/fair_faults.rs a_plugin_that_overflows_its_stack_after_losing_is_recorded_and_disabled
+it/fair_faults.rs a_deadline_after_a_draw_burns_the_nonce_and_the_same_key_draws_the_same
+it/fair_kills.rs every_nonce_is_accounted_for_after_kills_between_draw_and_commit
 ledger/fair.rs a_call_that_broke_off_draws_the_same_again_under_its_key
 ledger/nonces.rs nonces_are_used_once_and_in_order_and_gaps_are_burned
 
-# a bet that stands only if it is won
-it/fair.rs a_member_with_no_money_draws_nothing
-it/fair.rs a_spend_limit_of_nothing_draws_nothing
-it/coinflip.rs a_house_that_cannot_pay_takes_no_bet
-it/coinflip.rs a_full_account_cannot_keep_only_its_losses
+# a bet that is valid only if it is won
+it/fair.rs a_member_without_funds_draws_nothing
+it/fair.rs an_empty_spend_limit_draws_nothing
+it/coinflip.rs a_bank_that_cannot_pay_a_win_takes_no_bet
+it/coinflip.rs an_account_at_its_ceiling_cannot_bet
 
-# a conflict that is another draw
-it/conflicts.rs a_call_that_is_overtaken_in_every_try_is_given_up_and_moves_nothing
+# a conflict that draws again
+it/conflicts.rs a_call_that_conflicts_in_every_attempt_is_given_up_and_moves_nothing
 ledger/fair.rs a_member_who_has_spent_it_meanwhile_is_told_so_and_the_nonce_is_used_up
 
 # a seed that is revealed while a hand is open
-it/seeds.rs a_seed_stays_hidden_until_the_hand_that_was_dealt_from_it_is_over
+it/seeds.rs a_seed_stays_hidden_until_the_hand_dealt_from_it_is_over
 ledger/nonces.rs a_seed_stays_hidden_while_a_game_is_open_that_has_drawn_from_it
 ledger/nonces.rs a_hold_from_before_the_first_draw_hides_the_seed_too
 
 # a seed that is used too long, or never revealed
 server/service/seeds.rs seeds_are_changed_after_so_many_draws_or_so_long
-it/seeds.rs a_seed_that_was_drawn_from_for_thirty_days_is_changed_and_revealed_by_itself
+it/seeds.rs a_seed_in_use_for_thirty_days_is_rotated_and_revealed_automatically
 
-# draws in an order that nobody sees
+# draws in an unrecorded order
 ledger/draws.rs call_numbers_its_draws_from_zero
 ledger/nonces.rs draws_of_all_kinds_are_made_again_and_what_is_mixed_counts
-it/receipts.rs whatever_is_altered_in_a_receipt_shows
+it/receipts.rs every_change_of_a_receipt_is_detected
 
-# another plugin that reads the same draw otherwise
+# another plugin that interprets a draw differently
 ledger/draws.rs whatever_differs_draws_otherwise
 ledger/draws.rs draws_are_the_same_for_ever
-it/replay.rs another_component_shows_what_would_have_differed
+it/replay.rs replay_against_another_component_shows_the_differences
 
-# a guest, or a member, that sees a draw before its bet
-it/fair.rs a_preview_uses_no_nonce_up_and_tells_none
-it/coinflip.rs a_preview_of_a_flip_tells_nothing_of_the_flip
+# a plugin or a member that sees a draw before its bet
+it/fair.rs a_preview_uses_and_reveals_no_nonce
+it/coinflip.rs a_preview_of_a_flip_does_not_reveal_the_flip
 ledger/draws.rs seed_is_text_and_never_shown
 
-# a round of many in which one of them, or the house, chooses
+# a round of several members in which one of them, or the operator, chooses the result
 plugins/lottery/src/round.rs the_mixed_text_depends_on_every_buyer
-it/schedules.rs a_lottery_draws_once_when_it_is_due_and_the_winner_claims
+it/schedules.rs a_lottery_draws_once_when_due_and_the_winner_claims
 ";
 
-/// How many there are in a list, and how many tests show them. Each has some, and they are there.
-fn held_against_the_tests(list: &str) -> (usize, usize) {
-    let (mut risks, mut shown) = (0, 0);
+/// Checks that every entry has tests and that they exist. Returns the number of entries and of tests.
+fn check_tests(list: &str) -> (usize, usize) {
+    let mut risks = 0;
+    let mut shown = 0;
     for section in list.split("\n# ").skip(1) {
         let (risk, lines) = section.split_once('\n').unwrap();
         let lines = lines.lines().filter(|line| !line.is_empty());
@@ -255,20 +255,20 @@ fn held_against_the_tests(list: &str) -> (usize, usize) {
             named_tests::find(&path, name).unwrap_or_else(|wrong| panic!("{risk}: {wrong}"));
             shown += 1;
         }
-        assert!(shown > before, "{risk}: nothing shows it");
+        assert!(shown > before, "{risk}: no test");
         risks += 1;
     }
     (risks, shown)
 }
 
 #[test]
-fn every_risk_has_tests_that_are_there() {
-    let (risks, shown) = held_against_the_tests(RISKS);
+fn every_risk_has_existing_tests() {
+    let (risks, shown) = check_tests(RISKS);
     assert!(risks >= 30 && shown >= 60, "{shown} tests of {risks} risks");
 }
 
 #[test]
-fn every_pitfall_of_fair_draws_has_tests_that_are_there() {
-    let (pitfalls, _) = held_against_the_tests(PITFALLS);
+fn every_pitfall_of_fair_draws_has_existing_tests() {
+    let (pitfalls, _) = check_tests(PITFALLS);
     assert!(pitfalls >= 11, "{pitfalls} pitfalls");
 }

@@ -1,5 +1,5 @@
-//! Time: it passes as it passes, whatever becomes of the machine's clock, and nothing waits for a time that
-//! was shown by mistake.
+//! The service's clock: it advances by elapsed time, whatever happens to the machine's wall clock, and the
+//! operator can set it after a wrong time was followed.
 
 use std::fs::File;
 use std::path::Path;
@@ -16,26 +16,27 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::machine::Machine;
-use crate::patience::eventually;
-use crate::support::{GUILD, Guild, House, Process, audited, binary, decline_code};
+use crate::server_process::{ServerProcess, binary};
+use crate::support::{GUILD, GuildClient, TestServer, audited, decline_code};
+use crate::wait::eventually;
 
-/// A moment of 2023, in milliseconds.
+/// A time in 2023, in milliseconds since 1970.
 const NOW_MS: u64 = 1_700_000_000_000;
 
 const HOUR_MS: u64 = 3_600_000;
 const YEAR_MS: i64 = 365 * 24 * 3_600_000;
 
-async fn house_on(machine: &Machine) -> House {
+async fn server_on(machine: &Machine) -> TestServer {
     let source = machine.source();
-    House::set_up(|setup| {
+    TestServer::with_setup(|setup| {
         setup.clock = source;
         setup.schedules = Some(Duration::from_millis(10));
     })
     .await
 }
 
-/// Reserves some coins of the first member for so many seconds.
-async fn hold(guild: &mut Guild, key: &str, seconds: u64) -> String {
+/// Places a hold on the first member's coins for this many seconds.
+async fn hold(guild: &mut GuildClient, key: &str, seconds: u64) -> String {
     let body = json!({
         "from": "user:1", "to": "user:2", "asset": "coin", "amount": 10, "expires_in_s": seconds,
     });
@@ -44,7 +45,7 @@ async fn hold(guild: &mut Guild, key: &str, seconds: u64) -> String {
     placed.json()["id"].as_str().unwrap().to_owned()
 }
 
-async fn until_ended(guild: &mut Guild, hold: &str) {
+async fn until_ended(guild: &mut GuildClient, hold: &str) {
     let ended = eventually("the hold ends", async || {
         let seen = guild.get(&format!("{GUILD}/holds/{hold}")).await.json();
         (seen["status"] == "expired").then_some(())
@@ -52,7 +53,7 @@ async fn until_ended(guild: &mut Guild, hold: &str) {
     ended.await;
 }
 
-async fn until_drawn(guild: &mut Guild, draws: usize) {
+async fn until_drawn(guild: &mut GuildClient, draws: usize) {
     let due = eventually("the lottery draws", async || {
         let events = guild.events().await;
         let runs = events.iter();
@@ -62,8 +63,8 @@ async fn until_drawn(guild: &mut Guild, draws: usize) {
     due.await;
 }
 
-/// Waits until no draw is due: one that is still due when time passes on to the next would be left out.
-async fn until_none_is_due(guild: &mut Guild, machine: &Machine) {
+/// Waits until no draw is due. A draw that is still due when the next due time arrives would be skipped.
+async fn until_none_is_due(guild: &mut GuildClient, machine: &Machine) {
     let none = eventually("no draw is due", async || {
         let lottery = guild.get(&format!("{GUILD}/plugins/lottery")).await.json();
         let next_due = lottery["schedules"]["draw"]["next_due"].as_u64().unwrap();
@@ -72,8 +73,8 @@ async fn until_none_is_due(guild: &mut Guild, machine: &Machine) {
     none.await;
 }
 
-/// A guild in which everything waits for something: a job, a reward, a lottery.
-async fn open_guild(guild: &mut Guild) {
+/// Installs plugins whose actions depend on time: a job, a daily reward and a lottery.
+async fn open_guild(guild: &mut GuildClient) {
     let config = json!({"asset": "coin", "pay_min": 1, "pay_max": 1, "cooldown_s": 1});
     guild.install("work", "bundled:work", config).await;
     let config = json!({"asset": "coin", "amount": 5});
@@ -86,55 +87,58 @@ async fn open_guild(guild: &mut Guild) {
         "config": {"asset": "coin", "price": 10, "fee_permille": 0},
         "schedules": {"draw": {"every_s": 2}},
     });
-    guild.made(&format!("{GUILD}/plugins/lottery"), body).await;
+    guild
+        .put_ok(&format!("{GUILD}/plugins/lottery"), body)
+        .await;
 }
 
-async fn did(guild: &mut Guild, action: &str, key: &str) {
+async fn call_ok(guild: &mut GuildClient, action: &str, key: &str) {
     let done = guild.call(action, key, "user:1", json!({})).await;
     assert_eq!(done.status, 200, "{action}: {}", done.json());
 }
 
-async fn refused(guild: &mut Guild, action: &str, key: &str, code: &str) {
+async fn call_declined(guild: &mut GuildClient, action: &str, key: &str, code: &str) {
     let done = guild.call(action, key, "user:1", json!({})).await;
     assert_eq!(decline_code(&done), code, "{action}: {}", done.json());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_waits_for_a_clock_that_was_a_year_ahead() {
+async fn nothing_waits_for_times_of_a_clock_that_was_a_year_ahead() {
     let machine = Machine::at(NOW_MS);
     machine.set(YEAR_MS);
-    let house = house_on(&machine).await;
-    let (house, mut guild) = house.furnished(2).await;
+    let server = server_on(&machine).await;
+    let (server, mut guild) = server.with_members(2).await;
     open_guild(&mut guild).await;
-    did(&mut guild, "work/work", "work ahead").await;
-    did(&mut guild, "daily/claim", "claim ahead").await;
+    call_ok(&mut guild, "work/work", "work ahead").await;
+    call_ok(&mut guild, "daily/claim", "claim ahead").await;
     let bought = json!({"tickets": 1});
     let bought = guild.call("lottery/buy", "ticket", "user:1", bought).await;
     assert_eq!(bought.status, 200, "{}", bought.json());
     let held = hold(&mut guild, "held", 2).await;
-    let (admin_key, folder) = (house.admin_key.clone(), house.left_behind().await);
+    let admin_key = server.admin_key.clone();
+    let folder = server.into_folder().await;
     let file = folder.path().join("test.db");
 
     machine.set(-YEAR_MS);
-    let said = refused_start(&machine, &file).await;
+    let message = refused_start(&machine, &file).await;
     assert!(
-        said.contains("365 days behind the time of the file"),
-        "{said}"
+        message.contains("365 days behind the time of the file"),
+        "{message}"
     );
-    assert!(said.contains("bursar clock set"), "{said}");
+    assert!(message.contains("bursar clock set"), "{message}");
     let set = set_clock_of_file(&file, &machine.source(), render).unwrap();
     assert!(set.set, "{set:?}");
 
-    let house = served(folder, &machine, admin_key).await;
-    let mut guild = Guild {
-        client: house.admin(),
+    let server = serve_again(folder, &machine, admin_key).await;
+    let mut guild = GuildClient {
+        client: server.admin(),
     };
-    did(&mut guild, "daily/claim", "claim now").await;
-    refused(&mut guild, "daily/claim", "claim again", "already_claimed").await;
-    did(&mut guild, "work/work", "work now").await;
-    refused(&mut guild, "work/work", "work again", "too_soon").await;
+    call_ok(&mut guild, "daily/claim", "claim now").await;
+    call_declined(&mut guild, "daily/claim", "claim again", "already_claimed").await;
+    call_ok(&mut guild, "work/work", "work now").await;
+    call_declined(&mut guild, "work/work", "work again", "too_soon").await;
     machine.pass(1_000);
-    did(&mut guild, "work/work", "work rested").await;
+    call_ok(&mut guild, "work/work", "work rested").await;
     machine.pass(1_000);
     until_ended(&mut guild, &held).await;
     until_none_is_due(&mut guild, &machine).await;
@@ -145,20 +149,20 @@ async fn nothing_waits_for_a_clock_that_was_a_year_ahead() {
     until_drawn(&mut guild, 2).await;
     let events = guild.events().await;
     let set = events.iter().position(|event| event["kind"] == "set_clock");
-    let (before, after) = events.split_at(set.expect("it is on record"));
+    let (before, after) = events.split_at(set.expect("the set_clock event"));
     let times = |events: &[Value]| -> Vec<u64> {
         let times = events.iter().map(|event| event["recorded_at"].as_u64());
         times.map(Option::unwrap).collect()
     };
     assert!(times(before).is_sorted() && times(after).is_sorted());
     assert_eq!(times(after)[0], NOW_MS);
-    let folder = house.left_behind().await;
+    let folder = server.into_folder().await;
     audited(&folder.path().join("test.db"));
-    moved(&folder, &machine);
+    export_and_import(&folder, &machine);
 }
 
-/// Takes the guild to another file, by a machine with the same clocks.
-fn moved(folder: &TempDir, machine: &Machine) {
+/// Exports the economy and imports it into another file, on a machine with the same clocks.
+fn export_and_import(folder: &TempDir, machine: &Machine) {
     let mut lines = Vec::new();
     let mut take = |some: Vec<u8>| {
         lines.extend(some);
@@ -179,32 +183,32 @@ fn moved(folder: &TempDir, machine: &Machine) {
     audited(&other);
 }
 
-/// What a server says that does not start, by the clocks of this machine.
+/// Starts a server on this machine, which must be refused, and returns the reason.
 async fn refused_start(machine: &Machine, file: &Path) -> String {
     let source = machine.source();
-    let setup = House::setup(file, |setup| setup.clock = source);
+    let setup = TestServer::setup(file, |setup| setup.clock = source);
     match Server::start(setup).await {
         Err(StartError::Storage(StorageError::Clock(error))) => error.to_string(),
         Err(other) => panic!("{other}"),
-        Ok(_) => panic!("it starts"),
+        Ok(_) => panic!("the server starts"),
     }
 }
 
-/// A server on a file that is there.
-async fn served(folder: TempDir, machine: &Machine, admin_key: String) -> House {
+/// Starts a server on an existing file.
+async fn serve_again(folder: TempDir, machine: &Machine, admin_key: String) -> TestServer {
     let source = machine.source();
     let change = |setup: &mut bursar_server::serve::Setup| {
         setup.clock = source;
         setup.schedules = Some(Duration::from_millis(10));
     };
-    House::again(folder, admin_key, change).await
+    TestServer::on_folder(folder, admin_key, change).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clock_that_is_set_while_money_moves_is_told_and_not_followed() {
+async fn a_clock_that_is_set_during_operation_is_reported_and_not_followed() {
     let machine = Machine::at(NOW_MS);
-    let house = house_on(&machine).await;
-    let (house, mut guild) = house.furnished(2).await;
+    let server = server_on(&machine).await;
+    let (server, mut guild) = server.with_members(2).await;
     let held = hold(&mut guild, "held", 2).await;
     let ready = guild.get("/readyz").await;
     assert_eq!(ready.json()["clock"]["difference_ms"], 0);
@@ -219,7 +223,7 @@ async fn a_clock_that_is_set_while_money_moves_is_told_and_not_followed() {
             201
         );
         let ready = guild.get("/readyz").await;
-        assert_eq!(ready.status, 200, "money moves");
+        assert_eq!(ready.status, 200, "requests are still served");
         let ready = ready.json();
         assert_eq!(ready["clock"]["followed"], false);
         let warning = ready["warning"].as_str().unwrap();
@@ -240,11 +244,11 @@ async fn a_clock_that_is_set_while_money_moves_is_told_and_not_followed() {
     machine.set(YEAR_MS);
     machine.pass(1_000);
     assert!(guild.get("/readyz").await.json()["warning"].is_null());
-    house.close().await;
+    server.close().await;
 }
 
-/// Opens a table, and deals until a game is open.
-async fn open_game(guild: &mut Guild) {
+/// Installs blackjack and deals until a game is open.
+async fn open_game(guild: &mut GuildClient) {
     let config = json!({"asset": "coin"});
     guild
         .install("blackjack", "bundled:blackjack", config)
@@ -263,39 +267,41 @@ async fn open_game(guild: &mut Guild) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_game_is_played_on_after_an_outage_of_two_hours() {
+async fn a_game_continues_after_an_outage_of_two_hours() {
     let machine = Machine::at(NOW_MS);
-    let house = house_on(&machine).await;
-    let (house, mut guild) = house.furnished(2).await;
+    let server = server_on(&machine).await;
+    let (server, mut guild) = server.with_members(2).await;
     open_game(&mut guild).await;
     let held = hold(&mut guild, "held", 3_600).await;
     drop(guild);
     machine.pass(HOUR_MS / 2);
-    let (admin_key, folder) = (house.admin_key.clone(), house.left_behind().await);
+    let admin_key = server.admin_key.clone();
+    let folder = server.into_folder().await;
     machine.pass(2 * HOUR_MS);
-    let house = served(folder, &machine, admin_key).await;
-    let mut guild = Guild {
-        client: house.admin(),
+    let server = serve_again(folder, &machine, admin_key).await;
+    let mut guild = GuildClient {
+        client: server.admin(),
     };
-    // What no game holds has ended meanwhile, as it was to.
+    // The hold that belongs to no game has expired during the outage, as configured.
     until_ended(&mut guild, &held).await;
     machine.pass(HOUR_MS / 2 - 1);
-    did(&mut guild, "blackjack/look", "look").await;
-    did(&mut guild, "blackjack/stand", "stand").await;
+    call_ok(&mut guild, "blackjack/look", "look").await;
+    call_ok(&mut guild, "blackjack/stand", "stand").await;
     let events = guild.events().await;
     let extended: Vec<_> = events
         .iter()
         .filter(|it| it["kind"] == "extend_holds")
         .collect();
     assert_eq!(extended.len(), 1, "{extended:?}");
-    house.close().await;
+    server.close().await;
 }
 
-/// The machine's own clocks, some time later.
+/// Returns the machine's own clocks, `ms` later and after a reboot.
 fn later(ms: u64) -> TimeSource {
-    let (source, span) = (clock::system(), Duration::from_millis(ms));
+    let source = clock::system();
+    let span = Duration::from_millis(ms);
     let start = source.read();
-    // It was booted since: nobody knows for how long it was off but by its wall clock.
+    // After a reboot the time off is known only by the wall clock.
     TimeSource::new("another boot", move || {
         let Reading { wall, elapsed } = source.read();
         Reading {
@@ -306,24 +312,25 @@ fn later(ms: u64) -> TimeSource {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_game_is_played_on_after_a_kill_and_two_hours() {
+async fn a_game_continues_two_hours_after_a_kill() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("test.db");
-    let mut process = Process::serve(&file);
+    let mut process = ServerProcess::serve(&file);
     let admin_key = process.admin_key.clone().unwrap();
-    let mut guild = Guild {
+    let mut guild = GuildClient {
         client: process.client(&admin_key),
     };
-    guild.found(2).await;
+    guild.create(2).await;
     open_game(&mut guild).await;
     process.kill();
-    let house = House::again(folder, admin_key, |setup| setup.clock = later(2 * HOUR_MS)).await;
-    let mut guild = Guild {
-        client: house.admin(),
+    let server =
+        TestServer::on_folder(folder, admin_key, |setup| setup.clock = later(2 * HOUR_MS)).await;
+    let mut guild = GuildClient {
+        client: server.admin(),
     };
-    did(&mut guild, "blackjack/look", "look").await;
-    did(&mut guild, "blackjack/stand", "stand").await;
-    let folder = house.left_behind().await;
+    call_ok(&mut guild, "blackjack/look", "look").await;
+    call_ok(&mut guild, "blackjack/stand", "stand").await;
+    let folder = server.into_folder().await;
     audited(&folder.path().join("test.db"));
 }
 
@@ -343,39 +350,39 @@ fn bursar(arguments: &[&str], file: &Path) -> (bool, String, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clock_is_shown_and_set_at_a_terminal() {
+async fn the_clock_is_shown_and_set_on_the_command_line() {
     let machine = Machine::at(NOW_MS);
-    let house = house_on(&machine).await;
-    let (house, mut guild) = house.furnished(2).await;
+    let server = server_on(&machine).await;
+    let (server, mut guild) = server.with_members(2).await;
     hold(&mut guild, "held", 3_600).await;
     drop(guild);
-    let file = house.file();
-    // The owner of a served file is asked, and goes on by the time that it has.
+    let file = server.file();
+    // The serving process answers and continues by the time it has.
     let (ok, shown, _) = bursar(&["clock", "show", "--json"], &file);
     let shown: Value = serde_json::from_str(&shown).unwrap();
     assert!(
         ok && shown["kept"] == NOW_MS && shown["followed"] == true,
         "{shown}"
     );
-    let (ok, _, said) = bursar(&["clock", "set"], &file);
+    let (ok, _, message) = bursar(&["clock", "set"], &file);
     assert!(
-        !ok && said.contains("is being served") && said.contains("stop the server"),
-        "{said}"
+        !ok && message.contains("is being served") && message.contains("stop the server"),
+        "{message}"
     );
-    let folder = house.left_behind().await;
+    let folder = server.into_folder().await;
 
-    // By the real machine it is years later.
-    let (ok, shown, said) = bursar(&["clock", "show"], &file);
+    // By the machine's real clock it is years later.
+    let (ok, shown, message) = bursar(&["clock", "show"], &file);
     assert!(ok && shown.contains("2023-11-14T22:13:20.000Z"), "{shown}");
-    assert!(said.contains("bursar clock set"), "{said}");
+    assert!(message.contains("bursar clock set"), "{message}");
     for arguments in [
         &["serve", "--listen", "127.0.0.1:0"][..],
         &["key", "create", "--scope", "read"],
     ] {
-        let (ok, _, said) = bursar(arguments, &file);
+        let (ok, _, message) = bursar(arguments, &file);
         assert!(
-            !ok && said.contains("ahead of the time of the file"),
-            "{said}"
+            !ok && message.contains("ahead of the time of the file"),
+            "{message}"
         );
     }
     let audit = Command::new(binary())
@@ -383,20 +390,20 @@ async fn a_clock_is_shown_and_set_at_a_terminal() {
         .arg(&file)
         .output()
         .unwrap();
-    let said = String::from_utf8(audit.stderr).unwrap();
+    let message = String::from_utf8(audit.stderr).unwrap();
     assert!(
-        audit.status.success() && said.contains("is not followed"),
-        "{said}"
+        audit.status.success() && message.contains("is not followed"),
+        "{message}"
     );
-    let (ok, _, said) = bursar(&["clock", "set"], &file);
+    let (ok, _, message) = bursar(&["clock", "set"], &file);
     assert!(
-        ok && said.contains("1 economies have a record of it"),
-        "{said}"
+        ok && message.contains("1 economies have a record of it"),
+        "{message}"
     );
-    let (ok, _, said) = bursar(&["clock", "set"], &file);
-    assert!(ok && said.contains("nothing was changed"), "{said}");
+    let (ok, _, message) = bursar(&["clock", "set"], &file);
+    assert!(ok && message.contains("nothing was changed"), "{message}");
     let log = File::create(folder.path().join("log")).unwrap();
-    let process = Process::logging(&file, log, &[]);
+    let process = ServerProcess::logging(&file, log, &[]);
     assert!(process.stop());
     audited(&file);
 }

@@ -1,4 +1,5 @@
-//! Any history of a machine's clock: steps both ways, suspends, restarts, kills and boots between acts.
+//! Random histories of a machine's clock: steps in both directions, suspends, restarts, kills and reboots
+//! between requests.
 
 use std::path::{Path, PathBuf};
 
@@ -16,34 +17,34 @@ use serde_json::Value;
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::long::property;
+use crate::long_runs::property;
 use crate::machine::Machine;
 use crate::support::audited;
 
-/// A moment of 2023, in milliseconds.
+/// A time in 2023, in milliseconds since 1970.
 const NOW_MS: u64 = 1_700_000_000_000;
 
 const MINUTE_MS: u64 = 60_000;
 const DAY_MS: u64 = 24 * 60 * MINUTE_MS;
 const YEAR_MS: i64 = 365 * 24 * 3_600_000;
 
-/// Histories of every run.
+/// The number of random histories of every run.
 const CASES: u32 = 48;
 
-/// What happens next.
+/// One event of a history.
 #[derive(Clone, Copy, Debug)]
 enum Event {
-    /// Time passes, whether the machine is suspended meanwhile or not.
+    /// Time passes, whether the machine is suspended or not.
     Pass(u64),
-    /// The wall clock is set.
+    /// The wall clock is moved.
     Set(i64),
-    /// Something is reserved for so many seconds.
+    /// A hold is placed for this many seconds.
     Hold(u64),
-    /// The server stops in order, or is killed, and starts after a while.
+    /// The server stops in order or is killed, and starts after a while.
     Restart { killed: bool, down_ms: u64 },
-    /// The machine is booted.
+    /// The machine is rebooted.
     Boot { killed: bool, down_ms: u64 },
-    /// The operator stops the server, has the file go by the machine's clock, and starts it again.
+    /// The operator stops the server, sets the file's clock to the machine's, and starts the server again.
     SetFile,
 }
 
@@ -68,17 +69,17 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     prop::collection::vec(event, 1..40)
 }
 
-/// A hold, and how much time has passed since it was placed.
+/// A hold and the time since it was placed.
 struct Placed {
     id: HoldId,
     lasts_ms: u64,
     passed_ms: u64,
-    /// By how much that may be wrong: elapsed time is known as exactly as the clock goes, and what a wall
-    /// clock showed while nobody looked is believed up to a bound.
+    /// The possible error of `passed_ms`: elapsed time is as exact as the clock's rate, and a wall clock is
+    /// believed up to a bound after a reboot.
     unsure_ms: u64,
 }
 
-/// A file that goes through a history.
+/// A served file and the machine of its server.
 struct World {
     machine: Machine,
     folder: TempDir,
@@ -86,7 +87,7 @@ struct World {
     files: u32,
     storage: Option<Storage>,
     placed: Vec<Placed>,
-    /// The newest stamp, and how many steps back are on record.
+    /// The newest record time and the number of recorded steps back.
     newest: (Timestamp, usize),
     acts: u32,
 }
@@ -132,7 +133,8 @@ impl World {
             patch,
         });
         for account in ["user:1", "user:2"] {
-            let (account, patch) = (name(account), AccountPatch::default());
+            let account = name(account);
+            let patch = AccountPatch::default();
             world.act(Act::SetAccount {
                 account,
                 patch,
@@ -150,12 +152,12 @@ impl World {
         Ok(())
     }
 
-    /// Has something decided; due holds are ended before it.
+    /// Submits an act, before which due holds expire.
     fn act(&mut self, act: Act) {
         let storage = self.storage.as_ref().unwrap();
         let sent = storage.submit(submission(act)).unwrap();
         let reply = sent.blocking_recv().unwrap().unwrap();
-        assert!(matches!(reply, Reply::Answered(answer) if answer.status < 300));
+        assert!(matches!(reply, Reply::Answered(response) if response.status < 300));
         self.acts += 1;
     }
 
@@ -201,7 +203,7 @@ impl World {
         }
     }
 
-    /// Stops the server: in order, or as a copy of the file finds it that is made while it runs.
+    /// Stops the server in order, or continues with a copy of the file taken while it ran, as after a kill.
     fn stop(&mut self, killed: bool) {
         let storage = self.storage.take().unwrap();
         if killed {
@@ -218,7 +220,7 @@ impl World {
         assert!(storage.close());
     }
 
-    /// Starts the server. Where the machine's clock is refused, the operator takes it at its word.
+    /// Starts the server. If it refuses the machine's clock, the operator sets the file's clock to it.
     fn start(&mut self) {
         match self.open() {
             Ok(()) => {}
@@ -242,7 +244,7 @@ impl World {
                 self.start();
             }
             Event::Boot { killed, down_ms } => {
-                // What the machine shows after a boot is all that is known of how long it was off.
+                // After a reboot the wall clock alone tells how long the machine was off.
                 self.set_file();
                 self.stop(killed);
                 self.machine.boot(0);
@@ -262,12 +264,13 @@ impl World {
         self.open().unwrap();
     }
 
-    /// What is true after each event.
+    /// Checks the invariants that hold after each event.
     fn check(&mut self) -> Result<(), TestCaseError> {
         self.issue();
         let state = self.storage.as_ref().unwrap().state();
         let books = state.books(&name("guild")).unwrap();
-        let (newest, steps) = (books.recorded_at(), books.steps_back().len());
+        let newest = books.recorded_at();
+        let steps = books.steps_back().len();
         prop_assert!(
             newest >= self.newest.0 || steps > self.newest.1,
             "time went back"
@@ -291,7 +294,7 @@ impl World {
         Ok(())
     }
 
-    /// The file keeps its promises, and so does another one to which its economy is taken.
+    /// Asserts that the audit of the file passes, and that of a file its economy is imported into.
     fn end(mut self) {
         self.set_file();
         self.stop(false);
@@ -316,7 +319,7 @@ impl World {
 }
 
 #[test]
-fn whatever_becomes_of_a_clock_time_passes_as_it_passes() {
+fn holds_expire_by_elapsed_time_in_any_clock_history() {
     property(CASES, &events(), |events| {
         let mut world = World::new();
         for event in events {

@@ -1,4 +1,4 @@
-//! The binary, as somebody at a terminal meets it.
+//! The binary on the command line.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -7,17 +7,18 @@ use bursar_server::bundled;
 use bursar_server::client::{Address, Client};
 use serde_json::{Value, json};
 
-use crate::support::{GUILD, House, Process, binary, upload};
+use crate::server_process::{ServerProcess, binary};
+use crate::support::{GUILD, TestServer, upload};
 
 fn bursar(arguments: &[&str]) -> Output {
     Command::new(binary()).args(arguments).output().unwrap()
 }
 
-fn said(output: &Output) -> String {
+fn stdout_of(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-fn complained(output: &Output) -> String {
+fn stderr_of(output: &Output) -> String {
     assert!(!output.status.success());
     String::from_utf8(output.stderr.clone()).unwrap()
 }
@@ -26,7 +27,7 @@ fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// How many rounds of each game are played: 3,000, or as `BURSAR_ROUNDS` says.
+/// Returns the number of rounds of each simulated game: 3,000, or `BURSAR_ROUNDS`.
 #[allow(
     clippy::disallowed_methods,
     reason = "tests have no configuration of their own"
@@ -35,8 +36,8 @@ fn rounds() -> String {
     std::env::var("BURSAR_ROUNDS").unwrap_or_else(|_| "3000".into())
 }
 
-/// Plays so many rounds of each game whose odds a component states, from a fixed seed: how that ends is
-/// always the same.
+/// Simulates each game of a component whose odds it states, from a fixed seed, so that the result is always
+/// the same.
 fn simulated(folder: &Path, name: &str, bytes: &[u8], rounds: &str) -> Output {
     let file = folder.join(format!("{name}.wasm"));
     std::fs::write(&file, bytes).unwrap();
@@ -54,40 +55,42 @@ fn simulated(folder: &Path, name: &str, bytes: &[u8], rounds: &str) -> Output {
 }
 
 #[test]
-fn every_game_returns_what_it_states() {
-    let (folder, rounds) = (tempfile::tempdir().unwrap(), rounds());
+fn every_game_returns_its_stated_odds() {
+    let folder = tempfile::tempdir().unwrap();
+    let rounds = rounds();
     let mut games = 0;
     for bundled in bundled::PLUGINS {
         let checked = simulated(folder.path(), bundled.name, bundled.bytes, &rounds);
-        let said = said(&checked);
-        assert!(checked.status.success(), "{}: {said}", bundled.name);
+        let output = stdout_of(&checked);
+        assert!(checked.status.success(), "{}: {output}", bundled.name);
         let played = format!("{rounds} rounds; variance");
-        games += said.matches(&played).count();
+        games += output.matches(&played).count();
     }
     assert!(games >= 5, "{games} games state their odds");
 }
 
 #[test]
-fn a_game_that_states_better_or_worse_odds_than_it_has_fails_the_check() {
+fn a_game_with_false_stated_odds_fails_the_check() {
     let folder = tempfile::tempdir().unwrap();
     let checked = simulated(folder.path(), "malicious", bundled::MALICIOUS, "3000");
-    let said = said(&checked);
-    assert_eq!(checked.status.code(), Some(1), "{said}");
-    // The same game three times, of which one is stated as it is: only what is false is held against it.
+    let output = stdout_of(&checked);
+    assert_eq!(checked.status.code(), Some(1), "{output}");
+    // The malicious plugin states the odds of one game three times, once correctly. Only the false statements
+    // fail.
     let verdict = |stated: &str| {
         let stated = format!("stated are {stated}");
-        let mut lines = said.lines().filter(|line| line.ends_with(&stated));
+        let mut lines = output.lines().filter(|line| line.ends_with(&stated));
         let line = lines.next().expect(&stated).trim_start();
         line.chars().next()
     };
-    assert_eq!(verdict("100.0000 %"), Some('✓'), "{said}");
-    assert_eq!(verdict("120.0000 %"), Some('✗'), "{said}");
-    assert_eq!(verdict("80.0000 %"), Some('✗'), "{said}");
+    assert_eq!(verdict("100.0000 %"), Some('✓'), "{output}");
+    assert_eq!(verdict("120.0000 %"), Some('✗'), "{output}");
+    assert_eq!(verdict("80.0000 %"), Some('✗'), "{output}");
 }
 
 #[test]
 fn help_names_every_command_and_needs_no_file() {
-    let help = said(&bursar(&["--help"]));
+    let help = stdout_of(&bursar(&["--help"]));
     for command in [
         "serve", "demo", "audit", "backup", "export", "import", "key", "quota", "plugin",
     ] {
@@ -97,8 +100,8 @@ fn help_names_every_command_and_needs_no_file() {
 }
 
 #[test]
-fn notices_name_the_mozilla_parts_and_where_their_source_is() {
-    let notices = said(&bursar(&["notices"]));
+fn notices_name_the_mpl_crates_with_their_source() {
+    let notices = stdout_of(&bursar(&["notices"]));
     let row = notices.lines().find(|line| line.starts_with("| imbl | "));
     let row = row.expect("a row of imbl");
     assert!(
@@ -109,10 +112,10 @@ fn notices_name_the_mozilla_parts_and_where_their_source_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_served_file_is_reached_through_its_owner() {
+async fn commands_reach_a_served_file_through_its_server() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("guild.db");
-    let server = Process::serve(&file);
+    let server = ServerProcess::serve(&file);
     let admin = server
         .admin_key
         .clone()
@@ -128,7 +131,7 @@ async fn a_served_file_is_reached_through_its_owner() {
         "--scope",
         "read,transfer",
     ]);
-    let key = said(&created);
+    let key = stdout_of(&created);
     assert!(
         created.stderr.is_empty() && key.lines().count() == 1,
         "the key and nothing else"
@@ -136,21 +139,21 @@ async fn a_served_file_is_reached_through_its_owner() {
     let mut reader = Client::new(Address::Tcp(server.address.clone()), key.trim());
     assert_eq!(reader.get(GUILD).await.unwrap().status, 200);
 
-    let rotated = said(&bursar(&["key", "rotate", "admin", "--db", text(&file)]));
+    let rotated = stdout_of(&bursar(&["key", "rotate", "admin", "--db", text(&file)]));
     assert_eq!(
         client.get(GUILD).await.unwrap().status,
         401,
-        "the secret before is good for nothing"
+        "the previous secret is invalid"
     );
     let mut client = Client::new(Address::Tcp(server.address.clone()), rotated.trim());
     assert_eq!(client.get(GUILD).await.unwrap().status, 200);
-    assert!(said(&bursar(&["key", "list", "--db", text(&file)])).contains("every economy"));
+    assert!(stdout_of(&bursar(&["key", "list", "--db", text(&file)])).contains("every economy"));
 
     let live = bursar(&["audit", text(&file), "--json"]);
     let report: Value = serde_json::from_slice(&live.stdout).unwrap();
     assert!(live.status.success() && report["ok"] == true);
 
-    let second = complained(&bursar(&[
+    let second = stderr_of(&bursar(&[
         "serve",
         "--db",
         text(&file),
@@ -158,14 +161,14 @@ async fn a_served_file_is_reached_through_its_owner() {
         "127.0.0.1:0",
     ]));
     assert!(second.contains("is being served by process"), "{second}");
-    assert!(server.stop(), "asked to stop, it ends with 0");
+    assert!(server.stop(), "the server exits with 0");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_nobody_serves_is_opened_and_closed_again() {
+async fn commands_open_and_close_a_file_that_is_not_served() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("guild.db");
-    assert!(Process::serve(&file).stop());
+    assert!(ServerProcess::serve(&file).stop());
     let create = [
         "key",
         "create",
@@ -176,17 +179,17 @@ async fn a_file_that_nobody_serves_is_opened_and_closed_again() {
         "--name",
         "boss",
     ];
-    let key = said(&bursar(&create));
+    let key = stdout_of(&bursar(&create));
     assert!(key.starts_with("bursar_boss_"), "{key}");
-    assert!(complained(&bursar(&create)).contains("choose another --name"));
+    assert!(stderr_of(&bursar(&create)).contains("choose another --name"));
     let audit = bursar(&["audit", text(&file)]);
-    let report = said(&audit);
+    let report = stdout_of(&audit);
     assert!(audit.status.success(), "{report}");
     for promise in ["Conservation", "Exactly once", "Explainable"] {
         assert!(report.contains(promise), "{report}");
     }
-    // The file has a key, so a start makes no other; the one that was made opens it.
-    let server = Process::serve(&file);
+    // The file already has a key, so a start creates no other.
+    let server = ServerProcess::serve(&file);
     assert_eq!(server.admin_key, None);
     let mut client = Client::new(Address::Tcp(server.address.clone()), key.trim());
     assert_eq!(client.put(GUILD, &json!({})).await.unwrap().status, 201);
@@ -194,13 +197,13 @@ async fn a_file_that_nobody_serves_is_opened_and_closed_again() {
 }
 
 #[test]
-fn mistakes_are_answered_with_what_to_do() {
+fn mistakes_are_answered_with_instructions() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("none.db");
-    assert!(complained(&bursar(&["audit", text(&missing)])).contains("name a database file"));
-    assert!(!missing.exists(), "an audit makes no file");
+    assert!(stderr_of(&bursar(&["audit", text(&missing)])).contains("name a database file"));
+    assert!(!missing.exists(), "an audit creates no file");
     let open = bursar(&["serve", "--db", text(&missing), "--listen", "0.0.0.0:0"]);
-    assert!(complained(&open).contains("--allow-plain-http"));
+    assert!(stderr_of(&open).contains("--allow-plain-http"));
     let scope = bursar(&[
         "key",
         "create",
@@ -209,13 +212,13 @@ fn mistakes_are_answered_with_what_to_do() {
         "--scope",
         "everything",
     ]);
-    assert!(complained(&scope).contains("read, transfer, call, issue or admin"));
+    assert!(stderr_of(&scope).contains("read, transfer, call, issue or admin"));
     for command in [
         &["verify", "-"][..],
         &["plugin", "check", "a", "--simulate"],
     ] {
         let seeded = bursar(&[command, &["--seed", "lucky"]].concat());
-        assert!(complained(&seeded).contains("a seed is 64 hexadecimal digits"));
+        assert!(stderr_of(&seeded).contains("a seed is 64 hexadecimal digits"));
     }
     let other = folder.path().join("notes.txt");
     std::fs::write(
@@ -223,7 +226,7 @@ fn mistakes_are_answered_with_what_to_do() {
         "not a database, and longer than a header of one hundred bytes".repeat(9),
     )
     .unwrap();
-    let foreign = complained(&bursar(&[
+    let foreign = stderr_of(&bursar(&[
         "serve",
         "--db",
         text(&other),
@@ -233,7 +236,7 @@ fn mistakes_are_answered_with_what_to_do() {
     assert!(foreign.contains("not a database"), "{foreign}");
 }
 
-/// Components that may not run, each refused by another stage of the check, or for another reason.
+/// Components that are refused, each by another stage of the check or for another reason.
 fn refused_components() -> Vec<Vec<u8>> {
     let texts = [
         "(module)",
@@ -258,12 +261,13 @@ fn refused_components() -> Vec<Vec<u8>> {
     written.into_iter().chain(bare).chain([cut]).collect()
 }
 
-/// What the server says of a component, in the words of the command.
-fn in_words(findings: &Value) -> Vec<String> {
+/// Returns the server's findings as the command prints them.
+fn printed_findings(findings: &Value) -> Vec<String> {
     let mut lines = Vec::new();
     for finding in findings.as_array().unwrap() {
         let text = |name: &str| finding[name].as_str();
-        let (code, message) = (text("code").unwrap(), text("message").unwrap());
+        let code = text("code").unwrap();
+        let message = text("message").unwrap();
         lines.extend(format!("{code}: {message}").lines().map(str::to_owned));
         if let Some(byte) = finding["place"]["byte"].as_u64() {
             let function = finding["place"]["function"].as_u64();
@@ -287,37 +291,43 @@ fn in_words(findings: &Value) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn plugin_check_gives_the_servers_verdict() {
-    let (house, folder) = (House::new().await, tempfile::tempdir().unwrap());
+    let server = TestServer::new().await;
+    let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("plugin.wasm");
     for bytes in refused_components() {
         std::fs::write(&file, &bytes).unwrap();
         let checked = bursar(&["plugin", "check", text(&file)]);
-        let uploaded = upload(house.admin(), bytes).await;
+        let uploaded = upload(server.admin(), bytes).await;
         assert_eq!(uploaded.code(), "component_refused");
         assert_eq!(checked.status.code(), Some(1));
-        let said = said(&checked);
-        let mut lines = said.lines().map(str::trim);
-        assert!(lines.next().unwrap().ends_with("may not run"), "{said}");
+        let output = stdout_of(&checked);
+        let mut lines = output.lines().map(str::trim);
+        assert!(lines.next().unwrap().ends_with("may not run"), "{output}");
         let findings = &uploaded.json()["findings"];
-        assert_eq!(lines.collect::<Vec<_>>(), in_words(findings), "{findings}");
+        assert_eq!(
+            lines.collect::<Vec<_>>(),
+            printed_findings(findings),
+            "{findings}"
+        );
     }
     let good = bundled::find("shop").unwrap().bytes;
     std::fs::write(&file, good).unwrap();
     let checked = bursar(&["plugin", "check", text(&file)]);
-    let uploaded = upload(house.admin(), good).await;
+    let uploaded = upload(server.admin(), good).await;
     assert!(checked.status.success() && uploaded.status.is_success());
-    let (said, uploaded) = (said(&checked), uploaded.json());
+    let output = stdout_of(&checked);
+    let uploaded = uploaded.json();
     let digest = uploaded["component"].as_str().unwrap();
-    assert!(said.contains(&format!("component {digest}")), "{said}");
+    assert!(output.contains(&format!("component {digest}")), "{output}");
     let named = format!("{} {} may run", uploaded["plugin"], uploaded["version"]);
-    assert!(said.contains(&named.replace('"', "")), "{said}");
-    house.close().await;
+    assert!(output.contains(&named.replace('"', "")), "{output}");
+    server.close().await;
 }
 
 #[test]
-fn the_demo_ends_by_itself_and_every_check_holds() {
+fn the_demo_ends_and_all_its_checks_hold() {
     let demo = bursar(&["demo"]);
-    let story = said(&demo);
+    let story = stdout_of(&demo);
     assert!(demo.status.success(), "{story}");
     assert!(
         story.contains("checks held") && !story.contains('✗'),
@@ -326,15 +336,15 @@ fn the_demo_ends_by_itself_and_every_check_holds() {
 }
 
 #[test]
-fn keys_are_managed_on_a_file_that_nobody_serves() {
+fn keys_are_managed_on_a_file_that_is_not_served() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("guild.db");
     let db = text(&file);
-    assert!(Process::serve(&file).stop());
-    let first = said(&bursar(&[
+    assert!(ServerProcess::serve(&file).stop());
+    let first = stdout_of(&bursar(&[
         "key", "create", "--db", db, "--scope", "admin", "--name", "boss",
     ]));
-    let second = said(&bursar(&["key", "rotate", "boss", "--db", db]));
+    let second = stdout_of(&bursar(&["key", "rotate", "boss", "--db", db]));
     assert!(
         second.starts_with("bursar_boss_") && second != first,
         "{second}"
@@ -344,14 +354,14 @@ fn keys_are_managed_on_a_file_that_nobody_serves() {
             .status
             .success()
     );
-    let listed = said(&bursar(&["key", "list", "--db", db]));
+    let listed = stdout_of(&bursar(&["key", "list", "--db", db]));
     assert!(
         listed.contains("boss") && listed.contains("revoked"),
         "{listed}"
     );
     assert!(!listed.contains(second.trim()), "no secret is shown again");
     let missing = folder.path().join("typo.db");
-    let refused = complained(&bursar(&["key", "list", "--db", text(&missing)]));
+    let refused = stderr_of(&bursar(&["key", "list", "--db", text(&missing)]));
     assert!(
         refused.contains("name a database file") && !missing.exists(),
         "{refused}"
@@ -359,17 +369,17 @@ fn keys_are_managed_on_a_file_that_nobody_serves() {
     let owner = bursar(&[
         "key", "create", "--db", db, "--scope", "read", "--name", "owner",
     ]);
-    assert!(complained(&owner).contains("choose another name"));
-    let unknown = complained(&bursar(&["key", "rotate", "nobody", "--db", db]));
+    assert!(stderr_of(&owner).contains("choose another name"));
+    let unknown = stderr_of(&bursar(&["key", "rotate", "nobody", "--db", db]));
     assert!(unknown.contains("there is no key `nobody`"), "{unknown}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_is_made_with_its_limits() {
+async fn a_key_is_created_with_its_limits() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("guild.db");
     let db = text(&file);
-    let server = Process::serve(&file);
+    let server = ServerProcess::serve(&file);
     let mut client = server.client(server.admin_key.as_ref().unwrap());
     let asset = json!({ "kind": "currency", "name": "Coin" });
     for (path, body) in [
@@ -380,16 +390,16 @@ async fn a_key_is_made_with_its_limits() {
         let made = client.put(&format!("{GUILD}{path}"), &body).await;
         assert_eq!(made.unwrap().status, 201);
     }
-    // The owner of a file refuses what is not there, as the file itself does.
+    // A served file refuses unknown names like an unserved one.
     for (wrong, what) in [
         (["--economy", "gild"], "there is guild"),
         (["--transfer-cap", "coins=1"], "there is coin, gem"),
     ] {
         let create = ["key", "create", "--db", db, "--scope", "transfer"];
-        let refused = complained(&bursar(&[&create[..], &wrong[..]].concat()));
+        let refused = stderr_of(&bursar(&[&create[..], &wrong[..]].concat()));
         assert!(refused.contains(what), "{refused}");
     }
-    let last = complained(&bursar(&["key", "revoke", "admin", "--db", db]));
+    let last = stderr_of(&bursar(&["key", "revoke", "admin", "--db", db]));
     assert!(last.contains("the last admin key"), "{last}");
     assert!(server.stop());
     let create = |more: &[&str]| {
@@ -403,8 +413,8 @@ async fn a_key_is_made_with_its_limits() {
         "--name",
         "greeter",
     ];
-    said(&create(&admits));
-    let listed = said(&bursar(&["key", "list", "--db", db]));
+    stdout_of(&create(&admits));
+    let listed = stdout_of(&bursar(&["key", "list", "--db", db]));
     let shown = r#"admits {"accounts":"user:*","metadata":true}"#;
     assert!(listed.contains(shown), "{listed}");
     for wrong in [&["--admits", "user:1"][..], &["--admits-metadata"]] {
@@ -413,7 +423,7 @@ async fn a_key_is_made_with_its_limits() {
     let limits = ["--transfer-cap", "coin=100,gem=0", "--rate-limit", "10/60"];
     let made = create(&[&limits[..], &["--name", "bot"]].concat());
     assert!(made.status.success());
-    let listed = said(&bursar(&["key", "list", "--db", db]));
+    let listed = stdout_of(&bursar(&["key", "list", "--db", db]));
     assert!(listed.contains(r#"{"coin":100,"gem":0}"#), "{listed}");
     assert!(listed.contains(r#"{"per_s":60,"requests":10}"#), "{listed}");
     for (flag, wrong, what) in [
@@ -423,18 +433,16 @@ async fn a_key_is_made_with_its_limits() {
         ("--rate-limit", "10", "as in 100/60"),
         ("--rate-limit", "0/60", "1 to 1000000 `requests`"),
     ] {
-        assert!(
-            complained(&create(&[flag, wrong])).contains(what),
-            "{wrong}"
-        );
+        assert!(stderr_of(&create(&[flag, wrong])).contains(what), "{wrong}");
     }
 }
 
 #[test]
-fn a_socket_lets_in_whom_its_mode_and_group_say() {
+fn the_socket_has_the_configured_mode_and_group() {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
     let folder = tempfile::tempdir().unwrap();
-    let (file, socket) = (folder.path().join("x.db"), folder.path().join("bots.sock"));
+    let file = folder.path().join("x.db");
+    let socket = folder.path().join("bots.sock");
     let group = rustix::process::getgid().as_raw().to_string();
     for (options, mode) in [
         (vec![], 0o660),
@@ -446,7 +454,7 @@ fn a_socket_lets_in_whom_its_mode_and_group_say() {
     ] {
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
         let options = [vec!["--socket", text(&socket)], options].concat();
-        let server = Process::logging(&file, log, &options);
+        let server = ServerProcess::logging(&file, log, &options);
         let found = std::fs::metadata(&socket).unwrap();
         assert_eq!(found.permissions().mode() & 0o7777, mode, "{options:?}");
         assert_eq!(found.gid().to_string(), group);
@@ -458,25 +466,25 @@ fn a_socket_lets_in_whom_its_mode_and_group_say() {
         vec!["--socket-mode", "0660"],
     ] {
         let refused = [vec!["serve", "--db", text(&file)], wrong].concat();
-        let complained = complained(&bursar(&refused));
+        let message = stderr_of(&bursar(&refused));
         assert!(
             ["octal", "/etc/group", "--socket <PATH>"]
                 .iter()
-                .any(|it| complained.contains(it)),
-            "{refused:?}: {complained}"
+                .any(|it| message.contains(it)),
+            "{refused:?}: {message}"
         );
     }
 }
 
 #[test]
-fn a_component_that_discord_cannot_show_may_run_with_warnings() {
+fn a_component_that_discord_cannot_show_passes_with_warnings() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("malicious.wasm");
     std::fs::write(&file, bundled::MALICIOUS).unwrap();
     let checked = bursar(&["plugin", "check", text(&file)]);
     assert!(checked.status.success());
-    let said = said(&checked);
-    assert!(said.contains("malicious 0.1.0 may run"), "{said}");
+    let output = stdout_of(&checked);
+    assert!(output.contains("malicious 0.1.0 may run"), "{output}");
     let warning = "  ! discord_cannot_show: 30 actions: Discord shows 25\n        at /actions\n";
-    assert!(said.contains(warning), "{said}");
+    assert!(output.contains(warning), "{output}");
 }

@@ -1,19 +1,19 @@
-//! What users of other ledgers and bots have complained about, each as a story that fails on the
-//! mistake. Some stand with their themes:
+//! Mistakes that users of other ledgers and bots have complained about. The comment of each test is the
+//! complaint. Further tests stand with their subject:
 //!
 //! * two captures of one hold: `holds.rs`; two refunds of one payment: `reversals.rs`
 //! * a page token that loses its filters, or shifts while new transfers arrive: `statement.rs`
-//! * the same key twice in one batch: `batches.rs`; an exploit from guild to guild: `economies.rs`
-//! * more sold than there was, a double click, a limit per member: `shop.rs`
-//! * a change feed that skips what came while nobody listened: `events.rs`
-//! * money that is lost with the process: `crash.rs`; "database is locked", since somebody looks at
-//!   the file: `a_lock_that_another_tool_holds_for_a_moment_is_waited_for` in storage
+//! * a key twice in one batch: `batches.rs`; an exploit from one economy to another: `economies.rs`
+//! * more sold than in stock, a double click, a limit per member: `shop.rs`
+//! * a change feed that skips events while no client listens: `events.rs`
+//! * money lost with a killed process: `crash.rs`; "database is locked" while another program reads the file:
+//!   `a_lock_that_another_tool_holds_for_a_moment_is_waited_for` in storage
 
 use serde_json::{Value, json};
 
-use crate::support::{GUILD, Guild, House, posting};
+use crate::support::{GUILD, GuildClient, TestServer, posting};
 
-async fn held(guild: &mut Guild, key: &str, amount: u64) -> String {
+async fn held(guild: &mut GuildClient, key: &str, amount: u64) -> String {
     let body = json!({
         "from": "user:1", "to": "user:2", "asset": "coin", "amount": amount, "expires_in_s": 60,
     });
@@ -22,34 +22,37 @@ async fn held(guild: &mut Guild, key: &str, amount: u64) -> String {
     placed.json()["id"].as_str().unwrap().to_owned()
 }
 
-async fn set(guild: &mut Guild, member: u64, change: Value) {
+async fn set(guild: &mut GuildClient, member: u64, change: Value) {
     guild
-        .made(&format!("{GUILD}/accounts/user:{member}"), change)
+        .put_ok(&format!("{GUILD}/accounts/user:{member}"), change)
         .await;
 }
 
-/// Rob and buy at once: both see the same balance, and both spend it.
+/// Two concurrent commands both see the same balance and both spend it.
 #[tokio::test(flavor = "multi_thread")]
-async fn two_commands_of_one_user_at_once_spend_the_same_coins() {
-    let (house, mut guild) = House::with_guild(3).await;
+async fn concurrent_commands_of_one_user_cannot_spend_the_same_coins() {
+    let (server, mut guild) = TestServer::with_guild(3).await;
     let ask = |number: u64| {
         let to = format!("user:{}", 2 + number % 2);
         let body = posting("user:1", &to, 600);
         ("transfers".to_owned(), format!("command {number}"), body)
     };
-    let answers = house.at_once((0..24).map(ask).collect()).await;
-    let done = answers.iter().filter(|answer| answer.status == 201).count();
+    let responses = server.post_concurrently((0..24).map(ask).collect()).await;
+    let done = responses
+        .iter()
+        .filter(|response| response.status == 201)
+        .count();
     assert_eq!(done, 1);
     assert_eq!(guild.posted("user:1", "coin").await, 400);
-    house.close().await;
+    server.close().await;
 }
 
-/// A bet is refunded, or lost, because the balance changed while the game went on.
+/// A bet is refunded or lost because the balance changed during the game.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bet_is_not_held_while_the_game_goes_on() {
-    let (house, mut guild) = House::with_guild(3).await;
+async fn a_bet_stays_held_during_the_game() {
+    let (server, mut guild) = TestServer::with_guild(3).await;
     let bet = held(&mut guild, "bet", 500).await;
-    // The player spends and wins elsewhere meanwhile, as much as there is.
+    // Meanwhile the player spends all that is available.
     assert_eq!(
         guild
             .transfer("spend", "user:1", "user:3", 500)
@@ -64,18 +67,15 @@ async fn a_bet_is_not_held_while_the_game_goes_on() {
     let lost = guild
         .post(&format!("holds/{bet}/capture"), "lost", json!({}))
         .await;
-    assert_eq!(
-        lost.status, 201,
-        "the stake is there whatever else happened"
-    );
-    assert_eq!(guild.coins(3).await, [0, 1500, 1500]);
-    house.close().await;
+    assert_eq!(lost.status, 201, "the stake is still available");
+    assert_eq!(guild.coin_balances(3).await, [0, 1500, 1500]);
+    server.close().await;
 }
 
-/// Holds that are not counted when the balance is checked.
+/// Holds are not counted when the balance is checked.
 #[tokio::test(flavor = "multi_thread")]
-async fn several_holds_together_reserve_more_than_there_is() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn several_holds_cannot_reserve_more_than_the_balance() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     held(&mut guild, "a", 700).await;
     let body = json!({
         "from": "user:1", "to": "user:2", "asset": "coin", "amount": 301, "expires_in_s": 60,
@@ -85,13 +85,13 @@ async fn several_holds_together_reserve_more_than_there_is() {
         (refused.code(), &refused.json()["available"]),
         ("insufficient_funds".into(), &json!(300))
     );
-    house.close().await;
+    server.close().await;
 }
 
-/// A hold that was rejected is committed later all the same.
+/// A rejected hold is committed later after all.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rejected_hold_can_still_be_applied() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn a_rejected_hold_cannot_be_applied_later() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let body = json!({
         "from": "user:1", "to": "user:2", "asset": "coin", "amount": 5000, "expires_in_s": 60,
     });
@@ -99,7 +99,7 @@ async fn a_rejected_hold_can_still_be_applied() {
     assert_eq!(refused.status, 422);
     assert!(
         refused.json().get("id").is_none(),
-        "there is nothing to apply"
+        "a rejected hold has no id"
     );
     guild.issue("user:1", "coin", 9000).await;
     let again = guild.post("holds", "k", body).await;
@@ -108,42 +108,45 @@ async fn a_rejected_hold_can_still_be_applied() {
         guild.get(&format!("{GUILD}/holds")).await.json()["holds"],
         json!([])
     );
-    house.close().await;
+    server.close().await;
 }
 
-/// More is committed of a hold than was held.
+/// More is captured of a hold than was held.
 #[tokio::test(flavor = "multi_thread")]
-async fn parts_of_a_hold_add_up_to_more_than_was_held() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn captures_of_a_hold_cannot_exceed_its_amount() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let hold = held(&mut guild, "bet", 100).await;
     let ask = |number: u64| {
         let path = format!("holds/{hold}/capture");
         (path, format!("part {number}"), json!({"amount": 30}))
     };
-    let answers = house.at_once((0..16).map(ask).collect()).await;
-    let done = answers.iter().filter(|answer| answer.status == 201).count();
+    let responses = server.post_concurrently((0..16).map(ask).collect()).await;
+    let done = responses
+        .iter()
+        .filter(|response| response.status == 201)
+        .count();
     assert_eq!(done, 3, "the fourth would be above the held amount");
-    assert_eq!(guild.coins(2).await, [910, 1090]);
-    house.close().await;
+    assert_eq!(guild.coin_balances(2).await, [910, 1090]);
+    server.close().await;
 }
 
-/// A retry pays twice, or its success cannot be told from the first.
+/// A retry pays twice, or its response cannot be distinguished from the first.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_retry_pays_twice_or_cannot_be_told_from_a_first_success() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn a_retry_pays_once_and_is_marked_as_replayed() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let first = guild.transfer("pay", "user:1", "user:2", 10).await;
     let retry = guild.transfer("pay", "user:1", "user:2", 10).await;
     assert_eq!((first.status, first.replayed), (retry.status, false));
     assert!(retry.replayed);
     assert_eq!(first.body, retry.body);
-    assert_eq!(guild.coins(2).await, [990, 1010]);
-    house.close().await;
+    assert_eq!(guild.coin_balances(2).await, [990, 1010]);
+    server.close().await;
 }
 
-/// Another amount under the same key is answered with the first success, and nobody notices.
+/// Another amount under the same key gets the response of the first request.
 #[tokio::test(flavor = "multi_thread")]
-async fn another_request_under_the_same_key_is_taken_for_the_first() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn another_request_under_a_used_key_is_refused() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     guild.transfer("pay", "user:1", "user:2", 10).await;
     let other = guild.transfer("pay", "user:1", "user:2", 100).await;
     assert_eq!(
@@ -151,27 +154,27 @@ async fn another_request_under_the_same_key_is_taken_for_the_first() {
         (422, "idempotency_key_reused".into())
     );
     assert_eq!(other.json()["field"], "/postings");
-    assert_eq!(guild.coins(2).await, [990, 1010]);
-    house.close().await;
+    assert_eq!(guild.coin_balances(2).await, [990, 1010]);
+    server.close().await;
 }
 
-/// A refusal that is retried succeeds later, when the user has long given up.
+/// A retried rejection succeeds later, when the user has given up.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_payment_goes_through_by_a_late_retry() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn a_late_retry_of_a_rejected_payment_stays_rejected() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let refused = guild.transfer("pay", "user:1", "user:2", 2000).await;
     assert_eq!(refused.code(), "insufficient_funds");
     guild.issue("user:1", "coin", 5000).await;
     let late = guild.transfer("pay", "user:1", "user:2", 2000).await;
     assert!(late.replayed && late.body == refused.body);
     assert_eq!(guild.posted("user:2", "coin").await, 1000);
-    house.close().await;
+    server.close().await;
 }
 
-/// There is no floor, no credit limit and no ceiling of one account.
+/// There is no floor, credit limit or ceiling for a single account.
 #[tokio::test(flavor = "multi_thread")]
-async fn limits_cannot_be_set_for_one_account() {
-    let (house, mut guild) = House::with_guild(3).await;
+async fn limits_can_be_set_for_a_single_account() {
+    let (server, mut guild) = TestServer::with_guild(3).await;
     set(&mut guild, 1, json!({"credit_limit": {"coin": 250}})).await;
     set(&mut guild, 3, json!({"ceiling": {"coin": 1100}})).await;
     for (key, from, to, amount, status) in [
@@ -181,20 +184,20 @@ async fn limits_cannot_be_set_for_one_account() {
         ("room", "user:2", "user:3", 100, 201),
         ("full", "user:2", "user:3", 1, 422),
     ] {
-        let answer = guild.transfer(key, from, to, amount).await;
-        assert_eq!(answer.status, status, "{key}: {}", answer.json());
+        let response = guild.transfer(key, from, to, amount).await;
+        assert_eq!(response.status, status, "{key}: {}", response.json());
     }
-    assert_eq!(guild.coins(3).await, [-250, 2150, 1100]);
-    house.close().await;
+    assert_eq!(guild.coin_balances(3).await, [-250, 2150, 1100]);
+    server.close().await;
 }
 
-/// A member on credit hands out a unique item that somebody else has.
+/// A member with credit transfers a unique item that another member owns.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_unique_item_is_doubled_on_credit() {
-    let (house, mut guild) = House::with_guild(3).await;
+async fn a_unique_item_cannot_be_duplicated_by_credit() {
+    let (server, mut guild) = TestServer::with_guild(3).await;
     let crown = json!({"kind": "item", "name": "Crown", "max_supply": 1});
     guild
-        .made(&format!("{GUILD}/assets/item:crown"), crown)
+        .put_ok(&format!("{GUILD}/assets/item:crown"), crown)
         .await;
     guild.issue("user:2", "item:crown", 1).await;
     set(&mut guild, 1, json!({"credit_limit": {"coin": 5}})).await;
@@ -221,16 +224,16 @@ async fn a_unique_item_is_doubled_on_credit() {
     let account = guild.get(&path).await.json();
     assert_eq!(account["credit_limit"], json!({"coin": 5}));
     assert_eq!(account["balances"]["coin"]["posted"], -5);
-    house.close().await;
+    server.close().await;
 }
 
-/// A ceiling that was meant for money keeps arrows out.
+/// A ceiling meant for money rejects items.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_ceiling_of_coins_refuses_arrows() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn a_ceiling_of_one_asset_does_not_apply_to_another() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     let arrow = json!({"kind": "item", "name": "Arrow"});
     guild
-        .made(&format!("{GUILD}/assets/item:arrow"), arrow)
+        .put_ok(&format!("{GUILD}/assets/item:arrow"), arrow)
         .await;
     set(&mut guild, 1, json!({"ceiling": {"coin": 1000}})).await;
     guild.issue("user:1", "item:arrow", 64).await;
@@ -239,13 +242,13 @@ async fn a_ceiling_of_coins_refuses_arrows() {
         guild.post("issue", "full", body).await.code(),
         "ceiling_exceeded"
     );
-    house.close().await;
+    server.close().await;
 }
 
-/// One side of a payment is unknown and is skipped: the other side still pays.
+/// An unknown account is skipped while the other side of the payment is applied.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_payment_to_an_unknown_user_destroys_money() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn a_payment_to_an_unknown_account_moves_nothing() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let body = json!({"postings": [
         {"from": "user:1", "to": "user:2", "asset": "coin", "amount": 10},
         {"from": "user:1", "to": "user:404", "asset": "coin", "amount": 10},
@@ -255,14 +258,14 @@ async fn a_payment_to_an_unknown_user_destroys_money() {
         (refused.code(), &refused.json()["account"]),
         ("account_not_found".into(), &json!("user:404"))
     );
-    assert_eq!(guild.coins(2).await, [1000, 1000]);
-    house.close().await;
+    assert_eq!(guild.coin_balances(2).await, [1000, 1000]);
+    server.close().await;
 }
 
-/// Buying minus one, paying zero: the thief is paid.
+/// A negative or zero amount pays the sender.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_negative_amount_takes_from_the_receiver() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn amounts_that_are_not_positive_whole_numbers_are_refused() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     for amount in [
         json!(-5),
         json!(0),
@@ -277,14 +280,14 @@ async fn a_negative_amount_takes_from_the_receiver() {
         assert_eq!(refused.status, 400, "{amount}");
         assert_eq!(refused.json()["pointer"], "/postings/0/amount");
     }
-    assert_eq!(guild.coins(2).await, [1000, 1000]);
-    house.close().await;
+    assert_eq!(guild.coin_balances(2).await, [1000, 1000]);
+    server.close().await;
 }
 
-/// Nobody can say where the money went: the log has to be switched on, or is not there.
+/// Movements cannot be traced: the log is missing or must be switched on first.
 #[tokio::test(flavor = "multi_thread")]
-async fn there_is_no_transaction_log() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn every_movement_is_in_the_statement() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let mut body = posting("user:1", "user:2", 50);
     body["memo"] = json!("for the boat");
     guild.post("transfers", "boat", body).await;
@@ -301,13 +304,13 @@ async fn there_is_no_transaction_log() {
     ] {
         assert_eq!(line[member], value, "{member}");
     }
-    house.close().await;
+    server.close().await;
 }
 
-/// A setting is changed, and everybody's money is gone.
+/// A change of settings deletes all balances.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_of_settings_wipes_balances() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn a_change_of_settings_keeps_balances() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     set(
         &mut guild,
         1,
@@ -315,7 +318,7 @@ async fn a_change_of_settings_wipes_balances() {
     )
     .await;
     for path in ["", "/accounts/user:1", "/assets/coin"] {
-        guild.made(&format!("{GUILD}{path}"), json!({})).await;
+        guild.put_ok(&format!("{GUILD}{path}"), json!({})).await;
     }
     let coin = json!({"kind": "item"});
     let refused = guild.put(&format!("{GUILD}/assets/coin"), coin).await;
@@ -324,5 +327,5 @@ async fn a_change_of_settings_wipes_balances() {
     assert_eq!(account["balances"]["coin"]["posted"], 1000);
     assert_eq!(account["metadata"]["name"], "Ada");
     assert_eq!(account["ceiling"]["coin"], 5000);
-    house.close().await;
+    server.close().await;
 }

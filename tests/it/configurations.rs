@@ -1,4 +1,4 @@
-//! Configurations before they are taken: all that is wrong at once, and what a plugin needs.
+//! Checks of configurations: all findings at once, and the needs of a plugin.
 
 use bursar_server::bundled;
 use bursar_server::client::Response;
@@ -6,19 +6,19 @@ use bursar_testkit::{Economy, posting};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use crate::support::{GUILD, House};
+use crate::support::{GUILD, TestServer};
 
 const COINFLIP: &str = "/v1/economies/guild/plugins/coinflip";
 
-fn refused(answer: &Response) -> Vec<(String, String)> {
+fn refused(response: &Response) -> Vec<(String, String)> {
     assert_eq!(
-        (answer.status.as_u16(), answer.code()),
+        (response.status.as_u16(), response.code()),
         (422, "configuration_refused".into()),
         "{}",
-        answer.json()
+        response.json()
     );
-    assert_eq!(answer.json()["retry"], "never");
-    let findings = answer.json()["findings"].clone();
+    assert_eq!(response.json()["retry"], "never");
+    let findings = response.json()["findings"].clone();
     let text = |finding: &Value, name: &str| finding[name].as_str().unwrap().to_owned();
     let findings = findings.as_array().unwrap().iter();
     findings
@@ -26,8 +26,8 @@ fn refused(answer: &Response) -> Vec<(String, String)> {
         .collect()
 }
 
-fn pointers(answer: &Response) -> Vec<String> {
-    let findings = refused(answer).into_iter();
+fn pointers(response: &Response) -> Vec<String> {
+    let findings = refused(response).into_iter();
     findings.map(|(pointer, _)| pointer).collect()
 }
 
@@ -36,11 +36,11 @@ fn coinflip(config: &Value) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_configuration_is_refused_with_all_that_is_wrong() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn a_wrong_configuration_is_refused_with_all_findings() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     let wrong = json!({"asset": "gem", "min_stake": 10, "max_stake": 9});
-    let answer = guild.put(COINFLIP, coinflip(&wrong)).await;
-    let findings = refused(&answer);
+    let response = guild.put(COINFLIP, coinflip(&wrong)).await;
+    let findings = refused(&response);
     assert_eq!(
         findings,
         [
@@ -55,23 +55,23 @@ async fn a_wrong_configuration_is_refused_with_all_that_is_wrong() {
         ]
     );
     assert!(guild.get(COINFLIP).await.code() == "plugin_not_found");
-    // What does not fit the schema is not shown to the plugin.
+    // A configuration that does not match the schema is not passed to the plugin's check.
     let unfit = coinflip(&json!({"asset": "gem", "min_stake": 0, "max_stake": 9}));
     assert_eq!(pointers(&guild.put(COINFLIP, unfit).await), ["/min_stake"]);
-    // The same is asked of a configuration that comes later.
+    // A later configuration is checked in the same way.
     guild
-        .made(COINFLIP, coinflip(&json!({"asset": "coin"})))
+        .put_ok(COINFLIP, coinflip(&json!({"asset": "coin"})))
         .await;
     let later = guild.put(COINFLIP, json!({ "config": wrong })).await;
     assert_eq!(pointers(&later), ["/max_stake", "/asset"]);
-    let kept = guild.get(COINFLIP).await.json();
-    assert_eq!(kept["config"], json!({"asset": "coin"}));
-    house.close().await;
+    let stored = guild.get(COINFLIP).await.json();
+    assert_eq!(stored["config"], json!({"asset": "coin"}));
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_plugin_needs_is_told_with_the_request_that_adds_it() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn needs_of_a_plugin_are_returned_with_a_request_that_funds_them() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     let config = coinflip(&json!({"asset": "coin", "max_stake": 100}));
     let set = guild.put(COINFLIP, config).await.json();
     let need = json!({
@@ -85,7 +85,7 @@ async fn what_a_plugin_needs_is_told_with_the_request_that_adds_it() {
     assert_eq!(guild.get(COINFLIP).await.json()["needs"], json!([need]));
     let listed = guild.get(&format!("{GUILD}/plugins")).await.json();
     assert_eq!(listed["plugins"][0]["needs"], json!([need]));
-    // A part of it; then the request that is told, as it is told.
+    // A part of it is issued, then the returned request is sent unchanged.
     guild.issue("plugin:coinflip", "coin", 40).await;
     let short = guild.get(COINFLIP).await.json()["needs"][0].clone();
     assert_eq!(
@@ -112,7 +112,7 @@ async fn what_a_plugin_needs_is_told_with_the_request_that_adds_it() {
             "met": true,
         })
     );
-    // They are those of the configuration, and stay while that does.
+    // Needs belong to the configuration and change only with it.
     let off = guild.put(COINFLIP, json!({"enabled": false})).await.json();
     assert_eq!(off["needs"], json!([met]));
     let smaller = json!({"config": {"asset": "coin", "max_stake": 5}});
@@ -120,12 +120,12 @@ async fn what_a_plugin_needs_is_told_with_the_request_that_adds_it() {
         guild.put(COINFLIP, smaller).await.json()["needs"][0]["at_least"],
         5
     );
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_check_that_means_harm_refuses_its_configuration_and_nothing_else() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn a_malicious_check_refuses_only_its_own_configuration() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     let path = format!("{GUILD}/plugins/malicious");
     let bytes = Bytes::from_static(bundled::MALICIOUS);
     let uploaded = guild
@@ -140,18 +140,18 @@ async fn a_check_that_means_harm_refuses_its_configuration_and_nothing_else() {
         *why
     };
     for (check, _) in TRICKS {
-        let answer = guild.put(&path, body(check)).await;
-        let findings = refused(&answer);
+        let response = guild.put(&path, body(check)).await;
+        let findings = refused(&response);
         assert_eq!(findings.len(), 1, "{check}");
         let (pointer, message) = &findings[0];
         assert_eq!(pointer, "", "{check}");
         assert!(message.contains(fault(check)), "{check}: {message}");
         assert!(!message.contains('\u{1b}'), "{check}: {message:?}");
     }
-    // This is no fault, but it is shown as it may be.
-    let answer = guild.put(&path, body("find_control_characters")).await;
+    // This is no fault, but it is shown escaped.
+    let response = guild.put(&path, body("find_control_characters")).await;
     assert_eq!(
-        refused(&answer),
+        refused(&response),
         [("/\\u{1b}[2J".to_owned(), "\\u{202e}\\u{7}".to_owned())]
     );
     let stranger = guild.put(&path, body("need_of_unknown_account")).await;
@@ -161,9 +161,9 @@ async fn a_check_that_means_harm_refuses_its_configuration_and_nothing_else() {
         "{message}"
     );
     assert_eq!(guild.get(&path).await.code(), "plugin_not_found");
-    // The house still stands, and even the malicious plugin is let in once it is set as it should be.
+    // The server still works, and the malicious plugin is accepted with a valid configuration.
     guild
-        .made(
+        .put_ok(
             &path,
             json!({"component": malicious, "enabled": true, "config": {}}),
         )
@@ -172,10 +172,10 @@ async fn a_check_that_means_harm_refuses_its_configuration_and_nothing_else() {
         .call("malicious/honest", "k", "user:1", json!({}))
         .await;
     assert_eq!(honest.status, 200);
-    house.close().await;
+    server.close().await;
 }
 
-/// Of a list of names that are not known here all are told up to a limit, and then how many more.
+/// Unknown names are listed up to a limit, followed by the number of further ones.
 #[test]
 fn unknown_names_are_counted_beyond_a_limit() {
     let mut plugins = bundled::PLUGINS.iter();
@@ -198,7 +198,7 @@ fn unknown_names_are_counted_beyond_a_limit() {
     );
 }
 
-/// How the malicious plugin misbehaves in its check, and a part of what is said of it.
+/// The ways in which the malicious plugin's check misbehaves, each with a part of the resulting message.
 pub(crate) const TRICKS: [(&str, &str); 17] = [
     ("find_much", "its report has more than 64 findings"),
     (
@@ -247,7 +247,7 @@ fn the_test_kit_checks_configurations_as_a_server_does() {
     assert_eq!(economy.needs("coinflip"), [need]);
     economy.configure("coinflip", json!({"asset": "coin", "max_stake": 5}));
     assert_eq!(economy.needs("coinflip")[0].2, 5);
-    // What it says that it needs is enough, and one less is not.
+    // The stated need is exactly enough.
     economy.member("user:1", &[("coin", 10)]);
     economy.issue("plugin:coinflip", "coin", 4);
     let bet = || json!({"stake": 5, "side": "heads"});

@@ -1,4 +1,4 @@
-//! Calls that are overtaken while they think: they run again, and what cannot win is given up.
+//! Calls that conflict with other commits: they run again and are given up after the last attempt.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,13 +7,14 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::support::{GUILD, House, install_malicious};
+use crate::support::{GUILD, TestServer, install_malicious};
 
-/// Issues to a member, one coin after the other, until it is told to stop. Says how many there were.
-fn coins_that_rain(house: &House, going: &Arc<AtomicBool>) -> JoinSet<u64> {
+/// Issues coins to a member one by one until `going` is false. Returns the number of coins of each client.
+fn issue_continuously(server: &TestServer, going: &Arc<AtomicBool>) -> JoinSet<u64> {
     let mut clouds = JoinSet::new();
     for cloud in 0..2 {
-        let (mut client, going) = (house.admin(), Arc::clone(going));
+        let mut client = server.admin();
+        let going = Arc::clone(going);
         clouds.spawn(async move {
             let coin = json!({"account": "user:1", "asset": "coin", "amount": 1});
             let mut fallen = 0;
@@ -29,48 +30,53 @@ fn coins_that_rain(house: &House, going: &Arc<AtomicBool>) -> JoinSet<u64> {
     clouds
 }
 
-/// A plugin that thinks long about a balance which others change meanwhile, each time that it looks. Its
-/// call ends as a conflict: nothing has moved, what it drew is no second chance, and its key is as free as
-/// before.
+/// A plugin computes for a long time with a balance that others change in every attempt. Its call ends as a
+/// conflict: nothing has moved, its draws are burned and not repeated for another key, and its key is free.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_that_is_overtaken_in_every_try_is_given_up_and_moves_nothing() {
-    let house = House::set_up(|setup| {
-        // Also on a busy machine each thought comes to its end.
-        (setup.limits.fuel, setup.limits.deadline) = (1 << 40, Duration::from_mins(5));
+async fn a_call_that_conflicts_in_every_attempt_is_given_up_and_moves_nothing() {
+    let server = TestServer::with_setup(|setup| {
+        // Every attempt completes, even on a busy machine.
+        setup.limits.fuel = 1 << 40;
+        setup.limits.deadline = Duration::from_mins(5);
     });
-    let (house, mut guild) = house.await.furnished(1).await;
+    let (server, mut guild) = server.await.with_members(1).await;
     install_malicious(&mut guild).await;
     let thought = json!({"asset": "coin", "amount": 10, "turns": 20_000_000});
     let going = Arc::new(AtomicBool::new(true));
-    let clouds = coins_that_rain(&house, &going);
-    // On a busy machine no coin may fall during one of the eight thoughts; then another call is made.
-    let (mut committed, mut given_up) = (0, None);
+    let clouds = issue_continuously(&server, &going);
+    // On a busy machine no coin may be issued during one of the eight attempts; then another call is made.
+    let mut committed = 0;
+    let mut given_up = None;
     for number in 0..20 {
         let key = format!("k{number}");
-        let answer = guild.call("malicious/ponder", &key, "user:1", thought.clone());
-        let answer = answer.await;
-        if answer.status != 200 {
-            given_up = Some((key, answer));
+        let response = guild.call("malicious/ponder", &key, "user:1", thought.clone());
+        let response = response.await;
+        if response.status != 200 {
+            given_up = Some((key, response));
             break;
         }
         committed += 1;
     }
     going.store(false, Ordering::SeqCst);
     let fallen: u64 = clouds.join_all().await.iter().sum();
-    let (key, answer) = given_up.expect("a call is overtaken eight times");
+    let (key, response) = given_up.expect("a call conflicts in all eight attempts");
     assert_eq!(
-        (answer.status.as_u16(), answer.code(), answer.retry_after),
+        (
+            response.status.as_u16(),
+            response.code(),
+            response.retry_after
+        ),
         (503, "conflict".into(), Some(1))
     );
-    let kept = guild.get(&format!("{GUILD}/outcomes/{key}")).await;
-    assert_eq!(kept.code(), "outcome_not_found");
+    let outcome = guild.get(&format!("{GUILD}/outcomes/{key}")).await;
+    assert_eq!(outcome.code(), "outcome_not_found");
     let plugin = guild
         .get(&format!("{GUILD}/plugins/malicious"))
         .await
         .json();
     let conflicts = &plugin["conflicts"];
     assert_eq!(conflicts["given_up"], 1);
-    // The first of its eight tries was none of those again.
+    // The first of the eight attempts is not counted as a repetition.
     assert!(conflicts["ran_again"].as_u64() >= Some(7), "{conflicts}");
     let taken = 10 * committed;
     assert_eq!(guild.posted("plugin:malicious", "coin").await, taken);
@@ -80,7 +86,7 @@ async fn a_call_that_is_overtaken_in_every_try_is_given_up_and_moves_nothing() {
     let mut events = guild.events().await;
     events.retain(|event| event["outcome"] == "broken");
     let [broken] = events.as_slice() else {
-        panic!("one call has drawn for nothing: {events:?}");
+        panic!("one call has burned a nonce: {events:?}");
     };
     let nonce = &broken["answer"]["draws"]["nonce"];
     let other = guild.call("malicious/ponder", "other", "user:1", thought.clone());
@@ -91,5 +97,5 @@ async fn a_call_that_is_overtaken_in_every_try_is_given_up_and_moves_nothing() {
         .await;
     assert_eq!(again.status, 200, "{}", again.json());
     assert_eq!(&again.json()["draws"]["nonce"], nonce);
-    house.close().await;
+    server.close().await;
 }

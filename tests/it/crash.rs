@@ -1,5 +1,4 @@
-//! kill -9 in the middle of the load, again and again: nothing acknowledged is lost, nothing is
-//! half there.
+//! The server is killed repeatedly under load: nothing acknowledged is lost and nothing is half applied.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,13 +10,14 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::patience::PATIENCE;
-use crate::support::{GUILD, Process, audited, currency, posting};
+use crate::server_process::ServerProcess;
+use crate::support::{GUILD, audited, currency, posting};
+use crate::wait::PATIENCE;
 
-/// Connections that carry the load.
+/// Connections of the load.
 const CONNECTIONS: u64 = 16;
 
-/// How often the server is killed: 5 times, or as `BURSAR_CRASHES` says.
+/// Returns the number of kills: 5, or `BURSAR_CRASHES`.
 #[allow(
     clippy::disallowed_methods,
     reason = "tests have no configuration of their own"
@@ -26,13 +26,13 @@ fn crashes() -> u64 {
     std::env::var("BURSAR_CRASHES").map_or(5, |count| count.parse().unwrap())
 }
 
-/// What one connection knows when the server is gone.
+/// The requests of one connection when the server is gone.
 struct Known {
     acknowledged: Vec<(String, Bytes)>,
     open: String,
 }
 
-async fn pay_until_it_breaks(
+async fn pay_until_disconnected(
     mut client: Client,
     round: u64,
     lane: u64,
@@ -46,9 +46,9 @@ async fn pay_until_it_breaks(
             .post(&format!("{GUILD}/transfers"), &key, &body)
             .await
         {
-            Ok(answer) => {
-                assert_eq!(answer.status, 201, "{}", answer.json());
-                acknowledged.push((key, answer.body));
+            Ok(response) => {
+                assert_eq!(response.status, 201, "{}", response.json());
+                acknowledged.push((key, response.body));
                 paid.add_permits(1);
             }
             Err(_) => {
@@ -59,10 +59,10 @@ async fn pay_until_it_breaks(
             }
         }
     }
-    unreachable!("the server is killed at some point")
+    unreachable!("the server is killed")
 }
 
-/// Opens the guild: two members, and money to pay with.
+/// Creates the economy with two members and money to pay with.
 async fn furnish(client: &mut Client) {
     client.put(GUILD, &json!({})).await.unwrap();
     client
@@ -86,16 +86,16 @@ async fn furnish(client: &mut Client) {
     );
 }
 
-/// Every answer that was given is kept, and every request that got none is made now if it was not.
-/// Says how many keys that were.
+/// Asserts that every acknowledged response is stored, and sends every unanswered request again, which must
+/// be applied once. Returns the number of keys.
 async fn reconcile(client: &mut Client, known: &[Known]) -> u64 {
     let mut keys = 0;
     for (key, body) in known.iter().flat_map(|known| &known.acknowledged) {
-        let kept = client
+        let outcome = client
             .get(&format!("{GUILD}/outcomes/{key}"))
             .await
             .unwrap();
-        assert_eq!(kept.body, body, "{key} was acknowledged");
+        assert_eq!(outcome.body, body, "{key} was acknowledged");
         keys += 1;
     }
     for Known { open, .. } in known {
@@ -104,10 +104,7 @@ async fn reconcile(client: &mut Client, known: &[Known]) -> u64 {
             .post(&format!("{GUILD}/transfers"), open, &body)
             .await
             .unwrap();
-        assert_eq!(
-            again.status, 201,
-            "whatever became of {open}, it is made once by now"
-        );
+        assert_eq!(again.status, 201, "{open} is applied exactly once");
         keys += 1;
     }
     keys
@@ -117,12 +114,12 @@ async fn reconcile(client: &mut Client, known: &[Known]) -> u64 {
 async fn nothing_acknowledged_is_lost_to_kill_9() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("crash.db");
-    let mut server = Process::serve(&file);
+    let mut server = ServerProcess::serve(&file);
     let key = server
         .admin_key
         .clone()
         .expect("a new file has a first key");
-    let connect = |server: &Process| Client::new(Address::Tcp(server.address.clone()), &key);
+    let connect = |server: &ServerProcess| Client::new(Address::Tcp(server.address.clone()), &key);
     furnish(&mut connect(&server)).await;
     let mut paid = 0;
     for round in 0..crashes() {
@@ -130,14 +127,14 @@ async fn nothing_acknowledged_is_lost_to_kill_9() {
         let acknowledged = Arc::new(Semaphore::new(0));
         for lane in 0..CONNECTIONS {
             let acknowledged = Arc::clone(&acknowledged);
-            load.spawn(pay_until_it_breaks(
+            load.spawn(pay_until_disconnected(
                 connect(&server),
                 round,
                 lane,
                 acknowledged,
             ));
         }
-        // Another moment in each round: in the first batches, and in the middle of many.
+        // Each round kills at another time: in the first batches or among many.
         let first = timeout(PATIENCE, acknowledged.acquire()).await;
         let first = first.expect("a payment is made in time").unwrap();
         tokio::time::sleep(Duration::from_millis(37 * round % 300)).await;
@@ -146,7 +143,7 @@ async fn nothing_acknowledged_is_lost_to_kill_9() {
         let known = load.join_all().await;
         audited(&file);
 
-        server = Process::serve(&file);
+        server = ServerProcess::serve(&file);
         let mut client = connect(&server);
         paid += reconcile(&mut client, &known).await;
         let account = client
@@ -159,6 +156,6 @@ async fn nothing_acknowledged_is_lost_to_kill_9() {
             "after round {round}"
         );
     }
-    assert!(server.stop(), "after all that it ends in order");
+    assert!(server.stop(), "the server exits with 0");
     audited(&file);
 }

@@ -1,4 +1,4 @@
-//! A crowd at one shop: everybody is served, and a neighbour finds a place meanwhile.
+//! Many clients of one shop: all are served, and so is a client of another economy.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,32 +10,32 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::race::crowded;
-use crate::support::{GUILD, Guild, House, currency, install_malicious};
+use crate::support::{GUILD, GuildClient, TestServer, currency, install_malicious};
 
-/// The economy next door.
+/// The path of the other economy.
 const OTHER: &str = "/v1/economies/other";
 
-/// Connections on which somebody buys all the time.
+/// Connections that buy continuously.
 const BUYERS: u64 = 512;
 
-/// Purchases of each.
+/// Purchases of each connection.
 const PURCHASES: usize = 2;
 
-/// Both ends of all connections are in this process.
+/// Raises the limit of open files: both ends of every connection are in this process.
 fn allow_connections() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    let wanted = 4_096.min(maximum.unwrap_or(u64::MAX));
-    if current.is_some_and(|current| current < wanted) {
-        let wider = Rlimit {
-            current: Some(wanted),
+    let required = 4_096.min(maximum.unwrap_or(u64::MAX));
+    if current.is_some_and(|current| current < required) {
+        let raised = Rlimit {
+            current: Some(required),
             maximum,
         };
-        setrlimit(Resource::Nofile, wider).unwrap();
+        setrlimit(Resource::Nofile, raised).unwrap();
     }
 }
 
-/// An economy next door, in which a member may claim something once a day.
-async fn open_neighbour(house: &House, guild: &mut Guild) -> Client {
+/// Creates the other economy, in which a member may claim a daily reward.
+async fn open_neighbour(server: &TestServer, guild: &mut GuildClient) -> Client {
     for (path, body) in [
         (OTHER.to_owned(), json!({})),
         (format!("{OTHER}/assets/coin"), currency()),
@@ -48,9 +48,9 @@ async fn open_neighbour(house: &House, guild: &mut Guild) -> Client {
             }),
         ),
     ] {
-        guild.made(&path, body).await;
+        guild.put_ok(&path, body).await;
     }
-    let mut neighbour = house.admin().with_patience(Duration::from_mins(10));
+    let mut neighbour = server.admin().with_patience(Duration::from_mins(10));
     let funds = json!({"account": "plugin:daily", "asset": "coin", "amount": 5});
     let issue = format!("{OTHER}/issue");
     let issued = neighbour.post(&issue, "funds", &funds).await.unwrap();
@@ -59,39 +59,39 @@ async fn open_neighbour(house: &House, guild: &mut Guild) -> Client {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn everybody_of_a_crowd_at_one_shop_is_served_and_a_neighbour_too() {
+async fn all_clients_of_a_busy_shop_and_of_another_economy_are_served() {
     allow_connections();
-    let (house, mut guild) = crowded(House::new().await, BUYERS).await;
+    let (server, mut guild) = crowded(TestServer::new().await, BUYERS).await;
     let potion = json!({"kind": "item", "name": "Potion"});
     guild
-        .made(&format!("{GUILD}/assets/item:potion"), potion)
+        .put_ok(&format!("{GUILD}/assets/item:potion"), potion)
         .await;
     let offer = json!({"item": "item:potion", "price": {"coin": 50}, "per_member_limit": 9});
     let config = json!({"items": [offer]});
     guild.install("shop", "bundled:shop", config).await;
     guild.issue("plugin:shop", "item:potion", 10_000).await;
-    let mut neighbour = open_neighbour(&house, &mut guild).await;
+    let mut neighbour = open_neighbour(&server, &mut guild).await;
     let buying = Arc::new(AtomicUsize::new(0));
     let mut crowd = JoinSet::new();
     for member in 1..=BUYERS {
-        let mut client = house.admin().with_patience(Duration::from_mins(10));
+        let mut client = server.admin().with_patience(Duration::from_mins(10));
         let buying = Arc::clone(&buying);
         crowd.spawn(async move {
             let path = format!("{GUILD}/plugins/shop/actions/buy");
             let body = json!({
                 "caller": format!("user:{member}"), "arguments": {"item": "item:potion"}
             });
-            let mut answers = Vec::new();
+            let mut responses = Vec::new();
             for number in 0..PURCHASES {
                 buying.fetch_add(1, Ordering::SeqCst);
                 let key = format!("{member} buys {number}");
-                let answer = client.post(&path, &key, &body).await.expect("an answer");
-                answers.push((answer.status.as_u16(), answer.code()));
+                let response = client.post(&path, &key, &body).await.expect("a response");
+                responses.push((response.status.as_u16(), response.code()));
             }
-            answers
+            responses
         });
     }
-    // The crowd is there: some have asked for the second time, so that all have been let in.
+    // A second request on some connection means that all first requests have been sent.
     while buying.load(Ordering::SeqCst) <= usize::try_from(BUYERS).unwrap() {
         tokio::task::yield_now().await;
     }
@@ -99,10 +99,13 @@ async fn everybody_of_a_crowd_at_one_shop_is_served_and_a_neighbour_too() {
     let body = json!({"caller": "user:1", "arguments": {}});
     let claimed = neighbour.post(&path, "k", &body).await.unwrap();
     assert_eq!(claimed.status, 200, "{}", claimed.json());
-    let answers: Vec<_> = crowd.join_all().await.into_iter().flatten().collect();
-    let served = answers.iter().filter(|(status, _)| *status == 200).count();
+    let responses: Vec<_> = crowd.join_all().await.into_iter().flatten().collect();
+    let committed = responses
+        .iter()
+        .filter(|(status, _)| *status == 200)
+        .count();
     let all = PURCHASES * usize::try_from(BUYERS).unwrap();
-    assert_eq!((served, answers.len()), (all, all), "{answers:?}");
+    assert_eq!((committed, responses.len()), (all, all), "{responses:?}");
     let potions = i64::try_from(all).unwrap();
     assert_eq!(
         guild.posted("plugin:shop", "item:potion").await,
@@ -111,33 +114,37 @@ async fn everybody_of_a_crowd_at_one_shop_is_served_and_a_neighbour_too() {
     assert_eq!(guild.posted("plugin:shop:till", "coin").await, 50 * potions);
     let shop = guild.get(&format!("{GUILD}/plugins/shop")).await.json();
     assert_eq!(shop["conflicts"]["given_up"], 0);
-    house.close().await;
+    server.close().await;
 }
 
-/// Of calls that think for seconds, those behind the first wait longer than they may.
+/// Each call takes seconds, so those behind the first wait longer than the configured bound.
 #[tokio::test(flavor = "multi_thread")]
-async fn who_waits_longer_than_the_bound_is_turned_away_and_the_key_is_free() {
-    let house = House::set_up(|setup| {
+async fn calls_that_wait_too_long_are_refused_and_leave_their_key_free() {
+    let server = TestServer::with_setup(|setup| {
         setup.limits.fuel = 1 << 40;
-        (setup.calls.workers, setup.calls.wait) = (1, Duration::from_millis(100));
+        setup.calls.workers = 1;
+        setup.calls.wait = Duration::from_millis(100);
     });
-    let (house, mut guild) = house.await.furnished(1).await;
+    let (server, mut guild) = server.await.with_members(1).await;
     install_malicious(&mut guild).await;
     let body = json!({"caller": "user:1", "arguments": {}});
     let spin = |number| {
         let path = "plugins/malicious/actions/spin".into();
         (path, format!("spin {number}"), body.clone())
     };
-    let answers = house.at_once((0..4).map(spin).collect()).await;
-    let waited: Vec<_> = (0..answers.len())
-        .filter(|place| answers[*place].code() == "overloaded")
+    let responses = server.post_concurrently((0..4).map(spin).collect()).await;
+    let waited: Vec<_> = (0..responses.len())
+        .filter(|place| responses[*place].code() == "overloaded")
         .collect();
     assert!(waited.len() >= 3, "{}", waited.len());
     for place in waited {
-        let answer = &answers[place];
-        assert_eq!((answer.status.as_u16(), answer.retry_after), (503, Some(1)));
-        let kept = guild.get(&format!("{GUILD}/outcomes/spin%20{place}")).await;
-        assert_eq!(kept.code(), "outcome_not_found");
+        let response = &responses[place];
+        assert_eq!(
+            (response.status.as_u16(), response.retry_after),
+            (503, Some(1))
+        );
+        let outcome = guild.get(&format!("{GUILD}/outcomes/spin%20{place}")).await;
+        assert_eq!(outcome.code(), "outcome_not_found");
     }
-    house.close().await;
+    server.close().await;
 }

@@ -1,5 +1,5 @@
-//! The bundled daily reward on its built component: streaks, grace, and days as long as they are where the
-//! members live.
+//! The bundled daily reward as a built component: streaks, grace days, and days in the time zone of the
+//! members.
 
 use bursar_server::bundled;
 use bursar_testkit::{Economy, TestCall};
@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 const HOUR_S: u64 = 3_600;
 const DAY_S: u64 = 24 * HOUR_S;
 
-/// When 2026-03-28 begins by UTC, in seconds after the economy did.
+/// The start of 2026-03-28 in UTC, in seconds after the economy began.
 const MARCH_28: u64 = (31 + 28 + 27) * DAY_S;
-/// When 2026-10-24 begins by UTC, in seconds after the economy did.
+/// The start of 2026-10-24 in UTC, in seconds after the economy began.
 const OCTOBER_24: u64 = (31 + 28 + 31 + 30 + 31 + 30 + 31 + 31 + 30 + 23) * DAY_S;
 
-/// A member's claims at these moments, in seconds after the economy began. The reward is 100, and 10 more
-/// with each further day in a row.
+/// Makes a member's claims at these times, in seconds after the economy began. The reward is 100, and 10 more
+/// for each further day of a streak.
 fn claims(more: &Value, moments: &[u64]) -> Vec<TestCall> {
     let mut config = json!({"asset": "coin", "amount": 100, "streak_bonus": 10});
     let all = config.as_object_mut().unwrap();
@@ -34,7 +34,7 @@ fn claims(more: &Value, moments: &[u64]) -> Vec<TestCall> {
     claims.collect()
 }
 
-/// What each claim paid: nothing where the reward of the day was had already.
+/// Returns the amount of each claim; 0 if the reward of that day was already claimed.
 fn paid(more: &Value, moments: &[u64]) -> Vec<u64> {
     let claims = claims(more, moments);
     let paid = claims
@@ -55,7 +55,7 @@ fn paid(more: &Value, moments: &[u64]) -> Vec<u64> {
 }
 
 #[test]
-fn a_streak_grows_with_each_day_up_to_its_most() {
+fn a_streak_grows_each_day_up_to_its_maximum() {
     let days = [0, 1, 2, 3, 4].map(|day| day * DAY_S);
     let growing = claims(&json!({}), &days);
     let streaks: Vec<&Value> = growing
@@ -69,7 +69,7 @@ fn a_streak_grows_with_each_day_up_to_its_most() {
 }
 
 #[test]
-fn a_day_left_out_ends_the_streak_and_days_of_grace_do_not() {
+fn a_missed_day_ends_the_streak_unless_it_is_a_grace_day() {
     let days = [0, 1, 3, 6].map(|day| day * DAY_S);
     assert_eq!(paid(&json!({}), &days), [100, 110, 100, 100]);
     let grace = |days_of| json!({ "grace_days": days_of });
@@ -93,22 +93,22 @@ fn a_day_is_one_of_the_calendar_or_24_hours() {
 }
 
 #[test]
-fn who_claims_too_early_is_told_how_long_to_wait() {
-    let told = |more: Value, moment| {
+fn an_early_claim_is_declined_with_the_time_to_wait() {
+    let sentence_at = |more: Value, moment| {
         let claims = claims(&more, &[0, moment]);
         claims[1].sentence().to_owned()
     };
     let sentence =
         |wait: &str| format!("You have already claimed your reward. Come back in {wait}.");
-    assert_eq!(told(json!({}), 10), sentence("24 h"));
-    assert_eq!(told(json!({}), HOUR_S + 60), sentence("22 h 59 min"));
-    assert_eq!(told(json!({}), DAY_S - 1), sentence("1 s"));
+    assert_eq!(sentence_at(json!({}), 10), sentence("24 h"));
+    assert_eq!(sentence_at(json!({}), HOUR_S + 60), sentence("22 h 59 min"));
+    assert_eq!(sentence_at(json!({}), DAY_S - 1), sentence("1 s"));
     let rolling = json!({"mode": "rolling"});
-    assert_eq!(told(rolling, DAY_S - 90), sentence("2 min"));
+    assert_eq!(sentence_at(rolling, DAY_S - 90), sentence("2 min"));
 }
 
-/// Clocks in Berlin are set forward at 1:00 UTC on 2026-03-29: that day has 23 hours. The database of time
-/// zones is in the component.
+/// Clocks in Berlin go forward at 1:00 UTC on 2026-03-29, which has 23 hours. The component contains the time
+/// zone database.
 #[test]
 fn a_day_on_which_clocks_are_set_forward_is_shorter() {
     let moments = [
@@ -119,12 +119,12 @@ fn a_day_on_which_clocks_are_set_forward_is_shorter() {
     ];
     let berlin = json!({"time_zone": "Europe/Berlin"});
     assert_eq!(paid(&berlin, &moments), [100, 110, 0, 120]);
-    // An offset knows nothing of summer.
+    // A fixed offset has no daylight saving time.
     let fixed = json!({"utc_offset_min": 60});
     assert_eq!(paid(&fixed, &moments), [100, 110, 0, 0]);
 }
 
-/// They are set back at 1:00 UTC on 2026-10-25, which has 25 hours.
+/// Clocks in Berlin go back at 1:00 UTC on 2026-10-25, which has 25 hours.
 #[test]
 fn a_day_on_which_clocks_are_set_back_is_longer() {
     let moments = [
@@ -141,7 +141,7 @@ fn a_day_on_which_clocks_are_set_back_is_longer() {
 }
 
 #[test]
-fn a_time_zone_that_nobody_knows_is_the_operators_mistake() {
+fn an_unknown_time_zone_is_a_finding() {
     let bundled = bundled::PLUGINS.iter().find(|it| it.name == "daily");
     let component = bundled.expect("it is bundled").bytes;
     let mut economy = Economy::new("daily");

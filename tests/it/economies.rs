@@ -1,12 +1,12 @@
-//! Economies as a whole: frozen and closed, apart from each other, and what came and went in them.
+//! Economies as a whole: freezing, closing, separation from each other, and flows.
 
 use serde_json::{Value, json};
 
-use crate::support::{GUILD, Guild, House, currency};
+use crate::support::{GUILD, GuildClient, TestServer, currency};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frozen_economy_is_read_and_moves_nothing() {
-    let (house, mut guild) = House::with_guild(2).await;
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let hold = json!({
         "from": "user:1", "to": "user:2", "asset": "coin", "amount": 5, "expires_in_s": 60,
     });
@@ -26,23 +26,23 @@ async fn a_frozen_economy_is_read_and_moves_nothing() {
         (refused.status.as_u16(), refused.code()),
         (422, "economy_frozen".into())
     );
-    assert_eq!(guild.coins(2).await, [1000, 1000]);
+    assert_eq!(guild.coin_balances(2).await, [1000, 1000]);
     assert_eq!(guild.get(GUILD).await.json()["status"], "frozen");
     let released = guild
         .post(&format!("holds/{hold}/release"), "release", json!({}))
         .await;
     assert_eq!(released.status, 200);
-    guild.made(GUILD, json!({"status": "open"})).await;
+    guild.put_ok(GUILD, json!({"status": "open"})).await;
     assert_eq!(
         guild.transfer("k2", "user:1", "user:2", 1).await.status,
         201
     );
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_economy_is_closed_for_ever_once_nothing_in_it_waits() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn an_economy_without_open_holds_can_be_closed_for_ever() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let hold = json!({
         "from": "user:1", "to": "user:2", "asset": "coin", "amount": 5, "expires_in_s": 60,
     });
@@ -54,7 +54,7 @@ async fn an_economy_is_closed_for_ever_once_nothing_in_it_waits() {
     );
     let release = format!("holds/{}/release", hold["id"].as_str().unwrap());
     guild.post(&release, "release", json!({})).await;
-    guild.made(GUILD, json!({"status": "closed"})).await;
+    guild.put_ok(GUILD, json!({"status": "closed"})).await;
     let opened = guild.put(GUILD, json!({"status": "open"})).await;
     assert_eq!(
         (opened.status.as_u16(), opened.code()),
@@ -65,18 +65,18 @@ async fn an_economy_is_closed_for_ever_once_nothing_in_it_waits() {
     let statement = guild
         .get(&format!("{GUILD}/accounts/user:1/statement"))
         .await;
-    assert_eq!(statement.status, 200, "its history stays");
+    assert_eq!(statement.status, 200, "its history stays readable");
     let wrong = guild.put(GUILD, json!({"status": "gone"})).await;
     assert_eq!(
         (wrong.status.as_u16(), &wrong.json()["pointer"]),
         (400, &json!("/status"))
     );
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_came_and_went_is_told_by_asset_day_and_plugin() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn flows_are_listed_by_asset_day_and_plugin() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     let body = json!({"account": "user:1", "asset": "coin", "amount": 100});
     assert_eq!(guild.post("burn", "burn", body).await.status, 201);
     guild
@@ -99,34 +99,34 @@ async fn what_came_and_went_is_told_by_asset_day_and_plugin() {
     let starts = flows["flows"][0]["day_starts_at"].as_u64().unwrap();
     assert_eq!(starts % 86_400_000, 0);
     for (query, status) in [("days=0", 400), ("days=367", 400), ("days=366", 200)] {
-        let answer = guild
+        let response = guild
             .get(&format!("{GUILD}/assets/coin/flows?{query}"))
             .await;
-        assert_eq!(answer.status, status, "{query}");
+        assert_eq!(response.status, status, "{query}");
     }
-    house.close().await;
+    server.close().await;
 }
 
-/// Opens another guild, and makes a key for everything in it.
-async fn neighbour(guild: &mut Guild) -> String {
+/// Creates another economy and an admin key restricted to it.
+async fn neighbour(guild: &mut GuildClient) -> String {
     let other = "/v1/economies/other";
-    guild.made(other, json!({})).await;
+    guild.put_ok(other, json!({})).await;
     guild
-        .made(&format!("{other}/assets/coin"), currency())
+        .put_ok(&format!("{other}/assets/coin"), currency())
         .await;
     for member in ["user:1", "user:2"] {
         let account = format!("{other}/accounts/{member}");
-        guild.made(&account, json!({})).await;
+        guild.put_ok(&account, json!({})).await;
     }
     let scopes = json!({"scopes": ["admin"], "economies": ["other"]});
     let key = guild.put("/v1/keys/neighbour", scopes).await.json();
     key["key"].as_str().unwrap().to_owned()
 }
 
-/// Everything that can be asked about a guild, asked of the neighbour's with its own key.
+/// Sends requests about the first economy with a key of the other one.
 #[tokio::test(flavor = "multi_thread")]
-async fn no_key_of_one_guild_reads_or_touches_anything_of_another() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn a_key_of_one_economy_cannot_read_or_change_another() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let hold = json!({
         "from": "user:1", "to": "user:2", "asset": "coin", "amount": 5, "expires_in_s": 60,
     });
@@ -136,10 +136,10 @@ async fn no_key_of_one_guild_reads_or_touches_anything_of_another() {
     let transfer = transfer["id"].as_str().unwrap();
     let other = "/v1/economies/other";
     let key = neighbour(&mut guild).await;
-    let mut client = house.client(&key);
+    let mut client = server.client(&key);
     let before = guild.get(GUILD).await.body;
 
-    // By its name the other economy is not there at all.
+    // Requests by the economy's name find no economy.
     for path in [
         "",
         "/assets",
@@ -153,7 +153,7 @@ async fn no_key_of_one_guild_reads_or_touches_anything_of_another() {
             (404, "economy_not_found".into())
         );
     }
-    // By the ids of what is in it, asked for in one's own, neither.
+    // Requests by ids of its holds and transfers in the own economy find nothing.
     for (method, path, code) in [
         ("GET", format!("{other}/holds/{hold}"), "hold_not_found"),
         (
@@ -178,26 +178,26 @@ async fn no_key_of_one_guild_reads_or_touches_anything_of_another() {
         ),
         ("GET", format!("{other}/outcomes/t"), "outcome_not_found"),
     ] {
-        let answer = client
+        let response = client
             .send(method, &path, Some("k"), "{}".into())
             .await
             .unwrap();
         assert_eq!(
-            (answer.status.as_u16(), answer.code()),
+            (response.status.as_u16(), response.code()),
             (404, code.into()),
             "{path}"
         );
     }
     assert_eq!(guild.get(GUILD).await.body, before, "nothing was recorded");
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_idempotency_key_names_an_intent_in_each_guild() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn an_idempotency_key_is_separate_in_each_economy() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let other = "/v1/economies/other";
     let key = neighbour(&mut guild).await;
-    let mut client = house.client(&key);
+    let mut client = server.client(&key);
     assert_eq!(guild.transfer("t", "user:1", "user:2", 1).await.status, 201);
     let issue = json!({"account": "user:1", "asset": "coin", "amount": 10});
     let issued = client.post(&format!("{other}/issue"), "t", &issue).await;
@@ -206,28 +206,30 @@ async fn one_idempotency_key_names_an_intent_in_each_guild() {
     let statement = format!("{other}/accounts/user:1/statement");
     let statement = client.get(&statement).await.unwrap().json();
     assert_eq!(statement["entries"].as_array().unwrap().len(), 1);
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn thousands_of_guilds_live_in_one_file() {
-    let house = House::new().await;
-    let mut guild = Guild {
-        client: house.admin(),
+async fn one_file_holds_thousands_of_economies() {
+    let server = TestServer::new().await;
+    let mut guild = GuildClient {
+        client: server.admin(),
     };
-    let mut asks = Vec::new();
+    let mut economies = Vec::new();
     for number in 0..2_000_u32 {
         let path = format!("/v1/economies/g{number}");
-        guild.made(&path, json!({})).await;
+        guild.put_ok(&path, json!({})).await;
         if number % 500 == 0 {
-            guild.made(&format!("{path}/assets/coin"), currency()).await;
             guild
-                .made(&format!("{path}/accounts/user:1"), json!({}))
+                .put_ok(&format!("{path}/assets/coin"), currency())
                 .await;
-            asks.push((path, number));
+            guild
+                .put_ok(&format!("{path}/accounts/user:1"), json!({}))
+                .await;
+            economies.push((path, number));
         }
     }
-    for (path, number) in asks {
+    for (path, number) in economies {
         let issue = json!({"account": "user:1", "asset": "coin", "amount": number + 1});
         let issued = guild
             .client
@@ -238,6 +240,6 @@ async fn thousands_of_guilds_live_in_one_file() {
     }
     let listed = guild.get("/v1/economies").await.json();
     assert_eq!(listed["economies"].as_array().unwrap().len(), 2_000);
-    let report = house.close().await;
+    let report = server.close().await;
     assert_eq!(report.economies.len(), 2_001, "and the server's own");
 }

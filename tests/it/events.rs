@@ -1,4 +1,4 @@
-//! Events: every record of an economy, in order, as pages and as a stream that can be taken up again.
+//! Events: every record of an economy in order, as pages and as a stream that can be resumed.
 
 use std::time::Duration;
 
@@ -6,39 +6,40 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::TcpStream;
 
-use crate::receiver::Receiver;
-use crate::support::{GUILD, House, posting};
+use crate::support::{GUILD, GuildClient, TestServer, posting};
+use crate::webhook_receiver::Receiver;
 
-/// The longest time that a test waits for something that must come.
+/// The longest wait for an expected event.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A stream of events, read line by line as a browser does.
+/// A client of an event stream that reads line by line.
 pub(crate) struct Stream {
     lines: Lines<BufReader<TcpStream>>,
 }
 
 impl Stream {
-    async fn open(house: &House, key: &str, last: Option<&str>) -> Self {
-        Self::of(house, GUILD, key, last).await
+    async fn open(server: &TestServer, key: &str, last: Option<&str>) -> Self {
+        Self::of(server, GUILD, key, last).await
     }
 
-    async fn of(house: &House, economy: &str, key: &str, last: Option<&str>) -> Self {
-        let (head, lines) = ask(house, economy, key, last).await;
+    async fn of(server: &TestServer, economy: &str, key: &str, last: Option<&str>) -> Self {
+        let (head, lines) = ask(server, economy, key, last).await;
         assert!(head.starts_with("HTTP/1.1 200"), "{head}");
         assert!(head.contains("x-accel-buffering: no"), "{head}");
         Self { lines }
     }
 
-    /// The next event with its id; none when the server has ended the stream.
+    /// Returns the next event with its id; none when the server has ended the stream.
     async fn next(&mut self) -> Option<(String, Value)> {
-        let (mut id, mut data) = (None, None);
+        let mut id = None;
+        let mut data = None;
         let waited = tokio::time::timeout(PATIENCE, async {
             while let Some(line) = self.lines.next_line().await.unwrap() {
-                if let Some(said) = line.strip_prefix("id: ") {
-                    id = Some(said.to_owned());
+                if let Some(value) = line.strip_prefix("id: ") {
+                    id = Some(value.to_owned());
                 }
-                if let Some(said) = line.strip_prefix("data: ") {
-                    data = Some(serde_json::from_str(said).unwrap());
+                if let Some(value) = line.strip_prefix("data: ") {
+                    data = Some(serde_json::from_str(value).unwrap());
                 }
                 if line.is_empty() && data.is_some() {
                     break;
@@ -51,14 +52,14 @@ impl Stream {
     }
 }
 
-/// Asks for a stream. Gives the head of the answer, and what follows.
+/// Requests a stream and returns the response head and the lines that follow.
 pub(crate) async fn ask(
-    house: &House,
+    server: &TestServer,
     economy: &str,
     key: &str,
     last: Option<&str>,
 ) -> (String, Lines<BufReader<TcpStream>>) {
-    let mut connection = TcpStream::connect(house.address()).await.unwrap();
+    let mut connection = TcpStream::connect(server.address()).await.unwrap();
     let last = last.map_or(String::new(), |last| format!("Last-Event-ID: {last}\r\n"));
     let head = format!(
         "GET {economy}/events HTTP/1.1\r\nHost: bursar\r\nAuthorization: Bearer {key}\r\n\
@@ -78,34 +79,38 @@ pub(crate) async fn ask(
     (head, lines)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn pages_of_events_have_every_record_in_order_and_nothing_of_others() {
-    let (house, mut guild) = House::with_guild(2).await;
-    guild.made("/v1/economies/other", json!({})).await;
-    guild.transfer("paid", "user:1", "user:2", 30).await;
-    guild.transfer("refused", "user:1", "user:2", 5000).await;
-    let (mut events, mut after) = (Vec::new(), String::from("0"));
+/// Reads all events in pages of three and returns them with the last position.
+async fn read_all_pages(guild: &mut GuildClient) -> (Vec<Value>, String) {
+    let mut events: Vec<Value> = Vec::new();
+    let mut after = String::from("0");
     loop {
         let path = format!("{GUILD}/events?after={after}&limit=3");
         let page = guild.get(&path).await.json();
         let found = page["events"].as_array().unwrap().clone();
         assert!(found.len() <= 3);
         let next = page["next_after"].as_str().unwrap().to_owned();
+        let newest = events
+            .last()
+            .map_or(Value::Null, |last| last["hash"].clone());
         if found.is_empty() {
-            assert_eq!(next, after, "that was all of it");
+            assert_eq!(next, after, "the last page is empty");
             assert_eq!(page["head"]["seq"], events.len());
-            assert_eq!(
-                page["head"]["hash"],
-                events
-                    .last()
-                    .map_or(Value::Null, |last: &Value| last["hash"].clone())
-            );
-            break;
+            assert_eq!(page["head"]["hash"], newest);
+            return (events, after);
         }
         events.extend(found);
         assert_eq!(events.last().unwrap()["position"], *next);
         after = next;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_events_have_every_record_of_the_economy_in_order() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
+    guild.put_ok("/v1/economies/other", json!({})).await;
+    guild.transfer("paid", "user:1", "user:2", 30).await;
+    guild.transfer("refused", "user:1", "user:2", 5000).await;
+    let (events, after) = read_all_pages(&mut guild).await;
     let numbers: Vec<u64> = events
         .iter()
         .map(|event| event["seq"].as_u64().unwrap())
@@ -130,7 +135,7 @@ async fn pages_of_events_have_every_record_in_order_and_nothing_of_others() {
             .iter()
             .any(|event| event.to_string().contains("other"))
     );
-    // A number is taken as well, and the answer says it in full.
+    // A sequence number is accepted as a position, and the response returns the full position.
     let newest = guild
         .get(&format!("{GUILD}/events?after={}", events.len()))
         .await;
@@ -150,14 +155,14 @@ async fn pages_of_events_have_every_record_in_order_and_nothing_of_others() {
             "{wrong}"
         );
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_consumer_that_breaks_off_at_random_misses_nothing() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn a_consumer_that_reconnects_at_random_misses_no_event() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let load = {
-        let mut client = house.admin();
+        let mut client = server.admin();
         tokio::spawn(async move {
             for number in 0..150 {
                 let body = posting("user:1", "user:2", 1);
@@ -169,20 +174,21 @@ async fn a_consumer_that_breaks_off_at_random_misses_nothing() {
             }
         })
     };
-    let (mut seen, mut dice): (Vec<u64>, u64) = (Vec::new(), 5);
+    let mut seen: Vec<u64> = Vec::new();
+    let mut random: u64 = 5;
     let mut last: Option<String> = None;
     while seen.last() != Some(&156) {
-        let mut stream = Stream::open(&house, &house.admin_key, last.as_deref()).await;
-        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        for _ in 0..=(dice >> 33) % 40 {
+        let mut stream = Stream::open(&server, &server.admin_key, last.as_deref()).await;
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        for _ in 0..=(random >> 33) % 40 {
             if seen.last() == Some(&156) {
                 break;
             }
-            let (id, event) = stream.next().await.expect("the server goes on");
-            let (seq, hash) = (
-                event["seq"].as_u64().unwrap(),
-                event["hash"].as_str().unwrap(),
-            );
+            let (id, event) = stream.next().await.expect("an event");
+            let seq = event["seq"].as_u64().unwrap();
+            let hash = event["hash"].as_str().unwrap();
             assert_eq!(id, format!("{seq}-{}", &hash[..16]));
             seen.push(seq);
             last = Some(id);
@@ -191,74 +197,78 @@ async fn a_consumer_that_breaks_off_at_random_misses_nothing() {
     load.await.unwrap();
     assert_eq!(guild.get(GUILD).await.json()["seq"], 156);
     assert_eq!(seen, (1..=156).collect::<Vec<_>>());
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_ends_with_its_key_and_with_the_server() {
-    let (house, mut guild) = House::with_guild(2).await;
-    let made = guild
+    let (server, mut guild) = TestServer::with_guild(2).await;
+    let created = guild
         .put("/v1/keys/follower", json!({"scopes": ["read"]}))
         .await
         .json();
-    let key = made["key"].as_str().unwrap().to_owned();
+    let key = created["key"].as_str().unwrap().to_owned();
     let head = guild.get(GUILD).await.json()["seq"].to_string();
-    let mut revoked = Stream::open(&house, &key, Some(&head)).await;
-    let mut lasting = Stream::open(&house, &house.admin_key, Some(&head)).await;
+    let mut revoked = Stream::open(&server, &key, Some(&head)).await;
+    let mut lasting = Stream::open(&server, &server.admin_key, Some(&head)).await;
     guild
-        .made("/v1/keys/follower", json!({"revoked": true}))
+        .put_ok("/v1/keys/follower", json!({"revoked": true}))
         .await;
     assert!(
         revoked.next().await.is_none(),
-        "a stream ends with its key, also where nothing happens"
+        "a stream ends with its key, even without events"
     );
     guild.transfer("k", "user:1", "user:2", 1).await;
     assert_eq!(lasting.next().await.unwrap().1["idempotency_key"], "k");
-    house.close().await;
+    server.close().await;
     assert!(lasting.next().await.is_none());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_economy_has_as_many_streams_as_its_quota_and_leaves_the_rest_to_others() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn event_streams_of_an_economy_are_bounded_by_its_quota() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     let mut streams = Vec::new();
     for _ in 0..32 {
-        streams.push(Stream::open(&house, &house.admin_key, None).await);
+        streams.push(Stream::open(&server, &server.admin_key, None).await);
     }
-    guild.made("/v1/economies/other", json!({})).await;
+    guild.put_ok("/v1/economies/other", json!({})).await;
     let ask = async |economy: &str| {
         let path = format!("/v1/economies/{economy}");
-        ask(&house, &path, &house.admin_key, None).await.0
+        ask(&server, &path, &server.admin_key, None).await.0
     };
     assert!(ask("guild").await.starts_with("HTTP/1.1 422"));
     assert!(ask("other").await.starts_with("HTTP/1.1 200"));
     let quotas = format!("{GUILD}/quotas");
     let used = guild.get(&quotas).await.json()["quotas"]["streams"]["used"].clone();
     assert_eq!(used, 32);
-    guild.made(&quotas, json!({"streams": 33})).await;
+    guild.put_ok(&quotas, json!({"streams": 33})).await;
     assert!(
         ask("guild").await.contains("200"),
-        "an operator has raised it"
+        "the operator raised the quota"
     );
     drop(streams);
-    house.close().await;
+    server.close().await;
 }
 
-/// Else idle streams of silent communities take the server down: each commit made each of them read.
+/// If each commit made every idle stream read, streams of silent economies would overload the server.
 #[tokio::test(flavor = "multi_thread")]
 async fn idle_streams_read_nothing_while_another_economy_moves() {
-    let (house, mut guild) = House::with_guild(2).await;
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let mut streams = Vec::new();
     for number in 0..4 {
         let economy = format!("/v1/economies/silent{number}");
-        guild.made(&economy, json!({})).await;
+        guild.put_ok(&economy, json!({})).await;
         for _ in 0..8 {
-            let mut stream = Stream::of(&house, &economy, &house.admin_key, None).await;
-            assert_eq!(stream.next().await.unwrap().1["seq"], 1, "it is up to date");
+            let mut stream = Stream::of(&server, &economy, &server.admin_key, None).await;
+            assert_eq!(
+                stream.next().await.unwrap().1["seq"],
+                1,
+                "the stream has read all events"
+            );
             streams.push(stream);
         }
     }
-    let before = house.storage.event_reads();
+    let before = server.storage.event_reads();
     assert!(before >= 32);
     for number in 0..200 {
         let paid = guild
@@ -266,50 +276,54 @@ async fn idle_streams_read_nothing_while_another_economy_moves() {
             .await;
         assert_eq!(paid.status, 201);
     }
-    assert_eq!(house.storage.event_reads(), before);
-    // They are not deaf.
+    assert_eq!(server.storage.event_reads(), before);
+    // Streams of an economy are notified of its own commits.
     let asset = "/v1/economies/silent2/assets/coin";
     guild
-        .made(asset, json!({"kind": "currency", "name": "Coin"}))
+        .put_ok(asset, json!({"kind": "currency", "name": "Coin"}))
         .await;
     for stream in &mut streams[16..24] {
         assert_eq!(stream.next().await.unwrap().1["kind"], "set_asset");
     }
-    assert_eq!(house.storage.event_reads(), before + 8);
+    assert_eq!(server.storage.event_reads(), before + 8);
     drop(streams);
-    house.close().await;
+    server.close().await;
 }
 
-/// The same for webhooks.
+/// Idle webhooks must not read either.
 #[tokio::test(flavor = "multi_thread")]
 async fn idle_webhooks_read_nothing_while_another_economy_moves() {
-    let (house, mut guild) = House::with_guild(2).await;
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let receiver = Receiver::new().await;
     let silent = "/v1/economies/silent";
-    guild.made(silent, json!({})).await;
+    guild.put_ok(silent, json!({})).await;
     for number in 0..4 {
         let path = format!("{silent}/webhooks/w{number}");
         guild
-            .made(&path, json!({"url": receiver.url, "kinds": ["set_asset"]}))
+            .put_ok(&path, json!({"url": receiver.url, "kinds": ["set_asset"]}))
             .await;
     }
     let coin = json!({"kind": "currency", "name": "Coin"});
     guild
-        .made(&format!("{silent}/assets/coin"), coin.clone())
+        .put_ok(&format!("{silent}/assets/coin"), coin.clone())
         .await;
     receiver
-        .until("all have it", |tries| tries.len() == 4)
+        .until("every webhook has the event", |attempts| {
+            attempts.len() == 4
+        })
         .await;
-    let before = house.storage.event_reads();
+    let before = server.storage.event_reads();
     for number in 0..200 {
         guild
             .transfer(&format!("k{number}"), "user:1", "user:2", 1)
             .await;
     }
-    assert_eq!(house.storage.event_reads(), before);
-    guild.made(&format!("{silent}/assets/gem"), coin).await;
+    assert_eq!(server.storage.event_reads(), before);
+    guild.put_ok(&format!("{silent}/assets/gem"), coin).await;
     receiver
-        .until("all have it", |tries| tries.len() == 8)
+        .until("every webhook has the event", |attempts| {
+            attempts.len() == 8
+        })
         .await;
-    house.close().await;
+    server.close().await;
 }

@@ -1,4 +1,4 @@
-//! One key, one effect, one answer, whatever the network and the clients do.
+//! One key has one effect and one response, whatever the network and the clients do.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -8,13 +8,13 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::patience::PATIENCE;
-use crate::support::{GUILD, House, posting};
+use crate::support::{GUILD, TestServer, posting};
+use crate::wait::PATIENCE;
 
 const CONNECTIONS: u64 = 64;
 const REQUESTS: u64 = 200;
 
-/// The key of a request: every fourth one is a key that some other connection uses as well.
+/// Returns the key of a request: every fourth key is also used by one other connection.
 fn key(connection: u64, request: u64) -> String {
     if request.is_multiple_of(4) {
         format!("shared {} {request}", connection / 2)
@@ -25,35 +25,43 @@ fn key(connection: u64, request: u64) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_key_is_applied_once_under_64_connections() {
-    let (house, mut guild) = House::with_guild(2).await;
+    let (server, mut guild) = TestServer::with_guild(2).await;
     guild.issue("user:1", "coin", 1_000_000).await;
-    let before = guild.coins(2).await;
+    let before = guild.coin_balances(2).await;
     let mut load = JoinSet::new();
     for connection in 0..CONNECTIONS {
-        let mut client = house.admin();
+        let mut client = server.admin();
         load.spawn(async move {
-            let mut answers = Vec::new();
+            let mut responses = Vec::new();
             for request in 0..REQUESTS {
                 let key = key(connection, request);
                 let body = posting("user:1", "user:2", 1);
-                let answer = client
+                let response = client
                     .post(&format!("{GUILD}/transfers"), &key, &body)
                     .await;
-                answers.push((key, answer.expect("an answer")));
+                responses.push((key, response.expect("a response")));
             }
-            answers
+            responses
         });
     }
     let mut by_key: BTreeMap<String, Vec<Response>> = BTreeMap::new();
-    for (key, answer) in load.join_all().await.into_iter().flatten() {
-        by_key.entry(key).or_default().push(answer);
+    for (key, response) in load.join_all().await.into_iter().flatten() {
+        by_key.entry(key).or_default().push(response);
     }
-    for (key, answers) in &by_key {
-        let first = answers.iter().filter(|answer| !answer.replayed).count();
+    for (key, responses) in &by_key {
+        let first = responses
+            .iter()
+            .filter(|response| !response.replayed)
+            .count();
         assert_eq!(first, 1, "{key} was applied once");
-        assert!(answers.iter().all(|answer| answer.status == 201), "{key}");
         assert!(
-            answers.iter().all(|answer| answer.body == answers[0].body),
+            responses.iter().all(|response| response.status == 201),
+            "{key}"
+        );
+        assert!(
+            responses
+                .iter()
+                .all(|response| response.body == responses[0].body),
             "{key}"
         );
     }
@@ -62,24 +70,24 @@ async fn every_key_is_applied_once_under_64_connections() {
     assert_eq!(
         duplicates,
         CONNECTIONS * REQUESTS / 8,
-        "one in four keys is used by two"
+        "one in four keys is used by two connections"
     );
-    let after = guild.coins(2).await;
+    let after = guild.coin_balances(2).await;
     assert_eq!((before[0] - after[0], after[1] - before[1]), (keys, keys));
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_does_not_serve_another_request() {
-    let (house, mut guild) = House::with_guild(3).await;
+async fn an_idempotency_key_is_refused_for_another_request() {
+    let (server, mut guild) = TestServer::with_guild(3).await;
     let mut with_memo = posting("user:1", "user:2", 1);
     with_memo["memo"] = json!("thanks");
     guild.post("transfers", "k", with_memo.clone()).await;
-    let reused = async |guild: &mut crate::support::Guild, path: &str, body| {
-        let answer = guild.post(path, "k", body).await;
-        assert_eq!(answer.status, 422);
-        assert_eq!(answer.code(), "idempotency_key_reused");
-        answer.json()["field"].as_str().unwrap().to_owned()
+    let reused = async |guild: &mut crate::support::GuildClient, path: &str, body| {
+        let response = guild.post(path, "k", body).await;
+        assert_eq!(response.status, 422);
+        assert_eq!(response.code(), "idempotency_key_reused");
+        response.json()["field"].as_str().unwrap().to_owned()
     };
     let mut other_memo = with_memo.clone();
     other_memo["memo"] = json!("no thanks");
@@ -94,71 +102,75 @@ async fn a_key_does_not_serve_another_request() {
     );
     let issue = json!({"account": "user:1", "asset": "coin", "amount": 1});
     assert_eq!(reused(&mut guild, "issue", issue).await, "path");
-    assert_eq!(guild.coins(3).await, [999, 1001, 1000]);
-    // Members in another order and other white space are the same request.
+    assert_eq!(guild.coin_balances(3).await, [999, 1001, 1000]);
+    // Another member order and other white space make the same request.
     let same = format!(
         "{{ \"memo\" : \"thanks\", \"postings\": {} }}",
         with_memo["postings"]
     );
     let path = format!("{GUILD}/transfers");
-    let answer = guild
+    let response = guild
         .client
         .send("POST", &path, Some("k"), same.into())
         .await
         .unwrap();
-    assert!(answer.replayed);
-    house.close().await;
+    assert!(response.replayed);
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rotated_api_key_does_not_pay_twice() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn an_idempotency_key_replays_under_another_api_key() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let first = guild.transfer("k", "user:1", "user:2", 5).await;
     let other = guild
         .put("/v1/keys/next", json!({"scopes": ["transfer"]}))
         .await
         .json();
-    let mut client = house.client(other["key"].as_str().unwrap());
+    let mut client = server.client(other["key"].as_str().unwrap());
     let path = format!("{GUILD}/transfers");
     let again = client
         .post(&path, "k", &posting("user:1", "user:2", 5))
         .await
         .unwrap();
     assert!(again.replayed && again.body == first.body);
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_that_drops_does_not_take_its_request_back() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn a_dropped_connection_does_not_undo_its_request() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     guild.issue("user:1", "coin", 1_000_000).await;
     let began = Instant::now();
-    let (mut number, mut outlived) = (0_u32, 0);
+    let mut number = 0_u32;
+    let mut outlived = 0;
     while outlived < 5 || number < 50 {
         assert!(
             began.elapsed() < PATIENCE,
-            "of {number} requests only {outlived} were made after their connection was gone"
+            "of {number} requests only {outlived} were applied after their connection was dropped"
         );
-        let mut client = house.admin();
+        let mut client = server.admin();
         let key = format!("k{number}");
         let body = posting("user:1", "user:2", 1);
         let path = format!("{GUILD}/transfers");
-        // Given up at some point on the way, which is another one each time.
+        // The client gives up at another point of the request each time.
         let patience = Duration::from_micros(100) * (number % 50) * (1 + number / 50);
         let sent = timeout(patience, client.post(&path, &key, &body)).await;
         drop(client);
         let is_answered = matches!(sent, Ok(Ok(_)));
-        // What was not answered may be asked again, and says whether it had been made.
+        // An unanswered request can be sent again, and the response tells whether it had been applied.
         let again = guild.transfer(&key, "user:1", "user:2", 1).await;
         assert_eq!(again.status, 201);
         assert!(
             again.replayed || !is_answered,
-            "{key} was answered, and is made anew"
+            "{key} was answered and applied again"
         );
         outlived += u32::from(again.replayed && !is_answered);
         number += 1;
     }
     let paid = i64::from(number);
-    assert_eq!(guild.coins(2).await, [1_001_000 - paid, 1_000 + paid]);
-    house.close().await;
+    assert_eq!(
+        guild.coin_balances(2).await,
+        [1_001_000 - paid, 1_000 + paid]
+    );
+    server.close().await;
 }

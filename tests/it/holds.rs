@@ -1,4 +1,4 @@
-//! Holds: what is bet or reserved cannot be spent, and is taken at most once.
+//! Holds: a held amount cannot be spent and is captured at most once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,8 +7,8 @@ use bursar_ledger::{HOLD_SECONDS_MAX, Timestamp};
 use bursar_storage::TimeSource;
 use serde_json::{Value, json};
 
-use crate::patience::eventually;
-use crate::support::{GUILD, Guild, House};
+use crate::support::{GUILD, GuildClient, TestServer};
+use crate::wait::eventually;
 
 fn stake(amount: u64, seconds: u64) -> Value {
     json!({
@@ -17,13 +17,13 @@ fn stake(amount: u64, seconds: u64) -> Value {
     })
 }
 
-async fn placed(guild: &mut Guild, key: &str, body: Value) -> String {
+async fn placed(guild: &mut GuildClient, key: &str, body: Value) -> String {
     let placed = guild.post("holds", key, body).await;
     assert_eq!(placed.status, 201, "{}", placed.json());
     placed.json()["id"].as_str().unwrap().to_owned()
 }
 
-async fn account(guild: &mut Guild, member: u64) -> Value {
+async fn account(guild: &mut GuildClient, member: u64) -> Value {
     let path = format!("{GUILD}/accounts/user:{member}");
     guild.get(&path).await.json()["balances"]["coin"].clone()
 }
@@ -33,8 +33,8 @@ fn balance(posted: i64, held: i64) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bet_is_held_during_the_game_and_cannot_be_spent_beside_it() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn a_held_stake_cannot_be_spent_during_the_game() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let hold = placed(&mut guild, "bet", stake(900, 60)).await;
     assert_eq!(account(&mut guild, 1).await, balance(1000, 900));
     let spent = guild.transfer("spend", "user:1", "user:2", 101).await;
@@ -57,12 +57,12 @@ async fn a_bet_is_held_during_the_game_and_cannot_be_spent_beside_it() {
         json!({ "id": hold, "status": "captured", "remaining": 0 })
     );
     assert_eq!(account(&mut guild, 1).await, balance(0, 0));
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hold_is_captured_in_parts_and_never_above_its_amount() {
-    let (house, mut guild) = House::with_guild(2).await;
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let hold = placed(&mut guild, "bet", stake(100, 60)).await;
     let path = format!("holds/{hold}/capture");
     let above = guild.post(&path, "above", json!({"amount": 101})).await;
@@ -101,33 +101,36 @@ async fn a_hold_is_captured_in_parts_and_never_above_its_amount() {
         (&closed["status"], &closed["captured"], &closed["amount"]),
         (&json!("released"), &json!(30), &json!(100))
     );
-    // The same key once more, now that the hold is long gone: still the first answer.
+    // The same key after the hold has ended still gets the first response.
     let replay = guild.post(&path, "part", json!({"amount": 30})).await;
     assert!(replay.replayed && replay.body == part.body);
-    assert_eq!(guild.coins(2).await, [970, 1030]);
-    house.close().await;
+    assert_eq!(guild.coin_balances(2).await, [970, 1030]);
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_many_captures_of_one_hold_at_the_same_moment_exactly_one_wins() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn exactly_one_of_many_concurrent_captures_of_a_hold_succeeds() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let hold = placed(&mut guild, "bet", stake(100, 60)).await;
     let ask = |number| {
         let path = format!("holds/{hold}/capture");
         (path, format!("capture {number}"), json!({"amount": 100}))
     };
-    let answers = house.at_once((0..32).map(ask).collect()).await;
-    let won = answers.iter().filter(|answer| answer.status == 201).count();
-    assert_eq!(won, 1);
-    let closed = answers
+    let responses = server.post_concurrently((0..32).map(ask).collect()).await;
+    let won = responses
         .iter()
-        .filter(|answer| answer.code() == "hold_closed");
+        .filter(|response| response.status == 201)
+        .count();
+    assert_eq!(won, 1);
+    let closed = responses
+        .iter()
+        .filter(|response| response.code() == "hold_closed");
     assert_eq!(closed.count(), 31);
-    assert_eq!(guild.coins(2).await, [900, 1100]);
-    house.close().await;
+    assert_eq!(guild.coin_balances(2).await, [900, 1100]);
+    server.close().await;
 }
 
-/// A clock that stands still until it is moved.
+/// Returns a clock that a test moves, and its time source.
 fn standing_clock() -> (Arc<AtomicU64>, TimeSource) {
     let now = Arc::new(AtomicU64::new(1_764_000_000_000));
     let read = Arc::clone(&now);
@@ -135,8 +138,8 @@ fn standing_clock() -> (Arc<AtomicU64>, TimeSource) {
     (now, clock)
 }
 
-/// Asks until a hold has ended.
-async fn ended(guild: &mut Guild, hold: &str) -> Value {
+/// Waits until a hold has ended and returns it.
+async fn ended(guild: &mut GuildClient, hold: &str) -> Value {
     let ended = eventually("the hold ends", async || {
         let view = guild.get(&format!("{GUILD}/holds/{hold}")).await.json();
         (view["status"] != "open").then_some(view)
@@ -145,10 +148,10 @@ async fn ended(guild: &mut Guild, hold: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn holds_end_by_the_clock_while_nobody_calls_and_after_a_restart() {
+async fn holds_expire_without_requests_and_across_restarts() {
     let (now, clock) = standing_clock();
-    let house = House::set_up(|setup| setup.clock = clock).await;
-    let (house, mut guild) = house.furnished(2).await;
+    let server = TestServer::with_setup(|setup| setup.clock = clock).await;
+    let (server, mut guild) = server.with_members(2).await;
     let refunded = placed(&mut guild, "a", stake(100, 10)).await;
     let mut rule = stake(50, 20);
     rule["on_expiry"] = json!("capture");
@@ -160,10 +163,10 @@ async fn holds_end_by_the_clock_while_nobody_calls_and_after_a_restart() {
     assert_eq!(view["status"], "expired");
     assert_eq!(account(&mut guild, 1).await, balance(1000, 57));
 
-    let house = house.restarted().await;
+    let server = server.restart().await;
     now.fetch_add(10_000, Ordering::SeqCst);
-    let mut guild = Guild {
-        client: house.admin(),
+    let mut guild = GuildClient {
+        client: server.admin(),
     };
     let view = ended(&mut guild, &taken).await;
     assert_eq!(
@@ -172,7 +175,7 @@ async fn holds_end_by_the_clock_while_nobody_calls_and_after_a_restart() {
     );
     assert_eq!(account(&mut guild, 1).await, balance(950, 7));
 
-    // What the end of a hold has moved is a transfer of the hold's id, and can be taken back.
+    // The expiry of a hold is a transfer with the hold's id and can be reversed.
     let seen = guild
         .get(&format!("{GUILD}/transfers/{taken}"))
         .await
@@ -190,9 +193,9 @@ async fn holds_end_by_the_clock_while_nobody_calls_and_after_a_restart() {
     // Time passes while the server is down.
     drop(guild);
     now.fetch_add(3_600_000, Ordering::SeqCst);
-    let house = house.restarted().await;
-    let mut guild = Guild {
-        client: house.admin(),
+    let server = server.restart().await;
+    let mut guild = GuildClient {
+        client: server.admin(),
     };
     let view = ended(&mut guild, &later).await;
     assert_eq!(view["status"], "expired");
@@ -204,14 +207,14 @@ async fn holds_end_by_the_clock_while_nobody_calls_and_after_a_restart() {
         .collect();
     assert_eq!(expired.len(), 3);
     assert!(expired.iter().all(|event| event["actor"] == "bursar"));
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hold_past_its_time_is_refused_capture() {
+async fn an_expired_hold_cannot_be_captured() {
     let (now, clock) = standing_clock();
-    let house = House::set_up(|setup| setup.clock = clock).await;
-    let (house, mut guild) = house.furnished(2).await;
+    let server = TestServer::with_setup(|setup| setup.clock = clock).await;
+    let (server, mut guild) = server.with_members(2).await;
     let hold = placed(&mut guild, "a", stake(100, 10)).await;
     now.fetch_add(10_000, Ordering::SeqCst);
     let late = guild
@@ -221,13 +224,13 @@ async fn a_hold_past_its_time_is_refused_capture() {
         (late.status.as_u16(), late.code()),
         (409, "hold_closed".into())
     );
-    assert_eq!(guild.coins(2).await, [1000, 1000]);
-    house.close().await;
+    assert_eq!(guild.coin_balances(2).await, [1000, 1000]);
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn captured_is_what_the_receiver_can_take_and_the_hold_stays_otherwise() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn a_capture_that_the_receiver_cannot_take_leaves_the_hold_open() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let hold = placed(&mut guild, "bet", stake(100, 60)).await;
     let receiver = format!("{GUILD}/accounts/user:2");
     for (number, (change, code)) in [
@@ -240,7 +243,7 @@ async fn captured_is_what_the_receiver_can_take_and_the_hold_stays_otherwise() {
     .into_iter()
     .enumerate()
     {
-        guild.made(&receiver, change).await;
+        guild.put_ok(&receiver, change).await;
         let refused = guild
             .post(
                 &format!("holds/{hold}/capture"),
@@ -262,18 +265,19 @@ async fn captured_is_what_the_receiver_can_take_and_the_hold_stays_otherwise() {
         .post(&format!("holds/{hold}/release"), "release", json!({}))
         .await;
     assert_eq!(released.status, 200);
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn open_holds_are_listed_by_account_page_by_page() {
-    let (house, mut guild) = House::with_guild(2).await;
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let mut expected = Vec::new();
     for number in 0..7 {
         expected.push(placed(&mut guild, &format!("h{number}"), stake(1, 60)).await);
     }
     let mut other = stake(1, 60);
-    (other["from"], other["to"]) = (json!("user:2"), json!("user:1"));
+    other["from"] = json!("user:2");
+    other["to"] = json!("user:1");
     let others = placed(&mut guild, "other", other).await;
     let mut found = Vec::new();
     let mut query = "account=user:1&limit=3".to_owned();
@@ -306,12 +310,12 @@ async fn open_holds_are_listed_by_account_page_by_page() {
         assert_eq!(wrong.status, 400);
         assert_eq!(wrong.json()["parameter"], parameter);
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn malformed_and_unknown_holds_are_named() {
-    let (house, mut guild) = House::with_guild(2).await;
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let mut same = stake(1, 60);
     same["to"] = json!("user:1");
     for (body, pointer) in [
@@ -333,21 +337,21 @@ async fn malformed_and_unknown_holds_are_named() {
     for unknown in ["00000000-0000-7000-8000-000000000000", transfer] {
         for action in ["capture", "release"] {
             let path = format!("holds/{unknown}/{action}");
-            let answer = guild.post(&path, "u", json!({})).await;
+            let response = guild.post(&path, "u", json!({})).await;
             assert_eq!(
-                (answer.status.as_u16(), answer.code()),
+                (response.status.as_u16(), response.code()),
                 (404, "hold_not_found".into())
             );
         }
         let read = guild.get(&format!("{GUILD}/holds/{unknown}")).await;
         assert_eq!(read.code(), "hold_not_found");
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_preview_of_a_hold_reserves_nothing() {
-    let (house, mut guild) = House::with_guild(2).await;
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let preview = guild.post("holds?preview=true", "k", stake(100, 60)).await;
     assert_eq!(preview.status, 200);
     assert_eq!(
@@ -361,5 +365,5 @@ async fn a_preview_of_a_hold_reserves_nothing() {
     let capture = format!("holds/{hold}/capture?preview=true");
     assert_eq!(guild.post(&capture, "c", json!({})).await.status, 200);
     assert_eq!(account(&mut guild, 1).await, balance(1000, 100));
-    house.close().await;
+    server.close().await;
 }

@@ -1,5 +1,5 @@
-//! Plugins that mean harm: each trick costs its own call and nothing else. `checklist.rs` says which
-//! risk has which tests, here and in the host.
+//! Malicious plugins: each attack affects only its own call. `checklist.rs` lists the tests of each risk,
+//! here and in the host.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,38 +9,38 @@ use bursar_server::client::Response;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::support::{GUILD, Guild, House, decline_code, install_malicious};
+use crate::support::{GUILD, GuildClient, TestServer, decline_code, install_malicious};
 
-async fn trick(guild: &mut Guild, name: &str, arguments: Value) -> Response {
+async fn trick(guild: &mut GuildClient, name: &str, arguments: Value) -> Response {
     guild
         .call(&format!("malicious/{name}"), name, "user:1", arguments)
         .await
 }
 
-fn fault(answer: &Response) -> String {
+fn fault(response: &Response) -> String {
     assert_eq!(
-        (answer.status.as_u16(), answer.code()),
+        (response.status.as_u16(), response.code()),
         (502, "plugin_fault".into())
     );
-    answer.json()["fault"].as_str().unwrap().to_owned()
+    response.json()["fault"].as_str().unwrap().to_owned()
 }
 
-/// Plays tricks of which each must end as a fault that says so, and in nothing else.
+/// Asserts that each action ends as a fault with the expected text and has no other effect.
 async fn all_are_faults(tricks: &[(&str, Value, &str)]) {
-    let (house, mut guild) = House::with_guild(2).await;
+    let (server, mut guild) = TestServer::with_guild(2).await;
     install_malicious(&mut guild).await;
     guild.issue("plugin:malicious", "coin", 500).await;
     for (name, arguments, expected) in tricks {
-        let answer = trick(&mut guild, name, arguments.clone()).await;
-        let fault = fault(&answer);
+        let response = trick(&mut guild, name, arguments.clone()).await;
+        let fault = fault(&response);
         assert!(fault.contains(expected), "{name}: {fault}");
         let again = trick(&mut guild, name, arguments.clone()).await;
         assert!(
-            again.replayed && again.body == answer.body,
-            "{name} is kept under its key"
+            again.replayed && again.body == response.body,
+            "{name} is stored under its key"
         );
     }
-    assert_eq!(guild.coins(2).await, [1000, 1000]);
+    assert_eq!(guild.coin_balances(2).await, [1000, 1000]);
     assert_eq!(guild.posted("plugin:malicious", "coin").await, 500);
     let state = guild
         .get(&format!("{GUILD}/plugins/malicious"))
@@ -48,12 +48,12 @@ async fn all_are_faults(tricks: &[(&str, Value, &str)]) {
         .json();
     assert_eq!(
         state["state_bytes"], 0,
-        "nothing of what a fault wrote is kept"
+        "the state that a faulted call wrote is discarded"
     );
-    // The house still stands, and even the malicious plugin is served.
+    // The server still works and serves the malicious plugin's harmless action.
     let honest = trick(&mut guild, "honest", json!({})).await;
     assert_eq!(honest.status, 200);
-    house.close().await;
+    server.close().await;
 }
 
 fn coins(amount: u64) -> Value {
@@ -61,7 +61,7 @@ fn coins(amount: u64) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_never_ends_or_never_stops_growing_is_stopped() {
+async fn endless_loops_and_unbounded_growth_are_stopped() {
     all_are_faults(&[
         ("spin", json!({}), "out of fuel"),
         ("eat", json!({}), "memory"),
@@ -74,7 +74,7 @@ async fn what_never_ends_or_never_stops_growing_is_stopped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_plugin_that_breaks_off_takes_nothing_along() {
+async fn a_plugin_that_traps_moves_nothing() {
     all_are_faults(&[
         (
             "steal_anyway",
@@ -89,8 +89,8 @@ async fn a_plugin_that_breaks_off_takes_nothing_along() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_not_granted_is_refused_to_its_face() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn requests_without_a_grant_are_refused_during_the_call() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     install_malicious(&mut guild).await;
     guild.issue("plugin:malicious", "coin", 500).await;
     let refused = [
@@ -109,36 +109,36 @@ async fn what_was_not_granted_is_refused_to_its_face() {
         ("pay_unsecured", coins(10), "NotSecured"),
     ];
     for (name, arguments, expected) in refused {
-        let answer = trick(&mut guild, name, arguments).await;
-        let told = answer.json()["reply"]["told"]
+        let response = trick(&mut guild, name, arguments).await;
+        let reply = response.json()["reply"]["told"]
             .as_str()
             .unwrap_or_default()
             .to_owned();
-        assert!(told.contains(expected), "{name}: {}", answer.json());
+        assert!(reply.contains(expected), "{name}: {}", response.json());
     }
-    assert_eq!(guild.coins(2).await, [1000, 1000]);
+    assert_eq!(guild.coin_balances(2).await, [1000, 1000]);
     assert_eq!(guild.posted("plugin:malicious", "coin").await, 500);
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stack_that_overflows_is_no_outcome_and_leaves_the_key_free() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn a_stack_overflow_is_no_outcome_and_leaves_the_key_free() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     install_malicious(&mut guild).await;
-    let answer = trick(&mut guild, "recurse", json!({})).await;
+    let response = trick(&mut guild, "recurse", json!({})).await;
     assert_eq!(
-        (answer.status.as_u16(), answer.code()),
+        (response.status.as_u16(), response.code()),
         (503, "call_failed".into())
     );
-    assert!(answer.retry_after.is_some());
-    let kept = guild.get(&format!("{GUILD}/outcomes/recurse")).await;
-    assert_eq!(kept.code(), "outcome_not_found");
-    house.close().await;
+    assert!(response.retry_after.is_some());
+    let outcome = guild.get(&format!("{GUILD}/outcomes/recurse")).await;
+    assert_eq!(outcome.code(), "outcome_not_found");
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_member_and_the_operator_limit_what_a_plugin_may_take() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn spend_limits_of_the_caller_and_the_operator_both_apply() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     install_malicious(&mut guild).await;
     let spend =
         |limit: Value| json!({"caller": "user:1", "arguments": coins(10), "spend_limit": limit});
@@ -147,22 +147,22 @@ async fn a_member_and_the_operator_limit_what_a_plugin_may_take() {
     assert_eq!(decline_code(&over), "over_limit");
     let grants = json!({"grants": {"spend_per_call": {"coin": 9}}});
     guild
-        .made(&format!("{GUILD}/plugins/malicious"), grants)
+        .put_ok(&format!("{GUILD}/plugins/malicious"), grants)
         .await;
     let over = guild.post(path, "b", spend(json!({"coin": 10}))).await;
     assert_eq!(decline_code(&over), "over_limit");
     guild
-        .made(&format!("{GUILD}/plugins/malicious"), json!({"grants": {}}))
+        .put_ok(&format!("{GUILD}/plugins/malicious"), json!({"grants": {}}))
         .await;
     let within = guild.post(path, "c", spend(json!({"coin": 10}))).await;
     assert_eq!(within.status, 200);
-    assert_eq!(guild.coins(1).await, [990]);
-    house.close().await;
+    assert_eq!(guild.coin_balances(1).await, [990]);
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn grants_can_narrow_what_is_requested_and_never_widen_it() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn grants_can_narrow_the_requested_permissions_and_never_widen_them() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     install_malicious(&mut guild).await;
     for wider in [
         json!({"debit": ["issuer:coin"]}),
@@ -177,36 +177,38 @@ async fn grants_can_narrow_what_is_requested_and_never_widen_it() {
             (422, "grant_too_wide".into())
         );
     }
-    house.close().await;
+    server.close().await;
 }
 
-/// Where a small amount of fuel ends to the unit, and the others do, is for the host's own tests.
+/// The exact end of each fuel class is tested in the host crate.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_plugin_thinks_no_longer_than_the_fuel_that_was_granted() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn a_call_uses_no_more_fuel_than_granted() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     install_malicious(&mut guild).await;
-    let think = async |guild: &mut Guild, key: &str, turns: u64| {
-        let thought = json!({"asset": "coin", "amount": 1, "turns": turns});
-        guild.call("malicious/ponder", key, "user:1", thought).await
+    let compute = async |guild: &mut GuildClient, key: &str, turns: u64| {
+        let arguments = json!({"asset": "coin", "amount": 1, "turns": turns});
+        guild
+            .call("malicious/ponder", key, "user:1", arguments)
+            .await
     };
-    // About 20 million units: more than a small amount of fuel, and less than the standard one.
-    let probe = think(&mut guild, "probe", 10_000).await.json();
+    // About 20 million units: more than the small class and less than the standard one.
+    let probe = compute(&mut guild, "probe", 10_000).await.json();
     let turns = 20_000_000 * 10_000 / probe["fuel"].as_u64().unwrap();
-    assert_eq!(think(&mut guild, "standard", turns).await.status, 200);
+    assert_eq!(compute(&mut guild, "standard", turns).await.status, 200);
     let grants = json!({"grants": {"fuel": "small"}});
     let path = format!("{GUILD}/plugins/malicious");
-    guild.made(&path, grants).await;
-    let stopped = think(&mut guild, "small", turns).await;
+    guild.put_ok(&path, grants).await;
+    let stopped = compute(&mut guild, "small", turns).await;
     assert_eq!(fault(&stopped), "it ran out of fuel");
-    let less = think(&mut guild, "less", turns / 4).await;
+    let less = compute(&mut guild, "less", turns / 4).await;
     assert_eq!(less.status, 200, "{}", less.json());
-    assert_eq!(guild.coins(1).await, [997]);
-    house.close().await;
+    assert_eq!(guild.coin_balances(1).await, [997]);
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_is_made_for_a_member_and_for_no_one_else() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn a_call_can_be_made_only_for_an_existing_member() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     install_malicious(&mut guild).await;
     for (caller, code) in [
         ("issuer:coin", "reserved_account"),
@@ -221,21 +223,21 @@ async fn a_call_is_made_for_a_member_and_for_no_one_else() {
             (422, code.into())
         );
     }
-    house.close().await;
+    server.close().await;
 }
 
-/// Uploads bytes that must be refused, and gives the code and text of the first finding.
-async fn refused(guild: &mut Guild, bytes: Vec<u8>) -> (String, String) {
-    let answer = guild
+/// Uploads a component that must be refused, and returns the code and the text of the first finding.
+async fn refused(guild: &mut GuildClient, bytes: Vec<u8>) -> (String, String) {
+    let response = guild
         .client
         .send("POST", "/v1/components", None, bytes.into())
         .await
         .unwrap();
     assert_eq!(
-        (answer.status.as_u16(), answer.code()),
+        (response.status.as_u16(), response.code()),
         (422, "component_refused".into())
     );
-    let finding = answer.json()["findings"][0].clone();
+    let finding = response.json()["findings"][0].clone();
     let text = |name: &str| finding[name].as_str().unwrap_or_default().to_owned();
     (
         text("code"),
@@ -245,7 +247,7 @@ async fn refused(guild: &mut Guild, bytes: Vec<u8>) -> (String, String) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_import_outside_the_contract_is_refused_by_its_name() {
-    let (house, mut guild) = House::with_guild(1).await;
+    let (server, mut guild) = TestServer::with_guild(1).await;
     let sockets = wat::parse_str(
         r#"(component
             (import "wasi:sockets/network@0.2.6" (instance))
@@ -257,12 +259,12 @@ async fn an_import_outside_the_contract_is_refused_by_its_name() {
         text.contains("wasi:sockets/network@0.2.6") && text.contains("no WASI"),
         "{text}"
     );
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_component_is_refused_with_a_word_of_what_it_is() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn an_upload_that_is_no_component_is_refused_with_its_kind() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     let mut cut = bundled::MALICIOUS.to_vec();
     cut.truncate(bundled::MALICIOUS.len() / 2);
     let uploads = [
@@ -278,19 +280,19 @@ async fn what_is_no_component_is_refused_with_a_word_of_what_it_is() {
         assert_eq!(refused(&mut guild, bytes).await.0, code);
     }
     let huge = vec![0; bursar_host::UPLOAD_BYTES_MAX + 1];
-    let answer = guild
+    let response = guild
         .client
         .send("POST", "/v1/components", None, huge.into())
         .await
         .unwrap();
     assert_eq!(
-        (answer.status.as_u16(), answer.code()),
+        (response.status.as_u16(), response.code()),
         (413, "too_large".into())
     );
-    house.close().await;
+    server.close().await;
 }
 
-/// Many calls of the malicious plugin that think as long as they may, at the same moment.
+/// Returns many calls of the malicious plugin that run out of fuel.
 fn spins(count: usize) -> Vec<(String, String, Value)> {
     let body = json!({"caller": "user:1", "arguments": {}});
     let spin = |number| {
@@ -304,40 +306,43 @@ fn spins(count: usize) -> Vec<(String, String, Value)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn calls_beyond_their_bounds_are_turned_away_and_leave_their_key_free() {
-    let house = House::set_up(|setup| setup.calls.calls_per_economy = 4).await;
-    let (house, mut guild) = house.furnished(1).await;
+async fn calls_beyond_the_queue_bounds_are_refused_and_leave_their_key_free() {
+    let server = TestServer::with_setup(|setup| setup.calls.calls_per_economy = 4).await;
+    let (server, mut guild) = server.with_members(1).await;
     install_malicious(&mut guild).await;
-    let answers = house.at_once(spins(32)).await;
-    let turned_away: Vec<usize> = (0..answers.len())
-        .filter(|place| answers[*place].code() == "overloaded")
+    let responses = server.post_concurrently(spins(32)).await;
+    let refused_calls: Vec<usize> = (0..responses.len())
+        .filter(|place| responses[*place].code() == "overloaded")
         .collect();
-    let served = answers
+    let executed = responses
         .iter()
-        .filter(|answer| answer.code() == "plugin_fault")
+        .filter(|response| response.code() == "plugin_fault")
         .count();
     assert!(
-        served >= 4 && !turned_away.is_empty(),
-        "{served} of 32 were served"
+        executed >= 4 && !refused_calls.is_empty(),
+        "{executed} of 32 were served"
     );
-    assert_eq!(served + turned_away.len(), 32);
-    for place in turned_away {
-        let answer = &answers[place];
-        assert_eq!((answer.status.as_u16(), answer.retry_after), (503, Some(1)));
-        let kept = guild.get(&format!("{GUILD}/outcomes/spin%20{place}")).await;
-        assert_eq!(kept.code(), "outcome_not_found");
+    assert_eq!(executed + refused_calls.len(), 32);
+    for place in refused_calls {
+        let response = &responses[place];
+        assert_eq!(
+            (response.status.as_u16(), response.retry_after),
+            (503, Some(1))
+        );
+        let outcome = guild.get(&format!("{GUILD}/outcomes/spin%20{place}")).await;
+        assert_eq!(outcome.code(), "outcome_not_found");
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn economies_take_turns_at_the_workers() {
-    let house = House::set_up(|setup| setup.calls.workers = 1).await;
-    let (house, mut guild) = house.furnished(1).await;
+async fn workers_serve_economies_in_turn() {
+    let server = TestServer::with_setup(|setup| setup.calls.workers = 1).await;
+    let (server, mut guild) = server.with_members(1).await;
     install_malicious(&mut guild).await;
-    guild.made("/v1/economies/other", json!({})).await;
+    guild.put_ok("/v1/economies/other", json!({})).await;
     guild
-        .made("/v1/economies/other/accounts/user:1", json!({}))
+        .put_ok("/v1/economies/other/accounts/user:1", json!({}))
         .await;
     let digest = guild
         .get(&format!("{GUILD}/plugins/malicious"))
@@ -346,39 +351,44 @@ async fn economies_take_turns_at_the_workers() {
         .clone();
     let malicious = json!({"component": digest, "enabled": true});
     guild
-        .made("/v1/economies/other/plugins/malicious", malicious)
+        .put_ok("/v1/economies/other/plugins/malicious", malicious)
         .await;
     let other = async {
-        let mut client = house.admin();
+        let mut client = server.admin();
         let body = json!({"caller": "user:1", "arguments": {}});
         let path = "/v1/economies/other/plugins/malicious/actions/honest";
-        let answer = client.post(path, "k", &body).await.unwrap();
+        let response = client.post(path, "k", &body).await.unwrap();
         let seq = client.get(GUILD).await.unwrap().json()["seq"]
             .as_u64()
             .unwrap();
-        (answer.status.as_u16(), seq)
+        (response.status.as_u16(), seq)
     };
     let before = guild.get(GUILD).await.json()["seq"].as_u64().unwrap();
-    let (answers, (status, seq)) = tokio::join!(house.at_once(spins(60)), other);
-    assert!(answers.iter().all(|answer| answer.code() == "plugin_fault"));
+    let (responses, (status, seq)) = tokio::join!(server.post_concurrently(spins(60)), other);
+    assert!(
+        responses
+            .iter()
+            .all(|response| response.code() == "plugin_fault")
+    );
     assert_eq!(status, 200);
     assert!(
         seq < before + 30,
         "the other economy waited for {} calls",
         seq - before
     );
-    house.close().await;
+    server.close().await;
 }
 
-/// One plugin may think as long as it likes, as often as anybody calls it: its neighbours have places
-/// that it cannot take, and need not wait for all of its calls.
+/// One plugin may use as much time in as many calls as it likes: other plugins of the economy keep call slots
+/// that it cannot use, and do not wait for all of its calls.
 #[tokio::test(flavor = "multi_thread")]
-async fn plugins_of_an_economy_leave_each_other_places_and_turns() {
-    let house = House::set_up(|setup| {
+async fn one_plugin_cannot_use_all_call_slots_of_its_economy() {
+    let server = TestServer::with_setup(|setup| {
         setup.calls.workers = 1;
-        (setup.calls.calls_per_economy, setup.calls.calls_per_plugin) = (10, 8);
+        setup.calls.calls_per_economy = 10;
+        setup.calls.calls_per_plugin = 8;
     });
-    let (house, mut guild) = house.await.furnished(1).await;
+    let (server, mut guild) = server.await.with_members(1).await;
     install_malicious(&mut guild).await;
     let config = json!({"asset": "coin"});
     guild.install("coinflip", "bundled:coinflip", config).await;
@@ -386,25 +396,27 @@ async fn plugins_of_an_economy_leave_each_other_places_and_turns() {
     let going = Arc::new(AtomicBool::new(true));
     let mut crowd = JoinSet::new();
     for number in 0..16 {
-        let (mut client, going) = (house.admin(), Arc::clone(&going));
+        let mut client = server.admin();
+        let going = Arc::clone(&going);
         crowd.spawn(async move {
             let body = json!({"caller": "user:1", "arguments": {}});
             let path = format!("{GUILD}/plugins/malicious/actions/spin");
-            let mut turned_away = 0;
+            let mut refused_calls = 0;
             for round in 0.. {
                 if !going.load(Ordering::SeqCst) {
                     break;
                 }
                 let key = format!("spin {number} {round}");
-                let answer = client.post(&path, &key, &body).await.unwrap();
-                turned_away += u64::from(answer.code() == "overloaded");
+                let response = client.post(&path, &key, &body).await.unwrap();
+                refused_calls += u64::from(response.code() == "overloaded");
             }
-            turned_away
+            refused_calls
         });
     }
-    let seq = async |guild: &mut Guild| guild.get(GUILD).await.json()["seq"].as_u64().unwrap();
-    let begun = seq(&mut guild).await;
-    while seq(&mut guild).await < begun + 8 {}
+    let seq =
+        async |guild: &mut GuildClient| guild.get(GUILD).await.json()["seq"].as_u64().unwrap();
+    let start = seq(&mut guild).await;
+    while seq(&mut guild).await < start + 8 {}
     let before = seq(&mut guild).await;
     for number in 0..10 {
         let bet = json!({"stake": 1, "side": "heads"});
@@ -414,21 +426,21 @@ async fn plugins_of_an_economy_leave_each_other_places_and_turns() {
     }
     let spun = seq(&mut guild).await - before - 10;
     going.store(false, Ordering::SeqCst);
-    let turned_away: u64 = crowd.join_all().await.iter().sum();
+    let refused_calls: u64 = crowd.join_all().await.iter().sum();
     assert!(
-        turned_away > 0,
-        "the malicious plugin has had all of its places"
+        refused_calls > 0,
+        "the malicious plugin used all of its slots"
     );
     assert!(spun < 40, "a flip waited for several spins: {spun} in all");
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn stopping_does_not_wait_for_every_call_that_waits() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn a_stopping_server_does_not_run_queued_calls() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     install_malicious(&mut guild).await;
     for (path, key, body) in spins(40) {
-        let mut client = house.admin();
+        let mut client = server.admin();
         tokio::spawn(async move {
             drop(client.post(&format!("{GUILD}/{path}"), &key, &body).await);
         });
@@ -436,29 +448,30 @@ async fn stopping_does_not_wait_for_every_call_that_waits() {
     guild
         .transfer("while they wait", "user:1", "user:404", 1)
         .await;
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_preview_keeps_its_place_when_nobody_waits_for_it() {
-    let house = House::set_up(|setup| setup.calls.calls_per_economy = 4).await;
-    let (house, mut guild) = house.furnished(1).await;
+async fn an_abandoned_preview_keeps_its_slot_until_it_ends() {
+    let server = TestServer::with_setup(|setup| setup.calls.calls_per_economy = 4).await;
+    let (server, mut guild) = server.with_members(1).await;
     install_malicious(&mut guild).await;
     let body = json!({"caller": "user:1", "arguments": {}, "preview": true});
-    let mut turned_away = 0;
+    let mut refused_calls = 0;
     for _ in 0..40 {
-        let (mut client, body) = (house.admin(), body.clone());
+        let mut client = server.admin();
+        let body = body.clone();
         let path = format!("{GUILD}/plugins/malicious/actions/spin");
-        let asked = async move { client.post(&path, "k", &body).await };
-        // Given up long before a spin ends.
+        let call = async move { client.post(&path, "k", &body).await };
+        // The client gives up long before a spin ends.
         let patience = std::time::Duration::from_millis(2);
-        if let Ok(answer) = tokio::time::timeout(patience, asked).await {
-            turned_away += usize::from(answer.unwrap().code() == "overloaded");
+        if let Ok(response) = tokio::time::timeout(patience, call).await {
+            refused_calls += usize::from(response.unwrap().code() == "overloaded");
         }
     }
     assert!(
-        turned_away > 0,
-        "places that are given up are not free before the call has ended"
+        refused_calls > 0,
+        "the slot of an abandoned call is free only after the call has ended"
     );
-    house.close().await;
+    server.close().await;
 }

@@ -1,48 +1,48 @@
-//! Hostile guests, mixed at random from a seed, on a real server: each call is answered, no money moves that
-//! may not, and an honest plugin is served as before.
+//! Hostile guests generated from seeds, on a real server: every call has a response, no money moves without
+//! permission, and an honest action works as before.
 
 use serde_json::json;
 
 use crate::mixes::hostile;
-use crate::support::{GUILD, House, install_malicious, upload};
+use crate::support::{GUILD, TestServer, install_malicious, upload};
 
-/// Guests that are tried unless the environment names another number.
+/// The number of guests, unless the environment sets another one.
 const GUESTS: u64 = 6;
 
-/// One in so many of the guests that the host's own tests try.
+/// The share of the guests of the host's own tests, as a divisor.
 const PART: u64 = 10;
 
 fn guests() -> u64 {
     #[allow(
         clippy::disallowed_methods,
-        reason = "how long to try is for whoever runs the test"
+        reason = "tests have no configuration of their own"
     )]
     let number = std::env::var("BURSAR_GUESTS");
     number.map_or(GUESTS, |number| number.parse::<u64>().unwrap() / PART)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn hostile_guests_are_answered_and_cost_nobody_else_anything() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn random_hostile_guests_are_answered_and_affect_no_other_account() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     install_malicious(&mut guild).await;
-    let mut let_in = 0;
-    // Other guests than those of the host's own tests.
+    let mut accepted = 0;
+    // Other seeds than in the host's own tests.
     for number in 1_000_000..1_000_000 + guests() {
-        let uploaded = upload(house.admin(), hostile(number).bytes()).await;
+        let uploaded = upload(server.admin(), hostile(number).bytes()).await;
         let Some(digest) = uploaded.json()["component"].as_str().map(String::from) else {
             assert_eq!(uploaded.code(), "component_refused", "guest {number}");
             continue;
         };
-        let_in += 1;
+        accepted += 1;
         guild.install("tester", &digest, json!({})).await;
         for caller in ["user:1", "user:2"] {
             let key = format!("{number} {caller}");
-            let answer = guild.call("tester/act", &key, caller, json!({})).await;
-            let status = answer.status.as_u16();
+            let response = guild.call("tester/act", &key, caller, json!({})).await;
+            let status = response.status.as_u16();
             assert!(
                 [200, 409, 422, 502, 503].contains(&status),
                 "guest {number}: {}",
-                answer.json()
+                response.json()
             );
         }
         let path = format!("{GUILD}/accounts/user:2");
@@ -58,8 +58,8 @@ async fn hostile_guests_are_answered_and_cost_nobody_else_anything() {
             honest.json()
         );
     }
-    assert!(let_in > 0, "some are let in");
-    let members = guild.coins(2).await;
+    assert!(accepted > 0, "some components are accepted");
+    let members = guild.coin_balances(2).await;
     assert!(members.iter().all(|coins| *coins <= 1_000), "{members:?}");
-    house.close().await;
+    server.close().await;
 }

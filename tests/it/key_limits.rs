@@ -1,4 +1,4 @@
-//! What keys may move in one request, and how often they may ask.
+//! Transfer caps and rate limits of API keys.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,23 +7,23 @@ use std::time::Duration;
 use bursar_server::client::Client;
 use serde_json::{Value, json};
 
-use crate::support::{GUILD, Guild, House, posting};
+use crate::support::{GUILD, GuildClient, TestServer, posting};
 
-/// Makes a key and opens a connection with it.
-async fn made(house: &House, guild: &mut Guild, name: &str, body: Value) -> Client {
-    let made = guild.put(&format!("/v1/keys/{name}"), body).await.json();
-    house.client(made["key"].as_str().expect("a secret"))
+/// Creates a key and returns a client with it.
+async fn created(server: &TestServer, guild: &mut GuildClient, name: &str, body: Value) -> Client {
+    let created = guild.put(&format!("/v1/keys/{name}"), body).await.json();
+    server.client(created["key"].as_str().expect("a secret"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_moves_its_cap_in_one_request_and_not_one_more_by_any_way() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn the_transfer_cap_of_a_key_bounds_every_kind_of_request_exactly() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let config = json!({"asset": "coin", "max_stake": 100});
     guild.install("coinflip", "bundled:coinflip", config).await;
     guild.issue("plugin:coinflip", "coin", 500).await;
     let scopes = json!(["transfer", "issue", "call", "admin"]);
     let body = json!({"scopes": scopes, "transfer_cap": {"coin": 20}});
-    let mut bot = made(&house, &mut guild, "bot", body).await;
+    let mut bot = created(&server, &mut guild, "bot", body).await;
     let coins = |amount: u64| json!({"account": "user:1", "asset": "coin", "amount": amount});
     let flip = |stake: u64, limit: Value| {
         let arguments = json!({"stake": stake, "side": "heads"});
@@ -51,12 +51,12 @@ async fn a_key_moves_its_cap_in_one_request_and_not_one_more_by_any_way() {
         (refused.status.as_u16(), refused.code()),
         (422, "transfer_cap".into())
     );
-    let no = refused.json();
+    let problem = refused.json();
     assert_eq!(
-        (&no["asset"], &no["cap"], &no["asked"]),
+        (&problem["asset"], &problem["cap"], &problem["asked"]),
         (&json!("coin"), &json!(20), &json!(21))
     );
-    assert_eq!(no["retry"], "new_key");
+    assert_eq!(problem["retry"], "new_key");
     for (route, key) in [("issue", "issue beyond"), ("burn", "burn beyond")] {
         let moved = bot.post(&path(route), key, &coins(21)).await.unwrap();
         assert_eq!(moved.code(), "transfer_cap");
@@ -79,34 +79,34 @@ async fn a_key_moves_its_cap_in_one_request_and_not_one_more_by_any_way() {
         let called = bot.post(&action, key, &flip(21, limit)).await.unwrap();
         assert_eq!(called.code(), "declined", "{}", called.json());
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_by_the_cap_is_kept_and_another_cap_holds_at_once() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn a_rejection_by_the_cap_is_stored_and_a_new_cap_applies_immediately() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let body = json!({"scopes": ["transfer"], "transfer_cap": {"coin": 20}});
-    let mut bot = made(&house, &mut guild, "bot", body).await;
+    let mut bot = created(&server, &mut guild, "bot", body).await;
     let transfers = format!("{GUILD}/transfers");
     let beyond = posting("user:1", "user:2", 21);
     let refused = bot.post(&transfers, "beyond", &beyond).await.unwrap();
     assert_eq!(refused.code(), "transfer_cap");
     guild
-        .made("/v1/keys/bot", json!({"transfer_cap": null}))
+        .put_ok("/v1/keys/bot", json!({"transfer_cap": null}))
         .await;
     let again = bot.post(&transfers, "beyond", &beyond).await.unwrap();
     assert!(again.replayed && again.body == refused.body);
     let freed = bot.post(&transfers, "freed", &beyond).await.unwrap();
     assert_eq!(freed.status, 201);
-    // The admin's own key has no cap, and moves what it likes.
+    // The admin key has no cap.
     let free = guild.transfer("free", "user:1", "user:2", 500).await;
     assert_eq!(free.status, 201);
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn limits_of_a_key_that_cannot_be_are_refused_by_name() {
-    let (house, mut guild) = House::with_guild(0).await;
+async fn invalid_limits_of_a_key_are_refused_by_pointer() {
+    let (server, mut guild) = TestServer::with_guild(0).await;
     let many: serde_json::Map<String, Value> = (0..65)
         .map(|number| (format!("a{number}"), json!(1)))
         .collect();
@@ -138,31 +138,31 @@ async fn limits_of_a_key_that_cannot_be_are_refused_by_name() {
         let found = refused["pointer"].as_str().unwrap();
         assert!(found.starts_with(pointer), "{limits}: {refused}");
     }
-    house.close().await;
+    server.close().await;
 }
 
-/// A server whose time for rate limits passes only when it is told.
-async fn stopped_clock() -> (House, Guild, impl Fn(u64)) {
+/// Starts a server whose clock for rate limits a test moves. Returns a function that advances it by seconds.
+async fn server_with_rate_clock() -> (TestServer, GuildClient, impl Fn(u64)) {
     let now = Arc::new(AtomicU64::new(0));
     let read = Arc::clone(&now);
-    let house = House::set_up(|setup| {
+    let server = TestServer::with_setup(|setup| {
         setup.ticks = Arc::new(move || Duration::from_secs(read.load(Ordering::Relaxed)));
     })
     .await;
-    let (house, guild) = house.furnished(2).await;
-    (house, guild, move |s| {
+    let (server, guild) = server.with_members(2).await;
+    (server, guild, move |s| {
         now.fetch_add(s, Ordering::Relaxed);
     })
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_asks_too_often_waits_and_its_answers_say_how_it_stands() {
-    let (house, mut guild, pass) = stopped_clock().await;
+async fn a_rate_limited_key_waits_and_sees_its_limit_in_headers() {
+    let (server, mut guild, pass) = server_with_rate_clock().await;
     let rate = json!({"requests": 2, "per_s": 60});
     let body = json!({"scopes": ["transfer"], "rate_limit": rate});
-    let mut bot = made(&house, &mut guild, "bot", body).await;
+    let mut bot = created(&server, &mut guild, "bot", body).await;
     let transfers = format!("{GUILD}/transfers");
-    let told = |left: u64, reset: u64| {
+    let headers = |left: u64, reset: u64| {
         Some((
             "\"key\";q=2;w=60".into(),
             format!("\"key\";r={left};t={reset}"),
@@ -173,12 +173,15 @@ async fn a_key_that_asks_too_often_waits_and_its_answers_say_how_it_stands() {
         .post(&transfers, "a", &posting("user:1", "user:2", 1))
         .await
         .unwrap();
-    assert_eq!((paid.status.as_u16(), paid.rate_limit), (201, told(1, 30)));
-    // What is refused counts, and says so, too.
+    assert_eq!(
+        (paid.status.as_u16(), paid.rate_limit),
+        (201, headers(1, 30))
+    );
+    // Refused requests count and return the headers as well.
     let refused = bot.get(&format!("{GUILD}/audit")).await.unwrap();
     assert_eq!(
         (refused.status.as_u16(), refused.rate_limit),
-        (403, told(0, 60))
+        (403, headers(0, 60))
     );
     let limited = bot
         .post(&transfers, "b", &posting("user:1", "user:2", 1))
@@ -191,16 +194,16 @@ async fn a_key_that_asks_too_often_waits_and_its_answers_say_how_it_stands() {
     assert_eq!(limited.json()["retry"], "same_key");
     assert_eq!(
         (limited.retry_after, limited.rate_limit),
-        (Some(30), told(0, 30))
+        (Some(30), headers(0, 30))
     );
-    // Not even a replay is looked up, and nothing of it is kept.
+    // A rate-limited replay is not looked up, and nothing of the request is stored.
     let replay = bot
         .post(&transfers, "a", &posting("user:1", "user:2", 1))
         .await
         .unwrap();
     assert_eq!(replay.status, 429);
-    let kept = guild.get(&format!("{GUILD}/outcomes/b")).await;
-    assert_eq!(kept.status, 404);
+    let outcome = guild.get(&format!("{GUILD}/outcomes/b")).await;
+    assert_eq!(outcome.status, 404);
 
     pass(30);
     let paid = bot
@@ -209,20 +212,20 @@ async fn a_key_that_asks_too_often_waits_and_its_answers_say_how_it_stands() {
         .unwrap();
     assert_eq!((paid.status.as_u16(), paid.replayed), (201, false));
     assert_eq!(bot.get(GUILD).await.unwrap().status, 429);
-    // Others are not disturbed, and have no limit to be told of.
+    // Other keys are not affected and have no headers.
     let free = guild.get(GUILD).await;
     assert_eq!((free.status.as_u16(), free.rate_limit), (200, None));
 
-    // Another limit holds at once, and so does none.
+    // A new limit applies immediately, and so does its removal.
     let wider = json!({"rate_limit": {"requests": 3, "per_s": 60}});
-    guild.made("/v1/keys/bot", wider).await;
-    let asked = bot.get(GUILD).await.unwrap();
-    assert_eq!(asked.rate_limit.unwrap().1, "\"key\";r=2;t=20");
+    guild.put_ok("/v1/keys/bot", wider).await;
+    let read = bot.get(GUILD).await.unwrap();
+    assert_eq!(read.rate_limit.unwrap().1, "\"key\";r=2;t=20");
     guild
-        .made("/v1/keys/bot", json!({"rate_limit": null}))
+        .put_ok("/v1/keys/bot", json!({"rate_limit": null}))
         .await;
     for _ in 0..9 {
         assert_eq!(bot.get(GUILD).await.unwrap().rate_limit, None);
     }
-    house.close().await;
+    server.close().await;
 }

@@ -1,5 +1,5 @@
-//! `docs/limits.md` names every limit with its value and its tests: a constant that is missing there, that
-//! has another value, or whose tests are gone, fails here.
+//! Checks `docs/limits.md`: every numeric constant is in it with its value and its tests. A missing constant,
+//! a different value or a missing test fails.
 
 mod constants;
 mod page;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use constants::Constant;
 
-/// Crates and their sources.
+/// The crates and their sources.
 const CRATES: [(&str, &str); 6] = [
     ("ledger", "engine/ledger/src"),
     ("storage", "engine/storage/src"),
@@ -18,7 +18,7 @@ const CRATES: [(&str, &str); 6] = [
     ("sdk", "plugins/sdk/src"),
 ];
 
-/// Constants that bound nothing, each with the reason.
+/// Constants that are no limits, each with the reason.
 const NO_LIMITS: &[(&str, &str)] = &[
     (
         "host::cache::MAC_BYTES",
@@ -123,7 +123,7 @@ fn constants() -> Vec<Constant> {
 }
 
 #[test]
-fn every_limit_is_in_the_page_with_its_value_and_its_tests() {
+fn every_limit_is_documented_with_its_value_and_tests() {
     let all = constants();
     assert!(all.len() > 100, "{} constants", all.len());
     let page = std::fs::read_to_string(root().join("docs/limits.md")).unwrap();
@@ -131,7 +131,7 @@ fn every_limit_is_in_the_page_with_its_value_and_its_tests() {
     assert!(wrong.is_empty(), "docs/limits.md:\n{}", wrong.join("\n"));
 }
 
-/// A page and a crate that fit each other.
+/// A page that matches the crates below.
 const PAGE: &str = "
 | Limit | Bound | At the bound | Constant | Tests |
 |---|---|---|---|---|
@@ -143,7 +143,7 @@ const PAGE: &str = "
 ";
 const A: &str = "
     pub const BODY_BYTES_MAX: usize = 2 * HALF;
-    /// Stands in the list of those that limit nothing.
+    /// Listed as no limit.
     const HALF: usize = 32 << 10;
     const PATIENCE: Duration = Duration::from_secs(10);
     const TEXT: &str = \"no number\";
@@ -160,7 +160,7 @@ const B: &str = "
 ";
 const C: &str = "const PART: u8 = 9;";
 
-/// Returns what is wrong with the page after one replacement in page or source.
+/// Returns the errors of the page after one replacement in the page or the sources.
 fn wrong(replaced: &str, by: &str) -> String {
     let text = |whole: &str| whole.replacen(replaced, by, 1);
     let mut all = constants::of_text("a", &text(A));
@@ -177,11 +177,11 @@ fn wrong(replaced: &str, by: &str) -> String {
 }
 
 #[test]
-fn a_page_that_fits_is_passed() {
+fn a_correct_page_passes() {
     assert_eq!(wrong("nothing of this", ""), "");
 }
 
-/// The text that is replaced, its replacement, and what is said of the page then.
+/// The replaced text, its replacement, and the expected error.
 const WRONG: &str = r"
 # A constant without a row, in each place where constants stand.
 const HALF => const MORE_MAX: u8 = 1; const HALF => a::MORE_MAX is not in the page
@@ -219,15 +219,15 @@ const HALF => const HALVES => a::HALF is listed as no limit and is not one const
 ";
 
 #[test]
-fn whatever_is_missing_or_stale_is_reported() {
+fn missing_and_stale_rows_are_reported() {
     let mut seen = 0;
     for line in WRONG.lines().filter(|line| line.contains(" => ")) {
         let parts: Vec<&str> = line.split(" => ").collect();
         let [replaced, by, expected] = parts[..] else {
             panic!("{line}");
         };
-        let said = wrong(replaced, by);
-        assert!(said.contains(expected), "{line}\n{said}");
+        let errors = wrong(replaced, by);
+        assert!(errors.contains(expected), "{line}\n{errors}");
         seen += 1;
     }
     assert!(seen > 25, "{seen}");

@@ -1,11 +1,11 @@
-//! A machine whose clocks are in the hands of a test.
+//! A simulated machine whose clocks a test controls.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bursar_storage::{Reading, TimeSource};
 
-/// The clocks of a machine. Clones are the same machine.
+/// The clocks of a machine. Clones share them.
 #[derive(Clone)]
 pub(crate) struct Machine {
     boot: u64,
@@ -13,7 +13,7 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// A machine that shows this time, in milliseconds since 1970.
+    /// Creates a machine whose wall clock shows this time, in milliseconds since 1970.
     pub(crate) fn at(wall_ms: u64) -> Self {
         let reading = Reading {
             wall: Duration::from_millis(wall_ms),
@@ -25,7 +25,7 @@ impl Machine {
         }
     }
 
-    /// Where a server takes its time from.
+    /// Returns the time source of a server on this machine.
     pub(crate) fn source(&self) -> TimeSource {
         let reading = Arc::clone(&self.reading);
         TimeSource::new(&format!("boot {}", self.boot), move || {
@@ -33,7 +33,7 @@ impl Machine {
         })
     }
 
-    /// The time that its wall clock shows, in milliseconds since 1970.
+    /// Returns the time of the wall clock, in milliseconds since 1970.
     pub(crate) fn wall_ms(&self) -> u64 {
         let wall = self.reading.lock().unwrap().wall;
         u64::try_from(wall.as_millis()).unwrap()
@@ -43,7 +43,7 @@ impl Machine {
         change(&mut self.reading.lock().unwrap());
     }
 
-    /// Lets time pass.
+    /// Advances all clocks.
     pub(crate) fn pass(&self, ms: u64) {
         let span = Duration::from_millis(ms);
         self.change(|reading| {
@@ -52,7 +52,7 @@ impl Machine {
         });
     }
 
-    /// Sets the wall clock ahead, or back.
+    /// Moves only the wall clock, forwards or backwards.
     pub(crate) fn set(&self, by_ms: i64) {
         let span = Duration::from_millis(by_ms.unsigned_abs());
         self.change(|reading| {
@@ -65,11 +65,11 @@ impl Machine {
         });
     }
 
-    /// Boots the machine, which takes a while.
+    /// Reboots the machine, which takes `ms`.
     pub(crate) fn boot(&mut self, ms: u64) {
         self.pass(ms);
         self.boot += 1;
-        // Clocks that were handed out before are those of the boot before.
+        // Time sources handed out before keep the clocks of the previous boot.
         let reading = Reading {
             elapsed: Duration::from_secs(1),
             ..*self.reading.lock().unwrap()

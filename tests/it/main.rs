@@ -1,23 +1,25 @@
-//! One integration binary: stories on a real server with a real file and real components, and what
-//! must hold of the house itself.
+//! The integration tests in one binary: stories against a real server with a real file and real components,
+//! and checks of the workspace itself.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod patience;
+mod server_process;
 mod support;
+mod wait;
 
-// What is bounded, and what pages say of the sources.
+// Tests of documented limits and of what pages say about the sources.
 mod at_limits;
 mod limits;
-mod long;
+mod long_runs;
 mod machine;
 mod named_tests;
-mod names;
 mod notices;
+mod plugin_names;
 
-// The damage is the same as in the tests of the host, which knows no server.
+// The same damage as in the tests of the host crate, which does not depend on the server.
 #[path = "../../engine/host/src/tests/mutants.rs"]
 mod mutants;
-// So are guests that are written by hand, of which stories need only a few words.
+// The same hand-written guests as in the tests of the host crate. These tests use only some of their
+// functions.
 #[allow(dead_code, reason = "the tests of the host use the rest")]
 #[path = "../../engine/host/src/tests/guest.rs"]
 mod guest;
@@ -29,72 +31,80 @@ mod mixes;
 mod access;
 mod admission;
 mod archive;
+mod auction_bids;
 mod auctions;
 mod audits;
-mod balances;
+mod auto_disable;
+mod balance_lists;
 mod batches;
 mod blackjack;
 mod bodies;
-mod bombs;
-mod bounded;
 mod bundled;
 mod checklist;
 mod clock;
 mod clock_steps;
 mod coinflip;
 mod command_line;
+mod compat;
+mod compile_limits;
 mod complaints;
 mod configurations;
-mod configured_at_random;
 mod conflicts;
 mod crash;
 mod crowds;
 mod daily;
-mod described;
-mod dishonest;
 mod economies;
-mod ending;
 mod events;
 mod exactly_once;
 mod fair;
+mod fair_faults;
+mod fair_kills;
+mod forged_calls;
 mod holds;
 mod hostile;
 mod hostile_guests;
 mod house;
-mod inert;
 mod json;
+mod json_bodies;
 mod key_limits;
-mod lists;
 mod malformed;
 mod manifest_schema;
 mod manifests;
-mod museum;
 mod openapi;
+mod openapi_check;
+mod opening_balances;
+mod pattern_grants;
+mod plugin_versions;
 mod properties;
 mod quotas;
 mod race;
+mod random_auctions;
+mod random_configurations;
+mod random_terms;
 mod receipts;
-mod receiver;
+mod reference_books;
 mod replay;
 mod restored;
 mod reversals;
 mod revisions;
-mod robberies;
 mod schedules;
 mod seeds;
 mod shop;
-mod siege;
+mod shop_refunds;
+mod shop_restock;
+mod shutdown;
+mod soak;
+mod state_bounds;
 mod statement;
-mod switched_off;
+mod terminal_output;
 mod terms;
-mod terms_at_random;
 mod testkit;
 mod tour;
 mod transfers;
 mod uploads;
-mod versions;
+mod usage_errors;
+mod webhook_changes;
+mod webhook_failures;
+mod webhook_progress;
+mod webhook_receiver;
 mod webhooks;
-mod webhooks_broken;
-mod webhooks_changed;
-mod webhooks_noted;
-mod wrong_usage;

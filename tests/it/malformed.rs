@@ -1,10 +1,10 @@
-//! What cannot be read is refused before anything else, with the place named; it stores nothing.
+//! Malformed requests are refused before anything else, with the place named, and nothing is stored.
 
 use serde_json::{Value, json};
 
-use crate::support::{GUILD, House, posting};
+use crate::support::{GUILD, TestServer, posting};
 
-/// A transfer whose one posting has another value in one member.
+/// Returns a transfer whose one posting has another value in one member.
 fn with(member: &str, value: Value) -> Value {
     let mut body = posting("user:1", "user:2", 1);
     body["postings"][0][member] = value;
@@ -12,8 +12,8 @@ fn with(member: &str, value: Value) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_wrong_member_is_named_by_a_pointer() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn every_wrong_member_is_named_by_a_pointer() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let mut extra = posting("user:1", "user:2", 1);
     extra["tip"] = json!(1);
     let wrong = [
@@ -40,7 +40,7 @@ async fn each_wrong_member_is_named_by_a_pointer() {
             "/memo",
         ),
         (json!([]), ""),
-        // What is to be an object is no list of its members, in whatever order.
+        // An array of an object's members is no object.
         (
             json!([posting("user:1", "user:2", 1)["postings"], null, null, null]),
             "",
@@ -59,17 +59,17 @@ async fn each_wrong_member_is_named_by_a_pointer() {
         );
         assert_eq!(refused.json()["pointer"], pointer, "{body}");
     }
-    // None of it was stored: the key is still free.
+    // Nothing was stored: the key is still unused.
     assert_eq!(
         guild.transfer("key", "user:1", "user:2", 1).await.status,
         201
     );
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_largest_amount_and_64_postings_are_read() {
-    let (house, mut guild) = House::with_guild(2).await;
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let most = guild
         .transfer("most", "user:1", "user:2", 9_007_199_254_740_991)
         .await;
@@ -79,17 +79,17 @@ async fn the_largest_amount_and_64_postings_are_read() {
         .post("transfers", "many", json!({"postings": vec![one; 64]}))
         .await;
     assert_eq!(many.status, 201);
-    house.close().await;
+    server.close().await;
 }
 
-/// Arrays within each other, to so many levels.
+/// Returns arrays nested to this many levels.
 fn nested(levels: usize) -> Value {
     (1..levels).fold(json!([]), |inner, _| json!([inner]))
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn documents_are_as_deep_as_they_can_be_read_again() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn documents_are_bounded_in_depth_and_read_back_after_a_restart() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let account = format!("{GUILD}/accounts/user:1");
     let with_metadata = |levels: usize| {
         let mut body = posting("user:1", "user:2", 1);
@@ -108,29 +108,29 @@ async fn documents_are_as_deep_as_they_can_be_read_again() {
         (400, &json!("/metadata"))
     );
     guild
-        .made(&account, json!({ "metadata": { "nested": nested(31) } }))
+        .put_ok(&account, json!({ "metadata": { "nested": nested(31) } }))
         .await;
     assert_eq!(
         guild.post("transfers", "k", with_metadata(32)).await.status,
         201
     );
     let before = guild.get(&account).await.json();
-    let house = house.restarted().await;
-    assert_eq!(house.admin().get(&account).await.unwrap().json(), before);
-    house.close().await;
+    let server = server.restart().await;
+    assert_eq!(server.admin().get(&account).await.unwrap().json(), before);
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bodies_and_keys_that_are_none_are_refused() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn malformed_bodies_and_idempotency_keys_are_refused() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let path = format!("{GUILD}/transfers");
     let body = posting("user:1", "user:2", 1).to_string();
     let ask = async |key: Option<&str>, body: String| {
-        let mut client = house.admin();
+        let mut client = server.admin();
         client
             .send("POST", &path, key, body.into())
             .await
-            .expect("an answer")
+            .expect("a response")
     };
     assert_eq!(
         ask(None, body.clone()).await.code(),
@@ -163,16 +163,16 @@ async fn bodies_and_keys_that_are_none_are_refused() {
         (refused.status.as_u16(), refused.code()),
         (413, "too_large".into())
     );
-    // Bare or in quotes, it is one key.
+    // With and without quotes it is the same key.
     assert_eq!(ask(Some("k"), body.clone()).await.status, 201);
     assert!(ask(Some("\"k\""), body).await.replayed);
-    assert_eq!(guild.coins(2).await, [999, 1001]);
-    house.close().await;
+    assert_eq!(guild.coin_balances(2).await, [999, 1001]);
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_path_names_and_what_the_body_names_are_told_apart() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn unknown_names_in_the_path_are_404_and_in_the_body_422() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     let unknown = guild.transfer("a", "user:1", "user:404", 1).await;
     assert_eq!(
         (unknown.status.as_u16(), unknown.code()),
@@ -182,7 +182,7 @@ async fn what_the_path_names_and_what_the_body_names_are_told_apart() {
     let replay = guild.transfer("a", "user:1", "user:404", 1).await;
     assert!(
         replay.replayed && replay.body == unknown.body,
-        "a refusal is kept as well"
+        "a rejection is stored as well"
     );
     let paths = [
         (
@@ -200,9 +200,9 @@ async fn what_the_path_names_and_what_the_body_names_are_told_apart() {
         (format!("{GUILD}/transfers"), 405, "method_not_allowed"),
     ];
     for (path, status, code) in paths {
-        let answer = guild.get(&path).await;
+        let response = guild.get(&path).await;
         assert_eq!(
-            (answer.status.as_u16(), answer.code()),
+            (response.status.as_u16(), response.code()),
             (status, code.into()),
             "{path}"
         );
@@ -218,7 +218,7 @@ async fn what_the_path_names_and_what_the_body_names_are_told_apart() {
         (unknown.status.as_u16(), unknown.code()),
         (422, "component_not_found".into())
     );
-    // What the query says is meant: where it would do nothing it is refused.
+    // A query parameter that would have no effect is refused.
     let put = guild
         .put(&format!("{GUILD}/accounts/user:1?preview=true"), json!({}))
         .await;
@@ -231,12 +231,12 @@ async fn what_the_path_names_and_what_the_body_names_are_told_apart() {
             .code(),
         "malformed"
     );
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_list_is_no_object_in_any_body() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn an_array_is_never_accepted_for_an_object() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     let bodies = [
         ("accounts/user:1", json!([null, 100]), ""),
         ("assets/gem", json!(["item", "Gem"]), ""),
@@ -253,7 +253,7 @@ async fn a_list_is_no_object_in_any_body() {
         assert_eq!(refused.code(), "malformed", "{path} {body}");
         assert_eq!(refused.json()["pointer"], pointer, "{path} {body}");
     }
-    // Nor in the one that may be missing, nor below in what the ledger reads by itself.
+    // Optional bodies and nested objects refuse arrays as well.
     let refused = guild.put(GUILD, json!(["closed"])).await;
     assert_eq!(refused.code(), "malformed");
     let limited = json!({"scopes": ["read"], "rate_limit": [60, 60]});
@@ -276,24 +276,26 @@ async fn a_list_is_no_object_in_any_body() {
     let batch = json!({"mode": "independent", "transfers": [item]});
     let refused = guild.post("transfers/batch", "", batch).await;
     assert_eq!(refused.json()["pointer"], "/transfers/0");
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn numbers_in_a_query_end_where_every_json_reader_keeps_them() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn numbers_in_a_query_are_at_most_2_to_the_53_minus_1() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     let most = (1_u64 << 53) - 1;
-    for asked in [
+    for parameter in [
         "events?after",
         "accounts/user:1/statement?before",
         "accounts/user:1/statement?after",
     ] {
-        let at = guild.get(&format!("{GUILD}/{asked}={most}")).await;
-        assert_ne!(at.code(), "malformed", "{asked}");
-        let beyond = guild.get(&format!("{GUILD}/{asked}={}", most + 1)).await;
-        assert_eq!(beyond.code(), "malformed", "{asked}");
+        let at = guild.get(&format!("{GUILD}/{parameter}={most}")).await;
+        assert_ne!(at.code(), "malformed", "{parameter}");
+        let beyond = guild
+            .get(&format!("{GUILD}/{parameter}={}", most + 1))
+            .await;
+        assert_eq!(beyond.code(), "malformed", "{parameter}");
     }
     let past = format!("{GUILD}/accounts/user:1/balances?at={}", most + 1);
     assert_eq!(guild.get(&past).await.json()["parameter"], "at");
-    house.close().await;
+    server.close().await;
 }

@@ -1,5 +1,4 @@
-//! Manifests of strangers: what they cost is bounded before anything of them is used, and what they say is
-//! fit to be shown.
+//! Untrusted manifests: their cost is bounded before they are used, and their texts are safe to display.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -10,9 +9,10 @@ use bursar_server::bundled;
 use bursar_server::client::Response;
 use serde_json::{Value, json};
 
-use crate::support::{Guild, House, Process, audited, binary, install_malicious, upload};
+use crate::server_process::{ServerProcess, binary};
+use crate::support::{GuildClient, TestServer, audited, install_malicious, upload};
 
-/// A component of one function that says this manifest of itself.
+/// Returns a component with this manifest and one action that traps.
 pub(crate) fn component(manifest: &Value) -> Vec<u8> {
     let manifest = manifest.to_string();
     let length = manifest.len();
@@ -55,7 +55,7 @@ pub(crate) fn component(manifest: &Value) -> Vec<u8> {
     wat::parse_str(text).unwrap()
 }
 
-/// A manifest with one thing in it set.
+/// Returns a manifest with one value replaced.
 pub(crate) fn manifest(pointer: &str, value: Value) -> Value {
     let mut manifest = json!({
         "id": "tester", "version": "1.0.0", "description": "A guest.", "license": "MIT",
@@ -69,7 +69,7 @@ pub(crate) fn manifest(pointer: &str, value: Value) -> Value {
     manifest
 }
 
-/// The four places in which a manifest has schemas.
+/// The four places of schemas in a manifest.
 const SCHEMAS: [&str; 4] = [
     "/configuration",
     "/actions/0/arguments",
@@ -77,7 +77,7 @@ const SCHEMAS: [&str; 4] = [
     "/schedules/0/reply",
 ];
 
-/// The findings of an upload that is refused.
+/// Returns the findings of a refused upload.
 fn findings(refused: &Response) -> Vec<Value> {
     assert_eq!(
         (refused.status.as_u16(), refused.code()),
@@ -88,7 +88,7 @@ fn findings(refused: &Response) -> Vec<Value> {
     refused.json()["findings"].as_array().unwrap().clone()
 }
 
-async fn pays_and_plays(guild: &mut Guild, key: &str) {
+async fn pays_and_plays(guild: &mut GuildClient, key: &str) {
     let paid = guild.transfer(key, "user:1", "user:2", 1).await;
     assert_eq!(paid.status, 201, "{}", paid.json());
     let key = format!("{key} played");
@@ -98,10 +98,10 @@ async fn pays_and_plays(guild: &mut Guild, key: &str) {
     assert_eq!(played.status, 200, "{}", played.json());
 }
 
-/// In a validator that counts nothing each level doubles the work: 22 levels take minutes, 40 never end.
+/// In a validator without a step limit each level doubles the work: 22 levels take minutes, 40 never end.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_schema_that_would_never_end_is_refused_wherever_it_stands() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn an_exponential_schema_is_refused_in_every_place() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     install_malicious(&mut guild).await;
     let endless = (0..40).fold(
         json!({"type": "object"}),
@@ -110,7 +110,7 @@ async fn a_schema_that_would_never_end_is_refused_wherever_it_stands() {
     for (number, place) in SCHEMAS.into_iter().enumerate() {
         let bytes = component(&manifest(place, endless.clone()));
         assert!(bytes.len() < 8_000, "{} bytes", bytes.len());
-        let refused = upload(house.admin(), bytes).await;
+        let refused = upload(server.admin(), bytes).await;
         let found = findings(&refused);
         for finding in &found[..found.len() - 1] {
             assert_eq!(finding["code"], "schema_invalid");
@@ -126,14 +126,14 @@ async fn a_schema_that_would_never_end_is_refused_wherever_it_stands() {
         }
         pays_and_plays(&mut guild, &format!("after {number}")).await;
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn patterns_of_unicode_classes_take_no_memory_to_speak_of() {
+async fn patterns_of_unicode_classes_use_little_memory() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("test.db");
-    let server = Process::serve(&file);
+    let server = ServerProcess::serve(&file);
     let key = server.admin_key.clone().unwrap();
     let whole = upload(server.client(&key), bundled::MALICIOUS).await;
     assert_eq!(whole.status, 201);
@@ -157,13 +157,13 @@ async fn patterns_of_unicode_classes_take_no_memory_to_speak_of() {
     }
     let grown = server.resident_bytes().saturating_sub(before);
     assert!(grown < 64 << 20, "{grown} bytes more");
-    assert!(server.stop(), "it ends in order");
+    assert!(server.stop(), "the server exits with 0");
     audited(&file);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_text_that_is_not_seen_is_refused_and_draws_nothing_on_a_terminal() {
-    let (house, _) = House::with_guild(1).await;
+async fn a_text_with_invisible_characters_is_refused_and_not_printed() {
+    let (server, _) = TestServer::with_guild(1).await;
     let texts = [
         (
             "/description",
@@ -177,7 +177,7 @@ async fn a_text_that_is_not_seen_is_refused_and_draws_nothing_on_a_terminal() {
     let folder = tempfile::tempdir().unwrap();
     for (pointer, text) in texts {
         let bytes = component(&manifest(pointer, json!(text)));
-        let refused = upload(house.admin(), bytes.clone()).await;
+        let refused = upload(server.admin(), bytes.clone()).await;
         let found = findings(&refused);
         assert_eq!(
             (&found[0]["code"], &found[0]["pointer"]),
@@ -191,19 +191,19 @@ async fn a_text_that_is_not_seen_is_refused_and_draws_nothing_on_a_terminal() {
             .output()
             .unwrap();
         assert!(!checked.status.success());
-        let said = [checked.stdout, checked.stderr].concat();
-        let said = String::from_utf8(said).unwrap();
-        assert!(said.contains("text_not_allowed"), "{said}");
+        let output = [checked.stdout, checked.stderr].concat();
+        let output = String::from_utf8(output).unwrap();
+        assert!(output.contains("text_not_allowed"), "{output}");
         let draws = |character: char| character.is_control() && character != '\n';
         assert!(
-            !said.contains(draws) && !said.contains(['\u{202e}', '\u{2066}']),
-            "{said:?}"
+            !output.contains(draws) && !output.contains(['\u{202e}', '\u{2066}']),
+            "{output:?}"
         );
     }
-    house.close().await;
+    server.close().await;
 }
 
-/// A compiler under a hard limit of the machine's, in KiB.
+/// Returns a compiler under a resource limit of the shell, in KiB.
 fn compiler_within(limit: &str, kib: u64) -> Compiler {
     let program = binary().display();
     let script = format!("ulimit {limit} {kib}; exec '{program}' compile-component \"$0\"");
@@ -211,15 +211,17 @@ fn compiler_within(limit: &str, kib: u64) -> Compiler {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_limit_of_the_machine_below_the_compilers_own_is_no_fault_of_the_component() {
-    // Less than the compiler's own bound, and enough for this one.
-    let house = House::set_up(|setup| setup.compiler = compiler_within("-d", 1 << 20)).await;
-    let uploaded = upload(house.admin(), bundled::MALICIOUS).await;
+async fn a_memory_limit_of_the_machine_is_not_reported_as_a_component_error() {
+    // Less than the compiler's own bound, but enough for this component.
+    let server =
+        TestServer::with_setup(|setup| setup.compiler = compiler_within("-d", 1 << 20)).await;
+    let uploaded = upload(server.admin(), bundled::MALICIOUS).await;
     assert_eq!(uploaded.status, 201, "{}", uploaded.json());
-    house.close().await;
+    server.close().await;
     for (limit, kib) in [("-d", 24 << 10), ("-v", 256 << 10)] {
-        let house = House::set_up(|setup| setup.compiler = compiler_within(limit, kib)).await;
-        let failed = upload(house.admin(), bundled::MALICIOUS).await;
+        let server =
+            TestServer::with_setup(|setup| setup.compiler = compiler_within(limit, kib)).await;
+        let failed = upload(server.admin(), bundled::MALICIOUS).await;
         assert_eq!(
             (failed.status.as_u16(), failed.code()),
             (503, "unavailable".into()),
@@ -228,49 +230,49 @@ async fn a_limit_of_the_machine_below_the_compilers_own_is_no_fault_of_the_compo
         );
         assert!(failed.retry_after.is_some());
         assert_ne!(failed.json()["retry"], "never");
-        house.close().await;
+        server.close().await;
     }
 }
 
-/// The child reads a manifest before this process does, also at the next start, unless the cache vouches for
-/// it.
+/// The child process parses a manifest before this process does, also at a restart, unless the cache shows
+/// that it was parsed.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_manifest_is_read_by_the_child_first() {
+async fn a_manifest_is_parsed_in_the_child_process_first() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
-    // Notes the first byte of what the child is sent, which says what it is to do.
-    let (log_file, program) = (log.display(), binary().display());
+    // The script records the first byte of each request to the child, which is its kind.
+    let log_file = log.display();
+    let program = binary().display();
     let script = format!(
         "tag=$(dd bs=1 count=1 2>/dev/null); printf %s \"$tag\" >> '{log_file}'; \
          {{ printf %s \"$tag\"; cat; }} | '{program}' compile-component \"$0\""
     );
     let compiler = Compiler::child("/bin/sh".into(), vec!["-c".into(), script]);
-    let house = House::set_up(|setup| setup.compiler = compiler).await;
+    let server = TestServer::with_setup(|setup| setup.compiler = compiler).await;
     let read = || std::fs::read_to_string(&log).unwrap_or_default();
-    let (house, mut guild) = house.furnished(2).await;
+    let (server, mut guild) = server.with_members(2).await;
     install_malicious(&mut guild).await;
-    assert_eq!(read(), "cm", "compiled, and its manifest read");
-    let cache = house.file().with_extension("db.cache");
-    let kept = std::fs::read_dir(&cache).unwrap();
-    let mut kept = kept.map(|entry| entry.unwrap().path());
+    assert_eq!(read(), "cm", "the child compiled, then parsed the manifest");
+    let cache = server.file().with_extension("db.cache");
+    let cached = std::fs::read_dir(&cache).unwrap();
+    let mut cached = cached.map(|entry| entry.unwrap().path());
     assert!(
-        kept.any(|path| path.extension().is_some_and(|it| it == "manifest")),
-        "a note is kept that it was read"
+        cached.any(|path| path.extension().is_some_and(|it| it == "manifest")),
+        "the cache notes that the manifest was parsed"
     );
-    // The next start has the code and the note, and asks no child.
-    let house = house.restarted().await;
-    let mut guild = Guild {
-        client: house.admin(),
+    // The next start finds the code and the note in the cache and starts no child.
+    let server = server.restart().await;
+    let mut guild = GuildClient {
+        client: server.admin(),
     };
     pays_and_plays(&mut guild, "again").await;
     assert_eq!(read(), "cm");
-    house.close().await;
+    server.close().await;
 }
 
-/// The cost of strangers' schemas is paid on worker threads or in a place for checks, never on a thread that
-/// serves requests.
+/// Schemas are checked on worker threads or in a slot for checks, never on a thread that serves requests.
 #[test]
-fn schemas_are_checked_in_two_files_of_the_server_alone() {
+fn schemas_are_checked_in_two_files_of_the_server_only() {
     fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

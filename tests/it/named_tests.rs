@@ -1,4 +1,4 @@
-//! Tests that pages and lists name: they have to be there, to run, and to do something.
+//! Lookup of tests that pages and lists name: each must exist, run, and have a body.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use syn::{Attribute, Item, ItemFn};
 
-/// Every source file of the workspace: its path from the root, and its text.
+/// Every source file of the workspace: its path from the root and its text.
 static SOURCES: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut paths = Vec::new();
@@ -32,7 +32,7 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The tests of this binary, as it lists them itself: those of files that are part of it.
+/// The tests of this binary, as `--list` prints them.
 static LISTED: LazyLock<Vec<String>> = LazyLock::new(|| {
     let listed = Command::new(std::env::current_exe().unwrap())
         .arg("--list")
@@ -49,15 +49,15 @@ static LISTED: LazyLock<Vec<String>> = LazyLock::new(|| {
     names.map(str::to_owned).collect()
 });
 
-/// Looks for a test in the files whose path ends as named (`holds.rs`, `ledger/src/tests/holds.rs`), and
-/// says what is wrong if none of them has it.
+/// Finds a test in the files whose path ends as given (`holds.rs`, `ledger/src/tests/holds.rs`), and returns
+/// an error if no file has it.
 pub(crate) fn find(file: &str, test: &str) -> Result<(), String> {
     let mut files = 0;
     let mut wrong = None;
     for (path, text) in SOURCES.iter() {
         if path == file || path.ends_with(&format!("/{file}")) {
             files += 1;
-            match look(text, test).and_then(|()| is_listed(path, test)) {
+            match find_in_source(text, test).and_then(|()| is_listed(path, test)) {
                 Ok(()) => return Ok(()),
                 Err(reason) => wrong = wrong.or(reason),
             }
@@ -70,7 +70,7 @@ pub(crate) fn find(file: &str, test: &str) -> Result<(), String> {
     })
 }
 
-/// Insists that a test of this binary is one that it runs.
+/// Checks that this binary runs a test of its own sources.
 fn is_listed(path: &str, test: &str) -> Result<(), Option<&'static str>> {
     let Some(module) = path.strip_prefix("tests/it/") else {
         return Ok(());
@@ -86,24 +86,25 @@ fn is_listed(path: &str, test: &str) -> Result<(), Option<&'static str>> {
     Err(Some("is in a file that is not part of the binary"))
 }
 
-/// Looks for a test in a text: `Err(None)` if no function has the name, else why it is no test.
-fn look(source: &str, test: &str) -> Result<(), Option<&'static str>> {
+/// Finds a test in a source text. Returns `Err(None)` if no function has the name, else the reason why it is
+/// no test.
+fn find_in_source(source: &str, test: &str) -> Result<(), Option<&'static str>> {
     let file = syn::parse_file(source).map_err(|_| Some("is in a file that does not parse"))?;
-    look_in(&file.items, test, true)
+    find_in_items(&file.items, test, true)
 }
 
-fn look_in(items: &[Item], test: &str, runs: bool) -> Result<(), Option<&'static str>> {
+fn find_in_items(items: &[Item], test: &str, runs: bool) -> Result<(), Option<&'static str>> {
     let mut wrong = None;
     for item in items {
         let found = match item {
-            Item::Fn(function) if function.sig.ident == test => judge(function, runs),
+            Item::Fn(function) if function.sig.ident == test => check_function(function, runs),
             Item::Mod(module) => {
                 let runs = runs && !is_conditional(&module.attrs);
                 let items = module.content.as_ref().map(|(_, items)| items);
-                items.map_or(Err(None), |items| look_in(items, test, runs))
+                items.map_or(Err(None), |items| find_in_items(items, test, runs))
             }
             Item::Macro(called) if called.mac.path.is_ident("proptest") => {
-                // Its functions are not Rust, but tokens that begin like it.
+                // Functions in the macro are tokens, not items.
                 let words = called.mac.tokens.to_string().replace(' ', "");
                 if words.contains(&format!("#[test]fn{test}(")) {
                     Ok(())
@@ -121,7 +122,7 @@ fn look_in(items: &[Item], test: &str, runs: bool) -> Result<(), Option<&'static
     Err(wrong)
 }
 
-fn judge(function: &ItemFn, runs: bool) -> Result<(), Option<&'static str>> {
+fn check_function(function: &ItemFn, runs: bool) -> Result<(), Option<&'static str>> {
     let is = |attribute: &Attribute, name: &str| {
         let last = attribute.path().segments.last();
         last.is_some_and(|last| last.ident == name)
@@ -139,7 +140,7 @@ fn judge(function: &ItemFn, runs: bool) -> Result<(), Option<&'static str>> {
     Ok(())
 }
 
-/// True if something is compiled under another condition than that it is tested.
+/// Returns true if an item is compiled under a condition other than `test`.
 fn is_conditional(attributes: &[Attribute]) -> bool {
     let other = |attribute: &Attribute| {
         attribute.path().is_ident("cfg")
@@ -152,7 +153,7 @@ fn is_conditional(attributes: &[Attribute]) -> bool {
 }
 
 #[test]
-fn tests_that_are_missing_ignored_or_empty_are_found() {
+fn missing_ignored_and_empty_tests_are_detected() {
     let source = "
         #[test]
         fn runs() { assert!(true); }
@@ -201,9 +202,9 @@ fn tests_that_are_missing_ignored_or_empty_are_found() {
         ("empty", Err(Some("does nothing"))),
         ("helper", Err(Some("is no test"))),
     ] {
-        assert_eq!(look(source, test), found, "{test}");
+        assert_eq!(find_in_source(source, test), found, "{test}");
     }
-    let this = "tests_that_are_missing_ignored_or_empty_are_found";
+    let this = "missing_ignored_and_empty_tests_are_detected";
     assert_eq!(find("it/named_tests.rs", this), Ok(()));
     assert!(find("nowhere.rs", "any").unwrap_err().contains("no file"));
     let stray = is_listed("tests/it/stray.rs", this);

@@ -1,6 +1,5 @@
-//! `THIRD-PARTY.md`: the notices of everything that is linked into the binary and into the plugins that it
-//! carries. It is made from the lockfile here, and the test fails where the committed file differs;
-//! `make notices` writes it anew.
+//! `THIRD-PARTY.md`: the notices of everything linked into the binary and the bundled plugins. The test
+//! generates it from the lockfile and fails if the committed file differs; `make notices` rewrites it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -10,7 +9,7 @@ use std::process::Command;
 use expect_test::expect_file;
 use serde_json::Value;
 
-/// Systems that a server runs on; what only others link is shipped to nobody.
+/// Target systems of the server; crates linked only on others are not shipped.
 const SERVERS: [&str; 4] = [
     "x86_64-unknown-linux-gnu",
     "aarch64-unknown-linux-gnu",
@@ -18,8 +17,7 @@ const SERVERS: [&str; 4] = [
     "aarch64-apple-darwin",
 ];
 
-/// The licences that are chosen where a crate offers several, best first: one text serves all crates under
-/// the first.
+/// Preferred licences of crates that offer several, best first: one text covers all crates under the first.
 const CHOSEN: [&str; 3] = ["Apache-2.0", "Apache-2.0 WITH LLVM-exception", "MIT"];
 
 const INTRODUCTION: &str = "\
@@ -61,12 +59,12 @@ fn cargo(arguments: &[&str]) -> String {
         .current_dir(root())
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The plugins that the binary carries, as its build script names them.
+/// Returns the bundled plugins, as the build script names them.
 fn bundled() -> Vec<String> {
     let script = std::fs::read_to_string(root().join("engine/server/build.rs")).unwrap();
     let (_, list) = script.split_once("const PLUGINS: ").unwrap();
@@ -76,7 +74,7 @@ fn bundled() -> Vec<String> {
     names.map(|name| format!("bursar-{name}")).collect()
 }
 
-/// Names and versions of what packages link for targets.
+/// Collects names and versions of the crates that packages link for targets.
 fn linked(packages: &[String], targets: &[&str], found: &mut BTreeSet<(String, String)>) {
     let mut arguments = vec!["tree", "--locked", "--edges", "normal,no-proc-macro"];
     arguments.extend(["--prefix", "none", "--format", "{p}"]);
@@ -105,7 +103,7 @@ struct Part {
     folder: PathBuf,
 }
 
-/// The crates of others that are shipped.
+/// Returns the third-party crates that are shipped.
 fn shipped() -> Vec<Part> {
     let mut names = BTreeSet::new();
     linked(&["bursar-server".to_owned()], &SERVERS, &mut names);
@@ -123,7 +121,7 @@ fn shipped() -> Vec<Part> {
     parts
 }
 
-/// The sums of the lockfile, by name and version.
+/// Returns the checksums of the lockfile, by name and version.
 fn sums() -> BTreeMap<(String, String), String> {
     let lockfile = std::fs::read_to_string(root().join("Cargo.lock")).unwrap();
     let value = |package: &str, member: &str| {
@@ -160,7 +158,7 @@ fn part(package: &Value, sums: &BTreeMap<(String, String), String>) -> Part {
     }
 }
 
-/// The licences of an expression that are chosen: one of each group of alternatives.
+/// Returns the chosen licences of an expression: one of each group of alternatives.
 fn chosen(stated: &str) -> String {
     let groups = stated.split(" AND ").map(|group| {
         let group = group.trim_matches(['(', ')']).replace('/', " OR ");
@@ -171,19 +169,19 @@ fn chosen(stated: &str) -> String {
     groups.collect::<Vec<_>>().join(" AND ")
 }
 
-/// The texts that go along with a part: what its licence asks for, without what the common text says.
+/// Returns the texts that a crate's licence requires, except the common Apache text.
 fn texts(part: &Part) -> Vec<String> {
     let is_apache = part.chosen.starts_with("Apache-2.0") && !part.chosen.contains(" AND ");
     let files = std::fs::read_dir(&part.folder).unwrap();
     let mut files: Vec<PathBuf> = files.map(|file| file.unwrap().path()).collect();
     files.sort();
-    let wanted = files.into_iter().filter(|path| {
+    let required = files.into_iter().filter(|path| {
         let name = path.file_name().unwrap().to_string_lossy().to_uppercase();
         let is_licence = name.starts_with("LICENSE") || name.starts_with("LICENCE");
         let is_other = name.contains("APACHE") || name.contains("UNLICENSE");
         path.is_file() && (name.starts_with("NOTICE") || (is_licence && !is_other && !is_apache))
     });
-    let mut texts: Vec<String> = wanted
+    let mut texts: Vec<String> = required
         .map(|path| {
             let text = std::fs::read_to_string(path).unwrap().replace('\r', "");
             let lines: Vec<&str> = text.trim().lines().map(str::trim_end).collect();
@@ -191,7 +189,7 @@ fn texts(part: &Part) -> Vec<String> {
         })
         .collect();
     if texts.is_empty() && !is_apache {
-        // The crate has no file; its manifest states the licence and the authors.
+        // The crate has no licence file; its manifest states the licence and the authors.
         assert_eq!(
             part.chosen, "MIT",
             "{} has no text of its licence",
@@ -211,7 +209,7 @@ fn texts(part: &Part) -> Vec<String> {
     texts
 }
 
-/// The whole file.
+/// Returns the whole file.
 fn notices() -> String {
     let parts = shipped();
     let mut file = INTRODUCTION.to_owned();
@@ -224,7 +222,7 @@ fn notices() -> String {
         writeln!(file, "| {name} | {version} | {source} | `{sum}` |").unwrap();
     }
     file.push_str("\n## Crates\n\n| crate | version | licence | used under |\n|---|---|---|---|\n");
-    // One text, and the crates that it belongs to.
+    // Each text with the crates that it belongs to.
     let mut by_text: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for part in &parts {
         let Part {
@@ -261,12 +259,12 @@ fn notices() -> String {
 }
 
 #[test]
-fn notices_are_those_of_what_is_shipped() {
+fn notices_match_the_shipped_crates() {
     expect_file!["../../THIRD-PARTY.md"].assert_eq(&notices());
 }
 
 #[test]
-fn copyleft_is_named_with_its_source() {
+fn copyleft_crates_are_listed_with_their_source() {
     let file = std::fs::read_to_string(root().join("THIRD-PARTY.md")).unwrap();
     let (_, section) = file
         .split_once("## Under the Mozilla Public License 2.0")
@@ -292,11 +290,11 @@ fn copyleft_is_named_with_its_source() {
         );
         named += 1;
     }
-    assert!(named >= 1, "imbl is linked, or this test looks for nothing");
+    assert!(named >= 1, "at least imbl is listed");
 }
 
 #[test]
-fn one_licence_of_each_group_is_chosen() {
+fn one_licence_of_each_group_of_alternatives_is_chosen() {
     for (stated, expected) in [
         ("MIT OR Apache-2.0", "Apache-2.0"),
         ("MIT/Apache-2.0", "Apache-2.0"),

@@ -1,4 +1,4 @@
-//! The API's description: that it is of this API, and that its page needs nothing else.
+//! The API's description matches the API, and its page needs no other resources.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -6,8 +6,9 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::described::validator;
-use crate::support::{House, binary};
+use crate::openapi_check::validator;
+use crate::server_process::binary;
+use crate::support::TestServer;
 
 fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -18,7 +19,7 @@ fn document() -> Value {
     bursar_server::http::openapi()
 }
 
-/// Every operation, as (method, path, operation).
+/// Returns every operation as method, path and operation.
 pub(crate) fn operations(document: &Value) -> Vec<(String, String, Value)> {
     let paths = document["paths"].as_object().unwrap();
     let operations = paths.iter().flat_map(|(path, methods)| {
@@ -30,7 +31,7 @@ pub(crate) fn operations(document: &Value) -> Vec<(String, String, Value)> {
     operations.collect()
 }
 
-/// The path with the examples of its names in it.
+/// Returns the path with its example parameters.
 pub(crate) fn filled(path: &str, operation: &Value) -> String {
     let parameters = operation["parameters"].as_array().unwrap();
     parameters.iter().fold(path.to_owned(), |path, parameter| {
@@ -41,14 +42,14 @@ pub(crate) fn filled(path: &str, operation: &Value) -> String {
 }
 
 #[test]
-fn the_golden_file_is_what_the_code_says() {
+fn the_golden_file_matches_the_generated_description() {
     let golden = root().join("engine/server/openapi.json");
-    let kept = std::fs::read_to_string(&golden).unwrap_or_default();
-    let made = serde_json::to_string_pretty(&document()).unwrap() + "\n";
+    let stored = std::fs::read_to_string(&golden).unwrap_or_default();
+    let generated = serde_json::to_string_pretty(&document()).unwrap() + "\n";
     assert!(
-        kept == made,
-        "the API's description has changed: keep it with `make openapi` (that is, `bursar openapi > \
-         engine/server/openapi.json`), and look at the difference"
+        stored == generated,
+        "the API's description has changed: run `make openapi` (that is, `bursar openapi > \
+         engine/server/openapi.json`) and review the difference"
     );
 }
 
@@ -60,10 +61,10 @@ fn the_command_prints_the_same_document() {
     assert_eq!(printed, document());
 }
 
-/// Routes and their descriptions are one statement, so none is missing as long as there is no other
-/// way to make a route.
+/// A route and its description are made by one call. No description is missing as long as no other code adds
+/// routes.
 #[test]
-fn no_route_is_made_without_its_description() {
+fn no_route_exists_without_its_description() {
     let http = root().join("engine/server/src");
     let mut files = vec![http];
     let mut makers = Vec::new();
@@ -93,24 +94,24 @@ fn no_route_is_made_without_its_description() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_operation_of_the_document_is_served_and_no_other_method() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn every_described_operation_is_served_and_no_other_method() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     let document = document();
     let operations = operations(&document);
     assert!(operations.len() >= 50, "{}", operations.len());
     for (method, path, operation) in &operations {
         let path = filled(path, operation);
         let body = json!({}).to_string();
-        let answer = guild.client.send(method, &path, None, body.into()).await;
-        let answer = answer.unwrap();
-        let kept = answer.cache_control.as_deref();
-        assert_eq!(kept, Some("no-store"), "{method} {path}");
+        let response = guild.client.send(method, &path, None, body.into()).await;
+        let response = response.unwrap();
+        let cache_control = response.cache_control.as_deref();
+        assert_eq!(cache_control, Some("no-store"), "{method} {path}");
         let unknown = ["route_not_found", "method_not_allowed"];
         assert!(
-            !unknown.contains(&answer.code().as_str()),
+            !unknown.contains(&response.code().as_str()),
             "{method} {path}"
         );
-        let status = answer.status.as_str();
+        let status = response.status.as_str();
         let described = &operation["responses"][status];
         assert!(described.is_object(), "{method} {path} answers {status}");
     }
@@ -120,40 +121,40 @@ async fn every_operation_of_the_document_is_served_and_no_other_method() {
                 continue;
             }
             let filled = filled(path, operation);
-            let answer = guild.client.send(method, &filled, None, "{}".into()).await;
-            let answer = answer.unwrap();
-            assert_eq!(answer.status, 405, "{method} {filled}");
-            assert_eq!(answer.cache_control.as_deref(), Some("no-store"));
+            let response = guild.client.send(method, &filled, None, "{}".into()).await;
+            let response = response.unwrap();
+            assert_eq!(response.status, 405, "{method} {filled}");
+            assert_eq!(response.cache_control.as_deref(), Some("no-store"));
         }
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[test]
-fn every_operation_has_a_name_of_its_own_and_something_to_say() {
+fn every_operation_has_a_unique_id_and_a_summary() {
     let document = document();
     let mut names = Vec::new();
     for (method, path, operation) in operations(&document) {
         let place = format!("{method} {path}");
         let name = operation["operationId"].as_str().unwrap().to_owned();
-        let speaks = name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-        assert!(speaks && !name.is_empty(), "{place}: {name}");
-        assert!(!names.contains(&name), "{name} is there twice");
+        let is_valid = name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+        assert!(is_valid && !name.is_empty(), "{place}: {name}");
+        assert!(!names.contains(&name), "{name} occurs twice");
         names.push(name);
         assert!(
             !operation["summary"].as_str().unwrap().is_empty(),
             "{place}"
         );
-        let answers = operation["responses"].as_object().unwrap();
+        let responses = operation["responses"].as_object().unwrap();
         assert!(
-            answers.keys().any(|status| status.starts_with('2')),
+            responses.keys().any(|status| status.starts_with('2')),
             "{place}"
         );
     }
 }
 
 #[test]
-fn whoever_asks_with_a_key_is_told_of_its_limits() {
+fn every_operation_with_a_key_describes_its_rate_limit() {
     for (method, path, operation) in operations(&document()) {
         let keyed = operation["security"] != json!([]);
         let limited = &operation["responses"]["429"];
@@ -169,7 +170,7 @@ fn whoever_asks_with_a_key_is_told_of_its_limits() {
 }
 
 #[test]
-fn every_example_is_what_its_schema_says() {
+fn every_example_matches_its_schema() {
     let document = document();
     let mut checked = 0;
     for (method, path, operation) in operations(&document) {
@@ -199,35 +200,35 @@ fn every_example_is_what_its_schema_says() {
 }
 
 #[test]
-fn every_code_is_in_the_table_and_every_code_of_the_table_can_be_met() {
+fn every_code_is_in_the_table_and_used_by_an_operation() {
     let document = document();
     let known = &document["components"]["schemas"]["ProblemCode"]["x-codes"];
     let place = |row: &Value| format!("{} {}", row["code"].as_str().unwrap(), row["status"]);
     let known: BTreeSet<String> = known.as_array().unwrap().iter().map(place).collect();
-    // No operation answers what is not described.
+    // Operations do not describe these two.
     let mut met: BTreeSet<String> = ["route_not_found 404", "method_not_allowed 405"]
         .map(Into::into)
         .into();
     for (method, path, operation) in operations(&document) {
         for (status, response) in operation["responses"].as_object().unwrap() {
             for code in response["x-codes"].as_array().into_iter().flatten() {
-                let said = format!("{} {status}", code.as_str().unwrap());
+                let code = format!("{} {status}", code.as_str().unwrap());
                 assert!(
-                    known.contains(&said),
-                    "{method} {path}: `{said}` is not in codes.rs"
+                    known.contains(&code),
+                    "{method} {path}: `{code}` is not in codes.rs"
                 );
-                met.insert(said);
+                met.insert(code);
             }
         }
     }
-    assert_eq!(met, known, "what routes answer, and what is in the table");
+    assert_eq!(met, known, "the codes of operations and of the table");
 }
 
 #[test]
-fn names_and_amounts_in_the_document_end_where_they_end_in_the_ledger() {
+fn names_and_amounts_are_bounded_as_in_the_ledger() {
     use bursar_ledger::{AccountId, AssetId, EconomyId};
     let document = document();
-    let says = |name: &str, value: Value| {
+    let accepts = |name: &str, value: Value| {
         let schema = document["components"]["schemas"][name].clone();
         validator(&document, &schema).is_valid(&value)
     };
@@ -263,15 +264,23 @@ fn names_and_amounts_in_the_document_end_where_they_end_in_the_ledger() {
     ];
     for name in names {
         let right = name.parse::<AccountId>().is_ok();
-        assert_eq!(says("AccountName", name.into()), right, "account {name:?}");
+        assert_eq!(
+            accepts("AccountName", name.into()),
+            right,
+            "account {name:?}"
+        );
         let right = name.parse::<AssetId>().is_ok();
-        assert_eq!(says("AssetName", name.into()), right, "asset {name:?}");
+        assert_eq!(accepts("AssetName", name.into()), right, "asset {name:?}");
         let right = name.parse::<EconomyId>().is_ok();
-        assert_eq!(says("EconomyName", name.into()), right, "economy {name:?}");
+        assert_eq!(
+            accepts("EconomyName", name.into()),
+            right,
+            "economy {name:?}"
+        );
     }
     let most = bursar_ledger::AMOUNT_MAX;
     for (units, right) in [(0, false), (1, true), (most, true), (most + 1, false)] {
-        assert_eq!(says("Amount", units.into()), right, "{units}");
+        assert_eq!(accepts("Amount", units.into()), right, "{units}");
         assert_eq!(
             serde_json::from_value::<bursar_ledger::Amount>(units.into()).is_ok(),
             right
@@ -281,11 +290,14 @@ fn names_and_amounts_in_the_document_end_where_they_end_in_the_ledger() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn document_and_page_need_no_key_and_the_page_needs_no_network() {
-    let house = House::new().await;
-    let mut stranger = house.client("");
-    let served = stranger.get("/openapi.json").await.unwrap();
-    assert_eq!((served.status.as_u16(), served.json()), (200, document()));
-    let page = stranger.get("/docs").await.unwrap();
+    let server = TestServer::new().await;
+    let mut anonymous = server.client("");
+    let description = anonymous.get("/openapi.json").await.unwrap();
+    assert_eq!(
+        (description.status.as_u16(), description.json()),
+        (200, document())
+    );
+    let page = anonymous.get("/docs").await.unwrap();
     assert_eq!(page.status, 200);
     let page = String::from_utf8(page.body.to_vec()).unwrap();
     for (_, _, operation) in operations(&document()) {
@@ -298,5 +310,5 @@ async fn document_and_page_need_no_key_and_the_page_needs_no_network() {
         assert!(!page.contains(foreign), "{foreign}");
     }
     assert!(page.len() < 400_000, "{} bytes", page.len());
-    house.close().await;
+    server.close().await;
 }

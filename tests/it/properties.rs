@@ -15,39 +15,41 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::long;
+use crate::long_runs;
 use crate::support::audited;
 
-/// Accounts of a history; each begins with [`PURSE`].
+/// Accounts of a history; each begins with [`STARTING_BALANCE`].
 const MEMBERS: usize = 4;
-const PURSE: i64 = 100;
-/// Threads that ask at the same time.
+const STARTING_BALANCE: i64 = 100;
+/// Threads that submit at the same time.
 const THREADS: usize = 4;
 
-/// One thing that somebody asks; the same key may come again, with the same request or another.
+/// A request. A history can repeat its key, with the same request or another.
 #[derive(Clone, Copy, PartialEq, Debug)]
-struct Ask {
+struct Payment {
     key: u64,
     from: usize,
     to: usize,
     amount: u64,
 }
 
-fn asks() -> impl Strategy<Value = Vec<Ask>> {
-    let ask =
-        (0..30_u64, 0..MEMBERS, 1..MEMBERS, 1..80_u64).prop_map(|(key, from, step, amount)| Ask {
-            key,
-            from,
-            to: (from + step) % MEMBERS,
-            amount,
+fn requests() -> impl Strategy<Value = Vec<Payment>> {
+    let submit =
+        (0..30_u64, 0..MEMBERS, 1..MEMBERS, 1..80_u64).prop_map(|(key, from, step, amount)| {
+            Payment {
+                key,
+                from,
+                to: (from + step) % MEMBERS,
+                amount,
+            }
         });
-    // Often again exactly what was asked before, as a client does that has lost the answer.
-    prop::collection::vec((ask, any::<prop::sample::Index>(), any::<bool>()), 1..60).prop_map(
-        |asks| {
-            let mut history: Vec<Ask> = Vec::new();
-            for (ask, earlier, again) in asks {
+    // Earlier requests are often repeated exactly, as by a client that lost the response.
+    prop::collection::vec((submit, any::<prop::sample::Index>(), any::<bool>()), 1..60).prop_map(
+        |requests| {
+            let mut history: Vec<Payment> = Vec::new();
+            for (submit, earlier, again) in requests {
                 let repeated = (again && !history.is_empty()).then(|| *earlier.get(&history));
-                history.push(repeated.unwrap_or(ask));
+                history.push(repeated.unwrap_or(submit));
             }
             history
         },
@@ -69,7 +71,7 @@ fn submission(key: Option<String>, body: &Value, act: Act) -> Submission {
     }
 }
 
-impl Ask {
+impl Payment {
     fn submission(self) -> Submission {
         let posting = Posting {
             source: name(&format!("user:{}", self.from)),
@@ -99,7 +101,7 @@ fn open(path: &Path) -> Storage {
     Storage::open(path, lock, &clock::system(), render).unwrap()
 }
 
-fn ask(storage: &Storage, submission: Submission) -> Reply {
+fn submit(storage: &Storage, submission: Submission) -> Reply {
     storage
         .submit(submission)
         .unwrap()
@@ -108,7 +110,7 @@ fn ask(storage: &Storage, submission: Submission) -> Reply {
         .unwrap()
 }
 
-fn found(storage: &Storage) {
+fn create_economy(storage: &Storage) {
     let coin = AssetPatch {
         kind: Some(AssetKind::Currency),
         name: Some("Coin".into()),
@@ -134,23 +136,24 @@ fn found(storage: &Storage) {
             id: TransferId(Uuid::now_v7()),
             account: name(&format!("user:{member}")),
             asset: name("coin"),
-            amount: Amount::new(PURSE.unsigned_abs()).unwrap(),
+            amount: Amount::new(STARTING_BALANCE.unsigned_abs()).unwrap(),
             cap: None,
         }));
     }
     for act in acts {
-        ask(storage, submission(None, &Value::Null, act));
+        submit(storage, submission(None, &Value::Null, act));
     }
 }
 
-/// Asks everything, from several threads at once, and gathers every reply.
-fn ask_all_at_once(storage: &Storage, history: &[Ask]) -> Vec<(Ask, Reply)> {
+/// Submits all requests from several threads and returns every reply.
+fn submit_concurrently(storage: &Storage, history: &[Payment]) -> Vec<(Payment, Reply)> {
     std::thread::scope(|scope| {
         let share = |thread: usize| history.iter().skip(thread).step_by(THREADS);
         let threads: Vec<_> = (0..THREADS)
             .map(|thread| {
-                let ask_one = |asked: &Ask| (*asked, ask(storage, asked.submission()));
-                scope.spawn(move || share(thread).map(ask_one).collect::<Vec<_>>())
+                let submit_one =
+                    |request: &Payment| (*request, submit(storage, request.submission()));
+                scope.spawn(move || share(thread).map(submit_one).collect::<Vec<_>>())
             })
             .collect();
         threads
@@ -170,46 +173,43 @@ fn balances(storage: &Storage) -> Vec<i64> {
     (0..MEMBERS).map(posted).collect()
 }
 
-/// What must have come of the first answers, in the order of their records, by nothing but sums.
-fn naive_balances(firsts: &BTreeMap<u64, (Ask, Answer)>) -> Vec<i64> {
-    let mut balances = vec![PURSE; MEMBERS];
+/// Computes the expected balances from the first responses in the order of their records.
+fn expected_balances(firsts: &BTreeMap<u64, (Payment, Answer)>) -> Vec<i64> {
+    let mut balances = vec![STARTING_BALANCE; MEMBERS];
     let seq =
         |answer: &Answer| serde_json::from_slice::<Value>(&answer.body).unwrap()["seq"].as_u64();
     let mut applied: Vec<_> = firsts
         .values()
         .filter(|(_, answer)| answer.status == 201)
-        .map(|(asked, answer)| (seq(answer).unwrap(), *asked))
+        .map(|(request, answer)| (seq(answer).unwrap(), *request))
         .collect();
     applied.sort_by_key(|(seq, _)| *seq);
     for (
         _,
-        Ask {
+        Payment {
             from, to, amount, ..
         },
     ) in applied
     {
         let amount = i64::try_from(amount).unwrap();
-        assert!(
-            balances[from] >= amount,
-            "it was applied, so it was covered"
-        );
+        assert!(balances[from] >= amount, "an applied transfer was covered");
         balances[from] -= amount;
         balances[to] += amount;
     }
     balances
 }
 
-/// How often each thing was seen, over all histories.
+/// Counts of reply kinds over all histories.
 #[derive(Default, Debug)]
-struct Seen {
+struct ReplyCounts {
     applied: u32,
     refused: u32,
     replayed: u32,
     reused: u32,
 }
 
-impl Seen {
-    fn count(&mut self, replies: &[(Ask, Reply)]) {
+impl ReplyCounts {
+    fn count(&mut self, replies: &[(Payment, Reply)]) {
         for (_, reply) in replies {
             match reply {
                 Reply::Answered(Answer { replayed: true, .. }) => self.replayed += 1,
@@ -223,57 +223,62 @@ impl Seen {
 }
 
 #[test]
-fn any_interleaving_gives_each_key_one_answer() {
+fn every_interleaving_gives_each_key_one_answer() {
     let cases = ProptestConfig::default().cases / 8;
-    let seen = RefCell::new(Seen::default());
-    let ran = long::runner(1, cases).run(&asks(), |history| {
+    let counts = RefCell::new(ReplyCounts::default());
+    let ran = long_runs::runner(1, cases).run(&requests(), |history| {
         let replies = check_history(&history)?;
-        seen.borrow_mut().count(&replies);
+        counts.borrow_mut().count(&replies);
         Ok(())
     });
     ran.unwrap_or_else(|failure| panic!("{failure}"));
-    let seen = seen.into_inner();
-    let all = [seen.applied, seen.refused, seen.replayed, seen.reused];
+    let counts = counts.into_inner();
+    let all = [
+        counts.applied,
+        counts.refused,
+        counts.replayed,
+        counts.reused,
+    ];
     assert!(
         all.into_iter().all(|times| times > cases),
-        "{seen:?} in {cases} histories"
+        "{counts:?} in {cases} histories"
     );
 }
 
-/// Plays a history, and gives the replies of its first time.
-fn check_history(history: &[Ask]) -> Result<Vec<(Ask, Reply)>, TestCaseError> {
+/// Runs a history and returns its first replies.
+fn check_history(history: &[Payment]) -> Result<Vec<(Payment, Reply)>, TestCaseError> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("guild.db");
     let storage = open(&path);
-    found(&storage);
-    let replies = ask_all_at_once(&storage, history);
+    create_economy(&storage);
+    let replies = submit_concurrently(&storage, history);
 
-    let mut firsts: BTreeMap<u64, (Ask, Answer)> = BTreeMap::new();
-    for (asked, reply) in &replies {
+    let mut firsts: BTreeMap<u64, (Payment, Answer)> = BTreeMap::new();
+    for (request, reply) in &replies {
         if let Reply::Answered(answer) = reply
             && !answer.replayed
         {
-            let before = firsts.insert(asked.key, (*asked, answer.clone()));
-            prop_assert!(before.is_none(), "key {} ran twice", asked.key);
+            let before = firsts.insert(request.key, (*request, answer.clone()));
+            prop_assert!(before.is_none(), "key {} ran twice", request.key);
         }
     }
-    for (asked, reply) in &replies {
-        let (first, answer) = &firsts[&asked.key];
+    for (request, reply) in &replies {
+        let (first, answer) = &firsts[&request.key];
         match reply {
             Reply::Answered(again) => {
-                prop_assert_eq!(first, asked, "another request was not served");
+                prop_assert_eq!(first, request, "a reused key was refused");
                 prop_assert_eq!((again.status, &again.body), (answer.status, &answer.body));
             }
-            Reply::KeyReused => prop_assert_ne!(first, asked),
+            Reply::KeyReused => prop_assert_ne!(first, request),
             Reply::Stale | Reply::NoEconomy => prop_assert!(false, "{:?}", reply),
         }
     }
-    prop_assert_eq!(balances(&storage), naive_balances(&firsts));
+    prop_assert_eq!(balances(&storage), expected_balances(&firsts));
 
-    // The same again in another order changes nothing, and neither does a new start.
+    // Repeating the history in reverse order changes nothing, and neither does a restart.
     let state = storage.state();
-    let backwards: Vec<Ask> = history.iter().rev().copied().collect();
-    for (_, reply) in ask_all_at_once(&storage, &backwards) {
+    let backwards: Vec<Payment> = history.iter().rev().copied().collect();
+    for (_, reply) in submit_concurrently(&storage, &backwards) {
         let replayed = matches!(reply, Reply::Answered(Answer { replayed: true, .. }));
         prop_assert!(replayed || matches!(reply, Reply::KeyReused), "{:?}", reply);
     }

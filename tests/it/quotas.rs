@@ -1,5 +1,5 @@
-//! Quotas: what one community can make grow ends at its quota, goes on below it, and only whoever runs
-//! the server raises it.
+//! Quotas: the growth of an economy ends at its quotas and continues below them, and only an unrestricted
+//! admin raises them.
 
 use std::fs::File;
 use std::path::Path;
@@ -8,7 +8,8 @@ use std::process::{Command, Output, Stdio};
 use bursar_server::client::{Client, Response};
 use serde_json::{Value, json};
 
-use crate::support::{GUILD, Guild, House, Process, audited, binary};
+use crate::server_process::{ServerProcess, binary};
+use crate::support::{GUILD, GuildClient, TestServer, audited};
 
 fn quotas() -> String {
     format!("{GUILD}/quotas")
@@ -18,32 +19,32 @@ fn account(number: u64) -> String {
     format!("{GUILD}/accounts/user:{number}")
 }
 
-/// A key, with a connection of its own.
-async fn key(house: &House, guild: &mut Guild, name: &str, body: Value) -> Client {
-    let made = guild.put(&format!("/v1/keys/{name}"), body).await.json();
-    house.client(made["key"].as_str().expect("a secret"))
+/// Creates a key and returns a client with it.
+async fn key(server: &TestServer, guild: &mut GuildClient, name: &str, body: Value) -> Client {
+    let created = guild.put(&format!("/v1/keys/{name}"), body).await.json();
+    server.client(created["key"].as_str().expect("a secret"))
 }
 
-/// The status, the quota, its limit and the use that an answer speaks of.
-fn reached(answer: &Response) -> (u16, Value, Value, Value) {
-    let body = answer.json();
+/// Returns the status, the quota, its limit and the use in a response.
+fn reached(response: &Response) -> (u16, Value, Value, Value) {
+    let body = response.json();
     assert_eq!(body["code"], "quota_reached", "{body}");
     let member = |name: &str| body[name].clone();
-    let status = answer.status.as_u16();
+    let status = response.status.as_u16();
     (status, member("quota"), member("limit"), member("used"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_fills_an_economy_up_to_its_quota_and_no_further() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn an_economy_grows_up_to_its_quota_and_no_further() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let scopes = json!({"scopes": ["read", "transfer"], "economies": ["guild"]});
-    let mut bot = key(&house, &mut guild, "bot", scopes).await;
-    // Two members and the issuer are there; `{"name":"Ada"}` has 14 bytes.
+    let mut bot = key(&server, &mut guild, "bot", scopes).await;
+    // Two members and the issuer exist; `{"name":"Ada"}` has 14 bytes.
     let limits = json!({"accounts": 4, "metadata_bytes": 14});
     let set = guild.put(&quotas(), limits.clone()).await;
-    let said = set.json();
-    assert_eq!((set.status.as_u16(), &said["changed"]), (200, &json!(true)));
-    assert_eq!(said["quotas"]["accounts"]["limit"], 4);
+    let body = set.json();
+    assert_eq!((set.status.as_u16(), &body["changed"]), (200, &json!(true)));
+    assert_eq!(body["quotas"]["accounts"]["limit"], 4);
     let again = guild.put(&quotas(), limits).await.json();
     assert_eq!(again["changed"], false);
 
@@ -61,7 +62,7 @@ async fn a_key_fills_an_economy_up_to_its_quota_and_no_further() {
         (422, json!("metadata_bytes"), json!(14), json!(14))
     );
 
-    // All that does not grow goes on, and metadata makes room when it goes.
+    // Requests that do not grow the economy still work, and removed metadata frees its bytes.
     let paid = guild.transfer("pay", "user:1", "user:2", 5).await;
     assert_eq!(paid.status, 201);
     let cleared = json!({"metadata": null});
@@ -74,19 +75,19 @@ async fn a_key_fills_an_economy_up_to_its_quota_and_no_further() {
     };
     assert_eq!(of("accounts"), (json!(4), json!(4)));
     assert_eq!(of("metadata_bytes"), (json!(14), json!(14)));
-    // Three accounts have coins; the newest never had any.
+    // Three accounts have a coin balance; the newest never had one.
     assert_eq!(of("balances"), (json!(3), json!(1_000_000)));
     assert_eq!(read["quotas"]["accounts"]["default"], 250_000);
 
     let raised = guild.put(&quotas(), json!({"accounts": null})).await;
     assert_eq!(raised.json()["quotas"]["accounts"]["limit"], 250_000);
     assert_eq!(bot.put(&account(4), &json!({})).await.unwrap().status, 201);
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_whoever_runs_the_server_raises_a_quota() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn only_an_unrestricted_admin_key_can_raise_a_quota() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     for (name, body) in [
         (
             "confined",
@@ -97,7 +98,7 @@ async fn only_whoever_runs_the_server_raises_a_quota() {
             json!({"scopes": ["read", "transfer", "call", "issue"]}),
         ),
     ] {
-        let mut client = key(&house, &mut guild, name, body).await;
+        let mut client = key(&server, &mut guild, name, body).await;
         let raised = client
             .put(&quotas(), &json!({"accounts": 500_000}))
             .await
@@ -109,7 +110,7 @@ async fn only_whoever_runs_the_server_raises_a_quota() {
         );
         assert_eq!(client.get(&quotas()).await.unwrap().status, 200, "{name}");
     }
-    let mut operator = key(&house, &mut guild, "boss", json!({"scopes": ["admin"]})).await;
+    let mut operator = key(&server, &mut guild, "boss", json!({"scopes": ["admin"]})).await;
     let raised = operator
         .put(&quotas(), &json!({"accounts": 500_000}))
         .await
@@ -118,12 +119,12 @@ async fn only_whoever_runs_the_server_raises_a_quota() {
     let lower = json!({"holds": 1});
     let nowhere = operator.put("/v1/economies/nowhere/quotas", &lower);
     assert_eq!(nowhere.await.unwrap().code(), "economy_not_found");
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn wrong_quotas_are_told_what_is_wrong() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn invalid_quotas_are_refused_with_the_reason() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     for (body, pointer, words) in [
         (
             json!({"acounts": 5}),
@@ -140,27 +141,27 @@ async fn wrong_quotas_are_told_what_is_wrong() {
         (json!([]), "", ""),
     ] {
         let refused = guild.put(&quotas(), body.clone()).await;
-        let said = refused.json();
+        let problem = refused.json();
         assert_eq!(
             (refused.status.as_u16(), &*refused.code()),
             (400, "malformed")
         );
-        assert_eq!(said["pointer"], pointer, "{body}: {said}");
-        let detail = said["detail"].as_str().unwrap();
-        assert!(detail.contains(words), "{body}: {said}");
+        assert_eq!(problem["pointer"], pointer, "{body}: {problem}");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains(words), "{body}: {problem}");
     }
     let nothing = guild.put(&quotas(), json!({})).await.json();
     assert_eq!(nothing["changed"], false);
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_plugin_that_meets_a_quota_is_refused_in_words_of_its_own() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn a_call_that_reaches_a_quota_is_rejected_with_its_own_code() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let config = json!({"asset": "coin", "amount": 10});
     guild.install("daily", "bundled:daily", config).await;
     guild.issue("plugin:daily", "coin", 100).await;
-    guild.made(&quotas(), json!({"state_bytes": 0})).await;
+    guild.put_ok(&quotas(), json!({"state_bytes": 0})).await;
 
     let refused = guild
         .call("daily/claim", "first", "user:1", json!({}))
@@ -174,8 +175,8 @@ async fn a_plugin_that_meets_a_quota_is_refused_in_words_of_its_own() {
     let receipt = guild.get(&format!("{GUILD}/calls/{call}")).await.json();
     assert_eq!(receipt["outcome"], "rejected");
 
-    // Raised, the same key keeps its answer, and another one has its reward.
-    guild.made(&quotas(), json!({"state_bytes": null})).await;
+    // After the quota is raised the same key replays its rejection, and another key gets the reward.
+    guild.put_ok(&quotas(), json!({"state_bytes": null})).await;
     let replayed = guild
         .call("daily/claim", "first", "user:1", json!({}))
         .await;
@@ -188,7 +189,7 @@ async fn a_plugin_that_meets_a_quota_is_refused_in_words_of_its_own() {
     assert!(used.as_u64() > Some(128), "{used}");
 
     guild
-        .made(&quotas(), json!({"plugins": 1, "balances": 0}))
+        .put_ok(&quotas(), json!({"plugins": 1, "balances": 0}))
         .await;
     let body = json!({"component": "bundled:coinflip", "config": {"asset": "coin"}});
     let second = guild.put(&format!("{GUILD}/plugins/coinflip"), body).await;
@@ -196,26 +197,26 @@ async fn a_plugin_that_meets_a_quota_is_refused_in_words_of_its_own() {
         reached(&second),
         (422, json!("plugins"), json!(1), json!(1))
     );
-    guild.made(&account(3), json!({})).await;
+    guild.put_ok(&account(3), json!({})).await;
     let paid = guild.transfer("new balance", "user:1", "user:3", 1).await;
     assert_eq!(reached(&paid).1, "balances");
     let paid = guild.transfer("old balance", "user:1", "user:2", 1).await;
     assert_eq!(paid.status, 201);
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn quotas_are_there_after_a_restart() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn quotas_are_kept_across_a_restart() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     let metadata = json!({"metadata": {"name": "Ada"}});
-    guild.made(&account(1), metadata).await;
+    guild.put_ok(&account(1), metadata).await;
     guild
-        .made(&quotas(), json!({"accounts": 2, "webhooks": 0}))
+        .put_ok(&quotas(), json!({"accounts": 2, "webhooks": 0}))
         .await;
     let before = guild.get(&quotas()).await.json();
-    let house = house.restarted().await;
-    let mut guild = Guild {
-        client: house.admin(),
+    let server = server.restart().await;
+    let mut guild = GuildClient {
+        client: server.admin(),
     };
     assert_eq!(guild.get(&quotas()).await.json(), before);
     let refused = guild.put(&account(2), json!({})).await;
@@ -223,7 +224,7 @@ async fn quotas_are_there_after_a_restart() {
     let url = json!({"url": "https://bot.example/events"});
     let refused = guild.put(&format!("{GUILD}/webhooks/w"), url).await;
     assert_eq!(reached(&refused).1, "webhooks");
-    house.close().await;
+    server.close().await;
 }
 
 fn bursar(arguments: &[&str], lines: Option<&Path>) -> Output {
@@ -232,13 +233,13 @@ fn bursar(arguments: &[&str], lines: Option<&Path>) -> Output {
     command.args(arguments).stdin(input).output().unwrap()
 }
 
-fn said(output: &Output) -> String {
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{complaint}");
+fn stdout_of(output: &Output) -> String {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-/// A row of the table: the quota's use and limit.
+/// Returns a quota's use and limit from the printed table.
 fn row(table: &str, quota: &str) -> (String, String) {
     let line = table.lines().find(|line| line.starts_with(quota)).unwrap();
     let words: Vec<&str> = line.split_whitespace().collect();
@@ -246,11 +247,11 @@ fn row(table: &str, quota: &str) -> (String, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn quotas_are_set_at_a_terminal_and_move_with_their_economy() {
+async fn quotas_are_set_on_the_command_line_and_exported_with_their_economy() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("guild.db");
     let db = file.to_str().unwrap();
-    let server = Process::serve(&file);
+    let server = ServerProcess::serve(&file);
     let mut client = server.client(server.admin_key.as_deref().unwrap());
     client.put(GUILD, &json!({})).await.unwrap();
     client.put(&account(1), &json!({})).await.unwrap();
@@ -260,17 +261,17 @@ async fn quotas_are_set_at_a_terminal_and_move_with_their_economy() {
         bursar(&all, None)
     };
 
-    let shown = said(&quota(&["set", "accounts=2", "holds=7"]));
+    let shown = stdout_of(&quota(&["set", "accounts=2", "holds=7"]));
     assert_eq!(row(&shown, "accounts"), ("1".into(), "2".into()));
     client.put(&account(2), &json!({})).await.unwrap();
     let refused = client.put(&account(3), &json!({})).await.unwrap();
     assert_eq!(reached(&refused).1, "accounts");
     assert!(server.stop());
 
-    // The same of a file that nobody serves.
-    let shown = said(&quota(&["show"]));
+    // The commands work on a file that is not served as well.
+    let shown = stdout_of(&quota(&["show"]));
     assert_eq!(row(&shown, "accounts"), ("2".into(), "2".into()));
-    let shown = said(&quota(&["set", "accounts=default"]));
+    let shown = stdout_of(&quota(&["set", "accounts=default"]));
     assert_eq!(row(&shown, "accounts").1, "250000");
     for (arguments, words) in [
         (&["set", "acounts=5"][..], "did you mean `accounts`?"),
@@ -293,14 +294,14 @@ async fn quotas_are_set_at_a_terminal_and_move_with_their_economy() {
     let complaint = String::from_utf8_lossy(&nowhere.stderr).into_owned();
     assert!(complaint.contains("no economy `nowhere`"), "{complaint}");
 
-    let exported = said(&bursar(&["export", db, "--economy", "guild"], None));
+    let exported = stdout_of(&bursar(&["export", db, "--economy", "guild"], None));
     let lines = folder.path().join("guild.lines");
     std::fs::write(&lines, exported).unwrap();
     let other = folder.path().join("other.db");
     let other = other.to_str().unwrap();
-    said(&bursar(&["import", other], Some(&lines)));
+    stdout_of(&bursar(&["import", other], Some(&lines)));
     let show = ["quota", "show", "--db", other, "--economy", "guild"];
-    let shown = said(&bursar(&show, None));
+    let shown = stdout_of(&bursar(&show, None));
     assert_eq!(row(&shown, "holds").1, "7");
     assert_eq!(row(&shown, "accounts"), ("2".into(), "250000".into()));
     audited(&file);

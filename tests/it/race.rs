@@ -1,7 +1,7 @@
-//! A thousand calls that race, and what became of each.
+//! A thousand concurrent calls and their outcomes.
 //!
-//! A claim of the kind "exactly so many win" is shown only if every racer has had its answer. Each asks once:
-//! however many want the same of one plugin, none is turned away, and none is given up.
+//! A claim such as "exactly five succeed" holds only if every call has a final response. Each call is sent
+//! once: calls of one plugin, however many, are neither refused nor given up.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,62 +10,69 @@ use bursar_server::client::{Client, Response};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::support::{GUILD, Guild, House, decline_code};
+use crate::support::{GUILD, GuildClient, TestServer, decline_code};
 
-/// How many calls race.
+/// The number of concurrent calls.
 pub(crate) const RACERS: u64 = 1_000;
 
-/// Connections on which they come, each with its next call when it has an answer.
+/// Connections of the calls. Each sends its next call when it has a response.
 const CONNECTIONS: usize = 512;
 
-/// Connections on which the members of a crowd arrive.
-const DOORS: usize = 25;
+/// Connections on which members are created.
+const MEMBER_CONNECTIONS: usize = 25;
 
-/// A thousand answers, in the order of the racers.
+/// The responses of a race, in the order of its calls.
 pub(crate) struct Race {
-    pub(crate) answers: Vec<Response>,
+    pub(crate) responses: Vec<Response>,
 }
 
-/// Sends a thousand calls of an action: racer by racer, for which member and with which arguments.
-pub(crate) async fn race(house: &House, action: &str, racer: impl Fn(u64) -> (u64, Value)) -> Race {
+/// Sends a thousand calls of an action. `racer` returns the member and the arguments of each call.
+pub(crate) async fn race(
+    server: &TestServer,
+    action: &str,
+    racer: impl Fn(u64) -> (u64, Value),
+) -> Race {
     let (plugin, name) = action.split_once('/').unwrap();
     let path = format!("{GUILD}/plugins/{plugin}/actions/{name}");
     let mut running = JoinSet::new();
     for first in (0..RACERS).take(CONNECTIONS) {
-        // Hundreds may be before it, each with several tries.
-        let mut client = house.admin().with_patience(Duration::from_mins(10));
+        // Hundreds of calls may be queued, each with several attempts.
+        let mut client = server.admin().with_patience(Duration::from_mins(10));
         let path = path.clone();
         let numbers = (first..RACERS).step_by(CONNECTIONS);
-        let asks: Vec<_> = numbers.map(|number| (number, racer(number))).collect();
+        let calls: Vec<_> = numbers.map(|number| (number, racer(number))).collect();
         running.spawn(async move {
-            let mut answers = Vec::new();
-            for (number, (member, arguments)) in asks {
+            let mut responses = Vec::new();
+            for (number, (member, arguments)) in calls {
                 let body = json!({"caller": format!("user:{member}"), "arguments": arguments});
                 let key = format!("{path} {number}");
-                answers.push((number, final_answer(&mut client, &path, &key, &body).await));
+                responses.push((number, final_answer(&mut client, &path, &key, &body).await));
             }
-            answers
+            responses
         });
     }
-    let mut answers: Vec<_> = running.join_all().await.into_iter().flatten().collect();
-    answers.sort_by_key(|(number, _)| *number);
-    let answers = answers.into_iter().map(|(_, answer)| answer).collect();
-    Race { answers }
+    let mut responses: Vec<_> = running.join_all().await.into_iter().flatten().collect();
+    responses.sort_by_key(|(number, _)| *number);
+    let responses = responses
+        .into_iter()
+        .map(|(_, response)| response)
+        .collect();
+    Race { responses }
 }
 
 async fn final_answer(client: &mut Client, path: &str, key: &str, body: &Value) -> Response {
-    let answer = client.post(path, key, body).await.expect("an answer");
-    assert_ne!(answer.status, 503, "{key}: {}", answer.code());
-    answer
+    let response = client.post(path, key, body).await.expect("a response");
+    assert_ne!(response.status, 503, "{key}: {}", response.code());
+    response
 }
 
 impl Race {
-    /// Insists that so many came to each of these ends, and none to any other.
+    /// Asserts how many calls had each outcome.
     pub(crate) fn ended(&self, expected: &[(&str, usize)]) {
         let mut ends = BTreeMap::new();
-        for answer in &self.answers {
-            assert!(!answer.replayed, "each key is asked for once");
-            *ends.entry(end(answer)).or_insert(0) += 1;
+        for response in &self.responses {
+            assert!(!response.replayed, "each key is used once");
+            *ends.entry(end(response)).or_insert(0) += 1;
         }
         let expected: BTreeMap<String, usize> = expected
             .iter()
@@ -74,37 +81,39 @@ impl Race {
         assert_eq!(ends, expected);
     }
 
-    /// The racers that have won, each with its answer.
+    /// Returns the numbers and responses of the committed calls.
     pub(crate) fn winners(&self) -> Vec<(u64, &Response)> {
-        let racers = (0..).zip(&self.answers);
-        racers.filter(|(_, answer)| answer.status == 200).collect()
+        let racers = (0..).zip(&self.responses);
+        racers
+            .filter(|(_, response)| response.status == 200)
+            .collect()
     }
 }
 
-/// `committed`, or the code of what it was instead: the plugin's own, if the plugin has declined.
-fn end(answer: &Response) -> String {
-    if answer.status == 200 {
+/// Returns `committed` or the problem code; for a declined call the plugin's own code.
+fn end(response: &Response) -> String {
+    if response.status == 200 {
         return "committed".into();
     }
-    match decline_code(answer) {
-        declined if declined.is_empty() => answer.code(),
+    match decline_code(response) {
+        declined if declined.is_empty() => response.code(),
         declined => declined,
     }
 }
 
-/// A guild with so many members that they do not arrive one after the other.
-pub(crate) async fn crowded(house: House, members: u64) -> (House, Guild) {
-    let (house, guild) = house.furnished(0).await;
-    let mut arriving = JoinSet::new();
-    for first in (1..=members).take(DOORS) {
-        let client = house.admin();
-        arriving.spawn(async move {
-            let mut guild = Guild { client };
-            for number in (first..=members).step_by(DOORS) {
-                guild.welcome(number).await;
+/// Creates the economy with many members on concurrent connections, because one by one takes too long.
+pub(crate) async fn crowded(server: TestServer, members: u64) -> (TestServer, GuildClient) {
+    let (server, guild) = server.with_members(0).await;
+    let mut creating = JoinSet::new();
+    for first in (1..=members).take(MEMBER_CONNECTIONS) {
+        let client = server.admin();
+        creating.spawn(async move {
+            let mut guild = GuildClient { client };
+            for number in (first..=members).step_by(MEMBER_CONNECTIONS) {
+                guild.add_member(number).await;
             }
         });
     }
-    arriving.join_all().await;
-    (house, guild)
+    creating.join_all().await;
+    (server, guild)
 }

@@ -1,4 +1,4 @@
-//! Receipts: a call explains itself, and anybody can run it again.
+//! Receipts: a receipt explains its call, and everyone can run the call again.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -6,18 +6,19 @@ use std::process::{Command, Output};
 use bursar_server::client::Response;
 use serde_json::{Value, json};
 
-use crate::support::{GUILD, Guild, House, binary, install_malicious};
+use crate::server_process::binary;
+use crate::support::{GUILD, GuildClient, TestServer, install_malicious};
 
-/// A coinflip and a purchase, and their calls.
-async fn played() -> (House, Guild, String, String) {
-    let (house, mut guild) = House::with_guild(1).await;
+/// Makes a flip and a purchase and returns the ids of their calls.
+async fn server_with_calls() -> (TestServer, GuildClient, String, String) {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     guild
         .install("coinflip", "bundled:coinflip", json!({"asset": "coin"}))
         .await;
     guild.issue("plugin:coinflip", "coin", 1000).await;
     let potion = json!({"kind": "item", "name": "Potion"});
     guild
-        .made(&format!("{GUILD}/assets/item:potion"), potion)
+        .put_ok(&format!("{GUILD}/assets/item:potion"), potion)
         .await;
     let config = json!({
         "items": [{"item": "item:potion", "price": {"coin": 50}, "per_member_limit": 3}],
@@ -29,27 +30,31 @@ async fn played() -> (House, Guild, String, String) {
         .call("coinflip/flip", "flip", "user:1", bet)
         .await
         .json();
-    let wanted = json!({"item": "item:potion", "quantity": 2});
-    let bought = guild.call("shop/buy", "buy", "user:1", wanted).await.json();
-    let id = |answer: &Value| answer["call"].as_str().expect("a call").to_owned();
-    let (flip, buy) = (id(&flipped), id(&bought));
-    (house, guild, flip, buy)
+    let arguments = json!({"item": "item:potion", "quantity": 2});
+    let bought = guild
+        .call("shop/buy", "buy", "user:1", arguments)
+        .await
+        .json();
+    let id = |response: &Value| response["call"].as_str().expect("a call").to_owned();
+    let flip = id(&flipped);
+    let buy = id(&bought);
+    (server, guild, flip, buy)
 }
 
-async fn receipt(guild: &mut Guild, call: &str) -> Value {
-    let answer = guild.get(&format!("{GUILD}/calls/{call}")).await;
-    assert_eq!(answer.status, 200, "{}", answer.json());
-    answer.json()
+async fn receipt(guild: &mut GuildClient, call: &str) -> Value {
+    let response = guild.get(&format!("{GUILD}/calls/{call}")).await;
+    assert_eq!(response.status, 200, "{}", response.json());
+    response.json()
 }
 
-/// A file with the component of the malicious plugin.
+/// Writes the malicious plugin's component to a file and returns its path.
 fn malicious_in(folder: &Path) -> String {
     let file = folder.join("malicious.wasm");
     std::fs::write(&file, bursar_server::bundled::MALICIOUS).unwrap();
     file.to_str().unwrap().to_owned()
 }
 
-/// Runs `bursar verify` on a receipt, and gives what it says.
+/// Runs `bursar verify` on a receipt and returns the exit code and the output.
 pub(crate) fn verify(folder: &Path, receipt: &Value, more: &[&str]) -> (Option<i32>, String) {
     let file = folder.join("receipt.json");
     std::fs::write(&file, receipt.to_string()).unwrap();
@@ -59,63 +64,59 @@ pub(crate) fn verify(folder: &Path, receipt: &Value, more: &[&str]) -> (Option<i
         .args(more)
         .output()
         .unwrap();
-    let said = [output.stdout, output.stderr].concat();
-    (output.status.code(), String::from_utf8(said).unwrap())
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(text).unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receipt_verifies_once_its_seed_is_public() {
-    let (house, mut guild, flip, buy) = played().await;
+    let (server, mut guild, flip, buy) = server_with_calls().await;
     let folder = tempfile::tempdir().unwrap();
     let bought = receipt(&mut guild, &buy).await;
-    let (code, said) = verify(folder.path(), &bought, &[]);
-    assert_eq!(code, Some(0), "{said}");
+    let (code, output) = verify(folder.path(), &bought, &[]);
+    assert_eq!(code, Some(0), "{output}");
     assert!(
-        said.contains("nothing was drawn") && said.contains("same end"),
-        "{said}"
+        output.contains("nothing was drawn") && output.contains("same end"),
+        "{output}"
     );
     let hidden = receipt(&mut guild, &flip).await;
     assert!(hidden["seed"]["seed"].is_null());
-    let (code, said) = verify(folder.path(), &hidden, &[]);
-    assert_eq!(code, Some(2), "{said}");
-    assert!(said.contains("not public yet"), "{said}");
+    let (code, output) = verify(folder.path(), &hidden, &[]);
+    assert_eq!(code, Some(2), "{output}");
+    assert!(output.contains("not public yet"), "{output}");
     guild.post("seeds/rotate", "r", json!({})).await;
     let public = receipt(&mut guild, &flip).await;
-    let (code, said) = verify(folder.path(), &public, &[]);
-    assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("1 draws come from the seed"), "{said}");
-    // The seed that was published verifies the receipt from before, too.
+    let (code, output) = verify(folder.path(), &public, &[]);
+    assert_eq!(code, Some(0), "{output}");
+    assert!(output.contains("1 draws come from the seed"), "{output}");
+    // The published seed also verifies the receipt from before.
     let seed = public["seed"]["seed"].as_str().unwrap();
-    let (code, said) = verify(folder.path(), &hidden, &["--seed", seed]);
-    assert_eq!(code, Some(0), "{said}");
+    let (code, output) = verify(folder.path(), &hidden, &["--seed", seed]);
+    assert_eq!(code, Some(0), "{output}");
     let (code, _) = verify(folder.path(), &hidden, &["--seed", &"0".repeat(64)]);
-    assert_eq!(
-        code,
-        Some(1),
-        "another seed is not the one that was committed to"
-    );
-    house.close().await;
+    assert_eq!(code, Some(1), "another seed does not match the commitment");
+    server.close().await;
 }
 
-/// A purchase that the member cannot pay for.
-async fn buy_too_dear(guild: &mut Guild, key: &str) -> Response {
+/// Makes a purchase that the member cannot pay.
+async fn buy_too_expensive(guild: &mut GuildClient, key: &str) -> Response {
     let config = json!({"items": [{"item": "item:potion", "price": {"coin": 5000}}]});
     guild.install("shop", "bundled:shop", config).await;
-    let wanted = json!({"item": "item:potion"});
-    guild.call("shop/buy", key, "user:1", wanted).await
+    let arguments = json!({"item": "item:potion"});
+    guild.call("shop/buy", key, "user:1", arguments).await
 }
 
-/// A record and a receipt were there, and nobody was told under which id.
+/// The rejection must name the call id, which leads to its record and receipt.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_ledger_refuses_names_its_call() {
-    let (house, mut guild, ..) = played().await;
-    let refused = buy_too_dear(&mut guild, "dear").await;
+async fn a_rejection_by_the_ledger_names_its_call() {
+    let (server, mut guild, ..) = server_with_calls().await;
+    let refused = buy_too_expensive(&mut guild, "dear").await;
     assert_eq!(
         (refused.status.as_u16(), refused.code()),
         (422, "insufficient_funds".into())
     );
     let call = refused.json()["call"].as_str().expect("a call").to_owned();
-    let again = buy_too_dear(&mut guild, "dear").await;
+    let again = buy_too_expensive(&mut guild, "dear").await;
     assert!(again.replayed && again.body == refused.body);
     let receipt = receipt(&mut guild, &call).await;
     assert_eq!(receipt["outcome"], "rejected");
@@ -125,16 +126,17 @@ async fn what_the_ledger_refuses_names_its_call() {
     let mut events = events["events"].as_array().unwrap().iter();
     let event = events.find(|event| event["idempotency_key"] == "dear");
     assert_eq!(event.expect("an event")["answer"]["call"], call);
-    house.close().await;
+    server.close().await;
 }
 
-/// Installs the malicious plugin with one byte of state and a stake of the member's; returns the hold.
-async fn install_malicious_with_a_stake(guild: &mut Guild) -> String {
+/// Installs the malicious plugin with a state quota of one byte and places a hold on the member's stake.
+/// Returns the hold's id.
+async fn install_malicious_with_one_byte(guild: &mut GuildClient) -> String {
     install_malicious(guild).await;
     guild.issue("plugin:malicious", "coin", 10_000).await;
     let grants = json!({"grants": {"state_bytes": 1}});
     guild
-        .made(&format!("{GUILD}/plugins/malicious"), grants)
+        .put_ok(&format!("{GUILD}/plugins/malicious"), grants)
         .await;
     let stake = json!({"asset": "coin", "amount": 10});
     let staked = guild
@@ -143,10 +145,11 @@ async fn install_malicious_with_a_stake(guild: &mut Guild) -> String {
     staked.json()["reply"]["told"].as_str().unwrap().to_owned()
 }
 
-/// Receipts of what the ledger refuses, in each way in which a call ends that it may refuse: with the ways.
-async fn refused() -> Vec<(&'static str, &'static str, Value)> {
-    let (house, mut guild) = House::with_guild(1).await;
-    let hold = install_malicious_with_a_stake(&mut guild).await;
+/// Returns receipts of rejected calls, one for each way a call can end before the rejection, with the action
+/// and that ending.
+async fn rejected_receipts() -> Vec<(&'static str, &'static str, Value)> {
+    let (server, mut guild) = TestServer::with_guild(1).await;
+    let hold = install_malicious_with_one_byte(&mut guild).await;
     let bet = json!({"asset": "coin", "amount": 2000});
     let mut receipts = Vec::new();
     for (action, arguments, code, ending) in [
@@ -164,7 +167,7 @@ async fn refused() -> Vec<(&'static str, &'static str, Value)> {
         if ending == "not_run" {
             let frozen = json!({"status": "frozen"});
             guild
-                .made(&format!("{GUILD}/accounts/user:1"), frozen)
+                .put_ok(&format!("{GUILD}/accounts/user:1"), frozen)
                 .await;
         }
         let path = format!("malicious/{action}");
@@ -175,36 +178,37 @@ async fn refused() -> Vec<(&'static str, &'static str, Value)> {
         guild.post("seeds/rotate", &rotate, json!({})).await;
         receipts.push((action, ending, receipt(&mut guild, &call).await));
     }
-    house.close().await;
+    server.close().await;
     receipts
 }
 
-/// An honest receipt was called false where the plugin had replied and the ledger refused.
+/// A receipt of a call that replied and was rejected must verify.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_ledger_refuses_verifies() {
+async fn receipts_of_rejected_calls_verify() {
     let folder = tempfile::tempdir().unwrap();
     let component = malicious_in(folder.path());
-    for (action, ending, receipt) in refused().await {
+    for (action, ending, receipt) in rejected_receipts().await {
         assert_eq!(receipt["outcome"], "rejected", "{action}");
         assert!(receipt["call"]["ending"][ending].is_object(), "{action}");
-        let (code, said) = verify(folder.path(), &receipt, &["--component", &component]);
-        assert_eq!(code, Some(0), "{action}: {said}");
+        let (code, output) = verify(folder.path(), &receipt, &["--component", &component]);
+        assert_eq!(code, Some(0), "{action}: {output}");
         for outcome in ["applied", "declined", "faulted", "broken"] {
             let altered = altered(&receipt, "/outcome", json!(outcome));
-            let (code, said) = verify(folder.path(), &altered, &[]);
-            assert_eq!(code, Some(1), "{action} {outcome}: {said}");
+            let (code, output) = verify(folder.path(), &altered, &[]);
+            assert_eq!(code, Some(1), "{action} {outcome}: {output}");
         }
         let moved = json!([{"from": "user:1", "to": "user:2", "asset": "coin", "amount": 1}]);
         let altered = altered(&receipt, "/postings", moved);
-        let (code, said) = verify(folder.path(), &altered, &[]);
-        assert_eq!(code, Some(1), "{action}: {said}");
+        let (code, output) = verify(folder.path(), &altered, &[]);
+        assert_eq!(code, Some(1), "{action}: {output}");
     }
 }
 
-/// While a call ran its economy may have been frozen. What has drawn is on record as what it was.
+/// An economy may be frozen while a call runs. A call that has drawn is recorded with its real outcome
+/// nevertheless.
 #[tokio::test(flavor = "multi_thread")]
-async fn only_what_has_not_drawn_may_be_refused_however_it_ended() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn only_calls_without_draws_may_be_recorded_as_rejected() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     install_malicious(&mut guild).await;
     let stake = json!({"asset": "coin", "amount": 10});
     let mut receipts = Vec::new();
@@ -216,25 +220,25 @@ async fn only_what_has_not_drawn_may_be_refused_however_it_ended() {
         guild.post("seeds/rotate", action, json!({})).await;
         receipts.push((action, code, receipt(&mut guild, &call).await));
     }
-    house.close().await;
+    server.close().await;
     let folder = tempfile::tempdir().unwrap();
     let component = malicious_in(folder.path());
     for (action, expected, receipt) in receipts {
         let refused = altered(&receipt, "/outcome", json!("rejected"));
-        let (code, said) = verify(folder.path(), &refused, &["--component", &component]);
-        assert_eq!(code, Some(expected), "{action}: {said}");
+        let (code, output) = verify(folder.path(), &refused, &["--component", &component]);
+        assert_eq!(code, Some(expected), "{action}: {output}");
     }
 }
 
-/// Of a preview there is no record, and of what has not become a call neither.
+/// Previews and requests that never became a call have no record.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_leaves_no_record_names_no_call() {
-    let (house, mut guild, ..) = played().await;
-    buy_too_dear(&mut guild, "dear").await;
-    let wanted = json!({
+async fn responses_without_a_record_name_no_call() {
+    let (server, mut guild, ..) = server_with_calls().await;
+    buy_too_expensive(&mut guild, "dear").await;
+    let arguments = json!({
         "caller": "user:1", "arguments": {"item": "item:potion"}, "preview": true,
     });
-    let previewed = guild.post("plugins/shop/actions/buy", "p", wanted).await;
+    let previewed = guild.post("plugins/shop/actions/buy", "p", arguments).await;
     assert_eq!(previewed.code(), "insufficient_funds");
     assert_eq!(previewed.json()["preview"], true);
     assert!(previewed.json()["call"].is_null());
@@ -244,18 +248,18 @@ async fn what_leaves_no_record_names_no_call() {
     let moved = guild.transfer("t", "user:1", "user:2", 5000).await;
     assert_eq!(moved.status, 422);
     assert!(moved.json()["call"].is_null());
-    house.close().await;
+    server.close().await;
 }
 
-/// Sets what a pointer leads to.
+/// Returns the receipt with the value at a pointer replaced.
 fn altered(receipt: &Value, pointer: &str, value: Value) -> Value {
     let mut altered = receipt.clone();
     let place = altered.pointer_mut(pointer);
-    *place.unwrap_or_else(|| panic!("{pointer} is there")) = value;
+    *place.unwrap_or_else(|| panic!("{pointer} exists")) = value;
     altered
 }
 
-/// Where the first change of a kind is.
+/// Returns the pointer to the first change of a kind.
 fn change(receipt: &Value, kind: &str) -> String {
     let changes = receipt["changes"].as_array().unwrap();
     let place = changes.iter().position(|change| change["change"] == kind);
@@ -263,13 +267,13 @@ fn change(receipt: &Value, kind: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_is_altered_in_a_receipt_shows() {
-    let (house, mut guild, flip, buy) = played().await;
+async fn every_change_of_a_receipt_is_detected() {
+    let (server, mut guild, flip, buy) = server_with_calls().await;
     guild.post("seeds/rotate", "r", json!({})).await;
     let folder = tempfile::tempdir().unwrap();
     let flipped = receipt(&mut guild, &flip).await;
     let bought = receipt(&mut guild, &buy).await;
-    whatever_a_draw_comes_from_shows(&mut guild, folder.path()).await;
+    check_changes_of_a_draws_origin(&mut guild, folder.path()).await;
     let facts = flipped["call"]["transcript"]["facts"].as_array().unwrap();
     let draw = facts
         .iter()
@@ -292,28 +296,28 @@ async fn whatever_is_altered_in_a_receipt_shows() {
         ("/postings".into(), json!([])),
         ("/outcome".into(), json!("faulted")),
     ] {
-        let (code, said) = verify(folder.path(), &altered(&flipped, &pointer, value), &[]);
-        assert_eq!(code, Some(1), "{pointer}: {said}");
+        let (code, output) = verify(folder.path(), &altered(&flipped, &pointer, value), &[]);
+        assert_eq!(code, Some(1), "{pointer}: {output}");
     }
-    // Not to say how it was installed is no way around running it.
+    // A receipt without its installation cannot skip running the component.
     let mut bare = flipped.clone();
     bare.as_object_mut().unwrap().remove("installation");
-    let (code, said) = verify(folder.path(), &bare, &[]);
-    assert_eq!(code, Some(1), "{said}");
+    let (code, output) = verify(folder.path(), &bare, &[]);
+    assert_eq!(code, Some(1), "{output}");
     let costlier = altered(&flipped, "/call/fuel", json!(1));
-    let (_, said) = verify(folder.path(), &costlier, &[]);
-    assert!(said.contains("fuel: 1 in the receipt"), "{said}");
+    let (_, output) = verify(folder.path(), &costlier, &[]);
+    assert!(output.contains("fuel: 1 in the receipt"), "{output}");
     let state = change(&bought, "state_set");
     for (member, value) in [("value", "{}"), ("plugin", "coinflip")] {
         let altered = altered(&bought, &format!("{state}/{member}"), json!(value));
-        let (code, said) = verify(folder.path(), &altered, &[]);
-        assert_eq!(code, Some(1), "{member}: {said}");
+        let (code, output) = verify(folder.path(), &altered, &[]);
+        assert_eq!(code, Some(1), "{member}: {output}");
     }
-    house.close().await;
+    server.close().await;
 }
 
-/// An offer of coins that was accepted: the receipts of both calls.
-async fn traded(guild: &mut Guild) -> (Value, Value) {
+/// Makes and accepts an offer of coins, and returns the receipts of both calls.
+async fn traded(guild: &mut GuildClient) -> (Value, Value) {
     guild.install("trade", "bundled:trade", json!({})).await;
     let offer = json!({"to": "user:2", "give": {"coin": 30}});
     let offered = guild.call("trade/offer", "o", "user:1", offer).await.json();
@@ -327,16 +331,14 @@ async fn traded(guild: &mut Guild) -> (Value, Value) {
     (offered, accepted)
 }
 
-/// Whatever was captured could be altered unseen: of a hold of an earlier call nothing was known.
+/// The receipt must contain earlier holds; otherwise a changed capture would not be detected.
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_is_altered_of_a_hold_shows() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn every_change_of_a_hold_in_a_receipt_is_detected() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let (offered, accepted) = traded(&mut guild).await;
     let folder = tempfile::tempdir().unwrap();
-    let (placed, captured) = (
-        change(&offered, "hold_placed"),
-        change(&accepted, "hold_captured"),
-    );
+    let placed = change(&offered, "hold_placed");
+    let captured = change(&accepted, "hold_captured");
     let hold = offered.pointer(&format!("{placed}/hold")).unwrap();
     let left = json!({"from": "user:1", "to": "user:2", "asset": "coin", "amount": 30});
     assert_eq!(accepted["postings"], json!([left]));
@@ -370,35 +372,35 @@ async fn whatever_is_altered_of_a_hold_shows() {
         (&accepted, [accept, of_capture.to_vec()].concat()),
         (&offered, [offer, of_placement.to_vec()].concat()),
     ] {
-        let (code, said) = verify(folder.path(), receipt, &[]);
-        assert_eq!(code, Some(0), "{said}");
+        let (code, output) = verify(folder.path(), receipt, &[]);
+        assert_eq!(code, Some(0), "{output}");
         for (pointer, value) in pointers {
-            let (code, said) = verify(folder.path(), &altered(receipt, &pointer, value), &[]);
-            assert_eq!(code, Some(1), "{pointer}: {said}");
+            let (code, output) = verify(folder.path(), &altered(receipt, &pointer, value), &[]);
+            assert_eq!(code, Some(1), "{pointer}: {output}");
         }
     }
-    // Less was captured, says everything but what the plugin was told.
+    // The amount is changed everywhere but in the response to the plugin.
     let amounts = ["/postings/0", "/holds/0/left", captured.as_str()];
     let less = amounts
         .into_iter()
         .fold(accepted.clone(), |receipt, place| {
             altered(&receipt, &format!("{place}/amount"), json!(29))
         });
-    let (code, said) = verify(folder.path(), &less, &[]);
-    assert_eq!(code, Some(1), "{said}");
-    // A receipt from before they told of holds is neither right nor wrong.
+    let (code, output) = verify(folder.path(), &less, &[]);
+    assert_eq!(code, Some(1), "{output}");
+    // A receipt from a version without `holds` is neither valid nor invalid.
     let mut silent = accepted;
     silent.as_object_mut().unwrap().remove("holds");
-    let (code, said) = verify(folder.path(), &silent, &[]);
-    assert_eq!(code, Some(2), "{said}");
-    assert!(said.contains("does not say what was held as"), "{said}");
-    house.close().await;
+    let (code, output) = verify(folder.path(), &silent, &[]);
+    assert_eq!(code, Some(2), "{output}");
+    assert!(output.contains("does not say what was held as"), "{output}");
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_void_round_gives_back_is_what_it_had_secured() {
-    let (house, mut guild) = House::with_guild(1).await;
-    let hold = install_malicious_with_a_stake(&mut guild).await;
+async fn a_void_round_releases_exactly_its_holds() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
+    let hold = install_malicious_with_one_byte(&mut guild).await;
     let path = format!("holds/{hold}/capture");
     let part = guild.post(&path, "part", json!({"amount": 4})).await;
     assert_eq!(part.status, 201, "{}", part.json());
@@ -413,8 +415,8 @@ async fn what_a_void_round_gives_back_is_what_it_had_secured() {
     let folder = tempfile::tempdir().unwrap();
     let component = malicious_in(folder.path());
     let verify = |receipt: &Value| verify(folder.path(), receipt, &["--component", &component]);
-    let (code, said) = verify(&receipt);
-    assert_eq!(code, Some(0), "{said}");
+    let (code, output) = verify(&receipt);
+    assert_eq!(code, Some(0), "{output}");
     let freed = change(&receipt, "hold_ended");
     let other = json!("00000000-0000-7000-8000-000000000000");
     for (pointer, value) in [
@@ -423,14 +425,14 @@ async fn what_a_void_round_gives_back_is_what_it_had_secured() {
         (format!("{}/nonce", change(&receipt, "draws")), json!(7)),
         ("/changes".into(), json!([])),
     ] {
-        let (code, said) = verify(&altered(&receipt, &pointer, value));
-        assert_eq!(code, Some(1), "{pointer}: {said}");
+        let (code, output) = verify(&altered(&receipt, &pointer, value));
+        assert_eq!(code, Some(1), "{pointer}: {output}");
     }
-    house.close().await;
+    server.close().await;
 }
 
-/// Of a million numbers another one is drawn.
-async fn whatever_a_draw_comes_from_shows(guild: &mut Guild, folder: &Path) {
+/// A draw from a million numbers differs if anything it depends on is changed.
+async fn check_changes_of_a_draws_origin(guild: &mut GuildClient, folder: &Path) {
     install_malicious(guild).await;
     let called = guild
         .call("malicious/slowly", "draw", "user:1", json!({}))
@@ -452,18 +454,18 @@ async fn whatever_a_draw_comes_from_shows(guild: &mut Guild, folder: &Path) {
             json!("another"),
         ),
     ] {
-        let (code, said) = verify(folder, &altered(&receipt, &pointer, value), &[]);
-        assert_eq!(code, Some(1), "{pointer}: {said}");
+        let (code, output) = verify(folder, &altered(&receipt, &pointer, value), &[]);
+        assert_eq!(code, Some(1), "{pointer}: {output}");
         assert!(
-            said.contains("something else was drawn"),
-            "{pointer}: {said}"
+            output.contains("something else was drawn"),
+            "{pointer}: {output}"
         );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_that_came_to_nothing_has_a_receipt_too() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn a_failed_call_has_a_receipt() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     install_malicious(&mut guild).await;
     let stake = json!({"asset": "coin", "amount": 10});
     let folder = tempfile::tempdir().unwrap();
@@ -484,11 +486,11 @@ async fn a_call_that_came_to_nothing_has_a_receipt_too() {
             .await;
         let receipt = receipt(&mut guild, &call).await;
         assert_eq!(receipt["outcome"], outcome, "{action}");
-        let (code, said) = verify(folder.path(), &receipt, &["--component", &component]);
-        assert_eq!(code, Some(0), "{action}: {said}");
-        let (code, said) = verify(folder.path(), &receipt, &[]);
-        assert_eq!(code, Some(2), "{action}: {said}");
-        assert!(said.contains("--component FILE"), "{said}");
+        let (code, output) = verify(folder.path(), &receipt, &["--component", &component]);
+        assert_eq!(code, Some(0), "{action}: {output}");
+        let (code, output) = verify(folder.path(), &receipt, &[]);
+        assert_eq!(code, Some(2), "{action}: {output}");
+        assert!(output.contains("--component FILE"), "{output}");
     }
     let missing = format!("{GUILD}/calls/00000000-0000-7000-8000-000000000000");
     let missing = guild.get(&missing).await;
@@ -496,5 +498,5 @@ async fn a_call_that_came_to_nothing_has_a_receipt_too() {
         (missing.status.as_u16(), missing.code()),
         (404, "call_not_found".into())
     );
-    house.close().await;
+    server.close().await;
 }

@@ -1,4 +1,4 @@
-//! Calls of a journal run again: by the component that ran, and by another one.
+//! Recorded calls replayed with `bursar plugin replay`: on the recorded component and on another one.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,9 +6,10 @@ use std::process::Command;
 use bursar_server::bundled;
 use serde_json::json;
 
-use crate::support::{GUILD, House, binary};
+use crate::server_process::binary;
+use crate::support::{GUILD, TestServer};
 
-/// Runs `bursar plugin replay`, and gives what it says.
+/// Runs `bursar plugin replay` and returns the exit code and the output.
 pub(crate) fn replay(file: &Path, plugin: &str, more: &[&str]) -> (Option<i32>, String) {
     let output = Command::new(binary())
         .args(["plugin", "replay", "--economy", "guild", "--plugin", plugin])
@@ -16,13 +17,13 @@ pub(crate) fn replay(file: &Path, plugin: &str, more: &[&str]) -> (Option<i32>, 
         .args(more)
         .output()
         .unwrap();
-    let said = [output.stdout, output.stderr].concat();
-    (output.status.code(), String::from_utf8(said).unwrap())
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(text).unwrap())
 }
 
-/// A file with flips and purchases in it, some of them declined.
-async fn played() -> tempfile::TempDir {
-    let (house, mut guild) = House::with_guild(2).await;
+/// Returns the folder of a file with flips and purchases, some of them declined.
+async fn file_with_calls() -> tempfile::TempDir {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let config = json!({"asset": "coin", "max_stake": 100});
     guild.install("coinflip", "bundled:coinflip", config).await;
     guild.issue("plugin:coinflip", "coin", 10_000).await;
@@ -37,24 +38,25 @@ async fn played() -> tempfile::TempDir {
     assert_eq!(declined.code(), "declined");
     let potion = json!({"kind": "item", "name": "Potion"});
     guild
-        .made(&format!("{GUILD}/assets/item:potion"), potion)
+        .put_ok(&format!("{GUILD}/assets/item:potion"), potion)
         .await;
     let config = json!({"items": [{"item": "item:potion", "price": {"coin": 50}}]});
     guild.install("shop", "bundled:shop", config).await;
     guild.issue("plugin:shop", "item:potion", 3).await;
     for (key, quantity, status) in [("a", 2, 200), ("b", 2, 422), ("c", 1, 200)] {
-        let wanted = json!({"item": "item:potion", "quantity": quantity});
-        let bought = guild.call("shop/buy", key, "user:2", wanted).await;
+        let arguments = json!({"item": "item:potion", "quantity": quantity});
+        let bought = guild.call("shop/buy", key, "user:2", arguments).await;
         assert_eq!(bought.status, status, "{}", bought.json());
     }
-    house.left_behind().await
+    server.into_folder().await
 }
 
-/// A bundled component with a word in it exchanged for another of the same length.
+/// Writes a bundled component with a word replaced by another of the same length, and returns its path.
 fn altered(name: &str, word: &str, other: &str, folder: &Path) -> String {
     let bundled = bundled::PLUGINS.iter().find(|it| it.name == name).unwrap();
     let mut bytes = bundled.bytes.to_vec();
-    let (word, other) = (word.as_bytes(), other.as_bytes());
+    let word = word.as_bytes();
+    let other = other.as_bytes();
     let mut exchanged = 0;
     for place in 0..bytes.len() - word.len() {
         if bytes[place..].starts_with(word) {
@@ -62,70 +64,84 @@ fn altered(name: &str, word: &str, other: &str, folder: &Path) -> String {
             exchanged += 1;
         }
     }
-    assert!(exchanged > 0, "{name} says its words");
+    assert!(exchanged > 0, "{name} contains the word");
     let path = folder.join(format!("{name}.wasm"));
     std::fs::write(&path, bytes).unwrap();
     path.to_str().unwrap().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn recorded_calls_run_to_the_same_end() {
-    let folder = played().await;
+async fn recorded_calls_replay_with_the_same_result() {
+    let folder = file_with_calls().await;
     let file = folder.path().join("test.db");
     let before = std::fs::read(&file).unwrap();
-    let (code, said) = replay(&file, "coinflip", &[]);
-    assert_eq!(code, Some(0), "{said}");
+    let (code, output) = replay(&file, "coinflip", &[]);
+    assert_eq!(code, Some(0), "{output}");
     assert!(
-        said.contains("9 calls come to the same, 0 to something else"),
-        "{said}"
+        output.contains("9 calls come to the same, 0 to something else"),
+        "{output}"
     );
-    let (code, said) = replay(&file, "shop", &[]);
-    assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("3 calls come to the same"), "{said}");
-    assert_eq!(std::fs::read(&file).unwrap(), before, "nothing is written");
-    let (code, said) = replay(&file, "nobody", &[]);
+    let (code, output) = replay(&file, "shop", &[]);
+    assert_eq!(code, Some(0), "{output}");
+    assert!(output.contains("3 calls come to the same"), "{output}");
+    assert_eq!(
+        std::fs::read(&file).unwrap(),
+        before,
+        "the file is unchanged"
+    );
+    let (code, output) = replay(&file, "nobody", &[]);
     assert_eq!(code, Some(1));
-    assert!(said.contains("no such call of nobody"), "{said}");
+    assert!(output.contains("no such call of nobody"), "{output}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_component_shows_what_would_have_differed() {
-    let folder = played().await;
+async fn replay_against_another_component_shows_the_differences() {
+    let folder = file_with_calls().await;
     let file = folder.path().join("test.db");
-    // The same game under another version draws the same, whatever its digest is.
+    // A component that differs only in a text draws the same, whatever its digest is.
     let same = altered(
         "coinflip",
         "double or nothing at",
         "nothing or double at",
         folder.path(),
     );
-    let (code, said) = replay(&file, "coinflip", &["--against", &same]);
-    assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("9 calls would come to the same"), "{said}");
-    // One that calls its payment otherwise tells each member something else, but the one it declined.
-    let other = altered("coinflip", "paid", "pays", folder.path());
-    let (code, said) = replay(&file, "coinflip", &["--against", &other]);
-    assert_eq!(code, Some(1), "{said}");
+    let (code, output) = replay(&file, "coinflip", &["--against", &same]);
+    assert_eq!(code, Some(0), "{output}");
     assert!(
-        said.contains("1 calls would come to the same, 8 to something else"),
-        "{said}"
+        output.contains("9 calls would come to the same"),
+        "{output}"
+    );
+    // A component that renames a reply member gives every member another reply, except the one that it
+    // declined.
+    let other = altered("coinflip", "paid", "pays", folder.path());
+    let (code, output) = replay(&file, "coinflip", &["--against", &other]);
+    assert_eq!(code, Some(1), "{output}");
+    assert!(
+        output.contains("1 calls would come to the same, 8 to something else"),
+        "{output}"
     );
     assert!(
-        said.contains("\"paid\":") && said.contains("\"pays\":"),
-        "{said}"
+        output.contains("\"paid\":") && output.contains("\"pays\":"),
+        "{output}"
     );
     let version = format!("of bursar {}", env!("CARGO_PKG_VERSION"));
-    assert!(said.contains(&version), "who ran it then: {said}");
-    let (code, said) = replay(&file, "shop", &["--against", &other]);
-    assert_eq!(code, Some(1), "another plugin is no substitute: {said}");
-    assert!(said.contains("it has no `shop/buy`"), "{said}");
+    assert!(
+        output.contains(&version),
+        "the version that ran it: {output}"
+    );
+    let (code, output) = replay(&file, "shop", &["--against", &other]);
+    assert_eq!(code, Some(1), "another plugin is no substitute: {output}");
+    assert!(output.contains("it has no `shop/buy`"), "{output}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_in_use_is_not_replayed() {
-    let (house, _guild) = House::with_guild(1).await;
-    let (code, said) = replay(&house.file(), "shop", &[]);
+    let (server, _guild) = TestServer::with_guild(1).await;
+    let (code, output) = replay(&server.file(), "shop", &[]);
     assert_eq!(code, Some(1));
-    assert!(said.contains("is being served: make a backup"), "{said}");
-    house.close().await;
+    assert!(
+        output.contains("is being served: make a backup"),
+        "{output}"
+    );
+    server.close().await;
 }

@@ -1,47 +1,51 @@
-//! Revisions of a plugin over HTTP: who has changed what, and the way back.
+//! Revisions of an installed plugin: actor and changes of each, and rollbacks.
 
 use serde_json::{Value, json};
 
-use crate::support::{GUILD, Guild, House, break_off_after_draws, install_malicious};
+use crate::support::{GUILD, GuildClient, TestServer, install_malicious, trap_after_draws};
 
 const COINFLIP: &str = "/v1/economies/guild/plugins/coinflip";
 
-async fn revisions(guild: &mut Guild, query: &str) -> Vec<Value> {
+async fn revisions(guild: &mut GuildClient, query: &str) -> Vec<Value> {
     let page = guild.get(&format!("{COINFLIP}/revisions{query}")).await;
     assert_eq!(page.status, 200, "{}", page.json());
     page.json()["revisions"].as_array().unwrap().clone()
 }
 
-/// A coinflip whose highest stake was 10, 20 and 30.
-async fn three_stakes(guild: &mut Guild) {
+/// Installs coinflip with a maximum stake of 10, then 20, then 30.
+async fn three_stakes(guild: &mut GuildClient) {
     let config = json!({"asset": "coin", "max_stake": 10});
     guild.install("coinflip", "bundled:coinflip", config).await;
     for most in [20, 30] {
         let config = json!({"asset": "coin", "max_stake": most});
-        guild.made(COINFLIP, json!({ "config": config })).await;
+        guild.put_ok(COINFLIP, json!({ "config": config })).await;
     }
 }
 
-async fn max_stake(guild: &mut Guild) -> Value {
+async fn max_stake(guild: &mut GuildClient) -> Value {
     guild.get(COINFLIP).await.json()["config"]["max_stake"].clone()
 }
 
-async fn roll_back(guild: &mut Guild, key: &str, body: Value) -> bursar_server::client::Response {
+async fn roll_back(
+    guild: &mut GuildClient,
+    key: &str,
+    body: Value,
+) -> bursar_server::client::Response {
     guild.post("plugins/coinflip/rollback", key, body).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_change_of_settings_is_told_with_who_and_what() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn every_change_of_settings_is_listed_with_its_actor_and_changes() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     three_stakes(&mut guild).await;
     guild
-        .made(COINFLIP, json!({"enabled": false, "follow": true}))
+        .put_ok(COINFLIP, json!({"enabled": false, "follow": true}))
         .await;
-    // Neither what changes nothing nor a call is a revision.
-    guild.made(COINFLIP, json!({"follow": true})).await;
-    let told = revisions(&mut guild, "").await;
-    let changes: Vec<&Value> = told.iter().map(|revision| &revision["changes"]).collect();
-    assert_eq!(changes.len(), 4, "{told:?}");
+    // An update that changes nothing is no revision, and neither is a call.
+    guild.put_ok(COINFLIP, json!({"follow": true})).await;
+    let listed = revisions(&mut guild, "").await;
+    let changes: Vec<&Value> = listed.iter().map(|revision| &revision["changes"]).collect();
+    assert_eq!(changes.len(), 4, "{listed:?}");
     assert_eq!(
         *changes[0],
         json!([
@@ -62,19 +66,19 @@ async fn each_change_of_settings_is_told_with_who_and_what() {
         json!({"pointer": "/config", "to": {"asset": "coin", "max_stake": 10}})
     );
     let actor = guild.events().await[0]["actor"].clone();
-    for revision in &told {
+    for revision in &listed {
         assert_eq!(
             (&revision["request"], &revision["actor"]),
             (&json!("PUT"), &actor)
         );
         assert!(revision["at"].is_u64());
     }
-    // Page by page it is the same.
+    // Paging returns the same revisions.
     let first = revisions(&mut guild, "?limit=1").await;
-    assert_eq!(first, told[..1]);
+    assert_eq!(first, listed[..1]);
     let before = first[0]["revision"].as_u64().unwrap();
     let rest = revisions(&mut guild, &format!("?limit=20&before={before}")).await;
-    assert_eq!(rest, told[1..]);
+    assert_eq!(rest, listed[1..]);
     let beyond = guild.get(&format!("{COINFLIP}/revisions?limit=21")).await;
     assert_eq!(
         (beyond.status.as_u16(), beyond.code()),
@@ -85,34 +89,37 @@ async fn each_change_of_settings_is_told_with_who_and_what() {
         (none.status.as_u16(), none.code()),
         (404, "plugin_not_found".into())
     );
-    house.close().await;
+    server.close().await;
 }
 
-/// What the server or the plugin's own calls have done to it is told, too.
+/// Disabling by the server or by the plugin's own calls is a revision as well.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_plugin_that_was_switched_off_says_so_in_its_revisions() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn disabling_by_the_server_is_listed_as_a_revision() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     install_malicious(&mut guild).await;
-    break_off_after_draws(&mut guild, 3).await;
+    trap_after_draws(&mut guild, 3).await;
     let malicious = format!("{GUILD}/plugins/malicious");
-    guild.made(&malicious, json!({"enabled": true})).await;
+    guild.put_ok(&malicious, json!({"enabled": true})).await;
     let page = guild.get(&format!("{malicious}/revisions")).await.json();
-    let told = page["revisions"].as_array().unwrap();
+    let listed = page["revisions"].as_array().unwrap();
     let switched = |from: bool| json!([{"pointer": "/enabled", "from": from, "to": !from}]);
     assert_eq!(
-        [&told[0]["changes"], &told[1]["changes"]],
+        [&listed[0]["changes"], &listed[1]["changes"]],
         [&switched(false), &switched(true)]
     );
-    assert_eq!([&told[0]["request"], &told[1]["request"]], ["PUT", "POST"]);
-    house.close().await;
+    assert_eq!(
+        [&listed[0]["request"], &listed[1]["request"]],
+        ["PUT", "POST"]
+    );
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_configuration_goes_back_and_forth_and_to_any_revision_that_is_told() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn a_configuration_is_rolled_back_to_any_listed_revision() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     three_stakes(&mut guild).await;
-    guild.made(COINFLIP, json!({"enabled": false})).await;
-    let told = revisions(&mut guild, "").await;
+    guild.put_ok(COINFLIP, json!({"enabled": false})).await;
+    let listed = revisions(&mut guild, "").await;
     let undo = json!({"what": "configuration"});
     let back = roll_back(&mut guild, "r1", undo.clone()).await;
     assert_eq!(back.status, 200, "{}", back.json());
@@ -120,12 +127,12 @@ async fn a_configuration_goes_back_and_forth_and_to_any_revision_that_is_told() 
         (&back.json()["config"]["max_stake"], &back.json()["changed"]),
         (&json!(20), &json!(true))
     );
-    assert_eq!(back.json()["enabled"], false, "the switch stays");
+    assert_eq!(back.json()["enabled"], false, "`enabled` is unchanged");
     let again = roll_back(&mut guild, "r1", undo.clone()).await;
     assert!(again.replayed && again.body == back.body);
     roll_back(&mut guild, "r2", undo).await;
     assert_eq!(max_stake(&mut guild).await, 30);
-    let first = told.last().unwrap()["revision"].clone();
+    let first = listed.last().unwrap()["revision"].clone();
     let to_first = json!({"what": "configuration", "to": first});
     let back = roll_back(&mut guild, "r3", to_first.clone()).await;
     assert_eq!(back.json()["config"]["max_stake"], 10, "{}", back.json());
@@ -137,19 +144,19 @@ async fn a_configuration_goes_back_and_forth_and_to_any_revision_that_is_told() 
         newest[0]["changes"],
         json!([{"pointer": "/config/max_stake", "from": 30, "to": 10}])
     );
-    // It is the same after a restart, from the checkpoint and from the journal.
-    let told = revisions(&mut guild, "?limit=20").await;
-    let house = house.restarted().await;
-    let mut guild = Guild {
-        client: house.admin(),
+    // Revisions are the same after a restart, from the checkpoint and from the journal.
+    let listed = revisions(&mut guild, "?limit=20").await;
+    let server = server.restart().await;
+    let mut guild = GuildClient {
+        client: server.admin(),
     };
-    assert_eq!(revisions(&mut guild, "?limit=20").await, told);
-    house.close().await;
+    assert_eq!(revisions(&mut guild, "?limit=20").await, listed);
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rollback_says_what_goes_back_and_what_cannot() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn a_rollback_must_name_what_to_roll_back() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     let config = json!({"asset": "coin"});
     guild.install("coinflip", "bundled:coinflip", config).await;
     let absent = roll_back(&mut guild, "k1", json!({})).await;
@@ -188,19 +195,23 @@ async fn a_rollback_says_what_goes_back_and_what_cannot() {
         ),
         (422, "revision_unknown".into(), &json!(1))
     );
-    house.close().await;
+    server.close().await;
 }
 
-async fn tried(guild: &mut Guild, plugin: &str, body: Value) -> bursar_server::client::Response {
+async fn tried(
+    guild: &mut GuildClient,
+    plugin: &str,
+    body: Value,
+) -> bursar_server::client::Response {
     let path = format!("{GUILD}/plugins/{plugin}?preview=true");
-    let answer = guild.client.put(&path, &body).await.unwrap();
-    crate::described::check("PUT", &format!("{GUILD}/plugins/{plugin}"), &answer);
-    answer
+    let response = guild.client.put(&path, &body).await.unwrap();
+    crate::openapi_check::check("PUT", &format!("{GUILD}/plugins/{plugin}"), &response);
+    response
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_preview_of_an_installation_says_what_it_would_be_and_installs_nothing() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn a_preview_of_an_installation_shows_the_changes_and_installs_nothing() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     let events = guild.events().await.len();
     let components = guild.get("/v1/components").await.json();
     let install = json!({
@@ -233,7 +244,7 @@ async fn a_preview_of_an_installation_says_what_it_would_be_and_installs_nothing
         changes[1],
         json!({"pointer": "/config", "to": {"asset": "coin"}})
     );
-    // What is wrong is found, all of it, and nothing is refused.
+    // A preview returns all findings and refuses nothing.
     let wrong = json!({"component": "bundled:coinflip", "config": {"asset": "gem"}});
     let wrong = tried(&mut guild, "coinflip", wrong).await;
     assert_eq!(wrong.status, 200, "{}", wrong.json());
@@ -246,16 +257,16 @@ async fn a_preview_of_an_installation_says_what_it_would_be_and_installs_nothing
     assert_eq!(guild.get(COINFLIP).await.code(), "plugin_not_found");
     assert_eq!(guild.get("/v1/components").await.json(), components);
     assert_eq!(guild.events().await.len(), events, "nothing is recorded");
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_preview_of_a_change_says_what_it_would_change_and_changes_nothing() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn a_preview_of_an_update_shows_the_changes_and_changes_nothing() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     let install = json!({
         "component": "bundled:coinflip", "config": {"asset": "coin"}, "enabled": true,
     });
-    guild.made(COINFLIP, install.clone()).await;
+    guild.put_ok(COINFLIP, install.clone()).await;
     let events = guild.events().await.len();
     let same = tried(&mut guild, "coinflip", install).await.json();
     assert_eq!(
@@ -271,7 +282,7 @@ async fn a_preview_of_a_change_says_what_it_would_change_and_changes_nothing() {
             {"pointer": "/enabled", "from": true, "to": false},
         ])
     );
-    // What the ledger refuses is refused as it would be.
+    // What the ledger would reject is rejected in the preview.
     let wide = json!({"grants": {"debit": ["user:1"]}});
     let wide = tried(&mut guild, "coinflip", wide).await;
     assert_eq!(
@@ -289,14 +300,14 @@ async fn a_preview_of_a_change_says_what_it_would_change_and_changes_nothing() {
         guild.get(COINFLIP).await.json()["config"],
         json!({"asset": "coin"})
     );
-    house.close().await;
+    server.close().await;
 }
 
-/// A configuration that the component does not take any more does not come back.
+/// A configuration that the component no longer accepts cannot be restored.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_configuration_that_comes_back_is_checked_like_one_that_is_put() {
-    let (house, mut guild) = House::with_guild(1).await;
-    let old = include_bytes!("../museum/0.1.0-first/shop.wasm");
+async fn a_rolled_back_configuration_is_checked_like_a_new_one() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
+    let old = include_bytes!("../compat/0.1.0-first/shop.wasm");
     let uploaded = guild
         .client
         .send("POST", "/v1/components", None, (&old[..]).into())
@@ -304,7 +315,7 @@ async fn a_configuration_that_comes_back_is_checked_like_one_that_is_put() {
     let old = uploaded.unwrap().json()["component"].clone();
     let potion = json!({"kind": "item", "name": "Potion"});
     guild
-        .made(&format!("{GUILD}/assets/item:potion"), potion)
+        .put_ok(&format!("{GUILD}/assets/item:potion"), potion)
         .await;
     let shop = format!("{GUILD}/plugins/shop");
     let sold = |more: Value| {
@@ -317,15 +328,17 @@ async fn a_configuration_that_comes_back_is_checked_like_one_that_is_put() {
     };
     let config = sold(json!({"restock": {"to": 3}}));
     guild.install("shop", "bundled:shop", config).await;
-    guild.made(&shop, json!({"config": sold(json!({}))})).await;
+    guild
+        .put_ok(&shop, json!({"config": sold(json!({}))}))
+        .await;
     let undo = json!({"what": "configuration"});
     let undone = guild
         .post("plugins/shop/rollback", "undone", undo.clone())
         .await;
     assert_eq!(undone.status, 200, "{}", undone.json());
     let before = json!({"component": old, "config": sold(json!({})), "enabled": true});
-    guild.made(&shop, before).await;
-    // What was answered once is answered again, whatever the plugin takes by now.
+    guild.put_ok(&shop, before).await;
+    // A stored response is replayed, whatever the plugin accepts now.
     let again = guild.post("plugins/shop/rollback", "undone", undo).await;
     assert!(
         again.replayed && again.body == undone.body,
@@ -346,5 +359,5 @@ async fn a_configuration_that_comes_back_is_checked_like_one_that_is_put() {
         back.json()
     );
     assert_eq!(guild.get(&shop).await.json()["config"], sold(json!({})));
-    house.close().await;
+    server.close().await;
 }

@@ -1,4 +1,4 @@
-//! What plugins do by themselves: each due time has one run, whatever the clock and the server do.
+//! Scheduled runs of plugins: each due time has one run, whatever the clock and the server do.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,104 +9,106 @@ use bursar_server::serve::Setup;
 use bursar_storage::TimeSource;
 use serde_json::{Value, json};
 
-use crate::patience::eventually;
 use crate::race::{crowded, race};
-use crate::support::{GUILD, Guild, House, Process, audited, decline_code, install_malicious};
+use crate::server_process::ServerProcess;
+use crate::support::{GUILD, GuildClient, TestServer, audited, decline_code, install_malicious};
+use crate::wait::eventually;
 
-/// Noon of some day; the lottery draws at eight in the evening.
+/// Noon of a day; the lottery draws at eight in the evening.
 const NOON_MS: u64 = 20_000 * DAY_MS + 12 * HOUR_MS;
 const HOUR_MS: u64 = 60 * 60 * 1000;
 const DAY_MS: u64 = 24 * HOUR_MS;
 
-/// A clock that stands still until somebody sets it, and counts how often it is looked at.
-struct StandingClock {
+/// A clock that a test moves and that counts its readings.
+struct ManualClock {
     now: AtomicU64,
-    looks: AtomicU64,
+    readings: AtomicU64,
 }
 
-impl StandingClock {
+impl ManualClock {
     fn at(now: u64) -> Arc<Self> {
-        let (now, looks) = (AtomicU64::new(now), AtomicU64::new(0));
-        Arc::new(Self { now, looks })
+        let now = AtomicU64::new(now);
+        let readings = AtomicU64::new(0);
+        Arc::new(Self { now, readings })
     }
 
     fn set(&self, now: u64) {
         self.now.store(now, Ordering::SeqCst);
     }
 
-    /// Looks for what is due every few milliseconds, in a server whose clock this is.
-    fn drive(self: &Arc<Self>, setup: &mut Setup) {
-        let hands = Arc::clone(self);
+    /// Makes a server use this clock and check for due runs every few milliseconds.
+    fn use_in(self: &Arc<Self>, setup: &mut Setup) {
+        let clock = Arc::clone(self);
         setup.clock = TimeSource::even(move || {
-            hands.looks.fetch_add(1, Ordering::SeqCst);
-            Timestamp(hands.now.load(Ordering::SeqCst))
+            clock.readings.fetch_add(1, Ordering::SeqCst);
+            Timestamp(clock.now.load(Ordering::SeqCst))
         });
         setup.schedules = Some(Duration::from_millis(10));
     }
 
-    /// Waits until the server has looked for what is due a few times. While nobody asks for anything, that
-    /// is what it looks at the clock for.
-    async fn looked_at(&self) {
-        let before = self.looks.load(Ordering::SeqCst);
-        let looked = eventually("the server looks for what is due", async || {
-            (self.looks.load(Ordering::SeqCst) > before + 20).then_some(())
+    /// Waits until the server has checked for due runs a few times. Without requests the server reads the
+    /// clock only for that.
+    async fn wait_for_checks(&self) {
+        let before = self.readings.load(Ordering::SeqCst);
+        let checked = eventually("the server looks for what is due", async || {
+            (self.readings.load(Ordering::SeqCst) > before + 20).then_some(())
         });
-        looked.await;
+        checked.await;
     }
 }
 
-/// A server whose clock stands still until somebody moves it, and a lottery in it.
-async fn lottery() -> (House, Guild, Arc<StandingClock>) {
+/// Starts a server on a clock that a test moves, with a lottery.
+async fn lottery() -> (TestServer, GuildClient, Arc<ManualClock>) {
     lottery_among(3).await
 }
 
-/// The same, with so many members.
-async fn lottery_among(members: u64) -> (House, Guild, Arc<StandingClock>) {
-    let clock = StandingClock::at(NOON_MS);
-    let house = House::set_up(|setup| clock.drive(setup));
-    let (house, mut guild) = crowded(house.await, members).await;
+/// Starts a server on such a clock, with a lottery and this many members.
+async fn lottery_among(members: u64) -> (TestServer, GuildClient, Arc<ManualClock>) {
+    let clock = ManualClock::at(NOON_MS);
+    let server = TestServer::with_setup(|setup| clock.use_in(setup));
+    let (server, mut guild) = crowded(server.await, members).await;
     let config = json!({"asset": "coin", "price": 10, "fee_permille": 100});
     guild.install("lottery", "bundled:lottery", config).await;
-    (house, guild, clock)
+    (server, guild, clock)
 }
 
-async fn status(guild: &mut Guild, key: &str) -> Value {
+async fn status(guild: &mut GuildClient, key: &str) -> Value {
     let body = json!({"caller": "user:1", "arguments": {}, "preview": true});
-    let answer = guild
+    let response = guild
         .post("plugins/lottery/actions/status", key, body)
         .await;
-    answer.json()["reply"].clone()
+    response.json()["reply"].clone()
 }
 
-async fn next_due(guild: &mut Guild) -> u64 {
+async fn next_due(guild: &mut GuildClient) -> u64 {
     let plugin = guild.get(&format!("{GUILD}/plugins/lottery")).await.json();
     plugin["schedules"]["draw"]["next_due"]
         .as_u64()
-        .expect("it is scheduled")
+        .expect("a due time")
 }
 
 /// Waits until a due time has had its run.
-async fn wait_for(guild: &mut Guild, due: u64) {
-    let ran = eventually("what is due has its run", async || {
+async fn wait_for(guild: &mut GuildClient, due: u64) {
+    let ran = eventually("the due run is recorded", async || {
         (next_due(guild).await > due).then_some(())
     });
     ran.await;
 }
 
-/// How many runs are on record, and how they ended.
-async fn runs(guild: &mut Guild) -> Vec<String> {
+/// Returns the outcomes of all recorded runs.
+async fn runs(guild: &mut GuildClient) -> Vec<String> {
     let ended = |run: &Value| run["outcome"].as_str().unwrap().to_owned();
     records_of_runs(guild).await.iter().map(ended).collect()
 }
 
-async fn records_of_runs(guild: &mut Guild) -> Vec<Value> {
+async fn records_of_runs(guild: &mut GuildClient) -> Vec<Value> {
     let mut events = guild.events().await;
     events.retain(|event| event["request"]["method"] == "SCHEDULE");
     events
 }
 
-/// What the only run has asked of its host, in order, and what it was told.
-async fn facts_of_the_run(guild: &mut Guild) -> Vec<Value> {
+/// Returns the requests of the only run to its host, in order and with their responses.
+async fn facts_of_the_run(guild: &mut GuildClient) -> Vec<Value> {
     let run = &records_of_runs(guild).await[0];
     let call = run["answer"]["call"].as_str().unwrap();
     let receipt = guild.get(&format!("{GUILD}/calls/{call}")).await.json();
@@ -114,7 +116,7 @@ async fn facts_of_the_run(guild: &mut Guild) -> Vec<Value> {
     facts.as_array().unwrap().clone()
 }
 
-async fn buy(guild: &mut Guild, member: u64, tickets: u64) {
+async fn buy(guild: &mut GuildClient, member: u64, tickets: u64) {
     let key = format!("{member} buys {tickets}");
     let member = format!("user:{member}");
     let bought = guild
@@ -124,8 +126,8 @@ async fn buy(guild: &mut Guild, member: u64, tickets: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lottery_draws_once_when_it_is_due_and_the_winner_claims() {
-    let (house, mut guild, clock) = lottery().await;
+async fn a_lottery_draws_once_when_due_and_the_winner_claims() {
+    let (server, mut guild, clock) = lottery().await;
     for (member, tickets) in [(1, 3), (2, 1), (3, 6)] {
         buy(&mut guild, member, tickets).await;
     }
@@ -135,7 +137,7 @@ async fn a_lottery_draws_once_when_it_is_due_and_the_winner_claims() {
         status(&mut guild, "before").await,
         json!({"round": 0, "tickets": 10, "pot": 100, "asset": "coin", "price": 10, "fee_permille": 100})
     );
-    clock.looked_at().await;
+    clock.wait_for_checks().await;
     assert!(
         runs(&mut guild).await.is_empty(),
         "nothing runs before it is due"
@@ -148,10 +150,11 @@ async fn a_lottery_draws_once_when_it_is_due_and_the_winner_claims() {
     );
     assert_eq!(guild.posted("plugin:lottery:fees", "coin").await, 10);
     assert_eq!(guild.posted("plugin:lottery:prizes", "coin").await, 90);
-    // What the buyers have put in is mixed in before the draw.
+    // The entropy of the buyers is mixed in before the draw.
     let facts = facts_of_the_run(&mut guild).await;
     let place = |what: &str| facts.iter().position(|fact| fact["ask"][what].is_object());
-    let (mixed, drawn) = (place("mix").unwrap(), place("draw").unwrap());
+    let mixed = place("mix").unwrap();
+    let drawn = place("draw").unwrap();
     assert!(mixed < drawn && facts[mixed]["answer"] == "done");
     let mut claimed = 0;
     for member in 1..=3 {
@@ -172,30 +175,30 @@ async fn a_lottery_draws_once_when_it_is_due_and_the_winner_claims() {
         }
     }
     assert_eq!(claimed, 1);
-    // A step back does not run it again, nor does a new start.
+    // Neither a step back of the clock nor a restart runs it again.
     clock.set(NOON_MS);
-    clock.looked_at().await;
+    clock.wait_for_checks().await;
     assert_eq!(runs(&mut guild).await, ["applied"]);
     clock.set(due);
-    let house = house.restarted().await;
-    let mut guild = Guild {
-        client: house.admin(),
+    let server = server.restart().await;
+    let mut guild = GuildClient {
+        client: server.admin(),
     };
-    clock.looked_at().await;
+    clock.wait_for_checks().await;
     assert_eq!(runs(&mut guild).await, ["applied"]);
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_round_that_nobody_plays_leaves_the_pot_and_days_that_were_missed_are_left_out() {
-    let (house, mut guild, clock) = lottery().await;
+async fn a_round_without_tickets_is_declined_and_missed_days_are_skipped() {
+    let (server, mut guild, clock) = lottery().await;
     let first = next_due(&mut guild).await;
     clock.set(first + HOUR_MS);
     wait_for(&mut guild, first).await;
     assert_eq!(
         runs(&mut guild).await,
         ["declined"],
-        "a run that comes to nothing counts"
+        "a declined run counts"
     );
     // Ten days later one draw is due, not ten.
     clock.set(first + 10 * DAY_MS + HOUR_MS);
@@ -204,13 +207,13 @@ async fn a_round_that_nobody_plays_leaves_the_pot_and_days_that_were_missed_are_
     assert_eq!(
         runs(&mut guild).await.len(),
         1,
-        "what was missed has no run"
+        "missed due times have no run"
     );
-    house.close().await;
+    server.close().await;
 }
 
-/// The due times that have had their run, in the order of the journal.
-async fn dues(guild: &mut Guild) -> Vec<u64> {
+/// Returns the due times of all recorded runs, in the order of the journal.
+async fn dues(guild: &mut GuildClient) -> Vec<u64> {
     let runs = records_of_runs(guild).await;
     let dues = runs
         .iter()
@@ -218,52 +221,52 @@ async fn dues(guild: &mut Guild) -> Vec<u64> {
     dues.map(Option::unwrap).collect()
 }
 
-/// A thousand tickets that are bought at one moment are each one ticket, all of the pot is theirs, and one
-/// of them wins: of all those who then claim at one moment, its owner has the prize, once.
+/// A thousand concurrently bought tickets are all counted and fill the pot, and one of them wins: among
+/// concurrent claims its owner gets the prize once.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_jackpot_that_a_thousand_race_for_has_one_winner() {
+async fn a_jackpot_with_a_thousand_concurrent_tickets_has_one_winner() {
     const MEMBERS: u64 = 100;
-    let (house, mut guild, clock) = lottery_among(MEMBERS).await;
+    let (server, mut guild, clock) = lottery_among(MEMBERS).await;
     let buy = |number: u64| (number % MEMBERS + 1, json!({"tickets": 1}));
-    race(&house, "lottery/buy", buy)
+    race(&server, "lottery/buy", buy)
         .await
         .ended(&[("committed", 1_000)]);
     assert_eq!(status(&mut guild, "s").await["tickets"], 1_000);
     assert_eq!(guild.posted("plugin:lottery:pot", "coin").await, 10_000);
-    assert_eq!(guild.coins(MEMBERS).await, [900; 100]);
+    assert_eq!(guild.coin_balances(MEMBERS).await, [900; 100]);
     let due = next_due(&mut guild).await;
     clock.set(due + 1_000);
     wait_for(&mut guild, due).await;
     let claim = |number: u64| (number % MEMBERS + 1, json!({}));
-    let claims = race(&house, "lottery/claim", claim).await;
+    let claims = race(&server, "lottery/claim", claim).await;
     claims.ended(&[("committed", 1), ("nothing_won", 999)]);
     let (number, claimed) = claims.winners()[0];
     assert_eq!(claimed.json()["reply"]["amount"], 9_000, "all but the fee");
     let mut coins = [900; 100];
     coins[usize::try_from(number % MEMBERS).unwrap()] += 9_000;
-    assert_eq!(guild.coins(MEMBERS).await, coins);
+    assert_eq!(guild.coin_balances(MEMBERS).await, coins);
     assert_eq!(guild.posted("plugin:lottery:fees", "coin").await, 1_000);
-    house.close().await;
+    server.close().await;
 }
 
-/// Whether each due time is one distance after the one before: none is missing and none came twice.
+/// Returns true if the due times have equal distances: none is missing or repeated.
 fn follow_each_other(dues: &[u64], distance_ms: u64) -> bool {
     dues.windows(2).all(|pair| pair[1] == pair[0] + distance_ms)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_missed_times_are_made_up_for_in_order_each_once() {
-    let clock = StandingClock::at(NOON_MS);
-    let house = House::set_up(|setup| clock.drive(setup));
-    let (house, mut guild) = house.await.furnished(1).await;
+async fn a_thousand_missed_due_times_are_run_in_order_once_each() {
+    let clock = ManualClock::at(NOON_MS);
+    let server = TestServer::with_setup(|setup| clock.use_in(setup));
+    let (server, mut guild) = server.await.with_members(1).await;
     install_malicious(&mut guild).await;
     let path = format!("{GUILD}/plugins/malicious");
     guild
-        .made(&path, json!({"schedules": {"tick": {"every_s": 60}}}))
+        .put_ok(&path, json!({"schedules": {"tick": {"every_s": 60}}}))
         .await;
     let last = NOON_MS + 1_000 * 60_000;
     clock.set(last + 30_000);
-    let next_due = async |guild: &mut Guild| {
+    let next_due = async |guild: &mut GuildClient| {
         let plugin = guild.get(&path).await.json();
         plugin["schedules"]["tick"]["next_due"].as_u64().unwrap()
     };
@@ -274,28 +277,29 @@ async fn a_thousand_missed_times_are_made_up_for_in_order_each_once() {
     let dues = dues(&mut guild).await;
     assert_eq!((dues.len(), dues.last()), (1_000, Some(&last)));
     assert!(follow_each_other(&dues, 60_000));
-    house.close().await;
+    server.close().await;
 }
 
-/// The server is killed while something is due every second.
+/// The server is killed while a run is due every second.
 #[tokio::test(flavor = "multi_thread")]
-async fn each_due_time_has_one_run_also_over_kill_9() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn every_due_time_has_one_run_across_kill_9() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     install_malicious(&mut guild).await;
     let path = format!("{GUILD}/plugins/malicious");
     guild
-        .made(&path, json!({"schedules": {"tick": {"every_s": 1}}}))
+        .put_ok(&path, json!({"schedules": {"tick": {"every_s": 1}}}))
         .await;
-    let (file, admin_key) = (house.file(), house.admin_key.clone());
-    let folder = house.left_behind().await;
+    let file = server.file();
+    let admin_key = server.admin_key.clone();
+    let folder = server.into_folder().await;
     let mut seen = 0;
     for round in 0..4 {
-        let mut process = Process::serve(&file);
-        let mut guild = Guild {
+        let mut process = ServerProcess::serve(&file);
+        let mut guild = GuildClient {
             client: process.client(&admin_key),
         };
-        // At least one run more than before, and then at any moment.
-        let more = eventually("there is another run", async || {
+        // At least one further run, then a kill at any moment.
+        let more = eventually("another run is recorded", async || {
             (dues(&mut guild).await.len() > seen).then_some(())
         });
         more.await;
@@ -304,8 +308,8 @@ async fn each_due_time_has_one_run_also_over_kill_9() {
         process.kill();
         audited(&file);
     }
-    let process = Process::serve(&file);
-    let mut guild = Guild {
+    let process = ServerProcess::serve(&file);
+    let mut guild = GuildClient {
         client: process.client(&admin_key),
     };
     let dues = dues(&mut guild).await;
@@ -317,26 +321,26 @@ async fn each_due_time_has_one_run_also_over_kill_9() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_operator_says_other_times_and_a_plugin_that_is_off_does_nothing() {
-    let (house, mut guild, clock) = lottery().await;
+async fn the_operator_changes_a_schedule_and_a_disabled_plugin_runs_nothing() {
+    let (server, mut guild, clock) = lottery().await;
     let path = format!("{GUILD}/plugins/lottery");
     guild
-        .made(
+        .put_ok(
             &path,
             json!({"schedules": {"draw": {"every_s": 3600, "offset_s": 60}}}),
         )
         .await;
     let due = next_due(&mut guild).await;
     assert_eq!(due, NOON_MS + 60_000);
-    guild.made(&path, json!({"enabled": false})).await;
+    guild.put_ok(&path, json!({"enabled": false})).await;
     clock.set(due);
-    clock.looked_at().await;
+    clock.wait_for_checks().await;
     assert!(runs(&mut guild).await.is_empty());
-    guild.made(&path, json!({"enabled": true})).await;
+    guild.put_ok(&path, json!({"enabled": true})).await;
     assert_eq!(
         next_due(&mut guild).await,
         due + HOUR_MS,
-        "it counts from then on"
+        "the next due time counts from then on"
     );
     for (times, status, code) in [
         (json!({"none": {"every_s": 60}}), 422, "schedule_unknown"),
@@ -353,5 +357,5 @@ async fn the_operator_says_other_times_and_a_plugin_that_is_off_does_nothing() {
             (status, code.into())
         );
     }
-    house.close().await;
+    server.close().await;
 }

@@ -1,5 +1,5 @@
-//! Server seeds in time: hidden while a game needs them, changed when they are old, and always the ones
-//! that were committed to.
+//! The life of server seeds: hidden while a game needs them, rotated after their maximum age, and always
+//! equal to their commitment.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,14 +9,14 @@ use bursar_ledger::{Seed, Timestamp};
 use bursar_storage::TimeSource;
 use serde_json::{Value, json};
 
-use crate::patience::eventually;
-use crate::support::{GUILD, Guild, House};
+use crate::support::{GUILD, GuildClient, TestServer};
+use crate::wait::eventually;
 
-/// How old a server seed becomes that was drawn from: 30 days.
+/// The maximum age of a server seed in use, in milliseconds: 30 days.
 const AGE_MS: u64 = 30 * 24 * 60 * 60 * 1000;
 
-/// The server seeds that are known, by number.
-async fn seeds(guild: &mut Guild) -> BTreeMap<u64, Value> {
+/// Returns the listed server seeds by number.
+async fn seeds(guild: &mut GuildClient) -> BTreeMap<u64, Value> {
     let page = guild.get(&format!("{GUILD}/seeds")).await.json();
     let seeds = page["seeds"].as_array().unwrap().iter();
     seeds
@@ -24,7 +24,7 @@ async fn seeds(guild: &mut Guild) -> BTreeMap<u64, Value> {
         .collect()
 }
 
-/// Whether a seed is public. If it is, it is the one that was committed to.
+/// Returns true if a seed is revealed, and asserts that it matches its commitment.
 fn is_public(seed: &Value) -> bool {
     let Some(text) = seed["seed"].as_str() else {
         assert_ne!(seed["status"], "revealed");
@@ -36,22 +36,22 @@ fn is_public(seed: &Value) -> bool {
     true
 }
 
-async fn open_coinflip(guild: &mut Guild) {
+async fn open_coinflip(guild: &mut GuildClient) {
     let config = json!({"asset": "coin"});
     guild.install("coinflip", "bundled:coinflip", config).await;
     guild.issue("plugin:coinflip", "coin", 10_000).await;
 }
 
-/// From where a flip draws.
-async fn draws_of_a_flip(guild: &mut Guild, key: &str) -> Value {
+/// Flips and returns the origin of its draws.
+async fn draws_of_a_flip(guild: &mut GuildClient, key: &str) -> Value {
     let bet = json!({"stake": 5, "side": "heads"});
     let flipped = guild.call("coinflip/flip", key, "user:1", bet).await;
     assert_eq!(flipped.status, 200, "{}", flipped.json());
     flipped.json()["draws"].clone()
 }
 
-/// Deals at blackjack until a hand is open, and says from which seed it has drawn.
-async fn open_hand(guild: &mut Guild) -> u64 {
+/// Deals at blackjack until a hand is open, and returns the seed of its draws.
+async fn open_hand(guild: &mut GuildClient) -> u64 {
     for number in 0..20 {
         let bet = json!({"stake": 10});
         let key = format!("deal {number}");
@@ -64,15 +64,15 @@ async fn open_hand(guild: &mut Guild) -> u64 {
     panic!("twenty naturals in a row");
 }
 
-async fn rotate(guild: &mut Guild, key: &str) -> Value {
+async fn rotate(guild: &mut GuildClient, key: &str) -> Value {
     let rotated = guild.post("seeds/rotate", key, json!({})).await;
     assert_eq!(rotated.status, 200, "{}", rotated.json());
     rotated.json()["active"].clone()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_seed_stays_hidden_until_the_hand_that_was_dealt_from_it_is_over() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn a_seed_stays_hidden_until_the_hand_dealt_from_it_is_over() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     open_coinflip(&mut guild).await;
     let config = json!({"asset": "coin"});
     guild
@@ -82,15 +82,15 @@ async fn a_seed_stays_hidden_until_the_hand_that_was_dealt_from_it_is_over() {
     let announced = seeds(&mut guild).await;
     assert_eq!(open_hand(&mut guild).await, 1);
     assert_eq!(rotate(&mut guild, "r1").await, 2);
-    // What was announced as the next is what is drawn from now.
+    // The seed that was announced as next is in use now.
     let draws = draws_of_a_flip(&mut guild, "f2").await;
     assert_eq!(draws["seed"], 2);
     assert_eq!(draws["commitment"], announced[&2]["commitment"]);
     assert_eq!(rotate(&mut guild, "r2").await, 3);
-    // A start looks after the seeds as well.
-    let house = house.restarted().await;
-    let mut guild = Guild {
-        client: house.admin(),
+    // A start also checks whether seeds can be revealed.
+    let server = server.restart().await;
+    let mut guild = GuildClient {
+        client: server.admin(),
     };
     assert_eq!(draws_of_a_flip(&mut guild, "f3").await["seed"], 3);
     let hidden = seeds(&mut guild).await;
@@ -110,27 +110,27 @@ async fn a_seed_stays_hidden_until_the_hand_that_was_dealt_from_it_is_over() {
             assert_eq!(seed["commitment"], before["commitment"]);
         }
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_seed_that_was_drawn_from_for_thirty_days_is_changed_and_revealed_by_itself() {
+async fn a_seed_in_use_for_thirty_days_is_rotated_and_revealed_automatically() {
     let clock = Arc::new(AtomicU64::new(1_700_000_000_000));
     let hands = Arc::clone(&clock);
-    let house = House::set_up(|setup| {
+    let server = TestServer::with_setup(|setup| {
         setup.clock = TimeSource::even(move || Timestamp(hands.load(Ordering::SeqCst)));
     });
-    let (house, mut guild) = house.await.furnished(1).await;
+    let (server, mut guild) = server.await.with_members(1).await;
     open_coinflip(&mut guild).await;
     let announced = seeds(&mut guild).await;
     assert_eq!(draws_of_a_flip(&mut guild, "before").await["seed"], 1);
     clock.fetch_add(AGE_MS, Ordering::SeqCst);
-    // Seeds are looked after at a start, and then once a minute.
-    let house = house.restarted().await;
-    let mut guild = Guild {
-        client: house.admin(),
+    // Seeds are checked at a start and then once a minute.
+    let server = server.restart().await;
+    let mut guild = GuildClient {
+        client: server.admin(),
     };
-    let changed = eventually("the seed is public", async || {
+    let changed = eventually("the seed is revealed", async || {
         let seeds = seeds(&mut guild).await;
         is_public(&seeds[&1]).then_some(seeds)
     });
@@ -139,5 +139,5 @@ async fn a_seed_that_was_drawn_from_for_thirty_days_is_changed_and_revealed_by_i
     let draws = draws_of_a_flip(&mut guild, "after").await;
     assert_eq!(draws["seed"], 2);
     assert_eq!(draws["commitment"], announced[&2]["commitment"]);
-    house.close().await;
+    server.close().await;
 }

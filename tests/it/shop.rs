@@ -1,4 +1,4 @@
-//! The bundled shop: real purchases of a real component, alone and in a crowd.
+//! Purchases in the bundled shop, alone and concurrently.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,17 +9,17 @@ use bursar_server::client::Response;
 use bursar_storage::TimeSource;
 use serde_json::{Value, json};
 
-use crate::patience::eventually;
 use crate::race::{crowded, race};
-use crate::support::{GUILD, Guild, House, decline_code};
+use crate::shop_refunds::refund;
+use crate::support::{GUILD, GuildClient, TestServer, decline_code};
 
 const BUY: &str = "plugins/shop/actions/buy";
 
-/// A shop that sells potions, with some in stock.
-async fn open_shop(guild: &mut Guild, offer: Value, stock: u64) {
+/// Installs a shop that sells potions, with this stock.
+pub(crate) async fn open_shop(guild: &mut GuildClient, offer: Value, stock: u64) {
     let potion = json!({"kind": "item", "name": "Potion"});
     guild
-        .made(&format!("{GUILD}/assets/item:potion"), potion)
+        .put_ok(&format!("{GUILD}/assets/item:potion"), potion)
         .await;
     guild
         .install("shop", "bundled:shop", json!({"items": [offer]}))
@@ -27,7 +27,7 @@ async fn open_shop(guild: &mut Guild, offer: Value, stock: u64) {
     guild.issue("plugin:shop", "item:potion", stock).await;
 }
 
-fn potion(more: &Value) -> Value {
+pub(crate) fn potion(more: &Value) -> Value {
     let mut offer = json!({"item": "item:potion", "price": {"coin": 50}});
     offer
         .as_object_mut()
@@ -36,7 +36,7 @@ fn potion(more: &Value) -> Value {
     offer
 }
 
-async fn buy(guild: &mut Guild, key: &str, member: &str) -> Response {
+pub(crate) async fn buy(guild: &mut GuildClient, key: &str, member: &str) -> Response {
     guild
         .call("shop/buy", key, member, json!({"item": "item:potion"}))
         .await
@@ -44,10 +44,10 @@ async fn buy(guild: &mut Guild, key: &str, member: &str) -> Response {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_purchase_moves_money_and_item_in_one_transfer() {
-    let (house, mut guild) = House::with_guild(1).await;
+    let (server, mut guild) = TestServer::with_guild(1).await;
     open_shop(&mut guild, potion(&json!({})), 10).await;
-    let asked = json!({"item": "item:potion", "quantity": 3});
-    let bought = guild.call("shop/buy", "k", "user:1", asked).await;
+    let arguments = json!({"item": "item:potion", "quantity": 3});
+    let bought = guild.call("shop/buy", "k", "user:1", arguments).await;
     assert_eq!(bought.status, 200, "{}", bought.json());
     let body = bought.json();
     assert_eq!(body["outcome"], "committed");
@@ -59,14 +59,14 @@ async fn a_purchase_moves_money_and_item_in_one_transfer() {
     );
     assert_eq!(guild.posted("plugin:shop:till", "coin").await, 150);
     assert_eq!(guild.posted("plugin:shop", "item:potion").await, 7);
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_price_in_several_currencies_is_paid_in_all_of_them_or_not_at_all() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn a_price_in_several_currencies_is_paid_completely_or_not_at_all() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     let gem = json!({"kind": "currency", "name": "Gem"});
-    guild.made(&format!("{GUILD}/assets/gem"), gem).await;
+    guild.put_ok(&format!("{GUILD}/assets/gem"), gem).await;
     let offer = json!({"price": {"coin": 50, "gem": 2}, "refund_within_s": 3600});
     open_shop(&mut guild, potion(&offer), 10).await;
     guild.issue("user:1", "gem", 5).await;
@@ -95,29 +95,39 @@ async fn a_price_in_several_currencies_is_paid_in_all_of_them_or_not_at_all() {
     assert_eq!(refund(&mut guild, "back", "user:1", 1).await.status, 200);
     assert_eq!(guild.posted("user:1", "coin").await, 1000);
     assert_eq!(guild.posted("user:1", "gem").await, 6);
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_double_click_buys_once() {
-    let (house, mut guild) = House::with_guild(1).await;
+    let (server, mut guild) = TestServer::with_guild(1).await;
     open_shop(&mut guild, potion(&json!({})), 10).await;
     let body = json!({"caller": "user:1", "arguments": {"item": "item:potion"}});
     let click = (BUY.to_owned(), "click".to_owned(), body);
-    let answers = house.at_once(vec![click; 16]).await;
-    assert!(answers.iter().all(|answer| answer.body == answers[0].body));
-    assert_eq!(answers.iter().filter(|answer| !answer.replayed).count(), 1);
+    let responses = server.post_concurrently(vec![click; 16]).await;
+    assert!(
+        responses
+            .iter()
+            .all(|response| response.body == responses[0].body)
+    );
+    assert_eq!(
+        responses
+            .iter()
+            .filter(|response| !response.replayed)
+            .count(),
+        1
+    );
     assert_eq!(guild.posted("user:1", "item:potion").await, 1);
     assert_eq!(guild.posted("user:1", "coin").await, 950);
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_clicks_cannot_buy_more_than_the_stock() {
+async fn a_thousand_concurrent_purchases_cannot_exceed_the_stock() {
     const MEMBERS: u64 = 100;
-    let (house, mut guild) = crowded(House::new().await, MEMBERS).await;
+    let (server, mut guild) = crowded(TestServer::new().await, MEMBERS).await;
     open_shop(&mut guild, potion(&json!({})), 5).await;
-    let clicks = race(&house, "shop/buy", |number| a_click(number % MEMBERS + 1)).await;
+    let clicks = race(&server, "shop/buy", |number| a_click(number % MEMBERS + 1)).await;
     clicks.ended(&[("committed", 5), ("out_of_stock", 995)]);
     for member in 1..=MEMBERS {
         let winners = clicks.winners().into_iter();
@@ -129,37 +139,37 @@ async fn a_thousand_clicks_cannot_buy_more_than_the_stock() {
     }
     assert_eq!(guild.posted("plugin:shop", "item:potion").await, 0);
     assert_eq!(guild.posted("plugin:shop:till", "coin").await, 250);
-    house.close().await;
+    server.close().await;
 }
 
-/// A member's click on a potion.
+/// Returns a member's purchase of a potion, as a racer.
 fn a_click(member: u64) -> (u64, Value) {
     (member, json!({"item": "item:potion"}))
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_limit_per_member_holds_against_a_thousand_clicks() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn a_limit_per_member_holds_for_a_thousand_concurrent_purchases() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     open_shop(&mut guild, potion(&json!({"per_member_limit": 3})), 100).await;
-    let clicks = race(&house, "shop/buy", |_| a_click(1)).await;
+    let clicks = race(&server, "shop/buy", |_| a_click(1)).await;
     clicks.ended(&[("committed", 3), ("limit_reached", 997)]);
     assert_eq!(guild.posted("user:1", "item:potion").await, 3);
     assert_eq!(guild.posted("user:1", "coin").await, 850);
     assert_eq!(guild.posted("plugin:shop", "item:potion").await, 97);
     assert_eq!(guild.posted("plugin:shop:till", "coin").await, 150);
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cooldown_holds_against_a_thousand_clicks() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn a_cooldown_holds_for_a_thousand_concurrent_purchases() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     open_shop(&mut guild, potion(&json!({"cooldown_s": 3600})), 100).await;
-    let clicks = race(&house, "shop/buy", |_| a_click(1)).await;
+    let clicks = race(&server, "shop/buy", |_| a_click(1)).await;
     clicks.ended(&[("committed", 1), ("cooling_down", 999)]);
     assert_eq!(guild.posted("user:1", "item:potion").await, 1);
     assert_eq!(guild.posted("user:1", "coin").await, 950);
     assert_eq!(guild.posted("plugin:shop:till", "coin").await, 50);
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -169,9 +179,9 @@ async fn a_cooldown_ends_when_its_time_has_passed() {
         let now = Arc::clone(&now);
         TimeSource::even(move || Timestamp(now.load(Ordering::SeqCst)))
     };
-    let (house, mut guild) = House::set_up(|setup| setup.clock = clock)
+    let (server, mut guild) = TestServer::with_setup(|setup| setup.clock = clock)
         .await
-        .furnished(1)
+        .with_members(1)
         .await;
     open_shop(&mut guild, potion(&json!({"cooldown_s": 60})), 100).await;
     assert_eq!(buy(&mut guild, "a", "user:1").await.status, 200);
@@ -182,17 +192,17 @@ async fn a_cooldown_ends_when_its_time_has_passed() {
     );
     now.fetch_add(1, Ordering::SeqCst);
     assert_eq!(buy(&mut guild, "c", "user:1").await.status, 200);
-    // The refusal stays what it was: its key has one answer for ever.
+    // The rejection stays stored: its key has one response for ever.
     assert_eq!(
         decline_code(&buy(&mut guild, "b", "user:1").await),
         "cooling_down"
     );
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_member_who_cannot_pay_is_told_what_is_missing() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn a_purchase_that_is_not_covered_names_the_missing_amount() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     open_shop(&mut guild, potion(&json!({"price": {"coin": 1001}})), 1).await;
     let refused = buy(&mut guild, "k", "user:1").await;
     assert_eq!(
@@ -206,12 +216,12 @@ async fn a_member_who_cannot_pay_is_told_what_is_missing() {
     );
     assert_eq!(body["required"], 1001);
     assert_eq!(guild.posted("plugin:shop", "item:potion").await, 1);
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_price_that_rose_after_the_click_is_not_charged() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn a_price_that_rose_above_the_spend_limit_is_not_charged() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     open_shop(&mut guild, potion(&json!({})), 10).await;
     let ask = |limit: Value| {
         json!({
@@ -221,7 +231,7 @@ async fn a_price_that_rose_after_the_click_is_not_charged() {
     let at_the_limit = guild.post(BUY, "a", ask(json!({"coin": 50}))).await;
     assert_eq!(at_the_limit.status, 200);
     guild
-        .made(
+        .put_ok(
             &format!("{GUILD}/plugins/shop"),
             json!({"config": {"items": [{"item": "item:potion", "price": {"coin": 51}}]}}),
         )
@@ -233,12 +243,12 @@ async fn a_price_that_rose_after_the_click_is_not_charged() {
         );
     }
     assert_eq!(guild.posted("user:1", "coin").await, 950);
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_does_not_fit_the_manifest_is_named_by_a_pointer() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn arguments_that_do_not_match_the_manifest_are_named_by_a_pointer() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     open_shop(&mut guild, potion(&json!({})), 10).await;
     let wrong = [
         (
@@ -267,18 +277,18 @@ async fn what_does_not_fit_the_manifest_is_named_by_a_pointer() {
     assert_eq!(refused.code(), "configuration_refused");
     let finding = &refused.json()["findings"][0];
     assert_eq!(finding["pointer"], "/items/0/price");
-    // None of it used the key up.
+    // None of these requests used the key.
     assert_eq!(buy(&mut guild, "k", "user:1").await.status, 200);
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_shop_that_is_switched_off_sells_nothing_and_keeps_its_answers() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn a_disabled_shop_sells_nothing_and_still_replays_its_answers() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     open_shop(&mut guild, potion(&json!({})), 10).await;
     let first = buy(&mut guild, "a", "user:1").await;
     guild
-        .made(&format!("{GUILD}/plugins/shop"), json!({"enabled": false}))
+        .put_ok(&format!("{GUILD}/plugins/shop"), json!({"enabled": false}))
         .await;
     let refused = buy(&mut guild, "b", "user:1").await;
     assert_eq!(
@@ -287,12 +297,12 @@ async fn a_shop_that_is_switched_off_sells_nothing_and_keeps_its_answers() {
     );
     let again = buy(&mut guild, "a", "user:1").await;
     assert!(again.replayed && again.body == first.body);
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bot_finds_in_the_manifest_what_it_needs_for_its_commands() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn the_manifest_describes_the_commands_a_bot_needs() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     open_shop(&mut guild, potion(&json!({})), 10).await;
     let listed = guild.get(&format!("{GUILD}/plugins")).await.json();
     let manifest = &listed["plugins"][0]["manifest"];
@@ -310,15 +320,17 @@ async fn a_bot_finds_in_the_manifest_what_it_needs_for_its_commands() {
         .to_owned();
     let known = guild.get("/v1/components").await.json();
     assert_eq!(known["components"][0]["component"], component.as_str());
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_shop_sells_to_those_with_the_role_and_the_item() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn a_shop_sells_to_members_with_the_required_role_and_item() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     for item in ["item:key", "item:chest"] {
-        let made = json!({"kind": "item", "name": "Thing"});
-        guild.made(&format!("{GUILD}/assets/{item}"), made).await;
+        let created = json!({"kind": "item", "name": "Thing"});
+        guild
+            .put_ok(&format!("{GUILD}/assets/{item}"), created)
+            .await;
     }
     let terms = json!({"role": "vip", "item": "item:key"});
     let config = json!({"items": [{"item": "item:chest", "price": {"coin": 5}, "terms": terms}]});
@@ -326,10 +338,10 @@ async fn a_shop_sells_to_those_with_the_role_and_the_item() {
     guild.issue("plugin:shop", "item:chest", 3).await;
     let buy = |roles: Value| json!({"caller": "user:1", "arguments": {"item": "item:chest"}, "roles": roles});
     let path = "plugins/shop/actions/buy";
-    let nobody = guild.post(path, "a", buy(json!([]))).await;
-    assert_eq!(decline_code(&nobody), "role_required");
-    let keyless = guild.post(path, "b", buy(json!(["vip"]))).await;
-    assert_eq!(decline_code(&keyless), "item_required");
+    let without_role = guild.post(path, "a", buy(json!([]))).await;
+    assert_eq!(decline_code(&without_role), "role_required");
+    let without_key = guild.post(path, "b", buy(json!(["vip"]))).await;
+    assert_eq!(decline_code(&without_key), "item_required");
     guild.issue("user:1", "item:key", 1).await;
     let bought = guild.post(path, "c", buy(json!(["guest", "vip"]))).await;
     assert_eq!(bought.status, 200, "{}", bought.json());
@@ -344,19 +356,15 @@ async fn a_shop_sells_to_those_with_the_role_and_the_item() {
             ("malformed".into(), json!(pointer))
         );
     }
-    house.close().await;
-}
-
-async fn refund(guild: &mut Guild, key: &str, member: &str, number: u64) -> Response {
-    let asked = json!({ "purchase": number });
-    guild.call("shop/refund", key, member, asked).await
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sale_begins_and_ends_on_its_millisecond() {
-    let (from_ms, until_ms) = (20_001 * DAY_MS, 20_002 * DAY_MS);
+async fn a_sale_begins_and_ends_at_its_exact_millisecond() {
+    let from_ms = 20_001 * DAY_MS;
+    let until_ms = 20_002 * DAY_MS;
     let terms = json!({"from_ms": from_ms, "until_ms": until_ms});
-    let (house, mut guild, clock) = shop_with_clock(potion(&json!({ "terms": terms })), 10).await;
+    let (server, mut guild, clock) = shop_with_clock(potion(&json!({ "terms": terms })), 10).await;
     for (at, code) in [
         (from_ms - 1, "not_yet_for_sale"),
         (from_ms, ""),
@@ -364,258 +372,27 @@ async fn a_sale_begins_and_ends_on_its_millisecond() {
         (until_ms, "sale_over"),
     ] {
         clock.store(at, Ordering::SeqCst);
-        let answer = buy(&mut guild, &format!("at {at}"), "user:1").await;
-        assert_eq!(decline_code(&answer), code, "{at}");
+        let response = buy(&mut guild, &format!("at {at}"), "user:1").await;
+        assert_eq!(decline_code(&response), code, "{at}");
     }
     assert_eq!(guild.posted("user:1", "item:potion").await, 2);
-    house.close().await;
+    server.close().await;
 }
 
-/// A shop on a clock that stands still until somebody moves it.
-async fn shop_with_clock(offer: Value, stock: u64) -> (House, Guild, Arc<AtomicU64>) {
+/// Starts a server with a shop, on a clock that a test moves.
+pub(crate) async fn shop_with_clock(
+    offer: Value,
+    stock: u64,
+) -> (TestServer, GuildClient, Arc<AtomicU64>) {
     let clock = Arc::new(AtomicU64::new(20_000 * DAY_MS + DAY_MS / 2));
     let hands = Arc::clone(&clock);
-    let house = House::set_up(|setup| {
+    let server = TestServer::with_setup(|setup| {
         setup.clock = TimeSource::even(move || Timestamp(hands.load(Ordering::SeqCst)));
         setup.schedules = Some(Duration::from_millis(10));
     });
-    let (house, mut guild) = house.await.furnished(2).await;
+    let (server, mut guild) = server.await.with_members(2).await;
     open_shop(&mut guild, offer, stock).await;
-    (house, guild, clock)
+    (server, guild, clock)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_purchase_is_given_back_for_exactly_what_was_paid_and_once() {
-    let (house, mut guild) = House::with_guild(2).await;
-    let refunds = json!({"refund_within_s": 3600});
-    open_shop(&mut guild, potion(&refunds), 10).await;
-    let two = json!({"item": "item:potion", "quantity": 2});
-    let bought = guild.call("shop/buy", "two", "user:1", two).await.json();
-    assert_eq!(bought["reply"]["purchase"], 1);
-    // What it costs by now does not matter, nor what is promised to others.
-    let dearer = json!({"config": {"items": [potion(&json!({"price": {"coin": 80}}))]}});
-    guild.made(&format!("{GUILD}/plugins/shop"), dearer).await;
-    let stranger = refund(&mut guild, "stranger", "user:2", 1).await;
-    assert_eq!(decline_code(&stranger), "not_refundable");
-    let refunded = refund(&mut guild, "k", "user:1", 1).await;
-    assert_eq!(refunded.status, 200, "{}", refunded.json());
-    assert_eq!(
-        refunded.json()["reply"],
-        json!({"item": "item:potion", "quantity": 2, "paid": {"coin": 100}})
-    );
-    assert_eq!(guild.posted("user:1", "coin").await, 1000);
-    assert_eq!(guild.posted("user:1", "item:potion").await, 0);
-    assert_eq!(guild.posted("plugin:shop", "item:potion").await, 10);
-    assert_eq!(guild.posted("plugin:shop:till", "coin").await, 0);
-    let again = refund(&mut guild, "k", "user:1", 1).await;
-    assert!(again.replayed && again.body == refunded.body);
-    let twice = refund(&mut guild, "twice", "user:1", 1).await;
-    assert_eq!(decline_code(&twice), "not_refundable");
-    house.close().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_refunds_of_one_purchase_pay_once() {
-    let (house, mut guild) = House::with_guild(1).await;
-    open_shop(&mut guild, potion(&json!({"refund_within_s": 3600})), 10).await;
-    for key in ["a", "b"] {
-        assert_eq!(buy(&mut guild, key, "user:1").await.status, 200);
-    }
-    let refunds = race(&house, "shop/refund", |_| (1, json!({"purchase": 2}))).await;
-    refunds.ended(&[("committed", 1), ("not_refundable", 999)]);
-    assert_eq!(guild.posted("user:1", "coin").await, 950);
-    assert_eq!(guild.posted("user:1", "item:potion").await, 1);
-    house.close().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_refund_ends_with_its_time_and_gives_the_limit_back() {
-    let offer = potion(&json!({"refund_within_s": 60, "per_member_limit": 2}));
-    let (house, mut guild, clock) = shop_with_clock(offer, 10).await;
-    for key in ["a", "b"] {
-        assert_eq!(buy(&mut guild, key, "user:1").await.status, 200);
-    }
-    let over = buy(&mut guild, "over", "user:1").await;
-    assert_eq!(decline_code(&over), "limit_reached");
-    clock.fetch_add(59_999, Ordering::SeqCst);
-    assert_eq!(refund(&mut guild, "r1", "user:1", 1).await.status, 200);
-    clock.fetch_add(1, Ordering::SeqCst);
-    let late = refund(&mut guild, "r2", "user:1", 2).await;
-    assert_eq!(decline_code(&late), "not_refundable");
-    let bought = buy(&mut guild, "c", "user:1").await.json();
-    assert_eq!(bought["reply"]["purchase"], 3, "no number comes twice");
-    let over = buy(&mut guild, "over again", "user:1").await;
-    assert_eq!(decline_code(&over), "limit_reached");
-    assert_eq!(guild.posted("user:1", "item:potion").await, 2);
-    house.close().await;
-}
-
-/// What was bought while nothing was counted is not in the count, so nothing comes off it: else a member
-/// who has such a purchase would buy more than the limit.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_refund_of_what_was_never_counted_makes_no_room_below_the_limit() {
-    let (house, mut guild) = House::with_guild(1).await;
-    open_shop(&mut guild, potion(&json!({"refund_within_s": 3600})), 10).await;
-    assert_eq!(buy(&mut guild, "free", "user:1").await.status, 200);
-    let limited = potion(&json!({"refund_within_s": 3600, "per_member_limit": 3}));
-    let config = json!({"config": {"items": [limited]}});
-    guild.made(&format!("{GUILD}/plugins/shop"), config).await;
-    for key in ["a", "b", "c"] {
-        assert_eq!(buy(&mut guild, key, "user:1").await.status, 200);
-    }
-    assert_eq!(refund(&mut guild, "r1", "user:1", 1).await.status, 200);
-    let fourth = buy(&mut guild, "d", "user:1").await;
-    assert_eq!(decline_code(&fourth), "limit_reached");
-    // One that was counted makes room for one.
-    assert_eq!(refund(&mut guild, "r2", "user:1", 2).await.status, 200);
-    assert_eq!(buy(&mut guild, "e", "user:1").await.status, 200);
-    let over = buy(&mut guild, "f", "user:1").await;
-    assert_eq!(decline_code(&over), "limit_reached");
-    assert_eq!(guild.posted("user:1", "item:potion").await, 3);
-    house.close().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn who_gives_everything_back_waits_for_the_cooldown_still() {
-    let offer = potion(&json!({"refund_within_s": 3600, "cooldown_s": 60}));
-    let (house, mut guild, clock) = shop_with_clock(offer, 10).await;
-    assert_eq!(buy(&mut guild, "a", "user:1").await.status, 200);
-    assert_eq!(refund(&mut guild, "r", "user:1", 1).await.status, 200);
-    clock.fetch_add(59_999, Ordering::SeqCst);
-    let early = buy(&mut guild, "b", "user:1").await;
-    assert_eq!(decline_code(&early), "cooling_down");
-    clock.fetch_add(1, Ordering::SeqCst);
-    assert_eq!(buy(&mut guild, "c", "user:1").await.status, 200);
-    house.close().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_refund_takes_the_item_from_the_member_and_the_money_from_the_till() {
-    let (house, mut guild) = House::with_guild(2).await;
-    open_shop(&mut guild, potion(&json!({"refund_within_s": 3600})), 10).await;
-    assert_eq!(buy(&mut guild, "a", "user:1").await.status, 200);
-    let give = |from: &str, to: &str| {
-        let posting = json!({"from": from, "to": to, "asset": "item:potion", "amount": 1});
-        json!({ "postings": [posting] })
-    };
-    let gift = guild
-        .post("transfers", "gift", give("user:1", "user:2"))
-        .await;
-    assert_eq!(gift.status, 201);
-    let gone = refund(&mut guild, "gone", "user:1", 1).await;
-    assert_eq!(decline_code(&gone), "item_gone");
-    guild
-        .post("transfers", "back", give("user:2", "user:1"))
-        .await;
-    let emptied = guild
-        .transfer("empty", "plugin:shop:till", "user:2", 1)
-        .await;
-    assert_eq!(emptied.status, 201);
-    let poor = refund(&mut guild, "poor", "user:1", 1).await;
-    assert_eq!(decline_code(&poor), "till_too_small");
-    assert_eq!(guild.posted("user:1", "item:potion").await, 1);
-    guild
-        .transfer("fill", "user:2", "plugin:shop:till", 1)
-        .await;
-    assert_eq!(refund(&mut guild, "paid", "user:1", 1).await.status, 200);
-    assert_eq!(guild.coins(2).await, [1000, 1000]);
-    house.close().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_was_bought_without_a_promise_is_not_given_back() {
-    let (house, mut guild) = House::with_guild(1).await;
-    open_shop(&mut guild, potion(&json!({})), 10).await;
-    let bought = buy(&mut guild, "a", "user:1").await.json();
-    assert!(bought["reply"].get("purchase").is_none());
-    let config = json!({"config": {"items": [potion(&json!({"refund_within_s": 3600}))]}});
-    guild.made(&format!("{GUILD}/plugins/shop"), config).await;
-    let never = refund(&mut guild, "never", "user:1", 1).await;
-    assert_eq!(decline_code(&never), "not_refundable");
-    house.close().await;
-}
-
-const DAY_MS: u64 = 24 * 60 * 60 * 1000;
-
-async fn next_restock(guild: &mut Guild) -> u64 {
-    let plugin = guild.get(&format!("{GUILD}/plugins/shop")).await.json();
-    plugin["schedules"]["restock"]["next_due"].as_u64().unwrap()
-}
-
-/// Lets the clock reach a time, and waits until what was due by then has had its run.
-async fn restocked(guild: &mut Guild, clock: &AtomicU64, at: u64) -> [i64; 2] {
-    clock.store(at, Ordering::SeqCst);
-    let restocked = eventually("shelves are filled up", async || {
-        (next_restock(guild).await > at).then_some(())
-    });
-    restocked.await;
-    let shelf = guild.posted("plugin:shop", "item:potion").await;
-    let store = guild.posted("plugin:shop:storeroom", "item:potion").await;
-    [shelf, store]
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn shelves_are_filled_up_from_the_storeroom_when_it_is_due() {
-    let (house, mut guild, clock) =
-        shop_with_clock(potion(&json!({"restock": {"to": 5}})), 2).await;
-    guild.issue("plugin:shop:storeroom", "item:potion", 7).await;
-    let due = next_restock(&mut guild).await;
-    assert_eq!(due, 20_001 * DAY_MS, "at midnight");
-    assert_eq!(restocked(&mut guild, &clock, due).await, [5, 4]);
-    // A full shelf stays as it is, and the run counts.
-    assert_eq!(restocked(&mut guild, &clock, due + DAY_MS).await, [5, 4]);
-    let all = json!({"item": "item:potion", "quantity": 5});
-    let bought = guild.call("shop/buy", "all", "user:1", all).await;
-    assert_eq!(bought.status, 200, "{}", bought.json());
-    // What was missed is left out, and what is there is not enough.
-    let late = due + 9 * DAY_MS;
-    assert_eq!(
-        restocked(&mut guild, &clock, late + DAY_MS / 2).await,
-        [0, 4]
-    );
-    assert_eq!(next_restock(&mut guild).await, late + DAY_MS);
-    assert_eq!(restocked(&mut guild, &clock, late + DAY_MS).await, [4, 0]);
-    assert_eq!(
-        restock_runs(&mut guild).await,
-        ["applied", "declined", "applied"]
-    );
-    house.close().await;
-}
-
-/// How many restocks are on record, and how they ended.
-async fn restock_runs(guild: &mut Guild) -> Vec<String> {
-    let page = guild.get(&format!("{GUILD}/events?limit=500")).await.json();
-    let events = page["events"].as_array().unwrap().iter();
-    let runs = events.filter(|event| event["request"]["method"] == "SCHEDULE");
-    runs.map(|run| run["outcome"].as_str().unwrap().to_owned())
-        .collect()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn sixteen_items_are_filled_up_in_one_run_and_no_more_are_taken() {
-    let (house, mut guild, clock) = shop_with_clock(potion(&json!({})), 1).await;
-    let offer = |number| json!({"item": format!("item:{number}"), "price": {"coin": 1}, "restock": {"to": 3}});
-    for number in 1..=17 {
-        let (item, made) = (
-            format!("item:{number}"),
-            json!({"kind": "item", "name": "It"}),
-        );
-        guild.made(&format!("{GUILD}/assets/{item}"), made).await;
-        guild.issue("plugin:shop:storeroom", &item, 3).await;
-    }
-    let path = format!("{GUILD}/plugins/shop");
-    let sold = |count| json!({"config": {"items": (1..=count).map(offer).collect::<Vec<_>>()}});
-    let refused = guild.put(&path, sold(17)).await;
-    assert_eq!(refused.code(), "configuration_refused");
-    let pointer = &refused.json()["findings"][0]["pointer"];
-    assert_eq!(pointer, "/items/16/restock");
-    guild.made(&path, sold(16)).await;
-    let due = next_restock(&mut guild).await;
-    restocked(&mut guild, &clock, due).await;
-    for (number, stocked) in [(1, 3), (16, 3), (17, 0)] {
-        let item = format!("item:{number}");
-        assert_eq!(guild.posted("plugin:shop", &item).await, stocked, "{item}");
-    }
-    assert_eq!(restock_runs(&mut guild).await, ["applied"]);
-    house.close().await;
-}
+pub(crate) const DAY_MS: u64 = 24 * 60 * 60 * 1000;

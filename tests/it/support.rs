@@ -1,9 +1,6 @@
-//! A guild to play stories in: a real server on a port of its own, a real file, a client.
+//! Support for the stories: a real server on its own port, a real file and a client.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,60 +14,61 @@ use bursar_server::service::CallBounds;
 use bursar_server::webhooks::WebhookSetup;
 use bursar_storage::{AuditReport, Storage, audit_file};
 use bytes::Bytes;
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::described;
+use crate::openapi_check;
+use crate::server_process::binary;
 
-/// The economy of most stories.
+/// The path of the economy that most tests use.
 pub(crate) const GUILD: &str = "/v1/economies/guild";
 
-/// What each member of a new guild has.
-pub(crate) const PURSE: u64 = 1000;
+/// The coins that each member of a new economy has.
+pub(crate) const STARTING_BALANCE: u64 = 1000;
 
-/// A running server.
-pub(crate) struct House {
+/// A running server in this process.
+pub(crate) struct TestServer {
     folder: TempDir,
     setup: Option<Setup>,
     address: String,
     pub(crate) admin_key: String,
-    /// The file that is served, for what cannot be asked over HTTP.
+    /// The storage of the served file, for what the HTTP API does not offer.
     pub(crate) storage: Storage,
     stop: oneshot::Sender<()>,
     running: JoinHandle<Ended>,
 }
 
-impl House {
-    /// A server on a new file.
+impl TestServer {
+    /// Starts a server on a new file.
     pub(crate) async fn new() -> Self {
-        Self::set_up(|_| {}).await
+        Self::with_setup(|_| {}).await
     }
 
-    /// A server on a new file, set up as the story needs it.
-    pub(crate) async fn set_up(change: impl FnOnce(&mut Setup)) -> Self {
+    /// Starts a server on a new file with a changed setup.
+    pub(crate) async fn with_setup(change: impl FnOnce(&mut Setup)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self::again(folder, String::new(), change).await
+        Self::on_folder(folder, String::new(), change).await
     }
 
-    /// A server on the file that another one has left behind, if there is one.
-    pub(crate) async fn again(
+    /// Starts a server in a folder. If a previous server left a file there, the new server opens it and keeps
+    /// `admin_key`.
+    pub(crate) async fn on_folder(
         folder: TempDir,
         admin_key: String,
         change: impl FnOnce(&mut Setup),
     ) -> Self {
         let setup = Self::setup(&folder.path().join("test.db"), change);
-        let mut house = Self::open(folder, setup.clone()).await;
-        house.setup = Some(setup);
-        if house.admin_key.is_empty() {
-            house.admin_key = admin_key;
+        let mut server = Self::open(folder, setup.clone()).await;
+        server.setup = Some(setup);
+        if server.admin_key.is_empty() {
+            server.admin_key = admin_key;
         }
-        house
+        server
     }
 
-    /// How a server on a file is set up.
+    /// Returns the setup of a server on a file.
     pub(crate) fn setup(database: &Path, change: impl FnOnce(&mut Setup)) -> Setup {
         let mut setup = Setup {
             database: database.to_owned(),
@@ -85,7 +83,7 @@ impl House {
             limits: Limits::standard(),
             compiler: compiler(),
             calls: CallBounds {
-                // Stories do not depend on how fast the machine is.
+                // The tests do not depend on the speed of the machine.
                 wait: Duration::from_mins(10),
                 ..CallBounds::standard()
             },
@@ -117,65 +115,75 @@ impl House {
     }
 
     /// Stops the server in order and starts another one on the same file.
-    pub(crate) async fn restarted(self) -> Self {
-        self.restarted_after(|| {}).await
+    pub(crate) async fn restart(self) -> Self {
+        self.restart_after(|| {}).await
     }
 
-    /// Stops the server in order, and starts another one on the same file after something has happened.
-    pub(crate) async fn restarted_after(self, meanwhile: impl FnOnce()) -> Self {
-        let setup = self.setup.clone().expect("how it was set up");
+    /// Stops the server in order, runs `meanwhile`, and starts another server on the same file.
+    pub(crate) async fn restart_after(self, meanwhile: impl FnOnce()) -> Self {
+        let setup = self
+            .setup
+            .clone()
+            .expect("the setup of a started server is stored");
         let admin_key = self.admin_key.clone();
-        let folder = self.left_behind().await;
+        let folder = self.into_folder().await;
         meanwhile();
-        let mut house = Self::open(folder, setup.clone()).await;
-        house.setup = Some(setup);
-        house.admin_key = admin_key;
-        house
+        let mut server = Self::open(folder, setup.clone()).await;
+        server.setup = Some(setup);
+        server.admin_key = admin_key;
+        server
     }
 
-    /// A server with a guild: a currency, a few members with a purse each.
-    pub(crate) async fn with_guild(members: u64) -> (Self, Guild) {
-        Self::new().await.furnished(members).await
+    /// Starts a server with an economy: a currency and `members` members with [`STARTING_BALANCE`] coins
+    /// each.
+    pub(crate) async fn with_guild(members: u64) -> (Self, GuildClient) {
+        Self::new().await.with_members(members).await
     }
 
-    /// Opens the guild in a server.
-    pub(crate) async fn furnished(self, members: u64) -> (Self, Guild) {
-        let house = self;
-        let mut guild = Guild {
-            client: house.client(&house.admin_key),
+    /// Creates the economy of the tests with its members.
+    pub(crate) async fn with_members(self, members: u64) -> (Self, GuildClient) {
+        let server = self;
+        let mut guild = GuildClient {
+            client: server.client(&server.admin_key),
         };
-        guild.found(members).await;
-        (house, guild)
+        guild.create(members).await;
+        (server, guild)
     }
 
-    /// A connection with some key.
+    /// Returns a client with this key.
     pub(crate) fn client(&self, key: &str) -> Client {
         Client::new(Address::Tcp(self.address.clone()), key)
     }
 
-    /// Sends the same kind of `POST` many times at the same moment, each from a connection of its
-    /// own: a path in the guild, an idempotency key and a body.
-    pub(crate) async fn at_once(&self, asks: Vec<(String, String, Value)>) -> Vec<Response> {
+    /// Sends many `POST` requests at the same time, each on its own connection. A request is a path in the
+    /// economy, an idempotency key and a body. Returns the responses in the order of the requests.
+    pub(crate) async fn post_concurrently(
+        &self,
+        requests: Vec<(String, String, Value)>,
+    ) -> Vec<Response> {
         let mut running = JoinSet::new();
-        for (place, (path, key, body)) in asks.into_iter().enumerate() {
+        for (place, (path, key, body)) in requests.into_iter().enumerate() {
             let mut client = self.admin();
             running.spawn(async move {
-                let answer = client.post(&format!("{GUILD}/{path}"), &key, &body).await;
-                (place, answer.expect("an answer"))
+                let response = client.post(&format!("{GUILD}/{path}"), &key, &body).await;
+                (place, response.expect("a response"))
             });
         }
-        let mut answers = running.join_all().await;
-        answers.sort_by_key(|(place, _)| *place);
-        answers.into_iter().map(|(_, answer)| answer).collect()
+        let mut responses = running.join_all().await;
+        responses.sort_by_key(|(place, _)| *place);
+        responses
+            .into_iter()
+            .map(|(_, response)| response)
+            .collect()
     }
 
-    /// A connection with the admin key.
+    /// Returns a client with the admin key.
     pub(crate) fn admin(&self) -> Client {
         self.client(&self.admin_key)
     }
 
-    /// A connection over the Unix socket.
-    pub(crate) fn over_unix(&self) -> Client {
+    /// Returns a client with the admin key on the Unix socket.
+    pub(crate) fn unix_client(&self) -> Client {
         Client::new(
             Address::Unix(self.folder.path().join("bots.sock")),
             &self.admin_key,
@@ -190,33 +198,38 @@ impl House {
         self.folder.path().join("test.db")
     }
 
-    /// Stops the server in order and leaves the file behind, for a process of its own.
-    pub(crate) async fn left_behind(self) -> TempDir {
-        let (folder, ended) = self.stopped().await;
+    /// Stops the server in order and returns its folder.
+    pub(crate) async fn into_folder(self) -> TempDir {
+        let (folder, ended) = self.stop().await;
         assert_eq!(ended, Ended::InOrder);
         folder
     }
 
-    /// Stops the server, and says how it ended.
-    pub(crate) async fn stopped(self) -> (TempDir, Ended) {
+    /// Stops the server and returns its folder and how it ended.
+    pub(crate) async fn stop(self) -> (TempDir, Ended) {
         self.stop.send(()).expect("the server runs");
-        (self.folder, self.running.await.expect("the server ends"))
+        (
+            self.folder,
+            self.running.await.expect("the server does not panic"),
+        )
     }
 
-    /// Returns how a server ended that was not asked to; waits for up to a minute.
-    pub(crate) async fn ended_by_itself(self) -> Ended {
+    /// Waits up to a minute for a server that ends without being stopped, and returns how it ended.
+    pub(crate) async fn wait_for_end(self) -> Ended {
         let ended = tokio::time::timeout(Duration::from_mins(1), self.running).await;
-        ended.expect("it ends").expect("the server ends")
+        ended
+            .expect("the server ends within a minute")
+            .expect("the server does not panic")
     }
 
-    /// Stops the server in order and audits the file: every story ends with every promise kept.
+    /// Stops the server in order and asserts that the audit of its file finds nothing.
     pub(crate) async fn close(self) -> AuditReport {
-        let folder = self.left_behind().await;
+        let folder = self.into_folder().await;
         audited(&folder.path().join("test.db"))
     }
 }
 
-/// Audits a file and insists on every promise.
+/// Audits a file and asserts that every promise holds.
 pub(crate) fn audited(file: &Path) -> AuditReport {
     let report = audit_file(file, &[], render, &mut |_, _| {}).expect("the audit runs");
     assert!(report.ok, "{report:#?}");
@@ -231,18 +244,18 @@ pub(crate) fn posting(from: &str, to: &str, amount: u64) -> Value {
     json!({ "postings": [{ "from": from, "to": to, "asset": "coin", "amount": amount }] })
 }
 
-/// Uploads bytes as a component, with more patience than a bot has: others may come first.
+/// Uploads a component. Waits longer than a bot does, because other uploads may be queued.
 pub(crate) async fn upload(client: Client, bytes: impl Into<Bytes>) -> Response {
     let mut client = client.with_patience(Duration::from_mins(10));
     let path = "/v1/components";
-    let answer = client.send("POST", path, None, bytes.into()).await;
-    let answer = answer.expect("an answer");
-    described::check("POST", path, &answer);
-    answer
+    let response = client.send("POST", path, None, bytes.into()).await;
+    let response = response.expect("a response");
+    openapi_check::check("POST", path, &response);
+    response
 }
 
-/// Uploads the malicious plugin and installs it with all that it asks for, which is nothing.
-pub(crate) async fn install_malicious(guild: &mut Guild) {
+/// Uploads the malicious test plugin and installs it with the permissions it requests, which are none.
+pub(crate) async fn install_malicious(guild: &mut GuildClient) {
     let bytes = Bytes::from_static(bursar_server::bundled::MALICIOUS);
     let uploaded = guild
         .client
@@ -254,8 +267,8 @@ pub(crate) async fn install_malicious(guild: &mut Guild) {
     guild.install("malicious", &digest, json!({})).await;
 }
 
-/// Has the malicious plugin break off so many of the first member's calls after their draws.
-pub(crate) async fn break_off_after_draws(guild: &mut Guild, times: usize) {
+/// Makes the first member's calls of the malicious plugin trap after their draws, `times` times.
+pub(crate) async fn trap_after_draws(guild: &mut GuildClient, times: usize) {
     for number in 0..times {
         let bet = json!({"asset": "coin", "amount": 1});
         let key = format!("k{number}");
@@ -265,64 +278,66 @@ pub(crate) async fn break_off_after_draws(guild: &mut Guild, times: usize) {
     }
 }
 
-/// The plugin's own code in a decline; empty if it is none.
-pub(crate) fn decline_code(answer: &Response) -> String {
-    answer.json()["decline"]["code"]
+/// Returns the plugin's own code of a declined call; empty if the call was not declined.
+pub(crate) fn decline_code(response: &Response) -> String {
+    response.json()["decline"]["code"]
         .as_str()
         .unwrap_or_default()
         .into()
 }
 
-/// A guild, through the eyes of a bot.
-pub(crate) struct Guild {
+/// A client of one economy, as a bot uses it. Checks responses against the API's description.
+pub(crate) struct GuildClient {
     pub(crate) client: Client,
 }
 
-impl Guild {
+impl GuildClient {
     pub(crate) async fn put(&mut self, path: &str, body: Value) -> Response {
-        let answer = self.client.put(path, &body).await.expect("an answer");
-        described::check("PUT", path, &answer);
-        answer
+        let response = self.client.put(path, &body).await.expect("a response");
+        openapi_check::check("PUT", path, &response);
+        response
     }
 
-    pub(crate) async fn made(&mut self, path: &str, body: Value) {
-        let made = self.put(path, body).await;
+    pub(crate) async fn put_ok(&mut self, path: &str, body: Value) {
+        let created = self.put(path, body).await;
         assert!(
-            made.status.is_success(),
+            created.status.is_success(),
             "{path}: {} {}",
-            made.status,
-            made.json()
+            created.status,
+            created.json()
         );
     }
 
     pub(crate) async fn post(&mut self, path: &str, key: &str, body: Value) -> Response {
         let path = format!("{GUILD}/{path}");
-        let answer = self.client.post(&path, key, &body).await;
-        let answer = answer.expect("an answer");
-        described::check("POST", &path, &answer);
-        answer
+        let response = self.client.post(&path, key, &body).await;
+        let response = response.expect("a response");
+        openapi_check::check("POST", &path, &response);
+        response
     }
 
     pub(crate) async fn get(&mut self, path: &str) -> Response {
-        let answer = self.client.get(path).await.expect("an answer");
-        described::check("GET", path, &answer);
-        answer
+        let response = self.client.get(path).await.expect("a response");
+        openapi_check::check("GET", path, &response);
+        response
     }
 
-    /// Opens the guild: a currency, a few members with a purse each.
-    pub(crate) async fn found(&mut self, members: u64) {
-        self.made(GUILD, json!({})).await;
-        self.made(&format!("{GUILD}/assets/coin"), currency()).await;
+    /// Creates the economy: a currency and members with a starting balance.
+    pub(crate) async fn create(&mut self, members: u64) {
+        self.put_ok(GUILD, json!({})).await;
+        self.put_ok(&format!("{GUILD}/assets/coin"), currency())
+            .await;
         for number in 1..=members {
-            self.welcome(number).await;
+            self.add_member(number).await;
         }
     }
 
-    /// A new member, with a purse.
-    pub(crate) async fn welcome(&mut self, number: u64) {
+    /// Opens an account and issues its starting balance.
+    pub(crate) async fn add_member(&mut self, number: u64) {
         let path = format!("{GUILD}/accounts/user:{number}");
-        self.made(&path, json!({})).await;
-        self.issue(&format!("user:{number}"), "coin", PURSE).await;
+        self.put_ok(&path, json!({})).await;
+        self.issue(&format!("user:{number}"), "coin", STARTING_BALANCE)
+            .await;
     }
 
     pub(crate) async fn issue(&mut self, account: &str, asset: &str, amount: u64) {
@@ -358,10 +373,11 @@ impl Guild {
         let body = json!({
             "component": component, "grants": "requested", "config": config, "enabled": true,
         });
-        self.made(&format!("{GUILD}/plugins/{plugin}"), body).await;
+        self.put_ok(&format!("{GUILD}/plugins/{plugin}"), body)
+            .await;
     }
 
-    /// What an account has posted of an asset.
+    /// Returns an account's posted balance of an asset.
     pub(crate) async fn posted(&mut self, account: &str, asset: &str) -> i64 {
         let account = self
             .get(&format!("{GUILD}/accounts/{account}"))
@@ -370,24 +386,26 @@ impl Guild {
         account["balances"][asset]["posted"].as_i64().unwrap_or(0)
     }
 
-    /// The guild's records, all of them in order.
+    /// Returns all events of the economy in order.
     pub(crate) async fn events(&mut self) -> Vec<Value> {
         let mut events = Vec::new();
         loop {
             let after = events.last().map_or(0, |event: &Value| {
-                event["seq"].as_u64().expect("records have a number")
+                event["seq"]
+                    .as_u64()
+                    .expect("events have a sequence number")
             });
             let path = format!("{GUILD}/events?limit=500&after={after}");
             let page = self.get(&path).await.json();
             match page["events"].as_array().expect("a page").as_slice() {
                 [] => return events,
-                more => events.extend_from_slice(more),
+                page => events.extend_from_slice(page),
             }
         }
     }
 
-    /// Everything that the guild's books say, as one value.
-    pub(crate) async fn coins(&mut self, members: u64) -> Vec<i64> {
+    /// Returns the coins of the members 1 to `members`.
+    pub(crate) async fn coin_balances(&mut self, members: u64) -> Vec<i64> {
         let mut coins = Vec::new();
         for number in 1..=members {
             coins.push(self.posted(&format!("user:{number}"), "coin").await);
@@ -396,122 +414,7 @@ impl Guild {
     }
 }
 
-/// Components are compiled by a child, as always: here it is the binary that is built beside.
+/// A child process compiles components, as in production. Here it is the binary built for the tests.
 fn compiler() -> Compiler {
     Compiler::child(binary().to_owned(), vec!["compile-component".into()])
-}
-
-/// The binary, built beside these tests.
-pub(crate) fn binary() -> &'static Path {
-    Path::new(env!("CARGO_BIN_EXE_bursar-under-test"))
-}
-
-/// A server in a process of its own, which can be killed.
-pub(crate) struct Process {
-    child: Child,
-    pub(crate) address: String,
-    /// The admin key, if this start has made the file.
-    pub(crate) admin_key: Option<String>,
-}
-
-impl Process {
-    /// Serves a file on a free port.
-    pub(crate) fn serve(file: &Path) -> Self {
-        Self::run(binary(), file)
-    }
-
-    /// The same, by a program that starts the binary.
-    pub(crate) fn run(program: &Path, file: &Path) -> Self {
-        Self::start(program, file, Stdio::null(), &[])
-    }
-
-    /// The same, with further options, and with its log in a file.
-    pub(crate) fn logging(file: &Path, log: File, options: &[&str]) -> Self {
-        Self::start(binary(), file, log.into(), options)
-    }
-
-    fn start(program: &Path, file: &Path, log: Stdio, options: &[&str]) -> Self {
-        let mut child = Command::new(program)
-            .args(["serve", "--listen", "127.0.0.1:0", "--db"])
-            .arg(file)
-            .args(options)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let mut admin_key = None;
-        let words = BufReader::new(child.stdout.take().unwrap()).lines();
-        for line in words.map_while(Result::ok) {
-            if let Some(key) = line.strip_prefix("admin key: ") {
-                admin_key = Some(key.to_owned());
-            }
-            if let Some(address) = line.strip_prefix("listening on http://") {
-                let address = address.to_owned();
-                return Self {
-                    child,
-                    address,
-                    admin_key,
-                };
-            }
-        }
-        panic!("the server did not come up: {:?}", child.wait());
-    }
-
-    /// A connection with some key.
-    pub(crate) fn client(&self, key: &str) -> Client {
-        Client::new(Address::Tcp(self.address.clone()), key)
-    }
-
-    /// Bytes of memory that it holds at the moment.
-    pub(crate) fn resident_bytes(&self) -> u64 {
-        let path = format!("/proc/{}/status", self.child.id());
-        let status = std::fs::read_to_string(path).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib: u64 = { line.unwrap().trim().trim_end_matches(" kB") }
-            .parse()
-            .unwrap();
-        kib * 1024
-    }
-
-    /// Ends it by SIGKILL, in the middle of whatever it does.
-    pub(crate) fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    /// Asks it to stop. True if it ended in order.
-    pub(crate) fn stop(mut self) -> bool {
-        self.terminate();
-        self.child.wait().unwrap().success()
-    }
-
-    /// Sends SIGTERM.
-    pub(crate) fn terminate(&self) {
-        kill_process(self.pid(), Signal::TERM).unwrap();
-    }
-
-    /// The process.
-    pub(crate) fn pid(&self) -> Pid {
-        Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap()
-    }
-
-    /// Its exit code, once it ends by itself; waited for up to a minute.
-    pub(crate) fn exit_code(&mut self) -> Option<i32> {
-        for _ in 0..1_200 {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status.code();
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        panic!("the process goes on");
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // A test that failed leaves nothing running.
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
 }

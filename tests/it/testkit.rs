@@ -1,4 +1,4 @@
-//! The test kit of plugin authors, on components that are built like theirs; and what calls cost.
+//! The test kit for plugin authors with the bundled components, and the fuel of calls.
 
 use bursar_server::bundled;
 use bursar_testkit::{Economy, Grants, TestCall, posting};
@@ -10,7 +10,7 @@ fn component(name: &str) -> &'static [u8] {
     bundled.expect("it is bundled").bytes
 }
 
-/// A member with 1,000 coins, and a plugin whose account has 10,000.
+/// Creates a member with 1,000 coins and a plugin whose account has 10,000.
 fn with(name: &str, config: Value) -> Economy {
     let mut economy = Economy::new(name);
     economy.asset("coin");
@@ -29,7 +29,7 @@ fn a_shop() -> Economy {
 }
 
 #[test]
-fn a_purchase_replies_and_moves_what_it_says() {
+fn a_purchase_moves_what_its_reply_states() {
     let mut economy = a_shop();
     let potions = json!({"item": "item:potion", "quantity": 2});
     let bought = economy.call("user:1", "shop/buy", potions.clone());
@@ -50,7 +50,7 @@ fn a_purchase_replies_and_moves_what_it_says() {
     );
 }
 
-/// An offer with all that an offer can say.
+/// Returns an offer with every member that an offer can have.
 fn full_offer(number: usize) -> Value {
     let mut offer = json!({
         "item": format!("item:potion-of-strength-{number}"),
@@ -90,12 +90,12 @@ fn a_shop_sells_as_many_items_as_its_schema_allows() {
     economy.issue("plugin:shop", &last, 1);
     let bought = economy.call("user:1", "shop/buy", json!({ "item": last }));
     assert_eq!(bought.reply()["purchase"], 1);
-    // Reading such a configuration leaves most of a call's fuel.
+    // Parsing this configuration leaves most of a call's fuel.
     assert!(bought.fuel() < 50_000_000 / 2, "{}", bought.fuel());
 }
 
 #[test]
-fn a_role_has_a_price_of_its_own() {
+fn an_offer_for_a_role_has_its_own_price() {
     let mut economy = a_shop();
     economy.issue("user:1", "coin", 1000);
     economy.configure(
@@ -117,13 +117,13 @@ fn a_role_has_a_price_of_its_own() {
         paid(&mut economy, &["mod", "vip"]).reply()["paid"]["coin"],
         40
     );
-    // The three were one item's, and only one of the prices has a limit.
+    // The three offers are for one item, and only one of them has a limit.
     assert_eq!(paid(&mut economy, &[]).declined(), "limit_reached");
     assert_eq!(paid(&mut economy, &["vip"]).reply()["paid"]["coin"], 40);
 }
 
 #[test]
-fn what_the_ledger_refuses_is_rejected_and_moves_nothing() {
+fn a_rejected_call_moves_nothing() {
     let mut economy = a_shop();
     economy.member("user:2", &[("coin", 49)]);
     let potion = json!({"item": "item:potion"});
@@ -143,7 +143,7 @@ fn what_the_ledger_refuses_is_rejected_and_moves_nothing() {
 }
 
 #[test]
-fn the_same_seed_draws_the_same_and_another_one_does_not() {
+fn equal_seeds_draw_equally_and_different_seeds_differently() {
     let drawn = |seed: &str| -> Vec<Value> {
         let mut economy = Economy::new(seed);
         economy.asset("coin");
@@ -163,23 +163,23 @@ fn the_same_seed_draws_the_same_and_another_one_does_not() {
 }
 
 #[test]
-fn time_ends_holds_and_runs_what_is_due_once_each() {
+fn waiting_expires_holds_and_runs_each_due_schedule_once() {
     let mut economy = with("lottery", json!({"asset": "coin", "price": 5}));
     let entered = economy.call("user:1", "lottery/buy", json!({"tickets": 2}));
     assert_eq!(entered.postings().len(), 1);
     assert!(!economy.state("lottery").is_empty());
     let draws = economy.wait(3 * 86_400);
     let [first, second, third] = draws.as_slice() else {
-        panic!("one a day: {draws:?}");
+        panic!("one draw a day: {draws:?}");
     };
     first.reply();
-    let nobody_has_a_ticket = [second.declined(), third.declined()];
-    assert_eq!(nobody_has_a_ticket, ["no_tickets"; 2]);
+    let later_draws = [second.declined(), third.declined()];
+    assert_eq!(later_draws, ["no_tickets"; 2]);
     assert!(economy.wait(1).is_empty());
 }
 
 #[test]
-fn what_cannot_be_sold_or_restocked_is_refused_before_it_is_taken() {
+fn offers_that_cannot_be_sold_or_restocked_are_findings() {
     let offer = |item| json!({"item": item, "price": {"coin": 1}, "restock": {"to": 5}});
     let items = ["item:ghost", "item:potion", "item:potion"].map(offer);
     let economy = a_shop();
@@ -192,7 +192,7 @@ fn what_cannot_be_sold_or_restocked_is_refused_before_it_is_taken() {
     );
 }
 
-/// What comes of a claim of a reward that has to be issued, with more or less granted.
+/// Claims a reward that has to be issued, after `grant` installed the plugin.
 fn claimed(grant: impl FnOnce(&mut Economy, Value)) -> TestCall {
     let mut economy = Economy::new("daily");
     economy.asset("coin");
@@ -205,7 +205,7 @@ fn claimed(grant: impl FnOnce(&mut Economy, Value)) -> TestCall {
 }
 
 #[test]
-fn what_was_not_granted_is_refused() {
+fn an_action_without_its_grant_is_declined() {
     let daily = component("daily");
     let refused =
         claimed(|economy, config| economy.install_granting(daily, config, Grants::default()));
@@ -213,7 +213,7 @@ fn what_was_not_granted_is_refused() {
         (refused.declined(), refused.postings()),
         ("not_granted", vec![])
     );
-    // It is the grant alone that was missing.
+    // Only the grant was missing.
     let granted = claimed(|economy, config| economy.install(daily, config));
     assert_eq!(
         granted.postings(),
@@ -223,11 +223,11 @@ fn what_was_not_granted_is_refused() {
 
 #[test]
 #[should_panic(expected = "the configuration is wrong")]
-fn a_wrong_configuration_is_told_at_once() {
+fn an_invalid_configuration_panics_at_installation() {
     with("coinflip", json!({"coin": "asset"}));
 }
 
-/// One call of a plugin that moves something between members.
+/// Makes one call of a plugin that transfers between members.
 fn between_members(action: &str, config: Value, arguments: Value) -> TestCall {
     let (name, _) = action.split_once('/').expect("a plugin and its action");
     let mut economy = with(name, config);
@@ -236,7 +236,7 @@ fn between_members(action: &str, config: Value, arguments: Value) -> TestCall {
     economy.call("user:1", action, arguments)
 }
 
-/// A call of each plugin that needs no more than a member: its action, configuration and arguments.
+/// Calls that need only one member: action, configuration and arguments.
 fn lone_calls() -> Vec<(&'static str, Value, Value)> {
     let bet = json!({"stake": 10, "side": "heads"});
     vec![
@@ -277,11 +277,11 @@ fn lone_calls() -> Vec<(&'static str, Value, Value)> {
     ]
 }
 
-/// What one call of each plugin burns. The numbers are the same on every build of the host, of which
-/// debug and release are two; they change with a plugin's own code, with the compiler of its language,
-/// and with the price of what a guest asks. If nothing of that has changed, neither may they.
+/// The fuel of one call of each plugin. The numbers are equal in debug and release builds of the host. They
+/// change with a plugin's code, with the compiler of its language and with the prices of host functions. If
+/// none of these changed, the numbers must not change.
 #[test]
-fn calls_cost_what_they_always_cost() {
+fn the_fuel_of_calls_is_unchanged() {
     let mut burned: Vec<String> = lone_calls()
         .into_iter()
         .map(|(action, config, arguments)| {

@@ -1,34 +1,34 @@
-//! Money moves between accounts, or it does not; never half.
+//! Transfers between accounts: all or nothing, within the limits of every account.
 
 use serde_json::json;
 
-use crate::support::{GUILD, House, PURSE};
+use crate::support::{GUILD, STARTING_BALANCE, TestServer};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_transfer_moves_money_and_says_what_is_left() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn a_transfer_moves_money_and_returns_the_new_balances() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let made = guild.transfer("k", "user:1", "user:2", 300).await;
     assert_eq!(made.status, 201);
     let body = made.json();
     assert_eq!(body["balances"]["user:1"]["coin"], 700);
     assert_eq!(body["balances"]["user:2"]["coin"], 1300);
     assert!(body["id"].is_string() && body["seq"].is_u64() && body["recorded_at"].is_u64());
-    assert_eq!(guild.coins(2).await, [700, 1300]);
-    house.close().await;
+    assert_eq!(guild.coin_balances(2).await, [700, 1300]);
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_postings_of_a_transfer_happen_or_none() {
-    let (house, mut guild) = House::with_guild(3).await;
+async fn all_postings_of_a_transfer_are_applied_or_none() {
+    let (server, mut guild) = TestServer::with_guild(3).await;
     let two = |last| {
         json!({"postings": [
             {"from": "user:1", "to": "user:2", "asset": "coin", "amount": 400},
             {"from": "user:2", "to": "user:3", "asset": "coin", "amount": last},
         ]})
     };
-    // In the order given: the second posting may spend what the first one brought.
+    // Postings apply in order: the second can spend what the first one brought.
     assert_eq!(guild.post("transfers", "a", two(1400)).await.status, 201);
-    assert_eq!(guild.coins(3).await, [600, 0, 2400]);
+    assert_eq!(guild.coin_balances(3).await, [600, 0, 2400]);
     let refused = guild.post("transfers", "b", two(401)).await;
     assert_eq!(refused.status, 422);
     let body = refused.json();
@@ -37,23 +37,23 @@ async fn all_postings_of_a_transfer_happen_or_none() {
         (&body["account"], &body["available"], &body["required"]),
         (&json!("user:2"), &json!(400), &json!(401))
     );
-    assert_eq!(guild.coins(3).await, [600, 0, 2400]);
-    house.close().await;
+    assert_eq!(guild.coin_balances(3).await, [600, 0, 2400]);
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_credit_limit_and_a_ceiling_hold_to_the_unit() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn credit_limits_and_ceilings_are_exact() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     guild
-        .made(
+        .put_ok(
             &format!("{GUILD}/accounts/user:1"),
             json!({"credit_limit": {"coin": 50}}),
         )
         .await;
     guild
-        .made(
+        .put_ok(
             &format!("{GUILD}/accounts/user:2"),
-            json!({"ceiling": {"coin": PURSE + 1050}}),
+            json!({"ceiling": {"coin": STARTING_BALANCE + 1050}}),
         )
         .await;
     assert_eq!(
@@ -67,21 +67,21 @@ async fn a_credit_limit_and_a_ceiling_hold_to_the_unit() {
         guild.transfer("all", "user:1", "user:2", 1050).await.status,
         201
     );
-    assert_eq!(guild.coins(2).await, [-50, 2050]);
+    assert_eq!(guild.coin_balances(2).await, [-50, 2050]);
     guild.issue("user:1", "coin", 200).await;
     let full = guild.transfer("full", "user:1", "user:2", 1).await;
     assert_eq!(
         (full.status.as_u16(), full.code()),
         (422, "ceiling_exceeded".into())
     );
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_outside_its_limits_only_moves_back_and_is_explained() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn an_account_outside_its_limits_only_moves_towards_them_and_is_listed_by_the_audit() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     guild
-        .made(
+        .put_ok(
             &format!("{GUILD}/accounts/user:1"),
             json!({"ceiling": {"coin": 500}}),
         )
@@ -94,7 +94,7 @@ async fn an_account_outside_its_limits_only_moves_back_and_is_explained() {
         guild.transfer("out", "user:1", "user:2", 100).await.status,
         201
     );
-    let report = house.close().await;
+    let report = server.close().await;
     let outside = report.outside.first().expect("the account is listed");
     assert!(
         outside.what.contains("user:1") && outside.explained_by_seq > 0,
@@ -103,10 +103,10 @@ async fn an_account_outside_its_limits_only_moves_back_and_is_explained() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn supply_ends_at_its_limit() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn the_supply_is_bounded_by_its_maximum() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     let gem = json!({"kind": "item", "name": "Gem", "max_supply": 3});
-    guild.made(&format!("{GUILD}/assets/item:gem"), gem).await;
+    guild.put_ok(&format!("{GUILD}/assets/item:gem"), gem).await;
     guild.issue("user:1", "item:gem", 3).await;
     let body = json!({"account": "user:1", "asset": "item:gem", "amount": 1});
     let refused = guild.post("issue", "one more", body.clone()).await;
@@ -123,12 +123,12 @@ async fn supply_ends_at_its_limit() {
         )
         .await;
     assert_eq!(lowered.code(), "supply_limit");
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn transfers_never_name_an_issuer_and_bots_do_not_debit_plugins() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn transfers_cannot_use_issuers_and_bots_cannot_debit_plugins() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     guild
         .install("coinflip", "bundled:coinflip", json!({"asset": "coin"}))
         .await;
@@ -147,7 +147,7 @@ async fn transfers_never_name_an_issuer_and_bots_do_not_debit_plugins() {
         .as_str()
         .unwrap()
         .to_owned();
-    let admin = std::mem::replace(&mut guild.client, house.client(&key));
+    let admin = std::mem::replace(&mut guild.client, server.client(&key));
     assert_eq!(
         guild
             .transfer("c", "plugin:coinflip", "user:1", 1)
@@ -163,12 +163,12 @@ async fn transfers_never_name_an_issuer_and_bots_do_not_debit_plugins() {
             .status,
         201
     );
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_put_keeps_what_is_absent_and_clears_what_is_null() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn a_put_keeps_absent_members_and_clears_null_ones() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     let path = format!("{GUILD}/accounts/user:9");
     let made = guild
         .put(
@@ -198,30 +198,30 @@ async fn a_put_keeps_what_is_absent_and_clears_what_is_null() {
         (fixed.status.as_u16(), fixed.code()),
         (409, "asset_fixed".into())
     );
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_unix_socket_and_tcp_answer_alike() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn the_unix_socket_and_tcp_give_equal_responses() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     let over_tcp = guild.get(&format!("{GUILD}/accounts/user:1")).await;
-    let over_unix = house
-        .over_unix()
+    let unix_client = server
+        .unix_client()
         .get(&format!("{GUILD}/accounts/user:1"))
         .await
         .unwrap();
-    assert_eq!(over_tcp, over_unix);
-    house.close().await;
+    assert_eq!(over_tcp, unix_client);
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_moves_on_a_frozen_account_until_it_is_open_again() {
-    let (house, mut guild) = House::with_guild(2).await;
+    let (server, mut guild) = TestServer::with_guild(2).await;
     guild
         .install("coinflip", "bundled:coinflip", json!({"asset": "coin"}))
         .await;
     let account = format!("{GUILD}/accounts/user:1");
-    guild.made(&account, json!({"status": "frozen"})).await;
+    guild.put_ok(&account, json!({"status": "frozen"})).await;
     for (key, from, to) in [("a", "user:1", "user:2"), ("b", "user:2", "user:1")] {
         let refused = guild.transfer(key, from, to, 1).await;
         assert_eq!(
@@ -232,37 +232,39 @@ async fn nothing_moves_on_a_frozen_account_until_it_is_open_again() {
     let bet = json!({"stake": 1, "side": "heads"});
     let refused = guild.call("coinflip/flip", "c", "user:1", bet).await;
     assert_eq!(refused.code(), "account_frozen");
-    guild.made(&account, json!({"status": "open"})).await;
+    guild.put_ok(&account, json!({"status": "open"})).await;
     assert_eq!(guild.transfer("d", "user:1", "user:2", 1).await.status, 201);
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_is_closed_when_it_has_nothing() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn only_an_empty_account_can_be_closed() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let account = format!("{GUILD}/accounts/user:1");
     let refused = guild.put(&account, json!({"status": "closed"})).await;
     assert_eq!(
         (refused.status.as_u16(), refused.code()),
         (409, "account_not_empty".into())
     );
-    guild.transfer("all", "user:1", "user:2", PURSE).await;
-    guild.made(&account, json!({"status": "closed"})).await;
+    guild
+        .transfer("all", "user:1", "user:2", STARTING_BALANCE)
+        .await;
+    guild.put_ok(&account, json!({"status": "closed"})).await;
     assert_eq!(guild.get(&account).await.json()["status"], "closed");
     assert_eq!(
         guild.transfer("back", "user:2", "user:1", 1).await.code(),
         "account_closed"
     );
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_unique_item_is_an_asset_of_one_with_its_own_story() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn a_unique_item_is_an_asset_with_a_maximum_supply_of_one() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let story = json!({"forged_by": "user:2", "level": 3});
     let sword = json!({"kind": "item", "name": "Durendal", "max_supply": 1, "metadata": story});
     let path = format!("{GUILD}/assets/item:durendal");
-    guild.made(&path, sword).await;
+    guild.put_ok(&path, sword).await;
     guild.issue("user:1", "item:durendal", 1).await;
     let body = json!({"account": "user:2", "asset": "item:durendal", "amount": 1});
     assert_eq!(
@@ -272,14 +274,14 @@ async fn a_unique_item_is_an_asset_of_one_with_its_own_story() {
     assert_eq!(guild.get(&path).await.json()["metadata"], story);
     let cleared = guild.put(&path, json!({"metadata": null})).await.json();
     assert_eq!(cleared.get("metadata"), None);
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_preview_says_what_would_happen_and_stores_nothing() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn a_preview_returns_the_result_and_stores_nothing() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let before = guild.get(GUILD).await.json();
-    let ask = async |guild: &mut crate::support::Guild, amount| {
+    let ask = async |guild: &mut crate::support::GuildClient, amount| {
         let body = crate::support::posting("user:1", "user:2", amount).to_string();
         let path = format!("{GUILD}/transfers?preview=true");
         guild
@@ -309,18 +311,22 @@ async fn a_preview_says_what_would_happen_and_stores_nothing() {
         .await
         .unwrap();
     assert_eq!(would.json()["balances"]["user:1"]["coin"], 1005);
-    assert_eq!(guild.get(GUILD).await.json(), before, "no record was made");
+    assert_eq!(
+        guild.get(GUILD).await.json(),
+        before,
+        "nothing was recorded"
+    );
     let wrong = guild.post("transfers?preview=maybe", "k", json!({})).await;
     assert_eq!(
         (wrong.status.as_u16(), wrong.code()),
         (400, "malformed".into())
     );
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_leaderboard_ranks_members_and_nobody_else() {
-    let (house, mut guild) = House::with_guild(3).await;
+async fn a_leaderboard_ranks_members_only() {
+    let (server, mut guild) = TestServer::with_guild(3).await;
     guild
         .install("coinflip", "bundled:coinflip", json!({"asset": "coin"}))
         .await;
@@ -346,5 +352,5 @@ async fn a_leaderboard_ranks_members_and_nobody_else() {
             "{wrong}"
         );
     }
-    house.close().await;
+    server.close().await;
 }

@@ -1,5 +1,5 @@
-//! Uploads: what is told of those that are refused, who waits for the compiler, and what a machine
-//! that cannot compile says.
+//! Uploads of components: findings of refused ones, the compiler's queue, and compiler failures of the
+//! machine.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,17 +9,18 @@ use bursar_server::bundled;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::support::{Guild, House, binary, install_malicious, upload};
+use crate::server_process::binary;
+use crate::support::{GuildClient, TestServer, install_malicious, upload};
 
-/// The malicious component with a number in a section that means nothing: as many components as one likes.
+/// Returns the malicious plugin with a number in a custom section, which makes it a different component.
 fn malicious(number: u8) -> Vec<u8> {
-    // A custom section of three bytes, whose name is `n`.
+    // A custom section of three bytes, named `n`.
     [bundled::MALICIOUS, &[0, 3, 1, b'n', number]].concat()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_says_place_types_and_the_nearest_name() {
-    let (house, _) = House::with_guild(1).await;
+async fn a_refusal_names_place_types_and_nearest_name() {
+    let (server, _) = TestServer::with_guild(1).await;
     let strange = wat::parse_str(
         r#"(component
             (import "bursar:plugin/cal@0.2.0" (instance))
@@ -27,7 +28,7 @@ async fn a_refusal_says_place_types_and_the_nearest_name() {
                 (export "now" (func (result s64)))
                 (export "colour" (func)))))"#,
     );
-    let refused = upload(house.admin(), strange.unwrap()).await;
+    let refused = upload(server.admin(), strange.unwrap()).await;
     assert_eq!(
         (refused.status.as_u16(), refused.code()),
         (422, "component_refused".into())
@@ -41,20 +42,21 @@ async fn a_refusal_says_place_types_and_the_nearest_name() {
     assert_eq!(findings[3]["code"], "export_missing");
     let locals = "i32 ".repeat(50_001);
     let greedy = format!("(component (core module (func $greedy (local {locals}))))");
-    let refused = upload(house.admin(), wat::parse_str(greedy).unwrap()).await;
+    let refused = upload(server.admin(), wat::parse_str(greedy).unwrap()).await;
     let place = refused.json()["findings"][0]["place"].clone();
     assert_eq!(
         (&place["function"], &place["name"]),
         (&json!(0), &json!("greedy"))
     );
     assert!(place["byte"].as_u64().unwrap() > 0);
-    house.close().await;
+    server.close().await;
 }
 
-/// A compiler that waits for a file before it begins.
+/// Returns a compiler that starts when a file exists.
 fn compiler_behind(gate: &Path) -> Compiler {
-    let (gate, program) = (gate.display(), binary().display());
-    // It gives up where the file never comes, since nobody else would end it.
+    let gate = gate.display();
+    let program = binary().display();
+    // The script ends by itself if the file never exists, since no other code ends it.
     let wait =
         format!("n=0; while [ ! -e '{gate}' ] && [ $n -lt 9000 ]; do sleep 0.02; n=$((n+1)); done");
     let script = format!("{wait}; exec '{program}' compile-component \"$0\"");
@@ -62,41 +64,42 @@ fn compiler_behind(gate: &Path) -> Compiler {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn eight_uploads_wait_for_the_compiler_and_one_more_is_turned_away() {
+async fn eight_uploads_wait_for_the_compiler_and_another_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let gate = folder.path().join("gate");
-    let house = House::set_up(|setup| setup.compiler = compiler_behind(&gate)).await;
-    let (house, mut guild) = house.furnished(2).await;
+    let server = TestServer::with_setup(|setup| setup.compiler = compiler_behind(&gate)).await;
+    let (server, mut guild) = server.with_members(2).await;
     let mut uploads = JoinSet::new();
     for number in 0..10 {
-        uploads.spawn(upload(house.admin(), malicious(number)));
+        uploads.spawn(upload(server.admin(), malicious(number)));
     }
-    // One is compiled and eight wait; none of them can have an answer yet.
-    let turned_away = uploads.join_next().await.unwrap().unwrap();
+    // One upload is compiling and eight are queued; none of them can have a response yet.
+    let refused_upload = uploads.join_next().await.unwrap().unwrap();
     assert_eq!(
-        (turned_away.status.as_u16(), turned_away.code()),
+        (refused_upload.status.as_u16(), refused_upload.code()),
         (503, "overloaded".into())
     );
-    assert!(turned_away.retry_after.is_some());
-    // Nobody else waits for the compiler, not even an upload that never gets so far.
+    assert!(refused_upload.retry_after.is_some());
+    // Other requests do not wait for the compiler. Another upload is refused, even one that would not be
+    // compiled.
     let paid = guild.transfer("meanwhile", "user:1", "user:2", 1).await;
     assert_eq!(paid.status, 201);
-    let core = upload(house.admin(), wat::parse_str("(module)").unwrap()).await;
-    assert_eq!(core.code(), "overloaded", "it has no place either");
+    let core = upload(server.admin(), wat::parse_str("(module)").unwrap()).await;
+    assert_eq!(core.code(), "overloaded", "the queue is full");
     std::fs::write(&gate, "").unwrap();
     while let Some(uploaded) = uploads.join_next().await {
         assert_eq!(uploaded.unwrap().status, 201);
     }
-    let again = upload(house.admin(), malicious(9)).await;
-    assert!(again.status.is_success(), "there is room again");
-    house.close().await;
+    let again = upload(server.admin(), malicious(9)).await;
+    assert!(again.status.is_success(), "the queue has room again");
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_compiler_that_does_not_start_is_the_servers_failure() {
+async fn a_compiler_that_does_not_start_is_a_server_error() {
     let missing = Compiler::child("/nowhere/bursar".into(), Vec::new());
-    let house = House::set_up(|setup| setup.compiler = missing).await;
-    let failed = upload(house.admin(), bundled::MALICIOUS).await;
+    let server = TestServer::with_setup(|setup| setup.compiler = missing).await;
+    let failed = upload(server.admin(), bundled::MALICIOUS).await;
     assert_eq!(
         (failed.status.as_u16(), failed.code()),
         (503, "unavailable".into())
@@ -104,25 +107,25 @@ async fn a_compiler_that_does_not_start_is_the_servers_failure() {
     assert!(failed.retry_after.is_some());
     assert!(
         !failed.json().to_string().contains("nowhere"),
-        "paths stay here"
+        "paths are not disclosed"
     );
-    // What is wrong with a component is still found before anything is compiled.
-    let refused = upload(house.admin(), b"hello".as_slice()).await;
+    // Errors of a component are found before the compiler starts.
+    let refused = upload(server.admin(), b"hello".as_slice()).await;
     assert_eq!(refused.code(), "component_refused");
-    house.close().await;
+    server.close().await;
 }
 
-async fn honest(guild: &mut Guild, key: &str) -> bursar_server::client::Response {
+async fn honest(guild: &mut GuildClient, key: &str) -> bursar_server::client::Response {
     guild
         .call("malicious/honest", key, "user:1", json!({}))
         .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn code_that_was_altered_on_disk_is_made_anew_at_the_next_start() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn code_that_was_altered_on_disk_is_recompiled_at_the_next_start() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     install_malicious(&mut guild).await;
-    let cache = house.file().with_extension("db.cache");
+    let cache = server.file().with_extension("db.cache");
     let codes = || {
         let files = std::fs::read_dir(&cache).unwrap();
         let files = files.map(|entry| entry.unwrap().path());
@@ -137,16 +140,16 @@ async fn code_that_was_altered_on_disk_is_made_anew_at_the_next_start() {
         code[middle] ^= 1;
         whole.insert(path, code);
     }
-    assert!(!whole.is_empty(), "code is kept in {}", cache.display());
-    let house = house.restarted().await;
-    let mut guild = Guild {
-        client: house.admin(),
+    assert!(!whole.is_empty(), "the cache {} has code", cache.display());
+    let server = server.restart().await;
+    let mut guild = GuildClient {
+        client: server.admin(),
     };
     assert_eq!(honest(&mut guild, "a").await.status, 200);
-    // The same code for the same component, sealed with the same key: byte for byte what it was.
-    let anew: BTreeMap<_, _> = codes()
+    // The same component compiled and sealed with the same key gives the same bytes.
+    let recompiled: BTreeMap<_, _> = codes()
         .map(|path| (path.clone(), std::fs::read(&path).unwrap()))
         .collect();
-    assert!(anew == whole, "the code in the cache is whole again");
-    house.close().await;
+    assert!(recompiled == whole, "the cached code is valid again");
+    server.close().await;
 }

@@ -1,15 +1,19 @@
-//! Webhooks: what is sent, to whom, signed with what, and who may know of it.
+//! Webhooks: deliveries, their signatures and receivers, and the visibility of secrets.
 
 use serde_json::{Value, json};
 
-use crate::patience::eventually;
-use crate::receiver::{AUTHORITY, Mood, Receiver, Try};
-use crate::support::{GUILD, Guild, House, currency};
+use crate::support::{GUILD, GuildClient, TestServer, currency};
+use crate::wait::eventually;
+use crate::webhook_receiver::{AUTHORITY, Reaction, ReceivedAttempt, Receiver};
 
 pub(crate) const HOOK: &str = "/v1/economies/guild/webhooks/bot";
 
-/// Makes a webhook, and gives its secret.
-pub(crate) async fn hooked(guild: &mut Guild, receiver: &Receiver, more: Value) -> String {
+/// Creates a webhook and returns its secret.
+pub(crate) async fn create_webhook(
+    guild: &mut GuildClient,
+    receiver: &Receiver,
+    more: Value,
+) -> String {
     let mut body = json!({"url": receiver.url});
     body.as_object_mut()
         .unwrap()
@@ -19,30 +23,30 @@ pub(crate) async fn hooked(guild: &mut Guild, receiver: &Receiver, more: Value) 
     made.json()["secret"].as_str().expect("a secret").to_owned()
 }
 
-/// The newest event of the guild.
-pub(crate) async fn newest(guild: &mut Guild) -> u64 {
+/// Returns the sequence number of the newest event.
+pub(crate) async fn newest(guild: &mut GuildClient) -> u64 {
     guild.get(GUILD).await.json()["seq"].as_u64().unwrap()
 }
 
-/// Pays one coin, and gives the number of the event.
-pub(crate) async fn pay(guild: &mut Guild, key: &str) -> u64 {
+/// Transfers one coin and returns the event's number.
+pub(crate) async fn pay(guild: &mut GuildClient, key: &str) -> u64 {
     let paid = guild.transfer(key, "user:1", "user:2", 1).await;
     paid.json()["seq"].as_u64().expect("it was paid")
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_webhook_gets_what_events_show_signed_and_in_order() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn a_webhook_receives_all_events_signed_and_in_order() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let receiver = Receiver::new().await;
     let before = newest(&mut guild).await;
-    let secret = hooked(&mut guild, &receiver, json!({})).await;
+    let secret = create_webhook(&mut guild, &receiver, json!({})).await;
     for number in 0..20 {
         pay(&mut guild, &format!("pay {number}")).await;
     }
     guild.transfer("refused", "user:1", "user:2", 5000).await;
     let last = newest(&mut guild).await;
     receiver.until_accepted(last).await;
-    // What was there before the webhook is not sent, nor is the record that made it.
+    // Neither earlier events nor the one that created the webhook are sent.
     let expected: Vec<u64> = (before + 2..=last).collect();
     assert_eq!(receiver.accepted(), expected);
     let page = guild
@@ -50,7 +54,7 @@ async fn a_webhook_gets_what_events_show_signed_and_in_order() {
         .await
         .json();
     for (one, shown) in receiver
-        .tries()
+        .attempts()
         .iter()
         .zip(page["events"].as_array().unwrap())
     {
@@ -70,70 +74,70 @@ async fn a_webhook_gets_what_events_show_signed_and_in_order() {
     assert_eq!(view["delivery"]["next_seq"], last + 1);
     assert!(view["delivery"]["last_success"].is_u64());
     assert_eq!(view["url"], receiver.url);
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_the_kinds_that_were_asked_for_are_sent() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn only_the_requested_kinds_are_sent() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let receiver = Receiver::new().await;
-    hooked(&mut guild, &receiver, json!({"kinds": ["transfer"]})).await;
+    create_webhook(&mut guild, &receiver, json!({"kinds": ["transfer"]})).await;
     let paid = pay(&mut guild, "a").await;
     guild.issue("user:1", "coin", 7).await;
     let again = pay(&mut guild, "b").await;
     receiver.until_accepted(again).await;
     assert_eq!(receiver.accepted(), [paid, again]);
-    // Others are asked for, or all: from the next event on.
-    guild.made(HOOK, json!({"kinds": null})).await;
+    // A changed filter applies from the next event on.
+    guild.put_ok(HOOK, json!({"kinds": null})).await;
     guild.issue("user:1", "coin", 8).await;
     let last = newest(&mut guild).await;
     receiver.until_accepted(last).await;
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn webhooks_of_one_economy_see_nothing_of_another_and_wait_for_none() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn webhooks_of_one_economy_are_separate_from_another() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let other = "/v1/economies/other";
-    guild.made(other, json!({})).await;
-    // More webhooks than attempts that one economy may have at once, and none of them answers.
+    guild.put_ok(other, json!({})).await;
+    // More webhooks than the concurrent attempts of one economy, and no receiver answers.
     let silent = Receiver::new().await;
-    silent.feel(Mood::Silent);
+    silent.react_with(Reaction::Silent);
     for number in 0..6 {
         let hook = format!("{GUILD}/webhooks/w{number}");
-        guild.made(&hook, json!({"url": silent.url})).await;
+        guild.put_ok(&hook, json!({"url": silent.url})).await;
     }
     pay(&mut guild, "a").await;
     silent
-        .until("attempts hang", |tries| tries.len() == 4)
+        .until("attempts hang", |attempts| attempts.len() == 4)
         .await;
     let receiver = Receiver::new().await;
     guild
-        .made(
+        .put_ok(
             &format!("{other}/webhooks/bot"),
             json!({"url": receiver.url}),
         )
         .await;
     guild
-        .made(&format!("{other}/assets/coin"), currency())
+        .put_ok(&format!("{other}/assets/coin"), currency())
         .await;
     receiver
-        .until("the other economy's event arrives", |tries| {
-            !tries.is_empty()
+        .until("the other economy's event arrives", |attempts| {
+            !attempts.is_empty()
         })
         .await;
-    let sent = &receiver.tries()[0];
+    let sent = &receiver.attempts()[0];
     assert_eq!((&sent.event()["economy"], sent.seq()), (&json!("other"), 3));
-    let of_guild = |one: &Try| one.event()["economy"] == "guild";
-    assert!(silent.tries().iter().all(of_guild));
-    house.close().await;
+    let of_guild = |one: &ReceivedAttempt| one.event()["economy"] == "guild";
+    assert!(silent.attempts().iter().all(of_guild));
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secret_is_shown_once_and_another_signs_from_then_on() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn a_secret_is_shown_once_and_a_rotated_one_signs_from_then_on() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let receiver = Receiver::new().await;
-    let first = hooked(&mut guild, &receiver, json!({})).await;
+    let first = create_webhook(&mut guild, &receiver, json!({})).await;
     let again = guild.put(HOOK, json!({"url": receiver.url})).await.json();
     assert_eq!(
         (&again["changed"], &again["secret"]),
@@ -146,10 +150,10 @@ async fn a_secret_is_shown_once_and_another_signs_from_then_on() {
     assert_ne!(first, second);
     let last = pay(&mut guild, "b").await;
     receiver.until_accepted(last).await;
-    let tries = receiver.tries();
-    assert!(tries[0].is_signed_with(&first) && tries.last().unwrap().is_signed_with(&second));
+    let attempts = receiver.attempts();
+    assert!(attempts[0].is_signed_with(&first) && attempts.last().unwrap().is_signed_with(&second));
 
-    // Nobody is shown either again, and what a URL has after its host is the admin's to know.
+    // Neither secret is shown again, and only an admin sees the path and query of a URL.
     let bytes = [&first, &second].map(|secret| secret["whsec_".len()..].to_owned());
     for path in [
         "events?limit=500",
@@ -174,13 +178,13 @@ async fn a_secret_is_shown_once_and_another_signs_from_then_on() {
             );
         }
     }
-    assert!(!tries.iter().any(|one| one.text.contains("hidden")));
-    house.close().await;
+    assert!(!attempts.iter().any(|one| one.text.contains("hidden")));
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn urls_that_lead_into_the_house_are_refused() {
-    let (house, mut guild) = House::with_guild(0).await;
+async fn urls_to_private_addresses_are_refused() {
+    let (server, mut guild) = TestServer::with_guild(0).await;
     for (url, why) in [
         (json!("https://10.0.0.1/"), "private or reserved"),
         (
@@ -198,13 +202,16 @@ async fn urls_that_lead_into_the_house_are_refused() {
         (json!(7), "expected a string"),
     ] {
         let refused = guild.put(HOOK, json!({"url": url})).await;
-        let no = refused.json();
+        let problem = refused.json();
         assert_eq!(
-            (refused.status.as_u16(), &no["pointer"]),
+            (refused.status.as_u16(), &problem["pointer"]),
             (400, &json!("/url")),
-            "{no}"
+            "{problem}"
         );
-        assert!(no["detail"].as_str().unwrap().contains(why), "{no}");
+        assert!(
+            problem["detail"].as_str().unwrap().contains(why),
+            "{problem}"
+        );
     }
     for (kinds, why) in [
         (json!([]), "at least one kind"),
@@ -229,14 +236,14 @@ async fn urls_that_lead_into_the_house_are_refused() {
             .await;
         assert_eq!(made.status.as_u16(), if number < 16 { 201 } else { 422 });
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_webhook_that_is_removed_gets_nothing_more() {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn a_removed_webhook_receives_nothing_more() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let receiver = Receiver::new().await;
-    let first = hooked(&mut guild, &receiver, json!({})).await;
+    let first = create_webhook(&mut guild, &receiver, json!({})).await;
     let paid = pay(&mut guild, "a").await;
     receiver.until_accepted(paid).await;
     let removed = guild
@@ -255,29 +262,30 @@ async fn a_webhook_that_is_removed_gets_nothing_more() {
         .unwrap();
     assert_eq!(twice.code(), "webhook_not_found");
     pay(&mut guild, "b").await;
-    // Another one of the same name begins with what comes after it.
-    let second = hooked(&mut guild, &receiver, json!({})).await;
+    // A new webhook of the same name starts after its own creation.
+    let second = create_webhook(&mut guild, &receiver, json!({})).await;
     let last = pay(&mut guild, "c").await;
     receiver.until_accepted(last).await;
     assert_eq!(receiver.accepted(), [paid, last]);
-    let tries = receiver.tries();
-    assert!(tries[1].is_signed_with(&second) && !tries[1].is_signed_with(&first));
-    house.close().await;
+    let attempts = receiver.attempts();
+    assert!(attempts[1].is_signed_with(&second) && !attempts[1].is_signed_with(&first));
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn deliveries_over_tls_go_to_whom_an_authority_vouches_for() {
+async fn deliveries_over_tls_require_a_trusted_certificate() {
     let receiver = Receiver::secure().await;
-    let trusting = House::set_up(|setup| setup.webhooks.trusted = vec![AUTHORITY.to_vec()]).await;
-    let (trusting, mut guild) = trusting.furnished(2).await;
-    let secret = hooked(&mut guild, &receiver, json!({})).await;
+    let trusting =
+        TestServer::with_setup(|setup| setup.webhooks.trusted = vec![AUTHORITY.to_vec()]).await;
+    let (trusting, mut guild) = trusting.with_members(2).await;
+    let secret = create_webhook(&mut guild, &receiver, json!({})).await;
     let paid = pay(&mut guild, "a").await;
     receiver.until_accepted(paid).await;
-    assert!(receiver.tries()[0].is_signed_with(&secret));
+    assert!(receiver.attempts()[0].is_signed_with(&secret));
     trusting.close().await;
 
-    let (careful, mut guild) = House::with_guild(2).await;
-    hooked(&mut guild, &receiver, json!({})).await;
+    let (careful, mut guild) = TestServer::with_guild(2).await;
+    create_webhook(&mut guild, &receiver, json!({})).await;
     pay(&mut guild, "a").await;
     let error = eventually("a delivery fails", async || {
         let view = guild.get(HOOK).await.json();
@@ -286,6 +294,6 @@ async fn deliveries_over_tls_go_to_whom_an_authority_vouches_for() {
     });
     let error = error.await;
     assert!(error.contains("certificate"), "{error}");
-    assert_eq!(receiver.tries().len(), 1, "nothing was sent");
+    assert_eq!(receiver.attempts().len(), 1, "nothing was sent");
     careful.close().await;
 }

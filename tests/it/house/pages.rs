@@ -11,7 +11,8 @@ use serde_json::Value;
 
 use super::{ratchet, source};
 use crate::named_tests;
-use crate::support::{House, binary};
+use crate::server_process::binary;
+use crate::support::TestServer;
 
 /// Lines of pages that are read from top to bottom.
 const LINES_MAX: [(&str, usize); 2] = [("README.md", 180), ("ARCHITECTURE.md", 250)];
@@ -190,7 +191,7 @@ fn shown_by(cell: &str) -> Result<(), String> {
 /// The audit of a file has the numbers and names of the promises.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_promise_names_tests_that_are_there() {
-    let report = House::new().await.close().await;
+    let report = TestServer::new().await.close().await;
     let text = page("docs/promises.md");
     let readme = page("README.md");
     let mut sections = text.split("\n## ").skip(1);

@@ -1,21 +1,21 @@
-//! The constants of a crate's sources, read as syntax: their names, where they stand and their values.
+//! The numeric constants of a crate, parsed from its sources: names, modules and values.
 
 use std::path::Path;
 use std::rc::Rc;
 
 use syn::{BinOp, Expr, ImplItem, Item, Lit, Stmt, Type, UnOp, UseTree};
 
-/// A constant of a numeric type, or a duration.
+/// A constant of a numeric type or of type `Duration`.
 #[derive(Clone)]
 pub(super) struct Constant {
-    /// The crate without its prefix, the modules and the name: `server::http::events::EVENTS`.
+    /// The crate without its prefix, the modules and the name, as in `server::http::events::EVENTS`.
     pub(super) path: String,
     expression: Expr,
     is_duration: bool,
     imports: Imports,
 }
 
-/// Names that a module imports, each with the crate that it is from, as it is called here.
+/// Imported names of a module, each with the crate it is from.
 type Imports = Rc<Vec<(String, String)>>;
 
 /// The value of a constant.
@@ -30,8 +30,8 @@ impl Constant {
         self.path.rsplit("::").next().unwrap_or_default()
     }
 
-    /// The crate.
-    fn room(&self) -> &str {
+    /// Returns the crate.
+    fn crate_name(&self) -> &str {
         self.path.split("::").next().unwrap_or_default()
     }
 
@@ -40,7 +40,7 @@ impl Constant {
     }
 }
 
-/// Reads all constants of a crate from its root module on; what only tests compile is left out.
+/// Reads all constants of a crate, starting at its root module, without test code.
 pub(super) fn of_crate(name: &str, folder: &Path) -> Vec<Constant> {
     let mut found = Vec::new();
     of_file(name, &folder.join("lib.rs"), folder, &mut found);
@@ -55,7 +55,7 @@ fn of_file(module: &str, file: &Path, folder: &Path, found: &mut Vec<Constant>) 
     of_items(module, &parsed.items, folder, found);
 }
 
-/// The constants of a text that has no modules in other files.
+/// Reads the constants of a source text without modules in other files.
 pub(super) fn of_text(module: &str, text: &str) -> Vec<Constant> {
     let mut found = Vec::new();
     let parsed = syn::parse_file(text).unwrap();
@@ -99,7 +99,7 @@ fn of_items(module: &str, items: &[Item], folder: &Path, found: &mut Vec<Constan
     }
 }
 
-/// The place where constants stand.
+/// A module in which constants are defined.
 struct Place<'a> {
     module: &'a str,
     imports: &'a Imports,
@@ -139,23 +139,23 @@ fn imports(module: &str, items: &[Item]) -> Imports {
         }
     }
     let (own, _) = module.split_once("::").unwrap_or((module, ""));
-    // The first segment of each path is the crate, or a module of this one.
+    // The first segment of a path is a crate or a module of this crate.
     let named = found.into_iter().map(|(name, first)| {
-        let room = room_named(&first).unwrap_or(own).to_owned();
-        (name, room)
+        let name_of_crate = crate_named(&first).unwrap_or(own).to_owned();
+        (name, name_of_crate)
     });
     Rc::new(named.collect())
 }
 
-/// The crate that the first segment of a path names, unless it is a module.
-fn room_named(first: &str) -> Option<&str> {
+/// Returns the crate that the first segment of a path names, if it is one of the workspace.
+fn crate_named(first: &str) -> Option<&str> {
     match first {
         "bursar_plugin" => Some("sdk"),
         other => other.strip_prefix("bursar_"),
     }
 }
 
-/// The names at the leaves of a `use`, each with the first segment of its path.
+/// Collects the imported names of a `use` with the first segment of their paths.
 fn names(tree: &UseTree, found: &mut Vec<(String, String)>) {
     match tree {
         UseTree::Path(path) => {
@@ -185,19 +185,19 @@ fn is_test(attributes: &[syn::Attribute]) -> bool {
     })
 }
 
-/// The constants that a path names: the crate, then the name or any number of modules before it.
+/// Returns the constants that match a path: a crate, then any number of its last modules, then the name.
 pub(super) fn named<'a>(path: &str, all: &'a [Constant]) -> Vec<&'a Constant> {
-    let Some((room, rest)) = path.split_once("::") else {
+    let Some((crate_name, rest)) = path.split_once("::") else {
         return Vec::new();
     };
     let end = format!("::{rest}");
     let is_meant = |constant: &&Constant| {
-        constant.path.starts_with(&format!("{room}::")) && constant.path.ends_with(&end)
+        constant.path.starts_with(&format!("{crate_name}::")) && constant.path.ends_with(&end)
     };
     all.iter().filter(is_meant).collect()
 }
 
-/// Evaluates a constant, with the values of others that it names.
+/// Evaluates a constant, including constants it refers to.
 pub(super) fn value(constant: &Constant, all: &[Constant]) -> Result<Value, String> {
     let number = evaluate(&constant.expression, constant, all)
         .map_err(|reason| format!("{}: {reason}", constant.path))?;
@@ -208,7 +208,7 @@ pub(super) fn value(constant: &Constant, all: &[Constant]) -> Result<Value, Stri
     })
 }
 
-/// A number, or a duration in microseconds.
+/// Evaluates an expression to a number, or to microseconds for a duration.
 fn evaluate(expression: &Expr, within: &Constant, all: &[Constant]) -> Result<i128, String> {
     let go = |expression: &Expr| evaluate(expression, within, all);
     match expression {
@@ -266,8 +266,8 @@ fn operate(operator: BinOp, left: i128, right: i128) -> Option<i128> {
     }
 }
 
-/// The value of a name: of the module, else of the crate that it is imported from, else the only one of the
-/// crate, else the only one at all.
+/// Looks up a name: in the module, else in the crate it is imported from, else as the only one in the crate,
+/// else as the only one in the workspace.
 fn look_up(path: &syn::Path, within: &Constant, all: &[Constant]) -> Result<i128, String> {
     let segments = path.segments.iter().map(|it| it.ident.to_string());
     let segments: Vec<String> = segments.collect();
@@ -283,17 +283,17 @@ fn look_up(path: &syn::Path, within: &Constant, all: &[Constant]) -> Result<i128
     let same = all.iter().filter(|constant| constant.name() == name);
     let same: Vec<&Constant> = same.collect();
     let imported = within.imports.iter().find(|(leaf, _)| leaf == name);
-    let imported = imported.map(|(_, room)| room.as_str());
-    let imported = room_named(&segments[0]).or(imported);
+    let imported = imported.map(|(_, name)| name.as_str());
+    let imported = crate_named(&segments[0]).or(imported);
     let candidates = [
         same.iter()
             .filter(|it| it.module() == within.module())
             .collect::<Vec<_>>(),
         same.iter()
-            .filter(|it| Some(it.room()) == imported)
+            .filter(|it| Some(it.crate_name()) == imported)
             .collect(),
         same.iter()
-            .filter(|it| it.room() == within.room())
+            .filter(|it| it.crate_name() == within.crate_name())
             .collect(),
         same.iter().collect(),
     ];

@@ -1,13 +1,13 @@
-//! `docs/limits.md` as data: the rows of its tables, and what is wrong with them.
+//! The table rows of `docs/limits.md` and their errors.
 
 use std::collections::BTreeSet;
 
 use super::constants::{self, Constant, Value};
 
-/// The head of every table.
+/// The header of every table.
 const HEAD: [&str; 5] = ["Limit", "Bound", "At the bound", "Constant", "Tests"];
 
-/// Words that stand after a number, with what they multiply it by; times are in microseconds.
+/// Units that follow a number, each with its factor; times are in microseconds.
 const SIZES: [(&str, i128); 4] = [
     ("KiB", 1 << 10),
     ("MiB", 1 << 20),
@@ -22,7 +22,7 @@ const TIMES: [(&str, i128); 5] = [
     ("d", 86_400 * 1_000_000),
 ];
 
-/// A row: a bound, the constants that hold it, and the tests at it and beyond.
+/// A row: a bound, its constants, and the tests at the bound and beyond.
 #[derive(Debug)]
 pub(super) struct Row {
     limit: String,
@@ -30,11 +30,11 @@ pub(super) struct Row {
     consequence: String,
     constants: Vec<String>,
     tests: Vec<(String, String)>,
-    /// The reason that there is no test.
+    /// The reason why there is no test.
     untested: Option<String>,
 }
 
-/// Reads the rows of all tables; what is no row of five cells below the usual head is a mistake.
+/// Reads the rows of all tables. A row without exactly five cells is an error.
 pub(super) fn rows(page: &str, wrong: &mut Vec<String>) -> Vec<Row> {
     let mut rows = Vec::new();
     for line in page.lines().filter(|line| line.starts_with('|')) {
@@ -84,8 +84,8 @@ fn named_tests(cell: &str) -> Vec<(String, String)> {
     tests
 }
 
-/// Holds the page against the constants: each is in a row, or in the list of those that limit nothing;
-/// each row has its value, and tests that are there.
+/// Checks the page: every constant is in a row or listed as no limit, and every row has the constant's value
+/// and existing tests.
 pub(super) fn check(
     page: &str,
     all: &[Constant],
@@ -145,7 +145,7 @@ pub(super) fn check(
     wrong
 }
 
-/// Tells what is wrong with the bound of a row, held against a constant.
+/// Compares a row's bound with a constant's value and returns the difference.
 fn unlike(row: &Row, constant: &Constant, all: &[Constant]) -> Option<String> {
     let value = match constants::value(constant, all) {
         Ok(value) => value,
@@ -155,8 +155,8 @@ fn unlike(row: &Row, constant: &Constant, all: &[Constant]) -> Option<String> {
         (Value::Number(number), Some(unit)) => Value::Microseconds(number * unit),
         (value, _) => value,
     };
-    let said = quantities(&row.bound);
-    if said.contains(&value) {
+    let documented = quantities(&row.bound);
+    if documented.contains(&value) {
         return None;
     }
     let Row { limit, bound, .. } = row;
@@ -166,7 +166,8 @@ fn unlike(row: &Row, constant: &Constant, all: &[Constant]) -> Option<String> {
     ))
 }
 
-/// The microseconds of the unit that a name says: `AGE_MAX_MS`, `RETRY_AFTER_S`, but not `BYTES_PER_S`.
+/// Returns the microseconds of the unit in a constant's name: `AGE_MAX_MS`, `RETRY_AFTER_S`, but not
+/// `BYTES_PER_S`.
 fn unit_of(name: &str) -> Option<i128> {
     let mut before = "";
     for word in name.split('_') {
@@ -179,7 +180,8 @@ fn unit_of(name: &str) -> Option<i128> {
     None
 }
 
-/// The numbers of a text with their units: `8,192`, `64 KiB`, `2 s`. A number that is not written so is none.
+/// Parses the numbers of a text with their units: `8,192`, `64 KiB`, `2 s`. Numbers in another notation are
+/// ignored.
 fn quantities(text: &str) -> Vec<Value> {
     let mut found = Vec::new();
     let mut rest = text;
@@ -225,7 +227,7 @@ fn with_commas(number: i128) -> String {
 }
 
 #[test]
-fn names_say_the_unit_of_a_time() {
+fn the_unit_of_a_time_is_read_from_its_name() {
     for (name, unit) in [
         ("AGE_MAX_MS", Some(1_000)),
         ("RATE_PERIOD_S_MAX", Some(1_000_000)),
@@ -255,7 +257,7 @@ fn numbers_are_read_with_their_units() {
         ("50 million", vec![Value::Number(50_000_000)]),
         ("366 days", vec![Value::Number(366)]),
         ("−5", vec![Value::Number(-5)]),
-        // Neither is how numbers are written here.
+        // These notations are not used in the page.
         ("8192", vec![]),
         ("2^53", vec![Value::Number(2)]),
     ] {

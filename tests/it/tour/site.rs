@@ -13,7 +13,8 @@ use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process_group, prlimit
 use serde_json::json;
 
 use super::page::{Block, ServerState};
-use crate::support::{GUILD, Process, audited, binary};
+use crate::server_process::{ServerProcess, binary};
+use crate::support::{GUILD, audited};
 
 /// The longest time for a block: one compiles a plugin.
 const BLOCK_PATIENCE: Duration = Duration::from_mins(10);
@@ -21,7 +22,7 @@ const BLOCK_PATIENCE: Duration = Duration::from_mins(10);
 /// A folder with `guild.db`, and the server of that file.
 pub(super) struct Site {
     folder: tempfile::TempDir,
-    server: Option<Process>,
+    server: Option<ServerProcess>,
     key: String,
     disk_is_full: bool,
 }
@@ -87,10 +88,10 @@ impl Site {
         self.folder.path().join("guild.db")
     }
 
-    async fn serve(&self) -> Process {
+    async fn serve(&self) -> ServerProcess {
         let program = self.folder.path().join("serve.sh");
         let file = self.file();
-        let serve = move || Process::run(&program, &file);
+        let serve = move || ServerProcess::run(&program, &file);
         tokio::task::spawn_blocking(serve).await.unwrap()
     }
 

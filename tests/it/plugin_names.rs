@@ -1,4 +1,4 @@
-//! Names of plugins: the operator chooses them, and what an installation has goes by its name.
+//! Names of installed plugins: the operator chooses them, and accounts, state and holds belong to the name.
 
 use bursar_ledger::NAME_CHARS_MAX;
 use bursar_server::client::Response;
@@ -6,19 +6,21 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::manifests::{component, manifest};
-use crate::patience::eventually;
 use crate::receipts::verify;
 use crate::replay::replay;
-use crate::support::{GUILD, Guild, House, audited, decline_code, install_malicious, upload};
+use crate::support::{
+    GUILD, GuildClient, TestServer, audited, decline_code, install_malicious, upload,
+};
+use crate::wait::eventually;
 
-/// A shop of version 0.1.0 of the contract: it spells `plugin:shop` itself.
-const OLD_SHOP: &[u8] = include_bytes!("../museum/0.1.0-first/shop.wasm");
+/// A shop for version 0.1.0 of the contract, which names the account `plugin:shop` itself.
+const OLD_SHOP: &[u8] = include_bytes!("../compat/0.1.0-first/shop.wasm");
 
-/// Uploads that shop, beside what it may sell.
-async fn old_shop(guild: &mut Guild) -> Value {
+/// Uploads the shop and creates the item it sells.
+async fn old_shop(guild: &mut GuildClient) -> Value {
     let potion = json!({"kind": "item", "name": "Potion"});
     guild
-        .made(&format!("{GUILD}/assets/item:potion"), potion)
+        .put_ok(&format!("{GUILD}/assets/item:potion"), potion)
         .await;
     let bytes = Bytes::from_static(OLD_SHOP);
     let uploaded = guild.client.send("POST", "/v1/components", None, bytes);
@@ -31,8 +33,8 @@ fn stock() -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_component_that_spells_its_name_is_installed_under_that_only() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn a_component_with_a_fixed_name_is_installed_only_under_it() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     let component = old_shop(&mut guild).await;
     let installation = json!({"component": component, "config": stock()});
     let market = format!("{GUILD}/plugins/market");
@@ -44,35 +46,35 @@ async fn a_component_that_spells_its_name_is_installed_under_that_only() {
         (&json!("name_is_fixed"), &json!("market"), &json!("shop"))
     );
     guild
-        .made(&format!("{GUILD}/plugins/shop"), installation)
+        .put_ok(&format!("{GUILD}/plugins/shop"), installation)
         .await;
     let shop = guild.get(&format!("{GUILD}/plugins/shop")).await.json();
     assert_eq!(
         (&shop["name"], &shop["plugin"]),
         (&json!("shop"), &json!("shop"))
     );
-    house.close().await;
+    server.close().await;
 }
 
-/// Else another plugin would find what is left in the till, after a restart too.
+/// Otherwise another plugin could take what is left in the till.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_name_stays_with_its_plugin_after_an_uninstall_and_a_restart() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn a_name_stays_bound_to_its_plugin_after_an_uninstall_and_a_restart() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     let component = old_shop(&mut guild).await;
     let shop = format!("{GUILD}/plugins/shop");
     let installation = json!({"component": component, "config": stock()});
-    guild.made(&shop, installation.clone()).await;
+    guild.put_ok(&shop, installation.clone()).await;
     guild.issue("plugin:shop:till", "coin", 5).await;
     let removed = guild.client.send("DELETE", &shop, None, Bytes::new()).await;
     assert_eq!(
         removed.unwrap().json(),
         json!({"name": "shop", "removed": true, "changed": true})
     );
-    let house = house.restarted().await;
-    let mut guild = Guild {
-        client: house.admin(),
+    let server = server.restart().await;
+    let mut guild = GuildClient {
+        client: server.admin(),
     };
-    // Said before anything is said of a configuration that is meant for another plugin.
+    // This is refused before the configuration, which is for another plugin, is checked.
     let coinflip = json!({"component": "bundled:coinflip", "config": stock()});
     let refused = guild.put(&shop, coinflip).await;
     assert_eq!(refused.status, 409, "{}", refused.json());
@@ -81,13 +83,13 @@ async fn a_name_stays_with_its_plugin_after_an_uninstall_and_a_restart() {
         (&problem["code"], &problem["bound"], &problem["id"]),
         (&json!("name_taken"), &json!("shop"), &json!("coinflip"))
     );
-    guild.made(&shop, installation).await;
+    guild.put_ok(&shop, installation).await;
     assert_eq!(guild.posted("plugin:shop:till", "coin").await, 5);
-    house.close().await;
+    server.close().await;
 }
 
-/// A shop that sells potions at a price, under a name.
-async fn open_shop(guild: &mut Guild, name: &str, price: u64, more: Value) {
+/// Installs a shop that sells potions at a price, under this name.
+async fn open_shop(guild: &mut GuildClient, name: &str, price: u64, more: Value) {
     let mut offer = json!({
         "item": "item:potion", "price": {"coin": price}, "per_member_limit": 1,
         "refund_within_s": 3600,
@@ -101,34 +103,34 @@ async fn open_shop(guild: &mut Guild, name: &str, price: u64, more: Value) {
         .await;
 }
 
-async fn buy(guild: &mut Guild, shop: &str, key: &str, member: &str) -> Response {
-    let wanted = json!({"item": "item:potion"});
+async fn buy(guild: &mut GuildClient, shop: &str, key: &str, member: &str) -> Response {
+    let arguments = json!({"item": "item:potion"});
     guild
-        .call(&format!("{shop}/buy"), key, member, wanted)
+        .call(&format!("{shop}/buy"), key, member, arguments)
         .await
 }
 
-/// What stands on the shelf of a shop, and what is in its till.
-async fn shelf_and_till(guild: &mut Guild, shop: &str) -> [i64; 2] {
+/// Returns a shop's stock and the coins in its till.
+async fn shelf_and_till(guild: &mut GuildClient, shop: &str) -> [i64; 2] {
     let shelf = guild.posted(&format!("plugin:{shop}"), "item:potion").await;
     let till = guild.posted(&format!("plugin:{shop}:till"), "coin").await;
     [shelf, till]
 }
 
-async fn two_shops() -> (House, Guild) {
-    let (house, mut guild) = House::with_guild(2).await;
+async fn two_shops() -> (TestServer, GuildClient) {
+    let (server, mut guild) = TestServer::with_guild(2).await;
     let potion = json!({"kind": "item", "name": "Potion"});
     guild
-        .made(&format!("{GUILD}/assets/item:potion"), potion)
+        .put_ok(&format!("{GUILD}/assets/item:potion"), potion)
         .await;
     open_shop(&mut guild, "shop", 50, json!({})).await;
     open_shop(&mut guild, "market", 10, json!({"restock": {"to": 3}})).await;
-    (house, guild)
+    (server, guild)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_shops_of_one_component_sell_take_back_and_restock_apart() {
-    let (house, mut guild) = two_shops().await;
+async fn two_shops_of_one_component_sell_refund_and_restock_separately() {
+    let (server, mut guild) = two_shops().await;
     let listed = guild.get(&format!("{GUILD}/plugins")).await.json();
     let named: Vec<[&Value; 3]> = listed["plugins"]
         .as_array()
@@ -153,13 +155,13 @@ async fn two_shops_of_one_component_sell_take_back_and_restock_apart() {
             "{}",
             bought.json()
         );
-        // The limit of one is not the limit of the other.
+        // The limit of one shop does not count purchases in the other.
         let more = buy(&mut guild, shop, &format!("{shop} 2"), "user:1").await;
         assert_eq!(decline_code(&more), "limit_reached", "{}", more.json());
         assert_eq!(shelf_and_till(&mut guild, shop).await, [2, paid]);
     }
     assert_eq!(guild.posted("user:1", "coin").await, 940);
-    // Each shop knows its own purchases, by numbers of its own.
+    // Each shop numbers its own purchases.
     let back = guild
         .call("market/refund", "back", "user:1", json!({"purchase": 1}))
         .await;
@@ -167,7 +169,7 @@ async fn two_shops_of_one_component_sell_take_back_and_restock_apart() {
     assert_eq!(guild.posted("user:1", "coin").await, 950);
     assert_eq!(shelf_and_till(&mut guild, "market").await, [3, 0]);
     assert_eq!(shelf_and_till(&mut guild, "shop").await, [2, 50]);
-    // The market's shelf is filled up when that is due, and the shop's is not.
+    // The market is restocked when due, and the shop is not.
     let bought = buy(&mut guild, "market", "market 3", "user:2").await;
     assert_eq!(bought.status, 200, "{}", bought.json());
     guild
@@ -175,7 +177,9 @@ async fn two_shops_of_one_component_sell_take_back_and_restock_apart() {
         .await;
     guild.issue("plugin:shop:storeroom", "item:potion", 9).await;
     let often = json!({"schedules": {"restock": {"every_s": 1}}});
-    guild.made(&format!("{GUILD}/plugins/market"), often).await;
+    guild
+        .put_ok(&format!("{GUILD}/plugins/market"), often)
+        .await;
     eventually("the market's shelf is full", async || {
         let shelf = guild.posted("plugin:market", "item:potion").await;
         (shelf == 3).then_some(())
@@ -190,12 +194,12 @@ async fn two_shops_of_one_component_sell_take_back_and_restock_apart() {
         9
     );
     assert_eq!(shelf_and_till(&mut guild, "shop").await, [2, 50]);
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn receipts_and_replay_know_calls_by_the_name_that_was_called() {
-    let (house, mut guild) = two_shops().await;
+async fn receipts_and_replay_use_the_name_of_the_installation() {
+    let (server, mut guild) = two_shops().await;
     let mut receipts = Vec::new();
     for shop in ["shop", "market"] {
         let bought = buy(&mut guild, shop, shop, "user:1").await.json();
@@ -209,31 +213,31 @@ async fn receipts_and_replay_know_calls_by_the_name_that_was_called() {
     }
     let limit = buy(&mut guild, "market", "more", "user:1").await;
     assert_eq!(decline_code(&limit), "limit_reached");
-    let folder = house.left_behind().await;
+    let folder = server.into_folder().await;
     audited(&folder.path().join("test.db"));
     for receipt in &mut receipts {
-        let (code, said) = verify(folder.path(), receipt, &[]);
-        assert_eq!(code, Some(0), "{said}");
-        // Under the other name it would have asked for other accounts.
+        let (code, output) = verify(folder.path(), receipt, &[]);
+        assert_eq!(code, Some(0), "{output}");
+        // Under the other name the call would have used other accounts.
         let name = &mut receipt["call"]["request"]["plugin"];
         *name = json!(if name == "shop" { "market" } else { "shop" });
-        let (code, said) = verify(folder.path(), receipt, &[]);
-        assert_eq!(code, Some(1), "{said}");
+        let (code, output) = verify(folder.path(), receipt, &[]);
+        assert_eq!(code, Some(1), "{output}");
     }
     let file = folder.path().join("test.db");
     for (shop, calls) in [("shop", 1), ("market", 2)] {
-        let (code, said) = replay(&file, shop, &[]);
-        assert_eq!(code, Some(0), "{said}");
+        let (code, output) = replay(&file, shop, &[]);
+        assert_eq!(code, Some(0), "{output}");
         assert!(
-            said.contains(&format!("{calls} calls come to the same, 0")),
-            "{said}"
+            output.contains(&format!("{calls} calls come to the same, 0")),
+            "{output}"
         );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_shop_is_uninstalled_and_the_other_sells_on() {
-    let (house, mut guild) = two_shops().await;
+async fn uninstalling_one_shop_leaves_the_other_working() {
+    let (server, mut guild) = two_shops().await;
     for shop in ["shop", "market"] {
         assert_eq!(buy(&mut guild, shop, shop, "user:1").await.status, 200);
     }
@@ -252,27 +256,31 @@ async fn one_shop_is_uninstalled_and_the_other_sells_on() {
     );
     assert_eq!(buy(&mut guild, "shop", "on", "user:2").await.status, 200);
     let limit = buy(&mut guild, "shop", "more", "user:1").await;
-    assert_eq!(decline_code(&limit), "limit_reached", "the shop remembers");
+    assert_eq!(
+        decline_code(&limit),
+        "limit_reached",
+        "the shop keeps its state"
+    );
     assert_eq!(
         shelf_and_till(&mut guild, "market").await,
         [2, 10],
         "accounts stay"
     );
-    // Another plugin does not get them, and the same one has them again, with nothing in its head.
+    // Another plugin cannot use the accounts. The same plugin gets them back, with an empty state.
     let other = json!({"component": "bundled:coinflip", "config": {"asset": "coin"}});
     assert_eq!(guild.put(&market, other).await.code(), "name_taken");
     let config =
         json!({"items": [{"item": "item:potion", "price": {"coin": 10}, "per_member_limit": 1}]});
     guild.install("market", "bundled:shop", config).await;
-    let bought = buy(&mut guild, "market", "anew", "user:1").await;
+    let bought = buy(&mut guild, "market", "reinstalled", "user:1").await;
     assert_eq!(bought.status, 200, "{}", bought.json());
     assert_eq!(shelf_and_till(&mut guild, "market").await, [1, 20]);
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn holds_draws_and_seeds_go_by_the_name() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn holds_and_draws_belong_to_the_installation_name() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     install_malicious(&mut guild).await;
     let malicious = guild
         .get(&format!("{GUILD}/plugins/malicious"))
@@ -326,15 +334,15 @@ async fn holds_draws_and_seeds_go_by_the_name() {
             let receipt = guild.get(&path).await.json();
             receipt["seed"]["seed"].is_string().then_some(receipt)
         });
-        let (code, said) = verify(folder.path(), &public.await, &[]);
-        assert_eq!(code, Some(0), "{said}");
+        let (code, output) = verify(folder.path(), &public.await, &[]);
+        assert_eq!(code, Some(0), "{output}");
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_name_is_switched_off_and_the_other_one_is_not() {
-    let (house, mut guild) = House::with_guild(6).await;
+async fn disabling_one_installation_leaves_the_other_enabled() {
+    let (server, mut guild) = TestServer::with_guild(6).await;
     install_malicious(&mut guild).await;
     let malicious = guild
         .get(&format!("{GUILD}/plugins/malicious"))
@@ -352,7 +360,7 @@ async fn a_name_is_switched_off_and_the_other_one_is_not() {
             break;
         }
     }
-    assert!(off, "it is switched off");
+    assert!(off, "the plugin is disabled");
     let rogue = guild.get(&format!("{GUILD}/plugins/rogue")).await.json();
     assert_eq!(rogue["switched_off"]["reason"], "faults");
     let malicious = guild
@@ -367,23 +375,23 @@ async fn a_name_is_switched_off_and_the_other_one_is_not() {
         .call("malicious/honest", "k", "user:1", json!({}))
         .await;
     assert_eq!(honest.status, 200, "{}", honest.json());
-    house.close().await;
+    server.close().await;
 }
 
-/// The name of an account has 128 characters at most, and the plugin's name is a part of it.
+/// An account's name has at most 128 characters and contains the plugin's name.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_that_makes_an_account_too_long_is_refused() {
-    let (house, mut guild) = House::with_guild(1).await;
+    let (server, mut guild) = TestServer::with_guild(1).await;
     let sub = "s".repeat(NAME_CHARS_MAX - "plugin::".len() - 63);
     let mut manifest = manifest("/accounts", json!([sub]));
     manifest["schedules"] = json!([]);
     let bytes = component(&manifest);
-    let uploaded = upload(house.admin(), bytes).await;
+    let uploaded = upload(server.admin(), bytes).await;
     assert_eq!(uploaded.status, 201, "{}", uploaded.json());
     let installation = json!({"component": uploaded.json()["component"]});
     let named = |chars: usize| "n".repeat(chars);
     let path = |chars| format!("{GUILD}/plugins/{}", named(chars));
-    guild.made(&path(63), installation.clone()).await;
+    guild.put_ok(&path(63), installation.clone()).await;
     let longest = format!("plugin:{}:{sub}", named(63));
     assert_eq!(longest.len(), NAME_CHARS_MAX);
     let account = guild.get(&format!("{GUILD}/accounts/{longest}")).await;
@@ -394,5 +402,5 @@ async fn a_name_that_makes_an_account_too_long_is_refused() {
         (400, "malformed".into())
     );
     assert_eq!(guild.get(&path(64)).await.code(), "plugin_not_found");
-    house.close().await;
+    server.close().await;
 }

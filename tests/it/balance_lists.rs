@@ -1,5 +1,5 @@
-//! Lists of opening balances that are edited, saved again, split, joined and brought in again: nobody is paid
-//! twice, and whoever brings them in is told what differs.
+//! Lists of opening balances that are edited, saved in other formats, split, joined and imported again: no
+//! account is paid twice, and every difference is reported.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,21 +11,22 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 
-use crate::archive::{bursar, complained, said, text};
-use crate::long;
-use crate::support::{GUILD, Process, audited};
+use crate::archive::{bursar, stderr_of, stdout_of, text};
+use crate::long_runs;
+use crate::server_process::ServerProcess;
+use crate::support::{GUILD, audited};
 
-/// A served file with a guild in it, and a folder for lists.
+/// A served file with an economy, and a folder for lists.
 struct Lists {
     folder: tempfile::TempDir,
-    server: Process,
+    server: ServerProcess,
     client: Client,
 }
 
 impl Lists {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let server = Process::serve(&folder.path().join("guild.db"));
+        let server = ServerProcess::serve(&folder.path().join("guild.db"));
         let client = server.client(server.admin_key.as_ref().unwrap());
         let mut lists = Self {
             folder,
@@ -36,7 +37,7 @@ impl Lists {
         lists
     }
 
-    /// Opens an economy with two assets.
+    /// Creates an economy with two assets.
     async fn open(&mut self, economy: &str) {
         let asset = json!({ "kind": "currency", "name": "Coin" });
         for (path, body) in [
@@ -53,12 +54,12 @@ impl Lists {
         self.folder.path().join("guild.db")
     }
 
-    /// Brings in a list of this name.
-    fn bring(&self, name: &str, list: &str, options: &[&str]) -> Output {
-        self.bring_into("guild", name, list, options)
+    /// Imports a list under this file name.
+    fn import(&self, name: &str, list: &str, options: &[&str]) -> Output {
+        self.import_into("guild", name, list, options)
     }
 
-    fn bring_into(&self, economy: &str, name: &str, list: &str, options: &[&str]) -> Output {
+    fn import_into(&self, economy: &str, name: &str, list: &str, options: &[&str]) -> Output {
         let path = self.folder.path().join(name);
         std::fs::write(&path, list).unwrap();
         let file = self.file();
@@ -93,10 +94,11 @@ impl Lists {
 const MEMBERS: &str = "account,asset,amount,memo\nuser:1,coin,5,hello\nuser:2,coin,7,\n";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_list_that_comes_again_issues_what_is_new_in_it() {
+async fn a_list_that_is_imported_again_issues_only_new_rows() {
     let mut lists = Lists::new().await;
     assert!(
-        said(&lists.bring("members.csv", MEMBERS, &[])).contains("2 rows issued, 2 accounts made")
+        stdout_of(&lists.import("members.csv", MEMBERS, &[]))
+            .contains("2 rows issued, 2 accounts made")
     );
     let head = lists.head().await;
     for again in [
@@ -106,19 +108,22 @@ async fn a_list_that_comes_again_issues_what_is_new_in_it() {
         "Amount,Account,Asset\n7,user:2,coin\n\"5\",\"user:1\",\"coin\"".into(),
         MEMBERS.replace("hello", "another word"),
     ] {
-        let said = said(&lists.bring("members.csv", &again, &[]));
-        assert!(said.contains("0 rows issued, 0 accounts made"), "{said}");
+        let output = stdout_of(&lists.import("members.csv", &again, &[]));
+        assert!(
+            output.contains("0 rows issued, 0 accounts made"),
+            "{output}"
+        );
     }
-    assert_eq!(lists.head().await, head, "nothing has changed");
+    assert_eq!(lists.head().await, head, "nothing was recorded");
     let more = format!("{MEMBERS}user:3,coin,9,\nuser:1,gem,2,\nuser:4,coin,0,\n");
-    let output = lists.bring("members.csv", &more, &[]);
-    assert!(said(&output).contains("2 rows issued, 1 accounts made"));
-    let told = String::from_utf8_lossy(&output.stderr);
+    let output = lists.import("members.csv", &more, &[]);
+    assert!(stdout_of(&output).contains("2 rows issued, 1 accounts made"));
+    let message = String::from_utf8_lossy(&output.stderr);
     assert!(
-        told.contains("2 rows of this list were issued before"),
-        "{told}"
+        message.contains("2 rows of this list were issued before"),
+        "{message}"
     );
-    assert!(told.contains("1 rows of 0 are left out"), "{told}");
+    assert!(message.contains("1 rows of 0 are left out"), "{message}");
     for (account, asset, posted) in [
         ("user:1", "coin", 5),
         ("user:1", "gem", 2),
@@ -130,90 +135,93 @@ async fn a_list_that_comes_again_issues_what_is_new_in_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_differs_is_told_and_moves_nothing() {
+async fn a_changed_row_is_reported_and_moves_nothing() {
     let mut lists = Lists::new().await;
-    said(&lists.bring("members.csv", MEMBERS, &[]));
+    stdout_of(&lists.import("members.csv", MEMBERS, &[]));
     let head = lists.head().await;
     let edited = MEMBERS.replace("user:1,coin,5", "user:1,coin,500") + "user:9,coin,1,\n";
-    let told = complained(&lists.bring("members.csv", &edited, &[]));
+    let message = stderr_of(&lists.import("members.csv", &edited, &[]));
     assert!(
-        told.contains("line 2: `user:1` was issued 5 coin by this list, and now it says 500"),
-        "{told}"
+        message.contains("line 2: `user:1` was issued 5 coin by this list, and now it says 500"),
+        "{message}"
     );
     assert!(
-        told.contains("1 line cannot be; nothing was issued"),
-        "{told}"
+        message.contains("1 line cannot be; nothing was issued"),
+        "{message}"
     );
-    // Another name is another list.
-    let told = complained(&lists.bring("members (1).csv", MEMBERS, &[]));
-    assert!(told.contains("2 lines cannot be"), "{told}");
+    // Another file name is another list.
+    let message = stderr_of(&lists.import("members (1).csv", MEMBERS, &[]));
+    assert!(message.contains("2 lines cannot be"), "{message}");
     assert!(
-        told.contains("line 3: `user:2` was issued 7 coin by the list `members`"),
-        "{told}"
+        message.contains("line 3: `user:2` was issued 7 coin by the list `members`"),
+        "{message}"
     );
-    assert!(told.contains("say --list members;"), "{told}");
-    let same = lists.bring("members (1).csv", MEMBERS, &["--list", "members"]);
-    assert!(said(&same).contains("0 rows issued"));
-    // All that is wrong is told at once, up to a number.
+    assert!(message.contains("say --list members;"), "{message}");
+    let same = lists.import("members (1).csv", MEMBERS, &["--list", "members"]);
+    assert!(stdout_of(&same).contains("0 rows issued"));
+    // All errors are reported at once, up to a maximum.
     let many = (0..70).map(|number| format!("user:{number},nothing,1\n"));
     let many = format!("account,asset,amount\n{}", many.collect::<String>());
-    let told = complained(&lists.bring("many.csv", &many, &[]));
+    let message = stderr_of(&lists.import("many.csv", &many, &[]));
     assert!(
-        told.contains("line 51: ") && !told.contains("line 52: "),
-        "{told}"
+        message.contains("line 51: ") && !message.contains("line 52: "),
+        "{message}"
     );
     assert!(
-        told.contains("and 20 more") && told.contains("70 lines cannot be"),
-        "{told}"
+        message.contains("and 20 more") && message.contains("70 lines cannot be"),
+        "{message}"
     );
-    assert_eq!(lists.head().await, head, "nothing has changed");
+    assert_eq!(lists.head().await, head, "nothing was recorded");
     lists.end();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_forced_list_issues_on_top_once() {
+async fn a_forced_list_issues_in_addition_once() {
     let mut lists = Lists::new().await;
-    said(&lists.bring("members.csv", MEMBERS, &[]));
+    stdout_of(&lists.import("members.csv", MEMBERS, &[]));
     for (round, rows) in [(1, 2), (2, 0)] {
-        let forced = said(&lists.bring("bonus.csv", MEMBERS, &["--force"]));
+        let forced = stdout_of(&lists.import("bonus.csv", MEMBERS, &["--force"]));
         assert!(
             forced.contains(&format!("{rows} rows issued")),
             "{round}: {forced}"
         );
         assert_eq!(lists.posted("user:1", "coin").await, 10);
     }
-    // What was forced once is known without force.
-    assert!(said(&lists.bring("bonus.csv", MEMBERS, &[])).contains("0 rows issued"));
+    // A row that was forced once is known without `--force`.
+    assert!(stdout_of(&lists.import("bonus.csv", MEMBERS, &[])).contains("0 rows issued"));
     let edited = MEMBERS.replace("user:1,coin,5", "user:1,coin,6");
-    let told = complained(&lists.bring("bonus.csv", &edited, &["--force"]));
-    assert!(told.contains("was issued 5 coin by this list"), "{told}");
+    let message = stderr_of(&lists.import("bonus.csv", &edited, &["--force"]));
+    assert!(
+        message.contains("was issued 5 coin by this list"),
+        "{message}"
+    );
     lists.end();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dry_run_says_what_would_happen() {
+async fn a_dry_run_reports_what_would_be_issued() {
     let mut lists = Lists::new().await;
     let head = lists.head().await;
     let list = "account,asset,amount\nuser:1,coin,5\nuser:2,coin,6\nuser:1,gem,7\n";
-    let told = said(&lists.bring("members.csv", list, &["--dry-run"]));
+    let message = stdout_of(&lists.import("members.csv", list, &["--dry-run"]));
     for line in [
         "11 coin would be issued",
         "7 gem would be issued",
         "3 rows would be issued, 2 accounts made; nothing has changed",
     ] {
-        assert!(told.contains(line), "{told}");
+        assert!(message.contains(line), "{message}");
     }
     assert_eq!(lists.head().await, head);
     let twice = format!("{list}user:1,coin,5\n");
-    assert!(complained(&lists.bring("members.csv", &twice, &[])).contains("say --sum"));
-    let told = said(&lists.bring("members.csv", &twice, &["--dry-run", "--sum"]));
-    assert!(told.contains("16 coin would be issued"), "{told}");
+    assert!(stderr_of(&lists.import("members.csv", &twice, &[])).contains("say --sum"));
+    let message = stdout_of(&lists.import("members.csv", &twice, &["--dry-run", "--sum"]));
+    assert!(message.contains("16 coin would be issued"), "{message}");
     lists.end();
 }
 
-/// More rows than one portion: what adds up over portions is seen before the first row is issued.
+/// The list has more rows than one request carries; its total is checked before the first row is issued.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_long_list_takes_together_is_checked_first() {
+async fn the_total_of_a_long_list_is_checked_before_the_first_issue() {
     let mut lists = Lists::new().await;
     let asset = json!({ "kind": "item", "name": "Crown", "max_supply": 1_500 });
     let path = format!("{GUILD}/assets/crown");
@@ -223,13 +231,13 @@ async fn what_a_long_list_takes_together_is_checked_first() {
         format!("account,asset,amount\n{}", rows.collect::<String>())
     };
     let head = lists.head().await;
-    let told = complained(&lists.bring("crowns.csv", &list(1_501), &[]));
+    let message = stderr_of(&lists.import("crowns.csv", &list(1_501), &[]));
     assert!(
-        told.contains("1501 crown, and 1500 more may be issued"),
-        "{told}"
+        message.contains("1501 crown, and 1500 more may be issued"),
+        "{message}"
     );
-    assert_eq!(lists.head().await, head, "nothing has changed");
-    let done = said(&lists.bring("crowns.csv", &list(1_500), &[]));
+    assert_eq!(lists.head().await, head, "nothing was recorded");
+    let done = stdout_of(&lists.import("crowns.csv", &list(1_500), &[]));
     assert!(
         done.contains("1500 rows issued, 1500 accounts made"),
         "{done}"
@@ -238,28 +246,28 @@ async fn what_a_long_list_takes_together_is_checked_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_list_for_a_frozen_economy_is_not_spoiled() {
+async fn a_list_refused_by_a_frozen_economy_can_be_imported_later() {
     let mut lists = Lists::new().await;
     lists
         .client
         .put(GUILD, &json!({ "status": "frozen" }))
         .await
         .unwrap();
-    let told = complained(&lists.bring("members.csv", MEMBERS, &[]));
+    let message = stderr_of(&lists.import("members.csv", MEMBERS, &[]));
     assert!(
-        told.contains("`guild` is frozen, and nothing is issued in it"),
-        "{told}"
+        message.contains("`guild` is frozen, and nothing is issued in it"),
+        "{message}"
     );
     lists
         .client
         .put(GUILD, &json!({ "status": "open" }))
         .await
         .unwrap();
-    assert!(said(&lists.bring("members.csv", MEMBERS, &[])).contains("2 rows issued"));
+    assert!(stdout_of(&lists.import("members.csv", MEMBERS, &[])).contains("2 rows issued"));
     lists.end();
 }
 
-/// The way of the command itself to the owner of a file.
+/// Returns a client of the owner's socket, as the command uses it.
 fn owner(file: &Path) -> Client {
     let mut name = file.as_os_str().to_owned();
     name.push(".lock");
@@ -269,7 +277,7 @@ fn owner(file: &Path) -> Client {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_row_that_was_refused_is_issued_once_nothing_is_in_its_way() {
+async fn a_refused_row_is_issued_once_it_becomes_possible() {
     let mut lists = Lists::new().await;
     let mut owner = owner(&lists.file());
     let account = format!("{GUILD}/accounts/user:1");
@@ -289,13 +297,13 @@ async fn a_row_that_was_refused_is_issued_once_nothing_is_in_its_way() {
             .put(&account, &json!({ "status": status }))
             .await
             .unwrap();
-        let answer = owner.send("POST", &path, None, sent()).await.unwrap();
-        assert_eq!(answer.status, 200, "{}", answer.json());
-        outcomes.push(answer.json()["rows"][0]["outcome"].clone());
+        let response = owner.send("POST", &path, None, sent()).await.unwrap();
+        assert_eq!(response.status, 200, "{}", response.json());
+        outcomes.push(response.json()["rows"][0]["outcome"].clone());
     }
     assert_eq!(outcomes, ["refused", "refused", "issued", "done"]);
     assert_eq!(lists.posted("user:1", "coin").await, 5);
-    // Only the owner may ask, and what cannot be read is named.
+    // Only the owner may send the request, and malformed bodies are named.
     let refused = lists
         .client
         .send("POST", &path, None, sent())
@@ -314,28 +322,28 @@ async fn a_row_that_was_refused_is_issued_once_nothing_is_in_its_way() {
         (json!({ "list": "x", "rows": [] }), "/rows"),
         (json!({ "list": "x", "rows": rows }), "/rows"),
     ] {
-        let answer = owner
+        let response = owner
             .send("POST", &path, None, wrong.to_string().into())
             .await
             .unwrap();
         assert_eq!(
-            (answer.status.as_u16(), &answer.json()["pointer"]),
+            (response.status.as_u16(), &response.json()["pointer"]),
             (400, &json!(pointer))
         );
     }
     lists.end();
 }
 
-/// What somebody does with a list between two times of bringing it in.
+/// An edit of a list, or an import.
 #[derive(Clone, Debug)]
 enum Edit {
-    /// Adds a row, or changes the amount of one.
+    /// Adds a row or changes its amount.
     Set { member: u8, asset: u8, amount: u8 },
-    /// Takes a row out.
+    /// Removes a row.
     Remove { member: u8, asset: u8 },
-    /// Brings it in, in some form.
-    Bring { form: u8 },
-    /// Brings in a part of it under another name.
+    /// Imports the list in one of several formats.
+    Import { form: u8 },
+    /// Imports a part of the list under another name.
     Split { name: u8, every: u8 },
 }
 
@@ -344,7 +352,7 @@ fn edits() -> impl Strategy<Value = Vec<Edit>> {
         4 => (0..6_u8, 0..2_u8, 0..5_u8)
             .prop_map(|(member, asset, amount)| Edit::Set { member, asset, amount }),
         1 => (0..6_u8, 0..2_u8).prop_map(|(member, asset)| Edit::Remove { member, asset }),
-        3 => (0..4_u8).prop_map(|form| Edit::Bring { form }),
+        3 => (0..4_u8).prop_map(|form| Edit::Import { form }),
         2 => (0..3_u8, 1..4_u8).prop_map(|(name, every)| Edit::Split { name, every }),
     ];
     proptest::collection::vec(edit, 10..16)
@@ -372,24 +380,26 @@ fn written(rows: &Rows, form: u8) -> String {
     format!("{head}{}", lines.concat())
 }
 
-/// Whatever is done with lists, without force each account gets of each asset what the first list said that
-/// was taken, and never more.
+/// Without `--force` each account gets exactly the amount of each asset that the first imported list had,
+/// however lists are edited.
 #[test]
-fn lists_however_they_are_edited_never_pay_anybody_twice() {
-    for seed in long::seeds() {
-        edit_lists(long::runner(seed, 0));
+fn edited_lists_never_pay_an_account_twice() {
+    for seed in long_runs::seeds() {
+        edit_lists(long_runs::runner(seed, 0));
     }
 }
 
 fn edit_lists(mut runner: TestRunner) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let mut lists = runtime.block_on(Lists::new());
-    let (mut taken, mut refused) = (0, 0);
+    let mut imported = 0;
+    let mut refused = 0;
     for case in 0..6 {
         let edits = edits().new_tree(&mut runner).unwrap().current();
         let economy = format!("case-{case}");
         runtime.block_on(lists.open(&format!("/v1/economies/{economy}")));
-        let (mut rows, mut first) = (Rows::new(), Rows::new());
+        let mut rows = Rows::new();
+        let mut first = Rows::new();
         for edit in edits {
             let (name, part, form) = match edit {
                 Edit::Set {
@@ -406,15 +416,15 @@ fn edit_lists(mut runner: TestRunner) {
                     rows.remove(&(format!("user:{member}"), asset.into()));
                     continue;
                 }
-                Edit::Bring { form } => ("members.csv".into(), rows.clone(), form),
+                Edit::Import { form } => ("members.csv".into(), rows.clone(), form),
                 Edit::Split { name, every } => {
                     let part = rows.clone().into_iter().step_by(every.into());
                     (format!("part-{name}.csv"), part.collect(), 0)
                 }
             };
-            let output = lists.bring_into(&economy, &name, &written(&part, form), &[]);
+            let output = lists.import_into(&economy, &name, &written(&part, form), &[]);
             if output.status.success() {
-                taken += 1;
+                imported += 1;
                 for (place, amount) in part.into_iter().filter(|(_, amount)| *amount > 0) {
                     let before = first.insert(place.clone(), amount);
                     assert!(before.is_none_or(|before| before == amount), "{place:?}");
@@ -443,8 +453,8 @@ fn edit_lists(mut runner: TestRunner) {
         }
     }
     assert!(
-        taken >= 10 && refused >= 5,
-        "{taken} taken, {refused} refused"
+        imported >= 10 && refused >= 5,
+        "{imported} imported, {refused} refused"
     );
     lists.end();
 }

@@ -1,7 +1,7 @@
-//! Properties that run for as long as somebody asks: `BURSAR_LONG=MINUTES`.
+//! Property tests that can run longer: `BURSAR_LONG=MINUTES`.
 //!
-//! In every run a property has the same few cases, so that nothing fails by luck. A long run takes new ones
-//! until its minutes are over, and names the seed of a case that fails.
+//! By default a property runs a few fixed cases, so that no run fails by chance. A long run tries new cases
+//! until its time is over and prints the seed of a failing case.
 
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
@@ -9,29 +9,29 @@ use std::time::{Duration, Instant};
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 
-/// How long each property is to run; none where one pass is enough.
+/// Returns the duration of a long run; none for a single pass.
 #[allow(
     clippy::disallowed_methods,
     reason = "tests have no configuration of their own"
 )]
-fn asked() -> Option<Duration> {
+fn requested_duration() -> Option<Duration> {
     let minutes = std::env::var("BURSAR_LONG").ok()?;
     let minutes = minutes.parse().expect("BURSAR_LONG is a number of minutes");
     Some(Duration::from_mins(minutes))
 }
 
-/// Seeds of the cases to try: the first one, and further ones for as long as somebody asks.
+/// Returns the seeds of the cases to try: the first, and further ones during a long run.
 pub(crate) fn seeds() -> impl Iterator<Item = u64> {
-    let until = asked().map(|asked| Instant::now() + asked);
+    let until = requested_duration().map(|duration| Instant::now() + duration);
     let goes_on = move || until.is_some_and(|until| Instant::now() < until);
     (1_u64..).take_while(move |seed| *seed == 1 || goes_on())
 }
 
-/// A runner that has the same chances in each run.
+/// Returns a runner whose random values depend only on `seed`.
 pub(crate) fn runner(seed: u64, cases: u32) -> TestRunner {
     let config = Config {
         cases,
-        // The seed stands in what is said of a failure.
+        // The panic message has the seed.
         failure_persistence: None,
         ..Config::default()
     };
@@ -41,7 +41,7 @@ pub(crate) fn runner(seed: u64, cases: u32) -> TestRunner {
     TestRunner::new_with_rng(config, random)
 }
 
-/// Checks a property on `cases` values, or on so many again and again for as long as somebody asks.
+/// Checks a property on `cases` values, and repeatedly on new values during a long run.
 pub(crate) fn property<S: Strategy>(
     cases: u32,
     values: &S,

@@ -1,4 +1,4 @@
-//! Somebody who receives webhooks: a real listener on this machine, with moods.
+//! A webhook receiver: a real listener on this machine with configurable behaviour.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -17,41 +17,41 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
-/// How long a test waits for something that must come.
+/// The longest wait for an expected attempt.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// The authority under whose name the receiver speaks TLS. It and the certificate for `localhost` are
-/// good for these tests and nothing else, until 2126.
+/// The certificate authority of the receiver's TLS certificate. Both it and the certificate for `localhost`
+/// are valid until 2126 and only used in these tests.
 pub(crate) const AUTHORITY: &[u8] = include_bytes!("certificates/authority.der");
 
-/// What a receiver does with a delivery that it has read.
+/// The receiver's reaction to a delivery attempt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Mood {
-    /// It answers this.
+pub(crate) enum Reaction {
+    /// Answers with this status.
     Status(u16),
-    /// It answers nothing, and keeps the connection.
+    /// Never answers and keeps the connection open.
     Silent,
-    /// It answers this once it is let go.
+    /// Answers with this status after [`Receiver::release`].
     Held(u16),
-    /// It cuts the connection.
+    /// Closes the connection.
     Cut,
-    /// It answers with a head that has no end.
+    /// Answers with a response head that never ends.
     Endless,
 }
 
-pub(crate) const ACCEPT: Mood = Mood::Status(204);
+pub(crate) const ACCEPT: Reaction = Reaction::Status(204);
 
-/// One try, as the receiver saw it.
+/// One delivery attempt as received.
 #[derive(Clone, Debug)]
-pub(crate) struct Try {
+pub(crate) struct ReceivedAttempt {
     pub(crate) id: String,
     pub(crate) timestamp: String,
     pub(crate) signature: String,
     pub(crate) text: String,
-    pub(crate) mood: Mood,
+    pub(crate) reaction: Reaction,
 }
 
-impl Try {
+impl ReceivedAttempt {
     pub(crate) fn event(&self) -> Value {
         serde_json::from_str(&self.text).expect("a delivery is JSON")
     }
@@ -61,12 +61,14 @@ impl Try {
     }
 
     pub(crate) fn accepted(&self) -> bool {
-        self.mood == ACCEPT
+        self.reaction == ACCEPT
     }
 
-    /// Whether the try is signed with a secret, checked as a receiver does it.
+    /// Returns true if the attempt is signed with this secret; verified as a receiver does it.
     pub(crate) fn is_signed_with(&self, secret: &str) -> bool {
-        let secret = secret.strip_prefix("whsec_").expect("a secret says so");
+        let secret = secret
+            .strip_prefix("whsec_")
+            .expect("a secret has its prefix");
         let secret = STANDARD.decode(secret).expect("a secret is base64");
         let mut mac = Hmac::<Sha256>::new_from_slice(&secret).unwrap();
         let Self {
@@ -81,25 +83,25 @@ impl Try {
     }
 }
 
-/// Which mood the receiver is in, by the tries before.
-type Moods = Arc<Mutex<Box<dyn FnMut(usize) -> Mood + Send>>>;
+/// The reaction to the next attempt, by the number of attempts before it.
+type Reactions = Arc<Mutex<Box<dyn FnMut(usize) -> Reaction + Send>>>;
 
 /// A receiver that listens until it is dropped.
 pub(crate) struct Receiver {
     pub(crate) url: String,
-    tries: Arc<Mutex<Vec<Try>>>,
-    moods: Moods,
-    release: Arc<Semaphore>,
+    attempts: Arc<Mutex<Vec<ReceivedAttempt>>>,
+    reactions: Reactions,
+    releases: Arc<Semaphore>,
     listening: JoinHandle<()>,
 }
 
 impl Receiver {
-    /// A receiver that accepts everything.
+    /// Starts a receiver that accepts everything.
     pub(crate) async fn new() -> Self {
         Self::listen(None).await
     }
 
-    /// A receiver that speaks TLS.
+    /// Starts a receiver with TLS.
     pub(crate) async fn secure() -> Self {
         Self::listen(Some(acceptor())).await
     }
@@ -108,22 +110,25 @@ impl Receiver {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let tries = Arc::new(Mutex::new(Vec::new()));
-        let moods: Moods = Arc::new(Mutex::new(Box::new(|_| ACCEPT)));
-        let release = Arc::new(Semaphore::new(0));
-        let (seen, mood) = (Arc::clone(&tries), Arc::clone(&moods));
-        let let_go = Arc::clone(&release);
+        let attempts = Arc::new(Mutex::new(Vec::new()));
+        let reactions: Reactions = Arc::new(Mutex::new(Box::new(|_| ACCEPT)));
+        let releases = Arc::new(Semaphore::new(0));
+        let seen = Arc::clone(&attempts);
+        let reaction = Arc::clone(&reactions);
+        let release = Arc::clone(&releases);
         let listening = tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                let (seen, mood, tls) = (Arc::clone(&seen), Arc::clone(&mood), tls.clone());
-                let let_go = Arc::clone(&let_go);
+                let seen = Arc::clone(&seen);
+                let reaction = Arc::clone(&reaction);
+                let tls = tls.clone();
+                let release = Arc::clone(&release);
                 tokio::spawn(async move {
                     match tls {
-                        None => drop(receive(stream, &seen, &mood, &let_go).await),
+                        None => drop(receive(stream, &seen, &reaction, &release).await),
                         Some(tls) => {
                             if let Ok(stream) = tls.accept(stream).await {
-                                drop(receive(stream, &seen, &mood, &let_go).await);
+                                drop(receive(stream, &seen, &reaction, &release).await);
                             }
                         }
                     }
@@ -132,55 +137,59 @@ impl Receiver {
         });
         Self {
             url: format!("{scheme}://localhost:{port}/hook?token=hidden"),
-            tries,
-            moods,
-            release,
+            attempts,
+            reactions,
+            releases,
             listening,
         }
     }
 
-    /// From now on it is in this mood.
-    pub(crate) fn feel(&self, mood: Mood) {
-        self.feel_by(move |_| mood);
+    /// Sets the reaction to all further attempts.
+    pub(crate) fn react_with(&self, reaction: Reaction) {
+        self.react_by(move |_| reaction);
     }
 
-    /// From now on its mood depends on the number of tries before.
-    pub(crate) fn feel_by(&self, mood: impl FnMut(usize) -> Mood + Send + 'static) {
-        *self.moods.lock().unwrap() = Box::new(mood);
+    /// Sets the reaction to further attempts by the number of attempts before.
+    pub(crate) fn react_by(&self, reaction: impl FnMut(usize) -> Reaction + Send + 'static) {
+        *self.reactions.lock().unwrap() = Box::new(reaction);
     }
 
-    /// Lets go of the try that is held.
-    pub(crate) fn let_go(&self) {
-        self.release.add_permits(1);
+    /// Answers one held attempt.
+    pub(crate) fn release(&self) {
+        self.releases.add_permits(1);
     }
 
-    pub(crate) fn tries(&self) -> Vec<Try> {
-        self.tries.lock().unwrap().clone()
+    pub(crate) fn attempts(&self) -> Vec<ReceivedAttempt> {
+        self.attempts.lock().unwrap().clone()
     }
 
-    /// The numbers of the events that it has accepted.
+    /// Returns the sequence numbers of the accepted events.
     pub(crate) fn accepted(&self) -> Vec<u64> {
-        let tries = self.tries();
-        tries
+        let attempts = self.attempts();
+        attempts
             .iter()
             .filter(|one| one.accepted())
-            .map(Try::seq)
+            .map(ReceivedAttempt::seq)
             .collect()
     }
 
-    /// Waits until its tries are as they should be.
-    pub(crate) async fn until(&self, what: &str, enough: impl Fn(&[Try]) -> bool) {
+    /// Waits until the attempts satisfy `enough`.
+    pub(crate) async fn until(&self, what: &str, enough: impl Fn(&[ReceivedAttempt]) -> bool) {
         let waited = tokio::time::timeout(PATIENCE, async {
-            while !enough(&self.tries()) {
+            while !enough(&self.attempts()) {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         });
-        assert!(waited.await.is_ok(), "{what}: {:?}", self.tries());
+        assert!(waited.await.is_ok(), "{what}: {:?}", self.attempts());
     }
 
-    /// Waits until it has accepted an event.
+    /// Waits until an event has been accepted.
     pub(crate) async fn until_accepted(&self, seq: u64) {
-        let has = move |tries: &[Try]| tries.iter().any(|one| one.accepted() && one.seq() == seq);
+        let has = move |attempts: &[ReceivedAttempt]| {
+            attempts
+                .iter()
+                .any(|one| one.accepted() && one.seq() == seq)
+        };
         self.until(&format!("event {seq} is accepted"), has).await;
     }
 }
@@ -191,12 +200,12 @@ impl Drop for Receiver {
     }
 }
 
-/// Reads one request and does with it what the mood says.
+/// Reads one request and reacts as configured.
 async fn receive<S>(
     mut stream: S,
-    seen: &Mutex<Vec<Try>>,
-    moods: &Moods,
-    let_go: &Semaphore,
+    seen: &Mutex<Vec<ReceivedAttempt>>,
+    reactions: &Reactions,
+    release: &Semaphore,
 ) -> std::io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -226,27 +235,31 @@ where
         head.starts_with("POST /hook?token=hidden HTTP/1.1"),
         "{head}"
     );
-    let mood = {
+    let reaction = {
         let mut seen = seen.lock().unwrap();
-        let mood = (moods.lock().unwrap())(seen.len());
-        seen.push(Try {
+        let reaction = (reactions.lock().unwrap())(seen.len());
+        seen.push(ReceivedAttempt {
             id: header("webhook-id"),
             timestamp: header("webhook-timestamp"),
             signature: header("webhook-signature"),
             text: String::from_utf8(body).unwrap(),
-            mood,
+            reaction,
         });
-        mood
+        reaction
     };
-    let status = match mood {
-        Mood::Status(status) => status,
-        Mood::Held(status) => {
-            let_go.acquire().await.expect("it is never closed").forget();
+    let status = match reaction {
+        Reaction::Status(status) => status,
+        Reaction::Held(status) => {
+            release
+                .acquire()
+                .await
+                .expect("it is never closed")
+                .forget();
             status
         }
-        Mood::Silent => std::future::pending().await,
-        Mood::Cut => return Ok(()),
-        Mood::Endless => {
+        Reaction::Silent => std::future::pending().await,
+        Reaction::Cut => return Ok(()),
+        Reaction::Endless => {
             stream.write_all(b"HTTP/1.1 200 OK\r\n").await?;
             loop {
                 stream
@@ -255,7 +268,7 @@ where
             }
         }
     };
-    // A redirect would lead to the same receiver, as a try without a body.
+    // A client that followed the redirect would send an attempt without a body to this receiver.
     let head = format!("HTTP/1.1 {status} S\r\nlocation: /hook?token=hidden\r\n");
     let more = "content-length: 0\r\nconnection: close\r\n\r\n";
     stream.write_all(format!("{head}{more}").as_bytes()).await?;

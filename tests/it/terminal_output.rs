@@ -1,5 +1,5 @@
-//! Text that others wrote does nothing to the terminal that shows it: each command, and the log of a server,
-//! on texts full of what a terminal or a reader acts upon.
+//! Untrusted text has no effect on a terminal: every command and the server's log, with texts full of control
+//! characters.
 
 use std::fs::File;
 use std::path::Path;
@@ -9,55 +9,56 @@ use bursar_ledger::prints;
 use serde_json::{Value, json};
 
 use crate::guest::Guest;
-use crate::support::{GUILD, Process, binary, upload};
+use crate::server_process::{ServerProcess, binary};
+use crate::support::{GUILD, upload};
 
-/// Escape sequences, an alarm, a hyperlink, C1 controls, bidi overrides, characters without width, and a
-/// line that poses as a verdict.
+/// Escape sequences, a bell, a hyperlink, C1 controls, bidirectional overrides, zero-width characters, and a
+/// line that imitates a verdict.
 const HOSTILE: &str = "x\u{1b}[2K\r  \u{1b}[32m✓\u{1b}[0m good may run\n  ✓ may run\u{7}\u{1b}]8;;http://x\u{1b}\\y\
                        \u{9b}31m\u{85}\u{202e}z\u{2066}\u{200b}\u{feff}\u{2028}\u{7f}";
 
-/// The same without what no name of a file may have.
+/// Returns the hostile text without the characters that file names cannot have.
 fn hostile_name() -> String {
     HOSTILE.replace('/', ":")
 }
 
 fn bursar(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(binary());
-    // Colours even where no terminal is: those are ours, and must be all that is shown.
+    // Forces colours without a terminal: the commands' own colour codes are the only escapes allowed.
     command.env("CLICOLOR_FORCE", "1").current_dir(folder);
     command.args(arguments).output().unwrap()
 }
 
-/// Texts without our own colours: whole sequences of those that commands write.
+/// Removes the colour codes that commands print.
 fn without_colours(text: &str) -> String {
     let ours = ["0", "1", "2", "4", "31", "32", "33"].map(|code| format!("\u{1b}[{code}m"));
     ours.iter()
         .fold(text.to_owned(), |text, ours| text.replace(ours, ""))
 }
 
-/// Insists that nothing but text and our own colours was printed.
+/// Asserts that the output has only printable text and the commands' own colours.
 fn assert_inert(what: &str, output: &Output) {
     for stream in [&output.stdout, &output.stderr] {
         let text = std::str::from_utf8(stream).unwrap_or_else(|_| panic!("{what} is no text"));
-        let posing = text.contains("\u{1b}[32m✓\u{1b}[0m good");
-        assert!(!posing, "{what} draws a verdict of somebody else's: {text}");
+        let imitates = text.contains("\u{1b}[32m✓\u{1b}[0m good");
+        assert!(!imitates, "{what} prints a foreign verdict: {text}");
         let text = without_colours(text);
-        let acts: Vec<char> = text
+        let controls: Vec<char> = text
             .chars()
             .filter(|one| !prints(*one) && *one != '\n')
             .collect();
-        assert!(acts.is_empty(), "{what}: {acts:?} in {text:?}");
+        assert!(controls.is_empty(), "{what}: {controls:?} in {text:?}");
         let verdict = text.lines().any(|line| line.starts_with("  ✓ may run"));
         assert!(
             !verdict,
-            "{what} has a line that poses as a verdict: {text}"
+            "{what} has a line that imitates a verdict: {text}"
         );
     }
-    let silent = output.stdout.is_empty() && output.stderr.is_empty();
-    assert!(!silent, "{what} says nothing at all");
+    let is_silent = output.stdout.is_empty() && output.stderr.is_empty();
+    assert!(!is_silent, "{what} prints nothing");
 }
 
-/// A component whose manifest is hostile in every text.
+/// Returns a component whose manifest has hostile texts everywhere.
 fn hostile_component(odds: bool) -> Vec<u8> {
     let text = HOSTILE;
     let mut manifest = json!({
@@ -76,7 +77,7 @@ fn hostile_component(odds: bool) -> Vec<u8> {
     guest.bytes()
 }
 
-/// Every command that shows what it reads: files, names of files, and its own arguments. `NAME` is hostile.
+/// Every command that prints its input: files, file names and its own arguments. `NAME` is the hostile name.
 const COMMANDS: &str = "
     plugin check texts.wasm
     plugin check names.wasm
@@ -106,8 +107,8 @@ const COMMANDS: &str = "
     plugin NAME
     NAME";
 
-/// Files of every kind that a command reads, hostile in each text.
-fn lay_out(folder: &Path, name: &str) {
+/// Writes files of every kind that a command reads, with hostile texts.
+fn write_files(folder: &Path, name: &str) {
     let write = |name: &str, bytes: &[u8]| std::fs::write(folder.join(name), bytes).unwrap();
     write("texts.wasm", &hostile_component(false));
     write("names.wasm", &hostile_component(true));
@@ -128,10 +129,10 @@ fn lay_out(folder: &Path, name: &str) {
 }
 
 #[test]
-fn no_command_shows_what_a_terminal_acts_upon() {
+fn no_command_prints_terminal_control_characters() {
     let folder = tempfile::tempdir().unwrap();
     let name = hostile_name();
-    lay_out(folder.path(), &name);
+    write_files(folder.path(), &name);
     for command in COMMANDS.lines().skip(1) {
         let words = command.split_whitespace();
         let words: Vec<String> = words.map(|word| word.replace("NAME", &name)).collect();
@@ -140,9 +141,9 @@ fn no_command_shows_what_a_terminal_acts_upon() {
     }
 }
 
-/// The sequences that would set a colour in a refused component are in the output as escapes.
+/// Colour codes in a refused component are printed escaped.
 #[test]
-fn a_refused_component_draws_no_verdict() {
+fn a_refused_component_cannot_print_a_false_verdict() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("evil.wasm");
     std::fs::write(&file, hostile_component(true)).unwrap();
@@ -151,12 +152,13 @@ fn a_refused_component_draws_no_verdict() {
     assert_inert("plugin check", &checked);
 }
 
-/// A server's log, of a plugin that writes more than anybody reads, full of escapes.
+/// Returns the log of a server with a plugin that writes too many lines full of escapes, and the number of
+/// lines.
 async fn log_of_a_flood(format: &str) -> (String, usize) {
     const CALLS: usize = 60;
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
-    let server = Process::logging(
+    let server = ServerProcess::logging(
         &folder.path().join("test.db"),
         File::create(&log).unwrap(),
         &["--log-format", format],
@@ -182,14 +184,14 @@ async fn log_of_a_flood(format: &str) -> (String, usize) {
     for number in 0..CALLS {
         let path = format!("{GUILD}/plugins/malicious/actions/flood_log");
         let body = json!({"caller": "user:1", "arguments": {}});
-        let answer = client
+        let response = client
             .post(&path, &format!("k{number}"), &body)
             .await
             .unwrap();
-        assert_eq!(answer.status, 502, "{}", answer.json());
+        assert_eq!(response.status, 502, "{}", response.json());
     }
     assert!(server.stop(), "it ends in order");
-    // Of each call two lines: what fits, and how many did not.
+    // Each call has two lines: the text that fits, and the number of dropped lines.
     (std::fs::read_to_string(&log).unwrap(), 2 * CALLS)
 }
 
@@ -200,42 +202,45 @@ fn assert_log_is_inert(log: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flood_in_a_log_of_lines_is_cut_off_counted_and_inert() {
+async fn a_flood_in_a_text_log_is_limited_counted_and_escaped() {
     let (log, lines) = log_of_a_flood("text").await;
     assert_log_is_inert(&log);
     let of_plugin = |line: &&str| line.contains(" plugin economy=guild plugin=malicious ");
     let written = log.lines().filter(of_plugin).count();
-    let told: usize = log
+    let dropped: usize = log
         .lines()
         .filter(|line| line.contains("were dropped: they came faster"))
         .filter(|line| line.contains("about=\"guild/malicious\""))
         .filter_map(|line| line.rsplit_once("lines=")?.1.parse::<usize>().ok())
         .sum();
-    assert!(written > 0 && told > 0, "{written} written, {told} dropped");
-    assert_eq!(written + told, lines, "each is written or counted");
+    assert!(
+        written > 0 && dropped > 0,
+        "{written} written, {dropped} dropped"
+    );
+    assert_eq!(written + dropped, lines, "every line is written or counted");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flood_in_a_log_of_json_is_cut_off_and_inert() {
+async fn a_flood_in_a_json_log_is_limited_and_escaped() {
     let (log, lines) = log_of_a_flood("json").await;
     assert_log_is_inert(&log);
-    // The first start tells its admin key beside the log.
+    // The first start prints its admin key between the log lines.
     let lines_of_json = log.lines().filter(|line| line.starts_with('{'));
     let read = lines_of_json.map(|line| serde_json::from_str(line).unwrap());
     let read: Vec<Value> = read.collect();
     let of_plugin = |line: &&Value| line["fields"]["message"] == "plugin";
     let written = read.iter().filter(of_plugin).count();
     assert!(written > 0 && written < lines, "{written} of {lines}");
-    let told = |line: &Value| line["fields"]["about"] == "guild/malicious";
-    assert!(read.iter().any(told), "and told");
+    let dropped = |line: &Value| line["fields"]["about"] == "guild/malicious";
+    assert!(read.iter().any(dropped), "dropped lines are reported");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_page_shows_nothing_that_a_browser_acts_upon() {
-    let (house, mut guild) = crate::support::House::with_guild(0).await;
+async fn the_docs_page_has_no_control_characters() {
+    let (server, mut guild) = crate::support::TestServer::with_guild(0).await;
     let page = guild.client.get("/docs").await.unwrap();
     let page = String::from_utf8(page.body.to_vec()).unwrap();
-    let acts = page.chars().filter(|one| !prints(*one) && *one != '\n');
-    assert_eq!(acts.collect::<Vec<_>>(), []);
-    house.close().await;
+    let controls = page.chars().filter(|one| !prints(*one) && *one != '\n');
+    assert_eq!(controls.collect::<Vec<_>>(), []);
+    server.close().await;
 }

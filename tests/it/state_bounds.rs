@@ -1,5 +1,5 @@
-//! What bundled plugins keep of their members: it has an end, no member fills it for the others, and what
-//! is won, offered or sold is what was agreed, whatever the operator says later.
+//! Bounds of the state that bundled plugins keep about members, and fixed terms of what was already won,
+//! offered or sold.
 
 use bursar_server::bundled;
 use bursar_testkit::{Economy, Grants, TestCall, posting};
@@ -12,7 +12,7 @@ fn component(name: &str) -> &'static [u8] {
     bundled.expect("it is bundled").bytes
 }
 
-/// Coins, gems and potions, three members with 1,000 of each, and a plugin.
+/// Creates an economy with coins, gems and potions, three members with 1,000 of each, and a plugin.
 fn with(name: &str, config: Value) -> Economy {
     let mut economy = Economy::new(name);
     for asset in ["coin", "gem", "item:potion"] {
@@ -28,19 +28,19 @@ fn with(name: &str, config: Value) -> Economy {
     economy
 }
 
-/// A name of so many characters.
+/// Returns an account name of this many characters.
 fn long_name(chars: usize) -> String {
     format!("{}:{}", "a".repeat(64), "b".repeat(chars - 65))
 }
 
-/// How many keys a plugin keeps that begin with a prefix.
-fn kept(economy: &Economy, plugin: &str, prefix: &str) -> usize {
+/// Returns the number of a plugin's state keys with a prefix.
+fn key_count(economy: &Economy, plugin: &str, prefix: &str) -> usize {
     let state = economy.state(plugin);
     state.keys().filter(|key| key.starts_with(prefix)).count()
 }
 
-/// How many bytes a plugin keeps.
-fn room(economy: &Economy, plugin: &str) -> u64 {
+/// Returns the size of a plugin's state in bytes.
+fn state_bytes(economy: &Economy, plugin: &str) -> u64 {
     let state = economy.state(plugin);
     let bytes = state.iter().map(|(key, value)| key.len() + value.len());
     bytes.sum::<usize>() as u64
@@ -52,24 +52,27 @@ fn buy(economy: &mut Economy, member: &str, tickets: u64) -> TestCall {
     bought
 }
 
-/// Lets the lottery draw once. Who has won?
+/// Waits a day, in which the lottery draws once, and returns the reply of the draw.
 fn draw(economy: &mut Economy) -> Value {
     let drawn = economy.wait(DAY_S);
     let [drawn] = drawn.as_slice() else {
-        panic!("one a day: {drawn:?}");
+        panic!("one draw a day: {drawn:?}");
     };
     drawn.reply().clone()
 }
 
 #[test]
-fn a_lottery_keeps_its_present_round_and_forgets_those_before() {
+fn a_lottery_keeps_its_current_round_and_removes_earlier_ones() {
     let mut economy = with("lottery", json!({"asset": "coin", "price": 1}));
-    // Many small purchases in one round, and one each in those after it.
+    // Many small purchases in one round, and one in each later round.
     for _ in 0..60 {
         buy(&mut economy, "user:1", 1);
     }
     let mut before = economy.state("lottery").len();
-    assert_eq!(before, 62, "a range each, one owner and the round");
+    assert_eq!(
+        before, 62,
+        "a key per range, one per owner and one of the round"
+    );
     while before > 10 {
         draw(&mut economy);
         buy(&mut economy, "user:2", 1);
@@ -77,7 +80,7 @@ fn a_lottery_keeps_its_present_round_and_forgets_those_before() {
         assert!(now < before, "{now} keys after {before}");
         before = now;
     }
-    // Rounds of one size never keep more than one of them, and the prizes.
+    // With rounds of equal size the state holds at most one round and the prizes.
     for _ in 0..10 {
         for member in ["user:1", "user:2", "user:3"].repeat(4) {
             buy(&mut economy, member, 1);
@@ -89,29 +92,32 @@ fn a_lottery_keeps_its_present_round_and_forgets_those_before() {
 }
 
 #[test]
-fn a_draw_has_room_for_its_prize_where_there_is_none_left() {
+fn a_draw_can_store_its_prize_although_the_state_quota_is_full() {
     let config = json!({"asset": "coin", "price": 1});
     let mut economy = with("lottery", config.clone());
     let winner = long_name(115);
     economy.member(&winner, &[("coin", 10)]);
     buy(&mut economy, &winner, 1);
     let full = Grants {
-        state_bytes: Some(room(&economy, "lottery")),
+        state_bytes: Some(state_bytes(&economy, "lottery")),
         ..Grants::default()
     };
     economy.install_granting(component("lottery"), config, full);
     let more = economy.call("user:1", "lottery/buy", json!({}));
-    assert!(more.rejected().contains("bytes of state"), "it is full");
+    assert!(
+        more.rejected().contains("bytes of state"),
+        "the state quota is reached"
+    );
     assert_eq!(draw(&mut economy)["winner"], winner);
     let claimed = economy.call(&winner, "lottery/claim", json!({}));
     let expected = posting("plugin:lottery:prizes", &winner, "coin", 1);
     assert_eq!(claimed.postings(), [expected]);
-    // What the round has taken is free for the next one.
+    // The state of the drawn round is freed for the next one.
     buy(&mut economy, "user:1", 1);
 }
 
 #[test]
-fn a_prize_is_claimed_in_what_it_was_won_in() {
+fn a_prize_is_paid_in_the_asset_it_was_won_in() {
     let mut economy = with("lottery", json!({"asset": "coin", "price": 5}));
     buy(&mut economy, "user:1", 2);
     draw(&mut economy);
@@ -138,7 +144,7 @@ fn a_prize_is_claimed_in_what_it_was_won_in() {
 }
 
 #[test]
-fn a_round_ends_in_the_asset_and_at_the_price_that_it_began_with() {
+fn a_round_keeps_the_asset_and_price_it_began_with() {
     let mut economy = with("lottery", json!({"asset": "coin", "price": 5}));
     buy(&mut economy, "user:1", 1);
     let gems = json!({"asset": "gem", "price": 7});
@@ -160,7 +166,7 @@ fn a_round_ends_in_the_asset_and_at_the_price_that_it_began_with() {
 }
 
 #[test]
-fn who_has_too_long_a_name_for_a_reward_or_a_job_is_told_so() {
+fn an_account_name_too_long_for_a_reward_or_a_job_is_declined() {
     let job = json!({"asset": "coin", "pay_min": 1, "pay_max": 3, "cooldown_s": 60});
     let plugins = [
         ("daily/claim", json!({"asset": "coin", "amount": 5})),
@@ -186,7 +192,7 @@ fn offer(economy: &mut Economy, member: &str) -> TestCall {
 }
 
 #[test]
-fn a_member_has_ten_offers_open_and_an_eleventh_once_one_is_withdrawn_or_over() {
+fn a_member_has_at_most_ten_open_offers() {
     let mut economy = with("trade", json!({}));
     for number in 1..=10 {
         assert_eq!(offer(&mut economy, "user:1").reply()["trade"], number);
@@ -208,7 +214,7 @@ fn a_member_has_ten_offers_open_and_an_eleventh_once_one_is_withdrawn_or_over() 
 }
 
 #[test]
-fn offers_that_have_ended_go_with_those_after_them() {
+fn ended_offers_are_removed_by_later_ones() {
     let mut economy = with("trade", json!({}));
     for _ in 0..10 {
         offer(&mut economy, "user:1").reply();
@@ -216,27 +222,27 @@ fn offers_that_have_ended_go_with_those_after_them() {
     economy.wait(DAY_S);
     for left in [7, 4, 3, 4] {
         offer(&mut economy, "user:2").reply();
-        assert_eq!(kept(&economy, "trade", "t/"), left);
+        assert_eq!(key_count(&economy, "trade", "t/"), left);
     }
-    // Nothing is kept of who has no offer any more, and nothing that is open was forgotten.
-    assert_eq!(kept(&economy, "trade", "o/"), 1);
+    // A member without open offers has no key, and no open offer was removed.
+    assert_eq!(key_count(&economy, "trade", "o/"), 1);
     for trade in 11..=14 {
         let accept = json!({ "trade": trade });
         economy.call("user:3", "trade/accept", accept).reply();
     }
     assert_eq!(
-        kept(&economy, "trade", "o/") + kept(&economy, "trade", "t/"),
+        key_count(&economy, "trade", "o/") + key_count(&economy, "trade", "t/"),
         0
     );
 }
 
 #[test]
-fn what_is_wanted_for_an_offer_has_to_exist() {
+fn the_assets_wanted_by_an_offer_must_exist() {
     let mut economy = with("trade", json!({}));
     let want = |asset: &str| json!({"to": "user:2", "give": {"coin": 1}, "want": {asset: 2000}});
     let unknown = economy.call("user:1", "trade/offer", want("item:dragon"));
     assert_eq!(unknown.declined(), "unknown_asset");
-    // Nobody needs to have it yet.
+    // No member needs to own the asset yet.
     economy.call("user:1", "trade/offer", want("gem")).reply();
 }
 
@@ -253,7 +259,7 @@ fn settle(economy: &mut Economy) -> TestCall {
     economy.call("user:3", "auction/settle", json!({"lot": 1}))
 }
 
-/// How the only lot ended by itself.
+/// Returns how the only lot was settled by the schedule.
 fn ended(runs: &[TestCall]) -> &Value {
     let lots = runs.iter().map(|run| &run.reply()["settled"][0]);
     let mut lots = lots.filter(|lot| !lot.is_null());
@@ -261,7 +267,7 @@ fn ended(runs: &[TestCall]) -> &Value {
 }
 
 #[test]
-fn late_bids_prolong_an_auction_for_so_long_and_no_longer() {
+fn late_bids_extend_an_auction_up_to_a_limit() {
     let config = json!({"asset": "coin", "extension_s": 30 * DAY_S});
     let mut economy = with("auction", config);
     let ends_ms = open(&mut economy, 60).reply()["ends_ms"]
@@ -294,7 +300,7 @@ fn late_bids_prolong_an_auction_for_so_long_and_no_longer() {
 }
 
 #[test]
-fn a_lot_is_bid_for_and_paid_in_what_it_was_opened_with() {
+fn a_lot_is_bid_for_and_paid_in_the_asset_it_was_opened_with() {
     let mut economy = with("auction", json!({"asset": "coin"}));
     open(&mut economy, 60).reply();
     bid(&mut economy, "user:2", 50).reply();
@@ -316,7 +322,7 @@ fn a_lot_is_bid_for_and_paid_in_what_it_was_opened_with() {
 }
 
 #[test]
-fn a_seller_has_twenty_lots_open_and_those_that_have_ended_go_with_new_ones() {
+fn a_seller_has_at_most_twenty_open_lots() {
     let mut economy = with("auction", json!({"asset": "coin"}));
     for number in 1..=20 {
         assert_eq!(open(&mut economy, 60).reply()["lot"], number);
@@ -330,7 +336,7 @@ fn a_seller_has_twenty_lots_open_and_those_that_have_ended_go_with_new_ones() {
     economy.wait(59);
     assert_eq!(open(&mut economy, 60).declined(), "too_many_lots");
     economy.wait(100);
-    assert_eq!(kept(&economy, "auction", "l/"), 0);
+    assert_eq!(key_count(&economy, "auction", "l/"), 0);
     assert_eq!(open(&mut economy, 60).reply()["lot"], 22);
-    assert_eq!(economy.held("user:2", "coin"), 0, "the bid is paid");
+    assert_eq!(economy.held("user:2", "coin"), 0, "the bid was captured");
 }

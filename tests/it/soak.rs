@@ -1,5 +1,6 @@
-//! All of it at once, in a process of its own: every trick again and again, among uploads that must be
-//! refused. At the end the process lives, has its memory back, and its books are what they were.
+//! All attacks concurrently, in a separate process: every malicious action and check repeatedly, together
+//! with uploads that must be refused. Afterwards the process still runs, its memory is released, and its
+//! books are unchanged.
 
 use bursar_server::bundled;
 use bursar_server::client::{Address, Client};
@@ -8,10 +9,11 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::configurations::TRICKS;
-use crate::patience::{PATIENCE, PAUSE};
-use crate::support::{GUILD, Process, audited, currency, upload};
+use crate::server_process::ServerProcess;
+use crate::support::{GUILD, audited, currency, upload};
+use crate::wait::{PATIENCE, PAUSE};
 
-/// Every action of the malicious plugin that is no fair play, with its arguments.
+/// Every malicious action of the test plugin, with its arguments.
 fn tricks() -> Vec<(&'static str, Value)> {
     let coins = json!({"asset": "coin", "amount": 10});
     let loot = json!({"from": "user:2", "asset": "coin", "amount": 100});
@@ -41,7 +43,7 @@ fn tricks() -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// Uploads of which none may run.
+/// Returns components that must be refused.
 fn refused_uploads() -> Vec<Vec<u8>> {
     let text = |text: &str| wat::parse_str(text).unwrap();
     let mut cut = bundled::MALICIOUS.to_vec();
@@ -77,8 +79,8 @@ async fn furnish(client: &mut Client) {
         (format!("{GUILD}/accounts/user:2"), json!({})),
         (format!("{GUILD}/plugins/malicious"), malicious),
     ] {
-        let made = client.put(&path, &body).await.unwrap();
-        assert_eq!(made.status, 201, "{path}: {}", made.json());
+        let created = client.put(&path, &body).await.unwrap();
+        assert_eq!(created.status, 201, "{path}: {}", created.json());
     }
     for account in ["user:1", "user:2", "plugin:malicious"] {
         let body = json!({"account": account, "asset": "coin", "amount": 1_000});
@@ -87,8 +89,8 @@ async fn furnish(client: &mut Client) {
     }
 }
 
-/// Everything that harms, at the same moment.
-async fn attack(server: &Process, key: &str, round: u64, preview: bool) {
+/// Runs all attacks concurrently.
+async fn attack(server: &ServerProcess, key: &str, round: u64, preview: bool) {
     let mut attackers = JoinSet::new();
     for (action, arguments) in tricks() {
         let mut client = server.client(key);
@@ -96,14 +98,14 @@ async fn attack(server: &Process, key: &str, round: u64, preview: bool) {
             let path = format!("{GUILD}/plugins/malicious/actions/{action}");
             let key = format!("{round} {preview} {action}");
             let body = json!({"caller": "user:1", "arguments": arguments, "preview": preview});
-            let answer = client.post(&path, &key, &body).await.unwrap();
-            let status = answer.status.as_u16();
-            // A reply that tells of a refusal, a decline, a fault or a failure, never a bug; and 409
-            // once it is switched off, for having drawn and broken off too often.
+            let response = client.post(&path, &key, &body).await.unwrap();
+            let status = response.status.as_u16();
+            // The status of a reply, a decline, a fault or a failure, never of an internal error; and 409
+            // once the plugin is disabled for broken draws.
             assert!(
                 [200, 409, 422, 502, 503].contains(&status),
                 "{action}: {}",
-                answer.json()
+                response.json()
             );
         });
     }
@@ -111,23 +113,24 @@ async fn attack(server: &Process, key: &str, round: u64, preview: bool) {
         let mut client = server.client(key);
         attackers.spawn(async move {
             let body = json!({"config": {"check": check}});
-            let answer = client
+            let response = client
                 .put(&format!("{GUILD}/plugins/malicious"), &body)
                 .await;
-            let answer = answer.unwrap();
-            // Where it takes too long on a machine that is busy, it is no finding.
+            let response = response.unwrap();
+            // On a busy machine the check may exceed its deadline, which is no finding.
             assert!(
-                ["configuration_refused", "call_failed"].contains(&&*answer.code()),
+                ["configuration_refused", "call_failed"].contains(&&*response.code()),
                 "{check}: {}",
-                answer.json()
+                response.json()
             );
         });
     }
     for bytes in refused_uploads() {
-        let (server, key) = (server.address.clone(), key.to_owned());
+        let server = server.address.clone();
+        let key = key.to_owned();
         attackers.spawn(async move {
-            // Where others have all places it is told to come again, and does; but it is refused at last.
-            let looked_at = timeout(PATIENCE, async {
+            // An upload is sent again while all slots are in use, until it is refused for its content.
+            let checked = timeout(PATIENCE, async {
                 loop {
                     let client = Client::new(Address::Tcp(server.clone()), &key);
                     let code = upload(client, bytes.clone()).await.code();
@@ -137,19 +140,19 @@ async fn attack(server: &Process, key: &str, round: u64, preview: bool) {
                     tokio::time::sleep(PAUSE).await;
                 }
             });
-            let code = looked_at.await.expect("an upload is looked at in time");
+            let code = checked.await.expect("the upload is checked in time");
             assert_eq!(code, "component_refused");
         });
     }
     attackers.join_all().await;
 }
 
-/// Where the guild's chain of records stands.
+/// Returns the economy with the head of its records.
 async fn head(client: &mut Client) -> Value {
     client.get(GUILD).await.unwrap().json()
 }
 
-/// What the members and the plugin have.
+/// Returns the coins of the members and the plugin.
 async fn coins(client: &mut Client) -> Vec<i64> {
     let mut coins = Vec::new();
     for account in ["user:1", "user:2", "plugin:malicious"] {
@@ -161,15 +164,16 @@ async fn coins(client: &mut Client) -> Vec<i64> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_every_trick_at_once_the_house_is_what_it_was() {
+async fn all_attacks_at_once_leave_books_and_memory_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("test.db");
-    let server = Process::serve(&file);
+    let server = ServerProcess::serve(&file);
     let key = server.admin_key.clone().unwrap();
     let mut client = server.client(&key);
     furnish(&mut client).await;
-    let (head_before, coins_before) = (head(&mut client).await, coins(&mut client).await);
-    // What a preview does is not kept: not one byte of the chain may differ.
+    let head_before = head(&mut client).await;
+    let coins_before = coins(&mut client).await;
+    // Previews are not stored: the head must not change.
     attack(&server, &key, 0, true).await;
     assert_eq!(head(&mut client).await, head_before);
     let warm = server.resident_bytes();
@@ -178,23 +182,26 @@ async fn after_every_trick_at_once_the_house_is_what_it_was() {
     }
     assert_eq!(head(&mut client).await, head_before);
     let grown = server.resident_bytes().saturating_sub(warm);
-    assert!(grown < 64 << 20, "{grown} bytes were not given back");
-    // In earnest the faults are on record, bets that were won are paid, and nothing else moves.
+    assert!(grown < 64 << 20, "{grown} bytes were not released");
+    // Real calls record their faults and pay bets that were won; nothing else moves.
     attack(&server, &key, 0, false).await;
     let coins_after = coins(&mut client).await;
-    assert_eq!(coins_after[1], coins_before[1], "nobody else's money moves");
+    assert_eq!(
+        coins_after[1], coins_before[1],
+        "money of other members does not move"
+    );
     assert_eq!(
         coins_after.iter().sum::<i64>(),
         coins_before.iter().sum::<i64>(),
-        "and none is made"
+        "the sum is unchanged"
     );
     let again = json!({"enabled": true});
     let path = format!("{GUILD}/plugins/malicious");
     assert_eq!(client.put(&path, &again).await.unwrap().status, 200);
     let honest = json!({"caller": "user:1", "arguments": {}});
     let path = format!("{path}/actions/honest");
-    let answer = client.post(&path, "honest", &honest).await.unwrap();
-    assert_eq!(answer.status, 200);
-    assert!(server.stop(), "it lives, and ends in order");
+    let response = client.post(&path, "honest", &honest).await.unwrap();
+    assert_eq!(response.status, 200);
+    assert!(server.stop(), "the server exits with 0");
     audited(&file);
 }

@@ -1,4 +1,4 @@
-//! Robberies: a plugin that takes of members by a pattern that the operator has written out, on a real server.
+//! Pattern grants: a plugin debits members by a pattern that the operator granted, on a real server.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,16 +7,16 @@ use bursar_server::client::Response;
 use serde_json::{Value, json};
 
 use crate::race::{crowded, race};
-use crate::support::{GUILD, Guild, House, decline_code, upload};
+use crate::support::{GUILD, GuildClient, TestServer, decline_code, upload};
 
 const ROB: &str = "/v1/economies/guild/plugins/rob";
 
-/// Who robs; the members after them are robbed.
+/// The number of robbers; the members after them are the victims.
 const ROBBERS: u64 = 40;
 
 const VICTIMS: u64 = 10;
 
-/// The caps of the race: in one call, of one member in a day, and of all of them.
+/// The caps of the race: per call, per member and day, and per day.
 const CAPS: (u64, u64, u64) = (30, 100, 700);
 
 fn patterns((per_call, per_member_per_day, per_day): (u64, u64, u64)) -> Value {
@@ -30,32 +30,31 @@ fn patterns((per_call, per_member_per_day, per_day): (u64, u64, u64)) -> Value {
     }])
 }
 
-/// Installs the plugin, with a fine of 5 and so many robbers of a hundred who are not caught.
-async fn let_in(house: &House, guild: &mut Guild, most: u64, chance: u32) {
-    let uploaded = upload(house.admin(), bundled::ROB).await;
+/// Installs the plugin with a fine of 5 and this chance in percent of not being caught.
+async fn install_rob(server: &TestServer, guild: &mut GuildClient, most: u64, chance: u32) {
+    let uploaded = upload(server.admin(), bundled::ROB).await;
     assert_eq!(uploaded.status, 201, "{}", uploaded.json());
     let config = json!({"asset": "coin", "most": most, "fine": 5, "chance": chance});
     let component = uploaded.json()["component"].clone();
     let body = json!({
         "component": component, "grants": "requested", "config": config, "enabled": true,
     });
-    guild.made(ROB, body).await;
+    guild.put_ok(ROB, body).await;
 }
 
-async fn rob(guild: &mut Guild, key: &str, victim: &str) -> Response {
+async fn rob(guild: &mut GuildClient, key: &str, victim: &str) -> Response {
     let arguments = json!({"victim": victim});
     guild.call("rob/rob", key, "user:1", arguments).await
 }
 
-/// What a call took of members, by account, and what members got of it.
-fn moved(answer: &Response) -> (BTreeMap<String, u64>, BTreeMap<String, u64>) {
-    let (mut taken, mut got) = (BTreeMap::new(), BTreeMap::new());
-    for posting in answer.json()["transfer"]["postings"].as_array().unwrap() {
+/// Returns the amounts a call took from members and paid to members, by account.
+fn moved(response: &Response) -> (BTreeMap<String, u64>, BTreeMap<String, u64>) {
+    let mut taken = BTreeMap::new();
+    let mut got = BTreeMap::new();
+    for posting in response.json()["transfer"]["postings"].as_array().unwrap() {
         let amount = posting["amount"].as_u64().unwrap();
-        let (from, to) = (
-            posting["from"].as_str().unwrap(),
-            posting["to"].as_str().unwrap(),
-        );
+        let from = posting["from"].as_str().unwrap();
+        let to = posting["to"].as_str().unwrap();
         let (sums, whose) = if from == "plugin:rob" {
             (&mut got, to)
         } else {
@@ -66,11 +65,11 @@ fn moved(answer: &Response) -> (BTreeMap<String, u64>, BTreeMap<String, u64>) {
     (taken, got)
 }
 
-/// What robberies that were committed have come to.
+/// The results of committed robberies.
 struct Tally {
-    /// What members have, robbers first.
+    /// The expected coins of all members, robbers first.
     coins: Vec<i64>,
-    /// What was taken of each victim, what came back included.
+    /// The amount taken from each victim, including what was returned.
     taken_of: BTreeMap<String, u64>,
     nonces: BTreeSet<u64>,
     draws: u64,
@@ -88,17 +87,17 @@ impl Tally {
         }
     }
 
-    /// Counts a robbery: the fine was paid before its draw, and what was not stolen came back.
-    fn count(&mut self, robber: &str, victim: &str, answer: &Response) {
-        let call = answer.json();
-        let (taken, got) = moved(answer);
+    /// Counts a robbery: the fine is paid before its draw, and what is not stolen is returned.
+    fn count(&mut self, robber: &str, victim: &str, response: &Response) {
+        let call = response.json();
+        let (taken, got) = moved(response);
         let got = |whose: &str| got.get(whose).copied().unwrap_or(0);
         let loot = taken[victim];
         assert_eq!(call["reply"]["loot"], loot);
         assert!(loot <= CAPS.0);
         assert_eq!(taken[robber], 5, "the fine is paid before the draw");
         let stolen = call["reply"]["stolen"].as_u64().unwrap_or(0);
-        assert_eq!(stolen + got(victim), loot, "the rest goes back");
+        assert_eq!(stolen + got(victim), loot, "the rest is returned");
         let fine = if stolen == 0 { 5 } else { 0 };
         assert_eq!(got(robber), stolen + 5 - fine);
         *self.taken_of.entry(victim.to_owned()).or_default() += loot;
@@ -120,42 +119,42 @@ fn signed(amount: u64) -> i64 {
     i64::try_from(amount).unwrap()
 }
 
-/// A thousand robberies at once: whoever comes first, no cap is exceeded, nobody is run into debt, who is caught
-/// pays, and what was drawn is on record with what it cost.
+/// A thousand concurrent robberies: in any order no cap is exceeded, no member goes into debt, a caught
+/// robber pays, and every draw is recorded with its cost.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_robberies_at_once_take_no_more_than_was_granted() {
-    let (house, mut guild) = crowded(House::new().await, ROBBERS + VICTIMS).await;
-    // Poor members with credit, of whom nothing is taken that they do not have.
+async fn a_thousand_concurrent_robberies_stay_within_the_granted_caps() {
+    let (server, mut guild) = crowded(TestServer::new().await, ROBBERS + VICTIMS).await;
+    // Members with credit and little money: nothing beyond their balance is taken.
     let poor = [ROBBERS + 1, ROBBERS + 2];
     for number in poor {
         let account = format!("user:{number}");
         guild.transfer(&account, &account, "user:1", 988).await;
         let credit = json!({"credit_limit": {"coin": 1000}});
         guild
-            .made(&format!("{GUILD}/accounts/{account}"), credit)
+            .put_ok(&format!("{GUILD}/accounts/{account}"), credit)
             .await;
     }
-    let before = guild.coins(ROBBERS + VICTIMS).await;
-    let_in(&house, &mut guild, 30, 50).await;
+    let before = guild.coin_balances(ROBBERS + VICTIMS).await;
+    install_rob(&server, &mut guild, 30, 50).await;
     guild
-        .made(ROB, json!({"grants": {"patterns": patterns(CAPS)}}))
+        .put_ok(ROB, json!({"grants": {"patterns": patterns(CAPS)}}))
         .await;
 
     let victim = |number: u64| format!("user:{}", ROBBERS + 1 + number / ROBBERS % VICTIMS);
     let robbery = |number: u64| (number % ROBBERS + 1, json!({"victim": victim(number)}));
-    let robberies = race(&house, "rob/rob", robbery).await;
+    let robberies = race(&server, "rob/rob", robbery).await;
 
     let mut tally = Tally::new(before);
-    for (number, answer) in (0..).zip(&robberies.answers) {
-        if answer.status == 200 {
+    for (number, response) in (0..).zip(&robberies.responses) {
+        if response.status == 200 {
             tally.count(
                 &format!("user:{}", number % ROBBERS + 1),
                 &victim(number),
-                answer,
+                response,
             );
             continue;
         }
-        let why = [answer.code(), decline_code(answer)];
+        let why = [response.code(), decline_code(response)];
         let known = ["budget_exceeded", "nothing_there"];
         assert!(
             why.iter().any(|why| known.contains(&why.as_str())),
@@ -180,49 +179,50 @@ async fn a_thousand_robberies_at_once_take_no_more_than_was_granted() {
         "{together} in all"
     );
 
-    let after = guild.coins(ROBBERS + VICTIMS).await;
+    let after = guild.coin_balances(ROBBERS + VICTIMS).await;
     assert_eq!(after, coins);
     assert!(after.iter().all(|coins| *coins >= 0), "{after:?}");
     let fines = 5 * i64::try_from(caught).unwrap();
     assert_eq!(guild.posted("plugin:rob", "coin").await, fines);
-    let state = house.storage.state();
+    let state = server.storage.state();
     let books = state.books(&"guild".parse().unwrap()).unwrap();
     assert_eq!(
         books.active_seed().draws,
         draws,
-        "nothing was drawn for free"
+        "every draw belongs to a committed call"
     );
     assert!(nonces.iter().all(|nonce| *nonce < books.next_nonce()));
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_caught_pays_a_fine_and_who_is_not_keeps_a_share() {
-    let (house, mut guild) = House::with_guild(2).await;
-    let_in(&house, &mut guild, 100, 0).await;
+async fn a_caught_robber_pays_a_fine_and_another_keeps_a_share() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
+    install_rob(&server, &mut guild, 100, 0).await;
     guild
-        .made(
+        .put_ok(
             ROB,
             json!({"grants": {"patterns": patterns((100, 1000, 1000))}}),
         )
         .await;
     let caught = rob(&mut guild, "caught", "user:2").await;
     assert_eq!(caught.json()["reply"], json!({"loot": 100}));
-    assert_eq!(guild.coins(2).await, [995, 1000]);
+    assert_eq!(guild.coin_balances(2).await, [995, 1000]);
     let config = json!({"asset": "coin", "most": 100, "fine": 5, "chance": 100});
-    guild.made(ROB, json!({ "config": config })).await;
+    guild.put_ok(ROB, json!({ "config": config })).await;
     let robbed = rob(&mut guild, "robbed", "user:2").await.json();
     let stolen = robbed["reply"]["stolen"].as_i64().unwrap();
     assert!((1..=100).contains(&stolen), "{robbed}");
-    assert_eq!(guild.coins(2).await, [995 + stolen, 1000 - stolen]);
-    house.close().await;
+    assert_eq!(guild.coin_balances(2).await, [995 + stolen, 1000 - stolen]);
+    server.close().await;
 }
 
-/// Nothing of a member's moves by what a manifest wishes for, and the refusal says what an operator writes.
+/// A manifest's requested pattern moves nothing by itself, and the refusal shows the grant that an operator
+/// would write.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wish_grants_nothing_and_the_refusal_says_what_would() {
-    let (house, mut guild) = House::with_guild(2).await;
-    let_in(&house, &mut guild, 100, 100).await;
+async fn a_requested_pattern_grants_nothing_and_the_refusal_shows_the_grant_to_write() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
+    install_rob(&server, &mut guild, 100, 100).await;
     let plugin = guild.get(ROB).await.json();
     let wishes = json!([{"accounts": "user:*", "read": true, "debit": true}]);
     assert_eq!(plugin["manifest"]["permissions"]["patterns"], wishes);
@@ -237,7 +237,7 @@ async fn a_wish_grants_nothing_and_the_refusal_says_what_would() {
         "{message}"
     );
     guild
-        .made(
+        .put_ok(
             ROB,
             json!({"grants": {"patterns": [{"accounts": "user:*", "read": true}]}}),
         )
@@ -245,11 +245,11 @@ async fn a_wish_grants_nothing_and_the_refusal_says_what_would() {
     let refused = rob(&mut guild, "debit", "user:2").await;
     let message = refused.json()["decline"]["message"].to_string();
     assert!(message.contains(r#"\"debit\": {\"per_call\""#), "{message}");
-    assert_eq!(guild.coins(2).await, [1000, 1000]);
+    assert_eq!(guild.coin_balances(2).await, [1000, 1000]);
 
     let granted = patterns((100, 100, 100));
     guild
-        .made(ROB, json!({"grants": {"patterns": granted}}))
+        .put_ok(ROB, json!({"grants": {"patterns": granted}}))
         .await;
     let plugin = guild.get(ROB).await.json();
     assert_eq!(plugin["grants"]["patterns"], granted);
@@ -266,14 +266,14 @@ async fn a_wish_grants_nothing_and_the_refusal_says_what_would() {
         (&problem["most"], problem["asked"].as_u64() > Some(100)),
         (&json!(100), true)
     );
-    house.close().await;
+    server.close().await;
 }
 
-/// Patterns that are none, and lists of them that cannot be, are refused where they stand.
+/// Invalid patterns and invalid lists of patterns are refused with a pointer.
 #[tokio::test(flavor = "multi_thread")]
-async fn patterns_that_cannot_be_are_refused_where_they_stand() {
-    let (house, mut guild) = House::with_guild(1).await;
-    let_in(&house, &mut guild, 100, 100).await;
+async fn invalid_patterns_are_refused_by_pointer() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
+    install_rob(&server, &mut guild, 100, 100).await;
     let granted = patterns((1, 1, 1));
     let without = |member: &str| {
         let mut some = granted.clone();
@@ -328,7 +328,7 @@ async fn patterns_that_cannot_be_are_refused_where_they_stand() {
         );
     }
     guild
-        .made(ROB, json!({"grants": {"patterns": many(8)}}))
+        .put_ok(ROB, json!({"grants": {"patterns": many(8)}}))
         .await;
     let wide = guild
         .put(ROB, json!({"grants": {"debit": ["user:1"]}}))
@@ -337,5 +337,5 @@ async fn patterns_that_cannot_be_are_refused_where_they_stand() {
     assert_eq!(wide.json()["member"], "debit");
     let detail = wide.json()["detail"].to_string();
     assert!(detail.contains("grants.patterns"), "{detail}");
-    house.close().await;
+    server.close().await;
 }

@@ -1,43 +1,48 @@
-//! A plugin that fails for everybody is switched off, and the operator is told why; one that fails for a
-//! single member is not.
+//! Automatic disabling: a plugin that faults for many callers is disabled with a reason, and one that faults
+//! for a few is not.
 
 use serde_json::{Value, json};
 
-use crate::support::{GUILD, Guild, House, break_off_after_draws, install_malicious};
+use crate::support::{GUILD, GuildClient, TestServer, install_malicious, trap_after_draws};
 
 const PLUGIN: &str = "/v1/economies/guild/plugins/malicious";
 
-/// Calls until the plugin is off: how many calls that took, if so many are enough.
-async fn calls_until_off(guild: &mut Guild, action: &str, members: u64, most: u64) -> Option<u64> {
+/// Calls until the plugin is disabled. Returns the number of calls, or none after `most` calls.
+async fn calls_until_off(
+    guild: &mut GuildClient,
+    action: &str,
+    members: u64,
+    most: u64,
+) -> Option<u64> {
     for number in 0..most {
         let caller = format!("user:{}", number % members + 1);
         let key = format!("{action} {number}");
-        let answer = guild
+        let response = guild
             .call(&format!("malicious/{action}"), &key, &caller, json!({}))
             .await;
-        if answer.code() == "plugin_disabled" {
+        if response.code() == "plugin_disabled" {
             return Some(number);
         }
         assert!(
-            [200, 502, 503].contains(&answer.status.as_u16()),
+            [200, 502, 503].contains(&response.status.as_u16()),
             "{}",
-            answer.json()
+            response.json()
         );
     }
     None
 }
 
-async fn plugin(guild: &mut Guild) -> Value {
+async fn plugin(guild: &mut GuildClient) -> Value {
     guild.get(PLUGIN).await.json()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_plugin_that_faults_for_everybody_is_switched_off_with_a_reason() {
-    let (house, mut guild) = House::with_guild(6).await;
+async fn a_plugin_that_faults_for_all_callers_is_disabled_with_a_reason() {
+    let (server, mut guild) = TestServer::with_guild(6).await;
     install_malicious(&mut guild).await;
     assert_eq!(plugin(&mut guild).await["switched_off"], Value::Null);
     let calls = calls_until_off(&mut guild, "spin", 6, 400).await;
-    let calls = calls.expect("it is switched off");
+    let calls = calls.expect("the plugin is disabled");
     assert!(calls >= 20, "{calls} calls");
     let off = plugin(&mut guild).await;
     assert_eq!(off["enabled"], false);
@@ -49,49 +54,49 @@ async fn a_plugin_that_faults_for_everybody_is_switched_off_with_a_reason() {
     );
     assert_eq!(why["callers"], 6);
     assert!(why["cpu_ms"].as_u64().unwrap() >= 1_000, "{why}");
-    // The listing and the events say the same.
+    // The list and the events have the same reason.
     let listed = guild.get(&format!("{GUILD}/plugins")).await.json();
     assert_eq!(listed["plugins"][0]["switched_off"], why);
     let events = guild.events().await;
     let mut acts = events
         .iter()
         .filter(|event| event["kind"] == "switch_off_plugin");
-    let act = acts.next().expect("it is on record");
+    let act = acts.next().expect("the act is recorded");
     assert_eq!(act["answer"]["switched_off"], why, "{act}");
-    assert!(acts.next().is_none(), "once");
-    // It stays so, until somebody switches it on again.
-    let house = house.restarted().await;
-    let mut guild = Guild {
-        client: house.admin(),
+    assert!(acts.next().is_none(), "it is recorded once");
+    // It stays disabled until the operator enables it.
+    let server = server.restart().await;
+    let mut guild = GuildClient {
+        client: server.admin(),
     };
     assert_eq!(plugin(&mut guild).await["switched_off"], why);
     let off = guild
         .call("malicious/honest", "off", "user:1", json!({}))
         .await;
     assert_eq!(off.code(), "plugin_disabled");
-    guild.made(PLUGIN, json!({"enabled": true})).await;
+    guild.put_ok(PLUGIN, json!({"enabled": true})).await;
     assert_eq!(plugin(&mut guild).await["switched_off"], Value::Null);
     let honest = guild
         .call("malicious/honest", "on", "user:1", json!({}))
         .await;
     assert_eq!(honest.status, 200);
-    house.close().await;
+    server.close().await;
 }
 
-/// Whoever finds arguments with which a shop faults cannot close it for others.
+/// A member who finds arguments that make a shop fault cannot close it for others.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_few_members_whose_calls_fault_switch_nothing_off() {
-    let (house, mut guild) = House::with_guild(4).await;
+async fn faulting_calls_of_a_few_members_disable_nothing() {
+    let (server, mut guild) = TestServer::with_guild(4).await;
     install_malicious(&mut guild).await;
     assert_eq!(calls_until_off(&mut guild, "spin", 4, 120).await, None);
     assert_eq!(plugin(&mut guild).await["enabled"], true);
-    house.close().await;
+    server.close().await;
 }
 
-/// Previews leave no record from which a switch-off could be explained.
+/// Previews leave no record that could explain a disabled plugin.
 #[tokio::test(flavor = "multi_thread")]
-async fn previews_switch_nothing_off() {
-    let (house, mut guild) = House::with_guild(6).await;
+async fn faulting_previews_disable_nothing() {
+    let (server, mut guild) = TestServer::with_guild(6).await;
     install_malicious(&mut guild).await;
     for number in 0..120 {
         let caller = format!("user:{}", number % 6 + 1);
@@ -101,20 +106,20 @@ async fn previews_switch_nothing_off() {
             .await;
     }
     assert_eq!(plugin(&mut guild).await["enabled"], true);
-    house.close().await;
+    server.close().await;
 }
 
-/// A game that breaks off after its draws says why it is off, too.
+/// A plugin that traps after its draws is disabled with a reason as well.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_game_that_breaks_off_after_draws_says_so() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn a_plugin_disabled_for_broken_draws_states_the_reason() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     install_malicious(&mut guild).await;
-    break_off_after_draws(&mut guild, 3).await;
+    trap_after_draws(&mut guild, 3).await;
     let off = plugin(&mut guild).await;
     assert_eq!(
         (&off["enabled"], &off["broken_draws"]),
         (&json!(false), &json!(3))
     );
     assert_eq!(off["switched_off"], json!({"reason": "broken_draws"}));
-    house.close().await;
+    server.close().await;
 }

@@ -1,4 +1,4 @@
-//! Holds answers of the stories against the API's description: status, code and shape.
+//! Checks responses of the tests against the API's description: status, code and schema.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, Mutex};
@@ -9,38 +9,40 @@ use serde_json::Value;
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(bursar_server::http::openapi);
 
-/// Schemas of answers that were needed before, by their place in the document.
+/// Compiled response schemas by their place in the document.
 static VALIDATORS: Mutex<BTreeMap<String, Arc<Validator>>> = Mutex::new(BTreeMap::new());
 
-/// A schema of the document, ready to check with.
+/// Compiles a schema of the document.
 pub(crate) fn validator(document: &Value, schema: &Value) -> Validator {
     let mut schema = schema.clone();
     schema["components"] = document["components"].clone();
     jsonschema::draft202012::new(&schema).unwrap()
 }
 
-/// The path of the document that a request has asked for.
+/// Returns the path template of the document for a request path.
 fn template(path: &str) -> Option<&'static String> {
     let (path, _) = path.split_once('?').unwrap_or((path, ""));
-    let asked: Vec<&str> = path.split('/').collect();
+    let requested: Vec<&str> = path.split('/').collect();
     let fits = |template: &&String| {
         let parts: Vec<&str> = template.split('/').collect();
-        let pairs = parts.iter().zip(&asked);
-        parts.len() == asked.len()
-            && pairs.fold(true, |fits, (part, asked)| {
-                fits && (part == asked || part.starts_with('{'))
+        let pairs = parts.iter().zip(&requested);
+        parts.len() == requested.len()
+            && pairs.fold(true, |fits, (part, segment)| {
+                fits && (part == segment || part.starts_with('{'))
             })
     };
-    // A word of its own comes before a name: `batch` is no id of a transfer.
+    // A literal segment takes precedence over a parameter: `batch` is no transfer id.
     let paths = DOCUMENT["paths"].as_object().unwrap().keys();
     paths
         .filter(fits)
         .min_by_key(|template| template.matches('{').count())
 }
 
-/// Insists that a problem says of asking again what the table of codes says.
-fn check_retry(answer: &Response) {
-    let (code, status, body) = (answer.code(), answer.status.as_u16(), answer.json());
+/// Asserts that a problem's `retry` member equals the table of codes.
+fn check_retry(response: &Response) {
+    let code = response.code();
+    let status = response.status.as_u16();
+    let body = response.json();
     if code.is_empty() {
         return;
     }
@@ -51,36 +53,37 @@ fn check_retry(answer: &Response) {
     assert_eq!(body["retry"], row["retry"], "{code} {status}");
 }
 
-/// Insists that an answer is one of those that the description has.
-pub(crate) fn check(method: &str, path: &str, answer: &Response) {
-    let kept = answer.cache_control.as_deref();
+/// Asserts that a response is one that the description allows.
+pub(crate) fn check(method: &str, path: &str, response: &Response) {
+    let cache_control = response.cache_control.as_deref();
     assert_eq!(
-        kept,
+        cache_control,
         Some("no-store"),
-        "{method} {path} may be kept by a cache"
+        "{method} {path} may be cached"
     );
-    check_retry(answer);
+    check_retry(response);
     let Some(template) = template(path) else {
         assert_eq!(
-            answer.code(),
+            response.code(),
             "route_not_found",
             "{method} {path} is not described"
         );
         return;
     };
     let operation = &DOCUMENT["paths"][template][method.to_lowercase()];
-    let (status, body) = (answer.status.as_str(), answer.json());
-    if answer.status == 405 {
+    let status = response.status.as_str();
+    let body = response.json();
+    if response.status == 405 {
         assert!(operation.is_null(), "{method} {path}");
         return;
     }
     let described = &operation["responses"][status];
     let place = format!("{method} {template} {status}");
     assert!(described.is_object(), "{place} is not described: {body}");
-    let is_problem = answer.status.is_client_error() || answer.status.is_server_error();
+    let is_problem = response.status.is_client_error() || response.status.is_server_error();
     if is_problem {
         let codes = described["x-codes"].as_array().unwrap();
-        let code = answer.code();
+        let code = response.code();
         assert!(
             codes.iter().any(|one| *one == code),
             "{place} has no code `{code}`"
@@ -93,8 +96,8 @@ pub(crate) fn check(method: &str, path: &str, answer: &Response) {
     };
     let content = &described["content"];
     if !is_problem && content["application/x-ndjson"].is_object() {
-        // Its lines are read where they are imported.
-        assert!(answer.body.ends_with(b"}\n"), "{place}: {body}");
+        // The lines are checked where they are imported.
+        assert!(response.body.ends_with(b"}\n"), "{place}: {body}");
         return;
     }
     let schema = &content[media]["schema"];

@@ -1,4 +1,4 @@
-//! Components that were built against the contract as it was: they go on working as they are.
+//! Components built for earlier versions of the contract still work unchanged.
 
 use bursar_server::client::Response;
 use bursar_testkit::{Economy, TestCall};
@@ -6,14 +6,14 @@ use bytes::Bytes;
 use expect_test::expect;
 use serde_json::json;
 
-use crate::support::{GUILD, Guild, House};
+use crate::support::{GUILD, GuildClient, TestServer};
 
-const SHOP: &[u8] = include_bytes!("../museum/0.1.0-first/shop.wasm");
-const COINFLIP: &[u8] = include_bytes!("../museum/0.1.0-first/coinflip.wasm");
-const SECOND_SHOP: &[u8] = include_bytes!("../museum/0.2.0-first/shop.wasm");
-const SECOND_COINFLIP: &[u8] = include_bytes!("../museum/0.2.0-first/coinflip.wasm");
+const SHOP: &[u8] = include_bytes!("../compat/0.1.0-first/shop.wasm");
+const COINFLIP: &[u8] = include_bytes!("../compat/0.1.0-first/coinflip.wasm");
+const SECOND_SHOP: &[u8] = include_bytes!("../compat/0.2.0-first/shop.wasm");
+const SECOND_COINFLIP: &[u8] = include_bytes!("../compat/0.2.0-first/coinflip.wasm");
 
-async fn upload(guild: &mut Guild, component: &'static [u8]) -> String {
+async fn upload(guild: &mut GuildClient, component: &'static [u8]) -> String {
     let bytes = Bytes::from_static(component);
     let uploaded = guild
         .client
@@ -35,7 +35,7 @@ async fn a_game_of_the_second_contract_still_draws_under_another_name() {
 }
 
 async fn still_draws(component: &'static [u8], name: &str) {
-    let (house, mut guild) = House::with_guild(1).await;
+    let (server, mut guild) = TestServer::with_guild(1).await;
     let digest = upload(&mut guild, component).await;
     guild.install(name, &digest, json!({"asset": "coin"})).await;
     guild.issue(&format!("plugin:{name}"), "coin", 1000).await;
@@ -49,7 +49,7 @@ async fn still_draws(component: &'static [u8], name: &str) {
     };
     assert_eq!(guild.posted("user:1", "coin").await, coins);
     assert_eq!(flipped["draws"]["nonce"], 1);
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -63,10 +63,10 @@ async fn a_shop_of_the_second_contract_still_sells_under_another_name() {
 }
 
 async fn still_sells(component: &'static [u8], name: &str) {
-    let (house, mut guild) = House::with_guild(1).await;
+    let (server, mut guild) = TestServer::with_guild(1).await;
     let potion = json!({"kind": "item", "name": "Potion"});
     guild
-        .made(&format!("{GUILD}/assets/item:potion"), potion)
+        .put_ok(&format!("{GUILD}/assets/item:potion"), potion)
         .await;
     let digest = upload(&mut guild, component).await;
     let config = json!({
@@ -76,20 +76,21 @@ async fn still_sells(component: &'static [u8], name: &str) {
     guild
         .issue(&format!("plugin:{name}"), "item:potion", 10)
         .await;
-    let (wanted, action) = (json!({"item": "item:potion"}), format!("{name}/buy"));
-    let bought = guild.call(&action, "a", "user:1", wanted.clone()).await;
+    let arguments = json!({"item": "item:potion"});
+    let action = format!("{name}/buy");
+    let bought = guild.call(&action, "a", "user:1", arguments.clone()).await;
     assert_eq!(bought.status, 200, "{}", bought.json());
-    let again = guild.call(&action, "b", "user:1", wanted).await;
+    let again = guild.call(&action, "b", "user:1", arguments).await;
     assert_eq!(again.code(), "declined");
     assert_eq!(guild.posted("user:1", "coin").await, 950);
     let till = format!("plugin:{name}:till");
     assert_eq!(guild.posted(&till, "coin").await, 50);
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_check_of_the_second_contract_still_refuses_and_says_what_is_needed() {
-    let (house, mut guild) = House::with_guild(1).await;
+async fn a_configuration_check_of_the_second_contract_still_works() {
+    let (server, mut guild) = TestServer::with_guild(1).await;
     let digest = upload(&mut guild, SECOND_COINFLIP).await;
     let path = format!("{GUILD}/plugins/coinflip");
     let body = |most: u64| {
@@ -102,7 +103,7 @@ async fn a_check_of_the_second_contract_still_refuses_and_says_what_is_needed() 
     let taken = guild.put(&path, body(50)).await.json();
     assert_eq!(taken["needs"][0]["account"], "plugin:coinflip");
     assert_eq!(taken["needs"][0]["at_least"], 50);
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -116,10 +117,10 @@ async fn a_component_of_the_second_contract_moves_nothing_that_is_not_granted() 
 }
 
 async fn moves_nothing(shop: &'static [u8], coinflip: &'static [u8]) {
-    let (house, mut guild) = House::with_guild(1).await;
+    let (server, mut guild) = TestServer::with_guild(1).await;
     let potion = json!({"kind": "item", "name": "Potion"});
     guild
-        .made(&format!("{GUILD}/assets/item:potion"), potion)
+        .put_ok(&format!("{GUILD}/assets/item:potion"), potion)
         .await;
     let shop = upload(&mut guild, shop).await;
     let config = json!({"items": [{"item": "item:potion", "price": {"coin": 50}}]});
@@ -130,14 +131,14 @@ async fn moves_nothing(shop: &'static [u8], coinflip: &'static [u8]) {
         .install("coinflip", &coinflip, json!({"asset": "coin"}))
         .await;
     guild.issue("plugin:coinflip", "coin", 1000).await;
-    // No account of others, and nothing of the caller's.
+    // No grant on other accounts, and no spending of the caller's.
     let nothing = json!({"grants": {"spend_per_call": {}}});
     for plugin in ["shop", "coinflip"] {
         let path = format!("{GUILD}/plugins/{plugin}");
-        guild.made(&path, nothing.clone()).await;
+        guild.put_ok(&path, nothing.clone()).await;
     }
-    let wanted = json!({"item": "item:potion"});
-    let bought = guild.call("shop/buy", "a", "user:1", wanted).await;
+    let arguments = json!({"item": "item:potion"});
+    let bought = guild.call("shop/buy", "a", "user:1", arguments).await;
     assert_eq!(bought.code(), "declined", "{}", bought.json());
     let bet = json!({"stake": 10, "side": "heads"});
     let flipped = guild.call("coinflip/flip", "b", "user:1", bet).await;
@@ -145,10 +146,10 @@ async fn moves_nothing(shop: &'static [u8], coinflip: &'static [u8]) {
     assert_eq!(guild.posted("user:1", "coin").await, 1000);
     assert_eq!(guild.posted("user:1", "item:potion").await, 0);
     assert_eq!(guild.posted("plugin:coinflip", "coin").await, 1000);
-    house.close().await;
+    server.close().await;
 }
 
-/// One call, in a line: its reply to the byte or how it declined, what it moved, what it burned.
+/// Formats a call in one line: its fuel, its reply or decline code, and its postings.
 fn line(action: &str, called: &TestCall, replies: bool) -> String {
     let end = if replies {
         called.reply().to_string()
@@ -158,15 +159,15 @@ fn line(action: &str, called: &TestCall, replies: bool) -> String {
     let mut parts = vec![format!("{action} {} {end}", called.fuel())];
     let postings = called.postings().into_iter();
     parts.extend(postings.map(|it| {
-        let (from, to) = (it.source, it.destination);
+        let from = it.source;
+        let to = it.destination;
         format!("{from} > {to} {} {}", it.amount, it.asset)
     }));
     parts.join(", ")
 }
 
-/// The bytes of these components never change, and neither does the seed: whatever differs here between
-/// two builds of the host, of which debug and release are two, or between two versions of it, is the
-/// host's.
+/// The components and the seed never change: a difference between two builds or versions of the host is the
+/// host's. Debug and release are two builds.
 #[test]
 fn calls_of_the_first_contract_are_the_same_on_every_host() {
     let expected = expect![[r#"
@@ -195,7 +196,7 @@ fn calls_of_the_second_contract_are_the_same_on_every_host() {
     expected.assert_eq(&calls_of(SECOND_SHOP, SECOND_COINFLIP));
 }
 
-/// Bets and purchases, each in a line.
+/// Makes bets and purchases and returns a line for each.
 fn calls_of(shop: &[u8], coinflip: &[u8]) -> String {
     let mut economy = Economy::new("museum");
     economy.asset("coin");

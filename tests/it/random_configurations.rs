@@ -1,5 +1,5 @@
-//! Random configurations of bundled plugins: one is refused before it is taken, or no call ever learns that
-//! it is wrong. What the plugin says that it needs is enough for the stake that it speaks of.
+//! Random configurations of bundled plugins: each is either refused at once, or no call ever fails because of
+//! it. The stated needs cover the largest stake.
 
 use bursar_server::bundled;
 use bursar_testkit::{Economy, TestCall};
@@ -9,9 +9,9 @@ use proptest::strategy::Union;
 use proptest::test_runner::TestCaseError;
 use serde_json::{Value, json};
 
-use crate::long;
+use crate::long_runs;
 
-/// Amounts around which rules change their mind: small ones, and those of which a multiple is none.
+/// Amounts near which rules change: small ones, and large ones whose multiples overflow.
 const AMOUNTS: [u64; 10] = [
     1,
     2,
@@ -25,13 +25,13 @@ const AMOUNTS: [u64; 10] = [
     (1 << 53) - 1,
 ];
 
-/// Assets of which the last is in no economy.
+/// Assets; the last one is in no economy.
 const ASSETS: [&str; 3] = ["coin", "item:sword", "gem"];
 
-/// What members and houses have before anything is needed.
-const PURSE: u64 = 1 << 45;
+/// The balance of members and plugins before needs are added.
+const STARTING_BALANCE: u64 = 1 << 45;
 
-/// A plugin with a configuration, and calls of it.
+/// A plugin, a configuration and calls of it.
 #[derive(Clone, Debug)]
 struct Case {
     plugin: &'static str,
@@ -49,7 +49,7 @@ fn asset() -> impl Strategy<Value = &'static str> + Clone {
     select(&ASSETS[..])
 }
 
-/// Members that are there are set.
+/// Builds an object from the members that have a value.
 fn object(members: impl IntoIterator<Item = (&'static str, Option<Value>)>) -> Value {
     let there = members.into_iter();
     let there = there.filter_map(|(name, value)| Some((name.to_owned(), value?)));
@@ -131,7 +131,7 @@ fn blackjack() -> BoxedStrategy<Case> {
 }
 
 fn slots() -> BoxedStrategy<Case> {
-    // Most of what is drawn is right, or hardly any paytable would be.
+    // Most values are valid; otherwise hardly any paytable would be.
     let times = || prop_oneof![20 => select(&[0, 1, 2, 100, 100_000][..]), 1 => Just(100_001)];
     let weight =
         prop_oneof![20 => select(&[1, 2, 4_000][..]), 1 => select(&[0, 9_999, 10_001][..])];
@@ -176,8 +176,8 @@ fn auction() -> BoxedStrategy<Case> {
     of_game("auction", config.boxed(), call.boxed())
 }
 
-/// A plugin with one action and no arguments, once a day.
-fn a_day(
+/// A plugin with one action without arguments, called once a day.
+fn once_a_day(
     plugin: &'static str,
     config: BoxedStrategy<Value>,
     action: &'static str,
@@ -194,7 +194,7 @@ fn work() -> BoxedStrategy<Case> {
     let config = (asset(), amount(), amount()).prop_map(|(asset, least, most)| {
         json!({"asset": asset, "pay_min": least, "pay_max": most, "cooldown_s": 60})
     });
-    a_day("work", config.boxed(), "work/work")
+    once_a_day("work", config.boxed(), "work/work")
 }
 
 fn daily() -> BoxedStrategy<Case> {
@@ -215,7 +215,7 @@ fn daily() -> BoxedStrategy<Case> {
             ("utc_offset_min", offset.map(Value::from)),
         ])
     });
-    a_day("daily", config.boxed(), "daily/claim")
+    once_a_day("daily", config.boxed(), "daily/claim")
 }
 
 fn lottery() -> BoxedStrategy<Case> {
@@ -259,7 +259,7 @@ fn trade() -> BoxedStrategy<Case> {
 }
 
 fn shop() -> BoxedStrategy<Case> {
-    // Mostly of what is there, or hardly any list of offers would be right.
+    // Most assets exist; otherwise hardly any list of offers would be valid.
     let known = || prop_oneof![8 => select(&ASSETS[..2]), 1 => Just(ASSETS[2])];
     let role = prop::option::of(select(&["vip", "mod"][..]));
     let moment = || prop::option::weighted(0.2, select(&[0, 5, 1 << 50][..]));
@@ -304,21 +304,24 @@ fn economy() -> Economy {
     for asset in &ASSETS[..2] {
         economy.asset(asset);
     }
-    economy.member("user:1", &[("coin", PURSE), ("item:sword", PURSE)]);
+    economy.member(
+        "user:1",
+        &[("coin", STARTING_BALANCE), ("item:sword", STARTING_BALANCE)],
+    );
     economy.member("user:2", &[]);
     economy
 }
 
-/// A call that has learned nothing of a wrong configuration.
-fn is_configured(called: &TestCall) -> Result<(), TestCaseError> {
+/// Asserts that a call did not fail because of a wrong configuration.
+fn assert_configured(called: &TestCall) -> Result<(), TestCaseError> {
     let wrong = ["misconfigured", "unknown_asset", "unknown_account"];
     match (called.committed(), called.decline_code()) {
         (Some(_), _) => {}
         (None, Some(code)) => prop_assert!(!wrong.contains(&code), "{code}"),
-        // Panics at a fault.
+        // Panics if the call ended with a fault.
         (None, None) => {
-            let no = called.rejected();
-            prop_assert!(!no.contains("no such"), "{no}");
+            let reason = called.rejected();
+            prop_assert!(!reason.contains("no such"), "{reason}");
         }
     }
     Ok(())
@@ -332,22 +335,23 @@ fn check(case: &Case) -> Result<bool, TestCaseError> {
     }
     economy.install(component(case.plugin), case.config.clone());
     for (account, asset, at_least) in economy.needs(case.plugin) {
-        // What is left of all that there can be of it.
-        let room = (1 << 53) - 1 - PURSE;
+        // The rest of the maximum supply.
+        let room = (1 << 53) - 1 - STARTING_BALANCE;
         economy.issue(&account, &asset, at_least.min(room));
     }
     for (action, arguments) in &case.calls {
-        is_configured(&economy.call("user:1", action, arguments.clone()))?;
+        assert_configured(&economy.call("user:1", action, arguments.clone()))?;
         economy.wait(case.rest_s);
     }
     economy.assert_sound();
     Ok(true)
 }
 
-/// Checks many configurations, of which enough are taken and enough refused.
-fn each_is_refused_or_right(cases: &BoxedStrategy<Case>) {
-    let (taken, refused) = (std::cell::Cell::new(0_u32), std::cell::Cell::new(0_u32));
-    long::property(200, cases, |case| {
+/// Checks many configurations and asserts that enough are accepted and enough refused.
+fn check_configurations(cases: &BoxedStrategy<Case>) {
+    let taken = std::cell::Cell::new(0_u32);
+    let refused = std::cell::Cell::new(0_u32);
+    long_runs::property(200, cases, |case| {
         let count = if check(&case)? { &taken } else { &refused };
         count.set(count.get() + 1);
         Ok(())
@@ -359,58 +363,58 @@ fn each_is_refused_or_right(cases: &BoxedStrategy<Case>) {
 }
 
 #[test]
-fn no_coin_is_flipped_by_a_wrong_configuration() {
-    each_is_refused_or_right(&coinflip());
+fn coinflip_refuses_every_wrong_configuration() {
+    check_configurations(&coinflip());
 }
 
 #[test]
-fn no_die_is_cast_by_a_wrong_configuration() {
-    each_is_refused_or_right(&dice());
+fn dice_refuses_every_wrong_configuration() {
+    check_configurations(&dice());
 }
 
 #[test]
-fn no_card_is_dealt_by_a_wrong_configuration() {
-    each_is_refused_or_right(&blackjack());
+fn blackjack_refuses_every_wrong_configuration() {
+    check_configurations(&blackjack());
 }
 
 #[test]
-fn no_reel_turns_by_a_wrong_configuration() {
-    each_is_refused_or_right(&slots());
+fn slots_refuses_every_wrong_configuration() {
+    check_configurations(&slots());
 }
 
 #[test]
-fn nothing_is_up_for_auction_by_a_wrong_configuration() {
-    each_is_refused_or_right(&auction());
+fn auction_refuses_every_wrong_configuration() {
+    check_configurations(&auction());
 }
 
 #[test]
-fn no_job_is_done_by_a_wrong_configuration() {
-    each_is_refused_or_right(&work());
+fn work_refuses_every_wrong_configuration() {
+    check_configurations(&work());
 }
 
 #[test]
-fn no_reward_is_claimed_by_a_wrong_configuration() {
-    each_is_refused_or_right(&daily());
+fn daily_refuses_every_wrong_configuration() {
+    check_configurations(&daily());
 }
 
 #[test]
-fn no_ticket_is_sold_by_a_wrong_configuration() {
-    each_is_refused_or_right(&lottery());
+fn lottery_refuses_every_wrong_configuration() {
+    check_configurations(&lottery());
 }
 
 #[test]
-fn nothing_is_swapped_by_a_wrong_configuration() {
-    each_is_refused_or_right(&trade());
+fn trade_refuses_every_wrong_configuration() {
+    check_configurations(&trade());
 }
 
 #[test]
-fn nothing_is_sold_by_a_wrong_configuration() {
-    each_is_refused_or_right(&shop());
+fn shop_refuses_every_wrong_configuration() {
+    check_configurations(&shop());
 }
 
-/// One unit less than what is needed, and the largest stake is declined.
+/// With one unit less than needed the largest stake is declined.
 #[test]
-fn what_is_needed_is_enough_for_the_largest_stake_and_no_less_is() {
+fn needs_are_exactly_enough_for_the_largest_stake() {
     let games = [
         (
             "coinflip",

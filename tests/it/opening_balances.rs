@@ -1,19 +1,18 @@
-//! Opening balances out of a list, as somebody who comes from another bot brings them.
+//! Opening balances from a list, as imported from another bot.
 
 use bursar_server::client::{Address, Client};
 use serde_json::json;
 
-use crate::archive::{bursar, complained, furnish, said, text};
-use crate::support::{GUILD, Process, audited};
+use crate::archive::{bursar, furnish, stderr_of, stdout_of, text};
+use crate::server_process::ServerProcess;
+use crate::support::{GUILD, audited};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn opening_balances_come_in_once_whoever_serves_the_file() {
+async fn opening_balances_are_issued_once_with_and_without_a_server() {
     let folder = tempfile::tempdir().unwrap();
-    let (file, list) = (
-        folder.path().join("guild.db"),
-        folder.path().join("list.csv"),
-    );
-    let server = Process::serve(&file);
+    let file = folder.path().join("guild.db");
+    let list = folder.path().join("list.csv");
+    let server = ServerProcess::serve(&file);
     let admin = server.admin_key.clone().unwrap();
     let mut client = Client::new(Address::Tcp(server.address.clone()), &admin);
     furnish(&mut client).await;
@@ -33,13 +32,13 @@ async fn opening_balances_come_in_once_whoever_serves_the_file() {
         "--balances",
         text(&list),
     ];
-    assert!(said(&bursar(&import)).contains("3 rows issued, 2 accounts made"));
+    assert!(stdout_of(&bursar(&import)).contains("3 rows issued, 2 accounts made"));
     let head = client.get(GUILD).await.unwrap().json()["head"].clone();
-    assert!(said(&bursar(&import)).contains("0 rows issued, 0 accounts made"));
+    assert!(stdout_of(&bursar(&import)).contains("0 rows issued, 0 accounts made"));
     assert_eq!(
         client.get(GUILD).await.unwrap().json()["head"],
         head,
-        "nothing has changed"
+        "nothing was recorded"
     );
     let statement = client
         .get(&format!("{GUILD}/accounts/user:8/statement"))
@@ -55,21 +54,19 @@ async fn opening_balances_come_in_once_whoever_serves_the_file() {
     assert!(entry["recorded_at"].as_u64() > entry["effective_at"].as_u64());
     assert!(server.stop());
 
-    // Nobody serves it now: the command serves it to itself.
-    assert!(said(&bursar(&import)).contains("0 rows issued"));
+    // The file is not served any more: the command opens it itself.
+    assert!(stdout_of(&bursar(&import)).contains("0 rows issued"));
     std::fs::write(&list, "account,asset,amount\nuser:9,coin,9\n").unwrap();
-    assert!(said(&bursar(&import)).contains("1 rows issued, 1 accounts made"));
+    assert!(stdout_of(&bursar(&import)).contains("1 rows issued, 1 accounts made"));
     audited(&file);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_list_that_cannot_be_issues_nothing_and_names_its_lines() {
+async fn a_list_with_errors_issues_nothing_and_names_the_lines() {
     let folder = tempfile::tempdir().unwrap();
-    let (file, list) = (
-        folder.path().join("guild.db"),
-        folder.path().join("list.csv"),
-    );
-    let server = Process::serve(&file);
+    let file = folder.path().join("guild.db");
+    let list = folder.path().join("list.csv");
+    let server = ServerProcess::serve(&file);
     let admin = server.admin_key.clone().unwrap();
     furnish(&mut Client::new(
         Address::Tcp(server.address.clone()),
@@ -92,7 +89,7 @@ async fn a_list_that_cannot_be_issues_nothing_and_names_its_lines() {
          user:11,coin,9007199254740990\n",
     )
     .unwrap();
-    let mistakes = complained(&bursar(&import));
+    let mistakes = stderr_of(&bursar(&import));
     for line in [
         "line 3: ",
         "line 4: ",
@@ -102,7 +99,7 @@ async fn a_list_that_cannot_be_issues_nothing_and_names_its_lines() {
         assert!(mistakes.contains(line), "{mistakes}");
     }
     std::fs::write(&list, "account,asset,amount\nuser:10,coin,none\n").unwrap();
-    assert!(complained(&bursar(&import)).contains("line 2: "));
+    assert!(stderr_of(&bursar(&import)).contains("line 2: "));
     let import = [
         "import",
         text(&file),
@@ -112,6 +109,6 @@ async fn a_list_that_cannot_be_issues_nothing_and_names_its_lines() {
         text(&list),
     ];
     std::fs::write(&list, "account,asset,amount\nuser:10,coin,1\n").unwrap();
-    assert!(complained(&bursar(&import)).contains("there is no economy `other`"));
+    assert!(stderr_of(&bursar(&import)).contains("there is no economy `other`"));
     assert_eq!(audited(&file).records, before);
 }

@@ -1,5 +1,4 @@
-//! Calls that a host has made up, as far as the ledger can be told: they commit, and show when the component
-//! runs again.
+//! Call results that a host forged in ways the ledger cannot detect: they commit, and replay detects them.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +9,8 @@ use bursar_storage::{FileLock, Reply, Request, Storage, Submission};
 use serde_json::{Value, json};
 
 use crate::replay::replay;
-use crate::support::{GUILD, Guild, House, Process, audited};
+use crate::server_process::ServerProcess;
+use crate::support::{GUILD, GuildClient, TestServer, audited};
 
 const FLIP: &str = "/v1/economies/guild/plugins/coinflip/actions/flip";
 
@@ -18,7 +18,7 @@ fn bet() -> Value {
     json!({"caller": "user:1", "arguments": {"stake": 10, "side": "heads"}})
 }
 
-/// A copy of a file that nobody has open, with the log that may be beside it.
+/// Copies a file that is not open, with its write-ahead log if there is one.
 fn copied(file: &Path, name: &str) -> PathBuf {
     let copy = file.with_file_name(name);
     std::fs::copy(file, &copy).unwrap();
@@ -29,16 +29,17 @@ fn copied(file: &Path, name: &str) -> PathBuf {
     copy
 }
 
-/// A file with a game in it, and the flip that an honest host commits next.
+/// Returns a file with an installed game, and the result of the flip that an honest host would commit next.
 async fn about_to_flip() -> (tempfile::TempDir, PathBuf, CallResult) {
-    let (house, mut guild) = House::with_guild(1).await;
+    let (server, mut guild) = TestServer::with_guild(1).await;
     let config = json!({"asset": "coin"});
     guild.install("coinflip", "bundled:coinflip", config).await;
     guild.issue("plugin:coinflip", "coin", 1_000).await;
-    let (file, key) = (house.file(), house.admin_key.clone());
-    let folder = house.left_behind().await;
-    let process = Process::serve(&copied(&file, "honest.db"));
-    let mut guild = Guild {
+    let file = server.file();
+    let key = server.admin_key.clone();
+    let folder = server.into_folder().await;
+    let process = ServerProcess::serve(&copied(&file, "honest.db"));
+    let mut guild = GuildClient {
         client: process.client(&key),
     };
     let flipped = guild.client.post(FLIP, "flip", &bet()).await.unwrap();
@@ -50,7 +51,7 @@ async fn about_to_flip() -> (tempfile::TempDir, PathBuf, CallResult) {
     (folder, file, result)
 }
 
-/// Has the writer commit a result, as a host does.
+/// Commits a result as a host does.
 fn commit(file: &Path, result: CallResult) {
     let lock = FileLock::acquire(file).unwrap();
     let storage = Storage::open(file, lock, &clock::system(), render).unwrap();
@@ -65,13 +66,13 @@ fn commit(file: &Path, result: CallResult) {
     let reply = storage.submit(submission).unwrap().blocking_recv();
     let reply = reply.unwrap().unwrap();
     assert!(
-        matches!(&reply, Reply::Answered(answer) if answer.status == 200),
+        matches!(&reply, Reply::Answered(response) if response.status == 200),
         "{reply:?}"
     );
     storage.close();
 }
 
-/// The result without the first thing that it asks for and is a movement.
+/// Returns the result without its first requested transfer.
 fn without_its_stake(result: &CallResult) -> CallResult {
     let mut text = serde_json::to_value(result).unwrap();
     let facts = result.transcript.facts().iter();
@@ -91,11 +92,11 @@ fn altered(result: &CallResult, pointer: &str, value: Value) -> CallResult {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_host_has_made_up_shows_when_the_component_runs_again() {
+async fn forged_call_results_are_detected_by_replay() {
     let (folder, file, honest) = about_to_flip().await;
     let fuel = honest.fuel;
     for (name, result, shows) in [
-        ("good faith", honest.clone(), None),
+        ("honest", honest.clone(), None),
         (
             "fuel",
             altered(&honest, "/fuel", json!(fuel + 1)),
@@ -117,14 +118,14 @@ async fn what_a_host_has_made_up_shows_when_the_component_runs_again() {
         tokio::task::spawn_blocking(move || commit(&committing, result))
             .await
             .unwrap();
-        // The ledger had nothing to object, and nor has the audit: both look at what was asked.
+        // Neither the ledger nor the audit objects: both check only what was requested.
         audited(&file);
-        let (code, said) = replay(&file, "coinflip", &[]);
+        let (code, output) = replay(&file, "coinflip", &[]);
         match shows {
-            None => assert_eq!(code, Some(0), "{name}: {said}"),
+            None => assert_eq!(code, Some(0), "{name}: {output}"),
             Some(word) => {
-                assert_eq!(code, Some(1), "{name}: {said}");
-                assert!(said.contains(word), "{name}: {said}");
+                assert_eq!(code, Some(1), "{name}: {output}");
+                assert!(output.contains(word), "{name}: {output}");
             }
         }
     }

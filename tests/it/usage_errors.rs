@@ -1,4 +1,4 @@
-//! What people type by mistake: each is told what is wrong, and not one byte of their folder changes.
+//! Mistakes on the command line: each is reported, and no byte of the folder changes.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::archive::{bursar, said, text};
-use crate::support::{GUILD, Process, binary};
+use crate::archive::{bursar, stdout_of, text};
+use crate::server_process::{ServerProcess, binary};
+use crate::support::GUILD;
 
-/// What is typed, the exit code, and what is said of it.
+/// The arguments, the expected exit code, and a part of the expected message.
 type Mistake = (&'static str, i32, &'static str);
 
 const SERVE: &[Mistake] = &[
@@ -326,7 +327,7 @@ const LISTS: &[Mistake] = &[
     ("import new.db", 1, "not the first line of an export"),
 ];
 
-/// Every file below a folder, with its bytes.
+/// Returns every file below a folder with its bytes.
 fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -342,9 +343,9 @@ fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     found
 }
 
-/// A file of a guild that nobody serves, made by a server that was stopped in order.
+/// Creates a file with a server that is stopped in order.
 async fn make_guild(file: &Path) {
-    let server = Process::serve(file);
+    let server = ServerProcess::serve(file);
     let mut client = server.client(server.admin_key.as_ref().unwrap());
     for (path, body) in [
         (GUILD.to_owned(), json!({})),
@@ -362,12 +363,12 @@ async fn make_guild(file: &Path) {
     assert!(server.stop());
 }
 
-/// A folder with files of many kinds.
+/// Creates files of many kinds.
 async fn make_folder(folder: &Path) {
     let file = folder.join("guild.db");
     make_guild(&file).await;
     let backup = folder.join("backup.db");
-    said(&bursar(&["backup", text(&file), text(&backup)]));
+    stdout_of(&bursar(&["backup", text(&file), text(&backup)]));
     let header = |name: &str, at: usize, word: u32| {
         let mut bytes = std::fs::read(&backup).unwrap();
         bytes[at..at + 4].copy_from_slice(&word.to_be_bytes());
@@ -375,9 +376,9 @@ async fn make_folder(folder: &Path) {
     };
     header("other.db", 68, 7);
     header("newer.db", 60, 99);
-    // A server was killed, and somebody has copied the backup over its file.
+    // A server was killed, and a backup was copied over its file.
     let stale = folder.join("stale.db");
-    let mut server = Process::serve(&stale);
+    let mut server = ServerProcess::serve(&stale);
     server.kill();
     std::fs::copy(&backup, &stale).unwrap();
     for left in ["stale.db.lock", "stale.db.sock"] {
@@ -412,8 +413,8 @@ async fn make_folder(folder: &Path) {
     }
 }
 
-/// Runs the binary, and ends it if it goes on, as a server does that has taken what it was given.
-fn typed(folder: &Path, line: &str) -> Output {
+/// Runs the binary, and kills it if it does not end: a server that accepted its arguments keeps running.
+fn run_line(folder: &Path, line: &str) -> Output {
     let mut child = Command::new(binary())
         .args(line.split(' '))
         .current_dir(folder)
@@ -429,25 +430,26 @@ fn typed(folder: &Path, line: &str) -> Output {
         std::thread::sleep(Duration::from_millis(50));
     }
     child.kill().unwrap();
-    panic!("`{line}` goes on: {:?}", child.wait_with_output());
+    panic!("`{line}` does not end: {:?}", child.wait_with_output());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mistake_is_told_and_changes_nothing() {
+async fn a_mistake_is_reported_and_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     make_folder(folder.path()).await;
     let before = contents(folder.path());
-    let (mut tried, mut wrong) = (0, Vec::new());
+    let mut tried = 0;
+    let mut wrong = Vec::new();
     for (line, code, what) in [SERVE, KEYS, FILES, LISTS].into_iter().flatten() {
-        let output = typed(folder.path(), line);
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        if output.status.code() != Some(*code) || !said.contains(what) {
-            wrong.push(format!("{line}: {:?} {said}", output.status.code()));
+        let output = run_line(folder.path(), line);
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        if output.status.code() != Some(*code) || !stderr.contains(what) {
+            wrong.push(format!("{line}: {:?} {stderr}", output.status.code()));
         }
         let after = contents(folder.path());
         if after != before {
             let names: Vec<_> = after.keys().collect();
-            panic!("`{line}` has changed something: {names:?}\n{said}");
+            panic!("`{line}` changed a file: {names:?}\n{stderr}");
         }
         tried += 1;
     }

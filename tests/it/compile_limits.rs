@@ -1,4 +1,4 @@
-//! Components that are small and costly: to compile, and to have compiled again and again.
+//! Components that are small and expensive to compile.
 
 use bursar_host::Compiler;
 use bursar_server::bundled;
@@ -7,11 +7,12 @@ use bytes::Bytes;
 use serde_json::json;
 
 use crate::mutants::mutant;
-use crate::support::{GUILD, House, Process, audited, binary, currency, install_malicious, upload};
+use crate::server_process::{ServerProcess, binary};
+use crate::support::{GUILD, TestServer, audited, currency, install_malicious, upload};
 
-const COINFLIP: &[u8] = include_bytes!("../museum/0.1.0-first/coinflip.wasm");
+const COINFLIP: &[u8] = include_bytes!("../compat/0.1.0-first/coinflip.wasm");
 
-/// Mutants that are compiled unless the environment names another number.
+/// The number of damaged components that reach the compiler, unless the environment sets another one.
 const SURVIVORS: u64 = 20;
 
 fn leb(mut number: usize) -> Vec<u8> {
@@ -31,12 +32,15 @@ fn section(id: u8, content: &[u8]) -> Vec<u8> {
     [&[id], leb(content.len()).as_slice(), content].concat()
 }
 
-/// One function of 121 KiB: a table of 20,000 branches out of 900 blocks, between which 5,000 locals
-/// change. Every branch is an edge, and at every end of a block each local may be one of many values.
-fn bomb() -> Vec<u8> {
-    let (blocks, branches, locals) = (900, 20_000, 5_000);
+/// Returns a component with one function of 121 KiB: a table of 20,000 branches out of 900 blocks, with
+/// changes to 5,000 locals between them. Every branch is an edge in the control-flow graph, and at every end
+/// of a block each local may have one of many values.
+fn slow_component() -> Vec<u8> {
+    let blocks = 900;
+    let branches = 20_000;
+    let locals = 5_000;
     let get = |local: usize| [&[0x20], leb(local).as_slice()].concat();
-    // One run of locals of the type i32, behind the one parameter.
+    // One run of locals of type i32, after the one parameter.
     let mut body = [&[1], leb(locals).as_slice(), &[0x7f]].concat();
     body.extend([0x02, 0x40].repeat(blocks));
     body.extend(get(0));
@@ -49,7 +53,7 @@ fn bomb() -> Vec<u8> {
         for local in (0..8).map(|nth| (block * 8 + nth) % locals) {
             body.extend(get(1 + local * 13 % locals));
             body.extend(get(0));
-            // Added, and set.
+            // i32.add, local.set.
             body.extend([0x6a, 0x21]);
             body.extend(leb(1 + local));
         }
@@ -64,24 +68,24 @@ fn bomb() -> Vec<u8> {
     module.extend(section(1, &[1, 0x60, 1, 0x7f, 0]));
     module.extend(section(3, &[1, 0]));
     module.extend(section(10, &code));
-    // A plugin as any other, with that module in it.
+    // A valid plugin with that module added.
     [bundled::MALICIOUS, &section(1, &module)].concat()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_component_that_is_costly_to_compile_costs_its_own_upload_only() {
-    let impatient = Compiler::Child {
+async fn a_component_that_compiles_slowly_delays_only_its_own_upload() {
+    let short_limit = Compiler::Child {
         program: binary().to_owned(),
         arguments: vec!["compile-component".into()],
         cpu_s: 4,
     };
-    let house = House::set_up(|setup| setup.compiler = impatient).await;
-    let (house, mut guild) = house.furnished(2).await;
-    // Within the same bound the same plugin without it compiles.
+    let server = TestServer::with_setup(|setup| setup.compiler = short_limit).await;
+    let (server, mut guild) = server.with_members(2).await;
+    // The same plugin without the module compiles within the same bound.
     install_malicious(&mut guild).await;
-    let bomb = tokio::spawn(upload(house.admin(), bomb()));
+    let slow_upload = tokio::spawn(upload(server.admin(), slow_component()));
     let mut meanwhile = 0;
-    while !bomb.is_finished() {
+    while !slow_upload.is_finished() {
         let key = format!("meanwhile {meanwhile}");
         let paid = guild.transfer(&key, "user:1", "user:2", 1).await;
         assert_eq!(paid.status, 201, "{}", paid.json());
@@ -91,24 +95,24 @@ async fn a_component_that_is_costly_to_compile_costs_its_own_upload_only() {
         meanwhile += 1;
         tokio::task::yield_now().await;
         if meanwhile == 500 {
-            // What is left of the purse is for the end of the story.
+            // The rest of the balance is needed at the end of the test.
             break;
         }
     }
-    let refused = bomb.await.unwrap();
+    let refused = slow_upload.await.unwrap();
     assert_eq!(
         (refused.status.as_u16(), refused.code()),
         (422, "component_refused".into())
     );
     let findings = refused.json()["findings"].clone();
     assert_eq!(findings[0]["code"], "compiles_too_long", "{findings}");
-    assert!(meanwhile > 0, "the others were served all the while");
+    assert!(meanwhile > 0, "other requests were served meanwhile");
     let after = guild.transfer("after", "user:1", "user:2", 1).await;
     assert_eq!(after.status, 201);
-    house.close().await;
+    server.close().await;
 }
 
-/// How many mutants are compiled: `BURSAR_SURVIVORS` says.
+/// Returns the number of damaged components to compile: `BURSAR_SURVIVORS`.
 #[allow(
     clippy::disallowed_methods,
     reason = "tests have no configuration of their own"
@@ -117,13 +121,13 @@ fn survivors() -> u64 {
     std::env::var("BURSAR_SURVIVORS").map_or(SURVIVORS, |count| count.parse().unwrap())
 }
 
-/// Whether a component came as far as the compiler.
-fn was_compiled(answer: &Response) -> bool {
-    if answer.status.is_success() {
+/// Returns true if a component reached the compiler.
+fn was_compiled(response: &Response) -> bool {
+    if response.status.is_success() {
         return true;
     }
-    assert_eq!(answer.code(), "component_refused", "{}", answer.json());
-    let code = answer.json()["findings"][0]["code"].clone();
+    assert_eq!(response.code(), "component_refused", "{}", response.json());
+    let code = response.json()["findings"][0]["code"].clone();
     let after = [
         "compile_failed",
         "compiles_too_long",
@@ -140,7 +144,7 @@ fn was_compiled(answer: &Response) -> bool {
     after.iter().any(|one| code == *one)
 }
 
-/// Installs what was let in, and plays with it once. Whatever it does, it is no bug of the server's.
+/// Installs an accepted component and calls it once. Nothing it does may cause an internal error.
 async fn play(client: &mut Client, uploaded: &Response, number: u64) {
     let component = uploaded.json()["component"].clone();
     let plugin = json!({
@@ -159,10 +163,10 @@ async fn play(client: &mut Client, uploaded: &Response, number: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn damaged_components_go_through_the_compiler_and_leave_nothing_behind() {
+async fn damaged_components_pass_through_the_compiler_without_leaking_memory() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("test.db");
-    let server = Process::serve(&file);
+    let server = ServerProcess::serve(&file);
     let key = server.admin_key.clone().unwrap();
     let mut client = server.client(&key);
     for (path, body) in [
@@ -174,7 +178,7 @@ async fn damaged_components_go_through_the_compiler_and_leave_nothing_behind() {
     }
     for account in ["user:1", "plugin:coinflip"] {
         let body = json!({"account": account, "asset": "coin", "amount": 10_000});
-        // The plugin's own account is there once it is installed, and not before.
+        // The plugin's account exists only after the installation.
         if account == "plugin:coinflip" {
             let whole = upload(server.client(&key), COINFLIP).await;
             play(&mut client, &whole, u64::MAX).await;
@@ -183,24 +187,29 @@ async fn damaged_components_go_through_the_compiler_and_leave_nothing_behind() {
         assert_eq!(issued.unwrap().status, 201);
     }
     let before = server.resident_bytes();
-    let (mut compiled, mut let_in) = (0, 0);
+    let mut compiled = 0;
+    let mut accepted = 0;
     for number in 0..survivors() * 100 {
         let bytes = Bytes::from(mutant(COINFLIP, number));
-        let answer = upload(server.client(&key), bytes).await;
-        compiled += u64::from(was_compiled(&answer));
-        if answer.status == 201 {
-            let_in += 1;
-            play(&mut client, &answer, number).await;
+        let response = upload(server.client(&key), bytes).await;
+        compiled += u64::from(was_compiled(&response));
+        if response.status == 201 {
+            accepted += 1;
+            play(&mut client, &response, number).await;
         }
         if compiled == survivors() {
             break;
         }
     }
-    assert_eq!(compiled, survivors(), "so many came as far as the compiler");
-    // Those that were let in are kept ready to run; the others leave nothing.
+    assert_eq!(
+        compiled,
+        survivors(),
+        "enough components reached the compiler"
+    );
+    // Accepted components are kept ready to run; refused ones leave nothing in memory.
     let grown = server.resident_bytes().saturating_sub(before);
-    let most = (64 + 4 * let_in) << 20;
-    assert!(grown < most, "{grown} bytes more for {let_in} components");
-    assert!(server.stop(), "it ends in order");
+    let most = (64 + 4 * accepted) << 20;
+    assert!(grown < most, "{grown} bytes more for {accepted} components");
+    assert!(server.stop(), "the server exits with 0");
     audited(&file);
 }
