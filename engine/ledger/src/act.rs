@@ -1,12 +1,14 @@
 //! Everything that can be asked of an economy.
 
+pub(crate) mod kinds;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::account::AccountPatch;
 use crate::amount::{Amount, Limit};
 use crate::asset::AssetKind;
-use crate::call::request::CallResult;
+use crate::call::result::CallResult;
 use crate::digest::Digest;
 use crate::draw::{ClientSeedText, Seed};
 use crate::economy::EconomyStatus;
@@ -22,6 +24,7 @@ use crate::plugin::switch_off::SwitchOffEvidence;
 use crate::quota::QuotaPatch;
 use crate::time::Timestamp;
 use crate::webhook::WebhookRequest;
+use kinds::for_each_act_kind;
 
 /// On whose authority a transfer debits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -233,14 +236,14 @@ pub enum Act {
     },
     /// Make or change an asset.
     SetAsset {
-        /// Which.
+        /// The asset.
         asset: AssetId,
         /// What is said of it.
         patch: AssetPatch,
     },
     /// Make or change an account.
     SetAccount {
-        /// Which.
+        /// The account.
         account: AccountId,
         /// What is said of it.
         patch: AccountPatch,
@@ -261,7 +264,7 @@ pub enum Act {
     CaptureHold(CaptureRequest),
     /// Give back what is left of a hold.
     ReleaseHold {
-        /// Which.
+        /// The hold.
         hold: HoldId,
         /// How it ended, if whoever asks knew that it had.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -271,7 +274,7 @@ pub enum Act {
     },
     /// End a hold by its own rule, since its time is over.
     ExpireHold {
-        /// Which.
+        /// The hold.
         hold: HoldId,
     },
     /// Bring some of an asset into circulation.
@@ -280,20 +283,20 @@ pub enum Act {
     Burn(IssueRequest),
     /// Install or change a plugin.
     SetPlugin {
-        /// Which.
+        /// The plugin.
         plugin: PluginName,
         /// What is said of it.
         patch: Box<PluginPatch>,
     },
     /// Take a plugin away. Its accounts stay, and each of its holds ends by its own rule.
     RemovePlugin {
-        /// Which.
+        /// The plugin.
         plugin: PluginName,
     },
     /// Install a plugin as it was before another component took its place, or give it a configuration back
     /// that it had.
     RollBackPlugin {
-        /// Which.
+        /// The plugin.
         plugin: PluginName,
         /// What goes back.
         what: RollbackTarget,
@@ -348,12 +351,12 @@ pub enum Act {
     },
     /// Note that nonces were handed out to calls that will leave no record.
     BurnNonces {
-        /// Which.
+        /// The nonces.
         nonces: Vec<u64>,
     },
     /// Make or change an API key.
     SetKey {
-        /// Which.
+        /// The key.
         key: KeyId,
         /// What is said of it.
         patch: Box<KeyPatch>,
@@ -377,7 +380,7 @@ pub enum Act {
     SetWebhook(WebhookRequest),
     /// Remove a webhook.
     RemoveWebhook {
-        /// Which.
+        /// The webhook.
         webhook: WebhookId,
     },
     /// Send events of a webhook again, or leave some out: it goes on after another event.
@@ -389,76 +392,20 @@ pub enum Act {
     },
 }
 
-impl Act {
-    /// The kinds of all acts, in the order of the variants.
-    pub const KINDS: [&str; 31] = [
-        "open_economy",
-        "set_economy",
-        "set_quotas",
-        "set_asset",
-        "set_account",
-        "transfer",
-        "batch",
-        "reversal",
-        "place_hold",
-        "capture_hold",
-        "release_hold",
-        "expire_hold",
-        "issue",
-        "burn",
-        "set_plugin",
-        "remove_plugin",
-        "roll_back_plugin",
-        "switch_off_plugin",
-        "skip_due",
-        "call",
-        "set_client_seed",
-        "rotate_seed",
-        "reveal_seeds",
-        "set_clock",
-        "extend_holds",
-        "burn_nonces",
-        "set_key",
-        "add_component",
-        "set_webhook",
-        "remove_webhook",
-        "replay_webhook",
-    ];
+macro_rules! impl_kind {
+    ($($variant:ident = $kind:literal,)*) => {
+        impl Act {
+            /// The kinds of all acts, in the order of the variants.
+            pub const KINDS: [&str; kinds::KINDS.len()] = kinds::KINDS;
 
-    /// The act's kind, as the journal names it.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::OpenEconomy { .. } => "open_economy",
-            Self::SetQuotas { .. } => "set_quotas",
-            Self::SetAsset { .. } => "set_asset",
-            Self::SetAccount { .. } => "set_account",
-            Self::SetEconomy { .. } => "set_economy",
-            Self::Transfer(_) => "transfer",
-            Self::Batch(_) => "batch",
-            Self::Reverse(_) => "reversal",
-            Self::PlaceHold(_) => "place_hold",
-            Self::CaptureHold(_) => "capture_hold",
-            Self::ReleaseHold { .. } => "release_hold",
-            Self::ExpireHold { .. } => "expire_hold",
-            Self::Issue(_) => "issue",
-            Self::Burn(_) => "burn",
-            Self::SetPlugin { .. } => "set_plugin",
-            Self::RemovePlugin { .. } => "remove_plugin",
-            Self::RollBackPlugin { .. } => "roll_back_plugin",
-            Self::SwitchOffPlugin { .. } => "switch_off_plugin",
-            Self::SkipDue { .. } => "skip_due",
-            Self::Call(_) => "call",
-            Self::SetClientSeed { .. } => "set_client_seed",
-            Self::RotateSeed => "rotate_seed",
-            Self::RevealSeeds { .. } => "reveal_seeds",
-            Self::SetClock { .. } => "set_clock",
-            Self::ExtendHolds { .. } => "extend_holds",
-            Self::BurnNonces { .. } => "burn_nonces",
-            Self::SetKey { .. } => "set_key",
-            Self::AddComponent { .. } => "add_component",
-            Self::SetWebhook(_) => "set_webhook",
-            Self::RemoveWebhook { .. } => "remove_webhook",
-            Self::ReplayWebhook { .. } => "replay_webhook",
+            /// The kind, as records and events name it.
+            pub fn kind(&self) -> &'static str {
+                match self {
+                    $(Self::$variant { .. } => $kind,)*
+                }
+            }
         }
-    }
+    };
 }
+
+for_each_act_kind!(impl_kind);

@@ -3,8 +3,11 @@
 mod clock;
 mod draws;
 mod holds;
+pub(crate) mod open_holds;
 mod plugins;
+mod quotas;
 mod usage;
+mod webhooks;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -18,6 +21,7 @@ use crate::asset::Asset;
 use crate::decision::{Change, Decision};
 use crate::digest::Digest;
 use crate::document::Document;
+use crate::draw::book::{ClientSeed, DrawBook};
 use crate::draw::{DrawOrigin, Seed};
 use crate::economy::{Day, EconomyStatus, Flow, Reversal};
 use crate::hold::Hold;
@@ -30,12 +34,10 @@ use crate::movement::Movement;
 use crate::plugin::budget::BudgetCounter;
 use crate::plugin::installation::{Component, Installation, Plugin};
 use crate::quota::Quotas;
-use crate::time::Timestamp;
+use crate::time::{StepBack, Timestamp};
 use crate::webhook::Webhook;
-pub use clock::StepBack;
-pub use draws::{ActiveSeed, ClientSeed, DrawBook, DrawChange, DrawUse, SeedView};
-pub(crate) use holds::Holds;
-pub(crate) use usage::Usage;
+use open_holds::OpenHolds;
+use usage::Usage;
 
 /// The state of one economy. Cloning it costs a few pointers: two clones share what neither has
 /// changed since.
@@ -51,7 +53,7 @@ pub struct Books {
     pub(crate) steps_back: Vector<StepBack>,
     pub(crate) assets: OrdMap<AssetId, Arc<Asset>>,
     pub(crate) accounts: OrdMap<AccountId, Arc<Account>>,
-    pub(crate) holds: Holds,
+    pub(crate) holds: OpenHolds,
     pub(crate) reversals: OrdMap<TransferId, Reversal>,
     pub(crate) flows: OrdMap<FlowKey, Flow>,
     pub(crate) plugins: OrdMap<PluginName, Arc<Plugin>>,
@@ -95,13 +97,13 @@ pub enum ApplyError {
     /// A hold is not there, is there already, or has less than is taken of it.
     #[error("the hold {hold} is not as the record needs it")]
     Hold {
-        /// Which.
+        /// The hold.
         hold: HoldId,
     },
     /// State is written for a plugin that is not installed.
     #[error("state is written for the plugin `{plugin}`, which is not installed")]
     Plugin {
-        /// Which.
+        /// The plugin.
         plugin: PluginName,
     },
 }
@@ -125,7 +127,7 @@ impl Books {
             steps_back: Vector::new(),
             assets: OrdMap::new(),
             accounts: OrdMap::new(),
-            holds: Holds::default(),
+            holds: OpenHolds::default(),
             reversals: OrdMap::new(),
             flows: OrdMap::new(),
             plugins: OrdMap::new(),
@@ -411,7 +413,7 @@ impl Books {
                 definition,
             } => self.set_webhook(webhook, definition, seq, at),
             Change::WebhookRemoved { webhook } => drop(self.webhooks.remove(webhook)),
-            Change::WebhookReplayed { webhook, after } => self.replay(webhook, seq, *after),
+            Change::WebhookReplayed { webhook, after } => self.replay_webhook(webhook, seq, *after),
         }
         Ok(())
     }

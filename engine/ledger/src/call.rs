@@ -3,4 +3,5 @@
 pub(crate) mod draft;
 pub(crate) mod proposal;
 pub(crate) mod request;
+pub(crate) mod result;
 pub(crate) mod transcript;

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::Account;
 use crate::asset::Asset;
-use crate::books::{Books, ClientSeed, DrawBook, StepBack};
+use crate::books::Books;
 use crate::digest::Digest;
+use crate::draw::book::{ClientSeed, DrawBook};
 use crate::draw::{DrawOrigin, Seed};
 use crate::economy::{Day, EconomyStatus, Flow, Reversal};
 use crate::hold::Hold;
@@ -17,7 +18,7 @@ use crate::key::definition::ApiKey;
 use crate::plugin::budget::BudgetCounter;
 use crate::plugin::installation::{Component, Plugin};
 use crate::quota::Quotas;
-use crate::time::Timestamp;
+use crate::time::{StepBack, Timestamp};
 use crate::webhook::Webhook;
 use CheckpointEntry as Entry;
 
@@ -118,7 +119,7 @@ impl Books {
             )
             .chain(
                 self.holds
-                    .into_pieces()
+                    .into_entries()
                     .map(|(id, hold)| Entry::Hold(id, hold)),
             )
             .chain(

@@ -8,10 +8,10 @@ use crate::account::AccountStatus;
 use crate::account_limits::LimitsChange;
 use crate::amount::Amount;
 use crate::asset::Asset;
-use crate::books::DrawChange;
 use crate::digest::Digest;
 use crate::document::Document;
 use crate::draw::Seed;
+use crate::draw::change::DrawChange;
 use crate::economy::{Day, EconomyStatus, Flow};
 use crate::hold::{Hold, HoldEnd};
 use crate::id::{AccountId, AssetId, HoldId, KeyId, PluginName, TransferId, WebhookId};
@@ -80,14 +80,14 @@ pub enum Change {
     },
     /// An asset is so.
     AssetSet {
-        /// Which.
+        /// The asset.
         asset: AssetId,
         /// How it is.
         definition: Asset,
     },
     /// An account is so; its balances stay.
     AccountSet {
-        /// Which.
+        /// The account.
         account: AccountId,
         /// What may be done with it.
         #[serde(skip_serializing_if = "AccountStatus::is_open", default)]
@@ -122,35 +122,35 @@ pub enum Change {
     },
     /// An amount is reserved.
     HoldPlaced {
-        /// Which hold.
+        /// The hold.
         hold: HoldId,
         /// What it is.
         placed: Box<Hold>,
     },
     /// Some of a hold is reserved no longer, since it moves.
     HoldCaptured {
-        /// Which hold.
+        /// The hold.
         hold: HoldId,
         /// How much of it.
         amount: Amount,
     },
     /// What was left of a hold is reserved no longer.
     HoldEnded {
-        /// Which hold.
+        /// The hold.
         hold: HoldId,
         /// How it ended.
         end: HoldEnd,
     },
     /// A hold could not be ended by its rule, and is to be tried again.
     HoldDeferred {
-        /// Which hold.
+        /// The hold.
         hold: HoldId,
         /// When.
         due_at: Timestamp,
     },
     /// A hold ends later, by the time in which nobody was served.
     HoldExtended {
-        /// Which hold.
+        /// The hold.
         hold: HoldId,
         /// From when on it cannot be captured any more.
         expires_at: Timestamp,
@@ -177,7 +177,7 @@ pub enum Change {
     },
     /// A plugin is so; its state stays.
     PluginSet {
-        /// Which.
+        /// The plugin.
         plugin: PluginName,
         /// How it is.
         #[serde(flatten)]
@@ -185,7 +185,7 @@ pub enum Change {
     },
     /// A plugin is gone. Its accounts stay; its holds are due, to end by their own rule.
     PluginRemoved {
-        /// Which.
+        /// The plugin.
         plugin: PluginName,
     },
     /// A plugin is off, since its calls kept failing.
@@ -235,7 +235,7 @@ pub enum Change {
     },
     /// An API key is so.
     KeySet {
-        /// Which.
+        /// The key.
         key: KeyId,
         /// How it is.
         definition: ApiKey,
@@ -249,14 +249,14 @@ pub enum Change {
     },
     /// A webhook is so.
     WebhookSet {
-        /// Which.
+        /// The webhook.
         webhook: WebhookId,
         /// How it is.
         definition: WebhookDefinition,
     },
     /// A webhook is gone.
     WebhookRemoved {
-        /// Which.
+        /// The webhook.
         webhook: WebhookId,
     },
     /// A webhook goes on after another event.

@@ -6,6 +6,9 @@
 //! the economy hands out in order, and on the label and the number of the draw in its call: all of
 //! that is in the receipt, so anybody can draw again.
 
+pub(crate) mod book;
+pub(crate) mod change;
+
 use std::fmt;
 use std::sync::Arc;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::account::Account;
 use crate::amount::Limit;
 use crate::asset::{AssetKind, CurrencyId};
-use crate::books::{Books, Usage};
+use crate::books::Books;
 use crate::economy::{EconomyStatus, Reversal};
 use crate::id::{AccountId, AssetId, PluginId, PluginName, TransferId};
 use crate::limits::AMOUNT_MAX;
@@ -372,7 +372,7 @@ fn check_holds(books: &Books) -> Vec<Violation> {
 }
 
 fn check_usage(books: &Books) -> impl Iterator<Item = Violation> + use<> {
-    let (counted, recorded) = (Usage::recount(books), books.usage);
+    let (counted, recorded) = (books.count_usage(), books.usage);
     let counters = [
         (
             Quota::MetadataBytes,

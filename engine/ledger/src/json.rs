@@ -18,9 +18,11 @@ use serde::{Deserialize, Serialize, forward_to_deserialize_any};
 use serde_json::error::Category;
 use serde_json::{Error, Number};
 
+mod error;
 mod numbers;
 mod place;
 
+pub use error::JsonError;
 pub use numbers::check_numbers;
 pub use place::segment as pointer_segment;
 
@@ -45,23 +47,6 @@ pub enum Json<'t> {
 }
 
 type Member<'t> = (Cow<'t, str>, Json<'t>);
-
-/// Why a text is not read.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("{}{what}", at(.pointer))]
-pub struct JsonError {
-    /// The place, as a pointer (RFC 6901).
-    pub pointer: String,
-    /// The mistake.
-    pub what: String,
-}
-
-fn at(pointer: &str) -> String {
-    if pointer.is_empty() {
-        return String::new();
-    }
-    format!("at `{pointer}`: ")
-}
 
 impl<'t> Json<'t> {
     /// Reads a text. Its numbers can be any: see [`check_numbers`].

@@ -65,12 +65,10 @@ pub use act::{
 };
 pub use amount::{Amount, Limit};
 pub use asset::{Asset, AssetKind, CurrencyId};
-pub use books::{
-    ActiveSeed, ApplyError, Books, ClientSeed, DrawBook, DrawChange, DrawUse, HistoryLink,
-    HistoryLinks, SeedView, StepBack,
-};
+pub use books::{ApplyError, Books, HistoryLink, HistoryLinks};
 pub use call::draft::Draft;
-pub use call::request::{CallEnding, CallRequest, CallResult, SpendLimit};
+pub use call::request::{CallRequest, SpendLimit};
+pub use call::result::{CallEnding, CallResult};
 pub use call::transcript::{
     Exchange, HostRequest, HostResponse, Refusal, StatePage, Transcript, VisibleBalance,
 };
@@ -79,6 +77,8 @@ pub use decide::{Verdict, decide};
 pub use decision::{Change, Decision};
 pub use digest::{Digest, Sha256Writer};
 pub use document::{Document, DocumentError, check_document};
+pub use draw::book::{ActiveSeed, ClientSeed, DrawBook, SeedView};
+pub use draw::change::{DrawChange, DrawUse};
 pub use draw::{ClientSeedError, ClientSeedText, Draw, DrawOrigin, Seed};
 pub use economy::{Day, EconomyStatus, Flow, Reversal};
 pub use hold::{Hold, HoldEnd, OnExpiry, Reservation};
@@ -111,7 +111,7 @@ pub use quota::{Quota, QuotaPatch, QuotaTooHigh, Quotas, UnknownQuota};
 pub use rejection::{Rejection, RejectionClass, RejectionKind, Retry};
 pub use subject::{Subject, SubjectId};
 pub use text::{Printable, PrintableJson, prints, shown};
-pub use time::Timestamp;
+pub use time::{StepBack, Timestamp};
 pub use webhook::{
     EventKind, EventKindError, Webhook, WebhookDefinition, WebhookPatch, WebhookReplay,
     WebhookRequest, WebhookSecret, WebhookUrl, WebhookUrlError,

@@ -26,3 +26,15 @@ impl fmt::Display for Timestamp {
         self.0.fmt(f)
     }
 }
+
+/// A record with which an economy's stamps went back. Along the records between two of them they never
+/// decrease.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct StepBack {
+    /// The number of the record.
+    pub seq: u64,
+    /// The latest that any record before it may be.
+    pub from: Timestamp,
+    /// Its own stamp.
+    pub to: Timestamp,
+}

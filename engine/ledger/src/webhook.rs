@@ -3,12 +3,10 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::act::Act;
-use crate::books::Books;
+use crate::act::kinds::KINDS;
 use crate::id::WebhookId;
 use crate::limits::WEBHOOK_URL_BYTES_MAX;
 use crate::patch::Patch;
@@ -98,7 +96,7 @@ pub struct EventKind(&'static str);
 
 /// A text that is no kind of event.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("a kind of event is one of {}", Act::KINDS.join(", "))]
+#[error("a kind of event is one of {}", KINDS.join(", "))]
 pub struct EventKindError;
 
 impl EventKind {
@@ -112,7 +110,7 @@ impl FromStr for EventKind {
     type Err = EventKindError;
 
     fn from_str(text: &str) -> Result<Self, EventKindError> {
-        let known = Act::KINDS.into_iter().find(|kind| *kind == text);
+        let known = KINDS.into_iter().find(|kind| *kind == text);
         known.map(Self).ok_or(EventKindError)
     }
 }
@@ -142,7 +140,7 @@ pub struct WebhookPatch {
 /// A webhook that is to be made or changed.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct WebhookRequest {
-    /// Which.
+    /// The webhook.
     pub webhook: WebhookId,
     /// What is said of it.
     pub patch: WebhookPatch,
@@ -209,30 +207,5 @@ impl Webhook {
             after: self.born,
         };
         self.replay.unwrap_or(made)
-    }
-}
-
-impl Books {
-    pub(crate) fn replay(&mut self, webhook: &WebhookId, seq: u64, after: u64) {
-        if let Some(present) = self.webhooks.get_mut(webhook) {
-            Arc::make_mut(present).replay = Some(WebhookReplay { seq, after });
-        }
-    }
-
-    pub(crate) fn set_webhook(
-        &mut self,
-        webhook: &WebhookId,
-        definition: &WebhookDefinition,
-        seq: u64,
-        at: Timestamp,
-    ) {
-        let present = self.webhooks.get(webhook);
-        let next = Webhook {
-            definition: definition.clone(),
-            born: present.map_or(seq, |present| present.born),
-            created_at: present.map_or(at, |present| present.created_at),
-            replay: present.and_then(|present| present.replay),
-        };
-        self.webhooks.insert(webhook.clone(), Arc::new(next));
     }
 }

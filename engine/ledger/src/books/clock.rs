@@ -3,25 +3,12 @@
 use std::sync::Arc;
 
 use imbl::{OrdMap, Vector};
-use serde::{Deserialize, Serialize};
 
 use super::Books;
 use crate::economy::Day;
 use crate::hold::Hold;
 use crate::plugin::installation::{Installation, Plugin};
-use crate::time::Timestamp;
-
-/// A record with which an economy's stamps went back. Along the records between two of them they never
-/// decrease.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct StepBack {
-    /// The number of the record.
-    pub seq: u64,
-    /// The latest that any record before it may be.
-    pub from: Timestamp,
-    /// Its own stamp.
-    pub to: Timestamp,
-}
+use crate::time::{StepBack, Timestamp};
 
 impl Books {
     /// The records with which stamps went back, oldest first.

@@ -3,133 +3,14 @@
 
 use std::sync::Arc;
 
-use imbl::{OrdMap, OrdSet};
-use serde::{Deserialize, Serialize};
-
 use super::{ApplyError, Books};
 use crate::call::request::CallRequest;
-use crate::digest::Digest;
-use crate::draw::{DrawOrigin, Seed};
-use crate::id::{AccountId, HoldId, PluginName};
+use crate::draw::DrawOrigin;
+use crate::draw::book::{ActiveSeed, ClientSeed, DrawBook, SeedView};
+use crate::draw::change::{DrawChange, DrawUse};
+use crate::id::{AccountId, PluginName};
 use crate::limits::{BOUND_NONCES_MAX, NONCES_AHEAD_MAX};
 use crate::time::Timestamp;
-
-/// What a member has put into its draws, and since when.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct ClientSeed {
-    /// The text.
-    pub text: Arc<str>,
-    /// The record with which it was set.
-    pub set_at: u64,
-    /// What it was before: calls that have begun draw from that.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub before: Option<(Arc<str>, u64)>,
-}
-
-/// The seeds and nonces of an economy.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct DrawBook {
-    /// The number of the server seed that new draws are made from.
-    pub(crate) active: u64,
-    /// Since when.
-    pub(crate) active_since: Timestamp,
-    /// Draws that were made from it.
-    pub(crate) active_draws: u64,
-    /// The records with which the seeds were committed to that are not revealed yet: the active one,
-    /// those before it, and the next.
-    pub(crate) committed: OrdMap<u64, u64>,
-    /// The next nonce that nobody has.
-    pub(crate) next_nonce: u64,
-    /// Nonces before that of calls that have not left a record yet.
-    pub(crate) open_nonces: OrdSet<u64>,
-}
-
-impl Default for DrawBook {
-    /// As it is with an economy's first record: two seeds are committed to.
-    fn default() -> Self {
-        Self {
-            active: 1,
-            active_since: Timestamp(0),
-            active_draws: 0,
-            committed: [(1_u64, 1_u64), (2, 1)].into_iter().collect(),
-            next_nonce: 1,
-            open_nonces: OrdSet::new(),
-        }
-    }
-}
-
-/// A change of seeds and nonces, or what a call has drawn.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(tag = "what", rename_all = "snake_case")]
-pub enum DrawChange {
-    /// The game has drawn to which a hold belongs.
-    HoldDrew {
-        /// Which hold.
-        hold: HoldId,
-        /// The number of the server seed.
-        seed: u64,
-    },
-    /// A call has drawn: its nonce is used up.
-    Drew {
-        /// The member and the idempotency key under which it was asked for.
-        key: Arc<str>,
-        /// From where, and how often.
-        #[serde(flatten)]
-        drew: DrawUse,
-    },
-    /// Nonces were handed out, and nobody is left who could use them.
-    NoncesBurned {
-        /// Which.
-        nonces: Vec<u64>,
-    },
-    /// New draws are made from another server seed, and the one after it is committed to.
-    SeedRotated {
-        /// Its number.
-        active: u64,
-    },
-    /// Server seeds are public.
-    SeedsRevealed {
-        /// All below this number.
-        below: u64,
-    },
-    /// A member puts something else into its draws.
-    ClientSeedSet {
-        /// Whose draws.
-        account: AccountId,
-        /// What it puts in.
-        client_seed: Arc<str>,
-    },
-    /// A call has drawn and then broken off.
-    DrawBroken {
-        /// Whose call.
-        plugin: PluginName,
-        /// Whether that was once too often, and the plugin is off.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        paused: bool,
-    },
-}
-
-/// The server seed that new draws are made from.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ActiveSeed {
-    /// Its number.
-    pub number: u64,
-    /// Since when.
-    pub since: Timestamp,
-    /// Draws that were made from it.
-    pub draws: u64,
-}
-
-/// What is public of a server seed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct SeedView {
-    /// Its number.
-    pub number: u64,
-    /// The hash of the seed, which was public before the first draw.
-    pub commitment: Digest,
-    /// The seed, once no draw is made from it any more and no game is open that has.
-    pub revealed: Option<Seed>,
-}
 
 impl Books {
     /// The server seed that draws are made from.
@@ -351,33 +232,13 @@ impl Books {
     }
 }
 
-impl DrawBook {
-    fn first_hidden(&self) -> u64 {
-        self.committed
-            .get_min()
-            .map_or(self.active, |(seed, _)| *seed)
-    }
-}
-
-/// That a call has drawn, in a record's changes.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct DrawUse {
-    /// From where.
-    #[serde(flatten)]
-    pub origin: DrawOrigin,
-    /// How often, as far as the record says.
-    pub draws: u32,
-    /// Whether another try with the key draws from there again.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub bound: bool,
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
     use uuid::Uuid;
 
     use super::*;
+    use crate::draw::Seed;
     use crate::id::CallId;
 
     fn request() -> CallRequest {

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use imbl::{OrdMap, OrdSet};
-
 use super::{ApplyError, Books};
 use crate::account::Balance;
 use crate::amount::{Amount, Limit};
@@ -11,54 +9,15 @@ use crate::hold::{Hold, Reservation};
 use crate::id::{AccountId, HoldId};
 use crate::time::Timestamp;
 
-/// Open holds, with the two orders in which they are looked for.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub(crate) struct Holds {
-    open: OrdMap<HoldId, Arc<Hold>>,
-    of_source: OrdSet<(AccountId, HoldId)>,
-    due: OrdSet<(Timestamp, HoldId)>,
-}
-
-impl Holds {
-    /// Puts a hold in its places. False if it is there already.
-    pub(crate) fn insert(&mut self, id: HoldId, hold: Arc<Hold>) -> bool {
-        let source = hold.reservation.posting().source.clone();
-        self.due.insert((hold.due_at, id));
-        self.of_source.insert((source, id));
-        self.open.insert(id, hold).is_none()
-    }
-
-    /// The same holds, each changed by a rule that leaves its place alone.
-    pub(crate) fn map(self, change: impl Fn(Hold) -> Hold) -> Self {
-        let mut changed = Self::default();
-        for (id, hold) in self.open {
-            changed.insert(id, Arc::new(change(Arc::unwrap_or_clone(hold))));
-        }
-        changed
-    }
-
-    fn remove(&mut self, id: HoldId) -> Option<Hold> {
-        let hold = Arc::unwrap_or_clone(self.open.remove(&id)?);
-        let source = hold.reservation.posting().source.clone();
-        self.due.remove(&(hold.due_at, id));
-        self.of_source.remove(&(source, id));
-        Some(hold)
-    }
-
-    pub(crate) fn into_pieces(self) -> impl Iterator<Item = (HoldId, Arc<Hold>)> + Send {
-        self.open.into_iter()
-    }
-}
-
 impl Books {
     /// An open hold.
     pub fn hold(&self, hold: HoldId) -> Option<&Arc<Hold>> {
-        self.holds.open.get(&hold)
+        self.holds.by_id.get(&hold)
     }
 
     /// How many holds are open.
     pub fn holds_open(&self) -> usize {
-        self.holds.open.len()
+        self.holds.by_id.len()
     }
 
     /// Open holds by their ids, from after one on: of one account, or of all of them.
@@ -71,7 +30,7 @@ impl Books {
         match source {
             None => {
                 let from = after.map_or(Unbounded, Excluded);
-                let holds = self.holds.open.range((from, Unbounded));
+                let holds = self.holds.by_id.range((from, Unbounded));
                 Box::new(holds.map(|(id, hold)| (*id, hold)))
             }
             Some(source) => {
@@ -79,7 +38,7 @@ impl Books {
                     Some(after) => Excluded((source.clone(), after)),
                     None => Included((source.clone(), HoldId::MIN)),
                 };
-                let placed = self.holds.of_source.range((from, Unbounded));
+                let placed = self.holds.by_source.range((from, Unbounded));
                 let placed = placed.take_while(move |(account, _)| account == source);
                 Box::new(placed.filter_map(|(_, id)| Some((*id, self.hold(*id)?))))
             }
@@ -88,19 +47,19 @@ impl Books {
 
     /// Holds that are due at a moment, in the order in which they fell due.
     pub fn holds_due(&self, at: Timestamp) -> impl Iterator<Item = HoldId> + '_ {
-        let due = self.holds.due.iter();
+        let due = self.holds.by_due.iter();
         due.take_while(move |(due_at, _)| *due_at <= at)
             .map(|(_, id)| *id)
     }
 
     /// When the next hold falls due, and which that is.
     pub fn first_due(&self) -> Option<(Timestamp, HoldId)> {
-        self.holds.due.get_min().copied()
+        self.holds.by_due.get_min().copied()
     }
 
     /// When the next hold falls due.
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.holds.due.get_min().map(|(due_at, _)| *due_at)
+        self.holds.by_due.get_min().map(|(due_at, _)| *due_at)
     }
 
     /// Puts back a hold of a checkpoint.

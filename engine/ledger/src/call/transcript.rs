@@ -44,7 +44,7 @@ pub enum HostRequest {
     },
     /// That some of a hold move to where it was meant to go, or all that is left.
     CaptureHold {
-        /// Which.
+        /// The hold.
         hold: HoldId,
         /// How much of it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -52,17 +52,17 @@ pub enum HostRequest {
     },
     /// That what is left of a hold can be spent again.
     ReleaseHold {
-        /// Which.
+        /// The hold.
         hold: HoldId,
     },
     /// What is left of a hold.
     HoldLeft {
-        /// Which.
+        /// The hold.
         hold: HoldId,
     },
     /// That a hold stay at hand after a draw.
     SecureHold {
-        /// Which.
+        /// The hold.
         hold: HoldId,
     },
     /// That an amount of the plugin's own be kept for paying out after a draw.
@@ -97,7 +97,7 @@ pub enum HostRequest {
     },
     /// That a text go into the draws that follow.
     Mix {
-        /// Which.
+        /// The text.
         text: String,
     },
     /// What the caller has put into draws.
@@ -206,13 +206,13 @@ pub enum Refusal {
     /// The economy has no such account.
     #[error("the economy has no account `{account}`")]
     UnknownAccount {
-        /// Which.
+        /// The account.
         account: AccountId,
     },
     /// The economy has no such asset.
     #[error("the economy has no asset `{asset}`")]
     UnknownAsset {
-        /// Which.
+        /// The asset.
         asset: AssetId,
     },
     /// A movement from an account to itself.
@@ -243,13 +243,13 @@ pub enum Refusal {
     /// No open hold of this plugin's has this id.
     #[error("no open hold of the plugin's is {hold}")]
     NoHold {
-        /// Which.
+        /// The hold.
         hold: HoldId,
     },
     /// The manifest names no such kind of hold.
     #[error("the manifest has no kind of hold `{rule}`")]
     NoHoldRule {
-        /// Which.
+        /// The rule.
         rule: String,
     },
     /// The installation has no such schedule.
@@ -261,7 +261,7 @@ pub enum Refusal {
     /// More than what is left of a hold.
     #[error("{left} are left of the hold {hold}")]
     HoldExceeded {
-        /// Which.
+        /// The hold.
         hold: HoldId,
         /// What is left of it.
         left: Amount,

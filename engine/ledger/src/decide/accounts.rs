@@ -15,8 +15,8 @@ use crate::patch::Patch;
 use crate::quota::Quota;
 use crate::rejection::Rejection;
 
-use super::Verdict;
 use super::settings::document;
+use super::verdict::Verdict;
 
 pub(super) fn set_account(
     books: &Books,

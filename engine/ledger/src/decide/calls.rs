@@ -2,10 +2,11 @@
 //!
 //! A call that has drawn always leaves a record, however it ends: what was drawn is never thrown away.
 
-use crate::books::{Books, DrawChange, DrawUse};
+use crate::books::Books;
 use crate::call::draft::Draft;
-use crate::call::request::{CallEnding, CallResult};
+use crate::call::result::{CallEnding, CallResult};
 use crate::decision::{Change, Decision};
+use crate::draw::change::{DrawChange, DrawUse};
 use crate::hold::HoldEnd;
 use crate::id::PluginName;
 use crate::limits::BROKEN_DRAWS_MAX;
@@ -13,7 +14,8 @@ use crate::plugin::installation::Plugin;
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
 
-use super::{Verdict, schedules};
+use super::schedules;
+use super::verdict::Verdict;
 
 /// A call commits only if everything that it learned is still true, whatever it ended in.
 pub(super) fn call(

@@ -5,7 +5,7 @@ use crate::decision::{Change, Decision};
 use crate::id::HoldId;
 use crate::time::Timestamp;
 
-use super::Verdict;
+use super::verdict::Verdict;
 
 /// Nothing refuses it: whoever runs the server knows what time it is.
 pub(super) fn set(from: Timestamp, to: Timestamp) -> Verdict {

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use crate::books::{Books, DrawChange};
+use crate::books::Books;
 use crate::decision::{Change, Decision};
 use crate::draw::ClientSeedText;
+use crate::draw::change::DrawChange;
 use crate::id::{AccountId, AccountKind};
 use crate::limits::SEEDS_HIDDEN_MAX;
 use crate::rejection::Rejection;
 
-use super::Verdict;
+use super::verdict::Verdict;
 
 pub(super) fn set_client_seed(
     books: &Books,

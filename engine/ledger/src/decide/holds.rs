@@ -9,8 +9,8 @@ use crate::quota::Quota;
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
 
-use super::Verdict;
 use super::money::{check_authority, check_cap, post_all};
+use super::verdict::Verdict;
 use crate::working_balances::{Funds, WorkingBalances, check_places};
 
 /// How long the first further try waits, if a hold cannot be captured when its time is over.

@@ -10,7 +10,7 @@ use crate::key::limits::TransferCap;
 use crate::movement::Posting;
 use crate::rejection::Rejection;
 
-use super::Verdict;
+use super::verdict::Verdict;
 use crate::working_balances::{Funds, WorkingBalances, accounts, check_places};
 
 pub(super) fn transfer(books: &Books, request: &TransferRequest) -> Result<Verdict, Rejection> {

@@ -20,7 +20,8 @@ use crate::quota::Quota;
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
 
-use super::{Verdict, schedules};
+use super::schedules;
+use super::verdict::Verdict;
 
 pub(super) fn add_component(books: &Books, digest: Digest, component: Component) -> Verdict {
     if books.components().contains_key(&digest) {

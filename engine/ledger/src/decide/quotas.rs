@@ -4,7 +4,7 @@ use crate::books::Books;
 use crate::decision::{Change, Decision};
 use crate::quota::QuotaPatch;
 
-use super::Verdict;
+use super::verdict::Verdict;
 
 /// A quota may be set below what is in use: then nothing more comes until there is room again.
 pub(super) fn set(books: &Books, patch: &QuotaPatch) -> Verdict {

@@ -7,8 +7,8 @@ use crate::economy::Reversal;
 use crate::quota::Quota;
 use crate::rejection::Rejection;
 
-use super::Verdict;
 use super::money::{check_authority, check_cap, post_all};
+use super::verdict::Verdict;
 use crate::working_balances::Funds;
 
 pub(super) fn reverse(books: &Books, request: &ReversalRequest) -> Result<Verdict, Rejection> {

@@ -11,7 +11,7 @@ use crate::plugin::schedule::{Schedule, ScheduleRule};
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
 
-use super::Verdict;
+use super::verdict::Verdict;
 
 /// The schedules of an installation after a patch. Where the times stay, so does what is due next; what
 /// fell due while the plugin was off does not count.

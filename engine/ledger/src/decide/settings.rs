@@ -18,7 +18,7 @@ use crate::quota::Quota;
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
 
-use super::Verdict;
+use super::verdict::Verdict;
 
 pub(super) fn open_economy(seed: Seed) -> Verdict {
     Verdict::Applied(Decision::change(Change::EconomyOpened { seed }, true))

@@ -7,7 +7,7 @@ use crate::quota::Quota;
 use crate::rejection::Rejection;
 use crate::webhook::{WebhookDefinition, WebhookRequest};
 
-use super::Verdict;
+use super::verdict::Verdict;
 
 pub(super) fn set_webhook(books: &Books, request: &WebhookRequest) -> Result<Verdict, Rejection> {
     let WebhookRequest {

@@ -8,8 +8,9 @@ use std::cmp::Ordering;
 
 use serde_json::Number;
 
+use super::error::JsonError;
+use super::place;
 use super::place::string_length;
-use super::{JsonError, place};
 use crate::limits::AMOUNT_MAX;
 
 /// Checks that each number of a text, which has been read as JSON, lies within ±(2^53 − 1) and is the

@@ -1,16 +1,17 @@
 //! Grants: what an operator allows a plugin beyond its own accounts and the caller's, and what a manifest
 //! asks for of it.
 
+mod caps;
 mod patterns;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::amount::Limit;
-use crate::id::{AccountId, AssetId};
+use crate::id::AccountId;
 use crate::limits::STATE_BYTES_MAX;
 
+pub use caps::Caps;
 pub use patterns::{PatternCaps, PatternGrant, Patterns, PatternsError, RequestedDebit};
 pub(crate) use patterns::{grant_of_debit, grant_of_read};
 
@@ -59,9 +60,6 @@ pub struct Grants<D = PatternCaps> {
 /// What a manifest asks for. Its patterns are wishes: shown to the operator, and granted by nothing but
 /// the operator's own words.
 pub type Permissions = Grants<RequestedDebit>;
-
-/// The most that may move, per asset; of one that is not named, nothing.
-pub type Caps = BTreeMap<AssetId, Limit>;
 
 /// How much a plugin may compute in one call.
 #[derive(

@@ -3,7 +3,7 @@
 use expect_test::expect;
 
 use super::script::{World, check, id};
-use crate::books::Holds;
+use crate::books::open_holds::OpenHolds;
 use crate::{AccountId, ApplyError, HOLD_SECONDS_MAX, HoldId};
 
 const SETUP: &str = "
@@ -358,5 +358,5 @@ fn nothing_is_left_of_holds_that_have_ended() {
         "hold 1 user:1 -> user:2 coin 10; hold 2 user:1 -> user:2 coin 10 for=10
          capture 1 4; capture 1; wait 10; expire 2",
     );
-    assert_eq!(world.books.holds, Holds::default());
+    assert_eq!(world.books.holds, OpenHolds::default());
 }

@@ -3,7 +3,7 @@
 use serde::de::{Deserializer, Error, Unexpected};
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::Caps;
+use super::caps::Caps;
 use crate::id::AccountId;
 use crate::limits::GRANT_PATTERNS_MAX;
 use crate::plugin::account_pattern::AccountPattern;
