@@ -33,8 +33,8 @@ CRATE = "engine/ledger"
 DECIDING = [
     "decide.rs", "decide/*.rs", "books.rs", "books/*.rs", "call/*.rs", "call/draft/*.rs", "plugin/installation.rs",
     "plugin/grants.rs", "plugin/grants/*.rs", "plugin/account_pattern.rs", "plugin/budget.rs", "plugin/schedule.rs",
-    "working_balances.rs", "amount.rs", "account.rs", "account_limits.rs", "hold.rs", "draw.rs", "draw/*.rs", "movement.rs",
-    "economy.rs", "quota.rs", "key/limits.rs",
+    "working_balances.rs", "amount.rs", "account.rs", "account_limits.rs", "hold.rs", "draw.rs", "draw/*.rs",
+    "movement.rs", "economy.rs", "quota.rs", "key/limits.rs",
 ]  # fmt: skip
 
 RELATIONS = {

@@ -1,33 +1,32 @@
-//! The kinds of rejections: the code of each, its class, and whether asking again can help. This is the one
-//! table of them.
+//! The kinds of rejections: the one table of their codes, classes, retries and meanings.
 
 use serde::Serialize;
 
-/// What kind of no a rejection is.
+/// The class of a rejection, from which the API derives the HTTP status.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RejectionClass {
-    /// A rule of money or authority refuses it.
+    /// A rule of money or authority forbids the request.
     Refused,
-    /// It contradicts how things stand, not a rule.
+    /// The request conflicts with the present state.
     Conflict,
-    /// It is more than the key allows.
+    /// The API key does not allow the request.
     Forbidden,
 }
 
-/// Whether asking again can help. Never whether it is safe: with the same key it always is.
+/// The chance that a repeated request succeeds. A repetition with the same idempotency key is always safe.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Retry {
-    /// Ask again with the same key: nothing was decided, or the decision is not known.
+    /// Repeat the request with the same key: nothing was decided, or the decision is not known.
     SameKey,
-    /// The answer is final for this key; with a new key things may have changed.
+    /// The answer is final for this key. Under a new key the request may succeed once the state has changed.
     NewKey,
-    /// The same request does not succeed by being sent again.
+    /// The request cannot succeed without a change to it.
     Never,
 }
 
 impl Retry {
-    /// The word of the API.
+    /// Returns the name that the API uses.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::SameKey => "same_key",
@@ -37,169 +36,164 @@ impl Retry {
     }
 }
 
-/// A kind of rejection. The variants are those of [`Rejection`](super::Rejection), but for the one that
-/// says of which transfer of a batch another is.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-#[allow(
-    missing_docs,
-    reason = "each is described where it says more than its name"
-)]
-pub enum RejectionKind {
-    EconomyFrozen,
-    EconomyClosed,
-    HoldsOpen,
-    IssuerAccount,
-    PluginAccount,
-    PluginHold,
-    TransferCap,
-    ReservedAccount,
-    NotAdmitted,
-    PluginDisabled,
-    ComponentMissing,
-    NameTaken,
-    NameIsFixed,
-    NothingBefore,
-    RevisionUnknown,
-    PluginChanged,
-    ScheduleUnknown,
-    GrantTooWide,
-    SeedsHidden,
-    KeyExists,
-    KeyRevoked,
-    LastAdminKey,
-    KeyIncomplete,
-    WebhookIncomplete,
-    AssetNotFound,
-    AssetIncomplete,
-    AssetFixed,
-    CreditOnItem,
-    AccountNotFound,
-    AccountFrozen,
-    AccountClosed,
-    AccountNotEmpty,
-    TooManyLimits,
-    AlreadyReversed,
-    ReversalFinal,
-    HoldClosed,
-    HoldExceeded,
-    QuotaReached,
-    InsufficientFunds,
-    SupplyLimit,
-    CeilingExceeded,
-    StateQuota,
-    BudgetExceeded,
+/// Calls a macro with each kind of rejection: its name, its code, its class, its retry and its meaning.
+macro_rules! for_each_rejection_kind {
+    ($callback:ident) => {
+        $callback! {
+            EconomyFrozen = "economy_frozen", Refused, NewKey:
+                "The economy is frozen: nothing moves in it until an admin opens it again.";
+            EconomyClosed = "economy_closed", Refused, Never:
+                "The economy is closed, for ever.";
+            HoldsOpen = "holds_open", Conflict, NewKey:
+                "An economy with open holds cannot be closed; `open` is their number.";
+            IssuerAccount = "issuer_account", Refused, Never:
+                "A transfer names an issuer; only issue, burn and granted plugins may do so.";
+            PluginAccount = "plugin_account", Refused, Never:
+                "A debit of a plugin's account needs the scope `admin`.";
+            PluginHold = "plugin_hold", Refused, Never:
+                "A hold that a plugin has placed is ended by that plugin, or with the scope \
+                 `admin`.";
+            TransferCap = "transfer_cap", Refused, NewKey:
+                "The key may move at most `cap` of `asset` in one request, and `asked` is more.";
+            ReservedAccount = "reserved_account", Refused, Never:
+                "The account's name is reserved: the server creates it with the asset or the \
+                 plugin.";
+            NotAdmitted = "not_admitted", Forbidden, Never:
+                "The key may only create accounts that match `accounts`, without limits.";
+            PluginDisabled = "plugin_disabled", Conflict, NewKey:
+                "The plugin is not enabled.";
+            ComponentMissing = "component_missing", Refused, Never:
+                "A plugin that is not installed yet needs a `component`.";
+            NameTaken = "name_taken", Conflict, Never:
+                "The name is bound to the plugin `bound`, whose accounts are kept.";
+            NameIsFixed = "name_is_fixed", Conflict, Never:
+                "The component derives its accounts from its own `id`, and needs it as its name.";
+            NothingBefore = "nothing_before", Conflict, NewKey:
+                "The plugin has no earlier component or configuration.";
+            RevisionUnknown = "revision_unknown", Refused, Never:
+                "The plugin has no such revision, or it is too old.";
+            PluginChanged = "plugin_changed", Conflict, NewKey:
+                "The plugin was changed while the request was read; read the plugin and repeat the \
+                 request.";
+            ScheduleUnknown = "schedule_unknown", Refused, Never:
+                "The plugin has no schedule of this name.";
+            GrantTooWide = "grant_too_wide", Refused, Never:
+                "The grant of `member` exceeds what the manifest requests, `asks`.";
+            SeedsHidden = "seeds_hidden", Conflict, NewKey:
+                "The most server seeds that may wait for games to end, `most`, are not revealed \
+                 yet.";
+            KeyExists = "key_exists", Conflict, Never:
+                "An API key of this name exists already.";
+            KeyRevoked = "key_revoked", Conflict, NewKey:
+                "The API key is revoked, so its secret cannot be replaced.";
+            LastAdminKey = "last_admin_key", Conflict, NewKey:
+                "The key is the last admin key of every economy; `force` allows the change.";
+            KeyIncomplete = "key_incomplete", Refused, Never:
+                "A new API key needs the member `missing`.";
+            WebhookIncomplete = "webhook_incomplete", Refused, Never:
+                "A new webhook needs the member `missing`.";
+            AssetNotFound = "asset_not_found", Refused, NewKey:
+                "The economy has no such asset; create it with PUT.";
+            AssetIncomplete = "asset_incomplete", Refused, Never:
+                "A new asset needs the member `missing`.";
+            AssetFixed = "asset_fixed", Conflict, Never:
+                "The `member` of an asset never changes.";
+            CreditOnItem = "credit_on_item", Refused, Never:
+                "An account cannot have credit in `asset`, because it is an item.";
+            AccountNotFound = "account_not_found", Refused, NewKey:
+                "The economy has no such account; create it with PUT.";
+            AccountFrozen = "account_frozen", Refused, NewKey:
+                "The account is frozen: nothing moves on it until it is opened again.";
+            AccountClosed = "account_closed", Refused, NewKey:
+                "The account is closed.";
+            AccountNotEmpty = "account_not_empty", Conflict, NewKey:
+                "An account with a balance or a hold cannot be closed.";
+            TooManyLimits = "too_many_limits", Refused, NewKey:
+                "The account may have a credit limit in `most` assets, and a ceiling in as many.";
+            AlreadyReversed = "already_reversed", Conflict, Never:
+                "The transfer was reversed before, by `by`.";
+            ReversalFinal = "reversal_final", Conflict, Never:
+                "The transfer is the reversal of `of`, and cannot be reversed.";
+            HoldClosed = "hold_closed", Conflict, Never:
+                "The hold has ended; `ended` is the way in which it did.";
+            HoldExceeded = "hold_exceeded", Refused, Never:
+                "Only `remaining` is left of the hold, and `amount` is more.";
+            QuotaReached = "quota_reached", Refused, NewKey:
+                "The economy has `used` of at most `limit`, and the request needs more; an operator \
+                 can raise the `quota`.";
+            InsufficientFunds = "insufficient_funds", Refused, NewKey:
+                "The `account` can spend `available` of `asset`, and `required` is more.";
+            SupplyLimit = "supply_limit", Refused, NewKey:
+                "More than `max_supply` of `asset` would be in circulation.";
+            CeilingExceeded = "ceiling_exceeded", Refused, NewKey:
+                "The `account` would have more than its `ceiling` of `asset`.";
+            StateQuota = "state_quota", Refused, NewKey:
+                "The plugin would keep more state than it may.";
+            BudgetExceeded = "budget_exceeded", Refused, NewKey:
+                "The plugin may move `most` of `asset` by `budget`, and the call would bring it to \
+                 `asked`. A pattern is named as `accounts`, and its member as `account`.";
+        }
+    };
+}
+
+pub(super) use for_each_rejection_kind;
+
+macro_rules! kinds {
+    ($($kind:ident = $code:literal, $class:ident, $retry:ident: $meaning:literal;)*) => {
+        /// A kind of rejection. The variants are those of [`Rejection`](crate::Rejection), except for the one
+        /// that names a transfer of a batch.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+        pub enum RejectionKind {
+            $(#[doc = $meaning] $kind,)*
+        }
+
+        impl RejectionKind {
+            /// All kinds, in the order of the variants.
+            pub const ALL: [Self; [$($code),*].len()] = [$(Self::$kind),*];
+
+            fn terms(self) -> Terms {
+                match self {
+                    $(Self::$kind => Terms {
+                        code: $code,
+                        class: RejectionClass::$class,
+                        retry: Retry::$retry,
+                        meaning: $meaning,
+                    },)*
+                }
+            }
+        }
+    };
+}
+
+for_each_rejection_kind!(kinds);
+
+/// The properties of a kind of rejection.
+struct Terms {
+    code: &'static str,
+    class: RejectionClass,
+    retry: Retry,
+    meaning: &'static str,
 }
 
 impl RejectionKind {
-    /// All kinds, in the order of the variants.
-    pub const ALL: [Self; 43] = [
-        Self::EconomyFrozen,
-        Self::EconomyClosed,
-        Self::HoldsOpen,
-        Self::IssuerAccount,
-        Self::PluginAccount,
-        Self::PluginHold,
-        Self::TransferCap,
-        Self::ReservedAccount,
-        Self::NotAdmitted,
-        Self::PluginDisabled,
-        Self::ComponentMissing,
-        Self::NameTaken,
-        Self::NameIsFixed,
-        Self::NothingBefore,
-        Self::RevisionUnknown,
-        Self::PluginChanged,
-        Self::ScheduleUnknown,
-        Self::GrantTooWide,
-        Self::SeedsHidden,
-        Self::KeyExists,
-        Self::KeyRevoked,
-        Self::LastAdminKey,
-        Self::KeyIncomplete,
-        Self::WebhookIncomplete,
-        Self::AssetNotFound,
-        Self::AssetIncomplete,
-        Self::AssetFixed,
-        Self::CreditOnItem,
-        Self::AccountNotFound,
-        Self::AccountFrozen,
-        Self::AccountClosed,
-        Self::AccountNotEmpty,
-        Self::TooManyLimits,
-        Self::AlreadyReversed,
-        Self::ReversalFinal,
-        Self::HoldClosed,
-        Self::HoldExceeded,
-        Self::QuotaReached,
-        Self::InsufficientFunds,
-        Self::SupplyLimit,
-        Self::CeilingExceeded,
-        Self::StateQuota,
-        Self::BudgetExceeded,
-    ];
-
-    fn terms(self) -> (&'static str, RejectionClass, Retry) {
-        use RejectionClass::{Conflict, Forbidden, Refused};
-        use Retry::{Never, NewKey};
-        match self {
-            Self::EconomyFrozen => ("economy_frozen", Refused, NewKey),
-            Self::EconomyClosed => ("economy_closed", Refused, Never),
-            Self::HoldsOpen => ("holds_open", Conflict, NewKey),
-            Self::IssuerAccount => ("issuer_account", Refused, Never),
-            Self::PluginAccount => ("plugin_account", Refused, Never),
-            Self::PluginHold => ("plugin_hold", Refused, Never),
-            Self::TransferCap => ("transfer_cap", Refused, NewKey),
-            Self::NotAdmitted => ("not_admitted", Forbidden, Never),
-            Self::ReservedAccount => ("reserved_account", Refused, Never),
-            Self::PluginDisabled => ("plugin_disabled", Conflict, NewKey),
-            Self::ComponentMissing => ("component_missing", Refused, Never),
-            Self::NameTaken => ("name_taken", Conflict, Never),
-            Self::NameIsFixed => ("name_is_fixed", Conflict, Never),
-            Self::NothingBefore => ("nothing_before", Conflict, NewKey),
-            Self::RevisionUnknown => ("revision_unknown", Refused, Never),
-            Self::PluginChanged => ("plugin_changed", Conflict, NewKey),
-            Self::ScheduleUnknown => ("schedule_unknown", Refused, Never),
-            Self::GrantTooWide => ("grant_too_wide", Refused, Never),
-            Self::SeedsHidden => ("seeds_hidden", Conflict, NewKey),
-            Self::KeyExists => ("key_exists", Conflict, Never),
-            Self::KeyRevoked => ("key_revoked", Conflict, NewKey),
-            Self::LastAdminKey => ("last_admin_key", Conflict, NewKey),
-            Self::KeyIncomplete => ("key_incomplete", Refused, Never),
-            Self::WebhookIncomplete => ("webhook_incomplete", Refused, Never),
-            Self::AssetNotFound => ("asset_not_found", Refused, NewKey),
-            Self::AssetIncomplete => ("asset_incomplete", Refused, Never),
-            Self::AssetFixed => ("asset_fixed", Conflict, Never),
-            Self::CreditOnItem => ("credit_on_item", Refused, Never),
-            Self::AccountNotFound => ("account_not_found", Refused, NewKey),
-            Self::AccountFrozen => ("account_frozen", Refused, NewKey),
-            Self::AccountClosed => ("account_closed", Refused, NewKey),
-            Self::AccountNotEmpty => ("account_not_empty", Conflict, NewKey),
-            Self::TooManyLimits => ("too_many_limits", Refused, NewKey),
-            Self::AlreadyReversed => ("already_reversed", Conflict, Never),
-            Self::ReversalFinal => ("reversal_final", Conflict, Never),
-            Self::HoldClosed => ("hold_closed", Conflict, Never),
-            Self::HoldExceeded => ("hold_exceeded", Refused, Never),
-            Self::QuotaReached => ("quota_reached", Refused, NewKey),
-            Self::InsufficientFunds => ("insufficient_funds", Refused, NewKey),
-            Self::SupplyLimit => ("supply_limit", Refused, NewKey),
-            Self::CeilingExceeded => ("ceiling_exceeded", Refused, NewKey),
-            Self::StateQuota => ("state_quota", Refused, NewKey),
-            Self::BudgetExceeded => ("budget_exceeded", Refused, NewKey),
-        }
-    }
-
-    /// The code, as records and answers have it.
+    /// Returns the code, as records and responses have it.
     pub fn code(self) -> &'static str {
-        self.terms().0
+        self.terms().code
     }
 
-    /// A rule's no, or a contradiction.
+    /// Returns the class.
     pub fn class(self) -> RejectionClass {
-        self.terms().1
+        self.terms().class
     }
 
-    /// Whether the same request can succeed under a new key.
+    /// Returns the chance that a repeated request succeeds.
     pub fn retry(self) -> Retry {
-        self.terms().2
+        self.terms().retry
+    }
+
+    /// Returns the meaning in a sentence, for the reference of the API. Names in backticks are members of the
+    /// rejection.
+    pub fn meaning(self) -> &'static str {
+        self.terms().meaning
     }
 }

@@ -383,76 +383,13 @@ pub(crate) fn status(class: RejectionClass) -> StatusCode {
     }
 }
 
+/// Returns the terms of a kind of rejection.
 fn rejection(kind: RejectionKind) -> Terms {
-    use RejectionKind as Kind;
-    let meaning = match kind {
-        Kind::EconomyFrozen => "Nothing moves in the economy until an admin opens it again.",
-        Kind::EconomyClosed => "The economy is closed, for ever.",
-        Kind::HoldsOpen => "An economy is closed when no holds are open; `open` says how many are.",
-        Kind::IssuerAccount => "Only issue, burn and granted plugins name an issuer.",
-        Kind::PluginAccount => "Debiting a plugin's account needs the scope `admin`.",
-        Kind::PluginHold => {
-            "A hold that a plugin has placed is ended by it, or with the scope `admin`."
-        }
-        Kind::TransferCap => {
-            "The key moves at most `cap` of `asset` in one request, and `asked` is more."
-        }
-        Kind::NotAdmitted => "The key opens accounts beneath `accounts`, and does no more.",
-        Kind::ReservedAccount => "The account is made by the server, with the asset or the plugin.",
-        Kind::PluginDisabled => "The plugin is switched off, or was never switched on.",
-        Kind::ComponentMissing => "A plugin that is not installed yet needs a `component`.",
-        Kind::NameTaken => "The name stands for the plugin `bound`, whose accounts are kept.",
-        Kind::NameIsFixed => "The component finds its accounts by its own `id` alone.",
-        Kind::NothingBefore => "No other component or configuration was there before.",
-        Kind::RevisionUnknown => "The plugin has no such revision, or it is too old.",
-        Kind::PluginChanged => {
-            "The plugin was changed while the request was read; look at it, and ask again."
-        }
-        Kind::ScheduleUnknown => "The plugin has no schedule of this name.",
-        Kind::GrantTooWide => "The grant is wider than what the manifest `asks` for of `member`.",
-        Kind::SeedsHidden => {
-            "As many server seeds as may wait for games to end, `most`, are not revealed yet."
-        }
-        Kind::KeyExists => "There is an API key of this name already.",
-        Kind::KeyRevoked => "The API key is revoked: another secret would be good for nothing.",
-        Kind::LastAdminKey => "It is the last admin key of every economy; `force` ends it still.",
-        Kind::KeyIncomplete => "A new API key needs the member that is `missing`.",
-        Kind::WebhookIncomplete => "A new webhook needs the member that is `missing`.",
-        Kind::AssetNotFound => "The economy has no such asset; make it with PUT.",
-        Kind::AssetIncomplete => "A new asset needs the member that is `missing`.",
-        Kind::AssetFixed => "This `member` of an asset never changes.",
-        Kind::CreditOnItem => "`asset` is an item: an account can owe money, and no items.",
-        Kind::AccountNotFound => "The economy has no such account; open it with PUT.",
-        Kind::AccountFrozen => "Nothing moves on the account until it is opened again.",
-        Kind::AccountClosed => "The account is closed.",
-        Kind::AccountNotEmpty => "An account is closed when it has nothing, and owes nothing.",
-        Kind::TooManyLimits => {
-            "The account may have a credit limit in `most` assets, and a ceiling in as many."
-        }
-        Kind::AlreadyReversed => "The transfer was taken back before; `by` says by which.",
-        Kind::ReversalFinal => "The transfer took `of` back, and that stands.",
-        Kind::HoldClosed => "The hold has ended; `ended` says how.",
-        Kind::HoldExceeded => "Only `remaining` is left of the hold, and `amount` is more.",
-        Kind::QuotaReached => {
-            "The economy keeps `used` of at most `limit`, and this needs more; an operator can \
-             raise the `quota`."
-        }
-        Kind::InsufficientFunds => {
-            "`account` can spend `available` of `asset`, and `required` is more."
-        }
-        Kind::SupplyLimit => "More than `max_supply` of `asset` would be in circulation.",
-        Kind::CeilingExceeded => "`account` may hold `ceiling` of `asset`, and would have more.",
-        Kind::StateQuota => "The plugin would keep more state than it may.",
-        Kind::BudgetExceeded => {
-            "The plugin may move `most` of `asset` by `budget`, and this would make `asked`. A \
-             pattern is named as `accounts`, and a member of it as `account`."
-        }
-    };
     Terms {
         code: kind.code(),
         status: status(kind.class()),
         retry: kind.retry(),
-        meaning,
+        meaning: kind.meaning(),
     }
 }
 
