@@ -12,70 +12,70 @@ use crate::limits::BALANCE_MAX;
 use crate::patch::Patch;
 use crate::rejection::Rejection;
 
-/// One account's balance in one asset.
+/// The balance of one account in one asset.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Balance {
-    /// The sum of all postings. Below zero only on issuers and within a credit limit.
+    /// The sum of all postings. It is negative only on issuers and within a credit limit.
     pub posted: i64,
-    /// What holds have reserved of it.
+    /// The amount that holds reserve.
     pub held: Limit,
 }
 
 impl Balance {
-    /// What is neither spent nor held: `posted` − `held`.
+    /// Returns the posted amount that is not held.
     pub fn available(self) -> i64 {
         self.posted.saturating_sub(self.held.signed())
     }
 }
 
-/// What may be done with an account.
+/// The status of an account.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AccountStatus {
-    /// Everything.
+    /// The account can be used.
     #[default]
     Open,
-    /// Nothing moves on it and no plugin is called for it, until it is open again.
+    /// Nothing moves on the account, and plugins cannot be called for it, until it is opened again.
     Frozen,
-    /// The same, and there is nothing on it.
+    /// Nothing moves on the account, and it is empty.
     Closed,
 }
 
 impl AccountStatus {
-    /// Whether everything may be done.
+    /// Returns true if the account can be used.
     pub fn is_open(&self) -> bool {
         *self == Self::Open
     }
 }
 
-/// What is known of an account. Its name is the key under which the books keep it.
+/// An account. The books keep it under its name.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Account {
-    /// What may be done with it.
+    /// The status.
     #[serde(skip_serializing_if = "AccountStatus::is_open", default)]
     pub status: AccountStatus,
-    /// The least and the most that its balances may be.
+    /// The limits of the balances.
     #[serde(skip_serializing_if = "AccountLimits::is_empty", default)]
     pub limits: AccountLimits,
-    /// Anything a bot wants to keep here, as JSON.
+    /// The bot's own metadata, as JSON.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub metadata: Option<Document>,
-    /// Balances, one per asset that was ever posted, held or limited here.
+    /// The balances: one for each asset that was ever posted, held or limited here.
     #[serde(default)]
     pub balances: OrdMap<AssetId, Balance>,
-    /// The journal's number of the newest movement on this account: the head of its history. The
-    /// rules never read it.
+    /// The number of the newest movement, which is the head of the account's history. No decision depends
+    /// on it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub newest: Option<u64>,
 }
 
 impl Account {
-    /// The balance in an asset; zero where nothing was ever posted.
+    /// Returns the balance in an asset; zero by default.
     pub fn balance(&self, asset: &AssetId) -> Balance {
         self.balances.get(asset).copied().unwrap_or_default()
     }
 
-    /// Nothing moves on an account that is frozen or closed.
+    /// Checks that the account is neither frozen nor closed.
     pub(crate) fn check_open(&self, id: &AccountId) -> Result<(), Rejection> {
         let account = id.clone();
         match self.status {
@@ -85,7 +85,7 @@ impl Account {
         }
     }
 
-    /// What can be spent when `posted` has changed by `delta`: available + credit limit.
+    /// Returns the spendable amount after `posted` has changed by `delta`.
     pub(crate) fn spendable_after(&self, asset: &AssetId, delta: i64) -> u64 {
         let spendable = self
             .balance(asset)
@@ -96,32 +96,32 @@ impl Account {
         u64::try_from(spendable).unwrap_or(0)
     }
 
-    /// What can be spent: available + credit limit, and never below zero.
+    /// Returns the spendable amount: posted − held + credit limit, at least 0.
     pub fn spendable(&self, asset: &AssetId) -> u64 {
         self.spendable_after(asset, 0)
     }
 }
 
-/// What a PUT changes of an account.
+/// Members of an account to set.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AccountPatch {
-    /// What may be done with it.
+    /// The new status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<AccountStatus>,
-    /// The most that balances may be below zero, by asset; cleared, none may.
+    /// The new credit limits, by asset; cleared, no balance may be negative.
     #[serde(skip_serializing_if = "Patch::is_keep")]
     pub credit_limit: Patch<LimitsPatch>,
-    /// The most that balances may be, by asset; cleared, as much as any.
+    /// The new ceilings, by asset; cleared, balances have no ceiling of their own.
     #[serde(skip_serializing_if = "Patch::is_keep")]
     pub ceiling: Patch<LimitsPatch>,
-    /// Anything, as JSON; replaced as a whole.
+    /// The new metadata; replaced as a whole.
     #[serde(skip_serializing_if = "Patch::is_keep")]
     pub metadata: Patch<Value>,
 }
 
 impl AccountPatch {
-    /// The number of limits that it names.
+    /// Returns the number of limits in the patch.
     pub(crate) fn limits(&self) -> usize {
         let named = |limits: &Patch<LimitsPatch>| match limits {
             Patch::Keep | Patch::Clear => 0,

@@ -1,4 +1,4 @@
-//! Limits of an account, each on its balance in one asset.
+//! Limits on the balances of an account.
 
 use std::collections::BTreeMap;
 
@@ -9,24 +9,23 @@ use crate::amount::{Amount, Limit};
 use crate::asset::CurrencyId;
 use crate::id::AssetId;
 
-/// The limits of an account. In an asset that is not named it has no credit, and its balance may rise
-/// to 2^53 − 1.
+/// The limits of an account. By default an asset has no credit limit, and a ceiling of 2^53 − 1.
 ///
-/// A credit limit is never of an item, and each asset that is named has a balance, be it zero: so the
-/// quota of balances bounds the limits of an economy, too.
+/// Items never have a credit limit. Each asset with a limit also has a balance, even if it is zero, so that
+/// the quota of balances bounds the number of limits of an economy.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AccountLimits {
-    /// The most that a balance may be below zero.
+    /// The most that balances may be below zero.
     #[serde(skip_serializing_if = "OrdMap::is_empty")]
     credit_limit: OrdMap<CurrencyId, Amount>,
-    /// The most that a balance may be.
+    /// The most that balances may be.
     #[serde(skip_serializing_if = "OrdMap::is_empty")]
     ceiling: OrdMap<AssetId, Limit>,
 }
 
 impl AccountLimits {
-    /// Returns whether no limit is set.
+    /// Returns true if no limit is set.
     pub fn is_empty(&self) -> bool {
         self.credit_limit.is_empty() && self.ceiling.is_empty()
     }
@@ -43,17 +42,17 @@ impl AccountLimits {
         self.ceiling.get(asset).copied().unwrap_or(Limit::MAX)
     }
 
-    /// All credit limits, by asset.
+    /// Returns all credit limits, by asset.
     pub fn credit_limits(&self) -> &OrdMap<CurrencyId, Amount> {
         &self.credit_limit
     }
 
-    /// All ceilings, by asset.
+    /// Returns all ceilings, by asset.
     pub fn ceilings(&self) -> &OrdMap<AssetId, Limit> {
         &self.ceiling
     }
 
-    /// These limits after a change.
+    /// Returns these limits after a change.
     #[must_use]
     pub(crate) fn changed(mut self, change: &LimitsChange) -> Self {
         for (asset, credit) in &change.credit_limit {
@@ -72,25 +71,25 @@ impl AccountLimits {
     }
 }
 
-/// A change of an account's limits: the limits that become others, and those that go.
+/// A change of an account's limits: new limits, and removed ones.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LimitsChange {
-    /// The most that a balance may be below zero.
+    /// The new credit limits.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub credit_limit: BTreeMap<CurrencyId, Option<Amount>>,
-    /// The most that a balance may be.
+    /// The new ceilings.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub ceiling: BTreeMap<AssetId, Option<Limit>>,
 }
 
 impl LimitsChange {
-    /// Returns whether nothing changes.
+    /// Returns true if nothing changes.
     pub fn is_empty(&self) -> bool {
         self.credit_limit.is_empty() && self.ceiling.is_empty()
     }
 
-    /// The assets of which a limit changes. One that has both kinds comes twice.
+    /// Returns the assets of which a limit changes. An asset with both kinds of limits occurs twice.
     pub fn assets(&self) -> impl Iterator<Item = &AssetId> {
         self.credit_limit
             .keys()
@@ -98,7 +97,8 @@ impl LimitsChange {
             .chain(self.ceiling.keys())
     }
 
-    /// The assets on which a limit is set rather than removed. One that has both kinds comes twice.
+    /// Returns the assets of which a limit is set, not removed. An asset with both kinds of limits occurs
+    /// twice.
     pub(crate) fn assets_set(&self) -> impl Iterator<Item = &AssetId> {
         let credit = self.credit_limit.iter();
         let credit = credit.filter(|(_, credit)| credit.is_some());
@@ -110,5 +110,5 @@ impl LimitsChange {
     }
 }
 
-/// Limits of one kind in a PUT, by asset: an asset that is absent keeps its limit, `null` removes it.
+/// Limits of one kind in a patch, by asset: an absent asset keeps its limit, and `null` removes it.
 pub type LimitsPatch = BTreeMap<AssetId, Option<Limit>>;

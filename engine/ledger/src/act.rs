@@ -1,4 +1,4 @@
-//! Everything that can be asked of an economy.
+//! Acts: the requests that an economy decides.
 
 pub(crate) mod kinds;
 
@@ -26,49 +26,49 @@ use crate::time::Timestamp;
 use crate::webhook::WebhookRequest;
 use kinds::for_each_act_kind;
 
-/// On whose authority a transfer debits.
+/// The authority of an act, which limits the accounts that it may debit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Authority {
-    /// A bot: any account but issuers and plugins' own.
+    /// The authority of a bot: debits every account except issuers and plugins' own accounts.
     Bot,
-    /// An admin: plugins' own accounts too.
+    /// The authority of an admin: also debits plugins' own accounts.
     Admin,
 }
 
-/// A transfer that is asked for.
+/// A request for one transfer.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct TransferRequest {
-    /// The id that it will have.
+    /// The id of the new transfer.
     pub id: TransferId,
-    /// What is to move, in this order.
+    /// The postings, in the order in which they are made.
     pub postings: Postings,
-    /// On whose authority.
+    /// The authority of the request.
     pub authority: Authority,
-    /// The most that the key that asks may move.
+    /// The most that the request's API key may move.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub cap: Option<TransferCap>,
 }
 
-/// The transfers of a batch of which all happen or none: 1 to [`BATCH_TRANSFERS_MAX`], with at most
-/// [`BATCH_POSTINGS_MAX`] postings together.
+/// The transfers of an atomic batch: 1 to [`BATCH_TRANSFERS_MAX`], with at most [`BATCH_POSTINGS_MAX`]
+/// postings together.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(try_from = "Vec<TransferRequest>")]
 pub struct Transfers(Vec<TransferRequest>);
 
-/// Why some transfers are no batch.
+/// An error of a list of transfers that is not a valid batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum TransfersError {
-    /// There are none, or too many.
+    /// The list is empty or too long.
     #[error("a batch has 1 to {BATCH_TRANSFERS_MAX} transfers")]
     Count,
-    /// They have too many postings.
+    /// The transfers have too many postings together.
     #[error("the transfers of an atomic batch have {BATCH_POSTINGS_MAX} postings at most")]
     Postings,
 }
 
 impl Transfers {
-    /// The transfers of a batch, unless they cannot be one.
+    /// Creates a batch. Returns an error if the list is empty, or exceeds a limit.
     pub fn new(transfers: Vec<TransferRequest>) -> Result<Self, TransfersError> {
         if !(1..=BATCH_TRANSFERS_MAX).contains(&transfers.len()) {
             return Err(TransfersError::Count);
@@ -80,7 +80,7 @@ impl Transfers {
         Ok(Self(transfers))
     }
 
-    /// The transfers, in the order given.
+    /// Returns the transfers in their order.
     pub fn as_slice(&self) -> &[TransferRequest] {
         &self.0
     }
@@ -94,300 +94,301 @@ impl TryFrom<Vec<TransferRequest>> for Transfers {
     }
 }
 
-/// Several transfers that are asked for as one.
+/// A request for several transfers, of which all are made or none.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct BatchRequest {
-    /// The transfers. None has a cap of its own.
+    /// The transfers. None of them has a cap of its own.
     pub transfers: Transfers,
-    /// The most that all of them together may move, by the key that asks.
+    /// The most that the request's API key may move, for all transfers together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cap: Option<TransferCap>,
 }
 
-/// An amount to reserve.
+/// A request for a new hold.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct HoldRequest {
-    /// The id that the hold will have.
+    /// The id of the new hold.
     pub id: HoldId,
-    /// What is to be reserved, and for whom.
+    /// The amount to reserve, with its source and its destination.
     pub reservation: Reservation,
-    /// For how long, in seconds.
+    /// The lifetime of the hold, in seconds.
     pub expires_in_s: u64,
-    /// What becomes of it then.
+    /// The rule for the amount that is left when the hold expires.
     #[serde(default)]
     pub on_expiry: OnExpiry,
-    /// On whose authority.
+    /// The authority of the request.
     pub authority: Authority,
-    /// The most that the key which asks may move.
+    /// The most that the request's API key may move.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cap: Option<TransferCap>,
 }
 
 impl HoldRequest {
-    /// When a hold ends that is placed at this moment.
+    /// Returns the moment at which the hold expires if it is placed at `placed_at`.
     pub fn expires_at(&self, placed_at: Timestamp) -> Timestamp {
         expiry(placed_at, self.expires_in_s)
     }
 }
 
-/// Some of a hold, to be moved where it was meant to go.
+/// A request to capture a hold, or a part of it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct CaptureRequest {
-    /// The id that the transfer will have.
+    /// The id of the new transfer.
     pub id: TransferId,
-    /// Of which hold.
+    /// The hold.
     pub hold: HoldId,
-    /// How much; all that is left where it is not said.
+    /// The amount to capture; absent, all that is left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<Amount>,
-    /// How the hold ended, if whoever asks knew that it had. The books keep open holds only.
+    /// The end of the hold, if the requester found that it has ended. The books have open holds only, so
+    /// this is used for the rejection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<HoldEnd>,
-    /// On whose authority.
+    /// The authority of the request.
     pub authority: Authority,
-    /// The most that the key which asks may move.
+    /// The most that the request's API key may move.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cap: Option<TransferCap>,
 }
 
-/// Why a reversal may leave accounts outside their limits.
+/// An admin's permission for a reversal to leave accounts outside their limits.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Force {
-    /// In the words of the admin who wants it.
+    /// The admin's reason.
     pub reason: String,
 }
 
-/// A transfer that is to be taken back.
+/// A request to reverse a transfer.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ReversalRequest {
-    /// The id that the reversal will have.
+    /// The id of the reversal.
     pub id: TransferId,
-    /// What is to be taken back: a transfer, or the call that moved something.
+    /// The transfer to reverse, or the call that moved something.
     pub original: TransferId,
-    /// What is to move, in this order: the reverse of what the journal says of the original.
+    /// The postings of the reversal, in their order: those of the original in the journal, reversed.
     pub postings: Postings,
-    /// On whose authority.
+    /// The authority of the request.
     pub authority: Authority,
-    /// That it is to happen whatever the limits of accounts say.
+    /// The permission to ignore the limits of accounts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub force: Option<Force>,
-    /// The most that the key which asks may move.
+    /// The most that the request's API key may move.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cap: Option<TransferCap>,
 }
 
-/// An amount to bring into circulation, or to take out of it.
+/// A request to issue or burn an amount.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct IssueRequest {
-    /// The id that the transfer will have.
+    /// The id of the new transfer.
     pub id: TransferId,
-    /// The account on the other side of the issuer.
+    /// The account that receives an issued amount, or pays a burned one.
     pub account: AccountId,
-    /// What is issued or burned.
+    /// The asset.
     pub asset: AssetId,
-    /// How much of it.
+    /// The amount.
     pub amount: Amount,
-    /// The most that the key that asks may move.
+    /// The most that the request's API key may move.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub cap: Option<TransferCap>,
 }
 
-/// What a PUT says of an asset. A new asset needs `kind` and `name`.
+/// Members of an asset to set. A new asset needs `kind` and `name`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct AssetPatch {
-    /// Money or a thing.
+    /// The kind: a currency or an item.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<AssetKind>,
-    /// The name that people read.
+    /// The display name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// A sign before or after amounts.
+    /// The symbol that a display puts before or after amounts.
     #[serde(default, skip_serializing_if = "Patch::is_keep")]
     pub symbol: Patch<String>,
-    /// Decimals in a display; 0 where never given.
+    /// The number of decimals of a display; 0 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decimals: Option<u8>,
     /// The most that may be in circulation.
     #[serde(default, skip_serializing_if = "Patch::is_keep")]
     pub max_supply: Patch<Limit>,
-    /// Anything, as JSON; replaced as a whole.
+    /// Metadata as JSON; replaced as a whole.
     #[serde(default, skip_serializing_if = "Patch::is_keep")]
     pub metadata: Patch<Value>,
 }
 
-/// One thing that somebody asks for.
+/// A request to an economy. [`decide`](crate::decide) decides it by the economy's [`Books`](crate::Books).
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Act {
-    /// Open an economy.
+    /// Opens an economy.
     OpenEconomy {
-        /// Its randomness, from which draws are made.
+        /// The secret seed from which all draws of the economy follow.
         seed: Seed,
     },
-    /// Freeze an economy, open it again, or close it for good.
+    /// Sets the status of an economy: frozen, open, or closed for ever.
     SetEconomy {
-        /// What may be done in it.
+        /// The new status.
         status: EconomyStatus,
     },
-    /// Change how much may be kept in an economy. An operator's alone.
+    /// Sets quotas of an economy. Only operators do this.
     SetQuotas {
-        /// The limits to change.
+        /// The quotas to set.
         patch: QuotaPatch,
     },
-    /// Make or change an asset.
+    /// Creates or changes an asset.
     SetAsset {
         /// The asset.
         asset: AssetId,
-        /// What is said of it.
+        /// The members to set.
         patch: AssetPatch,
     },
-    /// Make or change an account.
+    /// Creates or changes an account.
     SetAccount {
         /// The account.
         account: AccountId,
-        /// What is said of it.
+        /// The members to set.
         patch: AccountPatch,
-        /// What the key may open, if it may do no more than that.
+        /// The accounts that the API key may create, if it has no other right to accounts.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         admission: Option<Box<CallerAdmission>>,
     },
-    /// Move money between accounts.
+    /// Makes a transfer.
     Transfer(TransferRequest),
-    /// Make several transfers, all or none.
+    /// Makes several transfers, or none.
     Batch(BatchRequest),
-    /// Take a transfer back.
+    /// Reverses a transfer.
     #[serde(rename = "reversal")]
     Reverse(Box<ReversalRequest>),
-    /// Reserve an amount.
+    /// Places a hold.
     PlaceHold(Box<HoldRequest>),
-    /// Move what was reserved, or some of it.
+    /// Captures a hold, or a part of it.
     CaptureHold(CaptureRequest),
-    /// Give back what is left of a hold.
+    /// Releases what is left of a hold.
     ReleaseHold {
         /// The hold.
         hold: HoldId,
-        /// How it ended, if whoever asks knew that it had.
+        /// The end of the hold, if the requester found that it has ended.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ended: Option<HoldEnd>,
-        /// On whose authority.
+        /// The authority of the request.
         authority: Authority,
     },
-    /// End a hold by its own rule, since its time is over.
+    /// Ends a hold by its expiry rule.
     ExpireHold {
         /// The hold.
         hold: HoldId,
     },
-    /// Bring some of an asset into circulation.
+    /// Issues an amount of an asset.
     Issue(IssueRequest),
-    /// Take some of an asset out of circulation.
+    /// Burns an amount of an asset.
     Burn(IssueRequest),
-    /// Install or change a plugin.
+    /// Installs or changes a plugin.
     SetPlugin {
         /// The plugin.
         plugin: PluginName,
-        /// What is said of it.
+        /// The members to set.
         patch: Box<PluginPatch>,
     },
-    /// Take a plugin away. Its accounts stay, and each of its holds ends by its own rule.
+    /// Uninstalls a plugin. Its accounts stay, and each of its holds ends by its own expiry rule.
     RemovePlugin {
         /// The plugin.
         plugin: PluginName,
     },
-    /// Install a plugin as it was before another component took its place, or give it a configuration back
-    /// that it had.
+    /// Restores the component that a plugin ran before, or an earlier configuration.
     RollBackPlugin {
         /// The plugin.
         plugin: PluginName,
-        /// What goes back.
+        /// The part to restore.
         what: RollbackTarget,
     },
-    /// Switch off a plugin whose calls keep failing. The server asks for it by itself.
+    /// Switches off a plugin whose calls keep failing. Only the server requests this.
     SwitchOffPlugin {
         /// The plugin.
         plugin: PluginName,
-        /// The version of the installation whose calls were counted; one that was set since stays on.
+        /// The version of the installation whose calls were counted. A plugin that was set after it stays
+        /// on.
         as_of: u64,
-        /// The reason.
+        /// The evidence.
         why: Box<SwitchOffEvidence>,
     },
-    /// Leave due times of a schedule out that were missed, as its rule says.
+    /// Skips due times of a schedule that were missed, by the rule of the schedule.
     SkipDue {
-        /// Of which plugin.
+        /// The plugin.
         plugin: PluginName,
-        /// Which schedule.
+        /// The name of the schedule.
         schedule: String,
     },
-    /// Commit what a plugin's call has ended in.
+    /// Commits the result of a plugin's call.
     Call(Box<CallResult>),
-    /// Put something else into a member's draws.
+    /// Sets the client seed of a member.
     SetClientSeed {
-        /// Whose draws.
+        /// The member's account.
         account: AccountId,
-        /// What goes in.
+        /// The client seed.
         client_seed: ClientSeedText,
     },
-    /// Make new draws from the next server seed.
+    /// Activates the next server seed for new draws.
     RotateSeed,
-    /// Make the server seeds public that no open game has drawn from.
+    /// Reveals server seeds that no open game has drawn from.
     RevealSeeds {
-        /// All below this number.
+        /// The number below which all server seeds are revealed.
         below: u64,
     },
-    /// Have the books go by another time, since the clock that they went by was wrong.
+    /// Sets the clock of the books, after the clock of the server was wrong.
     SetClock {
-        /// The time that they went by.
+        /// The time before.
         from: Timestamp,
-        /// The time that it is.
+        /// The correct time.
         to: Timestamp,
     },
-    /// Give open holds of plugins back the time in which nobody was served.
+    /// Extends open holds of plugins by the length of an outage.
     ExtendHolds {
         /// The holds.
         holds: Vec<HoldId>,
         /// The last moment at which the server is known to have run.
         from: Timestamp,
-        /// The moment at which it runs again.
+        /// The moment at which the server runs again.
         until: Timestamp,
     },
-    /// Note that nonces were handed out to calls that will leave no record.
+    /// Marks nonces as used that belong to calls without a record.
     BurnNonces {
         /// The nonces.
         nonces: Vec<u64>,
     },
-    /// Make or change an API key.
+    /// Creates or changes an API key.
     SetKey {
         /// The key.
         key: KeyId,
-        /// What is said of it.
+        /// The members to set.
         patch: Box<KeyPatch>,
-        /// SHA-256 of a secret, used if the key is new or gets another one.
+        /// SHA-256 of a new secret, used if the key is new or its secret is replaced.
         secret_hash: Digest,
-        /// What is to become of it.
+        /// The mode of the change.
         mode: KeyMode,
     },
-    /// Register a component whose bytes are stored beside the record.
+    /// Registers a component, whose bytes the storage keeps next to the record.
     AddComponent {
-        /// SHA-256 of its bytes.
+        /// SHA-256 of the component's bytes.
         digest: Digest,
-        /// Its size in bytes.
+        /// The component's size in bytes.
         bytes: u64,
-        /// The id that its manifest names.
+        /// The plugin id in the component's manifest.
         name: String,
-        /// The version that its manifest names.
+        /// The version in the component's manifest.
         version: String,
     },
-    /// Make or change a webhook.
+    /// Creates or changes a webhook.
     SetWebhook(WebhookRequest),
-    /// Remove a webhook.
+    /// Removes a webhook.
     RemoveWebhook {
         /// The webhook.
         webhook: WebhookId,
     },
-    /// Send events of a webhook again, or leave some out: it goes on after another event.
+    /// Moves a webhook back to earlier events, or ahead of later ones.
     ReplayWebhook {
         /// The webhook.
         webhook: WebhookId,
-        /// The event after which it goes on.
+        /// The event after which deliveries continue.
         after: u64,
     },
 }
@@ -398,7 +399,7 @@ macro_rules! impl_kind {
             /// The kinds of all acts, in the order of the variants.
             pub const KINDS: [&str; kinds::KINDS.len()] = kinds::KINDS;
 
-            /// The kind, as records and events name it.
+            /// Returns the kind of the act, as records and events name it.
             pub fn kind(&self) -> &'static str {
                 match self {
                     $(Self::$variant { .. } => $kind,)*

@@ -1,4 +1,4 @@
-//! Amounts, and limits on amounts. Neither has `+`: every sum is checked and bounded.
+//! Amounts, and limits on amounts. Neither implements addition, so that every sum is checked and bounded.
 
 use std::fmt;
 use std::num::NonZeroU64;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits::AMOUNT_MAX;
 
-/// What moves: a whole number from 1 to [`AMOUNT_MAX`] in the asset's smallest unit.
+/// An amount that moves: a whole number from 1 to [`AMOUNT_MAX`] in the asset's smallest unit.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
 #[serde(transparent)]
 pub struct Amount(NonZeroU64);
@@ -17,24 +17,24 @@ impl Amount {
     /// The smallest amount.
     pub const ONE: Self = Self(NonZeroU64::MIN);
 
-    /// An amount, unless the number is zero or above [`AMOUNT_MAX`].
+    /// Creates an amount. Returns none for zero, and above [`AMOUNT_MAX`].
     pub fn new(units: u64) -> Option<Self> {
         NonZeroU64::new(units)
             .filter(|n| n.get() <= AMOUNT_MAX)
             .map(Self)
     }
 
-    /// The number of smallest units.
+    /// Returns the number of smallest units.
     pub fn get(self) -> u64 {
         self.0.get()
     }
 
-    /// The amount as a limit.
+    /// Returns the amount as a limit.
     pub fn as_limit(self) -> Limit {
         Limit(self.0.get())
     }
 
-    /// The amount as a change of a balance.
+    /// Returns the amount as a change of a balance.
     pub(crate) fn signed(self) -> i64 {
         i64::try_from(self.0.get()).expect("an amount is at most 2^53 - 1")
     }
@@ -52,22 +52,22 @@ impl fmt::Display for Amount {
 pub struct Limit(u64);
 
 impl Limit {
-    /// Nothing at all.
+    /// The limit 0.
     pub const ZERO: Self = Self(0);
-    /// As much as a balance can hold.
+    /// The largest limit, which is also the largest balance.
     pub const MAX: Self = Self(AMOUNT_MAX);
 
-    /// A limit, unless the number is above [`AMOUNT_MAX`].
+    /// Creates a limit. Returns none above [`AMOUNT_MAX`].
     pub fn new(units: u64) -> Option<Self> {
         (units <= AMOUNT_MAX).then_some(Self(units))
     }
 
-    /// The number of smallest units.
+    /// Returns the number of smallest units.
     pub fn get(self) -> u64 {
         self.0
     }
 
-    /// The limit as a balance.
+    /// Returns the limit as a balance.
     pub(crate) fn signed(self) -> i64 {
         i64::try_from(self.0).expect("a limit is at most 2^53 - 1")
     }
@@ -79,7 +79,7 @@ impl fmt::Display for Limit {
     }
 }
 
-/// Reads a bounded whole number and says, for anything else, what was expected.
+/// A reader of bounded whole numbers, whose errors describe the expected number.
 struct Bounded {
     least: u64,
     expecting: &'static str,

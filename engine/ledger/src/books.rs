@@ -1,4 +1,4 @@
-//! The books of one economy, and the only way in which they change.
+//! The books of one economy: its state, and the application of decisions to it.
 
 mod clock;
 mod draws;
@@ -39,8 +39,7 @@ use crate::webhook::Webhook;
 use open_holds::OpenHolds;
 use usage::Usage;
 
-/// The state of one economy. Cloning it costs a few pointers: two clones share what neither has
-/// changed since.
+/// The state of one economy. A clone copies a few pointers and shares everything that neither copy changes.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Books {
     pub(crate) seed: Seed,
@@ -49,7 +48,7 @@ pub struct Books {
     pub(crate) seq: u64,
     pub(crate) head: Digest,
     pub(crate) recorded_at: Timestamp,
-    /// Where stamps went back, oldest first.
+    /// The records at which timestamps went back, oldest first.
     pub(crate) steps_back: Vector<StepBack>,
     pub(crate) assets: OrdMap<AssetId, Arc<Asset>>,
     pub(crate) accounts: OrdMap<AccountId, Arc<Account>>,
@@ -57,7 +56,7 @@ pub struct Books {
     pub(crate) reversals: OrdMap<TransferId, Reversal>,
     pub(crate) flows: OrdMap<FlowKey, Flow>,
     pub(crate) plugins: OrdMap<PluginName, Arc<Plugin>>,
-    /// The id that each name stands for, also of plugins that are gone.
+    /// The plugin id that each name is bound to, including names of uninstalled plugins.
     pub(crate) bound_names: OrdMap<PluginName, PluginId>,
     pub(crate) keys: OrdMap<KeyId, Arc<ApiKey>>,
     pub(crate) components: OrdMap<Digest, Arc<Component>>,
@@ -65,42 +64,42 @@ pub struct Books {
     pub(crate) draws: DrawBook,
     pub(crate) bound_origins: OrdMap<Arc<str>, DrawOrigin>,
     pub(crate) client_seeds: OrdMap<AccountId, ClientSeed>,
-    /// The amounts that plugins have taken, by day. Days that are over go.
+    /// The amounts that plugins have taken, by day. Earlier days are removed little by little.
     pub(crate) spends: OrdMap<Day, OrdMap<BudgetCounter, u64>>,
     pub(crate) quotas: Quotas,
     pub(crate) usage: Usage,
 }
 
-/// What a flow is of: an asset, on a day, by a plugin or by none.
+/// The key of a flow: an asset, a day, and the plugin that caused it, if any.
 pub(crate) type FlowKey = (AssetId, Day, Option<PluginName>);
 
-/// Where the histories of a movement's two accounts went on before it.
+/// The previous movements of a movement's two accounts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct HistoryLink {
-    /// The number of the source's movement before this one.
+    /// The number of the source's previous movement.
     pub source_previous: Option<u64>,
-    /// The number of the destination's movement before this one.
+    /// The number of the destination's previous movement.
     pub destination_previous: Option<u64>,
 }
 
 /// An effect that does not fit the books.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ApplyError {
-    /// A movement does not meet the balance that it says it leaves behind.
+    /// A movement does not lead to the balance that it records.
     #[error("a movement of {asset} does not fit the balance of `{account}`")]
     Balance {
-        /// Whose balance.
+        /// The account.
         account: AccountId,
-        /// In which asset.
+        /// The asset.
         asset: AssetId,
     },
-    /// A hold is not there, is there already, or has less than is taken of it.
+    /// A hold is missing, exists already, or is smaller than the amount taken from it.
     #[error("the hold {hold} is not as the record needs it")]
     Hold {
         /// The hold.
         hold: HoldId,
     },
-    /// State is written for a plugin that is not installed.
+    /// A change concerns a plugin that is not installed.
     #[error("state is written for the plugin `{plugin}`, which is not installed")]
     Plugin {
         /// The plugin.
@@ -108,14 +107,15 @@ pub enum ApplyError {
     },
 }
 
-/// Entries of days that are over which go with each new one.
+/// Entries of earlier days that are removed with each new entry. Removing a whole day at once would block
+/// the writer.
 const FORGOTTEN: usize = 64;
 
 /// The links of a decision's movements, in order.
 pub type HistoryLinks = Vec<HistoryLink>;
 
 impl Books {
-    /// The books of an economy that has just been opened.
+    /// Creates the books of a new economy.
     pub fn new(seed: Seed, opened_at: Timestamp) -> Self {
         Self {
             seed,
@@ -144,12 +144,12 @@ impl Books {
         }
     }
 
-    /// The randomness from which draws are made.
+    /// Returns the secret seed from which draws are made.
     pub fn seed(&self) -> &Seed {
         &self.seed
     }
 
-    /// The same books with other randomness, for what is only tried.
+    /// Returns these books with another seed, for previews that must not reveal real draws.
     #[must_use]
     pub fn with_seed(&self, seed: Seed) -> Self {
         Self {
@@ -158,99 +158,99 @@ impl Books {
         }
     }
 
-    /// When the economy was opened.
+    /// Returns the moment at which the economy was opened.
     pub fn opened_at(&self) -> Timestamp {
         self.opened_at
     }
 
-    /// What may be done in the economy.
+    /// Returns the status of the economy.
     pub fn status(&self) -> EconomyStatus {
         self.status
     }
 
-    /// The number of the newest record, counted from 1.
+    /// Returns the number of the newest record, counted from 1.
     pub fn seq(&self) -> u64 {
         self.seq
     }
 
-    /// The hash of the newest record, which covers all records before it.
+    /// Returns the hash of the newest record, which covers all records before it.
     pub fn head(&self) -> Digest {
         self.head
     }
 
-    /// When the newest record was made.
+    /// Returns the timestamp of the newest record.
     pub fn recorded_at(&self) -> Timestamp {
         self.recorded_at
     }
 
-    /// An asset.
+    /// Returns an asset.
     pub fn asset(&self, asset: &AssetId) -> Option<&Arc<Asset>> {
         self.assets.get(asset)
     }
 
-    /// All assets, by name.
+    /// Returns all assets, by id.
     pub fn assets(&self) -> &OrdMap<AssetId, Arc<Asset>> {
         &self.assets
     }
 
-    /// An account.
+    /// Returns an account.
     pub fn account(&self, account: &AccountId) -> Option<&Arc<Account>> {
         self.accounts.get(account)
     }
 
-    /// All accounts, by name.
+    /// Returns all accounts, by name.
     pub fn accounts(&self) -> &OrdMap<AccountId, Arc<Account>> {
         &self.accounts
     }
 
-    /// A plugin.
+    /// Returns an installed plugin.
     pub fn plugin(&self, plugin: &PluginName) -> Option<&Arc<Plugin>> {
         self.plugins.get(plugin)
     }
 
-    /// All plugins, by name.
+    /// Returns all installed plugins, by name.
     pub fn plugins(&self) -> &OrdMap<PluginName, Arc<Plugin>> {
         &self.plugins
     }
 
-    /// An API key.
+    /// Returns an API key.
     pub fn key(&self, key: &KeyId) -> Option<&Arc<ApiKey>> {
         self.keys.get(key)
     }
 
-    /// All API keys, by id.
+    /// Returns all API keys, by id.
     pub fn keys(&self) -> &OrdMap<KeyId, Arc<ApiKey>> {
         &self.keys
     }
 
-    /// All components, by digest.
+    /// Returns all components, by digest.
     pub fn components(&self) -> &OrdMap<Digest, Arc<Component>> {
         &self.components
     }
 
-    /// A webhook.
+    /// Returns a webhook.
     pub fn webhook(&self, webhook: &WebhookId) -> Option<&Arc<Webhook>> {
         self.webhooks.get(webhook)
     }
 
-    /// All webhooks, by name.
+    /// Returns all webhooks, by id.
     pub fn webhooks(&self) -> &OrdMap<WebhookId, Arc<Webhook>> {
         &self.webhooks
     }
 
-    /// What is in circulation of an asset: all that was issued and not burned.
+    /// Returns the amount of an asset in circulation: all that was issued and not burned.
     pub fn supply(&self, asset: &AssetId) -> i64 {
         let issuer = self.account(&AccountId::issuer(asset));
         issuer.map_or(0, |issuer| issuer.balance(asset).posted.saturating_neg())
     }
 
-    /// What ties a transfer to its reversal, if it was reversed or is one.
+    /// Returns the link between a transfer and its reversal, if the transfer was reversed or is a reversal.
     pub fn reversal(&self, transfer: TransferId) -> Option<Reversal> {
         self.reversals.get(&transfer).copied()
     }
 
-    /// What came into circulation of an asset and what left it, from a day on: by day, and on each
-    /// day by what was no plugin's doing first.
+    /// Returns the flows of an asset from a day on, ordered by day and plugin; on each day the flow without
+    /// a plugin is first.
     pub fn flows<'a>(
         &'a self,
         asset: &'a AssetId,
@@ -262,10 +262,10 @@ impl Books {
             .map(|((_, day, plugin), flow)| (*day, plugin.as_ref(), *flow))
     }
 
-    /// Who has most of an asset, richest first and by name among equals: at most `most` accounts that
-    /// are neither issuers nor plugins' own and have any. Looks at every account.
+    /// Returns at most `most` accounts with the largest balances in an asset, largest first, equal ones by
+    /// name. Issuers and plugins' own accounts are left out. Visits every account.
     pub fn holders(&self, asset: &AssetId, most: usize) -> Vec<(AccountId, i64)> {
-        // The poorest of those found so far is on top, to be the first to go.
+        // The heap is reversed: its top is the smallest balance found so far, which is dropped first.
         let mut found = BinaryHeap::new();
         for (id, account) in &self.accounts {
             let posted = account.balance(asset).posted;
@@ -282,11 +282,11 @@ impl Books {
             .collect()
     }
 
-    /// Applies a decision as record number `seq`, whose first movement has the number
-    /// `first_movement`, and says where the histories went on before.
+    /// Applies a decision as record number `seq`, whose first movement has the number `first_movement`, and
+    /// returns the previous movements of the accounts.
     ///
-    /// After an error the books are half changed and must be thrown away: the decision was not
-    /// made for them, which only a bug or a tampered journal can bring about.
+    /// After an error the books are half changed and must be discarded. An error means that the decision
+    /// was made for other books: the journal was changed, or there is an internal error.
     pub fn apply(
         &mut self,
         decision: &Decision,
@@ -294,7 +294,8 @@ impl Books {
         at: Timestamp,
         first_movement: u64,
     ) -> Result<HistoryLinks, ApplyError> {
-        // An asset's issuer and a plugin's accounts come with the change that makes them.
+        // Changes come first because movements may use accounts that a change creates: an issuer or a
+        // plugin's accounts.
         for change in decision.changes() {
             self.apply_change(change, seq, at)?;
         }
@@ -304,7 +305,7 @@ impl Books {
             .collect()
     }
 
-    /// Closes a record: its number, its moment, and the hash that covers it.
+    /// Completes a record by its number, its timestamp, and the hash that covers it.
     pub fn seal(&mut self, seq: u64, at: Timestamp, head: Digest) {
         self.seq = seq;
         self.recorded_at = at;
@@ -418,13 +419,14 @@ impl Books {
         Ok(())
     }
 
-    /// Ties a transfer and its reversal to each other.
+    /// Links a transfer and its reversal in both directions.
     fn tie_reversal(&mut self, original: TransferId, reversal: TransferId) {
         self.reversals.insert(original, Reversal::By(reversal));
         self.reversals.insert(reversal, Reversal::Of(original));
     }
 
-    /// Puts an account in its place. Its balances stay, and each asset that has a limit gets one.
+    /// Sets the status, limits and metadata of an account. Its balances stay, and each asset with a new
+    /// limit gets one.
     fn set_account(
         &mut self,
         account: &AccountId,
@@ -446,7 +448,7 @@ impl Books {
         self.usage.replace_metadata(before.as_ref(), metadata);
     }
 
-    /// Puts an asset in its place, and its issuer beside it.
+    /// Sets an asset, and creates its issuer if it is new.
     fn set_asset(&mut self, asset: &AssetId, definition: &Asset) {
         let before = self
             .assets
@@ -457,7 +459,7 @@ impl Books {
         self.accounts.entry(AccountId::issuer(asset)).or_default();
     }
 
-    /// Counts a flow, and forgets the oldest of its asset that nobody can ask for any more.
+    /// Adds a flow, and removes the oldest flows of its asset that are no longer served.
     fn count_flow(&mut self, of: FlowKey, flow: Flow) {
         let (asset, day, _) = &of;
         let first = day.before(FLOW_DAYS_MAX.saturating_sub(1));

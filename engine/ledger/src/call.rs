@@ -1,4 +1,4 @@
-//! Calls of plugins: the request, the draft that answers it, its transcript and what it proposes.
+//! Calls of plugins: the request, the draft that answers the plugin, the transcript, and the result.
 
 pub(crate) mod draft;
 pub(crate) mod proposal;

@@ -1,4 +1,4 @@
-//! The books in pieces, for a checkpoint: small enough to write a few at a time between batches.
+//! Entries of a checkpoint: the books in parts that are small enough to be written between batches.
 
 use std::sync::Arc;
 
@@ -22,29 +22,29 @@ use crate::time::{StepBack, Timestamp};
 use crate::webhook::Webhook;
 use CheckpointEntry as Entry;
 
-/// One piece of the books.
+/// An entry of a checkpoint.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CheckpointEntry {
-    /// The economy itself; always the first piece.
+    /// The economy itself; always the first entry.
     Economy {
-        /// Its randomness.
+        /// The secret seed from which draws are made.
         seed: Seed,
-        /// When it was opened.
+        /// The time at which the economy was opened.
         opened_at: Timestamp,
-        /// The number of its newest record.
+        /// The number of the newest record.
         seq: u64,
-        /// The hash of that record.
+        /// The hash of the newest record.
         head: Digest,
-        /// When that record was made.
+        /// The timestamp of the newest record.
         recorded_at: Timestamp,
-        /// Where stamps went back.
+        /// The records at which timestamps went back.
         #[serde(default, skip_serializing_if = "Vector::is_empty")]
         steps_back: Vector<StepBack>,
-        /// What may be done in it.
+        /// The status of the economy.
         #[serde(default)]
         status: EconomyStatus,
-        /// Its server seeds and nonces.
+        /// The server seeds and nonces.
         #[serde(default)]
         draws: DrawBook,
     },
@@ -54,34 +54,34 @@ pub enum CheckpointEntry {
     Asset(AssetId, Arc<Asset>),
     /// An account with its balances.
     Account(AccountId, Arc<Account>),
-    /// An open hold, after the account that it stands on.
+    /// An open hold, after its source account.
     Hold(HoldId, Arc<Hold>),
-    /// What ties a transfer to its reversal.
+    /// The link between a transfer and its reversal.
     Reversal(TransferId, Reversal),
-    /// What came and went of an asset on a day, by a plugin or by none.
+    /// The flow of an asset on a day, by a plugin or without one.
     Flow(AssetId, Day, Option<PluginName>, Flow),
-    /// A plugin; its state follows in pieces of its own.
+    /// A plugin without its state, which follows in entries of its own.
     Plugin(PluginName, Arc<Plugin>),
-    /// A key of a plugin's state, after the plugin.
+    /// An entry of a plugin's state, after the plugin.
     State(PluginName, Arc<str>, Arc<str>),
-    /// The id that a plugin's name stands for, before the plugin if there is one.
+    /// The plugin id that a name is bound to, before the plugin if it is installed.
     BoundName(PluginName, PluginId),
     /// An API key.
     Key(KeyId, Arc<ApiKey>),
     /// A component.
     Component(Digest, Arc<Component>),
-    /// What a call has drawn from that could not be brought to an end, by its key.
+    /// The origin of an unfinished call that has drawn, by the key of its draws.
     Bound(Arc<str>, DrawOrigin),
-    /// What a plugin has taken on a day, by its counter.
+    /// The count of a budget counter on a day.
     Spend(Day, BudgetCounter, u64),
-    /// What a member puts into draws.
+    /// The client seed of a member.
     ClientSeed(AccountId, ClientSeed),
     /// A webhook.
     Webhook(WebhookId, Arc<Webhook>),
 }
 
 impl Books {
-    /// The books in pieces, made one by one as they are asked for.
+    /// Returns the entries of a checkpoint of these books, created one at a time.
     pub fn into_items(self) -> impl Iterator<Item = CheckpointEntry> + Send {
         let economy = Entry::Economy {
             seed: self.seed,
@@ -155,7 +155,7 @@ impl Books {
             )
     }
 
-    /// Puts a further piece in its place. False if the piece fits nowhere.
+    /// Adds an entry to books that are restored. Returns false if the entry does not fit.
     pub fn restore(books: &mut Option<Self>, item: CheckpointEntry) -> bool {
         match (books.as_mut(), item) {
             (

@@ -1,9 +1,8 @@
-//! The one place where requests become effects.
+//! The decision of acts, by the rules of the ledger.
 //!
-//! `decide` reads and never writes. Each act has a ladder of checks in the order in which
-//! [`Rejection`] lists its reasons; the rungs about money are climbed once for each posting, in the
-//! order given. After the last rung nothing may fail, and what comes out is a [`Decision`] that only
-//! [`Books::apply`] can spend.
+//! `decide` reads the books and never changes them. Each act is checked in the order in which [`Rejection`]
+//! lists its variants; checks of money are made for each posting in turn. After the last check nothing can
+//! fail, and the result is a [`Decision`](crate::Decision) for [`Books::apply`].
 
 mod accounts;
 mod calls;
@@ -29,7 +28,9 @@ use settings::NewSecret;
 
 pub use verdict::Verdict;
 
-/// Decides an act against the books, or against the absence of an economy.
+/// Decides an act by the books of its economy, or without books if the economy does not exist.
+///
+/// The result depends on the arguments alone, so that every machine decides alike.
 pub fn decide(books: Option<&Books>, at: Timestamp, act: &Act) -> Verdict {
     let verdict = match (books, act) {
         (None, Act::OpenEconomy { seed }) => Ok(settings::open_economy(*seed)),
@@ -39,7 +40,7 @@ pub fn decide(books: Option<&Books>, at: Timestamp, act: &Act) -> Verdict {
     verdict.unwrap_or_else(Verdict::Rejected)
 }
 
-/// Whether the economy's status lets the act be decided at all.
+/// Checks that the economy's status allows the act.
 fn check_status(books: &Books, act: &Act) -> Result<(), Rejection> {
     let status = books.status();
     match act {
@@ -52,7 +53,7 @@ fn check_status(books: &Books, act: &Act) -> Result<(), Rejection> {
         | Act::SetClientSeed { .. } => status.check_open(),
         Act::Call(result) if result.origin.is_none() => status.check_open(),
         Act::Reverse(request) if request.force.is_none() => status.check_open(),
-        // A closed economy still has events to send, and an end of sending them.
+        // A closed economy still has events to deliver, so its webhooks can be changed and removed.
         Act::SetWebhook(request) if books.webhook(&request.webhook).is_some() => Ok(()),
         Act::Reverse(_)
         | Act::SetQuotas { .. }
@@ -75,9 +76,9 @@ fn check_status(books: &Books, act: &Act) -> Result<(), Rejection> {
             EconomyStatus::Open | EconomyStatus::Frozen => Ok(()),
             EconomyStatus::Closed => status.check_open(),
         },
-        // Time goes on in a closed economy, too: what is still recorded there, and what is exported. What
-        // is said of the economy is held against its status there. A call that has drawn finds out
-        // that it cannot begin any more, and what it has drawn is kept all the same.
+        // The clock of a closed economy matters for its records and exports. `SetEconomy` checks the status
+        // itself. A call that has drawn is decided even if the economy is no longer open: its draws must be
+        // recorded.
         Act::OpenEconomy { .. }
         | Act::SetEconomy { .. }
         | Act::RemoveWebhook { .. }

@@ -1,4 +1,4 @@
-//! What a decision consists of: movements and other changes, the effects that a record keeps.
+//! The effects of an act: movements and other changes.
 
 use std::sync::Arc;
 
@@ -24,7 +24,8 @@ use crate::quota::Quotas;
 use crate::time::Timestamp;
 use crate::webhook::WebhookDefinition;
 
-/// What is to happen: movements with the balances after each, and other changes.
+/// The effects of an act, as a record keeps them: movements with the balances after each, and other
+/// changes.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Decision {
     movements: Vec<Movement>,
@@ -33,7 +34,7 @@ pub struct Decision {
 }
 
 impl Decision {
-    /// What was decided; only `decide` makes one.
+    /// Creates a decision. Only `decide` calls this.
     pub(crate) fn new(movements: Vec<Movement>, changes: Vec<Change>, creates: bool) -> Self {
         Self {
             movements,
@@ -42,228 +43,230 @@ impl Decision {
         }
     }
 
-    /// Effects that a journal has kept.
+    /// Creates a decision from the effects in a journal.
     pub fn recorded(movements: Vec<Movement>, changes: Vec<Change>) -> Self {
         Self::new(movements, changes, false)
     }
 
-    /// One change and no movement.
+    /// Creates a decision of one change without movements.
     pub(crate) fn change(change: Change, creates: bool) -> Self {
         Self::new(Vec::new(), vec![change], creates)
     }
 
-    /// The movements, in order.
+    /// Returns the movements, in order.
     pub fn movements(&self) -> &[Movement] {
         &self.movements
     }
 
-    /// The other changes, in order. They apply before the movements.
+    /// Returns the other changes, in order. They are applied before the movements.
     pub fn changes(&self) -> &[Change] {
         &self.changes
     }
 
-    /// Whether a PUT makes something that was not there.
+    /// Returns true if the act creates something that did not exist.
     pub fn creates(&self) -> bool {
         self.creates
     }
 }
 
-/// One change other than a movement. Movements and changes together are a record's effects, and all
-/// that is ever applied: starting up applies them and never decides again.
+/// An effect other than a movement.
+///
+/// A record keeps its movements and changes as its effects. At a start the effects are applied, and no act
+/// is decided again.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(tag = "change", rename_all = "snake_case")]
 pub enum Change {
-    /// The economy is open.
+    /// The economy is opened.
     EconomyOpened {
-        /// Its randomness.
+        /// The secret seed from which all draws of the economy follow.
         seed: Seed,
     },
-    /// An asset is so.
+    /// An asset is set.
     AssetSet {
         /// The asset.
         asset: AssetId,
-        /// How it is.
+        /// The new definition.
         definition: Asset,
     },
-    /// An account is so; its balances stay.
+    /// An account is set; its balances stay.
     AccountSet {
         /// The account.
         account: AccountId,
-        /// What may be done with it.
+        /// The new status.
         #[serde(skip_serializing_if = "AccountStatus::is_open", default)]
         status: AccountStatus,
         /// The limits that change; the others stay.
         #[serde(skip_serializing_if = "LimitsChange::is_empty", default)]
         limits: LimitsChange,
-        /// Anything, as JSON.
+        /// The new metadata.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         metadata: Option<Document>,
     },
-    /// The economy may be used so.
+    /// The status of the economy is set.
     EconomyStatusSet {
-        /// What may be done in it.
+        /// The new status.
         status: EconomyStatus,
     },
-    /// The economy may keep so much.
+    /// The quotas of the economy are set.
     QuotasSet {
-        /// The limits that are set; the others are the defaults.
+        /// The limits that differ from the defaults.
         quotas: Quotas,
     },
-    /// So much of an asset came into circulation or left it.
+    /// An amount of an asset entered or left circulation.
     SupplyMoved {
-        /// Which asset.
+        /// The asset.
         asset: AssetId,
-        /// By which plugin; by none where an operator or a bot did it.
+        /// The plugin that caused it, if any.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         plugin: Option<PluginName>,
-        /// How much came and how much left.
+        /// The amounts.
         #[serde(flatten)]
         flow: Flow,
     },
-    /// An amount is reserved.
+    /// A hold is placed.
     HoldPlaced {
         /// The hold.
         hold: HoldId,
-        /// What it is.
+        /// The new hold.
         placed: Box<Hold>,
     },
-    /// Some of a hold is reserved no longer, since it moves.
+    /// An amount of a hold is captured. The movement itself is another effect of the record.
     HoldCaptured {
         /// The hold.
         hold: HoldId,
-        /// How much of it.
+        /// The captured amount.
         amount: Amount,
     },
-    /// What was left of a hold is reserved no longer.
+    /// A hold ended, and its remaining amount is no longer reserved.
     HoldEnded {
         /// The hold.
         hold: HoldId,
-        /// How it ended.
+        /// The way in which it ended.
         end: HoldEnd,
     },
-    /// A hold could not be ended by its rule, and is to be tried again.
+    /// A hold could not be captured at its expiry; the capture is retried.
     HoldDeferred {
         /// The hold.
         hold: HoldId,
-        /// When.
+        /// The moment of the next try.
         due_at: Timestamp,
     },
-    /// A hold ends later, by the time in which nobody was served.
+    /// A hold is extended by the length of an outage.
     HoldExtended {
         /// The hold.
         hold: HoldId,
-        /// From when on it cannot be captured any more.
+        /// The new moment of expiry.
         expires_at: Timestamp,
-        /// When it is to be ended by its rule.
+        /// The moment at which its expiry rule applies.
         due_at: Timestamp,
-        /// The end of the outage that is made up for.
+        /// The end of the outage.
         outage_until: Timestamp,
     },
-    /// The books go by another time: holds and what is due move with it.
+    /// The clock of the books is set; holds and due times move with it.
     ClockSet {
-        /// The time that they went by.
+        /// The time before.
         from: Timestamp,
-        /// The time that they go by now.
+        /// The time after.
         to: Timestamp,
     },
-    /// Seeds, nonces, or what a call has drawn.
+    /// A change of seeds and nonces, or the draws of a call.
     Draws(DrawChange),
-    /// A transfer was taken back.
+    /// A transfer is reversed.
     Reversed {
-        /// What was taken back.
+        /// The original transfer.
         original: TransferId,
-        /// By which transfer.
+        /// The reversal.
         reversal: TransferId,
     },
-    /// A plugin is so; its state stays.
+    /// The installation of a plugin is set; its state stays.
     PluginSet {
         /// The plugin.
         plugin: PluginName,
-        /// How it is.
+        /// The new installation.
         #[serde(flatten)]
         installation: Box<Installation>,
     },
-    /// A plugin is gone. Its accounts stay; its holds are due, to end by their own rule.
+    /// A plugin is uninstalled. Its accounts stay, and its holds become due.
     PluginRemoved {
         /// The plugin.
         plugin: PluginName,
     },
-    /// A plugin is off, since its calls kept failing.
+    /// A plugin is switched off because its calls kept failing.
     PluginSwitchedOff {
         /// The plugin.
         plugin: PluginName,
-        /// The reason.
+        /// The evidence.
         #[serde(flatten)]
         why: Box<SwitchOffEvidence>,
     },
-    /// A due time of a schedule has had its run, was left out, or has come forward.
+    /// The next due time of a schedule moves: after a run, by skipping, or to an earlier moment.
     DueMoved {
-        /// Of which plugin.
+        /// The plugin.
         plugin: PluginName,
-        /// Which schedule.
+        /// The name of the schedule.
         schedule: String,
-        /// What was due.
+        /// The due time before.
         due: Timestamp,
-        /// What is due next.
+        /// The next due time.
         next_due: Timestamp,
     },
-    /// So much was taken in a day, of what a plugin may take.
+    /// An amount is counted for a budget of a plugin.
     BudgetSpent {
-        /// Where it is counted.
+        /// The budget counter.
         #[serde(flatten)]
         counter: BudgetCounter,
-        /// On which day.
+        /// The day of the count.
         day: Day,
-        /// How much more.
+        /// The amount to add.
         amount: u64,
     },
-    /// A key of a plugin's state has a value.
+    /// A key of a plugin's state is set.
     StateSet {
-        /// Whose state.
+        /// The plugin.
         plugin: PluginName,
-        /// Which key.
+        /// The key.
         key: Arc<str>,
-        /// Which value.
+        /// The new value.
         value: Arc<str>,
     },
-    /// A key of a plugin's state is gone.
+    /// A key of a plugin's state is deleted.
     StateDeleted {
-        /// Whose state.
+        /// The plugin.
         plugin: PluginName,
-        /// Which key.
+        /// The key.
         key: Arc<str>,
     },
-    /// An API key is so.
+    /// An API key is set.
     KeySet {
         /// The key.
         key: KeyId,
-        /// How it is.
+        /// The new definition.
         definition: ApiKey,
     },
     /// A component is registered.
     ComponentAdded {
         /// SHA-256 of its bytes.
         digest: Digest,
-        /// What is known of it.
+        /// The properties of the component.
         component: Component,
     },
-    /// A webhook is so.
+    /// A webhook is set.
     WebhookSet {
         /// The webhook.
         webhook: WebhookId,
-        /// How it is.
+        /// The new definition.
         definition: WebhookDefinition,
     },
-    /// A webhook is gone.
+    /// A webhook is removed.
     WebhookRemoved {
         /// The webhook.
         webhook: WebhookId,
     },
-    /// A webhook goes on after another event.
+    /// A webhook continues after another event.
     WebhookReplayed {
         /// The webhook.
         webhook: WebhookId,
-        /// The event after which it goes on.
+        /// The event after which deliveries continue.
         after: u64,
     },
 }

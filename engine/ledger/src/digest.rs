@@ -1,4 +1,4 @@
-//! SHA-256, as a name for bytes and as a link between records.
+//! SHA-256 digests, which name bytes and link records.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,20 +12,20 @@ use sha2::{Digest as _, Sha256};
 pub struct Digest([u8; 32]);
 
 impl Digest {
-    /// The link of a first record: no predecessor.
+    /// The digest that the first record links to.
     pub const ZERO: Self = Self([0; 32]);
 
-    /// The digest of some bytes.
+    /// Hashes bytes.
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// A digest from its 32 bytes.
+    /// Creates a digest from its 32 bytes.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The 32 bytes.
+    /// Returns the 32 bytes.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -69,19 +69,19 @@ impl TryFrom<String> for Digest {
     }
 }
 
-/// Hashes fields so that no two lists of fields give the same bytes: each text is preceded by its
-/// length, each number has eight bytes.
+/// A hash of fields. Each text is preceded by its length and each number has eight bytes, so that different
+/// lists of fields never hash the same bytes.
 pub struct Sha256Writer(Sha256);
 
 impl Sha256Writer {
-    /// A hash that can be no other kind of hash: `domain` says what is hashed.
+    /// Creates a hash. `domain` names the kind of data, so that hashes of different kinds never collide.
     pub fn new(domain: &str) -> Self {
         let mut writer = Self(Sha256::new());
         writer.text(domain);
         writer
     }
 
-    /// Adds a text or some bytes.
+    /// Adds a text or bytes.
     pub fn text(&mut self, bytes: impl AsRef<[u8]>) {
         let bytes = bytes.as_ref();
         self.number(u64::try_from(bytes.len()).expect("lengths fit 64 bits"));
@@ -104,7 +104,7 @@ impl Sha256Writer {
         self.0.update(balance.to_be_bytes());
     }
 
-    /// The digest of all that was added.
+    /// Returns the digest of everything added.
     pub fn finish(self) -> Digest {
         Digest(self.0.finalize().into())
     }

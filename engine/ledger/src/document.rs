@@ -1,4 +1,4 @@
-//! Documents: JSON of others that records keep, and what is too much of it.
+//! Documents: JSON of bots and operators in records, and its limits.
 
 use std::sync::Arc;
 
@@ -7,28 +7,28 @@ use serde_json::Value;
 
 use crate::limits::DOCUMENT_DEPTH_MAX;
 
-/// A document as the books keep it: as text, which takes as many bytes as it has. The values of a
-/// document of 16 KiB can take more than a megabyte.
+/// A document, stored as compact JSON. As parsed values, a document of 16 KiB could take more than a
+/// megabyte.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Document(Arc<str>);
 
 impl Document {
-    /// The document of a value.
+    /// Creates a document from a value.
     pub fn new(value: &Value) -> Self {
         Self(value.to_string().into())
     }
 
-    /// The value that it is of.
+    /// Returns the value of the document.
     pub fn value(&self) -> Value {
         serde_json::from_str(&self.0).expect("it was written from a value")
     }
 
-    /// The document as compact JSON.
+    /// Returns the document as compact JSON.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The bytes that it takes.
+    /// Returns the size in bytes.
     pub fn bytes(&self) -> usize {
         self.0.len()
     }
@@ -52,18 +52,18 @@ impl<'de> Deserialize<'de> for Document {
     }
 }
 
-/// Why a document is not kept.
+/// The error of a document that exceeds a limit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum DocumentError {
-    /// It has more bytes than there is room for.
+    /// The document has too many bytes.
     #[error("this has at most {0} bytes as JSON")]
     TooLarge(usize),
-    /// Its objects and arrays stand too deep within each other.
+    /// The document has too many nested objects and arrays.
     #[error("this has at most {DOCUMENT_DEPTH_MAX} levels of objects and arrays")]
     TooDeep,
 }
 
-/// Whether a document of at most so many bytes can be kept and read again.
+/// Checks that a document has at most `bytes_max` bytes, and a depth that can be read again.
 pub fn check_document(document: &Value, bytes_max: usize) -> Result<(), DocumentError> {
     if depth(document) > DOCUMENT_DEPTH_MAX {
         return Err(DocumentError::TooDeep);

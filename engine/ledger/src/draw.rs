@@ -1,10 +1,12 @@
-//! Draws: a keyed hash of a secret that was committed to before, made even by rejection sampling.
+//! Draws: keyed hashes of a committed secret, made uniform by rejection sampling.
 //!
-//! An economy has a chain of *server seeds*, which follow from the one secret that it was opened
-//! with. The hash of each is public before it is used, and the seed itself afterwards. What is drawn
-//! depends on the server seed, on the component, on the member's *client seed*, on the *nonce*, which
-//! the economy hands out in order, and on the label and the number of the draw in its call: all of
-//! that is in the receipt, so anybody can draw again.
+//! An economy has a sequence of *server seeds*, which follow from its one secret. The hash of each seed is
+//! public before the seed is used, and the seed itself is public afterwards. A draw depends on the server
+//! seed, the component, the member's *client seed*, the *nonce* that the economy counts, the label, and the
+//! index of the draw in its call. The receipt of the call contains all of them, so anyone can repeat the
+//! draw.
+//!
+//! The hash is HMAC-SHA-256 (RFC 2104).
 
 pub(crate) mod book;
 pub(crate) mod change;
@@ -19,18 +21,18 @@ use sha2::Sha256;
 use crate::digest::Digest;
 use crate::limits::CLIENT_SEED_BYTES_MAX;
 
-/// A secret: 32 random bytes, 64 hexadecimal digits as text.
+/// A secret of 32 random bytes; 64 hexadecimal digits as text.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Seed([u8; 32]);
 
 impl Seed {
-    /// A seed from 32 random bytes.
+    /// Creates a seed from 32 random bytes.
     pub fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The server seed with this number, of an economy whose secret this is.
+    /// Returns a server seed of the economy whose secret this is.
     #[must_use]
     pub fn server_seed(&self, number: u64) -> Self {
         let mut mac = self.mac();
@@ -39,7 +41,8 @@ impl Seed {
         Self(mac.finalize().into_bytes().into())
     }
 
-    /// What is public of a server seed before it is used: the SHA-256 of its bytes.
+    /// Returns the commitment to a server seed, which is public before the seed is used: the SHA-256 of its
+    /// bytes.
     pub fn commitment(&self) -> Digest {
         Digest::of(&self.0)
     }
@@ -71,18 +74,18 @@ impl TryFrom<String> for Seed {
     }
 }
 
-/// What a member puts into draws: 1 to [`CLIENT_SEED_BYTES_MAX`] printable ASCII characters.
+/// A member's contribution to draws: 1 to [`CLIENT_SEED_BYTES_MAX`] printable ASCII characters.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ClientSeedText(Arc<str>);
 
-/// A text is no client seed.
+/// The error of a text that is not a client seed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("a client seed has 1 to {CLIENT_SEED_BYTES_MAX} printable ASCII characters")]
 pub struct ClientSeedError;
 
 impl ClientSeedText {
-    /// The text.
+    /// Returns the text.
     pub fn text(&self) -> &Arc<str> {
         &self.0
     }
@@ -107,46 +110,47 @@ impl From<ClientSeedText> for String {
     }
 }
 
-/// Where the draws of a call come from: fixed at its first draw, and the same in every try.
+/// The origin of a call's draws: fixed at the first draw, and equal in every try.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct DrawOrigin {
     /// The number of the server seed.
     pub seed: u64,
-    /// The number that the economy handed out for this call, and for no other.
+    /// The nonce, which no other call has.
     pub nonce: u64,
-    /// What the caller has put into it.
+    /// The client seed of the caller.
     pub client_seed: Arc<str>,
-    /// Whether the caller chose that after the server seed was committed to. If not, the house could
-    /// have known all of it when it made its seed.
+    /// True if the caller chose the client seed after the commitment to the server seed. Otherwise the
+    /// operator could have known the client seed when the server seed was made.
     pub by_member: bool,
 }
 
-/// One draw of a call: everything that it depends on.
+/// The inputs of one draw.
 #[derive(Clone, Copy, Debug)]
 pub struct Draw<'a> {
     /// The server seed.
     pub server_seed: &'a Seed,
     /// The component that draws.
     pub component: &'a Digest,
-    /// What the caller has put into it.
+    /// The client seed of the caller.
     pub client_seed: &'a str,
-    /// The number of the call among those that draw.
+    /// The nonce of the call.
     pub nonce: u64,
-    /// What the component has mixed into the draws of this call.
+    /// The text that the component has mixed into the draws of this call.
     pub mixed: &'a str,
-    /// What is drawn.
+    /// The label of the draw.
     pub label: &'a str,
-    /// The number of the draw in its call, counted from 0.
+    /// The index of the draw in its call, counted from 0.
     pub index: u32,
 }
 
 impl Draw<'_> {
-    /// A number from 0 to `range` − 1, each equally likely; a range of 0 is taken for 1.
+    /// Draws a number from 0 to `range` − 1, each equally likely. A range of 0 counts as 1.
     pub fn below(&self, range: u32) -> u32 {
         self.numbers().below(range)
     }
 
-    /// An order of the numbers from 0 to `count` − 1, each equally likely.
+    /// Draws an order of the numbers from 0 to `count` − 1, each equally likely, by the algorithm of Fisher
+    /// and Yates.
     pub fn shuffle(&self, count: u32) -> Vec<u32> {
         let mut numbers = self.numbers();
         let mut order: Vec<u32> = (0..count).collect();
@@ -158,7 +162,7 @@ impl Draw<'_> {
         order
     }
 
-    /// So many bytes.
+    /// Draws `count` bytes.
     pub fn bytes(&self, count: u32) -> Vec<u8> {
         let mut numbers = self.numbers();
         let count = usize::try_from(count).unwrap_or(usize::MAX);
@@ -176,7 +180,8 @@ impl Draw<'_> {
         }
     }
 
-    /// Each part is written with its length, so that none runs into its neighbour.
+    /// Returns a block of 32 pseudo-random bytes. Each text is preceded by its length, so that different
+    /// inputs never hash the same bytes.
     fn block(&self, block: u32) -> [u8; 32] {
         let mut mac = self.server_seed.mac();
         mac.update(b"bursar-draw-1");
@@ -193,7 +198,7 @@ impl Draw<'_> {
     }
 }
 
-/// The numbers of one draw, four to a block.
+/// The sequence of numbers of one draw, four to a block.
 struct Numbers<'a> {
     draw: &'a Draw<'a>,
     block: u32,
@@ -223,10 +228,13 @@ impl Numbers<'_> {
     }
 }
 
-/// A number below the range, from the first word that favours none.
+/// Returns a uniform number below `range`.
+///
+/// Rejection sampling: the largest multiple of `range` is found below 2^64, and words at or above it are
+/// skipped.
 pub(crate) fn below(range: u32, mut next_word: impl FnMut() -> u64) -> u32 {
     let range = u64::from(range.max(1));
-    // Numbers above the last whole multiple of the range would make the small ones likelier.
+    // Words above the last whole multiple of the range would make small numbers more likely (modulo bias).
     let unfair_from = u64::MAX
         .checked_rem(range)
         .map_or(0, |rest| u64::MAX.saturating_sub(rest));

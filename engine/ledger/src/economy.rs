@@ -1,4 +1,4 @@
-//! What is known of an economy as a whole: whether it may be used, and what came and went in it.
+//! The status of an economy, its flows and its days.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,21 +6,21 @@ use crate::id::TransferId;
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
 
-/// What may be done in an economy.
+/// The status of an economy.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EconomyStatus {
-    /// Everything.
+    /// The economy can be used.
     #[default]
     Open,
-    /// Reads, PUTs, the end of holds, and what an admin forces; nothing else moves.
+    /// Reads, settings, ends of holds and forced reversals are allowed; nothing else moves.
     Frozen,
-    /// Reads only, for ever.
+    /// Only reads are allowed, for ever.
     Closed,
 }
 
 impl EconomyStatus {
-    /// Whether money moves in the economy.
+    /// Checks that money may move in the economy.
     pub(crate) fn check_open(self) -> Result<(), Rejection> {
         match self {
             Self::Open => Ok(()),
@@ -30,17 +30,17 @@ impl EconomyStatus {
     }
 }
 
-/// How much of an asset came into circulation, and how much left it.
+/// The amounts of an asset that entered and left circulation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Flow {
-    /// What the issuer gave.
+    /// The issued amount.
     pub issued: u64,
-    /// What it got back.
+    /// The burned amount.
     pub burned: u64,
 }
 
 impl Flow {
-    /// Both of them together.
+    /// Adds another flow.
     pub(crate) fn and(self, other: Self) -> Self {
         Self {
             issued: self.issued.saturating_add(other.issued),
@@ -57,29 +57,29 @@ pub struct Day(pub u64);
 impl Day {
     const MILLISECONDS: u64 = 24 * 60 * 60 * 1000;
 
-    /// The day of a moment.
+    /// Returns the day of a moment.
     pub fn of(moment: Timestamp) -> Self {
         Self(moment.0 / Self::MILLISECONDS)
     }
 
-    /// Its first moment.
+    /// Returns the first moment of the day.
     pub fn starts_at(self) -> Timestamp {
         Timestamp(self.0.saturating_mul(Self::MILLISECONDS))
     }
 
-    /// The day so many days before.
+    /// Returns the day a number of days earlier.
     #[must_use]
     pub fn before(self, days: u64) -> Self {
         Self(self.0.saturating_sub(days))
     }
 }
 
-/// What ties a transfer to its reversal, from either side.
+/// The link between a transfer and its reversal, from either side.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reversal {
-    /// It was taken back by this transfer.
+    /// The transfer was reversed by this one.
     By(TransferId),
-    /// It takes this transfer back.
+    /// The transfer is the reversal of this one.
     Of(TransferId),
 }

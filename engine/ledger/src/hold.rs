@@ -1,5 +1,5 @@
-//! Holds: amounts that are reserved on one account for another, until they are captured or the time
-//! is over.
+//! Holds: amounts that are reserved on one account for another, until they are captured, released or
+//! expired.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,41 +9,41 @@ use crate::limits::HOLD_SECONDS_MAX;
 use crate::movement::{Posting, PostingsError};
 use crate::time::Timestamp;
 
-/// What is to become of a hold when its time is over.
+/// The rule for the amount that is left when a hold expires.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnExpiry {
-    /// What is left can be spent again.
+    /// The amount can be spent by its owner again.
     #[default]
     Release,
-    /// What is left goes where it was meant to go: a player who loses cannot wait for a refund.
+    /// The amount moves to the destination. Otherwise a player could avoid a loss by waiting.
     Capture,
 }
 
-/// How a hold ended.
+/// The way in which a hold ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HoldEnd {
     /// All of it was captured.
     Captured,
-    /// What was left was released.
+    /// The rest was released.
     Released,
-    /// Its time was over.
+    /// The hold expired.
     Expired,
 }
 
-/// What a hold reserves, and for whom: a posting between two different accounts.
+/// The reserved amount with its source and its destination: a posting between two different accounts.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(try_from = "Posting", into = "Posting")]
 pub struct Reservation(Posting);
 
 impl Reservation {
-    /// The posting that captures all of it.
+    /// Returns the posting that captures the whole amount.
     pub fn posting(&self) -> &Posting {
         &self.0
     }
 
-    /// The posting that captures a part of it.
+    /// Returns the posting that captures a part.
     pub(crate) fn part(&self, amount: Amount) -> Posting {
         Posting {
             amount,
@@ -69,42 +69,42 @@ impl From<Reservation> for Posting {
     }
 }
 
-/// When a hold ends that is placed at a moment and lives so many seconds.
+/// Returns the moment at which a hold expires.
 pub(crate) fn expiry(placed_at: Timestamp, expires_in_s: u64) -> Timestamp {
     let seconds = expires_in_s.min(HOLD_SECONDS_MAX);
     Timestamp(placed_at.0.saturating_add(seconds.saturating_mul(1000)))
 }
 
-/// A hold that is open. Its id is the key under which the books keep it.
+/// An open hold. The books keep it under its id.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Hold {
-    /// What was reserved, and for whom.
+    /// The reserved amount with its source and its destination.
     pub reservation: Reservation,
-    /// What is left of it.
+    /// The amount that is left.
     pub remaining: Amount,
-    /// When it was placed.
+    /// The time at which it was placed.
     pub placed_at: Timestamp,
-    /// From when on it cannot be captured any more.
+    /// The moment from which on it cannot be captured.
     pub expires_at: Timestamp,
-    /// When it is to be ended by its rule: at its expiry, or later if it could not be captured then.
+    /// The moment at which the expiry rule applies: the expiry, or later if a capture could not be made
+    /// then.
     pub due_at: Timestamp,
-    /// What becomes of it then.
+    /// The rule for the amount that is left at expiry.
     pub on_expiry: OnExpiry,
-    /// The plugin that placed it, which alone may capture it or give it back.
+    /// The plugin that placed the hold. Only this plugin may capture or release it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plugin: Option<PluginName>,
-    /// The server seed with which the game that it belongs to has drawn. That seed stays secret for as
-    /// long as the hold is open.
+    /// The server seed that the hold's game has drawn from. It stays secret while the hold is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
-    /// The end of the last outage that it was given back. One that is found again, since the start that
-    /// gave it back was cut off, counts from there.
+    /// The end of the last outage by which the hold was extended. A start that was interrupted finds the
+    /// outage again, and extends the hold only by the time after it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outage_until: Option<Timestamp>,
 }
 
 impl Hold {
-    /// A hold of which nothing was captured yet, that lives so many seconds.
+    /// Creates a hold of which nothing is captured yet.
     pub fn placed(
         reservation: &Reservation,
         placed_at: Timestamp,

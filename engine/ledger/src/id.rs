@@ -1,4 +1,4 @@
-//! Names and ids: one type each, made only by parsing.
+//! Names and ids, one type for each. They are only created by parsing.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,25 +9,25 @@ use uuid::Uuid;
 
 use crate::limits::{NAME_CHARS_MAX, SEGMENT_CHARS_MAX, SEGMENTS_MAX};
 
-/// Why a text is not a name.
+/// The error of a text that is not a name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
-    /// A segment is empty, too long, or has a character that names do not have.
+    /// A segment is empty, too long, or contains a character that is not allowed.
     #[error("each segment of a name matches [a-z0-9][a-z0-9._-]{{0,63}}; `{segment}` does not")]
     Segment {
-        /// The first offending segment, cut to a printable length.
+        /// The first invalid segment, cut to a printable length.
         segment: String,
     },
     /// The name has too many segments.
     #[error("a name has 1 to {most} segments, joined by colons")]
     Segments {
-        /// The most segments that this kind of name has.
+        /// The most segments of this kind of name.
         most: usize,
     },
     /// The name is too long.
     #[error("a name has at most {NAME_CHARS_MAX} characters")]
     TooLong,
-    /// The name is kept for accounts that the server makes.
+    /// The name is reserved for accounts that the server creates.
     #[error("`{0}` alone is not an account; names under it are made by the server")]
     Reserved(&'static str),
 }
@@ -64,7 +64,7 @@ fn check_path(text: &str, segments_max: usize, chars_max: usize) -> Result<(), I
     Ok(())
 }
 
-/// Declares a name: a shared text that only its own rule can make.
+/// Declares a name: a shared text that is only created by its check.
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $check:expr) => {
         $(#[$doc])*
@@ -73,7 +73,7 @@ macro_rules! name {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// The name as text.
+            /// Returns the name as text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -118,13 +118,13 @@ macro_rules! name {
 }
 
 name! {
-    /// One community's books. One segment.
+    /// The name of an economy. One segment.
     EconomyId, check_segment
 }
 
 name! {
-    /// What an amount counts: a currency such as `coin`, or an item such as `item:potion`.
-    /// One to four segments.
+    /// The id of an asset: a currency such as `coin`, or an item such as `item:potion`. One to four
+    /// segments.
     AssetId, |text| check_path(text, SEGMENTS_MAX, NAME_CHARS_MAX)
 }
 
@@ -134,35 +134,35 @@ name! {
 }
 
 name! {
-    /// The id that a plugin's manifest gives it. One segment.
+    /// The id of a plugin in its manifest. One segment.
     PluginId, check_segment
 }
 
 impl PluginId {
-    /// The name under which a plugin is installed where the operator chooses no other.
+    /// Returns the id as a name, which is the default name of an installation.
     pub fn as_name(&self) -> PluginName {
         PluginName(Arc::clone(&self.0))
     }
 
-    /// Whether this is also the name.
+    /// Returns true if the id is equal to a name.
     pub fn is(&self, name: &PluginName) -> bool {
         self.0 == name.0
     }
 }
 
 name! {
-    /// The public part of an API key, by which it is found. One segment.
+    /// The public part of an API key, by which the key is found. One segment.
     KeyId, check_segment
 }
 
 name! {
-    /// A webhook of an economy. One segment.
+    /// The name of a webhook. One segment.
     WebhookId, check_segment
 }
 
 name! {
-    /// Holds balances, one per asset. One to four segments; `issuer:` stands before the whole name
-    /// of the asset that is issued.
+    /// The name of an account. One to four segments; the account of an issuer is `issuer:` before the whole
+    /// id of its asset.
     AccountId, check_account
 }
 
@@ -178,19 +178,20 @@ fn check_account(text: &str) -> Result<(), IdError> {
     }
 }
 
-/// What an account is, as its name says.
+/// The kind of an account, which its name determines.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AccountKind<'a> {
-    /// Where an asset is born and destroyed; the only kind below zero without a credit limit.
+    /// The issuer of an asset: the source of issued amounts, and the only kind that is negative without a
+    /// credit limit.
     Issuer,
-    /// A plugin's own; the text is the name under which it is installed.
+    /// An account of a plugin, with the name under which the plugin is installed.
     Plugin(&'a str),
-    /// Anyone else's: a member, a guild's treasury, a team.
+    /// Any other account: a member, the treasury of a guild, a team.
     Open,
 }
 
 impl AccountId {
-    /// What kind of account this is.
+    /// Returns the kind of the account.
     pub fn kind(&self) -> AccountKind<'_> {
         match self.0.split_once(':') {
             Some((ISSUER, _)) => AccountKind::Issuer,
@@ -199,34 +200,34 @@ impl AccountId {
         }
     }
 
-    /// Whether the account is an issuer.
+    /// Returns true if the account is an issuer.
     pub fn is_issuer(&self) -> bool {
         self.kind() == AccountKind::Issuer
     }
 
-    /// Whether the account belongs to this plugin.
+    /// Returns true if the account belongs to a plugin.
     pub fn belongs_to(&self, plugin: &PluginName) -> bool {
         self.kind() == AccountKind::Plugin(plugin.as_str())
     }
 
-    /// The issuer of an asset.
+    /// Returns the issuer of an asset.
     pub fn issuer(asset: &AssetId) -> Self {
         Self(format!("{ISSUER}:{asset}").into())
     }
 
-    /// A plugin's first account.
+    /// Returns the main account of a plugin.
     pub fn of_plugin(plugin: &PluginName) -> Self {
         Self(format!("{PLUGIN}:{plugin}").into())
     }
 
-    /// A plugin's further account, such as `plugin:shop:till`.
+    /// Returns a further account of a plugin, such as `plugin:shop:till`.
     pub fn of_plugin_sub(plugin: &PluginName, sub: &str) -> Result<Self, IdError> {
         check_segment(sub)?;
         format!("{PLUGIN}:{plugin}:{sub}").parse()
     }
 }
 
-/// Declares an id: a UUID (version 7) that comes in as a value.
+/// Declares an id: a UUID (version 7, RFC 9562) that is passed in as a value.
 macro_rules! uuid_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -243,26 +244,26 @@ macro_rules! uuid_id {
 }
 
 uuid_id! {
-    /// A transfer.
+    /// The id of a transfer.
     TransferId
 }
 uuid_id! {
-    /// One run of one action of one plugin.
+    /// The id of a call.
     CallId
 }
 uuid_id! {
-    /// An amount reserved on an account.
+    /// The id of a hold.
     HoldId
 }
 
 impl HoldId {
-    /// The id before all others.
+    /// The id that is lower than all others.
     pub(crate) const MIN: Self = Self(Uuid::nil());
 }
 
 impl CallId {
-    /// The id of the hold that a call places as its `index`th: it follows from the call's, so that
-    /// every try places the same.
+    /// Returns the id of the call's hold with an index. It follows from the call's id, so that every try
+    /// places the same holds.
     pub fn hold(self, index: u8) -> HoldId {
         let mut bytes = self.0.into_bytes();
         let [.., last] = &mut bytes;
@@ -272,7 +273,7 @@ impl CallId {
 }
 
 impl From<CallId> for TransferId {
-    /// What a call moved is a transfer of the same id.
+    /// Returns the id of the transfer that the call makes.
     fn from(call: CallId) -> Self {
         Self(call.0)
     }

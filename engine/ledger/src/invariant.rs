@@ -1,4 +1,4 @@
-//! What must be true of any books at any time, checked without the code that made them.
+//! Invariants of an economy's books, checked independently of the code that changes them.
 
 use std::collections::BTreeMap;
 
@@ -11,18 +11,18 @@ use crate::id::{AccountId, AssetId, PluginId, PluginName, TransferId};
 use crate::limits::AMOUNT_MAX;
 use crate::quota::Quota;
 
-/// Something that is not as it must be.
+/// A violated invariant.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Violation {
-    /// An asset's balances do not sum to zero.
+    /// The balances of an asset do not sum to zero.
     #[error("the balances of {asset} sum to {sum}, not to zero")]
     NotConserved {
         /// The asset.
         asset: AssetId,
-        /// What they sum to.
+        /// The sum.
         sum: i128,
     },
-    /// A balance is of an asset that does not exist.
+    /// A balance is in an asset that does not exist.
     #[error("{account} has a balance in {asset}, which does not exist")]
     UnknownAsset {
         /// The account.
@@ -30,7 +30,7 @@ pub enum Violation {
         /// The asset.
         asset: AssetId,
     },
-    /// An issuer has a balance of an asset that is not its own.
+    /// An issuer has a balance in an asset of another issuer.
     #[error("{account} has a balance in {asset}, which it does not issue")]
     ForeignIssuer {
         /// The issuer.
@@ -45,19 +45,19 @@ pub enum Violation {
         account: AccountId,
         /// The asset.
         asset: AssetId,
-        /// Its balance.
+        /// The balance.
         posted: i64,
     },
-    /// A balance is below its floor.
+    /// A balance is below its lower bound.
     #[error("{account} has {posted} {asset}, below its floor of {floor}")]
     BelowFloor {
         /// The account.
         account: AccountId,
         /// The asset.
         asset: AssetId,
-        /// Its balance.
+        /// The balance.
         posted: i64,
-        /// How far down it may be.
+        /// The lower bound.
         floor: i64,
     },
     /// A balance is above its ceiling.
@@ -67,12 +67,12 @@ pub enum Violation {
         account: AccountId,
         /// The asset.
         asset: AssetId,
-        /// Its balance.
+        /// The balance.
         posted: i64,
-        /// How high it may be.
+        /// The ceiling.
         ceiling: i64,
     },
-    /// An item can be owed.
+    /// An account has a credit limit in an item.
     #[error("{account} has a credit limit in {asset}, which is no currency")]
     CreditOnItem {
         /// The account.
@@ -80,7 +80,7 @@ pub enum Violation {
         /// The item.
         asset: AssetId,
     },
-    /// A limit is set for a balance that is not there, and that no quota counts.
+    /// A limit has no balance, so no quota counts it.
     #[error("{account} has a limit in {asset}, and no balance")]
     LimitWithoutBalance {
         /// The account.
@@ -88,51 +88,51 @@ pub enum Violation {
         /// The asset.
         asset: AssetId,
     },
-    /// More is held than there is.
+    /// The available amount is below its lower bound.
     #[error("{account} holds {held} of {posted} {asset}")]
     OverHeld {
         /// The account.
         account: AccountId,
         /// The asset.
         asset: AssetId,
-        /// What is held.
+        /// The held amount.
         held: Limit,
-        /// What there is.
+        /// The balance.
         posted: i64,
-        /// How far down what is neither spent nor held may be.
+        /// The lower bound of posted − held.
         floor: i64,
     },
-    /// What is held is not the sum of the open holds.
+    /// The held amount differs from the sum of the open holds.
     #[error("{account} holds {held} {asset}, and its open holds sum to {counted}")]
     HeldMiscounted {
         /// The account.
         account: AccountId,
         /// The asset.
         asset: AssetId,
-        /// What its balance says is held.
+        /// The held amount in the balance.
         held: Limit,
-        /// What its open holds sum to.
+        /// The sum of the open holds.
         counted: u64,
     },
-    /// A closed economy waits for the end of holds.
+    /// The economy is closed and has open holds.
     #[error("the economy is closed, and {open} holds are open")]
     ClosedWithHolds {
-        /// How many.
+        /// The number of open holds.
         open: usize,
     },
-    /// A transfer is tied to a reversal that is not tied to it.
+    /// A link between a transfer and its reversal exists in one direction only.
     #[error("the transfer {transfer} is tied to a reversal, and not the other way")]
     LooseReversal {
         /// The transfer, or the reversal.
         transfer: TransferId,
     },
-    /// A plugin is on that was switched off.
+    /// A plugin is enabled and marked as switched off.
     #[error("the plugin {plugin} is on, and marked as switched off")]
     SwitchedOffAndOn {
         /// The plugin.
         plugin: String,
     },
-    /// A name stands for another plugin than the one that is installed under it.
+    /// A name is bound to another plugin than the installed one.
     #[error(
         "the name {plugin} stands for {}, and `{id}` is installed under it",
         bound.as_ref().map_or_else(|| "no plugin".into(), |bound| format!("`{bound}`"))
@@ -142,33 +142,34 @@ pub enum Violation {
         plugin: PluginName,
         /// The plugin that is installed.
         id: PluginId,
-        /// The plugin that the name stands for.
+        /// The plugin that the name is bound to.
         bound: Option<PluginId>,
     },
-    /// A plugin's count of its state is wrong.
+    /// The size of a plugin's state is wrong.
     #[error("the state of plugin {plugin} is {counted} bytes, not {recorded}")]
     StateMiscounted {
         /// The plugin.
         plugin: String,
-        /// What its keys and values sum to.
+        /// The sum of its keys and values.
         counted: usize,
-        /// What its count says.
+        /// The recorded size.
         recorded: usize,
     },
-    /// The amount of a quota that is in use was counted wrongly.
+    /// The recorded use of a quota is wrong.
     #[error("{counted} {} are in use, not {recorded}", quota.counts())]
     UsageMiscounted {
         /// The quota.
         quota: Quota,
-        /// The amount that is there.
+        /// The amount in use.
         counted: u64,
-        /// The amount that the books have counted.
+        /// The recorded amount.
         recorded: u64,
     },
 }
 
 impl Violation {
-    /// Whether an account is outside its limits, which new limits or a forced reversal can explain.
+    /// Returns true if an account is outside its limits, which is allowed after new limits or a forced
+    /// reversal.
     pub fn is_of_limits(&self) -> bool {
         match self {
             Self::BelowFloor { .. } | Self::AboveCeiling { .. } | Self::OverHeld { .. } => true,
@@ -189,7 +190,7 @@ impl Violation {
     }
 }
 
-/// The bounds of an account's balance in an asset: an issuer's, or any other account's.
+/// Returns the lowest and the highest balance of an account in an asset.
 fn bounds(books: &Books, id: &AccountId, account: &Account, asset: &AssetId) -> (i64, i64) {
     if id.is_issuer() {
         let limit = books
@@ -208,16 +209,16 @@ fn bounds(books: &Books, id: &AccountId, account: &Account, asset: &AssetId) -> 
     )
 }
 
-/// Returns whether an asset is money, so that it can be owed.
+/// Returns true if an asset is a currency.
 fn is_currency(books: &Books, asset: &AssetId) -> bool {
     let kind = books.asset(asset).map(|asset| asset.kind);
     kind == Some(AssetKind::Currency)
 }
 
-/// Everything in these books that is not as it must be; nothing, in books that are well.
+/// Returns all violations of invariants; none for correct books.
 ///
-/// An account whose limits were lowered by an operator may be outside them and is reported here
-/// too: whether a record explains it is for the reader of the journal to say.
+/// An account may be outside limits that an operator has lowered. It is reported here too, and the audit
+/// looks for the record that explains it.
 pub fn check(books: &Books) -> Vec<Violation> {
     let mut found = Vec::new();
     let mut sums: BTreeMap<&AssetId, i128> =
@@ -364,7 +365,7 @@ fn check_holds(books: &Books) -> Vec<Violation> {
             compare(id, asset, balance.held, sum);
         }
     }
-    // Holds on what has no balance at all.
+    // Holds of accounts that have no balance in the asset.
     for ((account, asset), sum) in counted {
         compare(account, asset, Limit::ZERO, sum);
     }

@@ -1,9 +1,9 @@
-//! The JSON of others, read once: everything else is made from what was read, without looking at the
-//! text again. It borrows its texts from there.
+//! Strict reading of JSON from other parties.
 //!
-//! It is strict. A member that stands twice is refused at every depth, since readers differ in which
-//! of the two counts; and objects are objects: what serde derives for a struct reads a list of its
-//! members as well, a form that nobody has promised.
+//! A text is parsed once, and everything else is read from the parsed value, which borrows its texts. A
+//! member that occurs twice in an object is an error at every depth, because readers disagree on which of
+//! the two counts (RFC 8259, section 4). Objects must be objects: a struct with serde's derive would also
+//! accept a list of its members.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -26,10 +26,10 @@ pub use error::JsonError;
 pub use numbers::check_numbers;
 pub use place::segment as pointer_segment;
 
-/// Characters of a member's name that an error repeats.
+/// The characters of a member's name that an error repeats.
 const NAME_SHOWN_CHARS_MAX: usize = 64;
 
-/// A value, with the members of objects in the order of their names: as text it is canonical.
+/// A JSON value. Objects have their members in the order of their names, so the value's text is canonical.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Json<'t> {
     /// `null`.
@@ -49,12 +49,12 @@ pub enum Json<'t> {
 type Member<'t> = (Cow<'t, str>, Json<'t>);
 
 impl<'t> Json<'t> {
-    /// Reads a text. Its numbers can be any: see [`check_numbers`].
+    /// Parses a text. Numbers are not checked: see [`check_numbers`].
     pub fn parse(text: &'t [u8]) -> Result<Self, JsonError> {
         serde_json::from_slice(text).map_err(|error| {
             let at = place::offset(text, error.line(), error.column());
             let duplicate = match error.classify() {
-                // A type reads anything, so nothing else can be wrong but how it is written.
+                // `Json` accepts every value, so an error of the data can only be a duplicate member.
                 Category::Data => place::duplicate(text),
                 Category::Io | Category::Syntax | Category::Eof => None,
             };
@@ -65,7 +65,7 @@ impl<'t> Json<'t> {
         })
     }
 
-    /// Takes a member out of an object.
+    /// Removes a member from an object and returns it.
     pub fn take(&mut self, name: &str) -> Option<Self> {
         let Self::Object(members) = self else {
             return None;
@@ -74,7 +74,7 @@ impl<'t> Json<'t> {
         Some(members.remove(place).1)
     }
 
-    /// Takes all members out of an object that are `null`.
+    /// Removes all members of an object that are `null`.
     pub fn drop_nulls(&mut self) {
         if let Self::Object(members) = self {
             members.retain(|(_, value)| *value != Self::Null);
@@ -82,7 +82,7 @@ impl<'t> Json<'t> {
     }
 }
 
-/// Reads a text of which each number is kept as it was written, and no member stands twice.
+/// Reads a value from a text without duplicate members, in which every reader reads the same numbers.
 pub fn read_strictly<T: DeserializeOwned>(text: &[u8]) -> Result<T, JsonError> {
     let json = Json::parse(text)?;
     check_numbers(text)?;
@@ -189,7 +189,7 @@ impl<'de> Visitor<'de> for NameReader {
     }
 }
 
-/// A number without decimals that was written with some, such as `1.0` or `1e3`: it is the same one.
+/// Returns a whole number that is written with a fraction or an exponent, such as `1.0` or `1e3`.
 fn whole(number: &Number) -> Option<i64> {
     if number.is_i64() || number.is_u64() {
         return None;
@@ -227,7 +227,7 @@ impl<'de> IntoDeserializer<'de, Error> for &'de Json<'_> {
     }
 }
 
-/// Reads numbers as they were written.
+/// Implements methods that read numbers as they are written.
 macro_rules! as_written {
     ($($method:ident)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -248,8 +248,8 @@ impl<'de> Deserializer<'de> for &'de Json<'_> {
         match self {
             Json::Null => visitor.visit_unit(),
             Json::Bool(value) => visitor.visit_bool(*value),
-            // What reads anything gets what the canonical text says; a type that wants a number of its own
-            // gets it as it was written.
+            // Without a requested type, `1.0` is the whole number 1, as in the canonical text. A number
+            // type decides by itself.
             Json::Number(number) => match whole(number) {
                 Some(whole) => visitor.visit_i64(whole),
                 None => number.deserialize_any(visitor),
@@ -328,7 +328,7 @@ impl<'de> Deserializer<'de> for &'de Json<'_> {
     }
 }
 
-/// The members of an object, as serde reads them.
+/// Returns the members of an object for serde.
 fn entries<'de>(
     members: &'de [Member<'_>],
 ) -> MapDeserializer<'de, impl Iterator<Item = (&'de str, &'de Json<'de>)>, Error> {

@@ -1,4 +1,4 @@
-//! API keys: what they allow, and their limits.
+//! API keys: their definitions and their limits.
 
 pub(crate) mod definition;
 pub(crate) mod limits;

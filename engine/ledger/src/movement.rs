@@ -1,4 +1,4 @@
-//! Postings, asked for and made.
+//! Postings, and the movements that they become.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,35 +6,35 @@ use crate::amount::Amount;
 use crate::id::{AccountId, AssetId};
 use crate::limits::POSTINGS_MAX;
 
-/// One movement that is asked for: an amount of one asset, from one account to another.
+/// A requested movement: an amount of one asset, from one account to another.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Posting {
-    /// The account that gives.
+    /// The paying account.
     #[serde(rename = "from")]
     pub source: AccountId,
-    /// The account that gets.
+    /// The receiving account.
     #[serde(rename = "to")]
     pub destination: AccountId,
-    /// What moves.
+    /// The asset.
     pub asset: AssetId,
-    /// How much of it moves.
+    /// The amount.
     pub amount: Amount,
 }
 
-/// Why some postings are not a transfer.
+/// The error of postings that are not a transfer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum PostingsError {
-    /// There are none.
+    /// The list is empty.
     #[error("a transfer has at least one posting")]
     Empty,
-    /// There are too many.
+    /// The list is too long.
     #[error("a transfer has at most {POSTINGS_MAX} postings")]
     TooMany,
-    /// A posting gives to the account that it takes from.
+    /// The source and the destination of a posting are equal.
     #[error("`from` and `to` of posting {index} are the same account")]
     SameAccount {
-        /// Which posting, counted from 0.
+        /// The index of the posting.
         index: usize,
     },
 }
@@ -45,7 +45,8 @@ pub enum PostingsError {
 pub struct Postings(Vec<Posting>);
 
 impl Postings {
-    /// The postings of a transfer, unless they cannot be one.
+    /// Creates the postings of a transfer. Returns an error if there are none or too many, or if one has
+    /// equal accounts.
     pub fn new(postings: Vec<Posting>) -> Result<Self, PostingsError> {
         if postings.is_empty() {
             return Err(PostingsError::Empty);
@@ -59,12 +60,13 @@ impl Postings {
         }
     }
 
-    /// The postings, in the order given.
+    /// Returns the postings in their order.
     pub fn as_slice(&self) -> &[Posting] {
         &self.0
     }
 
-    /// What takes these postings back: the last one first, each from where it went.
+    /// Returns the postings that undo these ones: from the last to the first, each with its accounts
+    /// exchanged.
     #[must_use]
     pub fn reversed(&self) -> Self {
         let back = |posting: &Posting| Posting {
@@ -84,15 +86,15 @@ impl TryFrom<Vec<Posting>> for Postings {
     }
 }
 
-/// A posting that was made, with the balances right after it.
+/// A posting that was made, with the balances directly after it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Movement {
-    /// Which transfer of its batch it is part of, counted from 0; 0 where there is no batch.
+    /// The index of its transfer in a batch; 0 without a batch.
     pub part: u32,
-    /// What moved.
+    /// The posting.
     pub posting: Posting,
-    /// What the source has posted now.
+    /// The source's balance after the posting.
     pub source_after: i64,
-    /// What the destination has posted now.
+    /// The destination's balance after the posting.
     pub destination_after: i64,
 }

@@ -1,23 +1,23 @@
-//! One member of a PUT: absent, null, or a value.
+//! Members of a request that sets something: absent, null, or with a value.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// What a PUT says of one member: absent members stay, `null` clears, a value sets.
+/// A change of one member: an absent member stays, `null` clears it, a value sets it.
 ///
-/// Members of this type carry `#[serde(default)]`, so that an absent one is [`Patch::Keep`].
+/// Fields of this type have `#[serde(default)]`, so that an absent member becomes [`Patch::Keep`].
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub enum Patch<T> {
-    /// The member was absent.
+    /// The member is absent.
     #[default]
     Keep,
-    /// The member was `null`.
+    /// The member is `null`.
     Clear,
-    /// The member had a value.
+    /// The member has a value.
     Set(T),
 }
 
 impl<T> Patch<T> {
-    /// What an optional member becomes.
+    /// Returns an optional member after the change.
     pub fn over(self, present: Option<T>) -> Option<T> {
         match self {
             Self::Keep => present,
@@ -26,7 +26,7 @@ impl<T> Patch<T> {
         }
     }
 
-    /// Whether the PUT leaves the member alone.
+    /// Returns true if the member stays.
     pub fn is_keep(&self) -> bool {
         matches!(self, Self::Keep)
     }
@@ -44,7 +44,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Patch<T> {
 impl<T: Serialize> Serialize for Patch<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            // An absent member is left out by its struct.
+            // `skip_serializing_if` leaves an absent member out, so this is only reached for `null`.
             Self::Keep | Self::Clear => serializer.serialize_none(),
             Self::Set(value) => value.serialize(serializer),
         }

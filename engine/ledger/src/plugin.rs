@@ -1,4 +1,4 @@
-//! Plugins as an economy knows them: installations, grants, budgets and schedules.
+//! Plugins of an economy: installations, grants, budgets and schedules.
 
 pub(crate) mod account_pattern;
 pub(crate) mod budget;

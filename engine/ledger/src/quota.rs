@@ -1,8 +1,8 @@
-//! Quotas: how much of each kind an economy may keep. What an economy keeps stays in memory, so
-//! without them one key or one plugin could fill the machine that others use, too.
+//! Quotas: limits on what an economy keeps in memory, so that one economy cannot use up the memory of the
+//! others.
 //!
-//! Each quota has a default, a maximum to which an operator can raise it, and a place in
-//! [`Quota::ALL`]. A quota below what is in use only stops growth: nothing is taken away.
+//! Each quota has a default, a maximum to which an operator can raise it, and a place in [`Quota::ALL`]. A
+//! quota below the amount in use stops growth and removes nothing.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,11 +18,11 @@ use crate::limits::{
     STATE_BYTES_QUOTA_MAX, STREAMS_QUOTA, STREAMS_QUOTA_MAX, WEBHOOKS_QUOTA, WEBHOOKS_QUOTA_MAX,
 };
 
-/// One kind of thing of which an economy may keep only so much.
+/// A kind of thing that is limited in each economy.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Quota {
-    /// Accounts, issuers' and plugins' among them. They are never removed.
+    /// Accounts, including those of issuers and plugins. They are never removed.
     Accounts,
     /// Bytes of the metadata of all accounts and assets, as JSON.
     MetadataBytes,
@@ -37,22 +37,22 @@ pub enum Quota {
     Plugins,
     /// Open holds.
     Holds,
-    /// Transfers that were reversed. None is reversed twice, so each is remembered.
+    /// Reversed transfers. Each is kept, so that none is reversed twice.
     Reversals,
-    /// Counters of what plugins have taken of members on the present day, where a grant has a budget.
+    /// Counters of what plugins have taken from members today, for grants with a budget.
     BudgetCounters,
     /// Webhooks.
     Webhooks,
-    /// Event streams that are open at the same time. The server counts them.
+    /// Concurrent event streams. The server counts them.
     Streams,
 }
 
-/// A text that names no quota.
+/// The error of a text that is not the name of a quota.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("there is no quota of this name: the quotas are {}", Quota::ALL.map(Quota::name).join(", "))]
 pub struct UnknownQuota;
 
-/// A limit that is above a quota's maximum.
+/// The error of a limit above a quota's maximum.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the quota `{quota}` can be raised to {} and no further", quota.max_limit())]
 pub struct QuotaTooHigh {
@@ -131,22 +131,22 @@ impl Quota {
         }
     }
 
-    /// The name, as requests and records have it.
+    /// Returns the name in requests and records.
     pub fn name(self) -> &'static str {
         self.terms().name
     }
 
-    /// The things that are counted, in words after a number.
+    /// Returns the counted things in words, to follow a number.
     pub fn counts(self) -> &'static str {
         self.terms().counts
     }
 
-    /// The limit of an economy for which nothing was set.
+    /// Returns the limit of an economy whose quota was not set.
     pub fn default_limit(self) -> u64 {
         self.terms().default
     }
 
-    /// The highest limit that can be set.
+    /// Returns the highest limit that can be set.
     pub fn max_limit(self) -> u64 {
         self.terms().max
     }
@@ -181,28 +181,28 @@ impl From<Quota> for String {
     }
 }
 
-/// The limits that an operator has set for an economy. Where nothing is set, the default applies.
+/// The limits that an operator has set for an economy. A quota that is not set has its default.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(from = "BTreeMap<Quota, u64>", into = "BTreeMap<Quota, u64>")]
 pub struct Quotas([Option<u64>; Quota::ALL.len()]);
 
 impl Quotas {
-    /// The limit that was set for a quota.
+    /// Returns the limit that was set for a quota.
     pub fn set(&self, quota: Quota) -> Option<u64> {
         self.0.get(quota as usize).copied().flatten()
     }
 
-    /// The limit that applies.
+    /// Returns the limit of a quota: the one that was set, or the default.
     pub fn limit(&self, quota: Quota) -> u64 {
         self.set(quota).unwrap_or(quota.default_limit())
     }
 
-    /// Returns whether nothing was set.
+    /// Returns true if no limit is set.
     pub fn is_empty(&self) -> bool {
         self.0.iter().all(Option::is_none)
     }
 
-    /// These limits after a patch.
+    /// Returns these limits after a patch.
     #[must_use]
     pub(crate) fn patched(mut self, patch: &QuotaPatch) -> Self {
         for (quota, limit) in &patch.0 {
@@ -228,8 +228,8 @@ impl From<Quotas> for BTreeMap<Quota, u64> {
     }
 }
 
-/// A change of quotas: one that is not named stays, `null` brings its default back. No limit is above
-/// its quota's maximum.
+/// Limits to set: an absent quota stays, and `null` restores its default. No limit is above its quota's
+/// maximum.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(try_from = "BTreeMap<Quota, Option<u64>>")]
 pub struct QuotaPatch(BTreeMap<Quota, Option<u64>>);

@@ -1,4 +1,4 @@
-//! What a record is about: the transfers, holds and calls under whose ids it is looked for.
+//! Subjects of a record: the transfers, holds and calls by whose ids it is found.
 
 use crate::act::Act;
 use crate::id::{CallId, HoldId, TransferId};
@@ -6,12 +6,12 @@ use crate::id::{CallId, HoldId, TransferId};
 /// The bytes of an id.
 pub type SubjectId = [u8; 16];
 
-/// One thing that a record is about.
+/// A subject of a record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Subject {
-    /// Its id.
+    /// The id.
     pub id: SubjectId,
-    /// Which part of the record's movements is its own, if any is.
+    /// The part of the record's movements that belongs to the subject, if any.
     pub part: Option<u32>,
 }
 
@@ -34,7 +34,7 @@ impl From<CallId> for SubjectId {
 }
 
 impl Act {
-    /// What the act's record is about, if the act is applied.
+    /// Returns the subjects of the act's record, if the act is applied.
     pub fn subjects(&self) -> Vec<Subject> {
         let made = |transfer: TransferId, part: u32| Subject {
             id: transfer.into(),

@@ -1,16 +1,16 @@
-//! Texts that others wrote, as they may be shown: on a terminal, in a log, on a page.
+//! Safe display of texts from other parties: on a terminal, in a log, on a page.
 //!
-//! A name, a fault or a line of a list may carry whatever its author liked: escape sequences that colour or
-//! overwrite what stands beside it, characters that turn the direction of reading around or take no room.
-//! Printable through here, each of them is an escape, which does nothing.
+//! A name, a fault or a log line may contain any character that its author chose: escape sequences that
+//! colour or overwrite the terminal, characters that reverse the direction of reading or have no width. The
+//! types here display each of them as an escape.
 
 use std::fmt::{self, Display, Write};
 
-/// Letters that print as nothing at all: fillers of Hangul, and vowels of Khmer that nobody writes.
+/// Letters without a visible shape: fillers of Hangul, and inherent vowels of Khmer.
 const BLANK_LETTERS: [char; 5] = ['\u{115f}', '\u{1160}', '\u{17b4}', '\u{3164}', '\u{ffa0}'];
 
-/// Returns whether a character is shown as it is. It is neither a control or format character, nor a blank
-/// other than the space, nor one that joins the character before it.
+/// Returns true if a character is displayed as it is: it is no control or format character, no blank other
+/// than the space, and does not combine with the character before it.
 pub fn prints(character: char) -> bool {
     match character {
         '"' | '\'' | '\\' => true,
@@ -19,7 +19,7 @@ pub fn prints(character: char) -> bool {
     }
 }
 
-/// A character as it may be shown: itself, or an escape.
+/// Returns a character as it is displayed: itself, or its escape.
 pub fn shown(character: char) -> impl Iterator<Item = char> {
     let prints = prints(character);
     let escape = (!prints).then(|| character.escape_default());
@@ -27,7 +27,7 @@ pub fn shown(character: char) -> impl Iterator<Item = char> {
     escape.into_iter().flatten().chain(itself)
 }
 
-/// A text that others wrote, as it may be shown, on one line.
+/// A text from another party, displayed on one line.
 #[derive(Clone, Copy, Debug)]
 pub struct Printable<T>(pub T);
 
@@ -37,7 +37,7 @@ impl<T: Display> Display for Printable<T> {
     }
 }
 
-/// Writes a text with escapes for what does not print.
+/// A writer that escapes characters which are not printable.
 struct Escaping<'a, 'b>(&'a mut fmt::Formatter<'b>);
 
 impl Write for Escaping<'_, '_> {
@@ -52,7 +52,7 @@ impl Write for Escaping<'_, '_> {
     }
 }
 
-/// A JSON text whose strings have escapes for what does not print. It reads as the same value.
+/// A JSON text whose unprintable characters are displayed as escapes. It is read as the same value.
 #[derive(Clone, Copy, Debug)]
 pub struct PrintableJson<'a>(pub &'a str);
 
@@ -60,7 +60,7 @@ impl Display for PrintableJson<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut units = [0; 2];
         for character in self.0.chars() {
-            // Line breaks stand between values; within strings they are escapes already.
+            // Line breaks occur only between values; within strings JSON escapes them.
             if prints(character) || character == '\n' {
                 f.write_char(character)?;
                 continue;
@@ -77,7 +77,7 @@ impl Display for PrintableJson<'_> {
 mod tests {
     use super::*;
 
-    /// Characters of each kind that a terminal or a reader acts upon instead of showing them.
+    /// Characters of each kind that a terminal or a reader interprets instead of showing.
     const KINDS: &str = "\u{1b}\u{7}\u{8}\r\n\t\0\u{7f}\u{85}\u{9b}\u{9d}\u{ad}\u{61c}\u{200b}\u{200d}\u{200e}\
                          \u{200f}\u{2028}\u{2029}\u{202a}\u{202e}\u{2060}\u{2066}\u{2069}\u{feff}\u{fff9}\
                          \u{a0}\u{3000}\u{301}\u{115f}\u{3164}\u{ffa0}\u{e000}\u{e0041}\u{10ffff}";

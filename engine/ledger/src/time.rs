@@ -1,10 +1,10 @@
-//! Moments, as values.
+//! Timestamps as values.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Milliseconds since 1970-01-01 UTC. The ledger never asks for the time; it is told.
+/// A moment in milliseconds since 1970-01-01 UTC. The ledger never reads a clock; moments are arguments.
 #[derive(
     Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
 )]
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub struct Timestamp(pub u64);
 
 impl Timestamp {
-    /// The moment that is as far from `to` as this one is from `from`.
+    /// Returns the moment that is as far from `to` as this one is from `from`.
     #[must_use]
     pub fn moved(self, from: Self, to: Self) -> Self {
         let after = self.0.saturating_sub(from.0);
@@ -27,14 +27,13 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// A record with which an economy's stamps went back. Along the records between two of them they never
-/// decrease.
+/// A record at which an economy's timestamps went back. Between two such records they never decrease.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct StepBack {
     /// The number of the record.
     pub seq: u64,
-    /// The latest that any record before it may be.
+    /// The latest timestamp that an earlier record may have.
     pub from: Timestamp,
-    /// Its own stamp.
+    /// The timestamp of the record.
     pub to: Timestamp,
 }

@@ -1,4 +1,4 @@
-//! Webhooks: where an economy's events are sent, which of them, and signed with what.
+//! Webhooks: the receivers of an economy's events.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -12,18 +12,19 @@ use crate::limits::WEBHOOK_URL_BYTES_MAX;
 use crate::patch::Patch;
 use crate::time::Timestamp;
 
-/// What deliveries are signed with: 32 random bytes. It has to be kept as it is.
+/// The secret by which deliveries are signed: 32 random bytes. It is stored as it is, because signing needs
+/// it.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct WebhookSecret([u8; 32]);
 
 impl WebhookSecret {
-    /// A secret from 32 random bytes.
+    /// Creates a secret from 32 random bytes.
     pub fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The secret itself.
+    /// Returns the bytes of the secret.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -51,12 +52,12 @@ impl TryFrom<String> for WebhookSecret {
     }
 }
 
-/// Where deliveries go: `https://…` or `http://…`. Where that may lead is for the sender to say.
+/// The URL of a webhook: `https://…` or `http://…`. The sender decides which hosts it connects to.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct WebhookUrl(String);
 
-/// A text that is no URL of a webhook.
+/// The error of a text that is not a webhook's URL.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
     "a webhook's URL begins with https:// or http:// and has at most {WEBHOOK_URL_BYTES_MAX} \
@@ -65,7 +66,7 @@ pub struct WebhookUrl(String);
 pub struct WebhookUrlError;
 
 impl WebhookUrl {
-    /// The URL as text.
+    /// Returns the URL as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -90,17 +91,17 @@ impl From<WebhookUrl> for String {
     }
 }
 
-/// A kind of event: of an act, as records name it.
+/// A kind of event: the kind of an act.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
 pub struct EventKind(&'static str);
 
-/// A text that is no kind of event.
+/// The error of a text that is not a kind of event.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("a kind of event is one of {}", KINDS.join(", "))]
 pub struct EventKindError;
 
 impl EventKind {
-    /// The kind as records name it.
+    /// Returns the kind as records name it.
     pub fn as_str(self) -> &'static str {
         self.0
     }
@@ -122,85 +123,85 @@ impl<'de> Deserialize<'de> for EventKind {
     }
 }
 
-/// What a PUT says of a webhook. A new one needs `url`.
+/// Members of a webhook to set. A new webhook needs `url`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct WebhookPatch {
-    /// Where deliveries go.
+    /// The URL.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<WebhookUrl>,
-    /// Which events are sent; cleared, all of them.
+    /// The kinds of events to send; all kinds if cleared.
     #[serde(skip_serializing_if = "Patch::is_keep")]
     pub kinds: Patch<BTreeSet<EventKind>>,
-    /// Whether anything is sent; a new one is enabled unless said.
+    /// The switch; a new webhook is enabled by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
 }
 
-/// A webhook that is to be made or changed.
+/// A request to create or change a webhook.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct WebhookRequest {
     /// The webhook.
     pub webhook: WebhookId,
-    /// What is said of it.
+    /// The members to set.
     pub patch: WebhookPatch,
-    /// A secret, used if the webhook is new or gets another one.
+    /// A new secret, used if the webhook is new or its secret is replaced.
     pub secret: WebhookSecret,
-    /// Whether it gets another one.
+    /// True to replace the secret.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub rotate: bool,
 }
 
-/// How a webhook is.
+/// The definition of a webhook.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct WebhookDefinition {
-    /// Where deliveries go.
+    /// The URL.
     pub url: WebhookUrl,
-    /// Which events are sent; all of them where absent.
+    /// The kinds of events to send; absent, all kinds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub kinds: Option<BTreeSet<EventKind>>,
-    /// Whether anything is sent.
+    /// True if events are sent.
     pub enabled: bool,
-    /// What deliveries are signed with.
+    /// The secret by which deliveries are signed.
     pub secret: WebhookSecret,
 }
 
 impl WebhookDefinition {
-    /// Whether events of this kind are sent.
+    /// Returns true if events of this kind are sent.
     pub fn wants(&self, kind: &str) -> bool {
         let among = |kinds: &BTreeSet<EventKind>| kinds.iter().any(|wanted| wanted.0 == kind);
         self.kinds.as_ref().is_none_or(among)
     }
 }
 
-/// A webhook as the books keep it.
+/// A webhook of an economy.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Webhook {
-    /// How it is.
+    /// The definition.
     #[serde(flatten)]
     pub definition: WebhookDefinition,
-    /// The record that made it; what comes after is sent. It tells the webhook from another of the
-    /// same name that was there before.
+    /// The record that created the webhook; later events are sent. It also distinguishes the webhook from
+    /// an earlier one of the same name.
     pub born: u64,
-    /// When it was made.
+    /// The time of its creation.
     pub created_at: Timestamp,
-    /// The place at which it was last told to go on, if it was.
+    /// The latest change of the event to continue after, if there was one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub replay: Option<WebhookReplay>,
 }
 
-/// The place at which a webhook was told to go on.
+/// A change of the event after which a webhook continues.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct WebhookReplay {
-    /// The record that says so.
+    /// The record of the change.
     pub seq: u64,
-    /// The event after which it goes on.
+    /// The event after which deliveries continue.
     pub after: u64,
 }
 
 impl Webhook {
-    /// Returns where deliveries begin: after the record that made the webhook, or where it was last told to
-    /// go on. What has been delivered counts from there.
+    /// Returns the event after which deliveries start: the webhook's creation, or the latest change.
+    /// Delivered events are counted from there.
     pub fn start(&self) -> WebhookReplay {
         let made = WebhookReplay {
             seq: self.born,

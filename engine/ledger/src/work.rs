@@ -1,20 +1,22 @@
-//! The work of an act: an estimate of what deciding and recording it costs, known before it is
-//! decided and the same on every machine. Whoever serves several economies lets them take turns by
-//! it, so that a request of 64 postings counts for more than one of a single posting.
+//! The work of an act: an estimate of its cost, known before the act is decided, and equal on every
+//! machine.
+//!
+//! A server of several economies shares its time by work, so that a request of 64 postings counts for more
+//! than a request of one.
 
 use crate::act::{Act, BatchRequest};
 use crate::document::Document;
 use crate::limits::{ACT_WORK, POSTING_WORK};
 
 impl Act {
-    /// The work of the act: [`ACT_WORK`] for its record, and [`POSTING_WORK`] for each posting,
+    /// Returns the work of the act: [`ACT_WORK`] for its record, and [`POSTING_WORK`] for each posting,
     /// each transfer of a batch, each limit of an account, each half KiB of a configuration and each
-    /// question of a call that is asked again.
+    /// exchange of a call.
     pub fn work(&self) -> u64 {
         ACT_WORK.saturating_add(POSTING_WORK.saturating_mul(self.parts()))
     }
 
-    /// Counts the parts of an act that cost about as much as a posting.
+    /// Counts the parts of the act that cost about as much as a posting.
     fn parts(&self) -> u64 {
         let parts = match self {
             Self::Transfer(transfer) => transfer.postings.as_slice().len(),
@@ -22,7 +24,8 @@ impl Act {
             Self::Reverse(reversal) => reversal.postings.as_slice().len(),
             Self::Call(call) => call.transcript.facts().len(),
             Self::SetAccount { patch, .. } => patch.limits().saturating_add(1),
-            // A configuration is written several times: what was asked, what was decided and what is answered.
+            // A configuration is written several times: in the request, in the decision and in the
+            // response.
             Self::SetPlugin { patch, .. } => {
                 let bytes = patch.config.as_ref().map_or(0, Document::bytes);
                 1_usize.saturating_add(bytes / 512)
@@ -57,7 +60,7 @@ impl Act {
     }
 }
 
-/// A transfer of a batch leaves no record of its own, but an id and an answer.
+/// Counts the parts of a batch. A transfer of a batch has no record of its own, but an id and a reply.
 fn batch_parts(batch: &BatchRequest) -> usize {
     let transfers = batch.transfers.as_slice();
     let postings = transfers.iter().map(|each| each.postings.as_slice().len());

@@ -1,4 +1,4 @@
-//! Balances in the making: the rungs that everyone climbs who moves money.
+//! Balances during a decision, and the checks that every movement of money passes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,28 +14,28 @@ use crate::movement::{Movement, Posting};
 use crate::quota::Quota;
 use crate::rejection::Rejection;
 
-/// What a debit may use up.
+/// The funds that a debit may use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Funds {
-    /// What the account can spend: what is neither held nor beyond its floor.
+    /// The spendable amount: what is not held, with the credit limit.
     Spendable,
-    /// What the account has: what is neither held nor credit.
+    /// The amount that is not held, without the credit limit.
     Unborrowed,
-    /// What is held, too: it was reserved for this.
+    /// The spendable amount and the held one: the debit captures a hold.
     Held,
-    /// Whatever the account's limits are: an admin wants it, and has said why. Only items stay above
-    /// zero.
+    /// Any amount, ignoring the account's limits: an admin forces a reversal. Items still cannot become
+    /// negative.
     Forced,
 }
 
-/// Both accounts of each posting.
+/// Returns both accounts of each posting.
 pub(crate) fn accounts(postings: &[Posting]) -> impl Iterator<Item = &AccountId> {
     postings
         .iter()
         .flat_map(|posting| [&posting.source, &posting.destination])
 }
 
-/// Whether the assets and accounts are there, and something may move on them.
+/// Checks that the assets and accounts of postings exist, and that the accounts are open.
 pub(crate) fn check_places(
     books: &Books,
     postings: &[Posting],
@@ -48,7 +48,7 @@ pub(crate) fn check_places(
             });
         }
     }
-    // An issuer's account is of its own asset: with it no other can be made.
+    // An issuer has one asset; a posting in another asset would create a balance without backing.
     for posting in postings {
         let own = AccountId::issuer(&posting.asset);
         let mut ends = [&posting.source, &posting.destination].into_iter();
@@ -70,7 +70,7 @@ pub(crate) fn check_places(
             continue;
         };
         match (found.status, funds) {
-            // What was done before an account was frozen can be undone by force.
+            // A forced reversal may undo what happened before the account was frozen.
             (AccountStatus::Frozen, Funds::Forced) => {}
             (AccountStatus::Open | AccountStatus::Closed | AccountStatus::Frozen, _) => {
                 found.check_open(account)?;
@@ -80,16 +80,16 @@ pub(crate) fn check_places(
     Ok(())
 }
 
-/// Balances as they are after the postings so far.
+/// The balances after the postings so far.
 pub(crate) struct WorkingBalances<'a> {
     books: &'a Books,
     posted: BTreeMap<(&'a AccountId, &'a AssetId), i64>,
-    /// What more is held than in the books.
+    /// The change of held amounts, compared with the books.
     held: BTreeMap<(&'a AccountId, &'a AssetId), i64>,
     flows: BTreeMap<&'a AssetId, Flow>,
-    /// Balances that are new: those of accounts that never had any of the asset.
+    /// The balances that the postings create.
     opened: BTreeSet<(&'a AccountId, &'a AssetId)>,
-    /// True if new balances need room of the quota.
+    /// True if new balances are checked against the quota.
     is_metered: bool,
 }
 
@@ -105,7 +105,8 @@ impl<'a> WorkingBalances<'a> {
         }
     }
 
-    /// The same without the quota of balances: what follows a draw had its room before.
+    /// Creates balances whose growth is not checked against the quota, for calls that have drawn: it was
+    /// checked before the draw.
     pub(crate) fn unmetered(books: &'a Books) -> Self {
         Self {
             is_metered: false,
@@ -113,7 +114,7 @@ impl<'a> WorkingBalances<'a> {
         }
     }
 
-    /// Makes room for a balance, if it is a new one.
+    /// Counts a balance if it is new, and checks the quota.
     pub(crate) fn open_balance(
         &mut self,
         account: &'a AccountId,
@@ -134,7 +135,7 @@ impl<'a> WorkingBalances<'a> {
         self.open_balance(&posting.destination, &posting.asset)
     }
 
-    /// Posts all of it in the order given, as one part of its batch.
+    /// Posts postings in their order, as one part of a batch.
     pub(crate) fn post_all(
         &mut self,
         postings: &'a [Posting],
@@ -147,7 +148,7 @@ impl<'a> WorkingBalances<'a> {
         posted.collect()
     }
 
-    /// What came into circulation and left it, as far as it did.
+    /// Returns the changes of circulation.
     pub(crate) fn supply_moved(&self, plugin: Option<&PluginName>) -> Vec<Change> {
         let moved = self.flows.iter().map(|(asset, flow)| Change::SupplyMoved {
             asset: (*asset).clone(),
@@ -157,7 +158,7 @@ impl<'a> WorkingBalances<'a> {
         moved.collect()
     }
 
-    /// Reserves what a posting would move.
+    /// Reserves the amount of a posting.
     pub(crate) fn reserve(&mut self, posting: &'a Posting) -> Result<(), Rejection> {
         self.open_balances(posting)?;
         self.check_debit(posting, Funds::Spendable)?;
@@ -165,14 +166,14 @@ impl<'a> WorkingBalances<'a> {
         Ok(())
     }
 
-    /// Posts what was reserved for it.
+    /// Posts a part of a hold.
     pub(crate) fn capture(&mut self, posting: &'a Posting) -> Result<Movement, Rejection> {
         let movement = self.post(posting, 0, Funds::Held)?;
         self.hold(posting, posting.amount.signed().saturating_neg());
         Ok(movement)
     }
 
-    /// Gives back what was reserved for a posting.
+    /// Releases an amount of a hold.
     pub(crate) fn give_back(&mut self, posting: &'a Posting, amount: Amount) {
         self.hold(posting, amount.signed().saturating_neg());
     }
@@ -222,7 +223,7 @@ impl<'a> WorkingBalances<'a> {
         })
     }
 
-    /// What the source has posted if the posting may take from it.
+    /// Checks a debit. Returns the source's balance after it.
     fn check_debit(&self, posting: &Posting, funds: Funds) -> Result<i64, Rejection> {
         let Posting {
             source,
@@ -267,7 +268,7 @@ impl<'a> WorkingBalances<'a> {
         Ok(after)
     }
 
-    /// The least that the balance of a member may be at all. A thing that is owed could be there twice.
+    /// Returns the lowest balance of an account that is not an issuer. An owed item could exist twice.
     fn lowest(&self, asset: &AssetId) -> i64 {
         match self.books.asset(asset).map(|asset| asset.kind) {
             Some(AssetKind::Currency) => BALANCE_MAX.saturating_neg(),
@@ -298,7 +299,7 @@ impl<'a> WorkingBalances<'a> {
         } = posting;
         let posted = self.posted(destination, asset);
         let after = posted.saturating_add(amount.signed());
-        // An issuer takes back at most what it has given.
+        // An issuer's balance is never positive: no more can be burned than was issued.
         let ceiling = match (destination.is_issuer(), funds) {
             (true, _) => Limit::ZERO,
             (false, Funds::Forced) => Limit::MAX,

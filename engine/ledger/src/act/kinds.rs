@@ -1,9 +1,9 @@
-//! The kinds of acts: the list of the names that records, events and the API have for them.
+//! The list of act kinds, by which records, events and the API name acts.
 
 /// Calls a macro with each variant of [`Act`](crate::Act) and its kind, in the order of the variants.
 ///
-/// The list stands apart from the enum because [`EventKind`](crate::EventKind), of which acts are made, is read
-/// from it as well.
+/// The list is not in the file of `Act` because webhooks read it too, and `Act` contains requests for
+/// webhooks.
 macro_rules! for_each_act_kind {
     ($callback:ident) => {
         $callback! {

@@ -1,4 +1,4 @@
-//! Books that go by another time from some record on.
+//! Changes of the books when the clock is set.
 
 use std::sync::Arc;
 
@@ -11,19 +11,19 @@ use crate::plugin::installation::{Installation, Plugin};
 use crate::time::{StepBack, Timestamp};
 
 impl Books {
-    /// The records with which stamps went back, oldest first.
+    /// Returns the records at which timestamps went back, oldest first.
     pub fn steps_back(&self) -> &Vector<StepBack> {
         &self.steps_back
     }
 
-    /// Returns whether something in the books waits for a moment, or is of one that has not come, so that
-    /// it matters to them if time is set to another one.
+    /// Returns true if setting the clock to `to` changes these books: a hold or a schedule waits for a
+    /// moment, or the newest record would be in the future.
     pub fn depends_on_clock(&self, to: Timestamp) -> bool {
         let schedules = |plugin: &Arc<Plugin>| !plugin.installation.schedules.is_empty();
         self.recorded_at > to || self.holds_open() > 0 || self.plugins.values().any(schedules)
     }
 
-    /// Moves all that waits for a moment, and has nothing be of a day that has not come.
+    /// Moves holds and schedules to the new time, and bounds past moments by it.
     pub(super) fn set_clock(&mut self, seq: u64, from: Timestamp, to: Timestamp) {
         if to < from {
             self.steps_back.push_back(StepBack { seq, from, to });
@@ -40,8 +40,8 @@ impl Books {
         self.count_for_today(Day::of(to));
     }
 
-    /// Counts what was counted for days to come for this one: it happened before it, so nobody may do it
-    /// again today, and no day that comes begins with it.
+    /// Moves counts of later days to this day. They were made before now, so budgets must count them today,
+    /// and no later day may start with them.
     fn count_for_today(&mut self, today: Day) {
         for ((asset, day, plugin), flow) in std::mem::take(&mut self.flows) {
             let sum = self.flows.entry((asset, day.min(today), plugin));

@@ -1,5 +1,4 @@
-//! What an economy knows of its draws: its server seeds, the nonces that were handed out, and what
-//! members have put in.
+//! Server seeds, nonces and client seeds of an economy.
 
 use std::sync::Arc;
 
@@ -13,7 +12,7 @@ use crate::limits::{BOUND_NONCES_MAX, NONCES_AHEAD_MAX};
 use crate::time::Timestamp;
 
 impl Books {
-    /// The server seed that draws are made from.
+    /// Returns the server seed that new draws use.
     pub fn active_seed(&self) -> ActiveSeed {
         ActiveSeed {
             number: self.draws.active,
@@ -22,7 +21,7 @@ impl Books {
         }
     }
 
-    /// A server seed, if it was committed to.
+    /// Returns a server seed that was committed to.
     pub fn server_seed(&self, number: u64) -> Option<SeedView> {
         if number == 0 || number > self.draws.active.saturating_add(1) {
             return None;
@@ -35,29 +34,29 @@ impl Books {
         })
     }
 
-    /// The first server seed that is not revealed.
+    /// Returns the number of the first server seed that is not revealed.
     pub fn first_hidden_seed(&self) -> u64 {
         self.draws.first_hidden()
     }
 
-    /// The first server seed with which an open game has drawn.
+    /// Returns the number of the first server seed from which an open game has drawn.
     pub fn first_seed_in_use(&self) -> Option<u64> {
         let holds = self.holds_after(None, None);
         holds.filter_map(|(_, hold)| hold.seed).min()
     }
 
-    /// How many server seeds are in use, wait to be used or wait to be revealed.
+    /// Returns the number of server seeds that are committed to and not revealed.
     pub(crate) fn seeds_hidden(&self) -> usize {
         self.draws.committed.len()
     }
 
-    /// What a member puts into its draws: the name of the account until it says otherwise.
+    /// Returns the client seed of a member: the account's name by default.
     pub fn client_seed(&self, account: &AccountId) -> Arc<str> {
         let set = self.client_seeds.get(account);
         set.map_or_else(|| account.as_str().into(), |seed| Arc::clone(&seed.text))
     }
 
-    /// From what a call that draws now would draw, with this nonce.
+    /// Returns the origin of a call's draws, if the call draws now with this nonce.
     pub fn draw_origin(&self, caller: &AccountId, nonce: u64) -> DrawOrigin {
         let seed = self.draws.active;
         let set = self.client_seeds.get(caller);
@@ -85,24 +84,27 @@ impl Books {
         }
     }
 
-    /// The next nonce that nobody has.
+    /// Returns the lowest nonce that no record has used or skipped.
     pub fn next_nonce(&self) -> u64 {
         self.draws.next_nonce
     }
 
-    /// Nonces of calls that have not left a record. After a start there is nobody left to leave one.
+    /// Returns the nonces of calls without a record. After a start these calls no longer run, so the nonces
+    /// can be burned.
     pub fn open_nonces(&self) -> impl Iterator<Item = u64> + '_ {
         self.draws.open_nonces.iter().copied()
     }
 
-    /// What a call has drawn from that was asked for before and could not be brought to an end:
-    /// another try draws the same.
+    /// Returns the origin from which an earlier try of the request has drawn, if the call did not complete.
+    /// A later try draws the same.
     pub fn bound_origin(&self, request: &CallRequest) -> Option<&DrawOrigin> {
         self.bound_origins.get(&request.draw_key())
     }
 
-    /// Whether a call may draw from there: a nonce is good for one call, and a seed for as long as
-    /// nobody knows it.
+    /// Returns true if a call may draw from an origin: its nonce is unused, its seed is secret, and its
+    /// client seed is the member's.
+    ///
+    /// The previous client seed is allowed as well, because a call may have started before it was replaced.
     pub fn may_draw(&self, request: &CallRequest, origin: &DrawOrigin) -> bool {
         if self.bound_origin(request) == Some(origin) {
             return true;
@@ -120,7 +122,8 @@ impl Books {
         self.is_unused(origin) && near && fits
     }
 
-    /// Whether nothing is on record of what was drawn from there, and the seed is not public.
+    /// Returns true if no record has drawn with the origin's nonce, and its server seed is committed to and
+    /// secret.
     pub fn is_unused(&self, origin: &DrawOrigin) -> bool {
         let DrawBook {
             active,
@@ -157,7 +160,7 @@ impl Books {
         Ok(())
     }
 
-    /// Counts a call that has drawn and then broken off. With the last one the plugin is off.
+    /// Counts a call that has drawn and then failed. `paused` switches the plugin off.
     fn count_broken(&mut self, id: &PluginName, paused: bool, seq: u64) -> Result<(), ApplyError> {
         let plugin = self.plugin_mut(id)?;
         plugin.broken_draws = plugin.broken_draws.saturating_add(1);
@@ -168,7 +171,7 @@ impl Books {
         Ok(())
     }
 
-    /// Uses a nonce up. Those before it that nobody has used stay open.
+    /// Marks a nonce as used. Lower nonces that were skipped become open.
     fn spend_nonce(&mut self, nonce: u64) {
         let draws = &mut self.draws;
         if nonce < draws.next_nonce {
@@ -207,8 +210,8 @@ impl Books {
         self.draws.committed.insert(active.saturating_add(1), seq);
     }
 
-    /// From now on the seeds below one are public. What was drawn from them and is not brought to an
-    /// end is drawn anew.
+    /// Removes the server seeds below a number from the secret ones. Unfinished calls that drew from them
+    /// lose their origins: a seed that is public would let the member predict the next try.
     fn reveal_seeds(&mut self, below: u64) {
         let committed = self.draws.committed.iter();
         let committed = committed.filter(|(seed, _)| **seed >= below);

@@ -1,4 +1,4 @@
-//! The open holds of an economy: which there are, whose they are, and which are due.
+//! Open holds of an economy: reads, and changes.
 
 use std::sync::Arc;
 
@@ -10,17 +10,18 @@ use crate::id::{AccountId, HoldId};
 use crate::time::Timestamp;
 
 impl Books {
-    /// An open hold.
+    /// Returns an open hold.
     pub fn hold(&self, hold: HoldId) -> Option<&Arc<Hold>> {
         self.holds.by_id.get(&hold)
     }
 
-    /// How many holds are open.
+    /// Returns the number of open holds.
     pub fn holds_open(&self) -> usize {
         self.holds.by_id.len()
     }
 
-    /// Open holds by their ids, from after one on: of one account, or of all of them.
+    /// Returns open holds in the order of their ids, from the one after `after` on: those of one source
+    /// account, or all.
     pub fn holds_after<'a>(
         &'a self,
         source: Option<&'a AccountId>,
@@ -45,24 +46,24 @@ impl Books {
         }
     }
 
-    /// Holds that are due at a moment, in the order in which they fell due.
+    /// Returns the holds that are due at a moment, earliest first.
     pub fn holds_due(&self, at: Timestamp) -> impl Iterator<Item = HoldId> + '_ {
         let due = self.holds.by_due.iter();
         due.take_while(move |(due_at, _)| *due_at <= at)
             .map(|(_, id)| *id)
     }
 
-    /// When the next hold falls due, and which that is.
+    /// Returns the hold that becomes due next, with its due time.
     pub fn first_due(&self) -> Option<(Timestamp, HoldId)> {
         self.holds.by_due.get_min().copied()
     }
 
-    /// When the next hold falls due.
+    /// Returns the time at which the next hold becomes due.
     pub fn next_due(&self) -> Option<Timestamp> {
         self.holds.by_due.get_min().map(|(due_at, _)| *due_at)
     }
 
-    /// Puts back a hold of a checkpoint.
+    /// Restores a hold from a checkpoint. Returns false if it exists already.
     pub(crate) fn restore_hold(&mut self, id: HoldId, hold: Arc<Hold>) -> bool {
         self.holds.insert(id, hold)
     }
@@ -74,8 +75,8 @@ impl Books {
         self.reserve(id, &hold.reservation, |held| {
             held.checked_add(hold.remaining.get())
         })?;
-        // The place of what is captured is there from the beginning, so that a capture never needs
-        // room of a quota.
+        // The destination's balance is created now, so that no capture can be rejected by the quota of
+        // balances.
         let posting = hold.reservation.posting();
         self.change_balance(&posting.destination, &posting.asset, Some)
             .ok_or(ApplyError::Hold { hold: id })?;
@@ -83,7 +84,7 @@ impl Books {
         Ok(())
     }
 
-    /// Takes some of a hold away, or all that is left of it.
+    /// Reduces a hold by an amount, or ends it.
     pub(super) fn shrink_hold(&mut self, id: HoldId, by: Option<Amount>) -> Result<(), ApplyError> {
         let misfit = || ApplyError::Hold { hold: id };
         let hold = self.holds.remove(id).ok_or_else(misfit)?;
@@ -121,7 +122,8 @@ impl Books {
         Ok(())
     }
 
-    /// Notes that the game has drawn to which a hold belongs.
+    /// Records the server seed that the game of a hold has drawn from. The lowest one counts, because it is
+    /// revealed first.
     pub(super) fn mark_hold(&mut self, id: HoldId, seed: u64) -> Result<(), ApplyError> {
         let hold = self.holds.remove(id).ok_or(ApplyError::Hold { hold: id })?;
         let seed = Some(hold.seed.map_or(seed, |first| first.min(seed)));
@@ -129,7 +131,7 @@ impl Books {
         Ok(())
     }
 
-    /// Changes what is held where a hold stands.
+    /// Changes the reserved amount of a hold's source.
     fn reserve(
         &mut self,
         id: HoldId,

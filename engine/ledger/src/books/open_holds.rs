@@ -8,7 +8,7 @@ use crate::hold::Hold;
 use crate::id::{AccountId, HoldId};
 use crate::time::Timestamp;
 
-/// Open holds, with the two orders in which they are looked for.
+/// Open holds, indexed by source account and by due time.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(crate) struct OpenHolds {
     pub(super) by_id: OrdMap<HoldId, Arc<Hold>>,
@@ -17,7 +17,7 @@ pub(crate) struct OpenHolds {
 }
 
 impl OpenHolds {
-    /// Puts a hold in its places. False if it is there already.
+    /// Adds a hold to all indexes. Returns false if it exists already.
     pub(crate) fn insert(&mut self, id: HoldId, hold: Arc<Hold>) -> bool {
         let source = hold.reservation.posting().source.clone();
         self.by_due.insert((hold.due_at, id));
@@ -25,7 +25,7 @@ impl OpenHolds {
         self.by_id.insert(id, hold).is_none()
     }
 
-    /// The same holds, each changed by a rule that leaves its place alone.
+    /// Returns these holds after a change of each one that leaves its id alone.
     pub(crate) fn map(self, change: impl Fn(Hold) -> Hold) -> Self {
         let mut changed = Self::default();
         for (id, hold) in self.by_id {

@@ -1,4 +1,4 @@
-//! What the books keep of plugins: how they are installed, their own keys, what they have taken.
+//! Installed plugins of an economy: their installations, state and daily counters.
 
 use std::sync::Arc;
 
@@ -15,13 +15,13 @@ use crate::rejection::Rejection;
 use crate::time::Timestamp;
 
 impl Books {
-    /// A schedule of an installed plugin, on or off.
+    /// Returns a schedule of an installed plugin, whether the plugin is enabled or not.
     pub fn schedule(&self, plugin: &PluginName, name: &str) -> Option<&Schedule> {
         self.plugin(plugin)?.installation.schedules.get(name)
     }
 
-    /// The id that a name stands for, once a plugin was installed under it. What the accounts of that name
-    /// have stays there when the plugin goes, so no other one ever gets them.
+    /// Returns the plugin id that a name is bound to. The binding outlives the plugin, because the accounts
+    /// under the name do too: no other plugin may get them.
     pub fn bound_id(&self, name: &PluginName) -> Option<&PluginId> {
         self.bound_names.get(name)
     }
@@ -44,7 +44,7 @@ impl Books {
         Ok(())
     }
 
-    /// What a counter has counted on a day.
+    /// Returns the count of a budget counter on a day.
     pub fn spent_on(&self, day: Day, counter: &BudgetCounter) -> u64 {
         let counters = self.spends.get(&day);
         counters
@@ -52,18 +52,18 @@ impl Books {
             .unwrap_or(0)
     }
 
-    /// The number of counters of a day.
+    /// Returns the number of counters of a day.
     pub(crate) fn spends_on(&self, day: Day) -> usize {
         self.spends.get(&day).map_or(0, OrdMap::len)
     }
 
-    /// Returns whether a counter of a day is there.
+    /// Returns true if a counter of a day exists.
     pub(crate) fn counts_spend(&self, day: Day, counter: &BudgetCounter) -> bool {
         let counters = self.spends.get(&day);
         counters.is_some_and(|counters| counters.contains_key(counter))
     }
 
-    /// What a plugin has issued of an asset on a day.
+    /// Returns the amount of an asset that a plugin has issued on a day.
     pub fn issued_on(&self, day: Day, plugin: &PluginName, asset: &AssetId) -> u64 {
         let flow = self.flows.get(&(asset.clone(), day, Some(plugin.clone())));
         flow.map_or(0, |flow| flow.issued)
@@ -76,8 +76,8 @@ impl Books {
         *sum = sum.saturating_add(amount);
     }
 
-    /// Forgets some counters of the oldest day before this one. All of a large day at once would hold
-    /// the writer up.
+    /// Removes some counters of the oldest day before this one. Removing a large day at once would block
+    /// the writer.
     fn forget_spends(&mut self, before: Day) {
         let Some(oldest) = self.spends.get_min().map(|(day, _)| *day) else {
             return;
@@ -94,7 +94,7 @@ impl Books {
         }
     }
 
-    /// A plugin to change, which must be there.
+    /// Returns an installed plugin for a change.
     pub(super) fn plugin_mut(&mut self, id: &PluginName) -> Result<&mut Plugin, ApplyError> {
         let misfit = || ApplyError::Plugin { plugin: id.clone() };
         self.plugins
@@ -103,7 +103,7 @@ impl Books {
             .ok_or_else(misfit)
     }
 
-    /// Takes a plugin away. Its holds are due at once.
+    /// Uninstalls a plugin. Its holds become due at once.
     pub(super) fn remove_plugin(
         &mut self,
         id: &PluginName,
@@ -121,7 +121,7 @@ impl Books {
         Ok(())
     }
 
-    /// Switches a plugin off, and keeps why.
+    /// Switches a plugin off and stores the evidence.
     pub(super) fn switch_off(
         &mut self,
         id: &PluginName,
@@ -150,8 +150,8 @@ impl Books {
         Ok(())
     }
 
-    /// Puts a plugin in its place. The state that is there already stays, and so does why it was
-    /// switched off, until it is on again. The name stands for its id from then on.
+    /// Sets the installation of a plugin. Its state stays, and so does the evidence of a switch-off until
+    /// the plugin is enabled. A new name is bound to the plugin's id.
     pub(super) fn set_plugin(&mut self, id: &PluginName, plugin: Plugin) {
         let plugin = match self.plugins.get(id) {
             Some(present) => Plugin {

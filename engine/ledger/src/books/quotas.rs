@@ -1,4 +1,4 @@
-//! Quotas of an economy: limits, use, and checks that something more fits.
+//! Quotas of an economy: limits, amounts in use, and checks against them.
 
 use std::sync::Arc;
 
@@ -15,17 +15,18 @@ use crate::rejection::Rejection;
 use crate::time::Timestamp;
 
 impl Books {
-    /// The quotas that an operator has set.
+    /// Returns the quotas that an operator has set.
     pub fn quotas(&self) -> &Quotas {
         &self.quotas
     }
 
-    /// The limit of a quota: the one that was set, or its default.
+    /// Returns the limit of a quota: the one that was set, or the default.
     pub fn quota(&self, quota: Quota) -> u64 {
         self.quotas.limit(quota)
     }
 
-    /// The amount of a quota that is in use at a moment; none where the books do not know.
+    /// Returns the amount of a quota that is in use at a moment; none if the server counts it and not the
+    /// books.
     pub fn used(&self, quota: Quota, at: Timestamp) -> Option<u64> {
         Some(match quota {
             Quota::Accounts => wide(self.accounts.len()),
@@ -35,7 +36,7 @@ impl Books {
             Quota::StateBytes => self.usage.state_bytes,
             Quota::Plugins => wide(self.plugins.len()),
             Quota::Holds => wide(self.holds_open()),
-            // Each reversal is known from both of its sides.
+            // Each reversal is stored under both transfers.
             Quota::Reversals => wide(self.reversals.len()).div_ceil(2),
             Quota::BudgetCounters => wide(self.spends_on(Day::of(at))),
             Quota::Webhooks => wide(self.webhooks.len()),
@@ -43,7 +44,7 @@ impl Books {
         })
     }
 
-    /// Refuses to keep so much more than what is in use.
+    /// Checks that `more` fits into a quota of which `used` is in use.
     pub(crate) fn check_room(&self, quota: Quota, used: u64, more: u64) -> Result<(), Rejection> {
         let limit = self.quota(quota);
         if more > 0 && used.saturating_add(more) > limit {
@@ -52,7 +53,7 @@ impl Books {
         Ok(())
     }
 
-    /// Refuses to keep so many more things than there are.
+    /// Checks that `more` things fit into a quota besides the `present` ones.
     pub(crate) fn check_more(
         &self,
         quota: Quota,
@@ -62,7 +63,7 @@ impl Books {
         self.check_room(quota, wide(there), wide(more))
     }
 
-    /// Refuses metadata that takes more than what it replaces, where there is no room for it.
+    /// Checks that metadata fits into the quota. Metadata that becomes smaller always fits.
     pub(crate) fn check_metadata(
         &self,
         before: Option<&Document>,
@@ -72,14 +73,14 @@ impl Books {
         self.check_room(Quota::MetadataBytes, self.usage.metadata_bytes, more)
     }
 
-    /// Returns whether an account has a balance in an asset, even if it is zero.
+    /// Returns true if an account has a balance in an asset, even if it is zero.
     pub(crate) fn has_balance(&self, account: &AccountId, asset: &AssetId) -> bool {
         let account = self.account(account);
         account.is_some_and(|account| account.balances.contains_key(asset))
     }
 
-    /// Changes a balance of an account, and counts it if it is new. None if there is no such account,
-    /// or the change is none.
+    /// Changes a balance of an account, and counts the balance if it is new. Returns none if the account
+    /// does not exist, or `change` returns none.
     pub(super) fn change_balance(
         &mut self,
         account: &AccountId,
@@ -94,7 +95,7 @@ impl Books {
         Some(())
     }
 
-    /// Puts back an account of a checkpoint. False if it is there already.
+    /// Restores an account from a checkpoint. Returns false if it exists already.
     pub(crate) fn restore_account(&mut self, id: AccountId, account: Arc<Account>) -> bool {
         if self.accounts.contains_key(&id) {
             return false;
@@ -104,7 +105,7 @@ impl Books {
         true
     }
 
-    /// Puts back an asset of a checkpoint. False if it is there already.
+    /// Restores an asset from a checkpoint. Returns false if it exists already.
     pub(crate) fn restore_asset(&mut self, id: AssetId, asset: Arc<Asset>) -> bool {
         if self.assets.contains_key(&id) {
             return false;
@@ -114,7 +115,8 @@ impl Books {
         true
     }
 
-    /// Puts back an entry of a plugin's state. False if it is there already, or the plugin is not.
+    /// Restores an entry of a plugin's state from a checkpoint. Returns false if it exists already, or the
+    /// plugin does not.
     pub(crate) fn restore_state(
         &mut self,
         id: &PluginName,
@@ -132,7 +134,7 @@ impl Books {
         true
     }
 
-    /// The counters as they should be, counted from the beginning.
+    /// Counts the use of quotas again, from the accounts, assets and plugins.
     pub(crate) fn count_usage(&self) -> Usage {
         let mut usage = Usage::default();
         for account in self.accounts.values() {

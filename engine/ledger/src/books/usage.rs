@@ -1,11 +1,10 @@
-//! The amounts that an economy keeps, counted while the books change, and the room that its quotas
-//! leave. A check costs a few look-ups, however large the books are.
+//! Counters of the use of quotas, updated with each change, so that a check never has to count.
 
 use crate::account::Account;
 use crate::asset::Asset;
 use crate::document::Document;
 
-/// Counters of what no map of the books can tell by its length.
+/// Counters of the quotas that are not the length of a map in the books.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Usage {
     pub(crate) metadata_bytes: u64,
@@ -13,12 +12,12 @@ pub(crate) struct Usage {
     pub(crate) state_bytes: u64,
 }
 
-/// Bytes of some metadata.
+/// Returns the size of metadata in bytes.
 pub(super) fn metadata_bytes(metadata: Option<&Document>) -> u64 {
     metadata.map_or(0, |metadata| wide(metadata.bytes()))
 }
 
-/// A length as a number of the quotas.
+/// Converts a length to the number type of quotas.
 pub(super) fn wide(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }

@@ -1,9 +1,12 @@
-//! A call in progress: a snapshot with the call's own requests laid over it.
+//! A call in progress: a snapshot of the books with the call's own requests applied to it.
 //!
-//! The host lets a guest ask its draft; the ledger asks a fresh draft the same again when the call
-//! is to be committed. If every answer is the same, what the call learned is still true and what it
-//! asked for may be posted. That one comparison is what makes cooldowns, stock and limits hold
-//! under any concurrency. This is also the only place that knows what a plugin may touch.
+//! The host answers a running plugin from a draft. When the call is to be committed, the ledger repeats the
+//! transcript against a new draft of the present books: if every response is equal, everything that the
+//! call has read is unchanged, and its requests can be posted. This is optimistic concurrency control by
+//! validation of reads (Kung and Robinson, 1981); cooldowns, stocks and limits hold under any concurrency
+//! without locks.
+//!
+//! Everything that a plugin may access is decided here.
 
 mod budgets;
 mod draws;
@@ -33,7 +36,7 @@ use crate::time::Timestamp;
 
 type Place = (AccountId, AssetId);
 
-/// What the steps so far do to a balance.
+/// A change of a balance by the steps so far.
 #[derive(Clone, Copy, Debug, Default)]
 struct Delta {
     posted: i64,
@@ -46,41 +49,42 @@ pub struct Draft {
     books: Books,
     call: CallRequest,
     plugin: Arc<Plugin>,
-    /// The moment as of which it looks at the books. The guest sees the call's own time instead.
+    /// The moment as of which the draft reads the books. The plugin sees the call's own time instead, which
+    /// stays equal in every try.
     at: Timestamp,
     facts: Vec<Exchange>,
     steps: Vec<Step>,
     deltas: BTreeMap<Place, Delta>,
-    /// What has left the caller so far, or is newly held of it.
+    /// The amounts that have left the caller so far, or are newly reserved there.
     spent: BTreeMap<AssetId, u64>,
-    /// What was taken by patterns, gross.
+    /// The amounts that were debited by pattern grants. Amounts that were paid back still count.
     drawn: BTreeMap<Place, u64>,
-    /// What may be paid back to accounts that were debited by a grant.
+    /// The amounts that may be paid back to accounts that were debited by a grant.
     owed_back: BTreeMap<Place, u64>,
-    /// What is left of the amounts secured.
+    /// The secured amounts that are left.
     secured: BTreeMap<Place, u64>,
-    /// Holds as this call leaves them; none where one has ended.
+    /// The holds that this call has changed; none for a hold that has ended.
     holds: BTreeMap<HoldId, Option<Arc<Hold>>>,
-    /// Holds that can be ended after a draw: those that were secured, and those placed here.
+    /// The holds that can be ended after a draw: those that were secured, and those placed by this call.
     kept: BTreeSet<HoldId>,
     placed: u8,
     writes: BTreeMap<Arc<str>, Option<Arc<str>>>,
-    /// The moments from which on runs of the plugin's schedules are wanted.
+    /// The moments from which on the call requests runs of schedules.
     wakes: BTreeMap<String, Timestamp>,
-    /// Where its draws come from, with the server seed, once that is known.
+    /// The origin of the draws with its server seed, once it is known.
     origin: Option<(DrawOrigin, Seed)>,
     mixed: String,
     draws: u32,
 }
 
 impl Draft {
-    /// Begins a call as of a moment, unless it cannot begin.
+    /// Opens a draft as of a moment. Returns a rejection if the call cannot start.
     pub fn open(books: &Books, call: &CallRequest, at: Timestamp) -> Result<Self, Rejection> {
         books.status().check_open()?;
         let own = call.due.is_some() && call.caller == AccountId::of_plugin(&call.plugin);
         match call.caller.kind() {
             AccountKind::Open => {}
-            // By itself a plugin runs on its own behalf.
+            // In a scheduled run the plugin's own account is the caller.
             AccountKind::Plugin(_) if own => {}
             AccountKind::Issuer | AccountKind::Plugin(_) => {
                 return Err(Rejection::ReservedAccount {
@@ -124,27 +128,27 @@ impl Draft {
         })
     }
 
-    /// What was asked of the plugin.
+    /// Returns the request of the call.
     pub fn call(&self) -> &CallRequest {
         &self.call
     }
 
-    /// The plugin as it is installed.
+    /// Returns the plugin as it is installed.
     pub fn plugin(&self) -> &Plugin {
         &self.plugin
     }
 
-    /// The component that is to run.
+    /// Returns the component that is to run.
     pub fn component(&self) -> Digest {
         self.plugin.installation.component
     }
 
-    /// The operator's configuration of the plugin.
+    /// Returns the operator's configuration of the plugin.
     pub fn config(&self) -> &Document {
         &self.plugin.installation.config
     }
 
-    /// Asks one thing, and remembers what was told.
+    /// Answers a request of the plugin and adds the exchange to the transcript.
     pub fn perform(&mut self, ask: HostRequest) -> HostResponse {
         let answer = self.tell(&ask);
         self.facts.push(Exchange {
@@ -154,12 +158,12 @@ impl Draft {
         answer
     }
 
-    /// Ends the call: what it learned and asked.
+    /// Closes the draft and returns its transcript.
     pub fn close(self) -> Transcript {
         Transcript::new(self.plugin.version, self.facts)
     }
 
-    /// Whether a finished call would go the same way here and now.
+    /// Repeats the exchanges of a transcript. Returns true if every response is equal to the recorded one.
     pub(crate) fn repeats(&mut self, transcript: &Transcript) -> bool {
         self.plugin.version == transcript.version()
             && transcript
@@ -168,7 +172,7 @@ impl Draft {
                 .all(|fact| self.tell(&fact.ask) == fact.answer)
     }
 
-    /// What becomes of the books if all that was asked for so far happens.
+    /// Returns the effects of everything that the call has requested so far.
     pub(crate) fn settle(&self) -> Result<Settlement, Rejection> {
         let growth = self.growth();
         let settled = settle(&self.books, &self.steps, &self.call.plugin, &growth)?;
@@ -177,7 +181,7 @@ impl Draft {
         Ok(settled)
     }
 
-    /// What is written if the call commits.
+    /// Returns the changes of the plugin's state.
     pub(crate) fn writes(&self) -> impl Iterator<Item = Change> + '_ {
         self.writes.iter().map(|(key, value)| {
             let (plugin, key) = (self.call.plugin.clone(), Arc::clone(key));
@@ -192,7 +196,7 @@ impl Draft {
         })
     }
 
-    /// The schedules of which the call wants a run, and from when on.
+    /// Returns the schedules of which the call requests a run, with the moments from which on.
     pub(crate) fn wakes(&self) -> &BTreeMap<String, Timestamp> {
         &self.wakes
     }
@@ -291,20 +295,20 @@ impl Draft {
         self.deltas.entry(place).or_default()
     }
 
-    /// What can be spent of a balance with everything so far applied.
+    /// Returns the spendable amount of a balance after the steps so far.
     fn spendable(&self, account: &AccountId, asset: &AssetId) -> Result<u64, Refusal> {
         let delta = self.delta(account, asset);
         let found = self.find(account, asset)?;
         Ok(found.spendable_after(asset, delta.posted.saturating_sub(delta.held)))
     }
 
-    /// What may be paid back to an account that this call has debited by a grant.
+    /// Returns the amount that may be paid back to an account that this call has debited by a grant.
     fn owed_back(&self, account: &AccountId, asset: &AssetId) -> u64 {
         let place = (account.clone(), asset.clone());
         self.owed_back.get(&place).copied().unwrap_or(0)
     }
 
-    /// How much was kept for the time after a draw in an asset, all together.
+    /// Returns the sum of all secured amounts in an asset.
     fn all_secured(&self, asset: &AssetId) -> i64 {
         let of_asset = self
             .secured
@@ -314,8 +318,8 @@ impl Draft {
         i64::try_from(sum).unwrap_or(i64::MAX)
     }
 
-    /// What may still come to an account after a draw: secured amounts and kept holds. An account that
-    /// was debited gets at most that much back.
+    /// Returns the most that an account may still receive after a draw, from secured amounts and secured
+    /// holds. An account that was debited by a grant receives at most that amount.
     fn promised(&self, account: &AccountId, asset: &AssetId) -> i64 {
         let secured = self.all_secured(asset);
         let secured = if self.is_caller(account) {
@@ -334,8 +338,8 @@ impl Draft {
         })
     }
 
-    /// Whether an account has room for so much more than everything that may still come to it: whether
-    /// a win can be paid must not turn out after the draw.
+    /// Checks that an account can receive `more` in addition to everything promised to it. This is checked
+    /// before the draw, so that a win can always be paid.
     fn check_room(&self, account: &AccountId, asset: &AssetId, more: i64) -> Result<(), Refusal> {
         let found = self.find(account, asset)?;
         if !found.status.is_open() {
@@ -353,8 +357,8 @@ impl Draft {
         Ok(())
     }
 
-    /// Counts what leaves the caller, gross: what comes back does not make room again. Says what would
-    /// have left by then.
+    /// Returns the caller's total spending if it pays this posting as well; none if it does not. Amounts
+    /// that come back do not reduce the total.
     fn spent_after(
         &self,
         source: &AccountId,

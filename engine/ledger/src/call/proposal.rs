@@ -1,4 +1,4 @@
-//! What a call asks for, in order: postings and what it does with holds, settled like a transfer.
+//! The steps that a call requests, and their settlement by the rules for transfers.
 
 use std::sync::Arc;
 
@@ -12,21 +12,22 @@ use crate::quota::Quota;
 use crate::rejection::Rejection;
 use crate::working_balances::{Funds, WorkingBalances, check_places};
 
-/// One thing that a call asks for.
+/// A step that a call requests.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
-    /// A movement, and what it may use up.
+    /// A movement, and the funds that it may use.
     Post(Posting, Funds),
-    /// An amount to reserve.
+    /// A new hold.
     Place(HoldId, Box<Hold>),
-    /// Some of a hold, to be moved where it was meant to go, and whether nothing is left of it then.
+    /// A capture of a hold, and whether nothing is left of the hold after it.
     Capture(HoldId, Posting, bool),
-    /// What is left of a hold, to be given back.
+    /// A release of what is left of a hold.
     Release(HoldId, Arc<Hold>),
 }
 
 impl Step {
-    /// What has to be there and open for it. A hold can always be given back.
+    /// Returns the posting whose accounts must exist and be open. A release has none: it is always
+    /// possible.
     fn posting(&self) -> Option<&Posting> {
         match self {
             Self::Post(posting, _) | Self::Capture(_, posting, _) => Some(posting),
@@ -36,19 +37,19 @@ impl Step {
     }
 }
 
-/// What comes of some steps: movements, and other changes.
+/// The effects of some steps: movements, and other changes.
 pub(crate) type Settlement = (Vec<Movement>, Vec<Change>);
 
-/// The balances for which a call needs room of the quota.
+/// The new balances of a call that are checked against the quota.
 #[derive(Clone, Debug)]
 pub(crate) enum Growth<'a> {
-    /// Those that its steps make, and those that may follow a draw.
+    /// The balances that the steps create, and those that payments after a draw may create.
     Metered(Vec<(&'a AccountId, &'a AssetId)>),
-    /// None: the call has drawn, and had its room before.
+    /// No balances: the call has drawn, and they were checked before the first draw.
     HadRoom,
 }
 
-/// Climbs the rungs of money with each step, in the order in which they were asked for.
+/// Checks and posts the steps in their order.
 pub(crate) fn settle(
     books: &Books,
     steps: &[Step],
@@ -73,7 +74,7 @@ pub(crate) fn settle(
                 changes.push(Change::HoldCaptured { hold, amount });
             }
             Step::Place(hold, placed) => {
-                // A place that this call has freed it may take again, also where there are too many.
+                // A call may place as many holds as it has ended, even if the economy is above its quota.
                 if open >= books.holds_open() {
                     books.check_more(Quota::Holds, open, 1)?;
                 }
@@ -99,7 +100,7 @@ pub(crate) fn settle(
     Ok((movements, changes))
 }
 
-/// What is left of a hold when some of it is gone; none if nothing is.
+/// Returns a hold after a capture of an amount; none if nothing is left.
 pub(crate) fn left_of(hold: &Hold, gone: Amount) -> Option<Arc<Hold>> {
     let left = hold.remaining.get().checked_sub(gone.get());
     let remaining = left.and_then(Amount::new)?;

@@ -1,4 +1,4 @@
-//! A plugin's call: what was asked of the plugin, and how it ended.
+//! The request of a plugin's call.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,45 +12,46 @@ use crate::id::{AccountId, AssetId, CallId, PluginName};
 use crate::key::limits::TransferCap;
 use crate::time::Timestamp;
 
-/// The most that may leave the caller in one call, per asset. An asset that it does not name may
-/// not leave at all.
+/// The most that may leave the caller in one call, by asset. An asset without an entry may not leave at
+/// all.
 pub type SpendLimit = BTreeMap<AssetId, Limit>;
 
-/// One call, as the host runs it and the ledger commits it. It is the same in every try.
+/// The request of one call. It stays equal in every try.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct CallRequest {
-    /// The call's id.
+    /// The id of the call.
     pub id: CallId,
-    /// The plugin that is called.
+    /// The plugin.
     pub plugin: PluginName,
-    /// The action that is asked for.
+    /// The action, or the schedule.
     pub action: String,
-    /// The member on whose behalf it runs.
+    /// The member on whose behalf the plugin runs.
     pub caller: AccountId,
-    /// The action's arguments.
+    /// The arguments of the action.
     pub arguments: Value,
-    /// The caller's roles, as the bot says.
+    /// The caller's roles, as the bot names them.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub roles: Vec<String>,
-    /// The due time for which it runs, if nobody asked for it but the clock.
+    /// The due time of the run; absent in calls that someone requested.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub due: Option<Timestamp>,
     /// The most that may leave the caller.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub spend_limit: Option<SpendLimit>,
-    /// The most that the key that asks may move: a further limit on what leaves the caller.
+    /// The most that the request's API key may move, as a further limit on what leaves the caller.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub cap: Option<TransferCap>,
-    /// The request's idempotency key. Draws depend on it, so that a later try with the same key
-    /// draws the same.
+    /// The idempotency key of the request. A later try with the same key has the same draws.
     pub key: String,
-    /// The call's own time.
+    /// The time of the call, as the plugin sees it.
     pub now: Timestamp,
 }
 
 impl CallRequest {
-    /// Under what its draws are kept, if it cannot be brought to an end. A member draws what it has drawn
-    /// under a key before, if it asks for the same: else it could bet again on what it has heard of.
+    /// Returns the key under which the origin of an unfinished call is stored.
+    ///
+    /// It covers plugin, action and arguments: a member who has seen a draw could otherwise bet on it, by
+    /// another request under the same idempotency key.
     pub fn draw_key(&self) -> Arc<str> {
         let asked = format!("{} {} {}", self.plugin, self.action, self.arguments);
         let asked = Digest::of(asked.as_bytes());
@@ -81,7 +82,7 @@ mod tests {
         }
     }
 
-    /// Else whoever has heard of tails could bet on it, under the key that draws it again.
+    /// Otherwise a member who has seen tails could bet on tails under the same key.
     #[test]
     fn only_the_same_bet_draws_the_same_under_a_key() {
         let first = request().draw_key();

@@ -9,62 +9,62 @@ use crate::digest::Digest;
 use crate::draw::DrawOrigin;
 use crate::rejection::Rejection;
 
-/// How a call ended.
+/// The way in which a call ended.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CallEnding {
-    /// The plugin replied: what it asked for is to be committed.
+    /// The plugin replied, and its requests are to be committed.
     Replied {
-        /// Its reply.
+        /// The reply.
         reply: Value,
     },
-    /// The plugin said no.
+    /// The plugin declined.
     Declined {
-        /// Its code, for programs.
+        /// The code, for programs.
         code: String,
-        /// Its sentence, for the member.
+        /// The sentence, for the member.
         message: String,
     },
-    /// The plugin misbehaved, in a way that would repeat itself.
+    /// The plugin failed in a way that each try would repeat.
     Faulted {
-        /// What it did, for the operator.
+        /// A description of the fault, for the operator.
         fault: String,
     },
-    /// The call could not begin; the ledger says why.
+    /// The call did not start, for the reason that the ledger gave.
     NotRun(Rejection),
-    /// The call ended before its first draw: what it had asked for by then cannot be.
+    /// The call ended before its first draw, because the requests so far cannot be committed.
     Stopped(Rejection),
-    /// The call has drawn and could not be brought to an end. What was drawn is kept for another try
-    /// with the same key.
+    /// The call has drawn and did not complete. Its origin is stored for another try with the same
+    /// idempotency key.
     Broken {
-        /// What went wrong, which depends on the machine and the moment.
+        /// The reason, which depends on the machine and the moment.
         failure: String,
-        /// Whether the plugin may have brought it about, to be rid of what it had drawn.
+        /// True if the plugin may have caused the failure to get rid of its draws.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         by_plugin: bool,
     },
 }
 
-/// A call that has ended and waits to be committed.
+/// The result of a call that is to be committed.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct CallResult {
-    /// What was asked of the plugin.
+    /// The request.
     pub request: CallRequest,
-    /// Which component ran.
+    /// The component that ran.
     pub component: Digest,
-    /// What it learned and asked, in order.
+    /// The exchanges with the host, in order.
     pub transcript: Transcript,
-    /// How it ended.
+    /// The way in which the call ended.
     pub ending: CallEnding,
-    /// Fuel that it burned.
+    /// The fuel that was used.
     pub fuel: u64,
-    /// Where its draws come from, if it has drawn in any try.
+    /// The origin of the draws, if the call has drawn in any try.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<DrawOrigin>,
 }
 
 impl CallResult {
-    /// Whether the plugin has run to an end, to which it comes whenever it runs again.
+    /// Returns true if the plugin has run to an end, which it reaches in every run.
     pub fn has_run(&self) -> bool {
         match self.ending {
             CallEnding::Replied { .. }
@@ -75,7 +75,7 @@ impl CallResult {
         }
     }
 
-    /// A call that could not begin.
+    /// Creates the result of a call that did not start.
     pub fn not_run(request: CallRequest, component: Digest, why: Rejection) -> Self {
         Self {
             request,

@@ -1,4 +1,4 @@
-//! What a plugin's call asks the host, and what it is told.
+//! The exchanges between a plugin's call and its host.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,130 +13,130 @@ use crate::movement::Posting;
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
 
-/// One thing that a call asks, in the order in which it asks.
+/// A request of a running plugin to its host.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HostRequest {
-    /// How much an account has.
+    /// Reads a balance.
     Balance {
-        /// Whose balance.
+        /// The account.
         account: AccountId,
-        /// In which asset.
+        /// The asset.
         asset: AssetId,
     },
-    /// Whether an account could spend an amount.
+    /// Asks if an account could spend an amount.
     HasAtLeast {
-        /// Whose balance.
+        /// The account.
         account: AccountId,
-        /// In which asset.
+        /// The asset.
         asset: AssetId,
-        /// How much.
+        /// The amount.
         amount: Amount,
     },
-    /// A movement.
+    /// Requests a movement.
     Transfer(Posting),
-    /// That an amount be reserved for a later call.
+    /// Requests a hold.
     PlaceHold {
-        /// Which kind of hold, of those that the manifest names.
+        /// The name of a hold rule in the manifest.
         rule: String,
-        /// What is reserved, and for whom.
+        /// The amount to reserve, with its source and its destination.
         posting: Posting,
     },
-    /// That some of a hold move to where it was meant to go, or all that is left.
+    /// Requests a capture of a hold of the plugin.
     CaptureHold {
         /// The hold.
         hold: HoldId,
-        /// How much of it.
+        /// The amount; absent, all that is left.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         amount: Option<Amount>,
     },
-    /// That what is left of a hold can be spent again.
+    /// Requests a release of a hold of the plugin.
     ReleaseHold {
         /// The hold.
         hold: HoldId,
     },
-    /// What is left of a hold.
+    /// Reads the amount that is left of a hold.
     HoldLeft {
         /// The hold.
         hold: HoldId,
     },
-    /// That a hold stay at hand after a draw.
+    /// Secures a hold, so that it can be captured or released after a draw.
     SecureHold {
         /// The hold.
         hold: HoldId,
     },
-    /// That an amount of the plugin's own be kept for paying out after a draw.
+    /// Secures an amount of the plugin's own, so that it can be paid after a draw.
     Secure {
         /// The plugin's account.
         account: AccountId,
-        /// What is secured.
+        /// The asset.
         asset: AssetId,
-        /// How much of it.
+        /// The amount.
         amount: Amount,
     },
-    /// A draw from 0 to `range` − 1.
+    /// Draws a number from 0 to `range` − 1.
     Draw {
-        /// How many outcomes there are.
+        /// The number of outcomes.
         range: u32,
-        /// What is drawn.
+        /// A description of the draw.
         label: String,
     },
-    /// An order of the numbers from 0 to `count` − 1.
+    /// Draws an order of the numbers from 0 to `count` − 1.
     Shuffle {
-        /// How many there are.
+        /// The count of numbers.
         count: u32,
-        /// What is drawn.
+        /// A description of the draw.
         label: String,
     },
-    /// Bytes.
+    /// Draws bytes.
     Bytes {
-        /// How many.
+        /// The count of bytes.
         count: u32,
-        /// What is drawn.
+        /// A description of the draw.
         label: String,
     },
-    /// That a text go into the draws that follow.
+    /// Mixes a text into all draws of the call.
     Mix {
         /// The text.
         text: String,
     },
-    /// What the caller has put into draws.
+    /// Reads the client seed of the caller.
     ClientSeed,
-    /// The value of a key of the plugin's state.
+    /// Reads a value of the plugin's state.
     Get {
-        /// Which key.
+        /// The key.
         key: Arc<str>,
     },
-    /// That a key have a value.
+    /// Sets a key of the plugin's state.
     Set {
-        /// Which key.
+        /// The key.
         key: Arc<str>,
-        /// Which value.
+        /// The new value.
         value: Arc<str>,
     },
-    /// That a key be gone.
+    /// Deletes a key of the plugin's state.
     Delete {
-        /// Which key.
+        /// The key.
         key: Arc<str>,
     },
-    /// A page of keys.
+    /// Reads a page of keys of the plugin's state.
     List {
-        /// What they begin with.
+        /// The prefix of the keys.
         prefix: Arc<str>,
-        /// Where the page begins.
+        /// The key at which the page starts.
         cursor: Option<Arc<str>>,
     },
-    /// A run of one of the plugin's schedules.
+    /// Requests a run of one of the plugin's schedules.
     Wake {
         /// The schedule.
         schedule: String,
-        /// The moment from which on it is wanted.
+        /// The moment from which on a run is requested.
         from: Timestamp,
     },
 }
 
 impl HostRequest {
-    /// What is drawn, if that is what it asks.
+    /// Returns the response to a draw; none if the request is not a draw.
     pub(crate) fn drawn(&self, draw: &Draw<'_>) -> Option<HostResponse> {
         match self {
             Self::Draw { range, label } => {
@@ -170,7 +170,7 @@ impl HostRequest {
         }
     }
 
-    /// Whether something is to be drawn.
+    /// Returns true if the request is a draw.
     pub fn is_draw(&self) -> bool {
         matches!(
             self,
@@ -184,22 +184,22 @@ impl HostRequest {
 pub struct VisibleBalance {
     /// The sum of all postings.
     pub posted: i64,
-    /// What holds have reserved.
+    /// The amount that holds reserve.
     pub held: u64,
-    /// What can be spent.
+    /// The amount that can be spent.
     pub spendable: u64,
 }
 
-/// A page of a plugin's keys.
+/// A page of keys of a plugin's state.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct StatePage {
     /// The keys, ascending.
     pub keys: Vec<Arc<str>>,
-    /// Where the next page begins.
+    /// The key at which the next page starts; none after the last page.
     pub next: Option<Arc<str>>,
 }
 
-/// Why a call was told no at once. Nothing was asked for, and the call goes on.
+/// A refusal of a plugin's request. The request has no effect, and the call continues.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
@@ -215,115 +215,115 @@ pub enum Refusal {
         /// The asset.
         asset: AssetId,
     },
-    /// A movement from an account to itself.
+    /// The posting has the same account as source and destination.
     #[error("a movement has two different accounts")]
     SameAccount,
-    /// The plugin was not granted this.
+    /// The operator has not granted the request.
     #[error("the plugin has no grant to {what}")]
     NotGranted {
-        /// What it would have to be granted, and how an operator does that.
+        /// The missing grant, with the way in which an operator grants it.
         what: String,
     },
-    /// More than may leave the caller in this call.
+    /// The caller would spend more than allowed in one call.
     #[error("{asked} {asset} would leave the caller, of at most {most}")]
     OverLimit {
-        /// What would leave.
+        /// The asset.
         asset: AssetId,
-        /// How much may leave.
+        /// The most that may leave the caller.
         most: Limit,
-        /// How much would leave, all together.
+        /// The amount that would leave the caller in total.
         asked: u64,
     },
-    /// The account cannot cover what is to be secured.
+    /// The account cannot cover the amount to secure.
     #[error("the account cannot cover the amount")]
     InsufficientFunds,
-    /// The account that would get it has no room for what is to be secured or held.
+    /// The receiving account could exceed its ceiling by the amount to secure or hold, or is not open.
     #[error("the account that would get it has no room for the amount")]
     NoRoom,
-    /// No open hold of this plugin's has this id.
+    /// The plugin has no open hold of this id.
     #[error("no open hold of the plugin's is {hold}")]
     NoHold {
         /// The hold.
         hold: HoldId,
     },
-    /// The manifest names no such kind of hold.
+    /// The manifest has no such hold rule.
     #[error("the manifest has no kind of hold `{rule}`")]
     NoHoldRule {
         /// The rule.
         rule: String,
     },
-    /// The installation has no such schedule.
+    /// The plugin has no such schedule.
     #[error("the plugin has no schedule `{schedule}`")]
     NoSchedule {
-        /// The name that was asked for.
+        /// The requested name.
         schedule: String,
     },
-    /// More than what is left of a hold.
+    /// The requested amount is larger than what is left of the hold.
     #[error("{left} are left of the hold {hold}")]
     HoldExceeded {
         /// The hold.
         hold: HoldId,
-        /// What is left of it.
+        /// The amount that is left.
         left: Amount,
     },
-    /// Nobody has said where draws come from: a bug of the host's.
+    /// The host has not set the origin of the draws, which is an internal error.
     #[error("there is nothing to draw from")]
     NoOrigin,
-    /// A draw has been made.
+    /// The request is not allowed after a draw.
     #[error(
         "after a draw only secured amounts move: to the caller, to the plugin itself, or back to where a \
          grant let this call take as much"
     )]
     AfterDraw,
-    /// More than was secured.
+    /// The request exceeds the secured amounts, or concerns a hold that is not secured.
     #[error("more than what was secured")]
     NotSecured,
 }
 
-/// What a call is told.
+/// A response of the host to a plugin's request.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HostResponse {
     /// A balance.
     Balance(VisibleBalance),
-    /// An answer to a yes-or-no question.
+    /// The answer to a question with two answers.
     #[serde(rename = "whether")]
     Bool(bool),
-    /// A hold is to be placed.
+    /// The id of the requested hold.
     Placed(HoldId),
-    /// What is left of a hold, if it is open.
+    /// The amount that is left of a hold, if it is open.
     Left(Option<Amount>),
-    /// It is asked for, secured or written.
+    /// The request was accepted.
     Done,
-    /// A draw.
+    /// A drawn number.
     Drawn(u32),
-    /// An order that was drawn.
+    /// A drawn order.
     Shuffled(Vec<u32>),
-    /// Bytes that were drawn, as hexadecimal digits.
+    /// Drawn bytes, as hexadecimal digits.
     Bytes(String),
-    /// What a member has put into draws.
+    /// A client seed.
     Text(Arc<str>),
-    /// Nothing is drawn: what was asked for before cannot be, and the call ends here.
+    /// No draw was made: the requests before it cannot be committed, and the call ends here.
     Ends(Rejection),
-    /// A value, or none.
+    /// A value of the state, if the key is set.
     Value(Option<Arc<str>>),
     /// A page of keys.
     Page(StatePage),
-    /// No.
+    /// A refusal.
     Refused(Refusal),
 }
 
-/// One thing asked and told.
+/// A request of a plugin with the host's response.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Exchange {
-    /// What was asked.
+    /// The request.
     pub ask: HostRequest,
-    /// What was told.
+    /// The response.
     pub answer: HostResponse,
 }
 
 impl Exchange {
-    /// Whether something was drawn.
+    /// Returns true if the exchange is a draw that was made.
     pub fn is_draw(&self) -> bool {
         let refused = matches!(
             self.answer,
@@ -333,7 +333,7 @@ impl Exchange {
     }
 }
 
-/// What a call learned and asked, with the version of the plugin that it ran as.
+/// The exchanges of a call, with the version of the installation that it ran as.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Transcript {
     version: u64,
@@ -345,12 +345,12 @@ impl Transcript {
         Self { version, facts }
     }
 
-    /// Everything asked and told, in order.
+    /// Returns the exchanges, in order.
     pub fn facts(&self) -> &[Exchange] {
         &self.facts
     }
 
-    /// The holds that the call placed, captured, gave back or secured, each once.
+    /// Returns the holds that the call placed, captured, released or secured, each once.
     pub fn holds(&self) -> impl Iterator<Item = HoldId> + use<> {
         let done = self
             .facts
@@ -368,7 +368,7 @@ impl Transcript {
         done.collect::<BTreeSet<_>>().into_iter()
     }
 
-    /// Why the call ended before its first draw, if it did.
+    /// Returns the rejection that ended the call before its first draw, if there is one.
     pub(crate) fn ended_by(&self) -> Option<&Rejection> {
         match &self.facts.last()?.answer {
             HostResponse::Ends(rejection) => Some(rejection),
@@ -387,13 +387,13 @@ impl Transcript {
         }
     }
 
-    /// How often the call has drawn.
+    /// Returns the number of draws.
     pub fn draws(&self) -> u32 {
         let draws = self.facts.iter().filter(|fact| fact.is_draw());
         u32::try_from(draws.count()).unwrap_or(u32::MAX)
     }
 
-    /// Whether every draw is what comes from there: the receipt of a call proves itself.
+    /// Returns true if every draw follows from the given origin. Anyone can verify a receipt by this.
     pub fn draws_from(&self, server_seed: &Seed, component: &Digest, origin: &DrawOrigin) -> bool {
         let (mut mixed, mut index) = (String::new(), 0_u32);
         self.facts.iter().all(|fact| {
@@ -417,7 +417,7 @@ impl Transcript {
         })
     }
 
-    /// The version of the plugin's installation that the call ran as.
+    /// Returns the version of the installation that the call ran as.
     pub fn version(&self) -> u64 {
         self.version
     }

@@ -1,4 +1,4 @@
-//! What PUTs say of accounts: status, limits per asset, metadata.
+//! Decisions on accounts: status, limits per asset, metadata.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -75,8 +75,8 @@ pub(super) fn set_account(
     Ok(Verdict::Applied(Decision::change(change, creates)))
 }
 
-/// Refuses what is more than a new account, open and without limits. One that is there may be asked for as
-/// it is.
+/// Checks that an API key which only admits members creates a plain account: open, without limits. The
+/// request is allowed for an account that exists and stays as it is.
 fn check_admission(
     admission: &CallerAdmission,
     account: &AccountId,
@@ -112,7 +112,7 @@ fn not_admitted(
     }
 }
 
-/// The asset that a limit is of.
+/// Returns the asset of a limit.
 fn find<'a>(books: &'a Books, asset: &AssetId) -> Result<&'a Asset, Rejection> {
     let found = books.asset(asset).map(|found| &**found);
     found.ok_or_else(|| Rejection::AssetNotFound {
@@ -120,7 +120,7 @@ fn find<'a>(books: &'a Books, asset: &AssetId) -> Result<&'a Asset, Rejection> {
     })
 }
 
-/// The credit limits that become others. A limit of zero is no credit, and is not kept.
+/// Returns the credit limits that change. A limit of zero is no credit, and removes the limit.
 fn credit_limits(
     books: &Books,
     present: &Account,
@@ -149,7 +149,7 @@ fn credit_limits(
     Ok(changes)
 }
 
-/// The ceilings that become others.
+/// Returns the ceilings that change.
 fn ceilings(
     books: &Books,
     present: &Account,
@@ -171,8 +171,8 @@ fn ceilings(
     Ok(changes)
 }
 
-/// Refuses more limits than an account may have, and limits for whose balances there is no room. An
-/// account that has too many from before may have fewer.
+/// Checks that the limits of an account, and the balances that they create, stay within bounds. An account
+/// that is above the bound may reduce its limits.
 fn check_room(
     books: &Books,
     id: &AccountId,
@@ -204,7 +204,7 @@ fn check_room(
     books.check_room(Quota::Balances, books.usage.balances, more)
 }
 
-/// What is closed has nothing and owes nothing.
+/// Checks that an account to be closed has no balance and no hold.
 fn check_empty(id: &AccountId, account: &Account) -> Result<(), Rejection> {
     let something =
         |(_, balance): &(&AssetId, &Balance)| balance.posted != 0 || balance.held > Limit::ZERO;

@@ -1,6 +1,7 @@
-//! Calls that have ended, and are to be committed.
+//! Decisions on results of plugins' calls.
 //!
-//! A call that has drawn always leaves a record, however it ends: what was drawn is never thrown away.
+//! A call that has drawn always leaves a record. Otherwise a plugin or a member could discard a draw that
+//! they lose by.
 
 use crate::books::Books;
 use crate::call::draft::Draft;
@@ -17,7 +18,10 @@ use crate::time::Timestamp;
 use super::schedules;
 use super::verdict::Verdict;
 
-/// A call commits only if everything that it learned is still true, whatever it ended in.
+/// Decides the result of a call.
+///
+/// The call commits only if everything it has read is unchanged. This is checked for every ending, because
+/// a decline or a fault may be based on outdated reads too.
 pub(super) fn call(
     books: &Books,
     at: Timestamp,
@@ -38,7 +42,7 @@ pub(super) fn call(
     }
 }
 
-/// A call that could not begin, if it could not begin now either.
+/// Decides a call that did not start. It is rejected only if it could not start now for the same reason.
 fn not_run(
     books: &Books,
     at: Timestamp,
@@ -55,18 +59,19 @@ fn not_run(
         Err(_) | Ok(_) => return Ok(Verdict::Stale),
     };
     if ran.is_some() {
-        // What is due waits until it can run. What it drew in an earlier try waits with it.
+        // The due time stays due until the plugin can run, and the origin of an earlier try stays bound to
+        // it.
         return rejected(now, drew_from(result, true).into_iter().collect());
     }
     rejected(now, drew(result))
 }
 
-/// A call that has run to its end.
+/// Decides a call that has run.
 fn ended(books: &Books, at: Timestamp, result: &CallResult) -> Result<Verdict, Rejection> {
     let request = &result.request;
     let ran = schedules::ran(books, at, request);
     if request.due.is_some() && ran.is_none() {
-        // Another run was faster, or the times were changed.
+        // Another run of the schedule was committed first, or its times were changed.
         return Ok(Verdict::Stale);
     }
     let Ok(mut draft) = Draft::open(books, request, at) else {
@@ -82,7 +87,8 @@ fn ended(books: &Books, at: Timestamp, result: &CallResult) -> Result<Verdict, R
     trace.extend(ran);
     match &result.ending {
         CallEnding::Replied { .. } => replied(books, at, &draft, result, trace),
-        // The host takes a decline after a draw for a fault; what says otherwise is never committed.
+        // The host reports a decline after a draw as a fault, so this guard fails only for a result that no
+        // host has made.
         CallEnding::Declined { .. } if !draft.has_drawn() => Ok(Verdict::Declined(changed(trace))),
         CallEnding::Stopped(then) if result.transcript.ended_by() == Some(then) => {
             rejected(then.clone(), trace)
@@ -95,8 +101,10 @@ fn ended(books: &Books, at: Timestamp, result: &CallResult) -> Result<Verdict, R
     }
 }
 
-/// What the call asked for happens, if the ledger agrees. After a draw the ledger has agreed before;
-/// what it does not agree to then, state beyond the quota, is the plugin's doing.
+/// Decides a call that replied: commits its requests if all rules of the ledger allow it.
+///
+/// The money was checked before the first draw. A rejection after a draw therefore concerns state beyond
+/// the plugin's own quota, which is the plugin's fault.
 fn replied(
     books: &Books,
     at: Timestamp,
@@ -119,7 +127,8 @@ fn replied(
     }
 }
 
-/// Holds that stay open after a draw tell which seed their game has drawn from.
+/// Returns changes that mark open holds of a call with the server seed that it has drawn from. A seed stays
+/// secret while such a hold is open.
 fn marks(draft: &Draft) -> Vec<Change> {
     let Some(origin) = draft.origin().filter(|_| draft.has_drawn()) else {
         return Vec::new();
@@ -132,7 +141,7 @@ fn marks(draft: &Draft) -> Vec<Change> {
         .collect()
 }
 
-/// What is used up by a call that has drawn, in this try or an earlier one.
+/// Returns the change that marks the nonce of a call as used, if the call has drawn in any try.
 fn drew(result: &CallResult) -> Vec<Change> {
     drew_from(result, false).into_iter().collect()
 }
@@ -148,8 +157,8 @@ fn drew_from(result: &CallResult, bound: bool) -> Option<Change> {
     Some(Change::Draws(DrawChange::Drew { key, drew }))
 }
 
-/// A round that broke off after its draw is void: nobody keeps a stake of it, and nobody plays on.
-/// What was drawn is on record, and a game that does so too often is switched off.
+/// Adds the changes of a call that failed after a draw. Its secured holds are released, so that no one
+/// keeps a stake of a void round, and the failure is counted.
 fn void(draft: &Draft, result: &CallResult, mut changes: Vec<Change>) -> Vec<Change> {
     if !draft.has_drawn() {
         return changes;
@@ -163,7 +172,8 @@ fn void(draft: &Draft, result: &CallResult, mut changes: Vec<Change>) -> Vec<Cha
     changes
 }
 
-/// Counts a call that has drawn and broken off.
+/// Returns the change that counts a failure after a draw. The plugin is switched off at
+/// [`BROKEN_DRAWS_MAX`].
 fn break_off(plugin: &Plugin, id: &PluginName) -> Change {
     let broken = plugin.broken_draws.saturating_add(1);
     Change::Draws(DrawChange::DrawBroken {
@@ -172,8 +182,10 @@ fn break_off(plugin: &Plugin, id: &PluginName) -> Change {
     })
 }
 
-/// What was drawn is kept for another try. Nothing else of the call is, so nothing else of it has to
-/// be true. What the plugin may have brought about counts like a fault.
+/// Decides a call that has drawn and did not complete.
+///
+/// Only its draws are recorded, so only they are verified. A failure that the plugin may have caused counts
+/// like a fault.
 fn broken(books: &Books, result: &CallResult, by_plugin: bool) -> Verdict {
     let draws_hold = result.origin.as_ref().is_some_and(|origin| {
         let server_seed = books.seed().server_seed(origin.seed);

@@ -1,4 +1,4 @@
-//! Time that was not what it seemed: a clock that was wrong, and time in which nobody was served.
+//! Decisions on the clock of the books, and on outages of the server.
 
 use crate::books::Books;
 use crate::decision::{Change, Decision};
@@ -7,7 +7,7 @@ use crate::time::Timestamp;
 
 use super::verdict::Verdict;
 
-/// Nothing refuses it: whoever runs the server knows what time it is.
+/// Decides a new time for the books. It is never rejected: the operator knows the correct time.
 pub(super) fn set(from: Timestamp, to: Timestamp) -> Verdict {
     if from == to {
         return Verdict::Unchanged;
@@ -15,8 +15,9 @@ pub(super) fn set(from: Timestamp, to: Timestamp) -> Verdict {
     Verdict::Applied(Decision::change(Change::ClockSet { from, to }, false))
 }
 
-/// Nobody could play on while the server was down. A hold that was placed since, or was given back a part
-/// of the outage before, gets the rest. One of no plugin keeps its time, and so does one that has ended.
+/// Decides extensions of holds by an outage, in which no one could play on. A hold that was placed during
+/// the outage, or has been extended by a part of it, gets the rest. Holds without a plugin and ended holds
+/// are left out.
 pub(super) fn extend(
     books: &Books,
     holds: &[HoldId],

@@ -1,4 +1,4 @@
-//! Seeds and nonces: what goes into draws, and when it becomes public.
+//! Decisions on server seeds, nonces and client seeds.
 
 use std::collections::BTreeSet;
 
@@ -30,7 +30,7 @@ pub(super) fn set_client_seed(
     })?;
     found.check_open(account)?;
     let client_seed = client_seed.text();
-    // The same text again, after another commitment, is a new choice.
+    // The same text is a new choice if a server seed was committed to after it was set last.
     let fresh = books.draw_origin(account, 0).by_member;
     if fresh && books.client_seed(account) == *client_seed {
         return Ok(Verdict::Unchanged);
@@ -52,7 +52,8 @@ pub(super) fn rotate(books: &Books) -> Result<Verdict, Rejection> {
     Ok(applied(DrawChange::SeedRotated { active }))
 }
 
-/// Only what no draw is made from any more, nor any open game has drawn from.
+/// Decides the revealing of server seeds. Only seeds below the active one are revealed, and only if no open
+/// game has drawn from them.
 pub(super) fn reveal(books: &Books, below: u64) -> Verdict {
     let active = books.active_seed().number;
     let most = books

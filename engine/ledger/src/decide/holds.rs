@@ -1,4 +1,4 @@
-//! Holds: placed, captured in one or more parts, released, and ended by their own rule.
+//! Decisions on holds: place, capture, release, expire.
 
 use crate::act::{Authority, CaptureRequest, HoldRequest};
 use crate::books::Books;
@@ -13,13 +13,13 @@ use super::money::{check_authority, check_cap, post_all};
 use super::verdict::Verdict;
 use crate::working_balances::{Funds, WorkingBalances, check_places};
 
-/// How long the first further try waits, if a hold cannot be captured when its time is over.
+/// The pause before the first retry of a capture at expiry, in milliseconds.
 const FIRST_DEFERRAL_MS: u64 = 60 * 1000;
 
-/// How long any further try waits at most.
+/// The longest pause between retries of a capture at expiry, in milliseconds.
 const LONGEST_DEFERRAL_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// What is to be reserved must be there to be spent, as if it moved now.
+/// Decides a new hold. Its amount must be spendable, as for a transfer.
 pub(super) fn place(
     books: &Books,
     at: Timestamp,
@@ -31,7 +31,7 @@ pub(super) fn place(
     check_places(books, postings, Funds::Spendable)?;
     books.check_more(Quota::Holds, books.holds_open(), 1)?;
     WorkingBalances::new(books).reserve(request.reservation.posting())?;
-    // From here on nothing may fail.
+    // Nothing can fail from here on.
     let (hold, on_expiry) = (request.id, request.on_expiry);
     let placed = Hold::placed(&request.reservation, at, request.expires_in_s, on_expiry);
     let placed = Box::new(placed);
@@ -39,7 +39,7 @@ pub(super) fn place(
     Ok(Verdict::Applied(Decision::change(change, true)))
 }
 
-/// Past its time a hold is not captured, even if nobody has ended it yet.
+/// Decides a capture. An expired hold cannot be captured, even if its expiry is not recorded yet.
 pub(super) fn capture(
     books: &Books,
     at: Timestamp,
@@ -73,8 +73,7 @@ pub(super) fn capture(
     post_all(books, &postings, Funds::Held, vec![captured], None)
 }
 
-/// No rule of money refuses it while the hold is open: what was reserved was its owner's all the
-/// time. Whose it is says who may.
+/// Decides a release. An open hold can always be released by its owner: the amount never left the source.
 pub(super) fn release(
     books: &Books,
     id: HoldId,
@@ -87,7 +86,8 @@ pub(super) fn release(
     Ok(end(id, HoldEnd::Released))
 }
 
-/// Whose the hold is: of a plugin's own account, or of a game's, only an admin ends it.
+/// Checks that the authority may end the hold. Holds of plugins, and of plugins' own accounts, need an
+/// admin.
 fn check_owner(id: HoldId, hold: &Hold, authority: Authority) -> Result<(), Rejection> {
     let reserved = std::slice::from_ref(hold.reservation.posting());
     check_authority(reserved, authority)?;
@@ -100,8 +100,8 @@ fn check_owner(id: HoldId, hold: &Hold, authority: Authority) -> Result<(), Reje
     }
 }
 
-/// What is done with a hold whose time is over. What cannot be captured stays reserved, and is tried
-/// again, at growing intervals.
+/// Decides the expiry of a hold. A capture that is rejected is retried at growing intervals; until then the
+/// amount stays reserved.
 pub(super) fn expire(books: &Books, at: Timestamp, id: HoldId) -> Result<Verdict, Rejection> {
     let closed = Rejection::HoldClosed {
         hold: id,
@@ -130,8 +130,8 @@ pub(super) fn expire(books: &Books, at: Timestamp, id: HoldId) -> Result<Verdict
     }
 }
 
-/// Whether the game that a hold belongs to was switched off because it broke off too often. Nobody can
-/// play it to its end then, so whoever has a stake in it does not lose that by waiting.
+/// Returns true if the hold's plugin was switched off for its failures. No one can finish the game then, so
+/// its players get their stakes back instead of losing them at expiry.
 fn is_stranded(books: &Books, hold: &Hold) -> bool {
     let game = hold.plugin.as_ref().and_then(|game| books.plugin(game));
     game.is_some_and(|game| game.was_switched_off())

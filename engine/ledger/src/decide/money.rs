@@ -1,4 +1,4 @@
-//! What moves money: transfers, one by one or as a batch, issue and burn.
+//! Decisions on transfers, batches, issues and burns.
 
 use std::collections::BTreeMap;
 
@@ -20,8 +20,8 @@ pub(super) fn transfer(books: &Books, request: &TransferRequest) -> Result<Verdi
     post_all(books, postings, Funds::Spendable, Vec::new(), None)
 }
 
-/// All or none: each transfer climbs the rungs on what those before it have left. The batch is one request,
-/// so the cap of the key that asks is for all of them together.
+/// Decides an atomic batch. Each transfer is checked against the balances that the transfers before it
+/// leave. The cap of the API key applies to all of them together, because the batch is one request.
 pub(super) fn batch(books: &Books, request: &BatchRequest) -> Result<Verdict, Rejection> {
     let mut scratch = WorkingBalances::new(books);
     let mut movements = Vec::new();
@@ -43,11 +43,11 @@ pub(super) fn batch(books: &Books, request: &BatchRequest) -> Result<Verdict, Re
         })?;
         movements.extend(posted);
     }
-    // From here on nothing may fail.
+    // Nothing can fail from here on.
     Ok(Verdict::Applied(Decision::new(movements, Vec::new(), true)))
 }
 
-/// Transfers never name an issuer, and debit a plugin's account only for an admin.
+/// Checks that no posting names an issuer, and that only an admin debits plugins' accounts.
 pub(super) fn check_authority(postings: &[Posting], authority: Authority) -> Result<(), Rejection> {
     if let Some(issuer) = accounts(postings).find(|account| account.is_issuer()) {
         return Err(Rejection::IssuerAccount {
@@ -64,7 +64,7 @@ pub(super) fn check_authority(postings: &[Posting], authority: Authority) -> Res
     }
 }
 
-/// A key moves at most so much in one request.
+/// Checks the postings of one request against the cap of its API key.
 pub(super) fn check_cap(cap: Option<&TransferCap>, postings: &[Posting]) -> Result<(), Rejection> {
     cap.map_or(Ok(()), |cap| cap.check(postings))
 }
@@ -100,8 +100,8 @@ fn post_one(
     post_all(books, &postings, Funds::Spendable, Vec::new(), None)
 }
 
-/// The money rungs, the same for everyone: assets, accounts, then each posting in the order given.
-/// What comes into circulation or leaves it does so by `plugin`.
+/// Decides postings in their order, after all checks of assets, accounts and money. Issued and burned
+/// amounts are recorded as caused by `plugin`.
 pub(super) fn post_all(
     books: &Books,
     postings: &[Posting],
@@ -112,7 +112,7 @@ pub(super) fn post_all(
     check_places(books, postings, funds)?;
     let mut scratch = WorkingBalances::new(books);
     let movements = scratch.post_all(postings, 0, funds)?;
-    // From here on nothing may fail.
+    // Nothing can fail from here on.
     changes.extend(scratch.supply_moved(plugin));
     Ok(Verdict::Applied(Decision::new(movements, changes, true)))
 }

@@ -1,4 +1,4 @@
-//! What plugins are: components and installations.
+//! Decisions on components and installations of plugins.
 
 use std::sync::Arc;
 
@@ -48,7 +48,8 @@ pub(super) fn set_plugin(
     let present = found.map(|found| &*found.installation);
     let (id, component, requested) = chosen(books, plugin, patch, present)?;
     check_as_seen(plugin, patch, found, component)?;
-    // Grants and the switch belong to the component that they were given to.
+    // Grants and the switch were given to one component; another one starts without them unless it follows
+    // by itself.
     let renewed = |present: &Installation| present.component != component;
     let kept = present.filter(|present| !renewed(present) || patch.follows.is_some());
     let grants = granted(patch, &requested, kept.map(|present| &present.grants))?;
@@ -97,8 +98,8 @@ pub(super) fn set_plugin(
     )))
 }
 
-/// The component that is to run, with its plugin's id and what its manifest asks for: another one, or the
-/// one that is there.
+/// Returns the id, the digest and the requested grants of the component that is to run: a new one, or the
+/// present one.
 fn chosen(
     books: &Books,
     plugin: &PluginName,
@@ -120,8 +121,7 @@ fn chosen(
     }
 }
 
-/// What a configuration was held against must be what it is for; and a component must find the
-/// configuration that was held against it.
+/// Checks that the installation is still the one against which a configuration was checked.
 fn check_as_seen(
     plugin: &PluginName,
     patch: &PluginPatch,
@@ -130,7 +130,7 @@ fn check_as_seen(
 ) -> Result<(), Rejection> {
     let checked = patch.checked_against.filter(|_| patch.component.is_none());
     let as_checked = checked.is_none_or(|checked| checked == component);
-    // One that follows has been held against what it looked at.
+    // An automatic update was checked against the version that it names, by `may_follow`.
     let looked_at = patch.as_of.filter(|_| patch.follows.is_none());
     let as_seen =
         looked_at.is_none_or(|version| found.is_some_and(|found| found.version == version));
@@ -142,7 +142,7 @@ fn check_as_seen(
     })
 }
 
-/// What the component needs with the configuration, where neither stays as it is.
+/// Returns the balances that the component needs with its configuration.
 fn needed(patch: &PluginPatch, present: Option<&Installation>) -> Vec<Need> {
     match present {
         Some(present) if patch.component.is_none() && patch.config.is_none() => {
@@ -160,8 +160,8 @@ fn configured(patch: &PluginPatch, present: Option<&Installation>) -> Document {
     }
 }
 
-/// Whether a newer version may take the place of the one before by itself: if it is followed, has not
-/// been set otherwise since somebody looked, and asks for no more.
+/// Returns true if a newer version may replace a component automatically: the plugin follows new versions,
+/// was not changed in the meantime, and the new manifest requests no more.
 fn may_follow(found: &Plugin, patch: &PluginPatch, before: Digest) -> bool {
     let present = &found.installation;
     let as_seen = patch.as_of.is_none_or(|version| version == found.version);
@@ -170,8 +170,8 @@ fn may_follow(found: &Plugin, patch: &PluginPatch, before: Digest) -> bool {
     present.follow && present.component == before && as_seen && choice.is_some_and(narrows)
 }
 
-/// What is granted: all that is requested, what the patch says of it, what was granted before, or
-/// nothing beyond what every plugin may do.
+/// Returns the grants of the installation: those of the patch, those before, or the defaults. They must not
+/// exceed the requested ones.
 fn granted(
     patch: &PluginPatch,
     requested: &Grants,
@@ -180,7 +180,7 @@ fn granted(
     let grants = match (&patch.grants, kept) {
         (Some(GrantChoice::Requested), _) => requested.clone(),
         (Some(GrantChoice::Exactly(grants)), _) => Grants::clone(grants).capped_as(requested),
-        // A newer version that follows may ask for less: it keeps what it asks for.
+        // A newer version that requests less keeps only the grants that it requests.
         (None, Some(kept)) if patch.follows.is_some() => kept.narrowed_to(requested),
         (None, Some(kept)) => kept.clone(),
         (None, None) => Grants::default().capped_as(requested),
@@ -202,8 +202,8 @@ pub(super) fn remove(books: &Books, plugin: &PluginName) -> Verdict {
     Verdict::Applied(Decision::change(Change::PluginRemoved { plugin }, false))
 }
 
-/// Switches a plugin off whose calls keep failing, unless it is off, gone, or was set since they were
-/// counted: an operator who has just switched it on again knows better.
+/// Decides the switch-off of a plugin whose calls keep failing. A plugin that was set after the calls were
+/// counted stays on: an operator may just have repaired it.
 pub(super) fn switch_off(
     books: &Books,
     plugin: &PluginName,
@@ -221,7 +221,7 @@ pub(super) fn switch_off(
     Verdict::Applied(Decision::change(change, false))
 }
 
-/// A part of an installation as it was before.
+/// Decides the restoration of a component or a configuration.
 pub(super) fn roll_back(
     books: &Books,
     at: Timestamp,
@@ -247,8 +247,9 @@ pub(super) fn roll_back(
     }
 }
 
-/// As it was before another component took its place: component, grants, configuration and switch. What
-/// was due meanwhile is not made up for, and the version that was sent away does not come back by itself.
+/// Decides the restoration of the previous component with its grants, configuration and switch. Due times
+/// that were missed in the meantime are skipped, and automatic updates are turned off so that the newer
+/// version does not return.
 fn roll_back_component(
     books: &Books,
     at: Timestamp,
@@ -272,7 +273,7 @@ fn roll_back_component(
     Ok(Verdict::Applied(Decision::change(change, false)))
 }
 
-/// The accounts that come with an installation and are not there yet.
+/// Returns changes that create the installation's own accounts, except for those that exist.
 fn own_accounts(books: &Books, plugin: &PluginName, patch: &PluginPatch) -> Vec<Change> {
     let Some(choice) = &patch.component else {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! Changes of an economy's quotas.
+//! Decisions on quotas.
 
 use crate::books::Books;
 use crate::decision::{Change, Decision};
@@ -6,7 +6,7 @@ use crate::quota::QuotaPatch;
 
 use super::verdict::Verdict;
 
-/// A quota may be set below what is in use: then nothing more comes until there is room again.
+/// Decides new quotas. A quota below the amount in use is allowed and only stops growth.
 pub(super) fn set(books: &Books, patch: &QuotaPatch) -> Verdict {
     let quotas = books.quotas().patched(patch);
     if quotas == *books.quotas() {

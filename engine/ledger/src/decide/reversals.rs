@@ -1,4 +1,4 @@
-//! Reversals: a transfer is taken back by a new one, once, and history stays as it is.
+//! Decisions on reversals. A reversal is a new transfer; the original stays in the history.
 
 use crate::act::{Authority, ReversalRequest};
 use crate::books::Books;
@@ -14,7 +14,7 @@ use crate::working_balances::Funds;
 pub(super) fn reverse(books: &Books, request: &ReversalRequest) -> Result<Verdict, Rejection> {
     let postings = request.postings.as_slice();
     match request.authority {
-        // What an issuer gave or a plugin got is an admin's to take back.
+        // An admin may also take back what an issuer has paid or a plugin has received.
         Authority::Admin => {}
         Authority::Bot => check_authority(postings, Authority::Bot)?,
     }

@@ -1,4 +1,4 @@
-//! What plugins do by themselves: when it is due, and that each due time has one run.
+//! Decisions on schedules: due times, runs and skipped runs. Each due time has exactly one run that counts.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +13,8 @@ use crate::time::Timestamp;
 
 use super::verdict::Verdict;
 
-/// The schedules of an installation after a patch. Where the times stay, so does what is due next; what
-/// fell due while the plugin was off does not count.
+/// Returns the schedules of an installation after a patch. Schedules whose times stay keep their next due
+/// time, unless the plugin was off: due times of that period do not count.
 pub(super) fn scheduled(
     at: Timestamp,
     plugin: &PluginName,
@@ -52,7 +52,8 @@ pub(super) fn scheduled(
     Ok(scheduled.collect())
 }
 
-/// That a due time has had its run; none if it is not what is due.
+/// Returns the change that moves a schedule on after its run. Returns none if the run's due time is not the
+/// next one.
 pub(super) fn ran(books: &Books, at: Timestamp, request: &CallRequest) -> Option<Change> {
     let due = request.due?;
     let schedule = books.schedule(&request.plugin, &request.action)?;
@@ -67,9 +68,10 @@ pub(super) fn ran(books: &Books, at: Timestamp, request: &CallRequest) -> Option
     })
 }
 
-/// Moves what is due to where a call wants it. A run of the schedule itself says when the next one is due.
-/// Any other call brings it forward only: else members whose calls put it off could keep it from ever
-/// running.
+/// Adds changes that move due times to the moments that a call requests.
+///
+/// A run of the schedule sets its own next due time. Other calls can only move it to an earlier moment:
+/// otherwise members could postpone a run for ever by calling.
 pub(super) fn wake(
     books: &Books,
     at: Timestamp,
@@ -104,7 +106,8 @@ pub(super) fn wake(
     }
 }
 
-/// Leaves out what was missed: all of it, or what is more than is made up for.
+/// Decides which missed due times of a schedule are skipped: all of them, or those beyond the catch-up
+/// limit.
 pub(super) fn skip(books: &Books, at: Timestamp, plugin: &PluginName, name: &str) -> Verdict {
     let Some(schedule) = books.schedule(plugin, name) else {
         return Verdict::Unchanged;

@@ -1,4 +1,4 @@
-//! What PUTs say: how an economy, an asset or a key is to be.
+//! Decisions on the settings of an economy, its assets and its API keys.
 
 use serde_json::Value;
 
@@ -24,7 +24,7 @@ pub(super) fn open_economy(seed: Seed) -> Verdict {
     Verdict::Applied(Decision::change(Change::EconomyOpened { seed }, true))
 }
 
-/// What is closed stays closed, and nothing in it waits for an end.
+/// Decides a new status. A closed economy stays closed, and one with open holds cannot be closed.
 pub(super) fn set_economy(books: &Books, status: EconomyStatus) -> Result<Verdict, Rejection> {
     if books.status() == status {
         return Ok(Verdict::Unchanged);
@@ -66,7 +66,7 @@ pub(super) fn set_asset(
     }
     let creates = present.is_none();
     books.check_more(Quota::Assets, books.assets().len(), usize::from(creates))?;
-    // Its issuer comes with it.
+    // Each asset comes with its issuer account.
     books.check_more(
         Quota::Accounts,
         books.accounts().len(),
@@ -119,7 +119,7 @@ fn changed_asset(present: &Asset, patch: &AssetPatch) -> Result<Asset, Rejection
     })
 }
 
-/// Metadata after a patch.
+/// Returns metadata after a patch.
 pub(super) fn document(patch: &Patch<Value>, before: Option<&Document>) -> Option<Document> {
     match patch {
         Patch::Keep => before.cloned(),
@@ -186,7 +186,8 @@ pub(super) fn set_key(
     )))
 }
 
-/// Refuses to take from a key what no other one allows then: everything, everywhere.
+/// Checks that another admin key of every economy is left. Without one, only the server's owner could
+/// create keys.
 fn check_admin_left(books: &Books, key: &KeyId) -> Result<(), Rejection> {
     let mut admins = books
         .keys()
@@ -198,7 +199,7 @@ fn check_admin_left(books: &Books, key: &KeyId) -> Result<(), Rejection> {
     }
 }
 
-/// The secret that a key gets if it is new, or if it is to have another one.
+/// The secret that a key gets if the key is new or its secret is replaced.
 #[derive(Clone, Copy)]
 pub(super) struct NewSecret {
     pub(super) hash: Digest,

@@ -1,34 +1,34 @@
-//! The verdict on an act.
+//! The result of deciding an act.
 
 use crate::decision::Decision;
 use crate::rejection::Rejection;
 
-/// What follows from an act.
+/// The result of deciding an act.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Verdict {
-    /// This is to happen.
+    /// The act is applied.
     Applied(Decision),
-    /// A PUT asks for what is already so.
+    /// The act would change nothing: everything is as requested already.
     Unchanged,
-    /// The ledger says no.
+    /// The ledger rejects the act.
     Rejected(Rejection),
-    /// The ledger says no to a call that leaves a trace all the same: what it drew is used up, and a
-    /// due time has had its run.
+    /// The ledger rejects a call that still has effects: its draws are recorded, and its due time has had
+    /// its run.
     RejectedWith(Rejection, Decision),
-    /// The plugin said no.
+    /// The plugin declined the call.
     Declined(Decision),
-    /// The plugin misbehaved.
+    /// The plugin's call ended in a fault.
     Faulted(Decision),
-    /// A call that has drawn could not be brought to an end, and may be tried again.
+    /// The call has drawn and did not complete. It may be tried again, and draws the same then.
     Broken(Decision),
-    /// What a call learned is no longer true: it is to run again.
+    /// The call has read something that has changed since. It has to run again.
     Stale,
-    /// There is no such economy.
+    /// The economy does not exist.
     NoEconomy,
 }
 
 impl Verdict {
-    /// What happens, if anything does.
+    /// Returns the decision to apply, if there is one.
     pub fn decision(&self) -> Option<&Decision> {
         match self {
             Self::Applied(decision)

@@ -1,4 +1,4 @@
-//! Webhooks: made, changed, removed, and told where to go on.
+//! Decisions on webhooks.
 
 use crate::books::Books;
 use crate::decision::{Change, Decision};
@@ -56,7 +56,7 @@ pub(super) fn remove(books: &Books, webhook: &WebhookId) -> Verdict {
     Verdict::Applied(Decision::change(Change::WebhookRemoved { webhook }, false))
 }
 
-/// Sets the event after which a webhook goes on. The event to be sent next is at most the next event.
+/// Decides the event after which a webhook continues. It cannot be later than the newest event.
 pub(super) fn replay(books: &Books, webhook: &WebhookId, after: u64) -> Verdict {
     if books.webhook(webhook).is_none() {
         return Verdict::Unchanged;

@@ -1,4 +1,4 @@
-//! The server seeds, nonces and client seeds of an economy.
+//! The state of an economy's draws: server seeds, nonces and client seeds.
 
 use std::sync::Arc;
 
@@ -9,38 +9,38 @@ use crate::digest::Digest;
 use crate::draw::Seed;
 use crate::time::Timestamp;
 
-/// What a member has put into its draws, and since when.
+/// The client seed of a member.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ClientSeed {
     /// The text.
     pub text: Arc<str>,
-    /// The record with which it was set.
+    /// The record that set it.
     pub set_at: u64,
-    /// What it was before: calls that have begun draw from that.
+    /// The previous text with its record. Calls that started before the change draw with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<(Arc<str>, u64)>,
 }
 
-/// The seeds and nonces of an economy.
+/// The server seeds and nonces of an economy.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct DrawBook {
-    /// The number of the server seed that new draws are made from.
+    /// The number of the server seed for new draws.
     pub(crate) active: u64,
-    /// Since when.
+    /// The time at which it became active.
     pub(crate) active_since: Timestamp,
-    /// Draws that were made from it.
+    /// The number of draws from it.
     pub(crate) active_draws: u64,
-    /// The records with which the seeds were committed to that are not revealed yet: the active one,
-    /// those before it, and the next.
+    /// The records that committed to the secret server seeds, by number: seeds before the active one, the
+    /// active one, and the next one.
     pub(crate) committed: OrdMap<u64, u64>,
-    /// The next nonce that nobody has.
+    /// The lowest nonce that no record has used or skipped.
     pub(crate) next_nonce: u64,
-    /// Nonces before that of calls that have not left a record yet.
+    /// The nonces below `next_nonce` that no record has used.
     pub(crate) open_nonces: OrdSet<u64>,
 }
 
 impl Default for DrawBook {
-    /// As it is with an economy's first record: two seeds are committed to.
+    /// Returns the state after an economy's first record, which commits to two seeds.
     fn default() -> Self {
         Self {
             active: 1,
@@ -61,24 +61,24 @@ impl DrawBook {
     }
 }
 
-/// The server seed that new draws are made from.
+/// The server seed for new draws.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ActiveSeed {
-    /// Its number.
+    /// The number.
     pub number: u64,
-    /// Since when.
+    /// The time at which it became active.
     pub since: Timestamp,
-    /// Draws that were made from it.
+    /// The number of draws from it.
     pub draws: u64,
 }
 
-/// What is public of a server seed.
+/// The public properties of a server seed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SeedView {
-    /// Its number.
+    /// The number.
     pub number: u64,
-    /// The hash of the seed, which was public before the first draw.
+    /// The commitment, which was public before the first draw.
     pub commitment: Digest,
-    /// The seed, once no draw is made from it any more and no game is open that has.
+    /// The seed, if it is revealed: it is no longer active, and no open game has drawn from it.
     pub revealed: Option<Seed>,
 }

@@ -1,4 +1,4 @@
-//! Changes of an economy's seeds and nonces, and the draws of calls as records keep them.
+//! Changes of an economy's server seeds, nonces and client seeds.
 
 use std::sync::Arc;
 
@@ -7,65 +7,65 @@ use serde::{Deserialize, Serialize};
 use crate::draw::DrawOrigin;
 use crate::id::{AccountId, HoldId, PluginName};
 
-/// That a call has drawn, in a record's changes.
+/// The draws of a call, as a record keeps them.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct DrawUse {
-    /// From where.
+    /// The origin.
     #[serde(flatten)]
     pub origin: DrawOrigin,
-    /// How often, as far as the record says.
+    /// The number of draws in the record.
     pub draws: u32,
-    /// Whether another try with the key draws from there again.
+    /// True if the call did not complete, so that another try with the same key uses the origin again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub bound: bool,
 }
 
-/// A change of seeds and nonces, or what a call has drawn.
+/// A change of seeds and nonces, or the draws of a call.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum DrawChange {
-    /// The game has drawn to which a hold belongs.
+    /// A hold is marked with the server seed that its game has drawn from.
     HoldDrew {
         /// The hold.
         hold: HoldId,
         /// The number of the server seed.
         seed: u64,
     },
-    /// A call has drawn: its nonce is used up.
+    /// A call has drawn, and its nonce is used.
     Drew {
-        /// The member and the idempotency key under which it was asked for.
+        /// The key of the request's draws: the member, the idempotency key and the request.
         key: Arc<str>,
-        /// From where, and how often.
+        /// The draws.
         #[serde(flatten)]
         drew: DrawUse,
     },
-    /// Nonces were handed out, and nobody is left who could use them.
+    /// Nonces are marked as used because their calls will leave no record.
     NoncesBurned {
         /// The nonces.
         nonces: Vec<u64>,
     },
-    /// New draws are made from another server seed, and the one after it is committed to.
+    /// Another server seed is active, and the one after it is committed to.
     SeedRotated {
-        /// Its number.
+        /// The number of the active seed.
         active: u64,
     },
-    /// Server seeds are public.
+    /// Server seeds are revealed.
     SeedsRevealed {
-        /// All below this number.
+        /// The number below which all server seeds are revealed.
         below: u64,
     },
-    /// A member puts something else into its draws.
+    /// The client seed of a member is set.
     ClientSeedSet {
-        /// Whose draws.
+        /// The member's account.
         account: AccountId,
-        /// What it puts in.
+        /// The client seed.
         client_seed: Arc<str>,
     },
-    /// A call has drawn and then broken off.
+    /// A call has drawn and failed.
     DrawBroken {
-        /// Whose call.
+        /// The plugin.
         plugin: PluginName,
-        /// Whether that was once too often, and the plugin is off.
+        /// True if the plugin is switched off because of too many failures.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         paused: bool,
     },

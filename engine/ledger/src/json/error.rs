@@ -1,12 +1,12 @@
-//! The error of a text that is not read.
+//! The error of a text that is not valid JSON.
 
-/// Why a text is not read.
+/// The error of a text that is not valid JSON.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{}{what}", at(.pointer))]
 pub struct JsonError {
-    /// The place, as a pointer (RFC 6901).
+    /// The place, as a JSON pointer (RFC 6901).
     pub pointer: String,
-    /// The mistake.
+    /// A description of the error.
     pub what: String,
 }
 

@@ -1,8 +1,8 @@
-//! The numbers of a text of JSON: which of them every reader reads alike.
+//! Checks of numbers in JSON, which not all readers read alike.
 //!
-//! Most readers keep numbers as IEEE 754 doubles, and RFC 8259 (section 6) promises no more than that.
-//! A number that a double does not have is another one after it was read: two requests that differ
-//! would be the same, and a plugin would be told something else than was sent.
+//! Most readers store numbers as IEEE 754 doubles, and RFC 8259 (section 6) promises no more. A number that
+//! is not exactly a double changes when it is read: two different requests would be equal, and a plugin
+//! would receive another number than was sent.
 
 use std::cmp::Ordering;
 
@@ -13,8 +13,8 @@ use super::place;
 use super::place::string_length;
 use crate::limits::AMOUNT_MAX;
 
-/// Checks that each number of a text, which has been read as JSON, lies within ±(2^53 − 1) and is the
-/// same after it was read as a double and written again.
+/// Checks that each number of a JSON text is within ±(2^53 − 1), and stays equal if it is read as a double
+/// and written again.
 pub fn check_numbers(text: &[u8]) -> Result<(), JsonError> {
     let mut place = 0;
     while let Some(rest) = text.get(place..).filter(|rest| !rest.is_empty()) {
@@ -48,9 +48,9 @@ fn number_length(text: &[u8]) -> usize {
         .unwrap_or(text.len())
 }
 
-/// Returns whether every reader reads the number that is written.
+/// Returns true if every reader reads the same number.
 fn is_kept(number: &str) -> bool {
-    // Fewer digits than the largest number has.
+    // Numbers with fewer digits than 2^53 − 1 are always exact.
     let is_short = u32::try_from(number.len()).is_ok_and(|length| length <= AMOUNT_MAX.ilog10());
     let is_short = is_short && number.bytes().all(|byte| byte.is_ascii_digit());
     if is_short {
@@ -59,14 +59,14 @@ fn is_kept(number: &str) -> bool {
     let Some(written) = Decimal::read(number) else {
         return false;
     };
-    // The shortest text that is read as the same double.
+    // serde_json writes the shortest text that is read as the same double.
     let read = serde_json::from_str::<Number>(number).ok();
     let kept = read.and_then(|read| Decimal::read(&read.to_string()));
     written.is_within_bounds() && kept.is_some_and(|kept| kept == written)
 }
 
-/// A decimal number: its digits without zeros around them, and the place of the point from before the
-/// first. Of zero there is one.
+/// A decimal number: its digits without leading and trailing zeros, and the position of the point before
+/// the first digit. Zero has one representation.
 #[derive(PartialEq, Eq, Debug)]
 struct Decimal {
     is_negative: bool,
@@ -75,7 +75,7 @@ struct Decimal {
 }
 
 impl Decimal {
-    /// Reads a number of JSON; none if its exponent is beyond all bounds.
+    /// Reads a number of JSON. Returns none if its exponent is out of range.
     fn read(text: &str) -> Option<Self> {
         let (is_negative, text) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),
@@ -109,7 +109,7 @@ impl Decimal {
         })
     }
 
-    /// Returns whether the number lies within ±[`AMOUNT_MAX`].
+    /// Returns true if the number is within ±[`AMOUNT_MAX`].
     fn is_within_bounds(&self) -> bool {
         let most = AMOUNT_MAX.to_string();
         match usize::try_from(self.point)
@@ -117,7 +117,8 @@ impl Decimal {
             .cmp(&most.len())
         {
             Ordering::Less => true,
-            // Digits after the point come after all that are compared.
+            // The comparison of texts is correct because both have the same number of digits before the
+            // point.
             Ordering::Equal => self.digits <= most,
             Ordering::Greater => false,
         }
@@ -202,7 +203,7 @@ mod tests {
             Err("/a/2/1".into())
         );
         assert_eq!(at("1e400"), Err(String::new()));
-        // What stands in a text is no number.
+        // Digits inside a text are not a number.
         assert_eq!(at(r#"{"1e400":"1e400 \" 1e400"}"#), Ok(()));
     }
 }

@@ -1,24 +1,23 @@
-//! Places in a text of JSON, as pointers (RFC 6901). They are looked for only if something is wrong.
+//! Places in a JSON text, as JSON pointers (RFC 6901). They are only computed for errors.
 
 use std::collections::BTreeSet;
 
-/// An object or a list that is open at some place, with the member or the item that is being read.
+/// An object or a list that is being read, with the current member or item.
 enum Open {
-    /// An object, with the name of a member as it is written, quotes and escapes included.
+    /// An object, with the name of the member as it is written, including quotes and escapes.
     Object(Vec<u8>),
-    /// A list, with the number of an item.
+    /// A list, with the index of the item.
     List(usize),
 }
 
-/// The pointer to the value that is read at a byte of a text. The text may end there, or not be JSON
-/// from there on.
+/// Returns the pointer to the value at a byte of a text. The text may be invalid from that byte on.
 pub(super) fn pointer(text: &[u8], at: usize) -> String {
     let text = text.get(..at).unwrap_or(text);
     let open = walk(text, |_| false);
     open.iter().map(Open::segment).collect()
 }
 
-/// The pointer to the first member of a text that stands twice in its object.
+/// Returns the pointer to the first member that occurs twice in its object.
 pub(super) fn duplicate(text: &[u8]) -> Option<String> {
     let mut names: Vec<BTreeSet<String>> = Vec::new();
     let mut is_found = false;
@@ -34,8 +33,8 @@ pub(super) fn duplicate(text: &[u8]) -> Option<String> {
     is_found.then(|| open.iter().map(Open::segment).collect())
 }
 
-/// Walks through a text until a member is found at whose name `ends` says so, or to the end. Returns
-/// what is open there. `ends` sees each name once it is read, and what is open around it.
+/// Walks through a text to the first member for which `ends` returns true, or to the end, and returns the
+/// open objects and lists. `ends` receives them after each name.
 fn walk(text: &[u8], mut ends: impl FnMut(&[Open]) -> bool) -> Vec<Open> {
     let mut open: Vec<Open> = Vec::new();
     let mut awaits_name = false;
@@ -91,12 +90,12 @@ impl Open {
     }
 }
 
-/// A member's name as a segment of a pointer, with the slash before it.
+/// Returns the name of a member as a segment of a pointer, with its slash.
 pub fn segment(name: &str) -> String {
     format!("/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
-/// The length of a string that begins here, its quotes included.
+/// Returns the length of the string at the start of a text, including its quotes.
 pub(super) fn string_length(text: &[u8]) -> usize {
     let mut is_escaped = false;
     let end = text.iter().skip(1).position(|byte| {
@@ -107,7 +106,7 @@ pub(super) fn string_length(text: &[u8]) -> usize {
     end.map_or(text.len(), |end| end.saturating_add(2))
 }
 
-/// The byte of a text at a line and a column, both counted from 1.
+/// Returns the byte position of a line and a column, both counted from 1.
 pub(super) fn offset(text: &[u8], line: usize, column: usize) -> usize {
     let before = text.split(|byte| *byte == b'\n');
     let before = before.take(line.saturating_sub(1));

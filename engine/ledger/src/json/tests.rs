@@ -1,4 +1,4 @@
-//! Texts that are read, and texts that are not.
+//! Tests of reading JSON.
 
 use serde_json::{Value, json};
 
@@ -37,11 +37,11 @@ fn a_whole_number_has_one_text() {
         ("[1.5,1e-3]", "[1.5,0.001]"),
     ] {
         assert_eq!(canonical(text), expected, "{text}");
-        // Whoever keeps a document keeps the same.
+        // A stored document has the same text.
         let json = Json::parse(text.as_bytes()).expect("JSON");
         let document = Value::deserialize(&json).expect("a value");
         assert_eq!(document.to_string(), expected, "{text}");
-        // A type says for itself which numbers it takes.
+        // A number type decides by itself which numbers it accepts.
         let amounts = Vec::<crate::Amount>::deserialize(&json);
         assert!(amounts.is_err(), "{text}");
     }

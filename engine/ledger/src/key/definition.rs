@@ -1,4 +1,4 @@
-//! API keys: who may ask for what. Only the hash of a key is ever kept.
+//! API keys and their scopes. Only the hash of a secret is stored.
 
 use std::collections::BTreeSet;
 
@@ -11,19 +11,19 @@ use crate::patch::Patch;
 use crate::plugin::account_pattern::AccountPattern;
 use crate::time::Timestamp;
 
-/// What a key allows.
+/// A right of an API key.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
-    /// Read accounts, assets, plugins and answers.
+    /// Read accounts, assets, plugins and results.
     Read,
-    /// Move money between accounts, and open accounts.
+    /// Move money between accounts, and create accounts.
     Transfer,
     /// Call plugins.
     Call,
     /// Issue and burn.
     Issue,
-    /// Everything, here and in later versions.
+    /// Every right, including those of later versions.
     Admin,
 }
 
@@ -37,7 +37,7 @@ impl Scope {
         Self::Admin,
     ];
 
-    /// The scope as requests and commands name it.
+    /// Returns the name in requests and commands.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Read => "read",
@@ -49,84 +49,85 @@ impl Scope {
     }
 }
 
-/// The scopes of one key.
+/// The scopes of a key.
 pub type Scopes = BTreeSet<Scope>;
 
-/// The accounts that a key with the scope `call` may open, so that a bot which only calls plugins can admit
-/// members. It travels with each act, so that a record explains itself whatever becomes of the key.
+/// The right of a key with the scope `call` to create accounts, for bots that only call plugins.
+///
+/// It is part of the act, so that a record can be verified without the key.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CallerAdmission {
-    /// The accounts: new ones, without limits.
+    /// The accounts that may be created, without limits.
     pub accounts: AccountPattern,
-    /// Whether they may have metadata.
+    /// True if they may have metadata.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub metadata: bool,
 }
 
-/// What is to become of a key.
+/// The mode of a request to set a key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyMode {
-    /// It is made, or changed if it is there; its secret stays then.
+    /// Create or change the key. An existing key keeps its secret.
     Put,
-    /// It is made, and must not be there.
+    /// Create the key. It must not exist.
     Create,
-    /// It gets another secret; the one before is good for nothing then.
+    /// Replace the secret of the key. The old secret is no longer valid.
     Rotate,
 }
 
-/// What a PUT changes of a key. A new key needs `scopes`.
+/// Members of a key to set. A new key needs `scopes`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct KeyPatch {
-    /// What the key allows.
+    /// The scopes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scopes: Option<Scopes>,
-    /// The economies in which it does; cleared, all of them.
+    /// The economies; cleared, all economies.
     #[serde(skip_serializing_if = "Patch::is_keep")]
     pub economies: Patch<BTreeSet<EconomyId>>,
     /// The most that one request may move; cleared, any amount.
     #[serde(skip_serializing_if = "Patch::is_keep")]
     pub transfer_cap: Patch<TransferCap>,
-    /// How often it may ask; cleared, as often as it likes.
+    /// The rate limit; cleared, none.
     #[serde(skip_serializing_if = "Patch::is_keep")]
     pub rate_limit: Patch<RateLimit>,
-    /// The accounts that it may open to call plugins for; cleared, none.
+    /// The accounts that the key may create to call plugins for; cleared, none.
     #[serde(skip_serializing_if = "Patch::is_keep")]
     pub admits: Patch<CallerAdmission>,
-    /// Whether it is no longer good for anything.
+    /// True to revoke the key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revoked: Option<bool>,
-    /// Whether it may be the last admin key of every economy that becomes less.
+    /// True to allow a change that leaves no admin key of every economy.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub force: bool,
 }
 
-/// What a key may do, and where.
+/// The rights and limits of a key.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct KeyDefinition {
-    /// What the key allows; `admin` allows everything.
+    /// The scopes; `admin` includes all others.
     pub scopes: Scopes,
-    /// The economies in which it does; all of them where absent.
+    /// The economies; absent, all economies.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub economies: Option<BTreeSet<EconomyId>>,
-    /// The most that one request may move; any amount where absent.
+    /// The most that one request may move; absent, any amount.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub transfer_cap: Option<TransferCap>,
-    /// How often it may ask; as often as it likes where absent.
+    /// The rate limit; absent, none.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub rate_limit: Option<RateLimit>,
-    /// The accounts that it may open to call plugins for; none where absent.
+    /// The accounts that the key may create to call plugins for; absent, none.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub admits: Option<CallerAdmission>,
-    /// Whether it is no longer good for anything. It stays in the books: records name it.
+    /// True if the key is revoked. A revoked key stays in the books because records name it.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub revoked: bool,
 }
 
 impl KeyDefinition {
-    /// A key that allows everything everywhere.
+    /// Returns a key with every right in every economy.
     pub fn admin() -> Self {
         Self {
             scopes: BTreeSet::from([Scope::Admin]),
@@ -134,17 +135,17 @@ impl KeyDefinition {
         }
     }
 
-    /// Returns whether the key allows everything everywhere.
+    /// Returns true if the key has every right in every economy.
     pub fn is_admin(&self) -> bool {
         self.scopes.contains(&Scope::Admin) && self.economies.is_none() && !self.revoked
     }
 
-    /// Whether the key allows this somewhere.
+    /// Returns true if the key has a scope, in the economies that it can access.
     pub fn allows(&self, scope: Scope) -> bool {
         self.scopes.contains(&scope) || self.scopes.contains(&Scope::Admin)
     }
 
-    /// Whether the key may see this economy at all.
+    /// Returns true if the key can access an economy.
     pub fn reaches(&self, economy: &EconomyId) -> bool {
         self.economies
             .as_ref()
@@ -152,14 +153,14 @@ impl KeyDefinition {
     }
 }
 
-/// A key as the books keep it.
+/// An API key.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ApiKey {
-    /// What it may do, and where.
+    /// The rights and limits.
     #[serde(flatten)]
     pub definition: KeyDefinition,
-    /// SHA-256 of its secret. A key is 256 bits of randomness, so a fast hash is enough.
+    /// SHA-256 of the secret. The secret has 256 random bits, so a fast hash is sufficient.
     pub secret_hash: Digest,
-    /// When it was made.
+    /// The time of its creation.
     pub created_at: Timestamp,
 }

@@ -1,4 +1,4 @@
-//! What a key may do at most: how much it may move in one request, and how often it may ask.
+//! Limits of API keys: transfer caps and rate limits.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,14 +11,15 @@ use crate::limits::{AMOUNT_MAX, RATE_PERIOD_S_MAX, RATE_REQUESTS_MAX, TRANSFER_C
 use crate::movement::Posting;
 use crate::rejection::Rejection;
 
-/// The most that one request may move, gross, per asset: what comes back makes no room again. An
-/// asset that it does not name may not move at all. It travels with each act, so that a record
-/// explains itself whatever becomes of the key.
+/// The most that one request may move, by asset. Amounts that come back still count, and an asset without
+/// an entry may not move.
+///
+/// The cap is part of the act, so that a record can be verified without the key.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(try_from = "BTreeMap<AssetId, Limit>")]
 pub struct TransferCap(Arc<BTreeMap<AssetId, Limit>>);
 
-/// A cap that names too many assets.
+/// The error of a cap with too many assets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("a transfer cap names at most {TRANSFER_CAP_ASSETS_MAX} assets")]
 pub struct TransferCapError;
@@ -35,17 +36,17 @@ impl TryFrom<BTreeMap<AssetId, Limit>> for TransferCap {
 }
 
 impl TransferCap {
-    /// The caps by asset; what is not in it may not move.
+    /// Returns the caps by asset.
     pub fn caps(&self) -> &BTreeMap<AssetId, Limit> {
         &self.0
     }
 
-    /// Refuses what one request would move beyond the cap: the first asset of which that is so.
+    /// Checks the postings of one request. The rejection names the first asset above its cap.
     pub(crate) fn check(&self, postings: &[Posting]) -> Result<(), Rejection> {
         self.check_more(&mut BTreeMap::new(), postings)
     }
 
-    /// The same of a part of a request, with what its other parts so far have moved.
+    /// Checks a part of a request, with the amounts that its earlier parts have moved.
     pub(crate) fn check_more<'a>(
         &self,
         moved: &mut BTreeMap<&'a AssetId, u64>,
@@ -59,7 +60,7 @@ impl TransferCap {
             let cap = self.0.get(asset).copied().unwrap_or(Limit::ZERO);
             let asked = moved.get(asset).copied().unwrap_or(0);
             if asked > cap.get() {
-                // A sum beyond all amounts is told as the largest of them.
+                // The sum may exceed the range of amounts; the rejection shows the largest amount instead.
                 let asked = Limit::new(asked.min(AMOUNT_MAX)).unwrap_or(Limit::MAX);
                 let asset = asset.clone();
                 return Err(Rejection::TransferCap { asset, cap, asked });
@@ -69,7 +70,7 @@ impl TransferCap {
     }
 }
 
-/// How often a key may ask: so many requests at once, which come back evenly over a period.
+/// A rate limit: a number of requests at once, which are regained evenly over a period.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(try_from = "RawRate")]
 pub struct RateLimit {
@@ -77,7 +78,7 @@ pub struct RateLimit {
     per_s: u32,
 }
 
-/// A rate limit as it is written.
+/// The JSON form of a rate limit.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawRate {
@@ -85,7 +86,7 @@ struct RawRate {
     per_s: u32,
 }
 
-/// Numbers that are no rate limit.
+/// The error of numbers that are not a rate limit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
     "a rate limit has 1 to {RATE_REQUESTS_MAX} `requests` and 1 to {RATE_PERIOD_S_MAX} seconds as \
@@ -102,7 +103,7 @@ impl TryFrom<RawRate> for RateLimit {
 }
 
 impl RateLimit {
-    /// So many requests in so many seconds.
+    /// Creates a limit of `requests` in `per_s` seconds.
     pub fn new(requests: u32, per_s: u32) -> Result<Self, RateLimitError> {
         let requests_fit = (1..=RATE_REQUESTS_MAX).contains(&requests);
         if !requests_fit || !(1..=RATE_PERIOD_S_MAX).contains(&per_s) {
@@ -111,12 +112,12 @@ impl RateLimit {
         Ok(Self { requests, per_s })
     }
 
-    /// Requests that may be made at once.
+    /// Returns the number of requests that may be made at once.
     pub fn requests(self) -> u32 {
         self.requests
     }
 
-    /// Seconds in which all of them come back.
+    /// Returns the seconds in which all requests are regained.
     pub fn per_s(self) -> u32 {
         self.per_s
     }

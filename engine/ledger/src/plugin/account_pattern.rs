@@ -1,4 +1,4 @@
-//! Patterns of accounts: all accounts beneath a name, as an operator writes them.
+//! Patterns of accounts.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,13 +9,14 @@ use serde::{Deserialize, Serialize};
 use crate::id::{AccountId, AccountKind, IdError};
 use crate::limits::SEGMENTS_MAX;
 
-/// The last segment of a pattern, which stands for one or more segments of a name.
+/// The last segment of a pattern, which matches one or more segments of a name.
 const REST: &str = "*";
 
-/// All accounts beneath a name, such as `user:*`: `user:1` and `user:1:savings`, and not `user`.
+/// A pattern of account names, such as `user:*`, which matches `user:1` and `user:1:savings` but not
+/// `user`.
 ///
-/// One or more segments as they are, and a last `*` for one or more further segments. The accounts of
-/// issuers and plugins are beneath no pattern.
+/// A pattern has one or more literal segments, and a final `*` for one or more further segments. No pattern
+/// matches the accounts of issuers and plugins.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct AccountPattern {
@@ -23,30 +24,30 @@ pub struct AccountPattern {
     prefix: Arc<str>,
 }
 
-/// The reason that a text is no pattern.
+/// The error of a text that is not a pattern.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PatternError {
-    /// The text does not end with a segment that is `*`, after others.
+    /// The text does not end with `:*` after other segments.
     #[error("a pattern ends with `:*` after one or more segments, as in `user:*`")]
     NoRest,
-    /// No account can have so many segments.
+    /// The pattern has more segments than an account can have.
     #[error("a pattern has at most {} segments before its `*`", SEGMENTS_MAX - 1)]
     Segments,
-    /// The accounts beneath it are made by the server.
+    /// The pattern would match accounts that the server creates.
     #[error("a pattern does not begin with `{0}`: grants name such accounts one by one")]
     Reserved(&'static str),
-    /// The segments before the `*` are no name.
+    /// The segments before the `*` are not a name.
     #[error(transparent)]
     Name(#[from] IdError),
 }
 
 impl AccountPattern {
-    /// Returns whether the account is beneath the pattern.
+    /// Returns true if an account matches the pattern.
     pub fn matches(&self, account: &AccountId) -> bool {
         account.as_str().starts_with(&*self.prefix)
     }
 
-    /// The narrowest pattern that an account is beneath; none for issuers, plugins and names of one
+    /// Returns the narrowest pattern that matches an account; none for issuers, plugins and names of one
     /// segment.
     pub fn around(account: &AccountId) -> Option<Self> {
         match account.kind() {

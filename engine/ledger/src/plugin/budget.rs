@@ -1,55 +1,55 @@
-//! Budgets of plugins: the counters of what was taken on a day, and from whom.
+//! Budgets of plugins, and the counters of their use.
 
 use serde::{Deserialize, Serialize};
 
 use crate::id::{AccountId, AssetId, PluginName};
 use crate::plugin::account_pattern::AccountPattern;
 
-/// A counter of what a plugin has taken on one day (of UTC).
+/// A counter of the amounts that a plugin has taken on one day (UTC).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct BudgetCounter {
-    /// The plugin whose budget it is.
+    /// The plugin.
     pub plugin: PluginName,
-    /// The accounts that it is counted of.
+    /// The accounts whose payments are counted.
     pub payer: Payer,
     /// The asset.
     pub asset: AssetId,
 }
 
-/// The accounts of which a budget counts what leaves them.
+/// The accounts whose payments a budget counter counts.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Payer {
     /// A member who has called the plugin.
     Caller(AccountId),
-    /// An account that the plugin has debited by a pattern, whichever it was.
+    /// One account that the plugin has debited by a pattern.
     Account(AccountId),
-    /// All accounts of a pattern together, as far as they were debited by it.
+    /// All accounts of a pattern together, for debits by that pattern.
     Pattern(AccountPattern),
 }
 
-/// A budget that an operator grants, by the member of the grants that sets it.
+/// A budget in an operator's grants.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Budget {
-    /// What leaves one caller in a day.
+    /// The most that leaves one caller in a day.
     #[serde(rename = "spend_per_member_per_day")]
     SpendPerMemberPerDay,
-    /// What is issued in a day.
+    /// The most that is issued in a day.
     #[serde(rename = "issue_per_day")]
     IssuePerDay,
-    /// What leaves the accounts of a pattern in one call.
+    /// The most that leaves the accounts of a pattern in one call.
     #[serde(rename = "patterns.debit.per_call")]
     PatternPerCall,
-    /// What leaves one account of a pattern in a day.
+    /// The most that leaves one account of a pattern in a day.
     #[serde(rename = "patterns.debit.per_member_per_day")]
     PatternPerMemberPerDay,
-    /// What leaves all accounts of a pattern in a day.
+    /// The most that leaves all accounts of a pattern in a day.
     #[serde(rename = "patterns.debit.per_day")]
     PatternPerDay,
 }
 
 impl Budget {
-    /// The member of the grants.
+    /// Returns the member of the grants that sets the budget.
     pub fn name(self) -> &'static str {
         match self {
             Self::SpendPerMemberPerDay => "spend_per_member_per_day",
@@ -60,7 +60,7 @@ impl Budget {
         }
     }
 
-    /// The time for which it lasts, in words.
+    /// Returns the period of the budget in words.
     pub(crate) fn period(self) -> &'static str {
         match self {
             Self::PatternPerCall => "in a call",

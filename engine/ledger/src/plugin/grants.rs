@@ -1,5 +1,4 @@
-//! Grants: what an operator allows a plugin beyond its own accounts and the caller's, and what a manifest
-//! asks for of it.
+//! Grants: the rights of a plugin beyond its own accounts and the caller's.
 
 mod caps;
 mod patterns;
@@ -15,8 +14,9 @@ pub use caps::Caps;
 pub use patterns::{PatternCaps, PatternGrant, Patterns, PatternsError, RequestedDebit};
 pub(crate) use patterns::{grant_of_debit, grant_of_read};
 
-/// What the operator allows a plugin beyond its own accounts and the caller's. `D` is what is said of a
-/// debit by a pattern: its caps where it is granted, no more than that where it is asked for.
+/// The rights that an operator grants to a plugin, beyond its own accounts and the caller's.
+///
+/// `D` describes a debit by a pattern: its caps in grants, and a mere request in a manifest.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(
     deny_unknown_fields,
@@ -27,41 +27,43 @@ pub(crate) use patterns::{grant_of_debit, grant_of_read};
     )
 )]
 pub struct Grants<D = PatternCaps> {
-    /// Accounts whose balances it may read.
+    /// The accounts whose balances the plugin may read.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub read: BTreeSet<AccountId>,
-    /// Issuer accounts that it may credit, that is, burn on. Any other account needs no grant.
+    /// The issuers that the plugin may credit, which burns the amount. Other accounts need no grant.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub credit: BTreeSet<AccountId>,
-    /// Accounts that it may debit; an issuer here means that it may issue.
+    /// The accounts that the plugin may debit. A debit of an issuer issues the amount.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub debit: BTreeSet<AccountId>,
-    /// Accounts of members that it may read and debit by patterns. The operator alone says which.
+    /// The members' accounts that the plugin may read and debit by patterns. Only the operator chooses
+    /// them.
     #[serde(skip_serializing_if = "Patterns::is_empty")]
     pub patterns: Patterns<D>,
-    /// The most that may leave the caller in one call, per asset; an asset that is not named here
-    /// may not leave at all. Without it there is no such cap.
+    /// The most that may leave the caller in one call, by asset. An asset without an entry may not leave at
+    /// all; without caps there is no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spend_per_call: Option<Caps>,
-    /// The most that may leave one member in a day (of UTC), per asset; as above.
+    /// The most that may leave one member in a day (UTC), by asset, with the same defaults as in
+    /// `spend_per_call`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spend_per_member_per_day: Option<Caps>,
-    /// The most that may be issued in a day (of UTC), per asset; as above.
+    /// The most that may be issued in a day (UTC), by asset, with the same defaults as in `spend_per_call`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issue_per_day: Option<Caps>,
-    /// Bytes of state that it may keep; 1 MiB where absent.
+    /// The bytes of state that the plugin may keep; 1 MiB by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state_bytes: Option<u64>,
-    /// How much it may compute in one call.
+    /// The computation that the plugin may use in one call.
     #[serde(skip_serializing_if = "FuelClass::is_standard")]
     pub fuel: FuelClass,
 }
 
-/// What a manifest asks for. Its patterns are wishes: shown to the operator, and granted by nothing but
-/// the operator's own words.
+/// The rights that a manifest requests. Its patterns are shown to the operator, who grants them only
+/// explicitly.
 pub type Permissions = Grants<RequestedDebit>;
 
-/// How much a plugin may compute in one call.
+/// A class of the computation that a plugin may use in one call.
 #[derive(
     Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
 )]
@@ -69,7 +71,7 @@ pub type Permissions = Grants<RequestedDebit>;
 pub enum FuelClass {
     /// A fifth of the standard.
     Small,
-    /// What a shop or a game needs, many times over.
+    /// Many times the need of a shop or a game.
     #[default]
     Standard,
     /// Ten times the standard.
@@ -77,7 +79,7 @@ pub enum FuelClass {
 }
 
 impl FuelClass {
-    /// The name, as grants have it.
+    /// Returns the name of the class in grants.
     fn name(self) -> &'static str {
         match self {
             Self::Small => "small",
@@ -95,12 +97,12 @@ impl FuelClass {
     }
 }
 
-/// A part of some grants that is wider than what the manifest asks for.
+/// A part of some grants that exceeds what the manifest requests.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Excess {
     /// The member of the grants.
     pub member: &'static str,
-    /// What the manifest asks for of it, and what can be done, in words.
+    /// A description of what the manifest requests, and of what the operator can do.
     pub asks: String,
 }
 
@@ -121,14 +123,15 @@ impl<D> Default for Grants<D> {
 }
 
 impl<D> Grants<D> {
-    /// Bytes of state that the plugin may keep.
+    /// Returns the bytes of state that the plugin may keep.
     pub fn state_quota(&self) -> u64 {
         self.state_bytes.unwrap_or(STATE_BYTES_MAX)
     }
 }
 
 impl Permissions {
-    /// The grants that follow from `"requested"`: all that is asked for but the patterns.
+    /// Returns the grants for the choice `"requested"`: everything that the manifest requests except
+    /// patterns.
     pub fn requested(&self) -> Grants {
         let Self {
             read,
@@ -156,13 +159,13 @@ impl Permissions {
 }
 
 impl Grants {
-    /// Returns whether everything here is also in `wider`. Patterns are in neither: an operator writes out
-    /// any, whatever is asked for.
+    /// Returns true if everything in these grants is also in `wider`. Patterns are not compared, because an
+    /// operator may grant any pattern.
     pub fn narrows(&self, wider: &Self) -> bool {
         self.excess_over(wider).is_none()
     }
 
-    /// The first part that is wider than what is asked for.
+    /// Returns the first part of these grants that exceeds the requested ones.
     pub fn excess_over(&self, asked: &Self) -> Option<Excess> {
         let sets = [
             ("read", &self.read, &asked.read),
@@ -194,7 +197,7 @@ impl Grants {
         })
     }
 
-    /// Each kind of caps by its name, here and in other grants.
+    /// Returns the three kinds of caps with their names, here and in other grants.
     fn all_caps<'a>(&'a self, other: &'a Self) -> [NamedCaps<'a>; 3] {
         [
             (
@@ -212,8 +215,8 @@ impl Grants {
         .map(|(name, mine, others)| (name, mine.as_ref(), others.as_ref()))
     }
 
-    /// These grants with the caps of `requested` where they have none of their own: who does not
-    /// speak of caps does not lift them, and who does not speak of quotas means the usual ones at most.
+    /// Returns these grants with the caps of `requested` for the caps that are absent. An operator who
+    /// leaves caps out does not remove them, and one who leaves quotas out grants at most the default.
     pub(crate) fn capped_as(self, requested: &Self) -> Self {
         let asked = requested.clone();
         let quota = asked.state_quota();
@@ -236,8 +239,8 @@ impl Grants {
         }
     }
 
-    /// What is in these grants and in others, with the patterns of these: another version of a plugin
-    /// neither asks for them nor changes them.
+    /// Returns the rights that are in both grants, with the patterns of these. A new version of a plugin
+    /// does not change the patterns.
     #[must_use]
     pub fn narrowed_to(&self, other: &Self) -> Self {
         let [spend_per_call, spend_per_member_per_day, issue_per_day] =
@@ -260,7 +263,7 @@ impl Grants {
 /// The name of a kind of caps, and the caps in two grants.
 type NamedCaps<'a> = (&'static str, Option<&'a Caps>, Option<&'a Caps>);
 
-/// An account that the manifest does not ask for.
+/// Creates the excess of an account that the manifest does not request.
 fn unasked(member: &'static str, account: &AccountId) -> Excess {
     let by_pattern = match member {
         "read" => patterns::grant_of_read(account),
@@ -276,8 +279,8 @@ fn unasked(member: &'static str, account: &AccountId) -> Excess {
     Excess { member, asks }
 }
 
-/// Caps that let something through that others do not. A cap on an asset that is not named is 0; without
-/// caps there is none.
+/// Returns the excess of caps that allow more than others. In caps an asset without an entry is capped at
+/// 0; absent caps allow everything.
 fn wider_cap((member, caps, wider): NamedCaps<'_>) -> Option<Excess> {
     let most = wider?;
     let Some(caps) = caps else {
@@ -291,7 +294,8 @@ fn wider_cap((member, caps, wider): NamedCaps<'_>) -> Option<Excess> {
     beyond.map(|asks| Excess { member, asks })
 }
 
-/// The lower of two caps for each asset; what only one of them names is 0 in the other.
+/// Returns the lower cap of each asset. An asset that only one side names is capped at 0, which is its
+/// absence.
 fn lower_caps((_, caps, others): NamedCaps<'_>) -> Option<Caps> {
     let (Some(caps), Some(others)) = (caps, others) else {
         return caps.or(others).cloned();
@@ -302,13 +306,13 @@ fn lower_caps((_, caps, others): NamedCaps<'_>) -> Option<Caps> {
     Some(named.collect())
 }
 
-/// How the operator answers what a plugin asks for.
+/// An operator's choice of grants.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GrantChoice {
-    /// All that the manifest asks for, but no pattern.
+    /// All grants that the manifest requests, except patterns.
     Requested,
-    /// This, which must not be more than the manifest asks for, and any patterns.
+    /// The given grants, which must not exceed the requested ones, with any patterns.
     Exactly(Box<Grants>),
 }
 

@@ -1,4 +1,4 @@
-//! Plugins as the books know them: what is installed, what it was granted, and its own state.
+//! Installations of plugins, with their state and their revisions.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,66 +17,65 @@ use crate::plugin::schedule::{Schedule, ScheduleRule, ScheduleTimes};
 use crate::plugin::switch_off::ActiveSwitchOff;
 use crate::time::Timestamp;
 
-/// A component that was uploaded, as the reserved economy `system` knows it.
+/// An uploaded component. The reserved economy `system` has all of them.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Component {
-    /// Its size in bytes.
+    /// The size in bytes.
     pub bytes: u64,
-    /// The id that its manifest names.
+    /// The plugin id in the manifest.
     pub name: String,
-    /// The version that its manifest names.
+    /// The version in the manifest.
     pub version: String,
-    /// When it was uploaded.
+    /// The time of the upload.
     pub added_at: Timestamp,
 }
 
-/// How holds of one kind end, as the manifest says: fixed before the first of them is placed.
+/// A rule for the expiry of holds. The manifest sets it before the first hold is placed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HoldRule {
-    /// Seconds until they end by themselves: 1 to [`HOLD_SECONDS_MAX`].
+    /// The lifetime in seconds: 1 to [`HOLD_SECONDS_MAX`].
     pub expires_in_s: u64,
-    /// What becomes of them then.
+    /// The rule for the amount that is left at expiry.
     pub on_expiry: OnExpiry,
 }
 
 impl HoldRule {
-    /// Whether a hold may live so long.
+    /// Returns true if the lifetime is within its bounds.
     pub fn is_possible(&self) -> bool {
         (1..=HOLD_SECONDS_MAX).contains(&self.expires_in_s)
     }
 }
 
-/// The kinds of holds that a plugin places, by name.
+/// The hold rules of a plugin, by name.
 pub type HoldRules = BTreeMap<String, HoldRule>;
 
-/// A plugin as it is installed in one economy.
+/// A plugin that is installed in an economy.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Plugin {
-    /// How it is installed. Shared, since each call that writes state makes another plugin.
+    /// The installation. It is shared because each write of state copies the plugin.
     #[serde(flatten)]
     pub installation: Arc<Installation>,
-    /// How it was installed before another component took its place.
+    /// The installation before the component was replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<Arc<Installation>>,
-    /// Calls that have drawn and then broken off, since any of the above was last set.
+    /// The calls that have drawn and failed since the installation was set.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub broken_draws: u32,
-    /// The reason that the server has switched it off, since its calls kept failing, and the time; until it
-    /// is on again.
+    /// The evidence and the time of a switch-off by the server, until the plugin is enabled again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub switched_off: Option<Arc<ActiveSwitchOff>>,
-    /// The record that last changed any of the above. A call that ran under another version has
-    /// learned something that is no longer true.
+    /// The record that last changed the fields above. A call that ran under another version has outdated
+    /// reads.
     pub version: u64,
-    /// The records that have changed how it is installed, the newest last: those that are told, and one more
-    /// to compare the oldest of them with.
+    /// The records that changed the installation, newest last: the listed ones and one more, to compare the
+    /// oldest with.
     #[serde(default)]
     pub history: Arc<[Revision]>,
-    /// Its own keys and values.
+    /// The plugin's own keys and values.
     #[serde(default)]
     pub state: OrdMap<Arc<str>, Arc<str>>,
-    /// Bytes of all keys and values together.
+    /// The sum of the sizes of all keys and values, in bytes.
     #[serde(default)]
     pub state_bytes: usize,
 }
@@ -89,83 +88,83 @@ fn is_zero(count: &u32) -> bool {
     *count == 0
 }
 
-/// Bytes that an entry of a plugin's state counts of the economy's quota; one without a value counts
-/// none. Memory holds more of an entry than its texts.
+/// Returns the bytes that an entry of state counts towards the economy's quota; 0 without a value. They
+/// include the overhead of an entry in memory.
 pub(crate) fn entry_cost(key: &str, value: Option<&Arc<str>>) -> u64 {
     let texts = u64::try_from(entry_bytes(key, value)).unwrap_or(u64::MAX);
     value.map_or(0, |_| texts.saturating_add(STATE_ENTRY_BYTES))
 }
 
-/// Bytes that an entry of a plugin's state takes; one without a value takes none.
+/// Returns the size of an entry of state in bytes; 0 without a value.
 pub(crate) fn entry_bytes(key: &str, value: Option<&Arc<str>>) -> usize {
     value.map_or(0, |value| key.len().saturating_add(value.len()))
 }
 
-/// A balance that a plugin says it needs, such as a bankroll: below it, calls will decline.
+/// A balance that a plugin needs, such as a bankroll. Calls will decline while it is lower.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Need {
-    /// Whose balance.
+    /// The account.
     pub account: AccountId,
-    /// In which asset.
+    /// The asset.
     pub asset: AssetId,
-    /// The least that is to be available.
+    /// The least available amount.
     pub at_least: Amount,
 }
 
-/// How a plugin is installed: what an operator has said, and what the component brings along.
+/// The installation of a plugin: the operator's settings, and properties of the component.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Installation {
-    /// The id that its manifest names; the name that it is installed under has no other one.
+    /// The plugin id in the manifest. The name of the installation is bound to it.
     pub id: PluginId,
-    /// Which component runs.
+    /// The component that runs.
     pub component: Digest,
-    /// What its manifest asks for.
+    /// The grants that the manifest requests.
     pub requested: Grants,
-    /// What it was granted. Grants belong to a component: another one starts without.
+    /// The granted rights. They belong to the component; another component starts without them.
     pub grants: Grants,
     /// The operator's configuration.
     pub config: Document,
-    /// Whether it may be called.
+    /// True if the plugin may be called.
     pub enabled: bool,
-    /// How the holds end that it places.
+    /// The rules for the plugin's holds.
     #[serde(default, skip_serializing_if = "HoldRules::is_empty")]
     pub holds: HoldRules,
-    /// What it does by itself, by name.
+    /// The schedules, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub schedules: BTreeMap<String, Schedule>,
-    /// Whether a newer version takes its place by itself, if it asks for no more.
+    /// True if a newer version replaces the component automatically, provided it requests no more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub follow: bool,
-    /// What the component needs with this configuration, as it said when that was checked.
+    /// The balances that the component needs, as it reported when the configuration was checked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<Need>,
 }
 
-/// A record that has changed how a plugin is installed.
+/// A change of a plugin's installation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Revision {
-    /// Its number in the economy's journal.
+    /// The number of the record.
     pub seq: u64,
-    /// The record that says how the plugin is installed: this one, or an earlier one if this one has only
-    /// switched it off.
+    /// The record that set the installation: this one, or an earlier one if this one only switched the
+    /// plugin off.
     pub set_by: u64,
 }
 
 impl Plugin {
-    /// The revisions that are told, the newest first, each with the one before it.
+    /// Returns the listed revisions, newest first, each with the one before it.
     pub fn revisions(&self) -> impl Iterator<Item = (Revision, Option<Revision>)> + '_ {
         let newest_first = self.history.iter().rev().copied();
         let before = newest_first.clone().skip(1).map(Some).chain([None]);
         newest_first.zip(before).take(REVISIONS_MAX)
     }
 
-    /// A revision that is told.
+    /// Returns a listed revision.
     pub fn revision(&self, seq: u64) -> Option<Revision> {
         let mut told = self.revisions().map(|(revision, _)| revision);
         told.find(|revision| revision.seq == seq)
     }
 
-    /// The revisions with a further one: it says how the plugin is installed, or has switched it off.
+    /// Returns the revisions with a new one. `sets` is false if the record only switched the plugin off.
     pub(crate) fn revised(&self, seq: u64, sets: bool) -> Arc<[Revision]> {
         let newest = self.history.last();
         let set_by = match newest {
@@ -177,7 +176,7 @@ impl Plugin {
         kept.chain([Revision { seq, set_by }]).collect()
     }
 
-    /// A plugin that is installed with record number `version`, and has no state.
+    /// Creates a plugin that record number `version` installs, without state.
     pub(crate) fn new(installation: Installation, version: u64) -> Self {
         Self {
             installation: Arc::new(installation),
@@ -195,94 +194,93 @@ impl Plugin {
         }
     }
 
-    /// Bytes that its state counts of the economy's quota.
+    /// Returns the bytes that the plugin's state counts towards the economy's quota.
     pub(crate) fn state_cost(&self) -> u64 {
         let texts = u64::try_from(self.state_bytes).unwrap_or(u64::MAX);
         let entries = u64::try_from(self.state.len()).unwrap_or(u64::MAX);
         texts.saturating_add(entries.saturating_mul(STATE_ENTRY_BYTES))
     }
 
-    /// Returns whether it was switched off for what its calls have done, and not by a person who runs the
-    /// economy.
+    /// Returns true if the plugin was switched off because its calls failed, and not by an operator.
     pub fn was_switched_off(&self) -> bool {
         let failed = self.broken_draws >= BROKEN_DRAWS_MAX || self.switched_off.is_some();
         !self.installation.enabled && failed
     }
 }
 
-/// What a PUT changes of a plugin. What is absent stays.
+/// Members of a plugin to set. Absent members stay.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PluginPatch {
-    /// Another component.
+    /// The new component.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub component: Option<ComponentChoice>,
-    /// Other grants.
+    /// The new grants.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grants: Option<GrantChoice>,
-    /// Another configuration.
+    /// The new configuration.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config: Option<Document>,
-    /// On or off.
+    /// The new switch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
-    /// Whether a newer version takes its place by itself.
+    /// The new setting of automatic updates.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub follow: Option<bool>,
-    /// Other times of its schedules.
+    /// The new times of schedules.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub schedules: BTreeMap<String, ScheduleTimes>,
-    /// The component whose newer version this is: it takes its place, with all that it was granted, only
-    /// if it is followed and the new one asks for no more.
+    /// The component that an automatic update replaces. The update keeps the grants, and has no effect if
+    /// the plugin does not follow new versions or the new component requests more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub follows: Option<Digest>,
-    /// The version of the installation that was looked at before: one that was set since is not followed,
-    /// and does not take what was held against the configuration of then.
+    /// The version of the installation that the requester has seen. If it has changed since, the
+    /// configuration was checked against something else, and is rejected; an automatic update has no
+    /// effect.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub as_of: Option<u64>,
-    /// The component against whose schema the configuration was held, if no other one is said.
+    /// The component whose schema the configuration was checked against, if the patch has no component.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checked_against: Option<Digest>,
-    /// What the component needs with the configuration, as its own check said; nothing where another
-    /// component or configuration comes without.
+    /// The balances that the component needs with the new configuration, as its own check reported.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<Need>,
 }
 
-/// The part of an installation that goes back.
+/// The part of an installation to restore.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RollbackTarget {
-    /// The component, with the grants, the configuration and the switch that it had.
+    /// The previous component with its grants, its configuration and its switch.
     Component,
-    /// The configuration, for the component that is there now.
+    /// An earlier configuration for the present component.
     Configuration {
-        /// The revision that has made it so; none if no other configuration was there before.
+        /// The revision that set it; absent if there is no earlier configuration.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         to: Option<u64>,
-        /// The configuration as the journal has it, and what came of holding it against the component.
+        /// The configuration from the journal, with the result of checking it against the component.
         patch: Box<PluginPatch>,
     },
 }
 
-/// A component, with what its manifest asks for.
+/// A component to install, with the properties that its manifest gives.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ComponentChoice {
-    /// Which component.
+    /// The component.
     pub digest: Digest,
-    /// The id that its manifest names.
+    /// The plugin id in the manifest.
     pub id: PluginId,
-    /// Whether it spells its own accounts by that id, and so can have no other name.
+    /// True if the component derives its own accounts from its id, and so needs the id as its name.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub name_is_fixed: bool,
-    /// What its manifest asks for.
+    /// The grants that the manifest requests.
     pub requested: Grants,
-    /// Its own accounts beside `plugin:{name}`.
+    /// The plugin's own accounts in addition to `plugin:{name}`.
     pub accounts: Vec<AccountId>,
-    /// How the holds end that it places.
+    /// The rules for the plugin's holds.
     #[serde(default, skip_serializing_if = "HoldRules::is_empty")]
     pub holds: HoldRules,
-    /// What it does by itself, by name.
+    /// The schedules, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub schedules: BTreeMap<String, ScheduleRule>,
 }

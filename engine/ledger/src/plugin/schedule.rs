@@ -1,46 +1,46 @@
-//! Schedules: what plugins do by themselves, and when.
+//! Schedules: the times at which plugins run without a call.
 
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{SCHEDULE_CATCH_UP_MAX, SCHEDULE_SECONDS_MAX};
 use crate::time::Timestamp;
 
-/// What becomes of due times that passed while nothing ran.
+/// The policy for due times that were missed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MissedPolicy {
-    /// Each has its run, one after the other.
+    /// Each missed due time has its run, one after another.
     CatchUp,
-    /// They are left out.
+    /// Missed due times are skipped.
     Skip,
 }
 
-/// When a schedule is due: at every multiple of `every_s` since 1970-01-01 UTC, `offset_s` later.
+/// The times of a schedule: every multiple of `every_s` since 1970-01-01 UTC, plus `offset_s`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScheduleTimes {
-    /// Seconds from one due time to the next: 1 to [`SCHEDULE_SECONDS_MAX`].
+    /// The interval in seconds: 1 to [`SCHEDULE_SECONDS_MAX`].
     pub every_s: u64,
-    /// Seconds after each multiple; less than `every_s`.
+    /// The offset in seconds, less than `every_s`.
     #[serde(default)]
     pub offset_s: u64,
 }
 
 impl ScheduleTimes {
-    /// Whether there are such times.
+    /// Returns true if the interval and the offset are within their bounds.
     pub fn are_possible(&self) -> bool {
         (1..=SCHEDULE_SECONDS_MAX).contains(&self.every_s) && self.offset_s < self.every_s
     }
 
-    /// The first due time from a moment on that is still to come at another one. It lies as far ahead as
-    /// two due times may lie apart, and no farther.
+    /// Returns the first due time at or after `from` that is later than `now`. It is at most one longest
+    /// interval ahead.
     pub fn first_from(&self, from: Timestamp, now: Timestamp) -> Timestamp {
         let farthest = SCHEDULE_SECONDS_MAX.saturating_mul(1000);
         let from = from.0.min(now.0.saturating_add(farthest));
         self.next_after(Timestamp(from.saturating_sub(1).max(now.0)))
     }
 
-    /// The first due time after a moment.
+    /// Returns the first due time after a moment.
     pub fn next_after(&self, moment: Timestamp) -> Timestamp {
         let every = self.every_s.saturating_mul(1000).max(1);
         let offset = self.offset_s.saturating_mul(1000);
@@ -52,30 +52,31 @@ impl ScheduleTimes {
     }
 }
 
-/// A schedule as a manifest asks for it.
+/// A schedule in a manifest.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ScheduleRule {
-    /// When it is due.
+    /// The times.
     #[serde(flatten)]
     pub times: ScheduleTimes,
-    /// What becomes of due times that were missed.
+    /// The policy for missed due times.
     pub missed: MissedPolicy,
 }
 
-/// A schedule as it is installed.
+/// A schedule of an installed plugin.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Schedule {
-    /// When it is due, and what becomes of due times that were missed.
+    /// The times, and the policy for missed due times.
     #[serde(flatten)]
     pub rule: ScheduleRule,
-    /// The next due time that has not had its run.
+    /// The next due time without a run.
     pub next_due: Timestamp,
 }
 
 impl Schedule {
-    /// The schedule where time is set from one moment to another. Due times are of the calendar: those
-    /// that are skipped were missed. Where time goes back, as much of it passes before the next run as
-    /// was left, and up to one interval more, so that none is run twice.
+    /// Returns the schedule after the clock was set.
+    ///
+    /// Due times belong to the calendar. If time goes forward, the skipped ones were missed. If time goes
+    /// back, the next run keeps its distance, rounded up to a due time, so that no due time runs twice.
     pub(crate) fn at_other_time(self, from: Timestamp, to: Timestamp) -> Self {
         if to >= from {
             return self;
@@ -88,8 +89,8 @@ impl Schedule {
         }
     }
 
-    /// The first due time that is still to have its run at a moment: the next one, or a later one where
-    /// it was missed. Of what is caught up with, what lies too far back is missed as well.
+    /// Returns the first due time that still needs a run at a moment, after skipping those that were
+    /// missed. Catching up is bounded by [`SCHEDULE_CATCH_UP_MAX`].
     pub fn first_wanted(&self, now: Timestamp) -> Timestamp {
         let ScheduleRule { times, missed } = self.rule;
         let from = match missed {

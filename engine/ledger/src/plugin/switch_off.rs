@@ -1,49 +1,48 @@
-//! The reason that the server has switched a plugin off by itself, with what was counted: kept for the
-//! operator.
+//! The evidence for which the server switches a plugin off.
 
 use serde::{Deserialize, Serialize};
 
 use crate::time::Timestamp;
 
-/// The behaviour that a plugin kept up until it was switched off.
+/// The behaviour for which a plugin is switched off.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "reason", rename_all = "snake_case")]
 pub enum SwitchOffReason {
     /// Most of its calls, by several callers, ended in a fault.
     Faults,
-    /// Most of its calls, by several callers, ran into the deadline while it used the processor.
+    /// Most of its calls, by several callers, reached the deadline while they used the processor.
     Deadlines,
-    /// One of its schedules has failed in every one of its latest runs.
+    /// All of the latest runs of a schedule have failed.
     Schedule {
-        /// The schedule.
+        /// The name of the schedule.
         schedule: String,
     },
 }
 
-/// The calls for which a plugin is switched off.
+/// The counts of calls for which a plugin is switched off.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SwitchOffEvidence {
-    /// The behaviour that it kept up.
+    /// The behaviour.
     #[serde(flatten)]
     pub reason: SwitchOffReason,
-    /// Calls that were counted.
+    /// The number of calls.
     pub calls: u32,
-    /// Calls among them that ended in a fault.
+    /// The number of calls that ended in a fault.
     pub faults: u32,
-    /// Calls among them that ran into the deadline.
+    /// The number of calls that reached the deadline.
     pub deadlines: u32,
-    /// Callers of those that failed; at least so many.
+    /// The number of different callers of the failed calls, at least.
     pub callers: u32,
-    /// Processor time of the calls that failed, in milliseconds.
+    /// The processor time of the failed calls, in milliseconds.
     pub cpu_ms: u64,
 }
 
-/// A plugin's being switched off, as the books keep it until the plugin is switched on again.
+/// A switch-off that is in effect until the plugin is enabled again.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ActiveSwitchOff {
-    /// The reason.
+    /// The evidence.
     #[serde(flatten)]
     pub why: SwitchOffEvidence,
-    /// Since when.
+    /// The time of the switch-off.
     pub at: Timestamp,
 }

@@ -1,5 +1,7 @@
-//! Budgets: what a plugin may take of a member, issue, and take by patterns. They are counted where calls
-//! commit, and no call runs again because of them.
+//! Budgets: the most that a plugin may take from members, issue, and debit by patterns.
+//!
+//! Budgets are checked and counted when a call commits. A call does not read them, so it is not repeated
+//! because another call has used a budget.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +16,7 @@ use crate::plugin::grants::{Caps, PatternCaps};
 use crate::quota::Quota;
 use crate::rejection::Rejection;
 
-/// A budget, and of whom it is counted.
+/// A budget with the accounts that it counts.
 #[derive(Clone, Copy)]
 struct BudgetUse<'a> {
     budget: Budget,
@@ -23,7 +25,7 @@ struct BudgetUse<'a> {
 }
 
 impl<'a> BudgetUse<'a> {
-    /// A budget that is no pattern's.
+    /// Creates the use of a budget that has no pattern.
     fn of_all(budget: Budget) -> Self {
         Self {
             budget,
@@ -32,7 +34,7 @@ impl<'a> BudgetUse<'a> {
         }
     }
 
-    /// A budget of a pattern.
+    /// Creates the use of a budget of a pattern.
     fn by(accounts: &'a AccountPattern, budget: Budget) -> Self {
         Self {
             accounts: Some(accounts),
@@ -71,8 +73,8 @@ impl Draft {
         books.check_more(Quota::BudgetCounters, books.spends_on(day), fresh.count())
     }
 
-    /// The caps of one pattern. All three are counted gross, so that whether a call can commit does not
-    /// depend on what it gives back after a draw.
+    /// Checks the caps of one pattern. Amounts that are paid back count in full, so that a payment after a
+    /// draw cannot change whether the call commits.
     fn check_pattern(
         &self,
         day: Day,
@@ -126,7 +128,7 @@ impl Draft {
         Ok(())
     }
 
-    /// What a counter of the plugin's has counted before this call.
+    /// Returns the count of one of the plugin's budget counters before this call.
     fn spent_before(&self, day: Day, payer: &Payer, asset: &AssetId) -> u64 {
         let counter = self.counter(payer.clone(), asset);
         self.books.spent_on(day, &counter)
@@ -140,7 +142,7 @@ impl Draft {
         }
     }
 
-    /// What the call takes of all accounts of a pattern together.
+    /// Returns the amounts that the call debits from all accounts of a pattern together.
     fn drawn_by(&self, accounts: &AccountPattern) -> BTreeMap<AssetId, u64> {
         let mut together = BTreeMap::new();
         for ((account, asset), amount) in &self.drawn {
@@ -152,7 +154,7 @@ impl Draft {
         together
     }
 
-    /// What the call issues.
+    /// Returns the amounts that the call issues.
     fn issued(&self) -> BTreeMap<AssetId, u64> {
         let mut issued = BTreeMap::new();
         for step in &self.steps {
@@ -166,7 +168,8 @@ impl Draft {
         issued
     }
 
-    /// What the call adds to each counter. What is issued is counted with all that is.
+    /// Returns the amounts that the call adds to budget counters. Issued amounts are counted as flows
+    /// instead.
     fn counted(&self) -> Vec<(BudgetCounter, u64)> {
         let grants = &self.plugin.installation.grants;
         let mut counted = Vec::new();
@@ -195,7 +198,7 @@ impl Draft {
         counted
     }
 
-    /// What the call uses up of budgets.
+    /// Returns the changes of budget counters.
     pub(crate) fn budgets_spent(&self) -> Vec<Change> {
         let day = Day::of(self.at);
         let spent = self.counted().into_iter();

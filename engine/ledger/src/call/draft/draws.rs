@@ -1,4 +1,4 @@
-//! Draws of a call: made from an origin that was fixed at the first of them.
+//! Draws of a call, from an origin that is fixed before the first one.
 
 use super::Draft;
 use crate::amount::Amount;
@@ -8,26 +8,28 @@ use crate::draw::{Draw, DrawOrigin};
 use crate::rejection::Rejection;
 
 impl Draft {
-    /// Whether the call has drawn. From then on it may not decline.
+    /// Returns true if the call has drawn. It may no longer decline then.
     pub fn has_drawn(&self) -> bool {
         self.draws > 0
     }
 
-    /// Whether a draw would be the first, and has no origin yet. Then what was asked for so far has to
-    /// be payable, or the call ends: whether a bet can commit never depends on what is drawn.
+    /// Returns true if the next draw is the first one and needs an origin.
+    ///
+    /// False if the requests so far cannot be committed: the call ends at the draw then, so that a commit
+    /// never depends on the drawn numbers.
     pub fn awaits_origin(&self) -> bool {
         self.origin.is_none() && self.check_draw().is_ok()
     }
 
-    /// Checks that everything that may come of the call, whatever is drawn, has its room.
+    /// Checks that the call can commit, and can pay everything that it may request after the draw.
     fn check_draw(&self) -> Result<(), Rejection> {
         self.settle()?;
         self.check_ways_back()?;
         self.check_state_after_draw()
     }
 
-    /// Checks that what a grant has let this call take can be paid back, as far as anything is secured for
-    /// that: an account that was above its ceiling would not take it.
+    /// Checks that the secured amounts can be paid back to the accounts that a grant let this call debit.
+    /// An account above its ceiling could not receive them.
     fn check_ways_back(&self) -> Result<(), Rejection> {
         for (account, asset) in self.owed_back.keys() {
             let Some(back) = u64::try_from(self.promised(account, asset)).ok() else {
@@ -52,8 +54,8 @@ impl Draft {
         Ok(())
     }
 
-    /// The balances for which the call needs room. Of what was secured any may go to the caller. What
-    /// goes to the plugin's own accounts after a draw needs none: there are few of them.
+    /// Returns the new balances to check against the quota. The caller may receive any of the secured
+    /// assets. The plugin's own accounts are few, and need no check.
     pub(super) fn growth(&self) -> Growth<'_> {
         if self.has_drawn() {
             return Growth::HadRoom;
@@ -63,7 +65,7 @@ impl Draft {
         Growth::Metered(expected.collect())
     }
 
-    /// Says where the draws come from. One that comes later than the first draw changes nothing.
+    /// Sets the origin of the draws. Has no effect after the first draw.
     pub fn draw_from(&mut self, origin: DrawOrigin) {
         if self.draws == 0 {
             let seed = self.books.seed().server_seed(origin.seed);
@@ -71,7 +73,7 @@ impl Draft {
         }
     }
 
-    /// Where the draws come from.
+    /// Returns the origin of the draws.
     pub fn origin(&self) -> Option<&DrawOrigin> {
         self.origin.as_ref().map(|(origin, _)| origin)
     }

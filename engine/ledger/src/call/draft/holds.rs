@@ -1,4 +1,4 @@
-//! What a plugin does with holds: its own, of this call and of earlier ones.
+//! Requests for holds: a plugin uses the holds that it has placed in this call and in earlier ones.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::id::HoldId;
 use crate::movement::Posting;
 
 impl Draft {
-    /// An open hold of this plugin's, as the call leaves it. Past its time it is open no longer.
+    /// Returns an open hold of the plugin, as the call leaves it. An expired hold is not open.
     pub(super) fn find_hold(&self, hold: HoldId) -> Option<&Arc<Hold>> {
         let found = match self.holds.get(&hold) {
             Some(changed) => changed.as_ref(),
@@ -43,7 +43,8 @@ impl Draft {
             return Err(Refusal::NoHoldRule { rule });
         };
         self.check_hold(posting)?;
-        // What does not exist yet cannot be reserved, nor be burned later.
+        // An issuer's amounts do not exist until they are issued, so they cannot be reserved; a burn needs
+        // its own grant.
         if let Some(issuer) = [&posting.source, &posting.destination]
             .into_iter()
             .find(|account| account.is_issuer())
@@ -63,7 +64,7 @@ impl Draft {
             &posting.asset,
             posting.amount.signed(),
         )?;
-        // From here on nothing is refused.
+        // Nothing is refused from here on.
         if let Some((place, left)) = secured {
             self.secured.insert(place, left);
         }
@@ -96,7 +97,8 @@ impl Draft {
             return Err(Refusal::HoldExceeded { hold: id, left });
         }
         let posting = hold.reservation.part(amount);
-        // A hold that was not kept fills room that may be promised to others.
+        // A capture of a hold that is not secured must not use up what the destination needs for promised
+        // amounts.
         if !self.kept.contains(&id) && self.promised(&posting.destination, &posting.asset) > 0 {
             self.check_room(&posting.destination, &posting.asset, amount.signed())?;
         }
@@ -117,8 +119,8 @@ impl Draft {
         Ok(HostResponse::Done)
     }
 
-    /// Whether a hold can be captured must not turn out after the draw. One cannot where an operator has
-    /// taken away what it stands on.
+    /// Secures a hold. Its capture must be possible after the draw, so its source must still cover it: an
+    /// operator may have lowered the source's credit limit.
     pub(super) fn secure_hold(&mut self, id: HoldId) -> Result<HostResponse, Refusal> {
         if self.has_drawn() {
             return Err(Refusal::AfterDraw);
@@ -147,7 +149,7 @@ impl Draft {
         Ok(HostResponse::Done)
     }
 
-    /// What is left of all kept holds of a balance.
+    /// Returns the sum of the secured holds of a balance.
     fn kept_from(&self, of: &Posting) -> u64 {
         let kept = self.kept.iter().filter_map(|id| self.find_hold(*id));
         let from_there = kept.filter(|hold| {
@@ -169,13 +171,13 @@ impl Draft {
         delta.held = delta.held.saturating_sub(amount.signed());
     }
 
-    /// Holds of earlier calls that this one has secured, and left open in the books as they are.
+    /// Returns the secured holds of earlier calls that are open in the books.
     pub(crate) fn secured_holds(&self) -> impl Iterator<Item = (HoldId, &Arc<Hold>)> + '_ {
         let kept = self.kept.iter();
         kept.filter_map(|id| Some((*id, self.books.hold(*id)?)))
     }
 
-    /// Holds that stay open, placed or secured by this call.
+    /// Returns the holds placed or secured by this call that stay open.
     pub(crate) fn open_holds(&self) -> impl Iterator<Item = (HoldId, &Arc<Hold>)> + '_ {
         let kept = self.kept.iter();
         kept.filter_map(|id| Some((*id, self.find_hold(*id)?)))

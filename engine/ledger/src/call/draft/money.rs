@@ -1,4 +1,4 @@
-//! What a plugin may move, and what it secures for the time after a draw.
+//! Requests for movements, and amounts that are secured for the time after a draw.
 
 use super::rights::DebitRight;
 use super::{Draft, Place};
@@ -37,7 +37,7 @@ impl Draft {
         self.find(&posting.destination, &posting.asset)?;
         let secured = self.secured_after(posting)?;
         let spent = self.spent_after(&posting.source, &posting.asset, posting.amount)?;
-        // From here on nothing is refused.
+        // Nothing is refused from here on.
         if let Some((place, left)) = secured {
             self.secured.insert(place, left);
         }
@@ -50,14 +50,14 @@ impl Draft {
         Ok(HostResponse::Done)
     }
 
-    /// Returns whether a posting gives back no more than what a grant has let this call take.
+    /// Returns true if a posting pays back no more than what a grant let this call debit.
     fn pays_back(&self, posting: &Posting) -> bool {
         let owed = self.owed_back(&posting.destination, &posting.asset);
         self.is_own(&posting.source) && posting.amount.get() <= owed
     }
 
-    /// Counts what a grant lets this call take, and what comes back of it. An issuer is owed nothing:
-    /// to burn takes a grant of its own.
+    /// Counts an amount that was debited by a grant, or paid back. Amounts issued by a grant are not owed
+    /// back: a burn needs its own grant.
     fn note_debit(&mut self, right: DebitRight, posting: &Posting) {
         let Posting {
             source,
@@ -89,8 +89,12 @@ impl Draft {
         destination.posted = destination.posted.saturating_add(amount);
     }
 
-    /// What stays secured where the posting takes from. Whatever is secured is kept for the draw: it
-    /// is all that may leave that balance, and the room that it needs is not filled with other coins.
+    /// Returns the secured amount that is left of the source's balance after a posting; none if nothing is
+    /// secured there.
+    ///
+    /// Amounts are secured before the first draw, so that neither a lack of funds nor another account's
+    /// ceiling can undo a payment that the draw decides. Only secured amounts leave such a balance, and
+    /// other payments to an account must leave what it needs for the promised ones.
     pub(super) fn secured_after(&self, posting: &Posting) -> Result<Option<(Place, u64)>, Refusal> {
         let Posting {
             source,
@@ -108,8 +112,7 @@ impl Draft {
             }
             return Ok(None);
         };
-        // What is paid out of the secured amounts needs the room that was checked for it: the caller's, and
-        // that of what was taken before.
+        // The caller, and accounts that are paid back, were checked when the amount was secured.
         let has_room = self.is_caller(destination) || self.pays_back(posting);
         if !has_room && self.promised(destination, asset) > 0 {
             self.check_room(destination, asset, amount.signed())?;

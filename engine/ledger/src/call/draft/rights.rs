@@ -1,5 +1,5 @@
-//! What a plugin may touch: its own accounts, the caller's, and granted ones. Whoever is refused hears how an
-//! operator would grant it.
+//! Rights of a plugin to accounts: its own, the caller's, and granted ones. A refusal says how an operator
+//! grants the right.
 
 use super::Draft;
 use crate::call::transcript::Refusal;
@@ -22,8 +22,8 @@ pub(super) enum DebitRight {
 }
 
 impl DebitRight {
-    /// What a debit may use up. By a pattern a plugin takes of members who have not asked for it: it must
-    /// not run them into debt.
+    /// Returns the funds that a debit may use. Members have not agreed to a debit by a pattern, so it must
+    /// not use credit.
     pub(super) fn funds(self) -> Funds {
         match self {
             Self::Own | Self::Caller | Self::Name => Funds::Spendable,
@@ -31,7 +31,7 @@ impl DebitRight {
         }
     }
 
-    /// Returns whether an operator has granted it.
+    /// Returns true if an operator has granted the right.
     pub(super) fn is_granted(self) -> bool {
         match self {
             Self::Own | Self::Caller => false,
@@ -41,7 +41,7 @@ impl DebitRight {
 }
 
 impl Draft {
-    /// A plugin reads balances of its own accounts, the caller's, and granted ones.
+    /// Checks that the plugin may read an account's balances.
     pub(super) fn check_read(&self, account: &AccountId) -> Result<(), Refusal> {
         let grants = &self.plugin.installation.grants;
         let granted = grants.read.contains(account) || grants.patterns.lets_read(account);
@@ -52,7 +52,7 @@ impl Draft {
         Err(missing("read", account, asked, grant_of_read(account)))
     }
 
-    /// A plugin debits its own accounts, the caller's, and granted ones.
+    /// Returns the right by which the plugin may debit the posting's source.
     pub(super) fn right_to_debit(&self, posting: &Posting) -> Result<DebitRight, Refusal> {
         let source = &posting.source;
         if *source == posting.destination {
@@ -75,8 +75,8 @@ impl Draft {
         Err(missing("debit", source, asked, grant_of_debit(source)))
     }
 
-    /// A hold reserves what may be debited, but for what only a pattern lets a plugin take: its caps are
-    /// counted of what leaves an account, and a hold may leave it on another day.
+    /// Checks that the plugin may reserve the posting's amount. A pattern grant does not allow holds: its
+    /// caps count what leaves an account on one day, and a hold may be captured on another day.
     pub(super) fn check_hold(&self, posting: &Posting) -> Result<(), Refusal> {
         match self.right_to_debit(posting)? {
             DebitRight::Own | DebitRight::Caller | DebitRight::Name => Ok(()),
@@ -89,7 +89,8 @@ impl Draft {
         }
     }
 
-    /// A plugin credits any account, but an issuer only with a grant.
+    /// Checks that the plugin may use the issuers of a posting. Any other account may be credited without a
+    /// grant.
     pub(super) fn check_issuers(&self, posting: &Posting) -> Result<(), Refusal> {
         let Posting {
             source,
@@ -102,7 +103,7 @@ impl Draft {
             let asked = installation.requested.credit.contains(destination);
             return Err(missing("credit", destination, asked, None));
         }
-        // An issuer's account is of its own asset: with it no other can be made.
+        // An issuer has one asset; a posting in another asset would create a balance without backing.
         let of_another =
             |account: &&AccountId| account.is_issuer() && **account != AccountId::issuer(asset);
         if let Some(issuer) = [source, destination].into_iter().find(of_another) {
@@ -114,8 +115,8 @@ impl Draft {
     }
 }
 
-/// The refusal of a right, with what an operator would write so that the plugin has it: the name where the
-/// manifest asks for it, or else a grant by pattern.
+/// Creates the refusal of a right with the grant that is missing: by name if the manifest requests it,
+/// otherwise by pattern.
 fn missing(
     right: &'static str,
     account: &AccountId,

@@ -1,4 +1,4 @@
-//! A plugin's own keys and values, with what the call has written laid over them.
+//! Requests for the plugin's state, with the call's own writes applied.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::plugin::installation::{entry_bytes, entry_cost};
 use crate::quota::Quota;
 use crate::rejection::Rejection;
 
-/// The most by which one call can make the state of an economy grow.
+/// The most by which one call can enlarge the state of an economy, in bytes.
 const CALL_STATE_BYTES: u64 = CALL_WRITES_MAX as u64
     * (STATE_KEY_BYTES_MAX as u64 + STATE_VALUE_BYTES_MAX as u64 + STATE_ENTRY_BYTES);
 
@@ -30,7 +30,7 @@ impl Draft {
             .unwrap_or(prefix)
             .into();
         let wanted = STATE_PAGE_KEYS_MAX.saturating_add(1);
-        // Of the stored keys at most as many can be hidden by a delete as were written.
+        // One key more than the page shows the key at which the next page starts.
         let stored = self
             .plugin
             .state
@@ -58,8 +58,8 @@ impl Draft {
         StatePage { keys, next }
     }
 
-    /// Checks that what the call writes fits beside what the plugin keeps, and beside what all plugins of
-    /// the economy keep. After a draw others can no longer be in the way.
+    /// Checks that the call's writes fit into the plugin's own quota and into the economy's. After a draw
+    /// the economy's quota was checked already, by `check_state_after_draw`.
     pub(super) fn check_state(&self) -> Result<(), Rejection> {
         self.check_granted_state()?;
         if self.has_drawn() {
@@ -70,8 +70,8 @@ impl Draft {
             .check_room(Quota::StateBytes, used, self.state_growth())
     }
 
-    /// Checks that the most that the call can still write has room after a draw. The quota is the
-    /// economy's: if it were checked only then, other plugins could make a round void.
+    /// Checks that the largest possible writes after a draw fit. All plugins share the economy's quota: if
+    /// it were checked after the draw, other plugins could make a round void.
     pub(super) fn check_state_after_draw(&self) -> Result<(), Rejection> {
         let used = self.books.usage.state_bytes;
         let limit = self.books.quota(Quota::StateBytes);
@@ -85,7 +85,7 @@ impl Draft {
         Ok(())
     }
 
-    /// Bytes by which the call makes the state of the economy grow.
+    /// Returns the bytes by which the call enlarges the state of the economy.
     fn state_growth(&self) -> u64 {
         let (mut before, mut after) = (0_u64, 0_u64);
         for (key, value) in &self.writes {
@@ -106,7 +106,7 @@ impl Draft {
             });
         let quota = self.plugin.installation.grants.state_quota();
         let most = usize::try_from(quota).unwrap_or(usize::MAX);
-        // A plugin that is over its quota may still shrink.
+        // A plugin that is above its quota may still shrink.
         if bytes > most && bytes > self.plugin.state_bytes {
             let plugin = self.call.plugin.clone();
             return Err(Rejection::StateQuota {

@@ -1,4 +1,4 @@
-//! Grants by pattern: accounts of members that a plugin may read and debit, each debit with its caps.
+//! Grants by pattern: members' accounts that a plugin may read and debit, each debit with its caps.
 
 use serde::de::{Deserializer, Error, Unexpected};
 use serde::{Deserialize, Serialize, Serializer};
@@ -8,35 +8,33 @@ use crate::id::AccountId;
 use crate::limits::GRANT_PATTERNS_MAX;
 use crate::plugin::account_pattern::AccountPattern;
 
-/// What a plugin may do with all accounts of a pattern.
+/// A plugin's rights to all accounts of a pattern.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PatternGrant<D = PatternCaps> {
-    /// The accounts.
+    /// The pattern.
     pub accounts: AccountPattern,
-    /// Whether it may read their balances.
+    /// True if the plugin may read balances.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub read: bool,
-    /// That it may debit them.
+    /// The right to debit, with its caps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub debit: Option<D>,
 }
 
-/// The most that a plugin may take of the accounts of a pattern, gross: what comes back makes no room
-/// again.
+/// The most that a plugin may debit by a pattern. Amounts that are paid back still count.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PatternCaps {
-    /// The most in one call, of all of them together.
+    /// The most in one call, from all accounts together.
     pub per_call: Caps,
-    /// The most of one of them in a day (of UTC).
+    /// The most from one account in a day (UTC).
     pub per_member_per_day: Caps,
-    /// The most in a day (of UTC), of all of them together.
+    /// The most in a day (UTC), from all accounts together.
     pub per_day: Caps,
 }
 
-/// A manifest's wish to debit accounts by a pattern. It is written as `true`, without caps: these are the
-/// operator's.
+/// A manifest's request to debit by a pattern. It is written as `true`; the operator chooses the caps.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RequestedDebit;
 
@@ -56,7 +54,7 @@ impl<'de> Deserialize<'de> for RequestedDebit {
     }
 }
 
-/// Some grants by pattern: at most [`GRANT_PATTERNS_MAX`], each pattern once.
+/// A list of grants by pattern: at most [`GRANT_PATTERNS_MAX`], each pattern once.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(
     try_from = "Vec<PatternGrant<D>>",
@@ -68,16 +66,16 @@ impl<'de> Deserialize<'de> for RequestedDebit {
 )]
 pub struct Patterns<D = PatternCaps>(Vec<PatternGrant<D>>);
 
-/// The reason that some grants by pattern cannot be.
+/// The error of a list of grants by pattern.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum PatternsError {
-    /// There are too many.
+    /// The list is too long.
     #[error("a plugin has at most {GRANT_PATTERNS_MAX} patterns")]
     TooMany,
-    /// One is there twice.
+    /// A pattern occurs twice.
     #[error("the pattern `{0}` is there twice")]
     Twice(AccountPattern),
-    /// One lets nothing be done.
+    /// A grant contains no right.
     #[error("the pattern `{0}` has neither `\"read\": true` nor `debit`")]
     Empty(AccountPattern),
 }
@@ -116,17 +114,18 @@ impl<D> From<Patterns<D>> for Vec<PatternGrant<D>> {
 }
 
 impl<D> Patterns<D> {
-    /// Returns whether there is none.
+    /// Returns true if there is no grant.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The grants, in the order in which they were written.
+    /// Returns the grants in their order.
     pub fn as_slice(&self) -> &[PatternGrant<D>] {
         &self.0
     }
 
-    /// The patterns by which an account may be debited. Each of them binds the debit by its caps.
+    /// Returns the patterns by which an account may be debited. The caps of each of them apply to the
+    /// debit.
     pub fn debits<'a>(
         &'a self,
         account: &'a AccountId,
@@ -138,22 +137,22 @@ impl<D> Patterns<D> {
         reaching.filter_map(|grant| Some((&grant.accounts, grant.debit.as_ref()?)))
     }
 
-    /// Returns whether a pattern lets an account be read.
+    /// Returns true if a pattern allows an account to be read.
     pub fn lets_read(&self, account: &AccountId) -> bool {
         let mut grants = self.0.iter();
         grants.any(|grant| grant.read && grant.accounts.matches(account))
     }
 }
 
-/// What an operator writes among the patterns so that an account can be read; none where no pattern
-/// reaches it.
+/// Returns the grant by which an operator lets an account be read, as JSON; none if no pattern matches the
+/// account.
 pub(crate) fn grant_of_read(account: &AccountId) -> Option<String> {
     let pattern = AccountPattern::around(account)?;
     Some(format!(r#"{{"accounts": "{pattern}", "read": true}}"#))
 }
 
-/// What an operator writes among the patterns so that an account can be debited; none where no pattern
-/// reaches it.
+/// Returns the grant by which an operator lets an account be debited, as JSON; none if no pattern matches
+/// the account.
 pub(crate) fn grant_of_debit(account: &AccountId) -> Option<String> {
     let pattern = AccountPattern::around(account)?;
     Some(format!(
