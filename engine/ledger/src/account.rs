@@ -123,10 +123,10 @@ pub struct AccountPatch {
 impl AccountPatch {
     /// Returns the number of limits in the patch.
     pub(crate) fn limits(&self) -> usize {
-        let named = |limits: &Patch<LimitsPatch>| match limits {
+        let count = |limits: &Patch<LimitsPatch>| match limits {
             Patch::Keep | Patch::Clear => 0,
             Patch::Set(limits) => limits.len(),
         };
-        named(&self.credit_limit).saturating_add(named(&self.ceiling))
+        count(&self.credit_limit).saturating_add(count(&self.ceiling))
     }
 }

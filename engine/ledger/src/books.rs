@@ -109,7 +109,7 @@ pub enum ApplyError {
 
 /// Entries of earlier days that are removed with each new entry. Removing a whole day at once would block
 /// the writer.
-const FORGOTTEN: usize = 64;
+const EXPIRED_REMOVED_MAX: usize = 64;
 
 /// The links of a decision's movements, in order.
 pub type HistoryLinks = Vec<HistoryLink>;
@@ -321,17 +321,17 @@ impl Books {
         let amount = posting.amount.signed();
         let asset = &posting.asset;
         let mut post = |account: &AccountId, by: i64, after: i64| {
-            let misfit = || ApplyError::Balance {
+            let mismatch = || ApplyError::Balance {
                 account: account.clone(),
                 asset: asset.clone(),
             };
-            let account = Arc::make_mut(self.accounts.get_mut(account).ok_or_else(misfit)?);
+            let account = Arc::make_mut(self.accounts.get_mut(account).ok_or_else(mismatch)?);
             let before = account.balance(asset);
             let posted = before
                 .posted
                 .checked_add(by)
                 .filter(|posted| *posted == after);
-            let posted = posted.ok_or_else(misfit)?;
+            let posted = posted.ok_or_else(mismatch)?;
             let replaced = account
                 .balances
                 .insert(asset.clone(), Balance { posted, ..before });
@@ -363,8 +363,8 @@ impl Books {
                 flow,
             } => self.count_flow((asset.clone(), Day::of(at), plugin.clone()), *flow),
             Change::HoldPlaced { hold, placed } => self.place_hold(*hold, Hold::clone(placed))?,
-            Change::HoldCaptured { hold, amount } => self.shrink_hold(*hold, Some(*amount))?,
-            Change::HoldEnded { hold, .. } => self.shrink_hold(*hold, None)?,
+            Change::HoldCaptured { hold, amount } => self.reduce_hold(*hold, Some(*amount))?,
+            Change::HoldEnded { hold, .. } => self.reduce_hold(*hold, None)?,
             Change::HoldDeferred { hold, due_at } => self.defer_hold(*hold, *due_at)?,
             Change::HoldExtended {
                 hold,
@@ -374,7 +374,7 @@ impl Books {
             } => self.extend_hold(*hold, *expires_at, *due_at, *outage_until)?,
             Change::ClockSet { from, to } => self.set_clock(seq, *from, *to),
             Change::Draws(change) => self.apply_draws(change, seq, at)?,
-            Change::Reversed { original, reversal } => self.tie_reversal(*original, *reversal),
+            Change::Reversed { original, reversal } => self.link_reversal(*original, *reversal),
             Change::AssetSet { asset, definition } => self.set_asset(asset, definition),
             Change::AccountSet {
                 account,
@@ -393,12 +393,12 @@ impl Books {
                 schedule,
                 next_due,
                 ..
-            } => self.move_due(plugin, schedule, *next_due)?,
+            } => self.set_next_due(plugin, schedule, *next_due)?,
             Change::BudgetSpent {
                 counter,
                 day,
                 amount,
-            } => self.count_spend(*day, counter, *amount),
+            } => self.count_budget(*day, counter, *amount),
             Change::StateSet { plugin, key, value } => {
                 self.write_state(plugin, key, Some(value))?;
             }
@@ -420,7 +420,7 @@ impl Books {
     }
 
     /// Links a transfer and its reversal in both directions.
-    fn tie_reversal(&mut self, original: TransferId, reversal: TransferId) {
+    fn link_reversal(&mut self, original: TransferId, reversal: TransferId) {
         self.reversals.insert(original, Reversal::By(reversal));
         self.reversals.insert(reversal, Reversal::Of(original));
     }
@@ -463,10 +463,10 @@ impl Books {
     fn count_flow(&mut self, of: FlowKey, flow: Flow) {
         let (asset, day, _) = &of;
         let first = day.before(FLOW_DAYS_MAX.saturating_sub(1));
-        let over = (asset.clone(), Day(0), None)..(asset.clone(), first, None);
-        let over = self.flows.range(over).take(FORGOTTEN);
-        let over: Vec<FlowKey> = over.map(|(key, _)| key.clone()).collect();
-        for key in over {
+        let expired = (asset.clone(), Day(0), None)..(asset.clone(), first, None);
+        let expired = self.flows.range(expired).take(EXPIRED_REMOVED_MAX);
+        let expired: Vec<FlowKey> = expired.map(|(key, _)| key.clone()).collect();
+        for key in expired {
             self.flows.remove(&key);
         }
         let sum = self.flows.entry(of).or_default();

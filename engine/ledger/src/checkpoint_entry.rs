@@ -125,7 +125,7 @@ impl Books {
             .chain(
                 self.reversals
                     .into_iter()
-                    .map(|(id, tie)| Entry::Reversal(id, tie)),
+                    .map(|(id, link)| Entry::Reversal(id, link)),
             )
             .chain(
                 self.flows
@@ -146,7 +146,7 @@ impl Books {
             .chain(
                 self.components
                     .into_iter()
-                    .map(|(id, known)| Entry::Component(id, known)),
+                    .map(|(id, component)| Entry::Component(id, component)),
             )
             .chain(
                 self.webhooks
@@ -156,8 +156,8 @@ impl Books {
     }
 
     /// Adds an entry to books that are restored. Returns false if the entry does not fit.
-    pub fn restore(books: &mut Option<Self>, item: CheckpointEntry) -> bool {
-        match (books.as_mut(), item) {
+    pub fn restore(books: &mut Option<Self>, entry: CheckpointEntry) -> bool {
+        match (books.as_mut(), entry) {
             (
                 None,
                 CheckpointEntry::Economy {
@@ -188,8 +188,8 @@ impl Books {
                 books.restore_account(id, account)
             }
             (Some(books), CheckpointEntry::Hold(id, hold)) => books.restore_hold(id, hold),
-            (Some(books), CheckpointEntry::Reversal(id, tie)) => {
-                books.reversals.insert(id, tie).is_none()
+            (Some(books), CheckpointEntry::Reversal(id, link)) => {
+                books.reversals.insert(id, link).is_none()
             }
             (Some(books), CheckpointEntry::Flow(asset, day, plugin, flow)) => {
                 books.flows.insert((asset, day, plugin), flow).is_none()
@@ -204,8 +204,8 @@ impl Books {
                 books.restore_state(&id, key, value)
             }
             (Some(books), CheckpointEntry::Key(id, key)) => books.keys.insert(id, key).is_none(),
-            (Some(books), CheckpointEntry::Component(id, known)) => {
-                books.components.insert(id, known).is_none()
+            (Some(books), CheckpointEntry::Component(id, component)) => {
+                books.components.insert(id, component).is_none()
             }
             (Some(books), CheckpointEntry::Bound(key, origin)) => {
                 books.bound_origins.insert(key, origin).is_none()
@@ -236,13 +236,13 @@ fn plugin_items(
     plugin: &Plugin,
 ) -> impl Iterator<Item = CheckpointEntry> + Send + use<> {
     let state = plugin.state.clone();
-    let bare = Plugin {
+    let without_state = Plugin {
         state: OrdMap::new(),
         ..plugin.clone()
     };
-    let first = CheckpointEntry::Plugin(id.clone(), Arc::new(bare));
-    let rest = state
+    let head = CheckpointEntry::Plugin(id.clone(), Arc::new(without_state));
+    let state = state
         .into_iter()
         .map(move |(key, value)| CheckpointEntry::State(id.clone(), key, value));
-    std::iter::once(first).chain(rest)
+    std::iter::once(head).chain(state)
 }

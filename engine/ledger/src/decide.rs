@@ -135,7 +135,8 @@ fn in_books(books: &Books, at: Timestamp, act: &Act) -> Result<Verdict, Rejectio
             secret_hash,
             mode,
         } => {
-            let (hash, mode) = (*secret_hash, *mode);
+            let hash = *secret_hash;
+            let mode = *mode;
             settings::set_key(books, at, key, patch, NewSecret { hash, mode })
         }
         Act::AddComponent {
@@ -144,7 +145,9 @@ fn in_books(books: &Books, at: Timestamp, act: &Act) -> Result<Verdict, Rejectio
             name,
             version,
         } => {
-            let (bytes, name, version) = (*bytes, name.clone(), version.clone());
+            let bytes = *bytes;
+            let name = name.clone();
+            let version = version.clone();
             let component = Component {
                 bytes,
                 name,

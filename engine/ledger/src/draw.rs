@@ -235,12 +235,12 @@ impl Numbers<'_> {
 pub(crate) fn below(range: u32, mut next_word: impl FnMut() -> u64) -> u32 {
     let range = u64::from(range.max(1));
     // Words above the last whole multiple of the range would make small numbers more likely (modulo bias).
-    let unfair_from = u64::MAX
+    let limit = u64::MAX
         .checked_rem(range)
         .map_or(0, |rest| u64::MAX.saturating_sub(rest));
     loop {
         let number = next_word();
-        if number < unfair_from {
+        if number < limit {
             let drawn = number.checked_rem(range).unwrap_or(0);
             return u32::try_from(drawn).expect("a draw is below its range");
         }

@@ -225,20 +225,21 @@ pub fn check(books: &Books) -> Vec<Violation> {
         books.assets().keys().map(|asset| (asset, 0)).collect();
     for (id, account) in books.accounts() {
         for (asset, balance) in &account.balances {
-            let (posted, held) = (balance.posted, balance.held);
-            let place = || (id.clone(), asset.clone());
+            let posted = balance.posted;
+            let held = balance.held;
+            let key = || (id.clone(), asset.clone());
             if let Some(sum) = sums.get_mut(asset) {
                 *sum = sum.saturating_add(i128::from(posted));
             } else {
-                let (account, asset) = place();
+                let (account, asset) = key();
                 found.push(Violation::UnknownAsset { account, asset });
             }
             if id.is_issuer() && *id != AccountId::issuer(asset) {
-                let (account, asset) = place();
+                let (account, asset) = key();
                 found.push(Violation::ForeignIssuer { account, asset });
             }
             let (floor, ceiling) = bounds(books, id, account, asset);
-            let (account, asset) = place();
+            let (account, asset) = key();
             if posted.unsigned_abs() > AMOUNT_MAX {
                 found.push(Violation::OutOfRange {
                     account,
@@ -270,8 +271,8 @@ pub fn check(books: &Books) -> Vec<Violation> {
             }
         }
     }
-    let broken = sums.into_iter().filter(|(_, sum)| *sum != 0);
-    found.extend(broken.map(|(asset, sum)| Violation::NotConserved {
+    let unbalanced = sums.into_iter().filter(|(_, sum)| *sum != 0);
+    found.extend(unbalanced.map(|(asset, sum)| Violation::NotConserved {
         asset: asset.clone(),
         sum,
     }));
@@ -289,7 +290,8 @@ fn check_limits(books: &Books) -> Vec<Violation> {
         let credit = account.limits.credit_limits().keys();
         for asset in credit.map(CurrencyId::as_asset) {
             if !is_currency(books, asset) {
-                let (account, asset) = (id.clone(), asset.clone());
+                let account = id.clone();
+                let asset = asset.clone();
                 found.push(Violation::CreditOnItem { account, asset });
             }
         }
@@ -297,7 +299,8 @@ fn check_limits(books: &Books) -> Vec<Violation> {
         let limited = credit.map(CurrencyId::as_asset);
         for asset in limited.chain(account.limits.ceilings().keys()) {
             if !account.balances.contains_key(asset) {
-                let (account, asset) = (id.clone(), asset.clone());
+                let account = id.clone();
+                let asset = asset.clone();
                 found.push(Violation::LimitWithoutBalance { account, asset });
             }
         }
@@ -339,8 +342,8 @@ fn check_holds(books: &Books) -> Vec<Violation> {
     let mut counted: BTreeMap<(&AccountId, &AssetId), u64> = BTreeMap::new();
     for (_, hold) in books.holds_after(None, None) {
         let posting = hold.reservation.posting();
-        let place = (&posting.source, &posting.asset);
-        let sum = counted.entry(place).or_default();
+        let key = (&posting.source, &posting.asset);
+        let sum = counted.entry(key).or_default();
         *sum = sum.saturating_add(hold.remaining.get());
     }
     let mut found = Vec::new();
@@ -350,7 +353,8 @@ fn check_holds(books: &Books) -> Vec<Violation> {
     }
     let mut compare = |account: &AccountId, asset: &AssetId, held: Limit, counted: u64| {
         if held.get() != counted {
-            let (account, asset) = (account.clone(), asset.clone());
+            let account = account.clone();
+            let asset = asset.clone();
             found.push(Violation::HeldMiscounted {
                 account,
                 asset,
@@ -373,7 +377,8 @@ fn check_holds(books: &Books) -> Vec<Violation> {
 }
 
 fn check_usage(books: &Books) -> impl Iterator<Item = Violation> + use<> {
-    let (counted, recorded) = (books.count_usage(), books.usage);
+    let counted = books.count_usage();
+    let recorded = books.usage;
     let counters = [
         (
             Quota::MetadataBytes,
@@ -394,15 +399,15 @@ fn check_usage(books: &Books) -> impl Iterator<Item = Violation> + use<> {
 }
 
 fn check_reversals(books: &Books) -> impl Iterator<Item = Violation> + '_ {
-    let loose = |(transfer, tie): &(&TransferId, &Reversal)| {
-        let back = match **tie {
+    let is_one_way = |(transfer, link): &(&TransferId, &Reversal)| {
+        let (other, expected) = match **link {
             Reversal::By(by) => (by, Reversal::Of(**transfer)),
             Reversal::Of(of) => (of, Reversal::By(**transfer)),
         };
-        books.reversal(back.0) != Some(back.1)
+        books.reversal(other) != Some(expected)
     };
-    let ties = books.reversals.iter().filter(loose);
-    ties.map(|(transfer, _)| Violation::LooseReversal {
+    let links = books.reversals.iter().filter(is_one_way);
+    links.map(|(transfer, _)| Violation::LooseReversal {
         transfer: *transfer,
     })
 }

@@ -206,8 +206,8 @@ impl Quotas {
     #[must_use]
     pub(crate) fn patched(mut self, patch: &QuotaPatch) -> Self {
         for (quota, limit) in &patch.0 {
-            if let Some(place) = self.0.get_mut(*quota as usize) {
-                *place = *limit;
+            if let Some(present) = self.0.get_mut(*quota as usize) {
+                *present = *limit;
             }
         }
         self

@@ -36,29 +36,35 @@ impl From<CallId> for SubjectId {
 impl Act {
     /// Returns the subjects of the act's record, if the act is applied.
     pub fn subjects(&self) -> Vec<Subject> {
-        let made = |transfer: TransferId, part: u32| Subject {
+        let transfer_part = |transfer: TransferId, part: u32| Subject {
             id: transfer.into(),
             part: Some(part),
         };
-        let moved = |hold: HoldId| Subject {
+        let hold_part = |hold: HoldId| Subject {
             id: hold.into(),
             part: Some(0),
         };
         let about = |id: SubjectId| Subject { id, part: None };
         match self {
-            Self::Transfer(request) => vec![made(request.id, 0)],
-            Self::Issue(request) | Self::Burn(request) => vec![made(request.id, 0)],
+            Self::Transfer(request) => vec![transfer_part(request.id, 0)],
+            Self::Issue(request) | Self::Burn(request) => vec![transfer_part(request.id, 0)],
             Self::Batch(request) => {
                 let transfers = request.transfers.as_slice().iter().zip(0..);
-                transfers.map(|(each, part)| made(each.id, part)).collect()
+                transfers
+                    .map(|(each, part)| transfer_part(each.id, part))
+                    .collect()
             }
-            Self::Reverse(request) => vec![made(request.id, 0), about(request.original.into())],
+            Self::Reverse(request) => {
+                vec![transfer_part(request.id, 0), about(request.original.into())]
+            }
             Self::PlaceHold(request) => vec![about(request.id.into())],
-            Self::CaptureHold(request) => vec![made(request.id, 0), moved(request.hold)],
-            Self::ReleaseHold { hold, .. } | Self::ExpireHold { hold } => vec![moved(*hold)],
+            Self::CaptureHold(request) => {
+                vec![transfer_part(request.id, 0), hold_part(request.hold)]
+            }
+            Self::ReleaseHold { hold, .. } | Self::ExpireHold { hold } => vec![hold_part(*hold)],
             Self::Call(result) => {
                 let holds = result.transcript.holds().map(|hold| about(hold.into()));
-                std::iter::once(made(result.request.id.into(), 0))
+                std::iter::once(transfer_part(result.request.id.into(), 0))
                     .chain(holds)
                     .collect()
             }

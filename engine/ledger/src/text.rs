@@ -23,8 +23,8 @@ pub fn prints(character: char) -> bool {
 pub fn shown(character: char) -> impl Iterator<Item = char> {
     let prints = prints(character);
     let escape = (!prints).then(|| character.escape_default());
-    let itself = prints.then_some(character);
-    escape.into_iter().flatten().chain(itself)
+    let plain = prints.then_some(character);
+    escape.into_iter().flatten().chain(plain)
 }
 
 /// A text from another party, displayed on one line.

@@ -169,7 +169,7 @@ pub struct WebhookDefinition {
 impl WebhookDefinition {
     /// Returns true if events of this kind are sent.
     pub fn wants(&self, kind: &str) -> bool {
-        let among = |kinds: &BTreeSet<EventKind>| kinds.iter().any(|wanted| wanted.0 == kind);
+        let among = |kinds: &BTreeSet<EventKind>| kinds.iter().any(|each| each.0 == kind);
         self.kinds.as_ref().is_none_or(among)
     }
 }
@@ -203,10 +203,10 @@ impl Webhook {
     /// Returns the event after which deliveries start: the webhook's creation, or the latest change.
     /// Delivered events are counted from there.
     pub fn start(&self) -> WebhookReplay {
-        let made = WebhookReplay {
+        let creation = WebhookReplay {
             seq: self.born,
             after: self.born,
         };
-        self.replay.unwrap_or(made)
+        self.replay.unwrap_or(creation)
     }
 }

@@ -20,7 +20,7 @@ pub(crate) enum Funds {
     /// The spendable amount: what is not held, with the credit limit.
     Spendable,
     /// The amount that is not held, without the credit limit.
-    Unborrowed,
+    Available,
     /// The spendable amount and the held one: the debit captures a hold.
     Held,
     /// Any amount, ignoring the account's limits: an admin forces a reversal. Items still cannot become
@@ -36,7 +36,7 @@ pub(crate) fn accounts(postings: &[Posting]) -> impl Iterator<Item = &AccountId>
 }
 
 /// Checks that the assets and accounts of postings exist, and that the accounts are open.
-pub(crate) fn check_places(
+pub(crate) fn check_accounts(
     books: &Books,
     postings: &[Posting],
     funds: Funds,
@@ -51,8 +51,10 @@ pub(crate) fn check_places(
     // An issuer has one asset; a posting in another asset would create a balance without backing.
     for posting in postings {
         let own = AccountId::issuer(&posting.asset);
-        let mut ends = [&posting.source, &posting.destination].into_iter();
-        if let Some(other) = ends.find(|account| account.is_issuer() && **account != own) {
+        let mut accounts_of_posting = [&posting.source, &posting.destination].into_iter();
+        if let Some(other) =
+            accounts_of_posting.find(|account| account.is_issuer() && **account != own)
+        {
             return Err(Rejection::IssuerAccount {
                 account: other.clone(),
             });
@@ -90,7 +92,7 @@ pub(crate) struct WorkingBalances<'a> {
     /// The balances that the postings create.
     opened: BTreeSet<(&'a AccountId, &'a AssetId)>,
     /// True if new balances are checked against the quota.
-    is_metered: bool,
+    checks_quota: bool,
 }
 
 impl<'a> WorkingBalances<'a> {
@@ -101,15 +103,15 @@ impl<'a> WorkingBalances<'a> {
             held: BTreeMap::new(),
             flows: BTreeMap::new(),
             opened: BTreeSet::new(),
-            is_metered: true,
+            checks_quota: true,
         }
     }
 
     /// Creates balances whose growth is not checked against the quota, for calls that have drawn: it was
     /// checked before the draw.
-    pub(crate) fn unmetered(books: &'a Books) -> Self {
+    pub(crate) fn without_quota(books: &'a Books) -> Self {
         Self {
-            is_metered: false,
+            checks_quota: false,
             ..Self::new(books)
         }
     }
@@ -120,9 +122,9 @@ impl<'a> WorkingBalances<'a> {
         account: &'a AccountId,
         asset: &'a AssetId,
     ) -> Result<(), Rejection> {
-        let place = (account, asset);
-        let is_known = self.posted.contains_key(&place) || self.books.has_balance(account, asset);
-        if is_known || !self.is_metered || !self.opened.insert(place) {
+        let key = (account, asset);
+        let is_known = self.posted.contains_key(&key) || self.books.has_balance(account, asset);
+        if is_known || !self.checks_quota || !self.opened.insert(key) {
             return Ok(());
         }
         let used = self.books.usage.balances;
@@ -174,7 +176,7 @@ impl<'a> WorkingBalances<'a> {
     }
 
     /// Releases an amount of a hold.
-    pub(crate) fn give_back(&mut self, posting: &'a Posting, amount: Amount) {
+    pub(crate) fn release(&mut self, posting: &'a Posting, amount: Amount) {
         self.hold(posting, amount.signed().saturating_neg());
     }
 
@@ -192,8 +194,9 @@ impl<'a> WorkingBalances<'a> {
     ) -> Result<Movement, Rejection> {
         self.open_balances(posting)?;
         let source_after = self.check_debit(posting, funds)?;
-        let destination_after = self.credit(posting, funds)?;
-        let (source, destination) = (&posting.source, &posting.destination);
+        let destination_after = self.check_credit(posting, funds)?;
+        let source = &posting.source;
+        let destination = &posting.destination;
         self.posted.insert((source, &posting.asset), source_after);
         self.posted
             .insert((destination, &posting.asset), destination_after);
@@ -216,8 +219,8 @@ impl<'a> WorkingBalances<'a> {
     }
 
     fn posted(&self, account: &AccountId, asset: &AssetId) -> i64 {
-        let touched = self.posted.get(&(account, asset)).copied();
-        touched.unwrap_or_else(|| {
+        let changed = self.posted.get(&(account, asset)).copied();
+        changed.unwrap_or_else(|| {
             let account = self.books.account(account);
             account.map_or(0, |found| found.balance(asset).posted)
         })
@@ -245,15 +248,15 @@ impl<'a> WorkingBalances<'a> {
         let held = self.held.get(&(source, asset)).copied().unwrap_or(0);
         let available = match funds {
             Funds::Spendable => account.spendable_after(asset, delta.saturating_sub(held)),
-            Funds::Unborrowed => {
-                let had = balance.available().saturating_add(delta);
-                had.saturating_sub(held).try_into().unwrap_or(0)
+            Funds::Available => {
+                let available = balance.available().saturating_add(delta);
+                available.saturating_sub(held).try_into().unwrap_or(0)
             }
             Funds::Held => {
                 account.spendable_after(asset, delta.saturating_add(balance.held.signed()))
             }
             Funds::Forced => before
-                .saturating_sub(self.lowest(asset))
+                .saturating_sub(self.floor(asset))
                 .try_into()
                 .unwrap_or(0),
         };
@@ -269,7 +272,7 @@ impl<'a> WorkingBalances<'a> {
     }
 
     /// Returns the lowest balance of an account that is not an issuer. An owed item could exist twice.
-    fn lowest(&self, asset: &AssetId) -> i64 {
+    fn floor(&self, asset: &AssetId) -> i64 {
         match self.books.asset(asset).map(|asset| asset.kind) {
             Some(AssetKind::Currency) => BALANCE_MAX.saturating_neg(),
             Some(AssetKind::Item) | None => 0,
@@ -290,7 +293,7 @@ impl<'a> WorkingBalances<'a> {
         Ok(after)
     }
 
-    fn credit(&self, posting: &Posting, funds: Funds) -> Result<i64, Rejection> {
+    fn check_credit(&self, posting: &Posting, funds: Funds) -> Result<i64, Rejection> {
         let Posting {
             destination,
             asset,
@@ -303,7 +306,7 @@ impl<'a> WorkingBalances<'a> {
         let ceiling = match (destination.is_issuer(), funds) {
             (true, _) => Limit::ZERO,
             (false, Funds::Forced) => Limit::MAX,
-            (false, Funds::Spendable | Funds::Unborrowed | Funds::Held) => self
+            (false, Funds::Spendable | Funds::Available | Funds::Held) => self
                 .books
                 .account(destination)
                 .map_or(Limit::MAX, |account| account.limits.ceiling(asset)),

@@ -28,7 +28,7 @@ impl Books {
         if to < from {
             self.steps_back.push_back(StepBack { seq, from, to });
         }
-        self.holds = std::mem::take(&mut self.holds).map(|hold| hold.at_other_time(from, to));
+        self.holds = std::mem::take(&mut self.holds).map(|hold| hold.after_clock_set(from, to));
         let installed = self.plugins.iter();
         let moved = installed.map(|(id, plugin)| {
             let plugin = Arc::new(with_schedules(plugin, from, to));
@@ -48,11 +48,11 @@ impl Books {
             let sum = sum.or_default();
             *sum = sum.and(flow);
         }
-        let (spent, ahead) = std::mem::take(&mut self.spends)
+        let (past, later) = std::mem::take(&mut self.spends)
             .into_iter()
             .partition::<OrdMap<_, _>, _>(|(day, _)| *day <= today);
-        self.spends = spent;
-        for (counter, amount) in ahead.into_iter().flat_map(|(_, counters)| counters) {
+        self.spends = past;
+        for (counter, amount) in later.into_iter().flat_map(|(_, counters)| counters) {
             let counters = self.spends.entry(today).or_default();
             let sum = counters.entry(counter).or_insert(0);
             *sum = sum.saturating_add(amount);
@@ -61,7 +61,7 @@ impl Books {
 }
 
 impl Hold {
-    fn at_other_time(self, from: Timestamp, to: Timestamp) -> Self {
+    fn after_clock_set(self, from: Timestamp, to: Timestamp) -> Self {
         Self {
             placed_at: self.placed_at.moved(from, to),
             expires_at: self.expires_at.moved(from, to),
@@ -76,7 +76,7 @@ fn with_schedules(plugin: &Plugin, from: Timestamp, to: Timestamp) -> Plugin {
     let moved = |installation: &Arc<Installation>| {
         let mut installation = Installation::clone(installation);
         for schedule in installation.schedules.values_mut() {
-            *schedule = schedule.at_other_time(from, to);
+            *schedule = schedule.after_clock_set(from, to);
         }
         Arc::new(installation)
     };

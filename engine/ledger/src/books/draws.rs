@@ -109,7 +109,8 @@ impl Books {
         if self.bound_origin(request) == Some(origin) {
             return true;
         }
-        let (caller, nonce) = (&request.caller, origin.nonce);
+        let caller = &request.caller;
+        let nonce = origin.nonce;
         let next = self.draws.next_nonce;
         let near = nonce < next.saturating_add(NONCES_AHEAD_MAX);
         let set = self.client_seeds.get(caller);
@@ -155,13 +156,20 @@ impl Books {
                 account,
                 client_seed,
             } => self.set_client_seed(account, client_seed, seq),
-            DrawChange::DrawBroken { plugin, paused } => self.count_broken(plugin, *paused, seq)?,
+            DrawChange::DrawBroken { plugin, paused } => {
+                self.count_failed_draws(plugin, *paused, seq)?
+            }
         }
         Ok(())
     }
 
     /// Counts a call that has drawn and then failed. `paused` switches the plugin off.
-    fn count_broken(&mut self, id: &PluginName, paused: bool, seq: u64) -> Result<(), ApplyError> {
+    fn count_failed_draws(
+        &mut self,
+        id: &PluginName,
+        paused: bool,
+        seq: u64,
+    ) -> Result<(), ApplyError> {
         let plugin = self.plugin_mut(id)?;
         plugin.broken_draws = plugin.broken_draws.saturating_add(1);
         if paused {

@@ -85,12 +85,12 @@ impl Books {
     }
 
     /// Reduces a hold by an amount, or ends it.
-    pub(super) fn shrink_hold(&mut self, id: HoldId, by: Option<Amount>) -> Result<(), ApplyError> {
-        let misfit = || ApplyError::Hold { hold: id };
-        let hold = self.holds.remove(id).ok_or_else(misfit)?;
+    pub(super) fn reduce_hold(&mut self, id: HoldId, by: Option<Amount>) -> Result<(), ApplyError> {
+        let mismatch = || ApplyError::Hold { hold: id };
+        let hold = self.holds.remove(id).ok_or_else(mismatch)?;
         let by = by.unwrap_or(hold.remaining);
         let left = hold.remaining.get().checked_sub(by.get());
-        let left = left.ok_or_else(misfit)?;
+        let left = left.ok_or_else(mismatch)?;
         self.reserve(id, &hold.reservation, |held| held.checked_sub(by.get()))?;
         if let Some(remaining) = Amount::new(left) {
             self.holds.insert(id, Arc::new(Hold { remaining, ..hold }));

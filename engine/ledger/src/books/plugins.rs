@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use imbl::OrdMap;
 
-use super::{ApplyError, Books, FORGOTTEN};
+use super::{ApplyError, Books, EXPIRED_REMOVED_MAX};
 use crate::economy::Day;
 use crate::id::{AssetId, HoldId, PluginId, PluginName};
 use crate::plugin::budget::BudgetCounter;
@@ -53,12 +53,12 @@ impl Books {
     }
 
     /// Returns the number of counters of a day.
-    pub(crate) fn spends_on(&self, day: Day) -> usize {
+    pub(crate) fn counters_on(&self, day: Day) -> usize {
         self.spends.get(&day).map_or(0, OrdMap::len)
     }
 
     /// Returns true if a counter of a day exists.
-    pub(crate) fn counts_spend(&self, day: Day, counter: &BudgetCounter) -> bool {
+    pub(crate) fn has_counter(&self, day: Day, counter: &BudgetCounter) -> bool {
         let counters = self.spends.get(&day);
         counters.is_some_and(|counters| counters.contains_key(counter))
     }
@@ -69,8 +69,8 @@ impl Books {
         flow.map_or(0, |flow| flow.issued)
     }
 
-    pub(super) fn count_spend(&mut self, day: Day, counter: &BudgetCounter, amount: u64) {
-        self.forget_spends(day);
+    pub(super) fn count_budget(&mut self, day: Day, counter: &BudgetCounter, amount: u64) {
+        self.remove_expired_counters(day);
         let sum = self.spends.entry(day).or_default();
         let sum = sum.entry(counter.clone()).or_insert(0);
         *sum = sum.saturating_add(amount);
@@ -78,15 +78,16 @@ impl Books {
 
     /// Removes some counters of the oldest day before this one. Removing a large day at once would block
     /// the writer.
-    fn forget_spends(&mut self, before: Day) {
+    fn remove_expired_counters(&mut self, before: Day) {
         let Some(oldest) = self.spends.get_min().map(|(day, _)| *day) else {
             return;
         };
         let Some(counters) = self.spends.get_mut(&oldest).filter(|_| oldest < before) else {
             return;
         };
-        let over: Vec<BudgetCounter> = counters.keys().take(FORGOTTEN).cloned().collect();
-        for counter in over {
+        let expired: Vec<BudgetCounter> =
+            counters.keys().take(EXPIRED_REMOVED_MAX).cloned().collect();
+        for counter in expired {
             counters.remove(&counter);
         }
         if counters.is_empty() {
@@ -96,11 +97,11 @@ impl Books {
 
     /// Returns an installed plugin for a change.
     pub(super) fn plugin_mut(&mut self, id: &PluginName) -> Result<&mut Plugin, ApplyError> {
-        let misfit = || ApplyError::Plugin { plugin: id.clone() };
+        let mismatch = || ApplyError::Plugin { plugin: id.clone() };
         self.plugins
             .get_mut(id)
             .map(Arc::make_mut)
-            .ok_or_else(misfit)
+            .ok_or_else(mismatch)
     }
 
     /// Uninstalls a plugin. Its holds become due at once.
@@ -109,8 +110,8 @@ impl Books {
         id: &PluginName,
         at: Timestamp,
     ) -> Result<(), ApplyError> {
-        let misfit = || ApplyError::Plugin { plugin: id.clone() };
-        let gone = self.plugins.remove(id).ok_or_else(misfit)?;
+        let mismatch = || ApplyError::Plugin { plugin: id.clone() };
+        let gone = self.plugins.remove(id).ok_or_else(mismatch)?;
         self.usage.change_state(gone.state_cost(), 0);
         let holds = self.holds_after(None, None);
         let own = holds.filter(|(_, hold)| hold.plugin.as_ref() == Some(id));
@@ -138,15 +139,15 @@ impl Books {
         Ok(())
     }
 
-    pub(super) fn move_due(
+    pub(super) fn set_next_due(
         &mut self,
         id: &PluginName,
         schedule: &str,
         next_due: Timestamp,
     ) -> Result<(), ApplyError> {
         let schedules = &mut Arc::make_mut(&mut self.plugin_mut(id)?.installation).schedules;
-        let misfit = || ApplyError::Plugin { plugin: id.clone() };
-        schedules.get_mut(schedule).ok_or_else(misfit)?.next_due = next_due;
+        let mismatch = || ApplyError::Plugin { plugin: id.clone() };
+        schedules.get_mut(schedule).ok_or_else(mismatch)?.next_due = next_due;
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Books;
-use super::usage::{Usage, metadata_bytes, wide};
+use super::usage::{Usage, metadata_bytes, to_u64};
 use crate::account::{Account, Balance};
 use crate::asset::Asset;
 use crate::document::Document;
@@ -29,17 +29,17 @@ impl Books {
     /// books.
     pub fn used(&self, quota: Quota, at: Timestamp) -> Option<u64> {
         Some(match quota {
-            Quota::Accounts => wide(self.accounts.len()),
+            Quota::Accounts => to_u64(self.accounts.len()),
             Quota::MetadataBytes => self.usage.metadata_bytes,
-            Quota::Assets => wide(self.assets.len()),
+            Quota::Assets => to_u64(self.assets.len()),
             Quota::Balances => self.usage.balances,
             Quota::StateBytes => self.usage.state_bytes,
-            Quota::Plugins => wide(self.plugins.len()),
-            Quota::Holds => wide(self.holds_open()),
+            Quota::Plugins => to_u64(self.plugins.len()),
+            Quota::Holds => to_u64(self.holds_open()),
             // Each reversal is stored under both transfers.
-            Quota::Reversals => wide(self.reversals.len()).div_ceil(2),
-            Quota::BudgetCounters => wide(self.spends_on(Day::of(at))),
-            Quota::Webhooks => wide(self.webhooks.len()),
+            Quota::Reversals => to_u64(self.reversals.len()).div_ceil(2),
+            Quota::BudgetCounters => to_u64(self.counters_on(Day::of(at))),
+            Quota::Webhooks => to_u64(self.webhooks.len()),
             Quota::Streams => return None,
         })
     }
@@ -57,10 +57,10 @@ impl Books {
     pub(crate) fn check_more(
         &self,
         quota: Quota,
-        there: usize,
+        present: usize,
         more: usize,
     ) -> Result<(), Rejection> {
-        self.check_room(quota, wide(there), wide(more))
+        self.check_room(quota, to_u64(present), to_u64(more))
     }
 
     /// Checks that metadata fits into the quota. Metadata that becomes smaller always fits.

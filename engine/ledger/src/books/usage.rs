@@ -14,18 +14,18 @@ pub(crate) struct Usage {
 
 /// Returns the size of metadata in bytes.
 pub(super) fn metadata_bytes(metadata: Option<&Document>) -> u64 {
-    metadata.map_or(0, |metadata| wide(metadata.bytes()))
+    metadata.map_or(0, |metadata| to_u64(metadata.bytes()))
 }
 
 /// Converts a length to the number type of quotas.
-pub(super) fn wide(length: usize) -> u64 {
+pub(super) fn to_u64(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }
 
 impl Usage {
     pub(crate) fn add_account(&mut self, account: &Account) {
         self.replace_metadata(None, account.metadata.as_ref());
-        self.balances = self.balances.saturating_add(wide(account.balances.len()));
+        self.balances = self.balances.saturating_add(to_u64(account.balances.len()));
     }
 
     pub(crate) fn add_asset(&mut self, asset: &Asset) {
@@ -37,7 +37,8 @@ impl Usage {
     }
 
     pub(crate) fn replace_metadata(&mut self, before: Option<&Document>, after: Option<&Document>) {
-        let (before, after) = (metadata_bytes(before), metadata_bytes(after));
+        let before = metadata_bytes(before);
+        let after = metadata_bytes(after);
         self.metadata_bytes = changed(self.metadata_bytes, before, after);
     }
 

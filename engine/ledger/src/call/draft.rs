@@ -34,7 +34,7 @@ use crate::plugin::installation::Plugin;
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
 
-type Place = (AccountId, AssetId);
+type BalanceKey = (AccountId, AssetId);
 
 /// A change of a balance by the steps so far.
 #[derive(Clone, Copy, Debug, Default)]
@@ -52,22 +52,22 @@ pub struct Draft {
     /// The moment as of which the draft reads the books. The plugin sees the call's own time instead, which
     /// stays equal in every try.
     at: Timestamp,
-    facts: Vec<Exchange>,
+    exchanges: Vec<Exchange>,
     steps: Vec<Step>,
-    deltas: BTreeMap<Place, Delta>,
+    deltas: BTreeMap<BalanceKey, Delta>,
     /// The amounts that have left the caller so far, or are newly reserved there.
     spent: BTreeMap<AssetId, u64>,
     /// The amounts that were debited by pattern grants. Amounts that were paid back still count.
-    drawn: BTreeMap<Place, u64>,
+    taken: BTreeMap<BalanceKey, u64>,
     /// The amounts that may be paid back to accounts that were debited by a grant.
-    owed_back: BTreeMap<Place, u64>,
+    repayable: BTreeMap<BalanceKey, u64>,
     /// The secured amounts that are left.
-    secured: BTreeMap<Place, u64>,
+    secured: BTreeMap<BalanceKey, u64>,
     /// The holds that this call has changed; none for a hold that has ended.
     holds: BTreeMap<HoldId, Option<Arc<Hold>>>,
     /// The holds that can be ended after a draw: those that were secured, and those placed by this call.
-    kept: BTreeSet<HoldId>,
-    placed: u8,
+    secured_holds: BTreeSet<HoldId>,
+    holds_placed: u8,
     writes: BTreeMap<Arc<str>, Option<Arc<str>>>,
     /// The moments from which on the call requests runs of schedules.
     wakes: BTreeMap<String, Timestamp>,
@@ -81,11 +81,11 @@ impl Draft {
     /// Opens a draft as of a moment. Returns a rejection if the call cannot start.
     pub fn open(books: &Books, call: &CallRequest, at: Timestamp) -> Result<Self, Rejection> {
         books.status().check_open()?;
-        let own = call.due.is_some() && call.caller == AccountId::of_plugin(&call.plugin);
+        let is_own_run = call.due.is_some() && call.caller == AccountId::of_plugin(&call.plugin);
         match call.caller.kind() {
             AccountKind::Open => {}
             // In a scheduled run the plugin's own account is the caller.
-            AccountKind::Plugin(_) if own => {}
+            AccountKind::Plugin(_) if is_own_run => {}
             AccountKind::Issuer | AccountKind::Plugin(_) => {
                 return Err(Rejection::ReservedAccount {
                     account: call.caller.clone(),
@@ -110,16 +110,16 @@ impl Draft {
             books: books.clone(),
             call: call.clone(),
             at,
-            facts: Vec::new(),
+            exchanges: Vec::new(),
             steps: Vec::new(),
             deltas: BTreeMap::new(),
             spent: BTreeMap::new(),
-            drawn: BTreeMap::new(),
-            owed_back: BTreeMap::new(),
+            taken: BTreeMap::new(),
+            repayable: BTreeMap::new(),
             secured: BTreeMap::new(),
             holds: BTreeMap::new(),
-            kept: BTreeSet::new(),
-            placed: 0,
+            secured_holds: BTreeSet::new(),
+            holds_placed: 0,
             writes: BTreeMap::new(),
             wakes: BTreeMap::new(),
             origin: None,
@@ -149,18 +149,18 @@ impl Draft {
     }
 
     /// Answers a request of the plugin and adds the exchange to the transcript.
-    pub fn perform(&mut self, ask: HostRequest) -> HostResponse {
-        let answer = self.tell(&ask);
-        self.facts.push(Exchange {
-            ask,
-            answer: answer.clone(),
+    pub fn perform(&mut self, request: HostRequest) -> HostResponse {
+        let response = self.respond(&request);
+        self.exchanges.push(Exchange {
+            ask: request,
+            answer: response.clone(),
         });
-        answer
+        response
     }
 
     /// Closes the draft and returns its transcript.
     pub fn close(self) -> Transcript {
-        Transcript::new(self.plugin.version, self.facts)
+        Transcript::new(self.plugin.version, self.exchanges)
     }
 
     /// Repeats the exchanges of a transcript. Returns true if every response is equal to the recorded one.
@@ -169,13 +169,13 @@ impl Draft {
             && transcript
                 .facts()
                 .iter()
-                .all(|fact| self.tell(&fact.ask) == fact.answer)
+                .all(|exchange| self.respond(&exchange.ask) == exchange.answer)
     }
 
     /// Returns the effects of everything that the call has requested so far.
     pub(crate) fn settle(&self) -> Result<Settlement, Rejection> {
-        let growth = self.growth();
-        let settled = settle(&self.books, &self.steps, &self.call.plugin, &growth)?;
+        let new_balances = self.new_balances();
+        let settled = settle(&self.books, &self.steps, &self.call.plugin, &new_balances)?;
         self.check_budgets()?;
         self.check_state()?;
         Ok(settled)
@@ -184,7 +184,8 @@ impl Draft {
     /// Returns the changes of the plugin's state.
     pub(crate) fn writes(&self) -> impl Iterator<Item = Change> + '_ {
         self.writes.iter().map(|(key, value)| {
-            let (plugin, key) = (self.call.plugin.clone(), Arc::clone(key));
+            let plugin = self.call.plugin.clone();
+            let key = Arc::clone(key);
             match value {
                 Some(value) => Change::StateSet {
                     plugin,
@@ -201,12 +202,13 @@ impl Draft {
         &self.wakes
     }
 
-    fn tell(&mut self, ask: &HostRequest) -> HostResponse {
-        self.answer(ask).unwrap_or_else(HostResponse::Refused)
+    fn respond(&mut self, request: &HostRequest) -> HostResponse {
+        self.try_respond(request)
+            .unwrap_or_else(HostResponse::Refused)
     }
 
-    fn answer(&mut self, ask: &HostRequest) -> Result<HostResponse, Refusal> {
-        match ask {
+    fn try_respond(&mut self, request: &HostRequest) -> Result<HostResponse, Refusal> {
+        match request {
             HostRequest::Balance { account, asset } => {
                 self.balance(account, asset).map(HostResponse::Balance)
             }
@@ -215,8 +217,8 @@ impl Draft {
                 asset,
                 amount,
             } => {
-                let seen = self.balance(account, asset)?;
-                Ok(HostResponse::Bool(seen.spendable >= amount.get()))
+                let balance = self.balance(account, asset)?;
+                Ok(HostResponse::Bool(balance.spendable >= amount.get()))
             }
             HostRequest::Transfer(posting) => self.transfer(posting),
             HostRequest::PlaceHold { rule, posting } => self.place_hold(rule, posting),
@@ -230,7 +232,7 @@ impl Draft {
                 amount,
             } => self.secure(account, asset, *amount),
             HostRequest::Draw { .. } | HostRequest::Shuffle { .. } | HostRequest::Bytes { .. } => {
-                self.draw(ask)
+                self.draw(request)
             }
             HostRequest::Mix { text } => self.mix(text),
             HostRequest::ClientSeed => Ok(HostResponse::Text(
@@ -257,8 +259,8 @@ impl Draft {
             let schedule = schedule.into();
             return Err(Refusal::NoSchedule { schedule });
         }
-        let wanted = self.wakes.entry(schedule.into()).or_insert(from);
-        *wanted = from.min(*wanted);
+        let earliest = self.wakes.entry(schedule.into()).or_insert(from);
+        *earliest = from.min(*earliest);
         Ok(HostResponse::Done)
     }
 
@@ -270,7 +272,7 @@ impl Draft {
         *account == self.call.caller
     }
 
-    fn find(&self, account: &AccountId, asset: &AssetId) -> Result<&Arc<Account>, Refusal> {
+    fn find_account(&self, account: &AccountId, asset: &AssetId) -> Result<&Arc<Account>, Refusal> {
         if self.books.asset(asset).is_none() {
             return Err(Refusal::UnknownAsset {
                 asset: asset.clone(),
@@ -291,25 +293,25 @@ impl Draft {
     }
 
     fn delta_mut(&mut self, account: &AccountId, asset: &AssetId) -> &mut Delta {
-        let place = (account.clone(), asset.clone());
-        self.deltas.entry(place).or_default()
+        let key = (account.clone(), asset.clone());
+        self.deltas.entry(key).or_default()
     }
 
     /// Returns the spendable amount of a balance after the steps so far.
     fn spendable(&self, account: &AccountId, asset: &AssetId) -> Result<u64, Refusal> {
         let delta = self.delta(account, asset);
-        let found = self.find(account, asset)?;
+        let found = self.find_account(account, asset)?;
         Ok(found.spendable_after(asset, delta.posted.saturating_sub(delta.held)))
     }
 
     /// Returns the amount that may be paid back to an account that this call has debited by a grant.
-    fn owed_back(&self, account: &AccountId, asset: &AssetId) -> u64 {
-        let place = (account.clone(), asset.clone());
-        self.owed_back.get(&place).copied().unwrap_or(0)
+    fn repayable(&self, account: &AccountId, asset: &AssetId) -> u64 {
+        let key = (account.clone(), asset.clone());
+        self.repayable.get(&key).copied().unwrap_or(0)
     }
 
     /// Returns the sum of all secured amounts in an asset.
-    fn all_secured(&self, asset: &AssetId) -> i64 {
+    fn secured_in(&self, asset: &AssetId) -> i64 {
         let of_asset = self
             .secured
             .iter()
@@ -321,27 +323,35 @@ impl Draft {
     /// Returns the most that an account may still receive after a draw, from secured amounts and secured
     /// holds. An account that was debited by a grant receives at most that amount.
     fn promised(&self, account: &AccountId, asset: &AssetId) -> i64 {
-        let secured = self.all_secured(asset);
+        let secured = self.secured_in(asset);
         let secured = if self.is_caller(account) {
             secured
         } else {
-            let back = i64::try_from(self.owed_back(account, asset));
+            let back = i64::try_from(self.repayable(account, asset));
             secured.min(back.unwrap_or(i64::MAX))
         };
-        let kept = self.kept.iter().filter_map(|hold| self.find_hold(*hold));
-        let to_it = kept.filter(|hold| {
+        let secured_holds = self
+            .secured_holds
+            .iter()
+            .filter_map(|hold| self.find_hold(*hold));
+        let incoming = secured_holds.filter(|hold| {
             let posting = hold.reservation.posting();
             posting.destination == *account && posting.asset == *asset
         });
-        to_it.fold(secured, |sum, hold| {
+        incoming.fold(secured, |sum, hold| {
             sum.saturating_add(hold.remaining.signed())
         })
     }
 
     /// Checks that an account can receive `more` in addition to everything promised to it. This is checked
     /// before the draw, so that a win can always be paid.
-    fn check_room(&self, account: &AccountId, asset: &AssetId, more: i64) -> Result<(), Refusal> {
-        let found = self.find(account, asset)?;
+    fn check_can_receive(
+        &self,
+        account: &AccountId,
+        asset: &AssetId,
+        more: i64,
+    ) -> Result<(), Refusal> {
+        let found = self.find_account(account, asset)?;
         if !found.status.is_open() {
             return Err(Refusal::NoRoom);
         }
@@ -369,7 +379,7 @@ impl Draft {
             return Ok(None);
         }
         let before = self.spent.get(asset).copied().unwrap_or(0);
-        let asked = before.saturating_add(amount.get());
+        let total = before.saturating_add(amount.get());
         let caps = [
             self.call.spend_limit.as_ref(),
             self.call
@@ -384,12 +394,12 @@ impl Draft {
             .map(|cap| cap.get(asset).copied().unwrap_or_default())
             .min();
         match most {
-            Some(most) if asked > most.get() => Err(Refusal::OverLimit {
+            Some(most) if total > most.get() => Err(Refusal::OverLimit {
                 asset: asset.clone(),
                 most,
-                asked,
+                asked: total,
             }),
-            Some(_) | None => Ok(Some(asked)),
+            Some(_) | None => Ok(Some(total)),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::id::{AccountId, AssetId, HoldId, PluginName};
 use crate::movement::{Movement, Posting};
 use crate::quota::Quota;
 use crate::rejection::Rejection;
-use crate::working_balances::{Funds, WorkingBalances, check_places};
+use crate::working_balances::{Funds, WorkingBalances, check_accounts};
 
 /// A step that a call requests.
 #[derive(Clone, Debug)]
@@ -42,11 +42,11 @@ pub(crate) type Settlement = (Vec<Movement>, Vec<Change>);
 
 /// The new balances of a call that are checked against the quota.
 #[derive(Clone, Debug)]
-pub(crate) enum Growth<'a> {
+pub(crate) enum NewBalances<'a> {
     /// The balances that the steps create, and those that payments after a draw may create.
-    Metered(Vec<(&'a AccountId, &'a AssetId)>),
+    Checked(Vec<(&'a AccountId, &'a AssetId)>),
     /// No balances: the call has drawn, and they were checked before the first draw.
-    HadRoom,
+    Exempt,
 }
 
 /// Checks and posts the steps in their order.
@@ -54,23 +54,25 @@ pub(crate) fn settle(
     books: &Books,
     steps: &[Step],
     plugin: &PluginName,
-    growth: &Growth<'_>,
+    new_balances: &NewBalances<'_>,
 ) -> Result<Settlement, Rejection> {
     let named: Vec<Posting> = steps.iter().filter_map(Step::posting).cloned().collect();
-    check_places(books, &named, Funds::Spendable)?;
-    let mut scratch = match growth {
-        Growth::Metered(_) => WorkingBalances::new(books),
-        Growth::HadRoom => WorkingBalances::unmetered(books),
+    check_accounts(books, &named, Funds::Spendable)?;
+    let mut balances = match new_balances {
+        NewBalances::Checked(_) => WorkingBalances::new(books),
+        NewBalances::Exempt => WorkingBalances::without_quota(books),
     };
-    let (mut movements, mut changes) = (Vec::new(), Vec::new());
+    let mut movements = Vec::new();
+    let mut changes = Vec::new();
     let mut open = books.holds_open();
     for step in steps {
         match step {
-            Step::Post(posting, funds) => movements.push(scratch.post(posting, 0, *funds)?),
+            Step::Post(posting, funds) => movements.push(balances.post(posting, 0, *funds)?),
             Step::Capture(hold, posting, ends) => {
-                movements.push(scratch.capture(posting)?);
+                movements.push(balances.capture(posting)?);
                 open = open.saturating_sub(usize::from(*ends));
-                let (hold, amount) = (*hold, posting.amount);
+                let hold = *hold;
+                let amount = posting.amount;
                 changes.push(Change::HoldCaptured { hold, amount });
             }
             Step::Place(hold, placed) => {
@@ -79,24 +81,26 @@ pub(crate) fn settle(
                     books.check_more(Quota::Holds, open, 1)?;
                 }
                 open = open.saturating_add(1);
-                scratch.reserve(placed.reservation.posting())?;
-                let (hold, placed) = (*hold, placed.clone());
+                balances.reserve(placed.reservation.posting())?;
+                let hold = *hold;
+                let placed = placed.clone();
                 changes.push(Change::HoldPlaced { hold, placed });
             }
             Step::Release(id, released) => {
-                scratch.give_back(released.reservation.posting(), released.remaining);
+                balances.release(released.reservation.posting(), released.remaining);
                 open = open.saturating_sub(1);
-                let (hold, end) = (*id, HoldEnd::Released);
+                let hold = *id;
+                let end = HoldEnd::Released;
                 changes.push(Change::HoldEnded { hold, end });
             }
         }
     }
-    if let Growth::Metered(expected) = growth {
+    if let NewBalances::Checked(expected) = new_balances {
         for (account, asset) in expected {
-            scratch.open_balance(account, asset)?;
+            balances.open_balance(account, asset)?;
         }
     }
-    changes.extend(scratch.supply_moved(Some(plugin)));
+    changes.extend(balances.supply_moved(Some(plugin)));
     Ok((movements, changes))
 }
 

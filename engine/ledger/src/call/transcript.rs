@@ -137,7 +137,7 @@ pub enum HostRequest {
 
 impl HostRequest {
     /// Returns the response to a draw; none if the request is not a draw.
-    pub(crate) fn drawn(&self, draw: &Draw<'_>) -> Option<HostResponse> {
+    pub(crate) fn draw_response(&self, draw: &Draw<'_>) -> Option<HostResponse> {
         match self {
             Self::Draw { range, label } => {
                 let draw = Draw { label, ..*draw };
@@ -352,24 +352,24 @@ impl Transcript {
 
     /// Returns the holds that the call placed, captured, released or secured, each once.
     pub fn holds(&self) -> impl Iterator<Item = HoldId> + use<> {
-        let done = self
-            .facts
-            .iter()
-            .filter_map(|fact| match (&fact.ask, &fact.answer) {
-                (HostRequest::PlaceHold { .. }, HostResponse::Placed(hold))
-                | (
-                    HostRequest::CaptureHold { hold, .. }
-                    | HostRequest::ReleaseHold { hold }
-                    | HostRequest::SecureHold { hold },
-                    HostResponse::Done,
-                ) => Some(*hold),
-                (_, _) => None,
-            });
-        done.collect::<BTreeSet<_>>().into_iter()
+        let used =
+            self.facts
+                .iter()
+                .filter_map(|exchange| match (&exchange.ask, &exchange.answer) {
+                    (HostRequest::PlaceHold { .. }, HostResponse::Placed(hold))
+                    | (
+                        HostRequest::CaptureHold { hold, .. }
+                        | HostRequest::ReleaseHold { hold }
+                        | HostRequest::SecureHold { hold },
+                        HostResponse::Done,
+                    ) => Some(*hold),
+                    (_, _) => None,
+                });
+        used.collect::<BTreeSet<_>>().into_iter()
     }
 
     /// Returns the rejection that ended the call before its first draw, if there is one.
-    pub(crate) fn ended_by(&self) -> Option<&Rejection> {
+    pub(crate) fn ending_rejection(&self) -> Option<&Rejection> {
         match &self.facts.last()?.answer {
             HostResponse::Ends(rejection) => Some(rejection),
             HostResponse::Balance(_)
@@ -389,18 +389,21 @@ impl Transcript {
 
     /// Returns the number of draws.
     pub fn draws(&self) -> u32 {
-        let draws = self.facts.iter().filter(|fact| fact.is_draw());
+        let draws = self.facts.iter().filter(|exchange| exchange.is_draw());
         u32::try_from(draws.count()).unwrap_or(u32::MAX)
     }
 
     /// Returns true if every draw follows from the given origin. Anyone can verify a receipt by this.
     pub fn draws_from(&self, server_seed: &Seed, component: &Digest, origin: &DrawOrigin) -> bool {
-        let (mut mixed, mut index) = (String::new(), 0_u32);
-        self.facts.iter().all(|fact| {
-            if let (HostRequest::Mix { text }, HostResponse::Done) = (&fact.ask, &fact.answer) {
+        let mut mixed = String::new();
+        let mut index = 0_u32;
+        self.facts.iter().all(|exchange| {
+            if let (HostRequest::Mix { text }, HostResponse::Done) =
+                (&exchange.ask, &exchange.answer)
+            {
                 mixed.push_str(text);
             }
-            if !fact.is_draw() {
+            if !exchange.is_draw() {
                 return true;
             }
             let draw = Draw {
@@ -413,7 +416,7 @@ impl Transcript {
                 index,
             };
             index = index.saturating_add(1);
-            fact.ask.drawn(&draw).as_ref() == Some(&fact.answer)
+            exchange.ask.draw_response(&draw).as_ref() == Some(&exchange.answer)
         })
     }
 

@@ -64,7 +64,7 @@ pub(super) fn set_account(
         books.accounts().len(),
         usize::from(creates),
     )?;
-    check_room(books, account, present, &limits)?;
+    check_limit_counts(books, account, present, &limits)?;
     books.check_metadata(before, metadata.as_ref())?;
     let change = Change::AccountSet {
         account: account.clone(),
@@ -126,10 +126,10 @@ fn credit_limits(
     present: &Account,
     patch: &Patch<LimitsPatch>,
 ) -> Result<BTreeMap<CurrencyId, Option<Amount>>, Rejection> {
-    let there = present.limits.credit_limits();
+    let current = present.limits.credit_limits();
     let patch = match patch {
         Patch::Keep => return Ok(BTreeMap::new()),
-        Patch::Clear => return Ok(there.keys().map(|asset| (asset.clone(), None)).collect()),
+        Patch::Clear => return Ok(current.keys().map(|asset| (asset.clone(), None)).collect()),
         Patch::Set(patch) => patch,
     };
     let mut changes = BTreeMap::new();
@@ -142,7 +142,7 @@ fn credit_limits(
             }
             continue;
         };
-        if there.get(asset).copied() != credit {
+        if current.get(asset).copied() != credit {
             changes.insert(currency, credit);
         }
     }
@@ -155,16 +155,16 @@ fn ceilings(
     present: &Account,
     patch: &Patch<LimitsPatch>,
 ) -> Result<BTreeMap<AssetId, Option<Limit>>, Rejection> {
-    let there = present.limits.ceilings();
+    let current = present.limits.ceilings();
     let patch = match patch {
         Patch::Keep => return Ok(BTreeMap::new()),
-        Patch::Clear => return Ok(there.keys().map(|asset| (asset.clone(), None)).collect()),
+        Patch::Clear => return Ok(current.keys().map(|asset| (asset.clone(), None)).collect()),
         Patch::Set(patch) => patch,
     };
     let mut changes = BTreeMap::new();
     for (asset, ceiling) in patch {
         find(books, asset)?;
-        if there.get(asset) != ceiling.as_ref() {
+        if current.get(asset) != ceiling.as_ref() {
             changes.insert(asset.clone(), *ceiling);
         }
     }
@@ -173,7 +173,7 @@ fn ceilings(
 
 /// Checks that the limits of an account, and the balances that they create, stay within bounds. An account
 /// that is above the bound may reduce its limits.
-fn check_room(
+fn check_limit_counts(
     books: &Books,
     id: &AccountId,
     present: &Account,
@@ -206,9 +206,9 @@ fn check_room(
 
 /// Checks that an account to be closed has no balance and no hold.
 fn check_empty(id: &AccountId, account: &Account) -> Result<(), Rejection> {
-    let something =
+    let is_used =
         |(_, balance): &(&AssetId, &Balance)| balance.posted != 0 || balance.held > Limit::ZERO;
-    match account.balances.iter().find(something) {
+    match account.balances.iter().find(is_used) {
         Some((asset, balance)) => Err(Rejection::AccountNotEmpty {
             account: id.clone(),
             asset: asset.clone(),

@@ -33,12 +33,12 @@ pub(super) fn call(
         return Ok(Verdict::Stale);
     }
     match &result.ending {
-        CallEnding::Broken { by_plugin, .. } => Ok(broken(books, result, *by_plugin)),
-        CallEnding::NotRun(then) => not_run(books, at, result, then),
+        CallEnding::Broken { by_plugin, .. } => Ok(incomplete(books, result, *by_plugin)),
+        CallEnding::NotRun(recorded) => not_run(books, at, result, recorded),
         CallEnding::Replied { .. }
         | CallEnding::Declined { .. }
         | CallEnding::Faulted { .. }
-        | CallEnding::Stopped(_) => ended(books, at, result),
+        | CallEnding::Stopped(_) => completed(books, at, result),
     }
 }
 
@@ -47,30 +47,30 @@ fn not_run(
     books: &Books,
     at: Timestamp,
     result: &CallResult,
-    then: &Rejection,
+    recorded: &Rejection,
 ) -> Result<Verdict, Rejection> {
     let request = &result.request;
-    let ran = schedules::ran(books, at, request);
-    if request.due.is_some() && ran.is_none() {
+    let run = schedules::complete_run(books, at, request);
+    if request.due.is_some() && run.is_none() {
         return Ok(Verdict::Stale);
     }
-    let now = match Draft::open(books, request, at) {
-        Err(now) if now == *then => now,
+    let present = match Draft::open(books, request, at) {
+        Err(present) if present == *recorded => present,
         Err(_) | Ok(_) => return Ok(Verdict::Stale),
     };
-    if ran.is_some() {
+    if run.is_some() {
         // The due time stays due until the plugin can run, and the origin of an earlier try stays bound to
         // it.
-        return rejected(now, drew_from(result, true).into_iter().collect());
+        return rejected(present, draw_use(result, true).into_iter().collect());
     }
-    rejected(now, drew(result))
+    rejected(present, draw_effects(result))
 }
 
 /// Decides a call that has run.
-fn ended(books: &Books, at: Timestamp, result: &CallResult) -> Result<Verdict, Rejection> {
+fn completed(books: &Books, at: Timestamp, result: &CallResult) -> Result<Verdict, Rejection> {
     let request = &result.request;
-    let ran = schedules::ran(books, at, request);
-    if request.due.is_some() && ran.is_none() {
+    let run = schedules::complete_run(books, at, request);
+    if request.due.is_some() && run.is_none() {
         // Another run of the schedule was committed first, or its times were changed.
         return Ok(Verdict::Stale);
     }
@@ -83,17 +83,21 @@ fn ended(books: &Books, at: Timestamp, result: &CallResult) -> Result<Verdict, R
     if draft.component() != result.component || !draft.repeats(&result.transcript) {
         return Ok(Verdict::Stale);
     }
-    let mut trace = drew(result);
-    trace.extend(ran);
+    let mut effects = draw_effects(result);
+    effects.extend(run);
     match &result.ending {
-        CallEnding::Replied { .. } => replied(books, at, &draft, result, trace),
+        CallEnding::Replied { .. } => replied(books, at, &draft, result, effects),
         // The host reports a decline after a draw as a fault, so this guard fails only for a result that no
         // host has made.
-        CallEnding::Declined { .. } if !draft.has_drawn() => Ok(Verdict::Declined(changed(trace))),
-        CallEnding::Stopped(then) if result.transcript.ended_by() == Some(then) => {
-            rejected(then.clone(), trace)
+        CallEnding::Declined { .. } if !draft.has_drawn() => {
+            Ok(Verdict::Declined(decision_of(effects)))
         }
-        CallEnding::Faulted { .. } => Ok(Verdict::Faulted(changed(void(&draft, result, trace)))),
+        CallEnding::Stopped(recorded) if result.transcript.ending_rejection() == Some(recorded) => {
+            rejected(recorded.clone(), effects)
+        }
+        CallEnding::Faulted { .. } => Ok(Verdict::Faulted(decision_of(void_round(
+            &draft, result, effects,
+        )))),
         CallEnding::Declined { .. }
         | CallEnding::Stopped(_)
         | CallEnding::NotRun(_)
@@ -110,45 +114,48 @@ fn replied(
     at: Timestamp,
     draft: &Draft,
     result: &CallResult,
-    trace: Vec<Change>,
+    effects: Vec<Change>,
 ) -> Result<Verdict, Rejection> {
     match draft.settle() {
         Ok((movements, changes)) => {
             let mut changes = changes;
-            changes.extend(marks(draft));
+            changes.extend(mark_holds(draft));
             changes.extend(draft.writes());
             changes.extend(draft.budgets_spent());
-            changes.extend(trace);
+            changes.extend(effects);
             schedules::wake(books, at, &result.request, draft.wakes(), &mut changes);
             Ok(Verdict::Applied(Decision::new(movements, changes, true)))
         }
-        Err(rejection) if draft.has_drawn() => rejected(rejection, void(draft, result, trace)),
-        Err(rejection) => rejected(rejection, trace),
+        Err(rejection) if draft.has_drawn() => {
+            rejected(rejection, void_round(draft, result, effects))
+        }
+        Err(rejection) => rejected(rejection, effects),
     }
 }
 
 /// Returns changes that mark open holds of a call with the server seed that it has drawn from. A seed stays
 /// secret while such a hold is open.
-fn marks(draft: &Draft) -> Vec<Change> {
+fn mark_holds(draft: &Draft) -> Vec<Change> {
     let Some(origin) = draft.origin().filter(|_| draft.has_drawn()) else {
         return Vec::new();
     };
     let seed = origin.seed;
     let open = draft.open_holds();
-    let unmarked = open.filter(|(_, hold)| hold.seed.is_none_or(|first| first > seed));
-    unmarked
+    let to_mark = open.filter(|(_, hold)| hold.seed.is_none_or(|first| first > seed));
+    to_mark
         .map(|(hold, _)| Change::Draws(DrawChange::HoldDrew { hold, seed }))
         .collect()
 }
 
 /// Returns the change that marks the nonce of a call as used, if the call has drawn in any try.
-fn drew(result: &CallResult) -> Vec<Change> {
-    drew_from(result, false).into_iter().collect()
+fn draw_effects(result: &CallResult) -> Vec<Change> {
+    draw_use(result, false).into_iter().collect()
 }
 
-fn drew_from(result: &CallResult, bound: bool) -> Option<Change> {
+fn draw_use(result: &CallResult, bound: bool) -> Option<Change> {
     let origin = result.origin.clone()?;
-    let (key, draws) = (result.request.draw_key(), result.transcript.draws());
+    let key = result.request.draw_key();
+    let draws = result.transcript.draws();
     let drew = DrawUse {
         origin,
         draws,
@@ -159,26 +166,26 @@ fn drew_from(result: &CallResult, bound: bool) -> Option<Change> {
 
 /// Adds the changes of a call that failed after a draw. Its secured holds are released, so that no one
 /// keeps a stake of a void round, and the failure is counted.
-fn void(draft: &Draft, result: &CallResult, mut changes: Vec<Change>) -> Vec<Change> {
+fn void_round(draft: &Draft, result: &CallResult, mut changes: Vec<Change>) -> Vec<Change> {
     if !draft.has_drawn() {
         return changes;
     }
-    let secured = draft.secured_holds();
+    let secured = draft.earlier_secured_holds();
     changes.extend(secured.map(|(hold, _)| Change::HoldEnded {
         hold,
         end: HoldEnd::Released,
     }));
-    changes.push(break_off(draft.plugin(), &result.request.plugin));
+    changes.push(count_failure(draft.plugin(), &result.request.plugin));
     changes
 }
 
 /// Returns the change that counts a failure after a draw. The plugin is switched off at
 /// [`BROKEN_DRAWS_MAX`].
-fn break_off(plugin: &Plugin, id: &PluginName) -> Change {
-    let broken = plugin.broken_draws.saturating_add(1);
+fn count_failure(plugin: &Plugin, id: &PluginName) -> Change {
+    let failures = plugin.broken_draws.saturating_add(1);
     Change::Draws(DrawChange::DrawBroken {
         plugin: id.clone(),
-        paused: broken >= BROKEN_DRAWS_MAX,
+        paused: failures >= BROKEN_DRAWS_MAX,
     })
 }
 
@@ -186,23 +193,23 @@ fn break_off(plugin: &Plugin, id: &PluginName) -> Change {
 ///
 /// Only its draws are recorded, so only they are verified. A failure that the plugin may have caused counts
 /// like a fault.
-fn broken(books: &Books, result: &CallResult, by_plugin: bool) -> Verdict {
-    let draws_hold = result.origin.as_ref().is_some_and(|origin| {
+fn incomplete(books: &Books, result: &CallResult, by_plugin: bool) -> Verdict {
+    let draws_are_true = result.origin.as_ref().is_some_and(|origin| {
         let server_seed = books.seed().server_seed(origin.seed);
         let transcript = &result.transcript;
         transcript.draws_from(&server_seed, &result.component, origin)
     });
-    if !draws_hold {
+    if !draws_are_true {
         return Verdict::Stale;
     }
     let id = &result.request.plugin;
-    let blamed = books.plugin(id).filter(|_| by_plugin);
-    let counted = blamed.map(|plugin| break_off(plugin, id));
-    let changes = drew_from(result, true).into_iter().chain(counted);
-    Verdict::Broken(changed(changes.collect()))
+    let plugin = books.plugin(id).filter(|_| by_plugin);
+    let failure = plugin.map(|plugin| count_failure(plugin, id));
+    let changes = draw_use(result, true).into_iter().chain(failure);
+    Verdict::Broken(decision_of(changes.collect()))
 }
 
-fn changed(changes: Vec<Change>) -> Decision {
+fn decision_of(changes: Vec<Change>) -> Decision {
     Decision::new(Vec::new(), changes, false)
 }
 
@@ -210,5 +217,5 @@ fn rejected(rejection: Rejection, changes: Vec<Change>) -> Result<Verdict, Rejec
     if changes.is_empty() {
         return Err(rejection);
     }
-    Ok(Verdict::RejectedWith(rejection, changed(changes)))
+    Ok(Verdict::RejectedWith(rejection, decision_of(changes)))
 }

@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 
 use super::money::{check_authority, check_cap, post_all};
 use super::verdict::Verdict;
-use crate::working_balances::{Funds, WorkingBalances, check_places};
+use crate::working_balances::{Funds, WorkingBalances, check_accounts};
 
 /// The pause before the first retry of a capture at expiry, in milliseconds.
 const FIRST_DEFERRAL_MS: u64 = 60 * 1000;
@@ -28,11 +28,12 @@ pub(super) fn place(
     let postings = std::slice::from_ref(request.reservation.posting());
     check_authority(postings, request.authority)?;
     check_cap(request.cap.as_ref(), postings)?;
-    check_places(books, postings, Funds::Spendable)?;
+    check_accounts(books, postings, Funds::Spendable)?;
     books.check_more(Quota::Holds, books.holds_open(), 1)?;
     WorkingBalances::new(books).reserve(request.reservation.posting())?;
     // Nothing can fail from here on.
-    let (hold, on_expiry) = (request.id, request.on_expiry);
+    let hold = request.id;
+    let on_expiry = request.on_expiry;
     let placed = Hold::placed(&request.reservation, at, request.expires_in_s, on_expiry);
     let placed = Box::new(placed);
     let change = Change::HoldPlaced { hold, placed };
@@ -111,7 +112,7 @@ pub(super) fn expire(books: &Books, at: Timestamp, id: HoldId) -> Result<Verdict
         .hold(id)
         .filter(|hold| hold.due_at <= at)
         .ok_or(closed)?;
-    let rule = if is_stranded(books, hold) {
+    let rule = if has_failed_plugin(books, hold) {
         OnExpiry::Release
     } else {
         hold.on_expiry
@@ -132,9 +133,9 @@ pub(super) fn expire(books: &Books, at: Timestamp, id: HoldId) -> Result<Verdict
 
 /// Returns true if the hold's plugin was switched off for its failures. No one can finish the game then, so
 /// its players get their stakes back instead of losing them at expiry.
-fn is_stranded(books: &Books, hold: &Hold) -> bool {
-    let game = hold.plugin.as_ref().and_then(|game| books.plugin(game));
-    game.is_some_and(|game| game.was_switched_off())
+fn has_failed_plugin(books: &Books, hold: &Hold) -> bool {
+    let plugin = hold.plugin.as_ref().and_then(|plugin| books.plugin(plugin));
+    plugin.is_some_and(|plugin| plugin.was_switched_off())
 }
 
 fn end(hold: HoldId, end: HoldEnd) -> Verdict {

@@ -11,7 +11,7 @@ use crate::movement::Posting;
 use crate::rejection::Rejection;
 
 use super::verdict::Verdict;
-use crate::working_balances::{Funds, WorkingBalances, accounts, check_places};
+use crate::working_balances::{Funds, WorkingBalances, accounts, check_accounts};
 
 pub(super) fn transfer(books: &Books, request: &TransferRequest) -> Result<Verdict, Rejection> {
     let postings = request.postings.as_slice();
@@ -23,7 +23,7 @@ pub(super) fn transfer(books: &Books, request: &TransferRequest) -> Result<Verdi
 /// Decides an atomic batch. Each transfer is checked against the balances that the transfers before it
 /// leave. The cap of the API key applies to all of them together, because the batch is one request.
 pub(super) fn batch(books: &Books, request: &BatchRequest) -> Result<Verdict, Rejection> {
-    let mut scratch = WorkingBalances::new(books);
+    let mut balances = WorkingBalances::new(books);
     let mut movements = Vec::new();
     let mut moved = BTreeMap::new();
     let transfers = request.transfers.as_slice().iter();
@@ -34,8 +34,8 @@ pub(super) fn batch(books: &Books, request: &BatchRequest) -> Result<Verdict, Re
             if let Some(cap) = &request.cap {
                 cap.check_more(&mut moved, postings)?;
             }
-            check_places(books, postings, Funds::Spendable)?;
-            scratch.post_all(postings, part, Funds::Spendable)
+            check_accounts(books, postings, Funds::Spendable)?;
+            balances.post_all(postings, part, Funds::Spendable)
         };
         let posted = post().map_err(|rejection| Rejection::InBatch {
             index,
@@ -109,10 +109,10 @@ pub(super) fn post_all(
     mut changes: Vec<Change>,
     plugin: Option<&PluginName>,
 ) -> Result<Verdict, Rejection> {
-    check_places(books, postings, funds)?;
-    let mut scratch = WorkingBalances::new(books);
-    let movements = scratch.post_all(postings, 0, funds)?;
+    check_accounts(books, postings, funds)?;
+    let mut balances = WorkingBalances::new(books);
+    let movements = balances.post_all(postings, 0, funds)?;
     // Nothing can fail from here on.
-    changes.extend(scratch.supply_moved(plugin));
+    changes.extend(balances.supply_moved(plugin));
     Ok(Verdict::Applied(Decision::new(movements, changes, true)))
 }

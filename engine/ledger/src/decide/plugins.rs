@@ -41,22 +41,22 @@ pub(super) fn set_plugin(
 ) -> Result<Verdict, Rejection> {
     let found = books.plugin(plugin);
     if let Some(before) = patch.follows
-        && !found.is_some_and(|found| may_follow(found, patch, before))
+        && !found.is_some_and(|found| can_update(found, patch, before))
     {
         return Ok(Verdict::Unchanged);
     }
     let present = found.map(|found| &*found.installation);
-    let (id, component, requested) = chosen(books, plugin, patch, present)?;
-    check_as_seen(plugin, patch, found, component)?;
+    let (id, component, requested) = choose_component(books, plugin, patch, present)?;
+    check_unchanged(plugin, patch, found, component)?;
     // Grants and the switch were given to one component; another one starts without them unless it follows
     // by itself.
-    let renewed = |present: &Installation| present.component != component;
-    let kept = present.filter(|present| !renewed(present) || patch.follows.is_some());
-    let grants = granted(patch, &requested, kept.map(|present| &present.grants))?;
-    let config = configured(patch, present);
+    let is_replaced = |present: &Installation| present.component != component;
+    let continued = present.filter(|present| !is_replaced(present) || patch.follows.is_some());
+    let grants = resolve_grants(patch, &requested, continued.map(|present| &present.grants))?;
+    let config = resolve_config(patch, present);
     let enabled = patch
         .enabled
-        .unwrap_or_else(|| kept.is_some_and(|present| present.enabled));
+        .unwrap_or_else(|| continued.is_some_and(|present| present.enabled));
     let follow = patch
         .follow
         .unwrap_or_else(|| present.is_some_and(|present| present.follow));
@@ -65,7 +65,7 @@ pub(super) fn set_plugin(
         (None, Some(present)) => present.holds.clone(),
         (None, None) => HoldRules::new(),
     };
-    let schedules = schedules::scheduled(at, plugin, patch, present, enabled)?;
+    let schedules = schedules::resolve_schedules(at, plugin, patch, present, enabled)?;
     let installation = Installation {
         id,
         component,
@@ -76,7 +76,7 @@ pub(super) fn set_plugin(
         holds,
         schedules,
         follow,
-        needs: needed(patch, present),
+        needs: resolve_needs(patch, present),
     };
     if present == Some(&installation) {
         return Ok(Verdict::Unchanged);
@@ -100,7 +100,7 @@ pub(super) fn set_plugin(
 
 /// Returns the id, the digest and the requested grants of the component that is to run: a new one, or the
 /// present one.
-fn chosen(
+fn choose_component(
     books: &Books,
     plugin: &PluginName,
     patch: &PluginPatch,
@@ -122,19 +122,19 @@ fn chosen(
 }
 
 /// Checks that the installation is still the one against which a configuration was checked.
-fn check_as_seen(
+fn check_unchanged(
     plugin: &PluginName,
     patch: &PluginPatch,
     found: Option<&Arc<Plugin>>,
     component: Digest,
 ) -> Result<(), Rejection> {
     let checked = patch.checked_against.filter(|_| patch.component.is_none());
-    let as_checked = checked.is_none_or(|checked| checked == component);
+    let component_matches = checked.is_none_or(|checked| checked == component);
     // An automatic update was checked against the version that it names, by `may_follow`.
-    let looked_at = patch.as_of.filter(|_| patch.follows.is_none());
-    let as_seen =
-        looked_at.is_none_or(|version| found.is_some_and(|found| found.version == version));
-    if as_checked && as_seen {
+    let seen = patch.as_of.filter(|_| patch.follows.is_none());
+    let version_matches =
+        seen.is_none_or(|version| found.is_some_and(|found| found.version == version));
+    if component_matches && version_matches {
         return Ok(());
     }
     Err(Rejection::PluginChanged {
@@ -143,7 +143,7 @@ fn check_as_seen(
 }
 
 /// Returns the balances that the component needs with its configuration.
-fn needed(patch: &PluginPatch, present: Option<&Installation>) -> Vec<Need> {
+fn resolve_needs(patch: &PluginPatch, present: Option<&Installation>) -> Vec<Need> {
     match present {
         Some(present) if patch.component.is_none() && patch.config.is_none() => {
             present.needs.clone()
@@ -152,7 +152,7 @@ fn needed(patch: &PluginPatch, present: Option<&Installation>) -> Vec<Need> {
     }
 }
 
-fn configured(patch: &PluginPatch, present: Option<&Installation>) -> Document {
+fn resolve_config(patch: &PluginPatch, present: Option<&Installation>) -> Document {
     match (&patch.config, present) {
         (Some(config), _) => config.clone(),
         (None, Some(present)) => present.config.clone(),
@@ -162,27 +162,27 @@ fn configured(patch: &PluginPatch, present: Option<&Installation>) -> Document {
 
 /// Returns true if a newer version may replace a component automatically: the plugin follows new versions,
 /// was not changed in the meantime, and the new manifest requests no more.
-fn may_follow(found: &Plugin, patch: &PluginPatch, before: Digest) -> bool {
+fn can_update(found: &Plugin, patch: &PluginPatch, before: Digest) -> bool {
     let present = &found.installation;
-    let as_seen = patch.as_of.is_none_or(|version| version == found.version);
+    let version_matches = patch.as_of.is_none_or(|version| version == found.version);
     let narrows = |choice: &ComponentChoice| choice.requested.narrows(&present.requested);
     let choice = patch.component.as_ref();
-    present.follow && present.component == before && as_seen && choice.is_some_and(narrows)
+    present.follow && present.component == before && version_matches && choice.is_some_and(narrows)
 }
 
 /// Returns the grants of the installation: those of the patch, those before, or the defaults. They must not
 /// exceed the requested ones.
-fn granted(
+fn resolve_grants(
     patch: &PluginPatch,
     requested: &Grants,
-    kept: Option<&Grants>,
+    continued: Option<&Grants>,
 ) -> Result<Grants, Rejection> {
-    let grants = match (&patch.grants, kept) {
+    let grants = match (&patch.grants, continued) {
         (Some(GrantChoice::Requested), _) => requested.clone(),
         (Some(GrantChoice::Exactly(grants)), _) => Grants::clone(grants).capped_as(requested),
         // A newer version that requests less keeps only the grants that it requests.
-        (None, Some(kept)) if patch.follows.is_some() => kept.narrowed_to(requested),
-        (None, Some(kept)) => kept.clone(),
+        (None, Some(continued)) if patch.follows.is_some() => continued.narrowed_to(requested),
+        (None, Some(continued)) => continued.clone(),
         (None, None) => Grants::default().capped_as(requested),
     };
     match grants.excess_over(requested) {
@@ -210,8 +210,8 @@ pub(super) fn switch_off(
     as_of: u64,
     why: &SwitchOffEvidence,
 ) -> Verdict {
-    let counted = books.plugin(plugin);
-    if !counted.is_some_and(|found| found.version == as_of && found.installation.enabled) {
+    let current = books.plugin(plugin);
+    if !current.is_some_and(|found| found.version == as_of && found.installation.enabled) {
         return Verdict::Unchanged;
     }
     let change = Change::PluginSwitchedOff {
@@ -231,11 +231,11 @@ pub(super) fn roll_back(
     match what {
         RollbackTarget::Component => roll_back_component(books, at, plugin),
         RollbackTarget::Configuration { to, patch } => {
-            let nothing = || Rejection::NothingBefore {
+            let nothing_before = || Rejection::NothingBefore {
                 plugin: plugin.clone(),
             };
-            let to = to.ok_or_else(nothing)?;
-            let found = books.plugin(plugin).ok_or_else(nothing)?;
+            let to = to.ok_or_else(nothing_before)?;
+            let found = books.plugin(plugin).ok_or_else(nothing_before)?;
             if found.revision(to).is_none() {
                 return Err(Rejection::RevisionUnknown {
                     plugin: plugin.clone(),

@@ -25,8 +25,8 @@ pub(super) fn reverse(books: &Books, request: &ReversalRequest) -> Result<Verdic
         Some(Reversal::By(by)) => return Err(Rejection::AlreadyReversed { transfer, by }),
         Some(Reversal::Of(of)) => return Err(Rejection::ReversalFinal { transfer, of }),
     }
-    let there = books.reversals.len() / 2;
-    books.check_more(Quota::Reversals, there, 1)?;
+    let present = books.reversals.len() / 2;
+    books.check_more(Quota::Reversals, present, 1)?;
     let funds = match request.force {
         Some(_) => Funds::Forced,
         None => Funds::Spendable,

@@ -15,7 +15,7 @@ use super::verdict::Verdict;
 
 /// Returns the schedules of an installation after a patch. Schedules whose times stay keep their next due
 /// time, unless the plugin was off: due times of that period do not count.
-pub(super) fn scheduled(
+pub(super) fn resolve_schedules(
     at: Timestamp,
     plugin: &PluginName,
     patch: &PluginPatch,
@@ -42,19 +42,20 @@ pub(super) fn scheduled(
             })?;
         rule.times = *times;
     }
-    let ran_on = present.is_some_and(|present| present.enabled) || !enabled;
-    let scheduled = rules.into_iter().map(|(name, rule)| {
-        let kept = before.and_then(|before| before.get(&name));
-        let kept = kept.filter(|kept| kept.rule.times == rule.times && ran_on);
-        let next_due = kept.map_or_else(|| rule.times.next_after(at), |kept| kept.next_due);
+    let was_running = present.is_some_and(|present| present.enabled) || !enabled;
+    let schedules = rules.into_iter().map(|(name, rule)| {
+        let earlier = before.and_then(|before| before.get(&name));
+        let earlier = earlier.filter(|earlier| earlier.rule.times == rule.times && was_running);
+        let next_due =
+            earlier.map_or_else(|| rule.times.next_after(at), |earlier| earlier.next_due);
         (name, Schedule { rule, next_due })
     });
-    Ok(scheduled.collect())
+    Ok(schedules.collect())
 }
 
 /// Returns the change that moves a schedule on after its run. Returns none if the run's due time is not the
 /// next one.
-pub(super) fn ran(books: &Books, at: Timestamp, request: &CallRequest) -> Option<Change> {
+pub(super) fn complete_run(books: &Books, at: Timestamp, request: &CallRequest) -> Option<Change> {
     let due = request.due?;
     let schedule = books.schedule(&request.plugin, &request.action)?;
     if schedule.next_due != due || due > at {
@@ -76,14 +77,14 @@ pub(super) fn wake(
     books: &Books,
     at: Timestamp,
     request: &CallRequest,
-    wanted: &BTreeMap<String, Timestamp>,
+    requested: &BTreeMap<String, Timestamp>,
     changes: &mut Vec<Change>,
 ) {
-    for (name, from) in wanted {
+    for (name, from) in requested {
         let Some(schedule) = books.schedule(&request.plugin, name) else {
             continue;
         };
-        let wanted = schedule.rule.times.first_from(*from, at);
+        let requested_due = schedule.rule.times.first_from(*from, at);
         let own = changes.iter_mut().find_map(|change| {
             let Change::DueMoved {
                 schedule, next_due, ..
@@ -94,13 +95,13 @@ pub(super) fn wake(
             (schedule == name).then_some(next_due)
         });
         if let Some(next_due) = own {
-            *next_due = wanted;
-        } else if wanted < schedule.next_due {
+            *next_due = requested_due;
+        } else if requested_due < schedule.next_due {
             changes.push(Change::DueMoved {
                 plugin: request.plugin.clone(),
                 schedule: name.clone(),
                 due: schedule.next_due,
-                next_due: wanted,
+                next_due: requested_due,
             });
         }
     }
@@ -112,7 +113,8 @@ pub(super) fn skip(books: &Books, at: Timestamp, plugin: &PluginName, name: &str
     let Some(schedule) = books.schedule(plugin, name) else {
         return Verdict::Unchanged;
     };
-    let (due, next_due) = (schedule.next_due, schedule.first_wanted(at));
+    let due = schedule.next_due;
+    let next_due = schedule.first_wanted(at);
     if next_due == due {
         return Verdict::Unchanged;
     }

@@ -51,7 +51,8 @@ pub(super) fn set_asset(
         None => new_asset(patch)?,
         Some(present) => changed_asset(present, patch)?,
     };
-    let (supply, max_supply) = (books.supply(asset), definition.supply_limit());
+    let supply = books.supply(asset);
+    let max_supply = definition.supply_limit();
     if supply > max_supply.signed() {
         let amount = Amount::ONE;
         return Err(Rejection::SupplyLimit {
@@ -194,7 +195,9 @@ fn check_admin_left(books: &Books, key: &KeyId) -> Result<(), Rejection> {
         .iter()
         .filter(|(_, key)| key.definition.is_admin());
     match (admins.next(), admins.next()) {
-        (Some((last, _)), None) if last == key => Err(Rejection::LastAdminKey { key: key.clone() }),
+        (Some((admin, _)), None) if admin == key => {
+            Err(Rejection::LastAdminKey { key: key.clone() })
+        }
         (_, _) => Ok(()),
     }
 }

@@ -24,12 +24,12 @@ pub(super) fn set_webhook(books: &Books, request: &WebhookRequest) -> Result<Ver
     };
     let kinds = present.and_then(|present| present.kinds.clone());
     let enabled = present.is_none_or(|present| present.enabled);
-    let kept = present.filter(|_| !*rotate);
+    let unrotated = present.filter(|_| !*rotate);
     let definition = WebhookDefinition {
         url: url.ok_or(missing)?,
         kinds: patch.kinds.clone().over(kinds),
         enabled: patch.enabled.unwrap_or(enabled),
-        secret: kept.map_or(*secret, |present| present.secret),
+        secret: unrotated.map_or(*secret, |present| present.secret),
     };
     if present == Some(&definition) {
         return Ok(Verdict::Unchanged);

@@ -24,7 +24,7 @@ pub fn check_numbers(text: &[u8]) -> Result<(), JsonError> {
                 let length = number_length(rest);
                 let number = rest.get(..length).unwrap_or_default();
                 let number = std::str::from_utf8(number).unwrap_or_default();
-                if !is_kept(number) {
+                if !is_exact(number) {
                     return Err(JsonError {
                         pointer: place::pointer(text, place),
                         what: "a number lies within ±(2^53 - 1) and has no more digits than a \
@@ -49,7 +49,7 @@ fn number_length(text: &[u8]) -> usize {
 }
 
 /// Returns true if every reader reads the same number.
-fn is_kept(number: &str) -> bool {
+fn is_exact(number: &str) -> bool {
     // Numbers with fewer digits than 2^53 − 1 are always exact.
     let is_short = u32::try_from(number.len()).is_ok_and(|length| length <= AMOUNT_MAX.ilog10());
     let is_short = is_short && number.bytes().all(|byte| byte.is_ascii_digit());
@@ -61,8 +61,8 @@ fn is_kept(number: &str) -> bool {
     };
     // serde_json writes the shortest text that is read as the same double.
     let read = serde_json::from_str::<Number>(number).ok();
-    let kept = read.and_then(|read| Decimal::read(&read.to_string()));
-    written.is_within_bounds() && kept.is_some_and(|kept| kept == written)
+    let reread = read.and_then(|read| Decimal::read(&read.to_string()));
+    written.is_within_bounds() && reread.is_some_and(|reread| reread == written)
 }
 
 /// A decimal number: its digits without leading and trailing zeros, and the position of the point before
@@ -159,7 +159,7 @@ mod tests {
             "0.00000000000000000000000000000000000001",
             "4503599627370495.5",
         ] {
-            assert!(is_kept(number), "{number}");
+            assert!(is_exact(number), "{number}");
         }
     }
 
@@ -187,7 +187,7 @@ mod tests {
             "123456789.123456789123456789",
             "4503599627370495.25",
         ] {
-            assert!(!is_kept(number), "{number}");
+            assert!(!is_exact(number), "{number}");
         }
     }
 

@@ -33,9 +33,9 @@ pub(super) fn duplicate(text: &[u8]) -> Option<String> {
     is_found.then(|| open.iter().map(Open::segment).collect())
 }
 
-/// Walks through a text to the first member for which `ends` returns true, or to the end, and returns the
-/// open objects and lists. `ends` receives them after each name.
-fn walk(text: &[u8], mut ends: impl FnMut(&[Open]) -> bool) -> Vec<Open> {
+/// Walks through a text to the first member for which `is_end` returns true, or to the end, and returns the
+/// open objects and lists. `is_end` receives them after each name.
+fn walk(text: &[u8], mut is_end: impl FnMut(&[Open]) -> bool) -> Vec<Open> {
     let mut open: Vec<Open> = Vec::new();
     let mut awaits_name = false;
     let mut place = 0;
@@ -64,7 +64,7 @@ fn walk(text: &[u8], mut ends: impl FnMut(&[Open]) -> bool) -> Vec<Open> {
                 if let (true, Some(Open::Object(name))) = (awaits_name, open.last_mut()) {
                     *name = rest.get(..length).unwrap_or_default().to_vec();
                     awaits_name = false;
-                    if ends(&open) {
+                    if is_end(&open) {
                         return open;
                     }
                 }
@@ -99,9 +99,9 @@ pub fn segment(name: &str) -> String {
 pub(super) fn string_length(text: &[u8]) -> usize {
     let mut is_escaped = false;
     let end = text.iter().skip(1).position(|byte| {
-        let ends = *byte == b'"' && !is_escaped;
+        let is_end = *byte == b'"' && !is_escaped;
         is_escaped = *byte == b'\\' && !is_escaped;
-        ends
+        is_end
     });
     end.map_or(text.len(), |end| end.saturating_add(2))
 }

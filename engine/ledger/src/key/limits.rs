@@ -58,10 +58,10 @@ impl TransferCap {
         }
         for Posting { asset, .. } in postings {
             let cap = self.0.get(asset).copied().unwrap_or(Limit::ZERO);
-            let asked = moved.get(asset).copied().unwrap_or(0);
-            if asked > cap.get() {
+            let total = moved.get(asset).copied().unwrap_or(0);
+            if total > cap.get() {
                 // The sum may exceed the range of amounts; the rejection shows the largest amount instead.
-                let asked = Limit::new(asked.min(AMOUNT_MAX)).unwrap_or(Limit::MAX);
+                let asked = Limit::new(total.min(AMOUNT_MAX)).unwrap_or(Limit::MAX);
                 let asset = asset.clone();
                 return Err(Rejection::TransferCap { asset, cap, asked });
             }

@@ -166,34 +166,34 @@ impl Grants {
     }
 
     /// Returns the first part of these grants that exceeds the requested ones.
-    pub fn excess_over(&self, asked: &Self) -> Option<Excess> {
+    pub fn excess_over(&self, requested: &Self) -> Option<Excess> {
         let sets = [
-            ("read", &self.read, &asked.read),
-            ("credit", &self.credit, &asked.credit),
-            ("debit", &self.debit, &asked.debit),
+            ("read", &self.read, &requested.read),
+            ("credit", &self.credit, &requested.credit),
+            ("debit", &self.debit, &requested.debit),
         ];
-        let beyond = sets.into_iter().find_map(|(member, granted, asked)| {
-            let account = granted.difference(asked).next()?;
-            Some(unasked(member, account))
+        let beyond = sets.into_iter().find_map(|(member, granted, requested)| {
+            let account = granted.difference(requested).next()?;
+            Some(unrequested(member, account))
         });
         beyond
-            .or_else(|| self.more_state(asked))
-            .or_else(|| self.more_fuel(asked))
-            .or_else(|| self.all_caps(asked).into_iter().find_map(wider_cap))
+            .or_else(|| self.state_excess(requested))
+            .or_else(|| self.fuel_excess(requested))
+            .or_else(|| self.all_caps(requested).into_iter().find_map(wider_cap))
     }
 
-    fn more_state(&self, asked: &Self) -> Option<Excess> {
-        let most = asked.state_quota();
+    fn state_excess(&self, requested: &Self) -> Option<Excess> {
+        let most = requested.state_quota();
         (self.state_quota() > most).then(|| Excess {
             member: "state_bytes",
             asks: format!("it asks for {most} bytes"),
         })
     }
 
-    fn more_fuel(&self, asked: &Self) -> Option<Excess> {
-        (self.fuel > asked.fuel).then(|| Excess {
+    fn fuel_excess(&self, requested: &Self) -> Option<Excess> {
+        (self.fuel > requested.fuel).then(|| Excess {
             member: "fuel",
-            asks: format!("it asks for the class `{}`", asked.fuel.name()),
+            asks: format!("it asks for the class `{}`", requested.fuel.name()),
         })
     }
 
@@ -218,19 +218,19 @@ impl Grants {
     /// Returns these grants with the caps of `requested` for the caps that are absent. An operator who
     /// leaves caps out does not remove them, and one who leaves quotas out grants at most the default.
     pub(crate) fn capped_as(self, requested: &Self) -> Self {
-        let asked = requested.clone();
-        let quota = asked.state_quota();
+        let requested = requested.clone();
+        let quota = requested.state_quota();
         let fuel = if self.fuel.is_standard() {
-            asked.fuel.min(self.fuel)
+            requested.fuel.min(self.fuel)
         } else {
             self.fuel
         };
         Self {
-            spend_per_call: self.spend_per_call.or(asked.spend_per_call),
+            spend_per_call: self.spend_per_call.or(requested.spend_per_call),
             spend_per_member_per_day: self
                 .spend_per_member_per_day
-                .or(asked.spend_per_member_per_day),
-            issue_per_day: self.issue_per_day.or(asked.issue_per_day),
+                .or(requested.spend_per_member_per_day),
+            issue_per_day: self.issue_per_day.or(requested.issue_per_day),
             state_bytes: self
                 .state_bytes
                 .or((quota < STATE_BYTES_MAX).then_some(quota)),
@@ -264,7 +264,7 @@ impl Grants {
 type NamedCaps<'a> = (&'static str, Option<&'a Caps>, Option<&'a Caps>);
 
 /// Creates the excess of an account that the manifest does not request.
-fn unasked(member: &'static str, account: &AccountId) -> Excess {
+fn unrequested(member: &'static str, account: &AccountId) -> Excess {
     let by_pattern = match member {
         "read" => patterns::grant_of_read(account),
         "debit" => patterns::grant_of_debit(account),

@@ -160,8 +160,8 @@ impl Plugin {
 
     /// Returns a listed revision.
     pub fn revision(&self, seq: u64) -> Option<Revision> {
-        let mut told = self.revisions().map(|(revision, _)| revision);
-        told.find(|revision| revision.seq == seq)
+        let mut listed = self.revisions().map(|(revision, _)| revision);
+        listed.find(|revision| revision.seq == seq)
     }
 
     /// Returns the revisions with a new one. `sets` is false if the record only switched the plugin off.
@@ -172,8 +172,8 @@ impl Plugin {
             Some(_) | None => seq,
         };
         let over = self.history.len().saturating_sub(REVISIONS_MAX);
-        let kept = self.history.iter().skip(over).copied();
-        kept.chain([Revision { seq, set_by }]).collect()
+        let latest = self.history.iter().skip(over).copied();
+        latest.chain([Revision { seq, set_by }]).collect()
     }
 
     /// Creates a plugin that record number `version` installs, without state.

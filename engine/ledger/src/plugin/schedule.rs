@@ -77,7 +77,7 @@ impl Schedule {
     ///
     /// Due times belong to the calendar. If time goes forward, the skipped ones were missed. If time goes
     /// back, the next run keeps its distance, rounded up to a due time, so that no due time runs twice.
-    pub(crate) fn at_other_time(self, from: Timestamp, to: Timestamp) -> Self {
+    pub(crate) fn after_clock_set(self, from: Timestamp, to: Timestamp) -> Self {
         if to >= from {
             return self;
         }
@@ -98,8 +98,8 @@ impl Schedule {
             MissedPolicy::Skip => now,
             MissedPolicy::CatchUp => {
                 let every = times.every_s.saturating_mul(1000);
-                let made_up = every.saturating_mul(SCHEDULE_CATCH_UP_MAX);
-                Timestamp(now.0.saturating_sub(made_up))
+                let catch_up = every.saturating_mul(SCHEDULE_CATCH_UP_MAX);
+                Timestamp(now.0.saturating_sub(catch_up))
             }
         };
         times.next_after(from).max(self.next_due)
@@ -151,7 +151,7 @@ mod tests {
             };
             let next_due = Timestamp(120_000);
             let schedule = Schedule { rule, next_due };
-            let moved = schedule.at_other_time(Timestamp(from), Timestamp(to));
+            let moved = schedule.after_clock_set(Timestamp(from), Timestamp(to));
             moved.next_due.0
         };
         assert_eq!(next(100_000, 100_000), 120_000);

@@ -64,7 +64,7 @@ fn budgets_of_days_that_are_over_are_forgotten() {
         ));
         world.run(&pays(0, member));
     }
-    let counters = |world: &World| [0, 1, 2].map(|day| world.books.spends_on(Day(day)));
+    let counters = |world: &World| [0, 1, 2].map(|day| world.books.counters_on(Day(day)));
     assert_eq!(counters(&world), [66, 0, 0]);
     world.run(&format!("wait 86400; {}", pays(1, 1)));
     assert_eq!(counters(&world), [2, 1, 0]);

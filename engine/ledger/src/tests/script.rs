@@ -282,7 +282,7 @@ impl World {
             "stop" => match self.calls.get(call) {
                 Some(Run::Open(draft)) => {
                     let transcript = draft.clone().close();
-                    CallEnding::Stopped(transcript.ended_by().expect("it ends").clone())
+                    CallEnding::Stopped(transcript.ending_rejection().expect("it ends").clone())
                 }
                 Some(Run::Refused(..)) | None => panic!("no call `{call}` is under way"),
             },

@@ -46,21 +46,22 @@ impl<'a> BudgetUse<'a> {
 impl Draft {
     pub(super) fn check_budgets(&self) -> Result<(), Rejection> {
         let day = Day::of(self.at);
-        let (books, plugin) = (&self.books, &self.call.plugin);
+        let books = &self.books;
+        let plugin = &self.call.plugin;
         let grants = &self.plugin.installation.grants;
         if let Some(caps) = &grants.spend_per_member_per_day {
-            let counted = BudgetUse::of_all(Budget::SpendPerMemberPerDay);
+            let budget_use = BudgetUse::of_all(Budget::SpendPerMemberPerDay);
             let caller = Payer::Caller(self.call.caller.clone());
             for (asset, amount) in &self.spent {
                 let before = self.spent_before(day, &caller, asset);
-                self.check_cap(counted, caps, asset, before.saturating_add(*amount))?;
+                self.check_cap(budget_use, caps, asset, before.saturating_add(*amount))?;
             }
         }
         if let Some(caps) = &grants.issue_per_day {
-            let counted = BudgetUse::of_all(Budget::IssuePerDay);
+            let budget_use = BudgetUse::of_all(Budget::IssuePerDay);
             for (asset, amount) in self.issued() {
                 let before = books.issued_on(day, plugin, &asset);
-                self.check_cap(counted, caps, &asset, before.saturating_add(amount))?;
+                self.check_cap(budget_use, caps, &asset, before.saturating_add(amount))?;
             }
         }
         for grant in grants.patterns.as_slice() {
@@ -68,9 +69,9 @@ impl Draft {
                 self.check_pattern(day, &grant.accounts, caps)?;
             }
         }
-        let fresh = self.counted().into_iter();
-        let fresh = fresh.filter(|(counter, _)| !books.counts_spend(day, counter));
-        books.check_more(Quota::BudgetCounters, books.spends_on(day), fresh.count())
+        let new = self.budget_counts().into_iter();
+        let new = new.filter(|(counter, _)| !books.has_counter(day, counter));
+        books.check_more(Quota::BudgetCounters, books.counters_on(day), new.count())
     }
 
     /// Checks the caps of one pattern. Amounts that are paid back count in full, so that a payment after a
@@ -81,34 +82,39 @@ impl Draft {
         accounts: &AccountPattern,
         caps: &PatternCaps,
     ) -> Result<(), Rejection> {
-        let together = self.drawn_by(accounts);
-        for (asset, sum) in &together {
-            let counted = BudgetUse::by(accounts, Budget::PatternPerCall);
-            self.check_cap(counted, &caps.per_call, asset, *sum)?;
+        let totals = self.taken_by(accounts);
+        for (asset, sum) in &totals {
+            let budget_use = BudgetUse::by(accounts, Budget::PatternPerCall);
+            self.check_cap(budget_use, &caps.per_call, asset, *sum)?;
         }
-        let of_pattern = self.drawn.iter();
+        let of_pattern = self.taken.iter();
         let of_pattern = of_pattern.filter(|((account, _), _)| accounts.matches(account));
         for ((account, asset), amount) in of_pattern {
             let before = self.spent_before(day, &Payer::Account(account.clone()), asset);
-            let counted = BudgetUse {
+            let budget_use = BudgetUse {
                 account: Some(account),
                 ..BudgetUse::by(accounts, Budget::PatternPerMemberPerDay)
             };
             let asked = before.saturating_add(*amount);
-            self.check_cap(counted, &caps.per_member_per_day, asset, asked)?;
+            self.check_cap(budget_use, &caps.per_member_per_day, asset, asked)?;
         }
         let payer = Payer::Pattern(accounts.clone());
-        for (asset, sum) in &together {
+        for (asset, sum) in &totals {
             let before = self.spent_before(day, &payer, asset);
-            let counted = BudgetUse::by(accounts, Budget::PatternPerDay);
-            self.check_cap(counted, &caps.per_day, asset, before.saturating_add(*sum))?;
+            let budget_use = BudgetUse::by(accounts, Budget::PatternPerDay);
+            self.check_cap(
+                budget_use,
+                &caps.per_day,
+                asset,
+                before.saturating_add(*sum),
+            )?;
         }
         Ok(())
     }
 
     fn check_cap(
         &self,
-        counted: BudgetUse<'_>,
+        budget_use: BudgetUse<'_>,
         caps: &Caps,
         asset: &AssetId,
         asked: u64,
@@ -117,9 +123,9 @@ impl Draft {
         if asked > most.get() {
             return Err(Rejection::BudgetExceeded {
                 plugin: self.call.plugin.clone(),
-                budget: counted.budget,
-                accounts: counted.accounts.cloned(),
-                account: counted.account.cloned(),
+                budget: budget_use.budget,
+                accounts: budget_use.accounts.cloned(),
+                account: budget_use.account.cloned(),
                 asset: asset.clone(),
                 most,
                 asked,
@@ -143,15 +149,15 @@ impl Draft {
     }
 
     /// Returns the amounts that the call debits from all accounts of a pattern together.
-    fn drawn_by(&self, accounts: &AccountPattern) -> BTreeMap<AssetId, u64> {
-        let mut together = BTreeMap::new();
-        for ((account, asset), amount) in &self.drawn {
+    fn taken_by(&self, accounts: &AccountPattern) -> BTreeMap<AssetId, u64> {
+        let mut totals = BTreeMap::new();
+        for ((account, asset), amount) in &self.taken {
             if accounts.matches(account) {
-                let sum = together.entry(asset.clone()).or_insert(0_u64);
+                let sum = totals.entry(asset.clone()).or_insert(0_u64);
                 *sum = sum.saturating_add(*amount);
             }
         }
-        together
+        totals
     }
 
     /// Returns the amounts that the call issues.
@@ -170,16 +176,16 @@ impl Draft {
 
     /// Returns the amounts that the call adds to budget counters. Issued amounts are counted as flows
     /// instead.
-    fn counted(&self) -> Vec<(BudgetCounter, u64)> {
+    fn budget_counts(&self) -> Vec<(BudgetCounter, u64)> {
         let grants = &self.plugin.installation.grants;
-        let mut counted = Vec::new();
+        let mut counts = Vec::new();
         if grants.spend_per_member_per_day.is_some() {
             let caller = &self.call.caller;
-            counted.extend(self.spent.iter().map(|(asset, amount)| {
+            counts.extend(self.spent.iter().map(|(asset, amount)| {
                 (self.counter(Payer::Caller(caller.clone()), asset), *amount)
             }));
         }
-        counted.extend(self.drawn.iter().map(|((account, asset), amount)| {
+        counts.extend(self.taken.iter().map(|((account, asset), amount)| {
             (
                 self.counter(Payer::Account(account.clone()), asset),
                 *amount,
@@ -187,21 +193,21 @@ impl Draft {
         }));
         let patterns = grants.patterns.as_slice().iter();
         for grant in patterns.filter(|grant| grant.debit.is_some()) {
-            let together = self.drawn_by(&grant.accounts);
-            counted.extend(together.into_iter().map(|(asset, sum)| {
+            let totals = self.taken_by(&grant.accounts);
+            counts.extend(totals.into_iter().map(|(asset, sum)| {
                 (
                     self.counter(Payer::Pattern(grant.accounts.clone()), &asset),
                     sum,
                 )
             }));
         }
-        counted
+        counts
     }
 
     /// Returns the changes of budget counters.
     pub(crate) fn budgets_spent(&self) -> Vec<Change> {
         let day = Day::of(self.at);
-        let spent = self.counted().into_iter();
+        let spent = self.budget_counts().into_iter();
         let spent = spent.map(|(counter, amount)| Change::BudgetSpent {
             counter,
             day,

@@ -2,7 +2,7 @@
 
 use super::Draft;
 use crate::amount::Amount;
-use crate::call::proposal::Growth;
+use crate::call::proposal::NewBalances;
 use crate::call::transcript::{HostRequest, HostResponse, Refusal};
 use crate::draw::{Draw, DrawOrigin};
 use crate::rejection::Rejection;
@@ -24,14 +24,14 @@ impl Draft {
     /// Checks that the call can commit, and can pay everything that it may request after the draw.
     fn check_draw(&self) -> Result<(), Rejection> {
         self.settle()?;
-        self.check_ways_back()?;
+        self.check_repayments()?;
         self.check_state_after_draw()
     }
 
     /// Checks that the secured amounts can be paid back to the accounts that a grant let this call debit.
     /// An account above its ceiling could not receive them.
-    fn check_ways_back(&self) -> Result<(), Rejection> {
-        for (account, asset) in self.owed_back.keys() {
+    fn check_repayments(&self) -> Result<(), Rejection> {
+        for (account, asset) in self.repayable.keys() {
             let Some(back) = u64::try_from(self.promised(account, asset)).ok() else {
                 continue;
             };
@@ -56,13 +56,13 @@ impl Draft {
 
     /// Returns the new balances to check against the quota. The caller may receive any of the secured
     /// assets. The plugin's own accounts are few, and need no check.
-    pub(super) fn growth(&self) -> Growth<'_> {
+    pub(super) fn new_balances(&self) -> NewBalances<'_> {
         if self.has_drawn() {
-            return Growth::HadRoom;
+            return NewBalances::Exempt;
         }
         let secured = self.secured.keys();
         let expected = secured.map(|(_, asset)| (&self.call.caller, asset));
-        Growth::Metered(expected.collect())
+        NewBalances::Checked(expected.collect())
     }
 
     /// Sets the origin of the draws. Has no effect after the first draw.
@@ -78,14 +78,14 @@ impl Draft {
         self.origin.as_ref().map(|(origin, _)| origin)
     }
 
-    pub(super) fn draw(&mut self, ask: &HostRequest) -> Result<HostResponse, Refusal> {
+    pub(super) fn draw(&mut self, request: &HostRequest) -> Result<HostResponse, Refusal> {
         if !self.has_drawn()
             && let Err(rejection) = self.check_draw()
         {
             return Ok(HostResponse::Ends(rejection));
         }
         let (origin, server_seed) = self.origin.as_ref().ok_or(Refusal::NoOrigin)?;
-        let answer = ask.drawn(&Draw {
+        let response = request.draw_response(&Draw {
             server_seed,
             component: &self.plugin.installation.component,
             client_seed: &origin.client_seed,
@@ -95,7 +95,7 @@ impl Draft {
             index: self.draws,
         });
         self.draws = self.draws.saturating_add(1);
-        answer.ok_or(Refusal::NoOrigin)
+        response.ok_or(Refusal::NoOrigin)
     }
 
     pub(super) fn mix(&mut self, text: &str) -> Result<HostResponse, Refusal> {

@@ -42,7 +42,7 @@ impl Draft {
             let rule = rule.into();
             return Err(Refusal::NoHoldRule { rule });
         };
-        self.check_hold(posting)?;
+        self.check_may_hold(posting)?;
         // An issuer's amounts do not exist until they are issued, so they cannot be reserved; a burn needs
         // its own grant.
         if let Some(issuer) = [&posting.source, &posting.destination]
@@ -53,26 +53,26 @@ impl Draft {
                 what: format!("hold anything of or for `{issuer}`"),
             });
         }
-        self.find(&posting.source, &posting.asset)?;
-        self.find(&posting.destination, &posting.asset)?;
+        self.find_account(&posting.source, &posting.asset)?;
+        self.find_account(&posting.destination, &posting.asset)?;
         let secured = self.secured_after(posting)?;
         let spent = self.spent_after(&posting.source, &posting.asset, posting.amount)?;
         let reservation = Reservation::try_from(posting.clone());
         let reservation = reservation.map_err(|_| Refusal::SameAccount)?;
-        self.check_room(
+        self.check_can_receive(
             &posting.destination,
             &posting.asset,
             posting.amount.signed(),
         )?;
         // Nothing is refused from here on.
-        if let Some((place, left)) = secured {
-            self.secured.insert(place, left);
+        if let Some((key, left)) = secured {
+            self.secured.insert(key, left);
         }
         if let Some(spent) = spent {
             self.spent.insert(posting.asset.clone(), spent);
         }
-        let id = self.call.id.hold(self.placed);
-        self.placed = self.placed.saturating_add(1);
+        let id = self.call.id.hold(self.holds_placed);
+        self.holds_placed = self.holds_placed.saturating_add(1);
         let placed = Hold::placed(&reservation, self.at, rule.expires_in_s, rule.on_expiry);
         let plugin = Some(self.call.plugin.clone());
         let placed = Hold { plugin, ..placed };
@@ -80,7 +80,7 @@ impl Draft {
         delta.held = delta.held.saturating_add(posting.amount.signed());
         self.steps.push(Step::Place(id, Box::new(placed.clone())));
         self.holds.insert(id, Some(Arc::new(placed)));
-        self.kept.insert(id);
+        self.secured_holds.insert(id);
         Ok(HostResponse::Placed(id))
     }
 
@@ -90,7 +90,7 @@ impl Draft {
         amount: Option<Amount>,
     ) -> Result<HostResponse, Refusal> {
         let hold = self.open_hold(id)?;
-        self.check_kept(id)?;
+        self.check_secured(id)?;
         let amount = amount.unwrap_or(hold.remaining);
         if amount > hold.remaining {
             let left = hold.remaining;
@@ -99,11 +99,13 @@ impl Draft {
         let posting = hold.reservation.part(amount);
         // A capture of a hold that is not secured must not use up what the destination needs for promised
         // amounts.
-        if !self.kept.contains(&id) && self.promised(&posting.destination, &posting.asset) > 0 {
-            self.check_room(&posting.destination, &posting.asset, amount.signed())?;
+        if !self.secured_holds.contains(&id)
+            && self.promised(&posting.destination, &posting.asset) > 0
+        {
+            self.check_can_receive(&posting.destination, &posting.asset, amount.signed())?;
         }
-        self.free(&posting, amount);
-        self.shift(&posting);
+        self.unreserve(&posting, amount);
+        self.apply_posting(&posting);
         let left = left_of(&hold, amount);
         self.steps.push(Step::Capture(id, posting, left.is_none()));
         self.holds.insert(id, left);
@@ -112,8 +114,8 @@ impl Draft {
 
     pub(super) fn release_hold(&mut self, id: HoldId) -> Result<HostResponse, Refusal> {
         let hold = self.open_hold(id)?;
-        self.check_kept(id)?;
-        self.free(hold.reservation.posting(), hold.remaining);
+        self.check_secured(id)?;
+        self.unreserve(hold.reservation.posting(), hold.remaining);
         self.holds.insert(id, None);
         self.steps.push(Step::Release(id, hold));
         Ok(HostResponse::Done)
@@ -126,60 +128,67 @@ impl Draft {
             return Err(Refusal::AfterDraw);
         }
         let hold = self.open_hold(id)?;
-        if self.kept.contains(&id) {
+        if self.secured_holds.contains(&id) {
             return Ok(HostResponse::Done);
         }
         let posting = hold.reservation.posting();
-        let source = self.find(&posting.source, &posting.asset)?;
+        let source = self.find_account(&posting.source, &posting.asset)?;
         if !source.status.is_open() {
             return Err(Refusal::NoRoom);
         }
         let moved = self.delta(&posting.source, &posting.asset).posted;
         let reserved = source.balance(&posting.asset).held.signed();
-        let there = source.spendable_after(&posting.asset, moved.saturating_add(reserved));
-        if there < self.kept_from(posting).saturating_add(hold.remaining.get()) {
+        let covered = source.spendable_after(&posting.asset, moved.saturating_add(reserved));
+        if covered
+            < self
+                .secured_from(posting)
+                .saturating_add(hold.remaining.get())
+        {
             return Err(Refusal::InsufficientFunds);
         }
-        self.check_room(
+        self.check_can_receive(
             &posting.destination,
             &posting.asset,
             hold.remaining.signed(),
         )?;
-        self.kept.insert(id);
+        self.secured_holds.insert(id);
         Ok(HostResponse::Done)
     }
 
     /// Returns the sum of the secured holds of a balance.
-    fn kept_from(&self, of: &Posting) -> u64 {
-        let kept = self.kept.iter().filter_map(|id| self.find_hold(*id));
-        let from_there = kept.filter(|hold| {
+    fn secured_from(&self, of: &Posting) -> u64 {
+        let secured = self
+            .secured_holds
+            .iter()
+            .filter_map(|id| self.find_hold(*id));
+        let of_balance = secured.filter(|hold| {
             let posting = hold.reservation.posting();
             posting.source == of.source && posting.asset == of.asset
         });
-        from_there.fold(0, |sum, hold| sum.saturating_add(hold.remaining.get()))
+        of_balance.fold(0, |sum, hold| sum.saturating_add(hold.remaining.get()))
     }
 
-    fn check_kept(&self, hold: HoldId) -> Result<(), Refusal> {
-        if self.has_drawn() && !self.kept.contains(&hold) {
+    fn check_secured(&self, hold: HoldId) -> Result<(), Refusal> {
+        if self.has_drawn() && !self.secured_holds.contains(&hold) {
             return Err(Refusal::NotSecured);
         }
         Ok(())
     }
 
-    fn free(&mut self, posting: &Posting, amount: Amount) {
+    fn unreserve(&mut self, posting: &Posting, amount: Amount) {
         let delta = self.delta_mut(&posting.source, &posting.asset);
         delta.held = delta.held.saturating_sub(amount.signed());
     }
 
     /// Returns the secured holds of earlier calls that are open in the books.
-    pub(crate) fn secured_holds(&self) -> impl Iterator<Item = (HoldId, &Arc<Hold>)> + '_ {
-        let kept = self.kept.iter();
-        kept.filter_map(|id| Some((*id, self.books.hold(*id)?)))
+    pub(crate) fn earlier_secured_holds(&self) -> impl Iterator<Item = (HoldId, &Arc<Hold>)> + '_ {
+        let secured = self.secured_holds.iter();
+        secured.filter_map(|id| Some((*id, self.books.hold(*id)?)))
     }
 
     /// Returns the holds placed or secured by this call that stay open.
     pub(crate) fn open_holds(&self) -> impl Iterator<Item = (HoldId, &Arc<Hold>)> + '_ {
-        let kept = self.kept.iter();
-        kept.filter_map(|id| Some((*id, self.find_hold(*id)?)))
+        let secured = self.secured_holds.iter();
+        secured.filter_map(|id| Some((*id, self.find_hold(*id)?)))
     }
 }

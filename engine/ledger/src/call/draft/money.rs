@@ -1,7 +1,7 @@
 //! Requests for movements, and amounts that are secured for the time after a draw.
 
 use super::rights::DebitRight;
-use super::{Draft, Place};
+use super::{BalanceKey, Draft};
 use crate::amount::Amount;
 use crate::call::proposal::Step;
 use crate::call::transcript::{HostResponse, Refusal, VisibleBalance};
@@ -15,8 +15,9 @@ impl Draft {
         asset: &AssetId,
     ) -> Result<VisibleBalance, Refusal> {
         self.check_read(account)?;
-        let found = self.find(account, asset)?;
-        let (balance, delta) = (found.balance(asset), self.delta(account, asset));
+        let found = self.find_account(account, asset)?;
+        let balance = found.balance(asset);
+        let delta = self.delta(account, asset);
         let held = balance.held.signed().saturating_add(delta.held);
         Ok(VisibleBalance {
             posted: balance.posted.saturating_add(delta.posted),
@@ -28,60 +29,61 @@ impl Draft {
     pub(super) fn transfer(&mut self, posting: &Posting) -> Result<HostResponse, Refusal> {
         let right = self.right_to_debit(posting)?;
         self.check_issuers(posting)?;
-        let pays_back = self.pays_back(posting);
-        let stays_here = self.is_own(&posting.destination) || self.is_caller(&posting.destination);
-        if self.has_drawn() && !(self.is_own(&posting.source) && (stays_here || pays_back)) {
+        let is_repayment = self.is_repayment(posting);
+        let stays_inside =
+            self.is_own(&posting.destination) || self.is_caller(&posting.destination);
+        if self.has_drawn() && !(self.is_own(&posting.source) && (stays_inside || is_repayment)) {
             return Err(Refusal::AfterDraw);
         }
-        self.find(&posting.source, &posting.asset)?;
-        self.find(&posting.destination, &posting.asset)?;
+        self.find_account(&posting.source, &posting.asset)?;
+        self.find_account(&posting.destination, &posting.asset)?;
         let secured = self.secured_after(posting)?;
         let spent = self.spent_after(&posting.source, &posting.asset, posting.amount)?;
         // Nothing is refused from here on.
-        if let Some((place, left)) = secured {
-            self.secured.insert(place, left);
+        if let Some((key, left)) = secured {
+            self.secured.insert(key, left);
         }
         if let Some(spent) = spent {
             self.spent.insert(posting.asset.clone(), spent);
         }
-        self.note_debit(right, posting);
-        self.shift(posting);
+        self.count_debit(right, posting);
+        self.apply_posting(posting);
         self.steps.push(Step::Post(posting.clone(), right.funds()));
         Ok(HostResponse::Done)
     }
 
     /// Returns true if a posting pays back no more than what a grant let this call debit.
-    fn pays_back(&self, posting: &Posting) -> bool {
-        let owed = self.owed_back(&posting.destination, &posting.asset);
-        self.is_own(&posting.source) && posting.amount.get() <= owed
+    fn is_repayment(&self, posting: &Posting) -> bool {
+        let repayable = self.repayable(&posting.destination, &posting.asset);
+        self.is_own(&posting.source) && posting.amount.get() <= repayable
     }
 
     /// Counts an amount that was debited by a grant, or paid back. Amounts issued by a grant are not owed
     /// back: a burn needs its own grant.
-    fn note_debit(&mut self, right: DebitRight, posting: &Posting) {
+    fn count_debit(&mut self, right: DebitRight, posting: &Posting) {
         let Posting {
             source,
             destination,
             asset,
             amount,
         } = posting;
-        let place = |account: &AccountId| (account.clone(), asset.clone());
+        let key = |account: &AccountId| (account.clone(), asset.clone());
         if right == DebitRight::Pattern {
-            let drawn = self.drawn.entry(place(source)).or_default();
-            *drawn = drawn.saturating_add(amount.get());
+            let taken = self.taken.entry(key(source)).or_default();
+            *taken = taken.saturating_add(amount.get());
         }
         if right.is_granted() && !source.is_issuer() {
-            let owed = self.owed_back.entry(place(source)).or_default();
-            *owed = owed.saturating_add(amount.get());
+            let repayable = self.repayable.entry(key(source)).or_default();
+            *repayable = repayable.saturating_add(amount.get());
         }
         if self.is_own(source)
-            && let Some(owed) = self.owed_back.get_mut(&place(destination))
+            && let Some(repayable) = self.repayable.get_mut(&key(destination))
         {
-            *owed = owed.saturating_sub(amount.get());
+            *repayable = repayable.saturating_sub(amount.get());
         }
     }
 
-    pub(super) fn shift(&mut self, posting: &Posting) {
+    pub(super) fn apply_posting(&mut self, posting: &Posting) {
         let amount = posting.amount.signed();
         let source = self.delta_mut(&posting.source, &posting.asset);
         source.posted = source.posted.saturating_sub(amount);
@@ -95,30 +97,33 @@ impl Draft {
     /// Amounts are secured before the first draw, so that neither a lack of funds nor another account's
     /// ceiling can undo a payment that the draw decides. Only secured amounts leave such a balance, and
     /// other payments to an account must leave what it needs for the promised ones.
-    pub(super) fn secured_after(&self, posting: &Posting) -> Result<Option<(Place, u64)>, Refusal> {
+    pub(super) fn secured_after(
+        &self,
+        posting: &Posting,
+    ) -> Result<Option<(BalanceKey, u64)>, Refusal> {
         let Posting {
             source,
             destination,
             asset,
             amount,
         } = posting;
-        let place = (source.clone(), asset.clone());
-        let Some(secured) = self.secured.get(&place) else {
+        let key = (source.clone(), asset.clone());
+        let Some(secured) = self.secured.get(&key) else {
             if self.has_drawn() {
                 return Err(Refusal::NotSecured);
             }
-            if !self.pays_back(posting) && self.promised(destination, asset) > 0 {
-                self.check_room(destination, asset, amount.signed())?;
+            if !self.is_repayment(posting) && self.promised(destination, asset) > 0 {
+                self.check_can_receive(destination, asset, amount.signed())?;
             }
             return Ok(None);
         };
         // The caller, and accounts that are paid back, were checked when the amount was secured.
-        let has_room = self.is_caller(destination) || self.pays_back(posting);
-        if !has_room && self.promised(destination, asset) > 0 {
-            self.check_room(destination, asset, amount.signed())?;
+        let was_checked = self.is_caller(destination) || self.is_repayment(posting);
+        if !was_checked && self.promised(destination, asset) > 0 {
+            self.check_can_receive(destination, asset, amount.signed())?;
         }
         let left = secured.checked_sub(amount.get());
-        Ok(Some((place, left.ok_or(Refusal::NotSecured)?)))
+        Ok(Some((key, left.ok_or(Refusal::NotSecured)?)))
     }
 
     pub(super) fn secure(
@@ -136,18 +141,18 @@ impl Draft {
             });
         }
         let spendable = self.spendable(account, asset)?;
-        let place = (account.clone(), asset.clone());
+        let key = (account.clone(), asset.clone());
         let secured = self
             .secured
-            .get(&place)
+            .get(&key)
             .copied()
             .unwrap_or(0)
             .saturating_add(amount.get());
         if spendable < secured {
             return Err(Refusal::InsufficientFunds);
         }
-        self.check_room(&self.call.caller, asset, amount.signed())?;
-        self.secured.insert(place, secured);
+        self.check_can_receive(&self.call.caller, asset, amount.signed())?;
+        self.secured.insert(key, secured);
         Ok(HostResponse::Done)
     }
 }

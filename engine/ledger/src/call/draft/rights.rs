@@ -27,7 +27,7 @@ impl DebitRight {
     pub(super) fn funds(self) -> Funds {
         match self {
             Self::Own | Self::Caller | Self::Name => Funds::Spendable,
-            Self::Pattern => Funds::Unborrowed,
+            Self::Pattern => Funds::Available,
         }
     }
 
@@ -48,8 +48,13 @@ impl Draft {
         if self.is_own(account) || self.is_caller(account) || granted {
             return Ok(());
         }
-        let asked = self.plugin.installation.requested.read.contains(account);
-        Err(missing("read", account, asked, grant_of_read(account)))
+        let is_requested = self.plugin.installation.requested.read.contains(account);
+        Err(missing(
+            "read",
+            account,
+            is_requested,
+            grant_of_read(account),
+        ))
     }
 
     /// Returns the right by which the plugin may debit the posting's source.
@@ -71,13 +76,18 @@ impl Draft {
         if grants.patterns.debits(source).next().is_some() {
             return Ok(DebitRight::Pattern);
         }
-        let asked = self.plugin.installation.requested.debit.contains(source);
-        Err(missing("debit", source, asked, grant_of_debit(source)))
+        let is_requested = self.plugin.installation.requested.debit.contains(source);
+        Err(missing(
+            "debit",
+            source,
+            is_requested,
+            grant_of_debit(source),
+        ))
     }
 
     /// Checks that the plugin may reserve the posting's amount. A pattern grant does not allow holds: its
     /// caps count what leaves an account on one day, and a hold may be captured on another day.
-    pub(super) fn check_hold(&self, posting: &Posting) -> Result<(), Refusal> {
+    pub(super) fn check_may_hold(&self, posting: &Posting) -> Result<(), Refusal> {
         match self.right_to_debit(posting)? {
             DebitRight::Own | DebitRight::Caller | DebitRight::Name => Ok(()),
             DebitRight::Pattern => Err(Refusal::NotGranted {
@@ -100,13 +110,13 @@ impl Draft {
         } = posting;
         let installation = &self.plugin.installation;
         if destination.is_issuer() && !installation.grants.credit.contains(destination) {
-            let asked = installation.requested.credit.contains(destination);
-            return Err(missing("credit", destination, asked, None));
+            let is_requested = installation.requested.credit.contains(destination);
+            return Err(missing("credit", destination, is_requested, None));
         }
         // An issuer has one asset; a posting in another asset would create a balance without backing.
-        let of_another =
+        let issues_another =
             |account: &&AccountId| account.is_issuer() && **account != AccountId::issuer(asset);
-        if let Some(issuer) = [source, destination].into_iter().find(of_another) {
+        if let Some(issuer) = [source, destination].into_iter().find(issues_another) {
             return Err(Refusal::NotGranted {
                 what: format!("move {asset} on `{issuer}`, which issues another asset"),
             });
@@ -120,10 +130,10 @@ impl Draft {
 fn missing(
     right: &'static str,
     account: &AccountId,
-    asked: bool,
+    is_requested: bool,
     by_pattern: Option<String>,
 ) -> Refusal {
-    let how = match (asked, by_pattern) {
+    let how = match (is_requested, by_pattern) {
         (true, _) => format!("an operator grants it by \"{account}\" in `grants.{right}`"),
         (false, Some(grant)) => format!("an operator grants it by {grant} in `grants.patterns`"),
         (false, None) => format!(

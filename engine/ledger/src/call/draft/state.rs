@@ -87,7 +87,8 @@ impl Draft {
 
     /// Returns the bytes by which the call enlarges the state of the economy.
     fn state_growth(&self) -> u64 {
-        let (mut before, mut after) = (0_u64, 0_u64);
+        let mut before = 0_u64;
+        let mut after = 0_u64;
         for (key, value) in &self.writes {
             before = before.saturating_add(entry_cost(key, self.plugin.state.get(key)));
             after = after.saturating_add(entry_cost(key, value.as_ref()));
