@@ -1,17 +1,59 @@
-//! The rules of money.
+//! The rules of an economy: a deterministic state machine for accounts, assets, holds, plugins and draws.
 //!
-//! This crate is a deterministic state machine and nothing else: [`Books`] are the state of one
-//! economy, an [`Act`] is what somebody asks for, [`decide`] says what follows, and
-//! [`Books::apply`] makes it so. It knows no file, no clock, no randomness, no network and no
-//! thread; time, ids and seeds come in as values. So the same acts in the same order give the same
-//! books on every machine, and everything above can be rebuilt from a journal of acts and effects.
+//! [`Books`] are the state of one economy, and an [`Act`] is a request to change it. [`decide`] checks an act by the
+//! books and returns a [`Verdict`]; its [`Decision`] is applied by [`Books::apply`]. The crate uses no files, clock,
+//! randomness, network or threads: times, ids and seeds are arguments. The same acts in the same order therefore lead
+//! to the same books on every machine, and a journal of acts and effects is enough to rebuild everything.
 //!
-//! * Amounts are whole numbers from 1 to 2^53 − 1 in an asset's smallest unit ([`Amount`]).
-//! * Money moves only in a [`Posting`]: from one account to another, so that every asset's balances
-//!   always sum to zero. An asset is born and destroyed on its issuer account.
-//! * A refusal is a value ([`Rejection`]), never an error, and changes nothing.
-//! * A plugin's call is a [`Draft`] over a snapshot: what it learned and asked is a [`Transcript`]
-//!   that is performed once more, step by step, against the present when it is to be committed.
+//! ```
+//! use bursar_ledger::{Act, Books, Seed, Timestamp, Verdict, decide};
+//! use serde_json::json;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let now = Timestamp(1_764_000_000_000);
+//! let seed = Seed::new([7; 32]);
+//! let Verdict::Applied(opening) = decide(None, now, &Act::OpenEconomy { seed }) else {
+//!     panic!("a new economy can be opened");
+//! };
+//! let mut books = Books::new(seed, now);
+//! books.apply(&opening, 1, now, 1)?;
+//!
+//! let acts: Vec<Act> = serde_json::from_value(json!([
+//!     {"set_asset": {"asset": "coin", "patch": {"kind": "currency", "name": "Coin"}}},
+//!     {"set_account": {"account": "user:1", "patch": {}}},
+//!     {"set_account": {"account": "user:2", "patch": {}}},
+//!     {"issue": {
+//!         "id": "01940000-0000-7000-8000-000000000001",
+//!         "account": "user:1", "asset": "coin", "amount": 100,
+//!     }},
+//!     {"transfer": {
+//!         "id": "01940000-0000-7000-8000-000000000002",
+//!         "postings": [{"from": "user:1", "to": "user:2", "asset": "coin", "amount": 30}],
+//!         "authority": "bot",
+//!     }},
+//! ]))?;
+//! let mut next_movement = 1;
+//! for (act, seq) in acts.iter().zip(2..) {
+//!     let Verdict::Applied(decision) = decide(Some(&books), now, act) else {
+//!         panic!("{} was not applied", act.kind());
+//!     };
+//!     books.apply(&decision, seq, now, next_movement)?;
+//!     next_movement += decision.movements().len() as u64;
+//! }
+//!
+//! let account = books.account(&"user:2".parse()?).expect("the account exists");
+//! assert_eq!(account.balance(&"coin".parse()?).posted, 30);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! * An [`Amount`] is a whole number from 1 to 2^53 − 1 in an asset's smallest unit.
+//! * Money moves only by [`Posting`]s, from one account to another, so the balances of each asset always sum to zero.
+//!   An asset is issued and burned on its issuer account.
+//! * A [`Rejection`] is a value and not an error. A rejected act changes nothing.
+//! * A plugin's call runs on a [`Draft`] over a snapshot of the books. Its [`Transcript`] is repeated against the present
+//!   books when the call is committed, and the call runs again if a response has changed.
+//! * [`check`] verifies the invariants of books independently of the code that changes them.
 #![deny(
     clippy::arithmetic_side_effects,
     clippy::float_arithmetic,
