@@ -37,7 +37,7 @@ use crate::quota::Quotas;
 use crate::time::{StepBack, Timestamp};
 use crate::webhook::Webhook;
 use open_holds::OpenHolds;
-use usage::Usage;
+use usage::UsageCounters;
 
 /// The state of one economy. A clone copies a few pointers and shares everything that neither copy changes.
 #[derive(Clone, PartialEq, Debug)]
@@ -67,7 +67,7 @@ pub struct Books {
     /// The amounts that plugins have taken, by day. Earlier days are removed little by little.
     pub(crate) spends: OrdMap<Day, OrdMap<BudgetCounter, u64>>,
     pub(crate) quotas: Quotas,
-    pub(crate) usage: Usage,
+    pub(crate) usage: UsageCounters,
 }
 
 /// The key of a flow: an asset, a day, and the plugin that caused it, if any.
@@ -140,7 +140,7 @@ impl Books {
             client_seeds: OrdMap::new(),
             spends: OrdMap::new(),
             quotas: Quotas::default(),
-            usage: Usage::default(),
+            usage: UsageCounters::default(),
         }
     }
 

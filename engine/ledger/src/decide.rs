@@ -135,9 +135,11 @@ fn in_books(books: &Books, at: Timestamp, act: &Act) -> Result<Verdict, Rejectio
             secret_hash,
             mode,
         } => {
-            let hash = *secret_hash;
-            let mode = *mode;
-            settings::set_key(books, at, key, patch, NewSecret { hash, mode })
+            let new_secret = NewSecret {
+                hash: *secret_hash,
+                mode: *mode,
+            };
+            settings::set_key(books, at, key, patch, new_secret)
         }
         Act::AddComponent {
             digest,
@@ -145,13 +147,10 @@ fn in_books(books: &Books, at: Timestamp, act: &Act) -> Result<Verdict, Rejectio
             name,
             version,
         } => {
-            let bytes = *bytes;
-            let name = name.clone();
-            let version = version.clone();
             let component = Component {
-                bytes,
-                name,
-                version,
+                bytes: *bytes,
+                name: name.clone(),
+                version: version.clone(),
                 added_at: at,
             };
             Ok(plugins::add_component(books, *digest, component))

@@ -94,13 +94,13 @@ pub fn read_strictly<T: DeserializeOwned>(text: &[u8]) -> Result<T, JsonError> {
 
 impl<'de> Deserialize<'de> for Json<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Reader)
+        deserializer.deserialize_any(ValueVisitor)
     }
 }
 
-struct Reader;
+struct ValueVisitor;
 
-impl<'de> Visitor<'de> for Reader {
+impl<'de> Visitor<'de> for ValueVisitor {
     type Value = Json<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -145,7 +145,7 @@ impl<'de> Visitor<'de> for Reader {
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Json<'de>, A::Error> {
         let mut members: Vec<Member<'de>> = Vec::new();
-        while let Some((Name(name), value)) = entries.next_entry()? {
+        while let Some((MemberName(name), value)) = entries.next_entry()? {
             members.push((name, value));
         }
         members.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
@@ -163,29 +163,29 @@ impl<'de> Visitor<'de> for Reader {
 }
 
 /// The name of a member.
-struct Name<'t>(Cow<'t, str>);
+struct MemberName<'t>(Cow<'t, str>);
 
-impl<'de> Deserialize<'de> for Name<'de> {
+impl<'de> Deserialize<'de> for MemberName<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(NameReader)
+        deserializer.deserialize_str(NameVisitor)
     }
 }
 
-struct NameReader;
+struct NameVisitor;
 
-impl<'de> Visitor<'de> for NameReader {
-    type Value = Name<'de>;
+impl<'de> Visitor<'de> for NameVisitor {
+    type Value = MemberName<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a name")
     }
 
-    fn visit_str<E>(self, name: &str) -> Result<Name<'de>, E> {
-        Ok(Name(name.to_owned().into()))
+    fn visit_str<E>(self, name: &str) -> Result<MemberName<'de>, E> {
+        Ok(MemberName(name.to_owned().into()))
     }
 
-    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Name<'de>, E> {
-        Ok(Name(name.into()))
+    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<MemberName<'de>, E> {
+        Ok(MemberName(name.into()))
     }
 }
 

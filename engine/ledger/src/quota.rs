@@ -61,7 +61,7 @@ pub struct QuotaTooHigh {
 }
 
 /// The fixed properties of a quota.
-struct Terms {
+struct QuotaTerms {
     name: &'static str,
     counts: &'static str,
     default: u64,
@@ -84,7 +84,7 @@ impl Quota {
         Self::Streams,
     ];
 
-    fn terms(self) -> Terms {
+    fn terms(self) -> QuotaTerms {
         let (name, counts, default, max) = match self {
             Self::Accounts => ("accounts", "accounts", ACCOUNTS_QUOTA, ACCOUNTS_QUOTA_MAX),
             Self::MetadataBytes => (
@@ -123,7 +123,7 @@ impl Quota {
                 STREAMS_QUOTA_MAX,
             ),
         };
-        Terms {
+        QuotaTerms {
             name,
             counts,
             default,

@@ -157,7 +157,7 @@ impl Books {
                 client_seed,
             } => self.set_client_seed(account, client_seed, seq),
             DrawChange::DrawBroken { plugin, paused } => {
-                self.count_failed_draws(plugin, *paused, seq)?
+                self.count_failed_draws(plugin, *paused, seq)?;
             }
         }
         Ok(())

@@ -12,12 +12,12 @@ use crate::time::Timestamp;
 impl Books {
     /// Returns an open hold.
     pub fn hold(&self, hold: HoldId) -> Option<&Arc<Hold>> {
-        self.holds.by_id.get(&hold)
+        self.holds.holds.get(&hold)
     }
 
     /// Returns the number of open holds.
     pub fn holds_open(&self) -> usize {
-        self.holds.by_id.len()
+        self.holds.holds.len()
     }
 
     /// Returns open holds in the order of their ids, from the one after `after` on: those of one source
@@ -31,7 +31,7 @@ impl Books {
         match source {
             None => {
                 let from = after.map_or(Unbounded, Excluded);
-                let holds = self.holds.by_id.range((from, Unbounded));
+                let holds = self.holds.holds.range((from, Unbounded));
                 Box::new(holds.map(|(id, hold)| (*id, hold)))
             }
             Some(source) => {

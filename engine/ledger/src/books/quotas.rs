@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Books;
-use super::usage::{Usage, metadata_bytes, to_u64};
+use super::usage::{UsageCounters, metadata_bytes, to_u64};
 use crate::account::{Account, Balance};
 use crate::asset::Asset;
 use crate::document::Document;
@@ -135,8 +135,8 @@ impl Books {
     }
 
     /// Counts the use of quotas again, from the accounts, assets and plugins.
-    pub(crate) fn count_usage(&self) -> Usage {
-        let mut usage = Usage::default();
+    pub(crate) fn count_usage(&self) -> UsageCounters {
+        let mut usage = UsageCounters::default();
         for account in self.accounts.values() {
             usage.add_account(account);
         }

@@ -6,7 +6,7 @@ use crate::document::Document;
 
 /// Counters of the quotas that are not the length of a map in the books.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Usage {
+pub(crate) struct UsageCounters {
     pub(crate) metadata_bytes: u64,
     pub(crate) balances: u64,
     pub(crate) state_bytes: u64,
@@ -22,7 +22,7 @@ pub(super) fn to_u64(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }
 
-impl Usage {
+impl UsageCounters {
     pub(crate) fn add_account(&mut self, account: &Account) {
         self.replace_metadata(None, account.metadata.as_ref());
         self.balances = self.balances.saturating_add(to_u64(account.balances.len()));

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 /// An object or a list that is being read, with the current member or item.
-enum Open {
+enum Container {
     /// An object, with the name of the member as it is written, including quotes and escapes.
     Object(Vec<u8>),
     /// A list, with the index of the item.
@@ -14,7 +14,7 @@ enum Open {
 pub(super) fn pointer(text: &[u8], at: usize) -> String {
     let text = text.get(..at).unwrap_or(text);
     let open = walk(text, |_| false);
-    open.iter().map(Open::segment).collect()
+    open.iter().map(Container::segment).collect()
 }
 
 /// Returns the pointer to the first member that occurs twice in its object.
@@ -30,24 +30,24 @@ pub(super) fn duplicate(text: &[u8]) -> Option<String> {
             .is_some_and(|(names, member)| !names.insert(member.segment()));
         is_found
     });
-    is_found.then(|| open.iter().map(Open::segment).collect())
+    is_found.then(|| open.iter().map(Container::segment).collect())
 }
 
 /// Walks through a text to the first member for which `is_end` returns true, or to the end, and returns the
 /// open objects and lists. `is_end` receives them after each name.
-fn walk(text: &[u8], mut is_end: impl FnMut(&[Open]) -> bool) -> Vec<Open> {
-    let mut open: Vec<Open> = Vec::new();
+fn walk(text: &[u8], mut is_end: impl FnMut(&[Container]) -> bool) -> Vec<Container> {
+    let mut open: Vec<Container> = Vec::new();
     let mut awaits_name = false;
     let mut place = 0;
     while let Some(rest) = text.get(place..).filter(|rest| !rest.is_empty()) {
         let mut length = 1;
         match rest.first().copied().unwrap_or_default() {
             b'{' => {
-                open.push(Open::Object(Vec::new()));
+                open.push(Container::Object(Vec::new()));
                 awaits_name = true;
             }
             b'[' => {
-                open.push(Open::List(0));
+                open.push(Container::List(0));
                 awaits_name = false;
             }
             b'}' | b']' => {
@@ -55,13 +55,13 @@ fn walk(text: &[u8], mut is_end: impl FnMut(&[Open]) -> bool) -> Vec<Open> {
                 awaits_name = false;
             }
             b',' => match open.last_mut() {
-                Some(Open::Object(_)) => awaits_name = true,
-                Some(Open::List(item)) => *item = item.saturating_add(1),
+                Some(Container::Object(_)) => awaits_name = true,
+                Some(Container::List(item)) => *item = item.saturating_add(1),
                 None => {}
             },
             b'"' => {
                 length = string_length(rest);
-                if let (true, Some(Open::Object(name))) = (awaits_name, open.last_mut()) {
+                if let (true, Some(Container::Object(name))) = (awaits_name, open.last_mut()) {
                     *name = rest.get(..length).unwrap_or_default().to_vec();
                     awaits_name = false;
                     if is_end(&open) {
@@ -76,7 +76,7 @@ fn walk(text: &[u8], mut is_end: impl FnMut(&[Open]) -> bool) -> Vec<Open> {
     open
 }
 
-impl Open {
+impl Container {
     fn segment(&self) -> String {
         match self {
             // No member has been read yet.

@@ -151,9 +151,9 @@ macro_rules! kinds {
             /// All kinds, in the order of the variants.
             pub const ALL: [Self; [$($code),*].len()] = [$(Self::$kind),*];
 
-            fn terms(self) -> Terms {
+            fn terms(self) -> KindTerms {
                 match self {
-                    $(Self::$kind => Terms {
+                    $(Self::$kind => KindTerms {
                         code: $code,
                         class: RejectionClass::$class,
                         retry: Retry::$retry,
@@ -168,7 +168,7 @@ macro_rules! kinds {
 for_each_rejection_kind!(kinds);
 
 /// The properties of a kind of rejection.
-struct Terms {
+struct KindTerms {
     code: &'static str,
     class: RejectionClass,
     retry: Retry,
