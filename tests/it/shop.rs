@@ -10,7 +10,6 @@ use bursar_storage::TimeSource;
 use serde_json::{Value, json};
 
 use crate::race::{crowded, race};
-use crate::shop_refunds::refund;
 use crate::support::{GUILD, GuildClient, TestServer, decline_code};
 
 const BUY: &str = "plugins/shop/actions/buy";
@@ -40,6 +39,16 @@ pub(crate) async fn buy(guild: &mut GuildClient, key: &str, member: &str) -> Res
     guild
         .call("shop/buy", key, member, json!({"item": "item:potion"}))
         .await
+}
+
+pub(crate) async fn refund(
+    guild: &mut GuildClient,
+    key: &str,
+    member: &str,
+    number: u64,
+) -> Response {
+    let arguments = json!({ "purchase": number });
+    guild.call("shop/refund", key, member, arguments).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

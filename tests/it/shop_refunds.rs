@@ -2,22 +2,11 @@
 
 use std::sync::atomic::Ordering;
 
-use bursar_server::client::Response;
 use serde_json::json;
 
 use crate::race::race;
-use crate::shop::{buy, open_shop, potion, shop_with_clock};
-use crate::support::{GUILD, GuildClient, TestServer, decline_code};
-
-pub(crate) async fn refund(
-    guild: &mut GuildClient,
-    key: &str,
-    member: &str,
-    number: u64,
-) -> Response {
-    let arguments = json!({ "purchase": number });
-    guild.call("shop/refund", key, member, arguments).await
-}
+use crate::shop::{buy, open_shop, potion, refund, shop_with_clock};
+use crate::support::{GUILD, TestServer, decline_code};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_purchase_is_refunded_once_for_exactly_the_price_paid() {
