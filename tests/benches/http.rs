@@ -210,7 +210,7 @@ fn start(runtime: &Runtime, file: std::path::PathBuf) -> (String, String, onesho
         clock: clock::system(),
         ticks: clock::running(),
         limits: Limits::standard(),
-        compiler: bursar_host::Compiler::Here,
+        compiler: bursar_host::Compiler::InProcess,
         calls: CallBounds::standard(),
         bodies: Arc::new(BodyLimiter::new(BodyBounds::standard())),
         schedules: Some(Duration::from_secs(1)),

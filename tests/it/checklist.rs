@@ -9,14 +9,14 @@ use crate::named_tests;
 const RISKS: &str = "
 # an endless loop
 tests/limits.rs fuel_ends_at_what_a_call_needs
-tests/limits.rs fuel_ends_where_its_class_says
+tests/limits.rs fuel_ends_at_the_limit_of_its_class
 it/hostile.rs a_call_uses_no_more_fuel_than_granted
-tests/limits.rs call_that_runs_into_its_deadline_is_no_outcome
+tests/limits.rs call_that_reaches_its_deadline_is_no_outcome
 it/hostile.rs endless_loops_and_unbounded_growth_are_stopped
 
 # an endless start function
 tests/check.rs start_function_is_bounded_like_any_other
-tests/check.rs plugin_that_cannot_describe_itself_is_refused
+tests/check.rs plugin_that_cannot_describe_itself_is_rejected
 
 # deep recursion
 tests/limits.rs recursion_without_end_is_no_outcome
@@ -33,30 +33,30 @@ tests/limits.rs table_grows_to_its_limit_and_not_beyond
 tests/limits.rs tables_begin_within_their_limits
 
 # huge texts that are returned or handed over
-tests/limits.rs one_crossing_copies_no_more_than_its_limit
-tests/answers.rs reply_ends_at_its_limit
-tests/answers.rs decline_ends_at_its_limits
+tests/limits.rs one_host_call_copies_up_to_its_limit
+tests/results.rs reply_ends_at_its_limit
+tests/results.rs decline_ends_at_its_limits
 
 # a million empty texts
 tests/abuse.rs reply_of_nothing_but_empty_texts_ends_at_its_limit
-tests/log.rs log_is_kept_up_to_its_lines_and_says_how_many_were_dropped
+tests/log.rs log_ends_at_its_lines_and_counts_dropped_ones
 
 # texts that are not UTF-8, and pointers past the end of memory
-tests/border.rs every_import_takes_what_is_whole
-tests/border.rs every_import_stops_at_a_text_that_is_not_utf8
-tests/border.rs every_import_stops_at_a_text_past_the_end_of_memory
-tests/border.rs every_import_stops_at_a_place_for_its_answer_that_is_none
-tests/answers.rs text_that_lies_outside_of_memory_is_a_fault
-tests/answers.rs text_that_is_not_utf8_is_a_fault
-tests/answers.rs answer_that_lies_outside_of_memory_or_askew_is_a_fault
+tests/import_operands.rs every_import_accepts_valid_operands
+tests/import_operands.rs every_import_rejects_a_text_that_is_not_utf8
+tests/import_operands.rs every_import_rejects_a_text_past_the_end_of_memory
+tests/import_operands.rs every_import_rejects_an_invalid_result_pointer
+tests/results.rs text_outside_of_memory_is_a_fault
+tests/results.rs text_that_is_not_utf8_is_a_fault
+tests/results.rs result_outside_of_memory_or_misaligned_is_a_fault
 
 # an allocator that returns wrong addresses, or calls the host
-tests/answers.rs allocation_that_is_none_is_a_fault
-tests/answers.rs guest_asks_nothing_while_the_host_writes_into_its_memory
+tests/results.rs invalid_allocation_is_a_fault
+tests/results.rs guest_cannot_call_imports_while_the_host_writes_into_its_memory
 
 # floods of log lines and of terminal codes
-tests/abuse.rs flood_of_terminal_codes_is_kept_short_and_inert
-tests/log.rs log_is_kept_up_to_its_bytes
+tests/abuse.rs flood_of_terminal_codes_is_cut_and_escaped
+tests/log.rs log_ends_at_its_bytes
 tests/log.rs flood_of_log_lines_uses_up_the_fuel
 tests/log.rs log_lines_have_a_level_and_no_control_characters
 it/terminal_output.rs a_flood_in_a_text_log_is_limited_counted_and_escaped
@@ -76,20 +76,20 @@ tests/sizes.rs blocks_within_blocks_end_at_their_limit
 # components within components, and instances without number
 tests/sizes.rs components_within_components_end_at_their_limit
 tests/sizes.rs ten_thousand_instances_of_one_module_are_too_many
-tests/sizes.rs instances_that_double_with_each_component_are_counted_before_they_are_made
+tests/sizes.rs instances_that_double_with_each_component_are_counted_before_instantiation
 tests/sizes.rs types_within_types_end_before_the_stack_does
 
 # machine code that was forged or altered
-compile/cache.rs code_that_was_altered_or_exchanged_is_not_loaded
-tests/ready.rs code_that_was_altered_in_the_cache_is_made_anew
+compile/cache.rs altered_or_swapped_code_is_not_returned
+tests/loading.rs altered_code_in_the_cache_is_compiled_again
 it/uploads.rs code_that_was_altered_on_disk_is_recompiled_at_the_next_start
-tests/check.rs what_is_no_component_is_named_for_what_it_is
+tests/check.rs upload_that_is_no_component_is_identified
 
 # machine code of another engine
-tests/ready.rs code_of_another_engine_is_made_anew
+tests/loading.rs code_of_another_engine_is_compiled_again
 
 # a panic of the host within an import
-tests/abuse.rs panic_of_the_host_within_an_import_costs_its_own_call_only
+tests/abuse.rs panic_of_the_host_within_an_import_ends_only_its_own_call
 server/service/workers/tests.rs a_panic_costs_its_own_job_only
 
 # data of another call
@@ -104,8 +104,8 @@ it/hostile.rs a_plugin_that_traps_moves_nothing
 it/soak.rs all_attacks_at_once_leave_books_and_memory_unchanged
 
 # invalid amounts
-tests/requests.rs amounts_are_whole_numbers_from_1_to_the_most
-tests/answers.rs reply_with_a_whole_number_that_is_not_exact_is_a_fault
+tests/requests.rs amounts_are_whole_numbers_from_1_to_the_maximum
+tests/results.rs reply_with_a_whole_number_that_is_not_exact_is_a_fault
 
 # an earlier contract that bypasses grants
 it/compat.rs a_component_of_the_first_contract_moves_nothing_that_is_not_granted
@@ -113,11 +113,11 @@ it/compat.rs a_component_of_the_second_contract_moves_nothing_that_is_not_grante
 tests/contract.rs imports_are_of_the_version_of_the_handler
 
 # a check of configurations that calls the host, loops, floods or writes control characters
-tests/configuration.rs a_check_may_import_nothing
-tests/configuration.rs a_check_that_misbehaves_refuses_the_configuration
+tests/configuration.rs a_check_cannot_use_imports
+tests/configuration.rs a_fault_in_a_check_rejects_the_configuration
 tests/configuration.rs findings_and_needs_end_at_their_limits
 tests/configuration.rs texts_of_a_finding_end_at_their_limit
-tests/configuration.rs a_finding_is_shown_without_characters_that_do_not_print
+tests/configuration.rs unprintable_characters_of_a_finding_are_escaped
 it/configurations.rs a_malicious_check_refuses_only_its_own_configuration
 
 # grants that grow with a new version
@@ -142,32 +142,32 @@ tests/limits.rs same_call_is_the_same_on_another_host
 
 # ids that imitate others
 tests/manifests.rs id_is_one_segment
-tests/sizes.rs name_of_a_function_plays_no_tricks
-tests/answers.rs what_is_told_of_a_fault_is_short_and_shows_no_tricks
+tests/sizes.rs name_of_a_function_is_escaped
+tests/results.rs text_of_a_fault_is_short_and_escaped
 
 # schemas that expand without end
-tests/schemas.rs schema_that_refers_to_itself_is_refused
-tests/schemas.rs parts_end_at_their_limit_with_references_written_out
-tests/schemas.rs depth_ends_at_its_limit_with_references_written_out
-tests/schemas.rs value_takes_as_many_steps_as_there_are_and_no_more
-tests/manifests.rs pattern_ends_whatever_it_is_given
+tests/schemas.rs recursive_schema_is_rejected
+tests/schemas.rs parts_end_at_their_limit_with_references_expanded
+tests/schemas.rs depth_ends_at_its_limit_with_references_expanded
+tests/schemas.rs steps_of_a_value_end_at_their_limit
+tests/manifests.rs matching_a_pattern_always_ends
 
 # one plugin that uses all resources
 it/hostile.rs calls_beyond_the_queue_bounds_are_refused_and_leave_their_key_free
 it/hostile.rs workers_serve_economies_in_turn
 it/hostile.rs one_plugin_cannot_use_all_call_slots_of_its_economy
-tests/limits.rs call_for_which_there_is_no_room_is_no_outcome
+tests/limits.rs call_without_a_free_instance_slot_is_no_outcome
 
 # texts in other encodings, and async functions
-tests/sizes.rs texts_cross_the_border_as_utf8_alone
-tests/sizes.rs functions_that_are_async_are_refused_by_that_name
-tests/answers.rs what_runs_after_the_answer_is_bounded_too
+tests/sizes.rs strings_must_be_utf8
+tests/sizes.rs async_functions_are_rejected
+tests/results.rs post_return_function_is_bounded_too
 
 # fuel prices that change
-tests/limits.rs price_of_a_call_is_what_it_was
+tests/limits.rs fuel_of_known_calls_is_unchanged
 
 # random bytes
-tests/fuzz.rs damaged_component_gets_a_verdict_and_never_a_panic
+tests/fuzz.rs damaged_component_never_makes_the_check_panic
 it/compile_limits.rs damaged_components_pass_through_the_compiler_without_leaking_memory
 ";
 

@@ -485,6 +485,7 @@ fn a_component_that_discord_cannot_show_passes_with_warnings() {
     assert!(checked.status.success());
     let output = stdout_of(&checked);
     assert!(output.contains("malicious 0.1.0 may run"), "{output}");
-    let warning = "  ! discord_cannot_show: 30 actions: Discord shows 25\n        at /actions\n";
+    let warning =
+        "  ! discord_cannot_show: there are 30 actions: Discord allows 25\n        at /actions\n";
     assert!(output.contains(warning), "{output}");
 }

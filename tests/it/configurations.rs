@@ -50,7 +50,7 @@ async fn a_wrong_configuration_is_refused_with_all_findings() {
             ),
             (
                 "/asset".into(),
-                "this economy has no asset `gem`: make it first, or name another one".into()
+                "this economy has no asset `gem`: create it first, or use another one".into()
             ),
         ]
     );
@@ -194,7 +194,7 @@ fn unknown_names_are_counted_beyond_a_limit() {
     let last = &beyond[64];
     assert_eq!(
         last.to_string(),
-        "2 more names of accounts and assets are not known here"
+        "2 more accounts and assets do not exist in this economy"
     );
 }
 
@@ -207,13 +207,13 @@ pub(crate) const TRICKS: [(&str, &str); 17] = [
     ),
     (
         "find_nowhere",
-        "the place of a finding is not a JSON pointer",
+        "the pointer of a finding is not a JSON pointer",
     ),
     ("need_much", "its report has more than 64 needs"),
     ("need_of_no_account", "it needs an account `\\u{1b}[2J`"),
     (
         "need_of_an_issuer",
-        "it needs a balance of `issuer:coin`, which issues",
+        "it needs a balance of `issuer:coin`, which is an issuer",
     ),
     ("need_of_nothing", "it needs 0 of `coin`"),
     ("ask_for_name", "while checking a configuration"),

@@ -24,7 +24,7 @@ const NO_LIMITS: &[(&str, &str)] = &[
         "host::cache::MAC_BYTES",
         "the size of a SHA-256, part of a format",
     ),
-    ("host::work::MACHINE_FAILED", "an exit code"),
+    ("host::task::MACHINE_FAILURE_CODE", "an exit code"),
     ("server::serve::GAVE_UP", "an exit code"),
     ("server::serve::LATE", "an exit code"),
     ("host::parts::INTEGER", "a bit of a set of types"),
@@ -101,11 +101,11 @@ const NO_LIMITS: &[(&str, &str)] = &[
         "how often a command says how far it is",
     ),
     (
-        "workbench::simulation::PURSE",
+        "workbench::simulation::STARTING_BALANCE",
         "what players of a simulation have: more than they lose",
     ),
     (
-        "workbench::simulation::TOLD_AT_ONCE",
+        "workbench::simulation::PROGRESS_ROUNDS",
         "how often a simulation says how far it is",
     ),
 ];

@@ -25,7 +25,7 @@ mod mutants;
 mod guest;
 #[path = "../../engine/host/src/tests/interfaces.rs"]
 mod interfaces;
-#[path = "../../engine/host/src/tests/mixes.rs"]
+#[path = "../../engine/host/src/tests/random_guest.rs"]
 mod mixes;
 
 mod access;

@@ -1,8 +1,10 @@
-//! The check of an upload, in stages. Each stage reports everything that it finds; the first stage
-//! that finds anything is the last.
+//! The check of an uploaded component.
 //!
-//! size and layer → sizes, counts and options → validity → imports and exports → compile → link →
-//! `describe`, twice → the manifest's cost → its texts → all else in it.
+//! The check has stages, from cheap to expensive. A stage reports all its findings, and the check ends after the first
+//! stage that has any:
+//!
+//! size and file type → sizes, counts and options → validity → imports and exports → compile → link →
+//! `describe`, twice → cost of the manifest → texts of the manifest → everything else in the manifest.
 
 mod contract;
 mod instances;
@@ -20,28 +22,18 @@ pub(crate) use self::validity::check_validity;
 
 use wasmtime::component::{Component, Linker};
 
+use crate::checked_component::CheckedComponent;
 use crate::limits::Limits;
 use crate::manifest::Manifest;
 use crate::report::{Finding, LoadError};
-use crate::run::call::{CallFailure, explain, store};
 use crate::run::exports::Exports;
+use crate::run::failure::{CallFailure, describe_error};
 use crate::run::guest::Guest;
+use crate::sandbox;
 
-/// A component that may run here.
-pub struct CheckedComponent {
-    pub(crate) exports: Exports,
-    pub(crate) manifest: Manifest,
-}
-
-impl CheckedComponent {
-    /// What the plugin says of itself.
-    pub fn manifest(&self) -> &Manifest {
-        &self.manifest
-    }
-}
-
-/// Checks a component from its bytes to its manifest. `try_manifest` finds out that reading the manifest comes
-/// to an end, where that is not known.
+/// Checks a component, from its bytes to its manifest.
+///
+/// `try_manifest` checks that the manifest can be parsed within bounds, before this process parses it.
 pub(crate) fn check(
     linker: &Linker<Guest>,
     limits: &Limits,
@@ -58,41 +50,41 @@ pub(crate) fn check(
         .instantiate_pre(&component)
         .and_then(|pre| Exports::new(pre, version))
         .map_err(|error| {
-            let hint = "an interface has another shape than the one in wit/";
+            let hint = "an interface differs from the one in wit/";
             Finding::new("link_failed", format!("{:#}", error.root_cause())).hint(hint)
         })?;
     let manifest = describe(&exports, limits)?;
     if describe(&exports, limits)? != manifest {
-        let message = "`describe` says something else each time";
+        let message = "`describe` returned two different manifests";
         return Err(Finding::new("manifest_unstable", message).into());
     }
     Manifest::check_size(&manifest)?;
     try_manifest(&manifest)?;
     let manifest = Manifest::parse(&manifest)?;
     if !exports.has_schedules() && !manifest.schedules.is_empty() {
-        let message = "the manifest names schedules, and `schedule` is not exported";
+        let message = "the manifest has schedules, but the component does not export `schedule`";
         let hint = format!(
-            "export `bursar:plugin/schedule@{version}`; the SDK does where `plugin!` has schedules"
+            "export `bursar:plugin/schedule@{version}`; the SDK does so if `plugin!` has schedules"
         );
         return Err(Finding::new("schedule_missing", message).hint(hint).into());
     }
     Ok(CheckedComponent { exports, manifest })
 }
 
-/// Asks a plugin for its manifest, in a fresh store.
+/// Returns the manifest that a component describes. Runs in a new store.
 fn describe(exports: &Exports, limits: &Limits) -> Result<String, LoadError> {
-    let described = store(exports.engine(), Guest::describing(limits), limits)
+    let result = sandbox::new_store(exports.engine(), Guest::for_description(limits), limits)
         .and_then(|mut store| exports.describe(&mut store));
-    described.map_err(|error| {
-        let why = match explain(&error) {
+    result.map_err(|error| {
+        let cause = match describe_error(&error) {
             Ok(fault) => fault,
             Err(overflow @ CallFailure::StackOverflow) => overflow.to_string(),
-            // How busy the machine is says nothing about the component.
+            // These depend on the load of the machine, so they are no finding about the component.
             Err(
                 failure @ (CallFailure::Deadline | CallFailure::Exhausted | CallFailure::Internal),
-            ) => return LoadError::Failed(format!("`describe` could not be run: {failure}")),
+            ) => return LoadError::Failed(format!("`describe` could not run: {failure}")),
         };
-        let message = format!("`describe` did not answer: {why}");
+        let message = format!("`describe` failed: {cause}");
         Finding::new("describe_failed", message).into()
     })
 }

@@ -1,7 +1,7 @@
-//! A configuration held against a plugin: against the schema in its manifest, and by the plugin's own check.
+//! The check of a configuration: by the schema in the manifest, and by the plugin's own check.
 //!
-//! A plugin decides by the configuration alone. It runs in a fresh store with the bounds of a call and
-//! without imports, so what it says is the same each time; what it says is kept within bounds here.
+//! A plugin's check runs in a new store with the limits of a call. It cannot use any import, so its report depends only on
+//! the configuration. This module limits the size of the report.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,18 +10,19 @@ use bursar_ledger::{AccountId, Amount, AssetId, Need, PluginName, shown};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::check::CheckedComponent;
+use crate::checked_component::CheckedComponent;
 use crate::limits::{CONFIGURATION_FINDINGS_MAX, CONFIGURATION_TEXT_BYTES_MAX, Limits, NEEDS_MAX};
 use crate::run::bindings::configured::exports::bursar::plugin::configuration as contract;
-use crate::run::call::{CallFailure, explain, store};
+use crate::run::failure::{CallFailure, describe_error};
 use crate::run::guest::Guest;
+use crate::sandbox::new_store;
 use crate::schema::NamedValue;
 use crate::text::excerpt;
 
-/// Something in a configuration that is wrong.
+/// A problem in a configuration.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct ConfigurationFinding {
-    /// The place, as a JSON pointer into the configuration.
+    /// A JSON pointer into the configuration, empty for the whole.
     pub pointer: String,
     /// A sentence for the operator.
     pub message: String,
@@ -38,19 +39,19 @@ impl fmt::Display for ConfigurationFinding {
     }
 }
 
-/// All that a plugin and its schema say of a configuration. One with findings is refused.
+/// The report of a plugin and its schema about a configuration. A configuration with findings is rejected.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ConfigurationReport {
-    /// Everything that is wrong.
+    /// The problems of the configuration.
     pub findings: Vec<ConfigurationFinding>,
-    /// Balances without which calls will decline, each account and asset once.
+    /// Balances without which calls will decline, at most one for each account and asset.
     pub needs: Vec<Need>,
-    /// The accounts, assets and amounts that the configuration names, as the schema says.
+    /// The accounts, assets and amounts in the configuration, found by the formats of its schema.
     pub named: Vec<NamedValue>,
 }
 
 impl ConfigurationReport {
-    fn refused(pointer: String, message: String) -> Self {
+    fn with_finding(pointer: String, message: String) -> Self {
         Self {
             findings: vec![ConfigurationFinding { pointer, message }],
             ..Self::default()
@@ -58,8 +59,9 @@ impl ConfigurationReport {
     }
 }
 
-/// Holds a configuration against a plugin that is installed, or is to be, under this name. A plugin that
-/// misbehaves in its own check refuses the configuration; one that could not be run here is a failure.
+/// Checks a configuration of an installation with this name.
+///
+/// A fault in the plugin's check rejects the configuration. A run that this machine could not finish is an error.
 pub(crate) fn check(
     plugin: &CheckedComponent,
     limits: &Limits,
@@ -68,21 +70,30 @@ pub(crate) fn check(
 ) -> Result<ConfigurationReport, CallFailure> {
     let named = match plugin.manifest.named_in_configuration(config) {
         Ok(named) => named,
-        Err(error) => return Ok(ConfigurationReport::refused(error.pointer, error.message)),
+        Err(error) => {
+            return Ok(ConfigurationReport::with_finding(
+                error.pointer,
+                error.message,
+            ));
+        }
     };
-    let said =
-        store(plugin.exports.engine(), Guest::checking(limits), limits).and_then(|mut store| {
-            let exports = &plugin.exports;
-            exports.check(&mut store, name.as_str(), &config.to_string())
-        });
-    let fault = match said {
-        Ok(said) => match said.map_or_else(|| Ok(ConfigurationReport::default()), read) {
+    let checked = new_store(
+        plugin.exports.engine(),
+        Guest::for_configuration_check(limits),
+        limits,
+    )
+    .and_then(|mut store| {
+        let exports = &plugin.exports;
+        exports.check(&mut store, name.as_str(), &config.to_string())
+    });
+    let fault = match checked {
+        Ok(report) => match report.map_or_else(|| Ok(ConfigurationReport::default()), convert) {
             Ok(report) => return Ok(ConfigurationReport { named, ..report }),
             Err(fault) => fault,
         },
-        Err(error) => match explain(&error) {
+        Err(error) => match describe_error(&error) {
             Ok(fault) => fault,
-            // The depth of a stack depends on the build, but not on how busy the machine is.
+            // A stack overflow depends on the build, but not on the load of the machine, so a retry would not help.
             Err(overflow @ CallFailure::StackOverflow) => overflow.to_string(),
             Err(
                 failure @ (CallFailure::Deadline | CallFailure::Exhausted | CallFailure::Internal),
@@ -90,33 +101,33 @@ pub(crate) fn check(
         },
     };
     let message = format!(
-        "the plugin could not check its configuration, so it is not taken: {}",
+        "the plugin could not check its configuration, so it is rejected: {}",
         excerpt(&fault)
     );
-    let refused = ConfigurationReport::refused(String::new(), message);
-    Ok(ConfigurationReport { named, ..refused })
+    let rejected = ConfigurationReport::with_finding(String::new(), message);
+    Ok(ConfigurationReport { named, ..rejected })
 }
 
-/// Reads a plugin's report; one that breaks the contract is a fault.
-fn read(said: contract::Report) -> Result<ConfigurationReport, String> {
-    let contract::Report { findings, needs } = said;
-    let many = |what: &str, most: usize| format!("its report has more than {most} {what}");
+/// Converts a plugin's report. A report that violates the contract is a fault.
+fn convert(report: contract::Report) -> Result<ConfigurationReport, String> {
+    let contract::Report { findings, needs } = report;
+    let too_many = |noun: &str, max: usize| format!("its report has more than {max} {noun}");
     if findings.len() > CONFIGURATION_FINDINGS_MAX {
-        return Err(many("findings", CONFIGURATION_FINDINGS_MAX));
+        return Err(too_many("findings", CONFIGURATION_FINDINGS_MAX));
     }
     if needs.len() > NEEDS_MAX {
-        return Err(many("needs", NEEDS_MAX));
+        return Err(too_many("needs", NEEDS_MAX));
     }
-    let findings = findings.into_iter().map(finding);
+    let findings = findings.into_iter().map(convert_finding);
     let mut at_least: BTreeMap<(AccountId, AssetId), Amount> = BTreeMap::new();
-    for said in needs {
+    for need in needs {
         let Need {
             account,
             asset,
             at_least: amount,
-        } = need(&said)?;
-        let most = at_least.entry((account, asset)).or_insert(amount);
-        *most = amount.max(*most);
+        } = convert_need(&need)?;
+        let largest = at_least.entry((account, asset)).or_insert(amount);
+        *largest = amount.max(*largest);
     }
     let needs = at_least.into_iter();
     Ok(ConfigurationReport {
@@ -132,41 +143,43 @@ fn read(said: contract::Report) -> Result<ConfigurationReport, String> {
     })
 }
 
-fn finding(said: contract::Finding) -> Result<ConfigurationFinding, String> {
-    let contract::Finding { pointer, message } = said;
+fn convert_finding(finding: contract::Finding) -> Result<ConfigurationFinding, String> {
+    let contract::Finding { pointer, message } = finding;
     if !pointer.is_empty() && !pointer.starts_with('/') {
-        return Err("the place of a finding is not a JSON pointer".into());
+        return Err("the pointer of a finding is not a JSON pointer".into());
     }
     if message.is_empty() {
-        return Err("a finding says nothing".into());
+        return Err("a finding has no message".into());
     }
     if pointer.len().max(message.len()) > CONFIGURATION_TEXT_BYTES_MAX {
         return Err(format!(
             "a text of a finding has more than {CONFIGURATION_TEXT_BYTES_MAX} bytes"
         ));
     }
-    let show = |text: &str| text.chars().flat_map(shown).collect();
+    let escape = |text: &str| text.chars().flat_map(shown).collect();
     Ok(ConfigurationFinding {
-        pointer: show(&pointer),
-        message: show(&message),
+        pointer: escape(&pointer),
+        message: escape(&message),
     })
 }
 
-fn need(said: &contract::Need) -> Result<Need, String> {
-    let named = |what: &str, text: &str| format!("it needs an {what} `{}`", excerpt(text));
-    let account = said.account.parse::<AccountId>();
+fn convert_need(need: &contract::Need) -> Result<Need, String> {
+    let problem = |noun: &str, text: &str| format!("it needs an {noun} `{}`", excerpt(text));
+    let account = need.account.parse::<AccountId>();
     let account =
-        account.map_err(|error| format!("{}: {error}", named("account", &said.account)))?;
+        account.map_err(|error| format!("{}: {error}", problem("account", &need.account)))?;
     if account.is_issuer() {
-        return Err(format!("it needs a balance of `{account}`, which issues"));
+        return Err(format!(
+            "it needs a balance of `{account}`, which is an issuer"
+        ));
     }
-    let asset = said.asset.parse::<AssetId>();
-    let asset = asset.map_err(|error| format!("{}: {error}", named("asset", &said.asset)))?;
-    let amount = Amount::new(said.at_least);
+    let asset = need.asset.parse::<AssetId>();
+    let asset = asset.map_err(|error| format!("{}: {error}", problem("asset", &need.asset)))?;
+    let amount = Amount::new(need.at_least);
     let at_least = amount.ok_or_else(|| {
         format!(
             "it needs {} of `{asset}`: amounts are 1 to 2^53 - 1",
-            said.at_least
+            need.at_least
         )
     })?;
     Ok(Need {

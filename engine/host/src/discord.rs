@@ -1,8 +1,8 @@
-//! The parts of a manifest that Discord cannot show as slash commands.
+//! The warnings about parts of a manifest that Discord cannot show as slash commands.
 //!
-//! A bot can make its commands from manifests: one of each plugin, with a subcommand for each action and an
-//! option for each argument. [Discord's bounds][1] are narrower than those of a manifest. Nothing is refused for
-//! that, since a plugin may be for a game or a page; its author hears of it before the members do.
+//! A bot can create its commands from manifests: a command for each plugin, with a subcommand for each action and an
+//! option for each argument. [Discord's limits][1] are lower than those of a manifest. A component is not rejected for
+//! them, because a plugin can be for a game or a website, but its author gets a warning.
 //!
 //! [1]: https://discord.com/developers/docs/interactions/application-commands
 
@@ -16,21 +16,20 @@ use crate::manifest::{Action, Manifest};
 use crate::report::{Finding, Findings};
 use crate::text::excerpt;
 
-/// Subcommands of a command.
+/// Subcommands of a Discord command.
 pub(crate) const SUBCOMMANDS_MAX: usize = 25;
-/// Options of a subcommand.
+/// Options of a Discord subcommand.
 pub(crate) const OPTIONS_MAX: usize = 25;
-/// Choices of an option.
+/// Choices of a Discord option.
 pub(crate) const CHOICES_MAX: usize = 25;
-/// Characters of the name of a command or an option.
+/// Characters of the name of a Discord command or option.
 pub(crate) const COMMAND_NAME_CHARS_MAX: usize = 32;
-/// Characters of a description.
+/// Characters of a Discord description.
 pub(crate) const DESCRIPTION_CHARS_MAX: usize = 100;
-/// Characters of a choice.
+/// Characters of a Discord choice.
 pub(crate) const CHOICE_CHARS_MAX: usize = 100;
 
-/// Lists what Discord cannot show of a manifest that was checked, each with its place. No component is refused
-/// for it.
+/// Returns a warning for each part of a checked manifest that Discord cannot show.
 pub fn discord_warnings(manifest: &Manifest) -> Vec<Finding> {
     let mut warnings = Warnings::default();
     warnings.name("/id", manifest.id.as_str());
@@ -50,6 +49,7 @@ pub fn discord_warnings(manifest: &Manifest) -> Vec<Finding> {
     }
 }
 
+/// The warnings about one manifest.
 #[derive(Default)]
 struct Warnings(Findings);
 
@@ -62,7 +62,7 @@ impl Warnings {
     fn name(&mut self, pointer: &str, name: &str) {
         if !is_command_name(name) {
             let message = format!(
-                "the name `{name}`: Discord takes 1 to {COMMAND_NAME_CHARS_MAX} lower-case letters, digits, `_` and `-`"
+                "the name `{name}` is not valid for Discord: use 1 to {COMMAND_NAME_CHARS_MAX} lower-case letters, digits, `_` and `-`"
             );
             self.add(pointer, message);
         }
@@ -72,23 +72,26 @@ impl Warnings {
         match description.map_or(0, |text| text.chars().count()) {
             0 => {
                 let message = format!(
-                    "it has no description: Discord wants one of 1 to {DESCRIPTION_CHARS_MAX} characters"
+                    "the description is missing: Discord requires 1 to {DESCRIPTION_CHARS_MAX} characters"
                 );
                 self.add(pointer, message);
             }
             1..=DESCRIPTION_CHARS_MAX => {}
             length => {
                 let message = format!(
-                    "a description of {length} characters: Discord shows {DESCRIPTION_CHARS_MAX}"
+                    "the description has {length} characters: Discord allows {DESCRIPTION_CHARS_MAX}"
                 );
                 self.add(pointer, message);
             }
         }
     }
 
-    fn count(&mut self, pointer: &str, kind: &str, count: usize, most: usize) {
-        if count > most {
-            self.add(pointer, format!("{count} {kind}: Discord shows {most}"));
+    fn count(&mut self, pointer: &str, kind: &str, count: usize, max: usize) {
+        if count > max {
+            self.add(
+                pointer,
+                format!("there are {count} {kind}: Discord allows {max}"),
+            );
         }
     }
 
@@ -102,15 +105,16 @@ impl Warnings {
         if !types.is_empty() && !types.contains("object") {
             self.add(
                 &at,
-                "the arguments are no object: Discord has options with names",
+                "the arguments are not an object: Discord options have names",
             );
         }
         let has_members =
             |schema: &Value| !members(definitions.resolve(schema), "properties").is_empty();
         for keyword in ["allOf", "anyOf", "oneOf"] {
             if branches(schema, keyword).iter().any(has_members) {
-                let message =
-                    format!("arguments within `{keyword}`: Discord has one list of options");
+                let message = format!(
+                    "there are arguments within `{keyword}`: Discord has a fixed list of options"
+                );
                 self.add(&at, message);
             }
         }
@@ -119,7 +123,7 @@ impl Warnings {
         {
             self.add(
                 &at,
-                "arguments of any name: Discord has one list of options",
+                "arguments can have any name: Discord has a fixed list of options",
             );
         }
         let options = members(schema, "properties");
@@ -143,24 +147,28 @@ impl Warnings {
         let types: Vec<_> = types.into_iter().collect();
         match types[..] {
             ["boolean" | "integer" | "number" | "string"] => {}
-            [] => self.add(at, "it has no type: an option has one"),
+            [] => self.add(at, "the type is missing: a Discord option has one type"),
             [one] => {
-                let message =
-                    format!("its type is `{one}`: Discord has texts, numbers, and yes or no");
+                let message = format!(
+                    "the type is `{one}`: Discord options are strings, numbers or booleans"
+                );
                 self.add(at, message);
             }
             [..] => {
-                let message = format!("its types are `{}`: an option has one", types.join("`, `"));
+                let message = format!(
+                    "the types are `{}`: a Discord option has one type",
+                    types.join("`, `")
+                );
                 self.add(at, message);
             }
         }
         let choices = definitions.choices(option).unwrap_or_default();
         self.count(at, "choices", choices.len(), CHOICES_MAX);
-        let is_shown = |text: &str| (1..=CHOICE_CHARS_MAX).contains(&text.chars().count());
+        let is_valid = |text: &str| (1..=CHOICE_CHARS_MAX).contains(&text.chars().count());
         let mut texts = choices.into_iter().filter_map(Value::as_str);
-        if let Some(text) = texts.find(|text| !is_shown(text)) {
+        if let Some(text) = texts.find(|text| !is_valid(text)) {
             let message = format!(
-                "a choice of {} characters: Discord takes 1 to {CHOICE_CHARS_MAX}",
+                "a choice has {} characters: Discord allows 1 to {CHOICE_CHARS_MAX}",
                 text.chars().count()
             );
             self.add(at, message);
@@ -168,20 +176,21 @@ impl Warnings {
     }
 }
 
-/// Checks a name by [Discord's rule][1]: letters and digits of any script, but in lower case where they have one.
+/// Returns whether a name satisfies [Discord's rule][1]: letters and digits of any script, in lower case if they have case.
 ///
 /// [1]: https://discord.com/developers/docs/interactions/application-commands#application-command-object-application-command-naming
 fn is_command_name(name: &str) -> bool {
-    let is_taken = |c: char| {
-        // All of Devanagari and Thai, whose signs of vowels and tones are no letters.
+    let is_allowed = |c: char| {
+        // Devanagari and Thai: their vowel signs and tone marks are not letters in Unicode.
         let has_signs = matches!(c, '\u{900}'..='\u{97f}' | '\u{e00}'..='\u{e7f}');
         (c.is_alphanumeric() || has_signs || "-_'".contains(c)) && c.to_lowercase().eq([c])
     };
-    (1..=COMMAND_NAME_CHARS_MAX).contains(&name.chars().count()) && name.chars().all(is_taken)
+    (1..=COMMAND_NAME_CHARS_MAX).contains(&name.chars().count()) && name.chars().all(is_allowed)
 }
 
-/// The definitions to which the references of one schema lead. A schema that was checked has no reference in a
-/// circle, and few parts with all of them written out.
+/// The definitions of one schema.
+///
+/// The schema was checked, so references do not form a cycle and expand to few parts. The recursion below is thus bounded.
 #[derive(Clone, Copy)]
 struct Definitions<'a>(Option<&'a Map<String, Value>>);
 
@@ -195,14 +204,14 @@ impl<'a> Definitions<'a> {
         self.0?.get(reference.strip_prefix("#/$defs/")?)
     }
 
-    /// The schema at the end of all references.
+    /// Follows references to a schema that is not one.
     fn resolve(self, schema: &'a Value) -> &'a Value {
         iter::successors(Some(schema), |schema| self.target(schema))
             .last()
             .unwrap_or(schema)
     }
 
-    /// The types that a schema names, or that its values have.
+    /// Returns the types of a schema, or those of its listed values.
     fn types(self, schema: &'a Value) -> BTreeSet<&'a str> {
         match schema.get("type") {
             Some(Value::Array(types)) => types.iter().filter_map(Value::as_str).collect(),
@@ -219,7 +228,7 @@ impl<'a> Definitions<'a> {
         }
     }
 
-    /// The values that a schema lists, if it does.
+    /// Returns the values that a schema lists, if it lists any.
     fn choices(self, schema: &'a Value) -> Option<Vec<&'a Value>> {
         if let Some(values) = schema.get("enum").and_then(Value::as_array) {
             return Some(values.iter().filter(|value| !value.is_null()).collect());

@@ -1,19 +1,43 @@
-//! The room in which strangers think: a component and a draft go in, a transcript comes out.
+//! The sandboxed runtime of plugins: checks components, compiles them and runs calls.
 //!
-//! * `check` decides whether a component may run here at all, in stages, and says in plain words
-//!   why not. The same code is behind an upload and behind `bursar plugin check`.
-//! * `sandbox` is how wasmtime is set up: what is switched on, and that nothing else can be
-//!   imported. There is no WASI: a guest has no clock, no randomness, no file and no network.
-//! * `call` runs one action in a fresh store, with fuel, a deadline and limits on memory and on
-//!   what crosses the border. What it learns and asks goes through a [`Draft`](bursar_ledger::Draft),
-//!   which alone knows what a plugin may touch.
+//! A plugin is a WebAssembly component that speaks the contract in `wit/plugin.wit`. A call takes a component and a
+//! [`Draft`](bursar_ledger::Draft) of the books, and returns a transcript of what the plugin requested. Nothing is
+//! committed here: the ledger decides about the transcript later. This crate uses no database and no network.
 //!
-//! * `compiler` has components compiled by a child process, after the static limits and on no
-//!   request's path; `cache` keeps what it made, under a key of its own.
+//! # Main types
 //!
-//! This crate knows no database, no network and no SQL.
+//! * [`PluginHost`] checks components, has them compiled and keeps them loaded.
+//! * [`LoadedPlugin`] is one loaded component. It runs calls, replays recorded ones and checks configurations.
+//! * [`Report`] and its [`Finding`]s say why a component is rejected. An upload and `bursar plugin check` use the
+//!   same check.
+//! * [`Manifest`] is what a plugin declares: its actions, accounts, permissions and schemas.
+//! * [`CallOutcome`] is a call that ended; [`FailedCall`] is one that this machine could not finish.
+//! * [`Compiler`] compiles components in a child process, and [`Cache`] stores the machine code.
+//! * [`Limits`] bounds one call.
+//!
+//! # Example
+//!
+//! A component is rejected with findings that have stable codes:
+//!
+//! ```
+//! use bursar_host::{Compiler, Limits, LoadError, PluginHost};
+//!
+//! let host = PluginHost::new(Limits::standard(), Compiler::InProcess, None)?;
+//! let Err(LoadError::Refused(report)) = host.check(b"not a component") else {
+//!     panic!("the bytes are no component");
+//! };
+//! assert_eq!(report.findings[0].code, "not_wasm");
+//! # Ok::<(), LoadError>(())
+//! ```
+//!
+//! # Sandbox
+//!
+//! A guest can import the interfaces of the contract and nothing else. There is no WASI, so a guest has no clock, no
+//! randomness, no files and no network. Fuel, a deadline, limits of memory and limits of what is copied between
+//! guest and host bound each call.
 
 mod check;
+mod checked_component;
 mod compile;
 mod configuration;
 mod discord;
@@ -29,7 +53,8 @@ mod text;
 #[cfg(test)]
 mod tests;
 
-pub use check::{CheckedComponent, ContractVersion};
+pub use check::ContractVersion;
+pub use checked_component::CheckedComponent;
 pub use compile::cache::Cache;
 pub use compile::compiler::{Compiler, compile_for_parent};
 pub use configuration::{ConfigurationFinding, ConfigurationReport};
@@ -38,7 +63,8 @@ pub use limits::{CONFIGURATION_CHECKS_MAX, Limits, UPLOAD_BYTES_MAX, WORKERS_MAX
 pub use manifest::{Action, Manifest, ManifestSchedule, Odds, Stake};
 pub use plugin::{CallAttempt, LoadedPlugin, PluginHost};
 pub use report::{Finding, LoadError, Report, UploadLocation};
-pub use run::call::{CallFailure, CallOutcome, FailedCall, ReplayError, ReplayedCall};
-pub use run::cpu_time::of_this_thread as thread_cpu_time;
+pub use run::call::{CallOutcome, FailedCall, ReplayError, ReplayedCall};
+pub use run::cpu_time::thread_cpu_time;
+pub use run::failure::CallFailure;
 pub use run::guest::{LogLevel, LogLine};
 pub use schema::{NameFormat, NamedValue, SchemaError};

@@ -1,5 +1,6 @@
-//! A plugin's manifest: what it says of itself, checked before anybody believes it.
+//! The manifest of a plugin and its check.
 
+mod finding;
 mod members;
 mod published;
 mod relations;
@@ -17,19 +18,20 @@ use bursar_ledger::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use self::schemas::Schemas;
+use self::finding::invalid;
+pub(crate) use self::schemas::EntryPoint;
+use self::schemas::ManifestSchemas;
 use crate::limits::{ARGUMENTS_BYTES_MAX, MANIFEST_BYTES_MAX, REPLY_BYTES_MAX};
 use crate::report::{Finding, Findings, Report};
-use crate::schema::{NamedValue, SchemaError, check_kept};
-use crate::text::excerpt;
+use crate::schema::{NamedValue, SchemaError, check_value};
 
-/// An action that a plugin offers.
+/// An action of a plugin.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Action {
-    /// Its name in paths: 1 to 64 of `[a-z0-9_-]`.
+    /// The name in paths: 1 to 64 of `[a-z0-9_-]`.
     pub name: String,
-    /// What it does, for people.
+    /// A description for people.
     pub description: String,
     /// JSON Schema of its arguments.
     pub arguments: Value,
@@ -37,133 +39,119 @@ pub struct Action {
     pub reply: Value,
 }
 
-/// Something that a plugin does by itself.
+/// A schedule of a plugin.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct ManifestSchedule {
-    /// Its name, as an action's.
+    /// The name: 1 to 64 of `[a-z0-9_-]`.
     pub name: String,
-    /// What it does, for people.
+    /// A description for people.
     pub description: String,
-    /// JSON Schema of its reply. Without one, it replies any JSON.
+    /// JSON Schema of its reply. Without one, a reply may be any JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply: Option<Value>,
-    /// When, and what becomes of due times that were missed.
+    /// The due times, and the rule for missed ones.
     #[serde(flatten)]
     pub rule: ScheduleRule,
 }
 
-/// What one round of a game returns on average, as the plugin says: for this configuration and these
-/// arguments.
+/// The average return of one round of a game, as the plugin states it for one configuration and one set of arguments.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Odds {
     /// The action that begins a round.
     pub action: String,
-    /// What it is about, for people.
+    /// A description for people.
     pub description: String,
-    /// Its arguments.
+    /// The arguments of that action.
     pub arguments: Value,
     /// The configuration.
     pub config: Value,
-    /// What a member puts at stake.
+    /// The stake of the member.
     pub stake: Stake,
-    /// What comes back on average, in millionths of the stake.
+    /// The average return in millionths of the stake.
     pub returns_ppm: u64,
-    /// Where a reply says how the round goes on: a JSON pointer to an object of `action` and
-    /// `arguments`.
+    /// A JSON pointer into a reply, to an object with the `action` and `arguments` that continue the round.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub follow: Option<String>,
 }
 
-/// What is at stake in a round.
+/// The stake of a round.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Stake {
-    /// Which asset.
+    /// The asset.
     pub asset: AssetId,
-    /// How much of it.
+    /// The amount.
     pub amount: Amount,
 }
 
-/// What a plugin says of itself.
+/// The manifest of a plugin, as its `describe` returns it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// Its id, by which its versions are told from other plugins.
+    /// The id, which all versions of the plugin share.
     pub id: PluginId,
-    /// Its version.
+    /// The version.
     pub version: String,
-    /// What it is, for people.
+    /// A description for people.
     pub description: String,
-    /// Its licence.
+    /// The licence.
     pub license: String,
-    /// Its own accounts beside `plugin:{name}`, of the name that it is installed under: `till` means
-    /// `plugin:{name}:till`.
+    /// The accounts of the plugin in addition to `plugin:{name}`, where `name` is the name of the installation: `till`
+    /// means `plugin:{name}:till`.
     pub accounts: Vec<String>,
-    /// What it offers.
+    /// The actions.
     pub actions: Vec<Action>,
-    /// JSON Schema of its configuration.
+    /// JSON Schema of the configuration.
     pub configuration: Value,
-    /// Permissions beyond its own accounts and the caller's. Patterns are only wished for.
+    /// The permissions that it requests beyond its own accounts and the caller's. Patterns are granted only if the operator
+    /// writes them explicitly.
     pub permissions: Permissions,
-    /// How its holds end, by kind.
+    /// The rules by which its holds end, by kind.
     #[serde(default, skip_serializing_if = "HoldRules::is_empty")]
     pub holds: HoldRules,
-    /// What it does by itself.
+    /// The schedules.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub schedules: Vec<ManifestSchedule>,
-    /// What its games return.
+    /// The average returns of its games.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub odds: Vec<Odds>,
     #[serde(skip)]
-    schemas: Option<Arc<Schemas>>,
-}
-
-/// The task that a guest was asked to do. An action and a schedule may have the same name.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Task<'a> {
-    /// An action, by its name.
-    Action(&'a str),
-    /// A schedule, by its name.
-    Schedule(&'a str),
-}
-
-/// A finding whose message may repeat what the manifest says, and so is cut.
-fn bad(message: impl AsRef<str>) -> Finding {
-    Finding::new("manifest_invalid", excerpt(message.as_ref()))
+    schemas: Option<Arc<ManifestSchemas>>,
 }
 
 fn unreadable(error: &impl fmt::Display) -> Finding {
-    bad(format!("`describe`: {error}"))
+    invalid(format!("`describe`: {error}"))
 }
 
 impl Manifest {
-    /// The JSON Schema of manifests, made of the shapes that they are checked by. A manifest that does not
-    /// fit it is refused; of one that does, more is checked.
+    /// Returns the JSON Schema of manifests, generated from the shapes of the check.
+    ///
+    /// A manifest that does not match it is rejected. One that matches it is checked further.
     pub fn schema() -> Value {
         published::schema()
     }
 
-    /// Checks that a manifest is not too long to be read.
+    /// Checks the size of a manifest.
     pub(crate) fn check_size(text: &str) -> Result<(), Report> {
         if text.len() > MANIFEST_BYTES_MAX {
-            return Err(bad(format!("it has more than {MANIFEST_BYTES_MAX} bytes")).into());
+            return Err(invalid(format!("it has more than {MANIFEST_BYTES_MAX} bytes")).into());
         }
         Ok(())
     }
 
-    /// Reads a manifest, or says everything that is wrong with it.
+    /// Parses a manifest, or returns all findings.
     pub(crate) fn parse(text: &str) -> Result<Self, Report> {
         Self::check_size(text)?;
         let value: Value = read_strictly(text.as_bytes()).map_err(|error| unreadable(&error))?;
         let mut findings = Findings::default();
         texts::check_texts(&value, &mut findings);
-        // What is found in schemas may repeat their texts: so these come first.
-        let may_be_repeated = findings.kept().is_empty();
+        // Findings about schemas quote their texts, so the schemas are compiled only if all texts are safe to show.
+        let texts_are_safe = findings.as_mut_slice().is_empty();
         members::MANIFEST.check(&value, &mut findings);
         relations::check_relations(&value, &mut findings);
-        let schemas = if may_be_repeated {
-            Schemas::compile(&value, &mut findings)
+        let schemas = if texts_are_safe {
+            ManifestSchemas::compile(&value, &mut findings)
         } else {
             None
         };
@@ -173,12 +161,12 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// An action by its name.
+    /// Returns an action by its name.
     pub fn action(&self, name: &str) -> Option<&Action> {
         self.actions.iter().find(|action| action.name == name)
     }
 
-    /// Whether arguments fit the action's schema.
+    /// Checks that arguments match the action's schema.
     pub fn check_arguments(&self, action: &str, arguments: &Value) -> Result<(), SchemaError> {
         let schemas = self.schemas.as_ref();
         let schema = schemas.and_then(|schemas| schemas.arguments_of(action));
@@ -187,18 +175,23 @@ impl Manifest {
         })
     }
 
-    /// Checks that a reply fits the schema of what was asked. A schedule without a schema may reply any
-    /// JSON that records keep.
-    pub(crate) fn check_reply(&self, task: Task<'_>, reply: &Value) -> Result<(), SchemaError> {
+    /// Checks that a reply matches the schema of its entry point. A schedule without a schema may reply any JSON that can be
+    /// recorded.
+    pub(crate) fn check_reply(
+        &self,
+        entry_point: EntryPoint<'_>,
+        reply: &Value,
+    ) -> Result<(), SchemaError> {
         let schemas = self.schemas.as_ref();
-        match schemas.and_then(|schemas| schemas.reply_to(task)) {
+        match schemas.and_then(|schemas| schemas.reply_to(entry_point)) {
             Some(schema) => schema.check(reply, REPLY_BYTES_MAX),
-            None => check_kept(reply, REPLY_BYTES_MAX),
+            None => check_value(reply, REPLY_BYTES_MAX),
         }
     }
 
-    /// Checks that a configuration fits its schema, and lists the accounts, assets and amounts that it names, each
-    /// value once: those with `format: account`, `asset` or `amount`, names of members included.
+    /// Checks that a configuration matches its schema, and returns the accounts, assets and amounts in it.
+    ///
+    /// These are the values and member names with the format `account`, `asset` or `amount`, each once.
     pub fn named_in_configuration(&self, config: &Value) -> Result<Vec<NamedValue>, SchemaError> {
         self.schemas.as_ref().map_or(Ok(Vec::new()), |schemas| {
             schemas.configuration().list(config, CONFIG_BYTES_MAX)

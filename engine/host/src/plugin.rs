@@ -1,4 +1,4 @@
-//! Components that are ready to run, by the hash of their bytes.
+//! Loaded plugins, by the hash of their component, and the calls that they run.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +13,8 @@ use serde_json::Value;
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
-use crate::check::{CheckedComponent, ContractVersion, check};
+use crate::check::{ContractVersion, check};
+use crate::checked_component::CheckedComponent;
 use crate::compile::cache::Cache;
 use crate::compile::compiler::{self, Compiler};
 use crate::compile::queue::CompileQueue;
@@ -21,13 +22,14 @@ use crate::configuration::{self, ConfigurationReport};
 use crate::limits::{CHECK_STACK_BYTES, Limits, READY_MAX};
 use crate::manifest::Manifest;
 use crate::report::{Finding, LoadError};
-use crate::run::call::{self, CallFailure, CallOutcome, FailedCall, ReplayError, ReplayedCall};
+use crate::run::call::{self, CallOutcome, FailedCall, ReplayError, ReplayedCall};
+use crate::run::failure::CallFailure;
 use crate::run::guest::{Guest, LogLine};
 use crate::run::responder::TranscriptReplay;
 use crate::run::ticker::Ticker;
 use crate::sandbox;
 
-/// Checks components and keeps them ready. Clones share everything.
+/// A host that checks components and keeps them loaded. Clones share all state.
 #[derive(Clone)]
 pub struct PluginHost {
     inner: Arc<Inner>,
@@ -39,27 +41,27 @@ struct Inner {
     limits: Limits,
     compiler: Compiler,
     cache: Option<Cache>,
-    compiling: CompileQueue,
-    ready: RwLock<HashMap<Digest, Ready>>,
-    /// Counts uses, so that the longest unused one is known.
+    compile_queue: CompileQueue,
+    ready: RwLock<HashMap<Digest, ReadyPlugin>>,
+    /// A counter of uses, which tells the least recently used plugin.
     uses: AtomicU64,
     _ticker: Ticker,
 }
 
-struct Ready {
+struct ReadyPlugin {
     plugin: Arc<LoadedPlugin>,
     last_use: AtomicU64,
 }
 
 impl PluginHost {
-    /// Sets up the sandbox. A process has one. What is compiled is kept in the cache, if there is one.
+    /// Creates the sandbox. A process needs only one. Machine code is stored in the cache if there is one.
     pub fn new(
         limits: Limits,
         compiler: Compiler,
         cache: Option<Cache>,
     ) -> Result<Self, LoadError> {
         let failed =
-            |what: &str| LoadError::Failed(format!("the sandbox could not be set up: {what}"));
+            |cause: &str| LoadError::Failed(format!("the sandbox could not be created: {cause}"));
         let engine = sandbox::engine(&limits).map_err(|error| failed(&format!("{error:#}")))?;
         let linker = sandbox::linker(&engine).map_err(|error| failed(&format!("{error:#}")))?;
         let ticker = Ticker::start(engine.clone()).map_err(|error| failed(&error.to_string()))?;
@@ -70,7 +72,7 @@ impl PluginHost {
             limits,
             compiler,
             cache,
-            compiling: CompileQueue::default(),
+            compile_queue: CompileQueue::default(),
             ready,
             uses: AtomicU64::new(0),
             _ticker: ticker,
@@ -80,37 +82,38 @@ impl PluginHost {
         })
     }
 
-    /// Whether a component may run here. Takes seconds for an interpreter; not for a request's
-    /// thread.
+    /// Checks a component. Takes seconds for a large one, such as an interpreter, so do not call it on a thread that
+    /// serves requests.
     pub fn check(&self, bytes: &[u8]) -> Result<CheckedComponent, LoadError> {
-        let otherwise = || {
-            let _turn = self.inner.compiling.turn();
-            // Someone before may have had the same component compiled.
-            self.kept(bytes).map_or_else(|| self.compile(bytes), Ok)
+        let compile_uncached = || {
+            let _lock = self.inner.compile_queue.lock_compiler();
+            // Another request may have compiled this component while this one waited for the lock.
+            self.cached_component(bytes)
+                .map_or_else(|| self.compile(bytes), Ok)
         };
-        self.check_with(bytes, otherwise, |manifest| {
+        self.check_with(bytes, compile_uncached, |manifest| {
             let Inner {
                 engine,
                 compiler,
                 cache,
-                compiling,
+                compile_queue,
                 ..
             } = &*self.inner;
-            let _turn = compiling.turn();
+            let _lock = compile_queue.lock_compiler();
             compiler.try_manifest(manifest)?;
             if let Some(cache) = cache {
-                cache.vouch(engine, &Digest::of(bytes), manifest);
+                cache.approve_manifest(engine, &Digest::of(bytes), manifest);
             }
             Ok(())
         })
     }
 
-    /// The check, with machine code out of the cache, or else from here. A manifest that the cache does
-    /// not vouch for is tried first.
+    /// Checks a component with machine code from the cache, or else from `compile_uncached`. Calls `try_manifest` for a
+    /// manifest that the cache has not approved.
     fn check_with(
         &self,
         bytes: &[u8],
-        otherwise: impl FnOnce() -> Result<Component, LoadError> + Send,
+        compile_uncached: impl FnOnce() -> Result<Component, LoadError> + Send,
         try_manifest: impl FnOnce(&str) -> Result<(), LoadError> + Send,
     ) -> Result<CheckedComponent, LoadError> {
         let Inner {
@@ -121,14 +124,16 @@ impl PluginHost {
             ..
         } = &*self.inner;
         let try_manifest = |manifest: &str| match cache {
-            Some(cache) if cache.vouches(engine, &Digest::of(bytes), manifest) => Ok(()),
+            Some(cache) if cache.has_approved_manifest(engine, &Digest::of(bytes), manifest) => {
+                Ok(())
+            }
             Some(_) | None => try_manifest(manifest),
         };
-        let compile = || match self.kept(bytes) {
+        let compile = || match self.cached_component(bytes) {
             Some(component) => Ok(component),
-            None => otherwise(),
+            None => compile_uncached(),
         };
-        // A thread of its own, for its stack: what strangers nest is read by functions that nest.
+        // The parsers recurse as deep as an untrusted component nests, so they run on a thread with a large stack.
         std::thread::scope(|scope| {
             let thread = std::thread::Builder::new()
                 .name("check".into())
@@ -137,28 +142,32 @@ impl PluginHost {
                 .spawn_scoped(scope, || {
                     check(linker, limits, compile, try_manifest, bytes)
                 })
-                .map_err(|error| LoadError::Failed(format!("no thread to check it on: {error}")))?;
-            let gave_up = |_| Err(Finding::new("check_failed", "the check gave up on it").into());
-            checking.join().unwrap_or_else(gave_up)
+                .map_err(|error| {
+                    LoadError::Failed(format!("could not start a thread for the check: {error}"))
+                })?;
+            let panicked = |_| Err(Finding::new("check_failed", "the check panicked").into());
+            checking.join().unwrap_or_else(panicked)
         })
     }
 
-    /// Makes a component ready to run. Takes as long as the check, and as the checks of those that
-    /// came before; refused where too many wait already.
+    /// Loads a component. Waits for the components that are checked before it, and returns [`LoadError::Busy`] if too
+    /// many wait already.
     pub fn load(&self, digest: Digest, bytes: &[u8]) -> Result<Arc<LoadedPlugin>, LoadError> {
         if let Some(plugin) = self.get(&digest) {
             return Ok(plugin);
         }
-        let _place = self.inner.compiling.place()?;
+        let _permit = self.inner.compile_queue.acquire()?;
         if Digest::of(bytes) != digest {
-            return Err(Finding::new("digest_mismatch", "these are not the bytes of it").into());
+            return Err(Finding::new("digest_mismatch", "the bytes have another digest").into());
         }
-        Ok(self.keep_ready(digest, self.check(bytes)?))
+        Ok(self.insert_ready(digest, self.check(bytes)?))
     }
 
-    /// Makes a component ready again that was ready before. No request waits for the compiler here:
-    /// where nothing is in the cache, it is compiled beside, for the next one who asks. `bytes` are only
-    /// asked for where they are needed: not of what is being compiled, nor of what may not run.
+    /// Loads a component again that was checked before, without waiting for the compiler.
+    ///
+    /// A component without machine code in the cache is compiled in the background, and the result is
+    /// [`LoadError::Compiling`]. `bytes` is called only for a component that is neither loaded, nor being compiled, nor
+    /// rejected.
     pub fn load_cached<B: AsRef<[u8]>, E: From<LoadError>>(
         &self,
         digest: Digest,
@@ -167,18 +176,20 @@ impl PluginHost {
         if let Some(plugin) = self.get(&digest) {
             return Ok(plugin);
         }
-        self.inner.compiling.look_up(&digest)?;
+        self.inner.compile_queue.check_background(&digest)?;
         let bytes = bytes()?;
-        let compiling = || Err(LoadError::Compiling);
-        let trying = |_: &str| Err(LoadError::Compiling);
-        match self.check_with(bytes.as_ref(), compiling, trying) {
-            Ok(checked) => Ok(self.keep_ready(digest, checked)),
+        let not_cached = || Err(LoadError::Compiling);
+        let manifest_not_approved = |_: &str| Err(LoadError::Compiling);
+        match self.check_with(bytes.as_ref(), not_cached, manifest_not_approved) {
+            Ok(checked) => Ok(self.insert_ready(digest, checked)),
             Err(LoadError::Compiling) => {
                 self.compile_in_background(digest, bytes.as_ref().to_vec())?;
                 Err(LoadError::Compiling.into())
             }
             Err(LoadError::Refused(report)) => {
-                self.inner.compiling.end(digest, Some(report.clone()));
+                self.inner
+                    .compile_queue
+                    .end_background(digest, Some(report.clone()));
                 Err(LoadError::Refused(report).into())
             }
             Err(other @ (LoadError::Busy | LoadError::Failed(_))) => Err(other.into()),
@@ -186,7 +197,7 @@ impl PluginHost {
     }
 
     fn compile_in_background(&self, digest: Digest, bytes: Vec<u8>) -> Result<(), LoadError> {
-        if !self.inner.compiling.begin(digest)? {
+        if !self.inner.compile_queue.begin_background(digest)? {
             return Ok(());
         }
         let host = self.clone();
@@ -195,24 +206,24 @@ impl PluginHost {
             let refused = match host.load(digest, &bytes) {
                 Ok(_) => None,
                 Err(problem) => {
-                    tracing::error!(component = %digest, %problem, "a component does not load");
+                    tracing::error!(component = %digest, %problem, "a component could not be loaded");
                     match problem {
                         LoadError::Refused(report) => Some(report),
                         LoadError::Busy | LoadError::Compiling | LoadError::Failed(_) => None,
                     }
                 }
             };
-            host.inner.compiling.end(digest, refused);
+            host.inner.compile_queue.end_background(digest, refused);
         });
         if let Err(error) = started {
-            self.inner.compiling.end(digest, None);
-            let why = format!("no thread to compile it on: {error}");
-            return Err(LoadError::Failed(why));
+            self.inner.compile_queue.end_background(digest, None);
+            let cause = format!("could not start a thread for the compiler: {error}");
+            return Err(LoadError::Failed(cause));
         }
         Ok(())
     }
 
-    fn keep_ready(&self, digest: Digest, checked: CheckedComponent) -> Arc<LoadedPlugin> {
+    fn insert_ready(&self, digest: Digest, checked: CheckedComponent) -> Arc<LoadedPlugin> {
         let plugin = Arc::new(LoadedPlugin {
             checked,
             limits: self.inner.limits,
@@ -222,14 +233,14 @@ impl PluginHost {
             .ready
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        let last_use = |ready: &Ready| ready.last_use.load(Ordering::Relaxed);
+        let last_use = |ready: &ReadyPlugin| ready.last_use.load(Ordering::Relaxed);
         let unused = ready.iter().min_by_key(|(_, ready)| last_use(ready));
         if let Some(digest) = unused.map(|(digest, _)| *digest)
             && ready.len() >= READY_MAX
         {
             ready.remove(&digest);
         }
-        let entry = Ready {
+        let entry = ReadyPlugin {
             plugin: Arc::clone(&plugin),
             last_use: AtomicU64::new(self.next_use()),
         };
@@ -237,14 +248,14 @@ impl PluginHost {
         plugin
     }
 
-    /// Machine code that was made before.
-    fn kept(&self, bytes: &[u8]) -> Option<Component> {
+    /// Returns a component from the machine code in the cache.
+    fn cached_component(&self, bytes: &[u8]) -> Option<Component> {
         let Inner { engine, cache, .. } = &*self.inner;
-        let kept = cache.as_ref()?.get(engine, &Digest::of(bytes))?;
-        compiler::load(engine, &kept).ok()
+        let artifact = cache.as_ref()?.get(engine, &Digest::of(bytes))?;
+        compiler::load(engine, &artifact).ok()
     }
 
-    /// Machine code for a component that has passed all stages before.
+    /// Compiles a component that has passed all earlier stages, and stores the machine code in the cache.
     fn compile(&self, bytes: &[u8]) -> Result<Component, LoadError> {
         let Inner {
             engine,
@@ -264,49 +275,49 @@ impl PluginHost {
         self.inner.uses.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Returns the limits of what one call may use up here.
+    /// Returns the limits of one call.
     pub fn limits(&self) -> Limits {
         self.inner.limits
     }
 
-    /// A component that is ready to run.
+    /// Returns a component, if it is loaded.
     pub fn get(&self, digest: &Digest) -> Option<Arc<LoadedPlugin>> {
         let ready = self
             .inner
             .ready
             .read()
             .unwrap_or_else(PoisonError::into_inner);
-        let found = ready.get(digest)?;
-        found.last_use.store(self.next_use(), Ordering::Relaxed);
-        Some(Arc::clone(&found.plugin))
+        let entry = ready.get(digest)?;
+        entry.last_use.store(self.next_use(), Ordering::Relaxed);
+        Some(Arc::clone(&entry.plugin))
     }
 }
 
-/// A call that was tried: what is to be committed, and what the plugin wrote for the operator.
+/// One attempt at a call, ready to be committed.
 #[derive(Clone, PartialEq, Debug)]
 pub struct CallAttempt {
-    /// What is to be committed.
+    /// The result that the ledger decides about.
     pub result: CallResult,
-    /// What the plugin wrote. It may tell what was drawn.
+    /// The plugin's log lines. They may reveal what was drawn.
     pub log: Vec<LogLine>,
-    /// Processor time that the guest took; none if it did not run.
+    /// Processor time of the guest. Zero if it did not run.
     pub cpu: Duration,
 }
 
-/// A component that is ready to run.
+/// A component that is loaded and ready to run.
 pub struct LoadedPlugin {
     checked: CheckedComponent,
     limits: Limits,
 }
 
 impl LoadedPlugin {
-    /// What the plugin says of itself.
+    /// Returns the plugin's manifest.
     pub fn manifest(&self) -> &Manifest {
         &self.checked.manifest
     }
 
-    /// The component as an installation under a name has it; an error where the name makes one of its
-    /// own accounts too long.
+    /// Returns the component as an installation under `name` records it. An error if the name makes one of the plugin's
+    /// accounts too long.
     pub fn component_choice(
         &self,
         name: &PluginName,
@@ -329,24 +340,23 @@ impl LoadedPlugin {
         })
     }
 
-    /// The version of the contract that the component speaks.
+    /// Returns the component's version of the contract.
     pub fn contract(&self) -> ContractVersion {
         self.checked.exports.version()
     }
 
-    /// Returns whether the plugin spells the names of its own accounts by the id in its manifest. It then
-    /// works under no other name.
+    /// Returns whether the plugin names its own accounts by the id in its manifest. It then works only under that name.
     pub fn spells_its_name(&self) -> bool {
         match self.contract() {
-            ContractVersion::First => true,
-            ContractVersion::Present => false,
+            ContractVersion::V0_1 => true,
+            ContractVersion::V0_2 => false,
         }
     }
 
-    /// Holds a configuration against the plugin, as it is installed, or is to be, under a name: against the
-    /// schema in its manifest, and by its own check. Blocks the thread for as long as the guest thinks, at
-    /// most until the deadline. The configuration alone decides what is found; whether the economy has what
-    /// it names is another question.
+    /// Checks a configuration against the manifest's schema and by the plugin's own check.
+    ///
+    /// `name` is the name of the installation. The findings depend only on the configuration: the accounts and assets in
+    /// it are not looked up in an economy. Blocks the thread while the guest runs, at most until the deadline.
     pub fn check_configuration(
         &self,
         name: &PluginName,
@@ -355,9 +365,10 @@ impl LoadedPlugin {
         configuration::check(&self.checked, &self.limits, name, config)
     }
 
-    /// Runs a call again over the answers that it was given: with this configuration, this much fuel
-    /// and nothing else. It goes the same way, or says where it does not.
-    pub fn repeat(
+    /// Replays a recorded call: runs the plugin again and answers its requests from the transcript.
+    ///
+    /// The installation supplies the configuration and the fuel. An error says where the run differs from the record.
+    pub fn replay(
         &self,
         request: CallRequest,
         installation: &Installation,
@@ -365,12 +376,12 @@ impl LoadedPlugin {
     ) -> Result<ReplayedCall, ReplayError> {
         let config = installation.config.clone();
         let fuel = installation.grants.fuel;
-        let telling = TranscriptReplay::new(request, config, fuel, transcript);
-        call::repeat(&self.checked, &self.limits, telling)
+        let replay = TranscriptReplay::new(request, config, fuel, transcript);
+        call::replay(&self.checked, &self.limits, replay)
     }
 
-    /// Opens a call over these books and runs it to its end; one that cannot begin has ended with that.
-    /// Blocks like [`LoadedPlugin::run`], and draws as it does.
+    /// Opens a call over these books and runs it. A call that the ledger rejects before it runs has that rejection as its
+    /// ending. Blocks and draws like [`LoadedPlugin::run`].
     pub fn attempt(
         &self,
         books: &Books,
@@ -380,11 +391,11 @@ impl LoadedPlugin {
     ) -> Result<CallAttempt, Box<FailedCall>> {
         let draft = match Draft::open(books, &request, at) {
             Ok(draft) => draft,
-            Err(no) => {
+            Err(rejection) => {
                 let installed = books.plugin(&request.plugin);
                 let component =
                     installed.map_or(Digest::ZERO, |plugin| plugin.installation.component);
-                let result = CallResult::not_run(request, component, no);
+                let result = CallResult::not_run(request, component, rejection);
                 return Ok(CallAttempt {
                     result,
                     log: Vec::new(),
@@ -393,15 +404,15 @@ impl LoadedPlugin {
             }
         };
         let component = draft.component();
-        let mut finished = self.run(draft, origin)?;
-        let log = std::mem::take(&mut finished.log);
-        let cpu = finished.cpu;
-        let result = finished.into_result(request, component);
+        let mut outcome = self.run(draft, origin)?;
+        let log = std::mem::take(&mut outcome.log);
+        let cpu = outcome.cpu;
+        let result = outcome.into_result(request, component);
         Ok(CallAttempt { result, log, cpu })
     }
 
-    /// Runs one action over a draft, to its end. Blocks the thread for as long as the guest thinks,
-    /// at most until the deadline. When it first draws, `origin` says where from.
+    /// Runs one call over a draft. Blocks the thread while the guest runs, at most until the deadline. `origin` is called
+    /// before the first draw and returns the origin of all draws.
     pub fn run(
         &self,
         draft: Draft,

@@ -1,4 +1,4 @@
-//! Why a component may not run here, in plain words.
+//! The findings about a component that was rejected.
 
 use std::fmt;
 
@@ -8,29 +8,29 @@ use serde::Serialize;
 use crate::limits::FINDINGS_OF_A_KIND_MAX;
 use crate::text::excerpt;
 
-/// One thing that is wrong with a component.
+/// One problem of a component.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Finding {
-    /// A stable name for it, for programs.
+    /// A stable code, for programs.
     pub code: &'static str,
-    /// What is wrong.
+    /// A sentence about the problem.
     pub message: String,
-    /// What to do about it.
+    /// A suggestion how to solve it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
     /// The place of the problem in the manifest, as a JSON pointer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pointer: Option<String>,
-    /// Where it stands in the upload.
+    /// The place of the problem in the upload.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub place: Option<UploadLocation>,
-    /// What the contract has there: a type in WIT, or a version.
+    /// The contract's type, as WIT, or its version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected: Option<String>,
-    /// What the component has instead.
+    /// The component's type or version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub found: Option<String>,
-    /// What may have been meant: the name that comes nearest.
+    /// The known name that is most similar to an unknown one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nearest: Option<String>,
 }
@@ -38,20 +38,20 @@ pub struct Finding {
 /// A place in an upload.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct UploadLocation {
-    /// How many bytes are before it.
+    /// The offset in bytes.
     pub byte: u64,
-    /// The index of the function that it is in, in its module.
+    /// The index of the function in its module.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub function: Option<u32>,
-    /// That function's name, if the module keeps names.
+    /// The function's name, if the module has a name section.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
 
-/// Everything that one stage of the check has found.
+/// All findings of the first stage of the check that has any.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, thiserror::Error)]
 pub struct Report {
-    /// What is wrong: all findings of the first stage that has any.
+    /// The findings, at least one.
     pub findings: Vec<Finding>,
 }
 
@@ -76,8 +76,8 @@ impl Finding {
         }
     }
 
-    /// Says where in the manifest it is. Names in a pointer are the manifest's: what does not print is
-    /// escaped, and a long pointer is cut.
+    /// Sets the pointer into the manifest. Its names are untrusted, so unprintable characters are escaped and a long
+    /// pointer is cut.
     pub(crate) fn pointer(self, pointer: &str) -> Self {
         Self {
             pointer: Some(excerpt(pointer)),
@@ -85,7 +85,7 @@ impl Finding {
         }
     }
 
-    /// Says where it is.
+    /// Sets the place in the upload.
     pub(crate) fn at(self, place: UploadLocation) -> Self {
         Self {
             place: Some(place),
@@ -93,8 +93,8 @@ impl Finding {
         }
     }
 
-    /// Says what should be there, and what is.
-    pub(crate) fn instead(self, expected: impl Into<String>, found: impl Into<String>) -> Self {
+    /// Sets the expected type or version and the one that was found.
+    pub(crate) fn mismatch(self, expected: impl Into<String>, found: impl Into<String>) -> Self {
         Self {
             expected: Some(expected.into()),
             found: Some(found.into()),
@@ -102,7 +102,7 @@ impl Finding {
         }
     }
 
-    /// Says which of the names that there are may have been meant, if any comes near.
+    /// Sets the known name that is most similar to `to`, if one is similar enough.
     pub(crate) fn nearest<'a>(self, to: &str, names: impl IntoIterator<Item = &'a str>) -> Self {
         Self {
             nearest: nearest(to, names).map(Into::into),
@@ -127,21 +127,22 @@ impl UploadLocation {
         }
     }
 
-    /// Names the function. The name is a stranger's: what is no plain character is shown escaped.
+    /// Sets the function's name. It is untrusted, so unprintable characters are escaped.
     pub(crate) fn name(&mut self, name: &str) {
         self.name = Some(excerpt(name));
     }
 }
 
-/// The name that comes nearest, unless it is another word altogether. Names of very different lengths
-/// are not even compared: a stranger's may be long, and there may be many.
+/// Returns the most similar name, if one is similar enough.
 fn nearest<'a>(to: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let most = (to.len() / 3).max(1);
-    let near = |name: &&str| name.len().abs_diff(to.len()) <= most;
-    let names = names.into_iter().filter(near);
+    let max_distance = (to.len() / 3).max(1);
+    // The comparison takes quadratic time, and an untrusted component can have many long names. Names of very
+    // different lengths cannot be similar.
+    let similar_length = |name: &&str| name.len().abs_diff(to.len()) <= max_distance;
+    let names = names.into_iter().filter(similar_length);
     let measured = names.map(|name| (strsim::osa_distance(to, name), name));
     let (distance, name) = measured.min_by_key(|(distance, _)| *distance)?;
-    (distance <= most).then_some(name)
+    (distance <= max_distance).then_some(name)
 }
 
 impl From<Finding> for Report {
@@ -152,19 +153,19 @@ impl From<Finding> for Report {
     }
 }
 
-/// Why a component is not ready to run.
+/// An error of loading or checking a component.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum LoadError {
-    /// The component may not run here.
+    /// The component was rejected.
     #[error(transparent)]
     Refused(#[from] Report),
-    /// Too many others wait for the compiler.
+    /// Too many components wait for the compiler.
     #[error("too many components wait for the compiler")]
     Busy,
-    /// It is being compiled, and nobody waits for that.
-    #[error("it is being compiled; ask again later")]
+    /// The component is being compiled in the background.
+    #[error("the component is being compiled; try again later")]
     Compiling,
-    /// This machine fails, and nothing is said about the component.
+    /// This machine failed. It is no finding about the component.
     #[error("{0}")]
     Failed(String),
 }
@@ -175,49 +176,51 @@ impl From<Finding> for LoadError {
     }
 }
 
-/// What a stage has found so far. Of each kind a few are kept, and how many more there are: a
-/// component can have thousands of them.
+/// The findings of one stage.
+///
+/// A component can have thousands of findings, so only the first few of each code are stored, and the rest are counted.
 #[derive(Default)]
 pub(crate) struct Findings {
-    kept: Vec<Finding>,
-    kinds: Vec<(&'static str, usize)>,
+    stored: Vec<Finding>,
+    /// The number of findings of each code.
+    counts: Vec<(&'static str, usize)>,
 }
 
 impl Findings {
     pub(crate) fn add(&mut self, finding: Finding) {
         let known = self
-            .kinds
+            .counts
             .iter()
             .position(|(code, _)| *code == finding.code);
-        let kind = known.unwrap_or(self.kinds.len());
+        let kind = known.unwrap_or(self.counts.len());
         if known.is_none() {
-            self.kinds.push((finding.code, 0));
+            self.counts.push((finding.code, 0));
         }
-        self.kinds[kind].1 += 1;
-        if self.kinds[kind].1 <= FINDINGS_OF_A_KIND_MAX {
-            self.kept.push(finding);
+        self.counts[kind].1 += 1;
+        if self.counts[kind].1 <= FINDINGS_OF_A_KIND_MAX {
+            self.stored.push(finding);
         }
     }
 
-    /// Those that are kept.
-    pub(crate) fn kept(&mut self) -> &mut [Finding] {
-        &mut self.kept
+    /// Returns the findings that are stored.
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [Finding] {
+        &mut self.stored
     }
 
-    /// All is well unless something was found.
+    /// Returns a report if there are findings.
     pub(crate) fn report(mut self) -> Result<(), Report> {
-        for (code, count) in self.kinds {
+        for (code, count) in self.counts {
             let more = count.saturating_sub(FINDINGS_OF_A_KIND_MAX);
             if more > 0 {
                 let message = format!("and {more} more of this kind");
-                self.kept.push(Finding::new(code, message));
+                self.stored.push(Finding::new(code, message));
             }
         }
-        if self.kept.is_empty() {
+        if self.stored.is_empty() {
             return Ok(());
         }
         Err(Report {
-            findings: self.kept,
+            findings: self.stored,
         })
     }
 }
@@ -241,7 +244,7 @@ impl fmt::Display for UploadLocation {
     }
 }
 
-/// Several lines: what is wrong, and beneath it what is known of it.
+/// Writes the code and the message, then one indented line for each detail.
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.code, Printable(&self.message))?;
@@ -251,9 +254,9 @@ impl fmt::Display for Finding {
         if let Some(place) = &self.place {
             write!(f, "\n    {place}")?;
         }
-        for (what, wit) in [("expected", &self.expected), ("found", &self.found)] {
+        for (label, wit) in [("expected", &self.expected), ("found", &self.found)] {
             if let Some(wit) = wit {
-                write!(f, "\n    {what}")?;
+                write!(f, "\n    {label}")?;
                 for line in wit.split('\n') {
                     write!(f, "\n        {}", Printable(line))?;
                 }

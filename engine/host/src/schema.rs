@@ -1,15 +1,17 @@
-//! The dialect of JSON Schema in which a plugin describes what it takes, gives and is configured by.
+//! The dialect of JSON Schema for the arguments, replies and configuration of a plugin.
 //!
-//! Neither fuel nor deadline sees the work of a validator, so all of it is bounded here: only keywords of a
-//! list are taken ([`dialect`]), patterns run on a linear engine in programs of bounded size ([`pattern`]),
-//! and a check counts its steps and ends when they are used up ([`evaluate`]). It collects nothing, so its
-//! memory does not grow with what is wrong. `docs/plugins.md` has the table of keywords.
+//! Neither fuel nor a deadline limits the work of a validator, and both the schema and the value can come from an untrusted
+//! plugin. So this module bounds the work itself. It accepts only listed keywords ([`dialect`]), runs patterns on a
+//! linear-time engine with programs of bounded size ([`pattern`]), and counts the steps of a check ([`evaluate`]). A check
+//! stops at the first error, so its memory does not grow with the number of errors. `docs/plugins.md` has the table of
+//! keywords.
 //!
-//! The validators that are around have no such count, and collect an error for each alternative that did not
-//! fit. One of them is what this is held against in tests: both agree on every schema of the dialect.
+//! The validators on crates.io count no steps, and collect an error for each alternative that does not match. The tests
+//! compare this module with one of them, `jsonschema`: both agree on each schema of the dialect.
 
 mod compile;
 mod dialect;
+mod equality;
 mod error;
 mod evaluate;
 mod format;
@@ -22,55 +24,55 @@ mod steps;
 use bursar_ledger::{AMOUNT_MAX, check_document, pointer_segment};
 use serde_json::Value;
 
-pub(crate) use self::compile::Place;
+pub(crate) use self::compile::SchemaLocation;
 #[cfg(test)]
 pub(crate) use self::dialect::KEYWORDS;
 pub use self::error::SchemaError;
 use self::evaluate::Evaluation;
 pub use self::format::{NameFormat, NamedValue};
-use self::parts::Parts;
-pub(crate) use self::pattern::Patterns;
+use self::parts::SchemaParts;
+pub(crate) use self::pattern::PatternSet;
 use self::steps::Steps;
 use crate::limits::SCHEMA_STEPS_MAX;
 use crate::report::Findings;
 
-/// A schema that is ready to use.
+/// A compiled schema.
 #[derive(Debug)]
 pub(crate) struct Schema {
-    parts: Parts,
+    parts: SchemaParts,
 }
 
 impl Schema {
-    /// Makes a schema ready. `None` if anything was found in it.
+    /// Compiles a schema. `None` if it has findings.
     pub(crate) fn compile(
         schema: &Value,
-        place: Place<'_>,
-        patterns: &mut Patterns,
+        location: SchemaLocation<'_>,
+        patterns: &mut PatternSet,
         findings: &mut Findings,
     ) -> Option<Self> {
-        let parts = compile::compile(schema, place, patterns, findings)?;
+        let parts = compile::compile(schema, location, patterns, findings)?;
         Some(Self { parts })
     }
 
-    /// Checks that a value fits, in so many bytes, and has no number that some reader would round.
+    /// Checks that a value matches the schema, has at most `bytes_max` bytes, and has no number that a reader could round.
     pub(crate) fn check(&self, value: &Value, bytes_max: usize) -> Result<(), SchemaError> {
-        check_kept(value, bytes_max)?;
+        check_value(value, bytes_max)?;
         self.steps_of(value).1
     }
 
-    /// Checks a value in the same way, and lists the accounts, assets and amounts that it names.
+    /// Checks a value like [`Schema::check`], and returns the accounts, assets and amounts in it.
     pub(crate) fn list(
         &self,
         value: &Value,
         bytes_max: usize,
     ) -> Result<Vec<NamedValue>, SchemaError> {
-        check_kept(value, bytes_max)?;
+        check_value(value, bytes_max)?;
         let mut steps = Steps::new(SCHEMA_STEPS_MAX);
         let listed = Evaluation::list(&self.parts, value, &mut steps);
         listed.map_err(|error| error.unwrap_or_else(too_long))
     }
 
-    /// The steps that checking a value takes, and what comes of it.
+    /// Checks a value, and returns the number of steps and the result.
     pub(crate) fn steps_of(&self, value: &Value) -> (usize, Result<(), SchemaError>) {
         let mut steps = Steps::new(SCHEMA_STEPS_MAX);
         let checked = Evaluation::run(&self.parts, value, &mut steps);
@@ -88,9 +90,9 @@ fn too_long() -> SchemaError {
     }
 }
 
-/// Checks what holds for every value of a plugin, with or without a schema: it is no larger than records
-/// keep, and has no number that some reader would round.
-pub(crate) fn check_kept(value: &Value, bytes_max: usize) -> Result<(), SchemaError> {
+/// Checks the rules for all values of plugins, with or without a schema: the size, and that no number is one that a reader
+/// could round.
+pub(crate) fn check_value(value: &Value, bytes_max: usize) -> Result<(), SchemaError> {
     check_document(value, bytes_max).map_err(|error| SchemaError {
         pointer: String::new(),
         message: error.to_string(),
@@ -104,10 +106,11 @@ pub(crate) fn check_kept(value: &Value, bytes_max: usize) -> Result<(), SchemaEr
     }
 }
 
-/// Where a whole number beyond 2^53 − 1 stands, as a JSON pointer. A fraction is never money, and
-/// as exact as fractions are.
+/// Returns a JSON pointer to a whole number beyond 2^53 − 1, if there is one.
+///
+/// JavaScript and other readers round such numbers (RFC 8259, section 6). Fractions are allowed, because no amount is one.
 fn inexact_number(value: &Value) -> Option<String> {
-    let below = |name: String, value: &Value| {
+    let find_in = |name: String, value: &Value| {
         let rest = inexact_number(value)?;
         Some(pointer_segment(&name) + &rest)
     };
@@ -120,12 +123,12 @@ fn inexact_number(value: &Value) -> Option<String> {
             (units > AMOUNT_MAX).then(String::new)
         }
         Value::Array(values) => {
-            let mut places = values.iter().enumerate();
-            places.find_map(|(place, value)| below(place.to_string(), value))
+            let mut items = values.iter().enumerate();
+            items.find_map(|(index, value)| find_in(index.to_string(), value))
         }
         Value::Object(members) => members
             .iter()
-            .find_map(|(name, value)| below(name.clone(), value)),
+            .find_map(|(name, value)| find_in(name.clone(), value)),
         Value::Null | Value::Bool(_) | Value::String(_) => None,
     }
 }

@@ -1,32 +1,32 @@
-//! The host against guests written by hand: what is let in, and what a guest can bring about.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+//! Tests of the host with hand-written guests.
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod abuse;
 mod allocations;
-mod answers;
-mod border;
 mod check;
 mod configuration;
 mod contract;
 mod counts;
 mod discord;
+mod economy;
 mod fuzz;
 mod guest;
 mod hostile;
+mod import_operands;
 mod interfaces;
 mod keywords;
 mod limits;
+mod loading;
 mod log;
 mod manifests;
-mod mixed;
-mod mixes;
 mod mutants;
-mod named;
+mod name_formats;
 mod prices;
 mod published;
-mod ready;
+mod random_guest;
+mod random_guests;
 mod requests;
+mod results;
 mod schedules;
 mod schemas;
 mod sizes;
-mod world;

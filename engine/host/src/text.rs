@@ -1,11 +1,12 @@
-//! What strangers wrote, made fit to be shown.
+//! Excerpts of untrusted texts that are safe to show.
 
 use bursar_ledger::shown;
 
 use crate::limits::EXCERPT_CHARS_MAX;
 
-/// The beginning of a text, as it may be shown. What is repeated of a stranger's may be kept for ever: so
-/// it is short.
+/// Returns the beginning of a text with unprintable characters escaped.
+///
+/// An excerpt can end up in a record that is stored forever, so its length is limited.
 pub(crate) fn excerpt(text: &str) -> String {
     let mut characters = text.chars().flat_map(shown);
     let mut excerpt: String = characters.by_ref().take(EXCERPT_CHARS_MAX).collect();
@@ -20,7 +21,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_excerpt_shows_what_does_not_print_as_an_escape() {
+    fn an_excerpt_escapes_unprintable_characters() {
         assert_eq!(excerpt("it's \"fine\" \\ ü"), "it's \"fine\" \\ ü");
         assert_eq!(
             excerpt("a\u{202e}b\u{1b}[31m\n"),
@@ -30,8 +31,8 @@ mod tests {
 
     #[test]
     fn an_excerpt_ends_at_its_limit() {
-        let most = "m".repeat(EXCERPT_CHARS_MAX);
-        assert_eq!(excerpt(&most), most);
-        assert_eq!(excerpt(&format!("{most}m")), format!("{most}…"));
+        let longest = "m".repeat(EXCERPT_CHARS_MAX);
+        assert_eq!(excerpt(&longest), longest);
+        assert_eq!(excerpt(&format!("{longest}m")), format!("{longest}…"));
     }
 }

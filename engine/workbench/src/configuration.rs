@@ -1,7 +1,6 @@
-//! A configuration held against a plugin, and against the economy in which it is to work.
+//! The check of a configuration against a plugin and an economy.
 //!
-//! Accounts and assets are never removed, so what an economy has now it has whenever the configuration is
-//! recorded.
+//! Accounts and assets are never removed, so those that the economy has now still exist when the configuration is recorded.
 
 use bursar_host::{
     CallFailure, ConfigurationFinding, ConfigurationReport, LoadedPlugin, NameFormat,
@@ -9,12 +8,11 @@ use bursar_host::{
 use bursar_ledger::{AccountId, AssetId, Books, Digest, PluginName};
 use serde_json::Value;
 
-/// Findings of an economy that are told; one more says how many there are beyond.
+/// Findings about missing accounts and assets in a report. One more finding says how many further ones there are.
 const ECONOMY_FINDINGS_MAX: usize = 64;
 
-/// Reports all that is wrong in a configuration: what the plugin's schema and its own check say, and each
-/// account and asset in it that the economy does not have. Blocks the thread as
-/// [`LoadedPlugin::check_configuration`] does.
+/// Checks a configuration by the plugin's schema and its own check, and adds a finding for each account and asset that the
+/// economy does not have. Blocks the thread like [`LoadedPlugin::check_configuration`].
 pub fn check(
     plugin: &LoadedPlugin,
     books: &Books,
@@ -22,24 +20,25 @@ pub fn check(
     config: &Value,
 ) -> Result<ConfigurationReport, CallFailure> {
     let mut report = plugin.check_configuration(name, config)?;
-    let economy = Economy::with(plugin, books, name);
-    let mut found = Vec::new();
+    let economy = EconomyLookup::with(plugin, books, name);
+    let mut findings = Vec::new();
     for value in &report.named {
         if let Some(message) = economy.lacks(&value.named) {
             let pointer = value.pointer.clone();
-            found.push(ConfigurationFinding { pointer, message });
+            findings.push(ConfigurationFinding { pointer, message });
         }
     }
-    // What the configuration names has a place of its own already.
-    let is_told = |named: &NameFormat| report.named.iter().any(|value| value.named == *named);
+    // A name in the configuration has its own finding already, with a pointer.
+    let is_in_configuration =
+        |named: &NameFormat| report.named.iter().any(|value| value.named == *named);
     for need in &report.needs {
         let names = [
             NameFormat::Account(need.account.clone()),
             NameFormat::Asset(need.asset.clone()),
         ];
-        let untold = names.iter().filter(|named| !is_told(named));
-        let missing = untold.filter_map(|named| economy.lacks(named));
-        let found_of_need = missing.map(|missing| {
+        let further = names.iter().filter(|named| !is_in_configuration(named));
+        let missing = further.filter_map(|named| economy.lacks(named));
+        let findings_of_need = missing.map(|missing| {
             let message = format!(
                 "the plugin needs {} on `{}`, but {missing}",
                 need.asset, need.account
@@ -49,36 +48,37 @@ pub fn check(
                 message,
             }
         });
-        found.extend(found_of_need);
+        findings.extend(findings_of_need);
     }
-    let beyond = found.len().saturating_sub(ECONOMY_FINDINGS_MAX);
-    found.truncate(ECONOMY_FINDINGS_MAX);
-    report.findings.append(&mut found);
-    if beyond > 0 {
+    let omitted = findings.len().saturating_sub(ECONOMY_FINDINGS_MAX);
+    findings.truncate(ECONOMY_FINDINGS_MAX);
+    report.findings.append(&mut findings);
+    if omitted > 0 {
         report.findings.push(ConfigurationFinding {
             pointer: String::new(),
-            message: format!("{beyond} more names of accounts and assets are not known here"),
+            message: format!("{omitted} more accounts and assets do not exist in this economy"),
         });
     }
     Ok(report)
 }
 
-/// An economy as it is once the plugin is installed.
-struct Economy<'a> {
+/// An economy with the plugin installed.
+struct EconomyLookup<'a> {
     books: &'a Books,
+    /// The accounts that the installation opens.
     own: Vec<AccountId>,
 }
 
-impl<'a> Economy<'a> {
+impl<'a> EconomyLookup<'a> {
     fn with(plugin: &LoadedPlugin, books: &'a Books, name: &PluginName) -> Self {
-        // Of a name that makes accounts too long there are none.
+        // A name that makes an account too long cannot be installed, so it opens no accounts.
         let choice = plugin.component_choice(name, Digest::ZERO);
         let mut own = choice.map_or_else(|_| Vec::new(), |choice| choice.accounts);
         own.push(AccountId::of_plugin(name));
         Self { books, own }
     }
 
-    /// Says that the economy does not have what is named, and what to do.
+    /// Returns a message if the economy does not have a named account or asset.
     fn lacks(&self, named: &NameFormat) -> Option<String> {
         match named {
             NameFormat::Account(account) => self.lacks_account(account),
@@ -88,16 +88,16 @@ impl<'a> Economy<'a> {
     }
 
     fn lacks_account(&self, account: &AccountId) -> Option<String> {
-        let is_there = self.books.account(account).is_some() || self.own.contains(account);
-        (!is_there).then(|| {
-            format!("this economy has no account `{account}`: open it first, or name another one")
+        let exists = self.books.account(account).is_some() || self.own.contains(account);
+        (!exists).then(|| {
+            format!("this economy has no account `{account}`: open it first, or use another one")
         })
     }
 
     fn lacks_asset(&self, asset: &AssetId) -> Option<String> {
-        let is_there = self.books.asset(asset).is_some();
-        (!is_there).then(|| {
-            format!("this economy has no asset `{asset}`: make it first, or name another one")
+        let exists = self.books.asset(asset).is_some();
+        (!exists).then(|| {
+            format!("this economy has no asset `{asset}`: create it first, or use another one")
         })
     }
 }

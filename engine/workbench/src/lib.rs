@@ -1,10 +1,30 @@
-//! An economy in memory: the real ledger and the real components, and nothing written down.
+//! An economy in memory, with the real ledger and the real plugin runtime, and no storage.
 //!
-//! Each act is decided and applied, and each call run and committed, as a server does it. Only who
-//! comes first is decided by whoever uses it, so no call ever runs twice.
+//! A [`Workbench`] decides and applies acts, and runs and commits calls, like a server. It does one thing at a time, so no
+//! call conflicts and runs a second time. The test kit for plugin authors and the commands that check plugins use it.
 //!
-//! [`configuration`] holds what an operator sets against a plugin and an economy, [`simulation`] plays games on it, [`rerun`] runs calls of a journal again, and the test kit of
-//! plugin authors stands on it.
+//! * [`configuration`] checks a configuration against a plugin and an economy.
+//! * [`simulation`] plays many rounds of a game and measures its return.
+//! * [`rerun`] runs recorded calls again.
+//!
+//! # Example
+//!
+//! ```
+//! use bursar_ledger::{AccountId, AccountPatch, Act, Seed, Timestamp, Verdict};
+//! use bursar_workbench::Workbench;
+//!
+//! let seed = Seed::try_from("2a".repeat(32))?;
+//! let mut bench = Workbench::new(seed, Timestamp(1_700_000_000_000));
+//! let account: AccountId = "user:1".parse()?;
+//! let verdict = bench.act(&Act::SetAccount {
+//!     account: account.clone(),
+//!     patch: AccountPatch::default(),
+//!     admission: None,
+//! });
+//! assert!(matches!(verdict, Verdict::Applied(_)));
+//! assert!(bench.books().account(&account).is_some());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod configuration;
 pub mod rerun;
@@ -16,75 +36,74 @@ use bursar_ledger::{
     decide,
 };
 
-/// An economy in memory, at a moment.
+/// An economy in memory at a point in time.
 #[derive(Clone, Debug)]
 pub struct Workbench {
     books: Books,
     now: Timestamp,
 }
 
-/// A call that was run, and what came of it.
+/// A call that was run and decided.
 #[derive(Clone, PartialEq, Debug)]
 pub struct CallRun {
-    /// What was asked, learned and answered.
+    /// The request, the transcript and the ending.
     pub result: CallResult,
-    /// What the ledger made of it.
+    /// The ledger's verdict.
     pub verdict: Verdict,
-    /// What the plugin wrote for the operator.
+    /// The plugin's log lines.
     pub log: Vec<LogLine>,
 }
 
 impl Workbench {
-    /// An empty economy. All draws follow from the seed.
+    /// Creates an empty economy. The seed determines all draws.
     pub fn new(seed: Seed, now: Timestamp) -> Self {
         let books = Books::new(seed, now);
         Self { books, now }
     }
 
-    /// An economy as it was at a moment.
-    pub fn over(books: Books, now: Timestamp) -> Self {
+    /// Creates a workbench over existing books, at a point in time.
+    pub fn with_books(books: Books, now: Timestamp) -> Self {
         Self { books, now }
     }
 
-    /// The books as they are.
+    /// Returns the books.
     pub fn books(&self) -> &Books {
         &self.books
     }
 
-    /// The books as they came to be.
+    /// Returns the books and drops the workbench.
     pub fn into_books(self) -> Books {
         self.books
     }
 
-    /// The moment as of which everything is decided.
+    /// Returns the time at which acts are decided.
     pub fn now(&self) -> Timestamp {
         self.now
     }
 
-    /// Goes on to a later moment. Holds whose time is over by then end by their rule, in the order in
-    /// which they fall due.
-    pub fn go_on_to(&mut self, now: Timestamp) {
+    /// Advances the time. Holds that expire until then end by their rules, in the order of their expiry.
+    pub fn advance_to(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
         let due: Vec<HoldId> = self.books.holds_due(self.now).collect();
         for hold in due {
-            // One that cannot end now, such as into a full account, stays.
+            // A hold that cannot end now stays, for example if its destination account is full.
             self.act(&Act::ExpireHold { hold });
         }
     }
 
-    /// Decides an act, and applies what follows.
+    /// Decides an act and applies the decision.
     pub fn act(&mut self, act: &Act) -> Verdict {
         let verdict = decide(Some(&self.books), self.now, act);
         if let Some(decision) = verdict.decision() {
             let seq = self.books.seq().saturating_add(1);
             let applied = self.books.apply(decision, seq, self.now, 0);
-            applied.expect("what was decided on these books fits them");
+            applied.expect("a decision applies to the books that it was made on");
             self.books.seal(seq, self.now, Digest::ZERO);
         }
         verdict
     }
 
-    /// Runs a call and commits what it asked for. It draws from `origin`, or else from the next nonce.
+    /// Runs a call and commits it. Draws come from `origin`, or else from the next nonce.
     pub fn call(
         &mut self,
         plugin: &LoadedPlugin,
@@ -92,10 +111,10 @@ impl Workbench {
         origin: Option<DrawOrigin>,
     ) -> Result<CallRun, CallFailure> {
         let next = self.books.next_nonce();
-        let fresh = || self.books.draw_origin(&request.caller, next);
-        let origin = origin.unwrap_or_else(fresh);
-        let attempted = plugin.attempt(&self.books, request, self.now, move |_| origin);
-        let CallAttempt { result, log, .. } = attempted.map_err(|unfinished| unfinished.failure)?;
+        let next_origin = || self.books.draw_origin(&request.caller, next);
+        let origin = origin.unwrap_or_else(next_origin);
+        let attempt = plugin.attempt(&self.books, request, self.now, move |_| origin);
+        let CallAttempt { result, log, .. } = attempt.map_err(|failed| failed.failure)?;
         let verdict = self.act(&Act::Call(Box::new(result.clone())));
         Ok(CallRun {
             result,

@@ -1,6 +1,8 @@
-//! A call of the past, run once more: by the component that ran, over the answers that it was given, to
-//! the same end at the same cost; or by another one, on the same books, at the same moment and from the
-//! same draws, to see what would have come of it.
+//! Recorded calls, run again.
+//!
+//! [`replay`] runs the component that ran, with the recorded responses, and reports whether the ending and the fuel are the
+//! same. [`run_substitute`] runs another component on the books of that time, with the same time and the same draws, and
+//! returns the outcome that the call would have had.
 
 use std::fmt;
 
@@ -13,123 +15,126 @@ use serde_json::Value;
 
 use crate::Workbench;
 
-/// What a call came to, as far as it shows.
+/// The visible outcome of a call.
 #[derive(Clone, PartialEq, Debug)]
 pub struct RerunOutcome {
-    /// How it ended.
-    pub end: End,
-    /// What moved.
+    /// The ending.
+    pub ending: RerunEnding,
+    /// The postings.
     pub postings: Vec<Posting>,
-    /// What became of holds and of the plugin's keys.
+    /// The changes of holds and of the plugin's state.
     pub changes: Vec<Change>,
-    /// What the plugin burned.
+    /// The fuel that the plugin used.
     pub fuel: u64,
 }
 
-/// How a call ended.
+/// The ending of a call, after the ledger's decision.
 #[derive(Clone, PartialEq, Debug)]
-pub enum End {
-    /// What it asked for was committed, with this reply.
+pub enum RerunEnding {
+    /// The call was committed, with this reply.
     Committed(Value),
-    /// The plugin said no: its code and its sentence.
+    /// The plugin declined, with this code and message.
     Declined(String, String),
-    /// The plugin misbehaved.
+    /// The plugin violated the contract, with this fault.
     Faulted(String),
-    /// The ledger said no.
+    /// The ledger rejected the call.
     Rejected(Rejection),
-    /// It could not be brought to an end.
+    /// The call could not be finished.
     Failed(String),
 }
 
-/// Why a component cannot be put in the place of the one that ran.
+/// The reason for which a component cannot substitute the one that ran.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum SubstituteError {
-    /// It is another plugin, or does not have what was called.
+    /// It is another plugin, or does not have the action or schedule.
     #[error("it has no `{0}`")]
     NotThere(String),
-    /// It does not take the arguments.
-    #[error("it does not take the arguments: {0}")]
+    /// The arguments do not match its schema.
+    #[error("it rejects the arguments: {0}")]
     Arguments(String),
-    /// It does not take the configuration.
-    #[error("it does not take the configuration: {0}")]
+    /// It rejects the configuration.
+    #[error("it rejects the configuration: {0}")]
     Configuration(String),
-    /// The ledger does not take it.
+    /// The ledger rejects its installation.
     #[error("it cannot be installed: {0}")]
     NotInstalled(String),
 }
 
-/// Something in which two outcomes differ.
+/// A difference between two outcomes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Difference {
-    /// What differs.
-    pub what: &'static str,
-    /// How it was.
+    /// The part that differs.
+    pub part: &'static str,
+    /// The recorded value.
     pub was: String,
-    /// How it would have been.
+    /// The value of the new run.
     pub would_be: String,
 }
 
-/// A call that has come to an end once more, over the answers that it was given.
+/// The result of a replayed call.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Rerun {
-    /// In what it differs, its cost included; nothing if it went as it did.
+    /// The differences, including fuel. Empty if the replay has the same result.
     pub differences: Vec<Difference>,
-    /// What the plugin burned.
+    /// The fuel that the plugin used.
     pub fuel: u64,
 }
 
-/// Runs a call again, by the component that ran and as it was installed.
-pub fn repeat(
+/// Replays a call with the component that ran and its installation of that time.
+pub fn replay(
     plugin: &LoadedPlugin,
     installation: &Installation,
     call: &CallResult,
 ) -> Result<Rerun, ReplayError> {
-    let repeated = plugin.repeat(call.request.clone(), installation, &call.transcript)?;
-    let written = |ending: &CallEnding| serde_json::json!(ending).to_string();
+    let replayed = plugin.replay(call.request.clone(), installation, &call.transcript)?;
+    let as_json = |ending: &CallEnding| serde_json::json!(ending).to_string();
     let compared = [
-        ("end", written(&call.ending), written(&repeated.ending)),
-        ("fuel", call.fuel.to_string(), repeated.fuel.to_string()),
+        ("end", as_json(&call.ending), as_json(&replayed.ending)),
+        ("fuel", call.fuel.to_string(), replayed.fuel.to_string()),
     ];
     Ok(Rerun {
         differences: Difference::among(compared),
-        fuel: repeated.fuel,
+        fuel: replayed.fuel,
     })
 }
 
-/// What came of a call, decided again on the books of then.
-pub fn outcome_of(books: &Books, at: Timestamp, call: &CallResult) -> RerunOutcome {
-    let mut bench = Workbench::over(books.clone(), at);
+/// Returns the outcome of a recorded call, decided again on the books of that time.
+pub fn recorded_outcome(books: &Books, at: Timestamp, call: &CallResult) -> RerunOutcome {
+    let mut bench = Workbench::with_books(books.clone(), at);
     let verdict = bench.act(&Act::Call(Box::new(call.clone())));
     RerunOutcome::of(call, &verdict)
 }
 
-/// What would have come of a call if another component had run. It is granted what the one that ran was
-/// granted, or all that it asks for if it asks for more.
-pub fn run_by(
+/// Runs a recorded call with another component.
+///
+/// The substitute has the grants of the component that ran, or all that it requests if it requests more.
+pub fn run_substitute(
     substitute: &LoadedPlugin,
     books: &Books,
     at: Timestamp,
     call: &CallResult,
 ) -> Result<RerunOutcome, SubstituteError> {
     let request = &call.request;
-    let mut bench = Workbench::over(books.clone(), at);
+    let mut bench = Workbench::with_books(books.clone(), at);
     if let Some(present) = books.plugin(&request.plugin) {
-        let patch = substituted(substitute, request, &present.installation)?;
+        let patch = substitution_patch(substitute, request, &present.installation)?;
         let act = Act::SetPlugin {
             plugin: request.plugin.clone(),
             patch: Box::new(patch),
         };
         match bench.act(&act) {
             Verdict::Applied(_) | Verdict::Unchanged => {}
-            Verdict::Rejected(no) => return Err(SubstituteError::NotInstalled(no.to_string())),
-            no => return Err(SubstituteError::NotInstalled(format!("{no:?}"))),
+            Verdict::Rejected(rejection) => {
+                return Err(SubstituteError::NotInstalled(rejection.to_string()));
+            }
+            other => return Err(SubstituteError::NotInstalled(format!("{other:?}"))),
         }
     }
-    let called = bench.call(substitute, request.clone(), call.origin.clone());
-    Ok(match called {
-        Ok(called) => RerunOutcome::of(&called.result, &called.verdict),
+    let result = bench.call(substitute, request.clone(), call.origin.clone());
+    Ok(match result {
+        Ok(run) => RerunOutcome::of(&run.result, &run.verdict),
         Err(failure) => RerunOutcome {
-            end: End::Failed(failure.to_string()),
+            ending: RerunEnding::Failed(failure.to_string()),
             postings: Vec::new(),
             changes: Vec::new(),
             fuel: 0,
@@ -137,9 +142,9 @@ pub fn run_by(
     })
 }
 
-/// How an installation changes if the substitute has the other one's place, and its digest: draws
-/// depend on the digest, and are to be the same.
-fn substituted(
+/// Returns the patch that installs the substitute with the digest of the component that ran. Draws depend on the digest,
+/// so they stay the same.
+fn substitution_patch(
     substitute: &LoadedPlugin,
     request: &CallRequest,
     present: &Installation,
@@ -173,7 +178,7 @@ fn substituted(
     let grants = if choice.requested.narrows(&present.requested) {
         present.grants.narrowed_to(&choice.requested)
     } else {
-        // Nobody asks for patterns, so they stay.
+        // A plugin does not request patterns, so they stay as granted.
         Grants {
             patterns: present.grants.patterns.clone(),
             ..choice.requested.clone()
@@ -193,21 +198,21 @@ impl RerunOutcome {
         let changes = decision.map_or(&[][..], |decision| decision.changes());
         let postings = movements.iter().map(|movement| movement.posting.clone());
         Self {
-            end: End::of(&call.ending, verdict),
+            ending: RerunEnding::of(&call.ending, verdict),
             postings: postings.collect(),
             changes: changes
                 .iter()
-                .filter(|change| shows(change))
+                .filter(|change| is_requested(change))
                 .cloned()
                 .collect(),
             fuel: call.fuel,
         }
     }
 
-    /// In what another outcome differs. What was burned is no difference.
+    /// Returns the differences from another outcome. Fuel is not compared.
     pub fn differences(&self, other: &Self) -> Vec<Difference> {
         let listed = |postings: &[Posting]| {
-            let said = postings.iter().map(
+            let lines = postings.iter().map(
                 |Posting {
                      source,
                      destination,
@@ -215,26 +220,26 @@ impl RerunOutcome {
                      amount,
                  }| { format!("{source} → {destination} {amount} {asset}") },
             );
-            said.collect::<Vec<_>>().join(", ")
+            lines.collect::<Vec<_>>().join(", ")
         };
-        let written = |changes: &[Change]| serde_json::json!(changes).to_string();
+        let as_json = |changes: &[Change]| serde_json::json!(changes).to_string();
         let compared = [
-            ("end", self.end.to_string(), other.end.to_string()),
+            ("end", self.ending.to_string(), other.ending.to_string()),
             ("postings", listed(&self.postings), listed(&other.postings)),
-            ("changes", written(&self.changes), written(&other.changes)),
+            ("changes", as_json(&self.changes), as_json(&other.changes)),
         ];
         Difference::among(compared)
     }
 }
 
 impl Difference {
-    /// Those of some things, each as it was and as it would be, that are not the same.
+    /// Returns the parts whose recorded and new values differ.
     fn among(compared: impl IntoIterator<Item = (&'static str, String, String)>) -> Vec<Self> {
         let differ = compared
             .into_iter()
             .filter(|(_, was, would_be)| was != would_be);
-        let difference = |(what, was, would_be)| Self {
-            what,
+        let difference = |(part, was, would_be)| Self {
+            part,
             was,
             would_be,
         };
@@ -242,35 +247,37 @@ impl Difference {
     }
 }
 
-impl End {
+impl RerunEnding {
     fn of(ending: &CallEnding, verdict: &Verdict) -> Self {
-        if let Verdict::Rejected(no) | Verdict::RejectedWith(no, _) = verdict {
-            return Self::Rejected(no.clone());
+        if let Verdict::Rejected(rejection) | Verdict::RejectedWith(rejection, _) = verdict {
+            return Self::Rejected(rejection.clone());
         }
         match ending.clone() {
             CallEnding::Replied { reply } => Self::Committed(reply),
             CallEnding::Declined { code, message } => Self::Declined(code, message),
             CallEnding::Faulted { fault } => Self::Faulted(fault),
-            CallEnding::NotRun(no) | CallEnding::Stopped(no) => Self::Rejected(no),
+            CallEnding::NotRun(rejection) | CallEnding::Stopped(rejection) => {
+                Self::Rejected(rejection)
+            }
             CallEnding::Broken { failure, .. } => Self::Failed(failure),
         }
     }
 }
 
-impl fmt::Display for End {
+impl fmt::Display for RerunEnding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Committed(reply) => write!(f, "committed, {reply}"),
             Self::Declined(code, message) => write!(f, "declined, {code}: {message}"),
             Self::Faulted(fault) => write!(f, "a fault: {fault}"),
             Self::Rejected(rejection) => write!(f, "rejected: {rejection}"),
-            Self::Failed(failure) => write!(f, "not brought to an end: {failure}"),
+            Self::Failed(failure) => write!(f, "not finished: {failure}"),
         }
     }
 }
 
-/// Whether a change is what a plugin has asked for, and not how the books count it.
-fn shows(change: &Change) -> bool {
+/// Returns whether a plugin requests this kind of change. Others are bookkeeping.
+fn is_requested(change: &Change) -> bool {
     matches!(
         change,
         Change::HoldPlaced { .. }

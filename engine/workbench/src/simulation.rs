@@ -1,4 +1,4 @@
-//! Games played many times over: what comes back on average, and what it costs the house.
+//! The simulation of games: many rounds, the average return, and the largest losses.
 
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -14,70 +14,70 @@ use uuid::Uuid;
 
 use crate::Workbench;
 
-/// What each side has at the beginning: more than anybody loses in all rounds of a lane.
-const PURSE: u64 = 1 << 50;
+/// The balance of each side at the start. It is more than either side loses in all rounds of a lane.
+const STARTING_BALANCE: u64 = 1 << 50;
 
-/// Economies that rounds are shared among. A fixed number, so that the same seed plays the same rounds
-/// on every machine; each has a thread.
+/// Economies among which the rounds are divided, each with its own thread. The number is fixed, so that one seed plays the
+/// same rounds on each machine.
 const LANES: usize = 8;
 
-/// Rounds after which a lane says how far it is.
-const TOLD_AT_ONCE: u64 = 1_000;
+/// Rounds after which a lane reports its progress.
+const PROGRESS_ROUNDS: u64 = 1_000;
 
-/// Calls that one round may have.
+/// Calls of one round.
 const CALLS_MAX: usize = 100;
 
-/// When all of it happens.
+/// The time of all calls.
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
-/// Why a game cannot be played.
+/// The reason for which a game cannot be simulated.
 #[derive(Debug, thiserror::Error)]
 pub enum SimulationError {
-    /// The books do not take something.
+    /// The ledger rejected an act of the setup.
     #[error("the game cannot be set up: {0}")]
     SetUp(String),
-    /// A call did not end in a reply.
-    #[error("a call ended in {0}")]
+    /// A call did not end with a reply.
+    #[error("a call did not end with a reply: {0}")]
     Ended(String),
 }
 
-/// What many rounds have come to. Amounts are in units of the stake's asset.
+/// The result of many rounds. Amounts are in units of the stake's asset.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct SimulationResult {
-    /// How many rounds.
+    /// The number of rounds.
     pub rounds: u64,
-    /// What came back on average, in millionths of the stake.
+    /// The average return, in millionths of the stake.
     pub returned_ppm: f64,
-    /// How far that may be from the truth, in 999 of 1,000 runs.
+    /// The margin of error of the average return: 999 of 1,000 simulations are within it.
     pub margin_ppm: f64,
-    /// How far single rounds are from the average, in stakes.
+    /// The standard deviation of the return of one round, in stakes.
     pub deviation: f64,
-    /// The most that a member has lost in a round.
+    /// The largest loss of a member in one round.
     pub worst_for_member: i64,
-    /// The most that the house has lost in a round.
+    /// The largest loss of the operator in one round.
     pub worst_for_house: i64,
 }
 
 impl SimulationResult {
-    /// Whether what a plugin states can be true.
+    /// Returns whether a stated return is within the margin of error.
     pub fn agrees_with(&self, stated_ppm: u64) -> bool {
-        // A return that is stated as a whole number may be rounded by one.
+        // A stated return is a whole number, so it may be rounded by one.
         #[allow(clippy::cast_precision_loss, reason = "returns are small numbers")]
         let stated = stated_ppm as f64;
         (self.returned_ppm - stated).abs() <= self.margin_ppm + 1.0
     }
 }
 
-/// Sums over rounds.
+/// Sums over the rounds of a lane.
 #[derive(Clone, Copy, Default)]
-struct Tally {
+struct LaneTotals {
     returned: f64,
     squares: f64,
     worst_for_member: i64,
     worst_for_house: i64,
 }
 
-impl Tally {
+impl LaneTotals {
     fn count(&mut self, won: i64, stake: f64) {
         #[allow(clippy::cast_precision_loss, reason = "wins are far below 2^53")]
         let returned = 1.0 + won as f64 / stake;
@@ -87,7 +87,7 @@ impl Tally {
         self.worst_for_house = self.worst_for_house.max(won);
     }
 
-    fn and(self, other: Self) -> Self {
+    fn merge(self, other: Self) -> Self {
         Self {
             returned: self.returned + other.returned,
             squares: self.squares + other.squares,
@@ -96,7 +96,7 @@ impl Tally {
         }
     }
 
-    fn of(self, rounds: u64) -> SimulationResult {
+    fn result(self, rounds: u64) -> SimulationResult {
         #[allow(clippy::cast_precision_loss, reason = "rounds are far below 2^53")]
         let count = rounds.max(1) as f64;
         let mean = self.returned / count;
@@ -104,7 +104,7 @@ impl Tally {
         SimulationResult {
             rounds,
             returned_ppm: mean * 1e6,
-            // 3.29 deviations of the mean are passed once in a thousand runs.
+            // A normal distribution exceeds 3.29 standard deviations once in a thousand samples.
             margin_ppm: 3.29 * deviation / count.sqrt() * 1e6,
             deviation,
             worst_for_member: self.worst_for_member,
@@ -113,64 +113,64 @@ impl Tally {
     }
 }
 
-/// Plays rounds of a game, and says now and then how many have been played.
+/// Plays rounds of a game. Calls `report` from time to time with the number of rounds so far.
 pub fn play(
     plugin: &LoadedPlugin,
     odds: &Odds,
     rounds: u64,
     seed: Seed,
-    tell: impl FnMut(u64) + Send,
+    report: impl FnMut(u64) + Send,
 ) -> Result<SimulationResult, SimulationError> {
-    let told = Mutex::new((0_u64, tell));
-    let tell = |more: u64| {
-        let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
-        let (played, tell) = &mut *told;
+    let progress = Mutex::new((0_u64, report));
+    let report = |more: u64| {
+        let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let (played, report) = &mut *progress;
         *played = played.saturating_add(more);
-        tell(*played);
+        report(*played);
     };
-    let tallies = thread::scope(|scope| {
-        let tell = &tell;
+    let totals = thread::scope(|scope| {
+        let report = &report;
         let lanes: Vec<_> = (0..LANES)
-            .map(|lane| scope.spawn(move || play_lane(plugin, odds, rounds, (seed, lane), tell)))
+            .map(|lane| scope.spawn(move || play_lane(plugin, odds, rounds, (seed, lane), report)))
             .collect();
         let joined = lanes.into_iter().map(|lane| {
-            let gave_up = |_| SimulationError::Ended("a bug, in one of the lanes".into());
-            lane.join().map_err(gave_up).flatten()
+            let panicked = |_| SimulationError::Ended("internal error: a lane panicked".into());
+            lane.join().map_err(panicked).flatten()
         });
-        joined.collect::<Result<Vec<Tally>, _>>()
+        joined.collect::<Result<Vec<LaneTotals>, _>>()
     });
-    Ok(tallies?
+    Ok(totals?
         .into_iter()
-        .fold(Tally::default(), Tally::and)
-        .of(rounds))
+        .fold(LaneTotals::default(), LaneTotals::merge)
+        .result(rounds))
 }
 
-/// A lane's share of the rounds.
+/// Plays a lane's share of the rounds.
 fn play_lane(
     plugin: &LoadedPlugin,
     odds: &Odds,
     rounds: u64,
     (seed, lane): (Seed, usize),
-    tell: &(impl Fn(u64) + Sync),
-) -> Result<Tally, SimulationError> {
+    report: &(impl Fn(u64) + Sync),
+) -> Result<LaneTotals, SimulationError> {
     let lane = lane as u64;
-    let mut table = Table::set(plugin, odds, seed.server_seed(lane))?;
+    let mut game = GameEconomy::new(plugin, odds, seed.server_seed(lane))?;
     #[allow(clippy::cast_precision_loss, reason = "stakes are far below 2^53")]
     let stake = odds.stake.amount.get() as f64;
-    let mut tally = Tally::default();
-    let mut untold = 0;
+    let mut totals = LaneTotals::default();
+    let mut unreported = 0;
     for _ in (lane..rounds).step_by(LANES) {
-        tally.count(table.round()?, stake);
-        untold += 1;
-        if untold == TOLD_AT_ONCE {
-            tell(std::mem::take(&mut untold));
+        totals.count(game.round()?, stake);
+        unreported += 1;
+        if unreported == PROGRESS_ROUNDS {
+            report(std::mem::take(&mut unreported));
         }
     }
-    Ok(tally)
+    Ok(totals)
 }
 
-/// An economy with a game and a member in it.
-struct Table<'a> {
+/// An economy with a game and one member.
+struct GameEconomy<'a> {
     plugin: &'a LoadedPlugin,
     odds: &'a Odds,
     bench: Workbench,
@@ -178,11 +178,11 @@ struct Table<'a> {
     calls: u128,
 }
 
-impl<'a> Table<'a> {
-    fn set(plugin: &'a LoadedPlugin, odds: &'a Odds, seed: Seed) -> Result<Self, SimulationError> {
+impl<'a> GameEconomy<'a> {
+    fn new(plugin: &'a LoadedPlugin, odds: &'a Odds, seed: Seed) -> Result<Self, SimulationError> {
         let name = |text: &str| text.parse::<AccountId>();
         let member = name("user:1").map_err(|error| SimulationError::SetUp(error.to_string()))?;
-        let mut table = Self {
+        let mut game = Self {
             plugin,
             odds,
             bench: Workbench::new(seed, NOW),
@@ -202,7 +202,7 @@ impl<'a> Table<'a> {
                 },
             },
             Act::SetAccount {
-                account: table.member.clone(),
+                account: game.member.clone(),
                 patch: AccountPatch::default(),
                 admission: None,
             },
@@ -216,17 +216,19 @@ impl<'a> Table<'a> {
                     ..PluginPatch::default()
                 }),
             },
-            table.issue(AccountId::of_plugin(&installed))?,
-            table.issue(table.member.clone())?,
+            game.issue(AccountId::of_plugin(&installed))?,
+            game.issue(game.member.clone())?,
         ];
         for act in set_up {
-            committed(table.bench.act(&act)).map_err(SimulationError::SetUp)?;
+            check_applied(game.bench.act(&act)).map_err(SimulationError::SetUp)?;
         }
-        Ok(table)
+        Ok(game)
     }
 
     fn issue(&self, account: AccountId) -> Result<Act, SimulationError> {
-        let amount = Amount::new(PURSE).ok_or(SimulationError::SetUp("no purse".into()))?;
+        let amount = Amount::new(STARTING_BALANCE).ok_or(SimulationError::SetUp(
+            "the starting balance is not an amount".into(),
+        ))?;
         Ok(Act::Issue(IssueRequest {
             id: TransferId(Uuid::nil()),
             account,
@@ -236,22 +238,23 @@ impl<'a> Table<'a> {
         }))
     }
 
-    fn has(&self, asset: &AssetId) -> i64 {
+    fn balance(&self, asset: &AssetId) -> i64 {
         let account = self.bench.books().account(&self.member);
         account.map_or(0, |account| account.balance(asset).posted)
     }
 
-    /// One round to its end: what the member has won or lost.
+    /// Plays one round and returns the gain or loss of the member.
     fn round(&mut self) -> Result<i64, SimulationError> {
         let asset = self.odds.stake.asset.clone();
-        let before = self.has(&asset);
-        let (mut action, mut arguments) = (self.odds.action.clone(), self.odds.arguments.clone());
+        let before = self.balance(&asset);
+        let mut action = self.odds.action.clone();
+        let mut arguments = self.odds.arguments.clone();
         for _ in 0..CALLS_MAX {
             let reply = self.call(action, arguments)?;
             let next = self.odds.follow.as_ref();
             let next = next.and_then(|pointer| reply.pointer(pointer));
             let Some(next) = next.filter(|next| next.is_object()) else {
-                return Ok(self.has(&asset).saturating_sub(before));
+                return Ok(self.balance(&asset).saturating_sub(before));
             };
             action = next["action"].as_str().unwrap_or_default().into();
             arguments = next.get("arguments").cloned().unwrap_or_else(|| json!({}));
@@ -264,7 +267,7 @@ impl<'a> Table<'a> {
     fn call(&mut self, action: String, arguments: Value) -> Result<Value, SimulationError> {
         self.calls = self.calls.wrapping_add(1);
         let request = CallRequest {
-            // Ids of holds follow from the call's: the last byte is theirs.
+            // The ids of holds derive from the call's id and use its last byte.
             id: CallId(Uuid::from_u128(self.calls << 8)),
             plugin: self.plugin.manifest().id.as_name(),
             action,
@@ -277,24 +280,23 @@ impl<'a> Table<'a> {
             key: String::new(),
             now: NOW,
         };
-        let called = self.bench.call(self.plugin, request, None);
-        let called = called.map_err(|failure| SimulationError::Ended(failure.to_string()))?;
-        let CallEnding::Replied { reply } = called.result.ending else {
-            return Err(SimulationError::Ended(format!(
-                "{:?}",
-                called.result.ending
-            )));
+        let run = self.bench.call(self.plugin, request, None);
+        let run = run.map_err(|failure| SimulationError::Ended(failure.to_string()))?;
+        let CallEnding::Replied { reply } = run.result.ending else {
+            return Err(SimulationError::Ended(format!("{:?}", run.result.ending)));
         };
-        committed(called.verdict).map_err(SimulationError::Ended)?;
+        check_applied(run.verdict).map_err(SimulationError::Ended)?;
         Ok(reply)
     }
 }
 
-/// That something was agreed to, or why it was not.
-fn committed(verdict: Verdict) -> Result<(), String> {
+/// Returns an error unless the act was applied.
+fn check_applied(verdict: Verdict) -> Result<(), String> {
     match verdict {
         Verdict::Applied(_) | Verdict::Unchanged => Ok(()),
-        Verdict::Rejected(no) | Verdict::RejectedWith(no, _) => Err(no.to_string()),
+        Verdict::Rejected(rejection) | Verdict::RejectedWith(rejection, _) => {
+            Err(rejection.to_string())
+        }
         other => Err(format!("{other:?}")),
     }
 }

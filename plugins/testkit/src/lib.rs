@@ -55,7 +55,7 @@ pub const BEGIN_MS: u64 = 1_767_225_600_000;
 /// The sandbox of all tests of a process. It compiles in this process, since the author of a test trusts the
 /// component.
 static HOST: LazyLock<PluginHost> = LazyLock::new(|| {
-    let host = PluginHost::new(Limits::standard(), Compiler::Here, None);
+    let host = PluginHost::new(Limits::standard(), Compiler::InProcess, None);
     host.unwrap_or_else(|report| panic!("{report}"))
 });
 
@@ -340,14 +340,14 @@ impl Economy {
         );
         let mut results = Vec::new();
         while let Some((due, plugin, schedule)) = self.next_due().filter(|(due, ..)| *due <= end) {
-            self.bench.go_on_to(due);
+            self.bench.advance_to(due);
             let request = CallRequest {
                 due: Some(due),
                 ..self.request(&plugin, &schedule, AccountId::of_plugin(&plugin), json!({}))
             };
             results.push(self.run(request));
         }
-        self.bench.go_on_to(end);
+        self.bench.advance_to(end);
         results
     }
 

@@ -1,9 +1,9 @@
-//! Imports and exports, held against the contract in `wit/`: every function by its name and its type.
+//! The comparison of imports and exports with the contract in `wit/`: each function by name and type.
 //!
-//! wasmtime's linker would refuse the same, one thing at a time and in its own words.
+//! wasmtime's linker rejects the same components, but it reports one problem at a time and in terms of its own.
 //!
-//! Each version of the contract is offered whole: a component speaks the version of the handler that it
-//! exports, and all that it imports is of that version.
+//! The server offers each version of the contract as a whole. The version of the exported handler is the version of
+//! the component, and all its imports must have that version.
 
 use std::fmt;
 use std::panic::catch_unwind;
@@ -19,25 +19,25 @@ use super::signature::{same, signatures};
 use crate::report::{Finding, Findings, Report};
 use crate::text::excerpt;
 
-/// A version of the contract that plugins may speak.
+/// A version of the contract in `wit/`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ContractVersion {
-    /// 0.1.0: a plugin spells its own id, and cannot check its configuration.
-    First,
-    /// 0.2.0.
-    Present,
+    /// 0.1.0. A plugin names its own accounts by the id in its manifest, and cannot check its configuration.
+    V0_1,
+    /// 0.2.0, the present version.
+    V0_2,
 }
 
 impl fmt::Display for ContractVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::First => "0.1.0",
-            Self::Present => "0.2.0",
+            Self::V0_1 => "0.1.0",
+            Self::V0_2 => "0.2.0",
         })
     }
 }
 
-/// A contract that this server offers: what a plugin may import, and what it is to export.
+/// A contract that this server offers, parsed from its WIT text.
 struct Contract {
     version: ContractVersion,
     resolve: Resolve,
@@ -46,21 +46,21 @@ struct Contract {
     offered: Vec<(String, InterfaceId)>,
 }
 
-/// The present contract, and those before it.
+/// All contracts that this server offers, the present one first.
 static CONTRACTS: LazyLock<[Contract; 2]> = LazyLock::new(|| {
     let present = include_str!("../../../../wit/plugin.wit");
     let first = include_str!("../../../../wit/0.1.0/plugin.wit");
     [
-        Contract::of(ContractVersion::Present, present),
-        Contract::of(ContractVersion::First, first),
+        Contract::parse(ContractVersion::V0_2, present),
+        Contract::parse(ContractVersion::V0_1, first),
     ]
 });
 
 impl Contract {
-    fn of(version: ContractVersion, text: &str) -> Self {
+    fn parse(version: ContractVersion, text: &str) -> Self {
         let mut resolve = Resolve::new();
         let package = resolve.push_source("plugin.wit", text);
-        let package = package.expect("the generator of the bindings has read the same text");
+        let package = package.expect("the bindings are generated from the same text");
         let world = resolve.packages[package].worlds["plugin"];
         let imports = interfaces(&resolve, &resolve.worlds[world].imports);
         Self {
@@ -71,32 +71,32 @@ impl Contract {
         }
     }
 
-    /// The contract whose handler is exported; the present one if none is.
-    fn of_exports(exports: &[(String, InterfaceId)]) -> &'static Self {
+    /// Returns the contract whose handler is among the exports, or else the present contract.
+    fn of_handler(exports: &[(String, InterfaceId)]) -> &'static Self {
         let [present, ..] = &*CONTRACTS;
-        let spoken = |contract: &&Self| {
+        let exports_handler = |contract: &&Self| {
             let (handler, _) = contract.interface("handler");
             exports.iter().any(|(export, _)| *export == handler)
         };
-        CONTRACTS.iter().find(spoken).unwrap_or(present)
+        CONTRACTS.iter().find(exports_handler).unwrap_or(present)
     }
 
-    /// An interface of the package, with its full name.
+    /// Returns an interface of the package and its full name.
     fn interface(&self, name: &str) -> (String, InterfaceId) {
         let full = self.resolve.id_of_name(self.package, name);
         let interface = self.resolve.packages[self.package].interfaces[name];
         (full, interface)
     }
 
-    /// Whether a name is of this package, whatever its version.
-    fn is_ours(&self, name: &str) -> bool {
+    /// Returns whether an interface name belongs to this package, in any version.
+    fn has_package_of(&self, name: &str) -> bool {
         let package = &self.resolve.packages[self.package].name;
         let ours = format!("{}:{}/", package.namespace, package.name);
         name.starts_with(&ours)
     }
 }
 
-/// The interfaces among what a world imports or exports, with their full names.
+/// Returns the interfaces that a world imports or exports, with their full names.
 fn interfaces<'a>(
     resolve: &'a Resolve,
     items: impl IntoIterator<Item = (&'a WorldKey, &'a WorldItem)> + 'a,
@@ -107,50 +107,51 @@ fn interfaces<'a>(
     })
 }
 
-/// Imports against what there is, and exports against what must be there.
+/// Checks that a component imports only what the contract offers and exports what the contract requires.
 pub(crate) fn check_contract(bytes: &[u8]) -> Result<ContractVersion, Report> {
-    let DecodedWasm::Component(resolve, world) = read(bytes)? else {
+    let DecodedWasm::Component(resolve, world) = decode_component(bytes)? else {
         return Err(Finding::new("wit_package", "this is a WIT package, not a component").into());
     };
     let mut findings = Findings::default();
-    let component = Component::new(&resolve, world)?;
+    let component = ComponentInterface::new(&resolve, world)?;
     component.check_imports(&mut findings);
     component.check_exports(&mut findings);
     findings.report()?;
     Ok(component.contract.version)
 }
 
-/// The decoder is made for what toolchains write: at some valid components it panics, which is their
-/// own misfortune.
-fn read(bytes: &[u8]) -> Result<DecodedWasm, Report> {
-    let invalid = |why: String| Report::from(Finding::new("invalid", why));
+/// Decodes the types of a component.
+fn decode_component(bytes: &[u8]) -> Result<DecodedWasm, Report> {
+    let invalid = |message: String| Report::from(Finding::new("invalid", message));
+    // wit-parser decodes what toolchains emit, and panics on some other valid components. A panic is a finding
+    // about this component, not a failure of the server.
     match catch_unwind(|| decode(bytes)) {
         Ok(decoded) => decoded.map_err(|error| invalid(format!("{error:#}"))),
         Err(_) => Err(invalid(
-            "what it imports and exports cannot be written as WIT".into(),
+            "its imports and exports cannot be written as WIT".into(),
         )),
     }
 }
 
-/// What a component imports and exports.
-struct Component<'a> {
+/// The imports and exports of a component.
+struct ComponentInterface<'a> {
     resolve: &'a Resolve,
     world: &'a World,
     exports: Vec<(String, InterfaceId)>,
-    /// The contract that it speaks.
+    /// The contract whose handler the component exports.
     contract: &'static Contract,
 }
 
-impl<'a> Component<'a> {
+impl<'a> ComponentInterface<'a> {
     fn new(resolve: &'a Resolve, world: WorldId) -> Result<Self, Report> {
         let world = resolve.worlds.get(world);
-        let no_world = || Finding::new("invalid", "the component has no world of its own");
+        let no_world = || Finding::new("invalid", "the component has no world");
         let world = world.ok_or_else(no_world)?;
         let exports: Vec<_> = interfaces(resolve, &world.exports).collect();
         Ok(Self {
             resolve,
             world,
-            contract: Contract::of_exports(&exports),
+            contract: Contract::of_handler(&exports),
             exports,
         })
     }
@@ -161,21 +162,20 @@ impl<'a> Component<'a> {
             let name = self.resolve.name_world_key(key);
             let known = offered.iter().find(|(offer, _)| *offer == name);
             match (item, known) {
-                // A type that is used in the world shows up as an import; the interface that it is of
-                // does too.
+                // A type that the world uses is listed as an import, and so is the interface of that type.
                 (WorldItem::Type { .. }, _) => {}
                 (WorldItem::Interface { id, .. }, Some((_, offer))) => {
                     self.check_import(&name, *offer, *id, findings);
                 }
                 (WorldItem::Interface { .. } | WorldItem::Function(_), _) => {
-                    findings.add(self.stranger(&name));
+                    findings.add(self.unknown_import(&name));
                 }
             }
         }
     }
 
-    /// An import that is not offered at all.
-    fn stranger(&self, name: &str) -> Finding {
+    /// Returns the finding about an import that the contract does not offer.
+    fn unknown_import(&self, name: &str) -> Finding {
         let imports = format!("it imports `{}`", excerpt(name));
         let offered = &self.contract.offered;
         let names = || offered.iter().map(|(offer, _)| offer.as_str());
@@ -183,32 +183,39 @@ impl<'a> Component<'a> {
         let same_but_version =
             names().find(|offer| without_version(offer) == without_version(name));
         if let Some(offer) = same_but_version {
-            let (asked, have) = (excerpt(version(name)), version(offer));
+            let requested = excerpt(version(name));
+            let have = version(offer);
             let offered_too = CONTRACTS
                 .iter()
                 .any(|contract| contract.offered.iter().any(|(offer, _)| offer == name));
             let message = if offered_too {
-                format!("{imports}, and beside its handler it may import version {have} of that")
+                format!(
+                    "{imports}, but its handler has version {have}, and imports must have the same version"
+                )
             } else {
-                format!("{imports}, and this server offers version {have} of that")
+                format!("{imports}, but this server offers version {have} of it")
             };
             return Finding::new("import_not_allowed", message)
-                .hint(format!("build it against {have}; offered are {list}"))
-                .instead(have, asked);
+                .hint(format!(
+                    "build it against {have}; this server offers {list}"
+                ))
+                .mismatch(have, requested);
         }
         let hint = if name.starts_with("wasi:") {
-            format!("there is no WASI here: {HOW_TO_BUILD}; for JavaScript and Python, --stub-wasi")
-        } else if self.contract.is_ours(name) {
+            format!(
+                "plugins have no WASI: {HOW_TO_BUILD}; for JavaScript and Python, use --stub-wasi"
+            )
+        } else if self.contract.has_package_of(name) {
             format!("this server offers {list}")
         } else {
-            format!("a plugin imports nothing but {list}")
+            format!("a plugin can import only {list}")
         };
         Finding::new("import_not_allowed", imports)
             .hint(hint)
             .nearest(name, names())
     }
 
-    /// An interface that is offered: what the component imports of it must be there, and be the same.
+    /// Checks the functions that a component imports from an interface that is offered.
     fn check_import(
         &self,
         name: &str,
@@ -220,7 +227,7 @@ impl<'a> Component<'a> {
         for (function, imported) in &self.resolve.interfaces[import].functions {
             match offer.functions.get(function) {
                 Some(offered) => {
-                    findings.extend(self.differs("imports", name, offered, imported));
+                    findings.extend(self.check_function("imports", name, offered, imported));
                 }
                 None => findings.add(unknown_function(name, function, offer)),
             }
@@ -232,11 +239,11 @@ impl<'a> Component<'a> {
         let (handler, expected) = self.contract.interface("handler");
         match export(&handler) {
             Some((_, found)) => self.check_export(&handler, expected, *found, findings),
-            None => findings.add(no_handler(&handler, &self.exports)),
+            None => findings.add(missing_handler(&handler, &self.exports)),
         }
         let optional: &[&str] = match self.contract.version {
-            ContractVersion::First => &["schedule"],
-            ContractVersion::Present => &["schedule", "configuration"],
+            ContractVersion::V0_1 => &["schedule"],
+            ContractVersion::V0_2 => &["schedule", "configuration"],
         };
         for name in optional {
             let (name, expected) = self.contract.interface(name);
@@ -246,7 +253,7 @@ impl<'a> Component<'a> {
         }
     }
 
-    /// An interface that is exported: all that the contract has of it must be there, and be the same.
+    /// Checks that an exported interface has all functions of the contract, with the same types.
     fn check_export(
         &self,
         name: &str,
@@ -257,10 +264,10 @@ impl<'a> Component<'a> {
         let exported = &self.resolve.interfaces[export].functions;
         for (function, expected) in &self.contract.resolve.interfaces[expected].functions {
             if let Some(found) = exported.get(function) {
-                findings.extend(self.differs("exports", name, expected, found));
+                findings.extend(self.check_function("exports", name, expected, found));
             } else {
-                let message = format!("it exports `{name}` without the function `{function}`");
-                let hint = "export all of the interface, as it is in wit/";
+                let message = format!("it exports `{name}`, but not its function `{function}`");
+                let hint = "export the whole interface, as in wit/";
                 let names = exported.keys().map(String::as_str);
                 let finding = Finding::new("export_missing", message);
                 findings.add(finding.hint(hint).nearest(function, names));
@@ -268,10 +275,10 @@ impl<'a> Component<'a> {
         }
     }
 
-    /// A function whose type is not the contract's.
-    fn differs(
+    /// Returns a finding if the type of a function differs from the contract.
+    fn check_function(
         &self,
-        does: &str,
+        verb: &str,
         interface: &str,
         expected: &Function,
         found: &Function,
@@ -282,43 +289,43 @@ impl<'a> Component<'a> {
         }
         let [expected, found] = signatures(sides);
         let name = &sides[0].1.name;
-        let message = format!("it {does} `{name}` of `{interface}` with another type");
-        let hint = "generate the bindings anew from the package in wit/";
+        let message = format!("it {verb} `{name}` of `{interface}` with a different type");
+        let hint = "regenerate the bindings from the package in wit/";
         Some(
             Finding::new("function_differs", message)
                 .hint(hint)
-                .instead(expected, found),
+                .mismatch(expected, found),
         )
     }
 }
 
-fn no_handler(handler: &str, exports: &[(String, InterfaceId)]) -> Finding {
+fn missing_handler(handler: &str, exports: &[(String, InterfaceId)]) -> Finding {
     let finding = Finding::new("export_missing", format!("it does not export `{handler}`"))
         .hint("export the world `plugin` of the package in wit/");
     let names = || exports.iter().map(|(export, _)| export.as_str());
     match names().find(|export| without_version(export) == without_version(handler)) {
-        Some(other) => finding.instead(version(handler), excerpt(version(other))),
+        Some(other) => finding.mismatch(version(handler), excerpt(version(other))),
         None => finding.nearest(handler, names()),
     }
 }
 
 fn unknown_function(interface: &str, function: &str, offer: &Interface) -> Finding {
     let message = format!(
-        "it imports `{}` of `{interface}`, and this server has no such function there",
+        "it imports `{}` of `{interface}`, but that interface has no such function",
         excerpt(function)
     );
     let names: Vec<&str> = offer.functions.keys().map(String::as_str).collect();
     let hint = if names.is_empty() {
-        "there are no functions in it".into()
+        "the interface has no functions".into()
     } else {
-        format!("there are {}", names.join(", "))
+        format!("the interface has {}", names.join(", "))
     };
     Finding::new("function_not_offered", message)
         .hint(hint)
         .nearest(function, names)
 }
 
-/// A name of an interface without what comes after the `@`.
+/// Returns the name of an interface without its version.
 fn without_version(name: &str) -> &str {
     name.split_once('@').map_or(name, |(name, _)| name)
 }

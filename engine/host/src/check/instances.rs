@@ -1,49 +1,51 @@
-//! How many instances a component comes to. A component that is nested once can be instantiated many
-//! times, and so can those within it: a few bytes at each depth double the work of the compiler, which
-//! writes every instance out.
+//! The number of instances in a component.
+//!
+//! A nested component can be instantiated many times, and so can the components within it. A few bytes at each level
+//! of nesting thus double the work of the compiler, which expands every instance.
 
 use wasmparser::{
     BinaryReaderError, ComponentAlias, ComponentExport, ComponentExternalKind, ComponentImport,
     ComponentInstance, ComponentOuterAliasKind, ComponentTypeRef, Instance, SectionLimited,
 };
 
-/// Components that are told apart in one component; the validator has the same limit.
+/// Components that are tracked within one component. The validator has the same limit.
 const COMPONENTS_MAX: usize = 1_000;
 
-/// Instances of modules and of components, with those within them.
+/// The number of instances, including nested ones.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Count {
+pub(super) struct InstanceCount {
     pub(super) modules: u64,
     pub(super) components: u64,
 }
 
-/// A component that is being read.
+/// A component that is being parsed.
 #[derive(Default)]
-struct Open {
-    count: Count,
-    /// What an instance of each of its components comes to, unless that is not known before it is
-    /// linked.
-    components: Vec<Option<Count>>,
+struct OpenComponent {
+    count: InstanceCount,
+    /// The instances in one instance of each nested component. `None` for a component that is known only after
+    /// linking.
+    components: Vec<Option<InstanceCount>>,
 }
 
-/// Counts as the components are read.
+/// A counter of instances that follows the parser.
 #[derive(Default)]
-pub(super) struct Tally {
-    open: Vec<Open>,
-    total: Count,
+pub(super) struct InstanceCounter {
+    open: Vec<OpenComponent>,
+    total: InstanceCount,
     unknown: bool,
 }
 
-type Read = Result<(), BinaryReaderError>;
+/// The result of parsing a section.
+pub(super) type ReadResult = Result<(), BinaryReaderError>;
 
-impl Tally {
-    /// A component begins.
-    pub(super) fn open(&mut self) {
-        self.open.push(Open::default());
+impl InstanceCounter {
+    /// Notes that a component begins.
+    pub(super) fn enter_component(&mut self) {
+        self.open.push(OpenComponent::default());
     }
 
-    /// The innermost component ends.
-    pub(super) fn close(&mut self) {
+    /// Notes that the innermost component ends.
+    pub(super) fn leave_component(&mut self) {
         let Some(closed) = self.open.pop() else {
             return;
         };
@@ -53,12 +55,12 @@ impl Tally {
         self.define(Some(closed.count));
     }
 
-    /// What the outermost component comes to; none if it instantiates what it only knows by its type.
-    pub(super) fn total(&self) -> Option<Count> {
+    /// Returns the instances in the outermost component. `None` if it instantiates an imported component.
+    pub(super) fn total(&self) -> Option<InstanceCount> {
         (!self.unknown).then_some(self.total)
     }
 
-    pub(super) fn modules(&mut self, instances: SectionLimited<'_, Instance<'_>>) -> Read {
+    pub(super) fn modules(&mut self, instances: SectionLimited<'_, Instance<'_>>) -> ReadResult {
         for instance in instances {
             if let (Instance::Instantiate { .. }, Some(open)) = (instance?, self.open.last_mut()) {
                 open.count.modules = open.count.modules.saturating_add(1);
@@ -70,30 +72,33 @@ impl Tally {
     pub(super) fn components(
         &mut self,
         instances: SectionLimited<'_, ComponentInstance<'_>>,
-    ) -> Read {
+    ) -> ReadResult {
         for instance in instances {
             if let ComponentInstance::Instantiate {
                 component_index, ..
             } = instance?
             {
-                let within = self.component(0, component_index);
-                self.instantiate(within);
+                let nested = self.component(0, component_index);
+                self.instantiate(nested);
             }
         }
         Ok(())
     }
 
-    fn instantiate(&mut self, within: Option<Count>) {
-        self.unknown |= within.is_none();
-        let within = within.unwrap_or_default();
-        if let Some(Open { count, .. }) = self.open.last_mut() {
-            count.modules = count.modules.saturating_add(within.modules);
-            let more = within.components.saturating_add(1);
+    fn instantiate(&mut self, nested: Option<InstanceCount>) {
+        self.unknown |= nested.is_none();
+        let nested = nested.unwrap_or_default();
+        if let Some(OpenComponent { count, .. }) = self.open.last_mut() {
+            count.modules = count.modules.saturating_add(nested.modules);
+            let more = nested.components.saturating_add(1);
             count.components = count.components.saturating_add(more);
         }
     }
 
-    pub(super) fn aliases(&mut self, aliases: SectionLimited<'_, ComponentAlias<'_>>) -> Read {
+    pub(super) fn aliases(
+        &mut self,
+        aliases: SectionLimited<'_, ComponentAlias<'_>>,
+    ) -> ReadResult {
         for alias in aliases {
             match alias? {
                 ComponentAlias::InstanceExport {
@@ -111,15 +116,18 @@ impl Tally {
         Ok(())
     }
 
-    /// A component that is imported is known by its type alone.
+    /// Notes an import. Only the type of an imported component is known.
     pub(super) fn import(&mut self, import: &ComponentImport<'_>) {
         if matches!(import.ty, ComponentTypeRef::Component(_)) {
             self.define(None);
         }
     }
 
-    /// What is exported has a second index.
-    pub(super) fn exports(&mut self, exports: SectionLimited<'_, ComponentExport<'_>>) -> Read {
+    /// Notes exports. The component model gives an exported component a second index.
+    pub(super) fn exports(
+        &mut self,
+        exports: SectionLimited<'_, ComponentExport<'_>>,
+    ) -> ReadResult {
         for export in exports {
             let export = export?;
             if export.kind == ComponentExternalKind::Component {
@@ -129,7 +137,7 @@ impl Tally {
         Ok(())
     }
 
-    fn define(&mut self, component: Option<Count>) {
+    fn define(&mut self, component: Option<InstanceCount>) {
         if let Some(open) = self.open.last_mut()
             && open.components.len() < COMPONENTS_MAX
         {
@@ -137,8 +145,8 @@ impl Tally {
         }
     }
 
-    /// What an instance of a component comes to, so many components further out.
-    fn component(&self, outwards: u32, index: u32) -> Option<Count> {
+    /// Returns the instances in a component, by its index in the component that is `outwards` levels further out.
+    fn component(&self, outwards: u32, index: u32) -> Option<InstanceCount> {
         let open = self
             .open
             .iter()

@@ -1,18 +1,21 @@
-//! What the upload is at all, by its size and its first bytes.
+//! The size and the file type of an upload.
 
 use wasmparser::Parser;
 
 use crate::limits::UPLOAD_BYTES_MAX;
 use crate::report::{Finding, Report};
 
-/// How a component is made, for whoever has something else.
+/// A hint about how to build a component.
 pub(super) const HOW_TO_BUILD: &str =
     "build it as a component: for Rust, target wasm32-unknown-unknown with wasm-component-ld";
 
-/// Size and layer.
+/// Checks that an upload is a component and not too large.
 pub(crate) fn check_layer(bytes: &[u8]) -> Result<(), Report> {
     if bytes.len() > UPLOAD_BYTES_MAX {
-        let message = format!("{} bytes, of at most {UPLOAD_BYTES_MAX}", bytes.len());
+        let message = format!(
+            "the upload has {} bytes; at most {UPLOAD_BYTES_MAX} are allowed",
+            bytes.len()
+        );
         return Err(Finding::new("too_large", message).into());
     }
     if Parser::is_component(bytes) {
@@ -21,8 +24,8 @@ pub(crate) fn check_layer(bytes: &[u8]) -> Result<(), Report> {
     let finding = if Parser::is_core_wasm(bytes) {
         Finding::new("core_module", "this is a core module, not a component").hint(HOW_TO_BUILD)
     } else if bytes.starts_with(b"\x7fELF") {
-        Finding::new("precompiled", "this is compiled code")
-            .hint("upload the component itself; compiled code is never accepted")
+        Finding::new("precompiled", "this is compiled machine code")
+            .hint("upload the component itself; machine code is never accepted")
     } else if bytes.starts_with(b"(") {
         Finding::new("text_format", "this is WebAssembly text").hint(HOW_TO_BUILD)
     } else {

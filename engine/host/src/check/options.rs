@@ -1,13 +1,12 @@
-//! How functions cross the border: texts as UTF-8, and calls that wait for their answer.
+//! The canonical options of functions: texts must be UTF-8, and calls must be synchronous.
 //!
-//! Other encodings and async calls are where engines have had their worst mistakes, and no plugin needs
-//! them.
+//! Other string encodings and async calls have had security bugs in engines, and plugins do not need them.
 
 use wasmparser::{BinaryReaderError, CanonicalFunction, CanonicalOption, SectionLimited};
 
 use crate::report::{Finding, Findings, UploadLocation};
 
-/// Looks at the options of every function that is lifted or lowered.
+/// Checks the options of every lifted or lowered function.
 pub(super) fn check_options(
     functions: SectionLimited<'_, CanonicalFunction>,
     findings: &mut Findings,
@@ -17,7 +16,7 @@ pub(super) fn check_options(
         let (CanonicalFunction::Lift { options, .. } | CanonicalFunction::Lower { options, .. }) =
             function
         else {
-            // The others are for what the validator refuses, or have no options.
+            // The other canonical functions have no options, or the validator rejects them.
             continue;
         };
         let found = options.iter().copied().filter_map(check_option);
@@ -28,16 +27,15 @@ pub(super) fn check_options(
 
 fn check_option(option: CanonicalOption) -> Option<Finding> {
     let encoding = |name: &str| {
-        let message = format!("a function's texts cross the border as {name}");
-        let hint = "only UTF-8 does here: build it with `string-encoding=utf8`";
+        let message = format!("a function passes strings as {name}");
+        let hint = "only UTF-8 is allowed: build it with `string-encoding=utf8`";
         Finding::new("string_encoding", message).hint(hint)
     };
     match option {
         CanonicalOption::UTF16 => Some(encoding("UTF-16")),
         CanonicalOption::CompactUTF16 => Some(encoding("latin1+utf16")),
         CanonicalOption::Async | CanonicalOption::Callback(_) => {
-            let hint =
-                "a call waits for its answer here: build it without async; for JavaScript, --sync";
+            let hint = "calls are synchronous: build it without async; for JavaScript, use --sync";
             Some(Finding::new("async_function", "a function is async").hint(hint))
         }
         _ => None,

@@ -1,5 +1,7 @@
-//! Types of functions, compared and written out as WIT. A stranger's type can unfold without measure;
-//! the contract's side and a length bound both.
+//! The types of functions, compared and written as WIT.
+//!
+//! Types of an untrusted component can refer to each other so often that they expand exponentially. The comparison takes
+//! no more steps than the contract's type has, and the written form has a maximum length.
 
 use std::fmt::{self, Write};
 
@@ -7,32 +9,41 @@ use wit_parser::{Function, Handle, Resolve, Type, TypeDefKind, TypeId};
 
 use crate::limits::SIGNATURE_CHARS_MAX;
 
-/// A function, and where its types are.
-type Side<'a> = (&'a Resolve, &'a Function);
+/// A function and the package that resolves its types.
+type FunctionRef<'a> = (&'a Resolve, &'a Function);
 
-/// Whether two functions take and give the same. Names of parameters and of types mean nothing at the
-/// border, names of fields and cases do.
-pub(super) fn same([expected, found]: [Side<'_>; 2]) -> bool {
-    let both = Both(expected.0, found.0);
-    let (expected, found) = (expected.1, found.1);
+/// Returns whether two functions have the same type.
+///
+/// The canonical ABI ignores the names of parameters and types, but not those of fields and cases.
+pub(super) fn same([expected, found]: [FunctionRef<'_>; 2]) -> bool {
+    let comparison = TypeComparison {
+        expected: expected.0,
+        found: found.0,
+    };
+    let expected = expected.1;
+    let found = found.1;
     let pairs = expected.params.iter().zip(&found.params);
     expected.kind.is_async() == found.kind.is_async()
         && expected.params.len() == found.params.len()
-        && pairs.clone().all(|(a, b)| both.same(&a.ty, &b.ty))
-        && both.same_or_none(expected.result.as_ref(), found.result.as_ref())
+        && pairs.clone().all(|(a, b)| comparison.same(&a.ty, &b.ty))
+        && comparison.same_or_none(expected.result.as_ref(), found.result.as_ref())
 }
 
-/// The contract's types and the component's. As many steps as the contract has are taken at most.
+/// A comparison of the contract's types with the component's. It takes no more steps than the contract's types have.
 #[derive(Clone, Copy)]
-struct Both<'a>(&'a Resolve, &'a Resolve);
+struct TypeComparison<'a> {
+    expected: &'a Resolve,
+    found: &'a Resolve,
+}
 
-impl Both<'_> {
+impl TypeComparison<'_> {
     fn same(self, a: &Type, b: &Type) -> bool {
-        let (a, b) = (resolved(self.0, *a), resolved(self.1, *b));
+        let a = unaliased(self.expected, *a);
+        let b = unaliased(self.found, *b);
         let (Type::Id(a), Type::Id(b)) = (a, b) else {
             return a == b;
         };
-        match (&self.0.types[a].kind, &self.1.types[b].kind) {
+        match (&self.expected.types[a].kind, &self.found.types[b].kind) {
             (TypeDefKind::Record(a), TypeDefKind::Record(b)) => {
                 let fields = a.fields.iter().zip(&b.fields);
                 a.fields.len() == b.fields.len() && { fields }
@@ -66,7 +77,7 @@ impl Both<'_> {
                 self.same_or_none(a.ok.as_ref(), b.ok.as_ref())
                     && self.same_or_none(a.err.as_ref(), b.err.as_ref())
             }
-            // The contract has nothing else.
+            // The contract has no other kinds of types.
             _ => false,
         }
     }
@@ -79,8 +90,8 @@ impl Both<'_> {
     }
 }
 
-/// What a type is under its other names.
-fn resolved(resolve: &Resolve, mut ty: Type) -> Type {
+/// Follows type aliases to the type that they name.
+fn unaliased(resolve: &Resolve, mut ty: Type) -> Type {
     while let Type::Id(id) = ty
         && let TypeDefKind::Type(of) = &resolve.types[id].kind
     {
@@ -89,11 +100,10 @@ fn resolved(resolve: &Resolve, mut ty: Type) -> Type {
     ty
 }
 
-/// Both as WIT: the function, and beneath it those types of its that are not written the same on the
-/// other side.
-pub(super) fn signatures(sides: [Side<'_>; 2]) -> [String; 2] {
-    let [expected, found] = sides.map(|(resolve, function)| Written::of(resolve, function));
-    let told = |one: &Written, other: &Written| {
+/// Writes two functions as WIT, each followed by its types that the other one does not have in that form.
+pub(super) fn signatures(sides: [FunctionRef<'_>; 2]) -> [String; 2] {
+    let [expected, found] = sides.map(|(resolve, function)| Signature::of(resolve, function));
+    let with_differing_types = |one: &Signature, other: &Signature| {
         let own = one.types.iter().filter(|it| !other.types.contains(it));
         let lines: Vec<&str> = std::iter::once(&one.function)
             .chain(own)
@@ -101,27 +111,30 @@ pub(super) fn signatures(sides: [Side<'_>; 2]) -> [String; 2] {
             .collect();
         lines.join("\n")
     };
-    [told(&expected, &found), told(&found, &expected)]
+    [
+        with_differing_types(&expected, &found),
+        with_differing_types(&found, &expected),
+    ]
 }
 
-/// A function as WIT, with the types that it names.
-struct Written {
+/// A function as WIT, and the definitions of the types that it names.
+struct Signature {
     function: String,
     types: Vec<String>,
 }
 
-impl Written {
+impl Signature {
     fn of(resolve: &Resolve, function: &Function) -> Self {
-        let mut text = Text::new(resolve);
-        let written = text.function(function);
-        let function = text.cut(written);
+        let mut writer = WitWriter::new(resolve);
+        let written = writer.function(function);
+        let function = writer.take_text(written);
         let mut types = Vec::new();
-        // Writing one type may name further ones.
+        // Writing a definition may name further types.
         let mut next = 0;
-        while let Some(id) = text.named.get(next).copied() {
+        while let Some(id) = writer.named.get(next).copied() {
             next += 1;
-            let written = text.definition(id);
-            let definition = text.cut(written);
+            let written = writer.definition(id);
+            let definition = writer.take_text(written);
             if definition.is_empty() {
                 break;
             }
@@ -131,16 +144,16 @@ impl Written {
     }
 }
 
-/// A text that ends somewhere, whatever it is to say.
-struct Text<'a> {
+/// A writer of WIT that stops with an error at a maximum length.
+struct WitWriter<'a> {
     resolve: &'a Resolve,
-    said: String,
+    text: String,
     left: usize,
-    /// Types that were named and have a definition of their own.
+    /// Types that were named and have a definition.
     named: Vec<TypeId>,
 }
 
-impl fmt::Write for Text<'_> {
+impl fmt::Write for WitWriter<'_> {
     fn write_str(&mut self, more: &str) -> fmt::Result {
         let characters = more.chars().count();
         if characters > self.left {
@@ -148,27 +161,27 @@ impl fmt::Write for Text<'_> {
             return Err(fmt::Error);
         }
         self.left -= characters;
-        self.said.push_str(more);
+        self.text.push_str(more);
         Ok(())
     }
 }
 
-impl<'a> Text<'a> {
+impl<'a> WitWriter<'a> {
     fn new(resolve: &'a Resolve) -> Self {
         Self {
             resolve,
-            said: String::new(),
+            text: String::new(),
             left: SIGNATURE_CHARS_MAX,
             named: Vec::new(),
         }
     }
 
-    /// What was written since the last time, with a sign if it is not all.
-    fn cut(&mut self, written: fmt::Result) -> String {
-        if written.is_err() && !self.said.is_empty() {
-            self.said.push('…');
+    /// Takes the text that was written since the last call, marked if it is incomplete.
+    fn take_text(&mut self, written: fmt::Result) -> String {
+        if written.is_err() && !self.text.is_empty() {
+            self.text.push('…');
         }
-        std::mem::take(&mut self.said)
+        std::mem::take(&mut self.text)
     }
 
     fn function(&mut self, function: &Function) -> fmt::Result {
@@ -178,8 +191,8 @@ impl<'a> Text<'a> {
             ""
         };
         write!(self, "{}: {sync}func(", function.name)?;
-        for (place, param) in function.params.iter().enumerate() {
-            let comma = if place > 0 { ", " } else { "" };
+        for (index, param) in function.params.iter().enumerate() {
+            let comma = if index > 0 { ", " } else { "" };
             write!(self, "{comma}{}: ", param.name)?;
             self.ty(&param.ty)?;
         }
@@ -192,7 +205,7 @@ impl<'a> Text<'a> {
     }
 
     fn ty(&mut self, ty: &Type) -> fmt::Result {
-        let id = match resolved(self.resolve, *ty) {
+        let id = match unaliased(self.resolve, *ty) {
             Type::Id(id) => id,
             Type::ErrorContext => return self.write_str("error-context"),
             plain => return write!(self, "{}", format!("{plain:?}").to_lowercase()),
@@ -200,13 +213,13 @@ impl<'a> Text<'a> {
         let resolve = self.resolve;
         let definition = &resolve.types[id];
         match &definition.kind {
-            TypeDefKind::Option(of) => self.around("option<", [Some(of)]),
-            TypeDefKind::List(of) => self.around("list<", [Some(of)]),
-            TypeDefKind::Tuple(tuple) => self.around("tuple<", tuple.types.iter().map(Some)),
+            TypeDefKind::Option(of) => self.generic("option<", [Some(of)]),
+            TypeDefKind::List(of) => self.generic("list<", [Some(of)]),
+            TypeDefKind::Tuple(tuple) => self.generic("tuple<", tuple.types.iter().map(Some)),
             TypeDefKind::Result(result) => match (&result.ok, &result.err) {
                 (None, None) => self.write_str("result"),
-                (Some(ok), None) => self.around("result<", [Some(ok)]),
-                (ok, Some(err)) => self.around("result<", [ok.as_ref(), Some(err)]),
+                (Some(ok), None) => self.generic("result<", [Some(ok)]),
+                (ok, Some(err)) => self.generic("result<", [ok.as_ref(), Some(err)]),
             },
             TypeDefKind::Handle(Handle::Own(of)) => self.name(*of),
             TypeDefKind::Handle(Handle::Borrow(of)) => {
@@ -229,14 +242,14 @@ impl<'a> Text<'a> {
         self.write_str(name.unwrap_or(definition.kind.as_str()))
     }
 
-    fn around<'t>(
+    fn generic<'t>(
         &mut self,
         opening: &str,
         within: impl IntoIterator<Item = Option<&'t Type>>,
     ) -> fmt::Result {
         self.write_str(opening)?;
-        for (place, ty) in within.into_iter().enumerate() {
-            if place > 0 {
+        for (index, ty) in within.into_iter().enumerate() {
+            if index > 0 {
                 self.write_str(", ")?;
             }
             match ty {
@@ -247,7 +260,7 @@ impl<'a> Text<'a> {
         self.write_str(">")
     }
 
-    /// What a type with a name is.
+    /// Writes the definition of a named type.
     fn definition(&mut self, id: TypeId) -> fmt::Result {
         let resolve = self.resolve;
         let kind = &resolve.types[id].kind;
@@ -281,8 +294,8 @@ impl<'a> Text<'a> {
         [before, after]: [&str; 2],
     ) -> fmt::Result {
         self.write_str(" { ")?;
-        for (place, (name, ty)) in members.enumerate() {
-            let comma = if place > 0 { ", " } else { "" };
+        for (index, (name, ty)) in members.enumerate() {
+            let comma = if index > 0 { ", " } else { "" };
             write!(self, "{comma}{name}")?;
             if let Some(ty) = ty {
                 self.write_str(before)?;

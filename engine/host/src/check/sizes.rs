@@ -1,5 +1,6 @@
-//! What makes validating and compiling slow, counted before either: one walk over the bytes, which
-//! reads nothing that stands within itself.
+//! The limits on everything that makes validating and compiling a component slow.
+//!
+//! One pass over the bytes counts it, before the validator and the compiler run. The pass does not recurse into types.
 
 use std::ops::Range;
 
@@ -8,7 +9,7 @@ use wasmparser::{
     KnownCustom, Name, NameSectionReader, Operator, Parser, Payload, TableSectionReader, TypeRef,
 };
 
-use super::instances::Tally;
+use super::instances::{InstanceCounter, ReadResult};
 use super::options::check_options;
 use super::validity::invalid;
 use crate::limits::{
@@ -18,32 +19,32 @@ use crate::limits::{
 };
 use crate::report::{Finding, Findings, Report, UploadLocation};
 
-/// Sizes, counts and options of everything in a component.
+/// Checks the sizes, counts and options of a component.
 pub(crate) fn check_sizes(bytes: &[u8]) -> Result<(), Report> {
-    let mut walk = Walk::default();
+    let mut check = SizeCheck::default();
     for payload in Parser::new(0).parse_all(bytes) {
-        let taken = payload.and_then(|payload| walk.take(payload));
-        taken.map_err(|error| invalid(&error))?;
+        let visited = payload.and_then(|payload| check.visit(payload));
+        visited.map_err(|error| invalid(&error))?;
     }
-    walk.report()
+    check.report()
 }
 
-/// A module or component that is being read.
+/// A module or component that is being parsed.
 #[derive(Default)]
-struct Part {
+struct OpenModule {
     is_component: bool,
     imports: usize,
-    /// The index of the function whose body comes next. Imported ones come first.
+    /// The index of the next function body. Imported functions have the first indices.
     next_function: u32,
-    /// How many findings were kept before it.
+    /// The number of findings before this module.
     findings_before: usize,
 }
 
 #[derive(Default)]
-struct Walk {
+struct SizeCheck {
     findings: Findings,
-    open: Vec<Part>,
-    instances: Tally,
+    open: Vec<OpenModule>,
+    instances: InstanceCounter,
     functions: usize,
     code: usize,
     parts: usize,
@@ -51,19 +52,17 @@ struct Walk {
     nesting: usize,
 }
 
-type Read = Result<(), BinaryReaderError>;
-
-/// A finding if there is more of something than there may be.
-fn over(code: &'static str, what: &str, is: usize, most: usize) -> Option<Finding> {
-    (is > most).then(|| Finding::new(code, format!("{what}: {is}, of at most {most}")))
+/// Returns a finding if a count is over its limit.
+fn over_limit(code: &'static str, noun: &str, count: usize, max: usize) -> Option<Finding> {
+    (count > max).then(|| Finding::new(code, format!("{noun}: {count}; at most {max} are allowed")))
 }
 
 fn count(number: impl TryInto<usize>) -> usize {
     number.try_into().unwrap_or(usize::MAX)
 }
 
-impl Walk {
-    fn take(&mut self, payload: Payload<'_>) -> Read {
+impl SizeCheck {
+    fn visit(&mut self, payload: Payload<'_>) -> ReadResult {
         match payload {
             Payload::Version { encoding, .. } => self.enter(encoding == Encoding::Component),
             Payload::End(_) => self.leave(),
@@ -90,7 +89,7 @@ impl Walk {
             }
             Payload::CustomSection(custom) => {
                 if let KnownCustom::Name(names) = custom.as_known() {
-                    self.name(names);
+                    self.name_functions(names);
                 }
             }
             _ => {}
@@ -99,25 +98,25 @@ impl Walk {
     }
 
     fn enter(&mut self, is_component: bool) {
-        self.open.push(Part {
+        self.open.push(OpenModule {
             is_component,
-            findings_before: self.findings.kept().len(),
-            ..Part::default()
+            findings_before: self.findings.as_mut_slice().len(),
+            ..OpenModule::default()
         });
         if is_component {
-            // The outermost one is within nothing, and all that are open are components.
+            // A component stands only within components, so all that are open count, without the outermost.
             self.nesting = self.nesting.max(self.open.len() - 1);
-            self.instances.open();
+            self.instances.enter_component();
         }
     }
 
     fn leave(&mut self) {
         if self.open.pop().is_some_and(|part| part.is_component) {
-            self.instances.close();
+            self.instances.leave_component();
         }
     }
 
-    fn imports(&mut self, imports: ImportSectionReader<'_>) -> Read {
+    fn imports(&mut self, imports: ImportSectionReader<'_>) -> ReadResult {
         let at = imports.range().start;
         let Some(part) = self.open.last_mut() else {
             return Ok(());
@@ -128,12 +127,12 @@ impl Walk {
                 part.next_function = part.next_function.saturating_add(1);
             }
         }
-        let found = over("too_many_imports", "imports", part.imports, IMPORTS_MAX);
-        self.find(found, at);
+        let found = over_limit("too_many_imports", "imports", part.imports, IMPORTS_MAX);
+        self.add(found, at);
         Ok(())
     }
 
-    fn component_imports(&mut self, imports: ComponentImportSectionReader<'_>) -> Read {
+    fn component_imports(&mut self, imports: ComponentImportSectionReader<'_>) -> ReadResult {
         let at = imports.range().start;
         let Some(part) = self.open.last_mut() else {
             return Ok(());
@@ -142,35 +141,35 @@ impl Walk {
             part.imports += 1;
             self.instances.import(&import?);
         }
-        let found = over("too_many_imports", "imports", part.imports, IMPORTS_MAX);
-        self.find(found, at);
+        let found = over_limit("too_many_imports", "imports", part.imports, IMPORTS_MAX);
+        self.add(found, at);
         Ok(())
     }
 
-    /// Types stand within types in such a section, and are read so by all that comes after.
+    /// Checks the size of a section in which types nest: all later stages parse it recursively.
     fn section_of_types(&mut self, range: &Range<usize>) {
-        let what = "bytes in a section of types";
-        let found = over("types_too_large", what, range.len(), TYPES_BYTES_MAX);
-        self.find(found, range.start);
+        let noun = "bytes in a section of types";
+        let found = over_limit("types_too_large", noun, range.len(), TYPES_BYTES_MAX);
+        self.add(found, range.start);
     }
 
-    fn tables(&mut self, tables: TableSectionReader<'_>) -> Read {
+    fn tables(&mut self, tables: TableSectionReader<'_>) -> ReadResult {
         for table in tables.into_iter_with_offsets() {
             let (at, table) = table?;
-            let what = "elements that a table begins with";
+            let noun = "initial elements of a table";
             let elements = count(table.ty.initial);
-            let found = over("table_too_large", what, elements, TABLE_ELEMENTS_MAX);
-            self.find(found, at);
+            let found = over_limit("table_too_large", noun, elements, TABLE_ELEMENTS_MAX);
+            self.add(found, at);
         }
         Ok(())
     }
 
-    fn find(&mut self, found: Option<Finding>, at: usize) {
+    fn add(&mut self, found: Option<Finding>, at: usize) {
         let found = found.map(|finding| finding.at(UploadLocation::byte(at)));
         self.findings.extend(found);
     }
 
-    fn function(&mut self, body: &FunctionBody<'_>) -> Read {
+    fn function(&mut self, body: &FunctionBody<'_>) -> ReadResult {
         let index = self.open.last_mut().map_or(0, |part| {
             let index = part.next_function;
             part.next_function = index.saturating_add(1);
@@ -179,31 +178,31 @@ impl Walk {
         let range = body.range();
         self.functions += 1;
         self.code += range.len();
-        let Shape {
+        let FunctionShape {
             locals,
             depth,
             branches,
-        } = shape(body)?;
+        } = measure(body)?;
         let found = [
-            over(
+            over_limit(
                 "function_too_large",
                 "bytes in a function",
                 range.len(),
                 BODY_BYTES_MAX,
             ),
-            over(
+            over_limit(
                 "too_many_locals",
                 "locals in a function",
                 locals,
                 LOCALS_MAX,
             ),
-            over(
+            over_limit(
                 "function_too_deep",
-                "blocks within blocks in a function",
+                "nested blocks in a function",
                 depth,
                 BLOCKS_NESTED_MAX,
             ),
-            over(
+            over_limit(
                 "too_many_branches",
                 "targets of `br_table` in a function",
                 branches,
@@ -217,12 +216,12 @@ impl Walk {
         Ok(())
     }
 
-    /// Names the functions that something was found in. Names that cannot be read are none.
-    fn name(&mut self, names: NameSectionReader<'_>) {
+    /// Adds the names of functions to the findings about them. Names that cannot be parsed are ignored.
+    fn name_functions(&mut self, names: NameSectionReader<'_>) {
         let Some(part) = self.open.last().filter(|part| !part.is_component) else {
             return;
         };
-        let findings = &mut self.findings.kept()[part.findings_before..];
+        let findings = &mut self.findings.as_mut_slice()[part.findings_before..];
         if findings.is_empty() {
             return;
         }
@@ -250,18 +249,18 @@ impl Walk {
             ..
         } = self;
         let found = [
-            over("too_many_functions", "functions", functions, FUNCTIONS_MAX),
-            over("too_much_code", "bytes of code", code, CODE_BYTES_MAX),
-            over("too_many_types", "types", types, TYPES_MAX),
-            over(
+            over_limit("too_many_functions", "functions", functions, FUNCTIONS_MAX),
+            over_limit("too_much_code", "bytes of code", code, CODE_BYTES_MAX),
+            over_limit("too_many_types", "types", types, TYPES_MAX),
+            over_limit(
                 "too_many_parts",
                 "nested modules and components",
                 parts,
                 PARTS_MAX,
             ),
-            over(
+            over_limit(
                 "parts_too_deep",
-                "components within components",
+                "levels of nested components",
                 nesting,
                 NESTING_MAX,
             ),
@@ -272,35 +271,38 @@ impl Walk {
     }
 }
 
-fn too_many_instances(instances: &Tally) -> Vec<Finding> {
+fn too_many_instances(instances: &InstanceCounter) -> Vec<Finding> {
     let code = "too_many_instances";
     let Some(total) = instances.total() else {
-        let message = "it instantiates a component that it imports, which cannot be counted before";
+        let message = "it instantiates an imported component, so its instances cannot be counted";
         return vec![Finding::new(code, message)];
     };
     let found = [
         ("instances of modules", total.modules),
         ("instances of components", total.components),
     ];
-    let found = found.map(|(what, is)| over(code, what, count(is), INSTANCES_MAX));
+    let found =
+        found.map(|(noun, instances)| over_limit(code, noun, count(instances), INSTANCES_MAX));
     found.into_iter().flatten().collect()
 }
 
-/// What makes compiling a function slow, beside its bytes.
-struct Shape {
+/// The measures of a function that make compiling it slow, apart from its size.
+struct FunctionShape {
     locals: usize,
-    /// How deep blocks stand within blocks.
+    /// The nesting depth of blocks.
     depth: usize,
-    /// Targets of all its `br_table`.
+    /// The targets of all `br_table` instructions.
     branches: usize,
 }
 
-fn shape(body: &FunctionBody<'_>) -> Result<Shape, BinaryReaderError> {
+fn measure(body: &FunctionBody<'_>) -> Result<FunctionShape, BinaryReaderError> {
     let mut locals = 0_usize;
     for run in body.get_locals_reader()? {
         locals = locals.saturating_add(count(run?.0));
     }
-    let (mut depth, mut deepest, mut branches) = (0_usize, 0, 0_usize);
+    let mut depth = 0_usize;
+    let mut deepest = 0;
+    let mut branches = 0_usize;
     let mut operators = body.get_operators_reader()?;
     while !operators.eof() {
         match operators.read()? {
@@ -308,13 +310,13 @@ fn shape(body: &FunctionBody<'_>) -> Result<Shape, BinaryReaderError> {
                 depth += 1;
                 deepest = deepest.max(depth);
             }
-            // The last one closes the function itself.
+            // The last `end` closes the function itself.
             Operator::End => depth = depth.saturating_sub(1),
             Operator::BrTable { targets } => branches += count(targets.len()),
             _ => {}
         }
     }
-    Ok(Shape {
+    Ok(FunctionShape {
         locals,
         depth: deepest,
         branches,

@@ -1,11 +1,12 @@
-//! Whether the bytes are WebAssembly, with the features that the engine has and no other.
+//! The validation of WebAssembly, with only the features that the engine has.
 
 use wasmparser::{BinaryReaderError, Validator, WasmFeatures};
 
 use crate::report::{Finding, Report, UploadLocation};
 
-/// Validity, with the features that the engine has.
+/// Validates a component with the features that the engine has.
 pub(crate) fn check_validity(bytes: &[u8]) -> Result<(), Report> {
+    // The engine in `sandbox.rs` has these features off, and would reject them with a less helpful message.
     let mut features = WasmFeatures::default();
     let absent = WasmFeatures::MEMORY64
         | WasmFeatures::THREADS
@@ -24,10 +25,10 @@ pub(crate) fn check_validity(bytes: &[u8]) -> Result<(), Report> {
     }
 }
 
-/// What the reader of the bytes could not read.
+/// Returns the finding about bytes that cannot be parsed or are not valid.
 pub(super) fn invalid(error: &BinaryReaderError) -> Finding {
     let message = format!("at byte {:#x}: {}", error.offset(), error.message());
-    let hint = "it uses a feature that is off here, or it is damaged";
+    let hint = "it uses a feature that plugins do not have, or it is damaged";
     Finding::new("invalid", message)
         .hint(hint)
         .at(UploadLocation::byte(error.offset()))

@@ -1,7 +1,7 @@
-//! Whose turn it is to be compiled: one component at a time, and few that wait.
+//! The queue of components that wait for the compiler.
 //!
-//! Strangers get one core of the machine, not all of them, and no more memory than the uploads that
-//! wait take up.
+//! One component is compiled at a time, so that uploads use at most one core. The queue is short, so that the uploads
+//! that wait use a bounded amount of memory.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,89 +11,89 @@ use bursar_ledger::Digest;
 use crate::limits::COMPONENTS_WAITING_MAX;
 use crate::report::{LoadError, Report};
 
-/// The queue before the compiler.
+/// The queue of components that wait for the compiler.
 #[derive(Default)]
 pub(crate) struct CompileQueue {
-    /// How many have a place: the one that is compiled, and those that wait.
-    places: Mutex<usize>,
-    turn: Mutex<()>,
-    /// Components that are compiled while nobody waits for them, and what was found in those that
-    /// may not run after all: else each call would have them checked again. All of them are in the
-    /// books, by an admin's doing, so they are few.
-    unattended: Mutex<BTreeMap<Digest, Option<Report>>>,
+    /// The number of permits in use: one for the component that is compiled, and one for each that waits.
+    permits: Mutex<usize>,
+    compiler: Mutex<()>,
+    /// Components that are compiled in the background, and the reports on those that were rejected. Without the
+    /// reports each call would check a rejected component again. An admin has installed all of them, so they are few.
+    background: Mutex<BTreeMap<Digest, Option<Report>>>,
 }
 
-/// A place in the queue; free again when it is dropped.
+/// A permit to wait in the queue. Dropping it makes room for another component.
 pub(crate) struct QueuePermit<'a>(&'a CompileQueue);
 
-/// A component's own turn.
-pub(crate) struct Turn<'a> {
-    _turn: MutexGuard<'a, ()>,
+/// Exclusive use of the compiler, until it is dropped.
+pub(crate) struct CompilerLock<'a> {
+    _lock: MutexGuard<'a, ()>,
 }
 
 impl CompileQueue {
-    /// A place in the queue, unless all are taken.
-    pub(crate) fn place(&self) -> Result<QueuePermit<'_>, LoadError> {
-        let mut places = open(&self.places);
-        if *places > COMPONENTS_WAITING_MAX {
+    /// Returns a permit, or an error if the queue is full.
+    pub(crate) fn acquire(&self) -> Result<QueuePermit<'_>, LoadError> {
+        let mut permits = lock(&self.permits);
+        if *permits > COMPONENTS_WAITING_MAX {
             return Err(LoadError::Busy);
         }
-        *places += 1;
+        *permits += 1;
         Ok(QueuePermit(self))
     }
 
-    /// Waits for the compiler to be free.
-    pub(crate) fn turn(&self) -> Turn<'_> {
-        Turn {
-            _turn: open(&self.turn),
+    /// Waits until the compiler is free.
+    pub(crate) fn lock_compiler(&self) -> CompilerLock<'_> {
+        CompilerLock {
+            _lock: lock(&self.compiler),
         }
     }
 
-    /// An error if a component is being compiled unattended, or is known not to run here.
-    pub(crate) fn look_up(&self, component: &Digest) -> Result<(), LoadError> {
-        match open(&self.unattended).get(component) {
+    /// Returns an error if a component is being compiled in the background or was rejected there.
+    pub(crate) fn check_background(&self, component: &Digest) -> Result<(), LoadError> {
+        match lock(&self.background).get(component) {
             Some(None) => Err(LoadError::Compiling),
             Some(Some(refused)) => Err(refused.clone().into()),
             None => Ok(()),
         }
     }
 
-    /// Notes that a component is compiled unattended, unless too many are. False if it already is.
-    pub(crate) fn begin(&self, component: Digest) -> Result<bool, LoadError> {
-        let mut unattended = open(&self.unattended);
-        match unattended.get(&component) {
+    /// Notes that a component is compiled in the background. Returns false if it already is, and an error if too many
+    /// are.
+    pub(crate) fn begin_background(&self, component: Digest) -> Result<bool, LoadError> {
+        let mut background = lock(&self.background);
+        match background.get(&component) {
             Some(None) => return Ok(false),
             Some(Some(refused)) => return Err(refused.clone().into()),
             None => {}
         }
-        let running = unattended.values().filter(|refused| refused.is_none());
+        let running = background.values().filter(|refused| refused.is_none());
         if running.count() >= COMPONENTS_WAITING_MAX {
             return Err(LoadError::Busy);
         }
-        unattended.insert(component, None);
+        background.insert(component, None);
         Ok(true)
     }
 
-    /// Notes that it is not any more, and what was found in it.
-    pub(crate) fn end(&self, component: Digest, refused: Option<Report>) {
-        let mut unattended = open(&self.unattended);
+    /// Notes that a component is no longer compiled in the background, and stores the report if it was rejected.
+    pub(crate) fn end_background(&self, component: Digest, refused: Option<Report>) {
+        let mut background = lock(&self.background);
         if refused.is_some() {
-            unattended.insert(component, refused);
+            background.insert(component, refused);
         } else {
-            unattended.remove(&component);
+            background.remove(&component);
         }
     }
 }
 
 impl Drop for QueuePermit<'_> {
     fn drop(&mut self) {
-        let mut places = open(&self.0.places);
-        *places = places.saturating_sub(1);
+        let mut permits = lock(&self.0.permits);
+        *permits = permits.saturating_sub(1);
     }
 }
 
-fn open<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What is kept here is whole at any time.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // No panic can leave these values half-changed, so a poisoned lock is still valid.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -103,45 +103,52 @@ mod tests {
     use crate::report::Finding;
 
     #[test]
-    fn one_is_compiled_and_few_wait() {
-        let compiling = CompileQueue::default();
-        let mut places: Vec<_> = (0..=COMPONENTS_WAITING_MAX)
-            .map(|_| compiling.place().expect("there is a place"))
+    fn one_component_is_compiled_and_few_wait() {
+        let queue = CompileQueue::default();
+        let mut permits: Vec<_> = (0..=COMPONENTS_WAITING_MAX)
+            .map(|_| queue.acquire().expect("a permit"))
             .collect();
-        assert_eq!(compiling.place().err(), Some(LoadError::Busy));
-        places.pop();
-        assert!(compiling.place().is_ok(), "a place that was left is free");
-        let turn = compiling.turn();
-        assert!(compiling.turn.try_lock().is_err(), "it has its turn alone");
-        drop(turn);
-        assert!(compiling.turn.try_lock().is_ok());
+        assert_eq!(queue.acquire().err(), Some(LoadError::Busy));
+        permits.pop();
+        assert!(queue.acquire().is_ok(), "a returned permit is free");
+        let compiler = queue.lock_compiler();
+        assert!(queue.compiler.try_lock().is_err(), "the compiler is locked");
+        drop(compiler);
+        assert!(queue.compiler.try_lock().is_ok());
     }
 
     #[test]
-    fn what_is_compiled_unattended_is_compiled_once() {
-        let (compiling, component) = (CompileQueue::default(), Digest::of(b"component"));
-        assert_eq!(compiling.look_up(&component), Ok(()));
-        assert_eq!(compiling.begin(component), Ok(true));
-        assert_eq!(compiling.begin(component), Ok(false));
-        assert_eq!(compiling.look_up(&component), Err(LoadError::Compiling));
-        compiling.end(component, None);
-        assert_eq!(compiling.begin(component), Ok(true));
-        let refused = Report::from(Finding::new("describe_failed", "it will not"));
-        compiling.end(component, Some(refused.clone()));
-        assert_eq!(compiling.begin(component), Err(refused.clone().into()));
-        assert_eq!(compiling.look_up(&component), Err(refused.into()));
+    fn a_component_is_compiled_in_the_background_once() {
+        let queue = CompileQueue::default();
+        let component = Digest::of(b"component");
+        assert_eq!(queue.check_background(&component), Ok(()));
+        assert_eq!(queue.begin_background(component), Ok(true));
+        assert_eq!(queue.begin_background(component), Ok(false));
+        assert_eq!(
+            queue.check_background(&component),
+            Err(LoadError::Compiling)
+        );
+        queue.end_background(component, None);
+        assert_eq!(queue.begin_background(component), Ok(true));
+        let report = Report::from(Finding::new("describe_failed", "it trapped"));
+        queue.end_background(component, Some(report.clone()));
+        assert_eq!(
+            queue.begin_background(component),
+            Err(report.clone().into())
+        );
+        assert_eq!(queue.check_background(&component), Err(report.into()));
     }
 
     #[test]
-    fn few_are_compiled_unattended() {
-        let compiling = CompileQueue::default();
+    fn few_components_are_compiled_in_the_background() {
+        let queue = CompileQueue::default();
         let component = |number: usize| Digest::of(&number.to_be_bytes());
         for number in 0..COMPONENTS_WAITING_MAX {
-            assert_eq!(compiling.begin(component(number)), Ok(true));
+            assert_eq!(queue.begin_background(component(number)), Ok(true));
         }
         let next = component(COMPONENTS_WAITING_MAX);
-        assert_eq!(compiling.begin(next), Err(LoadError::Busy));
-        compiling.end(component(0), None);
-        assert_eq!(compiling.begin(next), Ok(true));
+        assert_eq!(queue.begin_background(next), Err(LoadError::Busy));
+        queue.end_background(component(0), None);
+        assert_eq!(queue.begin_background(next), Ok(true));
     }
 }

@@ -1,4 +1,4 @@
-//! The members of a manifest: their names, their shapes, and what each is for.
+//! The members of a manifest: their names, shapes and descriptions.
 
 use bursar_ledger::{
     AMOUNT_MAX, AccountId, AccountPattern, AssetId, GRANT_PATTERNS_MAX, HOLD_RULES_MAX,
@@ -6,11 +6,11 @@ use bursar_ledger::{
     STATE_BYTES_GRANTED_MAX,
 };
 
-use super::shape::{List, Member, Name, Names, Object, Shape, is_word};
+use super::shape::{ListShape, MapShape, MemberShape, NameRule, ObjectShape, Shape, is_word};
 use crate::limits::{ACTIONS_MAX, ODDS_MAX};
 
-const fn required(name: &'static str, shape: &'static Shape, about: &'static str) -> Member {
-    Member {
+const fn required(name: &'static str, shape: &'static Shape, about: &'static str) -> MemberShape {
+    MemberShape {
         name,
         required: true,
         about,
@@ -18,8 +18,8 @@ const fn required(name: &'static str, shape: &'static Shape, about: &'static str
     }
 }
 
-const fn optional(name: &'static str, shape: &'static Shape, about: &'static str) -> Member {
-    Member {
+const fn optional(name: &'static str, shape: &'static Shape, about: &'static str) -> MemberShape {
+    MemberShape {
         name,
         required: false,
         about,
@@ -34,24 +34,24 @@ const ACCOUNT_RULE: &str = "^(issuer:)?[a-z0-9][a-z0-9._-]{0,63}(:[a-z0-9][a-z0-
 const ISSUER_RULE: &str = "^issuer:[a-z0-9][a-z0-9._-]{0,63}(:[a-z0-9][a-z0-9._-]{0,63}){0,3}$";
 const PATTERN_RULE: &str = r"^[a-z0-9][a-z0-9._-]{0,63}(:[a-z0-9][a-z0-9._-]{0,63}){0,2}:\*$";
 
-/// A manifest.
-pub(super) static MANIFEST: Shape = Shape::Object(Object {
-    what: "the manifest",
+/// The shape of a manifest.
+pub(super) static MANIFEST: Shape = Shape::Object(ObjectShape {
+    noun: "the manifest",
     members: &[
         required(
             "id",
             &Shape::Name(&ID),
-            "The plugin's id, by which its versions are told from other plugins.",
+            "The plugin's id, which all its versions share.",
         ),
         required("version", &Shape::Text, "Its version."),
-        required("description", &Shape::Text, "What it is, for people."),
+        required("description", &Shape::Text, "A description for people."),
         required("license", &Shape::Text, "Its licence."),
         required(
             "accounts",
             &ACCOUNTS,
-            "Its own accounts beside `plugin:NAME`, of the name that it is installed under: `till` means `plugin:NAME:till`.",
+            "Its accounts in addition to `plugin:NAME`, where NAME is the name of the installation: `till` means `plugin:NAME:till`.",
         ),
-        required("actions", &ACTIONS, "What it offers."),
+        required("actions", &ACTIONS, "Its actions."),
         required(
             "configuration",
             &Shape::Schema,
@@ -60,28 +60,32 @@ pub(super) static MANIFEST: Shape = Shape::Object(Object {
         required(
             "permissions",
             &PERMISSIONS,
-            "What it asks for beside its own accounts and the caller's.",
+            "The permissions that it requests beyond its own accounts and the caller's.",
         ),
-        optional("holds", &HOLDS, "How its holds end, by kind."),
-        optional("schedules", &SCHEDULES, "What it does by itself."),
-        optional("odds", &ODDS, "What its games return."),
+        optional(
+            "holds",
+            &HOLDS,
+            "The rules by which its holds end, by kind.",
+        ),
+        optional("schedules", &SCHEDULES, "Its schedules."),
+        optional("odds", &ODDS, "The average returns of its games."),
     ],
 });
 
-static ACCOUNTS: Shape = Shape::List(List {
-    what: "accounts",
+static ACCOUNTS: Shape = Shape::List(ListShape {
+    noun: "accounts",
     item: &Shape::Name(&OWN_ACCOUNT),
     least: 0,
     most: Some(PLUGIN_ACCOUNTS_MAX),
 });
 
-static ACTIONS: Shape = Shape::List(List {
-    what: "actions",
-    item: &Shape::Object(Object {
-        what: "an action",
+static ACTIONS: Shape = Shape::List(ListShape {
+    noun: "actions",
+    item: &Shape::Object(ObjectShape {
+        noun: "an action",
         members: &[
             required("name", &Shape::Name(&ACTION), "Its name in paths."),
-            required("description", &Shape::Text, "What it does, for people."),
+            required("description", &Shape::Text, "A description for people."),
             required("arguments", &Shape::Schema, "JSON Schema of its arguments."),
             required("reply", &Shape::Schema, "JSON Schema of its reply."),
         ],
@@ -90,39 +94,39 @@ static ACTIONS: Shape = Shape::List(List {
     most: Some(ACTIONS_MAX),
 });
 
-static PERMISSIONS: Shape = Shape::Object(Object {
-    what: "the permissions",
+static PERMISSIONS: Shape = Shape::Object(ObjectShape {
+    noun: "the permissions",
     members: &[
         optional("read", &NAMED_ACCOUNTS, "Accounts whose balances it reads."),
         optional(
             "credit",
             &ISSUERS,
-            "Issuer accounts that it credits, that is, burns on. Any other account needs no permission.",
+            "Issuer accounts that it credits, which burns the amount. Crediting any other account needs no permission.",
         ),
         optional(
             "debit",
             &NAMED_ACCOUNTS,
-            "Accounts that it debits; an issuer here means that it issues.",
+            "Accounts that it debits. Debiting an issuer account issues the amount.",
         ),
         optional(
             "patterns",
             &PATTERNS,
-            "Accounts of members that it would read and debit by patterns: a wish, which only the operator's own words grant.",
+            "Patterns of member accounts that it would read and debit. They are granted only if the operator writes them explicitly.",
         ),
         optional(
             "spend_per_call",
             &CAPS,
-            "The most that leaves the caller in one call, per asset; an asset that is not named does not leave at all.",
+            "The maximum amount that one call debits from the caller, per asset. Other assets of the caller cannot be debited.",
         ),
         optional(
             "spend_per_member_per_day",
             &CAPS,
-            "The most that leaves one member in a day (of UTC), per asset; as above.",
+            "The maximum amount that is debited from one member in a UTC day, per asset. Other assets cannot be debited.",
         ),
         optional(
             "issue_per_day",
             &CAPS,
-            "The most that is issued in a day (of UTC), per asset; as above.",
+            "The maximum amount that is issued in a UTC day, per asset. Other assets cannot be issued.",
         ),
         optional(
             "state_bytes",
@@ -130,34 +134,34 @@ static PERMISSIONS: Shape = Shape::Object(Object {
                 least: 0,
                 most: STATE_BYTES_GRANTED_MAX,
             },
-            "Bytes of state that it keeps; 1 MiB where absent.",
+            "Bytes of state that it may store; 1 MiB by default.",
         ),
         optional(
             "fuel",
             &Shape::Word(&["small", "standard", "large"]),
-            "How much it computes in one call.",
+            "The class of fuel for one call.",
         ),
     ],
 });
 
-static NAMED_ACCOUNTS: Shape = Shape::List(List {
-    what: "accounts",
+static NAMED_ACCOUNTS: Shape = Shape::List(ListShape {
+    noun: "accounts",
     item: &Shape::Name(&ACCOUNT),
     least: 0,
     most: None,
 });
 
-static ISSUERS: Shape = Shape::List(List {
-    what: "issuers",
+static ISSUERS: Shape = Shape::List(ListShape {
+    noun: "issuers",
     item: &Shape::Name(&ISSUER),
     least: 0,
     most: None,
 });
 
-static PATTERNS: Shape = Shape::List(List {
-    what: "patterns",
-    item: &Shape::Object(Object {
-        what: "a pattern",
+static PATTERNS: Shape = Shape::List(ListShape {
+    noun: "patterns",
+    item: &Shape::Object(ObjectShape {
+        noun: "a pattern",
         members: &[
             required(
                 "accounts",
@@ -167,12 +171,12 @@ static PATTERNS: Shape = Shape::List(List {
             optional(
                 "read",
                 &Shape::Flag,
-                "Whether it would read their balances.",
+                "True if it would read their balances.",
             ),
             optional(
                 "debit",
                 &Shape::True,
-                "That it would debit them. The caps are the operator's.",
+                "Present if it would debit them. The operator sets the caps.",
             ),
         ],
     }),
@@ -180,8 +184,8 @@ static PATTERNS: Shape = Shape::List(List {
     most: Some(GRANT_PATTERNS_MAX),
 });
 
-static CAPS: Shape = Shape::Names(Names {
-    what: "assets",
+static CAPS: Shape = Shape::Map(MapShape {
+    noun: "assets",
     name: &ASSET,
     value: &Shape::Number {
         least: 0,
@@ -190,11 +194,11 @@ static CAPS: Shape = Shape::Names(Names {
     most: None,
 });
 
-static HOLDS: Shape = Shape::Names(Names {
-    what: "kinds of holds",
+static HOLDS: Shape = Shape::Map(MapShape {
+    noun: "kinds of holds",
     name: &KIND,
-    value: &Shape::Object(Object {
-        what: "a kind of hold",
+    value: &Shape::Object(ObjectShape {
+        noun: "a kind of hold",
         members: &[
             required(
                 "expires_in_s",
@@ -202,29 +206,29 @@ static HOLDS: Shape = Shape::Names(Names {
                     least: 1,
                     most: HOLD_SECONDS_MAX,
                 },
-                "Seconds until they end by themselves.",
+                "Seconds until they expire.",
             ),
             required(
                 "on_expiry",
                 &Shape::Word(&["release", "capture"]),
-                "What becomes of them then.",
+                "The effect of their expiry.",
             ),
         ],
     }),
     most: Some(HOLD_RULES_MAX),
 });
 
-static SCHEDULES: Shape = Shape::List(List {
-    what: "schedules",
-    item: &Shape::Object(Object {
-        what: "a schedule",
+static SCHEDULES: Shape = Shape::List(ListShape {
+    noun: "schedules",
+    item: &Shape::Object(ObjectShape {
+        noun: "a schedule",
         members: &[
             required("name", &Shape::Name(&SCHEDULE), "Its name."),
-            required("description", &Shape::Text, "What it does, for people."),
+            required("description", &Shape::Text, "A description for people."),
             optional(
                 "reply",
                 &Shape::Schema,
-                "JSON Schema of its reply. Without one, it replies any JSON.",
+                "JSON Schema of its reply. Without one, a reply may be any JSON.",
             ),
             required(
                 "every_s",
@@ -245,7 +249,7 @@ static SCHEDULES: Shape = Shape::List(List {
             required(
                 "missed",
                 &Shape::Word(&["catch_up", "skip"]),
-                "What becomes of due times that were missed.",
+                "The rule for due times that were missed.",
             ),
         ],
     }),
@@ -253,28 +257,28 @@ static SCHEDULES: Shape = Shape::List(List {
     most: Some(SCHEDULES_MAX),
 });
 
-static ODDS: Shape = Shape::List(List {
-    what: "odds",
-    item: &Shape::Object(Object {
-        what: "stated odds",
+static ODDS: Shape = Shape::List(ListShape {
+    noun: "odds",
+    item: &Shape::Object(ObjectShape {
+        noun: "stated odds",
         members: &[
             required("action", &Shape::Text, "The action that begins a round."),
-            required("description", &Shape::Text, "What it is about, for people."),
+            required("description", &Shape::Text, "A description for people."),
             required("arguments", &Shape::Any, "Its arguments."),
             required("config", &Shape::Any, "The configuration."),
-            required("stake", &STAKE, "What a member puts at stake."),
+            required("stake", &STAKE, "The stake of the member."),
             required(
                 "returns_ppm",
                 &Shape::Number {
                     least: 0,
                     most: AMOUNT_MAX,
                 },
-                "What comes back on average, in millionths of the stake.",
+                "The average return in millionths of the stake.",
             ),
             optional(
                 "follow",
                 &Shape::Text,
-                "Where a reply says how the round goes on: a JSON pointer to an object of `action` and `arguments`.",
+                "A JSON pointer into a reply, to an object with the `action` and `arguments` that continue the round.",
             ),
         ],
     }),
@@ -282,60 +286,60 @@ static ODDS: Shape = Shape::List(List {
     most: Some(ODDS_MAX),
 });
 
-static STAKE: Shape = Shape::Object(Object {
-    what: "a stake",
+static STAKE: Shape = Shape::Object(ObjectShape {
+    noun: "a stake",
     members: &[
-        required("asset", &Shape::Name(&ASSET), "Which asset."),
+        required("asset", &Shape::Name(&ASSET), "The asset."),
         required(
             "amount",
             &Shape::Number {
                 least: 1,
                 most: AMOUNT_MAX,
             },
-            "How much of it.",
+            "The amount.",
         ),
     ],
 });
 
-static ID: Name = Name {
-    what: "the id of a plugin",
+static ID: NameRule = NameRule {
+    noun: "the id of a plugin",
     pattern: SEGMENT,
     check: |text| reason(text.parse::<PluginId>()),
 };
 
-static OWN_ACCOUNT: Name = Name {
-    what: "the name of an account of the plugin's own",
+static OWN_ACCOUNT: NameRule = NameRule {
+    noun: "the name of an account of the plugin",
     pattern: SEGMENT,
-    // One segment, as an id.
+    // An own account's name is one segment, like an id.
     check: |text| reason(text.parse::<PluginId>()),
 };
 
-static ACTION: Name = Name {
-    what: "the name of an action",
+static ACTION: NameRule = NameRule {
+    noun: "the name of an action",
     pattern: WORD,
     check: word,
 };
 
-static SCHEDULE: Name = Name {
-    what: "the name of a schedule",
+static SCHEDULE: NameRule = NameRule {
+    noun: "the name of a schedule",
     pattern: WORD,
     check: word,
 };
 
-static KIND: Name = Name {
-    what: "the name of a kind of hold",
+static KIND: NameRule = NameRule {
+    noun: "the name of a kind of hold",
     pattern: WORD,
     check: word,
 };
 
-static ACCOUNT: Name = Name {
-    what: "the name of an account",
+static ACCOUNT: NameRule = NameRule {
+    noun: "the name of an account",
     pattern: ACCOUNT_RULE,
     check: |text| reason(text.parse::<AccountId>()),
 };
 
-static ISSUER: Name = Name {
-    what: "the name of an issuer",
+static ISSUER: NameRule = NameRule {
+    noun: "the name of an issuer",
     pattern: ISSUER_RULE,
     check: |text| {
         let account = text
@@ -348,14 +352,14 @@ static ISSUER: Name = Name {
     },
 };
 
-static ASSET: Name = Name {
-    what: "the name of an asset",
+static ASSET: NameRule = NameRule {
+    noun: "the name of an asset",
     pattern: ASSET_RULE,
     check: |text| reason(text.parse::<AssetId>()),
 };
 
-static PATTERN: Name = Name {
-    what: "a pattern of accounts",
+static PATTERN: NameRule = NameRule {
+    noun: "a pattern of accounts",
     pattern: PATTERN_RULE,
     check: |text| reason(text.parse::<AccountPattern>()),
 };
@@ -364,7 +368,7 @@ fn word(text: &str) -> Result<(), String> {
     if is_word(text) {
         return Ok(());
     }
-    Err("it has 1 to 64 of [a-z0-9_-]".into())
+    Err("it must be 1 to 64 of [a-z0-9_-]".into())
 }
 
 fn reason<T, E: ToString>(parsed: Result<T, E>) -> Result<(), String> {

@@ -1,12 +1,12 @@
-//! The shapes of a manifest as JSON Schema, for editors and validators.
+//! The JSON Schema of manifests, for editors and validators.
 
 use serde_json::{Map, Value, json};
 
 use super::members::MANIFEST;
-use super::shape::{Object, Shape};
+use super::shape::{ObjectShape, Shape};
 use crate::limits::TEXT_CHARS_MAX;
 
-/// The schema of a manifest.
+/// Returns the JSON Schema of manifests.
 pub(super) fn schema() -> Value {
     let mut schema = MANIFEST.schema();
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
@@ -38,7 +38,7 @@ impl Shape {
                 schema
             }
             Self::Object(object) => object.schema(),
-            Self::Names(names) => {
+            Self::Map(names) => {
                 let mut schema = json!({
                     "type": "object", "propertyNames": {"pattern": names.name.pattern},
                     "additionalProperties": names.value.schema(),
@@ -52,7 +52,7 @@ impl Shape {
     }
 }
 
-impl Object {
+impl ObjectShape {
     fn schema(&self) -> Value {
         let mut properties = Map::new();
         for member in self.members {

@@ -1,17 +1,18 @@
-//! Rules between the parts of a manifest: names that stand once, references, numbers that bound others.
+//! The rules between the parts of a manifest: unique names, references, and numbers that limit others.
 
 use std::collections::BTreeSet;
 
 use bursar_ledger::{AccountId, PluginId};
 use serde_json::Value;
 
-use super::bad;
+use super::finding::invalid;
 use super::schemas::list;
 use super::shape::is_word;
 use crate::report::Findings;
 
-/// Checks names that may stand only once, names that refer to others, and numbers that depend on others.
-/// Parts of a wrong shape are passed over here, since their shape is found to be wrong elsewhere.
+/// Checks unique names, references, and numbers that depend on others.
+///
+/// Ignores parts of a wrong shape, because the check of shapes reports them.
 pub(super) fn check_relations(manifest: &Value, findings: &mut Findings) {
     check_once(manifest, "actions", "action", findings);
     check_once(manifest, "schedules", "schedule", findings);
@@ -22,9 +23,10 @@ pub(super) fn check_relations(manifest: &Value, findings: &mut Findings) {
         if let (Some(offset), Some(every)) = (seconds("offset_s"), seconds("every_s"))
             && offset >= every
         {
-            let message = format!("it is due {offset} s after each multiple of {every} s");
-            let found = bad(message).pointer(&format!("/schedules/{index}/offset_s"));
-            findings.add(found.hint("`offset_s` is less than `every_s`"));
+            let message =
+                format!("the offset of {offset} s is not less than the interval of {every} s");
+            let found = invalid(message).pointer(&format!("/schedules/{index}/offset_s"));
+            findings.add(found.hint("`offset_s` must be less than `every_s`"));
         }
     }
     let actions: BTreeSet<&str> = list(manifest, "actions")
@@ -33,9 +35,9 @@ pub(super) fn check_relations(manifest: &Value, findings: &mut Findings) {
     for (index, odds) in list(manifest, "odds") {
         let action = text(odds, "action");
         if let Some(action) = action.filter(|action| !actions.contains(action)) {
-            let message = format!("odds are stated of `{action}`, which is no action");
-            let found = bad(message).pointer(&format!("/odds/{index}/action"));
-            // Long names are not compared: a stranger's may be as long as the manifest.
+            let message = format!("the odds name `{action}`, which is not an action");
+            let found = invalid(message).pointer(&format!("/odds/{index}/action"));
+            // An invalid name may be as long as the manifest, and the comparison takes quadratic time.
             let words = actions.iter().copied().filter(|name| is_word(name));
             findings.add(found.nearest(action, words));
         }
@@ -46,18 +48,18 @@ fn text<'a>(value: &'a Value, member: &str) -> Option<&'a str> {
     value.get(member)?.as_str()
 }
 
-fn check_once(manifest: &Value, member: &str, what: &str, findings: &mut Findings) {
+fn check_once(manifest: &Value, member: &str, noun: &str, findings: &mut Findings) {
     let mut names = BTreeSet::new();
     for (index, item) in list(manifest, member) {
         let name = text(item, "name");
         if let Some(name) = name.filter(|name| !names.insert(*name)) {
-            let found = bad(format!("the {what} `{name}` is there twice"));
+            let found = invalid(format!("the {noun} `{name}` occurs twice"));
             findings.add(found.pointer(&format!("/{member}/{index}/name")));
         }
     }
 }
 
-/// An account's name is as long as the plugin's id and its own together.
+/// Checks that each account's name is valid together with the plugin's id, which adds to its length.
 fn check_accounts(manifest: &Value, findings: &mut Findings) {
     let id = text(manifest, "id").and_then(|id| id.parse::<PluginId>().ok());
     let Some(plugin) = id.map(|id| id.as_name()) else {
@@ -69,7 +71,7 @@ fn check_accounts(manifest: &Value, findings: &mut Findings) {
         };
         if let Err(error) = AccountId::of_plugin_sub(&plugin, sub) {
             let message = format!("`plugin:{plugin}:{sub}` is not the name of an account: {error}");
-            findings.add(bad(message).pointer(&format!("/accounts/{index}")));
+            findings.add(invalid(message).pointer(&format!("/accounts/{index}")));
         }
     }
 }
@@ -87,14 +89,14 @@ fn check_patterns(manifest: &Value, findings: &mut Findings) {
         let at = format!("/permissions/patterns/{index}");
         let accounts = text(pattern, "accounts");
         if let Some(accounts) = accounts.filter(|accounts| !seen.insert(*accounts)) {
-            let found = bad(format!("the pattern `{accounts}` is there twice"));
+            let found = invalid(format!("the pattern `{accounts}` occurs twice"));
             findings.add(found.pointer(&format!("{at}/accounts")));
         }
         let reads = pattern
             .get("read")
             .is_some_and(|read| *read != Value::Bool(false));
         if pattern.is_object() && !reads && pattern.get("debit").is_none() {
-            let found = bad("a pattern has neither `\"read\": true` nor `\"debit\": true`");
+            let found = invalid("a pattern has neither `\"read\": true` nor `\"debit\": true`");
             findings.add(found.pointer(&at));
         }
     }

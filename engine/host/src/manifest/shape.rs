@@ -1,10 +1,11 @@
-//! Shapes of the values in a manifest. A shape finds all that is wrong with a value, where a reader of types
-//! stops at the first mistake.
+//! The shapes of values in a manifest.
+//!
+//! A shape reports all findings about a value, whereas serde stops at the first one.
 
 use bursar_ledger::{SEGMENT_CHARS_MAX, pointer_segment};
 use serde_json::{Map, Value};
 
-use super::bad;
+use super::finding::invalid;
 use crate::limits::TEXT_CHARS_MAX;
 use crate::report::Findings;
 
@@ -12,87 +13,87 @@ use crate::report::Findings;
 pub(super) enum Shape {
     /// Any value.
     Any,
-    /// A schema. It is found out elsewhere whether it is one.
+    /// A schema. The compiler of schemas checks it.
     Schema,
     /// `true` or `false`.
     Flag,
-    /// `true` alone.
+    /// Only `true`.
     True,
     /// A text of a bounded length.
     Text,
     /// One of these words.
     Word(&'static [&'static str]),
-    /// A text with a rule.
-    Name(&'static Name),
+    /// A text that satisfies a rule.
+    Name(&'static NameRule),
     /// A whole number.
     Number { least: u64, most: u64 },
     /// A list.
-    List(List),
-    /// An object of these members.
-    Object(Object),
-    /// An object whose members have names by a rule.
-    Names(Names),
+    List(ListShape),
+    /// An object with these members.
+    Object(ObjectShape),
+    /// An object whose member names satisfy a rule.
+    Map(MapShape),
 }
 
 /// A rule for texts that name something.
-pub(super) struct Name {
-    /// A name for it, as in "`x` is not …".
-    pub(super) what: &'static str,
-    /// The rule as a regular expression. It may let through what the rule does not.
+pub(super) struct NameRule {
+    /// A noun phrase for the text, as in "`x` is not …".
+    pub(super) noun: &'static str,
+    /// The rule as a regular expression. It may accept more than the rule.
     pub(super) pattern: &'static str,
-    /// The rule; says what is wrong with a text.
+    /// The rule. Returns the reason for which a text is rejected.
     pub(super) check: fn(&str) -> Result<(), String>,
 }
 
 /// A list of values of one shape.
-pub(super) struct List {
-    /// A name for its items, in the plural.
-    pub(super) what: &'static str,
+pub(super) struct ListShape {
+    /// A noun for the items, in the plural.
+    pub(super) noun: &'static str,
     pub(super) item: &'static Shape,
     pub(super) least: usize,
-    /// The most items, where the size of the manifest is not all that bounds them.
+    /// The maximum number of items. `None` if only the size of the manifest limits them.
     pub(super) most: Option<usize>,
 }
 
-/// Members with names by a rule, and values of one shape.
-pub(super) struct Names {
-    /// A name for its members, in the plural.
-    pub(super) what: &'static str,
-    pub(super) name: &'static Name,
+/// An object whose member names satisfy a rule and whose values have one shape.
+pub(super) struct MapShape {
+    /// A noun for the members, in the plural.
+    pub(super) noun: &'static str,
+    pub(super) name: &'static NameRule,
     pub(super) value: &'static Shape,
-    /// The most members, where the size of the manifest is not all that bounds them.
+    /// The maximum number of members. `None` if only the size of the manifest limits them.
     pub(super) most: Option<usize>,
 }
 
-/// An object that has these members and no others.
-pub(super) struct Object {
-    /// A name for it, as in "… is no member of …".
-    pub(super) what: &'static str,
-    pub(super) members: &'static [Member],
+/// An object that has only these members.
+pub(super) struct ObjectShape {
+    /// A noun phrase for the object, as in "… is not a member of …".
+    pub(super) noun: &'static str,
+    pub(super) members: &'static [MemberShape],
 }
 
 /// A member of an object.
-pub(super) struct Member {
+pub(super) struct MemberShape {
     pub(super) name: &'static str,
     pub(super) required: bool,
-    /// A description, for people.
+    /// A description for people.
     pub(super) about: &'static str,
     pub(super) shape: &'static Shape,
 }
 
 /// Returns whether a text is the name of an action, a schedule or a kind of hold.
 pub(super) fn is_word(name: &str) -> bool {
-    let speaks = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b);
-    !name.is_empty() && name.len() <= 64 && name.bytes().all(speaks)
+    let is_allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b);
+    !name.is_empty() && name.len() <= 64 && name.bytes().all(is_allowed)
 }
 
 impl Shape {
-    /// Finds all that is wrong with a manifest.
+    /// Adds all findings about a manifest.
     pub(super) fn check(&self, manifest: &Value, findings: &mut Findings) {
         self.find(manifest, "", findings);
     }
 
-    /// Finds all that is wrong with the value at a pointer. Shapes nest a few levels deep.
+    /// Adds all findings about the value at a pointer. Shapes nest only a few levels, so the recursion is shallow.
     fn find(&self, value: &Value, at: &str, findings: &mut Findings) {
         let wrong = match (self, value) {
             (Self::Any | Self::Schema, _)
@@ -105,7 +106,7 @@ impl Shape {
                 format!("a text has more than {TEXT_CHARS_MAX} characters")
             }
             (Self::Word(words), Value::String(text)) if words.contains(&text.as_str()) => return,
-            (Self::Name(name), Value::String(text)) => match name.refuse(text) {
+            (Self::Name(name), Value::String(text)) => match name.rejection(text) {
                 None => return,
                 Some(wrong) => wrong,
             },
@@ -120,72 +121,72 @@ impl Shape {
             (Self::Object(object), Value::Object(members)) => {
                 return object.find(members, at, findings);
             }
-            (Self::Names(names), Value::Object(members)) => {
+            (Self::Map(names), Value::Object(members)) => {
                 return names.find(members, at, findings);
             }
             (_, value) => format!("{} is not {}", shown(value), self.expected()),
         };
-        findings.add(bad(wrong).pointer(at));
+        findings.add(invalid(wrong).pointer(at));
     }
 
-    /// A name for the values of the shape.
+    /// Returns a noun phrase for the values of the shape.
     fn expected(&self) -> String {
         match self {
             Self::Any => "any value".into(),
             Self::Schema => "a schema".into(),
             Self::Flag => "`true` or `false`".into(),
-            Self::True => "`true`, which is all that this member may be".into(),
+            Self::True => "`true`, the only value of this member".into(),
             Self::Text => "a text".into(),
             Self::Word(words) => format!("one of `{}`", words.join("`, `")),
-            Self::Name(name) => format!("{}, which is a text", name.what),
+            Self::Name(name) => format!("{}, as a text", name.noun),
             Self::Number { least, most } => format!("a whole number from {least} to {most}"),
-            Self::List(list) => format!("a list of {}", list.what),
-            Self::Object(object) => format!("an object, as {} is", object.what),
-            Self::Names(names) => format!("an object with {}", names.what),
+            Self::List(list) => format!("a list of {}", list.noun),
+            Self::Object(object) => format!("an object for {}", object.noun),
+            Self::Map(names) => format!("an object with {}", names.noun),
         }
     }
 }
 
-impl Name {
-    fn refuse(&self, text: &str) -> Option<String> {
+impl NameRule {
+    fn rejection(&self, text: &str) -> Option<String> {
         let error = (self.check)(text).err()?;
-        // The reason is cut off last: so the text, which may be long, is cut before.
-        let what = self.what;
-        Some(format!("`{}` is not {what}: {error}", beginning(text)))
+        // A long message is cut at its end. The text is cut first, so that the reason stays.
+        let noun = self.noun;
+        Some(format!("`{}` is not {noun}: {error}", beginning(text)))
     }
 }
 
-impl List {
+impl ListShape {
     fn find(&self, items: &[Value], at: &str, findings: &mut Findings) {
-        check_count(items.len(), self.least, self.most, self.what, at, findings);
+        check_count(items.len(), self.least, self.most, self.noun, at, findings);
         for (index, item) in items.iter().enumerate() {
             self.item.find(item, &format!("{at}/{index}"), findings);
         }
     }
 }
 
-impl Names {
+impl MapShape {
     fn find(&self, members: &Map<String, Value>, at: &str, findings: &mut Findings) {
-        check_count(members.len(), 0, self.most, self.what, at, findings);
+        check_count(members.len(), 0, self.most, self.noun, at, findings);
         for (name, value) in members {
             let at = format!("{at}{}", pointer_segment(name));
-            if let Some(wrong) = self.name.refuse(name) {
-                findings.add(bad(wrong).pointer(&at));
+            if let Some(wrong) = self.name.rejection(name) {
+                findings.add(invalid(wrong).pointer(&at));
             }
             self.value.find(value, &at, findings);
         }
     }
 }
 
-impl Object {
+impl ObjectShape {
     fn find(&self, members: &Map<String, Value>, at: &str, findings: &mut Findings) {
         for known in self.members {
             let at = format!("{at}/{}", known.name);
             match members.get(known.name) {
                 Some(value) => known.shape.find(value, &at, findings),
                 None if known.required => {
-                    let message = format!("{} has no member `{}`", self.what, known.name);
-                    findings.add(bad(message).pointer(&at).hint(known.about));
+                    let message = format!("{} has no member `{}`", self.noun, known.name);
+                    findings.add(invalid(message).pointer(&at).hint(known.about));
                 }
                 None => {}
             }
@@ -193,10 +194,10 @@ impl Object {
         let names = || self.members.iter().map(|member| member.name);
         let unknown = members.keys();
         for name in unknown.filter(|name| names().all(|known| known != name.as_str())) {
-            let message = format!("`{name}` is not a member of {}", self.what);
-            let found = bad(message).pointer(&format!("{at}{}", pointer_segment(name)));
+            let message = format!("`{name}` is not a member of {}", self.noun);
+            let found = invalid(message).pointer(&format!("{at}{}", pointer_segment(name)));
             let known: Vec<&str> = names().collect();
-            let hint = format!("its members are `{}`", known.join("`, `"));
+            let hint = format!("the members are `{}`", known.join("`, `"));
             findings.add(found.hint(hint).nearest(name, names()));
         }
     }
@@ -206,7 +207,7 @@ fn check_count(
     count: usize,
     least: usize,
     most: Option<usize>,
-    what: &str,
+    noun: &str,
     at: &str,
     findings: &mut Findings,
 ) {
@@ -214,14 +215,14 @@ fn check_count(
         return;
     };
     let message = if least == 0 {
-        format!("a plugin has at most {most} {what}")
+        format!("a plugin can have at most {most} {noun}")
     } else {
-        format!("a plugin has {least} to {most} {what}")
+        format!("a plugin must have {least} to {most} {noun}")
     };
-    findings.add(bad(message).pointer(at));
+    findings.add(invalid(message).pointer(at));
 }
 
-/// A value of the wrong kind, in a few words.
+/// Describes a value of the wrong kind.
 fn shown(value: &Value) -> String {
     match value {
         Value::Object(_) => "an object".into(),
@@ -232,7 +233,7 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// The beginning of a text, no longer than a good name.
+/// Returns the beginning of a text, no longer than the longest valid name.
 fn beginning(text: &str) -> String {
     let mut characters = text.chars();
     let mut beginning: String = characters.by_ref().take(SEGMENT_CHARS_MAX).collect();

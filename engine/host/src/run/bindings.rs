@@ -1,4 +1,4 @@
-//! The contract in `wit/`, as Rust: the only place that runs the generator.
+//! The Rust bindings of the contract in `wit/`. Only this file runs the generator.
 #![allow(
     missing_docs,
     unreachable_pub,
@@ -12,7 +12,7 @@ wasmtime::component::bindgen!({
     imports: { default: trappable },
 });
 
-/// What a plugin with schedules exports beside.
+/// The additional export of a plugin with schedules.
 pub(crate) mod schedules {
     wasmtime::component::bindgen!({
         path: "../../wit",
@@ -28,8 +28,8 @@ pub(crate) mod configured {
     });
 }
 
-/// The first version of the contract. Its words are those of the present one.
-pub(crate) mod first {
+/// Version 0.1.0 of the contract. It shares its `types` with the present version.
+pub(crate) mod v0_1 {
     wasmtime::component::bindgen!({
         path: "../../wit/0.1.0",
         world: "plugin",

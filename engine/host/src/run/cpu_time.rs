@@ -1,13 +1,13 @@
-//! The processor time of a thread: what a guest took of the machine, however busy that is otherwise.
+//! The processor time of a thread, which does not depend on the load of the machine.
 
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// The processor time that the calling thread has used since it began.
-pub fn of_this_thread() -> Duration {
+/// Returns the processor time that the calling thread has used since it started.
+pub fn thread_cpu_time() -> Duration {
     let used = clock_gettime(ClockId::ThreadCPUTime);
-    // A thread has used neither less than nothing nor a billion nanoseconds more than its seconds.
+    // The kernel returns no negative time and less than a billion nanoseconds, so neither conversion fails.
     let seconds = u64::try_from(used.tv_sec).unwrap_or(0);
     let nanoseconds = u32::try_from(used.tv_nsec).unwrap_or(0);
     Duration::new(seconds, nanoseconds)

@@ -1,4 +1,4 @@
-//! The exports of a component, whichever version of the contract it speaks.
+//! The exports of a component, in either version of the contract.
 
 use bursar_ledger::Timestamp;
 use wasmtime::component::InstancePre;
@@ -8,18 +8,19 @@ use crate::check::ContractVersion;
 use crate::run::bindings::configured::ConfiguredPre;
 use crate::run::bindings::configured::exports::bursar::plugin::configuration;
 use crate::run::bindings::schedules::SchedulesPre;
-use crate::run::bindings::{PluginPre, first};
-use crate::run::guest::{Fault, Guest};
+use crate::run::bindings::{PluginPre, v0_1};
+use crate::run::failure::Fault;
+use crate::run::guest::Guest;
 
 pub(crate) use crate::run::bindings::exports::bursar::plugin::handler::Decline;
 
 /// A component whose imports are bound, ready to be instantiated.
 pub(crate) enum Exports {
-    First {
-        plugin: first::PluginPre<Guest>,
-        schedules: Option<first::schedules::SchedulesPre<Guest>>,
+    V0_1 {
+        plugin: v0_1::PluginPre<Guest>,
+        schedules: Option<v0_1::schedules::SchedulesPre<Guest>>,
     },
-    Present {
+    V0_2 {
         plugin: PluginPre<Guest>,
         schedules: Option<SchedulesPre<Guest>>,
         configured: Option<ConfiguredPre<Guest>>,
@@ -27,14 +28,14 @@ pub(crate) enum Exports {
 }
 
 impl Exports {
-    /// The exports of a component that speaks this version. The optional ones are there or not.
+    /// Binds the exports of a component of a version. Optional exports may be missing.
     pub(crate) fn new(pre: InstancePre<Guest>, version: ContractVersion) -> Result<Self> {
         Ok(match version {
-            ContractVersion::First => Self::First {
-                schedules: first::schedules::SchedulesPre::new(pre.clone()).ok(),
-                plugin: first::PluginPre::new(pre)?,
+            ContractVersion::V0_1 => Self::V0_1 {
+                schedules: v0_1::schedules::SchedulesPre::new(pre.clone()).ok(),
+                plugin: v0_1::PluginPre::new(pre)?,
             },
-            ContractVersion::Present => Self::Present {
+            ContractVersion::V0_2 => Self::V0_2 {
                 schedules: SchedulesPre::new(pre.clone()).ok(),
                 configured: ConfiguredPre::new(pre.clone()).ok(),
                 plugin: PluginPre::new(pre)?,
@@ -44,53 +45,53 @@ impl Exports {
 
     pub(crate) fn engine(&self) -> &Engine {
         match self {
-            Self::First { plugin, .. } => plugin.engine(),
-            Self::Present { plugin, .. } => plugin.engine(),
+            Self::V0_1 { plugin, .. } => plugin.engine(),
+            Self::V0_2 { plugin, .. } => plugin.engine(),
         }
     }
 
     pub(crate) fn version(&self) -> ContractVersion {
         match self {
-            Self::First { .. } => ContractVersion::First,
-            Self::Present { .. } => ContractVersion::Present,
+            Self::V0_1 { .. } => ContractVersion::V0_1,
+            Self::V0_2 { .. } => ContractVersion::V0_2,
         }
     }
 
     pub(crate) fn has_schedules(&self) -> bool {
         match self {
-            Self::First { schedules, .. } => schedules.is_some(),
-            Self::Present { schedules, .. } => schedules.is_some(),
+            Self::V0_1 { schedules, .. } => schedules.is_some(),
+            Self::V0_2 { schedules, .. } => schedules.is_some(),
         }
     }
 
-    /// Asks for the manifest.
+    /// Returns the manifest as JSON.
     pub(crate) fn describe(&self, store: &mut Store<Guest>) -> Result<String> {
         match self {
-            Self::First { plugin, .. } => {
+            Self::V0_1 { plugin, .. } => {
                 let instance = plugin.instantiate(&mut *store)?;
                 instance.bursar_plugin_handler().call_describe(store)
             }
-            Self::Present { plugin, .. } => {
+            Self::V0_2 { plugin, .. } => {
                 let instance = plugin.instantiate(&mut *store)?;
                 instance.bursar_plugin_handler().call_describe(store)
             }
         }
     }
 
-    /// Runs the action of the present call.
+    /// Runs the action of the call.
     pub(crate) fn handle(
         &self,
         store: &mut Store<Guest>,
         arguments: &str,
     ) -> Result<std::result::Result<String, Decline>> {
         match self {
-            Self::First { plugin, .. } => {
+            Self::V0_1 { plugin, .. } => {
                 let instance = plugin.instantiate(&mut *store)?;
                 let handler = instance.bursar_plugin_handler();
-                let answer = handler.call_handle(store, arguments)?;
-                Ok(answer.map_err(|no| decline(no.code, no.message)))
+                let result = handler.call_handle(store, arguments)?;
+                Ok(result.map_err(|decline| decline_from(decline.code, decline.message)))
             }
-            Self::Present { plugin, .. } => {
+            Self::V0_2 { plugin, .. } => {
                 let instance = plugin.instantiate(&mut *store)?;
                 let handler = instance.bursar_plugin_handler();
                 handler.call_handle(store, arguments)
@@ -106,41 +107,41 @@ impl Exports {
         due: Timestamp,
     ) -> Result<std::result::Result<String, Decline>> {
         match self {
-            Self::First {
+            Self::V0_1 {
                 schedules: Some(schedules),
                 ..
             } => {
                 let instance = schedules.instantiate(&mut *store)?;
                 let schedules = instance.bursar_plugin_schedule();
-                let ran = schedules.call_run(store, schedule, due.0)?;
-                Ok(ran.map_err(|no| decline(no.code, no.message)))
+                let result = schedules.call_run(store, schedule, due.0)?;
+                Ok(result.map_err(|decline| decline_from(decline.code, decline.message)))
             }
-            Self::Present {
+            Self::V0_2 {
                 schedules: Some(schedules),
                 ..
             } => {
                 let instance = schedules.instantiate(&mut *store)?;
                 let schedules = instance.bursar_plugin_schedule();
-                let ran = schedules.call_run(store, schedule, due.0)?;
-                Ok(ran.map_err(|no| decline(no.code, no.message)))
+                let result = schedules.call_run(store, schedule, due.0)?;
+                Ok(result.map_err(|decline| decline_from(decline.code, decline.message)))
             }
-            Self::First {
+            Self::V0_1 {
                 schedules: None, ..
             }
-            | Self::Present {
+            | Self::V0_2 {
                 schedules: None, ..
             } => Err(Fault("it has no schedules".into()).into()),
         }
     }
 
-    /// Has the plugin check a configuration, if it checks any.
+    /// Lets the plugin check a configuration. `None` if it does not export a check.
     pub(crate) fn check(
         &self,
         store: &mut Store<Guest>,
         plugin: &str,
         configuration: &str,
     ) -> Result<Option<configuration::Report>> {
-        let Self::Present {
+        let Self::V0_2 {
             configured: Some(configured),
             ..
         } = self
@@ -153,6 +154,6 @@ impl Exports {
     }
 }
 
-fn decline(code: String, message: String) -> Decline {
+fn decline_from(code: String, message: String) -> Decline {
     Decline { code, message }
 }

@@ -1,21 +1,23 @@
-//! The fuel that operators of WebAssembly cost.
+//! The fuel that each WebAssembly operator costs.
 //!
-//! Most cost one unit, and take a fifth of a nanosecond. Those below take so much longer that a guest could
-//! hold its worker for many times as long as its fuel is meant to last: growing a memory by nothing, over
-//! and over, took 160 times as long. They were measured one by one in a loop and cost about what they take,
-//! so that no operator takes more than about five times as long as its fuel. Whoever moves to another
-//! version of wasmtime measures again.
+//! Most operators cost one unit and take a fifth of a nanosecond. The operators below take so much longer that a guest
+//! could occupy its worker for many times as long as its fuel should last. A loop of `memory.grow` by zero pages took 160
+//! times as long. Each operator was measured in a loop, and its price follows its time, so that none takes more than
+//! about five times as long as its fuel. Measure again after an update of wasmtime.
+//!
+//! A change of a price changes the fuel of recorded calls, so replays of them would differ.
 
 use wasmtime::OperatorCost;
 
-/// A library call that takes a lock or an allocation: 25 to 50 ns.
+/// A library call that locks or allocates: 25 to 50 ns.
 const SLOW_CALL: u8 = 200;
 /// A library call: 5 to 10 ns.
 const CALL: u8 = 40;
-/// A square root; a division of floats, of one or of several at once.
+/// A square root of floats, scalar or vector.
 const ROOT: u8 = 12;
+/// A division of floats, scalar or vector.
 const FLOAT_DIVISION: u8 = 8;
-/// A division of integers; a rounding, of one float or of several; what has to look at each float.
+/// A division of integers, a rounding of floats, or a vector operation that handles each float separately.
 const DIVISION: u8 = 5;
 
 /// Returns the price of each operator.
@@ -28,10 +30,10 @@ pub(crate) fn prices() -> OperatorCost {
     price.MemoryFill = CALL;
     price.TableInit = CALL;
     price.ElemDrop = CALL;
-    // A page is made accessible, and zeroed when it is touched. It takes longer than that, but a call can
-    // have only some hundreds of them.
+    // The kernel maps a page and zeroes it at the first access. That takes longer than the highest possible price, but
+    // the memory limit allows a call only some hundreds of pages.
     price.variable.memory_grow_per_page = u8::MAX;
-    // An element is read, checked and written one by one.
+    // Each element is read, checked and written separately.
     price.variable.table_copy_per_element = 5;
     price.variable.table_init_per_element = 5;
     price.variable.table_fill_per_element = 2;

@@ -1,10 +1,8 @@
-//! What the host keeps for a guest while it runs: its draft, what it has used up, what it said.
+//! The state of the host for one running guest: its responder, its limits and its log.
 
 use std::fmt;
 
-use bursar_ledger::{
-    CallRequest, Document, DrawOrigin, HostRequest, HostResponse, Rejection, shown,
-};
+use bursar_ledger::{CallRequest, Document, DrawOrigin, HostRequest, HostResponse, shown};
 use serde::Serialize;
 use wasmtime::{Result, StoreLimits, StoreLimitsBuilder, UpdateDeadline};
 
@@ -12,117 +10,106 @@ use crate::limits::{
     FUEL_PER_LOG_BYTE, FUEL_PER_LOG_LINE, INSTANCES_MAX, LOG_BYTES_MAX, LOG_LINE_OVERHEAD_BYTES,
     LOG_LINES_MAX, Limits, MEMORIES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX,
 };
+use crate::run::failure::Fault;
 use crate::run::responder::Responder;
 
-/// How loud a line of a plugin's is.
+/// The level of a log line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LogLevel {
-    /// For whoever writes the plugin.
+    /// Details for the plugin's author.
     Debug,
-    /// Worth knowing.
+    /// An event that is expected.
     Info,
-    /// Worth looking at.
+    /// An event that may need attention.
     Warn,
-    /// Wrong.
+    /// An error.
     Error,
 }
 
-/// A line that a plugin wrote for the operator.
+/// A log line of a plugin, for the operator.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct LogLine {
-    /// How loud.
+    /// The level.
     pub level: LogLevel,
-    /// What it says, with control characters escaped.
+    /// The text, with unprintable characters escaped.
     pub message: String,
 }
 
-/// The guest did something that no plugin may do. The text is for the operator.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Fault(pub(crate) String);
+/// A function that returns the origin of a call's draws. It is called before the first draw.
+pub(crate) type DrawOriginFn = Box<dyn FnOnce(&CallRequest) -> DrawOrigin + Send>;
 
-/// The host has met a bug of its own. Nothing is kept of the call: it was not the guest's doing.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Bug(pub(crate) String);
-
-/// The call ends before its first draw: what it has asked for cannot be.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Stopped(pub(crate) Rejection);
-
-/// Where the draws of a call come from, asked for when it first draws.
-pub(crate) type Origin = Box<dyn FnOnce(&CallRequest) -> DrawOrigin + Send>;
-
-/// What a guest has asked for so far, by kind.
+/// The number of requests that a guest has made, by kind.
 #[derive(Clone, Copy, Default, Debug)]
-pub(crate) struct Counts {
+pub(crate) struct RequestCounts {
     pub(crate) reads: usize,
     pub(crate) postings: usize,
     pub(crate) secures: usize,
     pub(crate) writes: usize,
     pub(crate) draws: usize,
     pub(crate) holds: usize,
+    /// Bytes of text mixed into draws.
     pub(crate) mixed: usize,
 }
 
-/// The work of a guest while it runs.
+/// The export that a guest runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Occupation {
-    Describing,
-    Checking,
-    Calling,
+enum GuestTask {
+    Description,
+    ConfigurationCheck,
+    Call,
 }
 
-impl fmt::Display for Occupation {
+impl fmt::Display for GuestTask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Describing => "describing itself",
-            Self::Checking => "checking a configuration",
-            Self::Calling => "being called",
+            Self::Description => "describing itself",
+            Self::ConfigurationCheck => "checking a configuration",
+            Self::Call => "being called",
         })
     }
 }
 
-/// What the host keeps for a guest while it runs.
+/// The state of the host for one running guest.
 pub(crate) struct Guest {
-    /// None where it is not called, and may import nothing.
-    pub(crate) teller: Option<Responder>,
-    occupation: Occupation,
-    origin: Option<Origin>,
-    pub(crate) counts: Counts,
+    /// `None` if the guest does not run a call. It may then use no import.
+    pub(crate) responder: Option<Responder>,
+    task: GuestTask,
+    origin: Option<DrawOriginFn>,
+    pub(crate) counts: RequestCounts,
+    /// Fuel for host calls, which the guest's own fuel does not count.
     pub(crate) charged: u64,
+    /// The most fuel that host calls may cost.
     budget: u64,
     log: Vec<LogLine>,
     log_bytes: usize,
-    /// Lines that found no room.
+    /// The number of lines that were dropped.
     log_dropped: u64,
     pub(crate) limits: StoreLimits,
-    /// Whether it has met its deadline and goes on.
-    has_more_time: bool,
+    /// True once the deadline has been extended.
+    deadline_extended: bool,
 }
 
 impl Guest {
-    /// A guest that is asked to describe itself.
-    pub(crate) fn describing(limits: &Limits) -> Self {
-        Self::new(None, None, Occupation::Describing, limits)
+    /// Returns the state for a guest that describes itself.
+    pub(crate) fn for_description(limits: &Limits) -> Self {
+        Self::new(None, None, GuestTask::Description, limits)
     }
 
-    /// A guest that is asked to check a configuration.
-    pub(crate) fn checking(limits: &Limits) -> Self {
-        Self::new(None, None, Occupation::Checking, limits)
+    /// Returns the state for a guest that checks a configuration.
+    pub(crate) fn for_configuration_check(limits: &Limits) -> Self {
+        Self::new(None, None, GuestTask::ConfigurationCheck, limits)
     }
 
-    /// A guest that is called.
-    pub(crate) fn called(teller: Responder, origin: Origin, limits: &Limits) -> Self {
-        Self::new(Some(teller), Some(origin), Occupation::Calling, limits)
+    /// Returns the state for a guest that runs a call.
+    pub(crate) fn for_call(responder: Responder, origin: DrawOriginFn, limits: &Limits) -> Self {
+        Self::new(Some(responder), Some(origin), GuestTask::Call, limits)
     }
 
     fn new(
-        teller: Option<Responder>,
-        origin: Option<Origin>,
-        occupation: Occupation,
+        responder: Option<Responder>,
+        origin: Option<DrawOriginFn>,
+        task: GuestTask,
         limits: &Limits,
     ) -> Self {
         let store_limits = StoreLimitsBuilder::new()
@@ -131,67 +118,71 @@ impl Guest {
             .instances(INSTANCES_MAX)
             .memories(MEMORIES_MAX)
             .tables(TABLES_MAX)
-            // A guest that is refused memory could go on and do something else in each run.
+            // Without a trap the guest could handle the failed `memory.grow` and continue. Whether it fails can depend
+            // on the machine, so runs would differ.
             .trap_on_grow_failure(true)
             .build();
         Self {
-            teller,
-            occupation,
+            responder,
+            task,
             origin,
-            counts: Counts::default(),
+            counts: RequestCounts::default(),
             charged: 0,
             budget: limits.fuel,
             log: Vec::new(),
             log_bytes: 0,
             log_dropped: 0,
             limits: store_limits,
-            has_more_time: false,
+            deadline_extended: false,
         }
     }
 
-    /// Asks the draft.
-    pub(crate) fn ask(&mut self, ask: HostRequest) -> Result<HostResponse> {
-        self.teller("asked for something")?.perform(ask)
+    /// Sends a request to the responder.
+    pub(crate) fn request(&mut self, request: HostRequest) -> Result<HostResponse> {
+        self.responder("made a request")?.perform(request)
     }
 
-    /// Has the draft draw. The first draw takes a nonce, unless the call cannot commit anyway.
-    pub(crate) fn ask_draw(&mut self, ask: HostRequest) -> Result<HostResponse> {
+    /// Sends a request for a draw. The first draw takes a nonce, unless the call is certain to be rejected.
+    pub(crate) fn request_draw(&mut self, request: HostRequest) -> Result<HostResponse> {
         let mut origin = self.origin.take();
-        let teller = self.teller("drew")?;
-        teller.draw_from(|call| origin.take().map(|origin| origin(call)));
-        let answer = teller.perform(ask);
+        let responder = self.responder("drew")?;
+        responder.draw_from(|call| origin.take().map(|origin| origin(call)));
+        let response = responder.perform(request);
         self.origin = origin;
-        answer
+        response
     }
 
-    /// What was asked of the plugin.
+    /// Returns the request of the call.
     pub(crate) fn call(&mut self) -> Result<&CallRequest> {
-        Ok(self.teller("asked about a call")?.call())
+        Ok(self.responder("read the call")?.call())
     }
 
-    /// The operator's configuration.
+    /// Returns the operator's configuration.
     pub(crate) fn configuration(&mut self) -> Result<&Document> {
-        Ok(self.teller("asked for configuration")?.config())
+        Ok(self.responder("read the configuration")?.config())
     }
 
-    /// The teller of a guest that is called. For one that is not, asking is a fault.
-    fn teller(&mut self, did: &str) -> Result<&mut Responder> {
-        let occupation = self.occupation;
-        let uncalled = || Fault(format!("it {did} while {occupation}")).into();
-        self.teller.as_mut().ok_or_else(uncalled)
+    /// Returns the responder, or a fault if the guest does not run a call.
+    fn responder(&mut self, action: &str) -> Result<&mut Responder> {
+        let task = self.task;
+        let no_call = || Fault(format!("it {action} while {task}")).into();
+        self.responder.as_mut().ok_or_else(no_call)
     }
 
-    /// What becomes of a guest whose time is over: once it has drawn it has so many ticks more.
-    pub(crate) fn deadline_met(&mut self, ticks: u64) -> UpdateDeadline {
-        let has_drawn = self.teller.as_ref().is_some_and(Responder::has_drawn);
-        if has_drawn && !self.has_more_time {
-            self.has_more_time = true;
+    /// Interrupts a guest that has reached its deadline, or extends the deadline once by `ticks` if the guest has drawn.
+    ///
+    /// Without the extension a plugin could discard a draw that it dislikes by running until the deadline. With it, such a
+    /// plugin runs out of fuel, which is a fault and is recorded.
+    pub(crate) fn on_deadline(&mut self, ticks: u64) -> UpdateDeadline {
+        let has_drawn = self.responder.as_ref().is_some_and(Responder::has_drawn);
+        if has_drawn && !self.deadline_extended {
+            self.deadline_extended = true;
             return UpdateDeadline::Continue(ticks);
         }
         UpdateDeadline::Interrupt
     }
 
-    /// Charges for a host call: the guest's own fuel does not see what that costs.
+    /// Charges fuel for a host call. wasmtime counts only the guest's own instructions.
     pub(crate) fn charge(&mut self, fuel: u64) -> Result<()> {
         self.charged = self.charged.saturating_add(fuel);
         if self.charged > self.budget {
@@ -200,50 +191,50 @@ impl Guest {
         Ok(())
     }
 
-    /// Charges for bytes that cross the border.
+    /// Charges fuel for bytes that are copied between guest and host.
     pub(crate) fn charge_bytes(&mut self, bytes: usize) -> Result<()> {
         self.charge(u64::try_from(bytes).unwrap_or(u64::MAX))
     }
 
-    /// Takes a line for the operator. It costs fuel whether there is room for it or not.
+    /// Writes a log line. It costs fuel even if it is dropped.
     pub(crate) fn write_line(&mut self, level: LogLevel, message: &str) -> Result<()> {
-        match self.occupation {
-            // A line that is written while the guest describes itself is charged for, and dropped.
-            Occupation::Describing | Occupation::Calling => {}
-            Occupation::Checking => drop(self.teller("wrote a line")?),
+        match self.task {
+            // A guest that describes itself may write lines. They are charged for and dropped.
+            GuestTask::Description | GuestTask::Call => {}
+            GuestTask::ConfigurationCheck => drop(self.responder("wrote a line")?),
         }
         let bytes = u64::try_from(message.len()).unwrap_or(u64::MAX);
         self.charge(FUEL_PER_LOG_LINE)?;
         self.charge(bytes.saturating_mul(FUEL_PER_LOG_BYTE))?;
-        self.keep_line(level, message);
+        self.store_line(level, message);
         Ok(())
     }
 
-    /// Keeps a line, escaped, as far as there is room; one without any is counted.
-    fn keep_line(&mut self, level: LogLevel, message: &str) {
-        let room = LOG_BYTES_MAX
+    /// Stores a line, escaped and cut to the bytes that are left. Counts it as dropped if none are left.
+    fn store_line(&mut self, level: LogLevel, message: &str) {
+        let bytes_left = LOG_BYTES_MAX
             .saturating_sub(self.log_bytes)
             .checked_sub(LOG_LINE_OVERHEAD_BYTES)
             .filter(|_| self.log.len() < LOG_LINES_MAX);
-        let Some(room) = room else {
+        let Some(bytes_left) = bytes_left else {
             self.log_dropped = self.log_dropped.saturating_add(1);
             return;
         };
-        let mut kept = String::new();
+        let mut text = String::new();
         for character in message.chars().flat_map(shown) {
-            if kept.len() + character.len_utf8() > room {
+            if text.len() + character.len_utf8() > bytes_left {
                 break;
             }
-            kept.push(character);
+            text.push(character);
         }
-        self.log_bytes += kept.len() + LOG_LINE_OVERHEAD_BYTES;
+        self.log_bytes += text.len() + LOG_LINE_OVERHEAD_BYTES;
         self.log.push(LogLine {
             level,
-            message: kept,
+            message: text,
         });
     }
 
-    /// The lines of the call, with one more about those that were dropped.
+    /// Takes the lines of the call. If lines were dropped, the last line says how many.
     pub(crate) fn take_log(&mut self) -> Vec<LogLine> {
         let mut log = std::mem::take(&mut self.log);
         let dropped = std::mem::take(&mut self.log_dropped);

@@ -1,9 +1,9 @@
-//! The host's side of the contract: what a guest asks becomes a question to its draft.
+//! The host functions of the contract: each parses its arguments and sends a request to the responder.
 //!
-//! Nothing here decides. What cannot be asked at all, a name that is no name or an amount that is
-//! no amount, is a fault and ends the call; what the draft refuses goes back to the guest.
+//! These functions decide nothing about money. Arguments that do not parse, such as an invalid name or amount, are a fault
+//! and end the call. A refusal of the draft is returned to the guest.
 
-mod first;
+mod v0_1;
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -18,13 +18,14 @@ use wasmtime::Result;
 
 use crate::limits::{FUEL_PER_READ, FUEL_PER_REQUEST, FUEL_PER_SHUFFLED};
 use crate::run::bindings::bursar::plugin::{call, fair, ledger, log, state, types};
-use crate::run::guest::{Bug, Fault, Guest, LogLevel, Stopped};
+use crate::run::failure::{Fault, InternalError, RejectedBeforeDraw};
+use crate::run::guest::{Guest, LogLevel};
 
-fn fault<T>(what: impl Into<String>) -> Result<T> {
-    Err(Fault(what.into()).into())
+fn fault<T>(text: impl Into<String>) -> Result<T> {
+    Err(Fault(text.into()).into())
 }
 
-fn name<T: FromStr>(what: &str, text: &str) -> Result<T>
+fn parse_name<T: FromStr>(noun: &str, text: &str) -> Result<T>
 where
     T::Err: std::fmt::Display,
 {
@@ -34,11 +35,11 @@ where
             .take(64)
             .flat_map(char::escape_default)
             .collect();
-        fault(format!("`{shown}` is not the name of an {what}: {error}"))
+        fault(format!("`{shown}` is not the name of an {noun}: {error}"))
     })
 }
 
-fn amount(units: u64) -> Result<Amount> {
+fn parse_amount(units: u64) -> Result<Amount> {
     Amount::new(units).map_or_else(
         || {
             fault(format!(
@@ -49,17 +50,17 @@ fn amount(units: u64) -> Result<Amount> {
     )
 }
 
-fn count(counter: &mut usize, most: usize, what: &str) -> Result<()> {
-    if *counter >= most {
-        return fault(format!("more than {most} {what} in one call"));
+fn count(counter: &mut usize, max: usize, noun: &str) -> Result<()> {
+    if *counter >= max {
+        return fault(format!("more than {max} {noun} in one call"));
     }
     *counter += 1;
     Ok(())
 }
 
-fn length(bytes: usize, most: usize, what: &str) -> Result<()> {
-    if bytes > most {
-        return fault(format!("{what} of {bytes} bytes, of at most {most}"));
+fn check_length(bytes: usize, max: usize, noun: &str) -> Result<()> {
+    if bytes > max {
+        return fault(format!("{noun} of {bytes} bytes, of at most {max}"));
     }
     Ok(())
 }
@@ -90,39 +91,39 @@ fn refusal(refusal: Refusal) -> types::Refusal {
     }
 }
 
-/// The draft answers each question with the kind of answer that belongs to it.
-fn mismatch<T>(answer: &HostResponse) -> Result<T> {
-    Err(Bug(format!("the draft answered with {answer:?}")).into())
+/// Returns the error for a response of the wrong kind, which the draft never gives.
+fn unexpected_response<T>(response: &HostResponse) -> Result<T> {
+    Err(InternalError(format!("the draft responded with {response:?}")).into())
 }
 
 impl Guest {
-    fn done(&mut self, ask: HostRequest) -> Result<Result<(), types::Refusal>> {
-        match self.ask(ask)? {
+    fn request_unit(&mut self, request: HostRequest) -> Result<Result<(), types::Refusal>> {
+        match self.request(request)? {
             HostResponse::Done => Ok(Ok(())),
-            HostResponse::Refused(no) => Ok(Err(refusal(no))),
-            other => mismatch(&other),
+            HostResponse::Refused(reason) => Ok(Err(refusal(reason))),
+            other => unexpected_response(&other),
         }
     }
 
-    fn read(&mut self) -> Result<()> {
+    fn count_read(&mut self) -> Result<()> {
         count(&mut self.counts.reads, CALL_READS_MAX, "reads")?;
         self.charge(FUEL_PER_READ)
     }
 
-    fn write(&mut self, key: &str, value: &str) -> Result<()> {
+    fn count_write(&mut self, key: &str, value: &str) -> Result<()> {
         count(&mut self.counts.writes, CALL_WRITES_MAX, "writes")?;
-        state_key(key)?;
-        length(value.len(), STATE_VALUE_BYTES_MAX, "a value")?;
+        check_state_key(key)?;
+        check_length(value.len(), STATE_VALUE_BYTES_MAX, "a value")?;
         self.charge(FUEL_PER_REQUEST)?;
         self.charge_bytes(key.len() + value.len())
     }
 }
 
-fn state_key(key: &str) -> Result<()> {
+fn check_state_key(key: &str) -> Result<()> {
     if key.is_empty() {
         return fault("an empty key");
     }
-    length(key.len(), STATE_KEY_BYTES_MAX, "a key")
+    check_length(key.len(), STATE_KEY_BYTES_MAX, "a key")
 }
 
 impl types::Host for Guest {}
@@ -133,17 +134,17 @@ impl ledger::Host for Guest {
         account: String,
         asset: String,
     ) -> Result<Result<types::Amounts, types::Refusal>> {
-        self.read()?;
-        let account: AccountId = name("account", &account)?;
-        let asset: AssetId = name("asset", &asset)?;
-        match self.ask(HostRequest::Balance { account, asset })? {
-            HostResponse::Balance(seen) => Ok(Ok(types::Amounts {
-                posted: seen.posted,
-                held: seen.held,
-                spendable: seen.spendable,
+        self.count_read()?;
+        let account: AccountId = parse_name("account", &account)?;
+        let asset: AssetId = parse_name("asset", &asset)?;
+        match self.request(HostRequest::Balance { account, asset })? {
+            HostResponse::Balance(balance) => Ok(Ok(types::Amounts {
+                posted: balance.posted,
+                held: balance.held,
+                spendable: balance.spendable,
             })),
-            HostResponse::Refused(no) => Ok(Err(refusal(no))),
-            other => mismatch(&other),
+            HostResponse::Refused(reason) => Ok(Err(refusal(reason))),
+            other => unexpected_response(&other),
         }
     }
 
@@ -153,26 +154,26 @@ impl ledger::Host for Guest {
         asset: String,
         units: u64,
     ) -> Result<Result<bool, types::Refusal>> {
-        self.read()?;
-        let account: AccountId = name("account", &account)?;
-        let asset: AssetId = name("asset", &asset)?;
-        let amount = amount(units)?;
-        match self.ask(HostRequest::HasAtLeast {
+        self.count_read()?;
+        let account: AccountId = parse_name("account", &account)?;
+        let asset: AssetId = parse_name("asset", &asset)?;
+        let amount = parse_amount(units)?;
+        match self.request(HostRequest::HasAtLeast {
             account,
             asset,
             amount,
         })? {
-            HostResponse::Bool(whether) => Ok(Ok(whether)),
-            HostResponse::Refused(no) => Ok(Err(refusal(no))),
-            other => mismatch(&other),
+            HostResponse::Bool(covered) => Ok(Ok(covered)),
+            HostResponse::Refused(reason) => Ok(Err(refusal(reason))),
+            other => unexpected_response(&other),
         }
     }
 
     fn transfer(&mut self, posting: types::Posting) -> Result<Result<(), types::Refusal>> {
         count(&mut self.counts.postings, CALL_POSTINGS_MAX, "transfers")?;
         self.charge(FUEL_PER_REQUEST)?;
-        let posting = asked(&posting)?;
-        self.done(HostRequest::Transfer(posting))
+        let posting = parse_posting(&posting)?;
+        self.request_unit(HostRequest::Transfer(posting))
     }
 
     fn place_hold(
@@ -182,12 +183,12 @@ impl ledger::Host for Guest {
     ) -> Result<Result<String, types::Refusal>> {
         count(&mut self.counts.holds, CALL_HOLDS_MAX, "holds placed")?;
         self.charge(FUEL_PER_REQUEST)?;
-        length(rule.len(), SEGMENT_CHARS_MAX, "the name of a kind of hold")?;
-        let posting = asked(&posting)?;
-        match self.ask(HostRequest::PlaceHold { rule, posting })? {
+        check_length(rule.len(), SEGMENT_CHARS_MAX, "the name of a kind of hold")?;
+        let posting = parse_posting(&posting)?;
+        match self.request(HostRequest::PlaceHold { rule, posting })? {
             HostResponse::Placed(hold) => Ok(Ok(hold.to_string())),
-            HostResponse::Refused(no) => Ok(Err(refusal(no))),
-            other => mismatch(&other),
+            HostResponse::Refused(reason) => Ok(Err(refusal(reason))),
+            other => unexpected_response(&other),
         }
     }
 
@@ -198,59 +199,59 @@ impl ledger::Host for Guest {
     ) -> Result<Result<(), types::Refusal>> {
         count(&mut self.counts.postings, CALL_POSTINGS_MAX, "transfers")?;
         self.charge(FUEL_PER_REQUEST)?;
-        let hold = hold_id(&hold)?;
-        let amount = units.map(amount).transpose()?;
-        self.done(HostRequest::CaptureHold { hold, amount })
+        let hold = parse_hold_id(&hold)?;
+        let amount = units.map(parse_amount).transpose()?;
+        self.request_unit(HostRequest::CaptureHold { hold, amount })
     }
 
     fn release_hold(&mut self, hold: String) -> Result<Result<(), types::Refusal>> {
         count(&mut self.counts.postings, CALL_POSTINGS_MAX, "transfers")?;
         self.charge(FUEL_PER_REQUEST)?;
-        let hold = hold_id(&hold)?;
-        self.done(HostRequest::ReleaseHold { hold })
+        let hold = parse_hold_id(&hold)?;
+        self.request_unit(HostRequest::ReleaseHold { hold })
     }
 
     fn hold_left(&mut self, hold: String) -> Result<Option<u64>> {
-        self.read()?;
-        let hold = hold_id(&hold)?;
-        match self.ask(HostRequest::HoldLeft { hold })? {
+        self.count_read()?;
+        let hold = parse_hold_id(&hold)?;
+        match self.request(HostRequest::HoldLeft { hold })? {
             HostResponse::Left(left) => Ok(left.map(Amount::get)),
-            other => mismatch(&other),
+            other => unexpected_response(&other),
         }
     }
 }
 
-fn asked(posting: &types::Posting) -> Result<Posting> {
+fn parse_posting(posting: &types::Posting) -> Result<Posting> {
     Ok(Posting {
-        source: name("account", &posting.source)?,
-        destination: name("account", &posting.destination)?,
-        asset: name("asset", &posting.asset)?,
-        amount: amount(posting.amount)?,
+        source: parse_name("account", &posting.source)?,
+        destination: parse_name("account", &posting.destination)?,
+        asset: parse_name("asset", &posting.asset)?,
+        amount: parse_amount(posting.amount)?,
     })
 }
 
-/// Ids of holds come from the host; what is none was made up.
-fn hold_id(text: &str) -> Result<HoldId> {
+/// Parses the id of a hold. The host made all ids, so an invalid one is a fault.
+fn parse_hold_id(text: &str) -> Result<HoldId> {
     let parsed = text.parse().map(HoldId);
     parsed.or_else(|_| fault("that is not the id of a hold"))
 }
 
 impl state::Host for Guest {
     fn get(&mut self, key: String) -> Result<Option<String>> {
-        self.read()?;
-        state_key(&key)?;
-        match self.ask(HostRequest::Get { key: key.into() })? {
+        self.count_read()?;
+        check_state_key(&key)?;
+        match self.request(HostRequest::Get { key: key.into() })? {
             HostResponse::Value(value) => {
                 self.charge_bytes(value.as_ref().map_or(0, |value| value.len()))?;
                 Ok(value.map(|value| value.as_ref().into()))
             }
-            other => mismatch(&other),
+            other => unexpected_response(&other),
         }
     }
 
     fn set(&mut self, key: String, value: String) -> Result<()> {
-        self.write(&key, &value)?;
-        self.ask(HostRequest::Set {
+        self.count_write(&key, &value)?;
+        self.request(HostRequest::Set {
             key: key.into(),
             value: value.into(),
         })
@@ -258,19 +259,20 @@ impl state::Host for Guest {
     }
 
     fn delete(&mut self, key: String) -> Result<()> {
-        self.write(&key, "")?;
-        self.ask(HostRequest::Delete { key: key.into() }).map(drop)
+        self.count_write(&key, "")?;
+        self.request(HostRequest::Delete { key: key.into() })
+            .map(drop)
     }
 
     fn list(&mut self, prefix: String, cursor: Option<String>) -> Result<state::Page> {
-        self.read()?;
-        length(prefix.len(), STATE_KEY_BYTES_MAX, "a prefix")?;
-        length(
+        self.count_read()?;
+        check_length(prefix.len(), STATE_KEY_BYTES_MAX, "a prefix")?;
+        check_length(
             cursor.as_ref().map_or(0, String::len),
             STATE_KEY_BYTES_MAX,
             "a cursor",
         )?;
-        match self.ask(HostRequest::List {
+        match self.request(HostRequest::List {
             prefix: prefix.into(),
             cursor: cursor.map(Into::into),
         })? {
@@ -282,7 +284,7 @@ impl state::Host for Guest {
                     next: page.next.as_ref().map(text),
                 })
             }
-            other => mismatch(&other),
+            other => unexpected_response(&other),
         }
     }
 }
@@ -300,12 +302,12 @@ impl fair::Host for Guest {
             "secured amounts",
         )?;
         self.charge(FUEL_PER_REQUEST)?;
-        let account = name("account", &account)?;
-        let asset = name("asset", &asset)?;
-        self.done(HostRequest::Secure {
+        let account = parse_name("account", &account)?;
+        let asset = parse_name("asset", &asset)?;
+        self.request_unit(HostRequest::Secure {
             account,
             asset,
-            amount: amount(units)?,
+            amount: parse_amount(units)?,
         })
     }
 
@@ -315,7 +317,7 @@ impl fair::Host for Guest {
         }
         match self.draw(label.len(), HostRequest::Draw { range: n, label })? {
             HostResponse::Drawn(drawn) => Ok(drawn),
-            other => mismatch(&other),
+            other => unexpected_response(&other),
         }
     }
 
@@ -326,20 +328,20 @@ impl fair::Host for Guest {
             "secured amounts",
         )?;
         self.charge(FUEL_PER_REQUEST)?;
-        let hold = hold_id(&hold)?;
-        self.done(HostRequest::SecureHold { hold })
+        let hold = parse_hold_id(&hold)?;
+        self.request_unit(HostRequest::SecureHold { hold })
     }
 
     fn mix(&mut self, text: String) -> Result<()> {
         self.charge(FUEL_PER_REQUEST)?;
         self.charge_bytes(text.len())?;
         self.counts.mixed = self.counts.mixed.saturating_add(text.len());
-        length(
+        check_length(
             self.counts.mixed,
             DRAW_MIX_BYTES_MAX,
             "mixed into draws: text",
         )?;
-        match self.done(HostRequest::Mix { text })? {
+        match self.request_unit(HostRequest::Mix { text })? {
             Ok(()) => Ok(()),
             Err(_) => fault("it mixes into draws after the first of them"),
         }
@@ -352,7 +354,7 @@ impl fair::Host for Guest {
         self.charge(u64::from(n).saturating_mul(FUEL_PER_SHUFFLED))?;
         match self.draw(label.len(), HostRequest::Shuffle { count: n, label })? {
             HostResponse::Shuffled(order) => Ok(order),
-            other => mismatch(&other),
+            other => unexpected_response(&other),
         }
     }
 
@@ -365,29 +367,34 @@ impl fair::Host for Guest {
         match self.draw(label.len(), HostRequest::Bytes { count: n, label })? {
             HostResponse::Bytes(digits) => {
                 let bytes = hex::decode(&digits);
-                bytes.map_err(|_| Bug(format!("the draft drew {digits:?}")).into())
+                bytes.map_err(|_| {
+                    InternalError(format!(
+                        "the draft drew bytes that are not hexadecimal: {digits:?}"
+                    ))
+                    .into()
+                })
             }
-            other => mismatch(&other),
+            other => unexpected_response(&other),
         }
     }
 }
 
 impl Guest {
-    /// Draws, if the call may. Its first draw fixes where all of its draws come from.
-    fn draw(&mut self, label_bytes: usize, ask: HostRequest) -> Result<HostResponse> {
+    /// Sends a request for a draw. The first draw fixes the origin of all draws of the call.
+    fn draw(&mut self, label_bytes: usize, request: HostRequest) -> Result<HostResponse> {
         count(&mut self.counts.draws, CALL_DRAWS_MAX, "draws")?;
         self.charge(FUEL_PER_REQUEST)?;
-        length(label_bytes, DRAW_LABEL_BYTES_MAX, "a label")?;
-        match self.ask_draw(ask)? {
-            HostResponse::Ends(rejection) => Err(Stopped(rejection).into()),
-            answer => Ok(answer),
+        check_length(label_bytes, DRAW_LABEL_BYTES_MAX, "a label")?;
+        match self.request_draw(request)? {
+            HostResponse::Ends(rejection) => Err(RejectedBeforeDraw(rejection).into()),
+            response => Ok(response),
         }
     }
 }
 
 impl call::Host for Guest {
-    // Both follow from the request, which a record keeps, and from nothing that changes: so they are no
-    // reads, and stand in no transcript.
+    // `name` and `own_account` depend only on the recorded request, so they do not count as reads and are not in the
+    // transcript.
     fn name(&mut self) -> Result<String> {
         self.charge(FUEL_PER_READ)?;
         Ok(self.call()?.plugin.to_string())
@@ -433,19 +440,19 @@ impl call::Host for Guest {
     }
 
     fn client_seed(&mut self) -> Result<String> {
-        self.read()?;
-        match self.ask(HostRequest::ClientSeed)? {
+        self.count_read()?;
+        match self.request(HostRequest::ClientSeed)? {
             HostResponse::Text(text) => Ok(text.as_ref().into()),
-            other => mismatch(&other),
+            other => unexpected_response(&other),
         }
     }
 
     fn wake(&mut self, schedule: String, at: u64) -> Result<Result<(), types::Refusal>> {
         count(&mut self.counts.writes, CALL_WRITES_MAX, "writes")?;
         self.charge(FUEL_PER_REQUEST)?;
-        length(schedule.len(), SEGMENT_CHARS_MAX, "the name of a schedule")?;
+        check_length(schedule.len(), SEGMENT_CHARS_MAX, "the name of a schedule")?;
         let from = Timestamp(at);
-        self.done(HostRequest::Wake { schedule, from })
+        self.request_unit(HostRequest::Wake { schedule, from })
     }
 
     fn configuration(&mut self) -> Result<String> {

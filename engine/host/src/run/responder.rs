@@ -1,4 +1,4 @@
-//! Who answers a guest: the draft of a call in progress, or the record of one that has ended.
+//! The responder to a guest's requests: the draft of a call, or the record of an earlier run.
 
 use std::vec;
 
@@ -8,28 +8,28 @@ use bursar_ledger::{
 };
 use wasmtime::Result;
 
-/// A guest that is run again has asked something else than it did before.
+/// The difference between a replayed guest's request and the recorded one.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Divergence(pub(crate) String);
 
-/// Who answers a guest.
+/// The responder to a guest's requests.
 #[derive(Debug)]
 pub(crate) enum Responder {
-    /// A call in progress.
+    /// The draft of a call in progress.
     Draft(Box<Draft>),
-    /// One that has ended, and is run again.
-    Record(Box<TranscriptReplay>),
+    /// The record of a call that is run again.
+    Replay(Box<TranscriptReplay>),
 }
 
-/// What is told once more.
+/// A recorded transcript, replayed to a guest.
 #[derive(Debug)]
 pub(crate) struct TranscriptReplay {
     request: CallRequest,
     config: Document,
     fuel: FuelClass,
-    facts: vec::IntoIter<Exchange>,
-    told: usize,
+    exchanges: vec::IntoIter<Exchange>,
+    position: usize,
     draws: usize,
 }
 
@@ -44,44 +44,45 @@ impl TranscriptReplay {
             request,
             config,
             fuel,
-            facts: transcript.facts().to_vec().into_iter(),
-            told: 0,
+            exchanges: transcript.facts().to_vec().into_iter(),
+            position: 0,
             draws: 0,
         }
     }
 
-    /// What is left to tell when the guest has ended.
-    pub(crate) fn untold(&self) -> usize {
-        self.facts.len()
+    /// Returns the number of recorded exchanges that are left.
+    pub(crate) fn remaining(&self) -> usize {
+        self.exchanges.len()
     }
 
-    fn answer(&mut self, ask: &HostRequest) -> Result<HostResponse> {
-        let number = self.told;
-        self.told = self.told.saturating_add(1);
-        let Some(fact) = self.facts.next() else {
-            let what = format!("it asks a {number}th thing, and the record has no more: {ask:?}");
-            return Err(Divergence(what).into());
+    fn respond(&mut self, request: &HostRequest) -> Result<HostResponse> {
+        let number = self.position;
+        self.position = self.position.saturating_add(1);
+        let Some(exchange) = self.exchanges.next() else {
+            let difference = format!("request number {number} is not in the record: {request:?}");
+            return Err(Divergence(difference).into());
         };
-        if fact.ask != *ask {
-            let (asked, kept) = (format!("{ask:?}"), format!("{:?}", fact.ask));
-            let what = format!("as number {number} it asks {asked}, and the record has {kept}");
-            return Err(Divergence(what).into());
+        if exchange.ask != *request {
+            let recorded = &exchange.ask;
+            let difference =
+                format!("request number {number} is {request:?}, but the record has {recorded:?}");
+            return Err(Divergence(difference).into());
         }
-        self.draws = self.draws.saturating_add(usize::from(fact.is_draw()));
-        Ok(fact.answer)
+        self.draws = self.draws.saturating_add(usize::from(exchange.is_draw()));
+        Ok(exchange.answer)
     }
 }
 
 impl Responder {
-    /// Asks one thing.
-    pub(crate) fn perform(&mut self, ask: HostRequest) -> Result<HostResponse> {
+    /// Responds to a request.
+    pub(crate) fn perform(&mut self, request: HostRequest) -> Result<HostResponse> {
         match self {
-            Self::Draft(draft) => Ok(draft.perform(ask)),
-            Self::Record(telling) => telling.answer(&ask),
+            Self::Draft(draft) => Ok(draft.perform(request)),
+            Self::Replay(replay) => replay.respond(&request),
         }
     }
 
-    /// Has the call draw from there, if it is to draw and nothing says from where.
+    /// Sets the origin of the call's draws, if its draft awaits one.
     pub(crate) fn draw_from(&mut self, origin: impl FnOnce(&CallRequest) -> Option<DrawOrigin>) {
         match self {
             Self::Draft(draft) if draft.awaits_origin() => {
@@ -89,52 +90,52 @@ impl Responder {
                     draft.draw_from(origin);
                 }
             }
-            // What was drawn is in the record.
-            Self::Draft(_) | Self::Record(_) => {}
+            // A replay takes its draws from the record.
+            Self::Draft(_) | Self::Replay(_) => {}
         }
     }
 
     pub(crate) fn call(&self) -> &CallRequest {
         match self {
             Self::Draft(draft) => draft.call(),
-            Self::Record(telling) => &telling.request,
+            Self::Replay(replay) => &replay.request,
         }
     }
 
     pub(crate) fn config(&self) -> &Document {
         match self {
             Self::Draft(draft) => draft.config(),
-            Self::Record(telling) => &telling.config,
+            Self::Replay(replay) => &replay.config,
         }
     }
 
     pub(crate) fn fuel(&self) -> FuelClass {
         match self {
             Self::Draft(draft) => draft.plugin().installation.grants.fuel,
-            Self::Record(telling) => telling.fuel,
+            Self::Replay(replay) => replay.fuel,
         }
     }
 
     pub(crate) fn has_drawn(&self) -> bool {
         match self {
             Self::Draft(draft) => draft.has_drawn(),
-            Self::Record(telling) => telling.draws > 0,
+            Self::Replay(replay) => replay.draws > 0,
         }
     }
 
-    /// Where the draws come from, as far as this teller knows.
+    /// Returns the origin of the draws. A replay does not know it.
     pub(crate) fn origin(&self) -> Option<&DrawOrigin> {
         match self {
             Self::Draft(draft) => draft.origin(),
-            Self::Record(_) => None,
+            Self::Replay(_) => None,
         }
     }
 
-    /// What the call learned and asked; of a record it is known.
+    /// Returns the transcript of the call. It is empty for a replay, whose transcript is already known.
     pub(crate) fn close(self) -> Transcript {
         match self {
             Self::Draft(draft) => draft.close(),
-            Self::Record(_) => Transcript::default(),
+            Self::Replay(_) => Transcript::default(),
         }
     }
 }

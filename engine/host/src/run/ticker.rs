@@ -1,4 +1,7 @@
-//! The clock of deadlines: a plain thread that advances the engine's epoch.
+//! The clock of deadlines: a thread that increments the engine's epoch.
+//!
+//! A guest compares the epoch with its deadline at each loop iteration and function entry, which is far cheaper than
+//! reading a clock. See `Engine::increment_epoch`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +11,7 @@ use wasmtime::Engine;
 
 use crate::limits::TICK;
 
-/// Ticks until it is dropped.
+/// A thread that increments the epoch until it is dropped.
 pub(crate) struct Ticker {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -21,6 +24,7 @@ impl Ticker {
         let thread = std::thread::Builder::new()
             .name("deadlines".into())
             .spawn(move || {
+                // The flag guards no other data, so relaxed ordering suffices.
                 while !stopped.load(Ordering::Relaxed) {
                     std::thread::sleep(TICK);
                     engine.increment_epoch();
@@ -37,7 +41,7 @@ impl Drop for Ticker {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
-            // The thread only sleeps and counts; a panic there has nothing to tell.
+            // The thread only sleeps and counts, so a panic there is not worth reporting.
             drop(thread.join());
         }
     }

@@ -1,89 +1,91 @@
-//! From JSON to a schema that is ready to use: only what the dialect has, each value typed and bounded.
-//! Everything that is wrong is found in one walk.
+//! The compiler of schemas: from JSON to typed parts.
+//!
+//! It accepts only keywords of the dialect and checks the type and the bounds of each value. It reports all findings in one
+//! pass.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Number, Value};
 
 use super::dialect::{DRAFT, KEYWORDS, hint_for};
-use super::error::{Path, shown};
+use super::error::{ValuePath, shown};
 use super::format::Format;
 use super::measure::measure;
 use super::parts::{
-    ArrayCheck, Check, Combination, Members, NumberCheck, ObjectCheck, Part, PartId, Parts,
+    ArrayCheck, Check, Combination, Members, NumberCheck, ObjectCheck, Part, PartId, SchemaParts,
     TextCheck, TypeSet,
 };
-use super::pattern::Patterns;
+use super::pattern::PatternSet;
 use crate::limits::{FORMAT_BYTES_MAX, MULTIPLE_MAX};
 use crate::report::{Finding, Findings};
 use crate::text::excerpt;
 
 /// The place of a schema in its manifest.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place<'a> {
-    /// Of what it is the schema, for people.
-    pub(crate) what: &'a str,
-    /// Its place, as a JSON pointer into the manifest.
+pub(crate) struct SchemaLocation<'a> {
+    /// A noun phrase for what the schema describes.
+    pub(crate) subject: &'a str,
+    /// A JSON pointer into the manifest.
     pub(crate) pointer: &'a str,
 }
 
-/// Compiles a schema. `None` if anything was found in it.
+/// Compiles a schema. `None` if it has findings.
 pub(super) fn compile(
     schema: &Value,
-    place: Place<'_>,
-    patterns: &mut Patterns,
+    location: SchemaLocation<'_>,
+    patterns: &mut PatternSet,
     findings: &mut Findings,
-) -> Option<Parts> {
-    let mut builder = Builder {
-        place,
+) -> Option<SchemaParts> {
+    let mut compiler = SchemaCompiler {
+        location,
         patterns,
         findings,
-        clean: true,
+        is_valid: true,
         list: Vec::new(),
         definitions: BTreeMap::new(),
     };
-    builder.define(schema);
-    let root = builder.part(schema, &Path::TOP);
-    let Builder { list, clean, .. } = builder;
-    if !clean {
+    compiler.define(schema);
+    let root = compiler.part(schema, &ValuePath::TOP);
+    let SchemaCompiler { list, is_valid, .. } = compiler;
+    if !is_valid {
         return None;
     }
-    let parts = Parts { list, root };
+    let parts = SchemaParts { list, root };
     match measure(&parts) {
         Ok(()) => Some(parts),
-        Err(problem) => {
-            let message = format!("the schema of {}: {problem}", place.what);
-            let found = Finding::new("schema_invalid", message).pointer(place.pointer);
-            findings.add(found.hint(problem.hint()));
+        Err(error) => {
+            let message = format!("the schema of {}: {error}", location.subject);
+            let finding = Finding::new("schema_invalid", message).pointer(location.pointer);
+            findings.add(finding.hint(error.hint()));
             None
         }
     }
 }
 
-struct Builder<'a> {
-    place: Place<'a>,
-    patterns: &'a mut Patterns,
+struct SchemaCompiler<'a> {
+    location: SchemaLocation<'a>,
+    patterns: &'a mut PatternSet,
     findings: &'a mut Findings,
-    clean: bool,
+    is_valid: bool,
     list: Vec<Part>,
-    /// The parts that `$ref` can lead to, by their names in `$defs`.
+    /// The parts that `$ref` can name, by their names in `$defs`.
     definitions: BTreeMap<String, PartId>,
 }
 
-/// The members of one schema, and where it stands.
+/// The keywords of one schema and the path to it.
 #[derive(Clone, Copy)]
 struct Keywords<'a> {
     members: &'a Map<String, Value>,
-    at: &'a Path<'a>,
+    at: &'a ValuePath<'a>,
 }
 
-impl Builder<'_> {
-    fn wrong(&mut self, at: &Path<'_>, message: &str, hint: impl Into<String>) {
-        self.clean = false;
-        let pointer = format!("{}{}", self.place.pointer, at.pointer());
-        let message = format!("the schema of {}: {message}", self.place.what);
-        let found = Finding::new("schema_invalid", message).pointer(&pointer);
-        self.findings.add(found.hint(hint));
+impl SchemaCompiler<'_> {
+    fn report(&mut self, at: &ValuePath<'_>, message: &str, hint: impl Into<String>) {
+        self.is_valid = false;
+        let pointer = format!("{}{}", self.location.pointer, at.pointer());
+        let message = format!("the schema of {}: {message}", self.location.subject);
+        let finding = Finding::new("schema_invalid", message).pointer(&pointer);
+        self.findings.add(finding.hint(hint));
     }
 
     fn reserve(&mut self) -> PartId {
@@ -91,8 +93,7 @@ impl Builder<'_> {
         PartId(self.list.len() - 1)
     }
 
-    /// Reserves a part for each name in `$defs` before any of them is compiled: they may refer to each
-    /// other in any order.
+    /// Compiles `$defs`. Reserves all parts first, because definitions may refer to each other in any order.
     fn define(&mut self, schema: &Value) {
         let Some(Value::Object(definitions)) = schema.get("$defs") else {
             return;
@@ -101,37 +102,37 @@ impl Builder<'_> {
             let id = self.reserve();
             self.definitions.insert(name.clone(), id);
         }
-        let (top, keyword) = (Path::TOP, "$defs");
-        let at = top.member(keyword);
+        let top = ValuePath::TOP;
+        let at = top.member("$defs");
         for (name, definition) in definitions {
             let id = self.definitions[name];
-            self.list[id.0] = self.compiled(definition, &at.member(name));
+            self.list[id.0] = self.compile_part(definition, &at.member(name));
         }
     }
 
-    fn part(&mut self, schema: &Value, at: &Path<'_>) -> PartId {
+    fn part(&mut self, schema: &Value, at: &ValuePath<'_>) -> PartId {
         let id = self.reserve();
-        self.list[id.0] = self.compiled(schema, at);
+        self.list[id.0] = self.compile_part(schema, at);
         id
     }
 
-    fn compiled(&mut self, schema: &Value, at: &Path<'_>) -> Part {
+    fn compile_part(&mut self, schema: &Value, at: &ValuePath<'_>) -> Part {
         match schema {
             Value::Bool(true) => Part::Anything,
             Value::Bool(false) => Part::Nothing,
             Value::Object(members) => Part::Checks(self.checks(Keywords { members, at })),
             Value::Null | Value::Number(_) | Value::String(_) | Value::Array(_) => {
-                let message = format!("{} is no schema", shown(schema));
-                self.wrong(at, &message, "a schema is an object, true or false");
+                let message = format!("{} is not a schema", shown(schema));
+                self.report(at, &message, "a schema must be an object, true or false");
                 Part::Nothing
             }
         }
     }
 
     fn checks(&mut self, schema: Keywords<'_>) -> Vec<Check> {
-        self.keywords(schema);
+        self.check_keywords(schema);
         let format = self.annotations(schema);
-        // What is cheap comes first, and what gives the plainest message.
+        // Cheap checks come first, and those with the clearest messages.
         let mut checks = Vec::new();
         checks.extend(self.types(schema).map(Check::Type));
         checks.extend(format.map(Check::Format));
@@ -144,19 +145,18 @@ impl Builder<'_> {
         checks
     }
 
-    /// Every keyword is one of the dialect's.
-    fn keywords(&mut self, Keywords { members, at }: Keywords<'_>) {
+    /// Checks that all keywords belong to the dialect.
+    fn check_keywords(&mut self, Keywords { members, at }: Keywords<'_>) {
         for keyword in members.keys() {
             if KEYWORDS.contains(&keyword.as_str()) {
                 continue;
             }
-            let message = format!("`{}` is not a keyword here", excerpt(keyword));
-            self.wrong(&at.member(keyword), &message, hint_for(keyword));
+            let message = format!("`{}` is not a keyword of plugin schemas", excerpt(keyword));
+            self.report(&at.member(keyword), &message, hint_for(keyword));
         }
     }
 
-    /// Checks the keywords that are for people and forms, and are never held against a value. The formats of
-    /// names alone are.
+    /// Checks the keywords that only annotate, and returns the format if values are checked against it.
     fn annotations(&mut self, schema: Keywords<'_>) -> Option<Format> {
         for keyword in ["$comment", "title", "description"] {
             self.typed(schema, keyword, "a text", Value::as_str);
@@ -167,28 +167,28 @@ impl Builder<'_> {
         self.typed(schema, "examples", "a list", Value::as_array);
         let format = self.typed(schema, "format", "a text", Value::as_str);
         if format.is_some_and(|format| format.len() > FORMAT_BYTES_MAX) {
-            let message = format!("a format has at most {FORMAT_BYTES_MAX} bytes");
-            let hint = "a format is a word such as `date`, for people and forms";
-            self.wrong(&schema.at.member("format"), &message, hint);
+            let message = format!("a format can have at most {FORMAT_BYTES_MAX} bytes");
+            let hint = "use a word such as `date`, which people and forms understand";
+            self.report(&schema.at.member("format"), &message, hint);
         }
         if let Some(draft) = self.typed(schema, "$schema", "a text", Value::as_str)
             && draft != DRAFT
         {
-            let message = format!("`{}` is another JSON Schema", excerpt(draft));
+            let message = format!("`{}` is another version of JSON Schema", excerpt(draft));
             let hint = format!("leave `$schema` out, or write \"{DRAFT}\"");
-            self.wrong(&schema.at.member("$schema"), &message, hint);
+            self.report(&schema.at.member("$schema"), &message, hint);
         }
         if schema.members.contains_key("$defs") && !schema.at.is_top() {
-            let hint = "move them to the `$defs` of the schema as a whole";
-            let message = "`$defs` stand at the top of a schema only";
-            self.wrong(&schema.at.member("$defs"), message, hint);
+            let hint = "move them to the `$defs` at the top of the schema";
+            let message = "`$defs` is allowed only at the top of a schema";
+            self.report(&schema.at.member("$defs"), message, hint);
         } else {
             self.typed(schema, "$defs", "an object of schemas", Value::as_object);
         }
         format.and_then(Format::by_name)
     }
 
-    /// The value of a keyword, if it is there and of its type.
+    /// Returns the value of a keyword, if it is present and has the right type.
     fn typed<'v, T: 'v>(
         &mut self,
         Keywords { members, at }: Keywords<'v>,
@@ -199,15 +199,20 @@ impl Builder<'_> {
         let value = members.get(keyword)?;
         let typed = read(value);
         if typed.is_none() {
-            let message = format!("`{keyword}` is {expected}, not {}", shown(value));
+            let message = format!("`{keyword}` must be {expected}, not {}", shown(value));
             let hint = format!("write {expected}, or leave `{keyword}` out");
-            self.wrong(&at.member(keyword), &message, hint);
+            self.report(&at.member(keyword), &message, hint);
         }
         typed
     }
 
     fn count(&mut self, schema: Keywords<'_>, keyword: &str) -> Option<u64> {
-        self.typed(schema, keyword, "a whole number from 0 on", Value::as_u64)
+        self.typed(
+            schema,
+            keyword,
+            "a whole number from 0 upwards",
+            Value::as_u64,
+        )
     }
 
     fn bound(&mut self, schema: Keywords<'_>, keyword: &str) -> Option<Number> {
@@ -221,7 +226,7 @@ impl Builder<'_> {
     }
 
     fn schemas(&mut self, schema: Keywords<'_>, keyword: &str) -> Option<Vec<PartId>> {
-        let expected = "a list of schemas, not empty";
+        let expected = "a list of at least one schema";
         let list = self.typed(schema, keyword, expected, |value| {
             value.as_array().filter(|list| !list.is_empty())
         })?;
@@ -265,7 +270,7 @@ impl Builder<'_> {
     fn values(&mut self, schema: Keywords<'_>) -> Vec<Check> {
         let constant = schema.members.get("const");
         let mut checks: Vec<_> = constant.cloned().map(Check::Const).into_iter().collect();
-        let values = self.typed(schema, "enum", "a list of values, not empty", |value| {
+        let values = self.typed(schema, "enum", "a list of at least one value", |value| {
             value.as_array().filter(|values| !values.is_empty())
         });
         checks.extend(values.cloned().map(Check::Enum));
@@ -314,7 +319,7 @@ impl Builder<'_> {
         if let Some(text) = self.typed(schema, "pattern", "a text", Value::as_str) {
             match self.patterns.compile(text) {
                 Ok(pattern) => checks.push(Check::Text(TextCheck::Pattern(pattern))),
-                Err(bad) => self.wrong(&schema.at.member("pattern"), &bad.message, bad.hint),
+                Err(error) => self.report(&schema.at.member("pattern"), &error.message, error.hint),
             }
         }
     }
@@ -343,7 +348,7 @@ impl Builder<'_> {
                 least: least.unwrap_or(1),
                 most,
             })),
-            None => self.useless(schema, "contains", &["minContains", "maxContains"]),
+            None => self.report_without_effect(schema, "contains", &["minContains", "maxContains"]),
         }
         let unique = self.typed(schema, "uniqueItems", "true or false", Value::as_bool);
         if unique == Some(true) {
@@ -351,8 +356,8 @@ impl Builder<'_> {
         }
     }
 
-    /// Keywords that mean nothing without another one.
-    fn useless(
+    /// Reports keywords that have no effect without another one.
+    fn report_without_effect(
         &mut self,
         Keywords { members, at }: Keywords<'_>,
         without: &str,
@@ -360,9 +365,9 @@ impl Builder<'_> {
     ) {
         for keyword in keywords {
             if members.contains_key(*keyword) {
-                let message = format!("`{keyword}` means nothing without `{without}`");
+                let message = format!("`{keyword}` has no effect without `{without}`");
                 let hint = format!("leave it out, or add `{without}`");
-                self.wrong(&at.member(keyword), &message, hint);
+                self.report(&at.member(keyword), &message, hint);
             }
         }
     }
@@ -376,9 +381,9 @@ impl Builder<'_> {
             })
         });
         if names.is_none() {
-            let message = format!("`{keyword}` has lists of names, not {}", shown(value));
+            let message = format!("`{keyword}` must have lists of names, not {}", shown(value));
             let hint = "write a list of texts";
-            self.wrong(&schema.at.member(keyword), &message, hint);
+            self.report(&schema.at.member(keyword), &message, hint);
         }
         names
     }
@@ -417,9 +422,9 @@ impl Builder<'_> {
         let matching = matching.into_iter().filter_map(|(pattern, part)| {
             match self.patterns.compile(&pattern) {
                 Ok(pattern) => Some((pattern, part)),
-                Err(bad) => {
+                Err(error) => {
                     let at = schema.at.member("patternProperties");
-                    self.wrong(&at.member(&pattern), &bad.message, bad.hint);
+                    self.report(&at.member(&pattern), &error.message, error.hint);
                     None
                 }
             }
@@ -470,7 +475,7 @@ impl Builder<'_> {
                 then: self.schema(schema, "then"),
                 otherwise: self.schema(schema, "else"),
             })),
-            None => self.useless(schema, "if", &["then", "else"]),
+            None => self.report_without_effect(schema, "if", &["then", "else"]),
         }
     }
 
@@ -479,9 +484,9 @@ impl Builder<'_> {
         let name = name.map(|name| name.replace("~1", "/").replace("~0", "~"));
         let id = name.and_then(|name| self.definitions.get(&name).copied());
         if id.is_none() {
-            let message = format!("`{}` is no reference here", excerpt(reference));
-            let hint = "refer to `#/$defs/NAME`, where NAME is in the `$defs` at the top";
-            self.wrong(&schema.at.member("$ref"), &message, hint);
+            let message = format!("`{}` is not a valid reference", excerpt(reference));
+            let hint = "use `#/$defs/NAME`, where NAME is in the `$defs` at the top";
+            self.report(&schema.at.member("$ref"), &message, hint);
         }
         id
     }

@@ -1,6 +1,6 @@
-//! The keywords of the dialect, and what to write instead of those of JSON Schema that are not in it.
+//! The keywords of the dialect, and hints about keywords of JSON Schema that are not in it.
 
-/// Every keyword that a schema may have. The manual lists them with what each may cost.
+/// All keywords of the dialect. `docs/plugins.md` lists them with their costs.
 pub(crate) const KEYWORDS: [&str; 47] = [
     "$comment",
     "$defs",
@@ -51,10 +51,10 @@ pub(crate) const KEYWORDS: [&str; 47] = [
     "writeOnly",
 ];
 
-/// The schemas that `$schema` may name.
+/// The only value of `$schema`.
 pub(super) const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 
-/// Tells what to do about a keyword that is not in the dialect.
+/// Returns a hint about a keyword that is not in the dialect.
 pub(super) fn hint_for(keyword: &str) -> String {
     match (instead_of(keyword), nearest(keyword)) {
         (Some(hint), _) => hint.into(),
@@ -63,29 +63,30 @@ pub(super) fn hint_for(keyword: &str) -> String {
     }
 }
 
-/// Tells what to write instead of a keyword of JSON Schema that is not in the dialect.
+/// Returns a replacement for a keyword of JSON Schema that is not in the dialect.
 fn instead_of(keyword: &str) -> Option<&'static str> {
     Some(match keyword {
         "unevaluatedProperties" => {
             "list all members in the `properties` of one object, with `additionalProperties`; in Rust, \
              write the members out in place of `#[serde(flatten)]`"
         }
-        "unevaluatedItems" | "additionalItems" => "use `items` beside `prefixItems`",
+        "unevaluatedItems" | "additionalItems" => "use `items` together with `prefixItems`",
         "$id" | "$anchor" | "$dynamicAnchor" | "$dynamicRef" | "$recursiveRef"
-        | "$recursiveAnchor" => "refer by `$ref` to `#/$defs/NAME` only",
-        "definitions" => "in 2020-12 they are `$defs`",
+        | "$recursiveAnchor" => "use only `$ref` to `#/$defs/NAME`",
+        "definitions" => "use `$defs`, as in 2020-12",
         "dependencies" => "use `dependentRequired` or `dependentSchemas`",
         "nullable" => "use `\"type\": [\"string\", \"null\"]`",
         "contentEncoding" | "contentMediaType" | "contentSchema" => {
-            "say in the `description` what the text contains"
+            "describe the content of the text in the `description`"
         }
-        "$vocabulary" => "schemas are of the dialect, and need not say so",
+        "$vocabulary" => "leave it out: all schemas have the same dialect",
         _ => return None,
     })
 }
 
-/// The keyword that may have been meant.
+/// Returns the most similar keyword, if one is similar enough.
 fn nearest(keyword: &str) -> Option<&'static str> {
+    // The comparison takes quadratic time, and the keyword is untrusted.
     if keyword.len() > 32 {
         return None;
     }

@@ -1,4 +1,4 @@
-//! The reason that a value does not fit its schema.
+//! The error of a value that does not match its schema.
 
 use std::fmt;
 use std::io;
@@ -9,12 +9,12 @@ use serde_json::Value;
 use crate::limits::SHOWN_VALUE_BYTES_MAX;
 use crate::text::excerpt;
 
-/// A value does not fit its schema.
+/// The error of a value that does not match its schema.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SchemaError {
-    /// The place of the misfit, as a JSON pointer into the value.
+    /// A JSON pointer to the place in the value.
     pub pointer: String,
-    /// A description of what is wrong there.
+    /// A description of the problem.
     pub message: String,
 }
 
@@ -29,10 +29,10 @@ impl fmt::Display for SchemaError {
     }
 }
 
-/// A way into a value: a chain of names and indices on the stack, which costs nothing until it is written.
+/// A path into a value: a linked list of names and indices on the stack, which allocates only if it is written.
 #[derive(Clone, Copy)]
-pub(super) struct Path<'a> {
-    above: Option<&'a Path<'a>>,
+pub(super) struct ValuePath<'a> {
+    parent: Option<&'a ValuePath<'a>>,
     segment: Segment<'a>,
 }
 
@@ -43,37 +43,37 @@ enum Segment<'a> {
     Index(usize),
 }
 
-impl<'a> Path<'a> {
-    /// The value as a whole.
-    pub(super) const TOP: Path<'static> = Path {
-        above: None,
+impl<'a> ValuePath<'a> {
+    /// The path of the whole value.
+    pub(super) const TOP: ValuePath<'static> = ValuePath {
+        parent: None,
         segment: Segment::Top,
     };
 
-    /// Tells whether this is the value as a whole.
+    /// Returns whether this is the path of the whole value.
     pub(super) fn is_top(&self) -> bool {
         matches!(self.segment, Segment::Top)
     }
 
-    /// A member of the value that this leads to.
-    pub(super) fn member(&'a self, name: &'a str) -> Path<'a> {
-        Path {
-            above: Some(self),
+    /// Returns the path of a member.
+    pub(super) fn member(&'a self, name: &'a str) -> ValuePath<'a> {
+        ValuePath {
+            parent: Some(self),
             segment: Segment::Name(name),
         }
     }
 
-    /// An item of the value that this leads to.
-    pub(super) fn item(&'a self, index: usize) -> Path<'a> {
-        Path {
-            above: Some(self),
+    /// Returns the path of an item.
+    pub(super) fn item(&'a self, index: usize) -> ValuePath<'a> {
+        ValuePath {
+            parent: Some(self),
             segment: Segment::Index(index),
         }
     }
 
-    /// The path as a JSON pointer.
+    /// Returns the path as a JSON pointer (RFC 6901).
     pub(super) fn pointer(&self) -> String {
-        let mut pointer = self.above.map(Self::pointer).unwrap_or_default();
+        let mut pointer = self.parent.map(Self::pointer).unwrap_or_default();
         match self.segment {
             Segment::Top => {}
             Segment::Name(name) => {
@@ -88,10 +88,10 @@ impl<'a> Path<'a> {
     }
 }
 
-/// The beginning of a value's text, as it may be shown.
+/// Returns the beginning of a value as JSON, with unprintable characters escaped.
 pub(super) fn shown(value: &Value) -> String {
-    let mut text = Beginning(Vec::new());
-    // It stops with an error where it has enough.
+    let mut text = TruncatingWriter(Vec::new());
+    // The writer stops with an error at its limit, so that a large value is not written as a whole.
     drop(serde_json::to_writer(&mut text, value));
     let cut = text.0.len() >= SHOWN_VALUE_BYTES_MAX;
     let mut text = excerpt(&String::from_utf8_lossy(&text.0));
@@ -101,17 +101,18 @@ pub(super) fn shown(value: &Value) -> String {
     text
 }
 
-struct Beginning(Vec<u8>);
+/// A writer that accepts bytes up to a limit and then fails.
+struct TruncatingWriter(Vec<u8>);
 
-impl io::Write for Beginning {
+impl io::Write for TruncatingWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let room = SHOWN_VALUE_BYTES_MAX.saturating_sub(self.0.len());
-        if room == 0 {
+        let bytes_left = SHOWN_VALUE_BYTES_MAX.saturating_sub(self.0.len());
+        if bytes_left == 0 {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        let taken = bytes.len().min(room);
-        self.0.extend_from_slice(&bytes[..taken]);
-        Ok(taken)
+        let accepted = bytes.len().min(bytes_left);
+        self.0.extend_from_slice(&bytes[..accepted]);
+        Ok(accepted)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -127,7 +128,8 @@ mod tests {
 
     #[test]
     fn paths_are_json_pointers() {
-        let (top, name) = (Path::TOP, "a/b~c");
+        let top = ValuePath::TOP;
+        let name = "a/b~c";
         assert_eq!(top.pointer(), "");
         let member = top.member(name);
         assert_eq!(member.item(3).pointer(), "/a~1b~0c/3");

@@ -1,110 +1,126 @@
-//! A value held against a schema: each part of the schema once for each value that it speaks of, and every
-//! step counted. No misfit is collected: the first thing that does not fit ends the check. What fits may be
-//! asked for the accounts, assets and amounts that it names.
+//! The evaluation of a value against a compiled schema, with a limit on its steps.
+//!
+//! An evaluation stops at the first error. It can also list the accounts, assets and amounts in a value that matches.
+//!
+//! Messages about a reply become part of a recorded fault, and a replay compares them: a change of their wording makes
+//! recorded calls differ.
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
 use serde_json::{Map, Number, Value};
 
-use super::error::{Path, SchemaError, shown};
+use super::equality::{find_duplicate, find_member, is_equal};
+use super::error::{SchemaError, ValuePath, shown};
 use super::format::{Format, NamedValue};
 use super::number;
 use super::parts::{
-    ArrayCheck, Check, Combination, Members, NumberCheck, ObjectCheck, Part, PartId, Parts,
+    ArrayCheck, Check, Combination, Members, NumberCheck, ObjectCheck, Part, PartId, SchemaParts,
     TextCheck,
 };
-use super::steps::{Steps, Stop, of_lookup, of_memory, of_text};
+use super::steps::{EvaluationError, EvaluationResult, Steps, of_lookup, of_memory, of_text};
 use crate::text::excerpt;
 
-type Fit = Result<(), Stop>;
-
-/// One check of one value.
+/// The evaluation of one value.
 pub(super) struct Evaluation<'a> {
-    parts: &'a Parts,
+    parts: &'a SchemaParts,
     steps: &'a mut Steps,
-    /// The number of alternatives that are being tried, in which a misfit is no error.
-    tries: usize,
+    /// The number of alternatives that are being tried, in which a mismatch is not an error.
+    alternatives: usize,
     error: Option<SchemaError>,
-    /// The values of a format that were seen, where they are asked for.
+    /// The values with a format so far, if they are to be listed.
     named: Option<Vec<NamedValue>>,
 }
 
 impl<'a> Evaluation<'a> {
-    /// Checks a value. A misfit has an error, and running out of steps has none.
+    /// Checks a value. The error is `None` if the steps are used up.
     pub(super) fn run(
-        parts: &'a Parts,
+        parts: &'a SchemaParts,
         value: &Value,
         steps: &'a mut Steps,
     ) -> Result<(), Option<SchemaError>> {
         let mut evaluation = Self::new(parts, steps);
-        let fits = evaluation.part(parts.root, value, &Path::TOP);
+        let fits = evaluation.part(parts.root, value, &ValuePath::TOP);
         fits.map_err(|_| evaluation.error)
     }
 
-    /// Checks a value, and lists what it names: each value with a format, in their order.
+    /// Checks a value, and returns each value in it that has a format, in order.
     pub(super) fn list(
-        parts: &'a Parts,
+        parts: &'a SchemaParts,
         value: &Value,
         steps: &'a mut Steps,
     ) -> Result<Vec<NamedValue>, Option<SchemaError>> {
         let mut evaluation = Self::new(parts, steps);
         evaluation.named = Some(Vec::new());
-        let fits = evaluation.part(parts.root, value, &Path::TOP);
+        let fits = evaluation.part(parts.root, value, &ValuePath::TOP);
         fits.map_err(|_| evaluation.error)?;
-        // Several parts of a schema may speak of one value.
+        // Several parts of a schema can check one value.
         let mut listed = evaluation.named.unwrap_or_default();
         let mut seen = HashSet::with_capacity(listed.len());
         listed.retain(|value| seen.insert(value.clone()));
         Ok(listed)
     }
 
-    fn new(parts: &'a Parts, steps: &'a mut Steps) -> Self {
+    fn new(parts: &'a SchemaParts, steps: &'a mut Steps) -> Self {
         Self {
             parts,
             steps,
-            tries: 0,
+            alternatives: 0,
             error: None,
             named: None,
         }
     }
 
-    fn misfit(&mut self, path: &Path<'_>, message: impl FnOnce() -> String) -> Fit {
-        if self.tries == 0 {
+    fn mismatch(
+        &mut self,
+        path: &ValuePath<'_>,
+        message: impl FnOnce() -> String,
+    ) -> EvaluationResult {
+        if self.alternatives == 0 {
             self.error = Some(SchemaError {
                 pointer: path.pointer(),
                 message: message(),
             });
         }
-        Err(Stop::Misfit)
+        Err(EvaluationError::Mismatch)
     }
 
-    fn unless(&mut self, fits: bool, path: &Path<'_>, message: impl FnOnce() -> String) -> Fit {
+    fn unless(
+        &mut self,
+        fits: bool,
+        path: &ValuePath<'_>,
+        message: impl FnOnce() -> String,
+    ) -> EvaluationResult {
         if fits {
             Ok(())
         } else {
-            self.misfit(path, message)
+            self.mismatch(path, message)
         }
     }
 
-    fn part(&mut self, id: PartId, value: &Value, path: &Path<'_>) -> Fit {
+    fn part(&mut self, id: PartId, value: &Value, path: &ValuePath<'_>) -> EvaluationResult {
         self.steps.take(1)?;
         let parts = self.parts;
         match &parts.list[id.0] {
             Part::Anything => Ok(()),
-            Part::Nothing => self.misfit(path, || "nothing may be here".into()),
+            Part::Nothing => self.mismatch(path, || "nothing may be here".into()),
             Part::Checks(checks) => checks
                 .iter()
                 .try_for_each(|check| self.check(check, value, path)),
         }
     }
 
-    /// Tells whether a value fits an alternative. One that it does not fit says nothing of it.
-    fn fits(&mut self, id: PartId, value: &Value, path: &Path<'_>) -> Result<bool, Stop> {
+    /// Returns whether a value matches an alternative. Values listed by an alternative that does not match are dropped.
+    fn fits(
+        &mut self,
+        id: PartId,
+        value: &Value,
+        path: &ValuePath<'_>,
+    ) -> Result<bool, EvaluationError> {
         let before = self.named.as_ref().map_or(0, Vec::len);
-        self.tries += 1;
+        self.alternatives += 1;
         let fits = self.part(id, value, path);
-        self.tries -= 1;
+        self.alternatives -= 1;
         if fits.is_err()
             && let Some(named) = &mut self.named
         {
@@ -112,12 +128,12 @@ impl<'a> Evaluation<'a> {
         }
         match fits {
             Ok(()) => Ok(true),
-            Err(Stop::Misfit) => Ok(false),
-            Err(stop @ Stop::OutOfSteps) => Err(stop),
+            Err(EvaluationError::Mismatch) => Ok(false),
+            Err(stop @ EvaluationError::OutOfSteps) => Err(stop),
         }
     }
 
-    fn check(&mut self, check: &Check, value: &Value, path: &Path<'_>) -> Fit {
+    fn check(&mut self, check: &Check, value: &Value, path: &ValuePath<'_>) -> EvaluationResult {
         self.steps.take(1)?;
         match check {
             Check::Type(types) => self.unless(types.has(value), path, || {
@@ -125,11 +141,11 @@ impl<'a> Evaluation<'a> {
             }),
             Check::Enum(values) => self.one_of_these(values, value, path),
             Check::Const(only) => {
-                let same = self.same(only, value)?;
+                let same = is_equal(only, value, self.steps)?;
                 self.unless(same, path, || format!("{} was expected", shown(only)))
             }
             Check::Format(format) => self.format(*format, value, path),
-            // What is asked of another type than the value's asks nothing.
+            // By JSON Schema a keyword for one type has no effect on values of other types.
             Check::Number(check) => match value {
                 Value::Number(number) => self.number(check, number, path),
                 _ => Ok(()),
@@ -150,13 +166,13 @@ impl<'a> Evaluation<'a> {
         }
     }
 
-    fn format(&mut self, format: Format, value: &Value, path: &Path<'_>) -> Fit {
+    fn format(&mut self, format: Format, value: &Value, path: &ValuePath<'_>) -> EvaluationResult {
         self.steps.take(value.as_str().map_or(1, of_text))?;
         let named = match format.read(value) {
             Ok(named) => named,
             Err(error) => {
-                return self.misfit(path, || {
-                    format!("{} is not {}: {error}", shown(value), format.what())
+                return self.mismatch(path, || {
+                    format!("{} is not {}: {error}", shown(value), format.noun())
                 });
             }
         };
@@ -164,7 +180,7 @@ impl<'a> Evaluation<'a> {
             && let Some(list) = &mut self.named
         {
             let pointer = path.pointer();
-            // Other steps take time, and these take memory.
+            // A listed value takes memory until the end, not only time.
             let bytes = size_of::<NamedValue>() + pointer.len();
             self.steps.take(of_memory(bytes))?;
             list.push(NamedValue { pointer, named });
@@ -172,13 +188,18 @@ impl<'a> Evaluation<'a> {
         Ok(())
     }
 
-    fn one_of_these(&mut self, values: &[Value], value: &Value, path: &Path<'_>) -> Fit {
+    fn one_of_these(
+        &mut self,
+        values: &[Value],
+        value: &Value,
+        path: &ValuePath<'_>,
+    ) -> EvaluationResult {
         for one in values {
-            if self.same(one, value)? {
+            if is_equal(one, value, self.steps)? {
                 return Ok(());
             }
         }
-        self.misfit(path, || {
+        self.mismatch(path, || {
             let values: Vec<_> = values.iter().take(16).map(shown).collect();
             format!(
                 "{} is not one of {}",
@@ -188,7 +209,12 @@ impl<'a> Evaluation<'a> {
         })
     }
 
-    fn number(&mut self, check: &NumberCheck, value: &Number, path: &Path<'_>) -> Fit {
+    fn number(
+        &mut self,
+        check: &NumberCheck,
+        value: &Number,
+        path: &ValuePath<'_>,
+    ) -> EvaluationResult {
         let against = |bound| number::compare(value, bound);
         let fits = match check {
             NumberCheck::Minimum(least) => against(least) != Ordering::Less,
@@ -206,7 +232,7 @@ impl<'a> Evaluation<'a> {
         })
     }
 
-    fn text(&mut self, check: &TextCheck, text: &str, path: &Path<'_>) -> Fit {
+    fn text(&mut self, check: &TextCheck, text: &str, path: &ValuePath<'_>) -> EvaluationResult {
         let length = || text.chars().count() as u64;
         match check {
             TextCheck::MinLength(least) => {
@@ -234,7 +260,12 @@ impl<'a> Evaluation<'a> {
         }
     }
 
-    fn array(&mut self, check: &ArrayCheck, items: &[Value], path: &Path<'_>) -> Fit {
+    fn array(
+        &mut self,
+        check: &ArrayCheck,
+        items: &[Value],
+        path: &ValuePath<'_>,
+    ) -> EvaluationResult {
         let length = items.len() as u64;
         match check {
             ArrayCheck::MinItems(least) => self.unless(length >= *least, path, || {
@@ -244,7 +275,7 @@ impl<'a> Evaluation<'a> {
                 format!("this has at most {most} items, not {length}")
             }),
             ArrayCheck::UniqueItems => {
-                let again = self.repeated(items)?;
+                let again = find_duplicate(items, self.steps)?;
                 self.unless(again.is_none(), path, || {
                     format!("the item {} is there twice", again.unwrap_or_default())
                 })
@@ -278,8 +309,8 @@ impl<'a> Evaluation<'a> {
         check: &ObjectCheck,
         members: &Map<String, Value>,
         value: &Value,
-        path: &Path<'_>,
-    ) -> Fit {
+        path: &ValuePath<'_>,
+    ) -> EvaluationResult {
         let length = members.len() as u64;
         match check {
             ObjectCheck::MinProperties(least) => self.unless(length >= *least, path, || {
@@ -291,7 +322,7 @@ impl<'a> Evaluation<'a> {
             ObjectCheck::Required(names) => self.required(names, members, path),
             ObjectCheck::DependentRequired(dependents) => {
                 for (name, names) in dependents {
-                    if self.find(name, members)?.is_some() {
+                    if find_member(name, members, self.steps)?.is_some() {
                         self.required(names, members, path)?;
                     }
                 }
@@ -299,7 +330,7 @@ impl<'a> Evaluation<'a> {
             }
             ObjectCheck::DependentSchemas(dependents) => {
                 for (name, part) in dependents {
-                    if self.find(name, members)?.is_some() {
+                    if find_member(name, members, self.steps)?.is_some() {
                         self.part(*part, value, path)?;
                     }
                 }
@@ -321,25 +352,27 @@ impl<'a> Evaluation<'a> {
         }
     }
 
-    fn find<'v>(
+    fn required(
         &mut self,
-        name: &str,
-        members: &'v Map<String, Value>,
-    ) -> Result<Option<&'v Value>, Stop> {
-        self.steps.take(of_lookup(name, members.len()))?;
-        Ok(members.get(name))
-    }
-
-    fn required(&mut self, names: &[String], members: &Map<String, Value>, path: &Path<'_>) -> Fit {
+        names: &[String],
+        members: &Map<String, Value>,
+        path: &ValuePath<'_>,
+    ) -> EvaluationResult {
         for name in names {
-            if self.find(name, members)?.is_none() {
-                return self.misfit(path, || format!("\"{}\" is required here", excerpt(name)));
+            if find_member(name, members, self.steps)?.is_none() {
+                return self.mismatch(path, || format!("\"{}\" is required here", excerpt(name)));
             }
         }
         Ok(())
     }
 
-    fn member(&mut self, members: &Members, name: &str, value: &Value, path: &Path<'_>) -> Fit {
+    fn member(
+        &mut self,
+        members: &Members,
+        name: &str,
+        value: &Value,
+        path: &ValuePath<'_>,
+    ) -> EvaluationResult {
         let Members {
             named,
             matching,
@@ -364,7 +397,12 @@ impl<'a> Evaluation<'a> {
         }
     }
 
-    fn combination(&mut self, check: &Combination, value: &Value, path: &Path<'_>) -> Fit {
+    fn combination(
+        &mut self,
+        check: &Combination,
+        value: &Value,
+        path: &ValuePath<'_>,
+    ) -> EvaluationResult {
         match check {
             Combination::AllOf(parts) => parts
                 .iter()
@@ -373,7 +411,7 @@ impl<'a> Evaluation<'a> {
                 let mut fits = false;
                 for part in parts {
                     fits |= self.fits(*part, value, path)?;
-                    // Each alternative that fits may say what the value names.
+                    // If values are listed, each alternative that matches may list some.
                     if fits && self.named.is_none() {
                         break;
                     }
@@ -414,97 +452,5 @@ impl<'a> Evaluation<'a> {
             }
             Combination::Reference(part) => self.part(*part, value, path),
         }
-    }
-
-    /// Tells whether two values are equal.
-    fn same(&mut self, a: &Value, b: &Value) -> Result<bool, Stop> {
-        self.steps.take(1)?;
-        match (a, b) {
-            (Value::Number(a), Value::Number(b)) => Ok(number::compare(a, b) == Ordering::Equal),
-            (Value::String(a), Value::String(b)) if a.len() == b.len() => {
-                self.steps.take(a.len() / 64)?;
-                Ok(a == b)
-            }
-            (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
-                for (a, b) in a.iter().zip(b) {
-                    if !self.same(a, b)? {
-                        return Ok(false);
-                    }
-                }
-                Ok(true)
-            }
-            (Value::Object(a), Value::Object(b)) if a.len() == b.len() => {
-                for (name, a) in a {
-                    match self.find(name, b)? {
-                        Some(b) if self.same(a, b)? => {}
-                        Some(_) | None => return Ok(false),
-                    }
-                }
-                Ok(true)
-            }
-            (Value::Bool(a), Value::Bool(b)) => Ok(a == b),
-            (Value::Null, Value::Null) => Ok(true),
-            _ => Ok(false),
-        }
-    }
-
-    /// The index of an item that is equal to one before it. Each item is written once, so that equal items
-    /// are equal texts, and no two items are compared.
-    fn repeated(&mut self, items: &[Value]) -> Result<Option<usize>, Stop> {
-        let mut seen = HashSet::with_capacity(items.len());
-        for (index, item) in items.iter().enumerate() {
-            let mut text = String::new();
-            self.write_canonical(item, &mut text)?;
-            self.steps.take(of_text(&text))?;
-            if !seen.insert(text) {
-                return Ok(Some(index));
-            }
-        }
-        Ok(None)
-    }
-
-    fn write_canonical(&mut self, value: &Value, to: &mut String) -> Fit {
-        self.steps.take(1)?;
-        match value {
-            Value::Null => to.push('n'),
-            Value::Bool(true) => to.push('t'),
-            Value::Bool(false) => to.push('f'),
-            Value::Number(number) => {
-                number::write_canonical(number, to);
-                to.push(';');
-            }
-            Value::String(text) => self.write_text(text, to)?,
-            Value::Array(items) => {
-                to.push('[');
-                for item in items {
-                    self.write_canonical(item, to)?;
-                }
-                to.push(']');
-            }
-            Value::Object(members) => {
-                let mut sorted: Vec<_> = members.iter().collect();
-                for (name, _) in &sorted {
-                    self.steps.take(of_lookup(name, members.len()))?;
-                }
-                sorted.sort_unstable_by_key(|(name, _)| name.as_str());
-                to.push('{');
-                for (name, value) in sorted {
-                    self.write_text(name, to)?;
-                    self.write_canonical(value, to)?;
-                }
-                to.push('}');
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes a text with its length before it, so that no text can look like several values.
-    fn write_text(&mut self, text: &str, to: &mut String) -> Fit {
-        self.steps.take(of_text(text))?;
-        to.push('"');
-        to.push_str(&text.len().to_string());
-        to.push(':');
-        to.push_str(text);
-        Ok(())
     }
 }

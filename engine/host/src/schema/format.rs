@@ -1,20 +1,20 @@
-//! The formats that say what a value names in an economy.
+//! The formats of values that name something in an economy.
 
 use bursar_ledger::{AccountId, Amount, AssetId, IdError};
 use serde_json::Value;
 
-/// A format with a meaning here. Every other one is for people and forms.
+/// A format that values are checked against. All other formats only annotate.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Format {
     /// A text that is the name of an account.
     Account,
     /// A text that is the name of an asset.
     Asset,
-    /// A number of an asset's smallest units.
+    /// A number of smallest units of an asset.
     Amount,
 }
 
-/// Something of an economy that a value names. The economy need not have it.
+/// An account, asset or amount that a value names. It need not exist in the economy.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum NameFormat {
     /// An account.
@@ -28,14 +28,14 @@ pub enum NameFormat {
 /// A value with one of the formats `account`, `asset` and `amount`.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct NamedValue {
-    /// The place of the value, as a JSON pointer. The name of a member has the pointer of the member.
+    /// A JSON pointer to the value. The pointer of a member's name is that of the member.
     pub pointer: String,
     /// The account, the asset or the amount.
     pub named: NameFormat,
 }
 
 impl Format {
-    /// The format of that name, if it has a meaning here.
+    /// Returns the format with that name, if values are checked against it.
     pub(super) fn by_name(name: &str) -> Option<Self> {
         match name {
             "account" => Some(Self::Account),
@@ -45,8 +45,8 @@ impl Format {
         }
     }
 
-    /// Reads the name or the amount that a value is. A value of another type is none, nor is a number that
-    /// is no amount: `type`, `minimum` and `maximum` speak of those.
+    /// Parses the name or the amount. `None` for a value of another type and for a number that is not an amount: `type`,
+    /// `minimum` and `maximum` check those.
     pub(super) fn read(self, value: &Value) -> Result<Option<NameFormat>, IdError> {
         let text = value.as_str();
         match self {
@@ -63,8 +63,8 @@ impl Format {
         }
     }
 
-    /// A phrase for what the format says of a value.
-    pub(super) fn what(self) -> &'static str {
+    /// Returns a noun phrase for the values of the format.
+    pub(super) fn noun(self) -> &'static str {
         match self {
             Self::Account => "the name of an account",
             Self::Asset => "the name of an asset",

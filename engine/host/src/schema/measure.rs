@@ -1,98 +1,100 @@
-//! A compiled schema measured: how many parts it has with every reference written out, and how deep it is.
+//! The measure of a compiled schema: the number of its parts and its depth, with every reference expanded.
 
 use std::fmt;
 
-use super::parts::{Part, PartId, Parts};
+use super::parts::{Part, PartId, SchemaParts};
 use crate::limits::{SCHEMA_DEPTH_MAX, SCHEMA_PARTS_MAX};
 
-/// The quantity of which a schema has too much.
+/// The limit that a schema exceeds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum TooMuch {
-    Parts,
+pub(super) enum SchemaSizeError {
+    SchemaParts,
     Depth,
     Recursion,
 }
 
-impl fmt::Display for TooMuch {
+impl fmt::Display for SchemaSizeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Parts => write!(
+            Self::SchemaParts => write!(
                 f,
-                "it has more than {SCHEMA_PARTS_MAX} parts, counting what it refers to each time"
+                "it has more than {SCHEMA_PARTS_MAX} parts, with every reference expanded"
             ),
             Self::Depth => write!(
                 f,
-                "it has more than {SCHEMA_DEPTH_MAX} schemas within each other"
+                "it has more than {SCHEMA_DEPTH_MAX} levels of nested schemas"
             ),
             Self::Recursion => write!(f, "a definition refers to itself"),
         }
     }
 }
 
-impl TooMuch {
+impl SchemaSizeError {
     pub(super) fn hint(self) -> &'static str {
         match self {
-            Self::Parts => "list fewer alternatives, and refer to large definitions less often",
-            Self::Depth => "flatten what nests, references included",
-            Self::Recursion => "write out as many levels as are needed",
+            Self::SchemaParts => {
+                "list fewer alternatives, and refer to large definitions less often"
+            }
+            Self::Depth => "use fewer levels, including those of references",
+            Self::Recursion => "write out the levels that are needed",
         }
     }
 }
 
-/// The state of the measuring of a part.
+/// The state of one part while the schema is measured.
 #[derive(Clone, Copy)]
-enum Measured {
-    Not,
-    Begun,
+enum MeasureState {
+    Unvisited,
+    InProgress,
     Done { size: usize, depth: usize },
 }
 
-/// Checks that a schema is small enough and comes to an end.
-pub(super) fn measure(parts: &Parts) -> Result<(), TooMuch> {
-    let mut known = vec![Measured::Not; parts.list.len()];
-    below(parts, parts.root, 1, &mut known)?;
+/// Checks that a schema is small enough and not recursive.
+pub(super) fn measure(parts: &SchemaParts) -> Result<(), SchemaSizeError> {
+    let mut states = vec![MeasureState::Unvisited; parts.list.len()];
+    measure_part(parts, parts.root, 1, &mut states)?;
     Ok(())
 }
 
-/// The size and the depth of a part that stands at some level. The recursion is no deeper than a schema may
-/// be.
-fn below(
-    parts: &Parts,
+/// Measures the size and the depth of a part at a level. The recursion is no deeper than the limit of a schema.
+fn measure_part(
+    parts: &SchemaParts,
     id: PartId,
     level: usize,
-    known: &mut [Measured],
-) -> Result<(usize, usize), TooMuch> {
+    states: &mut [MeasureState],
+) -> Result<(usize, usize), SchemaSizeError> {
     if level > SCHEMA_DEPTH_MAX {
-        return Err(TooMuch::Depth);
+        return Err(SchemaSizeError::Depth);
     }
-    match known[id.0] {
-        Measured::Done { depth, .. } if level + depth > SCHEMA_DEPTH_MAX + 1 => {
-            return Err(TooMuch::Depth);
+    match states[id.0] {
+        MeasureState::Done { depth, .. } if level + depth > SCHEMA_DEPTH_MAX + 1 => {
+            return Err(SchemaSizeError::Depth);
         }
-        Measured::Done { size, depth } => return Ok((size, depth)),
-        Measured::Begun => return Err(TooMuch::Recursion),
-        Measured::Not => {}
+        MeasureState::Done { size, depth } => return Ok((size, depth)),
+        MeasureState::InProgress => return Err(SchemaSizeError::Recursion),
+        MeasureState::Unvisited => {}
     }
-    known[id.0] = Measured::Begun;
-    let (mut size, mut depth) = (1_usize, 1);
+    states[id.0] = MeasureState::InProgress;
+    let mut size = 1_usize;
+    let mut depth = 1;
     if let Part::Checks(checks) = &parts.list[id.0] {
         for check in checks {
             size = size.saturating_add(check.size());
-            let mut leads_to = Vec::new();
-            check.each_part(|part| leads_to.push(part));
-            for part in leads_to {
-                let (size_below, depth_below) = below(parts, part, level + 1, known)?;
-                size = size.saturating_add(size_below);
-                depth = depth.max(1 + depth_below);
+            let mut children = Vec::new();
+            check.each_part(|part| children.push(part));
+            for part in children {
+                let (child_size, child_depth) = measure_part(parts, part, level + 1, states)?;
+                size = size.saturating_add(child_size);
+                depth = depth.max(1 + child_depth);
                 if size > SCHEMA_PARTS_MAX {
-                    return Err(TooMuch::Parts);
+                    return Err(SchemaSizeError::SchemaParts);
                 }
             }
         }
     }
     if size > SCHEMA_PARTS_MAX {
-        return Err(TooMuch::Parts);
+        return Err(SchemaSizeError::SchemaParts);
     }
-    known[id.0] = Measured::Done { size, depth };
+    states[id.0] = MeasureState::Done { size, depth };
     Ok((size, depth))
 }

@@ -1,11 +1,10 @@
-//! Numbers and values of JSON compared as JSON Schema compares them: by what they mean, so that `1` and
-//! `1.0` are one number.
+//! The comparison of JSON numbers by their mathematical value, as JSON Schema requires: `1` and `1.0` are equal.
 
 use std::cmp::Ordering;
 
 use serde_json::{Number, Value};
 
-/// A number as it is compared: exactly, whatever it was written as.
+/// The exact value of a number.
 #[derive(Clone, Copy, Debug)]
 enum ExactNumber {
     Whole(i128),
@@ -20,7 +19,7 @@ fn exact(number: &Number) -> ExactNumber {
         return ExactNumber::Whole(whole.into());
     }
     let float = number.as_f64().unwrap_or(f64::NAN);
-    // Every float without a fraction in this range is a whole number of 128 bits.
+    // Each float without a fraction in this range fits into 128 bits.
     if float.fract() == 0.0 && float.abs() < 1e38 {
         #[allow(
             clippy::cast_possible_truncation,
@@ -31,7 +30,7 @@ fn exact(number: &Number) -> ExactNumber {
     ExactNumber::Float(float)
 }
 
-/// Tells whether a number has no fraction.
+/// Returns whether a number has no fraction.
 pub(super) fn is_whole(number: &Number) -> bool {
     match exact(number) {
         ExactNumber::Whole(_) => true,
@@ -49,21 +48,21 @@ pub(super) fn compare(a: &Number, b: &Number) -> Ordering {
     }
 }
 
-/// Compares a whole number with a float that is none, or is one beyond 10^38.
+/// Compares a whole number with a float that has a fraction or is beyond 10^38.
 fn against_float(whole: i128, float: f64) -> Ordering {
     if float.abs() >= 1e38 {
         return 0.0_f64.total_cmp(&float);
     }
     #[allow(
         clippy::cast_possible_truncation,
-        reason = "the fraction is looked at below"
+        reason = "the fraction is compared below"
     )]
     let truncated = float.trunc() as i128;
     let fraction = 0.0_f64.total_cmp(&float.fract());
     whole.cmp(&truncated).then(fraction)
 }
 
-/// Tells whether a number is a multiple of a whole number.
+/// Returns whether a number is a multiple of a whole number.
 pub(super) fn is_multiple(number: &Number, of: u64) -> bool {
     match exact(number) {
         ExactNumber::Whole(whole) => whole % i128::from(of) == 0,
@@ -83,8 +82,8 @@ pub(super) fn write_canonical(number: &Number, to: &mut String) {
     }
 }
 
-/// The number of values in a value, itself among them, and one more for each 64 bytes of a text: what
-/// comparing it can cost.
+/// Returns the number of values in a value, including itself, and one more for each 64 bytes of a text: the most steps that
+/// a comparison takes.
 pub(super) fn values_in(value: &Value) -> usize {
     match value {
         Value::Array(values) => values.iter().map(values_in).fold(1, usize::saturating_add),
@@ -108,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_compare_by_what_they_mean() {
+    fn numbers_compare_by_their_value() {
         let ascending = [
             json!(-1e300),
             json!(-1e38),
@@ -138,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn multiples_have_no_fraction_and_no_rest() {
+    fn multiples_have_no_fraction_and_no_remainder() {
         for (value, of, is) in [
             (json!(10), 5, true),
             (json!(10.0), 5, true),

@@ -1,4 +1,4 @@
-//! A compiled schema: parts in one list that refer to each other by their places in it.
+//! The compiled form of a schema: a list of parts that refer to each other by index.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,14 +10,16 @@ use super::number::{is_whole, values_in};
 use super::pattern::Pattern;
 use super::steps::of_text;
 
-/// The place of a part in [`Parts::list`].
+/// The index of a part in [`SchemaParts::list`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct PartId(pub(super) usize);
 
-/// All parts of one schema. No part leads back to itself, and no way through them is long: both are
-/// checked when they are made, so that recursion over them needs no further bound.
+/// All parts of one schema.
+///
+/// The compiler ensures that no part refers to itself and that no chain of references is long, so recursion over the parts
+/// needs no further limit.
 #[derive(Debug)]
-pub(super) struct Parts {
+pub(super) struct SchemaParts {
     pub(super) list: Vec<Part>,
     pub(super) root: PartId,
 }
@@ -25,15 +27,15 @@ pub(super) struct Parts {
 /// One schema within a schema.
 #[derive(Debug)]
 pub(super) enum Part {
-    /// `true`: every value fits.
+    /// `true`: every value matches.
     Anything,
-    /// `false`: no value fits.
+    /// `false`: no value matches.
     Nothing,
     /// An object of keywords.
     Checks(Vec<Check>),
 }
 
-/// A requirement that one keyword sets for a value, or a few that are only meaningful together.
+/// The check of one keyword, or of a few that have an effect only together.
 #[derive(Debug)]
 pub(super) enum Check {
     Type(TypeSet),
@@ -47,7 +49,7 @@ pub(super) enum Check {
     Combination(Combination),
 }
 
-/// A requirement for numbers.
+/// A check of numbers.
 #[derive(Debug)]
 pub(super) enum NumberCheck {
     Minimum(Number),
@@ -57,7 +59,7 @@ pub(super) enum NumberCheck {
     MultipleOf(u64),
 }
 
-/// A requirement for texts.
+/// A check of texts.
 #[derive(Debug)]
 pub(super) enum TextCheck {
     MinLength(u64),
@@ -65,7 +67,7 @@ pub(super) enum TextCheck {
     Pattern(Arc<Pattern>),
 }
 
-/// A requirement for arrays.
+/// A check of arrays.
 #[derive(Debug)]
 pub(super) enum ArrayCheck {
     MinItems(u64),
@@ -84,7 +86,7 @@ pub(super) enum ArrayCheck {
     },
 }
 
-/// A requirement for objects.
+/// A check of objects.
 #[derive(Debug)]
 pub(super) enum ObjectCheck {
     MinProperties(u64),
@@ -104,7 +106,7 @@ pub(super) struct Members {
     pub(super) others: Option<PartId>,
 }
 
-/// Schemas put together.
+/// A combination of schemas.
 #[derive(Debug)]
 pub(super) enum Combination {
     AllOf(Vec<PartId>),
@@ -124,7 +126,7 @@ pub(super) enum Combination {
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(super) struct TypeSet(u8);
 
-/// The names of types, each at the place of its bit.
+/// The names of types, each at the index of its bit.
 const TYPE_NAMES: [&str; 7] = [
     "null", "boolean", "integer", "number", "string", "array", "object",
 ];
@@ -135,11 +137,11 @@ const NUMBER: u8 = 1 << 3;
 impl TypeSet {
     /// Adds a type by its name. `None` if no type has that name.
     pub(super) fn with(self, name: &str) -> Option<Self> {
-        let place = TYPE_NAMES.iter().position(|known| *known == name)?;
-        Some(Self(self.0 | 1 << place))
+        let index = TYPE_NAMES.iter().position(|known| *known == name)?;
+        Some(Self(self.0 | 1 << index))
     }
 
-    /// Tells whether a value is of one of the types. A number without a fraction is an integer.
+    /// Returns whether a value has one of the types. A number without a fraction is an integer.
     pub(super) fn has(self, value: &Value) -> bool {
         let kind = match value {
             Value::Null => 1,
@@ -153,17 +155,17 @@ impl TypeSet {
         self.0 & kind != 0
     }
 
-    /// The names of the types, for messages.
+    /// Returns the names of the types, for messages.
     pub(super) fn names(self) -> String {
-        let has = |place: &usize| self.0 & (1 << place) != 0;
+        let has = |index: &usize| self.0 & (1 << index) != 0;
         let names = (0..TYPE_NAMES.len()).filter(has);
-        let names: Vec<_> = names.map(|place| TYPE_NAMES[place]).collect();
+        let names: Vec<_> = names.map(|index| TYPE_NAMES[index]).collect();
         names.join(" or ")
     }
 }
 
 impl Check {
-    /// Calls `visit` with each part that this check leads to.
+    /// Calls `visit` with each part that this check refers to.
     pub(super) fn each_part(&self, visit: impl FnMut(PartId)) {
         match self {
             Self::Array(ArrayCheck::Items { first, rest }) => {
@@ -184,7 +186,7 @@ impl Check {
         }
     }
 
-    /// The number of values and names that stand in the check itself: each may cost steps.
+    /// Returns the number of values and names in the check itself. Each may take steps.
     pub(super) fn size(&self) -> usize {
         match self {
             Self::Enum(values) => values.iter().map(values_in).sum(),

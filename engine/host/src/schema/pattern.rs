@@ -1,10 +1,11 @@
-//! Patterns: the common part of ECMA-262's regular expressions and of an engine without backtracking.
+//! Patterns: the regular expressions that ECMA-262 and an engine without backtracking read alike.
 //!
-//! A pattern becomes a Thompson NFA of bounded size, and the NFA is simulated here, one byte of the text
-//! after the other and all states at once. So matching takes at most the number of states times the number
-//! of bytes, and each state that is entered is a step that is counted. The faster engines of the `regex`
-//! crate build caches of megabytes for each pattern, and count nothing.
+//! A pattern is compiled to a Thompson NFA of bounded size (K. Thompson, "Regular expression search algorithm", 1968). The
+//! NFA is simulated with all states at once, byte by byte, so that matching takes at most states × bytes steps, and each
+//! step is counted. The faster engines of the `regex` crate allocate megabytes of cache for each pattern and count no
+//! steps.
 
+mod error;
 mod translate;
 
 use std::collections::BTreeMap;
@@ -14,8 +15,9 @@ use regex_automata::nfa::thompson::{Compiler, Config, NFA, State, WhichCaptures}
 use regex_automata::util::primitives::StateID;
 use regex_automata::util::syntax;
 
+pub(crate) use self::error::PatternSyntaxError;
 use self::translate::translate;
-use super::steps::{Steps, Stop};
+use super::steps::{EvaluationError, Steps};
 use crate::limits::{
     PATTERN_BYTES_MAX, PATTERN_NESTING_MAX, PATTERN_PROGRAM_BYTES_MAX, PATTERNS_MAX,
     PATTERNS_PROGRAM_BYTES_MAX,
@@ -28,41 +30,34 @@ pub(crate) struct Pattern {
     program: NFA,
 }
 
-/// The reason that a text is no pattern here, and a hint about what to write instead.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct PatternSyntaxError {
-    pub(crate) message: String,
-    pub(crate) hint: &'static str,
-}
-
-/// The patterns of a manifest. The same pattern is compiled once, however often it is used.
+/// The patterns of a manifest. A pattern that is used several times is compiled once.
 #[derive(Default, Debug)]
-pub(crate) struct Patterns {
+pub(crate) struct PatternSet {
     known: BTreeMap<String, Result<Arc<Pattern>, PatternSyntaxError>>,
     program_bytes: usize,
 }
 
-impl Patterns {
-    /// The compiled form of a pattern.
+impl PatternSet {
+    /// Returns the compiled form of a pattern.
     pub(crate) fn compile(&mut self, text: &str) -> Result<Arc<Pattern>, PatternSyntaxError> {
         if let Some(known) = self.known.get(text) {
             return known.clone();
         }
         if self.known.len() >= PATTERNS_MAX {
             return Err(PatternSyntaxError {
-                message: format!("a manifest has at most {PATTERNS_MAX} different patterns"),
-                hint: "the same pattern may be used many times and counts once",
+                message: format!("a manifest can have at most {PATTERNS_MAX} different patterns"),
+                hint: "a pattern that is used several times counts once",
             });
         }
-        let compiled = Pattern::compile(text).and_then(|pattern| self.admit(pattern));
-        // A text beyond the limit is not kept, only that it was bad.
+        let compiled = Pattern::compile(text).and_then(|pattern| self.add(pattern));
+        // An over-long text is not stored, to save memory.
         if text.len() <= PATTERN_BYTES_MAX {
             self.known.insert(text.into(), compiled.clone());
         }
         compiled
     }
 
-    fn admit(&mut self, pattern: Pattern) -> Result<Arc<Pattern>, PatternSyntaxError> {
+    fn add(&mut self, pattern: Pattern) -> Result<Arc<Pattern>, PatternSyntaxError> {
         let sum = self.program_bytes.saturating_add(pattern.program_bytes());
         if sum > PATTERNS_PROGRAM_BYTES_MAX {
             return Err(PatternSyntaxError {
@@ -77,7 +72,7 @@ impl Patterns {
         Ok(Arc::new(pattern))
     }
 
-    /// Bytes of all programs.
+    /// Returns the bytes of all programs.
     #[cfg(test)]
     pub(crate) fn program_bytes(&self) -> usize {
         self.program_bytes
@@ -91,7 +86,7 @@ impl Pattern {
     fn compile(text: &str) -> Result<Self, PatternSyntaxError> {
         if text.len() > PATTERN_BYTES_MAX {
             return Err(PatternSyntaxError {
-                message: format!("a pattern has at most {PATTERN_BYTES_MAX} bytes"),
+                message: format!("a pattern can have at most {PATTERN_BYTES_MAX} bytes"),
                 hint: "use an `enum`, or check the rest in the plugin",
             });
         }
@@ -112,7 +107,7 @@ impl Pattern {
                     hint: SMALLER,
                 },
                 None => PatternSyntaxError {
-                    message: "this is no regular expression".into(),
+                    message: "this is not a regular expression".into(),
                     hint: translate::DIALECT,
                 },
             })?;
@@ -120,7 +115,7 @@ impl Pattern {
         Ok(Self { text, program })
     }
 
-    /// The pattern as it was written.
+    /// Returns the pattern as it was written.
     pub(super) fn text(&self) -> &str {
         &self.text
     }
@@ -129,16 +124,16 @@ impl Pattern {
         self.program.memory_usage()
     }
 
-    /// The number of states: the most steps for one byte of a text.
+    /// Returns the number of states, which is the most steps for one byte of a text.
     #[cfg(test)]
     pub(crate) fn states(&self) -> usize {
         self.program.states().len()
     }
 
-    /// Tells whether the pattern is found anywhere in a text.
-    pub(super) fn is_match(&self, text: &str, steps: &mut Steps) -> Result<bool, Stop> {
+    /// Returns whether the pattern matches anywhere in a text.
+    pub(super) fn is_match(&self, text: &str, steps: &mut Steps) -> Result<bool, EvaluationError> {
         let states = self.program.states().len();
-        // Two lists and the marks are made and cleared.
+        // These steps are for allocating and clearing two lists and the marks.
         steps.take(1 + states / 32)?;
         let text = text.as_bytes();
         let mut search = Search {
@@ -148,24 +143,25 @@ impl Pattern {
             stack: Vec::new(),
             matched: false,
         };
-        let (mut now, mut next) = (Vec::new(), Vec::new());
+        let mut current = Vec::new();
+        let mut next = Vec::new();
         let everywhere = !self.program.is_always_start_anchored();
         for at in 0..=text.len() {
             if at == 0 || everywhere {
-                search.enter(self.program.start_anchored(), at, &mut now, steps)?;
+                search.enter(self.program.start_anchored(), at, &mut current, steps)?;
             }
             if search.matched {
                 return Ok(true);
             }
-            if now.is_empty() && !everywhere {
+            if current.is_empty() && !everywhere {
                 return Ok(false);
             }
-            for state in now.drain(..) {
+            for state in current.drain(..) {
                 if let Some(state) = search.follow(state, at, steps)? {
                     search.enter(state, at + 1, &mut next, steps)?;
                 }
             }
-            std::mem::swap(&mut now, &mut next);
+            std::mem::swap(&mut current, &mut next);
         }
         Ok(search.matched)
     }
@@ -174,26 +170,26 @@ impl Pattern {
 struct Search<'a> {
     program: &'a NFA,
     text: &'a [u8],
-    /// For each state one more than the position at which it was entered last: each is entered once there.
+    /// For each state, one more than the position at which it was last entered. A state is entered once at each position.
     marks: Vec<usize>,
     stack: Vec<StateID>,
     matched: bool,
 }
 
 impl Search<'_> {
-    /// Enters a state and all that are reached from it without reading; those that read go to `list`.
+    /// Enters a state and all states that are reachable without reading a byte. Adds those that read a byte to `list`.
     fn enter(
         &mut self,
         state: StateID,
         at: usize,
         list: &mut Vec<StateID>,
         steps: &mut Steps,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), EvaluationError> {
         self.stack.push(state);
         while let Some(id) = self.stack.pop() {
             let mark = &mut self.marks[id.as_usize()];
             if *mark == at + 1 {
-                // A state is led to by as many others as there are edges.
+                // Counted as well, because a state can have many incoming edges.
                 steps.take(1)?;
                 continue;
             }
@@ -217,13 +213,13 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// The state that the byte at a position leads to.
+    /// Returns the state after the byte at a position.
     fn follow(
         &self,
         state: StateID,
         at: usize,
         steps: &mut Steps,
-    ) -> Result<Option<StateID>, Stop> {
+    ) -> Result<Option<StateID>, EvaluationError> {
         Ok(match self.program.state(state) {
             State::ByteRange { trans } => trans.matches(self.text, at).then_some(trans.next),
             State::Sparse(sparse) => {
@@ -231,7 +227,7 @@ impl Search<'_> {
                 sparse.matches(self.text, at)
             }
             State::Dense(dense) => dense.matches(self.text, at),
-            // These are never in the list.
+            // `enter` adds none of these to the list.
             State::Look { .. }
             | State::Union { .. }
             | State::BinaryUnion { .. }
@@ -247,13 +243,13 @@ mod tests {
     use super::*;
 
     fn matches(pattern: &str, text: &str) -> bool {
-        let pattern = Patterns::default().compile(pattern).expect(pattern);
+        let pattern = PatternSet::default().compile(pattern).expect(pattern);
         let mut steps = Steps::new(1_000_000);
         pattern.is_match(text, &mut steps).expect("enough steps")
     }
 
     #[test]
-    fn patterns_are_found_anywhere_unless_they_are_anchored() {
+    fn patterns_match_anywhere_unless_they_are_anchored() {
         for (pattern, text, found) in [
             ("b", "abc", true),
             ("^b", "abc", false),
@@ -268,7 +264,7 @@ mod tests {
             ("^.$", "ü", true),
             ("^..$", "ü", false),
             ("^\\d+$", "123", true),
-            // In ECMA-262 these are of ASCII alone.
+            // In ECMA-262 these classes contain only ASCII characters.
             ("^\\d$", "\u{0663}", false),
             ("^\\w$", "ü", false),
             ("^\\p{L}$", "ü", true),
@@ -286,7 +282,7 @@ mod tests {
     fn matching_takes_no_more_steps_than_states_times_bytes() {
         let text = "a".repeat(5_000) + "b";
         for slow in ["^(a+)+$", "(a*)*c", "(a|a)*c", "(a?){30}a{30}c", "^(.*)*x"] {
-            let pattern = Patterns::default().compile(slow).expect(slow);
+            let pattern = PatternSet::default().compile(slow).expect(slow);
             let most = (text.len() + 2) * (4 * pattern.states() + 1);
             let mut steps = Steps::new(most);
             assert_eq!(pattern.is_match(&text, &mut steps), Ok(false), "{slow}");
@@ -295,19 +291,19 @@ mod tests {
 
     #[test]
     fn a_match_that_takes_too_many_steps_is_stopped() {
-        let pattern = Patterns::default().compile("(a|b)*c").expect("a pattern");
+        let pattern = PatternSet::default().compile("(a|b)*c").expect("a pattern");
         let text = "ab".repeat(1_000);
         let mut enough = Steps::new(1_000_000);
         assert_eq!(pattern.is_match(&text, &mut enough), Ok(false));
-        let taken = 1_000_000 - enough.left();
-        assert_eq!(pattern.is_match(&text, &mut Steps::new(taken)), Ok(false));
-        let stopped = pattern.is_match(&text, &mut Steps::new(taken - 1));
-        assert_eq!(stopped, Err(Stop::OutOfSteps));
+        let used = 1_000_000 - enough.left();
+        assert_eq!(pattern.is_match(&text, &mut Steps::new(used)), Ok(false));
+        let stopped = pattern.is_match(&text, &mut Steps::new(used - 1));
+        assert_eq!(stopped, Err(EvaluationError::OutOfSteps));
     }
 
     #[test]
     fn patterns_end_at_their_length() {
-        let mut patterns = Patterns::default();
+        let mut patterns = PatternSet::default();
         assert!(patterns.compile(&"a".repeat(PATTERN_BYTES_MAX)).is_ok());
         let long = patterns.compile(&"a".repeat(PATTERN_BYTES_MAX + 1));
         assert!(long.expect_err("too long").message.contains("512 bytes"));
@@ -315,7 +311,7 @@ mod tests {
 
     #[test]
     fn a_manifest_has_few_different_patterns() {
-        let mut patterns = Patterns::default();
+        let mut patterns = PatternSet::default();
         for number in 0..PATTERNS_MAX {
             patterns.compile(&format!("a{number}")).expect("a pattern");
         }
@@ -324,7 +320,7 @@ mod tests {
         assert!(patterns.compile("a0").is_ok(), "it is known");
     }
 
-    /// The longest repetition of a pattern that compiles within the limit of one pattern.
+    /// Returns the highest repetition count of a pattern that compiles within the limit of one pattern.
     fn longest(of: &str) -> usize {
         let compiles = |count| Pattern::compile(&format!("{of}{{{count}}}")).is_ok();
         (1..1_000)
@@ -339,8 +335,8 @@ mod tests {
         let refused = Pattern::compile(&format!("\\p{{L}}{{{}}}", most + 1));
         let refused = refused.expect_err("too large").message;
         assert!(refused.contains("more than 131072 bytes"), "{refused}");
-        let mut patterns = Patterns::default();
-        // Each is nearly as large as one may be.
+        let mut patterns = PatternSet::default();
+        // Each pattern is nearly as large as the limit of one pattern.
         let large = |number: usize| format!("\\p{{L}}{{{most}}}{}", "a".repeat(number));
         let refused = (0..PATTERNS_MAX).find_map(|number| patterns.compile(&large(number)).err());
         let refused = refused.expect("together they are too large").message;

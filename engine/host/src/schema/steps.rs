@@ -1,16 +1,18 @@
-//! Steps: what a value costs to check. Every step is a small piece of work of bounded size, and a check that
-//! would take more steps than there are ends.
+//! The steps of a check. Each step is a small amount of work, and a check ends when its steps are used up.
 
-/// The reason that a check ends early.
+/// The reason for which an evaluation stops early.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Stop {
-    /// The value does not fit.
-    Misfit,
+pub(super) enum EvaluationError {
+    /// The value does not match.
+    Mismatch,
     /// The steps are used up.
     OutOfSteps,
 }
 
-/// Steps that are left.
+/// The result of a step of an evaluation.
+pub(super) type EvaluationResult = Result<(), EvaluationError>;
+
+/// The steps that are left.
 #[derive(Debug)]
 pub(super) struct Steps {
     left: usize,
@@ -21,33 +23,33 @@ impl Steps {
         Self { left: most }
     }
 
-    /// The number of steps that are left.
+    /// Returns the number of steps that are left.
     pub(super) fn left(&self) -> usize {
         self.left
     }
 
-    /// Takes steps before the work that they stand for.
-    pub(super) fn take(&mut self, steps: usize) -> Result<(), Stop> {
+    /// Takes steps, before the work that they count. An error if too few are left.
+    pub(super) fn take(&mut self, steps: usize) -> Result<(), EvaluationError> {
         let Some(left) = self.left.checked_sub(steps) else {
             self.left = 0;
-            return Err(Stop::OutOfSteps);
+            return Err(EvaluationError::OutOfSteps);
         };
         self.left = left;
         Ok(())
     }
 }
 
-/// Steps to read a text once: one, and one more for each 64 bytes.
+/// Returns the steps to read a text once: one, and one more for each 64 bytes.
 pub(super) fn of_text(text: &str) -> usize {
     1 + text.len() / 64
 }
 
-/// Steps to keep so many bytes until the end of the check: memory is dearer than time.
+/// Returns the steps to allocate bytes until the end of the check. They cost more than reading the same bytes.
 pub(super) fn of_memory(bytes: usize) -> usize {
     1 + bytes / 8
 }
 
-/// Steps to find a name in a sorted list: a comparison for each halving.
+/// Returns the steps to find a name in a sorted list: one comparison for each halving.
 pub(super) fn of_lookup(name: &str, among: usize) -> usize {
     let halvings = among.checked_ilog2().unwrap_or(0) as usize;
     of_text(name).saturating_mul(1 + halvings)

@@ -1,13 +1,13 @@
-//! Guests that take all that they can get, and a bit more.
+//! Guests that use as much as the limits allow, and more.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::economy::{checked, draft, fault, fault_of, finish, host, load, patient, replied};
 use super::guest::{Guest, times};
-use super::world::{checked, draft, fault, fault_of, finish, host, load, patient, replied};
 use crate::Limits;
 use crate::limits::{LOG_BYTES_MAX, REPLY_BYTES_MAX};
 
-/// Pages of 64 KiB in the memory that a call may have.
+/// Pages of 64 KiB in the memory of a call.
 const PAGES: usize = Limits::standard().memory_bytes / 65_536;
 
 #[test]
@@ -26,11 +26,11 @@ fn two_memories_are_each_bounded() {
     }
 }
 
-/// A guest that replies a list of so many empty texts.
+/// Returns a guest that replies a list of empty texts.
 fn empty_texts(count: usize) -> Guest {
     let mut guest = Guest::new();
     let length = 3 * count + 1;
-    // The reply is written behind everything else, as one cannot have a megabyte of texts.
+    // The guest writes the reply itself, because a data segment cannot have a megabyte of texts.
     let write = times(
         count,
         "(i32.store8 (i32.add (i32.const 4194304) (i32.mul (local.get $i) (i32.const 3))) (i32.const 44))
@@ -49,35 +49,35 @@ fn empty_texts(count: usize) -> Guest {
 
 #[test]
 fn reply_of_nothing_but_empty_texts_ends_at_its_limit() {
-    let most = (REPLY_BYTES_MAX - 1) / 3;
-    assert!(replied(&finish(&empty_texts(most)).ending));
-    let beyond = fault(&empty_texts(most + 1));
+    let max = (REPLY_BYTES_MAX - 1) / 3;
+    assert!(replied(&finish(&empty_texts(max)).ending));
+    let beyond = fault(&empty_texts(max + 1));
     assert_eq!(beyond, "its reply has 16387 bytes, of at most 16384");
     let million = fault(&empty_texts(1_000_000));
     assert!(million.starts_with("it was stopped: "), "{million}");
 }
 
 #[test]
-fn flood_of_terminal_codes_is_kept_short_and_inert() {
+fn flood_of_terminal_codes_is_cut_and_escaped() {
     let mut guest = Guest::new();
     let line = guest.text("\u{1b}[31m\u{1b}]0;owned\u{7}\r".repeat(600));
     guest.does(&times(
         1_000,
         &format!("(call $host-log-write (i32.const 3) {line})"),
     ));
-    let finished = finish(&guest);
-    let kept: usize = finished.log.iter().map(|line| line.message.len()).sum();
-    assert!(kept > 0 && kept <= LOG_BYTES_MAX, "{kept} bytes");
-    let texts = finished.log.iter().flat_map(|line| line.message.chars());
+    let outcome = finish(&guest);
+    let bytes: usize = outcome.log.iter().map(|line| line.message.len()).sum();
+    assert!(bytes > 0 && bytes <= LOG_BYTES_MAX, "{bytes} bytes");
+    let texts = outcome.log.iter().flat_map(|line| line.message.chars());
     assert_eq!(texts.filter(|one| one.is_control()).count(), 0);
 }
 
 #[test]
 fn ten_million_cheap_requests_use_up_the_fuel() {
-    let asking = Guest::doing(&times(10_000_000, "(drop (call $host-call-now))"));
-    let finished = finish(&asking);
+    let guest = Guest::doing(&times(10_000_000, "(drop (call $host-call-now))"));
+    let outcome = finish(&guest);
     assert_eq!(
-        fault_of(finished.ending),
+        fault_of(outcome.ending),
         "its requests to the host have used up its fuel"
     );
 }
@@ -96,8 +96,8 @@ fn time_does_not_pass_within_a_call() {
 #[test]
 fn nothing_of_one_call_is_left_for_the_next_guest() {
     let host = host();
-    // One fills its memory with a mark; the other, in the same slot, looks for anything at all behind
-    // its own arguments.
+    // One guest fills its memory with a mark. The other one, in the same slot, looks for any data behind its own
+    // arguments.
     let mark = Guest::doing("(memory.fill (i32.const 524288) (i32.const 171) (i32.const 500000))");
     let look = Guest::doing(
         "(local.set $i (i32.const 528384))
@@ -106,11 +106,12 @@ fn nothing_of_one_call_is_left_for_the_next_guest() {
           (local.set $i (i32.add (local.get $i) (i32.const 4096)))
           (br_if $again (i32.lt_u (local.get $i) (i32.const 1024000))))",
     );
-    let (mark, look) = (load(&host, &mark), load(&host, &look));
+    let mark = load(&host, &mark);
+    let look = load(&host, &look);
     for _ in 0..50 {
-        let marked = mark.run(draft(), super::world::origin).unwrap();
+        let marked = mark.run(draft(), super::economy::origin).unwrap();
         assert!(replied(&marked.ending));
-        let looked = look.run(draft(), super::world::origin).unwrap();
+        let looked = look.run(draft(), super::economy::origin).unwrap();
         assert!(replied(&looked.ending), "{:?}", looked.ending);
     }
 }
@@ -127,26 +128,26 @@ fn not_a_number_has_the_same_bits_in_every_run() {
         "(f64.min (f64.const nan:0x8000000000007) (f64.const 1))",
         "(f64.promote_f32 (f32.const nan:0x200001))",
     ];
-    let looks = odd.map(|value| {
+    let checks = odd.map(|value| {
         format!("(if (i64.ne (i64.reinterpret_f64 {value}) {canonical}) (then unreachable))")
     });
-    let guest = Guest::doing(&looks.join("\n"));
+    let guest = Guest::doing(&checks.join("\n"));
     let once = finish(&guest);
     assert!(replied(&once.ending), "{:?}", once.ending);
     assert_eq!(finish(&guest), once);
 }
 
 #[test]
-fn panic_of_the_host_within_an_import_costs_its_own_call_only() {
+fn panic_of_the_host_within_an_import_ends_only_its_own_call() {
     let draws = checked(&Guest::doing(
         "(drop (call $host-fair-below (i32.const 6) (i32.const 0) (i32.const 0)))",
     ));
-    // Where a call draws from is asked within its first draw, on the guest's stack.
-    let run = |origin: crate::run::guest::Origin| {
-        let ran = || crate::run::call::run(&draws, &patient(), draft(), origin);
-        catch_unwind(AssertUnwindSafe(ran))
+    // The origin of draws is requested within the first draw, on the guest's stack.
+    let run = |origin: crate::run::guest::DrawOriginFn| {
+        let call = || crate::run::call::run(&draws, &patient(), draft(), origin);
+        catch_unwind(AssertUnwindSafe(call))
     };
-    assert!(run(Box::new(|_| panic!("a bug"))).is_err());
-    let next = run(Box::new(super::world::origin)).expect("the thread goes on");
+    assert!(run(Box::new(|_| panic!("a panic in the host"))).is_err());
+    let next = run(Box::new(super::economy::origin)).expect("the thread continues");
     assert!(replied(&next.unwrap().ending));
 }

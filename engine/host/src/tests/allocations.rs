@@ -1,4 +1,4 @@
-//! Memory that a thread of these tests takes, counted as it is asked for.
+//! A global allocator that counts the memory of each test thread.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -14,10 +14,10 @@ struct Counting;
 static COUNTING: Counting = Counting;
 
 fn add(bytes: isize) {
-    // A thread that is ending has no counters any more, and nobody asks for them.
-    let _ended = LIVE.try_with(|live| {
+    // A thread that is ending has no counters any more.
+    let _missing = LIVE.try_with(|live| {
         live.set(live.get() + bytes);
-        let _ended = PEAK.try_with(|peak| peak.set(peak.get().max(live.get())));
+        let _missing = PEAK.try_with(|peak| peak.set(peak.get().max(live.get())));
     });
 }
 
@@ -27,36 +27,35 @@ fn signed(bytes: usize) -> isize {
 
 #[allow(
     unsafe_code,
-    reason = "an allocator is unsafe; this one hands all on to the system's"
+    reason = "an allocator is unsafe; this one forwards everything to the system's"
 )]
-// SAFETY: every call goes to the system's allocator as it is.
+// SAFETY: every call is forwarded unchanged to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         add(signed(layout.size()));
-        // SAFETY: the caller keeps the system's contract.
+        // SAFETY: the caller fulfils the contract of `GlobalAlloc`.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         add(-signed(layout.size()));
-        // SAFETY: as above; the pointer came from there.
+        // SAFETY: as above, and the pointer came from the system's allocator.
         unsafe { System.dealloc(pointer, layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         add(signed(size) - signed(layout.size()));
-        // SAFETY: as above; the pointer came from there.
+        // SAFETY: as above, and the pointer came from the system's allocator.
         unsafe { System.realloc(pointer, layout, size) }
     }
 }
 
-/// Returns what some work gives, and the most memory that this thread had at any moment of it beyond what it
-/// had before.
+/// Returns the result of some work, and the peak of this thread's memory during it, minus the memory before.
 pub(super) fn peak_of<T>(work: impl FnOnce() -> T) -> (T, usize) {
     let before = LIVE.get();
     PEAK.set(before);
-    let done = work();
-    (done, usize::try_from(PEAK.get() - before).unwrap_or(0))
+    let result = work();
+    (result, usize::try_from(PEAK.get() - before).unwrap_or(0))
 }
 
 #[test]

@@ -1,16 +1,16 @@
-//! The check of an upload, stage by stage, each with its stable code.
+//! The stages of the upload check, each with its stable code.
 
+use super::economy::host;
 use super::guest::{Guest, bytes};
-use super::world::host;
 use crate::limits::UPLOAD_BYTES_MAX;
 use crate::report::{Finding, LoadError, Report, UploadLocation};
 
-/// What an upload is refused for.
+/// Returns the findings about an upload.
 pub(super) fn findings(bytes: &[u8]) -> Vec<Finding> {
     match host().check(bytes) {
         Ok(_) => Vec::new(),
         Err(LoadError::Refused(Report { findings })) => findings,
-        Err(other) => panic!("not about the component: {other}"),
+        Err(other) => panic!("no finding about the component: {other}"),
     }
 }
 
@@ -22,7 +22,7 @@ pub(super) fn codes(bytes: &[u8]) -> Vec<&'static str> {
     codes_of(&findings(bytes))
 }
 
-/// The only finding about an upload.
+/// Returns the only finding about an upload.
 pub(super) fn finding(bytes: &[u8]) -> Finding {
     let mut findings = findings(bytes);
     assert_eq!(findings.len(), 1, "{findings:?}");
@@ -30,7 +30,7 @@ pub(super) fn finding(bytes: &[u8]) -> Finding {
 }
 
 #[test]
-fn good_component_is_let_in_with_its_manifest() {
+fn valid_component_passes_with_its_manifest() {
     let checked = host().check(&Guest::new().bytes()).unwrap();
     let manifest = checked.manifest();
     assert_eq!(manifest.id.as_str(), "tester");
@@ -43,7 +43,7 @@ fn good_component_is_let_in_with_its_manifest() {
 #[test]
 fn component_may_import_every_interface_of_the_contract() {
     let mut guest = Guest::new();
-    // Never called, but imported, lowered and linked.
+    // This function is never called, but its imports are lowered and linked.
     guest.fields = "(func
         (call $host-ledger-balance (unreachable))
         (call $host-state-get (unreachable))
@@ -63,7 +63,7 @@ fn upload_ends_at_its_size_limit() {
 }
 
 #[test]
-fn what_is_no_component_is_named_for_what_it_is() {
+fn upload_that_is_no_component_is_identified() {
     let good = Guest::new();
     let compiled = wasmtime::Engine::default()
         .precompile_component(&good.bytes())
@@ -81,7 +81,7 @@ fn what_is_no_component_is_named_for_what_it_is() {
     for (upload, code) in uploads {
         let finding = finding(upload);
         assert_eq!(finding.code, code);
-        assert!(finding.hint.is_some(), "{code} says what to do");
+        assert!(finding.hint.is_some(), "{code} has a hint");
     }
 }
 
@@ -90,7 +90,7 @@ fn damaged_component_is_invalid() {
     let good = Guest::new().bytes();
     for length in (8..good.len()).step_by(97) {
         let codes = codes(&good[..length]);
-        // Between two sections the rest is a component again, of which the export is gone.
+        // A cut between two sections leaves a valid component without the export.
         assert!(
             codes == ["invalid"] || codes == ["export_missing"],
             "{length}: {codes:?}"
@@ -105,7 +105,7 @@ fn damaged_component_is_invalid() {
 }
 
 #[test]
-fn feature_that_is_switched_off_is_invalid() {
+fn disabled_feature_is_invalid() {
     let core = [
         "(memory i64 1)",
         "(memory 1 1 shared)",
@@ -143,7 +143,7 @@ fn feature_that_is_switched_off_is_invalid() {
 }
 
 #[test]
-fn types_that_unfold_without_end_are_invalid() {
+fn types_that_expand_without_end_are_invalid() {
     let chain = |links: usize, link: &dyn Fn(usize) -> String| {
         let types: String = (1..links).map(link).collect();
         codes(&bytes(&format!("(component (type $t0 (list u8)) {types})")))
@@ -165,7 +165,7 @@ fn package_of_interfaces_is_not_a_component() {
 }
 
 #[test]
-fn plugin_that_cannot_describe_itself_is_refused() {
+fn plugin_that_cannot_describe_itself_is_rejected() {
     let describes = [
         ("(loop br 0)", "it ran out of fuel"),
         ("(unreachable)", "it gave up"),
@@ -185,12 +185,12 @@ fn plugin_that_cannot_describe_itself_is_refused() {
             "while describing itself",
         ),
     ];
-    for (describe, why) in describes {
+    for (describe, cause) in describes {
         let mut guest = Guest::new();
         guest.describe = describe.into();
         let finding = finding(&guest.bytes());
         assert_eq!(finding.code, "describe_failed", "{describe}");
-        assert!(finding.message.contains(why), "{}", finding.message);
+        assert!(finding.message.contains(cause), "{}", finding.message);
     }
 }
 
@@ -211,20 +211,20 @@ fn start_function_is_bounded_like_any_other() {
 }
 
 #[test]
-fn refusal_is_plain_text_with_its_hint() {
+fn report_is_plain_text_with_its_hint() {
     let report = host().check(b"").err().unwrap();
     let text = report.to_string();
     assert!(text.starts_with("not_wasm: this is not WebAssembly\n    build it as a component"));
 }
 
 #[test]
-fn refusal_as_text_has_all_that_is_known() {
-    let finding = Finding::new("function_differs", "it imports `now` with another type")
-        .hint("generate the bindings anew")
+fn report_as_text_has_all_details() {
+    let finding = Finding::new("function_differs", "it imports `now` with a different type")
+        .hint("regenerate the bindings")
         .at(UploadLocation::byte(31_u32).in_function(7))
-        .instead("now: func() -> u64;", "now: func() -> t;\nrecord t { }")
+        .mismatch("now: func() -> u64;", "now: func() -> t;\nrecord t { }")
         .nearest("know", ["then", "now"]);
-    let text = "function_differs: it imports `now` with another type
+    let text = "function_differs: it imports `now` with a different type
     at byte 0x1f, in function 7
     expected
         now: func() -> u64;
@@ -232,13 +232,13 @@ fn refusal_as_text_has_all_that_is_known() {
         now: func() -> t;
         record t { }
     did you mean `now`?
-    generate the bindings anew
+    regenerate the bindings
 ";
     assert_eq!(Report::from(finding).to_string(), text);
 }
 
 #[test]
-fn name_that_is_another_word_is_not_what_was_meant() {
+fn dissimilar_name_is_not_suggested() {
     let nearest = |to: &str| {
         Finding::new("", "")
             .nearest(to, ["secure", "below"])

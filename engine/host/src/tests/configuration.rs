@@ -1,12 +1,12 @@
-//! A configuration held against a plugin: by its schema, and by the plugin's own check.
+//! The check of a configuration by the schema and by the plugin's own check.
 
 use std::time::Duration;
 
 use bursar_ledger::{Amount, CallEnding, Need};
 use serde_json::json;
 
+use super::economy::{checked, ending, fault_of, host, load};
 use super::guest::Guest;
-use super::world::{checked, ending, fault_of, host, load};
 use crate::limits::{CONFIGURATION_FINDINGS_MAX, CONFIGURATION_TEXT_BYTES_MAX, NEEDS_MAX};
 use crate::{
     CallFailure, ConfigurationFinding, ConfigurationReport, ContractVersion, Limits, configuration,
@@ -15,7 +15,7 @@ use crate::{
 const NO_FINDING: (usize, [&str; 2]) = (0, ["", "wrong"]);
 const NO_NEED: (usize, [&str; 2], u64) = (0, ["user:1", "coin"], 1);
 
-/// Returns what is found in the configuration `{}` of a guest that is installed as `casino`.
+/// Returns the report on the configuration `{}` of a guest that is installed as `casino`.
 fn report(guest: &Guest) -> ConfigurationReport {
     let checked = load(&host(), guest).check_configuration(&"casino".parse().unwrap(), &json!({}));
     checked.unwrap()
@@ -27,17 +27,17 @@ fn reporting(findings: (usize, [&str; 2]), needs: (usize, [&str; 2], u64)) -> Co
     report(&guest)
 }
 
-/// Returns the words in which a check that misbehaves refuses the configuration.
+/// Returns the fault for which the configuration is rejected.
 fn fault(report: ConfigurationReport) -> String {
     let [ConfigurationFinding { pointer, message }] = <[_; 1]>::try_from(report.findings).unwrap();
     assert_eq!(pointer, "");
     assert_eq!(report.needs, []);
-    let (refused, why) = message.split_once(": ").unwrap();
+    let (rejected, cause) = message.split_once(": ").unwrap();
     assert_eq!(
-        refused,
-        "the plugin could not check its configuration, so it is not taken"
+        rejected,
+        "the plugin could not check its configuration, so it is rejected"
     );
-    why.into()
+    cause.into()
 }
 
 fn checking(statements: &str) -> Guest {
@@ -49,7 +49,7 @@ fn checking(statements: &str) -> Guest {
 }
 
 #[test]
-fn a_plugin_without_a_check_takes_what_fits_its_schema() {
+fn a_plugin_without_a_check_accepts_what_matches_its_schema() {
     let mut guest = Guest::new();
     guest.manifest = guest.manifest.replace(
         r#""configuration":{}"#,
@@ -59,33 +59,33 @@ fn a_plugin_without_a_check_takes_what_fits_its_schema() {
     let name = "tester".parse().unwrap();
     let good = plugin.check_configuration(&name, &json!({"asset": "coin"}));
     assert_eq!(good, Ok(ConfigurationReport::default()));
-    let bad = plugin.check_configuration(&name, &json!({})).unwrap();
-    let [finding] = &*bad.findings else {
-        panic!("{bad:?}");
+    let rejected = plugin.check_configuration(&name, &json!({})).unwrap();
+    let [finding] = &*rejected.findings else {
+        panic!("{rejected:?}");
     };
     assert_eq!(finding.pointer, "");
     assert!(finding.message.contains("asset"), "{}", finding.message);
 }
 
 #[test]
-fn findings_and_needs_are_those_that_the_plugin_says() {
-    let said = reporting((2, ["/a", "wrong"]), (2, ["user:1", "coin"], 5));
+fn findings_and_needs_are_those_that_the_plugin_reports() {
+    let report = reporting((2, ["/a", "wrong"]), (2, ["user:1", "coin"], 5));
     let finding = ConfigurationFinding {
         pointer: "/a".into(),
         message: "wrong".into(),
     };
-    assert_eq!(said.findings, [finding.clone(), finding]);
+    assert_eq!(report.findings, [finding.clone(), finding]);
     let need = Need {
         account: "user:1".parse().unwrap(),
         asset: "coin".parse().unwrap(),
         at_least: Amount::new(5).unwrap(),
     };
-    assert_eq!(said.needs, [need], "each balance is named once");
+    assert_eq!(report.needs, [need], "each balance is listed once");
 }
 
-/// The schema is asked first, so a plugin reads nothing that does not fit it.
+/// The schema is checked first, so a plugin receives only configurations that match it.
 #[test]
-fn a_check_sees_the_name_and_a_configuration_that_fits() {
+fn a_check_receives_the_name_and_a_valid_configuration() {
     let mut guest = checking("");
     guest.manifest = guest.manifest.replace(
         r#""configuration":{}"#,
@@ -117,8 +117,8 @@ fn a_check_sees_the_name_and_a_configuration_that_fits() {
     };
     assert_eq!(check("casino", json!({})), []);
     assert!(check("cinema", json!({}))[0].message.contains("it gave up"));
-    let unfit = &check("cinema", json!({"a": 1}))[0].message;
-    assert!(!unfit.contains("it gave up"), "{unfit}");
+    let mismatch = &check("cinema", json!({"a": 1}))[0].message;
+    assert!(!mismatch.contains("it gave up"), "{mismatch}");
 }
 
 #[test]
@@ -135,36 +135,39 @@ fn findings_and_needs_end_at_their_limits() {
 
 #[test]
 fn texts_of_a_finding_end_at_their_limit() {
-    let most = "/".repeat(CONFIGURATION_TEXT_BYTES_MAX);
-    let full = reporting((1, [&most, &most]), NO_NEED);
-    assert_eq!(full.findings[0].message, most);
-    for texts in [["", &format!("{most}/")], [&format!("{most}/"), "wrong"]] {
+    let longest = "/".repeat(CONFIGURATION_TEXT_BYTES_MAX);
+    let full = reporting((1, [&longest, &longest]), NO_NEED);
+    assert_eq!(full.findings[0].message, longest);
+    for texts in [
+        ["", &format!("{longest}/")],
+        [&format!("{longest}/"), "wrong"],
+    ] {
         let beyond = reporting((1, texts), NO_NEED);
         assert_eq!(fault(beyond), "a text of a finding has more than 512 bytes");
     }
 }
 
 #[test]
-fn a_finding_is_shown_without_characters_that_do_not_print() {
-    let said = reporting((1, ["/\u{202e}", "\u{1b}[31mfine\n"]), NO_NEED);
-    let ConfigurationFinding { pointer, message } = &said.findings[0];
+fn unprintable_characters_of_a_finding_are_escaped() {
+    let report = reporting((1, ["/\u{202e}", "\u{1b}[31mfine\n"]), NO_NEED);
+    let ConfigurationFinding { pointer, message } = &report.findings[0];
     assert_eq!(pointer, "/\\u{202e}");
     assert_eq!(message, "\\u{1b}[31mfine\\n");
 }
 
 #[test]
-fn a_report_that_names_nothing_is_a_fault() {
+fn an_invalid_report_is_a_fault() {
     let cases = [
         (
             ["a", "wrong"],
-            "the place of a finding is not a JSON pointer",
+            "the pointer of a finding is not a JSON pointer",
         ),
-        (["/a", ""], "a finding says nothing"),
+        (["/a", ""], "a finding has no message"),
     ];
-    for (texts, why) in cases {
-        assert_eq!(fault(reporting((1, texts), NO_NEED)), why);
+    for (texts, expected) in cases {
+        assert_eq!(fault(reporting((1, texts), NO_NEED)), expected);
     }
-    for (account, asset, at_least, why) in [
+    for (account, asset, at_least, expected) in [
         ("no account", "coin", 1, "it needs an account `no account`"),
         (
             "issuer:coin",
@@ -177,12 +180,12 @@ fn a_report_that_names_nothing_is_a_fault() {
         ("user:1", "coin", 1 << 53, "it needs 9007199254740992 of"),
     ] {
         let fault = fault(reporting(NO_FINDING, (1, [account, asset], at_least)));
-        assert!(fault.starts_with(why), "{fault}");
+        assert!(fault.starts_with(expected), "{fault}");
     }
 }
 
 #[test]
-fn a_check_may_import_nothing() {
+fn a_check_cannot_use_imports() {
     for import in [
         "(drop (call $host-call-now))",
         "(call $host-call-name (i32.const 64))",
@@ -201,25 +204,25 @@ fn a_check_may_import_nothing() {
 }
 
 #[test]
-fn a_check_that_misbehaves_refuses_the_configuration() {
-    for (does, why) in [
+fn a_fault_in_a_check_rejects_the_configuration() {
+    for (statements, expected) in [
         ("(loop br 0)", "it ran out of fuel"),
         ("(unreachable)", "it gave up (panic or unreachable code)"),
         ("(call $deeper)", "its stack overflowed"),
         ("(drop (i32.load (i32.const -4)))", "it trapped"),
         ("(drop (memory.grow (i32.const 10000)))", "it was stopped"),
     ] {
-        let mut guest = checking(does);
-        if does.contains("$deeper") {
+        let mut guest = checking(statements);
+        if statements.contains("$deeper") {
             guest.fields = "(func $deeper (call $deeper))".into();
         }
         let fault = fault(report(&guest));
-        assert!(fault.starts_with(why), "{does}: {fault}");
+        assert!(fault.starts_with(expected), "{statements}: {fault}");
     }
 }
 
 #[test]
-fn a_check_that_cannot_be_run_here_refuses_nothing() {
+fn a_check_that_cannot_finish_rejects_nothing() {
     let limits = Limits {
         deadline: Duration::ZERO,
         fuel: u64::MAX / 4,
@@ -232,14 +235,14 @@ fn a_check_that_cannot_be_run_here_refuses_nothing() {
 }
 
 #[test]
-fn a_plugin_of_the_first_contract_is_known_as_one() {
+fn a_plugin_of_the_first_contract_is_recognised() {
     let mut guest = Guest::doing("(drop (call $host-call-now))");
     guest.contract = "0.1.0";
     let plugin = load(&host(), &guest);
-    assert_eq!(plugin.contract(), ContractVersion::First);
+    assert_eq!(plugin.contract(), ContractVersion::V0_1);
     assert!(plugin.spells_its_name());
     let present = load(&host(), &Guest::new());
-    assert_eq!(present.contract(), ContractVersion::Present);
+    assert_eq!(present.contract(), ContractVersion::V0_2);
     assert!(!present.spells_its_name());
 }
 
@@ -249,7 +252,7 @@ fn accounts_of_a_plugin_follow_its_name() {
         let mut guest = Guest::new();
         let some = i32::from(!sub.is_empty());
         let text = guest.text(sub);
-        // The reply is a JSON string: quotes around what the host has said.
+        // The reply is a JSON string: the host's result in quotes.
         guest.handle = format!(
             "(call $host-call-own-account (i32.const {some}) {text} (i32.const 64))
              (i32.store8 (i32.sub (i32.load (i32.const 64)) (i32.const 1)) (i32.const 34))
@@ -260,13 +263,13 @@ fn accounts_of_a_plugin_follow_its_name() {
         );
         ending(&guest)
     };
-    let said = |account: &str| CallEnding::Replied {
+    let reply = |account: &str| CallEnding::Replied {
         reply: json!(account),
     };
-    assert_eq!(account(""), said("plugin:tester"));
-    assert_eq!(account("till"), said("plugin:tester:till"));
-    for none in ["a:b", "Till", &"x".repeat(65)] {
-        let fault = fault_of(account(none));
+    assert_eq!(account(""), reply("plugin:tester"));
+    assert_eq!(account("till"), reply("plugin:tester:till"));
+    for invalid in ["a:b", "Till", &"x".repeat(65)] {
+        let fault = fault_of(account(invalid));
         assert!(fault.contains("an account of its own"), "{fault}");
     }
 }

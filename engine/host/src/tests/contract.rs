@@ -1,10 +1,10 @@
-//! Imports and exports, held against the contract: what differs, and in what.
+//! The comparison of imports and exports with the contract.
 
 use super::check::{codes, codes_of, finding, findings};
 use super::guest::{Guest, bytes};
 
 #[test]
-fn every_stranger_among_the_imports_is_named() {
+fn every_unknown_import_is_named() {
     let mut guest = Guest::doing("(drop (call $host-call-now))");
     guest.component_fields = r#"
         (import "wasi:cli/environment@0.2.0" (instance))
@@ -14,27 +14,27 @@ fn every_stranger_among_the_imports_is_named() {
         .into();
     let findings = findings(&guest.bytes());
     assert_eq!(codes_of(&findings), ["import_not_allowed"; 4]);
-    let said = |at: usize| {
+    let texts = |at: usize| {
         (
             findings[at].message.clone(),
             findings[at].hint.clone().unwrap(),
         )
     };
-    let (message, hint) = said(0);
+    let (message, hint) = texts(0);
     assert!(
         message.contains("`wasi:cli/environment@0.2.0`"),
         "{message}"
     );
-    assert!(hint.contains("there is no WASI here"), "{hint}");
-    let (message, hint) = said(1);
+    assert!(hint.contains("plugins have no WASI"), "{hint}");
+    let (message, hint) = texts(1);
     assert!(
         message.contains("`bursar:plugin/secrets@0.2.0`"),
         "{message}"
     );
     assert!(hint.contains("this server offers"), "{hint}");
-    assert!(said(2).0.contains("`someone:else/thing`"));
-    assert!(said(2).1.contains("a plugin imports nothing but"));
-    assert!(said(3).0.contains("`bare-function`"));
+    assert!(texts(2).0.contains("`someone:else/thing`"));
+    assert!(texts(2).1.contains("a plugin can import only"));
+    assert!(texts(3).0.contains("`bare-function`"));
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn another_version_of_the_contract_is_named_with_what_is_offered() {
 }
 
 #[test]
-fn component_without_the_handler_lacks_its_export() {
+fn component_without_the_handler_is_rejected() {
     let other = Guest::new().wat().replace("handler@0.2.0", "handler@0.3.0");
     for text in ["(component)", &other] {
         let finding = finding(&bytes(text));
@@ -65,7 +65,7 @@ fn component_without_the_handler_lacks_its_export() {
 }
 
 #[test]
-fn stranger_and_missing_export_are_found_together() {
+fn unknown_import_and_missing_export_are_found_together() {
     let text = r#"(component (import "wasi:cli/stdin@0.2.0" (instance)))"#;
     assert_eq!(
         codes(&bytes(text)),
@@ -74,7 +74,7 @@ fn stranger_and_missing_export_are_found_together() {
 }
 
 #[test]
-fn misspelt_interface_is_told_the_one_that_was_meant() {
+fn misspelt_interface_gets_a_suggestion() {
     let guest = Guest::doing("(drop (call $host-call-now))").wat();
     let misspelt = guest.replace("plugin/call@", "plugin/cal@");
     let nearest = finding(&bytes(&misspelt)).nearest;
@@ -87,7 +87,7 @@ fn misspelt_interface_is_told_the_one_that_was_meant() {
 }
 
 #[test]
-fn handler_of_another_version_is_told_which() {
+fn handler_of_another_version_is_reported_with_both_versions() {
     let text = Guest::new().wat().replace("handler@0.2.0", "handler@0.3.0");
     let finding = finding(&bytes(&text));
     assert_eq!(finding.code, "export_missing");
@@ -141,7 +141,7 @@ fn difference_within_a_named_type_is_shown_with_that_type() {
 }
 
 #[test]
-fn names_of_parameters_mean_nothing_at_the_border() {
+fn names_of_parameters_are_ignored() {
     let guest = Guest::doing("(call $host-ledger-balance (unreachable))");
     let text = guest.wat().replace("(param \"account\"", "(param \"from\"");
     assert_eq!(codes(&bytes(&text)), [""; 0]);
@@ -175,12 +175,13 @@ fn every_function_that_differs_is_found_at_once() {
 }
 
 #[test]
-fn handler_of_another_shape_is_refused() {
+fn handler_of_another_shape_is_rejected() {
     let guest = Guest::new().wat();
     let renamed = guest.replace("(field \"message\" string)", "(field \"sentence\" string)");
     let finding = finding(&bytes(&renamed));
     assert_eq!(finding.code, "function_differs");
-    let (expected, found) = (finding.expected.unwrap(), finding.found.unwrap());
+    let expected = finding.expected.unwrap();
+    let found = finding.found.unwrap();
     let function = "handle: func(arguments: string) -> result<string, decline>;";
     assert_eq!(
         expected,
@@ -193,19 +194,19 @@ fn handler_of_another_shape_is_refused() {
 }
 
 #[test]
-fn handler_without_one_of_its_functions_lacks_that() {
+fn handler_without_a_function_is_rejected() {
     let renamed = Guest::new().wat().replace(
         "(export \"describe\" (func $d",
         "(export \"descripe\" (func $d",
     );
     let finding = finding(&bytes(&renamed));
     assert_eq!(finding.code, "export_missing");
-    assert!(finding.message.contains("without the function `describe`"));
+    assert!(finding.message.contains("but not its function `describe`"));
     assert_eq!(finding.nearest.as_deref(), Some("descripe"));
 }
 
 #[test]
-fn schedule_of_another_shape_is_refused_where_there_is_one() {
+fn schedule_of_another_shape_is_rejected() {
     let of_type = |params: &str, core: &str| {
         let mut guest = Guest::new();
         guest.component_fields = format!(
@@ -241,7 +242,7 @@ fn schedule_of_another_shape_is_refused_where_there_is_one() {
 }
 
 #[test]
-fn function_that_the_contract_does_not_have_is_named_with_those_that_it_has() {
+fn unknown_function_is_reported_with_the_known_ones() {
     let guest = Guest::doing("(drop (call $host-call-now))");
     let text = guest.wat().replace("\"now\"", "\"know\"");
     let finding = finding(&bytes(&text));
@@ -256,7 +257,7 @@ fn function_that_the_contract_does_not_have_is_named_with_those_that_it_has() {
 }
 
 #[test]
-fn type_that_unfolds_without_measure_is_shown_in_part() {
+fn type_that_expands_exponentially_is_shown_in_part() {
     let pair = |at: usize| format!("(type $t{at} (tuple $t{0} $t{0}))", at - 1);
     let types: String = (1..12).map(pair).collect();
     let types = format!("(type $t0 (tuple u8 u8)) {types}");
@@ -266,17 +267,20 @@ fn type_that_unfolds_without_measure_is_shown_in_part() {
     );
     let found = findings(&bytes(&text));
     assert_eq!(codes_of(&found), ["function_differs", "export_missing"]);
-    let shown = found[0].found.as_deref().unwrap();
-    assert!(shown.starts_with("now: func() -> tuple<tuple<"), "{shown}");
+    let signature = found[0].found.as_deref().unwrap();
     assert!(
-        shown.ends_with('…') && shown.chars().count() < 1_100,
-        "{shown}"
+        signature.starts_with("now: func() -> tuple<tuple<"),
+        "{signature}"
+    );
+    assert!(
+        signature.ends_with('…') && signature.chars().count() < 1_100,
+        "{signature}"
     );
 }
 
 #[test]
 fn component_that_cannot_be_written_as_wit_is_invalid() {
-    // Valid, and no function in WIT has the name of an interface: the decoder panics.
+    // This is valid, but no function in WIT can have the name of an interface, so the decoder panics.
     let text = r#"(component (import "bursar:plugin/call@0.2.0" (instance
         (export "a:b/c" (func)))))"#;
     crate::check::check_validity(&bytes(text)).unwrap();
@@ -284,11 +288,11 @@ fn component_that_cannot_be_written_as_wit_is_invalid() {
 }
 
 #[test]
-fn component_of_the_first_contract_is_let_in_beside_the_present_one() {
+fn component_of_the_first_contract_passes() {
     let mut guest = Guest::doing("(drop (call $host-call-now))");
     guest.contract = "0.1.0";
     assert_eq!(findings(&guest.bytes()), []);
-    // It had no such function.
+    // Version 0.1.0 does not have this function.
     let text = guest.wat().replace(
         "(export \"now\"",
         "(export \"name\" (func (result string))) (export \"now\"",
@@ -309,7 +313,7 @@ fn imports_are_of_the_version_of_the_handler() {
         let finding = finding(&bytes(&text));
         assert_eq!(finding.code, "import_not_allowed");
         assert!(
-            finding.message.contains("beside its handler"),
+            finding.message.contains("its handler has version"),
             "{}",
             finding.message
         );
@@ -319,7 +323,7 @@ fn imports_are_of_the_version_of_the_handler() {
 }
 
 #[test]
-fn check_of_another_shape_is_refused_where_there_is_one() {
+fn configuration_check_of_another_shape_is_rejected() {
     let mut guest = Guest::new();
     guest.reports((0, ["", "wrong"]), (0, ["user:1", "coin"], 1));
     assert_eq!(findings(&guest.bytes()), []);

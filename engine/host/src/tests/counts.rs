@@ -1,4 +1,4 @@
-//! Counts and sizes of what a call asks for and of what a manifest lists, each at its bound and one beyond.
+//! Counts and sizes of a call's requests and of a manifest's lists, each at its limit and one beyond.
 
 use bursar_ledger::{
     CALL_HOLDS_MAX, CALL_POSTINGS_MAX, DRAW_BYTES_MAX, DRAW_MIX_BYTES_MAX, GRANT_PATTERNS_MAX,
@@ -6,12 +6,12 @@ use bursar_ledger::{
 };
 use serde_json::{Map, Value, json};
 
+use super::economy::{ending, fault_of, finish, replied};
 use super::guest::{Guest, MANIFEST, times};
-use super::world::{ending, fault_of, finish, replied};
 use crate::limits::{FUEL_PER_REQUEST, FUEL_PER_SHUFFLED, ODDS_MAX};
 use crate::manifest::Manifest;
 
-/// Holds against a member that the rule of the call's plugin does not have: each is refused, and counts.
+/// Returns a guest that places holds by an unknown rule. Each is refused, but counts.
 fn placing(count: usize) -> Guest {
     let mut guest = Guest::new();
     let text = guest.text("coin").to_string();
@@ -51,21 +51,21 @@ fn captures_and_releases_count_as_transfers() {
 
 #[test]
 fn shuffles_and_draws_of_bytes_end_at_their_limits() {
-    let draw = |what: &str, count: u32| {
+    let draw = |function: &str, count: u32| {
         let draw = format!(
-            "(call $host-fair-{what} (i32.const {count}) (i32.const 0) (i32.const 0) (i32.const 64))"
+            "(call $host-fair-{function} (i32.const {count}) (i32.const 0) (i32.const 0) (i32.const 64))"
         );
         ending(&Guest::doing(&draw))
     };
-    for (what, most, fault) in [
+    for (function, max, fault) in [
         ("shuffle", SHUFFLE_MAX, "a shuffle of"),
         ("bytes", DRAW_BYTES_MAX, "a draw of"),
     ] {
-        for count in [1, most] {
-            assert!(replied(&draw(what, count)), "{what} {count}");
+        for count in [1, max] {
+            assert!(replied(&draw(function, count)), "{function} {count}");
         }
-        for count in [0, most + 1] {
-            let beyond = fault_of(draw(what, count));
+        for count in [0, max + 1] {
+            let beyond = fault_of(draw(function, count));
             assert!(beyond.starts_with(&format!("{fault} {count}")), "{beyond}");
         }
     }
@@ -79,15 +79,17 @@ fn each_number_of_a_shuffle_has_its_price() {
         );
         finish(&Guest::doing(&shuffle)).fuel
     };
-    // What the guest itself burns to take the numbers in is the same for each of them.
-    let (few, more, most) = (fuel(1), fuel(2), fuel(SHUFFLE_MAX));
+    // The guest's own fuel for each number is constant.
+    let few = fuel(1);
+    let more = fuel(2);
+    let most = fuel(SHUFFLE_MAX);
     assert!(few >= FUEL_PER_REQUEST + FUEL_PER_SHUFFLED);
     assert!(more - few >= FUEL_PER_SHUFFLED, "{few} {more}");
     assert!(most - few >= u64::from(SHUFFLE_MAX - 1) * FUEL_PER_SHUFFLED);
 }
 
 #[test]
-fn what_is_mixed_into_draws_ends_at_its_limit_together() {
+fn texts_mixed_into_draws_end_at_their_common_limit() {
     let mix = |parts: &[usize]| {
         let mut guest = Guest::new();
         let statements: Vec<String> = parts
@@ -105,8 +107,8 @@ fn what_is_mixed_into_draws_ends_at_its_limit_together() {
     }
 }
 
-/// Returns what is found in a manifest with one member replaced.
-fn found(member: &str, value: Value) -> Vec<String> {
+/// Returns the messages about a manifest with one member replaced.
+fn messages(member: &str, value: Value) -> Vec<String> {
     let mut manifest: Value = serde_json::from_str(MANIFEST).unwrap();
     manifest[member] = value;
     let findings = Manifest::parse(&manifest.to_string()).err();
@@ -114,7 +116,7 @@ fn found(member: &str, value: Value) -> Vec<String> {
     findings.map(|finding| finding.message).collect()
 }
 
-/// Makes a list of so many.
+/// A function that builds a list of a length.
 type List<'a> = &'a dyn Fn(usize) -> Value;
 
 #[test]
@@ -166,9 +168,9 @@ fn lists_of_a_manifest_end_at_their_limits() {
             "at most 8 patterns",
         ),
     ];
-    for (member, list, most, expected) in lists {
-        assert_eq!(found(member, list(most)), [""; 0], "{member}");
-        let beyond = found(member, list(most + 1));
+    for (member, list, max, expected) in lists {
+        assert_eq!(messages(member, list(max)), [""; 0], "{member}");
+        let beyond = messages(member, list(max + 1));
         let [message] = &beyond[..] else {
             panic!("{member}: {beyond:?}");
         };

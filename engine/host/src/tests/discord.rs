@@ -1,4 +1,4 @@
-//! What Discord cannot show of a manifest that may run.
+//! The warnings about parts of a valid manifest that Discord cannot show.
 
 use serde_json::{Map, Value, json};
 
@@ -11,7 +11,7 @@ use crate::limits::FINDINGS_OF_A_KIND_MAX;
 use crate::manifest::Manifest;
 use crate::report::Finding;
 
-/// What is warned of in a manifest with one thing in it set. It may run all the same.
+/// Returns the warnings about a valid manifest with one value set.
 fn warnings(pointer: &str, value: Value) -> Vec<Finding> {
     let mut manifest: Value = serde_json::from_str(MANIFEST).unwrap();
     *manifest.pointer_mut(pointer).unwrap() = value;
@@ -39,7 +39,7 @@ fn options(options: impl IntoIterator<Item = (String, Value)>) -> Value {
     json!({"type": "object", "properties": options, "additionalProperties": false})
 }
 
-/// The arguments of an action with one option, which has a description.
+/// Returns the arguments of an action with one option, which has a description.
 fn option(mut schema: Value) -> Value {
     schema["description"] = "An option.".into();
     options([("it".into(), schema)])
@@ -55,7 +55,7 @@ fn warns_of_option(schema: Value, message: &str) {
 }
 
 #[test]
-fn actions_options_and_choices_end_where_discord_does() {
+fn actions_options_and_choices_end_at_the_limits_of_discord() {
     let actions = |count: usize| {
         let action = |number| json!({"name": format!("a{number}"), "description": "Acts.", "arguments": {}, "reply": {}});
         (0..count).map(action).collect::<Value>()
@@ -76,7 +76,7 @@ fn actions_options_and_choices_end_where_discord_does() {
     };
     shows_option(json!({"enum": values(CHOICES_MAX)}));
     warns_of_option(json!({"enum": values(CHOICES_MAX + 1)}), "26 choices");
-    // As a Rust enum with a comment at each variant has them.
+    // schemars emits this for a Rust enum with a doc comment on each variant.
     let variants = |count: usize| {
         let variant =
             |n| json!({"const": format!("v{n}"), "description": "One.", "type": "string"});
@@ -84,14 +84,14 @@ fn actions_options_and_choices_end_where_discord_does() {
     };
     shows_option(json!({"oneOf": variants(CHOICES_MAX)}));
     warns_of_option(json!({"oneOf": variants(CHOICES_MAX + 1)}), "26 choices");
-    // Nothing is chosen by leaving it out.
+    // `null` means that the option is omitted, so it is not a choice.
     let mut absent = values(CHOICES_MAX);
     absent.as_array_mut().unwrap().push(Value::Null);
     shows_option(json!({"type": ["string", "null"], "enum": absent}));
 }
 
 #[test]
-fn names_are_those_of_commands() {
+fn names_satisfy_the_rule_of_commands() {
     let named = |name: &str| {
         let flag = json!({"type": "boolean", "description": "Yes or no."});
         options([(name.to_owned(), flag)])
@@ -122,7 +122,7 @@ fn descriptions_have_1_to_100_characters() {
     for pointer in ["/description", "/actions/0/description"] {
         shows(pointer, json!(longest));
         warns(pointer, json!(too_long), pointer, "101 characters");
-        warns(pointer, json!(""), pointer, "no description");
+        warns(pointer, json!(""), pointer, "the description is missing");
     }
     let described = |text: &str| {
         let flag = json!({"type": "boolean", "description": text});
@@ -131,10 +131,10 @@ fn descriptions_have_1_to_100_characters() {
     let at = "/actions/0/arguments/properties/it";
     shows(ARGUMENTS, described(&longest));
     warns(ARGUMENTS, described(&too_long), at, "101 characters");
-    warns(ARGUMENTS, described(""), at, "no description");
-    let silent = options([("it".into(), json!({"type": "boolean"}))]);
-    warns(ARGUMENTS, silent, at, "no description");
-    // A definition describes what refers to it, unless that has a description of its own.
+    warns(ARGUMENTS, described(""), at, "the description is missing");
+    let undescribed = options([("it".into(), json!({"type": "boolean"}))]);
+    warns(ARGUMENTS, undescribed, at, "the description is missing");
+    // A reference without a description has that of its definition.
     let side = json!({"type": "string", "description": "A side."});
     let mut defined = options([("it".into(), json!({"$ref": "#/$defs/Side"}))]);
     defined["$defs"] = json!({ "Side": side });
@@ -148,12 +148,12 @@ fn a_choice_has_1_to_100_characters() {
     let longest = "\u{20ac}".repeat(CHOICE_CHARS_MAX);
     shows_option(json!({"enum": ["a", longest]}));
     let beyond = json!({"enum": ["a", format!("{longest}a")]});
-    warns_of_option(beyond, "a choice of 101 characters");
-    warns_of_option(json!({"enum": ["a", ""]}), "a choice of 0 characters");
+    warns_of_option(beyond, "a choice has 101 characters");
+    warns_of_option(json!({"enum": ["a", ""]}), "a choice has 0 characters");
 }
 
 #[test]
-fn an_option_is_one_text_or_number_or_yes_or_no() {
+fn an_option_is_a_string_a_number_or_a_boolean() {
     for schema in [
         json!({"type": "string"}),
         json!({"type": "integer"}),
@@ -169,29 +169,29 @@ fn an_option_is_one_text_or_number_or_yes_or_no() {
         shows_option(schema);
     }
     for (schema, message) in [
-        (json!({}), "no type"),
-        (json!({"type": "null"}), "no type"),
-        (json!({"type": "object"}), "its type is `object`"),
-        (json!({"type": ["array", "null"]}), "its type is `array`"),
-        (json!({"enum": [{"a": 1}]}), "its type is `object`"),
+        (json!({}), "the type is missing"),
+        (json!({"type": "null"}), "the type is missing"),
+        (json!({"type": "object"}), "the type is `object`"),
+        (json!({"type": ["array", "null"]}), "the type is `array`"),
+        (json!({"enum": [{"a": 1}]}), "the type is `object`"),
         (
             json!({"type": ["string", "integer"]}),
-            "its types are `integer`, `string`",
+            "the types are `integer`, `string`",
         ),
         (
             json!({"anyOf": [{"type": "string"}, {"type": "array"}]}),
-            "its types are `array`, `string`",
+            "the types are `array`, `string`",
         ),
     ] {
         warns_of_option(schema, message);
     }
-    // Types are found through references, one after another.
+    // Types are found through several references.
     let mut defined = option(json!({"anyOf": [{"$ref": "#/$defs/A"}, {"type": "null"}]}));
     defined["$defs"] = json!({"A": {"$ref": "#/$defs/B"}, "B": {"type": "integer"}});
     shows(ARGUMENTS, defined.clone());
     defined["$defs"]["B"] = json!({"type": "array"});
     let at = "/actions/0/arguments/properties/it";
-    warns(ARGUMENTS, defined, at, "its type is `array`");
+    warns(ARGUMENTS, defined, at, "the type is `array`");
 }
 
 #[test]
@@ -204,10 +204,10 @@ fn arguments_are_one_list_of_options() {
         json!({"$ref": "#/$defs/List", "$defs": definitions}),
     );
     shows(ARGUMENTS, json!({"type": "object"}));
-    // A rule about options is not one more list.
+    // A rule about options adds no options.
     shows(ARGUMENTS, json!({"anyOf": [{"required": ["it"]}]}));
     for (schema, message) in [
-        (json!({"type": "array"}), "no object"),
+        (json!({"type": "array"}), "not an object"),
         (json!({"anyOf": [list]}), "within `anyOf`"),
         (json!({"oneOf": [list]}), "within `oneOf`"),
         (
@@ -225,7 +225,7 @@ fn arguments_are_one_list_of_options() {
 }
 
 #[test]
-fn of_many_warnings_a_few_are_said_and_how_many_more() {
+fn many_warnings_are_cut_and_counted() {
     let nameless = |count: usize| {
         let flag = json!({"type": "boolean", "description": "Yes or no."});
         options((0..count).map(|n| (format!("O{n}"), flag.clone())))

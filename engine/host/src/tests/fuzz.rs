@@ -1,21 +1,21 @@
-//! Components that were damaged at random, from a seed: whatever comes, the check gives a verdict.
+//! Randomly damaged components, from a seed: the check must return a result for each.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::economy::{host, patient, run};
 use super::guest::Guest;
 use super::mutants::mutant;
-use super::world::{host, patient, run};
 use crate::CallFailure;
 use crate::check::{check_contract, check_layer, check_sizes, check_validity};
 use crate::report::Report;
 
-/// Mutants that are tried unless the environment names another number.
+/// Mutants that are tried by default.
 const MUTANTS: u64 = 2_000;
 
-/// Mutants that are compiled, described and called, of those that come so far.
+/// Mutants that are compiled, described and called, of those that pass the earlier stages.
 const SURVIVORS: usize = 20;
 
-/// The stages before anything is compiled.
+/// Runs the stages before the compiler.
 fn stages(bytes: &[u8]) -> Result<(), Report> {
     check_layer(bytes)?;
     check_sizes(bytes)?;
@@ -26,13 +26,13 @@ fn stages(bytes: &[u8]) -> Result<(), Report> {
 fn mutants() -> u64 {
     #[allow(
         clippy::disallowed_methods,
-        reason = "how long to try is for whoever runs the test"
+        reason = "an environment variable sets how long the test runs"
     )]
     let number = std::env::var("BURSAR_MUTANTS");
     number.map_or(MUTANTS, |number| number.parse().unwrap())
 }
 
-/// A guest that has something of everything in it that can be damaged.
+/// Returns a guest with many kinds of content that can be damaged.
 fn good() -> Guest {
     let mut guest = Guest::new();
     let [account, asset] = ["plugin:tester", "coin"].map(|text| guest.text(text));
@@ -47,38 +47,42 @@ fn good() -> Guest {
     guest
 }
 
-/// Runs something that must not panic.
-fn calmly<T>(number: u64, what: impl FnOnce() -> T) -> T {
-    catch_unwind(AssertUnwindSafe(what)).unwrap_or_else(|_| panic!("mutant {number} made it panic"))
+/// Runs a function that must not panic.
+fn without_panic<T>(number: u64, run: impl FnOnce() -> T) -> T {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| panic!("mutant {number} caused a panic"))
 }
 
 #[test]
-fn damaged_component_gets_a_verdict_and_never_a_panic() {
+fn damaged_component_never_makes_the_check_panic() {
     let good = good().bytes();
     stages(&good).unwrap();
-    let (mut refused, mut survivors) = (0, Vec::new());
+    let mut rejected = 0;
+    let mut survivors = Vec::new();
     for number in 0..mutants() {
         let bytes = mutant(&good, number);
-        match calmly(number, || stages(&bytes)) {
+        match without_panic(number, || stages(&bytes)) {
             Ok(()) => survivors.push((number, bytes)),
             Err(report) => {
                 assert!(!report.findings.is_empty());
-                refused += 1;
+                rejected += 1;
             }
         }
     }
-    assert!(refused > survivors.len(), "most damage is seen: {refused}");
+    assert!(
+        rejected > survivors.len(),
+        "most damage is found: {rejected}"
+    );
     assert!(
         survivors.len() >= SURVIVORS,
-        "some is not: {}",
+        "some damage passes: {}",
         survivors.len()
     );
     let limits = patient();
     for (number, bytes) in survivors.into_iter().take(SURVIVORS) {
-        let ended = calmly(number, || {
+        let result = without_panic(number, || {
             let checked = host().check(&bytes).ok()?;
             Some(run(&checked, &limits))
         });
-        assert_ne!(ended, Some(Err(CallFailure::Internal)), "mutant {number}");
+        assert_ne!(result, Some(Err(CallFailure::Internal)), "mutant {number}");
     }
 }

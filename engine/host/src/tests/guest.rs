@@ -1,22 +1,22 @@
-//! Components written by hand: a few lines of WebAssembly text become a plugin.
+//! Hand-written components: a few lines of WebAssembly text become a plugin.
 //!
-//! A hand-written guest can do what no toolchain would let it: return a pointer to nowhere, loop in
-//! its start function, say an amount of zero. Everything around those few lines is made here.
+//! A hand-written guest can do what no toolchain emits: return an invalid pointer, loop in its start function, request an
+//! amount of zero. This module generates everything around those lines.
 //!
-//! Memory: the area of a result at 16, of an answer of the host at 64, texts from 1,024 on, and
-//! what the host allocates from `HEAP` on.
+//! Memory layout: the result at 16, the result of a host function at 64, texts from 1,024, and the host's allocations from
+//! `HEAP`.
 
 use std::fmt::{self, Write as _};
 
-use super::interfaces::{INTERFACES, Interface, SINCE_FIRST};
+use super::interfaces::{ADDED_IN_0_2, INTERFACES, Interface};
 
-/// Where the host's allocations begin; nothing is ever freed.
+/// The start of the host's allocations. Nothing is freed.
 const HEAP: usize = 512 * 1024;
 
-/// Where the first text lies.
+/// The address of the first text.
 const TEXTS: usize = 1024;
 
-/// A text in the guest's memory. As WebAssembly it is two operands: where it is, and its length.
+/// A text in the guest's memory. As WebAssembly it is two operands: the address and the length.
 #[derive(Clone, Copy)]
 pub(super) struct Text {
     at: usize,
@@ -29,8 +29,7 @@ impl fmt::Display for Text {
     }
 }
 
-/// How the handler is exported. Its types must have names of their own, which takes a component
-/// around the two functions.
+/// The export of the handler. Exported types need names, which takes a component around the two functions.
 const EXPORT: &str = r#"
   (type $decline' (record (field "code" string) (field "message" string)))
   (func $describe (result string)
@@ -52,7 +51,7 @@ const EXPORT: &str = r#"
     (with "describe" (func $describe)) (with "handle" (func $handle))))
   (export "bursar:plugin/handler@CONTRACT" (instance $handler))"#;
 
-/// How the check of configurations is exported, in a component of its own for the same reason.
+/// The export of the configuration check, in a component of its own because exported types need names.
 const EXPORT_CHECK: &str = r#"
   (type $finding' (record (field "pointer" string) (field "message" string)))
   (type $need' (record (field "account" string) (field "asset" string) (field "at-least" u64)))
@@ -80,30 +79,29 @@ const EXPORT_CHECK: &str = r#"
     (with "need" (type $need')) (with "report" (type $report')) (with "check" (func $check))))
   (export "bursar:plugin/configuration@CONTRACT" (instance $configuration))"#;
 
-/// Allocates upwards, aligned for everything.
+/// A bump allocator with an alignment of 8.
 const REALLOC: &str = "
       (global.set $top (i32.and (i32.add (global.get $top) (i32.const 7)) (i32.const -8)))
       (global.get $top)
       (global.set $top (i32.add (global.get $top) (local.get 3)))";
 
-/// A manifest that asks for nothing and takes and replies anything.
+/// A manifest without permissions whose schemas accept everything.
 pub(super) const MANIFEST: &str = r#"{"id":"tester","version":"1.0.0","description":"A guest.",
 "license":"MIT","accounts":["till"],"actions":[{"name":"act","description":"Acts.",
 "arguments":{},"reply":{}}],"configuration":{},"permissions":{}}"#;
 
-/// A plugin in the making.
+/// A builder of a plugin.
 #[derive(Clone)]
 pub(super) struct Guest {
-    /// What `describe` says.
+    /// The result of `describe`.
     pub(super) manifest: String,
-    /// What `describe` does before it says it.
+    /// Statements of `describe` before its result.
     pub(super) describe: String,
-    /// What `handle` does: an expression of the type `i32`, where its answer is.
+    /// The body of `handle`: an `i32` expression, the address of its result.
     pub(super) handle: String,
-    /// What `check` does with a configuration, if there is one: an expression of the type `i32`, where its
-    /// report is.
+    /// The body of `check`, if it is exported: an `i32` expression, the address of its report.
     pub(super) check: Option<String>,
-    /// The version of the contract that it speaks.
+    /// The version of the contract.
     pub(super) contract: &'static str,
     /// Further fields of the core module.
     pub(super) fields: String,
@@ -111,13 +109,13 @@ pub(super) struct Guest {
     pub(super) component_fields: String,
     /// The size of the memory, in pages of 64 KiB.
     pub(super) memory: String,
-    /// What the host calls to allocate: an expression of the type `i32`, where the room is.
+    /// The body of `realloc`: an `i32` expression, the address of the allocation.
     pub(super) realloc: String,
     texts: Vec<u8>,
 }
 
 impl Guest {
-    /// A plugin that replies `{}` to everything.
+    /// Creates a plugin that always replies `{}`.
     pub(super) fn new() -> Self {
         let mut guest = Self {
             manifest: MANIFEST.into(),
@@ -135,7 +133,7 @@ impl Guest {
         guest
     }
 
-    /// A plugin whose `handle` does this, and replies `{}`.
+    /// Creates a plugin whose `handle` runs these statements and replies `{}`.
     pub(super) fn doing(statements: &str) -> Self {
         let mut guest = Self::new();
         guest.does(statements);
@@ -147,44 +145,45 @@ impl Guest {
         let text = text.as_ref();
         let at = TEXTS + self.texts.len();
         self.texts.extend_from_slice(text);
-        assert!(at + text.len() <= HEAP, "the guest has room for its texts");
+        assert!(at + text.len() <= HEAP, "the texts fit below the heap");
         Text {
             at,
             length: text.len(),
         }
     }
 
-    /// Has `handle` do this, and reply `{}`.
+    /// Sets `handle` to these statements and the reply `{}`.
     pub(super) fn does(&mut self, statements: &str) {
         let nothing = self.text("{}");
         self.handle = format!("{statements} (call $reply {nothing})");
     }
 
-    /// Has `handle` reply this.
+    /// Sets the reply of `handle`.
     pub(super) fn replies(&mut self, reply: impl AsRef<[u8]>) {
         let reply = self.text(reply);
         self.handle = format!("(call $reply {reply})");
     }
 
-    /// Has `handle` decline.
+    /// Lets `handle` decline.
     pub(super) fn declines(&mut self, code: &str, message: &str) {
-        let (code, message) = (self.text(code), self.text(message));
+        let code = self.text(code);
+        let message = self.text(message);
         self.handle = format!("(call $decline {code} {message})");
     }
 
-    /// Has `check` report so many findings and needs, all of them the same.
+    /// Lets `check` report a number of equal findings and of equal needs.
     pub(super) fn reports(&mut self, findings: (usize, [&str; 2]), needs: (usize, [&str; 2], u64)) {
         let (count, texts) = findings;
-        let said = texts.map(|text| self.text(text));
-        let finding = record(&said, None);
+        let finding_texts = texts.map(|text| self.text(text));
+        let finding = record(&finding_texts, None);
         self.align();
         let all_findings = self.text(finding.repeat(count));
-        let (many, texts, at_least) = needs;
-        let named = texts.map(|text| self.text(text));
+        let (need_count, texts, at_least) = needs;
+        let need_texts = texts.map(|text| self.text(text));
         self.align();
-        let need = record(&named, Some(at_least));
-        let all_needs = self.text(need.repeat(many));
-        let report = [(all_findings.at, count), (all_needs.at, many)];
+        let need = record(&need_texts, Some(at_least));
+        let all_needs = self.text(need.repeat(need_count));
+        let report = [(all_findings.at, count), (all_needs.at, need_count)];
         let stores = report.into_iter().zip([16, 24]).map(|((list, count), at)| {
             format!(
                 "(i32.store (i32.const {at}) (i32.const {list}))
@@ -196,12 +195,12 @@ impl Guest {
         self.check = Some(format!("{stores} (i32.const 16)"));
     }
 
-    /// Has the next text lie where a list may lie.
+    /// Aligns the next text for a list.
     fn align(&mut self) {
         self.texts.resize(self.texts.len().next_multiple_of(8), 0);
     }
 
-    /// The component as text. It imports the interfaces of which its code calls something.
+    /// Returns the component as text. It imports the interfaces that its code calls.
     pub(super) fn wat(&self) -> String {
         let check = self.check.clone().unwrap_or_default();
         let code = [&self.describe, &self.handle, &check, &self.fields];
@@ -209,13 +208,14 @@ impl Guest {
             let call = format!("$host-{}-", interface.name);
             code.iter().any(|code| code.contains(&call))
         };
-        let (mut imports, mut lowered, mut given, mut taken) = <(String, _, _, _)>::default();
+        let (mut imports, mut lowered, mut exported, mut core_imports) =
+            <(String, _, _, _)>::default();
         for interface in INTERFACES.iter().filter(imported) {
             import(
                 interface,
                 self.contract,
                 &mut imports,
-                [&mut lowered, &mut given, &mut taken],
+                [&mut lowered, &mut exported, &mut core_imports],
             );
         }
         let Self {
@@ -224,7 +224,7 @@ impl Guest {
             realloc,
             ..
         } = self;
-        let main = self.main(&taken);
+        let main = self.main(&core_imports);
         let checks = self.check.is_some();
         let exports = format!("{EXPORT}{}", if checks { EXPORT_CHECK } else { "" });
         let exports = exports.replace("@CONTRACT", &format!("@{}", self.contract));
@@ -237,12 +237,12 @@ impl Guest {
   {lowered}
   {main}
   (core instance $main (instantiate $main-module (with \"base\" (instance $base))
-    (with \"host\" (instance {given}))))
+    (with \"host\" (instance {exported}))))
   {exports})"
         )
     }
 
-    fn main(&self, taken: &str) -> String {
+    fn main(&self, core_imports: &str) -> String {
         let Self {
             manifest,
             describe,
@@ -262,7 +262,7 @@ impl Guest {
         let manifest_at = TEXTS + texts.len();
         assert!(
             manifest_at + manifest.len() <= HEAP,
-            "the manifest has room"
+            "the manifest fits below the heap"
         );
         let manifest_length = manifest.len();
         let mut data = String::new();
@@ -272,7 +272,7 @@ impl Guest {
         format!(
             "(core module $main-module
     (import \"base\" \"memory\" (memory 0))
-    {taken}
+    {core_imports}
     (func $reply (param $text i32) (param $length i32) (result i32)
       (i32.store8 (i32.const 16) (i32.const 0))
       (i32.store (i32.const 20) (local.get $text))
@@ -299,13 +299,13 @@ impl Guest {
         )
     }
 
-    /// The component as bytes.
+    /// Returns the component as bytes.
     pub(super) fn bytes(&self) -> Vec<u8> {
         bytes(&self.wat())
     }
 }
 
-/// A record of texts, and a number after them, as it lies in memory.
+/// Returns the memory layout of a record of texts and an optional number.
 fn record(texts: &[Text], number: Option<u64>) -> Vec<u8> {
     let words = texts.iter().flat_map(|text| [text.at, text.length]);
     let mut bytes: Vec<u8> = words
@@ -315,21 +315,21 @@ fn record(texts: &[Text], number: Option<u64>) -> Vec<u8> {
     bytes
 }
 
-/// Declares an interface to the component, lowers its functions, and hands them to the core module.
+/// Declares an interface to the component, lowers its functions, and passes them to the core module.
 fn import(interface: &Interface, contract: &str, imports: &mut String, core: [&mut String; 3]) {
     let Interface {
         name,
         types,
         functions,
     } = interface;
-    let [lowered, given, taken] = core;
+    let [lowered, exported, core_imports] = core;
     write!(
         imports,
         "\n  (import \"bursar:plugin/{name}@{contract}\" (instance ${name} {types}"
     )
     .unwrap();
     let offered = |function: &&(&str, &str, &str)| {
-        contract != "0.1.0" || !SINCE_FIRST.contains(&(name, function.0))
+        contract != "0.1.0" || !ADDED_IN_0_2.contains(&(name, function.0))
     };
     for (function, outer, inner) in functions.iter().filter(offered) {
         let full = format!("host-{name}-{function}");
@@ -340,9 +340,9 @@ fn import(interface: &Interface, contract: &str, imports: &mut String, core: [&m
       (memory $base \"memory\") (realloc (func $base \"realloc\"))))"
         )
         .unwrap();
-        write!(given, " (export \"{full}\" (func ${full}))").unwrap();
+        write!(exported, " (export \"{full}\" (func ${full}))").unwrap();
         write!(
-            taken,
+            core_imports,
             "\n    (import \"host\" \"{full}\" (func ${full} {inner}))"
         )
         .unwrap();
@@ -350,12 +350,12 @@ fn import(interface: &Interface, contract: &str, imports: &mut String, core: [&m
     imports.push_str("))");
 }
 
-/// A component that was written as text.
+/// Parses a component from text.
 pub(super) fn bytes(text: &str) -> Vec<u8> {
     wat::parse_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
-/// Statements, so many times, with `$i` counted up from 0.
+/// Repeats statements, with `$i` counted up from 0.
 pub(super) fn times(count: usize, statements: &str) -> String {
     format!(
         "(local.set $i (i32.const 0))
@@ -365,11 +365,11 @@ pub(super) fn times(count: usize, statements: &str) -> String {
     )
 }
 
-/// A component around one core module whose functions have bodies of these sizes, encoded by hand:
-/// a few million instructions would be much text.
+/// Encodes a component with one core module whose functions have bodies of these sizes. As text, millions of instructions
+/// would be slow to parse.
 pub(super) fn functions_of(sizes: &[usize]) -> Vec<u8> {
     let mut module = b"\0asm\x01\0\0\0".to_vec();
-    // One type, of functions that take and give nothing.
+    // One type: a function without parameters and results.
     section(&mut module, 1, &[1, 0x60, 0, 0]);
     let mut types = number(sizes.len());
     types.resize(types.len() + sizes.len(), 0);
@@ -386,13 +386,13 @@ pub(super) fn functions_of(sizes: &[usize]) -> Vec<u8> {
     component_of(1, &module)
 }
 
-/// So many components within a component, each with nothing else in it.
+/// Returns components nested to a depth, without other content.
 pub(super) fn nested(depth: usize) -> Vec<u8> {
     let empty = b"\0asm\x0d\0\x01\0".to_vec();
     (0..depth).fold(empty, |within, _| component_of(4, &within))
 }
 
-/// A component of one section.
+/// Encodes a component with one section.
 fn component_of(id: u8, content: &[u8]) -> Vec<u8> {
     let mut component = b"\0asm\x0d\0\x01\0".to_vec();
     section(&mut component, id, content);
@@ -405,7 +405,7 @@ fn section(to: &mut Vec<u8>, id: u8, content: &[u8]) {
     to.extend_from_slice(content);
 }
 
-/// A number as LEB128.
+/// Encodes a number as LEB128.
 fn number(mut value: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     loop {

@@ -1,6 +1,7 @@
-//! Schemas and patterns made to be costly, from a number: the same number is the same schema. None takes more
-//! steps than its size allows, none more memory than it may, and those that are taken mean what another
-//! implementation of JSON Schema says.
+//! Random schemas and patterns that are costly. One number always gives the same schema.
+//!
+//! None takes more steps or memory than its size allows, and accepted schemas have the same results as another implementation
+//! of JSON Schema.
 
 use std::fmt::Write as _;
 use std::process::Command;
@@ -13,26 +14,26 @@ use super::schemas::{compile, compile_with};
 use crate::limits::{
     MANIFEST_BYTES_MAX, PATTERNS_MAX, PATTERNS_PROGRAM_BYTES_MAX, SCHEMA_STEPS_MAX,
 };
-use crate::schema::Patterns;
+use crate::schema::PatternSet;
 
-/// Cases that are tried unless the environment names another number.
+/// Cases that are tried by default.
 const CASES: u64 = 400;
 
-/// Bytes of memory that reading a schema or a pattern may take beside the schema itself.
+/// Bytes of memory to compile a schema or a pattern, in addition to the schema itself.
 const COMPILE_BYTES_MAX: usize = 8 << 20;
-/// Bytes of memory that checking a value may take.
+/// Bytes of memory to check a value.
 const CHECK_BYTES_MAX: usize = 1 << 20;
 
 #[allow(
     clippy::disallowed_methods,
-    reason = "how long to try is for whoever runs the test"
+    reason = "an environment variable sets how long the test runs"
 )]
 fn cases() -> u64 {
     std::env::var("BURSAR_HOSTILE").map_or(CASES, |number| number.parse().unwrap())
 }
 
-/// Runs a test of this file in a process of its own that may take so much time of a processor: one that
-/// would not end is killed, and fails.
+/// Runs a test of this file in a child process with a limit of processor time, so that a test that does not end is killed
+/// and fails.
 fn bounded(test: &str) {
     let seconds = 120 + cases() / 4;
     let limited = format!("ulimit -t {seconds}; exec \"$0\" \"$@\"");
@@ -47,10 +48,10 @@ fn bounded(test: &str) {
         ])
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    let complained = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}{complained}");
-    assert!(said.contains("1 passed"), "{said}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stdout}{stderr}");
+    assert!(stdout.contains("1 passed"), "{stdout}");
 }
 
 #[test]
@@ -69,7 +70,7 @@ fn one_of<'a>(dice: &mut Dice, texts: &[&'a str]) -> &'a str {
 
 const NAMES: [&str; 6] = ["a", "b", "ab", "a/b", "", "\u{e4}"];
 
-/// A value, small or made of many.
+/// Returns a random value, small or large.
 fn value(dice: &mut Dice, depth: usize) -> Value {
     let many = [0, 1, 2, 3, 40, 300][dice.below(6)];
     match dice.below(if depth == 0 { 7 } else { 11 }) {
@@ -82,7 +83,8 @@ fn value(dice: &mut Dice, depth: usize) -> Value {
         6 => json!(one_of(dice, &["a", "ab", "\u{20ac}"]).repeat(many * 4)),
         7 | 8 => {
             let item = value(dice, depth - 1);
-            let (many, vary) = (many / depth.max(1), dice.below(2) == 0);
+            let many = many / depth.max(1);
+            let vary = dice.below(2) == 0;
             let item = |index: usize| if vary { json!(index) } else { item.clone() };
             (0..many).map(item).collect()
         }
@@ -119,7 +121,7 @@ const PATTERNS: [&str; 6] = [
     "b|^$",
 ];
 
-/// Adds a keyword with what it takes, or with what it does not take.
+/// Adds a random keyword.
 fn add_keyword(dice: &mut Dice, depth: usize, to: &mut Map<String, Value>) {
     if depth == 0 || !add_nested(dice, depth, to) {
         add_plain(dice, to);
@@ -130,7 +132,7 @@ fn few(dice: &mut Dice) -> Value {
     json!(dice.below(5))
 }
 
-/// Adds a keyword that takes schemas; not every time.
+/// Adds a keyword that contains schemas, and returns whether it did.
 fn add_nested(dice: &mut Dice, depth: usize, to: &mut Map<String, Value>) -> bool {
     let depth = depth - 1;
     let mut put = |name: &str, value: Value| drop(to.insert(name.into(), value));
@@ -160,7 +162,7 @@ fn add_nested(dice: &mut Dice, depth: usize, to: &mut Map<String, Value>) -> boo
     true
 }
 
-/// Types, one or several.
+/// Returns one or several types.
 fn types(dice: &mut Dice) -> Value {
     const TYPES: [&str; 6] = ["object", "array", "string", "number", "integer", "null"];
     match dice.below(3) {
@@ -169,15 +171,15 @@ fn types(dice: &mut Dice) -> Value {
     }
 }
 
-/// Keywords that are no part of the dialect.
-const STRANGE: [&str; 4] = [
+/// Keywords that are not in the dialect.
+const UNKNOWN: [&str; 4] = [
     "unevaluatedProperties",
     "$dynamicRef",
     "$id",
     "contentSchema",
 ];
 
-/// Adds a keyword that takes no schemas.
+/// Adds a keyword that contains no schemas.
 fn add_plain(dice: &mut Dice, to: &mut Map<String, Value>) {
     let mut put = |name: &str, value: Value| drop(to.insert(name.into(), value));
     match dice.below(24) {
@@ -203,9 +205,9 @@ fn add_plain(dice: &mut Dice, to: &mut Map<String, Value>) {
         19 => put("required", json!([one_of(dice, &NAMES)])),
         20 => put("dependentRequired", json!({"a": ["b", "ab"]})),
         21 | 22 => put("$ref", json!(format!("#/$defs/d{}", dice.below(8)))),
-        // Rarely one that is no part of the dialect.
+        // Rarely, a keyword that is not in the dialect.
         _ if dice.below(8) == 0 => {
-            let name = one_of(dice, &STRANGE);
+            let name = one_of(dice, &UNKNOWN);
             put(name, json!({}));
         }
         _ => put("description", json!("a")),
@@ -223,7 +225,7 @@ fn schema(dice: &mut Dice, depth: usize) -> Value {
     members.into()
 }
 
-/// A schema with definitions, most of which refer to those below them: some twice, some without an end.
+/// Returns a schema with definitions. Most refer to the next one, some twice, and some recursively.
 fn whole_schema(dice: &mut Dice) -> Value {
     let depth = 1 + dice.below(5);
     let mut root = match schema(dice, depth) {
@@ -233,7 +235,7 @@ fn whole_schema(dice: &mut Dice) -> Value {
     let mut definitions = Map::new();
     for number in 0..8 {
         let definition = if number == 7 || dice.below(3) == 0 {
-            // Without references, most of the time.
+            // Replaces references, so that most schemas are not recursive.
             let plain = schema(dice, 1)
                 .to_string()
                 .replace("\"$ref\"", "\"$comment\"");
@@ -249,8 +251,8 @@ fn whole_schema(dice: &mut Dice) -> Value {
     root.into()
 }
 
-/// The size of a schema as the manual counts it: each schema, keyword, value and name in it, with every
-/// reference written out, and each pattern as often as it has states.
+/// Returns the size of a schema as the manual counts it: its schemas, keywords, values, names and the states of its patterns,
+/// with every reference expanded.
 fn size_of_schema(root: &Value, schema: &Value) -> usize {
     let Value::Object(members) = schema else {
         return 1;
@@ -295,10 +297,10 @@ fn size_of_schema(root: &Value, schema: &Value) -> usize {
 }
 
 fn states(pattern: &str) -> usize {
-    Patterns::default().compile(pattern).unwrap().states()
+    PatternSet::default().compile(pattern).unwrap().states()
 }
 
-/// The size of a value: each value in it, and each byte of its texts and names.
+/// Returns the size of a value: its values and the bytes of its texts and names.
 fn size_of_value(value: &Value) -> usize {
     match value {
         Value::Array(items) => 1 + items.iter().map(size_of_value).sum::<usize>(),
@@ -312,13 +314,16 @@ fn size_of_value(value: &Value) -> usize {
 }
 
 #[test]
-#[ignore = "run in a process of its own by the test of hostile schemas"]
+#[ignore = "the test of hostile schemas runs it in a child process"]
 fn schemas_one_by_one() {
-    let (mut taken, mut fitting, mut misfits, mut ran_out) = (0, 0, 0, 0);
+    let mut accepted = 0;
+    let mut matches = 0;
+    let mut mismatches = 0;
+    let mut ran_out = 0;
     for case in 0..cases() {
         let mut dice = Dice::new(case);
         let schema = whole_schema(&mut dice);
-        // A larger one is in no manifest.
+        // A larger schema does not fit into a manifest.
         if schema.to_string().len() > MANIFEST_BYTES_MAX {
             continue;
         }
@@ -330,16 +335,16 @@ fn schemas_one_by_one() {
         let Ok(compiled) = compiled else {
             continue;
         };
-        taken += 1;
+        accepted += 1;
         let oracle = jsonschema::draft202012::new(&schema).unwrap();
         let size = size_of_schema(&schema, &schema);
         for _ in 0..3 {
             let value = value(&mut dice, 3);
             let ((steps, checked), peak) = peak_of(|| compiled.steps_of(&value));
-            let most = size.saturating_mul(size_of_value(&value)).saturating_mul(4);
+            let max = size.saturating_mul(size_of_value(&value)).saturating_mul(4);
             assert!(
-                steps <= most.min(SCHEMA_STEPS_MAX),
-                "case {case}: {steps} steps, {most} allowed"
+                steps <= max.min(SCHEMA_STEPS_MAX),
+                "case {case}: {steps} steps, {max} allowed"
             );
             assert!(peak < CHECK_BYTES_MAX, "case {case}: {peak} bytes");
             if steps == SCHEMA_STEPS_MAX {
@@ -352,26 +357,28 @@ fn schemas_one_by_one() {
                 "case {case}: {checked:?} of {value} by {schema}"
             );
             if checked.is_ok() {
-                fitting += 1;
+                matches += 1;
             } else {
-                misfits += 1;
+                mismatches += 1;
             }
         }
     }
     assert!(
-        ran_out < taken,
-        "{ran_out} of {taken} schemas have a value that is too costly"
+        ran_out < accepted,
+        "{ran_out} of {accepted} schemas have a value that is too costly"
     );
-    // The generator makes something of everything.
-    assert!(taken > cases() / 5 && taken < cases(), "{taken} taken");
+    // The generator must produce all kinds of cases.
     assert!(
-        fitting > cases() / 10 && misfits > cases() / 10,
-        "{fitting} and {misfits}"
+        accepted > cases() / 5 && accepted < cases(),
+        "{accepted} accepted"
+    );
+    assert!(
+        matches > cases() / 10 && mismatches > cases() / 10,
+        "{matches} and {mismatches}"
     );
 }
 
-/// A regular expression of a few nested pieces, each made to be large or slow, or to mean something else
-/// elsewhere.
+/// Returns a regular expression of nested pieces that are large or slow, or that engines read differently.
 fn pattern(dice: &mut Dice, depth: usize) -> String {
     let pieces = 1 + dice.below(3);
     let mut text = String::new();
@@ -424,7 +431,7 @@ fn pattern(dice: &mut Dice, depth: usize) -> String {
     text
 }
 
-/// A text that takes a pattern long.
+/// Returns a text on which patterns are slow.
 fn haystack(dice: &mut Dice) -> String {
     let piece = one_of(dice, &["a", "ab", "a.b-", "\u{e4}", "A1 ", "\u{2028}\n"]);
     let end = one_of(dice, &["", "b", "\u{20ac}"]);
@@ -432,40 +439,41 @@ fn haystack(dice: &mut Dice) -> String {
 }
 
 #[test]
-#[ignore = "run in a process of its own by the test of hostile patterns"]
+#[ignore = "the test of hostile patterns runs it in a child process"]
 fn patterns_one_by_one() {
-    let (mut taken, mut compared) = (0, 0);
-    let mut together = Patterns::default();
+    let mut accepted = 0;
+    let mut compared = 0;
+    let mut together = PatternSet::default();
     for case in 0..cases() {
         let mut dice = Dice::new(case);
         let pattern = pattern(&mut dice, 4);
         let schema = json!({ "pattern": pattern });
         if case % (PATTERNS_MAX as u64 * 3) == 0 {
-            together = Patterns::default();
+            together = PatternSet::default();
         }
-        // As in one manifest with those before it.
+        // Compiles it together with earlier patterns, as in one manifest.
         let (_, peak) = peak_of(|| compile_with(&schema, &mut together).is_ok());
         assert!(
             peak < COMPILE_BYTES_MAX,
             "case {case}: {peak} bytes for {pattern}"
         );
         assert!(together.program_bytes() <= PATTERNS_PROGRAM_BYTES_MAX);
-        // And alone.
+        // Compiles it alone.
         let Ok(compiled) = compile(&schema) else {
             continue;
         };
-        taken += 1;
+        accepted += 1;
         let states = states(&pattern);
         let oracle = jsonschema::draft202012::new(&schema);
         for _ in 0..3 {
             let text = json!(haystack(&mut dice));
             let ((steps, checked), peak) = peak_of(|| compiled.steps_of(&text));
-            let most = (states + 4)
+            let max = (states + 4)
                 .saturating_mul(size_of_value(&text))
                 .saturating_mul(4);
             assert!(
-                steps <= most.min(SCHEMA_STEPS_MAX),
-                "case {case}: {steps} steps, {most} allowed"
+                steps <= max.min(SCHEMA_STEPS_MAX),
+                "case {case}: {steps} steps, {max} allowed"
             );
             assert!(peak < CHECK_BYTES_MAX, "case {case}: {peak} bytes");
             let Ok(oracle) = &oracle else {
@@ -482,6 +490,9 @@ fn patterns_one_by_one() {
             }
         }
     }
-    assert!(taken > cases() / 5 && taken < cases(), "{taken} taken");
-    assert!(compared > taken, "{compared} compared");
+    assert!(
+        accepted > cases() / 5 && accepted < cases(),
+        "{accepted} accepted"
+    );
+    assert!(compared > accepted, "{compared} compared");
 }

@@ -1,15 +1,15 @@
-//! The contract as a guest that is written by hand sees it.
+//! The contract as WebAssembly text, for hand-written guests.
 
-/// An interface of the contract, as text: its types, and its functions twice, as the component and
-/// as the core module see them. Where a core function has a place for the answer, it is `64`.
+/// An interface of the contract as text: its types, and each function's type as a component and as a core function.
+/// A core function with a result pointer gets `64`.
 pub(super) struct Interface {
     pub(super) name: &'static str,
     pub(super) types: &'static str,
     pub(super) functions: &'static [(&'static str, &'static str, &'static str)],
 }
 
-/// Functions that the first version of the contract did not have yet.
-pub(super) const SINCE_FIRST: [(&str, &str); 3] =
+/// Functions that version 0.1.0 of the contract does not have.
+pub(super) const ADDED_IN_0_2: [(&str, &str); 3] =
     [("call", "name"), ("call", "own-account"), ("call", "wake")];
 
 const LEDGER_TYPES: &str = r#"

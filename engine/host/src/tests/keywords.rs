@@ -1,11 +1,11 @@
-//! Each keyword of the dialect: what it means, and that the manual has it.
+//! Each keyword of the dialect: its meaning, and its row in the manual.
 
 use serde_json::{Value, json};
 
 use super::schemas::accepts;
 use crate::schema::KEYWORDS;
 
-/// For each keyword a schema with it, a value that fits and one that does not, where there is one.
+/// Returns for each keyword a schema, a value that matches and one that does not, if there is one.
 #[allow(clippy::too_many_lines, reason = "it is a table")]
 fn examples() -> Vec<(&'static str, Value, Value, Option<Value>)> {
     let a = json!({"type": "integer"});
@@ -231,19 +231,19 @@ fn examples() -> Vec<(&'static str, Value, Value, Option<Value>)> {
 }
 
 #[test]
-fn each_keyword_of_the_dialect_means_what_json_schema_says() {
+fn each_keyword_behaves_as_in_json_schema() {
     let examples = examples();
     let names: Vec<_> = examples.iter().map(|example| example.0).collect();
     assert_eq!(names, KEYWORDS, "each keyword has an example");
-    for (keyword, schema, fitting, misfit) in examples {
+    for (keyword, schema, matching, mismatch) in examples {
         assert!(schema.get(keyword).is_some(), "{keyword}");
         let compiled = accepts(&schema);
         let oracle = jsonschema::draft202012::new(&schema).unwrap();
-        assert_eq!(compiled.check(&fitting, 1_000), Ok(()), "{keyword}");
-        assert!(oracle.is_valid(&fitting), "{keyword}");
-        if let Some(misfit) = misfit {
-            assert!(compiled.check(&misfit, 1_000).is_err(), "{keyword}");
-            assert!(!oracle.is_valid(&misfit), "{keyword}");
+        assert_eq!(compiled.check(&matching, 1_000), Ok(()), "{keyword}");
+        assert!(oracle.is_valid(&matching), "{keyword}");
+        if let Some(mismatch) = mismatch {
+            assert!(compiled.check(&mismatch, 1_000).is_err(), "{keyword}");
+            assert!(!oracle.is_valid(&mismatch), "{keyword}");
         }
     }
 }

@@ -1,40 +1,40 @@
-//! What a call may use up, at each limit and one beyond.
+//! The limits of a call, each at the limit and one beyond.
 
 use std::time::Duration;
 
 use bursar_ledger::{FuelClass, HostRequest};
 use wasmtime::UpdateDeadline;
 
-use super::guest::{Guest, times};
-use super::world::{
-    checked, draft, draft_granted, ending, fault, fault_of, finish, host, load, origin, patient,
+use super::economy::{
+    checked, draft, draft_with_fuel, ending, fault, fault_of, finish, host, load, origin, patient,
     replied, run, run_draft, untimed,
 };
+use super::guest::{Guest, times};
 use crate::limits::{FUEL_PER_READ, INSTANCES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
-use crate::run::call::store;
-use crate::run::cpu_time;
+use crate::run::cpu_time::thread_cpu_time;
 use crate::run::guest::Guest as Store;
 use crate::run::responder::Responder;
+use crate::sandbox::new_store;
 use crate::{CallFailure, CheckedComponent, Compiler, Limits, LoadError, PluginHost};
 
-/// Pages of 64 KiB in the memory that a call may have.
+/// Pages of 64 KiB in the memory of a call.
 const PAGES: usize = Limits::standard().memory_bytes / 65_536;
 
-/// The code and the text of what the check finds in a guest.
-fn refusal(guest: &Guest) -> (&'static str, String) {
+/// Returns the code and the message of the finding about a guest.
+fn rejection(guest: &Guest) -> (&'static str, String) {
     let Err(LoadError::Refused(report)) = host().check(&guest.bytes()) else {
-        panic!("it is let in");
+        panic!("it passes the check");
     };
     let finding = &report.findings[0];
     (finding.code, finding.message.clone())
 }
 
-/// A guest that does some work of its own.
+/// Returns a guest that computes without the host.
 fn working() -> Guest {
     Guest::doing(&times(1_000, "(i64.store (i32.const 512) (i64.const 1))"))
 }
 
-/// A guest that uses a bit of everything.
+/// Returns a guest that uses many host functions.
 fn busy() -> Guest {
     let mut guest = Guest::new();
     let texts = ["user:1", "plugin:tester", "coin", "{\"f\": 0.1}"].map(|text| guest.text(text));
@@ -58,27 +58,31 @@ fn busy() -> Guest {
 #[test]
 fn fuel_ends_at_what_a_call_needs() {
     let checked = checked(&working());
-    let burned = run(&checked, &Limits::standard()).unwrap().fuel;
+    let used = run(&checked, &Limits::standard()).unwrap().fuel;
     let with = |fuel: u64| {
         let limits = Limits { fuel, ..patient() };
         run(&checked, &limits).unwrap()
     };
-    let whole = with(burned);
+    let whole = with(used);
     assert!(replied(&whole.ending));
-    assert_eq!(whole.fuel, burned);
-    // Fuel is looked at where functions and loops begin: what comes after the last of them may
-    // take more than is left.
-    let (mut least, mut most) = (0, burned);
-    while least + 1 < most {
-        let middle = u64::midpoint(least, most);
-        let enough = replied(&with(middle).ending);
-        *(if enough { &mut most } else { &mut least }) = middle;
+    assert_eq!(whole.fuel, used);
+    // wasmtime checks fuel at the start of functions and loops, so code after the last check can use more than is left.
+    let mut too_little = 0;
+    let mut enough = used;
+    while too_little + 1 < enough {
+        let middle = u64::midpoint(too_little, enough);
+        let suffices = replied(&with(middle).ending);
+        *(if suffices {
+            &mut enough
+        } else {
+            &mut too_little
+        }) = middle;
     }
-    assert!(burned - most < 20, "{most} of {burned}");
-    for fuel in [1, most / 2, most - 1] {
-        let finished = with(fuel);
-        assert!(finished.fuel >= fuel, "all of it is gone");
-        assert_eq!(fault_of(finished.ending), "it ran out of fuel");
+    assert!(used - enough < 20, "{enough} of {used}");
+    for fuel in [1, enough / 2, enough - 1] {
+        let outcome = with(fuel);
+        assert!(outcome.fuel >= fuel, "all fuel is used");
+        assert_eq!(fault_of(outcome.ending), "it ran out of fuel");
     }
 }
 
@@ -94,16 +98,16 @@ fn requests_are_charged_up_to_the_same_limit() {
     );
     let within = |fuel: u64| Limits { fuel, ..patient() };
     assert!(replied(&run(&checked, &within(charged)).unwrap().ending));
-    let finished = run(&checked, &within(charged - 1)).unwrap();
+    let outcome = run(&checked, &within(charged - 1)).unwrap();
     assert_eq!(
-        fault_of(finished.ending),
+        fault_of(outcome.ending),
         "its requests to the host have used up its fuel"
     );
 }
 
-/// What was granted is what there is: of the guest's own fuel, and of what it may ask of the host.
+/// The grant limits both the guest's own fuel and the fuel of its requests.
 #[test]
-fn fuel_ends_where_its_class_says() {
+fn fuel_ends_at_the_limit_of_its_class() {
     let classes = [
         (FuelClass::Small, 10_000_000),
         (FuelClass::Standard, 50_000_000),
@@ -112,20 +116,21 @@ fn fuel_ends_where_its_class_says() {
     let limits = patient();
     let spinning = checked(&Guest::doing("(loop br 0)"));
     for (class, fuel) in classes {
-        let ended =
-            |checked: &CheckedComponent| run_draft(checked, &limits, draft_granted(class)).unwrap();
-        let spun = ended(&spinning);
+        let run_with_class = |checked: &CheckedComponent| {
+            run_draft(checked, &limits, draft_with_fuel(class)).unwrap()
+        };
+        let spun = run_with_class(&spinning);
         assert!((fuel..fuel + 20).contains(&spun.fuel), "{}", spun.fuel);
         assert_eq!(fault_of(spun.ending), "it ran out of fuel");
-        let asking = |count: u64| {
+        let ending_of = |count: u64| {
             let count = usize::try_from(count).unwrap();
-            let asking = times(count, "(drop (call $host-call-now))");
-            ended(&checked(&Guest::doing(&asking))).ending
+            let requests = times(count, "(drop (call $host-call-now))");
+            run_with_class(&checked(&Guest::doing(&requests))).ending
         };
-        let most = fuel / FUEL_PER_READ;
-        assert!(replied(&asking(most)), "{class:?}");
+        let max = fuel / FUEL_PER_READ;
+        assert!(replied(&ending_of(max)), "{class:?}");
         assert_eq!(
-            fault_of(asking(most + 1)),
+            fault_of(ending_of(max + 1)),
             "its requests to the host have used up its fuel"
         );
     }
@@ -133,7 +138,8 @@ fn fuel_ends_where_its_class_says() {
 
 #[test]
 fn fuel_is_the_same_number_in_every_run() {
-    let (busy, spinning) = (checked(&busy()), checked(&Guest::doing("(loop br 0)")));
+    let busy = checked(&busy());
+    let spinning = checked(&Guest::doing("(loop br 0)"));
     let limits = Limits {
         fuel: 300_000,
         ..patient()
@@ -148,15 +154,15 @@ fn fuel_is_the_same_number_in_every_run() {
 }
 
 #[test]
-fn price_of_a_call_is_what_it_was() {
-    // A newer engine that counts otherwise changes what stays within a limit: that must be seen.
+fn fuel_of_known_calls_is_unchanged() {
+    // An update of wasmtime that counts fuel differently would change which calls stay within a limit.
     let fuels = [Guest::new(), working(), busy()].map(|guest| finish(&guest).fuel);
     assert_eq!(fuels, [238, 11_242, 151_002]);
 }
 
 #[test]
 fn same_call_is_the_same_on_another_host() {
-    let hosts = [(); 2].map(|()| PluginHost::new(patient(), Compiler::Here, None).unwrap());
+    let hosts = [(); 2].map(|()| PluginHost::new(patient(), Compiler::InProcess, None).unwrap());
     let mut trapping = busy();
     trapping.handle.push_str("(unreachable)");
     for guest in [&busy(), &trapping, &Guest::doing("(loop br 0)")] {
@@ -167,7 +173,7 @@ fn same_call_is_the_same_on_another_host() {
     }
 }
 
-/// A call runs into its deadline long before it is out of fuel.
+/// Returns limits by which a call reaches its deadline long before its fuel is used up.
 fn hasty() -> Limits {
     Limits {
         fuel: u64::MAX / 4,
@@ -177,60 +183,70 @@ fn hasty() -> Limits {
 }
 
 #[test]
-fn call_that_runs_into_its_deadline_is_no_outcome() {
+fn call_that_reaches_its_deadline_is_no_outcome() {
     let limits = hasty();
     let spinning = checked(&Guest::doing("(loop br 0)"));
     assert_eq!(run(&spinning, &limits), Err(CallFailure::Deadline));
-    let asking = Guest::doing("(loop (drop (call $host-call-now)) (br 0))");
-    assert_eq!(run(&checked(&asking), &limits), Err(CallFailure::Deadline));
+    let requesting = Guest::doing("(loop (drop (call $host-call-now)) (br 0))");
+    assert_eq!(
+        run(&checked(&requesting), &limits),
+        Err(CallFailure::Deadline)
+    );
 }
 
 #[test]
-fn each_end_of_a_call_tells_the_processor_time_that_it_took() {
+fn every_ending_reports_its_processor_time() {
     let cpu = |guest: &str, limits: &Limits| {
         let checked = checked(&Guest::doing(guest));
         match crate::run::call::run(&checked, limits, draft(), Box::new(origin)) {
-            Ok(finished) => finished.cpu,
-            Err(unfinished) => unfinished.cpu,
+            Ok(outcome) => outcome.cpu,
+            Err(failed) => failed.cpu,
         }
     };
-    let before = cpu_time::of_this_thread();
-    let told = [
+    let before = thread_cpu_time();
+    let reported = [
         cpu("", &patient()),
         cpu("(loop br 0)", &patient()),
         cpu("(loop br 0)", &hasty()),
     ];
-    let used = cpu_time::of_this_thread().saturating_sub(before);
-    assert!(told.iter().all(|cpu| *cpu > Duration::ZERO), "{told:?}");
-    let told: Duration = told.iter().sum();
-    assert!(told <= used, "{told:?} of {used:?}");
+    let used = thread_cpu_time().saturating_sub(before);
+    assert!(
+        reported.iter().all(|cpu| *cpu > Duration::ZERO),
+        "{reported:?}"
+    );
+    let sum: Duration = reported.iter().sum();
+    assert!(sum <= used, "{sum:?} of {used:?}");
 }
 
 #[test]
-fn call_that_has_drawn_goes_on_past_its_deadline_once() {
+fn deadline_of_a_call_that_has_drawn_is_extended_once() {
     let limits = patient();
-    let teller = Responder::Draft(Box::new(draft()));
-    let mut guest = Store::called(teller, Box::new(origin), &limits);
-    let met = |guest: &mut Store| matches!(guest.deadline_met(7), UpdateDeadline::Continue(7));
-    assert!(!met(&mut guest), "it has not drawn yet");
+    let responder = Responder::Draft(Box::new(draft()));
+    let mut guest = Store::for_call(responder, Box::new(origin), &limits);
+    let is_extended =
+        |guest: &mut Store| matches!(guest.on_deadline(7), UpdateDeadline::Continue(7));
+    assert!(!is_extended(&mut guest), "it has not drawn yet");
     let label = "coin".into();
     guest
-        .ask_draw(HostRequest::Draw { range: 2, label })
+        .request_draw(HostRequest::Draw { range: 2, label })
         .unwrap();
-    assert!(met(&mut guest));
-    assert!(!met(&mut guest), "it has had its time");
+    assert!(is_extended(&mut guest));
+    assert!(
+        !is_extended(&mut guest),
+        "the deadline is extended only once"
+    );
 }
 
 #[test]
-fn description_that_runs_into_its_deadline_says_nothing_about_the_component() {
-    let host = PluginHost::new(hasty(), Compiler::Here, None).unwrap();
+fn description_that_reaches_its_deadline_is_no_finding() {
+    let host = PluginHost::new(hasty(), Compiler::InProcess, None).unwrap();
     let mut guest = Guest::new();
     guest.describe = "(loop br 0) unreachable".into();
     let failed = host.check(&guest.bytes()).err().unwrap();
-    let LoadError::Failed(why) = failed else {
-        panic!("it is the component's: {failed}");
+    let LoadError::Failed(message) = failed else {
+        panic!("a finding about the component: {failed}");
     };
-    assert!(why.contains("deadline"), "{why}");
+    assert!(message.contains("deadline"), "{message}");
 }
 
 #[test]
@@ -242,7 +258,7 @@ fn recursion_without_end_is_no_outcome() {
         Err(CallFailure::StackOverflow)
     );
     guest.describe = "(call $deep)".into();
-    let (code, message) = refusal(&guest);
+    let (code, message) = rejection(&guest);
     assert_eq!(code, "describe_failed");
     assert!(message.contains("its stack overflowed"), "{message}");
 }
@@ -263,7 +279,7 @@ fn memory_begins_within_its_limit() {
     guest.memory = format!("{PAGES}");
     assert!(replied(&ending(&guest)));
     guest.memory = format!("{}", PAGES + 1);
-    let (code, message) = refusal(&guest);
+    let (code, message) = rejection(&guest);
     assert_eq!(code, "compile_failed");
     assert!(message.contains("memory"), "{message}");
 }
@@ -274,7 +290,7 @@ fn memories_are_two_at_most() {
     guest.fields = format!("(memory {PAGES})");
     assert!(replied(&ending(&guest)));
     guest.fields = "(memory 1) (memory 1)".into();
-    let (code, message) = refusal(&guest);
+    let (code, message) = rejection(&guest);
     assert_eq!(code, "compile_failed");
     assert!(message.contains("memories"), "{message}");
 }
@@ -289,9 +305,9 @@ fn table_grows_to_its_limit_and_not_beyond() {
         guest
     };
     assert!(replied(&ending(&grow(TABLE_ELEMENTS_MAX - 1))));
-    let said = fault(&grow(TABLE_ELEMENTS_MAX));
-    assert!(said.contains("growing table"), "{said}");
-    // Each element costs fuel, too.
+    let fault_text = fault(&grow(TABLE_ELEMENTS_MAX));
+    assert!(fault_text.contains("growing table"), "{fault_text}");
+    // Each element costs fuel as well.
     assert_eq!(fault(&grow(1 << 30)), "it ran out of fuel");
 }
 
@@ -302,12 +318,12 @@ fn tables_begin_within_their_limits() {
     assert!(replied(&ending(&guest)));
     for elements in [TABLE_ELEMENTS_MAX + 1, 10_000_000] {
         guest.fields = format!("(table {elements} funcref)");
-        assert_eq!(refusal(&guest).0, "table_too_large");
+        assert_eq!(rejection(&guest).0, "table_too_large");
     }
     guest.fields = "(table 1 funcref)".repeat(TABLES_MAX);
     assert!(replied(&ending(&guest)));
     guest.fields = "(table 1 funcref)".repeat(TABLES_MAX + 1);
-    let (code, message) = refusal(&guest);
+    let (code, message) = rejection(&guest);
     assert_eq!(code, "compile_failed");
     assert!(message.contains("tables"), "{message}");
 }
@@ -315,7 +331,7 @@ fn tables_begin_within_their_limits() {
 #[test]
 fn core_instances_end_at_their_limit() {
     let mut guest = Guest::new();
-    // Two are the guest's own.
+    // The guest itself has two.
     let more = |count: usize| {
         let instances = "(core instance (instantiate $empty))".repeat(count);
         format!("(core module $empty) {instances}")
@@ -323,26 +339,26 @@ fn core_instances_end_at_their_limit() {
     guest.component_fields = more(INSTANCES_MAX - 2);
     assert!(replied(&ending(&guest)));
     guest.component_fields = more(INSTANCES_MAX - 1);
-    let (code, message) = refusal(&guest);
+    let (code, message) = rejection(&guest);
     assert_eq!(code, "too_many_instances");
     assert!(message.contains("instances"), "{message}");
 }
 
 #[test]
-fn one_crossing_copies_no_more_than_its_limit() {
-    let most = Limits::standard().hostcall_bytes;
+fn one_host_call_copies_up_to_its_limit() {
+    let max = Limits::standard().hostcall_bytes;
     let log = |bytes: usize| {
         Guest::doing(&format!(
             "(call $host-log-write (i32.const 1) (i32.const 4096) (i32.const {bytes}))"
         ))
     };
-    assert!(replied(&ending(&log(most))));
-    let said = fault(&log(most + 1));
-    assert!(said.contains("too much data"), "{said}");
+    assert!(replied(&ending(&log(max))));
+    let fault_text = fault(&log(max + 1));
+    assert!(fault_text.contains("too much data"), "{fault_text}");
     let mut guest = Guest::new();
-    guest.handle = format!("(call $reply (i32.const 4096) (i32.const {}))", most + 1);
-    let said = fault(&guest);
-    assert!(said.contains("too much data"), "{said}");
+    guest.handle = format!("(call $reply (i32.const 4096) (i32.const {}))", max + 1);
+    let fault_text = fault(&guest);
+    assert!(fault_text.contains("too much data"), "{fault_text}");
 }
 
 #[test]
@@ -358,50 +374,52 @@ fn nothing_of_a_call_is_left_for_the_next() {
     guest.fields = "(global $seen (mut i32) (i32.const 0)) (table $table 0 funcref)".into();
     let checked = checked(&guest);
     for _ in 0..50 {
-        let finished = run(&checked, &patient()).unwrap();
-        assert!(replied(&finished.ending), "{:?}", finished.ending);
+        let outcome = run(&checked, &patient()).unwrap();
+        assert!(replied(&outcome.ending), "{:?}", outcome.ending);
     }
 }
 
 #[test]
 fn host_still_serves_after_many_hostile_calls() {
-    let host = PluginHost::new(patient(), Compiler::Here, None).unwrap();
+    let host = PluginHost::new(patient(), Compiler::InProcess, None).unwrap();
     let grow = "(loop $more (i32.store8 (i32.mul (memory.grow (i32.const 1)) (i32.const 65536))
         (i32.const 1)) (br $more))";
-    let eater = load(&host, &Guest::doing(grow));
+    let memory_eater = load(&host, &Guest::doing(grow));
     let mut guest = Guest::doing("(call $deep)");
     guest.fields = "(func $deep (call $deep))".into();
-    let digger = load(&host, &guest);
+    let recursive = load(&host, &guest);
     for _ in 0..200 {
-        let fault = fault_of(eater.run(draft(), origin).unwrap().ending);
+        let fault = fault_of(memory_eater.run(draft(), origin).unwrap().ending);
         assert!(fault.contains("growing memory"), "{fault}");
-        let dug = digger.run(draft(), origin).map_err(|dug| dug.failure);
-        assert_eq!(dug, Err(CallFailure::StackOverflow));
+        let result = recursive
+            .run(draft(), origin)
+            .map_err(|failed| failed.failure);
+        assert_eq!(result, Err(CallFailure::StackOverflow));
     }
     let good = load(&host, &busy()).run(draft(), origin).unwrap();
     assert_eq!(untimed(good), finish(&busy()));
 }
 
 #[test]
-fn call_for_which_there_is_no_room_is_no_outcome() {
-    let host = PluginHost::new(patient(), Compiler::Here, None).unwrap();
+fn call_without_a_free_instance_slot_is_no_outcome() {
+    let host = PluginHost::new(patient(), Compiler::InProcess, None).unwrap();
     let checked = host.check(&Guest::new().bytes()).unwrap();
     let limits = patient();
-    let mut living = Vec::new();
+    let mut stores = Vec::new();
     loop {
-        let store = store(
+        let store = new_store(
             checked.exports.engine(),
-            Store::describing(&limits),
+            Store::for_description(&limits),
             &limits,
         );
         let mut store = store.unwrap();
         if checked.exports.describe(&mut store).is_err() {
             break;
         }
-        living.push(store);
+        stores.push(store);
     }
-    assert_eq!(living.len(), 36);
+    assert_eq!(stores.len(), 36);
     assert_eq!(run(&checked, &limits), Err(CallFailure::Exhausted));
-    living.pop();
+    stores.pop();
     assert!(replied(&run(&checked, &limits).unwrap().ending));
 }

@@ -1,4 +1,4 @@
-//! What a plugin may say of itself.
+//! The check of manifests.
 
 use bursar_ledger::STATE_BYTES_GRANTED_MAX;
 use serde_json::{Value, json};
@@ -8,9 +8,9 @@ use super::guest::{Guest, MANIFEST};
 use crate::limits::{
     ACTIONS_MAX, FINDINGS_OF_A_KIND_MAX, MANIFEST_BYTES_MAX, MANIFEST_VALUES_MAX, TEXT_CHARS_MAX,
 };
-use crate::manifest::{Manifest, Task};
+use crate::manifest::{EntryPoint, Manifest};
 
-/// A manifest with some members set.
+/// Returns a manifest with some members set.
 fn manifest(changes: &[(&str, Value)]) -> String {
     let mut manifest: Value = serde_json::from_str(MANIFEST).unwrap();
     for (pointer, value) in changes {
@@ -20,7 +20,7 @@ fn manifest(changes: &[(&str, Value)]) -> String {
     manifest.to_string()
 }
 
-/// What is found in a manifest.
+/// Returns the messages of the findings about a manifest.
 fn messages(text: &str) -> Vec<String> {
     match Manifest::parse(text) {
         Ok(_) => Vec::new(),
@@ -41,7 +41,7 @@ fn accepts(changes: &[(&str, Value)]) {
     assert_eq!(messages(&manifest(changes)), [""; 0], "{changes:?}");
 }
 
-fn refuses(changes: &[(&str, Value)], expected: &str) {
+fn rejects(changes: &[(&str, Value)], expected: &str) {
     let messages = messages(&manifest(changes));
     let [message] = &messages[..] else {
         panic!("{expected}: {messages:?}");
@@ -64,16 +64,16 @@ fn bad_manifest_is_found_in_the_check() {
 }
 
 #[test]
-fn unknown_member_is_refused() {
-    refuses(
+fn unknown_member_is_rejected() {
+    rejects(
         &[("/scopes", json!([]))],
         "`scopes` is not a member of the manifest",
     );
-    refuses(
+    rejects(
         &[("/actions/0/returns", json!({}))],
         "`returns` is not a member of an action",
     );
-    refuses(
+    rejects(
         &[("/permissions/all", json!(true))],
         "`all` is not a member of the permissions",
     );
@@ -93,27 +93,27 @@ fn id_is_one_segment() {
 
 #[test]
 fn actions_end_at_their_limit() {
-    refuses(&[("/actions", json!([]))], "1 to 64 actions");
+    rejects(&[("/actions", json!([]))], "1 to 64 actions");
     accepts(&[("/actions", actions(ACTIONS_MAX))]);
-    refuses(&[("/actions", actions(ACTIONS_MAX + 1))], "1 to 64 actions");
+    rejects(&[("/actions", actions(ACTIONS_MAX + 1))], "1 to 64 actions");
 }
 
 #[test]
-fn action_has_a_name_of_its_own() {
+fn action_has_a_valid_and_unique_name() {
     let name = |name: &str| [("/actions/0/name", json!(name))];
     accepts(&name(&"a".repeat(64)));
     accepts(&name("buy_it-2"));
     for wrong in ["", "Buy", "a b", "a/b", "..", "\u{e4}", &"a".repeat(65)] {
-        refuses(&name(wrong), "is not the name of an action");
+        rejects(&name(wrong), "is not the name of an action");
     }
     let mut twice = actions(2);
     twice[1]["name"] = json!("a0");
-    refuses(&[("/actions", twice)], "the action `a0` is there twice");
+    rejects(&[("/actions", twice)], "the action `a0` occurs twice");
 }
 
 #[test]
 fn texts_end_at_their_limit() {
-    // Characters are counted, not bytes.
+    // The limit counts characters, not bytes.
     let longest = json!("\u{20ac}".repeat(TEXT_CHARS_MAX));
     let too_long = json!("a".repeat(TEXT_CHARS_MAX + 1));
     for member in [
@@ -123,7 +123,7 @@ fn texts_end_at_their_limit() {
         "/actions/0/description",
     ] {
         accepts(&[(member, longest.clone())]);
-        refuses(&[(member, too_long.clone())], "more than 1024 characters");
+        rejects(&[(member, too_long.clone())], "more than 1024 characters");
     }
 }
 
@@ -144,26 +144,27 @@ fn accounts_are_segments_and_few() {
     let names = |count: usize| (0..count).map(|n| json!(format!("a{n}"))).collect();
     accepts(&[("/accounts", json!([]))]);
     accepts(&[("/accounts", names(8))]);
-    refuses(&[("/accounts", names(9))], "at most 8 accounts");
+    rejects(&[("/accounts", names(9))], "at most 8 accounts");
     for wrong in ["", "Till", "a:b", "../a"] {
-        refuses(
+        rejects(
             &[("/accounts", json!([wrong]))],
             "is not the name of an account",
         );
     }
-    let (id, sub) = ("i".repeat(64), "s".repeat(64 - 7));
+    let id = "i".repeat(64);
+    let sub = "s".repeat(64 - 7);
     accepts(&[("/id", json!(id)), ("/accounts", json!([sub[1..]]))]);
-    refuses(
+    rejects(
         &[("/id", json!(id)), ("/accounts", json!([sub]))],
         "at most 128 characters",
     );
 }
 
 #[test]
-fn state_is_asked_for_up_to_what_can_be_granted() {
-    let asking = |bytes: u64| [("/permissions/state_bytes", json!(bytes))];
-    accepts(&asking(STATE_BYTES_GRANTED_MAX));
-    let beyond = messages(&manifest(&asking(STATE_BYTES_GRANTED_MAX + 1)));
+fn requested_state_ends_at_the_limit_of_grants() {
+    let requesting = |bytes: u64| [("/permissions/state_bytes", json!(bytes))];
+    accepts(&requesting(STATE_BYTES_GRANTED_MAX));
+    let beyond = messages(&manifest(&requesting(STATE_BYTES_GRANTED_MAX + 1)));
     assert_eq!(
         beyond,
         ["`67108865` is not a whole number from 0 to 67108864"]
@@ -174,14 +175,14 @@ fn state_is_asked_for_up_to_what_can_be_granted() {
 fn permission_to_credit_is_for_issuers() {
     accepts(&[("/permissions/credit", json!(["issuer:coin"]))]);
     accepts(&[("/permissions/debit", json!(["user:2", "issuer:coin"]))]);
-    refuses(
+    rejects(
         &[("/permissions/credit", json!(["user:2"]))],
         "`user:2` is not the name of an issuer",
     );
 }
 
 #[test]
-fn schemas_are_schemas() {
+fn invalid_schemas_are_rejected() {
     let places = [
         ("/configuration", "the configuration"),
         ("/actions/0/arguments", "`act`'s arguments"),
@@ -193,23 +194,23 @@ fn schemas_are_schemas() {
         json!({"minimum": "a"}),
         json!({"pattern": "("}),
         json!({"$ref": "#/$defs/nowhere"}),
-        // Nothing is ever fetched.
+        // References are never fetched.
         json!({"$ref": "https://example.com/schema"}),
         json!({"$ref": "file:///etc/passwd"}),
     ];
-    for (member, what) in places {
+    for (member, subject) in places {
         accepts(&[(member, json!({"type": "object", "required": ["a"]}))]);
         accepts(&[(member, json!(true))]);
         for schema in &wrong {
-            refuses(
+            rejects(
                 &[(member, schema.clone())],
-                &format!("the schema of {what}"),
+                &format!("the schema of {subject}"),
             );
         }
     }
 }
 
-/// The places of what is found in a manifest, each with the beginning of what is said of it.
+/// Returns the pointers and messages of the findings about a manifest.
 fn places(text: &str) -> Vec<(String, String)> {
     let report = Manifest::parse(text).unwrap_err();
     let findings = report.findings.into_iter();
@@ -222,7 +223,7 @@ fn places(text: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn everything_that_is_wrong_is_said_at_once_with_its_place() {
+fn all_findings_are_reported_at_once_with_their_places() {
     let mut broken = serde_json::from_str::<Value>(&manifest(&[
         ("/accounts", json!(["Till", 7])),
         ("/actions/0/name", json!("Act")),
@@ -284,7 +285,7 @@ fn everything_that_is_wrong_is_said_at_once_with_its_place() {
 }
 
 #[test]
-fn parts_of_a_manifest_fit_each_other() {
+fn parts_of_a_manifest_are_consistent() {
     let schedule = |name: &str, every_s: u64, offset_s: u64| {
         json!({"name": name, "description": "", "missed": "skip", "every_s": every_s,
             "offset_s": offset_s})
@@ -325,7 +326,7 @@ fn parts_of_a_manifest_fit_each_other() {
 }
 
 #[test]
-fn of_many_faults_of_a_manifest_a_few_are_said_and_how_many_more() {
+fn many_findings_of_a_manifest_are_cut_and_counted() {
     let mut wrong: Value = serde_json::from_str(MANIFEST).unwrap();
     for number in 0..FINDINGS_OF_A_KIND_MAX + 3 {
         wrong[format!("member{number:02}")] = json!(1);
@@ -346,9 +347,9 @@ fn value_is_checked_against_its_schema_and_its_place_is_named() {
     let manifest = Manifest::parse(&text).unwrap();
     manifest.named_in_configuration(&json!({"n": 1})).unwrap();
     manifest.check_arguments("act", &json!({"n": 1})).unwrap();
-    // A reply was not restricted.
+    // The manifest accepts any reply.
     manifest
-        .check_reply(Task::Action("act"), &json!([1]))
+        .check_reply(EntryPoint::Action("act"), &json!([1]))
         .unwrap();
     let error = manifest
         .check_arguments("act", &json!({"n": "1"}))
@@ -360,7 +361,7 @@ fn value_is_checked_against_its_schema_and_its_place_is_named() {
 }
 
 #[test]
-fn texts_have_no_character_that_is_not_seen() {
+fn texts_have_no_hidden_characters() {
     for (member, value) in [
         ("/description", json!("\u{1b}[32mmay run")),
         ("/license", json!("a\u{202e}b")),
@@ -374,13 +375,13 @@ fn texts_have_no_character_that_is_not_seen() {
         ("/configuration", json!({"enum": ["a\u{9b}b"]})),
         ("/actions/0/description", json!("a\u{e0041}b")),
     ] {
-        refuses(&[(member, value)], "a text has the character U+");
+        rejects(&[(member, value)], "a text contains the character U+");
     }
     accepts(&[(
         "/description",
         json!("A **guest**.\n\nIt acts: 👩\u{200d}💻"),
     )]);
-    // What else is found repeats such a text with escapes.
+    // Findings about other members quote this text with escapes.
     let text = manifest(&[("/id", json!("\u{1b}[2K")), ("/none\u{202e}", json!(1))]);
     let messages = messages(&text);
     assert_eq!(messages.len(), 4, "{messages:?}");
@@ -388,7 +389,7 @@ fn texts_have_no_character_that_is_not_seen() {
 }
 
 #[test]
-fn what_is_found_repeats_little_of_what_the_manifest_says() {
+fn findings_quote_little_of_the_manifest() {
     let long = "a b".repeat(20_000);
     let text = manifest(&[
         ("/actions/0/name", json!(long)),
@@ -413,14 +414,14 @@ fn values_of_a_manifest_end_at_their_limit() {
 }
 
 #[test]
-fn pattern_ends_whatever_it_is_given() {
+fn matching_a_pattern_always_ends() {
     let pattern = |pattern: &str| manifest(&[("/configuration/pattern", json!(pattern))]);
     let text = json!("a".repeat(5_000) + "b");
     let slow = Manifest::parse(&pattern("^(a+)+$")).unwrap();
     slow.named_in_configuration(&text).unwrap_err();
     let backtracking = messages(&pattern("(?=a)(a+)+\\1$"));
     assert!(
-        backtracking[0].contains("no regular expression"),
+        backtracking[0].contains("not a regular expression"),
         "{backtracking:?}"
     );
     let huge = messages(&pattern("(((a{100}){100}){100}){100}"));
@@ -428,25 +429,25 @@ fn pattern_ends_whatever_it_is_given() {
 }
 
 #[test]
-fn whole_number_that_some_reader_would_round_fits_no_schema() {
+fn number_that_a_reader_could_round_matches_no_schema() {
     let manifest = Manifest::parse(MANIFEST).unwrap();
-    let most = (1_i64 << 53) - 1;
+    let max = (1_i64 << 53) - 1;
     for value in [
-        json!(most),
-        json!(-most),
-        json!([{"a": most}]),
+        json!(max),
+        json!(-max),
+        json!([{"a": max}]),
         json!(1e300),
         json!(0.5),
     ] {
         manifest.check_arguments("act", &value).unwrap();
     }
     let beyond = [
-        (json!(most + 1), ""),
-        (json!(-most - 1), ""),
+        (json!(max + 1), ""),
+        (json!(-max - 1), ""),
         (json!(u64::MAX), ""),
         (json!(i64::MIN), ""),
-        (json!([0, [most + 1]]), "/1/0"),
-        (json!({"a/b": {"~": most + 1}}), "/a~1b/~0"),
+        (json!([0, [max + 1]]), "/1/0"),
+        (json!({"a/b": {"~": max + 1}}), "/a~1b/~0"),
     ];
     for (value, pointer) in beyond {
         let error = manifest.check_arguments("act", &value).unwrap_err();

@@ -1,12 +1,11 @@
-//! Components damaged at random, from a number: the same number is the same damage. Stories of the
-//! server use this file as well.
+//! Randomly damaged components. One number always gives the same damage. The tests of the server use this file, too.
 
-/// A small generator of numbers, from a seed.
+/// A small random number generator.
 pub(crate) struct Dice(u64);
 
 impl Dice {
     pub(crate) fn new(seed: u64) -> Self {
-        // Seeds that follow each other would begin alike.
+        // Without this, consecutive seeds would start with similar numbers.
         Self(seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
 
@@ -23,7 +22,7 @@ impl Dice {
     }
 }
 
-/// The mutant of a number: one to three damages.
+/// Returns the mutant of a number, with one to three changes.
 pub(crate) fn mutant(good: &[u8], number: u64) -> Vec<u8> {
     let mut dice = Dice::new(number);
     let mut bytes = good.to_vec();

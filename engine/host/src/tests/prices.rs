@@ -1,30 +1,30 @@
-//! Operations that take long cost fuel.
+//! The fuel of slow operators.
 
+use super::economy::{finish, replied};
 use super::guest::{Guest, times};
-use super::world::{finish, replied};
 
-/// The fields that a guest has for the operators below.
+/// The fields of a guest for the operators below.
 const FIELDS: &str = "(table $t 64 funcref) (func $f) (global $x (mut f64) (f64.const 1))
     (global $n (mut i64) (i64.const 9)) (elem $e func $f $f $f $f)";
 
-/// Returns the fuel that an expression costs when it is done once, beside what surrounds it.
+/// Returns the fuel of an expression.
 fn price(expression: &str) -> u64 {
     const TIMES: usize = 100;
     let fuel = |body: &str| {
         let mut guest = Guest::doing(&times(TIMES, body));
         guest.fields = FIELDS.into();
-        let finished = finish(&guest);
-        assert!(replied(&finished.ending), "{:?}", finished.ending);
-        finished.fuel
+        let outcome = finish(&guest);
+        assert!(replied(&outcome.ending), "{:?}", outcome.ending);
+        outcome.fuel
     };
     (fuel(expression) - fuel("")) / TIMES as u64
 }
 
-/// Growing by nothing, and asking for a function, take a hundred times as long as adding.
+/// These operators take a hundred times as long as an addition.
 #[test]
-fn operators_that_call_the_host_cost_what_they_take() {
-    let adding = price("(drop (i32.add (local.get $i) (i32.const 1)))");
-    assert!(adding < 5, "{adding}");
+fn slow_operators_cost_more_fuel() {
+    let addition = price("(drop (i32.add (local.get $i) (i32.const 1)))");
+    assert!(addition < 5, "{addition}");
     for slow in [
         "(drop (memory.grow (i32.const 0)))",
         "(drop (table.grow $t (ref.null func) (i32.const 0)))",
@@ -42,10 +42,10 @@ fn operators_that_call_the_host_cost_what_they_take() {
 }
 
 #[test]
-fn what_is_done_for_each_page_and_element_is_paid_for_each() {
+fn each_page_and_element_has_its_price() {
     let page = "(drop (memory.grow (i32.const 1)))";
     assert!(price(page) >= 200 + 255, "{}", price(page));
-    let apart = |expression: &str| {
+    let difference = |expression: &str| {
         let by = |count: &str| price(&expression.replace("COUNT", count));
         by("3") - by("1")
     };
@@ -75,7 +75,7 @@ fn what_is_done_for_each_page_and_element_is_paid_for_each() {
             1,
         ),
     ] {
-        assert_eq!(apart(expression), 2 * each, "{expression}");
+        assert_eq!(difference(expression), 2 * each, "{expression}");
     }
 }
 

@@ -1,11 +1,11 @@
-//! The published schema of manifests against the host that reads them.
+//! The comparison of the published schema of manifests with the host's check.
 
 use serde_json::{Value, json};
 
 use super::guest::MANIFEST;
 use crate::manifest::Manifest;
 
-/// A manifest with every member that there is.
+/// Returns a manifest with all members.
 fn full() -> Value {
     let mut manifest: Value = serde_json::from_str(MANIFEST).unwrap();
     manifest["permissions"] = json!({
@@ -26,7 +26,7 @@ fn full() -> Value {
     manifest
 }
 
-/// The places of all values in a value.
+/// Collects the pointers to all values in a value.
 fn places(value: &Value, at: &str, found: &mut Vec<String>) {
     found.push(at.into());
     match value {
@@ -41,7 +41,7 @@ fn places(value: &Value, at: &str, found: &mut Vec<String>) {
     }
 }
 
-/// Manifests that have one value replaced, or one member left out or added.
+/// Returns manifests with one value replaced, or one member removed or added.
 fn changed() -> Vec<Value> {
     let mut found = Vec::new();
     places(&full(), "", &mut found);
@@ -87,24 +87,24 @@ fn changed() -> Vec<Value> {
 }
 
 #[test]
-fn what_the_published_schema_refuses_the_host_refuses() {
+fn host_rejects_what_the_published_schema_rejects() {
     let schema = jsonschema::draft202012::new(&Manifest::schema()).unwrap();
     assert!(schema.is_valid(&full()));
     Manifest::parse(&full().to_string()).unwrap();
-    let mut refused = 0;
+    let mut rejected = 0;
     for manifest in changed() {
         if schema.is_valid(&manifest) {
             continue;
         }
-        refused += 1;
-        let read = Manifest::parse(&manifest.to_string());
-        assert!(read.is_err(), "only the schema refuses {manifest}");
+        rejected += 1;
+        let result = Manifest::parse(&manifest.to_string());
+        assert!(result.is_err(), "only the schema rejects {manifest}");
     }
-    assert!(refused > 500, "{refused}");
+    assert!(rejected > 500, "{rejected}");
 }
 
 #[test]
-fn types_read_whatever_has_the_right_shape() {
+fn types_accept_every_manifest_of_the_right_shape() {
     for manifest in changed() {
         let Err(report) = Manifest::parse(&manifest.to_string()) else {
             continue;

@@ -1,4 +1,4 @@
-//! What a guest asks of the host: what it is told, and what it cannot ask at all.
+//! The requests of a guest, the responses, and requests that are faults.
 
 use bursar_ledger::{
     CALL_DRAWS_MAX, CALL_POSTINGS_MAX, CALL_READS_MAX, CALL_SECURES_MAX, CALL_WRITES_MAX,
@@ -6,24 +6,24 @@ use bursar_ledger::{
     STATE_VALUE_BYTES_MAX, VisibleBalance,
 };
 
+use super::economy::{NOW, ending, fault, fault_of, finish, replied};
 use super::guest::{Guest, times};
-use super::world::{NOW, ending, fault, fault_of, finish, replied};
 use crate::CallOutcome;
 
-/// A guest that writes the answer to a question, a text, to the log.
-fn telling(statements: &str) -> Guest {
-    Guest::doing(&format!("{statements} {TELL}"))
+/// Returns a guest that logs the text of a response.
+fn logging_response(statements: &str) -> Guest {
+    Guest::doing(&format!("{statements} {LOG_RESPONSE}"))
 }
 
-const TELL: &str =
+const LOG_RESPONSE: &str =
     "(call $host-log-write (i32.const 1) (i32.load (i32.const 64)) (i32.load (i32.const 68)))";
 
-fn messages(finished: &CallOutcome) -> Vec<&str> {
-    let lines = finished.log.iter();
+fn messages(outcome: &CallOutcome) -> Vec<&str> {
+    let lines = outcome.log.iter();
     lines.map(|line| line.message.as_str()).collect()
 }
 
-/// A guest that asks for a transfer.
+/// Returns a guest that requests a transfer.
 fn transferring(source: &str, destination: &str, asset: &str, amount: u64) -> Guest {
     let mut guest = Guest::new();
     let texts = [source, destination, asset].map(|text| guest.text(text));
@@ -35,7 +35,7 @@ fn transferring(source: &str, destination: &str, asset: &str, amount: u64) -> Gu
     guest
 }
 
-/// A guest that does the same thing so many times, of which each is to take its place in a count.
+/// Returns a guest that repeats statements with a text.
 fn repeating(count: usize, text: &str, statements: impl Fn(&str) -> String) -> Guest {
     let mut guest = Guest::new();
     let text = guest.text(text).to_string();
@@ -43,38 +43,38 @@ fn repeating(count: usize, text: &str, statements: impl Fn(&str) -> String) -> G
     guest
 }
 
-/// A count in a pair: at its limit the call goes well, and one more is a fault.
-fn ends_at(most: usize, what: &str, text: &str, statements: impl Fn(&str) -> String) {
-    let finished = finish(&repeating(most, text, &statements));
-    assert!(replied(&finished.ending), "{what}: {:?}", finished.ending);
-    assert_eq!(finished.transcript.facts().len(), most);
-    let finished = finish(&repeating(most + 1, text, &statements));
+/// Asserts that the call replies at the limit of a count, and that one more is a fault.
+fn ends_at(max: usize, noun: &str, text: &str, statements: impl Fn(&str) -> String) {
+    let outcome = finish(&repeating(max, text, &statements));
+    assert!(replied(&outcome.ending), "{noun}: {:?}", outcome.ending);
+    assert_eq!(outcome.transcript.facts().len(), max);
+    let outcome = finish(&repeating(max + 1, text, &statements));
     assert_eq!(
-        finished.transcript.facts().len(),
-        most,
-        "the last was not asked"
+        outcome.transcript.facts().len(),
+        max,
+        "the last request was not made"
     );
     assert_eq!(
-        fault_of(finished.ending),
-        format!("more than {most} {what} in one call")
+        fault_of(outcome.ending),
+        format!("more than {max} {noun} in one call")
     );
 }
 
 #[test]
-fn call_says_what_it_is() {
-    let mut guest = telling("(call $host-call-action (i32.const 64))");
+fn call_getters_return_the_request() {
+    let mut guest = logging_response("(call $host-call-action (i32.const 64))");
     for getter in ["caller", "id", "configuration"] {
         guest.handle = format!(
-            "(call $host-call-{getter} (i32.const 64)) {TELL} {}",
+            "(call $host-call-{getter} (i32.const 64)) {LOG_RESPONSE} {}",
             guest.handle
         );
     }
     let wrong = format!("(i64.ne (call $host-call-now) (i64.const {NOW}))");
     guest.handle = format!("(if {wrong} (then unreachable)) {}", guest.handle);
-    let finished = finish(&guest);
-    assert!(replied(&finished.ending), "{:?}", finished.ending);
+    let outcome = finish(&guest);
+    assert!(replied(&outcome.ending), "{:?}", outcome.ending);
     assert_eq!(
-        messages(&finished),
+        messages(&outcome),
         [
             r#"{"greeting":"Hi"}"#,
             "01890000-0000-7000-8000-00000000000a",
@@ -83,13 +83,13 @@ fn call_says_what_it_is() {
         ]
     );
     assert!(
-        finished.transcript.facts().is_empty(),
-        "what a call is, is no question"
+        outcome.transcript.facts().is_empty(),
+        "getters are not in the transcript"
     );
 }
 
 #[test]
-fn guest_is_told_what_the_transcript_says() {
+fn guest_receives_the_recorded_responses() {
     let mut guest = Guest::new();
     let [member, coin] = ["user:1", "coin"].map(|text| guest.text(text));
     guest.does(&format!(
@@ -102,65 +102,65 @@ fn guest_is_told_what_the_transcript_says() {
         (if (i32.load8_u (i32.const 64)) (then unreachable))
         (if (i32.load8_u (i32.const 72)) (then unreachable))"
     ));
-    let finished = finish(&guest);
-    assert!(replied(&finished.ending), "{:?}", finished.ending);
-    let facts = finished.transcript.facts();
-    let answers: Vec<_> = facts.iter().map(|fact| fact.answer.clone()).collect();
-    let seen = VisibleBalance {
+    let outcome = finish(&guest);
+    assert!(replied(&outcome.ending), "{:?}", outcome.ending);
+    let facts = outcome.transcript.facts();
+    let responses: Vec<_> = facts.iter().map(|fact| fact.answer.clone()).collect();
+    let balance = VisibleBalance {
         posted: 1_000,
         held: 0,
         spendable: 1_000,
     };
     assert_eq!(
-        answers,
-        [HostResponse::Balance(seen), HostResponse::Bool(false)]
+        responses,
+        [HostResponse::Balance(balance), HostResponse::Bool(false)]
     );
 }
 
-/// What a guest is told when it asks for a transfer: the case of the refusal, and its text.
+/// Runs a guest whose transfer must be refused with a case, and logs the text of the refusal.
 fn refused(case: u8, guest: &Guest) -> CallOutcome {
-    // A refusal is the second case of the answer.
-    let look = format!(
+    // A refusal is the second case of the result.
+    let log_refusal = format!(
         "(if (i32.ne (i32.load8_u (i32.const 64)) (i32.const 1)) (then unreachable))
         (if (i32.ne (i32.load8_u (i32.const 72)) (i32.const {case})) (then unreachable))
         (call $host-log-write (i32.const 2)
             (i32.load (i32.const 80)) (i32.load (i32.const 84)))
         (call $reply"
     );
-    let mut looking = guest.clone();
-    looking.handle = guest.handle.replace("(call $reply", &look);
-    let finished = finish(&looking);
-    assert!(replied(&finished.ending), "{:?}", finished.ending);
-    finished
+    let mut logging = guest.clone();
+    logging.handle = guest.handle.replace("(call $reply", &log_refusal);
+    let outcome = finish(&logging);
+    assert!(replied(&outcome.ending), "{:?}", outcome.ending);
+    outcome
 }
 
 #[test]
-fn refusal_goes_back_to_the_guest_and_the_call_goes_on() {
-    let finished = refused(2, &transferring("user:2", "user:1", "coin", 5));
-    let [said] = messages(&finished)[..] else {
-        panic!("it says one thing: {finished:?}");
+fn refusal_is_returned_and_the_call_continues() {
+    let outcome = refused(2, &transferring("user:2", "user:1", "coin", 5));
+    let [message] = messages(&outcome)[..] else {
+        panic!("it logs one line: {outcome:?}");
     };
     let expected = "debit `user:2`: an operator grants it by";
-    assert!(said.starts_with(expected), "{said}");
-    let facts = finished.transcript.facts();
+    assert!(message.starts_with(expected), "{message}");
+    let facts = outcome.transcript.facts();
     assert!(matches!(
         &facts[0].answer,
         HostResponse::Refused(Refusal::NotGranted { .. })
     ));
-    for (destination, asset, case, said) in [
+    for (destination, asset, case, text) in [
         ("user:9", "coin", 0, "user:9"),
         ("plugin:tester", "gem", 1, "gem"),
-        // A reason that the contract has no case for goes as a text.
+        // A refusal without its own case is returned as a text.
         ("user:1", "coin", 8, "a movement has two different accounts"),
     ] {
-        let finished = refused(case, &transferring("user:1", destination, asset, 5));
-        assert_eq!(messages(&finished), [said]);
+        let outcome = refused(case, &transferring("user:1", destination, asset, 5));
+        assert_eq!(messages(&outcome), [text]);
     }
 }
 
 #[test]
-fn what_a_call_has_written_it_reads_back() {
-    let mut guest = telling("");
+fn a_call_reads_back_its_own_writes() {
+    let mut guest = logging_response("");
     let [key, value] = ["key", "value"].map(|text| guest.text(text));
     let pointer_and_length = "(i32.store (i32.const 64) (i32.load (i32.const 68)))
         (i32.store (i32.const 68) (i32.load (i32.const 72)))";
@@ -175,14 +175,14 @@ fn what_a_call_has_written_it_reads_back() {
         (if (i32.load8_u (i32.const 64)) (then unreachable))"
     );
     guest.handle = format!(
-        "(call $host-state-set {key} {value}) {list} {get} {TELL} {delete} {gone}
+        "(call $host-state-set {key} {value}) {list} {get} {LOG_RESPONSE} {delete} {gone}
         (call $reply {key} )"
     );
-    // The key is no JSON; what was read is in the log.
-    let finished = finish(&guest);
-    assert_eq!(messages(&finished), ["value"]);
-    assert!(fault_of(finished.ending).starts_with("its reply cannot be read as JSON"));
-    assert_eq!(finished.transcript.facts().len(), 5);
+    // The key is not JSON, so the reply is a fault. The value that was read is in the log.
+    let outcome = finish(&guest);
+    assert_eq!(messages(&outcome), ["value"]);
+    assert!(fault_of(outcome.ending).starts_with("its reply cannot be read as JSON"));
+    assert_eq!(outcome.transcript.facts().len(), 5);
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn counts_end_at_their_limits() {
         format!("(call $host-state-get {key} (i32.const 64))")
     });
     ends_at(CALL_READS_MAX, "reads", "coin", |text| {
-        // Neither account nor asset is known: what is refused is counted too.
+        // The account and the asset do not exist. A refused read is counted, too.
         format!("(call $host-ledger-balance {text} {text} (i32.const 64))")
     });
     ends_at(CALL_READS_MAX, "reads", "coin", |text| {
@@ -252,15 +252,16 @@ fn kinds_of_reads_and_of_writes_share_their_counts() {
 fn state_ends_at_its_limits() {
     let set = |key: usize, value: usize| {
         let mut guest = Guest::new();
-        let (key, value) = (guest.text("k".repeat(key)), guest.text("v".repeat(value)));
+        let key = guest.text("k".repeat(key));
+        let value = guest.text("v".repeat(value));
         guest.does(&format!("(call $host-state-set {key} {value})"));
         finish(&guest)
     };
-    let finished = set(STATE_KEY_BYTES_MAX, STATE_VALUE_BYTES_MAX);
-    assert!(replied(&finished.ending));
-    let asked = &finished.transcript.facts()[0].ask;
+    let outcome = set(STATE_KEY_BYTES_MAX, STATE_VALUE_BYTES_MAX);
+    assert!(replied(&outcome.ending));
+    let request = &outcome.transcript.facts()[0].ask;
     assert!(
-        matches!(asked, HostRequest::Set { key, value } if key.len() == 128 && value.len() == 4096)
+        matches!(request, HostRequest::Set { key, value } if key.len() == 128 && value.len() == 4096)
     );
     assert!(replied(&set(1, 0).ending));
     let faults = [
@@ -269,18 +270,18 @@ fn state_ends_at_its_limits() {
         (1, 4097, "a value of 4097 bytes, of at most 4096"),
     ];
     for (key, value, expected) in faults {
-        let finished = set(key, value);
-        assert!(finished.transcript.facts().is_empty());
-        assert_eq!(fault_of(finished.ending), expected);
+        let outcome = set(key, value);
+        assert!(outcome.transcript.facts().is_empty());
+        assert_eq!(fault_of(outcome.ending), expected);
     }
 }
 
-/// Statements that ask with a text.
-type Asking<'a> = &'a dyn Fn(&str) -> String;
+/// A function that returns statements with a text.
+type Statements<'a> = &'a dyn Fn(&str) -> String;
 
 #[test]
 fn keys_prefixes_and_cursors_end_at_their_limits() {
-    let asks = |bytes: usize, statements: Asking<'_>| {
+    let ending_of = |bytes: usize, statements: Statements<'_>| {
         ending(&repeating(1, &"k".repeat(bytes), statements))
     };
     let get = |key: &str| format!("(call $host-state-get {key} (i32.const 64))");
@@ -296,20 +297,20 @@ fn keys_prefixes_and_cursors_end_at_their_limits() {
         )
     };
     let label = |text: &str| format!("(drop (call $host-fair-below (i32.const 6) {text}))");
-    let kinds: [(Asking<'_>, usize, &str); 5] = [
+    let kinds: [(Statements<'_>, usize, &str); 5] = [
         (&get, STATE_KEY_BYTES_MAX, "a key of"),
         (&delete, STATE_KEY_BYTES_MAX, "a key of"),
         (&prefix, STATE_KEY_BYTES_MAX, "a prefix of"),
         (&cursor, STATE_KEY_BYTES_MAX, "a cursor of"),
         (&label, DRAW_LABEL_BYTES_MAX, "a label of"),
     ];
-    for (statements, most, what) in kinds {
-        assert!(replied(&asks(most, statements)), "{what}");
-        let fault = fault_of(asks(most + 1, statements));
-        assert!(fault.starts_with(what), "{fault}");
+    for (statements, max, noun) in kinds {
+        assert!(replied(&ending_of(max, statements)), "{noun}");
+        let fault = fault_of(ending_of(max + 1, statements));
+        assert!(fault.starts_with(noun), "{fault}");
     }
-    assert_eq!(fault_of(asks(0, &get)), "an empty key");
-    assert!(replied(&asks(0, &prefix)));
+    assert_eq!(fault_of(ending_of(0, &get)), "an empty key");
+    assert!(replied(&ending_of(0, &prefix)));
 }
 
 #[test]
@@ -321,26 +322,26 @@ fn draws_have_a_range() {
         finish(&Guest::doing(&least))
     };
     for range in [1, 6, 1 << 31, u32::MAX] {
-        let finished = draw(range);
-        assert!(replied(&finished.ending), "{range}: {:?}", finished.ending);
+        let outcome = draw(range);
+        assert!(replied(&outcome.ending), "{range}: {:?}", outcome.ending);
     }
-    let finished = draw(0);
-    assert!(finished.transcript.facts().is_empty(), "nothing was drawn");
+    let outcome = draw(0);
+    assert!(outcome.transcript.facts().is_empty(), "nothing was drawn");
     assert_eq!(
-        fault_of(finished.ending),
+        fault_of(outcome.ending),
         "a draw below 0: there is nothing to draw"
     );
 }
 
 #[test]
-fn amounts_are_whole_numbers_from_1_to_the_most() {
-    let most = (1_u64 << 53) - 1;
-    for amount in [1, most] {
-        let finished = finish(&transferring("user:1", "plugin:tester", "coin", amount));
-        assert!(replied(&finished.ending));
-        assert_eq!(finished.transcript.facts()[0].answer, HostResponse::Done);
+fn amounts_are_whole_numbers_from_1_to_the_maximum() {
+    let max = (1_u64 << 53) - 1;
+    for amount in [1, max] {
+        let outcome = finish(&transferring("user:1", "plugin:tester", "coin", amount));
+        assert!(replied(&outcome.ending));
+        assert_eq!(outcome.transcript.facts()[0].answer, HostResponse::Done);
     }
-    for amount in [0, most + 1, u64::MAX] {
+    for amount in [0, max + 1, u64::MAX] {
         let expected = format!("{amount} is not an amount: amounts are 1 to 2^53 - 1");
         assert_eq!(
             fault(&transferring("user:1", "plugin:tester", "coin", amount)),
@@ -358,7 +359,7 @@ fn amounts_are_whole_numbers_from_1_to_the_most() {
 }
 
 #[test]
-fn name_that_is_none_is_shown_escaped_and_cut() {
+fn invalid_name_is_shown_escaped_and_cut() {
     let wrong = [
         ("", "``"),
         ("User:1", "`User:1`"),

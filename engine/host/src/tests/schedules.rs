@@ -1,17 +1,17 @@
-//! The work that a plugin does by itself, and its replies.
+//! Runs of schedules and their replies.
 
 use bursar_ledger::{
     AccountId, CallEnding, CallRequest, Document, FuelClass, Timestamp, Transcript,
 };
 use serde_json::{Value, json};
 
+use super::economy::{NOW, checked, fault_of, finish, patient};
 use super::guest::Guest;
-use super::world::{NOW, checked, fault_of, finish, patient};
 use crate::CheckedComponent;
 use crate::run::call;
 use crate::run::responder::TranscriptReplay;
 
-/// A guest with a schedule that has the name of its action, and replies this.
+/// Checks a guest with a schedule of the same name as its action. The schedule replies `reply`.
 fn scheduled(reply: &str, schedule: &Value, action: &Value) -> CheckedComponent {
     let mut guest = Guest::new();
     let mut manifest: Value = serde_json::from_str(&guest.manifest).unwrap();
@@ -59,7 +59,7 @@ fn schedule(reply: Option<Value>) -> Value {
     schedule
 }
 
-/// Returns how a run of what is due ends.
+/// Returns the ending of a run of the schedule.
 fn ending(plugin: &CheckedComponent) -> CallEnding {
     let request = CallRequest {
         id: serde_json::from_value(json!("01890000-0000-7000-8000-00000000000a")).unwrap(),
@@ -74,20 +74,20 @@ fn ending(plugin: &CheckedComponent) -> CallEnding {
         key: "k".into(),
         now: Timestamp(NOW),
     };
-    // Nothing was asked and told.
-    let nothing: Transcript = finish(&Guest::new()).transcript;
-    let telling = TranscriptReplay::new(
+    // The transcript is empty.
+    let transcript: Transcript = finish(&Guest::new()).transcript;
+    let replay = TranscriptReplay::new(
         request,
         Document::new(&json!({})),
         FuelClass::Standard,
-        &nothing,
+        &transcript,
     );
-    let ran = call::repeat(plugin, &patient(), telling);
-    ran.unwrap().ending
+    let run = call::replay(plugin, &patient(), replay);
+    run.unwrap().ending
 }
 
 #[test]
-fn schedule_is_not_held_against_the_action_of_its_name() {
+fn reply_of_a_schedule_is_not_checked_by_the_action_of_its_name() {
     let action = json!({"type": "integer"});
     let free = scheduled(r#"{"drawn": true}"#, &schedule(None), &action);
     let reply = json!({"drawn": true});
@@ -95,12 +95,13 @@ fn schedule_is_not_held_against_the_action_of_its_name() {
 }
 
 #[test]
-fn schedule_is_held_against_a_schema_of_its_own() {
-    let (own, action) = (json!({"required": ["drawn"]}), json!({"type": "integer"}));
+fn reply_of_a_schedule_is_checked_by_its_own_schema() {
+    let own = json!({"required": ["drawn"]});
+    let action = json!({"type": "integer"});
     let good = scheduled(r#"{"drawn": true}"#, &schedule(Some(own.clone())), &action);
     assert!(matches!(ending(&good), CallEnding::Replied { .. }));
-    let bad = scheduled("3", &schedule(Some(json!({"type": "object"}))), &action);
-    let fault = fault_of(ending(&bad));
+    let mismatching = scheduled("3", &schedule(Some(json!({"type": "object"}))), &action);
+    let fault = fault_of(ending(&mismatching));
     assert!(
         fault.starts_with("its reply does not fit its schema"),
         "{fault}"
@@ -118,7 +119,7 @@ fn schedule_is_held_against_a_schema_of_its_own() {
 }
 
 #[test]
-fn reply_of_a_schedule_without_a_schema_is_exact_all_the_same() {
+fn reply_of_a_schedule_without_a_schema_has_exact_numbers() {
     let inexact = scheduled("9007199254740993", &schedule(None), &json!(true));
     let fault = fault_of(ending(&inexact));
     assert!(fault.contains("a number lies within"), "{fault}");

@@ -1,4 +1,4 @@
-//! The dialect of JSON Schema: what it has, where it ends, and that it says what JSON Schema says.
+//! The dialect of JSON Schema: its keywords, its limits, and its agreement with JSON Schema.
 
 use serde_json::{Value, json};
 
@@ -9,36 +9,39 @@ use crate::limits::{
     SCHEMA_STEPS_MAX,
 };
 use crate::report::Findings;
-use crate::schema::{Patterns, Place, Schema};
+use crate::schema::{PatternSet, Schema, SchemaLocation};
 
-/// A schema that is ready, or what was found in it.
+/// Compiles a schema, or returns the findings.
 pub(super) fn compile_with(
     schema: &Value,
-    patterns: &mut Patterns,
+    patterns: &mut PatternSet,
 ) -> Result<Schema, Vec<Finding>> {
     let mut findings = Findings::default();
-    let (what, pointer) = ("the configuration", "/configuration");
-    let compiled = Schema::compile(schema, Place { what, pointer }, patterns, &mut findings);
+    let location = SchemaLocation {
+        subject: "the configuration",
+        pointer: "/configuration",
+    };
+    let compiled = Schema::compile(schema, location, patterns, &mut findings);
     match findings.report() {
-        Ok(()) => Ok(compiled.expect("nothing was found in it")),
+        Ok(()) => Ok(compiled.expect("it has no findings")),
         Err(report) => {
-            assert!(compiled.is_none(), "something was found in it");
+            assert!(compiled.is_none(), "it has findings");
             Err(report.findings)
         }
     }
 }
 
 pub(super) fn compile(schema: &Value) -> Result<Schema, Vec<Finding>> {
-    compile_with(schema, &mut Patterns::default())
+    compile_with(schema, &mut PatternSet::default())
 }
 
 pub(super) fn accepts(schema: &Value) -> Schema {
     compile(schema).unwrap_or_else(|findings| panic!("{schema}: {findings:?}"))
 }
 
-/// The only thing that is found in a schema.
-fn refuses(schema: &Value) -> Finding {
-    let findings = compile(schema).expect_err("it is refused");
+/// Returns the only finding about a schema.
+fn rejects(schema: &Value) -> Finding {
+    let findings = compile(schema).expect_err("it is rejected");
     let [finding] = &findings[..] else {
         panic!("{schema}: {findings:?}");
     };
@@ -48,7 +51,7 @@ fn refuses(schema: &Value) -> Finding {
 }
 
 #[test]
-fn keyword_outside_the_dialect_is_named_with_its_place_and_a_way_out() {
+fn unknown_keyword_is_reported_with_its_place_and_a_hint() {
     for (keyword, hint) in [
         ("unevaluatedProperties", "additionalProperties"),
         ("unevaluatedItems", "prefixItems"),
@@ -62,7 +65,7 @@ fn keyword_outside_the_dialect_is_named_with_its_place_and_a_way_out() {
         ("minimun", "did you mean `minimum`?"),
         ("nonsense", "docs/plugins.md"),
     ] {
-        let finding = refuses(&json!({"properties": {"a/b": {keyword: {}}}}));
+        let finding = rejects(&json!({"properties": {"a/b": {keyword: {}}}}));
         assert!(
             finding
                 .message
@@ -76,7 +79,7 @@ fn keyword_outside_the_dialect_is_named_with_its_place_and_a_way_out() {
 }
 
 #[test]
-fn everything_that_is_wrong_with_a_schema_is_said_at_once() {
+fn all_findings_of_a_schema_are_reported_at_once() {
     let schema = json!({
         "type": "text", "minimum": "1", "multipleOf": 0.01, "required": [1], "enum": [],
         "pattern": "(?=a)", "items": [{}], "then": {}, "maxContains": 1, "$ref": "#/definitions/a",
@@ -117,7 +120,7 @@ fn everything_that_is_wrong_with_a_schema_is_said_at_once() {
     );
 }
 
-/// A schema whose each level refers twice to the level below.
+/// Returns a schema in which each level refers twice to the next one.
 fn doubling(levels: usize) -> Value {
     let level = |number: usize| {
         if number == 0 {
@@ -131,24 +134,24 @@ fn doubling(levels: usize) -> Value {
 }
 
 #[test]
-fn parts_end_at_their_limit_with_references_written_out() {
-    // The schema itself, its check and its values.
+fn parts_end_at_their_limit_with_references_expanded() {
+    // The schema itself, its check and its values are parts.
     let values = |count: usize| json!({"enum": (0..count).collect::<Vec<_>>()});
     accepts(&values(SCHEMA_PARTS_MAX - 1));
-    let beyond = refuses(&values(SCHEMA_PARTS_MAX));
+    let beyond = rejects(&values(SCHEMA_PARTS_MAX));
     assert!(beyond.message.contains("more than 10000 parts"), "{beyond}");
     accepts(&doubling(8));
-    let beyond = refuses(&doubling(24));
+    let beyond = rejects(&doubling(24));
     assert!(beyond.message.contains("more than 10000 parts"), "{beyond}");
 }
 
 #[test]
-fn depth_ends_at_its_limit_with_references_written_out() {
+fn depth_ends_at_its_limit_with_references_expanded() {
     let nested = |depth: usize| (1..depth).fold(json!({}), |below, _| json!({"not": below}));
     accepts(&nested(SCHEMA_DEPTH_MAX));
-    let beyond = refuses(&nested(SCHEMA_DEPTH_MAX + 1));
-    assert!(beyond.message.contains("more than 64 schemas"), "{beyond}");
-    // A chain of references, each definition of which is seen from above and from within.
+    let beyond = rejects(&nested(SCHEMA_DEPTH_MAX + 1));
+    assert!(beyond.message.contains("more than 64 levels"), "{beyond}");
+    // A chain of references whose definitions are reached from two places.
     let chain = |length: usize| {
         let link = |number: usize| json!({"$ref": format!("#/$defs/d{}", number + 1)});
         let mut definitions: serde_json::Map<_, _> = (1..length)
@@ -158,17 +161,17 @@ fn depth_ends_at_its_limit_with_references_written_out() {
         json!({"allOf": [{"$ref": "#/$defs/d2"}, {"$ref": "#/$defs/d1"}], "$defs": definitions})
     };
     accepts(&chain(SCHEMA_DEPTH_MAX - 2));
-    let beyond = refuses(&chain(SCHEMA_DEPTH_MAX - 1));
-    assert!(beyond.message.contains("more than 64 schemas"), "{beyond}");
-    refuses(&chain(5_000));
+    let beyond = rejects(&chain(SCHEMA_DEPTH_MAX - 1));
+    assert!(beyond.message.contains("more than 64 levels"), "{beyond}");
+    rejects(&chain(5_000));
 }
 
 #[test]
-fn schema_that_refers_to_itself_is_refused() {
-    let restless = json!({"$ref": "#/$defs/a", "$defs": {
+fn recursive_schema_is_rejected() {
+    let recursive = json!({"$ref": "#/$defs/a", "$defs": {
         "a": {"items": {"$ref": "#/$defs/b"}}, "b": {"anyOf": [{"$ref": "#/$defs/a"}]},
     }});
-    assert!(refuses(&restless).message.contains("refers to itself"));
+    assert!(rejects(&recursive).message.contains("refers to itself"));
     for reference in [
         "#",
         "#/$defs/none",
@@ -176,9 +179,9 @@ fn schema_that_refers_to_itself_is_refused() {
         "a.json",
         "https://example.com/schema",
     ] {
-        let finding = refuses(&json!({"$ref": reference, "properties": {"a": {}}}));
+        let finding = rejects(&json!({"$ref": reference, "properties": {"a": {}}}));
         assert!(
-            finding.message.contains("is no reference here"),
+            finding.message.contains("is not a valid reference"),
             "{finding}"
         );
     }
@@ -188,31 +191,31 @@ fn schema_that_refers_to_itself_is_refused() {
 fn formats_and_multiples_end_at_their_limits() {
     let format = |bytes: usize| json!({"format": "f".repeat(bytes)});
     accepts(&format(FORMAT_BYTES_MAX));
-    refuses(&format(FORMAT_BYTES_MAX + 1));
+    rejects(&format(FORMAT_BYTES_MAX + 1));
     accepts(&json!({ "multipleOf": MULTIPLE_MAX }));
-    refuses(&json!({ "multipleOf": MULTIPLE_MAX + 1 }));
-    refuses(&json!({ "multipleOf": 0 }));
+    rejects(&json!({ "multipleOf": MULTIPLE_MAX + 1 }));
+    rejects(&json!({ "multipleOf": 0 }));
 }
 
 #[test]
-fn value_takes_as_many_steps_as_there_are_and_no_more() {
+fn steps_of_a_value_end_at_their_limit() {
     let choices: Vec<Value> = (0..500).map(|number| json!({"const": number})).collect();
     let schema = accepts(&json!({"items": {"anyOf": choices}}));
     let numbers = |count: usize| json!(vec![499; count]);
     let of_one = schema.steps_of(&numbers(2)).0 - schema.steps_of(&numbers(1)).0;
     assert!((1_000..3_000).contains(&of_one), "{of_one}");
-    let most = SCHEMA_STEPS_MAX / of_one - 1;
-    assert_eq!(schema.check(&numbers(most), 100_000), Ok(()));
-    let beyond = schema.check(&numbers(most + 3), 100_000).unwrap_err();
+    let max = SCHEMA_STEPS_MAX / of_one - 1;
+    assert_eq!(schema.check(&numbers(max), 100_000), Ok(()));
+    let beyond = schema.check(&numbers(max + 3), 100_000).unwrap_err();
     assert!(
         beyond.message.contains("more than 1000000 steps"),
         "{beyond}"
     );
 }
 
-/// Of a value that fits nowhere only the first place is told, and nothing is collected.
+/// An error has only the first place, and the check does not collect others.
 #[test]
-fn error_is_small_however_much_is_wrong() {
+fn error_is_small_for_many_mismatches() {
     let branches: Vec<Value> = (0..200)
         .map(|number| json!({"items": {"anyOf": [{"const": number}, {"type": "null"}]}}))
         .collect();
@@ -224,7 +227,7 @@ fn error_is_small_however_much_is_wrong() {
 }
 
 #[test]
-fn schema_nested_in_what_counts_no_steps_is_refused_at_once() {
+fn nested_unknown_keywords_are_rejected_at_once() {
     let nested = (0..40).fold(
         json!({}),
         |below, _| json!({"allOf": [below], "unevaluatedProperties": {"type": "integer"}}),
@@ -236,7 +239,7 @@ fn schema_nested_in_what_counts_no_steps_is_refused_at_once() {
             .all(|finding| finding.code == "schema_invalid")
     );
     assert!(findings[0].message.contains("`unevaluatedProperties`"));
-    // All are counted, and a few are told in full.
+    // All findings are counted, and a few are reported.
     assert!(
         findings.last().unwrap().message.contains("and 24 more"),
         "{findings:?}"
@@ -244,7 +247,7 @@ fn schema_nested_in_what_counts_no_steps_is_refused_at_once() {
 }
 
 #[test]
-fn patterns_of_repeated_unicode_classes_are_refused_and_cost_little() {
+fn patterns_of_repeated_unicode_classes_are_rejected_and_cost_little() {
     let pattern =
         |number: usize| json!({"pattern": format!("^(\\p{{L}}{{40}}\\p{{N}}{{{number}}})+$")});
     let patterns: Vec<Value> = (0..200).map(|number| pattern(number + 1)).collect();
@@ -253,7 +256,7 @@ fn patterns_of_repeated_unicode_classes_are_refused_and_cost_little() {
     let (compiled, peak) = peak_of(|| compile(&schema));
     assert!(compiled.is_err());
     assert!(peak < 8 << 20, "{peak} bytes");
-    // The same pattern counts once, however often it is referred to.
+    // A pattern that is used several times counts once.
     let many = json!({"anyOf": vec![json!({"pattern": "^a{30}$"}); PATTERNS_MAX * 2]});
     assert!(accepts(&many).check(&json!("a"), 100).is_err());
 }

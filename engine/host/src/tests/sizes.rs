@@ -1,5 +1,4 @@
-//! Sizes, counts and options that are looked at before anything is validated: each at its limit and
-//! one beyond.
+//! Sizes, counts and options that are checked before validation, each at its limit and one beyond.
 
 use super::check::{codes, codes_of, finding, findings};
 use super::guest::{Guest, bytes, functions_of, nested};
@@ -10,7 +9,7 @@ use crate::limits::{
     TYPES_MAX,
 };
 
-/// What a component with one core module of these fields is refused for.
+/// Returns the codes of the findings about a component with one core module of these fields.
 fn module(fields: &str) -> Vec<&'static str> {
     codes(&bytes(&format!("(component (core module {fields}))")))
 }
@@ -35,7 +34,7 @@ fn sizes_end_at_their_limits() {
 
 #[test]
 fn component_that_was_encoded_by_hand_is_valid() {
-    // Or else the test of the sizes would be about nothing.
+    // If it were invalid, the test of the sizes would show nothing.
     let good = functions_of(&[2, 3, 200, 70_000]);
     check_validity(&good).unwrap();
     assert_eq!(codes(&good), ["export_missing"]);
@@ -44,7 +43,7 @@ fn component_that_was_encoded_by_hand_is_valid() {
 #[test]
 fn parts_are_counted_at_every_depth() {
     let mut guest = Guest::new();
-    // The guest itself has two modules and a component.
+    // The guest itself has two modules and one component.
     guest.component_fields = "(core module)".repeat(PARTS_MAX - 4);
     guest.component_fields.push_str("(component)");
     assert_eq!(findings(&guest.bytes()), []);
@@ -52,13 +51,13 @@ fn parts_are_counted_at_every_depth() {
     let finding = finding(&guest.bytes());
     assert_eq!(finding.code, "too_many_parts");
     assert!(
-        finding.message.contains("66, of at most 64"),
+        finding.message.contains("66; at most 64 are allowed"),
         "{}",
         finding.message
     );
 }
 
-/// A component of nothing but instance types within each other, in a section of so many bytes.
+/// Encodes a component with nested instance types in a section of this many bytes.
 fn nested_types(bytes: usize) -> Vec<u8> {
     let leb = |mut number: usize| {
         let mut encoded = Vec::new();
@@ -71,7 +70,7 @@ fn nested_types(bytes: usize) -> Vec<u8> {
             }
         }
     };
-    // One type; then "an instance type with one declaration, which is a type", and so on.
+    // One type, an instance type with one declaration, which is again such a type.
     let mut section = vec![1];
     while section.len() + 5 <= bytes {
         section.extend([0x42, 1, 1]);
@@ -119,7 +118,7 @@ fn counts_of_a_module_end_at_their_limits() {
     assert_eq!(locals(LOCALS_MAX), ["export_missing"]);
     assert_eq!(locals(LOCALS_MAX + 1), ["too_many_locals"]);
     let branches = |count: usize| {
-        // The last one is for all that is beyond the table.
+        // The last target is the default.
         let targets = "0 ".repeat(count + 1);
         module(&format!("(func (br_table {targets} (i32.const 0)))"))
     };
@@ -156,7 +155,7 @@ fn instances_of_a_component_end_at_their_limit() {
             "(instance (instantiate $c))".repeat(count)
         )
     };
-    // One is the guest's own.
+    // The guest itself has one.
     guest.component_fields = instances(INSTANCES_MAX - 1);
     assert_eq!(findings(&guest.bytes()), []);
     guest.component_fields = instances(INSTANCES_MAX);
@@ -173,17 +172,17 @@ fn ten_thousand_instances_of_one_module_are_too_many() {
 }
 
 #[test]
-fn instances_that_double_with_each_component_are_counted_before_they_are_made() {
+fn instances_that_double_with_each_component_are_counted_before_instantiation() {
     let twice = |component: &str| format!("(instance (instantiate {component}))").repeat(2);
     let leaf = "(core module $m) (core instance (instantiate $m))";
-    // One within the other.
+    // Components nested in each other.
     let nested = |depth: usize| {
         (0..depth).fold(leaf.to_owned(), |within, _| {
             format!("(component $c {within}) {}", twice("$c"))
         })
     };
-    // One beside the other, each of which knows the one before from outside.
-    let beside = |depth: usize| {
+    // Components next to each other, each of which instantiates the previous one by an alias.
+    let chained = |depth: usize| {
         let component = |at: usize| {
             let instances = twice(&format!("$c{at}"));
             format!("(component $c{} {instances})", at + 1)
@@ -193,12 +192,12 @@ fn instances_that_double_with_each_component_are_counted_before_they_are_made() 
         format!("(component $c0 {leaf}) {components} {last}")
     };
     let text = |fields: String| codes(&bytes(&format!("(component {fields})")));
-    let most = usize::try_from(INSTANCES_MAX.ilog2()).unwrap();
-    // 2 + 4 + … + 64 components come to one less than twice as many.
-    assert_eq!(text(nested(most - 1)), ["export_missing"]);
-    assert_eq!(text(nested(most)), ["too_many_instances"]);
-    assert_eq!(text(beside(most - 1)), ["export_missing"]);
-    assert_eq!(text(beside(most)), ["too_many_instances"]);
+    let depth = usize::try_from(INSTANCES_MAX.ilog2()).unwrap();
+    // 2 + 4 + … + 64 components are 126.
+    assert_eq!(text(nested(depth - 1)), ["export_missing"]);
+    assert_eq!(text(nested(depth)), ["too_many_instances"]);
+    assert_eq!(text(chained(depth - 1)), ["export_missing"]);
+    assert_eq!(text(chained(depth)), ["too_many_instances"]);
     assert_eq!(text(nested(15)), ["too_many_instances"; 2]);
 }
 
@@ -211,7 +210,11 @@ fn component_that_instantiates_what_it_imports_cannot_be_counted() {
     ] {
         let finding = finding(&bytes(&text));
         assert_eq!(finding.code, "too_many_instances");
-        assert!(finding.message.contains("imports"), "{}", finding.message);
+        assert!(
+            finding.message.contains("imported component"),
+            "{}",
+            finding.message
+        );
     }
 }
 
@@ -223,15 +226,15 @@ fn function_is_named_by_its_place_index_and_name() {
     let bytes = guest.bytes();
     let place = finding(&bytes).place.unwrap();
     assert_eq!(place.name.as_deref(), Some("greedy"));
-    // `$reply`, `$decline`, `describe` and `handle` come before.
+    // `$reply`, `$decline`, `describe` and `handle` have the indices before it.
     assert_eq!(place.function, Some(4));
     let at = usize::try_from(place.byte).unwrap();
-    // One run of locals: so many, of the type i32.
+    // One run of locals: the count as LEB128 and the type i32.
     assert_eq!(bytes[at..at + 5], [1, 0xd1, 0x86, 3, 0x7f]);
 }
 
 #[test]
-fn name_of_a_function_plays_no_tricks() {
+fn name_of_a_function_is_escaped() {
     let locals = "i32 ".repeat(LOCALS_MAX + 1);
     let fields = format!("(func $\"\\u{{202e}}\\n\" (local {locals}))");
     let text = format!("(component (core module {fields}))");
@@ -240,26 +243,26 @@ fn name_of_a_function_plays_no_tricks() {
 }
 
 #[test]
-fn of_many_findings_a_few_are_said_and_how_many_more() {
+fn many_findings_are_cut_and_counted() {
     let function = format!("(func (local {}))", "i32 ".repeat(LOCALS_MAX + 1));
     let fields = function.repeat(FINDINGS_OF_A_KIND_MAX + 4) + "(table 30000 funcref)";
     let found = findings(&bytes(&format!("(component (core module {fields}))")));
-    let (last, said) = found.split_last().unwrap();
+    let (last, first_findings) = found.split_last().unwrap();
     assert_eq!(last.message, "and 4 more of this kind");
-    let functions: Vec<_> = { said.iter() }
+    let functions: Vec<_> = { first_findings.iter() }
         .filter(|finding| finding.code == "too_many_locals")
         .map(|finding| finding.place.as_ref().unwrap().function)
         .collect();
     let first: Vec<_> = (0..u32::try_from(FINDINGS_OF_A_KIND_MAX).unwrap()).collect();
     assert_eq!(functions, first.into_iter().map(Some).collect::<Vec<_>>());
     assert_eq!(
-        said[0].code, "table_too_large",
-        "kinds do not hide each other"
+        first_findings[0].code, "table_too_large",
+        "findings of one code do not hide those of another"
     );
 }
 
 #[test]
-fn texts_cross_the_border_as_utf8_alone() {
+fn strings_must_be_utf8() {
     let lift = "(canon lift (core func $main \"handle\")";
     let lower = "(canon lower (func $call \"action\")";
     let guest = Guest::doing("(call $host-call-action (i32.const 64))").wat();
@@ -277,7 +280,7 @@ fn texts_cross_the_border_as_utf8_alone() {
 }
 
 #[test]
-fn functions_that_are_async_are_refused_by_that_name() {
+fn async_functions_are_rejected() {
     let guest = Guest::doing("(call $host-call-action (i32.const 64))").wat();
     for place in [
         "(canon lift (core func $main \"handle\")",

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use bursar_host::ReplayError;
 use bursar_ledger::{Digest, Seed};
-use bursar_workbench::rerun::{Difference, repeat};
+use bursar_workbench::rerun::{Difference, replay};
 use clap::Args;
 
 use super::component::Component;
@@ -118,7 +118,7 @@ impl Verify {
             )));
         };
         let plugin = component.ready(&host()?)?;
-        Ok(match repeat(&plugin, installation, call) {
+        Ok(match replay(&plugin, installation, call) {
             Ok(repetition) if repetition.differences.is_empty() => Checked::Holds(format!(
                 "the component runs to the same end, on {} units of fuel",
                 repetition.fuel
@@ -149,7 +149,7 @@ impl Verify {
 fn otherwise(differences: &[Difference]) -> String {
     let each = differences.iter().map(|it| {
         let Difference {
-            what,
+            part: what,
             was,
             would_be,
         } = it;

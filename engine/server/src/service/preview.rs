@@ -90,7 +90,7 @@ impl Service {
     /// What would follow from an act in these books, and the books after it. Nothing is answered.
     pub fn try_act(&self, books: &Books, act: &Act) -> (Verdict, Books) {
         let at = self.now().max(books.recorded_at());
-        let mut bench = Workbench::over(books.clone(), at);
+        let mut bench = Workbench::with_books(books.clone(), at);
         let verdict = bench.act(act);
         (verdict, bench.into_books())
     }
@@ -121,7 +121,7 @@ pub(super) fn would_be(
 ) -> (Answer, Books) {
     // A file that nobody serves may be somewhat ahead.
     let at = at.max(books.recorded_at());
-    let mut bench = Workbench::over(books, at);
+    let mut bench = Workbench::with_books(books, at);
     let verdict = bench.act(act);
     let books = bench.into_books();
     let rendered = render(&ActOutcome {

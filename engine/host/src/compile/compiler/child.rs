@@ -1,18 +1,18 @@
-//! The child's side: it bounds itself, does what it was asked to do, and ends.
+//! The child process: it limits itself, does its task and exits.
 
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::work::{LOWERED, MACHINE_FAILED, Work};
+use super::task::{ChildTask, LOW_LIMIT_PREFIX, MACHINE_FAILURE_CODE};
 use crate::limits::{Limits, UPLOAD_BYTES_MAX};
 use crate::manifest::Manifest;
 use crate::sandbox;
 
-/// The reason that a child has no result.
+/// The cause of a child's failure.
 enum ChildFailure {
-    /// The component, or its manifest.
+    /// The component or its manifest.
     Refused(String),
     /// The machine.
     Machine(String),
@@ -22,90 +22,90 @@ fn machine(error: impl std::fmt::Display) -> ChildFailure {
     ChildFailure::Machine(error.to_string())
 }
 
-/// Does the work of the child: reads from standard input what it is to do, bounds itself, does it, and writes
-/// machine code to standard output. It may take so many seconds of a processor.
+/// Runs the task of a child process: reads it from standard input, limits the process, and writes machine code to
+/// standard output. `cpu_s` is the limit of processor time in seconds.
 pub fn compile_for_parent(cpu_s: u64) -> ExitCode {
-    let worked = work(cpu_s).and_then(|artifact| {
+    let result = run_task(cpu_s).and_then(|artifact| {
         let mut output = io::stdout();
         output.write_all(&artifact).map_err(machine)
     });
-    let (complaint, code) = match worked {
+    let (message, code) = match result {
         Ok(()) => return ExitCode::SUCCESS,
-        Err(ChildFailure::Refused(complaint)) => (complaint, ExitCode::FAILURE),
-        Err(ChildFailure::Machine(complaint)) => (complaint, MACHINE_FAILED.into()),
+        Err(ChildFailure::Refused(message)) => (message, ExitCode::FAILURE),
+        Err(ChildFailure::Machine(message)) => (message, MACHINE_FAILURE_CODE.into()),
     };
-    drop(writeln!(io::stderr(), "{complaint}"));
+    drop(writeln!(io::stderr(), "{message}"));
     code
 }
 
-fn work(cpu_s: u64) -> Result<Vec<u8>, ChildFailure> {
+fn run_task(cpu_s: u64) -> Result<Vec<u8>, ChildFailure> {
     let mut tag = [0];
     io::stdin().read_exact(&mut tag).map_err(machine)?;
-    let work = Work::from_tag(tag[0]).ok_or_else(|| machine("it does not know what to do"))?;
-    bound(cpu_s, work.data_bytes()).map_err(machine)?;
+    let task = ChildTask::from_tag(tag[0]).ok_or_else(|| machine("the task is unknown"))?;
+    limit_resources(cpu_s, task.data_bytes()).map_err(machine)?;
     let mut bytes = Vec::new();
-    let most = u64::try_from(UPLOAD_BYTES_MAX).unwrap_or(u64::MAX);
-    let read = io::stdin().take(most).read_to_end(&mut bytes);
+    let max = u64::try_from(UPLOAD_BYTES_MAX).unwrap_or(u64::MAX);
+    let read = io::stdin().take(max).read_to_end(&mut bytes);
     read.map_err(machine)?;
-    match work {
-        Work::Component => {
+    match task {
+        ChildTask::Component => {
             let engine = sandbox::engine(&Limits::standard());
             let engine = engine.map_err(|error| machine(format!("{error:#}")))?;
             let artifact = engine.precompile_component(&bytes);
             artifact.map_err(|error| ChildFailure::Refused(format!("{error:#}")))
         }
-        Work::Manifest => {
-            // What is found in it is for the parent to find again, and to tell.
+        ChildTask::Manifest => {
+            // The parent parses the manifest again and reports its findings.
             drop(Manifest::parse(&String::from_utf8_lossy(&bytes)));
             Ok(Vec::new())
         }
     }
 }
 
-/// From here on this process can use up so much and no more. What wasmtime reserves and does not touch
-/// does not count.
-fn bound(cpu_s: u64, data_bytes: u64) -> io::Result<()> {
-    // The first end of its time has a signal of its own, by which the parent knows; a second later
-    // comes the one that nothing survives.
-    lower(
+/// Limits the processor time and the memory of this process.
+fn limit_resources(cpu_s: u64, data_bytes: u64) -> io::Result<()> {
+    // The soft limit sends SIGXCPU, by which the parent recognises the cause. The hard limit, a second later, sends
+    // SIGKILL. See setrlimit(2).
+    set_limit(
         Resource::Cpu,
         "RLIMIT_CPU, LimitCPU",
         cpu_s,
         cpu_s.saturating_add(1),
     )?;
-    lower(
+    set_limit(
         Resource::Data,
         "RLIMIT_DATA, LimitDATA",
         data_bytes,
         data_bytes,
     )?;
-    lower(Resource::Core, "RLIMIT_CORE", 0, 0)?;
-    lower(Resource::Fsize, "RLIMIT_FSIZE", 0, 0)?;
-    // Wanted by no bound of ours: wasmtime reserves far more addresses than it uses.
-    if let Some(most) = getrlimit(Resource::As).current {
-        tell_lowered("RLIMIT_AS, LimitAS", most, "no such limit")?;
+    set_limit(Resource::Core, "RLIMIT_CORE", 0, 0)?;
+    set_limit(Resource::Fsize, "RLIMIT_FSIZE", 0, 0)?;
+    // RLIMIT_DATA counts memory that is used. RLIMIT_AS would count the address space that wasmtime reserves and never
+    // touches, so it is not set here, but a limit of the machine on it is reported.
+    if let Some(max) = getrlimit(Resource::As).current {
+        report_low_limit("RLIMIT_AS, LimitAS", max, "no such limit")?;
     }
     Ok(())
 }
 
-/// Sets a limit, or leaves the machine's own where that is lower: an unprivileged process cannot raise it.
-fn lower(resource: Resource, name: &str, current: u64, maximum: u64) -> io::Result<()> {
-    let machines = getrlimit(resource).maximum.unwrap_or(u64::MAX);
+/// Sets a limit, or keeps the machine's hard limit if that is lower. An unprivileged process cannot raise it.
+fn set_limit(resource: Resource, name: &str, current: u64, maximum: u64) -> io::Result<()> {
+    let hard_limit = getrlimit(resource).maximum.unwrap_or(u64::MAX);
     let limit = Rlimit {
-        current: Some(current.min(machines)),
-        maximum: Some(maximum.min(machines)),
+        current: Some(current.min(hard_limit)),
+        maximum: Some(maximum.min(hard_limit)),
     };
     setrlimit(resource, limit)?;
-    if machines < current {
-        tell_lowered(name, machines, &format!("at least {current}"))?;
+    if hard_limit < current {
+        report_low_limit(name, hard_limit, &format!("at least {current}"))?;
     }
     Ok(())
 }
 
-/// Tells the parent before the work begins: a process that a limit ends says nothing any more.
-fn tell_lowered(name: &str, limit: u64, wanted: &str) -> io::Result<()> {
+/// Reports a low limit to the parent, before the task begins: a process that a limit kills can report nothing.
+fn report_low_limit(name: &str, limit: u64, required: &str) -> io::Result<()> {
     writeln!(
         io::stderr(),
-        "{LOWERED}{limit} ({name}) where the compiler wants {wanted}; raise it"
+        "{LOW_LIMIT_PREFIX}{limit} ({name}) but the compiler needs {required}; raise it"
     )
 }

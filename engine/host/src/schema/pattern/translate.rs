@@ -1,5 +1,6 @@
-//! Patterns as the linear engine reads them. What it would read in another way than ECMA-262 is refused, or
-//! written out so that both mean the same.
+//! The translation of patterns from ECMA-262 to the linear-time engine.
+//!
+//! Syntax that the engine reads differently is rejected, or rewritten so that it means the same.
 
 use regex_syntax::ast::parse::ParserBuilder;
 use regex_syntax::ast::{
@@ -8,36 +9,36 @@ use regex_syntax::ast::{
     SpecialLiteralKind, Visitor,
 };
 
-use super::PatternSyntaxError;
+use super::error::PatternSyntaxError;
 use crate::limits::PATTERN_NESTING_MAX;
 
-/// The elements of which patterns are made.
-pub(super) const DIALECT: &str = "patterns have characters, ., [classes], \\d \\w \\s \\p{L}, groups, |, \
+/// A hint that lists the syntax of patterns.
+pub(super) const DIALECT: &str = "patterns can have characters, ., [classes], \\d \\w \\s \\p{L}, groups, |, \
                                   ?, *, +, {m,n}, ^ and $";
 
-/// The white space of ECMA-262, within a class.
+/// The white space of ECMA-262, as the content of a class.
 const SPACE: &str = "\\t\\n\\v\\f\\r \\u{a0}\\u{1680}\\u{2000}-\\u{200a}\\u{2028}\\u{2029}\\u{202f}\
                      \\u{205f}\\u{3000}\\u{feff}";
 
-/// The class for which `.` stands in ECMA-262: everything but the ends of lines.
+/// The class that `.` means in ECMA-262: all characters except line terminators.
 const DOT: &str = "[^\\n\\r\\u{2028}\\u{2029}]";
 
-/// General categories of Unicode that `\p{…}` takes, by their short names.
+/// The short names of Unicode's general categories, which `\p{…}` accepts.
 const CATEGORIES: [&str; 36] = [
     "L", "Lu", "Ll", "Lt", "Lm", "Lo", "M", "Mn", "Mc", "Me", "N", "Nd", "Nl", "No", "P", "Pc",
     "Pd", "Ps", "Pe", "Pi", "Pf", "Po", "S", "Sm", "Sc", "Sk", "So", "Z", "Zs", "Zl", "Zp", "C",
     "Cc", "Cf", "Co", "Cn",
 ];
 
-/// The pattern for the engine.
+/// Translates a pattern for the engine.
 pub(super) fn translate(pattern: &str) -> Result<String, PatternSyntaxError> {
     let parsed = ParserBuilder::new()
         .nest_limit(PATTERN_NESTING_MAX)
         .build()
         .parse(pattern);
-    // The error's kind speaks of the language, and repeats nothing of the pattern.
+    // The error's kind describes the syntax and does not quote the untrusted pattern.
     let parsed = parsed.map_err(|error| PatternSyntaxError {
-        message: format!("this is no regular expression: {}", error.kind()),
+        message: format!("this is not a regular expression: {}", error.kind()),
         hint: DIALECT,
     })?;
     let translation = Translation {
@@ -47,14 +48,15 @@ pub(super) fn translate(pattern: &str) -> Result<String, PatternSyntaxError> {
     ast::visit(&parsed, translation)
 }
 
+/// A visitor that checks a pattern and collects replacements.
 struct Translation<'a> {
     pattern: &'a str,
-    /// The replacements for some places of the pattern, in their order.
+    /// Replacements, each with the start and end of the replaced text.
     edits: Vec<(usize, usize, String)>,
 }
 
-fn refused<T>(what: &str, hint: &'static str) -> Result<T, PatternSyntaxError> {
-    let message = format!("the pattern has {what}");
+fn reject<T>(problem: &str, hint: &'static str) -> Result<T, PatternSyntaxError> {
+    let message = format!("the pattern has {problem}");
     Err(PatternSyntaxError { message, hint })
 }
 
@@ -78,7 +80,7 @@ impl Translation<'_> {
     }
 
     fn literal(literal: &Literal) -> Result<(), PatternSyntaxError> {
-        const ESCAPES: &str = "escape punctuation by \\, and any character as \\uHHHH or \\u{H}";
+        const ESCAPES: &str = "escape punctuation with \\, and any character as \\uHHHH or \\u{H}";
         match literal.kind {
             LiteralKind::Verbatim
             | LiteralKind::Meta
@@ -97,7 +99,7 @@ impl Translation<'_> {
             | LiteralKind::HexFixed(HexLiteralKind::UnicodeLong)
             | LiteralKind::HexBrace(HexLiteralKind::X | HexLiteralKind::UnicodeLong)
             | LiteralKind::Special(SpecialLiteralKind::Bell | SpecialLiteralKind::Space) => {
-                refused("an escape that ECMA-262 does not know", ESCAPES)
+                reject("an escape that ECMA-262 does not know", ESCAPES)
             }
         }
     }
@@ -107,7 +109,7 @@ impl Translation<'_> {
             ClassUnicodeKind::Named(name) => CATEGORIES.contains(&name.as_str()),
             ClassUnicodeKind::OneLetter(_) | ClassUnicodeKind::NamedValue { .. } => false,
         };
-        // `\P{^L}` and spaces within the braces are of the engine alone.
+        // Only the engine knows `\P{^L}` and spaces within the braces.
         let text = self.text(&class.span);
         if known
             && text
@@ -116,17 +118,17 @@ impl Translation<'_> {
         {
             return Ok(());
         }
-        refused(
-            "a class of Unicode that is not known here",
-            "general categories go by their short names, such as \\p{L}, \\p{Lu} and \\p{N}",
+        reject(
+            "an unknown class of Unicode",
+            "use short names of general categories, such as \\p{L}, \\p{Lu} and \\p{N}",
         )
     }
 
     fn repetition(&self, repetition: &ast::Repetition) -> Result<(), PatternSyntaxError> {
         match &*repetition.ast {
-            Ast::Repetition(_) | Ast::Assertion(_) => refused(
+            Ast::Repetition(_) | Ast::Assertion(_) => reject(
                 "a repetition of a repetition or of an anchor",
-                "put what is repeated in a group: (?:a+)*",
+                "put the repeated part in a group: (?:a+)*",
             )?,
             Ast::Empty(_)
             | Ast::Flags(_)
@@ -149,7 +151,7 @@ impl Translation<'_> {
                 if text.bytes().all(digits) && !text.starts_with("{,") {
                     return Ok(());
                 }
-                refused(
+                reject(
                     "a repetition that ECMA-262 does not know",
                     "write {m}, {m,} or {m,n}",
                 )
@@ -164,7 +166,8 @@ impl Visitor for Translation<'_> {
 
     fn finish(mut self) -> Result<String, PatternSyntaxError> {
         self.edits.sort();
-        let (mut translated, mut at) = (String::new(), 0);
+        let mut translated = String::new();
+        let mut at = 0;
         for (start, end, text) in &self.edits {
             translated.push_str(&self.pattern[at..*start]);
             translated.push_str(text);
@@ -176,7 +179,10 @@ impl Visitor for Translation<'_> {
 
     fn visit_pre(&mut self, ast: &Ast) -> Result<(), PatternSyntaxError> {
         match ast {
-            Ast::Flags(_) => refused("flags", "there are none: write [Aa] for either case"),
+            Ast::Flags(_) => reject(
+                "flags",
+                "flags are not supported: write [Aa] for either case",
+            ),
             Ast::Literal(literal) => Self::literal(literal),
             Ast::Dot(span) => {
                 self.edit(span, DOT.into());
@@ -194,7 +200,7 @@ impl Visitor for Translation<'_> {
                 | AssertionKind::WordBoundaryEndAngle
                 | AssertionKind::WordBoundaryStartHalf
                 | AssertionKind::WordBoundaryEndHalf => {
-                    refused("an anchor that is neither ^ nor $", DIALECT)
+                    reject("an anchor that is neither ^ nor $", DIALECT)
                 }
             },
             Ast::ClassUnicode(class) => self.category(class),
@@ -205,7 +211,7 @@ impl Visitor for Translation<'_> {
             Ast::ClassBracketed(class) => {
                 let text = self.text(&class.span);
                 if text.starts_with("[]") || text.starts_with("[^]") {
-                    return refused("a class that begins with ]", "escape it: [\\]]");
+                    return reject("a class that begins with ]", "escape it: [\\]]");
                 }
                 Ok(())
             }
@@ -213,14 +219,15 @@ impl Visitor for Translation<'_> {
             Ast::Group(group) => match &group.kind {
                 GroupKind::CaptureIndex(_) => Ok(()),
                 GroupKind::CaptureName { starts_with_p, .. } if !starts_with_p => Ok(()),
-                GroupKind::CaptureName { .. } => refused(
+                GroupKind::CaptureName { .. } => reject(
                     "a group that ECMA-262 does not know",
                     "write (?<name>…) or (…)",
                 ),
                 GroupKind::NonCapturing(flags) if flags.items.is_empty() => Ok(()),
-                GroupKind::NonCapturing(_) => {
-                    refused("flags", "there are none: write [Aa] for either case")
-                }
+                GroupKind::NonCapturing(_) => reject(
+                    "flags",
+                    "flags are not supported: write [Aa] for either case",
+                ),
             },
             Ast::Empty(_) | Ast::Alternation(_) | Ast::Concat(_) => Ok(()),
         }
@@ -239,7 +246,7 @@ impl Visitor for Translation<'_> {
                 Ok(())
             }
             ClassSetItem::Ascii(_) | ClassSetItem::Bracketed(_) => {
-                refused("a class within a class", "escape [ within a class: [\\[]")
+                reject("a class within a class", "escape [ within a class: [\\[]")
             }
             ClassSetItem::Empty(_) | ClassSetItem::Union(_) => Ok(()),
         }
@@ -249,9 +256,9 @@ impl Visitor for Translation<'_> {
         &mut self,
         _: &ast::ClassSetBinaryOp,
     ) -> Result<(), PatternSyntaxError> {
-        refused(
+        reject(
             "&&, -- or ~~ within a class",
-            "name such a character once, and - at the end: [&~-]",
+            "write such a character once, and - at the end: [&~-]",
         )
     }
 }
@@ -261,7 +268,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_engine_reads_in_another_way_is_refused() {
+    fn syntax_that_the_engine_reads_differently_is_rejected() {
         for pattern in [
             "(?i)a",
             "(?i:a)",
@@ -304,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn what_both_read_alike_passes() {
+    fn common_syntax_is_translated() {
         for pattern in [
             "^(?:a|b)+?$",
             "(?<n>a)",

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use bursar_host::{LoadedPlugin, PluginHost, ReplayError};
 use bursar_ledger::{CallEnding, Digest, EconomyId, PluginName};
 use bursar_storage::{PastCall, PastCalls};
-use bursar_workbench::rerun::{Difference, SubstituteError, outcome_of, repeat, run_by};
+use bursar_workbench::rerun::{
+    Difference, SubstituteError, recorded_outcome, replay, run_substitute,
+};
 use clap::Args;
 use uuid::Uuid;
 
@@ -133,7 +135,7 @@ fn by_itself(originals: &mut Originals<'_>, past: &PastCall, tally: &mut Tally) 
         Ok(plugin) => plugin,
         Err(why) => return Ran::Not(why),
     };
-    match repeat(&plugin, &installed.installation, call) {
+    match replay(&plugin, &installed.installation, call) {
         Ok(repetition) => {
             tally.burned(call.fuel, repetition.fuel);
             Ran::to(repetition.differences, "now")
@@ -150,8 +152,8 @@ fn by_another(substitute: &LoadedPlugin, past: &PastCall, tally: &mut Tally) -> 
     if matches!(past.call.ending, CallEnding::Broken { .. }) {
         return Ran::Never;
     }
-    let was = outcome_of(&past.books, past.recorded_at, &past.call);
-    let would_be = match run_by(substitute, &past.books, past.recorded_at, &past.call) {
+    let was = recorded_outcome(&past.books, past.recorded_at, &past.call);
+    let would_be = match run_substitute(substitute, &past.books, past.recorded_at, &past.call) {
         Ok(would_be) => would_be,
         // The members would have been told so.
         Err(why @ (SubstituteError::NotThere(_) | SubstituteError::Arguments(_))) => {
@@ -172,7 +174,7 @@ impl Ran {
             return Self::Same;
         }
         let said = differences.into_iter().flat_map(|it| {
-            let was = format!("{}: {}", it.what, cut(&it.was));
+            let was = format!("{}: {}", it.part, cut(&it.was));
             [was, format!("  {is}: {}", cut(&it.would_be))]
         });
         Self::Differs(said.collect())

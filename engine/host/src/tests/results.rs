@@ -1,12 +1,12 @@
-//! What a guest may answer, and how it may cross the border.
+//! The results that a guest can return, and how they are passed to the host.
 
 use bursar_ledger::{CallEnding, DOCUMENT_DEPTH_MAX};
 use serde_json::json;
 
-use super::guest::{Guest, bytes};
-use super::world::{
+use super::economy::{
     draft_with, ending, fault, fault_of, finish, host, load, origin, patient, replied, run,
 };
+use super::guest::{Guest, bytes};
 use crate::limits::{ARGUMENTS_BYTES_MAX, DECLINE_BYTES_MAX, REPLY_BYTES_MAX};
 use crate::{CallFailure, CallOutcome};
 
@@ -22,29 +22,29 @@ fn declining(code: &str, message: &str) -> Guest {
     guest
 }
 
-/// A guest whose `handle` is this expression.
-fn answering(handle: &str) -> Guest {
+/// Returns a guest whose `handle` is this expression.
+fn handling(handle: &str) -> Guest {
     let mut guest = Guest::new();
     guest.handle = handle.into();
     guest
 }
 
-/// Calls a component that is a guest's text with one thing in it replaced.
+/// Runs a guest with one replacement in its text.
 fn finish_with(guest: &Guest, from: &str, to: &str) -> Result<CallOutcome, CallFailure> {
     let text = guest.wat();
-    assert_eq!(text.matches(from).count(), 1, "`{from}` is there once");
+    assert_eq!(text.matches(from).count(), 1, "`{from}` occurs once");
     let checked = host().check(&bytes(&text.replace(from, to)));
     let checked = checked.unwrap_or_else(|report| panic!("{report}"));
     run(&checked, &patient())
 }
 
-/// JSON of exactly so many bytes.
+/// Returns JSON of exactly this many bytes.
 fn json_of(bytes: usize) -> String {
     format!("\"{}\"", "a".repeat(bytes - 2))
 }
 
 #[test]
-fn reply_is_the_json_that_the_guest_says() {
+fn reply_is_the_json_of_the_guest() {
     let reply = json!({"a": [1, null, "\u{20ac}"], "most": 9_007_199_254_740_991_u64});
     assert_eq!(
         ending(&replying(reply.to_string())),
@@ -59,9 +59,9 @@ fn reply_ends_at_its_limit() {
     assert_eq!(fault, "its reply has 16385 bytes, of at most 16384");
 }
 
-/// A schedule's reply has no schema; what holds for every reply holds before that.
+/// The depth is checked before the schema, because a reply of a schedule can have none.
 #[test]
-fn reply_is_as_deep_as_a_record_can_be_read_again() {
+fn reply_ends_at_the_depth_of_a_record() {
     let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
     assert!(replied(&ending(&replying(nested(DOCUMENT_DEPTH_MAX)))));
     let fault = fault(&replying(nested(DOCUMENT_DEPTH_MAX + 1)));
@@ -118,8 +118,10 @@ fn reply_with_a_whole_number_that_is_not_exact_is_a_fault() {
 
 #[test]
 fn decline_ends_at_its_limits() {
-    let longest = ("a".repeat(64), "b".repeat(DECLINE_BYTES_MAX));
-    let (code, message) = longest.clone();
+    let longest_code = "a".repeat(64);
+    let longest_message = "b".repeat(DECLINE_BYTES_MAX);
+    let code = longest_code.clone();
+    let message = longest_message.clone();
     assert_eq!(
         ending(&declining(&code, &message)),
         CallEnding::Declined { code, message }
@@ -131,7 +133,8 @@ fn decline_ends_at_its_limits() {
             message: String::new()
         }
     );
-    let (code, message) = longest;
+    let code = longest_code;
+    let message = longest_message;
     for code in [
         "",
         "Sold",
@@ -148,7 +151,7 @@ fn decline_ends_at_its_limits() {
 }
 
 #[test]
-fn what_is_told_of_a_fault_is_short_and_shows_no_tricks() {
+fn text_of_a_fault_is_short_and_escaped() {
     let mut guest = replying(format!("\"{}\"", "\u{202e}x".repeat(2_000)));
     guest.manifest = guest
         .manifest
@@ -172,19 +175,19 @@ fn decline_after_a_draw_is_a_fault() {
     guest.handle = format!(
         "(drop (call $host-fair-below (i32.const 6) (i32.const 0) (i32.const 0))) {decline}"
     );
-    let finished = finish(&guest);
+    let outcome = finish(&guest);
     assert_eq!(
-        finished.transcript.facts().len(),
+        outcome.transcript.facts().len(),
         1,
-        "the draw is on record"
+        "the draw is in the record"
     );
-    assert_eq!(fault_of(finished.ending), "it declined after a draw");
+    assert_eq!(fault_of(outcome.ending), "it declined after a draw");
 }
 
 #[test]
-fn text_that_lies_outside_of_memory_is_a_fault() {
+fn text_outside_of_memory_is_a_fault() {
     let memory = 16 * 65_536;
-    let wrong = [
+    let invalid = [
         (memory, 1),
         (memory - 1, 2),
         (0, memory + 1),
@@ -193,33 +196,39 @@ fn text_that_lies_outside_of_memory_is_a_fault() {
         (0, -1),
         (i32::MIN, i32::MAX),
     ];
-    for (at, length) in wrong {
+    for (at, length) in invalid {
         let reply = format!("(call $reply (i32.const {at}) (i32.const {length}))");
         let decline = format!(
             "(call $decline (i32.const {at}) (i32.const {length}) (i32.const 0) (i32.const 0))"
         );
         for handle in [reply, decline] {
-            let fault = fault(&answering(&handle));
+            let fault = fault(&handling(&handle));
             assert!(fault.starts_with("it was stopped: "), "{handle}: {fault}");
         }
         let mut guest = Guest::doing(&format!(
             "(call $host-state-set (i32.const {at}) (i32.const {length})
                 (i32.const 0) (i32.const 0))"
         ));
-        let said = fault(&guest);
-        assert!(said.starts_with("it was stopped: "), "{said}");
+        let fault_of_set = fault(&guest);
+        assert!(
+            fault_of_set.starts_with("it was stopped: "),
+            "{fault_of_set}"
+        );
         guest.does(&format!(
             "(call $host-log-write (i32.const 1) (i32.const {at}) (i32.const {length}))"
         ));
-        let said = fault(&guest);
-        assert!(said.starts_with("it was stopped: "), "{said}");
+        let fault_of_log = fault(&guest);
+        assert!(
+            fault_of_log.starts_with("it was stopped: "),
+            "{fault_of_log}"
+        );
     }
 }
 
 #[test]
-fn answer_that_lies_outside_of_memory_or_askew_is_a_fault() {
+fn result_outside_of_memory_or_misaligned_is_a_fault() {
     for at in ["-1", "-4", "1048576", "1048560", "17"] {
-        let fault = fault(&answering(&format!("(i32.const {at})")));
+        let fault = fault(&handling(&format!("(i32.const {at})")));
         assert!(fault.starts_with("it was stopped: "), "{at}: {fault}");
     }
     for at in ["-1", "-8", "1048576", "65"] {
@@ -245,16 +254,16 @@ fn text_that_is_not_utf8_is_a_fault() {
         let mut guest = Guest::new();
         let text = guest.text(text);
         guest.does(&format!("(call $host-log-write (i32.const 1) {text})"));
-        let finished = finish(&guest);
-        assert!(finished.log.is_empty());
-        assert!(fault_of(finished.ending).starts_with("it was stopped: "));
+        let outcome = finish(&guest);
+        assert!(outcome.log.is_empty());
+        assert!(fault_of(outcome.ending).starts_with("it was stopped: "));
     }
 }
 
 #[test]
-fn case_that_a_type_does_not_have_is_a_fault() {
+fn unknown_case_of_a_type_is_a_fault() {
     let handle = "(i32.store8 (i32.const 16) (i32.const 2)) (i32.const 16)";
-    assert!(fault(&answering(handle)).starts_with("it was stopped: "));
+    assert!(fault(&handling(handle)).starts_with("it was stopped: "));
     let level = "(call $host-log-write (i32.const 4) (i32.const 0) (i32.const 0))";
     assert!(fault(&Guest::doing(level)).starts_with("it was stopped: "));
     let option = "(call $host-state-list (i32.const 0) (i32.const 0)
@@ -264,13 +273,13 @@ fn case_that_a_type_does_not_have_is_a_fault() {
 
 #[test]
 fn arguments_reach_the_guest_and_end_at_their_limit() {
-    let guest = answering("(call $reply (local.get $arguments) (local.get $length))");
+    let guest = handling("(call $reply (local.get $arguments) (local.get $length))");
     let plugin = load(&host(), &guest);
-    let finished = plugin
+    let outcome = plugin
         .run(draft_with(json!({"a": "\u{20ac}"})), origin)
         .unwrap();
     let reply = json!({"a": "\u{20ac}"});
-    assert_eq!(finished.ending, CallEnding::Replied { reply });
+    assert_eq!(outcome.ending, CallEnding::Replied { reply });
 
     let plugin = load(&host(), &Guest::new());
     let arguments = |bytes: usize| json!("a".repeat(bytes - 2));
@@ -281,7 +290,7 @@ fn arguments_reach_the_guest_and_end_at_their_limit() {
     let beyond = plugin
         .run(draft_with(arguments(ARGUMENTS_BYTES_MAX + 1)), origin)
         .unwrap();
-    assert_eq!(beyond.fuel, 0, "it was not even called");
+    assert_eq!(beyond.fuel, 0, "the guest was not called");
     assert_eq!(
         fault_of(beyond.ending),
         "its arguments have more than 32768 bytes"
@@ -289,7 +298,7 @@ fn arguments_reach_the_guest_and_end_at_their_limit() {
 }
 
 #[test]
-fn allocation_that_is_none_is_a_fault() {
+fn invalid_allocation_is_a_fault() {
     let wrong = [
         ("(i32.const 0xfffffff0)", "it was stopped: "),
         ("(i32.const 1048575)", "it was stopped: "),
@@ -317,12 +326,12 @@ fn allocation_that_is_none_is_a_fault() {
     let fault = fault(&guest);
     assert!(
         fault.starts_with("it was stopped: "),
-        "a list that lies askew: {fault}"
+        "a misaligned list: {fault}"
     );
 }
 
 #[test]
-fn guest_asks_nothing_while_the_host_writes_into_its_memory() {
+fn guest_cannot_call_imports_while_the_host_writes_into_its_memory() {
     let mut guest = Guest::new();
     guest.fields = "(func (export \"realloc\") (param i32 i32 i32 i32) (result i32)
         (drop (call $host-call-now)) (i32.const 524288))"
@@ -330,13 +339,13 @@ fn guest_asks_nothing_while_the_host_writes_into_its_memory() {
     let lift = "(canon lift (core func $main \"handle\") (memory $base \"memory\")
       (realloc (func $base \"realloc\"))";
     let reentering = lift.replace("$base \"realloc\"", "$main \"realloc\"");
-    let finished = finish_with(&guest, lift, &reentering).unwrap();
-    let fault = fault_of(finished.ending);
+    let outcome = finish_with(&guest, lift, &reentering).unwrap();
+    let fault = fault_of(outcome.ending);
     assert!(fault.contains("cannot leave component instance"), "{fault}");
 }
 
 #[test]
-fn what_runs_after_the_answer_is_bounded_too() {
+fn post_return_function_is_bounded_too() {
     let lift = "(canon lift (core func $main \"handle\")";
     let with_after = format!("{lift} (post-return (func $main \"after\"))");
     let after = |body: &str| {
@@ -347,9 +356,6 @@ fn what_runs_after_the_answer_is_bounded_too() {
     assert!(replied(&after("")));
     assert_eq!(fault_of(after("(loop br 0)")), "it ran out of fuel");
     assert!(fault_of(after("(unreachable)")).starts_with("it gave up"));
-    let asking = fault_of(after("(drop (call $host-call-now))"));
-    assert!(
-        asking.contains("cannot leave component instance"),
-        "{asking}"
-    );
+    let fault = fault_of(after("(drop (call $host-call-now))"));
+    assert!(fault.contains("cannot leave component instance"), "{fault}");
 }

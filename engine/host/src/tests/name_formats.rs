@@ -1,4 +1,4 @@
-//! The formats of names and amounts: names are names, and a value is asked for all that it names.
+//! The formats of names and amounts, and the list of names in a value.
 
 use serde_json::{Value, json};
 
@@ -7,11 +7,11 @@ use super::schemas::accepts;
 use crate::limits::SCHEMA_STEPS_MAX;
 use crate::{NameFormat, NamedValue};
 
-/// What a value names under a schema, as `pointer format text`.
+/// Returns the names in a value by a schema, as `pointer format text`.
 fn listed(schema: &Value, value: &Value) -> Vec<String> {
     let listed = accepts(schema).list(value, 1 << 20);
     let listed = listed.unwrap_or_else(|error| panic!("{value}: {error}"));
-    let written = listed.into_iter().map(|NamedValue { pointer, named }| {
+    let lines = listed.into_iter().map(|NamedValue { pointer, named }| {
         let (format, text) = match named {
             NameFormat::Account(account) => ("account", account.to_string()),
             NameFormat::Asset(asset) => ("asset", asset.to_string()),
@@ -19,10 +19,10 @@ fn listed(schema: &Value, value: &Value) -> Vec<String> {
         };
         format!("{pointer} {format} {text}")
     });
-    written.collect()
+    lines.collect()
 }
 
-fn refused(schema: &Value, value: &Value) -> (String, String) {
+fn mismatch(schema: &Value, value: &Value) -> (String, String) {
     let schema = accepts(schema);
     let error = schema.check(value, 1 << 20).unwrap_err();
     assert_eq!(schema.list(value, 1 << 20), Err(error.clone()));
@@ -30,27 +30,27 @@ fn refused(schema: &Value, value: &Value) -> (String, String) {
 }
 
 #[test]
-fn a_text_with_the_format_of_a_name_is_one() {
+fn a_text_with_the_format_of_a_name_must_be_a_name() {
     let schema = json!({"properties": {
         "to": {"format": "account"}, "of": {"format": "asset"}, "as": {"format": "amount"},
     }});
-    let (pointer, message) = refused(&schema, &json!({"to": "User:1"}));
+    let (pointer, message) = mismatch(&schema, &json!({"to": "User:1"}));
     assert_eq!(pointer, "/to");
     assert!(
         message.starts_with(r#""User:1" is not the name of an account: "#),
         "{message}"
     );
-    let (pointer, message) = refused(&schema, &json!({"of": "coin\u{1b}[31m"}));
+    let (pointer, message) = mismatch(&schema, &json!({"of": "coin\u{1b}[31m"}));
     assert_eq!(pointer, "/of");
     assert!(message.contains("is not the name of an asset"), "{message}");
     assert!(
         message.is_ascii() && !message.contains('\u{1b}'),
         "{message:?}"
     );
-    // An issuer is named after its asset, however long that is, and a word of the server's is no account.
+    // An issuer's name contains its asset's name, of any length. `plugin` alone is reserved, so it is no account.
     let issuer = format!("issuer:{}:{}", "a".repeat(64), "b".repeat(63));
     assert_eq!(listed(&schema, &json!({"to": issuer})).len(), 1);
-    refused(&schema, &json!({"to": "plugin"}));
+    mismatch(&schema, &json!({"to": "plugin"}));
     assert_eq!(
         listed(&schema, &json!({"of": "plugin"})),
         ["/of asset plugin"]
@@ -58,7 +58,7 @@ fn a_text_with_the_format_of_a_name_is_one() {
 }
 
 #[test]
-fn a_format_asks_nothing_of_values_of_another_type() {
+fn a_format_ignores_values_of_another_type() {
     for format in ["account", "asset", "amount"] {
         let schema = json!({ "format": format });
         for value in [
@@ -77,7 +77,7 @@ fn a_format_asks_nothing_of_values_of_another_type() {
 }
 
 #[test]
-fn what_is_named_is_found_wherever_it_stands() {
+fn names_are_listed_from_every_place() {
     let schema = json!({
         "properties": {
             "to": {"$ref": "#/$defs/to"},
@@ -142,7 +142,7 @@ fn what_is_named_is_found_wherever_it_stands() {
 }
 
 #[test]
-fn alternatives_that_do_not_fit_name_nothing_and_all_that_fit_do() {
+fn only_matching_alternatives_list_names() {
     let schema = json!({"anyOf": [
         {"properties": {"a": {"format": "account"}, "b": {"type": "null"}}},
         {"properties": {"a": {"format": "asset"}}},
@@ -160,13 +160,16 @@ fn alternatives_that_do_not_fit_name_nothing_and_all_that_fit_do() {
 fn a_name_of_a_member_has_the_pointer_of_the_member() {
     let schema = json!({"propertyNames": {"format": "asset", "maxLength": 9}});
     assert_eq!(listed(&schema, &json!({"a.b": 1})), ["/a.b asset a.b"]);
-    assert_eq!(refused(&schema, &json!({"a/b": 1})).0, "/a~1b");
-    assert_eq!(refused(&schema, &json!({"a234567890": 1})).0, "/a234567890");
+    assert_eq!(mismatch(&schema, &json!({"a/b": 1})).0, "/a~1b");
+    assert_eq!(
+        mismatch(&schema, &json!({"a234567890": 1})).0,
+        "/a234567890"
+    );
 }
 
-/// What a list takes is bounded by the steps, as is all else.
+/// The steps also limit the memory of the list.
 #[test]
-fn what_is_listed_is_paid_for() {
+fn listing_takes_steps() {
     let name = "a".repeat(100_000);
     let schema = json!({"additionalProperties": {"items": {"format": "asset"}}});
     let value = json!({ name: vec!["b"; 10_000] });

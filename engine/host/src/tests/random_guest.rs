@@ -1,11 +1,12 @@
-//! Hostile guests, mixed at random from a number: the same number is the same guest. Each does a few of the
-//! things that guests may not do, or may do only so often, in some order, and answers in some way. Stories
-//! of the server use this file as well.
+//! Random hostile guests. One number always gives the same guest.
+//!
+//! Each guest does a few forbidden or limited things in a random order, and returns in a random way. The tests of the server
+//! use this file, too.
 
 use super::guest::{Guest, Text, times};
 use super::mutants::Dice;
 
-/// Fields that moves use: a function that calls itself, one that never ends, a table that grows.
+/// Fields for the random statements: a recursive function, one that takes very long, and a table.
 const FIELDS: &str = "
     (table $table 4 funcref)
     (func $deep (param i32)
@@ -18,19 +19,19 @@ const FIELDS: &str = "
     (func $nothing)
     (elem (table $table) (i32.const 0) func $nothing)";
 
-/// Ways to allocate for the host that no toolchain would make.
+/// Bodies of `realloc` that no toolchain emits.
 const REALLOCS: [&str; 6] = [
-    // Nowhere; the same place each time; beyond the memory; where nothing is aligned.
+    // Address 0, a constant address, one beyond the memory, and a misaligned one.
     "(i32.const 0)",
     "(i32.const 524288)",
     "(i32.const -8)",
     "(i32.const 524289)",
-    // Never, and not at all.
+    // An endless loop and a trap.
     "(loop (br 0)) (i32.const 0)",
     "(unreachable)",
 ];
 
-/// Texts of a guest, by what they are good for.
+/// The texts of a guest, by use.
 struct Texts {
     accounts: Vec<Text>,
     assets: Vec<Text>,
@@ -73,22 +74,22 @@ impl Texts {
     }
 }
 
-/// The hostile guest of a number.
+/// Returns the hostile guest of a number.
 pub(super) fn hostile(number: u64) -> Guest {
     let mut dice = Dice::new(number);
     let mut guest = Guest::new();
     guest.fields = FIELDS.into();
     let texts = Texts::of(&mut guest);
-    // The manifest is said through memory that the host allocates nothing in: most are let in.
+    // `describe` needs no allocation of the host, so most of these guests pass the check.
     if dice.below(4) == 0 {
         guest.realloc = REALLOCS[dice.below(REALLOCS.len())].into();
     }
     let mut code = String::new();
     for _ in 0..dice.below(6) {
-        code.push_str(&some_move(&mut dice, &texts));
+        code.push_str(&random_statement(&mut dice, &texts));
         code.push('\n');
     }
-    guest.handle = format!("{code} {}", answer(&mut dice, &texts));
+    guest.handle = format!("{code} {}", random_result(&mut dice, &texts));
     guest
 }
 
@@ -96,7 +97,7 @@ fn pick<T: Copy>(dice: &mut Dice, of: &[T]) -> T {
     of[dice.below(of.len())]
 }
 
-/// An asset, mostly the one that there is.
+/// Returns an asset, mostly one that exists.
 fn asset(dice: &mut Dice, texts: &Texts) -> Text {
     if dice.below(8) == 0 {
         pick(dice, &texts.assets)
@@ -105,8 +106,8 @@ fn asset(dice: &mut Dice, texts: &Texts) -> Text {
     }
 }
 
-/// Mostly one of the first two, which are what an honest guest would say: else all that is odd ends a call at
-/// its first move, and what comes after it is never tried.
+/// Returns mostly one of the first two items, which an honest guest would use. Otherwise most calls would end at their first
+/// statement, and later ones would never run.
 fn mostly<T: Copy>(dice: &mut Dice, of: &[T]) -> T {
     if dice.below(6) == 0 {
         pick(dice, of)
@@ -115,13 +116,13 @@ fn mostly<T: Copy>(dice: &mut Dice, of: &[T]) -> T {
     }
 }
 
-/// Something, once or as often as it goes.
-fn some_move(dice: &mut Dice, texts: &Texts) -> String {
+/// Returns a random statement, once or repeated.
+fn random_statement(dice: &mut Dice, texts: &Texts) -> String {
     let once = match dice.below(5) {
         0 => computing(dice),
         1 => growing(dice),
         2 => reading(dice, texts),
-        3 => asking(dice, texts),
+        3 => requesting(dice, texts),
         _ => writing(dice, texts),
     };
     match dice.below(12) {
@@ -133,7 +134,7 @@ fn some_move(dice: &mut Dice, texts: &Texts) -> String {
     }
 }
 
-/// Picks work that a guest does without help.
+/// Returns a statement that computes without the host.
 fn computing(dice: &mut Dice) -> String {
     mostly(
         dice,
@@ -155,7 +156,7 @@ fn computing(dice: &mut Dice) -> String {
     .into()
 }
 
-/// Picks work that takes room: memory, tables, and filling both.
+/// Returns a statement that uses memory or tables.
 fn growing(dice: &mut Dice) -> String {
     let pages = mostly(dice, &[0, 1, 16, 240, 4_096, 65_536]);
     let bytes = mostly(dice, &[0, 1, 4_096, 400_000, 500_000, 16_000_000, -1]);
@@ -169,7 +170,7 @@ fn growing(dice: &mut Dice) -> String {
     }
 }
 
-/// Picks a call by which the host tells something.
+/// Returns a statement that reads from the host.
 fn reading(dice: &mut Dice, texts: &Texts) -> String {
     let account = mostly(dice, &texts.accounts);
     let asset = asset(dice, texts);
@@ -191,10 +192,11 @@ fn reading(dice: &mut Dice, texts: &Texts) -> String {
     }
 }
 
-/// Picks a call that asks something of the ledger, or draws.
-fn asking(dice: &mut Dice, texts: &Texts) -> String {
+/// Returns a statement with a request to the ledger or a draw.
+fn requesting(dice: &mut Dice, texts: &Texts) -> String {
     let [source, destination] = [(); 2].map(|()| mostly(dice, &texts.accounts));
-    let (asset, label) = (asset(dice, texts), mostly(dice, &texts.assets));
+    let asset = asset(dice, texts);
+    let label = mostly(dice, &texts.assets);
     let amount = mostly(dice, &[1, 5, 0, 9_007_199_254_740_991_i64, -1]);
     let count = mostly(dice, &[1, 6, 0, 1_024, 1_025, -1]);
     let posting = format!("{source} {destination} {asset} (i64.const {amount}) (i32.const 64)");
@@ -215,9 +217,10 @@ fn asking(dice: &mut Dice, texts: &Texts) -> String {
     }
 }
 
-/// Picks a call that writes: state, or lines for the operator.
+/// Returns a statement that writes state or log lines.
 fn writing(dice: &mut Dice, texts: &Texts) -> String {
-    let (key, value) = (mostly(dice, &texts.keys), pick(dice, &texts.accounts));
+    let key = mostly(dice, &texts.keys);
+    let value = pick(dice, &texts.accounts);
     match dice.below(7) {
         0 => format!("(call $host-state-set {key} {value})"),
         1 => format!("(call $host-state-set {key} {})", texts.long),
@@ -225,7 +228,7 @@ fn writing(dice: &mut Dice, texts: &Texts) -> String {
         3 => format!("(call $host-log-write (i32.const 3) {value})"),
         4 => format!("(call $host-log-write (i32.const 0) {})", texts.long),
         5 => "(call $host-log-write (i32.const 1) (i32.const 0) (i32.const 0))".into(),
-        // A level that there is not, or a text that is not all there.
+        // An invalid level, or a text that is not completely in memory.
         _ => pick(
             dice,
             &[
@@ -238,8 +241,8 @@ fn writing(dice: &mut Dice, texts: &Texts) -> String {
     }
 }
 
-/// Picks how the guest answers: an expression of the type `i32`.
-fn answer(dice: &mut Dice, texts: &Texts) -> String {
+/// Returns the final expression of `handle`, of the type `i32`.
+fn random_result(dice: &mut Dice, texts: &Texts) -> String {
     let reply = mostly(dice, &texts.replies);
     match dice.below(16) {
         0 => format!("(call $reply {})", texts.long),

@@ -1,5 +1,4 @@
-//! Hostile guests, mixed at random from a seed: whatever they do, each call comes to an end within bounds
-//! that were counted, and the host still answers an honest plugin.
+//! Calls of random hostile guests: each ends within its limits, and the host still runs an honest plugin.
 
 use std::time::Duration;
 
@@ -8,68 +7,66 @@ use bursar_ledger::{
     CALL_WRITES_MAX, CallEnding, prints,
 };
 
+use super::economy::{checked, draft, host, origin, patient, replied, run};
 use super::guest::Guest;
-use super::mixes::hostile;
-use super::world::{checked, draft, host, origin, patient, replied, run};
+use super::random_guest::hostile;
 use crate::limits::{
     DECLINE_BYTES_MAX, EXCERPT_CHARS_MAX, LOG_BYTES_MAX, LOG_LINES_MAX, REPLY_BYTES_MAX,
 };
 use crate::run::call;
 use crate::{CallFailure, CallOutcome, Limits};
 
-/// Guests that are tried unless the environment names another number.
+/// Guests that are tried by default.
 const GUESTS: u64 = 60;
 
-/// Fuel of a call: a fifth of the standard, so that loops without end take little of the machine.
+/// Fuel of a call: a fifth of the standard, so that endless loops end soon.
 const FUEL: u64 = 10_000_000;
 
-/// The most that a single request may be charged beyond what is left: the largest text that crosses the
-/// border, at the dearest price of a byte.
+/// The most fuel that one request can use beyond the limit: the largest text, at the highest price of a byte.
 const LAST_CHARGE: u64 = 256 * 1024 * 10 + 100_000;
 
-/// Processor time of one call after which something hangs that fuel does not see. A call of this much fuel
-/// takes some tens of milliseconds.
-const HANGS: Duration = Duration::from_secs(20);
+/// Processor time of one call that fuel should have prevented. A call with this fuel takes some tens of milliseconds.
+const CPU_MAX: Duration = Duration::from_secs(20);
 
 fn guests() -> u64 {
     #[allow(
         clippy::disallowed_methods,
-        reason = "how long to try is for whoever runs the test"
+        reason = "an environment variable sets how long the test runs"
     )]
     let number = std::env::var("BURSAR_GUESTS");
     number.map_or(GUESTS, |number| number.parse().unwrap())
 }
 
-/// All that one call may ask for and be told.
-const FACTS_MAX: usize = CALL_READS_MAX
+/// The most exchanges in one call.
+const EXCHANGES_MAX: usize = CALL_READS_MAX
     + CALL_POSTINGS_MAX
     + CALL_SECURES_MAX
     + CALL_WRITES_MAX
     + CALL_DRAWS_MAX
     + CALL_HOLDS_MAX
-    // Texts that are mixed into draws: each has a byte at least, or costs as a request.
+    // Texts that are mixed into draws. Each has at least one byte or costs fuel.
     + 4_096;
 
-/// Insists on every bound of a call that has come to an end.
-fn assert_bounded(number: u64, finished: &CallOutcome) {
+/// Asserts that an outcome is within all limits.
+fn assert_bounded(number: u64, outcome: &CallOutcome) {
     assert!(
-        finished.fuel <= 2 * FUEL + LAST_CHARGE,
+        outcome.fuel <= 2 * FUEL + LAST_CHARGE,
         "guest {number}: {} fuel",
-        finished.fuel
+        outcome.fuel
     );
     assert!(
-        finished.transcript.facts().len() <= FACTS_MAX,
+        outcome.transcript.facts().len() <= EXCHANGES_MAX,
         "guest {number}"
     );
-    assert!(finished.log.len() <= LOG_LINES_MAX + 1, "guest {number}");
-    let texts = finished.log.iter().map(|line| line.message.as_str());
-    let kept: usize = texts.clone().map(str::len).sum();
+    assert!(outcome.log.len() <= LOG_LINES_MAX + 1, "guest {number}");
+    let texts = outcome.log.iter().map(|line| line.message.as_str());
+    let bytes: usize = texts.clone().map(str::len).sum();
     assert!(
-        kept <= LOG_BYTES_MAX + 200,
-        "guest {number}: {kept} bytes of log"
+        bytes <= LOG_BYTES_MAX + 200,
+        "guest {number}: {bytes} bytes of log"
     );
     assert!(texts.flat_map(str::chars).all(prints), "guest {number}");
-    match &finished.ending {
+    match &outcome.ending {
         CallEnding::Replied { reply } => {
             assert!(reply.to_string().len() <= REPLY_BYTES_MAX, "guest {number}");
         }
@@ -84,30 +81,31 @@ fn assert_bounded(number: u64, finished: &CallOutcome) {
             assert!(fault.chars().all(prints), "guest {number}: {fault}");
         }
         CallEnding::Stopped(_) => {}
-        never @ (CallEnding::NotRun(_) | CallEnding::Broken { .. }) => {
-            panic!("guest {number}: no end of a run: {never:?}")
+        unexpected @ (CallEnding::NotRun(_) | CallEnding::Broken { .. }) => {
+            panic!("guest {number}: not an ending of a run: {unexpected:?}")
         }
     }
 }
 
 #[test]
-fn hostile_guests_end_within_their_bounds_and_leave_the_host_as_it_was() {
+fn hostile_guests_end_within_their_bounds_and_leave_the_host_intact() {
     let limits = Limits {
         fuel: FUEL,
         ..patient()
     };
     let honest = checked(&Guest::new());
-    let (mut let_in, mut kinds) = (0, [0; 4]);
+    let mut passed = 0;
+    let mut kinds = [0; 4];
     for number in 0..guests() {
         let Ok(guest) = host().check(&hostile(number).bytes()) else {
             continue;
         };
-        let_in += 1;
-        let ran = call::run(&guest, &limits, draft(), Box::new(origin));
-        let (kind, cpu) = match ran {
-            Ok(finished) => {
-                assert_bounded(number, &finished);
-                let kind = match finished.ending {
+        passed += 1;
+        let result = call::run(&guest, &limits, draft(), Box::new(origin));
+        let (kind, cpu) = match result {
+            Ok(outcome) => {
+                assert_bounded(number, &outcome);
+                let kind = match outcome.ending {
                     CallEnding::Replied { .. } => 0,
                     CallEnding::Declined { .. } => 1,
                     CallEnding::Faulted { .. }
@@ -115,28 +113,28 @@ fn hostile_guests_end_within_their_bounds_and_leave_the_host_as_it_was() {
                     | CallEnding::NotRun(_)
                     | CallEnding::Broken { .. } => 2,
                 };
-                (kind, finished.cpu)
+                (kind, outcome.cpu)
             }
-            Err(unfinished) => {
-                let failure = unfinished.failure;
+            Err(failed) => {
+                let failure = failed.failure;
                 assert!(
                     matches!(failure, CallFailure::Deadline | CallFailure::StackOverflow),
                     "guest {number}: {failure}"
                 );
-                (3, unfinished.cpu)
+                (3, failed.cpu)
             }
         };
         kinds[kind] += 1;
-        assert!(cpu < HANGS, "guest {number} hangs: {cpu:?}");
-        let answered = run(&honest, &patient()).unwrap();
+        assert!(cpu < CPU_MAX, "guest {number} hangs: {cpu:?}");
+        let honest_outcome = run(&honest, &patient()).unwrap();
         assert!(
-            replied(&answered.ending),
+            replied(&honest_outcome.ending),
             "after guest {number}: {:?}",
-            answered.ending
+            honest_outcome.ending
         );
     }
-    // Else the mix has lost its point.
-    assert!(let_in * 4 > guests() * 3, "{let_in} are let in");
+    // Most guests must pass the check, or the test shows little.
+    assert!(passed * 4 > guests() * 3, "{passed} guests passed");
     let [replied, _, faulted, _] = kinds;
     assert!(
         faulted > 0 && replied > 0,

@@ -1,15 +1,14 @@
-//! Every import, given what no toolchain would: texts that are none, and places for an answer where
-//! none is.
+//! Every import with operands that no toolchain emits: invalid texts and invalid result pointers.
 
 use std::collections::BTreeSet;
 
 use wit_parser::{Resolve, WorldItem};
 
+use super::economy::{fault, finish, replied};
 use super::guest::Guest;
 use super::interfaces::INTERFACES;
-use super::world::{fault, finish, replied};
 
-/// Every import as a call that goes well: `T` is a text, `A` a place for the answer.
+/// Valid operands of every import: `T` is a text, `A` a result pointer.
 const CALLS: [(&str, &str); 27] = [
     ("ledger-balance", "T T A"),
     ("ledger-has-at-least", "T T (i64.const 1) A"),
@@ -40,14 +39,14 @@ const CALLS: [(&str, &str); 27] = [
     ("call-wake", "T (i64.const 1) A"),
 ];
 
-/// Calls that have a text beside those: a line has a level before it.
+/// Valid operands of the log, which has a level before the text.
 const LOG: (&str, &str) = ("log-write", "(i32.const 1) T");
 
 fn calls() -> impl Iterator<Item = (&'static str, &'static str)> {
     CALLS.into_iter().chain([LOG])
 }
 
-/// A guest that calls an import once; the operands of a kind are what they are told to be in turn.
+/// Returns a guest that calls an import once. `operand` chooses each text and result pointer.
 fn calling(
     (import, operands): (&str, &str),
     mut operand: impl FnMut(&mut Guest, &str) -> String,
@@ -68,10 +67,10 @@ fn calling(
     guest
 }
 
-/// A text that is one, and a place where there is room.
-fn good(guest: &mut Guest, kind: &str) -> String {
+/// Returns a valid text or a valid result pointer.
+fn valid_operand(guest: &mut Guest, kind: &str) -> String {
     match kind {
-        // A name, a key and the id of a hold at the same time.
+        // It is valid as a name, as a key and as the id of a hold.
         "T" => guest
             .text("01890000-0000-7000-8000-00000000000b")
             .to_string(),
@@ -79,16 +78,24 @@ fn good(guest: &mut Guest, kind: &str) -> String {
     }
 }
 
-/// Each import once for each operand of a kind, with that one operand as it is said.
-fn each_once(kind: &str, bad: impl Fn(&mut Guest) -> String, check: impl Fn(&str, &Guest)) {
+/// Calls each import once for each operand of a kind, with that operand invalid.
+fn each_once(
+    kind: &str,
+    invalid_operand: impl Fn(&mut Guest) -> String,
+    check: impl Fn(&str, &Guest),
+) {
     for call in calls() {
         let count = call.1.split(' ').filter(|word| *word == kind).count();
         for chosen in 0..count {
             let mut seen = 0;
             let guest = calling(call, |guest, word| {
-                let is_it = word == kind && seen == chosen;
+                let is_chosen = word == kind && seen == chosen;
                 seen += usize::from(word == kind);
-                if is_it { bad(guest) } else { good(guest, word) }
+                if is_chosen {
+                    invalid_operand(guest)
+                } else {
+                    valid_operand(guest, word)
+                }
             });
             check(&format!("{} {kind} {chosen}", call.0), &guest);
         }
@@ -96,7 +103,7 @@ fn each_once(kind: &str, bad: impl Fn(&mut Guest) -> String, check: impl Fn(&str
 }
 
 #[test]
-fn table_of_imports_is_the_contract() {
+fn table_of_imports_matches_the_contract() {
     let mut resolve = Resolve::new();
     let text = include_str!("../../../../wit/plugin.wit");
     let package = resolve.push_source("plugin.wit", text).unwrap();
@@ -120,15 +127,15 @@ fn table_of_imports_is_the_contract() {
 }
 
 #[test]
-fn every_import_takes_what_is_whole() {
+fn every_import_accepts_valid_operands() {
     for call in calls() {
-        let ending = finish(&calling(call, good)).ending;
+        let ending = finish(&calling(call, valid_operand)).ending;
         assert!(replied(&ending), "{}: {ending:?}", call.0);
     }
 }
 
 #[test]
-fn every_import_stops_at_a_text_that_is_not_utf8() {
+fn every_import_rejects_a_text_that_is_not_utf8() {
     let wrong: [&[u8]; 5] = [
         b"\xff",
         b"\xc0\xaf",
@@ -137,19 +144,19 @@ fn every_import_stops_at_a_text_that_is_not_utf8() {
         b"a\xe2\x82",
     ];
     for text in wrong {
-        let bad = |guest: &mut Guest| guest.text(text).to_string();
-        each_once("T", bad, |what, guest| {
+        let invalid_operand = |guest: &mut Guest| guest.text(text).to_string();
+        each_once("T", invalid_operand, |operand, guest| {
             let fault = fault(guest);
             assert!(
                 fault.starts_with("it was stopped: "),
-                "{what} {text:?}: {fault}"
+                "{operand} {text:?}: {fault}"
             );
         });
     }
 }
 
 #[test]
-fn every_import_stops_at_a_text_past_the_end_of_memory() {
+fn every_import_rejects_a_text_past_the_end_of_memory() {
     let memory = 16 * 65_536;
     for (at, length) in [
         (memory, 1),
@@ -158,26 +165,26 @@ fn every_import_stops_at_a_text_past_the_end_of_memory() {
         (-1, -1),
         (16, -16),
     ] {
-        let bad = |_: &mut Guest| format!("(i32.const {at}) (i32.const {length})");
-        each_once("T", bad, |what, guest| {
+        let invalid_operand = |_: &mut Guest| format!("(i32.const {at}) (i32.const {length})");
+        each_once("T", invalid_operand, |operand, guest| {
             let fault = fault(guest);
             assert!(
                 fault.starts_with("it was stopped: "),
-                "{what} {at} {length}: {fault}"
+                "{operand} {at} {length}: {fault}"
             );
         });
     }
 }
 
 #[test]
-fn every_import_stops_at_a_place_for_its_answer_that_is_none() {
+fn every_import_rejects_an_invalid_result_pointer() {
     for at in [1_048_576, -8, 1_048_575] {
-        let bad = |_: &mut Guest| format!("(i32.const {at})");
-        each_once("A", bad, |what, guest| {
+        let invalid_operand = |_: &mut Guest| format!("(i32.const {at})");
+        each_once("A", invalid_operand, |operand, guest| {
             let fault = fault(guest);
             assert!(
                 fault.starts_with("it was stopped: "),
-                "{what} {at}: {fault}"
+                "{operand} {at}: {fault}"
             );
         });
     }

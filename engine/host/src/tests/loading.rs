@@ -1,15 +1,15 @@
-//! Components that are made ready: out of the cache, or compiled while nobody waits.
+//! The loading of components: from the cache, or compiled in the background.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bursar_ledger::Digest;
 
+use super::economy::{draft, origin, patient, replied};
 use super::guest::Guest;
-use super::world::{draft, origin, patient, replied};
 use crate::{Cache, Compiler, Limits, LoadError, LoadedPlugin, PluginHost};
 
-/// The longest that a compiler is waited for.
+/// The longest wait for the compiler.
 const PATIENCE: Duration = Duration::from_mins(2);
 
 fn host_with(compiler: Compiler, cache: Option<Cache>) -> PluginHost {
@@ -20,13 +20,13 @@ fn load_cached(host: &PluginHost, bytes: &[u8]) -> Result<Arc<LoadedPlugin>, Loa
     host.load_cached(Digest::of(bytes), || Ok(bytes))
 }
 
-/// The bytes of a component of which all is known.
+/// Panics instead of reading the bytes of a component that is known.
 fn unread() -> Result<Vec<u8>, LoadError> {
-    panic!("its bytes are not read again")
+    panic!("the bytes must not be read again")
 }
 
-/// Wakes a component again and again until it is no more being compiled.
-fn woken(host: &PluginHost, bytes: &[u8]) -> Result<(), LoadError> {
+/// Loads a component until it is no longer being compiled.
+fn wait_until_compiled(host: &PluginHost, bytes: &[u8]) -> Result<(), LoadError> {
     let began = Instant::now();
     while began.elapsed() < PATIENCE {
         match load_cached(host, bytes) {
@@ -38,35 +38,34 @@ fn woken(host: &PluginHost, bytes: &[u8]) -> Result<(), LoadError> {
 }
 
 #[test]
-fn component_that_is_woken_is_compiled_while_nobody_waits() {
-    let host = host_with(Compiler::Here, None);
+fn component_that_is_not_cached_is_compiled_in_the_background() {
+    let host = host_with(Compiler::InProcess, None);
     let bytes = Guest::new().bytes();
     let digest = Digest::of(&bytes);
     let first = load_cached(&host, &bytes).err();
     assert_eq!(first, Some(LoadError::Compiling));
-    woken(&host, &bytes).unwrap();
+    wait_until_compiled(&host, &bytes).unwrap();
     let plugin = host.get(&digest).unwrap();
     assert!(replied(&plugin.run(draft(), origin).unwrap().ending));
 }
 
 #[test]
-fn component_that_is_woken_and_may_not_run_is_refused_once_that_is_known() {
-    let host = host_with(Compiler::Here, None);
+fn component_rejected_in_the_background_is_not_compiled_again() {
+    let host = host_with(Compiler::InProcess, None);
     let mut guest = Guest::new();
     guest.describe = "(unreachable)".into();
     let bytes = guest.bytes();
-    let Err(LoadError::Refused(report)) = woken(&host, &bytes) else {
-        panic!("it is not refused");
+    let Err(LoadError::Refused(report)) = wait_until_compiled(&host, &bytes) else {
+        panic!("it is not rejected");
     };
     assert_eq!(report.findings[0].code, "describe_failed");
     let again = host.load_cached(Digest::of(&bytes), unread).err();
-    assert_eq!(again, Some(report.into()), "and is not compiled again");
+    assert_eq!(again, Some(report.into()), "it is not compiled again");
 }
 
 #[test]
 fn component_that_is_being_compiled_is_not_checked_again() {
-    // A compiler that takes until it is told to end, and comes to nothing. It ends by itself where nobody is
-    // left to tell it.
+    // This compiler waits for a file and then fails. It also ends after two minutes, if the test has died.
     let folder = tempfile::tempdir().unwrap();
     let gate = folder.path().join("gate");
     let wait = format!(
@@ -83,23 +82,23 @@ fn component_that_is_being_compiled_is_not_checked_again() {
 }
 
 #[test]
-fn component_that_is_refused_before_the_compiler_is_read_once() {
-    let host = host_with(Compiler::Here, None);
+fn component_that_is_rejected_before_compilation_is_read_once() {
+    let host = host_with(Compiler::InProcess, None);
     let bytes = b"no component";
-    let refused = load_cached(&host, bytes).err().unwrap();
+    let rejected = load_cached(&host, bytes).err().unwrap();
     assert_eq!(
         host.load_cached(Digest::of(bytes), unread).err(),
-        Some(refused)
+        Some(rejected)
     );
 }
 
 #[test]
-fn component_whose_code_is_kept_wakes_without_a_compiler() {
+fn component_with_cached_code_loads_without_a_compiler() {
     let folder = tempfile::tempdir().unwrap();
     let cache = || Some(Cache::open(folder.path(), [1; 32]).unwrap());
     let bytes = Guest::new().bytes();
     let digest = Digest::of(&bytes);
-    let before = host_with(Compiler::Here, cache());
+    let before = host_with(Compiler::InProcess, cache());
     before.load(digest, &bytes).unwrap();
     let missing = || Compiler::child("/nowhere/bursar".into(), Vec::new());
     let host = host_with(missing(), cache());
@@ -111,56 +110,55 @@ fn component_whose_code_is_kept_wakes_without_a_compiler() {
 }
 
 #[test]
-fn code_that_was_altered_in_the_cache_is_made_anew() {
+fn altered_code_in_the_cache_is_compiled_again() {
     let folder = tempfile::tempdir().unwrap();
     let cache = || Some(Cache::open(folder.path(), [1; 32]).unwrap());
     let bytes = Guest::new().bytes();
     let digest = Digest::of(&bytes);
-    host_with(Compiler::Here, cache())
+    host_with(Compiler::InProcess, cache())
         .load(digest, &bytes)
         .unwrap();
-    let kept = std::fs::read_dir(folder.path()).unwrap();
-    let mut kept = kept.map(|entry| entry.unwrap().path());
-    let code = kept.find(|path| path.extension().is_some_and(|it| it == "code"));
+    let entries = std::fs::read_dir(folder.path()).unwrap();
+    let mut paths = entries.map(|entry| entry.unwrap().path());
+    let code = paths.find(|path| path.extension().is_some_and(|it| it == "code"));
     let code = code.unwrap();
-    let good = std::fs::read(&code).unwrap();
-    let mut altered = good.clone();
+    let mut altered = std::fs::read(&code).unwrap();
     let middle = altered.len() / 2;
     altered[middle] ^= 1;
     std::fs::write(&code, &altered).unwrap();
-    let host = host_with(Compiler::Here, cache());
-    let asleep = load_cached(&host, &bytes).err();
-    assert_eq!(asleep, Some(LoadError::Compiling), "it is not loaded");
+    let host = host_with(Compiler::InProcess, cache());
+    let not_cached = load_cached(&host, &bytes).err();
+    assert_eq!(not_cached, Some(LoadError::Compiling), "it is not loaded");
     let plugin = host.load(digest, &bytes).unwrap();
     assert!(replied(&plugin.run(draft(), origin).unwrap().ending));
-    // What was made anew is kept again.
-    assert!(load_cached(&host_with(Compiler::Here, cache()), &bytes).is_ok());
+    // The code was compiled again and stored.
+    assert!(load_cached(&host_with(Compiler::InProcess, cache()), &bytes).is_ok());
 }
 
 #[test]
-fn code_of_another_engine_is_made_anew() {
+fn code_of_another_engine_is_compiled_again() {
     let folder = tempfile::tempdir().unwrap();
     let bytes = Guest::new().bytes();
     let digest = Digest::of(&bytes);
-    // The settings of this engine are not those of the host's.
+    // This engine has other settings than the host's.
     let engine = wasmtime::Engine::default();
     let code = engine.precompile_component(&bytes).unwrap();
     let cache = Cache::open(folder.path(), [1; 32]).unwrap();
     cache.put(&engine, &digest, &code);
-    // A compiler that is not there makes nothing anew while it is looked at what is in the cache.
-    let asleep = || {
+    // The compiler does not exist, so only the cache can supply code.
+    let is_missing = || {
         let missing = Compiler::child("/nowhere/bursar".into(), Vec::new());
         let host = host_with(missing, Some(cache.clone()));
         load_cached(&host, &bytes).err() == Some(LoadError::Compiling)
     };
-    assert!(asleep(), "it has another name");
-    let host = || host_with(Compiler::Here, Some(cache.clone()));
+    assert!(is_missing(), "its file has another name");
+    let host = || host_with(Compiler::InProcess, Some(cache.clone()));
     host().load(digest, &bytes).unwrap();
-    assert!(!asleep());
-    // Even under this engine's name, wasmtime itself would not have it.
+    assert!(!is_missing());
+    // Stored for the host's engine, the code is rejected by wasmtime.
     let own = crate::sandbox::engine(&Limits::standard()).unwrap();
     cache.put(&own, &digest, &code);
-    assert!(asleep());
+    assert!(is_missing());
     let plugin = host().load(digest, &bytes).unwrap();
     assert!(replied(&plugin.run(draft(), origin).unwrap().ending));
 }

@@ -1,4 +1,4 @@
-//! An economy with one plugin in it, and calls of that plugin.
+//! An economy with one plugin, and calls of that plugin.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -16,10 +16,10 @@ use crate::{
     CallFailure, CallOutcome, CheckedComponent, Compiler, Limits, LoadedPlugin, PluginHost,
 };
 
-/// The moment of every call.
+/// The time of every call.
 pub(super) const NOW: u64 = 1_700_000_000_000;
 
-/// The limits of a server, with a deadline that no test meets on a busy machine: calls end by what they do.
+/// Returns the limits of a server with a longer deadline, which no test reaches even on a busy machine.
 pub(super) fn patient() -> Limits {
     Limits {
         deadline: Duration::from_mins(2),
@@ -27,27 +27,27 @@ pub(super) fn patient() -> Limits {
     }
 }
 
-/// The host of this test, with the limits of a server. Tests do not share one: on a machine with
-/// many cores they would take the room from each other.
+/// Returns the host of this test thread, with the limits of a server. Threads do not share a host, because on a machine with
+/// many cores they would use up its instance slots.
 pub(super) fn host() -> PluginHost {
     thread_local! {
-        static HOST: PluginHost = PluginHost::new(patient(), Compiler::Here, None).unwrap();
+        static HOST: PluginHost = PluginHost::new(patient(), Compiler::InProcess, None).unwrap();
     }
     HOST.with(PluginHost::clone)
 }
 
-/// An id of any kind.
+/// Parses an id of any kind.
 fn id<T: serde::de::DeserializeOwned>(text: &str) -> T {
     serde_json::from_value(json!(text)).unwrap()
 }
 
-/// An economy in which a member and the plugin have 1,000 coins each.
+/// Returns an economy in which a member and the plugin have 1,000 coins each.
 fn books() -> &'static Books {
     static BOOKS: OnceLock<Books> = OnceLock::new();
     BOOKS.get_or_init(|| books_granting(Grants::default()))
 }
 
-/// The same with a plugin that asks for something and has it.
+/// Returns an economy with a plugin that requests grants and has them.
 fn books_granting(requested: Grants) -> Books {
     let mut books = Books::new(Seed::new([7; 32]), Timestamp(1));
     let coin = AssetPatch {
@@ -110,21 +110,21 @@ fn member() -> AccountId {
     "user:1".parse().unwrap()
 }
 
-/// A call of the action `act` that is about to begin.
+/// Opens a call of the action `act`.
 pub(super) fn draft_with(arguments: Value) -> Draft {
-    begin(books(), arguments)
+    open(books(), arguments)
 }
 
-/// A call of a plugin that was granted another class of fuel.
-pub(super) fn draft_granted(fuel: FuelClass) -> Draft {
+/// Opens a call of a plugin with another fuel class.
+pub(super) fn draft_with_fuel(fuel: FuelClass) -> Draft {
     let requested = Grants {
         fuel,
         ..Grants::default()
     };
-    begin(&books_granting(requested), json!({}))
+    open(&books_granting(requested), json!({}))
 }
 
-fn begin(books: &Books, arguments: Value) -> Draft {
+fn open(books: &Books, arguments: Value) -> Draft {
     let request = CallRequest {
         id: id("01890000-0000-7000-8000-00000000000a"),
         plugin: id("tester"),
@@ -141,53 +141,53 @@ fn begin(books: &Books, arguments: Value) -> Draft {
     Draft::open(books, &request, Timestamp(NOW)).unwrap()
 }
 
-/// A call without arguments that is about to begin.
+/// Opens a call without arguments.
 pub(super) fn draft() -> Draft {
     draft_with(json!({}))
 }
 
-/// A guest that has passed the check.
+/// Checks a guest, which must pass.
 pub(super) fn checked(guest: &Guest) -> CheckedComponent {
     let checked = host().check(&guest.bytes());
     checked.unwrap_or_else(|report| panic!("{report}"))
 }
 
-/// Makes a guest ready to run.
+/// Loads a guest.
 pub(super) fn load(host: &PluginHost, guest: &Guest) -> Arc<LoadedPlugin> {
     let bytes = guest.bytes();
     let loaded = host.load(Digest::of(&bytes), &bytes);
     loaded.unwrap_or_else(|report| panic!("{report}"))
 }
 
-/// Calls a checked guest within these limits.
+/// Runs a call of a checked guest.
 pub(super) fn run(checked: &CheckedComponent, limits: &Limits) -> Result<CallOutcome, CallFailure> {
     run_draft(checked, limits, draft())
 }
 
-/// Has a checked guest do a call within these limits.
+/// Runs a draft with a checked guest.
 pub(super) fn run_draft(
     checked: &CheckedComponent,
     limits: &Limits,
     draft: Draft,
 ) -> Result<CallOutcome, CallFailure> {
-    let ran = call::run(checked, limits, draft, Box::new(origin));
-    ran.map(untimed).map_err(|unfinished| unfinished.failure)
+    let result = call::run(checked, limits, draft, Box::new(origin));
+    result.map(untimed).map_err(|failed| failed.failure)
 }
 
-/// A call without the time that it took: in nothing else do two runs of it differ.
-pub(super) fn untimed(finished: CallOutcome) -> CallOutcome {
+/// Removes the processor time from an outcome. Two runs of a call differ in nothing else.
+pub(super) fn untimed(outcome: CallOutcome) -> CallOutcome {
     CallOutcome {
         cpu: Duration::ZERO,
-        ..finished
+        ..outcome
     }
 }
 
-/// Where a call draws from.
+/// Returns the origin of a call's draws.
 pub(super) fn origin(request: &CallRequest) -> DrawOrigin {
     books().draw_origin(&request.caller, 1)
 }
 
-/// Holds of the kind `stake` live an hour.
+/// Returns the rule of holds of the kind `stake`, which expire after an hour.
 fn stake() -> HoldRule {
     HoldRule {
         expires_in_s: 3_600,
@@ -195,22 +195,22 @@ fn stake() -> HoldRule {
     }
 }
 
-/// Calls a guest once, to its end.
+/// Checks a guest and runs one call.
 pub(super) fn finish(guest: &Guest) -> CallOutcome {
     run(&checked(guest), &patient()).unwrap()
 }
 
-/// How one call of a guest ends.
+/// Returns the ending of one call of a guest.
 pub(super) fn ending(guest: &Guest) -> CallEnding {
     finish(guest).ending
 }
 
-/// The fault that one call of a guest ends in.
+/// Returns the fault of one call of a guest.
 pub(super) fn fault(guest: &Guest) -> String {
     fault_of(ending(guest))
 }
 
-/// The fault that an ending is.
+/// Returns the fault of an ending.
 pub(super) fn fault_of(ending: CallEnding) -> String {
     match ending {
         CallEnding::Faulted { fault } => fault,
@@ -218,7 +218,7 @@ pub(super) fn fault_of(ending: CallEnding) -> String {
     }
 }
 
-/// Whether a call replied.
+/// Returns whether a call replied.
 pub(super) fn replied(ending: &CallEnding) -> bool {
     matches!(ending, CallEnding::Replied { .. })
 }

@@ -4,10 +4,10 @@ use wasmtime::Result;
 
 use crate::run::bindings::bursar::plugin::types::{Amounts, Posting, Refusal};
 use crate::run::bindings::bursar::plugin::{call, fair, ledger, log, state};
-use crate::run::bindings::first::bursar::plugin as first;
+use crate::run::bindings::v0_1::bursar::plugin as v0_1;
 use crate::run::guest::Guest;
 
-impl first::ledger::Host for Guest {
+impl v0_1::ledger::Host for Guest {
     fn balance(&mut self, account: String, asset: String) -> Result<Result<Amounts, Refusal>> {
         ledger::Host::balance(self, account, asset)
     }
@@ -42,7 +42,7 @@ impl first::ledger::Host for Guest {
     }
 }
 
-impl first::state::Host for Guest {
+impl v0_1::state::Host for Guest {
     fn get(&mut self, key: String) -> Result<Option<String>> {
         state::Host::get(self, key)
     }
@@ -55,13 +55,13 @@ impl first::state::Host for Guest {
         state::Host::delete(self, key)
     }
 
-    fn list(&mut self, prefix: String, cursor: Option<String>) -> Result<first::state::Page> {
+    fn list(&mut self, prefix: String, cursor: Option<String>) -> Result<v0_1::state::Page> {
         let state::Page { keys, next } = state::Host::list(self, prefix, cursor)?;
-        Ok(first::state::Page { keys, next })
+        Ok(v0_1::state::Page { keys, next })
     }
 }
 
-impl first::fair::Host for Guest {
+impl v0_1::fair::Host for Guest {
     fn secure(
         &mut self,
         account: String,
@@ -92,7 +92,7 @@ impl first::fair::Host for Guest {
     }
 }
 
-impl first::call::Host for Guest {
+impl v0_1::call::Host for Guest {
     fn action(&mut self) -> Result<String> {
         call::Host::action(self)
     }
@@ -122,13 +122,13 @@ impl first::call::Host for Guest {
     }
 }
 
-impl first::log::Host for Guest {
-    fn write(&mut self, level: first::log::Level, message: String) -> Result<()> {
+impl v0_1::log::Host for Guest {
+    fn write(&mut self, level: v0_1::log::Level, message: String) -> Result<()> {
         let level = match level {
-            first::log::Level::Debug => log::Level::Debug,
-            first::log::Level::Info => log::Level::Info,
-            first::log::Level::Warn => log::Level::Warn,
-            first::log::Level::Error => log::Level::Error,
+            v0_1::log::Level::Debug => log::Level::Debug,
+            v0_1::log::Level::Info => log::Level::Info,
+            v0_1::log::Level::Warn => log::Level::Warn,
+            v0_1::log::Level::Error => log::Level::Error,
         };
         log::Host::write(self, level, message)
     }
