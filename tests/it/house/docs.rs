@@ -251,7 +251,7 @@ fn tuples_bound_to_tuples_are_found() {
 }
 
 #[test]
-fn comments_and_code_are_told_apart() {
+fn comments_do_not_count_as_code() {
     let text = "//! Of it.\n\n// Why.\nfn run() {} // here\n    // Why.\n/// Doc.\n}\n";
     assert_eq!(lines(text), (2, 2));
 }
