@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::{ratchet, source};
 use crate::named_tests;
 use crate::server_process::binary;
-use crate::support::TestServer;
+use crate::support::{GUILD, TestServer};
 
 /// Lines of pages that are read from top to bottom.
 const LINES_MAX: [(&str, usize); 2] = [("README.md", 180), ("ARCHITECTURE.md", 250)];
@@ -94,6 +94,44 @@ fn every_command_is_in_the_page_of_operations() {
             "{name} is not in docs/operations.md"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_quota_is_in_the_page_of_operations_with_its_default_and_maximum() {
+    let text = page("docs/operations.md");
+    let (server, mut guild) = TestServer::with_guild(1).await;
+    let answer = guild.get(&format!("{GUILD}/quotas")).await.json();
+    let quotas = answer["quotas"].as_object().unwrap();
+    for (name, quota) in quotas {
+        let begins = format!("| `{name}` | ");
+        let row = text.lines().find(|line| line.starts_with(&begins));
+        let row = row.unwrap_or_else(|| panic!("no row of {name}"));
+        let mut cells = row.split('|').skip(2).map(str::trim);
+        assert_eq!(
+            cells.next(),
+            Some(shown(&quota["default"]).as_str()),
+            "{row}"
+        );
+        assert_eq!(cells.next(), Some(shown(&quota["max"]).as_str()), "{row}");
+    }
+    assert!(quotas.len() > 10, "{answer}");
+    server.close().await;
+}
+
+/// Writes a number as pages do: `16 GiB`, `64 MiB` or `250,000`.
+fn shown(number: &Value) -> String {
+    let number = number.as_u64().unwrap();
+    for (unit, name) in [(1 << 30, "GiB"), (1 << 20, "MiB")] {
+        if number.is_multiple_of(unit) {
+            return format!("{} {name}", number / unit);
+        }
+    }
+    let digits = number.to_string();
+    let groups: Vec<&[u8]> = digits.as_bytes().rchunks(3).rev().collect();
+    let groups = groups
+        .into_iter()
+        .map(|group| std::str::from_utf8(group).unwrap());
+    groups.collect::<Vec<_>>().join(",")
 }
 
 /// Nothing else compiles the plugin that the pages show.
