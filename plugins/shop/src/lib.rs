@@ -71,23 +71,23 @@ fn buy(call: &Call<Config>, arguments: BuyArguments) -> Result<BuyReply, Decline
     if !call.has_at_least(&stock, &arguments.item, quantity)? {
         return Err(purchase::out_of_stock(&arguments.item));
     }
-    let mut bought = BuyReply {
+    let mut reply = BuyReply {
         paid: offer.cost(quantity)?,
         item: arguments.item,
         quantity,
         purchase: None,
     };
-    for (asset, amount) in &bought.paid {
+    for (asset, amount) in &reply.paid {
         // The ledger checks that the member can pay, and its error names the missing amount.
         call.transfer(&caller, &till, asset, *amount)?;
     }
-    call.transfer(&stock, &caller, &bought.item, quantity)?;
+    call.transfer(&stock, &caller, &reply.item, quantity)?;
     let promise = offer.refund_promise(counted);
     match refunds::key(&caller) {
         Ok(key) => {
             let mut purchases = call.get::<Purchases>(&key)?.unwrap_or_default();
-            if purchases.are_changed_by(&bought.item, promise) {
-                bought.purchase = purchases.add(&bought, promise, now_ms);
+            if purchases.are_changed_by(&reply.item, promise) {
+                reply.purchase = purchases.add(&reply, promise, now_ms);
                 call.set(&key, &purchases);
             }
         }
@@ -95,7 +95,7 @@ fn buy(call: &Call<Config>, arguments: BuyArguments) -> Result<BuyReply, Decline
         Err(_) if promise.is_none() => {}
         Err(decline) => return Err(decline),
     }
-    Ok(bought)
+    Ok(reply)
 }
 
 fn refund(call: &Call<Config>, arguments: RefundArguments) -> Result<RefundReply, Decline> {
@@ -110,12 +110,12 @@ fn refund(call: &Call<Config>, arguments: RefundArguments) -> Result<RefundReply
         return Err(refunds::item_gone(&purchase));
     }
     let counted = purchase.counted();
-    let refunded = RefundReply::from(purchase);
+    let reply = RefundReply::from(purchase);
     let RefundReply {
         item,
         quantity,
         paid,
-    } = &refunded;
+    } = &reply;
     // An uncounted purchase is not in the count, so it is not removed from it.
     if let Some(counted) = counted
         && let Ok(key) = history::history_key(item, &caller)
@@ -130,7 +130,7 @@ fn refund(call: &Call<Config>, arguments: RefundArguments) -> Result<RefundReply
         }
         call.transfer(&till, &caller, asset, *amount)?;
     }
-    Ok(refunded)
+    Ok(reply)
 }
 
 fn restock(call: &Call<Config>, _: u64) -> Result<RestockReply, Decline> {

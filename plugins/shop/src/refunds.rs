@@ -199,15 +199,17 @@ impl Purchases {
         let found = self
             .open
             .iter()
-            .position(|purchase| purchase.number == number && now_ms < purchase.until_ms);
-        let taken = self
+            .position(|it| it.number == number && now_ms < it.until_ms);
+        let purchase = self
             .open
             .remove(found.ok_or_else(|| not_refundable(number))?);
-        let earlier = self.of(&taken.item).filter(|other| other.number < number);
+        let earlier = self
+            .of(&purchase.item)
+            .filter(|other| other.number < number);
         for earlier in earlier {
-            earlier.since = earlier.since.saturating_sub(taken.quantity.get());
+            earlier.since = earlier.since.saturating_sub(purchase.quantity.get());
         }
-        Ok(taken)
+        Ok(purchase)
     }
 }
 
