@@ -182,7 +182,7 @@ fn an_account_name_too_long_for_a_reward_or_a_job_is_declined() {
         economy.call(&long_name(126), action, json!({})).reply();
         let long = economy.call(&long_name(127), action, json!({}));
         assert_eq!(long.declined(), "name_too_long");
-        assert_eq!(long.sentence(), "A name is too long to be remembered.");
+        assert_eq!(long.sentence(), "A name is too long to be stored.");
     }
 }
 

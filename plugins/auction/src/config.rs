@@ -35,7 +35,9 @@ impl Config {
     /// Reports an extension that is longer than the longest auction.
     pub(crate) fn check_configuration(&self, report: &mut ConfigReport) {
         if self.extension_s > LASTS_S_MAX {
-            let message = format!("the extension is at most {LASTS_S_MAX} s, as an auction is");
+            let message = format!(
+                "the extension is at most {LASTS_S_MAX} s, the longest duration of an auction"
+            );
             report.finding("/extension_s", message);
         }
     }

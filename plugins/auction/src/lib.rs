@@ -5,8 +5,8 @@
 //!
 //! After the end a schedule settles the lot; any member may also settle it at once. The lot and the price change
 //! sides through `plugin:auction`. If an account is full, its part stays on `plugin:auction` until the member
-//! collects it. If an account cannot pay or receive, the settlement is tried again for a week; then the lot and the bid are
-//! released.
+//! collects it. If an account cannot pay or receive, the settlement is tried again for a week; then the lot and
+//! the bid are released.
 
 mod arguments;
 mod config;

@@ -85,7 +85,7 @@ impl Config {
     /// Reports limits that allow no bet, and the balance that the largest stake needs at the longest odds.
     pub(crate) fn check_configuration(&self, report: &mut ConfigReport) {
         if self.edge_permille > EDGE_MAX {
-            let message = format!("the edge is at most {EDGE_MAX} thousandths");
+            let message = format!("the house edge is at most {EDGE_MAX} thousandths");
             report.finding("/edge_permille", message);
             return;
         }

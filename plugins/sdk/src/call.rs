@@ -200,9 +200,12 @@ impl<C> Call<C> {
     /// written it.
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Decline> {
         let value = state::get(key).map(|text| serde_json::from_str(&text));
-        value
-            .transpose()
-            .map_err(|error| Decline::new("bad_state", format!("The state of {key}: {error}.")))
+        value.transpose().map_err(|error| {
+            Decline::new(
+                "bad_state",
+                format!("The stored value of {key} is invalid: {error}."),
+            )
+        })
     }
 
     /// Sets a key of the plugin's state to a value; at most 16 writes in one call.

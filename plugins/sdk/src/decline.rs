@@ -44,7 +44,9 @@ impl From<Refusal> for Decline {
             Refusal::UnknownAccount(account) => {
                 ("unknown_account", format!("There is no account {account}."))
             }
-            Refusal::UnknownAsset(asset) => ("unknown_asset", format!("There is no {asset} here.")),
+            Refusal::UnknownAsset(asset) => {
+                ("unknown_asset", format!("There is no asset {asset}."))
+            }
             Refusal::NotGranted(what) => ("not_granted", format!("This plugin may not {what}.")),
             Refusal::OverLimit(limit) => (
                 "over_limit",

@@ -38,8 +38,12 @@ pub fn dispatch_schedule<C: DeserializeOwned>(
 
 /// Reads the operator's configuration and returns the current call.
 fn current_call<C: DeserializeOwned>() -> Result<Call<C>, Decline> {
-    let config = serde_json::from_str(&call::configuration())
-        .map_err(|error| Decline::new("misconfigured", format!("The configuration: {error}.")))?;
+    let config = serde_json::from_str(&call::configuration()).map_err(|error| {
+        Decline::new(
+            "misconfigured",
+            format!("The configuration is invalid: {error}."),
+        )
+    })?;
     Ok(Call::new(config))
 }
 
@@ -76,8 +80,12 @@ pub fn run_action<C, A: DeserializeOwned, R: Serialize>(
     arguments: &str,
     action: fn(&Call<C>, A) -> Result<R, Decline>,
 ) -> Result<String, Decline> {
-    let arguments = serde_json::from_str(arguments)
-        .map_err(|error| Decline::new("bad_arguments", format!("The arguments: {error}.")))?;
+    let arguments = serde_json::from_str(arguments).map_err(|error| {
+        Decline::new(
+            "bad_arguments",
+            format!("The arguments are invalid: {error}."),
+        )
+    })?;
     Ok(serialise(&action(call, arguments)?))
 }
 

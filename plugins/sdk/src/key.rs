@@ -17,7 +17,7 @@ const KEY_BYTES_MAX: usize = 128;
 /// ```
 pub fn name_key(key: String) -> Result<String, Decline> {
     if key.len() > KEY_BYTES_MAX {
-        let message = "A name is too long to be remembered.";
+        let message = "A name is too long to be stored.";
         return Err(Decline::new("name_too_long", message));
     }
     Ok(key)

@@ -54,7 +54,10 @@ impl PurchaseHistory {
         let count = self.count.saturating_add(quantity.get());
         match offer.per_member_limit {
             Some(limit) if count > limit => {
-                let message = format!("You have {} of at most {limit} {}.", self.count, offer.item);
+                let message = format!(
+                    "You have bought {} of at most {limit} {}.",
+                    self.count, offer.item
+                );
                 Err(Decline::new("limit_reached", message))
             }
             // A call keeps its time when it runs again, so a later call may have committed before it.

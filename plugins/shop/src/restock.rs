@@ -39,7 +39,7 @@ impl RestockReply {
     /// Declines a run that has moved nothing.
     pub(crate) fn check(self) -> Result<Self, Decline> {
         if self.items.is_empty() {
-            let message = "No item is below its level and in the storeroom.";
+            let message = "No item is both below its level and in the storeroom.";
             return Err(Decline::new("nothing_to_restock", message));
         }
         Ok(self)
@@ -138,7 +138,7 @@ mod tests {
         let reason = Decline::from(Refusal::UnknownAsset("item:ghost".into()));
         assert_eq!(
             skipped(&Asset::new("item:ghost"), &reason),
-            "item:ghost is not restocked: There is no item:ghost here."
+            "item:ghost is not restocked: There is no asset item:ghost."
         );
     }
 

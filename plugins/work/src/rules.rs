@@ -57,7 +57,7 @@ impl Config {
         let left_ms = last.map(|job| rest_left_ms(job.last_ms, rest_ms, now_ms));
         if let Some(left_ms) = left_ms.filter(|left_ms| *left_ms > 0) {
             let wait_s = left_ms.div_ceil(1000);
-            let message = format!("You need a rest: come back in {wait_s} s.");
+            let message = format!("You have worked recently. Come back in {wait_s} s.");
             return Err(Decline::new("too_soon", message));
         }
         Ok(LastJob { last_ms: now_ms })
@@ -112,7 +112,7 @@ mod tests {
         let early = config.begin(Some(first), 64_999).expect_err("too soon");
         assert_eq!(
             (early.code(), early.message()),
-            ("too_soon", "You need a rest: come back in 1 s.")
+            ("too_soon", "You have worked recently. Come back in 1 s.")
         );
         assert!(config.begin(Some(first), 65_000).is_ok());
     }
