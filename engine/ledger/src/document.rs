@@ -20,7 +20,7 @@ impl Document {
 
     /// Returns the value of the document.
     pub fn value(&self) -> Value {
-        serde_json::from_str(&self.0).expect("it was written from a value")
+        serde_json::from_str(&self.0).expect("a document is written from a value")
     }
 
     /// Returns the document as compact JSON.

@@ -81,7 +81,7 @@ pub enum Violation {
         asset: AssetId,
     },
     /// A limit has no balance, so no quota counts it.
-    #[error("{account} has a limit in {asset}, and no balance")]
+    #[error("{account} has a limit in {asset}, but no balance")]
     LimitWithoutBalance {
         /// The account.
         account: AccountId,
@@ -121,20 +121,20 @@ pub enum Violation {
         open: usize,
     },
     /// A link between a transfer and its reversal exists in one direction only.
-    #[error("the transfer {transfer} is tied to a reversal, and not the other way")]
+    #[error("the transfer {transfer} is linked to a reversal, but not the reversal to it")]
     LooseReversal {
         /// The transfer, or the reversal.
         transfer: TransferId,
     },
     /// A plugin is enabled and marked as switched off.
-    #[error("the plugin {plugin} is on, and marked as switched off")]
+    #[error("the plugin {plugin} is enabled, and marked as switched off")]
     SwitchedOffAndOn {
         /// The plugin.
         plugin: String,
     },
     /// A name is bound to another plugin than the installed one.
     #[error(
-        "the name {plugin} stands for {}, and `{id}` is installed under it",
+        "the name {plugin} is bound to {}, and `{id}` is installed under it",
         bound.as_ref().map_or_else(|| "no plugin".into(), |bound| format!("`{bound}`"))
     )]
     NameOfAnother {

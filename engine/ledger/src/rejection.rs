@@ -32,7 +32,7 @@ pub enum Rejection {
     EconomyFrozen,
     #[error("the economy is closed")]
     EconomyClosed,
-    #[error("{open} holds are open: an economy is closed when there are none")]
+    #[error("{open} holds are open: end them before the economy is closed")]
     HoldsOpen {
         /// The number of open holds.
         open: usize,
@@ -54,7 +54,7 @@ pub enum Rejection {
         /// The plugin.
         plugin: PluginName,
     },
-    #[error("this key moves at most {cap} {asset} in one request, and {asked} were asked")]
+    #[error("this key moves at most {cap} {asset} in one request, and {asked} were requested")]
     TransferCap {
         /// The asset.
         asset: AssetId,
@@ -63,13 +63,13 @@ pub enum Rejection {
         /// The amount that the request moves in total; 2^53 − 1 if it is more.
         asked: Limit,
     },
-    #[error("`{account}` is made by the server, with the asset or the plugin")]
+    #[error("`{account}` is created by the server, with the asset or the plugin")]
     ReservedAccount {
         /// The reserved name.
         account: AccountId,
     },
     #[error(
-        "this key opens accounts beneath `{accounts}` and does no more about `{account}`: {missing}"
+        "this key may only create accounts that match `{accounts}`, and not set `{account}` like this: {missing}"
     )]
     NotAdmitted {
         /// The account.
@@ -84,14 +84,14 @@ pub enum Rejection {
         /// The plugin.
         plugin: PluginName,
     },
-    #[error("the plugin `{plugin}` is not installed yet: say which `component`")]
+    #[error("the plugin `{plugin}` is not installed yet: `component` is required")]
     ComponentMissing {
         /// The plugin.
         plugin: PluginName,
     },
     #[error(
-        "the name `{plugin}` stands for the plugin `{bound}`, also after that is uninstalled, since its \
-         accounts are kept: install `{id}` under another name"
+        "the name `{plugin}` is bound to the plugin `{bound}`, whose accounts are kept even if it is \
+         uninstalled: install `{id}` under another name"
     )]
     NameTaken {
         /// The name.
@@ -102,7 +102,7 @@ pub enum Rejection {
         id: PluginId,
     },
     #[error(
-        "this component finds its accounts by its own id, `{id}`, and so cannot be installed as \
+        "this component derives its accounts from its own id, `{id}`, and cannot be installed as \
          `{plugin}`: install it as `{id}`, or build it against version 0.2.0 of the contract"
     )]
     NameIsFixed {
@@ -111,14 +111,14 @@ pub enum Rejection {
         /// The id of the plugin, which must be its name.
         id: PluginId,
     },
-    #[error("nothing of the plugin `{plugin}` is there from before, to which it could go back")]
+    #[error("the plugin `{plugin}` has no earlier component or configuration to restore")]
     NothingBefore {
         /// The plugin.
         plugin: PluginName,
     },
     #[error(
         "the plugin `{plugin}` has no revision {revision}, or it is too old: GET …/plugins/{plugin}/revisions \
-         lists those that are there"
+         lists the available ones"
     )]
     RevisionUnknown {
         /// The plugin.
@@ -126,7 +126,7 @@ pub enum Rejection {
         /// The requested revision.
         revision: u64,
     },
-    #[error("the plugin `{plugin}` was changed a moment ago: look at it, and ask again")]
+    #[error("the plugin `{plugin}` was changed in the meantime: read it again and repeat the request")]
     PluginChanged {
         /// The plugin.
         plugin: PluginName,
@@ -138,7 +138,7 @@ pub enum Rejection {
         /// The requested schedule.
         schedule: String,
     },
-    #[error("`grants.{member}` is wider than what the manifest asks for: {asks}")]
+    #[error("`grants.{member}` exceeds what the manifest requests: {asks}")]
     GrantTooWide {
         /// The member of the grants.
         member: Cow<'static, str>,
@@ -150,7 +150,7 @@ pub enum Rejection {
         /// The most that may wait.
         most: usize,
     },
-    #[error("there is a key `{key}` already")]
+    #[error("the key `{key}` exists already")]
     KeyExists {
         /// The key.
         key: KeyId,
@@ -161,7 +161,7 @@ pub enum Rejection {
         key: KeyId,
     },
     #[error(
-        "`{key}` is the last admin key of every economy: make another one first, or say `\"force\": true`"
+        "`{key}` is the last admin key of every economy: create another one first, or set `\"force\": true`"
     )]
     LastAdminKey {
         /// The key.
@@ -212,7 +212,7 @@ pub enum Rejection {
         /// The account.
         account: AccountId,
     },
-    #[error("`{account}` has {posted} {asset}: an account is closed when it has nothing")]
+    #[error("`{account}` has {posted} {asset}: an account is closed only when it is empty")]
     AccountNotEmpty {
         /// The account.
         account: AccountId,
@@ -250,7 +250,7 @@ pub enum Rejection {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ended: Option<HoldEnd>,
     },
-    #[error("{remaining} are left of the hold {hold}, and {amount} were to be captured")]
+    #[error("{remaining} are left of the hold {hold}, and {amount} were requested")]
     HoldExceeded {
         /// The hold.
         hold: HoldId,
@@ -296,7 +296,7 @@ pub enum Rejection {
         /// The amount to add.
         amount: Amount,
     },
-    #[error("`{account}` may hold {ceiling} {asset}, has {posted}, and was to get {amount}")]
+    #[error("`{account}` may hold {ceiling} {asset}, has {posted}, and would receive {amount}")]
     CeilingExceeded {
         /// The receiving account.
         account: AccountId,

@@ -242,7 +242,7 @@ impl<'a> WorkingBalances<'a> {
         let account = self
             .books
             .account(source)
-            .expect("accounts were found a rung above");
+            .expect("the accounts were checked before");
         let balance = account.balance(asset);
         let delta = before.saturating_sub(balance.posted);
         let held = self.held.get(&(source, asset)).copied().unwrap_or(0);

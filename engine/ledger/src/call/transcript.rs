@@ -225,7 +225,7 @@ pub enum Refusal {
         what: String,
     },
     /// The caller would spend more than allowed in one call.
-    #[error("{asked} {asset} would leave the caller, of at most {most}")]
+    #[error("{asked} {asset} would leave the caller, and at most {most} may")]
     OverLimit {
         /// The asset.
         asset: AssetId,
@@ -238,10 +238,10 @@ pub enum Refusal {
     #[error("the account cannot cover the amount")]
     InsufficientFunds,
     /// The receiving account could exceed its ceiling by the amount to secure or hold, or is not open.
-    #[error("the account that would get it has no room for the amount")]
+    #[error("the receiving account could exceed its ceiling")]
     NoRoom,
     /// The plugin has no open hold of this id.
-    #[error("no open hold of the plugin's is {hold}")]
+    #[error("the plugin has no open hold {hold}")]
     NoHold {
         /// The hold.
         hold: HoldId,
@@ -267,7 +267,7 @@ pub enum Refusal {
         left: Amount,
     },
     /// The host has not set the origin of the draws, which is an internal error.
-    #[error("there is nothing to draw from")]
+    #[error("internal error: the draws have no origin")]
     NoOrigin,
     /// The request is not allowed after a draw.
     #[error(
@@ -276,7 +276,7 @@ pub enum Refusal {
     )]
     AfterDraw,
     /// The request exceeds the secured amounts, or concerns a hold that is not secured.
-    #[error("more than what was secured")]
+    #[error("the amount exceeds what was secured")]
     NotSecured,
 }
 

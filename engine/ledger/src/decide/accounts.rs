@@ -56,7 +56,7 @@ pub(super) fn set_account(
     if let Some(admission) = admission
         && !creates
     {
-        let missing = "to change an account takes the scope `transfer`, and `admin` for limits";
+        let missing = "changing an account needs the scope `transfer`, and `admin` for limits";
         return Err(not_admitted(admission, account, missing));
     }
     books.check_more(
@@ -87,13 +87,13 @@ fn check_admission(
     let has_status = patch.status.is_some_and(|status| !status.is_open());
     let has_metadata = matches!(patch.metadata, Patch::Set(_));
     let missing = if !admission.accounts.matches(account) {
-        "an account that is not beneath it takes the scope `transfer`"
+        "other accounts need the scope `transfer`"
     } else if is_there {
         return Ok(());
     } else if has_limits || has_status {
-        "limits and a status take the scope `admin`"
+        "limits and a status need the scope `admin`"
     } else if has_metadata && !admission.metadata {
-        "metadata takes `\"metadata\": true` in the key's `admits`, or the scope `transfer`"
+        "metadata needs `\"metadata\": true` in the key's `admits`, or the scope `transfer`"
     } else {
         return Ok(());
     };

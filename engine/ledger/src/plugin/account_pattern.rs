@@ -121,12 +121,12 @@ mod tests {
     }
 
     #[test]
-    fn pattern_reaches_one_or_more_further_segments_and_nothing_else() {
-        for beneath in ["user:1", "user:1:savings", "user:a:b:c"] {
-            assert!(matches("user:*", beneath), "{beneath}");
+    fn pattern_matches_one_or_more_further_segments_and_nothing_else() {
+        for matching in ["user:1", "user:1:savings", "user:a:b:c"] {
+            assert!(matches("user:*", matching), "{matching}");
         }
-        for beside in ["user", "users:1", "use:1", "guild:user:1", "issuer:user:1"] {
-            assert!(!matches("user:*", beside), "{beside}");
+        for other in ["user", "users:1", "use:1", "guild:user:1", "issuer:user:1"] {
+            assert!(!matches("user:*", other), "{other}");
         }
         assert!(matches("guild:1:*", "guild:1:user:2"));
         assert!(!matches("guild:1:*", "guild:12:user:2"));
@@ -138,20 +138,20 @@ mod tests {
         for text in ["user:*", "a:b:c:*", "0:*", "issuers:*", "a:issuer:*"] {
             assert_eq!(pattern(text).to_string(), text);
         }
-        let refused = |text: &str| text.parse::<AccountPattern>().expect_err(text);
+        let error = |text: &str| text.parse::<AccountPattern>().expect_err(text);
         for text in [
             "", "*", "user", "user:", "user*", "user:1", "user:*:1", "user:**",
         ] {
             assert!(
-                matches!(refused(text), PatternError::NoRest | PatternError::Name(_)),
+                matches!(error(text), PatternError::NoRest | PatternError::Name(_)),
                 "{text}"
             );
         }
         for text in [":*", "User:*", "user::*", "*:*", "us*r:*"] {
-            assert!(matches!(refused(text), PatternError::Name(_)), "{text}");
+            assert!(matches!(error(text), PatternError::Name(_)), "{text}");
         }
-        assert_eq!(refused("issuer:*"), PatternError::Reserved("issuer"));
-        assert_eq!(refused("plugin:shop:*"), PatternError::Reserved("plugin"));
+        assert_eq!(error("issuer:*"), PatternError::Reserved("issuer"));
+        assert_eq!(error("plugin:shop:*"), PatternError::Reserved("plugin"));
     }
 
     #[test]

@@ -186,14 +186,14 @@ impl Grants {
         let most = requested.state_quota();
         (self.state_quota() > most).then(|| Excess {
             member: "state_bytes",
-            asks: format!("it asks for {most} bytes"),
+            asks: format!("it requests {most} bytes"),
         })
     }
 
     fn fuel_excess(&self, requested: &Self) -> Option<Excess> {
         (self.fuel > requested.fuel).then(|| Excess {
             member: "fuel",
-            asks: format!("it asks for the class `{}`", requested.fuel.name()),
+            asks: format!("it requests the class `{}`", requested.fuel.name()),
         })
     }
 
@@ -272,9 +272,9 @@ fn unrequested(member: &'static str, account: &AccountId) -> Excess {
     };
     let asks = match by_pattern {
         Some(grant) => {
-            format!("it does not ask for `{account}`; {grant} in `grants.patterns` needs no asking")
+            format!("it does not request `{account}`; {grant} in `grants.patterns` needs no request")
         }
-        None => format!("it does not ask for `{account}`"),
+        None => format!("it does not request `{account}`"),
     };
     Excess { member, asks }
 }
@@ -284,12 +284,12 @@ fn unrequested(member: &'static str, account: &AccountId) -> Excess {
 fn wider_cap((member, caps, wider): NamedCaps<'_>) -> Option<Excess> {
     let most = wider?;
     let Some(caps) = caps else {
-        let asks = "it asks for a cap, and this is none".to_owned();
+        let asks = "it requests a cap, and there is none".to_owned();
         return Some(Excess { member, asks });
     };
     let beyond = caps.iter().find_map(|(asset, cap)| {
         let most = most.get(asset).copied().unwrap_or_default();
-        (*cap > most).then(|| format!("it asks for at most {most} {asset}"))
+        (*cap > most).then(|| format!("it requests at most {most} {asset}"))
     });
     beyond.map(|asks| Excess { member, asks })
 }

@@ -69,12 +69,12 @@ fn a_ceiling_of_coins_lets_any_number_of_arrows_in() {
          issue user:1 item:arrow 1
          violations",
         &expect![[r#"
-            issue user:1 coin 51: `user:1` may hold 50 coin, has 0, and was to get 51
+            issue user:1 coin 51: `user:1` may hold 50 coin, has 0, and would receive 51
             account user:1 ceiling=item:arrow/64: changed
-            issue user:1 item:arrow 1: `user:1` may hold 64 item:arrow, has 64, and was to get 1
-            issue user:1 coin 1: `user:1` may hold 50 coin, has 50, and was to get 1
+            issue user:1 item:arrow 1: `user:1` may hold 64 item:arrow, has 64, and would receive 1
+            issue user:1 coin 1: `user:1` may hold 50 coin, has 50, and would receive 1
             account user:1 ceiling=coin/null: changed
-            issue user:1 item:arrow 1: `user:1` may hold 64 item:arrow, has 64, and was to get 1
+            issue user:1 item:arrow 1: `user:1` may hold 64 item:arrow, has 64, and would receive 1
             violations: none
         "#]],
     );
@@ -179,7 +179,7 @@ fn calls_see_the_credit_of_the_asset_that_they_ask_about() {
             A balance user:1 gem: posted 0, held 0, spendable 9
             A has user:1 gem 9: yes
             A has user:1 coin 1: no
-            A secure plugin:shop coin 6: refused, the account that would get it has no room for the amount
+            A secure plugin:shop coin 6: refused, the receiving account could exceed its ceiling
             A reply: committed
             balance user:1 gem: 0, held 9
             violations: none

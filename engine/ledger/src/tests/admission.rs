@@ -42,26 +42,26 @@ fn a_key_that_admits_members_opens_new_accounts_and_no_more() {
         &expect![[r#"
             account user:1 admits=user:*: unchanged
             account user:1 admits=user:* status=open: unchanged
-            account user:3 admits=user:* metadata={}: this key opens accounts beneath `user:*` and does no more about `user:3`: metadata takes `"metadata": true` in the key's `admits`, or the scope `transfer`
+            account user:3 admits=user:* metadata={}: this key may only create accounts that match `user:*`, and not set `user:3` like this: metadata needs `"metadata": true` in the key's `admits`, or the scope `transfer`
             account user:4 admits=user:* admits_metadata=true metadata={}: unchanged
             account user:4 admits=user:*: unchanged
-            account user:4 admits=user:* admits_metadata=true metadata=[]: this key opens accounts beneath `user:*` and does no more about `user:4`: to change an account takes the scope `transfer`, and `admin` for limits
-            account user:4 admits=user:* metadata=null: this key opens accounts beneath `user:*` and does no more about `user:4`: to change an account takes the scope `transfer`, and `admin` for limits
-            account user:5 admits=user:* credit_limit=coin/1: this key opens accounts beneath `user:*` and does no more about `user:5`: limits and a status take the scope `admin`
-            account user:5 admits=user:* credit_limit=null: this key opens accounts beneath `user:*` and does no more about `user:5`: limits and a status take the scope `admin`
-            account user:5 admits=user:* ceiling=coin/1: this key opens accounts beneath `user:*` and does no more about `user:5`: limits and a status take the scope `admin`
-            account user:5 admits=user:* ceiling=coin/null: this key opens accounts beneath `user:*` and does no more about `user:5`: limits and a status take the scope `admin`
-            account user:5 admits=user:* status=frozen: this key opens accounts beneath `user:*` and does no more about `user:5`: limits and a status take the scope `admin`
+            account user:4 admits=user:* admits_metadata=true metadata=[]: this key may only create accounts that match `user:*`, and not set `user:4` like this: changing an account needs the scope `transfer`, and `admin` for limits
+            account user:4 admits=user:* metadata=null: this key may only create accounts that match `user:*`, and not set `user:4` like this: changing an account needs the scope `transfer`, and `admin` for limits
+            account user:5 admits=user:* credit_limit=coin/1: this key may only create accounts that match `user:*`, and not set `user:5` like this: limits and a status need the scope `admin`
+            account user:5 admits=user:* credit_limit=null: this key may only create accounts that match `user:*`, and not set `user:5` like this: limits and a status need the scope `admin`
+            account user:5 admits=user:* ceiling=coin/1: this key may only create accounts that match `user:*`, and not set `user:5` like this: limits and a status need the scope `admin`
+            account user:5 admits=user:* ceiling=coin/null: this key may only create accounts that match `user:*`, and not set `user:5` like this: limits and a status need the scope `admin`
+            account user:5 admits=user:* status=frozen: this key may only create accounts that match `user:*`, and not set `user:5` like this: limits and a status need the scope `admin`
             account user:1 admits=user:* credit_limit=coin/0: unchanged
-            account user:1 admits=user:* credit_limit=coin/1: this key opens accounts beneath `user:*` and does no more about `user:1`: to change an account takes the scope `transfer`, and `admin` for limits
-            account user:1 admits=user:* ceiling=coin/1: this key opens accounts beneath `user:*` and does no more about `user:1`: to change an account takes the scope `transfer`, and `admin` for limits
-            account user:1 admits=user:* status=closed: this key opens accounts beneath `user:*` and does no more about `user:1`: to change an account takes the scope `transfer`, and `admin` for limits
+            account user:1 admits=user:* credit_limit=coin/1: this key may only create accounts that match `user:*`, and not set `user:1` like this: changing an account needs the scope `transfer`, and `admin` for limits
+            account user:1 admits=user:* ceiling=coin/1: this key may only create accounts that match `user:*`, and not set `user:1` like this: changing an account needs the scope `transfer`, and `admin` for limits
+            account user:1 admits=user:* status=closed: this key may only create accounts that match `user:*`, and not set `user:1` like this: changing an account needs the scope `transfer`, and `admin` for limits
             account user:1 ceiling=coin/5: changed
             account user:1 admits=user:* ceiling=coin/5: unchanged
-            account user:1 admits=user:* ceiling=null: this key opens accounts beneath `user:*` and does no more about `user:1`: to change an account takes the scope `transfer`, and `admin` for limits
-            account team:1 admits=user:*: this key opens accounts beneath `user:*` and does no more about `team:1`: an account that is not beneath it takes the scope `transfer`
-            account user:1 admits=team:*: this key opens accounts beneath `team:*` and does no more about `user:1`: an account that is not beneath it takes the scope `transfer`
-            account plugin:shop admits=user:*: `plugin:shop` is made by the server, with the asset or the plugin
+            account user:1 admits=user:* ceiling=null: this key may only create accounts that match `user:*`, and not set `user:1` like this: changing an account needs the scope `transfer`, and `admin` for limits
+            account team:1 admits=user:*: this key may only create accounts that match `user:*`, and not set `team:1` like this: other accounts need the scope `transfer`
+            account user:1 admits=team:*: this key may only create accounts that match `team:*`, and not set `user:1` like this: other accounts need the scope `transfer`
+            account plugin:shop admits=user:*: `plugin:shop` is created by the server, with the asset or the plugin
             quota accounts=7: changed
             account user:7 admits=user:*: the economy has 7 accounts of at most 7, and this needs more: free some, or ask the operator to raise the quota `accounts`
         "#]],
@@ -91,15 +91,15 @@ fn the_last_admin_key_becomes_less_only_by_force() {
          key boss revoked=true
          key third scopes=read",
         &expect![[r#"
-            key boss revoked=true: `boss` is the last admin key of every economy: make another one first, or say `"force": true`
-            key boss economies=guild: `boss` is the last admin key of every economy: make another one first, or say `"force": true`
-            key boss scopes=read: `boss` is the last admin key of every economy: make another one first, or say `"force": true`
+            key boss revoked=true: `boss` is the last admin key of every economy: create another one first, or set `"force": true`
+            key boss economies=guild: `boss` is the last admin key of every economy: create another one first, or set `"force": true`
+            key boss scopes=read: `boss` is the last admin key of every economy: create another one first, or set `"force": true`
             key boss mode=rotate: changed
             key boss: unchanged
             key bot revoked=true: changed
             key bound revoked=true: changed
             key boss scopes=read: changed
-            key other revoked=true: `other` is the last admin key of every economy: make another one first, or say `"force": true`
+            key other revoked=true: `other` is the last admin key of every economy: create another one first, or set `"force": true`
             key boss scopes=admin: changed
             key other revoked=true: changed
             key boss revoked=true force=true: changed

@@ -20,7 +20,7 @@ fn secured_amount_is_paid_after_the_draw() {
          balance plugin:shop:till coin",
         &expect![[r#"
             A draw 1: drew 0
-            A pay plugin:shop -> user:1 coin 1: refused, more than what was secured
+            A pay plugin:shop -> user:1 coin 1: refused, the amount exceeds what was secured
             A reply: committed
             balance user:1 coin: 105
             balance plugin:shop coin: 90
@@ -54,9 +54,9 @@ fn nothing_of_others_moves_after_a_draw() {
             A pay plugin:shop -> user:2 coin 1: refused, after a draw only secured amounts move: to the caller, to the plugin itself, or back to where a grant let this call take as much
             A pay plugin:shop -> issuer:coin coin 1: refused, after a draw only secured amounts move: to the caller, to the plugin itself, or back to where a grant let this call take as much
             A secure plugin:shop coin 1: refused, after a draw only secured amounts move: to the caller, to the plugin itself, or back to where a grant let this call take as much
-            A pay plugin:shop -> user:1 gem 1: refused, more than what was secured
-            A pay plugin:shop:till -> user:1 coin 1: refused, more than what was secured
-            A pay plugin:shop -> user:1 coin 21: refused, more than what was secured
+            A pay plugin:shop -> user:1 gem 1: refused, the amount exceeds what was secured
+            A pay plugin:shop:till -> user:1 coin 1: refused, the amount exceeds what was secured
+            A pay plugin:shop -> user:1 coin 21: refused, the amount exceeds what was secured
             A reply: committed
         "#]],
     );
@@ -73,7 +73,7 @@ fn unsecured_draw_can_pay_nothing() {
          state shop",
         &expect![[r#"
             A draw 1: drew 0
-            A pay plugin:shop -> user:1 coin 1: refused, more than what was secured
+            A pay plugin:shop -> user:1 coin 1: refused, the amount exceeds what was secured
             A reply: committed
             state shop: seen=1
         "#]],
@@ -119,9 +119,9 @@ fn only_secured_amounts_leave_a_secured_balance() {
          A reply
          balance plugin:shop coin",
         &expect![[r#"
-            A pay plugin:shop -> user:2 coin 11: refused, more than what was secured
+            A pay plugin:shop -> user:2 coin 11: refused, the amount exceeds what was secured
             A draw 1: drew 0
-            A pay plugin:shop -> user:1 coin 7: refused, more than what was secured
+            A pay plugin:shop -> user:1 coin 7: refused, the amount exceeds what was secured
             A reply: committed
             balance plugin:shop coin: 90
         "#]],
@@ -150,13 +150,13 @@ fn caller_must_have_room_for_a_win() {
          B secure plugin:shop coin 10",
         &expect![[r#"
             account user:1 ceiling=coin/120: changed
-            A secure plugin:shop coin 21: refused, the account that would get it has no room for the amount
-            A secure plugin:shop:till coin 6: refused, the account that would get it has no room for the amount
+            A secure plugin:shop coin 21: refused, the receiving account could exceed its ceiling
+            A secure plugin:shop:till coin 6: refused, the receiving account could exceed its ceiling
             A draw 1: drew 0
             A reply: committed
             balance user:1 coin: 120
-            B secure plugin:shop coin 1: refused, the account that would get it has no room for the amount
-            B secure plugin:shop coin 11: refused, the account that would get it has no room for the amount
+            B secure plugin:shop coin 1: refused, the receiving account could exceed its ceiling
+            B secure plugin:shop coin 11: refused, the receiving account could exceed its ceiling
         "#]],
     );
 }

@@ -118,12 +118,12 @@ fn grants_narrow_budgets_and_never_widen_them() {
          call C shop user:1; C set k v; C reply
          call D shop user:1; D set k vv; D reply",
         &expect![[r#"
-            plugin shop grants=daily/coin/31: `grants.spend_per_member_per_day` is wider than what the manifest asks for: it asks for at most 30 coin
+            plugin shop grants=daily/coin/31: `grants.spend_per_member_per_day` exceeds what the manifest requests: it requests at most 30 coin
             plugin shop grants=daily/coin/10: changed
             A reply: `shop` may move 10 coin a day by `spend_per_member_per_day`, and this would make 11
             B reply: committed
-            plugin shop grants=issue/coin/21: `grants.issue_per_day` is wider than what the manifest asks for: it asks for at most 20 coin
-            plugin shop grants=state/2000000: `grants.state_bytes` is wider than what the manifest asks for: it asks for 1048576 bytes
+            plugin shop grants=issue/coin/21: `grants.issue_per_day` exceeds what the manifest requests: it requests at most 20 coin
+            plugin shop grants=state/2000000: `grants.state_bytes` exceeds what the manifest requests: it requests 1048576 bytes
             plugin shop grants=state/2: changed
             C reply: committed
             D reply: the plugin `shop` would keep 3 bytes of state, of at most 2

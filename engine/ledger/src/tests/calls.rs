@@ -52,9 +52,9 @@ fn plugin_debits_only_itself_and_its_caller() {
          balance plugin:shopping coin",
         &expect![[r#"
             A pay user:2 -> user:1 coin 1: refused, the plugin has no grant to debit `user:2`: an operator grants it by {"accounts": "user:*", "debit": {"per_call": {…}, "per_member_per_day": {…}, "per_day": {…}}} in `grants.patterns`
-            A pay plugin:shopping -> user:1 coin 1: refused, the plugin has no grant to debit `plugin:shopping`: an operator can grant it once the manifest asks for it, in `permissions.debit`
-            A pay issuer:coin -> user:1 coin 1: refused, the plugin has no grant to debit `issuer:coin`: an operator can grant it once the manifest asks for it, in `permissions.debit`
-            A pay user:1 -> issuer:coin coin 1: refused, the plugin has no grant to credit `issuer:coin`: an operator can grant it once the manifest asks for it, in `permissions.credit`
+            A pay plugin:shopping -> user:1 coin 1: refused, the plugin has no grant to debit `plugin:shopping`: an operator can grant it once the manifest requests it, in `permissions.debit`
+            A pay issuer:coin -> user:1 coin 1: refused, the plugin has no grant to debit `issuer:coin`: an operator can grant it once the manifest requests it, in `permissions.debit`
+            A pay user:1 -> issuer:coin coin 1: refused, the plugin has no grant to credit `issuer:coin`: an operator can grant it once the manifest requests it, in `permissions.credit`
             A reply: committed
             balance user:1 coin: 90
             balance user:2 coin: 105
@@ -104,8 +104,8 @@ fn plugin_reads_only_itself_and_its_caller() {
             A has user:1 gem 6: no
             A balance user:2 coin: refused, the plugin has no grant to read `user:2`: an operator grants it by {"accounts": "user:*", "read": true} in `grants.patterns`
             A has user:2 coin 1: refused, the plugin has no grant to read `user:2`: an operator grants it by {"accounts": "user:*", "read": true} in `grants.patterns`
-            A balance plugin:shopping coin: refused, the plugin has no grant to read `plugin:shopping`: an operator can grant it once the manifest asks for it, in `permissions.read`
-            A balance issuer:coin coin: refused, the plugin has no grant to read `issuer:coin`: an operator can grant it once the manifest asks for it, in `permissions.read`
+            A balance plugin:shopping coin: refused, the plugin has no grant to read `plugin:shopping`: an operator can grant it once the manifest requests it, in `permissions.read`
+            A balance issuer:coin coin: refused, the plugin has no grant to read `issuer:coin`: an operator can grant it once the manifest requests it, in `permissions.read`
         "#]],
     );
 }
@@ -132,9 +132,9 @@ fn grants_open_what_they_name() {
             A has user:2 coin 100: yes
             A pay issuer:coin -> user:1 gem 1: refused, the plugin has no grant to move gem on `issuer:coin`, which issues another asset
             A pay user:1 -> issuer:coin gem 1: refused, the plugin has no grant to move gem on `issuer:coin`, which issues another asset
-            A pay issuer:gem -> user:1 gem 1: refused, the plugin has no grant to debit `issuer:gem`: an operator can grant it once the manifest asks for it, in `permissions.debit`
-            A pay user:1 -> issuer:gem gem 1: refused, the plugin has no grant to credit `issuer:gem`: an operator can grant it once the manifest asks for it, in `permissions.credit`
-            A balance issuer:coin coin: refused, the plugin has no grant to read `issuer:coin`: an operator can grant it once the manifest asks for it, in `permissions.read`
+            A pay issuer:gem -> user:1 gem 1: refused, the plugin has no grant to debit `issuer:gem`: an operator can grant it once the manifest requests it, in `permissions.debit`
+            A pay user:1 -> issuer:gem gem 1: refused, the plugin has no grant to credit `issuer:gem`: an operator can grant it once the manifest requests it, in `permissions.credit`
+            A balance issuer:coin coin: refused, the plugin has no grant to read `issuer:coin`: an operator can grant it once the manifest requests it, in `permissions.read`
             A reply: committed
             balance user:1 coin: 607
             balance issuer:coin coin: -900
@@ -199,8 +199,8 @@ fn caller_is_a_members_open_account() {
          A reply",
         &expect![[r#"
             call A shop user:9: not run, the economy has no account `user:9`
-            call A shop plugin:shop: not run, `plugin:shop` is made by the server, with the asset or the plugin
-            call A shop issuer:coin: not run, `issuer:coin` is made by the server, with the asset or the plugin
+            call A shop plugin:shop: not run, `plugin:shop` is created by the server, with the asset or the plugin
+            call A shop issuer:coin: not run, `issuer:coin` is created by the server, with the asset or the plugin
             call A shopping user:1: not run, the plugin `shopping` is disabled
             call A none user:1: not run, the plugin `none` is disabled
             A reply: the plugin `none` is disabled
@@ -300,8 +300,8 @@ fn spend_limit_counts_what_leaves_gross() {
          A reply
          balance user:1 coin",
         &expect![[r#"
-            A pay user:1 -> plugin:shop coin 5: refused, 11 coin would leave the caller, of at most 10
-            A pay user:1 -> user:2 coin 1: refused, 11 coin would leave the caller, of at most 10
+            A pay user:1 -> plugin:shop coin 5: refused, 11 coin would leave the caller, and at most 10 may
+            A pay user:1 -> user:2 coin 1: refused, 11 coin would leave the caller, and at most 10 may
             A reply: committed
             balance user:1 coin: 96
         "#]],
@@ -322,9 +322,9 @@ fn asset_outside_the_spend_limit_stays() {
          D pay user:1 -> plugin:shop coin 100
          D reply",
         &expect![[r#"
-            A pay user:1 -> plugin:shop gem 1: refused, 1 gem would leave the caller, of at most 0
-            B pay user:1 -> plugin:shop coin 1: refused, 1 coin would leave the caller, of at most 0
-            C pay user:1 -> plugin:shop coin 1: refused, 1 coin would leave the caller, of at most 0
+            A pay user:1 -> plugin:shop gem 1: refused, 1 gem would leave the caller, and at most 0 may
+            B pay user:1 -> plugin:shop coin 1: refused, 1 coin would leave the caller, and at most 0 may
+            C pay user:1 -> plugin:shop coin 1: refused, 1 coin would leave the caller, and at most 0 may
             D reply: committed
         "#]],
     );
@@ -350,11 +350,11 @@ fn smaller_of_both_caps_holds() {
         ),
         &expect![[r#"
             plugin shop component=c grants=requested enabled=true requests=spend/coin/10: changed
-            A pay user:1 -> plugin:shop coin 11: refused, 11 coin would leave the caller, of at most 10
-            A pay user:1 -> plugin:shop gem 1: refused, 1 gem would leave the caller, of at most 0
-            B pay user:1 -> plugin:shop coin 6: refused, 6 coin would leave the caller, of at most 5
-            B pay user:1 -> plugin:shop gem 1: refused, 1 gem would leave the caller, of at most 0
-            C pay user:1 -> plugin:shop coin 11: refused, 11 coin would leave the caller, of at most 10
+            A pay user:1 -> plugin:shop coin 11: refused, 11 coin would leave the caller, and at most 10 may
+            A pay user:1 -> plugin:shop gem 1: refused, 1 gem would leave the caller, and at most 0 may
+            B pay user:1 -> plugin:shop coin 6: refused, 6 coin would leave the caller, and at most 5 may
+            B pay user:1 -> plugin:shop gem 1: refused, 1 gem would leave the caller, and at most 0 may
+            C pay user:1 -> plugin:shop coin 11: refused, 11 coin would leave the caller, and at most 10 may
         "#]],
     );
 }

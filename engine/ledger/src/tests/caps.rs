@@ -33,14 +33,14 @@ fn key_moves_its_cap_and_not_one_more() {
          balance user:1 coin
          balance user:2 coin",
         &expect![[r#"
-            issue user:1 coin 101 cap=coin/100: this key moves at most 100 coin in one request, and 101 were asked
-            issue user:1 gem 1 cap=coin/100: this key moves at most 0 gem in one request, and 1 were asked
-            transfer user:1 -> user:2 coin 6, user:1 -> user:2 coin 5 cap=coin/10: this key moves at most 10 coin in one request, and 11 were asked
-            transfer user:1 -> user:2 coin 6, user:2 -> user:1 coin 5 cap=coin/10: this key moves at most 10 coin in one request, and 11 were asked
-            transfer user:1 -> user:2 coin 1, user:1 -> user:2 gem 1 cap=coin/10: this key moves at most 0 gem in one request, and 1 were asked
-            transfer user:1 -> user:2 coin 1 cap=none: this key moves at most 0 coin in one request, and 1 were asked
-            admin_transfer user:1 -> user:2 coin 11 cap=coin/10: this key moves at most 10 coin in one request, and 11 were asked
-            burn user:1 coin 11 cap=coin/10: this key moves at most 10 coin in one request, and 11 were asked
+            issue user:1 coin 101 cap=coin/100: this key moves at most 100 coin in one request, and 101 were requested
+            issue user:1 gem 1 cap=coin/100: this key moves at most 0 gem in one request, and 1 were requested
+            transfer user:1 -> user:2 coin 6, user:1 -> user:2 coin 5 cap=coin/10: this key moves at most 10 coin in one request, and 11 were requested
+            transfer user:1 -> user:2 coin 6, user:2 -> user:1 coin 5 cap=coin/10: this key moves at most 10 coin in one request, and 11 were requested
+            transfer user:1 -> user:2 coin 1, user:1 -> user:2 gem 1 cap=coin/10: this key moves at most 0 gem in one request, and 1 were requested
+            transfer user:1 -> user:2 coin 1 cap=none: this key moves at most 0 coin in one request, and 1 were requested
+            admin_transfer user:1 -> user:2 coin 11 cap=coin/10: this key moves at most 10 coin in one request, and 11 were requested
+            burn user:1 coin 11 cap=coin/10: this key moves at most 10 coin in one request, and 11 were requested
             balance user:1 coin: 80
             balance user:2 coin: 10
         "#]],
@@ -68,13 +68,13 @@ fn smallest_of_cap_limit_and_grant_holds_in_a_call() {
              C pay user:1 -> plugin:shop coin 10"
         ),
         &expect![[r#"
-            A pay user:1 -> plugin:shop coin 9: refused, 9 coin would leave the caller, of at most 8
-            A pay user:1 -> plugin:shop gem 1: refused, 1 gem would leave the caller, of at most 0
+            A pay user:1 -> plugin:shop coin 9: refused, 9 coin would leave the caller, and at most 8 may
+            A pay user:1 -> plugin:shop gem 1: refused, 1 gem would leave the caller, and at most 0 may
             A reply: committed
-            B pay user:1 -> plugin:shop coin 6: refused, 6 coin would leave the caller, of at most 5
-            B pay user:1 -> plugin:shop gem 1: refused, 1 gem would leave the caller, of at most 0
+            B pay user:1 -> plugin:shop coin 6: refused, 6 coin would leave the caller, and at most 5 may
+            B pay user:1 -> plugin:shop gem 1: refused, 1 gem would leave the caller, and at most 0 may
             plugin shop component=c grants=requested enabled=true requests=spend/coin/10: changed
-            C pay user:1 -> plugin:shop coin 11: refused, 11 coin would leave the caller, of at most 10
+            C pay user:1 -> plugin:shop coin 11: refused, 11 coin would leave the caller, and at most 10 may
         "#]],
     );
 }
@@ -93,9 +93,9 @@ fn key_moves_its_cap_in_a_batch_as_a_whole() {
          batch user:1 -> user:2 coin 5, user:1 -> user:2 coin 5 cap=coin/10
          balance user:2 coin",
         &expect![[r#"
-            batch user:1 -> user:2 coin 5, user:1 -> user:2 coin 6 cap=coin/10: transfer 1: this key moves at most 10 coin in one request, and 11 were asked
-            batch user:1 -> user:2 coin 5, user:2 -> user:1 coin 6 cap=coin/10: transfer 1: this key moves at most 10 coin in one request, and 11 were asked
-            batch user:1 -> user:2 coin 11, user:1 -> user:2 coin 1 cap=coin/10: transfer 0: this key moves at most 10 coin in one request, and 11 were asked
+            batch user:1 -> user:2 coin 5, user:1 -> user:2 coin 6 cap=coin/10: transfer 1: this key moves at most 10 coin in one request, and 11 were requested
+            batch user:1 -> user:2 coin 5, user:2 -> user:1 coin 6 cap=coin/10: transfer 1: this key moves at most 10 coin in one request, and 11 were requested
+            batch user:1 -> user:2 coin 11, user:1 -> user:2 coin 1 cap=coin/10: transfer 0: this key moves at most 10 coin in one request, and 11 were requested
             balance user:2 coin: 10
         "#]],
     );
@@ -112,7 +112,7 @@ fn key_takes_back_its_cap_and_not_one_more() {
          reverse 2 of=1 user:1 -> user:2 coin 10 cap=coin/10
          balance user:2 coin",
         &expect![[r#"
-            reverse 2 of=1 user:1 -> user:2 coin 10 cap=coin/9: this key moves at most 9 coin in one request, and 10 were asked
+            reverse 2 of=1 user:1 -> user:2 coin 10 cap=coin/9: this key moves at most 9 coin in one request, and 10 were requested
             balance user:2 coin: 10
         "#]],
     );

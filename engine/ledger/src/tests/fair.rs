@@ -262,9 +262,9 @@ fn a_stake_that_was_secured_is_captured_or_released_after_the_draw() {
         &expect![[r#"
             A reply: committed
             B draw 52: drew 8
-            B capture A/1: refused, more than what was secured
+            B capture A/1: refused, the amount exceeds what was secured
             B capture A/0 11: refused, 10 are left of the hold 559aead0-8264-d579-5d39-09718cdd05aa
-            B capture A/0: refused, no open hold of the plugin's is 559aead0-8264-d579-5d39-09718cdd05aa
+            B capture A/0: refused, the plugin has no open hold 559aead0-8264-d579-5d39-09718cdd05aa
             B hold stake user:1 -> plugin:game coin 1: refused, after a draw only secured amounts move: to the caller, to the plugin itself, or back to where a grant let this call take as much
             B keep A/1: refused, after a draw only secured amounts move: to the caller, to the plugin itself, or back to where a grant let this call take as much
             B reply: committed
@@ -311,9 +311,9 @@ fn a_loser_cannot_wait_for_a_refund() {
         &expect![[r#"
             A reply: committed
             B left A/0: ended
-            B release A/0: refused, no open hold of the plugin's is 559aead0-8264-d579-5d39-09718cdd05aa
-            B capture A/0: refused, no open hold of the plugin's is 559aead0-8264-d579-5d39-09718cdd05aa
-            B keep A/0: refused, no open hold of the plugin's is 559aead0-8264-d579-5d39-09718cdd05aa
+            B release A/0: refused, the plugin has no open hold 559aead0-8264-d579-5d39-09718cdd05aa
+            B capture A/0: refused, the plugin has no open hold 559aead0-8264-d579-5d39-09718cdd05aa
+            B keep A/0: refused, the plugin has no open hold 559aead0-8264-d579-5d39-09718cdd05aa
             B reply: committed
             balance user:1 coin: 100, held 10
             violations: none
@@ -338,9 +338,9 @@ fn room_for_what_a_draw_may_bring_is_kept() {
          balance user:1 coin",
         &expect![[r#"
             account user:1 ceiling=coin/110: changed
-            A secure plugin:game coin 11: refused, the account that would get it has no room for the amount
-            A hold stake plugin:game -> user:1 coin 11: refused, the account that would get it has no room for the amount
-            A secure plugin:game coin 5: refused, the account that would get it has no room for the amount
+            A secure plugin:game coin 11: refused, the receiving account could exceed its ceiling
+            A hold stake plugin:game -> user:1 coin 11: refused, the receiving account could exceed its ceiling
+            A secure plugin:game coin 5: refused, the receiving account could exceed its ceiling
             A draw 2: drew 0
             A reply: committed
             balance user:1 coin: 110
@@ -397,7 +397,7 @@ fn room_that_is_kept_is_not_filled_by_other_holds() {
         &expect![[r#"
             account user:1 ceiling=coin/120: changed
             A reply: committed
-            B capture A/0: refused, the account that would get it has no room for the amount
+            B capture A/0: refused, the receiving account could exceed its ceiling
             B draw 2: drew 0
             B reply: committed
             balance user:1 coin: 120

@@ -73,11 +73,11 @@ fn only_holds_that_the_plugin_has_placed_itself_are_its_to_end() {
          balance user:1 coin",
         &expect![[r#"
             A reply: committed
-            B capture A/0: refused, no open hold of the plugin's is 559aead0-8264-d579-5d39-09718cdd05aa
-            B release A/0: refused, no open hold of the plugin's is 559aead0-8264-d579-5d39-09718cdd05aa
-            B keep A/0: refused, no open hold of the plugin's is 559aead0-8264-d579-5d39-09718cdd05aa
+            B capture A/0: refused, the plugin has no open hold 559aead0-8264-d579-5d39-09718cdd05aa
+            B release A/0: refused, the plugin has no open hold 559aead0-8264-d579-5d39-09718cdd05aa
+            B keep A/0: refused, the plugin has no open hold 559aead0-8264-d579-5d39-09718cdd05aa
             B left A/0: ended
-            B release B/0: refused, no open hold of the plugin's is df7e70e5-0215-44f4-834b-bee64a9e3788
+            B release B/0: refused, the plugin has no open hold df7e70e5-0215-44f4-834b-bee64a9e3788
             B reply: committed
             balance user:1 coin: 100, held 35
         "#]],
@@ -103,13 +103,13 @@ fn a_plugin_holds_what_it_may_debit_and_by_rules_that_are_there() {
         &expect![[r#"
             A hold none user:1 -> user:2 coin 1: refused, the manifest has no kind of hold `none`
             A hold offer user:2 -> user:1 gem 1: refused, the plugin has no grant to debit `user:2`: an operator grants it by {"accounts": "user:*", "debit": {"per_call": {…}, "per_member_per_day": {…}, "per_day": {…}}} in `grants.patterns`
-            A hold offer issuer:coin -> user:1 coin 1: refused, the plugin has no grant to debit `issuer:coin`: an operator can grant it once the manifest asks for it, in `permissions.debit`
-            A hold offer user:1 -> issuer:coin coin 1: refused, the plugin has no grant to hold anything of or for `issuer:coin`
+            A hold offer issuer:coin -> user:1 coin 1: refused, the plugin has no grant to debit `issuer:coin`: an operator can grant it once the manifest requests it, in `permissions.debit`
+            A hold offer user:1 -> issuer:coin coin 1: refused, the plugin has no grant to reserve amounts of or for `issuer:coin`
             A hold offer user:1 -> user:1 coin 1: refused, a movement has two different accounts
             A hold offer user:1 -> user:9 coin 1: refused, the economy has no account `user:9`
             A hold offer user:1 -> user:2 gold 1: refused, the economy has no asset `gold`
-            A hold offer user:1 -> user:3 coin 6: refused, the account that would get it has no room for the amount
-            A hold offer user:1 -> user:4 coin 1: refused, the account that would get it has no room for the amount
+            A hold offer user:1 -> user:3 coin 6: refused, the receiving account could exceed its ceiling
+            A hold offer user:1 -> user:4 coin 1: refused, the receiving account could exceed its ceiling
             A reply: `plugin:trade` can spend 0 coin, and 1 are required
         "#]],
     );
@@ -131,7 +131,7 @@ fn what_is_newly_held_counts_as_spent_and_its_capture_does_not_again() {
          C reply
          balance user:1 coin",
         &expect![[r#"
-            A pay user:1 -> user:2 coin 11: refused, 31 coin would leave the caller, of at most 30
+            A pay user:1 -> user:2 coin 11: refused, 31 coin would leave the caller, and at most 30 may
             A reply: committed
             balance user:1 coin: 70
             B reply: committed
@@ -154,7 +154,7 @@ fn a_hold_that_was_ended_meanwhile_makes_a_call_run_again() {
             A reply: committed
             C reply: committed
             B reply: stale
-            B capture A/0: refused, no open hold of the plugin's is 559aead0-8264-d579-5d39-09718cdd05aa
+            B capture A/0: refused, the plugin has no open hold 559aead0-8264-d579-5d39-09718cdd05aa
             B reply: committed
         "#]],
     );

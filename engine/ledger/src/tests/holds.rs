@@ -56,9 +56,9 @@ fn hold_is_captured_in_parts_up_to_its_amount() {
          release 1
          violations",
         &expect![[r#"
-            capture 1 61: 60 are left of the hold 00000000-0000-0000-0000-000000000001, and 61 were to be captured
+            capture 1 61: 60 are left of the hold 00000000-0000-0000-0000-000000000001, and 61 were requested
             balance user:1 coin: 80, held 40
-            capture 1 41: 40 are left of the hold 00000000-0000-0000-0000-000000000001, and 41 were to be captured
+            capture 1 41: 40 are left of the hold 00000000-0000-0000-0000-000000000001, and 41 were requested
             balance user:1 coin: 41, held 1
             balance user:1 coin: 40
             balance user:2 coin: 60
@@ -140,10 +140,10 @@ fn capture_into_a_full_frozen_or_closed_account_is_refused_and_the_hold_stays() 
          balance user:1 coin
          balance user:3 coin",
         &expect![[r#"
-            capture 1: `user:3` may hold 20 coin, has 0, and was to get 30
+            capture 1: `user:3` may hold 20 coin, has 0, and would receive 30
             account user:3 status=frozen: changed
             capture 1 1: `user:3` is frozen
-            account user:1 status=closed: `user:1` has 80 coin: an account is closed when it has nothing
+            account user:1 status=closed: `user:1` has 80 coin: an account is closed only when it is empty
             account user:1 status=frozen: changed
             account user:3 status=open: changed
             capture 1 1: `user:1` is frozen
@@ -253,9 +253,9 @@ fn a_key_captures_its_cap_and_not_one_more() {
          capture 1 cap=coin/10
          balance user:2 coin",
         &expect![[r#"
-            hold 1 user:1 -> user:2 coin 20 cap=coin/19: this key moves at most 19 coin in one request, and 20 were asked
-            capture 1 10 cap=coin/9: this key moves at most 9 coin in one request, and 10 were asked
-            capture 1 cap=coin/9: this key moves at most 9 coin in one request, and 10 were asked
+            hold 1 user:1 -> user:2 coin 20 cap=coin/19: this key moves at most 19 coin in one request, and 20 were requested
+            capture 1 10 cap=coin/9: this key moves at most 9 coin in one request, and 10 were requested
+            capture 1 cap=coin/9: this key moves at most 9 coin in one request, and 10 were requested
             balance user:2 coin: 20
         "#]],
     );
@@ -343,7 +343,7 @@ fn an_account_with_an_open_hold_is_not_closed() {
          release 1
          account user:4 status=closed",
         &expect![[r#"
-            account user:4 status=closed: `user:4` has 0 coin: an account is closed when it has nothing
+            account user:4 status=closed: `user:4` has 0 coin: an account is closed only when it is empty
             release 1: changed
             account user:4 status=closed: changed
         "#]],

@@ -30,7 +30,7 @@ fn the_component_before_comes_back_with_all_that_it_had() {
          roll_back bank
          call D bank user:1; D hold bid user:1 -> plugin:bank coin 1",
         &expect![[r#"
-            roll_back bank: nothing of the plugin `bank` is there from before, to which it could go back
+            roll_back bank: the plugin `bank` has no earlier component or configuration to restore
             A reply: committed
             plugin bank component=b config={"rate":2} grants=requested enabled=true: changed
             B get k: v
@@ -156,9 +156,9 @@ fn nobody_but_the_clock_calls_on_behalf_of_a_plugin() {
          call B bank user:1 due=60000 action=pay; B reply
          call C bank plugin:other due=60000 action=pay",
         &expect![[r#"
-            call A bank plugin:bank: not run, `plugin:bank` is made by the server, with the asset or the plugin
+            call A bank plugin:bank: not run, `plugin:bank` is created by the server, with the asset or the plugin
             B reply: stale
-            call C bank plugin:other due=60000 action=pay: not run, `plugin:other` is made by the server, with the asset or the plugin
+            call C bank plugin:other due=60000 action=pay: not run, `plugin:other` is created by the server, with the asset or the plugin
         "#]],
     );
 }
@@ -257,7 +257,7 @@ fn a_configuration_is_for_the_component_that_it_was_held_against() {
         &expect![[r#"
             plugin bank config={"rate":2} checked=a: changed
             plugin bank component=b: changed
-            plugin bank config={"rate":3} checked=a: the plugin `bank` was changed a moment ago: look at it, and ask again
+            plugin bank config={"rate":3} checked=a: the plugin `bank` was changed in the meantime: read it again and repeat the request
             plugin bank config={"rate":3} checked=b: changed
         "#]],
     );
@@ -272,9 +272,9 @@ fn a_component_is_for_the_configuration_that_was_held_against_it() {
          plugin other component=b as_of=8",
         &expect![[r#"
             plugin bank config={"rate":2}: changed
-            plugin bank component=b as_of=6: the plugin `bank` was changed a moment ago: look at it, and ask again
+            plugin bank component=b as_of=6: the plugin `bank` was changed in the meantime: read it again and repeat the request
             plugin bank component=b as_of=8: changed
-            plugin other component=b as_of=8: the plugin `other` was changed a moment ago: look at it, and ask again
+            plugin other component=b as_of=8: the plugin `other` was changed in the meantime: read it again and repeat the request
         "#]],
     );
 }
@@ -354,7 +354,7 @@ fn only_another_component_can_be_sent_away() {
          roll_back bank",
         &expect![[r#"
             plugin bank component=a config={"fee":1}: changed
-            roll_back bank: nothing of the plugin `bank` is there from before, to which it could go back
+            roll_back bank: the plugin `bank` has no earlier component or configuration to restore
         "#]],
     );
 }

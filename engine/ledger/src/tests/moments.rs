@@ -65,8 +65,8 @@ fn a_plugin_has_its_stake_until_the_millisecond_before_it_expires() {
     expect![[r#"
         B left A/0: 10 left
         C left A/0: ended
-        C release A/0: refused, no open hold of the plugin's is 559aead0-8264-d579-5d39-09718cdd05aa
-        C keep A/0: refused, no open hold of the plugin's is 559aead0-8264-d579-5d39-09718cdd05aa
+        C release A/0: refused, the plugin has no open hold 559aead0-8264-d579-5d39-09718cdd05aa
+        C keep A/0: refused, the plugin has no open hold 559aead0-8264-d579-5d39-09718cdd05aa
         balance user:1 coin: 90
     "#]]
     .assert_eq(&world.said);

@@ -65,7 +65,7 @@ fn ceiling_holds_after_each_posting() {
          transfer user:2 -> user:1 coin 5, user:1 -> user:2 coin 5
          balance user:2 coin",
         &expect![[r#"
-            transfer user:1 -> user:2 coin 5, user:2 -> user:1 coin 5: `user:2` may hold 10 coin, has 10, and was to get 5
+            transfer user:1 -> user:2 coin 5, user:2 -> user:1 coin 5: `user:2` may hold 10 coin, has 10, and would receive 5
             balance user:2 coin: 10
         "#]],
     );
@@ -132,9 +132,9 @@ fn ceiling_is_reached_and_not_passed() {
          transfer user:1 -> user:2 coin 1
          violations",
         &expect![[r#"
-            issue user:1 coin 101: `user:1` may hold 100 coin, has 0, and was to get 101
-            issue user:1 coin 1: `user:1` may hold 100 coin, has 100, and was to get 1
-            transfer user:1 -> user:2 coin 1: `user:2` may hold 0 coin, has 0, and was to get 1
+            issue user:1 coin 101: `user:1` may hold 100 coin, has 0, and would receive 101
+            issue user:1 coin 1: `user:1` may hold 100 coin, has 100, and would receive 1
+            transfer user:1 -> user:2 coin 1: `user:2` may hold 0 coin, has 0, and would receive 1
             violations: none
         "#]],
     );
@@ -162,7 +162,7 @@ fn account_outside_its_limits_only_moves_back() {
             account user:1 ceiling=coin/20: changed
             account user:2 credit_limit=coin/10: changed
             violations: user:1 has 150 coin, above its ceiling of 20; user:2 has -50 coin, below its floor of -10
-            issue user:1 coin 1: `user:1` may hold 20 coin, has 150, and was to get 1
+            issue user:1 coin 1: `user:1` may hold 20 coin, has 150, and would receive 1
             transfer user:2 -> user:1 coin 1: `user:2` can spend 0 coin, and 1 are required
             violations: user:1 has 120 coin, above its ceiling of 20; user:2 has -20 coin, below its floor of -10
             transfer user:2 -> user:1 coin 1: `user:2` can spend 0 coin, and 1 are required
@@ -232,8 +232,8 @@ fn credit_lifts_no_balance_over_the_maximum() {
          balance user:1 coin
          violations",
         &expect![[r#"
-            transfer user:2 -> user:1 coin 2: `user:1` may hold 9007199254740991 coin, has 9007199254740990, and was to get 2
-            transfer user:2 -> user:1 coin 1: `user:1` may hold 9007199254740991 coin, has 9007199254740991, and was to get 1
+            transfer user:2 -> user:1 coin 2: `user:1` may hold 9007199254740991 coin, has 9007199254740990, and would receive 2
+            transfer user:2 -> user:1 coin 1: `user:1` may hold 9007199254740991 coin, has 9007199254740991, and would receive 1
             balance user:1 coin: 9007199254740991
             violations: none
         "#]],
@@ -271,8 +271,8 @@ fn burning_ends_at_what_was_issued() {
          account user:2
          burn user:2 coin 1",
         &expect![[r#"
-            burn user:1 coin 11: `issuer:coin` may hold 0 coin, has -10, and was to get 11
-            burn user:1 coin 1: `issuer:coin` may hold 0 coin, has 0, and was to get 1
+            burn user:1 coin 11: `issuer:coin` may hold 0 coin, has -10, and would receive 11
+            burn user:1 coin 1: `issuer:coin` may hold 0 coin, has 0, and would receive 1
             burn user:2 coin 1: `user:2` can spend 0 coin, and 1 are required
         "#]],
     );

@@ -46,11 +46,11 @@ fn two_names_of_one_component_have_nothing_in_common() {
             state market: k=2
             balance plugin:shop:till coin: 7
             balance plugin:market:till coin: 3
-            C pay plugin:shop:till -> user:1 coin 1: refused, the plugin has no grant to debit `plugin:shop:till`: an operator can grant it once the manifest asks for it, in `permissions.debit`
-            C balance plugin:shop coin: refused, the plugin has no grant to read `plugin:shop`: an operator can grant it once the manifest asks for it, in `permissions.read`
+            C pay plugin:shop:till -> user:1 coin 1: refused, the plugin has no grant to debit `plugin:shop:till`: an operator can grant it once the manifest requests it, in `permissions.debit`
+            C balance plugin:shop coin: refused, the plugin has no grant to read `plugin:shop`: an operator can grant it once the manifest requests it, in `permissions.read`
             D reply: committed
-            E capture D/0: refused, no open hold of the plugin's is 3f39d5c3-48e5-b79d-06e8-42c114e6cc56
-            E release D/0: refused, no open hold of the plugin's is 3f39d5c3-48e5-b79d-06e8-42c114e6cc56
+            E capture D/0: refused, the plugin has no open hold 3f39d5c3-48e5-b79d-06e8-42c114e6cc56
+            E release D/0: refused, the plugin has no open hold 3f39d5c3-48e5-b79d-06e8-42c114e6cc56
             F reply: committed
         "#]],
     );
@@ -92,7 +92,7 @@ fn each_name_has_its_own_due_times() {
             A reply: committed
             due shop: pay at 120000
             due market: pay at 60000
-            call B market plugin:shop due=60000 action=pay: not run, `plugin:shop` is made by the server, with the asset or the plugin
+            call B market plugin:shop due=60000 action=pay: not run, `plugin:shop` is created by the server, with the asset or the plugin
             C reply: committed
             due market: pay at 120000
         "#]],
@@ -140,11 +140,11 @@ fn a_name_stays_with_its_plugin_also_when_that_is_gone() {
          plugin stall of=bank component=b
          balance plugin:market coin",
         &expect![[r#"
-            plugin market of=bank component=b: the name `market` stands for the plugin `shop`, also after that is uninstalled, since its accounts are kept: install `bank` under another name
+            plugin market of=bank component=b: the name `market` is bound to the plugin `shop`, whose accounts are kept even if it is uninstalled: install `bank` under another name
             remove_plugin market: changed
-            plugin market of=bank component=b: the name `market` stands for the plugin `shop`, also after that is uninstalled, since its accounts are kept: install `bank` under another name
-            plugin market component=b: the name `market` stands for the plugin `shop`, also after that is uninstalled, since its accounts are kept: install `market` under another name
-            roll_back market: nothing of the plugin `market` is there from before, to which it could go back
+            plugin market of=bank component=b: the name `market` is bound to the plugin `shop`, whose accounts are kept even if it is uninstalled: install `bank` under another name
+            plugin market component=b: the name `market` is bound to the plugin `shop`, whose accounts are kept even if it is uninstalled: install `market` under another name
+            roll_back market: the plugin `market` has no earlier component or configuration to restore
             balance plugin:market coin: 10
         "#]],
     );
@@ -157,9 +157,9 @@ fn a_component_that_spells_its_name_has_no_other_one() {
          plugin shop of=shop component=old fixed=true
          plugin market of=shop component=old fixed=true",
         &expect![[r#"
-            plugin stall of=shop component=old fixed=true: this component finds its accounts by its own id, `shop`, and so cannot be installed as `stall`: install it as `shop`, or build it against version 0.2.0 of the contract
+            plugin stall of=shop component=old fixed=true: this component derives its accounts from its own id, `shop`, and cannot be installed as `stall`: install it as `shop`, or build it against version 0.2.0 of the contract
             plugin shop of=shop component=old fixed=true: changed
-            plugin market of=shop component=old fixed=true: this component finds its accounts by its own id, `shop`, and so cannot be installed as `market`: install it as `shop`, or build it against version 0.2.0 of the contract
+            plugin market of=shop component=old fixed=true: this component derives its accounts from its own id, `shop`, and cannot be installed as `market`: install it as `shop`, or build it against version 0.2.0 of the contract
         "#]],
     );
 }

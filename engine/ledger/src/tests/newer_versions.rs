@@ -56,7 +56,7 @@ fn a_newer_version_that_asks_for_less_keeps_only_that() {
          plugin bank component=b follows=a",
         &expect![[r#"
             plugin bank component=b follows=a requests=read/user:1,spend/coin/10: changed
-            A pay issuer:coin -> user:1 coin 1: refused, the plugin has no grant to debit `issuer:coin`: an operator can grant it once the manifest asks for it, in `permissions.debit`
+            A pay issuer:coin -> user:1 coin 1: refused, the plugin has no grant to debit `issuer:coin`: an operator can grant it once the manifest requests it, in `permissions.debit`
             roll_back bank: changed
             plugin bank component=b follows=a: unchanged
         "#]],
@@ -78,7 +78,7 @@ fn who_says_nothing_of_grants_grants_nothing_beyond_the_usual() {
          A reply",
         &expect![[r#"
             A pay issuer:coin -> user:1 coin 1: refused, the plugin has no grant to debit `issuer:coin`: an operator grants it by "issuer:coin" in `grants.debit`
-            A pay user:1 -> plugin:bank coin 11: refused, 11 coin would leave the caller, of at most 10
+            A pay user:1 -> plugin:bank coin 11: refused, 11 coin would leave the caller, and at most 10 may
             A reply: the plugin `bank` would keep 501 bytes of state, of at most 500
         "#]],
     );
@@ -233,9 +233,9 @@ fn a_grant_is_too_wide_if_it_is_in_one_asset() {
          plugin bank component=a requests=spend/coin/5 grants=spend/coin/5,spend/gem/1
          plugin bank component=a requests=spend/coin/5,spend/gem/5 grants=spend/coin/5,spend/gem/5",
         &expect![[r#"
-            plugin bank component=a requests=spend/coin/5,spend/gem/5 grants=spend/coin/1,spend/gem/6: `grants.spend_per_call` is wider than what the manifest asks for: it asks for at most 5 gem
-            plugin bank component=a requests=spend/coin/5,spend/gem/5 grants=spend/coin/6,spend/gem/1: `grants.spend_per_call` is wider than what the manifest asks for: it asks for at most 5 coin
-            plugin bank component=a requests=spend/coin/5 grants=spend/coin/5,spend/gem/1: `grants.spend_per_call` is wider than what the manifest asks for: it asks for at most 0 gem
+            plugin bank component=a requests=spend/coin/5,spend/gem/5 grants=spend/coin/1,spend/gem/6: `grants.spend_per_call` exceeds what the manifest requests: it requests at most 5 gem
+            plugin bank component=a requests=spend/coin/5,spend/gem/5 grants=spend/coin/6,spend/gem/1: `grants.spend_per_call` exceeds what the manifest requests: it requests at most 5 coin
+            plugin bank component=a requests=spend/coin/5 grants=spend/coin/5,spend/gem/1: `grants.spend_per_call` exceeds what the manifest requests: it requests at most 0 gem
         "#]],
     );
 }

@@ -62,7 +62,7 @@ fn a_client_seed_counts_as_the_members_own_after_the_commitment() {
             origin user:1: seed 3, luck, not its own
             client_seed user:1 luck: changed
             origin user:1: seed 3, luck, its own
-            client_seed plugin:game luck: `plugin:game` is made by the server, with the asset or the plugin
+            client_seed plugin:game luck: `plugin:game` is created by the server, with the asset or the plugin
             client_seed user:9 luck: the economy has no account `user:9`
             account user:2 status=closed: changed
             client_seed user:2 luck: `user:2` is closed

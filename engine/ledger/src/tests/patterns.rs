@@ -188,7 +188,7 @@ fn a_pattern_reads_where_it_says_so() {
             B has user:2 coin 101: no
             B has user:2 coin 100: yes
             B balance guild:1:user:2 coin: refused, the plugin has no grant to read `guild:1:user:2`: an operator grants it by {"accounts": "guild:1:user:*", "read": true} in `grants.patterns`
-            B balance treasury coin: refused, the plugin has no grant to read `treasury`: an operator can grant it once the manifest asks for it, in `permissions.read`
+            B balance treasury coin: refused, the plugin has no grant to read `treasury`: an operator can grant it once the manifest requests it, in `permissions.read`
             B pay user:2 -> plugin:rob coin 1: refused, the plugin has no grant to debit `user:2`: an operator grants it by {"accounts": "user:*", "debit": {"per_call": {…}, "per_member_per_day": {…}, "per_day": {…}}} in `grants.patterns`
             B reply: committed
         "#]],
@@ -219,15 +219,15 @@ fn refusals_say_how_an_operator_grants_it() {
             plugin rob component=c enabled=true holds=stake/60/release grants=take/user:*/coin/1/1/1 requests=read/user:2,debit/treasury,credit/issuer:gem: changed
             A balance user:2 coin: refused, the plugin has no grant to read `user:2`: an operator grants it by "user:2" in `grants.read`
             A balance user:4 coin: refused, the plugin has no grant to read `user:4`: an operator grants it by {"accounts": "user:*", "read": true} in `grants.patterns`
-            A balance treasury coin: refused, the plugin has no grant to read `treasury`: an operator can grant it once the manifest asks for it, in `permissions.read`
-            A has plugin:other coin 1: refused, the plugin has no grant to read `plugin:other`: an operator can grant it once the manifest asks for it, in `permissions.read`
+            A balance treasury coin: refused, the plugin has no grant to read `treasury`: an operator can grant it once the manifest requests it, in `permissions.read`
+            A has plugin:other coin 1: refused, the plugin has no grant to read `plugin:other`: an operator can grant it once the manifest requests it, in `permissions.read`
             A pay guild:1:user:2 -> plugin:rob coin 1: refused, the plugin has no grant to debit `guild:1:user:2`: an operator grants it by {"accounts": "guild:1:user:*", "debit": {"per_call": {…}, "per_member_per_day": {…}, "per_day": {…}}} in `grants.patterns`
             A pay treasury -> plugin:rob coin 1: refused, the plugin has no grant to debit `treasury`: an operator grants it by "treasury" in `grants.debit`
-            A pay issuer:coin -> plugin:rob coin 1: refused, the plugin has no grant to debit `issuer:coin`: an operator can grant it once the manifest asks for it, in `permissions.debit`
+            A pay issuer:coin -> plugin:rob coin 1: refused, the plugin has no grant to debit `issuer:coin`: an operator can grant it once the manifest requests it, in `permissions.debit`
             A pay plugin:rob -> issuer:gem gem 1: refused, the plugin has no grant to credit `issuer:gem`: an operator grants it by "issuer:gem" in `grants.credit`
-            A pay plugin:rob -> issuer:coin coin 1: refused, the plugin has no grant to credit `issuer:coin`: an operator can grant it once the manifest asks for it, in `permissions.credit`
+            A pay plugin:rob -> issuer:coin coin 1: refused, the plugin has no grant to credit `issuer:coin`: an operator can grant it once the manifest requests it, in `permissions.credit`
             A pay user:1 -> issuer:gem coin 1: refused, the plugin has no grant to credit `issuer:gem`: an operator grants it by "issuer:gem" in `grants.credit`
-            A hold stake user:2 -> plugin:rob coin 1: refused, the plugin has no grant to hold anything of `user:2`: a pattern lets it transfer, and place no holds
+            A hold stake user:2 -> plugin:rob coin 1: refused, the plugin has no grant to reserve amounts of `user:2`: a pattern allows transfers, but no holds
             A hold stake treasury -> plugin:rob coin 1: refused, the plugin has no grant to debit `treasury`: an operator grants it by "treasury" in `grants.debit`
             A secure user:1 coin 1: refused, the plugin has no grant to secure on `user:1`, which is no account of its own
         "#]],
@@ -252,16 +252,16 @@ fn grants_that_are_too_wide_are_told_what_is_asked_for() {
          plugin rob grants=state/2000,fuel/small,spend/coin/5,read/user:2,debit/issuer:coin,issue/coin/9",
         &expect![[r#"
             plugin rob component=c requests=debit/issuer:coin,read/user:2,spend/coin/5,state/2000,fuel/small,issue/coin/9: changed
-            plugin rob grants=read/user:3: `grants.read` is wider than what the manifest asks for: it does not ask for `user:3`; {"accounts": "user:*", "read": true} in `grants.patterns` needs no asking
-            plugin rob grants=debit/user:3: `grants.debit` is wider than what the manifest asks for: it does not ask for `user:3`; {"accounts": "user:*", "debit": {"per_call": {…}, "per_member_per_day": {…}, "per_day": {…}}} in `grants.patterns` needs no asking
-            plugin rob grants=debit/treasury: `grants.debit` is wider than what the manifest asks for: it does not ask for `treasury`
-            plugin rob grants=debit/issuer:gem: `grants.debit` is wider than what the manifest asks for: it does not ask for `issuer:gem`
-            plugin rob grants=credit/issuer:coin: `grants.credit` is wider than what the manifest asks for: it does not ask for `issuer:coin`
-            plugin rob grants=state/2001: `grants.state_bytes` is wider than what the manifest asks for: it asks for 2000 bytes
-            plugin rob grants=fuel/large: `grants.fuel` is wider than what the manifest asks for: it asks for the class `small`
-            plugin rob grants=spend/coin/6: `grants.spend_per_call` is wider than what the manifest asks for: it asks for at most 5 coin
-            plugin rob grants=spend/gem/1: `grants.spend_per_call` is wider than what the manifest asks for: it asks for at most 0 gem
-            plugin rob grants=issue/coin/10: `grants.issue_per_day` is wider than what the manifest asks for: it asks for at most 9 coin
+            plugin rob grants=read/user:3: `grants.read` exceeds what the manifest requests: it does not request `user:3`; {"accounts": "user:*", "read": true} in `grants.patterns` needs no request
+            plugin rob grants=debit/user:3: `grants.debit` exceeds what the manifest requests: it does not request `user:3`; {"accounts": "user:*", "debit": {"per_call": {…}, "per_member_per_day": {…}, "per_day": {…}}} in `grants.patterns` needs no request
+            plugin rob grants=debit/treasury: `grants.debit` exceeds what the manifest requests: it does not request `treasury`
+            plugin rob grants=debit/issuer:gem: `grants.debit` exceeds what the manifest requests: it does not request `issuer:gem`
+            plugin rob grants=credit/issuer:coin: `grants.credit` exceeds what the manifest requests: it does not request `issuer:coin`
+            plugin rob grants=state/2001: `grants.state_bytes` exceeds what the manifest requests: it requests 2000 bytes
+            plugin rob grants=fuel/large: `grants.fuel` exceeds what the manifest requests: it requests the class `small`
+            plugin rob grants=spend/coin/6: `grants.spend_per_call` exceeds what the manifest requests: it requests at most 5 coin
+            plugin rob grants=spend/gem/1: `grants.spend_per_call` exceeds what the manifest requests: it requests at most 0 gem
+            plugin rob grants=issue/coin/10: `grants.issue_per_day` exceeds what the manifest requests: it requests at most 9 coin
             plugin rob grants=state/2000,fuel/small,spend/coin/5,read/user:2,debit/issuer:coin,issue/coin/9: changed
         "#]],
     );

@@ -49,7 +49,7 @@ fn what_was_taken_goes_back_after_a_draw_and_not_one_more() {
             A pay plugin:rob -> user:3 coin 1: refused, after a draw only secured amounts move: to the caller, to the plugin itself, or back to where a grant let this call take as much
             A pay plugin:rob -> user:2 gem 1: refused, after a draw only secured amounts move: to the caller, to the plugin itself, or back to where a grant let this call take as much
             A pay user:2 -> plugin:rob coin 1: refused, after a draw only secured amounts move: to the caller, to the plugin itself, or back to where a grant let this call take as much
-            A pay plugin:rob -> user:1 coin 16: refused, more than what was secured
+            A pay plugin:rob -> user:1 coin 16: refused, the amount exceeds what was secured
             A reply: committed
             balance user:1 coin: 115
             balance user:2 coin: 100
@@ -84,11 +84,11 @@ fn what_goes_back_was_secured() {
             plugin rob grants=take/user:*/coin/50/200/1000: changed
             account user:1: unchanged
             A draw 2: drew 0
-            A pay plugin:rob -> user:2 coin 9: refused, more than what was secured
-            A pay plugin:rob:till -> user:2 coin 1: refused, more than what was secured
+            A pay plugin:rob -> user:2 coin 9: refused, the amount exceeds what was secured
+            A pay plugin:rob:till -> user:2 coin 1: refused, the amount exceeds what was secured
             A reply: committed
             B draw 2: drew 0
-            B pay plugin:rob -> user:2 coin 1: refused, more than what was secured
+            B pay plugin:rob -> user:2 coin 1: refused, the amount exceeds what was secured
             B reply: committed
             balance user:2 coin: 68
         "#]],
@@ -195,13 +195,13 @@ fn a_way_back_that_has_no_room_ends_the_call_before_its_draw() {
             plugin rob grants=take/user:*/coin/50/200/1000: changed
             account user:1: unchanged
             account user:2 ceiling=coin/90: changed
-            A draw 2: ends, `user:2` may hold 90 coin, has 80, and was to get 11
-            A stop: `user:2` may hold 90 coin, has 80, and was to get 11
+            A draw 2: ends, `user:2` may hold 90 coin, has 80, and would receive 11
+            A stop: `user:2` may hold 90 coin, has 80, and would receive 11
             B draw 2: drew 0
             B reply: committed
             account user:2 ceiling=coin/100: changed
-            C pay user:1 -> user:2 coin 11: refused, the account that would get it has no room for the amount
-            C hold stake user:1 -> user:2 coin 1: refused, the account that would get it has no room for the amount
+            C pay user:1 -> user:2 coin 11: refused, the receiving account could exceed its ceiling
+            C hold stake user:1 -> user:2 coin 1: refused, the receiving account could exceed its ceiling
             C draw 2: drew 0
             C reply: committed
             balance user:2 coin: 100
@@ -225,7 +225,7 @@ fn what_the_caller_has_paid_is_owed_back_to_nobody() {
          balance user:1 coin",
         &expect![[r#"
             account user:1 ceiling=coin/100: changed
-            A pay plugin:rob:till -> user:1 coin 10: refused, the account that would get it has no room for the amount
+            A pay plugin:rob:till -> user:1 coin 10: refused, the receiving account could exceed its ceiling
             A draw 2: drew 0
             A reply: committed
             balance user:1 coin: 100

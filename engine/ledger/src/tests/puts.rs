@@ -77,8 +77,8 @@ fn account_keeps_what_a_put_leaves_out() {
         account user:1 metadata=[1]: changed
         account user:1 credit_limit=null ceiling=null: unchanged
         account user:1 credit_limit=coin/0: the economy has no asset `coin`
-        account issuer:coin: `issuer:coin` is made by the server, with the asset or the plugin
-        account plugin:shop:till: `plugin:shop:till` is made by the server, with the asset or the plugin
+        account issuer:coin: `issuer:coin` is created by the server, with the asset or the plugin
+        account plugin:shop:till: `plugin:shop:till` is created by the server, with the asset or the plugin
     "#]].assert_eq(&world.said);
     let account = world.books.account(&id("user:1"));
     let json = serde_json::to_string(account.expect("the account was made"));
@@ -113,7 +113,7 @@ fn installed_plugin_starts_switched_off() {
          plugin shop enabled=false
          call A shop user:1",
         &expect![[r#"
-            plugin shop: the plugin `shop` is not installed yet: say which `component`
+            plugin shop: the plugin `shop` is not installed yet: `component` is required
             call A shop user:1: not run, the plugin `shop` is disabled
             plugin shop enabled=true: changed
             plugin shop enabled=true: unchanged
@@ -176,10 +176,10 @@ fn grants_narrow_what_the_manifest_asks() {
             plugin shop grants=debit/issuer:coin: changed
             plugin shop grants=requested: changed
             plugin shop grants=none: changed
-            plugin shop grants=debit/user:1: `grants.debit` is wider than what the manifest asks for: it does not ask for `user:1`; {"accounts": "user:*", "debit": {"per_call": {…}, "per_member_per_day": {…}, "per_day": {…}}} in `grants.patterns` needs no asking
-            plugin shop grants=read/user:2: `grants.read` is wider than what the manifest asks for: it does not ask for `user:2`; {"accounts": "user:*", "read": true} in `grants.patterns` needs no asking
-            plugin shop grants=credit/user:1: `grants.credit` is wider than what the manifest asks for: it does not ask for `user:1`
-            plugin bank component=a grants=read/user:1: `grants.read` is wider than what the manifest asks for: it does not ask for `user:1`; {"accounts": "user:*", "read": true} in `grants.patterns` needs no asking
+            plugin shop grants=debit/user:1: `grants.debit` exceeds what the manifest requests: it does not request `user:1`; {"accounts": "user:*", "debit": {"per_call": {…}, "per_member_per_day": {…}, "per_day": {…}}} in `grants.patterns` needs no request
+            plugin shop grants=read/user:2: `grants.read` exceeds what the manifest requests: it does not request `user:2`; {"accounts": "user:*", "read": true} in `grants.patterns` needs no request
+            plugin shop grants=credit/user:1: `grants.credit` exceeds what the manifest requests: it does not request `user:1`
+            plugin bank component=a grants=read/user:1: `grants.read` exceeds what the manifest requests: it does not request `user:1`; {"accounts": "user:*", "read": true} in `grants.patterns` needs no request
         "#]],
     );
 }

@@ -116,26 +116,26 @@ fn every_rejection_can_be_provoked() {
     expect![[r#"
         economy_frozen (Refused, NewKey): the economy is frozen
         economy_closed (Refused, Never): the economy is closed
-        holds_open (Conflict, NewKey): 1 holds are open: an economy is closed when there are none
+        holds_open (Conflict, NewKey): 1 holds are open: end them before the economy is closed
         issuer_account (Refused, Never): `issuer:coin` is an issuer: use issue or burn
         plugin_account (Refused, Never): `plugin:shop` belongs to a plugin: debiting it needs the scope `admin`
         plugin_hold (Refused, Never): the hold 559aead0-8264-d579-5d39-09718cdd05aa belongs to the plugin `shop`: ending it needs the scope `admin`
-        transfer_cap (Refused, NewKey): this key moves at most 5 coin in one request, and 6 were asked
-        reserved_account (Refused, Never): `plugin:shop` is made by the server, with the asset or the plugin
-        not_admitted (Forbidden, Never): this key opens accounts beneath `user:*` and does no more about `user:2`: to change an account takes the scope `transfer`, and `admin` for limits
+        transfer_cap (Refused, NewKey): this key moves at most 5 coin in one request, and 6 were requested
+        reserved_account (Refused, Never): `plugin:shop` is created by the server, with the asset or the plugin
+        not_admitted (Forbidden, Never): this key may only create accounts that match `user:*`, and not set `user:2` like this: changing an account needs the scope `transfer`, and `admin` for limits
         plugin_disabled (Conflict, NewKey): the plugin `off` is disabled
-        component_missing (Refused, Never): the plugin `new` is not installed yet: say which `component`
-        name_taken (Conflict, Never): the name `shop` stands for the plugin `shop`, also after that is uninstalled, since its accounts are kept: install `bank` under another name
-        name_is_fixed (Conflict, Never): this component finds its accounts by its own id, `shop`, and so cannot be installed as `market`: install it as `shop`, or build it against version 0.2.0 of the contract
-        nothing_before (Conflict, NewKey): nothing of the plugin `shop` is there from before, to which it could go back
-        revision_unknown (Refused, Never): the plugin `shop` has no revision 9, or it is too old: GET …/plugins/shop/revisions lists those that are there
-        plugin_changed (Conflict, NewKey): the plugin `shop` was changed a moment ago: look at it, and ask again
+        component_missing (Refused, Never): the plugin `new` is not installed yet: `component` is required
+        name_taken (Conflict, Never): the name `shop` is bound to the plugin `shop`, whose accounts are kept even if it is uninstalled: install `bank` under another name
+        name_is_fixed (Conflict, Never): this component derives its accounts from its own id, `shop`, and cannot be installed as `market`: install it as `shop`, or build it against version 0.2.0 of the contract
+        nothing_before (Conflict, NewKey): the plugin `shop` has no earlier component or configuration to restore
+        revision_unknown (Refused, Never): the plugin `shop` has no revision 9, or it is too old: GET …/plugins/shop/revisions lists the available ones
+        plugin_changed (Conflict, NewKey): the plugin `shop` was changed in the meantime: read it again and repeat the request
         schedule_unknown (Refused, Never): the plugin `shop` has no schedule `none`
-        grant_too_wide (Refused, Never): `grants.debit` is wider than what the manifest asks for: it does not ask for `user:2`; {"accounts": "user:*", "debit": {"per_call": {…}, "per_member_per_day": {…}, "per_day": {…}}} in `grants.patterns` needs no asking
+        grant_too_wide (Refused, Never): `grants.debit` exceeds what the manifest requests: it does not request `user:2`; {"accounts": "user:*", "debit": {"per_call": {…}, "per_member_per_day": {…}, "per_day": {…}}} in `grants.patterns` needs no request
         seeds_hidden (Conflict, NewKey): 64 server seeds are not revealed yet: games that have drawn from them are open
-        key_exists (Conflict, Never): there is a key `old` already
+        key_exists (Conflict, Never): the key `old` exists already
         key_revoked (Conflict, NewKey): the key `dead` is revoked
-        last_admin_key (Conflict, NewKey): `boss` is the last admin key of every economy: make another one first, or say `"force": true`
+        last_admin_key (Conflict, NewKey): `boss` is the last admin key of every economy: create another one first, or set `"force": true`
         key_incomplete (Refused, Never): a new key needs `scopes`
         webhook_incomplete (Refused, Never): a new webhook needs `url`
         asset_not_found (Refused, NewKey): the economy has no asset `gem`
@@ -145,16 +145,16 @@ fn every_rejection_can_be_provoked() {
         account_not_found (Refused, NewKey): the economy has no account `user:9`
         account_frozen (Refused, NewKey): `user:7` is frozen
         account_closed (Refused, NewKey): `user:8` is closed
-        account_not_empty (Conflict, NewKey): `user:1` has 100 coin: an account is closed when it has nothing
+        account_not_empty (Conflict, NewKey): `user:1` has 100 coin: an account is closed only when it is empty
         too_many_limits (Refused, NewKey): `user:1` may have a credit limit in 1024 assets and a ceiling in as many
         already_reversed (Conflict, Never): the transfer 00000000-0000-0000-0000-000000000001 was reversed by 00000000-0000-0000-0000-000000000002
         reversal_final (Conflict, Never): 00000000-0000-0000-0000-000000000002 is the reversal of 00000000-0000-0000-0000-000000000001: make a new transfer instead
         hold_closed (Conflict, Never): the hold 00000000-0000-0000-0000-000000000001 has ended
-        hold_exceeded (Refused, Never): 9 are left of the hold 00000000-0000-0000-0000-000000000001, and 10 were to be captured
+        hold_exceeded (Refused, Never): 9 are left of the hold 00000000-0000-0000-0000-000000000001, and 10 were requested
         quota_reached (Refused, NewKey): the economy has 0 open holds of at most 0, and this needs more: free some, or ask the operator to raise the quota `holds`
         insufficient_funds (Refused, NewKey): `user:1` can spend 100 coin, and 101 are required
         supply_limit (Refused, NewKey): 100 of at most 1000 coin are in circulation; 901 more are too many
-        ceiling_exceeded (Refused, NewKey): `user:2` may hold 50 coin, has 0, and was to get 51
+        ceiling_exceeded (Refused, NewKey): `user:2` may hold 50 coin, has 0, and would receive 51
         state_quota (Refused, NewKey): the plugin `shop` would keep 1048581 bytes of state, of at most 1048576
         budget_exceeded (Refused, NewKey): `shop` may move 9 coin a day by `spend_per_member_per_day`, and this would make 10
         in_batch (Refused, NewKey): transfer 1: `user:1` can spend 99 coin, and 100 are required

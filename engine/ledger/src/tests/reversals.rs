@@ -88,7 +88,7 @@ fn force_goes_past_limits_of_accounts_and_no_further() {
          account user:3 status=closed
          reverse 6 of=5 user:2 -> user:3 coin 70 force=asked",
         &expect![[r#"
-            reverse 2 of=1 user:2 -> user:3 coin 10: `user:3` may hold 60 coin, has 60, and was to get 10
+            reverse 2 of=1 user:2 -> user:3 coin 10: `user:3` may hold 60 coin, has 60, and would receive 10
             account user:1 status=frozen: changed
             balance user:3 coin: 70
             burn user:2 coin 1: `user:2` can spend 0 coin, and 1 are required
@@ -195,7 +195,7 @@ fn economy_closes_for_ever_once_no_hold_is_open() {
          release 1
          balance user:1 coin",
         &expect![[r#"
-            economy closed: 1 holds are open: an economy is closed when there are none
+            economy closed: 1 holds are open: end them before the economy is closed
             release 1: changed
             economy closed: changed
             economy closed: unchanged

@@ -108,13 +108,13 @@ fn a_configuration_comes_back_and_the_rest_stays() {
              roll_back none to=5 config={{\"price\":2}} checked=a"
         ),
         &expect![[r#"
-            roll_back shop config={"price":1}: nothing of the plugin `shop` is there from before, to which it could go back
+            roll_back shop config={"price":1}: the plugin `shop` has no earlier component or configuration to restore
             plugin shop config={"price":2} enabled=false: changed
             roll_back shop to=4 config={"price":1} checked=a: changed
             roll_back shop to=4 config={"price":1} checked=a: unchanged
             plugin shop component=b: changed
-            roll_back shop to=5 config={"price":2} checked=a: the plugin `shop` was changed a moment ago: look at it, and ask again
-            roll_back none to=5 config={"price":2} checked=a: nothing of the plugin `none` is there from before, to which it could go back
+            roll_back shop to=5 config={"price":2} checked=a: the plugin `shop` was changed in the meantime: read it again and repeat the request
+            roll_back none to=5 config={"price":2} checked=a: the plugin `none` has no earlier component or configuration to restore
         "#]],
     );
 }

@@ -34,7 +34,7 @@ fn a_payment_does_not_fill_the_room_of_a_win() {
          balance user:1 coin",
         &expect![[r#"
             account user:1 ceiling=coin/101: changed
-            A pay plugin:game:till -> user:1 coin 1: refused, the account that would get it has no room for the amount
+            A pay plugin:game:till -> user:1 coin 1: refused, the receiving account could exceed its ceiling
             A draw 2: drew 0
             A reply: committed
             balance user:1 coin: 101
@@ -60,7 +60,7 @@ fn a_capture_does_not_fill_the_room_of_a_win() {
         &expect![[r#"
             A reply: committed
             account user:1 ceiling=coin/110: changed
-            B capture A/0: refused, the account that would get it has no room for the amount
+            B capture A/0: refused, the receiving account could exceed its ceiling
             B draw 2: drew 0
             B reply: committed
             balance user:1 coin: 110
@@ -83,7 +83,7 @@ fn a_secured_amount_does_not_fill_the_room_of_a_stake() {
          balance user:2 coin",
         &expect![[r#"
             account user:2 ceiling=coin/101: changed
-            A pay plugin:game -> user:2 coin 1: refused, the account that would get it has no room for the amount
+            A pay plugin:game -> user:2 coin 1: refused, the receiving account could exceed its ceiling
             A draw 2: drew 0
             A reply: committed
             balance user:2 coin: 101
@@ -109,10 +109,10 @@ fn what_has_no_room_where_nothing_is_promised_is_refused_at_the_commit() {
             A reply: committed
             account user:1 ceiling=coin/105: changed
             account user:2 ceiling=coin/105: changed
-            B reply: `user:1` may hold 105 coin, has 100, and was to get 10
-            C reply: `user:2` may hold 105 coin, has 100, and was to get 6
+            B reply: `user:1` may hold 105 coin, has 100, and would receive 10
+            C reply: `user:2` may hold 105 coin, has 100, and would receive 6
             D reply: committed
-            E reply: `user:2` may hold 105 coin, has 105, and was to get 1
+            E reply: `user:2` may hold 105 coin, has 105, and would receive 1
             balance user:2 coin: 105
         "#]],
     );

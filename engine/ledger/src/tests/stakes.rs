@@ -92,8 +92,8 @@ fn what_is_held_of_a_secured_balance_is_taken_from_what_is_secured() {
          A reply
          balance plugin:game coin",
         &expect![[r#"
-            A pay plugin:game -> user:2 coin 5: refused, more than what was secured
-            A hold stake plugin:game -> user:2 coin 1: refused, more than what was secured
+            A pay plugin:game -> user:2 coin 5: refused, the amount exceeds what was secured
+            A hold stake plugin:game -> user:2 coin 1: refused, the amount exceeds what was secured
             A reply: committed
             balance plugin:game coin: 96, held 6
         "#]],
@@ -126,13 +126,13 @@ fn a_stake_is_secured_where_it_can_be_captured_and_only_there() {
         &expect![[r#"
             A reply: committed
             account user:3 ceiling=coin/49: changed
-            B keep A/2: refused, the account that would get it has no room for the amount
+            B keep A/2: refused, the receiving account could exceed its ceiling
             B reply: committed
             account user:2 status=frozen: changed
-            C keep A/0: refused, the account that would get it has no room for the amount
+            C keep A/0: refused, the receiving account could exceed its ceiling
             C reply: committed
             account user:1 ceiling=coin/149: changed
-            D keep A/1: refused, the account that would get it has no room for the amount
+            D keep A/1: refused, the receiving account could exceed its ceiling
             D reply: committed
         "#]],
     );
@@ -180,8 +180,8 @@ fn a_stake_that_was_not_secured_stays_as_it_is_after_the_draw() {
         &expect![[r#"
             A reply: committed
             B draw 2: drew 0
-            B release A/0: refused, more than what was secured
-            B capture A/0: refused, more than what was secured
+            B release A/0: refused, the amount exceeds what was secured
+            B capture A/0: refused, the amount exceeds what was secured
             B left A/0: 10 left
             B reply: committed
             balance user:1 coin: 100, held 10

@@ -330,7 +330,7 @@ fn call_that_could_not_begin_still_cannot() {
         shop user:9 / account user:8: the economy has no account `user:9`
         shop user:9 / account user:9: stale
         shop user:9 / plugin shop enabled=false: stale
-        shop plugin:shop / account user:9: `plugin:shop` is made by the server, with the asset or the plugin
+        shop plugin:shop / account user:9: `plugin:shop` is created by the server, with the asset or the plugin
         none user:1 / plugin none component=a enabled=true: stale
     "#]].assert_eq(&rows.map(row).concat());
 }

@@ -217,7 +217,7 @@ fn reversals_tied_on_one_side_only_are_found() {
                 .insert(transfer(1), Reversal::By(transfer(2)));
         },
         &expect![
-            "the transfer 00000000-0000-0000-0000-000000000001 is tied to a reversal, and not the other way"
+            "the transfer 00000000-0000-0000-0000-000000000001 is linked to a reversal, but not the reversal to it"
         ],
     );
 }
@@ -228,13 +228,13 @@ fn a_name_that_stands_for_another_plugin_is_found() {
         |books| {
             books.bound_names.insert(id("shop"), id("bank"));
         },
-        &expect!["the name shop stands for `bank`, and `shop` is installed under it"],
+        &expect!["the name shop is bound to `bank`, and `shop` is installed under it"],
     );
     check_broken(
         |books| {
             books.bound_names.remove(&id::<PluginName>("shop"));
         },
-        &expect!["the name shop stands for no plugin, and `shop` is installed under it"],
+        &expect!["the name shop is bound to no plugin, and `shop` is installed under it"],
     );
 }
 

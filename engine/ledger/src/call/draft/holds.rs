@@ -50,7 +50,7 @@ impl Draft {
             .find(|account| account.is_issuer())
         {
             return Err(Refusal::NotGranted {
-                what: format!("hold anything of or for `{issuer}`"),
+                what: format!("reserve amounts of or for `{issuer}`"),
             });
         }
         self.find_account(&posting.source, &posting.asset)?;

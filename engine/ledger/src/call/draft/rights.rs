@@ -92,7 +92,7 @@ impl Draft {
             DebitRight::Own | DebitRight::Caller | DebitRight::Name => Ok(()),
             DebitRight::Pattern => Err(Refusal::NotGranted {
                 what: format!(
-                    "hold anything of `{}`: a pattern lets it transfer, and place no holds",
+                    "reserve amounts of `{}`: a pattern allows transfers, but no holds",
                     posting.source
                 ),
             }),
@@ -137,7 +137,7 @@ fn missing(
         (true, _) => format!("an operator grants it by \"{account}\" in `grants.{right}`"),
         (false, Some(grant)) => format!("an operator grants it by {grant} in `grants.patterns`"),
         (false, None) => format!(
-            "an operator can grant it once the manifest asks for it, in `permissions.{right}`"
+            "an operator can grant it once the manifest requests it, in `permissions.{right}`"
         ),
     };
     Refusal::NotGranted {
