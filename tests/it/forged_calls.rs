@@ -75,10 +75,10 @@ fn commit(file: &Path, result: CallResult) {
 /// Returns the result without its first requested transfer.
 fn without_its_stake(result: &CallResult) -> CallResult {
     let mut text = serde_json::to_value(result).unwrap();
-    let facts = result.transcript.facts().iter();
+    let facts = result.transcript.exchanges().iter();
     let paid = facts
         .enumerate()
-        .find(|(_, fact)| matches!(fact.ask, HostRequest::Transfer(_)));
+        .find(|(_, fact)| matches!(fact.request, HostRequest::Transfer(_)));
     let (place, _) = paid.unwrap();
     let facts = &mut text["transcript"]["facts"];
     facts.as_array_mut().unwrap().remove(place);

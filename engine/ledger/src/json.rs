@@ -150,11 +150,11 @@ impl<'de> Visitor<'de> for ValueVisitor {
         }
         members.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         let mut pairs = members.windows(2);
-        let twice = pairs.find_map(|pair| match pair {
+        let duplicate = pairs.find_map(|pair| match pair {
             [(a, _), (b, _)] if a == b => Some(a),
             _ => None,
         });
-        if let Some(name) = twice {
+        if let Some(name) = duplicate {
             let shown: String = name.chars().take(NAME_SHOWN_CHARS_MAX).collect();
             return Err(A::Error::custom(format_args!("duplicate field `{shown}`")));
         }

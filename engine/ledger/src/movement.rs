@@ -69,12 +69,12 @@ impl Postings {
     /// exchanged.
     #[must_use]
     pub fn reversed(&self) -> Self {
-        let back = |posting: &Posting| Posting {
+        let reverse = |posting: &Posting| Posting {
             source: posting.destination.clone(),
             destination: posting.source.clone(),
             ..posting.clone()
         };
-        Self(self.0.iter().rev().map(back).collect())
+        Self(self.0.iter().rev().map(reverse).collect())
     }
 }
 

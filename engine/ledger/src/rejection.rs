@@ -126,7 +126,9 @@ pub enum Rejection {
         /// The requested revision.
         revision: u64,
     },
-    #[error("the plugin `{plugin}` was changed in the meantime: read it again and repeat the request")]
+    #[error(
+        "the plugin `{plugin}` was changed in the meantime: read it again and repeat the request"
+    )]
     PluginChanged {
         /// The plugin.
         plugin: PluginName,

@@ -22,7 +22,7 @@ impl Act {
             Self::Transfer(transfer) => transfer.postings.as_slice().len(),
             Self::Batch(batch) => batch_parts(batch),
             Self::Reverse(reversal) => reversal.postings.as_slice().len(),
-            Self::Call(call) => call.transcript.facts().len(),
+            Self::Call(call) => call.transcript.exchanges().len(),
             Self::SetAccount { patch, .. } => patch.limits().saturating_add(1),
             // A configuration is written several times: in the request, in the decision and in the
             // response.

@@ -44,7 +44,7 @@ impl TranscriptReplay {
             request,
             config,
             fuel,
-            exchanges: transcript.facts().to_vec().into_iter(),
+            exchanges: transcript.exchanges().to_vec().into_iter(),
             position: 0,
             draws: 0,
         }
@@ -62,14 +62,14 @@ impl TranscriptReplay {
             let difference = format!("request number {number} is not in the record: {request:?}");
             return Err(Divergence(difference).into());
         };
-        if exchange.ask != *request {
-            let recorded = &exchange.ask;
+        if exchange.request != *request {
+            let recorded = &exchange.request;
             let difference =
                 format!("request number {number} is {request:?}, but the record has {recorded:?}");
             return Err(Divergence(difference).into());
         }
         self.draws = self.draws.saturating_add(usize::from(exchange.is_draw()));
-        Ok(exchange.answer)
+        Ok(exchange.response)
     }
 }
 

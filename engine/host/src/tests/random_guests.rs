@@ -55,7 +55,7 @@ fn assert_bounded(number: u64, outcome: &CallOutcome) {
         outcome.fuel
     );
     assert!(
-        outcome.transcript.facts().len() <= EXCHANGES_MAX,
+        outcome.transcript.exchanges().len() <= EXCHANGES_MAX,
         "guest {number}"
     );
     assert!(outcome.log.len() <= LOG_LINES_MAX + 1, "guest {number}");

@@ -47,10 +47,10 @@ fn repeating(count: usize, text: &str, statements: impl Fn(&str) -> String) -> G
 fn ends_at(max: usize, noun: &str, text: &str, statements: impl Fn(&str) -> String) {
     let outcome = finish(&repeating(max, text, &statements));
     assert!(replied(&outcome.ending), "{noun}: {:?}", outcome.ending);
-    assert_eq!(outcome.transcript.facts().len(), max);
+    assert_eq!(outcome.transcript.exchanges().len(), max);
     let outcome = finish(&repeating(max + 1, text, &statements));
     assert_eq!(
-        outcome.transcript.facts().len(),
+        outcome.transcript.exchanges().len(),
         max,
         "the last request was not made"
     );
@@ -83,7 +83,7 @@ fn call_getters_return_the_request() {
         ]
     );
     assert!(
-        outcome.transcript.facts().is_empty(),
+        outcome.transcript.exchanges().is_empty(),
         "getters are not in the transcript"
     );
 }
@@ -104,8 +104,8 @@ fn guest_receives_the_recorded_responses() {
     ));
     let outcome = finish(&guest);
     assert!(replied(&outcome.ending), "{:?}", outcome.ending);
-    let facts = outcome.transcript.facts();
-    let responses: Vec<_> = facts.iter().map(|fact| fact.answer.clone()).collect();
+    let facts = outcome.transcript.exchanges();
+    let responses: Vec<_> = facts.iter().map(|fact| fact.response.clone()).collect();
     let balance = VisibleBalance {
         posted: 1_000,
         held: 0,
@@ -142,9 +142,9 @@ fn refusal_is_returned_and_the_call_continues() {
     };
     let expected = "debit `user:2`: an operator grants it by";
     assert!(message.starts_with(expected), "{message}");
-    let facts = outcome.transcript.facts();
+    let facts = outcome.transcript.exchanges();
     assert!(matches!(
-        &facts[0].answer,
+        &facts[0].response,
         HostResponse::Refused(Refusal::NotGranted { .. })
     ));
     for (destination, asset, case, text) in [
@@ -182,7 +182,7 @@ fn a_call_reads_back_its_own_writes() {
     let outcome = finish(&guest);
     assert_eq!(messages(&outcome), ["value"]);
     assert!(fault_of(outcome.ending).starts_with("its reply cannot be read as JSON"));
-    assert_eq!(outcome.transcript.facts().len(), 5);
+    assert_eq!(outcome.transcript.exchanges().len(), 5);
 }
 
 #[test]
@@ -259,7 +259,7 @@ fn state_ends_at_its_limits() {
     };
     let outcome = set(STATE_KEY_BYTES_MAX, STATE_VALUE_BYTES_MAX);
     assert!(replied(&outcome.ending));
-    let request = &outcome.transcript.facts()[0].ask;
+    let request = &outcome.transcript.exchanges()[0].request;
     assert!(
         matches!(request, HostRequest::Set { key, value } if key.len() == 128 && value.len() == 4096)
     );
@@ -271,7 +271,7 @@ fn state_ends_at_its_limits() {
     ];
     for (key, value, expected) in faults {
         let outcome = set(key, value);
-        assert!(outcome.transcript.facts().is_empty());
+        assert!(outcome.transcript.exchanges().is_empty());
         assert_eq!(fault_of(outcome.ending), expected);
     }
 }
@@ -326,7 +326,10 @@ fn draws_have_a_range() {
         assert!(replied(&outcome.ending), "{range}: {:?}", outcome.ending);
     }
     let outcome = draw(0);
-    assert!(outcome.transcript.facts().is_empty(), "nothing was drawn");
+    assert!(
+        outcome.transcript.exchanges().is_empty(),
+        "nothing was drawn"
+    );
     assert_eq!(
         fault_of(outcome.ending),
         "a draw below 0: there is nothing to draw"
@@ -339,7 +342,10 @@ fn amounts_are_whole_numbers_from_1_to_the_maximum() {
     for amount in [1, max] {
         let outcome = finish(&transferring("user:1", "plugin:tester", "coin", amount));
         assert!(replied(&outcome.ending));
-        assert_eq!(outcome.transcript.facts()[0].answer, HostResponse::Done);
+        assert_eq!(
+            outcome.transcript.exchanges()[0].response,
+            HostResponse::Done
+        );
     }
     for amount in [0, max + 1, u64::MAX] {
         let expected = format!("{amount} is not an amount: amounts are 1 to 2^53 - 1");

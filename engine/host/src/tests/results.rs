@@ -177,7 +177,7 @@ fn decline_after_a_draw_is_a_fault() {
     );
     let outcome = finish(&guest);
     assert_eq!(
-        outcome.transcript.facts().len(),
+        outcome.transcript.exchanges().len(),
         1,
         "the draw is in the record"
     );

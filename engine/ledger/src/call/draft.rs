@@ -152,8 +152,8 @@ impl Draft {
     pub fn perform(&mut self, request: HostRequest) -> HostResponse {
         let response = self.respond(&request);
         self.exchanges.push(Exchange {
-            ask: request,
-            answer: response.clone(),
+            request,
+            response: response.clone(),
         });
         response
     }
@@ -167,9 +167,9 @@ impl Draft {
     pub(crate) fn repeats(&mut self, transcript: &Transcript) -> bool {
         self.plugin.version == transcript.version()
             && transcript
-                .facts()
+                .exchanges()
                 .iter()
-                .all(|exchange| self.respond(&exchange.ask) == exchange.answer)
+                .all(|exchange| self.respond(&exchange.request) == exchange.response)
     }
 
     /// Returns the effects of everything that the call has requested so far.
@@ -327,8 +327,8 @@ impl Draft {
         let secured = if self.is_caller(account) {
             secured
         } else {
-            let back = i64::try_from(self.repayable(account, asset));
-            secured.min(back.unwrap_or(i64::MAX))
+            let repayable = i64::try_from(self.repayable(account, asset));
+            secured.min(repayable.unwrap_or(i64::MAX))
         };
         let secured_holds = self
             .secured_holds

@@ -105,8 +105,8 @@ pub(crate) fn settle(
 }
 
 /// Returns a hold after a capture of an amount; none if nothing is left.
-pub(crate) fn left_of(hold: &Hold, gone: Amount) -> Option<Arc<Hold>> {
-    let left = hold.remaining.get().checked_sub(gone.get());
+pub(crate) fn remaining_hold(hold: &Hold, captured: Amount) -> Option<Arc<Hold>> {
+    let left = hold.remaining.get().checked_sub(captured.get());
     let remaining = left.and_then(Amount::new)?;
     Some(Arc::new(Hold {
         remaining,

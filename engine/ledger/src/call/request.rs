@@ -53,9 +53,9 @@ impl CallRequest {
     /// It covers plugin, action and arguments: a member who has seen a draw could otherwise bet on it, by
     /// another request under the same idempotency key.
     pub fn draw_key(&self) -> Arc<str> {
-        let asked = format!("{} {} {}", self.plugin, self.action, self.arguments);
-        let asked = Digest::of(asked.as_bytes());
-        format!("{} {} {asked}", self.caller, self.key).into()
+        let request = format!("{} {} {}", self.plugin, self.action, self.arguments);
+        let request = Digest::of(request.as_bytes());
+        format!("{} {} {request}", self.caller, self.key).into()
     }
 }
 

@@ -317,19 +317,21 @@ pub enum HostResponse {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Exchange {
     /// The request.
-    pub ask: HostRequest,
+    #[serde(rename = "ask")]
+    pub request: HostRequest,
     /// The response.
-    pub answer: HostResponse,
+    #[serde(rename = "answer")]
+    pub response: HostResponse,
 }
 
 impl Exchange {
     /// Returns true if the exchange is a draw that was made.
     pub fn is_draw(&self) -> bool {
         let refused = matches!(
-            self.answer,
+            self.response,
             HostResponse::Refused(_) | HostResponse::Ends(_)
         );
-        self.ask.is_draw() && !refused
+        self.request.is_draw() && !refused
     }
 }
 
@@ -337,40 +339,40 @@ impl Exchange {
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Transcript {
     version: u64,
-    facts: Vec<Exchange>,
+    #[serde(rename = "facts")]
+    exchanges: Vec<Exchange>,
 }
 
 impl Transcript {
-    pub(crate) fn new(version: u64, facts: Vec<Exchange>) -> Self {
-        Self { version, facts }
+    pub(crate) fn new(version: u64, exchanges: Vec<Exchange>) -> Self {
+        Self { version, exchanges }
     }
 
     /// Returns the exchanges, in order.
-    pub fn facts(&self) -> &[Exchange] {
-        &self.facts
+    pub fn exchanges(&self) -> &[Exchange] {
+        &self.exchanges
     }
 
     /// Returns the holds that the call placed, captured, released or secured, each once.
     pub fn holds(&self) -> impl Iterator<Item = HoldId> + use<> {
-        let used =
-            self.facts
-                .iter()
-                .filter_map(|exchange| match (&exchange.ask, &exchange.answer) {
-                    (HostRequest::PlaceHold { .. }, HostResponse::Placed(hold))
-                    | (
-                        HostRequest::CaptureHold { hold, .. }
-                        | HostRequest::ReleaseHold { hold }
-                        | HostRequest::SecureHold { hold },
-                        HostResponse::Done,
-                    ) => Some(*hold),
-                    (_, _) => None,
-                });
+        let used = self.exchanges.iter().filter_map(|exchange| {
+            match (&exchange.request, &exchange.response) {
+                (HostRequest::PlaceHold { .. }, HostResponse::Placed(hold))
+                | (
+                    HostRequest::CaptureHold { hold, .. }
+                    | HostRequest::ReleaseHold { hold }
+                    | HostRequest::SecureHold { hold },
+                    HostResponse::Done,
+                ) => Some(*hold),
+                (_, _) => None,
+            }
+        });
         used.collect::<BTreeSet<_>>().into_iter()
     }
 
     /// Returns the rejection that ended the call before its first draw, if there is one.
     pub(crate) fn ending_rejection(&self) -> Option<&Rejection> {
-        match &self.facts.last()?.answer {
+        match &self.exchanges.last()?.response {
             HostResponse::Ends(rejection) => Some(rejection),
             HostResponse::Balance(_)
             | HostResponse::Bool(_)
@@ -389,7 +391,7 @@ impl Transcript {
 
     /// Returns the number of draws.
     pub fn draws(&self) -> u32 {
-        let draws = self.facts.iter().filter(|exchange| exchange.is_draw());
+        let draws = self.exchanges.iter().filter(|exchange| exchange.is_draw());
         u32::try_from(draws.count()).unwrap_or(u32::MAX)
     }
 
@@ -397,9 +399,9 @@ impl Transcript {
     pub fn draws_from(&self, server_seed: &Seed, component: &Digest, origin: &DrawOrigin) -> bool {
         let mut mixed = String::new();
         let mut index = 0_u32;
-        self.facts.iter().all(|exchange| {
+        self.exchanges.iter().all(|exchange| {
             if let (HostRequest::Mix { text }, HostResponse::Done) =
-                (&exchange.ask, &exchange.answer)
+                (&exchange.request, &exchange.response)
             {
                 mixed.push_str(text);
             }
@@ -416,7 +418,7 @@ impl Transcript {
                 index,
             };
             index = index.saturating_add(1);
-            exchange.ask.draw_response(&draw).as_ref() == Some(&exchange.answer)
+            exchange.request.draw_response(&draw).as_ref() == Some(&exchange.response)
         })
     }
 

@@ -272,7 +272,9 @@ fn unrequested(member: &'static str, account: &AccountId) -> Excess {
     };
     let asks = match by_pattern {
         Some(grant) => {
-            format!("it does not request `{account}`; {grant} in `grants.patterns` needs no request")
+            format!(
+                "it does not request `{account}`; {grant} in `grants.patterns` needs no request"
+            )
         }
         None => format!("it does not request `{account}`"),
     };

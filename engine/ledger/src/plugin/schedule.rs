@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn what_is_missed_is_left_out_and_what_is_made_up_for_has_an_end() {
-        let wanted = |missed, next_due, now| {
+        let first_due = |missed, next_due, now| {
             let times = ScheduleTimes {
                 every_s: 60,
                 offset_s: 0,
@@ -176,21 +176,24 @@ mod tests {
             schedule.first_wanted(Timestamp(now)).0
         };
         assert_eq!(
-            wanted(MissedPolicy::Skip, 60_000, 0),
+            first_due(MissedPolicy::Skip, 60_000, 0),
             60_000,
             "nothing is due"
         );
         assert_eq!(
-            wanted(MissedPolicy::Skip, 60_000, 119_999),
+            first_due(MissedPolicy::Skip, 60_000, 119_999),
             60_000,
             "it is late"
         );
-        assert_eq!(wanted(MissedPolicy::Skip, 60_000, 120_000), 180_000);
+        assert_eq!(first_due(MissedPolicy::Skip, 60_000, 120_000), 180_000);
         let most = SCHEDULE_CATCH_UP_MAX * 60_000;
-        assert_eq!(wanted(MissedPolicy::CatchUp, 60_000, 0), 60_000);
-        assert_eq!(wanted(MissedPolicy::CatchUp, 60_000, 59_999 + most), 60_000);
+        assert_eq!(first_due(MissedPolicy::CatchUp, 60_000, 0), 60_000);
         assert_eq!(
-            wanted(MissedPolicy::CatchUp, 60_000, 60_000 + most),
+            first_due(MissedPolicy::CatchUp, 60_000, 59_999 + most),
+            60_000
+        );
+        assert_eq!(
+            first_due(MissedPolicy::CatchUp, 60_000, 60_000 + most),
             120_000
         );
     }

@@ -45,7 +45,7 @@ fn played() -> (World, CallResult) {
     );
     let ending = CallEnding::Replied { reply: json!({}) };
     let result = world.end("A", ending);
-    assert_eq!(result.transcript.facts().len(), 14);
+    assert_eq!(result.transcript.exchanges().len(), 14);
     (world, result)
 }
 
@@ -115,7 +115,7 @@ fn what_was_not_told_is_not_believed() {
     ] {
         let result = forged(&result, &format!("/transcript/facts/{fact}/answer"), lie);
         if verdict(&world, &result) != Verdict::Stale {
-            wrong.push(result.transcript.facts()[fact].clone());
+            wrong.push(result.transcript.exchanges()[fact].clone());
         }
     }
     assert_eq!(wrong, []);
@@ -190,7 +190,7 @@ fn what_a_plugin_may_not_do_is_not_done_because_a_host_says_so() {
     ] {
         let result = forged(&result, &format!("/transcript/facts/{fact}/ask"), ask);
         if verdict(&world, &result) != Verdict::Stale {
-            wrong.push(result.transcript.facts()[fact].clone());
+            wrong.push(result.transcript.exchanges()[fact].clone());
         }
     }
     assert_eq!(wrong, []);
@@ -200,7 +200,7 @@ fn what_a_plugin_may_not_do_is_not_done_because_a_host_says_so() {
 fn what_was_not_drawn_there_is_not_believed() {
     let (world, result) = played();
     let origin = result.origin.as_ref().expect("it has drawn");
-    let drawn = |fact: usize| serde_json::to_value(&result.transcript.facts()[fact].answer);
+    let drawn = |fact: usize| serde_json::to_value(&result.transcript.exchanges()[fact].response);
     let drawn = drawn(9).expect("JSON")["drawn"].as_u64().expect("a draw");
     let shuffled = json!({ "shuffled": [0, 1, 2, 3, 4] });
     let mut wrong = Vec::new();

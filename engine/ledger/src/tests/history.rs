@@ -140,9 +140,9 @@ pub(super) fn reuses_an_id(books: &Books, act: &Act) -> bool {
         Act::PlaceHold(request) => books.hold(request.id).is_some(),
         Act::Reverse(request) => books.reversal(request.id).is_some(),
         Act::Call(result) => {
-            let mut facts = result.transcript.facts().iter();
+            let mut facts = result.transcript.exchanges().iter();
             facts.any(
-                |fact| matches!(fact.answer, HostResponse::Placed(hold) if books.hold(hold).is_some()),
+                |fact| matches!(fact.response, HostResponse::Placed(hold) if books.hold(hold).is_some()),
             )
         }
         Act::OpenEconomy { .. }

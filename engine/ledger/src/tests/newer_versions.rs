@@ -137,7 +137,7 @@ fn a_class_of_fuel_is_narrowed_and_never_widened() {
         let (fuel, said) = fuel(&format!(
             "plugin bank component=a requests=fuel/{requested} grants={grants}"
         ));
-        fuel.ok_or(said.contains("`grants.fuel` is wider"))
+        fuel.ok_or(said.contains("`grants.fuel` exceeds"))
     };
     let small = FuelClass::Small;
     let standard = FuelClass::Standard;

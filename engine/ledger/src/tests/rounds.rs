@@ -361,11 +361,11 @@ fn look_at_call(
 ) {
     let refused = |fact: &crate::Exchange| {
         matches!(
-            &fact.answer,
+            &fact.response,
             HostResponse::Refused(Refusal::OverLimit { .. })
         )
     };
-    if result.transcript.facts().iter().any(refused) {
+    if result.transcript.exchanges().iter().any(refused) {
         seen.count("refused beyond a cap");
     }
     match verdict {

@@ -100,7 +100,7 @@ impl Verify {
     fn check_run(&self, receipt: &Receipt) -> Result<Checked, CommandError> {
         let call = &receipt.call;
         if !call.has_run() {
-            return Ok(if call.transcript.facts().is_empty() {
+            return Ok(if call.transcript.exchanges().is_empty() {
                 Checked::Holds("there is no run that came to an end".into())
             } else {
                 Checked::Fails("no run came to an end, and yet something was asked".into())

@@ -115,13 +115,13 @@ impl<'a> Asked<'a> {
             secured: BTreeSet::new(),
             writes: BTreeMap::new(),
         };
-        let mut facts = receipt.call.transcript.facts().iter();
+        let mut facts = receipt.call.transcript.exchanges().iter();
         facts.try_for_each(|fact| asked.take(fact))?;
         Ok(asked)
     }
 
     fn take(&mut self, fact: &'a Exchange) -> Result<(), EffectsError> {
-        match (&fact.ask, &fact.answer) {
+        match (&fact.request, &fact.response) {
             (HostRequest::Transfer(posting), HostResponse::Done) => {
                 self.postings.push(posting.clone());
             }

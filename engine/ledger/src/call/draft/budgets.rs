@@ -95,8 +95,8 @@ impl Draft {
                 account: Some(account),
                 ..BudgetUse::by(accounts, Budget::PatternPerMemberPerDay)
             };
-            let asked = before.saturating_add(*amount);
-            self.check_cap(budget_use, &caps.per_member_per_day, asset, asked)?;
+            let total = before.saturating_add(*amount);
+            self.check_cap(budget_use, &caps.per_member_per_day, asset, total)?;
         }
         let payer = Payer::Pattern(accounts.clone());
         for (asset, sum) in &totals {
@@ -117,10 +117,10 @@ impl Draft {
         budget_use: BudgetUse<'_>,
         caps: &Caps,
         asset: &AssetId,
-        asked: u64,
+        total: u64,
     ) -> Result<(), Rejection> {
         let most = caps.get(asset).copied().unwrap_or_default();
-        if asked > most.get() {
+        if total > most.get() {
             return Err(Rejection::BudgetExceeded {
                 plugin: self.call.plugin.clone(),
                 budget: budget_use.budget,
@@ -128,7 +128,7 @@ impl Draft {
                 account: budget_use.account.cloned(),
                 asset: asset.clone(),
                 most,
-                asked,
+                asked: total,
             });
         }
         Ok(())

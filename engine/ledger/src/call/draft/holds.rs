@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Draft;
 use crate::amount::Amount;
-use crate::call::proposal::{Step, left_of};
+use crate::call::proposal::{Step, remaining_hold};
 use crate::call::transcript::{HostResponse, Refusal};
 use crate::hold::{Hold, Reservation};
 use crate::id::HoldId;
@@ -106,7 +106,7 @@ impl Draft {
         }
         self.unreserve(&posting, amount);
         self.apply_posting(&posting);
-        let left = left_of(&hold, amount);
+        let left = remaining_hold(&hold, amount);
         self.steps.push(Step::Capture(id, posting, left.is_none()));
         self.holds.insert(id, left);
         Ok(HostResponse::Done)

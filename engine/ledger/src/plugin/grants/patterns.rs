@@ -73,7 +73,7 @@ pub enum PatternsError {
     #[error("a plugin has at most {GRANT_PATTERNS_MAX} patterns")]
     TooMany,
     /// A pattern occurs twice.
-    #[error("the pattern `{0}` is there twice")]
+    #[error("the pattern `{0}` occurs twice")]
     Twice(AccountPattern),
     /// A grant contains no right.
     #[error("the pattern `{0}` has neither `\"read\": true` nor `debit`")]

@@ -135,12 +135,12 @@ impl Auditor {
     fn count(&mut self, record: &Record, act: &Act) {
         self.counts.movements += record.entries.len() as u64;
         if let Act::Call(call) = act {
-            let facts = call.transcript.facts();
+            let facts = call.transcript.exchanges();
             self.counts.calls += 1;
             self.counts.facts += facts.len() as u64;
             self.counts.draws += u64::from(call.transcript.draws());
             let refused =
-                |fact: &bursar_ledger::Exchange| matches!(fact.answer, HostResponse::Refused(_));
+                |fact: &bursar_ledger::Exchange| matches!(fact.response, HostResponse::Refused(_));
             if matches!(call.ending, CallEnding::Faulted { .. }) || facts.iter().any(refused) {
                 self.counts.harmless += 1;
             }
