@@ -396,7 +396,7 @@ async fn a_key_that_is_revoked_while_the_body_arrives_moves_nothing() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::time::timeout;
 
-    use crate::wait::PATIENCE;
+    use crate::wait::TIMEOUT;
 
     let (server, mut guild) = TestServer::with_guild(2).await;
     let created = guild
@@ -416,7 +416,7 @@ async fn a_key_that_is_revoked_while_the_body_arrives_moves_nothing() {
     slow.write_all(head.as_bytes()).await.unwrap();
     // The server sends 100 Continue after it has checked the head and the key in it.
     let mut interim = [0; 25];
-    let read = timeout(PATIENCE, slow.read_exact(&mut interim)).await;
+    let read = timeout(TIMEOUT, slow.read_exact(&mut interim)).await;
     read.expect("the server sends 100 Continue").unwrap();
     assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
     slow.write_all(&body.as_bytes()[..5]).await.unwrap();

@@ -8,7 +8,7 @@ use bursar_storage::HEADS_MAX;
 use serde_json::{Value, json};
 
 use crate::server_process::{ServerProcess, binary};
-use crate::support::{GUILD, TestServer, audited, posting};
+use crate::support::{GUILD, TestServer, assert_audit_passes, posting};
 use crate::wait::eventually;
 
 pub(crate) fn bursar(arguments: &[&str]) -> Output {
@@ -118,7 +118,7 @@ async fn a_backup_of_a_served_file_can_replace_the_original() {
     let mut server = ServerProcess::serve(&file);
     let admin = server.admin_key.clone().unwrap();
     let mut client = Client::new(Address::Tcp(server.address.clone()), &admin);
-    furnish(&mut client).await;
+    create_economy(&mut client).await;
 
     // An API key may not choose a path on the server's disk.
     let body = json!({ "path": copy }).to_string();
@@ -160,19 +160,19 @@ async fn a_backup_of_a_served_file_can_replace_the_original() {
     assert!(replayed.replayed);
     assert!(server.stop());
     for file in [&file, &copy, &quick] {
-        audited(file);
+        assert_audit_passes(file);
     }
     // A file that is not served is copied by the command itself.
     let third = folder.path().join("third.db");
     stdout_of(&bursar(&["backup", text(&copy), text(&third)]));
-    audited(&third);
+    assert_audit_passes(&third);
     let none = folder.path().join("none.db");
     assert!(
         stderr_of(&bursar(&["backup", text(&none), text(&third)])).contains("name a database file")
     );
 }
 
-pub(crate) async fn furnish(client: &mut Client) {
+pub(crate) async fn create_economy(client: &mut Client) {
     for (path, body) in [
         ("", json!({})),
         (
@@ -282,11 +282,11 @@ async fn an_economy_moves_to_another_file_with_its_plugins() {
     let more = client.post(&path, "buy another", &body).await.unwrap();
     assert_eq!(more.status, 200, "{}", more.json());
     assert!(server.stop());
-    audited(&other);
+    assert_audit_passes(&other);
 }
 
 /// Requests an export and reads only the status line.
-async fn begun(server: &TestServer) -> tokio::net::TcpStream {
+async fn start_export(server: &TestServer) -> tokio::net::TcpStream {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut stream = tokio::net::TcpStream::connect(server.address())
         .await
@@ -322,7 +322,7 @@ async fn a_fifth_concurrent_export_is_refused() {
     );
     let mut exports = Vec::new();
     for _ in 0..4 {
-        exports.push(begun(&server).await);
+        exports.push(start_export(&server).await);
     }
     let path = format!("{GUILD}/export");
     let refused = guild.get(&path).await;

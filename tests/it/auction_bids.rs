@@ -8,7 +8,7 @@ use bursar_storage::TimeSource;
 use serde_json::{Value, json};
 
 use crate::bundled::change_hold_as_admin;
-use crate::race::{RACERS, crowded, race};
+use crate::race::{RACERS, race, with_many_members};
 use crate::support::{GUILD, GuildClient, TestServer, decline_code};
 
 /// Creates an auction of a sword on a clock that a test moves.
@@ -30,7 +30,7 @@ async fn auction_for(
         // These tests settle lots themselves.
         setup.schedules = None;
     });
-    let (server, mut guild) = crowded(server.await, members).await;
+    let (server, mut guild) = with_many_members(server.await, members).await;
     let sword = json!({"kind": "item", "name": "Sword", "max_supply": 1});
     guild
         .put_ok(&format!("{GUILD}/assets/item:sword"), sword)
@@ -75,7 +75,7 @@ async fn an_auction_releases_all_bids_but_the_highest_and_settles_once() {
         .await;
     assert_eq!(decline_code(&late), "over");
     let settled = race(&server, "auction/settle", |_| (2, json!({"lot": 1}))).await;
-    settled.ended(&[("committed", 1), ("already_settled", 999)]);
+    settled.assert_outcomes(&[("committed", 1), ("already_settled", 999)]);
     assert_eq!(guild.posted("user:3", "item:sword").await, 1);
     assert_eq!(guild.coin_balances(3).await, [1060, 1000, 940]);
     server.close().await;
@@ -106,7 +106,7 @@ async fn the_highest_of_a_thousand_concurrent_bids_wins_and_all_others_are_relea
     let bid = |number: u64| (number + 2, json!({"lot": 1, "amount": amount(number)}));
     let race_of_bids = race(&server, "auction/bid", bid).await;
     let counted = race_of_bids.winners().len();
-    race_of_bids.ended(&[("committed", counted), ("bid_too_low", 1_000 - counted)]);
+    race_of_bids.assert_outcomes(&[("committed", counted), ("bid_too_low", 1_000 - counted)]);
     let bids = bids(&mut guild).await;
     assert_eq!(bids.len(), 1_000, "every bid is in the journal");
     let mut highest = 0;

@@ -46,7 +46,7 @@ fn settle(economy: &mut Economy, lot: u64) -> TestCall {
 }
 
 /// Returns an account's balance of both assets and asserts that nothing of it is held.
-fn free(economy: &Economy, account: &str) -> [i64; 2] {
+fn unheld_balances(economy: &Economy, account: &str) -> [i64; 2] {
     ["coin", "item:sword"].map(|asset| {
         assert_eq!(economy.held(account, asset), 0, "{account} {asset}");
         economy.balance(account, asset)
@@ -54,13 +54,13 @@ fn free(economy: &Economy, account: &str) -> [i64; 2] {
 }
 
 /// Returns the replies of scheduled runs that concerned lots.
-fn swept(runs: &[TestCall]) -> Vec<Value> {
+fn lot_replies(runs: &[TestCall]) -> Vec<Value> {
     let replies = runs.iter().map(|run| run.reply().clone());
     let nothing = json!({"settled": [], "waiting": []});
     replies.filter(|reply| *reply != nothing).collect()
 }
 
-fn sold(lot: u64, winner: &str, price: u64, to_collect: &[&str]) -> Value {
+fn sold_reply(lot: u64, winner: &str, price: u64, to_collect: &[&str]) -> Value {
     json!({"settled": [{"lot": lot, "winner": winner, "price": price, "to_collect": to_collect}],
         "waiting": []})
 }
@@ -71,10 +71,10 @@ fn a_won_auction_is_settled_by_its_schedule_and_not_before() {
     let lot = open(&mut economy, 7 * DAY_S);
     bid(&mut economy, "user:2", lot, 50);
     let runs = economy.wait(7 * DAY_S - 1);
-    assert!(swept(&runs).is_empty());
+    assert!(lot_replies(&runs).is_empty());
     assert!(runs.len() <= 8, "one a day: {}", runs.len());
     let runs = economy.wait(10);
-    assert_eq!(swept(&runs), [sold(lot, "user:2", 50, &[])]);
+    assert_eq!(lot_replies(&runs), [sold_reply(lot, "user:2", 50, &[])]);
     let [run] = runs.as_slice() else {
         panic!("one was due: {runs:?}");
     };
@@ -87,8 +87,8 @@ fn a_won_auction_is_settled_by_its_schedule_and_not_before() {
             posting("plugin:auction", "user:1", "coin", 50),
         ]
     );
-    assert_eq!(free(&economy, "user:1"), [150, 9]);
-    assert_eq!(free(&economy, "user:2"), [50, 1]);
+    assert_eq!(unheld_balances(&economy, "user:1"), [150, 9]);
+    assert_eq!(unheld_balances(&economy, "user:2"), [50, 1]);
     assert_eq!(settle(&mut economy, lot).declined(), "already_settled");
     assert_eq!(settle(&mut economy, lot + 1).declined(), "no_such_lot");
     let state = economy.state("auction");
@@ -106,8 +106,11 @@ fn an_auction_without_bids_returns_the_lot_by_its_schedule() {
     assert_eq!(economy.held("user:1", "item:sword"), 1);
     let ended = json!({"lot": lot, "winner": null, "price": null, "to_collect": []});
     let runs = economy.wait(70);
-    assert_eq!(swept(&runs), [json!({"settled": [ended], "waiting": []})]);
-    assert_eq!(free(&economy, "user:1"), [100, 10]);
+    assert_eq!(
+        lot_replies(&runs),
+        [json!({"settled": [ended], "waiting": []})]
+    );
+    assert_eq!(unheld_balances(&economy, "user:1"), [100, 10]);
 }
 
 #[test]
@@ -116,10 +119,13 @@ fn a_late_bid_postpones_the_settlement() {
     let lot = open(&mut economy, 60);
     economy.wait(59);
     bid(&mut economy, "user:2", lot, 50);
-    assert!(swept(&economy.wait(29)).is_empty());
+    assert!(lot_replies(&economy.wait(29)).is_empty());
     bid(&mut economy, "user:3", lot, 51);
-    assert!(swept(&economy.wait(29)).is_empty());
-    assert_eq!(swept(&economy.wait(11)), [sold(lot, "user:3", 51, &[])]);
+    assert!(lot_replies(&economy.wait(29)).is_empty());
+    assert_eq!(
+        lot_replies(&economy.wait(11)),
+        [sold_reply(lot, "user:3", 51, &[])]
+    );
 }
 
 #[test]
@@ -130,12 +136,12 @@ fn ended_lots_are_settled_in_runs_of_a_few() {
         bid(&mut economy, "user:2", lot, 10);
     }
     let runs = economy.wait(100);
-    let settled = swept(&runs);
+    let settled = lot_replies(&runs);
     let each = settled
         .iter()
         .map(|it| it["settled"].as_array().expect("lots").len());
     assert_eq!(each.collect::<Vec<_>>(), [3, 3, 3, 1]);
-    assert_eq!(free(&economy, "user:2"), [0, 10]);
+    assert_eq!(unheld_balances(&economy, "user:2"), [0, 10]);
 }
 
 /// Two lots end at the same time. The first cannot be settled, which must not affect the second.
@@ -147,10 +153,10 @@ fn a_frozen_winner_delays_only_its_own_lot() {
     bid(&mut economy, "user:3", other, 40);
     economy.freeze("user:2", true);
     let runs = economy.wait(70);
-    let reply = &swept(&runs)[0];
+    let reply = &lot_replies(&runs)[0];
     assert_eq!(reply["waiting"], json!([blocked]));
     assert_eq!(reply["settled"][0]["lot"], other);
-    assert_eq!(free(&economy, "user:3"), [60, 1]);
+    assert_eq!(unheld_balances(&economy, "user:3"), [60, 1]);
     let expected = format!(
         "lot {blocked} could not be settled 1 times: user:1 or user:2 cannot pay or receive"
     );
@@ -165,10 +171,10 @@ fn a_frozen_winner_delays_only_its_own_lot() {
     economy.wait(DAY_S);
     economy.freeze("user:2", false);
     assert_eq!(
-        swept(&economy.wait(DAY_S)),
-        [sold(blocked, "user:2", 50, &[])]
+        lot_replies(&economy.wait(DAY_S)),
+        [sold_reply(blocked, "user:2", 50, &[])]
     );
-    assert_eq!(free(&economy, "user:1"), [190, 8]);
+    assert_eq!(unheld_balances(&economy, "user:1"), [190, 8]);
 }
 
 #[test]
@@ -178,13 +184,13 @@ fn a_lot_that_cannot_be_settled_for_a_week_is_returned_to_both_sides() {
         let lot = open(&mut economy, 60);
         bid(&mut economy, "user:2", lot, 50);
         economy.freeze(frozen, true);
-        let tries = swept(&economy.wait(7 * DAY_S + 50));
+        let tries = lot_replies(&economy.wait(7 * DAY_S + 50));
         assert!(tries.iter().all(|it| it["waiting"] == json!([lot])));
         assert!((10..25).contains(&tries.len()), "{} tries", tries.len());
         let runs = economy.wait(DAY_S + 20);
-        assert_eq!(swept(&runs)[0]["settled"][0]["winner"], Value::Null);
-        assert_eq!(free(&economy, "user:1"), [100, 10]);
-        assert_eq!(free(&economy, "user:2"), [100, 0]);
+        assert_eq!(lot_replies(&runs)[0]["settled"][0]["winner"], Value::Null);
+        assert_eq!(unheld_balances(&economy, "user:1"), [100, 10]);
+        assert_eq!(unheld_balances(&economy, "user:2"), [100, 0]);
         assert_eq!(economy.state("auction").len(), 1, "the state is empty");
     }
 }
@@ -197,8 +203,11 @@ fn amounts_above_a_ceiling_are_kept_until_collected() {
     bid(&mut economy, "user:2", lot, 50);
     economy.ceiling("user:1", "coin", Some(100));
     let runs = economy.wait(70);
-    assert_eq!(swept(&runs), [sold(lot, "user:2", 50, &["user:1"])]);
-    assert_eq!(free(&economy, "user:2"), [50, 1]);
+    assert_eq!(
+        lot_replies(&runs),
+        [sold_reply(lot, "user:2", 50, &["user:1"])]
+    );
+    assert_eq!(unheld_balances(&economy, "user:2"), [50, 1]);
     assert_eq!(economy.balance("plugin:auction", "coin"), 50);
     let full = economy.call("user:1", "auction/collect", json!({}));
     assert!(full.rejected().contains("`user:1`"), "{}", full.rejected());
@@ -208,12 +217,12 @@ fn amounts_above_a_ceiling_are_kept_until_collected() {
     let collected = economy.call("user:1", "auction/collect", json!({}));
     let expected = json!({"asset": "coin", "amount": 50, "more": false});
     assert_eq!(collected.reply(), &expected);
-    assert_eq!(free(&economy, "user:1"), [150, 9]);
+    assert_eq!(unheld_balances(&economy, "user:1"), [150, 9]);
     assert_eq!(economy.balance("plugin:auction", "coin"), 0);
 }
 
 /// Starts a server on a clock that a test moves, with a lot of a minute for which user:2 has bid 50.
-async fn lot_won() -> (TestServer, GuildClient, Arc<AtomicU64>) {
+async fn server_with_won_lot() -> (TestServer, GuildClient, Arc<AtomicU64>) {
     let clock = Arc::new(AtomicU64::new(1_700_000_000_000));
     let hands = Arc::clone(&clock);
     let server = TestServer::with_setup(|setup| {
@@ -238,7 +247,11 @@ async fn lot_won() -> (TestServer, GuildClient, Arc<AtomicU64>) {
 }
 
 /// Returns a member's balances once nothing of them is held, and advances the clock meanwhile.
-async fn free_at_last(guild: &mut GuildClient, clock: &AtomicU64, account: &str) -> [i64; 2] {
+async fn wait_for_unheld_balances(
+    guild: &mut GuildClient,
+    clock: &AtomicU64,
+    account: &str,
+) -> [i64; 2] {
     for _ in 0..1_000 {
         let found = guild
             .get(&format!("{GUILD}/accounts/{account}"))
@@ -256,7 +269,7 @@ async fn free_at_last(guild: &mut GuildClient, clock: &AtomicU64, account: &str)
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_auction_that_ends_while_no_server_runs_is_settled_at_the_next_start() {
-    let (server, _, clock) = lot_won().await;
+    let (server, _, clock) = server_with_won_lot().await;
     let twenty_days_pass = || {
         clock.fetch_add(20 * DAY_S * 1000, Ordering::SeqCst);
     };
@@ -264,8 +277,14 @@ async fn an_auction_that_ends_while_no_server_runs_is_settled_at_the_next_start(
     let mut guild = GuildClient {
         client: server.admin(),
     };
-    assert_eq!(free_at_last(&mut guild, &clock, "user:2").await, [950, 1]);
-    assert_eq!(free_at_last(&mut guild, &clock, "user:1").await, [1_050, 0]);
+    assert_eq!(
+        wait_for_unheld_balances(&mut guild, &clock, "user:2").await,
+        [950, 1]
+    );
+    assert_eq!(
+        wait_for_unheld_balances(&mut guild, &clock, "user:1").await,
+        [1_050, 0]
+    );
     let by_hand = guild
         .call("auction/settle", "s", "user:1", json!({"lot": 1}))
         .await;
@@ -276,7 +295,7 @@ async fn an_auction_that_ends_while_no_server_runs_is_settled_at_the_next_start(
 /// Nothing settles the lot for longer than anything can be held, so both sides get their own back.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_auction_of_a_disabled_plugin_releases_everything_in_the_end() {
-    let (server, mut guild, clock) = lot_won().await;
+    let (server, mut guild, clock) = server_with_won_lot().await;
     let path = format!("{GUILD}/plugins/auction");
     guild.put_ok(&path, json!({"enabled": false})).await;
     // An account with holds cannot be closed.
@@ -288,8 +307,14 @@ async fn an_auction_of_a_disabled_plugin_releases_everything_in_the_end() {
         .await;
     assert!(closed.status.is_client_error(), "{}", closed.json());
     clock.fetch_add(70 * DAY_S * 1000, Ordering::SeqCst);
-    assert_eq!(free_at_last(&mut guild, &clock, "user:2").await, [1_000, 0]);
-    assert_eq!(free_at_last(&mut guild, &clock, "user:1").await, [1_000, 1]);
+    assert_eq!(
+        wait_for_unheld_balances(&mut guild, &clock, "user:2").await,
+        [1_000, 0]
+    );
+    assert_eq!(
+        wait_for_unheld_balances(&mut guild, &clock, "user:1").await,
+        [1_000, 1]
+    );
     guild.put_ok(&path, json!({"enabled": true})).await;
     for number in 0..1_000 {
         let key = format!("look {number}");

@@ -10,10 +10,10 @@ use crate::archive::{bursar, stderr_of, stdout_of, text};
 use crate::support::{GUILD, GuildClient, TestServer, posting};
 
 /// The longest wait for an expected event.
-const PATIENCE: Duration = Duration::from_mins(2);
+const TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Creates an economy with so many records that an audit of it takes a while.
-async fn long_audited() -> (TestServer, GuildClient) {
+async fn server_with_many_records() -> (TestServer, GuildClient) {
     let (server, mut guild) = TestServer::with_guild(2).await;
     for batch in 0..3 {
         let transfers: Vec<Value> = (0..4000)
@@ -32,12 +32,12 @@ async fn long_audited() -> (TestServer, GuildClient) {
 }
 
 /// Starts an audit and waits until it is running.
-async fn begun(server: &TestServer, guild: &mut GuildClient) -> TcpStream {
+async fn start_audit(server: &TestServer, guild: &mut GuildClient) -> TcpStream {
     let head = format!(
         "GET {GUILD}/audit HTTP/1.1\r\nHost: bursar\r\nAuthorization: Bearer {}\r\n\r\n",
         server.admin_key
     );
-    let under_way = tokio::time::timeout(PATIENCE, async {
+    let under_way = tokio::time::timeout(TIMEOUT, async {
         loop {
             let mut connection = TcpStream::connect(server.address()).await.unwrap();
             connection.write_all(head.as_bytes()).await.unwrap();
@@ -52,16 +52,16 @@ async fn begun(server: &TestServer, guild: &mut GuildClient) -> TcpStream {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_audit_ends_when_its_client_leaves() {
-    let (server, mut guild) = long_audited().await;
-    let connection = begun(&server, &mut guild).await;
+    let (server, mut guild) = server_with_many_records().await;
+    let connection = start_audit(&server, &mut guild).await;
     drop(connection);
-    let ended = tokio::time::timeout(PATIENCE, async {
+    let ended = tokio::time::timeout(TIMEOUT, async {
         while server.storage.audits_cancelled() == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     });
     ended.await.expect("the audit ends");
-    let next = tokio::time::timeout(PATIENCE, async {
+    let next = tokio::time::timeout(TIMEOUT, async {
         loop {
             let next = guild.get("/v1/audit").await;
             if next.code() != "audit_running" {
@@ -78,8 +78,8 @@ async fn an_audit_ends_when_its_client_leaves() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_audit_runs_at_a_time() {
-    let (server, mut guild) = long_audited().await;
-    let connection = begun(&server, &mut guild).await;
+    let (server, mut guild) = server_with_many_records().await;
+    let connection = start_audit(&server, &mut guild).await;
     let second = guild.get(&format!("{GUILD}/audit")).await;
     assert_eq!(
         (second.status.as_u16(), &*second.code()),
@@ -96,8 +96,8 @@ async fn one_audit_runs_at_a_time() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopping_server_does_not_wait_for_an_audit() {
-    let (server, mut guild) = long_audited().await;
-    let _connection = begun(&server, &mut guild).await;
+    let (server, mut guild) = server_with_many_records().await;
+    let _connection = start_audit(&server, &mut guild).await;
     let file = server.file();
     let folder = server.into_folder().await;
     stdout_of(&bursar(&["audit", text(&file)]));

@@ -46,30 +46,30 @@ async fn a_plugin_that_faults_for_all_callers_is_disabled_with_a_reason() {
     assert!(calls >= 20, "{calls} calls");
     let off = plugin(&mut guild).await;
     assert_eq!(off["enabled"], false);
-    let why = off["switched_off"].clone();
-    assert_eq!(why["reason"], "faults", "{why}");
+    let reason = off["switched_off"].clone();
+    assert_eq!(reason["reason"], "faults", "{reason}");
     assert_eq!(
-        (&why["calls"], &why["faults"]),
+        (&reason["calls"], &reason["faults"]),
         (&json!(calls), &json!(calls))
     );
-    assert_eq!(why["callers"], 6);
-    assert!(why["cpu_ms"].as_u64().unwrap() >= 1_000, "{why}");
+    assert_eq!(reason["callers"], 6);
+    assert!(reason["cpu_ms"].as_u64().unwrap() >= 1_000, "{reason}");
     // The list and the events have the same reason.
     let listed = guild.get(&format!("{GUILD}/plugins")).await.json();
-    assert_eq!(listed["plugins"][0]["switched_off"], why);
+    assert_eq!(listed["plugins"][0]["switched_off"], reason);
     let events = guild.events().await;
     let mut acts = events
         .iter()
         .filter(|event| event["kind"] == "switch_off_plugin");
     let act = acts.next().expect("the act is recorded");
-    assert_eq!(act["answer"]["switched_off"], why, "{act}");
+    assert_eq!(act["answer"]["switched_off"], reason, "{act}");
     assert!(acts.next().is_none(), "it is recorded once");
     // It stays disabled until the operator enables it.
     let server = server.restart().await;
     let mut guild = GuildClient {
         client: server.admin(),
     };
-    assert_eq!(plugin(&mut guild).await["switched_off"], why);
+    assert_eq!(plugin(&mut guild).await["switched_off"], reason);
     let off = guild
         .call("malicious/honest", "off", "user:1", json!({}))
         .await;

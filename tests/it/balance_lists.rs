@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::archive::{bursar, stderr_of, stdout_of, text};
 use crate::long_runs;
 use crate::server_process::ServerProcess;
-use crate::support::{GUILD, audited};
+use crate::support::{GUILD, assert_audit_passes};
 
 /// A served file with an economy, and a folder for lists.
 struct Lists {
@@ -87,7 +87,7 @@ impl Lists {
     fn end(self) {
         let file = self.file();
         assert!(self.server.stop());
-        audited(&file);
+        assert_audit_passes(&file);
     }
 }
 
@@ -360,7 +360,7 @@ fn edits() -> impl Strategy<Value = Vec<Edit>> {
 
 type Rows = BTreeMap<(String, String), u64>;
 
-fn written(rows: &Rows, form: u8) -> String {
+fn format_list(rows: &Rows, form: u8) -> String {
     let lines = rows.iter().map(|((account, asset), amount)| match form {
         0 => format!("{account},{asset},{amount}\n"),
         1 => format!("{account};{asset};{amount}\r\n"),
@@ -422,7 +422,7 @@ fn edit_lists(mut runner: TestRunner) {
                     (format!("part-{name}.csv"), part.collect(), 0)
                 }
             };
-            let output = lists.import_into(&economy, &name, &written(&part, form), &[]);
+            let output = lists.import_into(&economy, &name, &format_list(&part, form), &[]);
             if output.status.success() {
                 imported += 1;
                 for (place, amount) in part.into_iter().filter(|(_, amount)| *amount > 0) {

@@ -270,14 +270,14 @@ async fn a_win_is_paid_although_the_bank_was_emptied_during_the_game() {
         let has = coins(&mut guild, BANK).await.0.unsigned_abs();
         let from = "guild:vault";
         let to = BANK;
-        let (from, to, much) = if has > 15 {
+        let (from, to, amount) = if has > 15 {
             (to, from, has - 15)
         } else {
             (from, to, 15 - has)
         };
-        if much > 0 {
+        if amount > 0 {
             guild
-                .transfer(&format!("fill {round}"), from, to, much)
+                .transfer(&format!("fill {round}"), from, to, amount)
                 .await;
         }
     }

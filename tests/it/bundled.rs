@@ -6,7 +6,7 @@ use bursar_host::{Manifest, discord_warnings};
 use bursar_server::client::Response;
 use serde_json::{Value, json};
 
-use crate::race::{crowded, race};
+use crate::race::{race, with_many_members};
 use crate::support::{GUILD, GuildClient, TestServer, decline_code};
 
 async fn call(guild: &mut GuildClient, action: &str, key: &str, arguments: Value) -> Response {
@@ -176,7 +176,7 @@ async fn a_thousand_concurrent_claims_pay_one_reward() {
     assert_eq!(empty.code(), "insufficient_funds");
     guild.issue("plugin:daily", "coin", 10_000).await;
     let claims = race(&server, "daily/claim", |_| (1, json!({}))).await;
-    claims.ended(&[("committed", 1), ("already_claimed", 999)]);
+    claims.assert_outcomes(&[("committed", 1), ("already_claimed", 999)]);
     assert_eq!(guild.posted("user:1", "coin").await, 1005);
     assert_eq!(guild.posted("plugin:daily", "coin").await, 9_995);
     let plugin = guild.get(&format!("{GUILD}/plugins/daily")).await.json();
@@ -189,7 +189,7 @@ async fn a_thousand_concurrent_claims_pay_one_reward() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_daily_issue_budget_covers_exactly_as_many_claims_as_it_can_pay() {
     const MEMBERS: u64 = 250;
-    let (server, mut guild) = crowded(TestServer::new().await, MEMBERS).await;
+    let (server, mut guild) = with_many_members(TestServer::new().await, MEMBERS).await;
     let config = json!({"asset": "coin", "amount": 5, "issue": true});
     guild.install("daily", "bundled:daily", config).await;
     let grants = json!({"debit": ["issuer:coin"], "issue_per_day": {"coin": 50}});
@@ -199,7 +199,7 @@ async fn the_daily_issue_budget_covers_exactly_as_many_claims_as_it_can_pay() {
     let claims = race(&server, "daily/claim", claim).await;
     // Each member claims four times. A member who has the reward gets `already_claimed`, even after the
     // budget is used up.
-    claims.ended(&[
+    claims.assert_outcomes(&[
         ("committed", 10),
         ("already_claimed", 30),
         ("budget_exceeded", 960),
@@ -268,7 +268,7 @@ async fn a_thousand_concurrent_shifts_pay_once_and_an_empty_payroll_draws_nothin
     assert_eq!(decline_code(&poor), "house_cannot_cover");
     guild.issue("plugin:work", "coin", 1).await;
     let shifts = race(&server, "work/work", |_| (1, json!({}))).await;
-    shifts.ended(&[("committed", 1), ("too_soon", 999)]);
+    shifts.assert_outcomes(&[("committed", 1), ("too_soon", 999)]);
     let (_, worked) = shifts.winners()[0];
     let pay = worked.json()["reply"]["pay"].as_i64().unwrap();
     assert!((3..=9).contains(&pay));

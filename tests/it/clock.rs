@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 use crate::machine::Machine;
 use crate::server_process::{ServerProcess, binary};
-use crate::support::{GUILD, GuildClient, TestServer, audited, decline_code};
+use crate::support::{GUILD, GuildClient, TestServer, assert_audit_passes, decline_code};
 use crate::wait::eventually;
 
 /// A time in 2023, in milliseconds since 1970.
@@ -36,7 +36,7 @@ async fn server_on(machine: &Machine) -> TestServer {
 }
 
 /// Places a hold on the first member's coins for this many seconds.
-async fn hold(guild: &mut GuildClient, key: &str, seconds: u64) -> String {
+async fn place_hold(guild: &mut GuildClient, key: &str, seconds: u64) -> String {
     let body = json!({
         "from": "user:1", "to": "user:2", "asset": "coin", "amount": 10, "expires_in_s": seconds,
     });
@@ -45,7 +45,7 @@ async fn hold(guild: &mut GuildClient, key: &str, seconds: u64) -> String {
     placed.json()["id"].as_str().unwrap().to_owned()
 }
 
-async fn until_ended(guild: &mut GuildClient, hold: &str) {
+async fn wait_until_expired(guild: &mut GuildClient, hold: &str) {
     let ended = eventually("the hold ends", async || {
         let seen = guild.get(&format!("{GUILD}/holds/{hold}")).await.json();
         (seen["status"] == "expired").then_some(())
@@ -53,7 +53,7 @@ async fn until_ended(guild: &mut GuildClient, hold: &str) {
     ended.await;
 }
 
-async fn until_drawn(guild: &mut GuildClient, draws: usize) {
+async fn wait_for_draws(guild: &mut GuildClient, draws: usize) {
     let due = eventually("the lottery draws", async || {
         let events = guild.events().await;
         let runs = events.iter();
@@ -64,7 +64,7 @@ async fn until_drawn(guild: &mut GuildClient, draws: usize) {
 }
 
 /// Waits until no draw is due. A draw that is still due when the next due time arrives would be skipped.
-async fn until_none_is_due(guild: &mut GuildClient, machine: &Machine) {
+async fn wait_until_no_draw_is_due(guild: &mut GuildClient, machine: &Machine) {
     let none = eventually("no draw is due", async || {
         let lottery = guild.get(&format!("{GUILD}/plugins/lottery")).await.json();
         let next_due = lottery["schedules"]["draw"]["next_due"].as_u64().unwrap();
@@ -114,7 +114,7 @@ async fn nothing_waits_for_times_of_a_clock_that_was_a_year_ahead() {
     let bought = json!({"tickets": 1});
     let bought = guild.call("lottery/buy", "ticket", "user:1", bought).await;
     assert_eq!(bought.status, 200, "{}", bought.json());
-    let held = hold(&mut guild, "held", 2).await;
+    let held = place_hold(&mut guild, "held", 2).await;
     let admin_key = server.admin_key.clone();
     let folder = server.into_folder().await;
     let file = folder.path().join("test.db");
@@ -140,13 +140,13 @@ async fn nothing_waits_for_times_of_a_clock_that_was_a_year_ahead() {
     machine.pass(1_000);
     call_ok(&mut guild, "work/work", "work rested").await;
     machine.pass(1_000);
-    until_ended(&mut guild, &held).await;
-    until_none_is_due(&mut guild, &machine).await;
+    wait_until_expired(&mut guild, &held).await;
+    wait_until_no_draw_is_due(&mut guild, &machine).await;
     machine.pass(2_000);
-    until_drawn(&mut guild, 1).await;
-    until_none_is_due(&mut guild, &machine).await;
+    wait_for_draws(&mut guild, 1).await;
+    wait_until_no_draw_is_due(&mut guild, &machine).await;
     machine.pass(2_000);
-    until_drawn(&mut guild, 2).await;
+    wait_for_draws(&mut guild, 2).await;
     let events = guild.events().await;
     let set = events.iter().position(|event| event["kind"] == "set_clock");
     let (before, after) = events.split_at(set.expect("the set_clock event"));
@@ -157,7 +157,7 @@ async fn nothing_waits_for_times_of_a_clock_that_was_a_year_ahead() {
     assert!(times(before).is_sorted() && times(after).is_sorted());
     assert_eq!(times(after)[0], NOW_MS);
     let folder = server.into_folder().await;
-    audited(&folder.path().join("test.db"));
+    assert_audit_passes(&folder.path().join("test.db"));
     export_and_import(&folder, &machine);
 }
 
@@ -180,7 +180,7 @@ fn export_and_import(folder: &TempDir, machine: &Machine) {
     };
     let other = folder.path().join("other.db");
     import_file(&other, &importing, &mut &*lines, &mut |_, _| {}).unwrap();
-    audited(&other);
+    assert_audit_passes(&other);
 }
 
 /// Starts a server on this machine, which must be refused, and returns the reason.
@@ -209,7 +209,7 @@ async fn a_clock_that_is_set_during_operation_is_reported_and_not_followed() {
     let machine = Machine::at(NOW_MS);
     let server = server_on(&machine).await;
     let (server, mut guild) = server.with_members(2).await;
-    let held = hold(&mut guild, "held", 2).await;
+    let held = place_hold(&mut guild, "held", 2).await;
     let ready = guild.get("/readyz").await;
     assert_eq!(ready.json()["clock"]["difference_ms"], 0);
     assert!(ready.json()["warning"].is_null(), "{}", ready.json());
@@ -240,7 +240,7 @@ async fn a_clock_that_is_set_during_operation_is_reported_and_not_followed() {
     let newest = events.last().unwrap()["recorded_at"].as_u64();
     assert_eq!(newest, Some(NOW_MS + 1_000));
     machine.pass(1_000);
-    until_ended(&mut guild, &held).await;
+    wait_until_expired(&mut guild, &held).await;
     machine.set(YEAR_MS);
     machine.pass(1_000);
     assert!(guild.get("/readyz").await.json()["warning"].is_null());
@@ -272,7 +272,7 @@ async fn a_game_continues_after_an_outage_of_two_hours() {
     let server = server_on(&machine).await;
     let (server, mut guild) = server.with_members(2).await;
     open_game(&mut guild).await;
-    let held = hold(&mut guild, "held", 3_600).await;
+    let held = place_hold(&mut guild, "held", 3_600).await;
     drop(guild);
     machine.pass(HOUR_MS / 2);
     let admin_key = server.admin_key.clone();
@@ -283,7 +283,7 @@ async fn a_game_continues_after_an_outage_of_two_hours() {
         client: server.admin(),
     };
     // The hold that belongs to no game has expired during the outage, as configured.
-    until_ended(&mut guild, &held).await;
+    wait_until_expired(&mut guild, &held).await;
     machine.pass(HOUR_MS / 2 - 1);
     call_ok(&mut guild, "blackjack/look", "look").await;
     call_ok(&mut guild, "blackjack/stand", "stand").await;
@@ -331,7 +331,7 @@ async fn a_game_continues_two_hours_after_a_kill() {
     call_ok(&mut guild, "blackjack/look", "look").await;
     call_ok(&mut guild, "blackjack/stand", "stand").await;
     let folder = server.into_folder().await;
-    audited(&folder.path().join("test.db"));
+    assert_audit_passes(&folder.path().join("test.db"));
 }
 
 fn bursar(arguments: &[&str], file: &Path) -> (bool, String, String) {
@@ -354,7 +354,7 @@ async fn the_clock_is_shown_and_set_on_the_command_line() {
     let machine = Machine::at(NOW_MS);
     let server = server_on(&machine).await;
     let (server, mut guild) = server.with_members(2).await;
-    hold(&mut guild, "held", 3_600).await;
+    place_hold(&mut guild, "held", 3_600).await;
     drop(guild);
     let file = server.file();
     // The serving process answers and continues by the time it has.
@@ -405,5 +405,5 @@ async fn the_clock_is_shown_and_set_on_the_command_line() {
     let log = File::create(folder.path().join("log")).unwrap();
     let process = ServerProcess::logging(&file, log, &[]);
     assert!(process.stop());
-    audited(&file);
+    assert_audit_passes(&file);
 }

@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::long_runs::property;
 use crate::machine::Machine;
-use crate::support::audited;
+use crate::support::assert_audit_passes;
 
 /// A time in 2023, in milliseconds since 1970.
 const NOW_MS: u64 = 1_700_000_000_000;
@@ -298,7 +298,7 @@ impl World {
     fn end(mut self) {
         self.set_file();
         self.stop(false);
-        audited(&self.file);
+        assert_audit_passes(&self.file);
         let mut lines = Vec::new();
         let mut take = |some: Vec<u8>| {
             lines.extend(some);
@@ -314,7 +314,7 @@ impl World {
         };
         let other = self.folder.path().join("other.db");
         import_file(&other, &importing, &mut &*lines, &mut |_, _| {}).unwrap();
-        audited(&other);
+        assert_audit_passes(&other);
     }
 }
 

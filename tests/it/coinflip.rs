@@ -39,7 +39,7 @@ async fn both_sides_occur_and_each_flip_moves_the_stake() {
         report
             .promises
             .iter()
-            .any(|promise| promise.checked == "60 draws made again")
+            .any(|promise| promise.checked == "60 draws repeated")
     );
 }
 
@@ -137,15 +137,15 @@ async fn a_preview_of_a_flip_does_not_reveal_the_flip() {
     let mut sides = std::collections::BTreeSet::new();
     for _ in 0..40 {
         // The key of a preview is neither looked up nor used.
-        let would = guild.post(path, "k", body.clone()).await.json();
-        assert_eq!(would["preview"], true);
-        sides.insert(would["reply"]["side"].as_str().unwrap().to_owned());
+        let preview = guild.post(path, "k", body.clone()).await.json();
+        assert_eq!(preview["preview"], true);
+        sides.insert(preview["reply"]["side"].as_str().unwrap().to_owned());
     }
     let query = format!("{GUILD}/{path}?preview=true");
     let body = json!({"caller": "user:1", "arguments": {"stake": 5, "side": "heads"}});
-    let would = guild.client.post(&query, "k", &body).await.unwrap().json();
+    let preview = guild.client.post(&query, "k", &body).await.unwrap().json();
     assert_eq!(
-        would["preview"], true,
+        preview["preview"], true,
         "preview works as a query parameter too"
     );
     assert_eq!(sides.len(), 2, "each preview draws from its own seed");

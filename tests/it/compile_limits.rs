@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::mutants::mutant;
 use crate::server_process::{ServerProcess, binary};
-use crate::support::{GUILD, TestServer, audited, currency, install_malicious, upload};
+use crate::support::{GUILD, TestServer, assert_audit_passes, currency, install_malicious, upload};
 
 const COINFLIP: &[u8] = include_bytes!("../compat/0.1.0-first/coinflip.wasm");
 
@@ -211,5 +211,5 @@ async fn damaged_components_pass_through_the_compiler_without_leaking_memory() {
     let most = (64 + 4 * accepted) << 20;
     assert!(grown < most, "{grown} bytes more for {accepted} components");
     assert!(server.stop(), "the server exits with 0");
-    audited(&file);
+    assert_audit_passes(&file);
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::support::{GUILD, GuildClient, TestServer, posting};
 
-async fn held(guild: &mut GuildClient, key: &str, amount: u64) -> String {
+async fn place_hold(guild: &mut GuildClient, key: &str, amount: u64) -> String {
     let body = json!({
         "from": "user:1", "to": "user:2", "asset": "coin", "amount": amount, "expires_in_s": 60,
     });
@@ -22,7 +22,7 @@ async fn held(guild: &mut GuildClient, key: &str, amount: u64) -> String {
     placed.json()["id"].as_str().unwrap().to_owned()
 }
 
-async fn set(guild: &mut GuildClient, member: u64, change: Value) {
+async fn update_account(guild: &mut GuildClient, member: u64, change: Value) {
     guild
         .put_ok(&format!("{GUILD}/accounts/user:{member}"), change)
         .await;
@@ -51,7 +51,7 @@ async fn concurrent_commands_of_one_user_cannot_spend_the_same_coins() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bet_stays_held_during_the_game() {
     let (server, mut guild) = TestServer::with_guild(3).await;
-    let bet = held(&mut guild, "bet", 500).await;
+    let bet = place_hold(&mut guild, "bet", 500).await;
     // Meanwhile the player spends all that is available.
     assert_eq!(
         guild
@@ -76,7 +76,7 @@ async fn a_bet_stays_held_during_the_game() {
 #[tokio::test(flavor = "multi_thread")]
 async fn several_holds_cannot_reserve_more_than_the_balance() {
     let (server, mut guild) = TestServer::with_guild(2).await;
-    held(&mut guild, "a", 700).await;
+    place_hold(&mut guild, "a", 700).await;
     let body = json!({
         "from": "user:1", "to": "user:2", "asset": "coin", "amount": 301, "expires_in_s": 60,
     });
@@ -115,7 +115,7 @@ async fn a_rejected_hold_cannot_be_applied_later() {
 #[tokio::test(flavor = "multi_thread")]
 async fn captures_of_a_hold_cannot_exceed_its_amount() {
     let (server, mut guild) = TestServer::with_guild(2).await;
-    let hold = held(&mut guild, "bet", 100).await;
+    let hold = place_hold(&mut guild, "bet", 100).await;
     let ask = |number: u64| {
         let path = format!("holds/{hold}/capture");
         (path, format!("part {number}"), json!({"amount": 30}))
@@ -175,8 +175,8 @@ async fn a_late_retry_of_a_rejected_payment_stays_rejected() {
 #[tokio::test(flavor = "multi_thread")]
 async fn limits_can_be_set_for_a_single_account() {
     let (server, mut guild) = TestServer::with_guild(3).await;
-    set(&mut guild, 1, json!({"credit_limit": {"coin": 250}})).await;
-    set(&mut guild, 3, json!({"ceiling": {"coin": 1100}})).await;
+    update_account(&mut guild, 1, json!({"credit_limit": {"coin": 250}})).await;
+    update_account(&mut guild, 3, json!({"ceiling": {"coin": 1100}})).await;
     for (key, from, to, amount, status) in [
         ("within", "user:1", "user:2", 1250, 201),
         ("beyond", "user:1", "user:2", 1, 422),
@@ -200,7 +200,7 @@ async fn a_unique_item_cannot_be_duplicated_by_credit() {
         .put_ok(&format!("{GUILD}/assets/item:crown"), crown)
         .await;
     guild.issue("user:2", "item:crown", 1).await;
-    set(&mut guild, 1, json!({"credit_limit": {"coin": 5}})).await;
+    update_account(&mut guild, 1, json!({"credit_limit": {"coin": 5}})).await;
     let path = format!("{GUILD}/accounts/user:1");
     let item = json!({"credit_limit": {"item:crown": 5}});
     let refused = guild.put(&path, item).await;
@@ -235,7 +235,7 @@ async fn a_ceiling_of_one_asset_does_not_apply_to_another() {
     guild
         .put_ok(&format!("{GUILD}/assets/item:arrow"), arrow)
         .await;
-    set(&mut guild, 1, json!({"ceiling": {"coin": 1000}})).await;
+    update_account(&mut guild, 1, json!({"ceiling": {"coin": 1000}})).await;
     guild.issue("user:1", "item:arrow", 64).await;
     let body = json!({"account": "user:1", "asset": "coin", "amount": 1});
     assert_eq!(
@@ -311,7 +311,7 @@ async fn every_movement_is_in_the_statement() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_of_settings_keeps_balances() {
     let (server, mut guild) = TestServer::with_guild(1).await;
-    set(
+    update_account(
         &mut guild,
         1,
         json!({"metadata": {"name": "Ada"}, "ceiling": {"coin": 5000}}),

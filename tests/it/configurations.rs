@@ -10,7 +10,7 @@ use crate::support::{GUILD, TestServer};
 
 const COINFLIP: &str = "/v1/economies/guild/plugins/coinflip";
 
-fn refused(response: &Response) -> Vec<(String, String)> {
+fn findings_of(response: &Response) -> Vec<(String, String)> {
     assert_eq!(
         (response.status.as_u16(), response.code()),
         (422, "configuration_refused".into()),
@@ -27,7 +27,7 @@ fn refused(response: &Response) -> Vec<(String, String)> {
 }
 
 fn pointers(response: &Response) -> Vec<String> {
-    let findings = refused(response).into_iter();
+    let findings = findings_of(response).into_iter();
     findings.map(|(pointer, _)| pointer).collect()
 }
 
@@ -40,7 +40,7 @@ async fn a_wrong_configuration_is_refused_with_all_findings() {
     let (server, mut guild) = TestServer::with_guild(1).await;
     let wrong = json!({"asset": "gem", "min_stake": 10, "max_stake": 9});
     let response = guild.put(COINFLIP, coinflip(&wrong)).await;
-    let findings = refused(&response);
+    let findings = findings_of(&response);
     assert_eq!(
         findings,
         [
@@ -141,7 +141,7 @@ async fn a_malicious_check_refuses_only_its_own_configuration() {
     };
     for (check, _) in TRICKS {
         let response = guild.put(&path, body(check)).await;
-        let findings = refused(&response);
+        let findings = findings_of(&response);
         assert_eq!(findings.len(), 1, "{check}");
         let (pointer, message) = &findings[0];
         assert_eq!(pointer, "", "{check}");
@@ -151,11 +151,11 @@ async fn a_malicious_check_refuses_only_its_own_configuration() {
     // This is no fault, but it is shown escaped.
     let response = guild.put(&path, body("find_control_characters")).await;
     assert_eq!(
-        refused(&response),
+        findings_of(&response),
         [("/\\u{1b}[2J".to_owned(), "\\u{202e}\\u{7}".to_owned())]
     );
     let stranger = guild.put(&path, body("need_of_unknown_account")).await;
-    let (pointer, message) = &refused(&stranger)[0];
+    let (pointer, message) = &findings_of(&stranger)[0];
     assert!(
         pointer.is_empty() && message.contains("no account `user:nobody`"),
         "{message}"

@@ -9,25 +9,25 @@ use tokio::task::JoinSet;
 
 use crate::support::{GUILD, TestServer, install_malicious};
 
-/// Issues coins to a member one by one until `going` is false. Returns the number of coins of each client.
-fn issue_continuously(server: &TestServer, going: &Arc<AtomicBool>) -> JoinSet<u64> {
-    let mut clouds = JoinSet::new();
-    for cloud in 0..2 {
+/// Issues coins to a member one by one until `running` is false. Returns the number of coins of each client.
+fn issue_continuously(server: &TestServer, running: &Arc<AtomicBool>) -> JoinSet<u64> {
+    let mut issuing = JoinSet::new();
+    for client_number in 0..2 {
         let mut client = server.admin();
-        let going = Arc::clone(going);
-        clouds.spawn(async move {
+        let running = Arc::clone(running);
+        issuing.spawn(async move {
             let coin = json!({"account": "user:1", "asset": "coin", "amount": 1});
-            let mut fallen = 0;
-            while going.load(Ordering::SeqCst) {
-                let key = format!("cloud {cloud} coin {fallen}");
+            let mut issued_coins = 0;
+            while running.load(Ordering::SeqCst) {
+                let key = format!("client {client_number} coin {issued_coins}");
                 let issued = client.post(&format!("{GUILD}/issue"), &key, &coin).await;
                 assert_eq!(issued.unwrap().status, 201);
-                fallen += 1;
+                issued_coins += 1;
             }
-            fallen
+            issued_coins
         });
     }
-    clouds
+    issuing
 }
 
 /// A plugin computes for a long time with a balance that others change in every attempt. Its call ends as a
@@ -41,15 +41,15 @@ async fn a_call_that_conflicts_in_every_attempt_is_given_up_and_moves_nothing() 
     });
     let (server, mut guild) = server.await.with_members(1).await;
     install_malicious(&mut guild).await;
-    let thought = json!({"asset": "coin", "amount": 10, "turns": 20_000_000});
-    let going = Arc::new(AtomicBool::new(true));
-    let clouds = issue_continuously(&server, &going);
+    let arguments = json!({"asset": "coin", "amount": 10, "turns": 20_000_000});
+    let running = Arc::new(AtomicBool::new(true));
+    let issuing = issue_continuously(&server, &running);
     // On a busy machine no coin may be issued during one of the eight attempts; then another call is made.
     let mut committed = 0;
     let mut given_up = None;
     for number in 0..20 {
         let key = format!("k{number}");
-        let response = guild.call("malicious/ponder", &key, "user:1", thought.clone());
+        let response = guild.call("malicious/ponder", &key, "user:1", arguments.clone());
         let response = response.await;
         if response.status != 200 {
             given_up = Some((key, response));
@@ -57,8 +57,8 @@ async fn a_call_that_conflicts_in_every_attempt_is_given_up_and_moves_nothing() 
         }
         committed += 1;
     }
-    going.store(false, Ordering::SeqCst);
-    let fallen: u64 = clouds.join_all().await.iter().sum();
+    running.store(false, Ordering::SeqCst);
+    let issued_coins: u64 = issuing.join_all().await.iter().sum();
     let (key, response) = given_up.expect("a call conflicts in all eight attempts");
     assert_eq!(
         (
@@ -80,7 +80,7 @@ async fn a_call_that_conflicts_in_every_attempt_is_given_up_and_moves_nothing() 
     assert!(conflicts["ran_again"].as_u64() >= Some(7), "{conflicts}");
     let taken = 10 * committed;
     assert_eq!(guild.posted("plugin:malicious", "coin").await, taken);
-    let left = 1_000 + i64::try_from(fallen).unwrap() - taken;
+    let left = 1_000 + i64::try_from(issued_coins).unwrap() - taken;
     assert_eq!(guild.posted("user:1", "coin").await, left);
 
     let mut events = guild.events().await;
@@ -89,11 +89,11 @@ async fn a_call_that_conflicts_in_every_attempt_is_given_up_and_moves_nothing() 
         panic!("one call has burned a nonce: {events:?}");
     };
     let nonce = &broken["answer"]["draws"]["nonce"];
-    let other = guild.call("malicious/ponder", "other", "user:1", thought.clone());
+    let other = guild.call("malicious/ponder", "other", "user:1", arguments.clone());
     let other = other.await.json();
     assert!(other["draws"]["nonce"].as_u64() > nonce.as_u64());
     let again = guild
-        .call("malicious/ponder", &key, "user:1", thought)
+        .call("malicious/ponder", &key, "user:1", arguments)
         .await;
     assert_eq!(again.status, 200, "{}", again.json());
     assert_eq!(&again.json()["draws"]["nonce"], nonce);

@@ -11,8 +11,8 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::server_process::ServerProcess;
-use crate::support::{GUILD, audited, currency, posting};
-use crate::wait::PATIENCE;
+use crate::support::{GUILD, assert_audit_passes, currency, posting};
+use crate::wait::TIMEOUT;
 
 /// Connections of the load.
 const CONNECTIONS: u64 = 16;
@@ -63,7 +63,7 @@ async fn pay_until_disconnected(
 }
 
 /// Creates the economy with two members and money to pay with.
-async fn furnish(client: &mut Client) {
+async fn create_economy(client: &mut Client) {
     client.put(GUILD, &json!({})).await.unwrap();
     client
         .put(&format!("{GUILD}/assets/coin"), &currency())
@@ -120,7 +120,7 @@ async fn nothing_acknowledged_is_lost_to_kill_9() {
         .clone()
         .expect("a new file has a first key");
     let connect = |server: &ServerProcess| Client::new(Address::Tcp(server.address.clone()), &key);
-    furnish(&mut connect(&server)).await;
+    create_economy(&mut connect(&server)).await;
     let mut paid = 0;
     for round in 0..crashes() {
         let mut load = JoinSet::new();
@@ -135,13 +135,13 @@ async fn nothing_acknowledged_is_lost_to_kill_9() {
             ));
         }
         // Each round kills at another time: in the first batches or among many.
-        let first = timeout(PATIENCE, acknowledged.acquire()).await;
+        let first = timeout(TIMEOUT, acknowledged.acquire()).await;
         let first = first.expect("a payment is made in time").unwrap();
         tokio::time::sleep(Duration::from_millis(37 * round % 300)).await;
         server.kill();
         drop(first);
         let known = load.join_all().await;
-        audited(&file);
+        assert_audit_passes(&file);
 
         server = ServerProcess::serve(&file);
         let mut client = connect(&server);
@@ -157,5 +157,5 @@ async fn nothing_acknowledged_is_lost_to_kill_9() {
         );
     }
     assert!(server.stop(), "the server exits with 0");
-    audited(&file);
+    assert_audit_passes(&file);
 }

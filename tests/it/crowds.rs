@@ -9,7 +9,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::race::crowded;
+use crate::race::with_many_members;
 use crate::support::{GUILD, GuildClient, TestServer, currency, install_malicious};
 
 /// The path of the other economy.
@@ -61,7 +61,7 @@ async fn open_neighbour(server: &TestServer, guild: &mut GuildClient) -> Client 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_clients_of_a_busy_shop_and_of_another_economy_are_served() {
     allow_connections();
-    let (server, mut guild) = crowded(TestServer::new().await, BUYERS).await;
+    let (server, mut guild) = with_many_members(TestServer::new().await, BUYERS).await;
     let potion = json!({"kind": "item", "name": "Potion"});
     guild
         .put_ok(&format!("{GUILD}/assets/item:potion"), potion)

@@ -10,7 +10,7 @@ use crate::support::{GUILD, GuildClient, TestServer, posting};
 use crate::webhook_receiver::Receiver;
 
 /// The longest wait for an expected event.
-const PATIENCE: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A client of an event stream that reads line by line.
 pub(crate) struct Stream {
@@ -33,7 +33,7 @@ impl Stream {
     async fn next(&mut self) -> Option<(String, Value)> {
         let mut id = None;
         let mut data = None;
-        let waited = tokio::time::timeout(PATIENCE, async {
+        let waited = tokio::time::timeout(TIMEOUT, async {
             while let Some(line) = self.lines.next_line().await.unwrap() {
                 if let Some(value) = line.strip_prefix("id: ") {
                     id = Some(value.to_owned());

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::support::{GUILD, TestServer, posting};
-use crate::wait::PATIENCE;
+use crate::wait::TIMEOUT;
 
 const CONNECTIONS: u64 = 64;
 const REQUESTS: u64 = 200;
@@ -145,7 +145,7 @@ async fn a_dropped_connection_does_not_undo_its_request() {
     let mut outlived = 0;
     while outlived < 5 || number < 50 {
         assert!(
-            began.elapsed() < PATIENCE,
+            began.elapsed() < TIMEOUT,
             "of {number} requests only {outlived} were applied after their connection was dropped"
         );
         let mut client = server.admin();

@@ -142,12 +142,12 @@ async fn a_preview_uses_and_reveals_no_nonce() {
         "caller": "user:1", "arguments": {"stake": 5, "side": "heads"}, "preview": true,
     });
     for _ in 0..5 {
-        let would = guild
+        let preview = guild
             .post("plugins/coinflip/actions/flip", "k", body.clone())
             .await
             .json();
         assert_eq!(
-            (would["preview"].clone(), would.get("draws")),
+            (preview["preview"].clone(), preview.get("draws")),
             (json!(true), None)
         );
     }

@@ -151,7 +151,7 @@ async fn a_deadline_after_a_draw_burns_the_nonce_and_the_same_key_draws_the_same
 }
 
 /// Exceeding the deadline after a draw counts like a fault, so a plugin gains nothing by it. A repeated bet
-/// draws the same numbers, so nobody who learned of the loss can bet against it.
+/// draws the same numbers, so a member who learned of the loss cannot bet against it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plugin_that_exceeds_its_deadline_after_losing_is_disabled() {
     let (server, mut guild) = server_with_short_deadline().await;

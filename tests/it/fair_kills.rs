@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::fair::{nonce_of_next_flip, open_table};
 use crate::server_process::ServerProcess;
-use crate::support::{GUILD, GuildClient, TestServer, audited, install_malicious};
+use crate::support::{GUILD, GuildClient, TestServer, assert_audit_passes, install_malicious};
 use crate::wait::eventually;
 
 /// The number of kills: at least so many, and further ones until a call was killed between its draw and its
@@ -127,6 +127,6 @@ async fn every_nonce_is_accounted_for_after_kills_between_draw_and_commit() {
         }
         assert!(kill < *KILLS.end(), "no call was killed after its draw");
     }
-    audited(&file);
+    assert_audit_passes(&file);
     drop(folder);
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::replay::replay;
 use crate::server_process::ServerProcess;
-use crate::support::{GUILD, GuildClient, TestServer, audited};
+use crate::support::{GUILD, GuildClient, TestServer, assert_audit_passes};
 
 const FLIP: &str = "/v1/economies/guild/plugins/coinflip/actions/flip";
 
@@ -19,7 +19,7 @@ fn bet() -> Value {
 }
 
 /// Copies a file that is not open, with its write-ahead log if there is one.
-fn copied(file: &Path, name: &str) -> PathBuf {
+fn copy_database(file: &Path, name: &str) -> PathBuf {
     let copy = file.with_file_name(name);
     std::fs::copy(file, &copy).unwrap();
     let beside = |file: &Path| PathBuf::from(format!("{}-wal", file.display()));
@@ -30,7 +30,7 @@ fn copied(file: &Path, name: &str) -> PathBuf {
 }
 
 /// Returns a file with an installed game, and the result of the flip that an honest host would commit next.
-async fn about_to_flip() -> (tempfile::TempDir, PathBuf, CallResult) {
+async fn honest_flip() -> (tempfile::TempDir, PathBuf, CallResult) {
     let (server, mut guild) = TestServer::with_guild(1).await;
     let config = json!({"asset": "coin"});
     guild.install("coinflip", "bundled:coinflip", config).await;
@@ -38,7 +38,7 @@ async fn about_to_flip() -> (tempfile::TempDir, PathBuf, CallResult) {
     let file = server.file();
     let key = server.admin_key.clone();
     let folder = server.into_folder().await;
-    let process = ServerProcess::serve(&copied(&file, "honest.db"));
+    let process = ServerProcess::serve(&copy_database(&file, "honest.db"));
     let mut guild = GuildClient {
         client: process.client(&key),
     };
@@ -85,7 +85,7 @@ fn without_its_stake(result: &CallResult) -> CallResult {
     serde_json::from_value(text).unwrap()
 }
 
-fn altered(result: &CallResult, pointer: &str, value: Value) -> CallResult {
+fn with_value(result: &CallResult, pointer: &str, value: Value) -> CallResult {
     let mut text = serde_json::to_value(result).unwrap();
     *text.pointer_mut(pointer).unwrap() = value;
     serde_json::from_value(text).unwrap()
@@ -93,18 +93,18 @@ fn altered(result: &CallResult, pointer: &str, value: Value) -> CallResult {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn forged_call_results_are_detected_by_replay() {
-    let (folder, file, honest) = about_to_flip().await;
+    let (folder, file, honest) = honest_flip().await;
     let fuel = honest.fuel;
     for (name, result, shows) in [
         ("honest", honest.clone(), None),
         (
             "fuel",
-            altered(&honest, "/fuel", json!(fuel + 1)),
+            with_value(&honest, "/fuel", json!(fuel + 1)),
             Some("fuel"),
         ),
         (
             "reply",
-            altered(&honest, "/ending/replied/reply", json!({"paid": 1})),
+            with_value(&honest, "/ending/replied/reply", json!({"paid": 1})),
             Some("reply"),
         ),
         (
@@ -113,13 +113,13 @@ async fn forged_call_results_are_detected_by_replay() {
             Some("it asks Transfer("),
         ),
     ] {
-        let file = copied(&file, &format!("{name}.db"));
+        let file = copy_database(&file, &format!("{name}.db"));
         let committing = file.clone();
         tokio::task::spawn_blocking(move || commit(&committing, result))
             .await
             .unwrap();
         // Neither the ledger nor the audit objects: both check only what was requested.
-        audited(&file);
+        assert_audit_passes(&file);
         let (code, output) = replay(&file, "coinflip", &[]);
         match shows {
             None => assert_eq!(code, Some(0), "{name}: {output}"),

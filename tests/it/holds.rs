@@ -17,7 +17,7 @@ fn stake(amount: u64, seconds: u64) -> Value {
     })
 }
 
-async fn placed(guild: &mut GuildClient, key: &str, body: Value) -> String {
+async fn place_hold(guild: &mut GuildClient, key: &str, body: Value) -> String {
     let placed = guild.post("holds", key, body).await;
     assert_eq!(placed.status, 201, "{}", placed.json());
     placed.json()["id"].as_str().unwrap().to_owned()
@@ -35,7 +35,7 @@ fn balance(posted: i64, held: i64) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_held_stake_cannot_be_spent_during_the_game() {
     let (server, mut guild) = TestServer::with_guild(2).await;
-    let hold = placed(&mut guild, "bet", stake(900, 60)).await;
+    let hold = place_hold(&mut guild, "bet", stake(900, 60)).await;
     assert_eq!(account(&mut guild, 1).await, balance(1000, 900));
     let spent = guild.transfer("spend", "user:1", "user:2", 101).await;
     assert_eq!(spent.code(), "insufficient_funds");
@@ -63,7 +63,7 @@ async fn a_held_stake_cannot_be_spent_during_the_game() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hold_is_captured_in_parts_and_never_above_its_amount() {
     let (server, mut guild) = TestServer::with_guild(2).await;
-    let hold = placed(&mut guild, "bet", stake(100, 60)).await;
+    let hold = place_hold(&mut guild, "bet", stake(100, 60)).await;
     let path = format!("holds/{hold}/capture");
     let above = guild.post(&path, "above", json!({"amount": 101})).await;
     assert_eq!(
@@ -111,7 +111,7 @@ async fn a_hold_is_captured_in_parts_and_never_above_its_amount() {
 #[tokio::test(flavor = "multi_thread")]
 async fn exactly_one_of_many_concurrent_captures_of_a_hold_succeeds() {
     let (server, mut guild) = TestServer::with_guild(2).await;
-    let hold = placed(&mut guild, "bet", stake(100, 60)).await;
+    let hold = place_hold(&mut guild, "bet", stake(100, 60)).await;
     let ask = |number| {
         let path = format!("holds/{hold}/capture");
         (path, format!("capture {number}"), json!({"amount": 100}))
@@ -139,7 +139,7 @@ fn standing_clock() -> (Arc<AtomicU64>, TimeSource) {
 }
 
 /// Waits until a hold has ended and returns it.
-async fn ended(guild: &mut GuildClient, hold: &str) -> Value {
+async fn wait_until_ended(guild: &mut GuildClient, hold: &str) -> Value {
     let ended = eventually("the hold ends", async || {
         let view = guild.get(&format!("{GUILD}/holds/{hold}")).await.json();
         (view["status"] != "open").then_some(view)
@@ -152,14 +152,14 @@ async fn holds_expire_without_requests_and_across_restarts() {
     let (now, clock) = standing_clock();
     let server = TestServer::with_setup(|setup| setup.clock = clock).await;
     let (server, mut guild) = server.with_members(2).await;
-    let refunded = placed(&mut guild, "a", stake(100, 10)).await;
+    let refunded = place_hold(&mut guild, "a", stake(100, 10)).await;
     let mut rule = stake(50, 20);
     rule["on_expiry"] = json!("capture");
-    let taken = placed(&mut guild, "b", rule).await;
-    let later = placed(&mut guild, "c", stake(7, 30)).await;
+    let taken = place_hold(&mut guild, "b", rule).await;
+    let later = place_hold(&mut guild, "c", stake(7, 30)).await;
 
     now.fetch_add(10_000, Ordering::SeqCst);
-    let view = ended(&mut guild, &refunded).await;
+    let view = wait_until_ended(&mut guild, &refunded).await;
     assert_eq!(view["status"], "expired");
     assert_eq!(account(&mut guild, 1).await, balance(1000, 57));
 
@@ -168,7 +168,7 @@ async fn holds_expire_without_requests_and_across_restarts() {
     let mut guild = GuildClient {
         client: server.admin(),
     };
-    let view = ended(&mut guild, &taken).await;
+    let view = wait_until_ended(&mut guild, &taken).await;
     assert_eq!(
         (&view["status"], &view["captured"]),
         (&json!("expired"), &json!(50))
@@ -197,7 +197,7 @@ async fn holds_expire_without_requests_and_across_restarts() {
     let mut guild = GuildClient {
         client: server.admin(),
     };
-    let view = ended(&mut guild, &later).await;
+    let view = wait_until_ended(&mut guild, &later).await;
     assert_eq!(view["status"], "expired");
     assert_eq!(account(&mut guild, 1).await, balance(1000, 0));
     let events = guild.get(&format!("{GUILD}/events?limit=500")).await.json();
@@ -215,7 +215,7 @@ async fn an_expired_hold_cannot_be_captured() {
     let (now, clock) = standing_clock();
     let server = TestServer::with_setup(|setup| setup.clock = clock).await;
     let (server, mut guild) = server.with_members(2).await;
-    let hold = placed(&mut guild, "a", stake(100, 10)).await;
+    let hold = place_hold(&mut guild, "a", stake(100, 10)).await;
     now.fetch_add(10_000, Ordering::SeqCst);
     let late = guild
         .post(&format!("holds/{hold}/capture"), "late", json!({}))
@@ -231,7 +231,7 @@ async fn an_expired_hold_cannot_be_captured() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_capture_that_the_receiver_cannot_take_leaves_the_hold_open() {
     let (server, mut guild) = TestServer::with_guild(2).await;
-    let hold = placed(&mut guild, "bet", stake(100, 60)).await;
+    let hold = place_hold(&mut guild, "bet", stake(100, 60)).await;
     let receiver = format!("{GUILD}/accounts/user:2");
     for (number, (change, code)) in [
         (json!({"ceiling": {"coin": 1050}}), "ceiling_exceeded"),
@@ -273,12 +273,12 @@ async fn open_holds_are_listed_by_account_page_by_page() {
     let (server, mut guild) = TestServer::with_guild(2).await;
     let mut expected = Vec::new();
     for number in 0..7 {
-        expected.push(placed(&mut guild, &format!("h{number}"), stake(1, 60)).await);
+        expected.push(place_hold(&mut guild, &format!("h{number}"), stake(1, 60)).await);
     }
     let mut other = stake(1, 60);
     other["from"] = json!("user:2");
     other["to"] = json!("user:1");
-    let others = placed(&mut guild, "other", other).await;
+    let others = place_hold(&mut guild, "other", other).await;
     let mut found = Vec::new();
     let mut query = "account=user:1&limit=3".to_owned();
     loop {
@@ -331,7 +331,7 @@ async fn malformed_and_unknown_holds_are_named() {
         );
         assert_eq!(refused.json()["pointer"], pointer);
     }
-    placed(&mut guild, "longest", stake(1, HOLD_SECONDS_MAX)).await;
+    place_hold(&mut guild, "longest", stake(1, HOLD_SECONDS_MAX)).await;
     let transfer = guild.transfer("t", "user:1", "user:2", 1).await.json();
     let transfer = transfer["id"].as_str().unwrap();
     for unknown in ["00000000-0000-7000-8000-000000000000", transfer] {
@@ -361,7 +361,7 @@ async fn a_preview_of_a_hold_reserves_nothing() {
     let refused = guild.post("holds?preview=true", "k", stake(1001, 60)).await;
     assert_eq!(refused.code(), "insufficient_funds");
     assert_eq!(account(&mut guild, 1).await, balance(1000, 0));
-    let hold = placed(&mut guild, "k", stake(100, 60)).await;
+    let hold = place_hold(&mut guild, "k", stake(100, 60)).await;
     let capture = format!("holds/{hold}/capture?preview=true");
     assert_eq!(guild.post(&capture, "c", json!({})).await.status, 200);
     assert_eq!(account(&mut guild, 1).await, balance(1000, 100));

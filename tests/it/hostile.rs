@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::support::{GUILD, GuildClient, TestServer, decline_code, install_malicious};
 
-async fn trick(guild: &mut GuildClient, name: &str, arguments: Value) -> Response {
+async fn call_malicious(guild: &mut GuildClient, name: &str, arguments: Value) -> Response {
     guild
         .call(&format!("malicious/{name}"), name, "user:1", arguments)
         .await
@@ -31,10 +31,10 @@ async fn all_are_faults(tricks: &[(&str, Value, &str)]) {
     install_malicious(&mut guild).await;
     guild.issue("plugin:malicious", "coin", 500).await;
     for (name, arguments, expected) in tricks {
-        let response = trick(&mut guild, name, arguments.clone()).await;
+        let response = call_malicious(&mut guild, name, arguments.clone()).await;
         let fault = fault(&response);
         assert!(fault.contains(expected), "{name}: {fault}");
-        let again = trick(&mut guild, name, arguments.clone()).await;
+        let again = call_malicious(&mut guild, name, arguments.clone()).await;
         assert!(
             again.replayed && again.body == response.body,
             "{name} is stored under its key"
@@ -51,7 +51,7 @@ async fn all_are_faults(tricks: &[(&str, Value, &str)]) {
         "the state that a faulted call wrote is discarded"
     );
     // The server still works and serves the malicious plugin's harmless action.
-    let honest = trick(&mut guild, "honest", json!({})).await;
+    let honest = call_malicious(&mut guild, "honest", json!({})).await;
     assert_eq!(honest.status, 200);
     server.close().await;
 }
@@ -109,7 +109,7 @@ async fn requests_without_a_grant_are_refused_during_the_call() {
         ("pay_unsecured", coins(10), "NotSecured"),
     ];
     for (name, arguments, expected) in refused {
-        let response = trick(&mut guild, name, arguments).await;
+        let response = call_malicious(&mut guild, name, arguments).await;
         let reply = response.json()["reply"]["told"]
             .as_str()
             .unwrap_or_default()
@@ -125,7 +125,7 @@ async fn requests_without_a_grant_are_refused_during_the_call() {
 async fn a_stack_overflow_is_no_outcome_and_leaves_the_key_free() {
     let (server, mut guild) = TestServer::with_guild(1).await;
     install_malicious(&mut guild).await;
-    let response = trick(&mut guild, "recurse", json!({})).await;
+    let response = call_malicious(&mut guild, "recurse", json!({})).await;
     assert_eq!(
         (response.status.as_u16(), response.code()),
         (503, "call_failed".into())
@@ -393,17 +393,17 @@ async fn one_plugin_cannot_use_all_call_slots_of_its_economy() {
     let config = json!({"asset": "coin"});
     guild.install("coinflip", "bundled:coinflip", config).await;
     guild.issue("plugin:coinflip", "coin", 1_000).await;
-    let going = Arc::new(AtomicBool::new(true));
+    let running = Arc::new(AtomicBool::new(true));
     let mut crowd = JoinSet::new();
     for number in 0..16 {
         let mut client = server.admin();
-        let going = Arc::clone(&going);
+        let running = Arc::clone(&running);
         crowd.spawn(async move {
             let body = json!({"caller": "user:1", "arguments": {}});
             let path = format!("{GUILD}/plugins/malicious/actions/spin");
             let mut refused_calls = 0;
             for round in 0.. {
-                if !going.load(Ordering::SeqCst) {
+                if !running.load(Ordering::SeqCst) {
                     break;
                 }
                 let key = format!("spin {number} {round}");
@@ -425,7 +425,7 @@ async fn one_plugin_cannot_use_all_call_slots_of_its_economy() {
         assert_eq!(flipped.status, 200, "{}", flipped.json());
     }
     let spun = seq(&mut guild).await - before - 10;
-    going.store(false, Ordering::SeqCst);
+    running.store(false, Ordering::SeqCst);
     let refused_calls: u64 = crowd.join_all().await.iter().sum();
     assert!(
         refused_calls > 0,

@@ -9,7 +9,7 @@ use proptest::test_runner::TestRunner;
 use serde_json::{Map, Value, json};
 
 use crate::long_runs;
-use crate::openapi::{filled, operations};
+use crate::openapi::{operations, with_example_parameters};
 use crate::openapi_check;
 use crate::support::{GUILD, TestServer};
 
@@ -87,7 +87,7 @@ pub(crate) fn routes() -> Vec<BodyRoute> {
         let schema = resolved(&body["schema"]);
         let parameters = operation["parameters"].as_array().unwrap();
         Some(BodyRoute {
-            path: filled(&path, &operation),
+            path: with_example_parameters(&path, &operation),
             examples: examples.map(|example| example["value"].clone()).collect(),
             properties: schema["properties"]
                 .as_object()

@@ -47,11 +47,11 @@ const NO_LIMITS: &[(&str, &str)] = &[
     ("server::stakes::AT_ONCE", "part of the demo's story"),
     (
         "server::stage::START_PATIENCE",
-        "how long the demo waits for its own server",
+        "the demo's wait for its own server",
     ),
     (
         "server::progress::RECORDS_A_LINE",
-        "how often a command says how far it is",
+        "records between two progress messages",
     ),
     ("storage::archive::FORMAT", "the version of a format"),
     ("storage::error::PRIMARY_CODE", "a mask of SQLite's codes"),
@@ -61,13 +61,13 @@ const NO_LIMITS: &[(&str, &str)] = &[
     ("storage::error::SQLITE_NOTADB", "a code of SQLite"),
     (
         "storage::rows::AT_ONCE",
-        "rows that a statement reads ahead, of the file that it reads",
+        "rows that a statement reads ahead of its own file",
     ),
     ("storage::writer::NONE_IN_HAND", "a state of the writer"),
     ("storage::writer::STAMPING", "a state of the writer"),
     (
         "storage::schema::APPLICATION_ID",
-        "the mark of a file that is Bursar's",
+        "the mark of Bursar's files",
     ),
     ("storage::stamp::OPEN_BIT", "part of the format of a file"),
     (
@@ -98,15 +98,15 @@ const NO_LIMITS: &[(&str, &str)] = &[
     ("server::listen::PORT", "the port of `bursar serve`"),
     (
         "server::balances::ROWS_A_LINE",
-        "how often a command says how far it is",
+        "records between two progress messages",
     ),
     (
         "workbench::simulation::STARTING_BALANCE",
-        "what players of a simulation have: more than they lose",
+        "the balance of simulated players, more than they can lose",
     ),
     (
         "workbench::simulation::PROGRESS_ROUNDS",
-        "how often a simulation says how far it is",
+        "rounds between two progress messages",
     ),
 ];
 

@@ -81,6 +81,7 @@ mod race;
 mod random_auctions;
 mod random_configurations;
 mod random_terms;
+mod receipt_holds;
 mod receipts;
 mod reference_books;
 mod replay;

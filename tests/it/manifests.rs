@@ -10,7 +10,7 @@ use bursar_server::client::Response;
 use serde_json::{Value, json};
 
 use crate::server_process::{ServerProcess, binary};
-use crate::support::{GuildClient, TestServer, audited, install_malicious, upload};
+use crate::support::{GuildClient, TestServer, assert_audit_passes, install_malicious, upload};
 
 /// Returns a component with this manifest and one action that traps.
 pub(crate) fn component(manifest: &Value) -> Vec<u8> {
@@ -158,7 +158,7 @@ async fn patterns_of_unicode_classes_use_little_memory() {
     let grown = server.resident_bytes().saturating_sub(before);
     assert!(grown < 64 << 20, "{grown} bytes more");
     assert!(server.stop(), "the server exits with 0");
-    audited(&file);
+    assert_audit_passes(&file);
 }
 
 #[tokio::test(flavor = "multi_thread")]

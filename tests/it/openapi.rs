@@ -32,7 +32,7 @@ pub(crate) fn operations(document: &Value) -> Vec<(String, String, Value)> {
 }
 
 /// Returns the path with its example parameters.
-pub(crate) fn filled(path: &str, operation: &Value) -> String {
+pub(crate) fn with_example_parameters(path: &str, operation: &Value) -> String {
     let parameters = operation["parameters"].as_array().unwrap();
     parameters.iter().fold(path.to_owned(), |path, parameter| {
         let name = parameter["name"].as_str().unwrap();
@@ -100,7 +100,7 @@ async fn every_described_operation_is_served_and_no_other_method() {
     let operations = operations(&document);
     assert!(operations.len() >= 50, "{}", operations.len());
     for (method, path, operation) in &operations {
-        let path = filled(path, operation);
+        let path = with_example_parameters(path, operation);
         let body = json!({}).to_string();
         let response = guild.client.send(method, &path, None, body.into()).await;
         let response = response.unwrap();
@@ -120,7 +120,7 @@ async fn every_described_operation_is_served_and_no_other_method() {
             if document["paths"][path][method.to_lowercase()].is_object() {
                 continue;
             }
-            let filled = filled(path, operation);
+            let filled = with_example_parameters(path, operation);
             let response = guild.client.send(method, &filled, None, "{}".into()).await;
             let response = response.unwrap();
             assert_eq!(response.status, 405, "{method} {filled}");

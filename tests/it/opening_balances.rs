@@ -3,9 +3,9 @@
 use bursar_server::client::{Address, Client};
 use serde_json::json;
 
-use crate::archive::{bursar, furnish, stderr_of, stdout_of, text};
+use crate::archive::{bursar, create_economy, stderr_of, stdout_of, text};
 use crate::server_process::ServerProcess;
-use crate::support::{GUILD, audited};
+use crate::support::{GUILD, assert_audit_passes};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn opening_balances_are_issued_once_with_and_without_a_server() {
@@ -15,7 +15,7 @@ async fn opening_balances_are_issued_once_with_and_without_a_server() {
     let server = ServerProcess::serve(&file);
     let admin = server.admin_key.clone().unwrap();
     let mut client = Client::new(Address::Tcp(server.address.clone()), &admin);
-    furnish(&mut client).await;
+    create_economy(&mut client).await;
     std::fs::write(
         &list,
         "account,asset,amount,date,memo\n\
@@ -58,7 +58,7 @@ async fn opening_balances_are_issued_once_with_and_without_a_server() {
     assert!(stdout_of(&bursar(&import)).contains("0 rows issued"));
     std::fs::write(&list, "account,asset,amount\nuser:9,coin,9\n").unwrap();
     assert!(stdout_of(&bursar(&import)).contains("1 rows issued, 1 accounts made"));
-    audited(&file);
+    assert_audit_passes(&file);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -68,13 +68,13 @@ async fn a_list_with_errors_issues_nothing_and_names_the_lines() {
     let list = folder.path().join("list.csv");
     let server = ServerProcess::serve(&file);
     let admin = server.admin_key.clone().unwrap();
-    furnish(&mut Client::new(
+    create_economy(&mut Client::new(
         Address::Tcp(server.address.clone()),
         &admin,
     ))
     .await;
     assert!(server.stop());
-    let before = audited(&file).records;
+    let before = assert_audit_passes(&file).records;
     let import = [
         "import",
         text(&file),
@@ -110,5 +110,5 @@ async fn a_list_with_errors_issues_nothing_and_names_the_lines() {
     ];
     std::fs::write(&list, "account,asset,amount\nuser:10,coin,1\n").unwrap();
     assert!(stderr_of(&bursar(&import)).contains("there is no economy `other`"));
-    assert_eq!(audited(&file).records, before);
+    assert_eq!(assert_audit_passes(&file).records, before);
 }

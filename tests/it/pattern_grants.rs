@@ -6,7 +6,7 @@ use bursar_server::bundled;
 use bursar_server::client::Response;
 use serde_json::{Value, json};
 
-use crate::race::{crowded, race};
+use crate::race::{race, with_many_members};
 use crate::support::{GUILD, GuildClient, TestServer, decline_code, upload};
 
 const ROB: &str = "/v1/economies/guild/plugins/rob";
@@ -123,7 +123,7 @@ fn signed(amount: u64) -> i64 {
 /// robber pays, and every draw is recorded with its cost.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_concurrent_robberies_stay_within_the_granted_caps() {
-    let (server, mut guild) = crowded(TestServer::new().await, ROBBERS + VICTIMS).await;
+    let (server, mut guild) = with_many_members(TestServer::new().await, ROBBERS + VICTIMS).await;
     // Members with credit and little money: nothing beyond their balance is taken.
     let poor = [ROBBERS + 1, ROBBERS + 2];
     for number in poor {
@@ -154,11 +154,11 @@ async fn a_thousand_concurrent_robberies_stay_within_the_granted_caps() {
             );
             continue;
         }
-        let why = [response.code(), decline_code(response)];
+        let codes = [response.code(), decline_code(response)];
         let known = ["budget_exceeded", "nothing_there"];
         assert!(
-            why.iter().any(|why| known.contains(&why.as_str())),
-            "{why:?}"
+            codes.iter().any(|code| known.contains(&code.as_str())),
+            "{codes:?}"
         );
     }
     let Tally {

@@ -9,7 +9,7 @@ use crate::manifests::{component, manifest};
 use crate::receipts::verify;
 use crate::replay::replay;
 use crate::support::{
-    GUILD, GuildClient, TestServer, audited, decline_code, install_malicious, upload,
+    GUILD, GuildClient, TestServer, assert_audit_passes, decline_code, install_malicious, upload,
 };
 use crate::wait::eventually;
 
@@ -17,7 +17,7 @@ use crate::wait::eventually;
 const OLD_SHOP: &[u8] = include_bytes!("../compat/0.1.0-first/shop.wasm");
 
 /// Uploads the shop and creates the item it sells.
-async fn old_shop(guild: &mut GuildClient) -> Value {
+async fn upload_old_shop(guild: &mut GuildClient) -> Value {
     let potion = json!({"kind": "item", "name": "Potion"});
     guild
         .put_ok(&format!("{GUILD}/assets/item:potion"), potion)
@@ -35,7 +35,7 @@ fn stock() -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_component_with_a_fixed_name_is_installed_only_under_it() {
     let (server, mut guild) = TestServer::with_guild(1).await;
-    let component = old_shop(&mut guild).await;
+    let component = upload_old_shop(&mut guild).await;
     let installation = json!({"component": component, "config": stock()});
     let market = format!("{GUILD}/plugins/market");
     let refused = guild.put(&market, installation.clone()).await;
@@ -60,7 +60,7 @@ async fn a_component_with_a_fixed_name_is_installed_only_under_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_stays_bound_to_its_plugin_after_an_uninstall_and_a_restart() {
     let (server, mut guild) = TestServer::with_guild(1).await;
-    let component = old_shop(&mut guild).await;
+    let component = upload_old_shop(&mut guild).await;
     let shop = format!("{GUILD}/plugins/shop");
     let installation = json!({"component": component, "config": stock()});
     guild.put_ok(&shop, installation.clone()).await;
@@ -117,7 +117,7 @@ async fn shelf_and_till(guild: &mut GuildClient, shop: &str) -> [i64; 2] {
     [shelf, till]
 }
 
-async fn two_shops() -> (TestServer, GuildClient) {
+async fn server_with_two_shops() -> (TestServer, GuildClient) {
     let (server, mut guild) = TestServer::with_guild(2).await;
     let potion = json!({"kind": "item", "name": "Potion"});
     guild
@@ -130,7 +130,7 @@ async fn two_shops() -> (TestServer, GuildClient) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_shops_of_one_component_sell_refund_and_restock_separately() {
-    let (server, mut guild) = two_shops().await;
+    let (server, mut guild) = server_with_two_shops().await;
     let listed = guild.get(&format!("{GUILD}/plugins")).await.json();
     let named: Vec<[&Value; 3]> = listed["plugins"]
         .as_array()
@@ -199,7 +199,7 @@ async fn two_shops_of_one_component_sell_refund_and_restock_separately() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn receipts_and_replay_use_the_name_of_the_installation() {
-    let (server, mut guild) = two_shops().await;
+    let (server, mut guild) = server_with_two_shops().await;
     let mut receipts = Vec::new();
     for shop in ["shop", "market"] {
         let bought = buy(&mut guild, shop, shop, "user:1").await.json();
@@ -214,7 +214,7 @@ async fn receipts_and_replay_use_the_name_of_the_installation() {
     let limit = buy(&mut guild, "market", "more", "user:1").await;
     assert_eq!(decline_code(&limit), "limit_reached");
     let folder = server.into_folder().await;
-    audited(&folder.path().join("test.db"));
+    assert_audit_passes(&folder.path().join("test.db"));
     for receipt in &mut receipts {
         let (code, output) = verify(folder.path(), receipt, &[]);
         assert_eq!(code, Some(0), "{output}");
@@ -237,7 +237,7 @@ async fn receipts_and_replay_use_the_name_of_the_installation() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn uninstalling_one_shop_leaves_the_other_working() {
-    let (server, mut guild) = two_shops().await;
+    let (server, mut guild) = server_with_two_shops().await;
     for shop in ["shop", "market"] {
         assert_eq!(buy(&mut guild, shop, shop, "user:1").await.status, 200);
     }

@@ -8,7 +8,7 @@ use bursar_server::bundled::{self, MALICIOUS};
 use serde_json::{Value, json};
 
 use crate::server_process::{ServerProcess, binary};
-use crate::support::{GUILD, GuildClient, TestServer, audited, install_malicious};
+use crate::support::{GUILD, GuildClient, TestServer, assert_audit_passes, install_malicious};
 use crate::wait::eventually;
 
 const PLUGIN: &str = "/v1/economies/guild/plugins/malicious";
@@ -178,7 +178,7 @@ async fn creating_a_key_on_a_file_installs_no_newer_version() {
     let folder = server.into_folder().await;
     let file = folder.path().join("test.db");
     let head = |file: &Path| {
-        let economies = audited(file).economies.into_iter();
+        let economies = assert_audit_passes(file).economies.into_iter();
         let mut guild = economies.filter(|economy| economy.economy.as_str() == "guild");
         guild.next().expect("it is there").seq
     };

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::long_runs;
-use crate::support::audited;
+use crate::support::assert_audit_passes;
 
 /// Accounts of a history; each begins with [`STARTING_BALANCE`].
 const MEMBERS: usize = 4;
@@ -289,6 +289,6 @@ fn check_history(history: &[Payment]) -> Result<Vec<(Payment, Reply)>, TestCaseE
     prop_assert_eq!(&*storage.state(), &*state);
     storage.close();
     drop(storage);
-    audited(&path);
+    assert_audit_passes(&path);
     Ok(replies)
 }

@@ -9,7 +9,7 @@ use bursar_server::client::{Client, Response};
 use serde_json::{Value, json};
 
 use crate::server_process::{ServerProcess, binary};
-use crate::support::{GUILD, GuildClient, TestServer, audited};
+use crate::support::{GUILD, GuildClient, TestServer, assert_audit_passes};
 
 fn quotas() -> String {
     format!("{GUILD}/quotas")
@@ -20,7 +20,12 @@ fn account(number: u64) -> String {
 }
 
 /// Creates a key and returns a client with it.
-async fn key(server: &TestServer, guild: &mut GuildClient, name: &str, body: Value) -> Client {
+async fn create_key(
+    server: &TestServer,
+    guild: &mut GuildClient,
+    name: &str,
+    body: Value,
+) -> Client {
     let created = guild.put(&format!("/v1/keys/{name}"), body).await.json();
     server.client(created["key"].as_str().expect("a secret"))
 }
@@ -38,7 +43,7 @@ fn reached(response: &Response) -> (u16, Value, Value, Value) {
 async fn an_economy_grows_up_to_its_quota_and_no_further() {
     let (server, mut guild) = TestServer::with_guild(2).await;
     let scopes = json!({"scopes": ["read", "transfer"], "economies": ["guild"]});
-    let mut bot = key(&server, &mut guild, "bot", scopes).await;
+    let mut bot = create_key(&server, &mut guild, "bot", scopes).await;
     // Two members and the issuer exist; `{"name":"Ada"}` has 14 bytes.
     let limits = json!({"accounts": 4, "metadata_bytes": 14});
     let set = guild.put(&quotas(), limits.clone()).await;
@@ -98,7 +103,7 @@ async fn only_an_unrestricted_admin_key_can_raise_a_quota() {
             json!({"scopes": ["read", "transfer", "call", "issue"]}),
         ),
     ] {
-        let mut client = key(&server, &mut guild, name, body).await;
+        let mut client = create_key(&server, &mut guild, name, body).await;
         let raised = client
             .put(&quotas(), &json!({"accounts": 500_000}))
             .await
@@ -110,7 +115,7 @@ async fn only_an_unrestricted_admin_key_can_raise_a_quota() {
         );
         assert_eq!(client.get(&quotas()).await.unwrap().status, 200, "{name}");
     }
-    let mut operator = key(&server, &mut guild, "boss", json!({"scopes": ["admin"]})).await;
+    let mut operator = create_key(&server, &mut guild, "boss", json!({"scopes": ["admin"]})).await;
     let raised = operator
         .put(&quotas(), &json!({"accounts": 500_000}))
         .await
@@ -125,7 +130,7 @@ async fn only_an_unrestricted_admin_key_can_raise_a_quota() {
 #[tokio::test(flavor = "multi_thread")]
 async fn invalid_quotas_are_refused_with_the_reason() {
     let (server, mut guild) = TestServer::with_guild(1).await;
-    for (body, pointer, words) in [
+    for (body, pointer, expected) in [
         (
             json!({"acounts": 5}),
             "/acounts",
@@ -148,7 +153,7 @@ async fn invalid_quotas_are_refused_with_the_reason() {
         );
         assert_eq!(problem["pointer"], pointer, "{body}: {problem}");
         let detail = problem["detail"].as_str().unwrap();
-        assert!(detail.contains(words), "{body}: {problem}");
+        assert!(detail.contains(expected), "{body}: {problem}");
     }
     let nothing = guild.put(&quotas(), json!({})).await.json();
     assert_eq!(nothing["changed"], false);
@@ -242,8 +247,8 @@ fn stdout_of(output: &Output) -> String {
 /// Returns a quota's use and limit from the printed table.
 fn row(table: &str, quota: &str) -> (String, String) {
     let line = table.lines().find(|line| line.starts_with(quota)).unwrap();
-    let words: Vec<&str> = line.split_whitespace().collect();
-    (words[1].into(), words[2].into())
+    let expected: Vec<&str> = line.split_whitespace().collect();
+    (expected[1].into(), expected[2].into())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -273,7 +278,7 @@ async fn quotas_are_set_on_the_command_line_and_exported_with_their_economy() {
     assert_eq!(row(&shown, "accounts"), ("2".into(), "2".into()));
     let shown = stdout_of(&quota(&["set", "accounts=default"]));
     assert_eq!(row(&shown, "accounts").1, "250000");
-    for (arguments, words) in [
+    for (arguments, expected) in [
         (&["set", "acounts=5"][..], "did you mean `accounts`?"),
         (&["set", "accounts=many"], "a whole number or `default`"),
         (
@@ -286,7 +291,7 @@ async fn quotas_are_set_on_the_command_line_and_exported_with_their_economy() {
         let refused = quota(arguments);
         let complaint = String::from_utf8_lossy(&refused.stderr).into_owned();
         assert!(
-            !refused.status.success() && complaint.contains(words),
+            !refused.status.success() && complaint.contains(expected),
             "{complaint}"
         );
     }
@@ -304,6 +309,6 @@ async fn quotas_are_set_on_the_command_line_and_exported_with_their_economy() {
     let shown = stdout_of(&bursar(&show, None));
     assert_eq!(row(&shown, "holds").1, "7");
     assert_eq!(row(&shown, "accounts"), ("2".into(), "250000".into()));
-    audited(&file);
-    audited(Path::new(other));
+    assert_audit_passes(&file);
+    assert_audit_passes(Path::new(other));
 }

@@ -68,17 +68,17 @@ async fn final_answer(client: &mut Client, path: &str, key: &str, body: &Value) 
 
 impl Race {
     /// Asserts how many calls had each outcome.
-    pub(crate) fn ended(&self, expected: &[(&str, usize)]) {
-        let mut ends = BTreeMap::new();
+    pub(crate) fn assert_outcomes(&self, expected: &[(&str, usize)]) {
+        let mut outcomes = BTreeMap::new();
         for response in &self.responses {
             assert!(!response.replayed, "each key is used once");
-            *ends.entry(end(response)).or_insert(0) += 1;
+            *outcomes.entry(outcome_of(response)).or_insert(0) += 1;
         }
         let expected: BTreeMap<String, usize> = expected
             .iter()
             .map(|(end, count)| ((*end).to_owned(), *count))
             .collect();
-        assert_eq!(ends, expected);
+        assert_eq!(outcomes, expected);
     }
 
     /// Returns the numbers and responses of the committed calls.
@@ -91,7 +91,7 @@ impl Race {
 }
 
 /// Returns `committed` or the problem code; for a declined call the plugin's own code.
-fn end(response: &Response) -> String {
+fn outcome_of(response: &Response) -> String {
     if response.status == 200 {
         return "committed".into();
     }
@@ -102,7 +102,10 @@ fn end(response: &Response) -> String {
 }
 
 /// Creates the economy with many members on concurrent connections, because one by one takes too long.
-pub(crate) async fn crowded(server: TestServer, members: u64) -> (TestServer, GuildClient) {
+pub(crate) async fn with_many_members(
+    server: TestServer,
+    members: u64,
+) -> (TestServer, GuildClient) {
     let (server, guild) = server.with_members(0).await;
     let mut creating = JoinSet::new();
     for first in (1..=members).take(MEMBER_CONNECTIONS) {

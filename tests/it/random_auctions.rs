@@ -26,14 +26,14 @@ enum Auction {
 fn auction() -> impl Strategy<Value = Auction> + Clone {
     let ends = select(&["settle", "cancel"][..]);
     prop_oneof![
-        3 => (member(), 1..300_u64, 1..20_u64).prop_map(|(who, lasts_s, reserve)| Auction::Open(who, lasts_s, reserve)),
-        8 => (member(), 1..8_u64, 1..120_u64).prop_map(|(who, lot, amount)| Auction::Bid(who, lot, amount)),
-        2 => (member(), ends, 1..8_u64).prop_map(|(who, end, lot)| Auction::End(who, end, lot)),
+        3 => (member(), 1..300_u64, 1..20_u64).prop_map(|(account, lasts_s, reserve)| Auction::Open(account, lasts_s, reserve)),
+        8 => (member(), 1..8_u64, 1..120_u64).prop_map(|(account, lot, amount)| Auction::Bid(account, lot, amount)),
+        2 => (member(), ends, 1..8_u64).prop_map(|(account, end, lot)| Auction::End(account, end, lot)),
         1 => member().prop_map(Auction::Collect),
         3 => (0..3_usize).prop_map(Auction::Configure),
         4 => (1..200_u64).prop_map(Auction::Wait),
-        1 => (member(), any::<bool>()).prop_map(|(who, frozen)| Auction::Freeze(who, frozen)),
-        1 => (member(), any::<bool>()).prop_map(|(who, full)| Auction::Fill(who, full)),
+        1 => (member(), any::<bool>()).prop_map(|(account, frozen)| Auction::Freeze(account, frozen)),
+        1 => (member(), any::<bool>()).prop_map(|(account, full)| Auction::Fill(account, full)),
     ]
 }
 
@@ -77,23 +77,27 @@ impl Auctions {
         match *step {
             Auction::Open(seller, lasts_s, reserve) => self.open(seller, lasts_s, reserve),
             Auction::Bid(bidder, lot, amount) => self.bid(bidder, lot, amount),
-            Auction::End(who, how, lot) => {
+            Auction::End(account, how, lot) => {
                 let arguments = json!({ "lot": lot });
-                let called = self.economy.call(who, &format!("auction/{how}"), arguments);
+                let called = self
+                    .economy
+                    .call(account, &format!("auction/{how}"), arguments);
                 if let Some(ended) = called.committed() {
                     self.ended(lot, ended);
                 }
             }
-            Auction::Collect(who) => drop(self.economy.call(who, "auction/collect", json!({}))),
+            Auction::Collect(account) => {
+                drop(self.economy.call(account, "auction/collect", json!({})));
+            }
             Auction::Configure(number) => {
                 self.economy.configure("auction", auction_config(number));
                 self.config = number;
             }
             Auction::Wait(seconds) => self.wait(seconds),
-            Auction::Freeze(who, frozen) => self.economy.freeze(who, frozen),
-            Auction::Fill(who, full) => {
+            Auction::Freeze(account, frozen) => self.economy.freeze(account, frozen),
+            Auction::Fill(account, full) => {
                 for asset in ASSETS {
-                    self.economy.ceiling(who, asset, full.then_some(500));
+                    self.economy.ceiling(account, asset, full.then_some(500));
                 }
             }
         }

@@ -76,7 +76,7 @@ enum Lottery {
 
 fn lottery() -> impl Strategy<Value = Lottery> + Clone {
     prop_oneof![
-        6 => (member(), 1..6_u64).prop_map(|(who, tickets)| Lottery::Buy(who, tickets)),
+        6 => (member(), 1..6_u64).prop_map(|(account, tickets)| Lottery::Buy(account, tickets)),
         1 => member().prop_map(Lottery::Claim),
         3 => (0..3_usize).prop_map(Lottery::Configure),
         3 => (1..30_u64).prop_map(|hours| Lottery::Wait(hours * 3_600)),
@@ -103,8 +103,8 @@ enum Shop {
 
 fn shop() -> impl Strategy<Value = Shop> + Clone {
     prop_oneof![
-        5 => (member(), 1..4_u64).prop_map(|(who, quantity)| Shop::Buy(who, quantity)),
-        5 => (member(), 1..12_u64).prop_map(|(who, purchase)| Shop::Refund(who, purchase)),
+        5 => (member(), 1..4_u64).prop_map(|(account, quantity)| Shop::Buy(account, quantity)),
+        5 => (member(), 1..12_u64).prop_map(|(account, purchase)| Shop::Refund(account, purchase)),
         3 => member().prop_map(Shop::Use),
         2 => (1..30_u64, any::<bool>()).prop_map(|(price, refunds)| Shop::Configure(price, refunds)),
         1 => (1..100_u64).prop_map(Shop::Wait),
@@ -153,7 +153,7 @@ fn blackjack_config(gems: bool) -> Value {
 type OpenHand = Option<(&'static str, i64, u64)>;
 
 /// Applies a call of blackjack to the open hand and the expected balances.
-fn played(called: &TestCall, expected: &mut ExpectedBalances, hand: &mut OpenHand) {
+fn apply_blackjack(called: &TestCall, expected: &mut ExpectedBalances, hand: &mut OpenHand) {
     let Some(round) = called.committed() else {
         return;
     };
@@ -179,7 +179,7 @@ fn trade() -> impl Strategy<Value = Trade> + Clone {
     prop_oneof![
         4 => (member(), member(), 1..300_u64, 1..300_u64)
             .prop_map(|(from, to, give, want)| Trade::Offer(from, to, give, want)),
-        5 => (member(), responses, 1..10_u64).prop_map(|(who, response, number)| Trade::Answer(who, response, number)),
+        5 => (member(), responses, 1..10_u64).prop_map(|(account, response, number)| Trade::Answer(account, response, number)),
         1 => (1..50_000_u64).prop_map(Trade::Wait),
     ]
 }
@@ -199,29 +199,29 @@ proptest! {
         let last = last.chain(MEMBERS.map(Lottery::Claim));
         for step in steps.into_iter().chain(last) {
             match step {
-                Lottery::Buy(who, tickets) => {
-                    let bought = economy.call(who, "lottery/buy", json!({ "tickets": tickets }));
+                Lottery::Buy(account, tickets) => {
+                    let bought = economy.call(account, "lottery/buy", json!({ "tickets": tickets }));
                     let (asset, price, limit, _) = *terms.get_or_insert(LOTTERIES[config]);
-                    let has = sold.entry(who).or_default();
+                    let has = sold.entry(account).or_default();
                     if *has + tickets > limit {
                         prop_assert_eq!(bought.declined(), "limit_reached");
                     } else if let Some(reply) = bought.committed() {
                         *has += tickets;
                         let paid = units(&reply["paid"]);
                         prop_assert_eq!(paid, i64::try_from(tickets * price).unwrap());
-                        expected.moved(who, asset, -paid);
+                        expected.moved(account, asset, -paid);
                     }
                     if sold.values().all(|has| *has == 0) {
                         terms = None;
                     }
                 }
-                Lottery::Claim(who) => {
-                    let claimed = economy.call(who, "lottery/claim", json!({}));
+                Lottery::Claim(account) => {
+                    let claimed = economy.call(account, "lottery/claim", json!({}));
                     if let Some(reply) = claimed.committed() {
                         let asset = reply["asset"].as_str().unwrap().to_owned();
-                        let owed = won.remove(&(who.to_owned(), asset.clone()));
+                        let owed = won.remove(&(account.to_owned(), asset.clone()));
                         prop_assert_eq!(owed, Some(units(&reply["amount"])));
-                        expected.moved(who, &asset, owed.unwrap());
+                        expected.moved(account, &asset, owed.unwrap());
                     }
                 }
                 Lottery::Configure(number) => {
@@ -261,14 +261,14 @@ proptest! {
         let mut potions = BTreeMap::<&str, VecDeque<Bought>>::new();
         for step in steps {
             match step {
-                Shop::Buy(who, quantity) => {
+                Shop::Buy(account, quantity) => {
                     let arguments = json!({"item": "item:potion", "quantity": quantity});
-                    let bought = economy.call(who, "shop/buy", arguments);
+                    let bought = economy.call(account, "shop/buy", arguments);
                     let Some(reply) = bought.committed() else { continue };
                     let paid = i64::try_from(price * quantity).unwrap();
                     prop_assert_eq!(&reply["paid"], &json!({ "coin": paid }));
-                    expected.moved(who, "coin", -paid);
-                    potions.entry(who).or_default().push_back(Bought {
+                    expected.moved(account, "coin", -paid);
+                    potions.entry(account).or_default().push_back(Bought {
                         purchase: reply["purchase"].as_u64(),
                         quantity,
                         left: quantity,
@@ -276,9 +276,9 @@ proptest! {
                         until_s: now_s + 120,
                     });
                 }
-                Shop::Refund(who, purchase) => {
-                    let refunded = economy.call(who, "shop/refund", json!({ "purchase": purchase }));
-                    let has = potions.entry(who).or_default();
+                Shop::Refund(account, purchase) => {
+                    let refunded = economy.call(account, "shop/refund", json!({ "purchase": purchase }));
+                    let has = potions.entry(account).or_default();
                     let found = has.iter().position(|it| it.purchase == Some(purchase));
                     let found = found.filter(|at| has[*at].until_s > now_s);
                     match found {
@@ -289,15 +289,15 @@ proptest! {
                         Some(at) => {
                             let back = has.remove(at).unwrap();
                             prop_assert_eq!(&refunded.reply()["paid"], &json!({ "coin": back.price }));
-                            expected.moved(who, "coin", i64::try_from(back.price).unwrap());
+                            expected.moved(account, "coin", i64::try_from(back.price).unwrap());
                         }
                     }
                 }
-                Shop::Use(who) => {
-                    let has = potions.entry(who).or_default();
+                Shop::Use(account) => {
+                    let has = potions.entry(account).or_default();
                     if let Some(oldest) = has.iter_mut().find(|it| it.left > 0) {
                         oldest.left -= 1;
-                        economy.transfer(who, "user:sink", "item:potion", 1);
+                        economy.transfer(account, "user:sink", "item:potion", 1);
                     }
                 }
                 Shop::Configure(other, refunds) => {
@@ -332,11 +332,11 @@ proptest! {
                         prop_assert!(hand.is_none(), "one hand at a time");
                         hand = Some((asset, i64::try_from(stake).unwrap(), now_s));
                     }
-                    played(&dealt, &mut expected, &mut hand);
+                    apply_blackjack(&dealt, &mut expected, &mut hand);
                 }
                 Blackjack::Play(how) => {
                     let called = economy.call("user:1", &format!("blackjack/{how}"), json!({}));
-                    played(&called, &mut expected, &mut hand);
+                    apply_blackjack(&called, &mut expected, &mut hand);
                 }
                 Blackjack::Configure(gems) => {
                     economy.configure("blackjack", blackjack_config(gems));
@@ -377,14 +377,14 @@ proptest! {
                         offers.insert(reply["trade"].as_u64().unwrap(), (from, to, give, want));
                     }
                 }
-                Trade::Answer(who, response, number) => {
+                Trade::Answer(account, response, number) => {
                     let arguments = json!({ "trade": number });
-                    let called = economy.call(who, &format!("trade/{response}"), arguments);
+                    let called = economy.call(account, &format!("trade/{response}"), arguments);
                     if called.committed().is_none() {
                         continue;
                     }
                     let (from, to, give, want) = offers.remove(&number).expect("it was open");
-                    prop_assert!(who == to || response == "withdraw" && who == from);
+                    prop_assert!(account == to || response == "withdraw" && account == from);
                     if response == "accept" {
                         let [give, want] = [give, want].map(|units| i64::try_from(units).unwrap());
                         for (member, by) in [(from, -1), (to, 1)] {

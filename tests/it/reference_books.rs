@@ -191,14 +191,14 @@ pub(crate) async fn trade(
         }
         let key = format!("{name} {round}");
         match round % 7 {
-            3 => batched(guild, books, &key, (body, reference)).await,
-            4 => held(guild, books, &key, (body, reference)).await,
+            3 => transfer_in_batch(guild, books, &key, (body, reference)).await,
+            4 => transfer_by_hold(guild, books, &key, (body, reference)).await,
             _ => {
-                let created = posted(guild, "transfers", &key, body).await;
+                let created = post_ok(guild, "transfers", &key, body).await;
                 books.note("transfer", reference, &created);
                 if round % 7 == 5 {
                     let path = format!("transfers/{}/reverse", created["id"].as_str().unwrap());
-                    let back = posted(guild, &path, &format!("{key} back"), json!({})).await;
+                    let back = post_ok(guild, &path, &format!("{key} back"), json!({})).await;
                     books.note("reversal", None, &back);
                 }
             }
@@ -206,14 +206,14 @@ pub(crate) async fn trade(
     }
 }
 
-async fn posted(guild: &mut GuildClient, path: &str, key: &str, body: Value) -> Value {
+async fn post_ok(guild: &mut GuildClient, path: &str, key: &str, body: Value) -> Value {
     let created = guild.post(path, key, body).await;
     assert_eq!(created.status, 201, "{}", created.json());
     created.json()
 }
 
 /// Makes a transfer twice in an atomic batch, the second time without a reference.
-async fn batched(
+async fn transfer_in_batch(
     guild: &mut GuildClient,
     books: &mut ReferenceBooks,
     key: &str,
@@ -221,7 +221,7 @@ async fn batched(
 ) {
     let plain = json!({ "postings": body["postings"] });
     let batch = json!({ "mode": "atomic", "transfers": [body, plain] });
-    let created = posted(guild, "transfers/batch", key, batch).await;
+    let created = post_ok(guild, "transfers/batch", key, batch).await;
     for (transfer, reference) in [(0, reference), (1, None)] {
         let mut made_one = created["transfers"][transfer].clone();
         made_one["recorded_at"] = created["recorded_at"].clone();
@@ -230,7 +230,7 @@ async fn batched(
 }
 
 /// Makes a transfer as a hold that is captured at once.
-async fn held(
+async fn transfer_by_hold(
     guild: &mut GuildClient,
     books: &mut ReferenceBooks,
     key: &str,
@@ -238,17 +238,18 @@ async fn held(
 ) {
     let mut hold = body["postings"][0].clone();
     hold["expires_in_s"] = json!(60);
-    let hold = posted(guild, "holds", key, hold).await;
+    let hold = post_ok(guild, "holds", key, hold).await;
     let path = format!("holds/{}/capture", hold["id"].as_str().unwrap());
     let mut words = json!({});
     if let Some(reference) = reference {
         words["reference"] = json!(reference);
     }
-    let created = posted(guild, &path, &format!("{key} taken"), words).await;
+    let created = post_ok(guild, &path, &format!("{key} taken"), words).await;
     books.note("capture_hold", reference, &created);
 }
 
-pub(crate) async fn traded() -> (TestServer, GuildClient, ReferenceBooks, RandomNumbers) {
+pub(crate) async fn server_with_trades() -> (TestServer, GuildClient, ReferenceBooks, RandomNumbers)
+{
     let (server, mut guild) = TestServer::with_guild(0).await;
     let gem = json!({"kind": "item", "name": "Gem"});
     guild.put_ok(&format!("{GUILD}/assets/gem"), gem).await;

@@ -11,7 +11,7 @@ use crate::support::{GUILD, GuildClient, TestServer};
 use crate::webhooks::{newest, pay};
 
 /// Starts a server on a copy of a file.
-async fn on_copy(copy: &Path, admin_key: &str) -> (TestServer, GuildClient) {
+async fn start_on_copy(copy: &Path, admin_key: &str) -> (TestServer, GuildClient) {
     let set_up = TestServer::with_setup(|setup| {
         std::fs::copy(copy, &setup.database).unwrap();
     });
@@ -30,7 +30,7 @@ async fn position(guild: &mut GuildClient) -> String {
 
 /// Requests the events after a position as a page and as a stream, asserts equal status codes, and returns
 /// the page.
-async fn read_on(server: &TestServer, guild: &mut GuildClient, after: &str) -> (u16, Value) {
+async fn read_after(server: &TestServer, guild: &mut GuildClient, after: &str) -> (u16, Value) {
     let page = guild.get(&format!("{GUILD}/events?after={after}")).await;
     let (head, _) = ask(server, GUILD, &server.admin_key, Some(after)).await;
     let status = page.status.as_u16();
@@ -38,9 +38,9 @@ async fn read_on(server: &TestServer, guild: &mut GuildClient, after: &str) -> (
     (status, page.json())
 }
 
-async fn refused(server: &TestServer, guild: &mut GuildClient, after: &str, code: &str) {
+async fn assert_refused(server: &TestServer, guild: &mut GuildClient, after: &str, code: &str) {
     let head = position(guild).await;
-    let (status, problem) = read_on(server, guild, after).await;
+    let (status, problem) = read_after(server, guild, after).await;
     assert_eq!(
         (status, problem["code"].as_str()),
         (409, Some(code)),
@@ -72,12 +72,12 @@ async fn a_consumer_of_a_restored_server_is_informed() {
     let admin = server.admin_key.clone();
     server.close().await;
 
-    let (server, mut guild) = on_copy(&copy, &admin).await;
-    refused(&server, &mut guild, &lost, "position_past_head").await;
+    let (server, mut guild) = start_on_copy(&copy, &admin).await;
+    assert_refused(&server, &mut guild, &lost, "position_past_head").await;
     let past = (lost_seq + 1000).to_string();
-    refused(&server, &mut guild, &past, "position_past_head").await;
+    assert_refused(&server, &mut guild, &past, "position_past_head").await;
     assert_eq!(guild.get(&cursor).await.code(), "position_past_head");
-    let (status, page) = read_on(&server, &mut guild, &common).await;
+    let (status, page) = read_after(&server, &mut guild, &common).await;
     assert_eq!(
         (status, &page["next_after"]),
         (200, &Value::from(common.as_str()))
@@ -87,16 +87,16 @@ async fn a_consumer_of_a_restored_server_is_informed() {
     for number in 0..4 {
         pay(&mut guild, &format!("new {number}")).await;
     }
-    refused(&server, &mut guild, &lost, "position_past_head").await;
+    assert_refused(&server, &mut guild, &lost, "position_past_head").await;
     pay(&mut guild, "as long").await;
-    refused(&server, &mut guild, &lost, "history_changed").await;
+    assert_refused(&server, &mut guild, &lost, "history_changed").await;
     pay(&mut guild, "longer").await;
-    refused(&server, &mut guild, &lost, "history_changed").await;
+    assert_refused(&server, &mut guild, &lost, "history_changed").await;
     assert_eq!(guild.get(&cursor).await.code(), "history_changed");
-    let (status, page) = read_on(&server, &mut guild, &common).await;
+    let (status, page) = read_after(&server, &mut guild, &common).await;
     assert_eq!((status, page["events"].as_array().unwrap().len()), (200, 6));
     // A bare sequence number cannot show the difference.
-    let (status, page) = read_on(&server, &mut guild, &lost_seq.to_string()).await;
+    let (status, page) = read_after(&server, &mut guild, &lost_seq.to_string()).await;
     assert_eq!((status, page["events"].as_array().unwrap().len()), (200, 1));
     server.close().await;
 }
@@ -123,12 +123,12 @@ async fn positions_stay_valid_after_an_export_and_import() {
     let mut guild = GuildClient {
         client: server.admin(),
     };
-    let (status, page) = read_on(&server, &mut guild, &middle).await;
+    let (status, page) = read_after(&server, &mut guild, &middle).await;
     assert_eq!((status, page["next_after"].as_str()), (200, Some(&*last)));
     pay(&mut guild, "b").await;
-    let (status, page) = read_on(&server, &mut guild, &last).await;
+    let (status, page) = read_after(&server, &mut guild, &last).await;
     assert_eq!((status, page["events"].as_array().unwrap().len()), (200, 1));
     let wrong = format!("{}-0123456789abcdef", newest(&mut guild).await);
-    refused(&server, &mut guild, &wrong, "history_changed").await;
+    assert_refused(&server, &mut guild, &wrong, "history_changed").await;
     server.close().await;
 }

@@ -13,7 +13,7 @@ async fn revisions(guild: &mut GuildClient, query: &str) -> Vec<Value> {
 }
 
 /// Installs coinflip with a maximum stake of 10, then 20, then 30.
-async fn three_stakes(guild: &mut GuildClient) {
+async fn install_with_three_stakes(guild: &mut GuildClient) {
     let config = json!({"asset": "coin", "max_stake": 10});
     guild.install("coinflip", "bundled:coinflip", config).await;
     for most in [20, 30] {
@@ -37,7 +37,7 @@ async fn roll_back(
 #[tokio::test(flavor = "multi_thread")]
 async fn every_change_of_settings_is_listed_with_its_actor_and_changes() {
     let (server, mut guild) = TestServer::with_guild(1).await;
-    three_stakes(&mut guild).await;
+    install_with_three_stakes(&mut guild).await;
     guild
         .put_ok(COINFLIP, json!({"enabled": false, "follow": true}))
         .await;
@@ -117,7 +117,7 @@ async fn disabling_by_the_server_is_listed_as_a_revision() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_configuration_is_rolled_back_to_any_listed_revision() {
     let (server, mut guild) = TestServer::with_guild(1).await;
-    three_stakes(&mut guild).await;
+    install_with_three_stakes(&mut guild).await;
     guild.put_ok(COINFLIP, json!({"enabled": false})).await;
     let listed = revisions(&mut guild, "").await;
     let undo = json!({"what": "configuration"});
@@ -198,7 +198,7 @@ async fn a_rollback_must_name_what_to_roll_back() {
     server.close().await;
 }
 
-async fn tried(
+async fn preview_put(
     guild: &mut GuildClient,
     plugin: &str,
     body: Value,
@@ -217,7 +217,7 @@ async fn a_preview_of_an_installation_shows_the_changes_and_installs_nothing() {
     let install = json!({
         "component": "bundled:coinflip", "config": {"asset": "coin"}, "enabled": true,
     });
-    let new = tried(&mut guild, "coinflip", install.clone()).await;
+    let new = preview_put(&mut guild, "coinflip", install.clone()).await;
     assert_eq!(new.status, 200, "{}", new.json());
     let new = new.json();
     assert_eq!(
@@ -246,7 +246,7 @@ async fn a_preview_of_an_installation_shows_the_changes_and_installs_nothing() {
     );
     // A preview returns all findings and refuses nothing.
     let wrong = json!({"component": "bundled:coinflip", "config": {"asset": "gem"}});
-    let wrong = tried(&mut guild, "coinflip", wrong).await;
+    let wrong = preview_put(&mut guild, "coinflip", wrong).await;
     assert_eq!(wrong.status, 200, "{}", wrong.json());
     assert_eq!(
         wrong.json()["findings"][0]["pointer"],
@@ -268,13 +268,13 @@ async fn a_preview_of_an_update_shows_the_changes_and_changes_nothing() {
     });
     guild.put_ok(COINFLIP, install.clone()).await;
     let events = guild.events().await.len();
-    let same = tried(&mut guild, "coinflip", install).await.json();
+    let same = preview_put(&mut guild, "coinflip", install).await.json();
     assert_eq!(
         (&same["changed"], &same["changes"]),
         (&json!(false), &json!([]))
     );
     let other = json!({"config": {"asset": "coin", "max_stake": 5}, "enabled": false});
-    let other = tried(&mut guild, "coinflip", other).await.json();
+    let other = preview_put(&mut guild, "coinflip", other).await.json();
     assert_eq!(
         other["changes"],
         json!([
@@ -284,13 +284,13 @@ async fn a_preview_of_an_update_shows_the_changes_and_changes_nothing() {
     );
     // What the ledger would reject is rejected in the preview.
     let wide = json!({"grants": {"debit": ["user:1"]}});
-    let wide = tried(&mut guild, "coinflip", wide).await;
+    let wide = preview_put(&mut guild, "coinflip", wide).await;
     assert_eq!(
         (wide.status.as_u16(), wide.code()),
         (422, "grant_too_wide".into())
     );
     let taken = json!({"component": "bundled:shop", "config": {"items": []}});
-    let taken = tried(&mut guild, "coinflip", taken).await;
+    let taken = preview_put(&mut guild, "coinflip", taken).await;
     assert_eq!(
         (taken.status.as_u16(), taken.code()),
         (409, "name_taken".into())

@@ -9,9 +9,11 @@ use bursar_server::serve::Setup;
 use bursar_storage::TimeSource;
 use serde_json::{Value, json};
 
-use crate::race::{crowded, race};
+use crate::race::{race, with_many_members};
 use crate::server_process::ServerProcess;
-use crate::support::{GUILD, GuildClient, TestServer, audited, decline_code, install_malicious};
+use crate::support::{
+    GUILD, GuildClient, TestServer, assert_audit_passes, decline_code, install_malicious,
+};
 use crate::wait::eventually;
 
 /// Noon of a day; the lottery draws at eight in the evening.
@@ -66,7 +68,7 @@ async fn lottery() -> (TestServer, GuildClient, Arc<ManualClock>) {
 async fn lottery_among(members: u64) -> (TestServer, GuildClient, Arc<ManualClock>) {
     let clock = ManualClock::at(NOON_MS);
     let server = TestServer::with_setup(|setup| clock.use_in(setup));
-    let (server, mut guild) = crowded(server.await, members).await;
+    let (server, mut guild) = with_many_members(server.await, members).await;
     let config = json!({"asset": "coin", "price": 10, "fee_permille": 100});
     guild.install("lottery", "bundled:lottery", config).await;
     (server, guild, clock)
@@ -88,7 +90,7 @@ async fn next_due(guild: &mut GuildClient) -> u64 {
 }
 
 /// Waits until a due time has had its run.
-async fn wait_for(guild: &mut GuildClient, due: u64) {
+async fn wait_for_run(guild: &mut GuildClient, due: u64) {
     let ran = eventually("the due run is recorded", async || {
         (next_due(guild).await > due).then_some(())
     });
@@ -96,7 +98,7 @@ async fn wait_for(guild: &mut GuildClient, due: u64) {
 }
 
 /// Returns the outcomes of all recorded runs.
-async fn runs(guild: &mut GuildClient) -> Vec<String> {
+async fn run_outcomes(guild: &mut GuildClient) -> Vec<String> {
     let ended = |run: &Value| run["outcome"].as_str().unwrap().to_owned();
     records_of_runs(guild).await.iter().map(ended).collect()
 }
@@ -139,11 +141,11 @@ async fn a_lottery_draws_once_when_due_and_the_winner_claims() {
     );
     clock.wait_for_checks().await;
     assert!(
-        runs(&mut guild).await.is_empty(),
+        run_outcomes(&mut guild).await.is_empty(),
         "nothing runs before it is due"
     );
     clock.set(due);
-    wait_for(&mut guild, due).await;
+    wait_for_run(&mut guild, due).await;
     assert_eq!(
         status(&mut guild, "after").await,
         json!({"round": 1, "tickets": 0, "pot": 0, "asset": "coin", "price": 10, "fee_permille": 100})
@@ -178,14 +180,14 @@ async fn a_lottery_draws_once_when_due_and_the_winner_claims() {
     // Neither a step back of the clock nor a restart runs it again.
     clock.set(NOON_MS);
     clock.wait_for_checks().await;
-    assert_eq!(runs(&mut guild).await, ["applied"]);
+    assert_eq!(run_outcomes(&mut guild).await, ["applied"]);
     clock.set(due);
     let server = server.restart().await;
     let mut guild = GuildClient {
         client: server.admin(),
     };
     clock.wait_for_checks().await;
-    assert_eq!(runs(&mut guild).await, ["applied"]);
+    assert_eq!(run_outcomes(&mut guild).await, ["applied"]);
     server.close().await;
 }
 
@@ -194,18 +196,18 @@ async fn a_round_without_tickets_is_declined_and_missed_days_are_skipped() {
     let (server, mut guild, clock) = lottery().await;
     let first = next_due(&mut guild).await;
     clock.set(first + HOUR_MS);
-    wait_for(&mut guild, first).await;
+    wait_for_run(&mut guild, first).await;
     assert_eq!(
-        runs(&mut guild).await,
+        run_outcomes(&mut guild).await,
         ["declined"],
         "a declined run counts"
     );
     // Ten days later one draw is due, not ten.
     clock.set(first + 10 * DAY_MS + HOUR_MS);
-    wait_for(&mut guild, first + 10 * DAY_MS).await;
+    wait_for_run(&mut guild, first + 10 * DAY_MS).await;
     assert_eq!(next_due(&mut guild).await, first + 11 * DAY_MS);
     assert_eq!(
-        runs(&mut guild).await.len(),
+        run_outcomes(&mut guild).await.len(),
         1,
         "missed due times have no run"
     );
@@ -213,7 +215,7 @@ async fn a_round_without_tickets_is_declined_and_missed_days_are_skipped() {
 }
 
 /// Returns the due times of all recorded runs, in the order of the journal.
-async fn dues(guild: &mut GuildClient) -> Vec<u64> {
+async fn due_times_run(guild: &mut GuildClient) -> Vec<u64> {
     let runs = records_of_runs(guild).await;
     let dues = runs
         .iter()
@@ -230,16 +232,16 @@ async fn a_jackpot_with_a_thousand_concurrent_tickets_has_one_winner() {
     let buy = |number: u64| (number % MEMBERS + 1, json!({"tickets": 1}));
     race(&server, "lottery/buy", buy)
         .await
-        .ended(&[("committed", 1_000)]);
+        .assert_outcomes(&[("committed", 1_000)]);
     assert_eq!(status(&mut guild, "s").await["tickets"], 1_000);
     assert_eq!(guild.posted("plugin:lottery:pot", "coin").await, 10_000);
     assert_eq!(guild.coin_balances(MEMBERS).await, [900; 100]);
     let due = next_due(&mut guild).await;
     clock.set(due + 1_000);
-    wait_for(&mut guild, due).await;
+    wait_for_run(&mut guild, due).await;
     let claim = |number: u64| (number % MEMBERS + 1, json!({}));
     let claims = race(&server, "lottery/claim", claim).await;
-    claims.ended(&[("committed", 1), ("nothing_won", 999)]);
+    claims.assert_outcomes(&[("committed", 1), ("nothing_won", 999)]);
     let (number, claimed) = claims.winners()[0];
     assert_eq!(claimed.json()["reply"]["amount"], 9_000, "all but the fee");
     let mut coins = [900; 100];
@@ -250,7 +252,7 @@ async fn a_jackpot_with_a_thousand_concurrent_tickets_has_one_winner() {
 }
 
 /// Returns true if the due times have equal distances: none is missing or repeated.
-fn follow_each_other(dues: &[u64], distance_ms: u64) -> bool {
+fn are_consecutive(dues: &[u64], distance_ms: u64) -> bool {
     dues.windows(2).all(|pair| pair[1] == pair[0] + distance_ms)
 }
 
@@ -274,9 +276,9 @@ async fn a_thousand_missed_due_times_are_run_in_order_once_each() {
         (next_due(&mut guild).await > last).then_some(())
     });
     made_up.await;
-    let dues = dues(&mut guild).await;
+    let dues = due_times_run(&mut guild).await;
     assert_eq!((dues.len(), dues.last()), (1_000, Some(&last)));
-    assert!(follow_each_other(&dues, 60_000));
+    assert!(are_consecutive(&dues, 60_000));
     server.close().await;
 }
 
@@ -300,23 +302,23 @@ async fn every_due_time_has_one_run_across_kill_9() {
         };
         // At least one further run, then a kill at any moment.
         let more = eventually("another run is recorded", async || {
-            (dues(&mut guild).await.len() > seen).then_some(())
+            (due_times_run(&mut guild).await.len() > seen).then_some(())
         });
         more.await;
         tokio::time::sleep(Duration::from_millis(290 * round)).await;
-        seen = dues(&mut guild).await.len();
+        seen = due_times_run(&mut guild).await.len();
         process.kill();
-        audited(&file);
+        assert_audit_passes(&file);
     }
     let process = ServerProcess::serve(&file);
     let mut guild = GuildClient {
         client: process.client(&admin_key),
     };
-    let dues = dues(&mut guild).await;
+    let dues = due_times_run(&mut guild).await;
     assert!(dues.len() >= seen && seen >= 4, "{dues:?}");
-    assert!(follow_each_other(&dues, 1_000), "{dues:?}");
+    assert!(are_consecutive(&dues, 1_000), "{dues:?}");
     assert!(process.stop());
-    audited(&file);
+    assert_audit_passes(&file);
     drop(folder);
 }
 
@@ -335,7 +337,7 @@ async fn the_operator_changes_a_schedule_and_a_disabled_plugin_runs_nothing() {
     guild.put_ok(&path, json!({"enabled": false})).await;
     clock.set(due);
     clock.wait_for_checks().await;
-    assert!(runs(&mut guild).await.is_empty());
+    assert!(run_outcomes(&mut guild).await.is_empty());
     guild.put_ok(&path, json!({"enabled": true})).await;
     assert_eq!(
         next_due(&mut guild).await,

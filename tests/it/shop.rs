@@ -9,7 +9,7 @@ use bursar_server::client::Response;
 use bursar_storage::TimeSource;
 use serde_json::{Value, json};
 
-use crate::race::{crowded, race};
+use crate::race::{race, with_many_members};
 use crate::support::{GUILD, GuildClient, TestServer, decline_code};
 
 const BUY: &str = "plugins/shop/actions/buy";
@@ -134,10 +134,10 @@ async fn a_double_click_buys_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_concurrent_purchases_cannot_exceed_the_stock() {
     const MEMBERS: u64 = 100;
-    let (server, mut guild) = crowded(TestServer::new().await, MEMBERS).await;
+    let (server, mut guild) = with_many_members(TestServer::new().await, MEMBERS).await;
     open_shop(&mut guild, potion(&json!({})), 5).await;
     let clicks = race(&server, "shop/buy", |number| a_click(number % MEMBERS + 1)).await;
-    clicks.ended(&[("committed", 5), ("out_of_stock", 995)]);
+    clicks.assert_outcomes(&[("committed", 5), ("out_of_stock", 995)]);
     for member in 1..=MEMBERS {
         let winners = clicks.winners().into_iter();
         let own = winners.filter(|(number, _)| number % MEMBERS + 1 == member);
@@ -161,7 +161,7 @@ async fn a_limit_per_member_holds_for_a_thousand_concurrent_purchases() {
     let (server, mut guild) = TestServer::with_guild(1).await;
     open_shop(&mut guild, potion(&json!({"per_member_limit": 3})), 100).await;
     let clicks = race(&server, "shop/buy", |_| a_click(1)).await;
-    clicks.ended(&[("committed", 3), ("limit_reached", 997)]);
+    clicks.assert_outcomes(&[("committed", 3), ("limit_reached", 997)]);
     assert_eq!(guild.posted("user:1", "item:potion").await, 3);
     assert_eq!(guild.posted("user:1", "coin").await, 850);
     assert_eq!(guild.posted("plugin:shop", "item:potion").await, 97);
@@ -174,7 +174,7 @@ async fn a_cooldown_holds_for_a_thousand_concurrent_purchases() {
     let (server, mut guild) = TestServer::with_guild(1).await;
     open_shop(&mut guild, potion(&json!({"cooldown_s": 3600})), 100).await;
     let clicks = race(&server, "shop/buy", |_| a_click(1)).await;
-    clicks.ended(&[("committed", 1), ("cooling_down", 999)]);
+    clicks.assert_outcomes(&[("committed", 1), ("cooling_down", 999)]);
     assert_eq!(guild.posted("user:1", "item:potion").await, 1);
     assert_eq!(guild.posted("user:1", "coin").await, 950);
     assert_eq!(guild.posted("plugin:shop:till", "coin").await, 50);

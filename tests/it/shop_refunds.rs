@@ -46,7 +46,7 @@ async fn a_thousand_concurrent_refunds_of_one_purchase_pay_once() {
         assert_eq!(buy(&mut guild, key, "user:1").await.status, 200);
     }
     let refunds = race(&server, "shop/refund", |_| (1, json!({"purchase": 2}))).await;
-    refunds.ended(&[("committed", 1), ("not_refundable", 999)]);
+    refunds.assert_outcomes(&[("committed", 1), ("not_refundable", 999)]);
     assert_eq!(guild.posted("user:1", "coin").await, 950);
     assert_eq!(guild.posted("user:1", "item:potion").await, 1);
     server.close().await;

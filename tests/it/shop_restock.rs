@@ -14,7 +14,7 @@ async fn next_restock(guild: &mut GuildClient) -> u64 {
 }
 
 /// Sets the clock and waits until everything due by then has run. Returns the stock and the storeroom.
-async fn restocked(guild: &mut GuildClient, clock: &AtomicU64, at: u64) -> [i64; 2] {
+async fn wait_for_restock(guild: &mut GuildClient, clock: &AtomicU64, at: u64) -> [i64; 2] {
     clock.store(at, Ordering::SeqCst);
     let restocked = eventually("the restock has run", async || {
         (next_restock(guild).await > at).then_some(())
@@ -32,20 +32,26 @@ async fn stock_is_refilled_from_the_storeroom_when_due() {
     guild.issue("plugin:shop:storeroom", "item:potion", 7).await;
     let due = next_restock(&mut guild).await;
     assert_eq!(due, 20_001 * DAY_MS, "at midnight");
-    assert_eq!(restocked(&mut guild, &clock, due).await, [5, 4]);
+    assert_eq!(wait_for_restock(&mut guild, &clock, due).await, [5, 4]);
     // A full shelf stays unchanged, and the run counts.
-    assert_eq!(restocked(&mut guild, &clock, due + DAY_MS).await, [5, 4]);
+    assert_eq!(
+        wait_for_restock(&mut guild, &clock, due + DAY_MS).await,
+        [5, 4]
+    );
     let all = json!({"item": "item:potion", "quantity": 5});
     let bought = guild.call("shop/buy", "all", "user:1", all).await;
     assert_eq!(bought.status, 200, "{}", bought.json());
     // Missed runs are skipped, and the storeroom has too little.
     let late = due + 9 * DAY_MS;
     assert_eq!(
-        restocked(&mut guild, &clock, late + DAY_MS / 2).await,
+        wait_for_restock(&mut guild, &clock, late + DAY_MS / 2).await,
         [0, 4]
     );
     assert_eq!(next_restock(&mut guild).await, late + DAY_MS);
-    assert_eq!(restocked(&mut guild, &clock, late + DAY_MS).await, [4, 0]);
+    assert_eq!(
+        wait_for_restock(&mut guild, &clock, late + DAY_MS).await,
+        [4, 0]
+    );
     assert_eq!(
         restock_runs(&mut guild).await,
         ["applied", "declined", "applied"]
@@ -82,7 +88,7 @@ async fn at_most_sixteen_items_are_restocked_in_one_run() {
     assert_eq!(pointer, "/items/16/restock");
     guild.put_ok(&path, sold(16)).await;
     let due = next_restock(&mut guild).await;
-    restocked(&mut guild, &clock, due).await;
+    wait_for_restock(&mut guild, &clock, due).await;
     for (number, stocked) in [(1, 3), (16, 3), (17, 0)] {
         let item = format!("item:{number}");
         assert_eq!(guild.posted("plugin:shop", &item).await, stocked, "{item}");

@@ -1,4 +1,4 @@
-//! The end of a server: by itself when its file is gone, and within a deadline when it is asked to stop.
+//! The end of a server: by itself when its file is gone, and within a deadline after a stop signal.
 
 use std::fs::File;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::server_process::ServerProcess;
-use crate::support::{TestServer, audited, install_malicious};
+use crate::support::{TestServer, assert_audit_passes, install_malicious};
 
 #[test]
 fn a_process_whose_file_is_removed_exits_with_its_own_code_and_a_reason() {
@@ -43,7 +43,7 @@ async fn a_server_whose_writer_failed_reports_it_and_stops() {
 }
 
 /// Sends a request without its body.
-async fn unfinished(address: &str, key: &str) -> TcpStream {
+async fn send_unfinished_request(address: &str, key: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let head = format!(
         "POST /v1/economies/guild/transfers HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n\
@@ -64,10 +64,10 @@ async fn an_unfinished_request_does_not_block_the_shutdown() {
             .await
             .with_members(1)
             .await;
-    let stream = unfinished(server.address(), &server.admin_key).await;
+    let stream = send_unfinished_request(server.address(), &server.admin_key).await;
     let (folder, ended) = server.stop().await;
     assert_eq!(ended, Ended::InOrder, "only the client was disconnected");
-    audited(&folder.path().join("test.db"));
+    assert_audit_passes(&folder.path().join("test.db"));
     // The request had no response before that: the server did not wait for the body's own timeout.
     let answered = stream.try_read(&mut [0; 1]);
     assert!(answered.is_err(), "{answered:?}");
@@ -109,5 +109,5 @@ async fn a_plugin_that_does_not_return_does_not_block_the_shutdown() {
     };
     assert_eq!(left, ["a plugin's call"]);
     assert!(!calling.is_finished(), "the call is still running");
-    audited(&folder.path().join("test.db"));
+    assert_audit_passes(&folder.path().join("test.db"));
 }

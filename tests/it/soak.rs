@@ -10,8 +10,8 @@ use tokio::time::timeout;
 
 use crate::configurations::TRICKS;
 use crate::server_process::ServerProcess;
-use crate::support::{GUILD, audited, currency, upload};
-use crate::wait::{PATIENCE, PAUSE};
+use crate::support::{GUILD, assert_audit_passes, currency, upload};
+use crate::wait::{POLL_INTERVAL, TIMEOUT};
 
 /// Every malicious action of the test plugin, with its arguments.
 fn tricks() -> Vec<(&'static str, Value)> {
@@ -63,7 +63,7 @@ fn refused_uploads() -> Vec<Vec<u8>> {
     ]
 }
 
-async fn furnish(client: &mut Client) {
+async fn create_economy(client: &mut Client) {
     let digest = {
         let bytes = bytes::Bytes::from_static(bundled::MALICIOUS);
         let uploaded = client.send("POST", "/v1/components", None, bytes).await;
@@ -130,14 +130,14 @@ async fn attack(server: &ServerProcess, key: &str, round: u64, preview: bool) {
         let key = key.to_owned();
         attackers.spawn(async move {
             // An upload is sent again while all slots are in use, until it is refused for its content.
-            let checked = timeout(PATIENCE, async {
+            let checked = timeout(TIMEOUT, async {
                 loop {
                     let client = Client::new(Address::Tcp(server.clone()), &key);
                     let code = upload(client, bytes.clone()).await.code();
                     if code != "overloaded" {
                         return code;
                     }
-                    tokio::time::sleep(PAUSE).await;
+                    tokio::time::sleep(POLL_INTERVAL).await;
                 }
             });
             let code = checked.await.expect("the upload is checked in time");
@@ -170,7 +170,7 @@ async fn all_attacks_at_once_leave_books_and_memory_unchanged() {
     let server = ServerProcess::serve(&file);
     let key = server.admin_key.clone().unwrap();
     let mut client = server.client(&key);
-    furnish(&mut client).await;
+    create_economy(&mut client).await;
     let head_before = head(&mut client).await;
     let coins_before = coins(&mut client).await;
     // Previews are not stored: the head must not change.
@@ -203,5 +203,5 @@ async fn all_attacks_at_once_leave_books_and_memory_unchanged() {
     let response = client.post(&path, "honest", &honest).await.unwrap();
     assert_eq!(response.status, 200);
     assert!(server.stop(), "the server exits with 0");
-    audited(&file);
+    assert_audit_passes(&file);
 }

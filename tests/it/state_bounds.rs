@@ -260,7 +260,7 @@ fn settle(economy: &mut Economy) -> TestCall {
 }
 
 /// Returns how the only lot was settled by the schedule.
-fn ended(runs: &[TestCall]) -> &Value {
+fn settled_lot(runs: &[TestCall]) -> &Value {
     let lots = runs.iter().map(|run| &run.reply()["settled"][0]);
     let mut lots = lots.filter(|lot| !lot.is_null());
     lots.next().expect("it was settled")
@@ -290,7 +290,7 @@ fn late_bids_extend_an_auction_up_to_a_limit() {
     );
     assert_eq!(settle(&mut economy).declined(), "not_over");
     let runs = economy.wait(1);
-    assert_eq!(ended(&runs)["winner"], "user:2");
+    assert_eq!(settled_lot(&runs)["winner"], "user:2");
     assert_eq!(
         bid(&mut economy, "user:3", 53).declined(),
         "already_settled"
@@ -316,7 +316,7 @@ fn a_lot_is_bid_for_and_paid_in_the_asset_it_was_opened_with() {
         [60, 0]
     );
     let runs = economy.wait(60);
-    assert_eq!(ended(&runs)["price"], 60);
+    assert_eq!(settled_lot(&runs)["price"], 60);
     assert_eq!(economy.balance("user:1", "coin"), 1060);
     assert_eq!(economy.balance("user:1", "gem"), 1000);
 }

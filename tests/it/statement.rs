@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::reference_books::{Filter, Line, page, pages, trade, traded};
+use crate::reference_books::{Filter, Line, page, pages, server_with_trades, trade};
 use crate::support::{GUILD, TestServer, posting};
 use crate::wait::eventually;
 
@@ -18,7 +18,7 @@ const KINDS: [Option<&str>; 6] = [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn balances_at_every_past_time_match_the_reference_books() {
-    let (server, mut guild, books, _) = traded().await;
+    let (server, mut guild, books, _) = server_with_trades().await;
     // The query refuses future times, so the test waits until the last time has passed.
     let last = books.lines.iter().map(|line| line.recorded_at).max();
     let passed = eventually("the last moment passes", async || {
@@ -58,7 +58,7 @@ async fn balances_at_every_past_time_match_the_reference_books() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_filter_and_page_size_match_the_reference_books() {
-    let (server, mut guild, books, _) = traded().await;
+    let (server, mut guild, books, _) = server_with_trades().await;
     let moment = |place: usize| Some(books.lines[place].recorded_at);
     let early = moment(books.lines.len() / 3);
     let late = moment(books.lines.len() * 2 / 3);
@@ -98,7 +98,7 @@ async fn every_filter_and_page_size_match_the_reference_books() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cursor_stays_correct_while_new_transfers_arrive() {
-    let (server, mut guild, mut books, mut dice) = traded().await;
+    let (server, mut guild, mut books, mut dice) = server_with_trades().await;
     let filter = Filter {
         reference: Some("rent"),
         ..Filter::default()

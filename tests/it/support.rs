@@ -225,12 +225,12 @@ impl TestServer {
     /// Stops the server in order and asserts that the audit of its file finds nothing.
     pub(crate) async fn close(self) -> AuditReport {
         let folder = self.into_folder().await;
-        audited(&folder.path().join("test.db"))
+        assert_audit_passes(&folder.path().join("test.db"))
     }
 }
 
 /// Audits a file and asserts that every promise holds.
-pub(crate) fn audited(file: &Path) -> AuditReport {
+pub(crate) fn assert_audit_passes(file: &Path) -> AuditReport {
     let report = audit_file(file, &[], render, &mut |_, _| {}).expect("the audit runs");
     assert!(report.ok, "{report:#?}");
     report

@@ -190,7 +190,7 @@ async fn log_of_a_flood(format: &str) -> (String, usize) {
             .unwrap();
         assert_eq!(response.status, 502, "{}", response.json());
     }
-    assert!(server.stop(), "it ends in order");
+    assert!(server.stop(), "the server exits with 0");
     // Each call has two lines: the text that fits, and the number of dropped lines.
     (std::fs::read_to_string(&log).unwrap(), 2 * CALLS)
 }

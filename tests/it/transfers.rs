@@ -290,27 +290,27 @@ async fn a_preview_returns_the_result_and_stores_nothing() {
             .await
             .unwrap()
     };
-    let would = ask(&mut guild, 300).await;
+    let preview = ask(&mut guild, 300).await;
     assert_eq!(
-        (would.status.as_u16(), &would.json()["preview"]),
+        (preview.status.as_u16(), &preview.json()["preview"]),
         (200, &json!(true)),
         "nothing is created"
     );
-    assert_eq!(would.json()["balances"]["user:1"]["coin"], 700);
-    assert!(would.json().get("seq").is_none() && would.json().get("id").is_none());
-    let would_not = ask(&mut guild, 1001).await;
+    assert_eq!(preview.json()["balances"]["user:1"]["coin"], 700);
+    assert!(preview.json().get("seq").is_none() && preview.json().get("id").is_none());
+    let rejected = ask(&mut guild, 1001).await;
     assert_eq!(
-        (would_not.status.as_u16(), would_not.code()),
+        (rejected.status.as_u16(), rejected.code()),
         (422, "insufficient_funds".into())
     );
     let body = json!({"account": "user:1", "asset": "coin", "amount": 5}).to_string();
     let path = format!("{GUILD}/issue?preview=true");
-    let would = guild
+    let preview = guild
         .client
         .send("POST", &path, None, body.into())
         .await
         .unwrap();
-    assert_eq!(would.json()["balances"]["user:1"]["coin"], 1005);
+    assert_eq!(preview.json()["balances"]["user:1"]["coin"], 1005);
     assert_eq!(
         guild.get(GUILD).await.json(),
         before,

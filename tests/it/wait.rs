@@ -4,14 +4,14 @@
 use std::time::Duration;
 
 /// The longest wait for a condition. It only bounds failing tests: a condition that holds is seen earlier.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
+pub(crate) const TIMEOUT: Duration = Duration::from_mins(2);
 
 /// The pause between two checks of a condition.
-pub(crate) const PAUSE: Duration = Duration::from_millis(5);
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// Calls `check` until it returns a value, and panics with `condition` if that takes too long.
 pub(crate) async fn eventually<T>(condition: &str, check: impl AsyncFnMut() -> Option<T>) -> T {
-    within(PATIENCE, condition, check).await
+    within(TIMEOUT, condition, check).await
 }
 
 async fn within<T>(
@@ -24,7 +24,7 @@ async fn within<T>(
             if let Some(value) = check().await {
                 return value;
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     });
     result

@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 
 use crate::archive::{bursar, bursar_with_input, stdout_of, text};
 use crate::server_process::ServerProcess;
-use crate::support::{GUILD, GuildClient, TestServer, audited, currency, posting};
+use crate::support::{GUILD, GuildClient, TestServer, assert_audit_passes, currency, posting};
 use crate::wait::eventually;
 use crate::webhook_failures::{server_with_fast_retries, wait_until_disabled};
 use crate::webhook_receiver::{ACCEPT, Reaction, ReceivedAttempt, Receiver};
 use crate::webhooks::{HOOK, create_webhook, newest, pay};
 
-async fn removed(guild: &mut GuildClient) -> Response {
+async fn remove_webhook(guild: &mut GuildClient) -> Response {
     let request = guild.client.send("DELETE", HOOK, None, "".into());
     request.await.expect("a response")
 }
@@ -67,7 +67,7 @@ async fn a_webhook_of_a_closed_economy_can_be_disabled_and_removed() {
     let body = json!({"url": receiver.url});
     let new = guild.put(&format!("{GUILD}/webhooks/new"), body).await;
     assert_eq!(new.code(), "economy_closed");
-    assert_eq!(removed(&mut guild).await.json()["removed"], true);
+    assert_eq!(remove_webhook(&mut guild).await.json()["removed"], true);
     server.close().await;
 }
 
@@ -215,5 +215,5 @@ async fn an_imported_economy_delivers_nothing_twice() {
     receiver.until_accepted(paid + 1).await;
     assert_eq!(receiver.accepted()[..2], [paid, paid + 1]);
     assert!(server.stop());
-    audited(&other);
+    assert_audit_passes(&other);
 }

@@ -7,7 +7,7 @@ use bursar_server::serve::Setup;
 use serde_json::{Value, json};
 
 use crate::server_process::ServerProcess;
-use crate::support::{GUILD, GuildClient, TestServer, audited, currency};
+use crate::support::{GUILD, GuildClient, TestServer, assert_audit_passes, currency};
 use crate::wait::eventually;
 use crate::webhook_receiver::{ACCEPT, Reaction, ReceivedAttempt, Receiver};
 use crate::webhooks::{HOOK, create_webhook, newest, pay};
@@ -310,5 +310,5 @@ async fn a_killed_server_skips_no_event() {
         most = most.max(seq);
     }
     assert!(server.stop());
-    audited(&file);
+    assert_audit_passes(&file);
 }

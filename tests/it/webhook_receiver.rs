@@ -18,7 +18,7 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 /// The longest wait for an expected attempt.
-const PATIENCE: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The certificate authority of the receiver's TLS certificate. Both it and the certificate for `localhost`
 /// are valid until 2126 and only used in these tests.
@@ -175,7 +175,7 @@ impl Receiver {
 
     /// Waits until the attempts satisfy `enough`.
     pub(crate) async fn until(&self, what: &str, enough: impl Fn(&[ReceivedAttempt]) -> bool) {
-        let waited = tokio::time::timeout(PATIENCE, async {
+        let waited = tokio::time::timeout(TIMEOUT, async {
             while !enough(&self.attempts()) {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }

@@ -185,7 +185,7 @@ async fn a_secret_is_shown_once_and_a_rotated_one_signs_from_then_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn urls_to_private_addresses_are_refused() {
     let (server, mut guild) = TestServer::with_guild(0).await;
-    for (url, why) in [
+    for (url, reason) in [
         (json!("https://10.0.0.1/"), "private or reserved"),
         (
             json!("https://169.254.169.254/latest"),
@@ -209,18 +209,18 @@ async fn urls_to_private_addresses_are_refused() {
             "{problem}"
         );
         assert!(
-            problem["detail"].as_str().unwrap().contains(why),
+            problem["detail"].as_str().unwrap().contains(reason),
             "{problem}"
         );
     }
-    for (kinds, why) in [
+    for (kinds, reason) in [
         (json!([]), "at least one kind"),
         (json!(["pay"]), "set_webhook"),
     ] {
         let refused = guild
             .put(HOOK, json!({"url": "https://a.example", "kinds": kinds}))
             .await;
-        assert!(refused.json()["detail"].as_str().unwrap().contains(why));
+        assert!(refused.json()["detail"].as_str().unwrap().contains(reason));
     }
     assert_eq!(
         guild.put(HOOK, json!({})).await.code(),

@@ -117,7 +117,10 @@ pub(super) fn check(
             let found = find_test(file, test);
             wrong.extend(found.err().map(|reason| format!("{limit}: {reason}")));
         }
-        let has_reason = row.untested.as_ref().is_some_and(|why| why.len() > 20);
+        let has_reason = row
+            .untested
+            .as_ref()
+            .is_some_and(|reason| reason.len() > 20);
         if row.tests.is_empty() && !has_reason {
             wrong.push(format!(
                 "{limit}: neither a test nor a reason why there is none"

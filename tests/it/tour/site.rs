@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::page::{Block, ServerState};
 use crate::server_process::{ServerProcess, binary};
-use crate::support::{GUILD, audited};
+use crate::support::{GUILD, assert_audit_passes};
 
 /// The longest time for a block: one compiles a plugin.
 const BLOCK_PATIENCE: Duration = Duration::from_mins(10);
@@ -98,7 +98,7 @@ impl Site {
     /// Stops the server, audits the file and returns it.
     pub(super) async fn close(mut self) -> Start {
         self.bring_to(ServerState::Stopped).await;
-        audited(&self.file());
+        assert_audit_passes(&self.file());
         Start {
             folder: self.folder,
             key: self.key,
