@@ -32,16 +32,16 @@ pub(crate) const CHOICE_CHARS_MAX: usize = 100;
 /// Returns a warning for each part of a checked manifest that Discord cannot show.
 pub fn discord_warnings(manifest: &Manifest) -> Vec<Finding> {
     let mut warnings = Warnings::default();
-    warnings.name("/id", manifest.id.as_str());
-    warnings.description("/description", Some(&manifest.description));
-    warnings.count(
+    warnings.check_name("/id", manifest.id.as_str());
+    warnings.check_description("/description", Some(&manifest.description));
+    warnings.check_count(
         "/actions",
         "actions",
         manifest.actions.len(),
         SUBCOMMANDS_MAX,
     );
     for (index, action) in manifest.actions.iter().enumerate() {
-        warnings.action(&format!("/actions/{index}"), action);
+        warnings.check_action(&format!("/actions/{index}"), action);
     }
     match warnings.0.report() {
         Ok(()) => Vec::new(),
@@ -59,7 +59,7 @@ impl Warnings {
         self.0.add(warning.pointer(pointer));
     }
 
-    fn name(&mut self, pointer: &str, name: &str) {
+    fn check_name(&mut self, pointer: &str, name: &str) {
         if !is_command_name(name) {
             let message = format!(
                 "the name `{name}` is not valid for Discord: use 1 to {COMMAND_NAME_CHARS_MAX} lower-case letters, digits, `_` and `-`"
@@ -68,7 +68,7 @@ impl Warnings {
         }
     }
 
-    fn description(&mut self, pointer: &str, description: Option<&str>) {
+    fn check_description(&mut self, pointer: &str, description: Option<&str>) {
         match description.map_or(0, |text| text.chars().count()) {
             0 => {
                 let message = format!(
@@ -86,7 +86,7 @@ impl Warnings {
         }
     }
 
-    fn count(&mut self, pointer: &str, kind: &str, count: usize, max: usize) {
+    fn check_count(&mut self, pointer: &str, kind: &str, count: usize, max: usize) {
         if count > max {
             self.add(
                 pointer,
@@ -95,9 +95,9 @@ impl Warnings {
         }
     }
 
-    fn action(&mut self, at: &str, action: &Action) {
-        self.name(&format!("{at}/name"), &action.name);
-        self.description(&format!("{at}/description"), Some(&action.description));
+    fn check_action(&mut self, at: &str, action: &Action) {
+        self.check_name(&format!("{at}/name"), &action.name);
+        self.check_description(&format!("{at}/description"), Some(&action.description));
         let at = format!("{at}/arguments");
         let definitions = Definitions::of(&action.arguments);
         let schema = definitions.resolve(&action.arguments);
@@ -127,18 +127,18 @@ impl Warnings {
             );
         }
         let options = members(schema, "properties");
-        self.count(&at, "options", options.len(), OPTIONS_MAX);
+        self.check_count(&at, "options", options.len(), OPTIONS_MAX);
         for (name, option) in options {
             let at = format!("{at}/properties{}", pointer_segment(name));
-            self.name(&at, name);
-            self.option(&at, option, definitions);
+            self.check_name(&at, name);
+            self.check_option(&at, option, definitions);
         }
     }
 
-    fn option(&mut self, at: &str, option: &Value, definitions: Definitions<'_>) {
+    fn check_option(&mut self, at: &str, option: &Value, definitions: Definitions<'_>) {
         let own = option.get("description");
         let description = own.or_else(|| definitions.resolve(option).get("description"));
-        self.description(at, description.and_then(Value::as_str));
+        self.check_description(at, description.and_then(Value::as_str));
         let mut types = definitions.types(option);
         types.remove("null");
         if types.contains("number") {
@@ -163,7 +163,7 @@ impl Warnings {
             }
         }
         let choices = definitions.choices(option).unwrap_or_default();
-        self.count(at, "choices", choices.len(), CHOICES_MAX);
+        self.check_count(at, "choices", choices.len(), CHOICES_MAX);
         let is_valid = |text: &str| (1..=CHOICE_CHARS_MAX).contains(&text.chars().count());
         let mut texts = choices.into_iter().filter_map(Value::as_str);
         if let Some(text) = texts.find(|text| !is_valid(text)) {

@@ -60,7 +60,10 @@ impl InstanceCounter {
         (!self.unknown).then_some(self.total)
     }
 
-    pub(super) fn modules(&mut self, instances: SectionLimited<'_, Instance<'_>>) -> ReadResult {
+    pub(super) fn count_modules(
+        &mut self,
+        instances: SectionLimited<'_, Instance<'_>>,
+    ) -> ReadResult {
         for instance in instances {
             if let (Instance::Instantiate { .. }, Some(open)) = (instance?, self.open.last_mut()) {
                 open.count.modules = open.count.modules.saturating_add(1);
@@ -69,7 +72,7 @@ impl InstanceCounter {
         Ok(())
     }
 
-    pub(super) fn components(
+    pub(super) fn count_components(
         &mut self,
         instances: SectionLimited<'_, ComponentInstance<'_>>,
     ) -> ReadResult {
@@ -95,7 +98,7 @@ impl InstanceCounter {
         }
     }
 
-    pub(super) fn aliases(
+    pub(super) fn add_aliases(
         &mut self,
         aliases: SectionLimited<'_, ComponentAlias<'_>>,
     ) -> ReadResult {
@@ -117,14 +120,14 @@ impl InstanceCounter {
     }
 
     /// Notes an import. Only the type of an imported component is known.
-    pub(super) fn import(&mut self, import: &ComponentImport<'_>) {
+    pub(super) fn add_import(&mut self, import: &ComponentImport<'_>) {
         if matches!(import.ty, ComponentTypeRef::Component(_)) {
             self.define(None);
         }
     }
 
     /// Notes exports. The component model gives an exported component a second index.
-    pub(super) fn exports(
+    pub(super) fn add_exports(
         &mut self,
         exports: SectionLimited<'_, ComponentExport<'_>>,
     ) -> ReadResult {

@@ -26,7 +26,7 @@ pub(crate) fn check_sizes(bytes: &[u8]) -> Result<(), Report> {
         let visited = payload.and_then(|payload| check.visit(payload));
         visited.map_err(|error| invalid(&error))?;
     }
-    check.report()
+    check.into_result()
 }
 
 /// A module or component that is being parsed.
@@ -67,23 +67,25 @@ impl SizeCheck {
             Payload::Version { encoding, .. } => self.enter(encoding == Encoding::Component),
             Payload::End(_) => self.leave(),
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => self.parts += 1,
-            Payload::ImportSection(imports) => self.imports(imports)?,
-            Payload::ComponentImportSection(imports) => self.component_imports(imports)?,
+            Payload::ImportSection(imports) => self.count_imports(imports)?,
+            Payload::ComponentImportSection(imports) => self.count_component_imports(imports)?,
             Payload::TypeSection(types) => self.types += count(types.count()),
             Payload::CoreTypeSection(types) => {
                 self.types += count(types.count());
-                self.section_of_types(&types.range());
+                self.check_type_section(&types.range());
             }
             Payload::ComponentTypeSection(types) => {
                 self.types += count(types.count());
-                self.section_of_types(&types.range());
+                self.check_type_section(&types.range());
             }
-            Payload::TableSection(tables) => self.tables(tables)?,
-            Payload::CodeSectionEntry(body) => self.function(&body)?,
-            Payload::InstanceSection(instances) => self.instances.modules(instances)?,
-            Payload::ComponentInstanceSection(instances) => self.instances.components(instances)?,
-            Payload::ComponentAliasSection(aliases) => self.instances.aliases(aliases)?,
-            Payload::ComponentExportSection(exports) => self.instances.exports(exports)?,
+            Payload::TableSection(tables) => self.check_tables(tables)?,
+            Payload::CodeSectionEntry(body) => self.check_function(&body)?,
+            Payload::InstanceSection(instances) => self.instances.count_modules(instances)?,
+            Payload::ComponentInstanceSection(instances) => {
+                self.instances.count_components(instances)?;
+            }
+            Payload::ComponentAliasSection(aliases) => self.instances.add_aliases(aliases)?,
+            Payload::ComponentExportSection(exports) => self.instances.add_exports(exports)?,
             Payload::ComponentCanonicalSection(functions) => {
                 check_options(functions, &mut self.findings)?;
             }
@@ -116,7 +118,7 @@ impl SizeCheck {
         }
     }
 
-    fn imports(&mut self, imports: ImportSectionReader<'_>) -> ReadResult {
+    fn count_imports(&mut self, imports: ImportSectionReader<'_>) -> ReadResult {
         let at = imports.range().start;
         let Some(part) = self.open.last_mut() else {
             return Ok(());
@@ -132,14 +134,14 @@ impl SizeCheck {
         Ok(())
     }
 
-    fn component_imports(&mut self, imports: ComponentImportSectionReader<'_>) -> ReadResult {
+    fn count_component_imports(&mut self, imports: ComponentImportSectionReader<'_>) -> ReadResult {
         let at = imports.range().start;
         let Some(part) = self.open.last_mut() else {
             return Ok(());
         };
         for import in imports {
             part.imports += 1;
-            self.instances.import(&import?);
+            self.instances.add_import(&import?);
         }
         let found = over_limit("too_many_imports", "imports", part.imports, IMPORTS_MAX);
         self.add(found, at);
@@ -147,13 +149,13 @@ impl SizeCheck {
     }
 
     /// Checks the size of a section in which types nest: all later stages parse it recursively.
-    fn section_of_types(&mut self, range: &Range<usize>) {
+    fn check_type_section(&mut self, range: &Range<usize>) {
         let noun = "bytes in a section of types";
         let found = over_limit("types_too_large", noun, range.len(), TYPES_BYTES_MAX);
         self.add(found, range.start);
     }
 
-    fn tables(&mut self, tables: TableSectionReader<'_>) -> ReadResult {
+    fn check_tables(&mut self, tables: TableSectionReader<'_>) -> ReadResult {
         for table in tables.into_iter_with_offsets() {
             let (at, table) = table?;
             let noun = "initial elements of a table";
@@ -169,7 +171,7 @@ impl SizeCheck {
         self.findings.extend(found);
     }
 
-    fn function(&mut self, body: &FunctionBody<'_>) -> ReadResult {
+    fn check_function(&mut self, body: &FunctionBody<'_>) -> ReadResult {
         let index = self.open.last_mut().map_or(0, |part| {
             let index = part.next_function;
             part.next_function = index.saturating_add(1);
@@ -239,7 +241,7 @@ impl SizeCheck {
         }
     }
 
-    fn report(mut self) -> Result<(), Report> {
+    fn into_result(mut self) -> Result<(), Report> {
         let Self {
             functions,
             code,

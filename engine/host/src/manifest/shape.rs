@@ -90,11 +90,11 @@ pub(super) fn is_word(name: &str) -> bool {
 impl Shape {
     /// Adds all findings about a manifest.
     pub(super) fn check(&self, manifest: &Value, findings: &mut Findings) {
-        self.find(manifest, "", findings);
+        self.add_findings(manifest, "", findings);
     }
 
     /// Adds all findings about the value at a pointer. Shapes nest only a few levels, so the recursion is shallow.
-    fn find(&self, value: &Value, at: &str, findings: &mut Findings) {
+    fn add_findings(&self, value: &Value, at: &str, findings: &mut Findings) {
         let wrong = match (self, value) {
             (Self::Any | Self::Schema, _)
             | (Self::Flag, Value::Bool(_))
@@ -117,12 +117,14 @@ impl Shape {
             {
                 return;
             }
-            (Self::List(list), Value::Array(items)) => return list.find(items, at, findings),
+            (Self::List(list), Value::Array(items)) => {
+                return list.add_findings(items, at, findings);
+            }
             (Self::Object(object), Value::Object(members)) => {
-                return object.find(members, at, findings);
+                return object.add_findings(members, at, findings);
             }
             (Self::Map(names), Value::Object(members)) => {
-                return names.find(members, at, findings);
+                return names.add_findings(members, at, findings);
             }
             (_, value) => format!("{} is not {}", shown(value), self.expected()),
         };
@@ -157,33 +159,34 @@ impl NameRule {
 }
 
 impl ListShape {
-    fn find(&self, items: &[Value], at: &str, findings: &mut Findings) {
+    fn add_findings(&self, items: &[Value], at: &str, findings: &mut Findings) {
         check_count(items.len(), self.least, self.most, self.noun, at, findings);
         for (index, item) in items.iter().enumerate() {
-            self.item.find(item, &format!("{at}/{index}"), findings);
+            self.item
+                .add_findings(item, &format!("{at}/{index}"), findings);
         }
     }
 }
 
 impl MapShape {
-    fn find(&self, members: &Map<String, Value>, at: &str, findings: &mut Findings) {
+    fn add_findings(&self, members: &Map<String, Value>, at: &str, findings: &mut Findings) {
         check_count(members.len(), 0, self.most, self.noun, at, findings);
         for (name, value) in members {
             let at = format!("{at}{}", pointer_segment(name));
             if let Some(wrong) = self.name.rejection(name) {
                 findings.add(invalid(wrong).pointer(&at));
             }
-            self.value.find(value, &at, findings);
+            self.value.add_findings(value, &at, findings);
         }
     }
 }
 
 impl ObjectShape {
-    fn find(&self, members: &Map<String, Value>, at: &str, findings: &mut Findings) {
+    fn add_findings(&self, members: &Map<String, Value>, at: &str, findings: &mut Findings) {
         for known in self.members {
             let at = format!("{at}/{}", known.name);
             match members.get(known.name) {
-                Some(value) => known.shape.find(value, &at, findings),
+                Some(value) => known.shape.add_findings(value, &at, findings),
                 None if known.required => {
                     let message = format!("{} has no member `{}`", self.noun, known.name);
                     findings.add(invalid(message).pointer(&at).hint(known.about));

@@ -44,8 +44,8 @@ pub(super) fn compile(
         list: Vec::new(),
         definitions: BTreeMap::new(),
     };
-    compiler.define(schema);
-    let root = compiler.part(schema, &ValuePath::TOP);
+    compiler.compile_definitions(schema);
+    let root = compiler.add_part(schema, &ValuePath::TOP);
     let SchemaCompiler { list, is_valid, .. } = compiler;
     if !is_valid {
         return None;
@@ -72,6 +72,9 @@ struct SchemaCompiler<'a> {
     definitions: BTreeMap<String, PartId>,
 }
 
+/// A constructor of a check against a bound.
+type NumberBound = fn(Number) -> NumberCheck;
+
 /// The keywords of one schema and the path to it.
 #[derive(Clone, Copy)]
 struct Keywords<'a> {
@@ -94,7 +97,7 @@ impl SchemaCompiler<'_> {
     }
 
     /// Compiles `$defs`. Reserves all parts first, because definitions may refer to each other in any order.
-    fn define(&mut self, schema: &Value) {
+    fn compile_definitions(&mut self, schema: &Value) {
         let Some(Value::Object(definitions)) = schema.get("$defs") else {
             return;
         };
@@ -110,7 +113,7 @@ impl SchemaCompiler<'_> {
         }
     }
 
-    fn part(&mut self, schema: &Value, at: &ValuePath<'_>) -> PartId {
+    fn add_part(&mut self, schema: &Value, at: &ValuePath<'_>) -> PartId {
         let id = self.reserve();
         self.list[id.0] = self.compile_part(schema, at);
         id
@@ -120,7 +123,7 @@ impl SchemaCompiler<'_> {
         match schema {
             Value::Bool(true) => Part::Anything,
             Value::Bool(false) => Part::Nothing,
-            Value::Object(members) => Part::Checks(self.checks(Keywords { members, at })),
+            Value::Object(members) => Part::Checks(self.compile_checks(Keywords { members, at })),
             Value::Null | Value::Number(_) | Value::String(_) | Value::Array(_) => {
                 let message = format!("{} is not a schema", shown(schema));
                 self.report(at, &message, "a schema must be an object, true or false");
@@ -129,19 +132,19 @@ impl SchemaCompiler<'_> {
         }
     }
 
-    fn checks(&mut self, schema: Keywords<'_>) -> Vec<Check> {
+    fn compile_checks(&mut self, schema: Keywords<'_>) -> Vec<Check> {
         self.check_keywords(schema);
-        let format = self.annotations(schema);
+        let format = self.check_annotations(schema);
         // Cheap checks come first, and those with the clearest messages.
         let mut checks = Vec::new();
-        checks.extend(self.types(schema).map(Check::Type));
+        checks.extend(self.compile_types(schema).map(Check::Type));
         checks.extend(format.map(Check::Format));
-        checks.extend(self.values(schema));
-        self.numbers(schema, &mut checks);
-        self.texts(schema, &mut checks);
-        self.arrays(schema, &mut checks);
-        self.objects(schema, &mut checks);
-        self.combinations(schema, &mut checks);
+        checks.extend(self.compile_values(schema));
+        self.compile_numbers(schema, &mut checks);
+        self.compile_texts(schema, &mut checks);
+        self.compile_arrays(schema, &mut checks);
+        self.compile_objects(schema, &mut checks);
+        self.compile_combinations(schema, &mut checks);
         checks
     }
 
@@ -157,21 +160,21 @@ impl SchemaCompiler<'_> {
     }
 
     /// Checks the keywords that only annotate, and returns the format if values are checked against it.
-    fn annotations(&mut self, schema: Keywords<'_>) -> Option<Format> {
+    fn check_annotations(&mut self, schema: Keywords<'_>) -> Option<Format> {
         for keyword in ["$comment", "title", "description"] {
-            self.typed(schema, keyword, "a text", Value::as_str);
+            self.read_typed(schema, keyword, "a text", Value::as_str);
         }
         for keyword in ["deprecated", "readOnly", "writeOnly"] {
-            self.typed(schema, keyword, "true or false", Value::as_bool);
+            self.read_typed(schema, keyword, "true or false", Value::as_bool);
         }
-        self.typed(schema, "examples", "a list", Value::as_array);
-        let format = self.typed(schema, "format", "a text", Value::as_str);
+        self.read_typed(schema, "examples", "a list", Value::as_array);
+        let format = self.read_typed(schema, "format", "a text", Value::as_str);
         if format.is_some_and(|format| format.len() > FORMAT_BYTES_MAX) {
             let message = format!("a format can have at most {FORMAT_BYTES_MAX} bytes");
             let hint = "use a word such as `date`, which people and forms understand";
             self.report(&schema.at.member("format"), &message, hint);
         }
-        if let Some(draft) = self.typed(schema, "$schema", "a text", Value::as_str)
+        if let Some(draft) = self.read_typed(schema, "$schema", "a text", Value::as_str)
             && draft != DRAFT
         {
             let message = format!("`{}` is another version of JSON Schema", excerpt(draft));
@@ -183,13 +186,13 @@ impl SchemaCompiler<'_> {
             let message = "`$defs` is allowed only at the top of a schema";
             self.report(&schema.at.member("$defs"), message, hint);
         } else {
-            self.typed(schema, "$defs", "an object of schemas", Value::as_object);
+            self.read_typed(schema, "$defs", "an object of schemas", Value::as_object);
         }
         format.and_then(Format::by_name)
     }
 
     /// Returns the value of a keyword, if it is present and has the right type.
-    fn typed<'v, T: 'v>(
+    fn read_typed<'v, T: 'v>(
         &mut self,
         Keywords { members, at }: Keywords<'v>,
         keyword: &'v str,
@@ -206,8 +209,8 @@ impl SchemaCompiler<'_> {
         typed
     }
 
-    fn count(&mut self, schema: Keywords<'_>, keyword: &str) -> Option<u64> {
-        self.typed(
+    fn read_count(&mut self, schema: Keywords<'_>, keyword: &str) -> Option<u64> {
+        self.read_typed(
             schema,
             keyword,
             "a whole number from 0 upwards",
@@ -215,45 +218,50 @@ impl SchemaCompiler<'_> {
         )
     }
 
-    fn bound(&mut self, schema: Keywords<'_>, keyword: &str) -> Option<Number> {
-        let number = self.typed(schema, keyword, "a number", Value::as_number);
+    fn read_bound(&mut self, schema: Keywords<'_>, keyword: &str) -> Option<Number> {
+        let number = self.read_typed(schema, keyword, "a number", Value::as_number);
         number.cloned()
     }
 
-    fn schema(&mut self, Keywords { members, at }: Keywords<'_>, keyword: &str) -> Option<PartId> {
+    fn add_schema(
+        &mut self,
+        Keywords { members, at }: Keywords<'_>,
+        keyword: &str,
+    ) -> Option<PartId> {
         let schema = members.get(keyword)?;
-        Some(self.part(schema, &at.member(keyword)))
+        Some(self.add_part(schema, &at.member(keyword)))
     }
 
-    fn schemas(&mut self, schema: Keywords<'_>, keyword: &str) -> Option<Vec<PartId>> {
+    fn add_schemas(&mut self, schema: Keywords<'_>, keyword: &str) -> Option<Vec<PartId>> {
         let expected = "a list of at least one schema";
-        let list = self.typed(schema, keyword, expected, |value| {
+        let list = self.read_typed(schema, keyword, expected, |value| {
             value.as_array().filter(|list| !list.is_empty())
         })?;
         let at = schema.at.member(keyword);
         let parts = list.iter().enumerate();
         Some(
             parts
-                .map(|(index, schema)| self.part(schema, &at.item(index)))
+                .map(|(index, schema)| self.add_part(schema, &at.item(index)))
                 .collect(),
         )
     }
 
-    fn named_schemas(&mut self, schema: Keywords<'_>, keyword: &str) -> Vec<(String, PartId)> {
-        let Some(named) = self.typed(schema, keyword, "an object of schemas", Value::as_object)
+    fn add_named_schemas(&mut self, schema: Keywords<'_>, keyword: &str) -> Vec<(String, PartId)> {
+        let Some(named) =
+            self.read_typed(schema, keyword, "an object of schemas", Value::as_object)
         else {
             return Vec::new();
         };
         let at = schema.at.member(keyword);
         let parts = named.iter();
         parts
-            .map(|(name, schema)| (name.clone(), self.part(schema, &at.member(name))))
+            .map(|(name, schema)| (name.clone(), self.add_part(schema, &at.member(name))))
             .collect()
     }
 
-    fn types(&mut self, schema: Keywords<'_>) -> Option<TypeSet> {
+    fn compile_types(&mut self, schema: Keywords<'_>) -> Option<TypeSet> {
         let expected = "null, boolean, integer, number, string, array or object, or a list of them";
-        self.typed(schema, "type", expected, |value| match value {
+        self.read_typed(schema, "type", expected, |value| match value {
             Value::String(name) => TypeSet::default().with(name),
             Value::Array(names) if !names.is_empty() => {
                 let mut names = names.iter();
@@ -267,56 +275,46 @@ impl SchemaCompiler<'_> {
         })
     }
 
-    fn values(&mut self, schema: Keywords<'_>) -> Vec<Check> {
+    fn compile_values(&mut self, schema: Keywords<'_>) -> Vec<Check> {
         let constant = schema.members.get("const");
         let mut checks: Vec<_> = constant.cloned().map(Check::Const).into_iter().collect();
-        let values = self.typed(schema, "enum", "a list of at least one value", |value| {
+        let values = self.read_typed(schema, "enum", "a list of at least one value", |value| {
             value.as_array().filter(|values| !values.is_empty())
         });
         checks.extend(values.cloned().map(Check::Enum));
         checks
     }
 
-    fn numbers(&mut self, schema: Keywords<'_>, checks: &mut Vec<Check>) {
-        checks.extend(
-            self.bound(schema, "minimum")
-                .map(NumberCheck::Minimum)
-                .map(Check::Number),
-        );
-        checks.extend(
-            self.bound(schema, "maximum")
-                .map(NumberCheck::Maximum)
-                .map(Check::Number),
-        );
-        checks.extend(
-            self.bound(schema, "exclusiveMinimum")
-                .map(NumberCheck::ExclusiveMinimum)
-                .map(Check::Number),
-        );
-        checks.extend(
-            self.bound(schema, "exclusiveMaximum")
-                .map(NumberCheck::ExclusiveMaximum)
-                .map(Check::Number),
-        );
+    fn compile_numbers(&mut self, schema: Keywords<'_>, checks: &mut Vec<Check>) {
+        let bounds: [(&str, NumberBound); 4] = [
+            ("minimum", NumberCheck::Minimum),
+            ("maximum", NumberCheck::Maximum),
+            ("exclusiveMinimum", NumberCheck::ExclusiveMinimum),
+            ("exclusiveMaximum", NumberCheck::ExclusiveMaximum),
+        ];
+        for (keyword, check) in bounds {
+            let bound = self.read_bound(schema, keyword);
+            checks.extend(bound.map(check).map(Check::Number));
+        }
         let expected = format!("a whole number from 1 to {MULTIPLE_MAX}");
-        let multiple = self.typed(schema, "multipleOf", &expected, |value| {
+        let multiple = self.read_typed(schema, "multipleOf", &expected, |value| {
             value.as_u64().filter(|of| (1..=MULTIPLE_MAX).contains(of))
         });
         checks.extend(multiple.map(NumberCheck::MultipleOf).map(Check::Number));
     }
 
-    fn texts(&mut self, schema: Keywords<'_>, checks: &mut Vec<Check>) {
+    fn compile_texts(&mut self, schema: Keywords<'_>, checks: &mut Vec<Check>) {
         checks.extend(
-            self.count(schema, "minLength")
+            self.read_count(schema, "minLength")
                 .map(TextCheck::MinLength)
                 .map(Check::Text),
         );
         checks.extend(
-            self.count(schema, "maxLength")
+            self.read_count(schema, "maxLength")
                 .map(TextCheck::MaxLength)
                 .map(Check::Text),
         );
-        if let Some(text) = self.typed(schema, "pattern", "a text", Value::as_str) {
+        if let Some(text) = self.read_typed(schema, "pattern", "a text", Value::as_str) {
             match self.patterns.compile(text) {
                 Ok(pattern) => checks.push(Check::Text(TextCheck::Pattern(pattern))),
                 Err(error) => self.report(&schema.at.member("pattern"), &error.message, error.hint),
@@ -324,25 +322,25 @@ impl SchemaCompiler<'_> {
         }
     }
 
-    fn arrays(&mut self, schema: Keywords<'_>, checks: &mut Vec<Check>) {
+    fn compile_arrays(&mut self, schema: Keywords<'_>, checks: &mut Vec<Check>) {
         checks.extend(
-            self.count(schema, "minItems")
+            self.read_count(schema, "minItems")
                 .map(ArrayCheck::MinItems)
                 .map(Check::Array),
         );
         checks.extend(
-            self.count(schema, "maxItems")
+            self.read_count(schema, "maxItems")
                 .map(ArrayCheck::MaxItems)
                 .map(Check::Array),
         );
-        let first = self.schemas(schema, "prefixItems").unwrap_or_default();
-        let rest = self.schema(schema, "items");
+        let first = self.add_schemas(schema, "prefixItems").unwrap_or_default();
+        let rest = self.add_schema(schema, "items");
         if !first.is_empty() || rest.is_some() {
             checks.push(Check::Array(ArrayCheck::Items { first, rest }));
         }
-        let least = self.count(schema, "minContains");
-        let most = self.count(schema, "maxContains");
-        match self.schema(schema, "contains") {
+        let least = self.read_count(schema, "minContains");
+        let most = self.read_count(schema, "maxContains");
+        match self.add_schema(schema, "contains") {
             Some(item) => checks.push(Check::Array(ArrayCheck::Contains {
                 item,
                 least: least.unwrap_or(1),
@@ -350,7 +348,7 @@ impl SchemaCompiler<'_> {
             })),
             None => self.report_without_effect(schema, "contains", &["minContains", "maxContains"]),
         }
-        let unique = self.typed(schema, "uniqueItems", "true or false", Value::as_bool);
+        let unique = self.read_typed(schema, "uniqueItems", "true or false", Value::as_bool);
         if unique == Some(true) {
             checks.push(Check::Array(ArrayCheck::UniqueItems));
         }
@@ -372,7 +370,12 @@ impl SchemaCompiler<'_> {
         }
     }
 
-    fn names(&mut self, schema: Keywords<'_>, keyword: &str, value: &Value) -> Option<Vec<String>> {
+    fn read_names(
+        &mut self,
+        schema: Keywords<'_>,
+        keyword: &str,
+        value: &Value,
+    ) -> Option<Vec<String>> {
         let names = value.as_array().and_then(|names| {
             let mut names = names.iter();
             names.try_fold(Vec::new(), |mut all, name| {
@@ -388,37 +391,37 @@ impl SchemaCompiler<'_> {
         names
     }
 
-    fn objects(&mut self, schema: Keywords<'_>, checks: &mut Vec<Check>) {
+    fn compile_objects(&mut self, schema: Keywords<'_>, checks: &mut Vec<Check>) {
         checks.extend(
-            self.count(schema, "minProperties")
+            self.read_count(schema, "minProperties")
                 .map(ObjectCheck::MinProperties)
                 .map(Check::Object),
         );
         checks.extend(
-            self.count(schema, "maxProperties")
+            self.read_count(schema, "maxProperties")
                 .map(ObjectCheck::MaxProperties)
                 .map(Check::Object),
         );
         if let Some(value) = schema.members.get("required") {
-            let names = self.names(schema, "required", value);
+            let names = self.read_names(schema, "required", value);
             checks.extend(names.map(ObjectCheck::Required).map(Check::Object));
         }
         let keyword = "dependentRequired";
         let expected = "an object of lists of names";
-        if let Some(dependents) = self.typed(schema, keyword, expected, Value::as_object) {
+        if let Some(dependents) = self.read_typed(schema, keyword, expected, Value::as_object) {
             let lists = dependents.iter().filter_map(|(name, value)| {
-                Some((name.clone(), self.names(schema, keyword, value)?))
+                Some((name.clone(), self.read_names(schema, keyword, value)?))
             });
             checks.push(Check::Object(ObjectCheck::DependentRequired(
                 lists.collect(),
             )));
         }
-        let dependents = self.named_schemas(schema, "dependentSchemas");
+        let dependents = self.add_named_schemas(schema, "dependentSchemas");
         if !dependents.is_empty() {
             checks.push(Check::Object(ObjectCheck::DependentSchemas(dependents)));
         }
-        let named = self.named_schemas(schema, "properties");
-        let matching = self.named_schemas(schema, "patternProperties");
+        let named = self.add_named_schemas(schema, "properties");
+        let matching = self.add_named_schemas(schema, "patternProperties");
         let matching = matching.into_iter().filter_map(|(pattern, part)| {
             match self.patterns.compile(&pattern) {
                 Ok(pattern) => Some((pattern, part)),
@@ -432,54 +435,54 @@ impl SchemaCompiler<'_> {
         let members = Members {
             named: named.into_iter().collect(),
             matching: matching.collect(),
-            others: self.schema(schema, "additionalProperties"),
+            others: self.add_schema(schema, "additionalProperties"),
         };
         if !members.named.is_empty() || !members.matching.is_empty() || members.others.is_some() {
             checks.push(Check::Object(ObjectCheck::Members(members)));
         }
         checks.extend(
-            self.schema(schema, "propertyNames")
+            self.add_schema(schema, "propertyNames")
                 .map(ObjectCheck::PropertyNames)
                 .map(Check::Object),
         );
     }
 
-    fn combinations(&mut self, schema: Keywords<'_>, checks: &mut Vec<Check>) {
-        if let Some(reference) = self.typed(schema, "$ref", "a text", Value::as_str) {
-            let part = self.refer(schema, reference);
+    fn compile_combinations(&mut self, schema: Keywords<'_>, checks: &mut Vec<Check>) {
+        if let Some(reference) = self.read_typed(schema, "$ref", "a text", Value::as_str) {
+            let part = self.resolve_reference(schema, reference);
             checks.extend(part.map(Combination::Reference).map(Check::Combination));
         }
         checks.extend(
-            self.schemas(schema, "allOf")
+            self.add_schemas(schema, "allOf")
                 .map(Combination::AllOf)
                 .map(Check::Combination),
         );
         checks.extend(
-            self.schemas(schema, "anyOf")
+            self.add_schemas(schema, "anyOf")
                 .map(Combination::AnyOf)
                 .map(Check::Combination),
         );
         checks.extend(
-            self.schemas(schema, "oneOf")
+            self.add_schemas(schema, "oneOf")
                 .map(Combination::OneOf)
                 .map(Check::Combination),
         );
         checks.extend(
-            self.schema(schema, "not")
+            self.add_schema(schema, "not")
                 .map(Combination::Not)
                 .map(Check::Combination),
         );
-        match self.schema(schema, "if") {
+        match self.add_schema(schema, "if") {
             Some(condition) => checks.push(Check::Combination(Combination::If {
                 condition,
-                then: self.schema(schema, "then"),
-                otherwise: self.schema(schema, "else"),
+                then: self.add_schema(schema, "then"),
+                otherwise: self.add_schema(schema, "else"),
             })),
             None => self.report_without_effect(schema, "if", &["then", "else"]),
         }
     }
 
-    fn refer(&mut self, schema: Keywords<'_>, reference: &str) -> Option<PartId> {
+    fn resolve_reference(&mut self, schema: Keywords<'_>, reference: &str) -> Option<PartId> {
         let name = reference.strip_prefix("#/$defs/");
         let name = name.map(|name| name.replace("~1", "/").replace("~0", "~"));
         let id = name.and_then(|name| self.definitions.get(&name).copied());

@@ -40,7 +40,7 @@ impl<'a> Evaluation<'a> {
         steps: &'a mut Steps,
     ) -> Result<(), Option<SchemaError>> {
         let mut evaluation = Self::new(parts, steps);
-        let fits = evaluation.part(parts.root, value, &ValuePath::TOP);
+        let fits = evaluation.check_part(parts.root, value, &ValuePath::TOP);
         fits.map_err(|_| evaluation.error)
     }
 
@@ -52,7 +52,7 @@ impl<'a> Evaluation<'a> {
     ) -> Result<Vec<NamedValue>, Option<SchemaError>> {
         let mut evaluation = Self::new(parts, steps);
         evaluation.named = Some(Vec::new());
-        let fits = evaluation.part(parts.root, value, &ValuePath::TOP);
+        let fits = evaluation.check_part(parts.root, value, &ValuePath::TOP);
         fits.map_err(|_| evaluation.error)?;
         // Several parts of a schema can check one value.
         let mut listed = evaluation.named.unwrap_or_default();
@@ -85,7 +85,7 @@ impl<'a> Evaluation<'a> {
         Err(EvaluationError::Mismatch)
     }
 
-    fn unless(
+    fn require(
         &mut self,
         fits: bool,
         path: &ValuePath<'_>,
@@ -98,7 +98,7 @@ impl<'a> Evaluation<'a> {
         }
     }
 
-    fn part(&mut self, id: PartId, value: &Value, path: &ValuePath<'_>) -> EvaluationResult {
+    fn check_part(&mut self, id: PartId, value: &Value, path: &ValuePath<'_>) -> EvaluationResult {
         self.steps.take(1)?;
         let parts = self.parts;
         match &parts.list[id.0] {
@@ -111,7 +111,7 @@ impl<'a> Evaluation<'a> {
     }
 
     /// Returns whether a value matches an alternative. Values listed by an alternative that does not match are dropped.
-    fn fits(
+    fn matches(
         &mut self,
         id: PartId,
         value: &Value,
@@ -119,7 +119,7 @@ impl<'a> Evaluation<'a> {
     ) -> Result<bool, EvaluationError> {
         let before = self.named.as_ref().map_or(0, Vec::len);
         self.alternatives += 1;
-        let fits = self.part(id, value, path);
+        let fits = self.check_part(id, value, path);
         self.alternatives -= 1;
         if fits.is_err()
             && let Some(named) = &mut self.named
@@ -136,37 +136,42 @@ impl<'a> Evaluation<'a> {
     fn check(&mut self, check: &Check, value: &Value, path: &ValuePath<'_>) -> EvaluationResult {
         self.steps.take(1)?;
         match check {
-            Check::Type(types) => self.unless(types.has(value), path, || {
+            Check::Type(types) => self.require(types.has(value), path, || {
                 format!("{} is not of type {}", shown(value), types.names())
             }),
-            Check::Enum(values) => self.one_of_these(values, value, path),
+            Check::Enum(values) => self.check_enum(values, value, path),
             Check::Const(only) => {
                 let same = is_equal(only, value, self.steps)?;
-                self.unless(same, path, || format!("{} was expected", shown(only)))
+                self.require(same, path, || format!("{} was expected", shown(only)))
             }
-            Check::Format(format) => self.format(*format, value, path),
+            Check::Format(format) => self.check_format(*format, value, path),
             // By JSON Schema a keyword for one type has no effect on values of other types.
             Check::Number(check) => match value {
-                Value::Number(number) => self.number(check, number, path),
+                Value::Number(number) => self.check_number(check, number, path),
                 _ => Ok(()),
             },
             Check::Text(check) => match value {
-                Value::String(text) => self.text(check, text, path),
+                Value::String(text) => self.check_text(check, text, path),
                 _ => Ok(()),
             },
             Check::Array(check) => match value {
-                Value::Array(items) => self.array(check, items, path),
+                Value::Array(items) => self.check_array(check, items, path),
                 _ => Ok(()),
             },
             Check::Object(check) => match value {
-                Value::Object(members) => self.object(check, members, value, path),
+                Value::Object(members) => self.check_object(check, members, value, path),
                 _ => Ok(()),
             },
-            Check::Combination(combination) => self.combination(combination, value, path),
+            Check::Combination(combination) => self.check_combination(combination, value, path),
         }
     }
 
-    fn format(&mut self, format: Format, value: &Value, path: &ValuePath<'_>) -> EvaluationResult {
+    fn check_format(
+        &mut self,
+        format: Format,
+        value: &Value,
+        path: &ValuePath<'_>,
+    ) -> EvaluationResult {
         self.steps.take(value.as_str().map_or(1, of_text))?;
         let named = match format.read(value) {
             Ok(named) => named,
@@ -188,7 +193,7 @@ impl<'a> Evaluation<'a> {
         Ok(())
     }
 
-    fn one_of_these(
+    fn check_enum(
         &mut self,
         values: &[Value],
         value: &Value,
@@ -209,7 +214,7 @@ impl<'a> Evaluation<'a> {
         })
     }
 
-    fn number(
+    fn check_number(
         &mut self,
         check: &NumberCheck,
         value: &Number,
@@ -223,7 +228,7 @@ impl<'a> Evaluation<'a> {
             NumberCheck::ExclusiveMaximum(above) => against(above) == Ordering::Less,
             NumberCheck::MultipleOf(of) => number::is_multiple(value, *of),
         };
-        self.unless(fits, path, || match check {
+        self.require(fits, path, || match check {
             NumberCheck::Minimum(least) => format!("{value} is less than {least}, the least"),
             NumberCheck::Maximum(most) => format!("{value} is more than {most}, the most"),
             NumberCheck::ExclusiveMinimum(below) => format!("{value} is not more than {below}"),
@@ -232,24 +237,29 @@ impl<'a> Evaluation<'a> {
         })
     }
 
-    fn text(&mut self, check: &TextCheck, text: &str, path: &ValuePath<'_>) -> EvaluationResult {
+    fn check_text(
+        &mut self,
+        check: &TextCheck,
+        text: &str,
+        path: &ValuePath<'_>,
+    ) -> EvaluationResult {
         let length = || text.chars().count() as u64;
         match check {
             TextCheck::MinLength(least) => {
                 self.steps.take(of_text(text))?;
-                self.unless(length() >= *least, path, || {
+                self.require(length() >= *least, path, || {
                     format!("this has at least {least} characters")
                 })
             }
             TextCheck::MaxLength(most) => {
                 self.steps.take(of_text(text))?;
-                self.unless(length() <= *most, path, || {
+                self.require(length() <= *most, path, || {
                     format!("this has at most {most} characters")
                 })
             }
             TextCheck::Pattern(pattern) => {
                 let found = pattern.is_match(text, self.steps)?;
-                self.unless(found, path, || {
+                self.require(found, path, || {
                     format!(
                         "\"{}\" does not match {}",
                         excerpt(text),
@@ -260,7 +270,7 @@ impl<'a> Evaluation<'a> {
         }
     }
 
-    fn array(
+    fn check_array(
         &mut self,
         check: &ArrayCheck,
         items: &[Value],
@@ -268,15 +278,15 @@ impl<'a> Evaluation<'a> {
     ) -> EvaluationResult {
         let length = items.len() as u64;
         match check {
-            ArrayCheck::MinItems(least) => self.unless(length >= *least, path, || {
+            ArrayCheck::MinItems(least) => self.require(length >= *least, path, || {
                 format!("this has at least {least} items, not {length}")
             }),
-            ArrayCheck::MaxItems(most) => self.unless(length <= *most, path, || {
+            ArrayCheck::MaxItems(most) => self.require(length <= *most, path, || {
                 format!("this has at most {most} items, not {length}")
             }),
             ArrayCheck::UniqueItems => {
                 let again = find_duplicate(items, self.steps)?;
-                self.unless(again.is_none(), path, || {
+                self.require(again.is_none(), path, || {
                     format!("the item {} is there twice", again.unwrap_or_default())
                 })
             }
@@ -285,17 +295,17 @@ impl<'a> Evaluation<'a> {
                     let Some(part) = first.get(index).or(rest.as_ref()) else {
                         break;
                     };
-                    self.part(*part, item, &path.item(index))?;
+                    self.check_part(*part, item, &path.item(index))?;
                 }
                 Ok(())
             }
             ArrayCheck::Contains { item, least, most } => {
                 let mut found = 0_u64;
                 for (index, value) in items.iter().enumerate() {
-                    found += u64::from(self.fits(*item, value, &path.item(index))?);
+                    found += u64::from(self.matches(*item, value, &path.item(index))?);
                 }
                 let fits = found >= *least && most.is_none_or(|most| found <= most);
-                self.unless(fits, path, || {
+                self.require(fits, path, || {
                     format!(
                         "{found} items are as `contains` wants them, which are too few or too many"
                     )
@@ -304,7 +314,7 @@ impl<'a> Evaluation<'a> {
         }
     }
 
-    fn object(
+    fn check_object(
         &mut self,
         check: &ObjectCheck,
         members: &Map<String, Value>,
@@ -313,17 +323,17 @@ impl<'a> Evaluation<'a> {
     ) -> EvaluationResult {
         let length = members.len() as u64;
         match check {
-            ObjectCheck::MinProperties(least) => self.unless(length >= *least, path, || {
+            ObjectCheck::MinProperties(least) => self.require(length >= *least, path, || {
                 format!("this has at least {least} members, not {length}")
             }),
-            ObjectCheck::MaxProperties(most) => self.unless(length <= *most, path, || {
+            ObjectCheck::MaxProperties(most) => self.require(length <= *most, path, || {
                 format!("this has at most {most} members, not {length}")
             }),
-            ObjectCheck::Required(names) => self.required(names, members, path),
+            ObjectCheck::Required(names) => self.check_required(names, members, path),
             ObjectCheck::DependentRequired(dependents) => {
                 for (name, names) in dependents {
                     if find_member(name, members, self.steps)?.is_some() {
-                        self.required(names, members, path)?;
+                        self.check_required(names, members, path)?;
                     }
                 }
                 Ok(())
@@ -331,28 +341,28 @@ impl<'a> Evaluation<'a> {
             ObjectCheck::DependentSchemas(dependents) => {
                 for (name, part) in dependents {
                     if find_member(name, members, self.steps)?.is_some() {
-                        self.part(*part, value, path)?;
+                        self.check_part(*part, value, path)?;
                     }
                 }
                 Ok(())
             }
             ObjectCheck::Members(known) => {
                 for (name, value) in members {
-                    self.member(known, name, value, &path.member(name))?;
+                    self.check_member(known, name, value, &path.member(name))?;
                 }
                 Ok(())
             }
             ObjectCheck::PropertyNames(part) => {
                 for name in members.keys() {
                     self.steps.take(of_text(name))?;
-                    self.part(*part, &Value::String(name.clone()), &path.member(name))?;
+                    self.check_part(*part, &Value::String(name.clone()), &path.member(name))?;
                 }
                 Ok(())
             }
         }
     }
 
-    fn required(
+    fn check_required(
         &mut self,
         names: &[String],
         members: &Map<String, Value>,
@@ -366,7 +376,7 @@ impl<'a> Evaluation<'a> {
         Ok(())
     }
 
-    fn member(
+    fn check_member(
         &mut self,
         members: &Members,
         name: &str,
@@ -382,22 +392,22 @@ impl<'a> Evaluation<'a> {
         let mut known = false;
         if let Some(part) = named.get(name) {
             known = true;
-            self.part(*part, value, path)?;
+            self.check_part(*part, value, path)?;
         }
         for (pattern, part) in matching {
             self.steps.take(1)?;
             if pattern.is_match(name, self.steps)? {
                 known = true;
-                self.part(*part, value, path)?;
+                self.check_part(*part, value, path)?;
             }
         }
         match others {
-            Some(part) if !known => self.part(*part, value, path),
+            Some(part) if !known => self.check_part(*part, value, path),
             Some(_) | None => Ok(()),
         }
     }
 
-    fn combination(
+    fn check_combination(
         &mut self,
         check: &Combination,
         value: &Value,
@@ -406,32 +416,32 @@ impl<'a> Evaluation<'a> {
         match check {
             Combination::AllOf(parts) => parts
                 .iter()
-                .try_for_each(|part| self.part(*part, value, path)),
+                .try_for_each(|part| self.check_part(*part, value, path)),
             Combination::AnyOf(parts) => {
                 let mut fits = false;
                 for part in parts {
-                    fits |= self.fits(*part, value, path)?;
+                    fits |= self.matches(*part, value, path)?;
                     // If values are listed, each alternative that matches may list some.
                     if fits && self.named.is_none() {
                         break;
                     }
                 }
-                self.unless(fits, path, || {
+                self.require(fits, path, || {
                     format!("{} fits none of the alternatives", shown(value))
                 })
             }
             Combination::OneOf(parts) => {
                 let mut found = 0;
                 for part in parts {
-                    found += usize::from(self.fits(*part, value, path)?);
+                    found += usize::from(self.matches(*part, value, path)?);
                 }
-                self.unless(found == 1, path, || {
+                self.require(found == 1, path, || {
                     format!("{} fits {found} of the alternatives, not one", shown(value))
                 })
             }
             Combination::Not(part) => {
-                let fits = self.fits(*part, value, path)?;
-                self.unless(!fits, path, || {
+                let fits = self.matches(*part, value, path)?;
+                self.require(!fits, path, || {
                     format!("{} is what `not` excludes", shown(value))
                 })
             }
@@ -440,17 +450,17 @@ impl<'a> Evaluation<'a> {
                 then,
                 otherwise,
             } => {
-                let next = if self.fits(*condition, value, path)? {
+                let next = if self.matches(*condition, value, path)? {
                     then
                 } else {
                     otherwise
                 };
                 match next {
-                    Some(part) => self.part(*part, value, path),
+                    Some(part) => self.check_part(*part, value, path),
                     None => Ok(()),
                 }
             }
-            Combination::Reference(part) => self.part(*part, value, path),
+            Combination::Reference(part) => self.check_part(*part, value, path),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The first version of the contract. Whatever it had, the present one has: so each question is handed on.
+//! The host functions of contract 0.1.0. The present contract has all of them, so each forwards to its present function.
 
 use wasmtime::Result;
 
